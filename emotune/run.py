@@ -1,0 +1,174 @@
+"""One run: which network is trained, how, on which data, from which seed; and the identity that follows from it.
+
+The paper's values are the defaults. What a class of this file says is exactly what changes a run's result: paths,
+workers, devices and logging are elsewhere, on purpose.
+"""
+
+import hashlib
+import json
+import math
+from dataclasses import asdict, fields
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, model_validator
+from pydantic.dataclasses import dataclass
+
+__all__ = [
+    "FORMAT_VERSION", "AlexNetConfig", "AttentionConfig", "DatasetRef", "DualBranchConfig", "MldrConfig", "ModelConfig",
+    "RunConfig", "RunProgress", "TrainConfig",
+]  # fmt: skip
+
+FORMAT_VERSION = 1
+"""Raised when the same configuration would give other results than before; part of every run's identity."""
+
+STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+Positive = Annotated[float, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class AlexNetConfig:
+    """`emotune.models.alexnet.AlexNet`."""
+
+    name: Literal["alexnet"] = "alexnet"
+    width: Positive = 1.0
+    dropout: Fraction = 0.5
+    lrn: bool = True
+    weight_init: Literal["ksh12", "he"] = "ksh12"
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class AttentionConfig(AlexNetConfig):
+    """`emotune.models.attention.AttentionAlexNet`."""
+
+    name: Literal["attention"] = "attention"  # type: ignore[assignment]
+    reach: Literal["shared", "full"] = "shared"
+    score: Literal["linear", "tanh"] = "linear"
+    output: Literal["map", "sum"] = "map"
+    scale: Literal["positions", "raw"] = "positions"
+    temperature: Positive = 1.0
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class DualBranchConfig(AttentionConfig):
+    """`emotune.models.dual_branch.DualBranch`."""
+
+    name: Literal["dual_branch"] = "dual_branch"  # type: ignore[assignment]
+    attention: Literal["spatial", "none"] = "spatial"
+
+    @model_validator(mode="after")
+    def _no_settings_of_an_absent_layer(self) -> "DualBranchConfig":
+        if self.attention == "none":
+            for name in ("reach", "score", "output", "scale", "temperature"):
+                if getattr(self, name) != getattr(AttentionConfig, name):
+                    raise ValueError(f'"{name}" is set, but attention is "none": it would change nothing')
+        return self
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class MldrConfig(AlexNetConfig):
+    """`emotune.models.mldr.MldrNet`."""
+
+    name: Literal["mldr"] = "mldr"  # type: ignore[assignment]
+
+
+ModelConfig = Annotated[AlexNetConfig | AttentionConfig | DualBranchConfig | MldrConfig, Field(discriminator="name")]
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class TrainConfig:
+    """Stochastic gradient descent as in the thesis (50 epochs, batches of 50) and KSH12 (momentum, weight decay).
+
+    ``batch_size`` is the global one, whatever the number of workers. ``schedule``: *cosine* to zero, *step* (× 0.1
+    every ``step_epochs``) or *constant*, after a linear warm-up of ``warmup_epochs``.
+    """
+
+    epochs: Count = 50
+    batch_size: Count = 50
+    lr: Positive = 0.01
+    momentum: Fraction = 0.9
+    weight_decay: Annotated[float, Field(ge=0)] = 5e-4
+    schedule: Literal["cosine", "step", "constant"] = "cosine"
+    step_epochs: Count = 10
+    warmup_epochs: Annotated[float, Field(ge=0)] = 0.0
+    crop: Literal["random", "center"] = "random"
+    flip: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class DatasetRef:
+    """A data set as a run knows it: its content decides about results, its location does not."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
+    location: str
+    content_hash: str
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class RunConfig:
+    """Everything that decides about a run's result, and where its data lies."""
+
+    variant: str
+    dataset: DatasetRef
+    seed: Annotated[int, Field(ge=0)]
+    model: ModelConfig
+    train: TrainConfig
+
+    @property
+    def id(self) -> str:
+        """``variant-dataset-s<seed>-<8 hex>``: the name of the run's folder in the pool."""
+        identity = {
+            "format": FORMAT_VERSION,
+            "data": self.dataset.content_hash,
+            "model": {"name": self.model.name, **difference_to_defaults(self.model)},
+            "train": difference_to_defaults(self.train),
+        }
+        digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
+        return f"{self.variant}-{self.dataset.name}-s{self.seed}-{digest}"
+
+    def stream(self, name: Literal["order", "augment", "init", "dropout"]) -> int:
+        """A 63-bit seed of one purpose.
+
+        Streams are independent of each other. *order* and *augment* are equal for all variants of a seed, so that
+        differences between variants are paired; *init* and *dropout* are the variant's own.
+        """
+        owner = "" if name in ("order", "augment") else self.variant
+        return int.from_bytes(hashlib.sha256(f"{self.seed}/{name}/{owner}".encode()).digest()[:8], "big") >> 1
+
+    def to_json(self) -> dict[str, Any]:
+        """The run as plain values; `from_json` reads them back."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(value: dict[str, Any]) -> "RunConfig":
+        """The run of `to_json`.
+
+        Raises:
+            pydantic.ValidationError: a field is unknown or has a wrong value.
+        """
+        return TypeAdapter(RunConfig).validate_python(value)
+
+
+@dataclass(frozen=True)
+class RunProgress:
+    """How far a run is, for those who watch: ``fraction`` of its steps, and the latest validation accuracy.
+
+    ``loss`` and ``val_accuracy`` (per cent) are NaN until there is one.
+    """
+
+    run_id: str
+    epoch: int
+    epochs: int
+    fraction: float
+    loss: float = math.nan
+    val_accuracy: float = math.nan
+
+
+def difference_to_defaults(config: Any) -> dict[str, Any]:
+    """The fields of a config that do not have their default value, so that a new option keeps old identities.
+
+    >>> difference_to_defaults(TrainConfig(epochs=8))
+    {'epochs': 8}
+    """
+    return {f.name: getattr(config, f.name) for f in fields(config) if getattr(config, f.name) != f.default}

@@ -1,0 +1,106 @@
+"""The files of one run, and the state that follows from them.
+
+A run's folder is the only database: every file appears whole or not at all, `record.json` comes last and means *done*,
+so that a crash at any instant leaves it valid. Format in README, "What a run leaves behind".
+"""
+
+import os
+import socket
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from emotune.run import RunConfig
+from emotune.storage import Folder
+
+__all__ = ["CHECKPOINT", "METRICS", "PREDICTIONS", "RECORD", "RunDirectory", "State", "Status"]
+
+CONFIG = "config.json"
+METRICS = "metrics.jsonl"
+CHECKPOINT = "checkpoint/last.pt"
+PREDICTIONS = "predictions.parquet"
+RECORD = "record.json"
+HEARTBEAT = "heartbeat.json"
+FAILURE = "failure.json"
+
+HEARTBEAT_EVERY_S = 10.0
+HEARTBEAT_STALE_S = 60.0
+
+
+class State(StrEnum):
+    """What a run's files say of it."""
+
+    MISSING = "missing"
+    RUNNING = "running"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+    DIVERGED = "diverged"
+    DONE = "done"
+
+
+@dataclass(frozen=True)
+class Status:
+    """A run's state, and why where there is a why: the end of a traceback, the host it runs on."""
+
+    state: State
+    detail: str = ""
+
+
+class RunDirectory:
+    """One run's folder in the pool ``runs`` (a path or any fsspec URL)."""
+
+    def __init__(self, runs: str, run: RunConfig) -> None:
+        self.run = run
+        self.folder = Folder(runs) / run.id
+
+    def status(self) -> Status:
+        """The run's state, derived from its files."""
+        if self.folder.read(RECORD) is not None:
+            return Status(State.DONE)
+        beat = self.folder.read_json(HEARTBEAT)
+        if beat is not None and _alive(beat):
+            return Status(State.RUNNING, f"process {beat['pid']} on {beat['host']}")
+        failure = self.folder.read_json(FAILURE)
+        if failure is not None:
+            return Status(State.DIVERGED if failure["diverged"] else State.FAILED, failure["message"])
+        begun = self.folder.read(CONFIG) is not None
+        return Status(State.INTERRUPTED if begun else State.MISSING)
+
+    def begin(self) -> None:
+        """Marks the run as begun by this process; an earlier failure is forgotten, its checkpoint is not."""
+        self.folder.write_json(CONFIG, {"id": self.run.id, **self.run.to_json()})
+        self.folder.delete(FAILURE)
+        self.beat()
+
+    def beat(self) -> None:
+        """Says that this process works on the run; to be repeated every `HEARTBEAT_EVERY_S` seconds."""
+        self.folder.write_json(HEARTBEAT, {"host": socket.gethostname(), "pid": os.getpid(), "time": time.time()})
+
+    def release(self) -> None:
+        """Says that no process works on the run any more."""
+        self.folder.delete(HEARTBEAT)
+
+    def fail(self, message: str, *, diverged: bool = False) -> None:
+        """Records that the run ended without a result, and why."""
+        self.folder.write_json(FAILURE, {"diverged": diverged, "message": message, "time": time.time()})
+        self.release()
+
+    def finish(self, record: dict[str, Any]) -> None:
+        """Writes the record, which makes the run *done*, and drops what only an unfinished run needs."""
+        self.folder.write_json(RECORD, record)
+        self.release()
+        self.folder.delete(CHECKPOINT)
+
+
+def _alive(beat: dict[str, Any]) -> bool:
+    """Whether the process behind a heartbeat still works: by asking, on its own machine; else by the beat's age."""
+    if beat["host"] == socket.gethostname():
+        try:
+            os.kill(beat["pid"], 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        return beat["pid"] != os.getpid() or time.time() - beat["time"] < HEARTBEAT_STALE_S
+    return time.time() - beat["time"] < HEARTBEAT_STALE_S

@@ -1,0 +1,93 @@
+"""Folders on disk or behind a URL, in which a file appears whole or not at all."""
+
+import contextlib
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import fsspec
+
+from emotune.errors import InputError
+
+__all__ = ["Folder"]
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder at a local path or any fsspec URL (``s3://bucket/runs``).
+
+    Object stores write an object whole or not at all; on a local disk a temporary file in the same folder is flushed
+    and renamed.
+    """
+
+    url: str
+
+    def __truediv__(self, name: str) -> "Folder":
+        return Folder(f"{self.url.rstrip('/')}/{name}")
+
+    def __str__(self) -> str:
+        return self.url
+
+    @property
+    def local(self) -> Path | None:
+        """The path, where the folder is on this machine's file system."""
+        fs, path = self._filesystem()
+        return Path(path) if "file" in fs.protocol else None
+
+    def write(self, name: str, data: bytes) -> None:
+        """Writes (or replaces) the file ``name`` atomically."""
+        fs, path = self._filesystem()
+        if self.local is None:
+            fs.pipe_file(f"{path}/{name}", data)
+            return
+        target = self.local / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(target)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+    def read(self, name: str) -> bytes | None:
+        """The bytes of the file ``name``, or None where there is none."""
+        fs, path = self._filesystem()
+        try:
+            return fs.cat_file(f"{path}/{name}")
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def delete(self, name: str) -> None:
+        """Removes the file ``name`` if it is there."""
+        fs, path = self._filesystem()
+        with contextlib.suppress(FileNotFoundError):
+            fs.rm_file(f"{path}/{name}")
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Writes ``value`` as readable JSON."""
+        self.write(name, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+
+    def read_json(self, name: str) -> Any | None:
+        """The value in the JSON file ``name``, or None where there is none.
+
+        Raises:
+            InputError: the file is not JSON.
+        """
+        data = self.read(name)
+        if data is None:
+            return None
+        try:
+            return json.loads(data)
+        except ValueError as error:
+            raise InputError(f"{self / name}: not readable as JSON ({error}); delete it to start again") from None
+
+    def _filesystem(self) -> tuple[fsspec.AbstractFileSystem, str]:
+        return fsspec.core.url_to_fs(self.url)

@@ -1,0 +1,255 @@
+"""A study: a question, variants that each say only how they differ, contrasts declared before the run.
+
+Reading a study spends nothing and finds all its mistakes at once.
+"""
+
+import difflib
+import re
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass as plain_dataclass
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import yaml
+from pydantic import Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from emotune.errors import InputError
+from emotune.run import STRICT, Count, DatasetRef, ModelConfig, Positive, RunConfig, TrainConfig
+
+__all__ = ["Contrast", "Metric", "Resources", "Study", "load_study", "shipped_study"]
+
+NAME = re.compile(r"^[a-z0-9][a-z0-9_-]*$")
+
+
+@plain_dataclass(frozen=True)
+class Contrast:
+    """``variant - reference``: a difference that the study was made to estimate."""
+
+    variant: str
+    reference: str
+
+    def __str__(self) -> str:
+        return f"{self.variant} - {self.reference}"
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Metric:
+    """What is compared. ``min_effect`` is the smallest difference, in points, that would matter to the asker."""
+
+    name: Literal["accuracy"] = "accuracy"
+    select: Literal["last"] = "last"
+    min_effect: Positive = 1.0
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Resources:
+    """What each run gets. Not part of its identity: more workers give the same result sooner."""
+
+    workers: Count = 1
+    cpus_per_worker: Count = 1
+    gpus_per_worker: Annotated[float, Field(ge=0)] = 0.0
+
+
+@plain_dataclass(frozen=True)
+class Study:
+    """A question, and the runs that answer it."""
+
+    name: str
+    question: str
+    datasets: tuple[str, ...]
+    baseline: str
+    variants: Mapping[str, tuple[ModelConfig, TrainConfig]]
+    seeds: int
+    contrasts: tuple[Contrast, ...]
+    metric: Metric
+    resources: Resources
+    source: str = ""
+
+    def runs(self, datasets: Sequence[DatasetRef]) -> tuple[RunConfig, ...]:
+        """All runs, seed by seed over all variants, so that an interrupted study is balanced."""
+        return tuple(
+            RunConfig(variant=variant, dataset=dataset, seed=seed, model=model, train=train)
+            for seed in range(self.seeds)
+            for dataset in datasets
+            for variant, (model, train) in self.variants.items()
+        )
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class _StudyFile:
+    question: str
+    datasets: Annotated[list[str], Field(min_length=1)]
+    baseline: str
+    variants: Annotated[dict[str, dict[str, Any] | None], Field(min_length=1)]
+    contrasts: list[str] = Field(default_factory=list)
+    seeds: Count = 3
+    model: dict[str, Any] = Field(default_factory=dict)
+    train: dict[str, Any] = Field(default_factory=dict)
+    metric: Metric = Field(default_factory=Metric)
+    resources: Resources = Field(default_factory=Resources)
+
+
+def shipped_study(name: str) -> Path:
+    """The file of a study that comes with emotune: in ``ablations/`` of a checkout, or inside the wheel."""
+    package = Path(__file__).parent
+    candidates = [package / "ablations" / f"{name}.yaml", package.parent / "ablations" / f"{name}.yaml"]
+    return next((path for path in candidates if path.is_file()), candidates[-1])
+
+
+def load_study(path: Path) -> Study:
+    """Reads and checks a study file.
+
+    Raises:
+        InputError: names the file, and every wrong key with the nearest valid one.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        raw = yaml.load(text, Loader=_UniqueKeyLoader)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); name a study file (.yaml)") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not valid YAML: {error}") from None
+    if not isinstance(raw, dict):
+        raise InputError(f"{path}: a study is a mapping with the keys {', '.join(_keys(_StudyFile))}")
+    problems: list[str] = []
+    try:
+        file = TypeAdapter(_StudyFile).validate_python(raw)
+    except ValidationError as error:
+        problems += _explain(error, _StudyFile)
+        file = None
+    variants = _variants(raw, problems)
+    contrasts = _contrasts(raw, problems)
+    if not NAME.match(path.stem):
+        problems.append(f'file name "{path.stem}": use lower-case letters, digits, "-" and "_"')
+    if problems or file is None:
+        raise InputError("\n".join(f"{path}: {problem}" for problem in problems))
+    return Study(
+        name=path.stem, question=file.question.strip(), datasets=tuple(file.datasets), baseline=file.baseline,
+        variants=variants, seeds=file.seeds, contrasts=contrasts, metric=file.metric, resources=file.resources,
+        source=text,
+    )  # fmt: skip
+
+
+def _variants(raw: dict[str, Any], problems: list[str]) -> dict[str, tuple[ModelConfig, TrainConfig]]:
+    """Every variant's model and training: what all share, changed by its own dotted keys."""
+    variants: dict[str, tuple[ModelConfig, TrainConfig]] = {}
+    parts = {key: raw.get(key) if isinstance(raw.get(key), dict) else {} for key in ("model", "train")}
+    declared = raw.get("variants") if isinstance(raw.get("variants"), dict) else {}
+    for variant, changes in declared.items():
+        where = f"variants.{variant}"
+        if not isinstance(variant, str) or not NAME.match(variant):
+            problems.append(f'{where}: use lower-case letters, digits, "-" and "_" in a variant\'s name')
+            continue
+        if changes is not None and not isinstance(changes, dict):
+            continue  # reported by the file's own check
+        merged = {"model": {"name": "alexnet", **parts["model"]}, "train": dict(parts["train"])}
+        for key, value in (changes or {}).items():
+            part, _, option = str(key).partition(".")
+            if part not in merged or not option or "." in option:
+                problems.append(f'{where}: "{key}" is not of the form model.OPTION or train.OPTION')
+            else:
+                merged[part][option] = value
+        found = [_validate(ModelConfig, merged["model"], f"{where}: model", problems),
+                 _validate(TrainConfig, merged["train"], f"{where}: train", problems)]  # fmt: skip
+        if None not in found:
+            variants[variant] = (found[0], found[1])
+    _shared_problems_once(problems, parts)
+    names = list(variants)
+    for i, later in enumerate(names):
+        for earlier in names[:i]:
+            if variants[earlier] == variants[later]:
+                problems.append(f'variants.{later}: the same as "{earlier}"; change it or leave it out')
+    if declared and raw.get("baseline") not in declared:
+        problems.append(f'baseline: "{raw.get("baseline")}" is not a variant{_nearest(raw.get("baseline"), declared)}')
+    return variants
+
+
+def _validate(kind: Any, value: dict[str, Any], where: str, problems: list[str]) -> Any:
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        problems += [f"{where}.{line}" for line in _explain(error, _model_class(value) if "name" in value else kind)]
+        return None
+
+
+def _model_class(value: dict[str, Any]) -> type:
+    """The config class that ``value["name"]`` chooses; the first one if there is no such model."""
+    kinds = get_args(get_args(ModelConfig)[0])
+    return next((kind for kind in kinds if kind.name == value["name"]), kinds[0])
+
+
+def _shared_problems_once(problems: list[str], parts: dict[str, dict[str, Any]]) -> None:
+    """A mistake in what all variants share is one mistake: it names its part instead of every variant."""
+    for index, problem in enumerate(problems):
+        where, _, tail = problem.partition(": ")
+        part, _, option = tail.partition(":")[0].partition(".")
+        if where.startswith("variants.") and option in parts.get(part, {}):
+            problems[index] = tail
+    problems[:] = dict.fromkeys(problems)
+
+
+def _contrasts(raw: dict[str, Any], problems: list[str]) -> tuple[Contrast, ...]:
+    declared = raw.get("variants") if isinstance(raw.get("variants"), dict) else {}
+    contrasts: list[Contrast] = []
+    for text in raw.get("contrasts") or []:
+        sides = str(text).split(" - ")
+        if len(sides) != 2:
+            problems.append(f'contrasts: "{text}" is not of the form "variant - variant"')
+            continue
+        contrast = Contrast(sides[0].strip(), sides[1].strip())
+        unknown = [side for side in (contrast.variant, contrast.reference) if side not in declared]
+        problems += [f'contrasts: "{text}": no variant "{s}"{_nearest(s, declared)}' for s in unknown]
+        if contrast.variant == contrast.reference or contrast in contrasts:
+            problems.append(f'contrasts: "{text}" compares a variant with itself, or stands twice')
+        contrasts.append(contrast)
+    return tuple(contrasts)
+
+
+def _explain(error: ValidationError, kind: Any) -> list[str]:
+    """One line per mistake: the dotted key, what is wrong with it, and the nearest valid key."""
+    lines = []
+    for item in error.errors(include_url=False):
+        location = [str(part) for part in item["loc"] if not (isinstance(part, str) and part == kind_tag(kind))]
+        key = ".".join(location)
+        owner = {"metric": Metric, "resources": Resources}.get(location[0], kind) if len(location) > 1 else kind
+        if item["type"] == "unexpected_keyword_argument":
+            lines.append(f"{key}: unknown key{_nearest(location[-1], _keys(owner))}")
+        elif item["type"] == "union_tag_invalid":
+            names = [k.name for k in get_args(get_args(ModelConfig)[0])]
+            lines.append(f'name: no model "{item["ctx"]["tag"]}"{_nearest(item["ctx"]["tag"], names)}')
+        elif item["type"] == "missing":
+            lines.append(f"{key}: missing")
+        else:
+            lines.append(f"{key + ': ' if key else ''}{item['msg']} (found {item['input']!r})" if key else item["msg"])
+    return lines
+
+
+def kind_tag(kind: Any) -> str | None:
+    """The tag by which a model's config is chosen; pydantic puts it into an error's location."""
+    return getattr(kind, "name", None)
+
+
+def _keys(kind: Any) -> list[str]:
+    return [f.name for f in fields(kind)]
+
+
+def _nearest(word: Any, valid: Any) -> str:
+    close = difflib.get_close_matches(str(word), [str(v) for v in valid], n=1, cutoff=0.5)
+    return f'; did you mean "{close[0]}"?' if close else f"; valid: {', '.join(map(str, valid))}"
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML lets a later key silently replace an earlier one: a variant named twice would vanish."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=deep)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f'the key "{key}" stands twice', key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
