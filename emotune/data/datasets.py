@@ -1,0 +1,86 @@
+"""The data sets that a study names: the embedded one, or folders of shards."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from filelock import FileLock
+
+from emotune.data.manifest import MANIFEST, Manifest, read_manifest
+from emotune.errors import InputError
+from emotune.run import DatasetRef
+from emotune.storage import Folder
+
+__all__ = ["SCENES_PICTURES", "cache_folder", "ensure", "is_ready", "manifest_of", "resolve"]
+
+SCENES_PICTURES = 1600
+SCENES_SEED = 0
+SCENES_PARTS = (0.5, 0.0625, 0.4375)
+"""Of the embedded data set; test is large, because telling variants apart is what it is for."""
+
+
+def cache_folder() -> Path:
+    """Where decoded shards and the embedded pictures are kept: ``$EMOTUNE_CACHE``, or ``~/.cache/emotune``."""
+    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "emotune"
+    return Path(os.environ.get("EMOTUNE_CACHE") or default)
+
+
+def resolve(names: Sequence[str]) -> tuple[DatasetRef, ...]:
+    """What the names in a study stand for: ``scenes``, or folders (or URLs) of shards.
+
+    Reads manifests only; nothing is drawn or decoded.
+
+    Raises:
+        InputError: no shards there, or two data sets of one name.
+    """
+    refs: dict[str, DatasetRef] = {}
+    for name in names:
+        if name == "scenes":
+            # Draws no picture: importing the generator costs less than a tenth of a second.
+            from emotune.data.sources import scenes_hash
+
+            ref = DatasetRef(name=name, location=name, content_hash=scenes_hash(SCENES_PICTURES, SCENES_SEED))
+        else:
+            location = name if "://" in name else str(Path(name).expanduser().resolve())
+            if "://" not in name and not Path(location).is_dir():
+                raise InputError(f'datasets: "{name}": neither "scenes" nor a folder or URL of shards')
+            manifest = read_manifest(Folder(location))
+            ref = DatasetRef(name=manifest.name, location=location, content_hash=manifest.content_hash)
+        if ref.name in refs:
+            raise InputError(f'datasets: two are called "{ref.name}"; give one another name (emotune.shard --name)')
+        refs[ref.name] = ref
+    return tuple(refs.values())
+
+
+def is_ready(ref: DatasetRef) -> bool:
+    """Whether the shards are there; False only for the embedded set before its first use on this machine."""
+    return Folder(_location(ref)).read(MANIFEST) is not None
+
+
+def manifest_of(ref: DatasetRef) -> Manifest:
+    """The manifest of a data set that is ready.
+
+    Raises:
+        InputError: there is none.
+    """
+    return read_manifest(Folder(_location(ref)))
+
+
+def ensure(ref: DatasetRef, advance: Callable[[int], None] = lambda pictures: None, workers: int = 1) -> Folder:
+    """The folder of the data set's shards; draws the embedded one where this machine does not have it yet."""
+    location = Folder(_location(ref))
+    if ref.location == "scenes" and not is_ready(ref):
+        from emotune.data.shards import write_shards
+        from emotune.data.sources import scenes
+
+        path = Path(location.url)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock"):
+            if not is_ready(ref):
+                listing = scenes(SCENES_PICTURES, SCENES_SEED)
+                write_shards(listing, path, parts=SCENES_PARTS, workers=workers, advance=advance)
+    return location
+
+
+def _location(ref: DatasetRef) -> str:
+    return str(cache_folder() / f"scenes-{ref.content_hash[:16]}") if ref.location == "scenes" else ref.location
