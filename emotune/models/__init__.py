@@ -1,0 +1,26 @@
+"""The networks, one paper or idea a file. A config's fields are the constructor's arguments."""
+
+from dataclasses import asdict
+
+from torch import nn
+
+from emotune.models.alexnet import AlexNet
+from emotune.models.attention import AttentionAlexNet
+from emotune.models.dual_branch import DualBranch
+from emotune.models.mldr import MldrNet
+from emotune.run import ModelConfig
+
+__all__ = ["MODELS", "build"]
+
+MODELS: dict[str, type[nn.Module]] = {
+    "alexnet": AlexNet,
+    "attention": AttentionAlexNet,
+    "dual_branch": DualBranch,
+    "mldr": MldrNet,
+}
+
+
+def build(config: ModelConfig, classes: int) -> nn.Module:
+    """The network of a config, with freshly drawn weights: (B, 3, 227, 227) → logits (B, classes)."""
+    arguments = asdict(config)
+    return MODELS[arguments.pop("name")](classes, **arguments)

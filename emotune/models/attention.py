@@ -1,0 +1,106 @@
+"""AlexNet with an attention layer on its 6×6×256 map: the thesis (Agarwal, 2019), after HAN (Yang et al. 2016,
+"Hierarchical Attention Networks for Document Classification", section 2.2).
+
+The thesis: H = WᵀX + B over the 36 positions, H = softmax(H), X_i ← H_i · X_i. It leaves readings open, each an option
+here. Deviation, the default `scale="positions"`: weights are multiplied by 36, so that their mean is 1 and fc6 sees
+values of the size that it sees in AlexNet; and the score layer starts at zero, so that at step 0 the network *is*
+AlexNet.
+"""
+
+import torch
+from torch import nn
+
+from emotune.models.alexnet import POSITIONS, Trunk, channels, initialise
+
+__all__ = ["AttentionAlexNet", "SpatialAttention", "attention_trunk"]
+
+
+class SpatialAttention(nn.Module):
+    """Weighs the positions of a map by how much they matter in this picture.
+
+    Args:
+        channels: Of the map, C.
+        positions: Of the map, P = H · W; only ``reach="full"`` depends on it.
+        reach: ``shared`` scores each position from its own C values by one layer (257 parameters for AlexNet's map);
+            ``full`` scores all positions from the whole map (P·C → P).
+        score: ``linear`` (thesis), or ``tanh`` with a learned context vector (HAN).
+        output: ``map`` keeps (B, C, H, W) (thesis); ``sum`` gives the weighted sum (B, C) (HAN).
+        scale: ``positions`` multiplies the softmax by P; ``raw`` does not.
+        temperature: Divides the scores; below 1 it sharpens.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        positions: int = POSITIONS,
+        *,
+        reach: str = "shared",
+        score: str = "linear",
+        output: str = "map",
+        scale: str = "positions",
+        temperature: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.reach, self.output, self.scale, self.temperature = reach, output, scale, temperature
+        self.hidden = nn.Sequential(nn.Linear(channels, channels), nn.Tanh()) if score == "tanh" else nn.Identity()
+        self.score = nn.Linear(channels, 1) if reach == "shared" else nn.Linear(positions * channels, positions)
+
+    def weights(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, C, H, W) → weights (B, P) that sum to one."""
+        hidden = self.hidden(x.flatten(2).transpose(1, 2))  # (B, P, C)
+        scores = self.score(hidden).squeeze(2) if self.reach == "shared" else self.score(hidden.flatten(1))  # (B, P)
+        return torch.softmax(scores / self.temperature, dim=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        weights = self.weights(x)
+        if self.scale == "positions":
+            weights = weights * weights.shape[1]
+        attended = x * weights.unflatten(1, x.shape[2:]).unsqueeze(1)  # (B, C, H, W)
+        return attended if self.output == "map" else attended.sum(dim=(2, 3))
+
+
+def attention_trunk(
+    width: float, dropout: float, lrn: bool, reach: str, score: str, output: str, scale: str, temperature: float
+) -> Trunk:
+    """AlexNet's trunk with an attention layer before fc6."""
+    depth = channels(256, width)
+    attention = SpatialAttention(
+        depth, POSITIONS, reach=reach, score=score, output=output, scale=scale, temperature=temperature
+    )
+    return Trunk(width, dropout, lrn, attention, fc6_inputs=depth if output == "sum" else None)
+
+
+def initialise_attention(network: nn.Module) -> None:
+    """Sets score layers to zero: every position weighs the same until training finds something better."""
+    for module in network.modules():
+        if isinstance(module, SpatialAttention):
+            nn.init.zeros_(module.score.weight)
+            nn.init.zeros_(module.score.bias)
+
+
+class AttentionAlexNet(nn.Module):
+    """AlexNet whose fc6 sees the attended map. Arguments: `emotune.models.alexnet.AlexNet` and `SpatialAttention`."""
+
+    def __init__(
+        self,
+        classes: int,
+        *,
+        width: float = 1.0,
+        dropout: float = 0.5,
+        lrn: bool = True,
+        weight_init: str = "ksh12",
+        reach: str = "shared",
+        score: str = "linear",
+        output: str = "map",
+        scale: str = "positions",
+        temperature: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.trunk = attention_trunk(width, dropout, lrn, reach, score, output, scale, temperature)
+        self.output = nn.Linear(channels(4096, width), classes)
+        initialise(self, weight_init, width)
+        initialise_attention(self)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, 3, 227, 227) → logits (B, K)."""
+        return self.output(self.trunk(x))
