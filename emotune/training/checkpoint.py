@@ -1,0 +1,66 @@
+"""What a run needs to go on: weights, momentum, and how far it has come. Everything else follows from its config."""
+
+import io
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from emotune.run_directory import CHECKPOINT
+from emotune.storage import Folder
+
+__all__ = ["Progress", "load", "save"]
+
+
+@dataclass
+class Progress:
+    """How far a run has come.
+
+    ``step`` counts steps that are done in ``epoch``; ``loss_sum`` and ``correct`` are over the pictures of those steps.
+    ``history`` has an entry for each finished epoch, as in ``metrics.jsonl``; ``train_s`` are seconds spent in it.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    loss_sum: float = 0.0
+    correct: int = 0
+    seen: int = 0
+    train_s: float = 0.0
+    interruptions: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    def end_step(self, pictures: int, loss: float, correct: int, seconds: float) -> None:
+        """Counts a step on ``pictures`` pictures with the mean ``loss``."""
+        self.step += 1
+        self.loss_sum += loss * pictures
+        self.correct += correct
+        self.seen += pictures
+        self.train_s += seconds
+
+    def end_epoch(self, entry: dict[str, Any]) -> None:
+        """Counts the epoch and begins the next one."""
+        self.history.append(entry)
+        self.epoch, self.step = self.epoch + 1, 0
+        self.loss_sum, self.correct, self.seen = 0.0, 0, 0
+
+
+def save(folder: Folder, network: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
+    """Writes the checkpoint, replacing the one before when it is whole."""
+    buffer = io.BytesIO()
+    state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "progress": asdict(progress)}
+    torch.save(state, buffer)
+    folder.write(CHECKPOINT, buffer.getvalue())
+
+
+def load(folder: Folder, network: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device) -> Progress:
+    """Puts the checkpoint's weights and momentum in place and returns its progress; a new one if there is none."""
+    data = folder.read(CHECKPOINT)
+    if data is None:
+        return Progress()
+    state = torch.load(io.BytesIO(data), map_location=device, weights_only=True)
+    network.load_state_dict(state["network"])
+    optimizer.load_state_dict(state["optimizer"])
+    progress = Progress(**state["progress"])
+    progress.interruptions += 1
+    return progress

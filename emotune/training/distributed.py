@@ -1,0 +1,101 @@
+"""The ranks that train one run together: alone, from torchrun's environment, or brought together by an executor."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+__all__ = ["World", "connect", "from_environment", "open_store"]
+
+TIMEOUT = timedelta(minutes=30)
+
+
+@dataclass(frozen=True)
+class World:
+    """This process among those that train a run together."""
+
+    rank: int
+    size: int
+    device: torch.device
+
+    @property
+    def main(self) -> bool:
+        """Whether this is the rank that writes files."""
+        return self.rank == 0
+
+    def wrap(self, network: nn.Module) -> nn.Module:
+        """The network with gradients averaged over ranks."""
+        if self.size == 1:
+            return network
+        return nn.parallel.DistributedDataParallel(
+            network, device_ids=[self.device] if self.device.type == "cuda" else None
+        )
+
+    def gather(self, value: Any) -> list[Any]:
+        """Every rank's value, on every rank, in the order of ranks."""
+        if self.size == 1:
+            return [value]
+        values: list[Any] = [None] * self.size
+        dist.all_gather_object(values, value)
+        return values
+
+    def sum(self, tensor: torch.Tensor) -> torch.Tensor:
+        """The sum of every rank's tensor, on every rank."""
+        if self.size > 1:
+            dist.all_reduce(tensor)
+        return tensor
+
+    def any(self, flag: bool) -> bool:
+        """Whether the flag is set on any rank: ranks must stop at the same step."""
+        return self.sum(torch.tensor(int(flag), device=self.device)).item() > 0
+
+
+@contextmanager
+def connect(
+    rank: int, size: int, *, gpu: bool, store: dist.Store | None = None, local_rank: int = 0
+) -> Iterator[World]:
+    """Joins the ranks and parts them again.
+
+    Args:
+        rank: Of this process.
+        size: Number of processes.
+        gpu: Train on this process's GPU, with NCCL; else on the CPU, with gloo.
+        store: Where the ranks meet, see `open_store`; None takes torchrun's environment.
+        local_rank: Which of the visible GPUs is this process's own.
+    """
+    device = torch.device("cuda", local_rank) if gpu else torch.device("cpu")
+    if gpu:
+        torch.cuda.set_device(device)
+    if size == 1:
+        yield World(0, 1, device)
+        return
+    dist.init_process_group(
+        "nccl" if gpu else "gloo",
+        store=store,
+        rank=rank,
+        world_size=size,
+        timeout=TIMEOUT,
+    )
+    try:
+        yield World(rank, size, device)
+    finally:
+        dist.destroy_process_group()
+
+
+def open_store(host: str, port: int = 0) -> dist.TCPStore:
+    """The place where ranks meet: opened on a free port by rank 0 (``port`` 0), joined by the others."""
+    return dist.TCPStore(host, port, is_master=port == 0, wait_for_workers=False, timeout=TIMEOUT)
+
+
+@contextmanager
+def from_environment(*, gpu: bool) -> Iterator[World]:
+    """The world that torchrun describes, or this process alone."""
+    rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    with connect(rank, size, gpu=gpu, local_rank=int(os.environ.get("LOCAL_RANK", "0"))) as world:
+        yield world

@@ -1,0 +1,230 @@
+"""The training loop: the same function alone, under torchrun and under Ray.
+
+Every random choice is a function of the run's seed streams, epoch and step, never of a generator's history, so a run
+that is stopped anywhere goes on as if it had not been.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from emotune.data.augment import Views, apply_views, center_views, draw_views
+from emotune.data.batches import epoch_batches, share, steps_per_epoch
+from emotune.data.cache import Pictures, open_split
+from emotune.models import build
+from emotune.run import RunConfig, RunProgress
+from emotune.run_directory import HEARTBEAT_EVERY_S, METRICS, RunDirectory
+from emotune.training import checkpoint
+from emotune.training.checkpoint import Progress
+from emotune.training.distributed import World
+from emotune.training.optim import learning_rate, make_optimizer
+from emotune.training.record import make_record, write_predictions
+
+__all__ = ["CHECKPOINT_EVERY_S", "DivergedError", "InterruptedRunError", "evaluate", "train"]
+
+CHECKPOINT_EVERY_S = 60.0
+"""Seconds of work that a lost machine may cost."""
+
+EVALUATION_BATCH = 50
+
+
+class DivergedError(ArithmeticError):
+    """The loss is not a finite number any more."""
+
+
+class InterruptedRunError(RuntimeError):
+    """The run was asked to stop; its checkpoint is written, and it can be continued."""
+
+
+def train(
+    run: RunConfig,
+    directory: RunDirectory,
+    world: World,
+    *,
+    watch: Callable[[RunProgress], None] = lambda progress: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> dict[str, Any] | None:
+    """Trains a run from its checkpoint, or from scratch if it has none, and writes its predictions and its record.
+
+    Args:
+        run: What to train.
+        directory: Where its files go; only rank 0 writes.
+        world: The ranks that train it together, this one among them.
+        watch: Called after steps, on every rank.
+        stop: Asked after each step; when it says so on any rank, all write a checkpoint and stop.
+
+    Returns:
+        The record on rank 0, None elsewhere.
+
+    Raises:
+        DivergedError: the loss is not finite; the message has step and learning rate.
+        InterruptedRunError: ``stop`` said so.
+        InputError: the data set cannot be read.
+    """
+    started = time.perf_counter()
+    if world.main:
+        directory.begin()
+    pictures = {split: open_split(run.dataset, split) for split in ("train", "val")}
+    torch.manual_seed(run.stream("init"))
+    network = build(run.model, len(pictures["train"].classes)).to(world.device, memory_format=torch.channels_last)
+    optimizer = make_optimizer(network, run.train)
+    progress = checkpoint.load(directory.folder, network, optimizer, world.device)
+    job = _Job(run, directory, world, network, world.wrap(network), optimizer, watch, stop)
+    while progress.epoch < run.train.epochs:
+        _train_epoch(job, progress, pictures["train"])
+        val_logits = evaluate(network, pictures["val"], world)
+        progress.end_epoch(_epoch_entry(progress, run, pictures, val_logits))
+        if world.main:
+            lines = "".join(json.dumps(entry) + "\n" for entry in progress.history)
+            directory.folder.write(METRICS, lines.encode())
+            checkpoint.save(directory.folder, network, optimizer, progress)
+        watch(_watched(run, progress))
+    evaluating = time.perf_counter()
+    test = open_split(run.dataset, "test")  # the only place that opens the test split, once per run
+    logits = evaluate(network, test, world)
+    if not world.main:
+        return None
+    write_predictions(directory.folder, run, test, logits)
+    now = time.perf_counter()
+    durations_s = {"train": progress.train_s, "test": now - evaluating, "this_start": now - started}
+    record = make_record(run, network, world, progress, len(pictures["train"]), durations_s)
+    record |= {"test_pictures": len(test), "accuracy": 100 * float((logits.argmax(1) == test.targets).mean())}
+    directory.finish(record)
+    return record
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What all steps of a run share; ``parallel`` is ``network`` with gradients averaged over ranks."""
+
+    run: RunConfig
+    directory: RunDirectory
+    world: World
+    network: nn.Module
+    parallel: nn.Module
+    optimizer: torch.optim.Optimizer
+    watch: Callable[[RunProgress], None]
+    stop: Callable[[], bool]
+
+
+class _Every:
+    """A clock that says when a number of seconds has gone by since it last said so."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._last = seconds, time.perf_counter()
+
+    def due(self) -> bool:
+        now = time.perf_counter()
+        if now - self._last < self._seconds:
+            return False
+        self._last = now
+        return True
+
+
+def _train_epoch(job: _Job, progress: Progress, pictures: Pictures) -> None:
+    """The rest of the current epoch, from the step after the last one that is done."""
+    run, world = job.run, job.world
+    batches = epoch_batches(len(pictures), run.train.batch_size, run.stream("order"), progress.epoch)
+    views = draw_views(len(pictures), run.stream("augment"), progress.epoch, crop=run.train.crop, flip=run.train.flip)
+    beat, save = _Every(HEARTBEAT_EVERY_S), _Every(CHECKPOINT_EVERY_S)
+    job.network.train()
+    for step in range(progress.step, len(batches)):
+        began = time.perf_counter()
+        global_step = progress.epoch * len(batches) + step
+        lr = learning_rate(run.train, global_step, len(batches))
+        # Dropout's masks follow from stream, step and rank: nothing about them needs to be in a checkpoint.
+        torch.manual_seed(_mix(run.stream("dropout"), global_step, world.rank))
+        loss, correct = _step(job, pictures, views, batches[step], lr)
+        if not math.isfinite(loss):
+            raise DivergedError(f"the loss is {loss} in epoch {progress.epoch + 1}, step {step + 1}, lr {lr:.3g}")
+        progress.end_step(len(batches[step]), loss, correct, time.perf_counter() - began)
+        job.watch(_watched(run, progress, len(batches), loss))
+        stopping = world.any(job.stop())
+        if world.main and beat.due():
+            job.directory.beat()
+        if world.main and (stopping or save.due()):
+            checkpoint.save(job.directory.folder, job.network, job.optimizer, progress)
+        if stopping:
+            if world.main:
+                job.directory.release()
+            raise InterruptedRunError(f"{run.id} was stopped in epoch {progress.epoch + 1}, after step {step + 1}")
+
+
+def _step(job: _Job, pictures: Pictures, views: Views, indices: np.ndarray, lr: float) -> tuple[float, int]:
+    """One step of gradient descent on a global batch: its mean loss before the step, and its right answers."""
+    world = job.world
+    own = share(indices, world.rank, world.size)
+    batch = torch.from_numpy(pictures.take(own)).to(world.device)
+    targets = torch.from_numpy(pictures.targets[own]).to(world.device)
+    logits = job.parallel(apply_views(batch, views, own))
+    # DDP averages over ranks, whose shares can differ by one picture: this gives the mean over the global batch.
+    loss = F.cross_entropy(logits, targets, reduction="sum") * (world.size / len(indices))
+    for group in job.optimizer.param_groups:
+        group["lr"] = lr
+    job.optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    job.optimizer.step()
+    totals = world.sum(torch.stack([loss.detach() / world.size, (logits.argmax(1) == targets).sum()]).double())
+    return totals[0].item(), int(totals[1].item())
+
+
+def _mix(seed: int, *numbers: int) -> int:
+    """A 63-bit seed from a stream's seed and whereabouts in the run."""
+    return int(np.random.SeedSequence([seed, *numbers]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+@torch.inference_mode()
+def evaluate(network: nn.Module, pictures: Pictures, world: World) -> np.ndarray:
+    """Logits of the centre crop of every picture, float32 (N, K), on all ranks.
+
+    Each rank computes its share; each picture is counted exactly once, whatever the number of ranks.
+    """
+    network.eval()
+    own = share(np.arange(len(pictures)), world.rank, world.size)
+    views = center_views(len(pictures))
+    parts = []
+    for start in range(0, len(own), EVALUATION_BATCH):
+        indices = own[start : start + EVALUATION_BATCH]
+        batch = torch.from_numpy(pictures.take(indices)).to(world.device)
+        parts.append(network(apply_views(batch, views, indices)).float().cpu().numpy())
+    logits = np.full((len(pictures), len(pictures.classes)), np.nan, np.float32)
+    for rank, part in enumerate(world.gather(np.concatenate(parts) if parts else logits[:0])):
+        logits[share(np.arange(len(pictures)), rank, world.size)] = part
+    return logits
+
+
+def _epoch_entry(
+    progress: Progress, run: RunConfig, pictures: dict[str, Pictures], val_logits: np.ndarray
+) -> dict[str, Any]:
+    val = pictures["val"]
+    steps = steps_per_epoch(len(pictures["train"]), run.train.batch_size)
+    val_loss = F.cross_entropy(torch.from_numpy(val_logits), torch.from_numpy(val.targets)).item()
+    return {
+        "epoch": progress.epoch + 1,
+        "lr": learning_rate(run.train, progress.epoch * steps, steps),
+        "train_loss": progress.loss_sum / progress.seen,
+        "train_accuracy": 100 * progress.correct / progress.seen,
+        "val_loss": val_loss,
+        "val_accuracy": 100 * float((val_logits.argmax(1) == val.targets).mean()),
+        "train_s": round(progress.train_s, 3),
+    }
+
+
+def _watched(run: RunConfig, progress: Progress, steps: int = 1, loss: float = math.nan) -> RunProgress:
+    last = progress.history[-1] if progress.history else {"val_accuracy": math.nan, "train_loss": math.nan}
+    return RunProgress(
+        run.id,
+        progress.epoch + bool(progress.step),
+        run.train.epochs,
+        (progress.epoch + progress.step / steps) / run.train.epochs,
+        last["train_loss"] if math.isnan(loss) else loss,
+        last["val_accuracy"],
+    )

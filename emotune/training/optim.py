@@ -1,0 +1,35 @@
+"""The learning rate as a pure function of the step, and the optimizer."""
+
+import math
+
+import torch
+from torch import nn
+
+from emotune.run import TrainConfig
+
+__all__ = ["learning_rate", "make_optimizer"]
+
+
+def learning_rate(train: TrainConfig, step: int, steps_per_epoch: int) -> float:
+    """The learning rate of a step, counted from 0 over the whole run.
+
+    >>> train = TrainConfig(epochs=10, lr=0.1, schedule="step", step_epochs=5)
+    >>> [learning_rate(train, step, steps_per_epoch=2) for step in (0, 9, 10)]
+    [0.1, 0.1, 0.010000000000000002]
+    """
+    warmup_steps = train.warmup_epochs * steps_per_epoch
+    if step < warmup_steps:
+        return train.lr * (step + 1) / (warmup_steps + 1)
+    if train.schedule == "step":
+        return train.lr * 0.1 ** (step // (train.step_epochs * steps_per_epoch))
+    if train.schedule == "cosine":
+        progress = (step - warmup_steps) / (train.epochs * steps_per_epoch - warmup_steps)
+        return train.lr * 0.5 * (1 + math.cos(math.pi * progress))
+    return train.lr
+
+
+def make_optimizer(network: nn.Module, train: TrainConfig) -> torch.optim.SGD:
+    """Stochastic gradient descent with momentum and weight decay (KSH12, section 5)."""
+    return torch.optim.SGD(
+        network.parameters(), lr=train.lr, momentum=train.momentum, weight_decay=train.weight_decay, fused=True
+    )

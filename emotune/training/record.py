@@ -1,0 +1,92 @@
+"""What a finished run leaves behind: predictions per picture, and a record of how they came about."""
+
+import importlib.metadata
+import io
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from torch import nn
+
+from emotune.data.cache import Pictures
+from emotune.run import RunConfig
+from emotune.run_directory import PREDICTIONS
+from emotune.storage import Folder
+from emotune.training.checkpoint import Progress
+from emotune.training.distributed import World
+
+__all__ = ["make_record", "write_predictions"]
+
+PACKAGES = ("emotune", "torch", "torchvision", "ray", "webdataset", "numpy", "pandas", "pillow")
+
+
+def write_predictions(folder: Folder, run: RunConfig, pictures: Pictures, logits: np.ndarray) -> None:
+    """One row per test picture: ``sample_id``, ``target`` (class name), and ``logit_<class>`` for each class."""
+    classes = np.array(pictures.classes)
+    columns: dict[str, Any] = {"sample_id": list(pictures.keys), "target": classes[pictures.targets].tolist()}
+    columns |= {f"logit_{label}": logits[:, index] for index, label in enumerate(pictures.classes)}
+    table = pa.table(columns).replace_schema_metadata({"run": run.id, "split": "test"})
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer)
+    folder.write(PREDICTIONS, buffer.getvalue())
+
+
+def make_record(
+    run: RunConfig, network: nn.Module, world: World, progress: Progress, train_pictures: int,
+    durations_s: dict[str, float],
+) -> dict[str, Any]:  # fmt: skip
+    """How a run came to its result: last epoch, durations, speed, hardware, versions, commit, interruptions."""
+    return {
+        "run": run.id,
+        "variant": run.variant,
+        "dataset": run.dataset.name,
+        "seed": run.seed,
+        "selection": "last epoch",
+        "last_epoch": progress.history[-1],
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "train_pictures": train_pictures,
+        "durations_s": {name: round(seconds, 3) for name, seconds in durations_s.items()},
+        "images_per_s": round(train_pictures * run.train.epochs / progress.train_s, 1),
+        "workers": world.size,
+        "interruptions": progress.interruptions,
+        "hardware": _hardware(world),
+        "versions": {"python": platform.python_version(), **_versions()},
+        "git": _git(),
+    }
+
+
+def _hardware(world: World) -> dict[str, Any]:
+    gpu = torch.cuda.get_device_name(world.device) if world.device.type == "cuda" else None
+    return {"machine": platform.machine(), "cpus": os.cpu_count(), "threads": torch.get_num_threads(), "gpu": gpu}
+
+
+def _versions() -> dict[str, str]:
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue  # ray is not needed where runs are trained under torchrun
+    return versions
+
+
+def _git() -> dict[str, Any] | None:
+    """Commit and dirty flag of emotune's checkout; None where it is installed from a wheel."""
+    checkout = Path(__file__).parents[2]
+    if not (checkout / ".git").exists():
+        return None
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(checkout), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
+    except (OSError, subprocess.CalledProcessError):
+        return None
