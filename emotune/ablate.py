@@ -1,0 +1,207 @@
+"""`python -m emotune.ablate [STUDY]`: plan, run what is missing, report."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import fmean, stdev
+
+from rich.console import Console
+from rich.table import Table
+
+from emotune.analysis.power import paired_differences, seeds_for, smallest_effect
+from emotune.data.datasets import SCENES_PICTURES, ensure, is_ready, resolve
+from emotune.errors import InputError
+from emotune.execution.ledger import Plan, make_plan
+from emotune.run import DatasetRef
+from emotune.run_directory import State
+from emotune.study import Resources, Study, load_study, shipped_study
+
+__all__ = ["main"]
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line.
+
+    Returns:
+        0: all runs are done; 1: some failed, diverged, or are in other hands; 2: the input cannot be used;
+        130: interrupted.
+    """
+    options = _parser().parse_args(arguments)
+    console = Console(width=None if sys.stdout.isatty() else 120, quiet=os.environ.get("RANK", "0") != "0")
+    try:
+        return _ablate(options, console)
+    except InputError as error:
+        print("\n".join(f"emotune: {line}" for line in str(error).splitlines()), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nInterrupted. The same command goes on from here.", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m emotune.ablate",
+        description="Runs what is missing of an ablation study and writes its report. The same command continues an "
+        "interrupted study, runs only the new part of a longer one, and leaves a finished one as it is.",
+    )
+    parser.add_argument(
+        "study", nargs="?", help="a study file (.yaml); default: the quickstart that comes with emotune"
+    )
+    parser.add_argument(
+        "--runs", default="runs", metavar="URL", help="the pool of runs: a folder or URL (default: runs)"
+    )
+    parser.add_argument("--report", type=Path, metavar="DIR", help="where the report goes (default: reports/STUDY)")
+    parser.add_argument("--seeds", type=int, metavar="N", help="seeds per variant, instead of the study's")
+    parser.add_argument("--workers", type=int, metavar="N", help="workers per run, instead of the study's")
+    parser.add_argument("--gpus-per-worker", type=float, metavar="G", help="instead of the study's")
+    parser.add_argument("--executor", choices=["ray", "local"], default="ray",
+                        help="ray: as many runs at a time as fit; local: one after another, without Ray")  # fmt: skip
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--plan", action="store_true", help="print the plan and stop")
+    only.add_argument("--report-only", action="store_true", help="write the report of what is there and stop")
+    return parser
+
+
+def _ablate(options: argparse.Namespace, console: Console) -> int:
+    path = Path(options.study) if options.study else shipped_study("quickstart")
+    study = _overridden(load_study(path), options)
+    datasets = resolve(study.datasets)
+    runs = study.runs(datasets)
+    pool = options.runs if "://" in options.runs else str(Path(options.runs).resolve())
+    plan = make_plan(runs, pool)
+    _print_plan(console, study, datasets, plan, options)
+    if options.plan:
+        return 0
+    interrupted = False
+    if plan.to_do and not options.report_only:
+        try:
+            for dataset in datasets:
+                _prepare(console, dataset)
+            _execute(console, plan, pool, study.resources, options.executor)
+        except KeyboardInterrupt:
+            interrupted = True
+        plan = make_plan(runs, pool)
+    if not console.quiet:  # one of the processes that torchrun started is enough
+        out = options.report or Path("reports") / study.name
+        _report(console, study, plan, pool, out, _command(options))
+    if interrupted or (not options.report_only and plan.count(State.INTERRUPTED, State.MISSING)):
+        raise KeyboardInterrupt
+    return 0 if plan.count(State.DONE) == len(runs) or options.report_only else 1
+
+
+def _overridden(study: Study, options: argparse.Namespace) -> Study:
+    """The study with what the command line says instead."""
+    for name in ("seeds", "workers"):
+        if getattr(options, name) is not None and getattr(options, name) < 1:
+            raise InputError(f"--{name} {getattr(options, name)}: give a positive number")
+    if options.gpus_per_worker is not None and options.gpus_per_worker < 0:
+        raise InputError(f"--gpus-per-worker {options.gpus_per_worker}: give zero or more")
+    said = {"workers": options.workers, "gpus_per_worker": options.gpus_per_worker}
+    resources = replace(study.resources, **{name: value for name, value in said.items() if value is not None})
+    return replace(study, seeds=options.seeds or study.seeds, resources=resources)
+
+
+def _print_plan(
+    console: Console, study: Study, datasets: Sequence[DatasetRef], plan: Plan, options: argparse.Namespace
+) -> None:
+    console.print(f"[bold]{study.name}[/]: {study.question}", highlight=False)
+    states = [state for state in State if plan.count(state)]
+    table = Table("variant", *(state.value for state in states), box=None, pad_edge=False)
+    for variant in study.variants:
+        mine = [plan.statuses[run.id].state for run in plan.runs if run.variant == variant]
+        table.add_row(variant, *(str(mine.count(state) or "·") for state in states))
+    console.print(table)
+    names = ", ".join(ref.name + (" (synthetic)" if ref.location == "scenes" else "") for ref in datasets)
+    console.print(
+        f"{len(plan.runs)} runs = {len(study.variants)} variants × {study.seeds} seeds on {names}: "
+        f"{plan.count(State.DONE)} done, {len(plan.to_do)} to do. {_time(plan, study.resources, options.executor)}",
+        highlight=False,
+    )
+    for line in _resolution(study, plan):
+        console.print(line, highlight=False)
+
+
+def _time(plan: Plan, resources: Resources, executor: str) -> str:
+    if not plan.to_do:
+        return ""
+    at_a_time = 1
+    if executor == "ray" and not os.environ.get("RAY_ADDRESS") and not resources.gpus_per_worker:
+        cpus = len(os.sched_getaffinity(0))
+        at_a_time = max(1, cpus // (resources.workers * resources.cpus_per_worker))
+    seconds = plan.estimate_s(at_a_time)
+    if seconds is None:
+        return "Time: known once one run has been timed."
+    return f"About {seconds / 60:.1f} minutes, {at_a_time} at a time."
+
+
+def _resolution(study: Study, plan: Plan) -> list[str]:
+    """What effects the study's seeds can show."""
+    in_sd = smallest_effect(study.seeds)
+    if in_sd is None:
+        return ["One seed shows no interval and supports no verdict: give two or more (--seeds)."]
+    measured = [
+        paired_differences(plan.records, contrast, dataset)
+        for contrast in study.contrasts
+        for dataset in {record["dataset"] for record in plan.records}
+    ]
+    spreads = [stdev(differences.values()) for differences in measured if len(differences) > 1]
+    head = f"{study.seeds} seeds find, with 80 % power, effects from {in_sd:.1f} × the sd of the seed differences up"
+    if not spreads:
+        return [f"{head}; the sd is not known before runs are done."]
+    sd = fmean(spreads)
+    line = f"{head}: {in_sd * sd:.1f} points at the sd seen so far ({sd:.1f})."
+    needed = seeds_for(study.metric.min_effect / sd) if sd else 2
+    enough = f"{needed} seeds" if needed else "more than a thousand seeds"
+    return [line, f"For the min_effect of {study.metric.min_effect:g} points: {enough}."]
+
+
+def _prepare(console: Console, dataset: DatasetRef) -> None:
+    """Draws the embedded pictures at first use: in a process of its own, so that this one stays without torch."""
+    if is_ready(dataset):
+        return
+    with (
+        console.status(f"drawing {SCENES_PICTURES} synthetic pictures, once on this machine"),
+        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool,
+    ):
+        pool.submit(ensure, dataset, workers=len(os.sched_getaffinity(0))).result()
+
+
+def _execute(console: Console, plan: Plan, pool: str, resources: Resources, executor: str) -> None:
+    from emotune.execution.progress import RunLines
+
+    with RunLines(console, len(plan.to_do)) as lines:
+        if executor == "local":
+            from emotune.execution.local import run_locally
+
+            run_locally(plan.to_do, pool, lines, gpu=resources.gpus_per_worker > 0, threads=resources.cpus_per_worker)
+        else:
+            from emotune.execution.session import ray_session
+
+            with ray_session(resources):
+                from emotune.execution.tune import run_on_ray  # imports Ray, which the session has set up
+
+                run_on_ray(plan.to_do, pool, lines, resources)
+
+
+def _command(options: argparse.Namespace) -> str:
+    """The command that does it all again, anywhere."""
+    parts = ["python -m emotune.ablate", *([options.study] if options.study else [])]
+    return " ".join([*parts, *([f"--seeds {options.seeds}"] if options.seeds else [])])
+
+
+def _report(console: Console, study: Study, plan: Plan, pool: str, out: Path, command: str) -> None:
+    from emotune.report.build import build_report
+
+    page = build_report(study, plan.runs, pool, out, command)
+    console.print(f"Report: {page}", highlight=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""What a number of seeds can show, before and after it is known how much seeds differ. Light: plans import it."""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from scipy import special
+
+from emotune.study import Contrast
+
+__all__ = ["paired_differences", "power_of_paired_t", "seeds_for", "smallest_effect"]
+
+ALPHA, POWER = 0.05, 0.80
+MOST_SEEDS = 1000
+
+
+def power_of_paired_t(effect_in_sd: float, seeds: int, alpha: float = ALPHA) -> float:
+    """The probability that a two-sided paired t-test over ``seeds`` pairs finds an effect.
+
+    Args:
+        effect_in_sd: The true mean difference over the standard deviation of the differences.
+        seeds: Pairs, at least 2.
+        alpha: The test's false-alarm rate.
+    """
+    df, shift = seeds - 1, effect_in_sd * math.sqrt(seeds)
+    critical = special.stdtrit(df, 1 - alpha / 2)
+    return float(1 - special.nctdtr(df, shift, critical) + special.nctdtr(df, shift, -critical))
+
+
+def smallest_effect(seeds: int) -> float | None:
+    """The smallest effect, in standard deviations of the seed differences, found with 80 % power; None below 2 seeds.
+
+    >>> [round(smallest_effect(n), 1) for n in (3, 5, 7, 10)]
+    [3.3, 1.7, 1.3, 1.0]
+    """
+    if seeds < 2:
+        return None
+    low, high = 0.0, 1.0
+    while power_of_paired_t(high, seeds) < POWER:  # from below: far beyond it the noncentral t loses its precision
+        high *= 2
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (low, middle) if power_of_paired_t(middle, seeds) >= POWER else (middle, high)
+    return high
+
+
+def seeds_for(effect_in_sd: float) -> int | None:
+    """The number of seeds that finds an effect with 80 % power; None above a thousand.
+
+    >>> seeds_for(1.0)
+    10
+    """
+    enough = (n for n in range(2, MOST_SEEDS + 1) if power_of_paired_t(effect_in_sd, n) >= POWER)
+    return next(enough, None)
+
+
+def paired_differences(rows: Iterable[Mapping[str, Any]], contrast: Contrast, dataset: str) -> dict[int, float]:
+    """Accuracy of the contrast's variant minus its reference's, in points, by seed; complete pairs only.
+
+    Args:
+        rows: Finished runs with ``variant``, ``dataset``, ``seed`` and ``accuracy`` in per cent.
+        contrast: Which difference.
+        dataset: On which data.
+    """
+    chosen = [row for row in rows if row["dataset"] == dataset]
+    first, second = (
+        {row["seed"]: row["accuracy"] for row in chosen if row["variant"] == side}
+        for side in (contrast.variant, contrast.reference)
+    )
+    return {seed: first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())}

@@ -1,0 +1,93 @@
+"""Run directories as tidy tables: one row per run, per epoch, and per picture and run."""
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from emotune.analysis.metrics import accuracy
+from emotune.errors import InputError
+from emotune.run import RunConfig
+from emotune.run_directory import METRICS, PREDICTIONS, RECORD, RunDirectory, State
+
+__all__ = ["Records", "load_records"]
+
+
+@dataclass(frozen=True)
+class Records:
+    """What a study's runs left behind.
+
+    Attributes:
+        runs: One row per run of the study, finished or not: ``run, variant, dataset, seed, state, detail``; finished
+            ones have ``accuracy`` (per cent of the test pictures), ``test_pictures``, ``parameters``, ``train_s``,
+            ``images_per_s``, ``workers``, ``interruptions``, ``commit``, ``dirty``; the others NaN.
+        curves: One row per run and epoch: ``run, variant, dataset, seed`` and what ``metrics.jsonl`` has.
+        predictions: Per finished run: ``sample_id, target, logit_<class>…``.
+        records: ``record.json`` of every finished run.
+    """
+
+    runs: pd.DataFrame
+    curves: pd.DataFrame
+    predictions: dict[str, pd.DataFrame]
+    records: dict[str, dict[str, Any]]
+
+    def done(self) -> pd.DataFrame:
+        """The rows of the finished runs."""
+        return self.runs[self.runs["state"] == State.DONE]
+
+
+def load_records(runs: Sequence[RunConfig], pool: str) -> Records:
+    """Reads the directories of a study's runs.
+
+    Raises:
+        InputError: a file of a finished run is missing or damaged.
+    """
+    rows, curves, predictions, records = [], [], {}, {}
+    for run in runs:
+        directory = RunDirectory(pool, run)
+        status = directory.status()
+        row = {"run": run.id, "variant": run.variant, "dataset": run.dataset.name, "seed": run.seed}
+        curves += [row | entry for entry in _metrics(directory)]
+        row |= {"state": str(status.state), "detail": status.detail}
+        if status.state is State.DONE:
+            records[run.id] = directory.folder.read_json(RECORD)
+            predictions[run.id] = _predictions(directory)
+            row |= _flat(records[run.id], predictions[run.id])
+        rows.append(row)
+    return Records(pd.DataFrame(rows), pd.DataFrame(curves), predictions, records)
+
+
+def _flat(record: dict[str, Any], predictions: pd.DataFrame) -> dict[str, Any]:
+    git = record.get("git") or {"commit": None, "dirty": None}
+    return {
+        "accuracy": accuracy(predictions),
+        "test_pictures": len(predictions),
+        "parameters": record["parameters"],
+        "train_s": record["durations_s"]["train"],
+        "images_per_s": record["images_per_s"],
+        "workers": record["workers"],
+        "interruptions": record["interruptions"],
+        "commit": git["commit"],
+        "dirty": git["dirty"],
+    }
+
+
+def _metrics(directory: RunDirectory) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (directory.folder.read(METRICS) or b"").decode().splitlines()]
+
+
+def _predictions(directory: RunDirectory) -> pd.DataFrame:
+    data = directory.folder.read(PREDICTIONS)
+    where = directory.folder / PREDICTIONS
+    if data is None:
+        raise InputError(f"{where}: missing; delete the folder {directory.folder} to train this run again")
+    try:
+        frame = pd.read_parquet(io.BytesIO(data))
+    except (ValueError, OSError) as error:
+        raise InputError(f"{where}: not readable ({error}); delete {directory.folder} to train it again") from None
+    if frame["sample_id"].duplicated().any():
+        raise InputError(f"{where}: a picture is counted twice; delete {directory.folder} to train it again")
+    return frame

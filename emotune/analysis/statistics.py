@@ -1,0 +1,134 @@
+"""Intervals and verdicts over seeds. A seed is the unit: it is what a repetition of the study would change.
+
+Student's t throughout: over 3 to 10 seeds it covers what it says, which the bootstrap does not.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from emotune.analysis.power import ALPHA, paired_differences, seeds_for
+from emotune.study import Contrast
+
+__all__ = ["Comparison", "Summary", "Verdict", "compare", "explore", "summarise"]
+
+
+ROUNDING = 1e-9
+"""Points; smaller spreads are rounding errors."""
+
+
+class Verdict(StrEnum):
+    """What a declared contrast's data say."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    EQUIVALENT = "equivalent"
+    UNRESOLVED = "unresolved"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Mean, standard deviation (ddof 1) and 95 % t interval; with one value there is no interval, with none no mean."""
+
+    n: int
+    mean: float
+    sd: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A contrast on one data set: differences in points by seed, and what follows.
+
+    ``p`` is of the two-sided paired t-test, ``p_holm`` adjusted for all declared contrasts of the study; None where
+    there are fewer than two pairs or the pairs do not differ among themselves. ``verdict`` and ``p_holm`` are None for
+    contrasts that were not declared. ``seeds_needed`` would resolve an effect of ``min_effect`` with 80 % power.
+    """
+
+    contrast: Contrast
+    dataset: str
+    differences: Mapping[int, float]
+    missing: tuple[int, ...]
+    summary: Summary
+    p: float | None
+    p_holm: float | None = None
+    verdict: Verdict | None = None
+    seeds_needed: int | None = None
+
+
+def summarise(values: Sequence[float]) -> Summary:
+    """The summary of one number per seed.
+
+    >>> s = summarise([1.0, 2.0, 3.0])
+    >>> round(s.low, 3), s.mean, round(s.high, 3)
+    (-0.484, 2.0, 4.484)
+    """
+    n = len(values)
+    if n == 0:
+        return Summary(0, math.nan, None, None, None)
+    mean = float(np.mean(values))
+    if n == 1:
+        return Summary(1, mean, None, None, None)
+    sd = float(np.std(values, ddof=1))
+    sd = 0.0 if sd < ROUNDING else sd  # equal differences of accuracies differ in their last bits
+    half = float(stats.t.ppf(1 - ALPHA / 2, n - 1)) * sd / math.sqrt(n)
+    return Summary(n, mean, sd, mean - half, mean + half)
+
+
+def explore(
+    rows: Iterable[Mapping[str, Any]], contrasts: Sequence[Contrast], datasets: Sequence[str], seeds: int
+) -> list[Comparison]:
+    """Differences without verdict: for contrasts that were not declared before the runs."""
+    rows = list(rows)
+    return [_differences(rows, contrast, dataset, seeds) for dataset in datasets for contrast in contrasts]
+
+
+def compare(
+    rows: Iterable[Mapping[str, Any]],
+    contrasts: Sequence[Contrast],
+    datasets: Sequence[str],
+    seeds: int,
+    min_effect: float,
+) -> list[Comparison]:
+    """The declared contrasts of a study, with Holm's correction over all of them, and verdicts.
+
+    Args:
+        rows: Finished runs, see `emotune.analysis.power.paired_differences`.
+        contrasts: Declared before the runs.
+        datasets: Names.
+        seeds: How many the study has; seeds without a complete pair are named in the result.
+        min_effect: The smallest difference that would matter, in points.
+    """
+    found = explore(rows, contrasts, datasets, seeds)
+    tested = [comparison.p for comparison in found if comparison.p is not None]
+    adjusted = iter(multipletests(tested, method="holm")[1] if tested else [])
+    return [_judge(c, float(next(adjusted)) if c.p is not None else None, min_effect) for c in found]
+
+
+def _differences(rows: list[Mapping[str, Any]], contrast: Contrast, dataset: str, seeds: int) -> Comparison:
+    differences = paired_differences(rows, contrast, dataset)
+    missing = tuple(seed for seed in range(seeds) if seed not in differences)
+    summary = summarise(list(differences.values()))
+    p = float(stats.ttest_1samp(list(differences.values()), 0).pvalue) if summary.sd else None
+    return Comparison(contrast, dataset, differences, missing, summary, p)
+
+
+def _judge(c: Comparison, p_holm: float | None, min_effect: float) -> Comparison:
+    summary = c.summary
+    seeds_needed = seeds_for(min_effect / summary.sd) if summary.sd else None
+    if p_holm is None:
+        verdict = Verdict.UNRESOLVED
+    elif -min_effect < summary.low and summary.high < min_effect:  # the 95 % interval: stricter than TOST at 5 %
+        verdict = Verdict.EQUIVALENT
+    elif p_holm < ALPHA:
+        verdict = Verdict.BETTER if summary.mean > 0 else Verdict.WORSE
+    else:
+        verdict = Verdict.UNRESOLVED
+    return replace(c, p_holm=p_holm, verdict=verdict, seeds_needed=seeds_needed)

@@ -1,0 +1,1 @@
+"""Between the plan and the runs: which are missing, and how they are run."""

@@ -1,0 +1,78 @@
+"""Runs one after another in this process, or in those that torchrun started; Ray is not imported."""
+
+import signal
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from emotune.execution.progress import RunLines
+from emotune.run import RunConfig
+from emotune.run_directory import RunDirectory
+
+__all__ = ["error_text", "run_locally"]
+
+TRACEBACK_LINES = 30
+
+
+def run_locally(runs: Sequence[RunConfig], pool: str, lines: RunLines, *, gpu: bool, threads: int) -> None:
+    """Trains the runs in their order. A run that fails is recorded as failed, and the next one is taken up.
+
+    Args:
+        runs: What to train.
+        pool: Where run directories are.
+        lines: Shows progress.
+        gpu: Train on this process's GPU.
+        threads: CPU threads.
+
+    Raises:
+        KeyboardInterrupt: at Ctrl-C, after the current step and its checkpoint; at a second one, at once.
+    """
+    import torch
+
+    from emotune.training.distributed import from_environment
+    from emotune.training.loop import DivergedError, InterruptedRunError, train
+
+    torch.set_num_threads(threads)
+    with from_environment(gpu=gpu) as world, _stop_flag() as stop:
+        for run in runs:
+            directory = RunDirectory(pool, run)
+            try:
+                train(run, directory, world, watch=lines.update if world.main else _ignore, stop=stop)
+            except InterruptedRunError:
+                raise KeyboardInterrupt from None
+            except DivergedError as error:  # on all ranks alike
+                if world.main:
+                    directory.fail(str(error), diverged=True)
+            except Exception as error:
+                directory.fail(error_text(error))
+                if world.size > 1:  # the other ranks wait for this one in vain: torchrun ends them
+                    raise
+            if world.main:
+                lines.finish(run.id, directory.status())
+
+
+def error_text(error: BaseException) -> str:
+    """The end of an error's traceback, as kept in ``failure.json``."""
+    return "\n".join("".join(traceback.format_exception(error)).strip().splitlines()[-TRACEBACK_LINES:])
+
+
+def _ignore(progress: object) -> None:
+    """Ranks other than 0 show nothing."""
+
+
+@contextmanager
+def _stop_flag() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C was pressed; pressed again, it interrupts at once."""
+    pressed = False
+
+    def handler(number: int, frame: object) -> None:
+        nonlocal pressed
+        if pressed:
+            raise KeyboardInterrupt
+        pressed = True
+
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        yield lambda: pressed
+    finally:
+        signal.signal(signal.SIGINT, before)

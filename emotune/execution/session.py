@@ -1,0 +1,70 @@
+"""A connection to Ray: the cluster that RAY_ADDRESS names, or a local Ray of our own for the time being."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from emotune.errors import InputError
+from emotune.study import Resources
+
+__all__ = ["ray_session"]
+
+OBJECT_STORE_BYTES = 100 * 2**20
+"""Of a local Ray: nothing but configs and progress passes through it."""
+
+ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # a single node on 127.0.0.1, not on all interfaces
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",  # our own progress lines are enough
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # the run directories are the database, Tune's own state is not
+}
+
+
+@contextmanager
+def ray_session(resources: Resources) -> Iterator[None]:
+    """Connects to Ray, and parts from it.
+
+    Ray reads its settings from the environment when it is imported, so they stay in it; what the user set is kept.
+
+    Args:
+        resources: What each run gets.
+
+    Raises:
+        InputError: this machine, the only one there is, does not have what a run asks for.
+    """
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    cluster = bool(os.environ.get("RAY_ADDRESS"))
+    if not cluster and "RAY_AUTH_MODE" not in os.environ:
+        # A token of its own keeps other users of this machine out, and leaves no file behind.
+        os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    import ray
+
+    try:
+        if cluster:
+            ray.init(log_to_driver=False, logging_level="ERROR")
+        else:
+            ray.init(
+                num_cpus=len(os.sched_getaffinity(0)),
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level="ERROR",
+                object_store_memory=OBJECT_STORE_BYTES,
+            )
+            _check_machine(resources, ray.cluster_resources())
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _check_machine(resources: Resources, there: dict[str, float]) -> None:
+    """A run that does not fit on the only machine there is would wait for ever."""
+    for kind, each in (("CPU", resources.cpus_per_worker), ("GPU", resources.gpus_per_worker)):
+        if resources.workers * each > there.get(kind, 0):
+            raise InputError(
+                f"resources: a run asks for {resources.workers} × {each:g} {kind}, this machine has "
+                f"{there.get(kind, 0):g}; ask for less, or name a cluster in RAY_ADDRESS"
+            )

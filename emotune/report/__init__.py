@@ -1,0 +1,1 @@
+"""From statistics to pages that can be read without network or script, and printed."""

@@ -1,0 +1,210 @@
+"""Writes a study's report: one HTML file with everything inline, and beside it PNGs, ``runs.csv`` and ``report.md``."""
+
+import base64
+import io
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+from matplotlib.figure import Figure
+
+from emotune.analysis.records import Records, load_records
+from emotune.analysis.statistics import Comparison, Summary, Verdict, compare, explore, summarise
+from emotune.data.datasets import is_ready, manifest_of
+from emotune.data.manifest import SPLITS
+from emotune.report import figures, words
+from emotune.run import RunConfig
+from emotune.run_directory import State
+from emotune.storage import Folder
+from emotune.study import Contrast, Study
+
+__all__ = ["build_report"]
+
+PNG_DPI = 200
+
+
+def build_report(study: Study, runs: Sequence[RunConfig], pool: str, out: Path, command: str) -> Path:
+    """Writes the report of what is there, complete or not.
+
+    Args:
+        study: The study.
+        runs: Its runs.
+        pool: Where their directories are.
+        out: The report's folder; files of an earlier report are replaced.
+        command: That reproduces the study.
+
+    Returns:
+        The page.
+
+    Raises:
+        InputError: a file of a finished run is missing or damaged.
+    """
+    records = load_records(runs, pool)
+    comparisons = compare(
+        records.done().to_dict("records"), study.contrasts, _names(runs), study.seeds, study.metric.min_effect
+    )
+    drawn = _draw(study, records, comparisons, _names(runs))
+    context = _context(study, runs, records, comparisons, command)
+    folder = Folder(str(out))
+    context["figures"] = {}
+    for name, figure in drawn.items():
+        folder.write(f"{name}.png", _render(figure, "png"))
+        data = base64.b64encode(_render(figure, "svg")).decode()
+        context["figures"][name] = f"data:image/svg+xml;base64,{data}"
+    folder.write("runs.csv", records.runs.to_csv(index=False).encode())
+    templates = jinja2.Environment(
+        loader=jinja2.PackageLoader("emotune.report"), autoescape=jinja2.select_autoescape(["html"]),
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    templates.filters |= {"spread": words.spread, "difference": words.difference, "p": words.p_value}
+    folder.write("report.md", templates.get_template("report.md").render(context).encode())
+    folder.write("index.html", templates.get_template("report.html").render(context).encode())
+    return out / "index.html"
+
+
+def _names(runs: Sequence[RunConfig]) -> list[str]:
+    return list(dict.fromkeys(run.dataset.name for run in runs))
+
+
+def _draw(
+    study: Study, records: Records, comparisons: Sequence[Comparison], datasets: Sequence[str]
+) -> dict[str, Figure]:
+    """The figures by file name; none where no run is finished."""
+    done = records.done()
+    colours = figures.variant_colours(list(study.variants))
+    drawn: dict[str, Figure] = {}
+    if any(comparison.summary.n for comparison in comparisons):
+        drawn["contrasts"] = figures.contrast_intervals(comparisons, study.metric.min_effect)
+    for dataset in datasets:
+        mine = done[done["dataset"] == dataset]
+        if mine.empty:
+            continue
+        predictions = {
+            variant: [records.predictions[run] for run in mine.loc[mine["variant"] == variant, "run"]]
+            for variant in study.variants
+            if (mine["variant"] == variant).any()
+        }
+        first = next(iter(predictions.values()))[0]
+        chance = 100 * first["target"].value_counts(normalize=True).max()
+        summaries = _summaries(study, mine)
+        drawn[f"accuracy-{dataset}"] = figures.accuracy_by_variant(mine, summaries, chance, colours)
+        curves = records.curves[records.curves["dataset"] == dataset]
+        drawn[f"curves-{dataset}"] = figures.learning_curves(curves, colours)
+        drawn[f"confusion-{dataset}"] = figures.confusion_matrices(predictions)
+    return drawn
+
+
+def _summaries(study: Study, done: pd.DataFrame) -> dict[str, Summary]:
+    return {v: summarise(done.loc[done["variant"] == v, "accuracy"].tolist()) for v in study.variants}
+
+
+def _context(
+    study: Study, runs: Sequence[RunConfig], records: Records, comparisons: Sequence[Comparison], command: str
+) -> dict[str, Any]:
+    """Everything that the templates say."""
+    done, datasets = records.done(), _names(runs)
+    declared = {(c.variant, c.reference) for c in study.contrasts}
+    others = [
+        Contrast(variant, study.baseline)
+        for variant in study.variants
+        if variant != study.baseline and (variant, study.baseline) not in declared
+    ]
+    return {
+        "study": study,
+        "datasets": [_dataset(run) for run in {run.dataset.name: run for run in runs}.values()],
+        "answers": [
+            {
+                "verdict": str(c.verdict or Verdict.UNRESOLVED),
+                "contrast": str(c.contrast),
+                "text": words.answer(c, study.metric.min_effect, datasets),
+            }
+            for c in comparisons
+        ],
+        "comparisons": comparisons,
+        "exploratory": explore(done.to_dict("records"), others, datasets, study.seeds),
+        "variants": [
+            {"dataset": dataset, **row} for dataset in datasets for row in _variant_rows(study, records, dataset)
+        ],
+        "unfinished": [
+            {"run": row["run"], "state": row["state"], "detail": (row["detail"].strip().splitlines() or [""])[-1]}
+            for row in records.runs[records.runs["state"] != State.DONE].to_dict("records")
+        ],
+        "runs": records.runs.to_dict("records"),
+        "done": len(done),
+        "command": command,
+        "origin": _origin(records),
+        "made": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+    }
+
+
+def _dataset(run: RunConfig) -> dict[str, Any]:
+    ref = run.dataset
+    if not is_ready(ref):
+        return {"name": ref.name, "hash": ref.content_hash, "known": False, "synthetic": ref.location == "scenes"}
+    manifest = manifest_of(ref)
+    reasons = pd.Series([entry.reason for entry in manifest.left_out], dtype=str).value_counts().to_dict()
+    return {
+        "name": ref.name,
+        "hash": ref.content_hash,
+        "known": True,
+        "synthetic": manifest.synthetic,
+        "source": manifest.source,
+        "licence": manifest.licence,
+        "counts": {split: sum(manifest.counts[split].values()) for split in SPLITS},
+        "classes": manifest.classes,
+        "left_out": reasons,
+    }
+
+
+def _variant_rows(study: Study, records: Records, dataset: str) -> list[dict[str, Any]]:
+    """Per variant: accuracy of every seed, its summary, parameters, and what it cost."""
+    done = records.done()
+    done = done[done["dataset"] == dataset]
+    summaries = _summaries(study, done)
+    rows = []
+    for variant in study.variants:
+        mine = done[done["variant"] == variant].sort_values("seed")
+        known = not mine.empty
+        rows.append(
+            {
+                "variant": variant,
+                "seeds": [(int(row["seed"]), row["accuracy"]) for row in mine.to_dict("records")],
+                "summary": summaries[variant],
+                "parameters": int(mine["parameters"].iloc[0]) if known else None,
+                "train_s": float(mine["train_s"].mean()) if known else None,
+                "images_per_s": float(mine["images_per_s"].mean()) if known else None,
+            }
+        )
+    return rows
+
+
+def _origin(records: Records) -> dict[str, Any]:
+    """Commits, versions and machines of the finished runs; more than one of a kind is worth knowing."""
+    found = list(records.records.values())
+
+    def distinct(values: list[str]) -> list[str]:
+        return sorted(set(values))
+
+    commits = [f"{r['git']['commit'][:10]}{' (with changes)' if r['git']['dirty'] else ''}" for r in found if r["git"]]
+    return {
+        "commits": distinct(commits),
+        "versions": distinct([", ".join(f"{k} {v}" for k, v in r["versions"].items()) for r in found]),
+        "hardware": distinct([_machine(r) for r in found]),
+        "interruptions": sum(r["interruptions"] for r in found),
+    }
+
+
+def _machine(record: dict[str, Any]) -> str:
+    hardware = record["hardware"]
+    device = hardware["gpu"] or f"{hardware['cpus']} × {hardware['machine']} CPU, {hardware['threads']} thread(s)"
+    return f"{device}, {record['workers']} worker(s)"
+
+
+def _render(figure: Figure, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    # Without a date and with fixed ids the same numbers give the same file.
+    figure.savefig(buffer, format=kind, dpi=PNG_DPI, metadata={"Date": None} if kind == "svg" else None)
+    return buffer.getvalue()

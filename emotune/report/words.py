@@ -1,0 +1,68 @@
+"""Numbers as sentences."""
+
+from collections.abc import Sequence
+
+from emotune.analysis.statistics import Comparison, Summary, Verdict
+
+__all__ = ["answer", "difference", "p_value", "spread"]
+
+SAYS = {
+    Verdict.BETTER: "{a} is better than {b}",
+    Verdict.WORSE: "{a} is worse than {b}",
+    Verdict.EQUIVALENT: "{a} and {b} are equivalent: the difference is too small to matter",
+    Verdict.UNRESOLVED: "{a} or {b}: unresolved",
+}
+
+
+def answer(comparison: Comparison, min_effect: float, datasets: Sequence[str]) -> str:
+    """The verdict in words, then the numbers it rests on."""
+    contrast, summary = comparison.contrast, comparison.summary
+    says = SAYS[comparison.verdict or Verdict.UNRESOLVED].format(a=contrast.variant, b=contrast.reference)
+    if len(datasets) > 1:
+        says = f"On {comparison.dataset}: {says}"
+    parts = [f"{says}. {difference(summary)}"]
+    if comparison.p_holm is not None:
+        parts.append(f"Holm-adjusted p {p_value(comparison.p_holm)}.")
+    elif summary.n > 1:
+        parts.append("The seeds do not differ among themselves, so there is no test.")
+    if comparison.verdict is Verdict.UNRESOLVED and summary.n > 1:
+        parts.append(_what_would_resolve(comparison, min_effect))
+    if comparison.missing:
+        seeds = ", ".join(map(str, comparison.missing))
+        parts.append(f"Not in it, because a run of the pair is missing: seed {seeds}.")
+    return " ".join(parts)
+
+
+def difference(summary: Summary) -> str:
+    """A difference in points with its interval and number of pairs."""
+    if summary.n == 0:
+        return "No pair of runs is finished."
+    if summary.low is None:
+        return f"Difference {summary.mean:+.1f} points in one seed; one seed supports no interval."
+    return (
+        f"Difference {summary.mean:+.1f} points (95 % t interval {summary.low:+.1f} to {summary.high:+.1f}, "
+        f"{summary.n} paired seeds)."
+    )
+
+
+def spread(summary: Summary) -> str:
+    """A mean with its interval: ``71.2 (68.0 to 74.4)``."""
+    if summary.n == 0:
+        return "–"
+    if summary.low is None:
+        return f"{summary.mean:.1f} (one seed, no interval)"
+    return f"{summary.mean:.1f} ({summary.low:.1f} to {summary.high:.1f})"
+
+
+def p_value(p: float) -> str:
+    """``= 0.034``, or ``< 0.001``."""
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}" if p < 0.1 else f"= {p:.2f}"
+
+
+def _what_would_resolve(comparison: Comparison, min_effect: float) -> str:
+    needed = comparison.seeds_needed
+    if needed is None:
+        return f"More than a thousand seeds would be needed to find {min_effect:g} points."
+    if needed <= comparison.summary.n:
+        return f"{comparison.summary.n} seeds would usually find {min_effect:g} points; these did not."
+    return f"To find {min_effect:g} points with 80 % power at this spread takes about {needed} seeds."
