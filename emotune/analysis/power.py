@@ -1,6 +1,7 @@
 """What a number of seeds can show, before and after it is known how much seeds differ. Light: plans import it."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -24,7 +25,8 @@ def power_of_paired_t(effect_in_sd: float, seeds: int, alpha: float = ALPHA) -> 
     """
     df, shift = seeds - 1, effect_in_sd * math.sqrt(seeds)
     critical = special.stdtrit(df, 1 - alpha / 2)
-    return float(1 - special.nctdtr(df, shift, critical) + special.nctdtr(df, shift, -critical))
+    upper, lower = 1 - special.nctdtr(df, shift, critical), special.nctdtr(df, shift, -critical)
+    return float(upper + (0.0 if math.isnan(lower) else lower))  # scipy gives NaN where the lower tail is empty
 
 
 def smallest_effect(seeds: int) -> float | None:
@@ -50,8 +52,9 @@ def seeds_for(effect_in_sd: float) -> int | None:
     >>> seeds_for(1.0)
     10
     """
-    enough = (n for n in range(2, MOST_SEEDS + 1) if power_of_paired_t(effect_in_sd, n) >= POWER)
-    return next(enough, None)
+    candidates = range(2, MOST_SEEDS + 1)
+    index = bisect_left(candidates, POWER, key=lambda seeds: power_of_paired_t(effect_in_sd, seeds))
+    return candidates[index] if index < len(candidates) else None
 
 
 def paired_differences(rows: Iterable[Mapping[str, Any]], contrast: Contrast, dataset: str) -> dict[int, float]:

@@ -15,6 +15,10 @@ from emotune.run_directory import METRICS, PREDICTIONS, RECORD, RunDirectory, St
 
 __all__ = ["Records", "load_records"]
 
+RESULTS = ["accuracy", "test_pictures", "parameters", "train_s", "images_per_s", "workers", "interruptions", "commit",
+           "dirty"]  # fmt: skip
+COLUMNS = ["run", "variant", "dataset", "seed", "state", "detail", *RESULTS]
+
 
 @dataclass(frozen=True)
 class Records:
@@ -57,22 +61,14 @@ def load_records(runs: Sequence[RunConfig], pool: str) -> Records:
             predictions[run.id] = _predictions(directory)
             row |= _flat(records[run.id], predictions[run.id])
         rows.append(row)
-    return Records(pd.DataFrame(rows), pd.DataFrame(curves), predictions, records)
+    return Records(pd.DataFrame(rows, columns=COLUMNS), pd.DataFrame(curves), predictions, records)
 
 
 def _flat(record: dict[str, Any], predictions: pd.DataFrame) -> dict[str, Any]:
     git = record.get("git") or {"commit": None, "dirty": None}
-    return {
-        "accuracy": accuracy(predictions),
-        "test_pictures": len(predictions),
-        "parameters": record["parameters"],
-        "train_s": record["durations_s"]["train"],
-        "images_per_s": record["images_per_s"],
-        "workers": record["workers"],
-        "interruptions": record["interruptions"],
-        "commit": git["commit"],
-        "dirty": git["dirty"],
-    }
+    computed = {"accuracy": accuracy(predictions), "test_pictures": len(predictions)}
+    known = record | git | {"train_s": record["durations_s"]["train"]}
+    return {name: computed.get(name, known.get(name)) for name in RESULTS}
 
 
 def _metrics(directory: RunDirectory) -> list[dict[str, Any]]:

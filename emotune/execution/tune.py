@@ -32,13 +32,17 @@ ATTEMPTS = 4
 
 
 class Worker:
-    """One rank. An actor; kept for the next run."""
+    """One rank. An actor; kept for the next run.
+
+    All runs are trained by the same one of its threads: torch's thread count and caches belong to a thread.
+    """
 
     def __init__(self, threads: int) -> None:
         import emotune.training.loop  # noqa: F401  torch, imported once per worker
 
         self._threads, self._stop, self._progress, self._store = threads, threading.Event(), None, None
 
+    @ray.method(concurrency_group="training")
     def open_store(self) -> tuple[str, int]:
         """Rank 0: opens the place where the ranks meet."""
         from emotune.training.distributed import open_store
@@ -46,6 +50,7 @@ class Worker:
         self._store = open_store(ray.util.get_node_ip_address())
         return self._store.host, self._store.port
 
+    @ray.method(concurrency_group="training")
     def run(self, job: dict[str, Any], rank: int, meeting: tuple[str, int] | None) -> Status:
         """Trains the run as one of its ranks; says how it ended."""
         import torch
@@ -55,7 +60,7 @@ class Worker:
 
         self._stop.clear()
         self._progress = None
-        torch.set_num_threads(self._threads)  # of this thread: the actor's calls run in several
+        torch.set_num_threads(self._threads)
         run = RunConfig.from_json(job["run"])
         if meeting and rank:
             self._store = open_store(*meeting)
@@ -72,10 +77,12 @@ class Worker:
             self._store = None
         return Status(State.DONE)
 
+    @ray.method(concurrency_group="watching")
     def progress(self) -> RunProgress | None:
         """How far the current run is."""
         return self._progress
 
+    @ray.method(concurrency_group="watching")
     def interrupt(self) -> None:
         """Asks the current run to stop after its step."""
         self._stop.set()
@@ -127,12 +134,12 @@ class RunTrial(tune.Trainable):
         if not self._workers:
             group = get_current_placement_group()
             threads, gpus = self._job["cpus_per_worker"], self._job["gpus_per_worker"]
-            actor = ray.remote(Worker)
+            # Progress and interrupt are answered while a run goes on.
+            actor = ray.remote(concurrency_groups={"training": 1, "watching": 1})(Worker)
             self._workers = [
                 actor.options(
                     num_cpus=threads,
                     num_gpus=gpus,
-                    max_concurrency=4,  # progress and interrupt are answered while a run goes on
                     runtime_env={"env_vars": {"OMP_NUM_THREADS": str(threads)}},
                     scheduling_strategy=PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=index),
                 ).remote(threads)

@@ -84,6 +84,7 @@ def connect(
     )
     try:
         yield World(rank, size, device)
+        dist.barrier()  # nobody leaves while another still needs the group, or rank 0 still writes
     finally:
         dist.destroy_process_group()
 

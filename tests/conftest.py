@@ -1,0 +1,64 @@
+"""Shared by all tests: a cache folder of their own, small shards, and generated pictures in class folders."""
+
+import hashlib
+import io
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from emotune.data.shards import split_of, write_shards
+from emotune.data.sources import scenes
+from emotune.emotions import MIKELS
+
+PICTURES_OF_A_CLASS = {"train": 4, "val": 2, "test": 2}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Tests never touch the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        cache = tmp_path_factory.mktemp("cache")
+        patch.setenv("EMOTUNE_CACHE", str(cache))
+        yield cache
+
+
+@pytest.fixture(scope="session")
+def small_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of real shards, not to be changed: 160 scenes (72 train, 49 val, 39 test), each split in two or more."""
+    out = tmp_path_factory.mktemp("shards") / "small"
+    write_shards(scenes(160, seed=1), out, parts=(0.5, 0.25, 0.25), samples_per_shard=30, workers=2)
+    return out
+
+
+@pytest.fixture(scope="session")
+def _pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Class folders in which every split has its pictures, whatever bytes this Pillow's encoders write."""
+    folder = tmp_path_factory.mktemp("pictures")
+    generator = np.random.default_rng(7)
+    for label in MIKELS:
+        (folder / label).mkdir()
+        have: Counter[str] = Counter()
+        number = 0
+        while have.total() < sum(PICTURES_OF_A_CLASS.values()):
+            number += 1
+            kind, suffix = ("JPEG", "jpg") if number % 2 else ("PNG", "png")
+            buffer = io.BytesIO()
+            Image.fromarray(generator.integers(0, 256, (30, 40, 3), np.uint8)).save(buffer, kind)
+            split = split_of(hashlib.sha256(buffer.getvalue()).hexdigest())
+            if have[split] < PICTURES_OF_A_CLASS[split]:
+                have[split] += 1
+                (folder / label / f"{number:03d}.{suffix}").write_bytes(buffer.getvalue())
+    return folder
+
+
+@pytest.fixture
+def picture_folder(_pictures: Path, tmp_path: Path) -> Path:
+    """Eight class folders of JPEG and PNG pictures (40×30), each with 4 for train, 2 for val, 2 for test; to be changed
+    at will.
+    """
+    return Path(shutil.copytree(_pictures, tmp_path / "pictures"))

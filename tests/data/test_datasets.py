@@ -1,0 +1,119 @@
+"""The names in a study stand for the embedded pictures or for folders of shards."""
+
+import json
+import shutil
+
+import pytest
+
+from emotune.data import datasets
+from emotune.data.datasets import cache_folder, ensure, is_ready, manifest_of, resolve
+from emotune.data.manifest import MANIFEST, read_manifest
+from emotune.errors import InputError
+from emotune.storage import Folder
+
+
+def refusal(*names: str) -> str:
+    with pytest.raises(InputError) as caught:
+        resolve(names)
+    return str(caught.value)
+
+
+def test_a_folder_of_shards_is_known_by_its_manifest(small_shards):
+    (ref,) = resolve([str(small_shards)])
+    manifest = read_manifest(Folder(str(small_shards)))
+    assert (ref.name, ref.location, ref.content_hash) == ("scenes", str(small_shards), manifest.content_hash)
+    assert is_ready(ref)
+    assert manifest_of(ref) == manifest
+    assert ensure(ref).local == small_shards
+
+
+def test_a_relative_folder_is_the_same_from_everywhere(small_shards, tmp_path, monkeypatch):
+    monkeypatch.chdir(small_shards.parent)
+    (ref,) = resolve([f"./{small_shards.name}"])
+    monkeypatch.chdir(tmp_path)
+    assert manifest_of(ref) == read_manifest(Folder(str(small_shards)))
+
+
+def test_shards_behind_a_url_are_known_by_their_manifest(small_shards):
+    url = "memory://test-datasets/shards"
+    Folder(url).write(MANIFEST, (small_shards / MANIFEST).read_bytes())
+    (ref,) = resolve([url])
+    assert ref.location == url
+    assert ref.content_hash == resolve([str(small_shards)])[0].content_hash
+
+
+def test_the_embedded_set_is_named_without_drawing_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path / "cache"))
+    (ref,) = resolve(["scenes"])
+    assert (ref.name, ref.location) == ("scenes", "scenes")
+    assert not is_ready(ref)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_the_embedded_set_is_drawn_once_into_the_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(datasets, "SCENES_PICTURES", 80)  # a small one is drawn alike, and sooner
+    monkeypatch.setattr(datasets, "SCENES_SEED", 1)
+    monkeypatch.setattr(datasets, "SCENES_PARTS", (0.5, 0.25, 0.25))
+    (ref,) = resolve(["scenes"])
+    drawn = []
+    location = ensure(ref, drawn.append)
+    assert sum(drawn) == 80
+    assert is_ready(ref)
+    assert location.local.parent == tmp_path / "cache"
+    assert manifest_of(ref).synthetic
+    assert manifest_of(ref).content_hash == ref.content_hash
+    assert ensure(ref, drawn.append) == location
+    assert sum(drawn) == 80, "it was drawn again"
+
+
+@pytest.mark.slow
+def test_the_embedded_set_has_every_class_in_every_split():
+    (ref,) = resolve(["scenes"])
+    ensure(ref, workers=2)
+    counts = manifest_of(ref).counts
+    assert sum(sum(by_class.values()) for by_class in counts.values()) == datasets.SCENES_PICTURES
+    assert min(counts["test"].values()) > 50
+
+
+def test_a_name_that_is_no_folder_is_refused_with_the_choices(tmp_path):
+    message = refusal(str(tmp_path / "none"))
+    assert str(tmp_path / "none") in message
+    assert '"scenes"' in message
+
+
+def test_a_folder_without_shards_is_refused_with_the_command_that_makes_them(tmp_path):
+    message = refusal(str(tmp_path))
+    assert str(tmp_path) in message
+    assert "python -m emotune.shard" in message
+
+
+@pytest.mark.parametrize("name", ["foo://bucket/shards", "s3:/", "a\0b"])
+def test_a_location_that_cannot_be_opened_is_an_input_error_that_names_it(name):
+    assert name in refusal(name) or repr(name) in refusal(name)
+
+
+def test_two_data_sets_of_one_name_are_refused_with_the_remedy(small_shards, tmp_path):
+    for other in ("scenes", str(shutil.copytree(small_shards, tmp_path / "copy"))):
+        message = refusal(str(small_shards), other)
+        assert '"scenes"' in message
+        assert "--name" in message
+
+
+def test_equal_content_in_two_places_is_one_data_set(small_shards, tmp_path):
+    copy = shutil.copytree(small_shards, tmp_path / "copy")
+    value = json.loads((copy / MANIFEST).read_text())
+    (copy / MANIFEST).write_text(json.dumps(value | {"name": "copy"}))
+    one, other = resolve([str(small_shards), str(copy)])
+    assert (one.content_hash, one.name, other.name) == (other.content_hash, "scenes", "copy")
+
+
+def test_the_cache_is_where_the_environment_says(monkeypatch, tmp_path):
+    monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path / "own"))
+    assert cache_folder() == tmp_path / "own"
+    monkeypatch.delenv("EMOTUNE_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert cache_folder() == tmp_path / "xdg" / "emotune"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / ".cache" / "emotune"

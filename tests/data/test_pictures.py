@@ -1,0 +1,255 @@
+"""Whatever stands in a picture file comes out upright and in its own colours, or is refused with a reason."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from emotune.data.pictures import UnreadablePictureError, decode, decode_square, encode, shrink
+
+RED, GREEN, BLUE, WHITE = (220, 20, 30), (20, 190, 40), (30, 40, 210), (250, 250, 250)
+ORIENTATION = 0x0112
+
+STORED_AS = {  # how a camera stores an upright picture, by the orientation that it notes
+    1: None, 2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}  # fmt: skip
+
+
+def file_of(picture: Image.Image, kind: str, **options) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def quarters(width: int = 64, height: int = 32) -> Image.Image:
+    """Red and green above blue and white."""
+    pixels = np.empty((height, width, 3), np.uint8)
+    pixels[: height // 2, : width // 2], pixels[: height // 2, width // 2 :] = RED, GREEN
+    pixels[height // 2 :, : width // 2], pixels[height // 2 :, width // 2 :] = BLUE, WHITE
+    return Image.fromarray(pixels)
+
+
+def middles(picture: Image.Image) -> list[tuple[int, ...]]:
+    """The colours in the middle of the four quarters, left to right, then downwards."""
+    width, height = picture.size
+    return [picture.getpixel((width * x // 4, height * y // 4)) for y in (1, 3) for x in (1, 3)]
+
+
+def near(colour: object, expected: object, tolerance: int = 8) -> bool:
+    return bool(np.abs(np.asarray(colour, int) - np.asarray(expected, int)).max() <= tolerance)
+
+
+def png(width: int, height: int, depth: int, kind: int, rows: bytes) -> bytes:
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    head = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def photo_with_exif(*entries: tuple[int, int, bytes], cut: int | None = None) -> bytes:
+    """A JPEG whose EXIF block has the tags (number, type, four bytes of value), whether or not they make sense."""
+    block = b"II*\0\x08\0\0\0" + struct.pack("<H", len(entries))
+    block += b"".join(struct.pack("<HHI", tag, kind, 1) + value for tag, kind, value in entries) + b"\0\0\0\0"
+    return file_of(quarters(), "JPEG", quality=95, exif=b"Exif\0\0" + block[:cut])
+
+
+READERS = {
+    "decode": decode,
+    "shrink, small": lambda data: decode(shrink(data, 256)),
+    "shrink, large": lambda data: decode(shrink(data, 16)),
+}
+
+
+@pytest.mark.parametrize("orientation", STORED_AS)
+@pytest.mark.parametrize("read", READERS.values(), ids=READERS)
+def test_a_photo_comes_out_as_its_orientation_says(orientation, read):
+    upright, turn = quarters(), STORED_AS[orientation]
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    stored = file_of(upright.transpose(turn) if turn is not None else upright, "JPEG", quality=95, exif=exif)
+    picture = read(stored)
+    assert picture.width == 2 * picture.height
+    assert near(middles(picture), [RED, GREEN, BLUE, WHITE])
+
+
+def test_greyscale_becomes_equal_red_green_and_blue():
+    ramp = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    pixels = np.asarray(decode(file_of(Image.fromarray(ramp), "PNG")))
+    assert (pixels == ramp[:, :, None]).all()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_greyscale_of_sixteen_bits_is_scaled_and_does_not_saturate(kind):
+    ramp = np.linspace(0, 65535, 256).astype(np.uint16).reshape(16, 16)
+    pixels = np.asarray(decode(file_of(Image.fromarray(ramp), kind)))
+    assert near(pixels, np.arange(256).reshape(16, 16)[:, :, None], tolerance=1)
+
+
+def test_colours_of_sixteen_bits_are_scaled():
+    row = b"\0" + struct.pack(">6H", 65535, 32768, 0, 257 * 20, 257 * 190, 257 * 40)
+    pixels = np.asarray(decode(png(2, 2, 16, 2, row * 2)))
+    assert near(pixels[0], [(255, 128, 0), GREEN], tolerance=1)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "TIFF"])
+def test_printers_colours_become_a_screens(kind):
+    ink = Image.new("CMYK", (16, 16), (0, 255, 255, 0))  # magenta and yellow make red
+    assert near(decode(file_of(ink, kind)).getpixel((8, 8)), (255, 0, 0))
+
+
+def test_a_palette_with_a_transparent_colour_keeps_its_opaque_colours():
+    picture = Image.new("P", (16, 16), 1)
+    picture.putpalette([*WHITE, *GREEN, *BLUE])
+    picture.paste(2, (8, 0, 16, 16))
+    for data in (
+        file_of(picture, "PNG", transparency=0),
+        file_of(picture, "PNG", transparency=bytes([0, 255, 255])),
+        file_of(picture, "GIF", transparency=0),
+    ):
+        decoded = decode(data)
+        assert (decoded.getpixel((2, 8)), decoded.getpixel((12, 8))) == (GREEN, BLUE)
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA", "P"])
+def test_what_is_wholly_transparent_is_white_as_on_a_page(mode):
+    if mode == "P":
+        picture = Image.new("P", (16, 16), 0)
+        picture.putpalette([0, 0, 0, 90, 90, 90])
+        picture.paste(1, (8, 0, 16, 16))
+        data = file_of(picture, "PNG", transparency=0)
+    else:
+        picture = Image.new(mode, (16, 16), 0)
+        picture.paste((90, 255) if mode == "LA" else (90, 90, 90, 255), (8, 0, 16, 16))
+        data = file_of(picture, "PNG")
+    decoded = decode(data)
+    assert decoded.getpixel((12, 8)) == (90, 90, 90)
+    assert decoded.getpixel((2, 8)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF"])
+def test_the_common_formats_are_read(kind):
+    assert near(middles(decode(file_of(quarters(), kind))), [RED, GREEN, BLUE, WHITE], tolerance=12)
+
+
+WHOLE = file_of(Image.effect_noise((64, 64), 80).convert("RGB"), "JPEG")
+REFUSED = {
+    "empty": (b"", "empty file"),
+    "a web page": (b"<!DOCTYPE html><html><body>404 Not Found</body></html>", "not a picture"),
+    "half a JPEG": (WHOLE[: len(WHOLE) // 2], "truncated"),
+    "half a PNG": (file_of(quarters(), "PNG")[:80], "damaged"),
+    "only a head": (WHOLE[:20], ""),
+    "a PNG of 2.5 gigapixels": (png(50_000, 50_000, 8, 2, b"\0"), "too large to decode safely"),
+    "a PNG of 120 megapixels": (png(12_000, 10_000, 8, 2, b"\0"), "too large to decode safely"),
+}
+
+
+@pytest.mark.parametrize(("data", "reason"), REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize("read", [decode, lambda data: shrink(data, 256), lambda data: decode_square(data, 32)],
+                         ids=["decode", "shrink", "decode_square"])  # fmt: skip
+def test_what_is_no_whole_picture_is_refused_with_the_reason(data, reason, read):
+    with pytest.raises(UnreadablePictureError) as caught:
+        read(data)
+    assert reason in str(caught.value)
+    assert str(caught.value)
+
+
+UPSIDE_DOWN = (ORIENTATION, 3, b"\3\0\0\0")
+STRANGE_EXIF = {
+    "resolution that is a text": ((0x011A, 2, b"abcd"), None),
+    "description that is a fraction": ((0x010E, 5, b"\1\0\0\0"), None),
+    "description that is a number": ((0x010E, 12, b"\1\0\0\0"), None),
+    "unknown type": ((0x010E, 99, b"abcd"), None),
+    "cut in the head": ((0x010E, 2, b"abc\0"), 9),
+    "cut in a tag": ((0x010E, 2, b"abc\0"), 17),
+    "cut before its end": ((0x010E, 2, b"abc\0"), 33),
+}
+
+
+@pytest.mark.parametrize(("entry", "cut"), STRANGE_EXIF.values(), ids=STRANGE_EXIF)
+@pytest.mark.parametrize("read", READERS.values(), ids=READERS)
+def test_a_strange_exif_block_costs_neither_the_photo_nor_the_program(entry, cut, read):
+    picture = read(photo_with_exif(UPSIDE_DOWN, entry, cut=cut))
+    expected = [RED, GREEN, BLUE, WHITE]
+    assert near(middles(picture), expected[::-1]) or (cut and near(middles(picture), expected))
+
+
+def test_any_damage_gives_a_picture_or_the_reason_why_there_is_none():
+    generator = np.random.default_rng(3)
+    exif = Image.Exif()
+    exif[ORIENTATION], exif[0x010E], exif[0x011A] = 6, "by hand", 72.0
+    whole = {kind: file_of(quarters(24, 20), kind, exif=exif) for kind in ("JPEG", "PNG", "WEBP", "TIFF")}
+    whole |= {kind: file_of(quarters(24, 20), kind) for kind in ("GIF", "BMP", "DDS")}
+    crashes = {}
+    for kind, data in whole.items():
+        for _ in range(150):
+            damaged = bytearray(data)
+            for _ in range(generator.integers(1, 6)):
+                damaged[generator.integers(min(len(damaged), generator.choice([64, 200, 10_000])))] = (
+                    generator.integers(256)
+                )
+            try:
+                decode(bytes(damaged))
+            except UnreadablePictureError:
+                pass
+            except Exception as error:
+                crashes[kind, repr(error)] = bytes(damaged)
+    assert not crashes, "; ".join(f"{kind}: {error}" for kind, error in crashes)
+
+
+def test_a_small_upright_jpeg_stays_as_it_is_to_the_byte():
+    data = file_of(quarters(64, 32), "JPEG", quality=60)
+    assert shrink(data, 32) == data
+    assert shrink(data, 31) != data
+
+
+@pytest.mark.parametrize("picture", [quarters().convert("L"), quarters().convert("CMYK")], ids=["L", "CMYK"])
+def test_a_small_jpeg_of_other_colours_becomes_rgb(picture):
+    again = Image.open(io.BytesIO(shrink(file_of(picture, "JPEG"), 256)))
+    assert (again.format, again.mode, again.size) == ("JPEG", "RGB", picture.size)
+
+
+def test_a_small_png_becomes_a_jpeg_of_its_size():
+    again = Image.open(io.BytesIO(shrink(file_of(quarters(), "PNG"), 256)))
+    assert (again.format, again.mode, again.size) == ("JPEG", "RGB", (64, 32))
+    assert near(middles(again), [RED, GREEN, BLUE, WHITE])
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [((600, 400), (384, 256)), ((400, 600), (256, 384)), ((512, 512), (256, 256)), ((1000, 257), (996, 256)),
+     ((3000, 300), (2560, 256))],
+)  # fmt: skip
+def test_a_large_picture_is_shrunk_to_the_side_and_keeps_its_shape(size, expected):
+    again = decode(shrink(file_of(quarters(*size), "JPEG"), 256))
+    assert again.size == expected
+    assert near(middles(again), [RED, GREEN, BLUE, WHITE])
+
+
+def test_a_picture_that_no_jpeg_can_hold_is_refused():
+    with pytest.raises(UnreadablePictureError):
+        shrink(file_of(Image.new("RGB", (70_000, 2)), "PNG"), 256)
+
+
+@pytest.mark.parametrize("size", [(90, 30), (30, 90), (64, 64), (33, 31), (1, 1), (1, 40), (500, 3)])
+def test_a_square_has_its_side_whatever_the_pictures_shape(size):
+    pixels = decode_square(file_of(Image.new("RGB", size, GREEN), "PNG"), 48)
+    assert (pixels.shape, pixels.dtype) == ((48, 48, 3), np.uint8)
+    assert near(pixels, GREEN, tolerance=1)
+
+
+@pytest.mark.parametrize("axis", [0, 1], ids=["tall", "wide"])
+def test_a_square_is_the_middle_of_the_picture(axis):
+    bands = np.repeat(np.array([RED, GREEN, BLUE], np.uint8), 40, axis=0)  # (120, 3)
+    pixels = np.broadcast_to(np.expand_dims(bands, 1 - axis), (120, 40, 3) if axis == 0 else (40, 120, 3))
+    square = decode_square(file_of(Image.fromarray(pixels.copy()), "PNG"), 20)
+    assert near(square[2:-2, 2:-2], GREEN)
+
+
+def test_encoding_keeps_the_colours():
+    assert near(middles(decode(encode(quarters()))), [RED, GREEN, BLUE, WHITE])

@@ -1,0 +1,67 @@
+import pytest
+import torch
+
+from emotune.models.alexnet import AlexNet
+from emotune.models.attention import AttentionAlexNet, SpatialAttention
+from emotune.models.dual_branch import DualBranch
+
+
+def attention(**options) -> SpatialAttention:
+    torch.manual_seed(5)
+    return SpatialAttention(16, **options)
+
+
+@pytest.mark.parametrize("reach", ["shared", "full"])
+@pytest.mark.parametrize("score", ["linear", "tanh"])
+def test_weights_over_the_positions_sum_to_one(reach: str, score: str):
+    weights = attention(reach=reach, score=score).weights(torch.randn(3, 16, 6, 6))
+    assert weights.shape == (3, 36)
+    torch.testing.assert_close(weights.sum(1), torch.ones(3))
+
+
+@pytest.mark.parametrize("score", ["linear", "tanh"])
+@pytest.mark.parametrize("reach", ["shared", "full"])
+def test_at_step_0_the_attention_network_is_alexnet(score: str, reach: str):
+    torch.manual_seed(6)
+    attending = AttentionAlexNet(8, width=0.0625, score=score, reach=reach).eval()
+    plain = AlexNet(8, width=0.0625).eval()
+    missing = plain.load_state_dict(
+        {n: v for n, v in attending.state_dict().items() if "attention" not in n}, strict=False
+    )
+    assert not missing.missing_keys
+    x = torch.randn(2, 3, 227, 227)
+    torch.testing.assert_close(attending(x), plain(x), rtol=1e-6, atol=1e-7)
+
+
+def test_shared_weights_follow_the_evidence_when_it_moves():
+    layer = attention()
+    x = torch.randn(1, 16, 6, 6)
+    moved = x.roll((2, 3), dims=(2, 3))
+    before = layer.weights(x).unflatten(1, (6, 6)).roll((2, 3), dims=(1, 2))
+    torch.testing.assert_close(layer.weights(moved).unflatten(1, (6, 6)), before)
+    assert not torch.allclose(layer.weights(moved), layer.weights(x))
+
+
+def test_the_map_is_each_position_times_its_weight_times_36():
+    layer, x = attention(), torch.randn(2, 16, 6, 6)
+    expected = x * layer.weights(x).view(2, 1, 6, 6) * 36
+    torch.testing.assert_close(layer(x), expected)
+    layer.scale = "raw"
+    torch.testing.assert_close(layer(x), expected / 36)
+
+
+def test_the_sum_is_hans_weighted_sum():
+    layer, x = attention(output="sum", scale="raw"), torch.randn(2, 16, 6, 6)
+    torch.testing.assert_close(layer(x), torch.einsum("bp,bcp->bc", layer.weights(x), x.flatten(2)))
+
+
+def test_a_lower_temperature_sharpens():
+    soft, sharp, x = attention(), attention(temperature=0.3), torch.randn(4, 16, 6, 6)
+    assert (sharp.weights(x).max(1).values > soft.weights(x).max(1).values).all()
+
+
+def test_the_control_of_the_dual_branch_differs_by_the_attention_layer_only():
+    dual, control = DualBranch(8, width=0.0625), DualBranch(8, width=0.0625, attention="none")
+    extra = set(dual.state_dict()) - set(control.state_dict())
+    assert extra == {"first.attention.score.weight", "first.attention.score.bias"}
+    assert set(control.state_dict()) < set(dual.state_dict())

@@ -1,0 +1,159 @@
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from emotune.analysis.records import load_records
+from emotune.data.datasets import resolve
+from emotune.errors import InputError
+from emotune.execution.local import run_locally
+from emotune.execution.progress import RunLines
+from emotune.report.build import build_report
+from emotune.run_directory import PREDICTIONS, RunDirectory
+from emotune.study import Study, load_study
+
+STUDY = """
+question: Does attention <really> help?
+datasets: [{data}]
+model: {{name: alexnet, width: 0.0625, weight_init: he}}
+train: {{epochs: 1, batch_size: 16, lr: 0.005}}
+baseline: alexnet
+variants:
+  alexnet: {{}}
+  attention: {{model.name: attention}}
+  tanh: {{model.name: attention, model.score: tanh}}
+seeds: 2
+contrasts: [attention - alexnet]
+"""
+
+
+@pytest.fixture(scope="module")
+def finished(small_shards: Path, tmp_path_factory):
+    """A study, its runs, and the pool in which they are finished."""
+    from rich.console import Console
+
+    folder = tmp_path_factory.mktemp("report")
+    (folder / "few.yaml").write_text(STUDY.format(data=small_shards))
+    study = load_study(folder / "few.yaml")
+    runs = study.runs(resolve(study.datasets))
+    with RunLines(Console(quiet=True), len(runs)) as lines:
+        run_locally(runs, str(folder / "runs"), lines, gpu=False, threads=1)
+    return study, runs, str(folder / "runs")
+
+
+class Tags(HTMLParser):
+    """Every tag with its attributes, and all text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict]] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def report(finished, out: Path) -> tuple[Study, str, Path]:
+    study, runs, pool = finished
+    page = build_report(study, runs, pool, out, "python -m emotune.ablate few.yaml")
+    return study, page.read_text(), out
+
+
+def test_the_page_is_one_file_that_needs_no_network_and_no_script(finished, tmp_path: Path):
+    _, page, _ = report(finished, tmp_path)
+    tags = Tags(page).tags
+    assert not [tag for tag, _ in tags if tag in ("script", "link", "iframe")]
+    sources = [attributes[name] for _, attributes in tags for name in ("src", "href") if name in attributes]
+    assert sources
+    assert all(source.startswith("data:") for source in sources)
+    assert "@import" not in page
+    assert not re.search(r"url\(", page.split("<body>")[0])
+
+
+def test_every_seeds_accuracy_stands_in_the_page_as_in_its_predictions(finished, tmp_path: Path):
+    study, page, out = report(finished, tmp_path)
+    table = pd.read_csv(out / "runs.csv")
+    assert len(table) == len(study.variants) * study.seeds
+    for row in table.to_dict("records"):
+        predictions = pd.read_parquet(Path(finished[2]) / row["run"] / PREDICTIONS)
+        logits = predictions.filter(like="logit_")
+        right = logits.idxmax(axis=1).str.removeprefix("logit_") == predictions["target"]
+        assert row["accuracy"] == pytest.approx(100 * right.mean())
+        assert f"{row['accuracy']:.1f}" in page
+
+
+def test_verdict_difference_interval_n_and_p_are_in_page_and_markdown(finished, tmp_path: Path):
+    _, page, out = report(finished, tmp_path)
+    for text in (Tags(page).text, (out / "report.md").read_text()):
+        assert re.search(r"Difference [+-]\d+\.\d points \(95 % t interval [+-]\d+\.\d to [+-]\d+\.\d, 2 paired", text)
+        assert "Holm-adjusted p" in text or "do not differ among themselves" in text
+        assert "unresolved" in text
+        assert "tanh - alexnet" in text, "an undeclared difference is exploratory"
+        assert "python -m emotune.ablate few.yaml" in text
+        assert "Synthetic data" in text
+
+
+def test_what_the_user_wrote_is_text_in_the_page(finished, tmp_path: Path):
+    _, page, _ = report(finished, tmp_path)
+    assert "&lt;really&gt;" in page
+    assert "<really>" not in page
+
+
+def test_every_plot_is_a_picture_beside_the_page(finished, tmp_path: Path):
+    _, page, out = report(finished, tmp_path)
+    names = {path.name for path in out.glob("*.png")}
+    assert names == {"contrasts.png", "accuracy-scenes.png", "curves-scenes.png", "confusion-scenes.png"}
+    assert page.count("data:image/svg+xml;base64,") == len(names)
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in out.glob("*.png"))
+
+
+def test_a_missing_and_a_failed_run_are_named_and_only_complete_pairs_count(finished, tmp_path: Path):
+    study, runs, pool = finished
+    more = load_study_with(study, seeds=4).runs([runs[0].dataset])
+    failed = next(run for run in more if run.seed == 2 and run.variant == "attention")
+    directory = RunDirectory(pool, failed)
+    directory.begin()
+    directory.fail("Traceback\nRuntimeError: the cat sat on the <keyboard>")
+    page = build_report(load_study_with(study, seeds=4), more, pool, tmp_path, "command").read_text()
+    assert "Incomplete: 6 of 12 runs are finished" in page
+    assert "the cat sat on the &lt;keyboard&gt;" in page
+    assert "seed 2, 3" in page
+    assert "2 paired seeds" in page
+
+
+def load_study_with(study: Study, seeds: int) -> Study:
+    from dataclasses import replace
+
+    return replace(study, seeds=seeds)
+
+
+def test_a_report_of_nothing_says_that_nothing_is_finished(finished, tmp_path: Path):
+    study, runs, _ = finished
+    page = build_report(study, runs, str(tmp_path / "empty"), tmp_path / "out", "command").read_text()
+    assert "Incomplete: 0 of 6 runs are finished" in page
+    assert "No pair of runs is finished" in page
+
+
+def test_predictions_that_count_a_picture_twice_are_refused(finished, tmp_path: Path):
+    _, runs, pool = finished
+    import shutil
+
+    shutil.copytree(pool, tmp_path / "runs")
+    file = tmp_path / "runs" / runs[0].id / PREDICTIONS
+    frame = pd.read_parquet(file)
+    pd.concat([frame, frame.head(1)]).to_parquet(file)
+    with pytest.raises(InputError, match=f"{runs[0].id}.*counted twice"):
+        load_records(runs, str(tmp_path / "runs"))
+
+
+def test_the_same_runs_give_the_same_plots(finished, tmp_path: Path):
+    report(finished, tmp_path / "a")
+    report(finished, tmp_path / "b")
+    for path in (tmp_path / "a").glob("*.png"):
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()

@@ -1,0 +1,223 @@
+"""The command as a user runs it: real processes, real Ray."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+STUDY = """
+question: Does attention help on very few pictures?
+datasets: [{data}]
+model: {{name: alexnet, width: 0.0625, weight_init: he, dropout: 0.0}}
+train: {{epochs: {epochs}, batch_size: 16, lr: 0.005}}
+baseline: alexnet
+variants:
+  alexnet: {{}}
+  attention: {{model.name: attention{extra}}}
+seeds: {seeds}
+contrasts: [attention - alexnet]
+resources: {{workers: {workers}}}
+"""
+
+
+class Place:
+    """A folder with a study file, in which commands are run."""
+
+    def __init__(self, folder: Path, data: Path) -> None:
+        self.folder, self.data = folder, data
+        self.write()
+
+    def write(self, *, epochs: int = 1, seeds: int = 2, workers: int = 1, extra: str = "") -> None:
+        text = STUDY.format(data=self.data, epochs=epochs, seeds=seeds, workers=workers, extra=extra)
+        (self.folder / "few.yaml").write_text(text)
+
+    def start(self, *arguments: str, study: str = "few.yaml") -> subprocess.Popen[str]:
+        command = [sys.executable, "-W", "error::DeprecationWarning:emotune", "-m", "emotune.ablate", study, *arguments]
+        return subprocess.Popen(
+            command, cwd=self.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(os.environ)
+        )
+
+    def ablate(self, *arguments: str, study: str = "few.yaml") -> subprocess.CompletedProcess[str]:
+        process = self.start(*arguments, study=study)
+        out, err = process.communicate(timeout=200)
+        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+    def records(self) -> dict[str, dict]:
+        return {p.parent.name: json.loads(p.read_text()) for p in sorted(self.folder.glob("runs/*/record.json"))}
+
+    def predictions(self, run: str) -> pd.DataFrame:
+        return pd.read_parquet(self.folder / "runs" / run / "predictions.parquet")
+
+    def page(self) -> str:
+        return (self.folder / "reports" / "few" / "index.html").read_text()
+
+    def times(self) -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in (self.folder / "runs").rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def place(tmp_path: Path, small_shards: Path) -> Place:
+    return Place(tmp_path, small_shards)
+
+
+def test_a_study_on_ray_ends_in_a_report_and_is_a_no_op_afterwards_and_grows_by_what_is_missing(place: Place):
+    first = place.ablate()
+    assert first.returncode == 0, first.stderr
+    assert {(r["variant"], r["seed"]) for r in place.records().values()} == {
+        ("alexnet", 0), ("alexnet", 1), ("attention", 0), ("attention", 1)
+    }  # fmt: skip
+    assert "Does attention help" in place.page()
+    before = place.times()
+    started = time.monotonic()
+    second = place.ablate()
+    assert second.returncode == 0, second.stderr
+    assert "4 done, 0 to do" in second.stdout
+    assert place.times() == before
+    assert time.monotonic() - started < 60
+    third = place.ablate("--seeds", "3", "--executor", "local")
+    assert third.returncode == 0, third.stderr
+    assert len(place.records()) == 6
+    assert {path: when for path, when in place.times().items() if path in before} == before
+
+
+def test_ray_with_two_workers_and_the_local_executor_train_the_same_networks(
+    place: Place, tmp_path_factory, small_shards
+):
+    place.write(seeds=1, workers=2)
+    on_ray = place.ablate()
+    assert on_ray.returncode == 0, on_ray.stderr
+    other = Place(tmp_path_factory.mktemp("local"), small_shards)
+    other.write(seeds=1)
+    locally = other.ablate("--executor", "local")
+    assert locally.returncode == 0, locally.stderr
+    assert place.records().keys() == other.records().keys()
+    for run, record in place.records().items():
+        assert (record["workers"], other.records()[run]["workers"]) == (2, 1)
+        ours, theirs = place.predictions(run), other.predictions(run)
+        assert ours["sample_id"].tolist() == theirs["sample_id"].tolist()
+        columns = [column for column in ours if column.startswith("logit_")]
+        assert (ours[columns] - theirs[columns]).abs().max().max() < 0.05, "equal but for rounding"
+
+
+def test_a_run_that_diverges_is_reported_and_the_others_finish(place: Place):
+    place.write(seeds=1, extra=", train.lr: 1.0e+30")
+    found = place.ablate("--executor", "local")
+    assert found.returncode == 1
+    assert [r["variant"] for r in place.records().values()] == ["alexnet"]
+    assert "diverged" in found.stdout
+    assert "Incomplete: 1 of 2 runs are finished" in place.page()
+    assert "the loss is" in place.page()
+    assert place.ablate("--executor", "local").returncode == 1, "a diverged run is a result; it is not run again"
+
+
+def test_a_run_whose_data_is_damaged_fails_alone_and_runs_once_the_damage_is_mended(place: Place):
+    place.write(seeds=1)
+    shard = min(place.data.glob("test-*.tar"))
+    copy = place.folder / "data"
+    copy.mkdir()
+    for path in place.data.iterdir():
+        (copy / path.name).write_bytes(path.read_bytes())
+    place.data = copy
+    place.write(seeds=1)
+    whole = shard.read_bytes()
+    (copy / shard.name).write_bytes(whole[:-2000] + b"x" * 2000)
+    environment = os.environ | {"EMOTUNE_CACHE": str(place.folder / "cache")}
+    command = [sys.executable, "-m", "emotune.ablate", "few.yaml", "--executor", "local"]
+    broken = subprocess.run(command, cwd=place.folder, env=environment, capture_output=True, text=True, check=False)
+    assert broken.returncode == 1
+    assert shard.name in place.page()
+    assert not place.records()
+    (copy / shard.name).write_bytes(whole)
+    mended = subprocess.run(command, cwd=place.folder, env=environment, capture_output=True, text=True, check=False)
+    assert mended.returncode == 0, mended.stderr
+    assert len(place.records()) == 2
+
+
+@pytest.mark.parametrize("executor", ["local", pytest.param("ray", marks=pytest.mark.slow)])
+def test_after_ctrl_c_the_same_command_continues_to_the_same_result(
+    place: Place, executor: str, tmp_path_factory, small_shards
+):
+    place.write(epochs=12, seeds=1)
+    process = place.start("--executor", executor)
+    deadline = time.monotonic() + 60
+    while not list(place.folder.glob("runs/*/checkpoint/last.pt")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=100)
+    assert process.returncode == 130, out + err
+    assert "same command goes on" in err
+    place.write(epochs=12, seeds=1)
+    done = place.ablate("--executor", executor)
+    assert done.returncode == 0, done.stderr
+    interruptions = [record["interruptions"] for record in place.records().values()]
+    assert max(interruptions) == 1
+    other = Place(tmp_path_factory.mktemp("undisturbed"), small_shards)
+    other.write(epochs=12, seeds=1)
+    assert other.ablate("--executor", "local").returncode == 0
+    for run in place.records():
+        pd.testing.assert_frame_equal(place.predictions(run), other.predictions(run), check_exact=True)
+
+
+@pytest.mark.slow
+def test_a_killed_worker_on_ray_costs_no_result(place: Place):
+    place.write(epochs=12, seeds=1)
+    process = place.start()
+    deadline, killed = time.monotonic() + 100, None
+    while killed is None and time.monotonic() < deadline:
+        for beat in place.folder.glob("runs/*/heartbeat.json"):
+            if (beat.parent / "checkpoint" / "last.pt").exists():
+                killed = json.loads(beat.read_text())["pid"]
+                os.kill(killed, signal.SIGKILL)
+                break
+        time.sleep(0.05)
+    assert killed, "no run came as far as a checkpoint"
+    out, err = process.communicate(timeout=200)
+    assert process.returncode == 0, out + err
+    assert sorted(record["interruptions"] for record in place.records().values()) == [0, 1]
+
+
+def test_torchrun_trains_a_study_with_two_processes(place: Place):
+    place.write(seeds=1)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+               "-m", "emotune.ablate", "few.yaml", "--executor", "local"]  # fmt: skip
+    found = subprocess.run(command, cwd=place.folder, capture_output=True, text=True, timeout=90, check=False)
+    assert found.returncode == 0, found.stderr
+    assert [record["workers"] for record in place.records().values()] == [2, 2]
+    assert found.stdout.count("Report:") == 1
+
+
+def test_the_plan_spends_nothing_and_says_what_the_seeds_can_show(place: Place):
+    found = place.ablate("--plan")
+    assert found.returncode == 0, found.stderr
+    assert "4 runs = 2 variants × 2 seeds" in found.stdout
+    assert "80 % power" in found.stdout
+    assert [path.name for path in place.folder.iterdir()] == ["few.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--seeds", "0"], "--seeds 0"),
+        (["--workers", "0"], "--workers 0"),
+        (["--gpus-per-worker", "-1"], "--gpus-per-worker -1"),
+    ],
+)
+def test_bad_options_spend_nothing(place: Place, arguments: list[str], says: str):
+    found = place.ablate(*arguments)
+    assert found.returncode == 2
+    assert says in found.stderr
+    assert [path.name for path in place.folder.iterdir()] == ["few.yaml"]
+
+
+def test_a_study_that_asks_for_more_than_this_machine_has_says_so(place: Place):
+    place.write(workers=500)
+    found = place.ablate()
+    assert found.returncode == 2
+    assert "500 × 1 CPU" in found.stderr
+    assert not place.records()

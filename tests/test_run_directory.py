@@ -1,0 +1,166 @@
+"""A run's state follows from its files, whatever happened to the processes that wrote them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from emotune.run import AlexNetConfig, DatasetRef, RunConfig, TrainConfig
+from emotune.run_directory import CHECKPOINT, HEARTBEAT, RECORD, RunDirectory, State
+
+RUN = RunConfig(
+    variant="plain", seed=0, model=AlexNetConfig(), train=TrainConfig(),
+    dataset=DatasetRef(name="photos", location="/data", content_hash="0123"),
+)  # fmt: skip
+WEEK_S = 7 * 24 * 3600
+
+WORKER = """
+import json, sys, time
+from emotune.run import RunConfig
+from emotune.run_directory import RunDirectory
+RunDirectory(sys.argv[1], RunConfig.from_json(json.loads(sys.argv[2]))).begin()
+print("begun", flush=True)
+time.sleep(100)
+"""
+
+
+@pytest.fixture
+def directory(tmp_path) -> RunDirectory:
+    return RunDirectory(str(tmp_path), RUN)
+
+
+@pytest.fixture
+def worker(tmp_path) -> Iterator[subprocess.Popen[str]]:
+    """A process that has begun the run and works on it."""
+    command = [sys.executable, "-c", WORKER, str(tmp_path), json.dumps(RUN.to_json())]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout.readline() == "begun\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def beat(directory: RunDirectory, **changes) -> None:
+    directory.folder.write_json(HEARTBEAT, {**directory.folder.read_json(HEARTBEAT), **changes})
+
+
+def test_a_run_that_nobody_began_is_missing(directory):
+    assert directory.status().state is State.MISSING
+
+
+def test_a_run_is_running_while_its_process_lives(directory, worker):
+    status = directory.status()
+    assert status.state is State.RUNNING
+    assert str(worker.pid) in status.detail
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_run_whose_process_was_killed_is_interrupted(directory, worker, number):
+    worker.send_signal(number)
+    worker.wait()
+    assert directory.status().state is State.INTERRUPTED
+
+
+def test_a_run_whose_process_ended_is_interrupted_however_fresh_its_heartbeat(directory):
+    with subprocess.Popen([sys.executable, "-c", ""]) as finished:
+        finished.wait()
+    directory.begin()
+    beat(directory, pid=finished.pid, time=time.time())
+    assert directory.status().state is State.INTERRUPTED
+
+
+def test_a_pid_that_another_program_got_since_does_not_keep_a_run_for_ever(directory, worker):
+    with subprocess.Popen(["sleep", "100"]) as stranger:
+        try:
+            beat(directory, pid=stranger.pid, time=time.time() - WEEK_S)
+            assert directory.status().state is State.INTERRUPTED
+        finally:
+            stranger.kill()
+
+
+def test_a_pid_of_the_system_does_not_keep_a_run_for_ever(directory):
+    directory.begin()
+    beat(directory, pid=1, time=time.time() - WEEK_S)
+    assert directory.status().state is State.INTERRUPTED
+
+
+def test_an_old_heartbeat_with_this_process_own_pid_is_another_containers(directory):
+    directory.begin()
+    assert directory.status().state is State.RUNNING
+    beat(directory, time=time.time() - WEEK_S)
+    assert directory.status().state is State.INTERRUPTED
+
+
+def test_on_another_host_a_fresh_heartbeat_is_alive_and_an_old_one_is_not(directory):
+    directory.begin()
+    beat(directory, host="elsewhere", pid=os.getpid(), time=time.time() - 20)
+    status = directory.status()
+    assert status.state is State.RUNNING
+    assert "elsewhere" in status.detail
+    beat(directory, host="elsewhere", time=time.time() - 200)
+    assert directory.status().state is State.INTERRUPTED
+
+
+def test_a_process_that_stops_in_good_order_leaves_the_run_interrupted(directory):
+    directory.begin()
+    directory.release()
+    assert directory.status().state is State.INTERRUPTED
+
+
+@pytest.mark.parametrize(("diverged", "state"), [(False, State.FAILED), (True, State.DIVERGED)])
+def test_a_run_that_ended_without_a_result_says_why(directory, diverged, state):
+    directory.begin()
+    directory.fail("RuntimeError: out of memory", diverged=diverged)
+    status = directory.status()
+    assert (status.state, status.detail) == (state, "RuntimeError: out of memory")
+
+
+def test_beginning_again_forgets_the_failure_and_keeps_the_checkpoint(directory):
+    directory.begin()
+    directory.folder.write(CHECKPOINT, b"weights")
+    directory.fail("RuntimeError")
+    directory.begin()
+    assert directory.status().state is State.RUNNING
+    directory.release()
+    assert directory.status().state is State.INTERRUPTED
+    assert directory.folder.read(CHECKPOINT) == b"weights"
+
+
+def test_a_record_means_done_and_only_an_unfinished_run_keeps_a_checkpoint(directory):
+    directory.begin()
+    directory.folder.write(CHECKPOINT, b"weights")
+    directory.finish({"accuracy": 50.0})
+    assert directory.status().state is State.DONE
+    assert directory.folder.read_json(RECORD) == {"accuracy": 50.0}
+    assert directory.folder.read(CHECKPOINT) is None
+    assert directory.folder.read(HEARTBEAT) is None
+
+
+def test_a_record_counts_even_if_the_process_died_right_after_it(directory, worker):
+    directory.folder.write_json(RECORD, {})
+    worker.kill()
+    worker.wait()
+    assert directory.folder.read(HEARTBEAT) is not None
+    assert directory.status().state is State.DONE
+
+
+def test_a_runs_folder_says_what_was_run(directory):
+    directory.begin()
+    config = json.loads((directory.folder.local / "config.json").read_text())
+    assert config.pop("id") == RUN.id == directory.folder.local.name
+    assert RunConfig.from_json(config) == RUN
+
+
+def test_states_are_the_same_in_a_pool_behind_a_url():
+    directory = RunDirectory("memory://pool-of-test-run-directory", RUN)
+    states = [directory.status().state]
+    for step in (directory.begin, directory.release, lambda: directory.fail("x"), lambda: directory.finish({})):
+        step()
+        states.append(directory.status().state)
+    assert states == [State.MISSING, State.RUNNING, State.INTERRUPTED, State.FAILED, State.DONE]

@@ -1,0 +1,143 @@
+"""The command line makes shards, or says in one message what is wrong and writes nothing."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from emotune.data.manifest import MANIFEST, read_manifest
+from emotune.emotions import MIKELS
+from emotune.shard import main
+from emotune.storage import Folder
+
+SCENES = ["scenes", "--pictures", "80", "--seed", "1", "--split", "0.5/0.25/0.25"]
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def refused(capsys, tmp_path: Path, *arguments: str) -> str:
+    """What stands on stderr; the exit code is 2, and no file was written or changed."""
+    before = files(tmp_path)
+    code = main(arguments)
+    message = capsys.readouterr().err
+    assert code == 2
+    assert message.count("emotune.shard: ") == 1
+    assert "Traceback" not in message
+    assert files(tmp_path) == before
+    return message
+
+
+def test_class_folders_become_shards_with_a_summary(picture_folder, tmp_path, capsys):
+    (picture_folder / "awe" / "broken.jpg").write_bytes(b"no picture")
+    out = tmp_path / "shards"
+    assert main(["folder", str(picture_folder), "--out", str(out), "--name", "My Photos", "--size", "20"]) == 0
+    manifest = read_manifest(Folder(str(out)))
+    assert manifest.name == "my-photos"
+    assert manifest.counts["train"] == dict.fromkeys(MIKELS, 4)
+    summary = capsys.readouterr().err
+    assert all(label in summary for label in MIKELS)
+    assert "1 pictures left out" in summary
+    assert "left_out.csv" in summary.replace("\n", "")
+
+
+def test_the_command_makes_the_same_scenes_in_a_process_of_its_own(tmp_path):
+    assert main([*SCENES, "--out", str(tmp_path / "here"), "--workers", "1"]) == 0
+    command = [sys.executable, "-m", "emotune.shard", *SCENES, "--out", "there", "--workers", "2"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert files(tmp_path / "there") == files(tmp_path / "here")
+
+
+def test_other_classes_are_taken_if_asked(tmp_path):
+    generator = np.random.default_rng(0)
+    for label in ("city", "sea"):
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        for number in range(20):
+            pixels = generator.integers(0, 256, (9, 9, 3), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / label / f"{number}.bmp")
+    arguments = ["folder", str(tmp_path / "photos"), "--out", str(tmp_path / "out"), "--split", "0.34/0.33/0.33"]
+    assert main([*arguments, "--labels", "any"]) == 0
+    manifest = read_manifest(Folder(str(tmp_path / "out")))
+    assert (manifest.classes, manifest.name) == (("city", "sea"), "photos")
+
+
+def test_unknown_and_missing_classes_are_refused(picture_folder, tmp_path, capsys):
+    (picture_folder / "awe").rename(picture_folder / "aww")
+    message = refused(capsys, tmp_path, "folder", str(picture_folder), "--out", str(tmp_path / "out"))
+    assert '"aww" is not a class; did you mean "awe"?' in message
+    assert 'no folder for the class "awe"' in message
+    assert "--labels any" in message
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_and_an_empty_folder_are_refused(tmp_path, capsys):
+    missing = refused(capsys, tmp_path, "folder", str(tmp_path / "none"), "--out", str(tmp_path / "out"))
+    assert "none: no such folder" in missing
+    (tmp_path / "empty").mkdir()
+    empty = refused(capsys, tmp_path, "folder", str(tmp_path / "empty"), "--out", str(tmp_path / "out"))
+    assert "empty: holds no folders" in empty
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_class_with_too_few_pictures_is_refused(picture_folder, tmp_path, capsys):
+    for path in sorted((picture_folder / "awe").iterdir())[1:]:
+        path.unlink()
+    message = refused(capsys, tmp_path, "folder", str(picture_folder), "--out", str(tmp_path / "out"))
+    assert 'class "awe": too few pictures' in message
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_with_other_files_is_refused_and_left_as_it_is(picture_folder, tmp_path, capsys):
+    message = refused(capsys, tmp_path, "folder", str(picture_folder), "--out", str(picture_folder))
+    assert f"{picture_folder}: holds other files" in message
+    assert "name an empty or new folder" in message
+
+
+def test_a_file_where_the_folder_should_be_is_refused(tmp_path, capsys):
+    (tmp_path / "file").write_bytes(b"x")
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        assert str(tmp_path / "file") in refused(capsys, tmp_path, *SCENES, "--out", str(out)).replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    "split", ["0.7/0.3", "0.7/0.2/0.2", "1/0/0", "a/b/c", "", "-0.2/0.6/0.6", "70/10/20", "0.5/nan/0.5"]
+)
+def test_a_bad_split_is_refused_with_an_example(tmp_path, capsys, split):
+    message = refused(capsys, tmp_path, *SCENES, f"--split={split}", "--out", str(tmp_path / "out"))
+    assert f"--split {split}: " in message
+    assert "0.7/0.1/0.2" in message
+
+
+@pytest.mark.parametrize(("option", "value"), [("--pictures", "0"), ("--seed", "-1")])
+def test_a_bad_number_is_refused(tmp_path, capsys, option, value):
+    assert option in refused(capsys, tmp_path, *SCENES, option, value, "--out", str(tmp_path / "out"))
+
+
+def test_a_size_of_no_pixels_is_refused(picture_folder, tmp_path, capsys):
+    arguments = ["folder", str(picture_folder), "--out", str(tmp_path / "out"), "--size", "0"]
+    assert "--size 0" in refused(capsys, tmp_path, *arguments)
+
+
+def test_an_interrupted_command_says_how_to_go_on_and_does_so(tmp_path):
+    command = [sys.executable, "-m", "emotune.shard", *SCENES, "--pictures", "160", "--out", "out"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        until = time.monotonic() + 60
+        while not list(tmp_path.glob("out/*.part")) and time.monotonic() < until:
+            time.sleep(0.005)
+        os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C in a terminal
+        message = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "The same command goes on" in message
+    assert "Traceback" not in message
+    assert not (tmp_path / "out" / MANIFEST).exists()
+    assert main([*command[3:-1], str(tmp_path / "out")]) == 0
+    assert sum(shard.samples for shard in read_manifest(Folder(str(tmp_path / "out"))).shards) == 160
+    assert not list(tmp_path.glob("out/*.part"))

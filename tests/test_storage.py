@@ -1,0 +1,121 @@
+"""A file appears whole or not at all, on a disk and behind a URL."""
+
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+
+from emotune.errors import InputError
+from emotune.storage import Folder
+
+
+@pytest.fixture(params=["disk", "memory"])
+def folder(request, tmp_path) -> Folder:
+    return Folder(str(tmp_path / "pool") if request.param == "disk" else f"memory://{uuid.uuid4().hex}/pool")
+
+
+def test_what_is_written_is_read_back(folder):
+    folder.write("checkpoint/last.pt", b"\x00one")
+    assert folder.read("checkpoint/last.pt") == b"\x00one"
+    assert (folder / "checkpoint").read("last.pt") == b"\x00one"
+    folder.write("checkpoint/last.pt", b"two")
+    assert folder.read("checkpoint/last.pt") == b"two"
+
+
+def test_what_is_not_there_is_none(folder):
+    assert folder.read("record.json") is None
+    assert folder.read_json("record.json") is None
+    folder.write("record.json", b"1")
+    assert folder.read("record.json/deeper") is None
+
+
+def test_a_deleted_file_is_gone_and_deleting_it_again_is_no_error(folder):
+    folder.write("heartbeat.json", b"{}")
+    folder.write("record.json", b"{}")
+    folder.delete("heartbeat.json")
+    folder.delete("heartbeat.json")
+    assert folder.read("heartbeat.json") is None
+    assert folder.read("record.json") == b"{}"
+
+
+def test_json_comes_back_as_it_was_and_is_readable_by_people(folder):
+    value = {"question": "Does it help? – Größe", "loss": [0.1, None, True]}
+    folder.write_json("record.json", value)
+    assert folder.read_json("record.json") == value
+    text = folder.read("record.json").decode()
+    assert "Größe" in text
+    assert text.count("\n") > 3
+
+
+@pytest.mark.parametrize("data", [b"{", b"", b"\xff\xfe\x00", b"{'a': 1}"])
+def test_broken_json_is_an_input_error_that_names_the_file_and_the_remedy(folder, data):
+    folder.write("record.json", data)
+    with pytest.raises(InputError) as caught:
+        folder.read_json("record.json")
+    assert str(folder / "record.json") in str(caught.value)
+    assert "delete it" in str(caught.value)
+
+
+def test_a_folder_on_disk_knows_its_path_and_one_behind_a_url_has_none(tmp_path):
+    assert Folder(str(tmp_path)).local == tmp_path
+    assert Folder(f"file://{tmp_path}").local == tmp_path
+    assert Folder("memory://somewhere").local is None
+
+
+@pytest.mark.parametrize("name", ["with space", "a[1]*?", "100%#é", "a::b", "a:b"])
+def test_a_path_with_odd_characters_is_that_path(tmp_path, name):
+    Folder(str(tmp_path / name)).write("file", b"whole")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name / "file").read_bytes() == b"whole"
+    assert Folder(str(tmp_path / name)).read("file") == b"whole"
+
+
+def test_a_written_file_is_readable_by_others_and_nothing_else_is_left(tmp_path):
+    Folder(str(tmp_path)).write("file", b"whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_reader_never_sees_a_part_of_a_file(tmp_path):
+    program = (
+        "import sys; from emotune.storage import Folder; folder = Folder(sys.argv[1])\n"
+        "while True:\n"
+        "    for letter in (b'a', b'b'): folder.write('file', letter * 3_000_000)"
+    )
+    folder, seen = Folder(str(tmp_path)), set()
+    with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)]) as writer:
+        try:
+            until = time.monotonic() + 20
+            while seen != {b"a", b"b"} and time.monotonic() < until:
+                data = folder.read("file")
+                if data is not None:
+                    assert data in (b"a" * 3_000_000, b"b" * 3_000_000), "a mixed or partial file was read"
+                    seen.add(data[:1])
+            for _ in range(30):
+                assert folder.read("file") in (b"a" * 3_000_000, b"b" * 3_000_000)
+        finally:
+            writer.kill()
+    assert seen == {b"a", b"b"}, "the writer was not seen to replace the file"
+
+
+def test_a_write_that_fails_leaves_the_old_content_and_nothing_else(tmp_path):
+    Folder(str(tmp_path)).write("file", b"old")
+    program = (  # a limit on file sizes stands for a disk that is full
+        "import resource, sys; from emotune.storage import Folder\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "try: Folder(sys.argv[1]).write('file', b'n' * 100_000)\n"
+        "except OSError as error: sys.exit(77)"
+    )
+    result = subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
+    assert result.returncode == 77, "the write should have failed"
+    assert (tmp_path / "file").read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_relative_folder_is_the_one_below_the_working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Folder("runs/").write("file", b"x")
+    assert Path("runs/file").read_bytes() == b"x"

@@ -1,0 +1,180 @@
+"""Training on real shards with narrow networks; what is claimed to be equal is compared to the bit."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import torch.multiprocessing as mp
+
+from emotune.data.cache import Pictures, open_split
+from emotune.data.datasets import resolve
+from emotune.models import build
+from emotune.run import AlexNetConfig, AttentionConfig, RunConfig, TrainConfig
+from emotune.run_directory import CHECKPOINT, PREDICTIONS, RunDirectory, State
+from emotune.training.distributed import World, connect, open_store
+from emotune.training.loop import DivergedError, InterruptedRunError, evaluate, train
+
+ALONE = World(0, 1, torch.device("cpu"))
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def run(small_shards: Path) -> RunConfig:
+    (dataset,) = resolve([str(small_shards)])
+    model = AlexNetConfig(width=0.0625, weight_init="he", dropout=0.3)
+    settings = TrainConfig(epochs=2, batch_size=16, lr=0.005)
+    return RunConfig(variant="alexnet", dataset=dataset, seed=0, model=model, train=settings)
+
+
+def trained(run: RunConfig, pool: Path, **options) -> tuple[dict, pd.DataFrame]:
+    directory = RunDirectory(str(pool), run)
+    record = train(run, directory, ALONE, **options)
+    return record, pd.read_parquet(pool / run.id / PREDICTIONS)
+
+
+def without_times(record: dict) -> dict:
+    kept = {k: v for k, v in record.items() if k not in ("durations_s", "images_per_s", "interruptions", "last_epoch")}
+    return kept | {"last_epoch": {k: v for k, v in record["last_epoch"].items() if k != "train_s"}}
+
+
+def test_a_finished_run_leaves_one_prediction_per_test_picture_and_a_record_that_agrees(run: RunConfig, tmp_path: Path):
+    record, predictions = trained(run, tmp_path)
+    test = open_split(run.dataset, "test")
+    assert predictions["sample_id"].tolist() == list(test.keys)
+    assert predictions["target"].tolist() == [test.classes[t] for t in test.targets]
+    logits = predictions[[f"logit_{label}" for label in test.classes]].to_numpy()
+    assert np.isfinite(logits).all()
+    assert record["accuracy"] == pytest.approx(100 * (logits.argmax(1) == test.targets).mean())
+    lines = [json.loads(line) for line in (tmp_path / run.id / "metrics.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2]
+    assert record["last_epoch"] == lines[-1]
+    assert RunDirectory(str(tmp_path), run).status().state is State.DONE
+    assert not (tmp_path / run.id / CHECKPOINT).exists()
+
+
+def test_the_same_run_twice_gives_the_same_bits(run: RunConfig, tmp_path: Path):
+    first, second = trained(run, tmp_path / "a"), trained(run, tmp_path / "b")
+    pd.testing.assert_frame_equal(first[1], second[1], check_exact=True)
+    assert without_times(first[0]) == without_times(second[0])
+
+
+@pytest.mark.parametrize("steps", [1, 4, 13])
+def test_a_run_that_was_stopped_after_any_step_ends_as_if_it_had_not_been(run: RunConfig, steps: int, tmp_path: Path):
+    undisturbed, expected = trained(run, tmp_path / "a")
+    asked = iter([False] * (steps - 1) + [True])
+    with pytest.raises(InterruptedRunError, match=run.id):
+        trained(run, tmp_path / "b", stop=lambda: next(asked))
+    assert RunDirectory(str(tmp_path / "b"), run).status().state is State.INTERRUPTED
+    record, predictions = trained(run, tmp_path / "b")
+    pd.testing.assert_frame_equal(predictions, expected, check_exact=True)
+    assert without_times(record) == without_times(undisturbed)
+    assert (undisturbed["interruptions"], record["interruptions"]) == (0, 1)
+
+
+def test_training_can_learn_its_pictures_by_heart(run: RunConfig, tmp_path: Path):
+    settings = replace(run.train, epochs=30, crop="center", flip=False, batch_size=10, lr=0.003)
+    record, _ = trained(replace(run, model=replace(run.model, dropout=0.0), train=settings), tmp_path)
+    assert record["last_epoch"]["train_accuracy"] == 100.0
+
+
+def test_variants_of_a_seed_see_the_same_pictures_in_the_same_order_and_views(run: RunConfig):
+    other = replace(run, variant="attention", model=AttentionConfig(width=0.0625))
+    assert run.stream("order") == other.stream("order")
+    assert run.stream("augment") == other.stream("augment")
+    assert run.stream("init") != other.stream("init")
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_with_step_and_learning_rate(run: RunConfig, tmp_path: Path):
+    wild = replace(run, train=replace(run.train, lr=1e30, schedule="constant"))
+    with pytest.raises(DivergedError, match=r"epoch 1, step \d+, lr 1e\+30"):
+        trained(wild, tmp_path)
+    assert not (tmp_path / wild.id / "record.json").exists()
+
+
+def awkward(pictures: Pictures) -> Pictures:
+    """So many that neither two nor three ranks get equal shares."""
+    return replace(pictures, keys=pictures.keys[:49], targets=pictures.targets[:49])
+
+
+def _rank(rank: int, size: int, port: int, run_json: dict, pool: str, out: str) -> None:
+    torch.set_num_threads(1)
+    run = RunConfig.from_json(run_json)
+    store = open_store("127.0.0.1", port)
+    with connect(rank, size, gpu=False, store=store) as world:
+        directory = RunDirectory(pool, run)
+        val = awkward(open_split(run.dataset, "val"))
+        torch.manual_seed(0)
+        logits = evaluate(build(run.model, 8), val, world)
+        np.save(f"{out}/logits-{size}-{rank}.npy", logits)
+        if size == 2:
+            train(run, directory, world)
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_any_number_of_ranks_evaluates_every_picture_once_and_trains_the_same_network(
+    run: RunConfig, size: int, tmp_path: Path
+):
+    # Few small steps: rounding errors grow with every one, because a ReLU or a maximum may fall the other way.
+    settings = replace(run.train, epochs=1, lr=0.001)
+    exact = replace(run, model=replace(run.model, dropout=0.0), train=settings)
+    store = open_store("127.0.0.1")
+    mp.spawn(_rank, (size, store.port, exact.to_json(), str(tmp_path / "many"), str(tmp_path)), nprocs=size)
+    val = awkward(open_split(exact.dataset, "val"))
+    torch.manual_seed(0)
+    alone = evaluate(build(exact.model, 8), val, ALONE)
+    for rank in range(size):
+        np.testing.assert_allclose(np.load(tmp_path / f"logits-{size}-{rank}.npy"), alone, rtol=1e-4, atol=1e-5)
+    if size == 2:
+        record, expected = trained(exact, tmp_path / "one")
+        together = pd.read_parquet(tmp_path / "many" / exact.id / PREDICTIONS)
+        assert together["sample_id"].tolist() == expected["sample_id"].tolist()
+        columns = [c for c in expected if c.startswith("logit_")]
+        np.testing.assert_allclose(together[columns], expected[columns], rtol=1e-3, atol=1e-4)
+        shared = json.loads((tmp_path / "many" / exact.id / "record.json").read_text())
+        assert shared["workers"] == 2
+        assert shared["last_epoch"]["train_loss"] == pytest.approx(record["last_epoch"]["train_loss"], rel=1e-4)
+
+
+SCRIPT = """
+    import json, sys, torch
+    import emotune.training.loop as loop
+    from emotune.run import RunConfig
+    from emotune.run_directory import RunDirectory
+    loop.CHECKPOINT_EVERY_S = 0.0
+    torch.set_num_threads(1)
+    run = RunConfig.from_json(json.loads(sys.argv[1]))
+    loop.train(run, RunDirectory(sys.argv[2], run), loop.World(0, 1, torch.device("cpu")))
+"""
+
+
+def test_a_run_killed_with_sigkill_goes_on_from_its_checkpoint_to_the_same_bits(run: RunConfig, tmp_path: Path):
+    _, expected = trained(run, tmp_path / "a")
+    command = [sys.executable, "-c", textwrap.dedent(SCRIPT), json.dumps(run.to_json()), str(tmp_path / "b")]
+    process = subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    file = tmp_path / "b" / run.id / CHECKPOINT
+    deadline = time.monotonic() + 60
+    while not file.exists() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert RunDirectory(str(tmp_path / "b"), run).status().state is State.INTERRUPTED
+    record, predictions = trained(run, tmp_path / "b")
+    assert record["interruptions"] == 1
+    pd.testing.assert_frame_equal(predictions, expected, check_exact=True)

@@ -1,0 +1,49 @@
+import pytest
+import torch
+
+from emotune.run import TrainConfig
+from emotune.training.optim import learning_rate, make_optimizer
+
+
+def rates(train: TrainConfig, steps_per_epoch: int = 4) -> list[float]:
+    return [learning_rate(train, step, steps_per_epoch) for step in range(train.epochs * steps_per_epoch)]
+
+
+def test_cosine_falls_from_the_learning_rate_towards_zero():
+    found = rates(TrainConfig(epochs=5, lr=0.1))
+    assert found[0] == pytest.approx(0.1)
+    assert found == sorted(found, reverse=True)
+    assert found[len(found) // 2] == pytest.approx(0.05)
+    assert 0 < found[-1] < 0.001
+
+
+def test_step_divides_by_ten_every_step_epochs():
+    found = rates(TrainConfig(epochs=6, lr=0.1, schedule="step", step_epochs=2))
+    assert found == pytest.approx([0.1] * 8 + [0.01] * 8 + [0.001] * 8)
+
+
+def test_constant_stays():
+    assert set(rates(TrainConfig(epochs=3, lr=0.1, schedule="constant"))) == {0.1}
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "step", "constant"])
+def test_warm_up_rises_to_the_learning_rate_and_never_above(schedule: str):
+    found = rates(TrainConfig(epochs=4, lr=0.1, schedule=schedule, warmup_epochs=1.5))
+    assert 0 < found[0] < found[3] < found[5] < 0.1
+    assert max(found) == pytest.approx(0.1)
+    assert found.index(max(found)) == 6
+
+
+def test_a_step_of_the_optimizer_is_momentum_with_weight_decay():
+    weight = torch.nn.Linear(1, 1, bias=False)
+    with torch.no_grad():
+        weight.weight.fill_(2.0)
+    optimizer = make_optimizer(weight, TrainConfig(lr=0.1, momentum=0.5, weight_decay=0.25))
+    velocity, expected = 0.0, 2.0
+    for _ in range(3):
+        optimizer.zero_grad()
+        weight(torch.ones(1, 1)).sum().backward()
+        optimizer.step()
+        velocity = 0.5 * velocity + (1.0 + 0.25 * expected)
+        expected -= 0.1 * velocity
+        assert weight.weight.item() == pytest.approx(expected)
