@@ -17,6 +17,7 @@ from emotune.analysis.power import paired_differences, seeds_for, smallest_effec
 from emotune.data.datasets import SCENES_PICTURES, ensure, is_ready, resolve
 from emotune.errors import InputError
 from emotune.execution.ledger import Plan, make_plan
+from emotune.machine import available_cpus
 from emotune.run import DatasetRef
 from emotune.run_directory import State
 from emotune.study import Resources, Study, load_study, shipped_study
@@ -133,7 +134,7 @@ def _time(plan: Plan, resources: Resources, executor: str) -> str:
         return ""
     at_a_time = 1
     if executor == "ray" and not os.environ.get("RAY_ADDRESS") and not resources.gpus_per_worker:
-        cpus = len(os.sched_getaffinity(0))
+        cpus = available_cpus()
         at_a_time = max(1, cpus // (resources.workers * resources.cpus_per_worker))
     seconds = plan.estimate_s(at_a_time)
     if seconds is None:
@@ -170,7 +171,7 @@ def _prepare(console: Console, dataset: DatasetRef) -> None:
         console.status(f"drawing {SCENES_PICTURES} synthetic pictures, once on this machine"),
         ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool,
     ):
-        pool.submit(ensure, dataset, workers=len(os.sched_getaffinity(0))).result()
+        pool.submit(ensure, dataset, workers=available_cpus()).result()
 
 
 def _execute(console: Console, plan: Plan, pool: str, resources: Resources, executor: str) -> None:

@@ -10,7 +10,7 @@ import math
 from dataclasses import asdict, fields
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
 from pydantic.dataclasses import dataclass
 
 __all__ = [
@@ -22,9 +22,18 @@ FORMAT_VERSION = 1
 """Raised when the same configuration would give other results than before; part of every run's identity."""
 
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
-Positive = Annotated[float, Field(gt=0)]
-Fraction = Annotated[float, Field(ge=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
+
+
+def _no_truth_value(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("a number is needed, not true or false")  # pydantic collects these
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_no_truth_value)]
+Positive = Annotated[Number, Field(gt=0)]
+Fraction = Annotated[Number, Field(ge=0, lt=1)]
+Count = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1)]
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -88,10 +97,10 @@ class TrainConfig:
     batch_size: Count = 50
     lr: Positive = 0.01
     momentum: Fraction = 0.9
-    weight_decay: Annotated[float, Field(ge=0)] = 5e-4
+    weight_decay: Annotated[Number, Field(ge=0)] = 5e-4
     schedule: Literal["cosine", "step", "constant"] = "cosine"
     step_epochs: Count = 10
-    warmup_epochs: Annotated[float, Field(ge=0)] = 0.0
+    warmup_epochs: Annotated[Number, Field(ge=0)] = 0.0
     crop: Literal["random", "center"] = "random"
     flip: bool = True
 
@@ -120,6 +129,7 @@ class RunConfig:
         """``variant-dataset-s<seed>-<8 hex>``: the name of the run's folder in the pool."""
         identity = {
             "format": FORMAT_VERSION,
+            "variant": self.variant,  # its init and dropout streams follow from it
             "data": self.dataset.content_hash,
             "model": {"name": self.model.name, **difference_to_defaults(self.model)},
             "train": difference_to_defaults(self.train),

@@ -9,6 +9,7 @@ import socket
 import time
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from emotune.run import RunConfig
@@ -75,7 +76,9 @@ class RunDirectory:
 
     def beat(self) -> None:
         """Says that this process works on the run; to be repeated every `HEARTBEAT_EVERY_S` seconds."""
-        self.folder.write_json(HEARTBEAT, {"host": socket.gethostname(), "pid": os.getpid(), "time": time.time()})
+        pid = os.getpid()
+        beat = {"host": socket.gethostname(), "pid": pid, "begun": _begun(pid), "time": time.time()}
+        self.folder.write_json(HEARTBEAT, beat)
 
     def release(self) -> None:
         """Says that no process works on the run any more."""
@@ -95,12 +98,18 @@ class RunDirectory:
 
 def _alive(beat: dict[str, Any]) -> bool:
     """Whether the process behind a heartbeat still works: by asking, on its own machine; else by the beat's age."""
-    if beat["host"] == socket.gethostname():
-        try:
-            os.kill(beat["pid"], 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return True
-        return beat["pid"] != os.getpid() or time.time() - beat["time"] < HEARTBEAT_STALE_S
-    return time.time() - beat["time"] < HEARTBEAT_STALE_S
+    fresh = time.time() - beat["time"] < HEARTBEAT_STALE_S
+    if beat["host"] != socket.gethostname() or not Path("/proc/self/stat").exists():
+        return fresh
+    begun = _begun(beat["pid"])
+    if begun is None or begun != beat.get("begun"):
+        return False
+    return fresh or beat["pid"] != os.getpid()  # this very process may have left the run behind
+
+
+def _begun(pid: int) -> str | None:
+    """When a process of this machine began, in the kernel's ticks: tells it from a later one with the same number."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return None

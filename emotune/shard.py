@@ -1,7 +1,6 @@
 """`python -m emotune.shard SOURCE`: pictures to WebDataset shards with a manifest."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from rich.table import Table
 from emotune.data.manifest import SPLITS, Manifest
 from emotune.emotions import MIKELS
 from emotune.errors import InputError
+from emotune.machine import available_cpus
 
 __all__ = ["main"]
 
@@ -40,13 +40,11 @@ def _parser() -> argparse.ArgumentParser:
     sources = parser.add_subparsers(dest="source", required=True, metavar="SOURCE")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--out", type=Path, required=True, metavar="DATA", help="folder for the shards")
+    common.add_argument("--name", help="the data set's name in reports (default: the folder's, or scenes)")
     common.add_argument("--split", default="0.7/0.1/0.2", help="shares of train/val/test (default: %(default)s)")
-    common.add_argument(
-        "--workers", type=int, default=len(os.sched_getaffinity(0)), help="processes that read pictures"
-    )
+    common.add_argument("--workers", type=int, default=available_cpus(), help="processes that read pictures")
     folder = sources.add_parser("folder", parents=[common], help="one folder of pictures per class")
     folder.add_argument("directory", type=Path, metavar="DIR", help="holds one folder of pictures per class")
-    folder.add_argument("--name", help="the data set's name in reports (default: the folder's)")
     folder.add_argument(
         "--labels", choices=["mikels", "any"], default="mikels",
         help="the classes: Mikels' eight emotions, or whatever the folders are called (default: %(default)s)",
@@ -77,7 +75,7 @@ def _shard(options: argparse.Namespace, console: Console) -> Manifest:
         else:
             if options.pictures < 1 or options.seed < 0:
                 raise InputError("--pictures must be positive and --seed not negative")
-            listing = sources.scenes(options.pictures, options.seed)
+            listing = sources.scenes(options.pictures, options.seed, name=options.name or "scenes")
         task = progress.add_task("writing shards", total=len(listing.items))
         return write_shards(
             listing, options.out, parts=parts, workers=max(1, options.workers),
@@ -90,7 +88,7 @@ def _parts(text: str) -> tuple[float, float, float]:
         train, val, test = (float(part) for part in text.split("/"))
     except ValueError:
         raise InputError(f"--split {text}: give three shares, such as 0.7/0.1/0.2") from None
-    if min(train, val, test) <= 0 or abs(train + val + test - 1) > 1e-6:
+    if not (min(train, val, test) > 0 and abs(train + val + test - 1) < 1e-6):  # so that NaN is refused
         raise InputError(f"--split {text}: three positive shares that sum to one, such as 0.7/0.1/0.2")
     return train, val, test
 

@@ -62,7 +62,7 @@ class Folder:
         fs, path = self._filesystem()
         try:
             return fs.cat_file(f"{path}/{name}")
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
 
     def delete(self, name: str) -> None:
@@ -90,4 +90,9 @@ class Folder:
             raise InputError(f"{self / name}: not readable as JSON ({error}); delete it to start again") from None
 
     def _filesystem(self) -> tuple[fsspec.AbstractFileSystem, str]:
-        return fsspec.core.url_to_fs(self.url)
+        if "://" not in self.url:  # else "::" in a path would be read as a chain of file systems
+            return fsspec.filesystem("file"), str(Path(self.url).absolute())
+        try:
+            return fsspec.core.url_to_fs(self.url)
+        except (ValueError, ImportError) as error:
+            raise InputError(f"{self.url}: cannot be reached: {error}") from None

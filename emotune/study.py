@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from emotune.errors import InputError
-from emotune.run import STRICT, Count, DatasetRef, ModelConfig, Positive, RunConfig, TrainConfig
+from emotune.run import STRICT, Count, DatasetRef, ModelConfig, Number, Positive, RunConfig, TrainConfig
 
 __all__ = ["Contrast", "Metric", "Resources", "Study", "load_study", "shipped_study"]
 
-NAME = re.compile(r"^[a-z0-9][a-z0-9_-]*$")
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
 @plain_dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Resources:
 
     workers: Count = 1
     cpus_per_worker: Count = 1
-    gpus_per_worker: Annotated[float, Field(ge=0)] = 0.0
+    gpus_per_worker: Annotated[Number, Field(ge=0)] = 0.0
 
 
 @plain_dataclass(frozen=True)
@@ -77,10 +77,13 @@ class Study:
         )
 
 
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class _StudyFile:
-    question: str
-    datasets: Annotated[list[str], Field(min_length=1)]
+    question: Text
+    datasets: Annotated[list[Text], Field(min_length=1)]
     baseline: str
     variants: Annotated[dict[str, dict[str, Any] | None], Field(min_length=1)]
     contrasts: list[str] = Field(default_factory=list)
@@ -109,7 +112,7 @@ def load_study(path: Path) -> Study:
         raw = yaml.load(text, Loader=_UniqueKeyLoader)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); name a study file (.yaml)") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except Exception as error:  # yaml's constructors raise nearly anything on dates, numbers and tags that are none
         raise InputError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(raw, dict):
         raise InputError(f"{path}: a study is a mapping with the keys {', '.join(_keys(_StudyFile))}")
@@ -117,61 +120,75 @@ def load_study(path: Path) -> Study:
     try:
         file = TypeAdapter(_StudyFile).validate_python(raw)
     except ValidationError as error:
-        problems += _explain(error, _StudyFile)
+        problems += [_line(key, text) for key, text in _explain(error, _StudyFile)]
         file = None
     variants = _variants(raw, problems)
     contrasts = _contrasts(raw, problems)
-    if not NAME.match(path.stem):
+    if not NAME.fullmatch(path.stem):
         problems.append(f'file name "{path.stem}": use lower-case letters, digits, "-" and "_"')
     if problems or file is None:
-        raise InputError("\n".join(f"{path}: {problem}" for problem in problems))
+        raise InputError("\n".join(f"{path}: {problem}" for problem in dict.fromkeys(problems)))
     return Study(
-        name=path.stem, question=file.question.strip(), datasets=tuple(file.datasets), baseline=file.baseline,
+        name=path.stem, question=file.question, datasets=tuple(file.datasets), baseline=file.baseline,
         variants=variants, seeds=file.seeds, contrasts=contrasts, metric=file.metric, resources=file.resources,
         source=text,
     )  # fmt: skip
 
 
+def _mapping(raw: dict[str, Any], key: str) -> dict[str, Any]:
+    """A part of the file that should be a mapping; empty where it is not, which the file's own check reports."""
+    return raw[key] if isinstance(raw.get(key), dict) else {}
+
+
 def _variants(raw: dict[str, Any], problems: list[str]) -> dict[str, tuple[ModelConfig, TrainConfig]]:
     """Every variant's model and training: what all share, changed by its own dotted keys."""
     variants: dict[str, tuple[ModelConfig, TrainConfig]] = {}
-    parts = {key: raw.get(key) if isinstance(raw.get(key), dict) else {} for key in ("model", "train")}
-    declared = raw.get("variants") if isinstance(raw.get("variants"), dict) else {}
+    shared = {"model": {"name": "alexnet", **_mapping(raw, "model")}, "train": _mapping(raw, "train")}
+    declared = _mapping(raw, "variants")
+    if not declared:
+        _settings(shared, {}, "", problems)
     for variant, changes in declared.items():
-        where = f"variants.{variant}"
-        if not isinstance(variant, str) or not NAME.match(variant):
-            problems.append(f'{where}: use lower-case letters, digits, "-" and "_" in a variant\'s name')
-            continue
-        if changes is not None and not isinstance(changes, dict):
-            continue  # reported by the file's own check
-        merged = {"model": {"name": "alexnet", **parts["model"]}, "train": dict(parts["train"])}
-        for key, value in (changes or {}).items():
-            part, _, option = str(key).partition(".")
-            if part not in merged or not option or "." in option:
-                problems.append(f'{where}: "{key}" is not of the form model.OPTION or train.OPTION')
-            else:
-                merged[part][option] = value
-        found = [_validate(ModelConfig, merged["model"], f"{where}: model", problems),
-                 _validate(TrainConfig, merged["train"], f"{where}: train", problems)]  # fmt: skip
-        if None not in found:
-            variants[variant] = (found[0], found[1])
-    _shared_problems_once(problems, parts)
+        if not isinstance(variant, str) or not NAME.fullmatch(variant):
+            shown = str(variant).encode("unicode_escape").decode()
+            problems.append(f'variants.{shown}: use lower-case letters, digits, "-" and "_" in a variant\'s name')
+        elif changes is None or isinstance(changes, dict):  # else reported by the file's own check
+            settings = _settings(shared, changes or {}, f"variants.{variant}", problems)
+            if settings:
+                variants[variant] = settings
     names = list(variants)
     for i, later in enumerate(names):
         for earlier in names[:i]:
             if variants[earlier] == variants[later]:
                 problems.append(f'variants.{later}: the same as "{earlier}"; change it or leave it out')
-    if declared and raw.get("baseline") not in declared:
-        problems.append(f'baseline: "{raw.get("baseline")}" is not a variant{_nearest(raw.get("baseline"), declared)}')
+    baseline = raw.get("baseline")
+    if declared and isinstance(baseline, str) and baseline not in declared:
+        problems.append(f'baseline: "{baseline}" is not a variant{_nearest(baseline, declared)}')
     return variants
 
 
-def _validate(kind: Any, value: dict[str, Any], where: str, problems: list[str]) -> Any:
-    try:
-        return TypeAdapter(kind).validate_python(value)
-    except ValidationError as error:
-        problems += [f"{where}.{line}" for line in _explain(error, _model_class(value) if "name" in value else kind)]
-        return None
+def _settings(
+    shared: dict[str, dict[str, Any]], changes: dict[str, Any], where: str, problems: list[str]
+) -> tuple[ModelConfig, TrainConfig] | None:
+    """One variant's model and training; None, and what is wrong, if they are not valid."""
+    merged = {part: dict(options) for part, options in shared.items()}
+    own: set[tuple[str, str]] = set()
+    for key, value in changes.items():
+        part, _, option = str(key).partition(".")
+        if part not in merged or not option or "." in option:
+            problems.append(f'{where}: "{key}" is not of the form model.OPTION or train.OPTION')
+        else:
+            merged[part][option] = value
+            own.add((part, option))
+    found = []
+    for part, kind in (("model", ModelConfig), ("train", TrainConfig)):
+        try:
+            found.append(TypeAdapter(kind).validate_python(merged[part]))
+        except ValidationError as error:
+            for key, text in _explain(error, _model_class(merged[part]) if part == "model" else kind):
+                # A mistake in what all variants share names its part, and is reported once.
+                is_own = (part, key) in own or (not key and any(p == part and option in text for p, option in own))
+                problems.append(_line(where if is_own else "", _line(".".join(filter(None, [part, key])), text)))
+    return (found[0], found[1]) if len(found) == 2 else None
 
 
 def _model_class(value: dict[str, Any]) -> type:
@@ -180,20 +197,10 @@ def _model_class(value: dict[str, Any]) -> type:
     return next((kind for kind in kinds if kind.name == value["name"]), kinds[0])
 
 
-def _shared_problems_once(problems: list[str], parts: dict[str, dict[str, Any]]) -> None:
-    """A mistake in what all variants share is one mistake: it names its part instead of every variant."""
-    for index, problem in enumerate(problems):
-        where, _, tail = problem.partition(": ")
-        part, _, option = tail.partition(":")[0].partition(".")
-        if where.startswith("variants.") and option in parts.get(part, {}):
-            problems[index] = tail
-    problems[:] = dict.fromkeys(problems)
-
-
 def _contrasts(raw: dict[str, Any], problems: list[str]) -> tuple[Contrast, ...]:
-    declared = raw.get("variants") if isinstance(raw.get("variants"), dict) else {}
+    declared, texts = _mapping(raw, "variants"), raw.get("contrasts")
     contrasts: list[Contrast] = []
-    for text in raw.get("contrasts") or []:
+    for text in texts if isinstance(texts, list) else []:
         sides = str(text).split(" - ")
         if len(sides) != 2:
             problems.append(f'contrasts: "{text}" is not of the form "variant - variant"')
@@ -207,28 +214,32 @@ def _contrasts(raw: dict[str, Any], problems: list[str]) -> tuple[Contrast, ...]
     return tuple(contrasts)
 
 
-def _explain(error: ValidationError, kind: Any) -> list[str]:
-    """One line per mistake: the dotted key, what is wrong with it, and the nearest valid key."""
-    lines = []
+def _explain(error: ValidationError, kind: Any) -> list[tuple[str, str]]:
+    """Per mistake: the dotted key within the part, and what is wrong, with the nearest valid key."""
+    found = []
     for item in error.errors(include_url=False):
-        location = [str(part) for part in item["loc"] if not (isinstance(part, str) and part == kind_tag(kind))]
+        location = [str(part) for part in item["loc"]]
+        if location and location[0] == getattr(kind, "name", None):
+            location = location[1:]  # pydantic puts a model's name before its keys
         key = ".".join(location)
         owner = {"metric": Metric, "resources": Resources}.get(location[0], kind) if len(location) > 1 else kind
         if item["type"] == "unexpected_keyword_argument":
-            lines.append(f"{key}: unknown key{_nearest(location[-1], _keys(owner))}")
-        elif item["type"] == "union_tag_invalid":
+            found.append((key, f"unknown key{_nearest(location[-1], _keys(owner))}"))
+        elif item["type"] in ("union_tag_invalid", "union_tag_not_found"):
             names = [k.name for k in get_args(get_args(ModelConfig)[0])]
-            lines.append(f'name: no model "{item["ctx"]["tag"]}"{_nearest(item["ctx"]["tag"], names)}')
+            name = item["ctx"].get("tag", item["input"].get("name"))
+            found.append(("name", f'no model "{name}"{_nearest(name, names)}'))
         elif item["type"] == "missing":
-            lines.append(f"{key}: missing")
+            found.append((key, "missing"))
+        elif item["type"] == "value_error":
+            found.append((key, str(item["ctx"]["error"])))
         else:
-            lines.append(f"{key + ': ' if key else ''}{item['msg']} (found {item['input']!r})" if key else item["msg"])
-    return lines
+            found.append((key, f"{item['msg']} (found {item['input']!r:.80})"))
+    return found
 
 
-def kind_tag(kind: Any) -> str | None:
-    """The tag by which a model's config is chosen; pydantic puts it into an error's location."""
-    return getattr(kind, "name", None)
+def _line(key: str, text: str) -> str:
+    return f"{key}: {text}" if key else text
 
 
 def _keys(kind: Any) -> list[str]:
@@ -246,10 +257,13 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=deep)
-            if key in seen:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, Hashable) and key in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f'the key "{key}" stands twice', key_node.start_mark
                 )
-            seen.add(key)
+            if isinstance(key, Hashable):
+                seen.add(key)
         return super().construct_mapping(node, deep=deep)

@@ -25,21 +25,21 @@ STREAMS = ("order", "augment", "init", "dropout")
 STREAM_VALUES = [2208911376886579342, 2861510616409025299, 7494922473697354388, 81379977277810166]
 
 QUICKSTART_IDS = [
-    "alexnet-scenes-s0-5192d1b2",
-    "attention-scenes-s0-f93199c4",
-    "dual-scenes-s0-d1d5aaf4",
-    "dual-plain-scenes-s0-cf876dba",
-    "mldr-scenes-s0-5dfbaec0",
-    "alexnet-scenes-s1-5192d1b2",
-    "attention-scenes-s1-f93199c4",
-    "dual-scenes-s1-d1d5aaf4",
-    "dual-plain-scenes-s1-cf876dba",
-    "mldr-scenes-s1-5dfbaec0",
-    "alexnet-scenes-s2-5192d1b2",
-    "attention-scenes-s2-f93199c4",
-    "dual-scenes-s2-d1d5aaf4",
-    "dual-plain-scenes-s2-cf876dba",
-    "mldr-scenes-s2-5dfbaec0",
+    "alexnet-scenes-s0-5e38b843",
+    "attention-scenes-s0-038925ab",
+    "dual-scenes-s0-83d0ee04",
+    "dual-plain-scenes-s0-84fad8db",
+    "mldr-scenes-s0-12a67a27",
+    "alexnet-scenes-s1-5e38b843",
+    "attention-scenes-s1-038925ab",
+    "dual-scenes-s1-83d0ee04",
+    "dual-plain-scenes-s1-84fad8db",
+    "mldr-scenes-s1-12a67a27",
+    "alexnet-scenes-s2-5e38b843",
+    "attention-scenes-s2-038925ab",
+    "dual-scenes-s2-83d0ee04",
+    "dual-plain-scenes-s2-84fad8db",
+    "mldr-scenes-s2-12a67a27",
 ]
 
 

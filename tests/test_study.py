@@ -163,7 +163,7 @@ def test_a_variants_name_does_not_end_in_a_line_break(write):
 @pytest.mark.parametrize("field", ["seeds: true", "train: {epochs: true}"])
 def test_yes_is_not_a_number(write, field):
     (line,) = mistakes(write(f"{GOOD}{field}\n"))
-    assert "valid integer" in line
+    assert "a number is needed" in line
 
 
 JUNK = {

@@ -77,10 +77,10 @@ def _decoded(folder: Folder, shard: Shard) -> tuple[np.ndarray, list[tuple[str, 
     """The shard's pictures, memory-mapped uint8 (N, SIDE, SIDE, 3), and its (key, label) pairs."""
     cache = cache_folder() / "decoded"
     cache.mkdir(parents=True, exist_ok=True)
-    array_file, index_file = cache / f"{shard.sha256}-{SIDE}.npy", cache / f"{shard.sha256}.json"
-    if not index_file.exists():  # written last
+    array_file, index_file = cache / f"{shard.sha256}-{SIDE}.npy", cache / f"{shard.sha256}-{SIDE}.json"
+    if not (index_file.exists() and array_file.exists()):  # the index is written last
         with FileLock(cache / f"{shard.sha256}.lock"):
-            if not index_file.exists():
+            if not (index_file.exists() and array_file.exists()):
                 _decode(folder, shard, array_file, index_file)
     return np.load(array_file, mmap_mode="r"), json.loads(index_file.read_text())
 
@@ -99,11 +99,15 @@ def _decode(folder: Folder, shard: Shard, array_file: Path, index_file: Path) ->
         array = np.lib.format.open_memmap(part, "w+", np.uint8, (shard.samples, SIDE, SIDE, 3))
         samples = []
         for sample in read_samples(data, where):
+            if len(samples) == shard.samples:
+                raise InputError(f"{where}: more samples than the {shard.samples} of the manifest; shard again")
             try:
                 array[len(samples)] = decode_square(sample.jpg, SIDE)
             except UnreadablePictureError as error:
                 raise InputError(f"{where}: {sample.key} ({sample.source}): {error}") from None
             samples.append((sample.key, sample.label))
+        if len(samples) != shard.samples:
+            raise InputError(f"{where}: {len(samples)} samples, the manifest says {shard.samples}; shard again")
         array.flush()
         del array
         part.replace(array_file)

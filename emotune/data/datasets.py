@@ -37,19 +37,29 @@ def resolve(names: Sequence[str]) -> tuple[DatasetRef, ...]:
     for name in names:
         if name == "scenes":
             # Draws no picture: importing the generator costs less than a tenth of a second.
+            from emotune.data.shards import hash_with_split
             from emotune.data.sources import scenes_hash
 
-            ref = DatasetRef(name=name, location=name, content_hash=scenes_hash(SCENES_PICTURES, SCENES_SEED))
+            content_hash = hash_with_split(scenes_hash(SCENES_PICTURES, SCENES_SEED), SCENES_PARTS)
+            ref = DatasetRef(name=name, location=name, content_hash=content_hash)
         else:
-            location = name if "://" in name else str(Path(name).expanduser().resolve())
-            if "://" not in name and not Path(location).is_dir():
-                raise InputError(f'datasets: "{name}": neither "scenes" nor a folder or URL of shards')
+            location = name if "://" in name else _folder(name)
             manifest = read_manifest(Folder(location))
             ref = DatasetRef(name=manifest.name, location=location, content_hash=manifest.content_hash)
         if ref.name in refs:
             raise InputError(f'datasets: two are called "{ref.name}"; give one another name (emotune.shard --name)')
         refs[ref.name] = ref
     return tuple(refs.values())
+
+
+def _folder(name: str) -> str:
+    try:
+        path = Path(name).expanduser().resolve()
+        if name and path.is_dir():
+            return str(path)
+    except (OSError, ValueError, RuntimeError):  # no path at all, or the home folder of nobody
+        pass
+    raise InputError(f'datasets: "{name}": neither "scenes" nor a folder or URL of shards')
 
 
 def is_ready(ref: DatasetRef) -> bool:

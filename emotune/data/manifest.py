@@ -71,15 +71,15 @@ def read_manifest(folder: Folder) -> Manifest:
         raise InputError(
             f"{folder}: no {MANIFEST} here; make shards with `python -m emotune.shard folder PICTURES --out {folder}`"
         )
+    if isinstance(value, dict) and value.get("format", FORMAT) != FORMAT:
+        found = value["format"]
+        raise InputError(f"{folder / MANIFEST}: format {found}, this emotune reads {FORMAT}; make the shards again")
     try:
-        manifest = TypeAdapter(Manifest).validate_python(value)
+        return TypeAdapter(Manifest).validate_python(value)
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(map(str, problem["loc"]))
         raise InputError(f"{folder / MANIFEST}: {where}: {problem['msg']}; make the shards again") from None
-    if manifest.format != FORMAT:
-        raise InputError(f"{folder / MANIFEST}: format {manifest.format}, this emotune reads {FORMAT}; shard again")
-    return manifest
 
 
 def write_manifest(folder: Folder, manifest: Manifest) -> None:

@@ -10,27 +10,28 @@ import io
 import json
 import os
 import re
+import threading
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 
-from emotune.data.manifest import MANIFEST, SPLITS, LeftOut, Manifest, Shard, write_manifest
+from emotune.data.manifest import MANIFEST, SPLITS, LeftOut, Manifest, Shard, read_manifest, write_manifest
 from emotune.data.pictures import UnreadablePictureError
 from emotune.data.sources import Item, Listing
 from emotune.errors import InputError
 from emotune.storage import Folder
 
-__all__ = ["PARTS", "Sample", "read_samples", "split_of", "write_shards"]
+__all__ = ["PARTS", "Sample", "hash_with_split", "read_samples", "split_of", "write_shards"]
 
 PARTS = (0.7, 0.1, 0.2)
 """Shares of train, val and test."""
 
 LEFT_OUT = "left_out.csv"
-SHARD_NAME = re.compile(r"^(train|val|test)-\d{6}-[0-9a-f]{8}\.tar(\.part)?$")
+SHARD_NAME = re.compile(r"^(train|val|test)-\d{6}-[0-9a-f]{8}\.tar(\.part)?\Z")
 
 
 @dataclass(frozen=True)
@@ -77,11 +78,10 @@ def write_shards(
         InputError: ``out`` holds other files, or a class has no picture in a split.
     """
     _check_counts(listing, Counter((item.label, split_of(item.key, parts)) for item in listing.items))
-    if out.exists() and (strangers := [p.name for p in out.iterdir() if not _is_ours(p.name)]):
-        raise InputError(f"{out}: holds other files ({strangers[0]} …); name an empty or new folder")
-    out.mkdir(parents=True, exist_ok=True)
+    _make_folder(out)
+    _drop_damaged(out)
     left_out, shards, lines, counts = list(listing.left_out), [], [], Counter()
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_end_with_parent) as pool:
         for split in SPLITS:
             chosen = sorted((i for i in listing.items if split_of(i.key, parts) == split), key=lambda item: item.key)
             for number, start in enumerate(range(0, len(chosen), samples_per_shard)):
@@ -100,7 +100,7 @@ def write_shards(
         classes=listing.classes,
         counts={split: {label: counts[label, split] for label in listing.classes} for split in SPLITS},
         shards=tuple(shards),
-        content_hash=listing.content_hash or _digest(sorted(lines)),
+        content_hash=hash_with_split(listing.content_hash, parts) if listing.content_hash else _digest(sorted(lines)),
         left_out=tuple(left_out),
         source=listing.source,
         licence=listing.licence,
@@ -172,8 +172,9 @@ def read_samples(shard: bytes, name: str) -> Iterator[Sample]:
         for sample in group_by_keys(tar_file_expander([{"url": name, "stream": io.BytesIO(shard)}])):
             known = json.loads(sample["json"])
             yield Sample(sample["__key__"], known["label"], known["votes"], known["source"], sample["jpg"])
-    except (tarfile.TarError, KeyError, ValueError, EOFError) as error:
-        raise InputError(f"{name}: not a readable shard ({error}); delete it and run emotune.shard again") from None
+    except (tarfile.TarError, LookupError, TypeError, ValueError, EOFError) as error:
+        reason = str(error.args[0] if error.args else error)  # webdataset adds its stream to the arguments
+        raise InputError(f"{name}: not a readable shard ({reason}); delete it and run emotune.shard again") from None
 
 
 def _check_counts(listing: Listing, counts: Counter[tuple[str, str]]) -> None:
@@ -193,6 +194,43 @@ def _write_left_out(out: Path, left_out: Sequence[LeftOut]) -> None:
     writer.writerow(["source", "reason"])
     writer.writerows([entry.source, entry.reason] for entry in left_out)
     Folder(str(out)).write(LEFT_OUT, text.getvalue().encode())
+
+
+def hash_with_split(content_hash: str, parts: tuple[float, float, float]) -> str:
+    """The content hash of pictures that are known beforehand, together with how they are split."""
+    return _digest([content_hash, "/".join(f"{part:g}" for part in parts)])
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        strangers = sorted(path.name for path in out.iterdir() if not _is_ours(path.name))
+    except OSError as error:
+        raise InputError(f"{out}: cannot be used as a folder ({error.strerror}); name another one") from None
+    if strangers:
+        raise InputError(f"{out}: holds other files ({strangers[0]} …); name an empty or new folder")
+
+
+def _drop_damaged(out: Path) -> None:
+    """Removes shards that are not what an earlier, finished call wrote, so that they are written again."""
+    try:
+        earlier = read_manifest(Folder(str(out))).shards
+    except InputError:
+        return
+    for shard in earlier:
+        path = out / shard.file
+        if path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() != shard.sha256:
+            path.unlink()
+
+
+def _end_with_parent() -> None:
+    """Ends a reading process when the command that started it was killed: it would wait for work for ever."""
+
+    def watch() -> None:
+        parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _is_ours(name: str) -> bool:

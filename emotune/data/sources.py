@@ -97,11 +97,14 @@ def folder(
     if empty:
         raise InputError(f"{directory}: no pictures in {', '.join(empty)}; add some or remove the empty folder")
     by_content: dict[str, list[Path]] = defaultdict(list)
-    for path in track(files):
-        by_content[hashlib.sha256(path.read_bytes()).hexdigest()].append(path)
     items, left_out = [], []
+    for path in track(files):
+        try:
+            by_content[hashlib.sha256(path.read_bytes()).hexdigest()].append(path)
+        except OSError as error:
+            left_out.append(LeftOut(_name(path, directory), f"cannot be read: {error.strerror}"))
     for digest, copies in by_content.items():
-        names = [str(path.relative_to(directory)) for path in copies]
+        names = [_name(path, directory) for path in copies]
         classes = sorted({path.relative_to(directory).parts[0] for path in copies})
         if len(classes) > 1:
             left_out += [LeftOut(n, f"the same picture stands in the classes {' and '.join(classes)}") for n in names]
@@ -118,6 +121,11 @@ def folder(
         licence="not stated; the pictures belong to their authors",
         left_out=left_out,
     )
+
+
+def _name(path: Path, directory: Path) -> str:
+    """The path within the folder as text that can be written anywhere, whatever bytes the file's name has."""
+    return str(path.relative_to(directory)).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _check_classes(directory: Path, found: list[str], labels: Sequence[str] | None) -> None:
@@ -139,7 +147,7 @@ def _check_classes(directory: Path, found: list[str], labels: Sequence[str] | No
         raise InputError("\n".join(problems))
 
 
-def scenes(pictures: int, seed: int = 0) -> Listing:
+def scenes(pictures: int, seed: int = 0, *, name: str = "scenes") -> Listing:
     """The embedded synthetic pictures of `emotune.data.scenes`. Synthetic: drawn by a program, judged by nobody."""
     items = []
     for index in range(pictures):
@@ -148,7 +156,7 @@ def scenes(pictures: int, seed: int = 0) -> Listing:
         key = hashlib.sha256(source.encode()).hexdigest()[:20]
         items.append(Item(key, label, votes, source, _DrawScene(index, seed)))
     return Listing(
-        name="scenes",
+        name=name,
         classes=MIKELS,
         items=items,
         encoding=f"scenes v{GENERATOR_VERSION}",
@@ -160,5 +168,5 @@ def scenes(pictures: int, seed: int = 0) -> Listing:
 
 
 def scenes_hash(pictures: int, seed: int) -> str:
-    """The content hash of `scenes`: of what the pictures are drawn from, so that a plan need not draw them."""
+    """The content hash of `scenes` before its split: of what they are drawn from, so that a plan need not draw them."""
     return hashlib.sha256(f"scenes v{GENERATOR_VERSION} {pictures} {seed}".encode()).hexdigest()

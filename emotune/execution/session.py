@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from emotune.errors import InputError
+from emotune.machine import available_cpus
 from emotune.study import Resources
 
 __all__ = ["ray_session"]
@@ -48,7 +49,7 @@ def ray_session(resources: Resources) -> Iterator[None]:
             ray.init(log_to_driver=False, logging_level="ERROR")
         else:
             ray.init(
-                num_cpus=len(os.sched_getaffinity(0)),
+                num_cpus=available_cpus(),
                 include_dashboard=False,
                 log_to_driver=False,
                 logging_level="ERROR",
