@@ -173,7 +173,7 @@ def read_samples(shard: bytes, name: str) -> Iterator[Sample]:
             known = json.loads(sample["json"])
             yield Sample(sample["__key__"], known["label"], known["votes"], known["source"], sample["jpg"])
     except (tarfile.TarError, LookupError, TypeError, ValueError, EOFError) as error:
-        reason = str(error.args[0] if error.args else error)  # webdataset adds its stream to the arguments
+        reason = str(error.args[0] if error.args else error).partition(" @ <")[0]  # webdataset adds its stream
         raise InputError(f"{name}: not a readable shard ({reason}); delete it and run emotune.shard again") from None
 
 
