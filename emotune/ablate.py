@@ -2,24 +2,25 @@
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 from statistics import fmean, stdev
 
 from rich.console import Console
 from rich.table import Table
 
-from emotune.analysis.power import paired_differences, seeds_for, smallest_effect
-from emotune.data.datasets import SCENES_PICTURES, ensure, is_ready, resolve
-from emotune.errors import InputError
+from emotune.analysis.power import ALPHA, paired_differences, seeds_for, smallest_effect
+from emotune.data.datasets import is_ready, manifest_of, resolve
+from emotune.errors import InputError, print_error
 from emotune.execution.ledger import Plan, make_plan
+from emotune.execution.preflight import check, prepare
 from emotune.machine import available_cpus
 from emotune.run import DatasetRef
 from emotune.run_directory import State
+from emotune.storage import Folder
 from emotune.study import Resources, Study, load_study, shipped_study
 
 __all__ = ["main"]
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _ablate(options, console)
     except InputError as error:
-        print("\n".join(f"emotune: {line}" for line in str(error).splitlines()), file=sys.stderr)
+        print_error("emotune.ablate", error)
         return 2
     except KeyboardInterrupt:
         print("\nInterrupted. The same command goes on from here.", file=sys.stderr)
@@ -58,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--runs", default="runs", metavar="URL", help="the pool of runs: a folder or URL (default: runs)"
     )
-    parser.add_argument("--report", type=Path, metavar="DIR", help="where the report goes (default: reports/STUDY)")
+    parser.add_argument("--report", metavar="DIR", help="where the report goes (default: reports/STUDY)")
     parser.add_argument("--seeds", type=int, metavar="N", help="seeds per variant, instead of the study's")
     parser.add_argument("--workers", type=int, metavar="N", help="workers per run, instead of the study's")
     parser.add_argument("--gpus-per-worker", type=float, metavar="G", help="instead of the study's")
@@ -80,17 +81,18 @@ def _ablate(options: argparse.Namespace, console: Console) -> int:
     _print_plan(console, study, datasets, plan, options)
     if options.plan:
         return 0
+    out = _report_folder(options, study)
     interrupted = False
     if plan.to_do and not options.report_only:
+        check(plan.to_do, pool, study.resources, options.executor)
         try:
-            for dataset in datasets:
-                _prepare(console, dataset)
+            with console.status("drawing and decoding pictures, once on this machine"):
+                prepare(datasets)
             _execute(console, plan, pool, study.resources, options.executor)
         except KeyboardInterrupt:
             interrupted = True
         plan = make_plan(runs, pool)
     if not console.quiet:  # one of the processes that torchrun started is enough
-        out = options.report or Path("reports") / study.name
         _report(console, study, plan, pool, out, _command(options))
     if interrupted or (not options.report_only and plan.count(State.INTERRUPTED, State.MISSING)):
         raise KeyboardInterrupt
@@ -119,7 +121,7 @@ def _print_plan(
         mine = [plan.statuses[run.id].state for run in plan.runs if run.variant == variant]
         table.add_row(variant, *(str(mine.count(state) or "·") for state in states))
     console.print(table)
-    names = ", ".join(ref.name + (" (synthetic)" if ref.location == "scenes" else "") for ref in datasets)
+    names = ", ".join(ref.name + (" (synthetic)" if _is_synthetic(ref) else "") for ref in datasets)
     console.print(
         f"{len(plan.runs)} runs = {len(study.variants)} variants × {study.seeds} seeds on {names}: "
         f"{plan.count(State.DONE)} done, {len(plan.to_do)} to do. {_time(plan, study.resources, options.executor)}",
@@ -127,6 +129,10 @@ def _print_plan(
     )
     for line in _resolution(study, plan):
         console.print(line, highlight=False)
+
+
+def _is_synthetic(dataset: DatasetRef) -> bool:
+    return manifest_of(dataset).synthetic if is_ready(dataset) else dataset.location == "scenes"
 
 
 def _time(plan: Plan, resources: Resources, executor: str) -> str:
@@ -144,7 +150,9 @@ def _time(plan: Plan, resources: Resources, executor: str) -> str:
 
 def _resolution(study: Study, plan: Plan) -> list[str]:
     """What effects the study's seeds can show."""
-    in_sd = smallest_effect(study.seeds)
+    tests = len(study.contrasts) * len(study.datasets)
+    level = ALPHA / max(1, tests)
+    in_sd = smallest_effect(study.seeds, level)
     if in_sd is None:
         return ["One seed shows no interval and supports no verdict: give two or more (--seeds)."]
     measured = [
@@ -153,25 +161,27 @@ def _resolution(study: Study, plan: Plan) -> list[str]:
         for dataset in {record["dataset"] for record in plan.records}
     ]
     spreads = [stdev(differences.values()) for differences in measured if len(differences) > 1]
-    head = f"{study.seeds} seeds find, with 80 % power, effects from {in_sd:.1f} × the sd of the seed differences up"
+    corrected = f" and correction for {tests} contrasts" if tests > 1 else ""
+    head = (
+        f"{study.seeds} seeds find, with 80 % power{corrected}, effects from {in_sd:.1f} × the sd of the seed "
+        "differences up"
+    )
     if not spreads:
         return [f"{head}; the sd is not known before runs are done."]
     sd = fmean(spreads)
     line = f"{head}: {in_sd * sd:.1f} points at the sd seen so far ({sd:.1f})."
-    needed = seeds_for(study.metric.min_effect / sd) if sd else 2
+    needed = seeds_for(study.metric.min_effect / sd, level) if sd else 2
     enough = f"{needed} seeds" if needed else "more than a thousand seeds"
     return [line, f"For the min_effect of {study.metric.min_effect:g} points: {enough}."]
 
 
-def _prepare(console: Console, dataset: DatasetRef) -> None:
-    """Draws the embedded pictures at first use: in a process of its own, so that this one stays without torch."""
-    if is_ready(dataset):
-        return
-    with (
-        console.status(f"drawing {SCENES_PICTURES} synthetic pictures, once on this machine"),
-        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool,
-    ):
-        pool.submit(ensure, dataset, workers=available_cpus()).result()
+def _report_folder(options: argparse.Namespace, study: Study) -> Path:
+    """Where the report goes, looked at before anything is spent."""
+    name = options.report or f"reports/{study.name}"
+    if "://" in name:
+        raise InputError(f"--report {name}: give a folder; copy the report from there to wherever it should be")
+    Folder(name).require_writable()
+    return Path(name)
 
 
 def _execute(console: Console, plan: Plan, pool: str, resources: Resources, executor: str) -> None:
@@ -193,8 +203,11 @@ def _execute(console: Console, plan: Plan, pool: str, resources: Resources, exec
 
 def _command(options: argparse.Namespace) -> str:
     """The command that does it all again, anywhere."""
-    parts = ["python -m emotune.ablate", *([options.study] if options.study else [])]
-    return " ".join([*parts, *([f"--seeds {options.seeds}"] if options.seeds else [])])
+    arguments = [
+        *([options.study] if options.study else []),
+        *(["--seeds", str(options.seeds)] if options.seeds else []),
+    ]
+    return shlex.join(["python", "-m", "emotune.ablate", *arguments])
 
 
 def _report(console: Console, study: Study, plan: Plan, pool: str, out: Path, command: str) -> None:

@@ -4,14 +4,19 @@ A run's folder is the only database: every file appears whole or not at all, `re
 so that a crash at any instant leaves it valid. Format in README, "What a run leaves behind".
 """
 
+import contextlib
 import os
 import socket
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from emotune.errors import InputError
 from emotune.run import RunConfig
 from emotune.storage import Folder
 
@@ -56,7 +61,11 @@ class RunDirectory:
         self.folder = Folder(runs) / run.id
 
     def status(self) -> Status:
-        """The run's state, derived from its files."""
+        """The run's state, derived from its files.
+
+        Raises:
+            InputError: a file is damaged, or the pool cannot be reached.
+        """
         if self.folder.read(RECORD) is not None:
             return Status(State.DONE)
         beat = self.folder.read_json(HEARTBEAT)
@@ -68,14 +77,49 @@ class RunDirectory:
         begun = self.folder.read(CONFIG) is not None
         return Status(State.INTERRUPTED if begun else State.MISSING)
 
+    def record(self) -> dict[str, Any] | None:
+        """The record of a finished run; None if it is not finished.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        record = self.folder.read_json(RECORD)
+        if record is not None and not (isinstance(record, dict) and record.get("run") == self.run.id):
+            raise InputError(f"{self.folder / RECORD}: not this run's record; delete {self.folder} to train it again")
+        return record
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Marks the run as begun by this process, and as in its hands until it leaves.
+
+        An earlier failure is forgotten, its checkpoint is not. A thread repeats the heartbeat, so that it does not stop
+        while pictures are decoded or evaluated.
+        """
+        self.begin()
+        left = threading.Event()
+
+        def beat() -> None:
+            while not left.wait(HEARTBEAT_EVERY_S):
+                with contextlib.suppress(OSError):  # a full disk or a lost connection: the next beat may get through
+                    self.beat()
+
+        thread = threading.Thread(target=beat, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            left.set()
+            thread.join()
+            self.release()
+
     def begin(self) -> None:
-        """Marks the run as begun by this process; an earlier failure is forgotten, its checkpoint is not."""
+        """Writes down what is trained, and that this process does it."""
         self.folder.write_json(CONFIG, {"id": self.run.id, **self.run.to_json()})
         self.folder.delete(FAILURE)
         self.beat()
 
     def beat(self) -> None:
-        """Says that this process works on the run; to be repeated every `HEARTBEAT_EVERY_S` seconds."""
+        """Says that this process works on the run."""
         pid = os.getpid()
         beat = {"host": socket.gethostname(), "pid": pid, "begun": _begun(pid), "time": time.time()}
         self.folder.write_json(HEARTBEAT, beat)
@@ -85,7 +129,7 @@ class RunDirectory:
         self.folder.delete(HEARTBEAT)
 
     def fail(self, message: str, *, diverged: bool = False) -> None:
-        """Records that the run ended without a result, and why."""
+        """Writes down that the run ended without a result, and why."""
         self.folder.write_json(FAILURE, {"diverged": diverged, "message": message, "time": time.time()})
         self.release()
 

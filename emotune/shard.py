@@ -11,7 +11,7 @@ from rich.table import Table
 
 from emotune.data.manifest import SPLITS, Manifest
 from emotune.emotions import MIKELS
-from emotune.errors import InputError
+from emotune.errors import InputError, print_error
 from emotune.machine import available_cpus
 
 __all__ = ["main"]
@@ -24,8 +24,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         manifest = _shard(options, console)
     except InputError as error:
-        print(f"emotune.shard: {error}", file=sys.stderr)
+        print_error("emotune.shard", error)
         return 2
+    except OSError as error:  # a full disk, say; finished shards are kept
+        print_error("emotune.shard", error)
+        return 1
     except KeyboardInterrupt:
         print("\nInterrupted. The same command goes on with the shards that are missing.", file=sys.stderr)
         return 130

@@ -71,6 +71,18 @@ class Folder:
         with contextlib.suppress(FileNotFoundError):
             fs.rm_file(f"{path}/{name}")
 
+    def require_writable(self) -> None:
+        """Writes a file and removes it again.
+
+        Raises:
+            InputError: that cannot be done here.
+        """
+        try:
+            self.write(".probe", b"")
+            self.delete(".probe")
+        except Exception as error:  # every kind of storage has its own
+            raise InputError(f"{self}: cannot be written to ({error}); name another place") from None
+
     def write_json(self, name: str, value: Any) -> None:
         """Writes ``value`` as readable JSON."""
         self.write(name, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())

@@ -45,7 +45,10 @@ class Metric:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Resources:
-    """What each run gets. Not part of its identity: more workers give the same result sooner."""
+    """What each run gets. Not part of its identity: more workers give the same result sooner, but for rounding.
+
+    With dropout the masks differ too, as they would between two repetitions.
+    """
 
     workers: Count = 1
     cpus_per_worker: Count = 1

@@ -9,7 +9,7 @@ from scipy import special
 
 from emotune.study import Contrast
 
-__all__ = ["paired_differences", "power_of_paired_t", "seeds_for", "smallest_effect"]
+__all__ = ["ALPHA", "paired_differences", "power_of_paired_t", "seeds_for", "smallest_effect"]
 
 ALPHA, POWER = 0.05, 0.80
 MOST_SEEDS = 1000
@@ -29,7 +29,7 @@ def power_of_paired_t(effect_in_sd: float, seeds: int, alpha: float = ALPHA) -> 
     return float(upper + (0.0 if math.isnan(lower) else lower))  # scipy gives NaN where the lower tail is empty
 
 
-def smallest_effect(seeds: int) -> float | None:
+def smallest_effect(seeds: int, alpha: float = ALPHA) -> float | None:
     """The smallest effect, in standard deviations of the seed differences, found with 80 % power; None below 2 seeds.
 
     >>> [round(smallest_effect(n), 1) for n in (3, 5, 7, 10)]
@@ -38,22 +38,24 @@ def smallest_effect(seeds: int) -> float | None:
     if seeds < 2:
         return None
     low, high = 0.0, 1.0
-    while power_of_paired_t(high, seeds) < POWER:  # from below: far beyond it the noncentral t loses its precision
+    while (
+        power_of_paired_t(high, seeds, alpha) < POWER
+    ):  # from below: far beyond it the noncentral t loses its precision
         high *= 2
     for _ in range(50):
         middle = (low + high) / 2
-        low, high = (low, middle) if power_of_paired_t(middle, seeds) >= POWER else (middle, high)
+        low, high = (low, middle) if power_of_paired_t(middle, seeds, alpha) >= POWER else (middle, high)
     return high
 
 
-def seeds_for(effect_in_sd: float) -> int | None:
+def seeds_for(effect_in_sd: float, alpha: float = ALPHA) -> int | None:
     """The number of seeds that finds an effect with 80 % power; None above a thousand.
 
     >>> seeds_for(1.0)
     10
     """
     candidates = range(2, MOST_SEEDS + 1)
-    index = bisect_left(candidates, POWER, key=lambda seeds: power_of_paired_t(effect_in_sd, seeds))
+    index = bisect_left(candidates, POWER, key=lambda seeds: power_of_paired_t(effect_in_sd, seeds, alpha))
     return candidates[index] if index < len(candidates) else None
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from emotune.analysis.metrics import accuracy
@@ -17,6 +18,8 @@ __all__ = ["Records", "load_records"]
 
 RESULTS = ["accuracy", "test_pictures", "parameters", "train_s", "images_per_s", "workers", "interruptions", "commit",
            "dirty"]  # fmt: skip
+EPOCH = ["epoch", "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "train_s_so_far"]
+CURVES = ["run", "variant", "dataset", "seed", *EPOCH]
 COLUMNS = ["run", "variant", "dataset", "seed", "state", "detail", *RESULTS]
 
 
@@ -57,22 +60,32 @@ def load_records(runs: Sequence[RunConfig], pool: str) -> Records:
         curves += [row | entry for entry in _metrics(directory)]
         row |= {"state": str(status.state), "detail": status.detail}
         if status.state is State.DONE:
-            records[run.id] = directory.folder.read_json(RECORD)
+            records[run.id] = directory.record()
             predictions[run.id] = _predictions(directory)
-            row |= _flat(records[run.id], predictions[run.id])
+            try:
+                row |= _flat(records[run.id], predictions[run.id])
+            except (KeyError, TypeError) as error:
+                raise InputError(
+                    f"{directory.folder / RECORD}: lacks {error}; delete the folder to train again"
+                ) from None
         rows.append(row)
-    return Records(pd.DataFrame(rows, columns=COLUMNS), pd.DataFrame(curves), predictions, records)
+    return Records(pd.DataFrame(rows, columns=COLUMNS), pd.DataFrame(curves, columns=CURVES), predictions, records)
 
 
 def _flat(record: dict[str, Any], predictions: pd.DataFrame) -> dict[str, Any]:
-    git = record.get("git") or {"commit": None, "dirty": None}
+    gits = [origin["git"] or {"commit": None, "dirty": None} for origin in record["origins"]]
+    git = {"commit": " ".join(str(g["commit"]) for g in gits if g["commit"]), "dirty": any(g["dirty"] for g in gits)}
     computed = {"accuracy": accuracy(predictions), "test_pictures": len(predictions)}
     known = record | git | {"train_s": record["durations_s"]["train"]}
     return {name: computed.get(name, known.get(name)) for name in RESULTS}
 
 
 def _metrics(directory: RunDirectory) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (directory.folder.read(METRICS) or b"").decode().splitlines()]
+    try:
+        return [json.loads(line) for line in (directory.folder.read(METRICS) or b"").decode().splitlines()]
+    except ValueError as error:
+        where = directory.folder / METRICS
+        raise InputError(f"{where}: not readable ({error}); delete the folder to train this run again") from None
 
 
 def _predictions(directory: RunDirectory) -> pd.DataFrame:
@@ -84,6 +97,8 @@ def _predictions(directory: RunDirectory) -> pd.DataFrame:
         frame = pd.read_parquet(io.BytesIO(data))
     except (ValueError, OSError) as error:
         raise InputError(f"{where}: not readable ({error}); delete {directory.folder} to train it again") from None
+    if not np.isfinite(frame.filter(like="logit_").to_numpy()).all():
+        raise InputError(f"{where}: holds numbers that are not finite; delete {directory.folder} to train it again")
     if frame["sample_id"].duplicated().any():
         raise InputError(f"{where}: a picture is counted twice; delete {directory.folder} to train it again")
     return frame

@@ -49,7 +49,8 @@ class Comparison:
 
     ``p`` is of the two-sided paired t-test, ``p_holm`` adjusted for all declared contrasts of the study; None where
     there are fewer than two pairs or the pairs do not differ among themselves. ``verdict`` and ``p_holm`` are None for
-    contrasts that were not declared. ``seeds_needed`` would resolve an effect of ``min_effect`` with 80 % power.
+    contrasts that were not declared. ``seeds_needed`` would find an effect of ``min_effect`` with 80 % power,
+    correction included; None where no number up to a thousand would, or the seeds show no spread.
     """
 
     contrast: Contrast
@@ -107,9 +108,14 @@ def compare(
         min_effect: The smallest difference that would matter, in points.
     """
     found = explore(rows, contrasts, datasets, seeds)
-    tested = [comparison.p for comparison in found if comparison.p is not None]
-    adjusted = iter(multipletests(tested, method="holm")[1] if tested else [])
-    return [_judge(c, float(next(adjusted)) if c.p is not None else None, min_effect) for c in found]
+    if not found:
+        return []
+    # A contrast whose runs are not finished keeps its place: finishing it can only make the others' p smaller.
+    adjusted = multipletests([1.0 if c.p is None else c.p for c in found], method="holm")[1]
+    level = ALPHA / len(found)
+    return [
+        _judge(c, None if c.p is None else float(p), min_effect, level) for c, p in zip(found, adjusted, strict=True)
+    ]
 
 
 def _differences(rows: list[Mapping[str, Any]], contrast: Contrast, dataset: str, seeds: int) -> Comparison:
@@ -120,9 +126,9 @@ def _differences(rows: list[Mapping[str, Any]], contrast: Contrast, dataset: str
     return Comparison(contrast, dataset, differences, missing, summary, p)
 
 
-def _judge(c: Comparison, p_holm: float | None, min_effect: float) -> Comparison:
+def _judge(c: Comparison, p_holm: float | None, min_effect: float, level: float) -> Comparison:
     summary = c.summary
-    seeds_needed = seeds_for(min_effect / summary.sd) if summary.sd else None
+    seeds_needed = seeds_for(min_effect / summary.sd, level) if summary.sd else None
     if p_holm is None:
         verdict = Verdict.UNRESOLVED
     elif -min_effect < summary.low and summary.high < min_effect:  # the 95 % interval: stricter than TOST at 5 %

@@ -48,6 +48,8 @@ def resolve(names: Sequence[str]) -> tuple[DatasetRef, ...]:
             ref = DatasetRef(name=manifest.name, location=location, content_hash=manifest.content_hash)
         if ref.name in refs:
             raise InputError(f'datasets: two are called "{ref.name}"; give one another name (emotune.shard --name)')
+        if twin := next((r for r in refs.values() if r.content_hash == ref.content_hash), None):
+            raise InputError(f'datasets: "{twin.name}" and "{ref.name}" hold the same pictures; name one of them')
         refs[ref.name] = ref
     return tuple(refs.values())
 
@@ -77,7 +79,11 @@ def manifest_of(ref: DatasetRef) -> Manifest:
 
 
 def ensure(ref: DatasetRef, advance: Callable[[int], None] = lambda pictures: None, workers: int = 1) -> Folder:
-    """The folder of the data set's shards; draws the embedded one where this machine does not have it yet."""
+    """The folder of the data set's shards; draws the embedded one where this machine does not have it yet.
+
+    Raises:
+        InputError: the cache folder cannot be written.
+    """
     location = Folder(_location(ref))
     if ref.location == "scenes" and not is_ready(ref):
         from emotune.data.shards import write_shards

@@ -6,7 +6,7 @@ from statistics import fmean
 from typing import Any
 
 from emotune.run import RunConfig
-from emotune.run_directory import RECORD, RunDirectory, State, Status
+from emotune.run_directory import RunDirectory, State, Status
 
 __all__ = ["Plan", "make_plan"]
 
@@ -48,8 +48,12 @@ class Plan:
 
 
 def make_plan(runs: Sequence[RunConfig], pool: str) -> Plan:
-    """Looks at the run directories in ``pool``; changes nothing."""
+    """Looks at the run directories in ``pool``; changes nothing.
+
+    Raises:
+        InputError: a file there is damaged, or the pool cannot be reached.
+    """
     directories = {run.id: RunDirectory(pool, run) for run in runs}
     statuses = {run_id: directory.status() for run_id, directory in directories.items()}
     done = [run_id for run_id, status in statuses.items() if status.state is State.DONE]
-    return Plan(tuple(runs), statuses, tuple(directories[run_id].folder.read_json(RECORD) for run_id in done))
+    return Plan(tuple(runs), statuses, tuple(directories[run_id].record() for run_id in done))

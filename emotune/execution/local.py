@@ -17,6 +17,9 @@ TRACEBACK_LINES = 30
 def run_locally(runs: Sequence[RunConfig], pool: str, lines: RunLines, *, gpu: bool, threads: int) -> None:
     """Trains the runs in their order. A run that fails is recorded as failed, and the next one is taken up.
 
+    Under torchrun a failure ends the command, because the other processes wait for the one that failed; the same
+    command goes on.
+
     Args:
         runs: What to train.
         pool: Where run directories are.
@@ -34,7 +37,8 @@ def run_locally(runs: Sequence[RunConfig], pool: str, lines: RunLines, *, gpu: b
 
     torch.set_num_threads(threads)
     with from_environment(gpu=gpu) as world, _stop_flag() as stop:
-        for run in runs:
+        # Rank 0's list counts: another's may differ, if a run was finished elsewhere in between.
+        for run in [RunConfig.from_json(value) for value in world.gather([run.to_json() for run in runs])[0]]:
             directory = RunDirectory(pool, run)
             try:
                 train(run, directory, world, watch=lines.update if world.main else _ignore, stop=stop)

@@ -55,17 +55,17 @@ def ray_session(resources: Resources) -> Iterator[None]:
                 logging_level="ERROR",
                 object_store_memory=OBJECT_STORE_BYTES,
             )
-            _check_machine(resources, ray.cluster_resources())
+            _check_gpus(resources, ray.cluster_resources())
         yield
     finally:
         ray.shutdown()
 
 
-def _check_machine(resources: Resources, there: dict[str, float]) -> None:
+def _check_gpus(resources: Resources, there: dict[str, float]) -> None:
     """A run that does not fit on the only machine there is would wait for ever."""
-    for kind, each in (("CPU", resources.cpus_per_worker), ("GPU", resources.gpus_per_worker)):
-        if resources.workers * each > there.get(kind, 0):
-            raise InputError(
-                f"resources: a run asks for {resources.workers} × {each:g} {kind}, this machine has "
-                f"{there.get(kind, 0):g}; ask for less, or name a cluster in RAY_ADDRESS"
-            )
+    asked, gpus = resources.workers * resources.gpus_per_worker, there.get("GPU", 0)
+    if asked > gpus:
+        raise InputError(
+            f"resources: a run asks for {asked:g} GPUs, this machine has {gpus:g}; ask for less (--gpus-per-worker 0), "
+            "or name a cluster in RAY_ADDRESS"
+        )

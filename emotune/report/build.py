@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +25,7 @@ from emotune.study import Contrast, Study
 __all__ = ["build_report"]
 
 PNG_DPI = 200
+OURS = re.compile(r"(contrasts|(accuracy|curves|confusion)-.+)\.png")
 
 
 def build_report(study: Study, runs: Sequence[RunConfig], pool: str, out: Path, command: str) -> Path:
@@ -46,15 +48,20 @@ def build_report(study: Study, runs: Sequence[RunConfig], pool: str, out: Path, 
     comparisons = compare(
         records.done().to_dict("records"), study.contrasts, _names(runs), study.seeds, study.metric.min_effect
     )
-    drawn = _draw(study, records, comparisons, _names(runs))
-    context = _context(study, runs, records, comparisons, command)
+    known = [_dataset(run) for run in {run.dataset.name: run for run in runs}.values()]
+    synthetic = {data["name"] for data in known if data["synthetic"]}
+    drawn = _draw(study, records, comparisons, _names(runs), synthetic)
+    context = {"datasets": known} | _context(study, runs, records, comparisons, command)
     folder = Folder(str(out))
+    for stale in {path.name for path in out.glob("*.png") if OURS.fullmatch(path.name)}:
+        folder.delete(stale)
     context["figures"] = {}
     for name, figure in drawn.items():
         folder.write(f"{name}.png", _render(figure, "png"))
         data = base64.b64encode(_render(figure, "svg")).decode()
         context["figures"][name] = f"data:image/svg+xml;base64,{data}"
-    folder.write("runs.csv", records.runs.to_csv(index=False).encode())
+    table = records.runs.assign(synthetic=records.runs["dataset"].isin(synthetic))
+    folder.write("runs.csv", table.to_csv(index=False).encode())
     templates = jinja2.Environment(
         loader=jinja2.PackageLoader("emotune.report"), autoescape=jinja2.select_autoescape(["html"]),
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
@@ -70,7 +77,11 @@ def _names(runs: Sequence[RunConfig]) -> list[str]:
 
 
 def _draw(
-    study: Study, records: Records, comparisons: Sequence[Comparison], datasets: Sequence[str]
+    study: Study,
+    records: Records,
+    comparisons: Sequence[Comparison],
+    datasets: Sequence[str],
+    synthetic: set[str],
 ) -> dict[str, Figure]:
     """The figures by file name; none where no run is finished."""
     done = records.done()
@@ -87,13 +98,14 @@ def _draw(
             for variant in study.variants
             if (mine["variant"] == variant).any()
         }
+        title = f"{dataset} (synthetic pictures)" if dataset in synthetic else dataset
         first = next(iter(predictions.values()))[0]
         chance = 100 * first["target"].value_counts(normalize=True).max()
         summaries = _summaries(study, mine)
-        drawn[f"accuracy-{dataset}"] = figures.accuracy_by_variant(mine, summaries, chance, colours)
-        curves = records.curves[records.curves["dataset"] == dataset]
-        drawn[f"curves-{dataset}"] = figures.learning_curves(curves, colours)
-        drawn[f"confusion-{dataset}"] = figures.confusion_matrices(predictions)
+        drawn[f"accuracy-{dataset}"] = figures.accuracy_by_variant(title, mine, summaries, chance, colours)
+        curves = records.curves[records.curves["run"].isin(mine["run"])]
+        drawn[f"curves-{dataset}"] = figures.learning_curves(title, curves, {v: colours[v] for v in predictions})
+        drawn[f"confusion-{dataset}"] = figures.confusion_matrices(title, predictions)
     return drawn
 
 
@@ -114,7 +126,6 @@ def _context(
     ]
     return {
         "study": study,
-        "datasets": [_dataset(run) for run in {run.dataset.name: run for run in runs}.values()],
         "answers": [
             {
                 "verdict": str(c.verdict or Verdict.UNRESOLVED),
@@ -168,10 +179,11 @@ def _variant_rows(study: Study, records: Records, dataset: str) -> list[dict[str
     for variant in study.variants:
         mine = done[done["variant"] == variant].sort_values("seed")
         known = not mine.empty
+        accuracies = dict(zip(mine["seed"], mine["accuracy"], strict=True))
         rows.append(
             {
                 "variant": variant,
-                "seeds": [(int(row["seed"]), row["accuracy"]) for row in mine.to_dict("records")],
+                "seeds": [(seed, accuracies.get(seed)) for seed in range(study.seeds)],
                 "summary": summaries[variant],
                 "parameters": int(mine["parameters"].iloc[0]) if known else None,
                 "train_s": float(mine["train_s"].mean()) if known else None,
@@ -188,10 +200,11 @@ def _origin(records: Records) -> dict[str, Any]:
     def distinct(values: list[str]) -> list[str]:
         return sorted(set(values))
 
-    commits = [f"{r['git']['commit'][:10]}{' (with changes)' if r['git']['dirty'] else ''}" for r in found if r["git"]]
+    origins = [origin for record in found for origin in record["origins"]]
+    gits = [origin["git"] for origin in origins if origin["git"]]
     return {
-        "commits": distinct(commits),
-        "versions": distinct([", ".join(f"{k} {v}" for k, v in r["versions"].items()) for r in found]),
+        "commits": distinct([f"{git['commit'][:10]}{' (with changes)' if git['dirty'] else ''}" for git in gits]),
+        "versions": distinct([", ".join(f"{k} {v}" for k, v in origin["versions"].items()) for origin in origins]),
         "hardware": distinct([_machine(r) for r in found]),
         "interruptions": sum(r["interruptions"] for r in found),
     }

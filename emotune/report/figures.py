@@ -7,11 +7,12 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from emotune.analysis.metrics import confusion
 from emotune.analysis.statistics import Comparison, Summary, Verdict
 
-__all__ = ["accuracy_by_variant", "confusion_matrices", "contrast_intervals", "learning_curves"]
+__all__ = ["accuracy_by_variant", "confusion_matrices", "contrast_intervals", "learning_curves", "variant_colours"]
 
 STYLE = {
     "font.size": 9,
@@ -36,11 +37,12 @@ def variant_colours(variants: Sequence[str]) -> dict[str, str]:
 
 
 def accuracy_by_variant(
-    runs: pd.DataFrame, summaries: Mapping[str, Summary], chance: float, colours: Mapping[str, str]
+    title: str, runs: pd.DataFrame, summaries: Mapping[str, Summary], chance: float, colours: Mapping[str, str]
 ) -> Figure:
     """Every seed's test accuracy, and per variant the mean with its 95 % t interval.
 
     Args:
+        title: Of the figure: the data set.
         runs: Finished runs of one data set.
         summaries: Per variant.
         chance: Accuracy of the most frequent class, in per cent.
@@ -59,7 +61,7 @@ def accuracy_by_variant(
         axes.axvline(chance, color=INK, linestyle=":", linewidth=1)
         axes.annotate("constant\npredictor", (chance, -0.45), xytext=(4, 0), textcoords="offset points", fontsize=7,
                       va="top", color=INK)  # fmt: skip
-        axes.set(xlabel="test accuracy, % (dots: seeds; bar: mean and 95 % interval)", ylabel="",
+        axes.set(title=title, xlabel="test accuracy, % (dots: seeds; bar: mean and 95 % interval)", ylabel="",
                  ylim=(len(order) - 0.45, -0.5))  # fmt: skip
         axes.grid(axis="x", color=GRID, linewidth=0.6)
         axes.set_axisbelow(True)
@@ -78,7 +80,8 @@ def contrast_intervals(comparisons: Sequence[Comparison], min_effect: float) -> 
             values = list(comparison.differences.values())
             axes.plot(values, [row] * len(values), "o", color=colour, alpha=0.5, markersize=5)
             _interval(axes, row + 0.22, comparison.summary, colour)
-        labels = [f"{c.contrast}\n{c.dataset}" for c in comparisons]
+        several = len({c.dataset for c in comparisons}) > 1
+        labels = [f"{c.contrast}\n{c.dataset}" if several else str(c.contrast) for c in comparisons]
         axes.set_yticks(range(len(comparisons)), labels)
         axes.set(xlabel=f"difference in accuracy, points (grey: ±{min_effect:g}, would not matter)",
                  ylim=(len(comparisons) - 0.4, -0.6))  # fmt: skip
@@ -87,34 +90,47 @@ def contrast_intervals(comparisons: Sequence[Comparison], min_effect: float) -> 
     return figure
 
 
-def learning_curves(curves: pd.DataFrame, colours: Mapping[str, str]) -> Figure:
+def learning_curves(title: str, curves: pd.DataFrame, colours: Mapping[str, str]) -> Figure:
     """Training and validation accuracy by epoch: the mean over seeds, and every seed faintly."""
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(7.2, 2.9), layout="constrained")
-        for axes, (column, title) in zip(
+        figure = Figure(figsize=(7.2, 3.1), layout="constrained")
+        figure.suptitle(title, fontsize=9)
+        epochs = curves["epoch"].max()
+        for axes, (column, pictures) in zip(
             figure.subplots(1, 2, sharey=True),
             [("train_accuracy", "training pictures (augmented, dropout on)"), ("val_accuracy", "validation pictures")],
             strict=True,
         ):
             common = {"x": "epoch", "y": column, "hue": "variant", "hue_order": list(colours), "palette": dict(colours)}
             sns.lineplot(
-                curves, **common, units="run", estimator=None, alpha=0.25, linewidth=0.8, legend=False, ax=axes
+                curves,
+                **common,
+                units="run",
+                estimator=None,
+                alpha=0.25,
+                linewidth=0.8,
+                marker=".",
+                legend=False,
+                ax=axes,
             )
             legend = "auto" if column == "val_accuracy" else False
-            sns.lineplot(curves, **common, errorbar=None, linewidth=1.8, legend=legend, ax=axes)
-            axes.set(title=title, ylabel="accuracy, %")
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            sns.lineplot(
+                curves, **common, errorbar=None, linewidth=1.8, marker="o", markersize=4, legend=legend, ax=axes
+            )
+            axes.set(title=pictures, ylabel="accuracy, %", xlim=(0.5, epochs + 0.5))
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.grid(color=GRID, linewidth=0.6)
         axes.legend(title="", fontsize=8, frameon=False)
     return figure
 
 
-def confusion_matrices(predictions: Mapping[str, Sequence[pd.DataFrame]]) -> Figure:
+def confusion_matrices(title: str, predictions: Mapping[str, Sequence[pd.DataFrame]]) -> Figure:
     """Per variant: how often, in per cent, a class's test pictures were given each class, over all seeds."""
     with matplotlib.rc_context(STYLE):
         columns = min(3, len(predictions))
         rows = -(-len(predictions) // columns)
-        figure = Figure(figsize=(7.4, 2.6 * rows + 0.3), layout="constrained")
+        figure = Figure(figsize=(2.3 * columns + 0.5, 2.6 * rows + 0.5), layout="constrained")
+        figure.suptitle(title, fontsize=9)
         grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
         for axes, (variant, runs) in zip(grid, predictions.items(), strict=False):
             counts = sum(confusion(run) for run in runs)

@@ -25,11 +25,13 @@ def answer(comparison: Comparison, min_effect: float, datasets: Sequence[str]) -
         parts.append(f"Holm-adjusted p {p_value(comparison.p_holm)}.")
     elif summary.n > 1:
         parts.append("The seeds do not differ among themselves, so there is no test.")
-    if comparison.verdict is Verdict.UNRESOLVED and summary.n > 1:
+    if comparison.verdict is Verdict.UNRESOLVED and summary.sd:
+        if summary.low > 0 or summary.high < 0:
+            parts.append("The interval is for this contrast alone; corrected for all of them, it does not hold.")
         parts.append(_what_would_resolve(comparison, min_effect))
     if comparison.missing:
         seeds = ", ".join(map(str, comparison.missing))
-        parts.append(f"Not in it, because a run of the pair is missing: seed {seeds}.")
+        parts.append(f"Not in it, because a run of the pair is not finished (see Runs): seed {seeds}.")
     return " ".join(parts)
 
 
@@ -50,7 +52,7 @@ def spread(summary: Summary) -> str:
     if summary.n == 0:
         return "–"
     if summary.low is None:
-        return f"{summary.mean:.1f} (one seed, no interval)"
+        return f"{summary.mean:.1f} (n = 1)"
     return f"{summary.mean:.1f} ({summary.low:.1f} to {summary.high:.1f})"
 
 
@@ -65,4 +67,4 @@ def _what_would_resolve(comparison: Comparison, min_effect: float) -> str:
         return f"More than a thousand seeds would be needed to find {min_effect:g} points."
     if needed <= comparison.summary.n:
         return f"{comparison.summary.n} seeds would usually find {min_effect:g} points; these did not."
-    return f"To find {min_effect:g} points with 80 % power at this spread takes about {needed} seeds."
+    return f"At this spread about {needed} seeds find {min_effect:g} points with 80 % power, correction included."

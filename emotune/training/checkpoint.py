@@ -18,7 +18,8 @@ class Progress:
     """How far a run has come.
 
     ``step`` counts steps that are done in ``epoch``; ``loss_sum`` and ``correct`` are over the pictures of those steps.
-    ``history`` has an entry for each finished epoch, as in ``metrics.jsonl``; ``train_s`` are seconds spent in it.
+    ``train_s`` are seconds spent in steps. ``history`` has an entry for each finished epoch, as in ``metrics.jsonl``;
+    ``origins`` says which code, in which versions, trained it: more than one where it was continued after a change.
     """
 
     epoch: int = 0
@@ -29,6 +30,12 @@ class Progress:
     train_s: float = 0.0
     interruptions: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
+    origins: list[dict[str, Any]] = field(default_factory=list)
+
+    def note_origin(self, origin: dict[str, Any]) -> None:
+        """Keeps the code and versions that train from here on, where they are others than before."""
+        if origin not in self.origins:
+            self.origins.append(origin)
 
     def end_step(self, pictures: int, loss: float, correct: int, seconds: float) -> None:
         """Counts a step on ``pictures`` pictures with the mean ``loss``."""

@@ -11,6 +11,8 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from emotune.errors import InputError
+
 __all__ = ["World", "connect", "from_environment", "open_store"]
 
 TIMEOUT = timedelta(minutes=30)
@@ -68,7 +70,12 @@ def connect(
         gpu: Train on this process's GPU, with NCCL; else on the CPU, with gloo.
         store: Where the ranks meet, see `open_store`; None takes torchrun's environment.
         local_rank: Which of the visible GPUs is this process's own.
+
+    Raises:
+        InputError: there is no GPU.
     """
+    if gpu and not torch.cuda.is_available():
+        raise InputError("resources: a GPU is asked for, and torch sees none here; set gpus_per_worker: 0")
     device = torch.device("cuda", local_rank) if gpu else torch.device("cpu")
     if gpu:
         torch.cuda.set_device(device)

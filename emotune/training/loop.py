@@ -8,6 +8,7 @@ import json
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,14 +20,15 @@ from torch import nn
 from emotune.data.augment import Views, apply_views, center_views, draw_views
 from emotune.data.batches import epoch_batches, share, steps_per_epoch
 from emotune.data.cache import Pictures, open_split
+from emotune.errors import InputError
 from emotune.models import build
 from emotune.run import RunConfig, RunProgress
-from emotune.run_directory import HEARTBEAT_EVERY_S, METRICS, RunDirectory
+from emotune.run_directory import METRICS, RunDirectory
 from emotune.training import checkpoint
 from emotune.training.checkpoint import Progress
 from emotune.training.distributed import World
 from emotune.training.optim import learning_rate, make_optimizer
-from emotune.training.record import make_record, write_predictions
+from emotune.training.record import make_record, origin, write_predictions
 
 __all__ = ["CHECKPOINT_EVERY_S", "DivergedError", "InterruptedRunError", "evaluate", "train"]
 
@@ -69,18 +71,33 @@ def train(
         InterruptedRunError: ``stop`` said so.
         InputError: the data set cannot be read.
     """
+    with directory.at_work() if world.main else nullcontext():
+        return _train(run, directory, world, watch, stop)
+
+
+def _train(
+    run: RunConfig,
+    directory: RunDirectory,
+    world: World,
+    watch: Callable[[RunProgress], None],
+    stop: Callable[[], bool],
+) -> dict[str, Any] | None:
     started = time.perf_counter()
-    if world.main:
-        directory.begin()
     pictures = {split: open_split(run.dataset, split) for split in ("train", "val")}
     torch.manual_seed(run.stream("init"))
     network = build(run.model, len(pictures["train"].classes)).to(world.device, memory_format=torch.channels_last)
     optimizer = make_optimizer(network, run.train)
     progress = checkpoint.load(directory.folder, network, optimizer, world.device)
+    progress.note_origin(origin())
+    if len(set(world.gather((progress.epoch, progress.step)))) > 1:
+        raise InputError(
+            f"{directory.folder}: not all ranks see the same checkpoint; name a place that all nodes reach"
+        )
     job = _Job(run, directory, world, network, world.wrap(network), optimizer, watch, stop)
+    save = _Every(CHECKPOINT_EVERY_S)
     while progress.epoch < run.train.epochs:
-        _train_epoch(job, progress, pictures["train"])
-        val_logits = evaluate(network, pictures["val"], world)
+        _train_epoch(job, progress, pictures["train"], save)
+        val_logits = _finite(evaluate(network, pictures["val"], world), progress)
         progress.end_epoch(_epoch_entry(progress, run, pictures, val_logits))
         if world.main:
             lines = "".join(json.dumps(entry) + "\n" for entry in progress.history)
@@ -89,7 +106,7 @@ def train(
         watch(_watched(run, progress))
     evaluating = time.perf_counter()
     test = open_split(run.dataset, "test")  # the only place that opens the test split, once per run
-    logits = evaluate(network, test, world)
+    logits = _finite(evaluate(network, test, world), progress)
     if not world.main:
         return None
     write_predictions(directory.folder, run, test, logits)
@@ -99,6 +116,13 @@ def train(
     record |= {"test_pictures": len(test), "accuracy": 100 * float((logits.argmax(1) == test.targets).mean())}
     directory.finish(record)
     return record
+
+
+def _finite(logits: np.ndarray, progress: Progress) -> np.ndarray:
+    """The logits (the same on all ranks) if they are numbers; the last step's loss does not show what it did."""
+    if not np.isfinite(logits).all():
+        raise DivergedError(f"the network's outputs are not finite after epoch {progress.epoch}, step {progress.step}")
+    return logits
 
 
 @dataclass(frozen=True)
@@ -129,12 +153,11 @@ class _Every:
         return True
 
 
-def _train_epoch(job: _Job, progress: Progress, pictures: Pictures) -> None:
+def _train_epoch(job: _Job, progress: Progress, pictures: Pictures, save: _Every) -> None:
     """The rest of the current epoch, from the step after the last one that is done."""
     run, world = job.run, job.world
     batches = epoch_batches(len(pictures), run.train.batch_size, run.stream("order"), progress.epoch)
     views = draw_views(len(pictures), run.stream("augment"), progress.epoch, crop=run.train.crop, flip=run.train.flip)
-    beat, save = _Every(HEARTBEAT_EVERY_S), _Every(CHECKPOINT_EVERY_S)
     job.network.train()
     for step in range(progress.step, len(batches)):
         began = time.perf_counter()
@@ -148,13 +171,9 @@ def _train_epoch(job: _Job, progress: Progress, pictures: Pictures) -> None:
         progress.end_step(len(batches[step]), loss, correct, time.perf_counter() - began)
         job.watch(_watched(run, progress, len(batches), loss))
         stopping = world.any(job.stop())
-        if world.main and beat.due():
-            job.directory.beat()
         if world.main and (stopping or save.due()):
             checkpoint.save(job.directory.folder, job.network, job.optimizer, progress)
         if stopping:
-            if world.main:
-                job.directory.release()
             raise InterruptedRunError(f"{run.id} was stopped in epoch {progress.epoch + 1}, after step {step + 1}")
 
 
@@ -214,7 +233,7 @@ def _epoch_entry(
         "train_accuracy": 100 * progress.correct / progress.seen,
         "val_loss": val_loss,
         "val_accuracy": 100 * float((val_logits.argmax(1) == val.targets).mean()),
-        "train_s": round(progress.train_s, 3),
+        "train_s_so_far": round(progress.train_s, 3),
     }
 
 

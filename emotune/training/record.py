@@ -21,7 +21,7 @@ from emotune.storage import Folder
 from emotune.training.checkpoint import Progress
 from emotune.training.distributed import World
 
-__all__ = ["make_record", "write_predictions"]
+__all__ = ["make_record", "origin", "write_predictions"]
 
 PACKAGES = ("emotune", "torch", "torchvision", "ray", "webdataset", "numpy", "pandas", "pillow")
 
@@ -56,9 +56,13 @@ def make_record(
         "workers": world.size,
         "interruptions": progress.interruptions,
         "hardware": _hardware(world),
-        "versions": {"python": platform.python_version(), **_versions()},
-        "git": _git(),
+        "origins": progress.origins,
     }
+
+
+def origin() -> dict[str, Any]:
+    """The code that runs, now: commit and versions. To be asked at the start: a checkout may change under a run."""
+    return {"git": _git(), "versions": {"python": platform.python_version(), **_versions()}}
 
 
 def _hardware(world: World) -> dict[str, Any]:

@@ -82,7 +82,16 @@ def test_a_contrast_without_any_pair_is_unresolved_and_leaves_the_others_alone()
     table = rows(a=[60, 61, 63], b=[50, 52, 53], c=[])
     ab, cb = compare(table, [AB, Contrast("c", "b")], ["d"], 3, 1.0)
     assert (cb.summary.n, cb.verdict) == (0, Verdict.UNRESOLVED)
-    assert ab.p_holm == pytest.approx(ab.p)  # nothing else was tested
+    assert ab.p_holm == pytest.approx(2 * ab.p)  # what is not finished yet has its place in the family
+
+
+def test_a_verdict_of_an_unfinished_study_is_not_withdrawn_when_the_rest_is_done():
+    done = rows(a=[60, 61, 63, 62], b=[55, 57, 58, 58])
+    rest = rows(c=[55.1, 57.3, 57.9, 58.2])
+    contrasts = [AB, Contrast("c", "b")]
+    early, _ = compare(done, contrasts, ["d"], 4, 1.0)
+    late, _ = compare(done + rest, contrasts, ["d"], 4, 1.0)
+    assert early.p_holm >= late.p_holm
 
 
 def test_what_was_not_declared_gets_no_verdict():

@@ -104,8 +104,10 @@ def test_equal_content_in_two_places_is_one_data_set(small_shards, tmp_path):
     copy = shutil.copytree(small_shards, tmp_path / "copy")
     value = json.loads((copy / MANIFEST).read_text())
     (copy / MANIFEST).write_text(json.dumps(value | {"name": "copy"}))
-    one, other = resolve([str(small_shards), str(copy)])
+    (one,), (other,) = resolve([str(small_shards)]), resolve([str(copy)])
     assert (one.content_hash, one.name, other.name) == (other.content_hash, "scenes", "copy")
+    with pytest.raises(InputError, match='"scenes" and "copy" hold the same pictures'):
+        resolve([str(small_shards), str(copy)])
 
 
 def test_the_cache_is_where_the_environment_says(monkeypatch, tmp_path):

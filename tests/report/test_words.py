@@ -27,19 +27,19 @@ def test_a_difference_too_small_to_matter_is_said_to_be_equivalent():
 def test_what_is_not_resolved_says_how_many_seeds_it_would_take():
     text = said([65, 60, 67], [60, 62, 61], 2.0)
     assert text.startswith("new or old: unresolved.")
-    assert "To find 2 points with 80 % power" in text
+    assert "seeds find 2 points with 80 % power" in text
     assert "seeds" in text
 
 
 def test_a_missing_seed_is_named():
-    assert "missing: seed 1." in said([65, None, 67], [60, 62, 61])
+    assert "not finished (see Runs): seed 1." in said([65, None, 67], [60, 62, 61])
 
 
 def test_one_seed_supports_no_interval():
     assert "one seed supports no interval" in said([65], [60])
     from emotune.analysis.statistics import summarise
 
-    assert spread(summarise([61.23])) == "61.2 (one seed, no interval)"
+    assert spread(summarise([61.23])) == "61.2 (n = 1)"
     assert spread(summarise([])) == "–"
 
 

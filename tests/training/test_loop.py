@@ -51,7 +51,7 @@ def trained(run: RunConfig, pool: Path, **options) -> tuple[dict, pd.DataFrame]:
 
 def without_times(record: dict) -> dict:
     kept = {k: v for k, v in record.items() if k not in ("durations_s", "images_per_s", "interruptions", "last_epoch")}
-    return kept | {"last_epoch": {k: v for k, v in record["last_epoch"].items() if k != "train_s"}}
+    return kept | {"last_epoch": {k: v for k, v in record["last_epoch"].items() if k != "train_s_so_far"}}
 
 
 def test_a_finished_run_leaves_one_prediction_per_test_picture_and_a_record_that_agrees(run: RunConfig, tmp_path: Path):

@@ -1,0 +1,45 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from emotune.data.datasets import resolve
+from emotune.execution.ledger import make_plan
+from emotune.run import AlexNetConfig, RunConfig, TrainConfig
+from emotune.run_directory import RunDirectory, State
+
+
+@pytest.fixture
+def runs(small_shards: Path) -> list[RunConfig]:
+    (dataset,) = resolve([str(small_shards)])
+    first = RunConfig(variant="a", dataset=dataset, seed=0, model=AlexNetConfig(), train=TrainConfig())
+    return [replace(first, seed=seed, variant=variant) for seed in (0, 1) for variant in ("a", "b")]
+
+
+def finish(pool: Path, run: RunConfig, seconds: float) -> None:
+    durations_s = {"train": seconds - 1, "test": 1.0}
+    RunDirectory(str(pool), run).finish({"run": run.id, "variant": run.variant, "durations_s": durations_s})
+
+
+def test_what_is_to_do_is_missing_interrupted_or_failed_but_not_diverged(runs: list[RunConfig], tmp_path: Path):
+    done, failed, diverged, missing = runs
+    finish(tmp_path, done, 10)
+    RunDirectory(str(tmp_path), failed).fail("a bug")
+    RunDirectory(str(tmp_path), diverged).fail("the loss is nan", diverged=True)
+    plan = make_plan(runs, str(tmp_path))
+    assert plan.to_do == (failed, missing)
+    assert [plan.statuses[run.id].state for run in runs] == [State.DONE, State.FAILED, State.DIVERGED, State.MISSING]
+
+
+def test_a_run_in_the_hands_of_a_living_process_is_not_to_do(runs: list[RunConfig], tmp_path: Path):
+    with RunDirectory(str(tmp_path), runs[0]).at_work():
+        assert runs[0] not in make_plan(runs, str(tmp_path)).to_do
+    assert make_plan(runs, str(tmp_path)).statuses[runs[0].id].state is State.INTERRUPTED
+
+
+def test_the_time_is_known_once_a_run_has_been_timed_and_a_new_variant_is_taken_for_the_slowest(runs, tmp_path: Path):
+    assert make_plan(runs, str(tmp_path)).estimate_s(1) is None
+    finish(tmp_path, runs[0], 30)
+    assert make_plan(runs, str(tmp_path)).estimate_s(1) == pytest.approx(3 * 30)
+    finish(tmp_path, runs[1], 50)
+    assert make_plan(runs, str(tmp_path)).estimate_s(2) == pytest.approx((30 + 50) / 2)
