@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from emotune.analysis.power import ALPHA, paired_differences, seeds_for, smallest_effect
@@ -94,6 +95,8 @@ def _ablate(options: argparse.Namespace, console: Console) -> int:
         plan = make_plan(runs, pool)
     if not console.quiet:  # one of the processes that torchrun started is enough
         _report(console, study, plan, pool, out, _command(options))
+    if others := plan.count(State.RUNNING):
+        console.print(f"{others} runs are in the hands of other processes; the same command waits for none of them.")
     if interrupted or (not options.report_only and plan.count(State.INTERRUPTED, State.MISSING)):
         raise KeyboardInterrupt
     return 0 if plan.count(State.DONE) == len(runs) or options.report_only else 1
@@ -114,7 +117,7 @@ def _overridden(study: Study, options: argparse.Namespace) -> Study:
 def _print_plan(
     console: Console, study: Study, datasets: Sequence[DatasetRef], plan: Plan, options: argparse.Namespace
 ) -> None:
-    console.print(f"[bold]{study.name}[/]: {study.question}", highlight=False)
+    console.print(f"[bold]{study.name}[/]: {escape(study.question)}", highlight=False)
     states = [state for state in State if plan.count(state)]
     table = Table("variant", *(state.value for state in states), box=None, pad_edge=False)
     for variant in study.variants:

@@ -3,11 +3,13 @@ import itertools
 import numpy as np
 import pytest
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
-from emotune.analysis.statistics import Verdict, compare, explore, summarise
+from emotune.analysis.statistics import Verdict, compare, explore, holm, summarise
 from emotune.study import Contrast
 
 AB = Contrast("a", "b")
+STUDIES = 4000
 
 
 def rows(dataset: str = "d", **accuracies: list[float | None]) -> list[dict]:
@@ -99,17 +101,24 @@ def test_what_was_not_declared_gets_no_verdict():
     assert (found.verdict, found.p_holm) == (None, None)
 
 
+def test_holm_is_statsmodels():
+    rng = np.random.default_rng(1)
+    for n in (1, 2, 3, 8):
+        p = rng.random(n) ** 3
+        np.testing.assert_allclose(holm(p), multipletests(p, method="holm")[1])
+
+
 @pytest.mark.slow
 def test_intervals_cover_and_verdicts_raise_false_alarms_as_often_as_they_say():
     rng = np.random.default_rng(0)
     for n, sd in itertools.product((3, 5), (1.0, 4.0)):
-        seeds = rng.normal(0, 3, (4000, n))  # what variants of a seed share
-        a, b, c = (60 + seeds + rng.normal(0, sd, (4000, n)) for _ in range(3))
+        seeds = rng.normal(0, 3, (STUDIES, n))  # what variants of a seed share
+        a, b, c = (60 + seeds + rng.normal(0, sd, (STUDIES, n)) for _ in range(3))
         covered = alarms = 0
-        for study in range(4000):
+        for study in range(STUDIES):
             table = rows(a=a[study].tolist(), b=b[study].tolist(), c=c[study].tolist())
             found = compare(table, [AB, Contrast("c", "b")], ["d"], n, 0.01)
             covered += found[0].summary.low <= 0 <= found[0].summary.high
             alarms += any(f.verdict in (Verdict.BETTER, Verdict.WORSE) for f in found)
-        assert covered / 4000 == pytest.approx(0.95, abs=0.012)
-        assert alarms / 4000 <= 0.05 + 0.012
+        assert covered / STUDIES == pytest.approx(0.95, abs=0.012)
+        assert alarms / STUDIES <= 0.05 + 0.012
