@@ -66,7 +66,7 @@ def build_report(study: Study, runs: Sequence[RunConfig], pool: str, out: Path, 
         loader=jinja2.PackageLoader("emotune.report"), autoescape=jinja2.select_autoescape(["html"]),
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    templates.filters |= {"spread": words.spread, "difference": words.difference, "p": words.p_value}
+    templates.filters |= {"spread": words.spread, "difference": words.difference, "points": words.points}
     folder.write("report.md", templates.get_template("report.md").render(context).encode())
     folder.write("index.html", templates.get_template("report.html").render(context).encode())
     return out / "index.html"

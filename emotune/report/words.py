@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from emotune.analysis.statistics import Comparison, Summary, Verdict
 
-__all__ = ["answer", "difference", "p_value", "spread"]
+__all__ = ["answer", "difference", "p_value", "points", "spread"]
 
 SAYS = {
     Verdict.BETTER: "{a} is better than {b}",
     Verdict.WORSE: "{a} is worse than {b}",
     Verdict.EQUIVALENT: "{a} and {b} are equivalent: the difference is too small to matter",
-    Verdict.UNRESOLVED: "{a} or {b}: unresolved",
+    Verdict.UNRESOLVED: "{a} against {b}: unresolved",
 }
 
 
@@ -56,6 +56,11 @@ def spread(summary: Summary) -> str:
     return f"{summary.mean:.1f} ({summary.low:.1f} to {summary.high:.1f})"
 
 
+def points(number: float) -> str:
+    """``1 point``, ``0.5 points``."""
+    return f"{number:g} point{'' if number == 1 else 's'}"
+
+
 def p_value(p: float) -> str:
     """``= 0.034``, or ``< 0.001``."""
     return "< 0.001" if p < 0.001 else f"= {p:.3f}" if p < 0.1 else f"= {p:.2f}"
@@ -64,7 +69,7 @@ def p_value(p: float) -> str:
 def _what_would_resolve(comparison: Comparison, min_effect: float) -> str:
     needed = comparison.seeds_needed
     if needed is None:
-        return f"More than a thousand seeds would be needed to find {min_effect:g} points."
+        return f"More than a thousand seeds would be needed to find {points(min_effect)}."
     if needed <= comparison.summary.n:
-        return f"{comparison.summary.n} seeds would usually find {min_effect:g} points; these did not."
-    return f"At this spread about {needed} seeds find {min_effect:g} points with 80 % power, correction included."
+        return f"{comparison.summary.n} seeds would usually find {points(min_effect)}; these did not."
+    return f"At this spread about {needed} seeds find {points(min_effect)} with 80 % power, correction included."

@@ -26,7 +26,7 @@ def test_a_difference_too_small_to_matter_is_said_to_be_equivalent():
 
 def test_what_is_not_resolved_says_how_many_seeds_it_would_take():
     text = said([65, 60, 67], [60, 62, 61], 2.0)
-    assert text.startswith("new or old: unresolved.")
+    assert text.startswith("new against old: unresolved.")
     assert "seeds find 2 points with 80 % power" in text
     assert "seeds" in text
 
