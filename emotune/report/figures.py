@@ -118,7 +118,7 @@ def learning_curves(title: str, curves: pd.DataFrame, colours: Mapping[str, str]
                 curves, **common, errorbar=None, linewidth=1.8, marker="o", markersize=4, legend=legend, ax=axes
             )
             axes.set(title=pictures, ylabel="accuracy, %", xlim=(0.5, epochs + 0.5))
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
             axes.grid(color=GRID, linewidth=0.6)
         axes.legend(title="", fontsize=8, frameon=False)
     return figure
