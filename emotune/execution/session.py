@@ -49,6 +49,7 @@ def ray_session(resources: Resources) -> Iterator[None]:
             ray.init(log_to_driver=False, logging_level="ERROR")
         else:
             ray.init(
+                address="local",  # else Ray would join whatever cluster was started on this machine
                 num_cpus=available_cpus(),
                 include_dashboard=False,
                 log_to_driver=False,
