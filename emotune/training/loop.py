@@ -105,7 +105,7 @@ def _train(
             checkpoint.save(directory.folder, network, optimizer, progress)
         watch(_watched(run, progress))
     evaluating = time.perf_counter()
-    test = open_split(run.dataset, "test")  # the only place that opens the test split, once per run
+    test = open_split(run.dataset, "test")  # the first and only use that a run makes of these pictures
     logits = _finite(evaluate(network, test, world), progress)
     if not world.main:
         return None

@@ -3,7 +3,6 @@ import torch
 
 from emotune.models.alexnet import AlexNet
 from emotune.models.attention import AttentionAlexNet, SpatialAttention
-from emotune.models.dual_branch import DualBranch
 
 
 def attention(**options) -> SpatialAttention:
@@ -58,10 +57,3 @@ def test_the_sum_is_hans_weighted_sum():
 def test_a_lower_temperature_sharpens():
     soft, sharp, x = attention(), attention(temperature=0.3), torch.randn(4, 16, 6, 6)
     assert (sharp.weights(x).max(1).values > soft.weights(x).max(1).values).all()
-
-
-def test_the_control_of_the_dual_branch_differs_by_the_attention_layer_only():
-    dual, control = DualBranch(8, width=0.0625), DualBranch(8, width=0.0625, attention="none")
-    extra = set(dual.state_dict()) - set(control.state_dict())
-    assert extra == {"first.attention.score.weight", "first.attention.score.bias"}
-    assert set(control.state_dict()) < set(dual.state_dict())
