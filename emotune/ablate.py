@@ -196,10 +196,10 @@ def _execute(console: Console, plan: Plan, pool: str, resources: Resources, exec
 
             run_locally(plan.to_do, pool, lines, gpu=resources.gpus_per_worker > 0, threads=resources.cpus_per_worker)
         else:
-            from emotune.execution.session import ray_session
+            from emotune.execution.connection import ray_connection
 
-            with ray_session(resources):
-                from emotune.execution.tune import run_on_ray  # imports Ray, which the session has set up
+            with ray_connection(resources):
+                from emotune.execution.tune import run_on_ray  # imports Ray, which the connection has set up
 
                 run_on_ray(plan.to_do, pool, lines, resources)
 

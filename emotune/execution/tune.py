@@ -180,7 +180,7 @@ class _Show(Callback):
 
 
 def run_on_ray(runs: Sequence[RunConfig], pool: str, lines: RunLines, resources: Resources) -> None:
-    """Trains the runs as many at a time as fit, on the Ray that this process is connected to (`session.ray_session`).
+    """Trains the runs as many at a time as fit, on the Ray that this process is connected to (`connection.ray_connection`).
 
     Args:
         runs: What to train, begun in this order.

@@ -9,7 +9,7 @@ from emotune.errors import InputError
 from emotune.machine import available_cpus
 from emotune.study import Resources
 
-__all__ = ["ray_session"]
+__all__ = ["ray_connection"]
 
 OBJECT_STORE_BYTES = 100 * 2**20
 """Of a local Ray: nothing but configs and progress passes through it."""
@@ -25,7 +25,7 @@ ENVIRONMENT = {
 
 
 @contextmanager
-def ray_session(resources: Resources) -> Iterator[None]:
+def ray_connection(resources: Resources) -> Iterator[None]:
     """Connects to Ray, and parts from it.
 
     Ray reads its settings from the environment when it is imported, so they stay in it; what the user set is kept.
