@@ -180,7 +180,7 @@ class _Show(Callback):
 
 
 def run_on_ray(runs: Sequence[RunConfig], pool: str, lines: RunLines, resources: Resources) -> None:
-    """Trains the runs as many at a time as fit, on the Ray that this process is connected to (`connection.ray_connection`).
+    """Trains the runs on the Ray that this process is connected to (`ray_connection`), as many at a time as fit.
 
     Args:
         runs: What to train, begun in this order.
