@@ -10,6 +10,7 @@ import io
 import json
 import os
 import re
+import signal
 import threading
 import warnings
 from collections import Counter
@@ -82,6 +83,7 @@ def write_shards(
     _drop_damaged(out)
     left_out, shards, lines, counts = list(listing.left_out), [], [], Counter()
     with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_end_with_parent) as pool:
+        _start(pool, workers)
         for split in SPLITS:
             chosen = sorted((i for i in listing.items if split_of(i.key, parts) == split), key=lambda item: item.key)
             for number, start in enumerate(range(0, len(chosen), samples_per_shard)):
@@ -221,6 +223,18 @@ def _drop_damaged(out: Path) -> None:
         path = out / shard.file
         if path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() != shard.sha256:
             path.unlink()
+
+
+def _start(pool: ProcessPoolExecutor, workers: int) -> None:
+    """Starts the reading processes, which Ctrl-C in a terminal shall not reach: this one ends them in good order."""
+    if threading.current_thread() is not threading.main_thread():
+        return  # signals are the main thread's
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which processes started now inherit
+    try:
+        for started in [pool.submit(os.getpid) for _ in range(workers)]:
+            started.result()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _end_with_parent() -> None:

@@ -1,5 +1,6 @@
 """What can be known before anything is spent: whether the runs can be trained, written and read here."""
 
+import contextlib
 import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -62,7 +63,8 @@ def prepare(datasets: Sequence[DatasetRef]) -> None:
 
 
 def _prepare(datasets: Sequence[DatasetRef]) -> None:
-    for dataset in datasets:
-        ensure(dataset, workers=available_cpus())
-        for split in SPLITS:
-            open_split(dataset, split)
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C reaches both processes; the other one speaks of it
+        for dataset in datasets:
+            ensure(dataset, workers=available_cpus())
+            for split in SPLITS:
+                open_split(dataset, split)
