@@ -16,6 +16,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from pathlib import Path
@@ -82,8 +83,7 @@ def write_shards(
     _make_folder(out)
     _drop_damaged(out)
     left_out, shards, lines, counts = list(listing.left_out), [], [], Counter()
-    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_end_with_parent) as pool:
-        _start(pool, workers)
+    with _reading_processes(workers) as pool:
         for split in SPLITS:
             chosen = sorted((i for i in listing.items if split_of(i.key, parts) == split), key=lambda item: item.key)
             for number, start in enumerate(range(0, len(chosen), samples_per_shard)):
@@ -223,6 +223,18 @@ def _drop_damaged(out: Path) -> None:
         path = out / shard.file
         if path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() != shard.sha256:
             path.unlink()
+
+
+@contextmanager
+def _reading_processes(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes that read pictures; what they have not begun is dropped when something goes wrong here."""
+    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_end_with_parent) as pool:
+        _start(pool, workers)
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _start(pool: ProcessPoolExecutor, workers: int) -> None:

@@ -34,7 +34,7 @@ def ray_connection(resources: Resources) -> Iterator[None]:
         resources: What each run gets.
 
     Raises:
-        InputError: this machine, the only one there is, does not have what a run asks for.
+        InputError: no cluster answers, or this machine, the only one there is, has fewer GPUs than a run asks for.
     """
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -46,7 +46,13 @@ def ray_connection(resources: Resources) -> Iterator[None]:
 
     try:
         if cluster:
-            ray.init(log_to_driver=False, logging_level="ERROR")
+            try:
+                ray.init(log_to_driver=False, logging_level="ERROR")
+            except (ConnectionError, RuntimeError) as error:
+                raise InputError(
+                    f"RAY_ADDRESS={os.environ['RAY_ADDRESS']}: no Ray cluster answers there ({error}); start it, or "
+                    "unset RAY_ADDRESS to use this machine alone"
+                ) from None
         else:
             ray.init(
                 address="local",  # else Ray would join whatever cluster was started on this machine
