@@ -144,7 +144,7 @@ def test_a_damaged_shard_is_found_before_anything_is_spent_and_the_study_runs_on
 def test_after_ctrl_c_the_same_command_continues_to_the_same_result(
     place: Place, executor: str, tmp_path_factory, small_shards
 ):
-    place.write(epochs=12, seeds=1)
+    place.write(epochs=30, seeds=1)
     process = place.start("--executor", executor)
     deadline = time.monotonic() + 60
     while not list(place.folder.glob("runs/*/checkpoint/last.pt")) and time.monotonic() < deadline:
@@ -153,13 +153,13 @@ def test_after_ctrl_c_the_same_command_continues_to_the_same_result(
     out, err = process.communicate(timeout=100)
     assert process.returncode == 130, out + err
     assert "same command goes on" in err
-    place.write(epochs=12, seeds=1)
+    place.write(epochs=30, seeds=1)
     done = place.ablate("--executor", executor)
     assert done.returncode == 0, done.stderr
     interruptions = [record["interruptions"] for record in place.records().values()]
     assert max(interruptions) == 1
     other = Place(tmp_path_factory.mktemp("undisturbed"), small_shards)
-    other.write(epochs=12, seeds=1)
+    other.write(epochs=30, seeds=1)
     assert other.ablate("--executor", "local").returncode == 0
     for run in place.records():
         pd.testing.assert_frame_equal(place.predictions(run), other.predictions(run), check_exact=True)
@@ -167,7 +167,7 @@ def test_after_ctrl_c_the_same_command_continues_to_the_same_result(
 
 @pytest.mark.slow
 def test_a_killed_worker_on_ray_costs_no_result(place: Place):
-    place.write(epochs=12, seeds=1)
+    place.write(epochs=30, seeds=1)
     process = place.start()
     deadline, killed = time.monotonic() + 100, None
     while killed is None and time.monotonic() < deadline:
