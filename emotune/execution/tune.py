@@ -65,7 +65,7 @@ class Worker:
         if meeting and rank:
             self._store = open_store(*meeting)
         try:
-            with connect(rank, job["workers"], gpu=job["gpu"], store=self._store) as world:
+            with connect(rank, job["workers"], gpu=job["gpus_per_worker"] > 0, store=self._store) as world:
                 train(run, RunDirectory(job["pool"], run), world, watch=self._watch, stop=self._stop.is_set)
         except InterruptedRunError as error:
             return Status(State.INTERRUPTED, str(error))
@@ -228,7 +228,6 @@ def _job(run: RunConfig, pool: str, resources: Resources) -> dict[str, Any]:
         "workers": resources.workers,
         "cpus_per_worker": resources.cpus_per_worker,
         "gpus_per_worker": resources.gpus_per_worker,
-        "gpu": resources.gpus_per_worker > 0,
     }
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -219,5 +220,6 @@ def _machine(record: dict[str, Any]) -> str:
 def _render(figure: Figure, kind: str) -> bytes:
     buffer = io.BytesIO()
     # Without a date and with fixed ids the same numbers give the same file.
-    figure.savefig(buffer, format=kind, dpi=PNG_DPI, metadata={"Date": None} if kind == "svg" else None)
+    with matplotlib.rc_context({"svg.hashsalt": "emotune"}):
+        figure.savefig(buffer, format=kind, dpi=PNG_DPI, metadata={"Date": None} if kind == "svg" else None)
     return buffer.getvalue()

@@ -88,7 +88,8 @@ def _train(
     network = build(run.model, len(pictures["train"].classes)).to(world.device, memory_format=torch.channels_last)
     optimizer = make_optimizer(network, run.train)
     progress = checkpoint.load(directory.folder, network, optimizer, world.device)
-    progress.note_origin(origin())
+    if world.main:  # who writes the record
+        progress.note_origin(origin())
     if len(set(world.gather((progress.epoch, progress.step)))) > 1:
         raise InputError(
             f"{directory.folder}: not all ranks see the same checkpoint; name a place that all nodes reach"

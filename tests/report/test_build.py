@@ -157,3 +157,6 @@ def test_the_same_runs_give_the_same_plots(finished, tmp_path: Path):
     report(finished, tmp_path / "b")
     for path in (tmp_path / "a").glob("*.png"):
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
+    inline = [re.findall(r"base64,([^\"]+)", (tmp_path / side / "index.html").read_text()) for side in "ab"]
+    assert inline[0]
+    assert inline[0] == inline[1]
