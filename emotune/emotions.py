@@ -5,10 +5,18 @@ Class names are stored everywhere, never only indices: repositories of this fiel
 
 from types import MappingProxyType
 
-__all__ = ["COLOURS", "MIKELS", "POSITIVE"]
+__all__ = ["COLOURS", "EKMAN", "LABEL_SPACES", "MIKELS", "POLARITY", "POSITIVE"]
 
 MIKELS: tuple[str, ...] = ("amusement", "anger", "awe", "contentment", "disgust", "excitement", "fear", "sadness")
 """Mikels et al. (2005), "Emotional category data on images from the IAPS": eight categories, in alphabetical order."""
+
+EKMAN: tuple[str, ...] = ("anger", "disgust", "fear", "joy", "sadness", "surprise")
+"""Ekman (1992), "An argument for basic emotions": six, in alphabetical order."""
+
+POLARITY: tuple[str, ...] = ("negative", "positive")
+"""Sentiment in two classes."""
+
+LABEL_SPACES = MappingProxyType({"mikels": MIKELS, "ekman": EKMAN, "polarity": POLARITY})
 
 POSITIVE: frozenset[str] = frozenset({"amusement", "awe", "contentment", "excitement"})
 

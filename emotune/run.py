@@ -10,12 +10,12 @@ import math
 from dataclasses import asdict, fields
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
 from pydantic.dataclasses import dataclass
 
 __all__ = [
     "FORMAT_VERSION", "AlexNetConfig", "AttentionConfig", "DatasetRef", "DualBranchConfig", "MldrConfig", "ModelConfig",
-    "RunConfig", "RunProgress", "TrainConfig",
+    "Part", "RunConfig", "RunProgress", "Selection", "TrainConfig",
 ]  # fmt: skip
 
 FORMAT_VERSION = 1
@@ -90,7 +90,8 @@ class TrainConfig:
     """Stochastic gradient descent as in the thesis (50 epochs, batches of 50) and KSH12 (momentum, weight decay).
 
     ``batch_size`` is the global one, whatever the number of workers. ``schedule``: *cosine* to zero, *step* (× 0.1
-    every ``step_epochs``) or *constant*, after a linear warm-up of ``warmup_epochs``.
+    every ``step_epochs``) or *constant*, after a linear warm-up of ``warmup_epochs``. ``targets``: the label
+    (*hard*), the distribution of votes (*soft*), or the label, weighted with the share of votes for it (*weighted*).
     """
 
     epochs: Count = 50
@@ -103,15 +104,34 @@ class TrainConfig:
     warmup_epochs: Annotated[Number, Field(ge=0)] = 0.0
     crop: Literal["random", "center"] = "random"
     flip: bool = True
+    targets: Literal["hard", "soft", "weighted"] = "hard"
+
+
+Part = Literal["all", "well", "noisy"]
+"""Which pictures of a data set: all, or those on whose label more than half of the annotators agree, or the others."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Selection:
+    """A data set as a study names it: ``scenes``, or a folder or URL of shards; and which part of it."""
+
+    data: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+    part: Part = "all"
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class DatasetRef:
-    """A data set as a run knows it: its content decides about results, its location does not."""
+    """A data set as a run knows it: its content and part decide about results, its location does not."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
     location: str
     content_hash: str
+    part: Part = "all"
+
+    @property
+    def identity(self) -> str:
+        """What of the data set is in a run's identity."""
+        return self.content_hash if self.part == "all" else f"{self.content_hash} {self.part}"
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -130,7 +150,7 @@ class RunConfig:
         identity = {
             "format": FORMAT_VERSION,
             "variant": self.variant,  # its init and dropout streams follow from it
-            "data": self.dataset.content_hash,
+            "data": self.dataset.identity,
             "model": {"name": self.model.name, **difference_to_defaults(self.model)},
             "train": difference_to_defaults(self.train),
         }

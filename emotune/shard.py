@@ -1,39 +1,64 @@
-"""`python -m emotune.shard SOURCE`: pictures to WebDataset shards with a manifest."""
+"""`python -m emotune.shard SOURCE`: pictures to WebDataset shards, with a health report; `verify` checks shards."""
 
 import argparse
+import re
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, fields, replace
 from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
+from rich.text import Text
 
-from emotune.data.manifest import SPLITS, Manifest
-from emotune.emotions import MIKELS
+from emotune.data.datasets import cache_folder
+from emotune.data.fetch import FetchOptions, Outcome, fetch
+from emotune.data.health import KEEPABLE
+from emotune.data.intake import Limits
+from emotune.data.manifest import HEALTH, SPLITS, Manifest, Problem
+from emotune.data.published import SOURCES
+from emotune.data.samples import verify
+from emotune.data.shards import write_shards
+from emotune.data.sources import Listing, Url
 from emotune.errors import InputError, print_error
 from emotune.machine import available_cpus
+from emotune.storage import Folder
 
 __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit code."""
+    """Runs the command line.
+
+    Returns:
+        0: done, or sound; 1: something is damaged, or could not be written; 2: the input cannot be used; 130:
+        interrupted.
+    """
     options = _parser().parse_args(arguments)
     console = Console(stderr=True)
     try:
-        manifest = _shard(options, console)
+        return _verify(options, console) if options.source == "verify" else _shard(options, console)
     except InputError as error:
         print_error("emotune.shard", error)
         return 2
-    except OSError as error:  # a full disk, say; finished shards are kept
+    except OSError as error:  # a full disk, say; what is finished is kept
         print_error("emotune.shard", error)
         return 1
     except KeyboardInterrupt:
-        print("\nInterrupted. The same command goes on with the shards that are missing.", file=sys.stderr)
+        print("\nInterrupted. The same command goes on from here.", file=sys.stderr)
         return 130
-    _print_summary(console, manifest, options.out)
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -41,54 +66,157 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m emotune.shard", description="Pictures to WebDataset shards with a manifest."
     )
     sources = parser.add_subparsers(dest="source", required=True, metavar="SOURCE")
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--out", type=Path, required=True, metavar="DATA", help="folder for the shards")
-    common.add_argument("--name", help="the data set's name in reports (default: the folder's, or scenes)")
-    common.add_argument("--split", default="0.7/0.1/0.2", help="shares of train/val/test (default: %(default)s)")
-    common.add_argument("--workers", type=int, default=available_cpus(), help="processes that read pictures")
-    folder = sources.add_parser("folder", parents=[common], help="one folder of pictures per class")
-    folder.add_argument("directory", type=Path, metavar="DIR", help="holds one folder of pictures per class")
-    folder.add_argument(
-        "--labels", choices=["mikels", "any"], default="mikels",
-        help="the classes: Mikels' eight emotions, or whatever the folders are called (default: %(default)s)",
-    )  # fmt: skip
-    folder.add_argument("--size", type=int, default=256, help="shorter side in pixels that larger pictures get")
-    scenes = sources.add_parser("scenes", parents=[common], help="the embedded synthetic pictures, any number of them")
-    scenes.add_argument("--pictures", type=int, default=1600, help="how many to draw (default: %(default)s)")
-    scenes.add_argument("--seed", type=int, default=0, help="which set of pictures (default: %(default)s)")
+    common, download = _common_options(), _download_options()
+    for name, source in SOURCES.items():
+        parents = [common, download] if name in ("csv", "fi-links") else [common]
+        _add_fields(sources.add_parser(name, parents=parents, help=source.help), source)
+    check = sources.add_parser("verify", help="check shards: any flipped byte, missing or extra sample")
+    check.add_argument("data", metavar="DATA", help="folder or URL of shards")
     return parser
 
 
-def _shard(options: argparse.Namespace, console: Console) -> Manifest:
-    from emotune.data import sources
-    from emotune.data.shards import write_shards
+def _common_options() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    add = common.add_argument
+    add("--out", required=True, metavar="DATA", help="folder or URL (s3://…) for the shards")
+    add("--name", help="the data set's name in reports (default: the source's)")
+    add("--split", default="0.7/0.1/0.2", metavar="T/V/T",
+        help="shares of train/val/test, where the source prescribes none (default: %(default)s)")  # fmt: skip
+    add("--size", default="256", help='pixels that a larger picture\'s shorter side gets, or "original" (default: 256)')
+    add(
+        "--min-side", type=int, default=Limits.min_side, help="pixels; smaller pictures are tiny (default: %(default)s)"
+    )
+    add("--max-aspect", type=float, default=Limits.max_aspect,
+        help="longer by shorter side; more is extreme (default: %(default)s)")  # fmt: skip
+    add("--keep", nargs="+", default=[], choices=[problem.name.lower() for problem in KEEPABLE],
+        help="problems with which a picture is not left out")  # fmt: skip
+    add("--shard-pictures", type=int, default=1000, help="pictures in a shard, at most (default: %(default)s)")
+    add("--workers", type=int, default=available_cpus(), help="processes that read pictures (default: all CPUs)")
+    return common
 
-    parts = _parts(options.split)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-               TimeRemainingColumn())  # fmt: skip
-    with Progress(*columns, console=console) as progress:
-        if options.source == "folder":
-            if options.size < 1:
-                raise InputError(f"--size {options.size}: give a positive number of pixels")
-            labels = MIKELS if options.labels == "mikels" else None
-            listing = sources.folder(
-                options.directory, labels=labels, shorter_side=options.size, name=options.name,
-                track=lambda files: progress.track(files, description="hashing"),
-            )  # fmt: skip
+
+def _download_options() -> argparse.ArgumentParser:
+    download = argparse.ArgumentParser(add_help=False)
+    add = download.add_argument_group("downloading").add_argument
+    add(
+        "--downloads", type=Path, metavar="DIR", help="where downloaded pictures are kept (default: in emotune's cache)"
+    )
+    add("--at-a-time", type=int, default=FetchOptions.at_a_time, help="downloads at a time (default: %(default)s)")
+    add("--per-host", type=int, default=FetchOptions.per_host, help="of these, from one host (default: %(default)s)")
+    add(
+        "--timeout-s",
+        type=float,
+        default=FetchOptions.timeout_s,
+        help="seconds without an answer (default: %(default)s)",
+    )
+    add("--allow-private", action="store_true", help="also fetch from private addresses, and through proxies")
+    return download
+
+
+def _add_fields(parser: argparse.ArgumentParser, source: type) -> None:
+    """A source's fields as arguments: positional if they must be given."""
+    hints = get_type_hints(source, include_extras=True)
+    for field in fields(source):
+        kind, text = get_args(hints[field.name])
+        how: dict[str, Any] = {"help": text}
+        if get_origin(kind) is Literal:
+            how |= {"choices": get_args(kind), "type": type(get_args(kind)[0])}
         else:
-            if options.pictures < 1 or options.seed < 0:
-                raise InputError("--pictures must be positive and --seed not negative")
-            listing = sources.scenes(options.pictures, options.seed, name=options.name or "scenes")
-        task = progress.add_task("writing shards", total=len(listing.items))
-        return write_shards(
-            listing, options.out, parts=parts, workers=max(1, options.workers),
-            advance=lambda pictures: progress.advance(task, pictures),
+            how |= {"type": kind, "metavar": field.name.upper()}
+        if field.default is MISSING:
+            parser.add_argument(field.name, **how)
+        else:
+            how["help"] += " (default: %(default)s)"
+            parser.add_argument(f"--{field.name.replace('_', '-')}", default=field.default, **how)
+
+
+def _shard(options: argparse.Namespace, console: Console) -> int:
+    source = SOURCES[options.source]
+    shares, limits = _shares(options.split), _limits(options)
+    if options.shard_pictures < 1:
+        raise InputError(f"--shard-pictures {options.shard_pictures}: give a positive number")
+    out = Folder(options.out)
+    listing = source(**{field.name: getattr(options, field.name) for field in fields(source)}).listing()
+    listing = replace(listing, name=options.name or listing.name)
+    with _progress(console) as progress:
+        if any(isinstance(entry.picture, Url) for entry in listing.entries):
+            listing = _fetched(listing, options, progress, console)
+        task = progress.add_task("reading pictures", total=len(listing.entries), note="")
+        manifest = write_shards(
+            listing, out, shares=shares, limits=limits, samples_per_shard=options.shard_pictures,
+            keep=[problem for problem in KEEPABLE if problem.name.lower() in options.keep],
+            workers=max(1, options.workers), advance=lambda pictures: progress.advance(task, pictures),
         )  # fmt: skip
+    _print_summary(console, manifest, out)
+    return 0
 
 
-def _parts(text: str) -> tuple[float, float, float]:
+def _fetched(listing: Listing, options: argparse.Namespace, progress: Progress, console: Console) -> Listing:
+    """The listing with its links downloaded; prints what was lost, by class."""
+    links = {entry.picture.url for entry in listing.entries if isinstance(entry.picture, Url)}
+    task = progress.add_task("downloading", total=len(links), note="")
+    seen: Counter[str] = Counter()
+
+    def advance(outcome: Outcome) -> None:
+        seen["lost" if outcome.reason else "got before" if outcome.earlier else "got"] += 1
+        progress.update(task, advance=1, note=", ".join(f"{count} {what}" for what, count in sorted(seen.items())))
+
+    how = FetchOptions(
+        at_a_time=options.at_a_time, per_host=options.per_host, timeout_s=options.timeout_s,
+        allow_private=options.allow_private,
+    )  # fmt: skip
+    fetched = fetch(listing, options.downloads or cache_folder() / "downloads", how, advance=advance)
+    lost = [row for row in fetched.left_out if row.problem is Problem.LOST]
+    if lost:
+        by_reason = Counter((re.split(r": | \(", row.detail)[0], row.label) for row in lost)
+        console.print(_by_class("not downloaded", fetched.classes, by_reason))
+    return fetched
+
+
+class _Rate(ProgressColumn):
+    """Pictures per second."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:.0f}/s" if task.speed else "")
+
+
+def _progress(console: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+               _Rate(), TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"))  # fmt: skip
+    return Progress(*columns, console=console)
+
+
+def _verify(options: argparse.Namespace, console: Console) -> int:
+    folder = Folder(options.data)
+    with _progress(console) as progress:
+        task = progress.add_task("checking samples", total=None, note="")
+        manifest, problems = verify(folder, advance=lambda samples: progress.advance(task, samples))
+    for problem in problems:
+        print(f"{folder}: {problem}")
+    if problems:
+        print(f"{folder}: {len(problems)} problems; make the shards again with the same command as before")
+        return 1
+    samples = sum(shard.samples for shard in manifest.shards)
+    print(f"{folder}: sound: {samples} samples in {len(manifest.shards)} shards, content {manifest.content_hash[:16]}")
+    return 0
+
+
+def _limits(options: argparse.Namespace) -> Limits:
+    """What the options say about the pictures' size."""
     try:
-        train, val, test = (float(part) for part in text.split("/"))
+        size = None if options.size == "original" else int(options.size)
+    except ValueError:
+        size = 0
+    if size is not None and size < 1:
+        raise InputError(f'--size {options.size}: give a positive number of pixels, or "original"')
+    if options.min_side < 0 or not options.max_aspect >= 1:
+        raise InputError("--min-side must not be negative, nor --max-aspect below 1")
+    return Limits(shorter_side=size, min_side=options.min_side, max_aspect=options.max_aspect)
+
+
+def _shares(text: str) -> tuple[float, float, float]:
+    try:
+        train, val, test = (float(share) for share in text.split("/"))
     except ValueError:
         raise InputError(f"--split {text}: give three shares, such as 0.7/0.1/0.2") from None
     if not (min(train, val, test) > 0 and abs(train + val + test - 1) < 1e-6):  # so that NaN is refused
@@ -96,13 +224,30 @@ def _parts(text: str) -> tuple[float, float, float]:
     return train, val, test
 
 
-def _print_summary(console: Console, manifest: Manifest, out: Path) -> None:
+def _print_summary(console: Console, manifest: Manifest, out: Folder) -> None:
     table = Table("class", *SPLITS, title=f"{manifest.name} in {out}", title_justify="left")
     for label in manifest.classes:
         table.add_row(label, *(str(manifest.counts[split][label]) for split in SPLITS))
     console.print(table)
-    if manifest.left_out:
-        console.print(f"{len(manifest.left_out)} pictures left out; each with its reason in {out / 'left_out.csv'}")
+    if not manifest.health:
+        return
+    counts = Counter({(problem, c): n for problem, by_class in manifest.health.items() for c, n in by_class.items()})
+    console.print(_by_class("left out", manifest.classes, counts))
+    console.print(f"Each is named, with what is wrong with it, in {out / HEALTH}")
+
+
+def _by_class(head: str, classes: Sequence[str], counts: Mapping[tuple[str, str], int]) -> Table:
+    """A table of counts by (reason, class): a column for each reason, the most frequent first."""
+    totals: Counter[str] = Counter()
+    for (reason, _), count in counts.items():
+        totals[reason] += count
+    reasons = [reason for reason, _ in totals.most_common()]
+    table = Table(head, *reasons, show_footer=True)
+    for column, text in zip(table.columns, ["all", *(str(totals[reason]) for reason in reasons)], strict=True):
+        column.footer = text
+    for label in classes:
+        table.add_row(label, *(str(counts.get((reason, label), "·")) for reason in reasons))
+    return table
 
 
 if __name__ == "__main__":

@@ -9,10 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
 from emotune.errors import InputError
 
-__all__ = ["Folder"]
+__all__ = ["Folder", "as_json"]
+
+
+def as_json(value: Any) -> bytes:
+    """The file that `Folder.write_json` writes."""
+    return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,7 @@ class Folder:
     def local(self) -> Path | None:
         """The path, where the folder is on this machine's file system."""
         fs, path = self._filesystem()
-        return Path(path) if "file" in fs.protocol else None
+        return Path(path) if isinstance(fs, LocalFileSystem) else None
 
     def write(self, name: str, data: bytes) -> None:
         """Writes (or replaces) the file ``name`` atomically."""
@@ -65,6 +71,21 @@ class Folder:
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
 
+    def names(self) -> list[str]:
+        """What is in the folder, sorted; nothing where there is no folder.
+
+        Raises:
+            OSError: it is no folder, or it cannot be read.
+        """
+        if self.local is not None:
+            return sorted(path.name for path in self.local.iterdir()) if self.local.exists() else []
+        fs, path = self._filesystem()
+        fs.invalidate_cache(path)  # others write there too
+        try:
+            return sorted(found.rstrip("/").rpartition("/")[2] for found in fs.ls(path, detail=False))
+        except FileNotFoundError:
+            return []
+
     def delete(self, name: str) -> None:
         """Removes the file ``name`` if it is there."""
         fs, path = self._filesystem()
@@ -85,7 +106,7 @@ class Folder:
 
     def write_json(self, name: str, value: Any) -> None:
         """Writes ``value`` as readable JSON."""
-        self.write(name, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+        self.write(name, as_json(value))
 
     def read_json(self, name: str) -> Any | None:
         """The value in the JSON file ``name``, or None where there is none.

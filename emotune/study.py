@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, Field, StringConstraints, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from emotune.errors import InputError
-from emotune.run import STRICT, Count, DatasetRef, ModelConfig, Number, Positive, RunConfig, TrainConfig
+from emotune.run import STRICT, Count, DatasetRef, ModelConfig, Number, Positive, RunConfig, Selection, TrainConfig
 
 __all__ = ["Contrast", "Metric", "Resources", "Study", "load_study", "shipped_study"]
 
@@ -61,7 +61,7 @@ class Study:
 
     name: str
     question: str
-    datasets: tuple[str, ...]
+    datasets: tuple[Selection, ...]
     baseline: str
     variants: Mapping[str, tuple[ModelConfig, TrainConfig]]
     seeds: int
@@ -83,10 +83,17 @@ class Study:
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
+def _selection(value: Any) -> Any:
+    """A data set's bare name stands for all of it."""
+    if not isinstance(value, str | dict):
+        raise ValueError("a folder or URL of shards is needed, or scenes, or {data: …, part: …}")
+    return {"data": value} if isinstance(value, str) else value
+
+
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class _StudyFile:
     question: Text
-    datasets: Annotated[list[Text], Field(min_length=1)]
+    datasets: Annotated[list[Annotated[Selection, BeforeValidator(_selection)]], Field(min_length=1)]
     baseline: str
     variants: Annotated[dict[str, dict[str, Any] | None], Field(min_length=1)]
     contrasts: list[str] = Field(default_factory=list)
@@ -225,7 +232,11 @@ def _explain(error: ValidationError, kind: Any) -> list[tuple[str, str]]:
         if location and location[0] == getattr(kind, "name", None):
             location = location[1:]  # pydantic puts a model's name before its keys
         key = ".".join(location)
-        owner = {"metric": Metric, "resources": Resources}.get(location[0], kind) if len(location) > 1 else kind
+        owner = (
+            {"metric": Metric, "resources": Resources, "datasets": Selection}.get(location[0], kind)
+            if len(location) > 1
+            else kind
+        )
         if item["type"] == "unexpected_keyword_argument":
             found.append((key, f"unknown key{_nearest(location[-1], _keys(owner))}"))
         elif item["type"] in ("union_tag_invalid", "union_tag_not_found"):

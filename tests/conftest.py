@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from emotune.data.shards import split_of, write_shards
-from emotune.data.sources import scenes
+from emotune.data.sources import Scenes
 from emotune.emotions import MIKELS
+from emotune.storage import Folder
 
 PICTURES_OF_A_CLASS = {"train": 4, "val": 2, "test": 2}
 
@@ -31,7 +32,9 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def small_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of real shards, not to be changed: 160 scenes (72 train, 49 val, 39 test), each split in two or more."""
     out = tmp_path_factory.mktemp("shards") / "small"
-    write_shards(scenes(160, seed=1), out, parts=(0.5, 0.25, 0.25), samples_per_shard=30, workers=2)
+    write_shards(
+        Scenes(160, seed=1).listing(), Folder(str(out)), shares=(0.5, 0.25, 0.25), samples_per_shard=30, workers=2
+    )
     return out
 
 
@@ -48,7 +51,7 @@ def _pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
             number += 1
             kind, suffix = ("JPEG", "jpg") if number % 2 else ("PNG", "png")
             buffer = io.BytesIO()
-            Image.fromarray(generator.integers(0, 256, (30, 40, 3), np.uint8)).save(buffer, kind)
+            Image.fromarray(generator.integers(0, 256, (72, 96, 3), np.uint8)).save(buffer, kind)
             split = split_of(hashlib.sha256(buffer.getvalue()).hexdigest())
             if have[split] < PICTURES_OF_A_CLASS[split]:
                 have[split] += 1
@@ -58,7 +61,7 @@ def _pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def picture_folder(_pictures: Path, tmp_path: Path) -> Path:
-    """Eight class folders of JPEG and PNG pictures (40×30), each with 4 for train, 2 for val, 2 for test; to be changed
+    """Eight class folders of JPEG and PNG pictures (96×72), each with 4 for train, 2 for val, 2 for test; to be changed
     at will.
     """
     return Path(shutil.copytree(_pictures, tmp_path / "pictures"))

@@ -1,6 +1,7 @@
 """The command line makes shards, or says in one message what is wrong and writes nothing."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emotune.data.manifest import MANIFEST, read_manifest
+from emotune.data.manifest import HEALTH, MANIFEST, read_manifest
 from emotune.emotions import MIKELS
 from emotune.shard import main
 from emotune.storage import Folder
@@ -20,7 +21,9 @@ SCENES = ["scenes", "--pictures", "80", "--seed", "1", "--split", "0.5/0.25/0.25
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    """All but the lock, which may stay."""
+    found = (path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
 def refused(capsys, tmp_path: Path, *arguments: str) -> str:
@@ -44,8 +47,10 @@ def test_class_folders_become_shards_with_a_summary(picture_folder, tmp_path, ca
     assert manifest.counts["train"] == dict.fromkeys(MIKELS, 4)
     summary = capsys.readouterr().err
     assert all(label in summary for label in MIKELS)
-    assert "1 pictures left out" in summary
-    assert "left_out.csv" in summary.replace("\n", "")
+    assert "left out" in summary
+    assert "undecodable" in summary
+    assert HEALTH in summary.replace("\n", "")
+    assert manifest.left_out == {"undecodable": 1}
 
 
 def test_the_command_makes_the_same_scenes_in_a_process_of_its_own(tmp_path):
@@ -56,13 +61,17 @@ def test_the_command_makes_the_same_scenes_in_a_process_of_its_own(tmp_path):
     assert files(tmp_path / "there") == files(tmp_path / "here")
 
 
-def test_other_classes_are_taken_if_asked(tmp_path):
+def draw_photos(folder: Path, of_a_class: int) -> None:
     generator = np.random.default_rng(0)
     for label in ("city", "sea"):
-        (tmp_path / "photos" / label).mkdir(parents=True)
-        for number in range(20):
-            pixels = generator.integers(0, 256, (9, 9, 3), np.uint8)
-            Image.fromarray(pixels).save(tmp_path / "photos" / label / f"{number}.bmp")
+        (folder / label).mkdir(parents=True)
+        for number in range(of_a_class):
+            pixels = generator.integers(0, 256, (70, 70, 3), np.uint8)
+            Image.fromarray(pixels).save(folder / label / f"{number}.bmp")
+
+
+def test_other_classes_are_taken_if_asked(tmp_path):
+    draw_photos(tmp_path / "photos", 20)
     arguments = ["folder", str(tmp_path / "photos"), "--out", str(tmp_path / "out"), "--split", "0.34/0.33/0.33"]
     assert main([*arguments, "--labels", "any"]) == 0
     manifest = read_manifest(Folder(str(tmp_path / "out")))
@@ -91,7 +100,7 @@ def test_a_class_with_too_few_pictures_is_refused(picture_folder, tmp_path, caps
     for path in sorted((picture_folder / "awe").iterdir())[1:]:
         path.unlink()
     message = refused(capsys, tmp_path, "folder", str(picture_folder), "--out", str(tmp_path / "out"))
-    assert 'class "awe": too few pictures' in message
+    assert 'class "awe": 1 pictures' in message
     assert not (tmp_path / "out").exists()
 
 
@@ -127,17 +136,75 @@ def test_a_size_of_no_pixels_is_refused(picture_folder, tmp_path, capsys):
 
 
 def test_an_interrupted_command_says_how_to_go_on_and_does_so(tmp_path):
-    command = [sys.executable, "-m", "emotune.shard", *SCENES, "--pictures", "160", "--out", "out"]
-    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+    draw_photos(tmp_path / "photos", 250)
+    command = [sys.executable, "-m", "emotune.shard", "folder", str(tmp_path / "photos"), "--labels", "any",
+               "--workers", "1", "--out", str(tmp_path / "out")]  # fmt: skip
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         until = time.monotonic() + 60
-        while not list(tmp_path.glob("out/*.part")) and time.monotonic() < until:
+        while not list(tmp_path.glob("out/.spool/*.json")) and time.monotonic() < until:
             time.sleep(0.005)
         os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C in a terminal
         message = process.communicate(timeout=60)[1]
     assert process.returncode == 130
     assert "The same command goes on" in message
     assert "Traceback" not in message
-    assert not (tmp_path / "out" / MANIFEST).exists()
-    assert main([*command[3:-1], str(tmp_path / "out")]) == 0
-    assert sum(shard.samples for shard in read_manifest(Folder(str(tmp_path / "out"))).shards) == 160
-    assert not list(tmp_path.glob("out/*.part"))
+    assert set(files(tmp_path / "out")) == {f".spool/{path.name}" for path in tmp_path.glob("out/.spool/*")}
+    assert 1 <= len(list(tmp_path.glob("out/.spool/*.json"))) < 8
+    assert main(command[3:]) == 0
+    assert sum(shard.samples for shard in read_manifest(Folder(str(tmp_path / "out"))).shards) == 500
+    assert {path.name for path in tmp_path.glob("out/.*")} <= {".lock"}
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--min-side", "-1"), ("--max-aspect", "0.5"), ("--max-aspect", "nan"),
+                          ("--shard-pictures", "0"), ("--size", "-5"), ("--size", "big")],
+)  # fmt: skip
+def test_a_limit_that_makes_no_sense_is_refused(tmp_path, capsys, option, value):
+    assert option in refused(capsys, tmp_path, *SCENES, f"{option}={value}", "--out", str(tmp_path / "out"))
+
+
+def test_small_and_long_pictures_are_left_out_unless_asked_otherwise(picture_folder, tmp_path):
+    Image.fromarray(np.random.default_rng(1).integers(0, 256, (40, 300, 3), np.uint8)).save(
+        picture_folder / "awe" / "strip.png"
+    )
+    for options, left_out in (
+        ([], {"tiny": 1}),
+        (["--keep", "tiny"], {"extreme aspect ratio": 1}),
+        (["--keep", "tiny", "aspect"], {}),
+        (["--min-side", "40", "--max-aspect", "7.5"], {}),
+    ):
+        assert main(["folder", str(picture_folder), "--out", str(tmp_path / "out"), *options]) == 0
+        assert read_manifest(Folder(str(tmp_path / "out"))).left_out == left_out
+
+
+def test_a_table_becomes_shards_with_its_splits_and_its_name(picture_folder, tmp_path, capsys):
+    rows = ["path,label,split"]
+    for label in MIKELS:
+        files = sorted((picture_folder / label).iterdir())
+        rows += [f"{label}/{file.name},{label},{('train', 'val', 'test')[i % 3]}" for i, file in enumerate(files)]
+    table = picture_folder / "Photos.csv"
+    table.write_text("\n".join(rows))
+    assert main(["csv", str(table), "--out", f"file://{tmp_path}/out", "--shard-pictures", "9"]) == 0
+    manifest = read_manifest(Folder(str(tmp_path / "out")))
+    assert (manifest.name, manifest.source) == ("photos", "the table Photos.csv")
+    assert manifest.counts == {
+        "train": dict.fromkeys(MIKELS, 3), "val": dict.fromkeys(MIKELS, 3), "test": dict.fromkeys(MIKELS, 2),
+    }  # fmt: skip
+    table.write_text("\n".join([*rows, "x.jpg,joy,train"]))
+    capsys.readouterr()
+    assert f'{table}:66: "joy" is not a class' in refused(capsys, tmp_path, "csv", str(table), "--out", str(tmp_path))
+
+
+def test_shards_are_verified_by_command(small_shards, tmp_path, capsys):
+    out = Path(shutil.copytree(small_shards, tmp_path / "out"))
+    assert main(["verify", str(out)]) == 0
+    assert f"{out}: sound: 160 samples in " in capsys.readouterr().out
+    shard = next(out.glob("*.tar"))
+    shard.write_bytes(shard.read_bytes()[:-1] + b"x")
+    (out / "more.tar").write_bytes(b"")
+    assert main(["verify", str(out)]) == 1
+    said = capsys.readouterr().out
+    assert f"{out}: {shard.name}: changed" in said
+    assert f"{out}: more.tar: not in the manifest" in said
+    assert "2 problems; make the shards again" in said
+    assert MANIFEST in refused(capsys, tmp_path, "verify", str(tmp_path))

@@ -41,6 +41,24 @@ def test_a_deleted_file_is_gone_and_deleting_it_again_is_no_error(folder):
     assert folder.read("record.json") == b"{}"
 
 
+def test_names_are_what_is_in_the_folder_sorted_and_none_where_there_is_no_folder(folder):
+    assert folder.names() == []
+    for name in ("b.json", "a.tar", ".hidden", "deeper/c.txt"):
+        folder.write(name, b"x")
+    assert folder.names() == [".hidden", "a.tar", "b.json", "deeper"]
+    assert (folder / "deeper").names() == ["c.txt"]
+    folder.delete("a.tar")
+    assert folder.names() == [".hidden", "b.json", "deeper"]
+
+
+def test_a_folder_behind_a_file_url_is_on_this_machine_and_one_behind_another_is_not(tmp_path):
+    assert Folder(f"file://{tmp_path}").local == Folder(str(tmp_path)).local == tmp_path
+    assert Folder("memory://pool").local is None
+    with pytest.raises(OSError, match="Not a directory"):
+        (tmp_path / "file").write_bytes(b"x")
+        Folder(str(tmp_path / "file")).names()
+
+
 def test_json_comes_back_as_it_was_and_is_readable_by_people(folder):
     value = {"question": "Does it help? – Größe", "loss": [0.1, None, True]}
     folder.write_json("record.json", value)

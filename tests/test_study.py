@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from emotune.errors import InputError
-from emotune.run import DatasetRef
+from emotune.run import DatasetRef, Selection
 from emotune.study import Contrast, Metric, Resources, Study, load_study, shipped_study
 
 HEAD = "question: Does it help?\ndatasets: [scenes]\nbaseline: plain\n"
@@ -257,7 +257,8 @@ def test_a_study_says_what_its_file_says(write):
     )
     study = load_study(path)
     assert (study.name, study.question, study.baseline) == ("my-study", "Does it help?", "plain")
-    assert (study.datasets, study.seeds, study.contrasts) == (("scenes",), 7, (Contrast("wide", "plain"),))
+    assert study.datasets == (Selection(data="scenes"),)
+    assert (study.seeds, study.contrasts) == (7, (Contrast("wide", "plain"),))
     assert (study.metric, study.resources) == (Metric(min_effect=2.0), Resources(workers=2))
     assert study.source == path.read_text()
 
@@ -308,3 +309,18 @@ def test_the_command_line_explains_itself():
     )
     assert result.returncode == 0, result.stderr
     assert "--report-only" in result.stdout
+
+
+def test_a_part_of_a_data_set_is_named_beside_it(write):
+    text = GOOD.replace("[scenes]", "[scenes, {data: shards, part: noisy}]")
+    study = load_study(write(text))
+    assert study.datasets == (Selection(data="scenes"), Selection(data="shards", part="noisy"))
+
+
+def test_a_data_set_that_cannot_be_one_is_named_with_its_place(write):
+    text = GOOD.replace("[scenes]", "[{dat: a}, {data: a, part: nosy}, 5, '']")
+    lines = mistakes(write(text))
+    assert 'datasets.0.dat: unknown key; did you mean "data"?' in lines
+    assert "datasets.1.part: Input should be 'all', 'well' or 'noisy' (found 'nosy')" in lines
+    assert "datasets.2: a folder or URL of shards is needed, or scenes, or {data: …, part: …}" in lines
+    assert any(line.startswith("datasets.3.data: ") for line in lines)

@@ -16,7 +16,7 @@ from filelock import FileLock
 from emotune.data.datasets import cache_folder, ensure, manifest_of
 from emotune.data.manifest import Shard
 from emotune.data.pictures import UnreadablePictureError, decode_square
-from emotune.data.shards import read_samples
+from emotune.data.samples import read_samples
 from emotune.errors import InputError
 from emotune.run import DatasetRef
 from emotune.storage import Folder

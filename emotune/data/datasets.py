@@ -6,16 +6,16 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from emotune.data.manifest import MANIFEST, Manifest, read_manifest
+from emotune.data.manifest import FORMAT, MANIFEST, SPLITS, Manifest, hash_with_split, read_manifest
 from emotune.errors import InputError
-from emotune.run import DatasetRef
+from emotune.run import DatasetRef, Selection
 from emotune.storage import Folder
 
 __all__ = ["SCENES_PICTURES", "cache_folder", "ensure", "is_ready", "manifest_of", "resolve"]
 
 SCENES_PICTURES = 1600
 SCENES_SEED = 0
-SCENES_PARTS = (0.5, 0.0625, 0.4375)
+SCENES_SHARES = (0.5, 0.0625, 0.4375)
 """Of the embedded data set; test is large, because telling variants apart is what it is for."""
 
 
@@ -25,33 +25,43 @@ def cache_folder() -> Path:
     return Path(os.environ.get("EMOTUNE_CACHE") or default)
 
 
-def resolve(names: Sequence[str]) -> tuple[DatasetRef, ...]:
-    """What the names in a study stand for: ``scenes``, or folders (or URLs) of shards.
+def resolve(selections: Sequence[Selection]) -> tuple[DatasetRef, ...]:
+    """The data sets that a study names: ``scenes``, or folders (or URLs) of shards, or parts of them.
 
     Reads manifests only; nothing is drawn or decoded.
 
     Raises:
-        InputError: no shards there, or two data sets of one name.
+        InputError: no shards there, a part that lacks a class, or two data sets of one name.
     """
     refs: dict[str, DatasetRef] = {}
-    for name in names:
-        if name == "scenes":
-            # Draws no picture: importing the generator costs less than a tenth of a second.
-            from emotune.data.shards import hash_with_split
-            from emotune.data.sources import scenes_hash
-
-            content_hash = hash_with_split(scenes_hash(SCENES_PICTURES, SCENES_SEED), SCENES_PARTS)
-            ref = DatasetRef(name=name, location=name, content_hash=content_hash)
-        else:
-            location = name if "://" in name else _folder(name)
-            manifest = read_manifest(Folder(location))
-            ref = DatasetRef(name=manifest.name, location=location, content_hash=manifest.content_hash)
+    for selection in selections:
+        ref = _ref(selection)
         if ref.name in refs:
             raise InputError(f'datasets: two are called "{ref.name}"; give one another name (emotune.shard --name)')
-        if twin := next((r for r in refs.values() if r.content_hash == ref.content_hash), None):
+        if twin := next((r for r in refs.values() if r.identity == ref.identity), None):
             raise InputError(f'datasets: "{twin.name}" and "{ref.name}" hold the same pictures; name one of them')
         refs[ref.name] = ref
     return tuple(refs.values())
+
+
+def _ref(selection: Selection) -> DatasetRef:
+    suffix = "" if selection.part == "all" else f"-{selection.part}"
+    if selection.data == "scenes":
+        # Draws no picture: importing the generator costs less than a tenth of a second.
+        from emotune.data.sources import scenes_hash
+
+        content_hash = hash_with_split(scenes_hash(SCENES_PICTURES, SCENES_SEED), SCENES_SHARES)
+        return DatasetRef(name=f"scenes{suffix}", location="scenes", content_hash=content_hash, part=selection.part)
+    location = selection.data if "://" in selection.data else _folder(selection.data)
+    manifest = read_manifest(Folder(location))
+    for split in SPLITS:
+        if lacking := [c for c in manifest.classes if not manifest.count(split, c, selection.part)]:
+            raise InputError(
+                f'datasets: "{selection.data}": its {selection.part} part has no picture in {split} of '
+                f"{', '.join(lacking)}; take another part"
+            )
+    name = f"{manifest.name}{suffix}"
+    return DatasetRef(name=name, location=location, content_hash=manifest.content_hash, part=selection.part)
 
 
 def _folder(name: str) -> str:
@@ -87,16 +97,18 @@ def ensure(ref: DatasetRef, advance: Callable[[int], None] = lambda pictures: No
     location = Folder(_location(ref))
     if ref.location == "scenes" and not is_ready(ref):
         from emotune.data.shards import write_shards
-        from emotune.data.sources import scenes
+        from emotune.data.sources import Scenes
 
         path = Path(location.url)
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
             if not is_ready(ref):
-                listing = scenes(SCENES_PICTURES, SCENES_SEED)
-                write_shards(listing, path, parts=SCENES_PARTS, workers=workers, advance=advance)
+                listing = Scenes(SCENES_PICTURES, SCENES_SEED).listing()
+                write_shards(listing, location, shares=SCENES_SHARES, workers=workers, advance=advance)
     return location
 
 
 def _location(ref: DatasetRef) -> str:
-    return str(cache_folder() / f"scenes-{ref.content_hash[:16]}") if ref.location == "scenes" else ref.location
+    if ref.location != "scenes":
+        return ref.location
+    return str(cache_folder() / f"scenes-{ref.content_hash[:16]}-format{FORMAT}")

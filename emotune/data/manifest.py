@@ -1,7 +1,10 @@
 """`manifest.json`: what a folder of shards holds. Read by plans and reports, so nothing heavy is imported here."""
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from enum import StrEnum
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -10,11 +13,31 @@ from pydantic.dataclasses import dataclass
 from emotune.errors import InputError
 from emotune.storage import Folder
 
-__all__ = ["MANIFEST", "SPLITS", "LeftOut", "Manifest", "Shard", "read_manifest", "write_manifest"]
+__all__ = ["FORMAT", "HEALTH", "MANIFEST", "SPLITS", "LeftOut", "Manifest", "Problem", "Shard", "digest",
+           "hash_with_split", "read_manifest", "write_manifest"]  # fmt: skip
 
 MANIFEST = "manifest.json"
+HEALTH = "health.csv"
 SPLITS = ("train", "val", "test")
-FORMAT = 1
+FORMAT = 2
+
+
+class Problem(StrEnum):
+    """Why a picture does not become a sample."""
+
+    LOST = "not downloaded"
+    UNREADABLE = "unreadable file"
+    UNDECODABLE = "undecodable"
+    TRUNCATED = "truncated"
+    BOMB = "decompression bomb"
+    TINY = "tiny"
+    ASPECT = "extreme aspect ratio"
+    ANIMATED = "animated"
+    PLACEHOLDER = "identical placeholder"
+    AMBIGUOUS = "in several classes"
+    EXACT = "exact duplicate"
+    NEAR = "near-duplicate"
+    VOTES = "no majority"
 
 
 @dataclass(frozen=True)
@@ -30,34 +53,54 @@ class Shard:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A file that did not become a sample, and why."""
+    """A picture with a problem: a row of ``health.csv``. ``kept`` ones are in the shards all the same, as asked."""
 
     source: str
-    reason: str
+    label: str
+    problem: Problem
+    detail: str
+    kept: bool = False
 
 
 @dataclass(frozen=True)
 class Manifest:
     """What a folder of shards holds.
 
-    ``content_hash`` covers every sample's key, label, split and bytes, but not how samples were cut into shards.
-    ``counts`` are by split, then by class.
+    ``content_hash`` covers every sample's key, label, votes, split and bytes, but not how samples were cut into shards.
+    ``counts`` are by split, then by class; ``noisy`` are those among them whose label less than a majority of votes
+    supports (`emotune.data.votes.part_of`). ``health`` counts, by problem and class, the pictures that were left out;
+    ``health.csv``, whose hash is ``health_sha256``, names each. ``recipe`` is a digest of what the shards were made
+    from, and how.
     """
 
     name: str
     classes: tuple[str, ...]
     counts: Mapping[str, Mapping[str, int]]
+    noisy: Mapping[str, Mapping[str, int]]
     shards: tuple[Shard, ...]
     content_hash: str
-    left_out: tuple[LeftOut, ...]
+    health: Mapping[str, Mapping[str, int]]
+    health_sha256: str
     source: str
     licence: str
+    recipe: str
     synthetic: bool = False
     format: int = FORMAT
 
     def of(self, split: str) -> list[Shard]:
         """The shards of one split."""
         return [shard for shard in self.shards if shard.split == split]
+
+    def count(self, split: str, label: str, part: str = "all") -> int:
+        """How many pictures of a class a split has, in all or in one part (``well`` or ``noisy``)."""
+        everything, noisy = self.counts[split][label], self.noisy[split][label]
+        return {"all": everything, "noisy": noisy, "well": everything - noisy}[part]
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """How many pictures were left out, by problem, the most frequent first."""
+        totals = {problem: sum(by_class.values()) for problem, by_class in self.health.items()}
+        return dict(sorted(totals.items(), key=lambda item: -item[1]))
 
 
 def read_manifest(folder: Folder) -> Manifest:
@@ -71,18 +114,37 @@ def read_manifest(folder: Folder) -> Manifest:
         raise InputError(
             f"{folder}: no {MANIFEST} here; make shards with `python -m emotune.shard folder PICTURES --out {folder}`"
         )
+    where = folder / MANIFEST
     if isinstance(value, dict) and value.get("format", FORMAT) != FORMAT:
-        found = value["format"]
-        raise InputError(f"{folder / MANIFEST}: format {found}, this emotune reads {FORMAT}; make the shards again")
+        raise InputError(f"{where}: format {value['format']}, this emotune reads {FORMAT}; make the shards again")
+    written = value.pop("sha256", None) if isinstance(value, dict) else None
     try:
-        return TypeAdapter(Manifest).validate_python(value)
+        manifest = TypeAdapter(Manifest).validate_python(value)
     except ValidationError as error:
         problem = error.errors()[0]
-        where = ".".join(map(str, problem["loc"]))
-        raise InputError(f"{folder / MANIFEST}: {where}: {problem['msg']}; make the shards again") from None
+        key = ".".join(map(str, problem["loc"]))
+        raise InputError(f"{where}: {key}: {problem['msg']}; make the shards again") from None
+    if written != _digest(value):
+        raise InputError(f"{where}: not as it was written (its own hash does not fit); make the shards again")
+    return manifest
 
 
 def write_manifest(folder: Folder, manifest: Manifest) -> None:
     """Writes the manifest: the last file of a folder of shards, which makes it whole."""
     value: dict[str, Any] = asdict(manifest)
-    folder.write_json(MANIFEST, value)
+    folder.write_json(MANIFEST, value | {"sha256": _digest(value)})
+
+
+def digest(lines: Iterable[str]) -> str:
+    """The SHA-256 of lines of text."""
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def hash_with_split(content_hash: str, shares: tuple[float, float, float]) -> str:
+    """The content hash of pictures that are known beforehand, together with how they are split."""
+    return digest([content_hash, "/".join(f"{share:g}" for share in shares)])
+
+
+def _digest(value: dict[str, Any]) -> str:
+    """Of a manifest's content, so that a flipped byte in it shows."""
+    return digest([json.dumps(value, sort_keys=True)])

@@ -1,12 +1,15 @@
 """Pillow, behind a few functions: bytes of a picture file in, right-side-up RGB out."""
 
 import io
+import threading
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-__all__ = ["UnreadablePictureError", "decode", "decode_square", "encode", "shrink"]
+__all__ = ["DecompressionBombError", "Loaded", "TruncatedPictureError", "UnreadablePictureError", "decode",
+           "decode_square", "encode", "load", "shrink"]  # fmt: skip
 
 JPEG_QUALITY = 95
 
@@ -24,46 +27,69 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """What makes a picture upright, by its EXIF orientation."""
+SIDEWAYS = {Image.Transpose.TRANSPOSE, Image.Transpose.ROTATE_270, Image.Transpose.TRANSVERSE,
+            Image.Transpose.ROTATE_90}  # fmt: skip
 
 
 class UnreadablePictureError(ValueError):
-    """A file that is no picture, or only a part of one; the message is the reason."""
+    """A file that is no picture, or a damaged one; the message is the reason."""
+
+
+class TruncatedPictureError(UnreadablePictureError):
+    """Only the first part of a picture."""
+
+
+class DecompressionBombError(UnreadablePictureError):
+    """So many pixels that decoding could exhaust the memory; known from the header."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A decoded picture and what its file was.
+
+    Attributes:
+        picture: RGB, upright; what was transparent is white.
+        plain: Whether the file is a JPEG of just these pixels.
+        size: (width, height) of the file in pixels, upright; ``picture`` may be a whole fraction of it.
+        animated: Whether the file has more frames than this first one.
+    """
+
+    picture: Image.Image
+    plain: bool
+    size: tuple[int, int]
+    animated: bool
 
 
 def decode(data: bytes) -> Image.Image:
     """The picture in ``data`` as RGB, turned as its EXIF orientation says; what is transparent is white.
 
     Raises:
-        UnreadablePictureError: not a picture, truncated, or so large that decoding it could exhaust the memory.
+        UnreadablePictureError: as `load`.
     """
-    return _load(data)[0]
+    return load(data).picture
 
 
 def encode(picture: Image.Image) -> bytes:
-    """The picture as JPEG."""
+    """The picture as JPEG.
+
+    Raises:
+        UnreadablePictureError: longer than JPEG allows.
+    """
     buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=JPEG_QUALITY)
+    try:
+        picture.save(buffer, "JPEG", quality=JPEG_QUALITY)
+    except OSError as error:
+        raise UnreadablePictureError(f"cannot be stored as JPEG: {picture.width}×{picture.height}: {error}") from None
     return buffer.getvalue()
 
 
-def shrink(data: bytes, shorter_side: int) -> bytes:
-    """The picture as JPEG with its shorter side at most ``shorter_side`` pixels.
-
-    A JPEG that is small enough, upright and RGB already stays as it is, to the byte: nothing is lost to encoding twice.
-
-    Raises:
-        UnreadablePictureError: as `decode`, or longer than JPEG allows.
-    """
-    picture, plain = _load(data)
-    factor = shorter_side / min(picture.size)
-    if plain and factor >= 1:
-        return data
-    if factor < 1:
-        picture = picture.resize([max(shorter_side, round(s * factor)) for s in picture.size], Image.Resampling.LANCZOS)
-    try:
-        return encode(picture)
-    except OSError as error:
-        raise UnreadablePictureError(f"cannot be stored as JPEG: {picture.width}×{picture.height}: {error}") from None
+def shrink(loaded: Loaded, shorter_side: int | None) -> Image.Image:
+    """The picture with its shorter side at most ``shorter_side`` pixels; None leaves it as it is."""
+    factor = shorter_side / min(loaded.picture.size) if shorter_side else 1.0
+    if factor >= 1:
+        return loaded.picture
+    size = [max(shorter_side, round(s * factor)) for s in loaded.picture.size]
+    return loaded.picture.resize(size, Image.Resampling.LANCZOS)
 
 
 def decode_square(data: bytes, side: int) -> np.ndarray:
@@ -75,24 +101,70 @@ def decode_square(data: bytes, side: int) -> np.ndarray:
     return np.asarray(ImageOps.fit(decode(data), (side, side), Image.Resampling.BICUBIC))
 
 
-def _load(data: bytes) -> tuple[Image.Image, bool]:
-    """The picture as upright RGB, and whether its file is that already: an RGB JPEG that needs no turning."""
+def load(data: bytes, shorter_side: int | None = None) -> Loaded:
+    """The picture in ``data``.
+
+    Args:
+        data: The file.
+        shorter_side: If the picture is to be shrunk to it, a large JPEG is decoded at a half, quarter or eighth of its
+            size, but never below twice what is asked for, so that nothing is lost and much time is saved.
+
+    Raises:
+        UnreadablePictureError: not a picture, or damaged; its subclasses: truncated, or too large.
+    """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # broken EXIF blocks and the like: the pixels count
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with _PILLOW:
             picture = Image.open(io.BytesIO(data), formats=FORMATS)
+            width, height = picture.size
+            animated = picture.format in ("GIF", "PNG", "WEBP") and getattr(picture, "is_animated", False)
+            if shorter_side:
+                picture.draft(None, (2 * shorter_side, 2 * shorter_side))
             picture.load()
             turn = TURNS.get(picture.getexif().get(ORIENTATION, 1))
-            plain = picture.format == "JPEG" and picture.mode == "RGB" and turn is None
+            whole = picture.size == (width, height)
+            plain = picture.format == "JPEG" and picture.mode == "RGB" and turn is None and whole
             picture = _to_rgb(picture)
-            return (picture.transpose(turn) if turn is not None else picture), plain
+            if turn is not None:
+                picture = picture.transpose(turn)
+                width, height = (height, width) if turn in SIDEWAYS else (width, height)
+            return Loaded(picture, plain, (width, height), animated)
     except UnidentifiedImageError:
         raise UnreadablePictureError("not a picture, or of an unknown format" if data else "empty file") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise UnreadablePictureError(f"too large to decode safely: {error}") from None
+        raise DecompressionBombError(f"too large to decode safely: {error}") from None
     except Exception as error:  # decoders meet damage with any of a dozen kinds of errors
-        raise UnreadablePictureError(f"damaged: {error or type(error).__name__}") from None
+        text = str(error) or type(error).__name__
+        kind = TruncatedPictureError if "truncated" in text.lower() else UnreadablePictureError
+        raise kind(f"damaged: {text}") from None
+
+
+class _QuietPillow:
+    """While anyone decodes: Pillow says nothing of broken EXIF blocks and the like, and refuses decompression bombs.
+
+    Warning filters belong to the process, not to a thread: the first one to decode sets them, the last puts them back.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._decoding = threading.Lock(), 0
+        self._filters = warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._decoding:
+                self._filters = warnings.catch_warnings()
+                self._filters.__enter__()
+                warnings.filterwarnings("ignore", module="PIL")
+                warnings.simplefilter("error", Image.DecompressionBombWarning)
+            self._decoding += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._decoding -= 1
+            if not self._decoding:
+                self._filters.__exit__(None, None, None)
+
+
+_PILLOW = _QuietPillow()
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:

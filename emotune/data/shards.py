@@ -1,267 +1,290 @@
-"""Pictures into WebDataset shards, and samples out of them.
+"""Pictures into WebDataset shards.
 
-A shard's name holds a digest of what goes into it, and it is written under a temporary name and renamed: an interrupted
-command, repeated, keeps every shard that is whole and writes the others. `manifest.json` comes last.
+All pictures are first read into a spool (`intake`), then judged (`health`), then cut into shards. Files appear whole or
+not at all, and `manifest.json` comes last: an interrupted command, repeated, goes on; a finished one does nothing.
 """
 
 import csv
 import hashlib
 import io
 import json
-import os
 import re
-import signal
-import threading
-import warnings
+import shutil
+import tarfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from emotune.data.manifest import MANIFEST, SPLITS, LeftOut, Manifest, Shard, read_manifest, write_manifest
-from emotune.data.pictures import UnreadablePictureError
-from emotune.data.sources import Item, Listing
+from filelock import FileLock, Timeout
+
+from emotune.data.datasets import cache_folder
+from emotune.data.health import Judged, judge
+from emotune.data.intake import LIMITS, VERSION, Limits, Taken, stamp, take_in
+from emotune.data.manifest import (
+    HEALTH,
+    MANIFEST,
+    SPLITS,
+    LeftOut,
+    Manifest,
+    Problem,
+    Shard,
+    digest,
+    hash_with_split,
+    read_manifest,
+    write_manifest,
+)
+from emotune.data.samples import content_line, damage
+from emotune.data.sources import Entry, Listing
+from emotune.data.votes import part_of
 from emotune.errors import InputError
 from emotune.storage import Folder
 
-__all__ = ["PARTS", "Sample", "hash_with_split", "read_samples", "split_of", "write_shards"]
+__all__ = ["MAX_BYTES", "SHARES", "split_of", "write_shards"]
 
-PARTS = (0.7, 0.1, 0.2)
-"""Shares of train, val and test."""
+SHARES = (0.7, 0.1, 0.2)
+"""Of train, val and test."""
 
-LEFT_OUT = "left_out.csv"
-SHARD_NAME = re.compile(r"^(train|val|test)-\d{6}-[0-9a-f]{8}\.tar(\.part)?\Z")
+MAX_BYTES = 64_000_000
+"""Of a shard's pictures, unless one has more."""
+
+SPOOL = ".spool"
+SHARD_NAME = re.compile(r"^(train|val|test)-\d{6}-[0-9a-f]{8}\.tar\Z")
+UNFINISHED = re.compile(r"^\.(train|val|test)-\d{6}-[0-9a-f]{8}\.tar\.\w+\Z")
+"""What `Folder.write` leaves of a shard when the command is killed."""
 
 
 @dataclass(frozen=True)
-class Sample:
-    """One labelled picture of a shard; ``jpg`` is its file."""
+class _Member:
+    """A picture on its way into a shard."""
 
-    key: str
-    label: str
-    votes: dict[str, int]
-    source: str
-    jpg: bytes
+    entry: Entry
+    taken: Taken
+    group: str
+    split: str
 
 
-def split_of(key: str, parts: tuple[float, float, float] = PARTS) -> str:
-    """The split of a picture: by its key, so that it never changes when other pictures are added.
+def split_of(key: str, shares: tuple[float, float, float] = SHARES) -> str:
+    """The split of a picture: by its key, or its group's, so that it does not change when other pictures are added.
 
     >>> split_of("00000000"), split_of("ffffffff")
     ('test', 'train')
     """
     position = int(key[:8], 16) / 2**32
-    return "test" if position < parts[2] else "val" if position < parts[2] + parts[1] else "train"
+    return "test" if position < shares[2] else "val" if position < shares[2] + shares[1] else "train"
 
 
 def write_shards(
     listing: Listing,
-    out: Path,
+    out: Folder,
     *,
-    parts: tuple[float, float, float] = PARTS,
+    shares: tuple[float, float, float] = SHARES,
     samples_per_shard: int = 1000,
+    limits: Limits = LIMITS,
+    keep: Collection[Problem] = (),
     workers: int = 1,
     advance: Callable[[int], None] = lambda pictures: None,
 ) -> Manifest:
-    """Writes the shards, ``left_out.csv`` and ``manifest.json`` of a listing into ``out``.
+    """Writes the shards, ``health.csv`` and ``manifest.json`` of a listing into ``out``.
 
     Args:
-        listing: From `emotune.data.sources`.
-        out: An empty or new folder, or one with shards of an earlier or interrupted call, which are kept or replaced.
-        parts: Shares of train, val and test.
-        samples_per_shard: At most so many pictures in a shard.
+        listing: From `emotune.data.sources`; its links fetched (`emotune.data.fetch`).
+        out: An empty or new folder, or one with shards of an earlier or interrupted call, which are replaced.
+        shares: Of train, val and test, for pictures whose split the source does not prescribe.
+        samples_per_shard: At most so many pictures in a shard, and at most `MAX_BYTES`.
+        limits: How pictures are stored, and which are fit to be.
+        keep: Problems with which a picture is kept (`emotune.data.health.KEEPABLE`).
         workers: Processes that read pictures.
-        advance: Called with the number of pictures that are through.
+        advance: Called with numbers of pictures that are through.
 
     Raises:
-        InputError: ``out`` holds other files, or a class has no picture in a split.
+        InputError: ``out`` holds other files or is in use, or a class has no picture in a split.
     """
-    _check_counts(listing, Counter((item.label, split_of(item.key, parts)) for item in listing.items))
-    _make_folder(out)
-    _drop_damaged(out)
-    left_out, shards, lines, counts = list(listing.left_out), [], [], Counter()
-    with _reading_processes(workers) as pool:
-        for split in SPLITS:
-            chosen = sorted((i for i in listing.items if split_of(i.key, parts) == split), key=lambda item: item.key)
-            for number, start in enumerate(range(0, len(chosen), samples_per_shard)):
-                items = chosen[start : start + samples_per_shard]
-                digest = _digest([listing.encoding, *(f"{i.key} {i.label} {i.votes}" for i in items)])
-                path = out / f"{split}-{number:06d}-{digest[:8]}.tar"
-                left_out += _write_shard(path, items, pool, advance)
-                data = path.read_bytes()
-                samples = list(read_samples(data, str(path)))
-                lines += [f"{s.key} {s.label} {split} {hashlib.sha256(s.jpg).hexdigest()}" for s in samples]
-                counts.update((s.label, split) for s in samples)
-                shards.append(Shard(path.name, split, len(samples), len(data), hashlib.sha256(data).hexdigest()))
-    _check_counts(listing, counts)
-    manifest = Manifest(
-        name=re.sub(r"[^a-z0-9_.-]+", "-", listing.name.lower()).strip("-_.") or "pictures",
-        classes=listing.classes,
-        counts={split: {label: counts[label, split] for label in listing.classes} for split in SPLITS},
-        shards=tuple(shards),
-        content_hash=hash_with_split(listing.content_hash, parts) if listing.content_hash else _digest(sorted(lines)),
-        left_out=tuple(left_out),
-        source=listing.source,
-        licence=listing.licence,
-        synthetic=listing.synthetic,
-    )
-    _write_left_out(out, left_out)
-    write_manifest(Folder(str(out)), manifest)
-    for path in out.iterdir():
-        if SHARD_NAME.match(path.name) and path.name not in {shard.file for shard in shards}:
-            path.unlink()
+    _check_classes(listing)
+    how = repr((VERSION, shares, samples_per_shard, limits, sorted(keep), replace(listing, entries=(), left_out=())))
+    recipe = digest([how, *map(_line, listing.entries), *map(repr, listing.left_out)])
+    with _occupied(out) as spool:
+        if (earlier := _finished(out, recipe)) is not None:
+            advance(len(listing.entries))
+            _tidy(out, earlier, spool)
+            return earlier
+        taken = take_in(listing.entries, spool, limits, workers=workers, advance=advance)
+        judged = judge(listing.entries, taken, keep)
+        problems = sorted([*listing.left_out, *judged.problems], key=lambda row: list(Problem).index(row.problem))
+        members = _members(listing.entries, taken, judged, shares)
+        counts = Counter((member.entry.label, member.split) for member in members)
+        noisy = Counter((m.entry.label, m.split) for m in members if part_of(m.entry.label, m.entry.votes) == "noisy")
+        health = _left_out(problems)
+        _check_counts(listing, counts, health)
+        shards = [_write_shard(out, spool, name, part) for name, part in _cut(members, samples_per_shard)]
+        table = _health_table(problems)
+        out.write(HEALTH, table)
+        manifest = Manifest(
+            name=re.sub(r"[^a-z0-9_.-]+", "-", listing.name.lower()).strip("-_.") or "pictures",
+            classes=listing.classes,
+            counts=_by_split(counts, listing.classes),
+            noisy=_by_split(noisy, listing.classes),
+            shards=tuple(shards),
+            content_hash=_content_hash(listing, members, shares),
+            health=health,
+            health_sha256=hashlib.sha256(table).hexdigest(),
+            source=listing.source,
+            licence=listing.licence,
+            recipe=recipe,
+            synthetic=listing.synthetic,
+        )
+        write_manifest(out, manifest)
+        _tidy(out, manifest, spool)
     return manifest
 
 
-def _write_shard(
-    path: Path, items: Sequence[Item], pool: ProcessPoolExecutor, advance: Callable[[int], None]
-) -> list[LeftOut]:
-    """Writes one shard unless it is there, and says which items are not in it."""
-    if path.exists():
-        present = {sample.key for sample in read_samples(path.read_bytes(), str(path))}
-        advance(len(present))
-        items = [item for item in items if item.key not in present]
-        results = pool.map(_read, items)
-        return [_left_out(item, result, advance) for item, result in zip(items, results, strict=True)]
-    from webdataset import TarWriter  # imports torch
-
-    left_out = []
-    part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        # Fixed times and owners: the same pictures give the same shard, to the byte.
-        with TarWriter(file, encoder=False, mtime=0, user="emotune", group="emotune", compress=False) as tar:
-            for item, result in zip(items, pool.map(_read, items, chunksize=8), strict=True):
-                if isinstance(result, str):
-                    left_out.append(_left_out(item, result, advance))
-                    continue
-                known = {"label": item.label, "votes": item.votes, "source": item.source, "split_group": item.key}
-                tar.write({"__key__": item.key, "jpg": result, "json": json.dumps(known, ensure_ascii=False).encode()})
-                advance(1)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    return left_out
+def _line(entry: Entry) -> str:
+    """All that decides about a picture's sample, as text."""
+    return repr((entry.source, entry.label, dict(entry.votes), entry.key, entry.split, entry.group, stamp(entry)))
 
 
-def _read(item: Item) -> bytes | str:
-    """The picture as JPEG, or the reason why there is none."""
-    try:
-        return item.read()
-    except (UnreadablePictureError, OSError) as error:
-        return str(error)
+def _members(
+    entries: Sequence[Entry], taken: Sequence[Taken], judged: Judged, shares: tuple[float, float, float]
+) -> list[_Member]:
+    """The pictures that become samples, by split and then by key; a group follows its prescribed members."""
+    prescribed: dict[str, str] = {}
+    for index, group in judged.groups.items():
+        if split := entries[index].split:
+            prescribed[group] = max(split, prescribed.get(group, split), key=SPLITS.index)
+    members = []
+    for index, group in judged.groups.items():
+        split = entries[index].split or prescribed.get(group) or split_of(group, shares)
+        members.append(_Member(entries[index], taken[index], group, split))
+    return sorted(members, key=lambda member: (SPLITS.index(member.split), member.taken.key))
 
 
-def _left_out(item: Item, result: bytes | str, advance: Callable[[int], None]) -> LeftOut:
-    advance(1)
-    return LeftOut(item.source, result if isinstance(result, str) else "unreadable when the shard was written")
+def _cut(members: Sequence[_Member], samples_per_shard: int) -> Iterator[tuple[str, list[_Member]]]:
+    """The shards' names and members."""
+    for split in SPLITS:
+        parts: list[list[_Member]] = []
+        room = 0
+        for member in (member for member in members if member.split == split):
+            if not parts or len(parts[-1]) == samples_per_shard or member.taken.bytes > room:
+                parts.append([])
+                room = MAX_BYTES
+            parts[-1].append(member)
+            room -= member.taken.bytes
+        for number, part in enumerate(parts):
+            lines = (f"{member.taken.sha256} {_known(member)}" for member in part)
+            yield f"{split}-{number:06d}-{digest(lines)[:8]}.tar", part
 
 
-def read_samples(shard: bytes, name: str) -> Iterator[Sample]:
-    """The samples of a shard, in its order.
-
-    Raises:
-        InputError: not a WebDataset tar, or a sample lacks its picture or its label.
-    """
-    import tarfile
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        from webdataset.tariterators import group_by_keys, tar_file_expander  # imports torch
-    try:
-        for sample in group_by_keys(tar_file_expander([{"url": name, "stream": io.BytesIO(shard)}])):
-            known = json.loads(sample["json"])
-            yield Sample(sample["__key__"], known["label"], known["votes"], known["source"], sample["jpg"])
-    except (tarfile.TarError, LookupError, TypeError, ValueError, EOFError) as error:
-        reason = str(error.args[0] if error.args else error).partition(" @ <")[0]  # webdataset adds its stream
-        raise InputError(f"{name}: not a readable shard ({reason}); delete it and run emotune.shard again") from None
+def _known(member: _Member) -> str:
+    """What a sample's JSON says."""
+    entry = member.entry
+    known = {"label": entry.label, "votes": entry.votes, "source": entry.source, "split_group": member.group}
+    return json.dumps(known | {"sha256": member.taken.sha256}, ensure_ascii=False)
 
 
-def _check_counts(listing: Listing, counts: Counter[tuple[str, str]]) -> None:
+def _write_shard(out: Folder, spool: Path, name: str, members: Sequence[_Member]) -> Shard:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for member in members:
+            with (spool / member.taken.spool).open("rb") as file:
+                file.seek(member.taken.start)
+                jpg = file.read(member.taken.bytes)
+            for suffix, content in (("jpg", jpg), ("json", _known(member).encode())):
+                # No times and owners: the same pictures give the same shard, to the byte.
+                info = tarfile.TarInfo(f"{member.taken.key}.{suffix}")
+                info.size = len(content)
+                tar.addfile(info, io.BytesIO(content))
+    data = buffer.getvalue()
+    out.write(name, data)
+    return Shard(name, members[0].split, len(members), len(data), hashlib.sha256(data).hexdigest())
+
+
+def _content_hash(listing: Listing, members: Sequence[_Member], shares: tuple[float, float, float]) -> str:
+    if listing.content_hash:
+        return hash_with_split(listing.content_hash, shares)
+    return digest(
+        sorted(content_line(m.taken.key, m.entry.label, dict(m.entry.votes), m.split, m.taken.sha256) for m in members)
+    )
+
+
+def _by_split(counts: Counter[tuple[str, str]], classes: Sequence[str]) -> dict[str, dict[str, int]]:
+    return {split: {label: counts[label, split] for label in classes} for split in SPLITS}
+
+
+def _left_out(problems: Sequence[LeftOut]) -> dict[str, dict[str, int]]:
+    """How many pictures were left out, by problem and class."""
+    health: dict[str, dict[str, int]] = {}
+    for row in problems:
+        if not row.kept:
+            by_class = health.setdefault(row.problem.value, {})
+            by_class[row.label] = by_class.get(row.label, 0) + 1
+    return health
+
+
+def _health_table(problems: Sequence[LeftOut]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["source", "label", "problem", "detail", "left_out"])
+    writer.writerows([row.source, row.label, row.problem, row.detail, "no" if row.kept else "yes"] for row in problems)
+    return text.getvalue().encode()
+
+
+def _check_classes(listing: Listing) -> None:
+    """Before anything is read: a class that cannot be in every split."""
+    have = Counter(entry.label for entry in listing.entries)
+    if few := [f'class "{label}": {have[label]} pictures' for label in listing.classes if have[label] < len(SPLITS)]:
+        raise InputError("\n".join([*few, f"Every class needs a picture in each of {', '.join(SPLITS)}; add some"]))
+
+
+def _check_counts(listing: Listing, counts: Counter[tuple[str, str]], health: dict[str, dict[str, int]]) -> None:
     """Every class needs a picture in every split: without one it can't be learned, or its recall can't be known."""
     problems = []
     for label in listing.classes:
         if missing := [split for split in SPLITS if not counts[label, split]]:
             have = ", ".join(f"{split} {counts[label, split]}" for split in SPLITS)
-            problems.append(f'class "{label}": too few pictures ({have}); {" and ".join(missing)} would be empty')
+            text = f'class "{label}": too few pictures ({have}); {" and ".join(missing)} would be empty'
+            left_out = [f"{by_class[label]} {problem}" for problem, by_class in health.items() if label in by_class]
+            problems.append(text + (f"; left out: {', '.join(left_out)}" if left_out else ""))
     if problems:
         raise InputError("\n".join([*problems, "Add pictures to these classes, or give other shares with --split"]))
 
 
-def _write_left_out(out: Path, left_out: Sequence[LeftOut]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(["source", "reason"])
-    writer.writerows([entry.source, entry.reason] for entry in left_out)
-    Folder(str(out)).write(LEFT_OUT, text.getvalue().encode())
-
-
-def hash_with_split(content_hash: str, parts: tuple[float, float, float]) -> str:
-    """The content hash of pictures that are known beforehand, together with how they are split."""
-    return _digest([content_hash, "/".join(f"{part:g}" for part in parts)])
-
-
-def _make_folder(out: Path) -> None:
+@contextmanager
+def _occupied(out: Folder) -> Iterator[Path]:
+    """Makes the folder, for one command at a time; gives a place on this machine for the spool."""
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        strangers = sorted(path.name for path in out.iterdir() if not _is_ours(path.name))
+        names = out.names()
+        strangers = [n for n in names if not (SHARD_NAME.match(n) or n in (MANIFEST, HEALTH) or n.startswith("."))]
+        home = out.local or cache_folder() / "spool" / digest([out.url])[:16]
+        home.mkdir(parents=True, exist_ok=True)
+        if out.local is None:
+            out.require_writable()
     except OSError as error:
-        raise InputError(f"{out}: cannot be used as a folder ({error.strerror}); name another one") from None
+        raise InputError(f"{out}: cannot be used as a folder ({error.strerror or error}); name another one") from None
     if strangers:
         raise InputError(f"{out}: holds other files ({strangers[0]} …); name an empty or new folder")
-
-
-def _drop_damaged(out: Path) -> None:
-    """Removes shards that are not what an earlier, finished call wrote, so that they are written again."""
     try:
-        earlier = read_manifest(Folder(str(out))).shards
+        with FileLock(home / ".lock", timeout=0):
+            yield home / SPOOL
+    except Timeout:
+        raise InputError(f"{out}: another command is writing here; wait for it, or name another folder") from None
+
+
+def _finished(out: Folder, recipe: str) -> Manifest | None:
+    """The manifest of an earlier call that did just this, if nothing has been damaged since."""
+    try:
+        manifest = read_manifest(out)
     except InputError:
-        return
-    for shard in earlier:
-        path = out / shard.file
-        if path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() != shard.sha256:
-            path.unlink()
+        return None
+    health = out.read(HEALTH) or b""
+    sound = manifest.recipe == recipe and hashlib.sha256(health).hexdigest() == manifest.health_sha256
+    return manifest if sound and not any(damage(out.read(shard.file), shard) for shard in manifest.shards) else None
 
 
-@contextmanager
-def _reading_processes(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Processes that read pictures; what they have not begun is dropped when something goes wrong here."""
-    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_end_with_parent) as pool:
-        _start(pool, workers)
-        try:
-            yield pool
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def _start(pool: ProcessPoolExecutor, workers: int) -> None:
-    """Starts the reading processes, which Ctrl-C in a terminal shall not reach: this one ends them in good order."""
-    if threading.current_thread() is not threading.main_thread():
-        return  # signals are the main thread's
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which processes started now inherit
-    try:
-        for started in [pool.submit(os.getpid) for _ in range(workers)]:
-            started.result()
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _end_with_parent() -> None:
-    """Ends a reading process when the command that started it was killed: it would wait for work for ever."""
-
-    def watch() -> None:
-        parent_process().join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _is_ours(name: str) -> bool:
-    return bool(SHARD_NAME.match(name)) or name in (MANIFEST, LEFT_OUT) or name.startswith(".")
-
-
-def _digest(lines: Iterable[str]) -> str:
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+def _tidy(out: Folder, manifest: Manifest, spool: Path) -> None:
+    """Removes the spool, and the shards of earlier calls."""
+    current = {shard.file for shard in manifest.shards}
+    for name in out.names():
+        if (SHARD_NAME.match(name) and name not in current) or UNFINISHED.match(name):
+            out.delete(name)
+    shutil.rmtree(spool, ignore_errors=True)

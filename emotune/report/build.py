@@ -154,20 +154,20 @@ def _context(
 
 def _dataset(run: RunConfig) -> dict[str, Any]:
     ref = run.dataset
+    known = {"name": ref.name, "hash": ref.content_hash, "part": ref.part}
     if not is_ready(ref):
-        return {"name": ref.name, "hash": ref.content_hash, "known": False, "synthetic": ref.location == "scenes"}
+        synthetic = ref.location == "scenes"
+        return known | {"known": False, "synthetic": synthetic, "left_out": {}}
     manifest = manifest_of(ref)
-    reasons = pd.Series([entry.reason for entry in manifest.left_out], dtype=str).value_counts().to_dict()
-    return {
-        "name": ref.name,
-        "hash": ref.content_hash,
+    return known | {
         "known": True,
         "synthetic": manifest.synthetic,
         "source": manifest.source,
         "licence": manifest.licence,
-        "counts": {split: sum(manifest.counts[split].values()) for split in SPLITS},
+        "counts": {split: sum(manifest.count(split, c, ref.part) for c in manifest.classes) for split in SPLITS},
         "classes": manifest.classes,
-        "left_out": reasons,
+        "left_out": manifest.left_out,
+        "health": manifest.health,
     }
 
 

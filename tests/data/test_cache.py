@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,11 @@ import pytest
 
 from emotune.data.cache import SIDE, Pictures, open_split
 from emotune.data.datasets import resolve
-from emotune.data.manifest import MANIFEST, SPLITS, Manifest, read_manifest
+from emotune.data.manifest import SPLITS, Manifest, Shard, read_manifest, write_manifest
 from emotune.data.pictures import decode_square
-from emotune.data.shards import Sample, read_samples
+from emotune.data.samples import Sample, read_samples
 from emotune.errors import InputError
-from emotune.run import DatasetRef
+from emotune.run import DatasetRef, Selection
 from emotune.storage import Folder
 
 
@@ -31,7 +32,7 @@ def shards(small_shards, tmp_path, monkeypatch) -> Path:
 
 
 def ref_of(folder: Path) -> DatasetRef:
-    return resolve([str(folder)])[0]
+    return resolve([Selection(data=str(folder))])[0]
 
 
 def samples_of(folder: Path, split: str) -> list[Sample]:
@@ -95,13 +96,14 @@ from pathlib import Path
 import numpy as np
 from emotune.data import cache
 from emotune.data.datasets import resolve
+from emotune.run import Selection
 shards, log, go = sys.argv[1:]
 real = cache.decode_square
 def counted(data, side):
     with open(log, "a") as file: file.write("decoded\\n")
     return real(data, side)
 cache.decode_square = counted
-(ref,) = resolve([shards])
+(ref,) = resolve([Selection(data=shards)])
 print("ready", flush=True)
 while not Path(go).exists(): time.sleep(0.001)
 pictures = cache.open_split(ref, "train")
@@ -167,10 +169,15 @@ def test_damage_in_one_split_does_not_keep_the_others_closed(shards):
 def replace_shard(folder: Path, name: str, data: bytes) -> None:
     """With a manifest that agrees, so that only the content is wrong."""
     (folder / name).write_bytes(data)
-    value = json.loads((folder / MANIFEST).read_text())
-    (entry,) = (shard for shard in value["shards"] if shard["file"] == name)
-    entry |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-    (folder / MANIFEST).write_text(json.dumps(value))
+    change_shard(folder, name, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+
+
+def change_shard(folder: Path, name: str, **change: object) -> None:
+    """Changes what the manifest says of a shard."""
+    manifest = read_manifest(Folder(str(folder)))
+    assert name in {shard.file for shard in manifest.shards}
+    shards: list[Shard] = [replace(s, **change) if s.file == name else s for s in manifest.shards]
+    write_manifest(Folder(str(folder)), replace(manifest, shards=tuple(shards)))
 
 
 def rewritten(path: Path, change: dict[str, bytes]) -> bytes:
@@ -197,7 +204,8 @@ def test_a_picture_that_cannot_be_decoded_is_named_with_its_shard(shards, tmp_pa
 
 def test_a_label_that_the_manifest_does_not_know_is_named(shards):
     path = sorted(shards.glob("test-*.tar"))[0]
-    other = json.dumps({"label": "joy", "votes": {}, "source": "s"}).encode()
+    known = {"label": "joy", "votes": {}, "source": "s", "split_group": "g", "sha256": "h"}
+    other = json.dumps(known).encode()
     replace_shard(shards, path.name, rewritten(path, {"json": other}))
     message = refusal(shards)
     assert "'joy'" in message
@@ -212,8 +220,6 @@ def test_a_shard_that_is_no_tar_is_named(shards):
 
 @pytest.mark.parametrize("change", [-1, 1])
 def test_a_shard_with_another_number_of_samples_than_the_manifest_says_is_named(shards, change):
-    value = json.loads((shards / MANIFEST).read_text())
-    entry = next(shard for shard in value["shards"] if shard["split"] == "test")
-    entry["samples"] += change
-    (shards / MANIFEST).write_text(json.dumps(value))
-    assert entry["file"] in refusal(shards)
+    shard = read_manifest(Folder(str(shards))).of("test")[0]
+    change_shard(shards, shard.file, samples=shard.samples + change)
+    assert shard.file in refusal(shards)

@@ -1,15 +1,25 @@
 """The names in a study stand for the embedded pictures or for folders of shards."""
 
-import json
+import hashlib
 import shutil
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
 from emotune.data import datasets
-from emotune.data.datasets import cache_folder, ensure, is_ready, manifest_of, resolve
-from emotune.data.manifest import MANIFEST, read_manifest
+from emotune.data.datasets import cache_folder, ensure, is_ready, manifest_of
+from emotune.data.manifest import FORMAT, MANIFEST, read_manifest, write_manifest
+from emotune.data.shards import split_of, write_shards
+from emotune.data.sources import ClassFolders, Listing
 from emotune.errors import InputError
+from emotune.run import DatasetRef, Selection
 from emotune.storage import Folder
+
+
+def resolve(names: Iterable[str], part: str = "all") -> tuple[DatasetRef, ...]:
+    return datasets.resolve([Selection(data=name, part=part) for name in names])
 
 
 def refusal(*names: str) -> str:
@@ -54,13 +64,14 @@ def test_the_embedded_set_is_drawn_once_into_the_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(datasets, "SCENES_PICTURES", 80)  # a small one is drawn alike, and sooner
     monkeypatch.setattr(datasets, "SCENES_SEED", 1)
-    monkeypatch.setattr(datasets, "SCENES_PARTS", (0.5, 0.25, 0.25))
+    monkeypatch.setattr(datasets, "SCENES_SHARES", (0.5, 0.25, 0.25))
     (ref,) = resolve(["scenes"])
     drawn = []
     location = ensure(ref, drawn.append)
     assert sum(drawn) == 80
     assert is_ready(ref)
     assert location.local.parent == tmp_path / "cache"
+    assert location.local.name.endswith(f"-format{FORMAT}"), "else an older emotune's shards would be taken for these"
     assert manifest_of(ref).synthetic
     assert manifest_of(ref).content_hash == ref.content_hash
     assert ensure(ref, drawn.append) == location
@@ -74,6 +85,20 @@ def test_the_embedded_set_has_every_class_in_every_split():
     counts = manifest_of(ref).counts
     assert sum(sum(by_class.values()) for by_class in counts.values()) == datasets.SCENES_PICTURES
     assert min(counts["test"].values()) > 50
+
+
+def test_a_part_of_a_data_set_is_a_data_set_of_its_own(small_shards, tmp_path):
+    folder = Folder(str(shutil.copytree(small_shards, tmp_path / "copy")))
+    manifest = read_manifest(folder)
+    ones = {split: dict.fromkeys(manifest.classes, 1) for split in manifest.counts}
+    write_manifest(folder, replace(manifest, noisy=ones))
+    whole, well, noisy = (resolve([folder.url], part)[0] for part in ("all", "well", "noisy"))
+    assert [ref.name for ref in (whole, well, noisy)] == ["scenes", "scenes-well", "scenes-noisy"]
+    assert len({ref.identity for ref in (whole, well, noisy)}) == 3
+    assert whole.identity == manifest.content_hash
+    write_manifest(folder, replace(manifest, noisy=ones | {"val": ones["val"] | {"fear": 0}}))
+    with pytest.raises(InputError, match="its noisy part has no picture in val of fear; take another part"):
+        resolve([folder.url], "noisy")
 
 
 def test_a_name_that_is_no_folder_is_refused_with_the_choices(tmp_path):
@@ -102,8 +127,8 @@ def test_two_data_sets_of_one_name_are_refused_with_the_remedy(small_shards, tmp
 
 def test_equal_content_in_two_places_is_one_data_set(small_shards, tmp_path):
     copy = shutil.copytree(small_shards, tmp_path / "copy")
-    value = json.loads((copy / MANIFEST).read_text())
-    (copy / MANIFEST).write_text(json.dumps(value | {"name": "copy"}))
+    manifest = read_manifest(Folder(str(copy)))
+    write_manifest(Folder(str(copy)), replace(manifest, name="copy"))
     (one,), (other,) = resolve([str(small_shards)]), resolve([str(copy)])
     assert (one.content_hash, one.name, other.name) == (other.content_hash, "scenes", "copy")
     with pytest.raises(InputError, match='"scenes" and "copy" hold the same pictures'):
@@ -119,3 +144,36 @@ def test_the_cache_is_where_the_environment_says(monkeypatch, tmp_path):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cache_folder() == tmp_path / ".cache" / "emotune"
+
+
+def half_noisy(listing: Listing) -> Listing:
+    """Of each class and split, every other picture with votes against its label."""
+    seen: Counter[tuple[str, str]] = Counter()
+    entries = []
+    for entry in listing.entries:
+        place = entry.label, split_of(hashlib.sha256(entry.picture.read_bytes()).hexdigest())
+        seen[place] += 1
+        entries.append(replace(entry, votes={entry.label: 2, "other": 1 + 2 * (seen[place] % 2)}))
+    return replace(listing, entries=entries)
+
+
+def test_a_part_is_a_data_set_of_its_own_name_and_identity(picture_folder, tmp_path):
+    out = str(tmp_path / "photos")
+    write_shards(half_noisy(ClassFolders(picture_folder).listing()), Folder(out))
+    well, noisy, whole = (Selection(data=out, part=part) for part in ("well", "noisy", "all"))
+    refs = datasets.resolve([well, noisy, whole])
+    assert [ref.name for ref in refs] == ["pictures-well", "pictures-noisy", "pictures"]
+    assert len({ref.identity for ref in refs}) == 3
+    assert len({ref.content_hash for ref in refs}) == 1
+    manifest = manifest_of(refs[0])
+    for split in manifest.counts:
+        for label in manifest.classes:
+            both = [manifest.count(split, label, part) for part in ("well", "noisy")]
+            assert sum(both) == manifest.count(split, label)
+            assert both[0] == both[1]
+
+
+def test_a_part_that_lacks_a_class_is_refused_with_split_and_class(picture_folder, tmp_path):
+    write_shards(ClassFolders(picture_folder).listing(), Folder(str(tmp_path / "out")))
+    with pytest.raises(InputError, match="noisy part has no picture in train of amusement, anger"):
+        resolve([str(tmp_path / "out")], part="noisy")

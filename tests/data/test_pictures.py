@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emotune.data.pictures import UnreadablePictureError, decode, decode_square, encode, shrink
+from emotune.data.pictures import (
+    DecompressionBombError,
+    TruncatedPictureError,
+    UnreadablePictureError,
+    decode,
+    decode_square,
+    encode,
+    load,
+    shrink,
+)
 
 RED, GREEN, BLUE, WHITE = (220, 20, 30), (20, 190, 40), (30, 40, 210), (250, 250, 250)
 ORIENTATION = 0x0112
@@ -59,10 +68,15 @@ def photo_with_exif(*entries: tuple[int, int, bytes], cut: int | None = None) ->
     return file_of(quarters(), "JPEG", quality=95, exif=b"Exif\0\0" + block[:cut])
 
 
+def stored(data: bytes, side: int) -> bytes:
+    """The picture shrunk and encoded again."""
+    return encode(shrink(load(data, side), side))
+
+
 READERS = {
     "decode": decode,
-    "shrink, small": lambda data: decode(shrink(data, 256)),
-    "shrink, large": lambda data: decode(shrink(data, 16)),
+    "shrink, small": lambda data: decode(stored(data, 256)),
+    "shrink, large": lambda data: decode(stored(data, 16)),
 }
 
 
@@ -139,22 +153,23 @@ def test_the_common_formats_are_read(kind):
 
 WHOLE = file_of(Image.effect_noise((64, 64), 80).convert("RGB"), "JPEG")
 REFUSED = {
-    "empty": (b"", "empty file"),
-    "a web page": (b"<!DOCTYPE html><html><body>404 Not Found</body></html>", "not a picture"),
-    "half a JPEG": (WHOLE[: len(WHOLE) // 2], "truncated"),
-    "half a PNG": (file_of(quarters(), "PNG")[:80], "damaged"),
-    "only a head": (WHOLE[:20], ""),
-    "a PNG of 2.5 gigapixels": (png(50_000, 50_000, 8, 2, b"\0"), "too large to decode safely"),
-    "a PNG of 120 megapixels": (png(12_000, 10_000, 8, 2, b"\0"), "too large to decode safely"),
+    "empty": (b"", "empty file", UnreadablePictureError),
+    "a web page": (b"<!DOCTYPE html><body>404 Not Found</body>", "not a picture", UnreadablePictureError),
+    "half a JPEG": (WHOLE[: len(WHOLE) // 2], "truncated", TruncatedPictureError),
+    "half a PNG": (file_of(quarters(), "PNG")[:80], "damaged", TruncatedPictureError),
+    "only a head": (WHOLE[:20], "", UnreadablePictureError),
+    "a PNG of 2.5 gigapixels": (png(50_000, 50_000, 8, 2, b"\0"), "too large to decode safely", DecompressionBombError),
+    "a PNG of 120 megapixels": (png(12_000, 10_000, 8, 2, b"\0"), "too large to decode safely", DecompressionBombError),
 }
 
 
-@pytest.mark.parametrize(("data", "reason"), REFUSED.values(), ids=REFUSED)
-@pytest.mark.parametrize("read", [decode, lambda data: shrink(data, 256), lambda data: decode_square(data, 32)],
-                         ids=["decode", "shrink", "decode_square"])  # fmt: skip
-def test_what_is_no_whole_picture_is_refused_with_the_reason(data, reason, read):
+@pytest.mark.parametrize(("data", "reason", "kind"), REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize("read", [decode, lambda data: load(data, 256), lambda data: decode_square(data, 32)],
+                         ids=["decode", "load", "decode_square"])  # fmt: skip
+def test_what_is_no_whole_picture_is_refused_with_the_reason(data, reason, kind, read):
     with pytest.raises(UnreadablePictureError) as caught:
         read(data)
+    assert type(caught.value) is kind
     assert reason in str(caught.value)
     assert str(caught.value)
 
@@ -202,22 +217,14 @@ def test_any_damage_gives_a_picture_or_the_reason_why_there_is_none():
     assert not crashes, "; ".join(f"{kind}: {error}" for kind, error in crashes)
 
 
-def test_a_small_upright_jpeg_stays_as_it_is_to_the_byte():
-    data = file_of(quarters(64, 32), "JPEG", quality=60)
-    assert shrink(data, 32) == data
-    assert shrink(data, 31) != data
-
-
-@pytest.mark.parametrize("picture", [quarters().convert("L"), quarters().convert("CMYK")], ids=["L", "CMYK"])
-def test_a_small_jpeg_of_other_colours_becomes_rgb(picture):
-    again = Image.open(io.BytesIO(shrink(file_of(picture, "JPEG"), 256)))
-    assert (again.format, again.mode, again.size) == ("JPEG", "RGB", picture.size)
-
-
-def test_a_small_png_becomes_a_jpeg_of_its_size():
-    again = Image.open(io.BytesIO(shrink(file_of(quarters(), "PNG"), 256)))
-    assert (again.format, again.mode, again.size) == ("JPEG", "RGB", (64, 32))
-    assert near(middles(again), [RED, GREEN, BLUE, WHITE])
+def test_only_a_small_upright_jpeg_in_rgb_is_plain():
+    exif = Image.Exif()
+    exif[ORIENTATION] = 3
+    assert load(file_of(quarters(), "JPEG", quality=60), 32).plain
+    assert not load(file_of(quarters(), "PNG"), 32).plain
+    assert not load(file_of(quarters(), "JPEG", exif=exif), 32).plain
+    assert not load(file_of(quarters().convert("L"), "JPEG"), 32).plain
+    assert not load(file_of(quarters().convert("CMYK"), "JPEG"), 32).plain
 
 
 @pytest.mark.parametrize(
@@ -226,14 +233,60 @@ def test_a_small_png_becomes_a_jpeg_of_its_size():
      ((3000, 300), (2560, 256))],
 )  # fmt: skip
 def test_a_large_picture_is_shrunk_to_the_side_and_keeps_its_shape(size, expected):
-    again = decode(shrink(file_of(quarters(*size), "JPEG"), 256))
+    data = file_of(quarters(*size), "JPEG")
+    again = decode(stored(data, 256))
     assert again.size == expected
+    assert load(data, 256).size == size
     assert near(middles(again), [RED, GREEN, BLUE, WHITE])
 
 
 def test_a_picture_that_no_jpeg_can_hold_is_refused():
     with pytest.raises(UnreadablePictureError):
-        shrink(file_of(Image.new("RGB", (70_000, 2)), "PNG"), 256)
+        stored(file_of(Image.new("RGB", (70_000, 2)), "PNG"), 256)
+
+
+def test_a_picture_is_not_enlarged_and_keeps_its_size_if_asked():
+    for side in (32, 256, None):
+        loaded = load(file_of(quarters(64, 32), "PNG"), side)
+        assert shrink(loaded, side) is loaded.picture
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_a_large_photo_is_decoded_no_smaller_than_twice_what_is_asked_for(kind):
+    data = file_of(quarters(2400, 1600), kind)
+    loaded = load(data, 256)
+    assert loaded.size == (2400, 1600)
+    assert loaded.picture.size == ((1200, 800) if kind == "JPEG" else (2400, 1600))
+    assert not load(data, 256).plain
+    assert load(data).picture.size == load(data).size == (2400, 1600)
+    whole, quick = (np.asarray(shrink(load(data, side), 256), int) for side in (None, 256))
+    assert np.abs(whole - quick).mean() < 1
+
+
+@pytest.mark.parametrize("orientation", STORED_AS)
+def test_the_size_of_a_photo_is_that_of_the_upright_picture(orientation):
+    exif, turn = Image.Exif(), STORED_AS[orientation]
+    exif[ORIENTATION] = orientation
+    upright = quarters(1200, 600)
+    data = file_of(upright.transpose(turn) if turn is not None else upright, "JPEG", exif=exif)
+    for side in (None, 64):
+        loaded = load(data, side)
+        assert loaded.size == (1200, 600)
+        assert loaded.picture.width == 2 * loaded.picture.height
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
+def test_more_than_one_frame_is_told_and_the_first_is_the_picture(kind):
+    frames = {"save_all": True, "append_images": [quarters().transpose(Image.Transpose.ROTATE_180)]}
+    animated = load(file_of(quarters(), kind, **frames))
+    assert animated.animated
+    assert near(middles(animated.picture), [RED, GREEN, BLUE, WHITE], tolerance=12)
+    assert not load(file_of(quarters(), kind)).animated
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "MPO"])
+def test_pages_and_the_second_picture_of_a_stereo_camera_are_no_animation(kind):
+    assert not load(file_of(quarters(), kind, save_all=True, append_images=[quarters()])).animated
 
 
 @pytest.mark.parametrize("size", [(90, 30), (30, 90), (64, 64), (33, 31), (1, 1), (1, 40), (500, 3)])

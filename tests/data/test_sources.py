@@ -1,73 +1,57 @@
-"""Class folders become a list of pictures, whose keys depend on their content only."""
+"""Class folders and scenes become lists of pictures, of which none is read."""
 
+import os
 import shutil
 
 import pytest
 
-from emotune.data.shards import SPLITS, split_of
-from emotune.data.sources import folder, scenes, scenes_hash
+from emotune.data.manifest import SPLITS
+from emotune.data.shards import split_of
+from emotune.data.sources import ClassFolders, Listing, Scenes, scenes_hash
 from emotune.emotions import MIKELS
 from emotune.errors import InputError
 
 
-def keys(listing) -> dict[str, str]:
-    return {item.source: item.key for item in listing.items}
+def sources(listing: Listing) -> list[str]:
+    return [entry.source for entry in listing.entries]
 
 
 def test_every_picture_is_listed_with_its_class(picture_folder):
-    listing = folder(picture_folder)
-    files = {str(path.relative_to(picture_folder)) for path in picture_folder.rglob("*.*g")}
-    assert {item.source for item in listing.items} == files
-    assert all(item.source.startswith(f"{item.label}/") and item.votes == {item.label: 1} for item in listing.items)
-    assert (listing.classes, listing.name, listing.left_out) == (MIKELS, "pictures", [])
+    listing = ClassFolders(picture_folder).listing()
+    assert set(sources(listing)) == {str(path.relative_to(picture_folder)) for path in picture_folder.rglob("*.*g")}
+    assert len(listing.entries) == 64
+    for entry in listing.entries:
+        assert entry.picture == picture_folder / entry.source
+        assert entry.source.startswith(f"{entry.label}/")
+        assert entry.votes == {entry.label: 1}
+        assert (entry.key, entry.split, entry.group) == (None, None, None)
+    assert (listing.classes, listing.name, listing.left_out) == (MIKELS, "pictures", ())
 
 
-def test_adding_pictures_moves_none_to_another_split(picture_folder):
-    before = keys(folder(picture_folder))
-    for path in list(picture_folder.rglob("*.png")):
-        (path.parent / f"0{path.name}").write_bytes(path.read_bytes() + b"another")
-    after = keys(folder(picture_folder))
-    assert len(after) > len(before)
-    assert {source: after[source] for source in before} == before
-
-
-def test_renaming_files_moves_none_to_another_split(picture_folder):
-    before = sorted(keys(folder(picture_folder)).values())
-    for number, path in enumerate(sorted(picture_folder.rglob("*.*g"))):
-        (path.parent / "deeper").mkdir(exist_ok=True)
-        path.rename(path.parent / "deeper" / f"renamed {1000 - number}.picture")
-    assert sorted(keys(folder(picture_folder)).values()) == before
-
-
-def test_a_picture_in_two_classes_has_no_true_label_and_is_left_out(picture_folder):
-    one = next((picture_folder / "awe").glob("*.jpg"))
-    shutil.copy(one, picture_folder / "fear" / "same.jpg")
-    shutil.copy(one, picture_folder / "awe" / "copy.jpg")
-    listing = folder(picture_folder)
-    left_out = {entry.source: entry.reason for entry in listing.left_out}
-    assert set(left_out) == {f"awe/{one.name}", "awe/copy.jpg", "fear/same.jpg"}
-    assert all("classes awe and fear" in reason for reason in left_out.values())
-    assert not set(left_out) & set(keys(listing))
-
-
-def test_copies_in_one_class_are_kept_once(picture_folder):
-    one = next((picture_folder / "awe").glob("*.jpg"))
-    shutil.copy(one, picture_folder / "awe" / "zz-copy.jpg")
-    listing = folder(picture_folder)
-    assert [(entry.source, entry.reason) for entry in listing.left_out] == [
-        ("awe/zz-copy.jpg", f"exact copy of awe/{one.name}")
-    ]
-    assert f"awe/{one.name}" in keys(listing)
-    assert len(set(keys(listing).values())) == len(listing.items)
+def test_pictures_are_listed_in_the_order_of_their_classes_and_names(picture_folder):
+    (picture_folder / "awe" / "sub").mkdir()
+    shutil.copy(next((picture_folder / "awe").glob("*.jpg")), picture_folder / "awe" / "sub" / "deep.jpg")
+    listing = ClassFolders(picture_folder).listing()
+    assert "awe/sub/deep.jpg" in sources(listing)
+    assert [entry.label for entry in listing.entries] == sorted(entry.label for entry in listing.entries)
+    assert sources(listing) == sources(ClassFolders(picture_folder).listing())
 
 
 def test_names_that_begin_with_a_dot_are_skipped(picture_folder):
-    before = keys(folder(picture_folder))
+    before = sources(ClassFolders(picture_folder).listing())
     (picture_folder / ".git").mkdir()
     (picture_folder / "awe" / ".DS_Store").write_bytes(b"x")
     (picture_folder / "awe" / ".thumbnails").mkdir()
     (picture_folder / "awe" / ".thumbnails" / "a.jpg").write_bytes(b"x")
-    assert keys(folder(picture_folder)) == before
+    assert sources(ClassFolders(picture_folder).listing()) == before
+
+
+def test_a_name_that_is_not_utf8_can_be_written_into_a_report(picture_folder):
+    with open(os.fsencode(picture_folder / "awe") + b"/\xe9t\xe9.png", "wb") as file:  # noqa: PTH123 - bytes
+        file.write(b"x")
+    listing = ClassFolders(picture_folder).listing()
+    (entry,) = (entry for entry in listing.entries if entry.picture.read_bytes() == b"x")
+    assert entry.source.encode().startswith(b"awe/")
 
 
 def test_other_classes_are_taken_as_they_are_if_asked(picture_folder):
@@ -75,12 +59,19 @@ def test_other_classes_are_taken_as_they_are_if_asked(picture_folder):
         shutil.rmtree(picture_folder / label)
     (picture_folder / "awe2").mkdir()
     (picture_folder / "awe2" / "a.jpg").write_bytes(b"x")
-    assert folder(picture_folder, labels=None, name="mine").classes == ("amusement", "anger", "awe2")
+    assert ClassFolders(picture_folder, labels="any").listing().classes == ("amusement", "anger", "awe2")
+
+
+def test_the_classes_of_another_label_space_are_asked_for(tmp_path):
+    for label in ("positive", "negative"):
+        (tmp_path / label).mkdir()
+        (tmp_path / label / "a.jpg").write_bytes(b"x")
+    assert ClassFolders(tmp_path, labels="polarity").listing().classes == ("negative", "positive")
 
 
 def refusal(directory, **options) -> str:
     with pytest.raises(InputError) as caught:
-        folder(directory, **options)
+        ClassFolders(directory, **options).listing()
     assert str(directory) in str(caught.value)
     return str(caught.value)
 
@@ -103,7 +94,7 @@ def test_a_missing_folder_a_file_an_empty_folder_and_one_class_are_refused(tmp_p
     (tmp_path / "empty").mkdir()
     assert "holds no folders" in refusal(tmp_path / "empty")
     (tmp_path / "single" / "awe").mkdir(parents=True)
-    assert 'only one class, "awe"' in refusal(tmp_path / "single", labels=None)
+    assert 'only one class, "awe"' in refusal(tmp_path / "single", labels="any")
     for path in (picture_folder / "awe").iterdir():
         path.unlink()
     assert "no pictures in awe" in refusal(picture_folder)
@@ -111,22 +102,30 @@ def test_a_missing_folder_a_file_an_empty_folder_and_one_class_are_refused(tmp_p
 
 def test_a_file_that_cannot_be_read_does_not_end_the_listing(picture_folder):
     (picture_folder / "awe" / "unreadable.jpg").symlink_to("/proc/self/mem")  # gives an I/O error, to root as well
-    listing = folder(picture_folder)
-    assert [entry.source for entry in listing.left_out] == ["awe/unreadable.jpg"]
-    assert len(listing.items) == 64
+    assert "awe/unreadable.jpg" in sources(ClassFolders(picture_folder).listing())
+
+
+def keys(listing: Listing) -> dict[str, str | None]:
+    return {entry.source: entry.key for entry in listing.entries}
 
 
 def test_scenes_are_listed_without_drawing_and_their_keys_do_not_depend_on_how_many():
-    few, many = scenes(16, seed=3), scenes(48, seed=3)
+    few, many = Scenes(16, seed=3).listing(), Scenes(48, seed=3).listing()
     assert keys(few).items() <= keys(many).items()
-    assert not set(keys(few).values()) & set(keys(scenes(16, seed=4)).values())
+    assert not set(keys(few).values()) & set(keys(Scenes(16, seed=4).listing()).values())
     assert few.synthetic
-    assert all(item.label in item.votes and sum(item.votes.values()) == 5 for item in many.items)
+    assert all(entry.label in entry.votes and sum(entry.votes.values()) == 5 for entry in many.entries)
+    assert few.content_hash == scenes_hash(16, 3)
     assert len({scenes_hash(16, 3), scenes_hash(48, 3), scenes_hash(16, 4)}) == 3
 
 
+@pytest.mark.parametrize("scenes", [Scenes(0), Scenes(-3), Scenes(8, seed=-1)])
+def test_no_scenes_and_a_negative_seed_are_refused(scenes):
+    with pytest.raises(InputError, match=r"--pictures must be positive and --seed not negative"):
+        scenes.listing()
+
+
 def test_shares_of_the_splits_are_as_asked():
-    listing = scenes(4000)
-    splits = [split_of(item.key, (0.5, 0.2, 0.3)) for item in listing.items]
+    splits = [split_of(entry.key, (0.5, 0.2, 0.3)) for entry in Scenes(4000).listing().entries]
     for split, share in zip(SPLITS, (0.5, 0.2, 0.3), strict=True):
         assert splits.count(split) / 4000 == pytest.approx(share, abs=0.03)

@@ -5,13 +5,13 @@ import pytest
 
 from emotune.data.datasets import resolve
 from emotune.execution.ledger import make_plan
-from emotune.run import AlexNetConfig, RunConfig, TrainConfig
+from emotune.run import AlexNetConfig, RunConfig, Selection, TrainConfig
 from emotune.run_directory import RunDirectory, State
 
 
 @pytest.fixture
 def runs(small_shards: Path) -> list[RunConfig]:
-    (dataset,) = resolve([str(small_shards)])
+    (dataset,) = resolve([Selection(data=str(small_shards))])
     first = RunConfig(variant="a", dataset=dataset, seed=0, model=AlexNetConfig(), train=TrainConfig())
     return [replace(first, seed=seed, variant=variant) for seed in (0, 1) for variant in ("a", "b")]
 

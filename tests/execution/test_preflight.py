@@ -6,13 +6,13 @@ import pytest
 from emotune.data.datasets import resolve
 from emotune.errors import InputError
 from emotune.execution.preflight import check, prepare
-from emotune.run import AlexNetConfig, RunConfig, TrainConfig
+from emotune.run import AlexNetConfig, RunConfig, Selection, TrainConfig
 from emotune.study import Resources
 
 
 @pytest.fixture
 def run(small_shards: Path) -> RunConfig:
-    (dataset,) = resolve([str(small_shards)])
+    (dataset,) = resolve([Selection(data=str(small_shards))])
     return RunConfig(variant="small", dataset=dataset, seed=0, model=AlexNetConfig(), train=TrainConfig(batch_size=4))
 
 

@@ -19,7 +19,7 @@ import torch.multiprocessing as mp
 from emotune.data.cache import Pictures, open_split
 from emotune.data.datasets import resolve
 from emotune.models import build
-from emotune.run import AlexNetConfig, AttentionConfig, RunConfig, TrainConfig
+from emotune.run import AlexNetConfig, AttentionConfig, RunConfig, Selection, TrainConfig
 from emotune.run_directory import CHECKPOINT, PREDICTIONS, RunDirectory, State
 from emotune.training.distributed import World, connect, open_store
 from emotune.training.loop import DivergedError, InterruptedRunError, evaluate, train
@@ -37,7 +37,7 @@ def one_thread():
 
 @pytest.fixture
 def run(small_shards: Path) -> RunConfig:
-    (dataset,) = resolve([str(small_shards)])
+    (dataset,) = resolve([Selection(data=str(small_shards))])
     model = AlexNetConfig(width=0.0625, weight_init="he", dropout=0.3)
     settings = TrainConfig(epochs=2, batch_size=16, lr=0.005)
     return RunConfig(variant="alexnet", dataset=dataset, seed=0, model=model, train=settings)

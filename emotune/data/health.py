@@ -1,0 +1,166 @@
+"""Which pictures are fit to be samples, and which belong together: dirt is found before it becomes a result.
+
+Copies are of three kinds. *One content under many names* is a placeholder ("this photo is no longer available"),
+whatever its labels say. One picture, to the byte or nearly, *in several classes* has no true label. Copies within a
+class leave their first. Pictures that show one scene without being copies stay, on one side of a split.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from emotune.data.intake import Taken
+from emotune.data.looks import SAME, alike_pairs
+from emotune.data.manifest import SPLITS, LeftOut, Problem, digest
+from emotune.data.sources import Entry
+from emotune.errors import InputError
+
+__all__ = ["KEEPABLE", "PLACEHOLDER_COPIES", "Judged", "judge"]
+
+PLACEHOLDER_COPIES = 5
+"""Names of one content from which on it is a placeholder."""
+
+KEEPABLE = (Problem.TINY, Problem.ASPECT, Problem.ANIMATED, Problem.NEAR)
+"""Problems that a user may choose to live with; the others have no picture, or no label."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The entries that become samples, by index, each with its group; and a row for each that has a problem."""
+
+    groups: dict[int, str]
+    problems: tuple[LeftOut, ...]
+
+
+def judge(entries: Sequence[Entry], taken: Sequence[Taken], keep: Collection[Problem] = ()) -> Judged:
+    """Finds what is wrong with single pictures, then with what they are to each other.
+
+    Args:
+        entries: The pictures, in the order of the source.
+        taken: What reading each found.
+        keep: Problems, out of `KEEPABLE`, with which a picture is kept all the same.
+
+    Raises:
+        InputError: one of ``keep`` is not of these.
+    """
+    if never := [problem for problem in keep if problem not in KEEPABLE]:
+        raise InputError(f"{never[0]}: cannot be kept; only {', '.join(KEEPABLE)}")
+    court = _Court(entries, taken, keep)
+    court.look_at_each()
+    court.look_for_copies()
+    pairs = court.look_for_alike()
+    return Judged(court.groups(pairs), court.problems())
+
+
+class _Court:
+    def __init__(self, entries: Sequence[Entry], taken: Sequence[Taken], keep: Collection[Problem]) -> None:
+        self._entries, self._taken, self._keep = entries, taken, keep
+        self._standing = set(range(len(entries)))
+        self._found: dict[int, list[tuple[bool, Problem, str]]] = defaultdict(list)
+
+    def look_at_each(self) -> None:
+        for index, taken in enumerate(self._taken):
+            for problem, detail in taken.problems:
+                self._note(index, problem, detail)
+
+    def look_for_copies(self) -> None:
+        by_content: dict[str, list[int]] = defaultdict(list)
+        for index in sorted(self._standing):
+            by_content[self._taken[index].key].append(index)
+        for copies in by_content.values():
+            if len(copies) >= PLACEHOLDER_COPIES:
+                text = f"one content under {len(copies)} names{self._across(copies)}"
+                self._note_all(copies, Problem.PLACEHOLDER, text)
+            elif len(self._classes(copies)) > 1:
+                self._note_all(copies, Problem.AMBIGUOUS, f"the same picture{self._across(copies)}")
+            else:
+                first, *others = self._by_right_to_stay(copies)
+                for index in others:
+                    self._note(index, Problem.EXACT, f"exact copy of {self._entries[first].source}")
+
+    def look_for_alike(self) -> list[tuple[int, int]]:
+        """Deals with near-duplicates; returns the pairs of pictures of one scene among those that stay."""
+        by_look: dict[bytes, list[int]] = defaultdict(list)
+        for index in sorted(self._standing):
+            by_look[self._taken[index].look].append(index)
+        by_look.pop(b"", None)
+        looks = list(by_look)
+        pairs = list(alike_pairs(looks))
+        links = [(by_look[looks[i]][0], by_look[looks[j]][0]) for i, j, bits in pairs if bits <= SAME]
+        for copies in _components([*links, *_chained(by_look.values())]):
+            first, *others = self._by_right_to_stay(copies)
+            if len(self._classes(copies)) > 1:
+                many = len(copies) >= PLACEHOLDER_COPIES
+                text = f"{len(copies)} nearly identical pictures{self._across(copies)}"
+                self._note_all(copies, Problem.PLACEHOLDER if many else Problem.AMBIGUOUS, text)
+                continue
+            for index in others:
+                where = f" in split {self._entries[first].split}" if self._entries[first].split else ""
+                self._note(index, Problem.NEAR, f"nearly the same as {self._entries[first].source}{where}", first)
+        stay = [[index for index in by_look[look] if index in self._standing] for look in looks]
+        return [(stay[i][0], stay[j][0]) for i, j, _ in pairs if stay[i] and stay[j]] + _chained(stay)
+
+    def groups(self, alike: Iterable[tuple[int, int]]) -> dict[int, str]:
+        """The group of every picture that stays: the least name of its members, a prescribed group counting as one."""
+        names = {i: digest([g])[:20] if (g := self._entries[i].group) else self._taken[i].key for i in self._standing}
+        prescribed: dict[str, list[int]] = defaultdict(list)
+        for index in sorted(self._standing):
+            if self._entries[index].group:
+                prescribed[names[index]].append(index)
+        links = _chained(prescribed.values())
+        # Two prescribed splits are not changed: pictures of one scene are no copies.
+        links += [(i, j) for i, j in alike if not (self._entries[i].split and self._entries[j].split)]
+        for members in _components(links):
+            least = min(names[index] for index in members)
+            names |= dict.fromkeys(members, least)
+        return dict(sorted(names.items()))
+
+    def problems(self) -> tuple[LeftOut, ...]:
+        """A row for each picture with any: its first one that leaves it out, if there is one, and all details."""
+        rows = []
+        for index, found in sorted(self._found.items()):
+            entry, (_, problem, _) = self._entries[index], max(found, key=lambda one: one[0])
+            detail = "; ".join(text for _, _, text in found)
+            rows.append(LeftOut(entry.source, entry.label, problem, detail, kept=index in self._standing))
+        return tuple(rows)
+
+    def _note(self, index: int, problem: Problem, detail: str, first: int | None = None) -> None:
+        # A copy in another prescribed split than the first one's would be a leak, whatever the user keeps.
+        leaks = first is not None and self._entries[index].split != self._entries[first].split
+        fatal = problem not in self._keep or leaks
+        self._found[index].append((fatal, problem, detail))
+        if fatal:
+            self._standing.discard(index)
+
+    def _note_all(self, copies: Iterable[int], problem: Problem, detail: str) -> None:
+        for index in copies:
+            self._note(index, problem, detail)
+
+    def _classes(self, copies: Iterable[int]) -> list[str]:
+        return sorted({self._entries[index].label for index in copies})
+
+    def _across(self, copies: Iterable[int]) -> str:
+        classes = self._classes(copies)
+        return f" in the classes {', '.join(classes)}" if len(classes) > 1 else ""
+
+    def _by_right_to_stay(self, copies: Iterable[int]) -> list[int]:
+        """A prescribed test set stays as published; within a split the first of the source stays."""
+        order = (*reversed(SPLITS), None)
+        return sorted(copies, key=lambda index: (order.index(self._entries[index].split), index))
+
+
+def _chained(sets: Iterable[Sequence[int]]) -> list[tuple[int, int]]:
+    """Links that hold each set together."""
+    return [(members[0], other) for members in sets for other in members[1:]]
+
+
+def _components(links: Iterable[tuple[int, int]]) -> list[list[int]]:
+    """The sets of what is linked, directly or by others; each sorted."""
+    component: dict[int, list[int]] = {}
+    for i, j in links:
+        one, other = component.setdefault(i, [i]), component.setdefault(j, [j])
+        if one is not other:
+            small, large = sorted((one, other), key=len)
+            large += small
+            component |= dict.fromkeys(small, large)
+    return [sorted(members) for members in {id(members): members for members in component.values()}.values()]

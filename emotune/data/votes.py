@@ -1,0 +1,83 @@
+"""What annotators said of a picture: its label, and how well they agree on it."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+__all__ = ["OTHER", "PARTS", "majority", "number", "part_of", "target_weights"]
+
+OTHER = "other"
+"""Votes that name none of the classes: "not this one", or neutral."""
+
+PARTS = ("well", "noisy")
+"""You et al. (2016), as the thesis has it: *well* is what a majority agrees on, *noisy* is the rest."""
+
+
+def number(text: str) -> float:
+    """A number of votes, or a share of them.
+
+    >>> number("3"), number("0.25")
+    (3, 0.25)
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not re.fullmatch(r"[0-9]+(\.[0-9]*)?(e-[0-9]+)?", text, re.IGNORECASE):
+        raise ValueError(f'"{text}" is not a number of votes')
+    value = float(text)
+    return int(value) if value.is_integer() else value
+
+
+def part_of(label: str, votes: Mapping[str, float]) -> str:
+    """``well`` if more than half of all votes are for the label, else ``noisy``; a tie is noisy.
+
+    >>> part_of("awe", {"awe": 3, "other": 2}), part_of("awe", {"awe": 2, "other": 2})
+    ('well', 'noisy')
+    """
+    return "well" if votes.get(label, 0) > sum(votes.values()) / 2 else "noisy"
+
+
+def majority(votes: Mapping[str, float], classes: Sequence[str]) -> str | None:
+    """The class with the most votes; None where two share the lead, or none has any.
+
+    >>> majority({"awe": 3, "fear": 1}, ("awe", "fear")), majority({"awe": 2, "fear": 2}, ("awe", "fear"))
+    ('awe', None)
+    """
+    most = max((votes.get(label, 0) for label in classes), default=0)
+    leaders = [label for label in classes if votes.get(label, 0) == most]
+    return leaders[0] if most > 0 and len(leaders) == 1 else None
+
+
+def target_weights(
+    labels: Sequence[str], votes: Sequence[Mapping[str, float]], classes: Sequence[str], kind: str
+) -> np.ndarray:
+    """What the cross-entropy of each picture is a sum over: float32 (N, K).
+
+    Args:
+        labels: Of N pictures.
+        votes: Of the same.
+        classes: The K classes.
+        kind: *hard*: 1 for the label. *soft*: each class's share of the votes; votes for none of the classes are
+            spread evenly over those that are not the label. *weighted*: for the label, its share of the votes, divided
+            by the mean of all pictures' shares, so that the learning rate keeps its meaning.
+
+    >>> target_weights(["awe"], [{"awe": 3, "other": 2}], ("anger", "awe", "fear"), "soft").round(2).tolist()
+    [[0.20000000298023224, 0.6000000238418579, 0.20000000298023224]]
+    """
+    index = {label: i for i, label in enumerate(classes)}
+    weights = np.zeros((len(labels), len(classes)))
+    for row, (label, said) in enumerate(zip(labels, votes, strict=True)):
+        total = sum(said.values()) or 1
+        if kind == "soft" and said:
+            outside = sum(count for name, count in said.items() if name not in index)
+            weights[row] = outside / (len(classes) - 1)
+            weights[row, index[label]] = 0
+            for name in set(said) & set(index):
+                weights[row, index[name]] += said[name]
+            weights[row] /= total
+        else:
+            weights[row, index[label]] = said.get(label, 0) / total if kind == "weighted" else 1
+    if kind == "weighted":
+        weights /= weights.sum(1).mean()
+    return weights.astype(np.float32)

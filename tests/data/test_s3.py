@@ -1,0 +1,89 @@
+"""Shards on S3 are the shards of a folder: written, verified and read over HTTP, against a server on loopback."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from moto.server import ThreadedMotoServer
+
+from emotune.data.cache import open_split
+from emotune.data.datasets import resolve
+from emotune.data.manifest import HEALTH, MANIFEST
+from emotune.data.samples import verify
+from emotune.data.shards import write_shards
+from emotune.data.sources import Scenes
+from emotune.run import Selection
+from emotune.shard import main
+from emotune.storage import Folder
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")  # of the server
+
+SHARES = (0.5, 0.25, 0.25)
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[str]:
+    import fsspec
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        fsspec.filesystem("s3").mkdir("pictures")
+        yield "s3://pictures"
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def shards(bucket: str) -> str:
+    """A URL of the same shards as `small_shards`."""
+    url = f"{bucket}/small"
+    write_shards(Scenes(160, seed=1).listing(), Folder(url), shares=SHARES, samples_per_shard=30, workers=2)
+    return url
+
+
+def test_shards_on_s3_are_those_of_a_folder_to_the_byte(shards: str, small_shards: Path):
+    local = {path.name: path.read_bytes() for path in small_shards.iterdir() if path.name[0] != "."}
+    there = Folder(shards)
+    assert set(there.names()) == set(local)
+    assert {name: there.read(name) for name in local} == local
+
+
+def test_pictures_are_read_from_s3_as_from_a_folder(shards: str, small_shards: Path, tmp_path, monkeypatch):
+    (ref,) = resolve([Selection(data=str(small_shards))])
+    local = open_split(ref, "val")
+    monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path))  # where nothing is decoded yet
+    (ref,) = resolve([Selection(data=shards)])
+    pictures = open_split(ref, "val")
+    everything = np.arange(len(local))
+    assert pictures.keys == local.keys
+    assert np.array_equal(pictures.take(everything), local.take(everything))
+
+
+def test_the_command_writes_to_s3_again_does_nothing_and_finds_damage_there(bucket: str, capfd):
+    url = f"{bucket}/command"
+    command = ["scenes", "--pictures", "80", "--seed", "1", "--split", "0.5/0.25/0.25", "--out", url]
+    assert main(command) == 0
+    assert main(["verify", url]) == 0
+    assert "sound: 80 samples" in capfd.readouterr().out
+    manifest, problems = verify(Folder(url))
+    assert problems == []
+    name = manifest.shards[0].file
+    data = bytearray(Folder(url).read(name))
+    data[len(data) // 2] ^= 1
+    Folder(url).write(name, bytes(data))
+    assert main(["verify", url]) == 1
+    assert f"{url}: {name}: " in capfd.readouterr().out
+    assert main(command) == 0, "the same command repairs it"
+    assert verify(Folder(url)) == (manifest, [])
+    assert set(Folder(url).names()) == {MANIFEST, HEALTH, *(shard.file for shard in manifest.shards)}
+
+
+def test_a_bucket_that_is_not_there_is_refused_before_anything_is_read(bucket: str, capfd):
+    assert main(["scenes", "--pictures", "80", "--out", "s3://no-such-bucket/data"]) == 2
+    assert "s3://no-such-bucket/data: cannot be" in capfd.readouterr().err
