@@ -1,6 +1,7 @@
 """Pillow, behind a few functions: bytes of a picture file in, right-side-up RGB out."""
 
 import io
+import threading
 import warnings
 
 import numpy as np
@@ -24,6 +25,10 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """What makes a picture upright, by its EXIF orientation."""
+
+
+FILTERS = threading.Lock()
+"""Warning filters belong to the process: who changes them while decoding holds this, so that threads can decode."""
 
 
 class UnreadablePictureError(ValueError):
@@ -72,21 +77,30 @@ def decode_square(data: bytes, side: int) -> np.ndarray:
     Raises:
         UnreadablePictureError: as `decode`.
     """
-    return np.asarray(ImageOps.fit(decode(data), (side, side), Image.Resampling.BICUBIC))
+    picture = decode(data)
+    left, top = (picture.width - side) // 2, (picture.height - side) // 2
+    if min(picture.size) == side and (picture.width + picture.height) % 2 == 0:  # the square falls on whole pixels
+        return np.asarray(picture.crop((left, top, left + side, top + side)))
+    return np.asarray(ImageOps.fit(picture, (side, side), Image.Resampling.BICUBIC))
 
 
 def _load(data: bytes) -> tuple[Image.Image, bool]:
     """The picture as upright RGB, and whether its file is that already: an RGB JPEG that needs no turning."""
     try:
-        with warnings.catch_warnings():
+        with FILTERS, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # broken EXIF blocks and the like: the pixels count
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             picture = Image.open(io.BytesIO(data), formats=FORMATS)
-            picture.load()
+            jpeg = picture.format == "JPEG"
+            if not jpeg:  # a JPEG's pixels, read below, give no warnings
+                picture.load()
             turn = TURNS.get(picture.getexif().get(ORIENTATION, 1))
-            plain = picture.format == "JPEG" and picture.mode == "RGB" and turn is None
+            plain = jpeg and picture.mode == "RGB" and turn is None
+            if not jpeg:
+                picture = _to_rgb(picture)
+        if jpeg:
             picture = _to_rgb(picture)
-            return (picture.transpose(turn) if turn is not None else picture), plain
+        return (picture.transpose(turn) if turn is not None else picture), plain
     except UnidentifiedImageError:
         raise UnreadablePictureError("not a picture, or of an unknown format" if data else "empty file") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
