@@ -12,7 +12,6 @@ import os
 import re
 import signal
 import threading
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -167,9 +166,8 @@ def read_samples(shard: bytes, name: str) -> Iterator[Sample]:
     """
     import tarfile
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        from webdataset.tariterators import group_by_keys, tar_file_expander  # imports torch
+    from webdataset.tariterators import group_by_keys, tar_file_expander  # imports torch
+
     try:
         for sample in group_by_keys(tar_file_expander([{"url": name, "stream": io.BytesIO(shard)}])):
             known = json.loads(sample["json"])
