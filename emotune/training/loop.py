@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from emotune.data.augment import Views, apply_views, center_views, draw_views
+from emotune.data.augment import Views, apply_views, draw_views, evaluation_views
 from emotune.data.batches import epoch_batches, share, steps_per_epoch
 from emotune.data.cache import Pictures, open_split
 from emotune.errors import InputError
@@ -209,7 +209,7 @@ def evaluate(network: nn.Module, pictures: Pictures, world: World) -> np.ndarray
     """
     network.eval()
     own = share(np.arange(len(pictures)), world.rank, world.size)
-    views = center_views(len(pictures))
+    (views,) = evaluation_views(len(pictures))
     parts = []
     for start in range(0, len(own), EVALUATION_BATCH):
         indices = own[start : start + EVALUATION_BATCH]
