@@ -7,7 +7,7 @@ that is stopped anywhere goes on as if it had not been.
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -107,7 +107,7 @@ def _train(
         watch(_watched(run, progress))
     evaluating = time.perf_counter()
     test = open_split(run.dataset, "test")  # the first and only use that a run makes of these pictures
-    logits = _finite(evaluate(network, test, world), progress)
+    logits = _finite(evaluate(network, test, world, run.train.test_crops), progress)
     if not world.main:
         return None
     write_predictions(directory.folder, run, test, logits)
@@ -158,7 +158,8 @@ def _train_epoch(job: _Job, progress: Progress, pictures: Pictures, save: _Every
     """The rest of the current epoch, from the step after the last one that is done."""
     run, world = job.run, job.world
     batches = epoch_batches(len(pictures), run.train.batch_size, run.stream("order"), progress.epoch)
-    views = draw_views(len(pictures), run.stream("augment"), progress.epoch, crop=run.train.crop, flip=run.train.flip)
+    drawn = {"crop": run.train.crop, "flip": run.train.flip, "min_scale": run.train.min_scale}
+    views = draw_views(len(pictures), run.stream("augment"), progress.epoch, **drawn)
     job.network.train()
     for step in range(progress.step, len(batches)):
         began = time.perf_counter()
@@ -202,23 +203,35 @@ def _mix(seed: int, *numbers: int) -> int:
 
 
 @torch.inference_mode()
-def evaluate(network: nn.Module, pictures: Pictures, world: World) -> np.ndarray:
-    """Logits of the centre crop of every picture, float32 (N, K), on all ranks.
+def evaluate(network: nn.Module, pictures: Pictures, world: World, crops: int = 1) -> np.ndarray:
+    """Logits of every picture, float32 (N, K), on all ranks: of its centre crop, or averaged over 5 or 10 crops.
 
     Each rank computes its share; each picture is counted exactly once, whatever the number of ranks.
     """
     network.eval()
     own = share(np.arange(len(pictures)), world.rank, world.size)
-    (views,) = evaluation_views(len(pictures))
+    views = evaluation_views(len(pictures), crops)
     parts = []
     for start in range(0, len(own), EVALUATION_BATCH):
         indices = own[start : start + EVALUATION_BATCH]
         batch = torch.from_numpy(pictures.take(indices)).to(world.device)
-        parts.append(network(apply_views(batch, views, indices)).float().cpu().numpy())
+        # One view after another: memory does not grow with their number.
+        seen = [network(apply_views(batch, view, indices)).float() for view in views]
+        parts.append(average_logits(seen).cpu().numpy())
     logits = np.full((len(pictures), len(pictures.classes)), np.nan, np.float32)
     for rank, part in enumerate(world.gather(np.concatenate(parts) if parts else logits[:0])):
         logits[share(np.arange(len(pictures)), rank, world.size)] = part
     return logits
+
+
+def average_logits(logits: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Logits (B, K) of the mean of the softmax outputs: its logarithm; of a single view, the logits as they are.
+
+    Calculated with logarithms throughout, so that neither large logits nor small probabilities are lost.
+    """
+    if len(logits) == 1:
+        return logits[0]
+    return torch.stack([view.log_softmax(1) for view in logits]).logsumexp(0) - math.log(len(logits))
 
 
 def _epoch_entry(
