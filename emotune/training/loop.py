@@ -7,7 +7,7 @@ that is stopped anywhere goes on as if it had not been.
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from emotune.data.augment import Views, apply_views, center_views, draw_views
+from emotune.data.augment import Views, apply_views, draw_views, evaluation_views
 from emotune.data.batches import Batch, Split, open_split, steps_per_epoch
 from emotune.data.cache import decodable_splits
 from emotune.data.datasets import manifest_of
@@ -116,7 +116,7 @@ def _train(
         watch(_watched(run, progress))
     evaluating = time.perf_counter()
     test = opened("test")  # the first and only use that a run makes of these pictures
-    logits = _finite(evaluate(network, test, world), progress)
+    logits = _finite(evaluate(network, test, world, run.train.test_crops), progress)
     if not world.main:
         return None
     write_predictions(directory.folder, run, test, logits)
@@ -175,7 +175,8 @@ def _train_epoch(job: _Job, progress: Progress, pictures: Split, save: _Every) -
     """The rest of the current epoch, from the step after the last one that is done."""
     run, world = job.run, job.world
     steps = steps_per_epoch(len(pictures), run.train.batch_size)
-    views = draw_views(len(pictures), run.stream("augment"), progress.epoch, crop=run.train.crop, flip=run.train.flip)
+    drawn = {"crop": run.train.crop, "flip": run.train.flip, "min_scale": run.train.min_scale}
+    views = draw_views(len(pictures), run.stream("augment"), progress.epoch, **drawn)
     batches = pictures.training_batches(
         run.train.batch_size, run.stream("order"), progress.epoch,
         first=progress.step, rank=world.rank, world_size=world.size, pin=world.device.type == "cuda",
@@ -224,13 +225,13 @@ def _mix(seed: int, *numbers: int) -> int:
 
 
 @torch.inference_mode()
-def evaluate(network: nn.Module, pictures: Split, world: World) -> np.ndarray:
-    """Logits of the centre crop of every picture, float32 (N, K), on all ranks.
+def evaluate(network: nn.Module, pictures: Split, world: World, crops: int = 1) -> np.ndarray:
+    """Logits of every picture, float32 (N, K), on all ranks: of its centre crop, or averaged over 5 or 10 crops.
 
     Each rank computes its share; each picture is counted exactly once, whatever the number of ranks.
     """
     network.eval()
-    views = center_views(len(pictures))
+    views = evaluation_views(len(pictures), crops)
     own = []
     batches = pictures.evaluation_batches(
         EVALUATION_BATCH, rank=world.rank, world_size=world.size, pin=world.device.type == "cuda"
@@ -238,12 +239,24 @@ def evaluate(network: nn.Module, pictures: Split, world: World) -> np.ndarray:
     with closing(batches):
         for batch in batches:
             images = batch.images.to(world.device, non_blocking=True)
-            own.append((batch.indices, network(apply_views(images, views, batch.indices)).float().cpu().numpy()))
+            # One view after another: memory does not grow with their number.
+            seen = [network(apply_views(images, view, batch.indices)).float() for view in views]
+            own.append((batch.indices, average_logits(seen).cpu().numpy()))
     logits = np.full((len(pictures), len(pictures.classes)), np.nan, np.float32)
     for part in world.gather(own):
         for indices, values in part:
             logits[indices] = values
     return logits
+
+
+def average_logits(logits: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Logits (B, K) of the mean of the softmax outputs: its logarithm; of a single view, the logits as they are.
+
+    Calculated with logarithms throughout, so that neither large logits nor small probabilities are lost.
+    """
+    if len(logits) == 1:
+        return logits[0]
+    return torch.stack([view.log_softmax(1) for view in logits]).logsumexp(0) - math.log(len(logits))
 
 
 def _epoch_entry(
