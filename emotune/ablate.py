@@ -1,6 +1,7 @@
 """`python -m emotune.ablate [STUDY]`: plan, run what is missing, report."""
 
 import argparse
+import math
 import os
 import shlex
 import sys
@@ -64,6 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, metavar="N", help="seeds per variant, instead of the study's")
     parser.add_argument("--workers", type=int, metavar="N", help="workers per run, instead of the study's")
     parser.add_argument("--gpus-per-worker", type=float, metavar="G", help="instead of the study's")
+    parser.add_argument("--cache-gb", type=float, metavar="GB",
+                        help="what decoded pictures may fill on each machine, instead of the study's")  # fmt: skip
     parser.add_argument("--executor", choices=["ray", "local"], default="ray",
                         help="ray: as many runs at a time as fit; local: one after another, without Ray")  # fmt: skip
     only = parser.add_mutually_exclusive_group()
@@ -87,8 +90,10 @@ def _ablate(options: argparse.Namespace, console: Console) -> int:
     if plan.to_do and not options.report_only:
         check(plan.to_do, pool, study.resources, options.executor)
         try:
-            with console.status("drawing and decoding pictures, once on this machine"):
-                prepare(datasets)
+            with console.status("looking for decoded pictures") as status:
+                streamed = prepare(datasets, study.resources, status.update)
+            for line in streamed:
+                console.print(line, highlight=False)
             _execute(console, plan, pool, study.resources, options.executor)
         except KeyboardInterrupt:
             interrupted = True
@@ -107,9 +112,10 @@ def _overridden(study: Study, options: argparse.Namespace) -> Study:
     for name in ("seeds", "workers"):
         if getattr(options, name) is not None and getattr(options, name) < 1:
             raise InputError(f"--{name} {getattr(options, name)}: give a positive number")
-    if options.gpus_per_worker is not None and options.gpus_per_worker < 0:
-        raise InputError(f"--gpus-per-worker {options.gpus_per_worker}: give zero or more")
-    said = {"workers": options.workers, "gpus_per_worker": options.gpus_per_worker}
+    for name in ("gpus_per_worker", "cache_gb"):
+        if getattr(options, name) is not None and not 0 <= getattr(options, name) < math.inf:
+            raise InputError(f"--{name.replace('_', '-')} {getattr(options, name)}: give zero or more")
+    said = {name: getattr(options, name) for name in ("workers", "gpus_per_worker", "cache_gb")}
     resources = replace(study.resources, **{name: value for name, value in said.items() if value is not None})
     return replace(study, seeds=options.seeds or study.seeds, resources=resources)
 
@@ -194,7 +200,7 @@ def _execute(console: Console, plan: Plan, pool: str, resources: Resources, exec
         if executor == "local":
             from emotune.execution.local import run_locally
 
-            run_locally(plan.to_do, pool, lines, gpu=resources.gpus_per_worker > 0, threads=resources.cpus_per_worker)
+            run_locally(plan.to_do, pool, lines, resources)
         else:
             from emotune.execution.connection import ray_connection
 

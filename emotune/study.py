@@ -47,12 +47,14 @@ class Metric:
 class Resources:
     """What each run gets. Not part of its identity: more workers give the same result sooner, but for rounding.
 
-    With dropout the masks differ too, as they would between two repetitions.
+    With dropout the masks differ too, as they would between two repetitions. ``cache_gb`` is how much decoded pictures
+    may fill on each machine (10⁹ bytes; none said: its disk, less a tenth); data sets beyond it are streamed.
     """
 
     workers: Count = 1
     cpus_per_worker: Count = 1
     gpus_per_worker: Annotated[Number, Field(ge=0)] = 0.0
+    cache_gb: Annotated[Number, Field(ge=0)] | None = None
 
 
 @plain_dataclass(frozen=True)

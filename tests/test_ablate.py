@@ -186,10 +186,11 @@ def test_a_killed_worker_on_ray_costs_no_result(place: Place):
 def test_torchrun_trains_a_study_with_two_processes(place: Place):
     place.write(seeds=1)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-               "-m", "emotune.ablate", "few.yaml", "--executor", "local"]  # fmt: skip
+               "-m", "emotune.ablate", "few.yaml", "--executor", "local", "--cache-gb", "0"]  # fmt: skip
     found = subprocess.run(command, cwd=place.folder, capture_output=True, text=True, timeout=90, check=False)
     assert found.returncode == 0, found.stderr
-    assert [record["workers"] for record in place.records().values()] == [2, 2]
+    assert [(r["workers"], r["reading"]) for r in place.records().values()] == [(2, "streamed")] * 2
+    assert "train, val, test will be streamed" in found.stdout
     assert found.stdout.count("Report:") == 1
 
 
@@ -207,6 +208,7 @@ def test_the_plan_spends_nothing_and_says_what_the_seeds_can_show(place: Place):
         (["--seeds", "0"], "--seeds 0"),
         (["--workers", "0"], "--workers 0"),
         (["--gpus-per-worker", "-1"], "--gpus-per-worker -1"),
+        (["--cache-gb", "-1"], "--cache-gb -1"),
     ],
 )
 def test_bad_options_spend_nothing(place: Place, arguments: list[str], says: str):

@@ -79,8 +79,10 @@ def test_an_id_says_variant_data_set_and_seed():
         replace(RUN, train=TrainConfig(epochs=51)),
         replace(RUN, train=TrainConfig(flip=False)),
         replace(RUN, train=TrainConfig(weight_decay=0)),
+        replace(RUN, train=TrainConfig(crop="resized")),
+        replace(RUN, train=TrainConfig(test_crops=5)),
     ],
-    ids=["content", "network", "width", "lrn", "epochs", "flip", "weight decay"],
+    ids=["content", "network", "width", "lrn", "epochs", "flip", "weight decay", "crop", "test crops"],
 )
 def test_identity_depends_on_everything_that_decides_about_the_result(other):
     assert digest(other) != digest(RUN)
@@ -110,7 +112,7 @@ def test_saying_a_default_aloud_changes_nothing():
         RUN,
         model=AlexNetConfig(name="alexnet", width=1, dropout=0.5, lrn=True, weight_init="ksh12"),
         train=TrainConfig(epochs=50, batch_size=50, lr=1e-2, momentum=0.9, weight_decay=0.0005, schedule="cosine",
-                          step_epochs=10, warmup_epochs=0, crop="random", flip=True),
+                          step_epochs=10, warmup_epochs=0, crop="random", min_scale=0.25, flip=True, test_crops=1),
     )  # fmt: skip
     assert spoken == RUN
     assert spoken.id == RUN.id
@@ -146,6 +148,8 @@ def test_a_run_survives_the_journey_through_json(model):
         ("model", {"name": "resnet"}), ("model", {"widht": 1.0}), ("model", {"width": 0}), ("model", {"dropout": 1}),
         ("train", {"lr": float("nan")}), ("train", {"lr": float("inf")}), ("train", {"epochs": 0}),
         ("train", {"epochs": 2.5}), ("train", {"schedule": "linear"}), ("train", {"epoch": 3}),
+        ("train", {"crop": "resize"}), ("train", {"min_scale": 0, "crop": "resized"}),
+        ("train", {"min_scale": 1.5, "crop": "resized"}), ("train", {"test_crops": 3}), ("train", {"test_crops": True}),
         ("dataset", {"name": "No Such/Name"}), ("dataset", {"hash": "x"}),
     ],
 )  # fmt: skip
@@ -161,6 +165,15 @@ def test_a_setting_of_an_absent_layer_is_refused():
     with pytest.raises(ValidationError, match='"temperature" is set, but attention is "none"'):
         DualBranchConfig(attention="none", temperature=2.0)
     assert DualBranchConfig(attention="none", temperature=1.0) == DualBranchConfig(attention="none")
+
+
+@pytest.mark.parametrize("crop", ["random", "center"])
+def test_a_setting_of_another_crop_is_refused(crop):
+    with pytest.raises(ValidationError, match=f'"min_scale" is set, but crop is "{crop}"'):
+        TrainConfig(crop=crop, min_scale=0.5)
+    assert TrainConfig(crop=crop, min_scale=0.25) == TrainConfig(crop=crop)
+    smaller, resized = (replace(RUN, train=TrainConfig(crop="resized", min_scale=s)) for s in (0.08, 0.25))
+    assert digest(smaller) != digest(resized)
 
 
 def test_pictures_come_and_look_alike_for_all_variants_of_a_seed():

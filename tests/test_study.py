@@ -288,7 +288,10 @@ def test_more_seeds_and_more_variants_keep_the_earlier_runs(write):
 
 
 def test_resources_question_metric_and_contrasts_do_not_change_the_runs(write):
-    extra = "resources: {workers: 4, gpus_per_worker: 1}\nmetric: {min_effect: 5}\ncontrasts: [wide - plain]\n"
+    extra = (
+        "resources: {workers: 4, gpus_per_worker: 1, cache_gb: 2.5}\n"
+        "metric: {min_effect: 5}\ncontrasts: [wide - plain]\n"
+    )
     assert load(write, 2, extra).runs([PHOTOS]) == load(write, 2).runs([PHOTOS])
 
 

@@ -1,13 +1,15 @@
 """Crop, flip and normalisation, on the batch and on its device; what is drawn depends on seed, epoch and picture."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from emotune.data.cache import SIDE
 
-__all__ = ["CROP", "Views", "apply_views", "center_views", "draw_views"]
+__all__ = ["CROP", "Views", "apply_views", "cut_batch", "cut_picture", "draw_views", "evaluation_views"]
 
 CROP = 227
 """Pixels: with it, and only with it, AlexNet's last pooling gives 6×6 positions (the thesis, section 3)."""
@@ -15,27 +17,65 @@ CROP = 227
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet's training pictures in RGB: the field's custom, whatever the data set."""
 
+WIDEST = 4 / 3
+"""Width over height of a resized crop, and the other way round (Szegedy et al. 2015, section 6)."""
+
 
 @dataclass(frozen=True)
 class Views:
-    """How each picture of a split is seen in one epoch: crop corners (N, 2) in pixels, mirrored or not (N,)."""
+    """How each picture of a split is seen: boxes (N, 4) as top, left, height, width in pixels; mirrored or not (N,)."""
 
-    corners: np.ndarray
+    boxes: np.ndarray
     flipped: np.ndarray
 
 
-def draw_views(pictures: int, seed: int, epoch: int, *, crop: str = "random", flip: bool = True) -> Views:
-    """The views of one epoch, for all pictures of the split, so that they do not depend on rank or batch."""
+def draw_views(
+    pictures: int, seed: int, epoch: int, *, crop: str = "random", flip: bool = True, min_scale: float = 0.25
+) -> Views:
+    """The views of one epoch, for all pictures of the split, so that they do not depend on rank or batch.
+
+    Args:
+        pictures: N.
+        seed: Of the stream; with ``epoch`` it decides about everything.
+        epoch: From 0.
+        crop: *random* or *center*, CROP pixels square; or *resized*: see `TrainConfig`.
+        flip: Whether half of the pictures are mirrored; which ones does not depend on ``crop``.
+        min_scale: The smallest part of a picture's area that a resized crop shows.
+    """
     generator = np.random.default_rng([seed, epoch])
     corners = generator.integers(0, SIDE - CROP + 1, (pictures, 2))
-    flipped = generator.random(pictures) < 0.5
-    middle = center_views(pictures)
-    return Views(corners if crop == "random" else middle.corners, flipped if flip else middle.flipped)
+    flipped = (generator.random(pictures) < 0.5) & flip
+    if crop == "resized":
+        return Views(_resized_boxes(pictures, generator, min_scale), flipped)
+    return Views(_squares(corners) if crop == "random" else evaluation_views(pictures)[0].boxes, flipped)
 
 
-def center_views(pictures: int) -> Views:
-    """The centre of every picture, as it is: what evaluation sees."""
-    return Views(np.full((pictures, 2), (SIDE - CROP) // 2), np.zeros(pictures, dtype=bool))
+def evaluation_views(pictures: int, crops: int = 1) -> list[Views]:
+    """The views over which a test averages: of all pictures the centre, or with 5 crops centre and corners.
+
+    10 crops are these and their mirror images (KSH12, section 4.1).
+    """
+    spare = SIDE - CROP
+    places = [(spare // 2, spare // 2), (0, 0), (0, spare), (spare, 0), (spare, spare)][:crops]
+    return [
+        Views(_squares(np.tile(place, (pictures, 1))), np.full(pictures, mirrored))
+        for mirrored in (False, True)[: 1 + (crops == 10)]
+        for place in places
+    ]
+
+
+def _squares(corners: np.ndarray) -> np.ndarray:
+    return np.hstack([corners, np.full_like(corners, CROP)])
+
+
+def _resized_boxes(pictures: int, generator: np.random.Generator, min_scale: float) -> np.ndarray:
+    """Boxes (N, 4) of even area and log-even shape; shapes that would leave the picture are not drawn."""
+    area = generator.uniform(min_scale, 1, pictures)
+    widest = np.minimum(math.log(WIDEST), -np.log(area))
+    shape = np.exp(generator.uniform(-1, 1, pictures) * widest)
+    sizes = SIDE * np.sqrt(np.stack([area / shape, area * shape], axis=1))
+    sizes = sizes.round().astype(np.int64).clip(1, SIDE)
+    return np.hstack([generator.integers(0, SIDE - sizes + 1), sizes])
 
 
 def apply_views(batch: torch.Tensor, views: Views, indices: np.ndarray) -> torch.Tensor:
@@ -46,11 +86,59 @@ def apply_views(batch: torch.Tensor, views: Views, indices: np.ndarray) -> torch
         views: Of the whole split.
         indices: (B,).
     """
-    crops = torch.empty((len(batch), CROP, CROP, 3), dtype=torch.uint8, device=batch.device)
-    for row, index in enumerate(indices):
-        top, left = (int(corner) for corner in views.corners[index])
-        crop = batch[row, top : top + CROP, left : left + CROP]
-        crops[row] = crop.flip(1) if views.flipped[index] else crop
-    mean = torch.tensor(MEAN, device=batch.device) * 255
-    std = torch.tensor(STD, device=batch.device) * 255
-    return ((crops.float() - mean) / std).permute(0, 3, 1, 2)  # the permuted view is channels-last memory
+    boxes, flipped = views.boxes[indices], views.flipped[indices]
+    # For a line of pixels each: a processor calculates with many numbers at a time, not with three.
+    mean, std = (torch.tensor(values, device=batch.device).mul(255).repeat(CROP) for values in (MEAN, STD))
+    if batch.device.type == "cpu":
+        seen = torch.empty((len(batch), CROP, CROP, 3))
+        for picture, out, box, mirrored in zip(batch, seen, boxes.tolist(), flipped.tolist(), strict=True):
+            out.copy_(cut_picture(picture, box, mirrored))
+            out.view(CROP, 3 * CROP).sub_(mean).div_(std)  # now, while they are in the processor's cache
+    else:
+        seen = cut_batch(batch, boxes, flipped).float()
+        seen.view(len(batch), CROP, 3 * CROP).sub_(mean).div_(std)
+    return seen.permute(0, 3, 1, 2)  # the permuted view is channels-last memory
+
+
+def cut_picture(picture: torch.Tensor, box: list[int], mirrored: bool) -> torch.Tensor:
+    """A box of a picture, brought to uint8 (CROP, CROP, 3) by bilinear interpolation where it has another size."""
+    top, left, height, width = box
+    view = picture[top : top + height, left : left + width]
+    if (height, width) != (CROP, CROP):
+        channels_last = view.contiguous()[None].permute(0, 3, 1, 2)  # and so is what comes back
+        view = F.interpolate(channels_last, (CROP, CROP), mode="bilinear").permute(0, 2, 3, 1)[0]
+    return view.flip(1) if mirrored else view
+
+
+def cut_batch(batch: torch.Tensor, boxes: np.ndarray, flipped: np.ndarray) -> torch.Tensor:
+    """What `cut_picture` gives for each picture, (B, CROP, CROP, 3), in a few operations on the whole batch.
+
+    This is for a GPU, where each operation costs a launch. Both round to whole grey levels along each axis, but
+    `cut_picture` calculates with 16 bits: of interpolated values, some differ by a level, seldom by two.
+    """
+    rows, columns = (_positions(boxes[:, axis], boxes[:, axis + 2]) for axis in (0, 1))
+    columns = np.where(flipped[:, None], columns[:, ::-1], columns)
+    picture = torch.arange(len(batch), device=batch.device)[:, None, None]
+
+    def on_device(positions: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(positions).to(batch.device)
+
+    def pixels(row: torch.Tensor, column: torch.Tensor) -> torch.Tensor:
+        return batch[picture, row[:, :, None], column[:, None, :]]
+
+    above, left = on_device(rows.astype(np.int64)), on_device(columns.astype(np.int64))
+    if (boxes[:, 2:] == CROP).all():
+        return pixels(above, left)
+    below, right = (before.add(1).clamp_(max=SIDE - 1) for before in (above, left))
+    down, along = on_device((rows % 1).astype(np.float32)), on_device((columns % 1).astype(np.float32))
+    upper, lower = (
+        torch.lerp(pixels(row, left).float(), pixels(row, right).float(), along[:, None, :, None]).round_()
+        for row in (above, below)
+    )
+    return torch.lerp(upper, lower, down[:, :, None, None]).round_()
+
+
+def _positions(starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Where the rows (or columns) of views lie among those of their pictures: (B, CROP), in pixels and parts of one."""
+    within = (np.arange(CROP) + 0.5) * (sizes[:, None] / CROP) - 0.5  # the middle of a pixel lies at a half
+    return starts[:, None] + within.clip(0, sizes[:, None] - 1)

@@ -1,8 +1,28 @@
-"""Which pictures come when: a pure function of seed and epoch, whatever the number of ranks."""
+"""Batches of a split, put together while the network computes: by index from the cache, or from a stream of shards.
+
+Which pictures come when is a pure function of seed and epoch, whatever the number of ranks; for a stream, of the number
+of ranks too.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
+import torch
 
-__all__ = ["epoch_batches", "share", "steps_per_epoch"]
+from emotune.data.background import prefetched
+from emotune.data.cache import SIDE, open_shards
+from emotune.data.datasets import ensure, manifest_of
+from emotune.data.manifest import SPLITS
+from emotune.data.stream import Stream
+from emotune.run import DatasetRef
+
+__all__ = ["Batch", "Decoded", "Split", "epoch_batches", "open_split", "share", "steps_per_epoch"]
+
+AHEAD = 2
+"""Batches that are ready, or being made, while one is computed."""
 
 
 def steps_per_epoch(pictures: int, batch_size: int) -> int:
@@ -29,3 +49,156 @@ def epoch_batches(pictures: int, batch_size: int, seed: int, epoch: int) -> list
 def share(indices: np.ndarray, rank: int, world_size: int) -> np.ndarray:
     """The part of a global batch that a rank computes; the ranks' parts are disjoint and complete."""
     return indices[rank::world_size]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A rank's part of a global batch.
+
+    Attributes:
+        indices: Of the pictures in their split, (B,).
+        images: The pictures, uint8 (B, SIDE, SIDE, 3).
+        total: Pictures of the global batch.
+    """
+
+    indices: np.ndarray
+    images: torch.Tensor
+    total: int
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """The pictures of a split in the cache: an array of each shard, and the index of its first picture."""
+
+    arrays: tuple[np.ndarray, ...]
+    starts: np.ndarray
+
+    def take(self, indices: np.ndarray) -> np.ndarray:
+        """The pictures at ``indices``: uint8 (B, SIDE, SIDE, 3)."""
+        batch = np.empty((len(indices), SIDE, SIDE, 3), np.uint8)
+        shards = np.searchsorted(self.starts, indices, side="right") - 1
+        for row, (index, shard) in enumerate(zip(indices, shards, strict=True)):
+            batch[row] = self.arrays[shard][index - self.starts[shard]]
+        return batch
+
+
+@dataclass(frozen=True)
+class Split:
+    """What is known of all pictures of a split, in the order of their shards, and batches of the pictures themselves.
+
+    Batches are made by a thread that ends with the iterator: close it (`contextlib.closing`) if you leave it early.
+
+    Attributes:
+        keys: Of the samples.
+        targets: Indices into ``classes``, int64 (N,).
+        votes: What annotators said of each sample, by class.
+        classes: Of the data set.
+        pictures: Where they come from.
+    """
+
+    keys: tuple[str, ...]
+    targets: np.ndarray
+    votes: tuple[dict[str, float], ...]
+    classes: tuple[str, ...]
+    pictures: Decoded | Stream
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def training_batches(
+        self, batch_size: int, seed: int, epoch: int,
+        *, first: int = 0, rank: int = 0, world_size: int = 1, pin: bool = False,
+    ) -> Iterator[Batch]:  # fmt: skip
+        """A rank's part of an epoch's global batches.
+
+        Args:
+            batch_size: Of global batches, at most.
+            seed: Of the order.
+            epoch: Counted from 0.
+            first: Batch to begin with, counted from 0.
+            rank: Whose part.
+            world_size: Number of ranks.
+            pin: Give images in memory that a GPU can copy from by itself.
+        """
+        whole = epoch_batches(len(self), batch_size, seed, epoch)
+        parts = [share(indices, rank, world_size) for indices in whole]
+        if isinstance(self.pictures, Decoded):
+            batches = ((part, self.pictures.take(part)) for part in parts[first:])
+        else:
+            skip = sum(map(len, parts[:first]))
+            stream = self.pictures.shuffled(seed, epoch, rank=rank, world_size=world_size, skip=skip)
+            batches = _cut(stream, [len(part) for part in parts[first:]])
+        yield from _prepared(batches, [len(indices) for indices in whole[first:]], pin)
+
+    def evaluation_batches(
+        self, batch_size: int, *, rank: int = 0, world_size: int = 1, pin: bool = False
+    ) -> Iterator[Batch]:
+        """A rank's part of all pictures; each picture is in one batch of one rank."""
+        if isinstance(self.pictures, Decoded):
+            own = share(np.arange(len(self)), rank, world_size)
+            parts = [own[start : start + batch_size] for start in range(0, len(own), batch_size)]
+            sizes, batches = [len(part) for part in parts], ((part, self.pictures.take(part)) for part in parts)
+        else:
+            count = sum(shard.samples for shard in self.pictures.part(rank, world_size))
+            sizes = [min(batch_size, count - start) for start in range(0, count, batch_size)]
+            batches = _cut(self.pictures.in_order(rank=rank, world_size=world_size), sizes)
+        yield from _prepared(batches, sizes, pin)
+
+
+def open_split(
+    ref: DatasetRef,
+    split: str,
+    *,
+    decoded: Collection[str] = SPLITS,
+    cache_gb: float | None = None,
+    threads: int = 1,
+) -> Split:
+    """A split of a data set, read and decoded now if this machine has not done it yet.
+
+    Args:
+        ref: The data set.
+        split: Its name.
+        decoded: The data set's splits that are kept decoded, see `cache.decodable_splits`; others are streamed.
+        cache_gb: Budget of the cache, see `cache.Cache`.
+        threads: Threads that decode.
+
+    Raises:
+        InputError: a shard is missing, is not what the manifest says, or holds something unreadable.
+    """
+    shards = open_shards(ref, [split], decoded=decoded, cache_gb=cache_gb, threads=threads)
+    samples, classes = [sample for shard in shards for sample in shard.samples], manifest_of(ref).classes
+    index = {label: i for i, label in enumerate(classes)}
+    if split in decoded:
+        starts = np.cumsum([0, *(len(shard.samples) for shard in shards)])[:-1]
+        pictures = Decoded(tuple(shard.pictures for shard in shards), starts)
+    else:
+        pictures = Stream(ensure(ref), tuple(shard.shard for shard in shards), threads)
+    return Split(
+        keys=tuple(sample.key for sample in samples),
+        targets=np.array([index[sample.label] for sample in samples], dtype=np.int64),
+        votes=tuple(sample.votes for sample in samples),
+        classes=classes,
+        pictures=pictures,
+    )
+
+
+def _cut(stream: Iterator[tuple[int, np.ndarray]], sizes: Sequence[int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Batches of these sizes: (indices, pictures)."""
+    with closing(stream):
+        for size in sizes:
+            indices, images = np.empty(size, np.int64), np.empty((size, SIDE, SIDE, 3), np.uint8)
+            for row, (index, picture) in zip(range(size), islice(stream, size), strict=True):
+                indices[row], images[row] = index, picture
+            yield indices, images
+
+
+def _prepared(parts: Iterator[tuple[np.ndarray, np.ndarray]], totals: Sequence[int], pin: bool) -> Iterator[Batch]:
+    """Batches, made ahead by a thread of their own."""
+
+    def batches() -> Iterator[Batch]:
+        for (indices, pictures), total in zip(parts, totals, strict=True):
+            images = torch.from_numpy(pictures)
+            yield Batch(indices, images.pin_memory() if pin else images, total)
+
+    with closing(parts), closing(prefetched(batches(), AHEAD)) as ready:
+        yield from ready

@@ -1,116 +1,281 @@
 """Each shard decoded once per machine, into a memory-mapped array; pictures are then drawn from it by index.
 
-Whichever run comes first decodes, under a file lock, into a temporary file that is renamed when whole. The file's name
-is the shard's hash, so runs, studies and users of one cache folder share it, and a changed shard is another file.
+Whichever run comes first decodes, under a file lock, into a temporary file that is renamed when whole. Files are named
+after the shard's hash, so runs, studies and users of one cache folder share them, and a changed shard is another file.
+Where the budget ends, the arrays that were not used for longest make room; those who have one open keep it, because
+Linux keeps an unlinked file for as long as it is mapped. What is known of the samples (keys, labels, votes) stays.
 """
 
+import contextlib
+import errno
 import hashlib
-import json
 import os
+import shutil
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from io import BufferedWriter
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
+from emotune.data.background import in_parallel
 from emotune.data.datasets import cache_folder, ensure, manifest_of
-from emotune.data.manifest import Shard
+from emotune.data.manifest import SPLITS, Manifest, Shard
 from emotune.data.pictures import UnreadablePictureError, decode_square
-from emotune.data.samples import read_samples
+from emotune.data.samples import Sample, read_samples
 from emotune.errors import InputError
 from emotune.run import DatasetRef
 from emotune.storage import Folder
 
-__all__ = ["SIDE", "Pictures", "open_split"]
+__all__ = ["SIDE", "Cache", "Known", "OpenShard", "decodable_splits", "decode_sample", "open_shards", "read_shard"]
 
 SIDE = 256
 """Pixels; pictures are kept a little larger than the network's 227 so that crops differ."""
 
+LEFT_FREE = 0.1
+"""Share of the disk that a cache without a budget of its own leaves free."""
+
+HEADER = 128
+"""Bytes before the pictures in NumPy's file format."""
+
+SHARDS_AT_A_TIME = 8
+"""Decoding threads share Python's lock: more would hold more shards in memory and be little faster."""
+
+
+class Known(NamedTuple):
+    """What is known of a sample without its picture."""
+
+    key: str
+    label: str
+    votes: dict[str, float]
+
 
 @dataclass(frozen=True)
-class Pictures:
-    """All pictures of one split, in the order of their shards.
+class OpenShard:
+    """A shard's samples, and their pictures, memory-mapped uint8 (N, SIDE, SIDE, 3), if these are kept decoded."""
 
-    ``targets`` are indices into ``classes``, int64 (N,).
-    """
-
-    keys: tuple[str, ...]
-    targets: np.ndarray
-    classes: tuple[str, ...]
-    arrays: tuple[np.ndarray, ...]
-    starts: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.keys)
-
-    def take(self, indices: np.ndarray) -> np.ndarray:
-        """The pictures at ``indices``: uint8 (B, SIDE, SIDE, 3)."""
-        batch = np.empty((len(indices), SIDE, SIDE, 3), np.uint8)
-        shards = np.searchsorted(self.starts, indices, side="right") - 1
-        for row, (index, shard) in enumerate(zip(indices, shards, strict=True)):
-            batch[row] = self.arrays[shard][index - self.starts[shard]]
-        return batch
+    shard: Shard
+    samples: tuple[Known, ...]
+    pictures: np.ndarray | None
 
 
-def open_split(ref: DatasetRef, split: str) -> Pictures:
-    """The pictures of a split, decoded now if this machine has not done it yet.
+def open_shards(
+    ref: DatasetRef,
+    splits: Collection[str],
+    *,
+    decoded: Collection[str] = SPLITS,
+    cache_gb: float | None = None,
+    threads: int = 1,
+    advance: Callable[[int], None] = lambda pictures: None,
+) -> list[OpenShard]:
+    """The shards of some splits, each read and decoded now if this machine has not done it yet.
+
+    Args:
+        ref: The data set.
+        splits: Which of its shards.
+        decoded: Splits whose pictures are kept decoded, see `decodable_splits`; of others only the samples are known.
+        cache_gb: Budget of the cache, see `Cache`.
+        threads: Threads that decode.
+        advance: Called with the number of pictures that are through, shard by shard.
 
     Raises:
         InputError: a shard is missing, is not what the manifest says, or holds something unreadable.
     """
     folder, manifest = ensure(ref), manifest_of(ref)
-    arrays, keys, labels = [], [], []
-    for shard in manifest.of(split):
-        array, samples = _decoded(folder, shard)
-        arrays.append(array)
-        keys += [key for key, _ in samples]
-        labels += [label for _, label in samples]
-    index = {label: i for i, label in enumerate(manifest.classes)}
-    if unknown := set(labels) - set(index):
-        raise InputError(f"{folder}: a sample has the label {unknown.pop()!r}, which the manifest does not know")
-    targets = np.array([index[label] for label in labels], dtype=np.int64)
-    starts = np.cumsum([0, *(len(array) for array in arrays)])[:-1]
-    return Pictures(tuple(keys), targets, manifest.classes, tuple(arrays), starts)
+    needed = frozenset(shard.sha256 for shard in manifest.shards if shard.split in decoded)
+    cache = Cache(cache_folder() / "decoded", cache_gb, needed)
+
+    def opened(shard: Shard) -> OpenShard:
+        pictures = cache.pictures(folder, shard) if shard.split in decoded else None
+        samples = cache.samples(folder, shard)
+        if unknown := {sample.label for sample in samples} - set(manifest.classes):
+            raise InputError(f"{folder}: a sample has the label {unknown.pop()!r}, which the manifest does not know")
+        return OpenShard(shard, samples, pictures)
+
+    shards = []
+    for shard in in_parallel(opened, _of(manifest, splits), min(threads, SHARDS_AT_A_TIME)):
+        advance(shard.shard.samples)
+        shards.append(shard)
+    return shards
 
 
-def _decoded(folder: Folder, shard: Shard) -> tuple[np.ndarray, list[tuple[str, str]]]:
-    """The shard's pictures, memory-mapped uint8 (N, SIDE, SIDE, 3), and its (key, label) pairs."""
-    cache = cache_folder() / "decoded"
-    cache.mkdir(parents=True, exist_ok=True)
-    array_file, index_file = cache / f"{shard.sha256}-{SIDE}.npy", cache / f"{shard.sha256}-{SIDE}.json"
-    if not (index_file.exists() and array_file.exists()):  # the index is written last
-        with FileLock(cache / f"{shard.sha256}.lock"):
-            if not (index_file.exists() and array_file.exists()):
-                _decode(folder, shard, array_file, index_file)
-    return np.load(array_file, mmap_mode="r"), json.loads(index_file.read_text())
+def decodable_splits(ref: DatasetRef, cache_gb: float | None = None) -> tuple[str, ...]:
+    """The splits whose decoded pictures fit this machine's cache together: all, else val and test, else none."""
+    ensure(ref)
+    manifest, cache = manifest_of(ref), Cache(cache_folder() / "decoded", cache_gb)
+    choices = (SPLITS, ("val", "test"))
+    return next((splits for splits in choices if cache.fits(_of(manifest, splits))), ())
 
 
-def _decode(folder: Folder, shard: Shard, array_file: Path, index_file: Path) -> None:
-    where = str(folder / shard.file)
-    data = folder.read(shard.file)
+def read_shard(folder: Folder, shard: Shard) -> bytes:
+    """The bytes of a shard.
+
+    Raises:
+        InputError: it is missing, or they are not those that the manifest lists.
+    """
+    data, where = folder.read(shard.file), folder / shard.file
     if data is None:
         raise InputError(f"{where}: missing, though the manifest lists it; run emotune.shard again")
     if hashlib.sha256(data).hexdigest() != shard.sha256:
         raise InputError(
             f"{where}: damaged (not the bytes that the manifest lists); delete it, run emotune.shard again"
         )
-    part = array_file.with_suffix(f".{os.getpid()}.part")
+    return data
+
+
+def decode_sample(sample: Sample, where: str) -> np.ndarray:
+    """A sample's picture, uint8 (SIDE, SIDE, 3).
+
+    Raises:
+        InputError: it cannot be decoded; the message names it and the shard, which is at ``where``.
+    """
     try:
-        array = np.lib.format.open_memmap(part, "w+", np.uint8, (shard.samples, SIDE, SIDE, 3))
-        samples = []
-        for sample in read_samples(data, where):
-            if len(samples) == shard.samples:
-                raise InputError(f"{where}: more samples than the {shard.samples} of the manifest; shard again")
-            try:
-                array[len(samples)] = decode_square(sample.jpg, SIDE)
-            except UnreadablePictureError as error:
-                raise InputError(f"{where}: {sample.key} ({sample.source}): {error}") from None
-            samples.append((sample.key, sample.label))
-        if len(samples) != shard.samples:
-            raise InputError(f"{where}: {len(samples)} samples, the manifest says {shard.samples}; shard again")
-        array.flush()
-        del array
-        part.replace(array_file)
-    finally:
-        part.unlink(missing_ok=True)
-    Folder(str(index_file.parent)).write_json(index_file.name, samples)
+        return decode_square(sample.jpg, SIDE)
+    except UnreadablePictureError as error:
+        raise InputError(f"{where}: {sample.key} ({sample.source}): {error}") from None
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Decoded shards in a folder, made as they are asked for, by any number of processes.
+
+    Attributes:
+        folder: On a disk of this machine.
+        gigabytes: Decoded pictures may fill so much (10⁹ bytes each); None: the disk, less a tenth of it.
+        needed: Hashes of shards that are not removed to make room for others.
+    """
+
+    folder: Path
+    gigabytes: float | None = None
+    needed: frozenset[str] = frozenset()
+
+    def fits(self, shards: Iterable[Shard]) -> bool:
+        """Whether the decoded pictures of all these shards can be here together, whatever else has to go for them."""
+        wanted = {self._array(shard): _decoded_bytes(shard) for shard in shards}
+        if self.gigabytes is not None:
+            return sum(wanted.values()) <= self.gigabytes * 1e9
+        missing = sum(size for path, size in wanted.items() if not path.exists())
+        others = sum(stat.st_size for path, stat in self._files("*.npy").items() if path not in wanted)
+        return not missing or missing <= self._room() + others
+
+    def pictures(self, folder: Folder, shard: Shard) -> np.ndarray:
+        """The shard's pictures, memory-mapped uint8 (N, SIDE, SIDE, 3)."""
+        path = self._array(shard)
+        while True:  # another process may remove what it does not need before it is opened here
+            with contextlib.suppress(FileNotFoundError):
+                os.utime(path)  # used now: others go first
+                return np.load(path, mmap_mode="r")
+            with self._lock(shard.sha256):
+                if not path.exists():
+                    self._decode(folder, shard)
+
+    def samples(self, folder: Folder, shard: Shard) -> tuple[Known, ...]:
+        """What is known of the shard's samples, in its order."""
+        index, name = Folder(str(self.folder)), _index_name(shard)
+        if (known := index.read_json(name)) is None:
+            known = [Known(s.key, s.label, s.votes) for s in _checked_samples(folder, shard)]
+            index.write_json(name, known)
+        if len(known) != shard.samples:
+            raise InputError(_miscounted(folder, shard, len(known)))
+        return tuple(Known(*sample) for sample in known)
+
+    def _decode(self, folder: Folder, shard: Shard) -> None:
+        """Writes the shard's array and its index. To be called under the shard's lock."""
+        part, known = self._array(shard).with_suffix(".part"), []
+        try:
+            with part.open("wb") as file:
+                self._reserve(file, shard)
+                for sample in _checked_samples(folder, shard):
+                    file.write(decode_sample(sample, str(folder / shard.file)))
+                    known.append(Known(sample.key, sample.label, sample.votes))
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(self._array(shard))
+            with self._lock("room"):
+                self._make_room(0)  # others may have written meanwhile
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise InputError(
+                f"{self.folder}: the disk is full; make room, let EMOTUNE_CACHE name another place, or give less to "
+                "decoded pictures (--cache-gb)"
+            ) from None
+        finally:
+            part.unlink(missing_ok=True)
+        Folder(str(self.folder)).write_json(_index_name(shard), known)
+
+    def _reserve(self, file: BufferedWriter, shard: Shard) -> None:
+        """Makes room for the shard's array, and lets ``file`` have its size at once, so that others reckon with it."""
+        shape = (shard.samples, SIDE, SIDE, 3)
+        with self._lock("room"):
+            self._make_room(_decoded_bytes(shard))
+            np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+            file.truncate(_decoded_bytes(shard))
+
+    def _make_room(self, wanted: int) -> None:
+        for path in self.folder.glob("*.part"):
+            with contextlib.suppress(Timeout), self._lock(_hash_of(path), blocking=False):
+                path.unlink(missing_ok=True)  # who wrote it is dead: it would hold the lock
+        arrays = self._files("*.npy")
+        for path in sorted(arrays, key=lambda path: arrays[path].st_mtime_ns):
+            if self._room() >= wanted:
+                return
+            if _hash_of(path) not in self.needed:
+                path.unlink(missing_ok=True)
+
+    def _room(self) -> float:
+        """Bytes that can be written without removing anything."""
+        if self.gigabytes is None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            disk = shutil.disk_usage(self.folder)
+            return disk.free - LEFT_FREE * disk.total
+        files = self._files("*.npy") | self._files("*.part")
+        return self.gigabytes * 1e9 - sum(stat.st_size for stat in files.values())
+
+    def _files(self, pattern: str) -> dict[Path, os.stat_result]:
+        files = {}
+        for path in self.folder.glob(pattern):
+            with contextlib.suppress(FileNotFoundError):
+                files[path] = path.stat()
+        return files
+
+    def _array(self, shard: Shard) -> Path:
+        return self.folder / f"{shard.sha256}-{SIDE}.npy"
+
+    def _lock(self, name: str, *, blocking: bool = True) -> FileLock:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(self.folder / f"{name}.lock", blocking=blocking)
+
+
+def _checked_samples(folder: Folder, shard: Shard) -> Iterator[Sample]:
+    """The samples of a shard that is what the manifest says."""
+    count = 0
+    for count, sample in enumerate(read_samples(read_shard(folder, shard), str(folder / shard.file)), 1):
+        if count > shard.samples:
+            break
+        yield sample
+    if count != shard.samples:
+        raise InputError(_miscounted(folder, shard, count))
+
+
+def _miscounted(folder: Folder, shard: Shard, found: int) -> str:
+    more = f"more than {shard.samples}" if found > shard.samples else str(found)
+    return f"{folder / shard.file}: {more} samples, the manifest says {shard.samples}; run emotune.shard again"
+
+
+def _of(manifest: Manifest, splits: Collection[str]) -> list[Shard]:
+    return [shard for split in splits for shard in manifest.of(split)]
+
+
+def _decoded_bytes(shard: Shard) -> int:
+    return HEADER + shard.samples * SIDE * SIDE * 3
+
+
+def _index_name(shard: Shard) -> str:
+    return f"{shard.sha256}.samples.json"
+
+
+def _hash_of(path: Path) -> str:
+    return path.name.partition("-")[0]

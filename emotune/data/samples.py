@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -36,9 +35,8 @@ def read_samples(shard: bytes, name: str) -> Iterator[Sample]:
     """
     import tarfile
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        from webdataset.tariterators import group_by_keys, tar_file_expander  # imports torch
+    from webdataset.tariterators import group_by_keys, tar_file_expander  # imports torch
+
     try:
         for sample in group_by_keys(tar_file_expander([{"url": name, "stream": io.BytesIO(shard)}])):
             known = json.loads(sample["json"])

@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from emotune.execution.progress import RunLines
 from emotune.run import RunConfig
 from emotune.run_directory import RunDirectory
+from emotune.study import Resources
 
 __all__ = ["error_text", "run_locally"]
 
 TRACEBACK_LINES = 30
 
 
-def run_locally(runs: Sequence[RunConfig], pool: str, lines: RunLines, *, gpu: bool, threads: int) -> None:
+def run_locally(runs: Sequence[RunConfig], pool: str, lines: RunLines, resources: Resources) -> None:
     """Trains the runs in their order. A run that fails is recorded as failed, and the next one is taken up.
 
     Under torchrun a failure ends the command, because the other processes wait for the one that failed; the same
@@ -24,8 +25,7 @@ def run_locally(runs: Sequence[RunConfig], pool: str, lines: RunLines, *, gpu: b
         runs: What to train.
         pool: Where run directories are.
         lines: Shows progress.
-        gpu: Train on this process's GPU.
-        threads: CPU threads.
+        resources: What each run gets; its workers are the processes there are.
 
     Raises:
         KeyboardInterrupt: at Ctrl-C, after the current step and its checkpoint; at a second one, at once.
@@ -35,13 +35,14 @@ def run_locally(runs: Sequence[RunConfig], pool: str, lines: RunLines, *, gpu: b
     from emotune.training.distributed import from_environment
     from emotune.training.loop import DivergedError, InterruptedRunError, train
 
-    torch.set_num_threads(threads)
-    with from_environment(gpu=gpu) as world, _stop_flag() as stop:
+    torch.set_num_threads(resources.cpus_per_worker)
+    with from_environment(gpu=resources.gpus_per_worker > 0) as world, _stop_flag() as stop:
         # Rank 0's list counts: another's may differ, if a run was finished elsewhere in between.
         for run in [RunConfig.from_json(value) for value in world.gather([run.to_json() for run in runs])[0]]:
             directory = RunDirectory(pool, run)
             try:
-                train(run, directory, world, watch=lines.update if world.main else _ignore, stop=stop)
+                watch = lines.update if world.main else _ignore
+                train(run, directory, world, cache_gb=resources.cache_gb, watch=watch, stop=stop)
             except InterruptedRunError:
                 raise KeyboardInterrupt from None
             except DivergedError as error:  # on all ranks alike

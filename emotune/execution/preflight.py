@@ -2,13 +2,14 @@
 
 import contextlib
 import os
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Sequence
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
 
-from emotune.data.cache import open_split
-from emotune.data.datasets import ensure
+from emotune.data.cache import decodable_splits, open_shards
+from emotune.data.datasets import ensure, manifest_of
 from emotune.data.manifest import SPLITS
+from emotune.data.stream import require_shards
 from emotune.errors import InputError
 from emotune.machine import available_cpus
 from emotune.run import DatasetRef, RunConfig
@@ -50,21 +51,78 @@ def check(runs: Sequence[RunConfig], pool: str, resources: Resources, executor: 
     Folder(pool).require_writable()
 
 
-def prepare(datasets: Sequence[DatasetRef]) -> None:
+def prepare(
+    datasets: Sequence[DatasetRef], resources: Resources, show: Callable[[str], None] = lambda text: None
+) -> list[str]:
     """Draws the embedded pictures if they are not there, checks every shard against its manifest and decodes it.
 
-    In a process of its own, so that this one stays small; what is decoded already is only looked up.
+    In a process of its own, so that this one stays small; what is decoded already is only looked up, and what does not
+    fit the cache is checked, but not decoded.
+
+    Args:
+        datasets: What the runs read.
+        resources: What each run gets.
+        show: Called with a line on how far it is.
+
+    Returns:
+        A line for each data set that does not fit this machine's cache.
 
     Raises:
-        InputError: a shard is missing or damaged.
+        InputError: a shard is missing or damaged, or there are too few to be streamed.
     """
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        pool.submit(_prepare, tuple(datasets)).result()
+    context = get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_prepare, args=(tuple(datasets), resources, sender))
+    process.start()
+    sender.close()  # so that the end of the process is the end of what can be received
+    try:
+        while isinstance(said := receiver.recv(), str):
+            show(said)
+    except EOFError:
+        process.join()
+        raise RuntimeError(f"the process that decodes pictures ended with exit code {process.exitcode}") from None
+    except BaseException:
+        process.terminate()  # a shard that is half decoded is begun again
+        raise
+    finally:
+        process.join()
+        receiver.close()
+    if isinstance(said, InputError):
+        raise said
+    return said
 
 
-def _prepare(datasets: Sequence[DatasetRef]) -> None:
-    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C reaches both processes; the other one speaks of it
-        for dataset in datasets:
-            ensure(dataset, workers=available_cpus())
-            for split in SPLITS:
-                open_split(dataset, split)
+def _prepare(datasets: Sequence[DatasetRef], resources: Resources, sender: Connection) -> None:
+    """Sends lines on how far it is, then what `prepare` returns or raises."""
+    with contextlib.suppress(KeyboardInterrupt, BrokenPipeError):  # the other process speaks of it, or is no more
+        try:
+            sender.send([line for dataset in datasets for line in _prepare_one(dataset, resources, sender.send)])
+        except InputError as error:
+            sender.send(error)
+
+
+def _prepare_one(dataset: DatasetRef, resources: Resources, show: Callable[[str], None]) -> list[str]:
+    cpus, cache_gb = available_cpus(), resources.cache_gb
+    ensure(dataset, _counting(show, f"{dataset.name}: {{:,}} pictures drawn"), workers=cpus)
+    manifest, decoded = manifest_of(dataset), decodable_splits(dataset, cache_gb)
+    if "train" not in decoded:
+        require_shards(manifest, resources.workers)
+    total, what = sum(shard.samples for shard in manifest.shards), "decoded" if decoded else "checked"
+    advance = _counting(show, f"{dataset.name}: {{:,}} of {total:,} pictures {what}, once on this machine")
+    open_shards(dataset, SPLITS, decoded=decoded, cache_gb=cache_gb, threads=cpus, advance=advance)
+    if len(decoded) == len(SPLITS):
+        return []
+    streamed = ", ".join(split for split in SPLITS if split not in decoded)
+    return [f"{dataset.name}: {total:,} decoded pictures exceed the cache's budget; {streamed} will be streamed."]
+
+
+def _counting(show: Callable[[str], None], text: str) -> Callable[[int], None]:
+    """Shows the text with the sum of the numbers that it is called with."""
+    done = 0
+
+    def advance(pictures: int) -> None:
+        nonlocal done
+        done += pictures
+        show(text.format(done))
+
+    return advance

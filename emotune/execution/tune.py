@@ -66,7 +66,8 @@ class Worker:
             self._store = open_store(*meeting)
         try:
             with connect(rank, job["workers"], gpu=job["gpus_per_worker"] > 0, store=self._store) as world:
-                train(run, RunDirectory(job["pool"], run), world, watch=self._watch, stop=self._stop.is_set)
+                directory, cache_gb = RunDirectory(job["pool"], run), job["cache_gb"]
+                train(run, directory, world, cache_gb=cache_gb, watch=self._watch, stop=self._stop.is_set)
         except InterruptedRunError as error:
             return Status(State.INTERRUPTED, str(error))
         except DivergedError as error:
@@ -228,6 +229,7 @@ def _job(run: RunConfig, pool: str, resources: Resources) -> dict[str, Any]:
         "workers": resources.workers,
         "cpus_per_worker": resources.cpus_per_worker,
         "gpus_per_worker": resources.gpus_per_worker,
+        "cache_gb": resources.cache_gb,
     }
 
 

@@ -20,6 +20,7 @@ class Progress:
     ``step`` counts steps that are done in ``epoch``; ``loss_sum`` and ``correct`` are over the pictures of those steps.
     ``train_s`` are seconds spent in steps. ``history`` has an entry for each finished epoch, as in ``metrics.jsonl``;
     ``origins`` says which code, in which versions, trained it: more than one where it was continued after a change.
+    ``reading`` says whether training pictures were ``cached`` or ``streamed``, likewise.
     """
 
     epoch: int = 0
@@ -31,11 +32,17 @@ class Progress:
     interruptions: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
     origins: list[dict[str, Any]] = field(default_factory=list)
+    reading: list[str] = field(default_factory=list)
 
     def note_origin(self, origin: dict[str, Any]) -> None:
         """Keeps the code and versions that train from here on, where they are others than before."""
         if origin not in self.origins:
             self.origins.append(origin)
+
+    def note_reading(self, reading: str) -> None:
+        """Keeps how training pictures are read from here on, where it is another way than before."""
+        if reading not in self.reading:
+            self.reading.append(reading)
 
     def end_step(self, pictures: int, loss: float, correct: int, seconds: float) -> None:
         """Counts a step on ``pictures`` pictures with the mean ``loss``."""

@@ -7,9 +7,10 @@ that is stopped anywhere goes on as if it had not been.
 import json
 import math
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from emotune.data.augment import Views, apply_views, center_views, draw_views
-from emotune.data.batches import epoch_batches, share, steps_per_epoch
-from emotune.data.cache import Pictures, open_split
+from emotune.data.augment import Views, apply_views, draw_views, evaluation_views
+from emotune.data.batches import Batch, Split, open_split, steps_per_epoch
+from emotune.data.cache import decodable_splits
+from emotune.data.datasets import manifest_of
+from emotune.data.stream import require_shards
 from emotune.errors import InputError
 from emotune.models import build
 from emotune.run import RunConfig, RunProgress
@@ -51,6 +54,7 @@ def train(
     directory: RunDirectory,
     world: World,
     *,
+    cache_gb: float | None = None,
     watch: Callable[[RunProgress], None] = lambda progress: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any] | None:
@@ -60,6 +64,7 @@ def train(
         run: What to train.
         directory: Where its files go; only rank 0 writes.
         world: The ranks that train it together, this one among them.
+        cache_gb: Budget for decoded pictures, see `emotune.data.cache.Cache`; beyond it they are streamed.
         watch: Called after steps, on every rank.
         stop: Asked after each step; when it says so on any rank, all write a checkpoint and stop.
 
@@ -72,24 +77,28 @@ def train(
         InputError: the data set cannot be read.
     """
     with directory.at_work() if world.main else nullcontext():
-        return _train(run, directory, world, watch, stop)
+        return _train(run, directory, world, cache_gb, watch, stop)
 
 
 def _train(
     run: RunConfig,
     directory: RunDirectory,
     world: World,
+    cache_gb: float | None,
     watch: Callable[[RunProgress], None],
     stop: Callable[[], bool],
 ) -> dict[str, Any] | None:
     started = time.perf_counter()
-    pictures = {split: open_split(run.dataset, split) for split in ("train", "val")}
+    decoded = _decoded_everywhere(run, world, cache_gb)
+    opened = partial(open_split, run.dataset, decoded=decoded, cache_gb=cache_gb, threads=torch.get_num_threads())
+    pictures = {split: opened(split) for split in ("train", "val")}
     torch.manual_seed(run.stream("init"))
     network = build(run.model, len(pictures["train"].classes)).to(world.device, memory_format=torch.channels_last)
     optimizer = make_optimizer(network, run.train)
     progress = checkpoint.load(directory.folder, network, optimizer, world.device)
     if world.main:  # who writes the record
         progress.note_origin(origin())
+        progress.note_reading("cached" if "train" in decoded else "streamed")
     if len(set(world.gather((progress.epoch, progress.step)))) > 1:
         raise InputError(
             f"{directory.folder}: not all ranks see the same checkpoint; name a place that all nodes reach"
@@ -106,8 +115,8 @@ def _train(
             checkpoint.save(directory.folder, network, optimizer, progress)
         watch(_watched(run, progress))
     evaluating = time.perf_counter()
-    test = open_split(run.dataset, "test")  # the first and only use that a run makes of these pictures
-    logits = _finite(evaluate(network, test, world), progress)
+    test = opened("test")  # the first and only use that a run makes of these pictures
+    logits = _finite(evaluate(network, test, world, run.train.test_crops), progress)
     if not world.main:
         return None
     write_predictions(directory.folder, run, test, logits)
@@ -117,6 +126,14 @@ def _train(
     record |= {"test_pictures": len(test), "accuracy": 100 * float((logits.argmax(1) == test.targets).mean())}
     directory.finish(record)
     return record
+
+
+def _decoded_everywhere(run: RunConfig, world: World, cache_gb: float | None) -> tuple[str, ...]:
+    """The splits that every rank's machine can keep decoded."""
+    decoded = min(world.gather(decodable_splits(run.dataset, cache_gb)), key=len)
+    if "train" not in decoded:
+        require_shards(manifest_of(run.dataset), world.size)
+    return decoded
 
 
 def _finite(logits: np.ndarray, progress: Progress) -> np.ndarray:
@@ -154,39 +171,45 @@ class _Every:
         return True
 
 
-def _train_epoch(job: _Job, progress: Progress, pictures: Pictures, save: _Every) -> None:
+def _train_epoch(job: _Job, progress: Progress, pictures: Split, save: _Every) -> None:
     """The rest of the current epoch, from the step after the last one that is done."""
     run, world = job.run, job.world
-    batches = epoch_batches(len(pictures), run.train.batch_size, run.stream("order"), progress.epoch)
-    views = draw_views(len(pictures), run.stream("augment"), progress.epoch, crop=run.train.crop, flip=run.train.flip)
+    steps = steps_per_epoch(len(pictures), run.train.batch_size)
+    drawn = {"crop": run.train.crop, "flip": run.train.flip, "min_scale": run.train.min_scale}
+    views = draw_views(len(pictures), run.stream("augment"), progress.epoch, **drawn)
+    batches = pictures.training_batches(
+        run.train.batch_size, run.stream("order"), progress.epoch,
+        first=progress.step, rank=world.rank, world_size=world.size, pin=world.device.type == "cuda",
+    )  # fmt: skip
     job.network.train()
-    for step in range(progress.step, len(batches)):
+    with closing(batches):
         began = time.perf_counter()
-        global_step = progress.epoch * len(batches) + step
-        lr = learning_rate(run.train, global_step, len(batches))
-        # Dropout's masks follow from stream, step and rank: nothing about them needs to be in a checkpoint.
-        torch.manual_seed(_mix(run.stream("dropout"), global_step, world.rank))
-        loss, correct = _step(job, pictures, views, batches[step], lr)
-        if not math.isfinite(loss):
-            raise DivergedError(f"the loss is {loss} in epoch {progress.epoch + 1}, step {step + 1}, lr {lr:.3g}")
-        progress.end_step(len(batches[step]), loss, correct, time.perf_counter() - began)
-        job.watch(_watched(run, progress, len(batches), loss))
-        stopping = world.any(job.stop())
-        if world.main and (stopping or save.due()):
-            checkpoint.save(job.directory.folder, job.network, job.optimizer, progress)
-        if stopping:
-            raise InterruptedRunError(f"{run.id} was stopped in epoch {progress.epoch + 1}, after step {step + 1}")
+        for step, batch in enumerate(batches, progress.step):
+            global_step = progress.epoch * steps + step
+            lr = learning_rate(run.train, global_step, steps)
+            # Dropout's masks follow from stream, step and rank: nothing about them needs to be in a checkpoint.
+            torch.manual_seed(_mix(run.stream("dropout"), global_step, world.rank))
+            loss, correct = _step(job, batch, pictures.targets[batch.indices], views, lr)
+            if not math.isfinite(loss):
+                raise DivergedError(f"the loss is {loss} in epoch {progress.epoch + 1}, step {step + 1}, lr {lr:.3g}")
+            progress.end_step(batch.total, loss, correct, time.perf_counter() - began)
+            job.watch(_watched(run, progress, steps, loss))
+            stopping = world.any(job.stop())
+            if world.main and (stopping or save.due()):
+                checkpoint.save(job.directory.folder, job.network, job.optimizer, progress)
+            if stopping:
+                raise InterruptedRunError(f"{run.id} was stopped in epoch {progress.epoch + 1}, after step {step + 1}")
+            began = time.perf_counter()
 
 
-def _step(job: _Job, pictures: Pictures, views: Views, indices: np.ndarray, lr: float) -> tuple[float, int]:
+def _step(job: _Job, batch: Batch, answers: np.ndarray, views: Views, lr: float) -> tuple[float, int]:
     """One step of gradient descent on a global batch: its mean loss before the step, and its right answers."""
     world = job.world
-    own = share(indices, world.rank, world.size)
-    batch = torch.from_numpy(pictures.take(own)).to(world.device)
-    targets = torch.from_numpy(pictures.targets[own]).to(world.device)
-    logits = job.parallel(apply_views(batch, views, own))
+    images = batch.images.to(world.device, non_blocking=True)
+    targets = torch.from_numpy(answers).to(world.device)
+    logits = job.parallel(apply_views(images, views, batch.indices))
     # DDP averages over ranks, whose shares can differ by one picture: this gives the mean over the global batch.
-    loss = F.cross_entropy(logits, targets, reduction="sum") * (world.size / len(indices))
+    loss = F.cross_entropy(logits, targets, reduction="sum") * (world.size / batch.total)
     for group in job.optimizer.param_groups:
         group["lr"] = lr
     job.optimizer.zero_grad(set_to_none=True)
@@ -202,27 +225,42 @@ def _mix(seed: int, *numbers: int) -> int:
 
 
 @torch.inference_mode()
-def evaluate(network: nn.Module, pictures: Pictures, world: World) -> np.ndarray:
-    """Logits of the centre crop of every picture, float32 (N, K), on all ranks.
+def evaluate(network: nn.Module, pictures: Split, world: World, crops: int = 1) -> np.ndarray:
+    """Logits of every picture, float32 (N, K), on all ranks: of its centre crop, or averaged over 5 or 10 crops.
 
     Each rank computes its share; each picture is counted exactly once, whatever the number of ranks.
     """
     network.eval()
-    own = share(np.arange(len(pictures)), world.rank, world.size)
-    views = center_views(len(pictures))
-    parts = []
-    for start in range(0, len(own), EVALUATION_BATCH):
-        indices = own[start : start + EVALUATION_BATCH]
-        batch = torch.from_numpy(pictures.take(indices)).to(world.device)
-        parts.append(network(apply_views(batch, views, indices)).float().cpu().numpy())
+    views = evaluation_views(len(pictures), crops)
+    own = []
+    batches = pictures.evaluation_batches(
+        EVALUATION_BATCH, rank=world.rank, world_size=world.size, pin=world.device.type == "cuda"
+    )
+    with closing(batches):
+        for batch in batches:
+            images = batch.images.to(world.device, non_blocking=True)
+            # One view after another: memory does not grow with their number.
+            seen = [network(apply_views(images, view, batch.indices)).float() for view in views]
+            own.append((batch.indices, average_logits(seen).cpu().numpy()))
     logits = np.full((len(pictures), len(pictures.classes)), np.nan, np.float32)
-    for rank, part in enumerate(world.gather(np.concatenate(parts) if parts else logits[:0])):
-        logits[share(np.arange(len(pictures)), rank, world.size)] = part
+    for part in world.gather(own):
+        for indices, values in part:
+            logits[indices] = values
     return logits
 
 
+def average_logits(logits: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Logits (B, K) of the mean of the softmax outputs: its logarithm; of a single view, the logits as they are.
+
+    Calculated with logarithms throughout, so that neither large logits nor small probabilities are lost.
+    """
+    if len(logits) == 1:
+        return logits[0]
+    return torch.stack([view.log_softmax(1) for view in logits]).logsumexp(0) - math.log(len(logits))
+
+
 def _epoch_entry(
-    progress: Progress, run: RunConfig, pictures: dict[str, Pictures], val_logits: np.ndarray
+    progress: Progress, run: RunConfig, pictures: dict[str, Split], val_logits: np.ndarray
 ) -> dict[str, Any]:
     val = pictures["val"]
     steps = steps_per_epoch(len(pictures["train"]), run.train.batch_size)

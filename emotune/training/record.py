@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import torch
 from torch import nn
 
-from emotune.data.cache import Pictures
+from emotune.data.batches import Split
 from emotune.run import RunConfig
 from emotune.run_directory import PREDICTIONS
 from emotune.storage import Folder
@@ -26,7 +26,7 @@ __all__ = ["make_record", "origin", "write_predictions"]
 PACKAGES = ("emotune", "torch", "torchvision", "ray", "webdataset", "numpy", "pandas", "pillow")
 
 
-def write_predictions(folder: Folder, run: RunConfig, pictures: Pictures, logits: np.ndarray) -> None:
+def write_predictions(folder: Folder, run: RunConfig, pictures: Split, logits: np.ndarray) -> None:
     """One row per test picture: ``sample_id``, ``target`` (class name), and ``logit_<class>`` for each class."""
     classes = np.array(pictures.classes)
     columns: dict[str, Any] = {"sample_id": list(pictures.keys), "target": classes[pictures.targets].tolist()}
@@ -54,6 +54,7 @@ def make_record(
         "durations_s": {name: round(seconds, 3) for name, seconds in durations_s.items()},
         "images_per_s": round(train_pictures * run.train.epochs / progress.train_s, 1),
         "workers": world.size,
+        "reading": progress.reading[0] if len(progress.reading) == 1 else progress.reading,
         "interruptions": progress.interruptions,
         "hardware": _hardware(world),
         "origins": progress.origins,

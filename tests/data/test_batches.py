@@ -1,9 +1,25 @@
-"""Every picture comes once in an epoch, in an order that seed and epoch alone decide."""
+"""Every picture comes once in an epoch, in an order that seed and epoch alone decide; a stream keeps the counts."""
+
+import hashlib
+import io
+import tarfile
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from emotune.data.batches import epoch_batches, share, steps_per_epoch
+from emotune.data.batches import Batch, Decoded, Split, epoch_batches, share, steps_per_epoch
+from emotune.data.cache import SIDE
+from emotune.data.manifest import Shard
+from emotune.data.pictures import encode
+from emotune.data.stream import Stream
+from emotune.errors import InputError
+from emotune.storage import Folder
 
 SIZES = [(1, 1), (1, 50), (50, 50), (51, 50), (101, 50), (99, 7), (100, 1), (7, 100)]
 
@@ -44,3 +60,162 @@ def test_the_ranks_shares_of_a_batch_are_disjoint_complete_and_nearly_equal(worl
     shares = [share(batch, rank, world_size) for rank in range(world_size)]
     assert sorted(np.concatenate(shares).tolist()) == sorted(batch.tolist())
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+WORLDS = (1, 2, 3, 4)
+
+
+@cache
+def grey(index: int) -> bytes:
+    """A picture that shows its index."""
+    return encode(Image.new("RGB", (SIDE, SIDE), (2 * index, 2 * index, 2 * index)))
+
+
+def split_of(pictures: Decoded | Stream, size: int) -> Split:
+    return Split(tuple(map(str, range(size))), np.arange(size) % 8, ({},) * size, tuple("abcdefgh"), pictures)
+
+
+def indexed(size: int) -> Split:
+    arrays, starts = [], []
+    for start in range(0, size, 20):
+        shown = 2 * np.arange(start, min(start + 20, size), dtype=np.uint8)
+        arrays.append(np.broadcast_to(shown[:, None, None, None], (len(shown), SIDE, SIDE, 3)))
+        starts.append(start)
+    return split_of(Decoded(tuple(arrays), np.array(starts)), size)
+
+
+def streamed(folder: Path, sizes: list[int], threads: int = 1) -> Split:
+    """A split in real shards of these sizes."""
+    shards, index = [], 0
+    for number, size in enumerate(sizes):
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as tar:
+            for _ in range(size):
+                for suffix, data in (("jpg", grey(index)), ("json", b'{"label": "a", "votes": {}, "source": "s"}')):
+                    entry = tarfile.TarInfo(f"{index:04d}.{suffix}")
+                    entry.size = len(data)
+                    tar.addfile(entry, io.BytesIO(data))
+                index += 1
+        data, name = buffer.getvalue(), f"train-{number}.tar"
+        (folder / name).write_bytes(data)
+        shards.append(Shard(name, "train", size, len(data), hashlib.sha256(data).hexdigest()))
+    return split_of(Stream(Folder(str(folder)), tuple(shards), threads), index)
+
+
+def indices_of(batches: Iterator[Batch]) -> list[list[int]]:
+    """The batches' indices, after a look at each picture."""
+    found = []
+    for batch in batches:
+        assert batch.images.shape == (len(batch.indices), SIDE, SIDE, 3)
+        shown = batch.images[:, 100, 100, 0].numpy() / 2
+        assert np.abs(shown - batch.indices).max(initial=0) < 0.6
+        found.append(batch.indices.tolist())
+    return found
+
+
+@pytest.fixture
+def no_thread_is_left() -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    assert set(threading.enumerate()) <= before
+
+
+@pytest.mark.parametrize(
+    ("size", "batch_size"), [(1, 1), (1, 50), (2, 1), (7, 3), (49, 50), (50, 50), (51, 50), (101, 16)]
+)
+def test_ranks_share_each_batch_of_the_index_whatever_their_number(size: int, batch_size: int):
+    split, expected = indexed(size), epoch_batches(size, batch_size, seed=3, epoch=1)
+    for world_size in WORLDS:
+        ranks = [
+            list(split.training_batches(batch_size, 3, 1, rank=rank, world_size=world_size))
+            for rank in range(world_size)
+        ]
+        for step, whole in enumerate(expected):
+            parts = [batches[step] for batches in ranks]
+            assert sorted(np.concatenate([part.indices for part in parts])) == sorted(whole)
+            assert {part.total for part in parts} == {len(whole)}
+        assert {len(batches) for batches in ranks} == {len(expected)}
+        assert indices_of(iter(ranks[-1])) == [share(whole, world_size - 1, world_size).tolist() for whole in expected]
+
+
+@pytest.mark.parametrize(("size", "batch_size"), [(0, 5), (1, 1), (2, 50), (7, 3), (50, 50), (51, 50), (101, 16)])
+def test_evaluation_by_index_has_each_picture_once_whatever_the_number_of_ranks(size: int, batch_size: int):
+    for world_size in WORLDS:
+        ranks = [
+            indices_of(indexed(size).evaluation_batches(batch_size, rank=rank, world_size=world_size))
+            for rank in range(world_size)
+        ]
+        assert sorted(index for batches in ranks for batch in batches for index in batch) == list(range(size))
+        assert all(1 <= len(batch) <= batch_size for batches in ranks for batch in batches)
+
+
+@pytest.mark.parametrize(
+    ("shards", "batch_size"), [([1], 1), ([1, 1, 1, 4], 3), ([25, 25, 1, 7], 7), ([30, 9, 9, 1], 50)]
+)
+def test_a_stream_has_the_steps_and_shares_of_the_index_and_no_picture_on_two_ranks(shards, batch_size, tmp_path: Path):
+    split, size = streamed(tmp_path, shards), sum(shards)
+    whole = epoch_batches(size, batch_size, seed=3, epoch=1)
+    for world_size in range(1, len(shards) + 1):
+        ranks = []
+        for rank in range(world_size):
+            batches = list(split.training_batches(batch_size, 3, 1, rank=rank, world_size=world_size))
+            assert [len(b.indices) for b in batches] == [len(share(indices, rank, world_size)) for indices in whole]
+            assert [b.total for b in batches] == [len(indices) for indices in whole]
+            ranks.append([index for batch in indices_of(iter(batches)) for index in batch])
+        assert sum(len(set(seen)) for seen in ranks) == len(set().union(*ranks))
+        if world_size == 1:
+            assert sorted(ranks[0]) == list(range(size))
+        for seen in ranks:  # nothing comes again before all of the rank's own has come
+            own = len(set(seen))
+            assert len(set(seen[:own])) == own
+
+
+@pytest.mark.parametrize("shards", [[1], [1, 1, 1, 4], [25, 0, 25, 1, 7], [3, 30]])
+def test_evaluation_by_stream_has_each_picture_once_whatever_the_number_of_ranks(shards: list[int], tmp_path: Path):
+    split = streamed(tmp_path, shards)
+    for world_size in WORLDS:
+        ranks = [
+            indices_of(split.evaluation_batches(8, rank=rank, world_size=world_size)) for rank in range(world_size)
+        ]
+        assert sorted(index for batches in ranks for batch in batches for index in batch) == list(range(sum(shards)))
+        assert all(1 <= len(batch) <= 8 for batches in ranks for batch in batches)
+
+
+@pytest.fixture(params=["indexed", "streamed"])
+def split(request, tmp_path: Path) -> Split:
+    return indexed(51) if request.param == "indexed" else streamed(tmp_path, [20, 20, 11], threads=2)
+
+
+def test_an_epoch_that_is_continued_is_the_rest_of_the_uninterrupted_one(split: Split, no_thread_is_left):
+    for rank, world_size in ((0, 1), (1, 2)):
+        undisturbed = indices_of(split.training_batches(8, 5, 2, rank=rank, world_size=world_size))
+        for first in (0, 1, 4, len(undisturbed)):
+            rest = split.training_batches(8, 5, 2, first=first, rank=rank, world_size=world_size)
+            assert indices_of(rest) == undisturbed[first:]
+
+
+def test_the_order_of_batches_is_that_of_seed_and_epoch(split: Split):
+    def order(seed: int, epoch: int) -> tuple[int, ...]:
+        return tuple(i for batch in split.training_batches(8, seed, epoch) for i in batch.indices.tolist())
+
+    assert order(1, 2) == order(1, 2)
+    orders = {order(seed, epoch) for seed in range(2) for epoch in range(2)} | {tuple(range(51))}
+    assert len(orders) == 5
+
+
+def test_batches_left_early_or_with_an_error_leave_no_thread(split: Split, no_thread_is_left):
+    for interruption in (KeyboardInterrupt, ArithmeticError):
+        with pytest.raises(interruption), closing(split.training_batches(8, 0, 0)) as batches:
+            for _ in batches:
+                raise interruption
+    with closing(split.evaluation_batches(8)) as batches:
+        next(batches)
+
+
+def test_a_shard_that_is_damaged_while_it_is_streamed_is_named(tmp_path: Path, no_thread_is_left):
+    split = streamed(tmp_path, [20, 20], threads=2)
+    (tmp_path / "train-1.tar").write_bytes(b"other bytes")
+    with pytest.raises(InputError, match=r"train-1\.tar: damaged"):
+        indices_of(split.training_batches(8, 0, 0))
+    with pytest.raises(InputError, match=r"train-1\.tar: damaged"):
+        indices_of(split.evaluation_batches(8))

@@ -1,9 +1,12 @@
 """Decoded pictures are those of the shards, decoded once per machine; a damaged shard is named."""
 
+import errno
 import hashlib
 import io
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -13,9 +16,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
-from emotune.data.cache import SIDE, Pictures, open_split
-from emotune.data.datasets import resolve
+from emotune.data.batches import Split, open_split
+from emotune.data.cache import SIDE, Cache, decodable_splits, open_shards
+from emotune.data.datasets import manifest_of, resolve
 from emotune.data.manifest import SPLITS, Manifest, Shard, read_manifest, write_manifest
 from emotune.data.pictures import decode_square
 from emotune.data.samples import Sample, read_samples
@@ -46,7 +51,7 @@ def test_the_pictures_are_those_of_the_shards(small_shards, split):
     assert pictures.keys == tuple(sample.key for sample in samples)
     assert [pictures.classes[target] for target in pictures.targets] == [sample.label for sample in samples]
     assert pictures.targets.dtype == np.int64
-    batch = pictures.take(np.arange(len(pictures)))
+    batch = pictures.pictures.take(np.arange(len(pictures)))
     assert (batch.shape, batch.dtype) == ((len(samples), SIDE, SIDE, 3), np.uint8)
     for row, sample in zip(batch, samples, strict=True):
         assert np.array_equal(row, decode_square(sample.jpg, SIDE))
@@ -54,13 +59,13 @@ def test_the_pictures_are_those_of_the_shards(small_shards, split):
 
 def test_pictures_taken_across_shards_are_those_taken_one_by_one(small_shards):
     pictures = open_split(ref_of(small_shards), "train")
-    assert len(pictures.arrays) == 3
+    assert len(pictures.pictures.arrays) == 3
     indices = np.array([71, 29, 30, 0, 59, 60, 30, 1])
-    batch = pictures.take(indices)
+    batch = pictures.pictures.take(indices)
     for row, index in zip(batch, indices, strict=True):
-        assert np.array_equal(row, pictures.take(np.array([index]))[0])
+        assert np.array_equal(row, pictures.pictures.take(np.array([index]))[0])
     assert not np.array_equal(batch[1], batch[2])
-    assert pictures.take(np.array([], dtype=int)).shape == (0, SIDE, SIDE, 3)
+    assert pictures.pictures.take(np.array([], dtype=int)).shape == (0, SIDE, SIDE, 3)
 
 
 def test_a_second_opening_does_not_decode_again(shards):
@@ -69,32 +74,36 @@ def test_a_second_opening_does_not_decode_again(shards):
         path.unlink()
     second = open_split(ref_of(shards), "val")
     assert second.keys == first.keys
-    assert np.array_equal(second.take(np.arange(5)), first.take(np.arange(5)))
+    assert np.array_equal(second.pictures.take(np.arange(5)), first.pictures.take(np.arange(5)))
 
 
 def test_an_array_that_was_cleaned_away_is_decoded_again(shards, tmp_path):
-    before = open_split(ref_of(shards), "val").take(np.arange(49))
+    before = open_split(ref_of(shards), "val").pictures.take(np.arange(49))
     for path in tmp_path.glob("cache/**/*.npy"):
         path.unlink()
-    assert np.array_equal(open_split(ref_of(shards), "val").take(np.arange(49)), before)
+    assert np.array_equal(open_split(ref_of(shards), "val").pictures.take(np.arange(49)), before)
 
 
 def test_an_interrupted_decoding_is_begun_again_and_leaves_nothing_half_done(shards, tmp_path):
-    program = PROGRAM.replace("real(data, side)", "real(data, side) if random.random() < 0.9 else os._exit(9)")
+    program = PROGRAM.replace(
+        "real(data, side)", "real(data, side) if random.random() < 0.9 else os.kill(os.getpid(), signal.SIGKILL)"
+    )
     result = subprocess.run([sys.executable, "-c", program, *arguments(shards, tmp_path)], check=False, timeout=60)
-    assert result.returncode == 9
+    assert result.returncode == -signal.SIGKILL
+    assert list(tmp_path.glob("cache/**/*.part"))
     pictures = open_split(ref_of(shards), "train")
     samples = samples_of(shards, "train")
     assert all(
-        np.array_equal(pictures.take(np.array([i]))[0], decode_square(samples[i].jpg, SIDE)) for i in (0, 40, 71)
+        np.array_equal(pictures.pictures.take(np.array([i]))[0], decode_square(samples[i].jpg, SIDE))
+        for i in (0, 40, 71)
     )
 
 
 PROGRAM = """
-import hashlib, os, random, sys, time
+import hashlib, os, random, signal, sys, time
 from pathlib import Path
 import numpy as np
-from emotune.data import cache
+from emotune.data import batches, cache
 from emotune.data.datasets import resolve
 from emotune.run import Selection
 shards, log, go = sys.argv[1:]
@@ -106,8 +115,8 @@ cache.decode_square = counted
 (ref,) = resolve([Selection(data=shards)])
 print("ready", flush=True)
 while not Path(go).exists(): time.sleep(0.001)
-pictures = cache.open_split(ref, "train")
-print(hashlib.sha256(pictures.take(np.arange(len(pictures))).tobytes()).hexdigest(), len(pictures))
+pictures = batches.open_split(ref, "train")
+print(hashlib.sha256(pictures.pictures.take(np.arange(len(pictures))).tobytes()).hexdigest(), len(pictures))
 """
 
 
@@ -125,7 +134,7 @@ def test_processes_that_open_at_the_same_time_decode_once_and_agree(shards, tmp_
     (tmp_path / "go").touch()
     answers = {process.communicate(timeout=60)[0] for process in processes}
     expected = open_split(ref_of(shards), "train")
-    everything = hashlib.sha256(expected.take(np.arange(72)).tobytes()).hexdigest()
+    everything = hashlib.sha256(expected.pictures.take(np.arange(72)).tobytes()).hexdigest()
     assert answers == {f"{everything} 72\n"}
     assert (tmp_path / "log").read_text().count("decoded") == 72
 
@@ -162,7 +171,7 @@ def test_a_missing_shard_is_named_with_the_remedy(shards):
 
 def test_damage_in_one_split_does_not_keep_the_others_closed(shards):
     sorted(shards.glob("test-*.tar"))[0].unlink()
-    opened: Pictures = open_split(ref_of(shards), "val")
+    opened: Split = open_split(ref_of(shards), "val")
     assert len(opened) == 49
 
 
@@ -223,3 +232,138 @@ def test_a_shard_with_another_number_of_samples_than_the_manifest_says_is_named(
     shard = read_manifest(Folder(str(shards))).of("test")[0]
     change_shard(shards, shard.file, samples=shard.samples + change)
     assert shard.file in refusal(shards)
+
+
+def gigabytes(*counts: int) -> float:
+    """What arrays of so many pictures take, and half a byte for rounding."""
+    return (sum(128 + count * SIDE * SIDE * 3 for count in counts) + 0.5) / 1e9
+
+
+def arrays(tmp_path: Path) -> set[str]:
+    return {path.name.partition("-")[0] for path in tmp_path.glob("cache/decoded/*.npy")}
+
+
+def test_what_fits_the_budget_is_decoded_and_val_and_test_before_train(shards, tmp_path):
+    ref = ref_of(shards)
+    everything = gigabytes(30, 30, 12, 30, 19, 30, 9)
+    assert decodable_splits(ref) == decodable_splits(ref, everything) == SPLITS
+    assert (
+        decodable_splits(ref, everything - 1e-9) == decodable_splits(ref, gigabytes(30, 19, 30, 9)) == ("val", "test")
+    )
+    assert decodable_splits(ref, gigabytes(30, 19, 30, 8)) == decodable_splits(ref, 0) == ()
+    open_shards(ref, SPLITS, decoded=("val", "test"))
+    assert arrays(tmp_path) == {shard.sha256 for s in ("val", "test") for shard in manifest_of(ref).of(s)}
+
+
+def test_without_a_budget_a_tenth_of_the_disk_stays_free(shards, monkeypatch):
+    ref, usage = ref_of(shards), shutil.disk_usage("/")
+    needed = int(1e9 * gigabytes(30, 30, 12, 30, 19, 30, 9))
+
+    def disk_with(free: int) -> None:
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(total=10**9, free=free))
+
+    disk_with(10**8 + needed)
+    assert decodable_splits(ref) == SPLITS
+    disk_with(10**8 + needed - 1)
+    assert decodable_splits(ref) == ("val", "test")
+    open_shards(ref, SPLITS)
+    disk_with(10**6)
+    assert decodable_splits(ref) == SPLITS, "what is there needs no room"
+
+
+@pytest.fixture
+def opened(shards, tmp_path):
+    """Opens a shard of the train split in a cache for 60 pictures."""
+    folder = Folder(str(shards))
+
+    def open_(shard: Shard, needed: frozenset[str] = frozenset()) -> np.ndarray:
+        time.sleep(0.01)  # the clock of file systems is coarse
+        return Cache(tmp_path / "cache" / "decoded", gigabytes(30, 30), needed).pictures(folder, shard)
+
+    return open_
+
+
+def test_the_shard_that_was_not_used_for_longest_makes_room_and_who_has_it_open_keeps_it(shards, opened, tmp_path):
+    first, second, third = manifest_of(ref_of(shards)).of("train")
+    opened(first)
+    held = opened(second)
+    before = held.copy()
+    opened(first)
+    assert arrays(tmp_path) == {first.sha256, second.sha256}
+    opened(third)
+    assert arrays(tmp_path) == {first.sha256, third.sha256}
+    assert np.array_equal(held, before)
+    assert Cache(tmp_path / "cache" / "decoded").samples(Folder("/nowhere"), second), "keys and labels stay"
+    assert np.array_equal(opened(second), before), "decoded again when it is wanted again"
+    assert arrays(tmp_path) == {second.sha256, third.sha256}
+
+
+def test_what_a_call_needs_itself_does_not_make_room(shards, opened, tmp_path):
+    first, second, third = manifest_of(ref_of(shards)).of("train")
+    opened(first)
+    opened(second)
+    opened(third, frozenset({first.sha256, third.sha256}))
+    assert arrays(tmp_path) == {first.sha256, third.sha256}
+    opened(second, frozenset({first.sha256, second.sha256, third.sha256}))
+    assert arrays(tmp_path) == {first.sha256, second.sha256, third.sha256}
+
+
+def test_what_a_killed_process_left_makes_room_and_what_a_living_one_writes_does_not(shards, opened, tmp_path):
+    first, second, third = manifest_of(ref_of(shards)).of("train")
+    opened(first)
+    cache = Cache(tmp_path / "cache" / "decoded")
+    dead, alive = (cache.folder / f"{shard.sha256}-{SIDE}.part" for shard in (second, third))
+    dead.write_bytes(b"half")
+    alive.write_bytes(b"half")
+    with FileLock(cache.folder / f"{third.sha256}.lock"):
+        opened(manifest_of(ref_of(shards)).of("val")[0])
+        assert not dead.exists()
+        assert alive.exists()
+
+
+def test_an_index_of_an_earlier_version_is_no_obstacle(shards, tmp_path):
+    first = manifest_of(ref_of(shards)).of("val")[0]
+    (tmp_path / "cache" / "decoded").mkdir(parents=True)
+    (tmp_path / "cache" / "decoded" / f"{first.sha256}-{SIDE}.json").write_text('[["key", "awe"]]')
+    assert open_split(ref_of(shards), "val").votes[0]
+
+
+def test_a_full_disk_is_named_with_the_remedy(shards, monkeypatch, tmp_path):
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(InputError, match=r"decoded: the disk is full.*EMOTUNE_CACHE.*--cache-gb"):
+        open_split(ref_of(shards), "val", threads=2)
+    assert not list(tmp_path.glob("cache/**/*.part"))
+
+
+CROWDED = """
+import hashlib, sys
+import numpy as np
+from emotune.data.cache import open_shards
+from emotune.data.datasets import resolve
+shards, split, budget = sys.argv[1:]
+(ref,) = resolve([shards])
+for _ in range(6):
+    opened = open_shards(ref, [split], decoded=[split], cache_gb=float(budget), threads=2)
+    print(hashlib.sha256(b"".join(shard.pictures.tobytes() for shard in opened)).hexdigest(), flush=True)
+"""
+
+
+def test_two_processes_that_drive_each_others_shards_out_of_a_small_cache_both_read_the_right_pictures(
+    shards, tmp_path
+):
+    budget = gigabytes(30, 30, 12)
+    processes = {
+        split: subprocess.Popen(
+            [sys.executable, "-c", CROWDED, str(shards), split, str(budget)], stdout=subprocess.PIPE, text=True
+        )
+        for split in ("train", "val")
+    }
+    answers = {split: process.communicate(timeout=60)[0].split() for split, process in processes.items()}
+    sizes = [path.stat().st_size for path in tmp_path.glob("cache/decoded/*.npy")]
+    assert sum(sizes) <= budget * 1e9
+    for split, found in answers.items():
+        expected = b"".join(shard.pictures.tobytes() for shard in open_shards(ref_of(shards), [split]))
+        assert found == [hashlib.sha256(expected).hexdigest()] * 6

@@ -2,11 +2,13 @@
 
 import io
 import struct
+import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from emotune.data.pictures import (
     DecompressionBombError,
@@ -306,3 +308,28 @@ def test_a_square_is_the_middle_of_the_picture(axis):
 
 def test_encoding_keeps_the_colours():
     assert near(middles(decode(encode(quarters()))), [RED, GREEN, BLUE, WHITE])
+
+
+@pytest.mark.parametrize("size", [(64, 64), (64, 90), (130, 64), (64, 65), (97, 64), (63, 64), (40, 30), (200, 100)])
+def test_a_square_that_falls_on_whole_pixels_is_cut_to_the_bits_of_a_resized_one(size: tuple[int, int]):
+    noise = Image.fromarray(np.random.default_rng(3).integers(0, 256, (size[1], size[0], 3), np.uint8))
+    data = file_of(noise, "PNG")
+    expected = np.asarray(ImageOps.fit(decode(data), (64, 64), Image.Resampling.BICUBIC))
+    assert np.array_equal(decode_square(data, 64), expected)
+
+
+def test_threads_that_decode_at_a_time_refuse_what_is_too_large_and_leave_the_warning_filters_alone(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 3000)
+    files = [encode(quarters()), encode(quarters(80, 60)), file_of(quarters(), "PNG"), file_of(quarters(80, 60), "PNG")]
+
+    def outcome(data: bytes) -> tuple[int, ...] | str:
+        try:
+            return decode_square(data, 32).shape
+        except UnreadablePictureError as error:
+            return str(error).partition(":")[0]
+
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(8) as pool:
+        outcomes = list(pool.map(outcome, files * 100))
+    assert outcomes == [(32, 32, 3), "too large to decode safely"] * 200
+    assert warnings.filters == before

@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def test_preparing_finds_a_damaged_shard_of_any_split(run: RunConfig, tmp_path: 
     source = Path(run.dataset.location)
     for path in source.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    prepare([replace(run.dataset, location=str(tmp_path))])
+    prepare([replace(run.dataset, location=str(tmp_path))], Resources())
     shard = max(tmp_path.glob("test-*.tar"))
     shard.write_bytes(shard.read_bytes().replace(b"votes", b"vetos", 1))
     manifest = (tmp_path / "manifest.json").read_text()
@@ -57,4 +58,25 @@ def test_preparing_finds_a_damaged_shard_of_any_split(run: RunConfig, tmp_path: 
     # What was decoded before is found by the hash that the manifest lists, and is still right: make it another one.
     (tmp_path / "manifest.json").write_text(manifest.replace('"sha256": "', '"sha256": "0'))
     with pytest.raises(InputError, match="damaged"):
-        prepare([replace(run.dataset, location=str(tmp_path))])
+        prepare([replace(run.dataset, location=str(tmp_path))], Resources())
+
+
+def test_preparing_says_how_far_it_is_and_what_does_not_fit_the_cache(run: RunConfig, tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path))
+    said: list[str] = []
+    lines = prepare([run.dataset], Resources(workers=3, cache_gb=0.02), said.append)
+    assert lines == ["scenes: 160 decoded pictures exceed the cache's budget; train will be streamed."]
+    assert said[-1].startswith("scenes: 160 of 160 pictures")
+    assert len(list(tmp_path.glob("decoded/*.npy"))) == 4
+    assert prepare([run.dataset], Resources()) == []
+    assert len(list(tmp_path.glob("decoded/*.npy"))) == 7
+    with pytest.raises(InputError, match=r"3 train shards.*4 workers"):
+        prepare([run.dataset], Resources(workers=4, cache_gb=0.02))
+
+
+def test_preparing_beyond_the_cache_finds_a_damaged_shard(run: RunConfig, tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path / "cache"))
+    shards = Path(shutil.copytree(run.dataset.location, tmp_path / "shards"))
+    max(shards.glob("train-*.tar")).write_bytes(b"damaged")
+    with pytest.raises(InputError, match=r"train-.*tar: damaged"):
+        prepare([replace(run.dataset, location=str(shards))], Resources(cache_gb=0))
