@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from emotune.data.background import in_parallel, prefetched
-from emotune.data.cache import decode_sample, read_shard
 from emotune.data.manifest import Manifest, Shard
+from emotune.data.reading import decode_sample, read_shard
 from emotune.data.shards import Sample, read_samples
 from emotune.errors import InputError
 from emotune.storage import Folder

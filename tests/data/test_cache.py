@@ -102,14 +102,14 @@ PROGRAM = """
 import hashlib, os, random, signal, sys, time
 from pathlib import Path
 import numpy as np
-from emotune.data import batches, cache
+from emotune.data import batches, reading
 from emotune.data.datasets import resolve
 shards, log, go = sys.argv[1:]
-real = cache.decode_square
+real = reading.decode_square
 def counted(data, side):
     with open(log, "a") as file: file.write("decoded\\n")
     return real(data, side)
-cache.decode_square = counted
+reading.decode_square = counted
 (ref,) = resolve([shards])
 print("ready", flush=True)
 while not Path(go).exists(): time.sleep(0.001)

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from emotune.data.batches import open_split
-from emotune.data.cache import read_shard
 from emotune.data.datasets import manifest_of, resolve
 from emotune.data.manifest import MANIFEST, SPLITS
+from emotune.data.reading import read_shard
 from emotune.data.shards import read_samples
 from emotune.data.stream import Stream, require_shards
 from emotune.errors import InputError
