@@ -29,9 +29,9 @@ from emotune.data.health import KEEPABLE
 from emotune.data.intake import Limits
 from emotune.data.manifest import HEALTH, SPLITS, Manifest, Problem
 from emotune.data.published import SOURCES
-from emotune.data.samples import verify
 from emotune.data.shards import write_shards
 from emotune.data.sources import Listing, Url
+from emotune.data.verify import verify
 from emotune.errors import InputError, print_error
 from emotune.machine import available_cpus
 from emotune.storage import Folder

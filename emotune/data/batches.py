@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from emotune.data.background import prefetched
-from emotune.data.cache import SIDE, open_shards
+from emotune.data.cache import MOST_THREADS, SIDE, open_shards
 from emotune.data.datasets import ensure, manifest_of
 from emotune.data.manifest import SPLITS
 from emotune.data.stream import Stream
@@ -172,7 +172,7 @@ def open_split(
         starts = np.cumsum([0, *(len(shard.samples) for shard in shards)])[:-1]
         pictures = Decoded(tuple(shard.pictures for shard in shards), starts)
     else:
-        pictures = Stream(ensure(ref), tuple(shard.shard for shard in shards), threads)
+        pictures = Stream(ensure(ref), tuple(shard.shard for shard in shards), min(threads, MOST_THREADS))
     return Split(
         keys=tuple(sample.key for sample in samples),
         targets=np.array([index[sample.label] for sample in samples], dtype=np.int64),

@@ -8,10 +8,9 @@ Linux keeps an unlinked file for as long as it is mapped. What is known of the s
 
 import contextlib
 import errno
-import hashlib
 import os
 import shutil
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from io import BufferedWriter
 from pathlib import Path
@@ -23,16 +22,12 @@ from filelock import FileLock, Timeout
 from emotune.data.background import in_parallel
 from emotune.data.datasets import cache_folder, ensure, manifest_of
 from emotune.data.manifest import SPLITS, Manifest, Shard
-from emotune.data.pictures import UnreadablePictureError, decode_square
-from emotune.data.samples import Sample, read_samples
+from emotune.data.samples import SIDE, checked_samples, decode_sample, miscounted
 from emotune.errors import InputError
 from emotune.run import DatasetRef
 from emotune.storage import Folder
 
-__all__ = ["SIDE", "Cache", "Known", "OpenShard", "decodable_splits", "decode_sample", "open_shards", "read_shard"]
-
-SIDE = 256
-"""Pixels; pictures are kept a little larger than the network's 227 so that crops differ."""
+__all__ = ["MOST_THREADS", "SIDE", "Cache", "Known", "OpenShard", "decodable_splits", "open_shards"]
 
 LEFT_FREE = 0.1
 """Share of the disk that a cache without a budget of its own leaves free."""
@@ -40,8 +35,8 @@ LEFT_FREE = 0.1
 HEADER = 128
 """Bytes before the pictures in NumPy's file format."""
 
-SHARDS_AT_A_TIME = 8
-"""Decoding threads share Python's lock: more would hold more shards in memory and be little faster."""
+MOST_THREADS = 8
+"""That decode: they share Python's lock, so more would hold more in memory and be little faster."""
 
 
 class Known(NamedTuple):
@@ -95,7 +90,7 @@ def open_shards(
         return OpenShard(shard, samples, pictures)
 
     shards = []
-    for shard in in_parallel(opened, _of(manifest, splits), min(threads, SHARDS_AT_A_TIME)):
+    for shard in in_parallel(opened, _of(manifest, splits), min(threads, MOST_THREADS)):
         advance(shard.shard.samples)
         shards.append(shard)
     return shards
@@ -107,34 +102,6 @@ def decodable_splits(ref: DatasetRef, cache_gb: float | None = None) -> tuple[st
     manifest, cache = manifest_of(ref), Cache(cache_folder() / "decoded", cache_gb)
     choices = (SPLITS, ("val", "test"))
     return next((splits for splits in choices if cache.fits(_of(manifest, splits))), ())
-
-
-def read_shard(folder: Folder, shard: Shard) -> bytes:
-    """The bytes of a shard.
-
-    Raises:
-        InputError: it is missing, or they are not those that the manifest lists.
-    """
-    data, where = folder.read(shard.file), folder / shard.file
-    if data is None:
-        raise InputError(f"{where}: missing, though the manifest lists it; run emotune.shard again")
-    if hashlib.sha256(data).hexdigest() != shard.sha256:
-        raise InputError(
-            f"{where}: damaged (not the bytes that the manifest lists); delete it, run emotune.shard again"
-        )
-    return data
-
-
-def decode_sample(sample: Sample, where: str) -> np.ndarray:
-    """A sample's picture, uint8 (SIDE, SIDE, 3).
-
-    Raises:
-        InputError: it cannot be decoded; the message names it and the shard, which is at ``where``.
-    """
-    try:
-        return decode_square(sample.jpg, SIDE)
-    except UnreadablePictureError as error:
-        raise InputError(f"{where}: {sample.key} ({sample.source}): {error}") from None
 
 
 @dataclass(frozen=True)
@@ -175,10 +142,10 @@ class Cache:
         """What is known of the shard's samples, in its order."""
         index, name = Folder(str(self.folder)), _index_name(shard)
         if (known := index.read_json(name)) is None:
-            known = [Known(s.key, s.label, s.votes) for s in _checked_samples(folder, shard)]
+            known = [Known(s.key, s.label, s.votes) for s in checked_samples(folder, shard)]
             index.write_json(name, known)
         if len(known) != shard.samples:
-            raise InputError(_miscounted(folder, shard, len(known)))
+            raise InputError(miscounted(folder, shard, len(known)))
         return tuple(Known(*sample) for sample in known)
 
     def _decode(self, folder: Folder, shard: Shard) -> None:
@@ -187,7 +154,7 @@ class Cache:
         try:
             with part.open("wb") as file:
                 self._reserve(file, shard)
-                for sample in _checked_samples(folder, shard):
+                for sample in checked_samples(folder, shard):
                     file.write(decode_sample(sample, str(folder / shard.file)))
                     known.append(Known(sample.key, sample.label, sample.votes))
                 file.flush()
@@ -247,22 +214,6 @@ class Cache:
     def _lock(self, name: str, *, blocking: bool = True) -> FileLock:
         self.folder.mkdir(parents=True, exist_ok=True)
         return FileLock(self.folder / f"{name}.lock", blocking=blocking)
-
-
-def _checked_samples(folder: Folder, shard: Shard) -> Iterator[Sample]:
-    """The samples of a shard that is what the manifest says."""
-    count = 0
-    for count, sample in enumerate(read_samples(read_shard(folder, shard), str(folder / shard.file)), 1):
-        if count > shard.samples:
-            break
-        yield sample
-    if count != shard.samples:
-        raise InputError(_miscounted(folder, shard, count))
-
-
-def _miscounted(folder: Folder, shard: Shard, found: int) -> str:
-    more = f"more than {shard.samples}" if found > shard.samples else str(found)
-    return f"{folder / shard.file}: {more} samples, the manifest says {shard.samples}; run emotune.shard again"
 
 
 def _of(manifest: Manifest, splits: Collection[str]) -> list[Shard]:

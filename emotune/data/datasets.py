@@ -25,7 +25,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("EMOTUNE_CACHE") or default)
 
 
-def resolve(selections: Sequence[Selection]) -> tuple[DatasetRef, ...]:
+def resolve(selections: Sequence[Selection | str]) -> tuple[DatasetRef, ...]:
     """The data sets that a study names: ``scenes``, or folders (or URLs) of shards, or parts of them.
 
     Reads manifests only; nothing is drawn or decoded.
@@ -35,7 +35,7 @@ def resolve(selections: Sequence[Selection]) -> tuple[DatasetRef, ...]:
     """
     refs: dict[str, DatasetRef] = {}
     for selection in selections:
-        ref = _ref(selection)
+        ref = _ref(Selection(data=selection) if isinstance(selection, str) else selection)
         if ref.name in refs:
             raise InputError(f'datasets: two are called "{ref.name}"; give one another name (emotune.shard --name)')
         if twin := next((r for r in refs.values() if r.identity == ref.identity), None):

@@ -13,8 +13,8 @@ from pydantic.dataclasses import dataclass
 from emotune.errors import InputError
 from emotune.storage import Folder
 
-__all__ = ["FORMAT", "HEALTH", "MANIFEST", "SPLITS", "LeftOut", "Manifest", "Problem", "Shard", "digest",
-           "hash_with_split", "read_manifest", "write_manifest"]  # fmt: skip
+__all__ = ["FORMAT", "HEALTH", "MANIFEST", "SPLITS", "LeftOut", "Manifest", "Problem", "Shard", "content_line",
+           "digest", "hash_with_split", "read_manifest", "write_manifest"]  # fmt: skip
 
 MANIFEST = "manifest.json"
 HEALTH = "health.csv"
@@ -138,6 +138,11 @@ def write_manifest(folder: Folder, manifest: Manifest) -> None:
 def digest(lines: Iterable[str]) -> str:
     """The SHA-256 of lines of text."""
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def content_line(key: str, label: str, votes: dict[str, float], split: str, sha256: str) -> str:
+    """What a sample adds to the content hash of a data set, which is the digest of all these lines, sorted."""
+    return f"{key} {label} {json.dumps(votes, sort_keys=True)} {split} {sha256}"
 
 
 def hash_with_split(content_hash: str, shares: tuple[float, float, float]) -> str:

@@ -1,17 +1,22 @@
-"""Samples out of shards, and whether shards are what their manifest says."""
+"""Samples out of shards, and their pictures decoded; what is wrong is named with the remedy."""
 
 import hashlib
 import io
 import json
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from emotune.data.manifest import HEALTH, MANIFEST, Manifest, Shard, digest, read_manifest
-from emotune.errors import InputError
-from emotune.storage import Folder, as_json
+import numpy as np
 
-__all__ = ["Sample", "content_line", "damage", "read_samples", "verify"]
+from emotune.data.manifest import Shard
+from emotune.data.pictures import UnreadablePictureError, decode_square
+from emotune.errors import InputError
+from emotune.storage import Folder
+
+__all__ = ["SIDE", "Sample", "checked_samples", "decode_sample", "miscounted", "read_samples", "read_shard"]
+
+SIDE = 256
+"""Pixels; pictures are kept a little larger than the network's 227 so that crops differ."""
 
 
 @dataclass(frozen=True)
@@ -49,81 +54,50 @@ def read_samples(shard: bytes, name: str) -> Iterator[Sample]:
         raise InputError(f"{name}: not a readable shard ({reason}); delete it and run emotune.shard again") from None
 
 
-def content_line(key: str, label: str, votes: dict[str, float], split: str, sha256: str) -> str:
-    """What a sample adds to the content hash of a data set, which is the digest of all these lines, sorted."""
-    return f"{key} {label} {json.dumps(votes, sort_keys=True)} {split} {sha256}"
-
-
-def damage(data: bytes | None, shard: Shard) -> str:
-    """What is wrong with a shard's file: ``missing``, or other bytes than were written; empty if it is sound."""
-    if data is None:
-        return "missing"
-    if hashlib.sha256(data).hexdigest() == shard.sha256:
-        return ""
-    try:
-        samples = list(read_samples(data, shard.file))
-    except InputError:
-        return f"damaged: {len(data)} bytes that are not those that were written, {shard.bytes} of them"
-    if len(samples) != shard.samples:
-        return f"{len(samples)} samples, the manifest says {shard.samples}"
-    changed = [s.key for s in samples if hashlib.sha256(s.jpg).hexdigest() != s.sha256]
-    return f"changed: {', '.join(changed[:5])}" if changed else "changed, though not in its pictures"
-
-
-def verify(folder: Folder, advance: Callable[[int], None] = lambda pictures: None) -> tuple[Manifest, list[str]]:
-    """Reads everything in a folder of shards, and says what is not as it was written; nothing, if all is sound.
-
-    Args:
-        folder: With shards and their manifest.
-        advance: Called with the number of samples of each shard that is through.
+def read_shard(folder: Folder, shard: Shard) -> bytes:
+    """The bytes of a shard.
 
     Raises:
-        InputError: there is no manifest, or it is damaged.
+        InputError: it is missing, or they are not those that the manifest lists.
     """
-    manifest = read_manifest(folder)
-    expected = {MANIFEST, HEALTH, *(shard.file for shard in manifest.shards)}
-    problems = [f"{name}: not in the manifest" for name in folder.names() if name not in expected and name[0] != "."]
-    health = folder.read(HEALTH)
-    if health is None or hashlib.sha256(health).hexdigest() != manifest.health_sha256:
-        problems.append(f"{HEALTH}: {'missing' if health is None else 'changed'}")
-    lines: list[str] = []
-    counts: Counter[tuple[str, str]] = Counter()
-    for shard in manifest.shards:
-        data = folder.read(shard.file)
-        if found := damage(data, shard) or _read(data or b"", shard, lines, counts):
-            problems.append(f"{shard.file}: {found}")
-        advance(shard.samples)
-    if not problems:
-        problems += _contradictions(manifest, lines, counts)
-    if folder.read(MANIFEST) != as_json(folder.read_json(MANIFEST)):
-        problems.append(f"{MANIFEST}: changed, though not in what it says")
-    return manifest, problems
+    data, where = folder.read(shard.file), folder / shard.file
+    if data is None:
+        raise InputError(f"{where}: missing, though the manifest lists it; run emotune.shard again")
+    if hashlib.sha256(data).hexdigest() != shard.sha256:
+        raise InputError(
+            f"{where}: damaged (not the bytes that the manifest lists); delete it, run emotune.shard again"
+        )
+    return data
 
 
-def _read(data: bytes, shard: Shard, lines: list[str], counts: Counter[tuple[str, str]]) -> str:
-    """Adds a shard's samples to ``lines`` and ``counts``; what is wrong with it, though it is the manifest's file."""
-    before = len(lines)
+def checked_samples(folder: Folder, shard: Shard) -> Iterator[Sample]:
+    """The samples of a shard.
+
+    Raises:
+        InputError: as `read_shard`, or they are not as many as the manifest says.
+    """
+    count = 0
+    for count, sample in enumerate(read_samples(read_shard(folder, shard), str(folder / shard.file)), 1):
+        if count > shard.samples:
+            break
+        yield sample
+    if count != shard.samples:
+        raise InputError(miscounted(folder, shard, count))
+
+
+def miscounted(folder: Folder, shard: Shard, found: int) -> str:
+    """What is wrong with a shard of ``found`` samples."""
+    more = f"more than {shard.samples}" if found > shard.samples else str(found)
+    return f"{folder / shard.file}: {more} samples, the manifest says {shard.samples}; run emotune.shard again"
+
+
+def decode_sample(sample: Sample, where: str) -> np.ndarray:
+    """A sample's picture, uint8 (SIDE, SIDE, 3).
+
+    Raises:
+        InputError: it cannot be decoded; the message names it and the shard, which is at ``where``.
+    """
     try:
-        for sample in read_samples(data, shard.file):
-            sha256 = hashlib.sha256(sample.jpg).hexdigest()
-            if sha256 != sample.sha256:
-                return f"changed: {sample.key}"
-            lines.append(content_line(sample.key, sample.label, sample.votes, shard.split, sha256))
-            counts[sample.label, shard.split] += 1
-    except InputError as error:
-        return str(error).removeprefix(f"{shard.file}: ")
-    read = len(lines) - before
-    return "" if read == shard.samples else f"{read} samples, the manifest says {shard.samples}"
-
-
-def _contradictions(manifest: Manifest, lines: list[str], counts: Counter[tuple[str, str]]) -> list[str]:
-    """What the manifest says of samples that are all sound, and is not so."""
-    found = []
-    if len({line.split()[0] for line in lines}) != len(lines):
-        found.append("a picture is in the shards twice")
-    said = {(label, split): n for split, by_class in manifest.counts.items() for label, n in by_class.items() if n}
-    if counts != said:
-        found.append(f"{MANIFEST}: its counts are not those of the samples")
-    if not manifest.synthetic and digest(sorted(lines)) != manifest.content_hash:
-        found.append(f"{MANIFEST}: its content hash is not that of the samples")
-    return found
+        return decode_square(sample.jpg, SIDE)
+    except UnreadablePictureError as error:
+        raise InputError(f"{where}: {sample.key} ({sample.source}): {error}") from None

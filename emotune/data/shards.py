@@ -30,13 +30,14 @@ from emotune.data.manifest import (
     Manifest,
     Problem,
     Shard,
+    content_line,
     digest,
     hash_with_split,
     read_manifest,
     write_manifest,
 )
-from emotune.data.samples import content_line, damage
 from emotune.data.sources import Entry, Listing
+from emotune.data.verify import damage
 from emotune.data.votes import part_of
 from emotune.errors import InputError
 from emotune.storage import Folder

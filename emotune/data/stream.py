@@ -13,9 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from emotune.data.background import in_parallel, prefetched
-from emotune.data.cache import decode_sample, read_shard
 from emotune.data.manifest import Manifest, Shard
-from emotune.data.samples import Sample, read_samples
+from emotune.data.samples import Sample, decode_sample, read_samples, read_shard
 from emotune.errors import InputError
 from emotune.storage import Folder
 

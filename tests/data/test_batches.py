@@ -63,6 +63,7 @@ def test_the_ranks_shares_of_a_batch_are_disjoint_complete_and_nearly_equal(worl
 
 
 WORLDS = (1, 2, 3, 4)
+KNOWN = b'{"label": "a", "votes": {}, "source": "s", "split_group": "g", "sha256": ""}'
 
 
 @cache
@@ -91,7 +92,7 @@ def streamed(folder: Path, sizes: list[int], threads: int = 1) -> Split:
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w") as tar:
             for _ in range(size):
-                for suffix, data in (("jpg", grey(index)), ("json", b'{"label": "a", "votes": {}, "source": "s"}')):
+                for suffix, data in (("jpg", grey(index)), ("json", KNOWN)):
                     entry = tarfile.TarInfo(f"{index:04d}.{suffix}")
                     entry.size = len(data)
                     tar.addfile(entry, io.BytesIO(data))

@@ -103,15 +103,15 @@ PROGRAM = """
 import hashlib, os, random, signal, sys, time
 from pathlib import Path
 import numpy as np
-from emotune.data import batches, cache
+from emotune.data import batches, samples
 from emotune.data.datasets import resolve
 from emotune.run import Selection
 shards, log, go = sys.argv[1:]
-real = cache.decode_square
+real = samples.decode_square
 def counted(data, side):
     with open(log, "a") as file: file.write("decoded\\n")
     return real(data, side)
-cache.decode_square = counted
+samples.decode_square = counted
 (ref,) = resolve([Selection(data=shards)])
 print("ready", flush=True)
 while not Path(go).exists(): time.sleep(0.001)

@@ -388,7 +388,7 @@ def test_a_host_that_stays_silent_is_left_alone_after_a_while(server, tmp_path):
     to = redirects(server.at("/silent.jpg", stalls(b"")))
     links = [server.at(f"/{number}", to).replace("127.0.0.1", "localhost") for number in range(30)]
     other = server.at("/a.jpg", says(jpeg(1))).replace("127.0.0.1", "localhost")
-    result = fetch(listing(*links, other), tmp_path, FetchOptions(**QUICK | {"timeout_s": 0.1}))
+    result = fetch(listing(*links, other), tmp_path, FetchOptions(**QUICK | {"timeout_s": 0.2}))
     assert [entry.source for entry in result.entries] == [other]
     assert "127.0.0.1 has not answered for some time" in lost(result).values()
     assert module.SILENCES <= server.asked("/silent.jpg") < module.SILENCES + 4

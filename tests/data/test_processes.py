@@ -13,9 +13,10 @@ import pytest
 from filelock import FileLock
 
 from emotune.data.manifest import HEALTH, MANIFEST, LeftOut, Problem, read_manifest
-from emotune.data.samples import Sample, read_samples, verify
+from emotune.data.samples import Sample, read_samples
 from emotune.data.shards import SPOOL, write_shards
 from emotune.data.sources import ClassFolders, Scenes
+from emotune.data.verify import verify
 from emotune.errors import InputError
 from emotune.storage import Folder
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from moto.server import ThreadedMotoServer
 
-from emotune.data.cache import open_split
+from emotune.data.batches import open_split
 from emotune.data.datasets import resolve
 from emotune.data.manifest import HEALTH, MANIFEST
-from emotune.data.samples import verify
 from emotune.data.shards import write_shards
 from emotune.data.sources import Scenes
+from emotune.data.verify import verify
 from emotune.run import Selection
 from emotune.shard import main
 from emotune.storage import Folder
@@ -62,7 +62,7 @@ def test_pictures_are_read_from_s3_as_from_a_folder(shards: str, small_shards: P
     pictures = open_split(ref, "val")
     everything = np.arange(len(local))
     assert pictures.keys == local.keys
-    assert np.array_equal(pictures.take(everything), local.take(everything))
+    assert np.array_equal(pictures.pictures.take(everything), local.pictures.take(everything))
 
 
 def test_the_command_writes_to_s3_again_does_nothing_and_finds_damage_there(bucket: str, capfd):

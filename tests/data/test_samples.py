@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emotune.data.manifest import HEALTH, MANIFEST, Manifest, Shard, digest, read_manifest, write_manifest
+from emotune.data.manifest import HEALTH, MANIFEST, Manifest, Shard, content_line, digest, read_manifest, write_manifest
 from emotune.data.pictures import encode
-from emotune.data.samples import content_line, damage, read_samples, verify
+from emotune.data.samples import read_samples
 from emotune.data.scenes import draw_scene
 from emotune.data.shards import write_shards
 from emotune.data.sources import ClassFolders
+from emotune.data.verify import damage, verify
 from emotune.errors import InputError
 from emotune.storage import Folder
 

@@ -15,9 +15,10 @@ from PIL import Image
 from emotune.data import datasets, shards
 from emotune.data.intake import Limits
 from emotune.data.manifest import HEALTH, MANIFEST, SPLITS, Manifest, read_manifest
-from emotune.data.samples import Sample, read_samples, verify
+from emotune.data.samples import Sample, read_samples
 from emotune.data.shards import split_of, write_shards
 from emotune.data.sources import ClassFolders, Listing, Scenes
+from emotune.data.verify import verify
 from emotune.data.votes import part_of
 from emotune.emotions import MIKELS
 from emotune.errors import InputError

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import json
 import shutil
 import tarfile
 from dataclasses import replace
@@ -12,10 +11,9 @@ import numpy as np
 import pytest
 
 from emotune.data.batches import open_split
-from emotune.data.cache import read_shard
 from emotune.data.datasets import manifest_of, resolve
-from emotune.data.manifest import MANIFEST, SPLITS
-from emotune.data.shards import read_samples
+from emotune.data.manifest import SPLITS, read_manifest, write_manifest
+from emotune.data.samples import read_samples, read_shard
 from emotune.data.stream import Stream, require_shards
 from emotune.errors import InputError
 from emotune.run import DatasetRef
@@ -79,10 +77,9 @@ def test_a_picture_that_cannot_be_decoded_is_named_with_its_shard(small_shards, 
             entry.size = len(data)
             new.addfile(entry, io.BytesIO(data))
     path.write_bytes(buffer.getvalue())
-    value = json.loads((folder / MANIFEST).read_text())
-    (shard,) = (shard for shard in value["shards"] if shard["file"] == path.name)
-    shard |= {"sha256": hashlib.sha256(buffer.getvalue()).hexdigest(), "bytes": len(buffer.getvalue())}
-    (folder / MANIFEST).write_text(json.dumps(value))
+    manifest, sha256 = read_manifest(Folder(str(folder))), hashlib.sha256(buffer.getvalue()).hexdigest()
+    told = [replace(shard, sha256=sha256) if shard.file == path.name else shard for shard in manifest.shards]
+    write_manifest(Folder(str(folder)), replace(manifest, shards=tuple(told)))
     val = open_split(resolve([str(folder)])[0], "val", decoded=(), threads=2)
     with pytest.raises(InputError) as caught:
         list(val.evaluation_batches(8))

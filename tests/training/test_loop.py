@@ -290,11 +290,11 @@ def test_a_checkpoint_from_before_streaming_goes_on_and_a_change_of_reading_is_r
     assert record["reading"] == ["cached", "streamed"]
 
 
-def _streaming_rank(rank: int, port: int, run_json: dict, pool: str) -> None:
+def _streaming_rank(rank: int, ports: list[int], run_json: dict, pool: str) -> None:
     torch.set_num_threads(2)
     run = RunConfig.from_json(run_json)
     cache_gb = (0.0, None)[rank]  # the machine of one rank has no room: both stream
-    for attempt, steps in (("whole", 0), ("parted", 4), ("parted", 0)):
+    for port, attempt, steps in zip(ports, ("whole", "parted", "parted"), (0, 4, 0), strict=True):
         with connect(rank, 2, gpu=False, store=open_store("127.0.0.1", port)) as world:
             asked = iter([False] * (steps - 1) + [True]) if steps and rank else itertools.repeat(False)
             with pytest.raises(InterruptedRunError) if steps else nullcontext():
@@ -302,8 +302,8 @@ def _streaming_rank(rank: int, port: int, run_json: dict, pool: str) -> None:
 
 
 def test_two_ranks_that_stream_agree_and_go_on_after_a_stop_to_the_same_bits(run: RunConfig, tmp_path: Path):
-    store = open_store("127.0.0.1")
-    mp.spawn(_streaming_rank, (store.port, run.to_json(), str(tmp_path)), nprocs=2)
+    stores = [open_store("127.0.0.1") for _ in range(3)]  # addresses in a used one would mislead
+    mp.spawn(_streaming_rank, ([store.port for store in stores], run.to_json(), str(tmp_path)), nprocs=2)
     whole, parted = (pd.read_parquet(tmp_path / name / run.id / PREDICTIONS) for name in ("whole", "parted"))
     pd.testing.assert_frame_equal(parted, whole, check_exact=True)
     assert whole["sample_id"].tolist() == list(open_split(run.dataset, "test").keys)
