@@ -17,6 +17,7 @@ from emotune.data.cache import MOST_THREADS, SIDE, open_shards
 from emotune.data.datasets import ensure, manifest_of
 from emotune.data.manifest import SPLITS
 from emotune.data.stream import Stream
+from emotune.data.votes import part_of
 from emotune.run import DatasetRef
 
 __all__ = ["Batch", "Decoded", "Split", "epoch_batches", "open_split", "share", "steps_per_epoch"]
@@ -68,17 +69,25 @@ class Batch:
 
 @dataclass(frozen=True)
 class Decoded:
-    """The pictures of a split in the cache: an array of each shard, and the index of its first picture."""
+    """The pictures of a split in the cache.
+
+    Attributes:
+        arrays: The pictures of each shard.
+        starts: The number of each shard's first picture.
+        rows: The numbers of the split's pictures, if it is of a part; None: all, in their order.
+    """
 
     arrays: tuple[np.ndarray, ...]
     starts: np.ndarray
+    rows: np.ndarray | None = None
 
     def take(self, indices: np.ndarray) -> np.ndarray:
         """The pictures at ``indices``: uint8 (B, SIDE, SIDE, 3)."""
         batch = np.empty((len(indices), SIDE, SIDE, 3), np.uint8)
-        shards = np.searchsorted(self.starts, indices, side="right") - 1
-        for row, (index, shard) in enumerate(zip(indices, shards, strict=True)):
-            batch[row] = self.arrays[shard][index - self.starts[shard]]
+        numbers = indices if self.rows is None else self.rows[indices]
+        shards = np.searchsorted(self.starts, numbers, side="right") - 1
+        for row, (number, shard) in enumerate(zip(numbers, shards, strict=True)):
+            batch[row] = self.arrays[shard][number - self.starts[shard]]
         return batch
 
 
@@ -139,7 +148,7 @@ class Split:
             parts = [own[start : start + batch_size] for start in range(0, len(own), batch_size)]
             sizes, batches = [len(part) for part in parts], ((part, self.pictures.take(part)) for part in parts)
         else:
-            count = sum(shard.samples for shard in self.pictures.part(rank, world_size))
+            count = self.pictures.count(rank, world_size)
             sizes = [min(batch_size, count - start) for start in range(0, count, batch_size)]
             batches = _cut(self.pictures.in_order(rank=rank, world_size=world_size), sizes)
         yield from _prepared(batches, sizes, pin)
@@ -168,11 +177,17 @@ def open_split(
     shards = open_shards(ref, [split], decoded=decoded, cache_gb=cache_gb, threads=threads)
     samples, classes = [sample for shard in shards for sample in shard.samples], manifest_of(ref).classes
     index = {label: i for i, label in enumerate(classes)}
+    rows = places = None
+    if ref.part != "all":
+        chosen = np.array([part_of(sample.label, sample.votes) == ref.part for sample in samples])
+        rows, places = np.flatnonzero(chosen), np.where(chosen, np.cumsum(chosen) - 1, -1)
+        samples = [samples[row] for row in rows]
     if split in decoded:
         starts = np.cumsum([0, *(len(shard.samples) for shard in shards)])[:-1]
-        pictures = Decoded(tuple(shard.pictures for shard in shards), starts)
+        pictures = Decoded(tuple(shard.pictures for shard in shards), starts, rows)
     else:
-        pictures = Stream(ensure(ref), tuple(shard.shard for shard in shards), min(threads, MOST_THREADS))
+        files = tuple(shard.shard for shard in shards)
+        pictures = Stream(ensure(ref), files, min(threads, MOST_THREADS), places)
     return Split(
         keys=tuple(sample.key for sample in samples),
         targets=np.array([index[sample.label] for sample in samples], dtype=np.int64),

@@ -196,7 +196,7 @@ class _Client:
         self._session, self._options = session, options
         # aiohttp's own bound per host leaves connections idle: with several hosts it forgets to wake those that wait.
         self._hosts = defaultdict(lambda: asyncio.Semaphore(options.per_host))
-        self._silences, self._decoding = Counter(), asyncio.Lock()  # `load` sets warning filters, for all threads
+        self._silences = Counter()
 
     async def get(self, url: str) -> tuple[Outcome, bytes | None]:
         first_s, longest_s = self._options.first_wait_s, self._options.longest_wait_s
@@ -228,8 +228,7 @@ class _Client:
                         seen = Outcome(url, urljoin(seen.final_url, got.headers["Location"]))
             else:
                 raise _LossError(f"more than {REDIRECTS} redirects", None)
-            async with self._decoding:
-                await asyncio.to_thread(load, body, shorter_side=1)
+            await asyncio.to_thread(load, body, shorter_side=1)
             return seen, body
         except UnreadablePictureError as error:
             cut_off = got.content_length is None and "Transfer-Encoding" not in got.headers and body[:1] != b"<"

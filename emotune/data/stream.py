@@ -52,11 +52,14 @@ class Stream:
         folder: Of the shards.
         shards: Of the split.
         threads: Threads that decode.
+        places: The index in the split of each sample of the shards, or -1 for one that is not of the part which the
+            split is of; None: all are, in their order.
     """
 
     folder: Folder
     shards: tuple[Shard, ...]
     threads: int = 1
+    places: np.ndarray | None = None
 
     def shuffled(
         self, seed: int, epoch: int, *, rank: int = 0, world_size: int = 1, skip: int = 0
@@ -85,6 +88,13 @@ class Stream:
         """The shards that a rank reads in order."""
         return self.shards[rank::world_size]
 
+    def count(self, rank: int, world_size: int) -> int:
+        """How many pictures a rank reads in order."""
+        counts = [shard.samples for shard in self.shards]
+        if self.places is not None:
+            counts = [int((own >= 0).sum()) for own in np.split(self.places, np.cumsum(counts)[:-1])]
+        return sum(counts[rank::world_size])
+
     def _rounds(self, order: str, rank: int, world_size: int) -> Iterator[_Undecoded]:
         import webdataset as wds
 
@@ -96,8 +106,16 @@ class Stream:
                 self._samples,
                 wds.shuffle(SHUFFLE_BUFFER, initial=SHUFFLE_BUFFER, seed=f"{order}/{number}"),
             )
+            read = 0
             with closing(iter(pipeline)) as samples:
-                yield from samples
+                for sample in samples:
+                    read += 1
+                    yield sample
+            if not read:
+                raise InputError(
+                    f"{self.folder}: the shards that worker {rank} streams hold no picture of the part that is asked "
+                    "for; use fewer workers, or raise --cache-gb"
+                )
 
     def _samples(self, sources: Iterator[dict[str, str]]) -> Iterator[_Undecoded]:
         """The samples of some shards; the next shard is fetched while one is read."""
@@ -111,8 +129,10 @@ class Stream:
 
         with closing(prefetched(fetched(), ahead=1)) as shards:
             for start, where, data in shards:
-                for index, sample in enumerate(read_samples(data, where), start):
-                    yield _Undecoded(index, sample, where)
+                for number, sample in enumerate(read_samples(data, where), start):
+                    index = number if self.places is None else int(self.places[number])
+                    if index >= 0:
+                        yield _Undecoded(index, sample, where)
 
 
 def _decode(undecoded: _Undecoded) -> tuple[int, np.ndarray]:

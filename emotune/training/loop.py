@@ -7,7 +7,7 @@ that is stopped anywhere goes on as if it had not been.
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -18,11 +18,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from emotune.data.augment import Views, apply_views, draw_views, evaluation_views
+from emotune.data.augment import Views, apply_views, draw_views
 from emotune.data.batches import Batch, Split, open_split, steps_per_epoch
 from emotune.data.cache import decodable_splits
 from emotune.data.datasets import manifest_of
 from emotune.data.stream import require_shards
+from emotune.data.votes import target_weights
 from emotune.errors import InputError
 from emotune.models import build
 from emotune.run import RunConfig, RunProgress
@@ -30,15 +31,14 @@ from emotune.run_directory import METRICS, RunDirectory
 from emotune.training import checkpoint
 from emotune.training.checkpoint import Progress
 from emotune.training.distributed import World
+from emotune.training.evaluation import evaluate
 from emotune.training.optim import learning_rate, make_optimizer
 from emotune.training.record import make_record, origin, write_predictions
 
-__all__ = ["CHECKPOINT_EVERY_S", "DivergedError", "InterruptedRunError", "evaluate", "train"]
+__all__ = ["CHECKPOINT_EVERY_S", "DivergedError", "InterruptedRunError", "train"]
 
 CHECKPOINT_EVERY_S = 60.0
 """Seconds of work that a lost machine may cost."""
-
-EVALUATION_BATCH = 50
 
 
 class DivergedError(ArithmeticError):
@@ -103,7 +103,9 @@ def _train(
         raise InputError(
             f"{directory.folder}: not all ranks see the same checkpoint; name a place that all nodes reach"
         )
-    job = _Job(run, directory, world, network, world.wrap(network), optimizer, watch, stop)
+    job = _Job(
+        run, directory, world, network, world.wrap(network), optimizer, _aims(run, pictures["train"]), watch, stop
+    )
     save = _Every(CHECKPOINT_EVERY_S)
     while progress.epoch < run.train.epochs:
         _train_epoch(job, progress, pictures["train"], save)
@@ -145,7 +147,11 @@ def _finite(logits: np.ndarray, progress: Progress) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Job:
-    """What all steps of a run share; ``parallel`` is ``network`` with gradients averaged over ranks."""
+    """What all steps of a run share.
+
+    ``parallel`` is ``network`` with gradients averaged over ranks. ``aims`` (N, K) are what votes make of the targets;
+    None where the targets are the labels.
+    """
 
     run: RunConfig
     directory: RunDirectory
@@ -153,8 +159,16 @@ class _Job:
     network: nn.Module
     parallel: nn.Module
     optimizer: torch.optim.Optimizer
+    aims: np.ndarray | None
     watch: Callable[[RunProgress], None]
     stop: Callable[[], bool]
+
+
+def _aims(run: RunConfig, pictures: Split) -> np.ndarray | None:
+    if run.train.targets == "hard":
+        return None
+    labels = [pictures.classes[target] for target in pictures.targets]
+    return target_weights(labels, pictures.votes, pictures.classes, run.train.targets)
 
 
 class _Every:
@@ -208,8 +222,9 @@ def _step(job: _Job, batch: Batch, answers: np.ndarray, views: Views, lr: float)
     images = batch.images.to(world.device, non_blocking=True)
     targets = torch.from_numpy(answers).to(world.device)
     logits = job.parallel(apply_views(images, views, batch.indices))
+    aims = targets if job.aims is None else torch.from_numpy(job.aims[batch.indices]).to(world.device)
     # DDP averages over ranks, whose shares can differ by one picture: this gives the mean over the global batch.
-    loss = F.cross_entropy(logits, targets, reduction="sum") * (world.size / batch.total)
+    loss = F.cross_entropy(logits, aims, reduction="sum") * (world.size / batch.total)
     for group in job.optimizer.param_groups:
         group["lr"] = lr
     job.optimizer.zero_grad(set_to_none=True)
@@ -222,41 +237,6 @@ def _step(job: _Job, batch: Batch, answers: np.ndarray, views: Views, lr: float)
 def _mix(seed: int, *numbers: int) -> int:
     """A 63-bit seed from a stream's seed and whereabouts in the run."""
     return int(np.random.SeedSequence([seed, *numbers]).generate_state(1, np.uint64)[0] >> np.uint64(1))
-
-
-@torch.inference_mode()
-def evaluate(network: nn.Module, pictures: Split, world: World, crops: int = 1) -> np.ndarray:
-    """Logits of every picture, float32 (N, K), on all ranks: of its centre crop, or averaged over 5 or 10 crops.
-
-    Each rank computes its share; each picture is counted exactly once, whatever the number of ranks.
-    """
-    network.eval()
-    views = evaluation_views(len(pictures), crops)
-    own = []
-    batches = pictures.evaluation_batches(
-        EVALUATION_BATCH, rank=world.rank, world_size=world.size, pin=world.device.type == "cuda"
-    )
-    with closing(batches):
-        for batch in batches:
-            images = batch.images.to(world.device, non_blocking=True)
-            # One view after another: memory does not grow with their number.
-            seen = [network(apply_views(images, view, batch.indices)).float() for view in views]
-            own.append((batch.indices, average_logits(seen).cpu().numpy()))
-    logits = np.full((len(pictures), len(pictures.classes)), np.nan, np.float32)
-    for part in world.gather(own):
-        for indices, values in part:
-            logits[indices] = values
-    return logits
-
-
-def average_logits(logits: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Logits (B, K) of the mean of the softmax outputs: its logarithm; of a single view, the logits as they are.
-
-    Calculated with logarithms throughout, so that neither large logits nor small probabilities are lost.
-    """
-    if len(logits) == 1:
-        return logits[0]
-    return torch.stack([view.log_softmax(1) for view in logits]).logsumexp(0) - math.log(len(logits))
 
 
 def _epoch_entry(

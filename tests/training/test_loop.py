@@ -29,7 +29,8 @@ from emotune.models import build
 from emotune.run import AlexNetConfig, AttentionConfig, RunConfig, Selection, TrainConfig
 from emotune.run_directory import CHECKPOINT, PREDICTIONS, RunDirectory, State
 from emotune.training.distributed import World, connect, open_store
-from emotune.training.loop import DivergedError, InterruptedRunError, average_logits, evaluate, train
+from emotune.training.evaluation import average_logits, evaluate
+from emotune.training.loop import DivergedError, InterruptedRunError, train
 
 ALONE = World(0, 1, torch.device("cpu"))
 

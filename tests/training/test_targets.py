@@ -1,0 +1,127 @@
+"""What a run learns from votes, and from a part of a data set."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from emotune.data.augment import apply_views, evaluation_views
+from emotune.data.batches import open_split
+from emotune.data.datasets import manifest_of, resolve
+from emotune.data.manifest import SPLITS
+from emotune.data.shards import write_shards
+from emotune.data.sources import ClassFolders, Scenes
+from emotune.data.votes import part_of
+from emotune.errors import InputError
+from emotune.models import build
+from emotune.run import AlexNetConfig, RunConfig, Selection, TrainConfig
+from emotune.run_directory import PREDICTIONS, RunDirectory
+from emotune.storage import Folder
+from emotune.training.distributed import World
+from emotune.training.loop import train
+
+ALONE = World(0, 1, torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def voted(tmp_path_factory) -> str:
+    """Shards of 240 scenes of two classes, half of them with most votes against their label."""
+    listing = Scenes(240, seed=1).listing()
+    entries = []
+    for index, entry in enumerate(listing.entries):
+        label, other = ("bad", "good") if index % 2 else ("good", "bad")
+        votes = {label: 4, other: 1} if index % 4 < 2 else {label: 2, other: 3}
+        entries.append(replace(entry, label=label, votes=votes))
+    out = str(tmp_path_factory.mktemp("voted") / "shards")
+    listing = replace(listing, entries=entries, classes=("bad", "good"), content_hash=None)
+    write_shards(listing, Folder(out), shares=(0.5, 0.25, 0.25), samples_per_shard=40, workers=2)
+    return out
+
+
+def run_on(data: str, part: str = "all", **settings) -> RunConfig:
+    (dataset,) = resolve([Selection(data=data, part=part)])
+    model = AlexNetConfig(width=0.0625, weight_init="he", dropout=0.0)
+    chosen = TrainConfig(epochs=1, batch_size=16, lr=0.01, **settings)
+    return RunConfig(variant="alexnet", dataset=dataset, seed=0, model=model, train=chosen)
+
+
+def trained(run: RunConfig, pool: Path) -> tuple[dict, pd.DataFrame]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    record = train(run, RunDirectory(str(pool), run), ALONE)
+    torch.set_num_threads(before)
+    return record, pd.read_parquet(pool / run.id / PREDICTIONS)
+
+
+def logits(predictions: pd.DataFrame) -> np.ndarray:
+    return predictions.filter(like="logit_").to_numpy()
+
+
+def test_where_all_votes_agree_soft_and_weighted_targets_are_the_labels(picture_folder, tmp_path):
+    write_shards(ClassFolders(picture_folder).listing(), Folder(str(tmp_path / "data")))
+    results = [trained(run_on(str(tmp_path / "data"), targets=kind), tmp_path) for kind in ("hard", "soft", "weighted")]
+    for record, predictions in results[1:]:
+        np.testing.assert_allclose(logits(predictions), logits(results[0][1]), rtol=1e-4, atol=1e-5)
+        assert record["last_epoch"]["train_loss"] == pytest.approx(results[0][0]["last_epoch"]["train_loss"], rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["hard", "soft", "weighted"])
+def test_the_loss_is_the_cross_entropy_with_what_the_annotators_said(voted, tmp_path, kind):
+    run = run_on(voted, targets=kind, crop="center", flip=False)
+    run = replace(run, train=replace(run.train, batch_size=1000))  # one step: its loss is the untrained network's
+    record, _ = trained(run, tmp_path)
+    pictures = open_split(run.dataset, "train")
+    everything = np.arange(len(pictures))
+    torch.manual_seed(run.stream("init"))
+    network = build(run.model, 2)
+    images = torch.from_numpy(pictures.pictures.take(everything))
+    with torch.no_grad():
+        surprise = -network(apply_views(images, evaluation_views(len(pictures))[0], everything)).log_softmax(1).numpy()
+    own = surprise[everything, pictures.targets]
+    support = np.array([v[pictures.classes[t]] / 5 for v, t in zip(pictures.votes, pictures.targets, strict=True)])
+    expected = {
+        "hard": own.mean(),
+        "soft": (support * own + (1 - support) * surprise[everything, 1 - pictures.targets]).mean(),
+        "weighted": (own * support / support.mean()).mean(),
+    }
+    assert record["last_epoch"]["train_loss"] == pytest.approx(expected[kind], rel=1e-4)
+    assert len({round(float(value), 6) for value in expected.values()}) == 3
+
+
+@pytest.mark.parametrize("part", ["well", "noisy"])
+def test_a_run_on_a_part_sees_its_pictures_and_no_others(voted, tmp_path, part):
+    run = run_on(voted, part)
+    record, predictions = trained(run, tmp_path)
+    manifest, whole = manifest_of(run.dataset), run_on(voted).dataset
+    assert record["train_pictures"] == sum(manifest.count("train", label, part) for label in manifest.classes)
+    test = open_split(whole, "test")
+    chosen = [part_of(test.classes[t], votes) == part for t, votes in zip(test.targets, test.votes, strict=True)]
+    assert predictions["sample_id"].tolist() == [key for key, mine in zip(test.keys, chosen, strict=True) if mine]
+    assert 0 < len(predictions) < len(test)
+
+
+@pytest.mark.parametrize("decoded", [SPLITS, ()], ids=["cached", "streamed"])
+def test_the_pictures_of_a_part_are_those_of_the_whole_with_the_same_keys(voted, decoded):
+    whole, part = open_split(run_on(voted).dataset, "train"), open_split(run_on(voted, "noisy").dataset, "train")
+    opened = open_split(run_on(voted, "noisy").dataset, "train", decoded=decoded)
+    assert opened.keys == part.keys
+    place = {key: index for index, key in enumerate(whole.keys)}
+    seen = []
+    for rank in range(2):
+        for batch in opened.evaluation_batches(7, rank=rank, world_size=2):
+            same = np.array([place[opened.keys[index]] for index in batch.indices])
+            assert np.array_equal(batch.images.numpy(), whole.pictures.take(same))
+            seen += batch.indices.tolist()
+    assert sorted(seen) == list(range(len(opened)))
+    trained_on = [i for batch in opened.training_batches(7, 0, 0) for i in batch.indices.tolist()]
+    assert sorted(trained_on) == list(range(len(opened)))
+
+
+def test_a_rank_that_streams_no_picture_of_the_part_is_told_so_and_does_not_wait_for_ever(voted):
+    opened = open_split(run_on(voted, "noisy").dataset, "train", decoded=())
+    nothing = replace(opened.pictures, places=np.full_like(opened.pictures.places, -1))
+    with pytest.raises(InputError, match="worker 0 streams hold no picture of the part"):
+        next(nothing.shuffled(0, 0))
