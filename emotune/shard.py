@@ -24,7 +24,6 @@ from rich.table import Table
 from rich.text import Text
 
 from emotune.data.datasets import cache_folder
-from emotune.data.fetch import FetchOptions, Outcome, fetch
 from emotune.data.health import KEEPABLE
 from emotune.data.intake import Limits
 from emotune.data.manifest import HEALTH, SPLITS, Manifest, Problem
@@ -96,6 +95,8 @@ def _common_options() -> argparse.ArgumentParser:
 
 
 def _download_options() -> argparse.ArgumentParser:
+    from emotune.data.fetch import FetchOptions
+
     download = argparse.ArgumentParser(add_help=False)
     add = download.add_argument_group("downloading").add_argument
     add(
@@ -153,6 +154,8 @@ def _shard(options: argparse.Namespace, console: Console) -> int:
 
 def _fetched(listing: Listing, options: argparse.Namespace, progress: Progress, console: Console) -> Listing:
     """The listing with its links downloaded; prints what was lost, by class."""
+    from emotune.data.fetch import FetchOptions, Outcome, fetch  # not needed where processes import this file
+
     links = {entry.picture.url for entry in listing.entries if isinstance(entry.picture, Url)}
     task = progress.add_task("downloading", total=len(links), note="")
     seen: Counter[str] = Counter()

@@ -1,6 +1,7 @@
 """Crop, flip and normalisation, on the batch and on its device; what is drawn depends on seed, epoch and picture."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,18 +79,19 @@ def _resized_boxes(pictures: int, generator: np.random.Generator, min_scale: flo
     return np.hstack([generator.integers(0, SIDE - sizes + 1), sizes])
 
 
-def apply_views(batch: torch.Tensor, views: Views, indices: np.ndarray) -> torch.Tensor:
-    """uint8 (B, SIDE, SIDE, 3) to normalised float32 (B, 3, CROP, CROP) in channels-last memory.
+def apply_views(batch: Sequence[torch.Tensor] | torch.Tensor, views: Views, indices: np.ndarray) -> torch.Tensor:
+    """Pictures to normalised float32 (B, 3, CROP, CROP) in channels-last memory, on the device where they are.
 
     Args:
-        batch: The pictures at ``indices`` of the split.
+        batch: The pictures at ``indices`` of the split, B of uint8 (SIDE, SIDE, 3).
         views: Of the whole split.
         indices: (B,).
     """
     boxes, flipped = views.boxes[indices], views.flipped[indices]
     # For a line of pixels each: a processor calculates with many numbers at a time, not with three.
-    mean, std = (torch.tensor(values, device=batch.device).mul(255).repeat(CROP) for values in (MEAN, STD))
-    if batch.device.type == "cpu":
+    device = batch.device if isinstance(batch, torch.Tensor) else torch.device("cpu")
+    mean, std = (torch.tensor(values, device=device).mul(255).repeat(CROP) for values in (MEAN, STD))
+    if device.type == "cpu":
         seen = torch.empty((len(batch), CROP, CROP, 3))
         for picture, out, box, mirrored in zip(batch, seen, boxes.tolist(), flipped.tolist(), strict=True):
             out.copy_(cut_picture(picture, box, mirrored))

@@ -1,4 +1,4 @@
-"""Batches of a split, put together while the network computes: by index from the cache, or from a stream of shards.
+"""Batches of a split: by index from the cache, or from a stream of shards.
 
 Which pictures come when is a pure function of seed and epoch, whatever the number of ranks; for a stream, of the number
 of ranks too.
@@ -58,13 +58,18 @@ class Batch:
 
     Attributes:
         indices: Of the pictures in their split, (B,).
-        images: The pictures, uint8 (B, SIDE, SIDE, 3).
+        images: The pictures, each uint8 (SIDE, SIDE, 3); decoded ones are views of the cache, copied by whoever crops
+            them. For a GPU: one tensor (B, SIDE, SIDE, 3) in memory that it can copy from by itself.
         total: Pictures of the global batch.
     """
 
     indices: np.ndarray
-    images: torch.Tensor
+    images: Sequence[torch.Tensor] | torch.Tensor
     total: int
+
+    def on(self, device: torch.device) -> Sequence[torch.Tensor] | torch.Tensor:
+        """The images on the device."""
+        return self.images.to(device, non_blocking=True) if isinstance(self.images, torch.Tensor) else self.images
 
 
 @dataclass(frozen=True)
@@ -81,21 +86,20 @@ class Decoded:
     starts: np.ndarray
     rows: np.ndarray | None = None
 
-    def take(self, indices: np.ndarray) -> np.ndarray:
-        """The pictures at ``indices``: uint8 (B, SIDE, SIDE, 3)."""
-        batch = np.empty((len(indices), SIDE, SIDE, 3), np.uint8)
+    def take(self, indices: np.ndarray) -> list[np.ndarray]:
+        """The pictures at ``indices``, B views uint8 (SIDE, SIDE, 3) that are not to be written to."""
         numbers = indices if self.rows is None else self.rows[indices]
         shards = np.searchsorted(self.starts, numbers, side="right") - 1
-        for row, (number, shard) in enumerate(zip(numbers, shards, strict=True)):
-            batch[row] = self.arrays[shard][number - self.starts[shard]]
-        return batch
+        places = zip(shards.tolist(), (numbers - self.starts[shards]).tolist(), strict=True)
+        return [self.arrays[shard][place] for shard, place in places]
 
 
 @dataclass(frozen=True)
 class Split:
     """What is known of all pictures of a split, in the order of their shards, and batches of the pictures themselves.
 
-    Batches are made by a thread that ends with the iterator: close it (`contextlib.closing`) if you leave it early.
+    Streamed batches, and those for a GPU, are made ahead by a thread that ends with the iterator: close it
+    (`contextlib.closing`) if you leave it early. Others are copied sooner than a thread could hand them over.
 
     Attributes:
         keys: Of the samples.
@@ -137,7 +141,7 @@ class Split:
             skip = sum(map(len, parts[:first]))
             stream = self.pictures.shuffled(seed, epoch, rank=rank, world_size=world_size, skip=skip)
             batches = _cut(stream, [len(part) for part in parts[first:]])
-        yield from _prepared(batches, [len(indices) for indices in whole[first:]], pin)
+        yield from self._prepared(batches, [len(indices) for indices in whole[first:]], pin)
 
     def evaluation_batches(
         self, batch_size: int, *, rank: int = 0, world_size: int = 1, pin: bool = False
@@ -151,7 +155,22 @@ class Split:
             count = self.pictures.count(rank, world_size)
             sizes = [min(batch_size, count - start) for start in range(0, count, batch_size)]
             batches = _cut(self.pictures.in_order(rank=rank, world_size=world_size), sizes)
-        yield from _prepared(batches, sizes, pin)
+        yield from self._prepared(batches, sizes, pin)
+
+    def _prepared(
+        self, parts: Iterator[tuple[np.ndarray, list[np.ndarray]]], totals: Sequence[int], pin: bool
+    ) -> Iterator[Batch]:
+        def batches() -> Iterator[Batch]:
+            for (indices, pictures), total in zip(parts, totals, strict=True):
+                images = [torch.from_numpy(picture) for picture in pictures]
+                if pin:
+                    stacked = torch.stack(images) if images else torch.empty((0, SIDE, SIDE, 3), dtype=torch.uint8)
+                    images = stacked.pin_memory()
+                yield Batch(indices, images, total)
+
+        ahead = pin or isinstance(self.pictures, Stream)
+        with closing(parts), closing(prefetched(batches(), AHEAD) if ahead else batches()) as ready:
+            yield from ready
 
 
 def open_split(
@@ -197,23 +216,11 @@ def open_split(
     )
 
 
-def _cut(stream: Iterator[tuple[int, np.ndarray]], sizes: Sequence[int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _cut(
+    stream: Iterator[tuple[int, np.ndarray]], sizes: Sequence[int]
+) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
     """Batches of these sizes: (indices, pictures)."""
     with closing(stream):
         for size in sizes:
-            indices, images = np.empty(size, np.int64), np.empty((size, SIDE, SIDE, 3), np.uint8)
-            for row, (index, picture) in zip(range(size), islice(stream, size), strict=True):
-                indices[row], images[row] = index, picture
-            yield indices, images
-
-
-def _prepared(parts: Iterator[tuple[np.ndarray, np.ndarray]], totals: Sequence[int], pin: bool) -> Iterator[Batch]:
-    """Batches, made ahead by a thread of their own."""
-
-    def batches() -> Iterator[Batch]:
-        for (indices, pictures), total in zip(parts, totals, strict=True):
-            images = torch.from_numpy(pictures)
-            yield Batch(indices, images.pin_memory() if pin else images, total)
-
-    with closing(parts), closing(prefetched(batches(), AHEAD)) as ready:
-        yield from ready
+            batch = list(islice(stream, size))
+            yield np.array([index for index, _ in batch], np.int64), [picture for _, picture in batch]

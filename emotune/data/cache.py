@@ -90,7 +90,7 @@ def open_shards(
         return OpenShard(shard, samples, pictures)
 
     shards = []
-    for shard in in_parallel(opened, _of(manifest, splits), min(threads, MOST_THREADS)):
+    for shard in in_parallel(opened, _of(manifest, splits), min(threads + 1, MOST_THREADS)):  # one waits for the disk
         advance(shard.shard.samples)
         shards.append(shard)
     return shards
@@ -133,7 +133,8 @@ class Cache:
         while True:  # another process may remove what it does not need before it is opened here
             with contextlib.suppress(FileNotFoundError):
                 os.utime(path)  # used now: others go first
-                return np.load(path, mmap_mode="r")
+                # "c": nobody writes to it, but torch complains about arrays that cannot be written to.
+                return np.load(path, mmap_mode="c")
             with self._lock(shard.sha256):
                 if not path.exists():
                     self._decode(folder, shard)

@@ -24,6 +24,7 @@ from emotune.data.manifest import LeftOut, Problem
 from emotune.data.pictures import UnreadablePictureError, load
 from emotune.data.sources import Listing, Url
 from emotune.errors import InputError
+from emotune.machine import available_cpus
 from emotune.storage import Folder
 
 __all__ = ["FetchOptions", "Outcome", "fetch"]
@@ -197,6 +198,7 @@ class _Client:
         # aiohttp's own bound per host leaves connections idle: with several hosts it forgets to wake those that wait.
         self._hosts = defaultdict(lambda: asyncio.Semaphore(options.per_host))
         self._silences = Counter()
+        self._decoding = asyncio.Semaphore(available_cpus())  # a small file may fill a gigabyte while it is decoded
 
     async def get(self, url: str) -> tuple[Outcome, bytes | None]:
         first_s, longest_s = self._options.first_wait_s, self._options.longest_wait_s
@@ -228,7 +230,8 @@ class _Client:
                         seen = Outcome(url, urljoin(seen.final_url, got.headers["Location"]))
             else:
                 raise _LossError(f"more than {REDIRECTS} redirects", None)
-            await asyncio.to_thread(load, body, shorter_side=1)
+            async with self._decoding:
+                await asyncio.to_thread(load, body, shorter_side=1)
             return seen, body
         except UnreadablePictureError as error:
             cut_off = got.content_length is None and "Transfer-Encoding" not in got.headers and body[:1] != b"<"

@@ -1,7 +1,7 @@
 """Pillow, behind a few functions: bytes of a picture file in, right-side-up RGB out."""
 
 import io
-import threading
+import re
 import warnings
 from dataclasses import dataclass
 
@@ -15,6 +15,12 @@ JPEG_QUALITY = 95
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
 """What photographs come in; Pillow knows others, some of which start programs."""
+
+MAX_PIXELS = 89_000_000
+"""Of a picture that is decoded: with three bytes each they fill a quarter of a gigabyte."""
+
+QUIET = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
+"""An entry of Python's list of warning filters."""
 
 ORIENTATION = 0x0112
 TURNS = {
@@ -95,12 +101,14 @@ def shrink(loaded: Loaded, shorter_side: int | None) -> Image.Image:
 def decode_square(data: bytes, side: int) -> np.ndarray:
     """The centre square of the picture, its shorter side resized to ``side``: uint8 (side, side, 3).
 
+    A picture whose shorter side has that many pixels already is cut, half a pixel off the centre if need be.
+
     Raises:
         UnreadablePictureError: as `decode`.
     """
     picture = decode(data)
     left, top = (picture.width - side) // 2, (picture.height - side) // 2
-    if min(picture.size) == side and (picture.width + picture.height) % 2 == 0:  # the square falls on whole pixels
+    if min(picture.size) == side:
         return np.asarray(picture.crop((left, top, left + side, top + side)))
     return np.asarray(ImageOps.fit(picture, (side, side), Image.Resampling.BICUBIC))
 
@@ -117,24 +125,28 @@ def load(data: bytes, shorter_side: int | None = None) -> Loaded:
         UnreadablePictureError: not a picture, or damaged; its subclasses: truncated, or too large.
     """
     try:
-        with _PILLOW:
-            picture = Image.open(io.BytesIO(data), formats=FORMATS)
-            width, height = picture.size
-            animated = picture.format in ("GIF", "PNG", "WEBP") and getattr(picture, "is_animated", False)
-            if shorter_side:
-                picture.draft(None, (2 * shorter_side, 2 * shorter_side))
-            picture.load()
-            turn = TURNS.get(picture.getexif().get(ORIENTATION, 1))
-            whole = picture.size == (width, height)
-            plain = picture.format == "JPEG" and picture.mode == "RGB" and turn is None and whole
-            picture = _to_rgb(picture)
-            if turn is not None:
-                picture = picture.transpose(turn)
-                width, height = (height, width) if turn in SIDEWAYS else (width, height)
-            return Loaded(picture, plain, (width, height), animated)
+        _quiet_pillow()
+        picture = Image.open(io.BytesIO(data), formats=FORMATS)
+        width, height = picture.size
+        if width * height > MAX_PIXELS:
+            raise DecompressionBombError(f"too large to decode safely: {width}×{height} pixels")
+        animated = picture.format in ("GIF", "PNG", "WEBP") and getattr(picture, "is_animated", False)
+        if shorter_side:
+            picture.draft(None, (2 * shorter_side, 2 * shorter_side))
+        picture.load()
+        turn = TURNS.get(picture.getexif().get(ORIENTATION, 1))
+        whole = picture.size == (width, height)
+        plain = picture.format == "JPEG" and picture.mode == "RGB" and turn is None and whole
+        picture = _to_rgb(picture)
+        if turn is not None:
+            picture = picture.transpose(turn)
+            width, height = (height, width) if turn in SIDEWAYS else (width, height)
+        return Loaded(picture, plain, (width, height), animated)
     except UnidentifiedImageError:
         raise UnreadablePictureError("not a picture, or of an unknown format" if data else "empty file") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except DecompressionBombError:
+        raise
+    except Image.DecompressionBombError as error:
         raise DecompressionBombError(f"too large to decode safely: {error}") from None
     except Exception as error:  # decoders meet damage with any of a dozen kinds of errors
         text = str(error) or type(error).__name__
@@ -142,33 +154,13 @@ def load(data: bytes, shorter_side: int | None = None) -> Loaded:
         raise kind(f"damaged: {text}") from None
 
 
-class _QuietPillow:
-    """While anyone decodes: Pillow says nothing of broken EXIF blocks and the like, and refuses decompression bombs.
+def _quiet_pillow() -> None:
+    """Pillow says nothing of broken EXIF blocks and the like: the pixels count.
 
-    Warning filters belong to the process, not to a thread: the first one to decode sets them, the last puts them back.
+    The filter stays: filters belong to the process, and one thread that puts them back would do so for all others.
     """
-
-    def __init__(self) -> None:
-        self._lock, self._decoding = threading.Lock(), 0
-        self._filters = warnings.catch_warnings()
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if not self._decoding:
-                self._filters = warnings.catch_warnings()
-                self._filters.__enter__()
-                warnings.filterwarnings("ignore", module="PIL")
-                warnings.simplefilter("error", Image.DecompressionBombWarning)
-            self._decoding += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._decoding -= 1
-            if not self._decoding:
-                self._filters.__exit__(None, None, None)
-
-
-_PILLOW = _QuietPillow()
+    if QUIET not in warnings.filters:
+        warnings.filterwarnings(QUIET[0], module=QUIET[3].pattern)
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:
@@ -182,4 +174,4 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
         picture = picture.convert("RGBA")
         white = Image.new("RGBA", picture.size, "white")
         return Image.alpha_composite(white, picture).convert("RGB")
-    return picture.convert("RGB")
+    return picture if picture.mode == "RGB" else picture.convert("RGB")

@@ -3,8 +3,10 @@
 import hashlib
 import io
 import json
+import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 
@@ -38,20 +40,24 @@ def read_samples(shard: bytes, name: str) -> Iterator[Sample]:
     Raises:
         InputError: not a WebDataset tar, or a sample lacks its picture or its label.
     """
-    import tarfile
-
-    from webdataset.tariterators import group_by_keys, tar_file_expander  # imports torch
-
     try:
-        for sample in group_by_keys(tar_file_expander([{"url": name, "stream": io.BytesIO(shard)}])):
-            known = json.loads(sample["json"])
-            yield Sample(
-                sample["__key__"], known["label"], known["votes"], known["source"], known["split_group"],
-                known["sha256"], sample["jpg"],
-            )  # fmt: skip
+        with tarfile.open(fileobj=io.BytesIO(shard), mode="r:") as tar:
+            for key, members in groupby(tar, lambda member: member.name.partition(".")[0]):
+                found = {member.name.rpartition(".")[2]: _content(shard, member) for member in members}
+                known = json.loads(found["json"])
+                yield Sample(
+                    key, known["label"], known["votes"], known["source"], known["split_group"], known["sha256"],
+                    found["jpg"],
+                )  # fmt: skip
     except (tarfile.TarError, LookupError, TypeError, ValueError, EOFError) as error:
-        reason = str(error.args[0] if error.args else error).partition(" @ <")[0]  # webdataset adds its stream
-        raise InputError(f"{name}: not a readable shard ({reason}); delete it and run emotune.shard again") from None
+        raise InputError(f"{name}: not a readable shard ({error}); delete it and run emotune.shard again") from None
+
+
+def _content(shard: bytes, member: tarfile.TarInfo) -> bytes:
+    end = member.offset_data + member.size
+    if end > len(shard):
+        raise EOFError(f"it ends in the middle of {member.name}")
+    return shard[member.offset_data : end]
 
 
 def read_shard(folder: Folder, shard: Shard) -> bytes:

@@ -15,10 +15,12 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from emotune.data.background import in_parallel
 from emotune.data.datasets import cache_folder
 from emotune.data.health import Judged, judge
 from emotune.data.intake import LIMITS, VERSION, Limits, Taken, stamp, take_in
@@ -49,6 +51,9 @@ SHARES = (0.7, 0.1, 0.2)
 
 MAX_BYTES = 64_000_000
 """Of a shard's pictures, unless one has more."""
+
+SHARDS_AT_A_TIME = 2
+"""One is put together while another one goes to the disk, or to S3."""
 
 SPOOL = ".spool"
 SHARD_NAME = re.compile(r"^(train|val|test)-\d{6}-[0-9a-f]{8}\.tar\Z")
@@ -118,7 +123,8 @@ def write_shards(
         noisy = Counter((m.entry.label, m.split) for m in members if part_of(m.entry.label, m.entry.votes) == "noisy")
         health = _left_out(problems)
         _check_counts(listing, counts, health)
-        shards = [_write_shard(out, spool, name, part) for name, part in _cut(members, samples_per_shard)]
+        write = partial(_write_shard, out, spool)
+        shards = list(in_parallel(write, _cut(members, samples_per_shard), SHARDS_AT_A_TIME))
         table = _health_table(problems)
         out.write(HEALTH, table)
         manifest = Manifest(
@@ -183,13 +189,16 @@ def _known(member: _Member) -> str:
     return json.dumps(known | {"sha256": member.taken.sha256}, ensure_ascii=False)
 
 
-def _write_shard(out: Folder, spool: Path, name: str, members: Sequence[_Member]) -> Shard:
+def _write_shard(out: Folder, spool: Path, named: tuple[str, Sequence[_Member]]) -> Shard:
+    name, members = named
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for member in members:
             with (spool / member.taken.spool).open("rb") as file:
                 file.seek(member.taken.start)
                 jpg = file.read(member.taken.bytes)
+            if hashlib.sha256(jpg).hexdigest() != member.taken.sha256:
+                raise InputError(f"{spool}: damaged; delete it, and give the same command again")
             for suffix, content in (("jpg", jpg), ("json", _known(member).encode())):
                 # No times and owners: the same pictures give the same shard, to the byte.
                 info = tarfile.TarInfo(f"{member.taken.key}.{suffix}")

@@ -136,4 +136,5 @@ class Stream:
 
 
 def _decode(undecoded: _Undecoded) -> tuple[int, np.ndarray]:
-    return undecoded.index, decode_sample(undecoded.sample, undecoded.where)
+    picture = decode_sample(undecoded.sample, undecoded.where)
+    return undecoded.index, picture if picture.flags.writeable else picture.copy()  # as torch wants it

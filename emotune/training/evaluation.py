@@ -31,7 +31,7 @@ def evaluate(network: nn.Module, pictures: Split, world: World, crops: int = 1) 
     )
     with closing(batches):
         for batch in batches:
-            images = batch.images.to(world.device, non_blocking=True)
+            images = batch.on(world.device)
             # One view after another: memory does not grow with their number.
             seen = [network(apply_views(images, view, batch.indices)).float() for view in views]
             own.append((batch.indices, average_logits(seen).cpu().numpy()))

@@ -219,7 +219,7 @@ def _train_epoch(job: _Job, progress: Progress, pictures: Split, save: _Every) -
 def _step(job: _Job, batch: Batch, answers: np.ndarray, views: Views, lr: float) -> tuple[float, int]:
     """One step of gradient descent on a global batch: its mean loss before the step, and its right answers."""
     world = job.world
-    images = batch.images.to(world.device, non_blocking=True)
+    images = batch.on(world.device)
     targets = torch.from_numpy(answers).to(world.device)
     logits = job.parallel(apply_views(images, views, batch.indices))
     aims = targets if job.aims is None else torch.from_numpy(job.aims[batch.indices]).to(world.device)

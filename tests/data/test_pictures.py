@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from emotune.data import pictures
 from emotune.data.pictures import (
     DecompressionBombError,
     TruncatedPictureError,
@@ -310,7 +311,7 @@ def test_encoding_keeps_the_colours():
     assert near(middles(decode(encode(quarters()))), [RED, GREEN, BLUE, WHITE])
 
 
-@pytest.mark.parametrize("size", [(64, 64), (64, 90), (130, 64), (64, 65), (97, 64), (63, 64), (40, 30), (200, 100)])
+@pytest.mark.parametrize("size", [(64, 64), (64, 90), (130, 64), (63, 64), (40, 30), (200, 100)])
 def test_a_square_that_falls_on_whole_pixels_is_cut_to_the_bits_of_a_resized_one(size: tuple[int, int]):
     noise = Image.fromarray(np.random.default_rng(3).integers(0, 256, (size[1], size[0], 3), np.uint8))
     data = file_of(noise, "PNG")
@@ -318,8 +319,14 @@ def test_a_square_that_falls_on_whole_pixels_is_cut_to_the_bits_of_a_resized_one
     assert np.array_equal(decode_square(data, 64), expected)
 
 
-def test_threads_that_decode_at_a_time_refuse_what_is_too_large_and_leave_the_warning_filters_alone(monkeypatch):
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 3000)
+@pytest.mark.parametrize(("size", "box"), [((64, 65), (0, 0, 64, 64)), ((97, 64), (16, 0, 80, 64))])
+def test_a_square_that_falls_between_pixels_is_cut_and_not_blurred(size, box):
+    noise = Image.fromarray(np.random.default_rng(3).integers(0, 256, (size[1], size[0], 3), np.uint8))
+    assert np.array_equal(decode_square(file_of(noise, "PNG"), 64), np.asarray(noise.crop(box)))
+
+
+def test_threads_refuse_what_is_too_large_whatever_others_do_to_the_warning_filters(monkeypatch):
+    monkeypatch.setattr(pictures, "MAX_PIXELS", 3000)
     files = [encode(quarters()), encode(quarters(80, 60)), file_of(quarters(), "PNG"), file_of(quarters(80, 60), "PNG")]
 
     def outcome(data: bytes) -> tuple[int, ...] | str:
@@ -328,8 +335,14 @@ def test_threads_that_decode_at_a_time_refuse_what_is_too_large_and_leave_the_wa
         except UnreadablePictureError as error:
             return str(error).partition(":")[0]
 
-    before = list(warnings.filters)
-    with ThreadPoolExecutor(8) as pool:
+    def others() -> None:
+        while not done:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+
+    done: list[bool] = []
+    with ThreadPoolExecutor(9) as pool:
+        pool.submit(others)
         outcomes = list(pool.map(outcome, files * 100))
+        done.append(True)
     assert outcomes == [(32, 32, 3), "too large to decode safely"] * 200
-    assert warnings.filters == before

@@ -44,7 +44,7 @@ def test_a_streamed_split_is_the_cached_one_without_a_decoded_picture_on_disk(re
     assert (streamed.keys, streamed.votes, streamed.classes) == (cached.keys, cached.votes, cached.classes)
     assert np.array_equal(streamed.targets, cached.targets)
     for batch in batches:
-        assert np.array_equal(batch.images.numpy(), cached.pictures.take(batch.indices))
+        assert np.array_equal(np.stack(batch.images), cached.pictures.take(batch.indices))
 
 
 def test_votes_are_those_of_the_samples(small_shards):

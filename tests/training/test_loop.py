@@ -178,7 +178,7 @@ def averaged_plainly(network: torch.nn.Module, pictures: Split) -> np.ndarray:
     outputs = []
     for top, left in corners:
         boxes = np.tile([top, left, CROP, CROP], (len(pictures), 1))
-        crops = apply_views(torch.from_numpy(pictures.pictures.take(whole)), Views(boxes, whole < 0), whole)
+        crops = apply_views(torch.from_numpy(np.stack(pictures.pictures.take(whole))), Views(boxes, whole < 0), whole)
         outputs += [network(crops).double().softmax(1), network(crops.flip(3)).double().softmax(1)]
     return torch.stack(outputs).mean(0).log().numpy()
 

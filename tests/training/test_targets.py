@@ -77,7 +77,7 @@ def test_the_loss_is_the_cross_entropy_with_what_the_annotators_said(voted, tmp_
     everything = np.arange(len(pictures))
     torch.manual_seed(run.stream("init"))
     network = build(run.model, 2)
-    images = torch.from_numpy(pictures.pictures.take(everything))
+    images = [torch.from_numpy(picture) for picture in pictures.pictures.take(everything)]
     with torch.no_grad():
         surprise = -network(apply_views(images, evaluation_views(len(pictures))[0], everything)).log_softmax(1).numpy()
     own = surprise[everything, pictures.targets]
@@ -113,7 +113,7 @@ def test_the_pictures_of_a_part_are_those_of_the_whole_with_the_same_keys(voted,
     for rank in range(2):
         for batch in opened.evaluation_batches(7, rank=rank, world_size=2):
             same = np.array([place[opened.keys[index]] for index in batch.indices])
-            assert np.array_equal(batch.images.numpy(), whole.pictures.take(same))
+            assert np.array_equal(torch.stack(batch.images), whole.pictures.take(same))
             seen += batch.indices.tolist()
     assert sorted(seen) == list(range(len(opened)))
     trained_on = [i for batch in opened.training_batches(7, 0, 0) for i in batch.indices.tolist()]

@@ -1,0 +1,248 @@
+"""Reading pictures: four ways to fill an epoch's batches, how near sharding is to the codec's limit, and memory.
+
+python benchmarks/data.py [--pictures 4000] [--source FOLDER]
+
+One run, on the same pictures, side by side, one core each: (a) torchvision's ImageFolder and a DataLoader, (b)
+webdataset's pipeline with Pillow, (c) emotune's first epoch, which decodes into the cache, (d) emotune's later ones.
+All give batches of 50 pictures 3×227×227, cropped, mirrored and normalised, float32. Sharding is compared with
+decoding, resizing and encoding the same pictures in as many processes, and nothing else.
+"""
+
+import argparse
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from emotune.data.datasets import resolve
+from emotune.data.intake import LIMITS
+from emotune.data.manifest import read_manifest
+from emotune.data.pictures import encode, load, shrink
+from emotune.data.processes import reading_processes
+from emotune.data.samples import read_samples
+from emotune.data.shards import write_shards
+from emotune.data.sources import ClassFolders, files_below
+from emotune.emotions import MIKELS
+from emotune.machine import available_cpus
+from emotune.storage import Folder
+
+BATCH = 50
+ROUNDS = 5
+SIZE = (500, 375)
+"""Pixels: Flickr's medium size, in which FI's pictures circulate."""
+
+
+def make_pictures(folder: Path, count: int) -> None:
+    """Photograph-like pictures in class folders: smooth noise of several scales."""
+    generator = np.random.default_rng(0)
+    for number in range(count):
+        picture = Image.new("RGB", SIZE)
+        for scale in (4, 16, 64):
+            noise = Image.fromarray(generator.integers(0, 256, (3 * scale, 4 * scale, 3), np.uint8))
+            picture = Image.blend(picture, noise.resize(SIZE, Image.Resampling.BICUBIC), 0.5 if scale > 4 else 1.0)
+        path = folder / MIKELS[number % len(MIKELS)] / f"{number:06d}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture.save(path, "JPEG", quality=90)
+
+
+def recode(path: Path) -> int:
+    """What no sharding can do without: decode, resize, encode."""
+    return len(encode(shrink(load(path.read_bytes(), LIMITS.shorter_side), LIMITS.shorter_side)))
+
+
+def recode_all(paths: list[Path]) -> int:
+    """`recode` of a chunk."""
+    return sum(map(recode, paths))
+
+
+def sharding(pictures: Path, out: Path) -> float:
+    """Sharding's rate as a share of the rate of decoding, resizing and encoding alone."""
+    processes, paths = available_cpus(), files_below(pictures)
+    chunks = [paths[start : start + 64] for start in range(0, len(paths), 64)]
+    with reading_processes(processes) as pool:
+        list(pool.map(recode_all, chunks[: 2 * processes]))  # whoever starts up imports
+        began = time.perf_counter()
+        list(pool.map(recode_all, chunks))
+        limit = len(paths) / (time.perf_counter() - began)
+    began = time.perf_counter()
+    write_shards(ClassFolders(pictures).listing(), Folder(str(out)), workers=processes)
+    rate = len(paths) / (time.perf_counter() - began)
+    print(
+        f"sharding: {rate:.0f} pictures/s with {processes} processes; decoding, resizing, encoding alone: {limit:.0f}"
+    )
+    return rate / limit
+
+
+def memory(pictures: Path, scratch: Path) -> None:
+    """Prints the peak of memory that cannot be given back, for an eighth of the pictures and for all."""
+    paths = files_below(pictures)
+    few = scratch / "few"
+    for path in paths[::8]:
+        (few / path.parent.name).mkdir(parents=True, exist_ok=True)
+        (few / path.parent.name / path.name).hardlink_to(path)
+    for name, folder in (("1×", few), ("8×", pictures)):
+        out = scratch / f"memory-{name}"
+        shard = [sys.executable, "-m", "emotune.shard", "folder", str(folder), "--out", str(out)]
+        read = [sys.executable, __file__, "--read", str(out)]
+        sizes = [peak_mib(command, scratch / f"cache-{name}") for command in (shard, read)]
+        count = len(files_below(folder))
+        print(
+            f"memory at {name} ({count} pictures): sharding {sizes[0]:.0f} MiB, reading two epochs {sizes[1]:.0f} MiB"
+        )
+
+
+def peak_mib(command: list[str], cache: Path) -> float:
+    """The largest sum, over a command and its children, of anonymous memory: pages that belong to no file."""
+    peak = 0
+    environment = os.environ | {"EMOTUNE_CACHE": str(cache)}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            tasks = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+            try:
+                family = [process.pid, *map(int, tasks.read_text().split())]
+                peak = max(peak, sum(anonymous_kib(pid) for pid in family))
+            except OSError:
+                continue
+            time.sleep(0.02)
+    assert process.returncode == 0, command
+    return peak / 1024
+
+
+def anonymous_kib(pid: int) -> int:
+    """Resident memory of a process that is no file's."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon")), 0)
+
+
+def read_epochs(data: str, epochs: int) -> list[float]:
+    """Seconds of each epoch through emotune: decoded in the first, if this machine has not done it yet."""
+    import torch
+
+    from emotune.data.augment import apply_views, draw_views
+    from emotune.data.batches import open_split
+
+    torch.set_num_threads(1)
+    seconds, began = [], time.perf_counter()
+    split = open_split(resolve([data])[0], "train")
+    for epoch in range(epochs):
+        views = draw_views(len(split), 0, epoch)
+        for batch in split.training_batches(BATCH, 0, epoch):
+            apply_views(batch.images, views, batch.indices)
+        seconds.append(time.perf_counter() - began)
+        began = time.perf_counter()
+    return seconds
+
+
+def crops() -> Callable[[Image.Image], Any]:
+    """What torchvision's users write; torch is imported late, because reading processes import this file."""
+    from torchvision import transforms
+
+    from emotune.data.augment import CROP, MEAN, STD
+
+    return transforms.Compose([
+        transforms.CenterCrop(256), transforms.RandomCrop(CROP), transforms.RandomHorizontalFlip(),
+        transforms.ToTensor(), transforms.Normalize(MEAN, STD),
+    ])  # fmt: skip
+
+
+def image_folder(folder: Path) -> float:
+    """Seconds of an epoch of (a)."""
+    import torch
+    from torchvision.datasets import ImageFolder
+
+    loader = torch.utils.data.DataLoader(ImageFolder(str(folder), crops()), BATCH, shuffle=True)
+    began = time.perf_counter()
+    for _images, _targets in loader:
+        pass
+    return time.perf_counter() - began
+
+
+def webdataset_epoch(shards: list[str]) -> float:
+    """Seconds of an epoch of (b)."""
+    import webdataset as wds
+
+    transform = crops()
+
+    def picture(sample: tuple[bytes, dict]) -> tuple[Any, int]:
+        return transform(Image.open(io.BytesIO(sample[0])).convert("RGB")), MIKELS.index(sample[1]["label"])
+
+    began = time.perf_counter()
+    pipeline = wds.WebDataset(shards, shardshuffle=100).shuffle(1000).decode().to_tuple("jpg", "json")
+    for _images, _targets in pipeline.map(picture).batched(BATCH):
+        pass
+    return time.perf_counter() - began
+
+
+def extract(data: str, out: Path) -> list[str]:
+    """The JPEGs of the train shards as class folders, for (a); gives the shards' paths, for (b)."""
+    folder = Folder(data)
+    shards = read_manifest(folder).of("train")
+    for shard in shards:
+        for sample in read_samples(folder.read(shard.file) or b"", shard.file):
+            path = out / sample.label / f"{sample.key}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(sample.jpg)
+    return [str(Path(data) / shard.file) for shard in shards]
+
+
+def reading(data: str, scratch: Path) -> dict[str, float]:
+    """Seconds of an epoch of (a) to (d): medians of rounds in which they take turns on one core."""
+    shards, folder = extract(data, scratch / "extracted"), scratch / "extracted"
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    os.environ["EMOTUNE_CACHE"] = str(scratch / "warm")
+    read_epochs(data, 1)  # whoever starts up imports
+    seconds: dict[str, list[float]] = {name: [] for name in "abcd"}
+    for number in range(ROUNDS):
+        os.environ["EMOTUNE_CACHE"] = str(scratch / f"reading-{number}")
+        first, *later = read_epochs(data, 3)
+        shutil.rmtree(scratch / f"reading-{number}")
+        seconds["c"].append(first)
+        seconds["d"] += later
+        seconds["a"].append(image_folder(folder))
+        seconds["b"].append(webdataset_epoch(shards))
+    return {name: median(values) for name, values in seconds.items()}
+
+
+def main() -> None:
+    """Prints what was measured, and ends with the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pictures", type=int, default=4000, help="how many to make (default: %(default)s)")
+    parser.add_argument("--source", type=Path, help="class folders of pictures of one's own, instead")
+    parser.add_argument("--read", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    if options.read:
+        read_epochs(options.read, 2)
+        return
+    with tempfile.TemporaryDirectory(prefix="emotune-data-") as name:
+        scratch = Path(name)
+        pictures = options.source or scratch / "pictures"
+        if not options.source:
+            make_pictures(pictures, options.pictures)
+        share = sharding(pictures, scratch / "shards")
+        memory(pictures, scratch)
+        epoch_s = reading(str(scratch / "shards"), scratch)
+        count = sum(shard.samples for shard in read_manifest(Folder(str(scratch / "shards"))).of("train"))
+    for letter, what in zip("abcd", ("ImageFolder", "webdataset", "emotune, first", "emotune, later"), strict=True):
+        print(f"({letter}) {what:15} {count / epoch_s[letter]:8.0f} pictures/s on one core")
+    print(f"later_epochs_vs_webdataset = {epoch_s['b'] / epoch_s['d']:.2f}")
+    print(f"first_epoch_vs_webdataset = {epoch_s['b'] / epoch_s['c']:.2f}")
+    print(f"sharding_share_of_limit = {share:.2f}")
+
+
+if __name__ == "__main__":
+    main()
