@@ -5,6 +5,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -54,6 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except OSError as error:  # a full disk, say; what is finished is kept
         print_error("emotune.shard", error)
+        return 1
+    except BrokenProcessPool:
+        killed = "a process that read pictures was killed, perhaps for lack of memory; fewer --workers need less of it"
+        print_error("emotune.shard", RuntimeError(f"{killed}. The same command goes on from here."))
         return 1
     except KeyboardInterrupt:
         print("\nInterrupted. The same command goes on from here.", file=sys.stderr)

@@ -208,3 +208,20 @@ def test_shards_are_verified_by_command(small_shards, tmp_path, capsys):
     assert f"{out}: more.tar: not in the manifest" in said
     assert "2 problems; make the shards again" in said
     assert MANIFEST in refused(capsys, tmp_path, "verify", str(tmp_path))
+
+
+def test_a_reading_process_that_is_killed_is_told_and_costs_nothing_that_was_read(tmp_path):
+    command = [sys.executable, "-m", "emotune.shard", *SCENES, "--pictures", "400", "--workers", "2", "--out", "out"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        until = time.monotonic() + 60
+        while not list(tmp_path.glob("out/.spool/*.json")) and time.monotonic() < until:
+            time.sleep(0.005)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        reader = next(c for c in children if "spawn_main" in Path(f"/proc/{c}/cmdline").read_text())
+        os.kill(int(reader), signal.SIGKILL)
+        message = process.communicate(timeout=60)[1]
+    assert process.returncode == 1
+    assert "a process that read pictures was killed" in message
+    assert "Traceback" not in message
+    whole = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("out/.spool/*.json")}
+    assert whole

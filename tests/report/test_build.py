@@ -7,11 +7,14 @@ import pytest
 
 from emotune.analysis.records import load_records
 from emotune.data.datasets import resolve
+from emotune.data.shards import write_shards
+from emotune.data.sources import ClassFolders
 from emotune.errors import InputError
 from emotune.execution.local import run_locally
 from emotune.execution.progress import RunLines
 from emotune.report.build import build_report
 from emotune.run_directory import PREDICTIONS, RunDirectory
+from emotune.storage import Folder
 from emotune.study import Study, load_study
 
 STUDY = """
@@ -160,3 +163,25 @@ def test_the_same_runs_give_the_same_plots(finished, tmp_path: Path):
     inline = [re.findall(r"base64,([^\"]+)", (tmp_path / side / "index.html").read_text()) for side in "ab"]
     assert inline[0]
     assert inline[0] == inline[1]
+
+
+def test_what_was_left_out_of_the_data_stands_in_the_report_by_problem_and_class(picture_folder, tmp_path):
+    placeholder = next((picture_folder / "awe").glob("*.png")).read_bytes() + b"one content"
+    for number, label in enumerate(("awe", "awe", "fear", "anger", "sadness", "sadness")):
+        (picture_folder / label / f"gone-{number}.png").write_bytes(placeholder)
+    (picture_folder / "fear" / "page.jpg").write_bytes(b"<html>")
+    data = tmp_path / "photos"
+    write_shards(ClassFolders(picture_folder).listing(), Folder(str(data)))
+    (tmp_path / "dirty.yaml").write_text(STUDY.format(data=f"{{data: {data}, part: well}}"))
+    study = load_study(tmp_path / "dirty.yaml")
+    page = build_report(study, study.runs(resolve(study.datasets)), str(tmp_path / "runs"), tmp_path / "report", "x")
+    rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in re.findall(r"<tr>(.*?)</tr>", page.read_text(), re.S)]
+    classes = ("amusement", "anger", "awe", "contentment", "disgust", "excitement", "fear", "sadness")
+    found = {row[0]: dict(zip(("all", *classes), row[1:], strict=True)) for row in rows if len(row) == 10}
+    assert {c: n for c, n in found["identical placeholder"].items() if n != "·"} == {
+        "all": "6", "anger": "1", "awe": "2", "fear": "1", "sadness": "2",
+    }  # fmt: skip
+    assert {c: n for c, n in found["undecodable"].items() if n != "·"} == {"all": "1", "fear": "1"}
+    assert "Only its <i>well</i> part" in page.read_text()
+    text = (page.parent / "report.md").read_text()
+    assert "6 pictures left out: identical placeholder; 1 pictures left out: undecodable" in text
