@@ -1,6 +1,7 @@
 """`python -m emotune.shard SOURCE`: pictures to WebDataset shards, with a health report; `verify` checks shards."""
 
 import argparse
+import errno
 import re
 import sys
 from collections import Counter
@@ -18,7 +19,6 @@ from rich.progress import (
     ProgressColumn,
     Task,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.table import Table
@@ -53,8 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print_error("emotune.shard", error)
         return 2
-    except OSError as error:  # a full disk, say; what is finished is kept
-        print_error("emotune.shard", error)
+    except OSError as error:  # what is finished is kept
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        where = f"{getattr(options, 'out', '')}: the disk is full; make room, or name another place. " if full else ""
+        print_error("emotune.shard", OSError(f"{where}{error}"))
         return 1
     except BrokenProcessPool:
         killed = "a process that read pictures was killed, perhaps for lack of memory; fewer --workers need less of it"
@@ -147,7 +149,7 @@ def _shard(options: argparse.Namespace, console: Console) -> int:
     with _progress(console) as progress:
         if any(isinstance(entry.picture, Url) for entry in listing.entries):
             listing = _fetched(listing, options, progress, console)
-        task = progress.add_task("reading pictures", total=len(listing.entries), note="")
+        task = progress.add_task("reading", total=len(listing.entries), note="")
         manifest = write_shards(
             listing, out, shares=shares, limits=limits, samples_per_shard=options.shard_pictures,
             keep=[problem for problem in KEEPABLE if problem.name.lower() in options.keep],
@@ -166,8 +168,9 @@ def _fetched(listing: Listing, options: argparse.Namespace, progress: Progress, 
     seen: Counter[str] = Counter()
 
     def advance(outcome: Outcome) -> None:
-        seen["lost" if outcome.reason else "got before" if outcome.earlier else "got"] += 1
-        progress.update(task, advance=1, note=", ".join(f"{count} {what}" for what, count in sorted(seen.items())))
+        seen["lost" if outcome.reason else "before" if outcome.earlier else "got"] += 1
+        note = ", ".join(f"{seen[what]} {what}" for what in ("got", "before", "lost") if seen[what])
+        progress.update(task, advance=1, note=note)
 
     how = FetchOptions(
         at_a_time=options.at_a_time, per_host=options.per_host, timeout_s=options.timeout_s,
@@ -176,7 +179,7 @@ def _fetched(listing: Listing, options: argparse.Namespace, progress: Progress, 
     fetched = fetch(listing, options.downloads or cache_folder() / "downloads", how, advance=advance)
     lost = [row for row in fetched.left_out if row.problem is Problem.LOST]
     if lost:
-        by_reason = Counter((re.split(r": | \(", row.detail)[0], row.label) for row in lost)
+        by_reason = Counter((re.split(r": | \(sent as", row.detail)[0], row.label) for row in lost)
         console.print(_by_class("not downloaded", fetched.classes, by_reason))
     return fetched
 
@@ -189,20 +192,20 @@ class _Rate(ProgressColumn):
 
 
 def _progress(console: Console) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-               _Rate(), TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"))  # fmt: skip
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(),
+               TimeRemainingColumn(elapsed_when_finished=True), TextColumn("{task.fields[note]}"))  # fmt: skip
     return Progress(*columns, console=console)
 
 
 def _verify(options: argparse.Namespace, console: Console) -> int:
     folder = Folder(options.data)
     with _progress(console) as progress:
-        task = progress.add_task("checking samples", total=None, note="")
+        task = progress.add_task("checking", total=None, note="")
         manifest, problems = verify(folder, advance=lambda samples: progress.advance(task, samples))
     for problem in problems:
         print(f"{folder}: {problem}")
     if problems:
-        print(f"{folder}: {len(problems)} problems; make the shards again with the same command as before")
+        print(f"{folder}: damaged; make the shards again with the same command as before")
         return 1
     samples = sum(shard.samples for shard in manifest.shards)
     print(f"{folder}: sound: {samples} samples in {len(manifest.shards)} shards, content {manifest.content_hash[:16]}")
@@ -245,16 +248,16 @@ def _print_summary(console: Console, manifest: Manifest, out: Folder) -> None:
 
 
 def _by_class(head: str, classes: Sequence[str], counts: Mapping[tuple[str, str], int]) -> Table:
-    """A table of counts by (reason, class): a column for each reason, the most frequent first."""
+    """A table of counts by (reason, class): a row for each reason, the most frequent first."""
     totals: Counter[str] = Counter()
     for (reason, _), count in counts.items():
         totals[reason] += count
-    reasons = [reason for reason, _ in totals.most_common()]
-    table = Table(head, *reasons, show_footer=True)
-    for column, text in zip(table.columns, ["all", *(str(totals[reason]) for reason in reasons)], strict=True):
-        column.footer = text
-    for label in classes:
-        table.add_row(label, *(str(counts.get((reason, label), "·")) for reason in reasons))
+    # No column for each class: with the names of eight of them, none could be read in a terminal of 80 columns.
+    table = Table(head, "pictures", "by class", show_footer=True)
+    for reason, total in totals.most_common():
+        named = [(label or "no class", counts.get((reason, label), 0)) for label in (*classes, "")]
+        table.add_row(reason, str(total), ", ".join(f"{label} {count}" for label, count in named if count))
+    table.columns[0].footer, table.columns[1].footer = "all", str(totals.total())
     return table
 
 

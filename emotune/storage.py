@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,8 @@ class Folder:
         """The bytes of the file ``name``, or None where there is none."""
         fs, path = self._filesystem()
         try:
-            return fs.cat_file(f"{path}/{name}")
+            with self._reached():
+                return fs.cat_file(f"{path}/{name}")
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
 
@@ -82,7 +84,8 @@ class Folder:
         fs, path = self._filesystem()
         fs.invalidate_cache(path)  # others write there too
         try:
-            return sorted(found.rstrip("/").rpartition("/")[2] for found in fs.ls(path, detail=False))
+            with self._reached():
+                return sorted(found.rstrip("/").rpartition("/")[2] for found in fs.ls(path, detail=False))
         except FileNotFoundError:
             return []
 
@@ -121,6 +124,16 @@ class Folder:
             return json.loads(data)
         except ValueError as error:
             raise InputError(f"{self / name}: not readable as JSON ({error}); delete it to start again") from None
+
+    @contextlib.contextmanager
+    def _reached(self) -> Iterator[None]:
+        """Every kind of storage has errors of its own: for lack of credentials, say."""
+        try:
+            yield
+        except (OSError, InputError):
+            raise
+        except Exception as error:
+            raise InputError(f"{self}: cannot be reached: {error}") from None
 
     def _filesystem(self) -> tuple[fsspec.AbstractFileSystem, str]:
         if "://" not in self.url:  # else "::" in a path would be read as a chain of file systems

@@ -1,6 +1,7 @@
 """The command line makes shards, or says in one message what is wrong and writes nothing."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -195,6 +196,37 @@ def test_a_table_becomes_shards_with_its_splits_and_its_name(picture_folder, tmp
     assert f'{table}:66: "joy" is not a class' in refused(capsys, tmp_path, "csv", str(table), "--out", str(tmp_path))
 
 
+def shown(capsys) -> str:
+    """What stands on stderr, without frames and line breaks."""
+    return " ".join(re.sub("[│┃]", " ", capsys.readouterr().err).split())
+
+
+def test_links_that_are_refused_are_told_by_class_with_the_remedy(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    table = tmp_path / "links.csv"
+    rows = [f"http://127.0.0.1:9/{number}.jpg,{label}" for number, label in enumerate(3 * MIKELS)]
+    table.write_text("\n".join(["url,label", *rows]))
+    assert main(["csv", str(table), "--out", str(tmp_path / "out"), "--downloads", str(tmp_path / "downloads")]) == 2
+    said = shown(capsys)
+    assert "--allow-private" in said
+    assert "awe 3" in said
+    assert 'class "awe": 0 pictures; left out: 3 not downloaded' in said
+
+
+def test_what_was_left_out_can_be_read_in_a_narrow_terminal(picture_folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    for label in MIKELS:
+        (picture_folder / label / "broken.jpg").write_bytes(label.encode())
+    pictures = [path.relative_to(picture_folder) for path in sorted(picture_folder.rglob("*.*g"))]
+    rows = [f"{path},{path.parent},," for path in pictures] + ["tie.jpg,,1,1"]
+    table = picture_folder / "photos.csv"
+    table.write_text("\n".join(["path,label,awe,fear", *rows]))
+    assert main(["csv", str(table), "--out", str(tmp_path / "out")]) == 0
+    said = shown(capsys)
+    assert re.search(f"undecodable 8 {r'[^a-z]*'.join(f'{label} 1' for label in MIKELS)}".replace(" ", r"\s"), said)
+    assert "no majority 1 no class 1" in said
+
+
 def test_shards_are_verified_by_command(small_shards, tmp_path, capsys):
     out = Path(shutil.copytree(small_shards, tmp_path / "out"))
     assert main(["verify", str(out)]) == 0
@@ -206,7 +238,7 @@ def test_shards_are_verified_by_command(small_shards, tmp_path, capsys):
     said = capsys.readouterr().out
     assert f"{out}: {shard.name}: changed" in said
     assert f"{out}: more.tar: not in the manifest" in said
-    assert "2 problems; make the shards again" in said
+    assert "damaged; make the shards again" in said
     assert MANIFEST in refused(capsys, tmp_path, "verify", str(tmp_path))
 
 

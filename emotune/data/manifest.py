@@ -1,8 +1,10 @@
 """`manifest.json`: what a folder of shards holds. Read by plans and reports, so nothing heavy is imported here."""
 
+import csv
 import hashlib
+import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from typing import Any
@@ -14,7 +16,8 @@ from emotune.errors import InputError
 from emotune.storage import Folder
 
 __all__ = ["FORMAT", "HEALTH", "MANIFEST", "SPLITS", "LeftOut", "Manifest", "Problem", "Shard", "content_line",
-           "digest", "hash_with_split", "read_manifest", "write_manifest"]  # fmt: skip
+           "count_left_out", "digest", "hash_with_split", "health_table", "read_manifest",
+           "write_manifest"]  # fmt: skip
 
 MANIFEST = "manifest.json"
 HEALTH = "health.csv"
@@ -138,6 +141,25 @@ def write_manifest(folder: Folder, manifest: Manifest) -> None:
 def digest(lines: Iterable[str]) -> str:
     """The SHA-256 of lines of text."""
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def count_left_out(problems: Sequence[LeftOut]) -> dict[str, dict[str, int]]:
+    """How many pictures were left out, by problem and class."""
+    health: dict[str, dict[str, int]] = {}
+    for row in problems:
+        if not row.kept:
+            by_class = health.setdefault(row.problem.value, {})
+            by_class[row.label] = by_class.get(row.label, 0) + 1
+    return health
+
+
+def health_table(problems: Sequence[LeftOut]) -> bytes:
+    """The file ``health.csv``."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["source", "label", "problem", "detail", "left_out"])
+    writer.writerows([row.source, row.label, row.problem, row.detail, "no" if row.kept else "yes"] for row in problems)
+    return text.getvalue().encode()
 
 
 def content_line(key: str, label: str, votes: dict[str, float], split: str, sha256: str) -> str:

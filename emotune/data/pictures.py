@@ -146,8 +146,8 @@ def load(data: bytes, shorter_side: int | None = None) -> Loaded:
         raise UnreadablePictureError("not a picture, or of an unknown format" if data else "empty file") from None
     except DecompressionBombError:
         raise
-    except Image.DecompressionBombError as error:
-        raise DecompressionBombError(f"too large to decode safely: {error}") from None
+    except Image.DecompressionBombError:
+        raise DecompressionBombError(f"too large to decode safely: more than {MAX_PIXELS} pixels") from None
     except Exception as error:  # decoders meet damage with any of a dozen kinds of errors
         text = str(error) or type(error).__name__
         kind = TruncatedPictureError if "truncated" in text.lower() else UnreadablePictureError

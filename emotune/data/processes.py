@@ -19,7 +19,9 @@ def reading_processes(workers: int) -> Iterator[ProcessPoolExecutor]:
         try:
             yield pool
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            # Waits, because only an executor that is alive cancels: Ctrl-C within a submission leaves a future that no
+            # process will ever see, and Python would wait for it at its end.
+            pool.shutdown(cancel_futures=True)
             raise
 
 

@@ -4,7 +4,6 @@ All pictures are first read into a spool (`intake`), then judged (`health`), the
 not at all, and `manifest.json` comes last: an interrupted command, repeated, goes on; a finished one does nothing.
 """
 
-import csv
 import hashlib
 import io
 import json
@@ -33,8 +32,10 @@ from emotune.data.manifest import (
     Problem,
     Shard,
     content_line,
+    count_left_out,
     digest,
     hash_with_split,
+    health_table,
     read_manifest,
     write_manifest,
 )
@@ -121,11 +122,11 @@ def write_shards(
         members = _members(listing.entries, taken, judged, shares)
         counts = Counter((member.entry.label, member.split) for member in members)
         noisy = Counter((m.entry.label, m.split) for m in members if part_of(m.entry.label, m.entry.votes) == "noisy")
-        health = _left_out(problems)
-        _check_counts(listing, counts, health)
+        health = count_left_out(problems)
+        _check_counts(listing, counts, problems)
         write = partial(_write_shard, out, spool)
         shards = list(in_parallel(write, _cut(members, samples_per_shard), SHARDS_AT_A_TIME))
-        table = _health_table(problems)
+        table = health_table(problems)
         out.write(HEALTH, table)
         manifest = Manifest(
             name=re.sub(r"[^a-z0-9_.-]+", "-", listing.name.lower()).strip("-_.") or "pictures",
@@ -221,40 +222,35 @@ def _by_split(counts: Counter[tuple[str, str]], classes: Sequence[str]) -> dict[
     return {split: {label: counts[label, split] for label in classes} for split in SPLITS}
 
 
-def _left_out(problems: Sequence[LeftOut]) -> dict[str, dict[str, int]]:
-    """How many pictures were left out, by problem and class."""
-    health: dict[str, dict[str, int]] = {}
-    for row in problems:
-        if not row.kept:
-            by_class = health.setdefault(row.problem.value, {})
-            by_class[row.label] = by_class.get(row.label, 0) + 1
-    return health
-
-
-def _health_table(problems: Sequence[LeftOut]) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(["source", "label", "problem", "detail", "left_out"])
-    writer.writerows([row.source, row.label, row.problem, row.detail, "no" if row.kept else "yes"] for row in problems)
-    return text.getvalue().encode()
-
-
 def _check_classes(listing: Listing) -> None:
     """Before anything is read: a class that cannot be in every split."""
     have = Counter(entry.label for entry in listing.entries)
-    if few := [f'class "{label}": {have[label]} pictures' for label in listing.classes if have[label] < len(SPLITS)]:
-        raise InputError("\n".join([*few, f"Every class needs a picture in each of {', '.join(SPLITS)}; add some"]))
+    few = [label for label in listing.classes if have[label] < len(SPLITS)]
+    if few:
+        lines = [f'class "{label}": {have[label]} pictures{_less(label, listing.left_out)}' for label in few]
+        raise InputError("\n".join([*lines, f"Every class needs a picture in each of {', '.join(SPLITS)}; add some"]))
 
 
-def _check_counts(listing: Listing, counts: Counter[tuple[str, str]], health: dict[str, dict[str, int]]) -> None:
+def _less(label: str, problems: Sequence[LeftOut]) -> str:
+    """What was left out of a class, with the first names, as a message's end."""
+    names: dict[Problem, list[str]] = {}
+    for row in problems:
+        if row.label == label and not row.kept:
+            names.setdefault(row.problem, []).append(row.source)
+    parts = [
+        f"{len(all_)} {problem} ({', '.join(all_[:3])}{', …' * (len(all_) > 3)})" for problem, all_ in names.items()
+    ]
+    return f"; left out: {'; '.join(parts)}" if parts else ""
+
+
+def _check_counts(listing: Listing, counts: Counter[tuple[str, str]], left_out: Sequence[LeftOut]) -> None:
     """Every class needs a picture in every split: without one it can't be learned, or its recall can't be known."""
     problems = []
     for label in listing.classes:
         if missing := [split for split in SPLITS if not counts[label, split]]:
             have = ", ".join(f"{split} {counts[label, split]}" for split in SPLITS)
-            text = f'class "{label}": too few pictures ({have}); {" and ".join(missing)} would be empty'
-            left_out = [f"{by_class[label]} {problem}" for problem, by_class in health.items() if label in by_class]
-            problems.append(text + (f"; left out: {', '.join(left_out)}" if left_out else ""))
+            empty = f"{' and '.join(missing)} would be empty{_less(label, left_out)}"
+            problems.append(f'class "{label}": too few pictures ({have}); {empty}')
     if problems:
         raise InputError("\n".join([*problems, "Add pictures to these classes, or give other shares with --split"]))
 

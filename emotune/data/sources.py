@@ -110,12 +110,13 @@ class ClassFolders:
 
 
 def files_below(directory: Path) -> list[Path]:
-    """The files in a folder and its subfolders, in the order of their names, but not hidden ones."""
-    return [
-        path
-        for path in sorted(directory.rglob("*"))
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(directory).parts)
-    ]
+    """The files in a folder and its subfolders, in the order of their names, but not hidden ones.
+
+    Links that lead nowhere are among them: they are pictures that are lost, which is to be said.
+    """
+    paths = sorted(directory.rglob("*"))
+    visible = [path for path in paths if not any(part.startswith(".") for part in path.relative_to(directory).parts)]
+    return [path for path in visible if path.is_file() or not path.exists()]
 
 
 def shown(path: Path, directory: Path) -> str:

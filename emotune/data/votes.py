@@ -5,13 +5,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-__all__ = ["OTHER", "PARTS", "majority", "number", "part_of", "target_weights"]
+__all__ = ["OTHER", "majority", "number", "part_of", "target_weights"]
 
 OTHER = "other"
 """Votes that name none of the classes: "not this one", or neutral."""
-
-PARTS = ("well", "noisy")
-"""You et al. (2016), as the thesis has it: *well* is what a majority agrees on, *noisy* is the rest."""
 
 
 def number(text: str) -> float:
@@ -31,6 +28,8 @@ def number(text: str) -> float:
 
 def part_of(label: str, votes: Mapping[str, float]) -> str:
     """``well`` if more than half of all votes are for the label, else ``noisy``; a tie is noisy.
+
+    So You et al. (2016), as the thesis has it.
 
     >>> part_of("awe", {"awe": 3, "other": 2}), part_of("awe", {"awe": 2, "other": 2})
     ('well', 'noisy')

@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -145,11 +146,18 @@ def _context(
             for row in records.runs[records.runs["state"] != State.DONE].to_dict("records")
         ],
         "runs": records.runs.to_dict("records"),
+        "readings": _readings(records),
         "done": len(done),
         "command": command,
         "origin": _origin(records),
         "made": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
     }
+
+
+def _readings(records: Records) -> dict[str, int]:
+    """How many finished runs read their training pictures in each way."""
+    ways = [record.get("reading", "cached") for record in records.records.values()]
+    return dict(Counter(way if isinstance(way, str) else " and then ".join(way) for way in ways))
 
 
 def _dataset(run: RunConfig) -> dict[str, Any]:

@@ -32,6 +32,20 @@ write_shards(Scenes(160, seed=1).listing(), Folder(sys.argv[1]), shares=(0.5, 0.
 """
 
 
+INTERRUPTED = """
+import os
+from emotune.data.processes import reading_processes
+
+def interrupted(number):
+    raise KeyboardInterrupt
+
+if __name__ == "__main__":
+    with reading_processes(1) as pool:
+        pool._work_ids.put = interrupted  # where Ctrl-C does most harm: the work is noted, and nobody is told
+        pool.submit(os.getpid)
+"""
+
+
 def samples_of(out: Path) -> list[Sample]:
     shards = read_manifest(Folder(str(out))).shards
     return [sample for shard in shards for sample in read_samples((out / shard.file).read_bytes(), shard.file)]
@@ -174,3 +188,10 @@ def test_a_command_that_would_say_anything_else_is_not_the_finished_one(picture_
         assert manifest.licence == other.licence
         assert manifest.left_out == {row.problem: 1 for row in other.left_out}
     assert len(recipes) == 3
+
+
+def test_ctrl_c_in_the_middle_of_a_submission_ends_the_command(tmp_path):
+    script = tmp_path / "interrupted.py"
+    script.write_text(INTERRUPTED)
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60, check=False)
+    assert "KeyboardInterrupt" in done.stderr

@@ -87,3 +87,18 @@ def test_the_command_writes_to_s3_again_does_nothing_and_finds_damage_there(buck
 def test_a_bucket_that_is_not_there_is_refused_before_anything_is_read(bucket: str, capfd):
     assert main(["scenes", "--pictures", "80", "--out", "s3://no-such-bucket/data"]) == 2
     assert "s3://no-such-bucket/data: cannot be" in capfd.readouterr().err
+
+
+def test_without_credentials_the_reason_is_told_and_no_stack(bucket: str, capfd, monkeypatch, tmp_path):
+    import s3fs
+
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    s3fs.S3FileSystem.clear_instance_cache()
+    for command in (["verify", f"{bucket}/other"], ["scenes", "--pictures", "80", "--out", f"{bucket}/other"]):
+        assert main(command) == 2
+        assert "credentials" in capfd.readouterr().err.lower()
+    s3fs.S3FileSystem.clear_instance_cache()

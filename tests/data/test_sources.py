@@ -105,6 +105,11 @@ def test_a_file_that_cannot_be_read_does_not_end_the_listing(picture_folder):
     assert "awe/unreadable.jpg" in sources(ClassFolders(picture_folder).listing())
 
 
+def test_a_link_that_leads_nowhere_is_a_picture_that_is_lost_and_is_not_passed_over(picture_folder):
+    (picture_folder / "awe" / "gone.jpg").symlink_to(picture_folder / "elsewhere.jpg")
+    assert "awe/gone.jpg" in sources(ClassFolders(picture_folder).listing())
+
+
 def keys(listing: Listing) -> dict[str, str | None]:
     return {entry.source: entry.key for entry in listing.entries}
 
