@@ -94,6 +94,7 @@ def memory(pictures: Path, scratch: Path) -> None:
     for name, folder in (("1×", few), ("8×", pictures)):
         out = scratch / f"memory-{name}"
         shard = [sys.executable, "-m", "emotune.shard", "folder", str(folder), "--out", str(out)]
+        shard += ["--shard-pictures", "100"]  # a few shards are held at a time: of equal size for few and for many
         read = [sys.executable, __file__, "--read", str(out)]
         sizes = [peak_mib(command, scratch / f"cache-{name}") for command in (shard, read)]
         count = len(files_below(folder))
