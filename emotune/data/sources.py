@@ -113,9 +113,14 @@ def files_below(directory: Path) -> list[Path]:
     """The files in a folder and its subfolders, in the order of their names, but not hidden ones.
 
     Links that lead nowhere are among them: they are pictures that are lost, which is to be said.
+
+    Raises:
+        InputError: there is a link to a folder, which could lead in a circle.
     """
     paths = sorted(directory.rglob("*"))
     visible = [path for path in paths if not any(part.startswith(".") for part in path.relative_to(directory).parts)]
+    if linked := next((path for path in visible if path.is_symlink() and path.is_dir()), None):
+        raise InputError(f"{linked}: links to folders are not followed; put the folder itself here, or remove the link")
     return [path for path in visible if path.is_file() or not path.exists()]
 
 

@@ -110,6 +110,13 @@ def test_a_link_that_leads_nowhere_is_a_picture_that_is_lost_and_is_not_passed_o
     assert "awe/gone.jpg" in sources(ClassFolders(picture_folder).listing())
 
 
+def test_a_link_to_a_folder_is_refused_and_its_pictures_are_not_passed_over(picture_folder, tmp_path):
+    (tmp_path / "more").mkdir()
+    (picture_folder / "awe" / "more").symlink_to(tmp_path / "more")
+    with pytest.raises(InputError, match="awe/more: links to folders are not followed"):
+        ClassFolders(picture_folder).listing()
+
+
 def keys(listing: Listing) -> dict[str, str | None]:
     return {entry.source: entry.key for entry in listing.entries}
 
