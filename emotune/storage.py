@@ -44,8 +44,8 @@ class Folder:
         fs, path = self._filesystem()
         return Path(path) if isinstance(fs, LocalFileSystem) else None
 
-    def write(self, name: str, data: bytes) -> None:
-        """Writes (or replaces) the file ``name`` atomically."""
+    def write(self, name: str, data: bytes, *, flush: bool = True) -> None:
+        """Writes (or replaces) the file ``name`` atomically; without ``flush`` a power cut may leave it empty."""
         fs, path = self._filesystem()
         if self.local is None:
             fs.pipe_file(f"{path}/{name}", data)
@@ -57,7 +57,8 @@ class Folder:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(data)
                 file.flush()
-                os.fsync(file.fileno())
+                if flush:
+                    os.fsync(file.fileno())
             Path(temporary).chmod(0o644)
             Path(temporary).replace(target)
         except BaseException:

@@ -6,7 +6,6 @@ command, repeated, finds the chunks that are whole, as long as their pictures ha
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import asdict, dataclass
@@ -27,7 +26,7 @@ from emotune.data.pictures import (
 )
 from emotune.data.processes import reading_processes
 from emotune.data.sources import Entry
-from emotune.storage import as_json
+from emotune.storage import Folder, as_json
 
 __all__ = ["LIMITS", "VERSION", "Limits", "Taken", "stamp", "take_in"]
 
@@ -88,9 +87,10 @@ def take_in(
     chunks = [entries[start : start + CHUNK] for start in range(0, len(entries), CHUNK)]
     names = [digest([VERSION, repr(limits), *(f"{entry.key} {stamp(entry)}" for entry in chunk)]) for chunk in chunks]
     spool.mkdir(parents=True, exist_ok=True)
-    missing = []
+    found, missing = {}, []
     for name, chunk in zip(names, chunks, strict=True):
-        if _chunk(spool, name):
+        if rows := _chunk(spool, name):
+            found[name] = rows
             advance(len(chunk))
         else:
             missing.append((name, chunk))
@@ -99,7 +99,7 @@ def take_in(
             jobs = (pool.submit(_take_in_chunk, chunk, spool, name, limits) for name, chunk in missing)
             for pictures in _as_completed(jobs, 3 * workers):
                 advance(pictures)
-    return [taken for name in names for taken in _chunk(spool, name)]
+    return [taken for name in names for taken in found.get(name) or _chunk(spool, name)]
 
 
 def _as_completed(jobs: Iterable[Future[int]], at_a_time: int) -> Iterable[int]:
@@ -136,11 +136,10 @@ def _take_in_chunk(entries: Sequence[Entry], spool: Path, name: str, limits: Lim
         rows.append(row | {"sha256": hashlib.sha256(jpeg).hexdigest()})
         jpegs.append(jpeg)
         start += len(jpeg)
+    folder = Folder(str(spool))
     # Not flushed to the disk, which would take as long as a tenth of the reading: what a power cut leaves is checked.
-    for file, data in ((name, b"".join(jpegs)), (f"{name}.json", as_json(rows))):
-        part = spool / f".{file}.{os.getpid()}"
-        part.write_bytes(data)
-        part.replace(spool / file)
+    folder.write(name, b"".join(jpegs), flush=False)
+    folder.write(f"{name}.json", as_json(rows), flush=False)
     return len(entries)
 
 

@@ -73,7 +73,7 @@ class _Member:
 
 
 def split_of(key: str, shares: tuple[float, float, float] = SHARES) -> str:
-    """The split of a picture: by its key, or its group's, so that it does not change when other pictures are added.
+    """The split of a picture by its key, or its group's: other pictures change it only if they join the group.
 
     >>> split_of("00000000"), split_of("ffffffff")
     ('test', 'train')
