@@ -1,7 +1,7 @@
 """One run: which network is trained, how, on which data, from which seed; and the identity that follows from it.
 
-The paper's values are the defaults. What a class of this file says is exactly what changes a run's result: paths,
-workers, devices and logging are elsewhere, on purpose.
+What `RunConfig` says, with `emotune.model_config` and `emotune.train_config`, is exactly what changes a run's result:
+paths, workers, devices and logging are elsewhere, on purpose.
 """
 
 import hashlib
@@ -10,116 +10,17 @@ import math
 from dataclasses import asdict, fields
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
+from pydantic import Field, StringConstraints, TypeAdapter
 from pydantic.dataclasses import dataclass
 
-__all__ = [
-    "FORMAT_VERSION", "AlexNetConfig", "AttentionConfig", "DatasetRef", "DualBranchConfig", "MldrConfig", "ModelConfig",
-    "Part", "RunConfig", "RunProgress", "Selection", "TrainConfig",
-]  # fmt: skip
+from emotune.fields import STRICT
+from emotune.model_config import ModelConfig
+from emotune.train_config import TrainConfig
+
+__all__ = ["FORMAT_VERSION", "DatasetRef", "Part", "RunConfig", "RunProgress", "Selection"]
 
 FORMAT_VERSION = 1
 """Raised when the same configuration would give other results than before; part of every run's identity."""
-
-STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-
-def _no_truth_value(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("a number is needed, not true or false")  # pydantic collects these
-    return value
-
-
-Number = Annotated[float, BeforeValidator(_no_truth_value)]
-Positive = Annotated[Number, Field(gt=0)]
-Fraction = Annotated[Number, Field(ge=0, lt=1)]
-Count = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1)]
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class AlexNetConfig:
-    """`emotune.models.alexnet.AlexNet`."""
-
-    name: Literal["alexnet"] = "alexnet"
-    width: Positive = 1.0
-    dropout: Fraction = 0.5
-    lrn: bool = True
-    weight_init: Literal["ksh12", "he"] = "ksh12"
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class AttentionConfig(AlexNetConfig):
-    """`emotune.models.attention.AttentionAlexNet`."""
-
-    name: Literal["attention"] = "attention"  # type: ignore[assignment]
-    reach: Literal["shared", "full"] = "shared"
-    score: Literal["linear", "tanh"] = "linear"
-    output: Literal["map", "sum"] = "map"
-    scale: Literal["positions", "raw"] = "positions"
-    temperature: Positive = 1.0
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class DualBranchConfig(AttentionConfig):
-    """`emotune.models.dual_branch.DualBranch`."""
-
-    name: Literal["dual_branch"] = "dual_branch"  # type: ignore[assignment]
-    attention: Literal["spatial", "none"] = "spatial"
-
-    @model_validator(mode="after")
-    def _no_settings_of_an_absent_layer(self) -> "DualBranchConfig":
-        if self.attention == "none":
-            for name in ("reach", "score", "output", "scale", "temperature"):
-                if getattr(self, name) != getattr(AttentionConfig, name):
-                    raise ValueError(f'"{name}" is set, but attention is "none": it would change nothing')
-        return self
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class MldrConfig(AlexNetConfig):
-    """`emotune.models.mldr.MldrNet`."""
-
-    name: Literal["mldr"] = "mldr"  # type: ignore[assignment]
-
-
-ModelConfig = Annotated[AlexNetConfig | AttentionConfig | DualBranchConfig | MldrConfig, Field(discriminator="name")]
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class TrainConfig:
-    """Stochastic gradient descent as in the thesis (50 epochs, batches of 50) and KSH12 (momentum, weight decay).
-
-    ``batch_size`` is the global one, whatever the number of workers. ``schedule``: *cosine* to zero, *step* (× 0.1
-    every ``step_epochs``) or *constant*, after a linear warm-up of ``warmup_epochs``.
-
-    ``crop``: *random* or *center*, a square of 227 of the 256 pixels; or *resized*, a random box of ``min_scale`` to 1
-    of the picture's area and of 3:4 to 4:3 in shape, resized to that square (Szegedy et al. 2015, whose boxes begin at
-    0.08; an emotion is that of a whole scene, so here a box keeps about half of its width and height at least).
-    ``targets``: the label (*hard*), the distribution of votes (*soft*), or the label, weighted with the share of votes
-    for it (*weighted*); see `emotune.data.votes.target_weights`.
-    ``test_crops``: over how many crops of a test picture the softmax outputs are averaged: the centre; 5, with the
-    corners; 10, with their mirror images (KSH12, section 4.1). Validation always sees the centre.
-    """
-
-    epochs: Count = 50
-    batch_size: Count = 50
-    lr: Positive = 0.01
-    momentum: Fraction = 0.9
-    weight_decay: Annotated[Number, Field(ge=0)] = 5e-4
-    schedule: Literal["cosine", "step", "constant"] = "cosine"
-    step_epochs: Count = 10
-    warmup_epochs: Annotated[Number, Field(ge=0)] = 0.0
-    crop: Literal["random", "center", "resized"] = "random"
-    min_scale: Annotated[Number, Field(gt=0, le=1)] = 0.25
-    flip: bool = True
-    targets: Literal["hard", "soft", "weighted"] = "hard"
-    test_crops: Annotated[Literal[1, 5, 10], BeforeValidator(_no_truth_value)] = 1
-
-    @model_validator(mode="after")
-    def _no_settings_of_another_crop(self) -> "TrainConfig":
-        if self.crop != "resized" and self.min_scale != TrainConfig.min_scale:
-            raise ValueError(f'"min_scale" is set, but crop is "{self.crop}": it would change nothing')
-        return self
 
 
 Part = Literal["all", "well", "noisy"]

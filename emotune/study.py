@@ -16,7 +16,10 @@ from pydantic import BeforeValidator, Field, StringConstraints, TypeAdapter, Val
 from pydantic.dataclasses import dataclass
 
 from emotune.errors import InputError
-from emotune.run import STRICT, Count, DatasetRef, ModelConfig, Number, Positive, RunConfig, Selection, TrainConfig
+from emotune.fields import STRICT, Count, Number, Positive
+from emotune.model_config import ModelConfig
+from emotune.run import DatasetRef, RunConfig, Selection
+from emotune.train_config import TrainConfig
 
 __all__ = ["Contrast", "Metric", "Resources", "Study", "load_study", "shipped_study"]
 

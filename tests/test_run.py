@@ -7,17 +7,10 @@ import pytest
 from pydantic import ValidationError
 
 from emotune.data.datasets import resolve
-from emotune.run import (
-    AlexNetConfig,
-    AttentionConfig,
-    DatasetRef,
-    DualBranchConfig,
-    MldrConfig,
-    RunConfig,
-    TrainConfig,
-    difference_to_defaults,
-)
+from emotune.model_config import AlexNetConfig, AttentionConfig, DualBranchConfig, MldrConfig
+from emotune.run import DatasetRef, RunConfig, difference_to_defaults
 from emotune.study import load_study, shipped_study
+from emotune.train_config import TrainConfig
 
 DATASET = DatasetRef(name="photos", location="/data/photos", content_hash="0123")
 RUN = RunConfig(variant="plain", dataset=DATASET, seed=0, model=AlexNetConfig(), train=TrainConfig())

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from emotune.run import AlexNetConfig, DatasetRef, RunConfig, TrainConfig
+from emotune.model_config import AlexNetConfig
+from emotune.run import DatasetRef, RunConfig
 from emotune.run_directory import CHECKPOINT, HEARTBEAT, RECORD, RunDirectory, State
+from emotune.train_config import TrainConfig
 
 RUN = RunConfig(
     variant="plain", seed=0, model=AlexNetConfig(), train=TrainConfig(),

@@ -4,11 +4,11 @@ from dataclasses import asdict
 
 from torch import nn
 
+from emotune.model_config import ModelConfig
 from emotune.models.alexnet import AlexNet
 from emotune.models.attention import AttentionAlexNet
 from emotune.models.dual_branch import DualBranch
 from emotune.models.mldr import MldrNet
-from emotune.run import ModelConfig
 
 __all__ = ["MODELS", "build"]
 

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import nn
 
-from emotune.run import TrainConfig
+from emotune.train_config import TrainConfig
 
 __all__ = ["learning_rate", "make_optimizer"]
 

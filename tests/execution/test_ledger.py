@@ -5,8 +5,10 @@ import pytest
 
 from emotune.data.datasets import resolve
 from emotune.execution.ledger import make_plan
-from emotune.run import AlexNetConfig, RunConfig, Selection, TrainConfig
+from emotune.model_config import AlexNetConfig
+from emotune.run import RunConfig, Selection
 from emotune.run_directory import RunDirectory, State
+from emotune.train_config import TrainConfig
 
 
 @pytest.fixture

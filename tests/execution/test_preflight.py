@@ -7,8 +7,10 @@ import pytest
 from emotune.data.datasets import resolve
 from emotune.errors import InputError
 from emotune.execution.preflight import check, prepare
-from emotune.run import AlexNetConfig, RunConfig, Selection, TrainConfig
+from emotune.model_config import AlexNetConfig
+from emotune.run import RunConfig, Selection
 from emotune.study import Resources
+from emotune.train_config import TrainConfig
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import inspect
 import pytest
 import torch
 
+from emotune.model_config import AlexNetConfig, AttentionConfig, DualBranchConfig, MldrConfig
 from emotune.models import MODELS, build
-from emotune.run import AlexNetConfig, AttentionConfig, DualBranchConfig, MldrConfig
 
 CONFIGS = {kind.name: kind for kind in (AlexNetConfig, AttentionConfig, DualBranchConfig, MldrConfig)}
 NARROW = 0.0625

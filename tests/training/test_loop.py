@@ -25,9 +25,11 @@ from emotune.data.batches import Split, open_split
 from emotune.data.cache import SIDE
 from emotune.data.datasets import resolve
 from emotune.errors import InputError
+from emotune.model_config import AlexNetConfig, AttentionConfig
 from emotune.models import build
-from emotune.run import AlexNetConfig, AttentionConfig, RunConfig, Selection, TrainConfig
+from emotune.run import RunConfig, Selection
 from emotune.run_directory import CHECKPOINT, PREDICTIONS, RunDirectory, State
+from emotune.train_config import TrainConfig
 from emotune.training.distributed import World, connect, open_store
 from emotune.training.evaluation import average_logits, evaluate
 from emotune.training.loop import DivergedError, InterruptedRunError, train

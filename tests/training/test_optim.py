@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from emotune.run import TrainConfig
+from emotune.train_config import TrainConfig
 from emotune.training.optim import learning_rate, make_optimizer
 
 

@@ -16,10 +16,12 @@ from emotune.data.shards import write_shards
 from emotune.data.sources import ClassFolders, Scenes
 from emotune.data.votes import part_of
 from emotune.errors import InputError
+from emotune.model_config import AlexNetConfig
 from emotune.models import build
-from emotune.run import AlexNetConfig, RunConfig, Selection, TrainConfig
+from emotune.run import RunConfig, Selection
 from emotune.run_directory import PREDICTIONS, RunDirectory
 from emotune.storage import Folder
+from emotune.train_config import TrainConfig
 from emotune.training.distributed import World
 from emotune.training.loop import train
 

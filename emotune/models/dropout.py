@@ -1,0 +1,63 @@
+"""Dropout (Srivastava et al. 2014) whose masks belong to pictures, not to a generator's history.
+
+A mask is a hash of a seed per picture, of the layer and of the unit, so that it is the same however a batch is shared
+out over ranks, cut into smaller ones or computed on another device, and after any interruption.
+"""
+
+import torch
+from torch import nn
+
+__all__ = ["SampleDropout", "seed_masks"]
+
+
+class SampleDropout(nn.Module):
+    """Dropout of probability ``p``: in training, each value is zero with it, or else divided by 1 - p.
+
+    The input has as many rows as there are seeds, or a multiple: then the rows of one picture, such as its patches,
+    follow each other. Without seeds (`seed_masks`) a training pass is refused: it would not be repeatable.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+        self.seeds: torch.Tensor | None = None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(R, D) → (R, D), R a multiple of the number of seeds."""
+        if not self.training or self.p == 0:
+            return x
+        if self.seeds is None:
+            raise RuntimeError("dropout in training needs a seed per picture: call seed_masks first")
+        rows = x.shape[0] // self.seeds.shape[0]
+        numbers = torch.arange(rows * x.shape[1], device=x.device)
+        bits = _mix(self.seeds[:, None] + _mix(numbers)).view(x.shape)  # (B, rows · D) → (R, D)
+        kept = (bits & 0xFFFFFF) >= round(self.p * 2**24)
+        return x * (kept / (1 - self.p)).to(x.dtype)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"
+
+
+def seed_masks(network: nn.Module, seeds: torch.Tensor) -> None:
+    """Gives each dropout layer of the network seeds of its own for the next pass.
+
+    Args:
+        network: All its `SampleDropout` layers are numbered in their order.
+        seeds: Of the pictures in the batch, int64 (B,).
+    """
+    layers = [module for module in network.modules() if isinstance(module, SampleDropout)]
+    for number, layer in enumerate(layers, 1):
+        layer.seeds = _mix(seeds + _mix(torch.tensor(-number, device=seeds.device)))
+
+
+def _mix(x: torch.Tensor) -> torch.Tensor:
+    """SplitMix64's finaliser (Steele, Lea, Flood 2014) of every int64, in wrapping arithmetic."""
+    x = x * -0x61C8864680B583EB
+    x = (x ^ _shift(x, 30)) * -0x40A7B892E31B1A47
+    x = (x ^ _shift(x, 27)) * -0x6B2FB644ECCEEE15
+    return x ^ _shift(x, 31)
+
+
+def _shift(x: torch.Tensor, bits: int) -> torch.Tensor:
+    """Shifted right with zeros, as unsigned numbers are."""
+    return (x >> bits) & ((1 << (64 - bits)) - 1)

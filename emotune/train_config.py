@@ -1,0 +1,47 @@
+"""How a network is trained and tested: what of it changes the result."""
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+from pydantic.dataclasses import dataclass
+
+from emotune.fields import STRICT, Count, Fraction, Number, Positive, no_truth_value
+
+__all__ = ["TrainConfig"]
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class TrainConfig:
+    """Stochastic gradient descent as in the thesis (50 epochs, batches of 50) and KSH12 (momentum, weight decay).
+
+    ``batch_size`` is the global one, whatever the number of workers. ``schedule``: *cosine* to zero, *step* (× 0.1
+    every ``step_epochs``) or *constant*, after a linear warm-up of ``warmup_epochs``.
+
+    ``crop``: *random* or *center*, a square of 227 of the 256 pixels; or *resized*, a random box of ``min_scale`` to 1
+    of the picture's area and of 3:4 to 4:3 in shape, resized to that square (Szegedy et al. 2015, whose boxes begin at
+    0.08; an emotion is that of a whole scene, so here a box keeps about half of its width and height at least).
+    ``targets``: the label (*hard*), the distribution of votes (*soft*), or the label, weighted with the share of votes
+    for it (*weighted*); see `emotune.data.votes.target_weights`.
+    ``test_crops``: over how many crops of a test picture the softmax outputs are averaged: the centre; 5, with the
+    corners; 10, with their mirror images (KSH12, section 4.1). Validation always sees the centre.
+    """
+
+    epochs: Count = 50
+    batch_size: Count = 50
+    lr: Positive = 0.01
+    momentum: Fraction = 0.9
+    weight_decay: Annotated[Number, Field(ge=0)] = 5e-4
+    schedule: Literal["cosine", "step", "constant"] = "cosine"
+    step_epochs: Count = 10
+    warmup_epochs: Annotated[Number, Field(ge=0)] = 0.0
+    crop: Literal["random", "center", "resized"] = "random"
+    min_scale: Annotated[Number, Field(gt=0, le=1)] = 0.25
+    flip: bool = True
+    targets: Literal["hard", "soft", "weighted"] = "hard"
+    test_crops: Annotated[Literal[1, 5, 10], BeforeValidator(no_truth_value)] = 1
+
+    @model_validator(mode="after")
+    def _no_settings_of_another_crop(self) -> "TrainConfig":
+        if self.crop != "resized" and self.min_scale != TrainConfig.min_scale:
+            raise ValueError(f'"min_scale" is set, but crop is "{self.crop}": it would change nothing')
+        return self
