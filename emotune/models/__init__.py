@@ -9,6 +9,7 @@ from emotune.models.alexnet import AlexNet
 from emotune.models.attention import AttentionAlexNet
 from emotune.models.dual_branch import DualBranch
 from emotune.models.mldr import MldrNet
+from emotune.models.mldr_v2 import MldrNetV2
 
 __all__ = ["MODELS", "build"]
 
@@ -17,6 +18,7 @@ MODELS: dict[str, type[nn.Module]] = {
     "attention": AttentionAlexNet,
     "dual_branch": DualBranch,
     "mldr": MldrNet,
+    "mldr_v2": MldrNetV2,
 }
 
 

@@ -2,17 +2,20 @@
 "Hierarchical Attention Networks for Document Classification", section 2.2).
 
 The thesis: H = WᵀX + B over the 36 positions, H = softmax(H), X_i ← H_i · X_i. It leaves readings open, each an option
-here. Deviation, the default `scale="positions"`: weights are multiplied by 36, so that their mean is 1 and fc6 sees
-values of the size that it sees in AlexNet; and the score layer starts at zero, so that at step 0 the network *is*
-AlexNet.
+of `SpatialAttention`. Deviation, the default `scale="positions"`: weights are multiplied by 36, so that their mean is 1
+and fc6 sees values of the size that it sees in AlexNet; and the score layer starts at zero, so that at step 0 the
+network *is* AlexNet.
 """
+
+from typing import Any
 
 import torch
 from torch import nn
 
-from emotune.models.alexnet import POSITIONS, Trunk, channels, initialise
+from emotune.models.alexnet import alexnet_trunk
+from emotune.models.trunk import POSITIONS, Trunk, channels, initialise
 
-__all__ = ["AttentionAlexNet", "SpatialAttention", "attention_trunk"]
+__all__ = ["AttentionAlexNet", "SpatialAttention", "attention_trunk", "initialise_attention"]
 
 
 class SpatialAttention(nn.Module):
@@ -21,12 +24,14 @@ class SpatialAttention(nn.Module):
     Args:
         channels: Of the map, C.
         positions: Of the map, P = H · W; only ``reach="full"`` depends on it.
-        reach: ``shared`` scores each position from its own C values by one layer (257 parameters for AlexNet's map);
-            ``full`` scores all positions from the whole map (P·C → P).
-        score: ``linear`` (thesis), or ``tanh`` with a learned context vector (HAN).
-        output: ``map`` keeps (B, C, H, W) (thesis); ``sum`` gives the weighted sum (B, C) (HAN).
-        scale: ``positions`` multiplies the softmax by P; ``raw`` does not.
-        temperature: Divides the scores; below 1 it sharpens.
+        reach: ``shared`` scores each position from its own C values by one layer (257 parameters for AlexNet's map;
+            the default, since the thesis fixes a position and sums over its channels; the bias shifts all scores
+            alike, which the softmax does not feel); ``full`` scores all positions from the whole map (P·C → P).
+        score: ``linear`` (default: thesis), or ``tanh``: HAN's tanh(W h + b) before a learned context vector.
+        output: ``map`` keeps (B, C, H, W) (default: thesis); ``sum`` gives the weighted sum (B, C) (HAN).
+        scale: ``positions`` multiplies the softmax by P (default, see above); ``raw`` does not (thesis): with AlexNet's
+            map, fc6 then starts with inputs 36 times smaller.
+        temperature: Divides the scores (default 1: thesis); below 1 it sharpens, as 0.3 in arXiv 1806.01506.
     """
 
     def __init__(
@@ -59,15 +64,11 @@ class SpatialAttention(nn.Module):
         return attended if self.output == "map" else attended.sum(dim=(2, 3))
 
 
-def attention_trunk(
-    width: float, dropout: float, lrn: bool, reach: str, score: str, output: str, scale: str, temperature: float
-) -> Trunk:
-    """AlexNet's trunk with an attention layer before fc6."""
+def attention_trunk(width: float, dropout: float, lrn: str, backbone: str, *, output: str, **reading: Any) -> Trunk:
+    """AlexNet's trunk with an attention layer before fc6; ``output`` and ``reading`` as in `SpatialAttention`."""
     depth = channels(256, width)
-    attention = SpatialAttention(
-        depth, POSITIONS, reach=reach, score=score, output=output, scale=scale, temperature=temperature
-    )
-    return Trunk(width, dropout, lrn, attention, fc6_inputs=depth if output == "sum" else None)
+    attention = SpatialAttention(depth, POSITIONS, output=output, **reading)
+    return alexnet_trunk(width, dropout, lrn, backbone, attention, depth if output == "sum" else None)
 
 
 def initialise_attention(network: nn.Module) -> None:
@@ -87,7 +88,8 @@ class AttentionAlexNet(nn.Module):
         *,
         width: float = 1.0,
         dropout: float = 0.5,
-        lrn: bool = True,
+        lrn: str = "sum",
+        backbone: str = "alexnet",
         weight_init: str = "ksh12",
         reach: str = "shared",
         score: str = "linear",
@@ -96,7 +98,10 @@ class AttentionAlexNet(nn.Module):
         temperature: float = 1.0,
     ) -> None:
         super().__init__()
-        self.trunk = attention_trunk(width, dropout, lrn, reach, score, output, scale, temperature)
+        self.trunk = attention_trunk(
+            width, dropout, lrn, backbone,
+            reach=reach, score=score, output=output, scale=scale, temperature=temperature,
+        )  # fmt: skip
         self.output = nn.Linear(channels(4096, width), classes)
         initialise(self, weight_init, width)
         initialise_attention(self)
