@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from emotune.data.datasets import resolve
-from emotune.model_config import AlexNetConfig, AttentionConfig, DualBranchConfig, MldrConfig
+from emotune.model_config import AlexNetConfig, AttentionConfig, DualBranchConfig, MldrConfig, MldrV2Config
 from emotune.run import DatasetRef, RunConfig, difference_to_defaults
 from emotune.study import load_study, shipped_study
 from emotune.train_config import TrainConfig
@@ -68,7 +68,7 @@ def test_an_id_says_variant_data_set_and_seed():
         replace(RUN, dataset=replace(DATASET, content_hash="4567")),
         replace(RUN, model=MldrConfig()),
         replace(RUN, model=AlexNetConfig(width=0.5)),
-        replace(RUN, model=AlexNetConfig(lrn=False)),
+        replace(RUN, model=AlexNetConfig(lrn="none")),
         replace(RUN, train=TrainConfig(epochs=51)),
         replace(RUN, train=TrainConfig(flip=False)),
         replace(RUN, train=TrainConfig(weight_decay=0)),
@@ -96,14 +96,17 @@ def test_a_dash_in_a_name_does_not_give_two_runs_one_folder():
 
 
 def test_the_models_do_not_share_identities_at_their_defaults():
-    models = (AlexNetConfig(), AttentionConfig(), DualBranchConfig(), DualBranchConfig(attention="none"), MldrConfig())
+    models = (
+        AlexNetConfig(), AttentionConfig(), DualBranchConfig(), DualBranchConfig(attention="none"), MldrConfig(),
+        MldrV2Config(),
+    )  # fmt: skip
     assert len({digest(replace(RUN, model=model)) for model in models}) == len(models)
 
 
 def test_saying_a_default_aloud_changes_nothing():
     spoken = replace(
         RUN,
-        model=AlexNetConfig(name="alexnet", width=1, dropout=0.5, lrn=True, weight_init="ksh12"),
+        model=AlexNetConfig(name="alexnet", width=1, dropout=0.5, lrn="sum", backbone="alexnet", weight_init="ksh12"),
         train=TrainConfig(epochs=50, batch_size=50, lr=1e-2, momentum=0.9, weight_decay=0.0005, schedule="cosine",
                           step_epochs=10, warmup_epochs=0, crop="random", min_scale=0.25, flip=True, test_crops=1),
     )  # fmt: skip
@@ -124,9 +127,12 @@ def test_only_what_differs_from_the_defaults_enters_the_identity():
 
 @pytest.mark.parametrize(
     "model",
-    [AlexNetConfig(width=0.125), AttentionConfig(temperature=0.3), DualBranchConfig(reach="full"), MldrConfig()],
-    ids=lambda model: model.name,
-)
+    [
+        AlexNetConfig(width=0.125), AttentionConfig(temperature=0.3), DualBranchConfig(reach="full"), MldrConfig(),
+        MldrConfig(levels=(1, 3), depths=(4, 1)), MldrV2Config(),
+    ],
+    ids=str,
+)  # fmt: skip
 def test_a_run_survives_the_journey_through_json(model):
     run = replace(RUN, model=model, train=TrainConfig(lr=0.1 + 0.2), seed=7)
     again = RunConfig.from_json(json.loads(json.dumps(run.to_json())))
@@ -143,7 +149,7 @@ def test_a_run_survives_the_journey_through_json(model):
         ("train", {"epochs": 2.5}), ("train", {"schedule": "linear"}), ("train", {"epoch": 3}),
         ("train", {"crop": "resize"}), ("train", {"min_scale": 0, "crop": "resized"}),
         ("train", {"min_scale": 1.5, "crop": "resized"}), ("train", {"test_crops": 3}), ("train", {"test_crops": True}),
-        ("dataset", {"name": "No Such/Name"}), ("dataset", {"hash": "x"}),
+        ("dataset", {"name": "No Such/Name"}), ("dataset", {"hash": "x"}), ("model", {"lrn": True}),
     ],
 )  # fmt: skip
 def test_json_that_is_not_a_run_is_refused(part, change):
@@ -154,10 +160,40 @@ def test_json_that_is_not_a_run_is_refused(part, change):
     assert next(iter(change)) in str(caught.value) or "resnet" in str(caught.value)
 
 
-def test_a_setting_of_an_absent_layer_is_refused():
-    with pytest.raises(ValidationError, match='"temperature" is set, but attention is "none"'):
-        DualBranchConfig(attention="none", temperature=2.0)
-    assert DualBranchConfig(attention="none", temperature=1.0) == DualBranchConfig(attention="none")
+@pytest.mark.parametrize(
+    ("kind", "options", "why"),
+    [
+        (DualBranchConfig, {"attention": "none", "temperature": 2.0}, '"temperature" is set, but attention is "none"'),
+        (AlexNetConfig, {"backbone": "alexnet_owt", "lrn": "none"}, '"lrn" is set, but backbone is "alexnet_owt"'),
+        (DualBranchConfig, {"backbone": "alexnet_owt", "lrn": "mean"}, '"lrn" is set, but backbone is "alexnet_owt"'),
+        (MldrConfig, {"levels": [1, 1], "depths": [5, 2], "patches": "resized"}, '"patches" is set, but no level has'),
+        (MldrConfig, {"levels": [1], "depths": [5], "aggregation": "max"}, '"aggregation" is set, but no level has'),
+        (MldrConfig, {"levels": [2], "depths": [5], "fusion": "max"}, '"fusion" is set, but there is one level'),
+        (MldrConfig, {"depths": [1, 1, 1], "lrn": "none"}, '"lrn" is set, but it stands between convolutions'),
+    ],
+)
+def test_a_setting_that_would_change_nothing_is_refused(kind, options, why):
+    with pytest.raises(ValidationError, match=why):
+        kind(**options)
+    last = list(options)[-1]
+    assert kind(**options | {last: getattr(kind, last)}) == kind(**{k: v for k, v in options.items() if k != last})
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"levels": [1, 2]}, '"levels" has 2 entries and "depths" 3: give one depth per level'),
+        ({"levels": [], "depths": []}, "at least 1 item"),
+        ({"levels": [1, 2, 23]}, "less than or equal to 22"),
+        ({"depths": [5, 4, 0]}, "greater than or equal to 1"),
+        ({"depths": [6, 4, 2]}, "less than or equal to 5"),
+        ({"levels": [True, 2, 4]}, "a number is needed"),
+        ({"levels": 3}, "valid tuple"),
+    ],
+)
+def test_a_pyramid_that_cannot_be_is_refused(options, why):
+    with pytest.raises(ValidationError, match=why):
+        MldrConfig(**options)
 
 
 @pytest.mark.parametrize("crop", ["random", "center"])

@@ -140,6 +140,17 @@ def test_a_setting_of_an_absent_attention_layer_is_a_mistake(write, option):
     assert "Value error" not in line, "pydantic's words, not ours"
 
 
+def test_a_pyramid_is_written_as_lists_and_a_mistake_in_one_names_the_variant_and_the_place(write):
+    text = GOOD + "  deep: {model.name: mldr, model.levels: [1, 3], model.depths: [4, 1]}\n"
+    model, _ = load_study(write(text)).variants["deep"]
+    assert (model.levels, model.depths) == ((1, 3), (4, 1))
+    assert mistakes(write(text.replace("[1, 3]", "[1, 30]"))) == [
+        "variants.deep: model.levels.1: Input should be less than or equal to 22 (found 30)"
+    ]
+    (line,) = mistakes(write(text.replace("[1, 3]", "[1, 3, 4]")))
+    assert line.startswith('variants.deep: model: "levels" has 3 entries and "depths" 2')
+
+
 def test_an_option_of_another_network_is_a_mistake(write):
     (line,) = mistakes(write(GOOD + "  other: {model.name: mldr, model.temperature: 2}\n"))
     assert line.startswith("variants.other: model.temperature: unknown key")

@@ -99,7 +99,7 @@ def aggregate(logits: torch.Tensor, aggregation: str) -> torch.Tensor:
         case "logsumexp":
             return logits.float().logsumexp(1) - math.log(logits.shape[1])
         case "noisy-or":
-            return _noisy_or(logits.float())
+            return _noisy_or(logits.double()).float()  # mixed precision leaves doubles alone
         case _:
             return logits.mean(1)
 
@@ -109,8 +109,8 @@ def _noisy_or(logits: torch.Tensor) -> torch.Tensor:
     own = torch.eye(logits.shape[2], dtype=torch.bool, device=logits.device)
     others = logits[:, :, None].expand(-1, -1, len(own), -1).masked_fill(own, -math.inf).logsumexp(3)  # (B, P, K)
     absent = others - logits.logsumexp(2)  # log(1 - p)
-    before = absent.cumsum(1) - absent
-    return (logits.log_softmax(2) + before).logsumexp(1)
+    earlier = absent.new_ones(absent.shape[1], absent.shape[1]).tril(-1)  # cumsum has no deterministic CUDA kernel
+    return (logits.log_softmax(2) + earlier @ absent).logsumexp(1)
 
 
 class MldrNet(nn.Module):
