@@ -56,7 +56,7 @@ class AttentionConfig(AlexNetConfig):
 
     ``reach``: a position's score follows from its own 256 values by one layer (*shared*: thesis, as we read it), or all
     scores from the whole map (*full*, the other reading). ``score``: *linear* (thesis) or *tanh*, with a hidden layer
-    and a context vector (HAN). ``output``: the weighted *map* goes on into fc6 (thesis), or the *sum* over its positions
+    and a context vector (HAN). ``output``: the weighted *map* goes on into fc6 (thesis), or the *sum* over positions
     (HAN). ``scale``: weights are the softmax times 36, with mean 1 (*positions*: ours, so that the network starts as
     AlexNet), or the *raw* softmax (thesis). ``temperature`` divides the scores (thesis: 1; below 1 it sharpens).
     """
@@ -103,8 +103,8 @@ class MldrConfig(_Network):
     to 5 (5: AlexNet, thesis; 4 and 2: our reading of "shallower"). ``patches`` keep their pixels (*native*) or are
     *resized* to 227×227. ``aggregation`` of a level's patches: *mean*, *max*, *logsumexp* (a soft maximum), or
     *noisy-or* (the probability that at least one patch shows the class). ``fusion`` of the levels' logits: *mean*
-    (thesis), *max*, *min*, or *concat*, a linear layer on all of them. ``lrn``: as in AlexNet. Where no source is named,
-    all values are ours.
+    (thesis), *max*, *min*, or *concat*, a linear layer on all of them that starts as their mean. ``lrn``: as in
+    AlexNet. Values without a source are ours: the paper's are not known.
     """
 
     name: Literal["mldr"] = "mldr"

@@ -201,7 +201,8 @@ def _settings(
         except ValidationError as error:
             for key, text in _explain(error, _model_class(merged[part]) if part == "model" else kind):
                 # A mistake in what all variants share names its part, and is reported once.
-                is_own = (part, key.partition(".")[0]) in own or (not key and any(p == part and option in text for p, option in own))
+                option = key.partition(".")[0]
+                is_own = (part, option) in own or (not key and any(p == part and o in text for p, o in own))
                 problems.append(_line(where if is_own else "", _line(".".join(filter(None, [part, key])), text)))
     return (found[0], found[1]) if len(found) == 2 else None
 

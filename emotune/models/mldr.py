@@ -4,10 +4,10 @@ decreasing depth, joined by multiple-instance learning, "finally the average of 
 
 The picture is a bag and its patches are instances: each patch gets logits, a level's are an aggregate of its patches'
 (`aggregation`), the network's are a fusion of its levels' (`fusion`). That the deepest network is AlexNet and that
-outputs are averaged is said; the rest is our reading, hence options: one patch goes with the deepest network and sixteen
-with the shallowest; patches of a level are averaged; patches keep their size in pixels. The layers of the two shallower
-networks, too: *aesthetics* is AlexNet's first four convolutions (after RAPID), *low-level* its first two with the mean
-of every feature map as texture energy (after T-CNN). The last convolution of each has 256 channels.
+outputs are averaged is said; the rest is our reading, hence options: one patch goes with the deepest network, sixteen
+with the shallowest; patches of a level are averaged; patches keep their size in pixels. So are the layers of the two
+shallower networks: *aesthetics* is AlexNet's first four convolutions (after RAPID), *low-level* its first two with the
+mean of every feature map as texture energy (after T-CNN). The last convolution of each has 256 channels.
 """
 
 import math
@@ -91,7 +91,8 @@ def aggregate(logits: torch.Tensor, aggregation: str) -> torch.Tensor:
     """A bag's logits from its instances': (B, P, K) → (B, K).
 
     ``mean``; ``max``; ``logsumexp``: log of the mean of exp, between the two; ``noisy-or``: log of the probability
-    1 - Π (1 - p) that at least one patch shows the class, p the patch's softmax output.
+    1 - Π (1 - p) that at least one patch shows the class, p the patch's softmax output. All but the last leave the
+    logits of a single patch as they are; that makes them log p.
     """
     match aggregation:
         case "max":
@@ -108,7 +109,7 @@ def _noisy_or(logits: torch.Tensor) -> torch.Tensor:
     """log Σ_i p_i Π_{j<i} (1 - p_j), which is log(1 - Π (1 - p)) without differences of nearly equal numbers."""
     own = torch.eye(logits.shape[2], dtype=torch.bool, device=logits.device)
     others = logits[:, :, None].expand(-1, -1, len(own), -1).masked_fill(own, -math.inf).logsumexp(3)  # (B, P, K)
-    absent = others - logits.logsumexp(2)  # log(1 - p)
+    absent = others - logits.logsumexp(2, keepdim=True)  # log(1 - p)
     earlier = absent.new_ones(absent.shape[1], absent.shape[1]).tril(-1)  # cumsum has no deterministic CUDA kernel
     return (logits.log_softmax(2) + earlier @ absent).logsumexp(1)
 
@@ -170,9 +171,7 @@ class MldrNet(nn.Module):
 
     def level(self, x: torch.Tensor, grid: int, network: nn.Module) -> torch.Tensor:
         """The logits (B, K) of one level: all patches of all pictures in one pass."""
-        if grid == 1:
-            return network(x)
-        patches = pyramid(x, grid)  # (B · g², 3, ⌈227/g⌉, ⌈227/g⌉)
-        if self.resize:
+        patches = pyramid(x, grid) if grid > 1 else x  # (B · g², 3, ⌈227/g⌉, ⌈227/g⌉)
+        if self.resize and grid > 1:
             patches = F.interpolate(patches, size=(SIDE, SIDE), mode="bilinear", align_corners=False)
         return aggregate(network(patches).unflatten(0, (-1, grid**2)), self.aggregation)

@@ -20,16 +20,32 @@ def test_weights_over_the_positions_sum_to_one(reach: str, score: str):
 
 @pytest.mark.parametrize("score", ["linear", "tanh"])
 @pytest.mark.parametrize("reach", ["shared", "full"])
-def test_at_step_0_the_attention_network_is_alexnet(score: str, reach: str):
+@pytest.mark.parametrize("backbone", ["alexnet", "alexnet_owt"])
+def test_at_step_0_the_attention_network_is_alexnet(score: str, reach: str, backbone: str):
     torch.manual_seed(6)
-    attending = AttentionAlexNet(8, width=0.0625, score=score, reach=reach).eval()
-    plain = AlexNet(8, width=0.0625).eval()
+    attending = AttentionAlexNet(8, width=0.0625, score=score, reach=reach, backbone=backbone).eval()
+    plain = AlexNet(8, width=0.0625, backbone=backbone).eval()
     missing = plain.load_state_dict(
         {n: v for n, v in attending.state_dict().items() if "attention" not in n}, strict=False
     )
     assert not missing.missing_keys
     x = torch.randn(2, 3, 227, 227)
-    torch.testing.assert_close(attending(x), plain(x), rtol=1e-6, atol=1e-7)
+    assert torch.equal(attending(x), plain(x))
+
+
+@pytest.mark.parametrize("backbone", ["alexnet", "alexnet_owt"])
+def test_weights_move_with_the_evidence_in_the_picture(backbone: str):
+    torch.manual_seed(7)
+    trunk = AttentionAlexNet(8, width=0.0625, weight_init="he", backbone=backbone).eval().trunk
+    torch.nn.init.normal_(trunk.attention.score.weight)
+    picture = torch.zeros(1, 3, 227, 227)
+    picture[:, :, 78:86, 78:86] = 10 * torch.randn(3, 8, 8)
+    moved = picture.roll((64, 32), dims=(2, 3))  # a position is 32 pixels
+    with torch.inference_mode():
+        before, after = (trunk.attention.weights(trunk.convolutions(x)).view(6, 6).log() for x in (picture, moved))
+    assert before.std() > 0.01
+    before, after = before[:4, :5], after[2:, 1:]  # whose sums differ by what has left the picture
+    torch.testing.assert_close(before - before[0, 0], after - after[0, 0], rtol=1e-3, atol=1e-4)
 
 
 def test_shared_weights_follow_the_evidence_when_it_moves():
