@@ -11,7 +11,8 @@ layers of the two shallower networks to its references; our reading: *aesthetics
 import torch
 from torch import nn
 
-from emotune.models.alexnet import LocalResponseNorm, Trunk, channels, initialise
+from emotune.models.alexnet import Trunk, channels, initialise
+from emotune.models.local_response import LocalResponseNorm
 
 __all__ = ["MldrNet", "pyramid"]
 
