@@ -6,6 +6,7 @@ times as fast (``benchmarks/lrn.py``), because the sum over channels is a 1×1 c
 with β = 3/4 is two square roots, and the gradient is written out.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -43,7 +44,7 @@ class _Normalise(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, size: int, alpha: float, beta: float, k: float) -> torch.Tensor:
         band = _band(x, size)
-        with torch.autocast(x.device.type, enabled=False):  # it would change the type in the middle of the formula
+        with _without_autocast(x.device.type):  # it would change the type in the middle of the formula
             denominator = F.conv2d(x * x, band * alpha, bias=x.new_full((x.shape[1],), k))
         scale = _power(denominator, beta)
         ctx.save_for_backward(x, denominator, scale, band)
@@ -57,6 +58,10 @@ class _Normalise(torch.autograd.Function):
         scaled = gradient * scale
         spread = F.conv2d((scaled * x).div_(denominator), band * ctx.factor)
         return scaled.addcmul_(x, spread), None, None, None, None
+
+
+def _without_autocast(device: str) -> AbstractContextManager[Any]:
+    return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
 
 
 def _band(x: torch.Tensor, size: int) -> torch.Tensor:
