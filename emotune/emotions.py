@@ -19,7 +19,7 @@ POLARITY: tuple[str, ...] = ("negative", "positive")
 
 LABEL_SPACES = MappingProxyType({"mikels": MIKELS, "ekman": EKMAN, "polarity": POLARITY})
 
-POSITIVE: frozenset[str] = frozenset({"amusement", "awe", "contentment", "excitement", "positive"})
+POSITIVE: frozenset[str] = frozenset({"amusement", "awe", "contentment", "excitement", "joy", "positive"})
 NEGATIVE: frozenset[str] = frozenset({"anger", "disgust", "fear", "sadness", "negative"})
 """Mikels' eight are four and four. Of Ekman's six, surprise is neither: his label space has no polarity."""
 

@@ -3,6 +3,7 @@
 How each is computed stands in `emotune.analysis.metrics`.
 """
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass as plain_dataclass
 from types import MappingProxyType
@@ -15,7 +16,7 @@ from emotune.emotions import NEGATIVE, POSITIVE, has_polarity
 from emotune.errors import InputError
 from emotune.fields import STRICT, Positive
 
-__all__ = ["METRICS", "Metric", "Scale"]
+__all__ = ["SCALES", "Metric", "Scale"]
 
 
 @plain_dataclass(frozen=True)
@@ -43,9 +44,14 @@ class Scale:
         """Differences' unit, after a comma or a number: ``points``; empty if there is none."""
         return f"{self.step}s" if self.step else ""
 
+    @property
+    def label(self) -> str:
+        """Of an axis: ``accuracy, %``."""
+        return ", ".join(filter(None, [self.title, self.unit]))
+
     def written(self, number: float) -> str:
-        """``61.2``."""
-        return f"{number:.{self.decimals}f}"
+        """``61.2``; a dash where it is not defined."""
+        return "–" if math.isnan(number) else f"{number:.{self.decimals}f}"
 
     def signed(self, number: float) -> str:
         """``+5.0``."""
@@ -56,7 +62,7 @@ class Scale:
         return f"{number:g} {self.step if number == 1 else self.steps}".rstrip()
 
 
-METRICS = MappingProxyType(
+SCALES = MappingProxyType(
     {
         "accuracy": Scale("accuracy", "accuracy"),
         "balanced_accuracy": Scale("balanced accuracy", "balanced"),
@@ -74,7 +80,7 @@ METRICS = MappingProxyType(
 def _own_unit(value: Any, info: ValidationInfo) -> Any:
     """One point where points are the unit; one nat, or half of the Brier score's range, would hide everything."""
     name = info.data.get("name", "accuracy")  # a wrong name is reported for itself
-    if value is None and METRICS[name].step != "point":
+    if value is None and SCALES[name].step != "point":
         raise ValueError(f"{name} is not in per cent: say which difference would matter, for example min_effect: 0.05")
     return 1.0 if value is None else value
 
@@ -85,14 +91,14 @@ class Metric:
     asker; one point unless it says otherwise, and to be said where the metric is not in per cent.
     """
 
-    name: Literal[tuple(METRICS)] = "accuracy"
+    name: Literal[tuple(SCALES)] = "accuracy"
     select: Literal["last"] = "last"
     min_effect: Annotated[Positive, BeforeValidator(_own_unit), Field(validate_default=True)] = None
 
     @property
     def scale(self) -> Scale:
         """Its unit and direction."""
-        return METRICS[self.name]
+        return SCALES[self.name]
 
     def require_sense(self, dataset: str, classes: Collection[str]) -> None:
         """Looks at whether the metric says anything about a data set's classes.
@@ -102,7 +108,8 @@ class Metric:
         """
         where = f"metric.name: {self.name} on {dataset}"
         if self.name == "polarity_accuracy" and not has_polarity(classes):
-            unclear = ", ".join(c for c in classes if c not in POSITIVE | NEGATIVE) or "all but one kind"
-            raise InputError(f"{where}: no polarity is known of {unclear}; take accuracy, or other data")
+            unclear = ", ".join(c for c in classes if c not in POSITIVE | NEGATIVE)
+            why = f"neither positive nor negative: {unclear}" if unclear else "all classes are of one polarity"
+            raise InputError(f"{where}: {why}; take accuracy, or other data")
         if self.name == "top2_accuracy" and len(classes) < 3:
             raise InputError(f"{where}: always 100 % with {len(classes)} classes; take accuracy")

@@ -12,7 +12,7 @@ from scipy import special
 
 from emotune.emotions import POSITIVE, has_polarity
 
-__all__ = ["accuracy", "brier_score", "classes_of", "confusion", "expected_calibration_error",
+__all__ = ["accuracy", "brier_score", "classes_of", "confusion", "constant_predictions", "expected_calibration_error",
            "negative_log_likelihood", "per_class", "polarity_accuracy", "predicted", "scalar_metrics",
            "top_k_accuracy"]  # fmt: skip
 
@@ -50,7 +50,7 @@ def per_class(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def scalar_metrics(predictions: pd.DataFrame) -> dict[str, float]:
-    """Every metric of `emotune.metric_config.METRICS`, by name.
+    """Every metric of `emotune.metric_config.SCALES`, by name.
 
     ``balanced_accuracy`` is the mean recall of the classes that occur among the targets, ``macro_f1`` the mean F1 of
     those that occur among targets or predictions, both as in scikit-learn. ``polarity_accuracy`` is NaN where classes
@@ -72,6 +72,14 @@ def scalar_metrics(predictions: pd.DataFrame) -> dict[str, float]:
         "brier": brier_score(targets, probabilities),
         "ece": expected_calibration_error(probabilities.max(axis=1), logits.argmax(axis=1) == targets),
     }
+
+
+def constant_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
+    """What a predictor says of the same pictures that knows nothing but how frequent their classes are."""
+    shares = predictions["target"].value_counts(normalize=True)
+    return predictions.assign(
+        **{PREFIX + c: np.log(shares[c]) if c in shares else -np.inf for c in classes_of(predictions)}
+    )
 
 
 def top_k_accuracy(targets: np.ndarray, logits: np.ndarray, k: int) -> float:

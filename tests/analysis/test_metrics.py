@@ -15,7 +15,7 @@ from emotune.analysis.metrics import (
     scalar_metrics,
 )
 from emotune.emotions import EKMAN, MIKELS, POSITIVE
-from emotune.metric_config import METRICS
+from emotune.metric_config import SCALES
 
 PREDICTIONS = pd.DataFrame(
     {
@@ -103,7 +103,7 @@ def test_confusion_counts_every_picture_once_and_shows_classes_that_never_occur(
 
 
 def test_every_metric_that_a_study_may_name_is_computed():
-    assert list(scalar_metrics(PREDICTIONS)) == list(METRICS)
+    assert list(scalar_metrics(PREDICTIONS)) == list(SCALES)
 
 
 def test_metrics_of_decisions_are_scikit_learns(predictions: pd.DataFrame):
