@@ -8,6 +8,7 @@ from sklearn import metrics as sk
 from emotune.analysis.metrics import (
     accuracy,
     confusion,
+    constant_predictions,
     expected_calibration_error,
     per_class,
     polarity_accuracy,
@@ -141,15 +142,13 @@ def test_top_2_accuracy_is_scikit_learns(predictions: pd.DataFrame):
 
 def test_the_brier_score_is_scikit_learns(predictions: pd.DataFrame):
     names, p, found = labels(predictions), probabilities(predictions), scalar_metrics(predictions)["brier"]
-    wanted = (np.array(names) == predictions["target"].to_numpy()[:, None]).astype(float)
-    assert found == pytest.approx(len(names) * sk.mean_squared_error(wanted, p))
-    if len(names) > 1:
-        order = np.argsort(names)  # scikit-learn's order of columns is the alphabet's
-        expected = (
-            sk.brier_score_loss(predictions["target"], p[:, order], labels=sorted(names), scale_by_half=False)
-            if len(names) > 2
-            else 2 * sk.brier_score_loss(predictions["target"], p[:, order[1]], pos_label=sorted(names)[1])
-        )
+    true, order = predictions["target"], np.argsort(names)  # scikit-learn's order of columns is the alphabet's
+    if len(names) == 1:
+        assert found == 0
+    elif len(names) == 2:  # it counts one of the two classes
+        assert found == pytest.approx(2 * sk.brier_score_loss(true, p[:, order[1]], pos_label=sorted(names)[1]))
+    else:
+        expected = sk.brier_score_loss(true, p[:, order], labels=sorted(names), scale_by_half=False)
         assert found == pytest.approx(expected)
 
 
@@ -224,3 +223,21 @@ def test_labels_without_polarity_have_no_polarity_accuracy():
 def test_in_two_classes_of_sentiment_polarity_accuracy_is_accuracy():
     found = scalar_metrics(CASES["two classes"])
     assert found["polarity_accuracy"] == found["accuracy"]
+
+
+def test_a_predictor_that_knows_only_frequencies_is_calibrated_and_as_unsure_as_their_entropy():
+    predictions = frame(["awe"] * 6 + ["fear"] * 3 + ["sadness"], np.zeros((10, 8)))
+    found = scalar_metrics(constant_predictions(predictions))
+    assert found == pytest.approx(
+        {
+            "accuracy": 60,
+            "balanced_accuracy": 100 / 3,
+            "macro_f1": 100 * (2 * 6 / 16) / 3,
+            "top2_accuracy": 90,
+            "polarity_accuracy": 60,
+            "nll": -(0.6 * np.log(0.6) + 0.3 * np.log(0.3) + 0.1 * np.log(0.1)),
+            "brier": 1 - (0.6**2 + 0.3**2 + 0.1**2),
+            "ece": 0,
+        },
+        abs=1e-12,
+    )

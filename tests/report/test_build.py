@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from emotune.ablate import main
 from emotune.analysis.metrics import scalar_metrics
 from emotune.analysis.records import load_records
 from emotune.data.datasets import resolve
@@ -144,6 +145,16 @@ def test_a_study_of_another_metric_is_told_in_its_unit_and_direction(finished, t
     assert not (tmp_path / "nll-scenes.png").exists(), "another metric's plot is stale"
 
 
+def test_a_plan_says_what_the_seeds_can_show_of_the_metric_that_the_study_names(finished, tmp_path: Path, capsys):
+    study, runs, pool = finished
+    (tmp_path / "loss.yaml").write_text(study.source + "metric: {name: nll, min_effect: 0.05}\n")
+    assert main([str(tmp_path / "loss.yaml"), "--runs", pool, "--plan"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    table = load_records(runs, pool).runs.pivot(index="seed", columns="variant", values="nll")
+    assert f"nats at the sd seen so far ({(table['attention'] - table['alexnet']).std():.3f})" in said
+    assert "For the min_effect of 0.05 nats:" in said
+
+
 @pytest.mark.parametrize("name", ["brier", "polarity_accuracy"])
 def test_other_metrics_can_be_what_a_study_compares(finished, tmp_path: Path, name: str):
     study, runs, pool = finished
@@ -228,8 +239,6 @@ def test_a_report_of_polarity_is_refused_where_labels_have_none(picture_folder: 
     refused = "metric.name: polarity_accuracy on .*: neither positive nor negative: surprise; take accuracy"
     with pytest.raises(InputError, match=refused):
         build_report(study, study.runs(resolve(study.datasets)), str(tmp_path / "runs"), tmp_path / "report", "x")
-    from emotune.ablate import main
-
     arguments = [str(tmp_path / "few.yaml"), "--runs", str(tmp_path / "runs"), "--plan"]
     assert main(arguments) == 2, "and its plan, before anything is spent"
 
