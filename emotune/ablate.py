@@ -5,10 +5,11 @@ import math
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, stdev
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -16,6 +17,7 @@ from rich.table import Table
 
 from emotune.analysis.power import ALPHA, paired_differences, seeds_for, smallest_effect
 from emotune.data.datasets import is_ready, manifest_of, resolve
+from emotune.emotions import MIKELS
 from emotune.errors import InputError, print_error
 from emotune.execution.ledger import Plan, make_plan
 from emotune.execution.preflight import check, prepare
@@ -79,10 +81,12 @@ def _ablate(options: argparse.Namespace, console: Console) -> int:
     path = Path(options.study) if options.study else shipped_study("quickstart")
     study = _overridden(load_study(path), options)
     datasets = resolve(study.datasets)
+    for dataset in datasets:
+        study.metric.require_sense(dataset.name, _classes(dataset))
     runs = study.runs(datasets)
     pool = options.runs if "://" in options.runs else str(Path(options.runs).resolve())
     plan = make_plan(runs, pool)
-    _print_plan(console, study, datasets, plan, options)
+    _print_plan(console, study, datasets, plan, pool, options)
     if options.plan:
         return 0
     out = _report_folder(options, study)
@@ -121,7 +125,7 @@ def _overridden(study: Study, options: argparse.Namespace) -> Study:
 
 
 def _print_plan(
-    console: Console, study: Study, datasets: Sequence[DatasetRef], plan: Plan, options: argparse.Namespace
+    console: Console, study: Study, datasets: Sequence[DatasetRef], plan: Plan, pool: str, options: argparse.Namespace
 ) -> None:
     console.print(f"[bold]{study.name}[/]: {escape(study.question)}", highlight=False)
     states = [state for state in State if plan.count(state)]
@@ -136,8 +140,12 @@ def _print_plan(
         f"{plan.count(State.DONE)} done, {len(plan.to_do)} to do. {_time(plan, study.resources, options.executor)}",
         highlight=False,
     )
-    for line in _resolution(study, plan):
+    for line in _resolution(study, _measured(study, plan, pool)):
         console.print(line, highlight=False)
+
+
+def _classes(dataset: DatasetRef) -> Sequence[str]:
+    return manifest_of(dataset).classes if is_ready(dataset) else MIKELS  # the embedded set, not drawn yet
 
 
 def _is_synthetic(dataset: DatasetRef) -> bool:
@@ -157,7 +165,16 @@ def _time(plan: Plan, resources: Resources, executor: str) -> str:
     return f"About {seconds / 60:.1f} minutes, {at_a_time} at a time."
 
 
-def _resolution(study: Study, plan: Plan) -> list[str]:
+def _measured(study: Study, plan: Plan, pool: str) -> Sequence[Mapping[str, Any]]:
+    """The finished runs with the study's metric. Accuracy stands in their records; others are in the predictions."""
+    if study.metric.name == "accuracy" or not plan.records:
+        return plan.records
+    from emotune.analysis.records import load_records
+
+    return load_records(plan.runs, pool).done().to_dict("records")
+
+
+def _resolution(study: Study, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """What effects the study's seeds can show."""
     tests = len(study.contrasts) * len(study.datasets)
     level = ALPHA / max(1, tests)
@@ -165,9 +182,9 @@ def _resolution(study: Study, plan: Plan) -> list[str]:
     if in_sd is None:
         return ["One seed shows no interval and supports no verdict: give two or more (--seeds)."]
     measured = [
-        paired_differences(plan.records, contrast, dataset)
+        paired_differences(rows, contrast, dataset, study.metric.name)
         for contrast in study.contrasts
-        for dataset in {record["dataset"] for record in plan.records}
+        for dataset in {row["dataset"] for row in rows}
     ]
     spreads = [stdev(differences.values()) for differences in measured if len(differences) > 1]
     corrected = f" and correction for {tests} contrasts" if tests > 1 else ""
@@ -178,10 +195,12 @@ def _resolution(study: Study, plan: Plan) -> list[str]:
     if not spreads:
         return [f"{head}; the sd is not known before runs are done."]
     sd = fmean(spreads)
-    line = f"{head}: {in_sd * sd:.1f} points at the sd seen so far ({sd:.1f})."
+    scale = study.metric.scale
+    smallest = f"{scale.written(in_sd * sd)} {scale.steps}".rstrip()
+    line = f"{head}: {smallest} at the sd seen so far ({scale.written(sd)})."
     needed = seeds_for(study.metric.min_effect / sd, level) if sd else 2
     enough = f"{needed} seeds" if needed else "more than a thousand seeds"
-    return [line, f"For the min_effect of {study.metric.min_effect:g} points: {enough}."]
+    return [line, f"For the min_effect of {scale.amount(study.metric.min_effect)}: {enough}."]
 
 
 def _report_folder(options: argparse.Namespace, study: Study) -> Path:

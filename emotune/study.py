@@ -9,14 +9,15 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, get_args
 
 import yaml
 from pydantic import BeforeValidator, Field, StringConstraints, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from emotune.errors import InputError
-from emotune.fields import STRICT, Count, Number, Positive
+from emotune.fields import STRICT, Count, Number
+from emotune.metric_config import Metric
 from emotune.model_config import ModelConfig
 from emotune.run import DatasetRef, RunConfig, Selection
 from emotune.train_config import TrainConfig
@@ -35,15 +36,6 @@ class Contrast:
 
     def __str__(self) -> str:
         return f"{self.variant} - {self.reference}"
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class Metric:
-    """What is compared. ``min_effect`` is the smallest difference, in points, that would matter to the asker."""
-
-    name: Literal["accuracy"] = "accuracy"
-    select: Literal["last"] = "last"
-    min_effect: Positive = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

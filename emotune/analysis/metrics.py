@@ -1,8 +1,20 @@
-"""Metrics of one run's predictions: a row per picture with ``target`` and ``logit_<class>``."""
+"""Metrics of one run's predictions: a row per picture with ``target`` and ``logit_<class>``.
 
+Shares are in per cent. A logit may be any number whose softmax is meant: logarithms of probabilities are logits too.
+Written here and compared with scikit-learn in the tests, which cuts small probabilities off and knows no calibration.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
 import pandas as pd
+from scipy import special
 
-__all__ = ["accuracy", "classes_of", "confusion", "predicted"]
+from emotune.emotions import POSITIVE, has_polarity
+
+__all__ = ["accuracy", "brier_score", "classes_of", "confusion", "constant_predictions", "expected_calibration_error",
+           "negative_log_likelihood", "per_class", "polarity_accuracy", "predicted", "scalar_metrics",
+           "top_k_accuracy"]  # fmt: skip
 
 PREFIX = "logit_"
 
@@ -13,7 +25,7 @@ def classes_of(predictions: pd.DataFrame) -> list[str]:
 
 
 def predicted(predictions: pd.DataFrame) -> pd.Series:
-    """The class with the largest logit, per picture."""
+    """The class with the largest logit, per picture; of equal ones the first."""
     logits = predictions[[PREFIX + label for label in classes_of(predictions)]]
     return logits.idxmax(axis=1).str.removeprefix(PREFIX)
 
@@ -25,6 +37,147 @@ def accuracy(predictions: pd.DataFrame) -> float:
 
 def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
     """Pictures by target (rows) and predicted class (columns), all classes in the order of the logits."""
-    labels = classes_of(predictions)
-    table = pd.crosstab(predictions["target"], predicted(predictions))
-    return table.reindex(index=labels, columns=labels, fill_value=0)
+    return _confusion(classes_of(predictions), *_arrays(predictions))
+
+
+def per_class(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Per class: ``recall``, ``precision`` and ``f1`` in per cent, and ``pictures`` that have it as target.
+
+    NaN is what is not defined: the recall of a class that is no picture's target, the precision of one that is never
+    predicted, the F1 of one that is neither.
+    """
+    return _per_class(confusion(predictions))
+
+
+def scalar_metrics(predictions: pd.DataFrame) -> dict[str, float]:
+    """Every metric of `emotune.metric_config.SCALES`, by name.
+
+    ``balanced_accuracy`` is the mean recall of the classes that occur among the targets, ``macro_f1`` the mean F1 of
+    those that occur among targets or predictions, both as in scikit-learn. ``polarity_accuracy`` is NaN where classes
+    have no polarity.
+    """
+    classes = classes_of(predictions)
+    targets, logits = _arrays(predictions)
+    table = _confusion(classes, targets, logits)
+    classwise = _per_class(table)
+    log_probabilities = special.log_softmax(logits, axis=1)
+    probabilities = np.exp(log_probabilities)
+    return {
+        "accuracy": top_k_accuracy(targets, logits, k=1),
+        "balanced_accuracy": float(classwise["recall"].mean()),  # pandas leaves NaN out
+        "macro_f1": float(classwise["f1"].mean()),
+        "top2_accuracy": top_k_accuracy(targets, logits, k=2),
+        "polarity_accuracy": polarity_accuracy(classes, targets, logits),
+        "nll": negative_log_likelihood(targets, log_probabilities),
+        "brier": brier_score(targets, probabilities),
+        "ece": expected_calibration_error(probabilities.max(axis=1), logits.argmax(axis=1) == targets),
+    }
+
+
+def constant_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
+    """What a predictor says of the same pictures that knows nothing but how frequent their classes are."""
+    shares = predictions["target"].value_counts(normalize=True)
+    return predictions.assign(
+        **{PREFIX + c: np.log(shares[c]) if c in shares else -np.inf for c in classes_of(predictions)}
+    )
+
+
+def top_k_accuracy(targets: np.ndarray, logits: np.ndarray, k: int) -> float:
+    """Per cent of the pictures whose class is among the ``k`` with the largest logits; of equal ones the first.
+
+    Args:
+        targets: Indices of classes (N,).
+        logits: (N, K).
+        k: How many guesses count.
+    """
+    own = np.take_along_axis(logits, targets[:, None], axis=1)
+    equal_before = (logits == own) & (np.arange(logits.shape[1]) < targets[:, None])
+    rank = ((logits > own) | equal_before).sum(axis=1)
+    return float(100 * (rank < k).mean())
+
+
+def polarity_accuracy(
+    classes: Sequence[str], targets: np.ndarray, logits: np.ndarray, *, summed: bool = False
+) -> float:
+    """Per cent of the pictures that are told positive from negative; NaN where classes have no polarity.
+
+    The polarity of a prediction is that of the class with the largest logit, so that it follows from the confusion and
+    is never under the accuracy; ``summed`` takes the polarity whose classes are more probable together.
+
+    Args:
+        classes: Their names, in the order of the logits.
+        targets: Indices of classes (N,).
+        logits: (N, K).
+        summed: See above.
+    """
+    if not has_polarity(classes):
+        return float("nan")
+    positive = np.array([label in POSITIVE for label in classes])
+    if summed:
+        guess = special.softmax(logits, axis=1)[:, positive].sum(axis=1) > 0.5
+    else:
+        guess = positive[logits.argmax(axis=1)]
+    return float(100 * (guess == positive[targets]).mean())
+
+
+def negative_log_likelihood(targets: np.ndarray, log_probabilities: np.ndarray) -> float:
+    """Mean of -log p(target), in nats: 0 is certain and right, log K knows nothing; finite however small p is.
+
+    Args:
+        targets: Indices of classes (N,).
+        log_probabilities: (N, K).
+    """
+    return float(-np.take_along_axis(log_probabilities, targets[:, None], axis=1).mean())
+
+
+def brier_score(targets: np.ndarray, probabilities: np.ndarray) -> float:
+    """Mean squared distance of the probabilities from the one-hot target, summed over classes: 0 to 2.
+
+    As in Brier (1950), "Verification of forecasts expressed in terms of probability"; halved by some later authors.
+
+    Args:
+        targets: Indices of classes (N,).
+        probabilities: (N, K).
+    """
+    wanted = np.arange(probabilities.shape[1]) == targets[:, None]
+    return float(((probabilities - wanted) ** 2).sum(axis=1).mean())
+
+
+def expected_calibration_error(confidence: np.ndarray, right: np.ndarray, bins: int = 15) -> float:
+    """How far confidence is from accuracy, in points: the mean over bins of confidence, weighted by their pictures.
+
+    As in Guo et al. (2017), "On calibration of modern neural networks", section 2: bins are of equal width, and each
+    has its upper edge.
+
+    Args:
+        confidence: The probability of the predicted class (N,).
+        right: Whether that is the target (N,).
+        bins: Between 0 and 1.
+    """
+    bin_of = np.digitize(confidence, np.linspace(0, 1, bins + 1), right=True)
+    return float(100 * np.abs(np.bincount(bin_of, weights=right - confidence)).sum() / len(right))
+
+
+def _arrays(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Targets as indices (N,) and logits (N, K) in double precision."""
+    classes = classes_of(predictions)
+    targets = pd.Index(classes).get_indexer(predictions["target"])
+    return targets, predictions[[PREFIX + label for label in classes]].to_numpy(np.float64)
+
+
+def _confusion(classes: Sequence[str], targets: np.ndarray, logits: np.ndarray) -> pd.DataFrame:
+    n = len(classes)
+    counts = np.bincount(targets * n + logits.argmax(axis=1), minlength=n * n).reshape(n, n)
+    return pd.DataFrame(counts, index=classes, columns=classes)
+
+
+def _per_class(table: pd.DataFrame) -> pd.DataFrame:
+    right, targets, guesses = np.diag(table), table.sum(axis=1), table.sum(axis=0)
+    return pd.DataFrame(
+        {
+            "recall": 100 * right / targets,
+            "precision": 100 * right / guesses,
+            "f1": 100 * 2 * right / (targets + guesses),
+            "pictures": targets,
+        }
+    )

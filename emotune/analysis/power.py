@@ -59,17 +59,20 @@ def seeds_for(effect_in_sd: float, alpha: float = ALPHA) -> int | None:
     return candidates[index] if index < len(candidates) else None
 
 
-def paired_differences(rows: Iterable[Mapping[str, Any]], contrast: Contrast, dataset: str) -> dict[int, float]:
-    """Accuracy of the contrast's variant minus its reference's, in points, by seed; complete pairs only.
+def paired_differences(
+    rows: Iterable[Mapping[str, Any]], contrast: Contrast, dataset: str, metric: str
+) -> dict[int, float]:
+    """The metric of the contrast's variant minus its reference's, by seed; complete pairs only.
 
     Args:
-        rows: Finished runs with ``variant``, ``dataset``, ``seed`` and ``accuracy`` in per cent.
+        rows: Finished runs with ``variant``, ``dataset``, ``seed`` and the metric.
         contrast: Which difference.
         dataset: On which data.
+        metric: Its column.
     """
     chosen = [row for row in rows if row["dataset"] == dataset]
     first, second = (
-        {row["seed"]: row["accuracy"] for row in chosen if row["variant"] == side}
+        {row["seed"]: row[metric] for row in chosen if row["variant"] == side}
         for side in (contrast.variant, contrast.reference)
     )
     return {seed: first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())}

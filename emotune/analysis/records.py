@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from emotune.analysis.metrics import accuracy
+from emotune.analysis.metrics import classes_of, scalar_metrics
 from emotune.errors import InputError
+from emotune.metric_config import SCALES
 from emotune.run import RunConfig
 from emotune.run_directory import METRICS, PREDICTIONS, RECORD, RunDirectory, State
 
@@ -20,7 +21,7 @@ RESULTS = ["accuracy", "test_pictures", "parameters", "train_s", "images_per_s",
            "dirty"]  # fmt: skip
 EPOCH = ["epoch", "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "train_s_so_far"]
 CURVES = ["run", "variant", "dataset", "seed", *EPOCH]
-COLUMNS = ["run", "variant", "dataset", "seed", "state", "detail", *RESULTS]
+COLUMNS = ["run", "variant", "dataset", "seed", "state", "detail", *dict.fromkeys([*RESULTS, *SCALES])]
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Records:
     Attributes:
         runs: One row per run of the study, finished or not: ``run, variant, dataset, seed, state, detail``; finished
             ones have ``accuracy`` (per cent of the test pictures), ``test_pictures``, ``parameters``, ``train_s``,
-            ``images_per_s``, ``workers``, ``interruptions``, ``commit``, ``dirty``; the others NaN.
+            ``images_per_s``, ``workers``, ``interruptions``, ``commit``, ``dirty`` and the other metrics of
+            `emotune.metric_config.SCALES`; the others NaN.
         curves: One row per run and epoch: ``run, variant, dataset, seed`` and what ``metrics.jsonl`` has.
         predictions: Per finished run: ``sample_id, target, logit_<class>…``.
         records: ``record.json`` of every finished run.
@@ -75,9 +77,8 @@ def load_records(runs: Sequence[RunConfig], pool: str) -> Records:
 def _flat(record: dict[str, Any], predictions: pd.DataFrame) -> dict[str, Any]:
     gits = [origin["git"] or {"commit": None, "dirty": None} for origin in record["origins"]]
     git = {"commit": " ".join(str(g["commit"]) for g in gits if g["commit"]), "dirty": any(g["dirty"] for g in gits)}
-    computed = {"accuracy": accuracy(predictions), "test_pictures": len(predictions)}
-    known = record | git | {"train_s": record["durations_s"]["train"]}
-    return {name: computed.get(name, known.get(name)) for name in RESULTS}
+    known = record | git | {"train_s": record["durations_s"]["train"], "test_pictures": len(predictions)}
+    return {name: known.get(name) for name in RESULTS} | scalar_metrics(predictions)
 
 
 def _metrics(directory: RunDirectory) -> list[dict[str, Any]]:
@@ -101,4 +102,6 @@ def _predictions(directory: RunDirectory) -> pd.DataFrame:
         raise InputError(f"{where}: holds numbers that are not finite; delete {directory.folder} to train it again")
     if frame["sample_id"].duplicated().any():
         raise InputError(f"{where}: a picture is counted twice; delete {directory.folder} to train it again")
+    if frame.empty or not frame["target"].isin(classes_of(frame)).all():
+        raise InputError(f"{where}: no pictures, or of no known class; delete {directory.folder} to train it again")
     return frame

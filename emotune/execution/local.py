@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from emotune.execution.progress import RunLines
+from emotune.machine import keep_freed_memory
 from emotune.run import RunConfig
 from emotune.run_directory import RunDirectory
 from emotune.study import Resources
@@ -30,6 +31,7 @@ def run_locally(runs: Sequence[RunConfig], pool: str, lines: RunLines, resources
     Raises:
         KeyboardInterrupt: at Ctrl-C, after the current step and its checkpoint; at a second one, at once.
     """
+    keep_freed_memory()
     import torch
 
     from emotune.training.distributed import from_environment

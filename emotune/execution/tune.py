@@ -18,6 +18,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from emotune.execution.local import error_text
 from emotune.execution.progress import RunLines
+from emotune.machine import KEEP_FREED_MEMORY
 from emotune.run import RunConfig, RunProgress
 from emotune.run_directory import RunDirectory, State, Status
 from emotune.study import Resources
@@ -141,7 +142,7 @@ class RunTrial(tune.Trainable):
                 actor.options(
                     num_cpus=threads,
                     num_gpus=gpus,
-                    runtime_env={"env_vars": {"OMP_NUM_THREADS": str(threads)}},
+                    runtime_env={"env_vars": KEEP_FREED_MEMORY | {"OMP_NUM_THREADS": str(threads)}},
                     scheduling_strategy=PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=index),
                 ).remote(threads)
                 for index in range(count)

@@ -8,33 +8,14 @@ readings of the normalisation (`lrn`), weights drawn as in He et al. (2015).
 """
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from emotune.models import alexnet_owt
 from emotune.models.dropout import SampleDropout
+from emotune.models.local_response import LocalResponseNorm
 from emotune.models.trunk import POSITIONS, Trunk, channels, initialise
 
-__all__ = ["AlexNet", "LocalResponseNorm", "alexnet_trunk", "convolutions", "fully_connected", "normalisation"]
-
-
-class LocalResponseNorm(nn.Module):
-    """KSH12, section 3.3: b = a / (k + α Σ a²)^β, the sum over ``size`` neighbouring channels.
-
-    The paper does not divide α by ``size``. The same numbers as ``torch.nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75,
-    k=2)``, several times as fast on a CPU (``benchmarks/lrn.py``): the sum over channels is a 1×1 convolution with a
-    band of ones, and the power is taken through the logarithm.
-    """
-
-    def __init__(self, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 2.0) -> None:
-        super().__init__()
-        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        index = torch.arange(x.shape[1], device=x.device)
-        band = ((index[:, None] - index).abs() <= self.size // 2).to(x.dtype) * self.alpha
-        denominator = F.conv2d(x * x, band[:, :, None, None], bias=x.new_full((x.shape[1],), self.k))
-        return x * torch.exp(-self.beta * torch.log(denominator))
+__all__ = ["AlexNet", "alexnet_trunk", "convolutions", "fully_connected", "normalisation"]
 
 
 def normalisation(lrn: str) -> nn.Module:

@@ -14,10 +14,12 @@ import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
+from emotune.analysis.metrics import constant_predictions, scalar_metrics
 from emotune.analysis.records import Records, load_records
 from emotune.analysis.statistics import Comparison, Summary, Verdict, compare, explore, summarise
 from emotune.data.datasets import is_ready, manifest_of
 from emotune.data.manifest import SPLITS
+from emotune.metric_config import SCALES
 from emotune.report import figures, words
 from emotune.run import RunConfig
 from emotune.run_directory import State
@@ -27,7 +29,7 @@ from emotune.study import Contrast, Study
 __all__ = ["build_report"]
 
 PNG_DPI = 200
-OURS = re.compile(r"(contrasts|(accuracy|curves|confusion)-.+)\.png")
+OURS = re.compile(rf"(contrasts|({'|'.join(SCALES)}|curves|confusion)-.+)\.png")
 
 
 def build_report(study: Study, runs: Sequence[RunConfig], pool: str, out: Path, command: str) -> Path:
@@ -44,13 +46,14 @@ def build_report(study: Study, runs: Sequence[RunConfig], pool: str, out: Path, 
         The page.
 
     Raises:
-        InputError: a file of a finished run is missing or damaged.
+        InputError: a file of a finished run is missing or damaged, or the metric says nothing about these classes.
     """
-    records = load_records(runs, pool)
-    comparisons = compare(
-        records.done().to_dict("records"), study.contrasts, _names(runs), study.seeds, study.metric.min_effect
-    )
     known = [_dataset(run) for run in {run.dataset.name: run for run in runs}.values()]
+    for data in known:
+        if data["known"]:
+            study.metric.require_sense(data["name"], data["classes"])
+    records = load_records(runs, pool)
+    comparisons = compare(records.done().to_dict("records"), study.contrasts, _names(runs), study.seeds, study.metric)
     synthetic = {data["name"] for data in known if data["synthetic"]}
     drawn = _draw(study, records, comparisons, _names(runs), synthetic)
     context = {"datasets": known} | _context(study, runs, records, comparisons, command)
@@ -62,13 +65,14 @@ def build_report(study: Study, runs: Sequence[RunConfig], pool: str, out: Path, 
         folder.write(f"{name}.png", _render(figure, "png"))
         data = base64.b64encode(_render(figure, "svg")).decode()
         context["figures"][name] = f"data:image/svg+xml;base64,{data}"
-    table = records.runs.assign(synthetic=records.runs["dataset"].isin(synthetic))
+    table = records.runs.copy()
+    table.insert(table.columns.get_loc("dirty") + 1, "synthetic", table["dataset"].isin(synthetic))
     folder.write("runs.csv", table.to_csv(index=False).encode())
     templates = jinja2.Environment(
         loader=jinja2.PackageLoader("emotune.report"), autoescape=jinja2.select_autoescape(["html"]),
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    templates.filters |= {"spread": words.spread, "difference": words.difference, "points": words.points}
+    templates.filters |= {"spread": words.spread, "difference": words.difference}
     folder.write("report.md", templates.get_template("report.md").render(context).encode())
     folder.write("index.html", templates.get_template("report.html").render(context).encode())
     return out / "index.html"
@@ -90,7 +94,7 @@ def _draw(
     colours = figures.variant_colours(list(study.variants))
     drawn: dict[str, Figure] = {}
     if any(comparison.summary.n for comparison in comparisons):
-        drawn["contrasts"] = figures.contrast_intervals(comparisons, study.metric.min_effect)
+        drawn["contrasts"] = figures.contrast_intervals(comparisons, study.metric)
     for dataset in datasets:
         mine = done[done["dataset"] == dataset]
         if mine.empty:
@@ -102,9 +106,10 @@ def _draw(
         }
         title = f"{dataset} (synthetic pictures)" if dataset in synthetic else dataset
         first = next(iter(predictions.values()))[0]
-        chance = 100 * first["target"].value_counts(normalize=True).max()
+        constant = scalar_metrics(constant_predictions(first))[study.metric.name]
         summaries = _summaries(study, mine)
-        drawn[f"accuracy-{dataset}"] = figures.accuracy_by_variant(title, mine, summaries, chance, colours)
+        by_variant = figures.metric_by_variant(title, mine, study.metric, summaries, constant, colours)
+        drawn[f"{study.metric.name}-{dataset}"] = by_variant
         curves = records.curves[records.curves["run"].isin(mine["run"])]
         drawn[f"curves-{dataset}"] = figures.learning_curves(title, curves, {v: colours[v] for v in predictions})
         drawn[f"confusion-{dataset}"] = figures.confusion_matrices(title, predictions)
@@ -112,7 +117,7 @@ def _draw(
 
 
 def _summaries(study: Study, done: pd.DataFrame) -> dict[str, Summary]:
-    return {v: summarise(done.loc[done["variant"] == v, "accuracy"].tolist()) for v in study.variants}
+    return {v: summarise(done.loc[done["variant"] == v, study.metric.name].tolist()) for v in study.variants}
 
 
 def _context(
@@ -128,16 +133,18 @@ def _context(
     ]
     return {
         "study": study,
+        "scale": study.metric.scale,
+        "metrics": SCALES,
         "answers": [
             {
                 "verdict": str(c.verdict or Verdict.UNRESOLVED),
                 "contrast": str(c.contrast),
-                "text": words.answer(c, study.metric.min_effect, datasets),
+                "text": words.answer(c, study.metric, datasets),
             }
             for c in comparisons
         ],
         "comparisons": comparisons,
-        "exploratory": explore(done.to_dict("records"), others, datasets, study.seeds),
+        "exploratory": explore(done.to_dict("records"), others, datasets, study.seeds, study.metric),
         "variants": [
             {"dataset": dataset, **row} for dataset in datasets for row in _variant_rows(study, records, dataset)
         ],
@@ -180,7 +187,7 @@ def _dataset(run: RunConfig) -> dict[str, Any]:
 
 
 def _variant_rows(study: Study, records: Records, dataset: str) -> list[dict[str, Any]]:
-    """Per variant: accuracy of every seed, its summary, parameters, and what it cost."""
+    """Per variant: its metric in every seed and their summary, means of all metrics, parameters, what it cost."""
     done = records.done()
     done = done[done["dataset"] == dataset]
     summaries = _summaries(study, done)
@@ -188,12 +195,13 @@ def _variant_rows(study: Study, records: Records, dataset: str) -> list[dict[str
     for variant in study.variants:
         mine = done[done["variant"] == variant].sort_values("seed")
         known = not mine.empty
-        accuracies = dict(zip(mine["seed"], mine["accuracy"], strict=True))
+        values = dict(zip(mine["seed"], mine[study.metric.name], strict=True))
         rows.append(
             {
                 "variant": variant,
-                "seeds": [(seed, accuracies.get(seed)) for seed in range(study.seeds)],
+                "seeds": [(seed, values.get(seed)) for seed in range(study.seeds)],
                 "summary": summaries[variant],
+                "means": {name: scale.written(mine[name].mean()) for name, scale in SCALES.items()} if known else {},
                 "parameters": int(mine["parameters"].iloc[0]) if known else None,
                 "train_s": float(mine["train_s"].mean()) if known else None,
                 "images_per_s": float(mine["images_per_s"].mean()) if known else None,

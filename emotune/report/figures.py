@@ -11,8 +11,9 @@ from matplotlib.ticker import MaxNLocator
 
 from emotune.analysis.metrics import confusion
 from emotune.analysis.statistics import Comparison, Summary, Verdict
+from emotune.metric_config import Metric
 
-__all__ = ["accuracy_by_variant", "confusion_matrices", "contrast_intervals", "learning_curves", "variant_colours"]
+__all__ = ["confusion_matrices", "contrast_intervals", "learning_curves", "metric_by_variant", "variant_colours"]
 
 STYLE = {
     "font.size": 9,
@@ -36,16 +37,22 @@ def variant_colours(variants: Sequence[str]) -> dict[str, str]:
     return dict(zip(variants, sns.color_palette("colorblind", len(variants)).as_hex(), strict=True))
 
 
-def accuracy_by_variant(
-    title: str, runs: pd.DataFrame, summaries: Mapping[str, Summary], chance: float, colours: Mapping[str, str]
+def metric_by_variant(
+    title: str,
+    runs: pd.DataFrame,
+    metric: Metric,
+    summaries: Mapping[str, Summary],
+    constant: float,
+    colours: Mapping[str, str],
 ) -> Figure:
-    """Every seed's test accuracy, and per variant the mean with its 95 % t interval.
+    """Every seed's value of the study's metric, and per variant the mean with its 95 % t interval.
 
     Args:
         title: Of the figure: the data set.
         runs: Finished runs of one data set.
+        metric: The study's.
         summaries: Per variant.
-        chance: Accuracy of the most frequent class, in per cent.
+        constant: What a predictor gets that gives every picture the classes' frequencies.
         colours: Per variant.
     """
     with matplotlib.rc_context(STYLE):
@@ -53,27 +60,27 @@ def accuracy_by_variant(
         axes = figure.subplots()
         order = list(summaries)
         sns.stripplot(
-            runs, x="accuracy", y="variant", order=order, hue="variant", hue_order=order, palette=dict(colours),
+            runs, x=metric.name, y="variant", order=order, hue="variant", hue_order=order, palette=dict(colours),
             jitter=False, alpha=0.65, size=6, legend=False, ax=axes,
         )  # fmt: skip
         for row, (variant, summary) in enumerate(summaries.items()):
             _interval(axes, row + 0.28, summary, colours[variant])
-        axes.axvline(chance, color=INK, linestyle=":", linewidth=1)
-        axes.annotate("constant\npredictor", (chance, -0.45), xytext=(4, 0), textcoords="offset points", fontsize=7,
+        axes.axvline(constant, color=INK, linestyle=":", linewidth=1)
+        axes.annotate("constant\npredictor", (constant, -0.45), xytext=(4, 0), textcoords="offset points", fontsize=7,
                       va="top", color=INK)  # fmt: skip
-        axes.set(title=title, xlabel="test accuracy, % (dots: seeds; bar: mean and 95 % interval)", ylabel="",
+        axes.set(title=title, xlabel=f"test {metric.scale.label} (dots: seeds; bar: mean and 95 % interval)", ylabel="",
                  ylim=(len(order) - 0.45, -0.5))  # fmt: skip
         axes.grid(axis="x", color=GRID, linewidth=0.6)
         axes.set_axisbelow(True)
     return figure
 
 
-def contrast_intervals(comparisons: Sequence[Comparison], min_effect: float) -> Figure:
+def contrast_intervals(comparisons: Sequence[Comparison], metric: Metric) -> Figure:
     """The differences of the declared contrasts with 95 % t intervals, and the band that would not matter."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(7.2, 0.5 * len(comparisons) + 1.1), layout="constrained")
         axes = figure.subplots()
-        axes.axvspan(-min_effect, min_effect, color=GRID, alpha=0.7, linewidth=0)
+        axes.axvspan(-metric.min_effect, metric.min_effect, color=GRID, alpha=0.7, linewidth=0)
         axes.axvline(0, color=INK, linewidth=0.8)
         for row, comparison in enumerate(comparisons):
             colour = VERDICT_COLOURS[comparison.verdict or Verdict.UNRESOLVED]
@@ -83,7 +90,9 @@ def contrast_intervals(comparisons: Sequence[Comparison], min_effect: float) -> 
         several = len({c.dataset for c in comparisons}) > 1
         labels = [f"{c.contrast}\n{c.dataset}" if several else str(c.contrast) for c in comparisons]
         axes.set_yticks(range(len(comparisons)), labels)
-        axes.set(xlabel=f"difference in accuracy, points (grey: ±{min_effect:g}, would not matter)",
+        what = ", ".join(filter(None, [metric.scale.title, metric.scale.steps]))
+        better = "" if metric.scale.higher_is_better else "; lower is better"
+        axes.set(xlabel=f"difference in {what} (grey: ±{metric.min_effect:g}, would not matter{better})",
                  ylim=(len(comparisons) - 0.4, -0.6))  # fmt: skip
         axes.grid(axis="x", color=GRID, linewidth=0.6)
         axes.set_axisbelow(True)

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from emotune.analysis.statistics import Comparison, Summary, Verdict
+from emotune.metric_config import Metric
 
-__all__ = ["answer", "difference", "p_value", "points", "spread"]
+__all__ = ["answer", "difference", "p_value", "spread"]
 
 SAYS = {
     Verdict.BETTER: "{a} is better than {b}",
@@ -14,13 +15,13 @@ SAYS = {
 }
 
 
-def answer(comparison: Comparison, min_effect: float, datasets: Sequence[str]) -> str:
+def answer(comparison: Comparison, metric: Metric, datasets: Sequence[str]) -> str:
     """The verdict in words, then the numbers it rests on."""
     contrast, summary = comparison.contrast, comparison.summary
     says = SAYS[comparison.verdict or Verdict.UNRESOLVED].format(a=contrast.variant, b=contrast.reference)
     if len(datasets) > 1:
         says = f"On {comparison.dataset}: {says}"
-    parts = [f"{says}. {difference(summary)}"]
+    parts = [f"{says}. {difference(summary, metric)}"]
     if comparison.p_holm is not None:
         parts.append(f"Holm-adjusted p {p_value(comparison.p_holm)}.")
     elif summary.n > 1:
@@ -28,37 +29,36 @@ def answer(comparison: Comparison, min_effect: float, datasets: Sequence[str]) -
     if comparison.verdict is Verdict.UNRESOLVED and summary.sd:
         if summary.low > 0 or summary.high < 0:
             parts.append("The interval is for this contrast alone; corrected for all of them, it does not hold.")
-        parts.append(_what_would_resolve(comparison, min_effect))
+        parts.append(_what_would_resolve(comparison, metric))
     if comparison.missing:
         seeds = ", ".join(map(str, comparison.missing))
         parts.append(f"Not in it, because a run of the pair is not finished (see Runs): seed {seeds}.")
     return " ".join(parts)
 
 
-def difference(summary: Summary) -> str:
-    """A difference in points with its interval and number of pairs."""
+def difference(summary: Summary, metric: Metric) -> str:
+    """A difference with its interval and number of pairs, and which way is better where that is down."""
     if summary.n == 0:
         return "No pair of runs is finished."
+    scale = metric.scale
+    mean = f"{scale.signed(summary.mean)} {scale.steps}".rstrip()
+    better = "" if scale.higher_is_better else "lower is better; "
     if summary.low is None:
-        return f"Difference {summary.mean:+.1f} points in one seed; one seed supports no interval."
+        return f"Difference {mean} in one seed; {better}one seed supports no interval."
     return (
-        f"Difference {summary.mean:+.1f} points (95 % t interval {summary.low:+.1f} to {summary.high:+.1f}, "
+        f"Difference {mean} ({better}95 % t interval {scale.signed(summary.low)} to {scale.signed(summary.high)}, "
         f"{summary.n} paired seeds)."
     )
 
 
-def spread(summary: Summary) -> str:
+def spread(summary: Summary, metric: Metric) -> str:
     """A mean with its interval: ``71.2 (68.0 to 74.4)``."""
     if summary.n == 0:
         return "–"
+    written = metric.scale.written
     if summary.low is None:
-        return f"{summary.mean:.1f} (n = 1)"
-    return f"{summary.mean:.1f} ({summary.low:.1f} to {summary.high:.1f})"
-
-
-def points(number: float) -> str:
-    """``1 point``, ``0.5 points``."""
-    return f"{number:g} point{'' if number == 1 else 's'}"
+        return f"{written(summary.mean)} (n = 1)"
+    return f"{written(summary.mean)} ({written(summary.low)} to {written(summary.high)})"
 
 
 def p_value(p: float) -> str:
@@ -66,10 +66,10 @@ def p_value(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"= {p:.3f}" if p < 0.1 else f"= {p:.2f}"
 
 
-def _what_would_resolve(comparison: Comparison, min_effect: float) -> str:
-    needed = comparison.seeds_needed
+def _what_would_resolve(comparison: Comparison, metric: Metric) -> str:
+    needed, effect = comparison.seeds_needed, metric.scale.amount(metric.min_effect)
     if needed is None:
-        return f"More than a thousand seeds would be needed to find {points(min_effect)}."
+        return f"More than a thousand seeds would be needed to find {effect}."
     if needed <= comparison.summary.n:
-        return f"{comparison.summary.n} seeds would usually find {points(min_effect)}; these did not."
-    return f"At this spread about {needed} seeds find {points(min_effect)} with 80 % power, correction included."
+        return f"{comparison.summary.n} seeds would usually find {effect}; these did not."
+    return f"At this spread about {needed} seeds find {effect} with 80 % power, correction included."

@@ -1,7 +1,22 @@
+import warnings
+
+import numpy as np
 import pandas as pd
 import pytest
+from sklearn import metrics as sk
 
-from emotune.analysis.metrics import accuracy, confusion, predicted
+from emotune.analysis.metrics import (
+    accuracy,
+    confusion,
+    constant_predictions,
+    expected_calibration_error,
+    per_class,
+    polarity_accuracy,
+    predicted,
+    scalar_metrics,
+)
+from emotune.emotions import EKMAN, MIKELS, POSITIVE
+from emotune.metric_config import SCALES
 
 PREDICTIONS = pd.DataFrame(
     {
@@ -12,6 +27,64 @@ PREDICTIONS = pd.DataFrame(
         "logit_anger": [0.2, 0.0, 0.0, -9.0],
     }
 )
+RNG = np.random.default_rng(3)
+
+
+def frame(targets: list[str] | np.ndarray, logits: np.ndarray, classes: tuple[str, ...] = MIKELS) -> pd.DataFrame:
+    columns = {f"logit_{label}": logits[:, k] for k, label in enumerate(classes)}
+    return pd.DataFrame({"sample_id": np.arange(len(targets)).astype(str), "target": targets} | columns)
+
+
+def drawn(n: int, classes: tuple[str, ...] = MIKELS, scale: float = 1.0) -> pd.DataFrame:
+    logits = RNG.normal(0, scale, (n, len(classes))).astype(np.float32)
+    aims = RNG.integers(0, len(classes), n)
+    logits[np.arange(n), aims] += scale
+    return frame(np.array(classes)[aims], logits, classes)
+
+
+def mean_of_crops(n: int) -> pd.DataFrame:
+    views = RNG.normal(0, 30, (10, n, 8))
+    views -= np.log(np.exp(views).sum(2, keepdims=True))
+    return frame(RNG.choice(MIKELS, n), np.log(np.exp(views).mean(0)).astype(np.float32))
+
+
+def never(label: str, n: int = 60) -> pd.DataFrame:
+    predictions = drawn(n)
+    predictions[f"logit_{label}"] = np.float32(-50)
+    return predictions
+
+
+CASES = {
+    "random": drawn(700),
+    "unsure": drawn(300, scale=0.01),
+    "classes that are no target": drawn(200).query("target not in ('awe', 'fear')"),
+    "a class that is never predicted": never("sadness"),
+    "a class that is neither": never("disgust").query("target != 'disgust'"),
+    "only one class among the targets": drawn(80).query("target == 'anger'"),
+    "one class in all": drawn(20, ("awe",)),
+    "two classes": drawn(90, ("negative", "positive")),
+    "ties": frame(RNG.choice(MIKELS, 200), RNG.integers(0, 3, (200, 8)).astype(np.float32)),
+    "all logits equal": frame(RNG.choice(MIKELS, 50), np.zeros((50, 8), np.float32)),
+    "one picture": drawn(1),
+    "huge logits": drawn(100, scale=1e30),
+    "probabilities that underflow": drawn(300, scale=400.0),
+    "logarithms of probabilities": mean_of_crops(150),
+}
+
+
+@pytest.fixture(params=CASES.values(), ids=CASES.keys())
+def predictions(request: pytest.FixtureRequest) -> pd.DataFrame:
+    return request.param.reset_index(drop=True)
+
+
+def probabilities(predictions: pd.DataFrame) -> np.ndarray:
+    logits = predictions.filter(like="logit_").to_numpy(np.float64)
+    powers = np.exp(logits - logits.max(1, keepdims=True))
+    return powers / powers.sum(1, keepdims=True)
+
+
+def labels(predictions: pd.DataFrame) -> list[str]:
+    return [column.removeprefix("logit_") for column in predictions.filter(like="logit_")]
 
 
 def test_the_predicted_class_has_the_largest_logit():
@@ -28,3 +101,143 @@ def test_confusion_counts_every_picture_once_and_shows_classes_that_never_occur(
     assert table.loc["awe"].to_dict() == {"awe": 1, "fear": 1, "anger": 0}
     assert table.loc["anger"].sum() == 0
     assert list(table.index) == list(table.columns) == ["awe", "fear", "anger"]
+
+
+def test_every_metric_that_a_study_may_name_is_computed():
+    assert list(scalar_metrics(PREDICTIONS)) == list(SCALES)
+
+
+def test_metrics_of_decisions_are_scikit_learns(predictions: pd.DataFrame):
+    true, guess, found = predictions["target"], predicted(predictions), scalar_metrics(predictions)
+    assert found["accuracy"] == accuracy(predictions) == pytest.approx(100 * sk.accuracy_score(true, guess))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it says that classes are absent, or that there is only one
+        assert found["balanced_accuracy"] == pytest.approx(100 * sk.balanced_accuracy_score(true, guess))
+        assert found["macro_f1"] == pytest.approx(100 * sk.f1_score(true, guess, average="macro"))
+        np.testing.assert_array_equal(
+            confusion(predictions), sk.confusion_matrix(true, guess, labels=labels(predictions))
+        )
+
+
+def test_recall_precision_and_f1_of_each_class_are_scikit_learns(predictions: pd.DataFrame):
+    expected = sk.precision_recall_fscore_support(
+        predictions["target"], predicted(predictions), labels=labels(predictions), zero_division=np.nan
+    )
+    found = per_class(predictions)
+    for column, values in zip(("precision", "recall", "f1"), expected, strict=False):
+        np.testing.assert_allclose(found[column], 100 * values)
+    assert found["pictures"].tolist() == expected[3].tolist()
+
+
+def test_top_2_accuracy_is_scikit_learns(predictions: pd.DataFrame):
+    found, names = scalar_metrics(predictions)["top2_accuracy"], labels(predictions)
+    if len(names) < 3:
+        assert found == 100
+        return
+    reverse = list(range(len(names)))[::-1]  # of equal scores scikit-learn takes the last, argmax the first
+    aims = np.array([reverse[names.index(label)] for label in predictions["target"]])
+    scores = predictions.filter(like="logit_").to_numpy(np.float64)[:, ::-1]
+    assert found == pytest.approx(100 * sk.top_k_accuracy_score(aims, scores, k=2, labels=range(len(names))))
+
+
+def test_the_brier_score_is_scikit_learns(predictions: pd.DataFrame):
+    names, p, found = labels(predictions), probabilities(predictions), scalar_metrics(predictions)["brier"]
+    true, order = predictions["target"], np.argsort(names)  # scikit-learn's order of columns is the alphabet's
+    if len(names) == 1:
+        assert found == 0
+    elif len(names) == 2:  # it counts one of the two classes
+        assert found == pytest.approx(2 * sk.brier_score_loss(true, p[:, order[1]], pos_label=sorted(names)[1]))
+    else:
+        expected = sk.brier_score_loss(true, p[:, order], labels=sorted(names), scale_by_half=False)
+        assert found == pytest.approx(expected)
+
+
+def test_the_negative_log_likelihood_is_scikit_learns_where_that_cuts_nothing_off(predictions: pd.DataFrame):
+    names, p, found = labels(predictions), probabilities(predictions), scalar_metrics(predictions)["nll"]
+    assert np.isfinite(found)
+    if len(names) == 1:
+        assert found == 0
+        return
+    order = np.argsort(names)
+    own = p[np.arange(len(p)), [names.index(label) for label in predictions["target"]]]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = sk.log_loss(predictions["target"], p[:, order], labels=sorted(names))
+    if own.min() > 1e-12:
+        assert found == pytest.approx(expected)
+    else:
+        assert found > expected, "it takes probabilities under 2e-16 for 2e-16"
+
+
+def test_a_probability_that_underflows_costs_what_its_logits_say():
+    far = frame(["awe"], np.array([[0.0, 0.0, -5000.0]]), ("fear", "anger", "awe"))
+    assert scalar_metrics(far)["nll"] == pytest.approx(5000 + np.log(2))
+
+
+def test_calibration_error_is_the_sum_over_bins_of_guos_equation_3(predictions: pd.DataFrame):
+    p, right = probabilities(predictions), (predicted(predictions) == predictions["target"]).tolist()
+    confidence = p.max(1).tolist()
+    total = 0.0
+    for m in range(15):
+        inside = [i for i, c in enumerate(confidence) if np.linspace(0, 1, 16)[m] < c <= np.linspace(0, 1, 16)[m + 1]]
+        if inside:
+            share_right = sum(right[i] for i in inside) / len(inside)
+            mean_confidence = sum(confidence[i] for i in inside) / len(inside)
+            total += len(inside) / len(confidence) * abs(share_right - mean_confidence)
+    assert scalar_metrics(predictions)["ece"] == pytest.approx(100 * total, abs=1e-9)
+
+
+def test_calibration_error_by_hand():
+    confidence, right = np.array([0.5, 0.25, 0.75, 1.0]), np.array([True, False, False, True])
+    # four bins, upper edges inclusive: {.25}: |0 - .25|; {.5}: |1 - .5|; {.75}: |0 - .75|; {1}: 0; each weighs 1/4
+    assert expected_calibration_error(confidence, right, bins=4) == pytest.approx(100 * (0.25 + 0.5 + 0.75) / 4)
+    # two bins: {.25, .5}: |.5 - .375| weighs 1/2; {.75, 1}: |.5 - .875| weighs 1/2
+    assert expected_calibration_error(confidence, right, bins=2) == pytest.approx(100 * (0.125 + 0.375) / 2)
+
+
+def test_polarity_accuracy_is_read_off_the_confusion():
+    predictions = drawn(400)
+    table = confusion(predictions)
+    same = sum(
+        table.loc[a, b] for a in MIKELS for b in MIKELS if (a in POSITIVE) == (b in POSITIVE)
+    )  # fmt: skip
+    found = scalar_metrics(predictions)
+    assert found["polarity_accuracy"] == pytest.approx(100 * same / 400)
+    assert found["polarity_accuracy"] >= found["accuracy"]
+
+
+def test_summed_polarity_lets_several_classes_outvote_the_largest():
+    classes = ("fear", "awe", "contentment")
+    logits = np.log([[0.4, 0.3, 0.3]])
+    assert polarity_accuracy(classes, np.array([1]), logits) == 0
+    assert polarity_accuracy(classes, np.array([1]), logits, summed=True) == 100
+
+
+def test_labels_without_polarity_have_no_polarity_accuracy():
+    found = scalar_metrics(drawn(30, EKMAN))
+    assert np.isnan(found.pop("polarity_accuracy"))
+    assert np.isfinite(list(found.values())).all()
+    assert np.isnan(scalar_metrics(drawn(30, ("awe", "contentment")))["polarity_accuracy"])
+
+
+def test_in_two_classes_of_sentiment_polarity_accuracy_is_accuracy():
+    found = scalar_metrics(CASES["two classes"])
+    assert found["polarity_accuracy"] == found["accuracy"]
+
+
+def test_a_predictor_that_knows_only_frequencies_is_calibrated_and_as_unsure_as_their_entropy():
+    predictions = frame(["awe"] * 6 + ["fear"] * 3 + ["sadness"], np.zeros((10, 8)))
+    found = scalar_metrics(constant_predictions(predictions))
+    assert found == pytest.approx(
+        {
+            "accuracy": 60,
+            "balanced_accuracy": 100 / 3,
+            "macro_f1": 100 * (2 * 6 / 16) / 3,
+            "top2_accuracy": 90,
+            "polarity_accuracy": 60,
+            "nll": -(0.6 * np.log(0.6) + 0.3 * np.log(0.3) + 0.1 * np.log(0.1)),
+            "brier": 1 - (0.6**2 + 0.3**2 + 0.1**2),
+            "ece": 0,
+        },
+        abs=1e-12,
+    )

@@ -40,4 +40,4 @@ def test_differences_are_of_complete_pairs_on_one_data_set():
         {"variant": "b", "dataset": "other", "seed": 1, "accuracy": 10.0},
         {"variant": "b", "dataset": "d", "seed": 2, "accuracy": 10.0},
     ]
-    assert paired_differences(rows, Contrast("a", "b"), "d") == {0: 3.0}
+    assert paired_differences(rows, Contrast("a", "b"), "d", "accuracy") == {0: 3.0}

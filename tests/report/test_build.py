@@ -1,12 +1,15 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from emotune.ablate import main
+from emotune.analysis.metrics import scalar_metrics
 from emotune.analysis.records import load_records
 from emotune.data.datasets import resolve
 from emotune.data.shards import write_shards
@@ -14,6 +17,7 @@ from emotune.data.sources import ClassFolders
 from emotune.errors import InputError
 from emotune.execution.local import run_locally
 from emotune.execution.progress import RunLines
+from emotune.metric_config import SCALES, Metric
 from emotune.report.build import build_report
 from emotune.run_directory import PREDICTIONS, RunDirectory
 from emotune.storage import Folder
@@ -104,6 +108,63 @@ def test_verdict_difference_interval_n_and_p_are_in_page_and_markdown(finished, 
         assert "Synthetic data" in text
 
 
+def test_every_metric_of_every_run_stands_in_the_table_and_its_mean_over_seeds_in_the_page(finished, tmp_path: Path):
+    study, page, out = report(finished, tmp_path)
+    table = pd.read_csv(out / "runs.csv")
+    assert ",".join(table.columns) == (
+        "run,variant,dataset,seed,state,detail,accuracy,test_pictures,parameters,train_s,images_per_s,workers,"
+        "interruptions,commit,dirty,synthetic,"  # what scripts may rely on; new ones come after
+        "balanced_accuracy,macro_f1,top2_accuracy,polarity_accuracy,nll,brier,ece"
+    )
+    for row in table.to_dict("records"):
+        predictions = pd.read_parquet(Path(finished[2]) / row["run"] / PREDICTIONS)
+        assert {name: row[name] for name in SCALES} == pytest.approx(scalar_metrics(predictions))
+    means = table.groupby("variant")[list(SCALES)].mean()
+    for variant in study.variants:
+        cells = [f"{means.loc[variant, name]:.{scale.decimals}f}" for name, scale in SCALES.items()]
+        assert f"| {variant} | scenes | {' | '.join(cells)} |" in (out / "report.md").read_text()
+        assert "".join(f'<td class="n">{cell}</td>' for cell in cells) in page
+
+
+def test_a_study_of_another_metric_is_told_in_its_unit_and_direction(finished, tmp_path: Path):
+    study, runs, pool = finished
+    of_loss = replace(study, metric=Metric(name="nll", min_effect=0.05))
+    page = build_report(of_loss, runs, pool, tmp_path, "x")
+    table = pd.read_csv(tmp_path / "runs.csv").pivot(index="seed", columns="variant", values="nll")
+    mean = (table["attention"] - table["alexnet"]).mean()
+    text = " ".join(Tags(page.read_text()).text.split())
+    for said in (text, (tmp_path / "report.md").read_text()):
+        assert f"Difference {mean:+.3f} nats (lower is better; 95 % t interval" in said
+        assert "negative log-likelihood by seed, nats" in said
+        assert "points" not in said
+    assert "Negative log-likelihood by variant" in text
+    assert "in nats of test negative log-likelihood" in text
+    assert "a negative difference is in favour of the first" in text
+    assert (tmp_path / "nll-scenes.png").is_file()
+    build_report(study, runs, pool, tmp_path, "x")
+    assert not (tmp_path / "nll-scenes.png").exists(), "another metric's plot is stale"
+
+
+def test_a_plan_says_what_the_seeds_can_show_of_the_metric_that_the_study_names(finished, tmp_path: Path, capsys):
+    study, runs, pool = finished
+    (tmp_path / "loss.yaml").write_text(study.source + "metric: {name: nll, min_effect: 0.05}\n")
+    assert main([str(tmp_path / "loss.yaml"), "--runs", pool, "--plan"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    table = load_records(runs, pool).runs.pivot(index="seed", columns="variant", values="nll")
+    assert f"nats at the sd seen so far ({(table['attention'] - table['alexnet']).std():.3f})" in said
+    assert "For the min_effect of 0.05 nats:" in said
+
+
+@pytest.mark.parametrize("name", ["brier", "polarity_accuracy"])
+def test_other_metrics_can_be_what_a_study_compares(finished, tmp_path: Path, name: str):
+    study, runs, pool = finished
+    page = build_report(replace(study, metric=Metric(name=name, min_effect=0.5)), runs, pool, tmp_path, "x")
+    text = Tags(page.read_text()).text
+    assert "2 paired seeds" in text
+    assert SCALES[name].title in text
+    assert "nan" not in text
+
+
 def test_what_the_user_wrote_is_text_in_the_page(finished, tmp_path: Path):
     _, page, _ = report(finished, tmp_path)
     assert "&lt;really&gt;" in page
@@ -133,8 +194,6 @@ def test_a_missing_and_a_failed_run_are_named_and_only_complete_pairs_count(fini
 
 
 def load_study_with(study: Study, seeds: int) -> Study:
-    from dataclasses import replace
-
     return replace(study, seeds=seeds)
 
 
@@ -155,6 +214,33 @@ def test_predictions_that_count_a_picture_twice_are_refused(finished, tmp_path: 
     pd.concat([frame, frame.head(1)]).to_parquet(file)
     with pytest.raises(InputError, match=f"{runs[0].id}.*counted twice"):
         load_records(runs, str(tmp_path / "runs"))
+
+
+def test_predictions_of_unknown_classes_or_of_nothing_are_refused(finished, tmp_path: Path):
+    _, runs, pool = finished
+    shutil.copytree(pool, tmp_path / "runs")
+    file = tmp_path / "runs" / runs[0].id / PREDICTIONS
+    frame = pd.read_parquet(file)
+    for wrong in (frame.assign(target=["joy", *frame["target"][1:]]), frame.head(0)):
+        wrong.to_parquet(file)
+        with pytest.raises(InputError, match=f"{runs[0].id}.*no pictures, or of no known class"):
+            load_records(runs, str(tmp_path / "runs"))
+
+
+def test_a_report_of_polarity_is_refused_where_labels_have_none(picture_folder: Path, tmp_path: Path):
+    for old, new in (("awe", "joy"), ("amusement", "surprise")):
+        (picture_folder / old).rename(picture_folder / new)
+    for other in ("contentment", "excitement"):
+        shutil.rmtree(picture_folder / other)
+    data = tmp_path / "faces"
+    write_shards(ClassFolders(picture_folder, labels="ekman").listing(), Folder(str(data)))
+    (tmp_path / "few.yaml").write_text(STUDY.format(data=data) + "metric: {name: polarity_accuracy}\n")
+    study = load_study(tmp_path / "few.yaml")
+    refused = "metric.name: polarity_accuracy on .*: neither positive nor negative: surprise; take accuracy"
+    with pytest.raises(InputError, match=refused):
+        build_report(study, study.runs(resolve(study.datasets)), str(tmp_path / "runs"), tmp_path / "report", "x")
+    arguments = [str(tmp_path / "few.yaml"), "--runs", str(tmp_path / "runs"), "--plan"]
+    assert main(arguments) == 2, "and its plan, before anything is spent"
 
 
 def test_the_same_runs_give_the_same_plots(finished, tmp_path: Path):

@@ -1,0 +1,115 @@
+"""What a study compares: a metric of the test pictures, the unit it is told in, and which way is better.
+
+How each is computed stands in `emotune.analysis.metrics`.
+"""
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass as plain_dataclass
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, ValidationInfo
+from pydantic.dataclasses import dataclass
+
+from emotune.emotions import NEGATIVE, POSITIVE, has_polarity
+from emotune.errors import InputError
+from emotune.fields import STRICT, Positive
+
+__all__ = ["SCALES", "Metric", "Scale"]
+
+
+@plain_dataclass(frozen=True)
+class Scale:
+    """How a metric's values are read and written.
+
+    Attributes:
+        title: Its name in a sentence.
+        short: Its name over a column.
+        unit: Of its values: ``%``, ``nats``, or none.
+        step: What a difference is counted in.
+        decimals: That are worth printing.
+        higher_is_better: Or lower.
+    """
+
+    title: str
+    short: str
+    unit: str = "%"
+    step: str = "point"
+    decimals: int = 1
+    higher_is_better: bool = True
+
+    @property
+    def steps(self) -> str:
+        """Differences' unit, after a comma or a number: ``points``; empty if there is none."""
+        return f"{self.step}s" if self.step else ""
+
+    @property
+    def label(self) -> str:
+        """Of an axis: ``accuracy, %``."""
+        return ", ".join(filter(None, [self.title, self.unit]))
+
+    def written(self, number: float) -> str:
+        """``61.2``; a dash where it is not defined."""
+        return "–" if math.isnan(number) else f"{number:.{self.decimals}f}"
+
+    def signed(self, number: float) -> str:
+        """``+5.0``."""
+        return f"{number:+.{self.decimals}f}"
+
+    def amount(self, number: float) -> str:
+        """A difference as it was asked for: ``1 point``, ``0.5 points``."""
+        return f"{number:g} {self.step if number == 1 else self.steps}".rstrip()
+
+
+SCALES = MappingProxyType(
+    {
+        "accuracy": Scale("accuracy", "accuracy"),
+        "balanced_accuracy": Scale("balanced accuracy", "balanced"),
+        "macro_f1": Scale("macro-F1", "macro-F1"),
+        "top2_accuracy": Scale("top-2 accuracy", "top-2"),
+        "polarity_accuracy": Scale("polarity accuracy", "polarity"),
+        "nll": Scale("negative log-likelihood", "NLL", "nats", "nat", 3, False),
+        "brier": Scale("Brier score", "Brier", "", "", 3, False),
+        "ece": Scale("expected calibration error", "ECE", higher_is_better=False),
+    }
+)
+"""By the name of their column in ``runs.csv``."""
+
+
+def _own_unit(value: Any, info: ValidationInfo) -> Any:
+    """One point where points are the unit; one nat, or half of the Brier score's range, would hide everything."""
+    name = info.data.get("name", "accuracy")  # a wrong name is reported for itself
+    if value is None and SCALES[name].step != "point":
+        raise ValueError(f"{name} is not in per cent: say which difference would matter, for example min_effect: 0.05")
+    return 1.0 if value is None else value
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Metric:
+    """What is compared. ``min_effect`` is the smallest difference, in the metric's own unit, that would matter to the
+    asker; one point unless it says otherwise, and to be said where the metric is not in per cent.
+    """
+
+    name: Literal[tuple(SCALES)] = "accuracy"
+    select: Literal["last"] = "last"
+    min_effect: Annotated[Positive, BeforeValidator(_own_unit), Field(validate_default=True)] = None
+
+    @property
+    def scale(self) -> Scale:
+        """Its unit and direction."""
+        return SCALES[self.name]
+
+    def require_sense(self, dataset: str, classes: Collection[str]) -> None:
+        """Looks at whether the metric says anything about a data set's classes.
+
+        Raises:
+            InputError: there are classes without polarity, or so few that two guesses are always right.
+        """
+        where = f"metric.name: {self.name} on {dataset}"
+        if self.name == "polarity_accuracy" and not has_polarity(classes):
+            unclear = ", ".join(c for c in classes if c not in POSITIVE | NEGATIVE)
+            why = f"neither positive nor negative: {unclear}" if unclear else "all classes are of one polarity"
+            raise InputError(f"{where}: {why}; take accuracy, or other data")
+        if self.name == "top2_accuracy" and len(classes) < 3:
+            raise InputError(f"{where}: always 100 % with {len(classes)} classes; take accuracy")
