@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from emotune.models.dropout import SampleDropout
+
 __all__ = ["AlexNet", "LocalResponseNorm", "Trunk", "channels", "initialise"]
 
 POSITIONS = 36
@@ -86,8 +88,8 @@ class Trunk(nn.Module):
         self.attention = attention or nn.Identity()
         self.fc = nn.Sequential(
             nn.Flatten(),
-            nn.Linear(inputs, units), nn.ReLU(inplace=True), nn.Dropout(dropout),
-            nn.Linear(units, units), nn.ReLU(inplace=True), nn.Dropout(dropout),
+            nn.Linear(inputs, units), nn.ReLU(inplace=True), SampleDropout(dropout),
+            nn.Linear(units, units), nn.ReLU(inplace=True), SampleDropout(dropout),
         )  # fmt: skip
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

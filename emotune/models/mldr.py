@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from emotune.models.alexnet import LocalResponseNorm, Trunk, channels, initialise
+from emotune.models.dropout import SampleDropout
 
 __all__ = ["MldrNet", "pyramid"]
 
@@ -56,7 +57,7 @@ class MldrNet(nn.Module):
             nn.Conv2d(c256, c384, 3, padding=1), nn.ReLU(inplace=True),                      # (4 B, 384, 5, 5)
             nn.Conv2d(c384, c256, 3, padding=1, groups=2), nn.ReLU(inplace=True),            # (4 B, 256, 5, 5)
             nn.MaxPool2d(3, stride=2), nn.Flatten(),                                         # (4 B, 256 · 2 · 2)
-            nn.Linear(c256 * 4, units), nn.ReLU(inplace=True), nn.Dropout(dropout),
+            nn.Linear(c256 * 4, units), nn.ReLU(inplace=True), SampleDropout(dropout),
             nn.Linear(units, classes),
         )  # fmt: skip
         self.low_level = nn.Sequential(
@@ -64,7 +65,7 @@ class MldrNet(nn.Module):
             nn.MaxPool2d(3, stride=2),                                                       # (16 B, 96, 5, 5)
             nn.Conv2d(c96, c256, 5, padding=2, groups=2), nn.ReLU(inplace=True),             # (16 B, 256, 5, 5)
             nn.AdaptiveAvgPool2d(1), nn.Flatten(),                                           # (16 B, 256): energy
-            nn.Linear(c256, units), nn.ReLU(inplace=True), nn.Dropout(dropout),
+            nn.Linear(c256, units), nn.ReLU(inplace=True), SampleDropout(dropout),
             nn.Linear(units, classes),
         )  # fmt: skip
         initialise(self, weight_init, width)

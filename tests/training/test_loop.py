@@ -29,6 +29,7 @@ from emotune.model_config import AlexNetConfig, AttentionConfig
 from emotune.models import build
 from emotune.run import RunConfig, Selection
 from emotune.run_directory import CHECKPOINT, PREDICTIONS, RunDirectory, State
+from emotune.study import Resources
 from emotune.train_config import TrainConfig
 from emotune.training.distributed import World, connect, open_store
 from emotune.training.evaluation import average_logits, evaluate
@@ -264,16 +265,16 @@ def test_a_run_beyond_the_cache_is_streamed_and_goes_on_after_a_stop_as_if_there
 ):
     cached, _ = trained(run, tmp_path / "cached")
     assert cached["reading"] == "cached"
-    undisturbed, expected = trained(run, tmp_path / "a", cache_gb=0.0)
+    undisturbed, expected = trained(run, tmp_path / "a", resources=Resources(cache_gb=0.0))
     assert undisturbed["reading"] == "streamed"
     assert expected["sample_id"].tolist() == list(open_split(run.dataset, "test").keys)
     assert undisturbed["train_pictures"] == 72
     before = set(threading.enumerate())
     asked = iter([False] * 6 + [True])
     with pytest.raises(InterruptedRunError):
-        trained(run, tmp_path / "b", cache_gb=0.0, stop=lambda: next(asked))
+        trained(run, tmp_path / "b", resources=Resources(cache_gb=0.0), stop=lambda: next(asked))
     assert set(threading.enumerate()) <= before
-    record, predictions = trained(run, tmp_path / "b", cache_gb=0.0)
+    record, predictions = trained(run, tmp_path / "b", resources=Resources(cache_gb=0.0))
     pd.testing.assert_frame_equal(predictions, expected, check_exact=True)
     assert without_times(record) == without_times(undisturbed)
 
@@ -289,7 +290,7 @@ def test_a_checkpoint_from_before_streaming_goes_on_and_a_change_of_reading_is_r
     asked = iter([False] * 2 + [True])
     with pytest.raises(InterruptedRunError):
         trained(run, tmp_path, stop=lambda: next(asked))
-    record, _ = trained(run, tmp_path, cache_gb=0.0)
+    record, _ = trained(run, tmp_path, resources=Resources(cache_gb=0.0))
     assert record["reading"] == ["cached", "streamed"]
 
 
@@ -301,7 +302,13 @@ def _streaming_rank(rank: int, ports: list[int], run_json: dict, pool: str) -> N
         with connect(rank, 2, gpu=False, store=open_store("127.0.0.1", port)) as world:
             asked = iter([False] * (steps - 1) + [True]) if steps and rank else itertools.repeat(False)
             with pytest.raises(InterruptedRunError) if steps else nullcontext():
-                train(run, RunDirectory(f"{pool}/{attempt}", run), world, cache_gb=cache_gb, stop=partial(next, asked))
+                train(
+                    run,
+                    RunDirectory(f"{pool}/{attempt}", run),
+                    world,
+                    resources=Resources(cache_gb=cache_gb),
+                    stop=partial(next, asked),
+                )
 
 
 def test_two_ranks_that_stream_agree_and_go_on_after_a_stop_to_the_same_bits(run: RunConfig, tmp_path: Path):
@@ -318,4 +325,4 @@ def test_more_ranks_than_shards_cannot_stream(run: RunConfig, tmp_path: Path, mo
     crowd = World(0, 4, torch.device("cpu"))
     monkeypatch.setattr(World, "gather", lambda self, value: [value] * self.size)
     with pytest.raises(InputError, match=r"3 train shards.*4 workers.*--cache-gb"):
-        train(run, RunDirectory(str(tmp_path), run), crowd, cache_gb=0.0)
+        train(run, RunDirectory(str(tmp_path), run), crowd, resources=Resources(cache_gb=0.0))
