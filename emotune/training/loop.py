@@ -36,7 +36,7 @@ from emotune.training.optim import learning_rate, make_average, make_optimizer
 from emotune.training.record import make_record, origin, write_predictions
 from emotune.training.step import Drawn, Learner, take_step
 
-__all__ = ["CHECKPOINT_EVERY_S", "DivergedError", "InterruptedRunError", "train"]
+__all__ = ["CHECKPOINT_EVERY_S", "DivergedError", "InterruptedRunError", "begin", "draw", "train"]
 
 CHECKPOINT_EVERY_S = 60.0
 """Seconds of work that a lost machine may cost."""
@@ -96,7 +96,7 @@ def _train(
         open_split, run.dataset, decoded=decoded, cache_gb=resources.cache_gb, threads=torch.get_num_threads()
     )
     pictures, val = opened("train"), opened("val")
-    learner, progress = _begin(run, directory, world, resources, pictures)
+    learner, progress = begin(run, directory, world, resources, pictures)
     if world.main:  # who writes the record
         reading = "cached" if "train" in decoded else "streamed"
         progress.note(origin=origin(), reading=reading, numerics=numerics_record(run.train, resources, world.device))
@@ -140,7 +140,7 @@ def _decoded_everywhere(run: RunConfig, world: World, cache_gb: float | None) ->
     return decoded
 
 
-def _begin(
+def begin(
     run: RunConfig, directory: RunDirectory, world: World, resources: Resources, pictures: Split
 ) -> tuple[Learner, Progress]:
     """What is trained, and how far it is: from scratch, unless there is a checkpoint, which has the last word."""
@@ -185,7 +185,7 @@ def _steps(run: RunConfig, learner: Learner, progress: Progress, pictures: Split
     """Takes the rest of the current epoch's steps, from the one after the last that is done, and counts each."""
     world, settings, epoch = learner.world, run.train, progress.epoch
     steps = steps_per_epoch(len(pictures), settings.batch_size)
-    drawn = _draw(run, epoch, len(pictures))
+    drawn = draw(run, epoch, len(pictures))
     batches = pictures.training_batches(
         settings.batch_size, run.stream("order"), epoch,
         first=progress.step, rank=world.rank, world_size=world.size, pin=world.device.type == "cuda",
@@ -204,7 +204,7 @@ def _steps(run: RunConfig, learner: Learner, progress: Progress, pictures: Split
             began = time.perf_counter()
 
 
-def _draw(run: RunConfig, epoch: int, pictures: int) -> Drawn:
+def draw(run: RunConfig, epoch: int, pictures: int) -> Drawn:
     """Everything that is random about an epoch's pictures, but their order; whoever computes them."""
     settings = {"crop": run.train.crop, "flip": run.train.flip, "min_scale": run.train.min_scale}
     views = draw_views(pictures, run.stream("augment"), epoch, **settings)

@@ -68,7 +68,10 @@ class Learner:
     def together(self, *, compiled: bool) -> "Learner":
         """This learner when its weights are in place: from now on, ranks average their gradients."""
         parallel = self.world.wrap(self.network)
-        return replace(self, parallel=torch.compile(parallel) if compiled else parallel)
+        if not compiled:
+            return replace(self, parallel=parallel)
+        torch.compiler.reset()  # a function is compiled a few times at most, and earlier runs in this process count
+        return replace(self, parallel=torch.compile(parallel))
 
 
 @dataclass(frozen=True)
