@@ -41,9 +41,7 @@ def changed(run: RunConfig, *, dropout: float | None = None, **settings: Any) ->
 
 def first(pictures: Split, count: int) -> Split:
     """The split's first pictures."""
-    return replace(
-        pictures, keys=pictures.keys[:count], targets=pictures.targets[:count], votes=pictures.votes[:count]
-    )
+    return replace(pictures, keys=pictures.keys[:count], targets=pictures.targets[:count], votes=pictures.votes[:count])
 
 
 @dataclass(frozen=True)
