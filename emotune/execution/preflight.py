@@ -32,12 +32,12 @@ def check(runs: Sequence[RunConfig], pool: str, resources: Resources, executor: 
         InputError: says what, and what to do.
     """
     workers, cpus = resources.workers, resources.workers * resources.cpus_per_worker
-    pieces = workers * resources.accumulate
-    if small := next((run for run in runs if run.train.batch_size < pieces), None):
-        parts = f"{workers} workers" + (
-            f" that accumulate {resources.accumulate} parts each" if pieces > workers else ""
+    accumulate = resources.accumulate
+    if small := next((run for run in runs if run.train.batch_size < workers * accumulate), None):
+        raise InputError(
+            f"variants.{small.variant}: batch_size {small.train.batch_size} is too small for {workers} workers"
+            + (f" × accumulate {accumulate}" if accumulate > 1 else "")
         )
-        raise InputError(f"variants.{small.variant}: batch_size {small.train.batch_size} is too small for {parts}")
     if executor == "local" and workers > 1 and "WORLD_SIZE" not in os.environ:
         raise InputError(
             f"resources: {workers} workers, but the local executor is one process; leave --executor local out, or "

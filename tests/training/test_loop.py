@@ -12,8 +12,11 @@ from running import changed, trained, without_times
 
 from emotune.data.batches import open_split
 from emotune.model_config import ModelConfig
+from emotune.models import build
+from emotune.models.alexnet import AlexNet
 from emotune.run import RunConfig
 from emotune.run_directory import CHECKPOINT, RunDirectory, State
+from emotune.training import loop
 from emotune.training.loop import DivergedError
 
 OTHERS = ("attention", "dual_branch", "mldr")
@@ -63,3 +66,16 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_step_and_learning_rate(run:
     with pytest.raises(DivergedError, match=r"epoch 1, step \d+, lr 1e\+30"):
         trained(wild, tmp_path)
     assert not (tmp_path / wild.id / "record.json").exists()
+
+
+def test_a_gradient_whose_norm_is_not_finite_ends_the_run_even_if_the_loss_is(
+    run: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def steep(*arguments: object) -> AlexNet:
+        network = build(*arguments)
+        network.output.weight.data *= 1e25  # its square is beyond float32
+        return network
+
+    monkeypatch.setattr(loop, "build", steep)
+    with pytest.raises(DivergedError, match=r"the gradient's norm is inf in epoch 1, step 1, lr 0.005"):
+        trained(changed(run, clip_norm=1.0), tmp_path)

@@ -134,9 +134,7 @@ def test_two_ranks_find_the_gradient_losses_and_outputs_that_one_finds(run: RunC
         found = ranks.found[rank]["case", name]
         for key, expected in alone.items():
             value, scale = np.asarray(found[key]), np.abs(np.asarray(expected)).max()
-            np.testing.assert_allclose(
-                value, expected, rtol=0, atol=close * scale + 1e-9, err_msg=key
-            )
+            np.testing.assert_allclose(value, expected, rtol=0, atol=close * scale + 1e-9, err_msg=key)
         assert np.abs(np.asarray(found["gradient"])).max() > 0
 
 
