@@ -143,7 +143,10 @@ def _decoded_everywhere(run: RunConfig, world: World, cache_gb: float | None) ->
 def begin(
     run: RunConfig, directory: RunDirectory, world: World, resources: Resources, pictures: Split
 ) -> tuple[Learner, Progress]:
-    """What is trained, and how far it is: from scratch, unless there is a checkpoint, which has the last word."""
+    """What is trained, and how far it is.
+
+    Weights come from the checkpoint; if there is none, from the stream "init": the last one to speak is right.
+    """
     torch.manual_seed(run.stream("init"))
     network = build(run.model, len(pictures.classes)).to(world.device, memory_format=torch.channels_last)
     optimizer, average = make_optimizer(network, run.train), make_average(network, run.train)

@@ -36,8 +36,8 @@ def cases(run: RunConfig) -> dict[str, tuple[RunConfig, Resources, int]]:
         "dropout of patches": (mldr, Resources(accumulate=2), 72),
         "accumulated": (small, Resources(accumulate=3), 72),
         "balanced": (changed(small, class_weights="balanced"), Resources(), 72),
-        "everything": (changed(small, crop="resized", **ALL_STATE), Resources(accumulate=3), 72),
-        "a rank without pictures": (changed(small, batch_size=2, **ALL_STATE), Resources(), 3),
+        "everything": (changed(small, crop="resized", **ALL_STATE), Resources(accumulate=4), 72),
+        "a rank without pictures": (changed(small, batch_size=2, **ALL_STATE), Resources(accumulate=2), 3),
         "bf16": (changed(small, precision="bf16"), Resources(accumulate=2), 72),
     }
 
