@@ -42,14 +42,19 @@ class Contrast:
 class Resources:
     """What each run gets. Not part of its identity: more workers give the same result sooner, but for rounding.
 
-    With dropout the masks differ too, as they would between two repetitions. ``cache_gb`` is how much decoded pictures
-    may fill on each machine (10⁹ bytes; none said: its disk, less a tenth); data sets beyond it are streamed.
+    ``cache_gb`` is how much decoded pictures may fill on each machine (10⁹ bytes; none said: its disk, less a tenth);
+    data sets beyond it are streamed. ``accumulate``: a worker computes its share of a batch in that many pieces, one
+    after another, in as much less memory. ``compile``: steps are compiled, which takes a minute and a C++ compiler
+    (on GPUs: Triton). ``deterministic``: GPUs use only operations that repeat their results to the bit; CPUs always do.
     """
 
     workers: Count = 1
     cpus_per_worker: Count = 1
     gpus_per_worker: Annotated[Number, Field(ge=0)] = 0.0
     cache_gb: Annotated[Number, Field(ge=0)] | None = None
+    accumulate: Count = 1
+    compile: bool = False
+    deterministic: bool = False
 
 
 @plain_dataclass(frozen=True)

@@ -14,16 +14,24 @@ __all__ = ["TrainConfig"]
 class TrainConfig:
     """Stochastic gradient descent as in the thesis (50 epochs, batches of 50) and KSH12 (momentum, weight decay).
 
-    ``batch_size`` is the global one, whatever the number of workers. ``schedule``: *cosine* to zero, *step* (× 0.1
-    every ``step_epochs``) or *constant*, after a linear warm-up of ``warmup_epochs``.
+    ``batch_size`` is the global one, whatever the number of workers. ``schedule``: *cosine* or *linear* to zero, *step*
+    (× ``step_factor`` every ``step_epochs``) or *constant*, after a linear warm-up of ``warmup_epochs``.
+    ``clip_norm``: the longest gradient of a global batch; longer ones are shortened to it.
+    ``ema_decay``: validated and tested is not the network itself, but the moving average of its weights, which keeps
+    this part of itself at each step; 0: the network itself.
 
     ``crop``: *random* or *center*, a square of 227 of the 256 pixels; or *resized*, a random box of ``min_scale`` to 1
     of the picture's area and of 3:4 to 4:3 in shape, resized to that square (Szegedy et al. 2015, whose boxes begin at
     0.08; an emotion is that of a whole scene, so here a box keeps about half of its width and height at least).
     ``targets``: the label (*hard*), the distribution of votes (*soft*), or the label, weighted with the share of votes
-    for it (*weighted*); see `emotune.data.votes.target_weights`.
+    for it (*weighted*); see `emotune.data.votes.target_weights`. ``label_smoothing``: the part of a target that is
+    spread evenly over all classes. ``class_weights``: *balanced* counts a picture n / (K · n_k) times, n_k of the n
+    training pictures having its label, so that all K classes count the same; the loss stays a mean.
     ``test_crops``: over how many crops of a test picture the softmax outputs are averaged: the centre; 5, with the
     corners; 10, with their mirror images (KSH12, section 4.1). Validation always sees the centre.
+
+    ``precision``: of convolutions and matrix products: *float32*; *tf32*, whose factors have 10 bits, on GPUs, and
+    float32 elsewhere; or *bf16*: bfloat16, with weights and their updates in float32.
     """
 
     epochs: Count = 50
@@ -31,17 +39,26 @@ class TrainConfig:
     lr: Positive = 0.01
     momentum: Fraction = 0.9
     weight_decay: Annotated[Number, Field(ge=0)] = 5e-4
-    schedule: Literal["cosine", "step", "constant"] = "cosine"
+    schedule: Literal["cosine", "linear", "step", "constant"] = "cosine"
     step_epochs: Count = 10
+    step_factor: Annotated[Number, Field(gt=0, lt=1)] = 0.1
     warmup_epochs: Annotated[Number, Field(ge=0)] = 0.0
+    clip_norm: Positive | None = None
+    ema_decay: Fraction = 0.0
     crop: Literal["random", "center", "resized"] = "random"
     min_scale: Annotated[Number, Field(gt=0, le=1)] = 0.25
     flip: bool = True
     targets: Literal["hard", "soft", "weighted"] = "hard"
+    label_smoothing: Fraction = 0.0
+    class_weights: Literal["none", "balanced"] = "none"
     test_crops: Annotated[Literal[1, 5, 10], BeforeValidator(no_truth_value)] = 1
+    precision: Literal["float32", "tf32", "bf16"] = "float32"
 
     @model_validator(mode="after")
-    def _no_settings_of_another_crop(self) -> "TrainConfig":
-        if self.crop != "resized" and self.min_scale != TrainConfig.min_scale:
-            raise ValueError(f'"min_scale" is set, but crop is "{self.crop}": it would change nothing')
+    def _no_settings_without_effect(self) -> "TrainConfig":
+        for name, owner, value in (
+            ("min_scale", "crop", "resized"), ("step_epochs", "schedule", "step"), ("step_factor", "schedule", "step"),
+        ):  # fmt: skip
+            if getattr(self, owner) != value and getattr(self, name) != getattr(TrainConfig, name):
+                raise ValueError(f'"{name}" is set, but {owner} is "{getattr(self, owner)}": it would change nothing')
         return self

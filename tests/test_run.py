@@ -146,7 +146,7 @@ def test_a_run_survives_the_journey_through_json(model):
     [
         ("model", {"name": "resnet"}), ("model", {"widht": 1.0}), ("model", {"width": 0}), ("model", {"dropout": 1}),
         ("train", {"lr": float("nan")}), ("train", {"lr": float("inf")}), ("train", {"epochs": 0}),
-        ("train", {"epochs": 2.5}), ("train", {"schedule": "linear"}), ("train", {"epoch": 3}),
+        ("train", {"epochs": 2.5}), ("train", {"schedule": "exponential"}), ("train", {"epoch": 3}),
         ("train", {"crop": "resize"}), ("train", {"min_scale": 0, "crop": "resized"}),
         ("train", {"min_scale": 1.5, "crop": "resized"}), ("train", {"test_crops": 3}), ("train", {"test_crops": True}),
         ("dataset", {"name": "No Such/Name"}), ("dataset", {"hash": "x"}), ("model", {"lrn": True}),

@@ -44,7 +44,7 @@ def run_locally(runs: Sequence[RunConfig], pool: str, lines: RunLines, resources
             directory = RunDirectory(pool, run)
             try:
                 watch = lines.update if world.main else _ignore
-                train(run, directory, world, cache_gb=resources.cache_gb, watch=watch, stop=stop)
+                train(run, directory, world, resources=resources, watch=watch, stop=stop)
             except InterruptedRunError:
                 raise KeyboardInterrupt from None
             except DivergedError as error:  # on all ranks alike

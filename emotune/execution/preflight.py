@@ -32,9 +32,11 @@ def check(runs: Sequence[RunConfig], pool: str, resources: Resources, executor: 
         InputError: says what, and what to do.
     """
     workers, cpus = resources.workers, resources.workers * resources.cpus_per_worker
-    if small := next((run for run in runs if run.train.batch_size < workers), None):
+    accumulate = resources.accumulate
+    if small := next((run for run in runs if run.train.batch_size < workers * accumulate), None):
         raise InputError(
             f"variants.{small.variant}: batch_size {small.train.batch_size} is too small for {workers} workers"
+            + (f" × accumulate {accumulate}" if accumulate > 1 else "")
         )
     if executor == "local" and workers > 1 and "WORLD_SIZE" not in os.environ:
         raise InputError(

@@ -8,6 +8,7 @@ trial again and `train` continues from the run directory's checkpoint. An error 
 import tempfile
 import threading
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import ray
@@ -62,13 +63,13 @@ class Worker:
         self._stop.clear()
         self._progress = None
         torch.set_num_threads(self._threads)
-        run = RunConfig.from_json(job["run"])
+        run, resources = RunConfig.from_json(job["run"]), Resources(**job["resources"])
         if meeting and rank:
             self._store = open_store(*meeting)
         try:
-            with connect(rank, job["workers"], gpu=job["gpus_per_worker"] > 0, store=self._store) as world:
-                directory, cache_gb = RunDirectory(job["pool"], run), job["cache_gb"]
-                train(run, directory, world, cache_gb=cache_gb, watch=self._watch, stop=self._stop.is_set)
+            with connect(rank, resources.workers, gpu=resources.gpus_per_worker > 0, store=self._store) as world:
+                directory = RunDirectory(job["pool"], run)
+                train(run, directory, world, resources=resources, watch=self._watch, stop=self._stop.is_set)
         except InterruptedRunError as error:
             return Status(State.INTERRUPTED, str(error))
         except DivergedError as error:
@@ -132,10 +133,10 @@ class RunTrial(tune.Trainable):
         self._kill()
 
     def _start(self) -> None:
-        count = self._job["workers"]
+        count = self._job["resources"]["workers"]
         if not self._workers:
             group = get_current_placement_group()
-            threads, gpus = self._job["cpus_per_worker"], self._job["gpus_per_worker"]
+            threads, gpus = (self._job["resources"][of] for of in ("cpus_per_worker", "gpus_per_worker"))
             # Progress and interrupt are answered while a run goes on.
             actor = ray.remote(concurrency_groups={"training": 1, "watching": 1})(Worker)
             self._workers = [
@@ -223,15 +224,7 @@ def run_on_ray(runs: Sequence[RunConfig], pool: str, lines: RunLines, resources:
 
 
 def _job(run: RunConfig, pool: str, resources: Resources) -> dict[str, Any]:
-    return {
-        "id": run.id,
-        "run": run.to_json(),
-        "pool": pool,
-        "workers": resources.workers,
-        "cpus_per_worker": resources.cpus_per_worker,
-        "gpus_per_worker": resources.gpus_per_worker,
-        "cache_gb": resources.cache_gb,
-    }
+    return {"id": run.id, "run": run.to_json(), "pool": pool, "resources": asdict(resources)}
 
 
 def _name(trial: Any) -> str:

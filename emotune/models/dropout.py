@@ -28,7 +28,7 @@ class SampleDropout(nn.Module):
             return x
         if self.seeds is None:
             raise RuntimeError("dropout in training needs a seed per picture: call seed_masks first")
-        rows = x.shape[0] // self.seeds.shape[0]
+        rows = x.shape[0] // max(1, self.seeds.shape[0])  # a rank may have none of the last pictures
         numbers = torch.arange(rows * x.shape[1], device=x.device)
         bits = _mix(self.seeds[:, None] + _mix(numbers)).view(x.shape)  # (B, rows · D) → (R, D)
         kept = (bits & 0xFFFFFF) >= round(self.p * 2**24)

@@ -1,16 +1,16 @@
-"""What a run needs to go on: weights, momentum, and how far it has come. Everything else follows from its config."""
+"""What a run needs to go on: weights, their average, momentum, and how far it has come. All else is in its config."""
 
 import io
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import torch
-from torch import nn
 
 from emotune.run_directory import CHECKPOINT
 from emotune.storage import Folder
 
-__all__ = ["Progress", "load", "save"]
+__all__ = ["Progress", "Stateful", "load", "save"]
 
 
 @dataclass
@@ -20,7 +20,8 @@ class Progress:
     ``step`` counts steps that are done in ``epoch``; ``loss_sum`` and ``correct`` are over the pictures of those steps.
     ``train_s`` are seconds spent in steps. ``history`` has an entry for each finished epoch, as in ``metrics.jsonl``;
     ``origins`` says which code, in which versions, trained it: more than one where it was continued after a change.
-    ``reading`` says whether training pictures were ``cached`` or ``streamed``, likewise.
+    ``reading`` says whether training pictures were ``cached`` or ``streamed``, ``numerics`` how it was calculated,
+    likewise.
     """
 
     epoch: int = 0
@@ -33,16 +34,13 @@ class Progress:
     history: list[dict[str, Any]] = field(default_factory=list)
     origins: list[dict[str, Any]] = field(default_factory=list)
     reading: list[str] = field(default_factory=list)
+    numerics: list[dict[str, Any]] = field(default_factory=list)
 
-    def note_origin(self, origin: dict[str, Any]) -> None:
-        """Keeps the code and versions that train from here on, where they are others than before."""
-        if origin not in self.origins:
-            self.origins.append(origin)
-
-    def note_reading(self, reading: str) -> None:
-        """Keeps how training pictures are read from here on, where it is another way than before."""
-        if reading not in self.reading:
-            self.reading.append(reading)
+    def note(self, *, origin: dict[str, Any], reading: str, numerics: dict[str, Any]) -> None:
+        """Keeps what trains from here on, and how, where it is another than before."""
+        for kept, now in ((self.origins, origin), (self.reading, reading), (self.numerics, numerics)):
+            if now not in kept:
+                kept.append(now)
 
     def end_step(self, pictures: int, loss: float, correct: int, seconds: float) -> None:
         """Counts a step on ``pictures`` pictures with the mean ``loss``."""
@@ -59,22 +57,28 @@ class Progress:
         self.loss_sum, self.correct, self.seen = 0.0, 0, 0
 
 
-def save(folder: Folder, network: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
-    """Writes the checkpoint, replacing the one before when it is whole."""
+class Stateful(Protocol):
+    """A network, an optimizer: what has a state."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state_dict: Any) -> Any: ...
+
+
+def save(folder: Folder, parts: Mapping[str, Stateful], progress: Progress) -> None:
+    """Writes the checkpoint of all named parts, replacing the one before when it is whole."""
     buffer = io.BytesIO()
-    state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "progress": asdict(progress)}
-    torch.save(state, buffer)
+    torch.save({name: part.state_dict() for name, part in parts.items()} | {"progress": asdict(progress)}, buffer)
     folder.write(CHECKPOINT, buffer.getvalue())
 
 
-def load(folder: Folder, network: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device) -> Progress:
-    """Puts the checkpoint's weights and momentum in place and returns its progress; a new one if there is none."""
+def load(folder: Folder, parts: Mapping[str, Stateful], device: torch.device) -> Progress | None:
+    """Puts the checkpoint's state of all parts in place and returns its progress; None if there is no checkpoint."""
     data = folder.read(CHECKPOINT)
     if data is None:
-        return Progress()
+        return None
     state = torch.load(io.BytesIO(data), map_location=device, weights_only=True)
-    network.load_state_dict(state["network"])
-    optimizer.load_state_dict(state["optimizer"])
+    for name, part in parts.items():
+        part.load_state_dict(state[name])
     progress = Progress(**state["progress"])
     progress.interruptions += 1
     return progress

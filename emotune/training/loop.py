@@ -1,41 +1,42 @@
 """The training loop: the same function alone, under torchrun and under Ray.
 
-Every random choice is a function of the run's seed streams, epoch and step, never of a generator's history, so a run
+Every random choice is a function of the run's seed streams, epoch and picture, never of a generator's history, so a run
 that is stopped anywhere goes on as if it had not been.
 """
 
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing, nullcontext
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
 
-from emotune.data.augment import Views, apply_views, draw_views
-from emotune.data.batches import Batch, Split, open_split, steps_per_epoch
+from emotune.data.augment import draw_views
+from emotune.data.batches import Split, open_split, steps_per_epoch
 from emotune.data.cache import decodable_splits
 from emotune.data.datasets import manifest_of
 from emotune.data.stream import require_shards
-from emotune.data.votes import target_weights
 from emotune.errors import InputError
 from emotune.models import build
 from emotune.run import RunConfig, RunProgress
 from emotune.run_directory import METRICS, RunDirectory
+from emotune.study import Resources
 from emotune.training import checkpoint
 from emotune.training.checkpoint import Progress
 from emotune.training.distributed import World
 from emotune.training.evaluation import evaluate
-from emotune.training.optim import learning_rate, make_optimizer
+from emotune.training.numerics import numerics, numerics_record
+from emotune.training.objective import make_objective
+from emotune.training.optim import learning_rate, make_average, make_optimizer
 from emotune.training.record import make_record, origin, write_predictions
+from emotune.training.step import Drawn, Learner, take_step
 
-__all__ = ["CHECKPOINT_EVERY_S", "DivergedError", "InterruptedRunError", "train"]
+__all__ = ["CHECKPOINT_EVERY_S", "DivergedError", "InterruptedRunError", "begin", "draw", "train"]
 
 CHECKPOINT_EVERY_S = 60.0
 """Seconds of work that a lost machine may cost."""
@@ -54,7 +55,7 @@ def train(
     directory: RunDirectory,
     world: World,
     *,
-    cache_gb: float | None = None,
+    resources: Resources = Resources(),
     watch: Callable[[RunProgress], None] = lambda progress: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any] | None:
@@ -64,7 +65,7 @@ def train(
         run: What to train.
         directory: Where its files go; only rank 0 writes.
         world: The ranks that train it together, this one among them.
-        cache_gb: Budget for decoded pictures, see `emotune.data.cache.Cache`; beyond it they are streamed.
+        resources: How it is calculated, and how much decoded pictures may fill; who calculates is ``world``'s to say.
         watch: Called after steps, on every rank.
         stop: Asked after each step; when it says so on any rank, all write a checkpoint and stop.
 
@@ -76,55 +77,56 @@ def train(
         InterruptedRunError: ``stop`` said so.
         InputError: the data set cannot be read.
     """
-    with directory.at_work() if world.main else nullcontext():
-        return _train(run, directory, world, cache_gb, watch, stop)
+    alone = directory.at_work() if world.main else nullcontext()
+    with alone, numerics(run.train.precision, deterministic=resources.deterministic):
+        return _train(run, directory, world, resources, watch, stop)
 
 
 def _train(
     run: RunConfig,
     directory: RunDirectory,
     world: World,
-    cache_gb: float | None,
+    resources: Resources,
     watch: Callable[[RunProgress], None],
     stop: Callable[[], bool],
 ) -> dict[str, Any] | None:
     started = time.perf_counter()
-    decoded = _decoded_everywhere(run, world, cache_gb)
-    opened = partial(open_split, run.dataset, decoded=decoded, cache_gb=cache_gb, threads=torch.get_num_threads())
-    pictures = {split: opened(split) for split in ("train", "val")}
-    torch.manual_seed(run.stream("init"))
-    network = build(run.model, len(pictures["train"].classes)).to(world.device, memory_format=torch.channels_last)
-    optimizer = make_optimizer(network, run.train)
-    progress = checkpoint.load(directory.folder, network, optimizer, world.device)
-    if world.main:  # who writes the record
-        progress.note_origin(origin())
-        progress.note_reading("cached" if "train" in decoded else "streamed")
-    if len(set(world.gather((progress.epoch, progress.step)))) > 1:
-        raise InputError(
-            f"{directory.folder}: not all ranks see the same checkpoint; name a place that all nodes reach"
-        )
-    job = _Job(
-        run, directory, world, network, world.wrap(network), optimizer, _aims(run, pictures["train"]), watch, stop
+    decoded = _decoded_everywhere(run, world, resources.cache_gb)
+    opened = partial(
+        open_split, run.dataset, decoded=decoded, cache_gb=resources.cache_gb, threads=torch.get_num_threads()
     )
-    save = _Every(CHECKPOINT_EVERY_S)
+    pictures, val = opened("train"), opened("val")
+    learner, progress = begin(run, directory, world, resources, pictures)
+    if world.main:  # who writes the record
+        reading = "cached" if "train" in decoded else "streamed"
+        progress.note(origin=origin(), reading=reading, numerics=numerics_record(run.train, resources, world.device))
+    tested = partial(_logits, run, learner, progress)
+    due = _Every(CHECKPOINT_EVERY_S).due
     while progress.epoch < run.train.epochs:
-        _train_epoch(job, progress, pictures["train"], save)
-        val_logits = _finite(evaluate(network, pictures["val"], world), progress)
-        progress.end_epoch(_epoch_entry(progress, run, pictures, val_logits))
+        with closing(_steps(run, learner, progress, pictures)) as steps:
+            for seen in steps:
+                watch(seen)
+                stopping = world.any(stop())
+                if world.main and (stopping or due()):
+                    checkpoint.save(directory.folder, learner.parts, progress)
+                if stopping:
+                    where = f"in epoch {progress.epoch + 1}, after step {progress.step}"
+                    raise InterruptedRunError(f"{run.id} was stopped {where}")
+        progress.end_epoch(_epoch_entry(progress, run, len(pictures), val, tested(val)))
         if world.main:
             lines = "".join(json.dumps(entry) + "\n" for entry in progress.history)
             directory.folder.write(METRICS, lines.encode())
-            checkpoint.save(directory.folder, network, optimizer, progress)
+            checkpoint.save(directory.folder, learner.parts, progress)
         watch(_watched(run, progress))
     evaluating = time.perf_counter()
     test = opened("test")  # the first and only use that a run makes of these pictures
-    logits = _finite(evaluate(network, test, world, run.train.test_crops), progress)
+    logits = tested(test, run.train.test_crops)
     if not world.main:
         return None
     write_predictions(directory.folder, run, test, logits)
     now = time.perf_counter()
     durations_s = {"train": progress.train_s, "test": now - evaluating, "this_start": now - started}
-    record = make_record(run, network, world, progress, len(pictures["train"]), durations_s)
+    record = make_record(run, learner.network, world, progress, len(pictures), durations_s)
     record |= {"test_pictures": len(test), "accuracy": 100 * float((logits.argmax(1) == test.targets).mean())}
     directory.finish(record)
     return record
@@ -138,37 +140,34 @@ def _decoded_everywhere(run: RunConfig, world: World, cache_gb: float | None) ->
     return decoded
 
 
-def _finite(logits: np.ndarray, progress: Progress) -> np.ndarray:
+def begin(
+    run: RunConfig, directory: RunDirectory, world: World, resources: Resources, pictures: Split
+) -> tuple[Learner, Progress]:
+    """What is trained, and how far it is.
+
+    Weights come from the checkpoint; if there is none, from the stream "init": the last one to speak is right.
+    """
+    torch.manual_seed(run.stream("init"))
+    network = build(run.model, len(pictures.classes)).to(world.device, memory_format=torch.channels_last)
+    optimizer, average = make_optimizer(network, run.train), make_average(network, run.train)
+    learner = Learner(
+        world, network, network, optimizer, average, make_objective(pictures, run.train),
+        run.train.precision, run.train.clip_norm, resources.accumulate,
+    )  # fmt: skip
+    progress = checkpoint.load(directory.folder, learner.parts, world.device) or Progress()
+    if len(set(world.gather((progress.epoch, progress.step)))) > 1:
+        raise InputError(
+            f"{directory.folder}: not all ranks see the same checkpoint; name a place that all nodes reach"
+        )
+    return learner.together(compiled=resources.compile), progress
+
+
+def _logits(run: RunConfig, learner: Learner, progress: Progress, pictures: Split, crops: int = 1) -> np.ndarray:
     """The logits (the same on all ranks) if they are numbers; the last step's loss does not show what it did."""
+    logits = evaluate(learner.result, pictures, learner.world, crops, run.train.precision)
     if not np.isfinite(logits).all():
         raise DivergedError(f"the network's outputs are not finite after epoch {progress.epoch}, step {progress.step}")
     return logits
-
-
-@dataclass(frozen=True)
-class _Job:
-    """What all steps of a run share.
-
-    ``parallel`` is ``network`` with gradients averaged over ranks. ``aims`` (N, K) are what votes make of the targets;
-    None where the targets are the labels.
-    """
-
-    run: RunConfig
-    directory: RunDirectory
-    world: World
-    network: nn.Module
-    parallel: nn.Module
-    optimizer: torch.optim.Optimizer
-    aims: np.ndarray | None
-    watch: Callable[[RunProgress], None]
-    stop: Callable[[], bool]
-
-
-def _aims(run: RunConfig, pictures: Split) -> np.ndarray | None:
-    if run.train.targets == "hard":
-        return None
-    labels = [pictures.classes[target] for target in pictures.targets]
-    return target_weights(labels, pictures.votes, pictures.classes, run.train.targets)
 
 
 class _Every:
@@ -185,65 +184,40 @@ class _Every:
         return True
 
 
-def _train_epoch(job: _Job, progress: Progress, pictures: Split, save: _Every) -> None:
-    """The rest of the current epoch, from the step after the last one that is done."""
-    run, world = job.run, job.world
-    steps = steps_per_epoch(len(pictures), run.train.batch_size)
-    drawn = {"crop": run.train.crop, "flip": run.train.flip, "min_scale": run.train.min_scale}
-    views = draw_views(len(pictures), run.stream("augment"), progress.epoch, **drawn)
+def _steps(run: RunConfig, learner: Learner, progress: Progress, pictures: Split) -> Iterator[RunProgress]:
+    """Takes the rest of the current epoch's steps, from the one after the last that is done, and counts each."""
+    world, settings, epoch = learner.world, run.train, progress.epoch
+    steps = steps_per_epoch(len(pictures), settings.batch_size)
+    drawn = draw(run, epoch, len(pictures))
     batches = pictures.training_batches(
-        run.train.batch_size, run.stream("order"), progress.epoch,
+        settings.batch_size, run.stream("order"), epoch,
         first=progress.step, rank=world.rank, world_size=world.size, pin=world.device.type == "cuda",
     )  # fmt: skip
-    job.network.train()
+    learner.network.train()
     with closing(batches):
         began = time.perf_counter()
         for step, batch in enumerate(batches, progress.step):
-            global_step = progress.epoch * steps + step
-            lr = learning_rate(run.train, global_step, steps)
-            # Dropout's masks follow from stream, step and rank: nothing about them needs to be in a checkpoint.
-            torch.manual_seed(_mix(run.stream("dropout"), global_step, world.rank))
-            loss, correct = _step(job, batch, pictures.targets[batch.indices], views, lr)
-            if not math.isfinite(loss):
-                raise DivergedError(f"the loss is {loss} in epoch {progress.epoch + 1}, step {step + 1}, lr {lr:.3g}")
-            progress.end_step(batch.total, loss, correct, time.perf_counter() - began)
-            job.watch(_watched(run, progress, steps, loss))
-            stopping = world.any(job.stop())
-            if world.main and (stopping or save.due()):
-                checkpoint.save(job.directory.folder, job.network, job.optimizer, progress)
-            if stopping:
-                raise InterruptedRunError(f"{run.id} was stopped in epoch {progress.epoch + 1}, after step {step + 1}")
+            lr = learning_rate(settings, epoch * steps + step, steps)
+            result = take_step(learner, batch, drawn, lr)
+            for name, value in result.numbers.items():
+                if not math.isfinite(value):
+                    raise DivergedError(f"the {name} is {value} in epoch {epoch + 1}, step {step + 1}, lr {lr:.3g}")
+            progress.end_step(batch.total, result.loss, result.correct, time.perf_counter() - began)
+            yield _watched(run, progress, steps, result.loss)
             began = time.perf_counter()
 
 
-def _step(job: _Job, batch: Batch, answers: np.ndarray, views: Views, lr: float) -> tuple[float, int]:
-    """One step of gradient descent on a global batch: its mean loss before the step, and its right answers."""
-    world = job.world
-    images = batch.on(world.device)
-    targets = torch.from_numpy(answers).to(world.device)
-    logits = job.parallel(apply_views(images, views, batch.indices))
-    aims = targets if job.aims is None else torch.from_numpy(job.aims[batch.indices]).to(world.device)
-    # DDP averages over ranks, whose shares can differ by one picture: this gives the mean over the global batch.
-    loss = F.cross_entropy(logits, aims, reduction="sum") * (world.size / batch.total)
-    for group in job.optimizer.param_groups:
-        group["lr"] = lr
-    job.optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    job.optimizer.step()
-    totals = world.sum(torch.stack([loss.detach() / world.size, (logits.argmax(1) == targets).sum()]).double())
-    return totals[0].item(), int(totals[1].item())
-
-
-def _mix(seed: int, *numbers: int) -> int:
-    """A 63-bit seed from a stream's seed and whereabouts in the run."""
-    return int(np.random.SeedSequence([seed, *numbers]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+def draw(run: RunConfig, epoch: int, pictures: int) -> Drawn:
+    """Everything that is random about an epoch's pictures, but their order; whoever computes them."""
+    settings = {"crop": run.train.crop, "flip": run.train.flip, "min_scale": run.train.min_scale}
+    views = draw_views(pictures, run.stream("augment"), epoch, **settings)
+    return Drawn(views, np.random.default_rng([run.stream("dropout"), epoch]).integers(2**63, size=pictures))
 
 
 def _epoch_entry(
-    progress: Progress, run: RunConfig, pictures: dict[str, Split], val_logits: np.ndarray
+    progress: Progress, run: RunConfig, pictures: int, val: Split, val_logits: np.ndarray
 ) -> dict[str, Any]:
-    val = pictures["val"]
-    steps = steps_per_epoch(len(pictures["train"]), run.train.batch_size)
+    steps = steps_per_epoch(pictures, run.train.batch_size)
     val_loss = F.cross_entropy(torch.from_numpy(val_logits), torch.from_numpy(val.targets)).item()
     return {
         "epoch": progress.epoch + 1,

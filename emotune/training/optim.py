@@ -1,13 +1,14 @@
-"""The learning rate as a pure function of the step, and the optimizer."""
+"""The learning rate as a pure function of the step, the optimizer, and the moving average of the weights."""
 
 import math
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from emotune.train_config import TrainConfig
 
-__all__ = ["learning_rate", "make_optimizer"]
+__all__ = ["learning_rate", "make_average", "make_optimizer"]
 
 
 def learning_rate(train: TrainConfig, step: int, steps_per_epoch: int) -> float:
@@ -21,10 +22,12 @@ def learning_rate(train: TrainConfig, step: int, steps_per_epoch: int) -> float:
     if step < warmup_steps:
         return train.lr * (step + 1) / (warmup_steps + 1)
     if train.schedule == "step":
-        return train.lr * 0.1 ** (step // (train.step_epochs * steps_per_epoch))
+        return train.lr * train.step_factor ** (step // (train.step_epochs * steps_per_epoch))
+    progress = (step - warmup_steps) / (train.epochs * steps_per_epoch - warmup_steps)
     if train.schedule == "cosine":
-        progress = (step - warmup_steps) / (train.epochs * steps_per_epoch - warmup_steps)
         return train.lr * 0.5 * (1 + math.cos(math.pi * progress))
+    if train.schedule == "linear":
+        return train.lr * (1 - progress)
     return train.lr
 
 
@@ -33,3 +36,14 @@ def make_optimizer(network: nn.Module, train: TrainConfig) -> torch.optim.SGD:
     return torch.optim.SGD(
         network.parameters(), lr=train.lr, momentum=train.momentum, weight_decay=train.weight_decay, fused=True
     )
+
+
+def make_average(network: nn.Module, train: TrainConfig) -> AveragedModel | None:
+    """The exponential moving average of the network's weights, which begins with those after its first update.
+
+    None where ``ema_decay`` is 0.
+    """
+    if train.ema_decay == 0:
+        return None
+    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(train.ema_decay), use_buffers=True)
+    return average.requires_grad_(False)

@@ -54,11 +54,17 @@ def make_record(
         "durations_s": {name: round(seconds, 3) for name, seconds in durations_s.items()},
         "images_per_s": round(train_pictures * run.train.epochs / progress.train_s, 1),
         "workers": world.size,
-        "reading": progress.reading[0] if len(progress.reading) == 1 else progress.reading,
+        "reading": _one(progress.reading),
+        "numerics": _one(progress.numerics),
         "interruptions": progress.interruptions,
         "hardware": _hardware(world),
         "origins": progress.origins,
     }
+
+
+def _one(values: list[Any]) -> Any:
+    """The value, where there was only one; all of them, where a run was continued with another."""
+    return values[0] if len(values) == 1 else values
 
 
 def origin() -> dict[str, Any]:

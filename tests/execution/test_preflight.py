@@ -28,6 +28,11 @@ def test_what_can_be_trained_passes_and_leaves_nothing_behind(run: RunConfig, tm
     ("resources", "executor", "says"),
     [
         (Resources(workers=5), "ray", "variants.small: batch_size 4"),
+        (
+            Resources(workers=2, accumulate=3),
+            "ray",
+            "batch_size 4 is too small for 2 workers × accumulate 3",
+        ),
         (Resources(workers=2), "local", "torchrun --standalone --nproc-per-node 2"),
         (Resources(workers=2, cpus_per_worker=4000), "ray", "2 × 4000 CPU"),
     ],

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from emotune.train_config import TrainConfig
-from emotune.training.optim import learning_rate, make_optimizer
+from emotune.training.optim import learning_rate, make_average, make_optimizer
 
 
 def rates(train: TrainConfig, steps_per_epoch: int = 4) -> list[float]:
@@ -22,11 +22,22 @@ def test_step_divides_by_ten_every_step_epochs():
     assert found == pytest.approx([0.1] * 8 + [0.01] * 8 + [0.001] * 8)
 
 
+def test_step_multiplies_by_the_factor():
+    found = rates(TrainConfig(epochs=4, lr=0.1, schedule="step", step_epochs=1, step_factor=0.5))
+    assert found == pytest.approx([0.1] * 4 + [0.05] * 4 + [0.025] * 4 + [0.0125] * 4)
+
+
+def test_linear_falls_evenly_towards_zero():
+    assert rates(TrainConfig(epochs=2, lr=0.8, schedule="linear")) == pytest.approx(
+        [0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1]
+    )
+
+
 def test_constant_stays():
     assert set(rates(TrainConfig(epochs=3, lr=0.1, schedule="constant"))) == {0.1}
 
 
-@pytest.mark.parametrize("schedule", ["cosine", "step", "constant"])
+@pytest.mark.parametrize("schedule", ["cosine", "linear", "step", "constant"])
 def test_warm_up_rises_to_the_learning_rate_and_never_above(schedule: str):
     found = rates(TrainConfig(epochs=4, lr=0.1, schedule=schedule, warmup_epochs=1.5))
     assert 0 < found[0] < found[3] < found[5] < 0.1
@@ -47,3 +58,7 @@ def test_a_step_of_the_optimizer_is_momentum_with_weight_decay():
         velocity = 0.5 * velocity + (1.0 + 0.25 * expected)
         expected -= 0.1 * velocity
         assert weight.weight.item() == pytest.approx(expected)
+
+
+def test_no_average_is_kept_unless_it_is_asked_for():
+    assert make_average(torch.nn.Linear(1, 1), TrainConfig()) is None

@@ -1,0 +1,132 @@
+"""A step of gradient descent: the same for any number of ranks, and of pieces that a rank's share is computed in."""
+
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
+
+from emotune.data.augment import Views, apply_views
+from emotune.data.batches import Batch
+from emotune.models.dropout import seed_masks
+from emotune.training.checkpoint import Stateful
+from emotune.training.distributed import World
+from emotune.training.numerics import autocast
+from emotune.training.objective import Objective, losses
+
+__all__ = ["Drawn", "Learner", "StepResult", "backward", "take_step"]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What an epoch draws for every picture of the split: how it is seen, and a seed of its dropout, int64 (N,)."""
+
+    views: Views
+    mask_seeds: np.ndarray
+
+
+@dataclass(frozen=True)
+class Learner:
+    """What steps change, and how.
+
+    Attributes:
+        world: The ranks that take them together.
+        network: As this rank has it.
+        parallel: The same with gradients averaged over ranks; compiled, if it is to be.
+        optimizer: Of its parameters.
+        average: The moving average of its weights, if one is kept.
+        objective: Of the training pictures.
+        precision: Of `TrainConfig`.
+        clip_norm: Of `TrainConfig`.
+        accumulate: Pieces of a rank's share.
+    """
+
+    world: World
+    network: nn.Module
+    parallel: nn.Module
+    optimizer: torch.optim.Optimizer
+    average: AveragedModel | None
+    objective: Objective
+    precision: str = "float32"
+    clip_norm: float | None = None
+    accumulate: int = 1
+
+    @property
+    def parts(self) -> dict[str, Stateful]:
+        """What a checkpoint must hold."""
+        parts: dict[str, Stateful] = {"network": self.network, "optimizer": self.optimizer}
+        return parts if self.average is None else parts | {"average": self.average}
+
+    @property
+    def result(self) -> nn.Module:
+        """The network that is validated and tested."""
+        return self.network if self.average is None else self.average.module
+
+    def together(self, *, compiled: bool) -> "Learner":
+        """This learner when its weights are in place: from now on, ranks average their gradients."""
+        parallel = self.world.wrap(self.network)
+        if not compiled:
+            return replace(self, parallel=parallel)
+        torch.compiler.reset()  # a function is compiled a few times at most, and earlier runs in this process count
+        return replace(self, parallel=torch.compile(parallel))
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What a step on a global batch found before it changed the weights; the same on all ranks.
+
+    ``loss`` is the batch's; ``correct`` counts right answers; ``norm`` is the gradient's before clipping, if clipped.
+    """
+
+    loss: float
+    correct: int
+    norm: float | None = None
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """What must be finite."""
+        return {"loss": self.loss} | ({} if self.norm is None else {"gradient's norm": self.norm})
+
+
+def take_step(learner: Learner, batch: Batch, drawn: Drawn, lr: float) -> StepResult:
+    """One step of gradient descent on a global batch."""
+    loss, correct = backward(learner, batch, drawn)
+    norm = None
+    if learner.clip_norm is not None:  # all ranks have the whole batch's gradient, and so the same norm
+        norm = nn.utils.clip_grad_norm_(learner.network.parameters(), learner.clip_norm).item()
+    for group in learner.optimizer.param_groups:
+        group["lr"] = lr
+    learner.optimizer.step()
+    if learner.average is not None:
+        learner.average.update_parameters(learner.network)
+    return StepResult(loss, correct, norm)
+
+
+def backward(learner: Learner, batch: Batch, drawn: Drawn) -> tuple[float, int]:
+    """Puts the gradient of a global batch's loss in place, on every rank; gives the loss and the right answers."""
+    world, objective, size = learner.world, learner.objective, len(batch.indices)
+    images = batch.on(world.device)
+    targets, aims, weights, seeds = (
+        torch.from_numpy(values[batch.indices]).to(world.device)
+        for values in (objective.targets, objective.aims, objective.weights, drawn.mask_seeds)
+    )
+    parts = weights / world.sum(weights.sum(dtype=torch.float64))  # of the global batch; all ranks' sum to 1
+    sums = torch.zeros(2, dtype=torch.float64, device=world.device)
+    learner.optimizer.zero_grad(set_to_none=True)
+    pieces = min(learner.accumulate, max(size, 1))  # a share may be empty; the other ranks wait for its gradient
+    bounds = [size * piece // pieces for piece in range(pieces + 1)]
+    for start, end in pairwise(bounds):
+        own = slice(start, end)
+        together = end == size or world.size == 1
+        with nullcontext() if together else learner.parallel.no_sync():
+            seed_masks(learner.network, seeds[own])
+            with autocast(world.device, learner.precision):
+                logits = learner.parallel(apply_views(images[own], drawn.views, batch.indices[own]))
+            loss = (losses(logits, aims[own]) * parts[own]).sum()
+            (loss * world.size).backward()  # DDP averages over ranks
+        sums += torch.stack([loss.detach(), (logits.argmax(1) == targets[own]).sum()])
+    loss_sum, correct = world.sum(sums).tolist()
+    return loss_sum, int(correct)

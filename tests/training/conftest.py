@@ -1,0 +1,29 @@
+"""A small run, calculated by one thread: a few milliseconds a step, and the same bits each time."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from emotune.data.datasets import resolve
+from emotune.model_config import AlexNetConfig
+from emotune.run import RunConfig, Selection
+from emotune.train_config import TrainConfig
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def run(small_shards: Path) -> RunConfig:
+    """10 steps on 72 pictures."""
+    (dataset,) = resolve([Selection(data=str(small_shards))])
+    model = AlexNetConfig(width=0.0625, weight_init="he", dropout=0.3)
+    settings = TrainConfig(epochs=2, batch_size=16, lr=0.005)
+    return RunConfig(variant="alexnet", dataset=dataset, seed=0, model=model, train=settings)

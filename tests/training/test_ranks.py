@@ -1,0 +1,173 @@
+"""Any number of ranks trains the same network, and evaluates every picture once."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import torch.multiprocessing as mp
+from running import ALL_STATE, ALONE, changed, first, gradient, start, trained
+
+from emotune.data.batches import open_split
+from emotune.model_config import MldrConfig
+from emotune.models import build
+from emotune.run import RunConfig
+from emotune.run_directory import PREDICTIONS, RunDirectory
+from emotune.study import Resources
+from emotune.training.distributed import World, connect, open_store
+from emotune.training.evaluation import evaluate
+from emotune.training.loop import DivergedError, train
+from emotune.training.step import backward, take_step
+
+SIZES = (1, 2, 3, 4, 7, 37, 49)
+"""Numbers of pictures to be evaluated: fewer than ranks, a multiple, one more than a multiple …"""
+
+
+def cases(run: RunConfig) -> dict[str, tuple[RunConfig, Resources, int]]:
+    """Runs whose global batches have 7 or 6 pictures, with what they get and the number of training pictures."""
+    small = changed(run, batch_size=7, dropout=0.5, lr=0.001)
+    mldr = replace(small, model=MldrConfig(width=0.0625, weight_init="he"))
+    return {
+        "no dropout": (changed(small, dropout=0.0), Resources(), 72),
+        "dropout": (small, Resources(), 72),
+        "dropout of patches": (mldr, Resources(accumulate=2), 72),
+        "accumulated": (small, Resources(accumulate=3), 72),
+        "balanced": (changed(small, class_weights="balanced"), Resources(), 72),
+        "everything": (changed(small, crop="resized", **ALL_STATE), Resources(accumulate=4), 72),
+        "a rank without pictures": (changed(small, batch_size=2, **ALL_STATE), Resources(accumulate=2), 3),
+        "bf16": (changed(small, precision="bf16"), Resources(accumulate=2), 72),
+    }
+
+
+def steps(run: RunConfig, world: World, resources: Resources, count: int) -> dict[str, Any]:
+    """The gradient of a batch, then the losses and norms of three steps, and what the network says after them."""
+    begun = start(run, world, resources, first(open_split(run.dataset, "train"), count))
+    batches = list(begun.batches)
+    size = min(len(batches), 3)
+    loss, correct = backward(begun.learner, batches[size - 1], begun.drawn)
+    found: dict[str, Any] = {"loss": loss, "correct": correct, "gradient": gradient(begun.learner).clone()}
+    results = [take_step(begun.learner, batch, begun.drawn, run.train.lr) for batch in batches[:size]]
+    found["losses"], found["norms"] = [r.loss for r in results], [r.norm or 0.0 for r in results]
+    val = first(open_split(run.dataset, "val"), 9)
+    found["logits"] = evaluate(begun.learner.result, val, world, precision=run.train.precision)
+    return found
+
+
+def whole(run: RunConfig) -> tuple[RunConfig, Resources]:
+    """A run from beginning to end. Few small steps: rounding errors grow with every one."""
+    return changed(run, epochs=1, lr=0.001, test_crops=5, dropout=0.5, **ALL_STATE), Resources(accumulate=2)
+
+
+def wild(run: RunConfig, kind: str) -> tuple[RunConfig, Resources]:
+    """A run that diverges."""
+    settings: dict[str, Any] = {"plain": {}, "all": {"precision": "bf16", **ALL_STATE, "clip_norm": 1e30}}[kind]
+    return changed(run, lr=1e30, schedule="constant", **settings), Resources(accumulate=3 if settings else 1)
+
+
+def evaluated(run: RunConfig, world: World) -> list[tuple[int, np.ndarray]]:
+    """For each size, how many pictures this rank looked at, and the logits."""
+    torch.manual_seed(0)
+    network, seen, found = build(run.model, 8), [], []
+    network.register_forward_pre_hook(lambda module, inputs: seen.append(len(inputs[0])))
+    val = open_split(run.dataset, "val")
+    for size in SIZES:
+        logits = evaluate(network, first(val, size), world)
+        found.append((sum(seen), logits))
+        seen.clear()
+    return found
+
+
+def _rank(rank: int, ports: list[int], run_json: dict[str, Any], out: str) -> None:
+    torch.set_num_threads(1)
+    run = RunConfig.from_json(run_json)
+    found: dict[str, Any] = {}
+    with connect(rank, 3, gpu=False, store=open_store("127.0.0.1", ports[0])) as world:
+        found["evaluated", 3] = evaluated(run, world)
+    if rank < 2:
+        with connect(rank, 2, gpu=False, store=open_store("127.0.0.1", ports[1])) as world:
+            found["evaluated", 2] = evaluated(run, world)
+            for name, case in cases(run).items():
+                found["case", name] = steps(case[0], world, *case[1:])
+            complete, resources = whole(run)
+            train(complete, RunDirectory(f"{out}/whole", complete), world, resources=resources)
+            for kind in ("plain", "all"):
+                mad, resources = wild(run, kind)
+                with pytest.raises(DivergedError) as caught:
+                    train(mad, RunDirectory(f"{out}/wild", mad), world, resources=resources)
+                found["diverged", kind] = str(caught.value)
+    torch.save(found, f"{out}/{rank}.pt")
+
+
+class Ranks:
+    """What ranks found, started once for all tests."""
+
+    def __init__(self, run: RunConfig, out: Path) -> None:
+        stores = [open_store("127.0.0.1") for _ in range(2)]
+        mp.spawn(_rank, ([store.port for store in stores], run.to_json(), str(out)), nprocs=3)
+        self.out, self.found = out, [torch.load(out / f"{rank}.pt", weights_only=False) for rank in range(3)]
+
+
+@pytest.fixture(scope="module")
+def started() -> dict[str, Ranks]:
+    return {}
+
+
+@pytest.fixture
+def ranks(run: RunConfig, started: dict[str, Ranks], tmp_path_factory: pytest.TempPathFactory) -> Ranks:
+    if not started:
+        started["ranks"] = Ranks(run, tmp_path_factory.mktemp("ranks"))
+    return started["ranks"]
+
+
+@pytest.mark.parametrize("name", [
+    "no dropout", "dropout", "dropout of patches", "accumulated", "balanced", "everything", "a rank without pictures",
+    "bf16",
+])  # fmt: skip
+def test_two_ranks_find_the_gradient_losses_and_outputs_that_one_finds(run: RunConfig, ranks: Ranks, name: str):
+    case = cases(run)[name]
+    alone = steps(case[0], ALONE, *case[1:])
+    close = 3e-2 if name == "bf16" else 2e-4  # of the largest value; bfloat16 has 8 bits
+    for rank in range(2):
+        found = ranks.found[rank]["case", name]
+        for key, expected in alone.items():
+            value, scale = np.asarray(found[key]), np.abs(np.asarray(expected)).max()
+            np.testing.assert_allclose(value, expected, rtol=0, atol=close * scale + 1e-9, err_msg=key)
+        assert np.abs(np.asarray(found["gradient"])).max() > 0
+
+
+def test_ranks_that_accumulate_agree_to_the_bit_with_each_other(run: RunConfig, ranks: Ranks):
+    one, other = (ranks.found[rank]["case", "everything"] for rank in range(2))
+    assert torch.equal(one["gradient"], other["gradient"])
+    assert (one["losses"], one["norms"]) == (other["losses"], other["norms"])
+
+
+def test_two_ranks_train_the_network_that_one_trains(run: RunConfig, ranks: Ranks, tmp_path: Path):
+    complete, resources = whole(run)
+    record, expected = trained(complete, tmp_path, resources=resources)
+    together = pd.read_parquet(ranks.out / "whole" / complete.id / PREDICTIONS)
+    assert together["sample_id"].tolist() == expected["sample_id"].tolist()
+    columns = [c for c in expected if c.startswith("logit_")]
+    np.testing.assert_allclose(together[columns], expected[columns], rtol=1e-3, atol=1e-4)
+    shared = RunDirectory(str(ranks.out / "whole"), complete).folder.read_json("record.json")
+    assert shared["workers"] == 2
+    assert shared["last_epoch"]["train_loss"] == pytest.approx(record["last_epoch"]["train_loss"], rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["plain", "all"])
+def test_all_ranks_find_at_the_same_step_that_a_run_has_diverged(run: RunConfig, ranks: Ranks, kind: str):
+    first_rank, second_rank = (ranks.found[rank]["diverged", kind] for rank in range(2))
+    assert first_rank == second_rank
+    assert "epoch 1, step" in first_rank
+    assert "lr 1e+30" in first_rank
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_every_picture_is_evaluated_once_whatever_the_number_of_ranks(run: RunConfig, ranks: Ranks, size: int):
+    for index, (count, (seen, logits)) in enumerate(zip(SIZES, evaluated(run, ALONE), strict=True)):
+        found = [ranks.found[rank]["evaluated", size][index] for rank in range(size)]
+        assert seen == sum(rank_seen for rank_seen, _ in found) == count
+        for _, rank_logits in found:
+            np.testing.assert_allclose(rank_logits, logits, rtol=1e-4, atol=1e-5)

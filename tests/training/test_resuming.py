@@ -1,0 +1,106 @@
+"""A run that was stopped, or killed, anywhere ends with the bits of one that was not."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from running import ALL_STATE, changed, trained, without_times
+
+from emotune.run import RunConfig, RunProgress
+from emotune.run_directory import CHECKPOINT, RunDirectory, State
+from emotune.study import Resources
+from emotune.training.loop import InterruptedRunError
+
+STEPS = 10
+
+
+@pytest.fixture
+def stateful(run: RunConfig) -> RunConfig:
+    """A run that has everything which a checkpoint could miss."""
+    return changed(run, dropout=0.5, crop="resized", **ALL_STATE)
+
+
+@pytest.mark.parametrize(("steps", "precision"), [(1, "float32"), (4, "bf16"), (7, "bf16")])
+def test_a_run_that_was_stopped_after_any_step_ends_as_if_it_had_not_been(
+    stateful: RunConfig, steps: int, precision: str, tmp_path: Path
+):
+    run = changed(stateful, precision=precision)
+    undisturbed, expected = trained(run, tmp_path / "a")
+    asked = iter([False] * (steps - 1) + [True])
+    with pytest.raises(InterruptedRunError, match=run.id):
+        trained(run, tmp_path / "b", stop=lambda: next(asked))
+    assert RunDirectory(str(tmp_path / "b"), run).status().state is State.INTERRUPTED
+    record, predictions = trained(run, tmp_path / "b")
+    pd.testing.assert_frame_equal(predictions, expected, check_exact=True)
+    assert without_times(record) == without_times(undisturbed)
+    assert (undisturbed["interruptions"], record["interruptions"]) == (0, 1)
+
+
+SCRIPT = """
+    import itertools, json, os, signal, sys, threading, time, torch
+    import emotune.training.loop as loop
+    from emotune.run import RunConfig
+    from emotune.run_directory import RunDirectory
+    loop.CHECKPOINT_EVERY_S = 0.0
+    torch.set_num_threads(1)
+    run, count = RunConfig.from_json(json.loads(sys.argv[1])), itertools.count(1)
+    last_step, delay_s = int(sys.argv[3]), float(sys.argv[4])
+
+    def watch(progress):
+        step = next(count)
+        if step == last_step:
+            threading.Timer(delay_s, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        if step == 10:
+            time.sleep(60)  # it comes before the end, whatever the machine
+
+    loop.train(run, RunDirectory(sys.argv[2], run), loop.World(0, 1, torch.device("cpu")), watch=watch)
+"""
+
+
+def test_a_run_killed_at_a_random_moment_goes_on_from_its_checkpoint_to_the_same_bits(
+    stateful: RunConfig, tmp_path: Path
+):
+    seed = random.SystemRandom().randrange(2**32)
+    drawn = random.Random(seed)
+    moment = [str(drawn.randint(1, STEPS - 1)), str(drawn.uniform(0, 0.06))]
+    _, expected = trained(stateful, tmp_path / "a")
+    arguments = [json.dumps(stateful.to_json()), str(tmp_path / "b"), *moment]
+    command = [sys.executable, "-c", textwrap.dedent(SCRIPT), *arguments]
+    process = subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=False)
+    said = f"drawn from seed {seed}: step {moment[0]} and {moment[1]} s"
+    assert process.returncode == -signal.SIGKILL, said
+    assert RunDirectory(str(tmp_path / "b"), stateful).status().state is State.INTERRUPTED
+    saved = (tmp_path / "b" / stateful.id / CHECKPOINT).exists()
+    record, predictions = trained(stateful, tmp_path / "b")
+    assert record["interruptions"] == saved, said
+    pd.testing.assert_frame_equal(predictions, expected, check_exact=True, obj=f"predictions, {said}")
+
+
+def test_no_step_draws_from_a_generator_that_a_checkpoint_would_have_to_keep(stateful: RunConfig, tmp_path: Path):
+    _, expected = trained(stateful, tmp_path / "a")
+
+    def disturb(progress: RunProgress) -> None:
+        seed = random.SystemRandom().randrange(2**32)
+        torch.manual_seed(seed)
+        np.random.seed(seed)
+        random.seed(seed)
+
+    _, predictions = trained(stateful, tmp_path / "b", watch=disturb)
+    pd.testing.assert_frame_equal(predictions, expected, check_exact=True)
+
+
+def test_a_change_of_how_it_is_calculated_is_recorded(run: RunConfig, tmp_path: Path):
+    asked = iter([False] * 3 + [True])
+    with pytest.raises(InterruptedRunError):
+        trained(run, tmp_path, stop=lambda: next(asked))
+    record, _ = trained(run, tmp_path, resources=Resources(accumulate=2))
+    assert [numerics["accumulate"] for numerics in record["numerics"]] == [1, 2]
