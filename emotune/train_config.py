@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 from pydantic.dataclasses import dataclass
 
 from emotune.fields import STRICT, Count, Fraction, Number, Positive, no_truth_value
@@ -24,6 +24,10 @@ class TrainConfig:
     for it (*weighted*); see `emotune.data.votes.target_weights`.
     ``test_crops``: over how many crops of a test picture the softmax outputs are averaged: the centre; 5, with the
     corners; 10, with their mirror images (KSH12, section 4.1). Validation always sees the centre.
+
+    ``init``: weights drawn anew (*scratch*), trained on ImageNet by others (*imagenet*), or from a PATH: a file of
+    weights, or the directory of a finished run; see `emotune.pretrained`. ``head_lr_multiplier`` is for the learning
+    rate of those parameters that are drawn anew all the same.
     """
 
     epochs: Count = 50
@@ -39,9 +43,17 @@ class TrainConfig:
     flip: bool = True
     targets: Literal["hard", "soft", "weighted"] = "hard"
     test_crops: Annotated[Literal[1, 5, 10], BeforeValidator(no_truth_value)] = 1
+    init: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)] = "scratch"
+    head_lr_multiplier: Positive = 1.0
 
     @model_validator(mode="after")
     def _no_settings_of_another_crop(self) -> "TrainConfig":
         if self.crop != "resized" and self.min_scale != TrainConfig.min_scale:
             raise ValueError(f'"min_scale" is set, but crop is "{self.crop}": it would change nothing')
+        return self
+
+    @model_validator(mode="after")
+    def _no_head_without_a_body(self) -> "TrainConfig":
+        if self.init == "scratch" and self.head_lr_multiplier != TrainConfig.head_lr_multiplier:
+            raise ValueError('"head_lr_multiplier" is set, but init is "scratch": it would change nothing')
         return self

@@ -10,7 +10,7 @@ from torch import nn
 from emotune.run_directory import CHECKPOINT
 from emotune.storage import Folder
 
-__all__ = ["Progress", "load", "save"]
+__all__ = ["Progress", "read", "restore", "save"]
 
 
 @dataclass
@@ -21,6 +21,7 @@ class Progress:
     ``train_s`` are seconds spent in steps. ``history`` has an entry for each finished epoch, as in ``metrics.jsonl``;
     ``origins`` says which code, in which versions, trained it: more than one where it was continued after a change.
     ``reading`` says whether training pictures were ``cached`` or ``streamed``, likewise.
+    ``initialisation`` says where its first weights are from, see `emotune.models.weights.Initialisation`.
     """
 
     epoch: int = 0
@@ -33,6 +34,7 @@ class Progress:
     history: list[dict[str, Any]] = field(default_factory=list)
     origins: list[dict[str, Any]] = field(default_factory=list)
     reading: list[str] = field(default_factory=list)
+    initialisation: dict[str, Any] = field(default_factory=dict)
 
     def note_origin(self, origin: dict[str, Any]) -> None:
         """Keeps the code and versions that train from here on, where they are others than before."""
@@ -67,12 +69,14 @@ def save(folder: Folder, network: nn.Module, optimizer: torch.optim.Optimizer, p
     folder.write(CHECKPOINT, buffer.getvalue())
 
 
-def load(folder: Folder, network: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device) -> Progress:
-    """Puts the checkpoint's weights and momentum in place and returns its progress; a new one if there is none."""
+def read(folder: Folder, device: torch.device) -> dict[str, Any] | None:
+    """What `save` has written; None if there is no checkpoint."""
     data = folder.read(CHECKPOINT)
-    if data is None:
-        return Progress()
-    state = torch.load(io.BytesIO(data), map_location=device, weights_only=True)
+    return None if data is None else torch.load(io.BytesIO(data), map_location=device, weights_only=True)
+
+
+def restore(state: dict[str, Any], network: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+    """Puts a checkpoint's weights and momentum in place and returns its progress."""
     network.load_state_dict(state["network"])
     optimizer.load_state_dict(state["optimizer"])
     progress = Progress(**state["progress"])

@@ -10,6 +10,7 @@ from torch import nn
 
 from emotune.data.augment import apply_views, evaluation_views
 from emotune.data.batches import Split
+from emotune.normalisation import IMAGENET, Normalisation
 from emotune.training.distributed import World
 
 __all__ = ["average_logits", "evaluate"]
@@ -18,7 +19,9 @@ BATCH = 50
 
 
 @torch.inference_mode()
-def evaluate(network: nn.Module, pictures: Split, world: World, crops: int = 1) -> np.ndarray:
+def evaluate(
+    network: nn.Module, pictures: Split, world: World, crops: int = 1, normalisation: Normalisation = IMAGENET
+) -> np.ndarray:
     """Logits of every picture, float32 (N, K), on all ranks: of its centre crop, or averaged over 5 or 10 crops.
 
     Each rank computes its share; each picture is counted exactly once, whatever the number of ranks.
@@ -33,7 +36,7 @@ def evaluate(network: nn.Module, pictures: Split, world: World, crops: int = 1) 
         for batch in batches:
             images = batch.on(world.device)
             # One view after another: memory does not grow with their number.
-            seen = [network(apply_views(images, view, batch.indices)).float() for view in views]
+            seen = [network(apply_views(images, view, batch.indices, normalisation)).float() for view in views]
             own.append((batch.indices, average_logits(seen).cpu().numpy()))
     logits = np.full((len(pictures), len(pictures.classes)), np.nan, np.float32)
     for part in world.gather(own):

@@ -26,14 +26,17 @@ from emotune.data.stream import require_shards
 from emotune.data.votes import target_weights
 from emotune.errors import InputError
 from emotune.models import build
+from emotune.models.weights import save_weights
+from emotune.normalisation import Normalisation
 from emotune.run import RunConfig, RunProgress
 from emotune.run_directory import METRICS, RunDirectory
 from emotune.training import checkpoint
 from emotune.training.checkpoint import Progress
 from emotune.training.distributed import World
 from emotune.training.evaluation import evaluate
-from emotune.training.optim import learning_rate, make_optimizer
+from emotune.training.optim import learning_rate
 from emotune.training.record import make_record, origin, write_predictions
+from emotune.training.start import start
 
 __all__ = ["CHECKPOINT_EVERY_S", "DivergedError", "InterruptedRunError", "train"]
 
@@ -74,7 +77,7 @@ def train(
     Raises:
         DivergedError: the loss is not finite; the message has step and learning rate.
         InterruptedRunError: ``stop`` said so.
-        InputError: the data set cannot be read.
+        InputError: the data set, or the weights to begin with, cannot be read.
     """
     with directory.at_work() if world.main else nullcontext():
         return _train(run, directory, world, cache_gb, watch, stop)
@@ -93,9 +96,9 @@ def _train(
     opened = partial(open_split, run.dataset, decoded=decoded, cache_gb=cache_gb, threads=torch.get_num_threads())
     pictures = {split: opened(split) for split in ("train", "val")}
     torch.manual_seed(run.stream("init"))
-    network = build(run.model, len(pictures["train"].classes)).to(world.device, memory_format=torch.channels_last)
-    optimizer = make_optimizer(network, run.train)
-    progress = checkpoint.load(directory.folder, network, optimizer, world.device)
+    classes = pictures["train"].classes
+    network = build(run.model, len(classes)).to(world.device, memory_format=torch.channels_last)
+    optimizer, progress, initialisation = start(directory.folder, run, network, classes, world.device)
     if world.main:  # who writes the record
         progress.note_origin(origin())
         progress.note_reading("cached" if "train" in decoded else "streamed")
@@ -104,12 +107,13 @@ def _train(
             f"{directory.folder}: not all ranks see the same checkpoint; name a place that all nodes reach"
         )
     job = _Job(
-        run, directory, world, network, world.wrap(network), optimizer, _aims(run, pictures["train"]), watch, stop
-    )
+        run, directory, world, network, world.wrap(network), optimizer, initialisation.normalisation,
+        _aims(run, pictures["train"]), watch, stop,
+    )  # fmt: skip
     save = _Every(CHECKPOINT_EVERY_S)
     while progress.epoch < run.train.epochs:
         _train_epoch(job, progress, pictures["train"], save)
-        val_logits = _finite(evaluate(network, pictures["val"], world), progress)
+        val_logits = _finite(evaluate(network, pictures["val"], world, normalisation=job.normalisation), progress)
         progress.end_epoch(_epoch_entry(progress, run, pictures, val_logits))
         if world.main:
             lines = "".join(json.dumps(entry) + "\n" for entry in progress.history)
@@ -118,7 +122,7 @@ def _train(
         watch(_watched(run, progress))
     evaluating = time.perf_counter()
     test = opened("test")  # the first and only use that a run makes of these pictures
-    logits = _finite(evaluate(network, test, world, run.train.test_crops), progress)
+    logits = _finite(evaluate(network, test, world, run.train.test_crops, job.normalisation), progress)
     if not world.main:
         return None
     write_predictions(directory.folder, run, test, logits)
@@ -126,6 +130,7 @@ def _train(
     durations_s = {"train": progress.train_s, "test": now - evaluating, "this_start": now - started}
     record = make_record(run, network, world, progress, len(pictures["train"]), durations_s)
     record |= {"test_pictures": len(test), "accuracy": 100 * float((logits.argmax(1) == test.targets).mean())}
+    record["weights"] = {"sha256": save_weights(directory.folder, run, network, classes, job.normalisation)}
     directory.finish(record)
     return record
 
@@ -159,6 +164,7 @@ class _Job:
     network: nn.Module
     parallel: nn.Module
     optimizer: torch.optim.Optimizer
+    normalisation: Normalisation
     aims: np.ndarray | None
     watch: Callable[[RunProgress], None]
     stop: Callable[[], bool]
@@ -221,12 +227,12 @@ def _step(job: _Job, batch: Batch, answers: np.ndarray, views: Views, lr: float)
     world = job.world
     images = batch.on(world.device)
     targets = torch.from_numpy(answers).to(world.device)
-    logits = job.parallel(apply_views(images, views, batch.indices))
+    logits = job.parallel(apply_views(images, views, batch.indices, job.normalisation))
     aims = targets if job.aims is None else torch.from_numpy(job.aims[batch.indices]).to(world.device)
     # DDP averages over ranks, whose shares can differ by one picture: this gives the mean over the global batch.
     loss = F.cross_entropy(logits, aims, reduction="sum") * (world.size / batch.total)
     for group in job.optimizer.param_groups:
-        group["lr"] = lr
+        group["lr"] = lr * group.get("multiplier", 1.0)  # a checkpoint may be older than the entry
     job.optimizer.zero_grad(set_to_none=True)
     loss.backward()
     job.optimizer.step()

@@ -5,6 +5,7 @@ import io
 import os
 import platform
 import subprocess
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +56,17 @@ def make_record(
         "images_per_s": round(train_pictures * run.train.epochs / progress.train_s, 1),
         "workers": world.size,
         "reading": progress.reading[0] if len(progress.reading) == 1 else progress.reading,
+        "initialisation": _initialisation(run, progress),
         "interruptions": progress.interruptions,
         "hardware": _hardware(world),
         "origins": progress.origins,
     }
+
+
+def _initialisation(run: RunConfig, progress: Progress) -> dict[str, Any]:
+    """What the run began with: ``normalisation``, and if not from scratch, where the weights are from."""
+    found = {key: value for key, value in progress.initialisation.items() if value}
+    return (asdict(run.weights) if run.weights else {}) | found
 
 
 def origin() -> dict[str, Any]:

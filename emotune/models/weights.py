@@ -1,0 +1,230 @@
+"""Weights that a network begins with, and those that a finished run leaves behind.
+
+``weights.safetensors`` has every parameter of a run's network in float32; its metadata, under ``emotune``, is JSON with
+``run`` (its id), ``model``, ``classes`` and ``normalisation``: what it takes to use the network. Other people's files
+are in `emotune.models.layouts`.
+"""
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from safetensors.torch import load, save
+from torch import nn
+from torchvision.models import AlexNet_Weights
+
+from emotune.errors import InputError
+from emotune.model_config import ModelConfig
+from emotune.models import build
+from emotune.models.alexnet import POSITIONS, Trunk
+from emotune.models.layouts import LAYERS, Layers, layers_of_arrays, layers_of_state, read_arrays
+from emotune.models.torchvision_file import torchvision_file
+from emotune.normalisation import IMAGENET, Normalisation
+from emotune.run import RunConfig, WeightsRef
+from emotune.run_directory import WEIGHTS
+from emotune.storage import Folder
+
+__all__ = ["Initialisation", "check_weights", "load_weights", "save_weights"]
+
+METADATA = "emotune"
+
+
+@dataclass(frozen=True)
+class Initialisation:
+    """Where the first weights of a network are from.
+
+    Attributes:
+        normalisation: Of the pictures that it is to see.
+        layout: ``run``, ``torchvision``, ``caffe`` or ``tensorflow``; None: all drawn.
+        loaded: Names of the parameters that came from the file.
+        new: Names of those that were drawn all the same.
+        note: What speaks against this file for this network.
+    """
+
+    normalisation: Normalisation = IMAGENET
+    layout: str | None = None
+    loaded: tuple[str, ...] = ()
+    new: tuple[str, ...] = ()
+    note: str = ""
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> "Initialisation":
+        """The reverse of ``dataclasses.asdict``, through a checkpoint."""
+        mean, std = value["normalisation"]["mean"], value["normalisation"]["std"]
+        names = {key: tuple(value[key]) for key in ("loaded", "new")}
+        return Initialisation(Normalisation(tuple(mean), tuple(std)), value["layout"], note=value["note"], **names)
+
+
+@dataclass(frozen=True)
+class _RunWeights:
+    """What a finished run left behind."""
+
+    tensors: dict[str, torch.Tensor]
+    model: dict[str, Any]
+    classes: tuple[str, ...]
+    normalisation: Normalisation
+
+
+def save_weights(
+    folder: Folder, run: RunConfig, network: nn.Module, classes: Sequence[str], normalisation: Normalisation
+) -> str:
+    """Writes a run's ``weights.safetensors``; returns its sha256."""
+    tensors = {name: t.detach().to("cpu", torch.float32).contiguous() for name, t in network.state_dict().items()}
+    about = {
+        "run": run.id, "model": asdict(run.model), "classes": list(classes), "normalisation": asdict(normalisation),
+    }  # fmt: skip
+    # One entry: safetensors writes several in an order that differs from process to process.
+    data = save(tensors, {METADATA: json.dumps(about, sort_keys=True)})
+    folder.write(WEIGHTS, data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def load_weights(network: nn.Module, run: RunConfig, classes: Sequence[str]) -> Initialisation:
+    """Puts the run's weights into its freshly drawn network, wherever they fit; what they lack stays as drawn.
+
+    Raises:
+        InputError: they are not there, not readable, or none of this network's.
+    """
+    tensors, initialisation = _matched(network, run, classes)
+    state = network.state_dict()
+    with torch.no_grad():
+        for name, tensor in tensors.items():
+            if not torch.isfinite(tensor).all():
+                raise InputError(f"{run.weights and run.weights.location}: {name}: holds numbers that are not finite")
+            state[name].copy_(tensor)
+    return initialisation
+
+
+def check_weights(run: RunConfig, classes: Sequence[str]) -> Initialisation:
+    """What `load_weights` will say of a run, or raise, found without a network's memory and time."""
+    with torch.device("meta"):
+        network = build(run.model, len(classes))
+    return _matched(network, run, classes)[1]
+
+
+def _matched(
+    network: nn.Module, run: RunConfig, classes: Sequence[str]
+) -> tuple[dict[str, torch.Tensor], Initialisation]:
+    """The file's tensors by the network's names for them."""
+    if run.weights is None:
+        return {}, Initialisation()
+    where, data = _read(run.weights)
+    source = _parse(where, data)
+    if isinstance(source, Layers):
+        tensors, layout = _of_layers(where, source, network), source.layout
+    else:
+        tensors, layout = _of_run(source, network, run.model, classes), "run"
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Conv2d) and f"{name}.weight" not in tensors:
+            shape = tuple(module.weight.shape)
+            known = source.tensors.get(f"{name}.weight") if isinstance(source, _RunWeights) else None
+            found = "has none" if known is None else f"has the shape {tuple(known.shape)}"
+            raise InputError(f"{where}: {name} {found}, {shape} is expected; {_remedy(source)}")
+    new = tuple(name for name, _ in network.named_parameters() if name not in tensors)
+    if not new and run.train.head_lr_multiplier != 1:
+        raise InputError(f"{where}: every parameter is in it; head_lr_multiplier would change nothing, leave it out")
+    note, lrn = "", getattr(run.model, "lrn", None)
+    if layout in ("caffe", "tensorflow") and lrn != "caffe":
+        note = f"the weights were trained with Caffe's local response normalisation; model.lrn is {lrn}"
+    return tensors, Initialisation(source.normalisation, layout, tuple(tensors), new, note)
+
+
+def _remedy(source: Layers | _RunWeights) -> str:
+    if isinstance(source, Layers):
+        return "a model whose backbone, width and lrn are those of the file is needed"
+    return f"a model like the run's is needed: {json.dumps(source.model)}"
+
+
+def _read(ref: WeightsRef) -> tuple[str, bytes]:
+    """The location and the bytes of a file of weights, which are those that the run was planned with."""
+    remedy = "plan the study again, or put the former file back"
+    location = ref.location
+    if location == "torchvision":
+        weights = AlexNet_Weights.IMAGENET1K_V1
+        location, remedy = str(torchvision_file(weights)), f"delete it, or put {weights.url} there"
+    parent, _, name = location.rpartition("/")
+    try:
+        data = Folder(parent or "/").read(name)
+    except OSError as error:
+        raise InputError(f"{location}: cannot be read ({error})") from None
+    if data is None:
+        raise InputError(f"{location}: not there; every machine that trains must reach it at this path or URL")
+    if not hashlib.sha256(data).hexdigest().startswith(ref.digest):
+        raise InputError(f"{location}: its sha256 does not begin with {ref.digest}: changed, or not whole; {remedy}")
+    return location, data
+
+
+def _parse(where: str, data: bytes) -> Layers | _RunWeights:
+    """What a file's bytes hold; the end of its name says how they are to be read."""
+    try:
+        if where.lower().endswith((".npy", ".npz")):
+            return layers_of_arrays(where, read_arrays(where, data))
+        if not where.lower().endswith(".safetensors"):
+            return layers_of_state(where, torch.load(io.BytesIO(data), map_location="cpu", weights_only=True))
+        tensors, header = load(data), json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        if METADATA not in (metadata := header.get("__metadata__") or {}):
+            return layers_of_state(where, tensors)
+        about = json.loads(metadata[METADATA])
+        normalisation = Normalisation(*(tuple(map(float, about["normalisation"][key])) for key in ("mean", "std")))
+        return _RunWeights(tensors, about["model"], tuple(about["classes"]), normalisation)
+    except InputError:
+        raise
+    except Exception as error:  # every format has its own, and a pickle has any
+        raise InputError(f"{where}: not readable as weights ({error}); fetch or write it again") from None
+
+
+def _of_layers(where: str, layers: Layers, network: nn.Module) -> dict[str, torch.Tensor]:
+    """The layers in every trunk of the network.
+
+    A trunk whose attention sums positions has an fc6 of its own; with it, all that follows is drawn.
+    """
+    tensors = {}
+    for prefix, trunk in network.named_modules():
+        if not isinstance(trunk, Trunk):
+            continue
+        parts = {"convolutions": nn.Conv2d, "fc": nn.Linear}  # an attention layer has some, too, of its own
+        modules = [
+            (f"{prefix}.{part}.{name}", module)
+            for part, kind in parts.items()
+            for name, module in trunk.get_submodule(part).named_modules()
+            if isinstance(module, kind)
+        ]
+        for layer, (name, module) in zip(LAYERS, modules, strict=True):
+            if layer == "fc6" and module.in_features != modules[4][1].out_channels * POSITIONS:
+                break
+            for tensor, part in zip(layers.arrays[layer], ("weight", "bias"), strict=True):
+                found, expected = tuple(tensor.shape), tuple(getattr(module, part).shape)
+                if found != expected:
+                    what = f"{where}: {layer}: its {part} has the shape {found}, {expected} is expected in {name}"
+                    raise InputError(f"{what}; {_remedy(layers)}")
+                tensors[f"{name}.{part}"] = tensor
+    return tensors
+
+
+def _of_run(
+    source: _RunWeights, network: nn.Module, model: ModelConfig, classes: Sequence[str]
+) -> dict[str, torch.Tensor]:
+    """The run's tensors that have the name and shape of the network's; the classifier only if it names these classes.
+
+    The trunk of a network with one is also every trunk of a network that has others.
+    """
+    left_out = set() if source.classes == tuple(classes) else _classifier(model)
+    former = {name: name for name in network.state_dict()}
+    for prefix, trunk in network.named_modules():
+        if isinstance(trunk, Trunk):
+            former |= {f"{prefix}.{name}": f"trunk.{name}" for name in trunk.state_dict()
+                       if f"{prefix}.{name}" not in source.tensors}  # fmt: skip
+    found = {name: source.tensors[old] for name, old in former.items() if old in source.tensors}
+    state = network.state_dict()
+    return {name: t for name, t in found.items() if name not in left_out and t.shape == state[name].shape}
+
+
+def _classifier(model: ModelConfig) -> set[str]:
+    """Names of the parameters whose shape depends on the number of classes."""
+    with torch.device("meta"):
+        two, three = (build(model, classes).state_dict() for classes in (2, 3))
+    return {name for name in two if two[name].shape != three[name].shape}
