@@ -105,10 +105,13 @@ def _prepare(
     """Sends lines on how far it is, then what `prepare` returns or raises."""
     with contextlib.suppress(KeyboardInterrupt, BrokenPipeError):  # the other process speaks of it, or is no more
         try:
-            notes = _check_weights(runs, sender.send)  # first: it is the sooner done
-            sender.send(
-                [line for dataset in datasets for line in _prepare_one(dataset, resources, sender.send)] + notes
-            )
+            for dataset in datasets:
+                drawn = _counting(sender.send, f"{dataset.name}: {{:,}} pictures drawn")
+                ensure(dataset, drawn, workers=available_cpus())
+            lines = _check_weights(runs, sender.send)  # sooner done than decoding
+            for dataset in datasets:
+                lines += _decode(dataset, resources, sender.send)
+            sender.send(lines)
         except InputError as error:
             sender.send(error)
 
@@ -119,8 +122,7 @@ def _check_weights(runs: Sequence[RunConfig], show: Callable[[str], None]) -> li
     for run in {(run.variant, run.dataset.name): run for run in runs if run.weights}.values():
         from emotune.models.weights import check_weights
 
-        show(f"{run.variant}: looking at the weights in {run.weights and run.weights.location}")
-        ensure(run.dataset, workers=available_cpus())
+        show(f"{run.variant}: looking at the weights in {run.weights.location}")
         try:
             initialisation = check_weights(run, manifest_of(run.dataset).classes)
             notes += [f"{run.variant}: {initialisation.note}."] if initialisation.note else []
@@ -130,9 +132,8 @@ def _check_weights(runs: Sequence[RunConfig], show: Callable[[str], None]) -> li
     return list(dict.fromkeys(notes))
 
 
-def _prepare_one(dataset: DatasetRef, resources: Resources, show: Callable[[str], None]) -> list[str]:
+def _decode(dataset: DatasetRef, resources: Resources, show: Callable[[str], None]) -> list[str]:
     cpus, cache_gb = available_cpus(), resources.cache_gb
-    ensure(dataset, _counting(show, f"{dataset.name}: {{:,}} pictures drawn"), workers=cpus)
     manifest, decoded = manifest_of(dataset), decodable_splits(dataset, cache_gb)
     if "train" not in decoded:
         require_shards(manifest, resources.workers)

@@ -112,7 +112,7 @@ def _from_tensorflow(weight: np.ndarray, map_shape: tuple[int, int, int] | None)
 
 
 def _tensor(array: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array, np.float32))
+    return torch.from_numpy(np.array(array, np.float32, order="C"))  # a copy: what was unpickled is read-only
 
 
 def layers_of_state(where: str, state: Any) -> Layers:

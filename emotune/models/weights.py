@@ -15,7 +15,6 @@ from typing import Any
 import torch
 from safetensors.torch import load, save
 from torch import nn
-from torchvision.models import AlexNet_Weights
 
 from emotune.errors import InputError
 from emotune.model_config import ModelConfig
@@ -94,7 +93,7 @@ def load_weights(network: nn.Module, run: RunConfig, classes: Sequence[str]) -> 
     with torch.no_grad():
         for name, tensor in tensors.items():
             if not torch.isfinite(tensor).all():
-                raise InputError(f"{run.weights and run.weights.location}: {name}: holds numbers that are not finite")
+                raise InputError(f"{run.weights.location}: {name}: holds numbers that are not finite")
             state[name].copy_(tensor)
     return initialisation
 
@@ -144,6 +143,8 @@ def _read(ref: WeightsRef) -> tuple[str, bytes]:
     remedy = "plan the study again, or put the former file back"
     location = ref.location
     if location == "torchvision":
+        from torchvision.models import AlexNet_Weights  # late: it takes a second
+
         weights = AlexNet_Weights.IMAGENET1K_V1
         location, remedy = str(torchvision_file(weights)), f"delete it, or put {weights.url} there"
     parent, _, name = location.rpartition("/")
