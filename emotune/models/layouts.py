@@ -45,6 +45,11 @@ class Layers:
         """Of the pictures that these layers were trained on."""
         return IMAGENET if self.layout == "torchvision" else CAFFE
 
+    @property
+    def model(self) -> dict[str, str]:
+        """Options of the network that they were trained in, as far as shapes do not show them."""
+        return {} if self.layout == "torchvision" else {"lrn": "caffe"}
+
 
 def read_arrays(where: str, data: bytes) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Weight and bias by layer, from a ``.npy`` file with a dictionary or a ``.npz``, in the file's own layout.

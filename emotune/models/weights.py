@@ -66,6 +66,7 @@ class _RunWeights:
     model: dict[str, Any]
     classes: tuple[str, ...]
     normalisation: Normalisation
+    layout: str = "run"
 
 
 def save_weights(
@@ -114,22 +115,27 @@ def _matched(
     where, data = _read(run.weights)
     source = _parse(where, data)
     if isinstance(source, Layers):
-        tensors, layout = _of_layers(where, source, network), source.layout
+        found = _of_layers(where, source, network)
     else:
-        tensors, layout = _of_run(source, network, run.model, classes), "run"
+        found = _of_run(source, network, run.model, classes)
+    tensors = _fitting(network, found)
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d) and f"{name}.weight" not in tensors:
-            shape = tuple(module.weight.shape)
-            known = source.tensors.get(f"{name}.weight") if isinstance(source, _RunWeights) else None
-            found = "has none" if known is None else f"has the shape {tuple(known.shape)}"
-            raise InputError(f"{where}: {name} {found}, {shape} is expected; {_remedy(source)}")
+            has = found.get(f"{name}.weight")
+            says = "has none" if has is None else f"has the shape {tuple(has.shape)}"
+            raise InputError(f"{where}: {name} {says}, {tuple(module.weight.shape)} is expected; {_remedy(source)}")
     new = tuple(name for name, _ in network.named_parameters() if name not in tensors)
     if not new and run.train.head_lr_multiplier != 1:
         raise InputError(f"{where}: every parameter is in it; head_lr_multiplier would change nothing, leave it out")
-    note, lrn = "", getattr(run.model, "lrn", None)
-    if layout in ("caffe", "tensorflow") and lrn != "caffe":
-        note = f"the weights were trained with Caffe's local response normalisation; model.lrn is {lrn}"
-    return tensors, Initialisation(source.normalisation, layout, tuple(tensors), new, note)
+    return tensors, Initialisation(source.normalisation, source.layout, tuple(tensors), new, _note(source, run.model))
+
+
+def _note(source: Layers | _RunWeights, model: ModelConfig) -> str:
+    """In what the network computes otherwise than the one whose weights these are."""
+    options = {key: value for key, value in asdict(model).items() if key not in ("name", "dropout", "weight_init")}
+    former = {key: source.model.get(key, value) for key, value in options.items()}
+    others = [f"{key} {former[key]}, not {value}" for key, value in options.items() if former[key] != value]
+    return f"the weights were trained with {', '.join(others)}" if others else ""
 
 
 def _remedy(source: Layers | _RunWeights) -> str:
@@ -209,7 +215,7 @@ def _of_layers(where: str, layers: Layers, network: nn.Module) -> dict[str, torc
 def _of_run(
     source: _RunWeights, network: nn.Module, model: ModelConfig, classes: Sequence[str]
 ) -> dict[str, torch.Tensor]:
-    """The run's tensors that have the name and shape of the network's; the classifier only if it names these classes.
+    """The run's tensors that have the network's names; the classifier only if it names these classes.
 
     The trunk of a network with one is also every trunk of a network that has others.
     """
@@ -219,9 +225,14 @@ def _of_run(
         if isinstance(trunk, Trunk):
             former |= {f"{prefix}.{name}": f"trunk.{name}" for name in trunk.state_dict()
                        if f"{prefix}.{name}" not in source.tensors}  # fmt: skip
-    found = {name: source.tensors[old] for name, old in former.items() if old in source.tensors}
+    return {new: source.tensors[old] for new, old in former.items() if old in source.tensors and new not in left_out}
+
+
+def _fitting(network: nn.Module, found: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Those tensors whose shapes are the network's; of a layer all, or none."""
     state = network.state_dict()
-    return {name: t for name, t in found.items() if name not in left_out and t.shape == state[name].shape}
+    unfit = {n.rpartition(".")[0] for n in state if n not in found or found[n].shape != state[n].shape}
+    return {name: tensor for name, tensor in found.items() if name.rpartition(".")[0] not in unfit}
 
 
 def _classifier(model: ModelConfig) -> set[str]:

@@ -99,6 +99,6 @@ def test_preparing_finds_weights_that_are_none_of_the_networks_and_notes_those_o
         for name, width in (("narrow", 0.0625), ("wide", 1))
     )
     (line,) = prepare([run.dataset], Resources(), runs=[narrow])
-    assert line.startswith("narrow: the weights were trained with Caffe's local response normalisation")
+    assert line.startswith("narrow: the weights were trained with lrn caffe, not ")
     with pytest.raises(InputError, match=r"variants.wide: train.init: .*bvlc.npz: conv1: its weight .* in trunk.conv"):
         prepare([run.dataset], Resources(), runs=[narrow, wide])

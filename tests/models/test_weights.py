@@ -389,11 +389,14 @@ def test_numbers_that_are_not_finite_are_refused(arrays: Arrays, tmp_path: Path)
         loaded(run_with(write_npz(tmp_path / "x.npz", change(arrays, "conv2", weight))))
 
 
-def test_weights_of_caffe_in_a_network_with_another_normalisation_of_responses_are_noted(
-    arrays: Arrays, tmp_path: Path
-):
+def test_weights_in_a_network_that_computes_otherwise_are_noted(arrays: Arrays, tmp_path: Path):
     note = check_weights(run_with(write_npz(tmp_path / "x.npz", arrays)), CLASSES).note
-    assert "Caffe's local response normalisation; model.lrn is " in note
+    assert note.startswith("the weights were trained with lrn caffe, not ")
+    _, file = finished(tmp_path, AttentionConfig(width=0.0625))
+    other = AttentionConfig(width=0.0625, temperature=0.5, dropout=0.1)
+    assert (
+        check_weights(run_with(file, other), CLASSES).note == "the weights were trained with temperature 1.0, not 0.5"
+    )
 
 
 # Weights of our own runs
@@ -453,18 +456,23 @@ def test_the_trunk_of_a_run_is_that_of_other_networks_too(tmp_path: Path):
     dual, initialisation = loaded(run_with(file, DualBranchConfig(width=0.0625)))
     for trunk in (attention.trunk, dual.first, dual.second):
         assert torch.equal(trunk.fc[1].weight, source.trunk.fc[1].weight)
-    assert {name.split(".")[0] for name in initialisation.new} == {"first", "output"}
+    assert set(initialisation.new) == {
+        "first.attention.score.weight", "first.attention.score.bias", "output.weight", "output.bias",
+    }, "a layer of another shape is drawn whole, though its bias would fit"  # fmt: skip
 
 
 def test_a_run_whose_convolutions_are_others_is_refused_with_its_model(tmp_path: Path):
     _, file = finished(tmp_path)
     with pytest.raises(InputError, match=r"trunk.convolutions.0 has the shape \(6, 3, 11, 11\), \(12, 3.*\"width\""):
         check_weights(run_with(file, replace(NARROW, width=0.125)), CLASSES)
+    with pytest.raises(InputError, match=r"first.convolutions.0 has the shape \(6, 3, 11, 11\), \(12, 3"):
+        check_weights(run_with(file, DualBranchConfig(width=0.125)), CLASSES)
     with pytest.raises(InputError, match=r"aesthetics.0 has none"):
         check_weights(run_with(file, MldrConfig(width=0.0625)), CLASSES)
 
 
 def test_a_multiplier_for_a_head_that_is_not_new_is_refused(tmp_path: Path):
     _, file = finished(tmp_path)
+    assert check_weights(run_with(file), CLASSES).note == ""
     with pytest.raises(InputError, match="head_lr_multiplier would change nothing"):
         check_weights(run_with(file, head_lr_multiplier=10), CLASSES)
