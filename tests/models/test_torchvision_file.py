@@ -4,8 +4,10 @@ import hashlib
 import io
 import multiprocessing
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -47,11 +49,12 @@ class Server:
 
     def __init__(self, content: bytes) -> None:
         self.content, self.status, self.part, self.answered = content, 200, len(content), 0
-        outer = self
+        self.delay_s, outer = 0.0, self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 outer.answered += 1
+                time.sleep(outer.delay_s)
                 self.send_response(outer.status)
                 self.send_header("Content-Length", str(len(outer.content)))
                 self.end_headers()
@@ -132,14 +135,17 @@ def test_without_a_network_the_error_says_what_to_fetch(server: Server):
         torchvision_file(at(url))
 
 
-def _fetch(url: str, path_of: multiprocessing.Queue) -> None:
+def _fetch(url: str, ready: Barrier, path_of: multiprocessing.Queue) -> None:
+    ready.wait(60)
     path_of.put(str(torchvision_file(at(url))))
 
 
+@pytest.mark.slow
 def test_processes_that_want_the_weights_at_once_fetch_them_once(server: Server, content: bytes, tmp_path: Path):
-    context = multiprocessing.get_context("fork")
-    queue = context.Queue()
-    processes = [context.Process(target=_fetch, args=(server.url, queue)) for _ in range(3)]
+    server.delay_s = 0.3
+    context = multiprocessing.get_context("spawn")
+    queue, ready = context.Queue(), context.Barrier(2)
+    processes = [context.Process(target=_fetch, args=(server.url, ready, queue)) for _ in range(2)]
     for process in processes:
         process.start()
     paths = {queue.get(timeout=60) for _ in processes}

@@ -23,6 +23,7 @@ from emotune.run import RunConfig, RunProgress, Selection
 from emotune.run_directory import PREDICTIONS, WEIGHTS, RunDirectory
 from emotune.train_config import TrainConfig
 from emotune.training.distributed import World
+from emotune.training.evaluation import evaluate
 from emotune.training.loop import InterruptedRunError, train
 
 ALONE = World(0, 1, torch.device("cpu"))
@@ -108,12 +109,17 @@ def test_the_weights_of_a_finished_run_give_its_predictions(first: RunConfig, tm
     _, folder = trained(first, tmp_path)
     network = build(first.model, 8)
     network.load_state_dict(load_file(folder / WEIGHTS))
-    from emotune.training.evaluation import evaluate
-
-    test = open_split(first.dataset, "test")
-    frame = pd.read_parquet(folder / PREDICTIONS)
-    expected = frame[[f"logit_{label}" for label in test.classes]].to_numpy()
-    np.testing.assert_allclose(evaluate(network, test, ALONE), expected, rtol=1e-5, atol=1e-6)
+    tuned, its_folder = trained(following(first, write_caffe(tmp_path / "bvlc.npz", first)), tmp_path)
+    its_network = build(first.model, 8)
+    its_network.load_state_dict(load_file(its_folder / WEIGHTS))
+    test, val = (open_split(first.dataset, split) for split in ("test", "val"))
+    for place, ours, normalisation in ((folder, network, IMAGENET), (its_folder, its_network, CAFFE)):
+        frame = pd.read_parquet(place / PREDICTIONS)
+        expected = frame[[f"logit_{label}" for label in test.classes]].to_numpy()
+        found = evaluate(ours, test, ALONE, normalisation=normalisation)
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    right = evaluate(its_network, val, ALONE, normalisation=CAFFE).argmax(1) == val.targets
+    assert tuned["last_epoch"]["val_accuracy"] == pytest.approx(100 * right.mean())
 
 
 def test_a_run_that_was_stopped_goes_on_to_the_same_bits_without_the_weights_that_it_began_with(
