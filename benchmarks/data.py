@@ -152,11 +152,12 @@ def crops() -> Callable[[Image.Image], Any]:
     """What torchvision's users write; torch is imported late, because reading processes import this file."""
     from torchvision import transforms
 
-    from emotune.data.augment import CROP, MEAN, STD
+    from emotune.data.augment import CROP
+    from emotune.normalisation import IMAGENET
 
     return transforms.Compose([
         transforms.CenterCrop(256), transforms.RandomCrop(CROP), transforms.RandomHorizontalFlip(),
-        transforms.ToTensor(), transforms.Normalize(MEAN, STD),
+        transforms.ToTensor(), transforms.Normalize(IMAGENET.mean, IMAGENET.std),
     ])  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from emotune.errors import InputError, print_error
 from emotune.execution.ledger import Plan, make_plan
 from emotune.execution.preflight import check, prepare
 from emotune.machine import available_cpus
+from emotune.pretrained import resolve_weights
 from emotune.run import DatasetRef
 from emotune.run_directory import State
 from emotune.storage import Folder
@@ -83,7 +84,7 @@ def _ablate(options: argparse.Namespace, console: Console) -> int:
     datasets = resolve(study.datasets)
     for dataset in datasets:
         study.metric.require_sense(dataset.name, _classes(dataset))
-    runs = study.runs(datasets)
+    runs = study.runs(datasets, resolve_weights(study.variants))
     pool = options.runs if "://" in options.runs else str(Path(options.runs).resolve())
     plan = make_plan(runs, pool)
     _print_plan(console, study, datasets, plan, pool, options)
@@ -95,8 +96,8 @@ def _ablate(options: argparse.Namespace, console: Console) -> int:
         check(plan.to_do, pool, study.resources, options.executor)
         try:
             with console.status("looking for decoded pictures") as status:
-                streamed = prepare(datasets, study.resources, status.update)
-            for line in streamed:
+                notes = prepare(datasets, study.resources, status.update, plan.to_do)
+            for line in notes:
                 console.print(line, highlight=False)
             _execute(console, plan, pool, study.resources, options.executor)
         except KeyboardInterrupt:

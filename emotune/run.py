@@ -10,14 +10,14 @@ import math
 from dataclasses import asdict, fields
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, TypeAdapter
+from pydantic import Field, StringConstraints, TypeAdapter, model_validator
 from pydantic.dataclasses import dataclass
 
 from emotune.fields import STRICT
 from emotune.model_config import ModelConfig
 from emotune.train_config import TrainConfig
 
-__all__ = ["FORMAT_VERSION", "DatasetRef", "Part", "RunConfig", "RunProgress", "Selection"]
+__all__ = ["FORMAT_VERSION", "DatasetRef", "Part", "RunConfig", "RunProgress", "Selection", "WeightsRef"]
 
 FORMAT_VERSION = 1
 """Raised when the same configuration would give other results than before; part of every run's identity."""
@@ -51,25 +51,46 @@ class DatasetRef:
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
+class WeightsRef:
+    """Weights that a run begins with: their content decides about results, their location does not.
+
+    ``digest`` are the first hexadecimal digits of the file's sha256: all, or as many as its publisher gives.
+    """
+
+    location: str
+    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")]
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class RunConfig:
-    """Everything that decides about a run's result, and where its data lies."""
+    """Everything that decides about a run's result, and where its data and weights lie."""
 
     variant: str
     dataset: DatasetRef
     seed: Annotated[int, Field(ge=0)]
     model: ModelConfig
     train: TrainConfig
+    weights: WeightsRef | None = None
+
+    @model_validator(mode="after")
+    def _weights_as_init_says(self) -> "RunConfig":
+        if (self.weights is None) != (self.train.init == "scratch"):
+            raise ValueError(f'train.init is "{self.train.init}", but weights are {self.weights}')
+        return self
 
     @property
     def id(self) -> str:
         """``variant-dataset-s<seed>-<8 hex>``: the name of the run's folder in the pool."""
-        identity = {
+        identity: dict[str, Any] = {
             "format": FORMAT_VERSION,
             "variant": self.variant,  # its init and dropout streams follow from it
             "data": self.dataset.identity,
             "model": {"name": self.model.name, **difference_to_defaults(self.model)},
             "train": difference_to_defaults(self.train),
         }
+        if self.weights:
+            del identity["train"]["init"]  # where they are; what they are is
+            identity["weights"] = self.weights.digest
         digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
         return f"{self.variant}-{self.dataset.name}-s{self.seed}-{digest}"
 

@@ -20,12 +20,13 @@ from emotune.errors import InputError
 from emotune.run import RunConfig
 from emotune.storage import Folder
 
-__all__ = ["CHECKPOINT", "METRICS", "PREDICTIONS", "RECORD", "RunDirectory", "State", "Status"]
+__all__ = ["CHECKPOINT", "CONFIG", "METRICS", "PREDICTIONS", "RECORD", "WEIGHTS", "RunDirectory", "State", "Status"]
 
 CONFIG = "config.json"
 METRICS = "metrics.jsonl"
 CHECKPOINT = "checkpoint/last.pt"
 PREDICTIONS = "predictions.parquet"
+WEIGHTS = "weights.safetensors"
 RECORD = "record.json"
 HEARTBEAT = "heartbeat.json"
 FAILURE = "failure.json"

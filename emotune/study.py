@@ -19,7 +19,7 @@ from emotune.errors import InputError
 from emotune.fields import STRICT, Count, Number
 from emotune.metric_config import Metric
 from emotune.model_config import ModelConfig
-from emotune.run import DatasetRef, RunConfig, Selection
+from emotune.run import DatasetRef, RunConfig, Selection, WeightsRef
 from emotune.train_config import TrainConfig
 
 __all__ = ["Contrast", "Metric", "Resources", "Study", "load_study", "shipped_study"]
@@ -72,10 +72,18 @@ class Study:
     resources: Resources
     source: str = ""
 
-    def runs(self, datasets: Sequence[DatasetRef]) -> tuple[RunConfig, ...]:
-        """All runs, seed by seed over all variants, so that an interrupted study is balanced."""
+    def runs(
+        self, datasets: Sequence[DatasetRef], weights: Mapping[str, WeightsRef] | None = None
+    ) -> tuple[RunConfig, ...]:
+        """All runs, seed by seed over all variants, so that an interrupted study is balanced.
+
+        Args:
+            datasets: That the study names, see `emotune.data.datasets.resolve`.
+            weights: Of the variants that do not begin from scratch, see `emotune.pretrained.resolve_weights`.
+        """
+        begin = weights or {}
         return tuple(
-            RunConfig(variant=variant, dataset=dataset, seed=seed, model=model, train=train)
+            RunConfig(variant=variant, dataset=dataset, seed=seed, model=model, train=train, weights=begin.get(variant))
             for seed in range(self.seeds)
             for dataset in datasets
             for variant, (model, train) in self.variants.items()

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 from pydantic.dataclasses import dataclass
 
 from emotune.fields import STRICT, Count, Fraction, Number, Positive, no_truth_value
@@ -32,6 +32,9 @@ class TrainConfig:
 
     ``precision``: of convolutions and matrix products: *float32*; *tf32*, whose factors have 10 bits, on GPUs, and
     float32 elsewhere; or *bf16*: bfloat16, with weights and their updates in float32.
+    ``init``: weights drawn anew (*scratch*), trained on ImageNet by others (*imagenet*), or from a PATH: a file of
+    weights, or the directory of a finished run; see `emotune.pretrained`. ``head_lr_multiplier`` is for the learning
+    rate of those parameters that are drawn anew all the same.
     """
 
     epochs: Count = 50
@@ -53,6 +56,8 @@ class TrainConfig:
     class_weights: Literal["none", "balanced"] = "none"
     test_crops: Annotated[Literal[1, 5, 10], BeforeValidator(no_truth_value)] = 1
     precision: Literal["float32", "tf32", "bf16"] = "float32"
+    init: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)] = "scratch"
+    head_lr_multiplier: Positive = 1.0
 
     @model_validator(mode="after")
     def _no_settings_without_effect(self) -> "TrainConfig":
@@ -61,4 +66,10 @@ class TrainConfig:
         ):  # fmt: skip
             if getattr(self, owner) != value and getattr(self, name) != getattr(TrainConfig, name):
                 raise ValueError(f'"{name}" is set, but {owner} is "{getattr(self, owner)}": it would change nothing')
+        return self
+
+    @model_validator(mode="after")
+    def _no_head_without_a_body(self) -> "TrainConfig":
+        if self.init == "scratch" and self.head_lr_multiplier != TrainConfig.head_lr_multiplier:
+            raise ValueError('"head_lr_multiplier" is set, but init is "scratch": it would change nothing')
         return self

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from emotune.data.datasets import resolve
 from emotune.model_config import AlexNetConfig, AttentionConfig, DualBranchConfig, MldrConfig, MldrV2Config
-from emotune.run import DatasetRef, RunConfig, difference_to_defaults
+from emotune.run import DatasetRef, RunConfig, WeightsRef, difference_to_defaults
 from emotune.study import load_study, shipped_study
 from emotune.train_config import TrainConfig
 
@@ -54,6 +54,32 @@ def test_the_ids_of_the_shipped_quickstart_are_pinned():
 def test_identity_ignores_where_the_data_lies():
     elsewhere = replace(RUN, dataset=replace(DATASET, location="s3://bucket/photos"))
     assert elsewhere.id == RUN.id
+
+
+def test_identity_takes_the_weights_content_and_ignores_where_they_lie():
+    tuned = replace(
+        RUN, train=TrainConfig(init="/here/a.npy"), weights=WeightsRef(location="/here/a.npy", digest="01234567")
+    )
+    elsewhere = replace(
+        RUN, train=TrainConfig(init="s3://b/run"), weights=WeightsRef(location="s3://b/run/w", digest="01234567")
+    )
+    assert elsewhere.id == tuned.id
+    other = replace(tuned, weights=WeightsRef(location="/here/a.npy", digest="01234568"))
+    faster = replace(tuned, train=TrainConfig(init="/here/a.npy", head_lr_multiplier=10))
+    assert len({digest(run) for run in (RUN, tuned, other, faster)}) == 4
+    assert RunConfig.from_json(json.loads(json.dumps(tuned.to_json()))) == tuned
+
+
+def test_a_run_without_the_weights_that_it_names_or_with_others_is_refused():
+    with pytest.raises(ValidationError, match=r'train\.init is "imagenet", but weights are None'):
+        replace(RUN, train=TrainConfig(init="imagenet"))
+    with pytest.raises(ValidationError, match=r'train\.init is "scratch", but weights are'):
+        replace(RUN, weights=WeightsRef(location="/here/a.npy", digest="01234567"))
+
+
+def test_a_faster_head_without_pretrained_weights_is_refused():
+    with pytest.raises(ValidationError, match='"head_lr_multiplier" is set, but init is "scratch"'):
+        TrainConfig(head_lr_multiplier=10)
 
 
 def test_an_id_says_variant_data_set_and_seed():

@@ -9,14 +9,12 @@ import torch
 import torch.nn.functional as F
 
 from emotune.data.cache import SIDE
+from emotune.normalisation import IMAGENET, Normalisation
 
 __all__ = ["CROP", "Views", "apply_views", "cut_batch", "cut_picture", "draw_views", "evaluation_views"]
 
 CROP = 227
 """Pixels: with it, and only with it, AlexNet's last pooling gives 6×6 positions (the thesis, section 3)."""
-
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of ImageNet's training pictures in RGB: the field's custom, whatever the data set."""
 
 WIDEST = 4 / 3
 """Width over height of a resized crop, and the other way round (Szegedy et al. 2015, section 6)."""
@@ -79,18 +77,25 @@ def _resized_boxes(pictures: int, generator: np.random.Generator, min_scale: flo
     return np.hstack([generator.integers(0, SIDE - sizes + 1), sizes])
 
 
-def apply_views(batch: Sequence[torch.Tensor] | torch.Tensor, views: Views, indices: np.ndarray) -> torch.Tensor:
+def apply_views(
+    batch: Sequence[torch.Tensor] | torch.Tensor,
+    views: Views,
+    indices: np.ndarray,
+    normalisation: Normalisation = IMAGENET,
+) -> torch.Tensor:
     """Pictures to normalised float32 (B, 3, CROP, CROP) in channels-last memory, on the device where they are.
 
     Args:
         batch: The pictures at ``indices`` of the split, B of uint8 (SIDE, SIDE, 3).
         views: Of the whole split.
         indices: (B,).
+        normalisation: Which belongs to the network's weights.
     """
     boxes, flipped = views.boxes[indices], views.flipped[indices]
     # For a line of pixels each: a processor calculates with many numbers at a time, not with three.
     device = batch.device if isinstance(batch, torch.Tensor) else torch.device("cpu")
-    mean, std = (torch.tensor(values, device=device).mul(255).repeat(CROP) for values in (MEAN, STD))
+    pair = (normalisation.mean, normalisation.std)
+    mean, std = (torch.tensor(values, device=device).mul(255).repeat(CROP) for values in pair)
     if device.type == "cpu":
         seen = torch.empty((len(batch), CROP, CROP, 3))
         for picture, out, box, mirrored in zip(batch, seen, boxes.tolist(), flipped.tolist(), strict=True):

@@ -10,7 +10,7 @@ from emotune.data.cache import decodable_splits, open_shards
 from emotune.data.datasets import ensure, manifest_of
 from emotune.data.manifest import SPLITS
 from emotune.data.stream import require_shards
-from emotune.errors import InputError
+from emotune.errors import InputError, refuse
 from emotune.machine import available_cpus
 from emotune.run import DatasetRef, RunConfig
 from emotune.storage import Folder
@@ -54,9 +54,14 @@ def check(runs: Sequence[RunConfig], pool: str, resources: Resources, executor: 
 
 
 def prepare(
-    datasets: Sequence[DatasetRef], resources: Resources, show: Callable[[str], None] = lambda text: None
+    datasets: Sequence[DatasetRef],
+    resources: Resources,
+    show: Callable[[str], None] = lambda text: None,
+    runs: Sequence[RunConfig] = (),
 ) -> list[str]:
     """Draws the embedded pictures if they are not there, checks every shard against its manifest and decodes it.
+
+    Weights that runs begin with are fetched and held against the networks.
 
     In a process of its own, so that this one stays small; what is decoded already is only looked up, and what does not
     fit the cache is checked, but not decoded.
@@ -65,16 +70,18 @@ def prepare(
         datasets: What the runs read.
         resources: What each run gets.
         show: Called with a line on how far it is.
+        runs: To be trained.
 
     Returns:
-        A line for each data set that does not fit this machine's cache.
+        A line for each data set that does not fit this machine's cache, and for each variant whose weights were trained
+        in another network.
 
     Raises:
-        InputError: a shard is missing or damaged, or there are too few to be streamed.
+        InputError: a shard is missing or damaged, or there are too few to be streamed; weights do not fit.
     """
     context = get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_prepare, args=(tuple(datasets), resources, sender))
+    process = context.Process(target=_prepare, args=(tuple(datasets), resources, tuple(runs), sender))
     process.start()
     sender.close()  # so that the end of the process is the end of what can be received
     try:
@@ -94,18 +101,41 @@ def prepare(
     return said
 
 
-def _prepare(datasets: Sequence[DatasetRef], resources: Resources, sender: Connection) -> None:
+def _prepare(
+    datasets: Sequence[DatasetRef], resources: Resources, runs: Sequence[RunConfig], sender: Connection
+) -> None:
     """Sends lines on how far it is, then what `prepare` returns or raises."""
     with contextlib.suppress(KeyboardInterrupt, BrokenPipeError):  # the other process speaks of it, or is no more
         try:
-            sender.send([line for dataset in datasets for line in _prepare_one(dataset, resources, sender.send)])
+            for dataset in datasets:
+                drawn = _counting(sender.send, f"{dataset.name}: {{:,}} pictures drawn")
+                ensure(dataset, drawn, workers=available_cpus())
+            lines = _check_weights(runs, sender.send)  # sooner done than decoding
+            for dataset in datasets:
+                lines += _decode(dataset, resources, sender.send)
+            sender.send(lines)
         except InputError as error:
             sender.send(error)
 
 
-def _prepare_one(dataset: DatasetRef, resources: Resources, show: Callable[[str], None]) -> list[str]:
+def _check_weights(runs: Sequence[RunConfig], show: Callable[[str], None]) -> list[str]:
+    """Reads the weights of every variant that does not begin from scratch; says what speaks against them."""
+    notes, problems = [], []
+    for run in {(run.variant, run.dataset.name): run for run in runs if run.weights}.values():
+        from emotune.models.weights import check_weights
+
+        show(f"{run.variant}: looking at the weights in {run.weights.location}")
+        try:
+            initialisation = check_weights(run, manifest_of(run.dataset).classes)
+            notes += [f"{run.variant}: {initialisation.note}."] if initialisation.note else []
+        except InputError as error:
+            problems.append(f"variants.{run.variant}: train.init: {error}")
+    refuse(list(dict.fromkeys(problems)))
+    return list(dict.fromkeys(notes))
+
+
+def _decode(dataset: DatasetRef, resources: Resources, show: Callable[[str], None]) -> list[str]:
     cpus, cache_gb = available_cpus(), resources.cache_gb
-    ensure(dataset, _counting(show, f"{dataset.name}: {{:,}} pictures drawn"), workers=cpus)
     manifest, decoded = manifest_of(dataset), decodable_splits(dataset, cache_gb)
     if "train" not in decoded:
         require_shards(manifest, resources.workers)

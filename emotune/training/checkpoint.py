@@ -10,7 +10,7 @@ import torch
 from emotune.run_directory import CHECKPOINT
 from emotune.storage import Folder
 
-__all__ = ["Progress", "Stateful", "load", "save"]
+__all__ = ["Progress", "Stateful", "read", "restore", "save"]
 
 
 @dataclass
@@ -21,7 +21,7 @@ class Progress:
     ``train_s`` are seconds spent in steps. ``history`` has an entry for each finished epoch, as in ``metrics.jsonl``;
     ``origins`` says which code, in which versions, trained it: more than one where it was continued after a change.
     ``reading`` says whether training pictures were ``cached`` or ``streamed``, ``numerics`` how it was calculated,
-    likewise.
+    likewise. ``initialisation`` says where its first weights are from, see `emotune.models.weights.Initialisation`.
     """
 
     epoch: int = 0
@@ -35,6 +35,7 @@ class Progress:
     origins: list[dict[str, Any]] = field(default_factory=list)
     reading: list[str] = field(default_factory=list)
     numerics: list[dict[str, Any]] = field(default_factory=list)
+    initialisation: dict[str, Any] = field(default_factory=dict)
 
     def note(self, *, origin: dict[str, Any], reading: str, numerics: dict[str, Any]) -> None:
         """Keeps what trains from here on, and how, where it is another than before."""
@@ -71,12 +72,14 @@ def save(folder: Folder, parts: Mapping[str, Stateful], progress: Progress) -> N
     folder.write(CHECKPOINT, buffer.getvalue())
 
 
-def load(folder: Folder, parts: Mapping[str, Stateful], device: torch.device) -> Progress | None:
-    """Puts the checkpoint's state of all parts in place and returns its progress; None if there is no checkpoint."""
+def read(folder: Folder, device: torch.device) -> dict[str, Any] | None:
+    """What `save` has written; None if there is no checkpoint."""
     data = folder.read(CHECKPOINT)
-    if data is None:
-        return None
-    state = torch.load(io.BytesIO(data), map_location=device, weights_only=True)
+    return None if data is None else torch.load(io.BytesIO(data), map_location=device, weights_only=True)
+
+
+def restore(state: Mapping[str, Any], parts: Mapping[str, Stateful]) -> Progress:
+    """Puts a checkpoint's state of all parts in place and returns its progress."""
     for name, part in parts.items():
         part.load_state_dict(state[name])
     progress = Progress(**state["progress"])

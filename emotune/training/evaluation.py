@@ -10,6 +10,7 @@ from torch import nn
 
 from emotune.data.augment import apply_views, evaluation_views
 from emotune.data.batches import Split
+from emotune.normalisation import IMAGENET, Normalisation
 from emotune.training.distributed import World
 from emotune.training.numerics import autocast
 
@@ -20,7 +21,13 @@ BATCH = 50
 
 @torch.inference_mode()
 def evaluate(
-    network: nn.Module, pictures: Split, world: World, crops: int = 1, precision: str = "float32"
+    network: nn.Module,
+    pictures: Split,
+    world: World,
+    crops: int = 1,
+    *,
+    precision: str = "float32",
+    normalisation: Normalisation = IMAGENET,
 ) -> np.ndarray:
     """Logits of every picture, float32 (N, K), on all ranks: of its centre crop, or averaged over 5 or 10 crops.
 
@@ -37,7 +44,7 @@ def evaluate(
             images = batch.on(world.device)
             # One view after another: memory does not grow with their number.
             with autocast(world.device, precision):
-                seen = [network(apply_views(images, view, batch.indices)).float() for view in views]
+                seen = [network(apply_views(images, view, batch.indices, normalisation)).float() for view in views]
             own.append((batch.indices, average_logits(seen).cpu().numpy()))
     logits = np.full((len(pictures), len(pictures.classes)), np.nan, np.float32)
     for part in world.gather(own):

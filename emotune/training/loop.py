@@ -21,8 +21,7 @@ from emotune.data.batches import Split, open_split, steps_per_epoch
 from emotune.data.cache import decodable_splits
 from emotune.data.datasets import manifest_of
 from emotune.data.stream import require_shards
-from emotune.errors import InputError
-from emotune.models import build
+from emotune.models.weights import save_weights
 from emotune.run import RunConfig, RunProgress
 from emotune.run_directory import METRICS, RunDirectory
 from emotune.study import Resources
@@ -31,12 +30,12 @@ from emotune.training.checkpoint import Progress
 from emotune.training.distributed import World
 from emotune.training.evaluation import evaluate
 from emotune.training.numerics import numerics, numerics_record
-from emotune.training.objective import make_objective
-from emotune.training.optim import learning_rate, make_average, make_optimizer
+from emotune.training.optim import learning_rate
 from emotune.training.record import make_record, origin, write_predictions
+from emotune.training.start import begin
 from emotune.training.step import Drawn, Learner, take_step
 
-__all__ = ["CHECKPOINT_EVERY_S", "DivergedError", "InterruptedRunError", "begin", "draw", "train"]
+__all__ = ["CHECKPOINT_EVERY_S", "DivergedError", "InterruptedRunError", "draw", "train"]
 
 CHECKPOINT_EVERY_S = 60.0
 """Seconds of work that a lost machine may cost."""
@@ -75,7 +74,7 @@ def train(
     Raises:
         DivergedError: the loss is not finite; the message has step and learning rate.
         InterruptedRunError: ``stop`` said so.
-        InputError: the data set cannot be read.
+        InputError: the data set, or the weights to begin with, cannot be read.
     """
     alone = directory.at_work() if world.main else nullcontext()
     with alone, numerics(run.train.precision, deterministic=resources.deterministic):
@@ -128,6 +127,8 @@ def _train(
     durations_s = {"train": progress.train_s, "test": now - evaluating, "this_start": now - started}
     record = make_record(run, learner.network, world, progress, len(pictures), durations_s)
     record |= {"test_pictures": len(test), "accuracy": 100 * float((logits.argmax(1) == test.targets).mean())}
+    saved = save_weights(directory.folder, run, learner.result, pictures.classes, learner.normalisation)
+    record["weights"] = {"sha256": saved}
     directory.finish(record)
     return record
 
@@ -140,31 +141,11 @@ def _decoded_everywhere(run: RunConfig, world: World, cache_gb: float | None) ->
     return decoded
 
 
-def begin(
-    run: RunConfig, directory: RunDirectory, world: World, resources: Resources, pictures: Split
-) -> tuple[Learner, Progress]:
-    """What is trained, and how far it is.
-
-    Weights come from the checkpoint; if there is none, from the stream "init": the last one to speak is right.
-    """
-    torch.manual_seed(run.stream("init"))
-    network = build(run.model, len(pictures.classes)).to(world.device, memory_format=torch.channels_last)
-    optimizer, average = make_optimizer(network, run.train), make_average(network, run.train)
-    learner = Learner(
-        world, network, network, optimizer, average, make_objective(pictures, run.train),
-        run.train.precision, run.train.clip_norm, resources.accumulate,
-    )  # fmt: skip
-    progress = checkpoint.load(directory.folder, learner.parts, world.device) or Progress()
-    if len(set(world.gather((progress.epoch, progress.step)))) > 1:
-        raise InputError(
-            f"{directory.folder}: not all ranks see the same checkpoint; name a place that all nodes reach"
-        )
-    return learner.together(compiled=resources.compile), progress
-
-
 def _logits(run: RunConfig, learner: Learner, progress: Progress, pictures: Split, crops: int = 1) -> np.ndarray:
     """The logits (the same on all ranks) if they are numbers; the last step's loss does not show what it did."""
-    logits = evaluate(learner.result, pictures, learner.world, crops, run.train.precision)
+    logits = evaluate(
+        learner.result, pictures, learner.world, crops, precision=learner.precision, normalisation=learner.normalisation
+    )
     if not np.isfinite(logits).all():
         raise DivergedError(f"the network's outputs are not finite after epoch {progress.epoch}, step {progress.step}")
     return logits

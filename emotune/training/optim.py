@@ -1,6 +1,7 @@
 """The learning rate as a pure function of the step, the optimizer, and the moving average of the weights."""
 
 import math
+from collections.abc import Collection
 
 import torch
 from torch import nn
@@ -31,11 +32,22 @@ def learning_rate(train: TrainConfig, step: int, steps_per_epoch: int) -> float:
     return train.lr
 
 
-def make_optimizer(network: nn.Module, train: TrainConfig) -> torch.optim.SGD:
-    """Stochastic gradient descent with momentum and weight decay (KSH12, section 5)."""
-    return torch.optim.SGD(
-        network.parameters(), lr=train.lr, momentum=train.momentum, weight_decay=train.weight_decay, fused=True
-    )
+def make_optimizer(network: nn.Module, train: TrainConfig, new: Collection[str] = ()) -> torch.optim.SGD:
+    """Stochastic gradient descent with momentum and weight decay (KSH12, section 5).
+
+    Args:
+        network: Whose parameters it changes.
+        train: Its settings.
+        new: Names of the parameters whose learning rate is multiplied by ``head_lr_multiplier``.
+    """
+    groups = [{"params": list(network.parameters()), "multiplier": 1.0}]
+    if train.head_lr_multiplier != 1:
+        named = dict(network.named_parameters())
+        groups = [
+            {"params": [p for name, p in named.items() if (name in new) == is_new], "multiplier": multiplier}
+            for is_new, multiplier in ((False, 1.0), (True, train.head_lr_multiplier))
+        ]
+    return torch.optim.SGD(groups, lr=train.lr, momentum=train.momentum, weight_decay=train.weight_decay, fused=True)
 
 
 def make_average(network: nn.Module, train: TrainConfig) -> AveragedModel | None:

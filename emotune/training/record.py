@@ -5,6 +5,7 @@ import io
 import os
 import platform
 import subprocess
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ def make_record(
         "workers": world.size,
         "reading": _one(progress.reading),
         "numerics": _one(progress.numerics),
+        "initialisation": _initialisation(run, progress),
         "interruptions": progress.interruptions,
         "hardware": _hardware(world),
         "origins": progress.origins,
@@ -65,6 +67,12 @@ def make_record(
 def _one(values: list[Any]) -> Any:
     """The value, where there was only one; all of them, where a run was continued with another."""
     return values[0] if len(values) == 1 else values
+
+
+def _initialisation(run: RunConfig, progress: Progress) -> dict[str, Any]:
+    """What the run began with: ``normalisation``, and if not from scratch, where the weights are from."""
+    found = {key: value for key, value in progress.initialisation.items() if value}
+    return (asdict(run.weights) if run.weights else {}) | found
 
 
 def origin() -> dict[str, Any]:

@@ -12,6 +12,7 @@ from torch.optim.swa_utils import AveragedModel
 from emotune.data.augment import Views, apply_views
 from emotune.data.batches import Batch
 from emotune.models.dropout import seed_masks
+from emotune.normalisation import IMAGENET, Normalisation
 from emotune.training.checkpoint import Stateful
 from emotune.training.distributed import World
 from emotune.training.numerics import autocast
@@ -39,6 +40,7 @@ class Learner:
         optimizer: Of its parameters.
         average: The moving average of its weights, if one is kept.
         objective: Of the training pictures.
+        normalisation: Of the pictures that it sees.
         precision: Of `TrainConfig`.
         clip_norm: Of `TrainConfig`.
         accumulate: Pieces of a rank's share.
@@ -50,6 +52,7 @@ class Learner:
     optimizer: torch.optim.Optimizer
     average: AveragedModel | None
     objective: Objective
+    normalisation: Normalisation = IMAGENET
     precision: str = "float32"
     clip_norm: float | None = None
     accumulate: int = 1
@@ -98,7 +101,7 @@ def take_step(learner: Learner, batch: Batch, drawn: Drawn, lr: float) -> StepRe
     if learner.clip_norm is not None:  # all ranks have the whole batch's gradient, and so the same norm
         norm = nn.utils.clip_grad_norm_(learner.network.parameters(), learner.clip_norm).item()
     for group in learner.optimizer.param_groups:
-        group["lr"] = lr
+        group["lr"] = lr * group.get("multiplier", 1.0)  # a checkpoint may be older than the entry
     learner.optimizer.step()
     if learner.average is not None:
         learner.average.update_parameters(learner.network)
@@ -124,7 +127,9 @@ def backward(learner: Learner, batch: Batch, drawn: Drawn) -> tuple[float, int]:
         with nullcontext() if together else learner.parallel.no_sync():
             seed_masks(learner.network, seeds[own])
             with autocast(world.device, learner.precision):
-                logits = learner.parallel(apply_views(images[own], drawn.views, batch.indices[own]))
+                logits = learner.parallel(
+                    apply_views(images[own], drawn.views, batch.indices[own], learner.normalisation)
+                )
             loss = (losses(logits, aims[own]) * parts[own]).sum()
             (loss * world.size).backward()  # DDP averages over ranks
         sums += torch.stack([loss.detach(), (logits.argmax(1) == targets[own]).sum()])

@@ -2,12 +2,14 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from emotune.data.datasets import resolve
 from emotune.errors import InputError
 from emotune.execution.preflight import check, prepare
 from emotune.model_config import AlexNetConfig
+from emotune.pretrained import resolve_weights
 from emotune.run import RunConfig, Selection
 from emotune.study import Resources
 from emotune.train_config import TrainConfig
@@ -87,3 +89,21 @@ def test_preparing_beyond_the_cache_finds_a_damaged_shard(run: RunConfig, tmp_pa
     max(shards.glob("train-*.tar")).write_bytes(b"damaged")
     with pytest.raises(InputError, match=r"train-.*tar: damaged"):
         prepare([replace(run.dataset, location=str(shards))], Resources(cache_gb=0))
+
+
+def test_preparing_finds_weights_that_are_none_of_the_networks_and_notes_those_of_caffe(run: RunConfig, tmp_path: Path):
+    shapes = {"conv1": (6, 3, 11, 11), "conv2": (16, 3, 5, 5), "conv3": (24, 16, 3, 3), "conv4": (24, 12, 3, 3),
+              "conv5": (16, 12, 3, 3), "fc6": (256, 576), "fc7": (256, 256)}  # fmt: skip
+    parts = {f"{layer}.0": np.zeros(shape, np.float32) for layer, shape in shapes.items()}
+    parts |= {f"{layer}.1": np.zeros(shape[0], np.float32) for layer, shape in shapes.items()}
+    np.savez(tmp_path / "bvlc.npz", **parts)
+    train = TrainConfig(init=str(tmp_path / "bvlc.npz"), batch_size=4)
+    weights = resolve_weights({"v": (run.model, train)})["v"]
+    narrow, wide = (
+        replace(run, variant=name, model=AlexNetConfig(width=width), train=train, weights=weights)
+        for name, width in (("narrow", 0.0625), ("wide", 1))
+    )
+    (line,) = prepare([run.dataset], Resources(), runs=[narrow])
+    assert line.startswith("narrow: the weights were trained with lrn caffe, not ")
+    with pytest.raises(InputError, match=r"variants.wide: train.init: .*bvlc.npz: conv1: its weight .* in trunk.conv"):
+        prepare([run.dataset], Resources(), runs=[narrow, wide])

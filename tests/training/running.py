@@ -13,7 +13,8 @@ from emotune.run import RunConfig
 from emotune.run_directory import PREDICTIONS, RunDirectory
 from emotune.study import Resources
 from emotune.training.distributed import World
-from emotune.training.loop import begin, draw, train
+from emotune.training.loop import draw, train
+from emotune.training.start import begin
 from emotune.training.step import Drawn, Learner
 
 ALONE = World(0, 1, torch.device("cpu"))

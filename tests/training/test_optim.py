@@ -45,6 +45,15 @@ def test_warm_up_rises_to_the_learning_rate_and_never_above(schedule: str):
     assert found.index(max(found)) == 6
 
 
+def test_new_parameters_learn_as_many_times_as_fast_as_they_are_multiplied():
+    network = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Linear(3, 1))
+    train = TrainConfig(init="imagenet", lr=0.1, head_lr_multiplier=10)
+    loaded, new = make_optimizer(network, train, new=("1.weight", "1.bias")).param_groups
+    assert [id(p) for p in loaded["params"]] == [id(p) for p in network[0].parameters()]
+    assert [id(p) for p in new["params"]] == [id(p) for p in network[1].parameters()]
+    assert (loaded["multiplier"], new["multiplier"]) == (1, 10)
+
+
 def test_a_step_of_the_optimizer_is_momentum_with_weight_decay():
     weight = torch.nn.Linear(1, 1, bias=False)
     with torch.no_grad():

@@ -1,0 +1,246 @@
+"""Weights that a network begins with, and those that a finished run leaves behind.
+
+``weights.safetensors`` has every parameter of a run's network in float32; its metadata, under ``emotune``, is JSON with
+``run`` (its id), ``model``, ``classes`` and ``normalisation``: what it takes to use the network. Other people's files
+are in `emotune.models.layouts`.
+"""
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from safetensors.torch import load, save
+from torch import nn
+
+from emotune.errors import InputError
+from emotune.model_config import ModelConfig
+from emotune.models import build
+from emotune.models.layouts import LAYERS, Layers, layers_of_arrays, layers_of_state, read_arrays
+from emotune.models.torchvision_file import torchvision_file
+from emotune.models.trunk import POSITIONS, Trunk
+from emotune.normalisation import IMAGENET, Normalisation
+from emotune.run import RunConfig, WeightsRef
+from emotune.run_directory import WEIGHTS
+from emotune.storage import Folder
+
+__all__ = ["Initialisation", "check_weights", "load_weights", "save_weights"]
+
+METADATA = "emotune"
+
+
+@dataclass(frozen=True)
+class Initialisation:
+    """Where the first weights of a network are from.
+
+    Attributes:
+        normalisation: Of the pictures that it is to see.
+        layout: ``run``, ``torchvision``, ``caffe`` or ``tensorflow``; None: all drawn.
+        loaded: Names of the parameters that came from the file.
+        new: Names of those that were drawn all the same.
+        note: What speaks against this file for this network.
+    """
+
+    normalisation: Normalisation = IMAGENET
+    layout: str | None = None
+    loaded: tuple[str, ...] = ()
+    new: tuple[str, ...] = ()
+    note: str = ""
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> "Initialisation":
+        """The reverse of ``dataclasses.asdict``, through a checkpoint."""
+        mean, std = value["normalisation"]["mean"], value["normalisation"]["std"]
+        names = {key: tuple(value[key]) for key in ("loaded", "new")}
+        return Initialisation(Normalisation(tuple(mean), tuple(std)), value["layout"], note=value["note"], **names)
+
+
+@dataclass(frozen=True)
+class _RunWeights:
+    """What a finished run left behind."""
+
+    tensors: dict[str, torch.Tensor]
+    model: dict[str, Any]
+    classes: tuple[str, ...]
+    normalisation: Normalisation
+    layout: str = "run"
+
+
+def save_weights(
+    folder: Folder, run: RunConfig, network: nn.Module, classes: Sequence[str], normalisation: Normalisation
+) -> str:
+    """Writes a run's ``weights.safetensors``; returns its sha256."""
+    # Copies: branches may share a layer, and a file has no two names for one tensor.
+    tensors = {
+        name: tensor.detach().to("cpu", torch.float32).clone(memory_format=torch.contiguous_format)
+        for name, tensor in network.state_dict().items()
+    }
+    about = {
+        "run": run.id, "model": asdict(run.model), "classes": list(classes), "normalisation": asdict(normalisation),
+    }  # fmt: skip
+    # One entry: safetensors writes several in an order that differs from process to process.
+    data = save(tensors, {METADATA: json.dumps(about, sort_keys=True)})
+    folder.write(WEIGHTS, data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def load_weights(network: nn.Module, run: RunConfig, classes: Sequence[str]) -> Initialisation:
+    """Puts the run's weights into its freshly drawn network, wherever they fit; what they lack stays as drawn.
+
+    Raises:
+        InputError: they are not there, not readable, or none of this network's.
+    """
+    tensors, initialisation = _matched(network, run, classes)
+    state = network.state_dict()
+    with torch.no_grad():
+        for name, tensor in tensors.items():
+            if not torch.isfinite(tensor).all():
+                raise InputError(f"{run.weights.location}: {name}: holds numbers that are not finite")
+            state[name].copy_(tensor)
+    return initialisation
+
+
+def check_weights(run: RunConfig, classes: Sequence[str]) -> Initialisation:
+    """What `load_weights` will say of a run, or raise, found without a network's memory and time."""
+    with torch.device("meta"):
+        network = build(run.model, len(classes))
+    return _matched(network, run, classes)[1]
+
+
+def _matched(
+    network: nn.Module, run: RunConfig, classes: Sequence[str]
+) -> tuple[dict[str, torch.Tensor], Initialisation]:
+    """The file's tensors by the network's names for them."""
+    if run.weights is None:
+        return {}, Initialisation()
+    where, data = _read(run.weights)
+    source = _parse(where, data)
+    if isinstance(source, Layers):
+        found = _of_layers(where, source, network)
+    else:
+        found = _of_run(source, network, run.model, classes)
+    tensors = _fitting(network, found)
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Conv2d) and f"{name}.weight" not in tensors:
+            has = found.get(f"{name}.weight")
+            says = "has none" if has is None else f"has the shape {tuple(has.shape)}"
+            raise InputError(f"{where}: {name} {says}, {tuple(module.weight.shape)} is expected; {_remedy(source)}")
+    new = tuple(name for name, _ in network.named_parameters() if name not in tensors)
+    if not new and run.train.head_lr_multiplier != 1:
+        raise InputError(f"{where}: every parameter is in it; head_lr_multiplier would change nothing, leave it out")
+    return tensors, Initialisation(source.normalisation, source.layout, tuple(tensors), new, _note(source, run.model))
+
+
+def _note(source: Layers | _RunWeights, model: ModelConfig) -> str:
+    """In what the network computes otherwise than the one whose weights these are."""
+    options = {key: value for key, value in asdict(model).items() if key not in ("name", "dropout", "weight_init")}
+    former = {key: source.model.get(key, value) for key, value in options.items()}
+    others = [f"{key} {former[key]}, not {value}" for key, value in options.items() if former[key] != value]
+    return f"the weights were trained with {', '.join(others)}" if others else ""
+
+
+def _remedy(source: Layers | _RunWeights) -> str:
+    if isinstance(source, Layers):
+        return "a model whose backbone, width and lrn are those of the file is needed"
+    return f"a model like the run's is needed: {json.dumps(source.model)}"
+
+
+def _read(ref: WeightsRef) -> tuple[str, bytes]:
+    """The location and the bytes of a file of weights, which are those that the run was planned with."""
+    remedy = "plan the study again, or put the former file back"
+    location = ref.location
+    if location == "torchvision":
+        from torchvision.models import AlexNet_Weights  # late: it takes a second
+
+        weights = AlexNet_Weights.IMAGENET1K_V1
+        location, remedy = str(torchvision_file(weights)), f"delete it, or put {weights.url} there"
+    parent, _, name = location.rpartition("/")
+    try:
+        data = Folder(parent or "/").read(name)
+    except OSError as error:
+        raise InputError(f"{location}: cannot be read ({error})") from None
+    if data is None:
+        raise InputError(f"{location}: not there; every machine that trains must reach it at this path or URL")
+    if not hashlib.sha256(data).hexdigest().startswith(ref.digest):
+        raise InputError(f"{location}: its sha256 does not begin with {ref.digest}: changed, or not whole; {remedy}")
+    return location, data
+
+
+def _parse(where: str, data: bytes) -> Layers | _RunWeights:
+    """What a file's bytes hold; the end of its name says how they are to be read."""
+    try:
+        if where.lower().endswith((".npy", ".npz")):
+            return layers_of_arrays(where, read_arrays(where, data))
+        if not where.lower().endswith(".safetensors"):
+            return layers_of_state(where, torch.load(io.BytesIO(data), map_location="cpu", weights_only=True))
+        tensors, header = load(data), json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        if METADATA not in (metadata := header.get("__metadata__") or {}):
+            return layers_of_state(where, tensors)
+        about = json.loads(metadata[METADATA])
+        normalisation = Normalisation(*(tuple(map(float, about["normalisation"][key])) for key in ("mean", "std")))
+        return _RunWeights(tensors, about["model"], tuple(about["classes"]), normalisation)
+    except InputError:
+        raise
+    except Exception as error:  # every format has its own, and a pickle has any
+        raise InputError(f"{where}: not readable as weights ({error}); fetch or write it again") from None
+
+
+def _of_layers(where: str, layers: Layers, network: nn.Module) -> dict[str, torch.Tensor]:
+    """The layers in every trunk of the network.
+
+    A trunk whose attention sums positions has an fc6 of its own; with it, all that follows is drawn.
+    """
+    tensors = {}
+    for prefix, trunk in network.named_modules():
+        if not isinstance(trunk, Trunk):
+            continue
+        parts = {"convolutions": nn.Conv2d, "fc": nn.Linear}  # an attention layer has some, too, of its own
+        modules = [
+            (f"{prefix}.{part}.{name}", module)
+            for part, kind in parts.items()
+            for name, module in trunk.get_submodule(part).named_modules()
+            if isinstance(module, kind)
+        ]
+        for layer, (name, module) in zip(LAYERS, modules, strict=True):
+            if layer == "fc6" and module.in_features != modules[4][1].out_channels * POSITIONS:
+                break
+            for tensor, part in zip(layers.arrays[layer], ("weight", "bias"), strict=True):
+                found, expected = tuple(tensor.shape), tuple(getattr(module, part).shape)
+                if found != expected:
+                    what = f"{where}: {layer}: its {part} has the shape {found}, {expected} is expected in {name}"
+                    raise InputError(f"{what}; {_remedy(layers)}")
+                tensors[f"{name}.{part}"] = tensor
+    return tensors
+
+
+def _of_run(
+    source: _RunWeights, network: nn.Module, model: ModelConfig, classes: Sequence[str]
+) -> dict[str, torch.Tensor]:
+    """The run's tensors that have the network's names; the classifier only if it names these classes.
+
+    The trunk of a network with one is also every trunk of a network that has others.
+    """
+    left_out = set() if source.classes == tuple(classes) else _classifier(model)
+    former = {name: name for name in network.state_dict()}
+    for prefix, trunk in network.named_modules():
+        if isinstance(trunk, Trunk):
+            former |= {f"{prefix}.{name}": f"trunk.{name}" for name in trunk.state_dict()
+                       if f"{prefix}.{name}" not in source.tensors}  # fmt: skip
+    return {new: source.tensors[old] for new, old in former.items() if old in source.tensors and new not in left_out}
+
+
+def _fitting(network: nn.Module, found: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Those tensors whose shapes are the network's; of a layer all, or none."""
+    state = network.state_dict()
+    unfit = {n.rpartition(".")[0] for n in state if n not in found or found[n].shape != state[n].shape}
+    return {name: tensor for name, tensor in found.items() if name.rpartition(".")[0] not in unfit}
+
+
+def _classifier(model: ModelConfig) -> set[str]:
+    """Names of the parameters whose shape depends on the number of classes."""
+    with torch.device("meta"):
+        two, three = (build(model, classes).state_dict() for classes in (2, 3))
+    return {name for name in two if two[name].shape != three[name].shape}

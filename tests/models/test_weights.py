@@ -1,0 +1,103 @@
+"""A finished run leaves weights behind that another run can begin with."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from narrow import CLASSES, NARROW, loaded, run_with
+from torch import nn
+
+from emotune.errors import InputError
+from emotune.model_config import AttentionConfig, DualBranchConfig, MldrConfig, ModelConfig
+from emotune.models import build
+from emotune.models.weights import check_weights, save_weights
+from emotune.normalisation import Normalisation
+from emotune.run import DatasetRef, RunConfig
+from emotune.storage import Folder
+from emotune.train_config import TrainConfig
+
+
+def finished(tmp_path: Path, model: ModelConfig = NARROW, classes: tuple[str, ...] = CLASSES) -> tuple[nn.Module, Path]:
+    """A network and the file that its run leaves behind."""
+    torch.manual_seed(7)
+    network = build(model, len(classes)).to(memory_format=torch.channels_last)
+    for parameter in network.parameters():
+        nn.init.normal_(parameter, std=0.1)
+    dataset = DatasetRef(name="photos", location="/photos", content_hash="0123")
+    run = RunConfig(variant="a", dataset=dataset, seed=0, model=model, train=TrainConfig())
+    save_weights(Folder(str(tmp_path)), run, network, classes, Normalisation((0.1, 0.2, 0.3), (0.4, 0.5, 0.6)))
+    return network, tmp_path / "weights.safetensors"
+
+
+@pytest.mark.parametrize(
+    "model",
+    [NARROW, AttentionConfig(width=0.0625), DualBranchConfig(width=0.0625), MldrConfig(width=0.0625)],
+    ids=lambda model: model.name,
+)
+def test_a_runs_own_weights_come_back_to_the_bit_with_their_normalisation(model: ModelConfig, tmp_path: Path):
+    first, file = finished(tmp_path, model)
+    again, initialisation = loaded(run_with(file, model))
+    assert initialisation.new == ()
+    assert initialisation.normalisation == Normalisation((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+    for name, tensor in first.state_dict().items():
+        assert torch.equal(again.state_dict()[name], tensor), name
+
+
+def test_a_runs_file_says_what_it_takes_to_use_it_and_is_the_same_every_time(tmp_path: Path):
+    _, file = finished(tmp_path / "a")
+    _, again = finished(tmp_path / "b")
+    assert file.read_bytes() == again.read_bytes()
+    data = file.read_bytes()
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    about = json.loads(header["__metadata__"]["emotune"])
+    assert about["model"]["width"] == 0.0625
+    assert about["classes"] == list(CLASSES)
+    assert about["run"].startswith("a-photos-s0-")
+    assert header["output.weight"]["dtype"] == "F32"
+
+
+@pytest.mark.parametrize("classes", [("anger", "awe", "joy"), ("anger", "awe")], ids=["renamed", "fewer"])
+def test_a_classifier_of_other_classes_is_drawn_anew(classes: tuple[str, ...], tmp_path: Path):
+    _, file = finished(tmp_path, classes=classes)
+    network, initialisation = loaded(run_with(file))
+    assert initialisation.new == ("output.weight", "output.bias")
+    torch.manual_seed(0)
+    assert torch.equal(network.output.weight, build(NARROW, len(CLASSES)).output.weight)
+
+
+def test_the_trunk_of_a_run_is_that_of_other_networks_too(tmp_path: Path):
+    source, file = finished(tmp_path)
+    attention, _ = loaded(run_with(file, AttentionConfig(width=0.0625)))
+    dual, initialisation = loaded(run_with(file, DualBranchConfig(width=0.0625)))
+    for trunk in (attention.trunk, dual.first, dual.second):
+        assert torch.equal(trunk.fc[1].weight, source.trunk.fc[1].weight)
+    assert set(initialisation.new) == {
+        "first.attention.score.weight", "first.attention.score.bias", "output.weight", "output.bias",
+    }, "a layer of another shape is drawn whole, though its bias would fit"  # fmt: skip
+
+
+def test_a_run_whose_convolutions_are_others_is_refused_with_its_model(tmp_path: Path):
+    _, file = finished(tmp_path)
+    with pytest.raises(InputError, match=r"trunk.convolutions.0 has the shape \(6, 3, 11, 11\), \(12, 3.*\"width\""):
+        check_weights(run_with(file, replace(NARROW, width=0.125)), CLASSES)
+    with pytest.raises(InputError, match=r"first.convolutions.0 has the shape \(6, 3, 11, 11\), \(12, 3"):
+        check_weights(run_with(file, DualBranchConfig(width=0.125)), CLASSES)
+    with pytest.raises(InputError, match=r"aesthetics.0 has none"):
+        check_weights(run_with(file, MldrConfig(width=0.0625)), CLASSES)
+
+
+def test_options_with_which_the_weights_were_not_trained_are_noted(tmp_path: Path):
+    _, file = finished(tmp_path, AttentionConfig(width=0.0625))
+    other = AttentionConfig(width=0.0625, temperature=0.5, dropout=0.1)
+    assert (
+        check_weights(run_with(file, other), CLASSES).note == "the weights were trained with temperature 1.0, not 0.5"
+    )
+
+
+def test_a_multiplier_for_a_head_that_is_not_new_is_refused(tmp_path: Path):
+    _, file = finished(tmp_path)
+    assert check_weights(run_with(file), CLASSES).note == ""
+    with pytest.raises(InputError, match="head_lr_multiplier would change nothing"):
+        check_weights(run_with(file, head_lr_multiplier=10), CLASSES)
