@@ -19,7 +19,7 @@ from emotune.train_config import TrainConfig
 
 __all__ = ["FORMAT_VERSION", "DatasetRef", "Part", "RunConfig", "RunProgress", "Selection", "WeightsRef"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Raised when the same configuration would give other results than before; part of every run's identity."""
 
 

@@ -18,21 +18,21 @@ STREAMS = ("order", "augment", "init", "dropout")
 STREAM_VALUES = [2208911376886579342, 2861510616409025299, 7494922473697354388, 81379977277810166]
 
 QUICKSTART_IDS = [
-    "alexnet-scenes-s0-5e38b843",
-    "attention-scenes-s0-038925ab",
-    "dual-scenes-s0-83d0ee04",
-    "dual-plain-scenes-s0-84fad8db",
-    "mldr-scenes-s0-12a67a27",
-    "alexnet-scenes-s1-5e38b843",
-    "attention-scenes-s1-038925ab",
-    "dual-scenes-s1-83d0ee04",
-    "dual-plain-scenes-s1-84fad8db",
-    "mldr-scenes-s1-12a67a27",
-    "alexnet-scenes-s2-5e38b843",
-    "attention-scenes-s2-038925ab",
-    "dual-scenes-s2-83d0ee04",
-    "dual-plain-scenes-s2-84fad8db",
-    "mldr-scenes-s2-12a67a27",
+    "alexnet-scenes-s0-cb5b26ef",
+    "attention-scenes-s0-3e61daae",
+    "dual-scenes-s0-982f512b",
+    "dual-plain-scenes-s0-0aee69ef",
+    "mldr-scenes-s0-2ad280e3",
+    "alexnet-scenes-s1-cb5b26ef",
+    "attention-scenes-s1-3e61daae",
+    "dual-scenes-s1-982f512b",
+    "dual-plain-scenes-s1-0aee69ef",
+    "mldr-scenes-s1-2ad280e3",
+    "alexnet-scenes-s2-cb5b26ef",
+    "attention-scenes-s2-3e61daae",
+    "dual-scenes-s2-982f512b",
+    "dual-plain-scenes-s2-0aee69ef",
+    "mldr-scenes-s2-2ad280e3",
 ]
 
 

@@ -19,9 +19,10 @@ __all__ = ["Records", "load_records"]
 
 RESULTS = ["accuracy", "test_pictures", "parameters", "train_s", "images_per_s", "workers", "interruptions", "commit",
            "dirty"]  # fmt: skip
+COST = ["forward_flops"]
 EPOCH = ["epoch", "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "train_s_so_far"]
 CURVES = ["run", "variant", "dataset", "seed", *EPOCH]
-COLUMNS = ["run", "variant", "dataset", "seed", "state", "detail", *dict.fromkeys([*RESULTS, *SCALES])]
+COLUMNS = ["run", "variant", "dataset", "seed", "state", "detail", *dict.fromkeys([*RESULTS, *SCALES, *COST])]
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class Records:
     Attributes:
         runs: One row per run of the study, finished or not: ``run, variant, dataset, seed, state, detail``; finished
             ones have ``accuracy`` (per cent of the test pictures), ``test_pictures``, ``parameters``, ``train_s``,
-            ``images_per_s``, ``workers``, ``interruptions``, ``commit``, ``dirty`` and the other metrics of
-            `emotune.metric_config.SCALES`; the others NaN.
+            ``images_per_s``, ``workers``, ``interruptions``, ``commit``, ``dirty``, the other metrics of
+            `emotune.metric_config.SCALES` and ``forward_flops`` of a picture; the others NaN.
         curves: One row per run and epoch: ``run, variant, dataset, seed`` and what ``metrics.jsonl`` has.
         predictions: Per finished run: ``sample_id, target, logit_<class>…``.
         records: ``record.json`` of every finished run.
@@ -78,7 +79,7 @@ def _flat(record: dict[str, Any], predictions: pd.DataFrame) -> dict[str, Any]:
     gits = [origin["git"] or {"commit": None, "dirty": None} for origin in record["origins"]]
     git = {"commit": " ".join(str(g["commit"]) for g in gits if g["commit"]), "dirty": any(g["dirty"] for g in gits)}
     known = record | git | {"train_s": record["durations_s"]["train"], "test_pictures": len(predictions)}
-    return {name: known.get(name) for name in RESULTS} | scalar_metrics(predictions)
+    return {name: known.get(name) for name in (*RESULTS, *COST)} | scalar_metrics(predictions)
 
 
 def _metrics(directory: RunDirectory) -> list[dict[str, Any]]:

@@ -203,6 +203,7 @@ def _variant_rows(study: Study, records: Records, dataset: str) -> list[dict[str
                 "summary": summaries[variant],
                 "means": {name: scale.written(mine[name].mean()) for name, scale in SCALES.items()} if known else {},
                 "parameters": int(mine["parameters"].iloc[0]) if known else None,
+                "gflops": float(mine["forward_flops"].iloc[0]) / 1e9 if known else None,
                 "train_s": float(mine["train_s"].mean()) if known else None,
                 "images_per_s": float(mine["images_per_s"].mean()) if known else None,
             }

@@ -125,7 +125,7 @@ def _train(
     write_predictions(directory.folder, run, test, logits)
     now = time.perf_counter()
     durations_s = {"train": progress.train_s, "test": now - evaluating, "this_start": now - started}
-    record = make_record(run, learner.network, world, progress, len(pictures), durations_s)
+    record = make_record(run, world, progress, pictures, durations_s)
     record |= {"test_pictures": len(test), "accuracy": 100 * float((logits.argmax(1) == test.targets).mean())}
     saved = save_weights(directory.folder, run, learner.result, pictures.classes, learner.normalisation)
     record["weights"] = {"sha256": saved}

@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from torch import nn
 
 from emotune.data.batches import Split
+from emotune.models.cost import cost
 from emotune.run import RunConfig
 from emotune.run_directory import PREDICTIONS
 from emotune.storage import Folder
@@ -39,10 +39,18 @@ def write_predictions(folder: Folder, run: RunConfig, pictures: Split, logits: n
 
 
 def make_record(
-    run: RunConfig, network: nn.Module, world: World, progress: Progress, train_pictures: int,
-    durations_s: dict[str, float],
-) -> dict[str, Any]:  # fmt: skip
-    """How a run came to its result: last epoch, durations, speed, hardware, versions, commit, interruptions."""
+    run: RunConfig, world: World, progress: Progress, pictures: Split, durations_s: dict[str, float]
+) -> dict[str, Any]:
+    """How a run came to its result: last epoch, cost, durations, speed, hardware, versions, commit, interruptions.
+
+    Args:
+        run: That is finished.
+        world: The ranks that trained it.
+        progress: What they noted.
+        pictures: It was trained on.
+        durations_s: Seconds by name.
+    """
+    costs = cost(run.model, len(pictures.classes))
     return {
         "run": run.id,
         "variant": run.variant,
@@ -50,10 +58,11 @@ def make_record(
         "seed": run.seed,
         "selection": "last epoch",
         "last_epoch": progress.history[-1],
-        "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "train_pictures": train_pictures,
+        "parameters": costs.parameters,
+        "forward_flops": costs.forward_flops,
+        "train_pictures": len(pictures),
         "durations_s": {name: round(seconds, 3) for name, seconds in durations_s.items()},
-        "images_per_s": round(train_pictures * run.train.epochs / progress.train_s, 1),
+        "images_per_s": round(len(pictures) * run.train.epochs / progress.train_s, 1),
         "workers": world.size,
         "reading": _one(progress.reading),
         "numerics": _one(progress.numerics),

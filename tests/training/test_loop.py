@@ -16,7 +16,7 @@ from emotune.models import build
 from emotune.models.alexnet import AlexNet
 from emotune.run import RunConfig
 from emotune.run_directory import CHECKPOINT, RunDirectory, State
-from emotune.training import loop
+from emotune.training import start
 from emotune.training.loop import DivergedError
 
 OTHERS = ("attention", "dual_branch", "mldr")
@@ -76,6 +76,6 @@ def test_a_gradient_whose_norm_is_not_finite_ends_the_run_even_if_the_loss_is(
         network.output.weight.data *= 1e25  # its square is beyond float32
         return network
 
-    monkeypatch.setattr(loop, "build", steep)
+    monkeypatch.setattr(start, "build", steep)
     with pytest.raises(DivergedError, match=r"the gradient's norm is inf in epoch 1, step 1, lr 0.005"):
         trained(changed(run, clip_norm=1.0), tmp_path)

@@ -1,0 +1,258 @@
+"""Training steps: against a straightforward script, and against what the machine's matrix products allow.
+
+python benchmarks/train.py [--batch 128] [--device cuda]
+
+One run, networks of full width, everything in turns so that all meet the same noise; medians. *Plain* is what one
+writes in PyTorch for the same network: float32, nn.LocalResponseNorm, nn.Dropout, SGD, ImageFolder and a DataLoader, in
+a process of its own. *Ours* is a step as a run takes it, cropping included, in bfloat16. *Limit*: three times a
+picture's forward FLOPs at the rate of a large bfloat16 matrix product. The batch is KSH12's (section 5).
+"""
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from statistics import median
+
+import torch
+from data import crops, extract, make_pictures
+from torch import nn
+
+from emotune.data.augment import apply_views
+from emotune.data.batches import Batch, Split, open_split
+from emotune.data.datasets import resolve
+from emotune.data.shards import write_shards
+from emotune.data.sources import ClassFolders
+from emotune.machine import available_cpus, keep_freed_memory
+from emotune.model_config import AlexNetConfig, AttentionConfig, DualBranchConfig, MldrConfig, ModelConfig
+from emotune.models import build
+from emotune.models.cost import cost
+from emotune.models.dropout import SampleDropout
+from emotune.models.local_response import LocalResponseNorm
+from emotune.run import DatasetRef, RunConfig, Selection
+from emotune.run_directory import RunDirectory
+from emotune.storage import Folder
+from emotune.study import Resources
+from emotune.train_config import TrainConfig
+from emotune.training.distributed import World
+from emotune.training.loop import draw
+from emotune.training.numerics import numerics
+from emotune.training.start import begin
+from emotune.training.step import Learner, take_step
+
+MODELS: dict[str, ModelConfig] = {
+    "alexnet": AlexNetConfig(), "attention": AttentionConfig(), "dual": DualBranchConfig(), "mldr": MldrConfig(),
+}  # fmt: skip
+COMPARED = ("alexnet", "attention", "dual")
+"""With the plain script; MldrNet only with AlexNet."""
+PICTURES, ROUNDS, PLAIN_ROUNDS, LR = 700, 7, 2, 1e-4
+
+
+@dataclass(frozen=True)
+class Ours:
+    """A network in training, and the training pictures."""
+
+    run: RunConfig
+    learner: Learner
+    pictures: Split
+
+    def batches(self) -> Iterable[Batch]:
+        """Those of the first epoch."""
+        return self.pictures.training_batches(
+            self.run.train.batch_size, self.run.stream("order"), 0, pin=self.learner.world.device.type == "cuda"
+        )
+
+    def step_s(self, batch: Batch) -> float:
+        """Seconds of a step."""
+        drawn = draw(self.run, 0, len(self.pictures))
+        return seconds(lambda: take_step(self.learner, batch, drawn, LR))  # which waits for the loss
+
+    def epoch_s(self) -> float:
+        """Seconds of an epoch's steps."""
+
+        def epoch() -> None:
+            drawn = draw(self.run, 0, len(self.pictures))
+            with closing(self.batches()) as batches:
+                for batch in batches:
+                    take_step(self.learner, batch, drawn, LR)
+
+        return seconds(epoch)
+
+    def reading_s(self) -> float:
+        """Seconds of an epoch's pictures alone: read and cropped, the part of an epoch that no step computes."""
+
+        def read() -> None:
+            views = draw(self.run, 0, len(self.pictures)).views
+            with closing(self.batches()) as batches:
+                for batch in batches:
+                    apply_views(batch.on(self.learner.world.device), views, batch.indices)
+
+        return seconds(read)
+
+
+def ours(model: ModelConfig, dataset: DatasetRef, batch: int, device: torch.device) -> Ours:
+    """The network ready for its first step."""
+    train = TrainConfig(batch_size=batch, precision="bf16", lr=LR)
+    run = RunConfig(variant=model.name, dataset=dataset, seed=0, model=model, train=train)
+    pictures = open_split(dataset, "train")
+    with tempfile.TemporaryDirectory() as nowhere:
+        learner, _ = begin(run, RunDirectory(nowhere, run), World(0, 1, device), Resources(), pictures)
+    learner.network.train()
+    return Ours(run, learner, pictures)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """How long it takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def matrix_rate(device: torch.device) -> float:
+    """FLOP/s of a bfloat16 matrix product: the best of three, of the better of two sizes."""
+    best = 0.0
+    for n in (2048, 4096):
+        a, b = (torch.randn(n, n, device=device).bfloat16() for _ in range(2))
+
+        def product(a: torch.Tensor = a, b: torch.Tensor = b) -> None:
+            a @ b
+            if device.type == "cuda":
+                torch.cuda.synchronize()
+
+        best = max(best, *(2 * n**3 / seconds(product) for _ in range(3)))
+    return best
+
+
+def plainly(network: nn.Module) -> nn.Module:
+    """The same network with torch's own layers, in torch's own memory format."""
+    for module in network.modules():
+        for name, child in module.named_children():
+            if isinstance(child, LocalResponseNorm):
+                setattr(module, name, nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0))
+            elif isinstance(child, SampleDropout):
+                setattr(module, name, nn.Dropout(child.p))
+    return network
+
+
+def serve_plain(orders: Connection, folder: str, batch: int) -> None:
+    """The plain script: takes (network, step or epoch), gives the seconds, until it is told None."""
+    from torchvision.datasets import ImageFolder
+
+    torch.set_num_threads(available_cpus())
+    networks: dict[str, nn.Module] = {}
+    images, targets = torch.randn(batch, 3, 227, 227), torch.randint(0, 8, (batch,))
+    for name, what in iter(orders.recv, None):
+        network = networks.setdefault(name, plainly(build(MODELS[name], 8)).train())
+        loader = torch.utils.data.DataLoader(ImageFolder(folder, crops()), batch, shuffle=True)
+        orders.send(seconds(partial(plain_steps, network, loader if what == "epoch" else [(images, targets)])))
+
+
+def plain_steps(network: nn.Module, batches: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> None:
+    """Takes a step for each batch."""
+    optimizer = torch.optim.SGD(network.parameters(), lr=LR, momentum=0.9, weight_decay=5e-4)
+    for images, targets in batches:
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(network(images), targets).backward()
+        optimizer.step()
+
+
+def on_cpu(dataset: DatasetRef, folder: Path, batch: int) -> None:
+    """Prints what was measured, and ends with the ratios."""
+    device = torch.device("cpu")
+    torch.set_num_threads(available_cpus())
+    here, there = get_context("spawn").Pipe()
+    plain = get_context("spawn").Process(target=serve_plain, args=(there, str(folder), batch), daemon=True)
+    plain.start()
+
+    def plain_s(name: str, what: str = "step") -> float:
+        here.send((name, what))
+        return here.recv()
+
+    networks = {name: ours(model, dataset, batch, device) for name, model in MODELS.items()}
+    first = next(iter(networks["alexnet"].batches()))
+    step_s: dict[str, list[float]] = {name: [] for name in networks}
+    old_s: dict[str, list[float]] = {name: [] for name in COMPARED}
+    rates: list[float] = []
+    for number in range(ROUNDS + 2):
+        for name, network in networks.items():
+            step_s[name].append(network.step_s(first))
+        rates.append(matrix_rate(device))
+        if number <= PLAIN_ROUNDS:
+            for name in COMPARED:
+                old_s[name].append(plain_s(name))
+    size, rate = len(first.indices), median(rates)
+    print(f"{available_cpus()} cores, batches of {size}, matrix products {rate / 1e9:.0f} GFLOP/s in bfloat16")
+    ours_s = {name: median(values[2:]) for name, values in step_s.items()}  # whoever starts allocates
+    shares, ratios = {}, {}
+    for name, model in MODELS.items():
+        limit_s = size * 3 * cost(model, 8).forward_flops / rate
+        shares[name] = limit_s / ours_s[name]
+        text = f"{name:10} {size / ours_s[name]:7.1f} img/s a step, {shares[name]:.2f} of the limit"
+        if name in COMPARED:
+            ratios[name] = median(old_s[name][1:]) / ours_s[name]
+            text += f", {ratios[name]:.1f} × the plain script"
+        print(text)
+    alexnet = networks["alexnet"]
+    epoch_s, reading_s = (median(work() for _ in range(3)) for work in (alexnet.epoch_s, alexnet.reading_s))
+    plain_epoch_s, pictures = plain_s("alexnet", "epoch"), len(alexnet.pictures)
+    here.send(None)
+    print(f"alexnet    {pictures / epoch_s:7.1f} img/s an epoch, {plain_epoch_s / epoch_s:.1f} × the plain script")
+    print(f"ratio_vs_plain = {min(ratios.values()):.2f}")
+    print(f"share_of_limit = {min(shares[name] for name in COMPARED):.2f}")
+    print(f"mldr_cost = {ours_s['mldr'] / ours_s['alexnet']:.2f}")
+    print(f"data_wait = {reading_s / epoch_s:.3f}")
+
+
+def on_gpu(dataset: DatasetRef, device: torch.device) -> None:
+    """Prints img/s and memory of every network at the largest batch of a few, and what reading costs."""
+    for name, model in MODELS.items():
+        shares: dict[int, str] = {}
+        for batch in (128, 256, 512):
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+            try:
+                network = ours(model, dataset, batch, device)
+                first = next(iter(network.batches()))
+                resident = replace(first, images=first.images.to(device))
+                step_s = median([network.step_s(resident) for _ in range(ROUNDS + 5)][5:])
+                epoch_s = median(network.epoch_s() for _ in range(ROUNDS))
+            except torch.OutOfMemoryError:
+                break
+            rate, resident_rate = len(network.pictures) / epoch_s, len(first.indices) / step_s
+            shares[batch] = (
+                f"{name:10} batches of {len(first.indices)}: {rate:.0f} img/s an epoch, {rate / resident_rate:.2f} of "
+                f"{resident_rate:.0f} with pictures on the device, {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB"
+            )
+        print("\n".join(shares.values()))
+
+
+def main() -> None:
+    """Makes pictures and shards of them, and measures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--batch", type=int, default=128, help="pictures of a step (default: %(default)s)")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    options = parser.parse_args()
+    keep_freed_memory()  # as a run does
+    with tempfile.TemporaryDirectory(prefix="emotune-train-") as name:
+        scratch, gpu = Path(name), options.device == "cuda"
+        os.environ["EMOTUNE_CACHE"] = str(scratch / "cache")
+        make_pictures(scratch / "pictures", PICTURES * (10 if gpu else 1))
+        write_shards(ClassFolders(scratch / "pictures").listing(), Folder(str(scratch / "shards")))
+        extract(str(scratch / "shards"), scratch / "extracted")
+        (dataset,) = resolve([Selection(data=str(scratch / "shards"))])
+        with numerics("bf16", deterministic=False):
+            if gpu:
+                on_gpu(dataset, torch.device("cuda"))
+            else:
+                on_cpu(dataset, scratch / "extracted", options.batch)
+
+
+if __name__ == "__main__":
+    main()
