@@ -97,9 +97,9 @@ class Ours:
         return seconds(read)
 
 
-def ours(model: ModelConfig, dataset: DatasetRef, batch: int, device: torch.device) -> Ours:
+def ours(model: ModelConfig, dataset: DatasetRef, batch: int, device: torch.device, precision: str = "bf16") -> Ours:
     """The network ready for its first step."""
-    train = TrainConfig(batch_size=batch, precision="bf16", lr=LR)
+    train = TrainConfig(batch_size=batch, precision=precision, lr=LR)
     run = RunConfig(variant=model.name, dataset=dataset, seed=0, model=model, train=train)
     pictures = open_split(dataset, "train")
     with tempfile.TemporaryDirectory() as nowhere:
@@ -178,6 +178,7 @@ def on_cpu(dataset: DatasetRef, folder: Path, batch: int) -> None:
         return here.recv()
 
     networks = {name: ours(model, dataset, batch, device) for name, model in MODELS.items()}
+    networks["float32"] = ours(MODELS["alexnet"], dataset, batch, device, "float32")
     first = next(iter(networks["alexnet"].batches()))
     step_s: dict[str, list[float]] = {name: [] for name in networks}
     old_s: dict[str, list[float]] = {name: [] for name in COMPARED}
@@ -205,6 +206,8 @@ def on_cpu(dataset: DatasetRef, folder: Path, batch: int) -> None:
     epoch_s, reading_s = (median(work() for _ in range(3)) for work in (alexnet.epoch_s, alexnet.reading_s))
     plain_epoch_s, pictures = plain_s("alexnet", "epoch"), len(alexnet.pictures)
     here.send(None)
+    faster = ours_s["float32"] / ours_s["alexnet"]
+    print(f"alexnet    {size / ours_s['float32']:7.1f} img/s a step in float32: bfloat16 is {faster:.1f} × as fast")
     print(f"alexnet    {pictures / epoch_s:7.1f} img/s an epoch, {plain_epoch_s / epoch_s:.1f} × the plain script")
     print(f"ratio_vs_plain = {min(ratios.values()):.2f}")
     print(f"share_of_limit = {min(shares[name] for name in COMPARED):.2f}")
