@@ -4,7 +4,7 @@ import hashlib
 import io
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -65,3 +65,15 @@ def picture_folder(_pictures: Path, tmp_path: Path) -> Path:
     at will.
     """
     return Path(shutil.copytree(_pictures, tmp_path / "pictures"))
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a study file."""
+
+    def write(text: str | bytes, name: str = "study.yaml") -> Path:
+        path = tmp_path / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return write

@@ -1,0 +1,41 @@
+"""A study names what it compares."""
+
+import pytest
+from study_files import GOOD, mistakes
+
+from emotune.emotions import EKMAN, MIKELS, POLARITY
+from emotune.errors import InputError
+from emotune.study import Metric, load_study
+
+
+def test_a_metric_has_its_own_unit_in_which_the_smallest_effect_is_said(write):
+    assert load_study(write(GOOD)).metric == Metric(name="accuracy", min_effect=1.0)
+    assert load_study(write(GOOD + "metric: {name: macro_f1}\n")).metric == Metric(name="macro_f1", min_effect=1.0)
+    assert load_study(write(GOOD + "metric: {name: nll, min_effect: 0.1}\n")).metric.min_effect == 0.1
+    for name in ("nll", "brier"):
+        assert mistakes(write(f"{GOOD}metric: {{name: {name}}}\n")) == [
+            f"metric.min_effect: {name} is not in per cent: say which difference would matter, "
+            "for example min_effect: 0.05"
+        ]
+
+
+def test_a_metric_that_there_is_not_is_refused_with_those_that_there_are(write):
+    (line,) = mistakes(write(GOOD + "metric: {name: acuracy}\n"))
+    assert line.startswith("metric.name: Input should be 'accuracy', 'balanced_accuracy'")
+    assert line.endswith("'brier' or 'ece' (found 'acuracy')")
+    assert mistakes(write(GOOD + "metric: {name: nll, min_effect: 0}\n")) == [
+        "metric.min_effect: Input should be greater than 0 (found 0)"
+    ]
+
+
+def test_a_metric_that_says_nothing_about_a_data_sets_classes_is_refused():
+    polarity, top2 = Metric(name="polarity_accuracy"), Metric(name="top2_accuracy")
+    for metric in (polarity, top2, Metric()):
+        metric.require_sense("photos", MIKELS)
+    polarity.require_sense("tweets", POLARITY)
+    with pytest.raises(InputError, match="polarity_accuracy on faces: neither positive nor negative: surprise;"):
+        polarity.require_sense("faces", EKMAN)
+    with pytest.raises(InputError, match="polarity_accuracy on few: all classes are of one polarity;"):
+        polarity.require_sense("few", ("awe", "contentment"))
+    with pytest.raises(InputError, match="top2_accuracy on tweets: always 100 % with 2 classes"):
+        top2.require_sense("tweets", POLARITY)
