@@ -39,6 +39,15 @@ def loaded(run: RunConfig) -> tuple[nn.Module, Initialisation]:
     return network, load_weights(network, run, CLASSES)
 
 
+def caffes_arrays() -> Arrays:
+    """Weight and bias by layer, in Caffe's layout; values reach hundreds, as Caffe's, so that normalisation is felt."""
+    generator, arrays = np.random.default_rng(0), {}
+    for layer, shape in SHAPES.items():
+        weight = generator.normal(0, (2 / np.prod(shape[1:])) ** 0.5, shape)
+        arrays[layer] = [weight.astype(np.float32), generator.normal(0, 0.1, shape[0]).astype(np.float32)]
+    return arrays
+
+
 def write_npz(path: Path, arrays: Arrays, name: str = "{layer}.{number}") -> Path:
     parts = {name.format(layer=layer, number=n): a for layer, pair in arrays.items() for n, a in enumerate(pair)}
     np.savez(path, **parts)

@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 import torchvision
-from narrow import CAFFES, CLASSES, OWT, Arrays, loaded, run_with, save_npy, torchvisions, write_npz
+from narrow import CAFFES, CLASSES, OWT, Arrays, caffes_arrays, loaded, run_with, save_npy, torchvisions, write_npz
 from safetensors.torch import save_file
 from torch import nn
 
@@ -19,6 +19,11 @@ from emotune.model_config import AlexNetConfig, AttentionConfig, DualBranchConfi
 from emotune.models import build
 from emotune.models.weights import check_weights
 from emotune.normalisation import CAFFE, IMAGENET, Normalisation
+
+
+@pytest.fixture(scope="module")
+def arrays() -> Arrays:
+    return caffes_arrays()
 
 
 @pytest.fixture(scope="module")

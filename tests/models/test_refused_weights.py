@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from narrow import CLASSES, NARROW, OWT, Arrays, loaded, run_with, save_npy, torchvisions, write_npz
+from narrow import CLASSES, NARROW, OWT, Arrays, caffes_arrays, loaded, run_with, save_npy, torchvisions, write_npz
 
 from emotune.errors import InputError
 from emotune.model_config import AlexNetConfig
@@ -14,6 +14,11 @@ from emotune.models import build
 from emotune.models.weights import check_weights, save_weights
 from emotune.normalisation import CAFFE
 from emotune.storage import Folder
+
+
+@pytest.fixture(scope="module")
+def arrays() -> Arrays:
+    return caffes_arrays()
 
 
 def change(arrays: Arrays, layer: str, weight: np.ndarray) -> Arrays:
