@@ -12,7 +12,7 @@ from typing import Any
 
 from emotune.data.datasets import cache_folder
 from emotune.errors import InputError, refuse
-from emotune.model_config import ModelConfig
+from emotune.model_config import MldrConfig, MldrV2Config, ModelConfig
 from emotune.run import WeightsRef
 from emotune.run_directory import CONFIG, RECORD, WEIGHTS
 from emotune.storage import Folder
@@ -48,10 +48,8 @@ def resolve_weights(variants: Mapping[str, tuple[ModelConfig, TrainConfig]]) -> 
         backbone = getattr(model, "backbone", "alexnet")
         key = (train.init, backbone if train.init == "imagenet" else "")
         try:
-            if train.init == "imagenet" and model.name == "mldr":
-                raise InputError(
-                    "they lack the two shallower networks of mldr; name the directory of a finished run of mldr"
-                )
+            if train.init == "imagenet":
+                _require_alexnets(model)
             if key not in known:
                 known[key] = _imagenet(backbone) if train.init == "imagenet" else _named(train.init)
             found[variant] = known[key]
@@ -61,11 +59,20 @@ def resolve_weights(variants: Mapping[str, tuple[ModelConfig, TrainConfig]]) -> 
     return found
 
 
+def _require_alexnets(model: ModelConfig) -> None:
+    """All that is known of ImageNet are whole AlexNets of full width."""
+    instead = f"say scratch, or name the directory of a finished run of {model.name}"
+    if isinstance(model, MldrV2Config):
+        raise InputError(f"there are weights for AlexNets only, mldr_v2 is none; {instead}")
+    if isinstance(model, MldrConfig) and min(model.depths) < 5:
+        raise InputError(f"there are weights for AlexNets only, not for mldr's shallower networks; {instead}")
+    if model.width != 1:
+        raise InputError(f"there are weights for width 1 only, model.width is {model.width:g}; {instead}")
+
+
 def _imagenet(backbone: str) -> WeightsRef:
     if backbone == "alexnet_owt":
         return TORCHVISION
-    if backbone != "alexnet":
-        raise InputError(f'no weights are known for the backbone "{backbone}"; name a file of weights')
     file = weights_folder() / BVLC
     if not file.is_file():
         raise InputError(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,9 +13,10 @@ import numpy as np
 import pytest
 
 from emotune.errors import InputError
-from emotune.model_config import AlexNetConfig, MldrConfig, ModelConfig
-from emotune.pretrained import BVLC, resolve_weights, weights_folder
+from emotune.model_config import AlexNetConfig, AttentionConfig, MldrConfig, MldrV2Config, ModelConfig
+from emotune.pretrained import BVLC, TORCHVISION, resolve_weights, weights_folder
 from emotune.run import WeightsRef
+from emotune.study import load_study
 from emotune.train_config import TrainConfig
 
 
@@ -95,8 +97,53 @@ def test_imagenet_for_ksh12s_network_is_a_file_in_the_cache_folder(tmp_path: Pat
     assert resolved("imagenet").digest == hashlib.sha256(b"weights").hexdigest()
 
 
-def test_imagenet_for_mldr_is_refused():
-    assert "they lack the two shallower networks of mldr" in refused("imagenet", MldrConfig())
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [
+        (MldrConfig(), "not for mldr's shallower networks; say scratch, or name .* a finished run of mldr"),
+        (MldrV2Config(), "mldr_v2 is none; say scratch, or name .* a finished run of mldr_v2"),
+        (AlexNetConfig(width=0.5), "for width 1 only, model.width is 0.5"),
+        (AttentionConfig(width=0.5, backbone="alexnet_owt"), "for width 1 only, model.width is 0.5"),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_imagenet_for_a_network_that_has_no_such_weights_is_refused(model: ModelConfig, says: str):
+    assert re.search(f"there are weights .*{says}", refused("imagenet", model))
+
+
+NETWORKS = """
+question: Does pretraining help?
+datasets: [scenes]
+baseline: alexnet
+train: {train}
+model: {model}
+variants:
+  alexnet:
+  attention: {{model.name: attention}}
+  dual: {{model.name: dual_branch}}
+  both: {{model.name: dual_branch, model.attention: both}}
+  none: {{model.name: dual_branch, model.attention: none}}
+  shared: {{model.name: dual_branch, model.convolutions: shared}}
+  none-shared: {{model.name: dual_branch, model.convolutions: shared, model.attention: none}}
+"""
+
+
+def test_a_study_that_says_imagenet_gets_the_weights_of_its_backbone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path))
+    weights_folder().mkdir()
+    (weights_folder() / BVLC).write_bytes(b"weights")
+    bvlc = WeightsRef(location=str(weights_folder() / BVLC), digest=hashlib.sha256(b"weights").hexdigest())
+    file = tmp_path / "study.yaml"
+    for model, expected in (("{lrn: caffe}", bvlc), ("{backbone: alexnet_owt}", TORCHVISION)):
+        file.write_text(NETWORKS.format(train="{init: imagenet}", model=model))
+        study = load_study(file)
+        assert resolve_weights(study.variants) == dict.fromkeys(study.variants, expected)
+    assert len(study.variants) == 7
+
+
+def test_an_mldr_of_whole_alexnets_has_imagenets_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path))
+    assert "Fetch" in refused("imagenet", MldrConfig(depths=(5, 5, 5)))
 
 
 def test_all_variants_whose_weights_are_not_there_are_named_at_once(tmp_path: Path):
@@ -112,7 +159,7 @@ datasets: [scenes]
 baseline: plain
 variants:
   plain: {{}}
-  tuned: {{train.init: {init}, train.head_lr_multiplier: 10}}
+  tuned: {{train.init: {init}, train.head_lr_multiplier: 10, model.backbone: {backbone}}}
 contrasts: [tuned - plain]
 """
 
@@ -120,16 +167,22 @@ PLAN = """
 import sys
 from emotune.ablate import main
 code = main([sys.argv[1], "--plan", "--runs", sys.argv[2]])
-assert "torch" not in sys.modules
+assert not {"torch", "torchvision", "safetensors"} & set(sys.modules)
 sys.exit(code)
 """
 
 
-@pytest.mark.parametrize(("name", "code"), [("w.npz", 0), ("none.npz", 2)])
-def test_a_plan_looks_for_weights_without_torch(name: str, code: int, tmp_path: Path):
+@pytest.mark.parametrize(
+    ("init", "backbone", "says"),
+    [
+        ("{}/w.npz", "alexnet", ""), ("{}/none.npz", "alexnet", "none.npz: cannot be read"),
+        ("imagenet", "alexnet_owt", ""), ("imagenet", "alexnet", f"{BVLC}: not there"),
+    ],
+)  # fmt: skip
+def test_a_plan_looks_for_weights_without_torch(init: str, backbone: str, says: str, tmp_path: Path):
     np.savez(tmp_path / "w.npz", x=np.zeros(3))
-    (tmp_path / "study.yaml").write_text(STUDY.format(init=tmp_path / name))
+    (tmp_path / "study.yaml").write_text(STUDY.format(init=init.format(tmp_path), backbone=backbone))
     command = [sys.executable, "-c", PLAN, str(tmp_path / "study.yaml"), str(tmp_path / "runs")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == code, done.stderr
-    assert ("none.npz: cannot be read" in done.stderr) == bool(code)
+    assert done.returncode == (2 if says else 0), done.stderr
+    assert says in done.stderr

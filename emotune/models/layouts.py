@@ -47,8 +47,13 @@ class Layers:
 
     @property
     def model(self) -> dict[str, str]:
-        """Options of the network that they were trained in, as far as shapes do not show them."""
-        return {} if self.layout == "torchvision" else {"lrn": "caffe"}
+        """Options of the network that they were trained in."""
+        return {"backbone": "alexnet_owt"} if self.layout == "torchvision" else {"backbone": "alexnet", "lrn": "caffe"}
+
+    @property
+    def width(self) -> float:
+        """Of that network, as its 4096 units in fc7 show it."""
+        return len(self.arrays["fc7"][1]) / 4096
 
 
 def read_arrays(where: str, data: bytes) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -58,7 +63,7 @@ def read_arrays(where: str, data: bytes) -> dict[str, tuple[np.ndarray, np.ndarr
         InputError: it holds something else.
     """
     if where.lower().endswith(".npz"):
-        archive = np.load(io.BytesIO(data), allow_pickle=False)
+        archive = np.lib.npyio.NpzFile(io.BytesIO(data), own_fid=True)
         found = {(m[1].lower(), m[2][0].lower() in "0w"): archive[n] for n in archive.files if (m := BLOB.fullmatch(n))}
         named: Any = {layer: [found.get((layer, True)), found.get((layer, False))] for layer, _ in found}
     else:
@@ -91,8 +96,8 @@ def layers_of_arrays(where: str, arrays: Mapping[str, tuple[np.ndarray, np.ndarr
     caffe = first.shape[1] == 3 and first.shape[2] == first.shape[3]
     tensorflow = first.shape[2] == 3 and first.shape[0] == first.shape[1]
     if caffe == tensorflow:
-        says = "could be both" if caffe else "is neither"
-        raise InputError(f"{where}: conv1: shape {first.shape} {says} (out, 3, k, k) and (k, k, 3, out)")
+        says = "is both (out, 3, k, k) and" if caffe else "is neither (out, 3, k, k) nor"
+        raise InputError(f"{where}: conv1: shape {first.shape} {says} (k, k, 3, out); is this the file of an AlexNet?")
     depth, inputs = (last.shape[0], fc6.shape[1]) if caffe else (last.shape[3], fc6.shape[0])
     side = math.isqrt(inputs // depth)
     if side * side * depth != inputs:
@@ -135,5 +140,8 @@ def layers_of_state(where: str, state: Any) -> Layers:
             if all(isinstance(tensor, torch.Tensor) for tensor in pair):
                 found[layer] = pair
     if lacking := [layer for layer in LAYERS if layer not in found]:
-        raise InputError(f"{where}: not a state dict of torchvision's AlexNet: no {', '.join(lacking)}")
+        raise InputError(
+            f"{where}: not a state dict of torchvision's AlexNet (features.0.weight … classifier.6.bias): "
+            f"no {', '.join(lacking)}"
+        )
     return Layers("torchvision", found)

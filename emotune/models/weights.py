@@ -8,6 +8,7 @@ are in `emotune.models.layouts`.
 import hashlib
 import io
 import json
+import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -94,12 +95,14 @@ def load_weights(network: nn.Module, run: RunConfig, classes: Sequence[str]) -> 
         InputError: they are not there, not readable, or none of this network's.
     """
     tensors, initialisation = _matched(network, run, classes)
-    state = network.state_dict()
+    parameters = dict(network.named_parameters())
     with torch.no_grad():
         for name, tensor in tensors.items():
             if not torch.isfinite(tensor).all():
-                raise InputError(f"{run.weights.location}: {name}: holds numbers that are not finite")
-            state[name].copy_(tensor)
+                raise InputError(
+                    f"{run.weights.location}: {name}: holds numbers that are not finite; name other weights"
+                )
+            parameters[name].copy_(tensor)
     return initialisation
 
 
@@ -125,18 +128,23 @@ def _matched(
     tensors = _fitting(network, found)
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d) and f"{name}.weight" not in tensors:
-            has = found.get(f"{name}.weight")
-            says = "has none" if has is None else f"has the shape {tuple(has.shape)}"
-            raise InputError(f"{where}: {name} {says}, {tuple(module.weight.shape)} is expected; {_remedy(source)}")
+            has, expected = found.get(f"{name}.weight"), tuple(module.weight.shape)
+            says = "it has none" if has is None else f"its own have the shape {tuple(has.shape)}"
+            raise InputError(
+                f"{where}: weights of the shape {expected} are needed for {name}, {says}; {_remedy(source)}"
+            )
     new = tuple(name for name, _ in network.named_parameters() if name not in tensors)
     if not new and run.train.head_lr_multiplier != 1:
-        raise InputError(f"{where}: every parameter is in it; head_lr_multiplier would change nothing, leave it out")
+        raise InputError(
+            f"{where}: has all parameters, none is new: head_lr_multiplier would change nothing; leave it out"
+        )
     return tensors, Initialisation(source.normalisation, source.layout, tuple(tensors), new, _note(source, run.model))
 
 
 def _note(source: Layers | _RunWeights, model: ModelConfig) -> str:
     """In what the network computes otherwise than the one whose weights these are."""
-    options = {key: value for key, value in asdict(model).items() if key not in ("name", "dropout", "weight_init")}
+    options = json.loads(json.dumps(asdict(model)))  # what was read has no tuples either
+    options = {key: value for key, value in options.items() if key not in ("name", "dropout", "weight_init")}
     former = {key: source.model.get(key, value) for key, value in options.items()}
     others = [f"{key} {former[key]}, not {value}" for key, value in options.items() if former[key] != value]
     return f"the weights were trained with {', '.join(others)}" if others else ""
@@ -144,7 +152,7 @@ def _note(source: Layers | _RunWeights, model: ModelConfig) -> str:
 
 def _remedy(source: Layers | _RunWeights) -> str:
     if isinstance(source, Layers):
-        return "a model whose backbone, width and lrn are those of the file is needed"
+        return f"these are for networks with backbone {source.model['backbone']} and width {source.width:g}"
     return f"a model like the run's is needed: {json.dumps(source.model)}"
 
 
@@ -175,7 +183,7 @@ def _parse(where: str, data: bytes) -> Layers | _RunWeights:
         if where.lower().endswith((".npy", ".npz")):
             return layers_of_arrays(where, read_arrays(where, data))
         if not where.lower().endswith(".safetensors"):
-            return layers_of_state(where, torch.load(io.BytesIO(data), map_location="cpu", weights_only=True))
+            return layers_of_state(where, _unpickled(where, data))
         tensors, header = load(data), json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         if METADATA not in (metadata := header.get("__metadata__") or {}):
             return layers_of_state(where, tensors)
@@ -185,7 +193,18 @@ def _parse(where: str, data: bytes) -> Layers | _RunWeights:
     except InputError:
         raise
     except Exception as error:  # every format has its own, and a pickle has any
-        raise InputError(f"{where}: not readable as weights ({error}); fetch or write it again") from None
+        says = f"{type(error).__name__}: {error}".partition("\n")[0]
+        raise InputError(f"{where}: not readable as weights ({says}); fetch or write it again") from None
+
+
+def _unpickled(where: str, data: bytes) -> Any:
+    """What ``torch.save`` wrote, if it is tensors in dicts and lists."""
+    try:
+        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:  # torch would advise to run what is in it
+        raise InputError(
+            f"{where}: not readable as weights, it holds more than tensors; write a network's state_dict() alone"
+        ) from None
 
 
 def _of_layers(where: str, layers: Layers, network: nn.Module) -> dict[str, torch.Tensor]:
@@ -221,7 +240,8 @@ def _of_run(
 ) -> dict[str, torch.Tensor]:
     """The run's tensors that have the network's names; the classifier only if it names these classes.
 
-    The trunk of a network with one is also every trunk of a network that has others.
+    The trunk of a network with one is also every trunk of a network that has others. A layer that branches share is the
+    first's, wherever the run had two.
     """
     left_out = set() if source.classes == tuple(classes) else _classifier(model)
     former = {name: name for name in network.state_dict()}
@@ -233,10 +253,10 @@ def _of_run(
 
 
 def _fitting(network: nn.Module, found: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Those tensors whose shapes are the network's; of a layer all, or none."""
-    state = network.state_dict()
-    unfit = {n.rpartition(".")[0] for n in state if n not in found or found[n].shape != state[n].shape}
-    return {name: tensor for name, tensor in found.items() if name.rpartition(".")[0] not in unfit}
+    """Those tensors whose shapes are the network's; of a layer all, or none; of one that is shared, once."""
+    own = dict(network.named_parameters())
+    unfit = {n.rpartition(".")[0] for n in own if n not in found or found[n].shape != own[n].shape}
+    return {name: found[name] for name in own if name.rpartition(".")[0] not in unfit}
 
 
 def _classifier(model: ModelConfig) -> set[str]:

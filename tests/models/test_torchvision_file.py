@@ -31,10 +31,10 @@ def at(url: str) -> WeightsEnum:
 
 @pytest.fixture
 def content() -> bytes:
-    """A state dict with torchvision's names, in the shapes of a narrow AlexNet of KSH12."""
+    """A state dict with torchvision's names, narrow."""
     shapes = {
-        "features.0": (6, 3, 11, 11), "features.3": (16, 3, 5, 5), "features.6": (24, 16, 3, 3),
-        "features.8": (24, 12, 3, 3), "features.10": (16, 12, 3, 3), "classifier.1": (256, 576),
+        "features.0": (4, 3, 11, 11), "features.3": (12, 4, 5, 5), "features.6": (24, 12, 3, 3),
+        "features.8": (16, 24, 3, 3), "features.10": (16, 16, 3, 3), "classifier.1": (256, 576),
         "classifier.4": (256, 256), "classifier.6": (10, 256),
     }  # fmt: skip
     state = {f"{name}.weight": torch.rand(shape) for name, shape in shapes.items()}
@@ -165,9 +165,10 @@ def test_a_run_begins_with_fetched_weights_and_refuses_a_file_that_was_put_there
     weights = WeightsRef(location="torchvision", digest=hashlib.sha256(content).hexdigest()[:8])
     run = RunConfig(
         variant="tuned", dataset=DatasetRef(name="photos", location="/photos", content_hash="01"), seed=0,
-        model=AlexNetConfig(width=0.0625), train=TrainConfig(init="imagenet"), weights=weights,
+        model=AlexNetConfig(width=0.0625, backbone="alexnet_owt"), train=TrainConfig(init="imagenet"), weights=weights,
     )  # fmt: skip
-    assert check_weights(run, ("a", "b")).layout == "torchvision"
+    initialisation = check_weights(run, ("a", "b"))
+    assert (initialisation.layout, initialisation.note) == ("torchvision", "")
     torchvision_file(local).write_bytes(content[: len(content) // 2])
     with pytest.raises(InputError, match=rf"sha256 does not begin with .*delete it, or put {server.url} there"):
         check_weights(run, ("a", "b"))

@@ -10,13 +10,17 @@ from narrow import CLASSES, NARROW, loaded, run_with
 from torch import nn
 
 from emotune.errors import InputError
-from emotune.model_config import AttentionConfig, DualBranchConfig, MldrConfig, ModelConfig
+from emotune.model_config import AttentionConfig, DualBranchConfig, MldrConfig, MldrV2Config, ModelConfig
 from emotune.models import build
 from emotune.models.weights import check_weights, save_weights
 from emotune.normalisation import Normalisation
 from emotune.run import DatasetRef, RunConfig
 from emotune.storage import Folder
 from emotune.train_config import TrainConfig
+from emotune.training.optim import make_optimizer
+
+SEPARATE = DualBranchConfig(width=0.0625)
+SHARED = DualBranchConfig(width=0.0625, convolutions="shared")
 
 
 def finished(tmp_path: Path, model: ModelConfig = NARROW, classes: tuple[str, ...] = CLASSES) -> tuple[nn.Module, Path]:
@@ -33,13 +37,16 @@ def finished(tmp_path: Path, model: ModelConfig = NARROW, classes: tuple[str, ..
 
 @pytest.mark.parametrize(
     "model",
-    [NARROW, AttentionConfig(width=0.0625), DualBranchConfig(width=0.0625), MldrConfig(width=0.0625)],
-    ids=lambda model: model.name,
-)
+    [
+        NARROW, AttentionConfig(width=0.0625, backbone="alexnet_owt"), SEPARATE, SHARED,
+        MldrConfig(width=0.0625, fusion="concat"), MldrV2Config(width=0.0625),
+    ],
+    ids=lambda model: f"{model.name} {getattr(model, 'convolutions', '')}".strip(),
+)  # fmt: skip
 def test_a_runs_own_weights_come_back_to_the_bit_with_their_normalisation(model: ModelConfig, tmp_path: Path):
     first, file = finished(tmp_path, model)
     again, initialisation = loaded(run_with(file, model))
-    assert initialisation.new == ()
+    assert (initialisation.new, initialisation.note) == ((), "")
     assert initialisation.normalisation == Normalisation((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
     for name, tensor in first.state_dict().items():
         assert torch.equal(again.state_dict()[name], tensor), name
@@ -80,12 +87,47 @@ def test_the_trunk_of_a_run_is_that_of_other_networks_too(tmp_path: Path):
 
 def test_a_run_whose_convolutions_are_others_is_refused_with_its_model(tmp_path: Path):
     _, file = finished(tmp_path)
-    with pytest.raises(InputError, match=r"trunk.convolutions.0 has the shape \(6, 3, 11, 11\), \(12, 3.*\"width\""):
+    shapes = r"weights of the shape \(12, 3, 11, 11\) are needed for {}, its own have the shape \(6, 3, 11, 11\); "
+    remedy = 'a model like the run\'s is needed: .*"width": 0.0625'
+    with pytest.raises(InputError, match=shapes.format("trunk.convolutions.0") + remedy):
         check_weights(run_with(file, replace(NARROW, width=0.125)), CLASSES)
-    with pytest.raises(InputError, match=r"first.convolutions.0 has the shape \(6, 3, 11, 11\), \(12, 3"):
+    with pytest.raises(InputError, match=shapes.format("first.convolutions.0") + remedy):
         check_weights(run_with(file, DualBranchConfig(width=0.125)), CLASSES)
-    with pytest.raises(InputError, match=r"aesthetics.0 has none"):
-        check_weights(run_with(file, MldrConfig(width=0.0625)), CLASSES)
+    for model, layer in ((MldrConfig(width=0.0625), "towers.1.0"), (MldrV2Config(width=0.0625), "blocks.0.0")):
+        with pytest.raises(InputError, match=f"are needed for {layer}, it has none; a model like the run's is needed"):
+            check_weights(run_with(file, model), CLASSES)
+
+
+def layer(network: nn.Module, name: str) -> torch.Tensor:
+    return network.get_submodule(name).weight
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "origins", "note"),
+    [
+        (SHARED, SEPARATE, {"first": "first", "second": "second"}, "trained with convolutions shared, not separate"),
+        (SEPARATE, SHARED, {"first": "first"}, "trained with convolutions separate, not shared"),
+        (NARROW, SHARED, {"first": "trunk", "second": "trunk"}, ""),
+    ],
+    ids=["shared to separate", "separate to shared", "alexnet to shared"],
+)
+def test_branches_with_shared_and_with_own_convolutions_begin_with_each_others_weights(
+    source: ModelConfig, target: ModelConfig, origins: dict[str, str], note: str, tmp_path: Path
+):
+    former, file = finished(tmp_path, source)
+    network, initialisation = loaded(run_with(file, target))
+    for branch, origin in origins.items():
+        for part in ("convolutions.0", "convolutions.12", "fc.1"):
+            assert torch.equal(layer(network, f"{branch}.{part}"), layer(former, f"{origin}.{part}"))
+    assert torch.equal(layer(network, "second.fc.4"), layer(former, f"{origins.get('second', 'second')}.fc.4"))
+    assert (network.second.convolutions is network.first.convolutions) == (target is SHARED)
+    assert initialisation.note.endswith(note)
+    names = [name for name, _ in network.named_parameters()]
+    assert sorted(initialisation.loaded + initialisation.new) == sorted(names)
+    train = TrainConfig(init=str(file), head_lr_multiplier=10)
+    groups = [group["params"] for group in make_optimizer(network, train, initialisation.new).param_groups]
+    assert [len(group) for group in groups] == [len(initialisation.loaded), len(initialisation.new)]
+    assert {id(p) for group in groups for p in group} == {id(p) for p in network.parameters()}
 
 
 def test_options_with_which_the_weights_were_not_trained_are_noted(tmp_path: Path):

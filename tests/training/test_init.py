@@ -1,26 +1,29 @@
 """Runs that begin with the weights of others, from end to end: real shards, narrow networks."""
 
 import json
+import uuid
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
+from safetensors.torch import load, load_file
 
 from emotune.data.augment import apply_views, draw_views
 from emotune.data.batches import open_split
 from emotune.data.datasets import resolve
 from emotune.errors import InputError
-from emotune.model_config import AlexNetConfig
+from emotune.model_config import AlexNetConfig, DualBranchConfig
 from emotune.models import build
 from emotune.normalisation import CAFFE, IMAGENET, Normalisation
 from emotune.pretrained import resolve_weights
 from emotune.run import RunConfig, RunProgress, Selection
 from emotune.run_directory import PREDICTIONS, WEIGHTS, RunDirectory
+from emotune.storage import Folder
 from emotune.train_config import TrainConfig
 from emotune.training.distributed import World
 from emotune.training.evaluation import evaluate
@@ -50,7 +53,7 @@ def trained(run: RunConfig, pool: Path, **options) -> tuple[dict, Path]:
     return train(run, RunDirectory(str(pool), run), ALONE, **options), pool / run.id
 
 
-def following(run: RunConfig, init: Path, variant: str = "b", **changes) -> RunConfig:
+def following(run: RunConfig, init: Path | str, variant: str = "b", **changes) -> RunConfig:
     """A run that begins with the weights at ``init``."""
     settings = replace(run.train, init=str(init), **changes)
     weights = resolve_weights({variant: (run.model, settings)})[variant]
@@ -105,8 +108,11 @@ def test_a_run_goes_on_where_another_ended(first: RunConfig, tmp_path: Path):
     assert "new" not in after["initialisation"]
 
 
-def test_the_weights_of_a_finished_run_give_its_predictions(first: RunConfig, tmp_path: Path):
+@pytest.mark.parametrize("settings", [{}, {"ema_decay": 0.8, "precision": "bf16"}], ids=["plain", "average in bf16"])
+def test_the_weights_of_a_finished_run_give_its_predictions(first: RunConfig, settings: dict[str, Any], tmp_path: Path):
+    first = replace(first, train=replace(first.train, **settings))
     _, folder = trained(first, tmp_path)
+    assert {tensor.dtype for tensor in load_file(folder / WEIGHTS).values()} == {torch.float32}
     network = build(first.model, 8)
     network.load_state_dict(load_file(folder / WEIGHTS))
     tuned, its_folder = trained(following(first, write_caffe(tmp_path / "bvlc.npz", first)), tmp_path)
@@ -116,20 +122,23 @@ def test_the_weights_of_a_finished_run_give_its_predictions(first: RunConfig, tm
     for place, ours, normalisation in ((folder, network, IMAGENET), (its_folder, its_network, CAFFE)):
         frame = pd.read_parquet(place / PREDICTIONS)
         expected = frame[[f"logit_{label}" for label in test.classes]].to_numpy()
-        found = evaluate(ours, test, ALONE, normalisation=normalisation)
+        found = evaluate(ours, test, ALONE, normalisation=normalisation, precision=first.train.precision)
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
-    right = evaluate(its_network, val, ALONE, normalisation=CAFFE).argmax(1) == val.targets
+    logits = evaluate(its_network, val, ALONE, normalisation=CAFFE, precision=first.train.precision)
+    right = logits.argmax(1) == val.targets
     assert tuned["last_epoch"]["val_accuracy"] == pytest.approx(100 * right.mean())
 
 
+@pytest.mark.parametrize("steps", [1, 2, 3])
 def test_a_run_that_was_stopped_goes_on_to_the_same_bits_without_the_weights_that_it_began_with(
-    first: RunConfig, tmp_path: Path
+    first: RunConfig, steps: int, tmp_path: Path
 ):
     file = write_caffe(tmp_path / "bvlc.npz", first)
-    run = following(first, file, head_lr_multiplier=5.0)
+    run = following(first, file, head_lr_multiplier=5.0, ema_decay=0.8, precision="bf16")
     undisturbed, whole = trained(run, tmp_path / "whole")
+    asked = iter([False] * (steps - 1) + [True])
     with pytest.raises(InterruptedRunError):
-        trained(run, tmp_path / "parted", stop=lambda: True)
+        trained(run, tmp_path / "parted", stop=lambda: next(asked))
     file.unlink()
     record, parted = trained(run, tmp_path / "parted")
     assert record["interruptions"] == 1
@@ -154,6 +163,40 @@ def test_pictures_are_normalised_as_the_weights_want_it_from_first_to_last_run(f
     plain, _ = trained(first, tmp_path)
     assert plain["initialisation"] == {"normalisation": {"mean": IMAGENET.mean, "std": IMAGENET.std}}
     assert json.loads((folder / "record.json").read_text())["weights"]["sha256"] == record["weights"]["sha256"]
+
+
+def test_a_pool_behind_a_url_hands_weights_and_their_normalisation_down_from_run_to_run(
+    first: RunConfig, tmp_path: Path
+):
+    pool = f"memory://{uuid.uuid4().hex}/runs"
+    run = following(first, write_caffe(tmp_path / "bvlc.npz", first))
+    sums = []
+    for heir in ("c", "d"):
+        record = train(run, RunDirectory(pool, run), ALONE)
+        assert record["initialisation"]["normalisation"] == {"mean": CAFFE.mean, "std": CAFFE.std}
+        sums.append(record["weights"]["sha256"])
+        run = following(first, f"{pool}/{run.id}", variant=heir)
+        assert run.weights.digest == sums[-1]
+        assert run.weights.location.startswith(pool)
+    assert sums[0] != sums[1]
+    network = build(first.model, 8)
+    network.load_state_dict(load(Folder(run.weights.location.rpartition("/")[0]).read(WEIGHTS)))
+    assert first_loss(run, tmp_path) == pytest.approx(loss_of_first_batch(run, network, CAFFE), rel=1e-5)
+
+
+def test_branches_that_share_convolutions_are_fine_tuned_from_an_alexnets_run(first: RunConfig, tmp_path: Path):
+    _, folder = trained(first, tmp_path)
+    model = DualBranchConfig(width=0.0625, weight_init="he", dropout=0.0, convolutions="shared")
+    run = following(replace(first, model=model), folder, head_lr_multiplier=5.0, ema_decay=0.8)
+    undisturbed, whole = trained(run, tmp_path / "whole")
+    asked = iter([False, True])
+    with pytest.raises(InterruptedRunError):
+        trained(run, tmp_path / "parted", stop=lambda: next(asked))
+    _, parted = trained(run, tmp_path / "parted")
+    assert (parted / WEIGHTS).read_bytes() == (whole / WEIGHTS).read_bytes()
+    assert {name.split(".")[0] for name in undisturbed["initialisation"]["new"]} == {"first", "output"}
+    tensors = load_file(whole / WEIGHTS)
+    assert torch.equal(tensors["first.convolutions.0.weight"], tensors["second.convolutions.0.weight"])
 
 
 def test_a_step_changes_the_new_head_as_many_times_more_as_its_rate_is_multiplied(first: RunConfig, tmp_path: Path):
