@@ -9,6 +9,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, get_args
 
 import yaml
@@ -25,6 +26,8 @@ from emotune.train_config import TrainConfig
 __all__ = ["Contrast", "Metric", "Resources", "Study", "load_study", "shipped_study"]
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+PLAINLY = MappingProxyType({"tuple_type": "a list is needed", "dict_type": "a mapping of keys to values is needed"})
+"""What pydantic says of Python's types, in YAML's words."""
 
 
 @plain_dataclass(frozen=True)
@@ -259,7 +262,7 @@ def _explain(error: ValidationError, kind: Any) -> list[tuple[str, str]]:
         elif item["type"] == "value_error":
             found.append((key, str(item["ctx"]["error"])))
         else:
-            found.append((key, f"{item['msg']} (found {item['input']!r:.80})"))
+            found.append((key, f"{PLAINLY.get(item['type'], item['msg'])} (found {item['input']!r:.80})"))
     return found
 
 

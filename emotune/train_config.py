@@ -15,7 +15,8 @@ class TrainConfig:
     """Stochastic gradient descent as in the thesis (50 epochs, batches of 50) and KSH12 (momentum, weight decay).
 
     ``batch_size`` is the global one, whatever the number of workers. ``schedule``: *cosine* or *linear* to zero, *step*
-    (× ``step_factor`` every ``step_epochs``) or *constant*, after a linear warm-up of ``warmup_epochs``.
+    (× ``step_factor`` every ``step_epochs``, those of the warm-up included) or *constant*, after a linear warm-up of
+    ``warmup_epochs``.
     ``clip_norm``: the longest gradient of a global batch; longer ones are shortened to it.
     ``ema_decay``: validated and tested is not the network itself, but the moving average of its weights, which keeps
     this part of itself at each step; 0: the network itself.
@@ -66,6 +67,14 @@ class TrainConfig:
         ):  # fmt: skip
             if getattr(self, owner) != value and getattr(self, name) != getattr(TrainConfig, name):
                 raise ValueError(f'"{name}" is set, but {owner} is "{getattr(self, owner)}": it would change nothing')
+        return self
+
+    @model_validator(mode="after")
+    def _warm_up_ends(self) -> "TrainConfig":
+        if self.warmup_epochs >= self.epochs:
+            raise ValueError(
+                f'"warmup_epochs" is {self.warmup_epochs:g} and "epochs" {self.epochs}: lr would never be reached'
+            )
         return self
 
     @model_validator(mode="after")

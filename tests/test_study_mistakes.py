@@ -56,6 +56,13 @@ contrasts: [wide - plain, plain - plain, plain-option, option - plain, option - 
     assert len(lines) == len(expected), "\n".join(lines)
 
 
+def test_what_kind_of_value_is_needed_is_said_in_the_words_of_yaml(write):
+    assert mistakes(write(GOOD + "train:\nmodel: {name: mldr, levels: 4}\n")) == [
+        "train: a mapping of keys to values is needed (found None)",
+        "model.levels: a list is needed (found 4)",
+    ]
+
+
 def test_a_mistake_in_what_all_variants_share_is_one_mistake(write):
     assert mistakes(write(GOOD + "train: {epochs: five}\n")) == [
         "train.epochs: Input should be a valid integer, unable to parse string as an integer (found 'five')"

@@ -27,6 +27,11 @@ def test_a_setting_that_would_change_nothing_is_refused(settings: dict[str, obje
     assert says in refusal(TrainConfig, **settings)
 
 
+def test_a_warm_up_that_does_not_end_before_the_run_is_refused():
+    assert '"warmup_epochs" is 3 and "epochs" 3: lr would never be' in refusal(TrainConfig, epochs=3, warmup_epochs=3)
+    assert TrainConfig(epochs=3, warmup_epochs=2.5).warmup_epochs == 2.5
+
+
 @pytest.mark.parametrize(
     ("settings", "says"),
     [

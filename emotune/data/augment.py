@@ -95,7 +95,7 @@ def apply_views(
     # For a line of pixels each: a processor calculates with many numbers at a time, not with three.
     device = batch.device if isinstance(batch, torch.Tensor) else torch.device("cpu")
     pair = (normalisation.mean, normalisation.std)
-    mean, std = (torch.tensor(values, device=device).mul(255).repeat(CROP) for values in pair)
+    mean, std = (torch.tensor(values).mul(255).repeat(CROP).to(device, non_blocking=True) for values in pair)
     if device.type == "cpu":
         seen = torch.empty((len(batch), CROP, CROP, 3))
         for picture, out, box, mirrored in zip(batch, seen, boxes.tolist(), flipped.tolist(), strict=True):
@@ -128,7 +128,7 @@ def cut_batch(batch: torch.Tensor, boxes: np.ndarray, flipped: np.ndarray) -> to
     picture = torch.arange(len(batch), device=batch.device)[:, None, None]
 
     def on_device(positions: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(positions).to(batch.device)
+        return torch.from_numpy(positions).to(batch.device, non_blocking=True)
 
     def pixels(row: torch.Tensor, column: torch.Tensor) -> torch.Tensor:
         return batch[picture, row[:, :, None], column[:, None, :]]

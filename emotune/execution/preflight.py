@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -32,10 +33,10 @@ def check(runs: Sequence[RunConfig], pool: str, resources: Resources, executor: 
         InputError: says what, and what to do.
     """
     workers, cpus = resources.workers, resources.workers * resources.cpus_per_worker
-    accumulate = resources.accumulate
+    accumulate, who = resources.accumulate, "1 worker" if workers == 1 else f"{workers} workers"
     if small := next((run for run in runs if run.train.batch_size < workers * accumulate), None):
         raise InputError(
-            f"variants.{small.variant}: batch_size {small.train.batch_size} is too small for {workers} workers"
+            f"variants.{small.variant}: batch_size {small.train.batch_size} is too small for {who}"
             + (f" × accumulate {accumulate}" if accumulate > 1 else "")
         )
     if executor == "local" and workers > 1 and "WORLD_SIZE" not in os.environ:
@@ -49,6 +50,13 @@ def check(runs: Sequence[RunConfig], pool: str, resources: Resources, executor: 
         raise InputError(
             f"resources: a run asks for {workers} × {resources.cpus_per_worker} CPU, this machine has "
             f"{available_cpus()}; ask for less, or name a cluster in RAY_ADDRESS"
+        )
+    compiler = os.environ.get("CXX") or "g++"
+    here = executor == "local" or not os.environ.get("RAY_ADDRESS")  # what a cluster's nodes have is not known
+    if resources.compile and not resources.gpus_per_worker and here and not shutil.which(compiler.split()[0]):
+        raise InputError(
+            f'resources.compile: there is no C++ compiler "{compiler}" here; install one, name it in CXX, or set '
+            "compile: false"
         )
     Folder(pool).require_writable()
 

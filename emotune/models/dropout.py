@@ -47,7 +47,7 @@ def seed_masks(network: nn.Module, seeds: torch.Tensor) -> None:
     """
     layers = [module for module in network.modules() if isinstance(module, SampleDropout)]
     for number, layer in enumerate(layers, 1):
-        layer.seeds = _mix(seeds + _mix(torch.tensor(-number, device=seeds.device)))
+        layer.seeds = _mix(seeds + _mix(torch.tensor(-number)))  # one number: not worth a way to a GPU
 
 
 def _mix(x: torch.Tensor) -> torch.Tensor:

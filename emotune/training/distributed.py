@@ -55,6 +55,8 @@ class World:
 
     def any(self, flag: bool) -> bool:
         """Whether the flag is set on any rank: ranks must stop at the same step."""
+        if self.size == 1:  # nobody to ask; an answer by way of a GPU would wait for all that it has to do
+            return flag
         return self.sum(torch.tensor(int(flag), device=self.device)).item() > 0
 
 

@@ -42,7 +42,7 @@ CHECKPOINT_EVERY_S = 60.0
 
 
 class DivergedError(ArithmeticError):
-    """The loss is not a finite number any more."""
+    """The loss, the gradient's norm or the network's outputs are not finite numbers any more."""
 
 
 class InterruptedRunError(RuntimeError):
@@ -72,7 +72,7 @@ def train(
         The record on rank 0, None elsewhere.
 
     Raises:
-        DivergedError: the loss is not finite; the message has step and learning rate.
+        DivergedError: what must be finite is not; the message has step and learning rate.
         InterruptedRunError: ``stop`` said so.
         InputError: the data set, or the weights to begin with, cannot be read.
     """
@@ -147,7 +147,8 @@ def _logits(run: RunConfig, learner: Learner, progress: Progress, pictures: Spli
         learner.result, pictures, learner.world, crops, precision=learner.precision, normalisation=learner.normalisation
     )
     if not np.isfinite(logits).all():
-        raise DivergedError(f"the network's outputs are not finite after epoch {progress.epoch}, step {progress.step}")
+        epoch, lr = progress.epoch + bool(progress.step), learner.optimizer.param_groups[0]["lr"]
+        raise DivergedError(f"the network's outputs are not finite after the last step of epoch {epoch}, lr {lr:.3g}")
     return logits
 
 

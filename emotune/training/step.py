@@ -113,7 +113,7 @@ def backward(learner: Learner, batch: Batch, drawn: Drawn) -> tuple[float, int]:
     world, objective, size = learner.world, learner.objective, len(batch.indices)
     images = batch.on(world.device)
     targets, aims, weights, seeds = (
-        torch.from_numpy(values[batch.indices]).to(world.device)
+        torch.from_numpy(values[batch.indices]).to(world.device, non_blocking=True)
         for values in (objective.targets, objective.aims, objective.weights, drawn.mask_seeds)
     )
     parts = weights / world.sum(weights.sum(dtype=torch.float64))  # of the global batch; all ranks' sum to 1

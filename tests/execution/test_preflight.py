@@ -1,4 +1,5 @@
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,6 +36,7 @@ def test_what_can_be_trained_passes_and_leaves_nothing_behind(run: RunConfig, tm
             "ray",
             "batch_size 4 is too small for 2 workers × accumulate 3",
         ),
+        (Resources(accumulate=5), "local", "batch_size 4 is too small for 1 worker × accumulate 5"),
         (Resources(workers=2), "local", "torchrun --standalone --nproc-per-node 2"),
         (Resources(workers=2, cpus_per_worker=4000), "ray", "2 × 4000 CPU"),
     ],
@@ -45,6 +47,20 @@ def test_resources_that_cannot_work_are_refused_with_the_remedy(
     with pytest.raises(InputError) as caught:
         check([run], str(tmp_path / "runs"), resources, executor)
     assert says in str(caught.value)
+
+
+def test_compiling_without_a_compiler_is_refused_before_anything_is_spent(
+    run: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("CXX", "no-such-compiler -v")
+    with pytest.raises(InputError, match=r'no C\+\+ compiler "no-such-compiler -v" here; .*compile: false'):
+        check([run], str(tmp_path), Resources(compile=True), "local")
+    check([run], str(tmp_path), Resources(compile=True, gpus_per_worker=1), "local")  # Triton is another compiler
+    monkeypatch.setenv("CXX", f"{sys.executable} -v")
+    check([run], str(tmp_path), Resources(compile=True), "local")
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    monkeypatch.setenv("RAY_ADDRESS", "elsewhere:6379")
+    check([run], str(tmp_path), Resources(compile=True), "ray")  # its machines may have one
 
 
 def test_a_pool_that_is_a_file_or_that_ray_cannot_share_is_refused(run: RunConfig, tmp_path: Path):

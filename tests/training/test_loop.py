@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from pydantic import TypeAdapter
 from running import changed, trained, without_times
 
@@ -17,6 +18,7 @@ from emotune.models.alexnet import AlexNet
 from emotune.run import RunConfig
 from emotune.run_directory import CHECKPOINT, RunDirectory, State
 from emotune.training import start
+from emotune.training.distributed import World
 from emotune.training.loop import DivergedError
 
 OTHERS = ("attention", "dual_branch", "mldr")
@@ -66,6 +68,20 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_step_and_learning_rate(run:
     with pytest.raises(DivergedError, match=r"epoch 1, step \d+, lr 1e\+30"):
         trained(wild, tmp_path)
     assert not (tmp_path / wild.id / "record.json").exists()
+
+
+@pytest.mark.parametrize("settings", [{}, {"ema_decay": 0.9}], ids=["network", "average"])
+def test_outputs_that_are_not_finite_end_a_run_whose_losses_all_were(run: RunConfig, settings: dict, tmp_path: Path):
+    wild = changed(run, lr=1e30, schedule="constant", batch_size=72, **settings)  # its first step is its first epoch
+    with pytest.raises(DivergedError, match=r"outputs are not finite after the last step of epoch 1, lr 1e\+30"):
+        trained(wild, tmp_path)
+    assert not (tmp_path / wild.id / "metrics.jsonl").exists()
+
+
+def test_a_rank_alone_asks_no_device_whether_to_stop():
+    alone = World(0, 1, torch.device("meta"))  # which has no answers
+    assert alone.any(True)
+    assert not alone.any(False)
 
 
 def test_a_gradient_whose_norm_is_not_finite_ends_the_run_even_if_the_loss_is(

@@ -54,7 +54,11 @@ def test_switches_are_set_for_a_run_and_put_back_even_when_it_ends_early(
     assert not seen[0]["autocast"], "only passes forward are"
 
 
-def test_what_the_process_had_chosen_for_itself_is_put_back():
+def test_what_the_process_had_chosen_for_itself_is_put_back(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(backends.cudnn, "benchmark", True)
+    with numerics("float32", deterministic=False):
+        assert not backends.cudnn.benchmark
+    assert backends.cudnn.benchmark
     with numerics("tf32", deterministic=True):
         before = switches()
         with numerics("float32", deterministic=False):

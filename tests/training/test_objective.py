@@ -12,7 +12,7 @@ from emotune.data.augment import apply_views
 from emotune.data.batches import Split, open_split
 from emotune.run import RunConfig
 from emotune.study import Resources
-from emotune.training.objective import class_weights, smoothed
+from emotune.training.objective import class_weights, losses, smoothed
 from emotune.training.step import backward
 
 
@@ -40,6 +40,12 @@ def test_smoothing_is_torchs_for_labels_and_keeps_sums_of_all_targets():
     votes = np.array([[0.5, 0.5, 0, 0], [0, 0.7, 0, 0]])  # of two annotators; of one label, weighted with agreement
     np.testing.assert_allclose(smoothed(votes, 0.2).sum(1), votes.sum(1))
     np.testing.assert_allclose(smoothed(votes, 0.2)[0], [0.45, 0.45, 0.05, 0.05])
+
+
+def test_the_loss_of_bfloat16_logits_is_calculated_in_float32():
+    logits, aims = torch.randn(6, 8).bfloat16(), torch.eye(8)[:6]
+    expected = -(logits.double().log_softmax(1) * aims).sum(1)
+    torch.testing.assert_close(losses(logits, aims).double(), expected, rtol=1e-6, atol=1e-6)
 
 
 def test_balanced_pictures_count_as_if_all_classes_had_the_same_number(run: RunConfig):

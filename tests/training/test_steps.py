@@ -75,6 +75,18 @@ def test_bf16_calculates_nearly_the_same_and_keeps_its_weights_in_float32(run: R
     assert 0 < np.abs(logits[0] - logits[1]).max() < 0.05 * np.abs(logits[0]).max()
 
 
+def test_a_run_is_validated_and_tested_in_the_precision_that_it_is_trained_in(run: RunConfig, tmp_path: Path):
+    run, seen = changed(run, epochs=1, precision="bf16"), []
+
+    def look(module: torch.nn.Module, inputs: object, output: torch.Tensor) -> None:
+        if isinstance(module, torch.nn.Linear) and not output.is_meta:  # as it is where FLOPs are counted
+            seen.append((module.training, output.dtype))
+
+    with torch.nn.modules.module.register_module_forward_hook(look):
+        trained(run, tmp_path)
+    assert set(seen) == {(True, torch.bfloat16), (False, torch.bfloat16)}
+
+
 def test_tf32_is_float32_on_a_cpu(run: RunConfig, tmp_path: Path):
     runs = [changed(run, epochs=1, precision=precision) for precision in ("float32", "tf32")]
     records = [trained(r, tmp_path)[0] for r in runs]
