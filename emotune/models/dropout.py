@@ -32,7 +32,7 @@ class SampleDropout(nn.Module):
         numbers = torch.arange(rows * x.shape[1], device=x.device)
         bits = _mix(self.seeds[:, None] + _mix(numbers)).view(x.shape)  # (B, rows · D) → (R, D)
         kept = (bits & 0xFFFFFF) >= round(self.p * 2**24)
-        return x * (kept / (1 - self.p)).to(x.dtype)
+        return (x * (kept / (1 - self.p))).to(x.dtype)  # a rounded 1 / (1 - p) would alter the mean
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
