@@ -116,18 +116,17 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def matrix_rate(device: torch.device) -> float:
-    """FLOP/s of a bfloat16 matrix product: the best of three, of the better of two sizes."""
-    best = 0.0
-    for n in (2048, 4096):
-        a, b = (torch.randn(n, n, device=device).bfloat16() for _ in range(2))
+    """FLOP/s of bfloat16 matrix products, over about as long as a step takes."""
+    n, products = 2048, 24
+    a, b = (torch.randn(n, n, device=device).bfloat16() for _ in range(2))
 
-        def product(a: torch.Tensor = a, b: torch.Tensor = b) -> None:
+    def work() -> None:
+        for _ in range(products):
             a @ b
-            if device.type == "cuda":
-                torch.cuda.synchronize()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
 
-        best = max(best, *(2 * n**3 / seconds(product) for _ in range(3)))
-    return best
+    return products * 2 * n**3 / seconds(work)
 
 
 def plainly(network: nn.Module) -> nn.Module:
@@ -179,28 +178,25 @@ def on_cpu(dataset: DatasetRef, folder: Path, batch: int) -> None:
 
     networks = {name: ours(model, dataset, batch, device) for name, model in MODELS.items()}
     first = next(iter(networks["alexnet"].batches()))
-    step_s: dict[str, list[float]] = {name: [] for name in networks}
-    old_s: dict[str, list[float]] = {name: [] for name in COMPARED}
+    size = len(first.indices)
+    flops = {name: size * 3 * cost(model, 8).forward_flops for name, model in MODELS.items()}
     rates: list[float] = []
+    step_s, share, plain_step_s = ({name: [] for name in networks} for _ in range(3))
     for number in range(ROUNDS + 2):
         for name, network in networks.items():
-            step_s[name].append([network.step_s(first) for _ in range(2)][1])  # the caches were another's
-        rates.append(matrix_rate(device))
-        if number < PLAIN_ROUNDS:
-            for name in COMPARED:
-                old_s[name].append(plain_s(name))
-    size, rate = len(first.indices), median(rates)
-    print(f"{available_cpus()} cores, batches of {size}, matrix products {rate / 1e9:.0f} GFLOP/s in bfloat16")
-    ours_s = {name: median(values[2:]) for name, values in step_s.items()}  # whoever starts allocates
-    shares, ratios = {}, {}
-    for name, model in MODELS.items():
-        limit_s = size * 3 * cost(model, 8).forward_flops / rate
-        shares[name] = limit_s / ours_s[name]
-        text = f"{name:10} {size / ours_s[name]:7.1f} img/s a step, {shares[name]:.2f} of the limit"
-        if name in COMPARED:
-            ratios[name] = median(old_s[name]) / ours_s[name]
-            text += f", {ratios[name]:.1f} × the plain script"
-        print(text)
+            network.step_s(first)  # the caches were another's
+            rates.append(matrix_rate(device))
+            step_s[name].append(network.step_s(first))
+            share[name].append(flops[name] / rates[-1] / step_s[name][-1])
+        for name in COMPARED if number < PLAIN_ROUNDS else ():
+            plain_step_s[name].append(plain_s(name))
+    cores = f"{available_cpus()} cores, batches of {size}"
+    print(f"{cores}, matrix products {median(rates) / 1e9:.0f} GFLOP/s in bfloat16")
+    ours_s, shares = ({name: median(values[2:]) for name, values in found.items()} for found in (step_s, share))
+    ratios = {name: median(plain_step_s[name]) / ours_s[name] for name in COMPARED}
+    for name, taken_s in ours_s.items():
+        compared = f", {ratios[name]:.1f} × the plain script" if name in ratios else ""
+        print(f"{name:10} {size / taken_s:7.1f} img/s a step, {shares[name]:.2f} of the limit{compared}")
     alexnet = networks["alexnet"]
     epoch_s, reading_s = (median(work() for _ in range(3)) for work in (alexnet.epoch_s, alexnet.reading_s))
     plain_epoch_s, pictures = plain_s("alexnet", "epoch"), len(alexnet.pictures)
