@@ -1,6 +1,6 @@
 """Training steps: against a straightforward script, and against what the machine's matrix products allow.
 
-python benchmarks/train.py [--batch 128] [--device cuda]
+python benchmarks/train.py [--batch 128] [--device cuda] [--give-back]
 
 One run, networks of full width, everything in turns so that all meet the same noise; medians. *Plain* is what one
 writes in PyTorch for the same network: float32, nn.LocalResponseNorm, nn.Dropout, SGD, ImageFolder and a DataLoader, in
@@ -240,8 +240,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch", type=int, default=128, help="pictures of a step (default: %(default)s)")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--give-back", action="store_true", help="freed memory to the kernel, as no run does")
     options = parser.parse_args()
-    keep_freed_memory()  # as a run does
+    if not options.give_back:
+        keep_freed_memory()  # as a run does
     with tempfile.TemporaryDirectory(prefix="emotune-train-") as name:
         scratch, gpu = Path(name), options.device == "cuda"
         os.environ["EMOTUNE_CACHE"] = str(scratch / "cache")

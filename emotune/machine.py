@@ -18,7 +18,7 @@ def keep_freed_memory() -> None:
     """Has the main thread keep freed memory for its next allocation; without glibc, nothing is done.
 
     glibc returns large blocks to the kernel as soon as they are freed, and a training step allocates the same blocks
-    again, which the kernel must fill with zeros page by page: a third of a step's time (``benchmarks/train.py``).
+    again, which the kernel must fill with zeros page by page: ``benchmarks/train.py --give-back`` shows what it costs.
     For other threads, whose memory is apart, only the environment helps, from the process's start: `KEEP_FREED_MEMORY`.
     """
     try:

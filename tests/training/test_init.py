@@ -32,14 +32,6 @@ from emotune.training.loop import InterruptedRunError, train
 ALONE = World(0, 1, torch.device("cpu"))
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture
 def first(small_shards: Path) -> RunConfig:
     (dataset,) = resolve([Selection(data=str(small_shards))])
