@@ -3,6 +3,7 @@
 import hashlib
 import io
 import multiprocessing
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -94,7 +95,7 @@ def test_weights_are_fetched_once_with_their_progress_and_then_need_no_server(
 ):
     path = torchvision_file(at(server.url))
     assert path.read_bytes() == content
-    assert "100%" in capfd.readouterr().err
+    assert re.search(r"100(\.0)?%", capfd.readouterr().err)  # tqdm's words, or torch's own where it is not installed
     server.status = 500
     assert torchvision_file(at(server.url)) == path
     assert server.answered == 1
