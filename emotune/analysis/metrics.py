@@ -12,9 +12,8 @@ from scipy import special
 
 from emotune.emotions import POSITIVE, has_polarity
 
-__all__ = ["accuracy", "brier_score", "classes_of", "confusion", "constant_predictions", "expected_calibration_error",
-           "negative_log_likelihood", "per_class", "polarity_accuracy", "predicted", "scalar_metrics",
-           "top_k_accuracy"]  # fmt: skip
+__all__ = ["brier_score", "classes_of", "confusion", "constant_predictions", "expected_calibration_error",
+           "negative_log_likelihood", "per_class", "polarity_accuracy", "scalar_metrics", "top_k_accuracy"]  # fmt: skip
 
 PREFIX = "logit_"
 
@@ -24,29 +23,29 @@ def classes_of(predictions: pd.DataFrame) -> list[str]:
     return [column.removeprefix(PREFIX) for column in predictions.columns if column.startswith(PREFIX)]
 
 
-def predicted(predictions: pd.DataFrame) -> pd.Series:
-    """The class with the largest logit, per picture; of equal ones the first."""
-    logits = predictions[[PREFIX + label for label in classes_of(predictions)]]
-    return logits.idxmax(axis=1).str.removeprefix(PREFIX)
-
-
-def accuracy(predictions: pd.DataFrame) -> float:
-    """Per cent of the pictures whose class has the largest logit."""
-    return float(100 * (predicted(predictions) == predictions["target"]).mean())
-
-
 def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Pictures by target (rows) and predicted class (columns), all classes in the order of the logits."""
+    """Pictures by target (rows) and predicted class (columns), all classes in the order of the logits.
+
+    Predicted is the class with the largest logit; of equal ones the first.
+    """
     return _confusion(classes_of(predictions), *_arrays(predictions))
 
 
-def per_class(predictions: pd.DataFrame) -> pd.DataFrame:
+def per_class(table: pd.DataFrame) -> pd.DataFrame:
     """Per class: ``recall``, ``precision`` and ``f1`` in per cent, and ``pictures`` that have it as target.
 
-    NaN is what is not defined: the recall of a class that is no picture's target, the precision of one that is never
-    predicted, the F1 of one that is neither.
+    Read off a `confusion`. NaN is what is not defined: the recall of a class that is no picture's target, the precision
+    of one that is never predicted, the F1 of one that is neither.
     """
-    return _per_class(confusion(predictions))
+    right, targets, guesses = np.diag(table), table.sum(axis=1), table.sum(axis=0)
+    return pd.DataFrame(
+        {
+            "recall": 100 * right / targets,
+            "precision": 100 * right / guesses,
+            "f1": 100 * 2 * right / (targets + guesses),
+            "pictures": targets,
+        }
+    )
 
 
 def scalar_metrics(predictions: pd.DataFrame) -> dict[str, float]:
@@ -58,8 +57,7 @@ def scalar_metrics(predictions: pd.DataFrame) -> dict[str, float]:
     """
     classes = classes_of(predictions)
     targets, logits = _arrays(predictions)
-    table = _confusion(classes, targets, logits)
-    classwise = _per_class(table)
+    classwise = per_class(_confusion(classes, targets, logits))
     log_probabilities = special.log_softmax(logits, axis=1)
     probabilities = np.exp(log_probabilities)
     return {
@@ -169,15 +167,3 @@ def _confusion(classes: Sequence[str], targets: np.ndarray, logits: np.ndarray) 
     n = len(classes)
     counts = np.bincount(targets * n + logits.argmax(axis=1), minlength=n * n).reshape(n, n)
     return pd.DataFrame(counts, index=classes, columns=classes)
-
-
-def _per_class(table: pd.DataFrame) -> pd.DataFrame:
-    right, targets, guesses = np.diag(table), table.sum(axis=1), table.sum(axis=0)
-    return pd.DataFrame(
-        {
-            "recall": 100 * right / targets,
-            "precision": 100 * right / guesses,
-            "f1": 100 * 2 * right / (targets + guesses),
-            "pictures": targets,
-        }
-    )
