@@ -96,20 +96,21 @@ class StepResult:
 
 def take_step(learner: Learner, batch: Batch, drawn: Drawn, lr: float) -> StepResult:
     """One step of gradient descent on a global batch."""
-    loss, correct = backward(learner, batch, drawn)
-    norm = None
+    found = backward(learner, batch, drawn)
     if learner.clip_norm is not None:  # all ranks have the whole batch's gradient, and so the same norm
-        norm = nn.utils.clip_grad_norm_(learner.network.parameters(), learner.clip_norm).item()
+        norm = nn.utils.clip_grad_norm_(learner.network.parameters(), learner.clip_norm)
+        found = torch.cat([found, norm[None]])
+    loss, correct, *norms = found.tolist()  # all at once: a GPU is waited for
     for group in learner.optimizer.param_groups:
         group["lr"] = lr * group.get("multiplier", 1.0)  # a checkpoint may be older than the entry
     learner.optimizer.step()
     if learner.average is not None:
         learner.average.update_parameters(learner.network)
-    return StepResult(loss, correct, norm)
+    return StepResult(loss, int(correct), *norms)
 
 
-def backward(learner: Learner, batch: Batch, drawn: Drawn) -> tuple[float, int]:
-    """Puts the gradient of a global batch's loss in place, on every rank; gives the loss and the right answers."""
+def backward(learner: Learner, batch: Batch, drawn: Drawn) -> torch.Tensor:
+    """Puts the gradient of a global batch's loss in place, on every rank; gives the loss and the right answers (2,)."""
     world, objective, size = learner.world, learner.objective, len(batch.indices)
     images = batch.on(world.device)
     targets, aims, weights, seeds = (
@@ -133,5 +134,4 @@ def backward(learner: Learner, batch: Batch, drawn: Drawn) -> tuple[float, int]:
             loss = (losses(logits, aims[own]) * parts[own]).sum()
             (loss * world.size).backward()  # DDP averages over ranks
         sums += torch.stack([loss.detach(), (logits.argmax(1) == targets[own]).sum()])
-    loss_sum, correct = world.sum(sums).tolist()
-    return loss_sum, int(correct)
+    return world.sum(sums)

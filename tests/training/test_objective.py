@@ -20,7 +20,7 @@ def surprise(run: RunConfig, pictures: Split | None = None) -> tuple[np.ndarray,
     """-log p (B, K) of the first batch, its labels, and the loss that training finds; dropout is off."""
     begun = start(run, pictures=pictures)
     batch = next(begun.batches)
-    loss, _ = backward(begun.learner, batch, begun.drawn)
+    loss, _ = backward(begun.learner, batch, begun.drawn).tolist()
     with torch.no_grad():
         logits = begun.learner.network(apply_views(batch.images, begun.drawn.views, batch.indices))
     return -logits.double().log_softmax(1).numpy(), begun.pictures.targets[batch.indices], loss
@@ -92,7 +92,7 @@ def test_a_batch_in_pieces_gives_the_loss_and_gradient_of_a_whole_one_with_dropo
         begun = start(changed(run, dropout=0.5, **settings), resources=Resources(accumulate=accumulate))
         sizes: list[int] = []
         begun.learner.network.register_forward_pre_hook(lambda module, inputs, to=sizes: to.append(len(inputs[0])))
-        loss, correct = backward(begun.learner, next(begun.batches), begun.drawn)
+        loss, correct = backward(begun.learner, next(begun.batches), begun.drawn).tolist()
         found.append((loss, correct, gradient(begun.learner), sizes))
     for loss, correct, vector, _ in found[1:]:
         assert (loss, correct) == (pytest.approx(found[0][0], rel=1e-6), found[0][1])

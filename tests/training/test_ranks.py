@@ -47,7 +47,7 @@ def steps(run: RunConfig, world: World, resources: Resources, count: int) -> dic
     begun = start(run, world, resources, first(open_split(run.dataset, "train"), count))
     batches = list(begun.batches)
     size = min(len(batches), 3)
-    loss, correct = backward(begun.learner, batches[size - 1], begun.drawn)
+    loss, correct = backward(begun.learner, batches[size - 1], begun.drawn).tolist()
     found: dict[str, Any] = {"loss": loss, "correct": correct, "gradient": gradient(begun.learner).clone()}
     results = [take_step(begun.learner, batch, begun.drawn, run.train.lr) for batch in batches[:size]]
     found["losses"], found["norms"] = [r.loss for r in results], [r.norm or 0.0 for r in results]
