@@ -5,13 +5,12 @@ from dataclasses import dataclass
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from emotune.model_config import ModelConfig
 from emotune.models import build
 from emotune.models.local_response import LocalResponseNorm
-from emotune.run import ModelConfig
+from emotune.models.trunk import SIDE
 
 __all__ = ["Cost", "cost"]
-
-SIDE = 227
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,9 @@ from torch import nn
 
 from emotune.models.alexnet import fully_connected, normalisation
 from emotune.models.dropout import SampleDropout
-from emotune.models.trunk import Trunk, channels, initialise
+from emotune.models.trunk import SIDE, Trunk, channels, initialise
 
 __all__ = ["MldrNet", "aggregate", "pyramid", "tower"]
-
-SIDE = 227
 
 
 def pyramid(x: torch.Tensor, grid: int) -> torch.Tensor:

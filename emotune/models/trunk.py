@@ -5,7 +5,10 @@ import math
 import torch
 from torch import nn
 
-__all__ = ["POSITIONS", "Trunk", "channels", "initialise"]
+__all__ = ["POSITIONS", "SIDE", "Trunk", "channels", "initialise"]
+
+SIDE = 227
+"""Of the pictures, in pixels."""
 
 POSITIONS = 36
 """6×6 positions of the last pooling, for pictures of 227×227."""
