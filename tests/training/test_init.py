@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
+from running import ALONE
 from safetensors.torch import load, load_file
 
 from emotune.data.augment import apply_views, draw_views
@@ -25,11 +26,8 @@ from emotune.run import RunConfig, RunProgress, Selection
 from emotune.run_directory import PREDICTIONS, WEIGHTS, RunDirectory
 from emotune.storage import Folder
 from emotune.train_config import TrainConfig
-from emotune.training.distributed import World
 from emotune.training.evaluation import evaluate
 from emotune.training.loop import InterruptedRunError, train
-
-ALONE = World(0, 1, torch.device("cpu"))
 
 
 @pytest.fixture

@@ -1,12 +1,12 @@
 """What a run learns from votes, and from a part of a data set."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from running import trained
 
 from emotune.data.augment import apply_views, evaluation_views
 from emotune.data.batches import open_split
@@ -19,13 +19,8 @@ from emotune.errors import InputError
 from emotune.model_config import AlexNetConfig
 from emotune.models import build
 from emotune.run import RunConfig, Selection
-from emotune.run_directory import PREDICTIONS, RunDirectory
 from emotune.storage import Folder
 from emotune.train_config import TrainConfig
-from emotune.training.distributed import World
-from emotune.training.loop import train
-
-ALONE = World(0, 1, torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +43,6 @@ def run_on(data: str, part: str = "all", **settings) -> RunConfig:
     model = AlexNetConfig(width=0.0625, weight_init="he", dropout=0.0)
     chosen = TrainConfig(epochs=1, batch_size=16, lr=0.01, **settings)
     return RunConfig(variant="alexnet", dataset=dataset, seed=0, model=model, train=chosen)
-
-
-def trained(run: RunConfig, pool: Path) -> tuple[dict, pd.DataFrame]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    record = train(run, RunDirectory(str(pool), run), ALONE)
-    torch.set_num_threads(before)
-    return record, pd.read_parquet(pool / run.id / PREDICTIONS)
 
 
 def logits(predictions: pd.DataFrame) -> np.ndarray:
