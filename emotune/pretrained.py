@@ -13,7 +13,7 @@ from typing import Any
 from emotune.data.datasets import cache_folder
 from emotune.errors import InputError, refuse
 from emotune.model_config import MldrConfig, MldrV2Config, ModelConfig
-from emotune.run import WeightsRef
+from emotune.run import WeightsRef, split_location
 from emotune.run_directory import CONFIG, RECORD, WEIGHTS
 from emotune.storage import Folder
 from emotune.train_config import TrainConfig
@@ -80,7 +80,7 @@ def _imagenet(backbone: str) -> WeightsRef:
             "converted to numpy with caffe-tensorflow) and put it there; or give as train.init the path of a .npz that "
             "holds the caffemodel's arrays (conv1.0, conv1.1, … fc7.1)"
         )
-    return _file(Folder(str(file.parent)), file.name)
+    return _file(str(file))
 
 
 def _named(name: str) -> WeightsRef:
@@ -91,14 +91,14 @@ def _named(name: str) -> WeightsRef:
         raise InputError(
             "no path; say scratch, imagenet, a file of weights or the directory of a finished run"
         ) from None
-    parent, _, last = location.rpartition("/")
-    if last.lower().endswith(SUFFIXES):
-        return _file(Folder(parent or "/"), last)
+    if location.lower().endswith(SUFFIXES):
+        return _file(location)
     return _of_run(Folder(location))
 
 
-def _file(folder: Folder, name: str) -> WeightsRef:
-    location = str(folder / name)
+def _file(location: str) -> WeightsRef:
+    url, name = split_location(location)
+    folder = Folder(url)
     try:
         if folder.local:
             with (folder.local / name).open("rb") as file:

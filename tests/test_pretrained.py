@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+import uuid
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,14 +48,14 @@ def test_a_variant_from_scratch_has_no_weights():
 def test_a_file_is_known_by_its_content_on_a_disk_and_behind_a_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "a.npz").write_bytes(b"weights")
     (tmp_path / "b.npz").write_bytes(b"weights")
-    with fsspec.open("memory://bucket/c.npz", "wb") as file:
-        file.write(b"weights")
+    urls = ["memory://bucket/c.npz", f"memory://{uuid.uuid4().hex}.npz", (tmp_path / "a.npz").as_uri()]
+    for url in urls[:2]:
+        with fsspec.open(url, "wb") as file:
+            file.write(b"weights")
     monkeypatch.chdir(tmp_path)
-    found = [resolved(name) for name in ("a.npz", str(tmp_path / "b.npz"), "memory://bucket/c.npz")]
+    found = [resolved(name) for name in ("a.npz", str(tmp_path / "b.npz"), *urls)]
     assert {ref.digest for ref in found} == {hashlib.sha256(b"weights").hexdigest()}
-    assert [ref.location for ref in found] == [
-        str(tmp_path / "a.npz"), str(tmp_path / "b.npz"), "memory://bucket/c.npz",
-    ]  # fmt: skip
+    assert [ref.location for ref in found] == [str(tmp_path / "a.npz"), str(tmp_path / "b.npz"), *urls]
 
 
 def test_a_finished_run_is_known_by_its_weights(tmp_path: Path):

@@ -24,7 +24,7 @@ from emotune.models.layouts import LAYERS, Layers, layers_of_arrays, layers_of_s
 from emotune.models.torchvision_file import torchvision_file
 from emotune.models.trunk import POSITIONS, Trunk
 from emotune.normalisation import IMAGENET, Normalisation
-from emotune.run import RunConfig, WeightsRef
+from emotune.run import RunConfig, WeightsRef, split_location
 from emotune.run_directory import WEIGHTS
 from emotune.storage import Folder
 
@@ -165,9 +165,9 @@ def _read(ref: WeightsRef) -> tuple[str, bytes]:
 
         weights = AlexNet_Weights.IMAGENET1K_V1
         location, remedy = str(torchvision_file(weights)), f"delete it, or put {weights.url} there"
-    parent, _, name = location.rpartition("/")
+    folder, name = split_location(location)
     try:
-        data = Folder(parent or "/").read(name)
+        data = Folder(folder).read(name)
     except OSError as error:
         raise InputError(f"{location}: cannot be read ({error})") from None
     if data is None:
