@@ -122,9 +122,9 @@ def _matched(
     where, data = _read(run.weights)
     source = _parse(where, data)
     if isinstance(source, Layers):
-        found = _of_layers(where, source, network)
+        found, left_over = _of_layers(where, source, network), []
     else:
-        found = _of_run(source, network, run.model, classes)
+        found, left_over = _of_run(source, network, run.model, classes)
     tensors = _fitting(network, found)
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d) and f"{name}.weight" not in tensors:
@@ -138,16 +138,18 @@ def _matched(
         raise InputError(
             f"{where}: has all parameters, none is new: head_lr_multiplier would change nothing; leave it out"
         )
-    return tensors, Initialisation(source.normalisation, source.layout, tuple(tensors), new, _note(source, run.model))
+    note = _note(source, run.model, left_over)
+    return tensors, Initialisation(source.normalisation, source.layout, tuple(tensors), new, note)
 
 
-def _note(source: Layers | _RunWeights, model: ModelConfig) -> str:
-    """In what the network computes otherwise than the one whose weights these are."""
+def _note(source: Layers | _RunWeights, model: ModelConfig, left_over: Sequence[str]) -> str:
+    """What of the file is left over, and what the network computes otherwise than the one whose weights these are."""
     options = json.loads(json.dumps(asdict(model)))  # what was read has no tuples either
     options = {key: value for key, value in options.items() if key not in ("name", "dropout", "weight_init")}
     former = {key: source.model.get(key, value) for key, value in options.items()}
     others = [f"{key} {former[key]}, not {value}" for key, value in options.items() if former[key] != value]
-    return f"the weights were trained with {', '.join(others)}" if others else ""
+    unused = f"the network has no such layers as the file's {', '.join(left_over)}" if left_over else ""
+    return "; ".join(filter(None, [unused, f"the weights were trained with {', '.join(others)}" if others else ""]))
 
 
 def _remedy(source: Layers | _RunWeights) -> str:
@@ -237,8 +239,10 @@ def _of_layers(where: str, layers: Layers, network: nn.Module) -> dict[str, torc
 
 def _of_run(
     source: _RunWeights, network: nn.Module, model: ModelConfig, classes: Sequence[str]
-) -> dict[str, torch.Tensor]:
-    """The run's tensors that have the network's names; the classifier only if it names these classes.
+) -> tuple[dict[str, torch.Tensor], list[str]]:
+    """The run's tensors that have the network's names, and its layers that have none of them.
+
+    The classifier is among the tensors only if it names these classes.
 
     The trunk of a network with one is also every trunk of a network that has others. A layer that branches share is the
     first's, wherever the run had two.
@@ -249,7 +253,9 @@ def _of_run(
         if isinstance(trunk, Trunk):
             former |= {f"{prefix}.{name}": f"trunk.{name}" for name in trunk.state_dict()
                        if f"{prefix}.{name}" not in source.tensors}  # fmt: skip
-    return {new: source.tensors[old] for new, old in former.items() if old in source.tensors and new not in left_out}
+    left_over = {name.rpartition(".")[0] for name in source.tensors.keys() - former.values()}
+    found = {new: source.tensors[old] for new, old in former.items() if old in source.tensors and new not in left_out}
+    return found, sorted(left_over)
 
 
 def _fitting(network: nn.Module, found: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

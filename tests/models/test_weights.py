@@ -138,6 +138,27 @@ def test_options_with_which_the_weights_were_not_trained_are_noted(tmp_path: Pat
     )
 
 
+@pytest.mark.parametrize(
+    ("source", "target", "left_over"),
+    [
+        (AttentionConfig(width=0.0625), NARROW, "trunk.attention.score"),
+        (AttentionConfig(width=0.0625, score="tanh"), DualBranchConfig(width=0.0625, attention="none"),
+         "trunk.attention.hidden.0, trunk.attention.score"),
+        (NARROW, AttentionConfig(width=0.0625), ""),
+        (NARROW, DualBranchConfig(width=0.0625, convolutions="shared"), ""),
+        (MldrConfig(width=0.0625, fusion="concat"), MldrConfig(width=0.0625), "output"),
+    ],
+    ids=["attention to alexnet", "attention to none", "alexnet to attention", "alexnet to two branches", "fusion"],
+)  # fmt: skip
+def test_layers_of_a_run_that_the_network_does_not_have_are_noted(
+    source: ModelConfig, target: ModelConfig, left_over: str, tmp_path: Path
+):
+    _, file = finished(tmp_path, source, classes=("anger", "awe"))
+    note = check_weights(run_with(file, target), CLASSES).note
+    first = note.partition(";")[0] if "no such layers" in note else ""
+    assert first == (f"the network has no such layers as the file's {left_over}" if left_over else "")
+
+
 def test_a_multiplier_for_a_head_that_is_not_new_is_refused(tmp_path: Path):
     _, file = finished(tmp_path)
     assert check_weights(run_with(file), CLASSES).note == ""
