@@ -11,7 +11,7 @@ import re
 import shutil
 import tarfile
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -53,7 +53,7 @@ SHARES = (0.7, 0.1, 0.2)
 MAX_BYTES = 64_000_000
 """Of a shard's pictures, unless one has more."""
 
-SHARDS_AT_A_TIME = 2
+SHARDS_AT_ONCE = 2
 """One is put together while another one goes to the disk, or to S3."""
 
 SPOOL = ".spool"
@@ -120,22 +120,19 @@ def write_shards(
         judged = judge(listing.entries, taken, keep)
         problems = sorted([*listing.left_out, *judged.problems], key=lambda row: list(Problem).index(row.problem))
         members = _members(listing.entries, taken, judged, shares)
-        counts = Counter((member.entry.label, member.split) for member in members)
-        noisy = Counter((m.entry.label, m.split) for m in members if part_of(m.entry.label, m.entry.votes) == "noisy")
-        health = count_left_out(problems)
+        counts = _counts(members, listing.classes)
         _check_counts(listing, counts, problems)
-        write = partial(_write_shard, out, spool)
-        shards = list(in_parallel(write, _cut(members, samples_per_shard), SHARDS_AT_A_TIME))
+        shards = list(in_parallel(partial(_write_shard, out, spool), _cut(members, samples_per_shard), SHARDS_AT_ONCE))
         table = health_table(problems)
         out.write(HEALTH, table)
         manifest = Manifest(
             name=re.sub(r"[^a-z0-9_.-]+", "-", listing.name.lower()).strip("-_.") or "pictures",
             classes=listing.classes,
-            counts=_by_split(counts, listing.classes),
-            noisy=_by_split(noisy, listing.classes),
+            counts=counts,
+            noisy=_counts((m for m in members if part_of(m.entry.label, m.entry.votes) == "noisy"), listing.classes),
             shards=tuple(shards),
             content_hash=_content_hash(listing, members, shares),
-            health=health,
+            health=count_left_out(problems),
             health_sha256=hashlib.sha256(table).hexdigest(),
             source=listing.source,
             licence=listing.licence,
@@ -218,8 +215,10 @@ def _content_hash(listing: Listing, members: Sequence[_Member], shares: tuple[fl
     )
 
 
-def _by_split(counts: Counter[tuple[str, str]], classes: Sequence[str]) -> dict[str, dict[str, int]]:
-    return {split: {label: counts[label, split] for label in classes} for split in SPLITS}
+def _counts(members: Iterable[_Member], classes: Sequence[str]) -> dict[str, dict[str, int]]:
+    """By split and class."""
+    found = Counter((member.split, member.entry.label) for member in members)
+    return {split: {label: found[split, label] for label in classes} for split in SPLITS}
 
 
 def _check_classes(listing: Listing) -> None:
@@ -243,12 +242,12 @@ def _less(label: str, problems: Sequence[LeftOut]) -> str:
     return f"; left out: {'; '.join(parts)}" if parts else ""
 
 
-def _check_counts(listing: Listing, counts: Counter[tuple[str, str]], left_out: Sequence[LeftOut]) -> None:
+def _check_counts(listing: Listing, counts: Mapping[str, Mapping[str, int]], left_out: Sequence[LeftOut]) -> None:
     """Every class needs a picture in every split: without one it can't be learned, or its recall can't be known."""
     problems = []
     for label in listing.classes:
-        if missing := [split for split in SPLITS if not counts[label, split]]:
-            have = ", ".join(f"{split} {counts[label, split]}" for split in SPLITS)
+        if missing := [split for split in SPLITS if not counts[split][label]]:
+            have = ", ".join(f"{split} {counts[split][label]}" for split in SPLITS)
             empty = f"{' and '.join(missing)} would be empty{_less(label, left_out)}"
             problems.append(f'class "{label}": too few pictures ({have}); {empty}')
     if problems:
