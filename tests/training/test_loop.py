@@ -12,11 +12,15 @@ from pydantic import TypeAdapter
 from running import changed, trained, without_times
 
 from emotune.data.batches import open_split
+from emotune.data.datasets import resolve
+from emotune.data.shards import write_shards
+from emotune.data.sources import Scenes
 from emotune.model_config import ModelConfig
 from emotune.models import build
 from emotune.models.alexnet import AlexNet
-from emotune.run import RunConfig
+from emotune.run import DatasetRef, RunConfig, Selection
 from emotune.run_directory import CHECKPOINT, RunDirectory, State
+from emotune.storage import Folder
 from emotune.training import start
 from emotune.training.distributed import World
 from emotune.training.loop import DivergedError
@@ -45,12 +49,24 @@ def test_the_same_run_twice_gives_the_same_bits(run: RunConfig, tmp_path: Path):
     assert without_times(first[0]) == without_times(second[0])
 
 
+@pytest.fixture(scope="module")
+def few(tmp_path_factory: pytest.TempPathFactory) -> DatasetRef:
+    """32 training pictures, 4 of a class."""
+    listing, splits = Scenes(120, seed=1).listing(), ("train",) * 4 + ("val", "test")
+    of_classes = [[entry for entry in listing.entries if entry.label == label] for label in listing.classes]
+    entries = [replace(entry, split=split) for own in of_classes for entry, split in zip(own, splits, strict=False)]
+    out = tmp_path_factory.mktemp("few")
+    write_shards(replace(listing, entries=entries, content_hash=None), Folder(str(out)))
+    return resolve([Selection(data=str(out))])[0]
+
+
 @pytest.mark.parametrize("name", ["alexnet", *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)])
-def test_training_can_learn_its_pictures_by_heart(run: RunConfig, name: str, tmp_path: Path):
+def test_training_can_learn_its_pictures_by_heart(run: RunConfig, few: DatasetRef, name: str, tmp_path: Path):
     model = {"name": name, "width": 0.0625, "weight_init": "he", "dropout": 0}
-    run = replace(run, model=TypeAdapter(ModelConfig).validate_python(model))
-    run = changed(run, epochs=30, crop="center", flip=False, batch_size=10, lr=0.003)
+    run = replace(run, dataset=few, model=TypeAdapter(ModelConfig).validate_python(model))
+    run = changed(run, epochs=30, crop="center", flip=False, batch_size=8, lr=0.003)
     record, _ = trained(run, tmp_path)
+    assert record["train_pictures"] == 32
     assert record["last_epoch"]["train_accuracy"] == 100.0
 
 
