@@ -38,6 +38,13 @@ def small_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.fixture
+def shards(small_shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Shards to be damaged, and a cache that has not seen them."""
+    monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path / "cache"))
+    return Path(shutil.copytree(small_shards, tmp_path / "shards"))
+
+
 @pytest.fixture(scope="session")
 def _pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Class folders in which every split has its pictures, whatever bytes this Pillow's encoders write."""
