@@ -5,10 +5,11 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from emotune.claim import BusyRunError, LostRunError
 from emotune.execution.progress import RunLines
 from emotune.machine import keep_freed_memory
 from emotune.run import RunConfig
-from emotune.run_directory import RunDirectory
+from emotune.run_directory import RunDirectory, State, Status
 from emotune.study import Resources
 
 __all__ = ["error_text", "run_locally"]
@@ -45,17 +46,21 @@ def run_locally(runs: Sequence[RunConfig], pool: str, lines: RunLines, resources
             try:
                 watch = lines.update if world.main else _ignore
                 train(run, directory, world, resources=resources, watch=watch, stop=stop)
+                status = Status(State.DONE)
+            except (BusyRunError, LostRunError) as error:  # on all ranks alike
+                status = Status(State.RUNNING, str(error))
             except InterruptedRunError:
                 raise KeyboardInterrupt from None
             except DivergedError as error:  # on all ranks alike
+                status = Status(State.DIVERGED, str(error))
                 if world.main:
-                    directory.fail(str(error), diverged=True)
+                    status = directory.fail(str(error), diverged=True)
             except Exception as error:
-                directory.fail(error_text(error))
+                status = directory.fail(error_text(error))
                 if world.size > 1:  # the other ranks wait for this one in vain: torchrun ends them
                     raise
             if world.main:
-                lines.finish(run.id, directory.status())
+                lines.finish(run.id, status)
 
 
 def error_text(error: BaseException) -> str:

@@ -5,6 +5,7 @@ them, and keeps them warm for the next run of the same shape. A lost worker or n
 trial again and `train` continues from the run directory's checkpoint. An error of the training code is a failed run.
 """
 
+import secrets
 import tempfile
 import threading
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from ray.tune import Callback
 from ray.util import get_current_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
+from emotune.claim import BusyRunError, LostRunError
 from emotune.execution.local import error_text
 from emotune.execution.progress import RunLines
 from emotune.machine import KEEP_FREED_MEMORY
@@ -69,11 +71,14 @@ class Worker:
         try:
             with connect(rank, resources.workers, gpu=resources.gpus_per_worker > 0, store=self._store) as world:
                 directory = RunDirectory(job["pool"], run)
-                train(run, directory, world, resources=resources, watch=self._watch, stop=self._stop.is_set)
+                settings = {"watch": self._watch, "stop": self._stop.is_set, "owner": job["owner"]}
+                train(run, directory, world, resources=resources, **settings)
         except InterruptedRunError as error:
             return Status(State.INTERRUPTED, str(error))
         except DivergedError as error:
             return Status(State.DIVERGED, str(error))
+        except (BusyRunError, LostRunError) as error:
+            return Status(State.RUNNING, str(error))
         except Exception as error:  # recorded by the supervisor, whatever it is
             return Status(State.FAILED, error_text(error))
         finally:
@@ -156,7 +161,7 @@ class RunTrial(tune.Trainable):
         if status.state is not State.DONE:
             self._kill()  # the other ranks wait for the one that failed
         if status.state in (State.FAILED, State.DIVERGED):
-            self._directory().fail(status.detail, diverged=status.state is State.DIVERGED)
+            status = self._directory().fail(status.detail, diverged=status.state is State.DIVERGED)
         return {"done": True, "progress": None, "status": status}
 
     def _directory(self) -> RunDirectory:
@@ -191,7 +196,8 @@ def run_on_ray(runs: Sequence[RunConfig], pool: str, lines: RunLines, resources:
         lines: Shows progress.
         resources: What each run gets.
     """
-    jobs = [_job(run, pool, resources) for run in runs]
+    owner = secrets.token_hex(8)
+    jobs = [_job(run, pool, resources) | {"owner": owner} for run in runs]
     bundle = {"CPU": resources.cpus_per_worker}
     if resources.gpus_per_worker:
         bundle["GPU"] = resources.gpus_per_worker
@@ -219,8 +225,8 @@ def run_on_ray(runs: Sequence[RunConfig], pool: str, lines: RunLines, resources:
                 run = RunConfig.from_json(result.config["job"]["run"])
                 directory = RunDirectory(pool, run)
                 if directory.status().state is not State.DONE:
-                    directory.fail(f"its workers were lost {ATTEMPTS} times: {result.error}")
-                    lines.finish(run.id, directory.status())
+                    status = directory.fail(f"its workers were lost {ATTEMPTS} times: {result.error}")
+                    lines.finish(run.id, status)
 
 
 def _job(run: RunConfig, pool: str, resources: Resources) -> dict[str, Any]:
