@@ -98,7 +98,7 @@ class Checkpoints:
         self._folder, self._permitted = folder / CHECKPOINTS, permitted
         self._left = threading.Event()
         self._uploader = ThreadPoolExecutor(1, "upload")
-        self._upload: Future[None] | None = None
+        self._uploads: list[Future[None]] = []
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -120,8 +120,10 @@ class Checkpoints:
             with self._explained(), self._folder.opened(name) as file:
                 digest = _write(state, file)
             return self._keep(name, digest, progress)
-        if self._upload and not self._upload.cancel():
-            self._raise_failure(wait=False)
+        self._uploads = [upload for upload in self._uploads if not upload.cancel()]
+        for upload in [upload for upload in self._uploads if upload.done()]:
+            self._uploads.remove(upload)
+            self._require(upload)
         file = tempfile.TemporaryFile()  # noqa: SIM115  has no name, so that a killed process leaves nothing behind
         try:
             with self._explained(tempfile.gettempdir()):
@@ -129,8 +131,9 @@ class Checkpoints:
         except BaseException:
             file.close()
             raise
-        self._upload = self._uploader.submit(self._send, name, file, digest, progress)
-        self._upload.add_done_callback(lambda _: file.close())  # also if it is never begun
+        upload = self._uploader.submit(self._send, name, file, digest, progress)
+        upload.add_done_callback(lambda _: file.close())  # also if it is never begun
+        self._uploads.append(upload)
 
     def settle(self) -> None:
         """Waits until the last checkpoint is where it should be.
@@ -138,17 +141,16 @@ class Checkpoints:
         Raises:
             OSError: it could not be uploaded.
         """
-        self._raise_failure(wait=True)
+        for upload in self._uploads[-1:]:
+            self._require(upload)
 
     def close(self) -> None:
         """Uploads nothing more; an upload that goes on is waited for, but not tried again."""
         self._left.set()
         self._uploader.shutdown(cancel_futures=True)
 
-    def _raise_failure(self, *, wait: bool) -> None:
-        upload = self._upload
-        if upload and (wait or upload.done()) and (error := upload.exception()):
-            self._upload = None
+    def _require(self, upload: Future[None]) -> None:
+        if error := upload.exception():
             raise OSError(f"{self._folder}: the checkpoint cannot be uploaded: {error}") from error
 
     def _send(self, name: str, file: BinaryIO, digest: str, progress: Progress) -> None:
@@ -214,9 +216,8 @@ def read(folder: Folder, device: torch.device) -> tuple[dict[str, Any] | None, l
         data = folder.read(name)
         if data is not None and hashlib.sha256(data).hexdigest() == digest:
             return _load(data, device), notes
-        notes.append(
-            f"checkpoint {name} was {'missing' if data is None else 'damaged'}; the run went on from before it"
-        )
+        what = "missing" if data is None else "damaged"
+        notes.append(f"{CHECKPOINTS}/{name} was {what}: the run went on from the one before, or began again")
     return None, notes
 
 

@@ -80,9 +80,8 @@ def train(
         InputError: the data set, or the weights to begin with, cannot be read.
     """
     with at_work(directory, world, owner) as work, numerics(run.train.precision, deterministic=resources.deterministic):
-        done = world.gather(work.claim and directory.record())[0]
-        if done is not None:
-            return done if world.main else None
+        if work.record is not None:
+            return work.record if world.main else None
 
         def seen(progress: RunProgress) -> None:
             watch(progress)

@@ -27,12 +27,16 @@ __all__ = ["Work", "at_work", "begin"]
 
 @dataclass(frozen=True)
 class Work:
-    """A run in the hands of these ranks. Rank 0 has its claim and writes its files, the others have and do neither."""
+    """A run in the hands of these ranks. Rank 0 has its claim and writes its files, the others have and do neither.
+
+    ``record`` is the run's, on all ranks, if it turned out to be done.
+    """
 
     directory: RunDirectory
     world: World
     claim: Claim | None = None
     checkpoints: Checkpoints | None = None
+    record: dict[str, Any] | None = None
 
     def must_stop(self, asked: bool) -> bool:
         """All ranks at once: whether one of them is asked to stop.
@@ -82,22 +86,24 @@ def at_work(directory: RunDirectory, world: World, owner: str) -> Iterator[Work]
     Raises:
         BusyRunError: it is in other hands; on all ranks.
     """
-    claim, error = None, None
+    claim = record = error = None
     with ExitStack() as stack:
         if world.main:
             try:
                 claim = stack.enter_context(directory.at_work(owner))
+                record = directory.record()
             except Exception as caught:  # the other ranks must hear of it before this one leaves
                 error = caught
-        busy, said = world.gather((isinstance(error, BusyRunError), error and str(error)))[0]
+        busy, said, record = world.gather((isinstance(error, BusyRunError), error and str(error), record))[0]
         if error and not busy:
             raise error
         if said is not None:
             raise BusyRunError(f"{directory.run.id}: {said}") if busy else RuntimeError(f"rank 0: {said}")
         if claim is None:
-            yield Work(directory, world)
+            yield Work(directory, world, record=record)
         else:
-            yield Work(directory, world, claim, stack.enter_context(Checkpoints(directory.folder, claim.stands)))
+            checkpoints = stack.enter_context(Checkpoints(directory.folder, claim.stands))
+            yield Work(directory, world, claim, checkpoints, record)
 
 
 def begin(
