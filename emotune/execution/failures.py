@@ -4,9 +4,7 @@ import errno
 import traceback
 from collections.abc import Iterator
 
-from emotune.run_directory import RunDirectory, State, Status
-
-__all__ = ["failure_text", "out_of_memory_text", "record_failure"]
+__all__ = ["failure_text", "out_of_memory_text"]
 
 TRACEBACK_LINES = 30
 UNWRITABLE = frozenset({errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES})
@@ -39,18 +37,6 @@ def out_of_memory_text(what: str) -> str:
         "out of memory: give each worker a smaller share of a batch (raise resources.accumulate), or have fewer runs "
         f"at a time (raise resources.cpus_per_worker or gpus_per_worker) ({what})"
     )
-
-
-def record_failure(directory: RunDirectory, status: Status) -> Status:
-    """Writes down that the run failed or diverged; where that cannot be done, the status returned says so."""
-    try:
-        directory.fail(status.detail, diverged=status.state is State.DIVERGED)
-    except Exception as error:  # every kind of storage has its own; the study goes on
-        own = "".join(traceback.format_exception_only(error)).strip()
-        return Status(
-            status.state, f"{status.detail}\n{directory.folder}: the failure could not be written down ({own})"
-        )
-    return status
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
