@@ -113,8 +113,9 @@ def _ablate(options: argparse.Namespace, console: Console, stopping: Interruptio
         try:
             _report(console, study, plan, pool, out, _command(options))
         except OSError as error:
-            raise InputError(f"{out}: the report cannot be written ({error}); make room, or name another folder "
-                             "(--report)") from None  # fmt: skip
+            why = f"{out}: the report cannot be written ({error}); make room, or name another folder (--report)"
+            print_error("emotune.ablate", InputError(why))
+            return INTERRUPTED if interrupted else 1
     if others := plan.count(State.RUNNING):
         console.print(f"{others} runs are in the hands of other processes; the same command waits for none of them.")
     if interrupted:

@@ -12,18 +12,22 @@ CPU_MEMORY = "can't allocate memory"
 """In what torch says when there is none on a CPU; it has no class of its own for that."""
 
 
-def failure_text(error: BaseException) -> str:
-    """The error's own first line, or its cause and the remedy where they are known; then the traceback's end."""
+def failure_text(error: BaseException, folder: object) -> str:
+    """The error's own first line, or its cause and the remedy where they are known; then the traceback's end.
+
+    Args:
+        error: That the run ended with.
+        folder: Of the run, for errors that do not say what cannot be written.
+    """
     trace = "\n".join("".join(traceback.format_exception(error)).strip().splitlines()[-TRACEBACK_LINES:])
     chain = list(_chain(error))
     own = "".join(traceback.format_exception_only(error)).strip().splitlines()[0].strip()
     if any(_is_out_of_memory(one) for one in chain):
         head = out_of_memory_text(own)
     elif unwritable := next((one for one in chain if isinstance(one, OSError) and one.errno in UNWRITABLE), None):
-        where = f"{unwritable.filename or 'the folder'}: " if unwritable.filename else ""
         head = (
-            f"cannot write: {where}{unwritable.strerror}; make room or allow writing there, or name another pool "
-            "(--runs), and run the same command again"
+            f"{unwritable.filename or folder}: cannot be written ({unwritable.strerror}); make room or allow writing "
+            "there, or name another pool (--runs), and give the same command again"
         )
     else:
         head = own

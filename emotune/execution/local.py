@@ -55,7 +55,7 @@ def run_locally(
             except DivergedError as error:
                 status = directory.fail(str(error), diverged=True) if world.main else Status(State.DIVERGED)
             except Exception as error:
-                status = directory.fail(failure_text(error))
+                status = directory.fail(failure_text(error, directory.folder))
                 if world.size > 1:  # the other ranks wait for this one in vain: torchrun ends them
                     raise
             if world.main:

@@ -83,7 +83,7 @@ class RunTrial(tune.Trainable):
             self._kill()
             raise LostAttemptError(f"a worker was lost while it started: {_line(error)}") from None
         except Exception as error:
-            return self._end(Status(State.FAILED, failure_text(error)))
+            return self._end(Status(State.FAILED, failure_text(error, self._directory().folder)))
 
     def cleanup(self) -> None:
         """Called when Tune has no more use for this actor."""
