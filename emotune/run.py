@@ -7,7 +7,7 @@ paths, workers, devices and logging are elsewhere, on purpose.
 import hashlib
 import json
 import math
-from dataclasses import asdict, fields
+from dataclasses import asdict, field, fields
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, TypeAdapter, model_validator
@@ -125,6 +125,9 @@ Phase = Literal["training", "validating", "testing"]
 class RunProgress:
     """How far a run is, for those who watch. Every step and every evaluated batch changes it.
 
+    Two are equal if the run stands at the same place: numbers that may be NaN, which equals nothing once it has been
+    pickled, are not compared.
+
     Attributes:
         run_id: The run's.
         epoch: The current one, counted from 1; 0 before the first step.
@@ -145,14 +148,14 @@ class RunProgress:
     epoch: int
     epochs: int
     fraction: float
-    loss: float = math.nan
-    val_accuracy: float = math.nan
-    images_per_s: float = math.nan
+    loss: float = field(default=math.nan, compare=False)
+    val_accuracy: float = field(default=math.nan, compare=False)
+    images_per_s: float = field(default=math.nan, compare=False)
     step: int = 0
     steps: int = 0
     phase: Phase = "training"
     evaluated: int = 0
-    lr: float = math.nan
+    lr: float = field(default=math.nan, compare=False)
     interruptions: int = 0
 
 
