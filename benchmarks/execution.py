@@ -7,8 +7,8 @@ median. Linux only. What is counted:
 
 - *overhead*: seconds of a study of 8 tiny runs (2 variants × 4 seeds, each 2 epochs of a single step) less the seconds
   that their records give for training and testing, divided by 8. Start of Ray, imports and report are in it. With one
-  worker a run, as many runs go on at a time as there are cores, and the sum counts each; *strictly* counts training that
-  goes on at the same time once. Pictures are decoded already.
+  worker a run, as many runs go on at a time as there are cores, and the sum counts each; *strictly*, training at the
+  same time counts once. Pictures are decoded already.
 - *first step*: from the command to the file that says that a run's first epoch is over, which is one step and the
   validation of 49 pictures. Looked at a hundred times a second.
 - *no-op*: the command on a finished study of 50 runs, all of them really trained. Report included.
@@ -102,7 +102,8 @@ class Place:
     def said(self, *arguments: str, python: Sequence[str] = ()) -> str:
         """What a command writes to standard error."""
         command = self.command(*arguments, python=python)
-        done = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
+        options = {"cwd": self.folder, "env": self.environment, "capture_output": True, "text": True}
+        done = subprocess.run(command, check=False, **options)
         if done.returncode:
             raise SystemExit(f"{' '.join(command)}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done.stderr
@@ -137,7 +138,7 @@ def overhead(place: Place, workers: int, repeats: int) -> list[Timeline]:
     train_s = median(sum(end - start for start, end in line.training) for line in found)
     strict = median(line.strict_overhead_s for line in found)
     print(
-        f"{RUNS} runs, workers: {workers}: {ended:.1f} s = {begun:.1f} until the first run begins + {first - begun:.1f} "
+        f"{RUNS} runs, workers: {workers}: {ended:.1f} s = {begun:.1f} until the first begins + {first - begun:.1f} "
         f"for its first epoch + {trained - first:.1f} for the rest of the runs ({train_s:.1f} s training) + "
         f"{ended - trained:.1f} for the end and the report; strictly {strict:.2f} s a run",
         flush=True,
