@@ -216,7 +216,7 @@ def _report_folder(options: argparse.Namespace, study: Study) -> Path:
 def _execute(console: Console, plan: Plan, pool: str, resources: Resources, executor: str) -> None:
     from emotune.execution.progress import RunLines
 
-    with RunLines(console, len(plan.to_do)) as lines:
+    with RunLines(console, plan.to_do) as lines:
         if executor == "local":
             from emotune.execution.local import run_locally
 

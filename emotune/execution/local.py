@@ -5,7 +5,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from emotune.execution.progress import RunLines
+from emotune.execution.progress import Watcher
 from emotune.machine import keep_freed_memory
 from emotune.run import RunConfig
 from emotune.run_directory import RunDirectory
@@ -16,7 +16,7 @@ __all__ = ["error_text", "run_locally"]
 TRACEBACK_LINES = 30
 
 
-def run_locally(runs: Sequence[RunConfig], pool: str, lines: RunLines, resources: Resources) -> None:
+def run_locally(runs: Sequence[RunConfig], pool: str, lines: Watcher, resources: Resources) -> None:
     """Trains the runs in their order. A run that fails is recorded as failed, and the next one is taken up.
 
     Under torchrun a failure ends the command, because the other processes wait for the one that failed; the same

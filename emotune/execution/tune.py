@@ -18,7 +18,7 @@ from ray.util import get_current_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from emotune.execution.local import error_text
-from emotune.execution.progress import RunLines
+from emotune.execution.progress import Watcher
 from emotune.machine import KEEP_FREED_MEMORY
 from emotune.run import RunConfig, RunProgress
 from emotune.run_directory import RunDirectory, State, Status
@@ -169,7 +169,7 @@ class RunTrial(tune.Trainable):
 
 
 class _Show(Callback):
-    def __init__(self, lines: RunLines) -> None:
+    def __init__(self, lines: Watcher) -> None:
         self._lines = lines
 
     def __getstate__(self) -> dict[str, Any]:
@@ -182,7 +182,7 @@ class _Show(Callback):
             self._lines.update(result["progress"])
 
 
-def run_on_ray(runs: Sequence[RunConfig], pool: str, lines: RunLines, resources: Resources) -> None:
+def run_on_ray(runs: Sequence[RunConfig], pool: str, lines: Watcher, resources: Resources) -> None:
     """Trains the runs on the Ray that this process is connected to (`ray_connection`), as many at a time as fit.
 
     Args:
