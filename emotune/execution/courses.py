@@ -79,14 +79,13 @@ class Courses:
         course = self.active.get(run_id)
         if course is None:
             self.active[run_id] = Course(progress, now, now, progress.fraction)
-            return f"continued from {_place(progress)}" if progress.interruptions else None
+            return f"continued from epoch {progress.epoch}" if progress.interruptions else None
         before, course.latest = course.latest, progress
         if progress.interruptions == before.interruptions and progress.step >= before.step:
             return None
         course.attempt_since, course.attempt_from = now, progress.fraction
-        return (
-            f"its worker was lost, {'continued' if progress.interruptions else 'begun again'} from {_place(progress)}"
-        )
+        again = f"continued from epoch {progress.epoch}" if progress.interruptions else "begun again"
+        return f"its worker was lost, {again}"
 
     def finish(self, run_id: str, status: Status) -> float | None:
         """Takes note of a run's end; gives the seconds that it was watched."""
@@ -137,7 +136,3 @@ class Courses:
 
     def _variant(self, run_id: str) -> str:
         return self._variants.get(run_id, run_id)
-
-
-def _place(progress: RunProgress) -> str:
-    return f"epoch {progress.epoch}" if progress.step else "the beginning"

@@ -30,7 +30,7 @@ TOTALS_EVERY_S = 60.0
 
 MARGIN, BAR, GAP = 2, (8, 28), 2
 """Of all lines, the bar's narrowest and widest, and the columns' distance."""
-COLUMNS = ("run", "epoch", "bar", "loss", "val %", "img/s", "left")
+COLUMNS = ("run", "bar", "epoch", "loss", "val %", "img/s", "left")
 DROPPED = ("bar", "img/s", "loss", "val %")
 """What a narrow terminal does without, in this order, before names are shortened."""
 
@@ -256,7 +256,7 @@ def _table(rows: Sequence[dict[str, str]], latest: Sequence[RunProgress], width:
         )  # fmt: skip
     for row, progress in zip(rows, latest, strict=True):
         cells = row | {"run": _shortened(row["run"], widths["run"])}
-        bar = ProgressBar(1.0, progress.fraction, width=widths["bar"], finished_style="bar.complete")
+        bar = ProgressBar(1.0, progress.fraction, width=widths["bar"], complete_style="cyan", finished_style="cyan")
         table.add_row(*(bar if name == "bar" else Text(cells[name]) for name in kept))
     return table
 
