@@ -234,7 +234,7 @@ def _execute(
 ) -> None:
     from emotune.execution.progress import RunLines
 
-    with RunLines(console, len(plan.to_do)) as lines:
+    with RunLines(console, plan.to_do) as lines:
         if options.executor == "local":
             from emotune.execution.local import run_locally
 

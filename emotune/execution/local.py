@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from emotune.claim import BusyRunError, LostRunError
 from emotune.execution.failures import failure_text
-from emotune.execution.progress import RunLines
+from emotune.execution.progress import Watcher
 from emotune.machine import keep_freed_memory
 from emotune.run import RunConfig
 from emotune.run_directory import RunDirectory, State, Status
@@ -16,7 +16,7 @@ __all__ = ["run_locally"]
 def run_locally(
     runs: Sequence[RunConfig],
     pool: str,
-    watcher: RunLines,
+    watcher: Watcher,
     resources: Resources,
     *,
     stopping: Callable[[], bool] = lambda: False,

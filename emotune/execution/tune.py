@@ -11,7 +11,7 @@ from typing import Any
 import ray
 from ray import tune
 
-from emotune.execution.progress import RunLines
+from emotune.execution.progress import Watcher
 from emotune.execution.supervisor import RunTrial
 from emotune.run import RunConfig
 from emotune.run_directory import RunDirectory, State, Status
@@ -26,7 +26,7 @@ ATTEMPTS = 4
 class _Driver(tune.Callback, tune.Stopper):
     """What this process does while Tune runs the trials: shows them, counts lost attempts, ends in good order."""
 
-    def __init__(self, pool: str, watcher: RunLines, stopping: Callable[[], bool]) -> None:
+    def __init__(self, pool: str, watcher: Watcher, stopping: Callable[[], bool]) -> None:
         self._pool, self._watcher, self._stopping = pool, watcher, stopping
         self._furthest: dict[str, float] = {}
         self._told: dict[str, Any] | None = None
@@ -75,7 +75,7 @@ class _Driver(tune.Callback, tune.Stopper):
 def run_on_ray(
     runs: Sequence[RunConfig],
     pool: str,
-    watcher: RunLines,
+    watcher: Watcher,
     resources: Resources,
     *,
     stall_s: float = 900.0,

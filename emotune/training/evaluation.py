@@ -1,7 +1,7 @@
 """A network's logits of all pictures of a split, whatever the number of ranks that compute them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 
 import numpy as np
@@ -28,14 +28,16 @@ def evaluate(
     *,
     precision: str = "float32",
     normalisation: Normalisation = IMAGENET,
+    watch: Callable[[int], None] = lambda evaluated: None,
 ) -> np.ndarray:
     """Logits of every picture, float32 (N, K), on all ranks: of its centre crop, or averaged over 5 or 10 crops.
 
-    Each rank computes its share; each picture is counted exactly once, whatever the number of ranks.
+    Each rank computes its share; each picture is counted exactly once, whatever the number of ranks. After each batch,
+    ``watch`` is called with the number of pictures of this rank's share that are done.
     """
     network.eval()
     views = evaluation_views(len(pictures), crops)
-    own = []
+    own, evaluated = [], 0
     batches = pictures.evaluation_batches(
         BATCH, rank=world.rank, world_size=world.size, pin=world.device.type == "cuda"
     )
@@ -46,6 +48,7 @@ def evaluate(
             with autocast(world.device, precision):
                 seen = [network(apply_views(images, view, batch.indices, normalisation)).float() for view in views]
             own.append((batch.indices, average_logits(seen).cpu().numpy()))
+            watch(evaluated := evaluated + len(batch.indices))
     logits = np.full((len(pictures), len(pictures.classes)), np.nan, np.float32)
     for part in world.gather(own):
         for indices, values in part:

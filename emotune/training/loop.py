@@ -22,7 +22,7 @@ from emotune.data.cache import decodable_splits
 from emotune.data.datasets import manifest_of
 from emotune.data.stream import require_shards
 from emotune.models.weights import save_weights
-from emotune.run import RunConfig, RunProgress
+from emotune.run import Phase, RunConfig, RunProgress
 from emotune.run_directory import METRICS, RunDirectory
 from emotune.study import Resources
 from emotune.training.checkpoint import Progress
@@ -31,6 +31,7 @@ from emotune.training.evaluation import evaluate
 from emotune.training.numerics import numerics, numerics_record
 from emotune.training.optim import learning_rate
 from emotune.training.record import make_record, origin, write_predictions
+from emotune.training.reporter import Reporter
 from emotune.training.start import Work, at_work, begin
 from emotune.training.step import Drawn, Learner, take_step
 
@@ -65,7 +66,7 @@ def train(
         directory: Where its files go; only rank 0 writes.
         world: The ranks that train it together, this one among them.
         resources: How it is calculated, and how much decoded pictures may fill; who calculates is ``world``'s to say.
-        watch: Called after steps, on every rank.
+        watch: Called after every step and every evaluated batch, on every rank.
         stop: Asked after each step; when it says so on any rank, all write a checkpoint and stop.
         owner: The command that this process works for: what its other processes hold is taken over from them.
 
@@ -105,12 +106,12 @@ def _train(
     if world.main:  # who writes the record
         reading = "cached" if "train" in decoded else "streamed"
         progress.note(origin=origin(), reading=reading, numerics=numerics_record(run.train, resources, world.device))
-    tested = partial(_logits, run, learner, progress)
+    reporter = Reporter(run, progress, steps_per_epoch(len(pictures), run.train.batch_size), watch)
+    tested = partial(_logits, run, learner, progress, reporter)
     due = _Every(CHECKPOINT_EVERY_S).due
     while progress.epoch < run.train.epochs:
-        with closing(_steps(run, learner, progress, pictures)) as steps:
-            for seen in steps:
-                watch(seen)
+        with closing(_steps(run, learner, progress, pictures, reporter)) as steps:
+            for _ in steps:
                 stopping = work.must_stop(stop())
                 if stopping or due():
                     work.save(learner.parts, progress)
@@ -118,16 +119,16 @@ def _train(
                     work.settle()
                     where = f"in epoch {progress.epoch + 1}, after step {progress.step}"
                     raise InterruptedRunError(f"{run.id} was stopped {where}")
-        progress.end_epoch(_epoch_entry(progress, run, len(pictures), val, tested(val)))
+        progress.end_epoch(_epoch_entry(progress, run, len(pictures), val, tested(val, "validating")))
         work.require()
         if world.main:
             lines = "".join(json.dumps(entry) + "\n" for entry in progress.history)
             directory.folder.write(METRICS, lines.encode())
         work.save(learner.parts, progress)
-        watch(_watched(run, progress))
+        reporter.tell()
     evaluating = time.perf_counter()
     test = opened("test")  # the first and only use that a run makes of these pictures
-    logits = tested(test, run.train.test_crops)
+    logits = tested(test, "testing", run.train.test_crops)
     work.require()
     if not world.main:
         return None
@@ -150,11 +151,15 @@ def _decoded_everywhere(run: RunConfig, world: World, cache_gb: float | None) ->
     return decoded
 
 
-def _logits(run: RunConfig, learner: Learner, progress: Progress, pictures: Split, crops: int = 1) -> np.ndarray:
+def _logits(
+    run: RunConfig, learner: Learner, progress: Progress, reporter: Reporter,
+    pictures: Split, phase: Phase, crops: int = 1,
+) -> np.ndarray:  # fmt: skip
     """The logits (the same on all ranks) if they are numbers; the last step's loss does not show what it did."""
     logits = evaluate(
-        learner.result, pictures, learner.world, crops, precision=learner.precision, normalisation=learner.normalisation
-    )
+        learner.result, pictures, learner.world, crops,
+        precision=learner.precision, normalisation=learner.normalisation, watch=reporter.evaluating(phase),
+    )  # fmt: skip
     if not np.isfinite(logits).all():
         epoch, lr = progress.epoch + bool(progress.step), learner.optimizer.param_groups[0]["lr"]
         raise DivergedError(f"the network's outputs are not finite after the last step of epoch {epoch}, lr {lr:.3g}")
@@ -175,8 +180,8 @@ class _Every:
         return True
 
 
-def _steps(run: RunConfig, learner: Learner, progress: Progress, pictures: Split) -> Iterator[RunProgress]:
-    """Takes the rest of the current epoch's steps, from the one after the last that is done, and counts each."""
+def _steps(run: RunConfig, learner: Learner, progress: Progress, pictures: Split, reporter: Reporter) -> Iterator[None]:
+    """Takes the rest of the current epoch's steps, from the one after the last that is done; counts and tells each."""
     world, settings, epoch = learner.world, run.train, progress.epoch
     steps = steps_per_epoch(len(pictures), settings.batch_size)
     drawn = draw(run, epoch, len(pictures))
@@ -193,8 +198,10 @@ def _steps(run: RunConfig, learner: Learner, progress: Progress, pictures: Split
             for name, value in result.numbers.items():
                 if not math.isfinite(value):
                     raise DivergedError(f"the {name} is {value} in epoch {epoch + 1}, step {step + 1}, lr {lr:.3g}")
-            progress.end_step(batch.total, result.loss, result.correct, time.perf_counter() - began)
-            yield _watched(run, progress, steps, result.loss)
+            seconds = time.perf_counter() - began
+            progress.end_step(batch.total, result.loss, result.correct, seconds)
+            reporter.stepped(result.loss, lr, batch.total, seconds)
+            yield
             began = time.perf_counter()
 
 
@@ -219,15 +226,3 @@ def _epoch_entry(
         "val_accuracy": 100 * float((val_logits.argmax(1) == val.targets).mean()),
         "train_s_so_far": round(progress.train_s, 3),
     }
-
-
-def _watched(run: RunConfig, progress: Progress, steps: int = 1, loss: float = math.nan) -> RunProgress:
-    last = progress.history[-1] if progress.history else {"val_accuracy": math.nan, "train_loss": math.nan}
-    return RunProgress(
-        run.id,
-        progress.epoch + bool(progress.step),
-        run.train.epochs,
-        (progress.epoch + progress.step / steps) / run.train.epochs,
-        last["train_loss"] if math.isnan(loss) else loss,
-        last["val_accuracy"],
-    )

@@ -47,7 +47,7 @@ def finished(small_shards: Path, tmp_path_factory):
     (folder / "few.yaml").write_text(STUDY.format(data=small_shards))
     study = load_study(folder / "few.yaml")
     runs = study.runs(resolve(study.datasets))
-    with RunLines(Console(quiet=True), len(runs)) as lines:
+    with RunLines(Console(quiet=True), runs) as lines:
         run_locally(runs, str(folder / "runs"), lines, study.resources)
     return study, runs, str(folder / "runs")
 
