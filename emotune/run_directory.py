@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from emotune.errors import InputError
-from emotune.run import RunConfig
+from emotune.run import FORMAT_VERSION, RunConfig
 from emotune.storage import Folder
 
 __all__ = ["CHECKPOINT", "CONFIG", "METRICS", "PREDICTIONS", "RECORD", "WEIGHTS", "RunDirectory", "State", "Status"]
@@ -115,7 +115,7 @@ class RunDirectory:
 
     def begin(self) -> None:
         """Writes down what is trained, and that this process does it."""
-        self.folder.write_json(CONFIG, {"id": self.run.id, **self.run.to_json()})
+        self.folder.write_json(CONFIG, {"id": self.run.id, "format": FORMAT_VERSION, "time": time.time(), **self.run.to_json()})
         self.folder.delete(FAILURE)
         self.beat()
 
