@@ -1,36 +1,40 @@
-"""`python -m emotune.ablate [STUDY]`: plan, run what is missing, report."""
+"""`python -m emotune.ablate [STUDY]`: plan, run what is missing, report; and status, rerun, prune."""
 
 import argparse
+import contextlib
+import json
 import math
 import os
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import fmean, stdev
-from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from emotune.analysis.power import ALPHA, paired_differences, seeds_for, smallest_effect
 from emotune.data.datasets import is_ready, manifest_of, resolve
 from emotune.emotions import MIKELS
 from emotune.errors import InputError, print_error
+from emotune.execution import upkeep
+from emotune.execution.command_line import parse
 from emotune.execution.ledger import Plan, make_plan
+from emotune.execution.outlook import show_plan, show_reasons
 from emotune.execution.preflight import check, prepare
-from emotune.machine import available_cpus
+from emotune.execution.standing import NamedRun, named, show_standing, standing
 from emotune.pretrained import resolve_weights
-from emotune.run import DatasetRef
+from emotune.report.made_of import is_up_to_date, made_of, seal
+from emotune.run import DatasetRef, RunConfig
 from emotune.run_directory import State
 from emotune.storage import Folder
-from emotune.study import Resources, Study, load_study, shipped_study
+from emotune.study import Study, load_study, shipped_study
 
 __all__ = ["main"]
 
 INTERRUPTED = 130
+ROUNDS = 3
+"""Times that one command takes up a run which other processes, or lost machines, leave unfinished."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,10 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0: all runs are done; 1: some failed, diverged, or are in other hands; 2: the input cannot be used;
         130: interrupted.
     """
-    options = _parser().parse_args(arguments)
+    options = parse(sys.argv[1:] if arguments is None else arguments)
     console = Console(width=None if sys.stdout.isatty() else 120, quiet=os.environ.get("RANK", "0") != "0")
+    commands = {"run": _ablate, "status": _status, "rerun": _rerun, "prune": _prune}
     try:
-        return _ablate(options, console)
+        return commands[options.command](options, console)
     except InputError as error:
         print_error("emotune.ablate", error)
         return 2
@@ -52,156 +57,144 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m emotune.ablate",
-        description="Runs what is missing of an ablation study and writes its report. The same command continues an "
-        "interrupted study, runs only the new part of a longer one, and leaves a finished one as it is.",
-    )
-    parser.add_argument(
-        "study", nargs="?", help="a study file (.yaml); default: the quickstart that comes with emotune"
-    )
-    parser.add_argument(
-        "--runs", default="runs", metavar="URL", help="the pool of runs: a folder or URL (default: runs)"
-    )
-    parser.add_argument("--report", metavar="DIR", help="where the report goes (default: reports/STUDY)")
-    parser.add_argument("--seeds", type=int, metavar="N", help="seeds per variant, instead of the study's")
-    parser.add_argument("--workers", type=int, metavar="N", help="workers per run, instead of the study's")
-    parser.add_argument("--gpus-per-worker", type=float, metavar="G", help="instead of the study's")
-    parser.add_argument("--cache-gb", type=float, metavar="GB",
-                        help="what decoded pictures may fill on each machine, instead of the study's")  # fmt: skip
-    parser.add_argument("--executor", choices=["ray", "local"], default="ray",
-                        help="ray: as many runs at a time as fit; local: one after another, without Ray")  # fmt: skip
-    only = parser.add_mutually_exclusive_group()
-    only.add_argument("--plan", action="store_true", help="print the plan and stop")
-    only.add_argument("--report-only", action="store_true", help="write the report of what is there and stop")
-    return parser
+@dataclass(frozen=True)
+class _Work:
+    """A study as the command line has it, its data sets, and all its runs in their pool."""
+
+    study: Study
+    datasets: tuple[DatasetRef, ...]
+    runs: tuple[RunConfig, ...]
+    pool: str
+
+    @staticmethod
+    def of(options: argparse.Namespace, file: str | None) -> "_Work":
+        path = Path(file) if file else shipped_study("quickstart")
+        study = _overridden(load_study(path), options)
+        datasets = resolve(study.datasets)
+        for dataset in datasets:
+            study.metric.require_sense(dataset.name, manifest_of(dataset).classes if is_ready(dataset) else MIKELS)
+        return _Work(study, datasets, study.runs(datasets, resolve_weights(study.variants)), _pool(options))
 
 
-def _ablate(options: argparse.Namespace, console: Console) -> int:
-    path = Path(options.study) if options.study else shipped_study("quickstart")
-    study = _overridden(load_study(path), options)
-    datasets = resolve(study.datasets)
-    for dataset in datasets:
-        study.metric.require_sense(dataset.name, _classes(dataset))
-    runs = study.runs(datasets, resolve_weights(study.variants))
-    pool = options.runs if "://" in options.runs else str(Path(options.runs).resolve())
-    plan = make_plan(runs, pool)
-    _print_plan(console, study, datasets, plan, pool, options)
-    if options.plan:
-        return 0
-    out = _report_folder(options, study)
-    interrupted = False
-    if plan.to_do and not options.report_only:
-        check(plan.to_do, pool, study.resources, options.executor)
-        try:
-            with console.status("looking for decoded pictures") as status:
-                notes = prepare(datasets, study.resources, status.update, plan.to_do)
-            for line in notes:
-                console.print(line, highlight=False)
-            _execute(console, plan, pool, study.resources, options.executor)
-        except KeyboardInterrupt:
-            interrupted = True
-        plan = make_plan(runs, pool)
-    if not console.quiet:  # one of the processes that torchrun started is enough
-        _report(console, study, plan, pool, out, _command(options))
-    if others := plan.count(State.RUNNING):
-        console.print(f"{others} runs are in the hands of other processes; the same command waits for none of them.")
-    if interrupted or (not options.report_only and plan.count(State.INTERRUPTED, State.MISSING)):
-        raise KeyboardInterrupt
-    return 0 if plan.count(State.DONE) == len(runs) or options.report_only else 1
+def _pool(options: argparse.Namespace) -> str:
+    return options.runs if "://" in options.runs else str(Path(options.runs).resolve())
 
 
 def _overridden(study: Study, options: argparse.Namespace) -> Study:
     """The study with what the command line says instead."""
-    for name in ("seeds", "workers"):
-        if getattr(options, name) is not None and getattr(options, name) < 1:
-            raise InputError(f"--{name} {getattr(options, name)}: give a positive number")
-    for name in ("gpus_per_worker", "cache_gb"):
-        if getattr(options, name) is not None and not 0 <= getattr(options, name) < math.inf:
-            raise InputError(f"--{name.replace('_', '-')} {getattr(options, name)}: give zero or more")
-    said = {name: getattr(options, name) for name in ("workers", "gpus_per_worker", "cache_gb")}
-    resources = replace(study.resources, **{name: value for name, value in said.items() if value is not None})
-    return replace(study, seeds=options.seeds or study.seeds, resources=resources)
+    said = vars(options)
+    for name, least in (("seeds", 1), ("workers", 1), ("gpus_per_worker", 0), ("cache_gb", 0), ("stall_minutes", 0),
+                        ("wait", 0)):  # fmt: skip
+        if said.get(name) is not None and not least <= said[name] < math.inf:
+            asked = "a positive number" if least else "zero or more"
+            raise InputError(f"--{name.replace('_', '-')} {said[name]}: give {asked}")
+    resources = {name: said[name] for name in ("workers", "gpus_per_worker", "cache_gb") if said.get(name) is not None}
+    return replace(study, seeds=said.get("seeds") or study.seeds, resources=replace(study.resources, **resources))
 
 
-def _print_plan(
-    console: Console, study: Study, datasets: Sequence[DatasetRef], plan: Plan, pool: str, options: argparse.Namespace
-) -> None:
-    console.print(f"[bold]{study.name}[/]: {escape(study.question)}", highlight=False)
-    states = [state for state in State if plan.count(state)]
-    table = Table("variant", *(state.value for state in states), box=None, pad_edge=False)
-    for variant in study.variants:
-        mine = [plan.statuses[run.id].state for run in plan.runs if run.variant == variant]
-        table.add_row(variant, *(str(mine.count(state) or "·") for state in states))
-    console.print(table)
-    names = ", ".join(ref.name + (" (synthetic)" if _is_synthetic(ref) else "") for ref in datasets)
-    console.print(
-        f"{len(plan.runs)} runs = {len(study.variants)} variants × {study.seeds} seeds on {names}: "
-        f"{plan.count(State.DONE)} done, {len(plan.to_do)} to do. {_time(plan, study.resources, options.executor)}",
-        highlight=False,
-    )
-    for line in _resolution(study, _measured(study, plan, pool)):
+def _ablate(options: argparse.Namespace, console: Console) -> int:
+    work = _Work.of(options, options.study)
+    plan = make_plan(work.runs, work.pool)
+    if options.probe or options.plan:
+        return _outlook(console, work, plan, options)
+    show_plan(console, work.study, work.datasets, plan, work.pool, options.executor)
+    out = _report_folder(options, work.study)
+    if options.report_only:
+        _report(console, work, plan, out, _command(options), always=True)
+        return 0
+    return _finish(console, work, plan, [run.id for run in work.runs], out, options)
+
+
+def _outlook(console: Console, work: _Work, plan: Plan, options: argparse.Namespace) -> int:
+    """The plan, the reasons, and what would speak against it; on request, from a few steps of what was never timed."""
+    study, probed_s, notes = work.study, {}, []
+    if options.probe:
+        from emotune.execution.probe import probe, untimed
+
+        if runs := untimed(plan):
+            cluster = options.executor == "ray" and bool(os.environ.get("RAY_ADDRESS"))
+            check(runs, work.pool, study.resources, options.executor, write=cluster)
+            _prepare(console, work, runs)
+            probed_s, notes = probe(
+                runs, work.pool, lambda *trained: _execute(console, work, options, *trained), shared=cluster
+            )
+    show_plan(console, study, work.datasets, plan, work.pool, options.executor, probed_s)
+    show_reasons(console, plan, work.pool)
+    for note in notes:
+        console.print(note, highlight=False, markup=False)
+    if plan.to_do:
+        check(plan.to_do, work.pool, study.resources, options.executor, write=False)
+    return 0
+
+
+def _finish(
+    console: Console, work: _Work, plan: Plan, ids: Collection[str], out: Path, options: argparse.Namespace
+) -> int:
+    """Trains those of the runs that are to do, and writes the report."""
+    interrupted = False
+    try:
+        if any(run.id in ids for run in plan.to_do):
+            check(plan.to_do, work.pool, work.study.resources, options.executor)
+            _prepare(console, work, plan.to_do)
+            upkeep.remember(work.study, work.runs, work.pool)
+            plan = _train(console, work, plan, ids, options)
+        elif not console.quiet:
+            with contextlib.suppress(OSError):  # a pool that can only be read will not be pruned either
+                upkeep.remember(work.study, work.runs, work.pool)
+    except KeyboardInterrupt:
+        interrupted, plan = True, make_plan(work.runs, work.pool)
+    if not console.quiet:  # one of the processes that torchrun started is enough
+        _report(console, work, plan, out, _command(options), always=False)
+    states = Counter(plan.statuses[run_id].state for run_id in ids)
+    if others := states[State.RUNNING]:
+        console.print(f"{others} runs are in the hands of other processes; the same command waits for none of them.")
+    if interrupted or states[State.INTERRUPTED] or states[State.MISSING]:
+        raise KeyboardInterrupt
+    return 0 if states[State.DONE] == len(ids) else 1
+
+
+def _train(console: Console, work: _Work, plan: Plan, ids: Collection[str], options: argparse.Namespace) -> Plan:
+    """Trains until there is nothing to do: another process may die meanwhile and leave its runs to this one."""
+    begun: Counter[str] = Counter()
+    failed: set[str] = set()
+    while runs := [r for r in plan.to_do if r.id in ids and r.id not in failed and begun[r.id] < ROUNDS]:
+        begun.update(run.id for run in runs)
+        _execute(console, work, options, runs, work.pool)
+        plan = make_plan(work.runs, work.pool)
+        failed |= {run.id for run in runs if plan.statuses[run.id].state is State.FAILED}
+    return plan
+
+
+def _prepare(console: Console, work: _Work, runs: Sequence[RunConfig]) -> None:
+    with console.status("looking for decoded pictures") as status:
+        notes = prepare(work.datasets, work.study.resources, status.update, runs)
+    for line in notes:
         console.print(line, highlight=False)
 
 
-def _classes(dataset: DatasetRef) -> Sequence[str]:
-    return manifest_of(dataset).classes if is_ready(dataset) else MIKELS  # the embedded set, not drawn yet
+def _execute(
+    console: Console,
+    work: _Work,
+    options: argparse.Namespace,
+    runs: Sequence[RunConfig],
+    pool: str,
+    steps: int | None = None,
+) -> None:
+    from emotune.execution.progress import RunLines
 
+    resources = work.study.resources
+    with RunLines(console, len(runs)) as lines:
+        if options.executor == "local":
+            from emotune.execution.local import run_locally
 
-def _is_synthetic(dataset: DatasetRef) -> bool:
-    return manifest_of(dataset).synthetic if is_ready(dataset) else dataset.location == "scenes"
+            run_locally(runs, pool, lines, resources, steps=steps)
+        else:
+            from emotune.execution.connection import ray_connection
 
+            with ray_connection(resources):
+                from emotune.execution.tune import run_on_ray  # imports Ray, which the connection has set up
 
-def _time(plan: Plan, resources: Resources, executor: str) -> str:
-    if not plan.to_do:
-        return ""
-    at_a_time = 1
-    if executor == "ray" and not os.environ.get("RAY_ADDRESS") and not resources.gpus_per_worker:
-        cpus = available_cpus()
-        at_a_time = max(1, cpus // (resources.workers * resources.cpus_per_worker))
-    seconds = plan.estimate_s(at_a_time)
-    if seconds is None:
-        return "Time: known once one run has been timed."
-    return f"About {seconds / 60:.1f} minutes, {at_a_time} at a time."
-
-
-def _measured(study: Study, plan: Plan, pool: str) -> Sequence[Mapping[str, Any]]:
-    """The finished runs with the study's metric. Accuracy stands in their records; others are in the predictions."""
-    if study.metric.name == "accuracy" or not plan.records:
-        return plan.records
-    from emotune.analysis.records import load_records
-
-    return load_records(plan.runs, pool).done().to_dict("records")
-
-
-def _resolution(study: Study, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What effects the study's seeds can show."""
-    tests = len(study.contrasts) * len(study.datasets)
-    level = ALPHA / max(1, tests)
-    in_sd = smallest_effect(study.seeds, level)
-    if in_sd is None:
-        return ["One seed shows no interval and supports no verdict: give two or more (--seeds)."]
-    measured = [
-        paired_differences(rows, contrast, dataset, study.metric.name)
-        for contrast in study.contrasts
-        for dataset in {row["dataset"] for row in rows}
-    ]
-    spreads = [stdev(differences.values()) for differences in measured if len(differences) > 1]
-    corrected = f" and correction for {tests} contrasts" if tests > 1 else ""
-    head = (
-        f"{study.seeds} seeds find, with 80 % power{corrected}, effects from {in_sd:.1f} × the sd of the seed "
-        "differences up"
-    )
-    if not spreads:
-        return [f"{head}; the sd is not known before runs are done."]
-    sd = fmean(spreads)
-    scale = study.metric.scale
-    smallest = f"{scale.written(in_sd * sd)} {scale.steps}".rstrip()
-    line = f"{head}: {smallest} at the sd seen so far ({scale.written(sd)})."
-    needed = seeds_for(study.metric.min_effect / sd, level) if sd else 2
-    enough = f"{needed} seeds" if needed else "more than a thousand seeds"
-    return [line, f"For the min_effect of {scale.amount(study.metric.min_effect)}: {enough}."]
+                run_on_ray(runs, pool, lines, resources, steps=steps)
 
 
 def _report_folder(options: argparse.Namespace, study: Study) -> Path:
@@ -213,37 +206,70 @@ def _report_folder(options: argparse.Namespace, study: Study) -> Path:
     return Path(name)
 
 
-def _execute(console: Console, plan: Plan, pool: str, resources: Resources, executor: str) -> None:
-    from emotune.execution.progress import RunLines
-
-    with RunLines(console, len(plan.to_do)) as lines:
-        if executor == "local":
-            from emotune.execution.local import run_locally
-
-            run_locally(plan.to_do, pool, lines, resources)
-        else:
-            from emotune.execution.connection import ray_connection
-
-            with ray_connection(resources):
-                from emotune.execution.tune import run_on_ray  # imports Ray, which the connection has set up
-
-                run_on_ray(plan.to_do, pool, lines, resources)
-
-
 def _command(options: argparse.Namespace) -> str:
     """The command that does it all again, anywhere."""
-    arguments = [
-        *([options.study] if options.study else []),
-        *(["--seeds", str(options.seeds)] if options.seeds else []),
-    ]
-    return shlex.join(["python", "-m", "emotune.ablate", *arguments])
+    seeds = ["--seeds", str(options.seeds)] if options.seeds else []
+    return shlex.join(["python", "-m", "emotune.ablate", *([options.study] if options.study else []), *seeds])
 
 
-def _report(console: Console, study: Study, plan: Plan, pool: str, out: Path, command: str) -> None:
+def _report(console: Console, work: _Work, plan: Plan, out: Path, command: str, *, always: bool) -> None:
+    """Writes the report, unless it is there and nothing that it is made of has changed."""
+    digest = made_of(work.study, work.runs, plan.statuses, plan.records, work.pool, command)
+    if not always and is_up_to_date(out, digest):
+        console.print(f"Report: {out / 'index.html'} (up to date)", highlight=False)
+        return
     from emotune.report.build import build_report
 
-    page = build_report(study, plan.runs, pool, out, command)
+    page = build_report(work.study, work.runs, work.pool, out, command)
+    seal(out, digest)
     console.print(f"Report: {page}", highlight=False)
+
+
+def _status(options: argparse.Namespace, console: Console) -> int:
+    try:
+        work = _Work.of(options, options.study)
+        name, runs = work.study.name, named(work.runs)
+    except InputError:  # its file or data are on another machine, but the pool may know it
+        name = Path(options.study).stem
+        memory = upkeep.remembered(_pool(options), name)
+        if memory is None:
+            raise
+        runs = [NamedRun(**run) for run in memory["runs"]]
+    found = standing(runs, _pool(options))
+    if options.json:
+        print(json.dumps({"study": name, "pool": _pool(options)} | found, indent=1))
+    else:
+        show_standing(console, name, found)
+    return 0
+
+
+def _rerun(options: argparse.Namespace, console: Console) -> int:
+    work = _Work.of(options, options.study)
+    plan = make_plan(work.runs, work.pool)
+    runs = upkeep.again(plan, failed=options.failed, diverged=options.diverged, names=options.names)
+    out = _report_folder(options, work.study)
+    if not runs:
+        console.print("No runs of that kind: nothing to do.")
+        return 0
+    check(runs, work.pool, work.study.resources, options.executor)
+    if gone := upkeep.anew(plan, runs):
+        console.print("\n".join(f"  {run_id}: {plan.statuses[run_id].state.value}" for run_id in gone), highlight=False)
+        if not upkeep.confirmed(f"Remove what these {len(gone)} runs left, and train them anew?", yes=options.yes):
+            return 0
+        upkeep.remove(work.pool, gone)
+        plan = make_plan(work.runs, work.pool)
+    return _finish(console, work, plan, [run.id for run in runs], out, options)
+
+
+def _prune(options: argparse.Namespace, console: Console) -> int:
+    pool = _pool(options)
+    works = [_Work.of(options, file) for file in options.studies]
+    found = upkeep.leftovers(pool, [(work.study, work.runs) for work in works])
+    for line in upkeep.summary(found):
+        console.print(line, highlight=False, markup=False)
+    if found and upkeep.confirmed(f"Remove these {len(found)} runs from {pool}?", yes=options.yes):
+        console.print(f"{len(upkeep.remove(pool, [one.id for one in found]))} removed.")
+    return 0
 
 
 if __name__ == "__main__":

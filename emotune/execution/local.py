@@ -5,6 +5,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from emotune.execution.probe import StopAfter
 from emotune.execution.progress import RunLines
 from emotune.machine import keep_freed_memory
 from emotune.run import RunConfig
@@ -16,7 +17,9 @@ __all__ = ["error_text", "run_locally"]
 TRACEBACK_LINES = 30
 
 
-def run_locally(runs: Sequence[RunConfig], pool: str, lines: RunLines, resources: Resources) -> None:
+def run_locally(
+    runs: Sequence[RunConfig], pool: str, lines: RunLines, resources: Resources, *, steps: int | None = None
+) -> None:
     """Trains the runs in their order. A run that fails is recorded as failed, and the next one is taken up.
 
     Under torchrun a failure ends the command, because the other processes wait for the one that failed; the same
@@ -27,6 +30,7 @@ def run_locally(runs: Sequence[RunConfig], pool: str, lines: RunLines, resources
         pool: Where run directories are.
         lines: Shows progress.
         resources: What each run gets; its workers are the processes there are.
+        steps: After how many each run is left, to see how long they take; None: when it is done.
 
     Raises:
         KeyboardInterrupt: at Ctrl-C, after the current step and its checkpoint; at a second one, at once.
@@ -44,9 +48,11 @@ def run_locally(runs: Sequence[RunConfig], pool: str, lines: RunLines, resources
             directory = RunDirectory(pool, run)
             try:
                 watch = lines.update if world.main else _ignore
-                train(run, directory, world, resources=resources, watch=watch, stop=stop)
+                ask = StopAfter(directory, steps, world.main, stop) if steps else stop
+                train(run, directory, world, resources=resources, watch=watch, stop=ask)
             except InterruptedRunError:
-                raise KeyboardInterrupt from None
+                if not steps or stop():
+                    raise KeyboardInterrupt from None
             except DivergedError as error:  # on all ranks alike
                 if world.main:
                     directory.fail(str(error), diverged=True)

@@ -18,6 +18,7 @@ from ray.util import get_current_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from emotune.execution.local import error_text
+from emotune.execution.probe import StopAfter
 from emotune.execution.progress import RunLines
 from emotune.machine import KEEP_FREED_MEMORY
 from emotune.run import RunConfig, RunProgress
@@ -69,7 +70,9 @@ class Worker:
         try:
             with connect(rank, resources.workers, gpu=resources.gpus_per_worker > 0, store=self._store) as world:
                 directory = RunDirectory(job["pool"], run)
-                train(run, directory, world, resources=resources, watch=self._watch, stop=self._stop.is_set)
+                steps, stop = job["steps"], self._stop.is_set
+                ask = StopAfter(directory, steps, world.main, stop) if steps else stop
+                train(run, directory, world, resources=resources, watch=self._watch, stop=ask)
         except InterruptedRunError as error:
             return Status(State.INTERRUPTED, str(error))
         except DivergedError as error:
@@ -182,7 +185,9 @@ class _Show(Callback):
             self._lines.update(result["progress"])
 
 
-def run_on_ray(runs: Sequence[RunConfig], pool: str, lines: RunLines, resources: Resources) -> None:
+def run_on_ray(
+    runs: Sequence[RunConfig], pool: str, lines: RunLines, resources: Resources, *, steps: int | None = None
+) -> None:
     """Trains the runs on the Ray that this process is connected to (`ray_connection`), as many at a time as fit.
 
     Args:
@@ -190,8 +195,9 @@ def run_on_ray(runs: Sequence[RunConfig], pool: str, lines: RunLines, resources:
         pool: Where run directories are; on a cluster, every node must reach it.
         lines: Shows progress.
         resources: What each run gets.
+        steps: After how many each run is left, to see how long they take; None: when it is done.
     """
-    jobs = [_job(run, pool, resources) for run in runs]
+    jobs = [_job(run, pool, resources, steps) for run in runs]
     bundle = {"CPU": resources.cpus_per_worker}
     if resources.gpus_per_worker:
         bundle["GPU"] = resources.gpus_per_worker
@@ -223,8 +229,8 @@ def run_on_ray(runs: Sequence[RunConfig], pool: str, lines: RunLines, resources:
                     lines.finish(run.id, directory.status())
 
 
-def _job(run: RunConfig, pool: str, resources: Resources) -> dict[str, Any]:
-    return {"id": run.id, "run": run.to_json(), "pool": pool, "resources": asdict(resources)}
+def _job(run: RunConfig, pool: str, resources: Resources, steps: int | None) -> dict[str, Any]:
+    return {"id": run.id, "run": run.to_json(), "pool": pool, "resources": asdict(resources), "steps": steps}
 
 
 def _name(trial: Any) -> str:
