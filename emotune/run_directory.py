@@ -115,7 +115,9 @@ class RunDirectory:
 
     def begin(self) -> None:
         """Writes down what is trained, and that this process does it."""
-        self.folder.write_json(CONFIG, {"id": self.run.id, "format": FORMAT_VERSION, "time": time.time(), **self.run.to_json()})
+        self.folder.write_json(
+            CONFIG, {"id": self.run.id, "format": FORMAT_VERSION, "time": time.time(), **self.run.to_json()}
+        )
         self.folder.delete(FAILURE)
         self.beat()
 

@@ -33,9 +33,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return options
 
 
-def _parser(command: str, description: str, **more: str) -> argparse.ArgumentParser:
+def _parser(command: str, operands: str, description: str, **more: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog=f"{PROGRAM} {command}".rstrip(), description=description,
+        prog=f"{PROGRAM} {command}".rstrip(), description=description, usage=f"%(prog)s {operands} [options]",
         formatter_class=argparse.RawDescriptionHelpFormatter, **more,
     )  # fmt: skip
     parser.add_argument("--runs", default="runs", metavar="URL",
@@ -46,6 +46,7 @@ def _parser(command: str, description: str, **more: str) -> argparse.ArgumentPar
 def _run() -> argparse.ArgumentParser:
     parser = _parser(
         "",
+        "[STUDY]",
         "Runs what is missing of an ablation study and writes its report. The same command continues an\n"
         "interrupted study, runs only the new part of a longer one, and leaves a finished one as it is.",
         epilog=MORE,
@@ -72,7 +73,7 @@ def _how_to_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--executor", choices=["ray", "local"], default="ray",
                         help="ray: as many runs at a time as fit; local: one after another, without Ray")  # fmt: skip
     parser.add_argument("--stall-minutes", type=float, default=15.0, metavar="MIN",
-                        help="a run that makes no progress for so long is stopped and continued (default: 15)")  # fmt: skip
+                        help="without progress for so long, a run is stopped and continued (default: 15)")  # fmt: skip
     parser.add_argument("--wait", type=float, default=10.0, metavar="MIN",
                         help="how long to wait for the cluster to have what a run asks for (default: 10)")  # fmt: skip
     parser.add_argument("--tensorboard", metavar="DIR", help="also write event files, a folder per run")
@@ -81,6 +82,7 @@ def _how_to_run(parser: argparse.ArgumentParser) -> None:
 def _status() -> argparse.ArgumentParser:
     parser = _parser(
         "status",
+        "STUDY",
         "Says what is going on in a study's runs: who trains what and how far it is, what failed and why.\n"
         "Only reads files, so it may be asked at any time, from any machine that reaches the pool.",
     )
@@ -93,6 +95,7 @@ def _status() -> argparse.ArgumentParser:
 def _rerun() -> argparse.ArgumentParser:
     parser = _parser(
         "rerun",
+        "STUDY [RUN …]",
         "Takes up only the runs that are asked for. Failed ones go on from their checkpoint; diverged and finished\n"
         "ones begin anew, which removes what they left behind: it asks first.",
     )
@@ -108,6 +111,7 @@ def _rerun() -> argparse.ArgumentParser:
 def _prune() -> argparse.ArgumentParser:
     parser = _parser(
         "prune",
+        "[STUDY …]",
         "Removes runs that no study refers to, with size and age of each: asks first. The pool remembers the studies\n"
         "that were run in it; those named here count as they are now. Runs at work are never touched.",
     )

@@ -74,7 +74,7 @@ def estimate(plan: Plan, probed_s: Mapping[tuple[str, str], float] = MappingProx
 
 def reason(status: Status) -> str:
     """The line of a status that says most: the last one of a traceback, else the first."""
-    lines = status.detail.strip().splitlines() or [""]
+    lines = status.detail.strip("\n").splitlines() or [""]
     return lines[-1 if lines[0].startswith(("Traceback", " ")) else 0].strip()
 
 

@@ -92,15 +92,18 @@ def show_standing(console: Console, study: str, found: dict[str, Any]) -> None:
             epochs = f"/{run['epochs']}" if run.get("epochs") else ""
             age_s = run["heartbeat_age_s"]
             table.add_row(
-                run["variant"], run["dataset"], str(run["seed"]), f"{run['epoch']}{epochs}", _number(run["loss"], ".2f"),
-                _number(run["val_accuracy"], ".1f", " %"), _number(run.get("images_per_s"), ".0f"),
+                run["variant"], run["dataset"], str(run["seed"]), f"{run['epoch']}{epochs}",
+                _number(run["loss"], ".2f"), _number(run["val_accuracy"], ".1f", " %"),
+                _number(run.get("images_per_s"), ".0f"),
                 escape(str(run["host"] or "–")), "–" if age_s is None else f"{age_s:.0f} s ago",
             )  # fmt: skip
         console.print(table)
     for state in ("failed", "diverged"):
         for run in found[state]:
             console.print(f"{state}  {run['run']}: {escape(run['reason'])}", highlight=False, soft_wrap=True)
-    counts = ", ".join(f"{found['states'][state.value]} {state.value}" for state in State if state.value in found["states"])
+    counts = ", ".join(
+        f"{found['states'][state.value]} {state.value}" for state in State if state.value in found["states"]
+    )
     console.print(f"[bold]{study}[/]: {found['runs']} runs: {counts}", highlight=False)
 
 
