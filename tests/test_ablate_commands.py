@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from emotune.data.datasets import resolve
+from emotune.study import load_study
+
 STUDY = """
 question: Does attention help on very few pictures?
 datasets: [{data}]
@@ -140,3 +143,44 @@ def test_help_reads_well_and_needs_nothing_heavy(place: Place, command: tuple[st
     assert "--runs URL" in said
     assert max(map(len, said.splitlines())) <= 115
     assert [path.name for path in place.folder.iterdir()] == ["few.yaml"]
+
+
+HOLD = """
+import os, sys, time
+from pathlib import Path
+from emotune.data.datasets import resolve
+from emotune.run_directory import RunDirectory
+from emotune.study import load_study
+study = load_study(Path("few.yaml"))
+first, second = study.runs(resolve(study.datasets))
+RunDirectory(str(Path("runs").resolve()), second).begin()
+print("held", flush=True)
+while not (Path("runs") / first.id / "config.json").exists():
+    time.sleep(0.05)
+os._exit(1)
+"""
+
+
+def test_a_run_that_another_process_leaves_behind_meanwhile_is_taken_up_by_the_same_command(place: Place):
+    other = subprocess.Popen([sys.executable, "-c", HOLD], cwd=place.folder, stdout=subprocess.PIPE, text=True)
+    assert other.stdout.readline() == "held\n"
+    said = place.study()
+    other.wait()
+    other.stdout.close()
+    assert "1 to do" in said
+    assert len(place.runs()) == 2
+
+
+def test_a_run_that_fails_is_not_tried_twice_by_one_command_and_rerun_takes_up_nothing_else(place: Place):
+    place.study("--plan")
+    study = load_study(place.folder / "few.yaml")
+    first, second = (place.folder / "runs" / run.id for run in study.runs(resolve(study.datasets)))
+    in_the_way = second / "predictions.parquet" / "x"
+    in_the_way.mkdir(parents=True)
+    assert place.study(code=1).count("failed — ") == 1
+    in_the_way.rmdir()
+    in_the_way.parent.rmdir()
+    (first / "record.json").unlink()  # to do, but not asked for
+    assert "failed" in place.run("status", "few.yaml")
+    place.run("rerun", "few.yaml", "--failed", "--executor", "local")
+    assert list(place.runs()) == [second.name]
