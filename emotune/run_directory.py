@@ -13,7 +13,7 @@ from typing import Any
 
 from emotune.claim import Claim, LostRunError, claim_files, read_holder, release_claims, take
 from emotune.errors import InputError
-from emotune.run import RunConfig, RunProgress
+from emotune.run import FORMAT_VERSION, RunConfig, RunProgress
 from emotune.storage import TEMPORARY, Folder, as_json
 
 __all__ = ["CHECKPOINTS", "CONFIG", "METRICS", "PREDICTIONS", "RECORD", "WEIGHTS", "RunDirectory", "State", "Status",
@@ -111,7 +111,8 @@ class RunDirectory:
         claim = take(self.folder, owner)
         try:
             if self.folder.read(RECORD) is None:
-                self.folder.write_json(CONFIG, {"id": self.run.id, **self.run.to_json()})
+                identity = {"id": self.run.id, "format": FORMAT_VERSION, "time": time.time()}
+                self.folder.write_json(CONFIG, identity | self.run.to_json())
                 self.folder.delete(FAILURE)
                 for folder in (self.folder, self.folder / CHECKPOINTS):
                     for name in folder.names():
@@ -133,9 +134,7 @@ class RunDirectory:
             self.folder.write_json(FAILURE, {"diverged": diverged, "message": message, "time": time.time()})
             release_claims(self.folder)
         except Exception as error:  # every kind of storage has its own
-            note = f"(this could not be written to {self.folder}: {error})"
-            *before, last = message.strip().splitlines() or [""]
-            return Status(state, "\n".join([*before, f"{last} {note}"]))
+            return Status(state, f"{message}\n(this could not be written to {self.folder}: {error})")
         return Status(state, message)
 
     def finish(self, record: dict[str, Any]) -> None:

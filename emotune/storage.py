@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -192,6 +193,20 @@ class Folder:
         with contextlib.suppress(FileNotFoundError):
             fs.rm_file(f"{path}/{name}")
 
+    def files(self) -> dict[str, tuple[int, float]]:
+        """Bytes, and time of the last change (seconds since 1970; 0: not known), of each file beneath, by its path."""
+        fs, path = self._filesystem()
+        fs.invalidate_cache(path)
+        with self._reached():
+            found = fs.find(path, detail=True)
+        return {name.removeprefix(f"{path}/"): (info["size"] or 0, _changed(info)) for name, info in found.items()}
+
+    def remove(self) -> None:
+        """Removes the folder and all that is in it, if it is there."""
+        fs, path = self._filesystem()
+        with contextlib.suppress(FileNotFoundError), self._reached():
+            fs.rm(path, recursive=True)
+
     def require_writable(self) -> None:
         """Writes a file and removes it again.
 
@@ -239,3 +254,9 @@ class Folder:
             return fsspec.core.url_to_fs(self.url)
         except (ValueError, ImportError) as error:
             raise InputError(f"{self.url}: cannot be reached: {error}") from None
+
+
+def _changed(info: dict[str, Any]) -> float:
+    """Every kind of storage says it in its own way."""
+    when = info.get("mtime") or info.get("LastModified") or info.get("created") or 0.0
+    return when.timestamp() if isinstance(when, datetime) else float(when)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from emotune.model_config import AlexNetConfig
-from emotune.run import DatasetRef, RunConfig
+from emotune.run import FORMAT_VERSION, DatasetRef, RunConfig
 from emotune.run_directory import CHECKPOINT, HEARTBEAT, RECORD, RunDirectory, State
 from emotune.train_config import TrainConfig
 
@@ -156,6 +156,7 @@ def test_a_runs_folder_says_what_was_run(directory):
     directory.begin()
     config = json.loads((directory.folder.local / "config.json").read_text())
     assert config.pop("id") == RUN.id == directory.folder.local.name
+    assert (config.pop("format"), config.pop("time") > 0) == (FORMAT_VERSION, True)
     assert RunConfig.from_json(config) == RUN
 
 

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from types import MappingProxyType
 from typing import Any
 
 from emotune.pool import Pool
 from emotune.run import RunConfig
 from emotune.run_directory import State, Status
 
-__all__ = ["Plan", "make_plan"]
+__all__ = ["Estimate", "Plan", "estimate", "make_plan", "reason"]
 
 TO_DO = (State.MISSING, State.INTERRUPTED, State.FAILED)
 """A failed run is tried again: its cause may be gone. A diverged one would diverge again, and another process has the
@@ -33,19 +34,49 @@ class Plan:
         """How many runs are in one of the states."""
         return sum(status.state in states for status in self.statuses.values())
 
-    def estimate_s(self, at_a_time: int) -> float | None:
-        """Seconds that the runs to do will take; None before any run has been timed.
-
-        A variant that has not been timed is taken to last as long as the slowest one that has.
-        """
-        if not self.records:
-            return None
-        timed: dict[str, list[float]] = {}
+    def timed_s(self) -> dict[tuple[str, str], float]:
+        """Mean seconds of the finished runs, by variant and data set."""
+        places = {run.id: (run.variant, run.dataset.name) for run in self.runs}
+        timed: dict[tuple[str, str], list[float]] = {}
         for record in self.records:
             durations_s = record["durations_s"]
-            timed.setdefault(record["variant"], []).append(durations_s["train"] + durations_s["test"])
-        longest_s = max(fmean(seconds) for seconds in timed.values())
-        return sum(fmean(timed.get(run.variant, [longest_s])) for run in self.to_do) / at_a_time
+            timed.setdefault(places[record["run"]], []).append(durations_s["train"] + durations_s["test"])
+        return {place: fmean(seconds) for place, seconds in timed.items()}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds that each run to do will take, by its id; and variants that are taken for the slowest one timed."""
+
+    seconds: Mapping[str, float]
+    assumed: tuple[str, ...]
+
+    @property
+    def hours(self) -> float:
+        """Of all runs to do, one after another."""
+        return sum(self.seconds.values()) / 3600
+
+
+def estimate(plan: Plan, probed_s: Mapping[tuple[str, str], float] = MappingProxyType({})) -> Estimate | None:
+    """How long the runs to do will take; None before any has been timed.
+
+    Args:
+        plan: With the runs to do, and those that were timed in earnest.
+        probed_s: Seconds by variant and data set, from a few steps; finished runs count for more.
+    """
+    timed = {**probed_s, **plan.timed_s()}
+    if not timed:
+        return None
+    slowest_s = max(timed.values())
+    places = {run.id: (run.variant, run.dataset.name) for run in plan.to_do}
+    assumed = dict.fromkeys(variant for variant, dataset in places.values() if (variant, dataset) not in timed)
+    return Estimate({run: timed.get(place, slowest_s) for run, place in places.items()}, tuple(assumed))
+
+
+def reason(status: Status) -> str:
+    """The line of a status that says most: the last one of a traceback, else the first."""
+    lines = status.detail.strip("\n").splitlines() or [""]
+    return lines[-1 if lines[0].startswith(("Traceback", " ")) else 0].strip()
 
 
 def make_plan(runs: Sequence[RunConfig], pool: str) -> Plan:

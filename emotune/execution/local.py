@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from emotune.claim import BusyRunError, LostRunError
 from emotune.execution.failures import failure_text
+from emotune.execution.probe import StopAfter
 from emotune.execution.progress import Watcher
 from emotune.machine import keep_freed_memory
 from emotune.run import RunConfig
@@ -20,6 +21,7 @@ def run_locally(
     resources: Resources,
     *,
     stopping: Callable[[], bool] = lambda: False,
+    steps: int | None = None,
 ) -> None:
     """Trains the runs in their order. A run that fails is recorded as failed, and the next one is taken up.
 
@@ -32,6 +34,7 @@ def run_locally(
         watcher: Shows progress.
         resources: What each run gets; its workers are the processes there are.
         stopping: Asked after each step; when it says so, the run ends with a checkpoint, and no other begins.
+        steps: After how many each run is left, to see how long they take; None: when it is done.
     """
     keep_freed_memory()
     import torch
@@ -46,7 +49,8 @@ def run_locally(
             directory = RunDirectory(pool, run)
             try:
                 watch = watcher.update if world.main else _ignore
-                train(run, directory, world, resources=resources, watch=watch, stop=stopping)
+                ask = StopAfter(directory, steps, world.main, stopping) if steps else stopping
+                train(run, directory, world, resources=resources, watch=watch, stop=ask)
                 status = Status(State.DONE)
             except (BusyRunError, LostRunError) as error:  # on all ranks alike, as the next two
                 status = Status(State.RUNNING, str(error))

@@ -20,7 +20,7 @@ from emotune.study import Resources
 __all__ = ["check", "prepare"]
 
 
-def check(runs: Sequence[RunConfig], pool: str, resources: Resources, executor: str) -> None:
+def check(runs: Sequence[RunConfig], pool: str, resources: Resources, executor: str, *, write: bool = True) -> None:
     """Looks for what would make the runs fail.
 
     Args:
@@ -28,6 +28,7 @@ def check(runs: Sequence[RunConfig], pool: str, resources: Resources, executor: 
         pool: Where their directories go.
         resources: What each gets.
         executor: ``ray`` or ``local``.
+        write: Also whether the pool can be written to, which leaves an empty folder where there was none.
 
     Raises:
         InputError: says what, and what to do.
@@ -58,7 +59,8 @@ def check(runs: Sequence[RunConfig], pool: str, resources: Resources, executor: 
             f'resources.compile: there is no C++ compiler "{compiler}" here; install one, name it in CXX, or set '
             "compile: false"
         )
-    Folder(pool).require_writable()
+    if write:
+        Folder(pool).require_writable()
 
 
 def prepare(

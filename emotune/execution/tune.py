@@ -80,6 +80,7 @@ def run_on_ray(
     *,
     stall_s: float = 900.0,
     stopping: Callable[[], bool] = lambda: False,
+    steps: int | None = None,
 ) -> None:
     """Trains the runs on the Ray that this process is connected to (`ray_connection`), as many at a time as fit.
 
@@ -90,8 +91,10 @@ def run_on_ray(
         resources: What each run gets.
         stall_s: Seconds without progress after which a run's workers are killed, and it goes on in others.
         stopping: Asked all the time; when it says so, runs end after their step with a checkpoint.
+        steps: After how many each run is left, to see how long they take; None: when it is done.
     """
-    shared = {"pool": pool, "resources": asdict(resources), "stall_s": stall_s, "owner": secrets.token_hex(8)}
+    shared = {"pool": pool, "resources": asdict(resources), "stall_s": stall_s, "owner": secrets.token_hex(8),
+              "steps": steps}  # fmt: skip
     jobs = [{"id": run.id, "run": run.to_json(), **shared} for run in runs]
     bundle = {"CPU": resources.cpus_per_worker}
     if resources.gpus_per_worker:

@@ -10,6 +10,7 @@ import ray
 
 from emotune.claim import BusyRunError, LostRunError
 from emotune.execution.failures import failure_text
+from emotune.execution.probe import StopAfter
 from emotune.execution.processes import Process, process
 from emotune.run import RunConfig, RunProgress
 from emotune.run_directory import RunDirectory, State, Status
@@ -69,8 +70,9 @@ class Worker:
             if meeting and rank:
                 self._store = open_store(*meeting)
             with connect(rank, resources.workers, gpu=resources.gpus_per_worker > 0, store=self._store) as world:
-                settings = {"watch": self._watch, "stop": self._stop.is_set, "owner": job["owner"]}
-                train(run, directory, world, resources=resources, **settings)
+                steps, stop = job["steps"], self._stop.is_set
+                ask = StopAfter(directory, steps, world.main, stop) if steps else stop
+                train(run, directory, world, resources=resources, watch=self._watch, stop=ask, owner=job["owner"])
         except InterruptedRunError as error:
             return Status(State.INTERRUPTED, str(error))
         except (BusyRunError, LostRunError) as error:

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 
 from emotune.data.datasets import resolve
-from emotune.execution.ledger import make_plan
+from emotune.execution.ledger import estimate, make_plan, reason
 from emotune.model_config import AlexNetConfig
 from emotune.run import RunConfig, Selection
-from emotune.run_directory import RunDirectory, State
+from emotune.run_directory import RunDirectory, State, Status
 from emotune.train_config import TrainConfig
 
 
@@ -40,8 +40,30 @@ def test_a_run_in_the_hands_of_a_living_process_is_not_to_do(runs: list[RunConfi
 
 
 def test_the_time_is_known_once_a_run_has_been_timed_and_a_new_variant_is_taken_for_the_slowest(runs, tmp_path: Path):
-    assert make_plan(runs, str(tmp_path)).estimate_s(1) is None
+    assert estimate(make_plan(runs, str(tmp_path))) is None
     finish(tmp_path, runs[0], 30)
-    assert make_plan(runs, str(tmp_path)).estimate_s(1) == pytest.approx(3 * 30)
+    first = estimate(make_plan(runs, str(tmp_path)))
+    assert (first.hours, first.assumed) == (pytest.approx(3 * 30 / 3600), ("b",))
     finish(tmp_path, runs[1], 50)
-    assert make_plan(runs, str(tmp_path)).estimate_s(2) == pytest.approx((30 + 50) / 2)
+    second = estimate(make_plan(runs, str(tmp_path)))
+    assert (second.hours, second.assumed) == (pytest.approx((30 + 50) / 3600), ())
+
+
+def test_a_few_steps_count_until_a_run_has_been_timed(runs: list[RunConfig], tmp_path: Path):
+    data = runs[0].dataset.name
+    finish(tmp_path, runs[0], 30)
+    guess = estimate(make_plan(runs, str(tmp_path)), {("a", data): 1.0, ("b", data): 7.0})
+    assert guess.seconds == {runs[1].id: 7, runs[2].id: 30, runs[3].id: 7}
+
+
+@pytest.mark.parametrize(
+    ("detail", "says"),
+    [
+        ("Traceback (most recent call last):\n  File\nValueError: no", "ValueError: no"),
+        ("  File in the middle\nValueError: no", "ValueError: no"),
+        ("its workers were lost 4 times: it\nwas killed", "its workers were lost 4 times: it"),
+        ("", ""),
+    ],
+)
+def test_a_reason_is_the_line_that_says_most(detail: str, says: str):
+    assert reason(Status(State.FAILED, detail)) == says

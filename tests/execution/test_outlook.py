@@ -1,0 +1,98 @@
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from study_files import GOOD
+
+from emotune.data.datasets import resolve
+from emotune.execution.ledger import make_plan
+from emotune.execution.outlook import show_plan, show_reasons
+from emotune.execution.standing import named, show_standing, standing
+from emotune.run_directory import METRICS, RunDirectory
+from emotune.study import Resources, Study, load_study
+
+
+@pytest.fixture
+def study(write, small_shards: Path) -> Study:
+    return load_study(write(GOOD.replace("[scenes]", f"[{small_shards}]"), "own.yaml"))
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> str:
+    return str(tmp_path / "runs")
+
+
+def finish(pool: str, run, seconds: float) -> None:
+    directory = RunDirectory(pool, run)
+    directory.begin()
+    record = {"run": run.id, "variant": run.variant, "dataset": run.dataset.name, "seed": run.seed, "accuracy": 50.0}
+    directory.finish(record | {"durations_s": {"train": seconds, "test": 0.0}})
+
+
+def shown(study: Study, runs, pool: str, *, executor: str = "ray", why: bool = False, **probed) -> str:
+    console = Console(file=io.StringIO(), width=300)
+    plan = make_plan(runs, pool)
+    if why:
+        show_reasons(console, plan, pool)
+    else:
+        show_plan(console, study, resolve(study.datasets), plan, pool, executor, **probed)
+    return console.file.getvalue()
+
+
+def test_a_plan_counts_runs_by_state_and_hours_and_gpu_hours_of_each_variant(study: Study, pool: str):
+    runs = study.runs(datasets := resolve(study.datasets))
+    finish(pool, runs[0], 3600.0)
+    text = shown(replace(study, resources=Resources(workers=2, gpus_per_worker=0.5)), runs, pool)
+    rows = {line.split()[0]: line.split()[1:] for line in text.splitlines() if line}
+    assert rows["variant"] == ["missing", "done", "hours", "GPU-hours"]
+    assert (rows["plain"], rows["wide"]) == (["2", "1", "2.00", "2.00"], ["3", "·", "3.00", "3.00"])
+    assert "About 5.0 hours one after another and 5.0 GPU-hours; as many at a time as fit." in text
+    assert "Not timed yet, taken for the slowest: wide" in text
+    probed = shown(study, runs, pool, executor="local", probed_s={("wide", datasets[0].name): 60.0})
+    assert "About 2.0 hours, 1 at a time.\n" in probed
+
+
+def test_reasons_are_counted_by_variant(study: Study, pool: str):
+    runs = study.runs(resolve(study.datasets))
+    longer = [replace(run, train=replace(run.train, epochs=60)) for run in runs]
+    for run in runs[:4]:
+        finish(pool, run, 1.0)
+    interrupted, failed, diverged, *_ = [RunDirectory(pool, run) for run in longer]
+    interrupted.begin()
+    interrupted.folder.write(METRICS, b'{"epoch": 1}\n{"epoch": 2}\n')
+    interrupted.release()
+    failed.fail("Traceback (most recent call last):\n  File x\nValueError: [bold] no")
+    diverged.fail("the loss is nan in epoch 3, step 2, lr 0.01", diverged=True)
+    lines = [line.strip() for line in shown(study, longer, pool, why=True).splitlines()]
+    assert lines == [
+        "Why runs are not done:",
+        "plain, 1 run: interrupted after epoch 2 of 60; goes on from its checkpoint",
+        "wide, 1 run: failed: ValueError: [bold] no; is tried again",
+        "plain, 1 run: diverged: the loss is nan in epoch 3, step 2, lr 0.01; would do so again",
+        "wide, 1 run: train.epochs 50 → 60",
+        "plain, 1 run: new seed",
+        "wide, 1 run: new seed",
+    ]
+
+
+def test_what_is_going_on_is_told_from_files_alone(study: Study, pool: str):
+    runs = study.runs(resolve(study.datasets))
+    finish(pool, runs[0], 1.0)
+    RunDirectory(pool, runs[1]).fail("Traceback (most recent call last):\n  File x\nValueError: no")
+    at_work = RunDirectory(pool, runs[2])
+    with at_work.at_work():
+        at_work.folder.write(METRICS, json.dumps({"epoch": 3, "train_loss": 1.5, "val_accuracy": 40.0}).encode())
+        found = standing(named(runs), pool)
+    (running,) = found["running"]
+    assert found["states"] == {"done": 1, "failed": 1, "running": 1, "missing": 3}
+    assert (running["epoch"], running["loss"], running["val_accuracy"]) == (3, 1.5, 40.0)
+    assert running["heartbeat_age_s"] < 60
+    assert found["failed"] == [{"run": runs[1].id, "variant": "wide", "dataset": "scenes", "seed": 0,
+                                "reason": "ValueError: no"}]  # fmt: skip
+    console = Console(file=io.StringIO(), width=300)
+    show_standing(console, "own", found)
+    assert f"failed  {runs[1].id}: ValueError: no" in console.file.getvalue()
+    assert "own: 6 runs: 3 missing, 1 running, 1 failed, 1 done" in console.file.getvalue()

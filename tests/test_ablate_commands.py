@@ -1,0 +1,186 @@
+"""status, rerun, prune, and what a finished study costs: real processes, no Ray."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from emotune.data.datasets import resolve
+from emotune.study import load_study
+
+STUDY = """
+question: Does attention help on very few pictures?
+datasets: [{data}]
+model: {{name: alexnet, width: 0.0625, weight_init: he, dropout: 0.0}}
+train: {{epochs: {epochs}, batch_size: 16, lr: {lr}}}
+baseline: alexnet
+variants: {{alexnet: {{}}, attention: {{model.name: attention}}}}
+seeds: 1
+contrasts: [attention - alexnet]
+"""
+IMPORTED = "import sys; from emotune.ablate import main; code = main(sys.argv[1:]); print(*sys.modules); sys.exit(code)"
+
+
+class Place:
+    """A folder with a study file, in which commands are run."""
+
+    def __init__(self, folder: Path, data: Path) -> None:
+        self.folder, self.data = folder, data
+        self.write()
+
+    def write(self, *, epochs: int = 1, lr: float = 0.005) -> None:
+        (self.folder / "few.yaml").write_text(STUDY.format(data=self.data, epochs=epochs, lr=lr))
+
+    def run(self, *arguments: str, code: int = 0, within: str | None = None) -> str:
+        start = ["-c", within] if within else ["-m", "emotune.ablate"]
+        found = subprocess.run([sys.executable, *start, *arguments], cwd=self.folder, capture_output=True, text=True,
+                               stdin=subprocess.DEVNULL, timeout=120, check=False)  # fmt: skip
+        assert found.returncode == code, found.stdout + found.stderr
+        return found.stdout + found.stderr
+
+    def study(self, *arguments: str, **more) -> str:
+        return self.run("few.yaml", "--executor", "local", *arguments, **more)
+
+    def runs(self) -> dict[str, float]:
+        """When each run was finished, by its name."""
+        return {p.parent.name: p.stat().st_mtime for p in sorted(self.folder.glob("runs/*/record.json"))}
+
+
+@pytest.fixture
+def place(tmp_path: Path, small_shards: Path) -> Place:
+    return Place(tmp_path, small_shards)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, small_shards: Path) -> Place:
+    place = Place(tmp_path_factory.mktemp("finished"), small_shards)
+    place.study()
+    return place
+
+
+def test_a_finished_study_needs_neither_torch_nor_ray_nor_what_draws_and_leaves_its_report_alone(finished: Place):
+    page = finished.folder / "reports" / "few" / "index.html"
+    before = page.stat().st_mtime_ns
+    said = finished.run("few.yaml", within=IMPORTED)  # the executor is Ray's by default
+    assert "index.html (up to date)" in said
+    assert not {"torch", "ray", "matplotlib", "seaborn", "pandas"} & set(said.split())
+    assert page.stat().st_mtime_ns == before
+    finished.study("--report-only")
+    assert page.stat().st_mtime_ns > before
+
+
+def test_a_page_that_was_edited_or_removed_is_written_again(finished: Place):
+    finished.study()
+    page = finished.folder / "reports" / "few" / "index.html"
+    page.write_text("edited")
+    assert "up to date" not in finished.study()
+    assert "Does attention help" in page.read_text()
+    page.unlink()
+    assert "up to date" not in finished.study()
+    assert "up to date" in finished.study()
+
+
+def test_another_question_is_another_report(finished: Place):
+    finished.study()
+    file = finished.folder / "few.yaml"
+    file.write_text(file.read_text().replace("very few", "a few"))
+    assert "up to date" not in finished.study()
+    assert "a few pictures" in (finished.folder / "reports" / "few" / "index.html").read_text()
+
+
+def test_an_edited_study_says_what_changed_and_prunes_what_it_left_behind_after_asking(place: Place):
+    place.study()
+    first = place.runs()
+    place.write(lr=0.01)
+    plan = place.study("--plan")
+    assert "alexnet, 1 run: train.lr 0.005 → 0.01" in plan
+    assert "2 runs that no study refers to" in place.run("prune", "few.yaml", code=2)
+    assert place.runs() == first, "nobody was there to be asked"
+    assert "0 runs that no study refers to" in place.run("prune", "--yes"), "the pool remembers the study as it was run"
+    assert "2 removed" in place.run("prune", "few.yaml", "--yes")
+    assert not place.runs()
+
+
+def test_status_answers_from_another_machine_that_has_neither_the_study_nor_its_data(finished: Place):
+    said = json.loads(finished.run("status", "few", "--json"))
+    assert (said["runs"], said["states"]) == (2, {"done": 2})
+    assert "2 done" in finished.run("status", "few.yaml")
+    assert "unknown.yaml" in finished.run("status", "unknown.yaml", code=2)
+
+
+def test_a_finished_run_is_trained_anew_by_its_name_only_after_asking(place: Place):
+    place.study()
+    first, second = place.runs()
+    before = place.runs()
+    local = ("--executor", "local")
+    assert "say --yes" in place.run("rerun", "few.yaml", first, *local, code=2)
+    assert place.runs() == before
+    place.run("rerun", "few.yaml", first, "--yes", *local)
+    assert place.runs()[first] > before[first]
+    assert place.runs()[second] == before[second]
+    assert "nothing to do" in place.run("rerun", "few.yaml", "--failed", *local)
+
+
+def test_a_probe_times_what_was_never_timed_and_leaves_nothing(place: Place):
+    place.write(epochs=100)
+    said = place.study("--probe")
+    assert "2 to do. About" in said
+    assert [path.name for path in place.folder.iterdir()] == ["few.yaml"]
+
+
+def test_a_plan_says_what_speaks_against_it_before_anything_is_spent(place: Place):
+    said = place.run("few.yaml", "--plan", "--workers", "17", code=2)
+    assert "batch_size 16 is too small for 17 workers" in said
+    assert [path.name for path in place.folder.iterdir()] == ["few.yaml"]
+
+
+@pytest.mark.parametrize("command", [(), ("status",), ("rerun",), ("prune",)])
+def test_help_reads_well_and_needs_nothing_heavy(place: Place, command: tuple[str, ...]):
+    said = place.run(*command, "--help")
+    assert said.startswith(f"usage: python -m emotune.ablate {' '.join(command)}".rstrip())
+    assert "--runs URL" in said
+    assert max(map(len, said.splitlines())) <= 115
+    assert [path.name for path in place.folder.iterdir()] == ["few.yaml"]
+
+
+HOLD = """
+import os, sys, time
+from pathlib import Path
+from emotune.data.datasets import resolve
+from emotune.run_directory import RunDirectory
+from emotune.study import load_study
+study = load_study(Path("few.yaml"))
+first, second = study.runs(resolve(study.datasets))
+RunDirectory(str(Path("runs").resolve()), second).begin()
+print("held", flush=True)
+while not (Path("runs") / first.id / "config.json").exists():
+    time.sleep(0.05)
+os._exit(1)
+"""
+
+
+def test_a_run_that_another_process_leaves_behind_meanwhile_is_taken_up_by_the_same_command(place: Place):
+    other = subprocess.Popen([sys.executable, "-c", HOLD], cwd=place.folder, stdout=subprocess.PIPE, text=True)
+    assert other.stdout.readline() == "held\n"
+    said = place.study()
+    other.wait()
+    other.stdout.close()
+    assert "1 to do" in said
+    assert len(place.runs()) == 2
+
+
+def test_a_run_that_fails_is_not_tried_twice_by_one_command_and_rerun_takes_up_nothing_else(place: Place):
+    place.study("--plan")
+    study = load_study(place.folder / "few.yaml")
+    first, second = (place.folder / "runs" / run.id for run in study.runs(resolve(study.datasets)))
+    in_the_way = second / "predictions.parquet" / "x"
+    in_the_way.mkdir(parents=True)
+    assert place.study(code=1).count("failed — ") == 1
+    in_the_way.rmdir()
+    in_the_way.parent.rmdir()
+    (first / "record.json").unlink()  # to do, but not asked for
+    assert "failed" in place.run("status", "few.yaml")
+    place.run("rerun", "few.yaml", "--failed", "--executor", "local")
+    assert list(place.runs()) == [second.name]
