@@ -75,8 +75,9 @@ class Study:
     def lines(self) -> Iterator[list]:
         """What is told, as it is told."""
         for line in self.process.stdout:
-            self.told.append(json.loads(line))
-            yield self.told[-1]
+            if line.startswith("["):  # Ray speaks of lost workers in between
+                self.told.append(json.loads(line))
+                yield self.told[-1]
 
     def end(self) -> int:
         for _ in self.lines():
