@@ -2,6 +2,8 @@
 
 import os
 import secrets
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -48,29 +50,49 @@ def ray_connection(resources: Resources) -> Iterator[None]:
     import ray
 
     try:
-        if cluster:
-            try:
-                ray.init(log_to_driver=False, logging_level="ERROR")
-            except (ConnectionError, RuntimeError) as error:
-                raise InputError(
-                    f"RAY_ADDRESS={os.environ['RAY_ADDRESS']}: no Ray cluster answers there ({error}); start it, or "
-                    "unset RAY_ADDRESS to use this machine alone"
-                ) from None
-        else:
-            ray.init(
-                address="local",  # else Ray would join whatever cluster was started on this machine
-                num_cpus=available_cpus(),
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level="ERROR",
-                object_store_memory=OBJECT_STORE_BYTES,
-            )
+        with _own_signals():
+            _connect(cluster)
+        if not cluster:
             _check_gpus(resources, ray.cluster_resources())
         yield
     finally:
         started = [] if cluster else descendants(os.getpid())
         ray.shutdown()
         end(started)  # such as are stopped or hang
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Takes the handlers back that Ray replaces, in Python and beneath it."""
+    main = threading.current_thread() is threading.main_thread()
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM) if main}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def _connect(cluster: bool) -> None:
+    import ray
+
+    if not cluster:
+        ray.init(
+            address="local",  # else Ray would join whatever cluster was started on this machine
+            num_cpus=available_cpus(),
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="ERROR",
+            object_store_memory=OBJECT_STORE_BYTES,
+        )
+        return
+    try:
+        ray.init(log_to_driver=False, logging_level="ERROR")
+    except (ConnectionError, RuntimeError) as error:
+        raise InputError(
+            f"RAY_ADDRESS={os.environ['RAY_ADDRESS']}: no Ray cluster answers there ({error}); start it, or "
+            "unset RAY_ADDRESS to use this machine alone"
+        ) from None
 
 
 def _check_gpus(resources: Resources, there: dict[str, float]) -> None:
