@@ -44,4 +44,7 @@ class _Undrawn(TorchFunctionMode):
     def __torch_function__(
         self, function: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        return args[0] if function is torch.Tensor.normal_ else function(*args, **(kwargs or {}))
+        given = kwargs or {}
+        if function in (nn.init.normal_, torch.Tensor.normal_):
+            return args[0] if args else given["tensor"]
+        return function(*args, **given)

@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 
 import torch
-from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from emotune.models import outline
 from emotune.models.local_response import LocalResponseNorm
 from emotune.run import ModelConfig
 
-__all__ = ["Cost", "cost", "cost_of"]
+__all__ = ["Cost", "cost"]
 
 SIDE = 227
 
@@ -34,13 +33,8 @@ def cost(config: ModelConfig, classes: int) -> Cost:
     >>> cost(AlexNetConfig(), classes=8)
     Cost(parameters=56901000, forward_flops=1440687168)
     """
-    return cost_of(outline(config, classes))
-
-
-def cost_of(network: nn.Module) -> Cost:
-    """The cost of a network's `emotune.models.outline`."""
+    network = outline(config, classes).eval()
     pictures = torch.empty(1, 3, SIDE, SIDE, device="meta")
-    network.eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(pictures)
     counts = counter.get_flop_counts()
