@@ -20,7 +20,8 @@ from emotune.data.datasets import is_ready, manifest_of, resolve
 from emotune.emotions import MIKELS
 from emotune.errors import InputError, print_error
 from emotune.execution.ledger import Plan, make_plan
-from emotune.execution.preflight import check, prepare
+from emotune.execution.preflight import check
+from emotune.execution.preparation import prepare
 from emotune.machine import available_cpus
 from emotune.pretrained import resolve_weights
 from emotune.run import DatasetRef
@@ -95,8 +96,8 @@ def _ablate(options: argparse.Namespace, console: Console) -> int:
     if plan.to_do and not options.report_only:
         check(plan.to_do, pool, study.resources, options.executor)
         try:
-            with console.status("looking for decoded pictures") as status:
-                notes = prepare(datasets, study.resources, status.update, plan.to_do)
+            with console.status("looking at networks and pictures") as status:
+                notes = prepare(study, datasets, plan.to_do, pool, options.executor, status.update)
             for line in notes:
                 console.print(line, highlight=False)
             _execute(console, plan, pool, study.resources, options.executor)
