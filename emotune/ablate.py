@@ -72,8 +72,8 @@ def _outlook(console: Console, work: Work, plan: Plan, options: argparse.Namespa
 
         if runs := untimed(plan):
             cluster = options.executor == "ray" and bool(os.environ.get("RAY_ADDRESS"))
-            check(runs, work.pool, study.resources, options.executor, write=cluster)
-            prepare_all(console, work, runs)
+            check(runs, work.pool, study.resources, options.executor, writing=cluster)
+            prepare_all(console, work, runs, options.executor)
             with stopping.patient():
                 trained = partial(execute, console, work, options, stopping)
                 probed_s, notes = probe(runs, work.pool, trained, shared=cluster)
@@ -82,7 +82,7 @@ def _outlook(console: Console, work: Work, plan: Plan, options: argparse.Namespa
     for note in notes:
         console.print(note, highlight=False, markup=False)
     if plan.to_do:
-        check(plan.to_do, work.pool, study.resources, options.executor, write=False)
+        check(plan.to_do, work.pool, study.resources, options.executor, writing=False)
     return 0
 
 
@@ -99,8 +99,8 @@ def _finish(
     interrupted = False
     try:
         if any(run.id in ids for run in plan.to_do):
-            check(plan.to_do, work.pool, work.study.resources, options.executor)
-            prepare_all(console, work, plan.to_do)
+            check(plan.to_do, work.pool, work.study.resources, options.executor, report=str(out))
+            prepare_all(console, work, plan.to_do, options.executor)
             upkeep.remember(work.study, work.runs, work.pool)
             with stopping.patient():
                 plan = train_all(console, work, plan, ids, options, stopping)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from emotune.claim import Claim, LostRunError, claim_files, read_holder, release_claims, take
+from emotune.claim import Claim, Holder, LostRunError, claim_files, read_holder, release_claims, take
 from emotune.errors import InputError
-from emotune.run import FORMAT_VERSION, RunConfig, RunProgress
+from emotune.run import FORMAT_VERSION, RunConfig
 from emotune.storage import TEMPORARY, Folder, as_json
 
 __all__ = ["CHECKPOINTS", "CONFIG", "METRICS", "PREDICTIONS", "RECORD", "WEIGHTS", "RunDirectory", "State", "Status",
@@ -43,12 +43,17 @@ class State(StrEnum):
 class Status:
     """A run's state, and why where there is a why: the end of a traceback, the host it runs on.
 
-    ``progress`` is how far a running one was at its last heartbeat, if it had come far enough to say so.
+    ``holder`` is the process that works on a running one, and what it has said last.
     """
 
     state: State
     detail: str = ""
-    progress: RunProgress | None = None
+    holder: Holder | None = None
+
+    @property
+    def reason(self) -> str:
+        """The line of ``detail`` that says most: the first."""
+        return self.detail.strip().partition("\n")[0]
 
 
 class RunDirectory:
@@ -75,7 +80,7 @@ class RunDirectory:
             if holder is None:
                 return self.status()  # released, or taken over, since it was listed
             if holder.alive:
-                return Status(State.RUNNING, str(holder), holder.progress)
+                return Status(State.RUNNING, str(holder), holder)
         if FAILURE in names:
             failure = self.folder.read_json(FAILURE)
             if failure is None:

@@ -78,6 +78,15 @@ class TrainConfig:
         return self
 
     @model_validator(mode="after")
+    def _steps_are_taken(self) -> "TrainConfig":
+        if self.schedule == "step" and self.step_epochs >= self.epochs:
+            raise ValueError(
+                f'"step_epochs" is {self.step_epochs} and "epochs" {self.epochs}: lr would never be lowered; give fewer '
+                "step_epochs, or schedule: constant"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _no_head_without_a_body(self) -> "TrainConfig":
         if self.init == "scratch" and self.head_lr_multiplier != TrainConfig.head_lr_multiplier:
             raise ValueError('"head_lr_multiplier" is set, but init is "scratch": it would change nothing')

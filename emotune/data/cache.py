@@ -27,7 +27,7 @@ from emotune.errors import InputError
 from emotune.run import DatasetRef
 from emotune.storage import Folder
 
-__all__ = ["MOST_THREADS", "SIDE", "Cache", "Known", "OpenShard", "decodable_splits", "open_shards"]
+__all__ = ["MOST_THREADS", "SIDE", "Cache", "Known", "OpenShard", "decodable_splits", "open_shards", "room_needed"]
 
 LEFT_FREE = 0.1
 """Share of the disk that a cache without a budget of its own leaves free."""
@@ -104,6 +104,13 @@ def decodable_splits(ref: DatasetRef, cache_gb: float | None = None) -> tuple[st
     return next((splits for splits in choices if cache.fits(_of(manifest, splits))), ())
 
 
+def room_needed(refs: Iterable[DatasetRef], cache_gb: float | None = None) -> int:
+    """Bytes by which the cache will grow for these data sets, which are ready; what makes room for others is no room."""
+    cache = Cache(cache_folder() / "decoded", cache_gb)
+    shards = [shard for ref in refs for shard in _of(manifest_of(ref), decodable_splits(ref, cache_gb))]
+    return cache.growth(shards)
+
+
 @dataclass(frozen=True)
 class Cache:
     """Decoded shards in a folder, made as they are asked for, by any number of processes.
@@ -126,6 +133,11 @@ class Cache:
         missing = sum(size for path, size in wanted.items() if not path.exists())
         others = sum(stat.st_size for path, stat in self._files("*.npy").items() if path not in wanted)
         return not missing or missing <= self._room() + others
+
+    def growth(self, shards: Iterable[Shard]) -> int:
+        """Bytes that are written more than removed, once the decoded pictures of all these shards are here."""
+        missing = sum(_decoded_bytes(shard) for shard in set(shards) if not self._array(shard).exists())
+        return int(min(missing, max(0.0, self._room()))) if missing else 0
 
     def pictures(self, folder: Folder, shard: Shard) -> np.ndarray:
         """The shard's pictures, memory-mapped uint8 (N, SIDE, SIDE, 3)."""

@@ -10,7 +10,7 @@ from emotune.pool import Pool
 from emotune.run import RunConfig
 from emotune.run_directory import State, Status
 
-__all__ = ["Estimate", "Plan", "estimate", "make_plan", "reason"]
+__all__ = ["Estimate", "Plan", "estimate", "make_plan"]
 
 TO_DO = (State.MISSING, State.INTERRUPTED, State.FAILED)
 """A failed run is tried again: its cause may be gone. A diverged one would diverge again, and another process has the
@@ -71,12 +71,6 @@ def estimate(plan: Plan, probed_s: Mapping[tuple[str, str], float] = MappingProx
     places = {run.id: (run.variant, run.dataset.name) for run in plan.to_do}
     assumed = dict.fromkeys(variant for variant, dataset in places.values() if (variant, dataset) not in timed)
     return Estimate({run: timed.get(place, slowest_s) for run, place in places.items()}, tuple(assumed))
-
-
-def reason(status: Status) -> str:
-    """The line of a status that says most: the last one of a traceback, else the first."""
-    lines = status.detail.strip("\n").splitlines() or [""]
-    return lines[-1 if lines[0].startswith(("Traceback", " ")) else 0].strip()
 
 
 def make_plan(runs: Sequence[RunConfig], pool: str) -> Plan:

@@ -15,7 +15,7 @@ from rich.table import Table
 from emotune.analysis.power import ALPHA, paired_differences, seeds_for, smallest_effect
 from emotune.data.datasets import is_ready, manifest_of
 from emotune.execution.changes import reasons
-from emotune.execution.ledger import Estimate, Plan, estimate, reason
+from emotune.execution.ledger import Estimate, Plan, estimate
 from emotune.machine import available_cpus
 from emotune.run import DatasetRef, RunConfig
 from emotune.run_directory import METRICS, RunDirectory, State
@@ -82,7 +82,7 @@ def _standing(plan: Plan, run: RunConfig, pool: str) -> str:
         epoch = json.loads(lines[-1])["epoch"] if lines else 0
         return f"interrupted after epoch {epoch} of {run.train.epochs}; goes on from its checkpoint"
     after = {State.FAILED: "; is tried again", State.DIVERGED: "; would do so again"}.get(status.state, "")
-    return f"{status.state.value}: {reason(status)}{after}"
+    return f"{status.state.value}: {status.reason}{after}"
 
 
 def _table(study: Study, datasets: Sequence[DatasetRef], plan: Plan, guess: Estimate | None) -> Table:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 from emotune.data.datasets import manifest_of
-from emotune.execution.ledger import Plan, make_plan, reason
+from emotune.execution.ledger import Plan, make_plan
 from emotune.run import RunConfig
 from emotune.run_directory import RunDirectory
 from emotune.storage import Folder
@@ -84,7 +84,7 @@ def probe(
                 seconds[place] = _run_s(run, times)
             elif place not in seconds:
                 status = plan.statuses[run.id]
-                notes.append(f"{run.variant}: a few steps could not be tried: {status.state.value} {reason(status)}")
+                notes.append(f"{run.variant}: a few steps could not be tried: {status.state.value} {status.reason}")
     return seconds, notes
 
 

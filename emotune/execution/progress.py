@@ -1,7 +1,6 @@
 """Progress as people see it: a live line per run in a terminal, a plain line now and then in a log."""
 
 import math
-import re
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -20,7 +19,7 @@ from emotune.execution.courses import Course, Courses
 from emotune.run import RunConfig, RunProgress
 from emotune.run_directory import State, Status
 
-__all__ = ["RunLines", "Watcher", "Watchers", "error_line"]
+__all__ = ["RunLines", "Watcher", "Watchers"]
 
 PLAIN_EVERY_S, PLAIN_SHARE_S = 20.0, 5.0
 """Between two plain lines of one run at least, and for each run that goes on beside it."""
@@ -125,7 +124,7 @@ class RunLines:
         if status.state is State.DONE:
             said += f" in {duration(took_s)}" if took_s is not None else ""
             said += f"  val {course.latest.val_accuracy:.1f} %" if course and _known(course.latest.val_accuracy) else ""
-        elif why := error_line(status.detail):
+        elif why := status.reason:
             said += f" — {why}"
         count = f"{self._courses.counts().total()}/{self._courses.total}"
         whole = status.state in (State.FAILED, State.DIVERGED)
@@ -199,18 +198,6 @@ class RunLines:
         grid = Table.grid(padding=(0, 1, 0, 0))
         grid.add_row(Text.assemble("  ", mark), line)
         self._console.print(grid)
-
-
-def error_line(detail: str) -> str:
-    """The first line of the exception's own words at the end of a traceback; of other text, its first line.
-
-    >>> error_line('Traceback …\\n  File "a.py", line 3, in f\\n    g()\\nRuntimeError: out of luck\\nmore of it')
-    'RuntimeError: out of luck'
-    """
-    lines = [line for line in detail.splitlines() if line.strip()]
-    frames = [number for number, line in enumerate(lines) if re.match(r'\s*File ".*", line \d+', line)]
-    after = lines[frames[-1] + 1 :] if frames else lines
-    return next((line for line in after if not line[0].isspace()), after[-1] if after else "").strip()
 
 
 def duration(seconds: float) -> str:

@@ -1,7 +1,6 @@
 """Where a study stands, from the files of its runs alone: who is at work on what, what failed, what is done."""
 
 import json
-import math
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -12,8 +11,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from emotune.execution.ledger import reason
-from emotune.run_directory import HEARTBEAT, METRICS, RunDirectory, State, Status
+from emotune.pool import Pool
+from emotune.run_directory import METRICS, State, Status
+from emotune.storage import Folder
 
 __all__ = ["NamedRun", "named", "show_standing", "standing"]
 
@@ -50,37 +50,32 @@ def standing(runs: Sequence[NamedRun], pool: str) -> dict[str, Any]:
         images per second, host, and seconds since it was last heard of; ``failed`` and ``diverged``, with the reason;
         ``interrupted``. What is not known is None.
     """
-    directories = {run.id: RunDirectory(pool, run) for run in runs}  # type: ignore[arg-type]
-    statuses = {run_id: directory.status() for run_id, directory in directories.items()}
+    statuses = Pool(pool).statuses(runs)
     by_state: dict[State, list[dict[str, Any]]] = {state: [] for state in State}
     for run in runs:
-        by_state[statuses[run.id].state].append(_entry(run, directories[run.id], statuses[run.id]))
+        by_state[statuses[run.id].state].append(_entry(run, Folder(pool) / run.id, statuses[run.id]))
     shown = (State.RUNNING, State.FAILED, State.DIVERGED, State.INTERRUPTED)
     states = Counter(status.state.value for status in statuses.values())
     return {"runs": len(runs), "states": dict(states)} | {state.value: by_state[state] for state in shown}
 
 
-def _entry(run: NamedRun, directory: RunDirectory, status: Status) -> dict[str, Any]:
+def _entry(run: NamedRun, folder: Folder, status: Status) -> dict[str, Any]:
     entry = {"run": run.id, "variant": run.variant, "dataset": run.dataset, "seed": run.seed}
     if status.state in (State.FAILED, State.DIVERGED):
-        return entry | {"reason": reason(status)}
+        return entry | {"reason": status.reason}
     if status.state not in (State.RUNNING, State.INTERRUPTED):
         return entry
-    lines = (directory.folder.read(METRICS) or b"").splitlines()
+    lines = (folder.read(METRICS) or b"").splitlines()
     last = json.loads(lines[-1]) if lines else {}
     known = {"epoch": last.get("epoch", 0), "loss": last.get("train_loss"), "val_accuracy": last.get("val_accuracy")}
     if status.state is State.INTERRUPTED:
         return entry | known
-    beat = directory.folder.read_json(HEARTBEAT) or {}  # it may have ended by now
-    progress = beat.get("progress") or {}
-    names = ("epoch", "epochs", "loss", "val_accuracy", "images_per_s", "step", "steps")
-    known |= {name: progress[name] for name in names if _is_known(progress.get(name))}
-    age_s = round(time.time() - beat["time"], 1) if "time" in beat else None
-    return entry | known | {"host": beat.get("host"), "heartbeat_age_s": age_s}
-
-
-def _is_known(value: Any) -> bool:
-    return value is not None and not (isinstance(value, float) and math.isnan(value))
+    holder = status.holder
+    if holder.progress:
+        names = ("epoch", "epochs", "loss", "val_accuracy", "images_per_s", "step", "steps", "phase")
+        said = {name: getattr(holder.progress, name) for name in names}
+        known |= {name: value for name, value in said.items() if value == value}  # noqa: PLR0124  what is known
+    return entry | known | {"host": holder.host, "heartbeat_age_s": round(time.time() - holder.time, 1)}
 
 
 def show_standing(console: Console, study: str, found: dict[str, Any]) -> None:
@@ -90,12 +85,11 @@ def show_standing(console: Console, study: str, found: dict[str, Any]) -> None:
                       box=None, pad_edge=False)  # fmt: skip
         for run in found["running"]:
             epochs = f"/{run['epochs']}" if run.get("epochs") else ""
-            age_s = run["heartbeat_age_s"]
             table.add_row(
                 run["variant"], run["dataset"], str(run["seed"]), f"{run['epoch']}{epochs}",
                 _number(run["loss"], ".2f"), _number(run["val_accuracy"], ".1f", " %"),
                 _number(run.get("images_per_s"), ".0f"),
-                escape(str(run["host"] or "–")), "–" if age_s is None else f"{age_s:.0f} s ago",
+                escape(run["host"]), f"{run['heartbeat_age_s']:.0f} s ago",
             )  # fmt: skip
         console.print(table)
     for state in ("failed", "diverged"):

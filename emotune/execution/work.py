@@ -14,7 +14,7 @@ from emotune.data.datasets import is_ready, manifest_of, resolve
 from emotune.emotions import MIKELS
 from emotune.errors import InputError
 from emotune.execution.ledger import Plan, make_plan
-from emotune.execution.preflight import prepare
+from emotune.execution.preparation import prepare
 from emotune.pretrained import resolve_weights
 from emotune.run import DatasetRef, RunConfig
 from emotune.run_directory import State
@@ -92,14 +92,14 @@ def train_all(
     return plan
 
 
-def prepare_all(console: Console, work: Work, runs: Sequence[RunConfig]) -> None:
-    """Has pictures drawn and decoded and weights fetched, on this machine.
+def prepare_all(console: Console, work: Work, runs: Sequence[RunConfig], executor: str) -> None:
+    """Has networks compared, pictures drawn and decoded and weights fetched, on this machine.
 
     Raises:
         InputError: a shard or weights cannot be used.
     """
-    with console.status("looking for decoded pictures") as status:
-        notes = prepare(work.datasets, work.study.resources, status.update, runs)
+    with console.status("looking at networks and pictures") as status:
+        notes = prepare(work.study, work.datasets, runs, work.pool, executor, status.update)
     for line in notes:
         console.print(line, highlight=False)
 

@@ -6,7 +6,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from emotune.model_config import ModelConfig
-from emotune.models import build
+from emotune.models import outline
 from emotune.models.local_response import LocalResponseNorm
 from emotune.models.trunk import SIDE
 
@@ -32,9 +32,8 @@ def cost(config: ModelConfig, classes: int) -> Cost:
     >>> cost(AlexNetConfig(), classes=8)
     Cost(parameters=56901000, forward_flops=1440687168)
     """
-    with torch.device("meta"):
-        network = build(config, classes).eval()
-        pictures = torch.empty(1, 3, SIDE, SIDE)
+    network = outline(config, classes).eval()
+    pictures = torch.empty(1, 3, SIDE, SIDE, device="meta")
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(pictures)
     counts = counter.get_flop_counts()

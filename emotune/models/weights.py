@@ -19,7 +19,7 @@ from torch import nn
 
 from emotune.errors import InputError
 from emotune.model_config import ModelConfig
-from emotune.models import build
+from emotune.models import outline
 from emotune.models.layouts import LAYERS, Layers, layers_of_arrays, layers_of_state, read_arrays
 from emotune.models.torchvision_file import torchvision_file
 from emotune.models.trunk import POSITIONS, Trunk
@@ -108,9 +108,7 @@ def load_weights(network: nn.Module, run: RunConfig, classes: Sequence[str]) -> 
 
 def check_weights(run: RunConfig, classes: Sequence[str]) -> Initialisation:
     """What `load_weights` will say of a run, or raise, found without a network's memory and time."""
-    with torch.device("meta"):
-        network = build(run.model, len(classes))
-    return _matched(network, run, classes)[1]
+    return _matched(outline(run.model, len(classes)), run, classes)[1]
 
 
 def _matched(
@@ -267,6 +265,5 @@ def _fitting(network: nn.Module, found: Mapping[str, torch.Tensor]) -> dict[str,
 
 def _classifier(model: ModelConfig) -> set[str]:
     """Names of the parameters whose shape depends on the number of classes."""
-    with torch.device("meta"):
-        two, three = (build(model, classes).state_dict() for classes in (2, 3))
+    two, three = (outline(model, classes).state_dict() for classes in (2, 3))
     return {name for name in two if two[name].shape != three[name].shape}

@@ -1,0 +1,233 @@
+"""What each variant's network is, and how it differs from the baseline's: ``studies/<study>/networks.json`` in the pool.
+
+==============  ========================================================================================================
+``format``      1
+``key``         Digest of what the file follows from: this code, the variants, the data sets' numbers of classes.
+``baseline``    Name of the variant that the others are compared with.
+``networks``    One entry per number of classes: ``classes``, ``datasets`` (names), and ``variants``, by name:
+
+                ``settings``: by ``model.…`` or ``train.…``, the baseline's value and its own, where they differ; null
+                where a network has no such setting.
+                ``parameters``, ``forward_flops``: see `emotune.models.cost.Cost`.
+                ``added``, ``removed``: modules, by their dotted names, that only it has, or only the baseline; a whole
+                branch is one module. ``changed``: modules that both have, as it ``was`` and as it ``is``.
+                A module is ``name``, ``kind`` (its class), ``attributes`` and ``parameters`` (shapes by dotted name;
+                one that modules share is the first's).
+==============  ========================================================================================================
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from emotune.errors import refuse
+from emotune.execution.versions import versions
+from emotune.study import Study
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from emotune.models.cost import Cost
+
+__all__ = ["NETWORKS", "describe", "file_key", "summary"]
+
+NETWORKS = "networks.json"
+FORMAT = 1
+WORDS = {"Trunk": "branch"}
+"""Kinds of modules that have another name among people."""
+
+
+def file_key(study: Study, classes: Mapping[str, int]) -> str:
+    """The ``key`` of the file that `describe` would make; torch is not imported for it.
+
+    Args:
+        study: Whose variants are compared.
+        classes: Number of classes by data set.
+    """
+    variants = [[name, asdict(model), asdict(train)] for name, (model, train) in study.variants.items()]
+    value = [FORMAT, versions(), study.baseline, variants, sorted(classes.items())]
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
+
+
+def describe(study: Study, classes: Mapping[str, int]) -> dict[str, Any]:
+    """The content of the file: every variant is built, without memory for its numbers.
+
+    Args:
+        study: Whose variants are compared.
+        classes: Number of classes by data set.
+
+    Raises:
+        InputError: a variant cannot be built.
+    """
+    networks = []
+    for count in dict.fromkeys(classes.values()):
+        built = _built(study, count)
+        entries = {
+            name: {
+                "settings": _settings(study, name), "parameters": costs.parameters,
+                "forward_flops": costs.forward_flops, **_difference(built[study.baseline][0], network),
+            }
+            for name, (network, costs) in built.items()
+        }  # fmt: skip
+        datasets = [name for name, number in classes.items() if number == count]
+        networks.append({"classes": count, "datasets": datasets, "variants": entries})
+    value = {"format": FORMAT, "key": file_key(study, classes), "baseline": study.baseline, "networks": networks}
+    return json.loads(json.dumps(value))  # what is read has no tuples either
+
+
+def summary(value: Mapping[str, Any]) -> list[str]:
+    """A line for each variant: what differs, and what it costs, on the data set that comes first."""
+    variants = value["networks"][0]["variants"]
+    baseline = variants[value["baseline"]]
+    lines = [f"{value['baseline']} (baseline): {_costs(baseline)}"]
+    for name, entry in variants.items():
+        if name == value["baseline"]:
+            continue
+        parts = _parts(entry)
+        if parts:
+            lines.append(f"{name}: {', '.join(parts)}; {_costs(entry, baseline)}")
+        else:  # how weights are drawn, say, or how they are trained
+            differing = [f"{key} {was} → {own}" for key, (was, own) in entry["settings"].items()]
+            lines.append(f"{name}: the baseline's modules and shapes; {', '.join(differing)}")
+    return lines
+
+
+def _built(study: Study, classes: int) -> dict[str, tuple["nn.Module", "Cost"]]:
+    from emotune.models import outline  # late: with torch
+    from emotune.models.cost import cost
+
+    built, of_model, problems = {}, {}, []
+    for name, (model, _) in study.variants.items():
+        try:
+            if model not in of_model:
+                of_model[model] = (outline(model, classes), cost(model, classes))
+            built[name] = of_model[model]
+        except Exception as error:  # whatever a network's constructor, or its first picture, runs into
+            says = f"{type(error).__name__}: {error}".partition("\n")[0]
+            problems.append(f"variants.{name}: its network cannot be built ({says}); change its model.… settings")
+    refuse(problems)
+    return built
+
+
+def _settings(study: Study, variant: str) -> dict[str, tuple[Any, Any]]:
+    former, own = (
+        {f"{part}.{key}": value for part, config in zip(("model", "train"), study.variants[name], strict=True)
+         for key, value in asdict(config).items()}
+        for name in (study.baseline, variant)
+    )  # fmt: skip
+    return {
+        key: (former.get(key), own.get(key)) for key in former | own
+        if key not in former or key not in own or former[key] != own[key]
+    }  # fmt: skip
+
+
+def _difference(baseline: "nn.Module", network: "nn.Module") -> dict[str, Any]:
+    """What was added, removed and changed on the way from the baseline's network to this one."""
+    former, own = _parts_of(baseline), _parts_of(network)
+    pairs = [(name, name) for name in own if name in former and _kind(own[name]) == _kind(former[name])]
+    for alike in (lambda m: _kind(m) == "Trunk", lambda m: _described("", m)):
+        # Trunks are those of one another in their order, whatever they are called; so are modules that are just alike.
+        paired = [{side[i] for side in pairs} for i in (0, 1)]
+        for name, module in former.items():
+            if name in paired[0] or not (mark := alike(module)):
+                continue
+            if twin := next((n for n, m in own.items() if n not in paired[1] and alike(m) == mark), None):
+                pairs.append((name, twin))
+                paired[1].add(twin)
+    found: dict[str, Any] = {"added": [], "removed": [], "changed": []}
+    if _kind(baseline) == _kind(network) and _attributes(baseline) != _attributes(network):
+        found["changed"].append({"was": _described("", baseline, own=True), "is": _described("", network, own=True)})
+    for was, now in pairs:
+        _compare(was, former[was], now, own[now], found)
+    _rest(former, own, pairs, found)
+    return found
+
+
+def _compare(was: str, former: "nn.Module", now: str, own: "nn.Module", found: dict[str, Any]) -> None:
+    """Adds to ``found`` how two modules differ, down to the smallest that do."""
+    if _kind(former) != _kind(own):
+        found["changed"].append({"was": _described(was, former), "is": _described(now, own)})
+        return
+    before, after = (_described(name, m, own=True) for name, m in ((was, former), (now, own)))
+    if before | {"name": now} != after:
+        found["changed"].append({"was": before, "is": after})
+    parts = [dict(module.named_children()) for module in (former, own)]
+    pairs = [(name, name) for name in parts[1] if name in parts[0]]
+    for name, _ in pairs:
+        _compare(f"{was}.{name}", parts[0][name], f"{now}.{name}", parts[1][name], found)
+    named = [{f"{prefix}.{n}": m for n, m in part.items()} for prefix, part in zip((was, now), parts, strict=True)]
+    _rest(*named, [(f"{was}.{name}", f"{now}.{name}") for name, _ in pairs], found)
+
+
+def _rest(
+    former: Mapping[str, "nn.Module"], own: Mapping[str, "nn.Module"], pairs: list[tuple[str, str]], found: dict
+) -> None:
+    paired = [{side[i] for side in pairs} for i in (0, 1)]
+    found["removed"] += [_described(name, module) for name, module in former.items() if name not in paired[0]]
+    found["added"] += [_described(name, module) for name, module in own.items() if name not in paired[1]]
+
+
+def _parts_of(network: "nn.Module") -> dict[str, "nn.Module"]:
+    """A network's trunks, and the largest modules beside them that hold none, by their dotted names."""
+
+    def parts(prefix: str, module: "nn.Module") -> Iterator[tuple[str, "nn.Module"]]:
+        for name, child in module.named_children():
+            dotted = f"{prefix}{name}"
+            if _kind(child) != "Trunk" and any(_kind(inner) == "Trunk" for inner in child.modules()):
+                yield from parts(f"{dotted}.", child)
+            else:
+                yield dotted, child
+
+    return dict(parts("", network))
+
+
+def _described(name: str, module: "nn.Module", *, own: bool = False) -> dict[str, Any]:
+    """A module as the file has it; only what is its ``own``, or with what its children have."""
+    shapes = {key: list(parameter.shape) for key, parameter in module.named_parameters(recurse=not own)}
+    return {"name": name, "kind": _kind(module), "attributes": _attributes(module), "parameters": shapes}
+
+
+def _kind(module: "nn.Module") -> str:
+    return type(module).__name__
+
+
+def _attributes(module: "nn.Module") -> dict[str, Any]:
+    """What a module's behaviour is set by, as far as it is plain values."""
+    return {
+        key: value for key, value in vars(module).items()
+        if not key.startswith("_") and key != "training" and isinstance(value, str | bool | int | float | tuple)
+    }  # fmt: skip
+
+
+def _parts(entry: Mapping[str, Any]) -> list[str]:
+    """In a few words each: what was added, removed and changed."""
+    gone, come, altered = Counter(), Counter(), 0
+    come.update(module["kind"] for module in entry["added"])
+    gone.update(module["kind"] for module in entry["removed"])
+    for change in entry["changed"]:
+        was, now = change["was"]["kind"], change["is"]["kind"]
+        if was == now:
+            altered += 1
+        else:
+            gone[was] += 1
+            come[now] += 1
+    words = [
+        f"{sign}{count} {WORDS.get(kind, kind)}"
+        for sign, kinds in (("+", come), ("−", gone)) for kind, count in kinds.items() if kind != "Identity"
+    ]  # fmt: skip
+    return words + ([f"{altered} module{'s' if altered > 1 else ''} changed"] if altered else [])
+
+
+def _costs(entry: Mapping[str, Any], baseline: Mapping[str, Any] | None = None) -> str:
+    """``1.9 M parameters (+0.4 M), 2.1 GFLOPs (+0.9)``."""
+    texts = []
+    for key, word in (("parameters", "parameters"), ("forward_flops", "FLOPs")):
+        size, unit = next((s, u) for s, u in ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1, "")) if entry[key] >= s or s == 1)
+        more = "" if baseline is None else f" ({(entry[key] - baseline[key]) / size:+.3g})"
+        texts.append(
+            f"{entry[key] / size:.3g} {unit}{'' if key == 'forward_flops' else ' '}{word}{more}".replace("  ", " ")
+        )
+    return ", ".join(texts)

@@ -1,0 +1,207 @@
+"""What takes a moment before runs can begin, in a process of its own, so that the one that plans stays small.
+
+Networks are compared, weights and shards are checked, pictures decoded; what was done before is only looked up.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from typing import Any
+
+from emotune.data.cache import decodable_splits, open_shards
+from emotune.data.datasets import ensure, manifest_of
+from emotune.data.manifest import SPLITS
+from emotune.data.stream import require_shards
+from emotune.errors import InputError, refuse
+from emotune.execution.disk import require_room
+from emotune.execution.networks import NETWORKS, describe, file_key, summary
+from emotune.machine import available_cpus
+from emotune.run import DatasetRef, RunConfig
+from emotune.storage import Folder
+from emotune.study import Resources, Study
+
+__all__ = ["prepare"]
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What `prepare` was asked for, and the ``networks.json`` of an earlier time."""
+
+    study: Study
+    datasets: tuple[DatasetRef, ...]
+    runs: tuple[RunConfig, ...]
+    pool: str
+    executor: str
+    known: dict[str, Any] | None
+
+
+def prepare(
+    study: Study,
+    datasets: Sequence[DatasetRef],
+    runs: Sequence[RunConfig],
+    pool: str,
+    executor: str,
+    show: Callable[[str], None] = lambda text: None,
+) -> list[str]:
+    """Makes ready what the runs need, in this order, so that little is spent before a mistake is found.
+
+    GPUs of this machine are counted, if it is the one that trains. The embedded pictures are drawn if they are not
+    there. Every variant's network is built and compared with the baseline's (`emotune.execution.networks`); weights
+    that runs begin with are fetched and held against the networks; room on disks is compared with what will be written.
+    Every shard is checked against its manifest and decoded; what does not fit the cache is only checked.
+
+    Args:
+        study: Whose runs these are.
+        datasets: What the runs read.
+        runs: To be trained.
+        pool: Where their directories go, and ``studies/<study>/networks.json``.
+        executor: ``ray`` or ``local``.
+        show: Called with a line on how far it is.
+
+    Returns:
+        A line for each variant's network, and one for whatever else is worth knowing.
+
+    Raises:
+        InputError: says what cannot be trained, or what is missing, and what to do.
+    """
+    place = Folder(pool) / "studies" / study.name
+    known = _read(place)
+    job = _Job(study, tuple(datasets), tuple(runs), pool, executor, known)
+    networks, lines = _in_a_process(job, show)
+    if networks != known:
+        place.write_json(NETWORKS, networks)
+    return lines
+
+
+def _read(place: Folder) -> dict[str, Any] | None:
+    """The networks as they were described before; a damaged file is made anew."""
+    with contextlib.suppress(InputError):
+        if isinstance(known := place.read_json(NETWORKS), dict):
+            return known
+    return None
+
+
+def _in_a_process(job: _Job, show: Callable[[str], None]) -> tuple[dict[str, Any], list[str]]:
+    context = get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(job, sender))
+    process.start()
+    sender.close()  # so that the end of the process is the end of what can be received
+    try:
+        while isinstance(said := receiver.recv(), str):
+            show(said)
+    except EOFError:
+        process.join()
+        raise RuntimeError(f"the process that decodes pictures ended with exit code {process.exitcode}") from None
+    except BaseException:
+        process.terminate()  # a shard that is half decoded is begun again
+        raise
+    finally:
+        process.join()
+        receiver.close()
+    if isinstance(said, InputError):
+        raise said
+    return said
+
+
+def _work(job: _Job, sender: Connection) -> None:
+    """Sends lines on how far it is, then the networks and lines, or the error, that `prepare` ends with."""
+    resources = job.study.resources
+    with contextlib.suppress(KeyboardInterrupt, BrokenPipeError):  # the other process speaks of it, or is no more
+        try:
+            _require_gpus(resources, job.executor)
+            for dataset in job.datasets:
+                drawn = _counting(sender.send, f"{dataset.name}: {{:,}} pictures drawn")
+                ensure(dataset, drawn, workers=available_cpus())
+            networks = _networks(job, sender.send)
+            lines = summary(networks) + _check_weights(job.runs, sender.send)
+            lines += require_room(job.runs, _parameters(networks), job.pool, _at_a_time(job), resources.cache_gb)
+            for dataset in job.datasets:
+                lines += _decode(dataset, resources, sender.send)
+            sender.send((networks, lines))
+        except InputError as error:
+            sender.send(error)
+
+
+def _require_gpus(resources: Resources, executor: str) -> None:
+    """A run that does not fit on the only machine there is would wait for ever."""
+    if not resources.gpus_per_worker or (executor == "ray" and os.environ.get("RAY_ADDRESS")):
+        return
+    import torch  # late: it takes seconds
+
+    here, asked = torch.cuda.device_count(), resources.workers * resources.gpus_per_worker
+    if executor == "local":
+        asked = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # one for each process
+    if asked > here:
+        cluster = "" if executor == "local" else ", or name a cluster in RAY_ADDRESS"
+        raise InputError(
+            f"resources: a run asks for {asked:g} GPUs, torch sees {here} on this machine; ask for less "
+            f"(--gpus-per-worker 0){cluster}"
+        )
+
+
+def _networks(job: _Job, show: Callable[[str], None]) -> dict[str, Any]:
+    classes = {dataset.name: len(manifest_of(dataset).classes) for dataset in job.datasets}
+    if job.known and job.known.get("key") == file_key(job.study, classes):
+        return job.known
+    show("building networks")
+    return describe(job.study, classes)
+
+
+def _parameters(networks: dict[str, Any]) -> dict[str, int]:
+    """Of every variant; with the most classes, if data sets have different numbers."""
+    largest = max(networks["networks"], key=lambda entry: entry["classes"])
+    return {name: entry["parameters"] for name, entry in largest["variants"].items()}
+
+
+def _at_a_time(job: _Job) -> int:
+    """Runs that are trained at a time; at least: what a cluster holds is not known here."""
+    resources = job.study.resources
+    if job.executor == "local" or os.environ.get("RAY_ADDRESS") or resources.gpus_per_worker:
+        return 1
+    return max(1, available_cpus() // (resources.workers * resources.cpus_per_worker))
+
+
+def _check_weights(runs: Sequence[RunConfig], show: Callable[[str], None]) -> list[str]:
+    """Reads the weights of every variant that does not begin from scratch; says what speaks against them."""
+    notes, problems = [], []
+    for run in {(run.variant, run.dataset.name): run for run in runs if run.weights}.values():
+        from emotune.models.weights import check_weights
+
+        show(f"{run.variant}: looking at the weights in {run.weights.location}")
+        try:
+            initialisation = check_weights(run, manifest_of(run.dataset).classes)
+            notes += [f"{run.variant}: {initialisation.note}."] if initialisation.note else []
+        except InputError as error:
+            problems.append(f"variants.{run.variant}: train.init: {error}")
+    refuse(list(dict.fromkeys(problems)))
+    return list(dict.fromkeys(notes))
+
+
+def _decode(dataset: DatasetRef, resources: Resources, show: Callable[[str], None]) -> list[str]:
+    cpus, cache_gb = available_cpus(), resources.cache_gb
+    manifest, decoded = manifest_of(dataset), decodable_splits(dataset, cache_gb)
+    if "train" not in decoded:
+        require_shards(manifest, resources.workers)
+    total, what = sum(shard.samples for shard in manifest.shards), "decoded" if decoded else "checked"
+    advance = _counting(show, f"{dataset.name}: {{:,}} of {total:,} pictures {what}, once on this machine")
+    open_shards(dataset, SPLITS, decoded=decoded, cache_gb=cache_gb, threads=cpus, advance=advance)
+    if len(decoded) == len(SPLITS):
+        return []
+    streamed = ", ".join(split for split in SPLITS if split not in decoded)
+    return [f"{dataset.name}: {total:,} decoded pictures exceed the cache's budget; {streamed} will be streamed."]
+
+
+def _counting(show: Callable[[str], None], text: str) -> Callable[[int], None]:
+    """Shows the text with the sum of the numbers that it is called with."""
+    done = 0
+
+    def advance(pictures: int) -> None:
+        nonlocal done
+        done += pictures
+        show(text.format(done))
+
+    return advance
