@@ -1,4 +1,4 @@
-"""What each variant's network is, and how it differs from the baseline's: ``studies/<study>/networks.json`` in the pool.
+"""What each variant's network is, and how it differs from the baseline's: ``studies/<study>/networks.json`` of a pool.
 
 ==============  ========================================================================================================
 ``format``      1
@@ -227,7 +227,6 @@ def _costs(entry: Mapping[str, Any], baseline: Mapping[str, Any] | None = None) 
     for key, word in (("parameters", "parameters"), ("forward_flops", "FLOPs")):
         size, unit = next((s, u) for s, u in ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1, "")) if entry[key] >= s or s == 1)
         more = "" if baseline is None else f" ({(entry[key] - baseline[key]) / size:+.3g})"
-        texts.append(
-            f"{entry[key] / size:.3g} {unit}{'' if key == 'forward_flops' else ' '}{word}{more}".replace("  ", " ")
-        )
+        gap = " " if unit and key == "parameters" else ""
+        texts.append(f"{entry[key] / size:.3g} {unit}{gap}{word}{more}")
     return ", ".join(texts)

@@ -99,4 +99,5 @@ def _looks_unwritable(folder: str) -> Iterator[str]:
         return
     there = next(place for place in (path, *path.parents) if place.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        yield f"{folder}: cannot be written to ({there} is {'read-only' if there.is_dir() else 'a file'}); name another place"
+        kind = "read-only" if there.is_dir() else "a file"
+        yield f"{folder}: cannot be written to ({there} is {kind}); name another place"
