@@ -109,24 +109,25 @@ def test_a_run_from_before_the_index_goes_on_and_gets_one(run: RunConfig, tmp_pa
         if steps == 4:
             (files / "0-4.pt").rename(files / "last.pt")
             (files / "index.json").unlink()
-    assert {path.name for path in files.iterdir()} == {"1-1.pt", "index.json"}
+    assert {path.name for path in files.iterdir()} == {"1-0.pt", "1-1.pt", "index.json"}
     record, predictions = trained(run, tmp_path / "b")
     assert record["interruptions"] == 2
     pd.testing.assert_frame_equal(predictions, expected, check_exact=True)
 
 
-def test_a_checkpoint_that_does_not_fit_the_disk_names_the_folder_and_leaves_the_former_one(tmp_path: Path):
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_a_checkpoint_that_does_not_fit_the_disk_names_the_folder_and_leaves_the_former_one(tmp_path: Path, size: int):
     with Checkpoints(Folder(str(tmp_path))) as checkpoints:
         save(checkpoints, 1)
     program = (  # a limit on file sizes stands for a disk that is full
         "import resource, signal, sys; from test_checkpoint import *\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "with Checkpoints(Folder(sys.argv[1])) as checkpoints:\n"
-        "    try: checkpoints.save({'network': Part(2.0, 100_000)}, Progress(step=2))\n"
+        "    try: checkpoints.save({'network': Part(2.0, int(sys.argv[2]))}, Progress(step=2))\n"
         "    except OSError as error: print(error); sys.exit(77)"
     )
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
-    command = [sys.executable, "-c", program, str(tmp_path)]
+    command = [sys.executable, "-c", program, str(tmp_path), str(size)]
     result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 77, result.stderr
     assert str(tmp_path) in result.stdout
@@ -218,7 +219,7 @@ def test_a_checkpoint_of_a_run_that_was_lost_meanwhile_does_not_count(folder: Fo
 @pytest.mark.parametrize("place", ["memory", "s3"])
 def test_a_run_behind_a_url_goes_on_to_the_same_bits_and_leaves_no_checkpoint(run: RunConfig, place, request, tmp_path):
     pool = request.getfixturevalue("s3") if place == "s3" else f"memory://{uuid.uuid4().hex}"
-    undisturbed, expected = trained(run, tmp_path)
+    undisturbed, _ = trained(run, tmp_path)
     directory, asked = RunDirectory(pool, run), iter([False] * 3 + [True])
     with pytest.raises(InterruptedRunError):
         train(run, directory, ALONE, stop=lambda: next(asked))
