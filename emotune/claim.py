@@ -197,10 +197,8 @@ def take(folder: Folder, owner: str = "") -> Claim:
     while True:
         numbers = _numbers(folder.names())
         found = [read_holder(folder, _name(number)) for number in numbers]
-        if not found or (found[-1] and _may_take(folder, numbers[-1], found[-1], owner)):
-            break
-        if found[-1] and not _changed(folder, numbers[-1], found[-1]):
-            raise BusyRunError(f"in the hands of {found[-1]}")
+        if not found or (found[-1] and _is_free(folder, numbers[-1], found[-1], owner)):
+            break  # else the valid one was released since it was listed
     number, holder = max(numbers, default=0) + 1, Holder.here(uuid.uuid4().hex, owner)
     if not folder.create(_name(number), as_json(holder.to_json())):
         raise BusyRunError(f"in the hands of {read_holder(folder, _name(number)) or 'another process'}")
@@ -237,23 +235,24 @@ def release_claims(folder: Folder) -> None:
             folder.delete(name)
 
 
-def _may_take(folder: Folder, number: int, holder: Holder, owner: str) -> bool:
-    """Whether a claim is the same owner's, or its process is dead; False also if it has changed since it was read."""
+def _is_free(folder: Folder, number: int, holder: Holder, owner: str) -> bool:
+    """Whether a claim is the same owner's, or its process is dead; False if the claim was released meanwhile.
+
+    Raises:
+        BusyRunError: it is neither.
+    """
     if owner and holder.owner == owner:
         return True
-    if holder.alive:
-        return False
     until = time.monotonic() + (0 if holder.near else WATCH_S)
-    while time.monotonic() < until:
+    now: Holder | None = holder
+    while now and not holder.alive and (now.token, now.time) == (holder.token, holder.time):
+        if time.monotonic() >= until:
+            return True
         time.sleep(min(WATCH_S / 10, 1.0))
-        if _changed(folder, number, holder):
-            return False
-    return True
-
-
-def _changed(folder: Folder, number: int, holder: Holder) -> bool:
-    now = read_holder(folder, _name(number))
-    return now is None or (now.token, now.time) != (holder.token, holder.time)
+        now = read_holder(folder, _name(number))
+    if now:
+        raise BusyRunError(f"in the hands of {now}")
+    return False
 
 
 def _withdraw_from_others(folder: Folder, claim: Claim, number: int, known: Collection[str]) -> None:

@@ -129,7 +129,8 @@ class Checkpoints:
             with self._explained(tempfile.gettempdir()):
                 digest = _write(state, file)
         except BaseException:
-            file.close()
+            with contextlib.suppress(OSError):  # what is left in the buffer does not fit either
+                file.close()
             raise
         upload = self._uploader.submit(self._send, name, file, digest, progress)
         upload.add_done_callback(lambda _: file.close())  # also if it is never begun
@@ -181,9 +182,10 @@ class Checkpoints:
         try:
             yield
         except (OSError, RuntimeError) as error:
-            if isinstance(error, OSError) or "PytorchStreamWriter" in str(error):  # torch's word for a full disk
-                raise OSError(f"{folder or self._folder}: the checkpoint cannot be written: {error}") from error
-            raise
+            cause = error if isinstance(error, OSError) else error.__context__  # torch adds an error of its own
+            if not isinstance(cause, OSError):
+                raise
+            raise OSError(f"{folder or self._folder}: the checkpoint cannot be written: {cause}") from error
 
 
 def _write(state: dict[str, Any], file: BinaryIO) -> str:
