@@ -37,11 +37,10 @@ def numerics(precision: str, *, deterministic: bool) -> Iterator[None]:
         for operation in (backends.mkldnn.matmul, backends.mkldnn.conv):
             put(operation, "fp32_precision", "ieee")
         put(backends.cudnn, "benchmark", False)  # it would choose among algorithms by their time
-        warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-        undo.callback(
-            torch.use_deterministic_algorithms, torch.are_deterministic_algorithms_enabled(), warn_only=warn_only
-        )
-        torch.use_deterministic_algorithms(deterministic)
+        before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+        if before != (deterministic, False):  # setting it imports torch's compiler: a second and 55 MiB
+            undo.callback(torch.use_deterministic_algorithms, before[0], warn_only=before[1])
+            torch.use_deterministic_algorithms(deterministic)
         if deterministic and CUBLAS not in os.environ:
             os.environ[CUBLAS] = REPEATABLE
             undo.callback(os.environ.pop, CUBLAS, None)
