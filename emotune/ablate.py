@@ -73,9 +73,11 @@ def _outlook(console: Console, work: Work, plan: Plan, options: argparse.Namespa
             cluster = options.executor == "ray" and bool(os.environ.get("RAY_ADDRESS"))
             check(runs, work.pool, study.resources, options.executor, write=cluster)
             prepare_all(console, work, runs)
-            probed_s, notes = probe(
-                runs, work.pool, lambda *trained: execute(console, work, options, *trained), shared=cluster
-            )
+            silent = Console(quiet=True)  # that these runs are left is meant
+            with console.status("timing a few steps of each variant that was never timed"):
+                probed_s, notes = probe(
+                    runs, work.pool, lambda *trained: execute(silent, work, options, *trained), shared=cluster
+                )
     show_plan(console, study, work.datasets, plan, work.pool, options.executor, probed_s)
     show_reasons(console, plan, work.pool)
     for note in notes:
@@ -105,7 +107,7 @@ def _finish(
         _report(console, work, plan, out, _command(options), always=False)
     states = Counter(plan.statuses[run_id].state for run_id in ids)
     if others := states[State.RUNNING]:
-        console.print(f"{others} runs are in the hands of other processes; the same command waits for none of them.")
+        console.print(f"In the hands of other processes, for which this one does not wait: {others}.")
     if interrupted or states[State.INTERRUPTED] or states[State.MISSING]:
         raise KeyboardInterrupt
     return 0 if states[State.DONE] == len(ids) else 1
