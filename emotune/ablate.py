@@ -74,8 +74,9 @@ def _outlook(console: Console, work: Work, plan: Plan, options: argparse.Namespa
             cluster = options.executor == "ray" and bool(os.environ.get("RAY_ADDRESS"))
             check(runs, work.pool, study.resources, options.executor, writing=cluster)
             prepare_all(console, work, runs, options.executor)
-            with stopping.patient():
-                trained = partial(execute, console, work, options, stopping)
+            silent = Console(quiet=True)  # that these runs are left is meant
+            with console.status("timing a few steps of each variant that was never timed"), stopping.patient():
+                trained = partial(execute, silent, work, options, stopping)
                 probed_s, notes = probe(runs, work.pool, trained, shared=cluster)
     show_plan(console, study, work.datasets, plan, work.pool, options.executor, probed_s)
     show_reasons(console, plan, work.pool)
@@ -120,7 +121,7 @@ def _finish(
             return INTERRUPTED if interrupted else 1
     states = Counter(plan.statuses[run_id].state for run_id in ids)
     if others := states[State.RUNNING]:
-        console.print(f"{others} runs are in the hands of other processes; the same command waits for none of them.")
+        console.print(f"In the hands of other processes, for which this one does not wait: {others}.")
     if interrupted:
         raise KeyboardInterrupt
     return 0 if states[State.DONE] == len(ids) else 1

@@ -118,7 +118,7 @@ def execute(
     from emotune.execution.progress import RunLines, Watchers
 
     resources = work.study.resources
-    events = [EventFiles(options.tensorboard)] if options.tensorboard else []
+    events = [EventFiles(options.tensorboard)] if options.tensorboard and not steps else []
     with Watchers([RunLines(console, runs), *events]) as watchers:
         if options.executor == "local":
             from emotune.execution.local import run_locally
