@@ -65,7 +65,7 @@ class RunTrial(tune.Trainable):
                 if self._directory().status().state is State.DONE:  # meanwhile, or by an attempt that was lost
                     return self._end(Status(State.DONE), warm=True)
                 if self._stopping:
-                    return self._end(Status(State.INTERRUPTED))
+                    return {"done": True}  # not begun: nothing to tell
                 self._start()
             ended, running = ray.wait(self._ranks, num_returns=len(self._ranks), timeout=POLL_S)
             bad = self._bad(ended, running)
