@@ -26,6 +26,8 @@ __all__ = ["LostAttemptError", "RunTrial"]
 POLL_S = 0.5
 SETTLE_S = 5.0
 """Seconds in which the cause shows, once a rank has said that another does not answer."""
+GO_S = 1.0
+"""Seconds in which workers go by themselves, if they can, when Ray tells them to."""
 REACH_S = 30.0
 """Seconds in which a node must have killed the workers that are on it."""
 
@@ -170,11 +172,11 @@ class RunTrial(tune.Trainable):
         for place in self._places:
             if place.process:
                 there.setdefault(place.node, []).append(place.process)
-        end(there.pop(here, []))
+        end(there.pop(here, []), GO_S)
         tasks = [
             ray.remote(end)
             .options(num_cpus=0, max_retries=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False))
-            .remote(processes)
+            .remote(processes, GO_S)
             for node, processes in there.items()
         ]
         for task in tasks:

@@ -86,12 +86,13 @@ class Study:
     def ends(self) -> dict[str, tuple[str, str]]:
         return {run: (state, detail) for kind, run, state, detail in (t for t in self.told if t[0] == "end")}
 
-    def actors(self, name: str) -> list[Process]:
-        """Ray's processes that are this actor's."""
+    def actors(self, kind: str) -> list[Process]:
+        """Ray's processes in which workers or supervisors live, by their titles."""
+        titles = {"Worker": ("ray::Worker",), "RunTrial": ("ray::RunTrial", "ray::ResourceTrainable")}[kind]
         found = []
         for one in descendants(self.process.pid):
             title = Path(f"/proc/{one.pid}/cmdline")
-            if title.exists() and title.read_text().startswith(f"ray::{name}"):
+            if title.exists() and title.read_text().startswith(titles):
                 found.append(one)
         return found
 
