@@ -39,12 +39,19 @@ def descendants(pid: int) -> list[Process]:
     return [Process(number, there[number][19]) for number in family[1:]]
 
 
-def end(processes: Sequence[Process]) -> None:
+def end(processes: Sequence[Process], wait_s: float = 0.0) -> None:
     """Kills them, also those that are stopped, and returns when they are gone.
+
+    Args:
+        processes: Those that are no more are passed over.
+        wait_s: Seconds in which they may go by themselves.
 
     Raises:
         TimeoutError: one does not go, as if its disk did not answer.
     """
+    asked = time.monotonic()
+    while time.monotonic() - asked < wait_s and any(process(one.pid) == one for one in processes):
+        time.sleep(0.01)
     for one in processes:
         if process(one.pid) == one:
             with contextlib.suppress(ProcessLookupError):

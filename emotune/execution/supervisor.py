@@ -26,6 +26,8 @@ __all__ = ["LostAttemptError", "RunTrial"]
 POLL_S = 0.5
 SETTLE_S = 5.0
 """Seconds in which the cause shows, once a rank has said that another does not answer."""
+GO_S = 1.0
+"""Seconds in which workers go by themselves, if they can, when Ray tells them to."""
 REACH_S = 30.0
 """Seconds in which a node must have killed the workers that are on it."""
 
@@ -65,7 +67,7 @@ class RunTrial(tune.Trainable):
                 if self._directory().status().state is State.DONE:  # meanwhile, or by an attempt that was lost
                     return self._end(Status(State.DONE), warm=True)
                 if self._stopping:
-                    return self._end(Status(State.INTERRUPTED))
+                    return {"done": True}  # not begun: nothing to tell
                 self._start()
             ended, running = ray.wait(self._ranks, num_returns=len(self._ranks), timeout=POLL_S)
             bad = self._bad(ended, running)
@@ -170,11 +172,11 @@ class RunTrial(tune.Trainable):
         for place in self._places:
             if place.process:
                 there.setdefault(place.node, []).append(place.process)
-        end(there.pop(here, []))
+        end(there.pop(here, []), GO_S)
         tasks = [
             ray.remote(end)
             .options(num_cpus=0, max_retries=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False))
-            .remote(processes)
+            .remote(processes, GO_S)
             for node, processes in there.items()
         ]
         for task in tasks:

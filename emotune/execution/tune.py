@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -135,7 +136,9 @@ def _quiet() -> Iterator[None]:
 
 def _cause(trial: Any) -> str:
     """Why the trial's last attempt was lost, in a line."""
-    error = trial.get_error()
+    if not trial.pickled_error_file:
+        return Path(trial.error_file).read_text().strip().splitlines()[-1]
+    error = ray.cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
     if isinstance(error, ray.exceptions.RayTaskError):
         error = error.cause
     return " ".join(str(error).split())[:400]

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -87,12 +86,13 @@ class Study:
     def ends(self) -> dict[str, tuple[str, str]]:
         return {run: (state, detail) for kind, run, state, detail in (t for t in self.told if t[0] == "end")}
 
-    def actors(self, name: str) -> list[Process]:
-        """Ray's processes that are this actor's."""
+    def actors(self, kind: str) -> list[Process]:
+        """Ray's processes in which workers or supervisors live, by their titles."""
+        titles = {"Worker": ("ray::Worker",), "RunTrial": ("ray::RunTrial", "ray::ResourceTrainable")}[kind]
         found = []
         for one in descendants(self.process.pid):
             title = Path(f"/proc/{one.pid}/cmdline")
-            if title.exists() and title.read_text().startswith(f"ray::{name}"):
+            if title.exists() and title.read_text().startswith(titles):
                 found.append(one)
         return found
 
@@ -153,7 +153,7 @@ def test_workers_stay_warm_supervisors_have_no_torch_and_a_run_in_other_hands_is
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_worker_that_hangs_is_killed_and_its_run_goes_on_in_fresh_ones(runs: list[RunConfig], begin, rank: int):
     run = longer(runs[0], 20)
-    study = begin([run], workers=2, stall_s=4)
+    study = begin([run], workers=2, stall_s=15)
     stopped, again = [], []
     for kind, _, *rest in study.lines():
         if kind == "at" and rest[0] > 0.1 and not stopped:
@@ -164,7 +164,7 @@ def test_a_worker_that_hangs_is_killed_and_its_run_goes_on_in_fresh_ones(runs: l
             again = study.actors("Worker")
             assert not {process(one.pid) for one in stopped} & set(stopped), "it is gone for sure"
     assert study.process.wait(DEADLINE_S) == 0, study.wrong.read_text()
-    assert study.ends()[run.id][0] == State.DONE
+    assert study.ends()[run.id] == (State.DONE, "")
     assert study.record(run)["interruptions"] == 1
 
 
@@ -200,8 +200,6 @@ def test_ctrl_c_once_in_a_terminal_ends_runs_after_their_step_and_begins_no_othe
         if kind == "at":
             study.process.send_signal(signal.SIGTERM)
             break
-    started = time.monotonic()
-    assert study.end() != 0
-    assert time.monotonic() - started < 60
-    assert 1 <= len(study.ends()) <= 3
+    assert study.end() != 0, "KeyboardInterrupt"
+    assert 1 <= len(study.ends()) <= 2, "the two that had begun"
     assert all(state == State.INTERRUPTED for state, _ in study.ends().values())
