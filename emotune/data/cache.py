@@ -105,7 +105,7 @@ def decodable_splits(ref: DatasetRef, cache_gb: float | None = None) -> tuple[st
 
 
 def room_needed(refs: Iterable[DatasetRef], cache_gb: float | None = None) -> int:
-    """Bytes by which the cache will grow for these data sets, which are ready; what only makes room is none."""
+    """Bytes by which the cache will grow for these data sets; what only replaces others is not counted."""
     cache = Cache(cache_folder() / "decoded", cache_gb)
     shards = [shard for ref in refs for shard in _of(manifest_of(ref), decodable_splits(ref, cache_gb))]
     return cache.growth(shards)

@@ -7,7 +7,7 @@ from pathlib import Path
 from emotune.data.cache import room_needed
 from emotune.data.datasets import cache_folder, manifest_of
 from emotune.errors import InputError
-from emotune.run import RunConfig
+from emotune.run import DatasetRef, RunConfig
 from emotune.storage import Folder
 
 __all__ = ["require_room"]
@@ -45,7 +45,8 @@ def require_room(
     needs: dict[int, list[tuple[Path, str, str, float]]] = {}
     place = Folder(pool).local
     if place is not None:
-        left = sum(BYTES * parameters[run.variant] + _predictions(run) for run in runs)
+        predictions = {dataset: _predictions(dataset) for dataset in {run.dataset for run in runs}}
+        left = sum(BYTES * parameters[run.variant] + predictions[run.dataset] for run in runs)
         largest = sorted((_checkpoint(run, parameters[run.variant]) for run in runs), reverse=True)[:at_a_time]
         _add(needs, place, f"weights and predictions of {len(runs)} runs", "name another place (--runs)", left)
         _add(needs, place, f"checkpoints of {len(largest)} at a time", "", CHECKPOINTS * sum(largest))
@@ -74,9 +75,9 @@ def _judged(disk: list[tuple[Path, str, str, float]]) -> str:
     return ""
 
 
-def _predictions(run: RunConfig) -> int:
-    manifest = manifest_of(run.dataset)
-    pictures = sum(manifest.count("test", label, run.dataset.part) for label in manifest.classes)
+def _predictions(dataset: DatasetRef) -> int:
+    manifest = manifest_of(dataset)
+    pictures = sum(manifest.count("test", label, dataset.part) for label in manifest.classes)
     return pictures * (BYTES * len(manifest.classes) + SAMPLE_BYTES)
 
 

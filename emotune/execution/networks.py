@@ -1,4 +1,4 @@
-"""What each variant's network is, and how it differs from the baseline's: ``studies/<study>/networks.json`` of a pool.
+"""What each variant's network is, and how it differs from the baseline's: the pool's ``studies/STUDY/networks.json``.
 
 ==============  ========================================================================================================
 ``format``      1
@@ -21,6 +21,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from emotune.errors import refuse
@@ -36,7 +37,7 @@ __all__ = ["NETWORKS", "describe", "file_key", "summary"]
 
 NETWORKS = "networks.json"
 FORMAT = 1
-WORDS = {"Trunk": "branch"}
+WORDS = MappingProxyType({"Trunk": "branch", "Sequential": "stack of layers"})
 """Kinds of modules that have another name among people."""
 
 
@@ -222,11 +223,18 @@ def _parts(entry: Mapping[str, Any]) -> list[str]:
 
 
 def _costs(entry: Mapping[str, Any], baseline: Mapping[str, Any] | None = None) -> str:
-    """``1.9 M parameters (+0.4 M), 2.1 GFLOPs (+0.9)``."""
-    texts = []
-    for key, word in (("parameters", "parameters"), ("forward_flops", "FLOPs")):
-        size, unit = next((s, u) for s, u in ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1, "")) if entry[key] >= s or s == 1)
-        more = "" if baseline is None else f" ({(entry[key] - baseline[key]) / size:+.3g})"
-        gap = " " if unit and key == "parameters" else ""
-        texts.append(f"{entry[key] / size:.3g} {unit}{gap}{word}{more}")
-    return ", ".join(texts)
+    """``1.9 M parameters (+0.4 M), 2.1 GFLOPs (+0.9 G)``."""
+    parameters, flops = (
+        (_short(entry[key]), "" if baseline is None else f" ({_signed(entry[key] - baseline[key])})")
+        for key in ("parameters", "forward_flops")
+    )
+    return f"{parameters[0]} parameters{parameters[1]}, {flops[0]} FLOPs{flops[1]}"
+
+
+def _signed(number: int) -> str:
+    return f"{'−' if number < 0 else '+'}{_short(abs(number))}"
+
+
+def _short(number: int) -> str:
+    size, unit = next(((s, u) for s, u in ((1e9, " G"), (1e6, " M"), (1e3, " k")) if number >= s), (1, ""))
+    return f"{number / size:.3g}{unit}"

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from emotune.data.datasets import cache_folder, is_ready, manifest_of
 from emotune.errors import refuse
 from emotune.machine import available_cpus
-from emotune.run import RunConfig
+from emotune.run import DatasetRef, RunConfig
 from emotune.storage import Folder
 from emotune.study import Resources
 
@@ -52,19 +52,24 @@ def _batches(runs: Sequence[RunConfig], resources: Resources) -> Iterator[str]:
     who = ("1 worker" if workers == 1 else f"{workers} workers") + (
         f" × accumulate {accumulate}" if accumulate > 1 else ""
     )
-    for run in runs:
+    datasets = {run.dataset.name: run.dataset for run in runs}
+    pictures = {name: _training_pictures(ref) for name, ref in datasets.items() if is_ready(ref)}
+    for run in {(run.variant, run.dataset.name): run for run in runs}.values():
         size = run.train.batch_size
         if size < workers * accumulate:
             yield f"variants.{run.variant}: batch_size {size} is too small for {who}"
-        elif is_ready(run.dataset):
-            manifest = manifest_of(run.dataset)
-            pictures = sum(manifest.count("train", label, run.dataset.part) for label in manifest.classes)
-            smallest = pictures // math.ceil(pictures / size)  # an epoch is cut evenly
+        elif count := pictures.get(run.dataset.name):
+            smallest = count // math.ceil(count / size)  # an epoch is cut evenly
             if smallest < workers * accumulate:
                 yield (
-                    f"variants.{run.variant}: {pictures} training pictures in {run.dataset.name} make batches of "
+                    f"variants.{run.variant}: {count} training pictures in {run.dataset.name} make batches of "
                     f"{smallest}, too small for {who}; ask for fewer"
                 )
+
+
+def _training_pictures(ref: DatasetRef) -> int:
+    manifest = manifest_of(ref)
+    return sum(manifest.count("train", label, ref.part) for label in manifest.classes)
 
 
 def _processes(pool: str, resources: Resources, executor: str) -> Iterator[str]:
@@ -99,5 +104,5 @@ def _looks_unwritable(folder: str) -> Iterator[str]:
         return
     there = next(place for place in (path, *path.parents) if place.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        kind = "read-only" if there.is_dir() else "a file"
-        yield f"{folder}: cannot be written to ({there} is {kind}); name another place"
+        why = "may not be written to" if there.is_dir() else "is a file"
+        yield f"{folder}: cannot be written to ({there} {why}); name another place"

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import os
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
@@ -130,5 +131,11 @@ def execute(
             with ray_connection(resources):
                 from emotune.execution.tune import run_on_ray  # imports Ray, which the connection has set up
 
+                if os.environ.get("RAY_ADDRESS"):
+                    from emotune.execution.cluster import check_nodes, require_cluster
+
+                    with console.status("looking at the cluster") as status:
+                        require_cluster(resources, 60 * options.wait, status.update)
+                        check_nodes(pool, work.datasets, resources)
                 stall_s = 60 * options.stall_minutes
                 run_on_ray(runs, pool, watchers, resources, stall_s=stall_s, stopping=stopping, steps=steps)
