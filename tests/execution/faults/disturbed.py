@@ -236,8 +236,9 @@ class Disturbed:
 
     def struck(self, number: int = 0) -> int:
         """Waits for the fault; gives the pid of the worker in which it struck."""
-        path = self.site / f"struck-{number}"
-        self.until(path.exists, f"fault {number}")
+        path, command = self.site / f"struck-{number}", self._commands[-1]
+        self.until(lambda: path.exists() or command.process.poll() is not None, f"fault {number}")
+        assert path.exists(), f"the command ended before fault {number}: {command.said}"
         return int(path.read_text())
 
     def go(self) -> None:
