@@ -4,6 +4,7 @@ Nothing in the product knows of it: a ``sitecustomize.py`` on PYTHONPATH wraps a
 keeps a journal of every step that any rank takes.
 """
 
+import contextlib
 import io
 import json
 import os
@@ -173,25 +174,28 @@ class Command:
                     found[int(folder.name)] = title
         return found
 
-    def pid_of(self, title: str) -> int:
-        """The pid of the one process whose command line has the word."""
-        (pid,) = [pid for pid, line in self.processes().items() if title in line]
-        return pid
+    def pid_of(self, *words: str) -> int:
+        """The pid of the one process whose command line has one of the words."""
+        processes = self.processes()
+        found = [pid for pid, line in processes.items() if any(word in line for word in words)]
+        assert len(found) == 1, processes
+        return found[0]
+
+    def require_end_of_all(self, timeout_s: float = 15.0) -> None:
+        """Waits until no process is left."""
+        deadline = time.monotonic() + timeout_s
+        while left := self.processes():
+            assert time.monotonic() < deadline, f"after {timeout_s:g} s there are still {left}"
+            time.sleep(0.05)
 
     def kill_all(self) -> None:
         """Whatever is left of it."""
         while left := self.processes():
             for pid in left:
-                with_suppressed_loss(pid)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             time.sleep(0.02)
         self.process.wait()
-
-
-def with_suppressed_loss(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 class Disturbed:
@@ -218,6 +222,10 @@ class Disturbed:
     def start(self, *arguments: str, **environment: str) -> Command:
         command = [sys.executable, "-W", "error::DeprecationWarning:emotune", "-m", "emotune.ablate", "few.yaml",
                    "--runs", str(self.pool), *arguments]  # fmt: skip
+        return self.begin(command, **environment)
+
+    def begin(self, command: list[str], **environment: str) -> Command:
+        """Starts any command, in whose workers the faults strike."""
         path = os.pathsep.join(filter(None, [str(self.site), os.environ.get("PYTHONPATH")]))
         self._commands.append(Command(command, self.folder, {**os.environ, "PYTHONPATH": path, **environment}))
         return self._commands[-1]

@@ -27,7 +27,7 @@ def test_ctrl_c_finishes_the_step_writes_a_checkpoint_and_reports_what_is_there(
     assert "same command goes on" in ended.err
     assert "Traceback" not in ended.err
     assert "Incomplete: 1 of 2 runs are finished" in study.page()
-    study.until(lambda: not command.processes(), "the end of all processes of the command", 30)
+    command.require_end_of_all()
     saved = torch.load(io.BytesIO(study.file("attention", "checkpoint/last.pt").read_bytes()), weights_only=True)
     done = saved["progress"]["epoch"] * 5 + saved["progress"]["step"]
     assert done == study.steps()["attention", 1] > steps, "no step that was taken is lost, and the last one was finished"
@@ -50,7 +50,7 @@ def test_a_second_ctrl_c_stops_at_once_and_leaves_nothing_running(study: Disturb
     ended = command.end(10)
     assert ended.code == 130, ended
     assert "Traceback" not in ended.err
-    study.until(lambda: not command.processes(), "the end of all processes of the command", 10)
+    command.require_end_of_all()
     again = study.ablate()
     assert again.code == 0, again
     assert study.interruptions() == {"alexnet": 1, "attention": 0}

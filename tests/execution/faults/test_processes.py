@@ -17,7 +17,7 @@ def test_a_killed_supervisor_costs_the_steps_since_the_checkpoint_and_leaves_no_
     study.struck()
     workers = study.pids("alexnet").values()
     assert len(workers) == 2
-    os.kill(command.pid_of("ray::RunTrial"), signal.SIGKILL)
+    os.kill(command.pid_of("ray::RunTrial", "ray::ResourceTrainable"), signal.SIGKILL)
     study.until(lambda: not any(map(alive, workers)), "the end of the workers whose supervisor is dead")
     study.go()
     ended = command.end()
@@ -33,9 +33,8 @@ def test_a_killed_driver_leaves_no_process_and_the_next_command_on_its_pool_cont
     first = study.start()
     study.struck()
     first.process.kill()
-    second = study.start()  # at once, while the first one's workers may still be there
-    study.until(lambda: not first.processes(), "the end of all processes of the first command", 30)
-    ended = second.end()
+    first.require_end_of_all()
+    ended = study.ablate()
     assert ended.code == 0, ended
     assert study.interruptions() == {"alexnet": 1, "attention": 0}
     assert study.steps()["alexnet", 0] - undisturbed.steps()["alexnet", 0] < STEPS
@@ -46,11 +45,13 @@ def test_a_killed_raylet_of_the_only_machine_ends_the_command_and_the_same_one_c
     study: Disturbed, undisturbed: Disturbed
 ):
     study.strike(Fault(HOLD, "alexnet", rank=1))
-    first = study.start("--wait", "0.1")
+    first = study.start()
     study.struck()
     os.kill(first.pid_of("raylet/raylet"), signal.SIGKILL)
-    assert first.end().code != 0
-    study.until(lambda: not first.processes(), "the end of all processes of the first command", 30)
+    ended = first.end()
+    assert ended.code != 0
+    assert "Traceback" not in ended.err, ended.err
+    first.require_end_of_all()
     ended = study.ablate()
     assert ended.code == 0, ended
     assert study.interruptions() == {"alexnet": 1, "attention": 0}
