@@ -19,6 +19,7 @@ from emotune.analysis.power import ALPHA, paired_differences, seeds_for, smalles
 from emotune.data.datasets import is_ready, manifest_of, resolve
 from emotune.emotions import MIKELS
 from emotune.errors import InputError, print_error
+from emotune.execution.interruption import INTERRUPTED, Interruption, StoppedNow, interruption
 from emotune.execution.ledger import Plan, make_plan
 from emotune.execution.preflight import check, prepare
 from emotune.machine import available_cpus
@@ -29,8 +30,6 @@ from emotune.storage import Folder
 from emotune.study import Resources, Study, load_study, shipped_study
 
 __all__ = ["main"]
-
-INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     console = Console(width=None if sys.stdout.isatty() else 120, quiet=os.environ.get("RANK", "0") != "0")
     try:
-        return _ablate(options, console)
+        with interruption() as stopping:
+            return _ablate(options, console, stopping)
     except InputError as error:
         print_error("emotune.ablate", error)
         return 2
@@ -72,13 +72,15 @@ def _parser() -> argparse.ArgumentParser:
                         help="what decoded pictures may fill on each machine, instead of the study's")  # fmt: skip
     parser.add_argument("--executor", choices=["ray", "local"], default="ray",
                         help="ray: as many runs at a time as fit; local: one after another, without Ray")  # fmt: skip
+    parser.add_argument("--stall-minutes", type=float, default=15.0, metavar="M",
+                        help="a run without progress for so long goes on in other workers (default: 15)")  # fmt: skip
     only = parser.add_mutually_exclusive_group()
     only.add_argument("--plan", action="store_true", help="print the plan and stop")
     only.add_argument("--report-only", action="store_true", help="write the report of what is there and stop")
     return parser
 
 
-def _ablate(options: argparse.Namespace, console: Console) -> int:
+def _ablate(options: argparse.Namespace, console: Console, stopping: Interruption) -> int:
     path = Path(options.study) if options.study else shipped_study("quickstart")
     study = _overridden(load_study(path), options)
     datasets = resolve(study.datasets)
@@ -99,7 +101,10 @@ def _ablate(options: argparse.Namespace, console: Console) -> int:
                 notes = prepare(datasets, study.resources, status.update, plan.to_do)
             for line in notes:
                 console.print(line, highlight=False)
-            _execute(console, plan, pool, study.resources, options.executor)
+            with stopping.patient():
+                _execute(console, plan, pool, study.resources, options, stopping)
+        except StoppedNow:
+            raise
         except KeyboardInterrupt:
             interrupted = True
         plan = make_plan(runs, pool)
@@ -107,7 +112,7 @@ def _ablate(options: argparse.Namespace, console: Console) -> int:
         _report(console, study, plan, pool, out, _command(options))
     if others := plan.count(State.RUNNING):
         console.print(f"{others} runs are in the hands of other processes; the same command waits for none of them.")
-    if interrupted or (not options.report_only and plan.count(State.INTERRUPTED, State.MISSING)):
+    if interrupted:
         raise KeyboardInterrupt
     return 0 if plan.count(State.DONE) == len(runs) or options.report_only else 1
 
@@ -213,21 +218,24 @@ def _report_folder(options: argparse.Namespace, study: Study) -> Path:
     return Path(name)
 
 
-def _execute(console: Console, plan: Plan, pool: str, resources: Resources, executor: str) -> None:
+def _execute(
+    console: Console, plan: Plan, pool: str, resources: Resources, options: argparse.Namespace, stopping: Interruption
+) -> None:
     from emotune.execution.progress import RunLines
 
     with RunLines(console, len(plan.to_do)) as lines:
-        if executor == "local":
+        if options.executor == "local":
             from emotune.execution.local import run_locally
 
-            run_locally(plan.to_do, pool, lines, resources)
+            run_locally(plan.to_do, pool, lines, resources, stopping=stopping)
         else:
             from emotune.execution.connection import ray_connection
 
             with ray_connection(resources):
                 from emotune.execution.tune import run_on_ray  # imports Ray, which the connection has set up
 
-                run_on_ray(plan.to_do, pool, lines, resources)
+                stall_s = 60 * options.stall_minutes
+                run_on_ray(plan.to_do, pool, lines, resources, stall_s=stall_s, stopping=stopping)
 
 
 def _command(options: argparse.Namespace) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from emotune.errors import InputError
+from emotune.execution.processes import descendants, end
 from emotune.machine import available_cpus
 from emotune.study import Resources
 
@@ -20,6 +21,8 @@ ENVIRONMENT = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_AIR_NEW_OUTPUT": "0",  # our own progress lines are enough
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # ours: `interruption`
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # the run directories are the database, Tune's own state is not
 }
 
@@ -65,7 +68,9 @@ def ray_connection(resources: Resources) -> Iterator[None]:
             _check_gpus(resources, ray.cluster_resources())
         yield
     finally:
+        started = [] if cluster else descendants(os.getpid())
         ray.shutdown()
+        end(started)  # such as are stopped or hang
 
 
 def _check_gpus(resources: Resources, there: dict[str, float]) -> None:

@@ -1,22 +1,25 @@
 """Runs one after another in this process, or in those that torchrun started; Ray is not imported."""
 
-import signal
-import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
+from emotune.execution.failures import failure_text, record_failure
 from emotune.execution.progress import RunLines
 from emotune.machine import keep_freed_memory
 from emotune.run import RunConfig
-from emotune.run_directory import RunDirectory
+from emotune.run_directory import RunDirectory, State, Status
 from emotune.study import Resources
 
-__all__ = ["error_text", "run_locally"]
-
-TRACEBACK_LINES = 30
+__all__ = ["run_locally"]
 
 
-def run_locally(runs: Sequence[RunConfig], pool: str, lines: RunLines, resources: Resources) -> None:
+def run_locally(
+    runs: Sequence[RunConfig],
+    pool: str,
+    watcher: RunLines,
+    resources: Resources,
+    *,
+    stopping: Callable[[], bool] = lambda: False,
+) -> None:
     """Trains the runs in their order. A run that fails is recorded as failed, and the next one is taken up.
 
     Under torchrun a failure ends the command, because the other processes wait for the one that failed; the same
@@ -25,11 +28,9 @@ def run_locally(runs: Sequence[RunConfig], pool: str, lines: RunLines, resources
     Args:
         runs: What to train.
         pool: Where run directories are.
-        lines: Shows progress.
+        watcher: Shows progress.
         resources: What each run gets; its workers are the processes there are.
-
-    Raises:
-        KeyboardInterrupt: at Ctrl-C, after the current step and its checkpoint; at a second one, at once.
+        stopping: Asked after each step; when it says so, the run ends with a checkpoint, and no other begins.
     """
     keep_freed_memory()
     import torch
@@ -38,48 +39,31 @@ def run_locally(runs: Sequence[RunConfig], pool: str, lines: RunLines, resources
     from emotune.training.loop import DivergedError, InterruptedRunError, train
 
     torch.set_num_threads(resources.cpus_per_worker)
-    with from_environment(gpu=resources.gpus_per_worker > 0) as world, _stop_flag() as stop:
+    with from_environment(gpu=resources.gpus_per_worker > 0) as world:
         # Rank 0's list counts: another's may differ, if a run was finished elsewhere in between.
         for run in [RunConfig.from_json(value) for value in world.gather([run.to_json() for run in runs])[0]]:
             directory = RunDirectory(pool, run)
-            try:
-                watch = lines.update if world.main else _ignore
-                train(run, directory, world, resources=resources, watch=watch, stop=stop)
-            except InterruptedRunError:
-                raise KeyboardInterrupt from None
-            except DivergedError as error:  # on all ranks alike
-                if world.main:
-                    directory.fail(str(error), diverged=True)
-            except Exception as error:
-                directory.fail(error_text(error))
-                if world.size > 1:  # the other ranks wait for this one in vain: torchrun ends them
-                    raise
+            # Looked at again: another command may have it, or have finished it, since the plan was made.
+            status = world.gather(directory.status() if world.main else None)[0]
+            if status.state not in (State.DONE, State.RUNNING):
+                try:
+                    watch = watcher.update if world.main else _ignore
+                    train(run, directory, world, resources=resources, watch=watch, stop=stopping)
+                    status = Status(State.DONE)
+                except InterruptedRunError as error:  # on all ranks alike
+                    status = Status(State.INTERRUPTED, str(error))
+                except DivergedError as error:  # on all ranks alike
+                    status = Status(State.DIVERGED, str(error))
+                    status = record_failure(directory, status) if world.main else status
+                except Exception as error:
+                    status = record_failure(directory, Status(State.FAILED, failure_text(error)))
+                    if world.size > 1:  # the other ranks wait for this one in vain: torchrun ends them
+                        raise
             if world.main:
-                lines.finish(run.id, directory.status())
-
-
-def error_text(error: BaseException) -> str:
-    """The end of an error's traceback, as kept in ``failure.json``."""
-    return "\n".join("".join(traceback.format_exception(error)).strip().splitlines()[-TRACEBACK_LINES:])
+                watcher.finish(run.id, status)
+            if world.any(stopping()):
+                return
 
 
 def _ignore(progress: object) -> None:
     """Ranks other than 0 show nothing."""
-
-
-@contextmanager
-def _stop_flag() -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C was pressed; pressed again, it interrupts at once."""
-    pressed = False
-
-    def handler(number: int, frame: object) -> None:
-        nonlocal pressed
-        if pressed:
-            raise KeyboardInterrupt
-        pressed = True
-
-    before = signal.signal(signal.SIGINT, handler)
-    try:
-        yield lambda: pressed
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -65,6 +65,6 @@ class RunLines:
         self._finished += 1
         self._live.update(self._overall, completed=self._finished, text=f"{self._finished} of {self._runs}")
         mark = "[green]✓[/]" if status.state is State.DONE else "[red]✗[/]"
-        why = status.detail.strip().splitlines()[-1:] if status.state is not State.DONE else []
+        why = status.detail.strip().splitlines()[:1] if status.state is not State.DONE else []
         line = f"{mark} {escape(run_id)}: {' — '.join([status.state.value, *map(escape, why)])}"
         self._console.print(f"  {self._finished}/{self._runs} {line}", highlight=False)

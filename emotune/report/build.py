@@ -149,7 +149,7 @@ def _context(
             {"dataset": dataset, **row} for dataset in datasets for row in _variant_rows(study, records, dataset)
         ],
         "unfinished": [
-            {"run": row["run"], "state": row["state"], "detail": (row["detail"].strip().splitlines() or [""])[-1]}
+            {"run": row["run"], "state": row["state"], "detail": (row["detail"].strip().splitlines() or [""])[0]}
             for row in records.runs[records.runs["state"] != State.DONE].to_dict("records")
         ],
         "runs": records.runs.to_dict("records"),

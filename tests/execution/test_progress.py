@@ -16,7 +16,7 @@ def shown(terminal: bool) -> str:
         lines.update(RunProgress("a-scenes-s0-01234567", 2, 4, 0.5, 1.2, 35.0))
         time.sleep(0.3 if terminal else 0.0)  # a terminal is drawn ten times a second
         lines.finish("a-scenes-s0-01234567", Status(State.DONE))
-        lines.finish("b-scenes-s0-01234567", Status(State.FAILED, "Traceback [bold]\nRuntimeError: [/] no"))
+        lines.finish("b-scenes-s0-01234567", Status(State.FAILED, "RuntimeError: [/] no\nTraceback [bold]"))
     return out.getvalue()
 
 
