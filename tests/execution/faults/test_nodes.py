@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import secrets
 import signal
 import sys
@@ -34,8 +35,7 @@ def test_the_killed_raylet_of_one_of_two_nodes_costs_the_steps_since_the_checkpo
 ):
     settings = SETTINGS | {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
     cluster = study.begin([sys.executable, "-c", NODES, "2", "2"], **settings)
-    study.until(lambda: "address" in cluster.said, "a cluster")
-    nodes = json.loads(cluster.said.splitlines()[-1])
+    nodes = json.loads(study.until(lambda: re.search(r"^\{.*\}$", cluster.said, re.M), "a cluster").group())
     study.strike(Fault(HOLD, "alexnet", rank=0), Fault(HOLD, "attention", rank=0))
     command = study.start(RAY_ADDRESS=nodes["address"], **settings)
     for number in (0, 1):
