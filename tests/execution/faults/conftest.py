@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from disturbed import Disturbed, require_same
+from disturbed import Disturbed
 
 
 @pytest.fixture(scope="session")

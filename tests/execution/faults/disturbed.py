@@ -181,10 +181,10 @@ class Command:
         assert len(found) == 1, processes
         return found[0]
 
-    def require_end_of_all(self, timeout_s: float = 15.0) -> None:
-        """Waits until no process is left."""
+    def require_end_of_all(self, timeout_s: float = 15.0, *, but: str | None = None) -> None:
+        """Waits until no process is left, ``but`` those whose command line ends so."""
         deadline = time.monotonic() + timeout_s
-        while left := self.processes():
+        while left := {pid: line for pid, line in self.processes().items() if not (but and line.endswith(but))}:
             assert time.monotonic() < deadline, f"after {timeout_s:g} s there are still {left}"
             time.sleep(0.05)
 
@@ -238,7 +238,7 @@ class Disturbed:
         deadline = time.monotonic() + timeout_s
         while not (found := condition()):
             said = "\n".join(command.said for command in self._commands)
-            assert time.monotonic() < deadline, f"{what} did not come about in {timeout_s:g} s; the commands said: {said}"
+            assert time.monotonic() < deadline, f"{what}: not in {timeout_s:g} s; the commands said: {said}"
             time.sleep(0.05)
         return found
 

@@ -1,4 +1,4 @@
-"""A pool that cannot be written any more, because it is full or read-only, costs no result: the same command goes on."""
+"""A pool that cannot be written any more, full or read-only, costs no result: the same command goes on."""
 
 import os
 import subprocess

@@ -33,12 +33,13 @@ def test_a_killed_driver_leaves_no_process_and_the_next_command_on_its_pool_cont
     first = study.start()
     study.struck()
     first.process.kill()
-    first.require_end_of_all()
+    first.require_end_of_all(but="Agent")
     ended = study.ablate()
     assert ended.code == 0, ended
     assert study.interruptions() == {"alexnet": 1, "attention": 0}
     assert study.steps()["alexnet", 0] - undisturbed.steps()["alexnet", 0] < STEPS
     require_same(study, undisturbed)
+    first.require_end_of_all(90)  # Ray's two agents look for its head for a minute, idle
 
 
 def test_a_killed_raylet_of_the_only_machine_ends_the_command_and_the_same_one_continues(
@@ -51,7 +52,7 @@ def test_a_killed_raylet_of_the_only_machine_ends_the_command_and_the_same_one_c
     ended = first.end(60)
     assert ended.code != 0
     assert "Traceback" not in ended.err, ended.err
-    first.require_end_of_all()
+    first.require_end_of_all(but="Agent")
     ended = study.ablate()
     assert ended.code == 0, ended
     assert study.interruptions() == {"alexnet": 1, "attention": 0}
