@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -109,7 +110,12 @@ def _ablate(options: argparse.Namespace, console: Console, stopping: Interruptio
             interrupted = True
         plan = make_plan(runs, pool)
     if not console.quiet:  # one of the processes that torchrun started is enough
-        _report(console, study, plan, pool, out, _command(options))
+        try:
+            _report(console, study, plan, pool, out, _command(options))
+        except OSError as error:
+            why = f"{out}: the report cannot be written ({error}); make room, or name another folder (--report)"
+            print_error("emotune.ablate", InputError(why))
+            return INTERRUPTED if interrupted else 1
     if others := plan.count(State.RUNNING):
         console.print(f"{others} runs are in the hands of other processes; the same command waits for none of them.")
     if interrupted:
@@ -126,7 +132,12 @@ def _overridden(study: Study, options: argparse.Namespace) -> Study:
         if getattr(options, name) is not None and not 0 <= getattr(options, name) < math.inf:
             raise InputError(f"--{name.replace('_', '-')} {getattr(options, name)}: give zero or more")
     said = {name: getattr(options, name) for name in ("workers", "gpus_per_worker", "cache_gb")}
-    resources = replace(study.resources, **{name: value for name, value in said.items() if value is not None})
+    if not 0 < options.stall_minutes < math.inf:
+        raise InputError(f"--stall-minutes {options.stall_minutes}: give a positive number")
+    try:
+        resources = replace(study.resources, **{name: value for name, value in said.items() if value is not None})
+    except ValidationError as error:
+        raise InputError("\n".join(f"resources: {item['ctx']['error']}" for item in error.errors())) from None
     return replace(study, seeds=options.seeds or study.seeds, resources=resources)
 
 

@@ -4,35 +4,28 @@ A run's folder is the only database: every file appears whole or not at all, `re
 so that a crash at any instant leaves it valid. Format in README, "What a run leaves behind".
 """
 
-import contextlib
-import os
-import socket
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
+from emotune.claim import Claim, LostRunError, claim_files, read_holder, release_claims, take
 from emotune.errors import InputError
-from emotune.run import RunConfig
-from emotune.storage import Folder
+from emotune.run import RunConfig, RunProgress
+from emotune.storage import TEMPORARY, Folder, as_json
 
-__all__ = ["CHECKPOINT", "CONFIG", "METRICS", "PREDICTIONS", "RECORD", "WEIGHTS", "RunDirectory", "State", "Status"]
+__all__ = ["CHECKPOINTS", "CONFIG", "METRICS", "PREDICTIONS", "RECORD", "WEIGHTS", "RunDirectory", "State", "Status",
+           "read_record"]  # fmt: skip
 
 CONFIG = "config.json"
 METRICS = "metrics.jsonl"
-CHECKPOINT = "checkpoint/last.pt"
+CHECKPOINTS = "checkpoint"
 PREDICTIONS = "predictions.parquet"
 WEIGHTS = "weights.safetensors"
 RECORD = "record.json"
-HEARTBEAT = "heartbeat.json"
 FAILURE = "failure.json"
-
-HEARTBEAT_EVERY_S = 10.0
-HEARTBEAT_STALE_S = 60.0
 
 
 class State(StrEnum):
@@ -48,10 +41,14 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Status:
-    """A run's state, and why where there is a why: the end of a traceback, the host it runs on."""
+    """A run's state, and why where there is a why: the end of a traceback, the host it runs on.
+
+    ``progress`` is how far a running one was at its last heartbeat, if it had come far enough to say so.
+    """
 
     state: State
     detail: str = ""
+    progress: RunProgress | None = None
 
 
 class RunDirectory:
@@ -61,22 +58,30 @@ class RunDirectory:
         self.run = run
         self.folder = Folder(runs) / run.id
 
-    def status(self) -> Status:
+    def status(self, names: Collection[str] | None = None) -> Status:
         """The run's state, derived from its files.
+
+        Args:
+            names: Of the files in the folder, where they have been listed already.
 
         Raises:
             InputError: a file is damaged, or the pool cannot be reached.
         """
-        if self.folder.read(RECORD) is not None:
+        names = self._names() if names is None else names
+        if RECORD in names:
             return Status(State.DONE)
-        beat = self.folder.read_json(HEARTBEAT)
-        if beat is not None and _alive(beat):
-            return Status(State.RUNNING, f"process {beat['pid']} on {beat['host']}")
-        failure = self.folder.read_json(FAILURE)
-        if failure is not None:
+        if claims := claim_files(names):
+            holder = read_holder(self.folder, claims[-1])
+            if holder is None:
+                return self.status()  # released, or taken over, since it was listed
+            if holder.alive:
+                return Status(State.RUNNING, str(holder), holder.progress)
+        if FAILURE in names:
+            failure = self.folder.read_json(FAILURE)
+            if failure is None:
+                return self.status()  # begun again since
             return Status(State.DIVERGED if failure["diverged"] else State.FAILED, failure["message"])
-        begun = self.folder.read(CONFIG) is not None
-        return Status(State.INTERRUPTED if begun else State.MISSING)
+        return Status(State.INTERRUPTED if CONFIG in names else State.MISSING)
 
     def record(self) -> dict[str, Any] | None:
         """The record of a finished run; None if it is not finished.
@@ -84,77 +89,84 @@ class RunDirectory:
         Raises:
             InputError: the file is damaged.
         """
-        record = self.folder.read_json(RECORD)
-        if record is not None and not (isinstance(record, dict) and record.get("run") == self.run.id):
-            raise InputError(f"{self.folder / RECORD}: not this run's record; delete {self.folder} to train it again")
-        return record
+        return read_record(self.folder, self.run.id)
 
     @contextmanager
-    def at_work(self) -> Iterator[None]:
-        """Marks the run as begun by this process, and as in its hands until it leaves.
+    def at_work(self, owner: str = "") -> Iterator[Claim]:
+        """Claims the run for this process until it leaves; a thread repeats the heartbeat.
 
-        An earlier failure is forgotten, its checkpoint is not. A thread repeats the heartbeat, so that it does not stop
-        while pictures are decoded or evaluated.
+        An earlier failure is forgotten, its checkpoint is not. Of a run that is done meanwhile nothing is changed.
+
+        Args:
+            owner: Whose claims are taken over even from processes that live: those of the same command.
+
+        Raises:
+            BusyRunError: the run is in other hands.
         """
-        self.begin()
-        left = threading.Event()
+        with self.begin(owner).beating() as claim:
+            yield claim
 
-        def beat() -> None:
-            while not left.wait(HEARTBEAT_EVERY_S):
-                with contextlib.suppress(OSError):  # a full disk or a lost connection: the next beat may get through
-                    self.beat()
-
-        thread = threading.Thread(target=beat, daemon=True)
-        thread.start()
+    def begin(self, owner: str = "") -> Claim:
+        """Claims the run, writes down what is trained, and removes what killed processes left half written."""
+        claim = take(self.folder, owner)
         try:
-            yield
-        finally:
-            left.set()
-            thread.join()
-            self.release()
+            if self.folder.read(RECORD) is None:
+                self.folder.write_json(CONFIG, {"id": self.run.id, **self.run.to_json()})
+                self.folder.delete(FAILURE)
+                for folder in (self.folder, self.folder / CHECKPOINTS):
+                    for name in folder.names():
+                        if TEMPORARY.fullmatch(name) and not name.startswith(".claim-"):  # another's, at this moment
+                            folder.delete(name)
+        except BaseException:
+            claim.release()
+            raise
+        return claim
 
-    def begin(self) -> None:
-        """Writes down what is trained, and that this process does it."""
-        self.folder.write_json(CONFIG, {"id": self.run.id, **self.run.to_json()})
-        self.folder.delete(FAILURE)
-        self.beat()
+    def fail(self, message: str, *, diverged: bool = False) -> Status:
+        """Writes down that the run ended without a result, and why.
 
-    def beat(self) -> None:
-        """Says that this process works on the run."""
-        pid = os.getpid()
-        beat = {"host": socket.gethostname(), "pid": pid, "begun": _begun(pid), "time": time.time()}
-        self.folder.write_json(HEARTBEAT, beat)
-
-    def release(self) -> None:
-        """Says that no process works on the run any more."""
-        self.folder.delete(HEARTBEAT)
-
-    def fail(self, message: str, *, diverged: bool = False) -> None:
-        """Writes down that the run ended without a result, and why."""
-        self.folder.write_json(FAILURE, {"diverged": diverged, "message": message, "time": time.time()})
-        self.release()
+        Returns:
+            What to show. A pool that cannot be written to hides no error: it is a second one in the same text.
+        """
+        state = State.DIVERGED if diverged else State.FAILED
+        try:
+            self.folder.write_json(FAILURE, {"diverged": diverged, "message": message, "time": time.time()})
+            release_claims(self.folder)
+        except Exception as error:  # every kind of storage has its own
+            note = f"(this could not be written to {self.folder}: {error})"
+            *before, last = message.strip().splitlines() or [""]
+            return Status(state, "\n".join([*before, f"{last} {note}"]))
+        return Status(state, message)
 
     def finish(self, record: dict[str, Any]) -> None:
-        """Writes the record, which makes the run *done*, and drops what only an unfinished run needs."""
-        self.folder.write_json(RECORD, record)
-        self.release()
-        self.folder.delete(CHECKPOINT)
+        """Writes the record, which makes the run *done*, and drops what only an unfinished run needs.
+
+        Raises:
+            LostRunError: another process has written one; it stays.
+        """
+        if not self.folder.create(RECORD, as_json(record)):
+            raise LostRunError(f"{self.run.id}: finished by another process")
+        release_claims(self.folder)
+        checkpoints = self.folder / CHECKPOINTS
+        for name in checkpoints.names():
+            checkpoints.delete(name)
+        if checkpoints.local and checkpoints.local.exists():
+            checkpoints.local.rmdir()
+
+    def _names(self) -> list[str]:
+        try:
+            return self.folder.names()
+        except NotADirectoryError:
+            return []
 
 
-def _alive(beat: dict[str, Any]) -> bool:
-    """Whether the process behind a heartbeat still works: by asking, on its own machine; else by the beat's age."""
-    fresh = time.time() - beat["time"] < HEARTBEAT_STALE_S
-    if beat["host"] != socket.gethostname() or not Path("/proc/self/stat").exists():
-        return fresh
-    begun = _begun(beat["pid"])
-    if begun is None or begun != beat.get("begun"):
-        return False
-    return fresh or beat["pid"] != os.getpid()  # this very process may have left the run behind
+def read_record(folder: Folder, run_id: str) -> dict[str, Any] | None:
+    """The record in a run's folder; None if the run is not finished.
 
-
-def _begun(pid: int) -> str | None:
-    """When a process of this machine began, in the kernel's ticks: tells it from a later one with the same number."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except OSError:
-        return None
+    Raises:
+        InputError: the file is damaged.
+    """
+    record = folder.read_json(RECORD)
+    if record is not None and not (isinstance(record, dict) and record.get("run") == run_id):
+        raise InputError(f"{folder / RECORD}: not this run's record; delete {folder} to train it again")
+    return record

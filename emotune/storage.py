@@ -1,13 +1,16 @@
 """Folders on disk or behind a URL, in which a file appears whole or not at all."""
 
 import contextlib
+import errno
 import json
 import os
+import re
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -15,6 +18,15 @@ from fsspec.implementations.local import LocalFileSystem
 from emotune.errors import InputError
 
 __all__ = ["Folder", "as_json"]
+
+TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")
+"""Names of files that are being written, see `Folder.opened`."""
+NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
+CREATE_EXCLUSIVELY = {"s3", "gs", "abfs", "memory"}
+"""File systems whose ``pipe_file(mode="create")`` is atomic; fsspec's own only looks first."""
+ATTEMPTS = 3
+SETTLE_S = 1.0
+"""Between attempts; and where nothing is exclusive, until what another has just written shows."""
 
 
 def as_json(value: Any) -> bytes:
@@ -50,20 +62,93 @@ class Folder:
         if self.local is None:
             fs.pipe_file(f"{path}/{name}", data)
             return
+        with self.opened(name, flush=flush) as file:
+            file.write(data)
+
+    @contextlib.contextmanager
+    def opened(self, name: str, *, flush: bool = True, exclusive: bool = False) -> Iterator[BinaryIO]:
+        """On disk: a file to write and read, that appears as ``name`` once it is left without an error.
+
+        Raises:
+            FileExistsError: it was to be ``exclusive``, and there is one already.
+        """
         target = self.local / name
         target.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
+            with os.fdopen(descriptor, "w+b") as file:
+                yield file
                 file.flush()
                 if flush:
                     os.fsync(file.fileno())
             Path(temporary).chmod(0o644)
-            Path(temporary).replace(target)
+            if exclusive:
+                os.link(temporary, target)
+                Path(temporary).unlink()
+            else:
+                Path(temporary).replace(target)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
+
+    def create(self, name: str, data: bytes) -> bool:
+        """Writes the file ``name`` if there is none; whether it has. Of several at once, one does.
+
+        A request that is repeated because its answer was lost finds its own file: so ``data`` should tell its writer
+        from others, and what is there counts as written by this call if it is ``data``.
+
+        Disks and the stores of S3, Google and Azure create exclusively. Elsewhere, the file is looked for, written, and
+        read back after a second: the last one to write has it, unless it takes longer than that. A disk without links
+        may show a file before it is whole; ``memory://`` is for one thread.
+        """
+        with contextlib.suppress(FileExistsError):
+            if self.local is None:
+                self._create_behind_url(name, data)
+            else:
+                self._create_on_disk(name, data)
+        return self.read(name) == data
+
+    def _create_on_disk(self, name: str, data: bytes) -> None:
+        try:
+            with self.opened(name, exclusive=True) as file:
+                file.write(data)
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            with (self.local / name).open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+
+    def _create_behind_url(self, name: str, data: bytes) -> None:
+        fs, path = self._filesystem()
+        protocols = {fs.protocol} if isinstance(fs.protocol, str) else set(fs.protocol)
+        for attempt in range(ATTEMPTS if protocols & CREATE_EXCLUSIVELY else 0):
+            try:
+                with self._reached():
+                    fs.pipe_file(f"{path}/{name}", data, mode="create")
+                return
+            except (FileExistsError, FileNotFoundError, PermissionError):
+                raise
+            except (OSError, InputError) as error:  # stores say in many ways that there is one already
+                if self.read(name) is not None:
+                    return
+                if isinstance(error, OSError) and error.errno == errno.ENOSYS:
+                    break  # "NotImplemented": a store that does not know conditions
+                if attempt + 1 == ATTEMPTS:
+                    raise
+            time.sleep(SETTLE_S)  # another is being created or deleted at this moment
+        if self.read(name) is None:
+            self.write(name, data)
+            time.sleep(SETTLE_S)
+
+    def upload(self, name: str, file: BinaryIO) -> None:
+        """Writes (or replaces) the file ``name`` behind a URL with what is in an open file of this machine's disk."""
+        fs, path = self._filesystem()
+        file.flush()
+        file.seek(0)
+        with self._reached():
+            fs.put_file(f"/dev/fd/{file.fileno()}", f"{path}/{name}")
 
     def read(self, name: str) -> bytes | None:
         """The bytes of the file ``name``, or None where there is none."""
@@ -89,6 +174,17 @@ class Folder:
                 return sorted(found.rstrip("/").rpartition("/")[2] for found in fs.ls(path, detail=False))
         except FileNotFoundError:
             return []
+
+    def tree(self) -> list[str]:
+        """The names of all files below a folder behind a URL, in one listing; ``deeper/file`` in deeper ones."""
+        fs, path = self._filesystem()
+        fs.invalidate_cache(path)
+        try:
+            with self._reached():
+                found = fs.find(path)
+        except FileNotFoundError:
+            return []
+        return [name[len(path) :].lstrip("/") for name in found]
 
     def delete(self, name: str) -> None:
         """Removes the file ``name`` if it is there."""

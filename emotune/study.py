@@ -4,6 +4,7 @@ Reading a study spends nothing and finds all its mistakes at once.
 """
 
 import difflib
+import math
 import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass as plain_dataclass
@@ -13,7 +14,7 @@ from types import MappingProxyType
 from typing import Annotated, Any, get_args
 
 import yaml
-from pydantic import BeforeValidator, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, Field, StringConstraints, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
 from emotune.errors import InputError
@@ -58,6 +59,21 @@ class Resources:
     accumulate: Count = 1
     compile: bool = False
     deterministic: bool = False
+
+    @model_validator(mode="after")
+    def _gpus_can_be_shared_out(self) -> "Resources":
+        gpus = self.gpus_per_worker
+        if gpus > 1:
+            raise ValueError(
+                f"gpus_per_worker {gpus:g}: a worker computes on one GPU; set workers: {math.ceil(gpus)} and "
+                "gpus_per_worker: 1"
+            )
+        if self.workers > 1 and 0 < gpus < 1:
+            raise ValueError(
+                f"gpus_per_worker {gpus:g}: {self.workers} workers of a run cannot share a GPU, NCCL wants one for "
+                "each; set gpus_per_worker: 1, or workers: 1 to have several runs on one GPU"
+            )
+        return self
 
 
 @plain_dataclass(frozen=True)

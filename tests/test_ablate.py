@@ -147,7 +147,7 @@ def test_after_ctrl_c_the_same_command_continues_to_the_same_result(
     place.write(epochs=30, seeds=1)
     process = place.start("--executor", executor)
     deadline = time.monotonic() + 60
-    while not list(place.folder.glob("runs/*/checkpoint/last.pt")) and time.monotonic() < deadline:
+    while not list(place.folder.glob("runs/*/checkpoint/index.json")) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=100)
@@ -171,8 +171,8 @@ def test_a_killed_worker_on_ray_costs_no_result(place: Place):
     process = place.start()
     deadline, killed = time.monotonic() + 100, None
     while killed is None and time.monotonic() < deadline:
-        for beat in place.folder.glob("runs/*/heartbeat.json"):
-            if (beat.parent / "checkpoint" / "last.pt").exists():
+        for beat in place.folder.glob("runs/*/claim-*.json"):
+            if (beat.parent / "checkpoint" / "index.json").exists():
                 killed = json.loads(beat.read_text())["pid"]
                 os.kill(killed, signal.SIGKILL)
                 break

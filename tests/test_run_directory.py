@@ -10,9 +10,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from emotune import claim
+from emotune.claim import LostRunError
 from emotune.model_config import AlexNetConfig
-from emotune.run import DatasetRef, RunConfig
-from emotune.run_directory import CHECKPOINT, HEARTBEAT, RECORD, RunDirectory, State
+from emotune.run import DatasetRef, RunConfig, RunProgress
+from emotune.run_directory import CHECKPOINTS, RECORD, RunDirectory, State
 from emotune.train_config import TrainConfig
 
 RUN = RunConfig(
@@ -20,6 +22,8 @@ RUN = RunConfig(
     dataset=DatasetRef(name="photos", location="/data", content_hash="0123"),
 )  # fmt: skip
 WEEK_S = 7 * 24 * 3600
+CLAIM = "claim-1.json"
+CHECKPOINT = f"{CHECKPOINTS}/0-1.pt"
 
 WORKER = """
 import json, sys, time
@@ -49,7 +53,7 @@ def worker(tmp_path) -> Iterator[subprocess.Popen[str]]:
 
 
 def beat(directory: RunDirectory, **changes) -> None:
-    directory.folder.write_json(HEARTBEAT, {**directory.folder.read_json(HEARTBEAT), **changes})
+    directory.folder.write_json(CLAIM, {**directory.folder.read_json(CLAIM), **changes})
 
 
 def test_a_run_that_nobody_began_is_missing(directory):
@@ -101,17 +105,18 @@ def test_an_old_heartbeat_with_this_process_own_pid_is_another_containers(direct
 
 def test_on_another_host_a_fresh_heartbeat_is_alive_and_an_old_one_is_not(directory):
     directory.begin()
-    beat(directory, host="elsewhere", pid=os.getpid(), time=time.time() - 20)
+    beat(directory, host="elsewhere", machine="another boot", pid=os.getpid(), time=time.time() - 20)
     status = directory.status()
     assert status.state is State.RUNNING
     assert "elsewhere" in status.detail
-    beat(directory, host="elsewhere", time=time.time() - 200)
+    beat(directory, time=time.time() - 200)
     assert directory.status().state is State.INTERRUPTED
+    beat(directory, time=time.time() + WEEK_S)
+    assert directory.status().state is State.INTERRUPTED, "a clock that is ahead does not make it live for ever"
 
 
 def test_a_process_that_stops_in_good_order_leaves_the_run_interrupted(directory):
-    directory.begin()
-    directory.release()
+    directory.begin().release()
     assert directory.status().state is State.INTERRUPTED
 
 
@@ -127,9 +132,9 @@ def test_beginning_again_forgets_the_failure_and_keeps_the_checkpoint(directory)
     directory.begin()
     directory.folder.write(CHECKPOINT, b"weights")
     directory.fail("RuntimeError")
-    directory.begin()
+    claim = directory.begin()
     assert directory.status().state is State.RUNNING
-    directory.release()
+    claim.release()
     assert directory.status().state is State.INTERRUPTED
     assert directory.folder.read(CHECKPOINT) == b"weights"
 
@@ -140,15 +145,14 @@ def test_a_record_means_done_and_only_an_unfinished_run_keeps_a_checkpoint(direc
     directory.finish({"accuracy": 50.0})
     assert directory.status().state is State.DONE
     assert directory.folder.read_json(RECORD) == {"accuracy": 50.0}
-    assert directory.folder.read(CHECKPOINT) is None
-    assert directory.folder.read(HEARTBEAT) is None
+    assert directory.folder.names() == ["config.json", RECORD]
 
 
 def test_a_record_counts_even_if_the_process_died_right_after_it(directory, worker):
     directory.folder.write_json(RECORD, {})
     worker.kill()
     worker.wait()
-    assert directory.folder.read(HEARTBEAT) is not None
+    assert directory.folder.read(CLAIM) is not None
     assert directory.status().state is State.DONE
 
 
@@ -162,7 +166,47 @@ def test_a_runs_folder_says_what_was_run(directory):
 def test_states_are_the_same_in_a_pool_behind_a_url():
     directory = RunDirectory("memory://pool-of-test-run-directory", RUN)
     states = [directory.status().state]
-    for step in (directory.begin, directory.release, lambda: directory.fail("x"), lambda: directory.finish({})):
+    claim = directory.begin()
+    states.append(directory.status().state)
+    for step in (claim.release, lambda: directory.fail("x"), lambda: directory.finish({})):
         step()
         states.append(directory.status().state)
     assert states == [State.MISSING, State.RUNNING, State.INTERRUPTED, State.FAILED, State.DONE]
+
+
+def test_a_running_runs_status_says_how_far_it_is(directory, monkeypatch):
+    monkeypatch.setattr(claim, "BEAT_EVERY_S", 0.01)
+    said = RunProgress(RUN.id, 2, 8, 0.2, loss=1.5)  # no accuracy yet
+    with directory.at_work() as held:
+        assert directory.status().progress is None
+        held.report(said)
+        until = time.monotonic() + 30
+        while not (progress := directory.status().progress) and time.monotonic() < until:
+            time.sleep(0.01)
+    assert str(progress) == str(said)
+
+
+def test_what_killed_writers_left_is_removed_when_the_run_is_begun_again(directory):
+    directory.begin().release()
+    for name in (".metrics.jsonl.abcd_123", f"{CHECKPOINTS}/.0-7.pt.abcd_123"):
+        directory.folder.write(name, b"half")
+    directory.folder.write("notes.txt", b"somebody's")
+    directory.begin().release()
+    assert directory.folder.names() == [CHECKPOINTS, "config.json", "notes.txt"]
+    assert (directory.folder / CHECKPOINTS).names() == []
+
+
+def test_a_failure_that_cannot_be_written_down_is_shown_with_the_reason(tmp_path):
+    (tmp_path / "pool").write_bytes(b"a file, no folder")
+    status = RunDirectory(str(tmp_path / "pool"), RUN).fail("Traceback …\nValueError: the first error")
+    assert status.state is State.FAILED
+    last = status.detail.splitlines()[-1]
+    assert "ValueError: the first error" in last
+    assert str(tmp_path / "pool") in last
+
+
+def test_a_record_is_never_replaced(directory):
+    directory.finish({"accuracy": 50.0})
+    with pytest.raises(LostRunError, match=RUN.id):
+        directory.finish({"accuracy": 60.0})
+    assert directory.folder.read_json(RECORD) == {"accuracy": 50.0}

@@ -1,13 +1,17 @@
 """A file appears whole or not at all, on a disk and behind a URL."""
 
+import errno
+import os
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from pathlib import Path
 
 import pytest
 
+from emotune import storage
 from emotune.errors import InputError
 from emotune.storage import Folder
 
@@ -137,3 +141,66 @@ def test_a_relative_folder_is_the_one_below_the_working_directory(tmp_path, monk
     monkeypatch.chdir(tmp_path)
     Folder("runs/").write("file", b"x")
     assert Path("runs/file").read_bytes() == b"x"
+
+
+def test_a_file_is_created_once(folder):
+    assert folder.create("deeper/claim.json", b"first")
+    assert not folder.create("deeper/claim.json", b"second")
+    assert folder.read("deeper/claim.json") == b"first"
+    assert (folder / "deeper").names() == ["claim.json"]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")  # of the server
+def test_a_file_on_s3_is_created_once(s3):
+    folder = Folder(f"{s3}/created")
+    assert folder.create("claim.json", b"first")
+    assert not folder.create("claim.json", b"second")
+    assert folder.read("claim.json") == b"first"
+
+
+def test_a_creation_that_is_repeated_because_its_answer_got_lost_is_a_creation(folder):
+    assert folder.create("claim.json", b"mine")
+    assert folder.create("claim.json", b"mine")
+
+
+def test_a_disk_without_links_creates_a_file_once(tmp_path, monkeypatch):
+    def link(*paths: object) -> None:
+        raise OSError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(os, "link", link)
+    folder = Folder(str(tmp_path))
+    assert folder.create("claim.json", b"first")
+    assert not folder.create("claim.json", b"second")
+    assert [path.name for path in tmp_path.iterdir()] == ["claim.json"]
+
+
+def test_where_nothing_is_exclusive_a_file_is_written_and_read_back(monkeypatch):
+    monkeypatch.setattr(storage, "CREATE_EXCLUSIVELY", set())
+    slept: list[float] = []
+    folder = Folder(f"memory://{uuid.uuid4().hex}")
+    monkeypatch.setattr(storage.time, "sleep", slept.append)
+    assert folder.create("claim.json", b"first")
+    assert not folder.create("claim.json", b"second")
+    monkeypatch.setattr(storage.time, "sleep", lambda s: folder.write("other.json", b"quicker"))
+    assert not folder.create("other.json", b"slower"), "another was written at the same time"
+
+
+@pytest.mark.parametrize("kind", ["memory", "s3"])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+def test_a_tree_is_listed_at_once(kind, request):
+    url = request.getfixturevalue("s3") if kind == "s3" else "memory:/"
+    folder = Folder(f"{url}/{uuid.uuid4().hex}")
+    assert folder.tree() == []
+    for name in ("a/record.json", "a/checkpoint/1-0.pt", "studies/x/runs.json"):
+        folder.write(name, b"x")
+        assert name in folder.tree()
+    assert len(folder.tree()) == 3
+
+
+def test_an_open_file_is_uploaded_whole(s3):
+    folder = Folder(f"{s3}/uploaded")
+    with tempfile.TemporaryFile() as file:
+        file.write(b"weights" * 1000)
+        folder.upload("last.pt", file)
+        folder.upload("again.pt", file)
+    assert folder.read("last.pt") == folder.read("again.pt") == b"weights" * 1000

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from emotune.pool import Pool
 from emotune.run import RunConfig
-from emotune.run_directory import RunDirectory, State, Status
+from emotune.run_directory import State, Status
 
 __all__ = ["Plan", "make_plan"]
 
@@ -53,7 +54,6 @@ def make_plan(runs: Sequence[RunConfig], pool: str) -> Plan:
     Raises:
         InputError: a file there is damaged, or the pool cannot be reached.
     """
-    directories = {run.id: RunDirectory(pool, run) for run in runs}
-    statuses = {run_id: directory.status() for run_id, directory in directories.items()}
+    statuses = Pool(pool).statuses(runs)
     done = [run_id for run_id, status in statuses.items() if status.state is State.DONE]
-    return Plan(tuple(runs), statuses, tuple(directories[run_id].record() for run_id in done))
+    return Plan(tuple(runs), statuses, tuple(Pool(pool).records(done).values()))

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from emotune.execution.failures import failure_text, record_failure
+from emotune.claim import BusyRunError, LostRunError
+from emotune.execution.failures import failure_text
 from emotune.execution.progress import RunLines
 from emotune.machine import keep_freed_memory
 from emotune.run import RunConfig
@@ -43,22 +44,20 @@ def run_locally(
         # Rank 0's list counts: another's may differ, if a run was finished elsewhere in between.
         for run in [RunConfig.from_json(value) for value in world.gather([run.to_json() for run in runs])[0]]:
             directory = RunDirectory(pool, run)
-            # Looked at again: another command may have it, or have finished it, since the plan was made.
-            status = world.gather(directory.status() if world.main else None)[0]
-            if status.state not in (State.DONE, State.RUNNING):
-                try:
-                    watch = watcher.update if world.main else _ignore
-                    train(run, directory, world, resources=resources, watch=watch, stop=stopping)
-                    status = Status(State.DONE)
-                except InterruptedRunError as error:  # on all ranks alike
-                    status = Status(State.INTERRUPTED, str(error))
-                except DivergedError as error:  # on all ranks alike
-                    status = Status(State.DIVERGED, str(error))
-                    status = record_failure(directory, status) if world.main else status
-                except Exception as error:
-                    status = record_failure(directory, Status(State.FAILED, failure_text(error)))
-                    if world.size > 1:  # the other ranks wait for this one in vain: torchrun ends them
-                        raise
+            try:
+                watch = watcher.update if world.main else _ignore
+                train(run, directory, world, resources=resources, watch=watch, stop=stopping)
+                status = Status(State.DONE)
+            except (BusyRunError, LostRunError) as error:  # on all ranks alike, as the next two
+                status = Status(State.RUNNING, str(error))
+            except InterruptedRunError as error:
+                status = Status(State.INTERRUPTED, str(error))
+            except DivergedError as error:
+                status = directory.fail(str(error), diverged=True) if world.main else Status(State.DIVERGED)
+            except Exception as error:
+                status = directory.fail(failure_text(error, directory.folder))
+                if world.size > 1:  # the other ranks wait for this one in vain: torchrun ends them
+                    raise
             if world.main:
                 watcher.finish(run.id, status)
             if world.any(stopping()):

@@ -14,7 +14,7 @@ from ray import tune
 from ray.util import get_current_placement_group
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy, PlacementGroupSchedulingStrategy
 
-from emotune.execution.failures import failure_text, out_of_memory_text, record_failure
+from emotune.execution.failures import failure_text, out_of_memory_text
 from emotune.execution.processes import Process, end
 from emotune.execution.worker import Place, Worker
 from emotune.machine import KEEP_FREED_MEMORY
@@ -62,18 +62,16 @@ class RunTrial(tune.Trainable):
     def step(self) -> dict[str, Any]:
         try:
             if not self._ranks:
-                status = self._directory().status()
-                # The heartbeat of our own lost attempt may still be there.
-                elsewhere = status.state is State.RUNNING and not self._job["again"]
-                if status.state is State.DONE or elsewhere:
-                    return self._end(status)
+                if self._directory().status().state is State.DONE:  # meanwhile, or by an attempt that was lost
+                    return self._end(Status(State.DONE), warm=True)
                 if self._stopping:
                     return self._end(Status(State.INTERRUPTED))
                 self._start()
             ended, running = ray.wait(self._ranks, num_returns=len(self._ranks), timeout=POLL_S)
             bad = self._bad(ended, running)
             if bad or not running:
-                return self._end(bad or Status(State.DONE))
+                status = bad or Status(State.DONE)
+                return self._end(status, warm=not running and status.state in (State.DONE, State.RUNNING))
             self._look()
             return {"done": False, "progress": self._progress}
         except ray.exceptions.OutOfMemoryError as error:
@@ -85,7 +83,7 @@ class RunTrial(tune.Trainable):
             self._kill()
             raise LostAttemptError(f"a worker was lost while it started: {_line(error)}") from None
         except Exception as error:
-            return self._end(Status(State.FAILED, failure_text(error)))
+            return self._end(Status(State.FAILED, failure_text(error, self._directory().folder)))
 
     def cleanup(self) -> None:
         """Called when Tune has no more use for this actor."""
@@ -149,12 +147,12 @@ class RunTrial(tune.Trainable):
             workers = ", ".join(map(str, self._places))
             raise LostAttemptError(f"no progress for {stall_s / 60:.3g} minutes, {where} ({workers})")
 
-    def _end(self, status: Status) -> dict[str, Any]:
+    def _end(self, status: Status, *, warm: bool = False) -> dict[str, Any]:
         self._ranks = []
-        if status.state is not State.DONE:
-            self._kill()  # the other ranks wait for the one that failed
+        if not warm:
+            self._kill()  # the other ranks may wait for the one that failed
         if status.state in (State.FAILED, State.DIVERGED):
-            status = record_failure(self._directory(), status)
+            status = self._directory().fail(status.detail, diverged=status.state is State.DIVERGED)
         return {"done": True, "progress": None, "status": status}
 
     def _directory(self) -> RunDirectory:

@@ -1,6 +1,7 @@
 """Runs on Ray Tune: one trial is one run is one placement group that holds the run's whole DDP job."""
 
 import logging
+import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,7 +11,6 @@ from typing import Any
 import ray
 from ray import tune
 
-from emotune.execution.failures import record_failure
 from emotune.execution.progress import RunLines
 from emotune.execution.supervisor import RunTrial
 from emotune.run import RunConfig
@@ -56,16 +56,13 @@ class _Driver(tune.Callback, tune.Stopper):
                 trial.max_failures = trial.run_metadata.num_failures + ATTEMPTS - 1
             self._watcher.update(progress)
 
-    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
-        trial.config = {"job": trial.config["job"] | {"again": True}}
-
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         directory = RunDirectory(self._pool, RunConfig.from_json(trial.config["job"]["run"]))
         if directory.status().state is State.DONE:  # it was lost on its last steps
             self._watcher.finish(_name(trial), Status(State.DONE))
             return
-        failed = Status(State.FAILED, f"lost {ATTEMPTS} times without coming further; the last time: {_cause(trial)}")
-        self._watcher.finish(_name(trial), record_failure(directory, failed))
+        why = f"lost {ATTEMPTS} times without coming further; the last time: {_cause(trial)}"
+        self._watcher.finish(_name(trial), directory.fail(why))
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         return False
@@ -94,11 +91,8 @@ def run_on_ray(
         stall_s: Seconds without progress after which a run's workers are killed, and it goes on in others.
         stopping: Asked all the time; when it says so, runs end after their step with a checkpoint.
     """
-    jobs = [
-        {"id": run.id, "run": run.to_json(), "pool": pool, "resources": asdict(resources), "stall_s": stall_s,
-         "again": False}
-        for run in runs
-    ]  # fmt: skip
+    shared = {"pool": pool, "resources": asdict(resources), "stall_s": stall_s, "owner": secrets.token_hex(8)}
+    jobs = [{"id": run.id, "run": run.to_json(), **shared} for run in runs]
     bundle = {"CPU": resources.cpus_per_worker}
     if resources.gpus_per_worker:
         bundle["GPU"] = resources.gpus_per_worker

@@ -8,6 +8,7 @@ from typing import Any
 
 import ray
 
+from emotune.claim import BusyRunError, LostRunError
 from emotune.execution.failures import failure_text
 from emotune.execution.processes import Process, process
 from emotune.run import RunConfig, RunProgress
@@ -63,20 +64,23 @@ class Worker:
         self._progress = None
         torch.set_num_threads(self._threads)
         run, resources = RunConfig.from_json(job["run"]), Resources(**job["resources"])
+        directory = RunDirectory(job["pool"], run)
         try:
             if meeting and rank:
                 self._store = open_store(*meeting)
             with connect(rank, resources.workers, gpu=resources.gpus_per_worker > 0, store=self._store) as world:
-                directory = RunDirectory(job["pool"], run)
-                train(run, directory, world, resources=resources, watch=self._watch, stop=self._stop.is_set)
+                settings = {"watch": self._watch, "stop": self._stop.is_set, "owner": job["owner"]}
+                train(run, directory, world, resources=resources, **settings)
         except InterruptedRunError as error:
             return Status(State.INTERRUPTED, str(error))
+        except (BusyRunError, LostRunError) as error:
+            return Status(State.RUNNING, str(error))
         except DivergedError as error:
             return Status(State.DIVERGED, str(error))
         except Exception as error:  # recorded by the supervisor, whatever it is
             if resources.workers > 1 and _is_of_another_rank(error):
                 raise ConnectionError(str(error)) from None
-            return Status(State.FAILED, failure_text(error))
+            return Status(State.FAILED, failure_text(error, directory.folder))
         finally:
             self._store = None
         return Status(State.DONE)

@@ -1,16 +1,35 @@
-"""What a run needs to go on: weights, their average, momentum, and how far it has come. All else is in its config."""
+"""What a run needs to go on: weights, their average, momentum, and how far it has come. All else is in its config.
 
+A run keeps its last two checkpoints, ``checkpoint/<epoch>-<step>.pt``, and names them in ``checkpoint/index.json`` when
+they are whole; the last whole one counts. Behind a URL they are uploaded while training goes on.
+"""
+
+import contextlib
+import hashlib
 import io
-from collections.abc import Mapping
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Any, BinaryIO, Protocol
 
+import tenacity
 import torch
 
-from emotune.run_directory import CHECKPOINT
+from emotune.errors import InputError
+from emotune.run_directory import CHECKPOINTS
 from emotune.storage import Folder
 
-__all__ = ["Progress", "Stateful", "read", "restore", "save"]
+__all__ = ["Checkpoints", "Progress", "Stateful", "read", "restore"]
+
+INDEX = "index.json"
+BEFORE_INDEX = "last.pt"
+"""The only checkpoint of runs that were begun before there was an index."""
+KEPT = 2
+UPLOADS = 5
+"""Times that an upload is tried."""
 
 
 @dataclass
@@ -22,6 +41,7 @@ class Progress:
     ``origins`` says which code, in which versions, trained it: more than one where it was continued after a change.
     ``reading`` says whether training pictures were ``cached`` or ``streamed``, ``numerics`` how it was calculated,
     likewise. ``initialisation`` says where its first weights are from, see `emotune.models.weights.Initialisation`.
+    ``notes`` are of what went wrong on the way.
     """
 
     epoch: int = 0
@@ -36,6 +56,7 @@ class Progress:
     reading: list[str] = field(default_factory=list)
     numerics: list[dict[str, Any]] = field(default_factory=list)
     initialisation: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def note(self, *, origin: dict[str, Any], reading: str, numerics: dict[str, Any]) -> None:
         """Keeps what trains from here on, and how, where it is another than before."""
@@ -65,17 +86,145 @@ class Stateful(Protocol):
     def load_state_dict(self, state_dict: Any) -> Any: ...
 
 
-def save(folder: Folder, parts: Mapping[str, Stateful], progress: Progress) -> None:
-    """Writes the checkpoint of all named parts, replacing the one before when it is whole."""
-    buffer = io.BytesIO()
-    torch.save({name: part.state_dict() for name, part in parts.items()} | {"progress": asdict(progress)}, buffer)
-    folder.write(CHECKPOINT, buffer.getvalue())
+class Checkpoints:
+    """Writes a run's checkpoints; a context manager, after which nothing is written any more.
+
+    Args:
+        folder: The run's.
+        permitted: Whether the run may still be written to; asked before a checkpoint counts.
+    """
+
+    def __init__(self, folder: Folder, permitted: Callable[[], bool] = lambda: True) -> None:
+        self._folder, self._permitted = folder / CHECKPOINTS, permitted
+        self._left = threading.Event()
+        self._uploader = ThreadPoolExecutor(1, "upload")
+        self._uploads: list[Future[None]] = []
+
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self.close()
+
+    def save(self, parts: Mapping[str, Stateful], progress: Progress) -> None:
+        """Writes the checkpoint of all named parts; behind a URL, it is uploaded later on.
+
+        One that still waits to be uploaded is replaced.
+
+        Raises:
+            OSError: it cannot be written, or an earlier one could not be uploaded. What is there stays.
+        """
+        state = {name: part.state_dict() for name, part in parts.items()} | {"progress": asdict(progress)}
+        name = f"{progress.epoch}-{progress.step}.pt"
+        if self._folder.local is not None:
+            with self._explained(), self._folder.opened(name) as file:
+                digest = _write(state, file)
+            return self._keep(name, digest, progress)
+        self._uploads = [upload for upload in self._uploads if not upload.cancel()]
+        for upload in [upload for upload in self._uploads if upload.done()]:
+            self._uploads.remove(upload)
+            self._require(upload)
+        file = tempfile.TemporaryFile()  # noqa: SIM115  has no name, so that a killed process leaves nothing behind
+        try:
+            with self._explained(tempfile.gettempdir()):
+                digest = _write(state, file)
+        except BaseException:
+            with contextlib.suppress(OSError):  # what is left in the buffer does not fit either
+                file.close()
+            raise
+        upload = self._uploader.submit(self._send, name, file, digest, progress)
+        upload.add_done_callback(lambda _: file.close())  # also if it is never begun
+        self._uploads.append(upload)
+
+    def settle(self) -> None:
+        """Waits until the last checkpoint is where it should be.
+
+        Raises:
+            OSError: it could not be uploaded.
+        """
+        for upload in self._uploads[-1:]:
+            self._require(upload)
+
+    def close(self) -> None:
+        """Uploads nothing more; an upload that goes on is waited for, but not tried again."""
+        self._left.set()
+        self._uploader.shutdown(cancel_futures=True)
+
+    def _require(self, upload: Future[None]) -> None:
+        if error := upload.exception():
+            raise OSError(f"{self._folder}: the checkpoint cannot be uploaded: {error}") from error
+
+    def _send(self, name: str, file: BinaryIO, digest: str, progress: Progress) -> None:
+        tries = tenacity.Retrying(
+            retry=tenacity.retry_if_not_exception_type((PermissionError, FileNotFoundError)),
+            stop=tenacity.stop_after_attempt(UPLOADS) | tenacity.stop_when_event_set(self._left),
+            wait=tenacity.wait_random_exponential(1, max=30),
+            sleep=tenacity.sleep_using_event(self._left),
+            reraise=True,
+        )
+        tries(self._folder.upload, name, file)
+        tries(self._keep, name, digest, progress)
+
+    def _keep(self, name: str, digest: str, progress: Progress) -> None:
+        """Names a whole checkpoint in the index, then deletes what is no longer named."""
+        if not self._permitted():
+            return
+        entry = {"file": name, "sha256": digest, "epoch": progress.epoch, "step": progress.step}
+        with self._explained():
+            former = self._folder.read_json(INDEX) or []
+            kept = [entry, *(other for other in former if other["file"] != name)][:KEPT]
+            self._folder.write_json(INDEX, kept)
+            for old in {n for n in self._folder.names() if n.endswith(".pt")} - {other["file"] for other in kept}:
+                self._folder.delete(old)
+
+    @contextlib.contextmanager
+    def _explained(self, folder: object = None) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, RuntimeError) as error:
+            cause = error if isinstance(error, OSError) else error.__context__  # torch adds an error of its own
+            if not isinstance(cause, OSError):
+                raise
+            raise OSError(f"{folder or self._folder}: the checkpoint cannot be written: {cause}") from error
 
 
-def read(folder: Folder, device: torch.device) -> dict[str, Any] | None:
-    """What `save` has written; None if there is no checkpoint."""
-    data = folder.read(CHECKPOINT)
-    return None if data is None else torch.load(io.BytesIO(data), map_location=device, weights_only=True)
+def _write(state: dict[str, Any], file: BinaryIO) -> str:
+    """The sha256 of what is written."""
+    torch.save(state, file)
+    file.flush()
+    file.seek(0)
+    return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read(folder: Folder, device: torch.device) -> tuple[dict[str, Any] | None, list[str]]:
+    """The last whole checkpoint of a run, and a note on each later one that is damaged or not there.
+
+    None if there is no checkpoint, or none that is whole: beginning again gives the same result, and costs what is lost
+    anyway.
+
+    Raises:
+        InputError: the index is damaged, or the pool cannot be reached.
+    """
+    folder, notes = folder / CHECKPOINTS, []
+    index = folder.read_json(INDEX)
+    if index is None:
+        data = folder.read(BEFORE_INDEX)
+        return (None if data is None else _load(data, device)), notes
+    try:
+        entries = [(entry["file"], entry["sha256"]) for entry in index]
+    except (KeyError, TypeError):
+        raise InputError(f"{folder / INDEX}: no list of checkpoints; delete it to start the run again") from None
+    for name, digest in entries:
+        data = folder.read(name)
+        if data is not None and hashlib.sha256(data).hexdigest() == digest:
+            return _load(data, device), notes
+        what = "missing" if data is None else "damaged"
+        notes.append(f"{CHECKPOINTS}/{name} was {what}: the run went on from the one before, or began again")
+    return None, notes
+
+
+def _load(data: bytes, device: torch.device) -> dict[str, Any]:
+    return torch.load(io.BytesIO(data), map_location=device, weights_only=True)
 
 
 def restore(state: Mapping[str, Any], parts: Mapping[str, Stateful]) -> Progress:

@@ -8,7 +8,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, nullcontext
+from contextlib import closing
 from functools import partial
 from typing import Any
 
@@ -25,14 +25,13 @@ from emotune.models.weights import save_weights
 from emotune.run import RunConfig, RunProgress
 from emotune.run_directory import METRICS, RunDirectory
 from emotune.study import Resources
-from emotune.training import checkpoint
 from emotune.training.checkpoint import Progress
 from emotune.training.distributed import World
 from emotune.training.evaluation import evaluate
 from emotune.training.numerics import numerics, numerics_record
 from emotune.training.optim import learning_rate
 from emotune.training.record import make_record, origin, write_predictions
-from emotune.training.start import begin
+from emotune.training.start import Work, at_work, begin
 from emotune.training.step import Drawn, Learner, take_step
 
 __all__ = ["CHECKPOINT_EVERY_S", "DivergedError", "InterruptedRunError", "draw", "train"]
@@ -57,6 +56,7 @@ def train(
     resources: Resources = Resources(),
     watch: Callable[[RunProgress], None] = lambda progress: None,
     stop: Callable[[], bool] = lambda: False,
+    owner: str = "",
 ) -> dict[str, Any] | None:
     """Trains a run from its checkpoint, or from scratch if it has none, and writes its predictions and its record.
 
@@ -67,28 +67,34 @@ def train(
         resources: How it is calculated, and how much decoded pictures may fill; who calculates is ``world``'s to say.
         watch: Called after steps, on every rank.
         stop: Asked after each step; when it says so on any rank, all write a checkpoint and stop.
+        owner: The command that this process works for: what its other processes hold is taken over from them.
 
     Returns:
-        The record on rank 0, None elsewhere.
+        The record on rank 0, None elsewhere. A run that turns out to be done is left as it is.
 
     Raises:
+        BusyRunError: another process works on the run.
+        LostRunError: another process has taken it over; nothing was written since.
         DivergedError: what must be finite is not; the message has step and learning rate.
         InterruptedRunError: ``stop`` said so.
         InputError: the data set, or the weights to begin with, cannot be read.
     """
-    alone = directory.at_work() if world.main else nullcontext()
-    with alone, numerics(run.train.precision, deterministic=resources.deterministic):
-        return _train(run, directory, world, resources, watch, stop)
+    with at_work(directory, world, owner) as work, numerics(run.train.precision, deterministic=resources.deterministic):
+        if work.record is not None:
+            return work.record if world.main else None
+
+        def seen(progress: RunProgress) -> None:
+            watch(progress)
+            if work.claim:
+                work.claim.report(progress)
+
+        return _train(run, work, resources, seen, stop)
 
 
 def _train(
-    run: RunConfig,
-    directory: RunDirectory,
-    world: World,
-    resources: Resources,
-    watch: Callable[[RunProgress], None],
-    stop: Callable[[], bool],
+    run: RunConfig, work: Work, resources: Resources, watch: Callable[[RunProgress], None], stop: Callable[[], bool]
 ) -> dict[str, Any] | None:
+    directory, world = work.directory, work.world
     started = time.perf_counter()
     decoded = _decoded_everywhere(run, world, resources.cache_gb)
     opened = partial(
@@ -105,21 +111,24 @@ def _train(
         with closing(_steps(run, learner, progress, pictures)) as steps:
             for seen in steps:
                 watch(seen)
-                stopping = world.any(stop())
-                if world.main and (stopping or due()):
-                    checkpoint.save(directory.folder, learner.parts, progress)
+                stopping = work.must_stop(stop())
+                if stopping or due():
+                    work.save(learner.parts, progress)
                 if stopping:
+                    work.settle()
                     where = f"in epoch {progress.epoch + 1}, after step {progress.step}"
                     raise InterruptedRunError(f"{run.id} was stopped {where}")
         progress.end_epoch(_epoch_entry(progress, run, len(pictures), val, tested(val)))
+        work.require()
         if world.main:
             lines = "".join(json.dumps(entry) + "\n" for entry in progress.history)
             directory.folder.write(METRICS, lines.encode())
-            checkpoint.save(directory.folder, learner.parts, progress)
+        work.save(learner.parts, progress)
         watch(_watched(run, progress))
     evaluating = time.perf_counter()
     test = opened("test")  # the first and only use that a run makes of these pictures
     logits = tested(test, run.train.test_crops)
+    work.require()
     if not world.main:
         return None
     write_predictions(directory.folder, run, test, logits)
@@ -129,7 +138,7 @@ def _train(
     record |= {"test_pictures": len(test), "accuracy": 100 * float((logits.argmax(1) == test.targets).mean())}
     saved = save_weights(directory.folder, run, learner.result, pictures.classes, learner.normalisation)
     record["weights"] = {"sha256": saved}
-    directory.finish(record)
+    work.finish(record)
     return record
 
 

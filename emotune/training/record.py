@@ -70,7 +70,7 @@ def make_record(
         "interruptions": progress.interruptions,
         "hardware": _hardware(world),
         "origins": progress.origins,
-    }
+    } | ({"notes": progress.notes} if progress.notes else {})
 
 
 def _one(values: list[Any]) -> Any:

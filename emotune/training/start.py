@@ -1,9 +1,13 @@
-"""How a run begins, or goes on: resume → weights of others → scratch."""
+"""How a run begins, or goes on: in the hands of its ranks; resume → weights of others → scratch."""
 
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 
+from emotune.claim import BusyRunError, Claim, LostRunError
 from emotune.data.batches import Split
 from emotune.errors import InputError
 from emotune.models import build
@@ -12,13 +16,94 @@ from emotune.run import RunConfig
 from emotune.run_directory import RunDirectory
 from emotune.study import Resources
 from emotune.training import checkpoint
-from emotune.training.checkpoint import Progress
+from emotune.training.checkpoint import Checkpoints, Progress, Stateful
 from emotune.training.distributed import World
 from emotune.training.objective import make_objective
 from emotune.training.optim import make_average, make_optimizer
 from emotune.training.step import Learner
 
-__all__ = ["begin"]
+__all__ = ["Work", "at_work", "begin"]
+
+
+@dataclass(frozen=True)
+class Work:
+    """A run in the hands of these ranks. Rank 0 has its claim and writes its files, the others have and do neither.
+
+    ``record`` is the run's, on all ranks, if it turned out to be done.
+    """
+
+    directory: RunDirectory
+    world: World
+    claim: Claim | None = None
+    checkpoints: Checkpoints | None = None
+    record: dict[str, Any] | None = None
+
+    def must_stop(self, asked: bool) -> bool:
+        """All ranks at once: whether one of them is asked to stop.
+
+        Raises:
+            LostRunError: another process has taken the run over.
+        """
+        if not self.world.any(asked or (self.claim is not None and self.claim.lost)):
+            return False
+        self.require()
+        return True
+
+    def require(self) -> None:
+        """All ranks at once, before anything is written: looks whether the run is still theirs.
+
+        Raises:
+            LostRunError: another process has taken it over.
+        """
+        if self.world.any(self.claim is not None and not self.claim.stands()):
+            raise self._lost()
+
+    def save(self, parts: Mapping[str, Stateful], progress: Progress) -> None:
+        """Writes a checkpoint, unless the run is lost: the next `must_stop` says so to all ranks."""
+        if self.checkpoints and self.claim.stands():
+            self.checkpoints.save(parts, progress)
+
+    def settle(self) -> None:
+        """Waits for the last checkpoint's upload."""
+        if self.checkpoints:
+            self.checkpoints.settle()
+
+    def finish(self, record: dict[str, Any]) -> None:
+        """Rank 0: writes the record. No upload goes on after it."""
+        self.checkpoints.close()
+        if not self.claim.stands():  # the files before it may have taken a while
+            raise self._lost()
+        self.directory.finish(record)
+
+    def _lost(self) -> LostRunError:
+        return LostRunError(f"{self.directory.run.id} was taken over by another process")
+
+
+@contextmanager
+def at_work(directory: RunDirectory, world: World, owner: str) -> Iterator[Work]:
+    """Claims a run for all ranks, until they leave.
+
+    Raises:
+        BusyRunError: it is in other hands; on all ranks.
+    """
+    claim = record = error = None
+    with ExitStack() as stack:
+        if world.main:
+            try:
+                claim = stack.enter_context(directory.at_work(owner))
+                record = directory.record()
+            except Exception as caught:  # the other ranks must hear of it before this one leaves
+                error = caught
+        busy, said, record = world.gather((isinstance(error, BusyRunError), error and str(error), record))[0]
+        if error and not busy:
+            raise error
+        if said is not None:
+            raise BusyRunError(f"{directory.run.id}: {said}") if busy else RuntimeError(f"rank 0: {said}")
+        if claim is None:
+            yield Work(directory, world, record=record)
+        else:
+            checkpoints = stack.enter_context(Checkpoints(directory.folder, claim.stands))
+            yield Work(directory, world, claim, checkpoints, record)
 
 
 def begin(
@@ -40,7 +125,7 @@ def begin(
     """
     torch.manual_seed(run.stream("init"))
     network = build(run.model, len(pictures.classes)).to(world.device, memory_format=torch.channels_last)
-    saved = checkpoint.read(directory.folder, world.device)
+    saved, notes = checkpoint.read(directory.folder, world.device)
     if saved is None:
         initialisation = load_weights(network, run, pictures.classes)
     else:
@@ -54,6 +139,7 @@ def begin(
     )  # fmt: skip
     progress = checkpoint.restore(saved, learner.parts) if saved else Progress()
     progress.initialisation = asdict(initialisation)
+    progress.notes += notes
     if len(set(world.gather((progress.epoch, progress.step)))) > 1:
         raise InputError(
             f"{directory.folder}: not all ranks see the same checkpoint; name a place that all nodes reach"

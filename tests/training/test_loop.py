@@ -16,7 +16,7 @@ from emotune.model_config import ModelConfig
 from emotune.models import build
 from emotune.models.alexnet import AlexNet
 from emotune.run import RunConfig
-from emotune.run_directory import CHECKPOINT, RunDirectory, State
+from emotune.run_directory import CHECKPOINTS, RunDirectory, State
 from emotune.training import start
 from emotune.training.distributed import World
 from emotune.training.loop import DivergedError
@@ -36,7 +36,7 @@ def test_a_finished_run_leaves_one_prediction_per_test_picture_and_a_record_that
     assert [line["epoch"] for line in lines] == [1, 2]
     assert record["last_epoch"] == lines[-1]
     assert RunDirectory(str(tmp_path), run).status().state is State.DONE
-    assert not (tmp_path / run.id / CHECKPOINT).exists()
+    assert not (tmp_path / run.id / CHECKPOINTS).exists()
 
 
 def test_the_same_run_twice_gives_the_same_bits(run: RunConfig, tmp_path: Path):

@@ -16,7 +16,7 @@ import torch
 from running import ALL_STATE, changed, trained, without_times
 
 from emotune.run import RunConfig, RunProgress
-from emotune.run_directory import CHECKPOINT, RunDirectory, State
+from emotune.run_directory import CHECKPOINTS, RunDirectory, State
 from emotune.study import Resources
 from emotune.training.loop import InterruptedRunError
 
@@ -79,7 +79,7 @@ def test_a_run_killed_at_a_random_moment_goes_on_from_its_checkpoint_to_the_same
     said = f"drawn from seed {seed}: step {moment[0]} and {moment[1]} s"
     assert process.returncode == -signal.SIGKILL, said
     assert RunDirectory(str(tmp_path / "b"), stateful).status().state is State.INTERRUPTED
-    saved = (tmp_path / "b" / stateful.id / CHECKPOINT).exists()
+    saved = (tmp_path / "b" / stateful.id / CHECKPOINTS / "index.json").exists()
     record, predictions = trained(stateful, tmp_path / "b")
     assert record["interruptions"] == saved, said
     pd.testing.assert_frame_equal(predictions, expected, check_exact=True, obj=f"predictions, {said}")

@@ -16,7 +16,7 @@ from running import trained, without_times
 from emotune.data.batches import open_split
 from emotune.errors import InputError
 from emotune.run import RunConfig
-from emotune.run_directory import CHECKPOINT, PREDICTIONS, RunDirectory
+from emotune.run_directory import CHECKPOINTS, PREDICTIONS, RunDirectory
 from emotune.study import Resources
 from emotune.training.distributed import World, connect, open_store
 from emotune.training.loop import InterruptedRunError, train
@@ -45,10 +45,13 @@ def test_a_checkpoint_from_before_streaming_goes_on_and_a_change_of_reading_is_r
     asked = iter([False] * 3 + [True])
     with pytest.raises(InterruptedRunError):
         trained(run, tmp_path, stop=lambda: next(asked))
-    file = tmp_path / run.id / CHECKPOINT
+    checkpoints = tmp_path / run.id / CHECKPOINTS
+    (file,) = checkpoints.glob("*.pt")
     state = torch.load(file, weights_only=True)
     assert state["progress"].pop("reading") == ["cached"]
-    torch.save(state, file)
+    torch.save(state, checkpoints / "last.pt")  # as it was written then
+    file.unlink()
+    (checkpoints / "index.json").unlink()
     asked = iter([False] * 2 + [True])
     with pytest.raises(InterruptedRunError):
         trained(run, tmp_path, stop=lambda: next(asked))

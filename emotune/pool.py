@@ -1,0 +1,82 @@
+"""All runs of a pool at once: one listing says which files must be read; those behind a URL are read side by side."""
+
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from emotune.run import RunConfig
+from emotune.run_directory import RunDirectory, Status, read_record
+from emotune.storage import Folder
+
+__all__ = ["STUDIES", "Pool"]
+
+STUDIES = "studies"
+"""A folder in the pool that is no run: what is kept of studies."""
+RUN = re.compile(r".+-s\d+-[0-9a-f]{8}")
+READERS = 32
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+
+class Pool:
+    """The folder ``url`` (a path or any fsspec URL) in which runs have their directories."""
+
+    def __init__(self, url: str) -> None:
+        self.url, self.folder = url, Folder(url)
+
+    def names(self) -> list[str]:
+        """The ids of all runs that have a directory here, of whatever study, sorted.
+
+        Raises:
+            OSError: the pool is no folder.
+            InputError: it cannot be reached.
+        """
+        local = self.folder.local
+        names = self.folder.names()
+        return [name for name in names if RUN.fullmatch(name) and (local is None or (local / name).is_dir())]
+
+    def statuses(self, runs: Sequence[RunConfig]) -> dict[str, Status]:
+        """The state of each run, by its id, in the order of ``runs``.
+
+        Raises:
+            InputError: a file is damaged, or the pool cannot be reached.
+        """
+        directories = {run.id: RunDirectory(self.url, run) for run in runs}
+        files = self._files(directories)
+        found = self._each(lambda run_id: directories[run_id].status(files.get(run_id, ())), directories)
+        return dict(zip(directories, found, strict=True))
+
+    def records(self, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """The record of each of these runs that is finished, by its id, in the order of ``ids``.
+
+        Raises:
+            InputError: one is damaged, or the pool cannot be reached.
+        """
+        ids = list(ids)
+        found = self._each(lambda run_id: read_record(self.folder / run_id, run_id), ids)
+        return {run_id: record for run_id, record in zip(ids, found, strict=True) if record is not None}
+
+    def _files(self, ids: Iterable[str]) -> dict[str, set[str]]:
+        """The names of what is in each run's directory, where there is one."""
+        files: dict[str, set[str]] = {}
+        if self.folder.local is None:
+            for path in self.folder.tree():
+                run_id, _, name = path.partition("/")
+                files.setdefault(run_id, set()).add(name)
+            return files
+        for run_id in set(ids) & set(self.folder.names()):
+            try:
+                with os.scandir(self.folder.local / run_id) as entries:
+                    files[run_id] = {entry.name for entry in entries}
+            except (NotADirectoryError, FileNotFoundError):
+                continue
+        return files
+
+    def _each(self, function: Callable[[In], Out], values: Iterable[In]) -> list[Out]:
+        if self.folder.local is not None:
+            return [function(value) for value in values]
+        with ThreadPoolExecutor(READERS) as readers:
+            return list(readers.map(function, values))

@@ -1,0 +1,61 @@
+import errno
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from emotune.execution.failures import failure_text
+
+
+def text_of(raising) -> list[str]:
+    try:
+        raising()
+    except BaseException as error:
+        return failure_text(error, "/pool/a-run").splitlines()
+    raise AssertionError("nothing was raised")
+
+
+def test_the_first_line_is_the_errors_own_and_the_traceback_follows():
+    def raising():
+        raise RuntimeError("this layer is cursed\nand this is more")
+
+    first, *rest = text_of(raising)
+    assert first == "RuntimeError: this layer is cursed"
+    assert any("in raising" in line for line in rest)
+
+
+def cuda_memory():
+    raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+
+@pytest.mark.parametrize(
+    "raising", [lambda: torch.empty(2**60, dtype=torch.uint8), lambda: bytearray(2**62), cuda_memory]
+)
+def test_out_of_memory_on_any_device_is_named_with_what_to_do(raising):
+    first, *_ = text_of(raising)
+    assert first.startswith("out of memory: ")
+    assert "resources.accumulate" in first
+    assert "fewer runs at a time" in first
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EDQUOT])
+def test_what_cannot_be_written_is_named_with_the_folder_even_behind_another_error(number: int):
+    def raising():
+        try:
+            raise OSError(number, os.strerror(number))
+        except OSError:
+            raise ValueError("half a checkpoint") from None
+
+    first, *_ = text_of(raising)
+    assert first.startswith(f"/pool/a-run: cannot be written ({os.strerror(number)})")
+    assert "--runs" in first
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full is Linux's")
+def test_a_full_disk_is_named():
+    def raising():
+        with Path("/dev/full").open("wb", buffering=0) as file:
+            file.write(b"x")
+
+    assert "No space left on device" in text_of(raising)[0]
