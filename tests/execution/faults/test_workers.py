@@ -24,6 +24,7 @@ HOARDED_BYTES = 3 * 2**30
 """What Ray lets it take."""
 
 
+@pytest.mark.slow
 def test_a_killed_worker_of_either_rank_costs_the_steps_since_the_checkpoint(study: Disturbed, undisturbed: Disturbed):
     study.strike(Fault(KILL, "alexnet", rank=0), Fault(KILL, "attention", rank=1))
     ended = study.ablate()
