@@ -1,7 +1,8 @@
 """Two commands at the same moment on one pool share the work."""
 
 import pytest
-from disturbed import Disturbed, require_same
+from disturbed import Disturbed
+from same_result import require_same
 
 pytestmark = pytest.mark.slow
 

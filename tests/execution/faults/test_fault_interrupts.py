@@ -6,7 +6,8 @@ import time
 
 import pytest
 import torch
-from disturbed import HOLD, STEPS, Disturbed, Fault, require_same
+from disturbed import HOLD, STEPS, Disturbed, Fault
+from same_result import require_same
 
 from emotune.storage import Folder
 from emotune.training import checkpoint

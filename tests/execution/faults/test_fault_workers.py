@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from disturbed import KILL, RAISE, STEPS, STOP, Disturbed, Fault, alive, require_same
+from disturbed import KILL, RAISE, STEPS, STOP, Disturbed, Fault, alive
+from same_result import require_same
 
 NO_MEMORY = """
 import resource, torch

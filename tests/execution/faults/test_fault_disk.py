@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from disturbed import HOLD, Disturbed, Ended, Fault, require_same
+from disturbed import HOLD, Disturbed, Ended, Fault
+from same_result import require_same
 
 pytestmark = pytest.mark.slow
 

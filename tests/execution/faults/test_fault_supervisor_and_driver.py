@@ -4,7 +4,8 @@ import os
 import signal
 
 import pytest
-from disturbed import HOLD, STEPS, Disturbed, Fault, alive, require_same
+from disturbed import HOLD, STEPS, Disturbed, Fault, alive
+from same_result import require_same
 
 pytestmark = pytest.mark.slow
 

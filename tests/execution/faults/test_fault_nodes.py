@@ -8,7 +8,8 @@ import signal
 import sys
 
 import pytest
-from disturbed import HOLD, Disturbed, Fault, alive, require_same
+from disturbed import HOLD, Disturbed, Fault, alive
+from same_result import require_same
 
 pytestmark = pytest.mark.slow
 
