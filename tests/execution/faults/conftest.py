@@ -1,0 +1,25 @@
+"""A study to disturb, and one that nothing has happened to."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from disturbed import Disturbed
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, small_shards: Path) -> Iterator[Disturbed]:
+    """The study when nothing has happened to it, to be compared with."""
+    with closing(Disturbed(tmp_path_factory.mktemp("undisturbed"), small_shards)) as study:
+        ended = study.ablate()
+        assert ended.code == 0, ended
+        assert study.interruptions() == {"alexnet": 0, "attention": 0}
+        yield study
+
+
+@pytest.fixture
+def study(tmp_path: Path, small_shards: Path, undisturbed: Disturbed) -> Iterator[Disturbed]:
+    """The same study, to which nothing has happened yet."""
+    with closing(Disturbed(tmp_path / "study", small_shards)) as study:
+        yield study

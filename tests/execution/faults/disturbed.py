@@ -1,0 +1,287 @@
+"""Studies that something happens to: real commands, in whose workers a real fault strikes at a chosen step.
+
+Nothing in the product knows of it: a ``sitecustomize.py`` on PYTHONPATH wraps a function of the training loop. It also
+keeps a journal of every step that any rank takes.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+STUDY = """
+question: Does attention help on very few pictures?
+datasets: [{data}]
+model: {{name: alexnet, width: 0.0625, weight_init: he, dropout: 0.5}}
+train: {{epochs: 4, batch_size: 16, lr: 0.005}}
+baseline: alexnet
+variants:
+  alexnet: {{}}
+  attention: {{model.name: attention{extra}}}
+seeds: 1
+contrasts: [attention - alexnet]
+resources: {{workers: 2}}
+"""
+EPOCHS, STEPS = 4, 5
+"""Of the study above: STEPS in each epoch."""
+
+DEADLINE_S = 120.0
+"""For anything that must happen. Tests never wait that long on a quiet machine."""
+
+KILL = "os.kill(os.getpid(), signal.SIGKILL)"
+STOP = "os.kill(os.getpid(), signal.SIGSTOP)"
+RAISE = "raise RuntimeError('this layer is cursed')"
+HOLD = "while not (folder / 'go').exists(): time.sleep(0.02)"
+"""Until the test says go, the step is not taken; the other rank waits for this one's gradient."""
+
+SITE = '''
+import importlib.machinery, json, os, signal, sys, time
+from pathlib import Path
+
+folder = Path(__file__).parent
+now = {"variant": None, "step": 0}
+
+
+class Disturber:
+    """Loads the training loop, and puts itself between it and what it calls."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name != "emotune.training.loop":
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path)
+        load = spec.loader.exec_module
+
+        def exec_module(module):
+            load(module)
+            disturb(module)
+
+        spec.loader.exec_module = exec_module
+        return spec
+
+
+def disturb(loop):
+    def wrapped(name, before):
+        original = getattr(loop, name)
+
+        def function(*arguments, **options):
+            before(*arguments)
+            return original(*arguments, **options)
+
+        setattr(loop, name, function)
+
+    wrapped("train", begin)
+    wrapped("take_step", step)
+    for name in ("write_predictions", "save_weights"):
+        wrapped(name, lambda *arguments, at=name: strike(at))
+
+
+def begin(run, directory, world):
+    now.update(variant=run.variant, rank=world.rank, step=0)
+
+
+def step(learner, *_):
+    now["step"] += 1
+    strike("take_step")
+    with (folder / "journal").open("a") as journal:
+        journal.write(f"{now['variant']} {now['rank']} {os.getpid()}\\n")
+
+
+def strike(at):
+    for number, fault in enumerate(json.loads((folder / "faults.json").read_text())):
+        if fault["at"] != at or fault["variant"] != now["variant"] or fault["rank"] != now["rank"]:
+            continue
+        if at == "take_step" and fault["step"] != now["step"]:
+            continue
+        mark = folder / f"struck-{number}"
+        if mark.exists() and not fault["always"]:
+            continue
+        with mark.with_suffix(".new").open("w") as file:
+            file.write(str(os.getpid()))
+        mark.with_suffix(".new").replace(mark)
+        exec(fault["what"])
+
+
+sys.meta_path.insert(0, Disturber)
+'''
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Strikes once (or ``always``) in one rank of one run, before its ``step``-th step since it was begun or went on.
+
+    ``what`` is Python, with ``folder``, a place for files, in scope; ``at`` names a function of the training loop.
+    """
+
+    what: str
+    variant: str = "attention"
+    rank: int = 1
+    step: int = 2 * STEPS - 2
+    at: str = "take_step"
+    always: bool = False
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A command that has ended: its exit code, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Command:
+    """A running ``ablate`` in a session (as of a terminal) of its own, and all processes that it has begun."""
+
+    def __init__(self, arguments: list[str], folder: Path, environment: dict[str, str]) -> None:
+        self._out, self._err = (folder / f"{name}-{time.monotonic_ns()}.txt" for name in ("out", "err"))
+        with self._out.open("w") as out, self._err.open("w") as err:
+            self.process = subprocess.Popen(
+                arguments, cwd=folder, stdout=out, stderr=err, env=environment, start_new_session=True
+            )
+
+    @property
+    def said(self) -> str:
+        return self._out.read_text() + self._err.read_text()
+
+    def end(self, timeout_s: float = DEADLINE_S) -> Ended:
+        """Waits for the command's own process."""
+        code = self.process.wait(timeout_s)
+        return Ended(code, self._out.read_text(), self._err.read_text())
+
+    def processes(self) -> dict[int, str]:
+        """The pid and command line of every process that lives in the command's session."""
+        found = {}
+        for folder in Path("/proc").iterdir():
+            if folder.name.isdecimal():
+                try:
+                    state, _, _, session = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
+                    title = (folder / "cmdline").read_text().replace("\0", " ").strip()
+                except (FileNotFoundError, ProcessLookupError):
+                    continue  # it ended meanwhile
+                if int(session) == self.process.pid and state not in "ZX":
+                    found[int(folder.name)] = title
+        return found
+
+    def pid_of(self, *words: str) -> int:
+        """The pid of the one process whose command line has one of the words."""
+        processes = self.processes()
+        found = [pid for pid, line in processes.items() if any(word in line for word in words)]
+        assert len(found) == 1, processes
+        return found[0]
+
+    def require_end_of_all(self, timeout_s: float = 15.0, *, but: str | None = None) -> None:
+        """Waits until no process is left, ``but`` those whose command line ends so."""
+        deadline = time.monotonic() + timeout_s
+        while left := {pid: line for pid, line in self.processes().items() if not (but and line.endswith(but))}:
+            assert time.monotonic() < deadline, f"after {timeout_s:g} s there are still {left}"
+            time.sleep(0.05)
+
+    def kill_all(self) -> None:
+        """Whatever is left of it."""
+        while left := self.processes():
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.02)
+        self.process.wait()
+
+
+class Disturbed:
+    """A folder with a study, in which commands are run and faults strike."""
+
+    def __init__(self, folder: Path, data: Path) -> None:
+        self.folder, self.data, self.site = folder, data, folder / "site"
+        self.pool = folder / "runs"
+        self.site.mkdir(parents=True)
+        (self.site / "sitecustomize.py").write_text(SITE)
+        (self.site / "journal").touch()
+        self._commands: list[Command] = []
+        self.strike()
+        self.write()
+
+    def write(self, extra: str = "") -> None:
+        """Writes the study; ``extra`` are more differences of the variant *attention*."""
+        (self.folder / "few.yaml").write_text(STUDY.format(data=self.data, extra=extra))
+
+    def strike(self, *faults: Fault) -> None:
+        """From now on, these faults strike; those before do not."""
+        (self.site / "faults.json").write_text(json.dumps([asdict(fault) for fault in faults]))
+
+    def start(self, *arguments: str, **environment: str) -> Command:
+        command = [sys.executable, "-W", "error::DeprecationWarning:emotune", "-m", "emotune.ablate", "few.yaml",
+                   "--runs", str(self.pool), *arguments]  # fmt: skip
+        return self.begin(command, **environment)
+
+    def begin(self, command: list[str], **environment: str) -> Command:
+        """Starts any command, in whose workers the faults strike."""
+        path = os.pathsep.join(filter(None, [str(self.site), os.environ.get("PYTHONPATH")]))
+        self._commands.append(Command(command, self.folder, {**os.environ, "PYTHONPATH": path, **environment}))
+        return self._commands[-1]
+
+    def ablate(self, *arguments: str, **environment: str) -> Ended:
+        return self.start(*arguments, **environment).end()
+
+    def until(self, condition: Callable[[], Any], what: str, timeout_s: float = DEADLINE_S) -> Any:
+        """What the condition says as soon as it is something."""
+        deadline = time.monotonic() + timeout_s
+        while not (found := condition()):
+            said = "\n".join(command.said for command in self._commands)
+            assert time.monotonic() < deadline, f"{what}: not in {timeout_s:g} s; the commands said: {said}"
+            time.sleep(0.05)
+        return found
+
+    def struck(self, number: int = 0) -> int:
+        """Waits for the fault; gives the pid of the worker in which it struck."""
+        path, command = self.site / f"struck-{number}", self._commands[-1]
+        self.until(lambda: path.exists() or command.process.poll() is not None, f"fault {number}")
+        assert path.exists(), f"the command ended before fault {number}: {command.said}"
+        return int(path.read_text())
+
+    def go(self) -> None:
+        """Releases who is held."""
+        (self.site / "go").touch()
+
+    def steps(self) -> Counter[tuple[str, int]]:
+        """How many steps each rank of each variant has taken, lost ones included."""
+        lines = [line.split() for line in (self.site / "journal").read_text().splitlines()]
+        return Counter((variant, int(rank)) for variant, rank, _ in lines)
+
+    def pids(self, variant: str) -> dict[int, int]:
+        """The latest pid of each rank that has trained the variant."""
+        lines = [line.split() for line in (self.site / "journal").read_text().splitlines()]
+        return {int(rank): int(pid) for found, rank, pid in lines if found == variant}
+
+    def file(self, variant: str, name: str) -> Path:
+        """A file of the variant's run."""
+        (run,) = self.pool.glob(f"{variant}-*")
+        return run / name
+
+    def record(self, variant: str) -> dict[str, Any]:
+        return json.loads(self.file(variant, "record.json").read_text())
+
+    def interruptions(self) -> dict[str, int]:
+        return {record["variant"]: record["interruptions"] for record in map(self.record, ("alexnet", "attention"))}
+
+    def page(self) -> str:
+        return (self.folder / "reports" / "few" / "index.html").read_text()
+
+    def close(self) -> None:
+        for command in self._commands:
+            command.kill_all()
+
+
+def alive(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

@@ -1,0 +1,52 @@
+"""A machine of a cluster that is lost costs no result: its runs go on where there is room."""
+
+import json
+import os
+import re
+import secrets
+import signal
+import sys
+
+import pytest
+from disturbed import HOLD, Disturbed, Fault, alive
+from same_result import require_same
+
+pytestmark = pytest.mark.slow
+
+NODES = """
+import json, sys, time
+from ray.cluster_utils import Cluster
+
+head, *others = map(int, sys.argv[1:])
+small = {"object_store_memory": 100 * 2**20}
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": head, "include_dashboard": False, **small})
+nodes = [cluster.add_node(num_cpus=cpus, **small) for cpus in others]
+raylets = [node.all_processes["raylet"][0].process.pid for node in nodes]
+print(json.dumps({"address": cluster.address, "raylets": raylets}), flush=True)
+time.sleep(600)
+"""
+"""Several raylets on this machine, of so many CPUs each."""
+
+SETTINGS = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token"}
+"""On 127.0.0.1 only, and only for who has the token."""
+
+
+def test_the_killed_raylet_of_one_of_two_nodes_costs_the_steps_since_the_checkpoint(
+    study: Disturbed, undisturbed: Disturbed
+):
+    settings = SETTINGS | {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    cluster = study.begin([sys.executable, "-c", NODES, "2", "2"], **settings)
+    nodes = json.loads(study.until(lambda: re.search(r"^\{.*\}$", cluster.said, re.M), "a cluster").group())
+    study.strike(Fault(HOLD, "alexnet", rank=0), Fault(HOLD, "attention", rank=0))
+    command = study.start(RAY_ADDRESS=nodes["address"], **settings)
+    for number in (0, 1):
+        study.struck(number)  # a run on each node
+    workers = [pid for variant in ("alexnet", "attention") for pid in study.pids(variant).values()]
+    assert len(workers) == 4
+    os.kill(nodes["raylets"][0], signal.SIGKILL)
+    study.until(lambda: sum(map(alive, workers)) == 2, "the end of the workers on the node that was lost")
+    study.go()
+    ended = command.end()
+    assert ended.code == 0, ended
+    assert sorted(study.interruptions().values()) == [0, 1]
+    require_same(study, undisturbed)

@@ -1,0 +1,22 @@
+"""Two commands at the same moment on one pool share the work."""
+
+import pytest
+from disturbed import Disturbed
+from same_result import require_same
+
+pytestmark = pytest.mark.slow
+
+
+def test_two_commands_that_start_together_train_every_run_once(study: Disturbed, undisturbed: Disturbed):
+    commands = [study.start(), study.start("--report", "reports/second")]
+    for ended in [command.end() for command in commands]:
+        assert ended.code in (0, 1), ended
+        assert "Traceback" not in ended.err
+        assert "failed" not in ended.out
+    assert study.steps() == undisturbed.steps(), "every step once"
+    assert study.interruptions() == {"alexnet": 0, "attention": 0}
+    require_same(study, undisturbed)
+    after = study.ablate()
+    assert after.code == 0
+    assert "2 done, 0 to do" in after.out
+    assert not list(study.pool.glob("*/checkpoint/*"))
