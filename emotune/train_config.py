@@ -81,8 +81,8 @@ class TrainConfig:
     def _steps_are_taken(self) -> "TrainConfig":
         if self.schedule == "step" and self.step_epochs >= self.epochs:
             raise ValueError(
-                f'"step_epochs" is {self.step_epochs} and "epochs" {self.epochs}: lr would never be lowered; give fewer, '
-                "or schedule: constant"
+                f'"step_epochs" is {self.step_epochs} and "epochs" {self.epochs}: lr would never be lowered; give '
+                "fewer, or schedule: constant"
             )
         return self
 
