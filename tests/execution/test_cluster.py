@@ -24,13 +24,14 @@ TOKEN = secrets.token_hex(32)
 
 
 @pytest.fixture
-def join(monkeypatch: pytest.MonkeyPatch) -> Iterator[Join]:
+def join(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Join]:
     """Adds a node, which is started in an environment of its own, to a cluster that has only a head without CPUs."""
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # on 127.0.0.1
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
     monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.chdir(tmp_path_factory.mktemp("driver"))  # Ray has all nodes import from this folder, too
     import ray
     from ray.cluster_utils import Cluster
 
