@@ -73,7 +73,7 @@ def _outlook(console: Console, work: Work, plan: Plan, options: argparse.Namespa
         if runs := untimed(plan):
             cluster = options.executor == "ray" and bool(os.environ.get("RAY_ADDRESS"))
             check(runs, work.pool, study.resources, options.executor, writing=cluster)
-            prepare_all(console, work, runs, options.executor)
+            prepare_all(console, work, runs, options.executor, keep=False)
             silent = Console(quiet=True)  # that these runs are left is meant
             with console.status("timing a few steps of each variant that was never timed"), stopping.patient():
                 trained = partial(execute, silent, work, options, stopping)

@@ -52,8 +52,9 @@ class Status:
 
     @property
     def reason(self) -> str:
-        """The line of ``detail`` that says most: the first."""
-        return self.detail.strip().partition("\n")[0]
+        """The line of ``detail`` that says most: the first, but the last of a bare traceback."""
+        lines = self.detail.strip("\n").splitlines() or [""]
+        return lines[-1 if lines[0].startswith(("Traceback", " ")) else 0].strip()
 
 
 class RunDirectory:
@@ -139,7 +140,9 @@ class RunDirectory:
             self.folder.write_json(FAILURE, {"diverged": diverged, "message": message, "time": time.time()})
             release_claims(self.folder)
         except Exception as error:  # every kind of storage has its own
-            return Status(state, f"{message}\n(this could not be written to {self.folder}: {error})")
+            reason = Status(state, message).reason
+            both = f"{reason} (this could not be written to {self.folder}: {error})"
+            return Status(state, message.replace(reason, both, 1) if reason else both)
         return Status(state, message)
 
     def finish(self, record: dict[str, Any]) -> None:

@@ -82,7 +82,7 @@ class TrainConfig:
         if self.schedule == "step" and self.step_epochs >= self.epochs:
             raise ValueError(
                 f'"step_epochs" is {self.step_epochs} and "epochs" {self.epochs}: lr would never be lowered; give '
-                "fewer step_epochs, or schedule: constant"
+                "fewer, or schedule: constant"
             )
         return self
 

@@ -14,7 +14,7 @@ from emotune import claim
 from emotune.claim import LostRunError
 from emotune.model_config import AlexNetConfig
 from emotune.run import FORMAT_VERSION, DatasetRef, RunConfig, RunProgress
-from emotune.run_directory import CHECKPOINTS, RECORD, RunDirectory, State
+from emotune.run_directory import CHECKPOINTS, RECORD, RunDirectory, State, Status
 from emotune.train_config import TrainConfig
 
 RUN = RunConfig(
@@ -179,10 +179,10 @@ def test_a_running_runs_status_says_how_far_it_is(directory, monkeypatch):
     monkeypatch.setattr(claim, "BEAT_EVERY_S", 0.01)
     said = RunProgress(RUN.id, 2, 8, 0.2, loss=1.5)  # no accuracy yet
     with directory.at_work() as held:
-        assert directory.status().progress is None
+        assert directory.status().holder.progress is None
         held.report(said)
         until = time.monotonic() + 30
-        while not (progress := directory.status().progress) and time.monotonic() < until:
+        while not (progress := directory.status().holder.progress) and time.monotonic() < until:
             time.sleep(0.01)
     assert str(progress) == str(said)
 
@@ -201,9 +201,21 @@ def test_a_failure_that_cannot_be_written_down_is_shown_with_the_reason(tmp_path
     (tmp_path / "pool").write_bytes(b"a file, no folder")
     status = RunDirectory(str(tmp_path / "pool"), RUN).fail("Traceback …\nValueError: the first error")
     assert status.state is State.FAILED
-    last = status.detail.splitlines()[-1]
-    assert "ValueError: the first error" in last
-    assert str(tmp_path / "pool") in last
+    assert status.reason.startswith("ValueError: the first error (this could not be written to ")
+    assert str(tmp_path / "pool") in status.reason
+
+
+@pytest.mark.parametrize(
+    ("detail", "says"),
+    [
+        ("Traceback (most recent call last):\n  File\nValueError: no", "ValueError: no"),
+        ("  File in the middle\nValueError: no", "ValueError: no"),
+        ("its workers were lost 4 times: it\nwas killed", "its workers were lost 4 times: it"),
+        ("", ""),
+    ],
+)
+def test_a_reason_is_the_line_that_says_most(detail: str, says: str):
+    assert Status(State.FAILED, detail).reason == says
 
 
 def test_a_record_is_never_replaced(directory):

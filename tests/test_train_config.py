@@ -32,6 +32,12 @@ def test_a_warm_up_that_does_not_end_before_the_run_is_refused():
     assert TrainConfig(epochs=3, warmup_epochs=2.5).warmup_epochs == 2.5
 
 
+def test_steps_of_the_learning_rate_that_come_after_the_end_are_refused_with_the_remedy():
+    says = refusal(TrainConfig, epochs=10, schedule="step")
+    assert '"step_epochs" is 10 and "epochs" 10: lr would never be lowered; give fewer, or schedule: constant' in says
+    assert TrainConfig(epochs=10, schedule="step", step_epochs=9).step_epochs == 9
+
+
 @pytest.mark.parametrize(
     ("settings", "says"),
     [

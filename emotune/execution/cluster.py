@@ -53,7 +53,7 @@ def require_cluster(resources: Resources, wait_s: float, show: Callable[[str], N
             there = f"the cluster has room for {held} of a run's {_workers(resources)}"
             if left_s <= 0:
                 raise InputError(_too_small(there, nodes, wait_s))
-            show(f"{there}; waiting for more nodes, {left_s / 60:.0f} min {left_s % 60:.0f} s left")
+            show(f"{there}; waiting for more nodes, {_minutes(left_s)} left")
             time.sleep(min(LOOK_EVERY_S, left_s))
     finally:
         if asked:
@@ -190,13 +190,18 @@ def _held(node: Mapping[str, Any], resources: Resources) -> int:
     return min(by_cpus, devices * math.floor(1 / gpus + 1e-9) if gpus <= 1 else int(devices // gpus))
 
 
+def _minutes(seconds: float) -> str:
+    """``9 min 50 s``."""
+    return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
+
+
 def _too_small(there: str, nodes: Sequence[Mapping[str, Any]], wait_s: float) -> str:
     listed = "".join(
         f"\n  {_name(node)}: {node['Resources'].get('CPU', 0):g} CPU, {node['Resources'].get('GPU', 0):g} GPU"
         for node in nodes
     )
     return (
-        f"resources: after {wait_s / 60:.0f} min {there}. Nodes:{listed or ' none'}\n"
+        f"resources: after {_minutes(wait_s)} {there}. Nodes:{listed or ' none'}\n"
         "Ask for less, or wait longer (--wait); why no more nodes come: `ray status` on the head, and there "
         "/tmp/ray/session_latest/logs/monitor.log"
     )

@@ -11,7 +11,7 @@
                 ``parameters``, ``forward_flops``: see `emotune.models.cost.Cost`.
                 ``added``, ``removed``: modules, by their dotted names, that only it has, or only the baseline; a whole
                 branch is one module. ``changed``: modules that both have, as it ``was`` and as it ``is``.
-                A module is ``name``, ``kind`` (its class), ``attributes`` and ``parameters`` (shapes by dotted name;
+                A module is ``name`` (empty: the network itself), ``kind`` (its class), ``attributes`` and ``parameters`` (shapes by dotted name;
                 one that modules share is the first's).
 ==============  ========================================================================================================
 """
@@ -127,48 +127,67 @@ def _settings(study: Study, variant: str) -> dict[str, tuple[Any, Any]]:
 
 def _difference(baseline: "nn.Module", network: "nn.Module") -> dict[str, Any]:
     """What was added, removed and changed on the way from the baseline's network to this one."""
-    former, own = _parts_of(baseline), _parts_of(network)
-    pairs = [(name, name) for name in own if name in former and _kind(own[name]) == _kind(former[name])]
-    for alike in (lambda m: _kind(m) == "Trunk", lambda m: _described("", m)):
-        # Trunks are those of one another in their order, whatever they are called; so are modules that are just alike.
-        paired = [{side[i] for side in pairs} for i in (0, 1)]
-        for name, module in former.items():
-            if name in paired[0] or not (mark := alike(module)):
-                continue
-            if twin := next((n for n, m in own.items() if n not in paired[1] and alike(m) == mark), None):
-                pairs.append((name, twin))
-                paired[1].add(twin)
-    found: dict[str, Any] = {"added": [], "removed": [], "changed": []}
-    if _kind(baseline) == _kind(network) and _attributes(baseline) != _attributes(network):
-        found["changed"].append({"was": _described("", baseline, own=True), "is": _described("", network, own=True)})
-    for was, now in pairs:
-        _compare(was, former[was], now, own[now], found)
-    _rest(former, own, pairs, found)
-    return found
+    return _Comparison(baseline, network).found
 
 
-def _compare(was: str, former: "nn.Module", now: str, own: "nn.Module", found: dict[str, Any]) -> None:
-    """Adds to ``found`` how two modules differ, down to the smallest that do."""
-    if _kind(former) != _kind(own):
-        found["changed"].append({"was": _described(was, former), "is": _described(now, own)})
-        return
-    before, after = (_described(name, m, own=True) for name, m in ((was, former), (now, own)))
-    if before | {"name": now} != after:
-        found["changed"].append({"was": before, "is": after})
-    parts = [dict(module.named_children()) for module in (former, own)]
-    pairs = [(name, name) for name in parts[1] if name in parts[0]]
-    for name, _ in pairs:
-        _compare(f"{was}.{name}", parts[0][name], f"{now}.{name}", parts[1][name], found)
-    named = [{f"{prefix}.{n}": m for n, m in part.items()} for prefix, part in zip((was, now), parts, strict=True)]
-    _rest(*named, [(f"{was}.{name}", f"{now}.{name}") for name, _ in pairs], found)
+class _Comparison:
+    """Two networks, part by part; ``found`` is what the file has of it."""
 
+    def __init__(self, baseline: "nn.Module", network: "nn.Module") -> None:
+        self.found: dict[str, list[Any]] = {"added": [], "removed": [], "changed": []}
+        # A parameter that modules share has one name here.
+        self._names = [{name for name, _ in side.named_parameters()} for side in (baseline, network)]
+        if _kind(baseline) == _kind(network) and _attributes(baseline) != _attributes(network):
+            self._change(("", baseline), ("", network), alone=True)
+        former, own = _parts_of(baseline), _parts_of(network)
+        self._go_through(former, own, self._pairs(former, own))
 
-def _rest(
-    former: Mapping[str, "nn.Module"], own: Mapping[str, "nn.Module"], pairs: list[tuple[str, str]], found: dict
-) -> None:
-    paired = [{side[i] for side in pairs} for i in (0, 1)]
-    found["removed"] += [_described(name, module) for name, module in former.items() if name not in paired[0]]
-    found["added"] += [_described(name, module) for name, module in own.items() if name not in paired[1]]
+    def _pairs(self, former: Mapping[str, "nn.Module"], own: Mapping[str, "nn.Module"]) -> list[tuple[str, str]]:
+        """Names of parts that are those of one another: by name, trunks in their order, and what is just alike."""
+        pairs = [(name, name) for name in own if name in former and _kind(own[name]) == _kind(former[name])]
+        for alike in (lambda module: _kind(module) == "Trunk", lambda module: self._described(0, "", module)):
+            paired = [{pair[side] for pair in pairs} for side in (0, 1)]
+            for name, module in former.items():
+                if name in paired[0] or not (mark := alike(module)):
+                    continue
+                if twin := next((n for n, m in own.items() if n not in paired[1] and alike(m) == mark), None):
+                    pairs.append((name, twin))
+                    paired[1].add(twin)
+        return pairs
+
+    def _go_through(
+        self, former: Mapping[str, "nn.Module"], own: Mapping[str, "nn.Module"], pairs: list[tuple[str, str]]
+    ) -> None:
+        for was, now in pairs:
+            self._compare((was, former[was]), (now, own[now]))
+        paired = [{pair[side] for pair in pairs} for side in (0, 1)]
+        self.found["removed"] += [self._described(0, n, m) for n, m in former.items() if n not in paired[0]]
+        self.found["added"] += [self._described(1, n, m) for n, m in own.items() if n not in paired[1]]
+
+    def _compare(self, former: tuple[str, "nn.Module"], own: tuple[str, "nn.Module"]) -> None:
+        """Finds how two modules differ, down to the smallest that do."""
+        if _kind(former[1]) != _kind(own[1]):
+            self._change(former, own)
+            return
+        before, after = (self._described(side, *module, alone=True) for side, module in enumerate((former, own)))
+        if before | {"name": own[0]} != after:
+            self._change(former, own, alone=True)
+        parts = [{f"{name}.{n}": m for n, m in module.named_children()} for name, module in (former, own)]
+        last = {name.rpartition(".")[2]: name for name in parts[1]}
+        pairs = [(name, last[n]) for name in parts[0] if (n := name.rpartition(".")[2]) in last]
+        self._go_through(parts[0], parts[1], pairs)
+
+    def _change(self, former: tuple[str, "nn.Module"], own: tuple[str, "nn.Module"], **of: bool) -> None:
+        was, now = (self._described(side, *module, **of) for side, module in enumerate((former, own)))
+        self.found["changed"].append({"was": was, "is": now})
+
+    def _described(self, side: int, name: str, module: "nn.Module", *, alone: bool = False) -> dict[str, Any]:
+        """A module as the file has it: ``alone``, or with what its children have."""
+        shapes = {
+            key: list(parameter.shape) for key, parameter in module.named_parameters(recurse=not alone)
+            if not name or f"{name}.{key}" in self._names[side]
+        }  # fmt: skip
+        return {"name": name, "kind": _kind(module), "attributes": _attributes(module), "parameters": shapes}
 
 
 def _parts_of(network: "nn.Module") -> dict[str, "nn.Module"]:
@@ -183,12 +202,6 @@ def _parts_of(network: "nn.Module") -> dict[str, "nn.Module"]:
                 yield dotted, child
 
     return dict(parts("", network))
-
-
-def _described(name: str, module: "nn.Module", *, own: bool = False) -> dict[str, Any]:
-    """A module as the file has it; only what is its ``own``, or with what its children have."""
-    shapes = {key: list(parameter.shape) for key, parameter in module.named_parameters(recurse=not own)}
-    return {"name": name, "kind": _kind(module), "attributes": _attributes(module), "parameters": shapes}
 
 
 def _kind(module: "nn.Module") -> str:

@@ -45,6 +45,8 @@ def prepare(
     pool: str,
     executor: str,
     show: Callable[[str], None] = lambda text: None,
+    *,
+    keep: bool = True,
 ) -> list[str]:
     """Makes ready what the runs need, in this order, so that little is spent before a mistake is found.
 
@@ -60,6 +62,7 @@ def prepare(
         pool: Where their directories go, and ``studies/<study>/networks.json``.
         executor: ``ray`` or ``local``.
         show: Called with a line on how far it is.
+        keep: Whether networks are written down in the pool.
 
     Returns:
         A line for each variant's network, and one for whatever else is worth knowing.
@@ -71,7 +74,7 @@ def prepare(
     known = _read(place)
     job = _Job(study, tuple(datasets), tuple(runs), pool, executor, known)
     networks, lines = _in_a_process(job, show)
-    if networks != known:
+    if keep and networks != known:
         place.write_json(NETWORKS, networks)
     return lines
 

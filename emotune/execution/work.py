@@ -93,14 +93,14 @@ def train_all(
     return plan
 
 
-def prepare_all(console: Console, work: Work, runs: Sequence[RunConfig], executor: str) -> None:
+def prepare_all(console: Console, work: Work, runs: Sequence[RunConfig], executor: str, *, keep: bool = True) -> None:
     """Has networks compared, pictures drawn and decoded and weights fetched, on this machine.
 
     Raises:
         InputError: a shard or weights cannot be used.
     """
     with console.status("looking at networks and pictures") as status:
-        notes = prepare(work.study, work.datasets, runs, work.pool, executor, status.update)
+        notes = prepare(work.study, work.datasets, runs, work.pool, executor, status.update, keep=keep)
     for line in notes:
         console.print(line, highlight=False)
 

@@ -22,7 +22,7 @@ from emotune.data.manifest import SPLITS
 from emotune.metric_config import SCALES
 from emotune.report import figures, words
 from emotune.run import RunConfig
-from emotune.run_directory import State
+from emotune.run_directory import State, Status
 from emotune.storage import Folder
 from emotune.study import Contrast, Study
 
@@ -149,7 +149,7 @@ def _context(
             {"dataset": dataset, **row} for dataset in datasets for row in _variant_rows(study, records, dataset)
         ],
         "unfinished": [
-            {"run": row["run"], "state": row["state"], "detail": (row["detail"].strip().splitlines() or [""])[0]}
+            {"run": row["run"], "state": row["state"], "detail": Status(row["state"], row["detail"]).reason}
             for row in records.runs[records.runs["state"] != State.DONE].to_dict("records")
         ],
         "runs": records.runs.to_dict("records"),

@@ -76,8 +76,7 @@ def test_of_several_earlier_runs_the_nearest_counts_and_of_equally_near_ones_the
 def begun(pool: Path, *runs: RunConfig) -> None:
     for run in runs:
         directory = RunDirectory(str(pool), run)
-        directory.begin()
-        directory.release()
+        directory.begin().release()
 
 
 def found(pool: Path, *runs: RunConfig) -> list[str | None]:

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 
 from emotune.data.datasets import resolve
-from emotune.execution.ledger import estimate, make_plan, reason
+from emotune.execution.ledger import estimate, make_plan
 from emotune.model_config import AlexNetConfig
 from emotune.run import RunConfig, Selection
-from emotune.run_directory import RunDirectory, State, Status
+from emotune.run_directory import RunDirectory, State
 from emotune.train_config import TrainConfig
 
 
@@ -54,16 +54,3 @@ def test_a_few_steps_count_until_a_run_has_been_timed(runs: list[RunConfig], tmp
     finish(tmp_path, runs[0], 30)
     guess = estimate(make_plan(runs, str(tmp_path)), {("a", data): 1.0, ("b", data): 7.0})
     assert guess.seconds == {runs[1].id: 7, runs[2].id: 30, runs[3].id: 7}
-
-
-@pytest.mark.parametrize(
-    ("detail", "says"),
-    [
-        ("Traceback (most recent call last):\n  File\nValueError: no", "ValueError: no"),
-        ("  File in the middle\nValueError: no", "ValueError: no"),
-        ("its workers were lost 4 times: it\nwas killed", "its workers were lost 4 times: it"),
-        ("", ""),
-    ],
-)
-def test_a_reason_is_the_line_that_says_most(detail: str, says: str):
-    assert reason(Status(State.FAILED, detail)) == says

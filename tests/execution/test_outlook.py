@@ -61,9 +61,9 @@ def test_reasons_are_counted_by_variant(study: Study, pool: str):
     for run in runs[:4]:
         finish(pool, run, 1.0)
     interrupted, failed, diverged, *_ = [RunDirectory(pool, run) for run in longer]
-    interrupted.begin()
+    claim = interrupted.begin()
     interrupted.folder.write(METRICS, b'{"epoch": 1}\n{"epoch": 2}\n')
-    interrupted.release()
+    claim.release()
     failed.fail("Traceback (most recent call last):\n  File x\nValueError: [bold] no")
     diverged.fail("the loss is nan in epoch 3, step 2, lr 0.01", diverged=True)
     lines = [line.strip() for line in shown(study, longer, pool, why=True).splitlines()]

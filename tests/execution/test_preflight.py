@@ -1,16 +1,14 @@
-import shutil
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from emotune.data.datasets import resolve
 from emotune.errors import InputError
-from emotune.execution.preflight import check, prepare
+from emotune.execution.preflight import check
 from emotune.model_config import AlexNetConfig
-from emotune.pretrained import resolve_weights
 from emotune.run import RunConfig, Selection
 from emotune.study import Resources
 from emotune.train_config import TrainConfig
@@ -63,63 +61,45 @@ def test_compiling_without_a_compiler_is_refused_before_anything_is_spent(
     check([run], str(tmp_path), Resources(compile=True), "ray")  # its machines may have one
 
 
+def test_training_pictures_too_few_for_the_workers_and_gpus_that_would_be_idle_are_refused(run: RunConfig, tmp_path):
+    large = replace(run, train=TrainConfig(batch_size=50))  # 72 pictures: two batches of 36
+    check([large], str(tmp_path), Resources(workers=2, accumulate=18), "ray")
+    says = "variants.small: 72 training pictures in scenes make batches of 36, too small for 2 workers × accumulate 19"
+    with pytest.raises(InputError, match=says):
+        check([large], str(tmp_path), Resources(workers=2, accumulate=19), "ray")
+    with pytest.raises(InputError, match="a worker trains on one GPU"):
+        check([run], str(tmp_path), Resources(gpus_per_worker=2), "ray")
+    with pytest.raises(InputError, match="NCCL joins no two workers on one GPU"):
+        check([run], str(tmp_path), Resources(workers=2, gpus_per_worker=0.5), "ray")
+    check([run], str(tmp_path), Resources(gpus_per_worker=0.5), "ray")
+
+
+def test_looking_without_writing_finds_folders_that_cannot_be_written_to_and_leaves_nothing(
+    run: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "file").write_text("")
+    look = partial(check, [run], resources=Resources(), executor="local", writing=False)
+    look(str(tmp_path / "runs"), report=str(tmp_path / "report"))
+    look("s3://nobody/asks")
+    for places in ({"pool": str(tmp_path / "file" / "runs")}, {"pool": "runs", "report": str(tmp_path / "file")}):
+        with pytest.raises(InputError, match="file is a file"):
+            look(**places)
+    monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path / "file"))
+    for writing in (False, True):
+        with pytest.raises(InputError, match=r"file.*cannot be written to"):
+            look(str(tmp_path), writing=writing)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_all_mistakes_in_resources_are_told_at_once(run: RunConfig):
+    with pytest.raises(InputError) as caught:
+        check([run], "memory://runs", Resources(workers=5, gpus_per_worker=3), "ray")
+    assert len(str(caught.value).splitlines()) >= 3
+
+
 def test_a_pool_that_is_a_file_or_that_ray_cannot_share_is_refused(run: RunConfig, tmp_path: Path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"file.*cannot be written to"):
         check([run], str(tmp_path / "file"), Resources(), "local")
     with pytest.raises(InputError, match="memory://runs"):
         check([run], "memory://runs", Resources(), "ray")
-
-
-def test_preparing_finds_a_damaged_shard_of_any_split(run: RunConfig, tmp_path: Path):
-    source = Path(run.dataset.location)
-    for path in source.iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    prepare([replace(run.dataset, location=str(tmp_path))], Resources())
-    shard = max(tmp_path.glob("test-*.tar"))
-    shard.write_bytes(shard.read_bytes().replace(b"votes", b"vetos", 1))
-    manifest = (tmp_path / "manifest.json").read_text()
-    assert shard.name in manifest
-    # What was decoded before is found by the hash that the manifest lists, and is still right: make it another one.
-    (tmp_path / "manifest.json").write_text(manifest.replace('"sha256": "', '"sha256": "0'))
-    with pytest.raises(InputError, match="damaged"):
-        prepare([replace(run.dataset, location=str(tmp_path))], Resources())
-
-
-def test_preparing_says_how_far_it_is_and_what_does_not_fit_the_cache(run: RunConfig, tmp_path: Path, monkeypatch):
-    monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path))
-    said: list[str] = []
-    lines = prepare([run.dataset], Resources(workers=3, cache_gb=0.02), said.append)
-    assert lines == ["scenes: 160 decoded pictures exceed the cache's budget; train will be streamed."]
-    assert said[-1].startswith("scenes: 160 of 160 pictures")
-    assert len(list(tmp_path.glob("decoded/*.npy"))) == 4
-    assert prepare([run.dataset], Resources()) == []
-    assert len(list(tmp_path.glob("decoded/*.npy"))) == 7
-    with pytest.raises(InputError, match=r"3 train shards.*4 workers"):
-        prepare([run.dataset], Resources(workers=4, cache_gb=0.02))
-
-
-def test_preparing_beyond_the_cache_finds_a_damaged_shard(run: RunConfig, tmp_path: Path, monkeypatch):
-    monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path / "cache"))
-    shards = Path(shutil.copytree(run.dataset.location, tmp_path / "shards"))
-    max(shards.glob("train-*.tar")).write_bytes(b"damaged")
-    with pytest.raises(InputError, match=r"train-.*tar: damaged"):
-        prepare([replace(run.dataset, location=str(shards))], Resources(cache_gb=0))
-
-
-def test_preparing_finds_weights_that_are_none_of_the_networks_and_notes_those_of_caffe(run: RunConfig, tmp_path: Path):
-    shapes = {"conv1": (6, 3, 11, 11), "conv2": (16, 3, 5, 5), "conv3": (24, 16, 3, 3), "conv4": (24, 12, 3, 3),
-              "conv5": (16, 12, 3, 3), "fc6": (256, 576), "fc7": (256, 256)}  # fmt: skip
-    parts = {f"{layer}.0": np.zeros(shape, np.float32) for layer, shape in shapes.items()}
-    parts |= {f"{layer}.1": np.zeros(shape[0], np.float32) for layer, shape in shapes.items()}
-    np.savez(tmp_path / "bvlc.npz", **parts)
-    train = TrainConfig(init=str(tmp_path / "bvlc.npz"), batch_size=4)
-    weights = resolve_weights({"v": (run.model, train)})["v"]
-    narrow, wide = (
-        replace(run, variant=name, model=AlexNetConfig(width=width), train=train, weights=weights)
-        for name, width in (("narrow", 0.0625), ("wide", 1))
-    )
-    (line,) = prepare([run.dataset], Resources(), runs=[narrow])
-    assert line.startswith("narrow: the weights were trained with lrn caffe, not ")
-    with pytest.raises(InputError, match=r"variants.wide: train.init: .*bvlc.npz: conv1: its weight .* in trunk.conv"):
-        prepare([run.dataset], Resources(), runs=[narrow, wide])

@@ -30,9 +30,9 @@ def pool(tmp_path: Path) -> str:
 def begin(pool: str, *runs: RunConfig) -> None:
     for run in runs:
         directory = RunDirectory(pool, run)
-        directory.begin()
+        claim = directory.begin()
         directory.folder.write("checkpoint/last.pt", b"x" * 1000)
-        directory.release()
+        claim.release()
 
 
 def test_runs_that_a_remembered_study_refers_to_stay_and_the_others_are_listed_with_size_and_age(study, pool):

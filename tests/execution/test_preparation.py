@@ -1,0 +1,139 @@
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emotune.data.datasets import resolve
+from emotune.errors import InputError
+from emotune.execution.preparation import prepare
+from emotune.metric_config import Metric
+from emotune.model_config import AlexNetConfig, DualBranchConfig
+from emotune.pretrained import resolve_weights
+from emotune.run import RunConfig, Selection
+from emotune.study import Resources, Study
+from emotune.train_config import TrainConfig
+
+
+@pytest.fixture
+def run(small_shards: Path) -> RunConfig:
+    (dataset,) = resolve([Selection(data=str(small_shards))])
+    model = AlexNetConfig(width=0.0625)
+    return RunConfig(variant="small", dataset=dataset, seed=0, model=model, train=TrainConfig(batch_size=4))
+
+
+def prepared(
+    *runs: RunConfig,
+    pool: str = "memory://runs",
+    resources: Resources = Resources(),
+    show: Callable[[str], None] = lambda text: None,
+) -> list[str]:
+    """What a study of these runs is told; its baseline is the first."""
+    variants = {run.variant: (run.model, run.train) for run in runs}
+    study = Study("study", "?", (), runs[0].variant, variants, 1, (), Metric(), resources)
+    return prepare(study, list({run.dataset: 0 for run in runs}), runs, pool, "local", show)
+
+
+@pytest.mark.parametrize("pool", ["memory://kept", "{folder}"])
+def test_networks_are_described_in_the_pool_and_again_only_when_they_change(run: RunConfig, pool: str, tmp_path: Path):
+    from emotune.storage import Folder
+
+    pool = pool.format(folder=tmp_path)
+    dual = replace(run, variant="dual", model=DualBranchConfig(width=0.0625))
+    said: list[str] = []
+    first = prepared(run, dual, pool=pool, show=said.append)
+    assert "building networks" in said
+    assert first[0].startswith("small (baseline): ")
+    assert first[1].startswith("dual: +1 branch, +1 SpatialAttention, 1 module changed; ")
+    place = Folder(pool) / "studies" / "study"
+    value = place.read_json("networks.json")
+    assert list(value["networks"][0]["variants"]) == ["small", "dual"]
+    written = (tmp_path / "studies" / "study" / "networks.json").stat().st_mtime_ns if "://" not in pool else None
+    said.clear()
+    assert prepared(run, dual, pool=pool, show=said.append) == first
+    assert "building networks" not in said
+    if written:
+        assert (tmp_path / "studies" / "study" / "networks.json").stat().st_mtime_ns == written
+    place.write("networks.json", b"damaged")
+    assert prepared(run, pool=pool) == first[:1]
+    assert list(json.loads(place.read("networks.json"))["networks"][0]["variants"]) == ["small"]
+
+
+def test_what_does_not_fit_the_disk_is_refused_with_numbers_before_anything_is_decoded(
+    run: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path / "cache"))
+    vast = replace(run, model=AlexNetConfig(width=512))  # 60,000 GB of weights; building it takes no memory
+    runs = [vast, replace(vast, seed=1)]
+    with pytest.raises(InputError) as caught:
+        prepared(*runs, pool=str(tmp_path / "runs"))
+    says = str(caught.value)
+    assert "GB for weights and predictions of 2 runs" in says
+    assert "checkpoints of 1 at a time" in says
+    assert "GB for decoded pictures" in says, "both are on the same disk"
+    assert "make room, name another place (--runs), give less to decoded pictures (--cache-gb)" in says
+    assert not list(tmp_path.glob("cache/decoded/*.npy"))
+    assert len(prepared(*runs, pool="memory://runs")) <= 2, "what is behind a URL is not asked for"
+
+
+def test_gpus_that_are_not_there_are_missed_before_anything_is_decoded(run: RunConfig, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(InputError, match=r"a run asks for 1 GPUs, torch sees 0 on this machine.*--gpus-per-worker 0"):
+        prepared(run, resources=Resources(gpus_per_worker=1))
+
+
+def test_preparing_finds_a_damaged_shard_of_any_split(run: RunConfig, tmp_path: Path):
+    source = Path(run.dataset.location)
+    for path in source.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    prepared(replace(run, dataset=replace(run.dataset, location=str(tmp_path))))
+    shard = max(tmp_path.glob("test-*.tar"))
+    shard.write_bytes(shard.read_bytes().replace(b"votes", b"vetos", 1))
+    manifest = (tmp_path / "manifest.json").read_text()
+    assert shard.name in manifest
+    # What was decoded before is found by the hash that the manifest lists, and is still right: make it another one.
+    (tmp_path / "manifest.json").write_text(manifest.replace('"sha256": "', '"sha256": "0'))
+    with pytest.raises(InputError, match="damaged"):
+        prepared(replace(run, dataset=replace(run.dataset, location=str(tmp_path))))
+
+
+def test_preparing_says_how_far_it_is_and_what_does_not_fit_the_cache(run: RunConfig, tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path))
+    said: list[str] = []
+    lines = prepared(run, resources=Resources(workers=3, cache_gb=0.02), show=said.append)[1:]
+    assert lines == ["scenes: 160 decoded pictures exceed the cache's budget; train will be streamed."]
+    assert said[-1].startswith("scenes: 160 of 160 pictures")
+    assert len(list(tmp_path.glob("decoded/*.npy"))) == 4
+    assert prepared(run)[1:] == []
+    assert len(list(tmp_path.glob("decoded/*.npy"))) == 7
+    with pytest.raises(InputError, match=r"3 train shards.*4 workers"):
+        prepared(run, resources=Resources(workers=4, cache_gb=0.02))
+
+
+def test_preparing_beyond_the_cache_finds_a_damaged_shard(run: RunConfig, tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path / "cache"))
+    shards = Path(shutil.copytree(run.dataset.location, tmp_path / "shards"))
+    max(shards.glob("train-*.tar")).write_bytes(b"damaged")
+    with pytest.raises(InputError, match=r"train-.*tar: damaged"):
+        prepared(replace(run, dataset=replace(run.dataset, location=str(shards))), resources=Resources(cache_gb=0))
+
+
+def test_preparing_finds_weights_that_are_none_of_the_networks_and_notes_those_of_caffe(run: RunConfig, tmp_path: Path):
+    shapes = {"conv1": (6, 3, 11, 11), "conv2": (16, 3, 5, 5), "conv3": (24, 16, 3, 3), "conv4": (24, 12, 3, 3),
+              "conv5": (16, 12, 3, 3), "fc6": (256, 576), "fc7": (256, 256)}  # fmt: skip
+    parts = {f"{layer}.0": np.zeros(shape, np.float32) for layer, shape in shapes.items()}
+    parts |= {f"{layer}.1": np.zeros(shape[0], np.float32) for layer, shape in shapes.items()}
+    np.savez(tmp_path / "bvlc.npz", **parts)
+    train = TrainConfig(init=str(tmp_path / "bvlc.npz"), batch_size=4)
+    weights = resolve_weights({"v": (run.model, train)})["v"]
+    narrow, wide = (
+        replace(run, variant=name, model=AlexNetConfig(width=width), train=train, weights=weights)
+        for name, width in (("narrow", 0.0625), ("wide", 1))
+    )
+    _, line = prepared(narrow)
+    assert line.startswith("narrow: the weights were trained with lrn caffe, not ")
+    with pytest.raises(InputError, match=r"variants.wide: train.init: .*bvlc.npz: conv1: its weight .* in trunk.conv"):
+        prepared(narrow, wide)
