@@ -36,10 +36,10 @@ from emotune.models import build
 from emotune.models.cost import cost
 from emotune.models.dropout import SampleDropout
 from emotune.models.local_response import LocalResponseNorm
+from emotune.resources import Resources
 from emotune.run import DatasetRef, RunConfig, Selection
 from emotune.run_directory import RunDirectory
 from emotune.storage import Folder
-from emotune.study import Resources
 from emotune.train_config import TrainConfig
 from emotune.training.distributed import World
 from emotune.training.loop import draw

@@ -52,9 +52,10 @@ class Status:
 
     @property
     def reason(self) -> str:
-        """The line of ``detail`` that says most: the first, but the last of a bare traceback."""
-        lines = self.detail.strip("\n").splitlines() or [""]
-        return lines[-1 if lines[0].startswith(("Traceback", " ")) else 0].strip()
+        """The line of ``detail`` that says most: the first; of a bare traceback, the exception's own first."""
+        lines = [line for line in self.detail.splitlines() if line.strip()]
+        said = [line for line in lines if not line.startswith((" ", "Traceback (most recent"))]
+        return said[0].strip() if said else ""
 
 
 class RunDirectory:

@@ -4,7 +4,6 @@ Reading a study spends nothing and finds all its mistakes at once.
 """
 
 import difflib
-import math
 import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass as plain_dataclass
@@ -14,17 +13,18 @@ from types import MappingProxyType
 from typing import Annotated, Any, get_args
 
 import yaml
-from pydantic import BeforeValidator, Field, StringConstraints, TypeAdapter, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from emotune.errors import InputError
-from emotune.fields import STRICT, Count, Number
+from emotune.fields import STRICT, Count
 from emotune.metric_config import Metric
 from emotune.model_config import ModelConfig
+from emotune.resources import Resources
 from emotune.run import DatasetRef, RunConfig, Selection, WeightsRef
 from emotune.train_config import TrainConfig
 
-__all__ = ["Contrast", "Metric", "Resources", "Study", "load_study", "shipped_study"]
+__all__ = ["Contrast", "Metric", "Study", "load_study", "shipped_study"]
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 PLAINLY = MappingProxyType({"tuple_type": "a list is needed", "dict_type": "a mapping of keys to values is needed"})
@@ -40,40 +40,6 @@ class Contrast:
 
     def __str__(self) -> str:
         return f"{self.variant} - {self.reference}"
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class Resources:
-    """What each run gets. Not part of its identity: more workers give the same result sooner, but for rounding.
-
-    ``cache_gb`` is how much decoded pictures may fill on each machine (10⁹ bytes; none said: its disk, less a tenth);
-    data sets beyond it are streamed. ``accumulate``: a worker computes its share of a batch in that many pieces, one
-    after another, in as much less memory. ``compile``: steps are compiled, which takes a minute and a C++ compiler
-    (on GPUs: Triton). ``deterministic``: GPUs use only operations that repeat their results to the bit; CPUs always do.
-    """
-
-    workers: Count = 1
-    cpus_per_worker: Count = 1
-    gpus_per_worker: Annotated[Number, Field(ge=0)] = 0.0
-    cache_gb: Annotated[Number, Field(ge=0)] | None = None
-    accumulate: Count = 1
-    compile: bool = False
-    deterministic: bool = False
-
-    @model_validator(mode="after")
-    def _gpus_can_be_shared_out(self) -> "Resources":
-        gpus = self.gpus_per_worker
-        if gpus > 1:
-            raise ValueError(
-                f"gpus_per_worker {gpus:g}: a worker computes on one GPU; set workers: {math.ceil(gpus)} and "
-                "gpus_per_worker: 1"
-            )
-        if self.workers > 1 and 0 < gpus < 1:
-            raise ValueError(
-                f"gpus_per_worker {gpus:g}: {self.workers} workers of a run cannot share a GPU, NCCL wants one for "
-                "each; set gpus_per_worker: 1, or workers: 1 to have several runs on one GPU"
-            )
-        return self
 
 
 @plain_dataclass(frozen=True)

@@ -6,8 +6,9 @@ import sys
 import pytest
 from study_files import GOOD, HEAD, Write, mistakes
 
+from emotune.resources import Resources
 from emotune.run import DatasetRef, Selection
-from emotune.study import Contrast, Metric, Resources, Study, load_study
+from emotune.study import Contrast, Metric, Study, load_study
 
 
 def test_variants_may_share_lines_by_yamls_merge_key(write):

@@ -3,8 +3,8 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from emotune.resources import Resources
 from emotune.run import difference_to_defaults
-from emotune.study import Resources
 from emotune.train_config import TrainConfig
 
 

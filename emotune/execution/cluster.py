@@ -19,9 +19,9 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from emotune.data.datasets import manifest_of
 from emotune.errors import InputError, refuse
 from emotune.execution.versions import versions
+from emotune.resources import Resources
 from emotune.run import DatasetRef
 from emotune.storage import Folder
-from emotune.study import Resources
 
 __all__ = ["check_nodes", "require_cluster"]
 

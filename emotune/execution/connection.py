@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from emotune.errors import InputError
 from emotune.execution.processes import descendants, end
 from emotune.machine import available_cpus
-from emotune.study import Resources
+from emotune.resources import Resources
 
 __all__ = ["ray_connection"]
 

@@ -7,9 +7,9 @@ from emotune.execution.failures import failure_text
 from emotune.execution.probe import StopAfter
 from emotune.execution.progress import Watcher
 from emotune.machine import keep_freed_memory
+from emotune.resources import Resources
 from emotune.run import RunConfig
 from emotune.run_directory import RunDirectory, State, Status
-from emotune.study import Resources
 
 __all__ = ["run_locally"]
 

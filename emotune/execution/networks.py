@@ -11,8 +11,8 @@
                 ``parameters``, ``forward_flops``: see `emotune.models.cost.Cost`.
                 ``added``, ``removed``: modules, by their dotted names, that only it has, or only the baseline; a whole
                 branch is one module. ``changed``: modules that both have, as it ``was`` and as it ``is``.
-                A module is ``name`` (empty: the network itself), ``kind`` (its class), ``attributes`` and ``parameters`` (shapes by dotted name;
-                one that modules share is the first's).
+                A module is ``name`` (empty: the network itself), ``kind`` (its class), ``attributes`` and
+                ``parameters`` (shapes by dotted name; one that modules share is the first's).
 ==============  ========================================================================================================
 """
 

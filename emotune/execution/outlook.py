@@ -17,9 +17,10 @@ from emotune.data.datasets import is_ready, manifest_of
 from emotune.execution.changes import reasons
 from emotune.execution.ledger import Estimate, Plan, estimate
 from emotune.machine import available_cpus
+from emotune.resources import Resources
 from emotune.run import DatasetRef, RunConfig
 from emotune.run_directory import METRICS, RunDirectory, State
-from emotune.study import Resources, Study
+from emotune.study import Study
 
 __all__ = ["at_a_time", "is_synthetic", "resolution", "show_plan", "show_reasons", "time_line"]
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from emotune.data.datasets import cache_folder, is_ready, manifest_of
 from emotune.errors import refuse
 from emotune.machine import available_cpus
+from emotune.resources import Resources
 from emotune.run import DatasetRef, RunConfig
 from emotune.storage import Folder
-from emotune.study import Resources
 
 __all__ = ["check"]
 

@@ -19,9 +19,10 @@ from emotune.errors import InputError, refuse
 from emotune.execution.disk import require_room
 from emotune.execution.networks import NETWORKS, describe, file_key, summary
 from emotune.machine import available_cpus
+from emotune.resources import Resources
 from emotune.run import DatasetRef, RunConfig
 from emotune.storage import Folder
-from emotune.study import Resources, Study
+from emotune.study import Study
 
 __all__ = ["prepare"]
 

@@ -14,9 +14,9 @@ from ray import tune
 
 from emotune.execution.progress import Watcher
 from emotune.execution.supervisor import RunTrial
+from emotune.resources import Resources
 from emotune.run import RunConfig
 from emotune.run_directory import RunDirectory, State, Status
-from emotune.study import Resources
 
 __all__ = ["run_on_ray"]
 

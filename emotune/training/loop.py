@@ -22,9 +22,9 @@ from emotune.data.cache import decodable_splits
 from emotune.data.datasets import manifest_of
 from emotune.data.stream import require_shards
 from emotune.models.weights import save_weights
+from emotune.resources import Resources
 from emotune.run import Phase, RunConfig, RunProgress
 from emotune.run_directory import METRICS, RunDirectory
-from emotune.study import Resources
 from emotune.training.checkpoint import Progress
 from emotune.training.distributed import World
 from emotune.training.evaluation import evaluate

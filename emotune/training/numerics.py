@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import backends
 
-from emotune.study import Resources
+from emotune.resources import Resources
 from emotune.train_config import TrainConfig
 
 __all__ = ["autocast", "numerics", "numerics_record"]

@@ -12,9 +12,9 @@ from emotune.data.batches import Split
 from emotune.errors import InputError
 from emotune.models import build
 from emotune.models.weights import Initialisation, load_weights
+from emotune.resources import Resources
 from emotune.run import RunConfig
 from emotune.run_directory import RunDirectory
-from emotune.study import Resources
 from emotune.training import checkpoint
 from emotune.training.checkpoint import Checkpoints, Progress, Stateful
 from emotune.training.distributed import World

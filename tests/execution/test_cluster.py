@@ -11,7 +11,7 @@ import pytest
 
 from emotune.data.datasets import resolve
 from emotune.errors import InputError
-from emotune.study import Resources
+from emotune.resources import Resources
 
 pytestmark = [
     pytest.mark.slow,

@@ -11,7 +11,8 @@ from emotune.execution.networks import describe, file_key, summary
 from emotune.metric_config import Metric
 from emotune.model_config import AlexNetConfig, AttentionConfig, DualBranchConfig, MldrConfig, MldrV2Config, ModelConfig
 from emotune.models.cost import cost
-from emotune.study import Resources, Study
+from emotune.resources import Resources
+from emotune.study import Study
 from emotune.train_config import TrainConfig
 
 NARROW = AlexNetConfig(width=0.0625)

@@ -11,8 +11,9 @@ from emotune.data.datasets import resolve
 from emotune.execution.ledger import make_plan
 from emotune.execution.outlook import show_plan, show_reasons
 from emotune.execution.standing import named, show_standing, standing
+from emotune.resources import Resources
 from emotune.run_directory import METRICS, RunDirectory
-from emotune.study import Resources, Study, load_study
+from emotune.study import Study, load_study
 
 
 @pytest.fixture
@@ -45,11 +46,11 @@ def shown(study: Study, runs, pool: str, *, executor: str = "ray", why: bool = F
 def test_a_plan_counts_runs_by_state_and_hours_and_gpu_hours_of_each_variant(study: Study, pool: str):
     runs = study.runs(datasets := resolve(study.datasets))
     finish(pool, runs[0], 3600.0)
-    text = shown(replace(study, resources=Resources(workers=2, gpus_per_worker=0.5)), runs, pool)
+    text = shown(replace(study, resources=Resources(workers=2, gpus_per_worker=1)), runs, pool)
     rows = {line.split()[0]: line.split()[1:] for line in text.splitlines() if line}
     assert rows["variant"] == ["missing", "done", "hours", "GPU-hours"]
-    assert (rows["plain"], rows["wide"]) == (["2", "1", "2.00", "2.00"], ["3", "·", "3.00", "3.00"])
-    assert "About 5.0 hours one after another and 5.0 GPU-hours; as many at a time as fit." in text
+    assert (rows["plain"], rows["wide"]) == (["2", "1", "2.00", "4.00"], ["3", "·", "3.00", "6.00"])
+    assert "About 5.0 hours one after another and 10.0 GPU-hours; as many at a time as fit." in text
     assert "Not timed yet, taken for the slowest: wide" in text
     probed = shown(study, runs, pool, executor="local", probed_s={("wide", datasets[0].name): 60.0})
     assert "About 2.0 hours, 1 at a time.\n" in probed

@@ -13,8 +13,9 @@ from emotune.execution.preparation import prepare
 from emotune.metric_config import Metric
 from emotune.model_config import AlexNetConfig, DualBranchConfig
 from emotune.pretrained import resolve_weights
+from emotune.resources import Resources
 from emotune.run import RunConfig, Selection
-from emotune.study import Resources, Study
+from emotune.study import Study
 from emotune.train_config import TrainConfig
 
 

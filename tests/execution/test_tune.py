@@ -14,9 +14,9 @@ import pytest
 from emotune.data.datasets import resolve
 from emotune.execution.processes import Process, descendants, process
 from emotune.model_config import AlexNetConfig
+from emotune.resources import Resources
 from emotune.run import RunConfig, Selection
 from emotune.run_directory import RunDirectory, State
-from emotune.study import Resources
 from emotune.train_config import TrainConfig
 
 pytestmark = pytest.mark.slow
@@ -27,7 +27,7 @@ from pathlib import Path
 from emotune.execution.connection import ray_connection
 from emotune.execution.interruption import interruption
 from emotune.run import RunConfig
-from emotune.study import Resources
+from emotune.resources import Resources
 
 class Watcher:
     def update(self, progress):

@@ -9,9 +9,9 @@ import pandas as pd
 import torch
 
 from emotune.data.batches import Batch, Split, open_split
+from emotune.resources import Resources
 from emotune.run import RunConfig
 from emotune.run_directory import PREDICTIONS, RunDirectory
-from emotune.study import Resources
 from emotune.training.distributed import World
 from emotune.training.loop import draw, train
 from emotune.training.start import begin

@@ -9,9 +9,9 @@ import torch
 from running import changed, trained
 from torch import backends
 
+from emotune.resources import Resources
 from emotune.run import RunConfig
 from emotune.run_directory import RunDirectory
-from emotune.study import Resources
 from emotune.training.loop import InterruptedRunError
 from emotune.training.numerics import numerics
 

@@ -10,8 +10,8 @@ from running import changed, gradient, start
 
 from emotune.data.augment import apply_views
 from emotune.data.batches import Split, open_split
+from emotune.resources import Resources
 from emotune.run import RunConfig
-from emotune.study import Resources
 from emotune.training.objective import class_weights, losses, smoothed
 from emotune.training.step import backward
 

@@ -14,9 +14,9 @@ from running import ALL_STATE, ALONE, changed, first, gradient, start, trained
 from emotune.data.batches import open_split
 from emotune.model_config import MldrConfig
 from emotune.models import build
+from emotune.resources import Resources
 from emotune.run import RunConfig
 from emotune.run_directory import PREDICTIONS, RunDirectory
-from emotune.study import Resources
 from emotune.training.distributed import World, connect, open_store
 from emotune.training.evaluation import evaluate
 from emotune.training.loop import DivergedError, train

@@ -15,9 +15,9 @@ import pytest
 import torch
 from running import ALL_STATE, changed, trained, without_times
 
+from emotune.resources import Resources
 from emotune.run import RunConfig, RunProgress
 from emotune.run_directory import CHECKPOINTS, RunDirectory, State
-from emotune.study import Resources
 from emotune.training.loop import InterruptedRunError
 
 STEPS = 10

@@ -8,8 +8,8 @@ import torch
 from running import ALONE, Start, changed, gradient, start, trained, weights
 
 from emotune.data.batches import open_split
+from emotune.resources import Resources
 from emotune.run import RunConfig
-from emotune.study import Resources
 from emotune.training.evaluation import evaluate
 from emotune.training.step import StepResult, backward, take_step
 

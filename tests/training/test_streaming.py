@@ -15,9 +15,9 @@ from running import trained, without_times
 
 from emotune.data.batches import open_split
 from emotune.errors import InputError
+from emotune.resources import Resources
 from emotune.run import RunConfig
 from emotune.run_directory import CHECKPOINTS, PREDICTIONS, RunDirectory
-from emotune.study import Resources
 from emotune.training.distributed import World, connect, open_store
 from emotune.training.loop import InterruptedRunError, train
 
