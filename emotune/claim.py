@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from emotune.errors import InputError
+from emotune.processes import process
 from emotune.run import RunProgress
 from emotune.storage import Folder, as_json
 
@@ -286,11 +287,8 @@ def _machine() -> str | None:
 
 def _begun(pid: int) -> str | None:
     """When a process of this machine began, in the kernel's ticks; None if it has ended."""
-    try:
-        state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return None if state in "ZX" else rest[18]  # ended, and waiting for its parent to notice
-    except OSError:
-        return None
+    found = process(pid)
+    return found.begun if found else None
 
 
 def _hidden(pid: int) -> bool:

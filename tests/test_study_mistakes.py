@@ -218,3 +218,17 @@ def test_a_file_that_cannot_be_read_is_an_input_error_that_names_it(tmp_path):
             load_study(path)
         assert str(path) in str(caught.value)
         assert ".yaml" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("resources", "says"),
+    [
+        ("{gpus_per_worker: 2}", "gpus_per_worker 2: a worker computes on one GPU; set workers: 2 and"),
+        ("{workers: 2, gpus_per_worker: 0.5}", "2 workers of a run cannot share a GPU, NCCL wants one for each"),
+    ],
+)
+def test_gpus_that_would_be_idle_or_that_ranks_cannot_share_are_refused(write, resources: str, says: str):
+    (line,) = mistakes(write(f"{GOOD}resources: {resources}\n"))
+    assert line.startswith("resources: ")
+    assert says in line
+    load_study(write(f"{GOOD}resources: {{gpus_per_worker: 0.25}}\n", "small.yaml"))

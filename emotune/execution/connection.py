@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from emotune.errors import InputError
-from emotune.execution.processes import descendants, end
 from emotune.machine import available_cpus
+from emotune.processes import descendants, end
 from emotune.resources import Resources
 
 __all__ = ["ray_connection"]

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from emotune.execution.processes import descendants, end
+from emotune.processes import descendants, end
 
 __all__ = ["INTERRUPTED", "Interruption", "StoppedNow", "interruption"]
 

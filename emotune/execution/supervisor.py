@@ -15,9 +15,9 @@ from ray.util import get_current_placement_group
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy, PlacementGroupSchedulingStrategy
 
 from emotune.execution.failures import failure_text, out_of_memory_text
-from emotune.execution.processes import Process, end
 from emotune.execution.worker import Place, Worker
 from emotune.machine import KEEP_FREED_MEMORY
+from emotune.processes import Process, end
 from emotune.run import RunConfig, RunProgress
 from emotune.run_directory import RunDirectory, State, Status
 

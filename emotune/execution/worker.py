@@ -11,7 +11,7 @@ import ray
 from emotune.claim import BusyRunError, LostRunError
 from emotune.execution.failures import failure_text
 from emotune.execution.probe import StopAfter
-from emotune.execution.processes import Process, process
+from emotune.processes import Process, process
 from emotune.resources import Resources
 from emotune.run import RunConfig, RunProgress
 from emotune.run_directory import RunDirectory, State, Status

@@ -87,6 +87,6 @@ def test_what_does_not_end_after_two_presses_is_ended_with_all_it_has_started(be
     process.send_signal(signal.SIGINT)
     assert process.stdout.read() == "now\n"
     assert process.wait() == 130
-    from emotune.execution.processes import process as alive
+    from emotune.processes import process as alive
 
     assert alive(child) is None

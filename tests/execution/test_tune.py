@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from emotune.data.datasets import resolve
-from emotune.execution.processes import Process, descendants, process
 from emotune.model_config import AlexNetConfig
+from emotune.processes import Process, descendants, process
 from emotune.resources import Resources
 from emotune.run import RunConfig, Selection
 from emotune.run_directory import RunDirectory, State

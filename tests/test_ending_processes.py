@@ -3,7 +3,7 @@ import signal
 import subprocess
 import sys
 
-from emotune.execution.processes import Process, descendants, end, process
+from emotune.processes import Process, descendants, end, process
 
 
 def test_a_stopped_process_and_its_children_are_found_and_ended():
