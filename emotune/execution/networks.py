@@ -37,7 +37,7 @@ __all__ = ["NETWORKS", "describe", "file_key", "summary"]
 
 NETWORKS = "networks.json"
 FORMAT = 1
-WORDS = MappingProxyType({"Trunk": "branch", "Sequential": "stack of layers"})
+WORDS = MappingProxyType({"Trunk": ("branch", "branches"), "Sequential": ("layer stack", "layer stacks")})
 """Kinds of modules that have another name among people."""
 
 
@@ -229,7 +229,7 @@ def _parts(entry: Mapping[str, Any]) -> list[str]:
             gone[was] += 1
             come[now] += 1
     words = [
-        f"{sign}{count} {WORDS.get(kind, kind)}"
+        f"{sign}{count} {WORDS.get(kind, (kind, kind))[count > 1]}"
         for sign, kinds in (("+", come), ("−", gone)) for kind, count in kinds.items() if kind != "Identity"
     ]  # fmt: skip
     return words + ([f"{altered} module{'s' if altered > 1 else ''} changed"] if altered else [])

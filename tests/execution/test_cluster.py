@@ -2,6 +2,8 @@
 
 import os
 import secrets
+import signal
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -139,7 +141,7 @@ def test_a_pool_that_is_another_place_on_a_node_and_data_that_differ_there_are_f
 def test_a_node_that_does_not_answer_is_named_and_one_that_has_died_is_not_asked(
     join: Join, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    import signal
+    import ray
 
     from emotune.execution import cluster
 
@@ -153,3 +155,8 @@ def test_a_node_that_does_not_answer_is_named_and_one_that_has_died_is_not_asked
     finally:
         raylet.send_signal(signal.SIGCONT)
     raylet.kill()
+    deadline = time.monotonic() + 60
+    while any(there["Alive"] and there["NodeID"] == node.node_id for there in ray.nodes()):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    cluster.check_nodes(str(tmp_path), [])
