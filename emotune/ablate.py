@@ -8,7 +8,6 @@ import shlex
 import sys
 from collections import Counter
 from collections.abc import Collection, Sequence
-from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -21,7 +20,7 @@ from emotune.execution.ledger import Plan, make_plan
 from emotune.execution.outlook import show_plan, show_reasons
 from emotune.execution.preflight import check
 from emotune.execution.standing import NamedRun, named, show_standing, standing
-from emotune.execution.work import Work, execute, pool_of, prepare_all, train_all
+from emotune.execution.work import Work, pool_of, prepared, train_all
 from emotune.report.made_of import is_up_to_date, made_of, seal
 from emotune.run_directory import State
 from emotune.storage import Folder
@@ -73,11 +72,12 @@ def _outlook(console: Console, work: Work, plan: Plan, options: argparse.Namespa
         if runs := untimed(plan):
             cluster = options.executor == "ray" and bool(os.environ.get("RAY_ADDRESS"))
             check(runs, work.pool, study.resources, options.executor, writing=cluster)
-            prepare_all(console, work, runs, options.executor, keep=False)
-            silent = Console(quiet=True)  # that these runs are left is meant
-            with console.status("timing a few steps of each variant that was never timed"), stopping.patient():
-                trained = partial(execute, silent, work, options, stopping)
-                probed_s, notes = probe(runs, work.pool, trained, shared=cluster)
+            with (
+                prepared(console, work, runs, options, stopping, keep=False) as execute,
+                console.status("timing a few steps of each variant that was never timed"),
+                stopping.patient(),
+            ):
+                probed_s, notes = probe(runs, work.pool, execute, shared=cluster)
     show_plan(console, study, work.datasets, plan, work.pool, options.executor, probed_s)
     show_reasons(console, plan, work.pool)
     for note in notes:
@@ -101,10 +101,10 @@ def _finish(
     try:
         if any(run.id in ids for run in plan.to_do):
             check(plan.to_do, work.pool, work.study.resources, options.executor, report=str(out))
-            prepare_all(console, work, plan.to_do, options.executor)
-            upkeep.remember(work.study, work.runs, work.pool)
-            with stopping.patient():
-                plan = train_all(console, work, plan, ids, options, stopping)
+            with prepared(console, work, plan.to_do, options, stopping) as execute:
+                upkeep.remember(work.study, work.runs, work.pool)
+                with stopping.patient():
+                    plan = train_all(work, plan, ids, execute, stopping)
         elif not console.quiet:
             with contextlib.suppress(OSError):  # a pool that can only be read will not be pruned either
                 upkeep.remember(work.study, work.runs, work.pool)

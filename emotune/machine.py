@@ -3,7 +3,7 @@
 import ctypes
 import os
 
-__all__ = ["KEEP_FREED_MEMORY", "available_cpus", "keep_freed_memory"]
+__all__ = ["KEEP_FREED_MEMORY", "available_cpus", "keep_freed_memory", "worker_environment"]
 
 KEEP_FREED_MEMORY = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1)}
 """Environment of a process that trains, for glibc: see `keep_freed_memory`."""
@@ -12,6 +12,11 @@ KEEP_FREED_MEMORY = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_MAX_": "0", "MALLOC_T
 def available_cpus() -> int:
     """CPUs that this process may use; fewer than the machine's in a container or under taskset."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def worker_environment(threads: int) -> dict[str, str]:
+    """What must be in the environment of a process that trains on so many threads, from its start."""
+    return KEEP_FREED_MEMORY | {"OMP_NUM_THREADS": str(threads)}
 
 
 def keep_freed_memory() -> None:

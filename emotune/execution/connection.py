@@ -4,11 +4,11 @@ import os
 import secrets
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from emotune.errors import InputError
-from emotune.machine import available_cpus
+from emotune.machine import available_cpus, worker_environment
 from emotune.processes import descendants, end
 from emotune.resources import Resources
 
@@ -20,8 +20,8 @@ OBJECT_STORE_BYTES = 100 * 2**20
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # a single node on 127.0.0.1, not on all interfaces
-    "RAY_enable_worker_prestart": "0",  # ours have an environment of their own, so that idle ones are never used
-    "RAY_prestart_worker_first_driver": "0",
+#        "RAY_enable_worker_prestart": "0",  # ours have an environment of their own, so that idle ones are never used
+#        "RAY_prestart_worker_first_driver": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_AIR_NEW_OUTPUT": "0",  # our own progress lines are enough
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -53,7 +53,7 @@ def ray_connection(resources: Resources) -> Iterator[None]:
 
     try:
         with _own_signals():
-            _connect(cluster)
+            _connect(cluster, resources)
         if not cluster:
             _check_gpus(resources, ray.cluster_resources())
         yield
@@ -75,18 +75,19 @@ def _own_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _connect(cluster: bool) -> None:
+def _connect(cluster: bool, resources: Resources) -> None:
     import ray
 
     if not cluster:
-        ray.init(
-            address="local",  # else Ray would join whatever cluster was started on this machine
-            num_cpus=available_cpus(),
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level="ERROR",
-            object_store_memory=OBJECT_STORE_BYTES,
-        )
+        with _environment(worker_environment(resources.cpus_per_worker)):  # which processes of Ray inherit
+            ray.init(
+                address="local",  # else Ray would join whatever cluster was started on this machine
+                num_cpus=available_cpus(),
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level="ERROR",
+                object_store_memory=OBJECT_STORE_BYTES,
+            )
         return
     try:
         ray.init(log_to_driver=False, logging_level="ERROR")
@@ -95,6 +96,20 @@ def _connect(cluster: bool) -> None:
             f"RAY_ADDRESS={os.environ['RAY_ADDRESS']}: no Ray cluster answers there ({error}); start it, or "
             "unset RAY_ADDRESS to use this machine alone"
         ) from None
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _check_gpus(resources: Resources, there: dict[str, float]) -> None:

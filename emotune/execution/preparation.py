@@ -5,10 +5,12 @@ Networks are compared, weights and shards are checked, pictures decoded; what wa
 
 import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 from emotune.data.cache import decodable_splits, open_shards
@@ -24,7 +26,7 @@ from emotune.run import DatasetRef, RunConfig
 from emotune.storage import Folder
 from emotune.study import Study
 
-__all__ = ["prepare"]
+__all__ = ["prepare", "preparing"]
 
 
 @dataclass(frozen=True)
@@ -46,9 +48,22 @@ def prepare(
     pool: str,
     executor: str,
     show: Callable[[str], None] = lambda text: None,
+) -> list[str]:
+    """What `preparing` gives, waited for."""
+    with preparing(study, datasets, runs, pool, executor) as prepared:
+        return prepared(show)
+
+
+@contextmanager
+def preparing(
+    study: Study,
+    datasets: Sequence[DatasetRef],
+    runs: Sequence[RunConfig],
+    pool: str,
+    executor: str,
     *,
     keep: bool = True,
-) -> list[str]:
+) -> Iterator[Callable[[Callable[[str], None]], list[str]]]:
     """Makes ready what the runs need, in this order, so that little is spent before a mistake is found.
 
     GPUs of this machine are counted, if it is the one that trains. The embedded pictures are drawn if they are not
@@ -62,22 +77,36 @@ def prepare(
         runs: To be trained.
         pool: Where their directories go, and ``studies/<study>/networks.json``.
         executor: ``ray`` or ``local``.
-        show: Called with a line on how far it is.
         keep: Whether networks are written down in the pool.
 
-    Returns:
-        A line for each variant's network, and one for whatever else is worth knowing.
+    Yields:
+        What waits until all is ready, calling its argument with lines on how far it is. It returns a line for each
+        variant's network, and one for whatever else is worth knowing.
 
     Raises:
-        InputError: says what cannot be trained, or what is missing, and what to do.
+        InputError: from waiting: says what cannot be trained, or what is missing, and what to do.
     """
     place = Folder(pool) / "studies" / study.name
     known = _read(place)
     job = _Job(study, tuple(datasets), tuple(runs), pool, executor, known)
-    networks, lines = _in_a_process(job, show)
-    if keep and networks != known:
-        place.write_json(NETWORKS, networks)
-    return lines
+    context = get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(job, sender))
+
+    def wait(show: Callable[[str], None]) -> list[str]:
+        networks, lines = _said(process, receiver, show)
+        if keep and networks != known:
+            place.write_json(NETWORKS, networks)
+        return lines
+
+    process.start()
+    sender.close()  # so that the end of the process is the end of what can be received
+    try:
+        yield wait
+    finally:
+        process.terminate()  # a shard that is half decoded is begun again
+        process.join()
+        receiver.close()
 
 
 def _read(place: Folder) -> dict[str, Any] | None:
@@ -88,24 +117,14 @@ def _read(place: Folder) -> dict[str, Any] | None:
     return None
 
 
-def _in_a_process(job: _Job, show: Callable[[str], None]) -> tuple[dict[str, Any], list[str]]:
-    context = get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(job, sender))
-    process.start()
-    sender.close()  # so that the end of the process is the end of what can be received
+def _said(process: BaseProcess, receiver: Connection, show: Callable[[str], None]) -> tuple[dict[str, Any], list[str]]:
+    """The last that the process says."""
     try:
         while isinstance(said := receiver.recv(), str):
             show(said)
     except EOFError:
         process.join()
         raise RuntimeError(f"the process that decodes pictures ended with exit code {process.exitcode}") from None
-    except BaseException:
-        process.terminate()  # a shard that is half decoded is begun again
-        raise
-    finally:
-        process.join()
-        receiver.close()
     if isinstance(said, InputError):
         raise said
     return said

@@ -6,6 +6,7 @@ the training code is a failed run.
 """
 
 import contextlib
+import os
 import time
 from typing import Any
 
@@ -16,7 +17,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy, Place
 
 from emotune.execution.failures import failure_text, out_of_memory_text
 from emotune.execution.worker import Place, Worker
-from emotune.machine import KEEP_FREED_MEMORY
+from emotune.machine import worker_environment
 from emotune.processes import Process, end
 from emotune.run import RunConfig, RunProgress
 from emotune.run_directory import RunDirectory, State, Status
@@ -97,13 +98,15 @@ class RunTrial(tune.Trainable):
         if not self._workers:
             group = get_current_placement_group()
             threads, gpus = (self._job["resources"][of] for of in ("cpus_per_worker", "gpus_per_worker"))
+            # A process with an environment of its own takes longer to start: only where Ray's has not got it.
+            missing = {k: v for k, v in worker_environment(threads).items() if os.environ.get(k) != v}
             # Progress and interrupt are answered while a run goes on.
             actor = ray.remote(concurrency_groups={"training": 1, "watching": 1})(Worker)
             self._workers = [
                 actor.options(
                     num_cpus=threads,
                     num_gpus=gpus,
-                    runtime_env={"env_vars": KEEP_FREED_MEMORY | {"OMP_NUM_THREADS": str(threads)}},
+                    runtime_env={"env_vars": missing} if missing else None,
                     scheduling_strategy=PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=index),
                 ).remote(threads)
                 for index in range(count)

@@ -4,8 +4,10 @@ import argparse
 import math
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -15,13 +17,13 @@ from emotune.data.datasets import is_ready, manifest_of, resolve
 from emotune.emotions import MIKELS
 from emotune.errors import InputError
 from emotune.execution.ledger import Plan, make_plan
-from emotune.execution.preparation import prepare
+from emotune.execution.preparation import preparing
 from emotune.pretrained import resolve_weights
 from emotune.run import DatasetRef, RunConfig
 from emotune.run_directory import State
 from emotune.study import Study, load_study, shipped_study
 
-__all__ = ["Work", "execute", "pool_of", "prepare_all", "train_all"]
+__all__ = ["Execute", "Work", "pool_of", "prepared", "train_all"]
 
 ROUNDS = 3
 """Times that one command takes up a run which other processes, or lost machines, leave unfinished."""
@@ -72,20 +74,55 @@ def _overridden(study: Study, options: argparse.Namespace) -> Study:
     return replace(study, seeds=said.get("seeds") or study.seeds, resources=chosen)
 
 
-def train_all(
-    console: Console,
-    work: Work,
-    plan: Plan,
-    ids: Collection[str],
-    options: argparse.Namespace,
-    stopping: Callable[[], bool],
-) -> Plan:
+Execute = Callable[..., None]
+
+
+@contextmanager
+def executing(
+    console: Console, work: Work, options: argparse.Namespace, stopping: Callable[[], bool]
+) -> Iterator[Execute]:
+    """What trains runs into a pool as the options say, ``execute(runs, pool, steps=None)``: here, or on Ray.
+
+    This process is connected to Ray for as long as it may be used. With ``steps``, only so many of each run are
+    trained.
+    """
+    from emotune.execution.events import EventFiles
+    from emotune.execution.progress import RunLines, Watchers
+
+    resources = work.study.resources
+    with ExitStack() as stack:
+        if options.executor == "local":
+            from emotune.execution.local import run_locally as train
+        else:
+            from emotune.execution.connection import ray_connection
+
+            stack.enter_context(ray_connection(resources))
+            from emotune.execution.tune import run_on_ray  # imports Ray, which the connection has set up
+
+            if os.environ.get("RAY_ADDRESS"):
+                from emotune.execution.cluster import check_nodes, require_cluster
+
+                with console.status("looking at the cluster") as status:
+                    require_cluster(resources, 60 * options.wait, status.update)
+                    check_nodes(work.pool, work.datasets, resources)
+            train = partial(run_on_ray, stall_s=60 * options.stall_minutes)
+
+        def execute(runs: Sequence[RunConfig], pool: str, steps: int | None = None) -> None:
+            events = [EventFiles(options.tensorboard)] if options.tensorboard and not steps else []
+            shown = Console(quiet=True) if steps else console  # that such runs are left is meant
+            with Watchers([RunLines(shown, runs), *events]) as watchers:
+                train(runs, pool, watchers, resources, stopping=stopping, steps=steps)
+
+        yield execute
+
+
+def train_all(work: Work, plan: Plan, ids: Collection[str], execute: Execute, stopping: Callable[[], bool]) -> Plan:
     """Trains until there is nothing to do: another process may die meanwhile and leave its runs to this one."""
     begun: Counter[str] = Counter()
     failed: set[str] = set()
     while runs := [r for r in plan.to_do if r.id in ids and r.id not in failed and begun[r.id] < ROUNDS]:
         begun.update(run.id for run in runs)
-        execute(console, work, options, stopping, runs, work.pool)
+        execute(runs, work.pool)
         plan = make_plan(work.runs, work.pool)
         if stopping():
             break
@@ -93,49 +130,27 @@ def train_all(
     return plan
 
 
-def prepare_all(console: Console, work: Work, runs: Sequence[RunConfig], executor: str, *, keep: bool = True) -> None:
-    """Has networks compared, pictures drawn and decoded and weights fetched, on this machine.
-
-    Raises:
-        InputError: a shard or weights cannot be used.
-    """
-    with console.status("looking at networks and pictures") as status:
-        notes = prepare(work.study, work.datasets, runs, work.pool, executor, status.update, keep=keep)
-    for line in notes:
-        console.print(line, highlight=False)
-
-
-def execute(
+@contextmanager
+def prepared(
     console: Console,
     work: Work,
+    runs: Sequence[RunConfig],
     options: argparse.Namespace,
     stopping: Callable[[], bool],
-    runs: Sequence[RunConfig],
-    pool: str,
-    steps: int | None = None,
-) -> None:
-    """Trains runs into a pool as the options say; of each only a few ``steps``, if these are given."""
-    from emotune.execution.events import EventFiles
-    from emotune.execution.progress import RunLines, Watchers
+    *,
+    keep: bool = True,
+) -> Iterator[Execute]:
+    """What trains runs, when all is ready on this machine; Ray starts meanwhile.
 
-    resources = work.study.resources
-    events = [EventFiles(options.tensorboard)] if options.tensorboard and not steps else []
-    with Watchers([RunLines(console, runs), *events]) as watchers:
-        if options.executor == "local":
-            from emotune.execution.local import run_locally
-
-            run_locally(runs, pool, watchers, resources, stopping=stopping, steps=steps)
-        else:
-            from emotune.execution.connection import ray_connection
-
-            with ray_connection(resources):
-                from emotune.execution.tune import run_on_ray  # imports Ray, which the connection has set up
-
-                if os.environ.get("RAY_ADDRESS"):
-                    from emotune.execution.cluster import check_nodes, require_cluster
-
-                    with console.status("looking at the cluster") as status:
-                        require_cluster(resources, 60 * options.wait, status.update)
-                        check_nodes(pool, work.datasets, resources)
-                stall_s = 60 * options.stall_minutes
-                run_on_ray(runs, pool, watchers, resources, stall_s=stall_s, stopping=stopping, steps=steps)
+    Raises:
+        InputError: a network, a shard or weights cannot be used, or the cluster is not as it must be.
+    """
+    with (
+        preparing(work.study, work.datasets, runs, work.pool, options.executor, keep=keep) as ready,
+        executing(console, work, options, stopping) as execute,
+    ):
+        with console.status("looking at networks and pictures") as status:
+            lines = ready(status.update)
+        for line in lines:
+            console.print(line, highlight=False)
+        yield execute
