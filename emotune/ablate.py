@@ -48,8 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print_error("emotune.ablate", error)
         return 2
-    except KeyboardInterrupt:
-        print("\nInterrupted. The same command goes on from here.", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print(
+            f"\nInterrupted{f' ({error})' if str(error) else ''}. The same command goes on from here.", file=sys.stderr
+        )
         return INTERRUPTED
 
 
@@ -94,7 +96,7 @@ def _ablate(options: argparse.Namespace, console: Console, stopping: Interruptio
     if options.plan:
         return 0
     out = _report_folder(options, study)
-    interrupted = False
+    interrupted: KeyboardInterrupt | None = None
     if plan.to_do and not options.report_only:
         check(plan.to_do, pool, study.resources, options.executor)
         try:
@@ -106,8 +108,8 @@ def _ablate(options: argparse.Namespace, console: Console, stopping: Interruptio
                 _execute(console, plan, pool, study.resources, options, stopping)
         except StoppedNow:
             raise
-        except KeyboardInterrupt:
-            interrupted = True
+        except KeyboardInterrupt as error:
+            interrupted = error
         plan = make_plan(runs, pool)
     if not console.quiet:  # one of the processes that torchrun started is enough
         try:
@@ -119,7 +121,7 @@ def _ablate(options: argparse.Namespace, console: Console, stopping: Interruptio
     if others := plan.count(State.RUNNING):
         console.print(f"{others} runs are in the hands of other processes; the same command waits for none of them.")
     if interrupted:
-        raise KeyboardInterrupt
+        raise interrupted
     return 0 if plan.count(State.DONE) == len(runs) or options.report_only else 1
 
 
