@@ -45,8 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print_error("emotune.ablate", error)
         return 2
-    except KeyboardInterrupt:
-        print("\nInterrupted. The same command goes on from here.", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print(
+            f"\nInterrupted{f' ({error})' if str(error) else ''}. The same command goes on from here.", file=sys.stderr
+        )
         return INTERRUPTED
 
 
@@ -97,7 +99,7 @@ def _finish(
     stopping: Interruption,
 ) -> int:
     """Trains those of the runs that are to do, and writes the report."""
-    interrupted = False
+    interrupted: KeyboardInterrupt | None = None
     try:
         if any(run.id in ids for run in plan.to_do):
             check(plan.to_do, work.pool, work.study.resources, options.executor, report=str(out))
@@ -110,8 +112,8 @@ def _finish(
                 upkeep.remember(work.study, work.runs, work.pool)
     except StoppedNow:
         raise
-    except KeyboardInterrupt:
-        interrupted, plan = True, make_plan(work.runs, work.pool)
+    except KeyboardInterrupt as error:
+        interrupted, plan = error, make_plan(work.runs, work.pool)
     if not console.quiet:  # one of the processes that torchrun started is enough
         try:
             _report(console, work, plan, out, _command(options), always=False)
@@ -123,7 +125,7 @@ def _finish(
     if others := states[State.RUNNING]:
         console.print(f"In the hands of other processes, for which this one does not wait: {others}.")
     if interrupted:
-        raise KeyboardInterrupt
+        raise interrupted
     return 0 if states[State.DONE] == len(ids) else 1
 
 

@@ -199,7 +199,8 @@ def test_what_killed_writers_left_is_removed_when_the_run_is_begun_again(directo
 
 def test_a_failure_that_cannot_be_written_down_is_shown_with_the_reason(tmp_path):
     (tmp_path / "pool").write_bytes(b"a file, no folder")
-    status = RunDirectory(str(tmp_path / "pool"), RUN).fail("Traceback (most recent call last):\nValueError: the first error")
+    trace = "Traceback (most recent call last):\nValueError: the first error"
+    status = RunDirectory(str(tmp_path / "pool"), RUN).fail(trace)
     assert status.state is State.FAILED
     assert status.reason.startswith("ValueError: the first error (this could not be written to ")
     assert str(tmp_path / "pool") in status.reason

@@ -107,3 +107,17 @@ def test_a_data_set_that_cannot_be_one_is_named_with_its_place(write):
     assert "datasets.1.part: Input should be 'all', 'well' or 'noisy' (found 'nosy')" in lines
     assert "datasets.2: a folder or URL of shards is needed, or scenes, or {data: …, part: …}" in lines
     assert any(line.startswith("datasets.3.data: ") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ("workers: 1, gpus_per_worker: 2", "set workers: 2 and gpus_per_worker: 1"),
+        ("workers: 2, gpus_per_worker: 0.5", "NCCL wants one for each; set gpus_per_worker: 1, or workers: 1"),
+    ],
+)
+def test_gpus_that_the_ranks_of_a_run_cannot_share_are_refused_with_the_remedy(write: Write, asked: str, says: str):
+    (mistake,) = mistakes(write(GOOD + f"resources: {{{asked}}}\n"))
+    assert mistake.startswith("resources: gpus_per_worker")
+    assert says in mistake
+    assert load_study(write(GOOD + "resources: {gpus_per_worker: 0.25}\n")).resources.gpus_per_worker == 0.25

@@ -3,6 +3,7 @@
 import logging
 import secrets
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -22,6 +23,8 @@ __all__ = ["run_on_ray"]
 
 ATTEMPTS = 4
 """Times that a run may be lost without having come further, before that counts as its failure."""
+LOOK_EVERY_S = 3.0
+"""Seconds between two looks at whether there still is a machine."""
 
 
 class _Driver(tune.Callback, tune.Stopper):
@@ -31,11 +34,16 @@ class _Driver(tune.Callback, tune.Stopper):
         self._pool, self._watcher, self._stopping = pool, watcher, stopping
         self._furthest: dict[str, float] = {}
         self._told: dict[str, Any] | None = None
+        self._looked = time.monotonic()
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune saves its callbacks; a terminal cannot be saved, and Tune never restores our studies
 
     def on_step_begin(self, iteration: int, trials: list[Any], **_: Any) -> None:
+        if time.monotonic() - self._looked > LOOK_EVERY_S:
+            self._looked = time.monotonic()
+            if not any(node["Alive"] for node in ray.nodes()):  # Tune would wait for ever
+                raise KeyboardInterrupt("Ray has no machine any more: its raylet was killed or its node is gone")
         if not self._stopping():
             return
         at_work = {trial.trial_id: trial for trial in trials if trial.status == "RUNNING"}
