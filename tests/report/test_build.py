@@ -185,7 +185,7 @@ def test_a_missing_and_a_failed_run_are_named_and_only_complete_pairs_count(fini
     failed = next(run for run in more if run.seed == 2 and run.variant == "attention")
     directory = RunDirectory(pool, failed)
     directory.begin()
-    directory.fail("Traceback\nRuntimeError: the cat sat on the <keyboard>")
+    directory.fail("RuntimeError: the cat sat on the <keyboard>\nTraceback")
     page = build_report(load_study_with(study, seeds=4), more, pool, tmp_path, "command").read_text()
     assert "Incomplete: 6 of 12 runs are finished" in page
     assert "the cat sat on the &lt;keyboard&gt;" in page
