@@ -20,13 +20,6 @@ OBJECT_STORE_BYTES = 100 * 2**20
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # a single node on 127.0.0.1, not on all interfaces
-<<<<<<< HEAD
-    #        "RAY_enable_worker_prestart": "0",  # ours have an environment of their own, so that idle ones are never used
-    #        "RAY_prestart_worker_first_driver": "0",
-=======
-    "RAY_enable_worker_prestart": "0",  # workers have an environment of their own and cannot use what waits idle
-    "RAY_prestart_worker_first_driver": "0",
->>>>>>> ray
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_AIR_NEW_OUTPUT": "0",  # our own progress lines are enough
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
