@@ -141,7 +141,8 @@ def test_a_damaged_shard_is_found_before_anything_is_spent_and_the_study_runs_on
     assert len(place.records()) == 2
 
 
-@pytest.mark.parametrize("executor", ["local", pytest.param("ray", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("executor", ["local", "ray"])
 def test_after_ctrl_c_the_same_command_continues_to_the_same_result(
     place: Place, executor: str, tmp_path_factory, small_shards
 ):

@@ -111,6 +111,7 @@ def test_status_answers_from_another_machine_that_has_neither_the_study_nor_its_
     assert "unknown.yaml" in finished.run("status", "unknown.yaml", code=2)
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_trained_anew_by_its_name_only_after_asking(place: Place):
     place.study()
     first, second = place.runs()
@@ -174,6 +175,7 @@ def test_a_run_that_another_process_leaves_behind_meanwhile_is_taken_up_by_the_s
     assert len(place.runs()) == 2
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_is_not_tried_twice_by_one_command_and_rerun_takes_up_nothing_else(place: Place):
     place.study("--plan")
     study = load_study(place.folder / "few.yaml")
