@@ -73,7 +73,8 @@ def test_a_log_gets_plain_lines_not_too_often_and_how_every_run_ended():
         screen.clock.now = 25.0
         lines.update(at(a, 300))
         lines.finish(a.id, Status(State.DONE))
-        detail = 'Traceback (most recent call last):\n  File "x.py", line 3, in f\n    g()\nRuntimeError: [/] no [bold]\nand more of it'
+        trace = 'Traceback (most recent call last):\n  File "x.py", line 3, in f\n    g()'
+        detail = f"{trace}\nRuntimeError: [/] no [bold]\nand more of it"
         lines.finish(b.id, Status(State.FAILED, detail))
     assert screen.text.splitlines() == [
         "    alexnet s0:  10%  epoch 1/4  loss 1.500  1,234 img/s",
