@@ -1,11 +1,9 @@
 """Shards on S3 are the shards of a folder: written, verified and read over HTTP, against a server on loopback."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from moto.server import ThreadedMotoServer
 
 from emotune.data.batches import open_split
 from emotune.data.datasets import resolve
@@ -23,26 +21,9 @@ SHARES = (0.5, 0.25, 0.25)
 
 
 @pytest.fixture(scope="module")
-def bucket() -> Iterator[str]:
-    import fsspec
-
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        patch.setenv("AWS_ACCESS_KEY_ID", "test")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        fsspec.filesystem("s3").mkdir("pictures")
-        yield "s3://pictures"
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def shards(bucket: str) -> str:
+def shards(s3: str) -> str:
     """A URL of the same shards as `small_shards`."""
-    url = f"{bucket}/small"
+    url = f"{s3}/small"
     write_shards(Scenes(160, seed=1).listing(), Folder(url), shares=SHARES, samples_per_shard=30, workers=2)
     return url
 
@@ -65,8 +46,8 @@ def test_pictures_are_read_from_s3_as_from_a_folder(shards: str, small_shards: P
     assert np.array_equal(pictures.pictures.take(everything), local.pictures.take(everything))
 
 
-def test_the_command_writes_to_s3_again_does_nothing_and_finds_damage_there(bucket: str, capfd):
-    url = f"{bucket}/command"
+def test_the_command_writes_to_s3_again_does_nothing_and_finds_damage_there(s3: str, capfd):
+    url = f"{s3}/command"
     command = ["scenes", "--pictures", "80", "--seed", "1", "--split", "0.5/0.25/0.25", "--out", url]
     assert main(command) == 0
     assert main(["verify", url]) == 0
@@ -84,12 +65,12 @@ def test_the_command_writes_to_s3_again_does_nothing_and_finds_damage_there(buck
     assert set(Folder(url).names()) == {MANIFEST, HEALTH, *(shard.file for shard in manifest.shards)}
 
 
-def test_a_bucket_that_is_not_there_is_refused_before_anything_is_read(bucket: str, capfd):
+def test_a_bucket_that_is_not_there_is_refused_before_anything_is_read(s3: str, capfd):
     assert main(["scenes", "--pictures", "80", "--out", "s3://no-such-bucket/data"]) == 2
     assert "s3://no-such-bucket/data: cannot be" in capfd.readouterr().err
 
 
-def test_without_credentials_the_reason_is_told_and_no_stack(bucket: str, capfd, monkeypatch, tmp_path):
+def test_without_credentials_the_reason_is_told_and_no_stack(s3: str, capfd, monkeypatch, tmp_path):
     import s3fs
 
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
@@ -98,7 +79,7 @@ def test_without_credentials_the_reason_is_told_and_no_stack(bucket: str, capfd,
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     s3fs.S3FileSystem.clear_instance_cache()
-    for command in (["verify", f"{bucket}/other"], ["scenes", "--pictures", "80", "--out", f"{bucket}/other"]):
+    for command in (["verify", f"{s3}/other"], ["scenes", "--pictures", "80", "--out", f"{s3}/other"]):
         assert main(command) == 2
         assert "credentials" in capfd.readouterr().err.lower()
     s3fs.S3FileSystem.clear_instance_cache()
