@@ -63,7 +63,7 @@ class Pool:
         """The names of what is in each run's directory, where there is one."""
         files: dict[str, set[str]] = {}
         if self.folder.local is None:
-            for path in self.folder.tree():
+            for path in self.folder.files():
                 run_id, _, name = path.partition("/")
                 files.setdefault(run_id, set()).add(name)
             return files

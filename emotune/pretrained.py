@@ -13,9 +13,9 @@ from typing import Any
 from emotune.data.datasets import cache_folder
 from emotune.errors import InputError, refuse
 from emotune.model_config import MldrConfig, MldrV2Config, ModelConfig
-from emotune.run import WeightsRef, split_location
+from emotune.run import WeightsRef
 from emotune.run_directory import CONFIG, RECORD, WEIGHTS
-from emotune.storage import Folder
+from emotune.storage import Folder, split_location
 from emotune.train_config import TrainConfig
 
 __all__ = ["BVLC", "TORCHVISION", "resolve_weights", "weights_folder"]

@@ -17,8 +17,7 @@ from emotune.fields import STRICT
 from emotune.model_config import ModelConfig
 from emotune.train_config import TrainConfig
 
-__all__ = ["FORMAT_VERSION", "DatasetRef", "Part", "Phase", "RunConfig", "RunProgress", "Selection", "WeightsRef",
-           "split_location"]  # fmt: skip
+__all__ = ["FORMAT_VERSION", "DatasetRef", "Part", "Phase", "RunConfig", "RunProgress", "Selection", "WeightsRef"]
 
 FORMAT_VERSION = 2
 """Raised when the same configuration would give other results than before; part of every run's identity."""
@@ -158,19 +157,6 @@ class RunProgress:
     evaluated: int = 0
     lr: float = field(default=math.nan, compare=False)
     interruptions: int = 0
-
-
-def split_location(location: str) -> tuple[str, str]:
-    """The folder of a file at a path or URL, and the file's name in it.
-
-    >>> split_location("/weights/a.npz"), split_location("s3://weights/a.npz")
-    (('/weights', 'a.npz'), ('s3://weights', 'a.npz'))
-    >>> split_location("/a.npz"), split_location("memory://a.npz")
-    (('/', 'a.npz'), ('memory:///', 'a.npz'))
-    """
-    scheme, mark, path = location.rpartition("://")
-    folder, _, name = path.rpartition("/")
-    return f"{scheme}{mark}{folder or '/'}", name
 
 
 def difference_to_defaults(config: Any) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from emotune.errors import InputError
 
-__all__ = ["Folder", "as_json"]
+__all__ = ["Folder", "as_json", "split_location"]
 
 TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")
 """Names of files that are being written, see `Folder.opened`."""
@@ -176,17 +176,6 @@ class Folder:
         except FileNotFoundError:
             return []
 
-    def tree(self) -> list[str]:
-        """The names of all files below a folder behind a URL, in one listing; ``deeper/file`` in deeper ones."""
-        fs, path = self._filesystem()
-        fs.invalidate_cache(path)
-        try:
-            with self._reached():
-                found = fs.find(path)
-        except FileNotFoundError:
-            return []
-        return [name[len(path) :].lstrip("/") for name in found]
-
     def delete(self, name: str) -> None:
         """Removes the file ``name`` if it is there."""
         fs, path = self._filesystem()
@@ -194,12 +183,18 @@ class Folder:
             fs.rm_file(f"{path}/{name}")
 
     def files(self) -> dict[str, tuple[int, float]]:
-        """Bytes, and time of the last change (seconds since 1970; 0: not known), of each file beneath, by its path."""
+        """Bytes, and time of the last change (seconds since 1970; 0: not known), of each file beneath, by its path.
+
+        In one listing; nothing where there is no folder.
+        """
         fs, path = self._filesystem()
         fs.invalidate_cache(path)
-        with self._reached():
-            found = fs.find(path, detail=True)
-        return {name.removeprefix(f"{path}/"): (info["size"] or 0, _changed(info)) for name, info in found.items()}
+        try:
+            with self._reached():
+                found = fs.find(path, detail=True)
+        except FileNotFoundError:
+            return {}
+        return {name[len(path) :].lstrip("/"): (info["size"] or 0, _changed(info)) for name, info in found.items()}
 
     def remove(self) -> None:
         """Removes the folder and all that is in it, if it is there."""
@@ -254,6 +249,19 @@ class Folder:
             return fsspec.core.url_to_fs(self.url)
         except (ValueError, ImportError) as error:
             raise InputError(f"{self.url}: cannot be reached: {error}") from None
+
+
+def split_location(location: str) -> tuple[str, str]:
+    """The folder of a file at a path or URL, and the file's name in it.
+
+    >>> split_location("/weights/a.npz"), split_location("s3://weights/a.npz")
+    (('/weights', 'a.npz'), ('s3://weights', 'a.npz'))
+    >>> split_location("/a.npz"), split_location("memory://a.npz")
+    (('/', 'a.npz'), ('memory:///', 'a.npz'))
+    """
+    scheme, mark, path = location.rpartition("://")
+    folder, _, name = path.rpartition("/")
+    return f"{scheme}{mark}{folder or '/'}", name
 
 
 def _changed(info: dict[str, Any]) -> float:

@@ -190,11 +190,11 @@ def test_where_nothing_is_exclusive_a_file_is_written_and_read_back(monkeypatch)
 def test_a_tree_is_listed_at_once(kind, request):
     url = request.getfixturevalue("s3") if kind == "s3" else "memory:/"
     folder = Folder(f"{url}/{uuid.uuid4().hex}")
-    assert folder.tree() == []
+    assert folder.files() == {}
     for name in ("a/record.json", "a/checkpoint/1-0.pt", "studies/x/runs.json"):
         folder.write(name, b"x")
-        assert name in folder.tree()
-    assert len(folder.tree()) == 3
+        assert name in folder.files()
+    assert len(folder.files()) == 3
 
 
 def test_an_open_file_is_uploaded_whole(s3):

@@ -24,9 +24,9 @@ from emotune.models.layouts import LAYERS, Layers, layers_of_arrays, layers_of_s
 from emotune.models.torchvision_file import torchvision_file
 from emotune.models.trunk import POSITIONS, Trunk
 from emotune.normalisation import IMAGENET, Normalisation
-from emotune.run import RunConfig, WeightsRef, split_location
+from emotune.run import RunConfig, WeightsRef
 from emotune.run_directory import WEIGHTS
-from emotune.storage import Folder
+from emotune.storage import Folder, split_location
 
 __all__ = ["Initialisation", "check_weights", "load_weights", "save_weights"]
 

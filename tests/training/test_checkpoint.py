@@ -228,7 +228,7 @@ def test_a_run_behind_a_url_goes_on_to_the_same_bits_and_leaves_no_checkpoint(ru
     assert directory.status().state is State.DONE
     assert without_times(record) == without_times(undisturbed)
     assert directory.folder.read(PREDICTIONS) == (tmp_path / run.id / PREDICTIONS).read_bytes()
-    assert not [name for name in directory.folder.tree() if "checkpoint" in name or "claim" in name]
+    assert not [name for name in directory.folder.files() if "checkpoint" in name or "claim" in name]
 
 
 def test_no_upload_ends_after_the_record(run: RunConfig, monkeypatch: pytest.MonkeyPatch):
