@@ -2,6 +2,8 @@
 
 import hashlib
 import io
+import os
+import secrets
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -17,6 +19,11 @@ from emotune.emotions import MIKELS
 from emotune.storage import Folder
 
 PICTURES_OF_A_CLASS = {"train": 4, "val": 2, "test": 2}
+
+
+def pytest_configure() -> None:
+    """Ray reads whether to ask for a token when it is imported, and the token once per process."""
+    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 
 
 @pytest.fixture(scope="session", autouse=True)

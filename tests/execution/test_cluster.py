@@ -1,7 +1,6 @@
 """Real clusters of two raylets on this machine, and what is wrong with them."""
 
 import os
-import secrets
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -21,8 +20,6 @@ pytestmark = [
 ]
 
 Join = Callable[..., Any]
-TOKEN = secrets.token_hex(32)
-"""Of all these clusters: Ray reads it once per process."""
 
 
 @pytest.fixture
@@ -30,8 +27,6 @@ def join(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFacto
     """Adds a node, which is started in an environment of its own, to a cluster that has only a head without CPUs."""
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # on 127.0.0.1
-    monkeypatch.setenv("RAY_AUTH_MODE", "token")
-    monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.chdir(tmp_path_factory.mktemp("driver"))  # Ray has all nodes import from this folder, too
     import ray
