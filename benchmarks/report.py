@@ -1,0 +1,170 @@
+"""What a report costs: `python -m emotune.ablate STUDY --report-only`, from the command's start to its end.
+
+    python benchmarks/report.py [--variants 5] [--seeds 12] [--pictures 4400] [--repeats 3] [--keep DIR]
+
+The runs are made up, in the files that training writes: 60 of them, tested on as many pictures as a fifth of FI has,
+with answers that are right as often as an AlexNet's from scratch. That neither torch nor Ray is imported is looked at.
+`--keep` leaves pool, study and report in a folder, to be looked at; nothing in them is a result.
+"""
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import pandas as pd
+
+from emotune.data.datasets import resolve
+from emotune.data.manifest import SPLITS, Manifest, write_manifest
+from emotune.emotions import MIKELS
+from emotune.run import RunConfig
+from emotune.run_directory import METRICS, PREDICTIONS, RECORD, RunDirectory
+from emotune.storage import Folder
+from emotune.study import load_study
+
+STUDY = """
+question: What does a report cost?
+datasets: [{data}]
+model: {{name: alexnet, width: 0.25}}
+train: {{epochs: {epochs}}}
+baseline: alexnet
+variants:
+  alexnet: {{}}
+{variants}
+seeds: {seeds}
+contrasts: [{contrasts}]
+"""
+EPOCHS, POSITIONS = 50, 36
+
+
+def study_of(variants: int, seeds: int, data: Path) -> str:
+    """A study file: attention, with one temperature after another."""
+    names = [f"attention-{number}" for number in range(1, variants)]
+    return STUDY.format(
+        data=data, seeds=seeds, epochs=EPOCHS, contrasts=", ".join(f"{name} - alexnet" for name in names),
+        variants="\n".join(f"  {name}: {{model.name: attention, model.temperature: {1 / n}}}"
+                           for n, name in enumerate(names, 2)),
+    )  # fmt: skip
+
+
+def manifest_of_nothing(folder: Path, pictures: int) -> None:
+    """A data set's manifest; a report needs no picture."""
+    share = {"train": 4, "val": 0.25, "test": 1}
+    counts = {split: {label: int(share[split] * pictures / len(MIKELS)) for label in MIKELS} for split in SPLITS}
+    write_manifest(Folder(str(folder)), Manifest(
+        name="made-up", classes=MIKELS, counts=counts, noisy={split: dict.fromkeys(MIKELS, 0) for split in SPLITS},
+        shards=(), content_hash="0" * 64, health={}, health_sha256="0" * 64, source="made up", licence="none", recipe="",
+    ))  # fmt: skip
+
+
+class MadeUp:
+    """Files of runs that were never trained."""
+
+    def __init__(self, pool: Path, pictures: int) -> None:
+        self.pool, self.rng = str(pool), np.random.default_rng(0)
+        self.targets = np.arange(pictures) % len(MIKELS)
+        self.hardness = self.rng.normal(0, 1.5, pictures)
+        self.ids = [f"{number:08d}" for number in range(pictures)]
+
+    def write(self, run: RunConfig) -> None:
+        """The directory of a finished run."""
+        folder, pictures = RunDirectory(self.pool, run).folder, len(self.ids)
+        logits = self.rng.normal(0, 1, (pictures, len(MIKELS))).astype(np.float32)
+        logits[np.arange(pictures), self.targets] += 0.4 + self.rng.normal(0, 0.05) - self.hardness
+        labels = np.array(MIKELS)[self.targets]
+        table = pd.DataFrame({"sample_id": self.ids, "target": labels, "group": self.ids})
+        self._parquet(folder, PREDICTIONS, table.assign(**{f"logit_{c}": logits[:, i] for i, c in enumerate(MIKELS)}))
+        attending = run.model.name == "attention"
+        if attending:
+            weights = self.rng.dirichlet(np.full(POSITIONS, 5.0), pictures).astype(np.float32)
+            table = pd.DataFrame({"sample_id": self.ids, "layer": "trunk.attention", "weights": list(weights)})
+            self._parquet(folder, "attention.parquet", table)
+        curve = [self._epoch(epoch, attending) for epoch in range(1, EPOCHS + 1)]
+        folder.write(METRICS, "".join(json.dumps(entry) + "\n" for entry in curve).encode())
+        folder.write_json(RECORD, self._record(run, curve[-1]))
+
+    def _parquet(self, folder: Folder, name: str, table: pd.DataFrame) -> None:
+        buffer = io.BytesIO()
+        table.to_parquet(buffer, index=False)
+        folder.write(name, buffer.getvalue())
+
+    def _epoch(self, epoch: int, attending: bool) -> dict[str, float]:
+        learned = 1 - np.exp(-epoch / 12)
+        entry = {"epoch": epoch, "lr": 0.01, "train_loss": 2.1 - learned, "train_accuracy": 20 + 40 * learned,
+                 "val_loss": 2.1 - 0.5 * learned, "val_accuracy": 20 + 18 * learned + self.rng.normal(0, 1),
+                 "train_s_so_far": 30.0 * epoch}  # fmt: skip
+        return entry | ({"attention_entropy": float(np.log(POSITIONS) - learned)} if attending else {})
+
+    def _record(self, run: RunConfig, last: dict[str, float]) -> dict[str, object]:
+        return {
+            "run": run.id, "variant": run.variant, "dataset": run.dataset.name, "seed": run.seed,
+            "selection": "last epoch", "selected_epoch": EPOCHS, "last_epoch": last, "parameters": 3_800_000,
+            "forward_flops": 90_000_000, "train_pictures": 4 * len(self.ids), "workers": 1, "interruptions": 0,
+            "durations_s": {"train": last["train_s_so_far"], "test": 9.0, "this_start": last["train_s_so_far"] + 9},
+            "images_per_s": 500.0, "reading": "cached", "numerics": {"precision": "float32"}, "initialisation": {},
+            "hardware": {"machine": "none", "cpus": 1, "threads": 1, "gpu": None},
+            "origins": [{"git": None, "versions": {"python": "made up"}}], "test_pictures": len(self.ids),
+            "accuracy": 0.0, "weights": {"sha256": "0" * 64},
+        }  # fmt: skip
+
+
+def report_s(folder: Path, *, imports: bool = False) -> float:
+    """Seconds of the command in the folder; ``imports`` looks whether it is light instead of being fast."""
+    heavy = [*(["-X", "importtime"] if imports else []), "-m", "emotune.ablate", "study.yaml", "--report-only"]
+    environment = os.environ | {"EMOTUNE_CACHE": str(folder / "cache")}
+    began = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, *heavy], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    seconds = time.perf_counter() - began
+    if done.returncode:
+        raise SystemExit(f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}")
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if "|" in line}
+    if imports and (found := imported & {"torch", "ray"}):
+        raise SystemExit(f"the report imports {' and '.join(found)}")
+    return seconds
+
+
+@contextlib.contextmanager
+def place(keep: Path | None) -> Iterator[Path]:
+    """A folder, left behind if asked."""
+    if keep:
+        keep.mkdir(parents=True, exist_ok=True)
+        yield keep
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for option, default in (("variants", 5), ("seeds", 12), ("pictures", 4400), ("repeats", 3)):
+        parser.add_argument(f"--{option}", type=int, default=default)
+    parser.add_argument("--keep", type=Path)
+    options = parser.parse_args()
+    with place(options.keep) as folder:
+        manifest_of_nothing(folder / "data", options.pictures)
+        (folder / "study.yaml").write_text(study_of(options.variants, options.seeds, folder / "data"))
+        study = load_study(folder / "study.yaml")
+        runs, made_up = study.runs(resolve(study.datasets)), MadeUp(folder / "runs", options.pictures)
+        for run in runs:
+            made_up.write(run)
+        report_s(folder, imports=True)
+        seconds = [report_s(folder) for _ in range(options.repeats)]
+        page = folder / "reports" / "study" / "index.html"
+        print(f"report_runs = {len(runs)}")
+        print(f"report_s = {median(seconds):.2f}")
+        print(f"page_mb = {page.stat().st_size / 1e6:.2f}")
+
+
+if __name__ == "__main__":
+    main()
