@@ -62,7 +62,8 @@ def manifest_of_nothing(folder: Path, pictures: int) -> None:
     counts = {split: {label: int(share[split] * pictures / len(MIKELS)) for label in MIKELS} for split in SPLITS}
     write_manifest(Folder(str(folder)), Manifest(
         name="made-up", classes=MIKELS, counts=counts, noisy={split: dict.fromkeys(MIKELS, 0) for split in SPLITS},
-        shards=(), content_hash="0" * 64, health={}, health_sha256="0" * 64, source="made up", licence="none", recipe="",
+        shards=(), content_hash="0" * 64, health={}, health_sha256="0" * 64, source="made up", licence="none",
+        recipe="",
     ))  # fmt: skip
 
 
