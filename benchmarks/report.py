@@ -27,7 +27,7 @@ from emotune.data.datasets import resolve
 from emotune.data.manifest import SPLITS, Manifest, write_manifest
 from emotune.emotions import MIKELS
 from emotune.run import RunConfig
-from emotune.run_directory import METRICS, PREDICTIONS, RECORD, RunDirectory
+from emotune.run_directory import ATTENTION, METRICS, PREDICTIONS, RECORD, RunDirectory
 from emotune.storage import Folder
 from emotune.study import load_study
 
@@ -88,7 +88,7 @@ class MadeUp:
         if attending:
             weights = self.rng.dirichlet(np.full(POSITIONS, 5.0), pictures).astype(np.float32)
             table = pd.DataFrame({"sample_id": self.ids, "layer": "trunk.attention", "weights": list(weights)})
-            self._parquet(folder, "attention.parquet", table)
+            self._parquet(folder, ATTENTION, table)
         curve = [self._epoch(epoch, attending) for epoch in range(1, EPOCHS + 1)]
         folder.write(METRICS, "".join(json.dumps(entry) + "\n" for entry in curve).encode())
         folder.write_json(RECORD, self._record(run, curve[-1]))

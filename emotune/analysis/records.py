@@ -14,7 +14,7 @@ from emotune.analysis.metrics import classes_of, scalar_metrics
 from emotune.errors import InputError
 from emotune.metric_config import SCALES
 from emotune.run import RunConfig
-from emotune.run_directory import METRICS, PREDICTIONS, RECORD, RunDirectory, State
+from emotune.run_directory import ATTENTION, METRICS, PREDICTIONS, RECORD, RunDirectory, State
 from emotune.storage import Folder
 
 __all__ = ["Records", "load_records"]
@@ -28,7 +28,6 @@ EPOCH = ["epoch", "lr", "train_loss", "train_accuracy", "val_loss", "val_accurac
 CURVES = ["run", "variant", "dataset", "seed", *EPOCH]
 COLUMNS = ["run", "variant", "dataset", "seed", "state", "detail",
            *dict.fromkeys([*RESULTS, *SCALES, *COST, *SELECTION])]  # fmt: skip
-ATTENTION = "attention.parquet"
 READERS = 4
 
 
