@@ -53,7 +53,7 @@ def build_report(study: Study, runs: Sequence[RunConfig], pool: str, out: Path, 
         if data["known"]:
             study.metric.require_sense(data["name"], data["classes"])
     records = load_records(runs, pool)
-    comparisons = compare(records.done().to_dict("records"), study.contrasts, _names(runs), study.seeds, study.metric)
+    comparisons = compare(records.runs.to_dict("records"), study.contrasts, _names(runs), study.seeds, study.metric)
     synthetic = {data["name"] for data in known if data["synthetic"]}
     drawn = _draw(study, records, comparisons, _names(runs), synthetic)
     context = {"datasets": known} | _context(study, runs, records, comparisons, command)
@@ -144,7 +144,7 @@ def _context(
             for c in comparisons
         ],
         "comparisons": comparisons,
-        "exploratory": explore(done.to_dict("records"), others, datasets, study.seeds, study.metric),
+        "exploratory": explore(records.runs.to_dict("records"), others, datasets, study.seeds, study.metric),
         "variants": [
             {"dataset": dataset, **row} for dataset in datasets for row in _variant_rows(study, records, dataset)
         ],
