@@ -160,7 +160,9 @@ def _key_width(name: str) -> float:
 def text_width(text: str, size: float = SIZE, weight: str = "normal") -> float:
     """Inches that the longest line takes."""
     font = FontProperties(family="DejaVu Sans", size=size, weight=weight)
-    return max(text_to_path.get_text_width_height_descent(line, font, ismath=False)[0] for line in text.split("\n")) / 72
+    return (
+        max(text_to_path.get_text_width_height_descent(line, font, ismath=False)[0] for line in text.split("\n")) / 72
+    )
 
 
 def fold(name: str, letters: int = 26) -> str:

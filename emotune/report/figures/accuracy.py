@@ -11,15 +11,15 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from emotune.analysis.statistics import Summary
 from emotune.metric_config import Metric
-from emotune.report.figures.labels import Box, beside
+from emotune.report.figures.labels import Box, Mark, beside
 from emotune.report.figures.rows import Row, draw_interval, draw_seeds, say_above, tabular
 from emotune.report.style import (
-    INK, SIZE, SMALL, SOFT, STYLE, WIDTH, fold, magnitudes, markers, place, seeds_said, span, text_width, title_of,
+    INK, SMALL, SOFT, STYLE, WIDTH, fold, magnitudes, markers, place, seeds_said, span, spread, text_width, title_of,
 )  # fmt: skip
 
 __all__ = ["against_cost", "by_seed"]
 
-COSTS = {"parameters": "parameters", "forward_flops": "FLOP for a picture", "train_s": "training, s"}
+COSTS = {"parameters": "parameters", "forward_flops": "FLOPs per picture", "train_s": "training, s"}
 HEIGHT, LEFT, GAP = 2.1, 0.5, 0.2
 
 
@@ -43,7 +43,11 @@ def by_seed(
         colours: Of all variants.
     """
     scale, shapes = metric.scale, markers(colours)
-    rows = [Row(fold(v), _said(s, metric), f"n = {s.n}" if s.n else "", least=0.32) for v, s in summaries.items()]
+    alike = len({s.n for s in summaries.values()}) == 1
+    rows = [
+        Row(fold(v), _said(s, metric), "" if alike or not s.n else f"n = {s.n}", least=0.31)
+        for v, s in summaries.items()
+    ]
     values = runs.loc[runs["variant"].isin(list(summaries)), metric.name].dropna()
     ends = [end for s in summaries.values() if s.low is not None for end in (s.low, s.high)]
     near = values.max() - values.min() + 4 * metric.min_effect
@@ -64,39 +68,43 @@ def by_seed(
 def against_cost(title: str, table: pd.DataFrame, metric: Metric) -> Figure:
     """The study's metric against parameters, FLOPs and training time, with 95 % t intervals.
 
-    The names stand beside the points; where there is no room for that, numbers do, and the names in a list.
+    The names stand beside the points; where there is no room for that, numbers do, over the axes, with a list of names.
 
     Args:
         title: The data set.
         table: ``variant, parameters, forward_flops, train_s, mean, low, high``; NaN or None where there is no interval.
         metric: The study's.
     """
-    table = table.astype({"low": float, "high": float}).dropna(subset=["mean"]).reset_index(drop=True)
+    table = table.astype({"mean": float, "low": float, "high": float} | dict.fromkeys(COSTS, float))
+    table = table.dropna(subset=["mean"]).sort_values("parameters", kind="stable").reset_index(drop=True)
     width = (WIDTH - LEFT - 0.08 - GAP * (len(COSTS) - 1)) / len(COSTS)
-    limits = span(table["mean"], [*table["low"], *table["high"]], 4 * metric.min_effect)
-    margin = 0.06 * (limits[1] - limits[0])
-    ylim, frame = (limits[0] - margin, limits[1] + margin), (72 * width, 72 * HEIGHT)
-    spots = [_spots(table, cost, ylim, frame) for cost in COSTS]
-    names, boxes = list(table["variant"]), []
-    for names in (list(table["variant"]), [str(i + 1) for i in range(len(table))]):
-        sizes = [(72 * text_width(name, SMALL) + 2, SMALL + 2) for name in names]
-        boxes = [beside(points, sizes, frame, taken) for points, taken in spots]
-        if all(boxes):
-            break
-    named = names == list(table["variant"])
-    said = [] if named else [f"{i + 1}  {name}" for i, name in enumerate(table["variant"])]
+    low, high = span(table["mean"], [*table["low"], *table["high"]], 4 * metric.min_effect)
+    ylim = low - 0.1 * (high - low), high + 0.1 * (high - low)  # room for names
+    sizes = [(72 * text_width(name, SMALL) + 2, SMALL + 2) for name in table["variant"]]
+    frame = (72 * width, 72 * HEIGHT)
+    boxes = [beside(_marks(table, cost, ylim, frame), sizes, frame) for cost in COSTS]
+    said = [] if all(boxes) else [f"{i + 1}  {name}" for i, name in enumerate(table["variant"])]
     columns = max(1, int((WIDTH - LEFT) // (0.25 + max(map(text_width, said), default=1))))
-    listed = 0 if named else 0.15 + 0.16 * -(-len(said) // columns)
-    figure = Figure(figsize=(WIDTH, HEIGHT + 0.84 + listed))
-    title_of(figure, title, "bars: 95 % intervals over seeds" if table["low"].notna().any() else "one seed: no interval")
+    top = 0.55 if said else 0.36
+    height = top + HEIGHT + 0.5 + 0.16 * -(-len(said) // columns)
+    figure = Figure(figsize=(WIDTH, height))
+    title_of(
+        figure, title, "bars: 95 % intervals over seeds" if table["low"].notna().any() else "one seed: no interval"
+    )
     for i, cost in enumerate(COSTS):
-        axes = place(figure, LEFT + i * (width + GAP), 0.36, width, HEIGHT, grid="y")
-        _cost_panel(axes, table, cost, ylim, names, spots[i][0], boxes[i])
+        axes = place(figure, LEFT + i * (width + GAP), top, width, HEIGHT, grid="y")
+        _cost_panel(axes, table, cost, ylim)
         axes.tick_params(axis="y", labelleft=i == 0, length=0)
         axes.set_ylabel(f"test {metric.scale.label}" if i == 0 else "")
+        if said:
+            _number(axes, table, cost, frame)
+        for name, box in zip(table["variant"], boxes[i] or [], strict=False):
+            if not said:
+                at = (box.left + 1, (box.bottom + box.top) / 2)
+                axes.annotate(name, at, xycoords="axes points", va="center", fontsize=SMALL)
     for i, text in enumerate(said):
-        x, y = LEFT + i % columns * (WIDTH - LEFT) / columns, HEIGHT + 0.84 + 0.16 * (i // columns)
-        figure.text(x / WIDTH, 1 - y / (HEIGHT + 0.84 + listed), text, va="center")
+        x, y = LEFT + i % columns * (WIDTH - LEFT) / columns, top + HEIGHT + 0.5 + 0.16 * (i // columns)
+        figure.text(x / WIDTH, 1 - y / height, text, va="center")
     return figure
 
 
@@ -129,29 +137,33 @@ def _bounds(values: pd.Series) -> tuple[float, float]:
     return low / factor, high * factor
 
 
-def _spots(
-    table: pd.DataFrame, cost: str, ylim: tuple[float, float], frame: tuple[float, float]
-) -> tuple[list[tuple[float, float]], list[Box]]:
-    """Where the points are, in points from the lower left corner, and what marks and intervals cover."""
+def _marks(table: pd.DataFrame, cost: str, ylim: tuple[float, float], frame: tuple[float, float]) -> list[Mark]:
+    """Where points and intervals are, in points from the lower left corner."""
     low, high = np.log(_bounds(table[cost]))
-    x = frame[0] * (np.log(table[cost].astype(float)) - low) / (high - low)
+    x = frame[0] * (np.log(table[cost]) - low) / (high - low)
     y, bottom, top = (frame[1] * (table[c] - ylim[0]) / (ylim[1] - ylim[0]) for c in ("mean", "low", "high"))
-    points = [(a, b) for a, b in zip(x, y, strict=True)]
-    marks = [Box(a - 3, b - 3, a + 3, b + 3) for a, b in points]
-    bars = [Box(a - 1, b, a + 1, c) for a, b, c in zip(x, bottom, top, strict=True) if np.isfinite(b)]
-    return points, marks + bars
+    return [Mark(a, b, Box(a - 3, np.fmin(b - 3, c), a + 3, np.fmax(b + 3, d)))
+            for a, b, c, d in zip(x, y, bottom, top, strict=True) if np.isfinite(a)]  # fmt: skip
 
 
-def _cost_panel(axes: Axes, table: pd.DataFrame, cost: str, ylim: tuple[float, float], names: list[str],
-                points: list[tuple[float, float]], boxes: list[Box] | None) -> None:  # fmt: skip
+def _cost_panel(axes: Axes, table: pd.DataFrame, cost: str, ylim: tuple[float, float]) -> None:
     axes.vlines(table[cost], table["low"], table["high"], color=SOFT, linewidth=1)
     axes.plot(table[cost], table["mean"], "o", color=INK, markersize=4.5)
     axes.set(xscale="log", xlim=_bounds(table[cost]), ylim=ylim, xlabel=COSTS[cost])
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=4))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5), numticks=5))
     axes.xaxis.set_major_formatter(magnitudes())
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.tick_params(axis="x", which="minor", length=0)
-    for name, (x, y), box in zip(names, points, boxes or [], strict=False):
-        at = (box.left + 1 - x, (box.bottom + box.top) / 2 - y)
-        axes.annotate(name, xy=(0, 0), xycoords=("axes points"), xytext=(x + at[0], y + at[1]),
-                      textcoords="axes points", va="center", fontsize=SMALL)  # fmt: skip
+
+
+def _number(axes: Axes, table: pd.DataFrame, cost: str, frame: tuple[float, float]) -> None:
+    """The points' numbers in a row over the axes, each with a line to its interval."""
+    low, high = np.log(_bounds(table[cost]))
+    known = table[table[cost].notna()].sort_values([cost, "mean"], ascending=[True, False], kind="stable")
+    x = spread(frame[0] * (np.log(known[cost]) - low) / (high - low), 11, 3, frame[0] - 3)
+    for (i, row), at in zip(known.iterrows(), x, strict=True):
+        axes.annotate(
+            str(i + 1), (row[cost], np.fmax(row["mean"], row["high"])), xytext=(at, frame[1] + 4),
+            textcoords="axes points", ha="center", fontsize=SMALL,
+            arrowprops={"arrowstyle": "-", "color": SOFT, "linewidth": 0.4, "shrinkA": 0, "shrinkB": 2},
+        )  # fmt: skip

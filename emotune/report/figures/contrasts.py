@@ -50,7 +50,10 @@ def forest(comparisons: Sequence[Comparison], metric: Metric, aa: Mapping[str, C
             rows.append(Row(ITSELF, _said(aa[dataset].summary, metric), f"n = {aa[dataset].summary.n}"))
             drawn.append(aa[dataset])
     shown = [c for c in drawn if c]
-    values = [v for c in shown for v in (*c.differences.values(), 0)] + [-1.4 * metric.min_effect, 1.4 * metric.min_effect]
+    values = [v for c in shown for v in (*c.differences.values(), 0)] + [
+        -1.4 * metric.min_effect,
+        1.4 * metric.min_effect,
+    ]
     limits = span(values, _ends([c.summary for c in shown]), metric.min_effect)
     figure, axes, edges = tabular(rows, limits, _difference(metric), bottom=0.56)
     _ground(axes, metric)
@@ -102,7 +105,9 @@ def uncertainties(comparisons: Sequence[Comparison], over_pictures: Sequence["Ov
     for row, summary, (begin, end) in zip(rows, drawn, edges, strict=True):
         if summary:
             both = row.label == "both"
-            draw_interval(axes, (begin + end) / 2, summary, INK if both else SOFT, "D" if both else "o", 2.4 if both else 1.2)
+            draw_interval(
+                axes, (begin + end) / 2, summary, INK if both else SOFT, "D" if both else "o", 2.4 if both else 1.2
+            )
     return figure
 
 
@@ -120,10 +125,13 @@ def _named(contrast: Contrast, letters: int = 24) -> str:
 def _said(summary: Summary, metric: Metric) -> str:
     if not summary.n:
         return "no pair finished"
-    mean, *ends = (
-        metric.scale.signed(x).replace("-", "−") for x in (summary.mean, summary.low, summary.high) if x is not None
-    )
+    mean, *ends = (_signed(x, metric) for x in (summary.mean, summary.low, summary.high) if x is not None)
     return f"{mean} ({ends[0]} to {ends[1]})" if ends else f"{mean} (no interval)"
+
+
+def _signed(number: float, metric: Metric) -> str:
+    text = metric.scale.signed(number)
+    return text.replace("-", "−") if float(text) else text[1:]
 
 
 def _ends(summaries: Sequence[Summary]) -> list[float]:
@@ -140,7 +148,7 @@ def _ground(axes: Axes, metric: Metric) -> None:
     axes.axvline(0, color=INK, linewidth=0.8, zorder=1)
     say_above(axes, 0, f"±{metric.min_effect:g} would not matter")
     left, right = ("second better", "first better")[:: 1 if metric.scale.higher_is_better else -1]
-    below = axes.get_xaxis_transform() + ScaledTranslation(0, -36 / 72, axes.figure.dpi_scale_trans)
+    below = axes.get_xaxis_transform() + ScaledTranslation(0, -34 / 72, axes.figure.dpi_scale_trans)
     for x, text, ha in ((axes.get_xlim()[0], f"← {left}", "left"), (axes.get_xlim()[1], f"{right} →", "right")):
         axes.text(x, 0, text, transform=below, ha=ha, fontsize=SMALL, color=SOFT)
 
@@ -148,6 +156,6 @@ def _ground(axes: Axes, metric: Metric) -> None:
 def _noise(axes: Axes, summary: Summary, begin: float, end: float) -> None:
     left, right = axes.get_xlim()
     low, high = max(summary.low, left), min(summary.high, right)
-    axes.add_patch(Rectangle((low, begin), high - low, end - begin, fill=False, hatch="////", edgecolor=GRID, linewidth=0,
-                             zorder=0.5))  # fmt: skip
+    axes.add_patch(Rectangle((low, begin), high - low, end - begin, fill=False, hatch="////", edgecolor=SOFT, alpha=0.35,
+                             linewidth=0, zorder=0.5))  # fmt: skip
     axes.vlines([low, high], begin, end, color=SOFT, linewidth=0.7, linestyle=(0, (3, 2)), zorder=0.6)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Box", "beside"]
+__all__ = ["Box", "Mark", "beside"]
 
 
 @dataclass(frozen=True)
@@ -22,35 +22,40 @@ class Box:
         )
 
 
-def beside(
-    points: Sequence[tuple[float, float]],
-    sizes: Sequence[tuple[float, float]],
-    frame: tuple[float, float],
-    taken: Sequence[Box],
-) -> list[Box] | None:
-    """Boxes of texts beside their points, that meet neither each other nor what is drawn; None if there is no room.
+@dataclass(frozen=True)
+class Mark:
+    """A point with what is drawn of it, an interval perhaps, in points from the lower left corner of the room."""
+
+    x: float
+    y: float
+    area: Box
+
+
+def beside(marks: Sequence[Mark], sizes: Sequence[tuple[float, float]], room: tuple[float, float]) -> list[Box] | None:
+    """Boxes of texts beside their points, that meet neither each other nor a mark; None if not all find a place.
 
     The points with the fewest free places are served first.
 
     Args:
-        points: In points, from the lower left corner of the frame.
-        sizes: Width and height of each text, in points.
-        frame: Width and height of the room.
-        taken: Other things, the points' marks among them.
+        marks: The points.
+        sizes: Width and height of each one's text, in points.
+        room: Width and height of it all.
     """
     free = []
-    for (x, y), (w, h) in zip(points, sizes, strict=True):
-        right, middle, left, around = x + 5, y - h / 2, x - 5 - w, x - w / 2
-        corners = [(right, middle), (left, middle), (around, y + 4), (around, y - 4 - h), (x + 3, y + 3), (x + 3, y - 3 - h),
-                   (x - 3 - w, y + 3), (x - 3 - w, y - 3 - h)]  # fmt: skip
-        boxes = [Box(a, b, a + w, b + h) for a, b in corners]
-        boxes = [box for box in boxes if box.left >= 0 and box.right <= frame[0] and box.bottom >= 0 and box.top <= frame[1]]
-        free.append([box for box in boxes if not any(box.meets(other) for other in taken)])
+    for mark, (w, h) in zip(marks, sizes, strict=True):
+        right, left, centre = mark.x + 5, mark.x - 5 - w, mark.x - w / 2
+        over, under, middle = mark.area.top + 1, mark.area.bottom - 1 - h, mark.y - h / 2
+        beginnings = [(right, middle), (left, middle), (centre, over), (centre, under), (right, middle + h), (right, middle - h),
+                      (left, middle + h), (left, middle - h), (mark.x, over), (mark.x - w, over), (mark.x, under),
+                      (mark.x - w, under)]  # fmt: skip
+        boxes = [Box(x, y, x + w, y + h) for x, y in beginnings]
+        boxes = [box for box in boxes if min(box.left, box.bottom) >= 0 and box.right <= room[0] and box.top <= room[1]]
+        free.append([box for box in boxes if not any(box.meets(other.area) for other in marks)])
     placed: dict[int, Box] = {}
-    while len(placed) < len(points):
-        i = min((i for i in range(len(points)) if i not in placed), key=lambda i: len(free[i]))
+    while len(placed) < len(marks):
+        i = min((i for i in range(len(marks)) if i not in placed), key=lambda i: len(free[i]))
         if not free[i]:
             return None
         placed[i] = free[i][0]
         free = [[box for box in boxes if not box.meets(placed[i])] for boxes in free]
-    return [placed[i] for i in range(len(points))]
+    return [placed[i] for i in range(len(marks))]
