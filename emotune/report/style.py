@@ -1,7 +1,7 @@
 """The look that all figures share: type, colours and marks, and the arithmetic of placing things without overlap.
 
-Figures are laid out in inches from measured text, not by matplotlib's layout engines: what is aligned stays aligned, and
-drawing takes half the time. `INK`, `SOFT` and `GRID` are what a dark page replaces, so nothing else has these colours.
+Figures are laid out in inches from measured text, not by matplotlib's layout engines: what is aligned stays aligned,
+and drawing takes half the time. `INK`, `SOFT` and `GRID` are what a dark page replaces, so nothing else has these.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence

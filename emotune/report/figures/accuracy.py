@@ -14,7 +14,20 @@ from emotune.metric_config import Metric
 from emotune.report.figures.labels import Box, Mark, beside
 from emotune.report.figures.rows import Row, draw_interval, draw_seeds, say_above, tabular
 from emotune.report.style import (
-    INK, SMALL, SOFT, STYLE, WIDTH, fold, magnitudes, markers, place, seeds_said, span, spread, text_width, title_of,
+    INK,
+    SMALL,
+    SOFT,
+    STYLE,
+    WIDTH,
+    fold,
+    magnitudes,
+    markers,
+    place,
+    seeds_said,
+    span,
+    spread,
+    text_width,
+    title_of,
 )  # fmt: skip
 
 __all__ = ["against_cost", "by_seed"]
@@ -80,10 +93,17 @@ def against_cost(title: str, table: pd.DataFrame, metric: Metric) -> Figure:
     width = (WIDTH - LEFT - 0.08 - GAP * (len(COSTS) - 1)) / len(COSTS)
     low, high = span(table["mean"], [*table["low"], *table["high"]], 4 * metric.min_effect)
     ylim = low - 0.1 * (high - low), high + 0.1 * (high - low)  # room for names
-    sizes = [(72 * text_width(name, SMALL) + 2, SMALL + 2) for name in table["variant"]]
     frame = (72 * width, 72 * HEIGHT)
-    boxes = [beside(_marks(table, cost, ylim, frame), sizes, frame) for cost in COSTS]
-    said = [] if all(boxes) else [f"{i + 1}  {name}" for i, name in enumerate(table["variant"])]
+    known = [table.dropna(subset=[cost]) for cost in COSTS]
+    boxes = [
+        beside(
+            _marks(rows, cost, ylim, frame),
+            [(72 * text_width(v, SMALL) + 2, SMALL + 2) for v in rows["variant"]],
+            frame,
+        )
+        for rows, cost in zip(known, COSTS, strict=True)
+    ]
+    said = [] if None not in boxes else [f"{i + 1}  {name}" for i, name in enumerate(table["variant"])]
     columns = max(1, int((WIDTH - LEFT) // (0.25 + max(map(text_width, said), default=1))))
     top = 0.55 if said else 0.36
     height = top + HEIGHT + 0.5 + 0.16 * -(-len(said) // columns)
@@ -93,12 +113,12 @@ def against_cost(title: str, table: pd.DataFrame, metric: Metric) -> Figure:
     )
     for i, cost in enumerate(COSTS):
         axes = place(figure, LEFT + i * (width + GAP), top, width, HEIGHT, grid="y")
-        _cost_panel(axes, table, cost, ylim)
+        _cost_panel(axes, known[i], cost, ylim)
         axes.tick_params(axis="y", labelleft=i == 0, length=0)
         axes.set_ylabel(f"test {metric.scale.label}" if i == 0 else "")
         if said:
-            _number(axes, table, cost, frame)
-        for name, box in zip(table["variant"], boxes[i] or [], strict=False):
+            _number(axes, known[i], cost, frame)
+        for name, box in zip(known[i]["variant"], boxes[i] or [], strict=False):
             if not said:
                 at = (box.left + 1, (box.bottom + box.top) / 2)
                 axes.annotate(name, at, xycoords="axes points", va="center", fontsize=SMALL)
@@ -143,7 +163,7 @@ def _marks(table: pd.DataFrame, cost: str, ylim: tuple[float, float], frame: tup
     x = frame[0] * (np.log(table[cost]) - low) / (high - low)
     y, bottom, top = (frame[1] * (table[c] - ylim[0]) / (ylim[1] - ylim[0]) for c in ("mean", "low", "high"))
     return [Mark(a, b, Box(a - 3, np.fmin(b - 3, c), a + 3, np.fmax(b + 3, d)))
-            for a, b, c, d in zip(x, y, bottom, top, strict=True) if np.isfinite(a)]  # fmt: skip
+            for a, b, c, d in zip(x, y, bottom, top, strict=True)]  # fmt: skip
 
 
 def _cost_panel(axes: Axes, table: pd.DataFrame, cost: str, ylim: tuple[float, float]) -> None:
@@ -159,7 +179,7 @@ def _cost_panel(axes: Axes, table: pd.DataFrame, cost: str, ylim: tuple[float, f
 def _number(axes: Axes, table: pd.DataFrame, cost: str, frame: tuple[float, float]) -> None:
     """The points' numbers in a row over the axes, each with a line to its interval."""
     low, high = np.log(_bounds(table[cost]))
-    known = table[table[cost].notna()].sort_values([cost, "mean"], ascending=[True, False], kind="stable")
+    known = table.sort_values([cost, "mean"], ascending=[True, False], kind="stable")
     x = spread(frame[0] * (np.log(known[cost]) - low) / (high - low), 11, 3, frame[0] - 3)
     for (i, row), at in zip(known.iterrows(), x, strict=True):
         axes.annotate(

@@ -45,9 +45,9 @@ def beside(marks: Sequence[Mark], sizes: Sequence[tuple[float, float]], room: tu
     for mark, (w, h) in zip(marks, sizes, strict=True):
         right, left, centre = mark.x + 5, mark.x - 5 - w, mark.x - w / 2
         over, under, middle = mark.area.top + 1, mark.area.bottom - 1 - h, mark.y - h / 2
-        beginnings = [(right, middle), (left, middle), (centre, over), (centre, under), (right, middle + h), (right, middle - h),
-                      (left, middle + h), (left, middle - h), (mark.x, over), (mark.x - w, over), (mark.x, under),
-                      (mark.x - w, under)]  # fmt: skip
+        beginnings = [(right, middle), (left, middle), (centre, over), (centre, under), (right, middle + h),
+                      (right, middle - h), (left, middle + h), (left, middle - h), (mark.x, over), (mark.x - w, over),
+                      (mark.x, under), (mark.x - w, under)]  # fmt: skip
         boxes = [Box(x, y, x + w, y + h) for x, y in beginnings]
         boxes = [box for box in boxes if min(box.left, box.bottom) >= 0 and box.right <= room[0] and box.top <= room[1]]
         free.append([box for box in boxes if not any(box.meets(other.area) for other in marks)])
