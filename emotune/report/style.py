@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
@@ -20,9 +21,9 @@ from scipy.optimize import isotonic_regression
 
 from emotune.analysis.statistics import Verdict
 
-__all__ = ["GRID", "INK", "PALETTE", "SIZE", "SMALL", "SOFT", "STYLE", "VERDICT_COLOURS", "VERDICT_MARKERS", "WIDTH",
-           "dashes", "fold", "key", "magnitudes", "markers", "place", "seeds_said", "span", "spread", "text_width",
-           "title_of", "variant_colours"]  # fmt: skip
+__all__ = ["GRID", "INK", "KEY_PITCH", "SIZE", "SMALL", "SOFT", "STYLE", "VERDICT_COLOURS", "VERDICT_MARKERS", "WIDTH",
+           "colour_bar", "dashes", "fold", "key", "key_rows", "magnitudes", "markers", "place", "seeds_said", "span",
+           "spread", "text_width", "title_of", "variant_colours"]  # fmt: skip
 
 INK, SOFT, GRID = "#222222", "#666666", "#dddddd"
 WIDTH = 6.5
@@ -121,6 +122,16 @@ def title_of(figure: Figure, title: str, note: str = "") -> None:
         figure.text(left / w, 1 - 0.17 / h, note, color=SOFT, va="center")
 
 
+def colour_bar(figure: Figure, colours: ScalarMappable, unit: str) -> None:
+    """A colour bar at the upper right, and what it counts at its left."""
+    bar = place(figure, WIDTH - 1.35, 0.1, 1.2, 0.09)
+    figure.colorbar(colours, cax=bar, orientation="horizontal").outline.set_visible(False)
+    bar.tick_params(labelsize=SMALL, length=0, pad=2, labelcolor=INK)
+    bar.locator_params(nbins=4)
+    bar.annotate(unit, (0, 0.5), xycoords="axes fraction", xytext=(-6, 0), textcoords="offset points", ha="right",
+                 va="center", fontsize=SMALL, color=SOFT)  # fmt: skip
+
+
 def key(figure: Figure, top: float, left: float, colours: Mapping[str, str], shapes: Mapping[str, str]) -> None:
     """Writes the variants' names behind their marks, in `key_rows`.
 
@@ -199,14 +210,14 @@ def span(values: Iterable[float], ends: Iterable[float], least: float) -> tuple[
     Args:
         values: All of them are within the limits.
         ends: Of intervals; at most the width of the values away from them.
-        least: The narrowest range of values to be assumed.
+        least: How wide the axis is at least.
     """
     values = [v for v in values if np.isfinite(v)] or [0.0]
     ends = [e for e in ends if np.isfinite(e)]
     low, high = min(values), max(values)
     room = max(high - low, least)
     low, high = max(min([low, *ends]), low - room), min(max([high, *ends]), high + room)
-    margin = 0.04 * max(high - low, least)
+    margin = max(0.04 * (high - low), (least - high + low) / 2)
     return low - margin, high + margin
 
 

@@ -33,7 +33,7 @@ from emotune.report.style import (
 __all__ = ["against_cost", "by_seed"]
 
 COSTS = {"parameters": "parameters", "forward_flops": "FLOPs per picture", "train_s": "training, s"}
-HEIGHT, LEFT, GAP = 2.1, 0.5, 0.2
+HEIGHT, LEFT, GAP = 2.1, 0.56, 0.2
 
 
 @rc_context(STYLE)
@@ -106,7 +106,8 @@ def against_cost(title: str, table: pd.DataFrame, metric: Metric) -> Figure:
     said = [] if None not in boxes else [f"{i + 1}  {name}" for i, name in enumerate(table["variant"])]
     columns = max(1, int((WIDTH - LEFT) // (0.25 + max(map(text_width, said), default=1))))
     top = 0.55 if said else 0.36
-    height = top + HEIGHT + 0.5 + 0.16 * -(-len(said) // columns)
+    listed = -(-len(said) // columns)
+    height = top + HEIGHT + 0.5 + 0.16 * listed
     figure = Figure(figsize=(WIDTH, height))
     title_of(
         figure, title, "bars: 95 % intervals over seeds" if table["low"].notna().any() else "one seed: no interval"
@@ -123,7 +124,7 @@ def against_cost(title: str, table: pd.DataFrame, metric: Metric) -> Figure:
                 at = (box.left + 1, (box.bottom + box.top) / 2)
                 axes.annotate(name, at, xycoords="axes points", va="center", fontsize=SMALL)
     for i, text in enumerate(said):
-        x, y = LEFT + i % columns * (WIDTH - LEFT) / columns, top + HEIGHT + 0.5 + 0.16 * (i // columns)
+        x, y = LEFT + i // listed * (WIDTH - LEFT) / columns, top + HEIGHT + 0.5 + 0.16 * (i % listed)
         figure.text(x / WIDTH, 1 - y / height, text, va="center")
     return figure
 
@@ -177,13 +178,13 @@ def _cost_panel(axes: Axes, table: pd.DataFrame, cost: str, ylim: tuple[float, f
 
 
 def _number(axes: Axes, table: pd.DataFrame, cost: str, frame: tuple[float, float]) -> None:
-    """The points' numbers in a row over the axes, each with a line to its interval."""
+    """The points' numbers in a row over the axes, each with a line to its point."""
     low, high = np.log(_bounds(table[cost]))
     known = table.sort_values([cost, "mean"], ascending=[True, False], kind="stable")
     x = spread(frame[0] * (np.log(known[cost]) - low) / (high - low), 11, 3, frame[0] - 3)
     for (i, row), at in zip(known.iterrows(), x, strict=True):
         axes.annotate(
-            str(i + 1), (row[cost], np.fmax(row["mean"], row["high"])), xytext=(at, frame[1] + 4),
+            str(i + 1), (row[cost], row["mean"]), xytext=(at, frame[1] + 4),
             textcoords="axes points", ha="center", fontsize=SMALL,
-            arrowprops={"arrowstyle": "-", "color": SOFT, "linewidth": 0.4, "shrinkA": 0, "shrinkB": 2},
+            arrowprops={"arrowstyle": "-", "color": SOFT, "linewidth": 0.4, "shrinkA": 0, "shrinkB": 3},
         )  # fmt: skip

@@ -156,6 +156,6 @@ def _ground(axes: Axes, metric: Metric) -> None:
 def _noise(axes: Axes, summary: Summary, begin: float, end: float) -> None:
     left, right = axes.get_xlim()
     low, high = max(summary.low, left), min(summary.high, right)
-    axes.add_patch(Rectangle((low, begin), high - low, end - begin, fill=False, hatch="////", edgecolor=SOFT, alpha=0.35,
-                             linewidth=0, zorder=0.5))  # fmt: skip
+    look = {"fill": False, "hatch": "////", "edgecolor": SOFT, "alpha": 0.35, "linewidth": 0}
+    axes.add_patch(Rectangle((low, begin), high - low, end - begin, zorder=0.5, **look))
     axes.vlines([low, high], begin, end, color=SOFT, linewidth=0.7, linestyle=(0, (3, 2)), zorder=0.6)

@@ -9,18 +9,31 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import offset_copy
 from scipy import stats
 
 from emotune.analysis.power import ALPHA
 from emotune.report.style import (
-    INK, SMALL, SOFT, STYLE, WIDTH, dashes, fold, place, seeds_said, span, spread, text_width, title_of,
+    INK,
+    SMALL,
+    SOFT,
+    STYLE,
+    WIDTH,
+    dashes,
+    fold,
+    place,
+    seeds_said,
+    span,
+    spread,
+    text_width,
+    title_of,
 )  # fmt: skip
 
 __all__ = ["attention_entropy", "learning_curves"]
 
 POSITIONS = 36
 """Of an attention map: 6 × 6."""
-HEIGHT, LEFT, GAP = 2.3, 0.5, 0.22
+HEIGHT, LEFT, GAP = 2.3, 0.56, 0.22
 LETTERS = 18
 
 
@@ -40,8 +53,7 @@ def learning_curves(title: str, curves: pd.DataFrame, colours: Mapping[str, str]
     figure, right = _figure(title, curves, texts)
     width = (WIDTH - LEFT - GAP - right) / 2
     values = curves[list(panels)].to_numpy().ravel()
-    ends = [end for table in means.values() for end in (*table["low"], *table["high"])]
-    low, high = span(values, ends, 1.0)
+    low, high = span(values, _ends(*means.values()), 10)
     limits = max(low, -2.0), min(high, 102.0)
     for i, (column, heading) in enumerate(panels.items()):
         axes = place(figure, LEFT + i * (width + GAP), 0.52, width, _height(texts), grid="y")
@@ -72,19 +84,23 @@ def attention_entropy(title: str, curves: pd.DataFrame, colours: Mapping[str, st
     figure, right = _figure(title, curves, texts)
     axes = place(figure, LEFT, 0.36, WIDTH - LEFT - right, _height(texts) + 0.16, grid="y")
     uniform = math.log(POSITIONS)
-    limits = span([*curves["attention_entropy"], uniform], [*means["low"], *means["high"]], 0.05)
-    _draw(axes, curves, means, "attention_entropy", colours, limits)
+    low, high = span([*curves["attention_entropy"], uniform], _ends(means), 0.05)
+    _draw(axes, curves, means, "attention_entropy", colours, (low, high + 0.06 * (high - low)))
     axes.axhline(uniform, color=INK, linewidth=0.8, linestyle=(0, (1.5, 1.5)))
     axes.annotate(f"uniform weights: log {POSITIONS} = {uniform:.2f}", (0, uniform), xycoords=axes.get_yaxis_transform(),
-                  xytext=(3, -3), textcoords="offset points", va="top", fontsize=SMALL, color=SOFT)  # fmt: skip
+                  xytext=(3, 3), textcoords="offset points", va="bottom", fontsize=SMALL, color=SOFT)  # fmt: skip
     axes.set_ylabel("entropy of the weights, nats")
     _name_ends(axes, means, texts, colours)
     return figure
 
 
+def _lines(texts: Mapping[str, str]) -> int:
+    return max((text.count("\n") + 1 for text in texts.values()), default=1)
+
+
 def _height(texts: Mapping[str, str]) -> float:
     """Of the axes, in inches: room for the names at their right."""
-    return max(HEIGHT, sum(0.135 * (text.count("\n") + 1) + 0.05 for text in texts.values()))
+    return max(HEIGHT, len(texts) * (0.135 * _lines(texts) + 0.04))
 
 
 def _figure(title: str, curves: pd.DataFrame, texts: Mapping[str, str]) -> tuple[Figure, float]:
@@ -95,10 +111,19 @@ def _figure(title: str, curves: pd.DataFrame, texts: Mapping[str, str]) -> tuple
 
 
 def _means(curves: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Per variant and epoch ``mean``, and ``low`` and ``high`` of its 95 % t interval over seeds, NaN under two."""
-    found = curves.groupby(["variant", "epoch"])[column].agg(["mean", "sem", "count"]).reset_index()
+    """Per variant and epoch ``mean``, and ``low`` and ``high`` of its 95 % t interval over seeds, NaN under two.
+
+    Where a seed's value is missing there is no mean: it would jump.
+    """
+    found = curves.groupby(["variant", "epoch"])[column].agg(["mean", "sem", "count", "size"]).reset_index()
+    found["mean"] = found["mean"].where(found["count"] == found["size"])
     half = found["sem"] * stats.t.ppf(1 - ALPHA / 2, np.maximum(found["count"] - 1, 1))
     return found.assign(low=found["mean"] - half, high=found["mean"] + half)
+
+
+def _ends(*means: pd.DataFrame) -> list[float]:
+    """Of the intervals over three seeds or more; with two they would be all that is seen, and the axes cut them."""
+    return [end for table in means for end in table.loc[table["count"] > 2, ["low", "high"]].to_numpy().ravel()]
 
 
 def _draw(axes: Axes, curves: pd.DataFrame, means: pd.DataFrame, column: str, colours: Mapping[str, str],
@@ -123,14 +148,14 @@ def _name_ends(axes: Axes, means: pd.DataFrame, texts: Mapping[str, str], colour
     """Writes the variants' names behind their last values, each with a sample of its line."""
     height = 72 * axes.get_position().height * axes.figure.get_size_inches()[1]
     low, high = axes.get_ylim()
-    known = means.dropna(subset=["mean"]).groupby("variant")["mean"].last()
+    known = means.dropna(subset=["mean"]).groupby("variant")[["epoch", "mean"]].last()
     shown = {variant: text for variant, text in texts.items() if variant in known.index}
-    lines = max((text.count("\n") + 1 for text in shown.values()), default=1)
-    at = spread([(known[v] - low) / (high - low) * height for v in shown], 9.7 * lines + 2, 0, height)
+    points = (known["mean"] - low) / (high - low) * height
+    at = spread([points[v] for v in shown], 9.72 * _lines(shown) + 2.5, 0, height)
     for (variant, text), y in zip(shown.items(), at, strict=True):
+        line = {"color": colours[variant], "linewidth": 1.2, "linestyle": dashes(colours)[variant]}
         axes.annotate(
-            text, ((axes.get_xlim()[1]), known[variant]), xytext=(16, y - (known[variant] - low) / (high - low) * height),
-            textcoords="offset points", va="center", linespacing=1.2, annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": colours[variant], "linewidth": 1.2, "shrinkA": 1, "shrinkB": 1,
-                        "linestyle": dashes(colours)[variant], "relpos": (0, 0.5)},
+            text, known.loc[variant], xytext=(1, y / height), va="center", linespacing=1.2,
+            textcoords=offset_copy(axes.transAxes, axes.figure, 16, 0, "points"), annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "shrinkA": 1, "shrinkB": 1, "relpos": (0, 0.5), **line},
         )  # fmt: skip
