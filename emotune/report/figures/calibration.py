@@ -10,7 +10,7 @@ from emotune.report.style import SIZE, SMALL, SOFT, STYLE, WIDTH, fold, markers,
 
 __all__ = ["reliability"]
 
-LEFT, GAP, SHARE = 0.56, 0.18, 0.36
+LEFT, GAP, SHARE = 0.56, 0.24, 0.36
 """Inches; the last is the height of the shares of pictures."""
 
 
@@ -26,7 +26,7 @@ def reliability(
         colours: Of all variants.
         ece: Expected calibration error per variant, in points.
     """
-    shapes, columns = markers(colours), min(4, max(3, len(tables)))
+    shapes, columns = markers(colours), 4 if -len(tables) % 4 < -len(tables) % 3 else 3
     side = (WIDTH - LEFT - 0.08) / columns - GAP
     heads = {v: f"{fold(v, int(side / 0.07))}\nECE {ece[v]:.1f} points" for v in tables}
     head = 0.08 + 0.135 * max((text.count("\n") + 1 for text in heads.values()), default=1)
