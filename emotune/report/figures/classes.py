@@ -68,8 +68,9 @@ def recall(
     axes = [place(figure, left + i * (width + GAP), top, width, block * len(labels), grid="x") for i in range(2)]
     for variant, colour in shown.items():
         own = recalls[recalls["variant"] == variant]
-        axes[0].plot(own["recall"], [at[label] + row[variant] for label in own["label"]], "o", color=colour, alpha=0.4, markersize=2.6,
-                     markeredgewidth=0, clip_on=False, gid="seeds")  # fmt: skip
+        y = [at[label] + row[variant] for label in own["label"]]
+        axes[0].plot(own["recall"], y, "o", color=colour, alpha=0.4, markersize=2.6, markeredgewidth=0, clip_on=False,
+                     gid="seeds")  # fmt: skip
         mean = own.groupby("label")["recall"].mean()
         look = {"color": colour, "marker": shapes[variant], "linestyle": "", "markersize": 4.2, "markeredgewidth": 0}
         axes[0].plot(mean, [at[label] + row[variant] for label in mean.index], clip_on=False, **look)
@@ -137,8 +138,14 @@ def _class_rows(axes: Axes, labels: list[str], block: float) -> None:
                       textcoords="offset points", ha="right", va="center")  # fmt: skip
 
 
-def _matrices(title: str, tables: Mapping[str, pd.DataFrame], texts: Mapping[str, pd.DataFrame], notes: Mapping[str, str],
-              look: dict, unit: str) -> Figure:  # fmt: skip
+def _matrices(
+    title: str,
+    tables: Mapping[str, pd.DataFrame],
+    texts: Mapping[str, pd.DataFrame],
+    notes: Mapping[str, str],
+    look: dict,
+    unit: str,
+) -> Figure:
     """Heat maps of one size, with the labels at the left and the lowest of each column, and a common colour bar."""
     if not tables:
         figure = Figure(figsize=(WIDTH, 0.6))

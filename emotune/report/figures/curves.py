@@ -87,8 +87,9 @@ def attention_entropy(title: str, curves: pd.DataFrame, colours: Mapping[str, st
     low, high = span([*curves["attention_entropy"], uniform], [*means["low"], *means["high"]], 0.05)
     _draw(axes, curves, means, "attention_entropy", colours, (low, high + 0.06 * (high - low)))
     axes.axhline(uniform, color=INK, linewidth=0.8, linestyle=(0, (1.5, 1.5)))
-    axes.annotate(f"uniform weights: log {POSITIONS} = {uniform:.2f}", (0, uniform), xycoords=axes.get_yaxis_transform(),
-                  xytext=(3, 3), textcoords="offset points", va="bottom", fontsize=SMALL, color=SOFT)  # fmt: skip
+    text, across = f"uniform weights: log {POSITIONS} = {uniform:.2f}", axes.get_yaxis_transform()
+    axes.annotate(text, (0, uniform), xycoords=across, xytext=(3, 3), textcoords="offset points", va="bottom",
+                  fontsize=SMALL, color=SOFT)  # fmt: skip
     axes.set_ylabel("entropy of the weights, nats")
     _name_ends(axes, means, texts, colours)
     return figure
