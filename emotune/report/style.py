@@ -42,6 +42,10 @@ STYLE = MappingProxyType(
         "axes.edgecolor": SOFT,
         "axes.labelcolor": INK,
         "axes.labelsize": SIZE,
+        "axes.grid": False,
+        "lines.linewidth": 1.2,
+        "xtick.labelsize": SIZE,
+        "ytick.labelsize": SIZE,
         "axes.linewidth": 0.7,
         "axes.facecolor": "none",
         "axes.axisbelow": True,
@@ -179,8 +183,8 @@ def text_width(text: str, size: float = SIZE, weight: str = "normal") -> float:
 def fold(name: str, letters: int = 26) -> str:
     """A long name over several lines, cut behind hyphens, dots, underscores and spaces where that is possible.
 
-    >>> fold("attention-with-tanh", 14)
-    'attention-\nwith-tanh'
+    >>> fold("attention-with-tanh", 14).split()
+    ['attention-', 'with-tanh']
     """
     lines = [""]
     for piece in re.findall(rf"[^-_. ]{{1,{letters - 1}}}[-_. ]?|[-_. ]", name):
