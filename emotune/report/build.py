@@ -14,13 +14,15 @@ import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
-from emotune.analysis.metrics import constant_predictions, scalar_metrics
+from emotune.analysis.metrics import confusion, constant_predictions, scalar_metrics
 from emotune.analysis.records import Records, load_records
 from emotune.analysis.statistics import Comparison, Summary, Verdict, compare, explore, summarise
 from emotune.data.datasets import is_ready, manifest_of
 from emotune.data.manifest import SPLITS
 from emotune.metric_config import SCALES
-from emotune.report import figures, words
+from emotune.report import words
+from emotune.report.figures import accuracy, classes, contrasts, curves
+from emotune.report.style import STYLE, variant_colours
 from emotune.run import RunConfig
 from emotune.run_directory import State, Status
 from emotune.storage import Folder
@@ -91,10 +93,10 @@ def _draw(
 ) -> dict[str, Figure]:
     """The figures by file name; none where no run is finished."""
     done = records.done()
-    colours = figures.variant_colours(list(study.variants))
+    colours = variant_colours(list(study.variants))
     drawn: dict[str, Figure] = {}
     if any(comparison.summary.n for comparison in comparisons):
-        drawn["contrasts"] = figures.contrast_intervals(comparisons, study.metric)
+        drawn["contrasts"] = contrasts.forest(comparisons, study.metric, {})
     for dataset in datasets:
         mine = done[done["dataset"] == dataset]
         if mine.empty:
@@ -108,11 +110,13 @@ def _draw(
         first = next(iter(predictions.values()))[0]
         constant = scalar_metrics(constant_predictions(first))[study.metric.name]
         summaries = _summaries(study, mine)
-        by_variant = figures.metric_by_variant(title, mine, study.metric, summaries, constant, colours)
+        by_variant = accuracy.by_seed(title, mine, study.metric, summaries, constant, colours)
         drawn[f"{study.metric.name}-{dataset}"] = by_variant
-        curves = records.curves[records.curves["run"].isin(mine["run"])]
-        drawn[f"curves-{dataset}"] = figures.learning_curves(title, curves, {v: colours[v] for v in predictions})
-        drawn[f"confusion-{dataset}"] = figures.confusion_matrices(title, predictions)
+        epochs = records.curves[records.curves["run"].isin(mine["run"])]
+        drawn[f"curves-{dataset}"] = curves.learning_curves(title, epochs, colours)
+        counts = {variant: sum(confusion(run) for run in runs) for variant, runs in predictions.items()}
+        shares = {variant: 100 * table.div(table.sum(axis=1), axis=0) for variant, table in counts.items()}
+        drawn[f"confusion-{dataset}"] = classes.confusions(title, shares, {v: len(r) for v, r in predictions.items()})
     return drawn
 
 
@@ -237,6 +241,6 @@ def _machine(record: dict[str, Any]) -> str:
 def _render(figure: Figure, kind: str) -> bytes:
     buffer = io.BytesIO()
     # Without a date and with fixed ids the same numbers give the same file.
-    with matplotlib.rc_context({"svg.hashsalt": "emotune"}):
+    with matplotlib.rc_context(STYLE):
         figure.savefig(buffer, format=kind, dpi=PNG_DPI, metadata={"Date": None} if kind == "svg" else None)
     return buffer.getvalue()
