@@ -1,0 +1,44 @@
+"""Figures as SVG: a file of its own, and a part of the page that takes the page's colours."""
+
+import html
+import io
+import re
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from emotune.report.style import GRID, INK, SOFT
+
+__all__ = ["inline", "svg_of"]
+
+VARIABLES = {INK: "--ink", SOFT: "--soft", GRID: "--line"}
+"""Colours of text and lines, and the page's variables that stand for them, light or dark."""
+
+
+def svg_of(figure: Figure) -> str:
+    """The figure as an SVG file: the same numbers give the same bytes, as it has no date and its ids are fixed."""
+    buffer = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": "emotune"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()
+
+
+def inline(svg: str, name: str, alt: str) -> str:
+    """An SVG element for the page, as wide as its place.
+
+    Args:
+        svg: Of `svg_of`.
+        name: Unique in the page: put before each id, which figures would share otherwise.
+        alt: What is seen, for those who do not.
+    """
+    element = re.sub(r"<(metadata|style)\b.*?</\1>", "", svg[svg.index("<svg") :], flags=re.S)
+    element = re.sub(r'\bid="', f'id="{name}-', element)
+    element = re.sub(r"(url\(#|href=\"#)", rf"\g<1>{name}-", element)
+    for colour, variable in VARIABLES.items():
+        element = re.sub(rf"(?<=: ){colour}\b", f"var({variable}, {colour})", element, flags=re.I)
+    head, rest = element.split(">", 1)
+    box = re.search(r'viewBox="[^"]+"', head)[0]
+    width = float(re.search(r'width="([\d.]+)pt"', head)[1])
+    label = html.escape(alt, quote=True)
+    style = f"width:100%;max-width:{width * 4 / 3:.0f}px;height:auto"
+    return f'<svg role="img" aria-label="{label}" {box} style="{style}">{rest.strip()}'
