@@ -3,7 +3,6 @@
 A pure function of the run directories: the same runs give the same bytes, but for the one date that is stated.
 """
 
-import base64
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,13 +13,12 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from emotune.analysis import profiles
-from emotune.data.thumbnails import thumbnails
 from emotune.report import latex, words
 from emotune.report.contents import contents, described, sections
 from emotune.report.drawing import draw
 from emotune.report.findings import Findings, find
 from emotune.report.made_of import Written
+from emotune.report.shown import examples, flips
 from emotune.report.svg import inline, svg_of
 from emotune.run import DatasetRef, RunConfig
 from emotune.study import Study
@@ -28,8 +26,6 @@ from emotune.study import Study
 __all__ = ["build_report"]
 
 PNG_DPI = 200
-EXAMPLES = 8
-"""Pictures that attention is shown on, by data set; and that flip, in each direction of a contrast."""
 
 
 def build_report(study: Study, runs: Sequence[RunConfig], pool: str, out: Path, command: str) -> Path:
@@ -54,7 +50,7 @@ def build_report(study: Study, runs: Sequence[RunConfig], pool: str, out: Path, 
         if data["known"]:
             study.metric.require_sense(data["name"], data["classes"])
     findings = find(study, runs, pool)
-    context = contents(findings, datasets, pool, command) | {"flips": _flips(findings, refs)}
+    context = contents(findings, datasets, pool, command) | {"flips": flips(findings, refs)}
     with Written(out) as files:
         context["figures"] = _draw(findings, datasets, refs, files)
         context["sections"] = sections(context, context["figures"])
@@ -70,13 +66,8 @@ def _draw(
 ) -> dict[str, dict[str, str]]:
     """Writes every figure as SVG and PNG; returns those of the page, by name: ``svg``, ``caption``."""
     titles = {d["name"]: f"{d['name']} (synthetic pictures)" if d["synthetic"] else d["name"] for d in datasets}
-    examples = {
-        name: thumbnails(ref, profiles.choose_examples(findings.predictions[name], EXAMPLES), side=160)
-        for name, ref in refs.items()
-        if findings.records.attention
-    }
     drawn = {}
-    for each in draw(findings, titles, examples):
+    for each in draw(findings, titles, examples(findings, refs)):
         svg = svg_of(each.figure)
         files.write(f"{each.name}.svg", svg.encode())
         files.write(f"{each.name}.png", _png(each.figure))
@@ -89,34 +80,6 @@ def _png(figure: Figure) -> bytes:
     figure.set_layout_engine("none")  # where all is has been found for the SVG
     figure.savefig(buffer, format="png", dpi=PNG_DPI)
     return buffer.getvalue()
-
-
-def _flips(findings: Findings, refs: Mapping[str, DatasetRef]) -> list[dict[str, Any]]:
-    """By data set and contrast: how many pictures flip in all seeds, and the first of each kind, shown if they may be."""
-    shown = {
-        (dataset, contrast): {side: flips[flips["right"] == side].head(EXAMPLES) for side in "ab"}
-        for dataset, by_contrast in findings.flips.items()
-        for contrast, flips in by_contrast.items()
-        if len(findings.predictions[dataset][contrast.variant].keys() & findings.predictions[dataset][contrast.reference]) > 1
-    }
-    ids = {
-        name: sorted({i for (d, _), sides in shown.items() if d == name for s in sides.values() for i in s["sample_id"]})
-        for name in refs
-    }
-    jpegs = {name: thumbnails(refs[name], wanted) if wanted else {} for name, wanted in ids.items()}
-    found = []
-    for (dataset, contrast), sides in shown.items():
-        counts = findings.flips[dataset][contrast]["right"].value_counts()
-        for side, own, other in (("a", contrast.variant, contrast.reference), ("b", contrast.reference, contrast.variant)):
-            pictures = [
-                row | {"jpeg": base64.b64encode(jpegs[dataset].get(row["sample_id"], b"")).decode()}
-                for row in sides[side].to_dict("records")
-            ]
-            found.append(
-                {"dataset": dataset, "contrast": str(contrast), "right": own, "wrong": other,
-                 "count": int(counts.get(side, 0)), "pictures": pictures}
-            )  # fmt: skip
-    return found
 
 
 def _write_tables(findings: Findings, datasets: Sequence[Mapping[str, Any]], files: Written) -> None:
@@ -139,6 +102,7 @@ def _environment(study: Study) -> jinja2.Environment:
     environment.filters |= {
         "spread": lambda summary: words.spread(summary, metric),
         "difference": lambda summary: words.difference(summary, metric),
+        "interval": lambda summary: words.interval(summary, metric),
         "p": lambda p: "–" if p is None else words.p_value(p).removeprefix("= "),
         "written": lambda value: "–" if value is None or pd.isna(value) else scale.written(value),
         "signed": lambda value: "–" if value is None or pd.isna(value) else scale.signed(value),

@@ -57,7 +57,9 @@ class Findings:
     def summaries(self, dataset: str) -> dict[str, Summary]:
         """The study's metric by variant."""
         done = self.done(dataset)
-        values = {variant: done.loc[done["variant"] == variant, self.study.metric.name] for variant in self.study.variants}
+        values = {
+            variant: done.loc[done["variant"] == variant, self.study.metric.name] for variant in self.study.variants
+        }
         return {variant: summarise(column.tolist()) for variant, column in values.items()}
 
 
@@ -91,10 +93,7 @@ def find(study: Study, runs: Sequence[RunConfig], pool: str) -> Findings:
         ],
         across=across_datasets(comparisons),
         optimism=profiles.optimism(records.done()),
-        flips={
-            dataset: {c: profiles.flips(frames[c.variant], frames[c.reference]) for c in _paired(study.contrasts, frames)}
-            for dataset, frames in predictions.items()
-        },
+        flips={dataset: _flips(study.contrasts, frames) for dataset, frames in predictions.items()},
     )  # fmt: skip
 
 
@@ -106,6 +105,15 @@ def _undeclared(study: Study) -> list[Contrast]:
         for variant in study.variants
         if variant != study.baseline and (variant, study.baseline) not in declared
     ]
+
+
+def _flips(contrasts: Sequence[Contrast], frames: Frames) -> dict[Contrast, pd.DataFrame]:
+    """Of the contrasts with two complete pairs: what one pair says, chance says too."""
+    return {
+        c: profiles.flips(frames[c.variant], frames[c.reference])
+        for c in _paired(contrasts, frames)
+        if len(frames[c.variant].keys() & frames[c.reference].keys()) > 1
+    }
 
 
 def _paired(contrasts: Sequence[Contrast], frames: Frames) -> list[Contrast]:

@@ -7,7 +7,7 @@ import re
 import matplotlib
 from matplotlib.figure import Figure
 
-from emotune.report.style import GRID, INK, SOFT
+from emotune.report.style import GRID, INK, SOFT, WIDTH
 
 __all__ = ["inline", "svg_of"]
 
@@ -24,7 +24,7 @@ def svg_of(figure: Figure) -> str:
 
 
 def inline(svg: str, name: str, alt: str) -> str:
-    """An SVG element for the page, as wide as its place.
+    """An SVG element for the page, whose full width is that of `emotune.report.style.WIDTH`.
 
     Args:
         svg: Of `svg_of`.
@@ -38,7 +38,6 @@ def inline(svg: str, name: str, alt: str) -> str:
         element = re.sub(rf"(?<=: ){colour}\b", f"var({variable}, {colour})", element, flags=re.I)
     head, rest = element.split(">", 1)
     box = re.search(r'viewBox="[^"]+"', head)[0]
-    width = float(re.search(r'width="([\d.]+)pt"', head)[1])
+    width = float(re.search(r'width="([\d.]+)pt"', head)[1]) / (72 * WIDTH)
     label = html.escape(alt, quote=True)
-    style = f"width:100%;max-width:{width * 4 / 3:.0f}px;height:auto"
-    return f'<svg role="img" aria-label="{label}" {box} style="{style}">{rest.strip()}'
+    return f'<svg role="img" aria-label="{label}" {box} style="width:{100 * width:.4g}%">{rest.strip()}'

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from emotune.analysis.statistics import Across, Comparison, Summary, Verdict
 from emotune.metric_config import Metric
 
-__all__ = ["across", "answer", "difference", "p_value", "selection", "spread"]
+__all__ = ["across", "answer", "difference", "interval", "p_value", "selection", "spread"]
 
 SAYS = {
     Verdict.BETTER: "{a} is better than {b}",
@@ -78,6 +78,13 @@ def spread(summary: Summary, metric: Metric) -> str:
     return f"{written(summary.mean)} ({written(summary.low)} to {written(summary.high)})"
 
 
+def interval(summary: Summary, metric: Metric) -> str:
+    """``-0.4 to +2.0``; ``none`` where one seed supports none."""
+    if summary.low is None:
+        return "none"
+    return f"{metric.scale.signed(summary.low)} to {metric.scale.signed(summary.high)}"
+
+
 def p_value(p: float) -> str:
     """``= 0.034``, or ``< 0.001``."""
     return "< 0.001" if p < 0.001 else f"= {p:.3f}" if p < 0.1 else f"= {p:.2f}"
@@ -95,8 +102,5 @@ def _what_would_resolve(comparison: Comparison, metric: Metric) -> str:
         return f"More than a thousand seeds would be needed to find {effect}."
     if needed <= n:
         return f"{n} seeds would usually find {effect}; these did not."
-    more = needed - n
-    return (
-        f"At this spread about {more} more seed{'s' if more > 1 else ''} ({needed} in all) would find {effect} with 80 % power, "
-        "correction included."
-    )
+    more = f"{needed - n} more seed{'s' if needed - n > 1 else ''} ({needed} in all)"
+    return f"At this spread about {more} would find {effect} with 80 % power, correction included."

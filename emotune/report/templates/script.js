@@ -27,6 +27,7 @@
   const section = document.getElementById("compare");
   if (!section) return;
   const { metrics, chosen, values, t } = JSON.parse(document.getElementById("compared").textContent);
+  const several = Object.keys(values).length > 1;
   const variants = [...new Set(Object.values(values).flatMap((one) => Object.keys(one)))];
   if (variants.length < 2) return;
   const [first, second] = ["first", "second"].map((id) => document.getElementById(id));
@@ -52,9 +53,9 @@
     section.querySelector("tbody").replaceChildren(...rows.filter(([, cells]) => cells).map(([index, cells]) => {
       const line = document.createElement("tr");
       if (index === chosen) line.style.fontWeight = "600";
-      line.append(...cells.map((text, column) => {
+      line.append(...cells.slice(several ? 0 : 1).map((text, column) => {
         const cell = document.createElement("td");
-        if (column > 1 && column < 5) cell.className = "n";
+        if (column > several && column < 4 + several) cell.className = "n";
         cell.textContent = text;
         return cell;
       }));
