@@ -130,8 +130,8 @@ class _Part:
             yield Drawn(
                 f"recall-{self._dataset}",
                 classes.recall(self._title, recalls, differences, baseline, self._colours),
-                f"{self._of}. Left: recall of each class, every seed and the mean. Right: its difference to {baseline}"
-                ", paired by seed, with 95 % t intervals that are not corrected for the number of classes: exploratory.",
+                f"{self._of}. Left: recall by class, every seed and the mean. Right: its difference to {baseline}, "
+                "paired by seed, with 95 % t intervals, not corrected for the number of classes: exploratory.",
                 f"Recall of each class by variant on {self._dataset}, and its difference to {baseline}",
             )
         yield Drawn(
