@@ -67,8 +67,12 @@ class Study:
             weights: Of the variants that do not begin from scratch, see `emotune.pretrained.resolve_weights`.
         """
         begin = weights or {}
+        tested = {"select": self.metric.select, "test_curve": self.metric.test_curve}
         return tuple(
-            RunConfig(variant=variant, dataset=dataset, seed=seed, model=model, train=train, weights=begin.get(variant))
+            RunConfig(
+                variant=variant, dataset=dataset, seed=seed, model=model, train=train, weights=begin.get(variant),
+                **tested,
+            )  # fmt: skip
             for seed in range(self.seeds)
             for dataset in datasets
             for variant, (model, train) in self.variants.items()

@@ -15,33 +15,52 @@ import pyarrow.parquet as pq
 import torch
 
 from emotune.data.batches import Split
+from emotune.metric_config import SELECTIONS
 from emotune.models.cost import cost
 from emotune.run import RunConfig
-from emotune.run_directory import PREDICTIONS
+from emotune.run_directory import ATTENTION, PREDICTIONS
 from emotune.storage import Folder
 from emotune.training.checkpoint import Progress
 from emotune.training.distributed import World
+from emotune.training.evaluation import Outputs
+from emotune.training.selection import selected_epoch
 
 __all__ = ["make_record", "origin", "write_predictions"]
 
 PACKAGES = ("emotune", "torch", "torchvision", "ray", "webdataset", "numpy", "pandas", "pillow")
 
 
-def write_predictions(folder: Folder, run: RunConfig, pictures: Split, logits: np.ndarray) -> None:
-    """One row per test picture: ``sample_id``, ``target`` (class name), and ``logit_<class>`` for each class."""
-    classes = np.array(pictures.classes)
-    columns: dict[str, Any] = {"sample_id": list(pictures.keys), "target": classes[pictures.targets].tolist()}
-    columns |= {f"logit_{label}": logits[:, index] for index, label in enumerate(pictures.classes)}
+def write_predictions(folder: Folder, run: RunConfig, pictures: Split, outputs: Outputs) -> None:
+    """Writes what the network says of the test pictures, in their order, and how it attends to them if it does.
+
+    ``predictions.parquet``, a row per picture: ``sample_id``, ``target`` (class name), ``group`` (near-duplicates have
+    one in common), and ``logit_<class>`` for each class. ``attention.parquet``, a row per picture of each attention
+    layer, layer by layer: ``sample_id``, ``layer``, and ``weights``, a list of float32 (P).
+    """
+    ids, classes = list(pictures.keys), np.array(pictures.classes)
+    columns: dict[str, Any] = {"sample_id": ids, "target": classes[pictures.targets].tolist(), "group": pictures.groups}
+    columns |= {f"logit_{label}": outputs.logits[:, index] for index, label in enumerate(pictures.classes)}
+    _write(folder, PREDICTIONS, run, columns)
+    if outputs.attention:
+        weights = [row for rows in outputs.attention.values() for row in rows]
+        layers = np.repeat(list(outputs.attention), len(ids)).tolist()
+        _write(folder, ATTENTION, run, {
+            "sample_id": ids * len(outputs.attention), "layer": layers,
+            "weights": pa.array(weights, pa.list_(pa.float32())),
+        })  # fmt: skip
+
+
+def _write(folder: Folder, name: str, run: RunConfig, columns: dict[str, Any]) -> None:
     table = pa.table(columns).replace_schema_metadata({"run": run.id, "split": "test"})
     buffer = io.BytesIO()
     pq.write_table(table, buffer)
-    folder.write(PREDICTIONS, buffer.getvalue())
+    folder.write(name, buffer.getvalue())
 
 
 def make_record(
     run: RunConfig, world: World, progress: Progress, pictures: Split, durations_s: dict[str, float]
 ) -> dict[str, Any]:
-    """How a run came to its result: last epoch, cost, durations, speed, hardware, versions, commit, interruptions.
+    """How a run came to its result: epoch that was tested, last epoch, cost, durations, speed, hardware, versions, commit, interruptions.
 
     Args:
         run: That is finished.
@@ -56,7 +75,8 @@ def make_record(
         "variant": run.variant,
         "dataset": run.dataset.name,
         "seed": run.seed,
-        "selection": "last epoch",
+        "selection": SELECTIONS[run.select],
+        "selected_epoch": selected_epoch(run, progress.history),
         "last_epoch": progress.history[-1],
         "parameters": costs.parameters,
         "forward_flops": costs.forward_flops,

@@ -42,7 +42,8 @@ def changed(run: RunConfig, *, dropout: float | None = None, **settings: Any) ->
 
 def first(pictures: Split, count: int) -> Split:
     """The split's first pictures."""
-    return replace(pictures, keys=pictures.keys[:count], targets=pictures.targets[:count], votes=pictures.votes[:count])
+    known = {name: getattr(pictures, name)[:count] for name in ("keys", "targets", "votes", "groups")}
+    return replace(pictures, **known)
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ def steps(run: RunConfig, world: World, resources: Resources, count: int) -> dic
     results = [take_step(begun.learner, batch, begun.drawn, run.train.lr) for batch in batches[:size]]
     found["losses"], found["norms"] = [r.loss for r in results], [r.norm or 0.0 for r in results]
     val = first(open_split(run.dataset, "val"), 9)
-    found["logits"] = evaluate(begun.learner.result, val, world, precision=run.train.precision)
+    found["logits"] = evaluate(begun.learner.result, val, world, precision=run.train.precision).logits
     return found
 
 
@@ -74,7 +74,7 @@ def evaluated(run: RunConfig, world: World) -> list[tuple[int, np.ndarray]]:
     network.register_forward_pre_hook(lambda module, inputs: seen.append(len(inputs[0])))
     val = open_split(run.dataset, "val")
     for size in SIZES:
-        logits = evaluate(network, first(val, size), world)
+        logits = evaluate(network, first(val, size), world).logits
         found.append((sum(seen), logits))
         seen.clear()
     return found
