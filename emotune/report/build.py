@@ -107,6 +107,7 @@ def _environment(study: Study) -> jinja2.Environment:
         "written": lambda value: "–" if value is None or pd.isna(value) else scale.written(value),
         "signed": lambda value: "–" if value is None or pd.isna(value) else scale.signed(value),
         "digits": lambda value, form="%.2f": "–" if value is None or pd.isna(value) else form % value,
+        "amount": lambda value: f"{value:,.0f}" if value >= 100 else f"{value:.3g}",
         "tex": latex.escape,
         "texnumber": latex.number,
     }

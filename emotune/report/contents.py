@@ -165,8 +165,11 @@ def _compared(findings: Findings) -> dict[str, Any]:
         # Six digits are more than is printed; JSON knows no NaN.
         numbers = [None if pd.isna(row[name]) else float(f"{row[name]:.6g}") for name in SCALES]
         by_variant.setdefault(row["variant"], {})[row["seed"]] = numbers
+    finished = [v for v in findings.study.variants if any(v in variants for variants in values.values())]
     most = max((len(seeds) for variants in values.values() for seeds in variants.values()), default=0)
     return {
+        "variants": finished,
+        "datasets": findings.datasets,
         "metrics": [
             {"title": s.title, "steps": s.steps, "decimals": s.decimals, "higher": s.higher_is_better}
             for s in SCALES.values()

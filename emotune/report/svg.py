@@ -31,7 +31,9 @@ def inline(svg: str, name: str, alt: str) -> str:
         name: Unique in the page: put before each id, which figures would share otherwise.
         alt: What is seen, for those who do not.
     """
-    element = re.sub(r"<(metadata|style)\b.*?</\1>", "", svg[svg.index("<svg") :], flags=re.S)
+    element = re.sub(r"<(metadata|style)\b.*?</\1>|<!--.*?-->", "", svg[svg.index("<svg") :], flags=re.S)
+    element = re.sub(r"(?<![\d.])([1-9]\d*\.\d\d)\d+", r"\1", element)  # hundredths of points are never seen
+    element = re.sub(r"\s*\n\s*", "\n", element)
     element = re.sub(r'\bid="', f'id="{name}-', element)
     element = re.sub(r"(url\(#|href=\"#)", rf"\g<1>{name}-", element)
     for colour, variable in VARIABLES.items():

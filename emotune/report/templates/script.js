@@ -26,16 +26,15 @@
 
   const section = document.getElementById("compare");
   if (!section) return;
-  const { metrics, chosen, values, t } = JSON.parse(document.getElementById("compared").textContent);
-  const several = Object.keys(values).length > 1;
-  const variants = [...new Set(Object.values(values).flatMap((one) => Object.keys(one)))];
+  const { variants, datasets, metrics, chosen, values, t } = JSON.parse(document.getElementById("compared").textContent);
+  const several = datasets.length > 1;
   if (variants.length < 2) return;
   const [first, second] = ["first", "second"].map((id) => document.getElementById(id));
   for (const select of [first, second]) select.append(...variants.map((name) => new Option(name)));
   second.selectedIndex = 0;
   first.selectedIndex = 1;
   const row = (dataset, metric, index) => {
-    const [a, b] = [first, second].map((select) => values[dataset][select.value] ?? {});
+    const [a, b] = [first, second].map((select) => values[dataset]?.[select.value] ?? {});
     const seeds = Object.keys(a).filter((seed) => seed in b && a[seed][index] !== null && b[seed][index] !== null);
     const differences = seeds.map((seed) => a[seed][index] - b[seed][index]);
     const n = differences.length;
@@ -46,10 +45,10 @@
     const half = n > 1 ? (t[n - 2] * sd) / Math.sqrt(n) : NaN;
     const interval = n > 1 ? `${signed(mean - half)} to ${signed(mean + half)}` : "no interval";
     const name = metric.title + (metric.higher ? "" : " (lower is better)") + (metric.steps ? `, ${metric.steps}` : "");
-    return [dataset, name, signed(mean), interval, n, differences.map(signed).join(" · ")];
+    return [dataset, name, signed(mean), interval, n, differences.map(signed).join("\u00a0· ")];
   };
   const show = () => {
-    const rows = Object.keys(values).flatMap((dataset) => metrics.map((metric, index) => [index, row(dataset, metric, index)]));
+    const rows = datasets.flatMap((dataset) => metrics.map((metric, index) => [index, row(dataset, metric, index)]));
     section.querySelector("tbody").replaceChildren(...rows.filter(([, cells]) => cells).map(([index, cells]) => {
       const line = document.createElement("tr");
       if (index === chosen) line.style.fontWeight = "600";
