@@ -4,8 +4,8 @@ Figures are laid out in inches from measured text, not by matplotlib's layout en
 and drawing takes half the time. `INK`, `SOFT` and `GRID` are what a dark page replaces, so nothing else has these.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from textwrap import wrap
 from types import MappingProxyType
 
 import numpy as np
@@ -177,8 +177,17 @@ def text_width(text: str, size: float = SIZE, weight: str = "normal") -> float:
 
 
 def fold(name: str, letters: int = 26) -> str:
-    """A long name over several lines, cut at its hyphens where that is possible."""
-    return "\n".join(wrap(name, letters)) or name
+    """A long name over several lines, cut behind hyphens, dots, underscores and spaces where that is possible.
+
+    >>> fold("attention-with-tanh", 14)
+    'attention-\nwith-tanh'
+    """
+    lines = [""]
+    for piece in re.findall(rf"[^-_. ]{{1,{letters - 1}}}[-_. ]?|[-_. ]", name):
+        if len(lines[-1]) + len(piece.rstrip()) > letters:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def spread(positions: Sequence[float], gap: float, low: float, high: float) -> np.ndarray:

@@ -13,7 +13,7 @@ from emotune.report.style import SMALL, STYLE, WIDTH, colour_bar, fold, place, t
 
 __all__ = ["mean_maps", "overlays"]
 
-COLOURS = "cividis"  # equally light for all kinds of colour vision, and in grey print
+COLOURS = "magma"  # equally light for all kinds of colour vision, and in grey print
 GAP, LEFT, TOP = 0.16, 0.06, 0.36
 """Inches."""
 
@@ -51,7 +51,7 @@ def mean_maps(title: str, maps: Mapping[str, np.ndarray]) -> Figure:
 def overlays(
     title: str, pictures: Mapping[str, bytes], maps: Mapping[str, np.ndarray], captions: Mapping[str, str]
 ) -> Figure:
-    """Pictures, and beside each the same in grey under its attention map: the brighter and yellower, the more weight.
+    """Pictures, and beside each the same in grey under its attention map: the brighter, the more weight.
 
     Args:
         title: The data set, and whose maps they are.
@@ -65,7 +65,7 @@ def overlays(
     texts = {sample: fold(captions.get(sample, ""), int(2 * side / 0.062)) for sample in shown}
     foot = 0.1 + 0.125 * max((text.count("\n") + 1 for text in texts.values()), default=1)
     figure = Figure(figsize=(WIDTH, TOP + -(-len(shown) // columns) * (side + foot + 0.06)))
-    title_of(figure, title, "the yellower, the more weight; one scale for all")
+    title_of(figure, title, "the brighter, the more weight; one scale for all")
     most = max((maps[sample].max() for sample in shown), default=1)
     for i, sample in enumerate(shown):
         x, y = LEFT + i % columns * (2 * side + 0.03 + GAP), TOP + i // columns * (side + foot + 0.06)

@@ -10,7 +10,7 @@ from emotune.report.style import SIZE, SMALL, SOFT, STYLE, WIDTH, fold, markers,
 
 __all__ = ["reliability"]
 
-LEFT, GAP, SHARE = 0.56, 0.18, 0.36
+LEFT, GAP, SPLIT, SHARE = 0.56, 0.24, 0.13, 0.36
 """Inches; the last is the height of the shares of pictures."""
 
 
@@ -26,11 +26,11 @@ def reliability(
         colours: Of all variants.
         ece: Expected calibration error per variant, in points.
     """
-    shapes, columns = markers(colours), min(4, max(3, len(tables)))
+    shapes, columns = markers(colours), 4 if -len(tables) % 4 <= -len(tables) % 3 else 3
     side = (WIDTH - LEFT - 0.08) / columns - GAP
     heads = {v: f"{fold(v, int(side / 0.07))}\nECE {ece[v]:.1f} points" for v in tables}
     head = 0.08 + 0.135 * max((text.count("\n") + 1 for text in heads.values()), default=1)
-    each, rows = head + side + 0.08 + SHARE + 0.22, -(-len(tables) // columns)
+    each, rows = head + side + SPLIT + SHARE + 0.22, -(-len(tables) // columns)
     figure = Figure(figsize=(WIDTH, 0.34 + rows * each + 0.22))
     title_of(figure, title, "dotted: calibrated; above it a network is too modest, below it too sure")
     most = max((table["share"].max() for table in tables.values()), default=100)
@@ -45,7 +45,7 @@ def reliability(
         axes.set(xlim=(0, 100), ylim=(0, 100), xticks=[0, 50, 100], yticks=[0, 50, 100])
         axes.tick_params(length=0, labelbottom=False, labelleft=first)
         axes.set_title(heads[variant], loc="left", fontsize=SIZE, pad=4, linespacing=1.2)
-        shares = place(figure, x, y + side + 0.08, side, SHARE)
+        shares = place(figure, x, y + side + SPLIT, side, SHARE)
         shares.bar(confidence, table["share"], width=5, color=colours[variant], alpha=0.7, linewidth=0)
         shares.set(xlim=(0, 100), ylim=(0, most), xticks=[0, 50, 100], yticks=[0, round(most)])
         shares.tick_params(labelsize=SMALL, labelleft=first, labelbottom=True)

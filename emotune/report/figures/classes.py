@@ -7,6 +7,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
 from emotune.report.style import (
@@ -32,7 +33,10 @@ from emotune.report.style import (
 
 __all__ = ["confusion_differences", "confusions", "recall"]
 
-GAP = 0.16
+EDGE, GAP = 0.08, 0.12
+"""Inches."""
+VECTORS = 12
+"""Classes, up to which a matrix is drawn of squares; 25 have 625 of them, 200 kB a matrix."""
 
 
 @rc_context(STYLE)
@@ -48,9 +52,10 @@ def recall(
         baseline: Its name.
         colours: Of all variants.
     """
+    differences = differences.astype({"mean": float, "low": float, "high": float})  # None where there is one seed
     shapes, labels = markers(colours), list(dict.fromkeys(recalls["label"]))
     shown = {v: colours[v] for v in colours if v in set(recalls["variant"])}
-    pitch = max(0.085, min(0.11, 0.8 / len(shown)))
+    pitch = max(0.06, min(0.11, 12 / len(shown) / len(labels)))
     block = max(pitch * len(shown) + 0.1, 0.16)
     left = 0.2 + max(map(text_width, labels))
     top = 0.36 + KEY_PITCH * len(key_rows(shown, WIDTH - left)) + 0.2
@@ -63,18 +68,18 @@ def recall(
     axes = [place(figure, left + i * (width + GAP), top, width, block * len(labels), grid="x") for i in range(2)]
     for variant, colour in shown.items():
         own = recalls[recalls["variant"] == variant]
-        axes[0].plot(own["recall"], [at[label] + row[variant] for label in own["label"]], "o", color=colour, alpha=0.4, markersize=2.6,
-                     markeredgewidth=0, clip_on=False, gid="seeds")  # fmt: skip
+        y = [at[label] + row[variant] for label in own["label"]]
+        axes[0].plot(own["recall"], y, "o", color=colour, alpha=0.4, markersize=2.6, markeredgewidth=0, clip_on=False,
+                     gid="seeds")  # fmt: skip
         mean = own.groupby("label")["recall"].mean()
         look = {"color": colour, "marker": shapes[variant], "linestyle": "", "markersize": 4.2, "markeredgewidth": 0}
         axes[0].plot(mean, [at[label] + row[variant] for label in mean.index], clip_on=False, **look)
-        own = differences[(differences["variant"] == variant) & differences["label"].isin(labels)]
-        own = own.astype({"mean": float, "low": float, "high": float})
+        own = differences[differences["variant"] == variant]
         y = [at[label] + row[variant] for label in own["label"]]
         axes[1].hlines(y, own["low"], own["high"], color=colour, linewidth=1.2)
         axes[1].plot(own["mean"], y, **look)
     least, most = span(recalls["recall"], [], 20)
-    limits = span([0, *differences["mean"]], [*differences["low"].dropna(), *differences["high"].dropna()], 10)
+    limits = span([0, *differences["mean"]], [*differences["low"], *differences["high"]], 10)
     axes[0].set(xlim=(max(least, -2), min(most, 102)), xlabel="recall, %", yticks=[])
     axes[1].set(xlim=limits, xlabel=f"difference to {baseline}, points", yticks=[])
     axes[1].axvline(0, color=INK, linewidth=0.8, zorder=1)
@@ -133,44 +138,61 @@ def _class_rows(axes: Axes, labels: list[str], block: float) -> None:
                       textcoords="offset points", ha="right", va="center")  # fmt: skip
 
 
-def _matrices(title: str, tables: Mapping[str, pd.DataFrame], texts: Mapping[str, pd.DataFrame], notes: Mapping[str, str],
-              look: dict, unit: str) -> Figure:  # fmt: skip
+def _matrices(
+    title: str,
+    tables: Mapping[str, pd.DataFrame],
+    texts: Mapping[str, pd.DataFrame],
+    notes: Mapping[str, str],
+    look: dict,
+    unit: str,
+) -> Figure:
     """Heat maps of one size, with the labels at the left and the lowest of each column, and a common colour bar."""
     if not tables:
         figure = Figure(figsize=(WIDTH, 0.6))
         title_of(figure, title, "only one variant: there is no difference")
         return figure
     classes = list(next(iter(tables.values())).index)
-    names = 0.36 + max(text_width(label, SMALL) for label in classes)
-    columns = next((c for c in (3, 2) if (WIDTH - names) / c - GAP >= 0.112 * len(classes)), 1)
-    columns = min(columns, max(2, len(tables)))
-    side = min((WIDTH - names - 0.06) / columns - GAP, max(0.45 * len(classes), 1.6))
+    names = 0.12 + max(text_width(label, SMALL) for label in classes)
+    room = WIDTH - names - EDGE + GAP
+    columns = next((c for c in (3, 2) if room / c - GAP >= 0.1 * len(classes)), 1)
+    side = min(room / columns - GAP, max(0.45 * len(classes), 1.6))
     heads = {variant: _head(variant, notes[variant], side) for variant in tables}
-    head = 0.1 + 0.135 * max(text.count("\n") + 1 for text in heads.values())
-    rows = -(-len(tables) // columns)
-    top = 0.42
-    figure = Figure(figsize=(WIDTH, top + rows * (side + head + 0.06) + names + 0.06))
+    pitch = side + 0.16 + 0.135 * max(text.count("\n") + 1 for text in heads.values())
+    top = 0.28 - side + pitch
+    figure = Figure(figsize=(WIDTH, top + pitch * ((len(tables) - 1) // columns) + side + names + 0.1))
     title_of(figure, title)
     for i, (variant, table) in enumerate(tables.items()):
-        x, y = names + i % columns * (side + GAP), top + i // columns * (side + head + 0.06) + head
-        axes = place(figure, x, y, side, side)
+        axes = place(figure, names + i % columns * (side + GAP), top + i // columns * pitch, side, side)
+        image = _matrix(axes, table, texts[variant], look, side)
+        axes.set_title(heads[variant], loc="left", pad=4, fontsize=SIZE, linespacing=1.2)
+        first, lowest = i % columns == 0, i + columns >= len(tables)
+        axes.tick_params(length=0, labelsize=SMALL, labelleft=first, labelbottom=lowest, pad=2)
+        soft = {"xycoords": "axes fraction", "textcoords": "offset points", "fontsize": SMALL, "color": SOFT}
+        if first:
+            axes.annotate("label", (0, 1), xytext=(-3, 3), ha="right", **soft)
+        if i == 0:
+            colour_bar(figure, image, unit)
+    figure.text(names / WIDTH, 0.05 / figure.get_figheight(), "answer", color=SOFT, fontsize=SMALL)
+    return figure
+
+
+def _matrix(axes: Axes, table: pd.DataFrame, texts: pd.DataFrame, look: dict, side: float) -> ScalarMappable:
+    """Draws a heat map, with its numbers if they can be read."""
+    classes = list(table.index)
+    if len(classes) <= VECTORS:
         legible = side / len(classes) >= 0.2
-        sns.heatmap(table, **look, ax=axes, cbar=False, annot=texts[variant] if legible else None, fmt="",
+        sns.heatmap(table, **look, ax=axes, cbar=False, annot=texts if legible else None, fmt="",
                     annot_kws={"size": SMALL}, xticklabels=True, yticklabels=True)  # fmt: skip
         axes.set(xlabel="", ylabel="")
-        axes.set_title(heads[variant], loc="left", pad=4, fontsize=SIZE, linespacing=1.2)
-        below = i + columns < len(tables)
-        axes.tick_params(length=0, labelsize=SMALL, labelleft=i % columns == 0, labelbottom=not below, pad=2)
-        axes.tick_params(axis="x", rotation=90)
-        axes.tick_params(axis="y", rotation=0)
-        if i % columns == 0:
-            axes.annotate("label", (0, 1), xycoords="axes fraction", xytext=(-3, 3), textcoords="offset points",
-                          ha="right", fontsize=SMALL, color=SOFT)  # fmt: skip
-        if not below:
-            axes.annotate("answer", (1, 0), xycoords="axes fraction", xytext=(3, -3), textcoords="offset points",
-                          va="top", fontsize=SMALL, color=SOFT, rotation=90)  # fmt: skip
-    colour_bar(figure, axes.collections[0], unit)
-    return figure
+    else:
+        cells = np.kron(table.to_numpy(), np.ones((8, 8)))  # large pixels: viewers that smooth small ones do no harm
+        ticks = np.arange(len(classes)) + 0.5
+        axes.imshow(cells, **look, interpolation="none", aspect="auto", extent=(0, len(classes), len(classes), 0))
+        axes.set(xticks=ticks, yticks=ticks, xticklabels=classes, yticklabels=classes)
+        axes.spines[:].set_visible(False)
+    axes.tick_params(axis="x", rotation=90)
+    axes.tick_params(axis="y", rotation=0)
+    return axes.images[0] if axes.images else axes.collections[0]
 
 
 def _head(variant: str, note: str, side: float) -> str:

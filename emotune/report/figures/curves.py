@@ -53,7 +53,7 @@ def learning_curves(title: str, curves: pd.DataFrame, colours: Mapping[str, str]
     figure, right = _figure(title, curves, texts)
     width = (WIDTH - LEFT - GAP - right) / 2
     values = curves[list(panels)].to_numpy().ravel()
-    low, high = span(values, _ends(*means.values()), 10)
+    low, high = span(values, [end for table in means.values() for end in (*table["low"], *table["high"])], 10)
     limits = max(low, -2.0), min(high, 102.0)
     for i, (column, heading) in enumerate(panels.items()):
         axes = place(figure, LEFT + i * (width + GAP), 0.52, width, _height(texts), grid="y")
@@ -84,11 +84,12 @@ def attention_entropy(title: str, curves: pd.DataFrame, colours: Mapping[str, st
     figure, right = _figure(title, curves, texts)
     axes = place(figure, LEFT, 0.36, WIDTH - LEFT - right, _height(texts) + 0.16, grid="y")
     uniform = math.log(POSITIONS)
-    low, high = span([*curves["attention_entropy"], uniform], _ends(means), 0.05)
+    low, high = span([*curves["attention_entropy"], uniform], [*means["low"], *means["high"]], 0.05)
     _draw(axes, curves, means, "attention_entropy", colours, (low, high + 0.06 * (high - low)))
     axes.axhline(uniform, color=INK, linewidth=0.8, linestyle=(0, (1.5, 1.5)))
-    axes.annotate(f"uniform weights: log {POSITIONS} = {uniform:.2f}", (0, uniform), xycoords=axes.get_yaxis_transform(),
-                  xytext=(3, 3), textcoords="offset points", va="bottom", fontsize=SMALL, color=SOFT)  # fmt: skip
+    text, across = f"uniform weights: log {POSITIONS} = {uniform:.2f}", axes.get_yaxis_transform()
+    axes.annotate(text, (0, uniform), xycoords=across, xytext=(3, 3), textcoords="offset points", va="bottom",
+                  fontsize=SMALL, color=SOFT)  # fmt: skip
     axes.set_ylabel("entropy of the weights, nats")
     _name_ends(axes, means, texts, colours)
     return figure
@@ -106,24 +107,21 @@ def _height(texts: Mapping[str, str]) -> float:
 def _figure(title: str, curves: pd.DataFrame, texts: Mapping[str, str]) -> tuple[Figure, float]:
     """A figure with a title, and the inches that names take at its right."""
     figure = Figure(figsize=(WIDTH, _height(texts) + 0.98))
-    title_of(figure, title, seeds_said(curves.groupby("variant")["seed"].nunique()))
+    seeds = curves.groupby("variant")["seed"].nunique()
+    title_of(figure, title, seeds_said(seeds) + "; bands: 95 % intervals" * bool((seeds > 2).any()))
     return figure, 0.3 + max(map(text_width, texts.values()), default=0)
 
 
 def _means(curves: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Per variant and epoch ``mean``, and ``low`` and ``high`` of its 95 % t interval over seeds, NaN under two.
+    """Per variant and epoch ``mean``, and ``low`` and ``high`` of its 95 % t interval over seeds.
 
-    Where a seed's value is missing there is no mean: it would jump.
+    Where a seed's value is missing there is no mean: it would jump. The interval of two seeds is left out, too: at 12.7
+    standard errors, which change from epoch to epoch, it would cover all else.
     """
     found = curves.groupby(["variant", "epoch"])[column].agg(["mean", "sem", "count", "size"]).reset_index()
     found["mean"] = found["mean"].where(found["count"] == found["size"])
-    half = found["sem"] * stats.t.ppf(1 - ALPHA / 2, np.maximum(found["count"] - 1, 1))
+    half = found["sem"].where(found["count"] > 2) * stats.t.ppf(1 - ALPHA / 2, np.maximum(found["count"] - 1, 1))
     return found.assign(low=found["mean"] - half, high=found["mean"] + half)
-
-
-def _ends(*means: pd.DataFrame) -> list[float]:
-    """Of the intervals over three seeds or more; with two they would be all that is seen, and the axes cut them."""
-    return [end for table in means for end in table.loc[table["count"] > 2, ["low", "high"]].to_numpy().ravel()]
 
 
 def _draw(axes: Axes, curves: pd.DataFrame, means: pd.DataFrame, column: str, colours: Mapping[str, str],
@@ -132,8 +130,8 @@ def _draw(axes: Axes, curves: pd.DataFrame, means: pd.DataFrame, column: str, co
     marker = "o" if last <= 3 else None  # a line needs two epochs to be seen
     for variant, colour in colours.items():
         for _, seed in curves[curves["variant"] == variant].groupby("seed"):
-            axes.plot(seed["epoch"], seed[column], color=colour, alpha=0.3, linewidth=0.6, marker=marker, markersize=2.5,
-                      gid="seed")  # fmt: skip
+            axes.plot(seed["epoch"], seed[column], color=colour, alpha=0.3, linewidth=0.6, marker=marker,
+                      markersize=2.5, gid="seed")  # fmt: skip
         mean = means[means["variant"] == variant]
         axes.fill_between(mean["epoch"], mean["low"], mean["high"], color=colour, alpha=0.12, linewidth=0)
         if last == 1:
@@ -153,7 +151,9 @@ def _name_ends(axes: Axes, means: pd.DataFrame, texts: Mapping[str, str], colour
     points = (known["mean"] - low) / (high - low) * height
     at = spread([points[v] for v in shown], 9.72 * _lines(shown) + 2.5, 0, height)
     for (variant, text), y in zip(shown.items(), at, strict=True):
-        line = {"color": colours[variant], "linewidth": 1.2, "linestyle": dashes(colours)[variant]}
+        ends_here = known["epoch"][variant] == axes.get_xlim()[1]
+        look = (1.2, dashes(colours)[variant]) if ends_here else (0.5, (0, (1, 2)))
+        line = {"color": colours[variant]} | dict(zip(("linewidth", "linestyle"), look, strict=True))
         axes.annotate(
             text, known.loc[variant], xytext=(1, y / height), va="center", linespacing=1.2,
             textcoords=offset_copy(axes.transAxes, axes.figure, 16, 0, "points"), annotation_clip=False,
