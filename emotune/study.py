@@ -8,6 +8,7 @@ import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, get_args
@@ -67,12 +68,9 @@ class Study:
             weights: Of the variants that do not begin from scratch, see `emotune.pretrained.resolve_weights`.
         """
         begin = weights or {}
-        tested = {"select": self.metric.select, "test_curve": self.metric.test_curve}
+        planned = partial(RunConfig, select=self.metric.select, test_curve=self.metric.test_curve)
         return tuple(
-            RunConfig(
-                variant=variant, dataset=dataset, seed=seed, model=model, train=train, weights=begin.get(variant),
-                **tested,
-            )  # fmt: skip
+            planned(variant=variant, dataset=dataset, seed=seed, model=model, train=train, weights=begin.get(variant))
             for seed in range(self.seeds)
             for dataset in datasets
             for variant, (model, train) in self.variants.items()

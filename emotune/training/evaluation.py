@@ -75,8 +75,9 @@ def evaluate(
             watch(evaluated := evaluated + len(batch.indices))
     parts = [part for parts in world.gather(own) for part in parts]
     logits = _placed(len(pictures), [(indices, values) for indices, values, _ in parts])
-    layers = parts[0][2]
-    attention = {name: _placed(len(pictures), [(indices, noted[name]) for indices, _, noted in parts]) for name in layers}
+    attention = {
+        name: _placed(len(pictures), [(indices, noted[name]) for indices, _, noted in parts]) for name in parts[0][2]
+    }
     return Outputs(logits, attention)
 
 

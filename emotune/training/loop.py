@@ -164,7 +164,7 @@ def _outputs(
     run: RunConfig, learner: Learner, progress: Progress, reporter: Reporter,
     pictures: Split, phase: Phase, crops: int = 1,
 ) -> Outputs:  # fmt: skip
-    """What the network says (the same on all ranks) if it is numbers; the last step's loss does not show what it did."""
+    """What the network says, the same on all ranks, if it is numbers; a step's loss does not show what it did."""
     outputs = evaluate(
         learner.result, pictures, learner.world, crops,
         precision=learner.precision, normalisation=learner.normalisation, watch=reporter.evaluating(phase),

@@ -60,7 +60,7 @@ def _write(folder: Folder, name: str, run: RunConfig, columns: dict[str, Any]) -
 def make_record(
     run: RunConfig, world: World, progress: Progress, pictures: Split, durations_s: dict[str, float]
 ) -> dict[str, Any]:
-    """How a run came to its result: epoch that was tested, last epoch, cost, durations, speed, hardware, versions, commit, interruptions.
+    """How a run came to its result: epochs, cost, durations, speed, hardware, versions, commit, interruptions.
 
     Args:
         run: That is finished.

@@ -1,18 +1,17 @@
 """Which epoch's network is tested, and that nothing that happens to a run on the way alters it."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from running import ALL_STATE, changed, trained, without_times
+from running import ALL_STATE, changed, history, trained, without_times
 from safetensors.numpy import load_file
 
 from emotune.data.batches import open_split
 from emotune.run import RunConfig, RunProgress
-from emotune.run_directory import ATTENTION, METRICS, WEIGHTS
+from emotune.run_directory import ATTENTION, WEIGHTS
 from emotune.training import loop
 from emotune.training.loop import InterruptedRunError
 from emotune.training.selection import selected_epoch
@@ -26,10 +25,6 @@ def best(run: RunConfig) -> RunConfig:
     """A run whose first epoch is its best: its rate is so low that no later one alters a picture's answer."""
     slow = changed(run, epochs=3, lr=1e-7, schedule="constant", **ALL_STATE)
     return replace(slow, select="best_val")
-
-
-def history(pool: Path, run: RunConfig) -> list[dict]:
-    return [json.loads(line) for line in (pool / run.id / METRICS).read_text().splitlines()]
 
 
 def shortened(run: RunConfig, epochs: int) -> RunConfig:
