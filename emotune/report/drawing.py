@@ -166,7 +166,7 @@ class _Part:
             return
         for variant, of in frames.items():
             layers: dict[str, np.ndarray] = profiles.mean_attention(of)
-            maps |= {variant if len(layers) == 1 else f"{variant} {layer}": m for layer, m in layers.items()}
+            maps |= {variant if len(layers) == 1 else f"{variant} {layer}": m * m.size for layer, m in layers.items()}
         yield Drawn(
             f"attention-{self._dataset}",
             attention.mean_maps(self._title, maps),

@@ -1,11 +1,13 @@
 """Figures as SVG: a file of its own, and a part of the page that takes the page's colours."""
 
+import base64
 import html
 import io
 import re
 
 import matplotlib
 from matplotlib.figure import Figure
+from PIL import Image
 
 from emotune.report.style import GRID, INK, SOFT, WIDTH
 
@@ -13,6 +15,8 @@ __all__ = ["inline", "svg_of"]
 
 VARIABLES = {INK: "--ink", SOFT: "--soft", GRID: "--line"}
 """Colours of text and lines, and the page's variables that stand for them, light or dark."""
+SMALL = 10_000
+"""Bytes of a picture that stays as it is."""
 
 
 def svg_of(figure: Figure) -> str:
@@ -34,6 +38,7 @@ def inline(svg: str, name: str, alt: str) -> str:
     element = re.sub(r"<(metadata|style)\b.*?</\1>|<!--.*?-->", "", svg[svg.index("<svg") :], flags=re.S)
     element = re.sub(r"(?<![\d.])([1-9]\d*\.\d\d)\d+", r"\1", element)  # hundredths of points are never seen
     element = re.sub(r"\s*\n\s*", "\n", element)
+    element = re.sub(r"data:image/png;base64,([^\"]+)", _photograph, element)
     element = re.sub(r'\bid="', f'id="{name}-', element)
     element = re.sub(r"(url\(#|href=\"#)", rf"\g<1>{name}-", element)
     for colour, variable in VARIABLES.items():
@@ -43,3 +48,13 @@ def inline(svg: str, name: str, alt: str) -> str:
     width = float(re.search(r'width="([\d.]+)pt"', head)[1]) / (72 * WIDTH)
     label = html.escape(alt, quote=True)
     return f'<svg role="img" aria-label="{label}" {box} style="width:{100 * width:.4g}%">{rest.strip()}'
+
+
+def _photograph(found: re.Match[str]) -> str:
+    """The picture in a data URL, as a JPEG where that is much smaller: of photographs, not of small matrices."""
+    png = base64.b64decode(found[1])
+    jpeg = io.BytesIO()
+    Image.open(io.BytesIO(png)).convert("RGB").save(jpeg, "JPEG", quality=88)
+    if len(png) < SMALL or 2 * len(jpeg.getvalue()) > len(png):
+        return found[0]
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg.getvalue()).decode()}"
