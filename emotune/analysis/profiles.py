@@ -113,9 +113,17 @@ def picture_attention(frames: Sequence[pd.DataFrame], ids: Collection[str]) -> d
     return {sample: found[sample] for sample in ids if sample in found}
 
 
-def choose_examples(predictions: pd.DataFrame) -> list[str]:
-    """One picture of each class, whatever networks make of it: the first by sample id."""
-    return predictions.sort_values("sample_id").groupby("target")["sample_id"].first().tolist()
+def choose_examples(predictions: Mapping[str, BySeed], count: int) -> list[str]:
+    """Sample ids of test pictures to show, whatever networks make of them: the first of each class, then the second…
+
+    Args:
+        predictions: Of any variants, at least one.
+        count: At most.
+    """
+    pictures = next(iter(next(iter(predictions.values())).values())).sort_values("sample_id")
+    place = pictures.groupby("target").cumcount()
+    label = pd.Index(classes_of(pictures)).get_indexer(pictures["target"])
+    return pictures.assign(place=place, label=label).sort_values(["place", "label"])["sample_id"].head(count).tolist()
 
 
 def optimism(runs: pd.DataFrame) -> pd.DataFrame:

@@ -13,13 +13,14 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from emotune.analysis.networks import NETWORKS, summary
 from emotune.data.cache import decodable_splits, open_shards
 from emotune.data.datasets import ensure, manifest_of
 from emotune.data.manifest import SPLITS
 from emotune.data.stream import require_shards
 from emotune.errors import InputError, refuse
 from emotune.execution.disk import require_room
-from emotune.execution.networks import NETWORKS, describe, file_key, summary
+from emotune.execution.networks import describe, file_key
 from emotune.machine import available_cpus
 from emotune.resources import Resources
 from emotune.run import DatasetRef, RunConfig

@@ -107,9 +107,10 @@ def test_a_pictures_attention_is_the_mean_of_layers_and_runs_in_the_order_that_w
     assert maps["q"].mean() == 2.0
 
 
-def test_examples_are_one_picture_of_each_class_whatever_networks_say():
-    assert profiles.choose_examples(A[0]) == ["p0", "p2"]
-    assert profiles.choose_examples(B[1].sample(frac=1, random_state=0)) == ["p0", "p2"]
+def test_examples_are_the_first_pictures_of_each_class_whatever_networks_say():
+    assert profiles.choose_examples({"a": A}, 2) == ["p0", "p2"]
+    assert profiles.choose_examples({"b": {1: B[1].sample(frac=1, random_state=0)}}, 3) == ["p0", "p2", "p1"]
+    assert profiles.choose_examples({"a": A}, 9) == ["p0", "p2", "p1", "p3"]
 
 
 def test_optimism_is_what_the_best_epoch_on_test_adds_and_only_of_runs_that_noted_it():
