@@ -2,9 +2,9 @@
 
 import io
 import re
-from itertools import combinations
 
 import matplotlib
+import numpy as np
 from matplotlib.axis import XTick, YTick
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -42,21 +42,18 @@ def svg(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def test_no_text_leaves_the_figure_or_covers_another(made_up, draw):
+def test_no_text_leaves_the_figure_or_covers_another_or_is_too_small(made_up, draw):
     figure = draw(made_up)
     found = texts(figure)
-    width, height = figure.bbox.size
-    for text, box in found.items():
-        assert box.x0 >= 0 and box.x1 <= width, f"{text.get_text()!r} leaves at the side"
-        assert box.y0 >= 0 and box.y1 <= height, f"{text.get_text()!r} leaves above or below"
-    for (one, box), (other, beside) in combinations(found.items(), 2):
-        assert not Bbox.intersection(box, beside), f"{one.get_text()!r} and {other.get_text()!r}"
-
-
-def test_no_letter_is_smaller_than_seven_points_and_no_figure_wider_than_a_page(made_up, draw):
-    figure = draw(made_up)
+    names = [text.get_text() for text in found]
     assert figure.get_figwidth() <= 7.2
-    assert min(text.get_fontsize() for text in texts(figure)) >= SMALLEST
+    assert min(text.get_fontsize() for text in found) >= SMALLEST
+    left, below, right, above = np.array([box.extents for box in found.values()]).T
+    width, height = figure.bbox.size
+    outside = (left < 0) | (below < 0) | (right > width) | (above > height)
+    assert not outside.any(), [names[i] for i in np.flatnonzero(outside)]
+    beside = (left[:, None] >= right) | (right[:, None] <= left) | (below[:, None] >= above) | (above[:, None] <= below)
+    assert not np.triu(~beside, 1).any(), [(names[i], names[k]) for i, k in np.argwhere(np.triu(~beside, 1))]
 
 
 def test_the_same_numbers_give_the_same_bytes(usual, draw):

@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 from emotune.analysis.statistics import Verdict, summarise
 from emotune.metric_config import Metric
 from emotune.report.figures import accuracy, classes, contrasts, curves
-from emotune.report.style import PALETTE, spread, variant_colours
+from emotune.report.style import PALETTE, dashes, markers, spread, variant_colours
 from emotune.study import Contrast
 
 
@@ -143,3 +143,10 @@ def test_twelve_variants_have_twelve_colours_and_the_first_ten_the_palette():
     colours = variant_colours([f"v{i}" for i in range(25)])
     assert len(set(colours.values())) == 25
     assert tuple(colours.values())[:10] == PALETTE
+
+
+def test_a_variant_keeps_its_marker_and_line_where_others_are_missing():
+    colours = variant_colours([f"v{i}" for i in range(15)])
+    some = {variant: colours[variant] for variant in ("v3", "v12", "v14")}
+    for look in (markers, dashes):
+        assert look(some) == {variant: look(colours)[variant] for variant in some}
