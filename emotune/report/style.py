@@ -5,7 +5,7 @@ and drawing takes half the time. `INK`, `SOFT` and `GRID` are what a dark page r
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -42,6 +42,10 @@ STYLE = MappingProxyType(
         "axes.edgecolor": SOFT,
         "axes.labelcolor": INK,
         "axes.labelsize": SIZE,
+        "axes.grid": False,
+        "lines.linewidth": 1.2,
+        "xtick.labelsize": SIZE,
+        "ytick.labelsize": SIZE,
         "axes.linewidth": 0.7,
         "axes.facecolor": "none",
         "axes.axisbelow": True,
@@ -75,20 +79,28 @@ VERDICT_MARKERS = MappingProxyType(
 
 def variant_colours(variants: Sequence[str]) -> dict[str, str]:
     """A colour per variant, the same in all figures; after ten they come again, darker by a third each time."""
-    return {
-        variant: to_hex(np.array(to_rgb(PALETTE[i % len(PALETTE)])) * (2 / 3) ** (i // len(PALETTE)))
-        for i, variant in enumerate(variants)
-    }
+    return {variant: _shade(i) for i, variant in enumerate(variants)}
 
 
-def markers(variants: Collection[str]) -> dict[str, str]:
-    """A marker per variant, so that grey print tells them apart."""
-    return {variant: MARKERS[i % len(MARKERS)] for i, variant in enumerate(variants)}
+def markers(colours: Mapping[str, str]) -> dict[str, str]:
+    """A marker per variant, so that grey print tells them apart. It follows from the colour: as that, it is the same
+    in a figure that lacks some variants.
+    """
+    return {variant: MARKERS[i % len(MARKERS)] for variant, i in _numbers(colours).items()}
 
 
-def dashes(variants: Collection[str]) -> dict[str, tuple]:
-    """A line style per variant, as matplotlib takes it."""
-    return {variant: (0, DASHES[i % len(DASHES)] or None) for i, variant in enumerate(variants)}
+def dashes(colours: Mapping[str, str]) -> dict[str, tuple]:
+    """A line style per variant, as matplotlib takes it; see `markers`."""
+    return {variant: (0, DASHES[i % len(DASHES)] or None) for variant, i in _numbers(colours).items()}
+
+
+def _shade(i: int) -> str:
+    return to_hex(np.array(to_rgb(PALETTE[i % len(PALETTE)])) * (2 / 3) ** (i // len(PALETTE)))
+
+
+def _numbers(colours: Mapping[str, str]) -> dict[str, int]:
+    known = {_shade(i): i for i in reversed(range(5 * len(PALETTE)))}
+    return {variant: known.get(colour, i) for i, (variant, colour) in enumerate(colours.items())}
 
 
 def place(figure: Figure, left: float, top: float, width: float, height: float, grid: str = "", **more) -> Axes:
@@ -179,8 +191,8 @@ def text_width(text: str, size: float = SIZE, weight: str = "normal") -> float:
 def fold(name: str, letters: int = 26) -> str:
     """A long name over several lines, cut behind hyphens, dots, underscores and spaces where that is possible.
 
-    >>> fold("attention-with-tanh", 14)
-    'attention-\nwith-tanh'
+    >>> fold("attention-with-tanh", 14).split()
+    ['attention-', 'with-tanh']
     """
     lines = [""]
     for piece in re.findall(rf"[^-_. ]{{1,{letters - 1}}}[-_. ]?|[-_. ]", name):

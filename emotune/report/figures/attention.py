@@ -1,11 +1,12 @@
 """Where the networks look."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import matplotlib
 import numpy as np
 from matplotlib import rc_context
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -34,11 +35,11 @@ def mean_maps(title: str, maps: Mapping[str, np.ndarray]) -> Figure:
     head = 0.08 + 0.135 * max((text.count("\n") + 1 for text in heads.values()), default=1)
     figure = Figure(figsize=(WIDTH, TOP + -(-len(maps) // columns) * (head + side + 0.06) + 0.06))
     title_of(figure, title)
-    low, high = min((g.min() for g in maps.values()), default=1), max((g.max() for g in maps.values()), default=1)
+    scale = _scale(maps.values())
     for i, (name, grid) in enumerate(maps.items()):
         x, y = LEFT + i % columns * (side + GAP), TOP + i // columns * (head + side + 0.06) + head
         axes = place(figure, x, y, side, side)
-        mesh = axes.pcolormesh(grid, vmin=min(low, 0.95), vmax=max(high, 1.05), cmap=COLOURS)
+        mesh = axes.pcolormesh(grid, norm=scale, cmap=COLOURS)
         axes.set(xticks=[], yticks=[], ylim=(len(grid), 0))
         axes.spines[:].set_visible(False)
         axes.set_title(heads[name], fontsize=SMALL, loc="left", pad=4, linespacing=1.25)
@@ -66,17 +67,25 @@ def overlays(
     foot = 0.1 + 0.125 * max((text.count("\n") + 1 for text in texts.values()), default=1)
     figure = Figure(figsize=(WIDTH, TOP + -(-len(shown) // columns) * (side + foot + 0.06)))
     title_of(figure, title, "the brighter, the more weight; one scale for all")
-    most = max((maps[sample].max() for sample in shown), default=1)
+    scale = _scale(maps[sample] for sample in shown)
     for i, sample in enumerate(shown):
         x, y = LEFT + i % columns * (2 * side + 0.03 + GAP), TOP + i // columns * (side + foot + 0.06)
         picture = Image.open(io.BytesIO(pictures[sample])).convert("RGB")
-        for k, pixels in enumerate((np.asarray(picture), _under_map(picture, maps[sample] / most))):
+        for k, pixels in enumerate((np.asarray(picture), _under_map(picture, scale(maps[sample])))):
             axes = place(figure, x + k * (side + 0.03), y, side, side)
-            axes.imshow(pixels, interpolation="none", aspect="auto")  # whole pixels into SVG, which scales them itself
+            # Three of eight bits less halve the file. SVG takes whole pixels: who shows it scales them.
+            axes.imshow(pixels & 0xF8 | 0x04, interpolation="none", aspect="auto")
             axes.set_axis_off()
         figure.text(x / WIDTH, 1 - (y + side + 0.05) / figure.get_figheight(), texts[sample], va="top", fontsize=SMALL,
                     linespacing=1.25)  # fmt: skip
     return figure
+
+
+def _scale(maps: Iterable[np.ndarray]) -> Normalize:
+    """From the smallest weight to the largest, but at least a tenth of the mean: equal weights look equal."""
+    weights = np.concatenate([grid.ravel() for grid in maps] or [np.ones(1)])
+    middle, half = (weights.min() + weights.max()) / 2, max(np.ptp(weights), 0.1 * weights.mean()) / 2
+    return Normalize(middle - half, middle + half)
 
 
 def _under_map(picture: Image.Image, share: np.ndarray) -> np.ndarray:
@@ -84,4 +93,4 @@ def _under_map(picture: Image.Image, share: np.ndarray) -> np.ndarray:
     smooth = Image.fromarray(share.astype(np.float32)).resize(picture.size, Image.Resampling.BILINEAR)
     colours = matplotlib.colormaps[COLOURS](np.asarray(smooth))[..., :3]
     grey = np.asarray(picture.convert("L"))[..., None] / 255
-    return np.uint8(255 * (0.4 * grey + 0.6 * colours * (0.35 + 0.65 * grey)))
+    return np.uint8(255 * (0.35 * grey + 0.65 * colours * (0.35 + 0.65 * grey)))

@@ -22,7 +22,7 @@ def reliability(
 
     Args:
         title: The data set.
-        tables: Per variant and bin: ``confidence`` (0 to 1), ``accuracy`` (%) and ``share`` of the pictures (%).
+        tables: Per variant and bin: ``confidence``, ``accuracy`` and ``share`` of the pictures, in per cent.
         colours: Of all variants.
         ece: Expected calibration error per variant, in points.
     """
@@ -36,7 +36,7 @@ def reliability(
     most = max((table["share"].max() for table in tables.values()), default=100)
     for i, (variant, table) in enumerate(tables.items()):
         x, y = LEFT + i % columns * (side + GAP), 0.34 + i // columns * each + head
-        first, below, confidence = i % columns == 0, i + columns < len(tables), 100 * table["confidence"]
+        first, below, confidence = i % columns == 0, i + columns < len(tables), table["confidence"]
         axes = place(figure, x, y, side, side, grid="both")
         axes.plot([0, 100], [0, 100], color=SOFT, linewidth=0.9, linestyle=(0, (1.5, 1.5)))
         axes.vlines(confidence, confidence, table["accuracy"], color=colours[variant], linewidth=2.4, alpha=0.25)

@@ -59,10 +59,11 @@ def recall(
     block = max(pitch * len(shown) + 0.1, 0.16)
     left = 0.2 + max(map(text_width, labels))
     top = 0.36 + KEY_PITCH * len(key_rows(shown, WIDTH - left)) + 0.2
-    figure = Figure(figsize=(WIDTH, top + block * len(labels) + 0.46))
+    width = (WIDTH - left - 0.1 - GAP) / 2
+    against = fold(f"difference to {baseline}, points", int(width / 0.075))
+    figure = Figure(figsize=(WIDTH, top + block * len(labels) + 0.46 + 0.14 * against.count("\n")))
     title_of(figure, title, seeds_said(recalls.groupby("variant")["seed"].nunique()))
     key(figure, 0.32, left, shown, shapes)
-    width = (WIDTH - left - 0.1 - GAP) / 2
     row = {v: 0.05 + pitch * (i + 0.5) for i, v in enumerate(shown)}
     at = {label: i * block + (block - pitch * len(shown) - 0.1) / 2 for i, label in enumerate(labels)}
     axes = [place(figure, left + i * (width + GAP), top, width, block * len(labels), grid="x") for i in range(2)]
@@ -81,7 +82,7 @@ def recall(
     least, most = span(recalls["recall"], [], 20)
     limits = span([0, *differences["mean"]], [*differences["low"], *differences["high"]], 10)
     axes[0].set(xlim=(max(least, -2), min(most, 102)), xlabel="recall, %", yticks=[])
-    axes[1].set(xlim=limits, xlabel=f"difference to {baseline}, points", yticks=[])
+    axes[1].set(xlim=limits, xlabel=against, yticks=[])
     axes[1].axvline(0, color=INK, linewidth=0.8, zorder=1)
     _class_rows(axes[0], labels, block)
     _class_rows(axes[1], [""] * len(labels), block)

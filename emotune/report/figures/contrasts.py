@@ -86,8 +86,8 @@ def uncertainties(comparisons: Sequence[Comparison], over_pictures: Sequence["Ov
     rows, drawn = [], []
     several = len({c.dataset for c in comparisons}) > 1
     for c in sorted(comparisons, key=_position(comparisons)):
-        name = f"{_named(c.contrast, 60)} on {c.dataset}" if several else _named(c.contrast, 60)
-        rows.append(Row(name, heading=True))
+        name = f"{c.contrast.variant} − {c.contrast.reference}" + f" on {c.dataset}" * several
+        rows.append(Row(fold(name, 72), heading=True))
         drawn.append(None)
         found = [("other seeds", c.summary)]
         if (over := others.get((c.contrast, c.dataset))) is not None:
@@ -117,9 +117,9 @@ def _position(comparisons: Sequence[Comparison]):
     return lambda c: datasets.index(c.dataset)
 
 
-def _named(contrast: Contrast, letters: int = 24) -> str:
+def _named(contrast: Contrast) -> str:
     whole = f"{contrast.variant} − {contrast.reference}"
-    return whole if len(whole) <= letters else f"{fold(contrast.variant, 24)}\n− {fold(contrast.reference, 22)}"
+    return whole if len(whole) <= 24 else f"{fold(contrast.variant, 24)}\n− {fold(contrast.reference, 22)}"
 
 
 def _said(summary: Summary, metric: Metric) -> str:

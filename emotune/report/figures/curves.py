@@ -81,6 +81,9 @@ def attention_entropy(title: str, curves: pd.DataFrame, colours: Mapping[str, st
     last = means.dropna(subset=["mean"]).groupby("variant")["mean"].last()
     shown = [variant for variant in colours if variant in last.index]
     texts = {v: f"{fold(v, LETTERS)}\n≈ {math.exp(last[v]):.1f} of {POSITIONS} positions" for v in shown}
+    if not shown:
+        title_of(figure := Figure(figsize=(WIDTH, 0.6)), title, "no network with attention")
+        return figure
     figure, right = _figure(title, curves, texts)
     axes = place(figure, LEFT, 0.36, WIDTH - LEFT - right, _height(texts) + 0.16, grid="y")
     uniform = math.log(POSITIONS)

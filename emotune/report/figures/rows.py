@@ -41,7 +41,7 @@ class Row:
     def height(self) -> float:
         """Inches."""
         lines = max(self.label.count("\n") + 1, bool(self.note) + bool(self.tag))
-        return 0.3 if self.heading else max(self.least, LINE * lines + 0.07)
+        return LINE * lines + 0.165 if self.heading else max(self.least, LINE * lines + 0.07)
 
 
 def tabular(
@@ -73,7 +73,7 @@ def tabular(
         lines += [(row.tag, row.colour, "normal" if row.colour == SOFT else "bold")] * bool(row.tag)
         common = {"transform": axes.get_yaxis_transform(), "va": "center"}
         if row.heading:
-            axes.text((EDGE - left) / width, end - LINE, row.label, weight="bold", **common)
+            axes.text((EDGE - left) / width, end - 0.05, row.label, weight="bold", **(common | {"va": "bottom"}))
         else:
             axes.text(-GAP / width, y, row.label, ha="right", linespacing=1.25, **common)
         for i, (text, colour, weight) in enumerate(lines):
