@@ -16,13 +16,14 @@ from emotune.errors import InputError
 from emotune.run import FORMAT_VERSION, RunConfig
 from emotune.storage import TEMPORARY, Folder, as_json
 
-__all__ = ["CHECKPOINTS", "CONFIG", "METRICS", "PREDICTIONS", "RECORD", "WEIGHTS", "RunDirectory", "State", "Status",
-           "read_record"]  # fmt: skip
+__all__ = ["ATTENTION", "CHECKPOINTS", "CONFIG", "METRICS", "PREDICTIONS", "RECORD", "WEIGHTS", "RunDirectory", "State",
+           "Status", "read_record"]  # fmt: skip
 
 CONFIG = "config.json"
 METRICS = "metrics.jsonl"
 CHECKPOINTS = "checkpoint"
 PREDICTIONS = "predictions.parquet"
+ATTENTION = "attention.parquet"
 WEIGHTS = "weights.safetensors"
 RECORD = "record.json"
 FAILURE = "failure.json"
