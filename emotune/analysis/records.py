@@ -1,15 +1,14 @@
 """Run directories as tidy tables: one row per run, per epoch, per picture and run, and per attention layer and picture."""
 
+import io
 import json
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from emotune.analysis.metrics import PREFIX, classes_of, scalar_metrics
 from emotune.errors import InputError
@@ -29,8 +28,6 @@ EPOCH = ["epoch", "lr", "train_loss", "train_accuracy", "val_loss", "val_accurac
          "attention_entropy"]  # fmt: skip
 WHICH = ["run", "variant", "dataset", "seed"]
 COLUMNS = [*WHICH, "state", "detail", *dict.fromkeys([*RESULTS, *SCALES, *COST, *EPOCHS])]
-READERS = 16
-"""Threads: files on a disk are decoded, and those behind a URL waited for, side by side."""
 
 
 @dataclass(frozen=True)
@@ -88,14 +85,14 @@ def load_records(runs: Sequence[RunConfig], pool: str) -> Records:
     Raises:
         InputError: a file of a finished run is missing or damaged, or runs of a data set disagree on its test pictures.
     """
-    statuses = Pool(pool).statuses(runs)
-    with ThreadPoolExecutor(READERS) as readers:
-        found = list(readers.map(lambda run: _load(pool, run, statuses[run.id]), runs))
+    directories = Pool(pool)
+    statuses = directories.statuses(runs)
+    found = directories.each(lambda run: _load(directories.folder / run.id, run, statuses[run.id]), runs)
     done = {run.row["run"]: run for run in found if run.record is not None}
     predictions: dict[str, pd.DataFrame] = {}
     for dataset in dict.fromkeys(run.row["dataset"] for run in done.values()):
         mine = {run_id: run.predictions for run_id, run in done.items() if run.row["dataset"] == dataset}
-        predictions |= _agreed(mine, Folder(pool))
+        predictions |= _agreed(mine, directories.folder)
     return Records(
         runs=pd.DataFrame([run.row for run in found], columns=COLUMNS),
         curves=pd.concat([run.curve for run in found], ignore_index=True),
@@ -105,8 +102,7 @@ def load_records(runs: Sequence[RunConfig], pool: str) -> Records:
     )
 
 
-def _load(pool: str, run: RunConfig, status: Status) -> _Run:
-    folder = Folder(pool) / run.id
+def _load(folder: Folder, run: RunConfig, status: Status) -> _Run:
     which = dict(zip(WHICH, (run.id, run.variant, run.dataset.name, run.seed), strict=True))
     row = which | {"state": str(status.state), "detail": status.detail}
     curve = _curve(folder)
@@ -180,10 +176,10 @@ def _table(folder: Folder, name: str, columns: Sequence[str]) -> pd.DataFrame | 
     if data is None:
         return None
     try:
-        table = pq.read_table(pa.BufferReader(data), use_threads=False)
-        if missing := [column for column in columns if column not in table.column_names]:
+        frame = pd.read_parquet(io.BytesIO(data))
+        if missing := [column for column in columns if column not in frame]:
             raise ValueError(f"lacks the column {missing[0]}")
-        return table.to_pandas()
+        return frame
     except (ValueError, OSError, pa.ArrowException) as error:
         raise InputError(f"{folder / name}: not readable ({error}); delete {folder} to train it again") from None
 
