@@ -1,4 +1,4 @@
-"""Run directories as tidy tables: one row per run, per epoch, per picture and run, and per attention layer and picture."""
+"""Run directories as tidy tables: a row per run, per epoch, per picture of a run, and per attention layer of that."""
 
 import io
 import json
@@ -110,6 +110,8 @@ def _load(folder: Folder, run: RunConfig, status: Status) -> _Run:
     curve = curve.assign(**which)[[*WHICH, *EPOCH]]
     if status.state is not State.DONE:
         return _Run(row, curve)
+    if curve.empty:
+        raise InputError(f"{folder / METRICS}: missing or empty; delete the folder {folder} to train this run again")
     record, predictions = read_record(folder, run.id), _predictions(folder)
     try:
         row |= _flat(record, predictions) | {"best_test_accuracy": best}
