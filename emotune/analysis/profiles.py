@@ -1,7 +1,7 @@
 """Beyond one number per run: classes, confidence, pictures and attention, as tidy tables.
 
-``predictions`` are of one data set, as `emotune.analysis.records.Records` has them: by seed, and by variant where several
-are told apart. All of them have the same pictures.
+``predictions`` are those that `emotune.analysis.records.Records` has of one data set, by seed, and by variant where
+several are told apart. All of them have the same pictures.
 """
 
 import hashlib

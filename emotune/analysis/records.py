@@ -183,7 +183,8 @@ def _table(folder: Folder, name: str, columns: Sequence[str]) -> pd.DataFrame | 
             raise ValueError(f"lacks the column {missing[0]}")
         return frame
     except (ValueError, OSError, pa.ArrowException) as error:
-        raise InputError(f"{folder / name}: not readable ({error}); delete {folder} to train it again") from None
+        said = " ".join(str(error).split())  # some go over several lines
+        raise InputError(f"{folder / name}: not readable ({said}); delete {folder} to train it again") from None
 
 
 def _agreed(predictions: Mapping[str, pd.DataFrame], pool: Folder) -> dict[str, pd.DataFrame]:
