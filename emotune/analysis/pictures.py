@@ -1,8 +1,8 @@
 """Uncertainty over pictures, the second kind: what other test pictures, rather than other seeds, would change.
 
 Pictures are resampled by groups of near-duplicates. All runs of a data set share the draws, so that differences of runs
-are paired by picture. The crossed interval allows for other seeds and other pictures at once: seeds and pictures are
-crossed random factors, whose components of variance add (Owen 2007, "The pigeonhole bootstrap").
+are paired by picture. The crossed interval allows for other seeds and other pictures at once: these are crossed random
+factors, whose components of variance add (Owen 2007, "The pigeonhole bootstrap").
 """
 
 import math
@@ -51,9 +51,8 @@ class OverPictures:
         mean: The mean difference over seeds.
         low: Of the 95 % interval for these networks on other pictures: percentiles of a paired bootstrap.
         high: Of the same.
-        crossed_low: Of the 95 % t interval for other seeds and other pictures; None under two seeds.
+        crossed_low: Of the interval for other seeds and other pictures, of 95 % at least; None under two seeds.
         crossed_high: Of the same.
-        df: Its degrees of freedom after Satterthwaite; None where nothing varies.
         mcnemar: By seed.
     """
 
@@ -67,7 +66,6 @@ class OverPictures:
     high: float
     crossed_low: float | None
     crossed_high: float | None
-    df: float | None
     mcnemar: Mapping[int, McNemar]
 
 
@@ -148,14 +146,16 @@ def _judge(
     observed, draws = differences[0], differences[1:]
     mean, count = float(observed.mean()), int(groups.max()) + 1
     low, high = np.percentile(draws.mean(axis=1), [100 * ALPHA / 2, 100 * (1 - ALPHA / 2)])
-    crossed = _crossed(observed, draws, count) if len(observed) > 1 else (None, None, None)
+    crossed = _crossed(observed, draws, count) if len(observed) > 1 else (None, None)
     return OverPictures(
         contrast, dataset, tuple(tests), len(groups), count, mean, float(low), float(high), *crossed, tests
     )
 
 
-def _crossed(observed: np.ndarray, draws: np.ndarray, groups: int) -> tuple[float, float, float | None]:
-    """Ends and degrees of freedom of the interval over seeds and pictures.
+def _crossed(observed: np.ndarray, draws: np.ndarray, groups: int) -> tuple[float, float]:
+    """The ends of Banerjee's (1961) interval over seeds and pictures: each variance has its own t.
+
+    Satterthwaite's one t for their sum covers 87 % in the worst case of two seeds and 92 % of three, this one 95 %.
 
     Args:
         observed: Differences by seed (S,).
@@ -166,13 +166,11 @@ def _crossed(observed: np.ndarray, draws: np.ndarray, groups: int) -> tuple[floa
     over_seeds = observed.var(ddof=1) / seeds
     over_pictures = draws.mean(axis=1).var(ddof=1)
     # What depends on seed and picture at once is in both of them.
-    rest = max(0.0, draws.var(axis=0, ddof=1).mean() - over_pictures) / (seeds - 1)
-    variance = max(over_seeds + over_pictures - rest, over_seeds, over_pictures)
-    if not variance:
-        return mean, mean, None
-    df = float(variance**2 / (over_seeds**2 / (seeds - 1) + over_pictures**2 / max(1, groups - 1)))
-    half = float(stats.t.ppf(1 - ALPHA / 2, df)) * math.sqrt(variance)
-    return mean - half, mean + half, df
+    both = max(0.0, draws.var(axis=0, ddof=1).mean() - over_pictures) / (seeds - 1)
+    t_seeds, t_pictures = stats.t.ppf(1 - ALPHA / 2, [seeds - 1, max(1, groups - 1)])
+    squared = t_seeds**2 * over_seeds + t_pictures**2 * max(0.0, over_pictures - both)
+    half = math.sqrt(max(squared, t_pictures**2 * over_pictures))
+    return mean - half, mean + half
 
 
 def _mcnemar(variant: np.ndarray, reference: np.ndarray) -> McNemar:

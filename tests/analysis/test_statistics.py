@@ -1,3 +1,4 @@
+import gc
 import math
 
 import numpy as np
@@ -11,6 +12,7 @@ from emotune.run_directory import State
 from emotune.study import Contrast
 
 AB = Contrast("a", "b")
+STUDIES = 1000
 DARWIN = [49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48]
 """Eighths of an inch by which 15 crossed maize plants outgrew self-fertilised ones (Fisher 1935, section 17)."""
 SLEEP = ([0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0], [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4])
@@ -213,3 +215,61 @@ def test_a_lower_loss_is_in_favour_of_the_variant_on_every_data_set():
     metric = Metric(name="nll", min_effect=0.05)
     (ab,) = across_datasets(compare(table, [AB], ["d", "e"], 2, metric))
     assert (ab.favourable, ab.datasets) == (2, 2)
+
+
+@pytest.fixture
+def quick_holm():
+    """multipletests collects garbage, of which a test session has much to look through."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+def verdicts(effects: list[float], seeds: int, sd: float, min_effect: float) -> list[list[Verdict]]:
+    """By study, of contrasts that share their baseline and whose true effects these are."""
+    rng, contrasts = np.random.default_rng(seeds), [Contrast(f"v{k}", "b") for k in range(len(effects))]
+    found = []
+    for _ in range(STUDIES):
+        shared = 60 + rng.normal(0, 3, seeds)  # what variants of a seed share
+        values = {"b": shared + rng.normal(0, sd, seeds)}
+        values |= {f"v{k}": shared + effect + rng.normal(0, sd, seeds) for k, effect in enumerate(effects)}
+        table = rows(**{variant: numbers.tolist() for variant, numbers in values.items()})
+        found.append([c.verdict for c in compare(table, contrasts, ["d"], seeds, Metric(min_effect=min_effect))])
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds", [2, 3, 5, 10])
+def test_the_t_interval_covers_what_it_says(seeds: int):
+    samples = np.random.default_rng(seeds).normal(0, 1, (20_000, seeds))
+    covered = np.mean([s.low <= 0 <= s.high for s in map(summarise, samples)])
+    print(f"S = {seeds}: {100 * covered:.1f} %")
+    assert covered == pytest.approx(0.95, abs=3 * (0.95 * 0.05 / 20_000) ** 0.5)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("quick_holm")
+@pytest.mark.parametrize("seeds", [3, 5])
+@pytest.mark.parametrize("effects", [[0.0] * 3, [0.0, 0.0, 12.0], [0.0, 12.0, -12.0]], ids=["none", "one", "two"])
+def test_no_effect_is_found_better_or_worse_in_at_most_one_study_of_twenty(seeds: int, effects: list[float]):
+    wrong = ({Verdict.BETTER, Verdict.WORSE}, {Verdict.WORSE}, {Verdict.BETTER})  # of no, a positive, a negative effect
+    false = np.mean([
+        any(verdict in wrong[int(np.sign(effect))] for verdict, effect in zip(study, effects, strict=True))
+        for study in verdicts(effects, seeds, 1.0, 0.01)
+    ])  # fmt: skip
+    print(f"S = {seeds}, effects {effects}: {100 * false:.1f} %")
+    assert false <= 0.05 + 3 * (0.05 * 0.95 / STUDIES) ** 0.5
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("quick_holm")
+@pytest.mark.parametrize("seeds", [3, 5])
+@pytest.mark.parametrize("effects", [[1.0, -1.0, 1.0], [0.0, 0.0, 1.0]], ids=["all", "one"])
+def test_a_difference_that_just_matters_is_found_equivalent_in_at_most_one_study_of_twenty(
+    seeds: int, effects: list[float]
+):
+    found = verdicts(effects, seeds, 0.1, 1.0)
+    false = np.mean([any(v is Verdict.EQUIVALENT and e for v, e in zip(s, effects, strict=True)) for s in found])
+    true = np.mean([s[0] is Verdict.EQUIVALENT for s in found])
+    print(f"S = {seeds}, effects {effects}: {100 * false:.1f} % falsely, the first {100 * true:.1f} %")
+    assert false <= 0.05 + 3 * (0.05 * 0.95 / STUDIES) ** 0.5
