@@ -69,9 +69,10 @@ def test_the_interval_of_every_metric_is_scipys_paired_bootstrap(name: str):
 
 
 def test_the_interval_of_a_calibration_error_is_around_it_although_resampling_adds_to_it():
-    a, b = drawn(1000, 2.0, 0), drawn(1000, 2.0, 1)
-    b.update(3 * b.filter(like="logit_"))  # of the same skill, and too sure
-    found = one({0: a}, {0: b}, Metric(name="ece", min_effect=1.0))
+    calibrated, sure = drawn(1000, 2.0, 0), drawn(1000, 2.0, 0)
+    calibrated.update(2 * calibrated.filter(like="logit_"))  # log p(class | scores), but for the classes' frequencies
+    sure.update(6 * sure.filter(like="logit_"))
+    found = one({0: calibrated}, {0: sure}, Metric(name="ece", min_effect=1.0))
     assert (found.low + found.high) / 2 == pytest.approx(found.mean, abs=0.1 * half(found.low, found.high))
 
 
