@@ -46,7 +46,7 @@ class Pool:
         """
         directories = {run.id: RunDirectory(self.url, run) for run in runs}
         files = self._files(directories)
-        found = self.each(lambda run_id: directories[run_id].status(files.get(run_id, ())), directories)
+        found = self._each(lambda run_id: directories[run_id].status(files.get(run_id, ())), directories)
         return dict(zip(directories, found, strict=True))
 
     def records(self, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -56,7 +56,7 @@ class Pool:
             InputError: one is damaged, or the pool cannot be reached.
         """
         ids = list(ids)
-        found = self.each(lambda run_id: read_record(self.folder / run_id, run_id), ids)
+        found = self._each(lambda run_id: read_record(self.folder / run_id, run_id), ids)
         return {run_id: record for run_id, record in zip(ids, found, strict=True) if record is not None}
 
     def _files(self, ids: Iterable[str]) -> dict[str, set[str]]:
@@ -75,8 +75,7 @@ class Pool:
                 continue
         return files
 
-    def each(self, function: Callable[[In], Out], values: Iterable[In]) -> list[Out]:
-        """What ``function``, which reads from this pool, gives for each value; behind a URL many are read at a time."""
+    def _each(self, function: Callable[[In], Out], values: Iterable[In]) -> list[Out]:
         if self.folder.local is not None:
             return [function(value) for value in values]
         with ThreadPoolExecutor(READERS) as readers:

@@ -1,12 +1,9 @@
-"""Beyond one number per run: classes, confidence, pictures and attention, as tidy tables.
+"""What lies behind an accuracy: classes, confusions, calibration, attention, and pictures whose answer differs.
 
-``predictions`` are those that `emotune.analysis.records.Records` has of one data set, by seed, and by variant where
-several are told apart. All of them have the same pictures.
+Tidy tables, from predictions by variant and seed. Shares are in per cent. Nothing here is tested: it describes.
 """
 
-import hashlib
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -18,178 +15,143 @@ from emotune.analysis.statistics import summarise
 __all__ = ["calibration", "choose_examples", "confusion_shares", "flips", "mean_attention", "optimism",
            "picture_attention", "recall_differences", "recalls"]  # fmt: skip
 
+BySeed = Mapping[int, pd.DataFrame]
+"""A variant's predictions."""
 
-def recalls(predictions: Mapping[str, Mapping[int, pd.DataFrame]]) -> pd.DataFrame:
-    """The recall of each class (per cent) in each run: ``variant, seed, label, recall``.
 
-    Classes that are no picture's target have none, and no row.
-    """
+def recalls(predictions: Mapping[str, BySeed]) -> pd.DataFrame:
+    """``variant, seed, label, recall``: of every class, NaN of one that is no test picture's."""
     rows = [
-        (variant, seed, label, recall)
+        {"variant": variant, "seed": seed, "label": label, "recall": recall}
         for variant, by_seed in predictions.items()
         for seed, frame in by_seed.items()
-        for label, recall in per_class(confusion(frame))["recall"].dropna().items()
+        for label, recall in per_class(confusion(frame))["recall"].items()
     ]
     return pd.DataFrame(rows, columns=["variant", "seed", "label", "recall"])
 
 
 def recall_differences(recalls: pd.DataFrame, baseline: str) -> pd.DataFrame:
-    """Each variant's recalls less the baseline's, in points, paired by seed: ``variant, label, n, mean, low, high``.
-
-    The interval is the 95 % t interval over ``n`` seeds; NaN with one. Variants without a common seed have no rows.
+    """``variant, label, n, mean, low, high``: recall less the baseline's of the same seed, with 95 % t intervals.
 
     Args:
         recalls: See `recalls`.
-        baseline: The variant that the others are compared with.
+        baseline: A variant of it.
     """
-    table = recalls.pivot(index=["variant", "label"], columns="seed", values="recall")
+    wide = recalls.pivot_table(index="seed", columns=["variant", "label"], values="recall", sort=False)
     rows = []
-    for variant, label in recalls[["variant", "label"]].drop_duplicates().itertuples(index=False):
-        if variant == baseline or (baseline, label) not in table.index:
-            continue
-        summary = summarise((table.loc[variant, label] - table.loc[baseline, label]).dropna().tolist())
-        if summary.n:
-            rows.append((variant, label, summary.n, summary.mean, summary.low, summary.high))
-    columns = ["variant", "label", "n", "mean", "low", "high"]
-    return pd.DataFrame(rows, columns=columns).astype({"mean": float, "low": float, "high": float})
+    for variant, label in wide.columns:
+        if variant != baseline and (baseline, label) in wide:
+            s = summarise((wide[variant, label] - wide[baseline, label]).dropna().tolist())
+            rows.append({"variant": variant, "label": label, "n": s.n, "mean": s.mean, "low": s.low, "high": s.high})
+    frame = pd.DataFrame(rows, columns=["variant", "label", "n", "mean", "low", "high"])
+    return frame.astype({"mean": float, "low": float, "high": float})
 
 
-def confusion_shares(predictions: Mapping[int, pd.DataFrame]) -> pd.DataFrame:
-    """Per cent of each label's pictures (rows) that were given each class (columns), over all seeds.
-
-    Rows of labels that no picture has are NaN.
-    """
+def confusion_shares(predictions: BySeed) -> pd.DataFrame:
+    """Per cent of each label's test pictures (rows) that were given each class (columns), over all seeds."""
     counts = sum(confusion(frame) for frame in predictions.values())
-    return 100 * counts.div(counts.sum(axis=1), axis=0)
+    return 100 * counts.div(counts.sum(axis=1).clip(lower=1), axis=0)
 
 
-def calibration(predictions: Mapping[int, pd.DataFrame], bins: int = 10) -> pd.DataFrame:
-    """What confidence was worth, over all seeds: a row per bin of confidence that has pictures, in ascending order.
-
-    ``confidence`` is the mean in the bin (0 to 1), ``accuracy`` in per cent, ``share`` the per cent of all pictures.
-    Edges are as in `emotune.analysis.metrics.expected_calibration_error`.
+def calibration(predictions: BySeed, bins: int = 10) -> pd.DataFrame:
+    """``confidence, accuracy, share`` by bin of confidence, over all seeds; bins without pictures are left out.
 
     Args:
         predictions: By seed.
-        bins: Between 0 and 1, of equal width.
+        bins: Of equal width between 0 and 1, each with its upper edge, as in
+            `emotune.analysis.metrics.expected_calibration_error`.
     """
-    logits = np.concatenate([_logits(frame) for frame in predictions.values()])
-    right = np.concatenate([_right(frame) for frame in predictions.values()])
-    confidence = special.softmax(logits, axis=1).max(axis=1)
-    table = pd.DataFrame({"confidence": confidence, "accuracy": 100 * right, "share": 100 / len(right)})
-    bin_of = np.digitize(confidence, np.linspace(0, 1, bins + 1), right=True)
-    found = table.groupby(bin_of).agg({"confidence": "mean", "accuracy": "mean", "share": "sum"})
-    return found.reset_index(drop=True)
+    tables = []
+    for frame in predictions.values():
+        logits = frame[[PREFIX + label for label in classes_of(frame)]].to_numpy(np.float64)
+        confidence = special.softmax(logits, axis=1).max(axis=1)
+        tables.append(pd.DataFrame({"confidence": 100 * confidence, "accuracy": 100.0 * _right(frame)}))
+    table = pd.concat(tables)
+    number = np.digitize(table["confidence"] / 100, np.linspace(0, 1, bins + 1), right=True)
+    groups = table.groupby(number)
+    return groups.mean().assign(share=100 * groups.size() / len(table)).reset_index(drop=True)
 
 
-def flips(a: Mapping[int, pd.DataFrame], b: Mapping[int, pd.DataFrame]) -> pd.DataFrame:
-    """Pictures that one variant gets right and the other wrong in every seed that both have.
-
-    None with fewer than two such seeds: in one, chance flips as many. They are in the order of `choose_examples`, so
-    that the first ones are a fair sample.
-
-    Args:
-        a: Predictions of one variant by seed.
-        b: Of the other.
+def flips(a: BySeed, b: BySeed) -> pd.DataFrame:
+    """Pictures that one gets right and the other wrong in every common seed; none with fewer than two such seeds.
 
     Returns:
-        ``sample_id``, ``target``, ``right`` (``a`` or ``b``), and ``answer_of_other``: the wrong class that the other
-        gave most often; of equally frequent ones the first in the order of the logits.
+        ``sample_id, target, right`` (``a`` or ``b``) and ``answer_of_other``: its most frequent answer, of equally
+        frequent ones the first class.
     """
     columns = ["sample_id", "target", "right", "answer_of_other"]
     seeds = sorted(a.keys() & b.keys())
     if len(seeds) < 2:
-        return pd.DataFrame(columns=columns, dtype=str)
-    pictures, classes = a[seeds[0]][["sample_id", "target"]], np.array(classes_of(a[seeds[0]]))
-    same = {side: [_in_order(runs[seed], pictures) for seed in seeds] for side, runs in (("a", a), ("b", b))}
-    right = {side: np.array([_right(frame) for frame in frames]) for side, frames in same.items()}  # (S, N)
-    found = []
-    for side, other in (("a", "b"), ("b", "a")):
-        rows = right[side].all(axis=0) & ~right[other].any(axis=0)
-        answers = np.array([_logits(frame)[rows].argmax(axis=1) for frame in same[other]])  # (S, flipped)
-        votes = (answers[..., None] == np.arange(len(classes))).sum(axis=0)  # (flipped, K)
-        found.append(pictures[rows].assign(right=side, answer_of_other=classes[votes.argmax(axis=1)]))
-    table = pd.concat(found).set_index("sample_id", drop=False)
-    return table.loc[_drawn(table), columns].reset_index(drop=True)
+        return pd.DataFrame(columns=columns)
+    pictures = a[seeds[0]]
+    rows = []
+    for side, winner, loser in (("a", a, b), ("b", b, a)):
+        chosen = np.all([_right(winner[s]) & ~_right(loser[s]) for s in seeds], axis=0)
+        answers = pd.DataFrame([_answers(loser[s])[chosen] for s in seeds])
+        for index, column in zip(np.flatnonzero(chosen), answers, strict=True):
+            row = pictures.iloc[index]
+            rows.append([row["sample_id"], row["target"], side, answers[column].mode().iloc[0]])
+    return pd.DataFrame(rows, columns=columns).sort_values(["right", "target", "sample_id"], ignore_index=True)
 
 
 def mean_attention(frames: Sequence[pd.DataFrame]) -> dict[str, np.ndarray]:
-    """By layer, the weights of the positions (H, W), mean over all pictures of all runs; they sum to one.
+    """The mean weights of each attention layer over pictures and runs, as a square map (H, W) by the layer's name."""
+    together = pd.concat(frames)
+    return {
+        layer: _square(np.stack(group["weights"].to_numpy()).mean(axis=0, dtype=np.float64))
+        for layer, group in together.groupby("layer", sort=False)
+    }
+
+
+def picture_attention(frames: Sequence[pd.DataFrame], ids: Collection[str]) -> dict[str, np.ndarray]:
+    """The mean weights on single pictures over layers and runs, as square maps (H, W) by sample id."""
+    together = pd.concat([frame[frame["sample_id"].isin(list(ids))] for frame in frames])
+    found = {
+        sample: _square(np.stack(group["weights"].to_numpy()).mean(axis=0, dtype=np.float64))
+        for sample, group in together.groupby("sample_id")
+    }
+    return {sample: found[sample] for sample in ids if sample in found}
+
+
+def choose_examples(predictions: Mapping[str, BySeed], count: int) -> list[str]:
+    """Sample ids of test pictures to show, whatever networks make of them: the first of each class, then the second…
 
     Args:
-        frames: Of one variant's runs: ``sample_id, layer, weights``.
+        predictions: Of any variants, at least one.
+        count: At most.
     """
-    return _maps(pd.concat(frames), "layer") if frames else {}
-
-
-def picture_attention(frames: Sequence[pd.DataFrame], ids: Iterable[str]) -> dict[str, np.ndarray]:
-    """By sample id, the weights of the positions (H, W), mean over runs and layers.
-
-    Args:
-        frames: Of one variant's runs: ``sample_id, layer, weights``.
-        ids: Of which pictures; others than the runs' test pictures are left out.
-    """
-    wanted = list(ids)
-    mine = [frame[frame["sample_id"].isin(wanted)] for frame in frames]
-    maps = _maps(pd.concat(mine), "sample_id") if mine else {}
-    return {sample: maps[sample] for sample in wanted if sample in maps}
+    pictures = next(iter(next(iter(predictions.values())).values())).sort_values("sample_id")
+    place = pictures.groupby("target").cumcount()
+    label = pd.Index(classes_of(pictures)).get_indexer(pictures["target"])
+    return pictures.assign(place=place, label=label).sort_values(["place", "label"])["sample_id"].head(count).tolist()
 
 
 def optimism(runs: pd.DataFrame) -> pd.DataFrame:
-    """What taking each run's best test epoch would have added: ``variant, dataset, n`` and means over ``n`` seeds.
-
-    ``accuracy`` is of the epoch that was selected without the test pictures, ``best_test_accuracy`` the highest over
-    epochs (both per cent), ``inflation`` the second less the first, in points. Without runs that were tested after each
-    epoch there are no rows.
+    """What the highest test accuracy over epochs, as the thesis reports it, adds to the selected epoch's.
 
     Args:
-        runs: As `emotune.analysis.records.Records` has them.
+        runs: Finished ones, see `emotune.analysis.records.Records`.
+
+    Returns:
+        ``variant, dataset, n, accuracy, best_test_accuracy, inflation``: means over seeds, in per cent and points;
+        empty where no run was tested at every epoch.
     """
-    tested = runs.dropna(subset="best_test_accuracy")
-    tested = tested.assign(inflation=tested["best_test_accuracy"] - tested["accuracy"])
-    means = {name: (name, "mean") for name in ("accuracy", "best_test_accuracy", "inflation")}
-    by_variant = tested.groupby(["variant", "dataset"], sort=False)
-    return by_variant.agg(n=("inflation", "size"), **means).reset_index()
+    noted = runs.dropna(subset="best_test_accuracy").astype({"accuracy": float, "best_test_accuracy": float})
+    groups = noted.groupby(["variant", "dataset"], sort=False)
+    means = groups[["accuracy", "best_test_accuracy"]].mean()
+    table = means.assign(n=groups.size(), inflation=means["best_test_accuracy"] - means["accuracy"]).reset_index()
+    return table[["variant", "dataset", "n", "accuracy", "best_test_accuracy", "inflation"]]
 
 
-def choose_examples(predictions: Mapping[str, Mapping[int, pd.DataFrame]], count: int) -> list[str]:
-    """Sample ids of test pictures to show, of one label after another in turn; always the same of the same pictures.
-
-    They are drawn by a hash of their ids: neither by how they look nor by what the networks say.
-
-    Args:
-        predictions: By variant and seed, of one data set.
-        count: How many, if there are as many.
-    """
-    frames = [frame for by_seed in predictions.values() for frame in by_seed.values()]
-    return _drawn(frames[0])[:count] if frames else []
+def _answers(predictions: pd.DataFrame) -> np.ndarray:
+    """The predicted class of each picture (N,)."""
+    classes = classes_of(predictions)
+    return np.array(classes)[predictions[[PREFIX + c for c in classes]].to_numpy().argmax(axis=1)]
 
 
-def _drawn(pictures: pd.DataFrame) -> list[str]:
-    """All sample ids, shuffled by their hashes, label after label in turn."""
-    digests = [hashlib.sha256(sample.encode()).hexdigest() for sample in pictures["sample_id"]]
-    shuffled = pictures[["sample_id", "target"]].reset_index(drop=True).iloc[np.argsort(digests)]
-    turn = shuffled.groupby("target").cumcount()
-    return shuffled.assign(turn=turn).sort_values("turn", kind="stable")["sample_id"].tolist()
+def _right(predictions: pd.DataFrame) -> np.ndarray:
+    return _answers(predictions) == predictions["target"].to_numpy()
 
 
-def _in_order(frame: pd.DataFrame, pictures: pd.DataFrame) -> pd.DataFrame:
-    """The rows in the order of ``pictures``."""
-    return frame.set_index("sample_id").loc[pictures["sample_id"]]
-
-
-def _logits(frame: pd.DataFrame) -> np.ndarray:
-    """(N, K), in double precision."""
-    return frame[[PREFIX + label for label in classes_of(frame)]].to_numpy(np.float64)
-
-
-def _right(frame: pd.DataFrame) -> np.ndarray:
-    """Whether the class with the largest logit is the target (N,)."""
-    return np.array(classes_of(frame))[_logits(frame).argmax(axis=1)] == frame["target"].to_numpy()
-
-
-def _maps(attention: pd.DataFrame, by: str) -> dict[str, np.ndarray]:
-    """Mean maps (H, W) of square grids, by what a column says."""
-    weights = attention.groupby(by, sort=False)["weights"]
-    means = {str(key): np.stack(rows.tolist()).mean(axis=0, dtype=np.float64) for key, rows in weights}
-    return {key: mean.reshape(math.isqrt(mean.size), -1) for key, mean in means.items()}
+def _square(weights: np.ndarray) -> np.ndarray:
+    return weights.reshape(round(len(weights) ** 0.5), -1)

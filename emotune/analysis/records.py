@@ -1,21 +1,20 @@
-"""Run directories as tidy tables: a row per run, per epoch, per picture of a run, and per attention layer of that."""
+"""Run directories as tidy tables: one row per run, per epoch, and per picture and run."""
 
 import io
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
-from emotune.analysis.metrics import PREFIX, classes_of, scalar_metrics
+from emotune.analysis.metrics import classes_of, scalar_metrics
 from emotune.errors import InputError
 from emotune.metric_config import SCALES
-from emotune.pool import Pool
 from emotune.run import RunConfig
-from emotune.run_directory import ATTENTION, METRICS, PREDICTIONS, RECORD, State, Status, read_record
+from emotune.run_directory import ATTENTION, METRICS, PREDICTIONS, RECORD, RunDirectory, State
 from emotune.storage import Folder
 
 __all__ = ["Records", "load_records"]
@@ -23,11 +22,13 @@ __all__ = ["Records", "load_records"]
 RESULTS = ["accuracy", "test_pictures", "parameters", "train_s", "images_per_s", "workers", "interruptions", "commit",
            "dirty"]  # fmt: skip
 COST = ["forward_flops"]
-EPOCHS = ["selected_epoch", "best_test_accuracy"]
+SELECTION = ["selected_epoch", "best_test_accuracy"]
 EPOCH = ["epoch", "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "train_s_so_far", "test_accuracy",
          "attention_entropy"]  # fmt: skip
-WHICH = ["run", "variant", "dataset", "seed"]
-COLUMNS = [*WHICH, "state", "detail", *dict.fromkeys([*RESULTS, *SCALES, *COST, *EPOCHS])]
+CURVES = ["run", "variant", "dataset", "seed", *EPOCH]
+COLUMNS = ["run", "variant", "dataset", "seed", "state", "detail",
+           *dict.fromkeys([*RESULTS, *SCALES, *COST, *SELECTION])]  # fmt: skip
+READERS = 4
 
 
 @dataclass(frozen=True)
@@ -38,17 +39,13 @@ class Records:
         runs: One row per run of the study, finished or not: ``run, variant, dataset, seed, state, detail``; finished
             ones have ``accuracy`` (per cent of the test pictures), ``test_pictures``, ``parameters``, ``train_s``,
             ``images_per_s``, ``workers``, ``interruptions``, ``commit``, ``dirty``, the other metrics of
-            `emotune.metric_config.SCALES``, ``forward_flops`` of a picture, ``selected_epoch`` (whose network was
-            tested) and ``best_test_accuracy`` (per cent, the highest of all epochs; NaN where no epoch was tested);
-            the others NaN.
-        curves: One row per run and epoch: ``run, variant, dataset, seed`` and what ``metrics.jsonl`` has;
-            ``test_accuracy`` and ``attention_entropy`` (nats) are NaN where they were not noted.
-        predictions: Per finished run: ``sample_id, target, group, logit_<class>…``. All runs of a data set have the
-            same pictures in the same order. Near-duplicates have a group in common; where no run of the data set says
-            which they are, each picture is its own.
+            `emotune.metric_config.SCALES`, ``forward_flops`` of a picture, ``selected_epoch`` and, if every epoch was
+            tested, ``best_test_accuracy``; the others NaN.
+        curves: One row per run and epoch: ``run, variant, dataset, seed`` and what ``metrics.jsonl`` has.
+        predictions: Per finished run: ``sample_id, target, group, logit_<class>…``; a picture is its own group where
+            the file is older than groups.
         records: ``record.json`` of every finished run.
-        attention: Per finished run of a network with attention, if it noted that: ``sample_id, layer, weights``, the
-            last an array (P,) that sums to one.
+        attention: Per finished run that has it: ``sample_id, layer, weights``.
     """
 
     runs: pd.DataFrame
@@ -62,151 +59,115 @@ class Records:
         return self.runs[self.runs["state"] == State.DONE]
 
     def of(self, variant: str, dataset: str) -> dict[int, pd.DataFrame]:
-        """The predictions of a variant's finished runs on a data set, by seed, in the seeds' order."""
+        """The predictions of a variant's finished runs on a data set, by seed, in the order of the seeds."""
         done = self.done()
         mine = done[(done["variant"] == variant) & (done["dataset"] == dataset)].sort_values("seed")
         return {int(seed): self.predictions[run] for seed, run in zip(mine["seed"], mine["run"], strict=True)}
-
-
-@dataclass(frozen=True)
-class _Run:
-    """What one run left behind; the last three None unless it is finished."""
-
-    row: dict[str, Any]
-    curve: pd.DataFrame
-    record: dict[str, Any] | None = None
-    predictions: pd.DataFrame | None = None
-    attention: pd.DataFrame | None = None
 
 
 def load_records(runs: Sequence[RunConfig], pool: str) -> Records:
     """Reads the directories of a study's runs.
 
     Raises:
-        InputError: a file of a finished run is missing or damaged, or runs of a data set disagree on its test pictures.
+        InputError: a file of a finished run is missing or damaged, or two runs were not tested on the same pictures.
     """
-    directories = Pool(pool)
-    statuses = directories.statuses(runs)
-    found = directories.each(lambda run: _load(directories.folder / run.id, run, statuses[run.id]), runs)
-    done = {run.row["run"]: run for run in found if run.record is not None}
-    predictions: dict[str, pd.DataFrame] = {}
-    for dataset in dict.fromkeys(run.row["dataset"] for run in done.values()):
-        mine = {run_id: run.predictions for run_id, run in done.items() if run.row["dataset"] == dataset}
-        predictions |= _agreed(mine, directories.folder)
+    with ThreadPoolExecutor(READERS) as readers:
+        found = list(readers.map(lambda run: _read(RunDirectory(pool, run)), runs))
+    done = {run.id: one for run, one in zip(runs, found, strict=True) if one.record is not None}
+    for dataset in dict.fromkeys(run.dataset.name for run in runs):
+        _require_the_same_pictures(pool, {r.id: done[r.id] for r in runs if r.dataset.name == dataset and r.id in done})
     return Records(
-        runs=pd.DataFrame([run.row for run in found], columns=COLUMNS),
-        curves=pd.concat([run.curve for run in found], ignore_index=True),
-        predictions={run_id: predictions[run_id] for run_id in done},
-        records={run_id: run.record for run_id, run in done.items()},
-        attention={run_id: run.attention for run_id, run in done.items() if run.attention is not None},
+        pd.DataFrame([one.row for one in found], columns=COLUMNS),
+        pd.DataFrame([entry for one in found for entry in one.curve], columns=CURVES),
+        {run_id: one.predictions for run_id, one in done.items()},
+        {run_id: one.record for run_id, one in done.items()},
+        {run_id: one.attention for run_id, one in done.items() if one.attention is not None},
     )
 
 
-def _load(folder: Folder, run: RunConfig, status: Status) -> _Run:
-    which = dict(zip(WHICH, (run.id, run.variant, run.dataset.name, run.seed), strict=True))
-    row = which | {"state": str(status.state), "detail": status.detail}
-    curve = _curve(folder)
-    best = float(curve["test_accuracy"].max())
-    curve = curve.assign(**which)[[*WHICH, *EPOCH]]
+@dataclass(frozen=True)
+class _Found:
+    """What one run's directory holds; record and predictions only if it is finished."""
+
+    row: dict[str, Any]
+    curve: list[dict[str, Any]]
+    record: dict[str, Any] | None = None
+    predictions: pd.DataFrame | None = None
+    attention: pd.DataFrame | None = None
+
+
+def _read(directory: RunDirectory) -> _Found:
+    run, status = directory.run, directory.status()
+    row = {"run": run.id, "variant": run.variant, "dataset": run.dataset.name, "seed": run.seed}
+    curve = [row | entry for entry in _metrics(directory)]
+    row = row | {"state": str(status.state), "detail": status.detail}
     if status.state is not State.DONE:
-        return _Run(row, curve)
-    if curve.empty:
-        raise InputError(f"{folder / METRICS}: missing or empty; delete the folder {folder} to train this run again")
-    record, predictions = read_record(folder, run.id), _predictions(folder)
+        return _Found(row, curve)
+    record, predictions = directory.record(), _predictions(directory)
     try:
-        row |= _flat(record, predictions) | {"best_test_accuracy": best}
+        row |= _flat(record, predictions) | _selection(record, curve)
     except (KeyError, TypeError) as error:
-        raise InputError(f"{folder / RECORD}: lacks {error}; delete the folder to train again") from None
-    return _Run(row, curve, record, predictions, _attention(folder, predictions))
+        raise InputError(f"{directory.folder / RECORD}: lacks {error}; delete the folder to train again") from None
+    return _Found(row, curve, record, predictions, _table(directory, ATTENTION))
+
+
+def _require_the_same_pictures(pool: str, found: Mapping[str, _Found]) -> None:
+    """Paired statistics go by position. Files older than groups get those of the others, or none."""
+    first = next((run_id for run_id, one in found.items() if "group" in one.predictions), next(iter(found), None))
+    for run_id, one in found.items():
+        known = found[first].predictions
+        common = ["sample_id", "target", *(["group"] if "group" in one.predictions else [])]
+        if not one.predictions[common].equals(known.reindex(columns=common)):
+            where = Folder(pool) / run_id / PREDICTIONS
+            raise InputError(
+                f"{where}: not the same test pictures, labels and order as {first}; delete the folder of the one "
+                "that is wrong to train it again"
+            )
+        if "group" not in one.predictions:
+            one.predictions.insert(2, "group", known["group" if "group" in known else "sample_id"])
+
+
+def _selection(record: dict[str, Any], curve: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    tested = [entry["test_accuracy"] for entry in curve if "test_accuracy" in entry]
+    epoch = record.get("selected_epoch", record["last_epoch"]["epoch"])
+    return {"selected_epoch": epoch, "best_test_accuracy": max(tested, default=None)}
 
 
 def _flat(record: dict[str, Any], predictions: pd.DataFrame) -> dict[str, Any]:
     gits = [origin["git"] or {"commit": None, "dirty": None} for origin in record["origins"]]
     git = {"commit": " ".join(str(g["commit"]) for g in gits if g["commit"]), "dirty": any(g["dirty"] for g in gits)}
     known = record | git | {"train_s": record["durations_s"]["train"], "test_pictures": len(predictions)}
-    selected = record["selected_epoch"] if "selected_epoch" in record else record["last_epoch"]["epoch"]
-    plain = {name: known.get(name) for name in (*RESULTS, *COST)}
-    return plain | scalar_metrics(predictions) | {"selected_epoch": selected}
+    return {name: known.get(name) for name in (*RESULTS, *COST)} | scalar_metrics(predictions)
 
 
-def _curve(folder: Folder) -> pd.DataFrame:
-    """A row per epoch that is over, with `EPOCH`."""
+def _metrics(directory: RunDirectory) -> list[dict[str, Any]]:
     try:
-        lines = [json.loads(line) for line in (folder.read(METRICS) or b"").decode().splitlines()]
-        return pd.DataFrame(lines, columns=EPOCH).astype(float).astype({"epoch": int})
-    except (ValueError, TypeError) as error:
-        where = folder / METRICS
+        return [json.loads(line) for line in (directory.folder.read(METRICS) or b"").decode().splitlines()]
+    except ValueError as error:
+        where = directory.folder / METRICS
         raise InputError(f"{where}: not readable ({error}); delete the folder to train this run again") from None
 
 
-def _predictions(folder: Folder) -> pd.DataFrame:
-    frame = _table(folder, PREDICTIONS, ["sample_id", "target"])
-    where = folder / PREDICTIONS
-    if frame is None:
-        raise InputError(f"{where}: missing; delete the folder {folder} to train this run again")
-    logits = frame.filter(like=PREFIX)
-    if not (all(kind.kind == "f" for kind in logits.dtypes) and np.isfinite(logits.to_numpy()).all()):
-        raise InputError(f"{where}: holds numbers that are not finite; delete {folder} to train it again")
-    if frame["sample_id"].duplicated().any():
-        raise InputError(f"{where}: a picture is counted twice; delete {folder} to train it again")
-    if frame.empty or frame.isna().any(axis=None) or not frame["target"].isin(classes_of(frame)).all():
-        raise InputError(f"{where}: no pictures, or of no known class; delete {folder} to train it again")
-    return frame
-
-
-def _attention(folder: Folder, predictions: pd.DataFrame) -> pd.DataFrame | None:
-    """None where the run noted none."""
-    frame = _table(folder, ATTENTION, ["sample_id", "layer", "weights"])
-    if frame is None:
-        return None
-    try:
-        pictures = set(predictions["sample_id"])
-        layers = [layer for _, layer in frame.groupby("layer", sort=False, dropna=False)]
-        whole = bool(layers) and all(len(f) == len(pictures) and set(f["sample_id"]) == pictures for f in layers)
-        sums = np.concatenate([np.stack(layer["weights"]).sum(axis=1) for layer in layers]) if whole else np.zeros(1)
-        if np.allclose(sums, 1, atol=1e-3):
-            return frame
-        problem = "weights that do not sum to one" if whole else "not the weights of every test picture once"
-    except (ValueError, TypeError) as error:
-        problem = str(error)
-    raise InputError(f"{folder / ATTENTION}: damaged ({problem}); delete {folder} to train it again")
-
-
-def _table(folder: Folder, name: str, columns: Sequence[str]) -> pd.DataFrame | None:
-    """A parquet file with at least these columns; None where there is none."""
-    data = folder.read(name)
+def _table(directory: RunDirectory, name: str) -> pd.DataFrame | None:
+    data = directory.folder.read(name)
     if data is None:
         return None
     try:
-        frame = pd.read_parquet(io.BytesIO(data))
-        if missing := [column for column in columns if column not in frame]:
-            raise ValueError(f"lacks the column {missing[0]}")
-        return frame
-    except (ValueError, OSError, pa.ArrowException) as error:
-        said = " ".join(str(error).split())  # some go over several lines
-        raise InputError(f"{folder / name}: not readable ({said}); delete {folder} to train it again") from None
+        return pd.read_parquet(io.BytesIO(data))
+    except (ValueError, OSError) as error:
+        where = directory.folder / name
+        raise InputError(f"{where}: not readable ({error}); delete {directory.folder} to train it again") from None
 
 
-def _agreed(predictions: Mapping[str, pd.DataFrame], pool: Folder) -> dict[str, pd.DataFrame]:
-    """The predictions of one data set's runs, with its pictures in the first run's order, and their groups.
-
-    Groups are of the pictures: what one run says of them holds for those that were made before runs noted them.
-    """
-    first, reference = next(iter(predictions.items()))
-    reference = reference.set_index("sample_id")
-    noted = next((frame.set_index("sample_id")["group"] for frame in predictions.values() if "group" in frame), None)
-    groups = reference.index if noted is None else noted.reindex(reference.index)
-    agreed = {}
-    for run_id, original in predictions.items():
-        frame = original.set_index("sample_id").drop(columns="group", errors="ignore")
-        if not frame.index.equals(reference.index):
-            frame = frame.reindex(reference.index) if len(frame) == len(reference) else None
-        same = frame is not None and frame["target"].equals(reference["target"])
-        if not same or classes_of(frame) != classes_of(reference):
-            raise InputError(
-                f"{pool / run_id / PREDICTIONS}: not the test pictures, labels and classes of {pool / first}; delete "
-                "the folder of whichever was trained on other data, to train it again"
-            )
-        frame.insert(1, "group", groups)
-        agreed[run_id] = frame.reset_index()
-    return agreed
+def _predictions(directory: RunDirectory) -> pd.DataFrame:
+    frame = _table(directory, PREDICTIONS)
+    where = directory.folder / PREDICTIONS
+    if frame is None:
+        raise InputError(f"{where}: missing; delete the folder {directory.folder} to train this run again")
+    if not np.isfinite(frame.filter(like="logit_").to_numpy()).all():
+        raise InputError(f"{where}: holds numbers that are not finite; delete {directory.folder} to train it again")
+    if frame["sample_id"].duplicated().any():
+        raise InputError(f"{where}: a picture is counted twice; delete {directory.folder} to train it again")
+    if frame.empty or not frame["target"].isin(classes_of(frame)).all():
+        raise InputError(f"{where}: no pictures, or of no known class; delete {directory.folder} to train it again")
+    return frame

@@ -142,7 +142,9 @@ def _work(job: _Job, sender: Connection) -> None:
                 ensure(dataset, drawn, workers=available_cpus())
             networks = _networks(job, sender.send)
             lines = summary(networks) + _check_weights(job.runs, sender.send)
-            lines += require_room(job.runs, _parameters(networks), job.pool, _at_a_time(job), resources.cache_gb)
+            lines += require_room(
+                job.runs, _parameters(networks, job.study), job.pool, _at_a_time(job), resources.cache_gb
+            )
             for dataset in job.datasets:
                 lines += _decode(dataset, resources, sender.send)
             sender.send((networks, lines))
@@ -175,10 +177,10 @@ def _networks(job: _Job, show: Callable[[str], None]) -> dict[str, Any]:
     return describe(job.study, classes)
 
 
-def _parameters(networks: dict[str, Any]) -> dict[str, int]:
-    """Of every variant; with the most classes, if data sets have different numbers."""
-    largest = max(networks["networks"], key=lambda entry: entry["classes"])
-    return {name: entry["parameters"] for name, entry in largest["variants"].items()}
+def _parameters(networks: dict[str, Any], study: Study) -> dict[str, int]:
+    """Of everything that is trained; with the most classes, if data sets have different numbers."""
+    largest = max(networks["networks"], key=lambda entry: entry["classes"])["variants"]
+    return {name: largest[study.baseline if name == study.aa else name]["parameters"] for name in study.trained}
 
 
 def _at_a_time(job: _Job) -> int:

@@ -106,7 +106,11 @@ def _train(
     learner, progress = begin(run, directory, world, resources, pictures)
     if world.main:  # who writes the record
         reading = "cached" if "train" in decoded else "streamed"
-        progress.note(origin=origin(), reading=reading, numerics=numerics_record(run.train, resources, world.device))
+        progress.note(
+            origin=origin(directory.folder),
+            reading=reading,
+            numerics=numerics_record(run.train, resources, world.device),
+        )
     reporter = Reporter(run, progress, steps_per_epoch(len(pictures), run.train.batch_size), watch)
     seen = partial(_outputs, run, learner, progress, reporter)
     curve = opened("test") if run.test_curve else None

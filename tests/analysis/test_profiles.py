@@ -1,182 +1,127 @@
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import special, stats
 
-from emotune.analysis.metrics import expected_calibration_error
-from emotune.analysis.profiles import (
-    calibration,
-    choose_examples,
-    confusion_shares,
-    flips,
-    mean_attention,
-    optimism,
-    picture_attention,
-    recall_differences,
-    recalls,
-)
+from emotune.analysis import profiles
+from emotune.analysis.metrics import scalar_metrics
 
-CLASSES = ("awe", "fear", "anger")
+CLASSES = ["awe", "fear", "anger"]
 
 
-def answers(targets: str, guesses: str, ids: str = "pqrstuvwxyz") -> pd.DataFrame:
-    """Predictions of classes given by their first letters; anger is "x"."""
-    named = dict(zip("afx", CLASSES, strict=True))
-    logits = {f"logit_{c}": [float(named[guess] == c) for guess in guesses] for c in CLASSES}
-    known = {"sample_id": list(ids[: len(targets)]), "target": [named[target] for target in targets]}
-    return pd.DataFrame(known | {"group": known["sample_id"]} | logits)
+def frame(targets: list[str], answers: list[str], confidence: float = 0.6) -> pd.DataFrame:
+    """Predictions that give every answer with one confidence, and the rest to the other two classes alike."""
+    chances = np.where(np.array(answers)[:, None] == np.array(CLASSES), confidence, (1 - confidence) / 2)
+    logits = {f"logit_{label}": np.log(chances[:, k]) for k, label in enumerate(CLASSES)}
+    ids = [f"p{number}" for number in range(len(targets))]
+    return pd.DataFrame({"sample_id": ids, "target": targets, "group": ids} | logits)
 
 
-def confident(shares: list[float], right: list[bool]) -> pd.DataFrame:
-    """Predictions of two classes whose larger probability is given."""
-    known = {"sample_id": [str(i) for i in range(len(right))], "target": ["awe" if r else "fear" for r in right]}
-    return pd.DataFrame(known | {"logit_awe": np.log(shares), "logit_fear": np.log1p(-np.array(shares))})
+TARGETS = ["awe", "awe", "fear", "fear"]
+A = {0: frame(TARGETS, ["awe", "awe", "fear", "awe"]), 1: frame(TARGETS, ["awe", "fear", "fear", "awe"])}
+B = {0: frame(TARGETS, ["fear", "awe", "anger", "fear"]), 1: frame(TARGETS, ["anger", "awe", "anger", "fear"]),
+     2: frame(TARGETS, TARGETS)}  # fmt: skip
 
 
-def attended(ids: str, layer: str, weights: np.ndarray) -> pd.DataFrame:
-    return pd.DataFrame({"sample_id": list(ids), "layer": layer, "weights": list(np.float32(weights))})
+def test_recall_is_per_variant_seed_and_class_and_not_defined_for_a_class_without_pictures():
+    table = profiles.recalls({"a": A}).set_index(["seed", "label"])["recall"]
+    assert table[0, "awe"] == 100
+    assert table[1, "awe"] == 50
+    assert table[0, "fear"] == 50
+    assert math.isnan(table[0, "anger"])
 
 
-def test_recall_is_the_share_of_a_classs_pictures_that_got_it_and_needs_some():
-    found = recalls({"a": {3: answers("aaaff", "aaxaf")}, "b": {3: answers("aaaff", "xxxff")}})
-    assert found.values.tolist() == [
-        ["a", 3, "awe", pytest.approx(200 / 3)],
-        ["a", 3, "fear", 50.0],
-        ["b", 3, "awe", 0.0],
-        ["b", 3, "fear", 100.0],
-    ], "no picture is labelled anger"
+def test_recall_differences_are_paired_by_seed_and_count_complete_pairs_only():
+    found = profiles.recall_differences(profiles.recalls({"a": A, "b": B}), "a").set_index(["variant", "label"])
+    assert list(found.index) == [("b", "awe"), ("b", "fear")]
+    awe = found.loc["b", "awe"]  # 50 - 100 and 50 - 50; seed 2 has no partner
+    assert (awe["n"], awe["mean"]) == (2, -25)
+    half = 12.7062047 * np.std([-50, 0], ddof=1) / math.sqrt(2)
+    assert (awe["low"], awe["high"]) == pytest.approx((-25 - half, -25 + half))
 
 
-def test_differences_of_recall_are_paired_by_seed_with_students_interval():
-    base = {0: answers("aaff", "axfa"), 1: answers("aaff", "aafa"), 2: answers("aaff", "xxff")}
-    other = {1: answers("aaff", "xxff"), 2: answers("aaff", "axff"), 7: answers("aaff", "aaff")}
-    found = recall_differences(recalls({"base": base, "other": other}), "base")
-    assert found[["variant", "label", "n", "mean"]].values.tolist() == [
-        ["other", "awe", 2, -25.0],  # seeds 1 and 2: 0 - 100 and 50 - 0
-        ["other", "fear", 2, 25.0],  # 100 - 50 and 100 - 100
-    ]
-    half = stats.t.ppf(0.975, 1) * np.std([-100, 50], ddof=1) / 2**0.5
-    assert (found["low"][0], found["high"][0]) == pytest.approx((-25 - half, -25 + half))
+def test_one_seed_gives_a_difference_without_an_interval():
+    found = profiles.recall_differences(profiles.recalls({"a": {0: A[0]}, "b": {0: B[0]}}), "a")
+    assert found["n"].tolist() == [1, 1]
+    assert found[["low", "high"]].isna().all(axis=None)
 
 
-def test_a_difference_in_one_seed_has_no_interval_and_in_none_no_row():
-    one = recall_differences(recalls({"base": {0: answers("af", "aa")}, "v": {0: answers("af", "af")}}), "base")
-    assert one["mean"].tolist() == [0.0, 100.0]
-    assert one[["low", "high"]].isna().all(axis=None)
-    none = recalls({"base": {0: answers("a", "a")}, "v": {1: answers("a", "a")}})
-    assert recall_differences(none, "base").empty
-    assert recall_differences(none, "not trained").empty
+def test_confusion_shares_add_up_over_seeds_to_a_hundred_per_label_and_to_nothing_where_there_is_none():
+    shares = profiles.confusion_shares(A)
+    assert shares.loc["awe"].tolist() == [75, 25, 0]
+    assert shares.loc["fear"].tolist() == [50, 50, 0]
+    assert shares.loc["anger"].tolist() == [0, 0, 0]
 
 
-def test_confusion_is_shared_out_over_a_labels_pictures_in_all_seeds():
-    found = confusion_shares({0: answers("aaff", "axfa"), 1: answers("aaff", "aafa")})
-    assert found.loc["awe"].tolist() == [75.0, 0.0, 25.0]
-    assert found.loc["fear"].tolist() == [50.0, 50.0, 0.0]
-    assert found.loc["anger"].isna().all(), "no picture is labelled so"
-    assert (list(found.index), list(found.columns)) == (list(CLASSES), list(CLASSES))
+def test_calibration_has_the_accuracy_of_each_bin_of_confidence_and_leaves_empty_bins_out():
+    sure = frame(TARGETS, ["awe", "awe", "fear", "awe"], 0.9)
+    unsure = frame(TARGETS, ["fear", "fear", "awe", "fear"], 0.4)
+    table = profiles.calibration({0: sure, 1: unsure})
+    assert table["confidence"].tolist() == pytest.approx([40, 90])
+    assert table["accuracy"].tolist() == [25, 75]
+    assert table["share"].tolist() == [50, 50]
 
 
-def test_calibration_by_hand():
-    shares = {0: confident([0.55, 0.6, 0.95], [True, False, True]), 1: confident([0.58, 0.7, 0.92], [True, True, True])}
-    found = calibration(shares, bins=10)
-    assert found["confidence"].tolist() == pytest.approx([(0.55 + 0.6 + 0.58) / 3, 0.7, 0.935]), "edges are upper ones"
-    assert found["accuracy"].tolist() == pytest.approx([200 / 3, 100, 100])
-    assert found["share"].tolist() == pytest.approx([50, 100 / 6, 200 / 6])
+def test_the_calibration_error_is_the_share_weighted_distance_of_its_bins():
+    rng = np.random.default_rng(0)
+    predictions = frame(rng.choice(CLASSES, 400).tolist(), rng.choice(CLASSES, 400).tolist())
+    predictions[[f"logit_{c}" for c in CLASSES]] += rng.normal(0, 1, (400, 3))
+    table = profiles.calibration({0: predictions}, bins=15)
+    error = ((table["accuracy"] - table["confidence"]).abs() * table["share"] / 100).sum()
+    assert error == pytest.approx(scalar_metrics(predictions)["ece"])
 
 
-@pytest.mark.parametrize("bins", [1, 10, 15])
-def test_the_gaps_of_the_bins_add_up_to_the_expected_calibration_error(bins: int):
-    generator = np.random.default_rng(5)
-    logits = generator.normal(0, 3, (400, 3))
-    frame = pd.DataFrame({f"logit_{c}": logits[:, k] for k, c in enumerate(CLASSES)})
-    frame["target"] = generator.choice(CLASSES, 400)
-    found = calibration({0: frame}, bins)
-    right = np.array(CLASSES)[logits.argmax(1)] == frame["target"].to_numpy()
-    ece = expected_calibration_error(special.softmax(logits, axis=1).max(1), right, bins)
-    assert (found["share"] / 100 * (found["accuracy"] - 100 * found["confidence"]).abs()).sum() == pytest.approx(ece)
-    assert found["share"].sum() == pytest.approx(100)
-
-
-def test_flips_are_right_in_every_seed_of_one_variant_and_wrong_in_every_seed_of_the_other():
-    #                     pqrstu: only a  p, by chance q, only b  r, both s, none t, only a u
-    a = {0: answers("aafaff", "aaxaaf"), 1: answers("aafaff", "aaaaaf"), 4: answers("aafaff", "aaxaaf")}
-    b = {0: answers("aafaff", "xffaaa"), 1: answers("aafaff", "faf" + "aax"), 4: answers("aafaff", "fffaax")}
-    found = flips(a | {9: answers("aafaff", "ffffff")}, b).set_index("sample_id").sort_index()
-    assert found.to_dict("index") == {
-        "p": {"target": "awe", "right": "a", "answer_of_other": "fear"},  # anger, fear, fear
-        "r": {"target": "fear", "right": "b", "answer_of_other": "anger"},  # anger, awe, anger
-        "u": {"target": "fear", "right": "a", "answer_of_other": "anger"},  # awe, anger, anger
-    }
-
-
-def test_of_wrong_answers_that_are_equally_frequent_the_first_class_counts():
-    a = {0: answers("f", "f"), 1: answers("f", "f")}
-    for first, second in ("ax", "xa"):
-        assert flips(a, {0: answers("f", first), 1: answers("f", second)})["answer_of_other"].tolist() == ["awe"]
+def test_a_flip_is_right_in_all_common_seeds_of_one_and_wrong_in_all_of_the_other():
+    found = profiles.flips(A, B).set_index("sample_id")
+    assert found["right"].to_dict() == {"p0": "a", "p2": "a", "p3": "b"}  # p1 changes its answer with the seed
+    assert found.loc["p0", "answer_of_other"] == "anger", "anger and fear once each: the first in the alphabet"
+    assert found.loc["p2", "answer_of_other"] == "anger"
+    assert found.loc["p3", ["target", "answer_of_other"]].tolist() == ["fear", "awe"]
 
 
 def test_one_common_seed_shows_no_flips():
-    a, b = answers("a", "a"), answers("a", "f")
-    assert len(flips({0: a, 1: a}, {0: b, 1: b})) == 1
-    one = flips({0: a, 1: a}, {1: b, 2: b})
-    assert one.empty
-    assert list(one.columns) == ["sample_id", "target", "right", "answer_of_other"]
-    assert flips({0: a, 1: a}, {0: a, 1: a}).empty
+    assert profiles.flips({0: A[0]}, B).empty
+    assert list(profiles.flips({0: A[0]}, B).columns) == list(profiles.flips(A, B).columns)
 
 
-def test_flips_do_not_depend_on_the_order_of_the_rows():
-    a, b = answers("aafaff", "aaxaaf"), answers("aafaff", "xffaaa")
-    expected = flips({0: a, 1: a}, {0: b, 1: b})
-    assert len(expected) == 4
-    for turned in (flips({0: a.iloc[::-1], 1: a}, {0: b, 1: b}), flips({0: a, 1: a}, {0: b, 1: b.iloc[::-1]})):
-        assert turned.equals(expected)
+def attention(ids: list[str], layer: str, values: list[float]) -> pd.DataFrame:
+    return pd.DataFrame({"sample_id": ids, "layer": layer, "weights": [np.full(36, v, np.float32) for v in values]})
 
 
-def test_a_mean_map_weighs_all_pictures_of_all_runs_alike_layer_by_layer():
-    first = pd.concat([attended("pq", "x", [[0, 1, 0, 0], [1, 0, 0, 0]]), attended("pq", "y", np.full((2, 4), 0.25))])
-    second = pd.concat([attended("pq", "x", [[0, 0, 0, 1]] * 2), attended("pq", "y", [[1, 0, 0, 0]] * 2)])
-    found = mean_attention([first, second])
-    assert list(found) == ["x", "y"]
-    assert found["x"].tolist() == [[0.25, 0.25], [0, 0.5]]
-    assert found["y"].tolist() == [[0.625, 0.125], [0.125, 0.125]]
-    assert mean_attention([]) == {}
+def test_mean_attention_is_a_map_per_layer_over_pictures_and_runs():
+    one, two = attention(["p", "q"], "first", [0.0, 1.0]), attention(["p", "q"], "first", [3.0, 4.0])
+    one.loc[0, "weights"][7] = 8.0
+    maps = profiles.mean_attention([pd.concat([one, attention(["p"], "second", [5.0])]), two])
+    assert list(maps) == ["first", "second"]
+    assert maps["first"].shape == (6, 6)
+    assert maps["first"][1, 1] == 4.0
+    assert maps["first"][0, 0] == 2.0
+    assert maps["second"].mean() == 5.0
 
 
-def test_attention_of_a_picture_is_the_mean_over_runs_and_layers_in_the_order_asked():
-    first = pd.concat([attended("pqr", "x", np.eye(4)[:3]), attended("pqr", "y", np.eye(4)[[3, 3, 3]])])
-    found = picture_attention([first, attended("rpq", "x", np.eye(4)[[2, 2, 2]])], ["q", "not there", "p"])
-    assert list(found) == ["q", "p"]
-    np.testing.assert_allclose(found["q"], [[0, 1 / 3], [1 / 3, 1 / 3]], rtol=1e-6)
-    np.testing.assert_allclose(found["p"], [[1 / 3, 0], [1 / 3, 1 / 3]], rtol=1e-6)
-    assert picture_attention([], ["q"]) == {}
+def test_a_pictures_attention_is_the_mean_of_layers_and_runs_in_the_order_that_was_asked_for():
+    frames = [attention(["p", "q"], "first", [0.0, 1.0]), attention(["p", "q"], "second", [2.0, 3.0])]
+    maps = profiles.picture_attention(frames, ["q", "p", "not there"])
+    assert list(maps) == ["q", "p"]
+    assert maps["q"].mean() == 2.0
 
 
-def test_36_weights_are_a_map_of_6_rows():
-    weights = np.arange(36) / np.arange(36).sum()
-    (found,) = mean_attention([attended("p", "x", [weights])]).values()
-    np.testing.assert_allclose(found, weights.reshape(6, 6), rtol=1e-6)
+def test_examples_are_the_first_pictures_of_each_class_whatever_networks_say():
+    assert profiles.choose_examples({"a": A}, 2) == ["p0", "p2"]
+    assert profiles.choose_examples({"b": {1: B[1].sample(frac=1, random_state=0)}}, 3) == ["p0", "p2", "p1"]
+    assert profiles.choose_examples({"a": A}, 9) == ["p0", "p2", "p1", "p3"]
 
 
-def test_optimism_is_how_much_the_best_test_epoch_adds_on_the_mean():
-    rows = [("a", "d", 60.0, 62.0), ("a", "d", 70.0, 75.0), ("b", "d", 50.0, np.nan), ("a", "e", 10.0, 10.0)]
-    runs = pd.DataFrame(rows, columns=["variant", "dataset", "accuracy", "best_test_accuracy"])
-    assert optimism(runs).to_dict("records") == [
-        {"variant": "a", "dataset": "d", "n": 2, "accuracy": 65.0, "best_test_accuracy": 68.5, "inflation": 3.5},
-        {"variant": "a", "dataset": "e", "n": 1, "accuracy": 10.0, "best_test_accuracy": 10.0, "inflation": 0.0},
-    ]
-    for none in (runs[runs["variant"] == "b"], runs.head(0), runs.head(0).astype(object)):
-        assert optimism(none).empty
-        assert list(optimism(none).columns) == list(optimism(runs).columns)
-
-
-def test_examples_are_of_one_label_after_another_and_always_the_same():
-    ids = [f"{i:04d}" for i in range(60)]
-    targets = ["awe"] * 50 + ["fear"] * 8 + ["anger"] * 2
-    frame = pd.DataFrame({"sample_id": ids, "target": targets, "logit_awe": 0.0})
-    chosen = choose_examples({"v": {0: frame}}, 6)
-    labels = frame.set_index("sample_id")["target"]
-    assert sorted(labels[chosen[:3]]) == sorted(labels[chosen[3:]]) == sorted(CLASSES)
-    assert chosen[:3] != ["0000", "0050", "0058"], "not the first ones: their names may follow their origin"
-    assert choose_examples({"w": {4: frame.iloc[::-1].assign(logit_awe=1.0)}}, 6) == chosen
-    assert sorted(choose_examples({"v": {0: frame}}, 1000)) == ids
-    assert choose_examples({}, 6) == []
+def test_optimism_is_what_the_best_epoch_on_test_adds_and_only_of_runs_that_noted_it():
+    runs = pd.DataFrame(
+        {
+            "variant": ["a", "a", "b"],
+            "dataset": "d",
+            "accuracy": [50.0, 52.0, 60.0],
+            "best_test_accuracy": [53.0, 52.0, None],
+        }
+    )
+    (row,) = profiles.optimism(runs).to_dict("records")
+    assert row == {"variant": "a", "dataset": "d", "n": 2, "accuracy": 51, "best_test_accuracy": 52.5, "inflation": 1.5}
+    assert profiles.optimism(runs.assign(best_test_accuracy=None)).empty

@@ -1,4 +1,8 @@
+"""Run directories as training writes them, and as it wrote them before it noted groups, attention and selection."""
+
+import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,245 +11,131 @@ import pytest
 
 from emotune.analysis.records import Records, load_records
 from emotune.errors import InputError
-from emotune.metric_config import SCALES
-from emotune.model_config import AlexNetConfig
 from emotune.run import DatasetRef, RunConfig
-from emotune.run_directory import ATTENTION, METRICS, PREDICTIONS, RECORD
-from emotune.train_config import TrainConfig
+from emotune.run_directory import METRICS, PREDICTIONS, RECORD, RunDirectory
+from emotune.storage import Folder
+from emotune.study import load_study
 
-PICTURES = pd.DataFrame(
-    {
-        "sample_id": ["p", "q", "r"],
-        "target": ["awe", "fear", "awe"],
-        "group": ["g", "q", "g"],
-        "logit_awe": np.float32([2, 1, -1]),
-        "logit_fear": np.float32([0, 3, 0]),
-    }
-)
-ATTENDED = pd.DataFrame(
-    {
-        "sample_id": ["p", "q", "r"] * 2,
-        "layer": ["a"] * 3 + ["b.c"] * 3,
-        "weights": [np.float32([0.25, 0.75])] * 3 + [np.float32([0.5, 0.25, 0.25])] * 3,
-    }
-)
-EPOCH = {"lr": 0.1, "train_loss": 1.0, "train_accuracy": 50.0, "val_loss": 1.0, "val_accuracy": 40.0,
-         "train_s_so_far": 1.0}  # fmt: skip
+STUDY = """
+question: Does attention help?
+datasets: [scenes]
+model: {width: 0.25}
+baseline: alexnet
+variants: {alexnet: {model.name: alexnet}, attention: {model.name: attention}}
+seeds: 2
+"""
+DATA = DatasetRef(name="made", location="nowhere", content_hash="0" * 64)
 
 
-def run(variant: str = "alexnet", seed: int = 0, dataset: str = "photos") -> RunConfig:
-    ref = DatasetRef(name=dataset, location="/nowhere", content_hash="ab")
-    return RunConfig(variant=variant, dataset=ref, seed=seed, model=AlexNetConfig(), train=TrainConfig())
+@pytest.fixture
+def runs(tmp_path: Path) -> tuple[RunConfig, ...]:
+    (tmp_path / "study.yaml").write_text(STUDY)
+    return load_study(tmp_path / "study.yaml").runs([DATA])
 
 
-def finish(
-    pool: Path,
-    of: RunConfig,
-    predictions: pd.DataFrame = PICTURES,
-    attention: pd.DataFrame | None = None,
-    *,
-    curve: tuple[dict, ...] = ({}, {}),
-    **known,
-) -> Path:
-    folder = pool / of.id
-    folder.mkdir(parents=True)
-    predictions.to_parquet(folder / PREDICTIONS)
-    if attention is not None:
-        attention.to_parquet(folder / ATTENTION)
-    entries = [{"epoch": epoch, **EPOCH, **entry} for epoch, entry in enumerate(curve, 1)]
-    (folder / METRICS).write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+def parquet(frame: pd.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer)
+    return buffer.getvalue()
+
+
+def predictions(seed: int = 0) -> pd.DataFrame:
+    logits = np.random.default_rng(seed).normal(size=(4, 2))
+    return pd.DataFrame({"sample_id": list("pqrs"), "target": ["awe", "fear"] * 2, "logit_awe": logits[:, 0],
+                         "logit_fear": logits[:, 1]})  # fmt: skip
+
+
+def finish(pool: Path, run: RunConfig, table: pd.DataFrame | None = None, *, tested: list[float] | None = None,
+           selected: int | None = None) -> Folder:  # fmt: skip
+    folder = RunDirectory(str(pool), run).folder
+    tested = tested or [None, None]
+    curve = [{"epoch": e, "val_accuracy": 50.0} | ({"test_accuracy": t} if t else {}) for e, t in enumerate(tested, 1)]
+    folder.write(METRICS, "".join(json.dumps(entry) + "\n" for entry in curve).encode())
+    folder.write(PREDICTIONS, parquet(predictions(run.seed) if table is None else table))
     record = {
-        "run": of.id, "parameters": 9, "forward_flops": 70, "images_per_s": 5.0, "workers": 1, "interruptions": 0,
-        "durations_s": {"train": 2.5}, "origins": [{"git": {"commit": "c0", "dirty": True}, "versions": {}}],
-        "last_epoch": entries[-1],
+        "run": run.id, "last_epoch": curve[-1], "durations_s": {"train": 3.0}, "parameters": 7, "images_per_s": 1.0,
+        "workers": 1, "interruptions": 0, "origins": [{"git": None, "versions": {}}], "accuracy": 0.0,
     }  # fmt: skip
-    (folder / RECORD).write_text(json.dumps(record | known))
+    folder.write_json(RECORD, record | ({"selected_epoch": selected} if selected else {}))
     return folder
 
 
-def of_one(pool: Path, **said) -> Records:
-    finish(pool, run(), **said)
-    return load_records([run()], str(pool))
+def load(runs, tmp_path: Path) -> Records:
+    return load_records(runs, str(tmp_path))
 
 
-def test_a_run_that_was_made_before_groups_curves_and_attention_loads_with_what_follows(tmp_path: Path):
-    records = of_one(tmp_path, predictions=PICTURES.drop(columns="group"))
-    frame = records.predictions[run().id]
-    assert list(frame.columns) == ["sample_id", "target", "group", "logit_awe", "logit_fear"]
-    assert frame["group"].tolist() == frame["sample_id"].tolist(), "each picture is a group of its own"
-    (row,) = records.runs.to_dict("records")
-    assert row["selected_epoch"] == 2, "the last one"
+def test_a_run_made_before_groups_and_selection_is_its_own_group_and_was_selected_last(runs, tmp_path: Path):
+    finish(tmp_path, runs[0])
+    found = load(runs, tmp_path)
+    assert found.predictions[runs[0].id]["group"].tolist() == list("pqrs")
+    (row,) = found.done().to_dict("records")
+    assert row["selected_epoch"] == 2
     assert np.isnan(row["best_test_accuracy"])
-    assert row["accuracy"] == pytest.approx(200 / 3), "r is awe and was taken for fear"
-    assert records.curves[["test_accuracy", "attention_entropy"]].isna().all(axis=None)
-    assert records.curves["epoch"].tolist() == [1, 2]
-    assert records.attention == {}
+    assert not found.attention
+    assert found.curves["test_accuracy"].isna().all()
 
 
-def test_new_columns_of_the_table_of_runs_come_after_those_that_scripts_rely_on(tmp_path: Path):
-    old = ["run", "variant", "dataset", "seed", "state", "detail", "accuracy", "test_pictures", "parameters", "train_s",
-           "images_per_s", "workers", "interruptions", "commit", "dirty", *list(SCALES)[1:], "forward_flops"]  # fmt: skip
-    for records in (of_one(tmp_path), load_records([run("other")], str(tmp_path))):
-        assert list(records.runs.columns) == [*old, "selected_epoch", "best_test_accuracy"]
+def test_the_selected_epoch_the_best_test_epoch_and_attention_are_read_where_they_were_noted(runs, tmp_path: Path):
+    folder = finish(tmp_path, runs[1], tested=[61.0, 58.0], selected=1)
+    weights = pd.DataFrame({"sample_id": list("pqrs"), "layer": "trunk.attention", "weights": [[1 / 36] * 36] * 4})
+    folder.write("attention.parquet", parquet(weights))
+    found = load(runs, tmp_path)
+    (row,) = found.done().to_dict("records")
+    assert (row["selected_epoch"], row["best_test_accuracy"]) == (1, 61.0)
+    assert found.curves["test_accuracy"].tolist() == [61.0, 58.0]
+    assert len(found.attention[runs[1].id]["weights"].iloc[0]) == 36
 
 
-def test_the_selected_epoch_the_test_curve_and_the_entropy_are_what_the_run_noted(tmp_path: Path):
-    curve = [{"test_accuracy": a, "attention_entropy": h} for a, h in ((30.0, 3.5), (70.0, 3.0), (66.0, 2.5))]
-    records = of_one(tmp_path, curve=curve, selected_epoch=1)
-    (row,) = records.runs.to_dict("records")
-    assert (row["selected_epoch"], row["best_test_accuracy"]) == (1, 70.0)
-    assert records.curves["test_accuracy"].tolist() == [30.0, 70.0, 66.0]
-    assert records.curves["attention_entropy"].tolist() == [3.5, 3.0, 2.5]
-
-
-def test_attention_is_there_for_the_runs_that_noted_it(tmp_path: Path):
-    finish(tmp_path, run("plain"))
-    finish(tmp_path, run("attention"), attention=ATTENDED)
-    records = load_records([run("plain"), run("attention")], str(tmp_path))
-    (found,) = records.attention.items()
-    assert found[0] == run("attention").id
-    assert found[1][["sample_id", "layer"]].equals(ATTENDED[["sample_id", "layer"]])
-    assert [w.tolist() for w in found[1]["weights"]] == [[0.25, 0.75]] * 3 + [[0.5, 0.25, 0.25]] * 3
-
-
-def test_predictions_of_a_variant_come_by_seed_and_only_of_finished_runs(tmp_path: Path):
-    runs = [run("a", 10), run("a", 2), run("a", 3), run("a", 2, "other"), run("b", 2)]
-    for each in runs:
-        if each.seed != 3:
-            finish(tmp_path, each)
-    unfinished = tmp_path / run("a", 3).id
-    unfinished.mkdir()
-    (unfinished / METRICS).write_text(json.dumps({"epoch": 1} | EPOCH))
-    records = load_records(runs, str(tmp_path))
-    found = records.of("a", "photos")
-    assert list(found) == [2, 10]
-    assert found[2] is records.predictions[run("a", 2).id]
-    assert records.of("c", "photos") == {}
-    assert records.curves["seed"].tolist() == [10, 10, 2, 2, 3, 2, 2, 2, 2]
-    assert len(records.done()) == 4
-
-
-def test_pictures_have_the_first_runs_order_and_the_groups_that_any_run_knows(tmp_path: Path):
-    finish(tmp_path, run(seed=0), PICTURES.drop(columns="group"))
-    finish(tmp_path, run(seed=1), PICTURES.iloc[::-1])
-    records = load_records([run(seed=0), run(seed=1)], str(tmp_path))
-    first, second = records.of("alexnet", "photos").values()
-    assert first.equals(PICTURES)
-    assert second.equals(PICTURES)
+def test_a_variants_predictions_come_by_seed_and_only_of_finished_runs(runs, tmp_path: Path):
+    for run in (runs[2], runs[0]):
+        finish(tmp_path, run)
+    found = load(runs, tmp_path)
+    assert list(found.of("alexnet", "made")) == [0, 1]
+    assert found.of("attention", "made") == {}
+    assert found.of("alexnet", "other") == {}
+    assert found.of("alexnet", "made")[1]["logit_awe"].tolist() == predictions(1)["logit_awe"].tolist()
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        PICTURES.assign(sample_id=["p", "q", "s"]),
-        PICTURES.assign(target=["awe", "fear", "fear"]),
-        PICTURES.head(2),
-        PICTURES.rename(columns={"logit_awe": "logit_fear", "logit_fear": "logit_awe"}),
-        PICTURES.assign(logit_anger=np.float32(0)),
+        predictions().iloc[:3],
+        predictions().iloc[::-1],
+        predictions().assign(target=["fear"] * 4),
+        predictions().assign(group="twins"),
     ],
-    ids=["other pictures", "other labels", "fewer pictures", "classes in another order", "more classes"],
+    ids=["fewer", "another order", "other labels", "other groups"],
 )
-def test_runs_of_a_data_set_that_disagree_about_its_pictures_are_refused(tmp_path: Path, other: pd.DataFrame):
-    finish(tmp_path, run(seed=0))
-    finish(tmp_path, run(seed=1, dataset="elsewhere"), other)
-    assert len(load_records([run(seed=0), run(seed=1, dataset="elsewhere")], str(tmp_path)).predictions) == 2
-    finish(tmp_path, run(seed=1), other)
-    said = f"{run(seed=1).id}/{PREDICTIONS}: not the test pictures.*{run(seed=0).id}; delete"
-    with pytest.raises(InputError, match=said):
-        load_records([run(seed=0), run(seed=1)], str(tmp_path))
+def test_runs_that_were_not_tested_on_the_same_pictures_are_named(runs, tmp_path: Path, other: pd.DataFrame):
+    finish(tmp_path, runs[0], predictions().assign(group=list("ppqq")))
+    finish(tmp_path, runs[1], other)
+    with pytest.raises(InputError, match=f"{runs[1].id}.*not the same test pictures.*as {runs[0].id}.*delete"):
+        load(runs, tmp_path)
 
 
-@pytest.mark.parametrize("name", [PREDICTIONS, ATTENTION])
-def test_a_cut_or_garbled_table_is_refused_with_its_name_and_what_to_do(tmp_path: Path, name: str):
-    file = finish(tmp_path, run(), attention=ATTENDED) / name
-    whole = file.read_bytes()
-    for damaged in (b"", whole[: len(whole) // 2], b"PAR1" + bytes(len(whole) - 8) + b"PAR1", b"{}"):
-        file.write_bytes(damaged)
-        with pytest.raises(InputError, match=f"{run().id}/{name}: not readable.*delete .*{run().id} to train it again"):
-            load_records([run()], str(tmp_path))
-    pd.DataFrame({"x": [1]}).to_parquet(file)
-    with pytest.raises(InputError, match=f"{name}: not readable .lacks the column sample_id"):
-        load_records([run()], str(tmp_path))
+def test_a_run_older_than_groups_gets_those_of_the_others(runs, tmp_path: Path):
+    finish(tmp_path, runs[0])
+    finish(tmp_path, runs[1], predictions().assign(group=list("ppqq")))
+    found = load(runs, tmp_path)
+    assert [frame["group"].tolist() for frame in found.predictions.values()] == [list("ppqq")] * 2
 
 
-@pytest.mark.parametrize(
-    "damaged",
-    [
-        PICTURES.assign(logit_awe=[1.0, np.nan, 0.0]),
-        PICTURES.assign(logit_awe="high"),
-        PICTURES.assign(sample_id=["p", "p", "r"]),
-        PICTURES.assign(sample_id=["p", None, "r"]),
-        PICTURES.assign(group=["g", None, "g"]),
-        PICTURES.assign(target=["awe", "joy", "awe"]),
-        PICTURES.head(0),
-        PICTURES[["sample_id", "target", "group"]],
-    ],
-    ids=["no number", "text", "twice", "no id", "no group", "unknown class", "no pictures", "no logits"],
-)
-def test_predictions_that_cannot_be_counted_are_refused(tmp_path: Path, damaged: pd.DataFrame):
-    with pytest.raises(InputError, match=f"{run().id}/{PREDICTIONS}: .*delete .* to train it again"):
-        of_one(tmp_path, predictions=damaged)
+def test_runs_on_other_data_may_have_other_pictures(runs, tmp_path: Path):
+    elsewhere = replace(runs[1], dataset=replace(DATA, name="other", content_hash="1" * 64))
+    finish(tmp_path, runs[0])
+    finish(tmp_path, elsewhere, predictions().iloc[:3])
+    assert len(load([runs[0], elsewhere], tmp_path).predictions) == 2
 
 
-@pytest.mark.parametrize(
-    "damaged",
-    [
-        ATTENDED.iloc[1:],
-        pd.concat([ATTENDED, ATTENDED.head(1)]),
-        ATTENDED.assign(sample_id=["p", "q", "s"] * 2),
-        ATTENDED.assign(weights=[np.float32([0.5, 0.6])] * 6),
-        ATTENDED.assign(weights=[np.float32([np.nan, 1.0])] * 6),
-        ATTENDED.assign(weights=[np.float32([1]), *[np.float32([0.5, 0.5])] * 5]),
-        ATTENDED.assign(weights=1.0),
-        ATTENDED.head(0),
-    ],
-    ids=["a picture too few", "twice", "another picture", "sums", "no numbers", "uneven", "no lists", "nothing"],
-)
-def test_attention_that_is_not_of_every_picture_or_does_not_sum_to_one_is_refused(tmp_path: Path, damaged):
-    with pytest.raises(InputError, match=f"{run().id}/{ATTENTION}: damaged .*delete .* to train it again"):
-        of_one(tmp_path, attention=damaged)
+@pytest.mark.parametrize("name", [PREDICTIONS, "attention.parquet", METRICS])
+def test_a_damaged_file_is_named_with_the_remedy(runs, tmp_path: Path, name: str):
+    folder = finish(tmp_path, runs[0])
+    folder.write(name, b"PAR1 not at all")
+    with pytest.raises(InputError, match=rf"{runs[0].id}/{name}: not readable .*delete"):
+        load(runs, tmp_path)
 
 
-@pytest.mark.parametrize("text", ["", "{", "7", '{"epoch": "one"}', '{"lr": 0.1}', '{"epoch": 1, "lr": [1]}'])
-def test_a_damaged_curve_of_a_finished_run_is_refused(tmp_path: Path, text: str):
-    (finish(tmp_path, run()) / METRICS).write_text(text)
-    with pytest.raises(InputError, match=f"{run().id}/{METRICS}: .*delete the folder"):
-        load_records([run()], str(tmp_path))
-
-
-@pytest.mark.parametrize("lost", ["origins", "durations_s", "last_epoch"])
-def test_a_record_that_lacks_something_is_refused(tmp_path: Path, lost: str):
-    file = finish(tmp_path, run()) / RECORD
-    record = json.loads(file.read_text())
-    del record[lost]
-    file.write_text(json.dumps(record))
-    with pytest.raises(InputError, match=f"{RECORD}: lacks '{lost}'; delete"):
-        load_records([run()], str(tmp_path))
-
-
-def test_a_lost_table_of_predictions_is_refused(tmp_path: Path):
-    (finish(tmp_path, run()) / PREDICTIONS).unlink()
-    with pytest.raises(InputError, match=f"{PREDICTIONS}: missing; delete"):
-        load_records([run()], str(tmp_path))
-
-
-def test_runs_behind_a_url_load_as_those_on_a_disk(tmp_path: Path):
-    import fsspec
-
-    runs = [run(seed=seed) for seed in range(3)]
-    for each in runs:
-        finish(tmp_path, each, attention=ATTENDED)
-    fsspec.filesystem("memory").put(str(tmp_path), "/records-pool", recursive=True)
-    near, far = load_records(runs, str(tmp_path)), load_records(runs, "memory://records-pool")
-    assert far.runs.equals(near.runs)
-    assert far.curves.equals(near.curves)
-    assert list(far.attention) == list(near.attention) == [each.id for each in runs]
-    assert all(far.predictions[each.id].equals(near.predictions[each.id]) for each in runs)
-
-
-def test_where_nothing_was_trained_all_tables_are_empty_but_the_one_of_runs(tmp_path: Path):
-    records = load_records([run()], str(tmp_path / "nothing"))
-    assert records.runs["state"].tolist() == ["missing"]
-    assert records.done().empty
-    assert records.curves.empty
-    assert records.of("alexnet", "photos") == records.attention == records.records == {}
+def test_what_scripts_read_from_the_table_of_runs_keeps_its_place(runs, tmp_path: Path):
+    columns = list(load(runs, tmp_path).runs.columns)
+    assert columns[:8] == ["run", "variant", "dataset", "seed", "state", "detail", "accuracy", "test_pictures"]
+    assert columns[-3:] == ["forward_flops", "selected_epoch", "best_test_accuracy"]

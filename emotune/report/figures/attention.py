@@ -17,6 +17,7 @@ __all__ = ["mean_maps", "overlays"]
 COLOURS = "magma"  # equally light for all kinds of colour vision, and in grey print
 GAP, LEFT, TOP = 0.16, 0.06, 0.36
 """Inches."""
+OUTSIDE = 5.0
 
 
 @rc_context(STYLE)
@@ -67,7 +68,7 @@ def overlays(
     foot = 0.1 + 0.125 * max((text.count("\n") + 1 for text in texts.values()), default=1)
     figure = Figure(figsize=(WIDTH, TOP + -(-len(shown) // columns) * (side + foot + 0.06)))
     title_of(figure, title, "the brighter, the more weight; one scale for all")
-    scale = _scale(maps[sample] for sample in shown)
+    scale = _scale((maps[sample] for sample in shown), OUTSIDE)
     for i, sample in enumerate(shown):
         x, y = LEFT + i % columns * (2 * side + 0.03 + GAP), TOP + i // columns * (side + foot + 0.06)
         picture = Image.open(io.BytesIO(pictures[sample])).convert("RGB")
@@ -81,11 +82,17 @@ def overlays(
     return figure
 
 
-def _scale(maps: Iterable[np.ndarray]) -> Normalize:
-    """From the smallest weight to the largest, but at least a tenth of the mean: equal weights look equal."""
+def _scale(maps: Iterable[np.ndarray], outside: float = 0.0) -> Normalize:
+    """From the smallest weight to the largest, but at least a tenth of the mean: equal weights look equal.
+
+    Args:
+        maps: That are shown.
+        outside: Per cent of the weights at each end that the scale may leave out, so that a few do not hide the others.
+    """
     weights = np.concatenate([grid.ravel() for grid in maps] or [np.ones(1)])
-    middle, half = (weights.min() + weights.max()) / 2, max(np.ptp(weights), 0.1 * weights.mean()) / 2
-    return Normalize(middle - half, middle + half)
+    low, high = np.percentile(weights, [outside, 100 - outside])
+    middle, half = (low + high) / 2, max(high - low, 0.1 * weights.mean()) / 2
+    return Normalize(middle - half, middle + half, clip=bool(outside))
 
 
 def _under_map(picture: Image.Image, share: np.ndarray) -> np.ndarray:
@@ -93,4 +100,4 @@ def _under_map(picture: Image.Image, share: np.ndarray) -> np.ndarray:
     smooth = Image.fromarray(share.astype(np.float32)).resize(picture.size, Image.Resampling.BILINEAR)
     colours = matplotlib.colormaps[COLOURS](np.asarray(smooth))[..., :3]
     grey = np.asarray(picture.convert("L"))[..., None] / 255
-    return np.uint8(255 * (0.35 * grey + 0.65 * colours * (0.35 + 0.65 * grey)))
+    return np.uint8(255 * (0.45 * grey + 0.55 * colours * (0.3 + 0.7 * grey)))
