@@ -49,7 +49,8 @@ class OverPictures:
         pictures: How many were tested.
         groups: Of near-duplicates, that they make up; what is resampled.
         mean: The mean difference over seeds.
-        low: Of the 95 % interval for these networks on other pictures: percentiles of a paired bootstrap.
+        low: Of the 95 % interval for these networks on as many other pictures: percentiles of a paired bootstrap,
+            centred on the mean difference.
         high: Of the same.
         crossed_low: Of the interval for other seeds and other pictures, of 95 % at least; None under two seeds.
         crossed_high: Of the same.
@@ -144,6 +145,8 @@ def _judge(
 ) -> OverPictures:
     """The intervals of differences (1 + draws, S)."""
     observed, draws = differences[0], differences[1:]
+    # A resampled calibration error is too high: uncentred, its interval may even leave out the difference itself.
+    draws = draws - draws.mean(axis=0) + observed
     mean, count = float(observed.mean()), int(groups.max()) + 1
     low, high = np.percentile(draws.mean(axis=1), [100 * ALPHA / 2, 100 * (1 - ALPHA / 2)])
     crossed = _crossed(observed, draws, count) if len(observed) > 1 else (None, None)
