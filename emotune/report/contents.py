@@ -67,6 +67,7 @@ def contents(findings: Findings, datasets: Sequence[Mapping[str, Any]], pool: st
         "done": len(records.done()),
         "planned": len(records.runs),
         "selection": words.selection(study.metric),
+        "tested": words.tested(study.metric),
         "answers": [_answer(c, findings) for c in findings.comparisons],
         "comparisons": findings.comparisons,
         "floors": findings.floors,

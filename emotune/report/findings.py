@@ -92,7 +92,7 @@ def find(study: Study, runs: Sequence[RunConfig], pool: str) -> Findings:
             for found in over_pictures(_paired(study.contrasts, frames), dataset, frames, study.metric)
         ],
         across=across_datasets(comparisons),
-        optimism=profiles.optimism(records.done()),
+        optimism=profiles.optimism(records.done().query("variant in @study.variants")),
         flips={dataset: _flips(study.contrasts, frames) for dataset, frames in predictions.items()},
     )  # fmt: skip
 

@@ -39,6 +39,7 @@ def inline(svg: str, name: str, alt: str) -> str:
     element = re.sub(r"(?<![\d.])([1-9]\d*\.\d\d)\d+", r"\1", element)  # hundredths of points are never seen
     element = re.sub(r"\s*\n\s*", "\n", element)
     element = re.sub(r"data:image/png;base64,([^\"]+)", _photograph, element)
+    element = re.sub(r'<g id="[^"]*"', "<g", element)  # names of parts, not unique; nothing refers to them
     element = re.sub(r'\bid="', f'id="{name}-', element)
     element = re.sub(r"(url\(#|href=\"#)", rf"\g<1>{name}-", element)
     for colour, variable in VARIABLES.items():

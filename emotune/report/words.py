@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from emotune.analysis.statistics import Across, Comparison, Summary, Verdict
 from emotune.metric_config import Metric
 
-__all__ = ["across", "answer", "difference", "interval", "p_value", "selection", "spread"]
+__all__ = ["across", "answer", "difference", "interval", "p_value", "selection", "spread", "tested"]
 
 SAYS = {
     Verdict.BETTER: "{a} is better than {b}",
@@ -93,6 +93,12 @@ def p_value(p: float) -> str:
 def selection(metric: Metric) -> str:
     """Which epoch's network is tested."""
     return SELECTIONS[metric.select]
+
+
+def tested(metric: Metric) -> str:
+    """How often the test pictures were read."""
+    often = "; besides, after each epoch for the test curve, which decides about nothing" if metric.test_curve else ""
+    return f"The test pictures were read once per run for these numbers{often}"
 
 
 def _what_would_resolve(comparison: Comparison, metric: Metric) -> str:

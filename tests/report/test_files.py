@@ -40,7 +40,7 @@ def test_the_latex_tables_have_their_columns_and_say_how_they_came_about(finishe
         assert all(len(re.findall(r"(?<!\\)&", row)) == columns - 1 and row.endswith(r"\\") for row in rows)
     variants, contrasts = (" ".join(table.split()) for table in tables)
     assert "Synthetic pictures." in variants
-    assert "the last epoch; the test split was read once" in variants
+    assert "Selection rule: the last epoch. The test pictures were read once per run" in variants
     assert all(rf"{variant}" in variants for variant in study.variants)
     assert "two-sided paired $t$ test, Holm-adjusted over the 1 declared comparison;" in contrasts
     assert r"within $\pm$1 point" in contrasts
