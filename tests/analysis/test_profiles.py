@@ -100,7 +100,7 @@ def test_the_gaps_of_the_bins_add_up_to_the_expected_calibration_error(bins: int
 def test_flips_are_right_in_every_seed_of_one_variant_and_wrong_in_every_seed_of_the_other():
     #                     pqrstu: only a  p, by chance q, only b  r, both s, none t, only a u
     a = {0: answers("aafaff", "aaxaaf"), 1: answers("aafaff", "aaaaaf"), 4: answers("aafaff", "aaxaaf")}
-    b = {0: answers("aafaff", "xffaaa"), 1: answers("aafaff", "faf" + "aax"), 4: answers("aafaff", "fffaax")}
+    b = {0: answers("aafaff", "xffaaa"), 1: answers("aafaff", "fafaax"), 4: answers("aafaff", "fffaax")}
     found = flips(a | {9: answers("aafaff", "ffffff")}, b).set_index("sample_id").sort_index()
     assert found.to_dict("index") == {
         "p": {"target": "awe", "right": "a", "answer_of_other": "fear"},  # anger, fear, fear
