@@ -79,7 +79,7 @@ def test_confusion_is_shared_out_over_a_labels_pictures_in_all_seeds():
 def test_calibration_by_hand():
     shares = {0: confident([0.55, 0.6, 0.95], [True, False, True]), 1: confident([0.58, 0.7, 0.92], [True, True, True])}
     found = calibration(shares, bins=10)
-    assert found["confidence"].tolist() == pytest.approx([(0.55 + 0.6 + 0.58) / 3, 0.7, 0.935]), "edges are upper ones"
+    assert found["confidence"].tolist() == pytest.approx([(55 + 60 + 58) / 3, 70, 93.5]), "edges are upper ones"
     assert found["accuracy"].tolist() == pytest.approx([200 / 3, 100, 100])
     assert found["share"].tolist() == pytest.approx([50, 100 / 6, 200 / 6])
 
@@ -93,7 +93,7 @@ def test_the_gaps_of_the_bins_add_up_to_the_expected_calibration_error(bins: int
     found = calibration({0: frame}, bins)
     right = np.array(CLASSES)[logits.argmax(1)] == frame["target"].to_numpy()
     ece = expected_calibration_error(special.softmax(logits, axis=1).max(1), right, bins)
-    assert (found["share"] / 100 * (found["accuracy"] - 100 * found["confidence"]).abs()).sum() == pytest.approx(ece)
+    assert (found["share"] / 100 * (found["accuracy"] - found["confidence"]).abs()).sum() == pytest.approx(ece)
     assert found["share"].sum() == pytest.approx(100)
 
 
