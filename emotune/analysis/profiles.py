@@ -66,8 +66,8 @@ def confusion_shares(predictions: Mapping[int, pd.DataFrame]) -> pd.DataFrame:
 def calibration(predictions: Mapping[int, pd.DataFrame], bins: int = 10) -> pd.DataFrame:
     """What confidence was worth, over all seeds: a row per bin of confidence that has pictures, in ascending order.
 
-    All in per cent: ``confidence``, the mean in the bin; ``accuracy`` of its pictures; their ``share`` of all. Edges are
-    as in `emotune.analysis.metrics.expected_calibration_error`.
+    All in per cent: ``confidence``, the mean in the bin; ``accuracy`` of its pictures; their ``share`` of all pictures.
+    Edges are as in `emotune.analysis.metrics.expected_calibration_error`.
 
     Args:
         predictions: By seed.
