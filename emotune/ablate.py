@@ -141,7 +141,8 @@ def _report_folder(options: argparse.Namespace, study: Study) -> Path:
 def _command(options: argparse.Namespace) -> str:
     """The command that does it all again, anywhere."""
     seeds = ["--seeds", str(options.seeds)] if options.seeds else []
-    return shlex.join(["python", "-m", "emotune.ablate", *([options.study] if options.study else []), *seeds])
+    aa = ["--aa"] if options.aa else []
+    return shlex.join(["python", "-m", "emotune.ablate", *([options.study] if options.study else []), *seeds, *aa])
 
 
 def _report(console: Console, work: Work, plan: Plan, out: Path, command: str, *, always: bool) -> None:

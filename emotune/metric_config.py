@@ -16,7 +16,7 @@ from emotune.emotions import NEGATIVE, POSITIVE, has_polarity
 from emotune.errors import InputError
 from emotune.fields import STRICT, Positive
 
-__all__ = ["SCALES", "Metric", "Scale"]
+__all__ = ["SCALES", "SELECTIONS", "Metric", "Scale", "Select"]
 
 
 @plain_dataclass(frozen=True)
@@ -76,6 +76,10 @@ SCALES = MappingProxyType(
 )
 """By the name of their column in ``runs.csv``."""
 
+Select = Literal["last", "best_val"]
+SELECTIONS = MappingProxyType({"last": "last epoch", "best_val": "best validation accuracy"})
+"""Which epoch's network is tested, in words."""
+
 
 def _own_unit(value: Any, info: ValidationInfo) -> Any:
     """One point where points are the unit; one nat, or half of the Brier score's range, would hide everything."""
@@ -89,10 +93,15 @@ def _own_unit(value: Any, info: ValidationInfo) -> Any:
 class Metric:
     """What is compared. ``min_effect`` is the smallest difference, in the metric's own unit, that would matter to the
     asker; one point unless it says otherwise, and to be said where the metric is not in per cent.
+
+    ``select``: tested is the network of the *last* epoch, or of the one with the highest validation accuracy, of equal
+    ones the earliest (*best_val*). ``test_curve``: the test pictures are looked at after every epoch as well, as in the
+    thesis, whose number is the highest of these accuracies: optimistic, and to be shown beside the other only.
     """
 
     name: Literal[tuple(SCALES)] = "accuracy"
-    select: Literal["last"] = "last"
+    select: Select = "last"
+    test_curve: bool = False
     min_effect: Annotated[Positive, BeforeValidator(_own_unit), Field(validate_default=True)] = None
 
     @property

@@ -14,6 +14,7 @@ from pydantic import Field, StringConstraints, TypeAdapter, model_validator
 from pydantic.dataclasses import dataclass
 
 from emotune.fields import STRICT
+from emotune.metric_config import Select
 from emotune.model_config import ModelConfig
 from emotune.train_config import TrainConfig
 
@@ -63,7 +64,10 @@ class WeightsRef:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class RunConfig:
-    """Everything that decides about a run's result, and where its data and weights lie."""
+    """Everything that decides about a run's result, and where its data and weights lie.
+
+    ``select`` and ``test_curve``: as in `emotune.metric_config.Metric`.
+    """
 
     variant: str
     dataset: DatasetRef
@@ -71,6 +75,8 @@ class RunConfig:
     model: ModelConfig
     train: TrainConfig
     weights: WeightsRef | None = None
+    select: Select = "last"
+    test_curve: bool = False
 
     @model_validator(mode="after")
     def _weights_as_init_says(self) -> "RunConfig":
@@ -91,6 +97,7 @@ class RunConfig:
         if self.weights:
             del identity["train"]["init"]  # where they are; what they are is
             identity["weights"] = self.weights.digest
+        identity |= {key: v for key, v in difference_to_defaults(self).items() if key in ("select", "test_curve")}
         digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
         return f"{self.variant}-{self.dataset.name}-s{self.seed}-{digest}"
 

@@ -16,14 +16,15 @@ from emotune.errors import InputError
 from emotune.run import FORMAT_VERSION, RunConfig
 from emotune.storage import TEMPORARY, Folder, as_json
 
-__all__ = ["ATTENTION", "CHECKPOINTS", "CONFIG", "METRICS", "PREDICTIONS", "RECORD", "WEIGHTS", "RunDirectory", "State",
-           "Status", "read_record"]  # fmt: skip
+__all__ = ["ATTENTION", "CHECKPOINTS", "CONFIG", "DIFF", "METRICS", "PREDICTIONS", "RECORD", "WEIGHTS", "RunDirectory",
+           "State", "Status", "read_record"]  # fmt: skip
 
 CONFIG = "config.json"
 METRICS = "metrics.jsonl"
 CHECKPOINTS = "checkpoint"
 PREDICTIONS = "predictions.parquet"
 ATTENTION = "attention.parquet"
+DIFF = "origin-{}.diff"
 WEIGHTS = "weights.safetensors"
 RECORD = "record.json"
 FAILURE = "failure.json"

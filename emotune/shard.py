@@ -96,6 +96,8 @@ def _common_options() -> argparse.ArgumentParser:
         help="longer by shorter side; more is extreme (default: %(default)s)")  # fmt: skip
     add("--keep", nargs="+", default=[], choices=[problem.name.lower() for problem in KEEPABLE],
         help="problems with which a picture is not left out")  # fmt: skip
+    add("--may-show", action="store_true",
+        help="reports may show some of these pictures, if licence and people on them allow it")  # fmt: skip
     add("--shard-pictures", type=int, default=1000, help="pictures in a shard, at most (default: %(default)s)")
     add("--workers", type=int, default=available_cpus(), help="processes that read pictures (default: all CPUs)")
     return common
@@ -153,7 +155,8 @@ def _shard(options: argparse.Namespace, console: Console) -> int:
         manifest = write_shards(
             listing, out, shares=shares, limits=limits, samples_per_shard=options.shard_pictures,
             keep=[problem for problem in KEEPABLE if problem.name.lower() in options.keep],
-            workers=max(1, options.workers), advance=lambda pictures: progress.advance(task, pictures),
+            may_show=options.may_show, workers=max(1, options.workers),
+            advance=lambda pictures: progress.advance(task, pictures),
         )  # fmt: skip
     _print_summary(console, manifest, out)
     return 0

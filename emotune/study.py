@@ -7,13 +7,14 @@ import difflib
 import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass as plain_dataclass
-from dataclasses import fields
+from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, get_args
 
 import yaml
-from pydantic import BeforeValidator, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, Field, StrictBool, StringConstraints, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from emotune.errors import InputError
@@ -44,7 +45,12 @@ class Contrast:
 
 @plain_dataclass(frozen=True)
 class Study:
-    """A question, and the runs that answer it."""
+    """A question, and the runs that answer it.
+
+    ``aa`` is the name of the A/A variant, if there is one: the baseline once more, under a name of its own. Init and
+    dropout streams follow from the name, so what differs between the two is what another initialisation makes differ.
+    It is none of the ``variants``.
+    """
 
     name: str
     question: str
@@ -56,6 +62,23 @@ class Study:
     metric: Metric
     resources: Resources
     source: str = ""
+    aa: str | None = None
+
+    @property
+    def trained(self) -> dict[str, tuple[ModelConfig, TrainConfig]]:
+        """The variants, and the A/A variant if there is one."""
+        return dict(self.variants) | ({self.aa: self.variants[self.baseline]} if self.aa else {})
+
+    def with_aa(self) -> "Study":
+        """The study, with its A/A variant.
+
+        Raises:
+            InputError: a variant has its name.
+        """
+        name = f"{self.baseline}-aa"
+        if name in self.variants:
+            raise InputError(f"{self.name}: variants.{name}: that is what A/A runs are called; take another name")
+        return replace(self, aa=name)
 
     def runs(
         self, datasets: Sequence[DatasetRef], weights: Mapping[str, WeightsRef] | None = None
@@ -66,12 +89,15 @@ class Study:
             datasets: That the study names, see `emotune.data.datasets.resolve`.
             weights: Of the variants that do not begin from scratch, see `emotune.pretrained.resolve_weights`.
         """
-        begin = weights or {}
+        begin = dict(weights or {})
+        if self.aa and self.baseline in begin:
+            begin[self.aa] = begin[self.baseline]
+        planned = partial(RunConfig, select=self.metric.select, test_curve=self.metric.test_curve)
         return tuple(
-            RunConfig(variant=variant, dataset=dataset, seed=seed, model=model, train=train, weights=begin.get(variant))
+            planned(variant=variant, dataset=dataset, seed=seed, model=model, train=train, weights=begin.get(variant))
             for seed in range(self.seeds)
             for dataset in datasets
-            for variant, (model, train) in self.variants.items()
+            for variant, (model, train) in self.trained.items()
         )
 
 
@@ -97,6 +123,7 @@ class _StudyFile:
     train: dict[str, Any] = Field(default_factory=dict)
     metric: Metric = Field(default_factory=Metric)
     resources: Resources = Field(default_factory=Resources)
+    aa: StrictBool = False
 
 
 def shipped_study(name: str) -> Path:
@@ -133,11 +160,12 @@ def load_study(path: Path) -> Study:
         problems.append(f'file name "{path.stem}": use lower-case letters, digits, "-" and "_"')
     if problems or file is None:
         raise InputError("\n".join(f"{path}: {problem}" for problem in dict.fromkeys(problems)))
-    return Study(
+    study = Study(
         name=path.stem, question=file.question, datasets=tuple(file.datasets), baseline=file.baseline,
         variants=variants, seeds=file.seeds, contrasts=contrasts, metric=file.metric, resources=file.resources,
         source=text,
     )  # fmt: skip
+    return study.with_aa() if file.aa else study
 
 
 def _mapping(raw: dict[str, Any], key: str) -> dict[str, Any]:

@@ -197,6 +197,17 @@ def test_torchrun_trains_a_study_with_two_processes(place: Place):
     assert found.stdout.count("Report:") == 1
 
 
+def test_the_baseline_against_itself_is_trained_on_request_and_is_no_variant_of_the_report(place: Place):
+    place.write(seeds=2)
+    planned = place.ablate("--aa", "--plan")
+    assert "6 runs = (2 variants + A/A) × 2 seeds" in planned.stdout
+    done = place.ablate("--aa", "--executor", "local")
+    assert done.returncode == 0, done.stderr
+    assert {(r["variant"], r["seed"]) for r in place.records().values()} >= {("alexnet-aa", 0), ("alexnet-aa", 1)}
+    assert "few.yaml --aa" in place.page()
+    assert "4 done, 0 to do" in place.ablate().stdout
+
+
 def test_the_plan_spends_nothing_and_says_what_the_seeds_can_show(place: Place):
     found = place.ablate("--plan")
     assert found.returncode == 0, found.stderr

@@ -1,10 +1,14 @@
 """A study names what it compares."""
 
+from typing import get_args
+
 import pytest
 from study_files import GOOD, mistakes
 
 from emotune.emotions import EKMAN, MIKELS, POLARITY
 from emotune.errors import InputError
+from emotune.metric_config import SELECTIONS, Select
+from emotune.run import DatasetRef
 from emotune.study import Metric, load_study
 
 
@@ -17,6 +21,16 @@ def test_a_metric_has_its_own_unit_in_which_the_smallest_effect_is_said(write):
             f"metric.min_effect: {name} is not in per cent: say which difference would matter, "
             "for example min_effect: 0.05"
         ]
+
+
+def test_a_study_says_which_epoch_its_runs_test(write):
+    data = DatasetRef(name="photos", location="/photos", content_hash="0123")
+    study = load_study(write(GOOD + "metric: {select: best_val, test_curve: true}\n"))
+    assert {(run.select, run.test_curve) for run in study.runs([data])} == {("best_val", True)}
+    assert {(run.select, run.test_curve) for run in load_study(write(GOOD)).runs([data])} == {("last", False)}
+    (line,) = mistakes(write(GOOD + "metric: {select: best}\n"))
+    assert line == "metric.select: Input should be 'last' or 'best_val' (found 'best')"
+    assert SELECTIONS.keys() == set(get_args(Select))
 
 
 def test_a_metric_that_there_is_not_is_refused_with_those_that_there_are(write):

@@ -100,8 +100,10 @@ def test_an_id_says_variant_data_set_and_seed():
         replace(RUN, train=TrainConfig(weight_decay=0)),
         replace(RUN, train=TrainConfig(crop="resized")),
         replace(RUN, train=TrainConfig(test_crops=5)),
+        replace(RUN, select="best_val"),
+        replace(RUN, test_curve=True),
     ],
-    ids=["content", "network", "width", "lrn", "epochs", "flip", "weight decay", "crop", "test crops"],
+    ids=["content", "network", "width", "lrn", "epochs", "flip", "decay", "crop", "test crops", "select", "curve"],
 )
 def test_identity_depends_on_everything_that_decides_about_the_result(other):
     assert digest(other) != digest(RUN)
@@ -138,6 +140,19 @@ def test_saying_a_default_aloud_changes_nothing():
     )  # fmt: skip
     assert spoken == RUN
     assert spoken.id == RUN.id
+
+
+def test_a_config_from_before_selection_could_be_chosen_is_read_as_that_of_a_run_that_tests_its_last_epoch():
+    value = json.loads(json.dumps(RUN.to_json()))
+    assert (value.pop("select"), value.pop("test_curve")) == ("last", False)
+    assert RunConfig.from_json(value) == RUN
+    best = replace(RUN, select="best_val", test_curve=True)
+    assert RunConfig.from_json(json.loads(json.dumps(best.to_json()))) == best
+
+
+def test_what_is_selected_alters_none_of_a_runs_streams():
+    best = replace(RUN, select="best_val")
+    assert [best.stream(name) for name in STREAMS] == STREAM_VALUES
 
 
 def test_a_number_means_the_same_however_it_is_written():

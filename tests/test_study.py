@@ -6,8 +6,9 @@ import sys
 import pytest
 from study_files import GOOD, HEAD, Write, mistakes
 
+from emotune.errors import InputError
 from emotune.resources import Resources
-from emotune.run import DatasetRef, Selection
+from emotune.run import DatasetRef, Selection, WeightsRef
 from emotune.study import Contrast, Metric, Study, load_study
 
 
@@ -121,3 +122,32 @@ def test_gpus_that_the_ranks_of_a_run_cannot_share_are_refused_with_the_remedy(w
     assert mistake.startswith("resources: gpus_per_worker")
     assert says in mistake
     assert load_study(write(GOOD + "resources: {gpus_per_worker: 0.25}\n")).resources.gpus_per_worker == 0.25
+
+
+def test_a_runs_are_the_baselines_but_for_their_name_and_so_their_init_and_dropout_streams(write):
+    without = load(write, 2).runs([PHOTOS])
+    study = load(write, 2, "aa: true\n")
+    runs = study.runs([PHOTOS])
+    assert list(study.variants) == ["plain", "wide"], "it is none of the study's questions"
+    assert [run for run in runs if run.variant != "plain-aa"] == list(without)
+    assert [(run.variant, run.seed) for run in runs if run not in without] == [("plain-aa", 0), ("plain-aa", 1)]
+    first, again = (next(run for run in runs if run.variant == name) for name in ("plain", "plain-aa"))
+    assert (again.model, again.train) == (first.model, first.train)
+    assert [first.stream(name) == again.stream(name) for name in ("order", "augment", "init", "dropout")] == [
+        True, True, False, False
+    ]  # fmt: skip
+
+
+def test_a_runs_of_pretrained_networks_begin_with_the_baselines_weights(write):
+    study = load(write, 1, "train: {init: imagenet}\naa: true\n")
+    weights = {name: WeightsRef(location=f"/{name}", digest="0" * 8) for name in study.variants}
+    assert {run.variant: run.weights.location for run in study.runs([PHOTOS], weights)} == {
+        "plain": "/plain", "wide": "/wide", "plain-aa": "/plain"
+    }  # fmt: skip
+
+
+def test_a_variant_with_the_name_of_a_runs_is_refused_only_where_there_are_such(write):
+    named = GOOD + "  plain-aa: {train.epochs: 2}\n"
+    load_study(write(named))
+    with pytest.raises(InputError, match=r"variants.plain-aa: that is what A/A runs are called; take another name"):
+        load_study(write(named + "aa: true\n"))

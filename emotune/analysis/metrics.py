@@ -4,7 +4,9 @@ Shares are in per cent. A logit may be any number whose softmax is meant: logari
 Written here and compared with scikit-learn in the tests, which cuts small probabilities off and knows no calibration.
 """
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -12,10 +14,27 @@ from scipy import special
 
 from emotune.emotions import POSITIVE, has_polarity
 
-__all__ = ["brier_score", "classes_of", "confusion", "constant_predictions", "expected_calibration_error",
-           "negative_log_likelihood", "per_class", "polarity_accuracy", "scalar_metrics", "top_k_accuracy"]  # fmt: skip
+__all__ = ["Summands", "brier_score", "classes_of", "confusion", "constant_predictions", "expected_calibration_error",
+           "from_sums", "negative_log_likelihood", "per_class", "polarity_accuracy", "scalar_metrics", "summands",
+           "top_k_accuracy"]  # fmt: skip
 
 PREFIX = "logit_"
+BINS = 15
+
+
+@dataclass(frozen=True)
+class Summands:
+    """What each picture adds to the sums that a metric is computed from.
+
+    Attributes:
+        cell: Which of the sums a picture adds to (N,).
+        value: What it adds (N,).
+        cells: How many sums there are.
+    """
+
+    cell: np.ndarray
+    value: np.ndarray
+    cells: int
 
 
 def classes_of(predictions: pd.DataFrame) -> list[str]:
@@ -72,6 +91,52 @@ def scalar_metrics(predictions: pd.DataFrame) -> dict[str, float]:
     }
 
 
+def summands(predictions: pd.DataFrame, metric: str) -> Summands:
+    """What each picture adds to the sums that ``metric`` is computed from: weighted ones resample pictures.
+
+    Args:
+        predictions: Of one run.
+        metric: One of `emotune.metric_config.SCALES`.
+    """
+    classes = classes_of(predictions)
+    targets, logits = _arrays(predictions)
+    guesses, k = logits.argmax(axis=1), len(classes)
+    if metric in ("balanced_accuracy", "macro_f1"):
+        return Summands(targets * k + guesses, np.ones(len(targets)), k * k)
+    if metric == "ece":
+        confidence = special.softmax(logits, axis=1).max(axis=1)
+        return Summands(_bin_of(confidence, BINS), (guesses == targets) - confidence, BINS + 1)
+    values = {
+        "accuracy": lambda: 100 * _in_top_k(targets, logits, 1),
+        "top2_accuracy": lambda: 100 * _in_top_k(targets, logits, 2),
+        "polarity_accuracy": lambda: 100 * _polarity_right(classes, targets, logits),
+        "nll": lambda: _surprise(targets, special.log_softmax(logits, axis=1)),
+        "brier": lambda: _squared_distance(targets, special.softmax(logits, axis=1)),
+    }
+    return Summands(np.zeros(len(targets), int), values[metric]().astype(float), 1)
+
+
+def from_sums(metric: str, sums: np.ndarray, pictures: np.ndarray) -> np.ndarray:
+    """The metric (…) of its `summands`' sums; with every picture counted once, what `scalar_metrics` says.
+
+    Args:
+        metric: One of `emotune.metric_config.SCALES`.
+        sums: Over pictures, by cell (…, cells).
+        pictures: How many were summed (…).
+    """
+    if metric == "ece":
+        return 100 * np.abs(sums).sum(axis=-1) / pictures
+    if metric not in ("balanced_accuracy", "macro_f1"):
+        return sums[..., 0] / pictures
+    k = math.isqrt(sums.shape[-1])
+    counts = sums.reshape(*sums.shape[:-1], k, k)
+    right, of = np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(axis=-1)
+    if metric == "macro_f1":
+        of = (of + counts.sum(axis=-2)) / 2
+    shares = np.divide(right, of, out=np.zeros_like(right), where=of > 0)
+    return 100 * shares.sum(axis=-1) / (of > 0).sum(axis=-1)
+
+
 def constant_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
     """What a predictor says of the same pictures that knows nothing but how frequent their classes are."""
     shares = predictions["target"].value_counts(normalize=True)
@@ -88,10 +153,7 @@ def top_k_accuracy(targets: np.ndarray, logits: np.ndarray, k: int) -> float:
         logits: (N, K).
         k: How many guesses count.
     """
-    own = np.take_along_axis(logits, targets[:, None], axis=1)
-    equal_before = (logits == own) & (np.arange(logits.shape[1]) < targets[:, None])
-    rank = ((logits > own) | equal_before).sum(axis=1)
-    return float(100 * (rank < k).mean())
+    return float(100 * _in_top_k(targets, logits, k).mean())
 
 
 def polarity_accuracy(
@@ -108,14 +170,7 @@ def polarity_accuracy(
         logits: (N, K).
         summed: See above.
     """
-    if not has_polarity(classes):
-        return float("nan")
-    positive = np.array([label in POSITIVE for label in classes])
-    if summed:
-        guess = special.softmax(logits, axis=1)[:, positive].sum(axis=1) > 0.5
-    else:
-        guess = positive[logits.argmax(axis=1)]
-    return float(100 * (guess == positive[targets]).mean())
+    return float(100 * _polarity_right(classes, targets, logits, summed=summed).mean())
 
 
 def negative_log_likelihood(targets: np.ndarray, log_probabilities: np.ndarray) -> float:
@@ -125,7 +180,7 @@ def negative_log_likelihood(targets: np.ndarray, log_probabilities: np.ndarray) 
         targets: Indices of classes (N,).
         log_probabilities: (N, K).
     """
-    return float(-np.take_along_axis(log_probabilities, targets[:, None], axis=1).mean())
+    return float(_surprise(targets, log_probabilities).mean())
 
 
 def brier_score(targets: np.ndarray, probabilities: np.ndarray) -> float:
@@ -137,11 +192,10 @@ def brier_score(targets: np.ndarray, probabilities: np.ndarray) -> float:
         targets: Indices of classes (N,).
         probabilities: (N, K).
     """
-    wanted = np.arange(probabilities.shape[1]) == targets[:, None]
-    return float(((probabilities - wanted) ** 2).sum(axis=1).mean())
+    return float(_squared_distance(targets, probabilities).mean())
 
 
-def expected_calibration_error(confidence: np.ndarray, right: np.ndarray, bins: int = 15) -> float:
+def expected_calibration_error(confidence: np.ndarray, right: np.ndarray, bins: int = BINS) -> float:
     """How far confidence is from accuracy, in points: the mean over bins of confidence, weighted by their pictures.
 
     As in Guo et al. (2017), "On calibration of modern neural networks", section 2: bins are of equal width, and each
@@ -152,8 +206,8 @@ def expected_calibration_error(confidence: np.ndarray, right: np.ndarray, bins: 
         right: Whether that is the target (N,).
         bins: Between 0 and 1.
     """
-    bin_of = np.digitize(confidence, np.linspace(0, 1, bins + 1), right=True)
-    return float(100 * np.abs(np.bincount(bin_of, weights=right - confidence)).sum() / len(right))
+    sums = np.bincount(_bin_of(confidence, bins), weights=right - confidence)
+    return float(100 * np.abs(sums).sum() / len(right))
 
 
 def _arrays(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -161,6 +215,36 @@ def _arrays(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     classes = classes_of(predictions)
     targets = pd.Index(classes).get_indexer(predictions["target"])
     return targets, predictions[[PREFIX + label for label in classes]].to_numpy(np.float64)
+
+
+def _in_top_k(targets: np.ndarray, logits: np.ndarray, k: int) -> np.ndarray:
+    own = np.take_along_axis(logits, targets[:, None], axis=1)
+    equal_before = (logits == own) & (np.arange(logits.shape[1]) < targets[:, None])
+    return ((logits > own) | equal_before).sum(axis=1) < k
+
+
+def _polarity_right(
+    classes: Sequence[str], targets: np.ndarray, logits: np.ndarray, *, summed: bool = False
+) -> np.ndarray:
+    if not has_polarity(classes):
+        return np.full(len(targets), np.nan)
+    positive = np.array([label in POSITIVE for label in classes])
+    if summed:
+        return (special.softmax(logits, axis=1)[:, positive].sum(axis=1) > 0.5) == positive[targets]
+    return positive[logits.argmax(axis=1)] == positive[targets]
+
+
+def _surprise(targets: np.ndarray, log_probabilities: np.ndarray) -> np.ndarray:
+    return -np.take_along_axis(log_probabilities, targets[:, None], axis=1)[:, 0]
+
+
+def _squared_distance(targets: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    wanted = np.arange(probabilities.shape[1]) == targets[:, None]
+    return ((probabilities - wanted) ** 2).sum(axis=1)
+
+
+def _bin_of(confidence: np.ndarray, bins: int) -> np.ndarray:
+    return np.digitize(confidence, np.linspace(0, 1, bins + 1), right=True)
 
 
 def _confusion(classes: Sequence[str], targets: np.ndarray, logits: np.ndarray) -> pd.DataFrame:

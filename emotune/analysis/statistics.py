@@ -11,16 +11,20 @@ from typing import Any
 
 import numpy as np
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
-from emotune.analysis.power import ALPHA, paired_differences, seeds_for
+from emotune.analysis.power import ALPHA, seeds_for
 from emotune.metric_config import Metric
+from emotune.run_directory import State
 from emotune.study import Contrast
 
-__all__ = ["Comparison", "Summary", "Verdict", "compare", "explore", "holm", "summarise"]
-
+__all__ = ["Across", "Comparison", "Summary", "Verdict", "across_datasets", "compare", "explore", "summarise"]
 
 ROUNDING = 1e-9
 """In the unit of any metric; smaller spreads are rounding errors."""
+FLIPS = 2**16
+"""Ways to flip signs that are gone through: all of them up to 16 seeds, so many random ones (fixed seed) above."""
+FEWEST_TO_CORRELATE = 3
 
 
 class Verdict(StrEnum):
@@ -47,21 +51,70 @@ class Summary:
 class Comparison:
     """A contrast on one data set: differences by seed, in the unit of the study's metric, and what follows.
 
-    ``p`` is of the two-sided paired t-test, ``p_holm`` adjusted for all declared contrasts of the study; None where
-    there are fewer than two pairs or the pairs do not differ among themselves. ``verdict`` and ``p_holm`` are None for
-    contrasts that were not declared. ``seeds_needed`` would find an effect of ``min_effect`` with 80 % power,
-    correction included; None where no number up to a thousand would, or the seeds show no spread.
+    Tests are None where there are fewer than two pairs, or the pairs do not differ among themselves. What is adjusted
+    (by Holm, over all declared contrasts and data sets of the study), ``verdict`` and ``seeds_needed`` are None for
+    contrasts that were not declared.
+
+    Attributes:
+        contrast: Variant minus reference.
+        dataset: On which data.
+        differences: By seed, of the complete pairs.
+        missing: Why a seed is no complete pair: ``alexnet missing, attention diverged``.
+        summary: Of the differences.
+        effect_size: Hedges' g of paired differences: mean over sd, without its bias in few seeds; from three pairs on.
+        p: Of the two-sided paired t-test.
+        p_sign_flip: Of the exact two-sided sign-flip test, which assumes no normal distribution.
+        p_equivalence: Of the two one-sided t-tests (TOST) at ± ``min_effect``.
+        correlation: Of the two variants' values over seeds, from three pairs on.
+        pairing_gain: The share of seeds that pairing saved, from three pairs on: 1 - var(difference) / (var(variant) +
+            var(reference)); negative where the two move against each other.
+        p_holm: ``p``, adjusted.
+        p_sign_flip_holm: ``p_sign_flip``, adjusted.
+        p_equivalence_holm: ``p_equivalence``, adjusted.
+        verdict: What the data say.
+        seeds_needed: In all, to find an effect of ``min_effect`` with 80 % power, correction included, at the spread
+            seen; None where no number up to a thousand would, or the seeds show no spread.
+        higher_is_better: Whether a positive difference is in favour of the variant.
     """
 
     contrast: Contrast
     dataset: str
     differences: Mapping[int, float]
-    missing: tuple[int, ...]
+    missing: Mapping[int, str]
     summary: Summary
-    p: float | None
+    effect_size: float | None = None
+    p: float | None = None
+    p_sign_flip: float | None = None
+    p_equivalence: float | None = None
+    correlation: float | None = None
+    pairing_gain: float | None = None
     p_holm: float | None = None
+    p_sign_flip_holm: float | None = None
+    p_equivalence_holm: float | None = None
     verdict: Verdict | None = None
     seeds_needed: int | None = None
+    higher_is_better: bool = True
+
+
+@dataclass(frozen=True)
+class Across:
+    """A contrast over data sets, as description only: data sets are no sample of anything, so there is no test.
+
+    Attributes:
+        contrast: Variant minus reference.
+        mean: Of the data sets' mean differences.
+        lowest: Of these.
+        highest: Of these.
+        favourable: On how many data sets the mean difference is in favour of the variant.
+        datasets: With a complete pair.
+    """
+
+    contrast: Contrast
+    mean: float
+    lowest: float
+    highest: float
+    favourable: int
+    datasets: int
 
 
 def summarise(values: Sequence[float]) -> Summary:
@@ -90,9 +143,18 @@ def explore(
     seeds: int,
     metric: Metric,
 ) -> list[Comparison]:
-    """Differences without verdict: for contrasts that were not declared before the runs."""
-    rows = list(rows)
-    return [_differences(rows, contrast, dataset, seeds, metric.name) for dataset in datasets for contrast in contrasts]
+    """Differences without verdict: for contrasts that were not declared before the runs, and for A/A.
+
+    Args:
+        rows: All runs of the study with ``variant``, ``dataset``, ``seed`` and ``state``; finished ones, which alone
+            count, with the metric.
+        contrasts: Which differences.
+        datasets: Names.
+        seeds: How many the study has; those without a complete pair are named in the result.
+        metric: What is compared, which way is better, and the smallest difference that would matter.
+    """
+    runs = {(row["variant"], row["dataset"], row["seed"]): row for row in rows}
+    return [_compared(runs, contrast, dataset, seeds, metric) for dataset in datasets for contrast in contrasts]
 
 
 def compare(
@@ -102,55 +164,111 @@ def compare(
     seeds: int,
     metric: Metric,
 ) -> list[Comparison]:
-    """The declared contrasts of a study, with Holm's correction over all of them, and verdicts.
+    """The declared contrasts of a study, with Holm's correction over all of them, and verdicts; else as `explore`.
 
-    Args:
-        rows: Finished runs, see `emotune.analysis.power.paired_differences`.
-        contrasts: Declared before the runs.
-        datasets: Names.
-        seeds: How many the study has; seeds without a complete pair are named in the result.
-        metric: What is compared, which way is better, and the smallest difference that would matter.
+    Of all contrasts and data sets together, the chance of any false *better* or *worse* is at most 5 %, and so is that
+    of any false *equivalent*.
     """
     found = explore(rows, contrasts, datasets, seeds, metric)
-    if not found:
-        return []
-    # A contrast whose runs are not finished keeps its place: finishing it can only make the others' p smaller.
-    adjusted = holm([1.0 if c.p is None else c.p for c in found])
-    level = ALPHA / len(found)
-    return [_judge(c, None if c.p is None else float(p), metric, level) for c, p in zip(found, adjusted, strict=True)]
+    t, flips, equivalence = (_holm([getattr(c, p) for c in found]) for p in ("p", "p_sign_flip", "p_equivalence"))
+    judged = []
+    for c, p, p_flip, p_equivalence in zip(found, t, flips, equivalence, strict=True):
+        adjusted = replace(c, p_holm=p, p_sign_flip_holm=p_flip, p_equivalence_holm=p_equivalence)
+        needed = seeds_for(metric.min_effect / c.summary.sd, ALPHA / len(found)) if c.summary.sd else None
+        judged.append(replace(adjusted, verdict=_verdict(adjusted, metric.min_effect), seeds_needed=needed))
+    return judged
 
 
-def holm(p_values: Sequence[float]) -> np.ndarray:
-    """Holm's (1979) adjusted p values: the chance of one false alarm among all tests stays below the level.
+def across_datasets(comparisons: Sequence[Comparison]) -> list[Across]:
+    """Per contrast with a complete pair on two data sets or more, how its mean differences lie."""
+    found = []
+    for contrast in dict.fromkeys(c.contrast for c in comparisons):
+        means = {c.dataset: c.summary.mean for c in comparisons if c.contrast == contrast and c.summary.n}
+        up = next(c.higher_is_better for c in comparisons if c.contrast == contrast)
+        if len(means) > 1:
+            favourable = sum(mean > 0 if up else mean < 0 for mean in means.values())
+            lowest, highest = min(means.values()), max(means.values())
+            found.append(Across(contrast, float(np.mean([*means.values()])), lowest, highest, favourable, len(means)))
+    return found
 
-    >>> holm([0.01, 0.04, 0.03]).tolist()
-    [0.03, 0.06, 0.06]
-    """
-    p = np.asarray(p_values)
-    order = np.argsort(p)
-    steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    return np.minimum(steps, 1.0)[np.argsort(order)]
 
-
-def _differences(
-    rows: list[Mapping[str, Any]], contrast: Contrast, dataset: str, seeds: int, metric: str
+def _compared(
+    runs: Mapping[tuple[str, str, int], Mapping[str, Any]],
+    contrast: Contrast,
+    dataset: str,
+    seeds: int,
+    metric: Metric,
 ) -> Comparison:
-    differences = paired_differences(rows, contrast, dataset, metric)
-    missing = tuple(seed for seed in range(seeds) if seed not in differences)
-    summary = summarise(list(differences.values()))
-    p = float(stats.ttest_1samp(list(differences.values()), 0).pvalue) if summary.sd else None
-    return Comparison(contrast, dataset, differences, missing, summary, p)
+    pairs, missing = [], {}
+    differences = {}
+    for seed in range(seeds):
+        sides = {name: runs.get((name, dataset, seed)) for name in (contrast.variant, contrast.reference)}
+        lacking = {name: why for name, row in sides.items() if (why := _lacks(row, metric.name))}
+        if lacking:
+            missing[seed] = ", ".join(f"{name} {lacking[name]}" for name in sorted(lacking))
+        else:
+            pairs.append([row[metric.name] for row in sides.values()])
+            differences[seed] = pairs[-1][0] - pairs[-1][1]
+    values, summary = np.array(pairs, float).reshape(-1, 2).T, summarise(list(differences.values()))
+    up = metric.scale.higher_is_better
+    found = Comparison(contrast, dataset, differences, missing, summary, higher_is_better=up)
+    if summary.sd:
+        found = replace(found, **_tests(values[0] - values[1], metric.min_effect))
+    return replace(found, **_pairing(*values)) if summary.n >= FEWEST_TO_CORRELATE else found
 
 
-def _judge(c: Comparison, p_holm: float | None, metric: Metric, level: float) -> Comparison:
-    summary, min_effect = c.summary, metric.min_effect
-    seeds_needed = seeds_for(min_effect / summary.sd, level) if summary.sd else None
-    if p_holm is None:
-        verdict = Verdict.UNRESOLVED
-    elif -min_effect < summary.low and summary.high < min_effect:  # the 95 % interval: stricter than TOST at 5 %
-        verdict = Verdict.EQUIVALENT
-    elif p_holm < ALPHA:
-        verdict = Verdict.BETTER if (summary.mean > 0) == metric.scale.higher_is_better else Verdict.WORSE
-    else:
-        verdict = Verdict.UNRESOLVED
-    return replace(c, p_holm=p_holm, verdict=verdict, seeds_needed=seeds_needed)
+def _lacks(row: Mapping[str, Any] | None, metric: str) -> str:
+    """Why a run does not count; empty if it does."""
+    if row is None or row["state"] != State.DONE:
+        return str(row["state"] if row else State.MISSING)
+    return "" if math.isfinite(row[metric]) else f"has no {metric}"
+
+
+def _tests(differences: np.ndarray, min_effect: float) -> dict[str, float | None]:
+    flipped = stats.permutation_test(
+        (differences,), lambda d, axis: d.mean(axis), permutation_type="samples", n_resamples=FLIPS, batch=4096, rng=0
+    )
+    above = stats.ttest_1samp(differences, -min_effect, alternative="greater").pvalue
+    below = stats.ttest_1samp(differences, min_effect, alternative="less").pvalue
+    return {
+        "effect_size": _hedges_g(differences),
+        "p": float(stats.ttest_1samp(differences, 0).pvalue),
+        "p_sign_flip": float(flipped.pvalue),
+        "p_equivalence": float(max(above, below)),
+    }
+
+
+def _hedges_g(differences: np.ndarray) -> float | None:
+    """Mean over sd times Hedges' (1981) exact J, which is 0 of two pairs: these do not say how large an effect is."""
+    df = len(differences) - 1
+    if df < 2:
+        return None
+    j = math.exp(math.lgamma(df / 2) - math.lgamma((df - 1) / 2)) / math.sqrt(df / 2)
+    return float(j * differences.mean() / differences.std(ddof=1))
+
+
+def _pairing(variant: np.ndarray, reference: np.ndarray) -> dict[str, float | None]:
+    sd_variant, sd_reference = variant.std(ddof=1), reference.std(ddof=1)
+    alike = min(sd_variant, sd_reference) < ROUNDING
+    apart = max(sd_variant, sd_reference) < ROUNDING
+    gain = None if apart else 1 - (variant - reference).var(ddof=1) / (sd_variant**2 + sd_reference**2)
+    correlation = None if alike else float(np.corrcoef(variant, reference)[0, 1])
+    return {"correlation": correlation, "pairing_gain": None if gain is None else float(gain)}
+
+
+def _holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Holm's (1979) adjusted p values."""
+    # A contrast whose runs are not finished keeps its place: finishing it can only make the others' p smaller.
+    adjusted = multipletests([1.0 if p is None else p for p in p_values], method="holm")[1]
+    return [None if p is None else float(a) for p, a in zip(p_values, adjusted, strict=True)]
+
+
+def _verdict(c: Comparison, min_effect: float) -> Verdict:
+    if c.p_holm is None:
+        return Verdict.UNRESOLVED
+    # TOST is about the 90 % interval; the 95 % one is printed, and must not contradict the verdict beside it.
+    if c.p_equivalence_holm < ALPHA and -min_effect < c.summary.low and c.summary.high < min_effect:
+        return Verdict.EQUIVALENT
+    if c.p_holm < ALPHA:
+        return Verdict.BETTER if (c.summary.mean > 0) == c.higher_is_better else Verdict.WORSE
+    return Verdict.UNRESOLVED

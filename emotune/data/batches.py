@@ -105,6 +105,7 @@ class Split:
         keys: Of the samples.
         targets: Indices into ``classes``, int64 (N,).
         votes: What annotators said of each sample, by class.
+        groups: Of each sample: near-duplicates have one in common, see `emotune.data.samples.Sample`.
         classes: Of the data set.
         pictures: Where they come from.
     """
@@ -112,6 +113,7 @@ class Split:
     keys: tuple[str, ...]
     targets: np.ndarray
     votes: tuple[dict[str, float], ...]
+    groups: tuple[str, ...]
     classes: tuple[str, ...]
     pictures: Decoded | Stream
 
@@ -211,6 +213,7 @@ def open_split(
         keys=tuple(sample.key for sample in samples),
         targets=np.array([index[sample.label] for sample in samples], dtype=np.int64),
         votes=tuple(sample.votes for sample in samples),
+        groups=tuple(sample.group for sample in samples),
         classes=classes,
         pictures=pictures,
     )

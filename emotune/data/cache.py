@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from emotune.data.background import in_parallel
 from emotune.data.datasets import cache_folder, ensure, manifest_of
 from emotune.data.manifest import SPLITS, Manifest, Shard
-from emotune.data.samples import SIDE, checked_samples, decode_sample, miscounted
+from emotune.data.samples import SIDE, Sample, checked_samples, decode_sample, miscounted
 from emotune.errors import InputError
 from emotune.run import DatasetRef
 from emotune.storage import Folder
@@ -45,6 +45,12 @@ class Known(NamedTuple):
     key: str
     label: str
     votes: dict[str, float]
+    group: str
+
+    @classmethod
+    def of(cls, sample: Sample) -> "Known":
+        """What is known of a sample that has been read."""
+        return cls(sample.key, sample.label, sample.votes, sample.group)
 
 
 @dataclass(frozen=True)
@@ -155,7 +161,7 @@ class Cache:
         """What is known of the shard's samples, in its order."""
         index, name = Folder(str(self.folder)), _index_name(shard)
         if (known := index.read_json(name)) is None:
-            known = [Known(s.key, s.label, s.votes) for s in checked_samples(folder, shard)]
+            known = [Known.of(sample) for sample in checked_samples(folder, shard)]
             index.write_json(name, known)
         if len(known) != shard.samples:
             raise InputError(miscounted(folder, shard, len(known)))
@@ -169,7 +175,7 @@ class Cache:
                 self._reserve(file, shard)
                 for sample in checked_samples(folder, shard):
                     file.write(decode_sample(sample, str(folder / shard.file)))
-                    known.append(Known(sample.key, sample.label, sample.votes))
+                    known.append(Known.of(sample))
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(self._array(shard))
@@ -238,7 +244,7 @@ def _decoded_bytes(shard: Shard) -> int:
 
 
 def _index_name(shard: Shard) -> str:
-    return f"{shard.sha256}.samples.json"
+    return f"{shard.sha256}.known.json"  # those of former versions, samples.json, have no groups
 
 
 def _hash_of(path: Path) -> str:

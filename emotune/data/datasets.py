@@ -11,7 +11,8 @@ from emotune.errors import InputError
 from emotune.run import DatasetRef, Selection
 from emotune.storage import Folder
 
-__all__ = ["SCENES_PICTURES", "cache_folder", "ensure", "is_ready", "manifest_of", "resolve"]
+__all__ = ["SCENES_PICTURES", "cache_folder", "ensure", "is_ready", "manifest_of", "resolve",
+           "shards_folder"]  # fmt: skip
 
 SCENES_PICTURES = 1600
 SCENES_SEED = 0
@@ -74,9 +75,14 @@ def _folder(name: str) -> str:
     raise InputError(f'datasets: "{name}": neither "scenes" nor a folder or URL of shards')
 
 
+def shards_folder(ref: DatasetRef) -> Folder:
+    """Where the shards are, or, of the embedded set, will be."""
+    return Folder(_location(ref))
+
+
 def is_ready(ref: DatasetRef) -> bool:
     """Whether the shards are there; False only for the embedded set before its first use on this machine."""
-    return Folder(_location(ref)).read(MANIFEST) is not None
+    return shards_folder(ref).read(MANIFEST) is not None
 
 
 def manifest_of(ref: DatasetRef) -> Manifest:
@@ -85,7 +91,7 @@ def manifest_of(ref: DatasetRef) -> Manifest:
     Raises:
         InputError: there is none.
     """
-    return read_manifest(Folder(_location(ref)))
+    return read_manifest(shards_folder(ref))
 
 
 def ensure(ref: DatasetRef, advance: Callable[[int], None] = lambda pictures: None, workers: int = 1) -> Folder:
@@ -94,7 +100,7 @@ def ensure(ref: DatasetRef, advance: Callable[[int], None] = lambda pictures: No
     Raises:
         InputError: the cache folder cannot be written.
     """
-    location = Folder(_location(ref))
+    location = shards_folder(ref)
     if ref.location == "scenes" and not is_ready(ref):
         from emotune.data.shards import write_shards
         from emotune.data.sources import Scenes

@@ -73,7 +73,7 @@ class Manifest:
     ``counts`` are by split, then by class; ``noisy`` are those among them whose label less than a majority of votes
     supports (`emotune.data.votes.part_of`). ``health`` counts, by problem and class, the pictures that were left out;
     ``health.csv``, whose hash is ``health_sha256``, names each. ``recipe`` is a digest of what the shards were made
-    from, and how.
+    from, and how. ``may_show``: pictures may be reprinted in reports, as whoever made the shards has said.
     """
 
     name: str
@@ -88,6 +88,7 @@ class Manifest:
     licence: str
     recipe: str
     synthetic: bool = False
+    may_show: bool = False
     format: int = FORMAT
 
     def of(self, split: str) -> list[Shard]:
@@ -98,6 +99,11 @@ class Manifest:
         """How many pictures of a class a split has, in all or in one part (``well`` or ``noisy``)."""
         everything, noisy = self.counts[split][label], self.noisy[split][label]
         return {"all": everything, "noisy": noisy, "well": everything - noisy}[part]
+
+    @property
+    def shown(self) -> bool:
+        """Whether a report may show pictures: drawn ones, and those of which it was said."""
+        return self.synthetic or self.may_show
 
     @property
     def left_out(self) -> dict[str, int]:

@@ -75,7 +75,7 @@ def decode(data: bytes) -> Image.Image:
     return load(data).picture
 
 
-def encode(picture: Image.Image) -> bytes:
+def encode(picture: Image.Image, quality: int = JPEG_QUALITY) -> bytes:
     """The picture as JPEG.
 
     Raises:
@@ -83,7 +83,7 @@ def encode(picture: Image.Image) -> bytes:
     """
     buffer = io.BytesIO()
     try:
-        picture.save(buffer, "JPEG", quality=JPEG_QUALITY)
+        picture.save(buffer, "JPEG", quality=quality)
     except OSError as error:
         raise UnreadablePictureError(f"cannot be stored as JPEG: {picture.width}×{picture.height}: {error}") from None
     return buffer.getvalue()

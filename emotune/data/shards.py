@@ -90,6 +90,7 @@ def write_shards(
     samples_per_shard: int = 1000,
     limits: Limits = LIMITS,
     keep: Collection[Problem] = (),
+    may_show: bool = False,
     workers: int = 1,
     advance: Callable[[int], None] = lambda pictures: None,
 ) -> Manifest:
@@ -102,6 +103,7 @@ def write_shards(
         samples_per_shard: At most so many pictures in a shard, and at most `MAX_BYTES`.
         limits: How pictures are stored, and which are fit to be.
         keep: Problems with which a picture is kept (`emotune.data.health.KEEPABLE`).
+        may_show: Whether reports may show these pictures.
         workers: Processes that read pictures.
         advance: Called with numbers of pictures that are through.
 
@@ -114,6 +116,8 @@ def write_shards(
     with _occupied(out) as spool:
         if (earlier := _finished(out, recipe)) is not None:
             advance(len(listing.entries))
+            if earlier.may_show != may_show:
+                write_manifest(out, earlier := replace(earlier, may_show=may_show))
             _tidy(out, earlier, spool)
             return earlier
         taken = take_in(listing.entries, spool, limits, workers=workers, advance=advance)
@@ -138,6 +142,7 @@ def write_shards(
             licence=listing.licence,
             recipe=recipe,
             synthetic=listing.synthetic,
+            may_show=may_show,
         )
         write_manifest(out, manifest)
         _tidy(out, manifest, spool)

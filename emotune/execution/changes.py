@@ -80,6 +80,9 @@ def changes(run: RunConfig, earlier: Mapping[str, Any]) -> list[str]:
             found.append("weights changed")
         train["init"] = run.train.init  # where the weights lie is not what they are
     found += _options("train", run.train, train)
+    for name in ("select", "test_curve"):
+        before, now = earlier.get(name, getattr(RunConfig, name)), getattr(run, name)
+        found += [f"metric.{name} {_written(before)} → {_written(now)}"] if before != now else []
     if (written := earlier.get("format")) not in (None, FORMAT_VERSION):
         found.append(f"results format {written} → {FORMAT_VERSION}")
     elif not found:  # nothing else is in a run's identity

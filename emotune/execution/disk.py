@@ -82,5 +82,5 @@ def _predictions(dataset: DatasetRef) -> int:
 
 
 def _checkpoint(run: RunConfig, parameters: int) -> int:
-    copies = 1 + (run.train.momentum > 0) + (run.train.ema_decay > 0)
+    copies = 1 + (run.train.momentum > 0) + (run.train.ema_decay > 0) + (run.select == "best_val")
     return BYTES * parameters * copies

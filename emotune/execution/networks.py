@@ -18,12 +18,11 @@
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from emotune.analysis.networks import settings
 from emotune.errors import refuse
 from emotune.execution.versions import versions
 from emotune.study import Study
@@ -33,12 +32,9 @@ if TYPE_CHECKING:
 
     from emotune.models.cost import Cost
 
-__all__ = ["NETWORKS", "describe", "file_key", "summary"]
+__all__ = ["describe", "file_key"]
 
-NETWORKS = "networks.json"
 FORMAT = 1
-WORDS = MappingProxyType({"Trunk": ("branch", "branches"), "Sequential": ("layer stack", "layer stacks")})
-"""Kinds of modules that have another name among people."""
 
 
 def file_key(study: Study, classes: Mapping[str, int]) -> str:
@@ -68,7 +64,7 @@ def describe(study: Study, classes: Mapping[str, int]) -> dict[str, Any]:
         built = _built(study, count)
         entries = {
             name: {
-                "settings": _settings(study, name), "parameters": costs.parameters,
+                "settings": settings(study, name), "parameters": costs.parameters,
                 "forward_flops": costs.forward_flops, **_difference(built[study.baseline][0], network),
             }
             for name, (network, costs) in built.items()
@@ -77,23 +73,6 @@ def describe(study: Study, classes: Mapping[str, int]) -> dict[str, Any]:
         networks.append({"classes": count, "datasets": datasets, "variants": entries})
     value = {"format": FORMAT, "key": file_key(study, classes), "baseline": study.baseline, "networks": networks}
     return json.loads(json.dumps(value))  # what is read has no tuples either
-
-
-def summary(value: Mapping[str, Any]) -> list[str]:
-    """A line for each variant: what differs, and what it costs, on the data set that comes first."""
-    variants = value["networks"][0]["variants"]
-    baseline = variants[value["baseline"]]
-    lines = [f"{value['baseline']} (baseline): {_costs(baseline)}"]
-    for name, entry in variants.items():
-        if name == value["baseline"]:
-            continue
-        parts = _parts(entry)
-        if parts:
-            lines.append(f"{name}: {', '.join(parts)}; {_costs(entry, baseline)}")
-        else:  # how weights are drawn, say, or how they are trained
-            differing = [f"{key} {was} → {own}" for key, (was, own) in entry["settings"].items()]
-            lines.append(f"{name}: the baseline's modules and shapes; {', '.join(differing)}")
-    return lines
 
 
 def _built(study: Study, classes: int) -> dict[str, tuple["nn.Module", "Cost"]]:
@@ -111,18 +90,6 @@ def _built(study: Study, classes: int) -> dict[str, tuple["nn.Module", "Cost"]]:
             problems.append(f"variants.{name}: its network cannot be built ({says}); change its model.… settings")
     refuse(problems)
     return built
-
-
-def _settings(study: Study, variant: str) -> dict[str, tuple[Any, Any]]:
-    former, own = (
-        {f"{part}.{key}": value for part, config in zip(("model", "train"), study.variants[name], strict=True)
-         for key, value in asdict(config).items()}
-        for name in (study.baseline, variant)
-    )  # fmt: skip
-    return {
-        key: (former.get(key), own.get(key)) for key in former | own
-        if key not in former or key not in own or former[key] != own[key]
-    }  # fmt: skip
 
 
 def _difference(baseline: "nn.Module", network: "nn.Module") -> dict[str, Any]:
@@ -214,40 +181,3 @@ def _attributes(module: "nn.Module") -> dict[str, Any]:
         key: value for key, value in vars(module).items()
         if not key.startswith("_") and key != "training" and isinstance(value, str | bool | int | float | tuple)
     }  # fmt: skip
-
-
-def _parts(entry: Mapping[str, Any]) -> list[str]:
-    """In a few words each: what was added, removed and changed."""
-    gone, come, altered = Counter(), Counter(), 0
-    come.update(module["kind"] for module in entry["added"])
-    gone.update(module["kind"] for module in entry["removed"])
-    for change in entry["changed"]:
-        was, now = change["was"]["kind"], change["is"]["kind"]
-        if was == now:
-            altered += 1
-        else:
-            gone[was] += 1
-            come[now] += 1
-    words = [
-        f"{sign}{count} {WORDS.get(kind, (kind, kind))[count > 1]}"
-        for sign, kinds in (("+", come), ("−", gone)) for kind, count in kinds.items() if kind != "Identity"
-    ]  # fmt: skip
-    return words + ([f"{altered} module{'s' if altered > 1 else ''} changed"] if altered else [])
-
-
-def _costs(entry: Mapping[str, Any], baseline: Mapping[str, Any] | None = None) -> str:
-    """``1.9 M parameters (+0.4 M), 2.1 GFLOPs (+0.9 G)``."""
-    parameters, flops = (
-        (_short(entry[key]), "" if baseline is None else f" ({_signed(entry[key] - baseline[key])})")
-        for key in ("parameters", "forward_flops")
-    )
-    return f"{parameters[0]} parameters{parameters[1]}, {flops[0]} FLOPs{flops[1]}"
-
-
-def _signed(number: int) -> str:
-    return f"{'−' if number < 0 else '+'}{_short(abs(number))}"
-
-
-def _short(number: int) -> str:
-    size, unit = next(((s, u) for s, u in ((1e9, " G"), (1e6, " M"), (1e3, " k")) if number >= s), (1, ""))
-    return f"{number / size:.3g}{unit}"

@@ -50,9 +50,10 @@ def show_plan(
     console.print(f"[bold]{study.name}[/]: {escape(study.question)}", highlight=False)
     guess = estimate(plan, probed_s)
     console.print(_table(study, datasets, plan, guess))
+    variants = f"({len(study.variants)} variants + A/A)" if study.aa else f"{len(study.variants)} variants"
     names = ", ".join(ref.name + (" (synthetic)" if is_synthetic(ref) else "") for ref in datasets)
     console.print(
-        f"{len(plan.runs)} runs = {len(study.variants)} variants × {study.seeds} seeds on {names}: "
+        f"{len(plan.runs)} runs = {variants} × {study.seeds} seeds on {names}: "
         f"{plan.count(State.DONE)} done, {len(plan.to_do)} to do. {time_line(plan, guess, study.resources, executor)}",
         highlight=False,
     )
@@ -93,7 +94,7 @@ def _table(study: Study, datasets: Sequence[DatasetRef], plan: Plan, guess: Esti
     timed = [*(["hours"] if guess and plan.to_do else []), *(["GPU-hours"] if guess and plan.to_do and gpus else [])]
     table = Table("variant", *(["data set"] if several else []), *(s.value for s in states), *timed,
                   box=None, pad_edge=False)  # fmt: skip
-    for variant in study.variants:
+    for variant in study.trained:
         for dataset in datasets:
             mine = [run for run in plan.runs if (run.variant, run.dataset.name) == (variant, dataset.name)]
             counts = Counter(plan.statuses[run.id].state for run in mine)

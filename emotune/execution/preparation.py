@@ -13,13 +13,14 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from emotune.analysis.networks import NETWORKS, summary
 from emotune.data.cache import decodable_splits, open_shards
 from emotune.data.datasets import ensure, manifest_of
 from emotune.data.manifest import SPLITS
 from emotune.data.stream import require_shards
 from emotune.errors import InputError, refuse
 from emotune.execution.disk import require_room
-from emotune.execution.networks import NETWORKS, describe, file_key, summary
+from emotune.execution.networks import describe, file_key
 from emotune.machine import available_cpus
 from emotune.resources import Resources
 from emotune.run import DatasetRef, RunConfig
@@ -141,7 +142,9 @@ def _work(job: _Job, sender: Connection) -> None:
                 ensure(dataset, drawn, workers=available_cpus())
             networks = _networks(job, sender.send)
             lines = summary(networks) + _check_weights(job.runs, sender.send)
-            lines += require_room(job.runs, _parameters(networks), job.pool, _at_a_time(job), resources.cache_gb)
+            lines += require_room(
+                job.runs, _parameters(networks, job.study), job.pool, _at_a_time(job), resources.cache_gb
+            )
             for dataset in job.datasets:
                 lines += _decode(dataset, resources, sender.send)
             sender.send((networks, lines))
@@ -174,10 +177,10 @@ def _networks(job: _Job, show: Callable[[str], None]) -> dict[str, Any]:
     return describe(job.study, classes)
 
 
-def _parameters(networks: dict[str, Any]) -> dict[str, int]:
-    """Of every variant; with the most classes, if data sets have different numbers."""
-    largest = max(networks["networks"], key=lambda entry: entry["classes"])
-    return {name: entry["parameters"] for name, entry in largest["variants"].items()}
+def _parameters(networks: dict[str, Any], study: Study) -> dict[str, int]:
+    """Of everything that is trained; with the most classes, if data sets have different numbers."""
+    largest = max(networks["networks"], key=lambda entry: entry["classes"])["variants"]
+    return {name: largest[study.baseline if name == study.aa else name]["parameters"] for name in study.trained}
 
 
 def _at_a_time(job: _Job) -> int:

@@ -93,7 +93,8 @@ def _run_s(run: RunConfig, times: Mapping[str, Any]) -> float:
     manifest, train = manifest_of(run.dataset), run.train
     pictures = {split: _count(manifest, split, run) for split in ("train", "val", "test")}
     picture_s = median(times["step_s"]) / min(train.batch_size, pictures["train"])
-    evaluated = train.epochs * pictures["val"] + train.test_crops * pictures["test"]
+    tests = 1 + (train.epochs if run.test_curve else 0)
+    evaluated = train.epochs * pictures["val"] + tests * train.test_crops * pictures["test"]
     return picture_s * (train.epochs * pictures["train"] + FORWARD_SHARE * evaluated)
 
 

@@ -71,7 +71,8 @@ def _overridden(study: Study, options: argparse.Namespace) -> Study:
         chosen = replace(study.resources, **resources)
     except ValidationError as error:
         raise InputError("\n".join(f"resources: {item['ctx']['error']}" for item in error.errors())) from None
-    return replace(study, seeds=said.get("seeds") or study.seeds, resources=chosen)
+    study = replace(study, seeds=said.get("seeds") or study.seeds, resources=chosen)
+    return study.with_aa() if said.get("aa") else study
 
 
 Execute = Callable[..., None]

@@ -7,6 +7,9 @@ and fc6 sees values of the size that it sees in AlexNet; and the score layer sta
 network *is* AlexNet.
 """
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,7 +18,7 @@ from torch import nn
 from emotune.models.alexnet import alexnet_trunk
 from emotune.models.trunk import POSITIONS, Trunk, channels, initialise
 
-__all__ = ["AttentionAlexNet", "SpatialAttention", "attention_trunk", "initialise_attention"]
+__all__ = ["AttentionAlexNet", "SpatialAttention", "attention_trunk", "initialise_attention", "noted_weights"]
 
 
 class SpatialAttention(nn.Module):
@@ -53,8 +56,11 @@ class SpatialAttention(nn.Module):
     def weights(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) → weights (B, P) that sum to one."""
         hidden = self.hidden(x.flatten(2).transpose(1, 2))  # (B, P, C)
-        scores = self.score(hidden).squeeze(2) if self.reach == "shared" else self.score(hidden.flatten(1))  # (B, P)
-        return torch.softmax(scores / self.temperature, dim=1)
+        return self.normalised(self.score(hidden if self.reach == "shared" else hidden.flatten(1)))
+
+    def normalised(self, scores: torch.Tensor) -> torch.Tensor:
+        """What the score layer says, (B, P, 1) or (B, P) → weights (B, P)."""
+        return torch.softmax(scores.flatten(1) / self.temperature, dim=1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         weights = self.weights(x)
@@ -77,6 +83,27 @@ def initialise_attention(network: nn.Module) -> None:
         if isinstance(module, SpatialAttention):
             nn.init.zeros_(module.score.weight)
             nn.init.zeros_(module.score.bias)
+
+
+@contextmanager
+def noted_weights(network: nn.Module) -> Iterator[dict[str, torch.Tensor]]:
+    """Notes how the attention layers weigh in the first pass that follows; what the network computes stays the same.
+
+    Yields:
+        By the dotted name of each layer, its weights, float32 (B, P): of the scores as they are, also where the network
+        goes on with weights in bfloat16. Empty before the pass, and for networks without attention.
+    """
+    noted: dict[str, torch.Tensor] = {}
+
+    def note(name: str, layer: SpatialAttention, score: nn.Module, inputs: Any, scores: torch.Tensor) -> None:
+        if name not in noted:
+            noted[name] = layer.normalised(scores.float())
+
+    with ExitStack() as hooks:
+        for name, layer in network.named_modules():
+            if isinstance(layer, SpatialAttention):
+                hooks.enter_context(layer.score.register_forward_hook(partial(note, name, layer)))
+        yield noted
 
 
 class AttentionAlexNet(nn.Module):

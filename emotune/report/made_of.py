@@ -7,20 +7,20 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import emotune
 from emotune.data.datasets import is_ready, manifest_of
 from emotune.run import RunConfig
 from emotune.run_directory import Status
-from emotune.storage import Folder
+from emotune.storage import Folder, as_json
 from emotune.study import Study
 
-__all__ = ["is_up_to_date", "made_of", "seal"]
+__all__ = ["Written", "is_up_to_date", "made_of", "seal"]
 
 SEAL = ".made-of.json"
-"""Beside the page: the digest of what it was made of, and the sha256 of each file."""
-CODE = (".py", ".html", ".md", ".css")
+"""Beside the page: the digest of what it was made of, and the sha256 of each file of the report."""
+CODE = (".py", ".html", ".md", ".css", ".js", ".tex")
 
 
 def made_of(
@@ -58,19 +58,56 @@ def made_of(
     return digest.hexdigest()
 
 
+class Written:
+    """The files of a report while it is written: on leaving, what an earlier report left and this has not is removed.
+
+    Only what that report wrote, and nobody has changed since; all else in the folder is the user's.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self._folder, self._out = Folder(str(out)), out
+        self._before = _sealed(out)["written"]
+        self._now: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def write(self, name: str, data: bytes) -> None:
+        """Writes a file of the report."""
+        self._folder.write(name, data, flush=False)
+        self._now[name] = hashlib.sha256(data).hexdigest()
+        self._note(self._before | self._now)  # so that of an interrupted report the next one knows every file
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            for name in self._before.keys() - self._now.keys():
+                if _sha256(self._out / name) == self._before[name]:
+                    self._folder.delete(name)
+            self._note(self._now)
+
+    def _note(self, files: Mapping[str, str]) -> None:
+        seal = as_json({"made_of": "", "written": dict(sorted(files.items()))})
+        self._folder.write(SEAL, seal, flush=False)
+
+
 def is_up_to_date(out: Path, digest: str) -> bool:
-    """Whether the report in a folder was made of just this, and nobody has changed or removed a file since."""
-    try:
-        seal = json.loads((out / SEAL).read_bytes())
-        return seal["made_of"] == digest and all(_sha256(out / name) == known for name, known in seal["files"].items())
-    except (OSError, ValueError, LookupError, TypeError):
-        return False
+    """Whether the report in a folder was made of just this, and nobody has changed or removed a file of it since."""
+    seal = _sealed(out)
+    return seal["made_of"] == digest and all(_sha256(out / name) == known for name, known in seal["written"].items())
 
 
 def seal(out: Path, digest: str) -> None:
     """Writes down what the report in a folder was made of."""
-    files = {path.name: _sha256(path) for path in sorted(out.iterdir()) if path.is_file() and path.name != SEAL}
-    Folder(str(out)).write_json(SEAL, {"made_of": digest, "files": files})
+    Folder(str(out)).write_json(SEAL, _sealed(out) | {"made_of": digest})
+
+
+def _sealed(out: Path) -> dict[str, Any]:
+    """The seal of the report in a folder; that of none where it has none, or a damaged one."""
+    try:
+        found = json.loads((out / SEAL).read_bytes())
+        return {"made_of": str(found["made_of"]), "written": {str(k): str(v) for k, v in found["written"].items()}}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return {"made_of": "", "written": {}}
 
 
 def _code() -> list[bytes]:
@@ -78,5 +115,6 @@ def _code() -> list[bytes]:
     return [path.read_bytes() for path in sorted(root.rglob("*")) if path.suffix in CODE]
 
 
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _sha256(path: Path) -> str | None:
+    """Of a file; None where there is none."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None

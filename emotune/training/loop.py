@@ -27,11 +27,12 @@ from emotune.run import Phase, RunConfig, RunProgress
 from emotune.run_directory import METRICS, RunDirectory
 from emotune.training.checkpoint import Progress
 from emotune.training.distributed import World
-from emotune.training.evaluation import evaluate
+from emotune.training.evaluation import Outputs, evaluate
 from emotune.training.numerics import numerics, numerics_record
 from emotune.training.optim import learning_rate
 from emotune.training.record import make_record, origin, write_predictions
 from emotune.training.reporter import Reporter
+from emotune.training.selection import selected_epoch
 from emotune.training.start import Work, at_work, begin
 from emotune.training.step import Drawn, Learner, take_step
 
@@ -105,9 +106,14 @@ def _train(
     learner, progress = begin(run, directory, world, resources, pictures)
     if world.main:  # who writes the record
         reading = "cached" if "train" in decoded else "streamed"
-        progress.note(origin=origin(), reading=reading, numerics=numerics_record(run.train, resources, world.device))
+        progress.note(
+            origin=origin(directory.folder),
+            reading=reading,
+            numerics=numerics_record(run.train, resources, world.device),
+        )
     reporter = Reporter(run, progress, steps_per_epoch(len(pictures), run.train.batch_size), watch)
-    tested = partial(_logits, run, learner, progress, reporter)
+    seen = partial(_outputs, run, learner, progress, reporter)
+    curve = opened("test") if run.test_curve else None
     due = _Every(CHECKPOINT_EVERY_S).due
     while progress.epoch < run.train.epochs:
         with closing(_steps(run, learner, progress, pictures, reporter)) as steps:
@@ -119,24 +125,31 @@ def _train(
                     work.settle()
                     where = f"in epoch {progress.epoch + 1}, after step {progress.step}"
                     raise InterruptedRunError(f"{run.id} was stopped {where}")
-        progress.end_epoch(_epoch_entry(progress, run, len(pictures), val, tested(val, "validating")))
+        entry = _epoch_entry(progress, run, len(pictures), val, seen(val, "validating"))
+        if curve:
+            entry["test_accuracy"] = _accuracy(curve, seen(curve, "testing", run.train.test_crops))
+        progress.end_epoch(entry)
+        if learner.best and selected_epoch(run, progress.history) == progress.epoch:
+            learner.best.keep(learner.result)
         work.require()
         if world.main:
             lines = "".join(json.dumps(entry) + "\n" for entry in progress.history)
             directory.folder.write(METRICS, lines.encode())
         work.save(learner.parts, progress)
         reporter.tell()
+    if learner.best:
+        learner.best.put_back(learner.result)
     evaluating = time.perf_counter()
-    test = opened("test")  # the first and only use that a run makes of these pictures
-    logits = tested(test, "testing", run.train.test_crops)
+    test = opened("test")  # the first and only use of these pictures, but for a curve that was asked for
+    outputs = seen(test, "testing", run.train.test_crops)
     work.require()
     if not world.main:
         return None
-    write_predictions(directory.folder, run, test, logits)
+    write_predictions(directory.folder, run, test, outputs)
     now = time.perf_counter()
     durations_s = {"train": progress.train_s, "test": now - evaluating, "this_start": now - started}
     record = make_record(run, world, progress, pictures, durations_s)
-    record |= {"test_pictures": len(test), "accuracy": 100 * float((logits.argmax(1) == test.targets).mean())}
+    record |= {"test_pictures": len(test), "accuracy": _accuracy(test, outputs)}
     saved = save_weights(directory.folder, run, learner.result, pictures.classes, learner.normalisation)
     record["weights"] = {"sha256": saved}
     work.finish(record)
@@ -151,19 +164,24 @@ def _decoded_everywhere(run: RunConfig, world: World, cache_gb: float | None) ->
     return decoded
 
 
-def _logits(
+def _outputs(
     run: RunConfig, learner: Learner, progress: Progress, reporter: Reporter,
     pictures: Split, phase: Phase, crops: int = 1,
-) -> np.ndarray:  # fmt: skip
-    """The logits (the same on all ranks) if they are numbers; the last step's loss does not show what it did."""
-    logits = evaluate(
+) -> Outputs:  # fmt: skip
+    """What the network says, the same on all ranks, if it is numbers; a step's loss does not show what it did."""
+    outputs = evaluate(
         learner.result, pictures, learner.world, crops,
         precision=learner.precision, normalisation=learner.normalisation, watch=reporter.evaluating(phase),
     )  # fmt: skip
-    if not np.isfinite(logits).all():
+    if not np.isfinite(outputs.logits).all():
         epoch, lr = progress.epoch + bool(progress.step), learner.optimizer.param_groups[0]["lr"]
         raise DivergedError(f"the network's outputs are not finite after the last step of epoch {epoch}, lr {lr:.3g}")
-    return logits
+    return outputs
+
+
+def _accuracy(pictures: Split, outputs: Outputs) -> float:
+    """Per cent of the pictures."""
+    return 100 * float((outputs.logits.argmax(1) == pictures.targets).mean())
 
 
 class _Every:
@@ -212,17 +230,16 @@ def draw(run: RunConfig, epoch: int, pictures: int) -> Drawn:
     return Drawn(views, np.random.default_rng([run.stream("dropout"), epoch]).integers(2**63, size=pictures))
 
 
-def _epoch_entry(
-    progress: Progress, run: RunConfig, pictures: int, val: Split, val_logits: np.ndarray
-) -> dict[str, Any]:
+def _epoch_entry(progress: Progress, run: RunConfig, pictures: int, val: Split, outputs: Outputs) -> dict[str, Any]:
     steps = steps_per_epoch(pictures, run.train.batch_size)
-    val_loss = F.cross_entropy(torch.from_numpy(val_logits), torch.from_numpy(val.targets)).item()
+    val_loss = F.cross_entropy(torch.from_numpy(outputs.logits), torch.from_numpy(val.targets)).item()
+    entropy = outputs.attention_entropy
     return {
         "epoch": progress.epoch + 1,
         "lr": learning_rate(run.train, progress.epoch * steps, steps),
         "train_loss": progress.loss_sum / progress.seen,
         "train_accuracy": 100 * progress.correct / progress.seen,
         "val_loss": val_loss,
-        "val_accuracy": 100 * float((val_logits.argmax(1) == val.targets).mean()),
+        "val_accuracy": _accuracy(val, outputs),
         "train_s_so_far": round(progress.train_s, 3),
-    }
+    } | ({} if entropy is None else {"attention_entropy": entropy})

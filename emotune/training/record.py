@@ -1,5 +1,6 @@
 """What a finished run leaves behind: predictions per picture, and a record of how they came about."""
 
+import hashlib
 import importlib.metadata
 import io
 import os
@@ -15,33 +16,54 @@ import pyarrow.parquet as pq
 import torch
 
 from emotune.data.batches import Split
+from emotune.metric_config import SELECTIONS
 from emotune.models.cost import cost
 from emotune.run import RunConfig
-from emotune.run_directory import PREDICTIONS
+from emotune.run_directory import ATTENTION, DIFF, PREDICTIONS
 from emotune.storage import Folder
 from emotune.training.checkpoint import Progress
 from emotune.training.distributed import World
+from emotune.training.evaluation import Outputs
+from emotune.training.selection import selected_epoch
 
 __all__ = ["make_record", "origin", "write_predictions"]
 
+CHECKOUT = Path(__file__).parents[2]
+DIFF_BYTES = 200_000
 PACKAGES = ("emotune", "torch", "torchvision", "ray", "webdataset", "numpy", "pandas", "pillow")
 
 
-def write_predictions(folder: Folder, run: RunConfig, pictures: Split, logits: np.ndarray) -> None:
-    """One row per test picture: ``sample_id``, ``target`` (class name), and ``logit_<class>`` for each class."""
-    classes = np.array(pictures.classes)
-    columns: dict[str, Any] = {"sample_id": list(pictures.keys), "target": classes[pictures.targets].tolist()}
-    columns |= {f"logit_{label}": logits[:, index] for index, label in enumerate(pictures.classes)}
+def write_predictions(folder: Folder, run: RunConfig, pictures: Split, outputs: Outputs) -> None:
+    """Writes what the network says of the test pictures, in their order, and how it attends to them if it does.
+
+    ``predictions.parquet``, a row per picture: ``sample_id``, ``target`` (class name), ``group`` (near-duplicates have
+    one in common), and ``logit_<class>`` for each class. ``attention.parquet``, a row per picture of each attention
+    layer, layer by layer: ``sample_id``, ``layer``, and ``weights``, a list of float32 (P).
+    """
+    ids, classes = list(pictures.keys), np.array(pictures.classes)
+    columns: dict[str, Any] = {"sample_id": ids, "target": classes[pictures.targets].tolist(), "group": pictures.groups}
+    columns |= {f"logit_{label}": outputs.logits[:, index] for index, label in enumerate(pictures.classes)}
+    _write(folder, PREDICTIONS, run, columns)
+    if outputs.attention:
+        weights = [row for rows in outputs.attention.values() for row in rows]
+        layers = np.repeat(list(outputs.attention), len(ids)).tolist()
+        _write(folder, ATTENTION, run, {
+            "sample_id": ids * len(outputs.attention), "layer": layers,
+            "weights": pa.array(weights, pa.list_(pa.float32())),
+        })  # fmt: skip
+
+
+def _write(folder: Folder, name: str, run: RunConfig, columns: dict[str, Any]) -> None:
     table = pa.table(columns).replace_schema_metadata({"run": run.id, "split": "test"})
     buffer = io.BytesIO()
     pq.write_table(table, buffer)
-    folder.write(PREDICTIONS, buffer.getvalue())
+    folder.write(name, buffer.getvalue())
 
 
 def make_record(
     run: RunConfig, world: World, progress: Progress, pictures: Split, durations_s: dict[str, float]
 ) -> dict[str, Any]:
-    """How a run came to its result: last epoch, cost, durations, speed, hardware, versions, commit, interruptions.
+    """How a run came to its result: epochs, cost, durations, speed, hardware, versions, commit, interruptions.
 
     Args:
         run: That is finished.
@@ -56,7 +78,8 @@ def make_record(
         "variant": run.variant,
         "dataset": run.dataset.name,
         "seed": run.seed,
-        "selection": "last epoch",
+        "selection": SELECTIONS[run.select],
+        "selected_epoch": selected_epoch(run, progress.history),
         "last_epoch": progress.history[-1],
         "parameters": costs.parameters,
         "forward_flops": costs.forward_flops,
@@ -84,9 +107,17 @@ def _initialisation(run: RunConfig, progress: Progress) -> dict[str, Any]:
     return (asdict(run.weights) if run.weights else {}) | found
 
 
-def origin() -> dict[str, Any]:
-    """The code that runs, now: commit and versions. To be asked at the start: a checkout may change under a run."""
-    return {"git": _git(), "versions": {"python": platform.python_version(), **_versions()}}
+def origin(folder: Folder) -> dict[str, Any]:
+    """The code that runs, now: commit and versions. To be asked at the start: a checkout may change under a run.
+
+    What differs from the commit is written to ``origin-<8 hex>.diff`` in the run's folder; its sha256 is ``diff``.
+    """
+    git, diff = _git(), None
+    if git and git["dirty"]:
+        diff = _diff()
+        git["diff"] = hashlib.sha256(diff).hexdigest()
+        folder.write(DIFF.format(git["diff"][:8]), diff)
+    return {"git": git, "versions": {"python": platform.python_version(), **_versions()}}
 
 
 def _hardware(world: World) -> dict[str, Any]:
@@ -106,15 +137,23 @@ def _versions() -> dict[str, str]:
 
 def _git() -> dict[str, Any] | None:
     """Commit and dirty flag of emotune's checkout; None where it is installed from a wheel."""
-    checkout = Path(__file__).parents[2]
-    if not (checkout / ".git").exists():
+    if not (CHECKOUT / ".git").exists():
         return None
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(checkout), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
     try:
-        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
+        return {"commit": _asked("rev-parse", "HEAD").strip(), "dirty": bool(_asked("status", "--porcelain").strip())}
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def _diff() -> bytes:
+    """What the checkout has that its commit has not: names of new files, and changes of the others."""
+    new = _asked("ls-files", "--others", "--exclude-standard").splitlines()
+    lines = [f"# not in the commit: {name}\n" for name in new]
+    text = ("".join(lines) + _asked("diff", "HEAD")).encode("utf-8", "surrogateescape")
+    cut = f"\n# cut here: {len(text):,} bytes in all\n".encode() if len(text) > DIFF_BYTES else b""
+    return text[:DIFF_BYTES] + cut
+
+
+def _asked(*arguments: str) -> str:
+    command = ["git", "-C", str(CHECKOUT), *arguments]
+    return subprocess.run(command, capture_output=True, check=True).stdout.decode("utf-8", "surrogateescape")

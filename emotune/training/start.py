@@ -20,6 +20,7 @@ from emotune.training.checkpoint import Checkpoints, Progress, Stateful
 from emotune.training.distributed import World
 from emotune.training.objective import make_objective
 from emotune.training.optim import make_average, make_optimizer
+from emotune.training.selection import BestWeights
 from emotune.training.step import Learner
 
 __all__ = ["Work", "at_work", "begin"]
@@ -136,6 +137,7 @@ def begin(
         make_optimizer(network, run.train, initialisation.new), make_average(network, run.train),
         make_objective(pictures, run.train), initialisation.normalisation,
         run.train.precision, run.train.clip_norm, resources.accumulate,
+        BestWeights() if run.select == "best_val" else None,
     )  # fmt: skip
     progress = checkpoint.restore(saved, learner.parts) if saved else Progress()
     progress.initialisation = asdict(initialisation)

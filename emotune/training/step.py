@@ -17,6 +17,7 @@ from emotune.training.checkpoint import Stateful
 from emotune.training.distributed import World
 from emotune.training.numerics import autocast
 from emotune.training.objective import Objective, losses
+from emotune.training.selection import BestWeights
 
 __all__ = ["Drawn", "Learner", "StepResult", "backward", "take_step"]
 
@@ -44,6 +45,7 @@ class Learner:
         precision: Of `TrainConfig`.
         clip_norm: Of `TrainConfig`.
         accumulate: Pieces of a rank's share.
+        best: The weights that validated best, if these are to be tested.
     """
 
     world: World
@@ -56,12 +58,13 @@ class Learner:
     precision: str = "float32"
     clip_norm: float | None = None
     accumulate: int = 1
+    best: BestWeights | None = None
 
     @property
     def parts(self) -> dict[str, Stateful]:
         """What a checkpoint must hold."""
-        parts: dict[str, Stateful] = {"network": self.network, "optimizer": self.optimizer}
-        return parts if self.average is None else parts | {"average": self.average}
+        parts = {"network": self.network, "optimizer": self.optimizer, "average": self.average, "best": self.best}
+        return {name: part for name, part in parts.items() if part is not None}
 
     @property
     def result(self) -> nn.Module:

@@ -9,9 +9,11 @@ from emotune.analysis.metrics import (
     confusion,
     constant_predictions,
     expected_calibration_error,
+    from_sums,
     per_class,
     polarity_accuracy,
     scalar_metrics,
+    summands,
 )
 from emotune.emotions import EKMAN, MIKELS, POSITIVE
 from emotune.metric_config import SCALES
@@ -197,6 +199,22 @@ def test_calibration_error_by_hand():
     assert expected_calibration_error(confidence, right, bins=4) == pytest.approx(100 * (0.25 + 0.5 + 0.75) / 4)
     # two bins: {.25, .5}: |.5 - .375| weighs 1/2; {.75, 1}: |.5 - .875| weighs 1/2
     assert expected_calibration_error(confidence, right, bins=2) == pytest.approx(100 * (0.125 + 0.375) / 2)
+
+
+def weighted(predictions: pd.DataFrame, metric: str, weights: np.ndarray) -> float:
+    parts = summands(predictions, metric)
+    sums = np.bincount(parts.cell, weights=parts.value * weights, minlength=parts.cells)
+    return float(from_sums(metric, sums, weights.sum()))
+
+
+@pytest.mark.parametrize("metric", SCALES)
+def test_every_metric_is_a_function_of_its_sums_over_pictures(metric: str, predictions: pd.DataFrame):
+    weights = np.random.default_rng(0).integers(0, 4, len(predictions))
+    weights[0] = 1
+    found = [weighted(predictions, metric, w) for w in (np.ones(len(predictions)), weights)]
+    repeated = predictions.loc[np.repeat(predictions.index, weights)]
+    expected = [scalar_metrics(p)[metric] for p in (predictions, repeated)]
+    assert found == pytest.approx(expected, nan_ok=True)
 
 
 def test_polarity_accuracy_is_read_off_the_confusion():

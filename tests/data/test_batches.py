@@ -74,7 +74,8 @@ def grey(index: int) -> bytes:
 
 
 def split_of(pictures: Decoded | Stream, size: int) -> Split:
-    return Split(tuple(map(str, range(size))), np.arange(size) % 8, ({},) * size, tuple("abcdefgh"), pictures)
+    keys = tuple(map(str, range(size)))
+    return Split(keys, np.arange(size) % 8, ({},) * size, keys, tuple("abcdefgh"), pictures)
 
 
 def indexed(size: int) -> Split:

@@ -34,6 +34,8 @@ def config(run: RunConfig, **more) -> dict:
         (replace(RUN, model=MldrConfig(levels=(1, 2), depths=(5, 4))),
          ["model.name attention → mldr", "model.levels [1, 2, 4] → [1, 2]", "model.depths [5, 4, 2] → [5, 4]"]),
         (TRAINED, ["train.init scratch → /a.npy"]),
+        (replace(RUN, select="best_val", test_curve=True),
+         ["metric.select last → best_val", "metric.test_curve false → true"]),
     ],
 )  # fmt: skip
 def test_what_was_changed_is_said_in_the_words_of_a_study(now: RunConfig, says: list[str]):
@@ -61,6 +63,8 @@ def test_an_option_that_the_earlier_run_did_not_know_had_its_default():
     del old["train"]["ema_decay"]
     assert changes(replace(RUN, train=TrainConfig(lr=0.02)), old) == ["train.lr 0.01 → 0.02"]
     assert changes(replace(RUN, train=TrainConfig(ema_decay=0.5)), old) == ["train.ema_decay 0 → 0.5"]
+    del old["select"], old["test_curve"]
+    assert changes(replace(RUN, select="best_val"), old) == ["metric.select last → best_val"]
 
 
 def test_of_several_earlier_runs_the_nearest_counts_and_of_equally_near_ones_the_newest():

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from emotune.analysis.networks import summary
 from emotune.errors import InputError
-from emotune.execution.networks import describe, file_key, summary
+from emotune.execution.networks import describe, file_key
 from emotune.metric_config import Metric
 from emotune.model_config import AlexNetConfig, AttentionConfig, DualBranchConfig, MldrConfig, MldrV2Config, ModelConfig
 from emotune.models.cost import cost

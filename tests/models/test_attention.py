@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from emotune.models.alexnet import AlexNet
-from emotune.models.attention import AttentionAlexNet, SpatialAttention
+from emotune.models.attention import AttentionAlexNet, SpatialAttention, noted_weights
 
 
 def attention(**options) -> SpatialAttention:
@@ -73,3 +73,19 @@ def test_the_sum_is_hans_weighted_sum():
 def test_a_lower_temperature_sharpens():
     soft, sharp, x = attention(), attention(temperature=0.3), torch.randn(4, 16, 6, 6)
     assert (sharp.weights(x).max(1).values > soft.weights(x).max(1).values).all()
+
+
+@pytest.mark.parametrize("reach", ["shared", "full"])
+def test_noted_weights_are_those_of_the_first_pass_and_nothing_is_noted_afterwards(reach: str):
+    layer, (x, y) = attention(reach=reach, temperature=0.3), torch.randn(2, 3, 16, 6, 6)
+    network = torch.nn.ModuleDict({"deep": torch.nn.Sequential(layer)})
+    with noted_weights(network) as noted:
+        assert noted == {}
+        layer(x)
+        layer(y)
+    layer(y)
+    assert list(noted) == ["deep.0"]
+    assert torch.equal(noted["deep.0"], layer.weights(x))
+    assert not torch.equal(noted["deep.0"], layer.weights(y))
+    with noted_weights(AlexNet(8, width=0.0625)) as noted:
+        assert noted == {}

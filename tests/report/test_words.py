@@ -5,7 +5,7 @@ from emotune.study import Contrast, Metric
 
 def said(a: list[float | None], b: list[float], min_effect: float = 1.0, name: str = "accuracy") -> str:
     rows = [
-        {"variant": variant, "dataset": "d", "seed": seed, name: value}
+        {"variant": variant, "dataset": "d", "seed": seed, "state": "done", name: value}
         for variant, values in (("new", a), ("old", b))
         for seed, value in enumerate(values)
         if value is not None

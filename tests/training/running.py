@@ -1,5 +1,6 @@
 """Training of a small run as a whole, and of its first steps one by one."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 from emotune.data.batches import Batch, Split, open_split
 from emotune.resources import Resources
 from emotune.run import RunConfig
-from emotune.run_directory import PREDICTIONS, RunDirectory
+from emotune.run_directory import METRICS, PREDICTIONS, RunDirectory
 from emotune.training.distributed import World
 from emotune.training.loop import draw, train
 from emotune.training.start import begin
@@ -29,6 +30,11 @@ def trained(run: RunConfig, pool: Path, **options: Any) -> tuple[dict[str, Any],
     return record, pd.read_parquet(pool / run.id / PREDICTIONS)
 
 
+def history(pool: Path, run: RunConfig) -> list[dict[str, Any]]:
+    """What the run noted after each epoch."""
+    return [json.loads(line) for line in (pool / run.id / METRICS).read_text().splitlines()]
+
+
 def without_times(record: dict[str, Any]) -> dict[str, Any]:
     kept = {k: v for k, v in record.items() if k not in ("durations_s", "images_per_s", "interruptions", "last_epoch")}
     return kept | {"last_epoch": {k: v for k, v in record["last_epoch"].items() if k != "train_s_so_far"}}
@@ -42,7 +48,8 @@ def changed(run: RunConfig, *, dropout: float | None = None, **settings: Any) ->
 
 def first(pictures: Split, count: int) -> Split:
     """The split's first pictures."""
-    return replace(pictures, keys=pictures.keys[:count], targets=pictures.targets[:count], votes=pictures.votes[:count])
+    known = {name: getattr(pictures, name)[:count] for name in ("keys", "targets", "votes", "groups")}
+    return replace(pictures, **known)
 
 
 @dataclass(frozen=True)

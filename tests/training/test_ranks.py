@@ -9,14 +9,14 @@ import pandas as pd
 import pytest
 import torch
 import torch.multiprocessing as mp
-from running import ALL_STATE, ALONE, changed, first, gradient, start, trained
+from running import ALL_STATE, ALONE, changed, first, gradient, history, start, trained
 
 from emotune.data.batches import open_split
-from emotune.model_config import MldrConfig
+from emotune.model_config import DualBranchConfig, MldrConfig
 from emotune.models import build
 from emotune.resources import Resources
 from emotune.run import RunConfig
-from emotune.run_directory import PREDICTIONS, RunDirectory
+from emotune.run_directory import ATTENTION, PREDICTIONS, RunDirectory
 from emotune.training.distributed import World, connect, open_store
 from emotune.training.evaluation import evaluate
 from emotune.training.loop import DivergedError, train
@@ -52,13 +52,20 @@ def steps(run: RunConfig, world: World, resources: Resources, count: int) -> dic
     results = [take_step(begun.learner, batch, begun.drawn, run.train.lr) for batch in batches[:size]]
     found["losses"], found["norms"] = [r.loss for r in results], [r.norm or 0.0 for r in results]
     val = first(open_split(run.dataset, "val"), 9)
-    found["logits"] = evaluate(begun.learner.result, val, world, precision=run.train.precision)
+    found["logits"] = evaluate(begun.learner.result, val, world, precision=run.train.precision).logits
     return found
 
 
 def whole(run: RunConfig) -> tuple[RunConfig, Resources]:
     """A run from beginning to end. Few small steps: rounding errors grow with every one."""
     return changed(run, epochs=1, lr=0.001, test_crops=5, dropout=0.5, **ALL_STATE), Resources(accumulate=2)
+
+
+def selecting(run: RunConfig) -> RunConfig:
+    """A run that tests its first epoch, looks at the test pictures after each, and attends to them."""
+    model = DualBranchConfig(width=0.0625, weight_init="he", attention="both")
+    slow = changed(run, lr=1e-7, schedule="constant")
+    return replace(slow, model=model, select="best_val", test_curve=True)
 
 
 def wild(run: RunConfig, kind: str) -> tuple[RunConfig, Resources]:
@@ -74,7 +81,7 @@ def evaluated(run: RunConfig, world: World) -> list[tuple[int, np.ndarray]]:
     network.register_forward_pre_hook(lambda module, inputs: seen.append(len(inputs[0])))
     val = open_split(run.dataset, "val")
     for size in SIZES:
-        logits = evaluate(network, first(val, size), world)
+        logits = evaluate(network, first(val, size), world).logits
         found.append((sum(seen), logits))
         seen.clear()
     return found
@@ -93,6 +100,8 @@ def _rank(rank: int, ports: list[int], run_json: dict[str, Any], out: str) -> No
                 found["case", name] = steps(case[0], world, *case[1:])
             complete, resources = whole(run)
             train(complete, RunDirectory(f"{out}/whole", complete), world, resources=resources)
+            chosen = selecting(run)
+            train(chosen, RunDirectory(f"{out}/whole", chosen), world)
             for kind in ("plain", "all"):
                 mad, resources = wild(run, kind)
                 with pytest.raises(DivergedError) as caught:
@@ -154,6 +163,26 @@ def test_two_ranks_train_the_network_that_one_trains(run: RunConfig, ranks: Rank
     shared = RunDirectory(str(ranks.out / "whole"), complete).folder.read_json("record.json")
     assert shared["workers"] == 2
     assert shared["last_epoch"]["train_loss"] == pytest.approx(record["last_epoch"]["train_loss"], rel=1e-4)
+
+
+def test_two_ranks_test_the_epoch_that_one_tests_and_note_the_attention_of_all_pictures(
+    run: RunConfig, ranks: Ranks, tmp_path: Path
+):
+    chosen = selecting(run)
+    record, expected = trained(chosen, tmp_path)
+    pools = tmp_path, ranks.out / "whole"
+    shared = RunDirectory(str(pools[1]), chosen).folder.read_json("record.json")
+    assert (shared["workers"], shared["selected_epoch"], record["selected_epoch"]) == (2, 1, 1)
+    together = pd.read_parquet(pools[1] / chosen.id / PREDICTIONS)
+    assert together[["sample_id", "target", "group"]].equals(expected[["sample_id", "target", "group"]])
+    columns = [c for c in expected if c.startswith("logit_")]
+    np.testing.assert_allclose(together[columns], expected[columns], rtol=1e-3, atol=1e-4)
+    alone, noted = (pd.read_parquet(pool / chosen.id / ATTENTION) for pool in pools)
+    assert noted[["sample_id", "layer"]].equals(alone[["sample_id", "layer"]])
+    np.testing.assert_allclose(np.stack(noted["weights"]), np.stack(alone["weights"]), atol=1e-6)
+    for name in ("attention_entropy", "test_accuracy"):
+        one, two = ([entry[name] for entry in history(pool, chosen)] for pool in pools)
+        assert two == pytest.approx(one, rel=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["plain", "all"])

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ STEPS = 10
 @pytest.fixture
 def stateful(run: RunConfig) -> RunConfig:
     """A run that has everything which a checkpoint could miss."""
-    return changed(run, dropout=0.5, crop="resized", **ALL_STATE)
+    return replace(changed(run, dropout=0.5, crop="resized", **ALL_STATE), select="best_val")
 
 
 @pytest.mark.parametrize(("steps", "precision"), [(1, "float32"), (4, "bf16"), (7, "bf16")])

@@ -70,7 +70,7 @@ def test_bf16_calculates_nearly_the_same_and_keeps_its_weights_in_float32(run: R
     ]
     assert {tensor.dtype for tensor in kept} == {torch.float32}
     val = open_split(run.dataset, "val")
-    logits = [evaluate(exact.learner.network, val, ALONE, precision=p) for p in ("float32", "bf16")]
+    logits = [evaluate(exact.learner.network, val, ALONE, precision=p).logits for p in ("float32", "bf16")]
     assert logits[1].dtype == np.float32
     assert 0 < np.abs(logits[0] - logits[1]).max() < 0.05 * np.abs(logits[0]).max()
 

@@ -1,0 +1,40 @@
+"""Small pictures of single samples, for reports; only of data that may be shown."""
+
+from collections.abc import Collection
+
+from PIL import Image
+
+from emotune.data.datasets import is_ready, manifest_of, shards_folder
+from emotune.data.pictures import encode
+from emotune.data.samples import checked_samples, decode_sample
+from emotune.run import DatasetRef
+
+__all__ = ["thumbnails"]
+
+QUALITY = 80
+
+
+def thumbnails(ref: DatasetRef, ids: Collection[str], side: int = 96) -> dict[str, bytes]:
+    """JPEGs of the centre squares of test pictures, by sample id, in the order of ``ids``.
+
+    Empty where the manifest does not say that the pictures may be shown, or the shards are not on this machine.
+
+    Args:
+        ref: The data set.
+        ids: Of samples; those that its test split does not have are left out.
+        side: Pixels.
+
+    Raises:
+        InputError: a shard is missing or damaged.
+    """
+    if not ids or not is_ready(ref) or not (manifest := manifest_of(ref)).shown:
+        return {}
+    folder, found = shards_folder(ref), {}
+    for shard in manifest.of("test"):
+        if len(found) == len(set(ids)):
+            break
+        for sample in checked_samples(folder, shard):
+            if sample.key in ids:
+                picture = Image.fromarray(decode_sample(sample, str(folder / shard.file)))
+                found[sample.key] = encode(picture.resize((side, side), Image.Resampling.LANCZOS), QUALITY)
+    return {sample_id: found[sample_id] for sample_id in dict.fromkeys(ids) if sample_id in found}

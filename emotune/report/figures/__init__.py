@@ -1,0 +1,1 @@
+"""The report's figures: each function takes tidy tables and gives a figure; none knows about files."""

@@ -1,0 +1,190 @@
+"""What each variant reaches, and what it costs."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from emotune.analysis.statistics import Summary
+from emotune.metric_config import Metric
+from emotune.report.figures.labels import Box, Mark, beside
+from emotune.report.figures.rows import Row, draw_interval, draw_seeds, say_above, tabular
+from emotune.report.style import (
+    INK,
+    SMALL,
+    SOFT,
+    STYLE,
+    WIDTH,
+    fold,
+    magnitudes,
+    markers,
+    place,
+    seeds_said,
+    span,
+    spread,
+    text_width,
+    title_of,
+)  # fmt: skip
+
+__all__ = ["against_cost", "by_seed"]
+
+COSTS = {"parameters": "parameters", "forward_flops": "FLOPs per picture", "train_s": "training, s"}
+HEIGHT, LEFT, GAP = 2.1, 0.56, 0.2
+
+
+@rc_context(STYLE)
+def by_seed(
+    title: str,
+    runs: pd.DataFrame,
+    metric: Metric,
+    summaries: Mapping[str, Summary],
+    constant: float,
+    colours: Mapping[str, str],
+) -> Figure:
+    """Every seed's value of the study's metric, and per variant the mean with its 95 % t interval.
+
+    Args:
+        title: The data set.
+        runs: Finished runs of one data set.
+        metric: The study's.
+        summaries: Per variant.
+        constant: What a predictor gets that gives every picture the classes' frequencies.
+        colours: Of all variants.
+    """
+    scale, shapes = metric.scale, markers(colours)
+    alike = len({s.n for s in summaries.values()}) == 1
+    rows = [
+        Row(fold(v), _said(s, metric), "" if alike or not s.n else f"n = {s.n}", least=0.31)
+        for v, s in summaries.items()
+    ]
+    values = runs.loc[runs["variant"].isin(list(summaries)), metric.name].dropna()
+    ends = [end for s in summaries.values() if s.low is not None for end in (s.low, s.high)]
+    near = values.max() - values.min() + 4 * metric.min_effect
+    beyond = not (values.min() - near <= constant <= values.max() + near)
+    limits = span([*values, *([] if beyond else [constant])], ends, 4 * metric.min_effect)
+    figure, axes, edges = tabular(rows, limits, f"test {scale.label}", top=0.5)
+    title_of(figure, title, seeds_said(s.n for s in summaries.values()))
+    for (variant, summary), (begin, end) in zip(summaries.items(), edges, strict=True):
+        draw_interval(axes, begin + 0.4 * (end - begin), summary, colours[variant], shapes[variant])
+        own = runs.loc[runs["variant"] == variant, metric.name].dropna()
+        draw_seeds(axes, begin + 0.74 * (end - begin), list(own), colours[variant])
+    if np.isfinite(constant):
+        _constant(axes, constant, scale.written(constant), beyond)
+    return figure
+
+
+@rc_context(STYLE)
+def against_cost(title: str, table: pd.DataFrame, metric: Metric) -> Figure:
+    """The study's metric against parameters, FLOPs and training time, with 95 % t intervals.
+
+    The names stand beside the points; where there is no room for that, numbers do, over the axes, with a list of names.
+
+    Args:
+        title: The data set.
+        table: ``variant, parameters, forward_flops, train_s, mean, low, high``; NaN or None where there is no interval.
+        metric: The study's.
+    """
+    table = table.astype({"mean": float, "low": float, "high": float} | dict.fromkeys(COSTS, float))
+    table = table.dropna(subset=["mean"]).sort_values("parameters", kind="stable").reset_index(drop=True)
+    width = (WIDTH - LEFT - 0.08 - GAP * (len(COSTS) - 1)) / len(COSTS)
+    low, high = span(table["mean"], [*table["low"], *table["high"]], 4 * metric.min_effect)
+    ylim = low - 0.1 * (high - low), high + 0.1 * (high - low)  # room for names
+    frame = (72 * width, 72 * HEIGHT)
+    known = [table.dropna(subset=[cost]) for cost in COSTS]
+    boxes = [
+        beside(
+            _marks(rows, cost, ylim, frame),
+            [(72 * text_width(v, SMALL) + 2, SMALL + 2) for v in rows["variant"]],
+            frame,
+        )
+        for rows, cost in zip(known, COSTS, strict=True)
+    ]
+    said = [] if None not in boxes else [f"{i + 1}  {name}" for i, name in enumerate(table["variant"])]
+    columns = max(1, int((WIDTH - LEFT) // (0.25 + max(map(text_width, said), default=1))))
+    top = 0.55 if said else 0.36
+    listed = -(-len(said) // columns)
+    height = top + HEIGHT + 0.5 + 0.16 * listed
+    figure = Figure(figsize=(WIDTH, height))
+    title_of(
+        figure, title, "bars: 95 % intervals over seeds" if table["low"].notna().any() else "one seed: no interval"
+    )
+    for i, cost in enumerate(COSTS):
+        axes = place(figure, LEFT + i * (width + GAP), top, width, HEIGHT, grid="y")
+        _cost_panel(axes, known[i], cost, ylim)
+        axes.tick_params(axis="y", labelleft=i == 0, length=0)
+        axes.set_ylabel(f"test {metric.scale.label}" if i == 0 else "")
+        if said:
+            _number(axes, known[i], cost, frame)
+        for name, box in zip(known[i]["variant"], boxes[i] or [], strict=False):
+            if not said:
+                at = (box.left + 1, (box.bottom + box.top) / 2)
+                axes.annotate(name, at, xycoords="axes points", va="center", fontsize=SMALL)
+    for i, text in enumerate(said):
+        x, y = LEFT + i // listed * (WIDTH - LEFT) / columns, top + HEIGHT + 0.5 + 0.16 * (i % listed)
+        figure.text(x / WIDTH, 1 - y / height, text, va="center")
+    return figure
+
+
+def _constant(axes: Axes, constant: float, written: str, beyond: bool) -> None:
+    if not beyond:
+        axes.axvline(constant, color=SOFT, linewidth=0.9, linestyle=(0, (1.5, 1.5)), zorder=1)
+        say_above(axes, constant, f"constant predictor {written}")
+        return
+    left, right = axes.get_xlim()
+    low = constant < left
+    text = f"← constant predictor {written}" if low else f"constant predictor {written} →"
+    say_above(axes, left if low else right, text, ha="left" if low else "right")
+
+
+def _said(summary: Summary, metric: Metric) -> str:
+    if not summary.n:
+        return "no run finished"
+    written = metric.scale.written
+    if summary.low is None:
+        return f"{written(summary.mean)} (no interval)"
+    return f"{written(summary.mean)} ({written(summary.low)} to {written(summary.high)})"
+
+
+def _bounds(values: pd.Series) -> tuple[float, float]:
+    """Limits of a logarithmic axis: at least a factor of three."""
+    low, high = values.min(), values.max()
+    if not low > 0:  # no value is known
+        return 1.0, 10.0
+    factor = max(3 * low / high, 1) ** 0.5 * (high / low) ** 0.1 * 1.1
+    return low / factor, high * factor
+
+
+def _marks(table: pd.DataFrame, cost: str, ylim: tuple[float, float], frame: tuple[float, float]) -> list[Mark]:
+    """Where points and intervals are, in points from the lower left corner."""
+    low, high = np.log(_bounds(table[cost]))
+    x = frame[0] * (np.log(table[cost]) - low) / (high - low)
+    y, bottom, top = (frame[1] * (table[c] - ylim[0]) / (ylim[1] - ylim[0]) for c in ("mean", "low", "high"))
+    return [Mark(a, b, Box(a - 3, np.fmin(b - 3, c), a + 3, np.fmax(b + 3, d)))
+            for a, b, c, d in zip(x, y, bottom, top, strict=True)]  # fmt: skip
+
+
+def _cost_panel(axes: Axes, table: pd.DataFrame, cost: str, ylim: tuple[float, float]) -> None:
+    axes.vlines(table[cost], table["low"], table["high"], color=SOFT, linewidth=1)
+    axes.plot(table[cost], table["mean"], "o", color=INK, markersize=4.5)
+    axes.set(xscale="log", xlim=_bounds(table[cost]), ylim=ylim, xlabel=COSTS[cost])
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5), numticks=5))
+    axes.xaxis.set_major_formatter(magnitudes())
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.tick_params(axis="x", which="minor", length=0)
+
+
+def _number(axes: Axes, table: pd.DataFrame, cost: str, frame: tuple[float, float]) -> None:
+    """The points' numbers in a row over the axes, each with a line to its point."""
+    low, high = np.log(_bounds(table[cost]))
+    known = table.sort_values([cost, "mean"], ascending=[True, False], kind="stable")
+    x = spread(frame[0] * (np.log(known[cost]) - low) / (high - low), 11, 3, frame[0] - 3)
+    for (i, row), at in zip(known.iterrows(), x, strict=True):
+        axes.annotate(
+            str(i + 1), (row[cost], row["mean"]), xytext=(at, frame[1] + 4),
+            textcoords="axes points", ha="center", fontsize=SMALL,
+            arrowprops={"arrowstyle": "-", "color": SOFT, "linewidth": 0.4, "shrinkA": 0, "shrinkB": 3},
+        )  # fmt: skip

@@ -1,0 +1,103 @@
+"""Where the networks look."""
+
+import io
+from collections.abc import Iterable, Mapping
+
+import matplotlib
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from PIL import Image
+
+from emotune.report.style import SMALL, STYLE, WIDTH, colour_bar, fold, place, title_of
+
+__all__ = ["mean_maps", "overlays"]
+
+COLOURS = "magma"  # equally light for all kinds of colour vision, and in grey print
+GAP, LEFT, TOP = 0.16, 0.06, 0.36
+"""Inches."""
+OUTSIDE = 5.0
+
+
+@rc_context(STYLE)
+def mean_maps(title: str, maps: Mapping[str, np.ndarray]) -> Figure:
+    """Mean attention maps over the test pictures, on one scale: 1 is what each position has where weights are uniform.
+
+    Args:
+        title: The data set.
+        maps: By name of variant and layer: weights times positions (6, 6).
+    """
+    columns = min(6, max(4, len(maps)))
+    side = (WIDTH - 2 * LEFT + GAP) / columns - GAP
+    heads = {
+        name: f"{fold(name, int(side / 0.068))}\n{grid.min():.2f} to {grid.max():.2f}" for name, grid in maps.items()
+    }
+    head = 0.08 + 0.135 * max((text.count("\n") + 1 for text in heads.values()), default=1)
+    figure = Figure(figsize=(WIDTH, TOP + -(-len(maps) // columns) * (head + side + 0.06) + 0.06))
+    title_of(figure, title)
+    scale = _scale(maps.values())
+    for i, (name, grid) in enumerate(maps.items()):
+        x, y = LEFT + i % columns * (side + GAP), TOP + i // columns * (head + side + 0.06) + head
+        axes = place(figure, x, y, side, side)
+        mesh = axes.pcolormesh(grid, norm=scale, cmap=COLOURS)
+        axes.set(xticks=[], yticks=[], ylim=(len(grid), 0))
+        axes.spines[:].set_visible(False)
+        axes.set_title(heads[name], fontsize=SMALL, loc="left", pad=4, linespacing=1.25)
+        if i == 0:
+            colour_bar(figure, mesh, "1 = uniform weights")
+    return figure
+
+
+@rc_context(STYLE)
+def overlays(
+    title: str, pictures: Mapping[str, bytes], maps: Mapping[str, np.ndarray], captions: Mapping[str, str]
+) -> Figure:
+    """Pictures, and beside each the same in grey under its attention map: the brighter, the more weight.
+
+    Args:
+        title: The data set, and whose maps they are.
+        pictures: JPEGs of squares, by sample.
+        maps: By sample: weights (6, 6), all on one scale; samples that lack one are left out.
+        captions: By sample.
+    """
+    shown = [sample for sample in pictures if sample in maps]
+    columns = 3
+    side = ((WIDTH - 2 * LEFT + GAP) / columns - GAP - 0.03) / 2
+    texts = {sample: fold(captions.get(sample, ""), int(2 * side / 0.062)) for sample in shown}
+    foot = 0.1 + 0.125 * max((text.count("\n") + 1 for text in texts.values()), default=1)
+    figure = Figure(figsize=(WIDTH, TOP + -(-len(shown) // columns) * (side + foot + 0.06)))
+    title_of(figure, title, "the brighter, the more weight; one scale for all")
+    scale = _scale((maps[sample] for sample in shown), OUTSIDE)
+    for i, sample in enumerate(shown):
+        x, y = LEFT + i % columns * (2 * side + 0.03 + GAP), TOP + i // columns * (side + foot + 0.06)
+        picture = Image.open(io.BytesIO(pictures[sample])).convert("RGB")
+        for k, pixels in enumerate((np.asarray(picture), _under_map(picture, scale(maps[sample])))):
+            axes = place(figure, x + k * (side + 0.03), y, side, side)
+            # Three of eight bits less halve the file. SVG takes whole pixels: who shows it scales them.
+            axes.imshow(pixels & 0xF8 | 0x04, interpolation="none", aspect="auto")
+            axes.set_axis_off()
+        figure.text(x / WIDTH, 1 - (y + side + 0.05) / figure.get_figheight(), texts[sample], va="top", fontsize=SMALL,
+                    linespacing=1.25)  # fmt: skip
+    return figure
+
+
+def _scale(maps: Iterable[np.ndarray], outside: float = 0.0) -> Normalize:
+    """From the smallest weight to the largest, but at least a tenth of the mean: equal weights look equal.
+
+    Args:
+        maps: That are shown.
+        outside: Per cent of the weights at each end that the scale may leave out, so that a few do not hide the others.
+    """
+    weights = np.concatenate([grid.ravel() for grid in maps] or [np.ones(1)])
+    low, high = np.percentile(weights, [outside, 100 - outside])
+    middle, half = (low + high) / 2, max(high - low, 0.1 * weights.mean()) / 2
+    return Normalize(middle - half, middle + half, clip=bool(outside))
+
+
+def _under_map(picture: Image.Image, share: np.ndarray) -> np.ndarray:
+    """The picture in grey under the map's colours (H, W, 3), uint8; a share of 1 is the brightest."""
+    smooth = Image.fromarray(share.astype(np.float32)).resize(picture.size, Image.Resampling.BILINEAR)
+    colours = matplotlib.colormaps[COLOURS](np.asarray(smooth))[..., :3]
+    grey = np.asarray(picture.convert("L"))[..., None] / 255
+    return np.uint8(255 * (0.45 * grey + 0.55 * colours * (0.3 + 0.7 * grey)))

@@ -1,0 +1,201 @@
+"""What becomes of each class: its recall, and what its pictures are taken for."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.figure import Figure
+
+from emotune.report.style import (
+    GRID,
+    INK,
+    KEY_PITCH,
+    SIZE,
+    SMALL,
+    SOFT,
+    STYLE,
+    WIDTH,
+    colour_bar,
+    fold,
+    key,
+    key_rows,
+    markers,
+    place,
+    seeds_said,
+    span,
+    text_width,
+    title_of,
+)  # fmt: skip
+
+__all__ = ["confusion_differences", "confusions", "recall"]
+
+EDGE, GAP = 0.08, 0.12
+"""Inches."""
+VECTORS = 12
+"""Classes, up to which a matrix is drawn of squares; 25 have 625 of them, 200 kB a matrix."""
+
+
+@rc_context(STYLE)
+def recall(
+    title: str, recalls: pd.DataFrame, differences: pd.DataFrame, baseline: str, colours: Mapping[str, str]
+) -> Figure:
+    """Recall of each class: every seed and the mean by variant, and beside it the differences to the baseline.
+
+    Args:
+        title: The data set.
+        recalls: ``variant, seed, label, recall`` (%).
+        differences: To the baseline, paired by seed: ``variant, label, n, mean, low, high`` (points).
+        baseline: Its name.
+        colours: Of all variants.
+    """
+    differences = differences.astype({"mean": float, "low": float, "high": float})  # None where there is one seed
+    shapes, labels = markers(colours), list(dict.fromkeys(recalls["label"]))
+    shown = {v: colours[v] for v in colours if v in set(recalls["variant"])}
+    pitch = max(0.06, min(0.11, 12 / len(shown) / len(labels)))
+    block = max(pitch * len(shown) + 0.1, 0.16)
+    left = 0.2 + max(map(text_width, labels))
+    top = 0.36 + KEY_PITCH * len(key_rows(shown, WIDTH - left)) + 0.2
+    width = (WIDTH - left - 0.1 - GAP) / 2
+    against = fold(f"difference to {baseline}, points", int(width / 0.075))
+    figure = Figure(figsize=(WIDTH, top + block * len(labels) + 0.46 + 0.14 * against.count("\n")))
+    title_of(figure, title, seeds_said(recalls.groupby("variant")["seed"].nunique()))
+    key(figure, 0.32, left, shown, shapes)
+    row = {v: 0.05 + pitch * (i + 0.5) for i, v in enumerate(shown)}
+    at = {label: i * block + (block - pitch * len(shown) - 0.1) / 2 for i, label in enumerate(labels)}
+    axes = [place(figure, left + i * (width + GAP), top, width, block * len(labels), grid="x") for i in range(2)]
+    for variant, colour in shown.items():
+        own = recalls[recalls["variant"] == variant]
+        y = [at[label] + row[variant] for label in own["label"]]
+        axes[0].plot(own["recall"], y, "o", color=colour, alpha=0.4, markersize=2.6, markeredgewidth=0, clip_on=False,
+                     gid="seeds")  # fmt: skip
+        mean = own.groupby("label")["recall"].mean()
+        look = {"color": colour, "marker": shapes[variant], "linestyle": "", "markersize": 4.2, "markeredgewidth": 0}
+        axes[0].plot(mean, [at[label] + row[variant] for label in mean.index], clip_on=False, **look)
+        own = differences[differences["variant"] == variant]
+        y = [at[label] + row[variant] for label in own["label"]]
+        axes[1].hlines(y, own["low"], own["high"], color=colour, linewidth=1.2)
+        axes[1].plot(own["mean"], y, **look)
+    least, most = span(recalls["recall"], [], 20)
+    limits = span([0, *differences["mean"]], [*differences["low"], *differences["high"]], 10)
+    axes[0].set(xlim=(max(least, -2), min(most, 102)), xlabel="recall, %", yticks=[])
+    axes[1].set(xlim=limits, xlabel=against, yticks=[])
+    axes[1].axvline(0, color=INK, linewidth=0.8, zorder=1)
+    _class_rows(axes[0], labels, block)
+    _class_rows(axes[1], [""] * len(labels), block)
+    for panel, text in zip(axes, ("dots: seeds; marks: means", "means and 95 % intervals"), strict=True):
+        panel.set_title(text, fontsize=SMALL, color=SOFT, loc="left", pad=4)
+    return figure
+
+
+@rc_context(STYLE)
+def confusions(title: str, shares: Mapping[str, pd.DataFrame], seeds: Mapping[str, int]) -> Figure:
+    """Per variant: how often, in per cent, a label's test pictures were given each class, over all seeds.
+
+    Args:
+        title: The data set.
+        shares: Per variant: labels (rows) by answers, in per cent of the label's pictures.
+        seeds: How many there are, per variant.
+    """
+    notes = {variant: seeds_said([seeds[variant]]) for variant in shares}
+    texts = {
+        variant: table.map(lambda share: f"{share:.0f}" if share >= 0.5 else "") for variant, table in shares.items()
+    }
+    look = {"vmin": 0, "vmax": 100, "cmap": "Blues"}
+    return _matrices(title, shares, texts, notes, look, "% of the label's pictures")
+
+
+@rc_context(STYLE)
+def confusion_differences(title: str, shares: Mapping[str, pd.DataFrame], baseline: str) -> Figure:
+    """How much more often than by the baseline a label's pictures were given each class, in points.
+
+    Args:
+        title: The data set.
+        shares: Per variant, the baseline among them; see `confusions`.
+        baseline: Its name.
+    """
+    differences = {v: table - shares[baseline] for v, table in shares.items() if v != baseline}
+    most = max((np.nanmax(np.abs(d.to_numpy())) for d in differences.values() if d.notna().any(axis=None)), default=1)
+    texts = {
+        v: d.map(lambda points: f"{points:+.0f}".replace("-", "−") if abs(points) >= 1 else "")
+        for v, d in differences.items()
+    }
+    most = max(most, 1.0)
+    look = {"vmin": -most, "vmax": most, "cmap": "RdBu_r"}
+    notes = dict.fromkeys(differences, f"− {fold(baseline, 40)}")
+    return _matrices(title, differences, texts, notes, look, f"points more often than by {baseline}")
+
+
+def _class_rows(axes: Axes, labels: list[str], block: float) -> None:
+    axes.set_ylim(block * len(labels), 0)
+    axes.spines["left"].set_visible(False)
+    axes.hlines([block * i for i in range(1, len(labels))], 0, 1, color=GRID, linewidth=0.6,
+                transform=axes.get_yaxis_transform())  # fmt: skip
+    for i, label in enumerate(labels):
+        axes.annotate(label, (0, block * (i + 0.5)), xycoords=axes.get_yaxis_transform(), xytext=(-8, 0),
+                      textcoords="offset points", ha="right", va="center")  # fmt: skip
+
+
+def _matrices(
+    title: str,
+    tables: Mapping[str, pd.DataFrame],
+    texts: Mapping[str, pd.DataFrame],
+    notes: Mapping[str, str],
+    look: dict,
+    unit: str,
+) -> Figure:
+    """Heat maps of one size, with the labels at the left and the lowest of each column, and a common colour bar."""
+    if not tables:
+        figure = Figure(figsize=(WIDTH, 0.6))
+        title_of(figure, title, "only one variant: there is no difference")
+        return figure
+    classes = list(next(iter(tables.values())).index)
+    names = 0.12 + max(text_width(label, SMALL) for label in classes)
+    room = WIDTH - names - EDGE + GAP
+    columns = next((c for c in (3, 2) if room / c - GAP >= 0.1 * len(classes)), 1)
+    side = min(room / columns - GAP, max(0.45 * len(classes), 1.6))
+    heads = {variant: _head(variant, notes[variant], side) for variant in tables}
+    pitch = side + 0.16 + 0.135 * max(text.count("\n") + 1 for text in heads.values())
+    top = 0.28 - side + pitch
+    figure = Figure(figsize=(WIDTH, top + pitch * ((len(tables) - 1) // columns) + side + names + 0.1))
+    title_of(figure, title)
+    for i, (variant, table) in enumerate(tables.items()):
+        axes = place(figure, names + i % columns * (side + GAP), top + i // columns * pitch, side, side)
+        image = _matrix(axes, table, texts[variant], look, side)
+        axes.set_title(heads[variant], loc="left", pad=4, fontsize=SIZE, linespacing=1.2)
+        first, lowest = i % columns == 0, i + columns >= len(tables)
+        axes.tick_params(length=0, labelsize=SMALL, labelleft=first, labelbottom=lowest, pad=2)
+        soft = {"xycoords": "axes fraction", "textcoords": "offset points", "fontsize": SMALL, "color": SOFT}
+        if first:
+            axes.annotate("label", (0, 1), xytext=(-3, 3), ha="right", **soft)
+        if i == 0:
+            colour_bar(figure, image, unit)
+    figure.text(names / WIDTH, 0.05 / figure.get_figheight(), "answer", color=SOFT, fontsize=SMALL)
+    return figure
+
+
+def _matrix(axes: Axes, table: pd.DataFrame, texts: pd.DataFrame, look: dict, side: float) -> ScalarMappable:
+    """Draws a heat map, with its numbers if they can be read."""
+    classes = list(table.index)
+    if len(classes) <= VECTORS:
+        legible = side / len(classes) >= 0.2
+        sns.heatmap(table, **look, ax=axes, cbar=False, annot=texts if legible else None, fmt="",
+                    annot_kws={"size": SMALL}, xticklabels=True, yticklabels=True)  # fmt: skip
+        axes.set(xlabel="", ylabel="")
+    else:
+        cells = np.kron(table.to_numpy(), np.ones((8, 8)))  # large pixels: viewers that smooth small ones do no harm
+        ticks = np.arange(len(classes)) + 0.5
+        axes.imshow(cells, **look, interpolation="none", aspect="auto", extent=(0, len(classes), len(classes), 0))
+        axes.set(xticks=ticks, yticks=ticks, xticklabels=classes, yticklabels=classes)
+        axes.spines[:].set_visible(False)
+    axes.tick_params(axis="x", rotation=90)
+    axes.tick_params(axis="y", rotation=0)
+    return axes.images[0] if axes.images else axes.collections[0]
+
+
+def _head(variant: str, note: str, side: float) -> str:
+    whole = f"{variant}, {note}" if note[0].isdigit() else f"{variant} {note}"
+    return whole if text_width(whole) <= side else f"{fold(variant, int(side / 0.07))}\n{fold(note, int(side / 0.07))}"

@@ -1,0 +1,164 @@
+"""How learning went, epoch by epoch."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import offset_copy
+from scipy import stats
+
+from emotune.analysis.power import ALPHA
+from emotune.report.style import (
+    INK,
+    SMALL,
+    SOFT,
+    STYLE,
+    WIDTH,
+    dashes,
+    fold,
+    place,
+    seeds_said,
+    span,
+    spread,
+    text_width,
+    title_of,
+)  # fmt: skip
+
+__all__ = ["attention_entropy", "learning_curves"]
+
+POSITIONS = 36
+"""Of an attention map: 6 × 6."""
+HEIGHT, LEFT, GAP = 2.3, 0.56, 0.22
+LETTERS = 18
+
+
+@rc_context(STYLE)
+def learning_curves(title: str, curves: pd.DataFrame, colours: Mapping[str, str]) -> Figure:
+    """Training and validation accuracy by epoch: every seed faintly, the mean and its 95 % t interval.
+
+    Args:
+        title: The data set.
+        curves: ``variant, seed, epoch, train_accuracy, val_accuracy`` of one data set; a NaN interrupts its line.
+        colours: Of all variants.
+    """
+    panels = {"train_accuracy": "training pictures (augmented, dropout on)", "val_accuracy": "validation pictures"}
+    means = {column: _means(curves, column) for column in panels}
+    shown = [variant for variant in colours if variant in set(curves["variant"])]
+    texts = {variant: fold(variant, LETTERS) for variant in shown}
+    figure, right = _figure(title, curves, texts)
+    width = (WIDTH - LEFT - GAP - right) / 2
+    values = curves[list(panels)].to_numpy().ravel()
+    low, high = span(values, [end for table in means.values() for end in (*table["low"], *table["high"])], 10)
+    limits = max(low, -2.0), min(high, 102.0)
+    for i, (column, heading) in enumerate(panels.items()):
+        axes = place(figure, LEFT + i * (width + GAP), 0.52, width, _height(texts), grid="y")
+        _draw(axes, curves, means[column], column, colours, limits)
+        axes.set_title(heading, fontsize=SMALL, color=SOFT, loc="left", pad=5)
+        axes.tick_params(axis="y", labelleft=i == 0, length=0)
+        axes.set_ylabel("" if i else "accuracy, %")
+    _name_ends(axes, means["val_accuracy"], texts, colours)
+    return figure
+
+
+@rc_context(STYLE)
+def attention_entropy(title: str, curves: pd.DataFrame, colours: Mapping[str, str]) -> Figure:
+    """The entropy of the attention weights by epoch, under that of uniform weights.
+
+    Behind each name stands how many positions share the weight: exp(entropy), at the last epoch.
+
+    Args:
+        title: The data set.
+        curves: ``variant, seed, epoch, attention_entropy`` (nats) of one data set; NaN of variants without attention.
+        colours: Of all variants.
+    """
+    curves = curves[curves["variant"].isin(curves.loc[curves["attention_entropy"].notna(), "variant"])]
+    means = _means(curves, "attention_entropy")
+    last = means.dropna(subset=["mean"]).groupby("variant")["mean"].last()
+    shown = [variant for variant in colours if variant in last.index]
+    texts = {v: f"{fold(v, LETTERS)}\n≈ {math.exp(last[v]):.1f} of {POSITIONS} positions" for v in shown}
+    if not shown:
+        title_of(figure := Figure(figsize=(WIDTH, 0.6)), title, "no network with attention")
+        return figure
+    figure, right = _figure(title, curves, texts)
+    axes = place(figure, LEFT, 0.36, WIDTH - LEFT - right, _height(texts) + 0.16, grid="y")
+    uniform = math.log(POSITIONS)
+    low, high = span([*curves["attention_entropy"], uniform], [*means["low"], *means["high"]], 0.05)
+    _draw(axes, curves, means, "attention_entropy", colours, (low, high + 0.06 * (high - low)))
+    axes.axhline(uniform, color=INK, linewidth=0.8, linestyle=(0, (1.5, 1.5)))
+    text, across = f"uniform weights: log {POSITIONS} = {uniform:.2f}", axes.get_yaxis_transform()
+    axes.annotate(text, (0, uniform), xycoords=across, xytext=(3, 3), textcoords="offset points", va="bottom",
+                  fontsize=SMALL, color=SOFT)  # fmt: skip
+    axes.set_ylabel("entropy of the weights, nats")
+    _name_ends(axes, means, texts, colours)
+    return figure
+
+
+def _lines(texts: Mapping[str, str]) -> int:
+    return max((text.count("\n") + 1 for text in texts.values()), default=1)
+
+
+def _height(texts: Mapping[str, str]) -> float:
+    """Of the axes, in inches: room for the names at their right."""
+    return max(HEIGHT, len(texts) * (0.135 * _lines(texts) + 0.04))
+
+
+def _figure(title: str, curves: pd.DataFrame, texts: Mapping[str, str]) -> tuple[Figure, float]:
+    """A figure with a title, and the inches that names take at its right."""
+    figure = Figure(figsize=(WIDTH, _height(texts) + 0.98))
+    seeds = curves.groupby("variant")["seed"].nunique()
+    title_of(figure, title, seeds_said(seeds) + "; bands: 95 % intervals" * bool((seeds > 2).any()))
+    return figure, 0.3 + max(map(text_width, texts.values()), default=0)
+
+
+def _means(curves: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Per variant and epoch ``mean``, and ``low`` and ``high`` of its 95 % t interval over seeds.
+
+    Where a seed's value is missing there is no mean: it would jump. The interval of two seeds is left out, too: at 12.7
+    standard errors, which change from epoch to epoch, it would cover all else.
+    """
+    found = curves.groupby(["variant", "epoch"])[column].agg(["mean", "sem", "count", "size"]).reset_index()
+    found["mean"] = found["mean"].where(found["count"] == found["size"])
+    half = found["sem"].where(found["count"] > 2) * stats.t.ppf(1 - ALPHA / 2, np.maximum(found["count"] - 1, 1))
+    return found.assign(low=found["mean"] - half, high=found["mean"] + half)
+
+
+def _draw(axes: Axes, curves: pd.DataFrame, means: pd.DataFrame, column: str, colours: Mapping[str, str],
+          limits: tuple[float, float]) -> None:  # fmt: skip
+    lines, last = dashes(colours), curves["epoch"].max()
+    marker = "o" if last <= 3 else None  # a line needs two epochs to be seen
+    for variant, colour in colours.items():
+        for _, seed in curves[curves["variant"] == variant].groupby("seed"):
+            axes.plot(seed["epoch"], seed[column], color=colour, alpha=0.3, linewidth=0.6, marker=marker,
+                      markersize=2.5, gid="seed")  # fmt: skip
+        mean = means[means["variant"] == variant]
+        axes.fill_between(mean["epoch"], mean["low"], mean["high"], color=colour, alpha=0.12, linewidth=0)
+        if last == 1:
+            axes.vlines(mean["epoch"], mean["low"], mean["high"], color=colour, linewidth=1.2)
+        axes.plot(mean["epoch"], mean["mean"], color=colour, linewidth=1.5, linestyle=lines[variant], marker=marker,
+                  markersize=3.5, gid="mean")  # fmt: skip
+    axes.set(xlim=(1, last) if last > 3 else (0.5, last + 0.5), ylim=limits, xlabel="epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, nbins=6))
+
+
+def _name_ends(axes: Axes, means: pd.DataFrame, texts: Mapping[str, str], colours: Mapping[str, str]) -> None:
+    """Writes the variants' names behind their last values, each with a sample of its line."""
+    height = 72 * axes.get_position().height * axes.figure.get_size_inches()[1]
+    low, high = axes.get_ylim()
+    known = means.dropna(subset=["mean"]).groupby("variant")[["epoch", "mean"]].last()
+    shown = {variant: text for variant, text in texts.items() if variant in known.index}
+    points = (known["mean"] - low) / (high - low) * height
+    at = spread([points[v] for v in shown], 9.72 * _lines(shown) + 2.5, 0, height)
+    for (variant, text), y in zip(shown.items(), at, strict=True):
+        ends_here = known["epoch"][variant] == axes.get_xlim()[1]
+        look = (1.2, dashes(colours)[variant]) if ends_here else (0.5, (0, (1, 2)))
+        line = {"color": colours[variant]} | dict(zip(("linewidth", "linestyle"), look, strict=True))
+        axes.annotate(
+            text, known.loc[variant], xytext=(1, y / height), va="center", linespacing=1.2,
+            textcoords=offset_copy(axes.transAxes, axes.figure, 16, 0, "points"), annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "shrinkA": 1, "shrinkB": 1, "relpos": (0, 0.5), **line},
+        )  # fmt: skip

@@ -1,0 +1,22 @@
+from pathlib import Path
+
+import pytest
+from reading import STUDY
+from rich.console import Console
+
+from emotune.data.datasets import resolve
+from emotune.execution.local import run_locally
+from emotune.execution.progress import RunLines
+from emotune.study import load_study
+
+
+@pytest.fixture(scope="session")
+def finished(small_shards: Path, tmp_path_factory):
+    """A study, its runs, and the pool in which they are finished; not to be changed."""
+    folder = tmp_path_factory.mktemp("report")
+    (folder / "few.yaml").write_text(STUDY.format(data=small_shards))
+    study = load_study(folder / "few.yaml")
+    runs = study.runs(resolve(study.datasets))
+    with RunLines(Console(quiet=True), runs) as lines:
+        run_locally(runs, str(folder / "runs"), lines, study.resources)
+    return study, runs, str(folder / "runs")

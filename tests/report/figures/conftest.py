@@ -1,0 +1,117 @@
+"""Made-up results of three studies, and every figure of them."""
+
+import io
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from emotune.analysis.statistics import Verdict, summarise
+from emotune.emotions import MIKELS
+from emotune.metric_config import Metric
+from emotune.report.figures import accuracy, attention, calibration, classes, contrasts, curves
+from emotune.report.style import variant_colours
+from emotune.study import Contrast
+
+USUAL = ("alexnet", "attention", "dual", "dual-plain", "mldr")
+MANY = tuple(f"attention-that-has-a-really-long-name-{i}" for i in range(12))
+STUDIES = {
+    "one": {"variants": ("alexnet",), "seeds": 1, "labels": ("negative", "positive"), "epochs": 1, "datasets": ["a"]},
+    "usual": {"variants": USUAL, "seeds": 5, "labels": MIKELS, "epochs": 12, "datasets": ["scenes"]},
+    "many": {"variants": MANY, "seeds": 2, "labels": tuple(f"class-number-{i}" for i in range(25)), "epochs": 5,
+             "datasets": ["scenes", "fi-well-labelled", "emoset-118k-part-well"]},
+}  # fmt: skip
+METRIC = Metric()
+
+
+def comparison(contrast: Contrast, dataset: str, values: list[float], verdict: Verdict | None) -> SimpleNamespace:
+    """What figures know of a contrast."""
+    return SimpleNamespace(contrast=contrast, dataset=dataset, differences=dict(enumerate(values)),
+                           summary=summarise(values), verdict=verdict)  # fmt: skip
+
+
+def results(variants, seeds, labels, epochs, datasets) -> SimpleNamespace:
+    """Tables as the analysis gives them, drawn by lot."""
+    lot = np.random.default_rng(3)
+    runs = pd.DataFrame([{"variant": v, "seed": s, "accuracy": 60 + i + lot.normal()}
+                         for i, v in enumerate(variants) for s in range(seeds)])  # fmt: skip
+    epoch = pd.DataFrame(
+        [
+            {"run": f"{v}-{s}", "variant": v, "seed": s, "epoch": e, "train_accuracy": 20 + 3 * e + lot.normal(),
+             "val_accuracy": np.nan if e == 3 and s == 1 else 20 + 2 * e + lot.normal(),
+             "attention_entropy": 3.58 - 0.01 * e * i if i else np.nan}
+            for i, v in enumerate(variants) for s in range(seeds) for e in range(1, epochs + 1)
+        ]
+    )  # fmt: skip
+    recalls = pd.DataFrame([{"variant": v, "seed": s, "label": label, "recall": lot.uniform(30, 90)}
+                            for v in variants for s in range(seeds) for label in labels])  # fmt: skip
+    mean = recalls[recalls["variant"] != variants[0]].groupby(["variant", "label"])["recall"].mean().reset_index()
+    differences = mean.assign(n=seeds, mean=mean["recall"] - 60, low=mean["recall"] - 63, high=mean["recall"] - 55)
+    shares = {v: pd.DataFrame(100 * lot.dirichlet(np.ones(len(labels)), len(labels)), list(labels), list(labels))
+              for v in variants}  # fmt: skip
+    pairs = [(v, variants[0]) for v in variants[1:7]] or [("a", "b")]
+    compared = [comparison(Contrast(*pair), d, list(lot.normal(i - 2, 1, seeds)), list(Verdict)[i % 4])
+                for d in datasets for i, pair in enumerate(pairs)]  # fmt: skip
+    crossed = [
+        SimpleNamespace(contrast=c.contrast, dataset=c.dataset, seeds=tuple(range(seeds)), mean=c.summary.mean,
+                        low=c.summary.mean - 1, high=c.summary.mean + 1,
+                        crossed_low=c.summary.mean - 2 if seeds > 1 else None,
+                        crossed_high=c.summary.mean + 2 if seeds > 1 else None)
+        for c in compared
+    ]  # fmt: skip
+    summaries = {v: summarise(runs.loc[runs["variant"] == v, "accuracy"].tolist()) for v in variants}
+    cost = pd.DataFrame([{"variant": v, "parameters": 6e7 * (1 + i % 4), "forward_flops": 1e9 * (1 + i % 5),
+                          "train_s": 200.0 + i, "mean": s.mean, "low": s.low, "high": s.high}
+                         for i, (v, s) in enumerate(summaries.items())])  # fmt: skip
+    bins = {v: pd.DataFrame({"confidence": [20.0, 50, 95], "accuracy": [10.0, 60, 88], "share": [20.0, 50, 30]})
+            for v in variants}  # fmt: skip
+    jpeg = io.BytesIO()
+    Image.fromarray(lot.integers(0, 255, (6, 6, 3), np.uint8)).resize((96, 96)).save(jpeg, "JPEG", quality=20)
+    noise = comparison(Contrast(f"{variants[0]}-aa", variants[0]), datasets[0], list(lot.normal(0, 1, seeds)), None)
+    return SimpleNamespace(
+        variants=variants, seeds=seeds, colours=variant_colours(variants), runs=runs, epochs=epoch, recalls=recalls,
+        differences=differences, shares=shares, compared=compared, crossed=crossed, summaries=summaries, cost=cost,
+        bins=bins, picture=jpeg.getvalue(), aa={datasets[0]: noise} if seeds > 1 else {},
+        maps={f"{v} features.attention": lot.uniform(0.3, 2.5, (6, 6)) for v in variants},
+    )  # fmt: skip
+
+
+DRAW: dict[str, Callable[[SimpleNamespace], Figure]] = {
+    "forest": lambda r: contrasts.forest(r.compared, METRIC, r.aa),
+    "uncertainties": lambda r: contrasts.uncertainties(r.compared, r.crossed, METRIC),
+    "by_seed": lambda r: accuracy.by_seed("scenes", r.runs, METRIC, r.summaries, 12.5, r.colours),
+    "against_cost": lambda r: accuracy.against_cost("scenes", r.cost, METRIC),
+    "learning_curves": lambda r: curves.learning_curves("scenes", r.epochs, r.colours),
+    "attention_entropy": lambda r: curves.attention_entropy("scenes", r.epochs, r.colours),
+    "recall": lambda r: classes.recall("scenes", r.recalls, r.differences, r.variants[0], r.colours),
+    "confusions": lambda r: classes.confusions("scenes", r.shares, dict.fromkeys(r.variants, r.seeds)),
+    "confusion_differences": lambda r: classes.confusion_differences("scenes", r.shares, r.variants[0]),
+    "reliability": lambda r: calibration.reliability("scenes", r.bins, r.colours, dict.fromkeys(r.variants, 5.0)),
+    "mean_maps": lambda r: attention.mean_maps("scenes", r.maps),
+    "overlays": lambda r: attention.overlays(
+        "scenes", {v: r.picture for v in r.variants}, {v: r.maps[f"{v} features.attention"] for v in r.variants},
+        dict.fromkeys(r.variants, "awe: right in all seeds, where alexnet says contentment"),
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session", params=STUDIES)
+def made_up(request) -> SimpleNamespace:
+    """Results of a study."""
+    return results(**STUDIES[request.param])
+
+
+@pytest.fixture(scope="session")
+def usual() -> SimpleNamespace:
+    """Results of five variants and seeds."""
+    return results(**STUDIES["usual"])
+
+
+@pytest.fixture(scope="session", params=DRAW)
+def draw(request) -> Callable[[SimpleNamespace], Figure]:
+    """A kind of figure."""
+    return DRAW[request.param]

@@ -1,0 +1,152 @@
+"""What the marks of single figures say."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.collections import FillBetweenPolyCollection
+from matplotlib.patches import Rectangle
+
+from emotune.analysis.statistics import Verdict, summarise
+from emotune.metric_config import Metric
+from emotune.report.figures import accuracy, classes, contrasts, curves
+from emotune.report.style import PALETTE, dashes, markers, spread, variant_colours
+from emotune.study import Contrast
+
+
+def comparison(values, verdict=Verdict.UNRESOLVED, dataset="scenes"):
+    return SimpleNamespace(contrast=Contrast("a", "b"), dataset=dataset, differences=dict(enumerate(values)),
+                           summary=summarise(values), verdict=verdict)  # fmt: skip
+
+
+def drawn(figure, gid):
+    return [line for axes in figure.axes for line in axes.lines if line.get_gid() == gid]
+
+
+def written(figure):
+    return [text.get_text() for axes in figure.axes for text in axes.texts] + [text.get_text() for text in figure.texts]
+
+
+def bars(figure):
+    """Horizontal lines from end to end of an interval."""
+    return [line.get_xdata() for line in figure.axes[0].lines if len(set(line.get_ydata())) == 1
+            and len(line.get_xdata()) == 2 and line.get_linestyle() == "-" and line.get_gid() is None]  # fmt: skip
+
+
+def test_every_seed_of_a_contrast_and_of_a_variant_is_drawn(usual):
+    (seeds,) = drawn(contrasts.forest([comparison([1.0, 2.5, -3.0])], Metric(), {}), "seeds")
+    assert list(seeds.get_xdata()) == [1.0, 2.5, -3.0]
+    figure = accuracy.by_seed("scenes", usual.runs, Metric(), usual.summaries, 12.5, usual.colours)
+    assert sorted(x for line in drawn(figure, "seeds") for x in line.get_xdata()) == sorted(usual.runs["accuracy"])
+    figure = classes.recall("scenes", usual.recalls, usual.differences, "alexnet", usual.colours)
+    assert sum(len(line.get_xdata()) for line in drawn(figure, "seeds")) == len(usual.recalls)
+    figure = curves.learning_curves("scenes", usual.epochs, usual.colours)
+    assert len(drawn(figure, "seed")) == 2 * usual.epochs["run"].nunique()
+
+
+def test_a_single_seed_has_no_interval():
+    one = comparison([1.2])
+    figure = contrasts.forest([one], Metric(), {})
+    assert not bars(figure)
+    assert "+1.2 (no interval)" in written(figure)
+    several = contrasts.forest([comparison([1.2, 1.3, 1.7])], Metric(), {})
+    (interval,) = bars(several)
+    assert list(interval) == [summarise([1.2, 1.3, 1.7]).low, summarise([1.2, 1.3, 1.7]).high]
+
+
+def test_a_contrast_without_a_finished_pair_keeps_its_row():
+    figure = contrasts.forest([comparison([]), comparison([1.0, 2.0, 2.2])], Metric(), {})
+    assert "no pair finished" in written(figure)
+    assert written(figure).count("a − b") == 2
+
+
+def test_an_interval_that_the_axes_cut_ends_in_an_arrow():
+    figure = contrasts.forest([comparison([1.0, 5.0])], Metric(), {})
+    axes, summary = figure.axes[0], summarise([1.0, 5.0])
+    low, high = axes.get_xlim()
+    assert summary.low < low and high < summary.high
+    assert {line.get_marker() for line in axes.lines} >= {"<", ">"}
+    assert "(−22.4 to +28.4)" in " ".join(written(figure)), "the whole interval stands beside it"
+
+
+def test_the_baseline_against_itself_is_a_band_over_its_own_data_set_alone():
+    found = [comparison([1.0, 2.0, 2.5], dataset=d) for d in ("scenes", "photos")]
+    figure = contrasts.forest(found, Metric(), {"photos": comparison([-0.5, 0.1, 0.7], None, "photos")})
+    (band,) = [p for p in figure.axes[0].patches if isinstance(p, Rectangle) and p.get_hatch()]
+    noise = summarise([-0.5, 0.1, 0.7])
+    assert (band.get_x(), band.get_width()) == pytest.approx((noise.low, noise.high - noise.low))
+    heading = {t.get_text(): t.get_position()[1] for t in figure.axes[0].texts}
+    assert heading["scenes"] < heading["photos"] <= band.get_y() + 0.1
+    assert "same network,\nother seed (A/A)" in heading
+    assert not [p for p in contrasts.forest(found, Metric(), {}).axes[0].patches if p.get_hatch()]
+
+
+def test_which_side_is_better_follows_the_metric():
+    def sides(metric):
+        notes = {
+            t.get_text(): t.get_position()[0]
+            for t in contrasts.forest([comparison([1.0, 2.0])], metric, {}).axes[0].texts
+        }
+        return next(x for text, x in notes.items() if "first better" in text)
+
+    assert sides(Metric()) > 0 > sides(Metric(name="nll", min_effect=0.1))
+
+
+def test_the_verdict_has_a_mark_besides_its_colour():
+    marks = [contrasts.VERDICT_MARKERS[verdict] for verdict in Verdict]
+    assert len(set(marks)) == len(Verdict)
+
+
+def test_a_missing_epoch_interrupts_the_line_instead_of_moving_the_mean():
+    rows = [{"variant": "a", "seed": s, "epoch": e, "train_accuracy": 50.0, "val_accuracy": 40.0 + 20 * s}
+            for s in range(3) for e in range(1, 7)]  # fmt: skip
+    table = pd.DataFrame(rows)
+    table.loc[(table["seed"] == 2) & (table["epoch"] == 4), "val_accuracy"] = np.nan
+    mean = drawn(curves.learning_curves("scenes", table, {"a": "#0072b2"}), "mean")[1]
+    assert np.array_equal(mean.get_ydata(), [60, 60, 60, np.nan, 60, 60], equal_nan=True)
+
+
+def test_a_band_needs_three_seeds(usual):
+    def area(epochs):
+        figure = curves.learning_curves("scenes", epochs, usual.colours)
+        bands = [c for c in figure.axes[1].collections if isinstance(c, FillBetweenPolyCollection)]
+        return sum(len(path.vertices) for band in bands for path in band.get_paths())
+
+    assert area(usual.epochs) > 0
+    assert area(usual.epochs[usual.epochs["seed"] < 2]) == 0
+
+
+def test_names_at_the_ends_of_lines_keep_their_distance_and_order():
+    placed = spread([5.0, 5.1, 5.05, 40.0], 10.0, 0.0, 100.0)
+    assert np.all(np.diff(np.sort(placed)) >= 10 - 1e-9)
+    assert list(np.argsort(placed)) == [0, 2, 1, 3]
+    assert placed[3] == 40, "what is free stays"
+    assert spread(list(range(50)), 10.0, 0.0, 98.0) == pytest.approx(np.arange(50) * 2), "more than fit"
+
+
+def test_a_variant_without_known_cost_is_left_out_of_that_panel_alone(usual):
+    table = usual.cost.assign(forward_flops=[np.nan, *usual.cost["forward_flops"][1:]])
+    counts = [len(axes.lines[0].get_xdata()) for axes in accuracy.against_cost("scenes", table, Metric()).axes]
+    assert counts == [5, 4, 5]
+
+
+def test_a_constant_predictor_far_away_does_not_squeeze_the_seeds(usual):
+    far = accuracy.by_seed("scenes", usual.runs, Metric(), usual.summaries, 12.5, usual.colours)
+    assert far.axes[0].get_xlim()[0] > 50
+    assert "← constant predictor 12.5" in written(far)
+    near = accuracy.by_seed("scenes", usual.runs, Metric(), usual.summaries, 58.0, usual.colours)
+    assert "constant predictor 58.0" in written(near)
+
+
+def test_twelve_variants_have_twelve_colours_and_the_first_ten_the_palette():
+    colours = variant_colours([f"v{i}" for i in range(25)])
+    assert len(set(colours.values())) == 25
+    assert tuple(colours.values())[:10] == PALETTE
+
+
+def test_a_variant_keeps_its_marker_and_line_where_others_are_missing():
+    colours = variant_colours([f"v{i}" for i in range(15)])
+    some = {variant: colours[variant] for variant in ("v3", "v12", "v14")}
+    for look in (markers, dashes):
+        assert look(some) == {variant: look(colours)[variant] for variant in some}

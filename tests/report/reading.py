@@ -1,0 +1,53 @@
+"""A small finished study's text, and a page as tags and text."""
+
+from html.parser import HTMLParser
+from pathlib import Path
+
+from emotune.report.build import build_report
+from emotune.study import Study
+
+STUDY = """
+question: Does attention <really> help?
+datasets: [{data}]
+model: {{name: alexnet, width: 0.0625, weight_init: he}}
+train: {{epochs: 1, batch_size: 16, lr: 0.005}}
+baseline: alexnet
+variants:
+  alexnet: {{}}
+  attention: {{model.name: attention}}
+  tanh: {{model.name: attention, model.score: tanh}}
+seeds: 2
+contrasts: [attention - alexnet]
+"""
+
+
+class Tags(HTMLParser):
+    """Every tag with its attributes, and all text that is seen."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict]] = []
+        self.text = self.inside = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self.inside = tag
+
+    def handle_data(self, data):
+        if self.inside not in ("script", "style"):
+            self.text += data
+
+    def handle_endtag(self, tag):
+        self.inside = ""
+
+    def named(self, *names: str) -> list[dict]:
+        """The attributes of all tags of these names."""
+        return [attributes for tag, attributes in self.tags if tag in names]
+
+
+def report(finished, out: Path) -> tuple[Study, str, Path]:
+    """The study, its page and the folder that it is in."""
+    study, runs, pool = finished
+    page = build_report(study, runs, pool, out, "python -m emotune.ablate few.yaml")
+    return study, page.read_text(), out

@@ -1,0 +1,75 @@
+"""What lies beside the page."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from reading import report
+
+from emotune.report.build import build_report
+from emotune.report.latex import escape
+
+
+def test_every_figure_of_the_page_is_an_svg_and_a_png_beside_it(finished, tmp_path: Path):
+    _, page, out = report(finished, tmp_path)
+    names = set(re.findall(r'<figure id="figure-([^"]+)">', page))
+    assert {"contrasts", "uncertainty", "accuracy-scenes", "curves-scenes", "confusion-scenes"} < names
+    assert {path.stem for path in out.glob("*.png")} == {path.stem for path in out.glob("*.svg")} == names
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in out.glob("*.png"))
+
+
+def test_parquet_and_csv_hold_the_same_table(finished, tmp_path: Path):
+    report(finished, tmp_path)
+    csv, parquet = pd.read_csv(tmp_path / "runs.csv"), pd.read_parquet(tmp_path / "runs.parquet")
+    assert list(csv) == list(parquet)
+    assert csv["run"].tolist() == parquet["run"].tolist()
+    assert csv["nll"].tolist() == pytest.approx(parquet["nll"].tolist())
+    assert parquet["test_pictures"].dtype == "Int64"
+
+
+def test_the_latex_tables_have_their_columns_and_say_how_they_came_about(finished, tmp_path: Path):
+    study, _, out = report(finished, tmp_path)
+    tables = re.findall(r"\\begin{table}.*?\\end{table}", (out / "table.tex").read_text(), re.S)
+    assert len(tables) == 2
+    for table in tables:
+        assert table.count("{") == table.count("}")
+        columns = len(re.search(r"\\begin{tabular}{(\w+)}", table)[1])
+        body = re.search(r"\\toprule(.*)\\bottomrule", table, re.S)[1]
+        rows = [line for line in body.splitlines() if line.strip() and "midrule" not in line]
+        assert all(len(re.findall(r"(?<!\\)&", row)) == columns - 1 and row.endswith(r"\\") for row in rows)
+    variants, contrasts = (" ".join(table.split()) for table in tables)
+    assert "Synthetic pictures." in variants
+    assert "the last epoch; the test split was read once" in variants
+    assert all(rf"{variant}" in variants for variant in study.variants)
+    assert "two-sided paired $t$ test, Holm-adjusted over the 1 declared comparison;" in contrasts
+    assert r"within $\pm$1 point" in contrasts
+    assert re.search(r"attention \$-\$ alexnet & scenes & 2 & \$[+-]\d+\.\d\$ & \[\$[+-]\d+\.\d\$, \$[+-]", contrasts)
+
+
+def test_no_text_breaks_latex():
+    special = escape(r"a_b & 50% {x} #1 $y$ ~^\ –")
+    assert special == (r"a\_b \& 50\% \{x\} \#1 \$y\$ \textasciitilde{}\textasciicircum{}\textbackslash{} --")
+    assert escape("猫 é") == "? é"
+
+
+def test_stale_files_of_an_earlier_report_are_removed_and_never_the_users(finished, tmp_path: Path):
+    study, runs, _ = finished
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "curves-mine.png").write_bytes(b"mine")
+    report(finished, tmp_path)
+    (tmp_path / "confusion-scenes.svg").write_text("retouched")
+    build_report(study, runs, str(tmp_path / "empty"), tmp_path, "x")
+    left = {path.name for path in tmp_path.iterdir() if path.suffix in (".png", ".svg", ".txt")}
+    assert left == {"notes.txt", "curves-mine.png", "confusion-scenes.svg"}
+
+
+def test_a_report_that_was_interrupted_is_cleaned_up_by_the_next(finished, tmp_path: Path, monkeypatch):
+    study, runs, _ = finished
+    with monkeypatch.context() as patch:
+        patch.setattr("emotune.report.build._write_tables", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            report(finished, tmp_path)
+    assert list(tmp_path.glob("*.png"))
+    build_report(study, runs, str(tmp_path / "empty"), tmp_path, "x")
+    assert not list(tmp_path.glob("*.png"))

@@ -1,0 +1,141 @@
+"""Which epoch's network is tested, and that nothing that happens to a run on the way alters it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from running import ALL_STATE, changed, history, trained, without_times
+from safetensors.numpy import load_file
+
+from emotune.data.batches import open_split
+from emotune.run import RunConfig, RunProgress
+from emotune.run_directory import ATTENTION, WEIGHTS
+from emotune.training import loop
+from emotune.training.loop import InterruptedRunError
+from emotune.training.selection import selected_epoch
+
+STEPS = 5
+"""Of an epoch."""
+
+
+@pytest.fixture
+def best(run: RunConfig) -> RunConfig:
+    """A run whose first epoch is its best: its rate is so low that no later one alters a picture's answer."""
+    slow = changed(run, epochs=3, lr=1e-7, schedule="constant", **ALL_STATE)
+    return replace(slow, select="best_val")
+
+
+def shortened(run: RunConfig, epochs: int) -> RunConfig:
+    """The run up to an epoch, whose network is tested."""
+    return replace(changed(run, epochs=epochs), select="last")
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "best", "last"), [([10.0], 1, 1), ([10.0, 30.0, 20.0], 2, 3), ([10.0, 30.0, 30.0, 30.0], 2, 4)]
+)
+def test_of_equally_accurate_epochs_the_earliest_is_selected(
+    run: RunConfig, accuracies: list[float], best: int, last: int
+):
+    entries = [{"epoch": epoch, "val_accuracy": accuracy} for epoch, accuracy in enumerate(accuracies, 1)]
+    assert selected_epoch(replace(run, select="best_val"), entries) == best
+    assert selected_epoch(run, entries) == last
+
+
+@pytest.mark.parametrize("settings", [{"lr": 1e-7}, {"lr": 0.01}, {"lr": 0.01, "ema_decay": 0.8}], ids=str)
+def test_what_is_tested_and_kept_is_the_network_of_the_epoch_that_validated_best(
+    run: RunConfig, settings: dict, tmp_path: Path
+):
+    best = replace(changed(run, epochs=4, schedule="constant", **settings), select="best_val")
+    record, predictions = trained(best, tmp_path)
+    accuracies = [entry["val_accuracy"] for entry in history(tmp_path, best)]
+    epoch = 1 + accuracies.index(max(accuracies))
+    assert (record["selection"], record["selected_epoch"]) == ("best validation accuracy", epoch)
+    assert epoch == 1 or settings["lr"] > 1e-7
+    there = shortened(best, epoch)
+    expected, its_predictions = trained(there, tmp_path)
+    assert (expected["selection"], expected["selected_epoch"]) == ("last epoch", epoch)
+    pd.testing.assert_frame_equal(predictions, its_predictions, check_exact=True)
+    kept, its_weights = (load_file(tmp_path / one.id / WEIGHTS) for one in (best, there))
+    assert all(np.array_equal(kept[name], its_weights[name]) for name in its_weights)
+    assert record["last_epoch"]["epoch"] == 4
+    if epoch < 4:
+        _, last = trained(shortened(best, 4), tmp_path)
+        assert not predictions.equals(last), "the last epoch's network is another"
+
+
+@pytest.mark.parametrize("steps", [STEPS - 1, STEPS, STEPS + 2, 3 * STEPS])
+def test_a_run_that_was_stopped_tests_the_epoch_that_it_would_have_tested(best: RunConfig, steps: int, tmp_path: Path):
+    undisturbed, expected = trained(best, tmp_path / "a")
+    assert undisturbed["selected_epoch"] == 1, "before most of the stops"
+    asked = iter([False] * (steps - 1) + [True])
+    with pytest.raises(InterruptedRunError):
+        trained(best, tmp_path / "b", stop=lambda: next(asked))
+    record, predictions = trained(best, tmp_path / "b")
+    pd.testing.assert_frame_equal(predictions, expected, check_exact=True)
+    assert without_times(record) == without_times(undisturbed)
+
+
+@pytest.mark.parametrize("at", ["testing", "write_predictions", "save_weights"])
+def test_a_run_that_fails_while_it_is_tested_is_tested_again(
+    best: RunConfig, at: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    undisturbed, expected = trained(best, tmp_path / "a")
+
+    def fail(*_: object) -> None:
+        raise OSError(at)
+
+    def watch(progress: RunProgress) -> None:
+        if progress.phase == at:
+            fail()
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match=at):
+        if at != "testing":
+            patch.setattr(loop, at, fail)
+        trained(best, tmp_path / "b", watch=watch)
+    record, predictions = trained(best, tmp_path / "b")
+    pd.testing.assert_frame_equal(predictions, expected, check_exact=True)
+    assert without_times(record) == without_times(undisturbed)
+
+
+def test_a_test_curve_adds_an_accuracy_to_every_epoch_and_changes_nothing_else(run: RunConfig, tmp_path: Path):
+    run = changed(run, dropout=0.5, test_crops=5, **ALL_STATE)
+    curved = replace(run, test_curve=True)
+    (plain, expected), (record, predictions) = (trained(one, tmp_path) for one in (run, curved))
+    pd.testing.assert_frame_equal(predictions, expected, check_exact=True)
+    lines = history(tmp_path, curved)
+    assert lines[-1]["test_accuracy"] == record["accuracy"] == plain["accuracy"]
+    for one, other in zip(lines, history(tmp_path, run), strict=True):
+        assert one.keys() - other.keys() == {"test_accuracy"}
+        kept = other.keys() - {"train_s_so_far"}
+        assert {key: one[key] for key in kept} == {key: other[key] for key in kept}
+
+
+def test_the_test_pictures_are_opened_once_and_after_the_last_epoch_unless_a_curve_is_asked_for(
+    best: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    events: list[str] = []
+
+    def opened(ref: object, split: str, **options: object) -> object:
+        events.append(split)
+        return open_split(ref, split, **options)
+
+    monkeypatch.setattr(loop, "open_split", opened)
+    trained(best, tmp_path, watch=lambda progress: events.append(f"{progress.phase} {progress.epoch}"))
+    assert events.count("test") == 1
+    before = events[: events.index("test")]
+    assert "validating 3" in before
+    assert not any(event.startswith("testing") for event in before)
+
+
+def test_predictions_name_the_group_of_near_duplicates_and_networks_without_attention_leave_no_file_of_it(
+    run: RunConfig, tmp_path: Path
+):
+    _, predictions = trained(changed(run, epochs=1), tmp_path)
+    test = open_split(run.dataset, "test")
+    assert list(predictions)[:3] == ["sample_id", "target", "group"]
+    assert predictions["group"].tolist() == list(test.groups)
+    assert all(test.groups)
+    assert not (tmp_path / changed(run, epochs=1).id / ATTENTION).exists()
+    assert "attention_entropy" not in history(tmp_path, changed(run, epochs=1))[0]
