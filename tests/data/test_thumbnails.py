@@ -1,6 +1,7 @@
 import hashlib
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -86,3 +87,9 @@ def test_drawn_pictures_need_no_permission_and_none_are_there_before_they_are_dr
     monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path))
     (scenes,) = resolve(["scenes"])
     assert thumbnails(scenes, ["0"]) == {}
+
+
+def test_a_report_can_be_made_where_the_shards_are_not(drawn: DatasetRef, tmp_path: Path):
+    (tmp_path / MANIFEST).write_bytes((Path(drawn.location) / MANIFEST).read_bytes())
+    ids = test_ids(drawn)
+    assert thumbnails(replace(drawn, location=str(tmp_path)), ids) == {}
