@@ -66,7 +66,7 @@ def confusion_shares(predictions: Mapping[int, pd.DataFrame]) -> pd.DataFrame:
 def calibration(predictions: Mapping[int, pd.DataFrame], bins: int = 10) -> pd.DataFrame:
     """What confidence was worth, over all seeds: a row per bin of confidence that has pictures, in ascending order.
 
-    ``confidence`` is the mean in the bin (0 to 1), ``accuracy`` in per cent, ``share`` the per cent of all pictures.
+    All in per cent: ``confidence``, the mean in the bin; ``accuracy`` of its pictures; their ``share`` of all pictures.
     Edges are as in `emotune.analysis.metrics.expected_calibration_error`.
 
     Args:
@@ -76,7 +76,7 @@ def calibration(predictions: Mapping[int, pd.DataFrame], bins: int = 10) -> pd.D
     logits = np.concatenate([_logits(frame) for frame in predictions.values()])
     right = np.concatenate([_right(frame) for frame in predictions.values()])
     confidence = special.softmax(logits, axis=1).max(axis=1)
-    table = pd.DataFrame({"confidence": confidence, "accuracy": 100 * right, "share": 100 / len(right)})
+    table = pd.DataFrame({"confidence": 100 * confidence, "accuracy": 100 * right, "share": 100 / len(right)})
     bin_of = np.digitize(confidence, np.linspace(0, 1, bins + 1), right=True)
     found = table.groupby(bin_of).agg({"confidence": "mean", "accuracy": "mean", "share": "sum"})
     return found.reset_index(drop=True)

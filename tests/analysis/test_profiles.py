@@ -79,7 +79,7 @@ def test_confusion_is_shared_out_over_a_labels_pictures_in_all_seeds():
 def test_calibration_by_hand():
     shares = {0: confident([0.55, 0.6, 0.95], [True, False, True]), 1: confident([0.58, 0.7, 0.92], [True, True, True])}
     found = calibration(shares, bins=10)
-    assert found["confidence"].tolist() == pytest.approx([(0.55 + 0.6 + 0.58) / 3, 0.7, 0.935]), "edges are upper ones"
+    assert found["confidence"].tolist() == pytest.approx([(55 + 60 + 58) / 3, 70, 93.5]), "edges are upper ones"
     assert found["accuracy"].tolist() == pytest.approx([200 / 3, 100, 100])
     assert found["share"].tolist() == pytest.approx([50, 100 / 6, 200 / 6])
 
@@ -93,14 +93,14 @@ def test_the_gaps_of_the_bins_add_up_to_the_expected_calibration_error(bins: int
     found = calibration({0: frame}, bins)
     right = np.array(CLASSES)[logits.argmax(1)] == frame["target"].to_numpy()
     ece = expected_calibration_error(special.softmax(logits, axis=1).max(1), right, bins)
-    assert (found["share"] / 100 * (found["accuracy"] - 100 * found["confidence"]).abs()).sum() == pytest.approx(ece)
+    assert (found["share"] / 100 * (found["accuracy"] - found["confidence"]).abs()).sum() == pytest.approx(ece)
     assert found["share"].sum() == pytest.approx(100)
 
 
 def test_flips_are_right_in_every_seed_of_one_variant_and_wrong_in_every_seed_of_the_other():
     #                     pqrstu: only a  p, by chance q, only b  r, both s, none t, only a u
     a = {0: answers("aafaff", "aaxaaf"), 1: answers("aafaff", "aaaaaf"), 4: answers("aafaff", "aaxaaf")}
-    b = {0: answers("aafaff", "xffaaa"), 1: answers("aafaff", "faf" + "aax"), 4: answers("aafaff", "fffaax")}
+    b = {0: answers("aafaff", "xffaaa"), 1: answers("aafaff", "fafaax"), 4: answers("aafaff", "fffaax")}
     found = flips(a | {9: answers("aafaff", "ffffff")}, b).set_index("sample_id").sort_index()
     assert found.to_dict("index") == {
         "p": {"target": "awe", "right": "a", "answer_of_other": "fear"},  # anger, fear, fear
