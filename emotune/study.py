@@ -7,7 +7,7 @@ import difflib
 import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass as plain_dataclass
-from dataclasses import fields, replace
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -69,17 +69,6 @@ class Study:
         """The variants, and the A/A variant if there is one."""
         return dict(self.variants) | ({self.aa: self.variants[self.baseline]} if self.aa else {})
 
-    def with_aa(self) -> "Study":
-        """The study, with its A/A variant.
-
-        Raises:
-            InputError: a variant has its name.
-        """
-        name = f"{self.baseline}-aa"
-        if name in self.variants:
-            raise InputError(f"{self.name}: variants.{name}: that is what A/A runs are called; take another name")
-        return replace(self, aa=name)
-
     def runs(
         self, datasets: Sequence[DatasetRef], weights: Mapping[str, WeightsRef] | None = None
     ) -> tuple[RunConfig, ...]:
@@ -133,8 +122,12 @@ def shipped_study(name: str) -> Path:
     return next((path for path in candidates if path.is_file()), candidates[-1])
 
 
-def load_study(path: Path) -> Study:
+def load_study(path: Path, *, aa: bool = False) -> Study:
     """Reads and checks a study file.
+
+    Args:
+        path: The file.
+        aa: The study has A/A runs, even if its file does not say so.
 
     Raises:
         InputError: names the file, and every wrong key with the nearest valid one.
@@ -156,16 +149,18 @@ def load_study(path: Path) -> Study:
         file = None
     variants = _variants(raw, problems)
     contrasts = _contrasts(raw, problems)
+    itself = f"{raw.get('baseline')}-aa" if aa or raw.get("aa") is True else None
+    if itself in _mapping(raw, "variants"):
+        problems.append(f"variants.{itself}: that is what A/A runs are called; take another name")
     if not NAME.fullmatch(path.stem):
         problems.append(f'file name "{path.stem}": use lower-case letters, digits, "-" and "_"')
     if problems or file is None:
         raise InputError("\n".join(f"{path}: {problem}" for problem in dict.fromkeys(problems)))
-    study = Study(
+    return Study(
         name=path.stem, question=file.question, datasets=tuple(file.datasets), baseline=file.baseline,
         variants=variants, seeds=file.seeds, contrasts=contrasts, metric=file.metric, resources=file.resources,
-        source=text,
+        source=text, aa=itself,
     )  # fmt: skip
-    return study.with_aa() if file.aa else study
 
 
 def _mapping(raw: dict[str, Any], key: str) -> dict[str, Any]:

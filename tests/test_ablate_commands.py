@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from emotune.data.datasets import resolve
+from emotune.run_directory import RunDirectory
 from emotune.study import load_study
 
 STUDY = """
@@ -145,6 +146,15 @@ def test_help_reads_well_and_needs_nothing_heavy(place: Place, command: tuple[st
     assert "--runs URL" in said
     assert max(map(len, said.splitlines())) <= 115
     assert [path.name for path in place.folder.iterdir()] == ["few.yaml"]
+
+
+def test_runs_of_the_baseline_itself_are_no_leftovers_where_the_study_is_named_with_them(place: Place):
+    study = load_study(place.folder / "few.yaml", aa=True)
+    for run in study.runs(resolve(study.datasets)):
+        RunDirectory(str(place.folder / "runs"), run).begin().release()
+    assert json.loads(place.run("status", "few.yaml", "--aa", "--json"))["states"] == {"interrupted": 3}
+    assert "0 runs that no study refers to" in place.run("prune", "few.yaml", "--aa", "--yes")
+    assert "1 run that no study refers to" in place.run("prune", "few.yaml", code=2)
 
 
 HOLD = """

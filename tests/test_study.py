@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from study_files import GOOD, HEAD, Write, mistakes
@@ -149,5 +150,15 @@ def test_a_runs_of_pretrained_networks_begin_with_the_baselines_weights(write):
 def test_a_variant_with_the_name_of_a_runs_is_refused_only_where_there_are_such(write):
     named = GOOD + "  plain-aa: {train.epochs: 2}\n"
     load_study(write(named))
-    with pytest.raises(InputError, match=r"variants.plain-aa: that is what A/A runs are called; take another name"):
-        load_study(write(named + "aa: true\n"))
+    found = mistakes(write(named + "aa: true\nseeds: 0\n"))
+    assert "variants.plain-aa: that is what A/A runs are called; take another name" in found
+    assert len(found) == 2, "with all others"
+    with pytest.raises(InputError, match="plain-aa"):
+        load_study(write(named), aa=True)
+
+
+def test_the_option_says_what_the_file_may_say(write):
+    asked, written = load_study(write(GOOD), aa=True), load_study(write(GOOD + "aa: true\n"))
+    assert replace(asked, source="") == replace(written, source="")
+    assert load_study(write(GOOD + "aa: false\n")).aa is None
+    assert mistakes(write(GOOD + "aa: 1\n")), "neither true nor false"

@@ -40,6 +40,9 @@ def _parser(command: str, operands: str, description: str, **more: str) -> argpa
     )  # fmt: skip
     parser.add_argument("--runs", default="runs", metavar="URL",
                         help="the pool of runs: a folder or URL (default: runs)")  # fmt: skip
+    parser.add_argument("--aa", action="store_true",
+                        help="also the baseline under other initial weights and dropout masks: how much nothing makes "
+                        "differ; as aa: true in the study")  # fmt: skip
     return parser
 
 
@@ -66,9 +69,6 @@ def _run() -> argparse.ArgumentParser:
 def _how_to_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--report", metavar="DIR", help="where the report goes (default: reports/STUDY)")
     parser.add_argument("--seeds", type=int, metavar="N", help="seeds per variant, instead of the study's")
-    parser.add_argument("--aa", action="store_true",
-                        help="also train the baseline under other initial weights and dropout masks: how much nothing "
-                        "makes differ; as aa: true in the study")  # fmt: skip
     parser.add_argument("--workers", type=int, metavar="N", help="workers per run, instead of the study's")
     parser.add_argument("--gpus-per-worker", type=float, metavar="G", help="instead of the study's")
     parser.add_argument("--cache-gb", type=float, metavar="GB",
@@ -91,7 +91,6 @@ def _status() -> argparse.ArgumentParser:
     )
     parser.add_argument("study", help="a study file, or the name of a study that was run in this pool")
     parser.add_argument("--seeds", type=int, metavar="N", help="seeds per variant, instead of the study's")
-    parser.add_argument("--aa", action="store_true", help="with the runs of --aa")
     parser.add_argument("--json", action="store_true", help="as JSON")
     return parser
 

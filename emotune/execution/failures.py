@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 __all__ = ["failure_text", "out_of_memory_text"]
 
-TRACEBACK_LINES = 30
+TRACEBACK_LINES = 19
+"""A report shows 20 lines, the first of which says most."""
 UNWRITABLE = frozenset({errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES})
 CPU_MEMORY = "can't allocate memory"
 """In what torch says when there is none on a CPU; it has no class of its own for that."""

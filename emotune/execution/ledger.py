@@ -35,13 +35,13 @@ class Plan:
         return sum(status.state in states for status in self.statuses.values())
 
     def timed_s(self) -> dict[tuple[str, str], float]:
-        """Mean seconds of the finished runs, by variant and data set."""
-        places = {run.id: (run.variant, run.dataset.name) for run in self.runs}
-        timed: dict[tuple[str, str], list[float]] = {}
+        """Mean seconds of the finished runs, by variant and data set. The A/A variant takes as long as the baseline."""
+        work = {run.id: (run.dataset.name, run.model, run.train) for run in self.runs}
+        timed: dict[Any, list[float]] = {}
         for record in self.records:
             durations_s = record["durations_s"]
-            timed.setdefault(places[record["run"]], []).append(durations_s["train"] + durations_s["test"])
-        return {place: fmean(seconds) for place, seconds in timed.items()}
+            timed.setdefault(work[record["run"]], []).append(durations_s["train"] + durations_s["test"])
+        return {(r.variant, r.dataset.name): fmean(timed[work[r.id]]) for r in self.runs if work[r.id] in timed}
 
 
 @dataclass(frozen=True)

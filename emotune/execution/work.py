@@ -46,7 +46,7 @@ class Work:
             InputError: it, its data or its weights cannot be used.
         """
         path = Path(file) if file else shipped_study("quickstart")
-        study = _overridden(load_study(path), options)
+        study = _overridden(load_study(path, aa=options.aa), options)
         datasets = resolve(study.datasets)
         for dataset in datasets:
             study.metric.require_sense(dataset.name, manifest_of(dataset).classes if is_ready(dataset) else MIKELS)
@@ -71,8 +71,7 @@ def _overridden(study: Study, options: argparse.Namespace) -> Study:
         chosen = replace(study.resources, **resources)
     except ValidationError as error:
         raise InputError("\n".join(f"resources: {item['ctx']['error']}" for item in error.errors())) from None
-    study = replace(study, seeds=said.get("seeds") or study.seeds, resources=chosen)
-    return study.with_aa() if said.get("aa") else study
+    return replace(study, seeds=said.get("seeds") or study.seeds, resources=chosen)
 
 
 Execute = Callable[..., None]

@@ -30,7 +30,8 @@ from emotune.training.distributed import World
 from emotune.training.evaluation import Outputs, evaluate
 from emotune.training.numerics import numerics, numerics_record
 from emotune.training.optim import learning_rate
-from emotune.training.record import make_record, origin, write_predictions
+from emotune.training.origin import origin
+from emotune.training.record import make_record, write_predictions
 from emotune.training.reporter import Reporter
 from emotune.training.selection import selected_epoch
 from emotune.training.start import Work, at_work, begin

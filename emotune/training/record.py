@@ -1,13 +1,9 @@
 """What a finished run leaves behind: predictions per picture, and a record of how they came about."""
 
-import hashlib
-import importlib.metadata
 import io
 import os
 import platform
-import subprocess
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,18 +15,14 @@ from emotune.data.batches import Split
 from emotune.metric_config import SELECTIONS
 from emotune.models.cost import cost
 from emotune.run import RunConfig
-from emotune.run_directory import ATTENTION, DIFF, PREDICTIONS
+from emotune.run_directory import ATTENTION, PREDICTIONS
 from emotune.storage import Folder
 from emotune.training.checkpoint import Progress
 from emotune.training.distributed import World
 from emotune.training.evaluation import Outputs
 from emotune.training.selection import selected_epoch
 
-__all__ = ["make_record", "origin", "write_predictions"]
-
-CHECKOUT = Path(__file__).parents[2]
-DIFF_BYTES = 200_000
-PACKAGES = ("emotune", "torch", "torchvision", "ray", "webdataset", "numpy", "pandas", "pillow")
+__all__ = ["make_record", "write_predictions"]
 
 
 def write_predictions(folder: Folder, run: RunConfig, pictures: Split, outputs: Outputs) -> None:
@@ -107,53 +99,6 @@ def _initialisation(run: RunConfig, progress: Progress) -> dict[str, Any]:
     return (asdict(run.weights) if run.weights else {}) | found
 
 
-def origin(folder: Folder) -> dict[str, Any]:
-    """The code that runs, now: commit and versions. To be asked at the start: a checkout may change under a run.
-
-    What differs from the commit is written to ``origin-<8 hex>.diff`` in the run's folder; its sha256 is ``diff``.
-    """
-    git, diff = _git(), None
-    if git and git["dirty"]:
-        diff = _diff()
-        git["diff"] = hashlib.sha256(diff).hexdigest()
-        folder.write(DIFF.format(git["diff"][:8]), diff)
-    return {"git": git, "versions": {"python": platform.python_version(), **_versions()}}
-
-
 def _hardware(world: World) -> dict[str, Any]:
     gpu = torch.cuda.get_device_name(world.device) if world.device.type == "cuda" else None
     return {"machine": platform.machine(), "cpus": os.cpu_count(), "threads": torch.get_num_threads(), "gpu": gpu}
-
-
-def _versions() -> dict[str, str]:
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue  # ray is not needed where runs are trained under torchrun
-    return versions
-
-
-def _git() -> dict[str, Any] | None:
-    """Commit and dirty flag of emotune's checkout; None where it is installed from a wheel."""
-    if not (CHECKOUT / ".git").exists():
-        return None
-    try:
-        return {"commit": _asked("rev-parse", "HEAD").strip(), "dirty": bool(_asked("status", "--porcelain").strip())}
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def _diff() -> bytes:
-    """What the checkout has that its commit has not: names of new files, and changes of the others."""
-    new = _asked("ls-files", "--others", "--exclude-standard").splitlines()
-    lines = [f"# not in the commit: {name}\n" for name in new]
-    text = ("".join(lines) + _asked("diff", "HEAD")).encode("utf-8", "surrogateescape")
-    cut = f"\n# cut here: {len(text):,} bytes in all\n".encode() if len(text) > DIFF_BYTES else b""
-    return text[:DIFF_BYTES] + cut
-
-
-def _asked(*arguments: str) -> str:
-    command = ["git", "-C", str(CHECKOUT), *arguments]
-    return subprocess.run(command, capture_output=True, check=True).stdout.decode("utf-8", "surrogateescape")

@@ -6,6 +6,10 @@ import pytest
 import torch
 
 from emotune.execution.failures import failure_text
+from emotune.model_config import AlexNetConfig
+from emotune.run import DatasetRef, RunConfig
+from emotune.run_directory import RunDirectory
+from emotune.train_config import TrainConfig
 
 
 def text_of(raising) -> list[str]:
@@ -59,3 +63,21 @@ def test_a_full_disk_is_named():
             file.write(b"x")
 
     assert "No space left on device" in text_of(raising)[0]
+
+
+def test_what_a_failed_run_keeps_is_20_lines_that_begin_with_the_error_and_end_where_it_was_raised(tmp_path: Path):
+    def even(number: int):
+        odd(number - 1)
+
+    def odd(number: int):
+        even(number - 1) if number > 1 else [][number]
+
+    data = DatasetRef(name="photos", location="/data", content_hash="0")
+    run = RunConfig(variant="a", dataset=data, seed=0, model=AlexNetConfig(), train=TrainConfig())
+    directory = RunDirectory(str(tmp_path), run)
+    directory.fail("\n".join(text_of(lambda: even(100))))
+    status = directory.status()
+    lines = status.detail.splitlines()
+    assert len(lines) == 20
+    assert status.reason == lines[0] == lines[-1] == "IndexError: list index out of range"
+    assert any("[][number]" in line for line in lines)

@@ -15,7 +15,8 @@ from emotune.train_config import TrainConfig
 def runs(small_shards: Path) -> list[RunConfig]:
     (dataset,) = resolve([Selection(data=str(small_shards))])
     first = RunConfig(variant="a", dataset=dataset, seed=0, model=AlexNetConfig(), train=TrainConfig())
-    return [replace(first, seed=seed, variant=variant) for seed in (0, 1) for variant in ("a", "b")]
+    second = replace(first, variant="b", model=AlexNetConfig(width=0.5))
+    return [replace(run, seed=seed) for seed in (0, 1) for run in (first, second)]
 
 
 def finish(pool: Path, run: RunConfig, seconds: float) -> None:
@@ -54,3 +55,12 @@ def test_a_few_steps_count_until_a_run_has_been_timed(runs: list[RunConfig], tmp
     finish(tmp_path, runs[0], 30)
     guess = estimate(make_plan(runs, str(tmp_path)), {("a", data): 1.0, ("b", data): 7.0})
     assert guess.seconds == {runs[1].id: 7, runs[2].id: 30, runs[3].id: 7}
+
+
+def test_the_baseline_against_itself_takes_as_long_as_the_baseline(runs: list[RunConfig], tmp_path: Path):
+    first, second, *_ = runs
+    itself = replace(first, variant="a-aa")
+    finish(tmp_path, first, 30)
+    finish(tmp_path, second, 50)
+    guess = estimate(make_plan([first, second, itself], str(tmp_path)))
+    assert (guess.seconds, guess.assumed) == ({itself.id: 30}, ())

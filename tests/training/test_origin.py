@@ -1,64 +1,107 @@
-"""What a record says of the code that trained the run."""
+"""A run tells which code trained it, down to what was never committed."""
 
 import hashlib
 import subprocess
 from pathlib import Path
 
 import pytest
+from running import trained
 
+from emotune.run import RunConfig
+from emotune.run_directory import DIFF, RunDirectory
 from emotune.storage import Folder
-from emotune.training import record
+from emotune.training.loop import InterruptedRunError
+from emotune.training.origin import origin
 
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A real repository with one commit, which takes the place of emotune's own."""
-    place = tmp_path / "checkout"
-    place.mkdir()
-    (place / "loop.py").write_text("lr = 0.01\n")
-    identity = ["-c", "user.name=x", "-c", "user.email=x@localhost"]
-    for command in (["init", "-q"], ["add", "."], [*identity, "commit", "-q", "-m", "first"]):
-        subprocess.run(["git", "-C", str(place), *command], check=True)
-    monkeypatch.setattr(record, "CHECKOUT", place)
-    return place
+    """A repository of two files, with nothing to commit."""
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "settings"))
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    (folder / "model.py").write_text("layers = 5\n")
+    (folder / "photo.bin").write_bytes(bytes(range(256)))
+    git(folder, "init", "--quiet")
+    git(folder, "add", ".")
+    git(folder, "-c", "user.name=me", "-c", "user.email=me@here", "commit", "--quiet", "--message", "first")
+    return folder
 
 
-@pytest.fixture
-def run(tmp_path: Path) -> Path:
-    (tmp_path / "run").mkdir()
-    return tmp_path / "run"
+def git(checkout: Path, *arguments: str) -> str:
+    return subprocess.run(["git", "-C", checkout, *arguments], check=True, capture_output=True, text=True).stdout
 
 
-def origin(run: Path) -> dict:
-    return record.origin(Folder(str(run)))["git"]
+def noted(checkout: Path, pool: Path) -> tuple[dict, bytes | None]:
+    """What is said of the checkout, and the file that goes with it."""
+    said = origin(Folder(str(pool)), checkout)["git"]
+    return said, Folder(str(pool)).read(DIFF.format(said["diff"][:8])) if said["dirty"] else None
 
 
-def test_a_clean_checkout_is_its_commit_and_leaves_no_file(checkout: Path, run: Path):
-    head = subprocess.run(["git", "-C", str(checkout), "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
-    assert origin(run) == {"commit": head.stdout.strip(), "dirty": False}
-    assert not list(run.iterdir())
+def test_code_as_it_was_committed_needs_its_commit_only(checkout: Path, tmp_path: Path):
+    said, _ = noted(checkout, tmp_path / "run")
+    assert said == {"commit": git(checkout, "rev-parse", "HEAD").strip(), "dirty": False}
+    assert not (tmp_path / "run").exists()
 
 
-def test_what_was_not_committed_is_kept_beside_the_run_and_named_by_its_hash(checkout: Path, run: Path):
-    (checkout / "loop.py").write_text("lr = 0.02  # Müller\n")
-    (checkout / "new.py").write_text("")
-    git = origin(run)
-    (file,) = run.iterdir()
-    assert file.name == f"origin-{git['diff'][:8]}.diff"
-    assert hashlib.sha256(file.read_bytes()).hexdigest() == git["diff"]
-    text = file.read_text()
-    assert "-lr = 0.01\n+lr = 0.02  # Müller\n" in text
-    assert text.startswith("# not in the commit: new.py\n")
+def test_the_kept_diff_makes_the_commit_into_the_code_that_ran(checkout: Path, tmp_path: Path):
+    (checkout / "model.py").write_text("layers = 8\n")
+    said, diff = noted(checkout, tmp_path / "run")
+    assert said["diff"] == hashlib.sha256(diff).hexdigest()
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [f"origin-{said['diff'][:8]}.diff"]
+    git(checkout, "add", ".")  # what is about to be committed is no more committed than the rest
+    assert noted(checkout, tmp_path / "run")[0] == said
+    git(checkout, "reset", "--quiet", "--hard")
+    git(checkout, "apply", str(tmp_path / "run" / DIFF.format(said["diff"][:8])))
+    assert (checkout / "model.py").read_text() == "layers = 8\n"
 
 
-def test_a_huge_difference_is_cut_and_says_so(checkout: Path, run: Path):
-    (checkout / "loop.py").write_text("x = 1\n" * 100_000)
-    origin(run)
-    (file,) = run.iterdir()
-    assert len(file.read_bytes()) < record.DIFF_BYTES + 100
-    assert file.read_text().splitlines()[-1].startswith("# cut here: ")
+def test_untracked_files_are_named_and_bytes_of_others_left_out(checkout: Path, tmp_path: Path):
+    (checkout / "photo.bin").write_bytes(bytes(range(255, -1, -1)))
+    (checkout / "new.py").write_text("secret = 1\n")
+    (checkout / "latin.py").write_bytes("# Übung\n".encode("latin-1"))
+    git(checkout, "add", "latin.py")
+    _, diff = noted(checkout, tmp_path / "run")
+    assert diff.startswith(b"# untracked: new.py\n")
+    assert b"secret" not in diff
+    assert b"Binary files a/photo.bin and b/photo.bin differ" in diff
+    assert "+# Übung".encode("latin-1") in diff
 
 
-def test_an_installed_wheel_has_no_commit(tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(record, "CHECKOUT", tmp_path / "elsewhere")
-    assert origin(run) is None
+def test_the_users_own_way_of_looking_at_diffs_changes_nothing(checkout: Path, tmp_path: Path):
+    (checkout / "model.py").write_text("layers = 8\n")
+    before = noted(checkout, tmp_path / "run")
+    settings = "[color]\nui = always\n[diff]\nnoprefix = true\nexternal = false\n[status]\nshowUntrackedFiles = no\n"
+    (tmp_path / "settings").write_text(settings)
+    assert noted(checkout, tmp_path / "run") == before
+
+
+def test_a_long_diff_is_cut_and_says_so_and_still_tells_two_apart(checkout: Path, tmp_path: Path):
+    said = []
+    for last in ("this", "that"):
+        (checkout / "model.py").write_text("x = 1\n" * 100_000 + last)
+        found, diff = noted(checkout, tmp_path / "run")
+        assert 199_000 < len(diff) < 200_300
+        *_, kept, cut = diff.decode().splitlines()
+        assert kept == "+x = 1"
+        assert cut.startswith("# cut here: ")
+        said.append(found["diff"])
+    assert len(set(said)) == 2
+
+
+def test_code_that_is_in_no_repository_has_no_commit(tmp_path: Path):
+    assert origin(Folder(str(tmp_path / "run")), tmp_path)["git"] is None
+
+
+def test_a_run_that_goes_on_with_changed_code_names_both_and_keeps_what_was_changed(
+    run: RunConfig, checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("emotune.training.loop.origin", lambda folder: origin(folder, checkout))
+    (checkout / "model.py").write_text("layers = 6\n")
+    with pytest.raises(InterruptedRunError):
+        trained(run, tmp_path, stop=lambda: True)
+    (checkout / "model.py").write_text("layers = 7\n")
+    record, _ = trained(run, tmp_path)
+    first, second = (one["git"]["diff"] for one in record["origins"])
+    for digest, text in ((first, b"+layers = 6"), (second, b"+layers = 7")):
+        assert text in RunDirectory(str(tmp_path), run).folder.read(DIFF.format(digest[:8]))
