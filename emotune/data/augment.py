@@ -8,13 +8,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from emotune.data.cache import SIDE
+from emotune.data.samples import CROP, SIDE
 from emotune.normalisation import IMAGENET, Normalisation
 
 __all__ = ["CROP", "Views", "apply_views", "cut_batch", "cut_picture", "draw_views", "evaluation_views"]
-
-CROP = 227
-"""Pixels: with it, and only with it, AlexNet's last pooling gives 6×6 positions (the thesis, section 3)."""
 
 WIDEST = 4 / 3
 """Width over height of a resized crop, and the other way round (Szegedy et al. 2015, section 6)."""

@@ -15,10 +15,12 @@ from emotune.data.pictures import UnreadablePictureError, decode_square
 from emotune.errors import InputError
 from emotune.storage import Folder
 
-__all__ = ["SIDE", "Sample", "checked_samples", "decode_sample", "miscounted", "read_samples", "read_shard"]
+__all__ = ["CROP", "SIDE", "Sample", "checked_samples", "decode_sample", "miscounted", "read_samples", "read_shard"]
 
+CROP = 227
+"""Pixels: with it, and only with it, AlexNet's last pooling gives 6×6 positions (the thesis, section 3)."""
 SIDE = 256
-"""Pixels; pictures are kept a little larger than the network's 227 so that crops differ."""
+"""Pixels; pictures are kept a little larger than what networks see so that crops differ."""
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,17 @@ from PIL import Image
 
 from emotune.data.datasets import is_ready, manifest_of, shards_folder
 from emotune.data.pictures import encode
-from emotune.data.samples import checked_samples, decode_sample
+from emotune.data.samples import CROP, SIDE, checked_samples, decode_sample
 from emotune.run import DatasetRef
 
 __all__ = ["thumbnails"]
 
 QUALITY = 80
+EDGE = (SIDE - CROP) // 2
 
 
 def thumbnails(ref: DatasetRef, ids: Collection[str], side: int = 96) -> dict[str, bytes]:
-    """JPEGs of the centre squares of test pictures, by sample id, in the order of ``ids``.
+    """JPEGs of what networks see of test pictures, the centre crop, by sample id, in the order of ``ids``.
 
     Empty where the manifest does not say that the pictures may be shown; without those of shards that are not there.
 
@@ -39,5 +40,6 @@ def thumbnails(ref: DatasetRef, ids: Collection[str], side: int = 96) -> dict[st
         for sample in checked_samples(folder, shard):
             if sample.key in ids:
                 picture = Image.fromarray(decode_sample(sample, str(folder / shard.file)))
-                found[sample.key] = encode(picture.resize((side, side), Image.Resampling.LANCZOS), QUALITY)
+                seen = picture.crop((EDGE, EDGE, EDGE + CROP, EDGE + CROP))
+                found[sample.key] = encode(seen.resize((side, side), Image.Resampling.LANCZOS), QUALITY)
     return {sample_id: found[sample_id] for sample_id in dict.fromkeys(ids) if sample_id in found}
