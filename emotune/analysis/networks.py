@@ -24,7 +24,8 @@ class Difference:
     Attributes:
         variant: Its name.
         parts: What was added, removed and changed, in a few words each; nothing where all modules are alike.
-        settings: ``train.lr 0.01 → 0.5``, one for each that differs.
+        settings: ``train.lr 0.01 → 0.5``, one for each that differs; ``model.reach shared`` where the baseline's network
+            has no such setting.
         parameters: How many it has, and ``more_parameters``: than the baseline; written with their unit.
         flops: Of a picture's forward pass; ``more_flops`` likewise.
     """
@@ -99,8 +100,15 @@ def _difference(name: str, entry: Mapping[str, Any], baseline: Mapping[str, Any]
         text for key in ("parameters", "forward_flops")
         for text in (_short(entry[key]), _signed(entry[key] - baseline[key]))
     ]  # fmt: skip
-    differing = tuple(f"{key} {was} → {own}" for key, (was, own) in entry["settings"].items())
-    return Difference(name, tuple(_parts(entry)), differing, *costs)
+    differing = (_setting(key, was, own) for key, (was, own) in entry["settings"].items())
+    return Difference(name, tuple(_parts(entry)), tuple(filter(None, differing)), *costs)
+
+
+def _setting(key: str, was: Any, own: Any) -> str:
+    """What the baseline's network has no setting for has not changed; what only the baseline has goes without saying."""
+    if key.startswith("model.") and own is None:
+        return ""
+    return f"{key} {own}" if key.startswith("model.") and was is None else f"{key} {was} → {own}"
 
 
 def _parts(entry: Mapping[str, Any]) -> list[str]:
