@@ -1,0 +1,23 @@
+"""A recorded pool of runs gives a stored report. How it was recorded stands in `golden/golden.yaml`."""
+
+import re
+from pathlib import Path
+
+from emotune.data.datasets import resolve
+from emotune.report.build import build_report
+from emotune.study import load_study
+
+GOLDEN = Path(__file__).parent / "golden"
+DATE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC")
+
+
+def test_the_recorded_runs_give_the_stored_report(tmp_path: Path):
+    study = load_study(GOLDEN / "golden.yaml")
+    runs = study.runs(resolve([str(GOLDEN / "data")]))
+    build_report(study, runs, str(GOLDEN / "runs"), tmp_path, "python -m emotune.ablate golden.yaml")
+    written = (tmp_path / "report.md").read_text().replace(str(GOLDEN / "runs"), "POOL")
+    found, dates = DATE.subn("DATE", written)
+    assert dates == 1
+    (tmp_path / "new.md").write_text(found)
+    stored = (GOLDEN / "report.md").read_text()
+    assert found == stored, f"if this is meant, look at it and copy {tmp_path / 'new.md'} to {GOLDEN / 'report.md'}"
