@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from reading import STUDY
+from reading import STUDY, report
 from rich.console import Console
 
 from emotune.data.datasets import resolve
@@ -20,3 +20,9 @@ def finished(small_shards: Path, tmp_path_factory):
     with RunLines(Console(quiet=True), runs) as lines:
         run_locally(runs, str(folder / "runs"), lines, study.resources)
     return study, runs, str(folder / "runs")
+
+
+@pytest.fixture(scope="session")
+def reported(finished, tmp_path_factory):
+    """Its report: the study, the page's text, and the folder; not to be changed."""
+    return report(finished, tmp_path_factory.mktemp("reported"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from reading import STUDY, Tags, report
+from reading import STUDY, Tags
 
 from emotune.ablate import main
 from emotune.analysis.metrics import scalar_metrics
@@ -22,8 +22,8 @@ from emotune.storage import Folder
 from emotune.study import Study, load_study
 
 
-def test_every_seeds_accuracy_stands_in_the_page_as_in_its_predictions(finished, tmp_path: Path):
-    study, page, out = report(finished, tmp_path)
+def test_every_seeds_accuracy_stands_in_the_page_as_in_its_predictions(finished, reported):
+    study, page, out = reported
     table = pd.read_csv(out / "runs.csv")
     assert len(table) == len(study.variants) * study.seeds
     for row in table.to_dict("records"):
@@ -34,8 +34,8 @@ def test_every_seeds_accuracy_stands_in_the_page_as_in_its_predictions(finished,
         assert f"{row['accuracy']:.1f}" in page
 
 
-def test_verdict_difference_interval_n_and_p_are_in_page_and_markdown(finished, tmp_path: Path):
-    _, page, out = report(finished, tmp_path)
+def test_verdict_difference_interval_n_and_p_are_in_page_and_markdown(reported):
+    _, page, out = reported
     for text in (Tags(page).text, (out / "report.md").read_text()):
         assert re.search(r"Difference [+-]\d+\.\d points \(95 % t interval [+-]\d+\.\d to [+-]\d+\.\d, 2 paired", text)
         assert "Holm-adjusted p" in text or "do not differ among themselves" in text
@@ -45,8 +45,8 @@ def test_verdict_difference_interval_n_and_p_are_in_page_and_markdown(finished, 
         assert "Synthetic data" in text
 
 
-def test_every_metric_of_every_run_stands_in_the_table_and_its_mean_over_seeds_in_the_page(finished, tmp_path: Path):
-    study, page, out = report(finished, tmp_path)
+def test_every_metric_of_every_run_stands_in_the_table_and_its_mean_over_seeds_in_the_page(finished, reported):
+    study, page, out = reported
     table = pd.read_csv(out / "runs.csv")
     assert ",".join(table.columns) == (
         "run,variant,dataset,seed,state,detail,accuracy,test_pictures,parameters,train_s,images_per_s,workers,"

@@ -11,25 +11,25 @@ from emotune.report.build import build_report
 from emotune.report.latex import escape
 
 
-def test_every_figure_of_the_page_is_an_svg_and_a_png_beside_it(finished, tmp_path: Path):
-    _, page, out = report(finished, tmp_path)
+def test_every_figure_of_the_page_is_an_svg_and_a_png_beside_it(reported):
+    _, page, out = reported
     names = set(re.findall(r'<figure id="figure-([^"]+)">', page))
     assert {"contrasts", "uncertainty", "accuracy-scenes", "curves-scenes", "confusion-scenes"} < names
     assert {path.stem for path in out.glob("*.png")} == {path.stem for path in out.glob("*.svg")} == names
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in out.glob("*.png"))
 
 
-def test_parquet_and_csv_hold_the_same_table(finished, tmp_path: Path):
-    report(finished, tmp_path)
-    csv, parquet = pd.read_csv(tmp_path / "runs.csv"), pd.read_parquet(tmp_path / "runs.parquet")
+def test_parquet_and_csv_hold_the_same_table(reported):
+    _, _, out = reported
+    csv, parquet = pd.read_csv(out / "runs.csv"), pd.read_parquet(out / "runs.parquet")
     assert list(csv) == list(parquet)
     assert csv["run"].tolist() == parquet["run"].tolist()
     assert csv["nll"].tolist() == pytest.approx(parquet["nll"].tolist())
     assert parquet["test_pictures"].dtype == "Int64"
 
 
-def test_the_latex_tables_have_their_columns_and_say_how_they_came_about(finished, tmp_path: Path):
-    study, _, out = report(finished, tmp_path)
+def test_the_latex_tables_have_their_columns_and_say_how_they_came_about(reported):
+    study, _, out = reported
     tables = re.findall(r"\\begin{table}.*?\\end{table}", (out / "table.tex").read_text(), re.S)
     assert len(tables) == 2
     for table in tables:

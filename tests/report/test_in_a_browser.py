@@ -10,7 +10,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from PIL import Image
-from reading import report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [
@@ -37,8 +36,8 @@ def chromium(folder: Path, *arguments: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def page(finished, tmp_path_factory) -> Path:
-    _, _, out = report(finished, tmp_path_factory.mktemp("looks"))
+def page(reported) -> Path:
+    _, _, out = reported
     return out / "index.html"
 
 

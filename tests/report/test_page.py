@@ -8,8 +8,8 @@ from pathlib import Path
 from reading import Tags, report
 
 
-def test_the_page_is_one_file_that_needs_no_network(finished, tmp_path: Path):
-    _, page, _ = report(finished, tmp_path)
+def test_the_page_is_one_file_that_needs_no_network(reported):
+    _, page, _ = reported
     tags = Tags(page)
     assert not tags.named("link", "iframe", "object", "embed", "base")
     assert all("src" not in script for script in tags.named("script"))
@@ -20,14 +20,14 @@ def test_the_page_is_one_file_that_needs_no_network(finished, tmp_path: Path):
     assert all(target.startswith("#") for target in re.findall(r"url\(['\"]?([^)]+)\)", page))
 
 
-def test_what_needs_the_script_is_hidden_without_it_and_nothing_else_is(finished, tmp_path: Path):
-    _, page, _ = report(finished, tmp_path)
+def test_what_needs_the_script_is_hidden_without_it_and_nothing_else_is(reported):
+    _, page, _ = reported
     hidden = [(tag, found.get("id")) for tag, found in Tags(page).tags if "hidden" in found]
     assert hidden == [("li", None), ("section", "compare")]
 
 
-def test_sections_figures_tables_and_places_in_the_page_can_be_found_by_those_who_do_not_see_it(finished, tmp_path):
-    _, page, _ = report(finished, tmp_path)
+def test_sections_figures_tables_and_places_in_the_page_can_be_found_by_those_who_do_not_see_it(reported):
+    _, page, _ = reported
     tags = Tags(page)
     assert len(tags.named("h1")) == len(tags.named("main")) == 1
     assert tags.named("html") == [{"lang": "en"}]
@@ -46,8 +46,8 @@ def test_sections_figures_tables_and_places_in_the_page_can_be_found_by_those_wh
     assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
-def test_verdicts_are_told_apart_by_word_and_mark_not_by_colour_alone(finished, tmp_path: Path):
-    _, page, _ = report(finished, tmp_path)
+def test_verdicts_are_told_apart_by_word_and_mark_not_by_colour_alone(reported):
+    _, page, _ = reported
     (item,) = re.findall(r'<ul class="answers">\s*<li>(.*?)</li>', page, re.S)
     assert re.search(r'<span aria-hidden="true">[✓✗=?]</span> (better|worse|equivalent|unresolved)</span>', item)
 
@@ -76,8 +76,8 @@ def contrast(a: str, b: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-def test_figures_take_the_pages_colours(finished, tmp_path: Path):
-    _, page, _ = report(finished, tmp_path)
+def test_figures_take_the_pages_colours(reported):
+    _, page, _ = reported
     for svg in re.findall(r"<svg.*?</svg>", page, re.S):
         assert "var(--ink, #222222)" in svg
         assert not re.search(r": #(222222|666666|dddddd)", svg)
@@ -85,8 +85,8 @@ def test_figures_take_the_pages_colours(finished, tmp_path: Path):
         assert "<metadata" not in svg
 
 
-def test_what_the_user_wrote_is_text_in_the_page(finished, tmp_path: Path):
-    _, page, _ = report(finished, tmp_path)
+def test_what_the_user_wrote_is_text_in_the_page(reported):
+    _, page, _ = reported
     assert "&lt;really&gt;" in page
     assert "<really>" not in page
 

@@ -1,0 +1,96 @@
+"""Sections that only some studies have, from pools in which little was changed by hand."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from reading import Tags
+
+from emotune.metric_config import Metric
+from emotune.report.build import build_report
+from emotune.run_directory import METRICS, RECORD
+
+
+@pytest.fixture
+def pool(finished, tmp_path: Path) -> Path:
+    """A pool to be changed."""
+    return Path(shutil.copytree(finished[2], tmp_path / "runs"))
+
+
+def changed(folder: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    record = json.loads((folder / RECORD).read_text())
+    (folder / RECORD).write_text(json.dumps(record | change(record)))
+
+
+def section(page: Path, name: str) -> str:
+    found = re.search(rf'<section id="{name}".*?</section>', page.read_text(), re.S)
+    return " ".join(Tags(found[0]).text.split()) if found else ""
+
+
+def test_what_the_code_had_beyond_its_commit_is_shown_once(finished, pool: Path, tmp_path: Path):
+    study, runs, _ = finished
+    git = {"commit": "c" * 40, "dirty": True, "diff": "0123456789abcdef"}
+    for run in runs[:3]:
+        changed(pool / run.id, lambda record: {"origins": [one | {"git": git} for one in record["origins"]]})
+        (pool / run.id / "origin-01234567.diff").write_text("+    lr = 0.1 if <odd> else 0.2\n")
+    page = build_report(study, runs, str(pool), tmp_path / "out", "x")
+    assert page.read_text().count("+    lr = 0.1 if &lt;odd&gt; else 0.2") == 1
+    assert "cccccccccc with changes (3)" in section(page, "reproduce")
+
+
+def test_the_highest_test_accuracy_stands_beside_the_selected_one_as_optimistic(finished, pool: Path, tmp_path: Path):
+    study, runs, _ = finished
+    for run in runs:
+        lines = [json.loads(line) for line in (pool / run.id / METRICS).read_text().splitlines()]
+        lines[-1]["test_accuracy"] = 99.0
+        (pool / run.id / METRICS).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    study = replace(study, metric=Metric(test_curve=True))
+    page = build_report(study, runs, str(pool), tmp_path / "out", "x")
+    said = section(page, "selection")
+    assert "Optimistic: it chooses by what it reports" in said
+    assert said.count("99.0+") == len(study.variants)
+    assert "after each epoch for the test curve, which decides about nothing" in said
+    assert "inflation" in (page.parent / "report.md").read_text()
+
+
+def test_the_baseline_against_itself_is_the_noise_floor_and_no_variant(finished, pool: Path, tmp_path: Path):
+    study, runs, _ = finished
+    study = study.with_aa()
+    data = runs[0].dataset
+    for run, twin in ((r, t) for t in study.runs([data]) if t.variant == study.aa for r in runs if r.seed == t.seed):
+        if run.variant == study.baseline:
+            shutil.copytree(pool / run.id, pool / twin.id)
+            changed(pool / twin.id, lambda _, twin=twin: {"run": twin.id, "variant": twin.variant})
+    page = build_report(study, study.runs([data]), str(pool), tmp_path / "out", "x")
+    assert "A/A on scenes" in section(page, "verdicts")
+    assert "Hatched: the A/A interval" in section(page, "verdicts")
+    assert f"{study.aa}" not in section(page, "variants") + section(page, "exploratory") + section(page, "compare")
+    assert f"{study.aa}-scenes-s0" in section(page, "runs"), "but its runs are told"
+    assert "A/A on scenes" in (page.parent / "report.md").read_text()
+
+
+def test_networks_of_the_pool_are_told_unless_they_are_another_studys(finished, pool: Path, tmp_path: Path):
+    from emotune.execution.networks import describe
+
+    study, runs, _ = finished
+    folder = pool / "studies" / study.name
+    folder.mkdir(parents=True)
+    (folder / "networks.json").write_text(json.dumps(describe(study, {"scenes": 8})))
+    page = build_report(study, runs, str(pool), tmp_path / "out", "x")
+    assert "+1 SpatialAttention" in section(page, "networks")
+    assert "model.score None → tanh" in section(page, "networks")
+    other = replace(study, variants=dict(list(study.variants.items())[:2]))
+    assert not section(build_report(other, runs[:2], str(pool), tmp_path / "other", "x"), "networks")
+
+
+def test_pictures_that_flip_are_counted_and_shown_where_the_data_may_be(reported):
+    _, page, _ = reported
+    flips = re.search(r'<section id="flips".*?</section>', page, re.S)[0]
+    shown, listed = flips.count("data:image/jpeg;base64,"), flips.count("<li>")
+    assert shown == listed
+    assert "alexnet" in flips
