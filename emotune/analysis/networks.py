@@ -24,8 +24,8 @@ class Difference:
     Attributes:
         variant: Its name.
         parts: What was added, removed and changed, in a few words each; nothing where all modules are alike.
-        settings: ``train.lr 0.01 → 0.5``, one for each that differs; ``model.reach shared`` where the baseline's network
-            has no such setting.
+        settings: ``train.lr 0.01 → 0.5``, one for each that differs; ``model.reach shared`` where the baseline's
+            network has no such setting.
         parameters: How many it has, and ``more_parameters``: than the baseline; written with their unit.
         flops: Of a picture's forward pass; ``more_flops`` likewise.
     """
@@ -105,7 +105,7 @@ def _difference(name: str, entry: Mapping[str, Any], baseline: Mapping[str, Any]
 
 
 def _setting(key: str, was: Any, own: Any) -> str:
-    """What the baseline's network has no setting for has not changed; what only the baseline has goes without saying."""
+    """What the baseline's network has no setting for did not change; what only that has goes without saying."""
     if key.startswith("model.") and own is None:
         return ""
     return f"{key} {own}" if key.startswith("model.") and was is None else f"{key} {was} → {own}"
