@@ -13,8 +13,10 @@ from emotune.storage import Folder
 __all__ = ["origin"]
 
 PACKAGES = ("emotune", "torch", "torchvision", "ray", "webdataset", "numpy", "pandas", "pillow")
-STATUS = ("status", "--porcelain", "--untracked-files=normal")
-CHANGES = ("diff", "--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/", "HEAD")
+CODE = ("--", Path(__file__).parents[1].name)
+"""Studies and reports beside it do not train."""
+STATUS = ("status", "--porcelain", "--untracked-files=normal", *CODE)
+CHANGES = ("diff", "--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/", "HEAD", *CODE)
 """Whatever the user's own settings are."""
 CHECKOUT = Path(__file__).parents[2]
 MOST_BYTES = 200_000

@@ -19,9 +19,9 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository of two files, with nothing to commit."""
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "settings"))
     folder = tmp_path / "checkout"
-    folder.mkdir()
-    (folder / "model.py").write_text("layers = 5\n")
-    (folder / "photo.bin").write_bytes(bytes(range(256)))
+    (folder / "emotune").mkdir(parents=True)
+    (folder / "emotune" / "model.py").write_text("layers = 5\n")
+    (folder / "emotune" / "photo.bin").write_bytes(bytes(range(256)))
     git(folder, "init", "--quiet")
     git(folder, "add", ".")
     git(folder, "-c", "user.name=me", "-c", "user.email=me@here", "commit", "--quiet", "--message", "first")
@@ -45,7 +45,7 @@ def test_code_as_it_was_committed_needs_its_commit_only(checkout: Path, tmp_path
 
 
 def test_the_kept_diff_makes_the_commit_into_the_code_that_ran(checkout: Path, tmp_path: Path):
-    (checkout / "model.py").write_text("layers = 8\n")
+    (checkout / "emotune" / "model.py").write_text("layers = 8\n")
     said, diff = noted(checkout, tmp_path / "run")
     assert said["diff"] == hashlib.sha256(diff).hexdigest()
     assert [path.name for path in (tmp_path / "run").iterdir()] == [f"origin-{said['diff'][:8]}.diff"]
@@ -53,23 +53,31 @@ def test_the_kept_diff_makes_the_commit_into_the_code_that_ran(checkout: Path, t
     assert noted(checkout, tmp_path / "run")[0] == said
     git(checkout, "reset", "--quiet", "--hard")
     git(checkout, "apply", str(tmp_path / "run" / DIFF.format(said["diff"][:8])))
-    assert (checkout / "model.py").read_text() == "layers = 8\n"
+    assert (checkout / "emotune" / "model.py").read_text() == "layers = 8\n"
 
 
 def test_untracked_files_are_named_and_bytes_of_others_left_out(checkout: Path, tmp_path: Path):
-    (checkout / "photo.bin").write_bytes(bytes(range(255, -1, -1)))
-    (checkout / "new.py").write_text("secret = 1\n")
-    (checkout / "latin.py").write_bytes("# Übung\n".encode("latin-1"))
-    git(checkout, "add", "latin.py")
+    (checkout / "emotune" / "photo.bin").write_bytes(bytes(range(255, -1, -1)))
+    (checkout / "emotune" / "new.py").write_text("secret = 1\n")
+    (checkout / "emotune" / "latin.py").write_bytes("# Übung\n".encode("latin-1"))
+    git(checkout, "add", "emotune/latin.py")
     _, diff = noted(checkout, tmp_path / "run")
-    assert diff.startswith(b"# untracked: new.py\n")
+    assert diff.startswith(b"# untracked: emotune/new.py\n")
     assert b"secret" not in diff
-    assert b"Binary files a/photo.bin and b/photo.bin differ" in diff
+    assert b"Binary files a/emotune/photo.bin and b/emotune/photo.bin differ" in diff
     assert "+# Übung".encode("latin-1") in diff
 
 
+def test_what_is_beside_the_code_such_as_a_report_or_a_study_is_no_change_of_it(checkout: Path, tmp_path: Path):
+    (checkout / "my-study.yaml").write_text("seeds: 3\n")
+    (checkout / "reports").mkdir()
+    (checkout / "reports" / "index.html").write_text("<html>")
+    git(checkout, "add", "reports")
+    assert noted(checkout, tmp_path / "run")[0]["dirty"] is False
+
+
 def test_the_users_own_way_of_looking_at_diffs_changes_nothing(checkout: Path, tmp_path: Path):
-    (checkout / "model.py").write_text("layers = 8\n")
+    (checkout / "emotune" / "model.py").write_text("layers = 8\n")
     before = noted(checkout, tmp_path / "run")
     settings = "[color]\nui = always\n[diff]\nnoprefix = true\nexternal = false\n[status]\nshowUntrackedFiles = no\n"
     (tmp_path / "settings").write_text(settings)
@@ -79,7 +87,7 @@ def test_the_users_own_way_of_looking_at_diffs_changes_nothing(checkout: Path, t
 def test_a_long_diff_is_cut_and_says_so_and_still_tells_two_apart(checkout: Path, tmp_path: Path):
     said = []
     for last in ("this", "that"):
-        (checkout / "model.py").write_text("x = 1\n" * 100_000 + last)
+        (checkout / "emotune" / "model.py").write_text("x = 1\n" * 100_000 + last)
         found, diff = noted(checkout, tmp_path / "run")
         assert 199_000 < len(diff) < 200_300
         *_, kept, cut = diff.decode().splitlines()
@@ -97,10 +105,10 @@ def test_a_run_that_goes_on_with_changed_code_names_both_and_keeps_what_was_chan
     run: RunConfig, checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("emotune.training.loop.origin", lambda folder: origin(folder, checkout))
-    (checkout / "model.py").write_text("layers = 6\n")
+    (checkout / "emotune" / "model.py").write_text("layers = 6\n")
     with pytest.raises(InterruptedRunError):
         trained(run, tmp_path, stop=lambda: True)
-    (checkout / "model.py").write_text("layers = 7\n")
+    (checkout / "emotune" / "model.py").write_text("layers = 7\n")
     record, _ = trained(run, tmp_path)
     first, second = (one["git"]["diff"] for one in record["origins"])
     for digest, text in ((first, b"+layers = 6"), (second, b"+layers = 7")):
