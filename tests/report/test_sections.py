@@ -60,7 +60,7 @@ def test_the_highest_test_accuracy_stands_beside_the_selected_one_as_optimistic(
 
 def test_the_baseline_against_itself_is_the_noise_floor_and_no_variant(finished, pool: Path, tmp_path: Path):
     study, runs, _ = finished
-    study = study.with_aa()
+    study = replace(study, aa=f"{study.baseline}-aa")
     data = runs[0].dataset
     for run, twin in ((r, t) for t in study.runs([data]) if t.variant == study.aa for r in runs if r.seed == t.seed):
         if run.variant == study.baseline:
@@ -83,7 +83,7 @@ def test_networks_of_the_pool_are_told_unless_they_are_another_studys(finished, 
     (folder / "networks.json").write_text(json.dumps(describe(study, {"scenes": 8})))
     page = build_report(study, runs, str(pool), tmp_path / "out", "x")
     assert "+1 SpatialAttention" in section(page, "networks")
-    assert "model.score None → tanh" in section(page, "networks")
+    assert "model.score tanh" in section(page, "networks")
     other = replace(study, variants=dict(list(study.variants.items())[:2]))
     assert not section(build_report(other, runs[:2], str(pool), tmp_path / "other", "x"), "networks")
 
