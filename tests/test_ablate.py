@@ -88,6 +88,7 @@ def test_a_study_on_ray_ends_in_a_report_and_is_a_no_op_afterwards_and_grows_by_
     assert {path: when for path, when in place.times().items() if path in kept} == kept
 
 
+@pytest.mark.slow
 def test_ray_with_two_workers_and_the_local_executor_train_the_same_networks(
     place: Place, tmp_path_factory, small_shards
 ):
@@ -118,6 +119,7 @@ def test_a_run_that_diverges_is_reported_and_the_others_finish(place: Place):
     assert place.ablate("--executor", "local").returncode == 1, "a diverged run is a result; it is not run again"
 
 
+@pytest.mark.slow
 def test_a_damaged_shard_is_found_before_anything_is_spent_and_the_study_runs_once_it_is_mended(place: Place):
     place.write(seeds=1)
     shard = min(place.data.glob("test-*.tar"))
@@ -186,6 +188,7 @@ def test_a_killed_worker_on_ray_costs_no_result(place: Place):
     assert sorted(record["interruptions"] for record in place.records().values()) == [0, 1]
 
 
+@pytest.mark.slow
 def test_torchrun_trains_a_study_with_two_processes(place: Place):
     place.write(seeds=1)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
@@ -197,6 +200,7 @@ def test_torchrun_trains_a_study_with_two_processes(place: Place):
     assert found.stdout.count("Report:") == 1
 
 
+@pytest.mark.slow
 def test_the_baseline_against_itself_is_trained_on_request_and_is_no_variant_of_the_report(place: Place):
     place.write(seeds=2)
     planned = place.ablate("--aa", "--plan")

@@ -92,6 +92,7 @@ def test_another_question_is_another_report(finished: Place):
     assert "a few pictures" in (finished.folder / "reports" / "few" / "index.html").read_text()
 
 
+@pytest.mark.slow
 def test_an_edited_study_says_what_changed_and_prunes_what_it_left_behind_after_asking(place: Place):
     place.study()
     first = place.runs()
@@ -173,6 +174,7 @@ os._exit(1)
 """
 
 
+@pytest.mark.slow
 def test_a_run_that_another_process_leaves_behind_meanwhile_is_taken_up_by_the_same_command(place: Place):
     other = subprocess.Popen([sys.executable, "-c", HOLD], cwd=place.folder, stdout=subprocess.PIPE, text=True)
     assert other.stdout.readline() == "held\n"

@@ -76,6 +76,7 @@ def _streaming_rank(rank: int, ports: list[int], run_json: dict, pool: str) -> N
                 )
 
 
+@pytest.mark.slow
 def test_two_ranks_that_stream_agree_and_go_on_after_a_stop_to_the_same_bits(run: RunConfig, tmp_path: Path):
     stores = [open_store("127.0.0.1") for _ in range(3)]  # addresses in a used one would mislead
     mp.spawn(_streaming_rank, ([store.port for store in stores], run.to_json(), str(tmp_path)), nprocs=2)
