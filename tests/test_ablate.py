@@ -102,6 +102,7 @@ def test_ray_with_two_workers_and_the_local_executor_train_the_same_networks(
     assert place.records().keys() == other.records().keys()
     for run, record in place.records().items():
         assert (record["workers"], other.records()[run]["workers"]) == (2, 1)
+        assert record["reading"] == other.records()[run]["reading"] == "cached"
         ours, theirs = place.predictions(run), other.predictions(run)
         assert ours["sample_id"].tolist() == theirs["sample_id"].tolist()
         columns = [column for column in ours if column.startswith("logit_")]

@@ -30,7 +30,10 @@ from emotune.storage import Folder
 __all__ = ["MOST_THREADS", "SIDE", "Cache", "Known", "OpenShard", "decodable_splits", "open_shards", "room_needed"]
 
 LEFT_FREE = 0.1
-"""Share of the disk that a cache without a budget of its own leaves free."""
+"""Share of the disk that a cache without a budget of its own leaves free, up to `LEFT_FREE_AT_MOST`."""
+
+LEFT_FREE_AT_MOST = 5e9
+"""Bytes that are enough for what else is written; a tenth of a large disk would be a data set that is streamed."""
 
 HEADER = 128
 """Bytes before the pictures in NumPy's file format."""
@@ -123,7 +126,8 @@ class Cache:
 
     Attributes:
         folder: On a disk of this machine.
-        gigabytes: Decoded pictures may fill so much (10⁹ bytes each); None: the disk, less a tenth of it.
+        gigabytes: Decoded pictures may fill so much (10⁹ bytes each); None: the disk, less a tenth of it or 5 GB,
+            whichever is less.
         needed: Hashes of shards that are not removed to make room for others.
     """
 
@@ -216,7 +220,7 @@ class Cache:
         if self.gigabytes is None:
             self.folder.mkdir(parents=True, exist_ok=True)
             disk = shutil.disk_usage(self.folder)
-            return disk.free - LEFT_FREE * disk.total
+            return disk.free - min(LEFT_FREE * disk.total, LEFT_FREE_AT_MOST)
         files = self._files("*.npy") | self._files("*.part")
         return self.gigabytes * 1e9 - sum(stat.st_size for stat in files.values())
 

@@ -43,16 +43,20 @@ def test_what_fits_the_budget_is_decoded_and_val_and_test_before_train(shards, t
     assert arrays(tmp_path) == {shard.sha256 for s in ("val", "test") for shard in manifest_of(ref).of(s)}
 
 
-def test_without_a_budget_a_tenth_of_the_disk_stays_free(shards, monkeypatch):
+def test_without_a_budget_a_tenth_of_the_disk_stays_free_and_of_a_large_one_5_gb(shards, monkeypatch):
     ref, usage = ref_of(shards), shutil.disk_usage("/")
     needed = int(1e9 * gigabytes(30, 30, 12, 30, 19, 30, 9))
 
-    def disk_with(free: int) -> None:
-        monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(total=10**9, free=free))
+    def disk_with(free: int, total: int = 10**9) -> None:
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(total=total, free=free))
 
     disk_with(10**8 + needed)
     assert decodable_splits(ref) == SPLITS
     disk_with(10**8 + needed - 1)
+    assert decodable_splits(ref) == ("val", "test")
+    disk_with(5 * 10**9 + needed, total=4 * 10**12)
+    assert decodable_splits(ref) == SPLITS
+    disk_with(5 * 10**9 + needed - 1, total=4 * 10**12)
     assert decodable_splits(ref) == ("val", "test")
     open_shards(ref, SPLITS)
     disk_with(10**6)
