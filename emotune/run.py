@@ -124,7 +124,7 @@ class RunConfig:
         return TypeAdapter(RunConfig).validate_python(value)
 
 
-Phase = Literal["training", "validating", "testing"]
+Phase = Literal["reading", "training", "validating", "testing"]
 """What a run does at the moment."""
 
 
@@ -146,7 +146,7 @@ class RunProgress:
         step: Steps that are done since the run's beginning.
         steps: Planned.
         phase: What it does.
-        evaluated: Pictures of this phase that this rank has evaluated.
+        evaluated: Pictures of this phase that this rank has evaluated, or read; who reads says no steps.
         lr: The latest step's learning rate; NaN as ``loss`` is.
         interruptions: Times that the run was continued.
     """

@@ -18,10 +18,14 @@ from fsspec.implementations.local import LocalFileSystem
 
 from emotune.errors import InputError
 
-__all__ = ["Folder", "as_json", "split_location"]
+__all__ = ["Folder", "as_json", "refuse_secrets", "split_location"]
 
 TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")
 """Names of files that are being written, see `Folder.opened`."""
+PASSWORD = re.compile(r"(?<=://)[^/@]*:(?!\d+(?:/|$))[^@]*(?=@)")
+"""``user:password`` in a URL; what stands before ``@`` in a path, after a port, is none."""
+SIGNED = re.compile(r"(?<=[?&])(?:x-(?:amz|goog)-[\w-]+|awsaccesskeyid|signature|sig|\w*token|\w*key)=[^&]*", re.I)
+"""What lets whoever has the URL in."""
 NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 CREATE_EXCLUSIVELY = {"s3", "gs", "abfs", "memory"}
 """File systems whose ``pipe_file(mode="create")`` is atomic; fsspec's own only looks first."""
@@ -41,9 +45,15 @@ class Folder:
 
     Object stores write an object whole or not at all; on a local disk a temporary file in the same folder is flushed
     and renamed.
+
+    Raises:
+        InputError: the URL has credentials in it, see `refuse_secrets`.
     """
 
     url: str
+
+    def __post_init__(self) -> None:
+        refuse_secrets(self.url)
 
     def __truediv__(self, name: str) -> "Folder":
         return Folder(f"{self.url.rstrip('/')}/{name}")
@@ -251,6 +261,20 @@ class Folder:
             raise InputError(f"{self.url}: cannot be reached: {error}") from None
 
 
+def refuse_secrets(location: str) -> None:
+    """Locations stand in configs, records and reports, which are shown to others.
+
+    Raises:
+        InputError: it is a URL with a password, a key or a signature; without telling them.
+    """
+    shown = SIGNED.sub("***", PASSWORD.sub("***", location)) if "://" in location else location
+    if shown != location:
+        raise InputError(
+            f"{shown}: has credentials in it, which reports and records would show; leave them out, and give them in "
+            "the environment (AWS_ACCESS_KEY_ID, …), in your own configuration (~/.aws), or to the machine (its role)"
+        )
+
+
 def split_location(location: str) -> tuple[str, str]:
     """The folder of a file at a path or URL, and the file's name in it.
 
@@ -259,6 +283,7 @@ def split_location(location: str) -> tuple[str, str]:
     >>> split_location("/a.npz"), split_location("memory://a.npz")
     (('/', 'a.npz'), ('memory:///', 'a.npz'))
     """
+    refuse_secrets(location)
     scheme, mark, path = location.rpartition("://")
     folder, _, name = path.rpartition("/")
     return f"{scheme}{mark}{folder or '/'}", name

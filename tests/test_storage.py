@@ -13,7 +13,7 @@ import pytest
 
 from emotune import storage
 from emotune.errors import InputError
-from emotune.storage import Folder
+from emotune.storage import Folder, split_location
 
 
 @pytest.fixture(params=["disk", "memory"])
@@ -204,3 +204,26 @@ def test_an_open_file_is_uploaded_whole(s3):
         folder.upload("last.pt", file)
         folder.upload("again.pt", file)
     assert folder.read("last.pt") == folder.read("again.pt") == b"weights" * 1000
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://AKIA:se/cret@bucket/runs",
+        "sftp://me:se/cret@host/runs",
+        "https://me:123@host:80/shards",
+        "https://bucket/weights.pth?X-Amz-Credential=me&X-Amz-Signature=se/cret",
+        "https://bucket/weights.pth?sv=2024&sig=se/cret",
+    ],
+)
+def test_credentials_in_a_url_are_refused_without_telling_them(url: str):
+    for reads in (Folder, split_location):
+        with pytest.raises(InputError, match="has credentials in it") as caught:
+            reads(url)
+        assert "cret" not in str(caught.value)
+        assert "123" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/a@b:c/d", "sftp://me@host:22/a@b", "https://host:80/a@b", "/home/a:b@c"])
+def test_what_only_looks_like_credentials_is_no_secret(url: str):
+    assert str(Folder(url)) == url

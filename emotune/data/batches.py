@@ -4,7 +4,7 @@ Which pictures come when is a pure function of seed and epoch, whatever the numb
 of ranks too.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -182,6 +182,7 @@ def open_split(
     decoded: Collection[str] = SPLITS,
     cache_gb: float | None = None,
     threads: int = 1,
+    advance: Callable[[int], None] = lambda pictures: None,
 ) -> Split:
     """A split of a data set, read and decoded now if this machine has not done it yet.
 
@@ -191,11 +192,12 @@ def open_split(
         decoded: The data set's splits that are kept decoded, see `cache.decodable_splits`; others are streamed.
         cache_gb: Budget of the cache, see `cache.Cache`.
         threads: Threads that decode.
+        advance: Called with the number of pictures that are through, shard by shard.
 
     Raises:
         InputError: a shard is missing, is not what the manifest says, or holds something unreadable.
     """
-    shards = open_shards(ref, [split], decoded=decoded, cache_gb=cache_gb, threads=threads)
+    shards = open_shards(ref, [split], decoded=decoded, cache_gb=cache_gb, threads=threads, advance=advance)
     samples, classes = [sample for shard in shards for sample in shard.samples], manifest_of(ref).classes
     index = {label: i for i, label in enumerate(classes)}
     rows = places = None

@@ -64,7 +64,7 @@ def check_nodes(pool: str, datasets: Sequence[DatasetRef], resources: Resources 
     """Has every node of the cluster compare itself with this process.
 
     Versions and emotune's source files must be the same, the pool of runs must be the same place, where each can write,
-    and nodes that can hold workers must read the same data sets.
+    and nodes that can hold workers must read the same data sets, with all their shards.
 
     Args:
         pool: Where run directories go.
@@ -114,8 +114,14 @@ def _look(pool: str, sign: str, node: str, datasets: Sequence[DatasetRef]) -> li
         )
     for dataset in datasets:
         try:
-            if manifest_of(dataset).content_hash != dataset.content_hash:
+            manifest, found = manifest_of(dataset), Folder(dataset.location).files()
+            expected = manifest.shards if found else ()  # not everything behind http:// can be listed
+            lacking = [shard.file for shard in expected if found.get(shard.file, (0,))[0] != shard.bytes]
+            if manifest.content_hash != dataset.content_hash:
                 problems.append(f"{dataset.location}: {dataset.name} has other content there; copy it there again")
+            elif lacking:
+                which = f"{len(lacking)} of {len(manifest.shards)} shards, {lacking[0]} the first,"
+                problems.append(f"{dataset.location}: {which} are missing or cut off there; copy them there again")
         except Exception as error:
             problems.append(f"{dataset.location}: {dataset.name} cannot be read from there ({error})")
     return problems

@@ -56,7 +56,7 @@ class EventFiles:
 
     def update(self, progress: RunProgress) -> None:
         """Writes what is new."""
-        if self._broken:
+        if self._broken or progress.phase == "reading":
             return
         try:
             if progress.run_id not in self._open:

@@ -41,6 +41,11 @@ class _Job:
     executor: str
     known: dict[str, Any] | None
 
+    @property
+    def cluster(self) -> bool:
+        """Whether other machines train."""
+        return self.executor == "ray" and bool(os.environ.get("RAY_ADDRESS"))
+
 
 def prepare(
     study: Study,
@@ -70,7 +75,8 @@ def preparing(
     GPUs of this machine are counted, if it is the one that trains. The embedded pictures are drawn if they are not
     there. Every variant's network is built and compared with the baseline's (`emotune.execution.networks`); weights
     that runs begin with are fetched and held against the networks; room on disks is compared with what will be written.
-    Every shard is checked against its manifest and decoded; what does not fit the cache is only checked.
+    Every shard is checked against its manifest and decoded; what does not fit the cache is only checked. Of a cluster,
+    each machine that trains does that itself, for its first run: the one that the command runs on need not have room.
 
     Args:
         study: Whose runs these are.
@@ -136,25 +142,27 @@ def _work(job: _Job, sender: Connection) -> None:
     resources = job.study.resources
     with contextlib.suppress(KeyboardInterrupt, BrokenPipeError):  # the other process speaks of it, or is no more
         try:
-            _require_gpus(resources, job.executor)
+            _require_gpus(job)
             for dataset in job.datasets:
                 drawn = _counting(sender.send, f"{dataset.name}: {{:,}} pictures drawn")
                 ensure(dataset, drawn, workers=available_cpus())
             networks = _networks(job, sender.send)
             lines = summary(networks) + _check_weights(job.runs, sender.send)
             lines += require_room(
-                job.runs, _parameters(networks, job.study), job.pool, _at_a_time(job), resources.cache_gb
-            )
-            for dataset in job.datasets:
+                job.runs, _parameters(networks, job.study), job.pool, _at_a_time(job),
+                0 if job.cluster else resources.cache_gb,
+            )  # fmt: skip
+            for dataset in () if job.cluster else job.datasets:
                 lines += _decode(dataset, resources, sender.send)
             sender.send((networks, lines))
         except InputError as error:
             sender.send(error)
 
 
-def _require_gpus(resources: Resources, executor: str) -> None:
+def _require_gpus(job: _Job) -> None:
     """A run that does not fit on the only machine there is would wait for ever."""
-    if not resources.gpus_per_worker or (executor == "ray" and os.environ.get("RAY_ADDRESS")):
+    resources, executor = job.study.resources, job.executor
+    if not resources.gpus_per_worker or job.cluster:
         return
     import torch  # late: it takes seconds
 
@@ -186,7 +194,7 @@ def _parameters(networks: dict[str, Any], study: Study) -> dict[str, int]:
 def _at_a_time(job: _Job) -> int:
     """Runs that are trained at a time; at least: what a cluster holds is not known here."""
     resources = job.study.resources
-    if job.executor == "local" or os.environ.get("RAY_ADDRESS") or resources.gpus_per_worker:
+    if job.executor == "local" or job.cluster or resources.gpus_per_worker:
         return 1
     return max(1, available_cpus() // (resources.workers * resources.cpus_per_worker))
 

@@ -43,6 +43,10 @@ CHECKPOINT_EVERY_S = 60.0
 """Seconds of work that a lost machine may cost."""
 
 
+READING_TOLD_AFTER_S = 5.0
+"""Seconds; pictures that are decoded already are opened sooner."""
+
+
 class DivergedError(ArithmeticError):
     """The loss, the gradient's norm or the network's outputs are not finite numbers any more."""
 
@@ -68,7 +72,7 @@ def train(
         directory: Where its files go; only rank 0 writes.
         world: The ranks that train it together, this one among them.
         resources: How it is calculated, and how much decoded pictures may fill; who calculates is ``world``'s to say.
-        watch: Called after every step and every evaluated batch, on every rank.
+        watch: Called after every step and every evaluated batch, and while pictures are decoded, on every rank.
         stop: Asked after each step; when it says so on any rank, all write a checkpoint and stop.
         owner: The command that this process works for: what its other processes hold is taken over from them.
 
@@ -88,7 +92,7 @@ def train(
 
         def seen(progress: RunProgress) -> None:
             watch(progress)
-            if work.claim:
+            if work.claim and progress.phase != "reading":  # which does not know how far the run had come
                 work.claim.report(progress)
 
         return _train(run, work, resources, seen, stop)
@@ -101,8 +105,9 @@ def _train(
     started = time.perf_counter()
     decoded = _decoded_everywhere(run, world, resources.cache_gb)
     opened = partial(
-        open_split, run.dataset, decoded=decoded, cache_gb=resources.cache_gb, threads=torch.get_num_threads()
-    )
+        open_split, run.dataset, decoded=decoded, cache_gb=resources.cache_gb, threads=torch.get_num_threads(),
+        advance=_reading(run, watch),
+    )  # fmt: skip
     pictures, val = opened("train"), opened("val")
     learner, progress = begin(run, directory, world, resources, pictures)
     if world.main:  # who writes the record
@@ -163,6 +168,19 @@ def _decoded_everywhere(run: RunConfig, world: World, cache_gb: float | None) ->
     if "train" not in decoded:
         require_shards(manifest_of(run.dataset), world.size)
     return decoded
+
+
+def _reading(run: RunConfig, watch: Callable[[RunProgress], None]) -> Callable[[int], None]:
+    """Tells how many pictures are read, if that takes long: a machine decodes a data set for its first run."""
+    began, read = time.perf_counter(), 0
+
+    def advance(pictures: int) -> None:
+        nonlocal read
+        read += pictures
+        if time.perf_counter() - began > READING_TOLD_AFTER_S:
+            watch(RunProgress(run.id, 0, run.train.epochs, 0.0, phase="reading", evaluated=read))
+
+    return advance
 
 
 def _outputs(

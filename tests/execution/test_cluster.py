@@ -1,6 +1,7 @@
 """Real clusters of two raylets on this machine, and what is wrong with them."""
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -122,15 +123,21 @@ def test_a_pool_that_is_another_place_on_a_node_and_data_that_differ_there_are_f
     (dataset,) = resolve([str(small_shards)])
     gone = replace(dataset, name="gone", location=str(tmp_path / "nothing"))
     other = replace(dataset, name="other", content_hash="0" * 64)
+    copy = Path(shutil.copytree(small_shards, tmp_path / "copy"))
+    first, second = sorted(copy.glob("train-*.tar"))[:2]
+    first.unlink()
+    second.write_bytes(b"cut off")
+    part = replace(dataset, name="part", location=str(copy))
     (tmp_path / "mine").mkdir()
     monkeypatch.chdir(tmp_path / "mine")
     with pytest.raises(InputError) as caught:
-        check_nodes("/proc/self/cwd", [dataset, gone, other])  # a folder of the same name that each process has
+        check_nodes("/proc/self/cwd", [dataset, gone, other, part])  # a folder of the same name that each process has
     lines = str(caught.value).splitlines()
     assert sum("/proc/self/cwd: is another place there than here" in line for line in lines) == 2
     assert sum("gone cannot be read from there" in line for line in lines) == 1, "a head without CPUs trains nothing"
     assert sum("other has other content there" in line for line in lines) == 1
-    assert len(lines) == 4
+    assert sum(f"2 of 7 shards, {first.name} the first, are missing or cut off there" in line for line in lines) == 1
+    assert len(lines) == 5
 
 
 def test_a_node_that_does_not_answer_is_named_and_one_that_has_died_is_not_asked(

@@ -31,11 +31,12 @@ def prepared(
     pool: str = "memory://runs",
     resources: Resources = Resources(),
     show: Callable[[str], None] = lambda text: None,
+    executor: str = "local",
 ) -> list[str]:
     """What a study of these runs is told; its baseline is the first."""
     variants = {run.variant: (run.model, run.train) for run in runs}
     study = Study("study", "?", (), runs[0].variant, variants, 1, (), Metric(), resources)
-    return prepare(study, list({run.dataset: 0 for run in runs}), runs, pool, "local", show)
+    return prepare(study, list({run.dataset: 0 for run in runs}), runs, pool, executor, show)
 
 
 @pytest.mark.parametrize("pool", ["memory://kept", "{folder}"])
@@ -112,6 +113,15 @@ def test_preparing_says_how_far_it_is_and_what_does_not_fit_the_cache(run: RunCo
     assert len(list(tmp_path.glob("decoded/*.npy"))) == 7
     with pytest.raises(InputError, match=r"3 train shards.*4 workers"):
         prepared(run, resources=Resources(workers=4, cache_gb=0.02))
+
+
+def test_a_machine_that_only_commands_a_cluster_decodes_nothing_and_needs_no_room_for_it(
+    run: RunConfig, tmp_path: Path, monkeypatch
+):
+    monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path))
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    assert prepared(run, executor="ray")[1:] == []
+    assert not list(tmp_path.glob("decoded/*.npy"))
 
 
 def test_preparing_beyond_the_cache_finds_a_damaged_shard(run: RunConfig, tmp_path: Path, monkeypatch):

@@ -1,10 +1,12 @@
 import io
 import math
 import pickle
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
+from emotune.execution.courses import Courses
 from emotune.execution.progress import RunLines, Watchers
 from emotune.model_config import AlexNetConfig
 from emotune.run import DatasetRef, RunConfig, RunProgress
@@ -243,3 +245,16 @@ def test_the_live_lines_go_when_the_work_ends():
         lines.finish(one.id, Status(State.DONE))
     assert "✓ 1/1 alexnet s0: done" in screen.text
     assert "1 of 1 done" in screen.text.splitlines()[-1]
+
+
+def test_reading_pictures_is_shown_and_is_neither_a_lost_worker_nor_a_step_back():
+    one = run("alexnet")
+    screen = Courses([one], Clock())
+    reading = replace(at(one, 0), phase="reading", evaluated=1000, epoch=0)
+    assert screen.update(reading) is None
+    assert screen.active[one.id].latest.evaluated == 1000
+    assert screen.update(at(one, 40, interruptions=1)) == "continued from epoch 1"
+    assert screen.update(reading) is None
+    assert screen.active[one.id].latest.step == 40
+    assert screen.update(at(one, 41, interruptions=1)) is None
+    assert screen.update(at(one, 41, interruptions=2)) == "its worker was lost, continued from epoch 1"

@@ -10,6 +10,7 @@ import pytest
 from running import trained
 
 from emotune.run import RunConfig, RunProgress
+from emotune.training import loop
 from emotune.training.loop import InterruptedRunError
 from emotune.training.reporter import RecentRate
 
@@ -32,6 +33,18 @@ def test_every_step_and_every_evaluated_batch_changes_what_is_told(run: RunConfi
     assert all(math.isnan(p.val_accuracy) for p in told[:6])
     assert not any(math.isnan(p.val_accuracy) for p in told[6:])
     assert all(p.images_per_s > 0 and p.lr > 0 for p in told)
+
+
+def test_pictures_that_take_long_to_read_are_told_of_and_every_shard_changes_it(
+    run: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(loop, "READING_TOLD_AFTER_S", 0.0)
+    told: list[RunProgress] = []
+    trained(run, tmp_path, watch=told.append)
+    reading = [progress for progress in told if progress.phase == "reading"]
+    assert [progress.evaluated for progress in reading] == [30, 60, 72, 102, 121, 151, 160]
+    assert told[:5] == reading[:5], "train and val before the first step"
+    assert not [before for before, after in pairwise(told) if before == after]
 
 
 def test_a_continued_run_tells_where_it_goes_on_and_how_often_it_was_continued(run: RunConfig, tmp_path: Path):
