@@ -29,6 +29,10 @@ SIGNED = re.compile(r"(?<=[?&])(?:x-(?:amz|goog)-[\w-]+|awsaccesskeyid|signature
 NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 CREATE_EXCLUSIVELY = {"s3", "gs", "abfs", "memory"}
 """File systems whose ``pipe_file(mode="create")`` is atomic; fsspec's own only looks first."""
+IN_ONE_REQUEST = {"s3": {"max_concurrency": 1}}
+"""How file systems read that otherwise ask for the size first, in listings that may be old, and then for parts, which
+may be of several versions.
+"""
 ATTEMPTS = 3
 SETTLE_S = 1.0
 """Between attempts; and where nothing is exclusive, until what another has just written shows."""
@@ -133,8 +137,7 @@ class Folder:
 
     def _create_behind_url(self, name: str, data: bytes) -> None:
         fs, path = self._filesystem()
-        protocols = {fs.protocol} if isinstance(fs.protocol, str) else set(fs.protocol)
-        for attempt in range(ATTEMPTS if protocols & CREATE_EXCLUSIVELY else 0):
+        for attempt in range(ATTEMPTS if _protocols(fs) & CREATE_EXCLUSIVELY else 0):
             try:
                 with self._reached():
                     fs.pipe_file(f"{path}/{name}", data, mode="create")
@@ -164,9 +167,10 @@ class Folder:
     def read(self, name: str) -> bytes | None:
         """The bytes of the file ``name``, or None where there is none."""
         fs, path = self._filesystem()
+        options = next((IN_ONE_REQUEST[name] for name in _protocols(fs) if name in IN_ONE_REQUEST), {})
         try:
             with self._reached():
-                return fs.cat_file(f"{path}/{name}")
+                return fs.cat_file(f"{path}/{name}", **options)
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
 
@@ -287,6 +291,10 @@ def split_location(location: str) -> tuple[str, str]:
     scheme, mark, path = location.rpartition("://")
     folder, _, name = path.rpartition("/")
     return f"{scheme}{mark}{folder or '/'}", name
+
+
+def _protocols(fs: fsspec.AbstractFileSystem) -> set[str]:
+    return {fs.protocol} if isinstance(fs.protocol, str) else set(fs.protocol)
 
 
 def _changed(info: dict[str, Any]) -> float:

@@ -197,6 +197,15 @@ def test_a_tree_is_listed_at_once(kind, request):
     assert len(folder.files()) == 3
 
 
+def test_a_file_on_s3_that_came_or_grew_after_its_folder_was_listed_is_read_whole(s3):
+    folder = Folder(f"{s3}/listed")
+    folder.write("old", b"1")
+    other = f"import fsspec; fsspec.filesystem('s3').pipe({{'{s3}/listed/old': b'12', '{s3}/listed/new': b'3'}})"
+    folder._filesystem()[0].ls(f"{s3}/listed")  # remembered by s3fs
+    subprocess.run([sys.executable, "-c", other], check=True)
+    assert (folder.read("old"), folder.read("new"), folder.read("none")) == (b"12", b"3", None)
+
+
 def test_an_open_file_is_uploaded_whole(s3):
     folder = Folder(f"{s3}/uploaded")
     with tempfile.TemporaryFile() as file:
