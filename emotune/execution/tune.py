@@ -12,6 +12,7 @@ from typing import Any
 
 import ray
 from ray import tune
+from ray.tune.execution import class_cache
 
 from emotune.execution.progress import Watcher
 from emotune.execution.supervisor import RunTrial
@@ -111,7 +112,7 @@ def run_on_ray(
     # The empty first bundle is the supervisor's: it costs no CPU, so that trials never wait for each other's workers.
     group = tune.PlacementGroupFactory([{}] + [bundle] * resources.workers, strategy="PACK")
     driver = _Driver(pool, watcher, stopping)
-    with tempfile.TemporaryDirectory(prefix="emotune-tune-") as scratch, _quiet():
+    with tempfile.TemporaryDirectory(prefix="emotune-tune-") as scratch, _quiet(), _discreet():
         tune.Tuner(
             tune.with_resources(RunTrial, group),
             param_space={"job": tune.grid_search(jobs)},
@@ -140,6 +141,20 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(before)
+
+
+@contextmanager
+def _discreet() -> Iterator[None]:
+    """Tune hands AWS credentials of this process on in a way that has Ray write them, readable, into nodes' logs.
+
+    A local Ray inherits them; a node of a cluster has its own, or a role.
+    """
+    before = class_cache.ENV_VARS_TO_PROPAGATE
+    class_cache.ENV_VARS_TO_PROPAGATE = {name for name in before if not name.startswith("AWS_")}
+    try:
+        yield
+    finally:
+        class_cache.ENV_VARS_TO_PROPAGATE = before
 
 
 def _cause(trial: Any) -> str:
