@@ -103,10 +103,10 @@ class Machine:
         """Command lines by number, as this machine counts; none once it is killed."""
         found = {}
         with contextlib.suppress(OSError):
-            its = os.readlink(f"/proc/{self._process.pid}/ns/pid_for_children")
+            its = Path(f"/proc/{self._process.pid}/ns/pid_for_children").readlink()
             for entry in Path("/proc").glob("[0-9]*"):
                 with contextlib.suppress(OSError):
-                    if os.readlink(entry / "ns" / "pid") == its:
+                    if (entry / "ns" / "pid").readlink() == its:
                         found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
         return found
 
@@ -140,8 +140,8 @@ class Network:
         self.folder.mkdir(parents=True)
         _make_key(self.key)
         self._switch = subprocess.Popen([*DIES_WITH_PARENT, "unshare", "--net", "sleep", "infinity"])
-        own = os.readlink("/proc/self/ns/net")
-        until("network", lambda: os.readlink(f"/proc/{self._switch.pid}/ns/net") != own, 10)
+        own, its = Path("/proc/self/ns/net").readlink(), Path(f"/proc/{self._switch.pid}/ns/net")
+        until("network", lambda: its.readlink() != own, 10)
         for command in ("link add br0 type bridge", f"address add {GATEWAY}/24 dev br0", "link set br0 up"):
             self._inside("ip", *command.split())
         # So that it says at once that there is no way out, instead of nothing.
