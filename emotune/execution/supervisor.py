@@ -1,8 +1,9 @@
 """The supervisor of one run: starts its workers, watches them, and keeps them warm for the next run of the same shape.
 
 It holds no CPU and imports no torch. A lost worker or node, or one that does nothing any more, is a lost attempt: all
-workers are killed, Tune begins the trial again, and `train` continues from the run directory's checkpoint. An error of
-the training code is a failed run.
+workers are killed, Tune begins the trial again, and `train` continues from the run directory's checkpoint. Where a node
+is about to go, the run ends after its step, with a checkpoint, before that. An error of the training code is a failed
+run.
 """
 
 import contextlib
@@ -15,6 +16,7 @@ from ray import tune
 from ray.util import get_current_placement_group
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy, PlacementGroupSchedulingStrategy
 
+from emotune.execution.draining import Departures
 from emotune.execution.failures import failure_text, out_of_memory_text
 from emotune.execution.worker import Place, Worker
 from emotune.machine import worker_environment
@@ -44,6 +46,7 @@ class RunTrial(tune.Trainable):
         self._workers: list[Any] = []
         self._places: list[Place] = []
         self._stopping = False
+        self._departures = Departures()
         self._take(config["job"])
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -51,13 +54,16 @@ class RunTrial(tune.Trainable):
         return True
 
     def _take(self, job: dict[str, Any]) -> None:
-        self._job, self._ranks, self._asked = job, [], None
+        self._job, self._ranks, self._asked, self._leaving = job, [], None, ""
         self._progress: RunProgress | None = None
         self._changed = time.monotonic()
 
     def interrupt(self) -> None:
         """Has the run end after its step, with a checkpoint; one that is not begun does not begin."""
         self._stopping = True
+        self._interrupt_workers()
+
+    def _interrupt_workers(self) -> None:
         if self._ranks:
             for worker in self._workers:
                 worker.interrupt.remote()
@@ -74,8 +80,11 @@ class RunTrial(tune.Trainable):
             bad = self._bad(ended, running)
             if bad or not running:
                 status = bad or Status(State.DONE)
+                if status.state is State.INTERRUPTED and self._leaving and not self._stopping:
+                    raise LostAttemptError(self._leaving)
                 return self._end(status, warm=not running and status.state in (State.DONE, State.RUNNING))
             self._look()
+            self._leave()
             return {"done": False, "progress": self._progress}
         except ray.exceptions.OutOfMemoryError as error:
             return self._end(Status(State.FAILED, out_of_memory_text(str(error))))
@@ -151,6 +160,13 @@ class RunTrial(tune.Trainable):
             where = f"since {self._progress.fraction:.1%} of the run" if self._progress else "since its start"
             workers = ", ".join(map(str, self._places))
             raise LostAttemptError(f"no progress for {stall_s / 60:.3g} minutes, {where} ({workers})")
+
+    def _leave(self) -> None:
+        """Has the run end with a checkpoint if one of its nodes is about to go."""
+        going = [place for place in self._places if place.node in self._departures.nodes()]
+        if going and not self._leaving:
+            self._leaving = f"{going[0].host} is about to go; the run goes on elsewhere from its checkpoint"
+            self._interrupt_workers()
 
     def _end(self, status: Status, *, warm: bool = False) -> dict[str, Any]:
         self._ranks = []
