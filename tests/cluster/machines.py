@@ -192,14 +192,14 @@ class Network:
 
 @contextlib.contextmanager
 def running(machine: Machine, *command: str, log: Path) -> Iterator[subprocess.Popen[str]]:
-    """A command that runs on a machine meanwhile."""
+    """A command that runs on a machine meanwhile, until Ctrl-C is pressed."""
     with log.open("w") as file:
-        process = machine.start(*command, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
+        process = machine.start(*command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True)
     try:
         yield process
     finally:
-        process.kill()
-        process.wait(10)
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(20)
 
 
 def until(what: str, found: Callable[[], Any], seconds: float, said: Callable[[], str] = str) -> Any:
