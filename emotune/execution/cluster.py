@@ -10,6 +10,7 @@ import secrets
 import time
 import types
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import ray
@@ -19,6 +20,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from emotune.data.datasets import manifest_of
 from emotune.errors import InputError, refuse
 from emotune.execution.versions import versions
+from emotune.pool import Pool
 from emotune.resources import Resources
 from emotune.run import DatasetRef
 from emotune.storage import Folder
@@ -91,12 +93,12 @@ def check_nodes(pool: str, datasets: Sequence[DatasetRef], resources: Resources 
         shared.write(sign, sign.encode())
         answers = _on_all(nodes, _look, inputs)
         problems = [f"{_name(nodes[node])}: {problem}" for node, said in answers.items() for problem in said]
-        unseen = [node for node, said in answers.items() if not said and not _seen(shared, f"{sign}-{node}")]
+        wrote = [node for node, said in answers.items() if not said]
+        seen = Pool(pool).each(lambda node: _seen(shared, f"{sign}-{node}"), wrote)
+        unseen = [node for node, there in zip(wrote, seen, strict=True) if not there]
         problems += [f"{_name(nodes[node])}: {_elsewhere(pool)}" for node in unseen]
     finally:
-        for name in (sign, *(f"{sign}-{node}" for node in nodes)):
-            with contextlib.suppress(OSError):
-                shared.delete(name)
+        Pool(pool).each(partial(_remove, shared), [sign, *(f"{sign}-{node}" for node in nodes)])
     refuse(problems)
 
 
@@ -125,6 +127,11 @@ def _look(pool: str, sign: str, node: str, datasets: Sequence[DatasetRef]) -> li
         except Exception as error:
             problems.append(f"{dataset.location}: {dataset.name} cannot be read from there ({error})")
     return problems
+
+
+def _remove(folder: Folder, name: str) -> None:
+    with contextlib.suppress(OSError):
+        folder.delete(name)
 
 
 def _seen(folder: Folder, name: str) -> bool:

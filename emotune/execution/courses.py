@@ -112,24 +112,29 @@ class Courses:
 
     def expected_s(self, run_id: str) -> float | None:
         """Seconds that a run takes: as others of its variant did, or are about to; else as runs do on average."""
+        paces, usual = self._paces()
+        return paces.get(self._variant(run_id), usual)
+
+    def _paces(self) -> tuple[dict[str, float], float | None]:
+        """Mean seconds of each variant's runs, and of all; None while none is known."""
         now, known = self.now, {variant: list(seconds) for variant, seconds in self._whole_s.items()}
-        for other, course in list(self.active.items()):
+        for run_id, course in list(self.active.items()):
             if (whole_s := course.whole_s(now)) is not None:
-                known.setdefault(self._variant(other), []).append(whole_s)
-        seconds = known.get(self._variant(run_id)) or [second for found in known.values() for second in found]
-        return fmean(seconds) if seconds else None
+                known.setdefault(self._variant(run_id), []).append(whole_s)
+        every = [second for seconds in known.values() for second in seconds]
+        return {variant: fmean(seconds) for variant, seconds in known.items()}, fmean(every) if every else None
 
     def left_s(self) -> float | None:
         """Seconds until all runs have ended, side by side as they went so far; None while that is not known."""
         now, active = self.now, dict(self.active)
         to_do_s = longest_s = 0.0
-        expected = {variant: self.expected_s(run_id) for run_id, variant in self._variants.items()}
+        paces, usual = self._paces()
         for run_id, variant in self._variants.items():
             if run_id in self._ended:
                 continue
-            if expected[variant] is None:
+            if (pace := paces.get(variant, usual)) is None:
                 return None
-            left_s = expected[variant] * (1 - active[run_id].latest.fraction if run_id in active else 1)
+            left_s = pace * (1 - active[run_id].latest.fraction if run_id in active else 1)
             to_do_s, longest_s = to_do_s + left_s, max(longest_s, left_s)
         worked_s = self._worked_s + sum(now - course.since for course in active.values())
         if self._first is None or worked_s <= 0:

@@ -1,0 +1,185 @@
+"""How the bookkeeping grows, up to 10,000 runs and 1,000 machines: where it stops being linear.
+
+    python benchmarks/scale.py [--most 10000] [--latency-ms 25]
+
+Runs are made up (files as training writes them, 64 test pictures each), and nothing is trained. Measured is what a
+command does with N runs: making the plan (a study file to a table of N runs), reading the ledger of N finished runs
+from an object store (a file system in memory whose every request takes `--latency-ms`, and which lists 1,000 names a
+request, as S3 does), writing the report of N runs from a disk, and the driver's own work between two updates of its
+display while 1,000 machines train. Ray's own work, and Tune's, cannot be simulated and is not in it.
+
+Of each, the exponent between sizes: 1 is linear, 2 quadratic.
+"""
+
+import argparse
+import io
+import math
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import fsspec
+from fsspec.implementations.memory import MemoryFileSystem
+from report import MadeUp, manifest_of_nothing, report_s, study_of
+from rich.console import Console
+
+from emotune.data.datasets import resolve
+from emotune.execution.courses import Courses
+from emotune.execution.ledger import make_plan
+from emotune.execution.outlook import show_plan
+from emotune.run import RunConfig, RunProgress
+from emotune.run_directory import State
+from emotune.study import load_study
+
+VARIANTS = 10
+MACHINES = 1000
+PICTURES = 64
+A_REQUEST_LISTS = 1000
+REPORTS_AT_MOST = 1000
+"""Runs: what a person may still read."""
+
+
+class ObjectStore(MemoryFileSystem):
+    """Objects in memory, as far away as a store in the same region."""
+
+    protocol = "faraway"
+    latency_s = 0.025
+    requests = 0
+    store: dict[str, Any] = {}  # noqa: RUF012  all instances are the same store, as fsspec's
+    pseudo_dirs = [""]  # noqa: RUF012
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return super()._strip_protocol(path.replace("faraway://", "memory://"))
+
+    @classmethod
+    def _wait(cls, requests: int = 1) -> None:
+        cls.requests += requests
+        time.sleep(requests * cls.latency_s)
+
+    def cat_file(self, path: str, start: int | None = None, end: int | None = None, **options: Any) -> bytes:
+        self._wait()
+        return super().cat_file(path, start, end, **options)
+
+    def find(self, path: str, maxdepth: int | None = None, withdirs: bool = False, **options: Any) -> Any:
+        root = self._strip_protocol(path).rstrip("/") + "/"
+        found = {name: {"name": name, "size": file.size, "type": "file", "created": file.created}
+                 for name, file in self.store.items() if name.startswith(root)}  # fmt: skip
+        self._wait(math.ceil(len(found) / A_REQUEST_LISTS) or 1)
+        return found
+
+
+def seconds(function: Callable[[], object]) -> float:
+    """What a call takes."""
+    began = time.perf_counter()
+    function()
+    return time.perf_counter() - began
+
+
+def planned(folder: Path, count: int) -> float:
+    """From the study file to the table of what is to do, in an empty pool."""
+    path = folder / f"plan-{count}.yaml"
+    path.write_text(study_of(VARIANTS, count // VARIANTS, folder / "data"))
+
+    def plan() -> None:
+        study = load_study(path)
+        datasets = resolve(study.datasets)
+        runs = study.runs(datasets)
+        console = Console(file=io.StringIO(), width=120)
+        show_plan(console, study, datasets, make_plan(runs, str(folder / "none")), str(folder / "none"), "ray")
+
+    return seconds(plan)
+
+
+def ledger_read(runs: Sequence[RunConfig], disk: Path) -> tuple[float, int]:
+    """The states and records of finished runs behind latency; seconds, and requests."""
+    ObjectStore.store.clear()
+    with_files = MemoryFileSystem.pipe_file
+    fs = fsspec.filesystem("faraway")
+    for run in runs:
+        for path in (disk / run.id).iterdir():
+            with_files(fs, f"/pool/{run.id}/{path.name}", path.read_bytes() if path.suffix == ".json" else b"-")
+    ObjectStore.requests = 0
+    began = time.perf_counter()
+    plan = make_plan(runs, "faraway://pool")
+    took_s = time.perf_counter() - began
+    assert plan.count(State.DONE) == len(runs)
+    return took_s, ObjectStore.requests
+
+
+def displayed(runs: Sequence[RunConfig]) -> float:
+    """The driver's work for a message of each of 1,000 machines and one look at how long all takes."""
+    now = [0.0]
+    courses, active = Courses(runs, lambda: now[0]), runs[: min(MACHINES, len(runs))]
+
+    def at(run: RunConfig, step: int) -> RunProgress:
+        return RunProgress(run.id, 1, 50, step / 5000, step=step, steps=5000)
+
+    for run in active:
+        courses.update(at(run, 1))
+    now[0] = 10.0
+
+    def look() -> None:
+        for run in active:
+            courses.update(at(run, 10))
+        assert courses.left_s()
+
+    return seconds(look)
+
+
+def show(what: str, sizes: Sequence[int], took_s: Sequence[float], more: Sequence[str] = ()) -> list[float]:
+    """A line for each size, with the exponent from the size before; gives the exponents."""
+    points = pairwise(zip(sizes, took_s, strict=True))
+    exponents = [math.log(b / a) / math.log(n / m) for (m, a), (n, b) in points]
+    print(what, flush=True)
+    for index, (size, second) in enumerate(zip(sizes, took_s, strict=True)):
+        grows = f"  grows as n^{exponents[index - 1]:.2f}" if index else ""
+        print(f"  {size:>6,} runs  {second:8.2f} s{grows}  {more[index] if more else ''}".rstrip(), flush=True)
+    return exponents
+
+
+def main() -> None:
+    """Measures, and ends with the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--most", type=int, default=10_000, metavar="N", help="runs (default: %(default)s)")
+    parser.add_argument("--latency-ms", type=float, default=25.0, help="of a request (default: %(default)s)")
+    options = parser.parse_args()
+    ObjectStore.latency_s = options.latency_ms / 1000
+    fsspec.register_implementation("faraway", ObjectStore)
+    sizes = [options.most // share // VARIANTS * VARIANTS for share in (8, 4, 2, 1)]
+    with tempfile.TemporaryDirectory(prefix="emotune-scale-") as scratch:
+        folder = Path(scratch)
+        manifest_of_nothing(folder / "data", PICTURES)
+        plans_s = [planned(folder, size) for size in sizes]
+        grown = {"planning": show("planning", sizes, plans_s)}
+        made_up = MadeUp(folder / "runs", PICTURES)
+        study = load_study(folder / f"plan-{sizes[-1]}.yaml")
+        runs = study.runs(resolve(study.datasets))  # seed by seed over all variants
+        for run in runs:
+            made_up.write(run)
+        looks_s = [displayed(runs[:size]) for size in sizes]
+        grown["display"] = show(f"the driver's display, {MACHINES:,} machines", sizes, looks_s)
+        reads = [ledger_read(runs[:size], folder / "runs") for size in sizes]
+        grown["ledger"] = show(
+            f"ledger on an object store, {options.latency_ms:g} ms a request", sizes, [s for s, _ in reads],
+            [f"{requests:,} requests" for _, requests in reads],
+        )  # fmt: skip
+        written = [size for size in sizes if size <= REPORTS_AT_MOST] or [REPORTS_AT_MOST // 2, REPORTS_AT_MOST]
+        reports_s = []
+        for size in written:
+            (folder / "study.yaml").write_text(study_of(VARIANTS, size // VARIANTS, folder / "data"))
+            reports_s.append(report_s(folder))
+        grown["report"] = show("report, from a disk", written, reports_s)
+    steep = [name for name, exponents in grown.items() if any(exponent > 1.3 for exponent in exponents)]
+    print(f"plan_{sizes[-1]}_s = {plans_s[-1]:.2f}")
+    print(f"display_{sizes[-1]}_s = {looks_s[-1]:.3f}")
+    print(f"ledger_{sizes[-1]}_s = {reads[-1][0]:.2f}")
+    print(f"report_{written[-1]}_s = {reports_s[-1]:.2f}")
+    print(f"not linear: {', '.join(steep) or 'nothing measured here'}")
+
+
+if __name__ == "__main__":
+    main()
