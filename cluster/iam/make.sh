@@ -1,14 +1,17 @@
 #!/usr/bin/env bash
 # Makes, once per account and region, what cluster/config.yaml names: two roles, a security group, a key pair.
-#     cluster/iam/make.sh BUCKET      (with the rights of an administrator; what is there already is left as it is)
-# Prints the security group's id, which goes into config.yaml.
+#     cluster/iam/make.sh BUCKET [ADDRESS]
+# With the rights of an administrator; again where your address has changed: what is there already stays. ADDRESS is whose
+# SSH is let in (default: the one that the world sees of this machine). Prints what goes into config.yaml.
 set -euo pipefail
 bucket=${1:?give the name of the bucket for data and runs}
+address=${2:-$(curl --silent --fail https://checkip.amazonaws.com)}
 here=$(cd "$(dirname "$0")" && pwd)
 account=$(aws sts get-caller-identity --query Account --output text)
 filled() { sed -e "s/ACCOUNT/$account/g" -e "s/BUCKET/$bucket/g" "$here/$1"; }
 
-aws iam create-service-linked-role --aws-service-name spot.amazonaws.com > /dev/null 2>&1 || true  # there since the first spot machine
+# Is there since the account's first spot machine.
+aws iam create-service-linked-role --aws-service-name spot.amazonaws.com > /dev/null 2>&1 || true
 for role in emotune-head emotune-worker; do
   aws iam get-role --role-name "$role" > /dev/null 2>&1 ||
     aws iam create-role --role-name "$role" --assume-role-policy-document "$(filled trust.json)" > /dev/null
@@ -21,7 +24,8 @@ done
 aws iam put-role-policy --role-name emotune-head --policy-name machines --policy-document "$(filled head.json)"
 
 find_group() {
-  aws ec2 describe-security-groups --filters Name=group-name,Values=emotune --query 'SecurityGroups[0].GroupId' --output text
+  aws ec2 describe-security-groups --filters Name=group-name,Values=emotune \
+    --query 'SecurityGroups[0].GroupId' --output text
 }
 group=$(find_group)
 if [ "$group" = None ]; then
@@ -30,11 +34,13 @@ if [ "$group" = None ]; then
   # Among themselves the machines may talk on all ports; nobody else reaches any but SSH.
   aws ec2 authorize-security-group-ingress --group-id "$group" --protocol all --source-group "$group" > /dev/null
 fi
-address=$(curl --silent --fail https://checkip.amazonaws.com)
-aws ec2 authorize-security-group-ingress --group-id "$group" --protocol tcp --port 22 --cidr "$address/32" > /dev/null 2>&1 ||
-  true  # allowed already
+# Fails where it is allowed already.
+aws ec2 authorize-security-group-ingress --group-id "$group" --protocol tcp --port 22 --cidr "$address/32" \
+  > /dev/null 2>&1 || true
 
 if [ ! -e ~/.ssh/emotune.pem ]; then
-  (umask 077 && aws ec2 create-key-pair --key-name emotune --key-type ed25519 --query KeyMaterial --output text > ~/.ssh/emotune.pem)
+  mkdir -p ~/.ssh
+  key=$(aws ec2 create-key-pair --key-name emotune --key-type ed25519 --query KeyMaterial --output text)
+  (umask 077 && echo "$key" > ~/.ssh/emotune.pem)
 fi
 echo "SecurityGroupIds: [$group]   # SSH from $address"

@@ -3,6 +3,7 @@
 Ray starts nothing more on such a node, and ends what is left on it at its deadline.
 """
 
+import contextlib
 import time
 
 from ray._private.state import state  # what Ray Train asks; there is no public way
@@ -21,5 +22,7 @@ class Departures:
     def nodes(self) -> frozenset[str]:
         """Ray's names of them."""
         if time.monotonic() - self._looked > LOOK_EVERY_S:
-            self._looked, self._draining = time.monotonic(), frozenset(state.get_draining_nodes())
+            self._looked = time.monotonic()
+            with contextlib.suppress(Exception):  # where the head does not answer, that is noticed elsewhere
+                self._draining = frozenset(state.get_draining_nodes())
         return self._draining

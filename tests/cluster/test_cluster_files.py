@@ -103,6 +103,22 @@ def test_no_role_may_do_more_than_its_work():
     assert run["Condition"]["StringEquals"]["aws:RequestTag/ray-cluster-name"] == config["cluster_name"]
 
 
+def test_what_the_roles_have_is_what_iam_takes_and_a_mistake_in_it_is_not(s3: str):
+    import boto3
+    from botocore.exceptions import ClientError
+
+    iam = boto3.client("iam")  # of the same server as s3
+    trust = (CLUSTER / "iam" / "trust.json").read_text()
+    iam.create_role(RoleName="role", AssumeRolePolicyDocument=trust)
+    for name in ("bucket", "head"):
+        policy = (CLUSTER / "iam" / f"{name}.json").read_text()
+        policy = policy.replace("ACCOUNT", "123456789012").replace("BUCKET", "bucket")
+        iam.put_role_policy(RoleName="role", PolicyName=name, PolicyDocument=policy)
+        with pytest.raises(ClientError, match="MalformedPolicyDocument"):
+            iam.put_role_policy(RoleName="role", PolicyName=name, PolicyDocument=policy.replace("Allow", "Permit"))
+    assert iam.list_role_policies(RoleName="role")["PolicyNames"] == ["bucket", "head"]
+
+
 def test_the_only_port_that_is_open_to_somebody_else_is_ssh_to_one_address():
     commands = (CLUSTER / "iam" / "make.sh").read_text().replace("\\\n", " ")
     opened = re.findall(r"authorize-security-group-ingress.*", commands)
