@@ -1,4 +1,4 @@
-"""Which network: a dataclass each, whose fields are the arguments of the network's constructor, with its defaults.
+"""Which model: a dataclass each; of networks, its fields are the constructor's arguments, with their defaults.
 
 The paper's values are the defaults; where papers leave a reading open, it is an option, and the docstring here says
 whose each value is. The networks themselves are in `emotune.models`; reading a study needs no torch. Sources: *KSH12*:
@@ -12,12 +12,13 @@ from pydantic.dataclasses import dataclass
 
 from emotune.fields import STRICT, Count, Fraction, Positive
 
-__all__ = ["AlexNetConfig", "AttentionConfig", "DualBranchConfig", "MldrConfig", "MldrV2Config", "ModelConfig"]
+__all__ = ["AlexNetConfig", "AttentionConfig", "ConstantConfig", "DualBranchConfig", "MldrConfig", "MldrV2Config",
+           "ModelConfig", "NetworkConfig", "SvmConfig"]  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class _Network:
-    """What all networks have.
+class NetworkConfig:
+    """What all networks have; other models are fitted at once, not step by step.
 
     ``width`` multiplies all channels and units (1: the paper's network; 0.125: quick on a CPU). ``dropout``:
     probability on the hidden fully connected layers (KSH12 and thesis: 0.5; 0: none). ``weight_init``, the first
@@ -30,7 +31,7 @@ class _Network:
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class AlexNetConfig(_Network):
+class AlexNetConfig(NetworkConfig):
     """AlexNet, `emotune.models.alexnet.AlexNet`.
 
     ``backbone``: *alexnet*, KSH12's with two towers, or *alexnet_owt*, torchvision's with one (Krizhevsky 2014), whose
@@ -96,7 +97,7 @@ Depth = Annotated[Count, Field(le=5)]
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class MldrConfig(_Network):
+class MldrConfig(NetworkConfig):
     """MldrNet v1, networks on a pyramid of patches (Rao, Xu, Xu 2016, and thesis), `emotune.models.mldr.MldrNet`.
 
     ``levels``: patches along a side, per level (thesis: 1, 2, 4). ``depths``: convolutions of each level's network, 1
@@ -131,7 +132,7 @@ class MldrConfig(_Network):
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class MldrV2Config(_Network):
+class MldrV2Config(NetworkConfig):
     """MldrNet v2, one network whose four levels each have a say (Rao et al. 2018), `emotune.models.mldr_v2.MldrNetV2`.
 
     ``fusion`` of the levels' vectors of 1024, unit by unit: *mean* (paper) or *max* (ours); or *concat* (ours). Its
@@ -143,8 +144,30 @@ class MldrV2Config(_Network):
     fusion: Literal["mean", "max", "concat"] = "mean"
 
 
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class ConstantConfig:
+    """Says of every picture how frequent each class is in training: the least that a classifier must surpass."""
+
+    name: Literal["constant"] = "constant"
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class SvmConfig:
+    """A support vector machine on hand-made features, `emotune.models.classical.Svm`: what networks are to surpass.
+
+    ``features``: *colours*, a histogram of hue, saturation and value, or *textures*, GIST's energies of Gabor filters
+    and histograms of local binary patterns; see `emotune.models.features`. ``c_grid``: values of the penalty C; the one
+    with the highest validation accuracy is taken.
+    """
+
+    name: Literal["svm"] = "svm"
+    features: Literal["colours", "textures"] = "colours"
+    c_grid: Annotated[tuple[Positive, ...], Field(min_length=1)] = (1.0, 10.0)
+
+
 ModelConfig = Annotated[
-    AlexNetConfig | AttentionConfig | DualBranchConfig | MldrConfig | MldrV2Config, Field(discriminator="name")
+    AlexNetConfig | AttentionConfig | DualBranchConfig | MldrConfig | MldrV2Config | ConstantConfig | SvmConfig,
+    Field(discriminator="name"),
 ]
 
 

@@ -20,7 +20,7 @@ from pydantic.dataclasses import dataclass
 from emotune.errors import InputError
 from emotune.fields import STRICT, Count
 from emotune.metric_config import Metric
-from emotune.model_config import ModelConfig
+from emotune.model_config import ModelConfig, NetworkConfig
 from emotune.resources import Resources
 from emotune.run import DatasetRef, RunConfig, Selection, WeightsRef
 from emotune.train_config import TrainConfig
@@ -68,6 +68,11 @@ class Study:
     def trained(self) -> dict[str, tuple[ModelConfig, TrainConfig]]:
         """The variants, and the A/A variant if there is one."""
         return dict(self.variants) | ({self.aa: self.variants[self.baseline]} if self.aa else {})
+
+    @property
+    def networks(self) -> dict[str, ModelConfig]:
+        """The networks by variant; what else there is is not built of modules."""
+        return {name: model for name, (model, _) in self.variants.items() if isinstance(model, NetworkConfig)}
 
     def runs(
         self, datasets: Sequence[DatasetRef], weights: Mapping[str, WeightsRef] | None = None
@@ -191,6 +196,8 @@ def _variants(raw: dict[str, Any], problems: list[str]) -> dict[str, tuple[Model
     baseline = raw.get("baseline")
     if declared and isinstance(baseline, str) and baseline not in declared:
         problems.append(f'baseline: "{baseline}" is not a variant{_nearest(baseline, declared)}')
+    elif isinstance(baseline, str) and baseline in variants and not isinstance(variants[baseline][0], NetworkConfig):
+        problems.append(f'baseline: "{baseline}" is no network; name one, others are compared with it part by part')
     return variants
 
 
@@ -207,6 +214,12 @@ def _settings(
         else:
             merged[part][option] = value
             own.add((part, option))
+    if not issubclass(_model_class(merged["model"]), NetworkConfig):  # what networks share is nothing to it
+        name = merged["model"]["name"]
+        problems += [f'{where}: train.{option}: "{name}" is not trained step by step: it would change nothing'
+                     for part, option in own if part == "train"]  # fmt: skip
+        shared = {"name": name} | (shared["model"] if shared["model"]["name"] == name else {})
+        merged = {"model": shared | {key: merged["model"][key] for part, key in own if part == "model"}, "train": {}}
     found = []
     for part, kind in (("model", ModelConfig), ("train", TrainConfig)):
         try:

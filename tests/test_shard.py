@@ -143,8 +143,11 @@ def test_an_interrupted_command_says_how_to_go_on_and_does_so(tmp_path):
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         until = time.monotonic() + 60
         while not list(tmp_path.glob("out/.spool/*.json")) and time.monotonic() < until:
-            time.sleep(0.005)
+            os.killpg(process.pid, signal.SIGCONT)
+            time.sleep(0.01)
+            os.killpg(process.pid, signal.SIGSTOP)  # so that it is not done before it is looked at
         os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C in a terminal
+        os.killpg(process.pid, signal.SIGCONT)
         message = process.communicate(timeout=60)[1]
     assert process.returncode == 130
     assert "The same command goes on" in message

@@ -4,7 +4,9 @@ import pytest
 from study_files import GOOD, HEAD, mistakes
 
 from emotune.errors import InputError
+from emotune.model_config import ConstantConfig, SvmConfig
 from emotune.study import load_study, shipped_study
+from emotune.train_config import TrainConfig
 
 
 def test_every_mistake_of_a_file_is_reported_at_once_with_its_key_and_the_nearest_valid_one(write):
@@ -232,3 +234,28 @@ def test_gpus_that_would_be_idle_or_that_ranks_cannot_share_are_refused(write, r
     assert line.startswith("resources: ")
     assert says in line
     load_study(write(f"{GOOD}resources: {{gpus_per_worker: 0.25}}\n", "small.yaml"))
+
+
+def test_a_model_that_is_no_network_takes_nothing_of_what_networks_share_and_no_training(write):
+    study = load_study(
+        write(
+            GOOD + "  least: {model.name: constant}\n  hues: {model.name: svm, model.c_grid: [2]}\n"
+            "model: {width: 0.5, dropout: 0.0}\ntrain: {epochs: 7}\n"
+        )
+    )
+    assert study.variants["least"] == (ConstantConfig(), TrainConfig())
+    assert study.variants["hues"] == (SvmConfig(c_grid=(2.0,)), TrainConfig())
+    assert list(study.networks) == ["plain", "wide"]
+    assert mistakes(write(GOOD + "  least: {model.name: constant, train.lr: 0.1}\n")) == [
+        'variants.least: train.lr: "constant" is not trained step by step: it would change nothing'
+    ]
+    assert mistakes(write(GOOD + "  hues: {model.name: svm, model.width: 2, model.feature: colours}\n")) == [
+        "variants.hues: model.width: unknown key; valid: name, features, c_grid",
+        'variants.hues: model.feature: unknown key; did you mean "features"?',
+    ]
+
+
+def test_a_baseline_must_be_a_network(write):
+    text = GOOD.replace("baseline: plain", "baseline: least") + "  least: {model.name: constant}\n"
+    (line,) = mistakes(write(text))
+    assert line.startswith('baseline: "least" is no network; name one')

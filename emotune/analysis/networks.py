@@ -61,7 +61,7 @@ def read_networks(pool: str, study: Study) -> dict[str, Any] | None:
     value = (Folder(pool) / "studies" / study.name).read_json(NETWORKS)
     if value is None or value["baseline"] != study.baseline:
         return None
-    now = json.loads(json.dumps({name: settings(study, name) for name in study.variants}))  # a file has no tuples
+    now = json.loads(json.dumps({name: settings(study, name) for name in study.networks}))  # a file has no tuples
     for entry in value["networks"]:
         known = {name: variant["settings"] for name, variant in entry["variants"].items()}
         if known != now:

@@ -31,7 +31,7 @@ def require_room(
 
     Args:
         runs: To be trained.
-        parameters: Of each variant's network.
+        parameters: Of each variant's network; variants without one leave no weights.
         pool: Where run directories are.
         at_a_time: Runs that are trained at a time.
         cache_gb: Budget of the cache, see `emotune.data.cache.Cache`.
@@ -46,8 +46,8 @@ def require_room(
     place = Folder(pool).local
     if place is not None:
         predictions = {dataset: _predictions(dataset) for dataset in {run.dataset for run in runs}}
-        left = sum(BYTES * parameters[run.variant] + predictions[run.dataset] for run in runs)
-        largest = sorted((_checkpoint(run, parameters[run.variant]) for run in runs), reverse=True)[:at_a_time]
+        left = sum(BYTES * parameters.get(run.variant, 0) + predictions[run.dataset] for run in runs)
+        largest = sorted((_checkpoint(run, parameters.get(run.variant, 0)) for run in runs), reverse=True)[:at_a_time]
         _add(needs, place, f"weights and predictions of {len(runs)} runs", "name another place (--runs)", left)
         _add(needs, place, f"checkpoints of {len(largest)} at a time", "", CHECKPOINTS * sum(largest))
     datasets = {run.dataset.identity: run.dataset for run in runs}.values()

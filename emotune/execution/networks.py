@@ -44,7 +44,7 @@ def file_key(study: Study, classes: Mapping[str, int]) -> str:
         study: Whose variants are compared.
         classes: Number of classes by data set.
     """
-    variants = [[name, asdict(model), asdict(train)] for name, (model, train) in study.variants.items()]
+    variants = [[name, asdict(model), asdict(study.variants[name][1])] for name, model in study.networks.items()]
     value = [FORMAT, versions(), study.baseline, variants, sorted(classes.items())]
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
 
@@ -80,7 +80,7 @@ def _built(study: Study, classes: int) -> dict[str, tuple["nn.Module", "Cost"]]:
     from emotune.models.cost import cost
 
     built, of_model, problems = {}, {}, []
-    for name, (model, _) in study.variants.items():
+    for name, model in study.networks.items():
         try:
             if model not in of_model:
                 of_model[model] = (outline(model, classes), cost(model, classes))

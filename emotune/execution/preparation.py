@@ -146,6 +146,7 @@ def _work(job: _Job, sender: Connection) -> None:
             for dataset in job.datasets:
                 drawn = _counting(sender.send, f"{dataset.name}: {{:,}} pictures drawn")
                 ensure(dataset, drawn, workers=available_cpus())
+            _require_libraries(job)
             networks = _networks(job, sender.send)
             lines = summary(networks) + _check_weights(job.runs, sender.send)
             lines += require_room(
@@ -177,6 +178,13 @@ def _require_gpus(job: _Job) -> None:
         )
 
 
+def _require_libraries(job: _Job) -> None:
+    if len(job.study.networks) < len(job.study.variants):
+        from emotune.models.classical import require_libraries  # late: with torch
+
+        require_libraries([model for model, _ in job.study.variants.values()])
+
+
 def _networks(job: _Job, show: Callable[[str], None]) -> dict[str, Any]:
     classes = {dataset.name: len(manifest_of(dataset).classes) for dataset in job.datasets}
     if job.known and job.known.get("key") == file_key(job.study, classes):
@@ -186,9 +194,12 @@ def _networks(job: _Job, show: Callable[[str], None]) -> dict[str, Any]:
 
 
 def _parameters(networks: dict[str, Any], study: Study) -> dict[str, int]:
-    """Of everything that is trained; with the most classes, if data sets have different numbers."""
+    """Of each network that is trained; with the most classes, if data sets have different numbers."""
     largest = max(networks["networks"], key=lambda entry: entry["classes"])["variants"]
-    return {name: largest[study.baseline if name == study.aa else name]["parameters"] for name in study.trained}
+    found = {name: variant["parameters"] for name, variant in largest.items()}
+    if study.aa:
+        found[study.aa] = found[study.baseline]
+    return found
 
 
 def _at_a_time(job: _Job) -> int:

@@ -17,12 +17,14 @@ __all__ = ["Cost", "cost"]
 class Cost:
     """``parameters``, and ``forward_flops`` of one picture of 227×227: two for a multiplication and an addition.
 
+    None where they are not counted.
+
     As in papers, those of convolutions and matrix products. A step of training takes three times as many: one pass
     forward, and backward one for the gradients of maps and one for those of weights.
     """
 
     parameters: int
-    forward_flops: int
+    forward_flops: int | None
 
 
 def cost(config: ModelConfig, classes: int) -> Cost:

@@ -103,7 +103,9 @@ class _Part:
 
     def curves(self) -> Iterator[Drawn]:
         noted = self._findings.records.curves
-        noted = noted[noted["run"].isin(self._done["run"])]
+        noted = noted[noted["run"].isin(self._done["run"]) & noted["variant"].isin(list(self._study.networks))]
+        if noted.empty:
+            return
         yield Drawn(
             f"curves-{self._dataset}",
             curves.learning_curves(self._title, noted, self._colours),

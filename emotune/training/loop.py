@@ -21,20 +21,23 @@ from emotune.data.batches import Split, open_split, steps_per_epoch
 from emotune.data.cache import decodable_splits
 from emotune.data.datasets import manifest_of
 from emotune.data.stream import require_shards
+from emotune.model_config import NetworkConfig
+from emotune.models.cost import cost
 from emotune.models.weights import save_weights
 from emotune.resources import Resources
 from emotune.run import Phase, RunConfig, RunProgress
 from emotune.run_directory import METRICS, RunDirectory
 from emotune.training.checkpoint import Progress
+from emotune.training.classical import fit
 from emotune.training.distributed import World
 from emotune.training.evaluation import Outputs, evaluate
 from emotune.training.numerics import numerics, numerics_record
 from emotune.training.optim import learning_rate
 from emotune.training.origin import origin
 from emotune.training.record import make_record, write_predictions
-from emotune.training.reporter import Reporter
+from emotune.training.reporter import Reporter, reading
 from emotune.training.selection import selected_epoch
-from emotune.training.start import Work, at_work, begin
+from emotune.training.start import InterruptedRunError, Work, at_work, begin
 from emotune.training.step import Drawn, Learner, take_step
 
 __all__ = ["CHECKPOINT_EVERY_S", "DivergedError", "InterruptedRunError", "draw", "train"]
@@ -43,16 +46,8 @@ CHECKPOINT_EVERY_S = 60.0
 """Seconds of work that a lost machine may cost."""
 
 
-READING_TOLD_AFTER_S = 5.0
-"""Seconds; pictures that are decoded already are opened sooner."""
-
-
 class DivergedError(ArithmeticError):
     """The loss, the gradient's norm or the network's outputs are not finite numbers any more."""
-
-
-class InterruptedRunError(RuntimeError):
-    """The run was asked to stop; its checkpoint is written, and it can be continued."""
 
 
 def train(
@@ -66,6 +61,8 @@ def train(
     owner: str = "",
 ) -> dict[str, Any] | None:
     """Trains a run from its checkpoint, or from scratch if it has none, and writes its predictions and its record.
+
+    Models that are no networks are fitted, see `emotune.training.classical`.
 
     Args:
         run: What to train.
@@ -95,7 +92,8 @@ def train(
             if work.claim and progress.phase != "reading":  # which does not know how far the run had come
                 work.claim.report(progress)
 
-        return _train(run, work, resources, seen, stop)
+        by_steps = isinstance(run.model, NetworkConfig)
+        return (_train if by_steps else fit)(run, work, resources, seen, stop)
 
 
 def _train(
@@ -106,15 +104,14 @@ def _train(
     decoded = _decoded_everywhere(run, world, resources.cache_gb)
     opened = partial(
         open_split, run.dataset, decoded=decoded, cache_gb=resources.cache_gb, threads=torch.get_num_threads(),
-        advance=_reading(run, watch),
+        advance=reading(run, watch),
     )  # fmt: skip
     pictures, val = opened("train"), opened("val")
     learner, progress = begin(run, directory, world, resources, pictures)
     if world.main:  # who writes the record
-        reading = "cached" if "train" in decoded else "streamed"
         progress.note(
             origin=origin(directory.folder),
-            reading=reading,
+            reading="cached" if "train" in decoded else "streamed",
             numerics=numerics_record(run.train, resources, world.device),
         )
     reporter = Reporter(run, progress, steps_per_epoch(len(pictures), run.train.batch_size), watch)
@@ -154,7 +151,8 @@ def _train(
     write_predictions(directory.folder, run, test, outputs)
     now = time.perf_counter()
     durations_s = {"train": progress.train_s, "test": now - evaluating, "this_start": now - started}
-    record = make_record(run, world, progress, pictures, durations_s)
+    costs = cost(run.model, len(pictures.classes))
+    record = make_record(run, world, progress, pictures, durations_s, costs)
     record |= {"test_pictures": len(test), "accuracy": _accuracy(test, outputs)}
     saved = save_weights(directory.folder, run, learner.result, pictures.classes, learner.normalisation)
     record["weights"] = {"sha256": saved}
@@ -168,19 +166,6 @@ def _decoded_everywhere(run: RunConfig, world: World, cache_gb: float | None) ->
     if "train" not in decoded:
         require_shards(manifest_of(run.dataset), world.size)
     return decoded
-
-
-def _reading(run: RunConfig, watch: Callable[[RunProgress], None]) -> Callable[[int], None]:
-    """Tells how many pictures are read, if that takes long: a machine decodes a data set for its first run."""
-    began, read = time.perf_counter(), 0
-
-    def advance(pictures: int) -> None:
-        nonlocal read
-        read += pictures
-        if time.perf_counter() - began > READING_TOLD_AFTER_S:
-            watch(RunProgress(run.id, 0, run.train.epochs, 0.0, phase="reading", evaluated=read))
-
-    return advance
 
 
 def _outputs(

@@ -13,7 +13,7 @@ import torch
 
 from emotune.data.batches import Split
 from emotune.metric_config import SELECTIONS
-from emotune.models.cost import cost
+from emotune.models.cost import Cost
 from emotune.run import RunConfig
 from emotune.run_directory import ATTENTION, PREDICTIONS
 from emotune.storage import Folder
@@ -53,7 +53,7 @@ def _write(folder: Folder, name: str, run: RunConfig, columns: dict[str, Any]) -
 
 
 def make_record(
-    run: RunConfig, world: World, progress: Progress, pictures: Split, durations_s: dict[str, float]
+    run: RunConfig, world: World, progress: Progress, pictures: Split, durations_s: dict[str, float], costs: Cost
 ) -> dict[str, Any]:
     """How a run came to its result: epochs, cost, durations, speed, hardware, versions, commit, interruptions.
 
@@ -63,8 +63,8 @@ def make_record(
         progress: What they noted.
         pictures: It was trained on.
         durations_s: Seconds by name.
+        costs: Of the model.
     """
-    costs = cost(run.model, len(pictures.classes))
     return {
         "run": run.id,
         "variant": run.variant,
@@ -77,7 +77,7 @@ def make_record(
         "forward_flops": costs.forward_flops,
         "train_pictures": len(pictures),
         "durations_s": {name: round(seconds, 3) for name, seconds in durations_s.items()},
-        "images_per_s": round(len(pictures) * run.train.epochs / progress.train_s, 1),
+        "images_per_s": round(len(pictures) * len(progress.history) / progress.train_s, 1),
         "workers": world.size,
         "reading": _one(progress.reading),
         "numerics": _one(progress.numerics),

@@ -1,16 +1,19 @@
 """How far and how fast a run is, told to those who watch it."""
 
 import math
+import time
 from collections.abc import Callable
 from functools import partial
 
 from emotune.run import Phase, RunConfig, RunProgress
 from emotune.training.checkpoint import Progress
 
-__all__ = ["RecentRate", "Reporter"]
+__all__ = ["RecentRate", "Reporter", "reading"]
 
 RECENT_S = 20.0
 """Seconds of work after which a step has lost most of its say in the rate."""
+READING_TOLD_AFTER_S = 5.0
+"""Seconds; pictures that are decoded already are opened sooner."""
 
 
 class RecentRate:
@@ -65,3 +68,16 @@ class Reporter:
                 self._rate.per_s, done, planned, phase, evaluated, self._lr, progress.interruptions,
             )
         )  # fmt: skip
+
+
+def reading(run: RunConfig, watch: Callable[[RunProgress], None]) -> Callable[[int], None]:
+    """Tells how many pictures are read, if that takes long: a machine decodes a data set for its first run."""
+    began, read = time.perf_counter(), 0
+
+    def advance(pictures: int) -> None:
+        nonlocal read
+        read += pictures
+        if time.perf_counter() - began > READING_TOLD_AFTER_S:
+            watch(RunProgress(run.id, 0, run.train.epochs, 0.0, phase="reading", evaluated=read))
+
+    return advance

@@ -23,7 +23,11 @@ from emotune.training.optim import make_average, make_optimizer
 from emotune.training.selection import BestWeights
 from emotune.training.step import Learner
 
-__all__ = ["Work", "at_work", "begin"]
+__all__ = ["InterruptedRunError", "Work", "at_work", "begin"]
+
+
+class InterruptedRunError(RuntimeError):
+    """The run was asked to stop; what it has come to is written, and it can be continued."""
 
 
 @dataclass(frozen=True)

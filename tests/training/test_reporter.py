@@ -10,7 +10,7 @@ import pytest
 from running import trained
 
 from emotune.run import RunConfig, RunProgress
-from emotune.training import loop
+from emotune.training import reporter
 from emotune.training.loop import InterruptedRunError
 from emotune.training.reporter import RecentRate
 
@@ -38,7 +38,7 @@ def test_every_step_and_every_evaluated_batch_changes_what_is_told(run: RunConfi
 def test_pictures_that_take_long_to_read_are_told_of_and_every_shard_changes_it(
     run: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(loop, "READING_TOLD_AFTER_S", 0.0)
+    monkeypatch.setattr(reporter, "READING_TOLD_AFTER_S", 0.0)
     told: list[RunProgress] = []
     trained(run, tmp_path, watch=told.append)
     reading = [progress for progress in told if progress.phase == "reading"]

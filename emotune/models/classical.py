@@ -1,0 +1,175 @@
+"""What networks are to surpass: the classes' frequencies, and support vector machines on hand-made features.
+
+They are fitted at once, with scikit-learn, and say log-probabilities where networks say logits.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import Any, Protocol
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+
+from emotune.errors import InputError
+from emotune.model_config import SvmConfig
+
+__all__ = ["Classical", "Constant", "Svm", "make_classical", "require_libraries"]
+
+LEAST = -30.0
+"""Log-probability of a class that was not seen in training; it must be a number."""
+KERNEL_MB = 1000
+
+
+class Classical(Protocol):
+    """A model that is fitted at once."""
+
+    def features(self, picture: np.ndarray) -> np.ndarray:
+        """What it knows of a picture: uint8 (H, W, 3) → float32 (F,)."""
+        ...
+
+    def fit(
+        self, train: np.ndarray, targets: np.ndarray, val: np.ndarray, val_targets: np.ndarray,
+        watch: Callable[[], None],
+    ) -> dict[str, Any]:  # fmt: skip
+        """Learns from features (N, F) and targets (N,); returns what a record should know of the outcome.
+
+        ``watch`` is called now and then.
+        """
+        ...
+
+    def log_probabilities(self, features: np.ndarray) -> np.ndarray:
+        """(N, F) → float32 (N, K)."""
+        ...
+
+    @property
+    def parameters(self) -> int:
+        """Numbers that were learned."""
+        ...
+
+
+@dataclass
+class Constant:
+    """Gives each picture the classes' shares of the training pictures, each counted once more than it was seen."""
+
+    classes: int
+    _said: np.ndarray = field(init=False, repr=False)
+
+    def features(self, picture: np.ndarray) -> np.ndarray:
+        """None: it does not look."""
+        return np.empty(0, np.float32)
+
+    def fit(
+        self, train: np.ndarray, targets: np.ndarray, val: np.ndarray, val_targets: np.ndarray,
+        watch: Callable[[], None] = lambda: None,
+    ) -> dict[str, Any]:  # fmt: skip
+        """See `Classical`; only ``targets`` count."""
+        counts = np.bincount(targets, minlength=self.classes) + 1
+        self._said = np.log(counts / counts.sum()).astype(np.float32)
+        return {}
+
+    def log_probabilities(self, features: np.ndarray) -> np.ndarray:
+        """The same for all."""
+        return np.tile(self._said, (len(features), 1))
+
+    @property
+    def parameters(self) -> int:
+        """A share per class; the last follows from the others."""
+        return self.classes - 1
+
+
+@dataclass
+class Svm:
+    """A support vector machine with a Gaussian kernel on features of mean 0 and variance 1, one against one.
+
+    The penalty C is chosen, and scores are made probabilities (a softmax with a fitted temperature: Guo et al. 2017,
+    "On Calibration of Modern Neural Networks", section 4.2), on the validation pictures.
+    """
+
+    config: SvmConfig
+    classes: int
+    _machine: Any = field(init=False, repr=False)
+    _known: np.ndarray = field(init=False, repr=False)
+    _temperature: float = field(init=False, repr=False)
+    _parameters: int = field(init=False, repr=False)
+
+    def features(self, picture: np.ndarray) -> np.ndarray:
+        """See `emotune.models.features`."""
+        from emotune.models import features  # late: only with the extra
+
+        return getattr(features, self.config.features)(picture)
+
+    def fit(
+        self, train: np.ndarray, targets: np.ndarray, val: np.ndarray, val_targets: np.ndarray,
+        watch: Callable[[], None] = lambda: None,
+    ) -> dict[str, Any]:  # fmt: skip
+        """See `Classical`; of equally accurate values of C, the first is taken."""
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+        from sklearn.svm import SVC
+
+        tried: dict[float, tuple[float, Any]] = {}
+        for c in self.config.c_grid:
+            machine = make_pipeline(StandardScaler(), SVC(C=c, break_ties=True, cache_size=KERNEL_MB))
+            machine.fit(train, targets)
+            tried[c] = 100 * float(machine.score(val, val_targets)), machine
+            watch()
+        best = max(tried, key=lambda c: tried[c][0])
+        machine = tried[best][1]
+        svc = machine[-1]
+        self._machine, self._known = machine, svc.classes_
+        self._temperature = 1.0
+        self._temperature = _best_temperature(self.log_probabilities(val), val_targets)
+        self._parameters = sum(array.size for array in (svc.support_vectors_, svc.dual_coef_, svc.intercept_))
+        accuracies = {f"{c:g}": round(accuracy, 3) for c, (accuracy, _) in tried.items()}
+        return {
+            "c": best, "val_accuracy_by_c": accuracies, "temperature": round(self._temperature, 4),
+            "support_vectors": len(svc.support_vectors_),
+        }  # fmt: skip
+
+    def log_probabilities(self, features: np.ndarray) -> np.ndarray:
+        """See `Classical`."""
+        scores = self._machine.decision_function(features)
+        if scores.ndim == 1:  # of two classes, by how much the second is ahead
+            scores = np.stack([-scores / 2, scores / 2], axis=1)
+        said = np.full((len(features), self.classes), LEAST)
+        said[:, self._known] = np.maximum(log_softmax(scores / self._temperature, axis=1), LEAST)
+        return said.astype(np.float32)
+
+    @property
+    def parameters(self) -> int:
+        """Support vectors, their coefficients and the intercepts."""
+        return self._parameters
+
+
+def _best_temperature(said: np.ndarray, targets: np.ndarray) -> float:
+    """Which of 1/100 to 100 makes the targets most likely, dividing scores (N, K)."""
+    rows = np.arange(len(targets))
+
+    def loss(log_temperature: float) -> float:
+        return -float(log_softmax(said / np.exp(log_temperature), axis=1)[rows, targets].mean())
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-np.log(100), np.log(100)), method="bounded").x))
+
+
+def make_classical(config: Any, classes: int) -> Constant | Svm:
+    """The model of a config that is not a network's, not fitted yet.
+
+    Raises:
+        InputError: a library is missing.
+    """
+    if not isinstance(config, SvmConfig):
+        return Constant(classes)
+    require_libraries([config])
+    return Svm(config, classes)
+
+
+def require_libraries(configs: Sequence[Any]) -> None:
+    """Looks whether what these configs need is installed, without importing it.
+
+    Raises:
+        InputError: it is not; with the command that installs it.
+    """
+    if any(isinstance(config, SvmConfig) for config in configs) and not all(map(find_spec, ("sklearn", "skimage"))):
+        raise InputError("model svm: scikit-learn and scikit-image are needed: pip install 'emotune[classical]'")

@@ -1,0 +1,78 @@
+"""Hand-made features of a picture, as they were used before networks learned their own: colours and textures.
+
+What is in a library is taken from it (scikit-image); needs the extra ``classical``.
+"""
+
+from functools import cache
+
+import numpy as np
+from scipy import fft
+from skimage.color import rgb2gray, rgb2hsv
+from skimage.feature import local_binary_pattern
+from skimage.filters import gabor_kernel
+from skimage.transform import resize
+
+__all__ = ["colours", "textures"]
+
+BINS = (16, 4, 4)
+"""Of hue, saturation and value."""
+FREQUENCIES = (0.25, 0.125, 0.0625, 0.03125)
+"""Of the Gabor filters, an octave apart, in cycles per pixel."""
+ORIENTATIONS = 8
+GRID = 4
+"""Cells along a side, over each of which a filter's energy is averaged (Oliva and Torralba 2001, section 4.2)."""
+GIST_SIDE = 128
+PATTERNS = ((8, 1), (16, 2))
+"""Points on a circle, and its radius in pixels (Ojala, Pietikäinen, Mäenpää 2002, section 2)."""
+
+
+def colours(picture: np.ndarray) -> np.ndarray:
+    """A histogram of a picture's colours, 16 hues × 4 saturations × 4 values: uint8 (H, W, 3) → float32 (256,).
+
+    Square roots of shares, so that a Gaussian kernel on them compares histograms by Hellinger's distance. In the spirit
+    of Solli and Lenz (2009), "Color based bags-of-emotions", whose own colour space of emotions is not used.
+    """
+    hsv = rgb2hsv(picture).reshape(-1, 3)
+    bins = np.minimum((hsv * BINS).astype(int), np.array(BINS) - 1)
+    counts = np.bincount(np.ravel_multi_index(bins.T, BINS), minlength=int(np.prod(BINS)))
+    return np.sqrt(counts / counts.sum()).astype(np.float32)
+
+
+def textures(picture: np.ndarray) -> np.ndarray:
+    """A picture's textures: uint8 (H, W, 3) → float32 (540,).
+
+    GIST (Oliva and Torralba 2001): the mean energy of 32 Gabor filters (4 frequencies × 8 orientations) in each cell of
+    a 4×4 grid, of the grey picture of 128×128; and histograms of its rotation-invariant uniform local binary patterns
+    (Ojala et al. 2002) of 8 points at radius 1 and of 16 at 2, at full size, as square roots of shares.
+    """
+    grey = rgb2gray(picture)
+    return np.concatenate([_gist(grey), *(_patterns(grey, points, radius) for points, radius in PATTERNS)])
+
+
+def _gist(grey: np.ndarray) -> np.ndarray:
+    """(512,)."""
+    small = resize(grey, (GIST_SIDE, GIST_SIDE), anti_aliasing=True)
+    padded = np.pad(small - small.mean(), GIST_SIDE // 2, mode="symmetric")  # else opposite borders would touch
+    inner = slice(GIST_SIDE // 2, -GIST_SIDE // 2)
+    energies = np.abs(fft.ifft2(fft.fft2(padded.astype(np.float32)) * _gabor_filters()))[:, inner, inner]
+    cell = GIST_SIDE // GRID
+    return energies.reshape(-1, GRID, cell, GRID, cell).mean(axis=(2, 4)).ravel().astype(np.float32)
+
+
+@cache
+def _gabor_filters() -> np.ndarray:
+    """Of a picture with its margin, in the frequency domain: complex64 (32, 256, 256)."""
+    filters = np.zeros((len(FREQUENCIES) * ORIENTATIONS, 2 * GIST_SIDE, 2 * GIST_SIDE), np.complex64)
+    angles = np.arange(ORIENTATIONS) * np.pi / ORIENTATIONS
+    for number, (frequency, angle) in enumerate((f, a) for f in FREQUENCIES for a in angles):
+        kernel = gabor_kernel(frequency, theta=angle, dtype=np.complex64)
+        height, width = kernel.shape
+        filters[number, :height, :width] = kernel - kernel.mean()  # says nothing of how bright a picture is
+        filters[number] = fft.fft2(np.roll(filters[number], (-(height // 2), -(width // 2)), axis=(0, 1)))
+    return filters
+
+
+def _patterns(grey: np.ndarray, points: int, radius: int) -> np.ndarray:
+    """(points + 2,)."""
+    codes = local_binary_pattern(np.round(255 * grey).astype(np.uint8), points, radius, method="uniform")
+    return np.sqrt(np.bincount(codes.astype(int).ravel(), minlength=points + 2) / codes.size).astype(np.float32)

@@ -1,0 +1,62 @@
+"""A study of networks beside models that are none."""
+
+import pytest
+from reading import STUDY, Tags, report
+from rich.console import Console
+
+from emotune.analysis.networks import read_networks
+from emotune.analysis.records import load_records
+from emotune.data.datasets import resolve
+from emotune.execution.local import run_locally
+from emotune.execution.preparation import prepare
+from emotune.execution.progress import RunLines
+from emotune.study import load_study
+
+OTHERS = """  constant: {{model.name: constant}}
+  colours: {{model.name: svm, model.features: colours, model.c_grid: [1]}}
+seeds: 2
+contrasts: [attention - alexnet, alexnet - constant, alexnet - colours]
+"""
+
+
+@pytest.fixture(scope="module")
+def mixed(small_shards, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("mixed")
+    text = STUDY.partition("seeds: 2")[0] + OTHERS
+    (folder / "mixed.yaml").write_text(text.format(data=small_shards))
+    study, pool = load_study(folder / "mixed.yaml"), str(folder / "runs")
+    datasets = resolve(study.datasets)
+    runs = study.runs(datasets)
+    prepare(study, datasets, runs, pool, "local")
+    with RunLines(Console(quiet=True), runs) as lines:
+        run_locally(runs, pool, lines, study.resources)
+    return study, runs, pool
+
+
+def test_every_run_of_them_is_done_and_their_cost_is_that_of_their_kind(mixed):
+    runs = load_records(*mixed[1:]).runs
+    assert set(runs["state"]) == {"done"}
+    by_variant = runs.groupby("variant")[["parameters", "forward_flops"]].first()
+    assert by_variant.loc["constant", "parameters"] == 7
+    assert by_variant["forward_flops"].isna().to_dict() == {
+        "alexnet": False, "attention": False, "tanh": False, "constant": True, "colours": True
+    }  # fmt: skip
+
+
+def test_only_networks_are_compared_part_by_part(mixed):
+    study, _, pool = mixed
+    (entry,) = read_networks(pool, study)["networks"]
+    assert set(entry["variants"]) == {"alexnet", "attention", "tanh"}
+
+
+def test_the_report_has_them_among_the_variants_and_verdicts_but_not_among_the_curves(mixed, tmp_path):
+    _, text, out = report(mixed, tmp_path / "report")
+    said = Tags(text).text
+    assert "alexnet - constant" in said
+    assert "alexnet - colours" in said
+    (curves,) = out.glob("curves-*.svg")
+    drawn = curves.read_text()
+    assert "attention" in drawn
+    assert "colours" not in drawn
+    (cost,) = out.glob("cost-*.svg")
+    assert "colours" in cost.read_text()
