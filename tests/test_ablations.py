@@ -1,0 +1,65 @@
+"""The studies in ``ablations/``: what each says of itself, and that it can be planned."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from emotune.ablate import main
+from emotune.emotions import MIKELS
+from emotune.execution.outlook import resolution
+from emotune.shard import main as shard
+from emotune.study import load_study
+
+ABLATIONS = sorted(Path("ablations").absolute().glob("*.yaml"))
+
+
+def spoken(study: Path) -> str:
+    """The comment that a study opens with, in one line."""
+    lines = study.read_text().splitlines()
+    end = next(number for number, line in enumerate(lines) if not line.startswith("#"))
+    return " ".join(line.lstrip("# ") for line in lines[:end])
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory) -> Path:
+    """A folder with ``data/fi``, well and noisy, and ``data/fi-8k``: some pictures a class, of noise."""
+    place = tmp_path_factory.mktemp("place")
+    rows, rng = ["path,split," + ",".join(MIKELS)], np.random.default_rng(0)
+    for split in ("train", "val", "test"):
+        for index, label in enumerate(MIKELS):
+            for votes in (4, 2):
+                name = f"{split}-{label}-{votes}.jpg"
+                Image.fromarray(rng.integers(0, 256, (80, 80, 3), dtype=np.uint8)).save(place / name)
+                said = [0] * len(MIKELS)
+                said[index], said[index - 1], said[index - 2] = votes, 1, 1
+                rows.append(f"{name},{split}," + ",".join(map(str, said)))
+    (place / "table.csv").write_text("\n".join(rows))
+    for out, name in (("fi", "fi"), ("fi-8k", "fi-8k")):
+        assert shard(["csv", str(place / "table.csv"), "--out", str(place / "data" / out), "--name", name]) == 0
+    return place
+
+
+@pytest.mark.parametrize("study", ABLATIONS, ids=lambda path: path.stem)
+def test_a_study_opens_with_its_source_what_is_expected_and_what_it_costs(study):
+    for heading in ("Source:", "Expected:", "Cost:"):
+        assert heading in spoken(study), heading
+    loaded = load_study(study)
+    assert loaded.question.endswith("?")
+    assert loaded.contrasts
+    assert "min_effect" in study.read_text()
+
+
+@pytest.mark.parametrize("study", ABLATIONS, ids=lambda path: path.stem)
+def test_a_study_says_as_many_runs_and_as_small_an_effect_as_its_plan_does(study, pictures, monkeypatch, capsys):
+    monkeypatch.chdir(pictures)
+    assert main([str(study), "--plan", "--runs", "runs", "--executor", "local"]) == 0
+    planned = " ".join(capsys.readouterr().out.split())
+    loaded = load_study(study)
+    count = len(loaded.variants) * loaded.seeds
+    assert f"{count} runs = {len(loaded.variants)} variants × {loaded.seeds} seeds" in planned
+    assert re.search(rf"Cost: {count} runs", spoken(study))
+    if said := re.search(r"effects from ([\d.]+) times the sd", spoken(study)):
+        assert f"from {said[1]} × the sd" in resolution(loaded, [])[0]
