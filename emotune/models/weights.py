@@ -28,7 +28,7 @@ from emotune.run import RunConfig, WeightsRef
 from emotune.run_directory import WEIGHTS
 from emotune.storage import Folder, split_location
 
-__all__ = ["Initialisation", "check_weights", "load_weights", "save_weights"]
+__all__ = ["Initialisation", "RunWeights", "check_weights", "load_weights", "read_run_weights", "save_weights"]
 
 METADATA = "emotune"
 
@@ -60,8 +60,8 @@ class Initialisation:
 
 
 @dataclass(frozen=True)
-class _RunWeights:
-    """What a finished run left behind."""
+class RunWeights:
+    """What a finished run left behind: its network's parameters, and what it takes to use it."""
 
     tensors: dict[str, torch.Tensor]
     model: dict[str, Any]
@@ -86,6 +86,24 @@ def save_weights(
     data = save(tensors, {METADATA: json.dumps(about, sort_keys=True)})
     folder.write(WEIGHTS, data)
     return hashlib.sha256(data).hexdigest()
+
+
+def read_run_weights(folder: Folder, sha256: str) -> RunWeights:
+    """The weights in a finished run's folder.
+
+    Args:
+        folder: The run's.
+        sha256: Of the file, as the record says.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    where, data = f"{folder / WEIGHTS}", folder.read(WEIGHTS)
+    if data is None or hashlib.sha256(data).hexdigest() != sha256:
+        raise InputError(
+            f"{where}: {'missing' if data is None else 'damaged'}; delete {folder} and train the run again"
+        )
+    return _parse(where, data)
 
 
 def load_weights(network: nn.Module, run: RunConfig, classes: Sequence[str]) -> Initialisation:
@@ -140,7 +158,7 @@ def _matched(
     return tensors, Initialisation(source.normalisation, source.layout, tuple(tensors), new, note)
 
 
-def _note(source: Layers | _RunWeights, model: ModelConfig, left_over: Sequence[str]) -> str:
+def _note(source: Layers | RunWeights, model: ModelConfig, left_over: Sequence[str]) -> str:
     """What of the file is left over, and what the network computes otherwise than the one whose weights these are."""
     options = json.loads(json.dumps(asdict(model)))  # what was read has no tuples either
     options = {key: value for key, value in options.items() if key not in ("name", "dropout", "weight_init")}
@@ -150,7 +168,7 @@ def _note(source: Layers | _RunWeights, model: ModelConfig, left_over: Sequence[
     return "; ".join(filter(None, [unused, f"the weights were trained with {', '.join(others)}" if others else ""]))
 
 
-def _remedy(source: Layers | _RunWeights) -> str:
+def _remedy(source: Layers | RunWeights) -> str:
     if isinstance(source, Layers):
         return f"these are for networks with backbone {source.model['backbone']} and width {source.width:g}"
     return f"a model like the run's is needed: {json.dumps(source.model)}"
@@ -177,7 +195,7 @@ def _read(ref: WeightsRef) -> tuple[str, bytes]:
     return location, data
 
 
-def _parse(where: str, data: bytes) -> Layers | _RunWeights:
+def _parse(where: str, data: bytes) -> Layers | RunWeights:
     """What a file's bytes hold; the end of its name says how they are to be read."""
     try:
         if where.lower().endswith((".npy", ".npz")):
@@ -189,7 +207,7 @@ def _parse(where: str, data: bytes) -> Layers | _RunWeights:
             return layers_of_state(where, tensors)
         about = json.loads(metadata[METADATA])
         normalisation = Normalisation(*(tuple(map(float, about["normalisation"][key])) for key in ("mean", "std")))
-        return _RunWeights(tensors, about["model"], tuple(about["classes"]), normalisation)
+        return RunWeights(tensors, about["model"], tuple(about["classes"]), normalisation)
     except InputError:
         raise
     except Exception as error:  # every format has its own, and a pickle has any
@@ -236,7 +254,7 @@ def _of_layers(where: str, layers: Layers, network: nn.Module) -> dict[str, torc
 
 
 def _of_run(
-    source: _RunWeights, network: nn.Module, model: ModelConfig, classes: Sequence[str]
+    source: RunWeights, network: nn.Module, model: ModelConfig, classes: Sequence[str]
 ) -> tuple[dict[str, torch.Tensor], list[str]]:
     """The run's tensors that have the network's names, and its layers that have none of them.
 

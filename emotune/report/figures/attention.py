@@ -12,7 +12,7 @@ from PIL import Image
 
 from emotune.report.style import SMALL, STYLE, WIDTH, colour_bar, fold, place, title_of
 
-__all__ = ["mean_maps", "overlays"]
+__all__ = ["map_scale", "mean_maps", "overlays", "under_map"]
 
 COLOURS = "magma"  # equally light for all kinds of colour vision, and in grey print
 GAP, LEFT, TOP = 0.16, 0.06, 0.36
@@ -36,7 +36,7 @@ def mean_maps(title: str, maps: Mapping[str, np.ndarray]) -> Figure:
     head = 0.08 + 0.135 * max((text.count("\n") + 1 for text in heads.values()), default=1)
     figure = Figure(figsize=(WIDTH, TOP + -(-len(maps) // columns) * (head + side + 0.06) + 0.06))
     title_of(figure, title)
-    scale = _scale(maps.values())
+    scale = map_scale(maps.values())
     for i, (name, grid) in enumerate(maps.items()):
         x, y = LEFT + i % columns * (side + GAP), TOP + i // columns * (head + side + 0.06) + head
         axes = place(figure, x, y, side, side)
@@ -68,11 +68,11 @@ def overlays(
     foot = 0.1 + 0.125 * max((text.count("\n") + 1 for text in texts.values()), default=1)
     figure = Figure(figsize=(WIDTH, TOP + -(-len(shown) // columns) * (side + foot + 0.06)))
     title_of(figure, title, "the brighter, the more weight; one scale for all")
-    scale = _scale((maps[sample] for sample in shown), OUTSIDE)
+    scale = map_scale((maps[sample] for sample in shown), OUTSIDE)
     for i, sample in enumerate(shown):
         x, y = LEFT + i % columns * (2 * side + 0.03 + GAP), TOP + i // columns * (side + foot + 0.06)
         picture = Image.open(io.BytesIO(pictures[sample])).convert("RGB")
-        for k, pixels in enumerate((np.asarray(picture), _under_map(picture, scale(maps[sample])))):
+        for k, pixels in enumerate((np.asarray(picture), under_map(picture, scale(maps[sample])))):
             axes = place(figure, x + k * (side + 0.03), y, side, side)
             # Three of eight bits less halve the file. SVG takes whole pixels: who shows it scales them.
             axes.imshow(pixels & 0xF8 | 0x04, interpolation="none", aspect="auto")
@@ -82,7 +82,7 @@ def overlays(
     return figure
 
 
-def _scale(maps: Iterable[np.ndarray], outside: float = 0.0) -> Normalize:
+def map_scale(maps: Iterable[np.ndarray], outside: float = 0.0) -> Normalize:
     """From the smallest weight to the largest, but at least a tenth of the mean: equal weights look equal.
 
     Args:
@@ -95,7 +95,7 @@ def _scale(maps: Iterable[np.ndarray], outside: float = 0.0) -> Normalize:
     return Normalize(middle - half, middle + half, clip=bool(outside))
 
 
-def _under_map(picture: Image.Image, share: np.ndarray) -> np.ndarray:
+def under_map(picture: Image.Image, share: np.ndarray) -> np.ndarray:
     """The picture in grey under the map's colours (H, W, 3), uint8; a share of 1 is the brightest."""
     smooth = Image.fromarray(share.astype(np.float32)).resize(picture.size, Image.Resampling.BILINEAR)
     colours = matplotlib.colormaps[COLOURS](np.asarray(smooth))[..., :3]

@@ -1,0 +1,1 @@
+"""Finished runs at work: what their networks say of other pictures."""

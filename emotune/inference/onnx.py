@@ -1,0 +1,102 @@
+"""A run's network as one file that any ONNX runtime can use without emotune, checked before it is there."""
+
+import copy
+import json
+import logging
+import tempfile
+import warnings
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from emotune.data.samples import CROP
+from emotune.errors import InputError
+from emotune.inference.predictor import Predictor
+from emotune.models.attention import noted_weights
+from emotune.normalisation import Normalisation
+
+__all__ = ["PICTURES", "PROBABILITIES", "export"]
+
+PICTURES, PROBABILITIES = "pictures", "probabilities"
+"""Names of the graph's input and first output; the others are called ``attention_<layer>``."""
+TOLERANCE = 1e-5
+BATCHES = (1, 5)
+"""Sizes with which the file is tried."""
+
+
+class _Whole(nn.Module):
+    """From pictures to probabilities: normalisation, network, softmax."""
+
+    def __init__(self, network: nn.Module, normalisation: Normalisation) -> None:
+        super().__init__()
+        self.network = network
+        for name in ("mean", "std"):
+            self.register_buffer(name, torch.tensor(getattr(normalisation, name)).view(3, 1, 1))
+
+    def forward(self, pictures: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        with noted_weights(self.network) as weights:
+            said = self.network((pictures - self.mean) / self.std).softmax(1)
+        return (said, *weights.values())
+
+
+def export(predictor: Predictor, path: Path) -> float:
+    """Writes the network to an ONNX file, after onnxruntime said the same with it as torch.
+
+    Input ``pictures``: float32 (N, 3, 227, 227), red, green and blue from 0 to 1: the centre crop of `square`. Outputs:
+    ``probabilities`` (N, K), and ``attention_<layer>`` (N, P) for each attention layer. The file's metadata has
+    ``run``, ``classes`` (JSON) and ``crops``, over which the run's own test averaged; the file answers for one.
+
+    Returns:
+        The largest difference to torch that was seen, in any output.
+
+    Raises:
+        InputError: a library is missing, or the file cannot be written.
+        ArithmeticError: the two differ by more than 1e-5; no file is left.
+    """
+    if not all(map(find_spec, ("onnx", "onnxscript", "onnxruntime"))):
+        raise InputError("--onnx: onnx, onnxscript and onnxruntime are needed: pip install 'emotune[onnx]'")
+    whole = _Whole(copy.deepcopy(predictor.network).cpu(), predictor.normalisation).eval()
+    example = torch.rand(2, 3, CROP, CROP)
+    with torch.inference_mode(), noted_weights(whole.network) as weights:
+        whole.network(example)
+    names = [PROBABILITIES, *(f"attention_{name}" for name in weights)]
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the exporter's own doings
+        program = torch.onnx.export(
+            whole, (example,), dynamo=True, verbose=False, input_names=[PICTURES], output_names=names,
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+        )  # fmt: skip
+    model = program.model
+    model.metadata_props.update(
+        {"run": predictor.run_id, "classes": json.dumps(predictor.classes), "crops": str(predictor.crops)}
+    )
+    try:
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".onnx-") as scratch:
+            made = Path(scratch) / "network.onnx"
+            program.save(made)
+            difference = _difference(made, whole)
+            if not difference <= TOLERANCE:
+                raise ArithmeticError(f"{path}: onnxruntime and torch differ by {difference:.2g}; nothing was written")
+            made.replace(path)
+    except OSError as error:
+        raise InputError(f"--onnx {path}: cannot be written ({error.strerror}); name another place") from None
+    return difference
+
+
+def _difference(path: Path, whole: nn.Module) -> float:
+    """The largest, in any output, on random pictures."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    worst = 0.0
+    for size in BATCHES:
+        pictures = torch.rand(size, 3, CROP, CROP, generator=torch.Generator().manual_seed(size))
+        with torch.inference_mode():
+            expected = whole(pictures)
+        found = session.run(None, {PICTURES: pictures.numpy()})
+        worst = max([worst, *(float(np.abs(f - e.numpy()).max()) for f, e in zip(found, expected, strict=True))])
+    return worst

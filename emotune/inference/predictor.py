@@ -1,0 +1,161 @@
+"""A finished run's network, and what it says of pictures."""
+
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from pydantic import TypeAdapter
+from torch import nn
+
+from emotune.data.augment import apply_views, evaluation_views
+from emotune.data.pictures import UnreadablePictureError, decode_square
+from emotune.data.samples import SIDE
+from emotune.errors import InputError
+from emotune.model_config import ModelConfig, NetworkConfig
+from emotune.models import build
+from emotune.models.attention import noted_weights
+from emotune.models.weights import read_run_weights
+from emotune.normalisation import Normalisation
+from emotune.run_directory import CONFIG, RECORD
+from emotune.storage import Folder
+from emotune.training.evaluation import average_logits
+
+__all__ = ["Answers", "Picture", "Predictor", "load", "square"]
+
+Picture = str | Path | bytes | Image.Image
+"""A picture's file, its bytes, or the picture."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a network says of N pictures.
+
+    Attributes:
+        classes: K names.
+        probabilities: float32 (N, K).
+        attention: By the dotted name of each attention layer, its weights of the positions in the centre crop, row by
+            row, float32 (N, P), which sum to one; empty for networks without.
+    """
+
+    classes: tuple[str, ...]
+    probabilities: np.ndarray
+    attention: dict[str, np.ndarray]
+
+    @property
+    def labels(self) -> list[str]:
+        """The most probable class of each picture."""
+        return [self.classes[index] for index in self.probabilities.argmax(axis=1)]
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A finished run's network.
+
+    Attributes:
+        run_id: The run's.
+        classes: K names, in the order of the network's outputs.
+        network: In float32, whatever it was trained with.
+        normalisation: Of the pictures that it sees.
+        crops: Over how many crops of a picture answers are averaged.
+        device: Where the network is.
+    """
+
+    run_id: str
+    classes: tuple[str, ...]
+    network: nn.Module
+    normalisation: Normalisation
+    crops: int
+    device: torch.device
+
+    def predict(self, pictures: Iterable[Picture], batch_size: int = 50) -> Answers:
+        """What the network says of pictures, each treated as the run's test pictures were.
+
+        Raises:
+            InputError: one cannot be read; the message names it.
+        """
+        squares: list[np.ndarray] = []
+        for number, picture in enumerate(pictures):
+            try:
+                squares.append(square(picture))
+            except (UnreadablePictureError, OSError) as error:
+                name = picture if isinstance(picture, str | Path) else f"picture {number}"
+                raise InputError(f"{name}: {error}") from None
+        starts = range(0, len(squares), batch_size)
+        return self.joined([self.answers(squares[start : start + batch_size]) for start in starts])
+
+    @torch.inference_mode()
+    def answers(self, squares: Sequence[np.ndarray]) -> Answers:
+        """What the network says of a batch, uint8 (SIDE, SIDE, 3) each, see `square`."""
+        images = [torch.from_numpy(picture.copy()) for picture in squares]
+        batch = torch.stack(images).to(self.device) if self.device.type != "cpu" else images
+        indices = np.arange(len(squares))
+        with noted_weights(self.network) as weights:  # of the first view, the centre
+            seen = [
+                self.network(apply_views(batch, view, indices, self.normalisation))
+                for view in evaluation_views(len(squares), self.crops)
+            ]
+        said = average_logits(seen).softmax(1)
+        return Answers(self.classes, said.cpu().numpy(), {name: w.cpu().numpy() for name, w in weights.items()})
+
+    def joined(self, parts: Sequence[Answers]) -> Answers:
+        """The answers of batches, one after another."""
+        if not parts:
+            return Answers(self.classes, np.empty((0, len(self.classes)), np.float32), {})
+        attention = {name: np.concatenate([part.attention[name] for part in parts]) for name in parts[0].attention}
+        return Answers(self.classes, np.concatenate([part.probabilities for part in parts]), attention)
+
+
+def square(picture: Picture) -> np.ndarray:
+    """A picture as runs keep it: upright RGB, its centre square of 256×256, uint8 (256, 256, 3).
+
+    From a picture out of a shard follow the very pixels that a run was tested on. Of a larger one, emotune.shard keeps
+    a JPEG that is shrunk to 256 pixels, so its pixels differ from these by that.
+
+    Raises:
+        UnreadablePictureError: it is none, or damaged.
+        OSError: its file cannot be read.
+    """
+    if isinstance(picture, Image.Image):
+        buffer = io.BytesIO()
+        picture.save(buffer, "PNG")  # what is turned, transparent or of other modes is treated alike
+        picture = buffer.getvalue()
+    return decode_square(picture if isinstance(picture, bytes) else Path(picture).read_bytes(), SIDE)
+
+
+def load(run: str, device: str = "auto") -> Predictor:
+    """The network of a finished run.
+
+    Args:
+        run: Its folder, a path or URL.
+        device: ``cpu``, ``cuda``, or ``auto``: the GPU if there is one.
+
+    Raises:
+        InputError: the folder has no finished run, or one whose model is no network; there is no GPU.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("--device cuda: torch sees no GPU here; leave it out, or say --device cpu")
+    where = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+    folder = Folder(run.rstrip("/"))
+    try:
+        record, config = folder.read_json(RECORD), folder.read_json(CONFIG)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read ({error}); name the folder of a finished run") from None
+    if record is None or config is None:
+        is_one = "this run is not finished" if config else "no run"
+        raise InputError(f"{folder}: {is_one}; name the folder of a finished one, such as runs/alexnet-scenes-s0-…")
+    try:
+        model = TypeAdapter(ModelConfig).validate_python(config["model"])
+        if not isinstance(model, NetworkConfig):
+            raise InputError(f'{folder}: its model is "{model.name}", which leaves no network behind; name another run')
+        weights = read_run_weights(folder, record["weights"]["sha256"])
+        network = build(model, len(weights.classes))
+        network.load_state_dict(weights.tensors)
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise InputError(f"{folder}: not what emotune writes ({error}); train the run again") from None
+    network.to(where, memory_format=torch.channels_last).eval().requires_grad_(False)
+    crops = config["train"]["test_crops"]
+    return Predictor(record["run"], weights.classes, network, weights.normalisation, crops, where)

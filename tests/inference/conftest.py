@@ -1,0 +1,78 @@
+"""Finished runs of a few steps, and the test pictures that they were tested on, as files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from emotune.data.datasets import resolve
+from emotune.data.samples import read_samples
+from emotune.model_config import AttentionConfig, DualBranchConfig, MldrConfig, ModelConfig
+from emotune.run import RunConfig, Selection
+from emotune.run_directory import ATTENTION, PREDICTIONS, RunDirectory
+from emotune.train_config import TrainConfig
+from emotune.training.distributed import World
+from emotune.training.loop import train
+
+NARROW = {"width": 0.0625, "weight_init": "he"}
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished run's folder, what it said of its test pictures, and how it attended to them."""
+
+    folder: str
+    predictions: pd.DataFrame
+    attention: pd.DataFrame | None
+
+
+@pytest.fixture(scope="session")
+def finished_run(small_shards: Path, tmp_path_factory):
+    """Trains one epoch of a model, once for all tests."""
+    pool, known = tmp_path_factory.mktemp("pool"), {}
+    (dataset,) = resolve([Selection(data=str(small_shards))])
+
+    def finished(model: ModelConfig, **settings) -> Finished:
+        settings = TrainConfig(**{"epochs": 1, "batch_size": 16, "lr": 0.005} | settings)
+        run = RunConfig(variant="v", dataset=dataset, seed=0, model=model, train=settings)
+        if run.id not in known:
+            train(run, RunDirectory(str(pool), run), World(0, 1, torch.device("cpu")))
+            folder = pool / run.id
+            attention = pd.read_parquet(folder / ATTENTION) if (folder / ATTENTION).exists() else None
+            known[run.id] = Finished(str(folder), pd.read_parquet(folder / PREDICTIONS), attention)
+        return known[run.id]
+
+    return finished
+
+
+@pytest.fixture(scope="session")
+def attending(finished_run) -> Finished:
+    return finished_run(AttentionConfig(**NARROW))
+
+
+@pytest.fixture(scope="session")
+def test_pictures(small_shards: Path, attending: Finished, tmp_path_factory) -> dict[str, Path]:
+    """By sample id, the pictures that runs were tested on."""
+    folder, files = tmp_path_factory.mktemp("pictures"), {}
+    wanted = set(attending.predictions["sample_id"])
+    for shard in small_shards.glob("*.tar"):
+        for sample in read_samples(shard.read_bytes(), shard.name):
+            if sample.key in wanted:
+                files[sample.key] = folder / f"{sample.key}.jpg"
+                files[sample.key].write_bytes(sample.jpg)
+    assert set(files) == wanted
+    return files
+
+
+@pytest.fixture(params=["attention", "ten crops", "both branches", "mldr"])
+def any_run(request, finished_run) -> Finished:
+    models = {
+        "attention": (AttentionConfig(**NARROW), {}),
+        "ten crops": (AttentionConfig(**NARROW, score="tanh", output="sum"), {"test_crops": 10}),
+        "both branches": (DualBranchConfig(**NARROW, attention="both"), {}),
+        "mldr": (MldrConfig(**NARROW), {}),
+    }
+    model, settings = models[request.param]
+    return finished_run(model, **settings)

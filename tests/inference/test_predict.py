@@ -1,0 +1,121 @@
+"""`python -m emotune.predict`."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from emotune.predict import load, main
+
+
+@pytest.fixture
+def pictures(test_pictures, tmp_path):
+    """A folder of four pictures, two of one name, and a file that is none."""
+    names = ("a.jpg", "b.jpg", "sub/a.jpg", "sub/c.jpg")
+    for name, path in zip(names, test_pictures.values(), strict=False):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name).write_bytes(path.read_bytes())
+    return tmp_path / "in"
+
+
+def rows(text: str) -> list[dict]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_a_table_has_a_row_per_picture(attending, pictures, capsys):
+    assert main([attending.folder, str(pictures), "--device", "cpu"]) == 0
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.split()[:3] == ["picture", "label", "amusement"]
+    assert [line.split()[0] for line in lines] == [
+        str(pictures / n) for n in ("a.jpg", "b.jpg", "sub/a.jpg", "sub/c.jpg")
+    ]
+
+
+def test_json_and_csv_say_what_python_users_get(attending, pictures, capsys):
+    paths = [str(pictures / "a.jpg"), str(pictures / "b.jpg")]
+    answers = load(attending.folder, "cpu").predict(paths)
+    assert main([attending.folder, *paths, "--device", "cpu", "--json"]) == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert main([attending.folder, *paths, "--device", "cpu", "--csv"]) == 0
+    table = rows(capsys.readouterr().out)
+    for number, label in enumerate(answers.labels):
+        assert told[number]["picture"] == table[number]["picture"] == paths[number]
+        assert told[number]["label"] == table[number]["label"] == label
+        for k, name in enumerate(answers.classes):
+            expected = pytest.approx(answers.probabilities[number, k], abs=1e-5)
+            assert told[number]["probabilities"][name] == expected
+            assert float(table[number][f"p_{name}"]) == expected
+
+
+def test_a_broken_picture_is_reported_and_the_rest_goes_on(attending, pictures, capsys):
+    (pictures / "aa.jpg").write_bytes((pictures / "a.jpg").read_bytes()[:500])
+    gone = str(pictures / "gone.jpg")
+    assert main([attending.folder, str(pictures), gone, "--csv", "--batch-size", "1"]) == 1
+    captured = capsys.readouterr()
+    assert len(rows(captured.out)) == 4
+    broken, missing = captured.err.splitlines()
+    assert "aa.jpg: damaged" in broken
+    assert missing == f"emotune.predict: {gone}: No such file or directory"
+
+
+def test_out_gets_a_picture_of_each_beside_its_attention_and_a_table(attending, pictures, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main([attending.folder, str(pictures), "--out", str(out), "--csv"]) == 0
+    assert {path.name for path in out.iterdir()} == {"a.png", "a-2.png", "b.png", "c.png", "predictions.csv"}
+    assert (out / "predictions.csv").read_text() == capsys.readouterr().out
+    drawn = np.asarray(Image.open(out / "a.png").convert("RGB")).astype(float)
+    seen = Image.open(pictures / "a.jpg").crop((14, 14, 241, 241)).resize((300, 300))
+    at = next(  # the picture, 2 inches wide at 150 dots an inch, a little from the left
+        (top for top in range(40, 120) if abs(drawn[top : top + 300, 9:309] - np.asarray(seen)).mean() < 6), None
+    )
+    assert at is not None
+    beside = drawn[at : at + 300, 333:633]
+    assert beside.std() > 5
+    assert abs(beside - np.asarray(seen)).mean() > 20
+
+
+def test_a_network_without_attention_is_drawn_without_a_map(finished_run, pictures, tmp_path, attending):
+    from emotune.model_config import AlexNetConfig
+
+    plain = finished_run(AlexNetConfig(width=0.0625, weight_init="he"))
+    for name, run in (("plain", plain), ("attending", attending)):
+        assert main([run.folder, str(pictures / "b.jpg"), "--out", str(tmp_path / name)]) == 0
+    widths = [Image.open(tmp_path / name / "b.png").width for name in ("plain", "attending")]
+    assert widths[1] - widths[0] == pytest.approx(324, abs=2)  # one more picture, and the gap before it
+
+
+def test_names_come_from_stdin(attending, pictures):
+    command = [sys.executable, "-m", "emotune.predict", attending.folder, "-", "--csv"]
+    given = f"{pictures / 'b.jpg'}\n{pictures / 'sub'}\n"
+    done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [Path(row["picture"]).name for row in rows(done.stdout)] == ["b.jpg", "a.jpg", "c.jpg"]
+
+
+def test_help_answers_without_torch():
+    code = "import sys, emotune.predict\nassert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_network_is_exported_without_pictures(attending, tmp_path, capsys):
+    assert main([attending.folder, "--onnx", str(tmp_path / "n.onnx"), "--device", "cpu"]) == 0
+    assert "the same as torch but for" in capsys.readouterr().err
+    assert (tmp_path / "n.onnx").stat().st_size > 100_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [([], "nothing to do"), (["{pictures}/none/*.jpg"], ""), (["-"], "no pictures"), (["{pictures}"], "no run")],
+)
+def test_what_cannot_be_used_ends_with_2_and_says_why(attending, pictures, arguments, said, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    run = str(pictures) if said == "no run" else attending.folder
+    given = [argument.format(pictures=pictures) for argument in arguments]
+    assert main([run, *given]) == (2 if said else 1)
+    assert said in capsys.readouterr().err

@@ -1,0 +1,102 @@
+import io
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.special import softmax
+
+from emotune.errors import InputError
+from emotune.inference.predictor import load, square
+from emotune.model_config import ConstantConfig, SvmConfig
+from emotune.run_directory import RECORD, WEIGHTS
+from emotune.train_config import TrainConfig
+
+
+def test_a_run_says_of_its_test_pictures_what_it_said_when_it_was_tested(any_run, test_pictures):
+    answers = load(any_run.folder, "cpu").predict([test_pictures[key] for key in any_run.predictions["sample_id"]])
+    said = softmax(any_run.predictions.filter(like="logit_").to_numpy(), axis=1)
+    np.testing.assert_allclose(answers.probabilities, said, atol=1e-5)
+    assert answers.labels == [answers.classes[index] for index in said.argmax(1)]
+    if any_run.attention is None:
+        assert answers.attention == {}
+    else:
+        for layer, rows in any_run.attention.groupby("layer"):
+            np.testing.assert_allclose(answers.attention[layer], np.stack(rows["weights"]), atol=1e-5)
+
+
+def test_the_number_of_pictures_at_a_time_changes_nothing(attending, test_pictures):
+    predictor, paths = load(attending.folder, "cpu"), list(test_pictures.values())[:7]
+    once, by_two = predictor.predict(paths), predictor.predict(paths, batch_size=2)
+    np.testing.assert_allclose(once.probabilities, by_two.probabilities, atol=1e-6)
+    assert {name: w.shape for name, w in by_two.attention.items()} == {"trunk.attention": (7, 36)}
+    assert predictor.predict([]).probabilities.shape == (0, len(predictor.classes))
+
+
+def test_files_bytes_and_pictures_are_told_alike(attending, tmp_path):
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 280, 3), dtype=np.uint8))
+    path = tmp_path / "a.png"
+    picture.save(path)
+    answers = load(attending.folder, "cpu").predict([path, str(path), path.read_bytes(), picture])
+    assert (answers.probabilities == answers.probabilities[0]).all()
+
+
+def test_a_picture_of_any_kind_is_seen_upright_on_white_and_square():
+    picture = Image.new("RGBA", (400, 200), (255, 0, 0, 0))
+    assert (square(picture) == 255).all()
+    turned = Image.new("RGB", (200, 400))
+    turned.paste("white", (0, 200, 200, 400))
+    exif = turned.getexif()
+    exif[0x0112] = 3  # upside down
+    buffer = io.BytesIO()
+    turned.save(buffer, "JPEG", exif=exif)
+    seen = square(buffer.getvalue())
+    assert seen.shape == (256, 256, 3)
+    assert seen[0].mean() > 200
+    assert seen[-1].mean() < 50
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture"])
+def test_a_broken_picture_is_named(attending, tmp_path, content):
+    (tmp_path / "b.jpg").write_bytes(content)
+    predictor = load(attending.folder, "cpu")
+    with pytest.raises(InputError, match=r"b\.jpg: (empty file|not a picture)"):
+        predictor.predict([tmp_path / "b.jpg"])
+    with pytest.raises(InputError, match="picture 0"):
+        predictor.predict([content])
+
+
+def test_what_is_no_finished_run_is_refused_with_the_reason(attending, tmp_path):
+    with pytest.raises(InputError, match="no run; name the folder of a finished one"):
+        load(str(tmp_path))
+    copy = tmp_path / Path(attending.folder).name
+    shutil.copytree(attending.folder, copy)
+    weights = (copy / WEIGHTS).read_bytes()
+    (copy / WEIGHTS).write_bytes(weights[:-4] + b"\0\0\0\1")
+    with pytest.raises(InputError, match="damaged"):
+        load(str(copy))
+    (copy / WEIGHTS).unlink()
+    with pytest.raises(InputError, match="missing"):
+        load(str(copy))
+    (copy / RECORD).unlink()
+    with pytest.raises(InputError, match="not finished"):
+        load(str(copy))
+
+
+@pytest.mark.parametrize("model", [ConstantConfig(), SvmConfig(c_grid=(1.0,))], ids=["constant", "svm"])
+def test_a_run_without_a_network_is_refused(finished_run, model):
+    settings = {"epochs": TrainConfig.epochs, "batch_size": TrainConfig.batch_size, "lr": TrainConfig.lr}
+    with pytest.raises(InputError, match=f'its model is "{model.name}", which leaves no network'):
+        load(finished_run(model, **settings).folder)
+
+
+def test_a_run_behind_a_url_is_loaded_like_one_on_disk(attending, test_pictures):
+    from fsspec import filesystem
+
+    memory, name = filesystem("memory"), Path(attending.folder).name
+    for path in Path(attending.folder).iterdir():
+        memory.pipe(f"/pool/{name}/{path.name}", path.read_bytes())
+    paths = list(test_pictures.values())[:3]
+    there, here = (load(f, "cpu").predict(paths) for f in (f"memory://pool/{name}", attending.folder))
+    np.testing.assert_array_equal(there.probabilities, here.probabilities)
