@@ -60,7 +60,7 @@ def _ablate(options: argparse.Namespace, console: Console, stopping: Interruptio
     show_plan(console, work.study, work.datasets, plan, work.pool, options.executor)
     out = _report_folder(options, work.study)
     if options.report_only:
-        _report(console, work, plan, out, _command(options), always=True)
+        _report(console, work, plan, out, options, always=True)
         return 0
     return _finish(console, work, plan, [run.id for run in work.runs], out, options, stopping)
 
@@ -116,7 +116,7 @@ def _finish(
         interrupted, plan = error, make_plan(work.runs, work.pool)
     if not console.quiet:  # one of the processes that torchrun started is enough
         try:
-            _report(console, work, plan, out, _command(options), always=False)
+            _report(console, work, plan, out, options, always=False)
         except OSError as error:
             why = f"{out}: the report cannot be written ({error}); make room, or name another folder (--report)"
             print_error("emotune.ablate", InputError(why))
@@ -142,18 +142,26 @@ def _command(options: argparse.Namespace) -> str:
     """The command that does it all again, anywhere."""
     seeds = ["--seeds", str(options.seeds)] if options.seeds else []
     aa = ["--aa"] if options.aa else []
-    return shlex.join(["python", "-m", "emotune.ablate", *([options.study] if options.study else []), *seeds, *aa])
+    card = ["--card"] if _with_cards(options) else []
+    return shlex.join(
+        ["python", "-m", "emotune.ablate", *([options.study] if options.study else []), *seeds, *aa, *card]
+    )
 
 
-def _report(console: Console, work: Work, plan: Plan, out: Path, command: str, *, always: bool) -> None:
+def _with_cards(options: argparse.Namespace) -> bool:
+    return options.command == "run" and options.card
+
+
+def _report(console: Console, work: Work, plan: Plan, out: Path, options: argparse.Namespace, *, always: bool) -> None:
     """Writes the report, unless it is there and nothing that it is made of has changed."""
+    command = _command(options)
     digest = made_of(work.study, work.runs, plan.statuses, plan.records, work.pool, command)
     if not always and is_up_to_date(out, digest):
         console.print(f"Report: {out / 'index.html'} (up to date)", highlight=False)
         return
     from emotune.report.build import build_report
 
-    page = build_report(work.study, work.runs, work.pool, out, command)
+    page = build_report(work.study, work.runs, work.pool, out, command, with_cards=_with_cards(options))
     seal(out, digest)
     console.print(f"Report: {page}", highlight=False)
 

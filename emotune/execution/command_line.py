@@ -57,6 +57,7 @@ def _run() -> argparse.ArgumentParser:
     parser.add_argument("study", nargs="?",
                         help="a study file (.yaml); default: the quickstart that comes with emotune")  # fmt: skip
     _how_to_run(parser)
+    parser.add_argument("--card", action="store_true", help="also write a model card per variant: cards/VARIANT.md")
     only = parser.add_mutually_exclusive_group()
     only.add_argument("--plan", action="store_true",
                       help="print what is to do, why, and how long it takes, and stop; changes nothing")  # fmt: skip

@@ -14,6 +14,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from emotune.report import latex, words
+from emotune.report.cards import cards
 from emotune.report.contents import contents, described, sections
 from emotune.report.drawing import draw
 from emotune.report.findings import Findings, find
@@ -28,7 +29,9 @@ __all__ = ["build_report"]
 PNG_DPI = 200
 
 
-def build_report(study: Study, runs: Sequence[RunConfig], pool: str, out: Path, command: str) -> Path:
+def build_report(
+    study: Study, runs: Sequence[RunConfig], pool: str, out: Path, command: str, *, with_cards: bool = False
+) -> Path:
     """Writes the report of what is there, complete or not.
 
     Args:
@@ -37,6 +40,7 @@ def build_report(study: Study, runs: Sequence[RunConfig], pool: str, out: Path, 
         pool: Where their directories are.
         out: The report's folder; files of an earlier report are replaced, or removed; others are left alone.
         command: That reproduces the study.
+        with_cards: Write ``cards/<variant>.md``, too, a model card of each.
 
     Returns:
         The page.
@@ -58,6 +62,8 @@ def build_report(study: Study, runs: Sequence[RunConfig], pool: str, out: Path, 
         environment = _environment(study)
         for template, name in (("table.tex", "table.tex"), ("report.md", "report.md"), ("report.html", "index.html")):
             files.write(name, environment.get_template(template).render(context).encode())
+        for variant, card in cards(findings, context).items() if with_cards else ():
+            files.write(f"cards/{variant}.md", environment.get_template("card.md").render(card).encode())
     return out / "index.html"
 
 
@@ -100,7 +106,9 @@ def _environment(study: Study) -> jinja2.Environment:
     )  # fmt: skip
     metric, scale = study.metric, study.metric.scale
     environment.filters |= {
-        "spread": lambda summary: words.spread(summary, metric),
+        "spread": lambda summary: words.spread(summary, scale),
+        "spread_in": words.spread,
+        "md": words.markdown,
         "difference": lambda summary: words.difference(summary, metric),
         "interval": lambda summary: words.interval(summary, metric),
         "p": lambda p: "–" if p is None else words.p_value(p).removeprefix("= "),

@@ -41,6 +41,7 @@ def described(ref: DatasetRef) -> dict[str, Any]:
         "licence": manifest.licence,
         "counts": {split: sum(manifest.count(split, c, ref.part) for c in manifest.classes) for split in SPLITS},
         "classes": manifest.classes,
+        "train_by_class": {label: manifest.count("train", label, ref.part) for label in manifest.classes},
         "left_out": manifest.left_out,
         "health": manifest.health,
     }

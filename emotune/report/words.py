@@ -1,11 +1,12 @@
 """Numbers as sentences."""
 
+import re
 from collections.abc import Sequence
 
 from emotune.analysis.statistics import Across, Comparison, Summary, Verdict
-from emotune.metric_config import Metric
+from emotune.metric_config import Metric, Scale
 
-__all__ = ["across", "answer", "difference", "interval", "p_value", "selection", "spread", "tested"]
+__all__ = ["across", "answer", "difference", "interval", "markdown", "p_value", "selection", "spread", "tested"]
 
 SAYS = {
     Verdict.BETTER: "{a} is better than {b}",
@@ -68,11 +69,20 @@ def across(found: Across, metric: Metric) -> str:
     )
 
 
-def spread(summary: Summary, metric: Metric) -> str:
+def markdown(text: str) -> str:
+    r"""A text that Markdown shows as it is.
+
+    >>> print(markdown("a|b <i> *c*"))
+    a\|b \<i> \*c\*
+    """
+    return re.sub(r"([\\`*_<|\[\]])", r"\\\1", text)
+
+
+def spread(summary: Summary, scale: Scale) -> str:
     """A mean with its interval: ``71.2 (68.0 to 74.4)``."""
     if summary.n == 0:
         return "–"
-    written = metric.scale.written
+    written = scale.written
     if summary.low is None:
         return f"{written(summary.mean)} (n = 1)"
     return f"{written(summary.mean)} ({written(summary.low)} to {written(summary.high)})"

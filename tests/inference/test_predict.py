@@ -86,7 +86,8 @@ def test_a_network_without_attention_is_drawn_without_a_map(finished_run, pictur
     plain = finished_run(AlexNetConfig(width=0.0625, weight_init="he"))
     for name, run in (("plain", plain), ("attending", attending)):
         assert main([run.folder, str(pictures / "b.jpg"), "--out", str(tmp_path / name)]) == 0
-    widths = [Image.open(tmp_path / name / "b.png").width for name in ("plain", "attending")]
+    drawn = [(tmp_path / name / "b.png").read_bytes() for name in ("plain", "attending")]
+    widths = [Image.open(io.BytesIO(png)).width for png in drawn]
     assert widths[1] - widths[0] == pytest.approx(324, abs=2)  # one more picture, and the gap before it
 
 

@@ -39,8 +39,8 @@ def test_one_seed_supports_no_interval():
     assert "one seed supports no interval" in said([65], [60])
     from emotune.analysis.statistics import summarise
 
-    assert spread(summarise([61.23]), Metric()) == "61.2 (n = 1)"
-    assert spread(summarise([]), Metric()) == "–"
+    assert spread(summarise([61.23]), Metric().scale) == "61.2 (n = 1)"
+    assert spread(summarise([]), Metric().scale) == "–"
 
 
 def test_p_values_have_sensible_digits():
