@@ -1,0 +1,97 @@
+"""Every command that the README names does what it says, and none is added without being tried."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+STARTS = ("python ", "torchrun ", "pip ", "ray ", "ls ", "find ")
+
+ELSEWHERE = {
+    "pip install -e '.[test]' && pytest": ".ci/run, in a fresh virtual environment",
+    "ray up cluster/config.yaml": "tests/cluster/test_aws.py",
+    "pip install 'emotune[classical]'": ".ci/run, as a part of the extra test",
+    "pip install 'emotune[onnx]'": ".ci/run, as a part of the extra test",
+}
+"""Commands of the README that other tests run, and which."""
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[str]:
+    """Of code blocks and of the text, in their order, each once."""
+    lines = [line.partition(" #")[0].strip() for block in blocks("sh") for line in block.splitlines()]
+    spans = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", README, flags=re.MULTILINE | re.DOTALL))
+    named = [span for span in spans if span.startswith(STARTS) and "…" not in span]
+    return list(dict.fromkeys([*lines, *named]))
+
+
+def tried() -> list[str]:
+    return [command for command in commands() if command not in ELSEWHERE]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """A folder in which a reader might stand: pictures, and the README's study, made so small that it takes seconds."""
+    folder = tmp_path_factory.mktemp("reader")
+    for number, label in enumerate(("amusement", "anger", "awe", "contentment")):
+        for k in range(20):
+            path = folder / "PICTURES" / label / f"{k}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.effect_noise((80, 80), 20 + 3 * (4 * k + number)).convert("RGB").save(path)
+    (study,) = blocks("yaml")
+    small = study.replace("width: 0.25", "width: 0.0625").replace("epochs: 20", "epochs: 1")
+    assert small.count("0.0625") == small.count("epochs: 1,") == 1
+    (folder / "my.yaml").write_text(small)
+    (folder / "other.yaml").write_text(small.replace("tanh", "other"))
+    shutil.copytree(ROOT / "benchmarks", folder / "benchmarks")
+    return folder
+
+
+def run(command: str, folder: Path) -> None:
+    """Runs a command as a reader's shell would; what asks before it removes something is told yes."""
+    command = command.removeprefix("pip install -e . && ")
+    if "benchmarks/" in command:  # that it starts; each takes minutes
+        command = f"{command.partition(' [')[0]} --help"
+    if (runs := sorted((folder / "runs").glob("tanh-*"))) and " RUN " in f"{command} ":
+        command = command.replace("RUN", f"runs/{runs[0].name}", 1)
+    python = shlex.quote(sys.executable)
+    shell = re.sub(
+        r"(^|\| )python ", rf"\1{python} ", command.replace("torchrun ", f"{python} -m torch.distributed.run ")
+    )
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", shell], cwd=folder, env=environment, capture_output=True, text=True,
+        input="y\n" if "prune" in command else "", timeout=900, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+
+
+def test_commands_that_others_try_are_in_the_readme_still():
+    assert set(ELSEWHERE) <= set(commands())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_every_command_of_the_readme_works_one_after_another(place):
+    order = tried()
+    # A reader trains before anything that was trained can be asked.
+    order.sort(key=lambda command: (" RUN " in f"{command} ", "verify" in command, "prune" in command))
+    for command in order:
+        run(command, place)
+    left = {path.name for path in place.iterdir()}
+    assert {"DATA", "runs", "reports", "SEEN", "network.onnx"} <= left
+    assert len(list((place / "runs").glob("tanh-*"))) == 5, "those of ten seeds were trained, and pruned"
+    assert (place / "reports/my/cards/tanh.md").exists()
+    assert len(list((place / "SEEN").glob("*.png"))) == 80
