@@ -27,13 +27,15 @@ def test_the_constant_model_says_the_frequencies_in_training():
 
 def test_a_machine_tells_blobs_apart_with_probabilities_that_hold():
     model = Svm(SvmConfig(), CLASSES)
-    outcome = model.fit(*blobs(600, 0), *blobs(300, 1))
-    features, targets = blobs(2000, 2)
+    outcome = model.fit(*blobs(600, 0, 1.0), *blobs(300, 1, 1.0))
+    features, targets = blobs(2000, 2, 1.0)
     said = np.exp(model.log_probabilities(features).astype(float))
     np.testing.assert_allclose(said.sum(1), 1, atol=1e-5)
     right = said.argmax(1) == targets
-    assert right.mean() > 0.9
+    assert right.mean() > 0.75
     assert said.max(1).mean() == pytest.approx(right.mean(), abs=0.03)
+    sure = said.max(1) > np.quantile(said.max(1), 0.8)
+    assert right[sure].mean() > right[~sure].mean() + 0.05, "who is sure is more often right"
     assert outcome["support_vectors"] * CLASSES < model.parameters
 
 

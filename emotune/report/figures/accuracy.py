@@ -34,6 +34,8 @@ __all__ = ["against_cost", "by_seed"]
 
 COSTS = {"parameters": "parameters", "forward_flops": "FLOPs per picture", "train_s": "training, s"}
 HEIGHT, LEFT, GAP = 2.1, 0.56, 0.2
+MOST_DIVIDED = 100
+"""How many times the lower end an axis's upper end may be, so that there are ticks between the powers of ten."""
 
 
 @rc_context(STYLE)
@@ -171,7 +173,9 @@ def _cost_panel(axes: Axes, table: pd.DataFrame, cost: str, ylim: tuple[float, f
     axes.vlines(table[cost], table["low"], table["high"], color=SOFT, linewidth=1)
     axes.plot(table[cost], table["mean"], "o", color=INK, markersize=4.5)
     axes.set(xscale="log", xlim=_bounds(table[cost]), ylim=ylim, xlabel=COSTS[cost])
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5), numticks=5))
+    low, high = axes.get_xlim()
+    within = (1, 2, 3, 5) if high < MOST_DIVIDED * low else (1,)
+    axes.xaxis.set_major_locator(LogLocator(subs=within, numticks=5))
     axes.xaxis.set_major_formatter(magnitudes())
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.tick_params(axis="x", which="minor", length=0)
