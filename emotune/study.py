@@ -206,14 +206,14 @@ def _settings(
 ) -> tuple[ModelConfig, TrainConfig] | None:
     """One variant's model and training; None, and what is wrong, if they are not valid."""
     merged = {part: dict(options) for part, options in shared.items()}
-    own: set[tuple[str, str]] = set()
+    own: dict[tuple[str, str], None] = {}  # in their order
     for key, value in changes.items():
         part, _, option = str(key).partition(".")
         if part not in merged or not option or "." in option:
             problems.append(f'{where}: "{key}" is not of the form model.OPTION or train.OPTION')
         else:
             merged[part][option] = value
-            own.add((part, option))
+            own[part, option] = None
     if not issubclass(_model_class(merged["model"]), NetworkConfig):  # what networks share is nothing to it
         name = merged["model"]["name"]
         problems += [f'{where}: train.{option}: "{name}" is not trained step by step: it would change nothing'

@@ -22,7 +22,6 @@ ELSEWHERE = {
     "pip install -e '.[test]' && pytest": ".ci/run, in a fresh virtual environment",
     "ray up cluster/config.yaml": "tests/cluster/test_aws.py",
     "pip install 'emotune[classical]'": ".ci/run, as a part of the extra test",
-    "pip install 'emotune[onnx]'": ".ci/run, as a part of the extra test",
 }
 """Commands of the README that other tests run, and which."""
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -136,6 +137,15 @@ def test_a_size_of_no_pixels_is_refused(picture_folder, tmp_path, capsys):
     assert "--size 0" in refused(capsys, tmp_path, *arguments)
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Ctrl-C reaches the commands that are started, though a shell that runs tests in the background has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
 def test_an_interrupted_command_says_how_to_go_on_and_does_so(tmp_path):
     draw_photos(tmp_path / "photos", 250)
     command = [sys.executable, "-m", "emotune.shard", "folder", str(tmp_path / "photos"), "--labels", "any",
@@ -143,11 +153,8 @@ def test_an_interrupted_command_says_how_to_go_on_and_does_so(tmp_path):
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         until = time.monotonic() + 60
         while not list(tmp_path.glob("out/.spool/*.json")) and time.monotonic() < until:
-            os.killpg(process.pid, signal.SIGCONT)
-            time.sleep(0.01)
-            os.killpg(process.pid, signal.SIGSTOP)  # so that it is not done before it is looked at
+            time.sleep(0.005)
         os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C in a terminal
-        os.killpg(process.pid, signal.SIGCONT)
         message = process.communicate(timeout=60)[1]
     assert process.returncode == 130
     assert "The same command goes on" in message

@@ -2,6 +2,7 @@
 
 import math
 import re
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -136,10 +137,10 @@ def test_a_metric_whose_low_values_are_good_is_said_to_be_one(finished, tmp_path
 
 
 def test_the_command_adds_cards_to_a_finished_study(finished, small_shards, tmp_path, monkeypatch, capsys):
-    _, _, pool = finished
+    shutil.copytree(finished[2], tmp_path / "runs")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "few.yaml").write_text(STUDY.format(data=small_shards))
-    command = ["few.yaml", "--runs", pool, "--executor", "local"]
+    command = ["few.yaml", "--executor", "local"]
     assert main(command) == 0
     assert not (tmp_path / "reports/few/cards").exists()
     assert main([*command, "--card"]) == 0
