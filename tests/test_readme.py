@@ -20,6 +20,7 @@ STARTS = ("python ", "torchrun ", "pip ", "ray ", "ls ", "find ")
 
 ELSEWHERE = {
     "pip install -e '.[test]' && pytest": ".ci/run, in a fresh virtual environment",
+    "python -m emotune.ablate ablations/fi_8k.yaml": "tests/test_ablations.py plans it; its pictures are not ours",
     "ray up cluster/config.yaml": "tests/cluster/test_aws.py",
     "pip install 'emotune[classical]'": ".ci/run, as a part of the extra test",
 }
