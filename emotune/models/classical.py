@@ -114,7 +114,7 @@ class Svm:
         for c in self.config.c_grid:
             svc = SVC(C=c, decision_function_shape="ovo", cache_size=KERNEL_MB)
             machine = make_pipeline(StandardScaler(), svc).fit(train, targets)
-            right = _scores(machine, val).argmax(axis=1) == np.searchsorted(svc.classes_, val_targets)
+            right = svc.classes_[_scores(machine, val).argmax(axis=1)] == val_targets
             tried[c] = 100 * float(right.mean()), machine
             watch()
         best = max(tried, key=lambda c: tried[c][0])
