@@ -4,11 +4,12 @@ import argparse
 import csv
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
 from rich.console import Console
@@ -17,6 +18,7 @@ from rich.progress import track
 from rich.table import Table
 
 from emotune.errors import InputError, print_error
+from emotune.execution.interruption import INTERRUPTED, Interruption, interruption
 from emotune.inference.naming import distinct_stems, named_pictures
 
 if TYPE_CHECKING:
@@ -36,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        return _predict(options)
+        with interruption() as stopping:
+            return _predict(options, stopping)
     except InputError as error:
         print_error("emotune.predict", error)
         return 2
@@ -45,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
-        return 130
+        return INTERRUPTED
 
 
 def load(run: str, device: str = "auto") -> "Predictor":
@@ -87,7 +90,7 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _predict(options: argparse.Namespace) -> int:
+def _predict(options: argparse.Namespace, stopping: Interruption) -> int:
     if not options.images and not options.onnx:
         raise InputError("nothing to do: name pictures, or --onnx FILE")
     paths = named_pictures(options.images, sys.stdin) if options.images else []
@@ -99,11 +102,15 @@ def _predict(options: argparse.Namespace) -> int:
 
         difference = export(predictor, options.onnx)
         print(f"{options.onnx}: the same as torch but for {difference:.1e}", file=sys.stderr)
-    found = list(_shown(_told(predictor, paths, options), options, predictor.classes))
-    if options.out and paths:
-        with (options.out / TABLE).open("w", newline="", encoding="utf-8") as file:
-            _write_csv(file, found, predictor.classes)
-    return 0 if len(found) == len(paths) else 1
+    if not paths:
+        return 0
+    told = _told(predictor, paths, options, stopping)
+    with stopping.patient(), ExitStack() as stack:
+        if options.out:
+            table = stack.enter_context((options.out / TABLE).open("w", newline="", encoding="utf-8"))
+            told = _written(told, table, predictor.classes)
+        shown = _written(told, sys.stdout, predictor.classes) if options.csv else _printed(told, options, predictor)
+        return 0 if sum(1 for _ in shown) == len(paths) else 1
 
 
 @dataclass(frozen=True)
@@ -118,8 +125,10 @@ class _Told:
         return max(self.probabilities, key=self.probabilities.__getitem__)
 
 
-def _told(predictor: "Predictor", paths: Sequence[Path], options: argparse.Namespace) -> Iterator[_Told]:
-    """What the network says of each picture that can be read; the others are named on stderr."""
+def _told(
+    predictor: "Predictor", paths: Sequence[Path], options: argparse.Namespace, stop: Callable[[], bool]
+) -> Iterator[_Told]:
+    """What the network says of each picture that can be read, until it is to stop; the others are named on stderr."""
     from emotune.inference.predictor import square
 
     stems, console = distinct_stems(paths), Console(stderr=True)
@@ -127,6 +136,8 @@ def _told(predictor: "Predictor", paths: Sequence[Path], options: argparse.Names
     while chunk := list(islice(todo, options.batch_size)):
         squares: dict[Path, np.ndarray] = {}
         for path in chunk:
+            if stop():
+                return
             try:
                 squares[path] = square(path)
             except (OSError, ValueError) as error:  # of the system's own, the reason without the name
@@ -136,6 +147,8 @@ def _told(predictor: "Predictor", paths: Sequence[Path], options: argparse.Names
         answers = predictor.answers(list(squares.values()))
         for row, (path, picture) in enumerate(squares.items()):
             said = dict(zip(answers.classes, map(float, answers.probabilities[row]), strict=True))
+            if stop():
+                return
             if options.out:
                 maps = {layer: weights[row] for layer, weights in answers.attention.items()}
                 _draw(options.out / f"{stems[path]}.png", path.name, picture, maps, said)
@@ -155,20 +168,30 @@ def _draw(
     picture_and_answer(title, seen, maps, said).savefig(out, metadata={"Software": None})
 
 
-def _shown(told: Iterator[_Told], options: argparse.Namespace, classes: Sequence[str]) -> Iterator[_Told]:
-    """Prints as asked for: lines as they come, a table when all is known."""
-    if options.csv:
-        yield from _write_csv_as_it_comes(told, classes)
-        return
-    rows = []
+def _written(told: Iterable[_Told], file: TextIO, classes: Sequence[str]) -> Iterator[_Told]:
+    """Writes each picture's row as it comes, so that nothing is lost with those that follow."""
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["picture", "label", *(f"p_{label}" for label in classes)])
     for one in told:
-        if options.json:
-            value = {"picture": str(one.path), "label": one.label, "probabilities": one.probabilities}
-            print(json.dumps(value), flush=True)
-        rows.append(one)
+        writer.writerow([str(one.path), one.label, *(f"{p:.6g}" for p in one.probabilities.values())])
+        file.flush()
         yield one
-    if rows and not options.json:
-        Console(width=None if sys.stdout.isatty() else 160).print(_table(rows, classes))
+
+
+def _printed(told: Iterable[_Told], options: argparse.Namespace, predictor: "Predictor") -> Iterator[_Told]:
+    """Prints an object per line as they come, or a table of all, as far as it went."""
+    rows: list[_Told] = []
+    try:
+        for one in told:
+            if options.json:
+                value = {"picture": str(one.path), "label": one.label, "probabilities": one.probabilities}
+                print(json.dumps(value), flush=True)
+            else:
+                rows.append(one)
+            yield one
+    finally:
+        if rows:
+            Console(width=None if sys.stdout.isatty() else 160).print(_table(rows, predictor.classes))
 
 
 def _table(rows: Iterable[_Told], classes: Sequence[str]) -> Table:
@@ -181,28 +204,6 @@ def _table(rows: Iterable[_Told], classes: Sequence[str]) -> Table:
         marked = [f"[bold]{c}[/]" if k == one.label else c for k, c in zip(one.probabilities, cells, strict=True)]
         table.add_row(escape(str(one.path)), one.label, *marked)
     return table
-
-
-def _head(classes: Sequence[str]) -> list[str]:
-    return ["picture", "label", *(f"p_{label}" for label in classes)]
-
-
-def _cells(one: _Told) -> list[Any]:
-    return [str(one.path), one.label, *(f"{p:.6g}" for p in one.probabilities.values())]
-
-
-def _write_csv_as_it_comes(told: Iterator[_Told], classes: Sequence[str]) -> Iterator[_Told]:
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(_head(classes))
-    for one in told:
-        writer.writerow(_cells(one))
-        yield one
-
-
-def _write_csv(file: Any, rows: Iterable[_Told], classes: Sequence[str]) -> None:
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(_head(classes))
-    writer.writerows(_cells(one) for one in rows)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -135,14 +134,6 @@ def test_a_bad_number_is_refused(tmp_path, capsys, option, value):
 def test_a_size_of_no_pixels_is_refused(picture_folder, tmp_path, capsys):
     arguments = ["folder", str(picture_folder), "--out", str(tmp_path / "out"), "--size", "0"]
     assert "--size 0" in refused(capsys, tmp_path, *arguments)
-
-
-@pytest.fixture
-def heard() -> Iterator[None]:
-    """Ctrl-C reaches the commands that are started, though a shell that runs tests in the background has it ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.usefixtures("heard")

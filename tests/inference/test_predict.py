@@ -3,15 +3,17 @@
 import csv
 import io
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from emotune.predict import load, main
+from emotune.predict import TABLE, load, main
 
 
 @pytest.fixture
@@ -78,6 +80,25 @@ def test_out_gets_a_picture_of_each_beside_its_attention_and_a_table(attending, 
     beside = drawn[at : at + 300, 333:633]
     assert beside.std() > 5
     assert abs(beside - np.asarray(seen)).mean() > 20
+
+
+@pytest.mark.usefixtures("heard")
+def test_an_interrupted_command_keeps_what_it_has_found(attending, pictures, tmp_path):
+    for number in range(100):
+        (pictures / f"{number:03d}.jpg").write_bytes((pictures / "a.jpg").read_bytes())
+    table = tmp_path / "out" / TABLE
+    command = [sys.executable, "-m", "emotune.predict", attending.folder, str(pictures), "--out", str(table.parent)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        until = time.monotonic() + 60
+        while not (table.exists() and len(rows(table.read_text())) > 2) and time.monotonic() < until:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    kept = [row["picture"] for row in rows(table.read_text())]
+    assert 2 < len(kept) < 104
+    assert [line.split()[0] for line in out.splitlines()[1:]] == kept
+    assert {path.stem for path in table.parent.glob("*.png")} >= {Path(picture).stem for picture in kept}
 
 
 def test_a_network_without_attention_is_drawn_without_a_map(finished_run, pictures, tmp_path, attending):
