@@ -89,7 +89,7 @@ class _Part:
             f"{self._metric.name}-{self._dataset}",
             accuracy.by_seed(self._title, self._done, self._metric, self._summaries, constant, self._colours),
             f"{self._of}, {len(first):,} test pictures. Dots: seeds; bar: mean and 95 % t interval. The constant "
-            "predictor gives every picture the classes' frequencies.",
+            "predictor gives every picture the classes' frequencies among these pictures.",
             f"Test {scale.label} of every seed by variant on {self._dataset}; means: {means}",
         )
         yield Drawn(

@@ -54,7 +54,7 @@ def by_seed(
         runs: Finished runs of one data set.
         metric: The study's.
         summaries: Per variant.
-        constant: What a predictor gets that gives every picture the classes' frequencies.
+        constant: What a predictor gets that gives every picture the classes' frequencies among the test pictures.
         colours: Of all variants.
     """
     scale, shapes = metric.scale, markers(colours)
