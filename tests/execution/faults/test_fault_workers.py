@@ -51,7 +51,7 @@ def test_a_worker_of_either_rank_that_hangs_is_killed_after_stall_minutes_and_th
     study: Disturbed, undisturbed: Disturbed
 ):
     study.strike(Fault(STOP, "alexnet", rank=1), Fault(STOP, "attention", rank=0))
-    command = study.start("--stall-minutes", "0.2")
+    command = study.start("--stall-minutes", "0.4")  # as long as a busy machine may take to start a worker
     hanging = [study.struck(number) for number in (0, 1)]
     ended = command.end()
     assert ended.code == 0, ended
