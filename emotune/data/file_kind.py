@@ -1,0 +1,133 @@
+"""What a file is, by its first bytes: names lie, and nothing else of a file that is no image need be read.
+
+Signatures: the formats' own specifications, as https://en.wikipedia.org/wiki/List_of_file_signatures lists them.
+"""
+
+import codecs
+import re
+from pathlib import Path
+from types import MappingProxyType
+
+__all__ = ["ARCHIVES", "HEAD_BYTES", "IMAGES", "UNREAD_FORMATS", "describe_kind", "file_kind", "file_kind_of"]
+
+HEAD_BYTES = 1024
+"""So many of a file's first bytes tell what it is."""
+
+SIGNATURES = tuple((re.compile(pattern, re.DOTALL), kind) for pattern, kind in (
+    (rb"\xff\xd8\xff", "jpeg"),
+    (rb"\x89PNG\r\n\x1a\n", "png"),
+    (rb"GIF8[79]a", "gif"),
+    (rb"BM.{4}\0{4}", "bmp"),
+    (rb"RIFF.{4}WEBP", "webp"),
+    (rb"P[1-7][\s#]", "ppm"),
+    (rb"II\*\0\x10\0\0\0CR|FUJIFILMCCD-RAW|IIRO|IIU\0", "raw"),
+    (rb"II[*+]\0|MM\0[*+]", "tiff"),
+    (rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51", "jpeg2000"),
+    (rb"\0\0\0\x0cJXL \r\n\x87\n|\xff\x0a", "jpegxl"),
+    (rb"8BPS", "psd"),
+    (rb"\0\0\1\0", "ico"),
+    (rb"RIFF.{4}AVI |\x1a\x45\xdf\xa3|FLV\1|\0\0\1[\xba\xb3]|\x30\x26\xb2\x75\x8e\x66\xcf\x11", "video"),
+    (rb".{4}(moov|mdat|wide)", "video"),  # QuickTime before there were brands
+    (rb"PK(\3\4|\5\6)", "zip"),
+    (rb"\x1f\x8b", "gzip"),
+    (rb"BZh", "bzip2"),
+    (rb"\xfd7zXZ\0", "xz"),
+    (rb"\x28\xb5\x2f\xfd", "zstd"),
+    (rb"Rar!\x1a\x07", "rar"),
+    (rb"7z\xbc\xaf\x27\x1c", "7z"),
+    (rb".{257}ustar", "tar"),
+    (rb"%PDF", "pdf"),
+    (rb"PAR1", "parquet"),
+    (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1|SQLite format 3\0", "database"),
+))  # fmt: skip
+"""How the files of a kind begin."""
+
+BRANDS = MappingProxyType(
+    {b"avif": "avif", b"avis": "avif", b"crx ": "raw"}
+    | dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "heic")
+)
+"""Of files in boxes (ISO 14496-12); the others are videos."""
+
+IMAGES = frozenset({"jpeg", "png", "gif", "bmp", "webp", "tiff", "ppm", "heic", "avif", "jpeg2000", "jpegxl", "psd",
+                    "ico", "raw", "svg"})  # fmt: skip
+"""Kinds that show something, whether or not emotune reads them."""
+
+ARCHIVES = frozenset({"zip", "gzip", "bzip2", "xz", "zstd", "tar", "rar", "7z"})
+
+UNREAD_FORMATS = MappingProxyType({
+    "heic": "a HEIC image", "avif": "an AVIF image", "jpeg2000": "a JPEG 2000 image", "jpegxl": "a JPEG XL image",
+    "psd": "a Photoshop file", "ico": "an icon", "raw": "a camera's raw image", "svg": "an SVG drawing",
+})  # fmt: skip
+"""Images, in words, that a reader of photographs may not be able to decode."""
+
+OTHERS = MappingProxyType({
+    "html": "an HTML page, as servers send it instead of an image; download the image again",
+    "pdf": "a PDF document; extract its images as JPEG or PNG",
+    "video": "a video; extract frames as JPEG or PNG",
+    "text": "text", "json": "JSON text", "parquet": "a Parquet table", "database": "a database",
+    "empty": "empty file",
+})  # fmt: skip
+
+HTML = re.compile(rb"<(!doctype html|html|head|body|title|meta|script|h1|div|p>)", re.IGNORECASE)
+
+
+def file_kind_of(path: Path) -> str:
+    """What the file is (`file_kind`); only its first bytes are read.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return file_kind(file.read(HEAD_BYTES))
+
+
+def file_kind(head: bytes) -> str:
+    """What a file is whose first `HEAD_BYTES` are ``head``: a format's name in lower case, ``video`` for any of them,
+    ``text``, ``empty``, or ``unknown``.
+
+    >>> file_kind(b"GIF89a..."), file_kind(b"<!DOCTYPE html>"), file_kind(b"a caption"), file_kind(b"")
+    ('gif', 'html', 'text', 'empty')
+    """
+    if not head:
+        return "empty"
+    if head[4:8] == b"ftyp":
+        return _brand(head)
+    return next((kind for pattern, kind in SIGNATURES if pattern.match(head)), None) or _text(head)
+
+
+def describe_kind(kind: str) -> str:
+    """The kind in words, with what to do so that emotune can read it.
+
+    >>> describe_kind("heic")
+    'a HEIC image; convert it to JPEG or PNG'
+    """
+    if kind in UNREAD_FORMATS:
+        return f"{UNREAD_FORMATS[kind]}; convert it to JPEG or PNG"
+    if kind in ARCHIVES:
+        return f"an archive ({kind}); unpack it"
+    return OTHERS.get(kind, "not an image, or of an unknown format")
+
+
+def _brand(head: bytes) -> str:
+    """Of a file in boxes: its major brand, else the first compatible one that is known."""
+    size = min(int.from_bytes(head[:4], "big"), len(head))
+    brands = [head[8:12], *(head[start : start + 4] for start in range(16, size, 4))]
+    kinds = [BRANDS[brand] for brand in brands if brand in BRANDS]
+    return "avif" if "avif" in kinds else kinds[0] if kinds else "video"
+
+
+def _text(head: bytes) -> str:
+    """``html``, ``svg``, ``json`` or ``text``; ``unknown`` if the bytes are no text."""
+    encoding = "utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    try:
+        text = codecs.getincrementaldecoder(encoding)().decode(head)  # whose last character may be cut
+    except UnicodeDecodeError:
+        return "unknown"
+    if re.search(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]", text):
+        return "unknown"
+    start = text.lstrip().encode()
+    if re.search(rb"<svg[\s>]", head, re.IGNORECASE) and start.startswith(b"<"):
+        return "svg"
+    if HTML.match(start) or (start.startswith(b"<") and HTML.search(start[:512])):
+        return "html"
+    return "json" if start[:1] in (b"{", b"[") else "text"
