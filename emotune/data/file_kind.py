@@ -25,10 +25,10 @@ SIGNATURES = tuple((re.compile(pattern, re.DOTALL), kind) for pattern, kind in (
     (rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51", "jpeg2000"),
     (rb"\0\0\0\x0cJXL \r\n\x87\n|\xff\x0a", "jpegxl"),
     (rb"8BPS", "psd"),
-    (rb"\0\0\1\0", "ico"),
-    (rb"RIFF.{4}AVI |\x1a\x45\xdf\xa3|FLV\1|\0\0\1[\xba\xb3]|\x30\x26\xb2\x75\x8e\x66\xcf\x11", "video"),
+    (rb"\0\0\x01\0", "ico"),
+    (rb"RIFF.{4}AVI |\x1a\x45\xdf\xa3|FLV\x01|\0\0\x01[\xba\xb3]|\x30\x26\xb2\x75\x8e\x66\xcf\x11", "video"),
     (rb".{4}(moov|mdat|wide)", "video"),  # QuickTime before there were brands
-    (rb"PK(\3\4|\5\6)", "zip"),
+    (rb"PK(\x03\x04|\x05\x06)", "zip"),
     (rb"\x1f\x8b", "gzip"),
     (rb"BZh", "bzip2"),
     (rb"\xfd7zXZ\0", "xz"),
