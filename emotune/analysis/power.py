@@ -5,6 +5,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 from scipy import special
 
 from emotune.study import Contrast
@@ -13,6 +14,8 @@ __all__ = ["ALPHA", "paired_differences", "power_of_paired_t", "seeds_for", "sma
 
 ALPHA, POWER = 0.05, 0.80
 MOST_SEEDS = 1000
+BEYOND, POINTS = 9.0, 2001
+"""How far, in standard deviations, a normal distribution is integrated, and at how many points."""
 
 
 def power_of_paired_t(effect_in_sd: float, seeds: int, alpha: float = ALPHA) -> float:
@@ -23,10 +26,14 @@ def power_of_paired_t(effect_in_sd: float, seeds: int, alpha: float = ALPHA) -> 
         seeds: Pairs, at least 2.
         alpha: The test's false-alarm rate.
     """
-    df, shift = seeds - 1, effect_in_sd * math.sqrt(seeds)
+    df, shift = seeds - 1, abs(effect_in_sd) * math.sqrt(seeds)
     critical = special.stdtrit(df, 1 - alpha / 2)
-    upper, lower = 1 - special.nctdtr(df, shift, critical), special.nctdtr(df, shift, -critical)
-    return float(upper + (0.0 if math.isnan(lower) else lower))  # scipy gives NaN where the lower tail is empty
+    # |Z + shift| > critical * S, where S is a chi over the root of its df: the mean over
+    # y = |Z + shift| of P(S < y / critical). scipy's noncentral t is NaN or not monotonous where the shift is large.
+    y = np.linspace(max(0.0, shift - BEYOND), shift + BEYOND, POINTS)
+    density = np.exp(-((y - shift) ** 2) / 2) + np.exp(-((y + shift) ** 2) / 2)
+    found = special.chdtr(df, df * (y / critical) ** 2)
+    return float(min(1.0, np.trapezoid(density * found, y) / math.sqrt(2 * math.pi)))
 
 
 def smallest_effect(seeds: int, alpha: float = ALPHA) -> float | None:
@@ -38,9 +45,7 @@ def smallest_effect(seeds: int, alpha: float = ALPHA) -> float | None:
     if seeds < 2:
         return None
     low, high = 0.0, 1.0
-    while (
-        power_of_paired_t(high, seeds, alpha) < POWER
-    ):  # from below: far beyond it the noncentral t loses its precision
+    while power_of_paired_t(high, seeds, alpha) < POWER:
         high *= 2
     for _ in range(50):
         middle = (low + high) / 2

@@ -20,6 +20,21 @@ def test_power_is_the_share_of_studies_that_find_the_effect():
     assert power_of_paired_t(effect, n) == pytest.approx(np.mean(np.abs(t) > 2.776), abs=0.012)
 
 
+@pytest.mark.parametrize("alpha", [0.05, 0.0125, 0.0005])
+def test_power_is_a_number_that_grows_with_the_effect_and_with_the_seeds(alpha: float):
+    effects, seeds = np.geomspace(0.01, 1e4, 40), [2, 3, 8, 20, 21, 33, 200, 1000]
+    found = np.array([[power_of_paired_t(effect, n, alpha) for n in seeds] for effect in effects])
+    assert np.isfinite(found).all() and found.min() >= alpha - 1e-6 and found.max() <= 1
+    assert (np.diff(found, axis=0) > -1e-9).all() and (np.diff(found, axis=1) > -1e-9).all()
+    assert found[-1] == pytest.approx(1.0)
+
+
+def test_power_is_known_where_scipys_noncentral_t_is_not():
+    assert power_of_paired_t(10, 21, 0.0125) == pytest.approx(1.0)
+    assert power_of_paired_t(10, 20, 0.0125) == pytest.approx(1.0)
+    assert power_of_paired_t(-1.5, 5) == power_of_paired_t(1.5, 5)
+
+
 def test_the_smallest_effect_is_found_four_times_in_five():
     assert all(power_of_paired_t(smallest_effect(n), n) == pytest.approx(0.8, abs=1e-6) for n in (2, 3, 8, 100))
     assert smallest_effect(1) is None
