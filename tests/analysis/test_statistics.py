@@ -6,7 +6,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import DescrStatsW
 
-from emotune.analysis.statistics import Verdict, _holm, across_datasets, compare, explore, summarise
+from emotune.analysis.statistics import DRAWS, Verdict, _holm, _sign_flips, across_datasets, compare, explore, summarise
 from emotune.metric_config import SCALES, Metric, Scale
 from emotune.run_directory import State
 from emotune.study import Contrast
@@ -61,6 +61,34 @@ def test_the_sign_flip_test_gives_fishers_p_for_darwins_maize():
     assert found.p_sign_flip == 1726 / 32768  # as Fisher counted
     assert found.p == pytest.approx(0.0497, abs=5e-5)
     assert found.p_equivalence == pytest.approx(DescrStatsW(DARWIN).ttost_mean(-20, 20)[0])
+
+
+def test_shares_of_pictures_that_tie_but_for_their_last_bits_count_as_tied():
+    counts = [4, -2, 0, 4, 5, 5, -2, -2, 3, -1]
+    found = one([100 * (800 + k) / 1595 for k in counts], [100 * 800 / 1595] * 10)
+    assert found.p_sign_flip == 220 / 1024  # 0.2148; a comparison of sums as they are gives 0.1719
+
+
+def test_sign_flips_of_shares_are_those_of_the_counts_of_pictures():
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        n, pictures = int(rng.integers(2, 14)), int(rng.choice([60, 698, 1595, 9999]))
+        counts = rng.integers(-6, 8, n)
+        base = rng.integers(pictures // 4, pictures // 2, n)
+        shares = 100 * (base + counts) / pictures - 100 * base / pictures
+        signs = 1 - 2 * (np.arange(2**n)[:, None] >> np.arange(n) & 1)
+        exact = np.mean(np.abs(signs @ counts) >= abs(counts.sum()))
+        assert _sign_flips(shares) == exact, (counts, pictures)
+
+
+def test_sign_flips_of_many_seeds_are_counted_and_those_of_more_are_drawn_with_the_same_tolerance():
+    rng = np.random.default_rng(1)
+    counts = rng.integers(-3, 5, 30)
+    drawn = np.abs((2 * rng.integers(0, 2, (50_000, 30)) - 1) @ counts) >= abs(counts.sum())
+    assert _sign_flips(100 * counts / 698) == pytest.approx(drawn.mean(), abs=0.01)
+    ones = np.full(40, 100 / 698)  # all of one size: sums tie everywhere
+    assert _sign_flips(ones) == 1 / (1 + DRAWS)
+    assert _sign_flips(np.array([*ones[:20], *-ones[20:]])) == 1.0
 
 
 def test_five_seeds_cannot_convince_a_sign_flip_test_however_large_the_effect():
