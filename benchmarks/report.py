@@ -65,7 +65,7 @@ def manifest_of_nothing(folder: Path, pictures: int) -> None:
     write_manifest(Folder(str(folder)), Manifest(
         name="made-up", classes=MIKELS, counts=counts, noisy={split: dict.fromkeys(MIKELS, 0) for split in SPLITS},
         shards=(), content_hash="0" * 64, health={}, health_sha256="0" * 64, source="made up", licence="none",
-        recipe="",
+        recipe="0" * 64,
     ))  # fmt: skip
 
 

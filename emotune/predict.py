@@ -198,11 +198,11 @@ def _table(rows: Iterable[_Told], classes: Sequence[str]) -> Table:
     """A row per picture, probabilities in per cent."""
     table = Table("picture", "label", box=None, pad_edge=False)
     for label in classes:
-        table.add_column(label, justify="right")
+        table.add_column(escape(label), justify="right")
     for one in rows:
         cells = [f"{100 * p:.1f}" for p in one.probabilities.values()]
         marked = [f"[bold]{c}[/]" if k == one.label else c for k, c in zip(one.probabilities, cells, strict=True)]
-        table.add_row(escape(str(one.path)), one.label, *marked)
+        table.add_row(escape(str(one.path)), escape(one.label), *marked)
     return table
 
 

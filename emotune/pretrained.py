@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from emotune.data.datasets import cache_folder
 from emotune.errors import InputError, refuse
 from emotune.model_config import MldrConfig, MldrV2Config, ModelConfig
@@ -127,4 +129,7 @@ def _of_run(folder: Folder) -> WeightsRef:
     written: Any = record.get("weights") if isinstance(record, dict) else None
     if not isinstance(written, dict) or WEIGHTS not in folder.names():
         raise InputError(f"{folder}: this run has left no {WEIGHTS}; delete its directory and train it again")
-    return WeightsRef(location=str(folder / WEIGHTS), digest=written["sha256"])
+    try:
+        return WeightsRef(location=str(folder / WEIGHTS), digest=written["sha256"])
+    except (KeyError, ValidationError):
+        raise InputError(f"{folder}: its record does not say the sha256 of its weights; train the run again") from None

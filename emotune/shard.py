@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -241,7 +242,7 @@ def _shares(text: str) -> tuple[float, float, float]:
 def _print_summary(console: Console, manifest: Manifest, out: Folder) -> None:
     table = Table("class", *SPLITS, title=f"{manifest.name} in {out}", title_justify="left")
     for label in manifest.classes:
-        table.add_row(label, *(str(manifest.counts[split][label]) for split in SPLITS))
+        table.add_row(escape(label), *(str(manifest.counts[split][label]) for split in SPLITS))
     console.print(table)
     if not manifest.health:
         return
@@ -259,7 +260,8 @@ def _by_class(head: str, classes: Sequence[str], counts: Mapping[tuple[str, str]
     table = Table(head, "pictures", "by class", show_footer=True)
     for reason, total in totals.most_common():
         named = [(label or "no class", counts.get((reason, label), 0)) for label in (*classes, "")]
-        table.add_row(reason, str(total), ", ".join(f"{label} {count}" for label, count in named if count))
+        by_class = ", ".join(f"{label} {count}" for label, count in named if count)
+        table.add_row(escape(reason), str(total), escape(by_class))
     table.columns[0].footer, table.columns[1].footer = "all", str(totals.total())
     return table
 

@@ -7,22 +7,33 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
 from emotune.errors import InputError
+from emotune.fields import ClassName, Digest, Line, in_one_line
 from emotune.storage import Folder
 
-__all__ = ["FORMAT", "HEALTH", "MANIFEST", "SPLITS", "LeftOut", "Manifest", "Problem", "Shard", "content_line",
-           "count_left_out", "digest", "hash_with_split", "health_table", "read_manifest",
+__all__ = ["FORMAT", "HEALTH", "MANIFEST", "MOST_NAME", "SPLITS", "LeftOut", "Manifest", "Problem", "Shard",
+           "content_line", "count_left_out", "digest", "hash_with_split", "health_table", "read_manifest",
            "write_manifest"]  # fmt: skip
 
 MANIFEST = "manifest.json"
 HEALTH = "health.csv"
 SPLITS = ("train", "val", "test")
 FORMAT = 2
+MOST_NAME = 80
+"""Characters of a data set's name, which is a part of folders' names; those may have 255."""
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""With what a spreadsheet takes a cell for a formula."""
+
+
+# A manifest may come from anybody, and what it says becomes file names, pages and tables.
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=MOST_NAME)]
+ShardFile = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.tar$", max_length=100)]
+Amount = Annotated[int, Field(ge=0)]
 
 
 class Problem(StrEnum):
@@ -47,11 +58,11 @@ class Problem(StrEnum):
 class Shard:
     """One WebDataset tar. All its samples belong to one split."""
 
-    file: str
-    split: str
-    samples: int
-    bytes: int
-    sha256: str
+    file: ShardFile
+    split: Literal["train", "val", "test"]
+    samples: Annotated[int, Field(ge=1)]
+    bytes: Amount
+    sha256: Digest
 
 
 @dataclass(frozen=True)
@@ -76,20 +87,33 @@ class Manifest:
     from, and how. ``may_show``: pictures may be reprinted in reports, as whoever made the shards has said.
     """
 
-    name: str
-    classes: tuple[str, ...]
-    counts: Mapping[str, Mapping[str, int]]
-    noisy: Mapping[str, Mapping[str, int]]
+    name: Name
+    classes: Annotated[tuple[ClassName, ...], Field(min_length=1)]
+    counts: Mapping[str, Mapping[str, Amount]]
+    noisy: Mapping[str, Mapping[str, Amount]]
     shards: tuple[Shard, ...]
-    content_hash: str
-    health: Mapping[str, Mapping[str, int]]
-    health_sha256: str
-    source: str
-    licence: str
-    recipe: str
+    content_hash: Digest
+    health: Mapping[Line, Mapping[Line, Amount]]
+    health_sha256: Digest
+    source: Line
+    licence: Line
+    recipe: Digest
     synthetic: bool = False
     may_show: bool = False
     format: int = FORMAT
+
+    @model_validator(mode="after")
+    def _is_coherent(self) -> "Manifest":
+        if len(set(self.classes)) < len(self.classes):
+            raise ValueError("classes: one stands twice")
+        if len({shard.file for shard in self.shards}) < len(self.shards):
+            raise ValueError("shards: one stands twice")
+        for name, counts in (("counts", self.counts), ("noisy", self.noisy)):
+            if set(counts) != set(SPLITS) or any(set(counts[split]) != set(self.classes) for split in SPLITS):
+                raise ValueError(f"{name}: not a number for each split and class")
+        if any(n > self.counts[split][label] for split, by in self.noisy.items() for label, n in by.items()):
+            raise ValueError("noisy: more than there are")
+        return self
 
     def of(self, split: str) -> list[Shard]:
         """The shards of one split."""
@@ -131,8 +155,9 @@ def read_manifest(folder: Folder) -> Manifest:
         manifest = TypeAdapter(Manifest).validate_python(value)
     except ValidationError as error:
         problem = error.errors()[0]
-        key = ".".join(map(str, problem["loc"]))
-        raise InputError(f"{where}: {key}: {problem['msg']}; make the shards again") from None
+        said = problem["msg"].removeprefix("Value error, ")
+        what = ": ".join(filter(None, [in_one_line(".".join(map(str, problem["loc"]))), said]))
+        raise InputError(f"{where}: {what}; make the shards again") from None
     if written != _digest(value):
         raise InputError(f"{where}: not as it was written (its own hash does not fit); make the shards again")
     return manifest
@@ -155,17 +180,20 @@ def count_left_out(problems: Sequence[LeftOut]) -> dict[str, dict[str, int]]:
     for row in problems:
         if not row.kept:
             by_class = health.setdefault(row.problem.value, {})
-            by_class[row.label] = by_class.get(row.label, 0) + 1
+            label = in_one_line(row.label)
+            by_class[label] = by_class.get(label, 0) + 1
     return health
 
 
 def health_table(problems: Sequence[LeftOut]) -> bytes:
-    """The file ``health.csv``."""
+    """The file ``health.csv``: for people, so what a spreadsheet would take for a formula begins with an apostrophe."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(["source", "label", "problem", "detail", "left_out"])
-    writer.writerows([row.source, row.label, row.problem, row.detail, "no" if row.kept else "yes"] for row in problems)
-    return text.getvalue().encode()
+    for row in problems:
+        cells = (row.source, row.label, row.problem, row.detail, "no" if row.kept else "yes")
+        writer.writerow([f"'{cell}" if cell.startswith(FORMULA) else cell for cell in cells])
+    return text.getvalue().encode(errors="backslashreplace")  # names of files need not be Unicode
 
 
 def content_line(key: str, label: str, votes: dict[str, float], split: str, sha256: str) -> str:

@@ -26,6 +26,7 @@ from emotune.data.intake import LIMITS, VERSION, Limits, Taken, stamp, take_in
 from emotune.data.manifest import (
     HEALTH,
     MANIFEST,
+    MOST_NAME,
     SPLITS,
     LeftOut,
     Manifest,
@@ -42,7 +43,8 @@ from emotune.data.manifest import (
 from emotune.data.sources import Entry, Listing
 from emotune.data.verify import damage
 from emotune.data.votes import part_of
-from emotune.errors import InputError
+from emotune.errors import InputError, refuse
+from emotune.fields import MOST_LABEL, MOST_TEXT, in_one_line
 from emotune.storage import Folder
 
 __all__ = ["MAX_BYTES", "SHARES", "split_of", "write_shards"]
@@ -130,7 +132,7 @@ def write_shards(
         table = health_table(problems)
         out.write(HEALTH, table)
         manifest = Manifest(
-            name=re.sub(r"[^a-z0-9_.-]+", "-", listing.name.lower()).strip("-_.") or "pictures",
+            name=re.sub(r"[^a-z0-9_.-]+", "-", listing.name.lower()).strip("-_.")[:MOST_NAME] or "pictures",
             classes=listing.classes,
             counts=counts,
             noisy=_counts((m for m in members if part_of(m.entry.label, m.entry.votes) == "noisy"), listing.classes),
@@ -138,8 +140,8 @@ def write_shards(
             content_hash=_content_hash(listing, members, shares),
             health=count_left_out(problems),
             health_sha256=hashlib.sha256(table).hexdigest(),
-            source=listing.source,
-            licence=listing.licence,
+            source=in_one_line(listing.source)[:MOST_TEXT],
+            licence=in_one_line(listing.licence)[:MOST_TEXT],
             recipe=recipe,
             synthetic=listing.synthetic,
             may_show=may_show,
@@ -227,7 +229,12 @@ def _counts(members: Iterable[_Member], classes: Sequence[str]) -> dict[str, dic
 
 
 def _check_classes(listing: Listing) -> None:
-    """Before anything is read: a class that cannot be in every split."""
+    """Before anything is read: a class whose name cannot be printed, or that cannot be in every split."""
+    unprintable = [
+        label for label in listing.classes if in_one_line(label) != label or not 0 < len(label) <= MOST_LABEL
+    ]
+    refuse([f'class "{in_one_line(label)}": a name is a line of 1 to {MOST_LABEL} characters; rename it'
+            for label in unprintable])  # fmt: skip
     have = Counter(entry.label for entry in listing.entries)
     few = [label for label in listing.classes if have[label] < len(SPLITS)]
     if few:

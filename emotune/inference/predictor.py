@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
 from emotune.data.augment import apply_views, evaluation_views
 from emotune.data.pictures import UnreadablePictureError, decode_square
 from emotune.data.samples import SIDE
 from emotune.errors import InputError
+from emotune.fields import in_one_line
 from emotune.model_config import ModelConfig, NetworkConfig
 from emotune.models import build
 from emotune.models.attention import noted_weights
@@ -151,11 +152,15 @@ def load(run: str, device: str = "auto") -> Predictor:
         model = TypeAdapter(ModelConfig).validate_python(config["model"])
         if not isinstance(model, NetworkConfig):
             raise InputError(f'{folder}: its model is "{model.name}", which leaves no network behind; name another run')
+        crops = config["train"]["test_crops"]
+        if crops not in (1, 5, 10):
+            raise TypeError(f"test_crops {crops!r}")
         weights = read_run_weights(folder, record["weights"]["sha256"])
         network = build(model, len(weights.classes))
         network.load_state_dict(weights.tensors)
-    except (KeyError, TypeError, RuntimeError) as error:
-        raise InputError(f"{folder}: not what emotune writes ({error}); train the run again") from None
+        run_id = in_one_line(record["run"])
+    except (KeyError, TypeError, RuntimeError, ValidationError) as error:
+        why = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise InputError(f"{folder}: not what emotune writes ({why}); train the run again") from None
     network.to(where, memory_format=torch.channels_last).eval().requires_grad_(False)
-    crops = config["train"]["test_crops"]
-    return Predictor(record["run"], weights.classes, network, weights.normalisation, crops, where)
+    return Predictor(run_id, weights.classes, network, weights.normalisation, crops, where)

@@ -14,10 +14,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter
 from safetensors.torch import load, save
 from torch import nn
 
 from emotune.errors import InputError
+from emotune.fields import ClassName
 from emotune.model_config import ModelConfig
 from emotune.models import outline
 from emotune.models.layouts import LAYERS, Layers, layers_of_arrays, layers_of_state, read_arrays
@@ -207,7 +209,8 @@ def _parse(where: str, data: bytes) -> Layers | RunWeights:
             return layers_of_state(where, tensors)
         about = json.loads(metadata[METADATA])
         normalisation = Normalisation(*(tuple(map(float, about["normalisation"][key])) for key in ("mean", "std")))
-        return RunWeights(tensors, about["model"], tuple(about["classes"]), normalisation)
+        classes = TypeAdapter(tuple[ClassName, ...]).validate_python(about["classes"])
+        return RunWeights(tensors, about["model"], classes, normalisation)
     except InputError:
         raise
     except Exception as error:  # every format has its own, and a pickle has any

@@ -1,6 +1,7 @@
 """What it takes to get the same numbers again: code, versions, machines, and what runs noted about themselves."""
 
 import json
+import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -57,7 +58,7 @@ def _diffs(records: Mapping[str, Mapping[str, Any]], pool: str) -> dict[str, str
     for run, record in records.items():
         for one in record["origins"]:
             digest = ((one["git"] or {}).get("diff") or "")[:8]
-            if digest and digest not in diffs:
+            if re.fullmatch("[0-9a-f]{8}", digest) and digest not in diffs:
                 text = (Folder(pool) / run).read(f"origin-{digest}.diff")
                 diffs[digest] = "(the file is missing)" if text is None else text.decode(errors="replace")
     return dict(sorted(diffs.items()))

@@ -75,7 +75,7 @@ def markdown(text: str) -> str:
     >>> print(markdown("a|b <i> *c*"))
     a\|b \<i> \*c\*
     """
-    return re.sub(r"([\\`*_<|\[\]])", r"\\\1", text)
+    return re.sub(r"([\\`*<|\[\]]|(?<!\w)_|_(?!\w))", r"\\\1", text)  # within a word, a line is one
 
 
 def spread(summary: Summary, scale: Scale) -> str:

@@ -7,6 +7,7 @@ they are whole; the last whole one counts. Behind a URL they are uploaded while 
 import contextlib
 import hashlib
 import io
+import re
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -27,6 +28,7 @@ __all__ = ["Checkpoints", "Progress", "Stateful", "read", "restore"]
 INDEX = "index.json"
 BEFORE_INDEX = "last.pt"
 """The only checkpoint of runs that were begun before there was an index."""
+FILE = re.compile(r"\d+-\d+\.pt")
 KEPT = 2
 UPLOADS = 5
 """Times that an upload is tried."""
@@ -211,8 +213,8 @@ def read(folder: Folder, device: torch.device) -> tuple[dict[str, Any] | None, l
         data = folder.read(BEFORE_INDEX)
         return (None if data is None else _load(data, device)), notes
     try:
-        entries = [(entry["file"], entry["sha256"]) for entry in index]
-    except (KeyError, TypeError):
+        entries = [(FILE.fullmatch(entry["file"])[0], entry["sha256"]) for entry in index]
+    except (KeyError, TypeError):  # what is no name of ours is none of ours
         raise InputError(f"{folder / INDEX}: no list of checkpoints; delete it to start the run again") from None
     for name, digest in entries:
         data = folder.read(name)

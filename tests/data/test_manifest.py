@@ -1,10 +1,28 @@
 """A manifest comes back as it was written; one that can't be used says which file and what to do."""
 
+import csv
+import io
+import json
 import uuid
+from dataclasses import asdict
 
 import pytest
 
-from emotune.data.manifest import FORMAT, MANIFEST, SPLITS, Manifest, Shard, read_manifest, write_manifest
+from emotune.data.cache import open_shards
+from emotune.data.datasets import resolve
+from emotune.data.manifest import (
+    FORMAT,
+    MANIFEST,
+    SPLITS,
+    LeftOut,
+    Manifest,
+    Problem,
+    Shard,
+    digest,
+    health_table,
+    read_manifest,
+    write_manifest,
+)
 from emotune.errors import InputError
 from emotune.storage import Folder
 
@@ -14,15 +32,15 @@ COMPLETE = Manifest(
     counts={"train": {"awe": 2, "fear": 1}, "val": {"awe": 1, "fear": 1}, "test": {"awe": 1, "fear": 1}},
     noisy={"train": {"awe": 1, "fear": 0}, "val": {"awe": 0, "fear": 1}, "test": {"awe": 0, "fear": 0}},
     shards=(
-        Shard("train-000000-01234567.tar", "train", 3, 10240, "ab"),
-        Shard("val-000000-89abcdef.tar", "val", 2, 9, "c"),
+        Shard("train-000000-01234567.tar", "train", 3, 10240, "ab" * 32),
+        Shard("val-000000-89abcdef.tar", "val", 2, 9, "c" * 64),
     ),
-    content_hash="0123",
+    content_hash="01" * 32,
     health={"tiny": {"awe": 1}, "undecodable": {"awe": 2, "fear": 3}, "no majority": {"": 2}},
-    health_sha256="45",
+    health_sha256="45" * 32,
     source='class folders in ünïcode, "quoted"',
     licence="CC BY 4.0",
-    recipe="67",
+    recipe="67" * 32,
     synthetic=True,
 )
 
@@ -70,7 +88,14 @@ def test_one_that_is_not_json_is_named(folder):
 
 @pytest.mark.parametrize(
     "change",
-    [{"shards": 5}, {"content_hash": None}, {"counts": {"train": {"awe": "many"}}}, {"health": []}, {"recipe": 7}],
+    [
+        {"shards": 5},
+        {"content_hash": None},
+        {"counts": {"train": {"awe": "many"}}},
+        {"health": []},
+        {"recipe": 7},
+        {"noisy": {}},
+    ],
 )
 def test_a_wrong_value_is_named_with_its_key_and_the_remedy(folder, change):
     write_manifest(folder, COMPLETE)
@@ -88,8 +113,8 @@ def test_json_that_is_no_manifest_is_refused(folder, value):
 
 
 @pytest.mark.parametrize(
-    "change", [{"name": "phot0s"}, {"classes": ["fear", "awe"]}, {"content_hash": "0124"}, {"synthetic": False},
-               {"noisy": {}}, {"another": 1}, {"sha256": "0" * 64}, {"sha256": None}],
+    "change", [{"name": "phot0s"}, {"classes": ["fear", "awe"]}, {"content_hash": "02" * 32}, {"synthetic": False},
+               {"another": 1}, {"sha256": "0" * 64}, {"sha256": None}],
 )  # fmt: skip
 def test_a_manifest_that_someone_edited_is_refused(folder, change):
     write_manifest(folder, COMPLETE)
@@ -97,6 +122,57 @@ def test_a_manifest_that_someone_edited_is_refused(folder, change):
     message = refusal(folder)
     assert f"{MANIFEST}: not as it was written" in message
     assert "make the shards again" in message
+
+
+OUTSIDE = ["../outside.tar", "/outside.tar", "a/b.tar", "a\\b.tar", "..tar", ".tar", "a.tar\n", "a\0.tar", "a.tar/..",
+           "", "~.tar", "a?b.tar", "a" * 300 + ".tar"]  # fmt: skip
+
+
+def crafted(folder: Folder, change: dict) -> None:
+    """A manifest whose own hash fits, as anybody can write one."""
+    value = json.loads(json.dumps(asdict(COMPLETE))) | change
+    folder.write_json(MANIFEST, value | {"sha256": digest([json.dumps(value, sort_keys=True)])})
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [({"shards": [asdict(COMPLETE.shards[0]) | {"file": name}]}, "shards.0.file") for name in OUTSIDE]
+    + [({"shards": [asdict(COMPLETE.shards[0]) | {"sha256": text}]}, "shards.0.sha256")
+       for text in ("../" * 21 + "x", "ab", "AB" * 32, "ab" * 32 + "\n", "*" * 64)]
+    + [({"shards": [asdict(COMPLETE.shards[0]) | {field: value}]}, f"shards.0.{field}")
+       for field, value in (("split", "../train"), ("samples", 0), ("samples", -1), ("bytes", -1))]
+    + [({"name": name}, "name") for name in ("../photos", ".photos", "a/b", "photos\n", "Photos", "a" * 81, "")]
+    + [({key: "../" + "0" * 61}, key) for key in ("content_hash", "health_sha256", "recipe")]
+    + [({"classes": ["awe", label]}, "classes.1") for label in ("fear\n", "\x1b[2J", "", "f" * 101)]
+    + [({"classes": ["awe", "awe"]}, "classes"), ({"classes": ["awe", "joy"]}, "counts"), ({"classes": []}, "classes")]
+    + [({"shards": [asdict(COMPLETE.shards[0])] * 2}, "shards"), ({"counts": {"train": {}}}, "counts")]
+    + [({"noisy": dict(COMPLETE.noisy) | {"val": {"awe": 2, "fear": 0}}}, "noisy")]
+    + [({"licence": "CC\nBY"}, "licence"), ({"source": "s" * 2001}, "source"), ({"health": {"a\nb": {}}}, "health")],
+)  # fmt: skip
+def test_what_becomes_paths_pages_and_tables_is_held_against_patterns(folder, change, key):
+    crafted(folder, {})
+    assert read_manifest(folder) == COMPLETE
+    crafted(folder, change)
+    message = refusal(folder)
+    assert f"{MANIFEST}: {key}" in message
+    assert len(message.splitlines()) == 1
+
+
+def test_a_crafted_manifest_deletes_and_reads_nothing_outside_the_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path / "cache"))
+    victim = tmp_path / "victim-256.npy"
+    victim.write_bytes(b"precious")
+    crafted(Folder(str(tmp_path / "data")), {"shards": [asdict(COMPLETE.shards[0]) | {"sha256": "../../victim"}]})
+    with pytest.raises(InputError, match="sha256"):
+        open_shards(resolve([str(tmp_path / "data")])[0], ["train"])
+    assert victim.read_bytes() == b"precious"
+
+
+def test_what_a_spreadsheet_would_calculate_is_text_in_the_table_of_what_was_left_out():
+    rows = [LeftOut("=HYPERLINK(1)", "awe", Problem.TINY, "@SUM"), LeftOut("joy/-1.jpg", "awe", Problem.TINY, "8 × 8")]
+    table = list(csv.reader(io.StringIO(health_table(rows).decode())))
+    assert [row[0] for row in table] == ["source", "'=HYPERLINK(1)", "joy/-1.jpg"]
+    assert table[1][3] == "'@SUM"
 
 
 @pytest.mark.parametrize("other", [FORMAT - 1, FORMAT + 1, "new"])

@@ -1,16 +1,20 @@
+import hashlib
 import io
+import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import save_file
 from scipy.special import softmax
 
 from emotune.errors import InputError
 from emotune.inference.predictor import load, square
 from emotune.model_config import ConstantConfig, SvmConfig
-from emotune.run_directory import RECORD, WEIGHTS
+from emotune.run_directory import CONFIG, RECORD, WEIGHTS
 from emotune.train_config import TrainConfig
 
 
@@ -81,6 +85,36 @@ def test_what_is_no_finished_run_is_refused_with_the_reason(attending, tmp_path)
         load(str(copy))
     (copy / RECORD).unlink()
     with pytest.raises(InputError, match="not finished"):
+        load(str(copy))
+
+
+@pytest.mark.parametrize(
+    ("file", "change"),
+    [(RECORD, {"weights": {"sha256": "../x"}}), (RECORD, {"weights": None}), (CONFIG, {"model": None}),
+     (CONFIG, {"model": {"name": "alexnet", "x": 1}}), (CONFIG, {"model": {"name": "../x"}}), (CONFIG, {"train": {}}),
+     (CONFIG, {"train": {"test_crops": 10**9}})],
+)  # fmt: skip
+def test_a_run_whose_files_say_what_emotune_does_not_write_is_refused(attending, tmp_path, file, change):
+    copy = tmp_path / Path(attending.folder).name
+    shutil.copytree(attending.folder, copy)
+    (copy / file).write_text(json.dumps(json.loads((copy / file).read_text()) | change))
+    with pytest.raises(InputError, match="train the run again"):
+        load(str(copy))
+
+
+@pytest.mark.parametrize("label", ["", "a\nb", "\x1b[2J", 7])
+def test_weights_whose_classes_cannot_be_printed_are_refused(attending, tmp_path, label):
+    copy = tmp_path / Path(attending.folder).name
+    shutil.copytree(attending.folder, copy)
+    with safe_open(copy / WEIGHTS, "pt") as file:
+        tensors, metadata = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+    about = json.loads(metadata["emotune"])
+    about["classes"][0] = label
+    save_file(tensors, copy / WEIGHTS, {"emotune": json.dumps(about)})
+    record = json.loads((copy / RECORD).read_text())
+    record["weights"]["sha256"] = hashlib.sha256((copy / WEIGHTS).read_bytes()).hexdigest()
+    (copy / RECORD).write_text(json.dumps(record))
+    with pytest.raises(InputError, match="not readable as weights"):
         load(str(copy))
 
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 from running import ALONE, trained, without_times
 
+from emotune.errors import InputError
 from emotune.run import RunConfig
 from emotune.run_directory import CHECKPOINTS, PREDICTIONS, RunDirectory, State
 from emotune.storage import Folder
@@ -156,6 +157,13 @@ class Gate:
 @pytest.fixture
 def far() -> Folder:
     return Folder(f"memory://{uuid.uuid4().hex}/run")
+
+
+@pytest.mark.parametrize("name", ["../../outside.pt", "/outside.pt", "0-1.pt/../x", "", 7])
+def test_an_index_names_no_file_but_checkpoints(folder: Folder, name):
+    (folder / "checkpoint").write_json("index.json", [{"file": name, "sha256": "0" * 64}])
+    with pytest.raises(InputError, match="no list of checkpoints"):
+        last(folder)
 
 
 def test_training_goes_on_while_a_checkpoint_is_uploaded_and_a_newer_one_replaces_one_that_waits(far, monkeypatch):
