@@ -12,19 +12,74 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 from emotune.data.shards import split_of, write_shards
 from emotune.data.sources import Scenes
 from emotune.emotions import MIKELS
+from emotune.machine import available_cpus
 from emotune.storage import Folder
 
+TESTS = Path(__file__).parent
+MOST_WORKERS = 4
+"""Each holds torch, and the processes of a Ray now and then: about 2 GB."""
+TOGETHER = ("inference", "report/figures", "report")
+"""Folders whose tests share what their `conftest.py` makes once per session; elsewhere a file's tests do."""
+APART = ("execution", "test_ablate.py")
+"""Where every test stands alone, and many take long."""
+FIRST = ("test_readme.py", "cluster", "test_ablate_on_s3.py")
+"""The longest of all: begun last, they would leave the other workers idle."""
 PICTURES_OF_A_CLASS = {"train": 4, "val": 2, "test": 2}
 
 
 def pytest_configure() -> None:
     """Ray reads whether to ask for a token when it is imported, and the token once per process."""
     os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if workers > 1:  # before torch is imported, else every worker would start a thread per CPU
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, available_cpus() // workers)))
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """A worker per CPU for a whole suite; none for tests that were named, in which one may want to debug."""
+    named = config.args_source is pytest.Config.ArgsSource.ARGS
+    workers = min(available_cpus(), MOST_WORKERS)
+    return workers if workers > 1 and not named else 0
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share what is made for them run in one worker; the longest begin."""
+    for item in items:
+        place = _place(item)
+        if not place.startswith(APART) and not item.get_closest_marker("xdist_group"):
+            folder = next((folder for folder in TOGETHER if place.startswith(f"{folder}/")), place)
+            item.add_marker(pytest.mark.xdist_group(folder))
+    items.sort(key=lambda item: not _place(item).startswith(FIRST))
+
+
+def _place(item: pytest.Item) -> str:
+    """Below `tests/`; of examples in the library, below the checkout."""
+    return item.path.relative_to(TESTS if item.path.is_relative_to(TESTS) else TESTS.parent).as_posix()
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Has a folder made by the first worker that asks for it, and used by all; nobody may change it afterwards."""
+    parallel = "PYTEST_XDIST_WORKER" in os.environ
+    base = tmp_path_factory.getbasetemp().parent if parallel else tmp_path_factory.getbasetemp()
+
+    def once(name: str, make: Callable[[Path], object]) -> Path:
+        folder, made = base / f"once-{name}", base / f"once-{name}.made"
+        with FileLock(base / f"once-{name}.lock"):
+            if not made.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                make(folder)
+                made.touch()
+        return folder
+
+    return once
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -56,13 +111,14 @@ def s3() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def small_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def small_shards(once: Callable[..., Path]) -> Path:
     """A folder of real shards, not to be changed: 160 scenes (72 train, 49 val, 39 test), each split in two or more."""
-    out = tmp_path_factory.mktemp("shards") / "small"
-    write_shards(
-        Scenes(160, seed=1).listing(), Folder(str(out)), shares=(0.5, 0.25, 0.25), samples_per_shard=30, workers=2
-    )
-    return out
+
+    def write(folder: Path) -> None:
+        out, shares = Folder(str(folder)), (0.5, 0.25, 0.25)
+        write_shards(Scenes(160, seed=1).listing(), out, shares=shares, samples_per_shard=30, workers=2)
+
+    return once("small", write)
 
 
 @pytest.fixture
@@ -73,9 +129,13 @@ def shards(small_shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.fixture(scope="session")
-def _pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def _pictures(once: Callable[..., Path]) -> Path:
+    return once("pictures", _write_pictures)
+
+
+def _write_pictures(folder: Path) -> None:
     """Class folders in which every split has its pictures, whatever bytes this Pillow's encoders write."""
-    folder = tmp_path_factory.mktemp("pictures")
+    folder.mkdir()
     generator = np.random.default_rng(7)
     for label in MIKELS:
         (folder / label).mkdir()
@@ -90,7 +150,6 @@ def _pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
             if have[split] < PICTURES_OF_A_CLASS[split]:
                 have[split] += 1
                 (folder / label / f"{number:03d}.{suffix}").write_bytes(buffer.getvalue())
-    return folder
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """A study to disturb, and one that nothing has happened to."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -9,13 +9,16 @@ from disturbed import Disturbed
 
 
 @pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, small_shards: Path) -> Iterator[Disturbed]:
-    """The study when nothing has happened to it, to be compared with."""
-    with closing(Disturbed(tmp_path_factory.mktemp("undisturbed"), small_shards)) as study:
-        ended = study.ablate()
-        assert ended.code == 0, ended
-        assert study.interruptions() == {"alexnet": 0, "attention": 0}
-        yield study
+def undisturbed(once: Callable[..., Path], small_shards: Path) -> Disturbed:
+    """The study when nothing has happened to it, to be compared with; trained once for all workers."""
+
+    def train(folder: Path) -> None:
+        with closing(Disturbed(folder, small_shards)) as study:
+            ended = study.ablate()
+            assert ended.code == 0, ended
+            assert study.interruptions() == {"alexnet": 0, "attention": 0}
+
+    return Disturbed(once("undisturbed", train), small_shards)
 
 
 @pytest.fixture

@@ -196,12 +196,12 @@ class Command:
 
 
 class Disturbed:
-    """A folder with a study, in which commands are run and faults strike."""
+    """A folder with a study, new or as it was left, in which commands are run and faults strike."""
 
     def __init__(self, folder: Path, data: Path) -> None:
         self.folder, self.data, self.site = folder, data, folder / "site"
         self.pool = folder / "runs"
-        self.site.mkdir(parents=True)
+        self.site.mkdir(parents=True, exist_ok=True)
         (self.site / "sitecustomize.py").write_text(SITE)
         (self.site / "journal").touch()
         self._commands: list[Command] = []
