@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from emotune.arguments import CommandLine
 from emotune.data.datasets import resolve
 from emotune.data.intake import LIMITS
 from emotune.data.manifest import read_manifest
@@ -221,7 +222,7 @@ def reading(data: str, scratch: Path) -> dict[str, float]:
 
 def main() -> None:
     """Prints what was measured, and ends with the ratios."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandLine(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=4000, help="how many to make (default: %(default)s)")
     parser.add_argument("--source", type=Path, help="class folders of pictures of one's own, instead")
     parser.add_argument("--read", help=argparse.SUPPRESS)

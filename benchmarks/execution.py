@@ -30,6 +30,7 @@ from statistics import median
 import yaml
 from quickstart import records, usage
 
+from emotune.arguments import CommandLine
 from emotune.data.shards import write_shards
 from emotune.data.sources import Scenes
 from emotune.storage import Folder
@@ -171,7 +172,7 @@ def quickstart_run(place: Place) -> float:
 
 def main() -> None:
     """Measures, and ends with the figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandLine(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=3, help="of each command (default: %(default)s)")
     repeats = parser.parse_args().repeats
     with tempfile.TemporaryDirectory(prefix="emotune-execution-") as scratch:

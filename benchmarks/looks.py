@@ -3,7 +3,6 @@
 python benchmarks/looks.py [PICTURES]      # any folder of pictures; without one, 600 synthetic scenes
 """
 
-import argparse
 import io
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageEnhance
 
+from emotune.arguments import CommandLine
 from emotune.data.looks import ALIKE, SAME, alike_pairs, look
 from emotune.data.pictures import Loaded, UnreadablePictureError, load, shrink
 from emotune.data.scenes import draw_scene
@@ -65,7 +65,7 @@ def bits(one: bytes, other: bytes) -> int:
 
 def main() -> None:
     """Prints the nearest pairs of different pictures, then what becomes of altered copies."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = CommandLine(description=__doc__)
     parser.add_argument("pictures", nargs="?", type=Path)
     looks: dict[str, bytes] = {}
     sample: list[tuple[str, Image.Image]] = []

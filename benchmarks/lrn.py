@@ -3,13 +3,13 @@
 python benchmarks/lrn.py
 """
 
-import argparse
 import time
 from statistics import median
 
 import torch
 from torch import nn
 
+from emotune.arguments import CommandLine
 from emotune.models.local_response import LocalResponseNorm
 
 ROUNDS, BATCH = 15, 20
@@ -24,7 +24,7 @@ def seconds(module: nn.Module, x: torch.Tensor) -> float:
 
 def main() -> None:
     """Prints a line per width of conv1's map."""
-    argparse.ArgumentParser(description=__doc__).parse_args()
+    CommandLine(description=__doc__).parse_args()
     torch.set_num_threads(1)
     ours, theirs = LocalResponseNorm(), nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0)
     for channels in (12, 24, 96):

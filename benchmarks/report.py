@@ -25,6 +25,7 @@ from statistics import median
 import numpy as np
 import pandas as pd
 
+from emotune.arguments import CommandLine
 from emotune.data.datasets import resolve
 from emotune.data.manifest import SPLITS, Manifest, write_manifest
 from emotune.emotions import MIKELS
@@ -149,7 +150,7 @@ def place(keep: Path | None) -> Iterator[Path]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandLine(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for option, default in (("variants", 5), ("seeds", 12), ("pictures", 4400), ("repeats", 3)):
         parser.add_argument(f"--{option}", type=int, default=default)
     parser.add_argument("--keep", type=Path)

@@ -26,6 +26,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from report import MadeUp, manifest_of_nothing, report_s, study_of
 from rich.console import Console
 
+from emotune.arguments import CommandLine
 from emotune.data.datasets import resolve
 from emotune.execution.courses import Courses
 from emotune.execution.ledger import make_plan
@@ -143,7 +144,7 @@ def show(what: str, sizes: Sequence[int], took_s: Sequence[float], more: Sequenc
 
 def main() -> None:
     """Measures, and ends with the figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandLine(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--most", type=int, default=10_000, metavar="N", help="runs (default: %(default)s)")
     parser.add_argument("--latency-ms", type=float, default=25.0, help="of a request (default: %(default)s)")
     options = parser.parse_args()

@@ -25,6 +25,7 @@ import torch
 from data import crops, extract, make_pictures
 from torch import nn
 
+from emotune.arguments import CommandLine
 from emotune.data.augment import apply_views
 from emotune.data.batches import Batch, Split, open_split
 from emotune.data.datasets import resolve
@@ -237,7 +238,7 @@ def on_gpu(dataset: DatasetRef, device: torch.device) -> None:
 
 def main() -> None:
     """Makes pictures and shards of them, and measures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandLine(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch", type=int, default=128, help="pictures of a step (default: %(default)s)")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--give-back", action="store_true", help="freed memory to the kernel, as no run does")

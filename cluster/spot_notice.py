@@ -69,7 +69,7 @@ def _say(what: str) -> None:
 
 def main() -> int:
     """Waits for the notice; ends when Ray drains the node."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
     parser.add_argument("--metadata", default=METADATA, metavar="URL", help="EC2's metadata service")
     parser.add_argument("--node-id", metavar="ID", help="Ray's name of the node (default: of the one on this machine)")
     options = parser.parse_args()

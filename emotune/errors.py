@@ -1,11 +1,16 @@
 """What goes wrong in a way that the user can mend."""
 
+import difflib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-__all__ = ["InputError", "print_error", "refuse"]
+__all__ = ["InputError", "near", "print_error", "refuse"]
 
 SHOWN = 20
+NEAR = 0.65
+"""How alike two words are, from 0 to 1, of which one may be a slip for the other: "lnr" and "lrn" are, "resnet" and
+"alexnet" are not.
+"""
 
 
 class InputError(ValueError):
@@ -23,3 +28,16 @@ def print_error(command: str, error: Exception) -> None:
     """Prints every line of the error's message to stderr, headed by the command's name."""
     for line in str(error).splitlines():
         print(f"{command}: {line}", file=sys.stderr)
+
+
+def near(word: str, valid: Iterable[str]) -> str | None:
+    """The valid word that was probably meant: one that is spelled much alike, or begins with it; None if none is.
+
+    >>> near("atention", ["alexnet", "attention"]), near("resnet18", ["alexnet", "attention"])
+    ('attention', None)
+    """
+    by_lower = {each.lower(): each for each in valid}
+    close = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=NEAR)
+    begun = [each for each in by_lower if len(word) > 2 and each.startswith(word.lower())]
+    found = close or (begun if len(begun) == 1 else [])
+    return by_lower[found[0]] if found else None

@@ -17,6 +17,7 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
+from emotune.arguments import CommandLine, local_path, place
 from emotune.errors import InputError, print_error
 from emotune.execution.interruption import INTERRUPTED, Interruption, interruption
 from emotune.inference.naming import distinct_stems, named_pictures
@@ -63,22 +64,28 @@ def load(run: str, device: str = "auto") -> "Predictor":
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandLine(
         prog="python -m emotune.predict", description="What a finished run's network says of pictures."
     )
     add = parser.add_argument
-    add("run", metavar="RUN", help="folder or URL of a finished run, such as runs/attention-scenes-s0-…")
-    add("images", metavar="IMAGE", nargs="*", help="pictures, folders of pictures, or - for names from stdin")
+    add("run", type=place, metavar="RUN", help="folder or URL of a finished run, such as runs/attention-scenes-s0-…")
+    add(
+        "images",
+        metavar="IMAGE",
+        nargs="*",
+        type=place,
+        help="pictures, folders of pictures, or - for names from stdin",
+    )
     add(
         "--out",
-        type=Path,
+        type=local_path,
         metavar="DIR",
         help=f"write {TABLE} there, and for each picture a PNG with its attention map",
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="an object per line and picture, instead of a table")
     form.add_argument("--csv", action="store_true", help="comma-separated values instead of a table")
-    add("--onnx", type=Path, metavar="FILE", help="export the network, checked with onnxruntime")
+    add("--onnx", type=local_path, metavar="FILE", help="export the network, checked with onnxruntime")
     add("--batch-size", type=_count, default=50, metavar="N", help="pictures at a time (default: %(default)s)")
     add("--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: the GPU if there is one")
     return parser

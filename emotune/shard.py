@@ -25,6 +25,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from emotune.arguments import CommandLine, local_path, place
 from emotune.data.datasets import cache_folder
 from emotune.data.health import KEEPABLE
 from emotune.data.intake import Limits
@@ -69,23 +70,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m emotune.shard", description="Pictures to WebDataset shards with a manifest."
-    )
+    parser = CommandLine(prog="python -m emotune.shard", description="Pictures to WebDataset shards with a manifest.")
     sources = parser.add_subparsers(dest="source", required=True, metavar="SOURCE")
     common, download = _common_options(), _download_options()
     for name, source in SOURCES.items():
         parents = [common, download] if name in ("csv", "fi-links") else [common]
         _add_fields(sources.add_parser(name, parents=parents, help=source.help), source)
     check = sources.add_parser("verify", help="check shards: any flipped byte, missing or extra sample")
-    check.add_argument("data", metavar="DATA", help="folder or URL of shards")
+    check.add_argument("data", type=place, metavar="DATA", help="folder or URL of shards")
     return parser
 
 
 def _common_options() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False)
+    common = CommandLine(add_help=False)
     add = common.add_argument
-    add("--out", required=True, metavar="DATA", help="folder or URL (s3://…) for the shards")
+    add("--out", required=True, type=place, metavar="DATA", help="folder or URL (s3://…) for the shards")
     add("--name", help="the data set's name in reports (default: the source's)")
     add("--split", default="0.7/0.1/0.2", metavar="T/V/T",
         help="shares of train/val/test, where the source prescribes none (default: %(default)s)")  # fmt: skip
@@ -99,6 +98,7 @@ def _common_options() -> argparse.ArgumentParser:
         help="problems with which a picture is not left out")  # fmt: skip
     add("--may-show", action="store_true",
         help="reports may show some of these pictures, if licence and people on them allow it")  # fmt: skip
+    add("--replace", action="store_true", help="replace shards that are there already, of whatever source")
     add("--shard-pictures", type=int, default=1000, help="pictures in a shard, at most (default: %(default)s)")
     add("--workers", type=int, default=available_cpus(), help="processes that read pictures (default: all CPUs)")
     return common
@@ -107,10 +107,13 @@ def _common_options() -> argparse.ArgumentParser:
 def _download_options() -> argparse.ArgumentParser:
     from emotune.data.fetch import FetchOptions
 
-    download = argparse.ArgumentParser(add_help=False)
+    download = CommandLine(add_help=False)
     add = download.add_argument_group("downloading").add_argument
     add(
-        "--downloads", type=Path, metavar="DIR", help="where downloaded pictures are kept (default: in emotune's cache)"
+        "--downloads",
+        type=local_path,
+        metavar="DIR",
+        help="where downloaded pictures are kept (default: in emotune's cache)",
     )
     add("--at-a-time", type=int, default=FetchOptions.at_a_time, help="downloads at a time (default: %(default)s)")
     add("--per-host", type=int, default=FetchOptions.per_host, help="of these, from one host (default: %(default)s)")
@@ -133,7 +136,7 @@ def _add_fields(parser: argparse.ArgumentParser, source: type) -> None:
         if get_origin(kind) is Literal:
             how |= {"choices": get_args(kind), "type": type(get_args(kind)[0])}
         else:
-            how |= {"type": kind, "metavar": field.name.upper()}
+            how |= {"type": local_path if kind is Path else kind, "metavar": field.name.upper()}
         if field.default is MISSING:
             parser.add_argument(field.name, **how)
         else:
@@ -156,7 +159,7 @@ def _shard(options: argparse.Namespace, console: Console) -> int:
         manifest = write_shards(
             listing, out, shares=shares, limits=limits, samples_per_shard=options.shard_pictures,
             keep=[problem for problem in KEEPABLE if problem.name.lower() in options.keep],
-            may_show=options.may_show, workers=max(1, options.workers),
+            may_show=options.may_show, replacing=options.replace, workers=max(1, options.workers),
             advance=lambda pictures: progress.advance(task, pictures),
         )  # fmt: skip
     _print_summary(console, manifest, out)

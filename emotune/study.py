@@ -3,7 +3,6 @@
 Reading a study spends nothing and finds all its mistakes at once.
 """
 
-import difflib
 import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass as plain_dataclass
@@ -17,7 +16,7 @@ import yaml
 from pydantic import BeforeValidator, Field, StrictBool, StringConstraints, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from emotune.errors import InputError
+from emotune.errors import InputError, near
 from emotune.fields import STRICT, Count
 from emotune.metric_config import Metric
 from emotune.model_config import ModelConfig, NetworkConfig
@@ -274,7 +273,8 @@ def _explain(error: ValidationError, kind: Any) -> list[tuple[str, str]]:
         elif item["type"] in ("union_tag_invalid", "union_tag_not_found"):
             names = [k.name for k in get_args(get_args(ModelConfig)[0])]
             name = item["ctx"].get("tag", item["input"].get("name"))
-            found.append(("name", f'no model "{name}"{_nearest(name, names)}'))
+            offered = _nearest(name, names).replace("valid:", "this version has no other than")
+            found.append(("name", f'no model "{name}"{offered}'))
         elif item["type"] == "missing":
             found.append((key, "missing"))
         elif item["type"] == "value_error":
@@ -293,8 +293,8 @@ def _keys(kind: Any) -> list[str]:
 
 
 def _nearest(word: Any, valid: Any) -> str:
-    close = difflib.get_close_matches(str(word), [str(v) for v in valid], n=1, cutoff=0.5)
-    return f'; did you mean "{close[0]}"?' if close else f"; valid: {', '.join(map(str, valid))}"
+    close = near(str(word), map(str, valid))
+    return f'; did you mean "{close}"?' if close else f"; valid: {', '.join(map(str, valid))}"
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):

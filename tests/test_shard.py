@@ -62,10 +62,10 @@ def test_the_command_makes_the_same_scenes_in_a_process_of_its_own(tmp_path):
     assert files(tmp_path / "there") == files(tmp_path / "here")
 
 
-def draw_photos(folder: Path, of_a_class: int) -> None:
-    generator = np.random.default_rng(0)
+def draw_photos(folder: Path, of_a_class: int, seed: int = 0) -> None:
+    generator = np.random.default_rng(seed)
     for label in ("city", "sea"):
-        (folder / label).mkdir(parents=True)
+        (folder / label).mkdir(parents=True, exist_ok=True)
         for number in range(of_a_class):
             pixels = generator.integers(0, 256, (70, 70, 3), np.uint8)
             Image.fromarray(pixels).save(folder / label / f"{number}.bmp")
@@ -177,6 +177,39 @@ def test_small_and_long_pictures_are_left_out_unless_asked_otherwise(picture_fol
     ):
         assert main(["folder", str(picture_folder), "--out", str(tmp_path / "out"), *options]) == 0
         assert read_manifest(Folder(str(tmp_path / "out"))).left_out == left_out
+
+
+def test_shards_of_another_source_are_replaced_only_if_that_is_asked_for(tmp_path, capsys):
+    out, split = tmp_path / "out", ["--split", "0.34/0.33/0.33"]
+    for number, parent in enumerate(("one", "two")):
+        draw_photos(tmp_path / parent / "photos", 12, seed=number)
+    command = ["folder", str(tmp_path / "one" / "photos"), "--out", str(out), *split, "--labels", "any"]
+    assert main(command) == 0
+    capsys.readouterr()
+    same_names = ["folder", str(tmp_path / "two" / "photos"), *command[2:]]
+    for other in ([*SCENES, "--out", str(out)], same_names):
+        message = refused(capsys, tmp_path, *other)
+        for part in (str(out), '"photos"', "class folders in photos", "2 classes: city, sea", "--replace"):
+            assert part in message
+        assert "train " in message
+    before = files(out)
+    assert main(command) == 0
+    assert files(out) == before
+    for changed in ([*command, "--may-show"], [*command, "--size", "64"], [*command, "--name", "sights"]):
+        assert main(changed) == 0
+    draw_photos(tmp_path / "one" / "photos", 14, seed=0)
+    assert main(command) == 0
+    assert main([*same_names, "--replace"]) == 0
+    assert main([*SCENES, "--out", str(out), "--replace"]) == 0
+    assert read_manifest(Folder(str(out))).name == "scenes"
+    assert {path.suffix for path in out.glob("[!.]*")} == {".tar", ".csv", ".json"}
+
+
+@pytest.mark.parametrize("left", [b"", b"[]", b'{"format": 1}', b"not JSON"])
+def test_shards_that_no_study_can_use_are_replaced(tmp_path, left):
+    (tmp_path / MANIFEST).write_bytes(left)
+    (tmp_path / "train-000000-01234567.tar").write_bytes(b"old")
+    assert main([*SCENES, "--out", str(tmp_path)]) == 0
 
 
 def test_a_table_becomes_shards_with_its_splits_and_its_name(picture_folder, tmp_path, capsys):

@@ -259,3 +259,13 @@ def test_a_baseline_must_be_a_network(write):
     text = GOOD.replace("baseline: plain", "baseline: least") + "  least: {model.name: constant}\n"
     (line,) = mistakes(write(text))
     assert line.startswith('baseline: "least" is no network; name one')
+
+
+@pytest.mark.parametrize("name", ["resnet18", "vit_b_16", "googlenet"])
+def test_a_network_that_is_not_offered_is_told_so_without_a_misleading_suggestion(write, name):
+    lines = mistakes(
+        write(f"question: q\ndatasets: [scenes]\nmodel: {{name: {name}}}\nbaseline: a\nvariants: {{a: {{}}}}\n")
+    )
+    line = next(line for line in lines if "no model" in line)
+    assert f'no model "{name}"; this version has no other than alexnet' in line
+    assert "mldr_v2" in line and "did you mean" not in line

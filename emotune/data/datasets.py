@@ -21,9 +21,16 @@ SCENES_SHARES = (0.5, 0.0625, 0.4375)
 
 
 def cache_folder() -> Path:
-    """Where decoded shards and the embedded pictures are kept: ``$EMOTUNE_CACHE``, or ``~/.cache/emotune``."""
+    """Where decoded shards and the embedded pictures are kept: ``$EMOTUNE_CACHE``, or ``~/.cache/emotune``.
+
+    Raises:
+        InputError: the variable names the home folder of nobody.
+    """
     default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "emotune"
-    return Path(os.environ.get("EMOTUNE_CACHE") or default)
+    try:
+        return Path(os.environ.get("EMOTUNE_CACHE") or default).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"EMOTUNE_CACHE={os.environ['EMOTUNE_CACHE']}: {error}; name another folder") from None
 
 
 def resolve(selections: Sequence[Selection | str]) -> tuple[DatasetRef, ...]:

@@ -40,6 +40,7 @@ from emotune.data.manifest import (
     read_manifest,
     write_manifest,
 )
+from emotune.data.replacing import require_same_source, require_shared_pictures
 from emotune.data.sources import Entry, Listing
 from emotune.data.verify import damage
 from emotune.data.votes import part_of
@@ -93,6 +94,7 @@ def write_shards(
     limits: Limits = LIMITS,
     keep: Collection[Problem] = (),
     may_show: bool = False,
+    replacing: bool = False,
     workers: int = 1,
     advance: Callable[[int], None] = lambda pictures: None,
 ) -> Manifest:
@@ -106,11 +108,13 @@ def write_shards(
         limits: How pictures are stored, and which are fit to be.
         keep: Problems with which a picture is kept (`emotune.data.health.KEEPABLE`).
         may_show: Whether reports may show these pictures.
+        replacing: Whether shards of another source may be replaced.
         workers: Processes that read pictures.
         advance: Called with numbers of pictures that are through.
 
     Raises:
-        InputError: ``out`` holds other files or is in use, or a class has no picture in a split.
+        InputError: ``out`` holds other files or another source's shards, or is in use, or a class has no picture in a
+            split.
     """
     _check_classes(listing)
     how = repr((VERSION, shares, samples_per_shard, limits, sorted(keep), replace(listing, entries=(), left_out=())))
@@ -122,12 +126,20 @@ def write_shards(
                 write_manifest(out, earlier := replace(earlier, may_show=may_show))
             _tidy(out, earlier, spool)
             return earlier
+        if not replacing:
+            require_same_source(out, listing)
         taken = take_in(listing.entries, spool, limits, workers=workers, advance=advance)
         judged = judge(listing.entries, taken, keep)
         problems = sorted([*listing.left_out, *judged.problems], key=lambda row: list(Problem).index(row.problem))
         members = _members(listing.entries, taken, judged, shares)
         counts = _counts(members, listing.classes)
         _check_counts(listing, counts, problems)
+        if not replacing:
+            try:
+                require_shared_pictures(out, [member.taken.key for member in members])
+            except InputError:
+                shutil.rmtree(spool, ignore_errors=True)  # it is not this folder's
+                raise
         shards = list(in_parallel(partial(_write_shard, out, spool), _cut(members, samples_per_shard), SHARDS_AT_ONCE))
         table = health_table(problems)
         out.write(HEALTH, table)

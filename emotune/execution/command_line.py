@@ -3,6 +3,8 @@
 import argparse
 from collections.abc import Sequence
 
+from emotune.arguments import CommandLine, place
+
 __all__ = ["parse"]
 
 PROGRAM = "python -m emotune.ablate"
@@ -34,11 +36,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _parser(command: str, operands: str, description: str, **more: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandLine(
         prog=f"{PROGRAM} {command}".rstrip(), description=description, usage=f"%(prog)s {operands} [options]",
         formatter_class=argparse.RawDescriptionHelpFormatter, **more,
     )  # fmt: skip
-    parser.add_argument("--runs", default="runs", metavar="URL",
+    parser.add_argument("--runs", type=place, default="runs", metavar="URL",
                         help="the pool of runs: a folder or URL (default: runs)")  # fmt: skip
     parser.add_argument("--aa", action="store_true",
                         help="also the baseline under other initial weights and dropout masks: how much nothing makes "
@@ -54,7 +56,7 @@ def _run() -> argparse.ArgumentParser:
         "interrupted study, runs only the new part of a longer one, and leaves a finished one as it is.",
         epilog=MORE,
     )
-    parser.add_argument("study", nargs="?",
+    parser.add_argument("study", nargs="?", type=place,
                         help="a study file (.yaml); default: the quickstart that comes with emotune")  # fmt: skip
     _how_to_run(parser)
     parser.add_argument("--card", action="store_true", help="also write a model card per variant: cards/VARIANT.md")
@@ -68,7 +70,7 @@ def _run() -> argparse.ArgumentParser:
 
 
 def _how_to_run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--report", metavar="DIR", help="where the report goes (default: reports/STUDY)")
+    parser.add_argument("--report", type=place, metavar="DIR", help="where the report goes (default: reports/STUDY)")
     parser.add_argument("--seeds", type=int, metavar="N", help="seeds per variant, instead of the study's")
     parser.add_argument("--workers", type=int, metavar="N", help="workers per run, instead of the study's")
     parser.add_argument("--gpus-per-worker", type=float, metavar="G", help="instead of the study's")
@@ -80,7 +82,7 @@ def _how_to_run(parser: argparse.ArgumentParser) -> None:
                         help="without progress for so long, a run is stopped and continued (default: 15)")  # fmt: skip
     parser.add_argument("--wait", type=float, default=10.0, metavar="MIN",
                         help="how long to wait for the cluster to have what a run asks for (default: 10)")  # fmt: skip
-    parser.add_argument("--tensorboard", metavar="DIR", help="also write event files, a folder per run")
+    parser.add_argument("--tensorboard", type=place, metavar="DIR", help="also write event files, a folder per run")
 
 
 def _status() -> argparse.ArgumentParser:
@@ -90,7 +92,7 @@ def _status() -> argparse.ArgumentParser:
         "Says what is going on in a study's runs: who trains what and how far it is, what failed and why.\n"
         "Only reads files, so it may be asked at any time, from any machine that reaches the pool.",
     )
-    parser.add_argument("study", help="a study file, or the name of a study that was run in this pool")
+    parser.add_argument("study", type=place, help="a study file, or the name of a study that was run in this pool")
     parser.add_argument("--seeds", type=int, metavar="N", help="seeds per variant, instead of the study's")
     parser.add_argument("--json", action="store_true", help="as JSON")
     return parser
@@ -103,7 +105,7 @@ def _rerun() -> argparse.ArgumentParser:
         "Takes up only the runs that are asked for. Failed ones go on from their checkpoint; diverged and finished\n"
         "ones begin anew, which removes what they left behind: it asks first.",
     )
-    parser.add_argument("study", help="a study file (.yaml)")
+    parser.add_argument("study", type=place, help="a study file (.yaml)")
     parser.add_argument("names", nargs="*", metavar="RUN", help="names of runs, as status has them")
     parser.add_argument("--failed", action="store_true", help="those that failed")
     parser.add_argument("--diverged", action="store_true", help="those that diverged, from their beginning")
@@ -119,6 +121,6 @@ def _prune() -> argparse.ArgumentParser:
         "Removes runs that no study refers to, with size and age of each: asks first. The pool remembers the studies\n"
         "that were run in it; those named here count as they are now. Runs at work are never touched.",
     )
-    parser.add_argument("studies", nargs="*", metavar="STUDY", help="study files, as they should count")
+    parser.add_argument("studies", nargs="*", type=place, metavar="STUDY", help="study files, as they should count")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     return parser
