@@ -122,7 +122,8 @@ def _load(folder: Folder, run: RunConfig, status: Status) -> _Run:
 
 def _flat(record: dict[str, Any], predictions: pd.DataFrame) -> dict[str, Any]:
     gits = [origin["git"] or {"commit": None, "dirty": None} for origin in record["origins"]]
-    git = {"commit": " ".join(str(g["commit"]) for g in gits if g["commit"]), "dirty": any(g["dirty"] for g in gits)}
+    dirty = any(g["dirty"] for g in gits) or (None if any("unknown" in g for g in gits) else False)
+    git = {"commit": " ".join(str(g["commit"]) for g in gits if g["commit"]), "dirty": dirty}
     known = record | git | {"train_s": record["durations_s"]["train"], "test_pictures": len(predictions)}
     selected = record["selected_epoch"] if "selected_epoch" in record else record["last_epoch"]["epoch"]
     plain = {name: known.get(name) for name in (*RESULTS, *COST)}

@@ -71,7 +71,12 @@ def _counted(values: Iterable[str]) -> dict[str, int]:
 
 
 def _commit(git: Mapping[str, Any] | None) -> str:
-    return f"{git['commit'][:10]}{' with changes' if git['dirty'] else ''}" if git else ""
+    if not git:
+        return ""
+    commit = f"{git['commit'] or 'unknown'}"[:10]
+    if why := git.get("unknown"):
+        return f"{commit}, whether with changes is unknown ({why})"
+    return f"{commit}{' with changes' if git['dirty'] else ''}"
 
 
 def _machine(record: Mapping[str, Any]) -> str:

@@ -1,4 +1,5 @@
 from emotune.analysis.statistics import compare
+from emotune.report import reproduce
 from emotune.report.words import answer, p_value, spread
 from emotune.study import Contrast, Metric
 
@@ -65,3 +66,11 @@ def test_a_score_without_unit_is_told_without_one():
 def test_shares_other_than_accuracy_are_told_in_points():
     assert "Difference +5.0 points (95 % t" in said([65, 66, 67], [60, 61.5, 61.5], name="macro_f1")
     assert "Difference +5.0 points (lower is better; 95 %" in said([15, 16, 17], [10, 11.5, 11.5], name="ece")
+
+
+def test_a_commit_of_which_git_did_not_tell_says_why():
+    known = {"commit": "c" * 40, "dirty": None, "unknown": "git is not installed"}
+    assert reproduce._commit(known) == "cccccccccc, whether with changes is unknown (git is not installed)"
+    assert reproduce._commit(known | {"commit": None}).startswith("unknown, ")
+    assert reproduce._commit({"commit": "c" * 40, "dirty": True}) == "cccccccccc with changes"
+    assert reproduce._commit(None) == ""

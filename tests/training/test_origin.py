@@ -1,6 +1,7 @@
 """A run tells which code trained it, down to what was never committed."""
 
 import hashlib
+import os
 import subprocess
 from pathlib import Path
 
@@ -95,6 +96,55 @@ def test_a_long_diff_is_cut_and_says_so_and_still_tells_two_apart(checkout: Path
         assert cut.startswith("# cut here: ")
         said.append(found["diff"])
     assert len(set(said)) == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_checkout_that_belongs_to_another_user_tells_its_commit_and_changes(checkout: Path, tmp_path: Path):
+    (checkout / "emotune" / "model.py").write_text("layers = 8\n")
+    commit, before = git(checkout, "rev-parse", "HEAD").strip(), noted(checkout, tmp_path / "run")
+    for path in [checkout, *checkout.rglob("*")]:
+        os.chown(path, 12345, 12345)
+    refused = subprocess.run(["git", "-C", checkout, "status"], capture_output=True, text=True, check=False)
+    assert "dubious ownership" in refused.stderr
+    assert noted(checkout, tmp_path / "run") == before
+    assert before[0]["commit"] == commit
+
+
+def test_another_repository_that_the_environment_names_is_not_the_codes(checkout: Path, tmp_path: Path, monkeypatch):
+    commit = git(checkout, "rev-parse", "HEAD").strip()
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
+    assert noted(checkout, tmp_path / "run")[0] == {"commit": commit, "dirty": False}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("kind", ["clone", "worktree", "detached", "shallow"])
+def test_without_git_the_commit_is_read_from_its_files_and_the_reason_kept(
+    checkout, tmp_path, monkeypatch, kind, packed
+):
+    commit, code = git(checkout, "rev-parse", "HEAD").strip(), checkout
+    if kind == "worktree":
+        git(checkout, "worktree", "add", "--quiet", "-b", "other", str(code := tmp_path / "worktree"))
+    elif kind == "detached":
+        git(checkout, "checkout", "--quiet", "--detach")
+    elif kind == "shallow":
+        code = tmp_path / "shallow"
+        git(checkout, "clone", "--quiet", "--depth", "1", f"file://{checkout}", str(code))
+    if packed:
+        git(checkout, "pack-refs", "--all")
+    assert noted(code, tmp_path / "run")[0] == {"commit": commit, "dirty": False}
+    monkeypatch.setenv("PATH", str(tmp_path))
+    said, _ = noted(code, tmp_path / "run")
+    assert said == {"commit": commit, "dirty": None, "unknown": "git is not installed where it was trained"}
+
+
+def test_a_repository_that_git_cannot_read_gives_the_reason_in_its_words(checkout: Path, tmp_path: Path):
+    (checkout / ".git" / "HEAD").write_text("")
+    said, _ = noted(checkout, tmp_path / "run")
+    assert (said["commit"], said["dirty"]) == (None, None)
+    assert said["unknown"].startswith("git says: fatal: ")
+    git(tmp_path, "init", "--quiet", "empty")
+    (tmp_path / "empty" / "emotune").mkdir()
+    assert noted(tmp_path / "empty", tmp_path / "run")[0]["unknown"].startswith("git says: ")
 
 
 def test_code_that_is_in_no_repository_has_no_commit(tmp_path: Path):
