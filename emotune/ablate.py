@@ -19,8 +19,10 @@ from emotune.execution.interruption import INTERRUPTED, Interruption, StoppedNow
 from emotune.execution.ledger import Plan, make_plan
 from emotune.execution.outlook import show_plan, show_reasons
 from emotune.execution.preflight import check
+from emotune.execution.prune import prunable, prune, summary
 from emotune.execution.standing import NamedRun, named, show_standing, standing
 from emotune.execution.work import Work, pool_of, prepared, train_all
+from emotune.registry import Registry
 from emotune.report.made_of import is_up_to_date, made_of, seal
 from emotune.run_directory import State
 from emotune.storage import Folder
@@ -99,17 +101,19 @@ def _finish(
     stopping: Interruption,
 ) -> int:
     """Trains those of the runs that are to do, and writes the report."""
-    interrupted: KeyboardInterrupt | None = None
+    registry, interrupted = Registry(work.pool), None
     try:
         if any(run.id in ids for run in plan.to_do):
             check(plan.to_do, work.pool, work.study.resources, options.executor, report=str(out))
-            with prepared(console, work, plan.to_do, options, stopping) as execute:
-                upkeep.remember(work.study, work.runs, work.pool)
-                with stopping.patient():
-                    plan = train_all(work, plan, ids, execute, stopping)
+            with (
+                registry.at_work(work.study, work.runs),  # before anything is made ready: others must not prune it
+                prepared(console, work, plan.to_do, options, stopping) as execute,
+                stopping.patient(),
+            ):
+                plan = train_all(work, plan, ids, execute, stopping)
         elif not console.quiet:
             with contextlib.suppress(OSError):  # a pool that can only be read will not be pruned either
-                upkeep.remember(work.study, work.runs, work.pool)
+                registry.register(work.study, work.runs)
     except StoppedNow:
         raise
     except KeyboardInterrupt as error:
@@ -171,11 +175,10 @@ def _status(options: argparse.Namespace, console: Console, _: Interruption) -> i
         work = Work.of(options, options.study)
         name, runs = work.study.name, named(work.runs)
     except InputError:  # its file or data are on another machine, but the pool may know it
-        name = Path(options.study).stem
-        memory = upkeep.remembered(pool_of(options), name)
-        if memory is None:
+        known = Registry(pool_of(options)).find(options.study)
+        if known is None:
             raise
-        runs = [NamedRun(**run) for run in memory["runs"]]
+        name, runs = known.name, [NamedRun(**run) for run in known.runs]
     found = standing(runs, pool_of(options))
     if options.json:
         print(json.dumps({"study": name, "pool": pool_of(options)} | found, indent=1))
@@ -205,11 +208,14 @@ def _rerun(options: argparse.Namespace, console: Console, stopping: Interruption
 def _prune(options: argparse.Namespace, console: Console, _: Interruption) -> int:
     pool = pool_of(options)
     works = [Work.of(options, file) for file in options.studies]
-    found = upkeep.leftovers(pool, [(work.study, work.runs) for work in works])
-    for line in upkeep.summary(found):
-        console.print(line, highlight=False, markup=False)
-    if found and upkeep.confirmed(f"Remove these {len(found)} runs from {pool}?", yes=options.yes):
-        console.print(f"{len(upkeep.remove(pool, [one.id for one in found]))} removed.")
+    studies = [(work.study, work.runs) for work in works]
+    found = prunable(pool, studies, options.forget)
+    for line in summary(found):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    if found.question and upkeep.confirmed(f"{found.question} in {pool}?", yes=options.yes):
+        runs, entries = prune(pool, found, studies)
+        forgotten = f" {len(entries)} forgotten." if entries else ""
+        console.print(f"{len(runs)} removed.{forgotten}")
     return 0
 
 

@@ -1,20 +1,16 @@
 """All runs of a pool at once: one listing says which files must be read; those behind a URL are read side by side."""
 
 import os
-import re
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from emotune.run import RunConfig
+from emotune.run import RUN_ID, RunConfig
 from emotune.run_directory import RunDirectory, Status, read_record
 from emotune.storage import Folder
 
-__all__ = ["STUDIES", "Pool"]
+__all__ = ["Pool"]
 
-STUDIES = "studies"
-"""A folder in the pool that is no run: what is kept of studies."""
-RUN = re.compile(r".+-s\d+-[0-9a-f]{8}")
 READERS = 32
 
 In = TypeVar("In")
@@ -36,7 +32,7 @@ class Pool:
         """
         local = self.folder.local
         names = self.folder.names()
-        return [name for name in names if RUN.fullmatch(name) and (local is None or (local / name).is_dir())]
+        return [name for name in names if RUN_ID.fullmatch(name) and (local is None or (local / name).is_dir())]
 
     def statuses(self, runs: Sequence[RunConfig]) -> dict[str, Status]:
         """The state of each run, by its id, in the order of ``runs``.

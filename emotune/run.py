@@ -7,6 +7,7 @@ paths, workers, devices and logging are elsewhere, on purpose.
 import hashlib
 import json
 import math
+import re
 from dataclasses import asdict, field, fields
 from typing import Annotated, Any, Literal
 
@@ -18,11 +19,22 @@ from emotune.metric_config import Select
 from emotune.model_config import ModelConfig
 from emotune.train_config import TrainConfig
 
-__all__ = ["FORMAT_VERSION", "DatasetRef", "Part", "Phase", "RunConfig", "RunProgress", "Selection", "WeightsRef"]
+__all__ = [
+    "FORMAT_VERSION",
+    "RUN_ID",
+    "DatasetRef",
+    "Part",
+    "Phase",
+    "RunConfig",
+    "RunProgress",
+    "Selection",
+    "WeightsRef",
+]
 
 FORMAT_VERSION = 2
 """Raised when the same configuration would give other results than before; part of every run's identity."""
-
+RUN_ID = re.compile(r".+-s(?P<seed>\d+)-[0-9a-f]{8}")
+"""What `RunConfig.id` gives: a folder of a pool with another name is no run."""
 
 Part = Literal["all", "well", "noisy"]
 """Which pictures of a data set: all, or those on whose label more than half of the annotators agree, or the others."""

@@ -6,7 +6,7 @@ Reading a study spends nothing and finds all its mistakes at once.
 import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass as plain_dataclass
-from dataclasses import fields
+from dataclasses import field, fields
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -48,7 +48,8 @@ class Study:
 
     ``aa`` is the name of the A/A variant, if there is one: the baseline once more, under a name of its own. Init and
     dropout streams follow from the name, so what differs between the two is what another initialisation makes differ.
-    It is none of the ``variants``.
+    It is none of the ``variants``. ``file`` is the absolute path of the file that it was read from; it is no part of
+    what the study is.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Study:
     resources: Resources
     source: str = ""
     aa: str | None = None
+    file: str = field(default="", repr=False, compare=False)
 
     @property
     def trained(self) -> dict[str, tuple[ModelConfig, TrainConfig]]:
@@ -163,7 +165,7 @@ def load_study(path: Path, *, aa: bool = False) -> Study:
     return Study(
         name=path.stem, question=file.question, datasets=tuple(file.datasets), baseline=file.baseline,
         variants=variants, seeds=file.seeds, contrasts=contrasts, metric=file.metric, resources=file.resources,
-        source=text, aa=itself,
+        source=text, aa=itself, file=str(path.resolve()),
     )  # fmt: skip
 
 

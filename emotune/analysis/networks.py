@@ -1,18 +1,19 @@
 """How variants' networks differ from the baseline's, in words: what `emotune.execution.networks` wrote down, read."""
 
+import contextlib
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any
 
-from emotune.storage import Folder
+from emotune.registry import Registry
+from emotune.run import RunConfig
 from emotune.study import Study
 
-__all__ = ["NETWORKS", "Difference", "differences", "read_networks", "settings", "summary"]
+__all__ = ["Difference", "differences", "read_networks", "settings", "summary"]
 
-NETWORKS = "networks.json"
 WORDS = MappingProxyType({"Trunk": ("branch", "branches"), "Sequential": ("layer stack", "layer stacks")})
 """Kinds of modules that have another name among people."""
 
@@ -52,21 +53,15 @@ def settings(study: Study, variant: str) -> dict[str, tuple[Any, Any]]:
     }  # fmt: skip
 
 
-def read_networks(pool: str, study: Study) -> dict[str, Any] | None:
-    """What the pool has of a study's networks; None where it has nothing, or an earlier version of the study's.
-
-    Raises:
-        InputError: the file is damaged.
-    """
-    value = (Folder(pool) / "studies" / study.name).read_json(NETWORKS)
-    if value is None or value["baseline"] != study.baseline:
-        return None
+def read_networks(pool: str, study: Study, runs: Iterable[RunConfig]) -> dict[str, Any] | None:
+    """What the pool has of a study's networks; None where it has nothing, or only of studies with other networks."""
     now = json.loads(json.dumps({name: settings(study, name) for name in study.networks}))  # a file has no tuples
-    for entry in value["networks"]:
-        known = {name: variant["settings"] for name, variant in entry["variants"].items()}
-        if known != now:
-            return None
-    return value
+    for value in Registry(pool).networks(study, runs):
+        with contextlib.suppress(LookupError, TypeError, AttributeError):  # not this file's format
+            known = [{name: one["settings"] for name, one in entry["variants"].items()} for entry in value["networks"]]
+            if value["baseline"] == study.baseline and known and all(entry == now for entry in known):
+                return value
+    return None
 
 
 def differences(value: Mapping[str, Any], dataset: str | None = None) -> list[Difference]:

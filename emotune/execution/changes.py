@@ -3,21 +3,19 @@
 The identity of a run says only *that* something differs; its earlier ``config.json`` says what.
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import MISSING, asdict, fields, replace
 from typing import Any
 
 from emotune.execution.ledger import Plan
-from emotune.run import FORMAT_VERSION, RunConfig
+from emotune.run import FORMAT_VERSION, RUN_ID, RunConfig
 from emotune.run_directory import CONFIG, State
 from emotune.storage import Folder
 
 __all__ = ["NEW", "NEW_SEED", "changes", "nearest_changes", "other_name", "reasons"]
 
 NEW, NEW_SEED = "new", "new seed"
-RUN_NAME = re.compile(r".+-s(?P<seed>\d+)-[0-9a-f]{8}")
 READERS = 16
 """Files read at a time: what counts behind a URL is the way there and back."""
 
@@ -131,7 +129,7 @@ def _grouped(names: Iterable[str]) -> tuple[dict[str, list[str]], dict[int, list
     by_stem: dict[str, list[str]] = {}
     by_seed: dict[int, list[str]] = {}
     for name in names:
-        if found := RUN_NAME.fullmatch(name):
+        if found := RUN_ID.fullmatch(name):
             by_stem.setdefault(name[:-9], []).append(name)
             by_seed.setdefault(int(found["seed"]), []).append(name)
     return by_stem, by_seed

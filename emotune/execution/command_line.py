@@ -118,9 +118,13 @@ def _prune() -> argparse.ArgumentParser:
     parser = _parser(
         "prune",
         "[STUDY …]",
-        "Removes runs that no study refers to, with size and age of each: asks first. The pool remembers the studies\n"
-        "that were run in it; those named here count as they are now. Runs at work are never touched.",
+        "Lists the studies that were run in the pool, by whomever, and the runs that none of them refers to, with\n"
+        "size and age: removes these runs after asking. Earlier versions of a file that is named here, run by the\n"
+        "same user on the same machine, no longer count, and are forgotten. What is at work is never touched.",
     )
     parser.add_argument("studies", nargs="*", type=place, metavar="STUDY", help="study files, as they should count")
+    parser.add_argument("--seeds", type=int, metavar="N", help="seeds per variant, instead of the studies'")
+    parser.add_argument("--forget", action="append", default=[], metavar="NAME",
+                        help="forget a study, named as in the list (my-1a2b3c4d); may be repeated")  # fmt: skip
     parser.add_argument("--yes", action="store_true", help="do not ask")
     return parser

@@ -1,4 +1,4 @@
-"""What each variant's network is, and how it differs from the baseline's: the pool's ``studies/STUDY/networks.json``.
+"""What each variant's network is, and how it differs from the baseline's: a study's ``networks.json`` in the pool.
 
 ==============  ========================================================================================================
 ``format``      1

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from emotune.analysis.networks import NETWORKS, summary
+from emotune.analysis.networks import summary
 from emotune.data.cache import decodable_splits, open_shards
 from emotune.data.datasets import ensure, manifest_of
 from emotune.data.manifest import SPLITS
@@ -22,9 +22,9 @@ from emotune.errors import InputError, refuse
 from emotune.execution.disk import require_room
 from emotune.execution.networks import describe, file_key
 from emotune.machine import available_cpus
+from emotune.registry import Registry
 from emotune.resources import Resources
 from emotune.run import DatasetRef, RunConfig
-from emotune.storage import Folder
 from emotune.study import Study
 
 __all__ = ["prepare", "preparing"]
@@ -32,14 +32,14 @@ __all__ = ["prepare", "preparing"]
 
 @dataclass(frozen=True)
 class _Job:
-    """What `prepare` was asked for, and the ``networks.json`` of an earlier time."""
+    """What `prepare` was asked for, and what earlier ones wrote down of networks."""
 
     study: Study
     datasets: tuple[DatasetRef, ...]
     runs: tuple[RunConfig, ...]
     pool: str
     executor: str
-    known: dict[str, Any] | None
+    known: tuple[dict[str, Any], ...]
 
     @property
     def cluster(self) -> bool:
@@ -68,6 +68,7 @@ def preparing(
     pool: str,
     executor: str,
     *,
+    planned: Sequence[RunConfig] | None = None,
     keep: bool = True,
 ) -> Iterator[Callable[[Callable[[str], None]], list[str]]]:
     """Makes ready what the runs need, in this order, so that little is spent before a mistake is found.
@@ -82,8 +83,9 @@ def preparing(
         study: Whose runs these are.
         datasets: What the runs read.
         runs: To be trained.
-        pool: Where their directories go, and ``studies/<study>/networks.json``.
+        pool: Where their directories go, and where it is written down how networks differ.
         executor: ``ray`` or ``local``.
+        planned: All runs of the study; those to be trained are some of them. Default: these alone.
         keep: Whether networks are written down in the pool.
 
     Yields:
@@ -93,8 +95,8 @@ def preparing(
     Raises:
         InputError: from waiting: says what cannot be trained, or what is missing, and what to do.
     """
-    place = Folder(pool) / "studies" / study.name
-    known = _read(place)
+    registry, planned = Registry(pool), runs if planned is None else planned
+    known = tuple(registry.networks(study, planned))
     job = _Job(study, tuple(datasets), tuple(runs), pool, executor, known)
     context = get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
@@ -102,8 +104,8 @@ def preparing(
 
     def wait(show: Callable[[str], None]) -> list[str]:
         networks, lines = _said(process, receiver, show)
-        if keep and networks != known:
-            place.write_json(NETWORKS, networks)
+        if keep:
+            registry.write_networks(study, planned, networks)
         return lines
 
     process.start()
@@ -114,14 +116,6 @@ def preparing(
         process.terminate()  # a shard that is half decoded is begun again
         process.join()
         receiver.close()
-
-
-def _read(place: Folder) -> dict[str, Any] | None:
-    """The networks as they were described before; a damaged file is made anew."""
-    with contextlib.suppress(InputError):
-        if isinstance(known := place.read_json(NETWORKS), dict):
-            return known
-    return None
 
 
 def _said(process: BaseProcess, receiver: Connection, show: Callable[[str], None]) -> tuple[dict[str, Any], list[str]]:
@@ -187,8 +181,9 @@ def _require_libraries(job: _Job) -> None:
 
 def _networks(job: _Job, show: Callable[[str], None]) -> dict[str, Any]:
     classes = {dataset.name: len(manifest_of(dataset).classes) for dataset in job.datasets}
-    if job.known and job.known.get("key") == file_key(job.study, classes):
-        return job.known
+    key = file_key(job.study, classes)
+    if known := next((value for value in job.known if value.get("key") == key), None):
+        return known
     show("building networks")
     return describe(job.study, classes)
 

@@ -146,7 +146,7 @@ def prepared(
         InputError: a network, a shard or weights cannot be used, or the cluster is not as it must be.
     """
     with (
-        preparing(work.study, work.datasets, runs, work.pool, options.executor, keep=keep) as ready,
+        preparing(work.study, work.datasets, runs, work.pool, options.executor, planned=work.runs, keep=keep) as ready,
         executing(console, work, options, stopping) as execute,
     ):
         with console.status("looking at networks and pictures") as status:

@@ -13,6 +13,7 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from emotune.analysis.networks import read_networks
 from emotune.report import latex, words
 from emotune.report.cards import cards
 from emotune.report.contents import contents, described, sections
@@ -54,7 +55,8 @@ def build_report(
         if data["known"]:
             study.metric.require_sense(data["name"], data["classes"])
     findings = find(study, runs, pool)
-    context = contents(findings, datasets, pool, command) | {"flips": flips(findings, refs)}
+    networks = read_networks(pool, study, runs)
+    context = contents(findings, datasets, networks, pool, command) | {"flips": flips(findings, refs)}
     with Written(out) as files:
         context["figures"] = _draw(findings, datasets, refs, files)
         context["sections"] = sections(context, context["figures"])

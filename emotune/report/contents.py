@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from scipy import stats
 
-from emotune.analysis.networks import differences, read_networks
+from emotune.analysis.networks import differences
 from emotune.analysis.power import ALPHA
 from emotune.analysis.statistics import Comparison, Verdict
 from emotune.data.datasets import is_ready, manifest_of
@@ -47,17 +47,23 @@ def described(ref: DatasetRef) -> dict[str, Any]:
     }
 
 
-def contents(findings: Findings, datasets: Sequence[Mapping[str, Any]], pool: str, command: str) -> dict[str, Any]:
+def contents(
+    findings: Findings,
+    datasets: Sequence[Mapping[str, Any]],
+    networks: Mapping[str, Any] | None,
+    pool: str,
+    command: str,
+) -> dict[str, Any]:
     """Everything that page, Markdown and LaTeX say.
 
     Args:
         findings: The numbers.
         datasets: As `described`.
+        networks: As `emotune.analysis.networks.read_networks` gives it.
         pool: Where the runs are.
         command: That reproduces the study.
     """
     study, records = findings.study, findings.records
-    networks = read_networks(pool, study)
     return {
         "study": study,
         "metric": study.metric,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import emotune
+from emotune.analysis.networks import read_networks
 from emotune.data.datasets import is_ready, manifest_of
 from emotune.run import RunConfig
 from emotune.run_directory import Status
@@ -50,10 +51,10 @@ def made_of(
         *(f"{run.id} {statuses[run.id].state} {statuses[run.id].detail}" for run in runs),
         *(json.dumps(record, sort_keys=True) for record in records),
         *(f"{ref!r} {manifest_of(ref) if is_ready(ref) else ''}" for ref in datasets),
-        (Folder(pool) / "studies" / study.name).read("networks.json"),
+        json.dumps(read_networks(pool, study, runs)),
         *_code(),
     ):
-        data = part.encode() if isinstance(part, str) else part or b""
+        data = part.encode() if isinstance(part, str) else part
         digest.update(f"{len(data)} ".encode() + data)
     return digest.hexdigest()
 

@@ -1,6 +1,5 @@
-import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +12,10 @@ from emotune.execution.preparation import prepare
 from emotune.metric_config import Metric
 from emotune.model_config import AlexNetConfig, DualBranchConfig
 from emotune.pretrained import resolve_weights
+from emotune.registry import Registry
 from emotune.resources import Resources
 from emotune.run import RunConfig, Selection
+from emotune.storage import Folder
 from emotune.study import Study
 from emotune.train_config import TrainConfig
 
@@ -26,6 +27,16 @@ def run(small_shards: Path) -> RunConfig:
     return RunConfig(variant="small", dataset=dataset, seed=0, model=model, train=TrainConfig(batch_size=4))
 
 
+def study_of(runs: Sequence[RunConfig], resources: Resources = Resources()) -> Study:
+    variants = {run.variant: (run.model, run.train) for run in runs}
+    return Study("study", "?", (), runs[0].variant, variants, 1, (), Metric(), resources)
+
+
+def entry(pool: str, *runs: RunConfig) -> Folder:
+    """What the pool keeps of the study of these runs."""
+    return Folder(pool) / "studies" / Registry(pool).entry(study_of(runs), runs)
+
+
 def prepared(
     *runs: RunConfig,
     pool: str = "memory://runs",
@@ -34,15 +45,12 @@ def prepared(
     executor: str = "local",
 ) -> list[str]:
     """What a study of these runs is told; its baseline is the first."""
-    variants = {run.variant: (run.model, run.train) for run in runs}
-    study = Study("study", "?", (), runs[0].variant, variants, 1, (), Metric(), resources)
+    study = study_of(runs, resources)
     return prepare(study, list({run.dataset: 0 for run in runs}), runs, pool, executor, show)
 
 
 @pytest.mark.parametrize("pool", ["memory://kept", "{folder}"])
 def test_networks_are_described_in_the_pool_and_again_only_when_they_change(run: RunConfig, pool: str, tmp_path: Path):
-    from emotune.storage import Folder
-
     pool = pool.format(folder=tmp_path)
     dual = replace(run, variant="dual", model=DualBranchConfig(width=0.0625))
     said: list[str] = []
@@ -50,18 +58,20 @@ def test_networks_are_described_in_the_pool_and_again_only_when_they_change(run:
     assert "building networks" in said
     assert first[0].startswith("small (baseline): ")
     assert first[1].startswith("dual: +1 branch, +1 SpatialAttention, 1 module changed; ")
-    place = Folder(pool) / "studies" / "study"
+    place = entry(pool, run, dual)
     value = place.read_json("networks.json")
     assert list(value["networks"][0]["variants"]) == ["small", "dual"]
-    written = (tmp_path / "studies" / "study" / "networks.json").stat().st_mtime_ns if "://" not in pool else None
+    written = place.files()["networks.json"][1]
     said.clear()
     assert prepared(run, dual, pool=pool, show=said.append) == first
     assert "building networks" not in said
-    if written:
-        assert (tmp_path / "studies" / "study" / "networks.json").stat().st_mtime_ns == written
+    assert place.files()["networks.json"][1] == written
     place.write("networks.json", b"damaged")
-    assert prepared(run, pool=pool) == first[:1]
-    assert list(json.loads(place.read("networks.json"))["networks"][0]["variants"]) == ["small"]
+    assert prepared(run, dual, pool=pool) == first
+    assert place.read_json("networks.json") == value
+    assert prepared(run, pool=pool) == first[:1], "another study of that name"
+    assert list(entry(pool, run).read_json("networks.json")["networks"][0]["variants"]) == ["small"]
+    assert place.read_json("networks.json") == value
 
 
 def test_what_does_not_fit_the_disk_is_refused_with_numbers_before_anything_is_decoded(

@@ -1,5 +1,3 @@
-import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,11 +6,9 @@ from study_files import GOOD
 from emotune.errors import InputError
 from emotune.execution import upkeep
 from emotune.execution.ledger import make_plan
-from emotune.model_config import AlexNetConfig
-from emotune.run import DatasetRef, RunConfig, WeightsRef
+from emotune.run import DatasetRef, RunConfig
 from emotune.run_directory import RunDirectory, State
 from emotune.study import Study, load_study
-from emotune.train_config import TrainConfig
 
 DATA = DatasetRef(name="scenes", location="scenes", content_hash="ab" * 32)
 
@@ -33,63 +29,6 @@ def begin(pool: str, *runs: RunConfig) -> None:
         claim = directory.begin()
         directory.folder.write("checkpoint/last.pt", b"x" * 1000)
         claim.release()
-
-
-def test_runs_that_a_remembered_study_refers_to_stay_and_the_others_are_listed_with_size_and_age(study, pool):
-    runs = study.runs([DATA])
-    begin(pool, *runs, other := replace(runs[0], seed=99))
-    (Path(pool) / "notes").mkdir()
-    upkeep.remember(study, runs, pool)
-    (leftover,) = upkeep.leftovers(pool, [])
-    assert (leftover.id, leftover.size > 1000) == (other.id, True)
-    lines = upkeep.summary([leftover], now=leftover.changed + 3 * 86400)
-    assert "3 days old" in lines[0]
-    assert lines[-1].startswith("1 run that no study refers to")
-    assert upkeep.remove(pool, [leftover.id]) == [other.id]
-    assert sorted(path.name for path in Path(pool).iterdir()) == sorted([*(r.id for r in runs), "notes", "studies"])
-
-
-def test_a_study_counts_as_its_file_has_it_now(study, pool):
-    runs = study.runs([DATA])
-    begin(pool, *runs)
-    upkeep.remember(study, runs, pool)
-    assert {one.id for one in upkeep.leftovers(pool, [(study, runs[:2])])} == {run.id for run in runs[2:]}
-
-
-def test_runs_whose_weights_others_begin_with_stay(study, pool):
-    first = study.runs([DATA])[0]
-    begin(pool, first)
-    weights = WeightsRef(location=f"{pool}/{first.id}/weights.safetensors", digest="0" * 8)
-    train = TrainConfig(init=f"{pool}/{first.id}")
-    tuned = RunConfig(variant="x", dataset=DATA, seed=0, model=AlexNetConfig(), train=train, weights=weights)
-    upkeep.remember(study, [tuned], pool)
-    assert upkeep.leftovers(pool, []) == []
-
-
-def test_nothing_is_guessed_where_nothing_is_remembered(study, pool):
-    begin(pool, study.runs([DATA])[0])
-    with pytest.raises(InputError, match="remembers no study"):
-        upkeep.leftovers(pool, [])
-
-
-def test_a_run_at_work_is_neither_listed_nor_removed(study, pool):
-    run = study.runs([DATA])[0]
-    upkeep.remember(study, [], pool)
-    with RunDirectory(pool, run).at_work():
-        assert upkeep.leftovers(pool, []) == []
-        assert upkeep.remove(pool, [run.id]) == []
-    assert [one.id for one in upkeep.leftovers(pool, [])] == [run.id]
-
-
-def test_what_is_remembered_is_written_only_if_it_changed(study, pool):
-    runs = study.runs([DATA])
-    upkeep.remember(study, runs, pool)
-    file = Path(pool) / "studies" / "own" / "runs.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"when": "long ago"}))
-    upkeep.remember(study, runs, pool)
-    assert upkeep.remembered(pool, "own")["when"] == "long ago"
-    upkeep.remember(study, runs[1:], pool)
-    assert upkeep.remembered(pool, "own")["when"] != "long ago"
 
 
 def test_a_rerun_takes_up_what_is_asked_for_and_only_what_came_to_an_end_begins_anew(study, pool):
@@ -121,14 +60,3 @@ def test_where_nobody_can_be_asked_only_yes_is_a_yes():
     assert upkeep.confirmed("Remove?", yes=True)
     with pytest.raises(InputError, match="--yes"):
         upkeep.confirmed("Remove?", yes=False)  # pytest's stdin is no terminal
-
-
-def test_pools_behind_a_url_are_pruned_too(study):
-    runs = study.runs([DATA])
-    pool = "memory://pool-of-test-upkeep"
-    begin(pool, runs[0], runs[1])
-    upkeep.remember(study, [runs[0]], pool)
-    (leftover,) = upkeep.leftovers(pool, [])
-    assert (leftover.id, leftover.size > 1000, leftover.changed > 0) == (runs[1].id, True, True)
-    upkeep.remove(pool, [leftover.id])
-    assert upkeep.leftovers(pool, []) == []

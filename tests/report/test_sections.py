@@ -12,6 +12,7 @@ import pytest
 from reading import Tags
 
 from emotune.metric_config import Metric
+from emotune.registry import Registry
 from emotune.report.build import build_report
 from emotune.run_directory import METRICS, RECORD
 
@@ -78,9 +79,7 @@ def test_networks_of_the_pool_are_told_unless_they_are_another_studys(finished, 
     from emotune.execution.networks import describe
 
     study, runs, _ = finished
-    folder = pool / "studies" / study.name
-    folder.mkdir(parents=True)
-    (folder / "networks.json").write_text(json.dumps(describe(study, {"scenes": 8})))
+    Registry(str(pool)).write_networks(study, runs, describe(study, {"scenes": 8}))
     page = build_report(study, runs, str(pool), tmp_path / "out", "x")
     assert "+1 SpatialAttention" in section(page, "networks")
     assert "model.score tanh" in section(page, "networks")

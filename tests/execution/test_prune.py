@@ -1,0 +1,246 @@
+"""What a pool may lose: never a run that anybody's study refers to."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from study_files import GOOD
+
+from emotune.errors import InputError
+from emotune.execution.prune import Prunable, prunable, prune, summary
+from emotune.model_config import AlexNetConfig
+from emotune.registry import Registry
+from emotune.run import DatasetRef, RunConfig, WeightsRef
+from emotune.run_directory import RunDirectory
+from emotune.storage import Folder
+from emotune.study import Study, load_study
+from emotune.train_config import TrainConfig
+
+DATA = DatasetRef(name="scenes", location="scenes", content_hash="ab" * 32)
+
+
+@pytest.fixture
+def study(write) -> Study:
+    return load_study(write(GOOD, "own.yaml"))
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> str:
+    return str(tmp_path / "runs")
+
+
+@pytest.fixture
+def become(monkeypatch) -> Callable[..., None]:
+    """Makes this process another user's, or one on another machine."""
+
+    def become(user: str, host: str = "here") -> None:
+        monkeypatch.setenv("LOGNAME", user)
+        monkeypatch.setattr("socket.gethostname", lambda: host)
+
+    return become
+
+
+def begin(pool: str, *runs: RunConfig) -> None:
+    for run in runs:
+        directory = RunDirectory(pool, run)
+        claim = directory.begin()
+        directory.folder.write("checkpoint/last.pt", b"x" * 1000)
+        claim.release()
+
+
+def trained(pool: str, study: Study) -> tuple[Study, tuple[RunConfig, ...]]:
+    """A study that was run: its runs are in the pool, which knows it."""
+    runs = study.runs([DATA])
+    begin(pool, *runs)
+    Registry(pool).register(study, runs)
+    return study, runs
+
+
+def ids(found: Prunable) -> set[str]:
+    return {one.id for one in found.runs}
+
+
+def test_runs_that_a_study_refers_to_stay_and_the_others_are_listed_with_size_and_age(study, pool):
+    _, runs = trained(pool, study)
+    begin(pool, other := replace(runs[0], seed=99))
+    (Path(pool) / "notes").mkdir()
+    found = prunable(pool)
+    (leftover,) = found.runs
+    assert (leftover.id, leftover.size > 1000) == (other.id, True)
+    lines = summary(found, now=leftover.changed + 3 * 86400)
+    assert "3 days old" in lines[-2]
+    assert lines[-1].startswith("1 run that no study refers to")
+    assert prune(pool, found) == ([other.id], [])
+    assert sorted(path.name for path in Path(pool).iterdir()) == sorted([*(r.id for r in runs), "notes", "studies"])
+
+
+@pytest.mark.parametrize("where", ["disk", "memory"])
+def test_two_users_studies_of_one_name_in_one_pool_keep_their_runs(pool, tmp_path, become, where):
+    pool = pool if where == "disk" else f"memory://{tmp_path.name}"
+    for user in ("ann", "bob"):
+        (tmp_path / user).mkdir()
+        (tmp_path / user / "ablation.yaml").write_text(GOOD.replace("wide", user))
+    become("ann")
+    anns, runs_of_ann = trained(pool, load_study(tmp_path / "ann" / "ablation.yaml"))
+    become("bob")
+    bobs, runs_of_bob = trained(pool, load_study(tmp_path / "bob" / "ablation.yaml"))
+    assert ids(prunable(pool)) == set()
+    assert ids(prunable(pool, [(bobs, runs_of_bob)])) == set()
+    shorter = replace(bobs, seeds=1)
+    found = prunable(pool, [(shorter, shorter.runs([DATA]))])
+    assert ids(found) == {run.id for run in runs_of_bob[2:]} - {run.id for run in runs_of_ann}
+    lines = "\n".join(summary(found))
+    assert f"ann@here:{anns.file}" in lines
+    assert f"bob@here:{bobs.file}" in lines
+    assert lines.count("superseded by") == 1
+    prune(pool, found, [(shorter, shorter.runs([DATA]))])
+    assert {run.id for run in runs_of_ann} <= set(Folder(pool).names())
+    assert [one.origin.user for one in Registry(pool).studies()] == ["ann"]
+
+
+@pytest.mark.parametrize(("user", "host"), [("bob", "here"), ("ann", "node2")])
+def test_a_version_of_another_user_or_machine_is_not_superseded(study, pool, become, user, host):
+    become(user, host)
+    trained(pool, study)
+    become("ann")
+    now = replace(study, seeds=1)
+    found = prunable(pool, [(now, now.runs([DATA]))])
+    assert (found.runs, found.superseded, len(found.kept)) == ((), {}, 1)
+
+
+def test_a_study_counts_as_its_file_has_it_now_and_its_earlier_versions_are_forgotten(study, pool):
+    _, runs = trained(pool, study)
+    now = (replace(study, seeds=1), runs[:2])
+    found = prunable(pool, [now])
+    assert ids(found) == {run.id for run in runs[2:]}
+    assert found.question == f"Remove these {len(runs) - 2} runs and forget 1 study"
+    removed, forgotten = prune(pool, found, [now])
+    assert (set(removed), forgotten) == (ids(found), list(found.superseded))
+    assert Registry(pool).studies() == []
+
+
+def test_two_versions_that_are_both_named_both_count(study, pool):
+    versions = [trained(pool, study), trained(pool, replace(study, seeds=1))]
+    found = prunable(pool, versions)
+    assert (found.runs, found.superseded, found.question) == ((), {}, "")
+
+
+def test_an_earlier_version_counts_as_long_as_a_command_works_on_it(study, pool, tmp_path):
+    _, runs = trained(pool, study)
+    now = [(replace(study, seeds=1), runs[:2])]
+    with Registry(pool).at_work(study, runs):
+        assert prunable(pool, now).runs == ()
+        with pytest.raises(InputError, match="a command works on this study"):
+            prunable(pool, forget=Registry(pool).names())
+    with RunDirectory(pool, runs[0]).at_work():
+        assert prunable(pool, now).runs == ()
+    assert ids(prunable(pool, now)) == {run.id for run in runs[2:]}
+    code = (
+        "import os, sys; from pathlib import Path; from emotune.registry import Registry; from test_prune import *\n"
+        "study = load_study(Path(sys.argv[1]))\n"
+        "with Registry(sys.argv[2]).at_work(study, study.runs([DATA])): os._exit(9)"
+    )
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    killed = subprocess.run([sys.executable, "-c", code, study.file, pool], env=os.environ | {"PYTHONPATH": path},
+                            check=False)  # fmt: skip
+    assert killed.returncode == 9
+    assert list(Path(pool).glob("studies/*/command-*.json"))
+    assert ids(prunable(pool, now)) == {run.id for run in runs[2:]}, "it was killed"
+
+
+def test_what_a_study_refers_to_that_is_registered_while_the_question_is_considered_stays(study, pool, become):
+    become("ann")
+    _, runs = trained(pool, study)
+    now = [(replace(study, seeds=1), runs[:2])]
+    found = prunable(pool, now)
+    assert len(found.runs) > 1
+    become("bob")
+    Registry(pool).register(study, runs[:3])
+    become("ann")
+    removed, _ = prune(pool, found, now)
+    assert runs[2].id not in removed
+    assert set(removed) == ids(found) - {runs[2].id}
+
+
+def test_a_study_is_forgotten_by_the_name_of_its_entry_whoever_ran_it(study, pool, become):
+    become("bob", "node2")
+    trained(pool, study)
+    become("ann")
+    (entry,) = Registry(pool).names()
+    with pytest.raises(InputError, match=rf"--forget x: no study of this pool \(studies: {entry}\)"):
+        prunable(pool, forget=["x"])
+    found = prunable(pool, forget=[entry])
+    assert found.question == f"Remove these {len(found.runs)} runs and forget 1 study"
+    assert any(f"{entry}: to be forgotten" in line for line in summary(found))
+    assert prune(pool, found)[1] == [entry]
+    assert Registry(pool).names() == []
+
+
+def test_an_entry_that_cannot_be_read_removes_nothing_until_it_is_forgotten(study, pool):
+    trained(pool, study)
+    (entry,) = Registry(pool).names()
+    (Path(pool) / "studies" / entry / "runs.json").write_text("{")
+    with pytest.raises(InputError, match=f"--forget {entry}"):
+        prunable(pool)
+    assert prunable(pool, forget=[entry]).forget == (entry,)
+
+
+def test_an_entry_of_an_earlier_version_counts_whatever_is_named(study, pool):
+    runs = study.runs([DATA])
+    begin(pool, *runs)
+    old = {"when": "x", "source": "", "begin_with": [],
+           "runs": [{"id": r.id, "variant": r.variant, "dataset": "scenes", "seed": r.seed} for r in runs]}  # fmt: skip
+    (Folder(pool) / "studies" / "own").write_json("runs.json", old)
+    found = prunable(pool, [(replace(study, seeds=1), runs[:2])])
+    assert found.runs == ()
+    assert "earlier version of emotune" in summary(found)[1]
+
+
+def test_runs_whose_weights_others_begin_with_stay(study, pool):
+    first = study.runs([DATA])[0]
+    begin(pool, first)
+    weights = WeightsRef(location=f"/mounted/elsewhere/{first.id}/weights.safetensors", digest="0" * 8)
+    train = TrainConfig(init=f"{pool}/{first.id}")
+    tuned = RunConfig(variant="x", dataset=DATA, seed=0, model=AlexNetConfig(), train=train, weights=weights)
+    assert ids(prunable(pool, [(study, [])])) == {first.id}
+    assert ids(prunable(pool, [(study, [tuned])])) == set()
+    Registry(pool).register(study, [tuned])
+    assert ids(prunable(pool)) == set()
+
+
+def test_nothing_is_guessed_where_nothing_is_remembered(study, pool):
+    begin(pool, study.runs([DATA])[0])
+    with pytest.raises(InputError, match="remembers no study"):
+        prunable(pool)
+
+
+def test_a_run_at_work_or_just_begun_is_neither_listed_nor_removed(study, pool):
+    run, begun, *_ = study.runs([DATA])
+    Registry(pool).register(study, [])
+    with RunDirectory(pool, run).at_work():
+        assert prunable(pool).runs == ()
+    found = prunable(pool)
+    assert ids(found) == {run.id}
+    with RunDirectory(pool, run).at_work():
+        assert prune(pool, found) == ([], [])
+    folder = Path(pool) / begun.id
+    folder.mkdir()
+    assert ids(prunable(pool)) == {run.id}
+    os.utime(folder, (0, 0))
+    assert ids(prunable(pool)) == {run.id, begun.id}
+
+
+def test_pools_behind_a_url_are_pruned_too(study):
+    runs = study.runs([DATA])
+    pool = "memory://pool-of-test-prune"
+    begin(pool, runs[0], runs[1])
+    Registry(pool).register(study, [runs[0]])
+    found = prunable(pool)
+    (leftover,) = found.runs
+    assert (leftover.id, leftover.size > 1000, leftover.changed > 0) == (runs[1].id, True, True)
+    prune(pool, found)
+    assert prunable(pool).runs == ()
