@@ -101,7 +101,7 @@ def test_a_class_with_too_few_pictures_is_refused(picture_folder, tmp_path, caps
     for path in sorted((picture_folder / "awe").iterdir())[1:]:
         path.unlink()
     message = refused(capsys, tmp_path, "folder", str(picture_folder), "--out", str(tmp_path / "out"))
-    assert 'class "awe": 1 pictures' in message
+    assert 'class "awe": 1 image' in message
     assert not (tmp_path / "out").exists()
 
 
@@ -244,7 +244,7 @@ def test_links_that_are_refused_are_told_by_class_with_the_remedy(tmp_path, caps
     said = shown(capsys)
     assert "--allow-private" in said
     assert "awe 3" in said
-    assert 'class "awe": 0 pictures; left out: 3 not downloaded' in said
+    assert 'class "awe": 0 images; left out: 3 not downloaded' in said
 
 
 def test_what_was_left_out_can_be_read_in_a_narrow_terminal(picture_folder, tmp_path, capsys, monkeypatch):
@@ -263,6 +263,8 @@ def test_what_was_left_out_can_be_read_in_a_narrow_terminal(picture_folder, tmp_
 
 def test_shards_are_verified_by_command(small_shards, tmp_path, capsys):
     out = Path(shutil.copytree(small_shards, tmp_path / "out"))
+    for name in ("README.md", ".gitattributes", "licence.txt"):
+        (out / name).write_text("not of the shards")
     assert main(["verify", str(out)]) == 0
     assert f"{out}: sound: 160 samples in " in capsys.readouterr().out
     shard = next(out.glob("*.tar"))

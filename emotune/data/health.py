@@ -109,7 +109,8 @@ class _Court:
                 prescribed[names[index]].append(index)
         links = _chained(prescribed.values())
         # Two prescribed splits are not changed: pictures of one scene are no copies.
-        links += [(i, j) for i, j in alike if not (self._entries[i].split and self._entries[j].split)]
+        splits = [entry.split for entry in self._entries]
+        links += [(i, j) for i, j in alike if None in (splits[i], splits[j]) or splits[i] == splits[j]]
         for members in _components(links):
             least = min(names[index] for index in members)
             names |= dict.fromkeys(members, least)

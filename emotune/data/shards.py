@@ -11,7 +11,7 @@ import re
 import shutil
 import tarfile
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -40,8 +40,10 @@ from emotune.data.manifest import (
     read_manifest,
     write_manifest,
 )
+from emotune.data.refusal import explain_few_listed, explain_lacking
 from emotune.data.replacing import require_same_source, require_shared_pictures
 from emotune.data.sources import Entry, Listing
+from emotune.data.split import SHARES, Placed, assign_splits, split_of
 from emotune.data.verify import damage
 from emotune.data.votes import part_of
 from emotune.errors import InputError, refuse
@@ -50,9 +52,6 @@ from emotune.storage import Folder
 
 __all__ = ["MAX_BYTES", "SHARES", "split_of", "write_shards"]
 
-SHARES = (0.7, 0.1, 0.2)
-"""Of train, val and test."""
-
 MAX_BYTES = 64_000_000
 """Of a shard's pictures, unless one has more."""
 
@@ -60,6 +59,9 @@ SHARDS_AT_ONCE = 2
 """One is put together while another one goes to the disk, or to S3."""
 
 SPOOL = ".spool"
+REFUSED_HEALTH = "health.refused.csv"
+"""Of images that were refused, beside shards that were made before."""
+OWN = (MANIFEST, HEALTH, REFUSED_HEALTH)
 SHARD_NAME = re.compile(r"^(train|val|test)-\d{6}-[0-9a-f]{8}\.tar\Z")
 UNFINISHED = re.compile(r"^\.(train|val|test)-\d{6}-[0-9a-f]{8}\.tar\.\w+\Z")
 """What `Folder.write` leaves of a shard when the command is killed."""
@@ -73,16 +75,6 @@ class _Member:
     taken: Taken
     group: str
     split: str
-
-
-def split_of(key: str, shares: tuple[float, float, float] = SHARES) -> str:
-    """The split of a picture by its key, or its group's: other pictures change it only if they join the group.
-
-    >>> split_of("00000000"), split_of("ffffffff")
-    ('test', 'train')
-    """
-    position = int(key[:8], 16) / 2**32
-    return "test" if position < shares[2] else "val" if position < shares[2] + shares[1] else "train"
 
 
 def write_shards(
@@ -116,7 +108,12 @@ def write_shards(
         InputError: ``out`` holds other files or another source's shards, or is in use, or a class has no picture in a
             split.
     """
-    _check_classes(listing)
+    _check_names(listing)
+    if few := explain_few_listed(listing):
+        if listing.left_out:
+            with _occupied(out):
+                _refuse(out, few, listing.left_out)
+        raise InputError("\n".join(few))
     how = repr((VERSION, shares, samples_per_shard, limits, sorted(keep), replace(listing, entries=(), left_out=())))
     recipe = digest([how, *map(_line, listing.entries), *map(repr, listing.left_out)])
     with _occupied(out) as spool:
@@ -133,7 +130,8 @@ def write_shards(
         problems = sorted([*listing.left_out, *judged.problems], key=lambda row: list(Problem).index(row.problem))
         members = _members(listing.entries, taken, judged, shares)
         counts = _counts(members, listing.classes)
-        _check_counts(listing, counts, problems)
+        groups = Counter(label for _, label in {(m.group, m.entry.label) for m in members})
+        _refuse(out, explain_lacking(listing, counts, groups, problems), problems)
         if not replacing:
             try:
                 require_shared_pictures(out, [member.taken.key for member in members])
@@ -171,15 +169,12 @@ def _line(entry: Entry) -> str:
 def _members(
     entries: Sequence[Entry], taken: Sequence[Taken], judged: Judged, shares: tuple[float, float, float]
 ) -> list[_Member]:
-    """The pictures that become samples, by split and then by key; a group follows its prescribed members."""
-    prescribed: dict[str, str] = {}
-    for index, group in judged.groups.items():
-        if split := entries[index].split:
-            prescribed[group] = max(split, prescribed.get(group, split), key=SPLITS.index)
-    members = []
-    for index, group in judged.groups.items():
-        split = entries[index].split or prescribed.get(group) or split_of(group, shares)
-        members.append(_Member(entries[index], taken[index], group, split))
+    """The pictures that become samples, by split and then by key."""
+    placed = [Placed(group, entries[index].label, entries[index].split) for index, group in judged.groups.items()]
+    members = [
+        _Member(entries[index], taken[index], group, split)
+        for (index, group), split in zip(judged.groups.items(), assign_splits(placed, shares), strict=True)
+    ]
     return sorted(members, key=lambda member: (SPLITS.index(member.split), member.taken.key))
 
 
@@ -240,42 +235,29 @@ def _counts(members: Iterable[_Member], classes: Sequence[str]) -> dict[str, dic
     return {split: {label: found[split, label] for label in classes} for split in SPLITS}
 
 
-def _check_classes(listing: Listing) -> None:
-    """Before anything is read: a class whose name cannot be printed, or that cannot be in every split."""
+def _check_names(listing: Listing) -> None:
+    """Before anything is read: a class whose name cannot be printed."""
     unprintable = [
         label for label in listing.classes if in_one_line(label) != label or not 0 < len(label) <= MOST_LABEL
     ]
     refuse([f'class "{in_one_line(label)}": a name is a line of 1 to {MOST_LABEL} characters; rename it'
             for label in unprintable])  # fmt: skip
-    have = Counter(entry.label for entry in listing.entries)
-    few = [label for label in listing.classes if have[label] < len(SPLITS)]
-    if few:
-        lines = [f'class "{label}": {have[label]} pictures{_less(label, listing.left_out)}' for label in few]
-        raise InputError("\n".join([*lines, f"Every class needs a picture in each of {', '.join(SPLITS)}; add some"]))
 
 
-def _less(label: str, problems: Sequence[LeftOut]) -> str:
-    """What was left out of a class, with the first names, as a message's end."""
-    names: dict[Problem, list[str]] = {}
-    for row in problems:
-        if row.label == label and not row.kept:
-            names.setdefault(row.problem, []).append(row.source)
-    parts = [
-        f"{len(all_)} {problem} ({', '.join(all_[:3])}{', …' * (len(all_) > 3)})" for problem, all_ in names.items()
-    ]
-    return f"; left out: {'; '.join(parts)}" if parts else ""
-
-
-def _check_counts(listing: Listing, counts: Mapping[str, Mapping[str, int]], left_out: Sequence[LeftOut]) -> None:
-    """Every class needs a picture in every split: without one it can't be learned, or its recall can't be known."""
-    problems = []
-    for label in listing.classes:
-        if missing := [split for split in SPLITS if not counts[split][label]]:
-            have = ", ".join(f"{split} {counts[split][label]}" for split in SPLITS)
-            empty = f"{' and '.join(missing)} would be empty{_less(label, left_out)}"
-            problems.append(f'class "{label}": too few pictures ({have}); {empty}')
+def _refuse(out: Folder, lines: Sequence[str], problems: Sequence[LeftOut]) -> None:
+    """Raises an InputError with the lines, if there are any, after it has written what was wrong with which image."""
+    if not lines:
+        return
+    said = []
     if problems:
-        raise InputError("\n".join([*problems, "Add pictures to these classes, or give other shares with --split"]))
+        # The health.csv of earlier shards belongs to these.
+        name = HEALTH if out.read(MANIFEST) is None else REFUSED_HEALTH
+        try:
+            out.write(name, health_table(problems))
+            said = [f"Every image that was left out, and why: {out / name}"]
+        except OSError as error:
+            said = [f"{out / name}: cannot be written ({error.strerror or error})"]
+    raise InputError("\n".join([*lines, *said]))
 
 
 @contextmanager
@@ -283,14 +265,14 @@ def _occupied(out: Folder) -> Iterator[Path]:
     """Makes the folder, for one command at a time; gives a place on this machine for the spool."""
     try:
         names = out.names()
-        strangers = [n for n in names if not (SHARD_NAME.match(n) or n in (MANIFEST, HEALTH) or n.startswith("."))]
+        strangers = [n for n in names if not (SHARD_NAME.match(n) or n in OWN or n.startswith("."))]
         home = out.local or cache_folder() / "spool" / digest([out.url])[:16]
         home.mkdir(parents=True, exist_ok=True)
         if out.local is None:
             out.require_writable()
     except OSError as error:
         raise InputError(f"{out}: cannot be used as a folder ({error.strerror or error}); name another one") from None
-    if strangers:
+    if strangers and MANIFEST not in names:  # beside finished shards there may be a README.md
         raise InputError(f"{out}: holds other files ({strangers[0]} …); name an empty or new folder")
     try:
         with FileLock(home / ".lock", timeout=0):
@@ -314,6 +296,6 @@ def _tidy(out: Folder, manifest: Manifest, spool: Path) -> None:
     """Removes the spool, and the shards of earlier calls."""
     current = {shard.file for shard in manifest.shards}
     for name in out.names():
-        if (SHARD_NAME.match(name) and name not in current) or UNFINISHED.match(name):
+        if (SHARD_NAME.match(name) and name not in current) or UNFINISHED.match(name) or name == REFUSED_HEALTH:
             out.delete(name)
     shutil.rmtree(spool, ignore_errors=True)

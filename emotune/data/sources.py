@@ -6,7 +6,7 @@ Tables are in `emotune.data.table`, sets of the field with formats of their own 
 import difflib
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Protocol
 
@@ -54,7 +54,13 @@ class Entry:
 
 @dataclass(frozen=True)
 class Listing:
-    """The pictures of a source, in a fixed order. ``content_hash`` only where it is known without reading them."""
+    """The pictures of a source, in a fixed order. ``content_hash`` only where it is known without reading them.
+
+    Attributes:
+        notes: What the user should know of how the source was read, a line each.
+        base: What the paths of a table are relative to.
+        scanned: The folder all of whose files were taken for pictures; shards must not be written into it.
+    """
 
     name: str
     classes: tuple[str, ...]
@@ -64,6 +70,9 @@ class Listing:
     left_out: Sequence[LeftOut] = ()
     content_hash: str | None = None
     synthetic: bool = False
+    notes: Sequence[str] = field(default=(), repr=False)
+    base: Path | None = field(default=None, repr=False)
+    scanned: Path | None = field(default=None, repr=False)
 
 
 class Source(Protocol):

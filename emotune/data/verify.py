@@ -39,8 +39,10 @@ def verify(folder: Folder, advance: Callable[[int], None] = lambda pictures: Non
         InputError: there is no manifest, or it is damaged.
     """
     manifest = read_manifest(folder)
-    expected = {MANIFEST, HEALTH, *(shard.file for shard in manifest.shards)}
-    problems = [f"{name}: not in the manifest" for name in folder.names() if name not in expected and name[0] != "."]
+    expected = {shard.file for shard in manifest.shards}
+    # Other files beside them, such as a README.md, are no matter of the manifest's.
+    tars = [name for name in folder.names() if name.endswith(".tar") and name[0] != "."]
+    problems = [f"{name}: not in the manifest" for name in tars if name not in expected]
     health = folder.read(HEALTH)
     if health is None or hashlib.sha256(health).hexdigest() != manifest.health_sha256:
         problems.append(f"{HEALTH}: {'missing' if health is None else 'changed'}")

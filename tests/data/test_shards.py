@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import os
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -236,24 +237,30 @@ def test_a_class_that_cannot_be_in_every_split_is_refused_before_anything_is_rea
     with pytest.raises(InputError) as caught:
         sharded(picture_folder, tmp_path / "out", advance=passed.append)
     message = str(caught.value)
-    assert 'class "awe": 2 pictures' in message
-    assert 'class "fear": 2 pictures' in message
+    assert 'class "awe": 2 images' in message
+    assert 'class "fear": 2 images' in message
     assert "train, val, test" in message
     assert not passed
     assert not (tmp_path / "out").exists()
 
 
-def test_a_class_too_small_for_a_split_is_refused_and_no_shard_written(picture_folder, tmp_path):
+def test_a_class_whose_hashes_miss_a_split_is_in_every_split_all_the_same(picture_folder, tmp_path):
     for label in ("awe", "fear"):
         for path in of_split(picture_folder, label, "val"):
             path.unlink()
-    with pytest.raises(InputError) as caught:
-        sharded(picture_folder, tmp_path / "out")
-    message = str(caught.value)
-    assert 'class "awe": too few pictures (train 4, val 0, test 2); val would be empty' in message
-    assert 'class "fear"' in message
-    assert "--split" in message
-    assert contents(tmp_path / "out") == {}
+    manifest = sharded(picture_folder, tmp_path / "out")
+    assert all(manifest.counts[split][label] for split in SPLITS for label in MIKELS)
+    assert manifest.counts["val"]["awe"] == 1
+    assert verify(Folder(str(tmp_path / "out")))[1] == []
+
+
+def test_three_pictures_of_a_class_are_enough_and_two_are_refused(picture_folder, tmp_path):
+    for path in sorted((picture_folder / "awe").iterdir())[3:]:
+        path.unlink()
+    assert {s: sharded(picture_folder, tmp_path / "out").counts[s]["awe"] for s in SPLITS} == dict.fromkeys(SPLITS, 1)
+    next((picture_folder / "awe").iterdir()).unlink()
+    with pytest.raises(InputError, match=r'class "awe": 2 images'):
+        sharded(picture_folder, tmp_path / "few")
 
 
 def test_a_class_that_lost_its_pictures_on_reading_is_refused_and_the_earlier_shards_stay_valid(
@@ -262,12 +269,31 @@ def test_a_class_that_lost_its_pictures_on_reading_is_refused_and_the_earlier_sh
     out = tmp_path / "out"
     sharded(picture_folder, out)
     before = contents(out)
-    for path in of_split(picture_folder, "awe", "test"):
+    names = sorted((picture_folder / "awe").iterdir())
+    for path in names[:-2]:
         path.write_bytes(b"no picture")
-    with pytest.raises(InputError, match=r'"awe": too few pictures .*test 0.*; left out: 2 undecodable'):
+    with pytest.raises(InputError) as caught:
         sharded(picture_folder, out)
-    assert contents(out) == before
+    message = str(caught.value)
+    assert re.search(r'"awe": too few images .*; left out: 6 undecodable', message)
+    assert f"such as awe/{names[0].name}" in message
+    assert str(out / "health.refused.csv") in message
+    assert contents(out).pop("health.refused.csv").count(b"undecodable") == 6
+    assert contents(out).items() > before.items()
     assert verify(Folder(str(out)))[1] == []
+
+
+def test_health_csv_is_written_also_when_there_are_no_shards_and_does_not_stand_in_the_way(picture_folder, tmp_path):
+    out, names = tmp_path / "out", sorted((picture_folder / "awe").iterdir())
+    whole = {path: path.read_bytes() for path in names}
+    for path in names:
+        path.write_bytes(b"no picture")
+    with pytest.raises(InputError, match=r"health\.csv"):
+        sharded(picture_folder, out)
+    assert list(contents(out)) == [HEALTH]
+    for path, data in whole.items():
+        path.write_bytes(data)
+    assert sharded(picture_folder, out).left_out == {}
 
 
 def test_a_folder_with_other_files_is_left_as_it_is(picture_folder, tmp_path):
