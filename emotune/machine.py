@@ -1,17 +1,104 @@
-"""What this machine has to offer, and how its memory is used."""
+"""What this machine has to offer to this process, and how its memory is used."""
 
 import ctypes
 import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
 
-__all__ = ["KEEP_FREED_MEMORY", "available_cpus", "keep_freed_memory", "worker_environment"]
+__all__ = [
+    "KEEP_FREED_MEMORY",
+    "available_cpus",
+    "cpu_quota",
+    "keep_freed_memory",
+    "multiplies_bfloat16",
+    "worker_environment",
+]
 
 KEEP_FREED_MEMORY = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1)}
 """Environment of a process that trains, for glibc: see `keep_freed_memory`."""
+SLURM_CPUS = ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE")
+"""What Slurm gave to a task if the job asked for it, and to the job on this node."""
+BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
+"""Of CPUs with instructions for bfloat16, as Linux names them; the last one is Arm's."""
 
 
 def available_cpus() -> int:
-    """CPUs that this process may use; fewer than the machine's in a container or under taskset."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """CPUs that this process may use: by affinity, Slurm's allocation and the quotas of its control groups; at least 1.
+
+    A machine's number decides how fast a study is, and how many of its runs are trained at a time, but no result.
+    """
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cpu_quota()
+    limits = [affinity, *_slurm_cpus(os.environ), *([] if quota is None else [int(quota)])]
+    return max(1, min(limits))
+
+
+def _slurm_cpus(environment: Mapping[str, str]) -> list[int]:
+    """The first of what Slurm says that is a number."""
+    said = [environment.get(name, "") for name in SLURM_CPUS]
+    return [int(value) for value in said if value.isdecimal() and int(value)][:1]
+
+
+def cpu_quota(root: Path = Path("/")) -> float | None:
+    """CPUs' time that the process's control groups, version 1 or 2, and those around them allow; None: all there are.
+
+    Args:
+        root: Where ``proc`` is.
+    """
+    quotas = []
+    try:
+        groups = (root / "proc/self/cgroup").read_text().splitlines()
+        mounts = (root / "proc/self/mountinfo").read_text().splitlines()
+    except OSError:  # not Linux
+        return None
+    for line in groups:
+        _, controllers, path = line.split(":", 2)
+        if not controllers:
+            quotas += _limits(root, mounts, "cgroup2", "", path)
+        elif "cpu" in controllers.split(","):
+            quotas += _limits(root, mounts, "cgroup", "cpu", path)
+    return min(quotas, default=None)
+
+
+def _limits(root: Path, mounts: list[str], kind: str, controller: str, path: str) -> Iterator[float]:
+    """Of a group and of those around it, as far as they are mounted."""
+    for mount in mounts:
+        fields, (its_kind, _, options) = mount.split(" "), mount.partition(" - ")[2].split(" ", 2)
+        if its_kind != kind or (controller and controller not in options.split(",")):
+            continue
+        top, group = root / fields[4].lstrip("/"), PurePosixPath(path)
+        inner = group.relative_to(fields[3]) if group.is_relative_to(fields[3]) else PurePosixPath()
+        if ".." in inner.parts:  # of another namespace
+            inner = PurePosixPath()
+        for place in (top / inner, *(top / parent for parent in inner.parents)):
+            limit = _limit(place)
+            if limit is not None:
+                yield limit
+
+
+def _limit(group: Path) -> float | None:
+    """CPUs' time per time of one group."""
+    try:
+        if (group / "cpu.max").exists():
+            quota, period = (group / "cpu.max").read_text().split()
+        else:
+            quota, period = ((group / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+        return int(quota) / int(period) if quota != "max" and int(quota) > 0 else None
+    except (OSError, ValueError, ZeroDivisionError):
+        return None
+
+
+def multiplies_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool | None:
+    """Whether this machine's CPUs have instructions for products in bfloat16; None where nothing says so.
+
+    Without, torch calculates them in another way, which takes many times as long as float32.
+    """
+    try:
+        lines = re.findall(r"^(?:flags|Features)\s*:(.*)$", cpuinfo.read_text(), re.MULTILINE)
+    except OSError:
+        return None
+    return bool(BFLOAT16_FLAGS & set(lines[0].split())) if lines else None
 
 
 def worker_environment(threads: int) -> dict[str, str]:

@@ -117,11 +117,12 @@ class Checkpoints:
             OSError: it cannot be written, or an earlier one could not be uploaded. What is there stays.
         """
         state = {name: part.state_dict() for name, part in parts.items()} | {"progress": asdict(progress)}
-        name = f"{progress.epoch}-{progress.step}.pt"
+        at = progress.epoch, progress.step  # training goes on while it is uploaded
+        name = "{}-{}.pt".format(*at)
         if self._folder.local is not None:
             with self._explained(), self._folder.opened(name) as file:
                 digest = _write(state, file)
-            return self._keep(name, digest, progress)
+            return self._keep(name, digest, *at)
         self._uploads = [upload for upload in self._uploads if not upload.cancel()]
         for upload in [upload for upload in self._uploads if upload.done()]:
             self._uploads.remove(upload)
@@ -134,7 +135,7 @@ class Checkpoints:
             with contextlib.suppress(OSError):  # what is left in the buffer does not fit either
                 file.close()
             raise
-        upload = self._uploader.submit(self._send, name, file, digest, progress)
+        upload = self._uploader.submit(self._send, name, file, digest, *at)
         upload.add_done_callback(lambda _: file.close())  # also if it is never begun
         self._uploads.append(upload)
 
@@ -156,7 +157,7 @@ class Checkpoints:
         if error := upload.exception():
             raise OSError(f"{self._folder}: the checkpoint cannot be uploaded: {error}") from error
 
-    def _send(self, name: str, file: BinaryIO, digest: str, progress: Progress) -> None:
+    def _send(self, name: str, file: BinaryIO, digest: str, epoch: int, step: int) -> None:
         tries = tenacity.Retrying(
             retry=tenacity.retry_if_not_exception_type((PermissionError, FileNotFoundError)),
             stop=tenacity.stop_after_attempt(UPLOADS) | tenacity.stop_when_event_set(self._left),
@@ -165,13 +166,13 @@ class Checkpoints:
             reraise=True,
         )
         tries(self._folder.upload, name, file)
-        tries(self._keep, name, digest, progress)
+        tries(self._keep, name, digest, epoch, step)
 
-    def _keep(self, name: str, digest: str, progress: Progress) -> None:
+    def _keep(self, name: str, digest: str, epoch: int, step: int) -> None:
         """Names a whole checkpoint in the index, then deletes what is no longer named."""
         if not self._permitted():
             return
-        entry = {"file": name, "sha256": digest, "epoch": progress.epoch, "step": progress.step}
+        entry = {"file": name, "sha256": digest, "epoch": epoch, "step": step}
         with self._explained():
             former = self._folder.read_json(INDEX) or []
             kept = [entry, *(other for other in former if other["file"] != name)][:KEPT]

@@ -180,6 +180,18 @@ def test_training_goes_on_while_a_checkpoint_is_uploaded_and_a_newer_one_replace
         assert last(far) == (4.0, [])
 
 
+def test_the_index_says_at_which_step_a_checkpoint_was_taken_however_late_it_is_uploaded(far, monkeypatch):
+    gate, progress = Gate(monkeypatch), Progress(epoch=1, step=2)
+    with Checkpoints(far) as checkpoints:
+        checkpoints.save({"network": Part(0.0)}, progress)
+        assert gate.begun.wait(30)
+        progress.epoch, progress.step = 3, 4  # training goes on
+        gate.open.set()
+        checkpoints.settle()
+    (entry,) = (far / CHECKPOINTS).read_json("index.json")
+    assert (entry["file"], entry["epoch"], entry["step"]) == ("1-2.pt", 1, 2)
+
+
 def test_an_upload_that_fails_now_and_then_is_repeated(far, monkeypatch):
     gate = Gate(monkeypatch, ConnectionError("reset"))
     monkeypatch.setattr(checkpoint.tenacity, "wait_random_exponential", lambda *a, **k: checkpoint.tenacity.wait_none())
