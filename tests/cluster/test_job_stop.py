@@ -23,11 +23,17 @@ contrasts: []
 TO_HEAD = ("--address", "http://localhost:8265")
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "onprem.yaml"])
-def test_a_job_that_is_stopped_ends_its_runs_with_a_checkpoint(name: str, small_shards: Path, tmp_path: Path):
+def settings_of(name: str) -> dict[str, str]:
+    """The environment in which a cluster file starts its head."""
     config = yaml.safe_load((CHECKOUT / "cluster" / name).read_text())
     (starts,) = [command for command in config["head_start_ray_commands"] if "ray start" in command]
-    settings = dict(pair.split("=") for pair in re.search(r"export ([^;]+);", starts)[1].split())
+    return dict(pair.split("=") for pair in re.search(r"export ([^;]+);", starts)[1].split())
+
+
+def test_a_job_that_is_stopped_ends_its_runs_with_a_checkpoint(small_shards: Path, tmp_path: Path):
+    settings, other = settings_of("onprem.yaml"), settings_of("config.yaml")
+    assert other == {name: settings[name] for name in other}, "one stands for both"
+    assert settings.keys() - other.keys() == {"RAY_enable_autoscaler_v2"}, "which has no part in jobs"
     with Network(tmp_path / "network", settings) as network:
         head = network.add("head", "10.77.0.1")
         project, runs = network.folder / "project", network.folder / "runs"
