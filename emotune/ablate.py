@@ -14,6 +14,7 @@ from rich.console import Console
 
 from emotune.errors import InputError, print_error
 from emotune.execution import upkeep
+from emotune.execution.advice import bf16_without_instructions, idle_nodes
 from emotune.execution.command_line import parse
 from emotune.execution.interruption import INTERRUPTED, Interruption, StoppedNow, interruption
 from emotune.execution.ledger import Plan, make_plan
@@ -84,7 +85,8 @@ def _outlook(console: Console, work: Work, plan: Plan, options: argparse.Namespa
                 probed_s, notes = probe(runs, work.pool, execute, shared=cluster)
     show_plan(console, study, work.datasets, plan, work.pool, options.executor, probed_s)
     show_reasons(console, plan, work.pool)
-    for note in notes:
+    slow = bf16_without_instructions(plan.to_do, study.resources, options.executor)
+    for note in [*notes, *slow, *idle_nodes(options.executor)]:
         console.print(note, highlight=False, markup=False)
     if plan.to_do:
         check(plan.to_do, work.pool, study.resources, options.executor, writing=False)
@@ -105,6 +107,8 @@ def _finish(
     try:
         if any(run.id in ids for run in plan.to_do):
             check(plan.to_do, work.pool, work.study.resources, options.executor, report=str(out))
+            for line in idle_nodes(options.executor):
+                console.print(line, highlight=False, markup=False)
             with (
                 registry.at_work(work.study, work.runs),  # before anything is made ready: others must not prune it
                 prepared(console, work, plan.to_do, options, stopping) as execute,

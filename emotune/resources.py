@@ -30,6 +30,18 @@ class Resources:
     compile: bool = False
     deterministic: bool = False
 
+    def workers_on(self, cpus: float, gpus: float) -> int:
+        """Workers that a machine with so many CPUs and GPUs holds, when nothing else runs there."""
+        by_cpus, asked = int(cpus // self.cpus_per_worker), self.gpus_per_worker
+        if not asked:
+            return by_cpus
+        devices = int(gpus)  # a worker's part of a GPU is on one of them
+        return min(by_cpus, devices * math.floor(1 / asked + 1e-9) if asked <= 1 else int(devices // asked))
+
+    def runs_on(self, cpus: float, gpus: float) -> int:
+        """Runs that such a machine, the only one, trains at a time; 1 where even one does not fit."""
+        return max(1, self.workers_on(cpus, gpus) // self.workers)
+
     @model_validator(mode="after")
     def _gpus_can_be_shared_out(self) -> "Resources":
         gpus = self.gpus_per_worker

@@ -5,7 +5,6 @@ To be called while this process is connected to it (`emotune.execution.connectio
 
 import builtins
 import contextlib
-import math
 import secrets
 import time
 import types
@@ -194,13 +193,7 @@ def _workers(resources: Resources) -> str:
 
 
 def _held(node: Mapping[str, Any], resources: Resources) -> int:
-    """Workers that a node can hold, when nothing else runs there."""
-    there, gpus = node["Resources"], resources.gpus_per_worker
-    by_cpus = int(there.get("CPU", 0) // resources.cpus_per_worker)
-    if not gpus:
-        return by_cpus
-    devices = int(there.get("GPU", 0))  # a worker's part of a GPU is on one of them
-    return min(by_cpus, devices * math.floor(1 / gpus + 1e-9) if gpus <= 1 else int(devices // gpus))
+    return resources.workers_on(node["Resources"].get("CPU", 0), node["Resources"].get("GPU", 0))
 
 
 def _minutes(seconds: float) -> str:

@@ -117,7 +117,7 @@ def at_a_time(resources: Resources, executor: str) -> int | None:
         return 1
     if os.environ.get("RAY_ADDRESS") or resources.gpus_per_worker:
         return None
-    return max(1, available_cpus() // (resources.workers * resources.cpus_per_worker))
+    return resources.runs_on(available_cpus(), 0)
 
 
 def time_line(plan: Plan, guess: Estimate | None, resources: Resources, executor: str) -> str:

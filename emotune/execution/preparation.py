@@ -19,6 +19,7 @@ from emotune.data.datasets import ensure, manifest_of
 from emotune.data.manifest import SPLITS
 from emotune.data.stream import require_shards
 from emotune.errors import InputError, refuse
+from emotune.execution.advice import slow_bf16
 from emotune.execution.disk import require_room
 from emotune.execution.networks import describe, file_key
 from emotune.machine import available_cpus
@@ -143,6 +144,7 @@ def _work(job: _Job, sender: Connection) -> None:
             _require_libraries(job)
             networks = _networks(job, sender.send)
             lines = summary(networks) + _check_weights(job.runs, sender.send)
+            lines += slow_bf16(job.runs, resources, job.executor)
             lines += require_room(
                 job.runs, _parameters(networks, job.study), job.pool, _at_a_time(job),
                 0 if job.cluster else resources.cache_gb,
@@ -200,9 +202,13 @@ def _parameters(networks: dict[str, Any], study: Study) -> dict[str, int]:
 def _at_a_time(job: _Job) -> int:
     """Runs that are trained at a time; at least: what a cluster holds is not known here."""
     resources = job.study.resources
-    if job.executor == "local" or job.cluster or resources.gpus_per_worker:
+    if job.executor == "local" or job.cluster:
         return 1
-    return max(1, available_cpus() // (resources.workers * resources.cpus_per_worker))
+    if not resources.gpus_per_worker:
+        return resources.runs_on(available_cpus(), 0)
+    import torch  # late: it takes seconds
+
+    return resources.runs_on(available_cpus(), torch.cuda.device_count())
 
 
 def _check_weights(runs: Sequence[RunConfig], show: Callable[[str], None]) -> list[str]:

@@ -2,12 +2,16 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from emotune.data.datasets import resolve
 from emotune.errors import InputError
+from emotune.execution import preparation
+from emotune.execution.disk import require_room
 from emotune.execution.preparation import prepare
 from emotune.metric_config import Metric
 from emotune.model_config import AlexNetConfig, DualBranchConfig
@@ -89,6 +93,20 @@ def test_what_does_not_fit_the_disk_is_refused_with_numbers_before_anything_is_d
     assert "make room, name another place (--runs), give less to decoded pictures (--cache-gb)" in says
     assert not list(tmp_path.glob("cache/decoded/*.npy"))
     assert len(prepared(*runs, pool="memory://runs")) <= 2, "what is behind a URL is not asked for"
+
+
+@pytest.mark.parametrize(("gpus_per_worker", "counted"), [(1, 2), (0.5, 3)])
+def test_the_checkpoints_of_all_runs_that_gpus_train_at_a_time_must_fit(
+    run: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gpus_per_worker: float, counted: int
+):
+    """Two GPUs, three runs."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(preparation, "available_cpus", lambda: 8)
+    runs = [replace(run, seed=seed, model=AlexNetConfig(width=512)) for seed in range(3)]
+    study = SimpleNamespace(resources=Resources(gpus_per_worker=gpus_per_worker))
+    at_a_time = preparation._at_a_time(preparation._Job(study, (), tuple(runs), str(tmp_path), "ray", None))
+    with pytest.raises(InputError, match=f"checkpoints of {counted} at a time"):
+        require_room(runs, {"small": 10**13}, str(tmp_path), at_a_time, None)
 
 
 def test_gpus_that_are_not_there_are_missed_before_anything_is_decoded(run: RunConfig, monkeypatch: pytest.MonkeyPatch):
