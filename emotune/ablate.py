@@ -201,7 +201,10 @@ def _rerun(options: argparse.Namespace, console: Console, stopping: Interruption
         return 0
     check(runs, work.pool, work.study.resources, options.executor)
     if gone := upkeep.anew(plan, runs):
-        console.print("\n".join(f"  {run_id}: {plan.statuses[run_id].state.value}" for run_id in gone), highlight=False)
+        for run in runs:
+            if run.id in gone:
+                state = plan.statuses[run.id].state.value
+                console.print(f"  {run.id} ({run.variant} s{run.seed}): {state}", highlight=False, soft_wrap=True)
         if not upkeep.confirmed(f"Remove what these {len(gone)} runs left, and train them anew?", yes=options.yes):
             return 0
         upkeep.remove(work.pool, gone)

@@ -9,12 +9,13 @@ import socket
 import struct
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
 from emotune.errors import InputError
-from emotune.run import RunProgress
+from emotune.run import RunConfig, RunProgress
 from emotune.run_directory import Status
 
 __all__ = ["EventFiles"]
@@ -31,12 +32,14 @@ class EventFiles:
 
     Args:
         folder: Where the runs' folders go.
+        runs: Their folders are called as their directories are, but with their variants' names instead of the models'.
 
     Raises:
         InputError: it is a URL, or cannot be made.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, runs: Sequence[RunConfig] = ()) -> None:
+        self._names = {run.id: run.variant + run.id.removeprefix(run.model.name) for run in runs}
         if "://" in folder:
             raise InputError(f"--tensorboard {folder}: event files grow with the runs; give a folder of this machine")
         self._folder, self._open, self._broken = Path(folder), dict[str, _RunEvents](), False
@@ -60,7 +63,9 @@ class EventFiles:
             return
         try:
             if progress.run_id not in self._open:
-                self._open[progress.run_id] = _RunEvents(self._folder / progress.run_id, progress)
+                self._open[progress.run_id] = _RunEvents(
+                    self._folder / self._names.get(progress.run_id, progress.run_id), progress
+                )
             self._open[progress.run_id].write(progress)
         except OSError as error:
             self._give_up(error)

@@ -128,7 +128,9 @@ class RunLines:
             said += f" — {why}"
         count = f"{self._courses.counts().total()}/{self._courses.total}"
         whole = status.state in (State.FAILED, State.DIVERGED)
-        self._print(f"{count} {run_id if whole else self._name(run_id)}: {said}", mark, whole=whole)
+        name = self._name(run_id)
+        own = f" ({run_id})" if whole and name != run_id else ""
+        self._print(f"{count} {name}{own}: {said}", mark, whole=whole)
 
     def view(self) -> RenderableType:
         """The live lines: a table of the runs that go on, and the totals."""

@@ -94,7 +94,8 @@ def show_standing(console: Console, study: str, found: dict[str, Any]) -> None:
         console.print(table)
     for state in ("failed", "diverged"):
         for run in found[state]:
-            console.print(f"{state}  {run['run']}: {escape(run['reason'])}", highlight=False, soft_wrap=True)
+            name = f"{run['variant']} s{run['seed']} ({run['run']})"
+            console.print(f"{state}  {name}: {escape(run['reason'])}", highlight=False, soft_wrap=True)
     counts = ", ".join(
         f"{found['states'][state.value]} {state.value}" for state in State if state.value in found["states"]
     )

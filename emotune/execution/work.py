@@ -108,7 +108,7 @@ def executing(
             train = partial(run_on_ray, stall_s=60 * options.stall_minutes)
 
         def execute(runs: Sequence[RunConfig], pool: str, steps: int | None = None) -> None:
-            events = [EventFiles(options.tensorboard)] if options.tensorboard and not steps else []
+            events = [EventFiles(options.tensorboard, runs)] if options.tensorboard and not steps else []
             shown = Console(quiet=True) if steps else console  # that such runs are left is meant
             with Watchers([RunLines(shown, runs), *events]) as watchers:
                 train(runs, pool, watchers, resources, stopping=stopping, steps=steps)

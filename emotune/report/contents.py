@@ -156,6 +156,8 @@ def _unfinished(findings: Findings, pool: str, command: str) -> list[dict[str, A
     return [
         {
             "run": row["run"],
+            "variant": row["variant"],
+            "seed": row["seed"],
             "state": row["state"],
             "reason": Status(row["state"], row["detail"]).reason,
             "log": "\n".join(row["detail"].splitlines()[-LAST_LINES:]) if row["state"] in ended else "",
