@@ -110,7 +110,7 @@ class MadeUp:
 
     def _record(self, run: RunConfig, last: dict[str, float]) -> dict[str, object]:
         return {
-            "run": run.id, "variant": run.variant, "dataset": run.dataset.name, "seed": run.seed,
+            "run": run.id, "model": run.model.name, "dataset": run.dataset.name, "seed": run.seed,
             "selection": "last epoch", "selected_epoch": EPOCHS, "last_epoch": last, "parameters": 3_800_000,
             "forward_flops": 90_000_000, "train_pictures": 4 * len(self.ids), "workers": 1, "interruptions": 0,
             "durations_s": {"train": last["train_s_so_far"], "test": 9.0, "this_start": last["train_s_so_far"] + 9},

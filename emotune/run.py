@@ -31,7 +31,7 @@ __all__ = [
     "WeightsRef",
 ]
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Raised when the same configuration would give other results than before; part of every run's identity."""
 RUN_ID = re.compile(r".+-s(?P<seed>\d+)-[0-9a-f]{8}")
 """What `RunConfig.id` gives: a folder of a pool with another name is no run."""
@@ -78,10 +78,13 @@ class WeightsRef:
 class RunConfig:
     """Everything that decides about a run's result, and where its data and weights lie.
 
-    ``select`` and ``test_curve``: as in `emotune.metric_config.Metric`.
+    ``variant`` is what the study at hand calls it, for those who watch: it is neither in the identity nor in the run's
+    files, since studies share runs whatever they call them. ``select`` and ``test_curve``: as in
+    `emotune.metric_config.Metric`. ``replicate``: runs that differ only in it have other initial weights and dropout
+    masks; 1 is the A/A variant's.
     """
 
-    variant: str
+    variant: str = ""
     dataset: DatasetRef
     seed: Annotated[int, Field(ge=0)]
     model: ModelConfig
@@ -89,6 +92,7 @@ class RunConfig:
     weights: WeightsRef | None = None
     select: Select = "last"
     test_curve: bool = False
+    replicate: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="after")
     def _weights_as_init_says(self) -> "RunConfig":
@@ -98,10 +102,9 @@ class RunConfig:
 
     @property
     def id(self) -> str:
-        """``variant-dataset-s<seed>-<8 hex>``: the name of the run's folder in the pool."""
+        """``model-dataset-s<seed>-<8 hex>``: the name of the run's folder in the pool."""
         identity: dict[str, Any] = {
             "format": FORMAT_VERSION,
-            "variant": self.variant,  # its init and dropout streams follow from it
             "data": self.dataset.identity,
             "model": {"name": self.model.name, **difference_to_defaults(self.model)},
             "train": difference_to_defaults(self.train),
@@ -109,17 +112,19 @@ class RunConfig:
         if self.weights:
             del identity["train"]["init"]  # where they are; what they are is
             identity["weights"] = self.weights.digest
-        identity |= {key: v for key, v in difference_to_defaults(self).items() if key in ("select", "test_curve")}
+        own = ("select", "test_curve", "replicate")
+        identity |= {key: value for key, value in difference_to_defaults(self).items() if key in own}
         digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
-        return f"{self.variant}-{self.dataset.name}-s{self.seed}-{digest}"
+        return f"{self.model.name}-{self.dataset.name}-s{self.seed}-{digest}"
 
     def stream(self, name: Literal["order", "augment", "init", "dropout"]) -> int:
         """A 63-bit seed of one purpose.
 
-        Streams are independent of each other. *order* and *augment* are equal for all variants of a seed, so that
-        differences between variants are paired; *init* and *dropout* are the variant's own.
+        Streams are independent of each other and follow from the seed alone, so that differences between variants are
+        paired: of one seed, all have the same order and augmentation, and what two networks have in common has the same
+        initial weights and dropout masks. Only *init* and *dropout* of a replicate are others.
         """
-        owner = "" if name in ("order", "augment") else self.variant
+        owner = "" if name in ("order", "augment") or not self.replicate else str(self.replicate)
         return int.from_bytes(hashlib.sha256(f"{self.seed}/{name}/{owner}".encode()).digest()[:8], "big") >> 1
 
     def to_json(self) -> dict[str, Any]:

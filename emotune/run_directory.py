@@ -121,7 +121,8 @@ class RunDirectory:
         try:
             if self.folder.read(RECORD) is None:
                 identity = {"id": self.run.id, "format": FORMAT_VERSION, "time": time.time()}
-                self.folder.write_json(CONFIG, identity | self.run.to_json())
+                run = {key: value for key, value in self.run.to_json().items() if key != "variant"}
+                self.folder.write_json(CONFIG, identity | run)
                 self.folder.delete(FAILURE)
                 for folder in (self.folder, self.folder / CHECKPOINTS):
                     for name in folder.names():

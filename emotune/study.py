@@ -16,7 +16,7 @@ import yaml
 from pydantic import BeforeValidator, Field, StrictBool, StringConstraints, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from emotune.errors import InputError, near
+from emotune.errors import InputError, near, refuse
 from emotune.fields import STRICT, Count
 from emotune.metric_config import Metric
 from emotune.model_config import ModelConfig, NetworkConfig
@@ -27,6 +27,8 @@ from emotune.train_config import TrainConfig
 __all__ = ["Contrast", "Metric", "Study", "load_study", "shipped_study"]
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+LONGEST_NAME = 64
+"""Letters of a variant's name: it stands in tables and figures."""
 PLAINLY = MappingProxyType({"tuple_type": "a list is needed", "dict_type": "a mapping of keys to values is needed"})
 """What pydantic says of Python's types, in YAML's words."""
 
@@ -46,10 +48,10 @@ class Contrast:
 class Study:
     """A question, and the runs that answer it.
 
-    ``aa`` is the name of the A/A variant, if there is one: the baseline once more, under a name of its own. Init and
-    dropout streams follow from the name, so what differs between the two is what another initialisation makes differ.
-    It is none of the ``variants``. ``file`` is the absolute path of the file that it was read from; it is no part of
-    what the study is.
+    ``aa`` is the name of the A/A variant, if there is one: the baseline once more, as replicate 1, with other initial
+    weights and dropout masks. So what differs between the two is what another initialisation makes differ. It is none
+    of the ``variants``. ``file`` is the absolute path of the file that it was read from; it is no part of what the
+    study is.
     """
 
     name: str
@@ -83,17 +85,29 @@ class Study:
         Args:
             datasets: That the study names, see `emotune.data.datasets.resolve`.
             weights: Of the variants that do not begin from scratch, see `emotune.pretrained.resolve_weights`.
+
+        Raises:
+            InputError: two variants are the same, since the weights that they name are the same.
         """
         begin = dict(weights or {})
         if self.aa and self.baseline in begin:
             begin[self.aa] = begin[self.baseline]
         planned = partial(RunConfig, select=self.metric.select, test_curve=self.metric.test_curve)
-        return tuple(
-            planned(variant=variant, dataset=dataset, seed=seed, model=model, train=train, weights=begin.get(variant))
+        runs = tuple(
+            planned(
+                variant=variant, dataset=dataset, seed=seed, model=model, train=train, weights=begin.get(variant),
+                replicate=int(variant == self.aa),
+            )
             for seed in range(self.seeds)
             for dataset in datasets
             for variant, (model, train) in self.trained.items()
-        )
+        )  # fmt: skip
+        names: dict[str, str] = {}
+        refuse(list(dict.fromkeys(
+            f'variants.{run.variant}: the same as "{names[run.id]}"; change it or leave it out'
+            for run in runs if names.setdefault(run.id, run.variant) != run.variant
+        )))  # fmt: skip
+        return runs
 
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -185,6 +199,11 @@ def _variants(raw: dict[str, Any], problems: list[str]) -> dict[str, tuple[Model
         if not isinstance(variant, str) or not NAME.fullmatch(variant):
             shown = str(variant).encode("unicode_escape").decode()
             problems.append(f'variants.{shown}: use lower-case letters, digits, "-" and "_" in a variant\'s name')
+        elif len(variant) > LONGEST_NAME:
+            problems.append(
+                f"variants.{variant[:20]}…: its name has {len(variant)} letters; use at most {LONGEST_NAME}, since it "
+                "stands in tables"
+            )
         elif changes is None or isinstance(changes, dict):  # else reported by the file's own check
             settings = _settings(shared, changes or {}, f"variants.{variant}", problems)
             if settings:

@@ -70,7 +70,7 @@ def place(tmp_path: Path, small_shards: Path) -> Place:
 def test_a_study_on_ray_ends_in_a_report_and_is_a_no_op_afterwards_and_grows_by_what_is_missing(place: Place):
     first = place.ablate()
     assert first.returncode == 0, first.stderr
-    assert {(r["variant"], r["seed"]) for r in place.records().values()} == {
+    assert {(r["model"], r["seed"]) for r in place.records().values()} == {
         ("alexnet", 0), ("alexnet", 1), ("attention", 0), ("attention", 1)
     }  # fmt: skip
     assert "Does attention help" in place.page()
@@ -113,7 +113,7 @@ def test_a_run_that_diverges_is_reported_and_the_others_finish(place: Place):
     place.write(seeds=1, extra=", train.lr: 1.0e+30")
     found = place.ablate("--executor", "local")
     assert found.returncode == 1
-    assert [r["variant"] for r in place.records().values()] == ["alexnet"]
+    assert [r["model"] for r in place.records().values()] == ["alexnet"]
     assert "diverged" in found.stdout
     assert "Incomplete: 1 of 2 runs are finished" in place.page()
     assert "the loss is" in place.page()
@@ -208,7 +208,11 @@ def test_the_baseline_against_itself_is_trained_on_request_and_is_no_variant_of_
     assert "6 runs = (2 variants + A/A) × 2 seeds" in planned.stdout
     done = place.ablate("--aa", "--executor", "local")
     assert done.returncode == 0, done.stderr
-    assert {(r["variant"], r["seed"]) for r in place.records().values()} >= {("alexnet-aa", 0), ("alexnet-aa", 1)}
+    configs = [json.loads(path.read_text()) for path in (place.folder / "runs").glob("*/config.json")]
+    assert sorted((c["model"]["name"], c["replicate"], c["seed"]) for c in configs) == [
+        ("alexnet", 0, 0), ("alexnet", 0, 1), ("alexnet", 1, 0), ("alexnet", 1, 1),
+        ("attention", 0, 0), ("attention", 0, 1),
+    ]  # fmt: skip
     assert "few.yaml --aa" in place.page()
     assert "4 done, 0 to do" in place.ablate().stdout
 

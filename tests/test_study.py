@@ -125,7 +125,7 @@ def test_gpus_that_the_ranks_of_a_run_cannot_share_are_refused_with_the_remedy(w
     assert load_study(write(GOOD + "resources: {gpus_per_worker: 0.25}\n")).resources.gpus_per_worker == 0.25
 
 
-def test_a_runs_are_the_baselines_but_for_their_name_and_so_their_init_and_dropout_streams(write):
+def test_aa_runs_are_the_baselines_but_for_their_init_and_dropout_streams(write):
     without = load(write, 2).runs([PHOTOS])
     study = load(write, 2, "aa: true\n")
     runs = study.runs([PHOTOS])
@@ -162,3 +162,20 @@ def test_the_option_says_what_the_file_may_say(write):
     assert replace(asked, source="") == replace(written, source="")
     assert load_study(write(GOOD + "aa: false\n")).aa is None
     assert mistakes(write(GOOD + "aa: 1\n")), "neither true nor false"
+
+
+def test_a_variants_name_has_a_length_for_tables(write: Write):
+    longest = "a" * 64
+    study = load_study(write(GOOD + f"  {longest}: {{train.epochs: 2}}\n"))
+    assert longest in study.variants
+    assert mistakes(write(GOOD + f"  {longest}a: {{train.epochs: 2}}\n")) == [
+        "variants.aaaaaaaaaaaaaaaaaaaa…: its name has 65 letters; use at most 64, since it stands in tables"
+    ]
+
+
+def test_variants_whose_weights_turn_out_the_same_are_the_same(write: Write):
+    variants = "  here: {train.init: /here/a.npy}\n  there: {train.init: /there/a.npy}\n"
+    study = load_study(write(GOOD + variants + "aa: true\n"))
+    same = {name: WeightsRef(location=f"/{name}/a.npy", digest="0" * 8) for name in ("here", "there")}
+    with pytest.raises(InputError, match=r'^variants.there: the same as "here"; change it or leave it out$'):
+        study.runs([PHOTOS], same)

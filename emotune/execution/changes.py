@@ -5,7 +5,7 @@ The identity of a run says only *that* something differs; its earlier ``config.j
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import MISSING, asdict, fields, replace
+from dataclasses import MISSING, asdict, fields
 from typing import Any
 
 from emotune.execution.ledger import Plan
@@ -13,7 +13,7 @@ from emotune.run import FORMAT_VERSION, RUN_ID, RunConfig
 from emotune.run_directory import CONFIG, State
 from emotune.storage import Folder
 
-__all__ = ["NEW", "NEW_SEED", "changes", "nearest_changes", "other_name", "reasons"]
+__all__ = ["NEW", "NEW_SEED", "changes", "nearest_changes", "reasons"]
 
 NEW, NEW_SEED = "new", "new seed"
 READERS = 16
@@ -32,7 +32,7 @@ def reasons(plan: Plan, pool: str) -> dict[str, str]:
     """
     missing = [run for run in plan.runs if plan.statuses[run.id].state is State.MISSING]
     others = set(Folder(pool).names()) - plan.statuses.keys() if missing else set()
-    by_stem, by_seed = _grouped(others)
+    by_stem = _by_stem(others)
     candidates = {run.id: [name for stem in _stems(run) for name in by_stem.get(stem, ())] for run in missing}
     read = sorted({name for names in candidates.values() for name in names})
     with ThreadPoolExecutor(READERS) as readers:
@@ -40,13 +40,11 @@ def reasons(plan: Plan, pool: str) -> dict[str, str]:
     begun = {(r.variant, r.dataset.name) for r in plan.runs if plan.statuses[r.id].state is not State.MISSING}
     found = {}
     for run in missing:
-        changed = nearest_changes(run, [configs[name] for name in candidates[run.id] if configs[name]])
-        if changed:
-            found[run.id] = ", ".join(changed)
-        elif name := other_name(run, by_seed.get(run.seed, ())):
-            found[run.id] = f"as {name}, under another name; init and dropout streams follow from the name"
+        if (run.variant, run.dataset.name) in begun:
+            found[run.id] = NEW_SEED
         else:
-            found[run.id] = NEW_SEED if (run.variant, run.dataset.name) in begun else NEW
+            changed = nearest_changes(run, [configs[name] for name in candidates[run.id] if configs[name]])
+            found[run.id] = ", ".join(changed) or NEW
     return found
 
 
@@ -55,7 +53,8 @@ def nearest_changes(run: RunConfig, earlier: Iterable[Mapping[str, Any]]) -> lis
 
     Args:
         run: That is missing.
-        earlier: Contents of ``config.json``; those of other variants, data sets and seeds do not count.
+        earlier: Contents of ``config.json``; those of other models, data sets and seeds do not count, nor do those of
+            other variants where a run of an earlier format says its variant's name.
 
     Returns:
         A phrase per difference; none if no earlier run counts.
@@ -78,9 +77,13 @@ def changes(run: RunConfig, earlier: Mapping[str, Any]) -> list[str]:
             found.append("weights changed")
         train["init"] = run.train.init  # where the weights lie is not what they are
     found += _options("train", run.train, train)
-    for name in ("select", "test_curve"):
+    for name in ("select", "test_curve", "replicate"):
         before, now = earlier.get(name, getattr(RunConfig, name)), getattr(run, name)
-        found += [f"metric.{name} {_written(before)} → {_written(now)}"] if before != now else []
+        found += (
+            [f"{'' if name == 'replicate' else 'metric.'}{name} {_written(before)} → {_written(now)}"]
+            if before != now
+            else []
+        )
     if (written := earlier.get("format")) not in (None, FORMAT_VERSION):
         found.append(f"results format {written} → {FORMAT_VERSION}")
     elif not found:  # nothing else is in a run's identity
@@ -88,29 +91,13 @@ def changes(run: RunConfig, earlier: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def other_name(run: RunConfig, names: Iterable[str]) -> str | None:
-    """The variant under whose name the pool has the very same run; None if there is none.
-
-    Args:
-        run: That is missing.
-        names: Of run directories.
-    """
-    tail = f"-{run.dataset.name}-s{run.seed}-"
-    for name in sorted(names):
-        variant = name[: -len(tail) - 8]
-        if name[len(variant) : -8] == tail and variant != run.variant and replace(run, variant=variant).id == name:
-            return variant
-    return None
-
-
 def _same_place(run: RunConfig, config: Mapping[str, Any]) -> bool:
-    """Whether a config is of the run's variant, seed and data set, whatever part of it."""
-    if not config.keys() >= {"variant", "seed", "dataset", "model", "train"}:
+    """Whether a config is of the run's model (of earlier formats: variant), seed and data set, whatever part of it."""
+    if not config.keys() >= {"seed", "dataset", "model", "train"}:
         return False
     name, part = config["dataset"]["name"], config["dataset"].get("part", "all")
-    return (config["variant"], config["seed"]) == (run.variant, run.seed) and (
-        _whole(name, part) == _whole(run.dataset.name, run.dataset.part)
-    )
+    same = config["variant"] == run.variant if "variant" in config else config["model"].get("name") == run.model.name
+    return same and config["seed"] == run.seed and (_whole(name, part) == _whole(run.dataset.name, run.dataset.part))
 
 
 def _whole(name: str, part: str) -> str:
@@ -119,20 +106,19 @@ def _whole(name: str, part: str) -> str:
 
 
 def _stems(run: RunConfig) -> list[str]:
-    """Names of the run's directory, but for the digest, on any part of its data set."""
+    """Names of the run's directory, but for the digest, on any part of its data set, now and in earlier formats."""
     whole = _whole(run.dataset.name, run.dataset.part)
-    return [f"{run.variant}-{whole}{part}-s{run.seed}" for part in ("", "-well", "-noisy")]
+    owners = dict.fromkeys((run.model.name, run.variant))
+    return [f"{owner}-{whole}{part}-s{run.seed}" for owner in owners for part in ("", "-well", "-noisy")]
 
 
-def _grouped(names: Iterable[str]) -> tuple[dict[str, list[str]], dict[int, list[str]]]:
-    """Names of run directories by all but the digest, and by seed."""
-    by_stem: dict[str, list[str]] = {}
-    by_seed: dict[int, list[str]] = {}
+def _by_stem(names: Iterable[str]) -> dict[str, list[str]]:
+    """Names of run directories by all but the digest."""
+    found: dict[str, list[str]] = {}
     for name in names:
-        if found := RUN_ID.fullmatch(name):
-            by_stem.setdefault(name[:-9], []).append(name)
-            by_seed.setdefault(int(found["seed"]), []).append(name)
-    return by_stem, by_seed
+        if RUN_ID.fullmatch(name):
+            found.setdefault(name[:-9], []).append(name)
+    return found
 
 
 def _options(part: str, config: Any, earlier: Mapping[str, Any]) -> list[str]:

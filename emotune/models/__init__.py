@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch.overrides import TorchFunctionMode
 from emotune.model_config import ModelConfig
 from emotune.models.alexnet import AlexNet
 from emotune.models.attention import AttentionAlexNet
+from emotune.models.drawing import drawn_by_path
 from emotune.models.dual_branch import DualBranch
 from emotune.models.mldr import MldrNet
 from emotune.models.mldr_v2 import MldrNetV2
@@ -26,10 +28,18 @@ MODELS: dict[str, type[nn.Module]] = {
 }
 
 
-def build(config: ModelConfig, classes: int) -> nn.Module:
-    """The network of a config, with freshly drawn weights: (B, 3, 227, 227) → logits (B, classes)."""
+def build(config: ModelConfig, classes: int, seed: int | None = None) -> nn.Module:
+    """The network of a config, with freshly drawn weights: (B, 3, 227, 227) → logits (B, classes).
+
+    Args:
+        config: Its model.
+        classes: How many it tells apart.
+        seed: Each parameter is drawn from it and from its own path and shape, see `emotune.models.drawing`; None: as
+            torch's generator happens to stand, for weights that are replaced at once.
+    """
     arguments = asdict(config)
-    return MODELS[arguments.pop("name")](classes, **arguments)
+    construct = partial(MODELS[arguments.pop("name")], classes, **arguments)
+    return construct() if seed is None else drawn_by_path(construct, seed)
 
 
 def outline(config: ModelConfig, classes: int) -> nn.Module:

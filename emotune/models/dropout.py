@@ -1,8 +1,12 @@
 """Dropout (Srivastava et al. 2014) whose masks belong to pictures, not to a generator's history.
 
-A mask is a hash of a seed per picture, of the layer and of the unit, so that it is the same however a batch is shared
-out over ranks, cut into smaller ones or computed on another device, and after any interruption.
+A mask is a hash of a seed per picture, of the layer's dotted path and of the unit, so that it is the same however a
+batch is shared out over ranks, cut into smaller ones or computed on another device, after any interruption, and in
+every network that has a layer of this path.
 """
+
+import hashlib
+from functools import lru_cache
 
 import torch
 from torch import nn
@@ -42,12 +46,18 @@ def seed_masks(network: nn.Module, seeds: torch.Tensor) -> None:
     """Gives each dropout layer of the network seeds of its own for the next pass.
 
     Args:
-        network: All its `SampleDropout` layers are numbered in their order.
+        network: Its `SampleDropout` layers are told apart by their dotted paths in it; one that branches share has one.
         seeds: Of the pictures in the batch, int64 (B,).
     """
-    layers = [module for module in network.modules() if isinstance(module, SampleDropout)]
-    for number, layer in enumerate(layers, 1):
-        layer.seeds = _mix(seeds + _mix(torch.tensor(-number)))  # one number: not worth a way to a GPU
+    for path, layer in network.named_modules():
+        if isinstance(layer, SampleDropout):
+            layer.seeds = _mix(seeds + _number(path))
+
+
+@lru_cache
+def _number(path: str) -> int:
+    """An int64 of a layer's path."""
+    return int.from_bytes(hashlib.sha256(path.encode()).digest()[:8], "big", signed=True)
 
 
 def _mix(x: torch.Tensor) -> torch.Tensor:

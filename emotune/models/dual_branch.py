@@ -17,7 +17,7 @@ __all__ = ["DualBranch"]
 
 
 class DualBranch(nn.Module):
-    """Two trunks, one output layer.
+    """Two trunks, one output layer. The first is called ``trunk`` as in networks with one: it begins as theirs does.
 
     Args:
         attention: Which branches attend: ``spatial``: the first; ``both``; ``none``: both are plain.
@@ -50,11 +50,11 @@ class DualBranch(nn.Module):
         body = (width, dropout, lrn, backbone)
         reading = {"reach": reach, "score": score, "output": output, "scale": scale, "temperature": temperature}
         attends = {"spatial": (True, False), "both": (True, True), "none": (False, False)}[attention]
-        self.first, self.second = (
+        self.trunk, self.second = (
             attention_trunk(*body, **reading) if attending else alexnet_trunk(*body) for attending in attends
         )
         if convolutions == "shared":
-            self.second.convolutions = self.first.convolutions
+            self.second.convolutions = self.trunk.convolutions
         self.fusion = fusion
         self.output = nn.Linear((2 if fusion == "concat" else 1) * channels(4096, width), classes)
         initialise(self, weight_init, width)
@@ -62,9 +62,9 @@ class DualBranch(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, 3, 227, 227) → logits (B, K)."""
-        first = self.first.convolutions(x)  # (B, 256, 6, 6)
-        second = first if self.second.convolutions is self.first.convolutions else self.second.convolutions(x)
-        return self.output(fuse(self.first.head(first), self.second.head(second), self.fusion))
+        first = self.trunk.convolutions(x)  # (B, 256, 6, 6)
+        second = first if self.second.convolutions is self.trunk.convolutions else self.second.convolutions(x)
+        return self.output(fuse(self.trunk.head(first), self.second.head(second), self.fusion))
 
 
 def fuse(first: torch.Tensor, second: torch.Tensor, fusion: str) -> torch.Tensor:

@@ -210,12 +210,18 @@ def _parse(where: str, data: bytes) -> Layers | RunWeights:
         about = json.loads(metadata[METADATA])
         normalisation = Normalisation(*(tuple(map(float, about["normalisation"][key])) for key in ("mean", "std")))
         classes = TypeAdapter(tuple[ClassName, ...]).validate_python(about["classes"])
-        return RunWeights(tensors, about["model"], classes, normalisation)
+        return RunWeights(_renamed(tensors), about["model"], classes, normalisation)
     except InputError:
         raise
     except Exception as error:  # every format has its own, and a pickle has any
         says = f"{type(error).__name__}: {error}".partition("\n")[0]
         raise InputError(f"{where}: not readable as weights ({says}); fetch or write it again") from None
+
+
+def _renamed(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A run's tensors by today's names: up to format 2, ``trunk`` was ``first`` in networks with two branches."""
+    former = "first."
+    return {f"trunk.{n.removeprefix(former)}" if n.startswith(former) else n: t for n, t in tensors.items()}
 
 
 def _unpickled(where: str, data: bytes) -> Any:

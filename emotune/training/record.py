@@ -67,7 +67,7 @@ def make_record(
     """
     return {
         "run": run.id,
-        "variant": run.variant,
+        "model": run.model.name,
         "dataset": run.dataset.name,
         "seed": run.seed,
         "selection": SELECTIONS[run.select],

@@ -128,8 +128,8 @@ def begin(
     Raises:
         InputError: the weights that ``train.init`` names cannot be loaded, or ranks see different checkpoints.
     """
-    torch.manual_seed(run.stream("init"))
-    network = build(run.model, len(pictures.classes)).to(world.device, memory_format=torch.channels_last)
+    network = build(run.model, len(pictures.classes), run.stream("init"))
+    network = network.to(world.device, memory_format=torch.channels_last)
     saved, notes = checkpoint.read(directory.folder, world.device)
     if saved is None:
         initialisation = load_weights(network, run, pictures.classes)

@@ -18,7 +18,8 @@ TRAINED = replace(RUN, train=TrainConfig(init="/a.npy"), weights=WeightsRef(loca
 
 def config(run: RunConfig, **more) -> dict:
     """As ``config.json`` has it."""
-    return json.loads(json.dumps({"id": run.id, "format": FORMAT_VERSION, "time": 1.0, **run.to_json(), **more}))
+    own = {key: value for key, value in run.to_json().items() if key != "variant"}
+    return json.loads(json.dumps({"id": run.id, "format": FORMAT_VERSION, "time": 1.0, **own, **more}))
 
 
 @pytest.mark.parametrize(
@@ -74,7 +75,7 @@ def test_of_several_earlier_runs_the_nearest_counts_and_of_equally_near_ones_the
         config(replace(now, train=TrainConfig(lr=lr, epochs=9)), time=when) for lr, when in ((0.3, 1.0), (0.4, 2.0))
     ]
     assert nearest_changes(now, [far, *near]) == ["train.lr 0.4 → 0.02"]
-    assert nearest_changes(now, [config(replace(RUN, seed=1)), config(replace(RUN, variant="x")), {}]) == []
+    assert nearest_changes(now, [config(replace(RUN, seed=1)), config(replace(RUN, model=AlexNetConfig())), {}]) == []
 
 
 def begun(pool: Path, *runs: RunConfig) -> None:
@@ -88,15 +89,28 @@ def found(pool: Path, *runs: RunConfig) -> list[str | None]:
     return [why.get(run.id) for run in runs]
 
 
-def test_a_renamed_variant_a_new_seed_and_a_new_variant_are_told_apart(tmp_path: Path):
-    wide = replace(RUN, variant="wide", model=AttentionConfig(width=2))
-    begun(tmp_path, wide, RUN)
-    renamed, seed = replace(wide, variant="broad"), replace(RUN, seed=1)
-    new = replace(RUN, variant="none", model=AlexNetConfig())
-    begun_one, other_name, new_seed, new_variant = found(tmp_path, RUN, renamed, seed, new)
-    assert begun_one is None, "it is interrupted, not missing"
-    assert other_name == "as wide, under another name; init and dropout streams follow from the name"
-    assert (new_seed, new_variant) == (NEW_SEED, NEW)
+def test_a_new_seed_a_new_variant_and_a_changed_one_are_told_apart(tmp_path: Path):
+    begun(tmp_path, replace(RUN, variant="wide", model=AttentionConfig(width=2)), RUN)
+    seed, new = replace(RUN, seed=1), replace(RUN, variant="none", model=AlexNetConfig())
+    changed = replace(RUN, variant="slow", train=TrainConfig(lr=0.001))
+    wider = replace(RUN, variant="wider", model=AttentionConfig(width=4))
+    assert found(tmp_path, RUN, seed, new) == [None, NEW_SEED, NEW], "the first is interrupted, not missing"
+    assert found(tmp_path, changed, wider) == ["train.lr 0.01 → 0.001", "model.width 1 → 4"]
+
+
+def test_a_renamed_variant_has_the_runs_that_it_had_under_its_other_name(tmp_path: Path):
+    begun(tmp_path, RUN)
+    assert found(tmp_path, replace(RUN, variant="hyperbolic")) == [None]
+
+
+def test_runs_of_an_earlier_format_whose_folders_had_the_variants_name_are_named_as_such(tmp_path: Path):
+    """There, ``config.json`` says which variant it was: another one's run is none of this one's."""
+    for variant in ("tanh", "linear"):
+        folder = tmp_path / f"{variant}-scenes-s0-0123abcd"
+        folder.mkdir()
+        (folder / "config.json").write_text(json.dumps(config(RUN, format=2, variant=variant)))
+    assert found(tmp_path, RUN) == [f"results format 2 → {FORMAT_VERSION}"]
+    assert found(tmp_path, replace(RUN, variant="other")) == [NEW]
 
 
 def test_a_run_of_the_same_study_is_no_earlier_one(tmp_path: Path):

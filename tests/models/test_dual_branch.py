@@ -13,7 +13,7 @@ def attending(network: nn.Module) -> bool:
 def test_the_control_differs_by_the_attention_layer_only():
     dual, control = DualBranch(8, width=0.0625), DualBranch(8, width=0.0625, attention="none")
     extra = set(dual.state_dict()) - set(control.state_dict())
-    assert extra == {"first.attention.score.weight", "first.attention.score.bias"}
+    assert extra == {"trunk.attention.score.weight", "trunk.attention.score.bias"}
     assert set(control.state_dict()) < set(dual.state_dict())
 
 
@@ -23,14 +23,14 @@ def test_the_control_differs_by_the_attention_layer_only():
 @pytest.mark.parametrize("convolutions", ["separate", "shared"])
 def test_those_branches_attend_that_are_said_to(attention: str, first: bool, second: bool, convolutions: str):
     dual = DualBranch(8, width=0.0625, attention=attention, convolutions=convolutions)
-    assert (attending(dual.first), attending(dual.second)) == (first, second)
+    assert (attending(dual.trunk), attending(dual.second)) == (first, second)
 
 
 def test_shared_convolutions_are_one_stack_that_runs_once_and_learns_from_both_branches():
     torch.manual_seed(0)
     dual = DualBranch(8, width=0.0625, weight_init="he", dropout=0.0, convolutions="shared")
     runs = []
-    dual.first.convolutions.register_forward_hook(lambda *_: runs.append(1))
+    dual.trunk.convolutions.register_forward_hook(lambda *_: runs.append(1))
     x = torch.randn(1, 3, 227, 227)
     dual(x).square().sum().backward()
     assert len(runs) == 1
@@ -39,9 +39,9 @@ def test_shared_convolutions_are_one_stack_that_runs_once_and_learns_from_both_b
     assert {name for name in names if name.startswith("second.")} == {
         f"second.fc.{layer}.{kind}" for layer in (1, 4) for kind in ("weight", "bias")
     }
-    for branch in (dual.first, dual.second):  # what one branch asks for is not all
+    for branch in (dual.trunk, dual.second):  # what one branch asks for is not all
         alone = torch.autograd.grad(
-            dual(x).square().sum(), [*branch.fc.parameters(), *dual.first.convolutions.parameters()]
+            dual(x).square().sum(), [*branch.fc.parameters(), *dual.trunk.convolutions.parameters()]
         )
         assert all(gradient.abs().sum() > 0 for gradient in alone)
 
@@ -54,13 +54,13 @@ def test_shared_convolutions_are_one_stack_that_runs_once_and_learns_from_both_b
 )  # fmt: skip
 def test_the_vectors_of_the_branches_are_fused_as_said(fusion: str, expected: list[list[float]]):
     dual = DualBranch(8, width=0.0625, fusion=fusion)
-    dual.first.head = lambda x: torch.tensor([[1.0, -2.0]])
+    dual.trunk.head = lambda x: torch.tensor([[1.0, -2.0]])
     dual.second.head = lambda x: torch.tensor([[3.0, -4.0]])
     dual.output = nn.Identity()
     assert dual(torch.zeros(1, 3, 227, 227)).tolist() == expected
 
 
-@pytest.mark.parametrize("branch", ["first", "second"])
+@pytest.mark.parametrize("branch", ["trunk", "second"])
 def test_the_output_rests_on_both_branches_which_share_nothing(branch: str):
     torch.manual_seed(0)
     dual = DualBranch(8, width=0.0625, weight_init="he").eval()
@@ -70,5 +70,5 @@ def test_the_output_rests_on_both_branches_which_share_nothing(branch: str):
         for parameter in getattr(dual, branch).parameters():
             parameter.zero_()
     assert not torch.allclose(dual(x), before)
-    pointers = [{p.data_ptr() for p in part.parameters()} for part in (dual.first, dual.second)]
+    pointers = [{p.data_ptr() for p in part.parameters()} for part in (dual.trunk, dual.second)]
     assert not pointers[0] & pointers[1]

@@ -78,10 +78,10 @@ def test_the_trunk_of_a_run_is_that_of_other_networks_too(tmp_path: Path):
     source, file = finished(tmp_path)
     attention, _ = loaded(run_with(file, AttentionConfig(width=0.0625)))
     dual, initialisation = loaded(run_with(file, DualBranchConfig(width=0.0625)))
-    for trunk in (attention.trunk, dual.first, dual.second):
+    for trunk in (attention.trunk, dual.trunk, dual.second):
         assert torch.equal(trunk.fc[1].weight, source.trunk.fc[1].weight)
     assert set(initialisation.new) == {
-        "first.attention.score.weight", "first.attention.score.bias", "output.weight", "output.bias",
+        "trunk.attention.score.weight", "trunk.attention.score.bias", "output.weight", "output.bias",
     }, "a layer of another shape is drawn whole, though its bias would fit"  # fmt: skip
 
 
@@ -91,7 +91,7 @@ def test_a_run_whose_convolutions_are_others_is_refused_with_its_model(tmp_path:
     remedy = 'a model like the run\'s is needed: .*"width": 0.0625'
     with pytest.raises(InputError, match=shapes.format("trunk.convolutions.0") + remedy):
         check_weights(run_with(file, replace(NARROW, width=0.125)), CLASSES)
-    with pytest.raises(InputError, match=shapes.format("first.convolutions.0") + remedy):
+    with pytest.raises(InputError, match=shapes.format("trunk.convolutions.0") + remedy):
         check_weights(run_with(file, DualBranchConfig(width=0.125)), CLASSES)
     for model, layer in ((MldrConfig(width=0.0625), "towers.1.0"), (MldrV2Config(width=0.0625), "blocks.0.0")):
         with pytest.raises(InputError, match=f"are needed for {layer}, it has none; a model like the run's is needed"):
@@ -105,9 +105,9 @@ def layer(network: nn.Module, name: str) -> torch.Tensor:
 @pytest.mark.parametrize(
     ("source", "target", "origins", "note"),
     [
-        (SHARED, SEPARATE, {"first": "first", "second": "second"}, "trained with convolutions shared, not separate"),
-        (SEPARATE, SHARED, {"first": "first"}, "trained with convolutions separate, not shared"),
-        (NARROW, SHARED, {"first": "trunk", "second": "trunk"}, ""),
+        (SHARED, SEPARATE, {"trunk": "trunk", "second": "second"}, "trained with convolutions shared, not separate"),
+        (SEPARATE, SHARED, {"trunk": "trunk"}, "trained with convolutions separate, not shared"),
+        (NARROW, SHARED, {"trunk": "trunk", "second": "trunk"}, ""),
     ],
     ids=["shared to separate", "separate to shared", "alexnet to shared"],
 )
@@ -120,7 +120,7 @@ def test_branches_with_shared_and_with_own_convolutions_begin_with_each_others_w
         for part in ("convolutions.0", "convolutions.12", "fc.1"):
             assert torch.equal(layer(network, f"{branch}.{part}"), layer(former, f"{origin}.{part}"))
     assert torch.equal(layer(network, "second.fc.4"), layer(former, f"{origins.get('second', 'second')}.fc.4"))
-    assert (network.second.convolutions is network.first.convolutions) == (target is SHARED)
+    assert (network.second.convolutions is network.trunk.convolutions) == (target is SHARED)
     assert initialisation.note.endswith(note)
     names = [name for name, _ in network.named_parameters()]
     assert sorted(initialisation.loaded + initialisation.new) == sorted(names)

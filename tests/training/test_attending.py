@@ -55,7 +55,7 @@ def test_recording_attention_does_not_alter_a_bit_of_the_logits(run: RunConfig, 
     found = evaluate(network, pictures, ALONE, precision=precision)
     assert np.array_equal(found.logits, expected.numpy())
     assert not any(module._forward_hooks for module in network.modules()), "nothing looks on afterwards"
-    layers = {"AttentionConfig": ["trunk.attention"], "DualBranchConfig": ["first.attention", "second.attention"]}
+    layers = {"AttentionConfig": ["trunk.attention"], "DualBranchConfig": ["trunk.attention", "second.attention"]}
     assert list(found.attention) == layers[type(model).__name__]
     for values in found.attention.values():
         assert (values.shape, values.dtype) == ((12, 36), np.float32)
@@ -84,7 +84,7 @@ def test_a_run_leaves_the_weights_of_every_test_picture_and_layer_and_their_entr
     ids = predictions["sample_id"].tolist()
     assert list(frame) == ["sample_id", "layer", "weights"]
     assert frame["sample_id"].tolist() == ids * 2
-    assert frame["layer"].tolist() == ["first.attention"] * len(ids) + ["second.attention"] * len(ids)
+    assert frame["layer"].tolist() == ["trunk.attention"] * len(ids) + ["second.attention"] * len(ids)
     network = build(run.model, 8).to(memory_format=torch.channels_last)
     network.load_state_dict(load_file(tmp_path / run.id / WEIGHTS))
     test, val = (open_split(run.dataset, split) for split in ("test", "val"))

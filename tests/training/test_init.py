@@ -184,9 +184,9 @@ def test_branches_that_share_convolutions_are_fine_tuned_from_an_alexnets_run(fi
         trained(run, tmp_path / "parted", stop=lambda: next(asked))
     _, parted = trained(run, tmp_path / "parted")
     assert (parted / WEIGHTS).read_bytes() == (whole / WEIGHTS).read_bytes()
-    assert {name.split(".")[0] for name in undisturbed["initialisation"]["new"]} == {"first", "output"}
+    assert {name.split(".")[0] for name in undisturbed["initialisation"]["new"]} == {"trunk", "output"}
     tensors = load_file(whole / WEIGHTS)
-    assert torch.equal(tensors["first.convolutions.0.weight"], tensors["second.convolutions.0.weight"])
+    assert torch.equal(tensors["trunk.convolutions.0.weight"], tensors["second.convolutions.0.weight"])
 
 
 def test_a_step_changes_the_new_head_as_many_times_more_as_its_rate_is_multiplied(first: RunConfig, tmp_path: Path):
@@ -196,8 +196,7 @@ def test_a_step_changes_the_new_head_as_many_times_more_as_its_rate_is_multiplie
         run = following(first, file, batch_size=72, schedule="constant", lr=0.001, head_lr_multiplier=multiplier)
         _, folder = trained(run, tmp_path)
         ends[multiplier] = load_file(folder / WEIGHTS)
-    torch.manual_seed(run.stream("init"))
-    begin = build(run.model, 8).state_dict()
+    begin = build(run.model, 8, run.stream("init")).state_dict()
     for name, tensor in ends[1.0].items():
         if name.startswith("output."):
             slow, fast = (ends[m][name] - begin[name] for m in (1.0, 10.0))

@@ -1,5 +1,6 @@
 """Each stream of random numbers decides about what it is named after, and about nothing else."""
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from running import changed, trained, weights
+from running import changed, start, trained, weights, without_times
+from torch import nn
 
-from emotune.model_config import AttentionConfig
+from emotune.models.dropout import SampleDropout, seed_masks
 from emotune.run import RunConfig
 from emotune.training import loop
 from emotune.training.step import StepResult, take_step
@@ -59,12 +61,33 @@ def test_another_seed_of_a_stream_changes_what_it_should_and_nothing_else(
     assert not before.predictions.equals(after.predictions)
 
 
-def test_variants_of_a_seed_see_the_same_pictures_in_the_same_order_and_views(run: RunConfig):
-    other = replace(run, variant="attention", model=AttentionConfig(width=0.0625))
-    assert run.stream("order") == other.stream("order")
-    assert run.stream("augment") == other.stream("augment")
-    assert run.stream("init") != other.stream("init")
-    assert run.stream("dropout") != other.stream("dropout")
+def test_variants_that_differ_only_in_training_begin_equal_and_drop_the_same_units(run: RunConfig):
+    run = changed(run, dropout=0.5)
+    slow = replace(changed(run, lr=0.001, weight_decay=0.01), variant="slow")
+    twin = replace(run, replicate=1)
+    networks = [start(one).learner.network for one in (run, slow, twin)]
+    begun = [weights(network) for network in networks]
+    assert [torch.equal(begun[0], other) for other in begun[1:]] == [True, False]
+    masks = [dropped(*pair) for pair in zip(networks, (run, slow, twin), strict=True)]
+    assert [torch.equal(masks[0], other) for other in masks[1:]] == [True, False]
+
+
+def dropped(network: nn.Module, run: RunConfig) -> torch.Tensor:
+    """Which units are dropped behind fc6 for the first pictures."""
+    seed_masks(network, torch.from_numpy(loop.draw(run, 0, 4).mask_seeds))
+    layer = next(module for module in network.modules() if isinstance(module, SampleDropout))
+    return layer(torch.ones(4, 256)) == 0
+
+
+def test_what_a_variant_is_called_does_not_change_a_bit_of_its_run(run: RunConfig, tmp_path: Path):
+    run = changed(run, dropout=0.5, epochs=1)
+    other = replace(run, variant="another-name")
+    (record, predictions), (second, again) = trained(run, tmp_path / "a"), trained(other, tmp_path / "b")
+    assert predictions.equals(again)
+    assert record["weights"] == second["weights"]
+    assert without_times(record) == without_times(second)
+    ours, theirs = (json.loads((tmp_path / p / run.id / "config.json").read_text()) for p in "ab")
+    assert ours | {"time": 0} == theirs | {"time": 0}
 
 
 def test_every_picture_has_masks_of_its_own_in_every_epoch(run: RunConfig):

@@ -64,8 +64,7 @@ def test_the_loss_is_the_cross_entropy_with_what_the_annotators_said(voted, tmp_
     record, _ = trained(run, tmp_path)
     pictures = open_split(run.dataset, "train")
     everything = np.arange(len(pictures))
-    torch.manual_seed(run.stream("init"))
-    network = build(run.model, 2)
+    network = build(run.model, 2, run.stream("init"))
     images = [torch.from_numpy(picture) for picture in pictures.pictures.take(everything)]
     with torch.no_grad():
         surprise = -network(apply_views(images, evaluation_views(len(pictures))[0], everything)).log_softmax(1).numpy()

@@ -269,7 +269,7 @@ class Disturbed:
         return json.loads(self.file(variant, "record.json").read_text())
 
     def interruptions(self) -> dict[str, int]:
-        return {record["variant"]: record["interruptions"] for record in map(self.record, ("alexnet", "attention"))}
+        return {record["model"]: record["interruptions"] for record in map(self.record, ("alexnet", "attention"))}
 
     def page(self) -> str:
         return (self.folder / "reports" / "few" / "index.html").read_text()
