@@ -18,6 +18,7 @@ from emotune.execution.advice import bf16_without_instructions, idle_nodes
 from emotune.execution.command_line import parse
 from emotune.execution.interruption import INTERRUPTED, Interruption, StoppedNow, interruption
 from emotune.execution.ledger import Plan, make_plan
+from emotune.execution.lost_cluster import LOST, LostClusterError
 from emotune.execution.outlook import show_plan, show_reasons
 from emotune.execution.preflight import check
 from emotune.execution.prune import prunable, prune, summary
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         0: all runs are done; 1: some failed, diverged, or are in other hands; 2: the input cannot be used;
-        130: interrupted.
+        75: the cluster was lost, or did not start in time; 130: interrupted.
     """
     options = parse(sys.argv[1:] if arguments is None else arguments)
     console = Console(width=None if sys.stdout.isatty() else 120, quiet=os.environ.get("RANK", "0") != "0")
@@ -48,6 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print_error("emotune.ablate", error)
         return 2
+    except LostClusterError as error:
+        print_error("emotune.ablate", error)
+        return LOST
     except KeyboardInterrupt as error:
         print(
             f"\nInterrupted{f' ({error})' if str(error) else ''}. The same command goes on from here.", file=sys.stderr

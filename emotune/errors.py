@@ -24,7 +24,7 @@ def refuse(problems: Sequence[str]) -> None:
         raise InputError("\n".join([*problems[:SHOWN], *more]))
 
 
-def print_error(command: str, error: Exception) -> None:
+def print_error(command: str, error: BaseException) -> None:
     """Prints every line of the error's message to stderr, headed by the command's name."""
     for line in str(error).splitlines():
         print(f"{command}: {line}", file=sys.stderr)

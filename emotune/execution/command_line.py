@@ -15,7 +15,7 @@ MORE = """commands:
   COMMAND --help           says more
 
 exit codes: 0 all runs are done; 1 some failed, diverged or are in other hands; 2 the input cannot be used
-(nothing was spent); 130 interrupted
+(nothing was spent); 75 the cluster was lost, the same command goes on; 130 interrupted
 """
 
 

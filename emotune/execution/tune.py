@@ -14,6 +14,7 @@ import ray
 from ray import tune
 from ray.tune.execution import class_cache
 
+from emotune.execution.lost_cluster import LostClusterError, answers
 from emotune.execution.progress import Watcher
 from emotune.execution.supervisor import RunTrial
 from emotune.resources import Resources
@@ -44,7 +45,7 @@ class _Driver(tune.Callback, tune.Stopper):
         if time.monotonic() - self._looked > LOOK_EVERY_S:
             self._looked = time.monotonic()
             if not any(node["Alive"] for node in ray.nodes()):  # Tune would wait for ever
-                raise KeyboardInterrupt("Ray has no machine any more: its raylet was killed or its node is gone")
+                raise LostClusterError("Ray has no machine any more: its raylet was killed or its node is gone")
         if not self._stopping():
             return
         at_work = {trial.trial_id: trial for trial in trials if trial.status == "RUNNING"}
@@ -112,7 +113,7 @@ def run_on_ray(
     # The empty first bundle is the supervisor's: it costs no CPU, so that trials never wait for each other's workers.
     group = tune.PlacementGroupFactory([{}] + [bundle] * resources.workers, strategy="PACK")
     driver = _Driver(pool, watcher, stopping)
-    with tempfile.TemporaryDirectory(prefix="emotune-tune-") as scratch, _quiet(), _discreet():
+    with tempfile.TemporaryDirectory(prefix="emotune-tune-") as scratch, _quiet(), _discreet(), _explained():
         tune.Tuner(
             tune.with_resources(RunTrial, group),
             param_space={"job": tune.grid_search(jobs)},
@@ -129,6 +130,19 @@ def run_on_ray(
                 failure_config=tune.FailureConfig(max_failures=ATTEMPTS - 1),
             ),
         ).fit()
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Whatever Ray raises when its head is gone is one thing."""
+    head = ray.get_runtime_context().gcs_address
+    try:
+        yield
+    except Exception as error:
+        if answers(head):
+            raise
+        said = (" ".join(str(error).split()) or type(error).__name__)[:200]
+        raise LostClusterError(f"Ray's head at {head} does not answer any more ({said})") from None
 
 
 @contextmanager

@@ -6,10 +6,13 @@ import re
 import secrets
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 from disturbed import HOLD, Disturbed, Fault, alive
 from same_result import require_same
+
+from emotune.execution.lost_cluster import LOST
 
 pytestmark = pytest.mark.slow
 
@@ -22,7 +25,8 @@ small = {"object_store_memory": 100 * 2**20}
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": head, "include_dashboard": False, **small})
 nodes = [cluster.add_node(num_cpus=cpus, **small) for cpus in others]
 raylets = [node.all_processes["raylet"][0].process.pid for node in nodes]
-print(json.dumps({"address": cluster.address, "raylets": raylets}), flush=True)
+gcs = cluster.head_node.all_processes["gcs_server"][0].process.pid
+print(json.dumps({"address": cluster.address, "raylets": raylets, "gcs": gcs}), flush=True)
 time.sleep(600)
 """
 """Several raylets on this machine, of so many CPUs each."""
@@ -49,4 +53,30 @@ def test_the_killed_raylet_of_one_of_two_nodes_costs_the_steps_since_the_checkpo
     ended = command.end()
     assert ended.code == 0, ended
     assert sorted(study.interruptions().values()) == [0, 1]
+    require_same(study, undisturbed)
+
+
+def test_a_lost_cluster_ends_the_command_with_a_code_of_its_own_and_the_same_one_continues(
+    study: Disturbed, undisturbed: Disturbed
+):
+    settings = SETTINGS | {"RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_gcs_rpc_server_reconnect_timeout_s": "20"}
+    cluster = study.begin([sys.executable, "-c", NODES, "2"], **settings)
+    nodes = json.loads(study.until(lambda: re.search(r"^\{.*\}$", cluster.said, re.M), "a cluster").group())
+    study.strike(Fault(HOLD, "alexnet", rank=0))
+    command = study.start(RAY_ADDRESS=nodes["address"], **settings)
+    study.struck()
+    os.kill(nodes["gcs"], signal.SIGKILL)
+    ended = command.end()
+    assert ended.code == LOST == 75, ended
+    assert "the same command goes on" in ended.err.splitlines()[-1], ended.err
+    assert "Traceback" not in ended.err and len(ended.err.splitlines()) < 5, ended.err
+    cluster.kill_all()
+    study.go()
+    deep = study.folder / ("deep" * 20)
+    deep.mkdir()
+    before = set(Path("/tmp").glob("emotune-*"))
+    ended = study.ablate(TMPDIR=str(deep))  # too deep for the sockets of a local Ray
+    assert ended.code == 0, ended
+    assert set(Path("/tmp").glob("emotune-*")) <= before
+    assert study.interruptions() == {"alexnet": 1, "attention": 0}
     require_same(study, undisturbed)
