@@ -16,7 +16,7 @@ from emotune.emotions import NEGATIVE, POSITIVE, has_polarity
 from emotune.errors import InputError
 from emotune.fields import STRICT, Positive
 
-__all__ = ["SCALES", "SELECTIONS", "Metric", "Scale", "Select"]
+__all__ = ["ROUNDING", "SCALES", "SELECTIONS", "Metric", "Scale", "Select"]
 
 
 @plain_dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Scale:
         step: What a difference is counted in.
         decimals: That are worth printing.
         higher_is_better: Or lower.
+        bounds: The lowest and the highest value that there is.
     """
 
     title: str
@@ -38,6 +39,7 @@ class Scale:
     step: str = "point"
     decimals: int = 1
     higher_is_better: bool = True
+    bounds: tuple[float, float] = (0.0, 100.0)
 
     @property
     def steps(self) -> str:
@@ -49,13 +51,32 @@ class Scale:
         """Of an axis: ``accuracy, %``."""
         return ", ".join(filter(None, [self.title, self.unit]))
 
+    @property
+    def difference_bounds(self) -> tuple[float, float]:
+        """The lowest and the highest difference of two values that there is."""
+        width = self.bounds[1] - self.bounds[0]
+        return -width, width
+
     def written(self, number: float) -> str:
         """``61.2``; a dash where it is not defined."""
-        return "–" if math.isnan(number) else f"{number:.{self.decimals}f}"
+        if not math.isfinite(number):
+            return "–" if math.isnan(number) else "∞" if number > 0 else "-∞"
+        return f"{number:.{self.decimals}f}"
 
-    def signed(self, number: float) -> str:
-        """``+5.0``."""
-        return f"{number:+.{self.decimals}f}"
+    def signed(self, number: float, marks: Collection[float] = (0.0,)) -> str:
+        """``+5.0``; with more digits where it would else be read as one of the ``marks``, or beyond it.
+
+        >>> [SCALES["accuracy"].signed(number) for number in (5.04, -0.04, 0.0, -math.inf)]
+        ['+5.0', '-0.04', '0.0', '-∞']
+        """
+        if not math.isfinite(number):
+            return "–" if math.isnan(number) else "+∞" if number > 0 else "-∞"
+        if abs(number) < ROUNDING:
+            return f"{0:.{self.decimals}f}"
+        return next(
+            text for digits in range(self.decimals, MOST_DIGITS + 1)
+            if _on_the_same_side(text := f"{number:+.{digits}f}", number, marks) or digits == MOST_DIGITS
+        )  # fmt: skip
 
     def amount(self, number: float) -> str:
         """A difference as it was asked for: ``1 point``, ``0.5 points``."""
@@ -69,12 +90,22 @@ SCALES = MappingProxyType(
         "macro_f1": Scale("macro-F1", "macro-F1"),
         "top2_accuracy": Scale("top-2 accuracy", "top-2"),
         "polarity_accuracy": Scale("polarity accuracy", "polarity"),
-        "nll": Scale("negative log-likelihood", "NLL", "nats", "nat", 3, False),
-        "brier": Scale("Brier score", "Brier", "", "", 3, False),
+        "nll": Scale("negative log-likelihood", "NLL", "nats", "nat", 3, False, (0.0, math.inf)),
+        "brier": Scale("Brier score", "Brier", "", "", 3, False, (0.0, 2.0)),
         "ece": Scale("expected calibration error", "ECE", higher_is_better=False),
     }
 )
 """By the name of their column in ``runs.csv``."""
+
+ROUNDING = 1e-9
+"""In the unit of any metric; smaller differences are rounding errors."""
+MOST_DIGITS = 9
+
+
+def _on_the_same_side(text: str, number: float, marks: Collection[float]) -> bool:
+    """Whether a number as it is written is under, at or over each mark as the number itself is."""
+    return all((float(text) > m) == (number > m) and (float(text) < m) == (number < m) for m in marks)
+
 
 Select = Literal["last", "best_val"]
 SELECTIONS = MappingProxyType({"last": "last epoch", "best_val": "best validation accuracy"})
@@ -108,6 +139,10 @@ class Metric:
     def scale(self) -> Scale:
         """Its unit and direction."""
         return SCALES[self.name]
+
+    def signed(self, difference: float) -> str:
+        """``+5.0``; with more digits where it must be seen on which side of 0 and of ± ``min_effect`` it is."""
+        return self.scale.signed(difference, (0.0, self.min_effect, -self.min_effect))
 
     def require_sense(self, dataset: str, classes: Collection[str]) -> None:
         """Looks at whether the metric says anything about a data set's classes.

@@ -1,9 +1,11 @@
 """Metrics of one run's predictions: a row per picture with ``target`` and ``logit_<class>``.
 
-Shares are in per cent. A logit may be any number whose softmax is meant: logarithms of probabilities are logits too.
+Shares are in per cent. A logit may be any number whose softmax is meant: logarithms of probabilities are logits too,
+and -inf is that of 0, with which the negative log-likelihood may become infinite.
 Written here and compared with scikit-learn in the tests, which cuts small probabilities off and knows no calibration.
 """
 
+import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +16,9 @@ from scipy import special
 
 from emotune.emotions import POSITIVE, has_polarity
 
-__all__ = ["Summands", "brier_score", "classes_of", "confusion", "constant_predictions", "expected_calibration_error",
-           "from_sums", "negative_log_likelihood", "per_class", "polarity_accuracy", "scalar_metrics", "summands",
-           "top_k_accuracy"]  # fmt: skip
+__all__ = ["Summands", "answers", "brier_score", "classes_of", "confusion", "constant_predictions",
+           "expected_calibration_error", "from_sums", "negative_log_likelihood", "per_class", "polarity_accuracy",
+           "scalar_metrics", "summands", "top_k_accuracy"]  # fmt: skip
 
 PREFIX = "logit_"
 BINS = 15
@@ -40,6 +42,15 @@ class Summands:
 def classes_of(predictions: pd.DataFrame) -> list[str]:
     """The class names, in the order of the logits."""
     return [column.removeprefix(PREFIX) for column in predictions.columns if column.startswith(PREFIX)]
+
+
+def answers(predictions: pd.DataFrame) -> str:
+    """A digest of which class was given to which picture, whatever the order of the pictures."""
+    ordered = predictions.sort_values("sample_id")
+    guesses = ordered[[PREFIX + label for label in classes_of(predictions)]].to_numpy().argmax(axis=1)
+    digest = hashlib.sha256("\n".join(map(str, ordered["sample_id"])).encode())
+    digest.update(guesses.astype("<i4").tobytes())
+    return digest.hexdigest()[:16]
 
 
 def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -174,7 +185,7 @@ def polarity_accuracy(
 
 
 def negative_log_likelihood(targets: np.ndarray, log_probabilities: np.ndarray) -> float:
-    """Mean of -log p(target), in nats: 0 is certain and right, log K knows nothing; finite however small p is.
+    """Mean of -log p(target), in nats: 0 is certain and right, log K knows nothing, and infinite is a p of 0.
 
     Args:
         targets: Indices of classes (N,).

@@ -50,9 +50,10 @@ class OverPictures:
         groups: Of near-duplicates, that they make up; what is resampled.
         mean: The mean difference over seeds.
         low: Of the 95 % interval for these networks on as many other pictures: percentiles of a paired bootstrap,
-            centred on the mean difference.
+            centred on the mean difference, cut where it would leave what is possible; None where a value is infinite.
         high: Of the same.
-        crossed_low: Of the interval for other seeds and other pictures, of 95 % at least; None under two seeds.
+        crossed_low: Of the interval for other seeds and other pictures, of 95 % at least, cut likewise; None under two
+            seeds, too.
         crossed_high: Of the same.
         mcnemar: By seed.
     """
@@ -63,8 +64,8 @@ class OverPictures:
     pictures: int
     groups: int
     mean: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     crossed_low: float | None
     crossed_high: float | None
     mcnemar: Mapping[int, McNemar]
@@ -97,9 +98,10 @@ def over_pictures(
     found = []
     for c in contrasts:
         if seeds := common[c]:
-            differences = np.stack([values[c.variant, s] - values[c.reference, s] for s in seeds], axis=1)
+            with np.errstate(invalid="ignore"):  # infinite less infinite
+                differences = np.stack([values[c.variant, s] - values[c.reference, s] for s in seeds], axis=1)
             tests = {s: _mcnemar(right[c.variant, s], right[c.reference, s]) for s in seeds}
-            found.append(_judge(c, dataset, differences, groups, tests))
+            found.append(_judge(c, dataset, differences, groups, tests, metric.scale.difference_bounds))
     return found
 
 
@@ -124,12 +126,16 @@ def _replicates(runs: Sequence[pd.DataFrame], groups: np.ndarray, metric: str) -
     cells, count = parts[0].cells, groups.max() + 1
     columns = np.concatenate([run * cells + part.cell for run, part in enumerate(parts)])
     values = np.concatenate([part.value for part in parts])
+    infinite = [np.isinf(part.value).any() for part in parts]  # a run whose loss of one picture is infinite
+    values = np.where(np.isinf(values), 0.0, values)  # 0 × infinite is no number
     sums = sparse.csr_array((values, (columns, np.tile(groups, len(runs)))), shape=(len(runs) * cells, count))
     pictures, found = np.bincount(groups), []
     for weights in _weights(count):
         drawn = (sums @ weights.T).T.reshape(len(weights), len(runs), cells)
         found.append(from_sums(metric, drawn, (weights @ pictures)[:, None]))
-    return np.concatenate(found)
+    whole = np.concatenate(found)
+    whole[:, infinite] = np.inf
+    return whole
 
 
 def _weights(groups: int) -> Iterator[np.ndarray]:
@@ -141,18 +147,25 @@ def _weights(groups: int) -> Iterator[np.ndarray]:
 
 
 def _judge(
-    contrast: Contrast, dataset: str, differences: np.ndarray, groups: np.ndarray, tests: Mapping[int, McNemar]
+    contrast: Contrast,
+    dataset: str,
+    differences: np.ndarray,
+    groups: np.ndarray,
+    tests: Mapping[int, McNemar],
+    bounds: tuple[float, float],
 ) -> OverPictures:
     """The intervals of differences (1 + draws, S)."""
     observed, draws = differences[0], differences[1:]
+    mean, count = sum(map(float, observed)) / len(observed), int(groups.max()) + 1
+    common = (contrast, dataset, tuple(tests), len(groups), count, mean)
+    if not np.isfinite(observed).all():
+        return OverPictures(*common, None, None, None, None, tests)
     # A resampled calibration error is too high: uncentred, its interval may even leave out the difference itself.
     draws = draws - draws.mean(axis=0) + observed
-    mean, count = float(observed.mean()), int(groups.max()) + 1
     low, high = np.percentile(draws.mean(axis=1), [100 * ALPHA / 2, 100 * (1 - ALPHA / 2)])
-    crossed = _crossed(observed, draws, count) if len(observed) > 1 else (None, None)
-    return OverPictures(
-        contrast, dataset, tuple(tests), len(groups), count, mean, float(low), float(high), *crossed, tests
-    )
+    ends = (low, high, *(_crossed(observed, draws, count) if len(observed) > 1 else ()))
+    cut = [float(np.clip(end, *bounds)) for end in ends]
+    return OverPictures(*common, *cut, *[None] * (4 - len(cut)), tests)
 
 
 def _crossed(observed: np.ndarray, draws: np.ndarray, groups: int) -> tuple[float, float]:

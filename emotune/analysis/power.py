@@ -3,14 +3,15 @@
 import math
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy import special
 
-from emotune.study import Contrast
+from emotune.metric_config import ROUNDING
 
-__all__ = ["ALPHA", "paired_differences", "power_of_paired_t", "seeds_for", "smallest_effect"]
+__all__ = ["ALPHA", "PooledSpread", "findable", "pooled_spread", "power_of_paired_t", "seeds_for", "smallest_effect"]
 
 ALPHA, POWER = 0.05, 0.80
 MOST_SEEDS = 1000
@@ -64,20 +65,56 @@ def seeds_for(effect_in_sd: float, alpha: float = ALPHA) -> int | None:
     return candidates[index] if index < len(candidates) else None
 
 
-def paired_differences(
-    rows: Iterable[Mapping[str, Any]], contrast: Contrast, dataset: str, metric: str
-) -> dict[int, float]:
-    """The metric of the contrast's variant minus its reference's, by seed; complete pairs only.
+@dataclass(frozen=True)
+class PooledSpread:
+    """How much two variants' difference varies over seeds, estimated from all variants of a data set together.
+
+    Attributes:
+        sd: Standard deviation of the difference of two runs of one seed, in the unit of the metric.
+        df: Degrees of freedom that it rests on.
+    """
+
+    sd: float
+    df: int
+
+
+def pooled_spread(rows: Iterable[Mapping[str, Any]], dataset: str, metric: str) -> PooledSpread | None:
+    """The spread that is left beside what variants and seeds explain; None where too few runs are finished.
+
+    Least squares of *variant + seed* over the runs there are. Variants that say the same in all seeds stay out.
 
     Args:
-        rows: Finished runs with ``variant``, ``dataset``, ``seed`` and the metric.
-        contrast: Which difference.
+        rows: Finished runs with ``variant``, ``dataset``, ``seed`` and the metric; A/A runs are welcome.
         dataset: On which data.
         metric: Its column.
     """
-    chosen = [row for row in rows if row["dataset"] == dataset]
-    first, second = (
-        {row["seed"]: row[metric] for row in chosen if row["variant"] == side}
-        for side in (contrast.variant, contrast.reference)
+    by_variant: dict[str, dict[int, float]] = {}
+    for row in rows:
+        if row["dataset"] == dataset and math.isfinite(row[metric]):
+            by_variant.setdefault(row["variant"], {})[row["seed"]] = row[metric]
+    varying = [own for own in by_variant.values() if max(own.values()) - min(own.values()) > ROUNDING]
+    seeds = sorted({seed for own in varying for seed in own})
+    if len(varying) < 2:
+        return None
+    # Frisch, Waugh and Lovell: with values and seeds' dummies less their means by variant, variants need no dummies.
+    blocks = [
+        (np.array([*own.values()]), np.array([[s == seed for seed in seeds] for s in own], float)) for own in varying
+    ]
+    values, dummies = (
+        np.concatenate([part - part.mean(axis=0) for part in parts]) for parts in zip(*blocks, strict=True)
     )
-    return {seed: first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())}
+    fitted, _, rank, _ = np.linalg.lstsq(dummies, values, rcond=1e-9)
+    df = len(values) - len(varying) - int(rank)
+    squares = float(((values - dummies @ fitted) ** 2).sum())
+    return PooledSpread(math.sqrt(2 * squares / df), df) if df > 0 and squares > ROUNDING**2 else None
+
+
+def findable(spread: PooledSpread, seeds: Iterable[int], alpha: float = ALPHA) -> dict[int, float]:
+    """By number of seeds, the smallest difference that is found with 80 % power, in the unit of the metric.
+
+    Args:
+        spread: Of a seed difference.
+        seeds: Numbers, of which those under 2 find nothing.
+        alpha: The test's false-alarm rate.
+    """
+    return {n: effect * spread.sd for n in sorted(set(seeds)) if (effect := smallest_effect(n, alpha)) is not None}

@@ -14,6 +14,7 @@ from scipy import special
 
 from emotune.analysis.metrics import PREFIX, classes_of, confusion, per_class
 from emotune.analysis.statistics import summarise
+from emotune.metric_config import SCALES
 
 __all__ = ["calibration", "choose_examples", "confusion_shares", "flips", "mean_attention", "optimism",
            "picture_attention", "recall_differences", "recalls"]  # fmt: skip
@@ -36,7 +37,8 @@ def recalls(predictions: Mapping[str, Mapping[int, pd.DataFrame]]) -> pd.DataFra
 def recall_differences(recalls: pd.DataFrame, baseline: str) -> pd.DataFrame:
     """Each variant's recalls less the baseline's, in points, paired by seed: ``variant, label, n, mean, low, high``.
 
-    The interval is the 95 % t interval over ``n`` seeds; NaN with one. Variants without a common seed have no rows.
+    The interval is the 95 % t interval over ``n`` seeds; NaN with one, and where all are equal. Variants without a
+    common seed have no rows.
 
     Args:
         recalls: See `recalls`.
@@ -47,7 +49,8 @@ def recall_differences(recalls: pd.DataFrame, baseline: str) -> pd.DataFrame:
     for variant, label in recalls[["variant", "label"]].drop_duplicates().itertuples(index=False):
         if variant == baseline or (baseline, label) not in table.index:
             continue
-        summary = summarise((table.loc[variant, label] - table.loc[baseline, label]).dropna().tolist())
+        differences = (table.loc[variant, label] - table.loc[baseline, label]).dropna().tolist()
+        summary = summarise(differences, SCALES["accuracy"].difference_bounds)
         if summary.n:
             rows.append((variant, label, summary.n, summary.mean, summary.low, summary.high))
     columns = ["variant", "label", "n", "mean", "low", "high"]

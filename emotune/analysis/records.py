@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from emotune.analysis.metrics import PREFIX, classes_of, scalar_metrics
+from emotune.analysis.metrics import PREFIX, answers, classes_of, scalar_metrics
 from emotune.errors import InputError
 from emotune.metric_config import SCALES
 from emotune.pool import Pool
@@ -27,7 +27,7 @@ EPOCHS = ["selected_epoch", "best_test_accuracy"]
 EPOCH = ["epoch", "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "train_s_so_far", "test_accuracy",
          "attention_entropy"]  # fmt: skip
 WHICH = ["run", "variant", "dataset", "seed"]
-COLUMNS = [*WHICH, "state", "detail", *dict.fromkeys([*RESULTS, *SCALES, *COST, *EPOCHS])]
+COLUMNS = [*WHICH, "state", "detail", *dict.fromkeys([*RESULTS, *SCALES, *COST, *EPOCHS]), "answers"]
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Records:
             ones have ``accuracy`` (per cent of the test pictures), ``test_pictures``, ``parameters``, ``train_s``,
             ``images_per_s``, ``workers``, ``interruptions``, ``commit``, ``dirty``, the other metrics of
             `emotune.metric_config.SCALES``, ``forward_flops`` of a picture, ``selected_epoch`` (whose network was
-            tested) and ``best_test_accuracy`` (per cent, the highest of all epochs; NaN where no epoch was tested);
-            the others NaN.
+            tested), ``best_test_accuracy`` (per cent, the highest of all epochs; NaN where no epoch was tested) and
+            ``answers`` (a digest, equal for runs that gave the same class to every test picture); the others NaN.
         curves: One row per run and epoch: ``run, variant, dataset, seed`` and what ``metrics.jsonl`` has;
             ``test_accuracy`` and ``attention_entropy`` (nats) are NaN where they were not noted.
         predictions: Per finished run: ``sample_id, target, group, logit_<class>…``. All runs of a data set have the
@@ -127,7 +127,7 @@ def _flat(record: dict[str, Any], predictions: pd.DataFrame) -> dict[str, Any]:
     known = record | git | {"train_s": record["durations_s"]["train"], "test_pictures": len(predictions)}
     selected = record["selected_epoch"] if "selected_epoch" in record else record["last_epoch"]["epoch"]
     plain = {name: known.get(name) for name in (*RESULTS, *COST)}
-    return plain | scalar_metrics(predictions) | {"selected_epoch": selected}
+    return plain | scalar_metrics(predictions) | {"selected_epoch": selected, "answers": answers(predictions)}
 
 
 def _curve(folder: Folder) -> pd.DataFrame:
@@ -146,8 +146,9 @@ def _predictions(folder: Folder) -> pd.DataFrame:
     if frame is None:
         raise InputError(f"{where}: missing; delete the folder {folder} to train this run again")
     logits = frame.filter(like=PREFIX)
-    if not (all(kind.kind == "f" for kind in logits.dtypes) and np.isfinite(logits.to_numpy()).all()):
-        raise InputError(f"{where}: holds numbers that are not finite; delete {folder} to train it again")
+    numbers = logits.to_numpy() if all(kind.kind == "f" for kind in logits.dtypes) else np.full((1, 1), np.nan)
+    if not (np.isfinite(numbers) | np.isneginf(numbers)).all() or np.isneginf(numbers).all(axis=1).any():
+        raise InputError(f"{where}: holds logits that are no numbers; delete {folder} to train it again")
     if frame["sample_id"].duplicated().any():
         raise InputError(f"{where}: a picture is counted twice; delete {folder} to train it again")
     if frame.empty or frame.isna().any(axis=None) or not frame["target"].isin(classes_of(frame)).all():

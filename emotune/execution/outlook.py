@@ -4,7 +4,6 @@ import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from statistics import fmean, stdev
 from types import MappingProxyType
 from typing import Any
 
@@ -12,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from emotune.analysis.power import ALPHA, paired_differences, seeds_for, smallest_effect
+from emotune.analysis.power import ALPHA, pooled_spread, seeds_for, smallest_effect
 from emotune.data.datasets import is_ready, manifest_of
 from emotune.execution.changes import reasons
 from emotune.execution.ledger import Estimate, Plan, estimate
@@ -151,34 +150,40 @@ def _measured(study: Study, plan: Plan, pool: str) -> Sequence[Mapping[str, Any]
 
 
 def resolution(study: Study, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What effects the study's seeds can show.
+    """What effects the study's seeds can show, and whether ``min_effect`` is one of them.
 
     Args:
         study: With its contrasts, seeds and metric.
         rows: Its finished runs with ``variant``, ``dataset``, ``seed`` and the metric.
     """
     tests = len(study.contrasts) * len(study.datasets)
-    level = ALPHA / max(1, tests)
+    level, metric = ALPHA / max(1, tests), study.metric
     in_sd = smallest_effect(study.seeds, level)
     if in_sd is None:
         return ["One seed shows no interval and supports no verdict: give two or more (--seeds)."]
-    measured = [
-        paired_differences(rows, contrast, dataset, study.metric.name)
-        for contrast in study.contrasts
-        for dataset in {row["dataset"] for row in rows}
-    ]
-    spreads = [stdev(differences.values()) for differences in measured if len(differences) > 1]
     corrected = f" and correction for {tests} contrasts" if tests > 1 else ""
     head = (
         f"{study.seeds} seeds find, with 80 % power{corrected}, effects from {in_sd:.1f} × the sd of the seed "
         "differences up"
     )
+    datasets = dict.fromkeys(row["dataset"] for row in rows)
+    spreads = [spread for dataset in datasets if (spread := pooled_spread(rows, dataset, metric.name))]
     if not spreads:
         return [f"{head}; the sd is not known before runs are done."]
-    sd = fmean(spreads)
-    scale = study.metric.scale
-    smallest = f"{scale.written(in_sd * sd)} {scale.steps}".rstrip()
-    line = f"{head}: {smallest} at the sd seen so far ({scale.written(sd)})."
-    needed = seeds_for(study.metric.min_effect / sd, level) if sd else 2
-    enough = f"{needed} seeds" if needed else "more than a thousand seeds"
-    return [line, f"For the min_effect of {scale.amount(study.metric.min_effect)}: {enough}."]
+    widest, scale = max(spreads, key=lambda spread: spread.sd), metric.scale
+
+    def said(number: float) -> str:
+        return f"{scale.written(number)} {scale.steps}".rstrip()
+
+    smallest, wanted = in_sd * widest.sd, scale.amount(metric.min_effect)
+    seen = f"{said(widest.sd)}, {widest.df} degrees of freedom"
+    line = f"{head}: {said(smallest)} at the pooled spread seen so far ({seen})."
+    if metric.min_effect >= smallest:
+        return [line, f"The min_effect of {wanted} is within reach of {study.seeds} seeds."]
+    needed = seeds_for(metric.min_effect / widest.sd, level)
+    enough = f"about {needed} seeds find it" if needed else "more than a thousand seeds are needed for it"
+    return [
+        line,
+        f"Warning: the min_effect of {wanted} is out of reach of {study.seeds} seeds, so that contrasts of this size "
+        f"mostly stay unresolved: {enough} (--seeds), or take a larger min_effect.",
+    ]

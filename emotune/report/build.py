@@ -14,6 +14,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from emotune.analysis.networks import read_networks
+from emotune.analysis.statistics import Summary
 from emotune.report import latex, words
 from emotune.report.cards import cards
 from emotune.report.contents import contents, described, sections
@@ -114,8 +115,11 @@ def _environment(study: Study) -> jinja2.Environment:
         "difference": lambda summary: words.difference(summary, metric),
         "interval": lambda summary: words.interval(summary, metric),
         "p": lambda p: "–" if p is None else words.p_value(p).removeprefix("= "),
+        "range": lambda o, low="low", high="high": words.interval(
+            Summary(0, o.mean, None, getattr(o, low), getattr(o, high)), metric
+        ),
         "written": lambda value: "–" if value is None or pd.isna(value) else scale.written(value),
-        "signed": lambda value: "–" if value is None or pd.isna(value) else scale.signed(value),
+        "signed": lambda value: "–" if value is None or pd.isna(value) else metric.signed(value),
         "digits": lambda value, form="%.2f": "–" if value is None or pd.isna(value) else form % value,
         "amount": lambda value: f"{value:,.0f}" if value >= 100 else f"{value:.3g}",
         "tex": latex.escape,

@@ -1,5 +1,6 @@
 """What the templates say, as plain values: nothing is computed in them."""
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -21,7 +22,14 @@ from emotune.run_directory import State, Status
 
 __all__ = ["MARKS", "contents", "described", "sections"]
 
-MARKS = {Verdict.BETTER: "✓", Verdict.WORSE: "✗", Verdict.EQUIVALENT: "=", Verdict.UNRESOLVED: "?"}
+MARKS = {
+    Verdict.BETTER: "✓",
+    Verdict.WORSE: "✗",
+    Verdict.EQUIVALENT: "=",
+    Verdict.UNRESOLVED: "?",
+    Verdict.IDENTICAL: "≡",
+    Verdict.DETERMINISTIC: "·",
+}
 """Beside the verdict's word, so that no colour is needed to tell them apart."""
 LAST_LINES = 20
 FOLDED = 60
@@ -78,6 +86,8 @@ def contents(
         "answers": [_answer(c, findings) for c in findings.comparisons],
         "comparisons": findings.comparisons,
         "floors": findings.floors,
+        "resolutions": _resolutions(findings),
+        "flips_left_out": [c for c in findings.comparisons if c.p_sign_flip is not None and c.p_sign_flip_holm is None],
         "over_pictures": findings.over_pictures,
         "across": [(a, words.across(a, study.metric)) for a in findings.across],
         "exploratory": findings.exploratory,
@@ -129,6 +139,16 @@ def _answer(comparison: Comparison, findings: Findings) -> dict[str, Any]:
     return {"verdict": str(verdict), "mark": MARKS[verdict], "contrast": str(comparison.contrast), "text": text}
 
 
+def _resolutions(findings: Findings) -> list[str]:
+    """Per data set whose spread is known, what numbers of seeds find."""
+    study, several = findings.study, len(findings.datasets) > 1
+    said = {
+        dataset: words.resolution(spread, study.metric, study.seeds, len(findings.comparisons))
+        for dataset, spread in findings.spreads.items()
+    }
+    return [f"{dataset}: {text}" if several else text for dataset, text in said.items()]
+
+
 def _variants(findings: Findings, dataset: str) -> list[dict[str, Any]]:
     """Per variant: its metric in every seed and their summary, means of all metrics, what it costs."""
     study, done, summaries = findings.study, findings.done(dataset), findings.summaries(dataset)
@@ -169,11 +189,14 @@ def _unfinished(findings: Findings, pool: str, command: str) -> list[dict[str, A
 
 def _compared(findings: Findings) -> dict[str, Any]:
     """What the script needs to compare any two variants: every finished run's metrics, and quantiles of Student's t."""
-    values: dict[str, dict[str, dict[int, list[float | None]]]] = {}
+    values: dict[str, dict[str, dict[int, list[float | str | None]]]] = {}
     for row in findings.records.done().to_dict("records"):
         by_variant = values.setdefault(row["dataset"], {})
-        # Six digits are more than is printed; JSON knows no NaN.
-        numbers = [None if pd.isna(row[name]) else float(f"{row[name]:.6g}") for name in SCALES]
+        # Six digits are more than is printed. JSON knows no NaN and nothing infinite: script.js reads that as text.
+        numbers = [
+            None if pd.isna(value) else float(f"{value:.6g}") if math.isfinite(value) else "Infinity"
+            for value in (row[name] for name in SCALES)
+        ]
         by_variant.setdefault(row["variant"], {})[row["seed"]] = numbers
     finished = [v for v in findings.study.variants if any(v in variants for variants in values.values())]
     most = max((len(seeds) for variants in values.values() for seeds in variants.values()), default=0)
@@ -181,7 +204,13 @@ def _compared(findings: Findings) -> dict[str, Any]:
         "variants": finished,
         "datasets": findings.datasets,
         "metrics": [
-            {"title": s.title, "steps": s.steps, "decimals": s.decimals, "higher": s.higher_is_better}
+            {
+                "title": s.title,
+                "steps": s.steps,
+                "decimals": s.decimals,
+                "higher": s.higher_is_better,
+                "widest": s.difference_bounds[1] if math.isfinite(s.difference_bounds[1]) else None,
+            }
             for s in SCALES.values()
         ],
         "chosen": list(SCALES).index(findings.study.metric.name),

@@ -8,9 +8,11 @@ import pandas as pd
 
 from emotune.analysis import profiles
 from emotune.analysis.pictures import OverPictures, over_pictures
+from emotune.analysis.power import PooledSpread, pooled_spread
 from emotune.analysis.records import Records, load_records
 from emotune.analysis.statistics import Across, Comparison, Summary, across_datasets, compare, explore, summarise
 from emotune.run import RunConfig
+from emotune.run_directory import State
 from emotune.study import Contrast, Study
 
 __all__ = ["Findings", "find"]
@@ -34,7 +36,8 @@ class Findings:
         over_pictures: The declared contrasts' second uncertainty.
         across: Declared contrasts over several data sets, as description.
         optimism: By variant and data set, what taking the best test epoch would have added, where it was noted.
-        flips: By data set and declared contrast, pictures whose answer differs in all seeds.
+        flips: By data set and declared contrast, and A/A, pictures whose answer differs in all seeds.
+        spreads: By data set, how much differences vary over seeds, from all variants and A/A; where that is known.
     """
 
     study: Study
@@ -48,6 +51,7 @@ class Findings:
     across: Sequence[Across]
     optimism: pd.DataFrame
     flips: Mapping[str, Mapping[Contrast, pd.DataFrame]]
+    spreads: Mapping[str, PooledSpread]
 
     def done(self, dataset: str) -> pd.DataFrame:
         """Rows of a data set's finished runs of the study's own variants."""
@@ -60,7 +64,8 @@ class Findings:
         values = {
             variant: done.loc[done["variant"] == variant, self.study.metric.name] for variant in self.study.variants
         }
-        return {variant: summarise(column.tolist()) for variant, column in values.items()}
+        bounds = self.study.metric.scale.bounds
+        return {variant: summarise(column.dropna().tolist(), bounds) for variant, column in values.items()}
 
 
 def find(study: Study, runs: Sequence[RunConfig], pool: str) -> Findings:
@@ -78,8 +83,10 @@ def find(study: Study, runs: Sequence[RunConfig], pool: str) -> Findings:
     datasets = tuple(dict.fromkeys(run.dataset.name for run in runs))
     rows = records.runs.to_dict("records")
     common: tuple[Any, ...] = (datasets, study.seeds, study.metric)
+    done = [row for row in rows if row["state"] == State.DONE]
     comparisons = compare(rows, study.contrasts, *common)
-    floors = explore(rows, [Contrast(study.aa, study.baseline)], *common) if study.aa else []
+    aa = [Contrast(study.aa, study.baseline)] if study.aa else []
+    floors = explore(rows, aa, *common)
     predictions = {
         dataset: {v: frames for v in study.variants if (frames := records.of(v, dataset))} for dataset in datasets
     }
@@ -93,7 +100,14 @@ def find(study: Study, runs: Sequence[RunConfig], pool: str) -> Findings:
         ],
         across=across_datasets(comparisons),
         optimism=profiles.optimism(records.done().query("variant in @study.variants")),
-        flips={dataset: _flips(study.contrasts, frames) for dataset, frames in predictions.items()},
+        flips={
+            dataset: _flips([*study.contrasts, *aa], frames | {c.variant: records.of(c.variant, dataset) for c in aa})
+            for dataset, frames in predictions.items()
+        },
+        spreads={
+            dataset: spread for dataset in datasets
+            if (spread := pooled_spread(done, dataset, study.metric.name)) is not None
+        },
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ __all__ = ["escape", "number"]
 
 SPECIAL = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--", "−": "$-$",
-    "±": r"$\pm$", "×": r"$\times$", "≥": r"$\geq$", "<": "$<$", ">": "$>$", "|": r"\textbar{}",
+    "±": r"$\pm$", "×": r"$\times$", "≥": r"$\geq$", "∞": r"$\infty$", "<": "$<$", ">": "$>$", "|": r"\textbar{}",
 } | {c: rf"\{c}" for c in "&%$#_{}"}  # fmt: skip
 
 
@@ -17,7 +17,7 @@ def escape(text: object) -> str:
     >>> escape("dual_plain: 5 % & more")
     'dual\\_plain: 5 \\% \\& more'
     """
-    known = re.sub(r"[^\x20-\x7e\u00a0-\u017f–−±×≥]", "?", str(text))
+    known = re.sub(r"[^\x20-\x7e\u00a0-\u017f–−±×≥∞]", "?", str(text))
     return "".join(SPECIAL.get(c, c) for c in known)
 
 
@@ -30,4 +30,4 @@ def number(text: str | float | None) -> str:
     if text is None or (isinstance(text, float) and math.isnan(text)):
         return "--"
     text = str(text)
-    return f"${text}$" if text[:1] in "+-" else escape(text)
+    return f"${text}$".replace("∞", r"\infty") if text[:1] in "+-" else escape(text)

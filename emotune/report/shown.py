@@ -33,7 +33,7 @@ def examples(findings: Findings, refs: Mapping[str, DatasetRef]) -> dict[str, di
 
 
 def flips(findings: Findings, refs: Mapping[str, DatasetRef]) -> list[dict[str, Any]]:
-    """For each data set and declared contrast, and each of its sides, what only that one gets right in all seeds.
+    """For each data set and declared contrast or A/A, and each of its sides, what only that gets right in all seeds.
 
     Args:
         findings: Has the flips.
@@ -46,11 +46,18 @@ def flips(findings: Findings, refs: Mapping[str, DatasetRef]) -> list[dict[str, 
     found = []
     for dataset, by_contrast in findings.flips.items():
         firsts = {c: _by_side(c, flips) for c, flips in by_contrast.items()}
-        wanted = {i for sides in firsts.values() for side in sides.values() for i in side["sample_id"].head(SHOWN)}
+        declared = findings.study.contrasts  # of A/A, how many there are is what is worth knowing
+        wanted = {
+            i
+            for c, sides in firsts.items()
+            if c in declared
+            for side in sides.values()
+            for i in side["sample_id"].head(SHOWN)
+        }
         jpegs = thumbnails(refs[dataset], sorted(wanted)) if wanted else {}
         for contrast, sides in firsts.items():
             for variant, flips in sides.items():
-                pictures = flips.head(SHOWN).to_dict("records")
+                pictures = flips.head(SHOWN).to_dict("records") if contrast in declared else []
                 for picture in pictures:
                     picture["jpeg"] = base64.b64encode(jpegs.get(picture["sample_id"], b"")).decode()
                 found.append({"dataset": dataset, "contrast": str(contrast), "right": variant, "count": len(flips),

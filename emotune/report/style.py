@@ -70,10 +70,19 @@ VERDICT_COLOURS = MappingProxyType(
         Verdict.WORSE: "#d55e00",
         Verdict.EQUIVALENT: "#009e73",
         Verdict.UNRESOLVED: "#777777",
+        Verdict.IDENTICAL: "#777777",
+        Verdict.DETERMINISTIC: "#777777",
     }
 )
 VERDICT_MARKERS = MappingProxyType(
-    {Verdict.BETTER: "^", Verdict.WORSE: "v", Verdict.EQUIVALENT: "s", Verdict.UNRESOLVED: "o"}
+    {
+        Verdict.BETTER: "^",
+        Verdict.WORSE: "v",
+        Verdict.EQUIVALENT: "s",
+        Verdict.UNRESOLVED: "o",
+        Verdict.IDENTICAL: "X",
+        Verdict.DETERMINISTIC: "p",
+    }
 )
 
 

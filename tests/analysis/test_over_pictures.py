@@ -68,6 +68,20 @@ def test_the_interval_of_every_metric_is_scipys_paired_bootstrap(name: str):
     assert (found.low, found.high) == pytest.approx((interval.low - bias, interval.high - bias), abs=0.5 * error)
 
 
+def test_an_infinite_loss_has_no_interval_over_pictures_and_takes_none_from_others():
+    a, b, c = drawn(100, 2.0, 0), drawn(100, 1.5, 1), drawn(100, 1.0, 2)
+    a.loc[a["target"] == MIKELS[0], f"logit_{MIKELS[0]}"] = -np.inf
+    metric = Metric(name="nll", min_effect=0.1)
+    found, other = over_pictures(
+        [AB, Contrast("b", "c")], "d", {"a": {0: a, 1: b}, "b": {0: b, 1: a}, "c": {0: c}}, metric
+    )
+    assert (found.low, found.crossed_low) == (None, None)
+    assert np.isnan(found.mean)
+    assert other.low < other.mean < other.high
+    assert one({0: a}, {0: b}, metric).mean == np.inf
+    assert one({0: a}, {0: b}).low is not None, "its accuracy is a number"
+
+
 def test_the_interval_of_a_calibration_error_is_around_it_although_resampling_adds_to_it():
     calibrated, sure = drawn(1000, 2.0, 0), drawn(1000, 2.0, 0)
     calibrated.update(2 * calibrated.filter(like="logit_"))  # log p(class | scores), but for the classes' frequencies

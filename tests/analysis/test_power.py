@@ -2,8 +2,14 @@ import numpy as np
 import pytest
 from statsmodels.stats.power import TTestPower
 
-from emotune.analysis.power import paired_differences, power_of_paired_t, seeds_for, smallest_effect
-from emotune.study import Contrast
+from emotune.analysis.power import (
+    PooledSpread,
+    findable,
+    pooled_spread,
+    power_of_paired_t,
+    seeds_for,
+    smallest_effect,
+)
 
 
 @pytest.mark.parametrize("seeds", [2, 3, 5, 10, 50])
@@ -47,12 +53,52 @@ def test_seeds_for_an_effect_are_the_fewest_that_suffice():
     assert seeds_for(1e-4) is None
 
 
-def test_differences_are_of_complete_pairs_on_one_data_set():
-    rows = [
-        {"variant": "a", "dataset": "d", "seed": 0, "accuracy": 50.0},
-        {"variant": "b", "dataset": "d", "seed": 0, "accuracy": 47.0},
-        {"variant": "a", "dataset": "d", "seed": 1, "accuracy": 60.0},
-        {"variant": "b", "dataset": "other", "seed": 1, "accuracy": 10.0},
-        {"variant": "b", "dataset": "d", "seed": 2, "accuracy": 10.0},
+MACHINE_B = {"alexnet": [64.2, 60.3, 57.2], "attention": [70.9, 66.8, 64.0], "dual": [69.5, 66.3, 65.9],
+             "dual-plain": [68.5, 65.2, 70.6], "mldr": [62.2, 57.0, 59.7]}  # fmt: skip
+"""The quickstart on one machine: by seed, accuracy in per cent. RSS 37.3773 with 8 degrees of freedom."""
+
+
+def runs(values: dict[str, list[float | None]], dataset: str = "d") -> list[dict]:
+    return [
+        {"variant": variant, "dataset": dataset, "seed": seed, "accuracy": value}
+        for variant, numbers in values.items()
+        for seed, value in enumerate(numbers)
+        if value is not None
     ]
-    assert paired_differences(rows, Contrast("a", "b"), "d", "accuracy") == {0: 3.0}
+
+
+def test_the_pooled_spread_is_what_variants_and_seeds_leave():
+    found = pooled_spread(runs(MACHINE_B) + runs(MACHINE_B | {"mldr": [1.0, 90.0, 5.0]}, "e"), "d", "accuracy")
+    assert (found.sd, found.df) == (pytest.approx((2 * 37.3773 / 8) ** 0.5, abs=1e-4), 8)
+
+
+def test_the_pooled_spread_of_two_variants_is_that_of_their_differences():
+    a, b = MACHINE_B["dual"], MACHINE_B["dual-plain"]
+    found = pooled_spread(runs({"a": a, "b": b}), "d", "accuracy")
+    assert (found.sd, found.df) == (pytest.approx(np.std(np.subtract(a, b), ddof=1)), 2)
+
+
+def test_the_pooled_spread_of_an_unfinished_study_is_that_of_a_regression_with_dummies():
+    values = MACHINE_B | {"attention": [70.9, None, 64.0], "mldr": [None, None, 59.7], "svm": [50.0] * 3}
+    cells = [(v, row["seed"], row["accuracy"]) for v in list(values)[:4] for row in runs(values) if row["variant"] == v]
+    design = np.array([[v == w for w in list(values)[:4]] + [s == t for t in range(3)] for v, s, _ in cells], float)
+    y = np.array([value for *_, value in cells])
+    left = y - design @ np.linalg.lstsq(design, y, rcond=None)[0]
+    df = len(y) - np.linalg.matrix_rank(design)
+    found = pooled_spread(runs(values), "d", "accuracy")
+    assert (found.sd, found.df) == (pytest.approx((2 * (left**2).sum() / df) ** 0.5), df)
+
+
+def test_there_is_no_pooled_spread_of_one_seed_or_of_variants_that_know_no_seed():
+    assert pooled_spread(runs({"a": [60.0], "b": [61.0]}), "d", "accuracy") is None
+    assert (
+        pooled_spread(runs({"svm": [60.0] * 3, "constant": [12.0] * 3, "a": [1.0, 2.0, 4.0]}), "d", "accuracy") is None
+    )
+    assert pooled_spread(runs({"a": [60.0, 61.0, np.inf], "b": [61.0, 62.0, 63.0]}), "d", "accuracy") is None
+    assert pooled_spread([], "d", "accuracy") is None
+
+
+def test_more_seeds_find_smaller_differences():
+    found = findable(PooledSpread(3.1, 8), [10, 3, 5, 3, 1], 0.0125)
+    assert list(found) == [3, 5, 10]
+    assert list(found.values()) == pytest.approx([20.2, 7.8, 4.0], abs=0.15)

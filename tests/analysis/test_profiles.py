@@ -55,8 +55,10 @@ def test_differences_of_recall_are_paired_by_seed_with_students_interval():
         ["other", "awe", 2, -25.0],  # seeds 1 and 2: 0 - 100 and 50 - 0
         ["other", "fear", 2, 25.0],  # 100 - 50 and 100 - 100
     ]
-    half = stats.t.ppf(0.975, 1) * np.std([-100, 50], ddof=1) / 2**0.5
-    assert (found["low"][0], found["high"][0]) == pytest.approx((-25 - half, -25 + half))
+    assert (found["low"][0], found["high"][0]) == (-100, 100), "cut: recalls do not differ by more"
+    near = recall_differences(recalls({"base": base, "other": base | {0: answers("aaff", "aafa")}}), "base")
+    half = stats.t.ppf(0.975, 2) * np.std([50, 0, 0], ddof=1) / 3**0.5
+    assert (near["low"][0], near["high"][0]) == pytest.approx((50 / 3 - half, 50 / 3 + half))
 
 
 def test_a_difference_in_one_seed_has_no_interval_and_in_none_no_row():

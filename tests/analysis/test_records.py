@@ -86,7 +86,7 @@ def test_new_columns_of_the_table_of_runs_come_after_those_that_scripts_rely_on(
     old = "run,variant,dataset,seed,state,detail,accuracy,test_pictures,parameters,train_s,images_per_s,workers"
     old += f",interruptions,commit,dirty,{','.join(list(SCALES)[1:])},forward_flops"
     for records in (of_one(tmp_path), load_records([run("other")], str(tmp_path))):
-        assert list(records.runs.columns) == [*old.split(","), "selected_epoch", "best_test_accuracy"]
+        assert list(records.runs.columns) == [*old.split(","), "selected_epoch", "best_test_accuracy", "answers"]
 
 
 def test_the_selected_epoch_the_test_curve_and_the_entropy_are_what_the_run_noted(tmp_path: Path):
@@ -172,6 +172,8 @@ def test_a_cut_or_garbled_table_is_refused_with_its_name_and_what_to_do(tmp_path
     "damaged",
     [
         PICTURES.assign(logit_awe=[1.0, np.nan, 0.0]),
+        PICTURES.assign(logit_awe=[1.0, np.inf, 0.0]),
+        PICTURES.assign(logit_awe=[1.0, -np.inf, 0.0], logit_fear=[1.0, -np.inf, 0.0]),
         PICTURES.assign(logit_awe="high"),
         PICTURES.assign(sample_id=["p", "p", "r"]),
         PICTURES.assign(sample_id=["p", None, "r"]),
@@ -180,11 +182,41 @@ def test_a_cut_or_garbled_table_is_refused_with_its_name_and_what_to_do(tmp_path
         PICTURES.head(0),
         PICTURES[["sample_id", "target", "group"]],
     ],
-    ids=["no number", "text", "twice", "no id", "no group", "unknown class", "no pictures", "no logits"],
+    ids=[
+        "no number",
+        "infinite",
+        "no probability",
+        "text",
+        "twice",
+        "no id",
+        "no group",
+        "unknown class",
+        "no pictures",
+        "no logits",
+    ],
 )
 def test_predictions_that_cannot_be_counted_are_refused(tmp_path: Path, damaged: pd.DataFrame):
     with pytest.raises(InputError, match=f"{run().id}/{PREDICTIONS}: .*delete .* to train it again"):
         of_one(tmp_path, predictions=damaged)
+
+
+def test_a_probability_of_zero_counts_and_makes_the_loss_infinite(tmp_path: Path):
+    (row,) = of_one(tmp_path, predictions=PICTURES.assign(logit_awe=[2.0, -np.inf, -np.inf])).runs.to_dict("records")
+    assert (row["nll"], row["accuracy"]) == (np.inf, pytest.approx(200 / 3))
+    assert np.isfinite([row["brier"], row["ece"]]).all()
+
+
+def test_runs_that_gave_the_same_classes_have_the_same_digest_whatever_the_order(tmp_path: Path):
+    others = {
+        1: PICTURES.iloc[::-1],
+        2: PICTURES.assign(logit_awe=[5.0, 1, -1]),
+        3: PICTURES.assign(logit_awe=[-5.0, 1, -1]),
+    }
+    finish(tmp_path, run(seed=0))
+    for seed, predictions in others.items():
+        finish(tmp_path, run(seed=seed), predictions)
+    found = load_records([run(seed=seed) for seed in range(4)], str(tmp_path)).runs["answers"]
+    assert found[0] == found[1] == found[2] != found[3]
 
 
 @pytest.mark.parametrize(

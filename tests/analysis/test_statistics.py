@@ -6,7 +6,8 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import DescrStatsW
 
-from emotune.analysis.statistics import DRAWS, Verdict, _holm, _sign_flips, across_datasets, compare, explore, summarise
+from emotune.analysis.paired_tests import DRAWS, holm, sign_flips
+from emotune.analysis.statistics import Verdict, across_datasets, compare, explore, summarise
 from emotune.metric_config import SCALES, Metric, Scale
 from emotune.run_directory import State
 from emotune.study import Contrast
@@ -46,7 +47,7 @@ def test_the_interval_is_students_as_computed_by_hand():
 def test_one_seed_has_no_interval_and_no_verdict():
     assert summarise([60.0]).low is None
     found = one([60.0], [50.0])
-    assert (found.p, found.p_sign_flip, found.p_equivalence, found.effect_size) == (None,) * 4
+    assert (found.p, found.p_sign_flip, found.p_equivalence) == (None,) * 3
     assert (found.verdict, found.summary.n, found.summary.mean) == (Verdict.UNRESOLVED, 1, 10.0)
 
 
@@ -78,17 +79,17 @@ def test_sign_flips_of_shares_are_those_of_the_counts_of_pictures():
         shares = 100 * (base + counts) / pictures - 100 * base / pictures
         signs = 1 - 2 * (np.arange(2**n)[:, None] >> np.arange(n) & 1)
         exact = np.mean(np.abs(signs @ counts) >= abs(counts.sum()))
-        assert _sign_flips(shares) == exact, (counts, pictures)
+        assert sign_flips(shares) == exact, (counts, pictures)
 
 
 def test_sign_flips_of_many_seeds_are_counted_and_those_of_more_are_drawn_with_the_same_tolerance():
     rng = np.random.default_rng(1)
     counts = rng.integers(-3, 5, 30)
     drawn = np.abs((2 * rng.integers(0, 2, (50_000, 30)) - 1) @ counts) >= abs(counts.sum())
-    assert _sign_flips(100 * counts / 698) == pytest.approx(drawn.mean(), abs=0.01)
+    assert sign_flips(100 * counts / 698) == pytest.approx(drawn.mean(), abs=0.01)
     ones = np.full(40, 100 / 698)  # all of one size: sums tie everywhere
-    assert _sign_flips(ones) == 1 / (1 + DRAWS)
-    assert _sign_flips(np.array([*ones[:20], *-ones[20:]])) == 1.0
+    assert sign_flips(ones) == 1 / (1 + DRAWS)
+    assert sign_flips(np.array([*ones[:20], *-ones[20:]])) == 1.0
 
 
 def test_five_seeds_cannot_convince_a_sign_flip_test_however_large_the_effect():
@@ -101,24 +102,6 @@ def test_the_sign_flip_test_of_more_seeds_than_can_be_enumerated_says_the_same_e
     first, second = (one((50 + differences).tolist(), [50.0] * 40).p_sign_flip for _ in range(2))
     assert first == second
     assert first == pytest.approx(stats.ttest_1samp(differences, 0).pvalue, rel=0.5)
-
-
-def test_the_effect_size_is_hedges_g_by_hand():
-    found = one([54.0, 55.0, 53.0, 58.0], [50.0] * 4)  # mean 5, sd √(14/3); J(3) = Γ(3/2) / (√(3/2) Γ(1)) = 0.7236013
-    assert found.effect_size == pytest.approx(5 / (14 / 3) ** 0.5 * 0.7236013, rel=1e-7)
-    assert one([54.0, 55.0], [50.0, 50.0]).effect_size is None  # J(1) = 0
-
-
-def test_pairing_gain_is_the_share_of_the_variance_that_seeds_explain():
-    found = one([61.0, 63.0, 65.0], [50.0, 51.0, 55.0])  # variances 4 and 7; of 11, 12, 10: 1
-    assert found.pairing_gain == pytest.approx(1 - 1 / 11)
-    assert found.correlation == pytest.approx(5 / (4 * 7) ** 0.5)
-    assert one([61.0, 63.0, 65.0], [54.0, 53.0, 51.0]).pairing_gain < 0
-    constant = one([61.0, 63.0, 65.0], [50.0] * 3)
-    assert (constant.correlation, constant.pairing_gain) == (None, pytest.approx(0))
-    assert one([61.0] * 3, [50.0] * 3).pairing_gain is None
-    two = one([61.0, 63.0], [50.0, 51.0])
-    assert (two.correlation, two.pairing_gain) == (None, None)
 
 
 def test_p_is_scipys_paired_t_test():
@@ -156,8 +139,8 @@ def test_better_is_up_or_down_as_the_metric_has_it(name: str, scale: Scale):
 
 def test_equal_differences_in_all_seeds_are_no_proof():
     found = one([61.3, 62.3, 63.3], [60.2, 61.2, 62.2])
-    assert (found.p, found.p_sign_flip, found.p_equivalence, found.effect_size) == (None,) * 4
-    assert (found.verdict, found.seeds_needed) == (Verdict.UNRESOLVED, None)
+    assert (found.p, found.p_sign_flip, found.p_equivalence) == (None,) * 3
+    assert (found.summary.low, found.verdict) == (None, Verdict.UNRESOLVED)
     assert found.summary.mean == pytest.approx(1.1)
 
 
@@ -173,7 +156,7 @@ def test_holm_multiplies_the_smallest_p_by_the_number_of_contrasts_over_all_data
 def test_holm_is_that_of_statsmodels_whatever_the_order_and_with_equal_and_missing_ones():
     p = [0.03, None, 0.004, 0.004, 0.2, None, 0.9]
     theirs = multipletests([1.0 if value is None else value for value in p], method="holm")[1]
-    assert _holm(p) == [None if value is None else pytest.approx(q) for value, q in zip(p, theirs, strict=True)]
+    assert holm(p) == [None if value is None else pytest.approx(q) for value, q in zip(p, theirs, strict=True)]
 
 
 def test_holm_is_rs_p_adjust():
@@ -185,7 +168,6 @@ def test_holm_is_rs_p_adjust():
     found = compare(rows(b=[50.0] * 3, **variants), [Contrast(v, "b") for v in variants], ["d"], 3, Metric())
     assert [c.p for c in found] == pytest.approx(wanted)
     assert [c.p_holm for c in found] == pytest.approx([0.05, 0.08, 0.09, 0.09, 0.09])
-    assert [c.p_sign_flip_holm for c in found] == pytest.approx([1.0] * 5)
 
 
 def test_equivalence_is_corrected_for_all_contrasts_too():
@@ -216,7 +198,6 @@ def test_a_contrast_without_any_pair_is_unresolved_and_keeps_its_place_in_the_fa
     ab, cb = compare(table, [AB, Contrast("c", "b")], ["d"], 3, Metric())
     assert (cb.summary.n, cb.verdict, cb.p_holm) == (0, Verdict.UNRESOLVED, None)
     assert ab.p_holm == pytest.approx(2 * ab.p)
-    assert ab.p_sign_flip_holm == pytest.approx(2 * ab.p_sign_flip)
     assert compare([], [AB], ["d"], 3, Metric())[0].missing == dict.fromkeys(range(3), "a missing, b missing")
 
 
@@ -240,8 +221,79 @@ def test_over_data_sets_means_are_described_and_not_tested():
     contrasts = [AB, Contrast("b", "a"), Contrast("c", "a")]
     ab, ba = across_datasets(compare(table, contrasts, ["d", "e", "f"], 2, Metric()))  # c has no runs
     assert (ab.mean, ab.lowest, ab.highest) == (pytest.approx(11 / 3), -1.0, 9.5)
-    assert (ab.favourable, ab.datasets, ba.favourable) == (2, 3, 1)
+    assert (ab.favourable, ab.datasets, ab.one_seed, ba.favourable) == (2, 3, (), 1)
     assert across_datasets(compare(table, [AB], ["d"], 2, Metric())) == []
+
+
+def test_over_data_sets_one_with_a_single_seed_is_named():
+    table = rows("d", a=[60, 61], b=[50, 52]) + rows("e", a=[50, None], b=[51, 52])
+    (found,) = across_datasets(compare(table, [AB], ["d", "e"], 2, Metric()))
+    assert (found.mean, found.one_seed) == (pytest.approx(4.25), ("e",))
+
+
+def test_sign_flips_that_cannot_be_under_five_per_cent_are_not_told():
+    def told(seeds: int, contrasts: int) -> bool:
+        rng = np.random.default_rng(0)
+        names = [f"v{k}" for k in range(contrasts)]
+        values = {v: rng.normal(90, 1, seeds).tolist() for v in names} | {"b": rng.normal(50, 1, seeds).tolist()}
+        found = compare(rows(**values), [Contrast(v, "b") for v in names], ["d"], seeds, Metric())
+        assert all(c.p_sign_flip is not None for c in found)
+        return all(c.p_sign_flip_holm is not None and c.p_sign_flip_holm < 0.05 for c in found)
+
+    assert [told(5, 1), told(6, 1), told(7, 4), told(8, 4)] == [False, True, False, True]
+
+
+def answering(answers: dict[str, str], table: list[dict]) -> list[dict]:
+    """With what the runs said of the pictures: of one letter per variant and seed, equal ones said the same."""
+    return [row | {"answers": answers[row["variant"]][row["seed"]]} for row in table]
+
+
+def test_runs_that_say_the_same_of_every_picture_in_every_seed_are_identical():
+    table = rows(a=[60.0, 61.0, 63.0], b=[60.0, 61.0, 63.0])
+    (same,) = compare(answering({"a": "xyz", "b": "xyz"}, table), [AB], ["d"], 3, Metric())
+    assert (same.verdict, same.summary.mean, same.summary.low, same.p) == (Verdict.IDENTICAL, 0.0, None, None)
+    (other,) = compare(answering({"a": "xyz", "b": "xyw"}, table), [AB], ["d"], 3, Metric())
+    assert (other.verdict, other.p) == (Verdict.UNRESOLVED, None)  # as many right, but others
+    (unknown,) = compare(table, [AB], ["d"], 3, Metric())
+    assert unknown.verdict is Verdict.UNRESOLVED
+    softer = [row | {"nll": 1.0 + (row["variant"] == "a") * 0.1 * row["seed"]} for row in table]
+    (found,) = compare(answering({"a": "xyz", "b": "xyz"}, softer), [AB], ["d"], 3, Metric(name="nll", min_effect=0.1))
+    assert found.verdict is Verdict.UNRESOLVED  # the same answers, but more or less sure of them
+
+
+def test_of_two_variants_that_know_no_seed_seeds_say_nothing():
+    table = rows(a=[60.0] * 4, b=[50.0] * 4)
+    (found,) = compare(answering({"a": "xxxx", "b": "yyyy"}, table), [AB], ["d"], 4, Metric())
+    assert (found.verdict, found.summary.mean, found.summary.sd) == (Verdict.DETERMINISTIC, 10.0, 0.0)
+    assert (found.summary.low, found.p, found.p_sign_flip, found.p_equivalence) == (None,) * 4
+    chance = answering({"a": "xxzx", "b": "yyyy"}, table)  # a network that gets as many right in all seeds
+    assert compare(chance, [AB], ["d"], 4, Metric())[0].verdict is Verdict.UNRESOLVED
+    one_side = rows(a=[60.0, 61.0, 60.5, 62.0], b=[50.0] * 4)
+    assert compare(one_side, [AB], ["d"], 4, Metric())[0].verdict is Verdict.BETTER
+
+
+def of_nll(a: list[float], b: list[float]):
+    table = [row | {"nll": row["accuracy"]} for row in rows(a=a, b=b)]
+    return compare(table, [AB], ["d"], len(a), Metric(name="nll", min_effect=0.1))[0]
+
+
+def test_an_infinite_loss_is_the_worst_value_and_not_a_missing_one():
+    found = of_nll([math.inf, 1.0, 1.1], [1.0, 1.1, 1.2])
+    assert found.differences == {0: math.inf, 1: pytest.approx(-0.1), 2: pytest.approx(-0.1)}
+    assert (found.missing, found.summary.n, found.summary.mean) == ({}, 3, math.inf)
+    assert (found.summary.sd, found.summary.low, found.p, found.p_sign_flip) == (None,) * 4
+    assert found.verdict is Verdict.UNRESOLVED
+    assert of_nll([1.0, 1.1], [math.inf] * 2).summary.mean == -math.inf
+    assert math.isnan(of_nll([math.inf, 1.0], [1.0, math.inf]).summary.mean)
+    both = of_nll([math.inf, 1.0, 1.1], [math.inf, 1.1, 1.3])
+    assert (both.missing, both.summary.n) == ({0: "nll infinite in both"}, 2)
+
+
+def test_an_interval_of_shares_is_cut_where_they_end():
+    assert summarise([99.0, 97.0, 98.5], (0, 100)).high == 100
+    assert summarise([0.0, 1.0, 3.0], (0, 100)).low == 0
+    found = one([100.0, 0.0], [0.0, 100.0])
+    assert (found.summary.low, found.summary.high) == (-100, 100)
 
 
 def test_a_lower_loss_is_in_favour_of_the_variant_on_every_data_set():

@@ -10,6 +10,7 @@ from reading import STUDY, Tags
 
 from emotune.ablate import main
 from emotune.analysis.metrics import scalar_metrics
+from emotune.analysis.power import pooled_spread
 from emotune.analysis.records import load_records
 from emotune.data.datasets import resolve
 from emotune.data.shards import write_shards
@@ -87,9 +88,9 @@ def test_a_plan_says_what_the_seeds_can_show_of_the_metric_that_the_study_names(
     (tmp_path / "loss.yaml").write_text(study.source + "metric: {name: nll, min_effect: 0.05}\n")
     assert main([str(tmp_path / "loss.yaml"), "--runs", pool, "--plan"]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    table = load_records(runs, pool).runs.pivot(index="seed", columns="variant", values="nll")
-    assert f"nats at the sd seen so far ({(table['attention'] - table['alexnet']).std():.3f})" in said
-    assert "For the min_effect of 0.05 nats:" in said
+    spread = pooled_spread(load_records(runs, pool).done().to_dict("records"), runs[0].dataset.name, "nll")
+    assert f"nats at the pooled spread seen so far ({spread.sd:.3f} nats, {spread.df} degrees of freedom)" in said
+    assert "Warning: the min_effect of 0.05 nats is out of reach of" in said
 
 
 @pytest.mark.parametrize("name", ["brier", "polarity_accuracy"])

@@ -33,19 +33,26 @@
   for (const select of [first, second]) select.append(...variants.map((name) => new Option(name)));
   second.selectedIndex = 0;
   first.selectedIndex = 1;
+  const signed = (x, decimals) => {  // with more digits where it would be read as 0
+    const text = Math.abs(x).toFixed(decimals);
+    if (!Number.isFinite(x)) return isNaN(x) ? "–" : x < 0 ? "−∞" : "+∞";
+    if (Math.abs(x) < 1e-6) return text;
+    return Number(text) ? (x < 0 ? "−" : "+") + text : signed(x, decimals + 1);
+  };
   const row = (dataset, metric, index) => {
     const [a, b] = [first, second].map((select) => values[dataset]?.[select.value] ?? {});
     const seeds = Object.keys(a).filter((seed) => seed in b && a[seed][index] !== null && b[seed][index] !== null);
-    const differences = seeds.map((seed) => a[seed][index] - b[seed][index]);
+    const differences = seeds.map((seed) => Number(a[seed][index]) - Number(b[seed][index]));
     const n = differences.length;
     if (!n) return null;
-    const signed = (x) => (x < 0 ? "−" : "+") + Math.abs(x).toFixed(metric.decimals);
+    const said = (x) => signed(x, metric.decimals);
+    const cut = (x) => Math.max(-(metric.widest ?? Infinity), Math.min(metric.widest ?? Infinity, x));
     const mean = differences.reduce((x, y) => x + y, 0) / n;
     const sd = Math.sqrt(differences.reduce((sum, x) => sum + (x - mean) ** 2, 0) / (n - 1));
     const half = n > 1 ? (t[n - 2] * sd) / Math.sqrt(n) : NaN;
-    const interval = n > 1 ? `${signed(mean - half)} to ${signed(mean + half)}` : "no interval";
+    const interval = half > 1e-6 ? `${said(cut(mean - half))} to ${said(cut(mean + half))}` : "no interval";
     const name = metric.title + (metric.higher ? "" : " (lower is better)") + (metric.steps ? `, ${metric.steps}` : "");
-    return [dataset, name, signed(mean), interval, n, differences.map(signed).join("\u00a0· ")];
+    return [dataset, name, said(mean), interval, n, differences.map(said).join("\u00a0· ")];
   };
   const show = () => {
     const rows = datasets.flatMap((dataset) => metrics.map((metric, index) => [index, row(dataset, metric, index)]));
