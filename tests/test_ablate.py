@@ -11,6 +11,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+DEADLINE_S = 300.0
+"""For anything that must happen: many times as long as on a quiet machine."""
 STUDY = """
 question: Does attention help on very few pictures?
 datasets: [{data}]
@@ -46,7 +48,7 @@ class Place:
 
     def ablate(self, *arguments: str, study: str = "few.yaml") -> subprocess.CompletedProcess[str]:
         process = self.start(*arguments, study=study)
-        out, err = process.communicate(timeout=200)
+        out, err = process.communicate(timeout=DEADLINE_S)
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
     def records(self) -> dict[str, dict]:
@@ -80,7 +82,7 @@ def test_a_study_on_ray_ends_in_a_report_and_is_a_no_op_afterwards_and_grows_by_
     assert second.returncode == 0, second.stderr
     assert "4 done, 0 to do" in second.stdout
     assert place.times() == before
-    assert time.monotonic() - started < 60
+    assert time.monotonic() - started < 120
     third = place.ablate("--seeds", "3", "--executor", "local")
     assert third.returncode == 0, third.stderr
     assert len(place.records()) == 6
@@ -152,11 +154,11 @@ def test_after_ctrl_c_the_same_command_continues_to_the_same_result(
 ):
     place.write(epochs=30, seeds=1)
     process = place.start("--executor", executor)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + DEADLINE_S
     while not list(place.folder.glob("runs/*/checkpoint/index.json")) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=100)
+    out, err = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 130, out + err
     assert "same command goes on" in err
     place.write(epochs=30, seeds=1)
@@ -175,7 +177,7 @@ def test_after_ctrl_c_the_same_command_continues_to_the_same_result(
 def test_a_killed_worker_on_ray_costs_no_result(place: Place):
     place.write(epochs=30, seeds=1)
     process = place.start()
-    deadline, killed = time.monotonic() + 100, None
+    deadline, killed = time.monotonic() + DEADLINE_S, None
     while killed is None and time.monotonic() < deadline:
         for beat in place.folder.glob("runs/*/claim-*.json"):
             if (beat.parent / "checkpoint" / "index.json").exists():
@@ -184,7 +186,7 @@ def test_a_killed_worker_on_ray_costs_no_result(place: Place):
                 break
         time.sleep(0.05)
     assert killed, "no run came as far as a checkpoint"
-    out, err = process.communicate(timeout=200)
+    out, err = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 0, out + err
     assert sorted(record["interruptions"] for record in place.records().values()) == [0, 1]
 
@@ -194,7 +196,7 @@ def test_torchrun_trains_a_study_with_two_processes(place: Place):
     place.write(seeds=1)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
                "-m", "emotune.ablate", "few.yaml", "--executor", "local", "--cache-gb", "0"]  # fmt: skip
-    found = subprocess.run(command, cwd=place.folder, capture_output=True, text=True, timeout=90, check=False)
+    found = subprocess.run(command, cwd=place.folder, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     assert found.returncode == 0, found.stderr
     assert [(r["workers"], r["reading"]) for r in place.records().values()] == [(2, "streamed")] * 2
     assert "train, val, test will be streamed" in found.stdout

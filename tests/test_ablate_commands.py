@@ -38,7 +38,7 @@ class Place:
     def run(self, *arguments: str, code: int = 0, within: str | None = None) -> str:
         start = ["-c", within] if within else ["-m", "emotune.ablate"]
         found = subprocess.run([sys.executable, *start, *arguments], cwd=self.folder, capture_output=True, text=True,
-                               stdin=subprocess.DEVNULL, timeout=120, check=False)  # fmt: skip
+                               stdin=subprocess.DEVNULL, timeout=300, check=False)  # fmt: skip
         assert found.returncode == code, found.stdout + found.stderr
         return found.stdout + found.stderr
 

@@ -17,7 +17,7 @@ import pytest
 
 from emotune.storage import Folder
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 SECRETS = {
     "AWS_ACCESS_KEY_ID": "AKIAQQEMOTUNE7WATCHED",
@@ -54,7 +54,7 @@ class Command:
         )  # fmt: skip
 
     def end(self, process: subprocess.Popen[str]) -> int:
-        said, _ = process.communicate(timeout=300)
+        said, _ = process.communicate(timeout=600)
         self.said += said
         return process.returncode
 
@@ -77,7 +77,7 @@ def test_a_study_on_s3_goes_on_from_its_checkpoint_there_and_is_reported_elsewhe
     fsspec.filesystem("s3").put(str(small_shards), data, recursive=True)
     (tmp_path / "cloud.yaml").write_text(STUDY.format(data=data))
     process = command.start("--runs", pool)
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + 400
     while not any("checkpoint/" in name for name in Folder(pool).files()):
         assert process.poll() is None and time.monotonic() < deadline, command.end(process)
         time.sleep(0.5)

@@ -127,7 +127,7 @@ def test_commands_that_others_try_are_in_the_readme_still():
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(2400)
 def test_every_command_of_the_readme_works_one_after_another(place):
     order = tried()
     # A reader trains before anything that was trained can be asked.

@@ -26,6 +26,8 @@ GATEWAY = "10.77.0.254"
 TOOLS = ("ip", "nsenter", "rsync", "setpriv", "ssh", "sshd", "unshare")
 DIES_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
 HOME = "/root"
+PATIENCE = 3
+"""Times that a busy machine may take as long as a quiet one."""
 SSHD = """
 HostKey {folder}/host_key
 AuthorizedKeysFile {key}.pub
@@ -91,11 +93,11 @@ class Machine:
         """What a command says; it must end well."""
         process = self.start(*command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         try:
-            said, _ = process.communicate(timeout=timeout)
+            said, _ = process.communicate(timeout=PATIENCE * timeout)
         except subprocess.TimeoutExpired:
             process.kill()
             said, _ = process.communicate()
-            raise AssertionError(f"{shlex.join(command)} took longer than {timeout} s:\n{said}") from None
+            raise AssertionError(f"{shlex.join(command)} took longer than {PATIENCE * timeout} s:\n{said}") from None
         assert process.returncode == 0, f"{shlex.join(command)}: exit code {process.returncode}\n{said}"
         return said
 
@@ -204,9 +206,9 @@ def running(machine: Machine, *command: str, log: Path) -> Iterator[subprocess.P
 
 def until(what: str, found: Callable[[], Any], seconds: float, said: Callable[[], str] = str) -> Any:
     """Waits for something to be true, and gives it."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + PATIENCE * seconds
     while not (result := found()):
-        assert time.monotonic() < deadline, f"{what}: not seen in {seconds} s\n{said()}"
+        assert time.monotonic() < deadline, f"{what}: not seen in {PATIENCE * seconds} s\n{said()}"
         time.sleep(0.1)
     return result
 

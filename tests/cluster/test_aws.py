@@ -13,7 +13,7 @@ from machines import CHECKOUT, Machine, missing, running, until
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(1800),
     pytest.mark.skipif(bool(missing()), reason=missing()),
 ]
 

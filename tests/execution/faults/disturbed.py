@@ -33,7 +33,7 @@ resources: {{workers: 2}}
 EPOCHS, STEPS = 4, 5
 """Of the study above: STEPS in each epoch."""
 
-DEADLINE_S = 120.0
+DEADLINE_S = 300.0
 """For anything that must happen. Tests never wait that long on a quiet machine."""
 
 KILL = "os.kill(os.getpid(), signal.SIGKILL)"
@@ -178,7 +178,7 @@ class Command:
         assert len(found) == 1, processes
         return found[0]
 
-    def require_end_of_all(self, timeout_s: float = 15.0, *, but: str | None = None) -> None:
+    def require_end_of_all(self, timeout_s: float = 45.0, *, but: str | None = None) -> None:
         """Waits until no process is left, ``but`` those whose command line ends so."""
         deadline = time.monotonic() + timeout_s
         while left := {pid: line for pid, line in self.processes().items() if not (but and line.endswith(but))}:

@@ -68,7 +68,7 @@ def test_the_notice_that_a_machine_is_taken_back_costs_its_run_no_step(study: Di
             [sys.executable, str(WATCHER), "--metadata", url, "--node-id", there["nodes"][0]],
             env=os.environ | settings | {"RAY_ADDRESS": there["address"],
                                          "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
-            capture_output=True, text=True, timeout=60, check=False,
+            capture_output=True, text=True, timeout=180, check=False,
         )  # fmt: skip
         metadata.shutdown()
     assert drained.returncode == 0, drained.stdout + drained.stderr

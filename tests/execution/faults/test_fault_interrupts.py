@@ -51,7 +51,7 @@ def test_a_second_ctrl_c_stops_at_once_and_leaves_nothing_running(study: Disturb
     time.sleep(1)
     assert command.process.poll() is None, "the first one lets the step end"
     os.killpg(command.process.pid, signal.SIGINT)
-    ended = command.end(10)
+    ended = command.end(30)
     assert ended.code == 130, ended
     assert "Traceback" not in ended.err
     command.require_end_of_all()

@@ -50,7 +50,7 @@ def test_a_killed_raylet_of_the_only_machine_ends_the_command_and_the_same_one_c
     first = study.start()
     study.struck()
     os.kill(first.pid_of("raylet/raylet"), signal.SIGKILL)
-    ended = first.end(60)
+    ended = first.end(150)
     assert ended.code != 0
     assert "Traceback" not in ended.err, ended.err
     first.require_end_of_all(but="Agent")

@@ -21,8 +21,8 @@ while len(hoard) < 80:
     time.sleep(0.05)
 """
 """100 MiB and 100 MiB more, until somebody puts an end to it (8 GB at most)."""
-HOARDED_BYTES = 3 * 2**30
-"""What Ray lets it take."""
+HOARDED_BYTES = 5 * 2**30
+"""What Ray lets it take, and other tests beside it."""
 
 
 @pytest.mark.slow
@@ -51,7 +51,7 @@ def test_a_worker_of_either_rank_that_hangs_is_killed_after_stall_minutes_and_th
     study: Disturbed, undisturbed: Disturbed
 ):
     study.strike(Fault(STOP, "alexnet", rank=1), Fault(STOP, "attention", rank=0))
-    command = study.start("--stall-minutes", "0.4")  # as long as a busy machine may take to start a worker
+    command = study.start("--stall-minutes", "0.7")  # as long as a busy machine may take to start a worker
     hanging = [study.struck(number) for number in (0, 1)]
     ended = command.end()
     assert ended.code == 0, ended
@@ -102,7 +102,7 @@ def test_a_worker_that_ray_kills_for_its_memory_fails_the_run_and_the_same_comma
 ):
     memory = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
     total, free = (int(memory[name].split()[0]) * 1024 for name in ("MemTotal", "MemAvailable"))
-    if free < 4 * HOARDED_BYTES:
+    if free < 2 * HOARDED_BYTES:
         pytest.skip("this machine has too little free memory to be filled without harm to others")
     threshold = 1 - (free - HOARDED_BYTES) / total
     study.strike(Fault(HOARD, rank=1, always=True))
