@@ -213,10 +213,8 @@ class Registry:
 
     def networks(self, study: Study, runs: Iterable[RunConfig]) -> Iterator[dict[str, Any]]:
         """What is written down of the networks of this study, then of others of its name: see `like`."""
-        own = self.entry(study, runs)
-        if value := self._networks(own):
-            yield value
-        yield from filter(None, (self._networks(one.entry) for one in self.like(study) if one.entry != own))
+        entries = dict.fromkeys([self.entry(study, runs), *(one.entry for one in self.like(study)), study.name])
+        yield from filter(None, map(self._networks, entries))
 
     def write_networks(self, study: Study, runs: Iterable[RunConfig], value: dict[str, Any]) -> None:
         """Writes down how a study's networks differ, if that is not what stands there."""
