@@ -12,7 +12,7 @@ from emotune.metric_config import SCALES, Metric
 from emotune.study import Contrast
 
 AB = Contrast("a", "b")
-STUDIES = 3000
+STUDIES = 600
 
 
 def answers(right: np.ndarray, groups: np.ndarray | None = None, sure: float = 1.0) -> pd.DataFrame:
@@ -185,7 +185,7 @@ def test_intervals_over_pictures_and_over_both_cover_as_often_as_they_say(seeds:
         scene = rng.choice([-0.2, 0.2], (2, 1, 200)) + rng.choice([-0.1, 0.1], (2, seeds, 200))
         right = rng.random((2, seeds, len(groups))) < (0.5 + network + scene)[..., groups]
         scores = np.add.reduceat(right[0].astype(float) - right[1], starts, axis=1)
-        found = _judge(AB, "d", (weights @ scores.T) / (weights @ sizes)[:, None], groups, {})
+        found = _judge(AB, "d", (weights @ scores.T) / (weights @ sizes)[:, None], groups, {}, (-1.0, 1.0))
         these += found.low <= (network[0] - network[1]).mean() <= found.high
         all_ += found.crossed_low <= 0 <= found.crossed_high
     print(f"S = {seeds}, sd {spread}: {100 * these / STUDIES:.1f} % these networks, {100 * all_ / STUDIES:.1f} % all")

@@ -13,7 +13,7 @@ from emotune.run_directory import State
 from emotune.study import Contrast
 
 AB = Contrast("a", "b")
-STUDIES = 1000
+STUDIES = 400
 DARWIN = [49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48]
 """Eighths of an inch by which 15 crossed maize plants outgrew self-fertilised ones (Fisher 1935, section 17)."""
 SLEEP = ([0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0], [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4])
@@ -319,10 +319,10 @@ def verdicts(effects: list[float], seeds: int, sd: float, min_effect: float) -> 
 @pytest.mark.slow
 @pytest.mark.parametrize("seeds", [2, 3, 5, 10])
 def test_the_t_interval_covers_what_it_says(seeds: int):
-    samples = np.random.default_rng(seeds).normal(0, 1, (20_000, seeds))
+    samples = np.random.default_rng(seeds).normal(0, 1, (2_000, seeds))
     covered = np.mean([s.low <= 0 <= s.high for s in map(summarise, samples)])
     print(f"S = {seeds}: {100 * covered:.1f} %")
-    assert covered == pytest.approx(0.95, abs=3 * (0.95 * 0.05 / 20_000) ** 0.5)
+    assert covered == pytest.approx(0.95, abs=3 * (0.95 * 0.05 / 2_000) ** 0.5)
 
 
 @pytest.mark.slow
