@@ -112,12 +112,27 @@ SELECTIONS = MappingProxyType({"last": "last epoch", "best_val": "best validatio
 """Which epoch's network is tested, in words."""
 
 
+LEAST_POINTS = 0.05
+"""Who names less means a share: in a test split of fewer than 2,000 images one image makes more."""
+
+
 def _own_unit(value: Any, info: ValidationInfo) -> Any:
     """One point where points are the unit; one nat, or half of the Brier score's range, would hide everything."""
     name = info.data.get("name", "accuracy")  # a wrong name is reported for itself
     if value is None and SCALES[name].step != "point":
         raise ValueError(f"{name} is not in per cent: say which difference would matter, for example min_effect: 0.05")
-    return 1.0 if value is None else value
+    if value is None:
+        return 1.0
+    scale, number = SCALES[name], isinstance(value, int | float) and not isinstance(value, bool)
+    if number and value >= scale.difference_bounds[1]:
+        widest = scale.amount(scale.difference_bounds[1])
+        raise ValueError(f"no two values of {name} differ by {widest} or more: name a smaller difference")
+    if number and scale.step == "point" and 0 < value < LEAST_POINTS:
+        raise ValueError(
+            f"is in percentage points, and {value:g} points are one image of {100 / value:,.0f}; "
+            f"did you mean {100 * value:g}?"
+        )
+    return value
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -42,6 +42,23 @@ def test_a_metric_that_there_is_not_is_refused_with_those_that_there_are(write):
     ]
 
 
+@pytest.mark.parametrize("name", ["accuracy", "macro_f1", "ece"])
+def test_a_share_is_not_taken_for_points(write, name: str):
+    (line,) = mistakes(write(f"{GOOD}metric: {{name: {name}, min_effect: 0.01}}\n"))
+    assert "is in percentage points, and 0.01 points are one image of 10,000; did you mean 1?" in line
+    assert load_study(write(f"{GOOD}metric: {{name: {name}, min_effect: 0.05}}\n")).metric.min_effect == 0.05
+    assert load_study(write(GOOD + "metric: {name: nll, min_effect: 0.01}\n")).metric.min_effect == 0.01
+
+
+@pytest.mark.parametrize(("name", "least"), [("accuracy", 100), ("balanced_accuracy", 250), ("ece", 100), ("brier", 2)])
+def test_a_difference_that_there_cannot_be_is_refused(write, name: str, least: float):
+    (line,) = mistakes(write(f"{GOOD}metric: {{name: {name}, min_effect: {least}}}\n"))
+    assert line.startswith(
+        f"metric.min_effect: no two values of {name} differ by {2 if name == 'brier' else '100 points'}"
+    )
+    assert load_study(write(f"{GOOD}metric: {{name: {name}, min_effect: {0.9 * min(least, 100)}}}\n"))
+
+
 def test_a_metric_that_says_nothing_about_a_data_sets_classes_is_refused():
     polarity, top2 = Metric(name="polarity_accuracy"), Metric(name="top2_accuracy")
     for metric in (polarity, top2, Metric()):

@@ -56,7 +56,7 @@ def show_plan(
         f"{plan.count(State.DONE)} done, {len(plan.to_do)} to do. {time_line(plan, guess, study.resources, executor)}",
         highlight=False,
     )
-    for line in resolution(study, _measured(study, plan, pool)):
+    for line in [*resolution(study, _measured(study, plan, pool)), *_less_than_an_image(study, datasets)]:
         console.print(line, highlight=False)
 
 
@@ -147,6 +147,22 @@ def _measured(study: Study, plan: Plan, pool: str) -> Sequence[Mapping[str, Any]
     from emotune.analysis.records import load_records
 
     return load_records(plan.runs, pool).done().to_dict("records")
+
+
+def _less_than_an_image(study: Study, datasets: Sequence[DatasetRef]) -> list[str]:
+    """A warning for each data set of which one test image changes the metric by more than ``min_effect``."""
+    metric, lines = study.metric, []
+    if metric.scale.step != "point" or metric.name == "ece":
+        return []
+    for ref in filter(is_ready, datasets):
+        manifest = manifest_of(ref)
+        images = sum(manifest.count("test", label, ref.part) for label in manifest.classes)
+        if images and metric.min_effect < 100 / images:
+            lines.append(
+                f"Warning: the min_effect of {metric.scale.amount(metric.min_effect)} is less than one of the {images} "
+                f"test images of {ref.name}, which is {100 / images:.2g} points; take a larger one, or more images."
+            )
+    return lines
 
 
 def resolution(study: Study, rows: Sequence[Mapping[str, Any]]) -> list[str]:

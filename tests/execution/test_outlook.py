@@ -9,11 +9,12 @@ from study_files import GOOD
 
 from emotune.data.datasets import resolve
 from emotune.execution.ledger import make_plan
-from emotune.execution.outlook import show_plan, show_reasons
+from emotune.execution.outlook import resolution, show_plan, show_reasons
 from emotune.execution.standing import named, show_standing, standing
+from emotune.metric_config import Metric
 from emotune.resources import Resources
 from emotune.run_directory import METRICS, RunDirectory
-from emotune.study import Study, load_study
+from emotune.study import Contrast, Study, load_study
 
 
 @pytest.fixture
@@ -54,6 +55,24 @@ def test_a_plan_counts_runs_by_state_and_hours_and_gpu_hours_of_each_variant(stu
     assert "Not timed yet, taken for the slowest: wide" in text
     probed = shown(study, runs, pool, executor="local", probed_s={("wide", datasets[0].name): 60.0})
     assert "About 2.0 hours, 1 at a time.\n" in probed
+
+
+def test_a_plan_warns_of_a_smallest_effect_that_its_images_or_seeds_cannot_show(study: Study, pool: str):
+    runs = study.runs(resolve(study.datasets))
+    text = shown(study, runs, pool)
+    assert "Warning: the min_effect of 1 point is less than one of the" in text, "of so few test images"
+    large = replace(study, metric=Metric(min_effect=30.0))
+    assert "Warning" not in shown(large, runs, pool)
+    rows = [
+        {"variant": variant, "dataset": "d", "seed": seed, "accuracy": accuracy}
+        for variant, values in (("plain", [60.0, 62.0, 67.0]), ("wide", [65.0, 60.0, 67.0]))
+        for seed, accuracy in enumerate(values)
+    ]
+    line, warning = resolution(replace(study, contrasts=(Contrast("wide", "plain"),)), rows)
+    assert "11.8 points at the pooled spread seen so far (3.6 points, 2 degrees of freedom)" in line
+    assert "the min_effect of 1 point is out of reach of 3 seeds" in warning
+    _, fine = resolution(replace(large, contrasts=(Contrast("wide", "plain"),)), rows)
+    assert "within reach" in fine
 
 
 def test_reasons_are_counted_by_variant(study: Study, pool: str):
