@@ -33,6 +33,7 @@ from emotune.data.manifest import HEALTH, SPLITS, Manifest, Problem
 from emotune.data.published import SOURCES
 from emotune.data.shards import write_shards
 from emotune.data.sources import Listing, Url
+from emotune.data.split import carved_splits
 from emotune.data.verify import verify
 from emotune.errors import InputError, print_error
 from emotune.machine import available_cpus
@@ -140,7 +141,7 @@ def _add_fields(parser: argparse.ArgumentParser, source: type) -> None:
         if field.default is MISSING:
             parser.add_argument(field.name, **how)
         else:
-            how["help"] += " (default: %(default)s)"
+            how["help"] += " (default: %(default)s)" if field.default != "" else ""
             parser.add_argument(f"--{field.name.replace('_', '-')}", default=field.default, **how)
 
 
@@ -152,6 +153,8 @@ def _shard(options: argparse.Namespace, console: Console) -> int:
     out = Folder(options.out)
     listing = source(**{field.name: getattr(options, field.name) for field in fields(source)}).listing()
     listing = replace(listing, name=options.name or listing.name)
+    for note in (*listing.notes, *_note_on_splits(listing)):
+        print(f"emotune.shard: {note}", file=sys.stderr)
     with _progress(console) as progress:
         if any(isinstance(entry.picture, Url) for entry in listing.entries):
             listing = _fetched(listing, options, progress, console)
@@ -164,6 +167,17 @@ def _shard(options: argparse.Namespace, console: Console) -> int:
         )  # fmt: skip
     _print_summary(console, manifest, out)
     return 0
+
+
+def _note_on_splits(listing: Listing) -> list[str]:
+    """Where splits come from that the source does not have."""
+    carved = carved_splits(entry.split for entry in listing.entries)
+    if not carved:
+        return []
+    kept = [split for split in SPLITS[1:] if split not in carved]
+    stays = f"{' and '.join(kept)} stays as published" if kept else "the source prescribes train alone"
+    lacks, become = " and no ".join(carved), " and ".join(carved)
+    return [f"the source has no {lacks}: images of its train become {become}, near-duplicates together; {stays}"]
 
 
 def _fetched(listing: Listing, options: argparse.Namespace, progress: Progress, console: Console) -> Listing:

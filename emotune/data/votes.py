@@ -14,15 +14,17 @@ OTHER = "other"
 def number(text: str) -> float:
     """A number of votes, or a share of them.
 
-    >>> number("3"), number("0.25")
-    (3, 0.25)
+    >>> number("3"), number("0.25"), number("62.5%")
+    (3, 0.25, 0.625)
 
     Raises:
         ValueError: it is none.
     """
-    if not re.fullmatch(r"[0-9]+(\.[0-9]*)?(e-[0-9]+)?", text, re.IGNORECASE):
+    if not re.fullmatch(r"([0-9]+(\.[0-9]*)?|\.[0-9]+)(e-[0-9]+)?%?", text, re.IGNORECASE):
         raise ValueError(f'"{text}" is not a number of votes')
-    value = float(text)
+    value = float(text.removesuffix("%"))
+    if text.endswith("%"):
+        return value / 100
     return int(value) if value.is_integer() else value
 
 
