@@ -107,8 +107,14 @@ def test_a_class_with_too_few_pictures_is_refused(picture_folder, tmp_path, caps
 
 def test_a_folder_with_other_files_is_refused_and_left_as_it_is(picture_folder, tmp_path, capsys):
     message = refused(capsys, tmp_path, "folder", str(picture_folder), "--out", str(picture_folder))
-    assert f"{picture_folder}: holds other files" in message
+    assert f"{picture_folder}: lies in the folder of the pictures" in message
     assert "name an empty or new folder" in message
+    assert "lies in" in refused(capsys, tmp_path, "folder", str(picture_folder), "--out", str(picture_folder / "out"))
+    table = tmp_path / "tables" / "photos.csv"
+    table.parent.mkdir()
+    rows = [f"{path},{path.parent.name}" for path in sorted(picture_folder.glob("*/*"))]
+    table.write_text("\n".join(["path,label", *rows]))
+    assert "holds other files" in refused(capsys, tmp_path, "csv", str(table), "--out", str(picture_folder))
 
 
 def test_a_file_where_the_folder_should_be_is_refused(tmp_path, capsys):

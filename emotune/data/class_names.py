@@ -1,9 +1,10 @@
 """Published spellings of classes: any case, and the other words that sets of the field use for the same emotion."""
 
+import difflib
 from collections.abc import Sequence
 from types import MappingProxyType
 
-__all__ = ["ALIASES", "class_named"]
+__all__ = ["ALIASES", "class_named", "unknown"]
 
 ALIASES = MappingProxyType({
     "content": "contentment", "sad": "sadness",  # Abstract, ArtPhoto (Machajdik and Hanbury, 2010)
@@ -26,3 +27,9 @@ def class_named(name: str, classes: Sequence[str]) -> str | None:
     by_lower = {one.lower(): one for one in classes}
     plain = name.strip().lower()
     return by_lower.get(plain) or by_lower.get(ALIASES.get(plain, ""))
+
+
+def unknown(label: str, classes: Sequence[str]) -> str:
+    """What to say of a label that is none of the classes."""
+    close = difflib.get_close_matches(label.lower(), classes, n=1)
+    return f'"{label}" is not a class' + (f'; did you mean "{close[0]}"?' if close else "")

@@ -1,4 +1,4 @@
-"""Whether shards may be replaced: those of another source only if that is asked for."""
+"""Whether shards may be written to a folder: not among pictures, nor over another source's unless that is asked for."""
 
 from collections.abc import Collection
 from typing import Any
@@ -10,7 +10,19 @@ from emotune.errors import InputError
 from emotune.fields import in_one_line
 from emotune.storage import Folder
 
-__all__ = ["require_same_source", "require_shared_pictures"]
+__all__ = ["require_outside", "require_same_source", "require_shared_pictures"]
+
+
+def require_outside(out: Folder, listing: Listing) -> None:
+    """Refuses to write shards among the folders of pictures, where they would be taken for a class the next time.
+
+    Raises:
+        InputError: names another place.
+    """
+    if listing.scanned and out.local and out.local.resolve().is_relative_to(listing.scanned.resolve()):
+        elsewhere = listing.scanned.resolve().with_name(f"{listing.scanned.resolve().name}-shards")
+        raise InputError(f"{out}: lies in the folder of the pictures, {listing.scanned}; name an empty or new folder "
+                         f"elsewhere, such as {elsewhere}")  # fmt: skip
 
 
 def require_same_source(out: Folder, listing: Listing) -> None:

@@ -41,7 +41,7 @@ from emotune.data.manifest import (
     write_manifest,
 )
 from emotune.data.refusal import explain_few_listed, explain_lacking
-from emotune.data.replacing import require_same_source, require_shared_pictures
+from emotune.data.replacing import require_outside, require_same_source, require_shared_pictures
 from emotune.data.sources import Entry, Listing
 from emotune.data.split import SHARES, Placed, assign_splits, split_of
 from emotune.data.verify import damage
@@ -109,6 +109,7 @@ def write_shards(
             split.
     """
     _check_names(listing)
+    require_outside(out, listing)
     if few := explain_few_listed(listing):
         if listing.left_out:
             with _occupied(out):

@@ -3,13 +3,15 @@
 Tables are in `emotune.data.table`, sets of the field with formats of their own in `emotune.data.published`.
 """
 
-import difflib
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Protocol
 
+from emotune.data.class_names import unknown
+from emotune.data.folder_layout import files_below, images_among, read_layout
 from emotune.data.manifest import LeftOut
 from emotune.data.pictures import encode
 from emotune.data.scenes import GENERATOR_VERSION, draw_scene, vote_on
@@ -90,7 +92,10 @@ Labels = Annotated[
 
 @dataclass(frozen=True)
 class ClassFolders:
-    """One folder of pictures per class, ``<class>/**/<picture>``; names that begin with a dot are skipped."""
+    """One folder of pictures per class, ``<class>/**/<picture>``; names that begin with a dot are skipped.
+
+    Published splits, ``<split>/<class>`` or ``<class>/<split>``, are taken. What is no picture is passed over.
+    """
 
     help: ClassVar[str] = "one folder of pictures per class"
     directory: Annotated[Path, "holds one folder of pictures per class"]
@@ -102,60 +107,32 @@ class ClassFolders:
         Raises:
             InputError: no folder, no pictures, or classes that are not those of the label space.
         """
-        if not self.directory.is_dir():
-            raise InputError(f"{self.directory}: no such folder; name one with a folder of pictures per class")
-        found = sorted(p.name for p in self.directory.iterdir() if p.is_dir() and not p.name.startswith("."))
-        classes = LABEL_SPACES.get(self.labels)
-        _check_folders(self.directory, found, classes)
+        layout = read_layout(self.directory, LABEL_SPACES.get(self.labels))
         entries = []
-        for label in found:
-            files = files_below(self.directory / label)
+        passed_over: Counter[str] = Counter()
+        for folder in layout.folders:
+            files, others = images_among(files_below(folder.path))
+            passed_over += others
             if not files:
-                raise InputError(f"{self.directory}: no pictures in {label}; add some or remove the empty folder")
-            votes = {label: 1}
-            entries += [Entry(shown(file, self.directory), label, votes, file) for file in files]
+                what = "no pictures" + (f", but {others.total()} other files," if others else "")
+                name = folder.path.relative_to(self.directory)
+                raise InputError(f"{self.directory}: {what} in {name}; add some or remove the empty folder")
+            votes = {folder.label: 1}
+            entries += [
+                Entry(shown(file, self.directory), folder.label, votes, file, split=folder.split) for file in files
+            ]
+        notes = list(layout.notes)
+        if passed_over:
+            kinds = ", ".join(f"{suffix} {number}" for suffix, number in passed_over.most_common(5))
+            notes.append(f"{passed_over.total()} files that are no images are passed over ({kinds})")
         name = self.directory.resolve().name
-        return Listing(name, classes or tuple(found), entries, f"class folders in {name}", NO_LICENCE)
-
-
-def files_below(directory: Path) -> list[Path]:
-    """The files in a folder and its subfolders, in the order of their names, but not hidden ones.
-
-    Links that lead nowhere are among them: they are pictures that are lost, which is to be said.
-
-    Raises:
-        InputError: there is a link to a folder, which could lead in a circle.
-    """
-    paths = sorted(directory.rglob("*"))
-    visible = [path for path in paths if not any(part.startswith(".") for part in path.relative_to(directory).parts)]
-    if linked := next((path for path in visible if path.is_symlink() and path.is_dir()), None):
-        raise InputError(f"{linked}: links to folders are not followed; put the folder itself here, or remove the link")
-    return [path for path in visible if path.is_file() or not path.exists()]
+        return Listing(name, layout.classes, entries, f"class folders in {name}", NO_LICENCE,
+                       notes=[f"{self.directory}: {note}" for note in notes], scanned=self.directory)  # fmt: skip
 
 
 def shown(path: Path, directory: Path) -> str:
     """The path within the folder as text that can be written anywhere, whatever bytes the file's name has."""
     return str(path.relative_to(directory)).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
-def _check_folders(directory: Path, found: Sequence[str], classes: Sequence[str] | None) -> None:
-    if not found:
-        raise InputError(f"{directory}: holds no folders; expected one folder of pictures per class")
-    if classes is None:
-        if len(found) < 2:
-            raise InputError(f'{directory}: only one class, "{found[0]}"; a classifier needs two or more')
-        return
-    problems = [f"{directory / label}: {unknown(label, classes)}" for label in found if label not in classes]
-    problems += [f'{directory}: no folder for the class "{label}"' for label in classes if label not in found]
-    if problems:
-        problems.append(f"The classes are {', '.join(classes)}. To take the folder names as they are: --labels any")
-        raise InputError("\n".join(problems))
-
-
-def unknown(label: str, classes: Sequence[str]) -> str:
-    """What to say of a label that is none of the classes."""
-    close = difflib.get_close_matches(label.lower(), classes, n=1)
-    return f'"{label}" is not a class' + (f'; did you mean "{close[0]}"?' if close else "")
 
 
 @dataclass(frozen=True)
