@@ -1,9 +1,10 @@
-"""Reading pictures: four ways to fill an epoch's batches, how near sharding is to the codec's limit, and memory.
+"""Reading pictures: five ways to fill an epoch's batches, how near sharding is to the codec's limit, and memory.
 
 python benchmarks/data.py [--pictures 4000] [--source FOLDER]
 
 One run, on the same pictures, side by side, one core each: (a) torchvision's ImageFolder and a DataLoader, (b)
-webdataset's pipeline with Pillow, (c) emotune's first epoch, which decodes into the cache, (d) emotune's later ones.
+webdataset's pipeline with Pillow, (c) emotune's first epoch, which decodes into the cache, (d) emotune's later ones,
+(e) emotune's epochs where nothing is kept decoded: pictures are read by index from the shards, and decoded each time.
 All give batches of 50 pictures 3×227×227, cropped, mirrored and normalised, float32. Sharding is compared with
 decoding, resizing and encoding the same pictures in as many processes, and nothing else.
 """
@@ -130,8 +131,8 @@ def anonymous_kib(pid: int) -> int:
     return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon")), 0)
 
 
-def read_epochs(data: str, epochs: int) -> list[float]:
-    """Seconds of each epoch through emotune: decoded in the first, if this machine has not done it yet."""
+def read_epochs(data: str, epochs: int, *, indexed: bool = False) -> list[float]:
+    """Seconds of each epoch through emotune: decoded in the first, if this machine has not done it yet, or in each."""
     import torch
 
     from emotune.data.augment import apply_views, draw_views
@@ -139,7 +140,7 @@ def read_epochs(data: str, epochs: int) -> list[float]:
 
     torch.set_num_threads(1)
     seconds, began = [], time.perf_counter()
-    split = open_split(resolve([data])[0], "train")
+    split = open_split(resolve([data])[0], "train", decoded=() if indexed else None)
     for epoch in range(epochs):
         views = draw_views(len(split), 0, epoch)
         for batch in split.training_batches(BATCH, 0, epoch):
@@ -203,15 +204,16 @@ def extract(data: str, out: Path) -> list[str]:
 
 
 def reading(data: str, scratch: Path) -> dict[str, float]:
-    """Seconds of an epoch of (a) to (d): medians of rounds in which they take turns on one core."""
+    """Seconds of an epoch of (a) to (e): medians of rounds in which they take turns on one core."""
     shards, folder = extract(data, scratch / "extracted"), scratch / "extracted"
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     os.environ["EMOTUNE_CACHE"] = str(scratch / "warm")
     read_epochs(data, 1)  # whoever starts up imports
-    seconds: dict[str, list[float]] = {name: [] for name in "abcd"}
+    seconds: dict[str, list[float]] = {name: [] for name in "abcde"}
     for number in range(ROUNDS):
         os.environ["EMOTUNE_CACHE"] = str(scratch / f"reading-{number}")
         first, *later = read_epochs(data, 3)
+        seconds["e"] += read_epochs(data, 3, indexed=True)[1:]
         shutil.rmtree(scratch / f"reading-{number}")
         seconds["c"].append(first)
         seconds["d"] += later
@@ -240,10 +242,12 @@ def main() -> None:
         memory(pictures, scratch)
         epoch_s = reading(str(scratch / "shards"), scratch)
         count = sum(shard.samples for shard in read_manifest(Folder(str(scratch / "shards"))).of("train"))
-    for letter, what in zip("abcd", ("ImageFolder", "webdataset", "emotune, first", "emotune, later"), strict=True):
-        print(f"({letter}) {what:15} {count / epoch_s[letter]:8.0f} pictures/s on one core")
+    ways = ("ImageFolder", "webdataset", "emotune, first", "emotune, later", "emotune, indexed")
+    for letter, what in zip("abcde", ways, strict=True):
+        print(f"({letter}) {what:16} {count / epoch_s[letter]:8.0f} pictures/s on one core")
     print(f"later_epochs_vs_webdataset = {epoch_s['b'] / epoch_s['d']:.2f}")
     print(f"first_epoch_vs_webdataset = {epoch_s['b'] / epoch_s['c']:.2f}")
+    print(f"indexed_vs_webdataset = {epoch_s['b'] / epoch_s['e']:.2f}")
     print(f"sharding_share_of_limit = {share:.2f}")
 
 

@@ -114,7 +114,7 @@ class MadeUp:
             "selection": "last epoch", "selected_epoch": EPOCHS, "last_epoch": last, "parameters": 3_800_000,
             "forward_flops": 90_000_000, "train_pictures": 4 * len(self.ids), "workers": 1, "interruptions": 0,
             "durations_s": {"train": last["train_s_so_far"], "test": 9.0, "this_start": last["train_s_so_far"] + 9},
-            "images_per_s": 500.0, "reading": "cached", "numerics": {"precision": "float32"}, "initialisation": {},
+            "images_per_s": 500.0, "reading": "decoded", "numerics": {"precision": "float32"}, "initialisation": {},
             "hardware": {"machine": "none", "cpus": 1, "threads": 1, "gpu": None},
             "origins": [{"git": None, "versions": {"python": "made up"}}], "test_pictures": len(self.ids),
             "accuracy": 0.0, "weights": {"sha256": "0" * 64},

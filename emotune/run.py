@@ -50,12 +50,16 @@ class Selection:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class DatasetRef:
-    """A data set as a run knows it: its content and part decide about results, its location does not."""
+    """A data set as a run knows it: its content and part decide about results, its location does not.
+
+    ``cut`` is a digest of how its training pictures are cut into shards, which decides about the order of shards.
+    """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
     location: str
     content_hash: str
     part: Part = "all"
+    cut: str = ""
 
     @property
     def identity(self) -> str:
@@ -109,6 +113,8 @@ class RunConfig:
             "model": {"name": self.model.name, **difference_to_defaults(self.model)},
             "train": difference_to_defaults(self.train),
         }
+        if self.train.order == "shards":
+            identity["cut"] = self.dataset.cut
         if self.weights:
             del identity["train"]["init"]  # where they are; what they are is
             identity["weights"] = self.weights.digest

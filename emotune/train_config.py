@@ -7,7 +7,9 @@ from pydantic.dataclasses import dataclass
 
 from emotune.fields import STRICT, Count, Fraction, Number, Positive, no_truth_value
 
-__all__ = ["TrainConfig"]
+__all__ = ["Order", "TrainConfig"]
+
+Order = Literal["images", "shards"]
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -17,6 +19,8 @@ class TrainConfig:
     ``batch_size`` is the global one, whatever the number of workers. ``schedule``: *cosine* or *linear* to zero, *step*
     (× ``step_factor`` every ``step_epochs``, those of the warm-up included) or *constant*, after a linear warm-up of
     ``warmup_epochs``.
+    ``order``: an epoch takes the training pictures in a random order of all (*images*); or *shards*, for data behind a
+    URL that do not fit the disk: shards in a random order, and the pictures of each four of them in a random order.
     ``clip_norm``: the longest gradient of a global batch; longer ones are shortened to it.
     ``ema_decay``: validated and tested is not the network itself, but the moving average of its weights, which keeps
     this part of itself at each step; 0: the network itself.
@@ -40,6 +44,7 @@ class TrainConfig:
 
     epochs: Count = 50
     batch_size: Count = 50
+    order: Order = "images"
     lr: Positive = 0.01
     momentum: Fraction = 0.9
     weight_decay: Annotated[Number, Field(ge=0)] = 5e-4

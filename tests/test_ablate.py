@@ -104,7 +104,7 @@ def test_ray_with_two_workers_and_the_local_executor_train_the_same_networks(
     assert place.records().keys() == other.records().keys()
     for run, record in place.records().items():
         assert (record["workers"], other.records()[run]["workers"]) == (2, 1)
-        assert record["reading"] == other.records()[run]["reading"] == "cached"
+        assert record["reading"] == other.records()[run]["reading"] == "decoded"
         ours, theirs = place.predictions(run), other.predictions(run)
         assert ours["sample_id"].tolist() == theirs["sample_id"].tolist()
         columns = [column for column in ours if column.startswith("logit_")]
@@ -198,8 +198,8 @@ def test_torchrun_trains_a_study_with_two_processes(place: Place):
                "-m", "emotune.ablate", "few.yaml", "--executor", "local", "--cache-gb", "0"]  # fmt: skip
     found = subprocess.run(command, cwd=place.folder, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     assert found.returncode == 0, found.stderr
-    assert [(r["workers"], r["reading"]) for r in place.records().values()] == [(2, "streamed")] * 2
-    assert "train, val, test will be streamed" in found.stdout
+    assert [(r["workers"], r["reading"]) for r in place.records().values()] == [(2, "indexed")] * 2
+    assert "those of train, val, test are decoded each time" in found.stdout
     assert found.stdout.count("Report:") == 1
 
 

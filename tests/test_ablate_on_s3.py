@@ -90,7 +90,7 @@ def test_a_study_on_s3_goes_on_from_its_checkpoint_there_and_is_reported_elsewhe
     (name,) = [name for name in files if name.endswith("record.json")]
     record, run = json.loads(files[name]), name.rpartition("/")[0]
     assert (record["workers"], record["interruptions"]) == (2, 1)
-    assert record["reading"] == "cached"
+    assert record["reading"] == "decoded"
 
     (tmp_path / "cloud.yaml").write_text(STUDY.format(data=small_shards))
     assert command.end(command.start("--runs", "undisturbed")) == 1, command.said

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from emotune.data.manifest import FORMAT, MANIFEST, SPLITS, Manifest, hash_with_split, read_manifest
+from emotune.data.manifest import FORMAT, MANIFEST, SPLITS, Manifest, digest, hash_with_split, read_manifest
 from emotune.errors import InputError
 from emotune.run import DatasetRef, Selection
 from emotune.storage import Folder
@@ -69,7 +69,8 @@ def _ref(selection: Selection) -> DatasetRef:
                 f"{', '.join(lacking)}; take another part"
             )
     name = f"{manifest.name}{suffix}"
-    return DatasetRef(name=name, location=location, content_hash=manifest.content_hash, part=selection.part)
+    cut = digest(str(shard.samples) for shard in manifest.of("train"))[:16]
+    return DatasetRef(name=name, location=location, content_hash=manifest.content_hash, part=selection.part, cut=cut)
 
 
 def _folder(name: str) -> str:

@@ -25,7 +25,11 @@ SIDE = 256
 
 @dataclass(frozen=True)
 class Sample:
-    """One labelled picture of a shard; ``jpg`` is its file, and ``sha256`` what its hash was when it was written."""
+    """One labelled picture of a shard.
+
+    ``jpg`` is its file, which begins at byte ``start`` of the shard; ``sha256`` is what its hash was when it was
+    written.
+    """
 
     key: str
     label: str
@@ -34,6 +38,7 @@ class Sample:
     group: str
     sha256: str
     jpg: bytes
+    start: int
 
 
 def read_samples(shard: bytes, name: str) -> Iterator[Sample]:
@@ -45,11 +50,11 @@ def read_samples(shard: bytes, name: str) -> Iterator[Sample]:
     try:
         with tarfile.open(fileobj=io.BytesIO(shard), mode="r:") as tar:
             for key, members in groupby(tar, lambda member: member.name.partition(".")[0]):
-                found = {member.name.rpartition(".")[2]: _content(shard, member) for member in members}
-                known = json.loads(found["json"])
+                files = {member.name.rpartition(".")[2]: member for member in members}
+                known = json.loads(_content(shard, files["json"]))
                 yield Sample(
                     key, known["label"], known["votes"], known["source"], known["split_group"], known["sha256"],
-                    found["jpg"],
+                    _content(shard, files["jpg"]), files["jpg"].offset_data,
                 )  # fmt: skip
     except (tarfile.TarError, LookupError, TypeError, ValueError, EOFError) as error:
         raise InputError(f"{name}: not a readable shard ({error}); delete it and run emotune.shard again") from None

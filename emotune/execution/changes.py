@@ -70,6 +70,8 @@ def changes(run: RunConfig, earlier: Mapping[str, Any]) -> list[str]:
         found.append("data: content changed")
     if (part := data.get("part", "all")) != run.dataset.part:
         found.append(f"part {part} → {run.dataset.part}")
+    if run.train.order == earlier["train"].get("order") == "shards" and data.get("cut") != run.dataset.cut:
+        found.append("data: cut into other shards")
     found += _options("model", run.model, earlier["model"])
     train, weights = dict(earlier["train"]), earlier.get("weights")
     if run.weights and weights:

@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from emotune.data.cache import room_needed
 from emotune.data.datasets import cache_folder, manifest_of
 from emotune.errors import InputError
 from emotune.run import DatasetRef, RunConfig
@@ -22,7 +21,7 @@ LITTLE = 1e9
 
 
 def require_room(
-    runs: Sequence[RunConfig], parameters: Mapping[str, int], pool: str, at_a_time: int, cache_gb: float | None
+    runs: Sequence[RunConfig], parameters: Mapping[str, int], pool: str, at_a_time: int, cache: int
 ) -> list[str]:
     """Compares what is going to be written with what is free.
 
@@ -34,7 +33,7 @@ def require_room(
         parameters: Of each variant's network; variants without one leave no weights.
         pool: Where run directories are.
         at_a_time: Runs that are trained at a time.
-        cache_gb: Budget of the cache, see `emotune.data.cache.Cache`.
+        cache: Bytes by which the cache will grow, see `emotune.data.opening.room_needed`.
 
     Returns:
         A line for each disk that will be nearly full.
@@ -50,9 +49,7 @@ def require_room(
         largest = sorted((_checkpoint(run, parameters.get(run.variant, 0)) for run in runs), reverse=True)[:at_a_time]
         _add(needs, place, f"weights and predictions of {len(runs)} runs", "name another place (--runs)", left)
         _add(needs, place, f"checkpoints of {len(largest)} at a time", "", CHECKPOINTS * sum(largest))
-    datasets = {run.dataset.identity: run.dataset for run in runs}.values()
-    decoded = room_needed(datasets, cache_gb)
-    _add(needs, cache_folder(), "decoded pictures", "give less to decoded pictures (--cache-gb)", decoded)
+    _add(needs, cache_folder(), "decoded pictures", "give less to decoded pictures (--cache-gb)", cache)
     return [note for disk in needs.values() if (note := _judged(disk))]
 
 

@@ -14,17 +14,15 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from emotune.analysis.networks import summary
-from emotune.data.cache import decodable_splits, open_shards
 from emotune.data.datasets import ensure, manifest_of
 from emotune.data.manifest import SPLITS
-from emotune.data.stream import require_shards
+from emotune.data.opening import decoded_shards, open_shards, order_of, room_needed
 from emotune.errors import InputError, refuse
 from emotune.execution.advice import slow_bf16
 from emotune.execution.disk import require_room
 from emotune.execution.networks import describe, file_key
 from emotune.machine import available_cpus
 from emotune.registry import Registry
-from emotune.resources import Resources
 from emotune.run import DatasetRef, RunConfig
 from emotune.study import Study
 
@@ -77,7 +75,7 @@ def preparing(
     GPUs of this machine are counted, if it is the one that trains. The embedded pictures are drawn if they are not
     there. Every variant's network is built and compared with the baseline's (`emotune.execution.networks`); weights
     that runs begin with are fetched and held against the networks; room on disks is compared with what will be written.
-    Every shard is checked against its manifest and decoded; what does not fit the cache is only checked. Of a cluster,
+    Every shard is checked against its manifest and decoded, or, where the cache has no room, indexed. Of a cluster,
     each machine that trains does that itself, for its first run: the one that the command runs on need not have room.
 
     Args:
@@ -147,10 +145,10 @@ def _work(job: _Job, sender: Connection) -> None:
             lines += slow_bf16(job.runs, resources, job.executor)
             lines += require_room(
                 job.runs, _parameters(networks, job.study), job.pool, _at_a_time(job),
-                0 if job.cluster else resources.cache_gb,
+                0 if job.cluster else room_needed(job.runs, resources.cache_gb),
             )  # fmt: skip
             for dataset in () if job.cluster else job.datasets:
-                lines += _decode(dataset, resources, sender.send)
+                lines += _decode(dataset, job, sender.send)
             sender.send((networks, lines))
         except InputError as error:
             sender.send(error)
@@ -227,18 +225,21 @@ def _check_weights(runs: Sequence[RunConfig], show: Callable[[str], None]) -> li
     return list(dict.fromkeys(notes))
 
 
-def _decode(dataset: DatasetRef, resources: Resources, show: Callable[[str], None]) -> list[str]:
-    cpus, cache_gb = available_cpus(), resources.cache_gb
-    manifest, decoded = manifest_of(dataset), decodable_splits(dataset, cache_gb)
-    if "train" not in decoded:
-        require_shards(manifest, resources.workers)
-    total, what = sum(shard.samples for shard in manifest.shards), "decoded" if decoded else "checked"
+def _decode(dataset: DatasetRef, job: _Job, show: Callable[[str], None]) -> list[str]:
+    cpus, cache_gb = available_cpus(), job.study.resources.cache_gb
+    order = order_of(run for run in job.runs if run.dataset.identity == dataset.identity)
+    shards, decoded = manifest_of(dataset).shards, decoded_shards(dataset, cache_gb, order)
+    total, what = sum(shard.samples for shard in shards), "decoded" if decoded else "checked"
     advance = _counting(show, f"{dataset.name}: {{:,}} of {total:,} pictures {what}, once on this machine")
-    open_shards(dataset, SPLITS, decoded=decoded, cache_gb=cache_gb, threads=cpus, advance=advance)
-    if len(decoded) == len(SPLITS):
+    open_shards(dataset, SPLITS, decoded=decoded, order=order, cache_gb=cache_gb, threads=cpus, advance=advance)
+    indexed = [shard for shard in shards if shard.sha256 not in decoded]
+    if not indexed:
         return []
-    streamed = ", ".join(split for split in SPLITS if split not in decoded)
-    return [f"{dataset.name}: {total:,} decoded pictures exceed the cache's budget; {streamed} will be streamed."]
+    splits = ", ".join(split for split in SPLITS if any(shard.split == split for shard in indexed))
+    return [
+        f"{dataset.name}: {total:,} decoded pictures exceed the cache's budget; those of {splits} are decoded each "
+        "time that they are needed, which takes longer and gives the same result."
+    ]
 
 
 def _counting(show: Callable[[str], None], text: str) -> Callable[[int], None]:

@@ -17,7 +17,7 @@ def origin(records: Records, pool: str) -> dict[str, Any]:
     """Where the finished runs are from; more than one of a kind is worth knowing.
 
     Returns:
-        ``commits``, ``hardware``, ``numerics``, ``initialisation``, ``readings``, ``selections``: with the number of
+        ``commits``, ``hardware``, ``numerics``, ``initialisation``, ``selections``: with the number of
         runs; ``versions``: by package, all that were used; ``diffs``: by the first digits of their hash, texts;
         ``interruptions``: after which runs were continued.
     """
@@ -33,7 +33,6 @@ def origin(records: Records, pool: str) -> dict[str, Any]:
         "hardware": _counted(map(_machine, found)),
         "numerics": _counted(_plain(record.get("numerics", {})) for record in found),
         "initialisation": _counted(_plain(record.get("initialisation", {})) for record in found),
-        "readings": _counted(_reading(record.get("reading", "cached")) for record in found),
         "selections": _counted(record.get("selection", "last epoch") for record in found),
         "diffs": _diffs(records.records, pool),
         "interruptions": sum(record["interruptions"] for record in found),
@@ -83,10 +82,6 @@ def _machine(record: Mapping[str, Any]) -> str:
     hardware, workers = record["hardware"], record["workers"]
     device = hardware["gpu"] or f"{hardware['cpus']} × {hardware['machine']} CPU, {hardware['threads']} thread(s)"
     return f"{device}, {workers} worker{'s' if workers > 1 else ''}"
-
-
-def _reading(ways: str | list[str]) -> str:
-    return ways if isinstance(ways, str) else " and then ".join(ways)
 
 
 def _plain(value: Any) -> str:

@@ -41,9 +41,9 @@ class Progress:
     ``step`` counts steps that are done in ``epoch``; ``loss_sum`` and ``correct`` are over the pictures of those steps.
     ``train_s`` are seconds spent in steps. ``history`` has an entry for each finished epoch, as in ``metrics.jsonl``;
     ``origins`` says which code, in which versions, trained it: more than one where it was continued after a change.
-    ``reading`` says whether training pictures were ``cached`` or ``streamed``, ``numerics`` how it was calculated,
-    likewise. ``initialisation`` says where its first weights are from, see `emotune.models.weights.Initialisation`.
-    ``notes`` are of what went wrong on the way.
+    ``reading`` says how training pictures were read, see `emotune.training.record.way_of_reading`; ``numerics`` how it
+    was calculated, likewise. ``initialisation`` says where its first weights are from, see
+    `emotune.models.weights.Initialisation`. ``notes`` are of what went wrong on the way.
     """
 
     epoch: int = 0

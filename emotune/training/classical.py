@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 
 from emotune.data.batches import Split, open_split
-from emotune.data.cache import decodable_splits
+from emotune.data.opening import decoded_shards
 from emotune.models.classical import Constant, Svm, make_classical
 from emotune.models.cost import Cost
 from emotune.resources import Resources
@@ -26,7 +26,7 @@ from emotune.training.checkpoint import Progress
 from emotune.training.evaluation import BATCH, Outputs
 from emotune.training.numerics import numerics_record
 from emotune.training.origin import origin
-from emotune.training.record import make_record, write_predictions
+from emotune.training.record import make_record, way_of_reading, write_predictions
 from emotune.training.reporter import reading
 from emotune.training.start import InterruptedRunError, Work
 
@@ -42,10 +42,10 @@ def fit(
     of `emotune.training.loop.train`, of which this is a part.
     """
     started = time.perf_counter()
-    decoded = decodable_splits(run.dataset, resources.cache_gb)
+    order, cache_gb = "shards", resources.cache_gb  # each picture is seen once, in their order
     opened = partial(
-        open_split, run.dataset, decoded=decoded, cache_gb=resources.cache_gb, threads=torch.get_num_threads(),
-        advance=reading(run, watch),
+        open_split, run.dataset, decoded=decoded_shards(run.dataset, cache_gb, order), order=order, cache_gb=cache_gb,
+        threads=torch.get_num_threads(), advance=reading(run, watch),
     )  # fmt: skip
     train, val = opened("train"), opened("val")
     model, count = make_classical(run.model, len(train.classes)), len(train) + len(val)
@@ -73,7 +73,7 @@ def fit(
         return None
     folder = work.directory.folder
     progress.note(
-        origin=origin(folder), reading="cached" if "train" in decoded else "streamed",
+        origin=origin(folder), reading=way_of_reading(train, run.train.order),
         numerics=numerics_record(run.train, resources, work.world.device),
     )  # fmt: skip
     folder.write(METRICS, (json.dumps(entry) + "\n").encode())

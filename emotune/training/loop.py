@@ -18,9 +18,7 @@ import torch.nn.functional as F
 
 from emotune.data.augment import draw_views
 from emotune.data.batches import Split, open_split, steps_per_epoch
-from emotune.data.cache import decodable_splits
-from emotune.data.datasets import manifest_of
-from emotune.data.stream import require_shards
+from emotune.data.opening import decoded_shards
 from emotune.model_config import NetworkConfig
 from emotune.models.cost import cost
 from emotune.models.weights import save_weights
@@ -34,7 +32,7 @@ from emotune.training.evaluation import Outputs, evaluate
 from emotune.training.numerics import numerics, numerics_record
 from emotune.training.optim import learning_rate
 from emotune.training.origin import origin
-from emotune.training.record import make_record, write_predictions
+from emotune.training.record import make_record, way_of_reading, write_predictions
 from emotune.training.reporter import Reporter, reading
 from emotune.training.selection import selected_epoch
 from emotune.training.start import InterruptedRunError, Work, at_work, begin
@@ -101,17 +99,17 @@ def _train(
 ) -> dict[str, Any] | None:
     directory, world = work.directory, work.world
     started = time.perf_counter()
-    decoded = _decoded_everywhere(run, world, resources.cache_gb)
+    order, cache_gb = run.train.order, resources.cache_gb
     opened = partial(
-        open_split, run.dataset, decoded=decoded, cache_gb=resources.cache_gb, threads=torch.get_num_threads(),
-        advance=reading(run, watch),
+        open_split, run.dataset, decoded=decoded_shards(run.dataset, cache_gb, order), order=order, cache_gb=cache_gb,
+        threads=torch.get_num_threads(), advance=reading(run, watch),
     )  # fmt: skip
     pictures, val = opened("train"), opened("val")
     learner, progress = begin(run, directory, world, resources, pictures)
     if world.main:  # who writes the record
         progress.note(
             origin=origin(directory.folder),
-            reading="cached" if "train" in decoded else "streamed",
+            reading=way_of_reading(pictures, order),
             numerics=numerics_record(run.train, resources, world.device),
         )
     reporter = Reporter(run, progress, steps_per_epoch(len(pictures), run.train.batch_size), watch)
@@ -160,14 +158,6 @@ def _train(
     return record
 
 
-def _decoded_everywhere(run: RunConfig, world: World, cache_gb: float | None) -> tuple[str, ...]:
-    """The splits that every rank's machine can keep decoded."""
-    decoded = min(world.gather(decodable_splits(run.dataset, cache_gb)), key=len)
-    if "train" not in decoded:
-        require_shards(manifest_of(run.dataset), world.size)
-    return decoded
-
-
 def _outputs(
     run: RunConfig, learner: Learner, progress: Progress, reporter: Reporter,
     pictures: Split, phase: Phase, crops: int = 1,
@@ -208,7 +198,7 @@ def _steps(run: RunConfig, learner: Learner, progress: Progress, pictures: Split
     steps = steps_per_epoch(len(pictures), settings.batch_size)
     drawn = draw(run, epoch, len(pictures))
     batches = pictures.training_batches(
-        settings.batch_size, run.stream("order"), epoch,
+        settings.batch_size, run.stream("order"), epoch, order=settings.order,
         first=progress.step, rank=world.rank, world_size=world.size, pin=world.device.type == "cuda",
     )  # fmt: skip
     learner.network.train()

@@ -17,12 +17,13 @@ from emotune.models.cost import Cost
 from emotune.run import RunConfig
 from emotune.run_directory import ATTENTION, PREDICTIONS
 from emotune.storage import Folder
+from emotune.train_config import Order
 from emotune.training.checkpoint import Progress
 from emotune.training.distributed import World
 from emotune.training.evaluation import Outputs
 from emotune.training.selection import selected_epoch
 
-__all__ = ["make_record", "write_predictions"]
+__all__ = ["make_record", "way_of_reading", "write_predictions"]
 
 
 def write_predictions(folder: Folder, run: RunConfig, pictures: Split, outputs: Outputs) -> None:
@@ -50,6 +51,14 @@ def _write(folder: Folder, name: str, run: RunConfig, columns: dict[str, Any]) -
     buffer = io.BytesIO()
     pq.write_table(table, buffer)
     folder.write(name, buffer.getvalue())
+
+
+def way_of_reading(pictures: Split, order: Order) -> str:
+    """How training pictures are read: ``decoded`` or ``indexed``, with the same result, or in the order of ``shards``.
+
+    Indexed are those that are read from the files of their shards, by index, and decoded each time; if only some.
+    """
+    return "shards" if order == "shards" else "decoded" if pictures.pictures.decoded else "indexed"
 
 
 def make_record(

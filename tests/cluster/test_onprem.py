@@ -97,7 +97,7 @@ def test_a_study_over_two_machines_survives_the_loss_of_one_and_nothing_is_left_
         until("the end of the study", lambda: ended(laptop), 120, says)
         said = says()
     records = {path.parent.name: json.loads(path.read_text()) for path in runs.glob("*/record.json")}
-    assert [(record["workers"], record["reading"]) for record in records.values()] == [(2, "cached")] * 2, said
+    assert [(record["workers"], record["reading"]) for record in records.values()] == [(2, "decoded")] * 2, said
     assert sorted(record["interruptions"] for record in records.values()) == [0, 1]
     assert "Does attention help" in (report / "index.html").read_text()
 

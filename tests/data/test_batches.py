@@ -1,4 +1,4 @@
-"""Every picture comes once in an epoch, in an order that seed and epoch alone decide; a stream keeps the counts."""
+"""Every picture comes once in an epoch, in an order that seed and epoch alone decide, wherever pictures are kept."""
 
 import hashlib
 import io
@@ -14,11 +14,13 @@ import pytest
 import torch
 from PIL import Image
 
-from emotune.data.batches import Batch, Decoded, Split, epoch_batches, share, steps_per_epoch
-from emotune.data.cache import SIDE
+from emotune.data.batches import Batch, Pictures, Split, epoch_batches, shard_order, share, steps_per_epoch
+from emotune.data.cache import Cache
 from emotune.data.manifest import Shard
+from emotune.data.opening import SHARDS_TOGETHER
 from emotune.data.pictures import encode
-from emotune.data.stream import Stream
+from emotune.data.samples import SIDE
+from emotune.data.shard_file import ShardFile
 from emotune.errors import InputError
 from emotune.storage import Folder
 
@@ -73,23 +75,26 @@ def grey(index: int) -> bytes:
     return encode(Image.new("RGB", (SIDE, SIDE), (2 * index, 2 * index, 2 * index)))
 
 
-def split_of(pictures: Decoded | Stream, size: int) -> Split:
+def split_of(pictures: Pictures, size: int) -> Split:
     keys = tuple(map(str, range(size)))
     return Split(keys, np.arange(size) % 8, ({},) * size, keys, tuple("abcdefgh"), pictures)
 
 
-def indexed(size: int) -> Split:
-    arrays, starts = [], []
-    for start in range(0, size, 20):
-        shown = 2 * np.arange(start, min(start + 20, size), dtype=np.uint8)
+def starts_of(sizes: list[int]) -> np.ndarray:
+    return np.cumsum([0, *sizes])[:-1]
+
+
+def decoded(sizes: list[int]) -> Split:
+    arrays = []
+    for start, size in zip(starts_of(sizes), sizes, strict=True):
+        shown = 2 * np.arange(start, start + size, dtype=np.uint8)
         arrays.append(np.broadcast_to(shown[:, None, None, None], (len(shown), SIDE, SIDE, 3)).copy())
-        starts.append(start)
-    return split_of(Decoded(tuple(arrays), np.array(starts)), size)
+    return split_of(Pictures(tuple(arrays), starts_of(sizes)), sum(sizes))
 
 
-def streamed(folder: Path, sizes: list[int], threads: int = 1) -> Split:
+def indexed(folder: Path, sizes: list[int], threads: int = 1) -> Split:
     """A split in real shards of these sizes."""
-    shards, index = [], 0
+    files, index = [], 0
     for number, size in enumerate(sizes):
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w") as tar:
@@ -101,8 +106,9 @@ def streamed(folder: Path, sizes: list[int], threads: int = 1) -> Split:
                 index += 1
         data, name = buffer.getvalue(), f"train-{number}.tar"
         (folder / name).write_bytes(data)
-        shards.append(Shard(name, "train", size, len(data), hashlib.sha256(data).hexdigest()))
-    return split_of(Stream(Folder(str(folder)), tuple(shards), threads), index)
+        shard = Shard(name, "train", size, len(data), hashlib.sha256(data).hexdigest())
+        files.append(ShardFile.of(Cache(folder / "cache"), Folder(str(folder)), shard))
+    return split_of(Pictures(tuple(files), starts_of(sizes), threads=threads), index)
 
 
 def indices_of(batches: Iterator[Batch]) -> list[list[int]]:
@@ -127,8 +133,8 @@ def no_thread_is_left() -> Iterator[None]:
 @pytest.mark.parametrize(
     ("size", "batch_size"), [(1, 1), (1, 50), (2, 1), (7, 3), (49, 50), (50, 50), (51, 50), (101, 16)]
 )
-def test_ranks_share_each_batch_of_the_index_whatever_their_number(size: int, batch_size: int):
-    split, expected = indexed(size), epoch_batches(size, batch_size, seed=3, epoch=1)
+def test_ranks_share_each_batch_whatever_their_number(size: int, batch_size: int):
+    split, expected = decoded([size]), epoch_batches(size, batch_size, seed=3, epoch=1)
     for world_size in WORLDS:
         ranks = [
             list(split.training_batches(batch_size, 3, 1, rank=rank, world_size=world_size))
@@ -143,58 +149,59 @@ def test_ranks_share_each_batch_of_the_index_whatever_their_number(size: int, ba
 
 
 @pytest.mark.parametrize(("size", "batch_size"), [(0, 5), (1, 1), (2, 50), (7, 3), (50, 50), (51, 50), (101, 16)])
-def test_evaluation_by_index_has_each_picture_once_whatever_the_number_of_ranks(size: int, batch_size: int):
+def test_evaluation_has_each_picture_once_whatever_the_number_of_ranks(size: int, batch_size: int):
     for world_size in WORLDS:
         ranks = [
-            indices_of(indexed(size).evaluation_batches(batch_size, rank=rank, world_size=world_size))
+            indices_of(decoded([size]).evaluation_batches(batch_size, rank=rank, world_size=world_size))
             for rank in range(world_size)
         ]
         assert sorted(index for batches in ranks for batch in batches for index in batch) == list(range(size))
         assert all(1 <= len(batch) <= batch_size for batches in ranks for batch in batches)
 
 
-@pytest.mark.parametrize(
-    ("shards", "batch_size"), [([1], 1), ([1, 1, 1, 4], 3), ([25, 25, 1, 7], 7), ([30, 9, 9, 1], 50)]
-)
-def test_a_stream_has_the_steps_and_shares_of_the_index_and_no_picture_on_two_ranks(shards, batch_size, tmp_path: Path):
-    split, size = streamed(tmp_path, shards), sum(shards)
-    whole = epoch_batches(size, batch_size, seed=3, epoch=1)
-    for world_size in range(1, len(shards) + 1):
-        ranks = []
-        for rank in range(world_size):
-            batches = list(split.training_batches(batch_size, 3, 1, rank=rank, world_size=world_size))
-            assert [len(b.indices) for b in batches] == [len(share(indices, rank, world_size)) for indices in whole]
-            assert [b.total for b in batches] == [len(indices) for indices in whole]
-            ranks.append([index for batch in indices_of(iter(batches)) for index in batch])
-        assert sum(len(set(seen)) for seen in ranks) == len(set().union(*ranks))
-        if world_size == 1:
-            assert sorted(ranks[0]) == list(range(size))
-        for seen in ranks:  # nothing comes again before all of the rank's own has come
-            own = len(set(seen))
-            assert len(set(seen[:own])) == own
+@pytest.mark.parametrize("sizes", [[1], [1, 1, 1, 4], [25, 0, 25, 1, 7], [9] * 10])
+def test_the_order_of_shards_has_each_picture_once_and_few_shards_at_a_time(sizes: list[int]):
+    shards = np.repeat(np.arange(len(sizes)), sizes)
+    orders = [shard_order(shards, np.random.default_rng(seed)) for seed in range(3)]
+    for order in orders:
+        assert sorted(order.tolist()) == list(range(sum(sizes)))
+        seen = shards[order]
+        spans = [np.flatnonzero(seen == shard)[[0, -1]] for shard in set(seen)]
+        assert all(sum(a <= at <= b for a, b in spans) <= SHARDS_TOGETHER for at in range(len(seen)))
+    if len(sizes) > SHARDS_TOGETHER:
+        assert len({tuple(shards[order]) for order in orders}) == 3, "shards come in another order"
 
 
-@pytest.mark.parametrize("shards", [[1], [1, 1, 1, 4], [25, 0, 25, 1, 7], [3, 30]])
-def test_evaluation_by_stream_has_each_picture_once_whatever_the_number_of_ranks(shards: list[int], tmp_path: Path):
-    split = streamed(tmp_path, shards)
+def test_the_order_of_shards_is_the_same_for_any_number_of_ranks():
+    split = decoded([9] * 10)
+    whole = [batch.indices.tolist() for batch in split.training_batches(7, 1, 2, order="shards")]
+    assert sorted(index for batch in whole for index in batch) == list(range(90))
+    assert whole != [batch.indices.tolist() for batch in split.training_batches(7, 1, 2)]
     for world_size in WORLDS:
         ranks = [
-            indices_of(split.evaluation_batches(8, rank=rank, world_size=world_size)) for rank in range(world_size)
+            [
+                batch.indices
+                for batch in split.training_batches(7, 1, 2, order="shards", rank=rank, world_size=world_size)
+            ]
+            for rank in range(world_size)
         ]
-        assert sorted(index for batches in ranks for batch in batches for index in batch) == list(range(sum(shards)))
-        assert all(1 <= len(batch) <= 8 for batches in ranks for batch in batches)
+        for step, indices in enumerate(whole):
+            assert [ranks[rank][step].tolist() for rank in range(world_size)] == [
+                indices[rank::world_size] for rank in range(world_size)
+            ]
 
 
-@pytest.fixture(params=["indexed", "streamed"])
+@pytest.fixture(params=["decoded", "indexed"])
 def split(request, tmp_path: Path) -> Split:
-    return indexed(51) if request.param == "indexed" else streamed(tmp_path, [20, 20, 11], threads=2)
+    return decoded([20, 20, 11]) if request.param == "decoded" else indexed(tmp_path, [20, 20, 11], threads=2)
 
 
-def test_an_epoch_that_is_continued_is_the_rest_of_the_uninterrupted_one(split: Split, no_thread_is_left):
+@pytest.mark.parametrize("order", ["images", "shards"])
+def test_an_epoch_that_is_continued_is_the_rest_of_the_uninterrupted_one(split: Split, order, no_thread_is_left):
     for rank, world_size in ((0, 1), (1, 2)):
-        undisturbed = indices_of(split.training_batches(8, 5, 2, rank=rank, world_size=world_size))
+        undisturbed = indices_of(split.training_batches(8, 5, 2, order=order, rank=rank, world_size=world_size))
         for first in (0, 1, 4, len(undisturbed)):
-            rest = split.training_batches(8, 5, 2, first=first, rank=rank, world_size=world_size)
+            rest = split.training_batches(8, 5, 2, order=order, first=first, rank=rank, world_size=world_size)
             assert indices_of(rest) == undisturbed[first:]
 
 
@@ -207,6 +214,12 @@ def test_the_order_of_batches_is_that_of_seed_and_epoch(split: Split):
     assert len(orders) == 5
 
 
+def test_ranks_without_a_picture_have_empty_batches(tmp_path: Path):
+    split = indexed(tmp_path, [1, 1])
+    assert [len(batch.indices) for batch in split.training_batches(1, 0, 0, rank=1, world_size=2)] == [0, 0]
+    assert list(split.evaluation_batches(8, rank=2, world_size=3)) == []
+
+
 def test_batches_left_early_or_with_an_error_leave_no_thread(split: Split, no_thread_is_left):
     for interruption in (KeyboardInterrupt, ArithmeticError):
         with pytest.raises(interruption), closing(split.training_batches(8, 0, 0)) as batches:
@@ -216,10 +229,15 @@ def test_batches_left_early_or_with_an_error_leave_no_thread(split: Split, no_th
         next(batches)
 
 
-def test_a_shard_that_is_damaged_while_it_is_streamed_is_named(tmp_path: Path, no_thread_is_left):
-    split = streamed(tmp_path, [20, 20], threads=2)
-    (tmp_path / "train-1.tar").write_bytes(b"other bytes")
-    with pytest.raises(InputError, match=r"train-1\.tar: damaged"):
-        indices_of(split.training_batches(8, 0, 0))
-    with pytest.raises(InputError, match=r"train-1\.tar: damaged"):
+def test_a_shard_that_is_damaged_while_it_is_read_is_named(tmp_path: Path, no_thread_is_left):
+    split, path = indexed(tmp_path, [20, 20], threads=2), tmp_path / "train-1.tar"
+    data = bytearray(path.read_bytes())
+    known = split.pictures.shards[1].samples[7]
+    data[known.start + known.bytes - 3] ^= 1  # Pillow would decode it to another picture
+    path.write_bytes(data)
+    for batches in (split.training_batches(8, 0, 0), split.evaluation_batches(8)):
+        with pytest.raises(InputError, match=r"train-1\.tar: damaged \(0027 is not as it was"):
+            indices_of(batches)
+    path.unlink()
+    with pytest.raises(InputError, match=r"train-1\.tar: missing"):
         indices_of(split.evaluation_batches(8))

@@ -11,11 +11,10 @@ import pytest
 from decoding import ref_of
 
 from emotune.data.batches import open_split
-from emotune.data.cache import SIDE
 from emotune.data.datasets import manifest_of
 from emotune.data.manifest import SPLITS, Manifest, read_manifest
 from emotune.data.pictures import decode_square
-from emotune.data.samples import Sample, read_samples
+from emotune.data.samples import SIDE, Sample, read_samples
 from emotune.storage import Folder
 
 
@@ -38,7 +37,7 @@ def test_the_pictures_are_those_of_the_shards(small_shards, split):
 
 def test_pictures_taken_across_shards_are_those_taken_one_by_one(small_shards):
     pictures = open_split(ref_of(small_shards), "train")
-    assert len(pictures.pictures.arrays) == 3
+    assert len(pictures.pictures.shards) == 3
     indices = np.array([71, 29, 30, 0, 59, 60, 30, 1])
     batch = np.stack(pictures.pictures.take(indices))
     for row, index in zip(batch, indices, strict=True):
@@ -118,8 +117,10 @@ def test_processes_that_open_at_the_same_time_decode_once_and_agree(shards, tmp_
     assert (tmp_path / "log").read_text().count("decoded") == 72
 
 
-def test_an_index_of_an_earlier_version_is_no_obstacle(shards, tmp_path):
+def test_an_index_of_an_earlier_version_is_no_obstacle_and_goes(shards, tmp_path):
     first = manifest_of(ref_of(shards)).of("val")[0]
-    (tmp_path / "cache" / "decoded").mkdir(parents=True)
-    (tmp_path / "cache" / "decoded" / f"{first.sha256}-{SIDE}.json").write_text('[["key", "awe"]]')
+    earlier = tmp_path / "cache" / "decoded" / f"{first.sha256}.known.json"
+    earlier.parent.mkdir(parents=True)
+    earlier.write_text('[["key", "awe", {}, "group"]]')
     assert open_split(ref_of(shards), "val").votes[0]
+    assert not earlier.exists()

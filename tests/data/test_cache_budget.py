@@ -15,16 +15,27 @@ from decoding import ref_of
 from filelock import FileLock
 
 from emotune.data.batches import open_split
-from emotune.data.cache import SIDE, Cache, decodable_splits, open_shards
+from emotune.data.cache import Cache
 from emotune.data.datasets import manifest_of
 from emotune.data.manifest import SPLITS, Shard
+from emotune.data.opening import decoded_shards, open_shards
+from emotune.data.samples import SIDE
 from emotune.errors import InputError
+from emotune.run import DatasetRef
 from emotune.storage import Folder
 
 
 def gigabytes(*counts: int) -> float:
     """What arrays of so many pictures take, and half a byte for rounding."""
     return (sum(128 + count * SIDE * SIDE * 3 for count in counts) + 0.5) / 1e9
+
+
+def decoded_splits(ref: DatasetRef, cache_gb: float | None = None) -> tuple[str, ...]:
+    """The splits that are kept decoded, each of them whole."""
+    decoded, manifest = decoded_shards(ref, cache_gb), manifest_of(ref)
+    found = tuple(split for split in SPLITS if decoded & {shard.sha256 for shard in manifest.of(split)})
+    assert decoded == {shard.sha256 for split in found for shard in manifest.of(split)}
+    return found
 
 
 def arrays(tmp_path: Path) -> set[str]:
@@ -34,12 +45,10 @@ def arrays(tmp_path: Path) -> set[str]:
 def test_what_fits_the_budget_is_decoded_and_val_and_test_before_train(shards, tmp_path):
     ref = ref_of(shards)
     everything = gigabytes(30, 30, 12, 30, 19, 30, 9)
-    assert decodable_splits(ref) == decodable_splits(ref, everything) == SPLITS
-    assert (
-        decodable_splits(ref, everything - 1e-9) == decodable_splits(ref, gigabytes(30, 19, 30, 9)) == ("val", "test")
-    )
-    assert decodable_splits(ref, gigabytes(30, 19, 30, 8)) == decodable_splits(ref, 0) == ()
-    open_shards(ref, SPLITS, decoded=("val", "test"))
+    assert decoded_splits(ref) == decoded_splits(ref, everything) == SPLITS
+    assert decoded_splits(ref, everything - 1e-9) == decoded_splits(ref, gigabytes(30, 19, 30, 9)) == ("val", "test")
+    assert decoded_splits(ref, gigabytes(30, 19, 30, 8)) == decoded_splits(ref, 0) == ()
+    open_shards(ref, SPLITS, decoded=decoded_shards(ref, gigabytes(30, 19, 30, 9)))
     assert arrays(tmp_path) == {shard.sha256 for s in ("val", "test") for shard in manifest_of(ref).of(s)}
 
 
@@ -51,16 +60,16 @@ def test_without_a_budget_a_tenth_of_the_disk_stays_free_and_of_a_large_one_5_gb
         monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(total=total, free=free))
 
     disk_with(10**8 + needed)
-    assert decodable_splits(ref) == SPLITS
+    assert decoded_splits(ref) == SPLITS
     disk_with(10**8 + needed - 1)
-    assert decodable_splits(ref) == ("val", "test")
+    assert decoded_splits(ref) == ("val", "test")
     disk_with(5 * 10**9 + needed, total=4 * 10**12)
-    assert decodable_splits(ref) == SPLITS
+    assert decoded_splits(ref) == SPLITS
     disk_with(5 * 10**9 + needed - 1, total=4 * 10**12)
-    assert decodable_splits(ref) == ("val", "test")
+    assert decoded_splits(ref) == ("val", "test")
     open_shards(ref, SPLITS)
     disk_with(10**6)
-    assert decodable_splits(ref) == SPLITS, "what is there needs no room"
+    assert decoded_splits(ref) == SPLITS, "what is there needs no room"
 
 
 @pytest.fixture
@@ -126,12 +135,13 @@ def test_a_full_disk_is_named_with_the_remedy(shards, monkeypatch, tmp_path):
 CROWDED = """
 import hashlib, sys
 import numpy as np
-from emotune.data.cache import open_shards
-from emotune.data.datasets import resolve
+from emotune.data.opening import open_shards
+from emotune.data.datasets import manifest_of, resolve
 shards, split, budget = sys.argv[1:]
 (ref,) = resolve([shards])
+decoded = [shard.sha256 for shard in manifest_of(ref).of(split)]
 for _ in range(6):
-    opened = open_shards(ref, [split], decoded=[split], cache_gb=float(budget), threads=2)
+    opened = open_shards(ref, [split], decoded=decoded, cache_gb=float(budget), threads=2)
     print(hashlib.sha256(b"".join(shard.pictures.tobytes() for shard in opened)).hexdigest(), flush=True)
 """
 

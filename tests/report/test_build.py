@@ -1,4 +1,3 @@
-import json
 import re
 import shutil
 from dataclasses import replace
@@ -192,16 +191,3 @@ def test_what_was_left_out_of_the_data_stands_in_the_report_by_problem_and_class
     assert "Only its <i>well</i> part" in page.read_text()
     text = (page.parent / "report.md").read_text()
     assert "6 pictures left out: identical placeholder; 1 picture left out: undecodable" in text
-
-
-def test_runs_that_read_their_pictures_in_different_ways_are_not_compared_silently(finished, tmp_path: Path):
-    study, runs, pool = finished
-    alike = build_report(study, runs, pool, tmp_path / "alike", "x").read_text()
-    assert "in the same way" not in alike
-    shutil.copytree(pool, tmp_path / "runs")
-    record = tmp_path / "runs" / runs[0].id / "record.json"
-    record.write_text(json.dumps(json.loads(record.read_text()) | {"reading": ["cached", "streamed"]}))
-    page = build_report(study, runs, str(tmp_path / "runs"), tmp_path / "mixed", "x")
-    assert "Not all runs read their pictures in the same way" in page.read_text()
-    assert "1 cached and then streamed" in page.read_text()
-    assert "1 cached and then streamed" in (page.parent / "report.md").read_text()

@@ -11,11 +11,9 @@ from running import trained
 from emotune.data.augment import apply_views, evaluation_views
 from emotune.data.batches import open_split
 from emotune.data.datasets import manifest_of, resolve
-from emotune.data.manifest import SPLITS
 from emotune.data.shards import write_shards
 from emotune.data.sources import ClassFolders, Scenes
 from emotune.data.votes import part_of
-from emotune.errors import InputError
 from emotune.model_config import AlexNetConfig
 from emotune.models import build
 from emotune.run import RunConfig, Selection
@@ -91,7 +89,7 @@ def test_a_run_on_a_part_sees_its_pictures_and_no_others(voted, tmp_path, part):
     assert 0 < len(predictions) < len(test)
 
 
-@pytest.mark.parametrize("decoded", [SPLITS, ()], ids=["cached", "streamed"])
+@pytest.mark.parametrize("decoded", [None, ()], ids=["decoded", "indexed"])
 def test_the_pictures_of_a_part_are_those_of_the_whole_with_the_same_keys(voted, decoded):
     whole, part = open_split(run_on(voted).dataset, "train"), open_split(run_on(voted, "noisy").dataset, "train")
     opened = open_split(run_on(voted, "noisy").dataset, "train", decoded=decoded)
@@ -106,10 +104,3 @@ def test_the_pictures_of_a_part_are_those_of_the_whole_with_the_same_keys(voted,
     assert sorted(seen) == list(range(len(opened)))
     trained_on = [i for batch in opened.training_batches(7, 0, 0) for i in batch.indices.tolist()]
     assert sorted(trained_on) == list(range(len(opened)))
-
-
-def test_a_rank_that_streams_no_picture_of_the_part_is_told_so_and_does_not_wait_for_ever(voted):
-    opened = open_split(run_on(voted, "noisy").dataset, "train", decoded=())
-    nothing = replace(opened.pictures, places=np.full_like(opened.pictures.places, -1))
-    with pytest.raises(InputError, match="worker 0 streams hold no picture of the part"):
-        next(nothing.shuffled(0, 0))
