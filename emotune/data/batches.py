@@ -14,9 +14,9 @@ import torch
 
 from emotune.data.background import in_parallel, prefetched
 from emotune.data.datasets import manifest_of
+from emotune.data.indexed_shard import IndexedShard
 from emotune.data.opening import MOST_THREADS, SHARDS_TOGETHER, open_shards
 from emotune.data.samples import SIDE
-from emotune.data.shard_file import ShardFile
 from emotune.data.votes import part_of
 from emotune.run import DatasetRef
 from emotune.train_config import Order
@@ -107,7 +107,7 @@ class Pictures:
         threads: Threads that decode.
     """
 
-    shards: tuple[np.ndarray | ShardFile, ...]
+    shards: tuple[np.ndarray | IndexedShard, ...]
     starts: np.ndarray
     rows: np.ndarray | None = None
     threads: int = 1
@@ -115,7 +115,7 @@ class Pictures:
     @property
     def decoded(self) -> bool:
         """Whether all of them are kept decoded."""
-        return not any(isinstance(shard, ShardFile) for shard in self.shards)
+        return not any(isinstance(shard, IndexedShard) for shard in self.shards)
 
     def shard_numbers(self, indices: np.ndarray) -> np.ndarray:
         """The number of the shard of each picture at ``indices``."""
@@ -151,7 +151,7 @@ class Pictures:
 
     def _fetch(self, number: int) -> int:
         shard = self.shards[number]
-        if isinstance(shard, ShardFile) and shard.fetch:
+        if isinstance(shard, IndexedShard) and shard.fetch:
             shard.fetch()
         return number
 

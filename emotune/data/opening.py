@@ -12,8 +12,8 @@ import numpy as np
 from emotune.data.background import in_parallel
 from emotune.data.cache import Cache, Known, decoded_bytes
 from emotune.data.datasets import cache_folder, ensure, manifest_of, shards_folder
+from emotune.data.indexed_shard import IndexedShard
 from emotune.data.manifest import SPLITS, Manifest, Shard
-from emotune.data.shard_file import ShardFile
 from emotune.errors import InputError
 from emotune.model_config import NetworkConfig
 from emotune.run import DatasetRef, RunConfig
@@ -37,7 +37,7 @@ class OpenShard:
 
     shard: Shard
     samples: tuple[Known, ...]
-    pictures: np.ndarray | ShardFile
+    pictures: np.ndarray | IndexedShard
 
 
 def open_shards(
@@ -76,7 +76,7 @@ def open_shards(
         else:
             if copied:
                 cache.copy(folder, shard)
-            pictures = ShardFile.of(cache, folder, shard)
+            pictures = IndexedShard.of(cache, folder, shard)
         samples = cache.samples(folder, shard)
         if unknown := {sample.label for sample in samples} - set(manifest.classes):
             raise InputError(f"{folder}: a sample has the label {unknown.pop()!r}, which the manifest does not know")

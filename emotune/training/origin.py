@@ -14,7 +14,7 @@ from emotune.storage import Folder
 
 __all__ = ["origin"]
 
-PACKAGES = ("emotune", "torch", "torchvision", "ray", "webdataset", "numpy", "pandas", "pillow")
+PACKAGES = ("emotune", "torch", "torchvision", "ray", "numpy", "pandas", "pillow")
 CODE = ("--", Path(__file__).parents[1].name)
 """Studies and reports beside it do not train."""
 STATUS = ("status", "--porcelain", "--untracked-files=normal", *CODE)

@@ -16,11 +16,11 @@ from PIL import Image
 
 from emotune.data.batches import Batch, Pictures, Split, epoch_batches, shard_order, share, steps_per_epoch
 from emotune.data.cache import Cache
+from emotune.data.indexed_shard import IndexedShard
 from emotune.data.manifest import Shard
 from emotune.data.opening import SHARDS_TOGETHER
 from emotune.data.pictures import encode
 from emotune.data.samples import SIDE
-from emotune.data.shard_file import ShardFile
 from emotune.errors import InputError
 from emotune.storage import Folder
 
@@ -107,7 +107,7 @@ def indexed(folder: Path, sizes: list[int], threads: int = 1) -> Split:
         data, name = buffer.getvalue(), f"train-{number}.tar"
         (folder / name).write_bytes(data)
         shard = Shard(name, "train", size, len(data), hashlib.sha256(data).hexdigest())
-        files.append(ShardFile.of(Cache(folder / "cache"), Folder(str(folder)), shard))
+        files.append(IndexedShard.of(Cache(folder / "cache"), Folder(str(folder)), shard))
     return split_of(Pictures(tuple(files), starts_of(sizes), threads=threads), index)
 
 

@@ -23,10 +23,10 @@ from emotune.data import opening
 from emotune.data.batches import Split, open_split
 from emotune.data.cache import Cache
 from emotune.data.datasets import cache_folder, manifest_of, resolve
+from emotune.data.indexed_shard import IndexedShard
 from emotune.data.manifest import SPLITS, read_manifest, write_manifest
 from emotune.data.opening import decoded_shards, open_shards
 from emotune.data.samples import read_samples, read_shard
-from emotune.data.shard_file import ShardFile
 from emotune.data.shards import write_shards
 from emotune.data.sources import Scenes
 from emotune.errors import InputError
@@ -284,7 +284,7 @@ def test_the_index_says_where_each_picture_is_and_is_made_once(shards, monkeypat
     (opened, *_) = open_shards(ref, ["val"], decoded=())
     for known, sample in zip(opened.samples, read_samples(data, shard.file), strict=True):
         assert data[known.start : known.start + known.bytes] == sample.jpg
-    assert isinstance(opened.pictures, ShardFile)
+    assert isinstance(opened.pictures, IndexedShard)
     monkeypatch.setattr("emotune.data.cache.checked_samples", None)
     cache = Cache(cache_folder() / "decoded")
     assert cache.samples(Folder(str(shards)), shard) == opened.samples

@@ -15,14 +15,14 @@ from emotune.data.samples import SIDE
 from emotune.errors import InputError
 from emotune.storage import Folder
 
-__all__ = ["ShardFile"]
+__all__ = ["IndexedShard"]
 
 ATTEMPTS = 10
 """Times that a copy is made which others remove at once, because the cache has too little room for all who use it."""
 
 
 @dataclass(frozen=True)
-class ShardFile:
+class IndexedShard:
     """A shard's file on this machine's disk, whose pictures are read by index.
 
     What is read was verified when the index was made, and is compared with it again: a file that was changed since is
@@ -39,7 +39,7 @@ class ShardFile:
     fetch: Callable[[], Path] | None = None
 
     @classmethod
-    def of(cls, cache: Cache, folder: Folder, shard: Shard) -> "ShardFile":
+    def of(cls, cache: Cache, folder: Folder, shard: Shard) -> "IndexedShard":
         """The file of a shard whose folder is on this machine's file system, or that can be copied into the cache.
 
         Raises:
