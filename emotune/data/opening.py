@@ -1,4 +1,4 @@
-"""Shards opened for reading: decided is which of them a machine keeps decoded. That changes how fast, not what is read.
+"""Shards opened for reading, decoded as far as a machine has room: that decides how fast they are read, not what is.
 
 Pictures of shards that do not fit decoded are read from the shards' files, at their offsets. Shards behind a URL are
 copied to this machine first: all of them at once, or, in the order of shards, one after another.

@@ -269,7 +269,7 @@ def test_processes_that_open_at_the_same_time_copy_and_index_each_shard_once(
     for process in processes:
         assert process.stdout.readline() == "ready\n"
     (tmp_path / "go").touch()
-    answers = {process.communicate(timeout=60)[0] for process in processes}
+    answers = {process.communicate(timeout=120)[0] for process in processes}
     expected = open_split(resolve([str(many_shards)])[0], "train").training_batches(8, 0, 0)
     pictures = b"".join(image.numpy().tobytes() for batch in expected for image in batch.images)
     assert answers == {f"{hashlib.sha256(pictures).hexdigest()}\n"}
