@@ -25,13 +25,15 @@ from emotune.data.cache import Cache
 from emotune.data.datasets import cache_folder, manifest_of, resolve
 from emotune.data.indexed_shard import IndexedShard
 from emotune.data.manifest import SPLITS, read_manifest, write_manifest
-from emotune.data.opening import decoded_shards, open_shards
+from emotune.data.opening import decoded_shards, open_shards, room_needed
 from emotune.data.samples import read_samples, read_shard
 from emotune.data.shards import write_shards
 from emotune.data.sources import Scenes
 from emotune.errors import InputError
-from emotune.run import DatasetRef, Selection
+from emotune.model_config import AlexNetConfig, ConstantConfig
+from emotune.run import DatasetRef, RunConfig, Selection
 from emotune.storage import Folder
+from emotune.train_config import TrainConfig
 
 
 @pytest.fixture(scope="module")
@@ -220,6 +222,22 @@ def test_shards_behind_a_url_that_do_not_fit_the_disk_are_refused_with_the_numbe
         decoded_shards(ref, order="shards")
     with pytest.raises(InputError, match=r"takes .* GB, and the cache .* may fill 0 GB; raise --cache-gb"):
         decoded_shards(ref, 0.0)
+
+
+def test_the_room_that_runs_need_is_that_of_copies_of_all_shards_or_of_a_few(many_shards, tmp_path, monkeypatch):
+    monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path / "cache"))
+    (ref,) = resolve([in_memory(many_shards)])
+    by_image = RunConfig(variant="a", dataset=ref, seed=0, model=AlexNetConfig(), train=TrainConfig())
+    by_shard = replace(by_image, train=TrainConfig(order="shards"))
+    fitted = replace(by_image, model=ConstantConfig())
+    shards = manifest_of(ref).shards
+    budget = (sum(shard.bytes for shard in shards) + 0.5) / 1e9
+    for runs in ([by_image], [by_shard, by_image], [fitted, by_image]):
+        assert room_needed(runs, budget) == sum(shard.bytes for shard in shards)
+    for runs in ([by_shard], [fitted], [by_shard, fitted]):
+        assert room_needed(runs, budget) == int(1e9 * room_for(ref, opening.SHARDS_AT_HAND))
+    open_shards(ref, SPLITS, decoded=(), cache_gb=budget)
+    assert room_needed([by_image], budget) == 0
 
 
 PROGRAM = """

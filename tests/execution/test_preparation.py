@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from emotune.data import opening
-from emotune.data.datasets import manifest_of, resolve
+from emotune.data.datasets import resolve
 from emotune.errors import InputError
 from emotune.execution import preparation
 from emotune.execution.disk import require_room
@@ -143,28 +142,6 @@ def test_preparing_says_how_far_it_is_and_what_does_not_fit_the_cache(run: RunCo
     assert len(list(tmp_path.glob("decoded/*.npy"))) == 4
     assert prepared(run)[1:] == []
     assert len(list(tmp_path.glob("decoded/*.npy"))) == 7
-
-
-def test_shards_behind_a_url_that_do_not_fit_are_refused_unless_they_are_read_one_after_another(
-    run: RunConfig, tmp_path: Path, monkeypatch
-):
-    monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path))
-    url = "memory://preparing/shards"
-    for path in Path(run.dataset.location).iterdir():
-        if path.is_file():
-            Folder(url).write(path.name, path.read_bytes())
-    away = replace(run, dataset=resolve([url])[0])
-    shard_bytes = sum(shard.bytes for shard in manifest_of(away.dataset).shards)
-    with pytest.raises(InputError, match=rf"takes {shard_bytes / 1e9:.3g} GB, .* 0.002 GB; raise --cache-gb, or have"):
-        prepared(away, resources=Resources(cache_gb=0.002))
-    assert not list(tmp_path.glob("decoded/*.tar"))
-    prepared(away, resources=Resources(cache_gb=(shard_bytes + 1) / 1e9))
-    assert len(list(tmp_path.glob("decoded/*.tar"))) == 7
-    monkeypatch.setattr(opening, "SHARDS_AT_HAND", 1)
-    in_turn = replace(away, train=replace(away.train, order="shards"))
-    prepared(in_turn, resources=Resources(cache_gb=shard_bytes / 5e9))
-    with pytest.raises(InputError, match="takes"):
-        prepared(in_turn, away, resources=Resources(cache_gb=shard_bytes / 5e9))
 
 
 def test_a_machine_that_only_commands_a_cluster_decodes_nothing_and_needs_no_room_for_it(
