@@ -8,7 +8,6 @@ from dataclasses import asdict
 
 import pytest
 
-from emotune.data.cache import open_shards
 from emotune.data.datasets import resolve
 from emotune.data.manifest import (
     FORMAT,
@@ -23,6 +22,7 @@ from emotune.data.manifest import (
     read_manifest,
     write_manifest,
 )
+from emotune.data.opening import open_shards
 from emotune.errors import InputError
 from emotune.storage import Folder
 

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from emotune.data.augment import CROP, apply_views, evaluation_views
-from emotune.data.cache import SIDE
+from emotune.data.samples import SIDE
 from emotune.errors import InputError
 from emotune.model_config import AlexNetConfig, AttentionConfig, DualBranchConfig, MldrConfig, MldrV2Config, ModelConfig
 from emotune.models import build

@@ -10,7 +10,7 @@ from running import ALONE, first, trained, without_times
 
 from emotune.data.augment import CROP, Views, apply_views
 from emotune.data.batches import Split, open_split
-from emotune.data.cache import SIDE
+from emotune.data.samples import SIDE
 from emotune.models import build
 from emotune.run import RunConfig
 from emotune.training.evaluation import average_logits, evaluate
