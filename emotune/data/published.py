@@ -12,8 +12,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal
 
+from emotune.data.class_names import class_named, unknown
+from emotune.data.folder_layout import require_folder
 from emotune.data.manifest import SPLITS, LeftOut, Problem
-from emotune.data.sources import NO_LICENCE, ClassFolders, Entry, Listing, Scenes, Url, shown, unknown
+from emotune.data.rows import in_kinds, one_row_each
+from emotune.data.sources import NO_LICENCE, ClassFolders, Entry, Listing, Scenes, Url, shown
 from emotune.data.table import Csv
 from emotune.data.votes import OTHER, majority, number, part_of
 from emotune.emotions import EKMAN, MIKELS, POLARITY
@@ -23,7 +26,6 @@ __all__ = ["SOURCES", "Abstract", "ArtPhoto", "EmoSet", "Emotion6", "FiArchive",
 
 RESEARCH = "for research; the pictures belong to their owners"
 _Line = tuple[str, tuple[int, int]]  # of a link file: where it stands, (agree, disagree)
-ALIASES = MappingProxyType({"content": "contentment", "sad": "sadness"})
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,9 @@ class FiLinks:
 
     def listing(self) -> Listing:
         agg = _first(self.directory, "agg", "")
-        files = {file: file.name.split("_")[0] for file in sorted(agg.glob("[!.]*.csv"))}
-        problems = [f"{file}: {unknown(emotion, MIKELS)}" for file, emotion in files.items() if emotion not in MIKELS]
+        words = {file: file.name.split("_")[0] for file in sorted(agg.glob("[!.]*.csv"))}
+        files = {file: class_named(word, MIKELS) for file, word in words.items()}
+        problems = [f"{file}: {unknown(words[file], MIKELS)}" for file, label in files.items() if label is None]
         refuse(problems + [f"{agg}: no file {label}_*.csv" for label in MIKELS if label not in files.values()])
         lines = ((where, (where, label, cells)) for file, label in files.items() for where, cells in _lines(file, ","))
         links: dict[str, dict[str, list[_Line]]] = {}
@@ -57,8 +60,8 @@ class FiLinks:
 
 def _link(row: tuple[str, str, Sequence[str]]) -> tuple[str, str, _Line]:
     where, label, cells = row
-    match = re.fullmatch(rf"{label},(https?://\S+),(\d+),(\d+)", ",".join(cells))
-    if match is None:
+    match = re.fullmatch(r"\w+,(https?://\S+),(\d+),(\d+)", ",".join(cells))
+    if match is None or class_named(cells[0], MIKELS) != label:
         raise ValueError(f'expected "{label},<http link>,<disagree>,<agree>", found "{",".join(cells)}"')
     return match[1], label, (Path(where).name, (int(match[3]), int(match[2])))
 
@@ -144,8 +147,9 @@ class Emotion6:
         table = _vote_table(_first(self.directory, "ground_truth.txt"), "\t", seven)
         for _, votes in table:
             votes[OTHER if classes == EKMAN else "neutral"] = votes.pop("neutral")
+        table, notes = one_row_each(table)
         made = _judged(table, [self.directory / folder for folder in ("images", "Images", "")])
-        return _listing(name, classes, made, "Emotion6 (Peng et al., CVPR 2015)", RESEARCH)
+        return _listing(name, classes, made, "Emotion6 (Peng et al., CVPR 2015)", RESEARCH, notes)
 
 
 @dataclass(frozen=True)
@@ -160,8 +164,9 @@ class Abstract:
 
     def listing(self) -> Listing:
         path = _first(self.directory, "ABSTRACT_groundTruth.csv", "testImages_abstract/ABSTRACT_groundTruth.csv")
-        made = _judged(_vote_table(path, ",", MIKELS), [path.parent, self.directory / "testImages_abstract"])
-        return _listing("abstract", MIKELS, made, "Abstract (Machajdik and Hanbury, ACM MM 2010)", NO_LICENCE)
+        table, notes = one_row_each(_vote_table(path, ",", MIKELS))
+        made = _judged(table, [path.parent, self.directory / "testImages_abstract"])
+        return _listing("abstract", MIKELS, made, "Abstract (Machajdik and Hanbury, ACM MM 2010)", NO_LICENCE, notes)
 
 
 @dataclass(frozen=True)
@@ -215,10 +220,12 @@ class Twitter1:
         return _listing(name, POLARITY, _judged(list(votes.items()), folders), source, NO_LICENCE)
 
 
-def _listing(name: str, classes: tuple[str, ...], made: Iterable[Any], source: str, licence: str) -> Listing:
+def _listing(
+    name: str, classes: tuple[str, ...], made: Iterable[Any], source: str, licence: str, notes: Sequence[str] = ()
+) -> Listing:
     made = list(made)
     entries, left_out = ([one for one in made if isinstance(one, kind)] for kind in (Entry, LeftOut))
-    return Listing(name, classes, entries, source, licence, left_out)
+    return Listing(name, classes, entries, source, licence, left_out, notes=notes)
 
 
 def _judged(table: Sequence[tuple[str, dict[str, float]]], folders: Sequence[Path]) -> Iterator[Entry | LeftOut]:
@@ -238,7 +245,7 @@ def _vote_table(path: Path, delimiter: str, classes: Sequence[str]) -> list[tupl
     """Pictures and their votes; a column is a class if the last word of its header is (``[prob. anger]``)."""
     (where, header), *rows = _lines(path, delimiter) or [(f"{path}:1", [])]
     words = [re.split("[^a-z]+", cell.lower().strip("[] "))[-1] for cell in header]
-    columns = {ALIASES.get(word, word): column for column, word in enumerate(words)}
+    columns = {class_named(word, classes) or word: column for column, word in enumerate(words)}
     if missing := [label for label in classes if label not in columns]:
         raise InputError(f"{where}: no column {', '.join(missing)}; found {', '.join(header) or 'nothing'}")
 
@@ -251,14 +258,14 @@ def _vote_table(path: Path, delimiter: str, classes: Sequence[str]) -> list[tupl
 
 
 def _each(rows: Iterable[tuple[str, Any]], make: Callable[[Any], Any]) -> list[Any]:
-    """What `make` makes of each row, or all its ValueErrors with where each row stands."""
+    """What `make` makes of each row, or its ValueErrors: a line per kind, with the first row and how many there are."""
     made, problems = [], []
     for where, row in rows:
         try:
             made.append(make(row))
         except ValueError as error:
-            problems.append(f"{where}: {error}")
-    refuse(problems)
+            problems.append((where, str(error)))
+    refuse(in_kinds(problems))
     return made
 
 
@@ -272,13 +279,14 @@ def _lines(path: Path, delimiter: str | None) -> list[tuple[str, list[str]]]:
 
 
 def _label(name: str) -> str:
-    label = ALIASES.get(name.lower(), name.lower())
-    if label not in MIKELS:
+    label = class_named(name, MIKELS)
+    if label is None:
         raise ValueError(unknown(name, MIKELS))
     return label
 
 
 def _first(directory: Path, *names: str) -> Path:
+    require_folder(directory, "the one that holds the set")
     found = [directory / name for name in names if (directory / name).exists()]
     if not found:
         raise InputError(f"{directory}: no {' or '.join(name for name in names if name)} here")

@@ -11,10 +11,11 @@ from emotune.data.manifest import LeftOut, Problem
 from emotune.data.sources import Entry, Url
 from emotune.data.votes import majority
 
-__all__ = ["Images", "Row", "in_kinds", "one_per_image"]
+__all__ = ["Images", "Row", "in_kinds", "one_per_image", "one_row_each"]
 
 VALUES = 5
 """Of the values that are wrong in one way, so many are shown."""
+_Votes = Sequence[tuple[str, dict[str, float]]]  # names of images, and what annotators said of each
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,3 +116,15 @@ def _together(rows: Sequence[Row], classes: Sequence[str]) -> tuple[str | None, 
         for name, count in (row.votes or ({row.label: 1} if row.label else {})).items():
             votes[name] = votes.get(name, 0) + count
     return (majority(labels, classes) if labels else majority(votes, classes)), votes
+
+
+def one_row_each(table: _Votes) -> tuple[list[tuple[str, dict[str, float]]], list[str]]:
+    """The table with one row per picture: a copied row counts once, other votes are added; and what is to be said."""
+    rows: dict[str, list[dict[str, float]]] = {}
+    for name, votes in table:
+        known = rows.setdefault(name, [])
+        if votes not in known:
+            known.append(votes)
+    merged = [(name, {label: sum(votes[label] for votes in of) for label in of[0]}) for name, of in rows.items()]
+    again = len(table) - len(merged)
+    return merged, [f"{again} rows repeat a picture: a copied row counts once, other votes are added"] if again else []

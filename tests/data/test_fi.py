@@ -78,16 +78,21 @@ def test_a_link_that_nobody_judged_has_no_label(tmp_path):
     assert left_out(FiLinks(tmp_path, "noisy").listing()) == [(link("x"), "awe", Problem.VOTES)]
 
 
-def test_every_bad_line_of_all_link_files_is_named(tmp_path):
+def test_bad_lines_of_all_link_files_are_one_line_with_the_first_and_their_number(tmp_path):
     bad = [f"fear,{link('a')},1,4", f"awe,{link('a')},x,4", f"awe,{link('a')},-1,4",
            "awe,ftp://a/b.jpg,1,4", f"awe,{link('a')},1", ""]  # fmt: skip
     fi_links(tmp_path, awe=bad, fear=["fear"])
-    lines = refusal(FiLinks(tmp_path))
-    found = [re.match(r".*/agg/(\w+)_1st_1000\.csv:(\d): expected ", line).groups() for line in lines]
-    assert found == [*(("awe", str(number)) for number in range(1, 6)), ("fear", "1")]
-    assert f'found "fear,{link("a")},1,4"' in lines[0]
-    fi_links(tmp_path, awe=["bad"] * 30)
-    assert len(refusal(FiLinks(tmp_path))) == 21 and refusal(FiLinks(tmp_path))[-1] == "… and 10 more like these"
+    (line,) = refusal(FiLinks(tmp_path))
+    assert re.match(r".*/agg/awe_1st_1000\.csv:1: expected ", line)
+    assert f'found "fear,{link("a")},1,4"' in line and "6 rows are like this" in line
+
+
+def test_published_spellings_of_link_files_are_taken(tmp_path):
+    fi_links(tmp_path)
+    for label, word in (("awe", "Awe"), ("sadness", "Sad")):
+        (tmp_path / "agg" / f"{label}_1st_1000.csv").unlink()
+        write(tmp_path / "agg" / f"{word}_1st.csv", f"{word},{link(label)},0,5")
+    assert labels(FiLinks(tmp_path).listing()) == {link(label): label for label in MIKELS}
 
 
 def test_link_files_of_no_emotion_or_of_too_few_are_refused(tmp_path):
@@ -98,7 +103,9 @@ def test_link_files_of_no_emotion_or_of_too_few_are_refused(tmp_path):
         f'{agg}/aww_1st_1000.csv: "aww" is not a class; did you mean "awe"?',
         f"{agg}: no file awe_*.csv",
     ]
-    assert refusal(FiLinks(tmp_path / "none")) == [f"{tmp_path / 'none'}: no agg here"]
+    assert refusal(FiLinks(tmp_path / "none")) == [
+        f"{tmp_path / 'none'}: no such folder; name the one that holds the set"
+    ]
     fi_links(tmp_path)
     (agg / "aww_1st_1000.csv").unlink()
     (agg / "awe_1st_1000.csv").write_bytes(b"awe,\xff")

@@ -37,7 +37,8 @@ def test_emoset_prescribes_its_split_with_and_without_ids(tmp_path):
 def test_what_is_wrong_with_emosets_lists_is_named_entry_by_entry(tmp_path):
     bad = [["joy", "1", "a.jpg", "a.json"], ["awe", "a.jpg"], ["awe", 1, "a.jpg", "a.json"], "awe", None]
     lines = refusal(EmoSet(emoset(tmp_path, train=bad)))
-    assert [line.split(": ")[:2] for line in lines] == [[f"{tmp_path}/train.json", f"entry {n}"] for n in range(1, 6)]
+    assert [line.split(": ")[:2] for line in lines] == [[f"{tmp_path}/train.json", f"entry {n}"] for n in (1, 2)]
+    assert "4 rows are like this" in lines[1]
     assert '"joy" is not a class' in lines[0] and "expected [emotion, id, " in lines[1]
     for wrong in ({"a": 1}, 5):
         assert "train.json: entry 1: expected" in refusal(EmoSet(emoset(tmp_path, train=wrong)))[0]
@@ -86,8 +87,9 @@ def test_bad_lines_of_emotion6_and_lost_folders_are_named(tmp_path):
     emotion6(tmp_path, "5 5 0 0 0 x 0 0 0", "5 5 0 0 0 -0.4 0 0 0", "5 5 0 0 0 nan 0 0 0", "5 5 0 0 0 1 0 0")
     table = tmp_path / "ground_truth.txt"
     lines = refusal(Emotion6(tmp_path))
-    assert [line.split(": ")[0] for line in lines] == [f"{table}:{number}" for number in range(2, 6)]
-    assert '"x" is not a number of votes' in lines[0] and "9 columns; the header has 10" in lines[3]
+    assert [line.split(": ")[0] for line in lines] == [f"{table}:{number}" for number in (2, 5)]
+    assert '"x" is not a number of votes' in lines[0] and "3 rows are like this" in lines[0]
+    assert "9 columns; the header has 10" in lines[1]
     write(table, EMOTION6.replace("joy", "delight"))
     assert refusal(Emotion6(tmp_path))[0].startswith(f"{table}:1: no column joy; found [image_filename], [valence]")
     write(table, EMOTION6, "fear/1.jpg\t5\t5\t0\t0\t0\t1\t0\t0\t0")
@@ -113,6 +115,24 @@ def test_abstract_paintings_have_their_voters_majority(tmp_path, folder):
     assert (listing.name, listing.classes) == ("abstract", MIKELS)
 
 
+def test_rows_that_repeat_a_painting_are_one(tmp_path):
+    rows = ["1,0,2,5,0,0,0,3", "1,0,2,5,0,0,0,3", "0,0,9,0,0,0,0,0"]
+    write(tmp_path / "ABSTRACT_groundTruth.csv", ABSTRACT, *(f"'a.jpg',{row}" for row in rows))
+    write(tmp_path / "a.jpg")
+    listing = Abstract(tmp_path).listing()
+    assert [(entry.label, entry.votes["awe"], entry.votes["contentment"]) for entry in listing.entries] == [
+        ("awe", 11, 5)
+    ]
+    assert "2 rows repeat" in listing.notes[0]
+
+
+@pytest.mark.parametrize("source", [Abstract, ArtPhoto, EmoSet, Emotion6, Twitter1])
+def test_an_archive_in_place_of_a_set_is_to_be_unpacked(tmp_path, source):
+    (tmp_path / "set.zip").write_bytes(b"PK\x03\x04")
+    (line,) = refusal(source(tmp_path / "set.zip"))
+    assert "archive (zip): unpack it" in line
+
+
 def test_abstract_paintings_without_table_pictures_or_columns_are_refused(tmp_path):
     assert "no ABSTRACT_groundTruth.csv or testImages_abstract/" in refusal(Abstract(tmp_path))[0]
     table = write(tmp_path / "ABSTRACT_groundTruth.csv", ABSTRACT, "'abstract_0001.jpg',1,0,2,5,0,0,0,3")
@@ -133,7 +153,8 @@ def test_artphotos_are_labelled_by_their_names(tmp_path):
     for name in ("joy_0001.jpg", "portrait.jpg"):
         write(tmp_path / "testImages_artphoto" / name)
     lines = refusal(ArtPhoto(tmp_path / "testImages_artphoto"))
-    assert [line.split("/")[-1].split(": ")[0] for line in lines] == ["joy_0001.jpg", "portrait.jpg"]
+    assert [line.split("/")[-1].split(": ")[0] for line in lines] == ["joy_0001.jpg"]
+    assert '2 rows are like this ("joy" 1, "portrait" 1)' in lines[0]
     write(tmp_path / "others" / "awe_0001.jpg")
     assert len(refusal(ArtPhoto(tmp_path / "others"))) == 7
 
@@ -170,7 +191,8 @@ def test_a_higher_agreement_takes_fewer_pictures_and_needs_fewer_files(tmp_path)
 def test_bad_and_contradictory_lines_of_twitter_are_named(tmp_path):
     write(twitter(tmp_path) / "twitter_five_agrees.txt", "a.jpg 0", "a.jpg positive", "a.jpg", "", "b.jpg 0")
     lines = refusal(Twitter1(tmp_path))
-    assert [line.split(": ")[0] for line in lines] == [f"{tmp_path}/twitter_five_agrees.txt:{n}" for n in (1, 2, 3)]
+    assert [line.split(": ")[0] for line in lines] == [f"{tmp_path}/twitter_five_agrees.txt:{n}" for n in (1, 2)]
+    assert "2 rows are like this" in lines[1]
     assert "a.jpg is negative here, but positive above or where fewer agree" in lines[0]
 
 
