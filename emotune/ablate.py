@@ -12,7 +12,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from emotune.errors import InputError, print_error
+from emotune.arguments import ends_with_its_reader, require_reader
+from emotune.errors import InputError, print_error, told
 from emotune.execution import upkeep
 from emotune.execution.advice import bf16_without_instructions, idle_nodes
 from emotune.execution.command_line import parse
@@ -33,12 +34,13 @@ from emotune.study import Study
 __all__ = ["main"]
 
 
+@ends_with_its_reader
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line.
 
     Returns:
         0: all runs are done; 1: some failed, diverged, or are in other hands; 2: the input cannot be used;
-        75: the cluster was lost, or did not start in time; 130: interrupted.
+        75: the cluster was lost, or did not start in time; 130: interrupted; 141: nobody reads the output any more.
     """
     options = parse(sys.argv[1:] if arguments is None else arguments)
     console = Console(width=None if sys.stdout.isatty() else 120, quiet=os.environ.get("RANK", "0") != "0")
@@ -49,6 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print_error("emotune.ablate", error)
         return 2
+    except OSError as error:
+        require_reader(error)
+        print_error("emotune.ablate", OSError(told(error)))
+        return 1
     except LostClusterError as error:
         print_error("emotune.ablate", error)
         return LOST
@@ -130,8 +136,8 @@ def _finish(
         try:
             _report(console, work, plan, out, options, always=False)
         except OSError as error:
-            why = f"{out}: the report cannot be written ({error}); make room, or name another folder (--report)"
-            print_error("emotune.ablate", InputError(why))
+            require_reader(error)
+            print_error("emotune.ablate", OSError(f"no report: {told(error)}"))
             return INTERRUPTED if interrupted else 1
     states = Counter(plan.statuses[run_id].state for run_id in ids)
     if others := states[State.RUNNING]:

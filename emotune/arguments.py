@@ -1,13 +1,22 @@
 """Command lines: options are written out, a mistyped one is told the nearest, and ``~`` is the home folder."""
 
 import argparse
+import contextlib
+import functools
+import os
 import re
+import select
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from emotune.errors import near
 
-__all__ = ["CommandLine", "local_path", "place"]
+__all__ = ["UNREAD", "CommandLine", "ends_with_its_reader", "local_path", "place", "require_reader"]
+
+UNREAD = 141
+"""Exit code of a command whose output nobody reads any more, as shells have it for the signal that says so."""
 
 UNKNOWN = "unrecognized arguments: "
 
@@ -47,9 +56,60 @@ def local_path(text: str) -> Path:
     if not text or "\0" in text:
         raise argparse.ArgumentTypeError("a path is needed, it is empty" if not text else "a path has no NUL in it")
     try:
-        return Path(text).expanduser()
+        path = Path(text).expanduser()
     except RuntimeError:
         raise argparse.ArgumentTypeError(f'"{text}": there is no such user, whose home folder this would be') from None
+    try:
+        path.resolve()
+    except RuntimeError:
+        raise argparse.ArgumentTypeError(f'"{text}": its symbolic links lead in a circle') from None
+    return path
+
+
+Main = Callable[[Sequence[str] | None], int]
+
+
+def ends_with_its_reader(main: Main) -> Main:
+    """A command that says nothing more once nobody reads it, as in ``… | head``, and ends with code 141."""
+
+    @functools.wraps(main)
+    def quiet(arguments: Sequence[str] | None = None) -> int:
+        try:
+            try:
+                code = main(arguments)
+            except SystemExit as ended:
+                if ended.code == 1:  # that of rich, which has found the same, and of nobody else
+                    return UNREAD
+                sys.stdout.flush()  # after --help
+                raise
+            sys.stdout.flush()
+            return code
+        except BrokenPipeError:
+            if not (unread := _unread()):
+                raise
+            for stream in unread:  # what is left in its buffer goes nowhere
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            return UNREAD
+
+    return quiet
+
+
+def require_reader(error: OSError) -> None:
+    """Raises the error again if it says that nobody reads the command's output any more."""
+    if isinstance(error, BrokenPipeError) and _unread():
+        raise error
+
+
+def _unread() -> list[Any]:
+    return [stream for stream in (sys.stdout, sys.stderr) if _is_unread(stream)]
+
+
+def _is_unread(stream: Any) -> bool:
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        poll = select.poll()
+        poll.register(stream.fileno(), 0)
+        return any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0))
+    return False
 
 
 def _options(parser: argparse.ArgumentParser) -> list[str]:

@@ -1,10 +1,11 @@
 """What goes wrong in a way that the user can mend."""
 
 import difflib
+import os
 import sys
 from collections.abc import Iterable, Sequence
 
-__all__ = ["InputError", "near", "print_error", "refuse"]
+__all__ = ["InputError", "UnwritableError", "near", "print_error", "refuse", "told"]
 
 SHOWN = 20
 NEAR = 0.65
@@ -15,6 +16,10 @@ NEAR = 0.65
 
 class InputError(ValueError):
     """What the user gave cannot be used; the message says what, where, and what to do. Ends a command with code 2."""
+
+
+class UnwritableError(OSError):
+    """What a command makes cannot be written; the message says where, why, and what to do."""
 
 
 def refuse(problems: Sequence[str]) -> None:
@@ -41,3 +46,14 @@ def near(word: str, valid: Iterable[str]) -> str | None:
     begun = [each for each in by_lower if len(word) > 2 and each.startswith(word.lower())]
     found = close or (begun if len(begun) == 1 else [])
     return by_lower[found[0]] if found else None
+
+
+def told(error: OSError) -> str:
+    """An error of the system's in a line: which file, and what is wrong with it.
+
+    >>> told(FileNotFoundError(2, "No such file or directory", "runs/a"))
+    'runs/a: No such file or directory'
+    """
+    said = error.strerror or str(error) or type(error).__name__
+    where = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+    return " ".join(f"{where}{said}".split())

@@ -17,8 +17,8 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
-from emotune.arguments import CommandLine, local_path, place
-from emotune.errors import InputError, print_error
+from emotune.arguments import CommandLine, ends_with_its_reader, local_path, place, require_reader
+from emotune.errors import InputError, print_error, told
 from emotune.execution.interruption import INTERRUPTED, Interruption, interruption
 from emotune.inference.naming import distinct_stems, named_pictures
 
@@ -30,12 +30,13 @@ __all__ = ["load", "main"]
 TABLE = "predictions.csv"
 
 
+@ends_with_its_reader
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line.
 
     Returns:
         0: all pictures are told; 1: some could not be read, the others are told; 2: the input cannot be used; 130:
-        interrupted.
+        interrupted; 141: nobody reads the output any more.
     """
     options = _parser().parse_args(arguments)
     try:
@@ -44,7 +45,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print_error("emotune.predict", error)
         return 2
-    except (OSError, ArithmeticError) as error:  # a full disk, an export that is not what it should be
+    except OSError as error:
+        require_reader(error)
+        print_error("emotune.predict", OSError(told(error)))
+        return 1
+    except ArithmeticError as error:  # a full disk, an export that is not what it should be
         print_error("emotune.predict", error)
         return 1
     except KeyboardInterrupt:

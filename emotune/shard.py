@@ -25,7 +25,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from emotune.arguments import CommandLine, local_path, place
+from emotune.arguments import CommandLine, ends_with_its_reader, local_path, place, require_reader
 from emotune.data.datasets import cache_folder
 from emotune.data.health import KEEPABLE
 from emotune.data.intake import Limits
@@ -35,19 +35,20 @@ from emotune.data.shards import write_shards
 from emotune.data.sources import Listing, Url
 from emotune.data.split import carved_splits
 from emotune.data.verify import verify
-from emotune.errors import InputError, print_error
+from emotune.errors import InputError, print_error, told
 from emotune.machine import available_cpus
 from emotune.storage import Folder
 
 __all__ = ["main"]
 
 
+@ends_with_its_reader
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line.
 
     Returns:
         0: done, or sound; 1: something is damaged, or could not be written; 2: the input cannot be used; 130:
-        interrupted.
+        interrupted; 141: nobody reads the output any more.
     """
     options = _parser().parse_args(arguments)
     console = Console(stderr=True)
@@ -57,9 +58,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_error("emotune.shard", error)
         return 2
     except OSError as error:  # what is finished is kept
+        require_reader(error)
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         where = f"{getattr(options, 'out', '')}: the disk is full; make room, or name another place. " if full else ""
-        print_error("emotune.shard", OSError(f"{where}{error}"))
+        print_error("emotune.shard", OSError(f"{where}{told(error)}"))
         return 1
     except BrokenProcessPool:
         killed = "a process that read pictures was killed, perhaps for lack of memory; fewer --workers need less of it"

@@ -172,8 +172,8 @@ def load_study(path: Path, *, aa: bool = False) -> Study:
     itself = f"{raw.get('baseline')}-aa" if aa or raw.get("aa") is True else None
     if itself in _mapping(raw, "variants"):
         problems.append(f"variants.{itself}: that is what A/A runs are called; take another name")
-    if not NAME.fullmatch(path.stem):
-        problems.append(f'file name "{path.stem}": use lower-case letters, digits, "-" and "_"')
+    if not NAME.fullmatch(path.stem) or len(path.stem) > LONGEST_NAME:
+        problems.append(f'file name "{path.stem}": use at most {LONGEST_NAME} lower-case letters, digits, "-" and "_"')
     if problems or file is None:
         raise InputError("\n".join(f"{path}: {problem}" for problem in dict.fromkeys(problems)))
     return Study(
@@ -191,6 +191,7 @@ def _mapping(raw: dict[str, Any], key: str) -> dict[str, Any]:
 def _variants(raw: dict[str, Any], problems: list[str]) -> dict[str, tuple[ModelConfig, TrainConfig]]:
     """Every variant's model and training: what all share, changed by its own dotted keys."""
     variants: dict[str, tuple[ModelConfig, TrainConfig]] = {}
+    mistaken: set[str] = set()
     shared = {"model": {"name": "alexnet", **_mapping(raw, "model")}, "train": _mapping(raw, "train")}
     declared = _mapping(raw, "variants")
     if not declared:
@@ -205,10 +206,13 @@ def _variants(raw: dict[str, Any], problems: list[str]) -> dict[str, tuple[Model
                 "stands in tables"
             )
         elif changes is None or isinstance(changes, dict):  # else reported by the file's own check
+            known = len(problems)
             settings = _settings(shared, changes or {}, f"variants.{variant}", problems)
             if settings:
                 variants[variant] = settings
-    names = list(variants)
+            if len(problems) > known:
+                mistaken.add(variant)
+    names = [name for name in variants if name not in mistaken]  # what these were meant to be is not known
     for i, later in enumerate(names):
         for earlier in names[:i]:
             if variants[earlier] == variants[later]:
@@ -230,7 +234,7 @@ def _settings(
     for key, value in changes.items():
         part, _, option = str(key).partition(".")
         if part not in merged or not option or "." in option:
-            problems.append(f'{where}: "{key}" is not of the form model.OPTION or train.OPTION')
+            problems.append(f'{where}: "{key}" is not of the form model.OPTION or train.OPTION{_belongs(key, merged)}')
         else:
             merged[part][option] = value
             own[part, option] = None
@@ -251,6 +255,14 @@ def _settings(
                 is_own = (part, option) in own or (not key and any(p == part and o in text for p, o in own))
                 problems.append(_line(where if is_own else "", _line(".".join(filter(None, [part, key])), text)))
     return (found[0], found[1]) if len(found) == 2 else None
+
+
+def _belongs(key: Any, merged: dict[str, dict[str, Any]]) -> str:
+    """A hint at where an option belongs that stands without its part, or in another."""
+    option = str(key).rpartition(".")[2]
+    parts = {"model": _model_class(merged["model"]), "train": TrainConfig}
+    found = [f"{part}.{option}" for part, kind in parts.items() if option in _keys(kind)]
+    return f"; did you mean {found[0]}?" if found else ""
 
 
 def _model_class(value: dict[str, Any]) -> type:

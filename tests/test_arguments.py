@@ -1,15 +1,25 @@
 """Options are written out; a mistyped one is told the nearest; a path's ~ is the home folder, for every command."""
 
+import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from emotune import ablate, predict, shard
-from emotune.arguments import CommandLine, local_path, place
+from emotune.arguments import UNREAD, CommandLine, ends_with_its_reader, local_path, place
 from emotune.data.datasets import cache_folder
 from emotune.errors import InputError, near
 from emotune.execution.command_line import parse
 
+STUDY = """
+question: Does it help?
+datasets: [{data}]
+model: {{width: 0.0625}}
+baseline: a
+variants: {{a: {{}}, b: {{model.width: 0.125}}}}
+"""
 COMMANDS = {
     "ablate": (ablate.main, ["--seed", "42"], "--seeds"),
     "ablate, a value with =": (ablate.main, ["--seed=42"], "--seeds"),
@@ -55,6 +65,35 @@ def test_the_cache_is_where_its_variable_says(monkeypatch, tmp_path):
     monkeypatch.setenv("EMOTUNE_CACHE", "~no-such-user/c")
     with pytest.raises(InputError, match="EMOTUNE_CACHE=~no-such-user/c"):
         cache_folder()
+
+
+def unread(main: Callable[[list[str]], int], *arguments: str) -> int:
+    """What a command returns whose standard output is a pipe that nobody reads any more, as of ``… | head``."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as stream, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(sys, "stdout", stream)
+        return main(list(arguments))
+
+
+def test_a_command_whose_output_nobody_reads_ends_without_a_word(small_shards, tmp_path, capsys):
+    (tmp_path / "s.yaml").write_text(STUDY.format(data=small_shards))
+    assert unread(ablate.main, str(tmp_path / "s.yaml"), "--plan", "--runs", str(tmp_path / "runs")) == UNREAD == 141
+    assert unread(shard.main, "verify", str(small_shards)) == UNREAD
+    assert "roken" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("main", [ablate.main, shard.main, predict.main])
+def test_help_that_nobody_reads_ends_without_a_word(main):
+    assert unread(main, "--help") == UNREAD
+
+
+def test_a_pipe_to_somebody_else_is_another_matter(capsys):
+    def broken(_: object) -> int:
+        raise BrokenPipeError("a worker's")
+
+    with pytest.raises(BrokenPipeError):
+        ends_with_its_reader(broken)([])
 
 
 @pytest.mark.parametrize("text", ["", "a\0b", "~no-such-user/x"])

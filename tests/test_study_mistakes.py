@@ -269,3 +269,20 @@ def test_a_network_that_is_not_offered_is_told_so_without_a_misleading_suggestio
     line = next(line for line in lines if "no model" in line)
     assert f'no model "{name}"; this version has no other than alexnet' in line
     assert "mldr_v2" in line and "did you mean" not in line
+
+
+@pytest.mark.parametrize(
+    ("changes", "hint"),
+    [("lr: 0.1", "did you mean train.lr?"), ("model.lr: 0.1", "unknown key"), ("train.width: 0.5", "unknown key"),
+     ("width: 0.5", "did you mean model.width?"), ("nonsense: 1", "OPTION")],
+)  # fmt: skip
+def test_a_misplaced_key_is_one_mistake(write, changes, hint):
+    (line,) = mistakes(write(GOOD + f"  twin: {{{changes}}}\n"))
+    assert line.startswith("variants.twin: ")
+    assert hint in line and "the same as" not in line
+
+
+def test_a_studys_name_fits_into_names_of_folders(write, tmp_path):
+    path = write(GOOD)
+    (line,) = mistakes(path.rename(tmp_path / f"{'s' * 100}.yaml"))
+    assert "use at most 64 lower-case letters" in line

@@ -48,6 +48,12 @@ def resolve(selections: Sequence[Selection | str]) -> tuple[DatasetRef, ...]:
             raise InputError(f'datasets: two are called "{ref.name}"; give one another name (emotune.shard --name)')
         if twin := next((r for r in refs.values() if r.identity == ref.identity), None):
             raise InputError(f'datasets: "{twin.name}" and "{ref.name}" hold the same pictures; name one of them')
+        same = [r for r in refs.values() if r.content_hash == ref.content_hash]
+        if whole := next((r for r in same if "all" in (r.part, ref.part)), None):
+            raise InputError(
+                f'datasets: "{whole.name}" and "{ref.name}" overlap: one is a part of the other; name one, or the '
+                "parts well and noisy"
+            )
         refs[ref.name] = ref
     return tuple(refs.values())
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from emotune.data.datasets import cache_folder, is_ready, manifest_of
 from emotune.errors import refuse
 from emotune.machine import available_cpus
+from emotune.model_config import NetworkConfig
 from emotune.resources import Resources
 from emotune.run import DatasetRef, RunConfig
 from emotune.storage import Folder
@@ -55,10 +56,17 @@ def _batches(runs: Sequence[RunConfig], resources: Resources) -> Iterator[str]:
     datasets = {run.dataset.name: run.dataset for run in runs}
     pictures = {name: _training_pictures(ref) for name, ref in datasets.items() if is_ready(ref)}
     for run in {(run.variant, run.dataset.name): run for run in runs}.values():
+        if not isinstance(run.model, NetworkConfig):
+            continue  # fitted at once
         size = run.train.batch_size
         if size < workers * accumulate:
             yield f"variants.{run.variant}: batch_size {size} is too small for {who}"
-        elif count := pictures.get(run.dataset.name):
+        elif size > (count := pictures.get(run.dataset.name, size)):
+            yield (
+                f"variants.{run.variant}: train.batch_size {size} is more than the {count} training pictures of "
+                f"{run.dataset.name}; ask for at most {count}"
+            )
+        elif run.dataset.name in pictures:
             smallest = count // math.ceil(count / size)  # an epoch is cut evenly
             if smallest < workers * accumulate:
                 yield (

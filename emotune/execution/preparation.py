@@ -21,6 +21,7 @@ from emotune.errors import InputError, refuse
 from emotune.execution.advice import slow_bf16
 from emotune.execution.disk import require_room
 from emotune.execution.networks import describe, file_key
+from emotune.execution.overlaps import shared_pictures, targets_without_effect
 from emotune.machine import available_cpus
 from emotune.registry import Registry
 from emotune.run import DatasetRef, RunConfig
@@ -149,6 +150,9 @@ def _work(job: _Job, sender: Connection) -> None:
             )  # fmt: skip
             for dataset in () if job.cluster else job.datasets:
                 lines += _decode(dataset, job, sender.send)
+            if not job.cluster:  # else its machines have the pictures, and this one need not
+                targets_without_effect(job.runs)
+                lines += shared_pictures(job.datasets)
             sender.send((networks, lines))
         except InputError as error:
             sender.send(error)

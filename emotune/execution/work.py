@@ -54,8 +54,23 @@ class Work:
 
 
 def pool_of(options: argparse.Namespace) -> str:
-    """The pool that ``--runs`` names: a URL or an absolute path."""
-    return options.runs if "://" in options.runs else str(Path(options.runs).resolve())
+    """The pool that ``--runs`` names: a URL or an absolute path.
+
+    Raises:
+        InputError: it is a file, or no path at all.
+    """
+    if "://" in options.runs:
+        return options.runs
+    try:
+        path = Path(options.runs).resolve()
+        is_file = path.exists() and not path.is_dir()
+    except (OSError, RuntimeError) as error:  # too long a name; links in a circle
+        raise InputError(
+            f"--runs {options.runs}: cannot be used ({getattr(error, 'strerror', None) or error})"
+        ) from None
+    if is_file:
+        raise InputError(f"--runs {options.runs}: is a file; name the folder in which runs are, or will be")
+    return str(path)
 
 
 def _overridden(study: Study, options: argparse.Namespace) -> Study:

@@ -3,15 +3,18 @@
 Light: a finished study asks it each time, before anything that draws is imported.
 """
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import emotune
 from emotune.analysis.networks import read_networks
 from emotune.data.datasets import is_ready, manifest_of
+from emotune.errors import UnwritableError, told
 from emotune.run import RunConfig
 from emotune.run_directory import Status
 from emotune.storage import Folder, as_json
@@ -21,6 +24,8 @@ __all__ = ["Written", "is_up_to_date", "made_of", "seal"]
 
 SEAL = ".made-of.json"
 """Beside the page: the digest of what it was made of, and the sha256 of each file of the report."""
+FILE = re.compile(r"(cards/)?[A-Za-z0-9][A-Za-z0-9._-]*")
+"""Of a report; what else stands in a seal is none of ours, and stays."""
 CODE = (".py", ".html", ".md", ".css", ".js", ".tex")
 
 
@@ -75,20 +80,34 @@ class Written:
 
     def write(self, name: str, data: bytes) -> None:
         """Writes a file of the report."""
-        self._folder.write(name, data, flush=False)
+        with _written(self._out):
+            self._folder.write(name, data, flush=False)
         self._now[name] = hashlib.sha256(data).hexdigest()
         self._note(self._before | self._now)  # so that of an interrupted report the next one knows every file
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             for name in self._before.keys() - self._now.keys():
-                if _sha256(self._out / name) == self._before[name]:
-                    self._folder.delete(name)
+                with _written(self._out):
+                    if _sha256(self._out / name) == self._before[name]:
+                        self._folder.delete(name)
             self._note(self._now)
 
     def _note(self, files: Mapping[str, str]) -> None:
         seal = as_json({"made_of": "", "written": dict(sorted(files.items()))})
-        self._folder.write(SEAL, seal, flush=False)
+        with _written(self._out):
+            self._folder.write(SEAL, seal, flush=False)
+
+
+@contextlib.contextmanager
+def _written(out: Path) -> Iterator[None]:
+    """Tells what cannot be written from what cannot be read."""
+    try:
+        yield
+    except OSError as error:
+        raise UnwritableError(
+            f"{out}: the report cannot be written ({told(error)}); make room, or name another folder (--report)"
+        ) from None
 
 
 def is_up_to_date(out: Path, digest: str) -> bool:
@@ -99,14 +118,16 @@ def is_up_to_date(out: Path, digest: str) -> bool:
 
 def seal(out: Path, digest: str) -> None:
     """Writes down what the report in a folder was made of."""
-    Folder(str(out)).write_json(SEAL, _sealed(out) | {"made_of": digest})
+    with _written(out):
+        Folder(str(out)).write_json(SEAL, _sealed(out) | {"made_of": digest})
 
 
 def _sealed(out: Path) -> dict[str, Any]:
     """The seal of the report in a folder; that of none where it has none, or a damaged one."""
     try:
         found = json.loads((out / SEAL).read_bytes())
-        return {"made_of": str(found["made_of"]), "written": {str(k): str(v) for k, v in found["written"].items()}}
+        written = {name: str(digest) for name, digest in found["written"].items() if FILE.fullmatch(name)}
+        return {"made_of": str(found["made_of"]), "written": written}
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return {"made_of": "", "written": {}}
 

@@ -161,7 +161,11 @@ def test_a_part_is_a_data_set_of_its_own_name_and_identity(picture_folder, tmp_p
     out = str(tmp_path / "photos")
     write_shards(half_noisy(ClassFolders(picture_folder).listing()), Folder(out))
     well, noisy, whole = (Selection(data=out, part=part) for part in ("well", "noisy", "all"))
-    refs = datasets.resolve([well, noisy, whole])
+    refs = [datasets.resolve([part])[0] for part in (well, noisy, whole)]
+    assert len(datasets.resolve([well, noisy])) == 2
+    for overlapping in ([well, whole], [whole, noisy], [well, noisy, whole]):
+        with pytest.raises(InputError, match="overlap: one is a part of the other"):
+            datasets.resolve(overlapping)
     assert [ref.name for ref in refs] == ["pictures-well", "pictures-noisy", "pictures"]
     assert len({ref.identity for ref in refs}) == 3
     assert len({ref.content_hash for ref in refs}) == 1

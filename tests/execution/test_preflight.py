@@ -8,7 +8,7 @@ import pytest
 from emotune.data.datasets import resolve
 from emotune.errors import InputError
 from emotune.execution.preflight import check
-from emotune.model_config import AlexNetConfig
+from emotune.model_config import AlexNetConfig, ConstantConfig
 from emotune.resources import Resources
 from emotune.run import RunConfig, Selection
 from emotune.train_config import TrainConfig
@@ -67,6 +67,13 @@ def test_training_pictures_too_few_for_the_workers_are_refused(run: RunConfig, t
     says = "variants.small: 72 training pictures in scenes make batches of 36, too small for 2 workers × accumulate 19"
     with pytest.raises(InputError, match=says):
         check([large], str(tmp_path), Resources(workers=2, accumulate=19), "ray")
+
+
+def test_a_batch_that_is_larger_than_the_data_is_refused(run: RunConfig, tmp_path):
+    check([replace(run, train=TrainConfig(batch_size=72))], str(tmp_path), Resources(), "ray")
+    with pytest.raises(InputError, match=r"train.batch_size 73 is more than the 72 training pictures of scenes"):
+        check([replace(run, train=TrainConfig(batch_size=73))], str(tmp_path), Resources(), "ray")
+    check([replace(run, train=TrainConfig(batch_size=73), model=ConstantConfig())], str(tmp_path), Resources(), "ray")
 
 
 def test_looking_without_writing_finds_folders_that_cannot_be_written_to_and_leaves_nothing(
