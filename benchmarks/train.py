@@ -260,7 +260,7 @@ def main() -> None:
         keep_freed_memory()  # as a run does
     gpu = options.device == "cuda"
     factor = 0.0 if gpu else bf16_factor(available_cpus())
-    precision, batch, part = ("bf16", BATCH, 1) if factor <= 1 else ("float32", EXACT_BATCH, 2)
+    precision, batch, part = ("bf16", BATCH, 1) if factor <= 1 else ("float32", EXACT_BATCH, 4)
     if precision == "float32":
         print(f"On these CPUs a matrix product in bfloat16 takes {factor:.1f} times as long as in float32: ours and "
               f"the limit are in float32, in batches of {options.batch or batch}.", flush=True)  # fmt: skip
