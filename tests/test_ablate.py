@@ -148,12 +148,10 @@ def test_a_damaged_shard_is_found_before_anything_is_spent_and_the_study_runs_on
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("executor", ["local", "ray"])
-def test_after_ctrl_c_the_same_command_continues_to_the_same_result(
-    place: Place, executor: str, tmp_path_factory, small_shards
-):
+def test_after_ctrl_c_the_same_command_continues_to_the_same_result(place: Place, tmp_path_factory, small_shards):
+    """Without Ray; with it: execution/faults/test_fault_interrupts.py."""
     place.write(epochs=30, seeds=1)
-    process = place.start("--executor", executor)
+    process = place.start("--executor", "local")
     deadline = time.monotonic() + DEADLINE_S
     while not list(place.folder.glob("runs/*/checkpoint/index.json")) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -162,7 +160,7 @@ def test_after_ctrl_c_the_same_command_continues_to_the_same_result(
     assert process.returncode == 130, out + err
     assert "same command goes on" in err
     place.write(epochs=30, seeds=1)
-    done = place.ablate("--executor", executor)
+    done = place.ablate("--executor", "local")
     assert done.returncode == 0, done.stderr
     interruptions = [record["interruptions"] for record in place.records().values()]
     assert max(interruptions) == 1
@@ -171,24 +169,6 @@ def test_after_ctrl_c_the_same_command_continues_to_the_same_result(
     assert other.ablate("--executor", "local").returncode == 0
     for run in place.records():
         pd.testing.assert_frame_equal(place.predictions(run), other.predictions(run), check_exact=True)
-
-
-@pytest.mark.slow
-def test_a_killed_worker_on_ray_costs_no_result(place: Place):
-    place.write(epochs=30, seeds=1)
-    process = place.start()
-    deadline, killed = time.monotonic() + DEADLINE_S, None
-    while killed is None and time.monotonic() < deadline:
-        for beat in place.folder.glob("runs/*/claim-*.json"):
-            if (beat.parent / "checkpoint" / "index.json").exists():
-                killed = json.loads(beat.read_text())["pid"]
-                os.kill(killed, signal.SIGKILL)
-                break
-        time.sleep(0.05)
-    assert killed, "no run came as far as a checkpoint"
-    out, err = process.communicate(timeout=DEADLINE_S)
-    assert process.returncode == 0, out + err
-    assert sorted(record["interruptions"] for record in place.records().values()) == [0, 1]
 
 
 @pytest.mark.slow

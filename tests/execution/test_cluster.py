@@ -79,18 +79,12 @@ def _channel() -> bytes:
     return AUTOSCALER_RESOURCE_REQUEST_CHANNEL
 
 
-def test_a_node_that_comes_while_it_is_waited_for_is_found(join: Join):
-    from emotune.execution.cluster import require_cluster
-
-    require_cluster(Resources(), 60, lambda text: join(num_cpus=1))
-
-
-def test_nodes_that_are_like_this_one_pass_and_nothing_is_left_in_the_pool(
+def test_a_node_that_comes_while_it_is_waited_for_and_is_like_this_one_passes_and_nothing_is_left_in_the_pool(
     join: Join, tmp_path: Path, small_shards: Path
 ):
-    from emotune.execution.cluster import check_nodes
+    from emotune.execution.cluster import check_nodes, require_cluster
 
-    join(num_cpus=1)
+    require_cluster(Resources(), 60, lambda text: join(num_cpus=1))
     check_nodes(str(tmp_path), [*resolve([str(small_shards)]), *resolve(["scenes"])])
     assert list(tmp_path.iterdir()) == []
 

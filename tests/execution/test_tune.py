@@ -150,15 +150,14 @@ def test_workers_stay_warm_supervisors_have_no_torch_and_a_run_in_other_hands_is
     assert torch_in == {"Worker": {True}, "RunTrial": {False}}
 
 
-@pytest.mark.parametrize("rank", [0, 1])
-def test_a_worker_that_hangs_is_killed_and_its_run_goes_on_in_fresh_ones(runs: list[RunConfig], begin, rank: int):
+def test_a_worker_that_hangs_is_killed_and_its_run_goes_on_in_fresh_ones(runs: list[RunConfig], begin):
     run = longer(runs[0], 60)
     study = begin([run], workers=2, stall_s=40)
     stopped, again = [], []
     for kind, _, *rest in study.lines():
         if kind == "at" and rest[0] > 0.1 and not stopped:
             stopped = study.actors("Worker")
-            os.kill(stopped[rank].pid, signal.SIGSTOP)
+            os.kill(stopped[0].pid, signal.SIGSTOP)  # of either rank: faults/test_fault_workers.py
         elif stopped and kind == "at" and not again and not set(found := study.actors("Worker")) & set(stopped):
             again = found
             assert not {process(one.pid) for one in stopped} & set(stopped), "it is gone for sure"
