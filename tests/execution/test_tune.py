@@ -193,12 +193,15 @@ def test_a_run_that_is_lost_four_times_without_coming_further_is_a_failure_that_
     assert RunDirectory(str(tmp_path / "runs"), runs[0]).status().state is State.FAILED
 
 
-def test_ctrl_c_once_in_a_terminal_ends_runs_after_their_step_and_begins_no_others(runs: list[RunConfig], begin):
+def test_ctrl_c_once_in_a_terminal_ends_runs_after_their_step_and_begins_no_others(
+    runs: list[RunConfig], begin, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "1")  # whatever this machine has, Ray is told one
     study = begin([longer(run, 200) for run in runs])
     for kind, *_ in study.lines():
         if kind == "at":
             study.process.send_signal(signal.SIGTERM)
             break
     assert study.end() != 0, "KeyboardInterrupt"
-    assert 1 <= len(study.ends()) <= 2, "the two that had begun"
+    assert len(study.ends()) == 1, "the one that had begun"
     assert all(state == State.INTERRUPTED for state, _ in study.ends().values())
