@@ -97,6 +97,8 @@ def _common_options() -> argparse.ArgumentParser:
     )
     add("--max-aspect", type=float, default=Limits.max_aspect,
         help="longer by shorter side; more is extreme (default: %(default)s)")  # fmt: skip
+    add("--max-pixels", type=int, default=Limits.max_pixels,
+        help="of what is decoded of a picture; more could fill the memory (default: %(default)s)")  # fmt: skip
     add("--keep", nargs="+", default=[], choices=[problem.name.lower() for problem in KEEPABLE],
         help="problems with which a picture is not left out")  # fmt: skip
     add("--may-show", action="store_true",
@@ -245,7 +247,9 @@ def _limits(options: argparse.Namespace) -> Limits:
         raise InputError(f'--size {options.size}: give a positive number of pixels, or "original"')
     if options.min_side < 0 or not options.max_aspect >= 1:
         raise InputError("--min-side must not be negative, nor --max-aspect below 1")
-    return Limits(shorter_side=size, min_side=options.min_side, max_aspect=options.max_aspect)
+    if options.max_pixels < 1:
+        raise InputError(f"--max-pixels {options.max_pixels}: give a positive number")
+    return Limits(size, options.min_side, options.max_aspect, options.max_pixels)
 
 
 def _shares(text: str) -> tuple[float, float, float]:

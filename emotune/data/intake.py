@@ -12,16 +12,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import PIL
+from PIL import Image
 
-from emotune.data.looks import look
+from emotune.data.jpeg_file import missing_scans, pixels_only, scan_damage
+from emotune.data.looks import is_blank, look, mirrored_look
 from emotune.data.manifest import Problem, digest
 from emotune.data.pictures import (
+    MAX_PIXELS,
     DecompressionBombError,
     Loaded,
     TruncatedPictureError,
     UnreadablePictureError,
     encode,
     load,
+    read_file,
     shrink,
 )
 from emotune.data.processes import reading_processes
@@ -32,7 +36,7 @@ __all__ = ["LIMITS", "VERSION", "Limits", "Taken", "stamp", "take_in"]
 
 CHUNK = 64
 """Pictures that an interruption may cost each process."""
-VERSION = f"1, Pillow {PIL.__version__}"
+VERSION = f"2, Pillow {PIL.__version__}"
 """Of how pictures are read, judged and encoded: raised when the same ones would give other samples."""
 
 
@@ -44,11 +48,13 @@ class Limits:
         shorter_side: Pixels that the shorter side of a larger picture gets; None keeps its size.
         min_side: Pixels; a picture whose shorter side has fewer is tiny.
         max_aspect: Longer by shorter side; more is extreme: the centre square would show little of the picture.
+        max_pixels: Of what is decoded of a picture; of a large JPEG that is an eighth of each side at least.
     """
 
     shorter_side: int | None = 256
     min_side: int = 64
     max_aspect: float = 5.0
+    max_pixels: int = MAX_PIXELS
 
 
 LIMITS = Limits()
@@ -62,6 +68,8 @@ class Taken:
         key: Its name in the shards: the hash of its file, 20 hexadecimal digits; empty if there is no reading it.
         problems: Each with what is to be said of it.
         look: `emotune.data.looks.look`; empty for pictures without structure, and for drawn ones.
+        mirrored: The look of the picture's mirror image, likewise.
+        pixels: The hash of its pixels, where there is no look.
         spool: The file that holds its JPEG, from ``start`` on, ``bytes`` long.
         sha256: Of the JPEG.
     """
@@ -69,6 +77,8 @@ class Taken:
     key: str
     problems: tuple[tuple[Problem, str], ...] = ()
     look: bytes = b""
+    mirrored: bytes = b""
+    pixels: str = ""
     spool: str = ""
     start: int = 0
     bytes: int = 0
@@ -125,14 +135,16 @@ def _chunk(spool: Path, name: str) -> list[Taken]:
 
 def _taken(row: dict, spool: str) -> Taken:
     problems = tuple((Problem(problem), detail) for problem, detail in row["problems"])
-    return Taken(**row | {"look": bytes.fromhex(row["look"]), "problems": problems, "spool": spool})
+    looks = {name: bytes.fromhex(row[name]) for name in ("look", "mirrored")}
+    return Taken(**row | looks | {"problems": problems, "spool": spool})
 
 
 def _take_in_chunk(entries: Sequence[Entry], spool: Path, name: str, limits: Limits) -> int:
     jpegs, rows, start = [], [], 0
     for entry in entries:
         taken, jpeg = _take(entry, limits)
-        row = asdict(taken) | {"look": taken.look.hex(), "start": start, "bytes": len(jpeg)}
+        looks = {"look": taken.look.hex(), "mirrored": taken.mirrored.hex()}
+        row = asdict(taken) | looks | {"start": start, "bytes": len(jpeg)}
         rows.append(row | {"sha256": hashlib.sha256(jpeg).hexdigest()})
         jpegs.append(jpeg)
         start += len(jpeg)
@@ -149,17 +161,50 @@ def _take(entry: Entry, limits: Limits) -> tuple[Taken, bytes]:
         jpeg = entry.picture()
         return Taken(entry.key or _key(jpeg)), jpeg
     try:
-        data = entry.picture.read_bytes()
+        data = read_file(entry.picture)
+    except UnreadablePictureError as error:
+        return Taken("", ((_problem(error), str(error)),)), b""
     except (OSError, ValueError) as error:  # ValueError: no possible path
         return Taken("", ((Problem.UNREADABLE, getattr(error, "strerror", None) or str(error)),)), b""
     key = entry.key or _key(data)
     try:
-        loaded = load(data, limits.shorter_side)
+        loaded = load(data, limits.shorter_side, limits.max_pixels)
+        _check_jpeg(data)
         picture = shrink(loaded, limits.shorter_side)
-        jpeg = data if loaded.plain and picture is loaded.picture else encode(picture)
+        jpeg = _stored(data, loaded, picture)
     except UnreadablePictureError as error:
         return Taken(key, ((_problem(error), str(error)),)), b""
-    return Taken(key, _problems(loaded, limits), look(picture)), jpeg
+    seen, problems = look(picture), _problems(loaded, limits)
+    if seen:
+        return Taken(key, problems, seen, mirrored_look(picture)), jpeg
+    if is_blank(picture):
+        problems += ((Problem.BLANK, "one colour, or nearly"),)
+    return Taken(key, problems, pixels=_key(repr(picture.size).encode() + picture.tobytes())), jpeg
+
+
+def _check_jpeg(data: bytes) -> None:
+    """Refuses a JPEG in which data are missing or damaged, though it can be decoded: a part of it would be grey.
+
+    Raises:
+        UnreadablePictureError: says what is wrong.
+    """
+    if data[:2] != b"\xff\xd8":
+        return
+    if damage := scan_damage(data):
+        kind = TruncatedPictureError if "premature" in damage.lower() else UnreadablePictureError
+        raise kind(f"damaged: {damage}")
+    if missing_scans(data):
+        raise TruncatedPictureError("damaged: the last scans of a progressive JPEG are missing")
+
+
+def _stored(data: bytes, loaded: Loaded, picture: Image.Image) -> bytes:
+    """The picture as it goes into a shard: pixels, and nothing else that its file had."""
+    if loaded.plain and picture is loaded.picture:
+        try:
+            return pixels_only(data)
+        except ValueError:  # an unusual file that can be decoded all the same
+            pass
+    return encode(picture)
 
 
 def _problem(error: UnreadablePictureError) -> Problem:
@@ -173,6 +218,8 @@ def _problems(loaded: Loaded, limits: Limits) -> tuple[tuple[Problem, str], ...]
     size, found = "{}×{} pixels".format(*loaded.size), []
     if loaded.animated:
         found.append((Problem.ANIMATED, "more than one frame"))
+    if loaded.pages:
+        found.append((Problem.PAGES, "more than one page"))
     if shorter < limits.min_side:
         found.append((Problem.TINY, f"{size}, the shorter side under {limits.min_side}"))
     if longer > limits.max_aspect * shorter:

@@ -47,6 +47,8 @@ class Problem(StrEnum):
     TINY = "tiny"
     ASPECT = "extreme aspect ratio"
     ANIMATED = "animated"
+    PAGES = "several pages"
+    BLANK = "without content"
     PLACEHOLDER = "identical placeholder"
     AMBIGUOUS = "in several classes"
     EXACT = "exact duplicate"

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
 from emotune.data.augment import apply_views, evaluation_views
-from emotune.data.pictures import UnreadablePictureError, decode_square
+from emotune.data.pictures import UnreadablePictureError, decode_square, read_file
 from emotune.data.samples import SIDE
 from emotune.errors import InputError
 from emotune.fields import in_one_line
@@ -124,7 +124,7 @@ def square(picture: Picture) -> np.ndarray:
         buffer = io.BytesIO()
         picture.save(buffer, "PNG")  # what is turned, transparent or of other modes is treated alike
         picture = buffer.getvalue()
-    return decode_square(picture if isinstance(picture, bytes) else Path(picture).read_bytes(), SIDE)
+    return decode_square(picture if isinstance(picture, bytes) else read_file(Path(picture)), SIDE)
 
 
 def load(run: str, device: str = "auto") -> Predictor:

@@ -42,7 +42,9 @@ def sideways(width: int, height: int) -> bytes:
     return file_of(drawn(width, height).transpose(Image.Transpose.ROTATE_90), "JPEG", exif=exif)
 
 
-TINY, ASPECT, ANIMATED = Problem.TINY, Problem.ASPECT, Problem.ANIMATED
+TINY, ASPECT, ANIMATED, PAGES = Problem.TINY, Problem.ASPECT, Problem.ANIMATED, Problem.PAGES
+BLANK = Problem.BLANK
+STRIPES = Image.fromarray(np.tile(np.array([[[255, 90, 0]], [[9, 9, 200]]], np.uint8), (40, 100, 1)))
 STORED = {  # by name: the file, the size in the shard, problems with a part of what is said of them
     "small": (file_of(drawn(100, 80), "JPEG", quality=60), (100, 80), {}),
     "grey": (file_of(drawn(100, 80).convert("L"), "JPEG"), (100, 80), {}),
@@ -51,7 +53,11 @@ STORED = {  # by name: the file, the size in the shard, problems with a part of 
     "large": (file_of(drawn(1200, 800), "JPEG"), (384, 256), {}),
     "large png": (file_of(drawn(400, 600), "PNG"), (256, 384), {}),
     "sideways": (sideways(300, 1200), (256, 1024), {}),
-    "flat": (file_of(Image.new("RGB", (100, 80), "grey"), "PNG"), (100, 80), {}),
+    "flat": (file_of(Image.new("RGB", (100, 80), "grey"), "PNG"), (100, 80), {BLANK: "one colour"}),
+    "black": (file_of(Image.new("L", (90, 500)), "JPEG"), (90, 500), {BLANK: "one colour", ASPECT: "90×500"}),
+    "stripes": (file_of(STRIPES, "PNG"), (100, 80), {}),
+    "pages": (file_of(drawn(100, 80), "TIFF", save_all=True, append_images=[drawn(90, 80)]), (100, 80),
+              {PAGES: "more than one page"}),
     "just large enough": (file_of(drawn(64, 64), "PNG"), (64, 64), {}),
     "tiny": (file_of(drawn(200, 63), "PNG"), (200, 63), {TINY: "200×63 pixels, the shorter side under 64"}),
     "five to one": (file_of(drawn(64, 320), "PNG"), (64, 320), {}),
@@ -66,7 +72,7 @@ STORED = {  # by name: the file, the size in the shard, problems with a part of 
 REFUSED = {
     "bomb": (b"P6 50000 50000 255\n" + bytes(99), Problem.BOMB, "too large to decode safely"),
     "half": (STORED["large"][0][:9000], Problem.TRUNCATED, "truncated"),
-    "page": (b"<html>404</html>", Problem.UNDECODABLE, "not a picture"),
+    "page": (b"<html>404</html>", Problem.UNDECODABLE, "HTML page"),
     "empty": (b"", Problem.UNDECODABLE, "empty file"),
     "longer than JPEG can": (file_of(Image.new("RGB", (70_000, 2)), "PNG"), Problem.UNDECODABLE, "70000×2"),
 }
@@ -106,8 +112,9 @@ def test_a_picture_is_stored_as_rgb_jpeg_upright_and_no_larger_than_asked_and_it
     assert all(problems[problem] in detail for problem, detail in taken.problems)
 
 
-def test_a_small_upright_jpeg_in_rgb_stays_as_it_is_to_the_byte(read):
-    assert [name for name in STORED if read[name][1] == STORED[name][0]] == ["small", "tiny and long"]
+def test_a_small_upright_jpeg_in_rgb_keeps_its_pixels(read):
+    kept = [name for name in STORED if read[name][1] == STORED[name][0]]
+    assert kept == ["small", "tiny and long"], "Pillow writes no metadata into these"
 
 
 def test_the_look_is_that_of_the_stored_picture_and_a_flat_one_has_none(read):
@@ -121,7 +128,8 @@ def test_the_look_is_that_of_the_stored_picture_and_a_flat_one_has_none(read):
 def test_a_file_without_a_picture_is_told_by_its_reason_and_stores_nothing(read, name):
     (data, problem, reason), (taken, jpeg) = REFUSED[name], read[name]
     ((found, detail),) = taken.problems
-    assert (found, taken.key, jpeg) == (problem, hashlib.sha256(data).hexdigest()[:20], b"")
+    key = "" if name in ("page", "empty") else hashlib.sha256(data).hexdigest()[:20]  # of these not all is read
+    assert (found, taken.key, jpeg) == (problem, key, b"")
     assert reason in detail
 
 

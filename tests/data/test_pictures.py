@@ -1,5 +1,6 @@
 """Whatever stands in a picture file comes out upright and in its own colours."""
 
+import io
 import struct
 
 import numpy as np
@@ -90,7 +91,7 @@ def test_what_is_wholly_transparent_is_white_as_on_a_page(mode):
     assert decoded.getpixel((2, 8)) == (255, 255, 255)
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "ICO"])
 def test_the_common_formats_are_read(kind):
     assert near(middles(decode(file_of(quarters(), kind))), [RED, GREEN, BLUE, WHITE], tolerance=12)
 
@@ -148,10 +149,11 @@ def test_the_size_of_a_photo_is_that_of_the_upright_picture(orientation):
         assert loaded.picture.width == 2 * loaded.picture.height
 
 
-@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "AVIF"])
 def test_more_than_one_frame_is_told_and_the_first_is_the_picture(kind):
     frames = {"save_all": True, "append_images": [quarters().transpose(Image.Transpose.ROTATE_180)]}
     animated = load(file_of(quarters(), kind, **frames))
+    assert not animated.pages
     assert animated.animated
     assert near(middles(animated.picture), [RED, GREEN, BLUE, WHITE], tolerance=12)
     assert not load(file_of(quarters(), kind)).animated
@@ -159,7 +161,18 @@ def test_more_than_one_frame_is_told_and_the_first_is_the_picture(kind):
 
 @pytest.mark.parametrize("kind", ["TIFF", "MPO"])
 def test_pages_and_the_second_picture_of_a_stereo_camera_are_no_animation(kind):
-    assert not load(file_of(quarters(), kind, save_all=True, append_images=[quarters()])).animated
+    loaded = load(file_of(quarters(), kind, save_all=True, append_images=[quarters()]))
+    assert (loaded.animated, loaded.pages) == (False, kind == "TIFF")
+
+
+def test_a_smaller_version_of_a_tiff_files_picture_is_no_page():
+    smaller = quarters(32, 16)
+    smaller.encoderinfo = {"tiffinfo": {254: 1}}  # NewSubfileType: of reduced resolution
+    data = file_of(quarters(), "TIFF", save_all=True, append_images=[smaller])
+    with Image.open(io.BytesIO(data)) as stored:
+        stored.seek(1)
+        assert stored.tag_v2[254] == 1
+    assert not load(data).pages
 
 
 @pytest.mark.parametrize("size", [(90, 30), (30, 90), (64, 64), (33, 31), (1, 1), (1, 40), (500, 3)])

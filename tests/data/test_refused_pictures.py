@@ -9,7 +9,6 @@ import pytest
 from drawing import BLUE, GREEN, ORIENTATION, READERS, RED, WHITE, file_of, middles, near, png, quarters, stored
 from PIL import Image
 
-from emotune.data import pictures
 from emotune.data.pictures import (
     DecompressionBombError,
     TruncatedPictureError,
@@ -32,7 +31,7 @@ WHOLE = file_of(Image.effect_noise((64, 64), 80).convert("RGB"), "JPEG")
 
 REFUSED = {
     "empty": (b"", "empty file", UnreadablePictureError),
-    "a web page": (b"<!DOCTYPE html><body>404 Not Found</body>", "not a picture", UnreadablePictureError),
+    "a web page": (b"<!DOCTYPE html><body>404 Not Found</body>", "HTML page", UnreadablePictureError),
     "half a JPEG": (WHOLE[: len(WHOLE) // 2], "truncated", TruncatedPictureError),
     "half a PNG": (file_of(quarters(), "PNG")[:80], "damaged", TruncatedPictureError),
     "only a head": (WHOLE[:20], "", UnreadablePictureError),
@@ -101,13 +100,12 @@ def test_a_picture_that_no_jpeg_can_hold_is_refused():
         stored(file_of(Image.new("RGB", (70_000, 2)), "PNG"), 256)
 
 
-def test_threads_refuse_what_is_too_large_whatever_others_do_to_the_warning_filters(monkeypatch):
-    monkeypatch.setattr(pictures, "MAX_PIXELS", 3000)
+def test_threads_refuse_what_is_too_large_whatever_others_do_to_the_warning_filters():
     files = [encode(quarters()), encode(quarters(80, 60)), file_of(quarters(), "PNG"), file_of(quarters(80, 60), "PNG")]
 
     def outcome(data: bytes) -> tuple[int, ...] | str:
         try:
-            return decode_square(data, 32).shape
+            return load(data, max_pixels=3000).size
         except UnreadablePictureError as error:
             return str(error).partition(":")[0]
 
@@ -121,4 +119,4 @@ def test_threads_refuse_what_is_too_large_whatever_others_do_to_the_warning_filt
         pool.submit(others)
         outcomes = list(pool.map(outcome, files * 100))
         done.append(True)
-    assert outcomes == [(32, 32, 3), "too large to decode safely"] * 200
+    assert outcomes == [(64, 32), "too large to decode safely"] * 200

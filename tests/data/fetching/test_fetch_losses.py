@@ -54,9 +54,9 @@ def test_what_is_no_picture_is_lost_for_good(server, tmp_path):
         (says(jpeg(1), status=302), "HTTP 302"),  # to nowhere
         (says(HTML, content_type="text/html; charset=utf-8"), "text/html instead of a picture"),
         (says(b"{}", content_type="application/json"), "application/json instead of a picture"),
-        (says(HTML), "not a picture, or of an unknown format (sent as image/jpeg)"),
-        (to_the_end_of_the_connection(HTML), "not a picture, or of an unknown format (sent as image/jpeg)"),
-        (says(b"<svg/>", content_type="image/svg+xml"), "not a picture, or of an unknown format"),
+        (says(HTML), "an HTML page"),
+        (to_the_end_of_the_connection(HTML), "an HTML page"),
+        (says(b"<svg/>", content_type="image/svg+xml"), "an SVG drawing"),
         (says(b""), "empty file"),
         (says(jpeg(1)[:800]), "damaged: image file is truncated"),
         *((redirects(to), "leads to no http or https link: ") for to in ("file:///etc/passwd", "ftp://127.0.0.1/a.jpg",
