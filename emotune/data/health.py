@@ -1,16 +1,20 @@
 """Which pictures are fit to be samples, and which belong together: dirt is found before it becomes a result.
 
-Copies are of three kinds. *One content under many names* is a placeholder ("this photo is no longer available"),
-whatever its labels say. One picture, to the byte or nearly, *in several classes* has no true label. Copies within a
-class leave their first. Pictures that show one scene without being copies stay, on one side of a split.
+Copies are of three kinds. *One content under many names*, to the byte or the pixel, is a placeholder ("this photo is no
+longer available"), whatever its labels say. One picture, identical or nearly, mirrored or not, *in several classes* has
+no true label. Copies within a class go, each for one that stays. Pictures that show one scene without being copies
+stay, on one side of a split.
 """
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from emotune.data.intake import Taken
-from emotune.data.looks import SAME, alike_pairs
+from emotune.data.likeness import copies_elsewhere, copies_of_earlier, hash_table, scenes
+from emotune.data.looks import SAME
 from emotune.data.manifest import SPLITS, LeftOut, Problem, digest
 from emotune.data.sources import Entry
 from emotune.errors import InputError
@@ -20,7 +24,7 @@ __all__ = ["KEEPABLE", "PLACEHOLDER_COPIES", "Judged", "judge"]
 PLACEHOLDER_COPIES = 5
 """Names of one content from which on it is a placeholder."""
 
-KEEPABLE = (Problem.TINY, Problem.ASPECT, Problem.ANIMATED, Problem.NEAR)
+KEEPABLE = (Problem.TINY, Problem.ASPECT, Problem.ANIMATED, Problem.PAGES, Problem.BLANK, Problem.NEAR)
 """Problems that a user may choose to live with; the others have no picture, or no label."""
 
 
@@ -48,8 +52,8 @@ def judge(entries: Sequence[Entry], taken: Sequence[Taken], keep: Collection[Pro
     court = _Court(entries, taken, keep)
     court.look_at_each()
     court.look_for_copies()
-    pairs = court.look_for_alike()
-    return Judged(court.groups(pairs), court.problems())
+    court.look_for_nearly_identical()
+    return Judged(court.groups(), court.problems())
 
 
 class _Court:
@@ -64,10 +68,7 @@ class _Court:
                 self._note(index, problem, detail)
 
     def look_for_copies(self) -> None:
-        by_content: dict[str, list[int]] = defaultdict(list)
-        for index in sorted(self._standing):
-            by_content[self._taken[index].key].append(index)
-        for copies in by_content.values():
+        for copies in self._identical():
             if len(copies) >= PLACEHOLDER_COPIES:
                 text = f"one content under {len(copies)} names{self._across(copies)}"
                 self._note_all(copies, Problem.PLACEHOLDER, text)
@@ -76,42 +77,60 @@ class _Court:
             else:
                 first, *others = self._by_right_to_stay(copies)
                 for index in others:
-                    self._note(index, Problem.EXACT, f"exact copy of {self._entries[first].source}")
+                    same_file = self._taken[index].key == self._taken[first].key
+                    what = "exact copy of" if same_file else "the same pixels as"
+                    self._note(index, Problem.EXACT, f"{what} {self._entries[first].source}")
 
-    def look_for_alike(self) -> list[tuple[int, int]]:
-        """Deals with near-duplicates; returns the pairs of pictures of one scene among those that stay."""
-        by_look: dict[bytes, list[int]] = defaultdict(list)
+    def _identical(self) -> list[list[int]]:
+        """The sets of pictures that stand and are identical: as files, as they are stored, or in their pixels."""
+        same: dict[tuple[str, str], list[int]] = defaultdict(list)
         for index in sorted(self._standing):
-            by_look[self._taken[index].look].append(index)
-        by_look.pop(b"", None)
-        looks = list(by_look)
-        pairs = list(alike_pairs(looks))
-        links = [(by_look[looks[i]][0], by_look[looks[j]][0]) for i, j, bits in pairs if bits <= SAME]
-        for copies in _components([*links, *_chained(by_look.values())]):
-            first, *others = self._by_right_to_stay(copies)
-            if len(self._classes(copies)) > 1:
-                many = len(copies) >= PLACEHOLDER_COPIES
-                text = f"{len(copies)} nearly identical pictures{self._across(copies)}"
-                self._note_all(copies, Problem.PLACEHOLDER if many else Problem.AMBIGUOUS, text)
-                continue
-            for index in others:
-                where = f" in split {self._entries[first].split}" if self._entries[first].split else ""
-                self._note(index, Problem.NEAR, f"nearly the same as {self._entries[first].source}{where}", first)
-        stay = [[index for index in by_look[look] if index in self._standing] for look in looks]
-        return [(stay[i][0], stay[j][0]) for i, j, _ in pairs if stay[i] and stay[j]] + _chained(stay)
+            taken = self._taken[index]
+            for kind, digest_ in (("file", taken.key), ("stored", taken.sha256), ("pixels", taken.pixels)):
+                if digest_:
+                    same[kind, digest_].append(index)
+        return _components(_chained(same.values()))
 
-    def groups(self, alike: Iterable[tuple[int, int]]) -> dict[int, str]:
+    def look_for_nearly_identical(self) -> None:
+        indices, hashes = self._with_looks(sorted(self._standing))
+        classes = {label: number for number, label in enumerate(self._classes(indices))}
+        labels = np.array([classes[self._entries[index].label] for index in indices], np.int64)
+        for index, other in zip(indices, copies_elsewhere(hashes, labels).tolist(), strict=True):
+            if other >= 0:
+                also = f", which is in the class {self._entries[indices[other]].label}"
+                self._note(index, Problem.AMBIGUOUS, self._like(index, indices[other]) + also)
+        indices, hashes = self._with_looks(self._by_right_to_stay(self._standing))
+        for index, first in zip(indices, copies_of_earlier(hashes).tolist(), strict=True):
+            if first >= 0:
+                split = self._entries[indices[first]].split
+                where = f" in split {split}" if split else ""
+                self._note(index, Problem.NEAR, self._like(index, indices[first]) + where, indices[first])
+
+    def _with_looks(self, indices: Iterable[int]) -> tuple[list[int], np.ndarray]:
+        """Those that have a look, and their hashes."""
+        seen = [index for index in indices if self._taken[index].look]
+        taken = [self._taken[index] for index in seen]
+        return seen, hash_table([one.look for one in taken], [one.mirrored or one.look for one in taken])
+
+    def _like(self, index: int, other: int) -> str:
+        looks = (int.from_bytes(self._taken[one].look) for one in (index, other))
+        mirrored = (next(looks) ^ next(looks)).bit_count() > SAME
+        what = "nearly the mirror image of" if mirrored else "nearly the same as"
+        return f"{what} {self._entries[other].source}"
+
+    def groups(self) -> dict[int, str]:
         """The group of every picture that stays: the least name of its members, a prescribed group counting as one."""
         names = {i: digest([g])[:20] if (g := self._entries[i].group) else self._taken[i].key for i in self._standing}
-        prescribed: dict[str, list[int]] = defaultdict(list)
+        together: dict[tuple[str, str | int], list[int]] = defaultdict(list)
         for index in sorted(self._standing):
             if self._entries[index].group:
-                prescribed[names[index]].append(index)
-        links = _chained(prescribed.values())
+                together["prescribed", names[index]].append(index)
+        indices, hashes = self._with_looks(sorted(self._standing))
         # Two prescribed splits are not changed: pictures of one scene are no copies.
-        splits = [entry.split for entry in self._entries]
-        links += [(i, j) for i, j in alike if None in (splits[i], splits[j]) or splits[i] == splits[j]]
-        for members in _components(links):
+        splits = np.array([(None, *SPLITS).index(self._entries[index].split) for index in indices], np.int64)
+        for index, scene in zip(indices, scenes(hashes, splits).tolist(), strict=True):
+            together["scene", scene].append(index)
+        for members in _components(_chained(together.values())):
             least = min(names[index] for index in members)
             names |= dict.fromkeys(members, least)
         return dict(sorted(names.items()))

@@ -5,12 +5,10 @@ A perceptual hash: the signs of the lowest 16×16 frequencies of the grey pictur
 bits). `benchmarks/looks.py` measures, on any folder of pictures, how far altered copies and different pictures are.
 """
 
-from collections.abc import Iterator, Sequence
-
 import numpy as np
 from PIL import Image
 
-__all__ = ["ALIKE", "BITS", "SAME", "alike_pairs", "look"]
+__all__ = ["ALIKE", "BITS", "SAME", "is_blank", "look", "mirrored_look"]
 
 SIDE = 64
 FREQUENCIES = 16
@@ -23,38 +21,39 @@ FLAT = 2.0
 """Standard deviation, in grey levels: below it the bits are those of noise, or all equal."""
 FAINT = 0.05
 """Grey levels: what rounding leaves of a frequency that is not there, as in stripes or what mirrors itself."""
-BLOCK = 4096
 
 BASIS = np.cos(np.pi / SIDE * np.outer(np.arange(FREQUENCIES), np.arange(SIDE) + 0.5)).astype(np.float32)
 BASIS *= np.sqrt(np.where(np.arange(FREQUENCIES) == 0, 1, 2) / SIDE)[:, None].astype(np.float32)
 """The lowest frequencies of the orthonormal cosine transform (DCT-II)."""
 
+MIRROR = np.where(np.arange(FREQUENCIES) % 2, np.float32(-1), np.float32(1))
+"""What mirroring makes of each horizontal frequency."""
+
 
 def look(picture: Image.Image) -> bytes:
     """The picture's perceptual hash, 32 bytes; empty where there is next to nothing to be seen."""
+    return _hash(_frequencies(picture))
+
+
+def mirrored_look(picture: Image.Image) -> bytes:
+    """The perceptual hash of the picture's mirror image: its odd horizontal frequencies have the other sign."""
+    return _hash(_frequencies(picture) * MIRROR)
+
+
+def is_blank(picture: Image.Image) -> bool:
+    """Whether the picture is of one colour, or nearly."""
+    return bool((np.asarray(picture.convert("RGB")).std(axis=(0, 1)) < FLAT).all())
+
+
+def _frequencies(picture: Image.Image) -> np.ndarray:
+    """The lowest frequencies of the grey picture, (16, 16); zeros where there is next to nothing to be seen."""
     grey = np.asarray(picture.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX), dtype=np.float32)
-    if grey.std() < FLAT:
-        return b""
-    lowest = (BASIS @ grey @ BASIS.T).ravel()[1:]
-    if np.median(np.abs(lowest)) < FAINT:  # else all such pictures would be alike in these bits
-        return b""
-    return np.packbits(lowest > np.median(lowest)).tobytes()
+    lowest = BASIS @ grey @ BASIS.T
+    # Else all pictures without frequencies in both directions would be alike in these bits.
+    faint = grey.std() < FLAT or np.median(np.abs(lowest.ravel()[1:])) < FAINT
+    return np.zeros_like(lowest) if faint else lowest
 
 
-def alike_pairs(looks: Sequence[bytes], within: int = ALIKE) -> Iterator[tuple[int, int, int]]:
-    """Pairs ``(i, j, bits)``, i < j, of pictures whose hashes differ in at most ``within`` bits.
-
-    All pairs are looked at, in blocks: bits as ±1, so that a matrix product counts those that agree.
-    """
-    packed = np.frombuffer(b"".join(looks), np.uint8).reshape(-1, 32)
-    for start in range(0, len(packed), BLOCK):
-        rows = _signs(packed[start : start + BLOCK])
-        for other in range(start, len(packed), BLOCK):
-            agreement = rows @ _signs(packed[other : other + BLOCK]).T
-            for i, j in np.argwhere(agreement >= BITS - 2 * within):
-                if start + i < other + j:
-                    yield int(start + i), int(other + j), int(BITS - agreement[i, j]) // 2
-
-
-def _signs(packed: np.ndarray) -> np.ndarray:
-    return np.unpackbits(packed, axis=1, count=BITS).astype(np.float32) * 2 - 1
+def _hash(frequencies: np.ndarray) -> bytes:
+    lowest = frequencies.ravel()[1:]
+    return np.packbits(lowest > np.median(lowest)).tobytes() if lowest.any() else b""
