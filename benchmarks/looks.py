@@ -1,9 +1,14 @@
 """How far apart the perceptual hashes of altered copies and of different pictures are, in bits.
 
 python benchmarks/looks.py [PICTURES]      # any folder of pictures; without one, 600 synthetic scenes
+python benchmarks/looks.py --hashes 1e4 1e5 1e6     # how long it takes to find what looks alike among so many
+
+Those hashes are random; the last hundredth are copies of the first, every second one mirrored, at up to 80 bits.
 """
 
+import argparse
 import io
+import resource
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,10 +17,13 @@ import numpy as np
 from PIL import Image, ImageEnhance
 
 from emotune.arguments import CommandLine
-from emotune.data.looks import ALIKE, SAME, alike_pairs, look
+from emotune.data.hamming import pairs_within
+from emotune.data.likeness import copies_elsewhere, copies_of_earlier, scenes
+from emotune.data.looks import ALIKE, SAME, look
 from emotune.data.pictures import Loaded, UnreadablePictureError, load, shrink
 from emotune.data.scenes import draw_scene
 from emotune.data.sources import files_below
+from emotune.machine import available_cpus
 
 COPIES = 300
 NEAREST = 20
@@ -63,14 +71,78 @@ def bits(one: bytes, other: bytes) -> int:
     return int(np.bitwise_count(np.frombuffer(one, np.uint8) ^ np.frombuffer(other, np.uint8)).sum())
 
 
+def alike_pairs(looks: list[bytes]) -> list[tuple[int, int, int]]:
+    """The pairs of pictures that look alike, with the bits in which they differ."""
+    pairs: list[tuple[int, int, int]] = []
+
+    def found(i: np.ndarray, j: np.ndarray) -> None:
+        pairs.extend((one, other, bits(looks[one], looks[other])) for one, other in zip(i, j, strict=True))
+
+    pairs_within(np.frombuffer(b"".join(looks), np.uint64).reshape(-1, 4), None, ALIKE, found)
+    return pairs
+
+
+def planted(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Random hashes, (N, 8), of which the last hundredth are copies of the first; and the copies' distances."""
+    generator = np.random.default_rng(0)
+    hashes = generator.integers(0, 2**64, (count, 8), np.uint64)
+    copies = count // 100
+    distances, mirrored = np.arange(copies) % 81, np.arange(copies) % 2 == 1
+    rows = np.where(mirrored[:, None], np.roll(hashes[:copies], 4, axis=1), hashes[:copies])
+    changed = np.unpackbits(rows.view(np.uint8), axis=1)
+    for row, distance, at in zip(changed, distances, 256 * mirrored, strict=True):
+        row[at + generator.choice(256, distance, replace=False)] ^= 1
+        row[256 - at : 512 - at] = generator.integers(0, 2, 256)
+    hashes[count - copies :] = np.ascontiguousarray(np.packbits(changed, axis=1)).view(np.uint64)
+    return hashes, distances
+
+
+def time_search(count: int) -> float:
+    """Seconds of all that is asked of the hashes of so many pictures; checks that every planted copy is found."""
+    hashes, distances = planted(count)
+    copies, none = len(distances), np.zeros(count, np.int64)
+    times = [time.perf_counter()]
+    other = copies_elsewhere(hashes, none)
+    times.append(time.perf_counter())
+    earlier = copies_of_earlier(hashes)
+    times.append(time.perf_counter())
+    scene = scenes(hashes, none)
+    times.append(time.perf_counter())
+    expected = np.where(distances <= SAME, np.arange(copies), -1)
+    assert (other == -1).all()
+    assert (earlier[: count - copies] == -1).all()
+    assert (earlier[count - copies :] == expected).all(), "a planted copy was overlooked"
+    assert ((scene[:copies] == scene[count - copies :]) == (distances <= ALIKE)).all(), "a planted scene was overlooked"
+    steps = ", ".join(f"{seconds:.1f}" for seconds in np.diff(times))
+    peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(
+        f"{count} pictures: {times[-1] - times[0]:.1f} s (copies in other classes, copies, scenes: {steps} s) "
+        f"with {available_cpus()} CPUs; peak memory of the process {peak_gib:.2f} GiB",
+        flush=True,
+    )
+    return times[-1] - times[0]
+
+
 def main() -> None:
-    """Prints the nearest pairs of different pictures, then what becomes of altered copies."""
-    parser = CommandLine(description=__doc__)
+    """Prints the nearest pairs and what becomes of altered copies; or, with ``--hashes``, how long a search takes."""
+    parser = CommandLine(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pictures", nargs="?", type=Path)
+    parser.add_argument("--hashes", nargs="+", type=float, help="numbers of hashes to search, instead of pictures")
+    options = parser.parse_args()
+    if options.hashes:
+        seconds = {int(count): time_search(int(count)) for count in options.hashes}
+        if 10**6 in seconds:
+            print(f"alike_million_s = {seconds[10**6]:.1f}")
+        return
+    compare(options.pictures)
+
+
+def compare(folder: Path | None) -> None:
+    """Prints the nearest pairs of different pictures, then what becomes of altered copies."""
     looks: dict[str, bytes] = {}
     sample: list[tuple[str, Image.Image]] = []
     spent_s = 0.0
-    for name, picture in pictures(parser.parse_args().pictures):
+    for name, picture in pictures(folder):
         began = time.perf_counter()
         seen = look(picture)
         spent_s += time.perf_counter() - began

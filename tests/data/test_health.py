@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from PIL import Image, ImageEnhance, ImageFilter, ImageOps
+from PIL import Image, ImageEnhance, ImageOps
 
 from emotune.data.health import KEEPABLE, PLACEHOLDER_COPIES, Judged, judge
 from emotune.data.intake import Taken
