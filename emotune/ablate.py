@@ -4,7 +4,6 @@ import argparse
 import contextlib
 import json
 import os
-import shlex
 import sys
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from emotune.ablate_command import AblateCommand
 from emotune.arguments import ends_with_its_reader, require_reader
 from emotune.errors import InputError, print_error, told
 from emotune.execution import upkeep
@@ -24,9 +24,9 @@ from emotune.execution.outlook import show_plan, show_reasons
 from emotune.execution.preflight import check
 from emotune.execution.prune import prunable, prune, summary
 from emotune.execution.standing import NamedRun, named, show_standing, standing
-from emotune.execution.work import Work, pool_of, prepared, train_all
+from emotune.execution.work import QUICKSTART, Work, pool_of, prepared, train_all
 from emotune.registry import Registry
-from emotune.report.made_of import is_up_to_date, made_of, seal
+from emotune.report.made_of import claim_folder, is_up_to_date, keeps_cards, made_of, seal
 from emotune.run_directory import State
 from emotune.storage import Folder
 from emotune.study import Study
@@ -153,33 +153,20 @@ def _report_folder(options: argparse.Namespace, study: Study) -> Path:
     if "://" in name:
         raise InputError(f"--report {name}: give a folder; copy the report from there to wherever it should be")
     Folder(name).require_writable()
+    claim_folder(Path(name), study)
     return Path(name)
-
-
-def _command(options: argparse.Namespace) -> str:
-    """The command that does it all again, anywhere."""
-    seeds = ["--seeds", str(options.seeds)] if options.seeds else []
-    aa = ["--aa"] if options.aa else []
-    card = ["--card"] if _with_cards(options) else []
-    return shlex.join(
-        ["python", "-m", "emotune.ablate", *([options.study] if options.study else []), *seeds, *aa, *card]
-    )
-
-
-def _with_cards(options: argparse.Namespace) -> bool:
-    return options.command == "run" and options.card
 
 
 def _report(console: Console, work: Work, plan: Plan, out: Path, options: argparse.Namespace, *, always: bool) -> None:
     """Writes the report, unless it is there and nothing that it is made of has changed."""
-    command = _command(options)
-    digest = made_of(work.study, work.runs, plan.statuses, plan.records, work.pool, command)
+    command = AblateCommand.of(options, card=keeps_cards(out) if options.card is None else options.card)
+    digest = made_of(work.study, work.runs, plan.statuses, plan.records, work.pool, str(command))
     if not always and is_up_to_date(out, digest):
         console.print(f"Report: {out / 'index.html'} (up to date)", highlight=False)
         return
     from emotune.report.build import build_report
 
-    page = build_report(work.study, work.runs, work.pool, out, command, with_cards=_with_cards(options))
+    page = build_report(work.study, work.runs, work.pool, out, command)
     seal(out, digest)
     console.print(f"Report: {page}", highlight=False)
 
@@ -189,7 +176,7 @@ def _status(options: argparse.Namespace, console: Console, _: Interruption) -> i
         work = Work.of(options, options.study)
         name, runs = work.study.name, named(work.runs)
     except InputError:  # its file or data are on another machine, but the pool may know it
-        known = Registry(pool_of(options)).find(options.study)
+        known = Registry(pool_of(options)).find(options.study or QUICKSTART)
         if known is None:
             raise
         name, runs = known.name, [NamedRun(**run) for run in known.runs]

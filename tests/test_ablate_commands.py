@@ -201,3 +201,25 @@ def test_a_run_that_fails_is_not_tried_twice_by_one_command_and_rerun_takes_up_n
     assert "failed" in place.run("status", "few.yaml")
     place.run("rerun", "few.yaml", "--failed", "--executor", "local")
     assert list(place.runs()) == [second.name]
+
+
+@pytest.mark.slow
+def test_two_studies_of_one_name_from_two_folders_keep_their_runs_networks_and_reports(place: Place):
+    """With one working directory, one pool, one pair of file names."""
+    text, local = (place.folder / "few.yaml").read_text(), ("--executor", "local")
+    for user, its in (("ann", text), ("bob", text.replace("seeds: 1", "seeds: 2"))):
+        (place.folder / user).mkdir()
+        (place.folder / user / "ablation.yaml").write_text(its)
+    place.run("ann/ablation.yaml", *local)
+    page = (place.folder / "reports" / "ablation" / "index.html").read_bytes()
+    said = place.run("bob/ablation.yaml", *local, code=2)
+    assert "ann/ablation.yaml" in said
+    assert "--report reports/ablation-bob" in said
+    assert len(place.runs()) == 2, "nothing was spent"
+    place.run("bob/ablation.yaml", *local, "--report", "reports/ablation-bob")
+    assert (place.folder / "reports" / "ablation" / "index.html").read_bytes() == page
+    assert len(list(place.folder.glob("runs/studies/ablation-*/networks.json"))) == 2
+    said = place.run("prune", "--yes")
+    assert "0 runs that no study refers to" in said
+    assert said.count("ablation.yaml") == 2
+    assert "up to date" in place.run("ann/ablation.yaml", *local)

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from enum import StrEnum
@@ -147,7 +148,8 @@ def read_manifest(folder: Folder) -> Manifest:
     value = folder.read_json(MANIFEST)
     if value is None:
         raise InputError(
-            f"{folder}: no {MANIFEST} here; make shards with `python -m emotune.shard folder PICTURES --out {folder}`"
+            f"{folder}: no {MANIFEST} here; make shards with "
+            f"`python -m emotune.shard folder PICTURES --out {shlex.quote(str(folder))}`"
         )
     where = folder / MANIFEST
     if isinstance(value, dict) and value.get("format", FORMAT) != FORMAT:

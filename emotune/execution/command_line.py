@@ -3,14 +3,15 @@
 import argparse
 from collections.abc import Sequence
 
+from emotune.ablate_command import PROGRAM, RUNS, VERBS
 from emotune.arguments import CommandLine, place
+from emotune.run import RUN_ID
 
 __all__ = ["parse"]
 
-PROGRAM = "python -m emotune.ablate"
 MORE = """commands:
-  status STUDY             what is going on in its runs, from any terminal or machine that reaches the pool
-  rerun STUDY [RUN …]      take up failed, diverged or named runs, and no others
+  status [STUDY]           what is going on in its runs, from any terminal or machine that reaches the pool
+  rerun [STUDY] [RUN …]    take up failed, diverged or named runs, and no others
   prune [STUDY …]          remove runs that no study refers to; asks first
   COMMAND --help           says more
 
@@ -21,11 +22,14 @@ exit codes: 0 all runs are done; 1 some failed, diverged or are in other hands; 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The options, with ``command``: ``run``, ``status``, ``rerun`` or ``prune``."""
-    commands = {"status": _status, "rerun": _rerun, "prune": _prune}
+    commands = dict(zip(VERBS, (_status, _rerun, _prune), strict=True))
     if arguments and arguments[0] in commands:
         parser = commands[arguments[0]]()
         options = parser.parse_intermixed_args(arguments[1:])
         options.command = arguments[0]
+        first = options.study if options.command == "rerun" else None
+        if first and RUN_ID.fullmatch(first) and "/" not in first:  # a run's name; the study is the quickstart
+            options.study, options.names = None, [first, *options.names]
         return options
     parser = _run()
     options = parser.parse_args(arguments)
@@ -40,7 +44,7 @@ def _parser(command: str, operands: str, description: str, **more: str) -> argpa
         prog=f"{PROGRAM} {command}".rstrip(), description=description, usage=f"%(prog)s {operands} [options]",
         formatter_class=argparse.RawDescriptionHelpFormatter, **more,
     )  # fmt: skip
-    parser.add_argument("--runs", type=place, default="runs", metavar="URL",
+    parser.add_argument("--runs", type=place, default=RUNS, metavar="URL",
                         help="the pool of runs: a folder or URL (default: runs)")  # fmt: skip
     parser.add_argument("--aa", action="store_true",
                         help="also the baseline under other initial weights and dropout masks: how much nothing makes "
@@ -59,7 +63,6 @@ def _run() -> argparse.ArgumentParser:
     parser.add_argument("study", nargs="?", type=place,
                         help="a study file (.yaml); default: the quickstart that comes with emotune")  # fmt: skip
     _how_to_run(parser)
-    parser.add_argument("--card", action="store_true", help="also write a model card per variant: cards/VARIANT.md")
     only = parser.add_mutually_exclusive_group()
     only.add_argument("--plan", action="store_true",
                       help="print what is to do, why, and how long it takes, and stop; changes nothing")  # fmt: skip
@@ -71,6 +74,9 @@ def _run() -> argparse.ArgumentParser:
 
 def _how_to_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--report", type=place, metavar="DIR", help="where the report goes (default: reports/STUDY)")
+    parser.add_argument("--card", action=argparse.BooleanOptionalAction,
+                        help="also write a model card per variant, cards/VARIANT.md, and keep them up to date from "
+                        "then on; --no-card removes them")  # fmt: skip
     parser.add_argument("--seeds", type=int, metavar="N", help="seeds per variant, instead of the study's")
     parser.add_argument("--workers", type=int, metavar="N", help="workers per run, instead of the study's")
     parser.add_argument("--gpus-per-worker", type=float, metavar="G", help="instead of the study's")
@@ -88,11 +94,13 @@ def _how_to_run(parser: argparse.ArgumentParser) -> None:
 def _status() -> argparse.ArgumentParser:
     parser = _parser(
         "status",
-        "STUDY",
+        "[STUDY]",
         "Says what is going on in a study's runs: who trains what and how far it is, what failed and why.\n"
         "Only reads files, so it may be asked at any time, from any machine that reaches the pool.",
     )
-    parser.add_argument("study", type=place, help="a study file, or the name of a study that was run in this pool")
+    parser.add_argument("study", nargs="?", type=place,
+                        help="a study file, or the name of a study that was run in this pool (default: the "
+                        "quickstart)")  # fmt: skip
     parser.add_argument("--seeds", type=int, metavar="N", help="seeds per variant, instead of the study's")
     parser.add_argument("--json", action="store_true", help="as JSON")
     return parser
@@ -101,11 +109,11 @@ def _status() -> argparse.ArgumentParser:
 def _rerun() -> argparse.ArgumentParser:
     parser = _parser(
         "rerun",
-        "STUDY [RUN …]",
+        "[STUDY] [RUN …]",
         "Takes up only the runs that are asked for. Failed ones go on from their checkpoint; diverged and finished\n"
         "ones begin anew, which removes what they left behind: it asks first.",
     )
-    parser.add_argument("study", type=place, help="a study file (.yaml)")
+    parser.add_argument("study", nargs="?", type=place, help="a study file (.yaml); default: the quickstart")
     parser.add_argument("names", nargs="*", metavar="RUN", help="names of runs, as status has them")
     parser.add_argument("--failed", action="store_true", help="those that failed")
     parser.add_argument("--diverged", action="store_true", help="those that diverged, from their beginning")

@@ -143,7 +143,8 @@ def _duration(hours: float) -> str:
 def _measured(study: Study, plan: Plan, pool: str) -> Sequence[Mapping[str, Any]]:
     """The finished runs with the study's metric. Accuracy stands in their records; others are in the predictions."""
     if study.metric.name == "accuracy" or not plan.records:
-        return plan.records
+        records = {record["run"]: record for record in plan.records}  # of which two variants may share one
+        return [dict(records[run.id]) | {"variant": run.variant} for run in plan.runs if run.id in records]
     from emotune.analysis.records import load_records
 
     return load_records(plan.runs, pool).done().to_dict("records")

@@ -85,7 +85,7 @@ def _processes(pool: str, resources: Resources, executor: str) -> Iterator[str]:
     if executor == "local" and workers > 1 and "WORLD_SIZE" not in os.environ:
         yield (
             f"resources: {workers} workers, but the local executor is one process; leave --executor local out, or "
-            f"start it with torchrun --standalone --nproc-per-node {workers} -m emotune.ablate …"
+            f"give the same command with torchrun --standalone --nproc-per-node {workers} in the place of python"
         )
     if executor == "ray" and pool.startswith("memory:"):
         yield f"{pool}: the processes of Ray do not share their memory; name a folder or a URL"

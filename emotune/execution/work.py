@@ -23,8 +23,10 @@ from emotune.run import DatasetRef, RunConfig
 from emotune.run_directory import State
 from emotune.study import Study, load_study, shipped_study
 
-__all__ = ["Execute", "Work", "pool_of", "prepared", "train_all"]
+__all__ = ["QUICKSTART", "Execute", "Work", "pool_of", "prepared", "train_all"]
 
+QUICKSTART = "quickstart"
+"""The study, where none is named."""
 ROUNDS = 3
 """Times that one command takes up a run which other processes, or lost machines, leave unfinished."""
 
@@ -45,7 +47,7 @@ class Work:
         Raises:
             InputError: it, its data or its weights cannot be used.
         """
-        path = Path(file) if file else shipped_study("quickstart")
+        path = Path(file) if file else shipped_study(QUICKSTART)
         study = _overridden(load_study(path, aa=options.aa), options)
         datasets = resolve(study.datasets)
         for dataset in datasets:

@@ -13,6 +13,7 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from emotune.ablate_command import AblateCommand
 from emotune.analysis.networks import read_networks
 from emotune.analysis.statistics import Summary
 from emotune.report import latex, words
@@ -20,7 +21,7 @@ from emotune.report.cards import cards
 from emotune.report.contents import contents, described, sections
 from emotune.report.drawing import draw
 from emotune.report.findings import Findings, find
-from emotune.report.made_of import Written
+from emotune.report.made_of import Written, claim_folder
 from emotune.report.shown import examples, flips
 from emotune.report.svg import inline, svg_of
 from emotune.run import DatasetRef, RunConfig
@@ -31,9 +32,7 @@ __all__ = ["build_report"]
 PNG_DPI = 200
 
 
-def build_report(
-    study: Study, runs: Sequence[RunConfig], pool: str, out: Path, command: str, *, with_cards: bool = False
-) -> Path:
+def build_report(study: Study, runs: Sequence[RunConfig], pool: str, out: Path, command: AblateCommand) -> Path:
     """Writes the report of what is there, complete or not.
 
     Args:
@@ -41,14 +40,14 @@ def build_report(
         runs: Its runs.
         pool: Where their directories are.
         out: The report's folder; files of an earlier report are replaced, or removed; others are left alone.
-        command: That reproduces the study.
-        with_cards: Write ``cards/<variant>.md``, too, a model card of each.
+        command: That reproduces the study; if it asks for cards, ``cards/<variant>.md`` is written, too.
 
     Returns:
         The page.
 
     Raises:
-        InputError: a file of a finished run is missing or damaged, or the metric says nothing about these classes.
+        InputError: a file of a finished run is missing or damaged, the metric says nothing about these classes, or the
+            folder has another study's report.
     """
     refs = {run.dataset.name: run.dataset for run in runs}
     datasets = [described(ref) for ref in refs.values()]
@@ -58,14 +57,15 @@ def build_report(
     findings = find(study, runs, pool)
     networks = read_networks(pool, study, runs)
     context = contents(findings, datasets, networks, pool, command) | {"flips": flips(findings, refs)}
-    with Written(out) as files:
+    claim_folder(out, study)
+    with Written(out, study, cards=command.card) as files:
         context["figures"] = _draw(findings, datasets, refs, files)
         context["sections"] = sections(context, context["figures"])
         _write_tables(findings, datasets, files)
         environment = _environment(study)
         for template, name in (("table.tex", "table.tex"), ("report.md", "report.md"), ("report.html", "index.html")):
             files.write(name, environment.get_template(template).render(context).encode())
-        for variant, card in cards(findings, context).items() if with_cards else ():
+        for variant, card in cards(findings, context).items() if command.card else ():
             files.write(f"cards/{variant}.md", environment.get_template("card.md").render(card).encode())
     return out / "index.html"
 

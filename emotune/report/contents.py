@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from scipy import stats
 
+from emotune.ablate_command import AblateCommand
 from emotune.analysis.networks import differences
 from emotune.analysis.power import ALPHA
 from emotune.analysis.statistics import Comparison, Verdict
@@ -16,7 +17,7 @@ from emotune.data.manifest import SPLITS
 from emotune.metric_config import SCALES
 from emotune.report import words
 from emotune.report.findings import Findings
-from emotune.report.reproduce import origin, rerun
+from emotune.report.reproduce import origin
 from emotune.run import DatasetRef
 from emotune.run_directory import State, Status
 
@@ -60,7 +61,7 @@ def contents(
     datasets: Sequence[Mapping[str, Any]],
     networks: Mapping[str, Any] | None,
     pool: str,
-    command: str,
+    command: AblateCommand,
 ) -> dict[str, Any]:
     """Everything that page, Markdown and LaTeX say.
 
@@ -94,11 +95,11 @@ def contents(
         "variants": [row for dataset in findings.datasets for row in _variants(findings, dataset)],
         "optimism": findings.optimism.to_dict("records"),
         "networks": differences(networks) if networks else [],
-        "unfinished": _unfinished(findings, pool, command),
+        "unfinished": _unfinished(findings, command),
         "runs": records.runs.to_dict("records"),
         "folded": len(records.runs) > FOLDED,
         "origin": origin(records, pool),
-        "command": command,
+        "command": str(command),
         "compared": _compared(findings),
     }
 
@@ -169,7 +170,7 @@ def _variants(findings: Findings, dataset: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _unfinished(findings: Findings, pool: str, command: str) -> list[dict[str, Any]]:
+def _unfinished(findings: Findings, command: AblateCommand) -> list[dict[str, Any]]:
     """Runs without a result: why, the end of what they said, and the command that takes them up."""
     rows = findings.records.runs
     ended = (State.FAILED, State.DIVERGED)
@@ -181,7 +182,7 @@ def _unfinished(findings: Findings, pool: str, command: str) -> list[dict[str, A
             "state": row["state"],
             "reason": Status(row["state"], row["detail"]).reason,
             "log": "\n".join(row["detail"].splitlines()[-LAST_LINES:]) if row["state"] in ended else "",
-            "rerun": rerun(command, findings.study.name, row["run"], pool) if row["state"] in ended else "",
+            "rerun": command.rerun(row["run"]) if row["state"] in ended else "",
         }
         for row in rows[rows["state"] != State.DONE].to_dict("records")
     ]

@@ -1,4 +1,5 @@
-"""Whether a report is still what would be written: what it is made of, and whether its files are as they were left.
+"""Whose report is in a folder, and whether it is still what would be written: what it is made of, and whether its files
+are as they were left.
 
 Light: a finished study asks it each time, before anything that draws is imported.
 """
@@ -6,7 +7,9 @@ Light: a finished study asks it each time, before anything that draws is importe
 import contextlib
 import hashlib
 import json
+import os
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -14,18 +17,21 @@ from typing import Any, Self
 import emotune
 from emotune.analysis.networks import read_networks
 from emotune.data.datasets import is_ready, manifest_of
-from emotune.errors import UnwritableError, told
+from emotune.errors import InputError, UnwritableError, told
 from emotune.run import RunConfig
 from emotune.run_directory import Status
 from emotune.storage import Folder, as_json
 from emotune.study import Study
 
-__all__ = ["Written", "is_up_to_date", "made_of", "seal"]
+__all__ = ["Written", "claim_folder", "is_up_to_date", "keeps_cards", "made_of", "seal"]
 
 SEAL = ".made-of.json"
-"""Beside the page: the digest of what it was made of, and the sha256 of each file of the report."""
+"""Beside the page: the digest of what it was made of, the sha256 of each file of the report, whose report it is, and
+whether model cards belong to it.
+"""
 FILE = re.compile(r"(cards/)?[A-Za-z0-9][A-Za-z0-9._-]*")
 """Of a report; what else stands in a seal is none of ours, and stays."""
+CARDS = "cards/"
 CODE = (".py", ".html", ".md", ".css", ".js", ".tex")
 
 
@@ -70,9 +76,10 @@ class Written:
     Only what that report wrote, and nobody has changed since; all else in the folder is the user's.
     """
 
-    def __init__(self, out: Path) -> None:
+    def __init__(self, out: Path, study: Study, *, cards: bool) -> None:
         self._folder, self._out = Folder(str(out)), out
         self._before = _sealed(out)["written"]
+        self._of = {"study": _told(study, out), "cards": cards}
         self._now: dict[str, str] = {}
 
     def __enter__(self) -> Self:
@@ -94,7 +101,7 @@ class Written:
             self._note(self._now)
 
     def _note(self, files: Mapping[str, str]) -> None:
-        seal = as_json({"made_of": "", "written": dict(sorted(files.items()))})
+        seal = as_json({"made_of": "", "written": dict(sorted(files.items()))} | self._of)
         with _written(self._out):
             self._folder.write(SEAL, seal, flush=False)
 
@@ -122,14 +129,48 @@ def seal(out: Path, digest: str) -> None:
         Folder(str(out)).write_json(SEAL, _sealed(out) | {"made_of": digest})
 
 
+def claim_folder(out: Path, study: Study) -> None:
+    """Makes a folder that of a study's report: of the same file, whatever was edited in it, or of a file with the same
+    text, wherever it is. A folder that an earlier version of emotune wrote says nothing of that, and is taken.
+
+    Raises:
+        InputError: the report of another study is there.
+    """
+    own = _told(study, out)
+    with _written(out):
+        Folder(str(out)).create(SEAL, as_json({"made_of": "", "written": {}, "study": own, "cards": False}))
+    other = _sealed(out)["study"]
+    if other and other["source"] != own["source"] and (other["file"] != own["file"] or not own["file"]):
+        of = Path(os.path.normpath(out.absolute() / other["file"])) if other["file"] else other["name"]
+        instead = shlex.join(["--report", f"{out}-{Path(study.file).parent.name or 'other'}"])
+        raise InputError(
+            f"{out}: holds the report of another study, {of}; name another folder ({instead}), or remove that one"
+        )
+
+
+def keeps_cards(out: Path) -> bool:
+    """Whether model cards belong to the report in a folder: they were asked for once, and nobody has removed them."""
+    found = _sealed(out)
+    known = [name for name in found["written"] if name.startswith(CARDS)]
+    return found["cards"] and (not known or any((out / name).is_file() for name in known))
+
+
+def _told(study: Study, out: Path) -> dict[str, str]:
+    """What a seal says of a study: its file as seen from the folder, so that copies of both stay together."""
+    file = Path(os.path.relpath(study.file, out.resolve())).as_posix() if study.file else ""
+    return {"name": study.name, "file": file, "source": hashlib.sha256(study.source.encode()).hexdigest()}
+
+
 def _sealed(out: Path) -> dict[str, Any]:
     """The seal of the report in a folder; that of none where it has none, or a damaged one."""
     try:
         found = json.loads((out / SEAL).read_bytes())
         written = {name: str(digest) for name, digest in found["written"].items() if FILE.fullmatch(name)}
-        return {"made_of": str(found["made_of"]), "written": written}
+        study = {key: str(found["study"][key]) for key in ("name", "file", "source")} if found.get("study") else {}
+        cards = found.get("cards", any(name.startswith(CARDS) for name in written))
+        return {"made_of": str(found["made_of"]), "written": written, "study": study, "cards": cards is True}
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return {"made_of": "", "written": {}}
+        return {"made_of": "", "written": {}, "study": {}, "cards": False}
 
 
 def _code() -> list[bytes]:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from emotune.analysis.records import Records
 from emotune.storage import Folder
 
-__all__ = ["origin", "rerun"]
+__all__ = ["origin"]
 
 
 def origin(records: Records, pool: str) -> dict[str, Any]:
@@ -37,18 +36,6 @@ def origin(records: Records, pool: str) -> dict[str, Any]:
         "diffs": _diffs(records.records, pool),
         "interruptions": sum(record["interruptions"] for record in found),
     }
-
-
-def rerun(command: str, study: str, run: str, pool: str) -> str:
-    """The command that takes up one run.
-
-    >>> rerun("python -m emotune.ablate my.yaml --seeds 5", "my", "tanh-faces-s0-01234567", "runs")
-    'python -m emotune.ablate rerun my.yaml tanh-faces-s0-01234567 --seeds 5'
-    """
-    program, options = (words := shlex.split(command))[:3], words[3:]
-    file = options.pop(0) if options and not options[0].startswith("-") else f"ablations/{study}.yaml"
-    where = [] if pool == "runs" else ["--runs", pool]
-    return shlex.join([*program, "rerun", file, run, *options, *where])
 
 
 def _diffs(records: Mapping[str, Mapping[str, Any]], pool: str) -> dict[str, str]:

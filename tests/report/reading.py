@@ -3,6 +3,7 @@
 from html.parser import HTMLParser
 from pathlib import Path
 
+from emotune.ablate_command import AblateCommand
 from emotune.report.build import build_report
 from emotune.study import Study
 
@@ -49,5 +50,5 @@ class Tags(HTMLParser):
 def report(finished, out: Path) -> tuple[Study, str, Path]:
     """The study, its page and the folder that it is in."""
     study, runs, pool = finished
-    page = build_report(study, runs, pool, out, "python -m emotune.ablate few.yaml")
+    page = build_report(study, runs, pool, out, AblateCommand("few.yaml"))
     return study, page.read_text(), out

@@ -8,6 +8,7 @@ import pytest
 from reading import STUDY, Tags
 
 from emotune.ablate import main
+from emotune.ablate_command import AblateCommand
 from emotune.analysis.metrics import scalar_metrics
 from emotune.analysis.power import pooled_spread
 from emotune.analysis.records import load_records
@@ -67,7 +68,7 @@ def test_every_metric_of_every_run_stands_in_the_table_and_its_mean_over_seeds_i
 def test_a_study_of_another_metric_is_told_in_its_unit_and_direction(finished, tmp_path: Path):
     study, runs, pool = finished
     of_loss = replace(study, metric=Metric(name="nll", min_effect=0.05))
-    page = build_report(of_loss, runs, pool, tmp_path, "x")
+    page = build_report(of_loss, runs, pool, tmp_path, AblateCommand())
     table = pd.read_csv(tmp_path / "runs.csv").pivot(index="seed", columns="variant", values="nll")
     mean = (table["attention"] - table["alexnet"]).mean()
     text = " ".join(Tags(page.read_text().partition('<section id="curves"')[0]).text.split())
@@ -78,7 +79,7 @@ def test_a_study_of_another_metric_is_told_in_its_unit_and_direction(finished, t
     assert "differences in nats of test negative log-likelihood" in text
     assert "a negative difference is in favour of the first" in text
     assert (tmp_path / "nll-scenes.png").is_file()
-    build_report(study, runs, pool, tmp_path, "x")
+    build_report(study, runs, pool, tmp_path, AblateCommand())
     assert not (tmp_path / "nll-scenes.png").exists(), "another metric's plot is stale"
 
 
@@ -95,7 +96,7 @@ def test_a_plan_says_what_the_seeds_can_show_of_the_metric_that_the_study_names(
 @pytest.mark.parametrize("name", ["brier", "polarity_accuracy"])
 def test_other_metrics_can_be_what_a_study_compares(finished, tmp_path: Path, name: str):
     study, runs, pool = finished
-    page = build_report(replace(study, metric=Metric(name=name, min_effect=0.5)), runs, pool, tmp_path, "x")
+    page = build_report(replace(study, metric=Metric(name=name, min_effect=0.5)), runs, pool, tmp_path, AblateCommand())
     text = Tags(page.read_text()).text
     assert "2 paired seeds" in text
     assert SCALES[name].title in text
@@ -110,13 +111,13 @@ def test_a_missing_and_a_failed_run_are_named_and_only_complete_pairs_count(fini
     directory.begin()
     directory.fail("RuntimeError: the cat sat on the <keyboard>\nTraceback")
     page = build_report(
-        load_study_with(study, seeds=4), more, pool, tmp_path, "python -m emotune.ablate few.yaml"
+        load_study_with(study, seeds=4), more, pool, tmp_path, AblateCommand("few.yaml", runs=pool)
     ).read_text()
     assert "Incomplete: 6 of 12 runs are finished" in page
     assert "the cat sat on the &lt;keyboard&gt;" in page
     assert "Not in it: seed 2 (" in page
     assert "2 paired seeds" in page
-    assert f"python -m emotune.ablate rerun few.yaml {failed.id} --runs" in page
+    assert f"python -m emotune.ablate rerun few.yaml {failed.id} --runs {pool}" in page
 
 
 def load_study_with(study: Study, seeds: int) -> Study:
@@ -125,7 +126,7 @@ def load_study_with(study: Study, seeds: int) -> Study:
 
 def test_a_report_of_nothing_says_that_nothing_is_finished(finished, tmp_path: Path):
     study, runs, _ = finished
-    page = build_report(study, runs, str(tmp_path / "empty"), tmp_path / "out", "command").read_text()
+    page = build_report(study, runs, str(tmp_path / "empty"), tmp_path / "out", AblateCommand()).read_text()
     assert "Incomplete: 0 of 6 runs are finished" in page
     assert "No pair of runs is finished" in page
 
@@ -164,7 +165,9 @@ def test_a_report_of_polarity_is_refused_where_labels_have_none(picture_folder: 
     study = load_study(tmp_path / "few.yaml")
     refused = "metric.name: polarity_accuracy on .*: neither positive nor negative: surprise; take accuracy"
     with pytest.raises(InputError, match=refused):
-        build_report(study, study.runs(resolve(study.datasets)), str(tmp_path / "runs"), tmp_path / "report", "x")
+        build_report(
+            study, study.runs(resolve(study.datasets)), str(tmp_path / "runs"), tmp_path / "report", AblateCommand()
+        )
     arguments = [str(tmp_path / "few.yaml"), "--runs", str(tmp_path / "runs"), "--plan"]
     assert main(arguments) == 2, "and its plan, before anything is spent"
 
@@ -178,7 +181,9 @@ def test_what_was_left_out_of_the_data_stands_in_the_report_by_problem_and_class
     write_shards(ClassFolders(picture_folder).listing(), Folder(str(data)))
     (tmp_path / "dirty.yaml").write_text(STUDY.format(data=f"{{data: {data}, part: well}}"))
     study = load_study(tmp_path / "dirty.yaml")
-    page = build_report(study, study.runs(resolve(study.datasets)), str(tmp_path / "runs"), tmp_path / "report", "x")
+    page = build_report(
+        study, study.runs(resolve(study.datasets)), str(tmp_path / "runs"), tmp_path / "report", AblateCommand()
+    )
     rows = [
         re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row) for row in re.findall(r"<tr>(.*?)</tr>", page.read_text(), re.S)
     ]

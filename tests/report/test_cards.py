@@ -13,20 +13,21 @@ from reading import STUDY
 from scipy import stats
 
 from emotune.ablate import main
+from emotune.ablate_command import AblateCommand
 from emotune.data.manifest import read_manifest
 from emotune.metric_config import Metric
 from emotune.report.build import build_report
 from emotune.run_directory import PREDICTIONS, RECORD
 from emotune.storage import Folder
 
-COMMAND = "python -m emotune.ablate few.yaml --card"
+COMMAND = AblateCommand("few.yaml", card=True)
 
 
 @pytest.fixture(scope="module")
 def cards(finished, tmp_path_factory) -> dict[str, str]:
     """By variant."""
     out = tmp_path_factory.mktemp("carded")
-    build_report(*finished, out, COMMAND, with_cards=True)
+    build_report(*finished, out, COMMAND)
     return {path.stem: path.read_text() for path in (out / "cards").iterdir()}
 
 
@@ -109,20 +110,20 @@ def test_tables_have_as_many_cells_in_each_row(cards):
 
 def test_one_seed_has_no_interval_and_a_missing_run_no_number(finished, tmp_path):
     study, runs, pool = finished
-    build_report(replace(study, seeds=1), [r for r in runs if r.seed == 0], pool, tmp_path, COMMAND, with_cards=True)
+    build_report(replace(study, seeds=1), [r for r in runs if r.seed == 0], pool, tmp_path, COMMAND)
     assert "(n = 1)" in row((tmp_path / "cards/tanh.md").read_text(), "accuracy, %")[1]
 
 
 def test_a_variant_without_finished_runs_has_no_card_and_its_old_one_is_removed(finished, tmp_path):
     study, runs, pool = finished
-    build_report(study, runs, pool, tmp_path / "out", COMMAND, with_cards=True)
+    build_report(study, runs, pool, tmp_path / "out", COMMAND)
     empty = tmp_path / "pool"
     for run in runs:
         if run.variant != "tanh":
             (empty / run.id).mkdir(parents=True)
             for name in Folder(f"{pool}/{run.id}").names():
                 (empty / run.id / name).write_bytes(Folder(f"{pool}/{run.id}").read(name))
-    build_report(study, runs, str(empty), tmp_path / "out", COMMAND, with_cards=True)
+    build_report(study, runs, str(empty), tmp_path / "out", COMMAND)
     assert {path.stem for path in (tmp_path / "out/cards").iterdir()} == {"alexnet", "attention"}
     assert (empty / runs[0].id / RECORD).exists()
 
@@ -130,21 +131,38 @@ def test_a_variant_without_finished_runs_has_no_card_and_its_old_one_is_removed(
 def test_a_metric_whose_low_values_are_good_is_said_to_be_one(finished, tmp_path):
     study, runs, pool = finished
     study = replace(study, metric=Metric(name="nll", min_effect=0.1))
-    build_report(study, runs, pool, tmp_path, COMMAND, with_cards=True)
+    build_report(study, runs, pool, tmp_path, COMMAND)
     card = (tmp_path / "cards/attention.md").read_text()
     assert "lower is better; 95 % t interval" in card
     assert "Negative log-likelihood by seed: " in card
 
 
-def test_the_command_adds_cards_to_a_finished_study(finished, small_shards, tmp_path, monkeypatch, capsys):
+def test_cards_are_asked_for_once_and_kept_up_to_date_until_somebody_removes_them(
+    finished, small_shards, tmp_path, monkeypatch, capsys
+):
     shutil.copytree(finished[2], tmp_path / "runs")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "few.yaml").write_text(STUDY.format(data=small_shards))
-    command = ["few.yaml", "--executor", "local"]
-    assert main(command) == 0
-    assert not (tmp_path / "reports/few/cards").exists()
-    assert main([*command, "--card"]) == 0
-    assert len(list((tmp_path / "reports/few/cards").iterdir())) == 3
-    capsys.readouterr()
-    assert main([*command, "--card"]) == 0
-    assert "up to date" in capsys.readouterr().out
+    out = tmp_path / "reports/few"
+
+    def ablate(*options: str, study: str = "few.yaml") -> tuple[list[str], str]:
+        """The cards that are there after the command, and what it printed."""
+        capsys.readouterr()
+        assert main([study, "--executor", "local", *options]) == 0
+        return sorted(path.stem for path in out.glob("cards/*.md")), capsys.readouterr().out
+
+    assert ablate()[0] == []
+    cards, _ = ablate("--card")
+    assert len(cards) == 3
+    assert "--card" in (out / "report.md").read_text()
+    cards, said = ablate()
+    assert (len(cards), "up to date" in said) == (3, True)
+    (tmp_path / "few.yaml").write_text(STUDY.format(data=small_shards).replace("really", "truly"))
+    assert ablate()[0] == cards
+    assert "truly" in (out / f"cards/{cards[0]}.md").read_text()
+    assert main(["rerun", "few.yaml", "--failed"]) == 0, "there are none"
+    assert ablate("--no-card")[0] == []
+    assert ablate("--report-only")[0] == []
+    assert ablate("--card")[0] == cards
+    shutil.rmtree(out / "cards")
+    assert ablate("--report-only")[0] == []

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from reading import report
 
+from emotune.ablate_command import AblateCommand
 from emotune.report.build import build_report
 from emotune.report.latex import escape
 
@@ -59,7 +60,7 @@ def test_stale_files_of_an_earlier_report_are_removed_and_never_the_users(finish
     (tmp_path / "curves-mine.png").write_bytes(b"mine")
     report(finished, tmp_path)
     (tmp_path / "confusion-scenes.svg").write_text("retouched")
-    build_report(study, runs, str(tmp_path / "empty"), tmp_path, "x")
+    build_report(study, runs, str(tmp_path / "empty"), tmp_path, AblateCommand())
     left = {path.name for path in tmp_path.iterdir() if path.suffix in (".png", ".svg", ".txt")}
     assert left == {"notes.txt", "curves-mine.png", "confusion-scenes.svg"}
 
@@ -71,5 +72,5 @@ def test_a_report_that_was_interrupted_is_cleaned_up_by_the_next(finished, tmp_p
         with pytest.raises(KeyboardInterrupt):
             report(finished, tmp_path)
     assert list(tmp_path.glob("*.png"))
-    build_report(study, runs, str(tmp_path / "empty"), tmp_path, "x")
+    build_report(study, runs, str(tmp_path / "empty"), tmp_path, AblateCommand())
     assert not list(tmp_path.glob("*.png"))

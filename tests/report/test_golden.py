@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from emotune.ablate_command import AblateCommand
 from emotune.data.datasets import resolve
 from emotune.report.build import build_report
 from emotune.study import load_study
@@ -14,7 +15,7 @@ DATE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC")
 def test_the_recorded_runs_give_the_stored_report(tmp_path: Path):
     study = load_study(GOLDEN / "golden.yaml")
     runs = study.runs(resolve([str(GOLDEN / "data")]))
-    build_report(study, runs, str(GOLDEN / "runs"), tmp_path, "python -m emotune.ablate golden.yaml")
+    build_report(study, runs, str(GOLDEN / "runs"), tmp_path, AblateCommand("golden.yaml", runs=str(GOLDEN / "runs")))
     written = (tmp_path / "report.md").read_text().replace(str(GOLDEN / "runs"), "POOL")
     found, dates = DATE.subn("DATE", written)
     assert dates == 1

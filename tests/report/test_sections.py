@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from reading import Tags
 
+from emotune.ablate_command import AblateCommand
 from emotune.metric_config import Metric
 from emotune.registry import Registry
 from emotune.report.build import build_report
@@ -39,7 +40,7 @@ def test_what_the_code_had_beyond_its_commit_is_shown_once(finished, pool: Path,
     for run in runs[:3]:
         changed(pool / run.id, lambda record: {"origins": [one | {"git": git} for one in record["origins"]]})
         (pool / run.id / "origin-01234567.diff").write_text("+    lr = 0.1 if <odd> else 0.2\n")
-    page = build_report(study, runs, str(pool), tmp_path / "out", "x")
+    page = build_report(study, runs, str(pool), tmp_path / "out", AblateCommand())
     assert page.read_text().count("+    lr = 0.1 if &lt;odd&gt; else 0.2") == 1
     assert "cccccccccc with changes (3)" in section(page, "reproduce")
 
@@ -51,7 +52,7 @@ def test_the_highest_test_accuracy_stands_beside_the_selected_one_as_optimistic(
         lines[-1]["test_accuracy"] = 99.0
         (pool / run.id / METRICS).write_text("".join(json.dumps(line) + "\n" for line in lines))
     study = replace(study, metric=Metric(test_curve=True))
-    page = build_report(study, runs, str(pool), tmp_path / "out", "x")
+    page = build_report(study, runs, str(pool), tmp_path / "out", AblateCommand())
     said = section(page, "selection")
     assert "Optimistic: it chooses by what it reports" in said
     assert said.count("99.0+") == len(study.variants)
@@ -67,7 +68,7 @@ def test_the_baseline_against_itself_is_the_noise_floor_and_no_variant(finished,
         if run.variant == study.baseline:
             shutil.copytree(pool / run.id, pool / twin.id)
             changed(pool / twin.id, lambda _, twin=twin: {"run": twin.id})
-    page = build_report(study, study.runs([data]), str(pool), tmp_path / "out", "x")
+    page = build_report(study, study.runs([data]), str(pool), tmp_path / "out", AblateCommand())
     assert "A/A on scenes" in section(page, "verdicts")
     assert "Hatched: the A/A interval" in section(page, "verdicts")
     assert f"{study.aa}" not in section(page, "variants") + section(page, "exploratory") + section(page, "compare")
@@ -80,11 +81,11 @@ def test_networks_of_the_pool_are_told_unless_they_are_another_studys(finished, 
 
     study, runs, _ = finished
     Registry(str(pool)).write_networks(study, runs, describe(study, {"scenes": 8}))
-    page = build_report(study, runs, str(pool), tmp_path / "out", "x")
+    page = build_report(study, runs, str(pool), tmp_path / "out", AblateCommand())
     assert "+1 SpatialAttention" in section(page, "networks")
     assert "model.score tanh" in section(page, "networks")
     other = replace(study, variants=dict(list(study.variants.items())[:2]))
-    assert not section(build_report(other, runs[:2], str(pool), tmp_path / "other", "x"), "networks")
+    assert not section(build_report(other, runs[:2], str(pool), tmp_path / "other", AblateCommand()), "networks")
 
 
 def test_pictures_that_flip_are_counted_and_shown_where_the_data_may_be(reported):

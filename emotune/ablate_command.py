@@ -1,0 +1,66 @@
+"""The commands that reports and messages print: each can be run as it stands there."""
+
+import argparse
+import shlex
+from dataclasses import dataclass
+
+__all__ = ["PROGRAM", "RUNS", "VERBS", "AblateCommand"]
+
+PROGRAM = "python -m emotune.ablate"
+VERBS = ("status", "rerun", "prune")
+RUNS = "runs"
+"""The pool, where ``--runs`` does not name one."""
+
+
+@dataclass(frozen=True)
+class AblateCommand:
+    """``python -m emotune.ablate``: the study, and the options that decide what is in its report and where it is.
+
+    Attributes:
+        study: The file, as it was given; None: the study that comes with emotune.
+        seeds: ``--seeds``; None: the study's.
+        aa: ``--aa``.
+        card: ``--card``.
+        runs: ``--runs``, as it was given.
+        report: ``--report``, as it was given; None: the study's own folder.
+    """
+
+    study: str | None = None
+    seeds: int | None = None
+    aa: bool = False
+    card: bool = False
+    runs: str = RUNS
+    report: str | None = None
+
+    @staticmethod
+    def of(options: argparse.Namespace, *, card: bool) -> "AblateCommand":
+        """The command of these options; with model cards whether or not they were asked for this time."""
+        return AblateCommand(options.study, options.seeds, options.aa, card, options.runs, options.report)
+
+    def __str__(self) -> str:
+        """The command that runs the study and writes its report.
+
+        >>> print(AblateCommand("my study.yaml", seeds=5, runs="s3://lab/runs"))
+        python -m emotune.ablate 'my study.yaml' --seeds 5 --runs s3://lab/runs
+        """
+        return self._written()
+
+    def rerun(self, run: str) -> str:
+        """The command that takes up one run.
+
+        >>> AblateCommand("my.yaml", aa=True).rerun("tanh-faces-s0-01234567")
+        'python -m emotune.ablate rerun my.yaml tanh-faces-s0-01234567 --aa'
+        """
+        return self._written("rerun", run)
+
+    def _written(self, verb: str = "", *operands: str) -> str:
+        study = self.study
+        if study is not None and (study.startswith("-") or study in VERBS):
+            study = f"./{study}"
+        words = [word for word in (verb, study, *operands) if word]
+        words += ["--seeds", str(self.seeds)] if self.seeds is not None else []
+        words += ["--aa"] * self.aa + ["--card"] * self.card
+        for option, value in (("--runs", self.runs if self.runs != RUNS else None), ("--report", self.report)):
+            if value is not None:
+                words += [f"{option}={value}"] if value.startswith("-") else [option, value]
+        return f"{PROGRAM} {shlex.join(words)}".rstrip()
