@@ -53,7 +53,7 @@ def cpu_quota(root: Path = Path("/")) -> float | None:
     except OSError:  # not Linux
         return None
     for line in groups:
-        _, controllers, path = line.split(":", 2)
+        controllers, _, path = line.partition(":")[2].partition(":")
         if not controllers:
             quotas += _limits(root, mounts, "cgroup2", "", path)
         elif "cpu" in controllers.split(","):
@@ -64,8 +64,8 @@ def cpu_quota(root: Path = Path("/")) -> float | None:
 def _limits(root: Path, mounts: list[str], kind: str, controller: str, path: str) -> Iterator[float]:
     """Of a group and of those around it, as far as they are mounted."""
     for mount in mounts:
-        fields, (its_kind, _, options) = mount.split(" "), mount.partition(" - ")[2].split(" ", 2)
-        if its_kind != kind or (controller and controller not in options.split(",")):
+        fields, source = mount.split(" "), mount.partition(" - ")[2].split(" ")
+        if source[0] != kind or (controller and controller not in source[-1].split(",")):
             continue
         top, group = root / fields[4].lstrip("/"), PurePosixPath(path)
         inner = group.relative_to(fields[3]) if group.is_relative_to(fields[3]) else PurePosixPath()

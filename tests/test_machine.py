@@ -67,6 +67,7 @@ V1 = "32 31 0:29 {root} /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu,cpuacct"
          {"cpu/a/cpu.cfs_quota_us": "300000", "cpu/a/cpu.cfs_period_us": "100000"}, 3.0),
         ("3:cpu:/docker/1", V1.format(root="/docker/1"),
          {"cpu/cpu.cfs_quota_us": "300000", "cpu/cpu.cfs_period_us": "100000"}, 3.0),
+        ("nonsense", f"nonsense\n{V2}", {"cpu.max": "max 1"}, None),
         ("3:cpuset:/a", V1.format(root="/"), {"cpu/a/cpu.cfs_quota_us": "1", "cpu/a/cpu.cfs_period_us": "1"}, None),
     ],
 )  # fmt: skip
