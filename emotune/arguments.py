@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import functools
+import io
 import os
 import re
 import select
@@ -74,6 +75,9 @@ def ends_with_its_reader(main: Main) -> Main:
 
     @functools.wraps(main)
     def quiet(arguments: Sequence[str] | None = None) -> int:
+        for stream in (sys.stdout, sys.stderr):  # names of files need not be what the terminal's encoding has
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
         try:
             try:
                 code = main(arguments)

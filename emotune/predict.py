@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import io
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ from rich.table import Table
 from emotune.arguments import CommandLine, ends_with_its_reader, local_path, place, require_reader
 from emotune.errors import InputError, print_error, told
 from emotune.execution.interruption import INTERRUPTED, Interruption, interruption
+from emotune.fields import in_one_line
 from emotune.inference.naming import distinct_stems, named_pictures
 
 if TYPE_CHECKING:
@@ -105,6 +107,8 @@ def _count(text: str) -> int:
 def _predict(options: argparse.Namespace, stopping: Interruption) -> int:
     if not options.images and not options.onnx:
         raise InputError("nothing to do: name pictures, or --onnx FILE")
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")  # names of files need not be UTF-8
     paths = named_pictures(options.images, sys.stdin) if options.images else []
     predictor = load(options.run, options.device)
     if options.out:
@@ -119,7 +123,9 @@ def _predict(options: argparse.Namespace, stopping: Interruption) -> int:
     told = _told(predictor, paths, options, stopping)
     with stopping.patient(), ExitStack() as stack:
         if options.out:
-            table = stack.enter_context((options.out / TABLE).open("w", newline="", encoding="utf-8"))
+            table = stack.enter_context(
+                (options.out / TABLE).open("w", newline="", encoding="utf-8", errors="surrogateescape")
+            )
             told = _written(told, table, predictor.classes)
         shown = _written(told, sys.stdout, predictor.classes) if options.csv else _printed(told, options, predictor)
         return 0 if sum(1 for _ in shown) == len(paths) else 1
@@ -177,7 +183,7 @@ def _draw(
     first = (len(picture) - CROP) // 2
     seen = picture[first : first + CROP, first : first + CROP]
     maps = {layer: (w * w.size).reshape(2 * (round(w.size**0.5),)) for layer, w in weights.items()}
-    picture_and_answer(title, seen, maps, said).savefig(out, metadata={"Software": None})
+    picture_and_answer(in_one_line(title), seen, maps, said).savefig(out, metadata={"Software": None})
 
 
 def _written(told: Iterable[_Told], file: TextIO, classes: Sequence[str]) -> Iterator[_Told]:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -64,6 +65,24 @@ def test_a_broken_picture_is_reported_and_the_rest_goes_on(attending, pictures, 
     broken, missing = captured.err.splitlines()
     assert "aa.jpg: damaged" in broken
     assert missing == f"emotune.predict: {gone}: No such file or directory"
+
+
+def test_names_that_are_not_utf_8_are_told_and_an_output_that_nobody_reads_ends_quietly(attending, pictures, tmp_path):
+    odd = os.fsdecode(os.fsencode(pictures) + b"/\xff.jpg")
+    (pictures / "a.jpg").rename(odd)
+    names = os.fsencode(odd) + b"\na\0b.jpg\n" + os.fsencode(pictures / "sub") + b"\n"
+    command = [sys.executable, "-m", "emotune.predict", attending.folder, "-", "--device", "cpu"]
+    out = ["--csv", "--out", str(tmp_path / "out")]
+    told = subprocess.run([*command, *out], input=names, capture_output=True, check=False)
+    assert told.returncode == 1, told.stderr
+    assert b"Traceback" not in told.stderr and b"a\0b.jpg: " in told.stderr
+    assert [Path(row["picture"]).name for row in rows(told.stdout.decode())] == [r"\udcff.jpg", "a.jpg", "c.jpg"]
+    assert os.fsencode(odd) in (tmp_path / "out" / TABLE).read_bytes()
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen([*command, "--json"], **pipes) as one:
+        one.stdout.close()  # as `| head` does
+        _, said = one.communicate(names)
+    assert (one.returncode, b"roken pipe" in said, b"Traceback" in said) == (141, False, False)
 
 
 def test_out_gets_a_picture_of_each_beside_its_attention_and_a_table(attending, pictures, tmp_path, capsys):
