@@ -95,11 +95,13 @@ class _Court:
         indices, hashes = self._with_looks(sorted(self._standing))
         classes = {label: number for number, label in enumerate(self._classes(indices))}
         labels = np.array([classes[self._entries[index].label] for index in indices], np.int64)
-        for index, other in zip(indices, copies_elsewhere(hashes, labels).tolist(), strict=True):
+        elsewhere, copied = copies_elsewhere(hashes, labels)
+        for index, other in zip(indices, elsewhere.tolist(), strict=True):
             if other >= 0:
                 also = f", which is in the class {self._entries[indices[other]].label}"
                 self._note(index, Problem.AMBIGUOUS, self._like(index, indices[other]) + also)
-        indices, hashes = self._with_looks(self._by_right_to_stay(self._standing))
+        standing = self._standing.intersection(np.array(indices, np.int64)[copied].tolist())
+        indices, hashes = self._with_looks(self._by_right_to_stay(standing))
         for index, first in zip(indices, copies_of_earlier(hashes).tolist(), strict=True):
             if first >= 0:
                 split = self._entries[indices[first]].split

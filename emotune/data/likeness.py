@@ -25,8 +25,8 @@ def hash_table(looks: Sequence[bytes], mirrored: Sequence[bytes]) -> np.ndarray:
     return np.frombuffer(joined, np.uint64).reshape(-1, 2 * WORDS)
 
 
-def copies_elsewhere(hashes: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """For each picture the first one that is a copy of it and has another label, (N,); else -1.
+def copies_elsewhere(hashes: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each picture the first copy of it that has another label, else -1, (N,); and whether it has any copy, (N,).
 
     Args:
         hashes: From `hash_table`.
@@ -35,15 +35,17 @@ def copies_elsewhere(hashes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     unique, inverse = _unique(np.column_stack([hashes, labels.astype(np.uint64)]))
     first, label = _first_of_each(inverse, len(unique)), unique[:, -1]
     other = np.full(len(unique), len(hashes))
+    copied = np.bincount(inverse, minlength=len(unique)) > 1
 
     def found(i: np.ndarray, j: np.ndarray) -> None:
+        copied[i] = copied[j] = True
         differ = label[i] != label[j]
         i, j = i[differ], j[differ]
         np.minimum.at(other, i, first[j])
         np.minimum.at(other, j, first[i])
 
     _pairs(unique, SAME, found)
-    return np.where(other < len(hashes), other, -1)[inverse]
+    return np.where(other < len(hashes), other, -1)[inverse], copied[inverse]
 
 
 def copies_of_earlier(hashes: np.ndarray) -> np.ndarray:
@@ -53,19 +55,12 @@ def copies_of_earlier(hashes: np.ndarray) -> np.ndarray:
     nearly the same.
 
     Args:
-        hashes: From `hash_table`, in the order of the pictures' right to stay.
+        hashes: From `hash_table`, in the order of the pictures' right to stay. Those without any copy may be left out.
     """
     unique, inverse = _unique(hashes)
     first = _first_of_each(inverse, len(unique))
-    order = np.argsort(first, kind="stable")
-    touched = np.zeros(len(unique), bool)
-
-    def found(i: np.ndarray, j: np.ndarray) -> None:
-        touched[i] = touched[j] = True
-
-    _pairs(unique, SAME, found)
     original = np.full(len(unique), -1)
-    _keep_first(unique, order[touched[order]], original)
+    _keep_first(unique, np.argsort(first, kind="stable"), original)
     stays = np.where(original < 0, first, first[original])[inverse]
     return np.where(stays == np.arange(len(hashes)), -1, stays)
 
