@@ -4,24 +4,24 @@ Reading a study spends nothing and finds all its mistakes at once.
 """
 
 import re
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass as plain_dataclass
-from dataclasses import field, fields
+from dataclasses import field
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated, Any, get_args
 
 import yaml
 from pydantic import BeforeValidator, Field, StrictBool, StringConstraints, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from emotune.errors import InputError, near, refuse
+from emotune.errors import InputError, refuse
 from emotune.fields import STRICT, Count
 from emotune.metric_config import Metric
 from emotune.model_config import ModelConfig, NetworkConfig
 from emotune.resources import Resources
 from emotune.run import DatasetRef, RunConfig, Selection, WeightsRef
+from emotune.study_mistakes import UniqueKeyLoader, explain, keys, line, nearest
 from emotune.train_config import TrainConfig
 
 __all__ = ["Contrast", "Metric", "Study", "load_study", "shipped_study"]
@@ -29,8 +29,6 @@ __all__ = ["Contrast", "Metric", "Study", "load_study", "shipped_study"]
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 LONGEST_NAME = 64
 """Letters of a variant's name: it stands in tables and figures."""
-PLAINLY = MappingProxyType({"tuple_type": "a list is needed", "dict_type": "a mapping of keys to values is needed"})
-"""What pydantic says of Python's types, in YAML's words."""
 
 
 @plain_dataclass(frozen=True)
@@ -154,18 +152,18 @@ def load_study(path: Path, *, aa: bool = False) -> Study:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        raw = yaml.load(text, Loader=_UniqueKeyLoader)
+        raw = yaml.load(text, Loader=UniqueKeyLoader)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); name a study file (.yaml)") from None
     except Exception as error:  # yaml's constructors raise nearly anything on dates, numbers and tags that are none
         raise InputError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(raw, dict):
-        raise InputError(f"{path}: a study is a mapping with the keys {', '.join(_keys(_StudyFile))}")
+        raise InputError(f"{path}: a study is a mapping with the keys {', '.join(keys(_StudyFile))}")
     problems: list[str] = []
     try:
         file = TypeAdapter(_StudyFile).validate_python(raw)
     except ValidationError as error:
-        problems += [_line(key, text) for key, text in _explain(error, _StudyFile)]
+        problems += [line(key, text) for key, text in explain(error, _StudyFile)]
         file = None
     variants = _variants(raw, problems)
     contrasts = _contrasts(raw, problems)
@@ -219,7 +217,7 @@ def _variants(raw: dict[str, Any], problems: list[str]) -> dict[str, tuple[Model
                 problems.append(f'variants.{later}: the same as "{earlier}"; change it or leave it out')
     baseline = raw.get("baseline")
     if declared and isinstance(baseline, str) and baseline not in declared:
-        problems.append(f'baseline: "{baseline}" is not a variant{_nearest(baseline, declared)}')
+        problems.append(f'baseline: "{baseline}" is not a variant{nearest(baseline, declared)}')
     elif isinstance(baseline, str) and baseline in variants and not isinstance(variants[baseline][0], NetworkConfig):
         problems.append(f'baseline: "{baseline}" is no network; name one, others are compared with it part by part')
     return variants
@@ -249,11 +247,11 @@ def _settings(
         try:
             found.append(TypeAdapter(kind).validate_python(merged[part]))
         except ValidationError as error:
-            for key, text in _explain(error, _model_class(merged[part]) if part == "model" else kind):
+            for key, text in explain(error, _model_class(merged[part]) if part == "model" else kind):
                 # A mistake in what all variants share names its part, and is reported once.
                 option = key.partition(".")[0]
                 is_own = (part, option) in own or (not key and any(p == part and o in text for p, o in own))
-                problems.append(_line(where if is_own else "", _line(".".join(filter(None, [part, key])), text)))
+                problems.append(line(where if is_own else "", line(".".join(filter(None, [part, key])), text)))
     return (found[0], found[1]) if len(found) == 2 else None
 
 
@@ -261,7 +259,7 @@ def _belongs(key: Any, merged: dict[str, dict[str, Any]]) -> str:
     """A hint at where an option belongs that stands without its part, or in another."""
     option = str(key).rpartition(".")[2]
     parts = {"model": _model_class(merged["model"]), "train": TrainConfig}
-    found = [f"{part}.{option}" for part, kind in parts.items() if option in _keys(kind)]
+    found = [f"{part}.{option}" for part, kind in parts.items() if option in keys(kind)]
     return f"; did you mean {found[0]}?" if found else ""
 
 
@@ -281,68 +279,8 @@ def _contrasts(raw: dict[str, Any], problems: list[str]) -> tuple[Contrast, ...]
             continue
         contrast = Contrast(sides[0].strip(), sides[1].strip())
         unknown = [side for side in (contrast.variant, contrast.reference) if side not in declared]
-        problems += [f'contrasts: "{text}": no variant "{s}"{_nearest(s, declared)}' for s in unknown]
+        problems += [f'contrasts: "{text}": no variant "{s}"{nearest(s, declared)}' for s in unknown]
         if contrast.variant == contrast.reference or contrast in contrasts:
             problems.append(f'contrasts: "{text}" compares a variant with itself, or stands twice')
         contrasts.append(contrast)
     return tuple(contrasts)
-
-
-def _explain(error: ValidationError, kind: Any) -> list[tuple[str, str]]:
-    """Per mistake: the dotted key within the part, and what is wrong, with the nearest valid key."""
-    found = []
-    for item in error.errors(include_url=False):
-        location = [str(part) for part in item["loc"]]
-        if location and location[0] == getattr(kind, "name", None):
-            location = location[1:]  # pydantic puts a model's name before its keys
-        key = ".".join(location)
-        owner = (
-            {"metric": Metric, "resources": Resources, "datasets": Selection}.get(location[0], kind)
-            if len(location) > 1
-            else kind
-        )
-        if item["type"] == "unexpected_keyword_argument":
-            found.append((key, f"unknown key{_nearest(location[-1], _keys(owner))}"))
-        elif item["type"] in ("union_tag_invalid", "union_tag_not_found"):
-            names = [k.name for k in get_args(get_args(ModelConfig)[0])]
-            name = item["ctx"].get("tag", item["input"].get("name"))
-            offered = _nearest(name, names).replace("valid:", "this version has no other than")
-            found.append(("name", f'no model "{name}"{offered}'))
-        elif item["type"] == "missing":
-            found.append((key, "missing"))
-        elif item["type"] == "value_error":
-            found.append((key, str(item["ctx"]["error"])))
-        else:
-            found.append((key, f"{PLAINLY.get(item['type'], item['msg'])} (found {item['input']!r:.80})"))
-    return found
-
-
-def _line(key: str, text: str) -> str:
-    return f"{key}: {text}" if key else text
-
-
-def _keys(kind: Any) -> list[str]:
-    return [f.name for f in fields(kind)]
-
-
-def _nearest(word: Any, valid: Any) -> str:
-    close = near(str(word), map(str, valid))
-    return f'; did you mean "{close}"?' if close else f"; valid: {', '.join(map(str, valid))}"
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML lets a later key silently replace an earlier one: a variant named twice would vanish."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            if key_node.tag == "tag:yaml.org,2002:merge":
-                continue
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, Hashable) and key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f'the key "{key}" stands twice', key_node.start_mark
-                )
-            if isinstance(key, Hashable):
-                seen.add(key)
-        return super().construct_mapping(node, deep=deep)
