@@ -126,7 +126,7 @@ def _general(problem: Problem, row: LeftOut, entry: Entry | None) -> str:
 
 def _example(problem: Problem, rows: Sequence[LeftOut], entry: Entry | None, one_of_many: bool) -> str:
     detail = rows[0].detail
-    if problem is Problem.UNREADABLE and isinstance(path := entry and entry.picture, Path) and not path.exists():
+    if problem is Problem.UNREADABLE and isinstance(path := entry and entry.picture, Path) and not _exists(path):
         detail = f"no such file: {os.fsencode(path).decode('utf-8', 'replace')}"
     elif problem is Problem.UNDECODABLE and (kind := _kind(entry)) and describe_kind(kind) not in detail:
         detail = describe_kind(kind)
@@ -149,21 +149,24 @@ def _about_missing_files(listing: Listing, rows: Sequence[LeftOut], entries: Map
     if not missing:
         return "Make these files readable."
     said = []
-    absolute = [one for one in missing if Path(one.source).is_absolute() or re.match(r"[A-Za-z]:[\\/]", one.source)]
-    if absolute:
-        said.append(
-            f"{len(absolute)} paths are absolute, so of the machine where the table was made: make them relative."
-        )
-    if slashed := [one for one in missing if "\\" in one.source and one not in absolute]:
-        said.append(f"{len(slashed)} paths have back slashes; with slashes there are no such files, either.")
-    if listing.base and len(absolute) < len(missing):
+    sources = [one.source for one in missing]
+    relative = [source for source in sources if not _is_absolute(source)]
+    if absolute := len(sources) - len(relative):
+        said.append(f"{absolute} paths are absolute, so of the machine where the table was made: make them relative.")
+    if slashed := sum("\\" in source for source in relative):
+        said.append(f"{slashed} paths have back slashes; with slashes there are no such files, either.")
+    if listing.base and relative:
         said.append(f"Paths are relative to {listing.base}.")
-        relative = next(one.source for one in missing if one not in absolute).replace("\\", "/")
-        if there := next((up for up in _near(listing.base) if _exists(up / relative)), None):
-            said.append(f"{relative} is in {there}: give --images {there}")
-        elif alike := _differently_cased(listing.base / relative):
+        first = relative[0].replace("\\", "/")
+        if there := next((folder for folder in _near(listing.base) if _exists(folder / first)), None):
+            said.append(f"{first} is in {there}: give --images {there}")
+        elif alike := _differently_cased(listing.base / first):
             said.append(f"There is {alike}, whose name has other capitals.")
     return " ".join(said)
+
+
+def _is_absolute(path: str) -> bool:
+    return path.startswith(("/", "\\")) or re.match(r"[A-Za-z]:[\\/]", path) is not None
 
 
 def _near(base: Path) -> list[Path]:
