@@ -1,12 +1,14 @@
 """All runs of a pool at once: one listing says which files must be read; those behind a URL are read side by side."""
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from emotune.errors import InputError
 from emotune.run import RUN_ID, RunConfig
-from emotune.run_directory import RunDirectory, Status, read_record
+from emotune.run_directory import RECORD, RunDirectory, Status, lacking, read_record
 from emotune.storage import Folder
 
 __all__ = ["Pool"]
@@ -54,6 +56,44 @@ class Pool:
         ids = list(ids)
         found = self.each(lambda run_id: read_record(self.folder / run_id, run_id), ids)
         return {run_id: record for run_id, record in zip(ids, found, strict=True) if record is not None}
+
+    def examined(self, ids: Iterable[str]) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+        """Of runs that have a record: the records of those whose files are whole, and what is wrong with the others.
+
+        Both by id, in the order of ``ids``. What is in the files is not looked at, their bytes are counted.
+
+        Raises:
+            InputError: the pool cannot be reached.
+        """
+        ids = list(ids)
+        sizes = self._sizes(ids)
+
+        def look(run_id: str) -> tuple[dict[str, Any] | None, str]:
+            try:
+                record = read_record(self.folder / run_id, run_id)
+                return record, lacking(record, sizes.get(run_id, {})) if record else f"{RECORD} is missing"
+            except (InputError, AttributeError, TypeError) as error:
+                return None, str(error)
+
+        found = dict(zip(ids, self.each(look, ids), strict=True))
+        whole = {run_id: record for run_id, (record, problem) in found.items() if not problem}
+        return whole, {run_id: problem for run_id, (_, problem) in found.items() if problem}
+
+    def _sizes(self, ids: Iterable[str]) -> dict[str, dict[str, int]]:
+        """Bytes of what is in each run's directory, by name."""
+        sizes: dict[str, dict[str, int]] = {run_id: {} for run_id in ids}
+        if self.folder.local is None:
+            for path, (size, _) in self.folder.files().items():
+                run_id, _, name = path.partition("/")
+                sizes.setdefault(run_id, {})[name] = size
+            return sizes
+        for run_id, own in sizes.items():
+            with (
+                contextlib.suppress(NotADirectoryError, FileNotFoundError),  # it, or a file of it, is gone by now
+                os.scandir(self.folder.local / run_id) as entries,
+            ):
+                own.update({entry.name: entry.stat().st_size for entry in entries})
+        return sizes
 
     def _files(self, ids: Iterable[str]) -> dict[str, set[str]]:
         """The names of what is in each run's directory, where there is one."""

@@ -5,7 +5,7 @@ so that a crash at any instant leaves it valid. Format in README, "What a run le
 """
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,7 +17,7 @@ from emotune.run import FORMAT_VERSION, RunConfig
 from emotune.storage import TEMPORARY, Folder, as_json
 
 __all__ = ["ATTENTION", "CHECKPOINTS", "CONFIG", "DIFF", "METRICS", "PREDICTIONS", "RECORD", "WEIGHTS", "RunDirectory",
-           "State", "Status", "read_record"]  # fmt: skip
+           "State", "Status", "lacking", "read_record"]  # fmt: skip
 
 CONFIG = "config.json"
 METRICS = "metrics.jsonl"
@@ -28,6 +28,8 @@ DIFF = "origin-{}.diff"
 WEIGHTS = "weights.safetensors"
 RECORD = "record.json"
 FAILURE = "failure.json"
+RESULTS = (METRICS, PREDICTIONS, ATTENTION)
+"""What a report reads of a finished run: the record says how many bytes each of them had."""
 
 
 class State(StrEnum):
@@ -38,6 +40,7 @@ class State(StrEnum):
     INTERRUPTED = "interrupted"
     FAILED = "failed"
     DIVERGED = "diverged"
+    DAMAGED = "damaged"
     DONE = "done"
 
 
@@ -152,10 +155,13 @@ class RunDirectory:
     def finish(self, record: dict[str, Any]) -> None:
         """Writes the record, which makes the run *done*, and drops what only an unfinished run needs.
 
+        The record also says which files of results there are, and their bytes, see `lacking`.
+
         Raises:
             LostRunError: another process has written one; it stays.
         """
-        if not self.folder.create(RECORD, as_json(record)):
+        sizes = {name: size for name, (size, _) in self.folder.files().items() if name in RESULTS}
+        if not self.folder.create(RECORD, as_json(record | {"files": sizes})):
             raise LostRunError(f"{self.run.id}: finished by another process")
         release_claims(self.folder)
         checkpoints = self.folder / CHECKPOINTS
@@ -169,6 +175,21 @@ class RunDirectory:
             return self.folder.names()
         except NotADirectoryError:
             return []
+
+
+def lacking(record: Mapping[str, Any], sizes: Mapping[str, int]) -> str:
+    """What a finished run's files lack: ``predictions.parquet is missing``; empty if they are whole.
+
+    Args:
+        record: The run's. One from before records listed the files must have curves and predictions beside it.
+        sizes: Bytes of the files in the run's directory, by name.
+    """
+    for name, size in record.get("files", dict.fromkeys((METRICS, PREDICTIONS))).items():
+        if name not in sizes:
+            return f"{name} is missing"
+        if size is not None and sizes[name] != size:
+            return f"{name} has {sizes[name]:,} bytes instead of {size:,}"
+    return ""
 
 
 def read_record(folder: Folder, run_id: str) -> dict[str, Any] | None:

@@ -53,7 +53,9 @@ def test_a_pool_says_what_the_directories_say_and_passes_over_what_is_no_run(url
     ]  # fmt: skip
     assert statuses == {run.id: RunDirectory(url, run).status() for run in RUNS}
     assert Pool(url).names() == sorted(run.id for run in RUNS[:5])
-    assert Pool(url).records([missing.run.id, done.run.id]) == {done.run.id: {"run": done.run.id, "accuracy": 50.0}}
+    assert Pool(url).records([missing.run.id, done.run.id]) == {
+        done.run.id: {"run": done.run.id, "accuracy": 50.0, "files": {}}
+    }
 
 
 def test_damage_is_an_input_error_that_names_the_file(url: str):

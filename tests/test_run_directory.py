@@ -144,7 +144,7 @@ def test_a_record_means_done_and_only_an_unfinished_run_keeps_a_checkpoint(direc
     directory.folder.write(CHECKPOINT, b"weights")
     directory.finish({"accuracy": 50.0})
     assert directory.status().state is State.DONE
-    assert directory.folder.read_json(RECORD) == {"accuracy": 50.0}
+    assert directory.folder.read_json(RECORD) == {"accuracy": 50.0, "files": {}}
     assert directory.folder.names() == ["config.json", RECORD]
 
 
@@ -223,4 +223,4 @@ def test_a_record_is_never_replaced(directory):
     directory.finish({"accuracy": 50.0})
     with pytest.raises(LostRunError, match=RUN.id):
         directory.finish({"accuracy": 60.0})
-    assert directory.folder.read_json(RECORD) == {"accuracy": 50.0}
+    assert directory.folder.read_json(RECORD)["accuracy"] == 50.0

@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -82,8 +83,11 @@ class _Run:
 def load_records(runs: Sequence[RunConfig], pool: str) -> Records:
     """Reads the directories of a study's runs.
 
+    A finished run of which a file is missing or damaged, or whose test pictures are not those of most runs of its data
+    set, has the state *damaged*, and ``detail`` says what is wrong and what to do: the others do not suffer from it.
+
     Raises:
-        InputError: a file of a finished run is missing or damaged, or runs of a data set disagree on its test pictures.
+        InputError: the pool cannot be reached.
     """
     directories = Pool(pool)
     statuses = directories.statuses(runs)
@@ -92,7 +96,13 @@ def load_records(runs: Sequence[RunConfig], pool: str) -> Records:
     predictions: dict[str, pd.DataFrame] = {}
     for dataset in dict.fromkeys(run.row["dataset"] for run in done.values()):
         mine = {run_id: run.predictions for run_id, run in done.items() if run.row["dataset"] == dataset}
-        predictions |= _agreed(mine, directories.folder)
+        agreed, others = _agreed(mine, directories.folder)
+        predictions |= agreed
+        for run_id, problem in others.items():
+            row = done.pop(run_id).row
+            known = _damaged(row, problem)
+            row.clear()
+            row.update(known)
     return Records(
         runs=pd.DataFrame([run.row for run in found], columns=COLUMNS),
         curves=pd.concat([run.curve for run in found], ignore_index=True),
@@ -105,17 +115,38 @@ def load_records(runs: Sequence[RunConfig], pool: str) -> Records:
 def _load(folder: Folder, run: RunConfig, status: Status) -> _Run:
     which = dict(zip(WHICH, (run.id, run.variant, run.dataset.name, run.seed), strict=True))
     row = which | {"state": str(status.state), "detail": status.detail}
-    curve = _curve(folder)
+    try:
+        curve = _curve(folder)
+    except InputError as error:
+        nothing = _as_curve([]).assign(**which)[[*WHICH, *EPOCH]]
+        return _Run(_damaged(row, str(error)) if status.state is State.DONE else row, nothing)
     best = float(curve["test_accuracy"].max())
     curve = curve.assign(**which)[[*WHICH, *EPOCH]]
     if status.state is not State.DONE:
         return _Run(row, curve)
+    try:
+        return _finished(folder, run, row, curve, best)
+    except InputError as error:
+        return _Run(_damaged(row, str(error)), curve)
+
+
+def _damaged(row: Mapping[str, Any], problem: str) -> dict[str, Any]:
+    """The row of a finished run that cannot be counted."""
+    return {name: row[name] for name in WHICH} | {"state": str(State.DAMAGED), "detail": problem}
+
+
+def _finished(folder: Folder, run: RunConfig, row: dict[str, Any], curve: pd.DataFrame, best: float) -> _Run:
+    """A finished run with all that it left behind.
+
+    Raises:
+        InputError: a file of it is missing or damaged.
+    """
     if curve.empty:
         raise InputError(f"{folder / METRICS}: missing or empty; delete the folder {folder} to train this run again")
     record, predictions = read_record(folder, run.id), _predictions(folder)
     try:
         row |= _flat(record, predictions) | {"best_test_accuracy": best}
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise InputError(f"{folder / RECORD}: lacks {error}; delete the folder to train again") from None
     return _Run(row, curve, record, predictions, _attention(folder, predictions))
 
@@ -133,11 +164,14 @@ def _flat(record: dict[str, Any], predictions: pd.DataFrame) -> dict[str, Any]:
 def _curve(folder: Folder) -> pd.DataFrame:
     """A row per epoch that is over, with `EPOCH`."""
     try:
-        lines = [json.loads(line) for line in (folder.read(METRICS) or b"").decode().splitlines()]
-        return pd.DataFrame(lines, columns=EPOCH).astype(float).astype({"epoch": int})
+        return _as_curve([json.loads(line) for line in (folder.read(METRICS) or b"").decode().splitlines()])
     except (ValueError, TypeError) as error:
         where = folder / METRICS
         raise InputError(f"{where}: not readable ({error}); delete the folder to train this run again") from None
+
+
+def _as_curve(epochs: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    return pd.DataFrame(epochs, columns=EPOCH).astype(float).astype({"epoch": int})
 
 
 def _predictions(folder: Folder) -> pd.DataFrame:
@@ -189,26 +223,37 @@ def _table(folder: Folder, name: str, columns: Sequence[str]) -> pd.DataFrame | 
         raise InputError(f"{folder / name}: not readable ({said}); delete {folder} to train it again") from None
 
 
-def _agreed(predictions: Mapping[str, pd.DataFrame], pool: Folder) -> dict[str, pd.DataFrame]:
-    """The predictions of one data set's runs, with its pictures in the first run's order, and their groups.
+def _agreed(predictions: Mapping[str, pd.DataFrame], pool: Folder) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
+    """The predictions of one data set's runs, with its pictures in one order, and their groups.
 
     Groups are of the pictures: what one run says of them holds for those that were made before runs noted them.
+
+    Returns:
+        Those of the runs that have the test pictures, labels and classes of most of them, of equally many those of the
+        first run; and by id, what is wrong with the others.
     """
-    first, reference = next(iter(predictions.items()))
-    reference = reference.set_index("sample_id")
-    noted = next((frame.set_index("sample_id")["group"] for frame in predictions.values() if "group" in frame), None)
+    kinds = {run_id: _tested_on(frame) for run_id, frame in predictions.items()}
+    usual, _ = Counter(kinds.values()).most_common(1)[0]
+    first = next(run_id for run_id, kind in kinds.items() if kind == usual)
+    reference = predictions[first].set_index("sample_id")
+    mine = {run_id: frame for run_id, frame in predictions.items() if kinds[run_id] == usual}
+    noted = next((frame.set_index("sample_id")["group"] for frame in mine.values() if "group" in frame), None)
     groups = reference.index if noted is None else noted.reindex(reference.index)
     agreed = {}
-    for run_id, original in predictions.items():
-        frame = original.set_index("sample_id").drop(columns="group", errors="ignore")
-        if not frame.index.equals(reference.index):
-            frame = frame.reindex(reference.index) if len(frame) == len(reference) else None
-        same = frame is not None and frame["target"].equals(reference["target"])
-        if not same or classes_of(frame) != classes_of(reference):
-            raise InputError(
-                f"{pool / run_id / PREDICTIONS}: not the test pictures, labels and classes of {pool / first}; delete "
-                "the folder of whichever was trained on other data, to train it again"
-            )
+    for run_id, original in mine.items():
+        frame = original.set_index("sample_id").drop(columns="group", errors="ignore").reindex(reference.index)
         frame.insert(1, "group", groups)
         agreed[run_id] = frame.reset_index()
-    return agreed
+    others = {
+        run_id: f"{pool / run_id / PREDICTIONS}: not the test pictures, labels and classes of {pool / first}; delete "
+        "the folder of whichever was trained on other data, to train it again"
+        for run_id in predictions
+        if run_id not in agreed
+    }
+    return agreed, others
+
+
+def _tested_on(predictions: pd.DataFrame) -> tuple[int, int, tuple[str, ...]]:
+    """Equal for two runs that have the same pictures, labels and classes, whatever the order of the pictures."""
+    hashes = pd.util.hash_pandas_object(predictions[["sample_id", "target"]], index=False)
+    return len(predictions), int(hashes.sum()), tuple(classes_of(predictions))

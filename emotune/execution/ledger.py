@@ -1,6 +1,6 @@
 """The plan of a study: which runs are done, which are to do, and how long that takes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from types import MappingProxyType
@@ -8,13 +8,14 @@ from typing import Any
 
 from emotune.pool import Pool
 from emotune.run import RunConfig
-from emotune.run_directory import State, Status
+from emotune.run_directory import RECORD, RESULTS, State, Status
+from emotune.storage import Folder
 
-__all__ = ["Estimate", "Plan", "estimate", "make_plan"]
+__all__ = ["Estimate", "Plan", "estimate", "make_plan", "reopen_damaged"]
 
-TO_DO = (State.MISSING, State.INTERRUPTED, State.FAILED)
-"""A failed run is tried again: its cause may be gone. A diverged one would diverge again, and another process has the
-running ones."""
+TO_DO = (State.MISSING, State.INTERRUPTED, State.FAILED, State.DAMAGED)
+"""A failed run is tried again: its cause may be gone. A damaged one lacks files: it is not done. A diverged one would
+diverge again, and another process has the running ones."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,22 @@ def make_plan(runs: Sequence[RunConfig], pool: str) -> Plan:
     """Looks at the run directories in ``pool``; changes nothing.
 
     Raises:
-        InputError: a file there is damaged, or the pool cannot be reached.
+        InputError: a file of an unfinished run is damaged, or the pool cannot be reached.
     """
-    statuses = Pool(pool).statuses(runs)
+    directories = Pool(pool)
+    statuses = directories.statuses(runs)
     done = [run_id for run_id, status in statuses.items() if status.state is State.DONE]
-    return Plan(tuple(runs), statuses, tuple(Pool(pool).records(done).values()))
+    records, damaged = directories.examined(done)
+    statuses |= {run_id: Status(State.DAMAGED, problem) for run_id, problem in damaged.items()}
+    return Plan(tuple(runs), statuses, tuple(records.values()))
+
+
+def reopen_damaged(plan: Plan, runs: Iterable[RunConfig], pool: str) -> None:
+    """Makes those of the runs that are damaged undone, so that they can be trained again.
+
+    What is whole by now, because another process has trained it, stays.
+    """
+    damaged = [run.id for run in runs if plan.statuses[run.id].state is State.DAMAGED]
+    for run_id in Pool(pool).examined(damaged)[1]:
+        for name in (RECORD, *RESULTS):  # the record first: what is half removed must not count as done
+            (Folder(pool) / run_id).delete(name)

@@ -82,7 +82,11 @@ def _standing(plan: Plan, run: RunConfig, pool: str) -> str:
         lines = (RunDirectory(pool, run).folder.read(METRICS) or b"").splitlines()
         epoch = json.loads(lines[-1])["epoch"] if lines else 0
         return f"interrupted after epoch {epoch} of {run.train.epochs}; goes on from its checkpoint"
-    after = {State.FAILED: "; is tried again", State.DIVERGED: "; would do so again"}.get(status.state, "")
+    after = {
+        State.FAILED: "; is tried again",
+        State.DAMAGED: "; is trained again",
+        State.DIVERGED: "; would do so again",
+    }.get(status.state, "")
     return f"{status.state.value}: {status.reason}{after}"
 
 

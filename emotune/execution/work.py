@@ -16,7 +16,7 @@ from rich.console import Console
 from emotune.data.datasets import is_ready, manifest_of, resolve
 from emotune.emotions import MIKELS
 from emotune.errors import InputError
-from emotune.execution.ledger import Plan, make_plan
+from emotune.execution.ledger import Plan, make_plan, reopen_damaged
 from emotune.execution.preparation import preparing
 from emotune.pretrained import resolve_weights
 from emotune.run import DatasetRef, RunConfig
@@ -139,6 +139,7 @@ def train_all(work: Work, plan: Plan, ids: Collection[str], execute: Execute, st
     failed: set[str] = set()
     while runs := [r for r in plan.to_do if r.id in ids and r.id not in failed and begun[r.id] < ROUNDS]:
         begun.update(run.id for run in runs)
+        reopen_damaged(plan, runs, work.pool)
         execute(runs, work.pool)
         plan = make_plan(work.runs, work.pool)
         if stopping():

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from emotune.ablate_command import AblateCommand
 from emotune.analysis.networks import read_networks
 from emotune.analysis.statistics import Summary
+from emotune.errors import InputError
 from emotune.report import latex, words
 from emotune.report.cards import cards
 from emotune.report.contents import contents, described, sections
@@ -46,17 +47,24 @@ def build_report(study: Study, runs: Sequence[RunConfig], pool: str, out: Path, 
         The page.
 
     Raises:
-        InputError: a file of a finished run is missing or damaged, the metric says nothing about these classes, or the
-            folder has another study's report.
+        InputError: the runs cannot be read, the metric says nothing about these classes, or the folder has another
+            study's report.
+        OSError: the report cannot be written.
     """
     refs = {run.dataset.name: run.dataset for run in runs}
     datasets = [described(ref) for ref in refs.values()]
     for data in datasets:
         if data["known"]:
             study.metric.require_sense(data["name"], data["classes"])
-    findings = find(study, runs, pool)
-    networks = read_networks(pool, study, runs)
-    context = contents(findings, datasets, networks, pool, command) | {"flips": flips(findings, refs)}
+    try:
+        findings = find(study, runs, pool)
+        networks = read_networks(pool, study, runs)
+        context = contents(findings, datasets, networks, pool, command) | {"flips": flips(findings, refs)}
+    except OSError as error:  # of writing, it would be taken for a full disk
+        raise InputError(
+            f"{error.filename or pool}: cannot be read for the report ({error.strerror or error}); the runs are as "
+            "they were: see to it that this can be read, and give the same command with --report-only"
+        ) from error
     claim_folder(out, study)
     with Written(out, study, cards=command.card) as files:
         context["figures"] = _draw(findings, datasets, refs, files)

@@ -173,7 +173,7 @@ def _variants(findings: Findings, dataset: str) -> list[dict[str, Any]]:
 def _unfinished(findings: Findings, command: AblateCommand) -> list[dict[str, Any]]:
     """Runs without a result: why, the end of what they said, and the command that takes them up."""
     rows = findings.records.runs
-    ended = (State.FAILED, State.DIVERGED)
+    ended = (State.FAILED, State.DIVERGED, State.DAMAGED)
     return [
         {
             "run": row["run"],

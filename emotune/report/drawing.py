@@ -50,8 +50,8 @@ def _contrasts(findings: Findings) -> Iterator[Drawn]:
     if not shown:
         return
     pairs = seeds_said(c.summary.n for c in shown).replace("seed", "paired seed")
-    floor = " Hatched: the A/A interval, the baseline against itself from other initial weights."
-    means = "; ".join(f"{c.contrast} on {c.dataset} {metric.scale.signed(c.summary.mean)}, {c.verdict}" for c in shown)
+    floor = " Hatched: the A/A interval, the baseline against itself, one draw of what no change gives."
+    means = "; ".join(f"{c.contrast} on {c.dataset} {metric.signed(c.summary.mean)}, {c.verdict}" for c in shown)
     yield Drawn(
         "contrasts",
         contrasts.forest(findings.comparisons, metric, findings.floors),
@@ -88,8 +88,8 @@ class _Part:
         yield Drawn(
             f"{self._metric.name}-{self._dataset}",
             accuracy.by_seed(self._title, self._done, self._metric, self._summaries, constant, self._colours),
-            f"{self._of}, {len(first):,} test pictures. Dots: seeds; bar: mean and 95 % t interval. The constant "
-            "predictor gives every picture the classes' frequencies among these pictures.",
+            f"{self._of}, {len(first):,} test pictures. Dots: seeds; bar: mean and 95 % t interval, for itself. "
+            "The constant predictor gives every picture the classes' frequencies among these pictures.",
             f"Test {scale.label} of every seed by variant on {self._dataset}; means: {means}",
         )
         yield Drawn(

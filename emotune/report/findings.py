@@ -77,7 +77,7 @@ def find(study: Study, runs: Sequence[RunConfig], pool: str) -> Findings:
         pool: Where their directories are.
 
     Raises:
-        InputError: a file of a finished run is missing or damaged.
+        InputError: the pool cannot be reached.
     """
     records = load_records(runs, pool)
     datasets = tuple(dict.fromkeys(run.dataset.name for run in runs))

@@ -1,13 +1,14 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from emotune.data.datasets import resolve
-from emotune.execution.ledger import estimate, make_plan
+from emotune.execution.ledger import estimate, make_plan, reopen_damaged
 from emotune.model_config import AlexNetConfig
 from emotune.run import RunConfig, Selection
-from emotune.run_directory import RunDirectory, State
+from emotune.run_directory import METRICS, PREDICTIONS, RECORD, RunDirectory, State, Status
 from emotune.train_config import TrainConfig
 
 
@@ -32,6 +33,46 @@ def test_what_is_to_do_is_missing_interrupted_or_failed_but_not_diverged(runs: l
     plan = make_plan(runs, str(tmp_path))
     assert plan.to_do == (failed, missing)
     assert [plan.statuses[run.id].state for run in runs] == [State.DONE, State.FAILED, State.DIVERGED, State.MISSING]
+
+
+def train(pool: Path, run: RunConfig) -> Path:
+    """What a trained run leaves that a report reads; its folder."""
+    folder = RunDirectory(str(pool), run).folder
+    for name in (METRICS, PREDICTIONS):
+        folder.write(name, b"whole\n")
+    finish(pool, run, 10)
+    return folder.local
+
+
+@pytest.mark.parametrize("name", [METRICS, PREDICTIONS])
+@pytest.mark.parametrize("listed", [True, False], ids=["listed", "from before records listed files"])
+def test_a_run_whose_files_are_not_whole_is_not_done(runs: list[RunConfig], tmp_path: Path, name: str, listed: bool):
+    whole, lost, *_ = (train(tmp_path, run) for run in runs)
+    if not listed:
+        for folder in (whole, lost):
+            record = json.loads((folder / RECORD).read_text())
+            del record["files"]
+            (folder / RECORD).write_text(json.dumps(record))
+    (lost / name).unlink()
+    plan = make_plan(runs, str(tmp_path))
+    assert (plan.count(State.DONE), plan.to_do) == (3, (runs[1],))
+    assert plan.statuses[runs[1].id] == Status(State.DAMAGED, f"{name} is missing")
+    reopen_damaged(plan, runs, str(tmp_path))
+    assert [status.state for status in make_plan(runs, str(tmp_path)).statuses.values()].count(State.DONE) == 3
+    assert not (lost / RECORD).exists() and (whole / RECORD).exists()
+
+
+def test_a_torn_file_and_a_record_that_is_none_are_damage_and_what_was_trained_meanwhile_stays(runs, tmp_path: Path):
+    torn, garbled, *_ = (train(tmp_path, run) for run in runs)
+    (torn / PREDICTIONS).write_bytes(b"who")
+    (garbled / RECORD).write_text("[]")
+    plan = make_plan(runs, str(tmp_path))
+    assert plan.statuses[runs[0].id].detail == f"{PREDICTIONS} has 3 bytes instead of 6"
+    assert "delete" in plan.statuses[runs[1].id].detail
+    assert plan.to_do == (runs[0], runs[1])
+    (torn / PREDICTIONS).write_bytes(b"whole\n")  # another process has made it whole
+    reopen_damaged(plan, runs, str(tmp_path))
+    assert (torn / RECORD).exists() and not (garbled / RECORD).exists()
 
 
 def test_a_run_in_the_hands_of_a_living_process_is_not_to_do(runs: list[RunConfig], tmp_path: Path):
@@ -59,7 +100,7 @@ def test_a_few_steps_count_until_a_run_has_been_timed(runs: list[RunConfig], tmp
 
 def test_the_baseline_against_itself_takes_as_long_as_the_baseline(runs: list[RunConfig], tmp_path: Path):
     first, second, *_ = runs
-    itself = replace(first, variant="a-aa")
+    itself = replace(first, variant="a-aa", replicate=1)
     finish(tmp_path, first, 30)
     finish(tmp_path, second, 50)
     guess = estimate(make_plan([first, second, itself], str(tmp_path)))

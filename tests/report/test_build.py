@@ -1,8 +1,10 @@
+import json
 import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from reading import STUDY, Tags
@@ -131,27 +133,52 @@ def test_a_report_of_nothing_says_that_nothing_is_finished(finished, tmp_path: P
     assert "No pair of runs is finished" in page
 
 
-def test_predictions_that_count_a_picture_twice_are_refused(finished, tmp_path: Path):
-    _, runs, pool = finished
-    import shutil
-
+def test_runs_that_are_damaged_are_named_and_the_others_reported(finished, tmp_path: Path):
+    study, runs, pool = finished
     shutil.copytree(pool, tmp_path / "runs")
-    file = tmp_path / "runs" / runs[0].id / PREDICTIONS
-    frame = pd.read_parquet(file)
-    pd.concat([frame, frame.head(1)]).to_parquet(file)
-    with pytest.raises(InputError, match=f"{runs[0].id}.*counted twice"):
-        load_records(runs, str(tmp_path / "runs"))
+    doubled, lost = (tmp_path / "runs" / run.id / PREDICTIONS for run in runs[:2])
+    frame = pd.read_parquet(doubled)
+    pd.concat([frame, frame.head(1)]).to_parquet(doubled)
+    lost.unlink()
+    page = build_report(study, runs, str(tmp_path / "runs"), tmp_path / "out", AblateCommand("few.yaml"))
+    text = " ".join(Tags(page.read_text()).text.split())
+    assert f"Incomplete: {len(runs) - 2} of {len(runs)} runs are finished" in text
+    assert "a picture is counted twice; delete" in text and f"{PREDICTIONS}: missing; delete" in text
+    for file in (doubled, lost):
+        assert f"rerun few.yaml {file.parent.name}" in text
+    assert pd.read_csv(tmp_path / "out" / "runs.csv")["state"].tolist().count("damaged") == 2
 
 
-def test_predictions_of_unknown_classes_or_of_nothing_are_refused(finished, tmp_path: Path):
-    _, runs, pool = finished
+def test_an_infinite_loss_and_answers_that_do_not_differ_stand_in_every_file(finished, tmp_path: Path):
+    study, runs, pool = finished
     shutil.copytree(pool, tmp_path / "runs")
-    file = tmp_path / "runs" / runs[0].id / PREDICTIONS
-    frame = pd.read_parquet(file)
-    for wrong in (frame.assign(target=["joy", *frame["target"][1:]]), frame.head(0)):
-        wrong.to_parquet(file)
-        with pytest.raises(InputError, match=f"{runs[0].id}.*no pictures, or of no known class"):
-            load_records(runs, str(tmp_path / "runs"))
+    contrast = study.contrasts[0]
+    of = {(run.variant, run.seed): tmp_path / "runs" / run.id / PREDICTIONS for run in runs}
+    frame = pd.read_parquet(of[contrast.variant, 0])
+    target = frame["target"].iloc[0]
+    frame.loc[0, f"logit_{target}"] = -np.inf
+    frame.to_parquet(of[contrast.variant, 0])
+    of_loss = replace(study, metric=Metric(name="nll", min_effect=0.05))
+    out = build_report(of_loss, runs, str(tmp_path / "runs"), tmp_path / "loss", AblateCommand()).parent
+    page = (out / "index.html").read_text()
+    text, said = (out / "report.md").read_text(), re.search(r'id="compared">(.*?)</script>', page, re.S)[1]
+    assert f"{contrast.variant} is infinitely worse in seed 0." in text and "nan" not in text
+    json.loads(said, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+    assert '"Infinity"' in said
+    assert r"$+\infty$" in (out / "table.tex").read_text() and "nan" not in (out / "table.tex").read_text()
+    losses = pd.read_csv(out / "runs.csv").set_index("run")["nll"]
+    assert losses[of[contrast.variant, 0].parent.name] == np.inf
+    assert pd.read_parquet(out / "runs.parquet")["nll"].max() == np.inf
+
+    for (_, seed), file in of.items():  # every network says what the baseline's says
+        shutil.copy(Path(pool) / of[study.baseline, seed].parent.name / PREDICTIONS, file)
+    out = build_report(study, runs, str(tmp_path / "runs"), tmp_path / "same", AblateCommand()).parent
+    text = (out / "report.md").read_text()
+    assert text.count("the variant changes nothing") == len(study.contrasts) and "unresolved" not in text
+    for file in of.values():  # and now in every seed
+        shutil.copy(of[study.baseline, 0], file)
+    out = build_report(study, runs, str(tmp_path / "runs"), tmp_path / "seedless", AblateCommand()).parent
+    assert "the same in all" in (out / "report.md").read_text()
 
 
 def test_a_report_of_polarity_is_refused_where_labels_have_none(picture_folder: Path, tmp_path: Path):

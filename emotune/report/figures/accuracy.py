@@ -65,8 +65,9 @@ def by_seed(
     ]
     values = runs.loc[runs["variant"].isin(list(summaries)), metric.name].dropna()
     ends = [end for s in summaries.values() if s.low is not None for end in (s.low, s.high)]
-    near = values.max() - values.min() + 4 * metric.min_effect
-    beyond = not (values.min() - near <= constant <= values.max() + near)
+    finite = values[np.isfinite(values)] if np.isfinite(values).any() else pd.Series([0.0])
+    near = finite.max() - finite.min() + 4 * metric.min_effect
+    beyond = not (finite.min() - near <= constant <= finite.max() + near)
     limits = span([*values, *([] if beyond else [constant])], ends, 4 * metric.min_effect)
     figure, axes, edges = tabular(rows, limits, f"test {scale.label}", top=0.5)
     title_of(figure, title, seeds_said(s.n for s in summaries.values()))
@@ -91,7 +92,7 @@ def against_cost(title: str, table: pd.DataFrame, metric: Metric) -> Figure:
         metric: The study's.
     """
     table = table.astype({"mean": float, "low": float, "high": float} | dict.fromkeys(COSTS, float))
-    table = table.dropna(subset=["mean"]).sort_values("parameters", kind="stable").reset_index(drop=True)
+    table = table[np.isfinite(table["mean"])].sort_values("parameters", kind="stable").reset_index(drop=True)
     width = (WIDTH - LEFT - 0.08 - GAP * (len(COSTS) - 1)) / len(COSTS)
     low, high = span(table["mean"], [*table["low"], *table["high"]], 4 * metric.min_effect)
     ylim = low - 0.1 * (high - low), high + 0.1 * (high - low)  # room for names

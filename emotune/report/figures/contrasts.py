@@ -29,7 +29,7 @@ def forest(comparisons: Sequence[Comparison], metric: Metric, aa: Mapping[str, C
     """The declared contrasts' differences: every seed, mean and 95 % t interval, by data set.
 
     Grey is what would not matter. The hatched band is the interval of the baseline against itself, where the study has
-    that: differences inside of it come of the seed alone.
+    that: one draw of what a change of nothing gives.
 
     Args:
         comparisons: Declared contrasts.
@@ -130,8 +130,7 @@ def _said(summary: Summary, metric: Metric) -> str:
 
 
 def _signed(number: float, metric: Metric) -> str:
-    text = metric.scale.signed(number)
-    return text.replace("-", "−") if float(text) else text[1:]
+    return metric.signed(number).replace("-", "−")
 
 
 def _ends(summaries: Sequence[Summary]) -> list[float]:

@@ -1,5 +1,6 @@
 """Plots that read like a table: names at the left, marks in the middle, numbers at the right."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -83,7 +84,9 @@ def tabular(
 
 
 def draw_seeds(axes: Axes, y: float, values: Sequence[float], colour: str) -> None:
-    """A small open dot per seed."""
+    """A small open dot per seed; an infinite value is an arrow at the axes' edge."""
+    _draw_infinite(axes, y, values, colour)
+    values = [value for value in values if math.isfinite(value)]
     axes.plot(values, [y] * len(values), "o", color=colour, alpha=0.55, markersize=3.6, markeredgewidth=0,
               clip_on=False, gid="seeds")  # fmt: skip
 
@@ -96,8 +99,15 @@ def draw_interval(axes: Axes, y: float, summary: Summary, colour: str, marker: s
         for at, arrow, outside in ((left, "<", summary.low < left), (right, ">", summary.high > right)):
             if outside:
                 axes.plot([at], [y], arrow, color=colour, markersize=5, markeredgewidth=0, clip_on=False)
-    if summary.n:
+    _draw_infinite(axes, y, [summary.mean], colour)
+    if summary.n and math.isfinite(summary.mean):
         axes.plot([summary.mean], [y], marker, color=colour, markersize=6, markeredgecolor=colour, clip_on=False)
+
+
+def _draw_infinite(axes: Axes, y: float, values: Sequence[float], colour: str) -> None:
+    for at, arrow, infinite in zip(axes.get_xlim(), "<>", (-math.inf, math.inf), strict=True):
+        if infinite in values:
+            axes.plot([at], [y], arrow, color=colour, markersize=5, markeredgewidth=0, clip_on=False, gid="infinite")
 
 
 def say_above(axes: Axes, x: float, text: str, ha: str = "center") -> None:
