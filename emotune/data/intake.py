@@ -15,7 +15,7 @@ import PIL
 from PIL import Image
 
 from emotune.data.jpeg_file import missing_scans, pixels_only, scan_damage
-from emotune.data.looks import is_blank, look, mirrored_look
+from emotune.data.looks import is_blank, looks
 from emotune.data.manifest import Problem, digest
 from emotune.data.pictures import (
     MAX_PIXELS,
@@ -174,9 +174,9 @@ def _take(entry: Entry, limits: Limits) -> tuple[Taken, bytes]:
         jpeg = _stored(data, loaded, picture)
     except UnreadablePictureError as error:
         return Taken(key, ((_problem(error), str(error)),)), b""
-    seen, problems = look(picture), _problems(loaded, limits)
+    (seen, mirrored), problems = looks(picture), _problems(loaded, limits)
     if seen:
-        return Taken(key, problems, seen, mirrored_look(picture)), jpeg
+        return Taken(key, problems, seen, mirrored), jpeg
     if is_blank(picture):
         problems += ((Problem.BLANK, "one colour, or nearly"),)
     return Taken(key, problems, pixels=_key(repr(picture.size).encode() + picture.tobytes())), jpeg

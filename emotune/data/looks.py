@@ -8,7 +8,7 @@ bits). `benchmarks/looks.py` measures, on any folder of pictures, how far altere
 import numpy as np
 from PIL import Image
 
-__all__ = ["ALIKE", "BITS", "SAME", "is_blank", "look", "mirrored_look"]
+__all__ = ["ALIKE", "BITS", "SAME", "is_blank", "look", "looks", "mirrored_look"]
 
 SIDE = 64
 FREQUENCIES = 16
@@ -32,12 +32,18 @@ MIRROR = np.where(np.arange(FREQUENCIES) % 2, np.float32(-1), np.float32(1))
 
 def look(picture: Image.Image) -> bytes:
     """The picture's perceptual hash, 32 bytes; empty where there is next to nothing to be seen."""
-    return _hash(_frequencies(picture))
+    return looks(picture)[0]
 
 
 def mirrored_look(picture: Image.Image) -> bytes:
-    """The perceptual hash of the picture's mirror image: its odd horizontal frequencies have the other sign."""
-    return _hash(_frequencies(picture) * MIRROR)
+    """The perceptual hash of the picture's mirror image."""
+    return looks(picture)[1]
+
+
+def looks(picture: Image.Image) -> tuple[bytes, bytes]:
+    """`look` and `mirrored_look`; a mirror image's odd horizontal frequencies have the other sign."""
+    frequencies = _frequencies(picture)
+    return _hash(frequencies), _hash(frequencies * MIRROR)
 
 
 def is_blank(picture: Image.Image) -> bool:

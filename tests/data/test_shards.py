@@ -197,7 +197,7 @@ def test_files_that_are_no_pictures_are_listed_and_the_others_are_all_there(pict
 
 
 def test_a_file_name_that_is_not_utf8_does_not_end_the_command(picture_folder, tmp_path):
-    for label, data in (("awe", Image.new("RGB", (80, 80), (1, 2, 3))), ("fear", None)):
+    for label, data in (("awe", Image.effect_noise((80, 80), 90).convert("RGB")), ("fear", None)):
         path = os.fsencode(picture_folder / label) + b"/\xe9t\xe9.png"
         with open(path, "wb") as file:  # noqa: PTH123 - pathlib takes no bytes
             data.save(file, "PNG") if data else file.write(b"no picture")
