@@ -61,7 +61,7 @@ def test_a_runs_file_says_what_it_takes_to_use_it_and_is_the_same_every_time(tmp
     about = json.loads(header["__metadata__"]["emotune"])
     assert about["model"]["width"] == 0.0625
     assert about["classes"] == list(CLASSES)
-    assert about["run"].startswith("a-photos-s0-")
+    assert about["run"].startswith("alexnet-photos-s0-")
     assert header["output.weight"]["dtype"] == "F32"
 
 
