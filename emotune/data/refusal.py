@@ -21,9 +21,11 @@ EVERY_CLASS = f"Every class needs an image in each of {', '.join(SPLITS)}: three
 ADVICE: Mapping[Problem, str] = MappingProxyType({
     Problem.LOST: "The same command tries again what may work by now; reasons that stay are in health.csv.",
     Problem.TRUNCATED: "Get the files again: these are not whole.",
-    Problem.BOMB: "Store these images smaller.",
+    Problem.BOMB: "Store these images smaller, or give a higher --max-pixels.",
     Problem.ASPECT: "A higher --max-aspect takes them, or --keep aspect.",
     Problem.ANIMATED: "--keep animated takes their first frame.",
+    Problem.PAGES: "--keep pages takes their first page.",
+    Problem.BLANK: "--keep blank takes images of one colour.",
     Problem.PLACEHOLDER: "One content under many names is mostly a notice that an image is gone: get the images again.",
     Problem.AMBIGUOUS: "Put each image into one class only.",
     Problem.EXACT: "A copy adds nothing: add other images.",

@@ -22,6 +22,7 @@ from emotune.data.pictures import (
     load,
     read_file,
 )
+from emotune.data.samples import read_samples
 from emotune.data.shards import write_shards
 from emotune.data.sources import Entry, Listing
 from emotune.storage import Folder
@@ -102,15 +103,15 @@ def test_what_would_lie_in_memory_is_bounded_by_the_limit_that_is_set(monkeypatc
         assert load(data, 4, limit + 1).size == (64, 32)
 
 
-def other_colours() -> bytes:
-    """An ICC profile of another space than sRGB: grey, of gamma 1."""
+def no_rgb_profile() -> bytes:
+    """An ICC profile that describes no RGB image."""
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
 
 
 def test_an_srgb_profile_or_a_broken_one_changes_no_pixel():
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     plain = np.asarray(load(file_of(cloudy(1), "PNG")).picture)
-    for profile in (srgb, b"garbage", srgb[:100], other_colours()):
+    for profile in (srgb, b"garbage", srgb[:100], no_rgb_profile()):
         for kind in ("PNG", "WEBP"):
             how = {"lossless": True} if kind == "WEBP" else {}
             data = file_of(cloudy(1), kind, icc_profile=profile, **how)
@@ -177,8 +178,6 @@ def test_nothing_but_pixels_goes_into_a_shard(tmp_path, size):
 
 
 def read_jpeg(out: Folder, manifest, source: str) -> bytes:
-    from emotune.data.samples import read_samples
-
     samples = (sample for shard in manifest.shards for sample in read_samples(out.read(shard.file), shard.file))
     return next(sample.jpg for sample in samples if sample.source == source)
 
