@@ -126,7 +126,7 @@ def _text(head: bytes) -> str:
     if re.search(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]", text):
         return "unknown"
     start = text.lstrip().encode()
-    if re.search(rb"<svg[\s>]", head, re.IGNORECASE) and start.startswith(b"<"):
+    if re.search(rb"<svg[\s>/]", head, re.IGNORECASE) and start.startswith(b"<"):
         return "svg"
     if HTML.match(start) or (start.startswith(b"<") and HTML.search(start[:512])):
         return "html"

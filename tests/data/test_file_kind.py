@@ -62,6 +62,7 @@ FILES = {
     "html after a comment": (b"<!-- saved from -->\n<html lang='en'>", "html"),
     "xhtml": (b'<?xml version="1.0"?>\n<html xmlns="x">', "html"),
     "svg": (b'<?xml version="1.0"?>\n<svg xmlns="x"/>', "svg"),
+    "svg without content": (b"<svg/>", "svg"),
     "json": (json.dumps([{"a": 1}], indent=1).encode(), "json"),
     "text": ("a caption; naïve\n".encode(), "text"),
     "text in UTF-16": ("a caption".encode("utf-16"), "text"),
