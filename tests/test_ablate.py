@@ -150,7 +150,7 @@ def test_a_damaged_shard_is_found_before_anything_is_spent_and_the_study_runs_on
 @pytest.mark.slow
 def test_after_ctrl_c_the_same_command_continues_to_the_same_result(place: Place, tmp_path_factory, small_shards):
     """Without Ray; with it: execution/faults/test_fault_interrupts.py."""
-    place.write(epochs=30, seeds=1)
+    place.write(epochs=15, seeds=1)
     process = place.start("--executor", "local")
     deadline = time.monotonic() + DEADLINE_S
     while not list(place.folder.glob("runs/*/checkpoint/index.json")) and time.monotonic() < deadline:
@@ -159,13 +159,13 @@ def test_after_ctrl_c_the_same_command_continues_to_the_same_result(place: Place
     out, err = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 130, out + err
     assert "same command goes on" in err
-    place.write(epochs=30, seeds=1)
+    place.write(epochs=15, seeds=1)
     done = place.ablate("--executor", "local")
     assert done.returncode == 0, done.stderr
     interruptions = [record["interruptions"] for record in place.records().values()]
     assert max(interruptions) == 1
     other = Place(tmp_path_factory.mktemp("undisturbed"), small_shards)
-    other.write(epochs=30, seeds=1)
+    other.write(epochs=15, seeds=1)
     assert other.ablate("--executor", "local").returncode == 0
     for run in place.records():
         pd.testing.assert_frame_equal(place.predictions(run), other.predictions(run), check_exact=True)
