@@ -40,11 +40,8 @@ def reasons(plan: Plan, pool: str) -> dict[str, str]:
     begun = {(r.variant, r.dataset.name) for r in plan.runs if plan.statuses[r.id].state is not State.MISSING}
     found = {}
     for run in missing:
-        if (run.variant, run.dataset.name) in begun:
-            found[run.id] = NEW_SEED
-        else:
-            changed = nearest_changes(run, [configs[name] for name in candidates[run.id] if configs[name]])
-            found[run.id] = ", ".join(changed) or NEW
+        changed = nearest_changes(run, [configs[name] for name in candidates[run.id] if configs[name]])
+        found[run.id] = ", ".join(changed) or (NEW_SEED if (run.variant, run.dataset.name) in begun else NEW)
     return found
 
 

@@ -114,5 +114,5 @@ def test_what_is_going_on_is_told_from_files_alone(study: Study, pool: str):
                                 "reason": "ValueError: no"}]  # fmt: skip
     console = Console(file=io.StringIO(), width=300)
     show_standing(console, "own", found)
-    assert f"failed  {runs[1].id}: ValueError: no" in console.file.getvalue()
+    assert f"failed  wide s0 ({runs[1].id}): ValueError: no" in console.file.getvalue()
     assert "own: 6 runs: 3 missing, 1 running, 1 failed, 1 done" in console.file.getvalue()

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from emotune.execution.courses import Courses
 from emotune.execution.progress import RunLines, Watchers
-from emotune.model_config import AlexNetConfig
+from emotune.model_config import AlexNetConfig, AttentionConfig
 from emotune.run import DatasetRef, RunConfig, RunProgress
 from emotune.run_directory import State, Status
 from emotune.train_config import TrainConfig
@@ -27,7 +27,8 @@ class Clock:
 
 def run(variant: str, seed: int = 0, data: str = "scenes") -> RunConfig:
     dataset = DatasetRef(name=data, location=data, content_hash=data)
-    return RunConfig(variant=variant, dataset=dataset, seed=seed, model=AlexNetConfig(), train=TrainConfig(epochs=4))
+    model = AlexNetConfig() if variant == "alexnet" else AttentionConfig()
+    return RunConfig(variant=variant, dataset=dataset, seed=seed, model=model, train=TrainConfig(epochs=4))
 
 
 def at(run: RunConfig, step: int, **more: object) -> RunProgress:
@@ -82,7 +83,7 @@ def test_a_log_gets_plain_lines_not_too_often_and_how_every_run_ended():
         "    alexnet s0:  10%  epoch 1/4  loss 1.500  1,234 img/s",
         "    alexnet s0:  75%  epoch 4/4  loss 1.500  val 31.2 %  1,234 img/s  0:10 left",
         "  ✓ 1/2 alexnet s0: done in 0:25  val 31.2 %",
-        f"  ✗ 2/2 {b.id}: failed — RuntimeError: [/] no [bold]",
+        f"  ✗ 2/2 {b.variant} s{b.seed} ({b.id}): failed — RuntimeError: [/] no [bold]",
         "    1 of 2 done · 1 failed · 0:25 elapsed",
     ]
 

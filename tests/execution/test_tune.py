@@ -106,7 +106,7 @@ def runs(small_shards: Path) -> list[RunConfig]:
     model = AlexNetConfig(width=0.0625, weight_init="he", dropout=0.0)
     train = TrainConfig(epochs=1, batch_size=16, lr=0.005)
     first = RunConfig(variant="a", dataset=dataset, seed=0, model=model, train=train)
-    return [replace(first, seed=seed, variant=variant) for seed in (0, 1, 2) for variant in ("a", "b")]
+    return [replace(first, seed=seed, variant="ab"[n], replicate=n) for seed in (0, 1, 2) for n in (0, 1)]
 
 
 @pytest.fixture

@@ -91,7 +91,7 @@ def test_a_run_goes_on_where_another_ended(first: RunConfig, tmp_path: Path):
     run = following(first, folder)
     expected = loss_of_first_batch(run, network, IMAGENET)
     assert first_loss(run, tmp_path) == pytest.approx(expected, rel=1e-5)
-    assert first_loss(replace(first, variant="b"), tmp_path) != pytest.approx(expected, rel=0.01)
+    assert first_loss(replace(first, replicate=1), tmp_path) != pytest.approx(expected, rel=0.01)
     after, _ = trained(run, tmp_path)
     assert after["initialisation"]["digest"] == record["weights"]["sha256"]
     assert after["initialisation"]["layout"] == "run"
