@@ -176,7 +176,7 @@ def test_an_infinite_loss_and_answers_that_do_not_differ_stand_in_every_file(fin
     text = (out / "report.md").read_text()
     assert text.count("the variant changes nothing") == len(study.contrasts) and "unresolved" not in text
     for file in of.values():  # and now in every seed
-        shutil.copy(of[study.baseline, 0], file)
+        shutil.copy(Path(pool) / of[study.baseline, 0].parent.name / PREDICTIONS, file)
     out = build_report(study, runs, str(tmp_path / "runs"), tmp_path / "seedless", AblateCommand()).parent
     assert "the same in all" in (out / "report.md").read_text()
 
