@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["load", "main"]
 
 TABLE = "predictions.csv"
+UNLIMITED = 1_000_000
+"""Columns of text where the output is no terminal: programs that read it need each picture's whole name on one line."""
 
 
 @ends_with_its_reader
@@ -209,12 +211,14 @@ def _printed(told: Iterable[_Told], options: argparse.Namespace, predictor: "Pre
             yield one
     finally:
         if rows:
-            Console(width=None if sys.stdout.isatty() else 160).print(_table(rows, predictor.classes))
+            Console(width=None if sys.stdout.isatty() else UNLIMITED).print(_table(rows, predictor.classes))
 
 
 def _table(rows: Iterable[_Told], classes: Sequence[str]) -> Table:
     """A row per picture, probabilities in per cent."""
-    table = Table("picture", "label", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for name in ("picture", "label"):
+        table.add_column(name, overflow="fold")  # names are never cut
     for label in classes:
         table.add_column(escape(label), justify="right")
     for one in rows:

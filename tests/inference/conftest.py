@@ -70,7 +70,9 @@ def test_pictures(small_shards: Path, attending: Finished, tmp_path_factory) -> 
 def any_run(request, finished_run) -> Finished:
     models = {
         "attention": (AttentionConfig(**NARROW), {}),
-        "ten crops": (AttentionConfig(**NARROW, score="tanh", output="sum"), {"test_crops": 10}),
+        # With the rate of the others this one diverges at once, to logits of 1e13: a sum over the positions has larger
+        # gradients than a mean. In float32 no two libraries agree about such weights.
+        "ten crops": (AttentionConfig(**NARROW, score="tanh", output="sum"), {"test_crops": 10, "lr": 0.0001}),
         "both branches": (DualBranchConfig(**NARROW, attention="both"), {}),
         "mldr": (MldrConfig(**NARROW), {}),
     }

@@ -32,11 +32,14 @@ def rows(text: str) -> list[dict]:
 
 
 def test_a_table_has_a_row_per_picture(attending, pictures, capsys):
+    long = f"{'long' * 60}/d.jpg"  # wider than any terminal
+    (pictures / long).parent.mkdir()
+    (pictures / long).write_bytes((pictures / "a.jpg").read_bytes())
     assert main([attending.folder, str(pictures), "--device", "cpu"]) == 0
     head, *lines = capsys.readouterr().out.splitlines()
     assert head.split()[:3] == ["picture", "label", "amusement"]
     assert [line.split()[0] for line in lines] == [
-        str(pictures / n) for n in ("a.jpg", "b.jpg", "sub/a.jpg", "sub/c.jpg")
+        str(pictures / n) for n in ("a.jpg", "b.jpg", long, "sub/a.jpg", "sub/c.jpg")
     ]
 
 

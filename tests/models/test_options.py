@@ -112,13 +112,13 @@ def test_mixed_precision_gives_nearly_the_same_logits(config):
     assert (mixed - exact).abs().max() < 0.05 * max(1.0, exact.abs().max().item())
 
 
-ALL_OF_A_TRUNK = r"(trunk|first|second)\.(convolutions|fc)\.\d+\.(weight|bias)"
+ALL_OF_A_TRUNK = r"(trunk|second)\.(convolutions|fc)\.\d+\.(weight|bias)"
 OTHER_PARAMETERS = {  # of which parameters an option changes name, number or shape; all others change none
     "backbone": ALL_OF_A_TRUNK,
-    "reach": r"(trunk|first)\.attention\.score\..*",
-    "score": r"(trunk|first)\.attention\.hidden\..*",
-    "output": r"(trunk|first)\.fc\.1\.weight",
-    "attention": r"(first|second)\.attention\..*",
+    "reach": r"trunk\.attention\.score\..*",
+    "score": r"trunk\.attention\.hidden\..*",
+    "output": r"trunk\.fc\.1\.weight",
+    "attention": r"(trunk|second)\.attention\..*",
     "convolutions": r"second\.convolutions\..*",
     "fusion": r"output\..*",
     "levels": r"towers\.\d\.(0\.fc\.1|14)\.weight",  # the first fully connected layer after a map
