@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -139,27 +140,39 @@ def write_shards(
             except InputError:
                 shutil.rmtree(spool, ignore_errors=True)  # it is not this folder's
                 raise
-        shards = list(in_parallel(partial(_write_shard, out, spool), _cut(members, samples_per_shard), SHARDS_AT_ONCE))
-        table = health_table(problems)
-        out.write(HEALTH, table)
-        manifest = Manifest(
-            name=re.sub(r"[^a-z0-9_.-]+", "-", listing.name.lower()).strip("-_.")[:MOST_NAME] or "pictures",
-            classes=listing.classes,
-            counts=counts,
-            noisy=_counts((m for m in members if part_of(m.entry.label, m.entry.votes) == "noisy"), listing.classes),
-            shards=tuple(shards),
-            content_hash=_content_hash(listing, members, shares),
-            health=count_left_out(problems),
-            health_sha256=hashlib.sha256(table).hexdigest(),
-            source=in_one_line(listing.source)[:MOST_TEXT],
-            licence=in_one_line(listing.licence)[:MOST_TEXT],
-            recipe=recipe,
-            synthetic=listing.synthetic,
-            may_show=may_show,
+        shards = tuple(in_parallel(partial(_write_shard, out, spool), _cut(members, samples_per_shard), SHARDS_AT_ONCE))
+        out.write(HEALTH, health_table(problems))
+        content_hash = _content_hash(listing, members, shares)
+        manifest = _describe(
+            listing, members, counts, problems, shards, content_hash=content_hash, recipe=recipe, may_show=may_show
         )
         write_manifest(out, manifest)
         _tidy(out, manifest, spool)
     return manifest
+
+
+def _describe(
+    listing: Listing,
+    members: Sequence[_Member],
+    counts: dict[str, dict[str, int]],
+    problems: Sequence[LeftOut],
+    shards: tuple[Shard, ...],
+    **identity: Any,
+) -> Manifest:
+    """The manifest of shards that are written; ``identity`` has the fields that tell one content from another."""
+    return Manifest(
+        name=re.sub(r"[^a-z0-9_.-]+", "-", listing.name.lower()).strip("-_.")[:MOST_NAME] or "pictures",
+        classes=listing.classes,
+        counts=counts,
+        noisy=_counts((m for m in members if part_of(m.entry.label, m.entry.votes) == "noisy"), listing.classes),
+        shards=shards,
+        health=count_left_out(problems),
+        health_sha256=hashlib.sha256(health_table(problems)).hexdigest(),
+        source=in_one_line(listing.source)[:MOST_TEXT],
+        licence=in_one_line(listing.licence)[:MOST_TEXT],
+        synthetic=listing.synthetic,
+        **identity,
+    )
 
 
 def _line(entry: Entry) -> str:
