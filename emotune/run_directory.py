@@ -152,16 +152,18 @@ class RunDirectory:
             return Status(state, message.replace(reason, both, 1) if reason else both)
         return Status(state, message)
 
-    def finish(self, record: dict[str, Any]) -> None:
+    def finish(self, record: dict[str, Any]) -> dict[str, Any]:
         """Writes the record, which makes the run *done*, and drops what only an unfinished run needs.
 
-        The record also says which files of results there are, and their bytes, see `lacking`.
+        Returns:
+            The record as it was written: it also lists the files of results and their bytes, see `lacking`.
 
         Raises:
             LostRunError: another process has written one; it stays.
         """
         sizes = {name: size for name, (size, _) in self.folder.files().items() if name in RESULTS}
-        if not self.folder.create(RECORD, as_json(record | {"files": sizes})):
+        record = record | {"files": sizes}
+        if not self.folder.create(RECORD, as_json(record)):
             raise LostRunError(f"{self.run.id}: finished by another process")
         release_claims(self.folder)
         checkpoints = self.folder / CHECKPOINTS
@@ -169,6 +171,7 @@ class RunDirectory:
             checkpoints.delete(name)
         if checkpoints.local and checkpoints.local.exists():
             checkpoints.local.rmdir()
+        return record
 
     def _names(self) -> list[str]:
         try:

@@ -83,8 +83,7 @@ def fit(
     record = make_record(run, work.world, progress, train, durations_s, Cost(model.parameters, None))
     record |= {"test_pictures": len(test), "accuracy": _judged("test", test, outputs.logits)["test_accuracy"]}
     record |= {"fitted": outcome} if outcome else {}
-    work.finish(record)
-    return record
+    return work.finish(record)
 
 
 def _go_on(run: RunConfig, work: Work, stop: Callable[[], bool], tell: Callable[[], None]) -> None:

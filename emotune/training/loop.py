@@ -154,8 +154,7 @@ def _train(
     record |= {"test_pictures": len(test), "accuracy": _accuracy(test, outputs)}
     saved = save_weights(directory.folder, run, learner.result, pictures.classes, learner.normalisation)
     record["weights"] = {"sha256": saved}
-    work.finish(record)
-    return record
+    return work.finish(record)
 
 
 def _outputs(

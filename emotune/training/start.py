@@ -73,12 +73,12 @@ class Work:
         if self.checkpoints:
             self.checkpoints.settle()
 
-    def finish(self, record: dict[str, Any]) -> None:
-        """Rank 0: writes the record. No upload goes on after it."""
+    def finish(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Rank 0: writes the record, and returns it as it was written. No upload goes on after it."""
         self.checkpoints.close()
         if not self.claim.stands():  # the files before it may have taken a while
             raise self._lost()
-        self.directory.finish(record)
+        return self.directory.finish(record)
 
     def _lost(self) -> LostRunError:
         return LostRunError(f"{self.directory.run.id} was taken over by another process")
