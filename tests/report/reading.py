@@ -7,11 +7,12 @@ from emotune.ablate_command import AblateCommand
 from emotune.report.build import build_report
 from emotune.study import Study
 
+# Steps that are many and large enough for the three variants, which start from equal weights, to answer differently.
 STUDY = """
 question: Does attention <really> help?
 datasets: [{data}]
 model: {{name: alexnet, width: 0.0625, weight_init: he}}
-train: {{epochs: 1, batch_size: 16, lr: 0.005}}
+train: {{epochs: 1, batch_size: 8, lr: 0.05}}
 baseline: alexnet
 variants:
   alexnet: {{}}

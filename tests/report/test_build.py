@@ -1,3 +1,4 @@
+import io
 import json
 import re
 import shutil
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from reading import STUDY, Tags
 
 from emotune.ablate import main
@@ -55,7 +57,7 @@ def test_every_metric_of_every_run_stands_in_the_table_and_its_mean_over_seeds_i
         "run,variant,dataset,seed,state,detail,accuracy,test_pictures,parameters,train_s,images_per_s,workers,"
         "interruptions,commit,dirty,synthetic,"  # what scripts may rely on; new ones come after
         "balanced_accuracy,macro_f1,top2_accuracy,polarity_accuracy,nll,brier,ece,forward_flops,"
-        "selected_epoch,best_test_accuracy"
+        "selected_epoch,best_test_accuracy,answers"
     )
     for row in table.to_dict("records"):
         predictions = pd.read_parquet(Path(finished[2]) / row["run"] / PREDICTIONS)
@@ -200,7 +202,9 @@ def test_a_report_of_polarity_is_refused_where_labels_have_none(picture_folder: 
 
 
 def test_what_was_left_out_of_the_data_stands_in_the_report_by_problem_and_class(picture_folder, tmp_path):
-    placeholder = next((picture_folder / "awe").glob("*.png")).read_bytes() + b"one content"
+    drawn = io.BytesIO()
+    Image.fromarray(np.random.default_rng(1).integers(0, 256, (72, 96, 3), np.uint8)).save(drawn, "PNG")
+    placeholder = drawn.getvalue()  # like no picture of the folder
     for number, label in enumerate(("awe", "awe", "fear", "anger", "sadness", "sadness")):
         (picture_folder / label / f"gone-{number}.png").write_bytes(placeholder)
     (picture_folder / "fear" / "page.jpg").write_bytes(b"<html>")

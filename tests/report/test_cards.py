@@ -48,7 +48,11 @@ def t_interval(values: list[float]) -> str:
     if len(set(values)) == 1:
         return f"{values[0]:.1f} (the same in all {len(values)} seeds)"
     mean, half = np.mean(values), stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values))
-    return f"{mean:.1f} ({mean - half:.1f} to {mean + half:.1f})"
+    if half == 0:
+        return f"{mean:.1f} (the same in all {len(values)} seeds)"
+    cut = " and the ".join(end for end, beyond in (("floor", mean < half), ("ceiling", mean + half > 100)) if beyond)
+    said = f"{max(mean - half, 0):.1f} to {min(mean + half, 100):.1f}" + (f", cut at the {cut}" if cut else "")
+    return f"{mean:.1f} ({said})"
 
 
 def row(card: str, first: str) -> list[str]:
@@ -85,7 +89,7 @@ def test_data_are_described_as_their_manifest_has_them(finished, cards):
 def test_a_card_says_what_the_variant_is_and_where_its_weights_are(finished, cards):
     card = cards["tanh"]
     assert "score tanh" in card
-    assert "epochs 1, batch_size 16" in card
+    assert "epochs 1, batch_size 8" in card
     for run in finished[1]:
         assert (f"`{run.id}`" in card) == (run.variant == "tanh")
     assert f"`{COMMAND}`" in card
