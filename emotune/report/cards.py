@@ -78,7 +78,8 @@ def _test(findings: Findings, data: Mapping[str, Any], variant: str) -> dict[str
         "pictures": len(next(iter(frames.values()))),
         "seeds": list(zip(rows["seed"], rows[study.metric.name], strict=True)),
         "metrics": [
-            (scale, summarise([v for v in rows[name] if pd.notna(v)]), constant[name]) for name, scale in SCALES.items()
+            (scale, summarise(rows[name].dropna().tolist(), scale.bounds), constant[name])
+            for name, scale in SCALES.items()
         ],
         "recalls": _recalls(frames),
         "chance": 100 / len(profiles.confusion_shares(frames)),
@@ -94,7 +95,10 @@ def _recalls(frames: Mapping[int, pd.DataFrame]) -> list[tuple[str, int, Summary
     """Per class: its name, how many test pictures it has, its recall over seeds."""
     targets = next(iter(frames.values()))["target"]
     by_label = profiles.recalls({"": frames}).groupby("label", sort=False)["recall"]
-    return [(str(label), int((targets == label).sum()), summarise(values.tolist())) for label, values in by_label]
+    return [
+        (str(label), int((targets == label).sum()), summarise(values.tolist(), SCALES["accuracy"].bounds))
+        for label, values in by_label
+    ]
 
 
 def _confused(frames: Mapping[int, pd.DataFrame]) -> Sequence[tuple[str, str, float]]:
