@@ -14,6 +14,8 @@ from emotune.shard import main as shard
 from emotune.study import load_study
 
 ABLATIONS = sorted(Path("ablations").absolute().glob("*.yaml"))
+COUNTS = {"train": 7, "val": 1, "test": 1}
+"""Pictures per class and part (well, noisy), by split."""
 
 
 def spoken(study: Path) -> str:
@@ -25,13 +27,13 @@ def spoken(study: Path) -> str:
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory) -> Path:
-    """A folder with ``data/fi``, well and noisy, and ``data/fi-8k``: some pictures a class, of noise."""
+    """A folder with ``data/fi``, well and noisy, and ``data/fi-8k``: noise, at least a batch to train on."""
     place = tmp_path_factory.mktemp("place")
     rows, rng = ["path,split," + ",".join(MIKELS)], np.random.default_rng(0)
-    for split in ("train", "val", "test"):
+    for split, number in ((split, number) for split, count in COUNTS.items() for number in range(count)):
         for index, label in enumerate(MIKELS):
             for votes in (4, 2):
-                name = f"{split}-{label}-{votes}.jpg"
+                name = f"{split}-{number}-{label}-{votes}.jpg"
                 Image.fromarray(rng.integers(0, 256, (80, 80, 3), dtype=np.uint8)).save(place / name)
                 said = [0] * len(MIKELS)
                 said[index], said[index - 1], said[index - 2] = votes, 1, 1

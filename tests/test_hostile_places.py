@@ -10,6 +10,7 @@ from emotune import ablate, predict, shard
 from emotune.errors import UnwritableError, told
 from emotune.report.made_of import SEAL, Written, is_up_to_date
 from emotune.storage import Folder
+from emotune.study import load_study, shipped_study
 
 STUDY = """
 question: Does it help?
@@ -79,7 +80,7 @@ def test_what_cannot_be_written_of_a_report_is_told_from_what_cannot_be_read(tmp
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with Written(tmp_path) as files:
+    with Written(tmp_path, load_study(shipped_study("quickstart")), cards=False) as files:
         monkeypatch.setattr(Folder, "write", full)
         with pytest.raises(UnwritableError, match=f"{tmp_path}: the report cannot be written .*No space left"):
             files.write("a.svg", b"")
@@ -106,7 +107,7 @@ def test_a_seal_from_elsewhere_removes_nothing_outside_the_report(tmp_path, name
     (out / SEAL).write_text(json.dumps({"made_of": "x", "written": {name: known}}))
     monkey = pytest.MonkeyPatch()
     monkey.setattr("emotune.report.made_of._sha256", lambda path: known)
-    with monkey.context(), Written(out) as files:
+    with monkey.context(), Written(out, load_study(shipped_study("quickstart")), cards=False) as files:
         files.write("a.svg", b"")
     monkey.undo()
     assert (tmp_path / "victim").read_bytes() == b"precious"
