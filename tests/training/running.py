@@ -37,6 +37,7 @@ def history(pool: Path, run: RunConfig) -> list[dict[str, Any]]:
 
 def without_times(record: dict[str, Any]) -> dict[str, Any]:
     kept = {k: v for k, v in record.items() if k not in ("durations_s", "images_per_s", "interruptions", "last_epoch")}
+    kept["files"] = {name: size for name, size in record["files"].items() if name != "metrics.jsonl"}  # it has times
     return kept | {"last_epoch": {k: v for k, v in record["last_epoch"].items() if k != "train_s_so_far"}}
 
 

@@ -24,4 +24,5 @@ def without_times(record: dict[str, Any]) -> dict[str, Any]:
     """What of a record does not depend on the clock, or on how often it was interrupted."""
     kept = {key: value for key, value in record.items()
             if not key.endswith("_s") and key not in ("interruptions", "last_epoch")}  # fmt: skip
+    kept["files"] = {name: size for name, size in record["files"].items() if name != "metrics.jsonl"}  # it has times
     return kept | {"last_epoch": {k: v for k, v in record["last_epoch"].items() if not k.endswith("_s_so_far")}}
