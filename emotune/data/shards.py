@@ -141,11 +141,11 @@ def write_shards(
                 shutil.rmtree(spool, ignore_errors=True)  # it is not this folder's
                 raise
         shards = tuple(in_parallel(partial(_write_shard, out, spool), _cut(members, samples_per_shard), SHARDS_AT_ONCE))
-        out.write(HEALTH, health_table(problems))
-        content_hash = _content_hash(listing, members, shares)
+        out.write(HEALTH, table := health_table(problems))
         manifest = _describe(
-            listing, members, counts, problems, shards, content_hash=content_hash, recipe=recipe, may_show=may_show
-        )
+            listing, members, counts, problems, shards, content_hash=_content_hash(listing, members, shares),
+            health_sha256=hashlib.sha256(table).hexdigest(), recipe=recipe, may_show=may_show,
+        )  # fmt: skip
         write_manifest(out, manifest)
         _tidy(out, manifest, spool)
     return manifest
@@ -167,7 +167,6 @@ def _describe(
         noisy=_counts((m for m in members if part_of(m.entry.label, m.entry.votes) == "noisy"), listing.classes),
         shards=shards,
         health=count_left_out(problems),
-        health_sha256=hashlib.sha256(health_table(problems)).hexdigest(),
         source=in_one_line(listing.source)[:MOST_TEXT],
         licence=in_one_line(listing.licence)[:MOST_TEXT],
         synthetic=listing.synthetic,

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
+from tables import listing, refusal
 
 from emotune.data.manifest import LeftOut, Problem
-from emotune.data.sources import Entry, Listing, Url
+from emotune.data.sources import Entry, Url
 from emotune.data.table import Csv
 from emotune.emotions import MIKELS
 from emotune.errors import InputError
@@ -14,20 +15,6 @@ from emotune.errors import InputError
 @pytest.fixture
 def table(tmp_path) -> Path:
     return tmp_path / "photos.csv"
-
-
-def listing(table: Path, text: str, labels: str = "mikels", encoding: str = "utf-8") -> Listing:
-    table.write_bytes(text.encode(encoding))
-    return Csv(table, labels).listing()
-
-
-def refusal(table: Path, text: str, labels: str = "mikels", encoding: str = "utf-8") -> list[str]:
-    """The lines of the message, each of which names the table."""
-    with pytest.raises(InputError) as caught:
-        listing(table, text, labels, encoding)
-    lines = str(caught.value).splitlines()
-    assert str(table) in lines[0]
-    return [line.removeprefix(str(table)) for line in lines]
 
 
 def test_a_table_of_paths_and_labels_is_listed_row_by_row(table):
