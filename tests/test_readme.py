@@ -30,7 +30,7 @@ ELSEWHERE = {
 """Commands of the README that other tests run, and which."""
 
 SMALL = {
-    "quickstart.py": "--seeds 1",
+    "quickstart.py": "--plan",
     "looks.py": "PICTURES/awe",
     "report.py": "--variants 2 --seeds 2 --pictures 50 --repeats 1",
     "scale.py": "--most 100",
@@ -102,7 +102,7 @@ def terminal(typed: str) -> Iterator[int]:
 def run(command: str, folder: Path) -> None:
     """Runs a command as a reader's shell would; what asks before it removes something is told yes."""
     command = command.removeprefix("pip install -e . && ")
-    if command == "python -m emotune.ablate":
+    if re.fullmatch(r"python -m emotune\.ablate( --aa)?", command):
         command += " --seeds 1"  # of three: a third of the longest of all
     if benchmark := re.match(r"python benchmarks/(\S+)", command):
         command = f"{benchmark[0]} {SMALL[benchmark[1]]}"
