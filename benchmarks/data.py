@@ -26,18 +26,18 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from emotune.arguments import CommandLine
+from emotune.cli.arguments import CommandLine
+from emotune.config.labels import MIKELS
+from emotune.core.host import available_cpus
+from emotune.core.storage import Folder
+from emotune.data.build.ingest import LIMITS
+from emotune.data.build.reader_pool import reading_processes
+from emotune.data.build.shards import write_shards
 from emotune.data.datasets import resolve
-from emotune.data.intake import LIMITS
+from emotune.data.image_io import encode, load, shrink
 from emotune.data.manifest import read_manifest
-from emotune.data.pictures import encode, load, shrink
-from emotune.data.processes import reading_processes
-from emotune.data.samples import read_samples
-from emotune.data.shards import write_shards
-from emotune.data.sources import ClassFolders, files_below
-from emotune.emotions import MIKELS
-from emotune.machine import available_cpus
-from emotune.storage import Folder
+from emotune.data.shard_reader import read_samples
+from emotune.data.sources.base import ClassFolders, files_below
 
 BATCH = 50
 ROUNDS = 5
@@ -136,7 +136,7 @@ def read_epochs(data: str, epochs: int, *, indexed: bool = False) -> list[float]
     import torch
 
     from emotune.data.augment import apply_views, draw_views
-    from emotune.data.batches import open_split
+    from emotune.data.read.batches import open_split
 
     torch.set_num_threads(1)
     seconds, began = [], time.perf_counter()
@@ -154,8 +154,8 @@ def crops() -> Callable[[Image.Image], Any]:
     """What torchvision's users write; torch is imported late, because reading processes import this file."""
     from torchvision import transforms
 
+    from emotune.config.normalisation import IMAGENET
     from emotune.data.augment import CROP
-    from emotune.normalisation import IMAGENET
 
     return transforms.Compose([
         transforms.CenterCrop(256), transforms.RandomCrop(CROP), transforms.RandomHorizontalFlip(),

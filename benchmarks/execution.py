@@ -30,11 +30,11 @@ from statistics import median
 import yaml
 from quickstart import records, usage
 
-from emotune.arguments import CommandLine
-from emotune.data.shards import write_shards
-from emotune.data.sources import Scenes
-from emotune.storage import Folder
-from emotune.study import shipped_study
+from emotune.cli.arguments import CommandLine
+from emotune.config.study import shipped_study
+from emotune.core.storage import Folder
+from emotune.data.build.shards import write_shards
+from emotune.data.sources.base import Scenes
 
 RUNS, FINISHED, PLANNED = 8, 50, 1000
 STUDY = """

@@ -16,14 +16,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageEnhance
 
-from emotune.arguments import CommandLine
-from emotune.data.hamming import pairs_within
-from emotune.data.likeness import copies_elsewhere, copies_of_earlier, scenes
-from emotune.data.looks import ALIKE, SAME, look
-from emotune.data.pictures import Loaded, UnreadablePictureError, load, shrink
-from emotune.data.scenes import draw_scene
-from emotune.data.sources import files_below
-from emotune.machine import available_cpus
+from emotune.cli.arguments import CommandLine
+from emotune.core.host import available_cpus
+from emotune.data.build.hamming_search import pairs_within
+from emotune.data.build.near_duplicates import copies_elsewhere, copies_of_earlier, scenes
+from emotune.data.build.perceptual_hash import ALIKE, SAME, look
+from emotune.data.image_io import Loaded, UnreadablePictureError, load, shrink
+from emotune.data.sources.base import files_below
+from emotune.data.sources.synthetic import draw_scene
 
 COPIES = 300
 NEAREST = 20

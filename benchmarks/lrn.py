@@ -9,7 +9,7 @@ from statistics import median
 import torch
 from torch import nn
 
-from emotune.arguments import CommandLine
+from emotune.cli.arguments import CommandLine
 from emotune.models.local_response import LocalResponseNorm
 
 ROUNDS, BATCH = 15, 20

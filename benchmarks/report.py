@@ -25,14 +25,14 @@ from statistics import median
 import numpy as np
 import pandas as pd
 
-from emotune.arguments import CommandLine
+from emotune.cli.arguments import CommandLine
+from emotune.config.labels import MIKELS
+from emotune.config.run import RunConfig
+from emotune.config.study import load_study
+from emotune.core.storage import Folder
 from emotune.data.datasets import resolve
 from emotune.data.manifest import SPLITS, Manifest, write_manifest
-from emotune.emotions import MIKELS
-from emotune.run import RunConfig
-from emotune.run_directory import ATTENTION, METRICS, PREDICTIONS, RECORD, RunDirectory
-from emotune.storage import Folder
-from emotune.study import load_study
+from emotune.runs.directory import ATTENTION, METRICS, PREDICTIONS, RECORD, RunDirectory
 
 STUDY = """
 question: What does a report cost?

@@ -26,14 +26,14 @@ from fsspec.implementations.memory import MemoryFileSystem
 from report import MadeUp, manifest_of_nothing, report_s, study_of
 from rich.console import Console
 
-from emotune.arguments import CommandLine
+from emotune.cli.arguments import CommandLine
+from emotune.config.run import RunConfig, RunProgress
+from emotune.config.study import load_study
 from emotune.data.datasets import resolve
-from emotune.execution.courses import Courses
-from emotune.execution.ledger import make_plan
-from emotune.execution.outlook import show_plan
-from emotune.run import RunConfig, RunProgress
-from emotune.run_directory import State
-from emotune.study import load_study
+from emotune.execution.monitor.tracker import Courses
+from emotune.execution.plan.plan import make_plan
+from emotune.execution.plan.summary import show_plan
+from emotune.runs.directory import State
 
 VARIANTS = 10
 MACHINES = 1000

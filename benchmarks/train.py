@@ -28,28 +28,28 @@ import torch
 from data import crops, extract, make_pictures
 from torch import nn
 
-from emotune.arguments import CommandLine
+from emotune.cli.arguments import CommandLine
+from emotune.config.model import AlexNetConfig, AttentionConfig, DualBranchConfig, MldrConfig, ModelConfig
+from emotune.config.resources import Resources
+from emotune.config.run import DatasetRef, RunConfig, Selection
+from emotune.config.train import TrainConfig
+from emotune.core.host import available_cpus, keep_freed_memory
+from emotune.core.storage import Folder
 from emotune.data.augment import apply_views
-from emotune.data.batches import Batch, Split, open_split
+from emotune.data.build.shards import write_shards
 from emotune.data.datasets import resolve
-from emotune.data.shards import write_shards
-from emotune.data.sources import ClassFolders
-from emotune.execution.advice import bf16_factor
-from emotune.machine import available_cpus, keep_freed_memory
-from emotune.model_config import AlexNetConfig, AttentionConfig, DualBranchConfig, MldrConfig, ModelConfig
-from emotune.models import build
+from emotune.data.read.batches import Batch, Split, open_split
+from emotune.data.sources.base import ClassFolders
+from emotune.execution.checks.advice import bf16_factor
+from emotune.models.build import build
 from emotune.models.cost import cost
 from emotune.models.dropout import SampleDropout
 from emotune.models.local_response import LocalResponseNorm
-from emotune.resources import Resources
-from emotune.run import DatasetRef, RunConfig, Selection
-from emotune.run_directory import RunDirectory
-from emotune.storage import Folder
-from emotune.train_config import TrainConfig
+from emotune.runs.directory import RunDirectory
 from emotune.training.distributed import World
 from emotune.training.loop import draw
-from emotune.training.numerics import numerics
-from emotune.training.start import begin
+from emotune.training.precision import numerics
+from emotune.training.setup import begin
 from emotune.training.step import Learner, take_step
 
 MODELS: dict[str, ModelConfig] = {

@@ -2,9 +2,10 @@
 
     python spot_notice.py [--metadata URL] [--node-id ID]
 
-Runs that are trained here then write a checkpoint after their step and go on elsewhere (emotune.execution.draining).
-Needs nothing but Python and the command `ray`, on the PATH; started by cluster/config.yaml. On other machines EC2 never
-says so, and it only waits. Source: "Spot Instance interruption notices", EC2 user guide; instance metadata version 2.
+Runs that are trained here then write a checkpoint after their step and go on elsewhere
+(emotune.execution.run.node_drain). Needs nothing but Python and the command `ray`, on the PATH; started by
+cluster/config.yaml. On other machines EC2 never says so, and it only waits. Source: "Spot Instance interruption
+notices", EC2 user guide; instance metadata version 2.
 """
 
 import argparse

@@ -11,25 +11,25 @@ from pathlib import Path
 
 from rich.console import Console
 
-from emotune.ablate_command import AblateCommand
-from emotune.arguments import ends_with_its_reader, require_reader
-from emotune.errors import InputError, print_error, told
-from emotune.execution import upkeep
-from emotune.execution.advice import bf16_without_instructions, idle_nodes
-from emotune.execution.command_line import parse
-from emotune.execution.interruption import INTERRUPTED, Interruption, StoppedNow, interruption
-from emotune.execution.ledger import Plan, make_plan
-from emotune.execution.lost_cluster import LOST, LostClusterError
-from emotune.execution.outlook import show_plan, show_reasons
-from emotune.execution.preflight import check
+from emotune.cli.ablate_options import parse
+from emotune.cli.arguments import ends_with_its_reader, require_reader
+from emotune.config.ablate_command import AblateCommand
+from emotune.config.study import Study
+from emotune.core.errors import InputError, print_error, told
+from emotune.core.storage import Folder
+from emotune.execution import maintenance
+from emotune.execution.checks.advice import bf16_without_instructions, idle_nodes
+from emotune.execution.checks.preflight import check
+from emotune.execution.monitor.status import NamedRun, named, show_standing, standing
+from emotune.execution.plan.plan import Plan, make_plan
+from emotune.execution.plan.summary import show_plan, show_reasons
 from emotune.execution.prune import prunable, prune, summary
-from emotune.execution.standing import NamedRun, named, show_standing, standing
-from emotune.execution.work import QUICKSTART, Work, pool_of, prepared, train_all
-from emotune.registry import Registry
-from emotune.report.made_of import claim_folder, is_up_to_date, keeps_cards, made_of, seal
-from emotune.run_directory import State
-from emotune.storage import Folder
-from emotune.study import Study
+from emotune.execution.run.lost_cluster import LOST, LostClusterError
+from emotune.execution.run.session import QUICKSTART, Work, pool_of, prepared, train_all
+from emotune.execution.run.signals import INTERRUPTED, Interruption, StoppedNow, interruption
+from emotune.report.freshness import claim_folder, is_up_to_date, keeps_cards, made_of, seal
+from emotune.runs.directory import State
+from emotune.runs.registry import Registry
 
 __all__ = ["main"]
 
@@ -82,7 +82,7 @@ def _outlook(console: Console, work: Work, plan: Plan, options: argparse.Namespa
     """The plan, the reasons, and what would speak against it; on request, from a few steps of what was never timed."""
     study, probed_s, notes = work.study, {}, []
     if options.probe:
-        from emotune.execution.probe import probe, untimed
+        from emotune.execution.plan.timing import probe, untimed
 
         if runs := untimed(plan):
             cluster = options.executor == "ray" and bool(os.environ.get("RAY_ADDRESS"))
@@ -191,20 +191,20 @@ def _status(options: argparse.Namespace, console: Console, _: Interruption) -> i
 def _rerun(options: argparse.Namespace, console: Console, stopping: Interruption) -> int:
     work = Work.of(options, options.study)
     plan = make_plan(work.runs, work.pool)
-    runs = upkeep.again(plan, failed=options.failed, diverged=options.diverged, names=options.names)
+    runs = maintenance.again(plan, failed=options.failed, diverged=options.diverged, names=options.names)
     out = _report_folder(options, work.study)
     if not runs:
         console.print("No runs of that kind: nothing to do.")
         return 0
     check(runs, work.pool, work.study.resources, options.executor)
-    if gone := upkeep.anew(plan, runs):
+    if gone := maintenance.anew(plan, runs):
         for run in runs:
             if run.id in gone:
                 state = plan.statuses[run.id].state.value
                 console.print(f"  {run.id} ({run.variant} s{run.seed}): {state}", highlight=False, soft_wrap=True)
-        if not upkeep.confirmed(f"Remove what these {len(gone)} runs left, and train them anew?", yes=options.yes):
+        if not maintenance.confirmed(f"Remove what these {len(gone)} runs left, and train them anew?", yes=options.yes):
             return 0
-        upkeep.remove(work.pool, gone)
+        maintenance.remove(work.pool, gone)
         plan = make_plan(work.runs, work.pool)
     return _finish(console, work, plan, [run.id for run in runs], out, options, stopping)
 
@@ -216,7 +216,7 @@ def _prune(options: argparse.Namespace, console: Console, _: Interruption) -> in
     found = prunable(pool, studies, options.forget)
     for line in summary(found):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    if found.question and upkeep.confirmed(f"{found.question} in {pool}?", yes=options.yes):
+    if found.question and maintenance.confirmed(f"{found.question} in {pool}?", yes=options.yes):
         runs, entries = prune(pool, found, studies)
         forgotten = f" {len(entries)} forgotten." if entries else ""
         console.print(f"{len(runs)} removed.{forgotten}")

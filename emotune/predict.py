@@ -18,11 +18,11 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
-from emotune.arguments import CommandLine, ends_with_its_reader, local_path, place, require_reader
-from emotune.errors import InputError, print_error, told
-from emotune.execution.interruption import INTERRUPTED, Interruption, interruption
-from emotune.fields import in_one_line
-from emotune.inference.naming import distinct_stems, named_pictures
+from emotune.cli.arguments import CommandLine, ends_with_its_reader, local_path, place, require_reader
+from emotune.config.types import in_one_line
+from emotune.core.errors import InputError, print_error, told
+from emotune.execution.run.signals import INTERRUPTED, Interruption, interruption
+from emotune.inference.inputs import distinct_stems, named_pictures
 
 if TYPE_CHECKING:
     from emotune.inference.predictor import Predictor
@@ -179,8 +179,8 @@ def _draw(
     out: Path, title: str, picture: np.ndarray, weights: Mapping[str, np.ndarray], said: Mapping[str, float]
 ) -> None:
     """Writes a picture's PNG; ``weights`` by attention layer (P,)."""
-    from emotune.data.samples import CROP
-    from emotune.report.figures.answers import picture_and_answer
+    from emotune.data.shard_reader import CROP
+    from emotune.report.figures.predictions import picture_and_answer
 
     first = (len(picture) - CROP) // 2
     seen = picture[first : first + CROP, first : first + CROP]

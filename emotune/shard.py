@@ -25,19 +25,19 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from emotune.arguments import CommandLine, ends_with_its_reader, local_path, place, require_reader
-from emotune.data.datasets import cache_folder
-from emotune.data.health import KEEPABLE
-from emotune.data.intake import Limits
+from emotune.cli.arguments import CommandLine, ends_with_its_reader, local_path, place, require_reader
+from emotune.core.cache_dir import cache_folder
+from emotune.core.errors import InputError, print_error, told
+from emotune.core.host import available_cpus
+from emotune.core.storage import Folder
+from emotune.data.build.curate import KEEPABLE
+from emotune.data.build.ingest import Limits
+from emotune.data.build.shards import write_shards
+from emotune.data.build.verify import verify
 from emotune.data.manifest import HEALTH, SPLITS, Manifest, Problem
-from emotune.data.published import SOURCES
-from emotune.data.shards import write_shards
-from emotune.data.sources import Listing, Url
+from emotune.data.sources.base import Listing, Url
+from emotune.data.sources.public_datasets import SOURCES
 from emotune.data.split import carved_splits
-from emotune.data.verify import verify
-from emotune.errors import InputError, print_error, told
-from emotune.machine import available_cpus
-from emotune.storage import Folder
 
 __all__ = ["main"]
 
@@ -110,7 +110,7 @@ def _common_options() -> argparse.ArgumentParser:
 
 
 def _download_options() -> argparse.ArgumentParser:
-    from emotune.data.fetch import FetchOptions
+    from emotune.data.build.download import FetchOptions
 
     download = CommandLine(add_help=False)
     add = download.add_argument_group("downloading").add_argument
@@ -186,7 +186,7 @@ def _note_on_splits(listing: Listing) -> list[str]:
 
 def _fetched(listing: Listing, options: argparse.Namespace, progress: Progress, console: Console) -> Listing:
     """The listing with its links downloaded; prints what was lost, by class."""
-    from emotune.data.fetch import FetchOptions, Outcome, fetch  # not needed where processes import this file
+    from emotune.data.build.download import FetchOptions, Outcome, fetch  # not needed where processes import this file
 
     links = {entry.picture.url for entry in listing.entries if isinstance(entry.picture, Url)}
     task = progress.add_task("downloading", total=len(links), note="")

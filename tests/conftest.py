@@ -15,11 +15,11 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
-from emotune.data.shards import split_of, write_shards
-from emotune.data.sources import Scenes
-from emotune.emotions import MIKELS
-from emotune.machine import available_cpus
-from emotune.storage import Folder
+from emotune.config.labels import MIKELS
+from emotune.core.host import available_cpus
+from emotune.core.storage import Folder
+from emotune.data.build.shards import split_of, write_shards
+from emotune.data.sources.base import Scenes
 
 TESTS = Path(__file__).parent
 MOST_WORKERS = 4

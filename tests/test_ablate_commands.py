@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from emotune.config.study import load_study
 from emotune.data.datasets import resolve
-from emotune.run_directory import RunDirectory
-from emotune.study import load_study
+from emotune.runs.directory import RunDirectory
 
 STUDY = """
 question: Does attention help on very few pictures?
@@ -162,8 +162,8 @@ HOLD = """
 import os, sys, time
 from pathlib import Path
 from emotune.data.datasets import resolve
-from emotune.run_directory import RunDirectory
-from emotune.study import load_study
+from emotune.runs.directory import RunDirectory
+from emotune.config.study import load_study
 study = load_study(Path("few.yaml"))
 first, second = study.runs(resolve(study.datasets))
 RunDirectory(str(Path("runs").resolve()), second).begin()

@@ -15,7 +15,7 @@ import fsspec
 import pandas as pd
 import pytest
 
-from emotune.storage import Folder
+from emotune.core.storage import Folder
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from emotune.ablate import main
-from emotune.emotions import MIKELS
-from emotune.execution.outlook import resolution
+from emotune.config.labels import MIKELS
+from emotune.config.study import load_study
+from emotune.execution.plan.summary import resolution
 from emotune.shard import main as shard
-from emotune.study import load_study
 
 ABLATIONS = sorted(Path("ablations").absolute().glob("*.yaml"))
 COUNTS = {"train": 7, "val": 1, "test": 1}

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from emotune import ablate, predict, shard
-from emotune.errors import UnwritableError, told
-from emotune.report.made_of import SEAL, Written, is_up_to_date
-from emotune.storage import Folder
-from emotune.study import load_study, shipped_study
+from emotune.config.study import load_study, shipped_study
+from emotune.core.errors import UnwritableError, told
+from emotune.core.storage import Folder
+from emotune.report.freshness import SEAL, Written, is_up_to_date
 
 STUDY = """
 question: Does it help?
@@ -106,7 +106,7 @@ def test_a_seal_from_elsewhere_removes_nothing_outside_the_report(tmp_path, name
     known = "7d5f0e8e9a2f2e4d"
     (out / SEAL).write_text(json.dumps({"made_of": "x", "written": {name: known}}))
     monkey = pytest.MonkeyPatch()
-    monkey.setattr("emotune.report.made_of._sha256", lambda path: known)
+    monkey.setattr("emotune.report.freshness._sha256", lambda path: known)
     with monkey.context(), Written(out, load_study(shipped_study("quickstart")), cards=False) as files:
         files.write("a.svg", b"")
     monkey.undo()

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emotune.emotions import MIKELS
+from emotune.config.labels import MIKELS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from emotune.config.labels import MIKELS
+from emotune.core.storage import Folder
 from emotune.data.manifest import HEALTH, MANIFEST, read_manifest
-from emotune.emotions import MIKELS
 from emotune.shard import main
-from emotune.storage import Folder
 
 SCENES = ["scenes", "--pictures", "80", "--seed", "1", "--split", "0.5/0.25/0.25"]
 

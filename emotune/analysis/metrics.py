@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from emotune.emotions import POSITIVE, has_polarity
+from emotune.config.labels import POSITIVE, has_polarity
 
 __all__ = ["Summands", "answers", "brier_score", "classes_of", "confusion", "constant_predictions",
            "expected_calibration_error", "from_sums", "negative_log_likelihood", "per_class", "polarity_accuracy",
@@ -79,7 +79,7 @@ def per_class(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def scalar_metrics(predictions: pd.DataFrame) -> dict[str, float]:
-    """Every metric of `emotune.metric_config.SCALES`, by name.
+    """Every metric of `emotune.config.metric.SCALES`, by name.
 
     ``balanced_accuracy`` is the mean recall of the classes that occur among the targets, ``macro_f1`` the mean F1 of
     those that occur among targets or predictions, both as in scikit-learn. ``polarity_accuracy`` is NaN where classes
@@ -107,7 +107,7 @@ def summands(predictions: pd.DataFrame, metric: str) -> Summands:
 
     Args:
         predictions: Of one run.
-        metric: One of `emotune.metric_config.SCALES`.
+        metric: One of `emotune.config.metric.SCALES`.
     """
     classes = classes_of(predictions)
     targets, logits = _arrays(predictions)
@@ -131,7 +131,7 @@ def from_sums(metric: str, sums: np.ndarray, pictures: np.ndarray) -> np.ndarray
     """The metric (…) of its `summands`' sums; with every picture counted once, what `scalar_metrics` says.
 
     Args:
-        metric: One of `emotune.metric_config.SCALES`.
+        metric: One of `emotune.config.metric.SCALES`.
         sums: Over pictures, by cell (…, cells).
         pictures: How many were summed (…).
     """

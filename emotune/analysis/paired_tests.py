@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from emotune.metric_config import ROUNDING
+from emotune.config.metric import ROUNDING
 
 __all__ = ["holm", "paired_tests", "sign_flips"]
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from emotune.metric_config import ROUNDING
+from emotune.config.metric import ROUNDING
 
 __all__ = ["ALPHA", "PooledSpread", "findable", "pooled_spread", "power_of_paired_t", "seeds_for", "smallest_effect"]
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from emotune.data.samples import CROP, SIDE
-from emotune.normalisation import IMAGENET, Normalisation
+from emotune.config.normalisation import IMAGENET, Normalisation
+from emotune.data.shard_reader import CROP, SIDE
 
 __all__ = ["CROP", "Views", "apply_views", "cut_batch", "cut_picture", "draw_views", "evaluation_views"]
 

@@ -1,36 +1,23 @@
 """The data sets that a study names: the embedded one, or folders of shards."""
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from filelock import FileLock
 
+from emotune.config.run import DatasetRef, Selection
+from emotune.core.cache_dir import cache_folder
+from emotune.core.errors import InputError
+from emotune.core.storage import Folder
 from emotune.data.manifest import FORMAT, MANIFEST, SPLITS, Manifest, digest, hash_with_split, read_manifest
-from emotune.errors import InputError
-from emotune.run import DatasetRef, Selection
-from emotune.storage import Folder
 
-__all__ = ["SCENES_PICTURES", "cache_folder", "ensure", "is_ready", "manifest_of", "resolve",
+__all__ = ["SCENES_PICTURES", "ensure", "is_ready", "manifest_of", "resolve",
            "shards_folder"]  # fmt: skip
 
 SCENES_PICTURES = 1600
 SCENES_SEED = 0
 SCENES_SHARES = (0.5, 0.0625, 0.4375)
 """Of the embedded data set; test is large, because telling variants apart is what it is for."""
-
-
-def cache_folder() -> Path:
-    """Where decoded shards and the embedded pictures are kept: ``$EMOTUNE_CACHE``, or ``~/.cache/emotune``.
-
-    Raises:
-        InputError: the variable names the home folder of nobody.
-    """
-    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "emotune"
-    try:
-        return Path(os.environ.get("EMOTUNE_CACHE") or default).expanduser()
-    except RuntimeError as error:
-        raise InputError(f"EMOTUNE_CACHE={os.environ['EMOTUNE_CACHE']}: {error}; name another folder") from None
 
 
 def resolve(selections: Sequence[Selection | str]) -> tuple[DatasetRef, ...]:
@@ -62,7 +49,7 @@ def _ref(selection: Selection) -> DatasetRef:
     suffix = "" if selection.part == "all" else f"-{selection.part}"
     if selection.data == "scenes":
         # Draws no picture: importing the generator costs less than a tenth of a second.
-        from emotune.data.sources import scenes_hash
+        from emotune.data.sources.base import scenes_hash
 
         content_hash = hash_with_split(scenes_hash(SCENES_PICTURES, SCENES_SEED), SCENES_SHARES)
         return DatasetRef(name=f"scenes{suffix}", location="scenes", content_hash=content_hash, part=selection.part)
@@ -116,8 +103,8 @@ def ensure(ref: DatasetRef, advance: Callable[[int], None] = lambda pictures: No
     """
     location = shards_folder(ref)
     if ref.location == "scenes" and not is_ready(ref):
-        from emotune.data.shards import write_shards
-        from emotune.data.sources import Scenes
+        from emotune.data.build.shards import write_shards
+        from emotune.data.sources.base import Scenes
 
         path = Path(location.url)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -13,9 +13,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
-from emotune.errors import InputError
-from emotune.fields import ClassName, Digest, Line, in_one_line
-from emotune.storage import Folder
+from emotune.config.types import ClassName, Digest, Line, in_one_line
+from emotune.core.errors import InputError
+from emotune.core.storage import Folder
 
 __all__ = ["FORMAT", "HEALTH", "MANIFEST", "MOST_NAME", "SPLITS", "LeftOut", "Manifest", "Problem", "Shard",
            "content_line", "count_left_out", "digest", "hash_with_split", "health_table", "read_manifest",
@@ -85,9 +85,9 @@ class Manifest:
 
     ``content_hash`` covers every sample's key, label, votes, split and bytes, but not how samples were cut into shards.
     ``counts`` are by split, then by class; ``noisy`` are those among them whose label less than a majority of votes
-    supports (`emotune.data.votes.part_of`). ``health`` counts, by problem and class, the pictures that were left out;
-    ``health.csv``, whose hash is ``health_sha256``, names each. ``recipe`` is a digest of what the shards were made
-    from, and how. ``may_show``: pictures may be reprinted in reports, as whoever made the shards has said.
+    supports (`emotune.data.annotations.part_of`). ``health`` counts, by problem and class, the pictures that were left
+    out; ``health.csv``, whose hash is ``health_sha256``, names each. ``recipe`` is a digest of what the shards were
+    made from, and how. ``may_show``: pictures may be reprinted in reports, as whoever made the shards has said.
     """
 
     name: Name

@@ -4,14 +4,14 @@ import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from emotune.errors import InputError, refuse
-from emotune.execution.upkeep import NamedOnly, remove
-from emotune.pool import Pool
-from emotune.registry import Origin, RegisteredStudy, Registry, begin_with
-from emotune.run import RunConfig
-from emotune.run_directory import CONFIG, State, Status
-from emotune.storage import Folder
-from emotune.study import Study
+from emotune.config.run import RunConfig
+from emotune.config.study import Study
+from emotune.core.errors import InputError, refuse
+from emotune.core.storage import Folder
+from emotune.execution.maintenance import NamedOnly, remove
+from emotune.runs.directory import CONFIG, State, Status
+from emotune.runs.registry import Origin, RegisteredStudy, Registry, begin_with
+from emotune.runs.store import Pool
 
 __all__ = ["Leftover", "Prunable", "prunable", "prune", "summary"]
 

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from emotune.data.samples import CROP
-from emotune.errors import InputError
+from emotune.config.normalisation import Normalisation
+from emotune.core.errors import InputError
+from emotune.data.shard_reader import CROP
 from emotune.inference.predictor import Predictor
-from emotune.models.attention import noted_weights
-from emotune.normalisation import Normalisation
+from emotune.models.networks.attention import noted_weights
 
 __all__ = ["PICTURES", "PROBABILITIES", "export"]
 

@@ -11,19 +11,19 @@ from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
+from emotune.config.model import ModelConfig, NetworkConfig
+from emotune.config.normalisation import Normalisation
+from emotune.config.types import in_one_line
+from emotune.core.errors import InputError
+from emotune.core.storage import Folder
 from emotune.data.augment import apply_views, evaluation_views
-from emotune.data.pictures import UnreadablePictureError, decode_square, read_file
-from emotune.data.samples import SIDE
-from emotune.errors import InputError
-from emotune.fields import in_one_line
-from emotune.model_config import ModelConfig, NetworkConfig
-from emotune.models import build
-from emotune.models.attention import noted_weights
-from emotune.models.weights import read_run_weights
-from emotune.normalisation import Normalisation
-from emotune.run_directory import CONFIG, RECORD
-from emotune.storage import Folder
-from emotune.training.evaluation import average_logits
+from emotune.data.image_io import UnreadablePictureError, decode_square, read_file
+from emotune.data.shard_reader import SIDE
+from emotune.models.build import build
+from emotune.models.networks.attention import noted_weights
+from emotune.models.weights.run_weights import read_run_weights
+from emotune.runs.directory import CONFIG, RECORD
+from emotune.training.evaluate import average_logits
 
 __all__ = ["Answers", "Picture", "Predictor", "load", "square"]
 

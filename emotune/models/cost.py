@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from emotune.model_config import ModelConfig
-from emotune.models import outline
+from emotune.config.model import ModelConfig
+from emotune.models.build import outline
 from emotune.models.local_response import LocalResponseNorm
-from emotune.models.trunk import SIDE
+from emotune.models.networks.backbone import SIDE
 
 __all__ = ["Cost", "cost"]
 
@@ -30,7 +30,7 @@ class Cost:
 def cost(config: ModelConfig, classes: int) -> Cost:
     """The cost of a config's network.
 
-    >>> from emotune.model_config import AlexNetConfig
+    >>> from emotune.config.model import AlexNetConfig
     >>> cost(AlexNetConfig(), classes=8)
     Cost(parameters=56901000, forward_flops=1440687168)
     """

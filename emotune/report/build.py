@@ -13,20 +13,20 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from emotune.ablate_command import AblateCommand
-from emotune.analysis.networks import read_networks
-from emotune.analysis.statistics import Summary
-from emotune.errors import InputError
-from emotune.report import latex, words
-from emotune.report.cards import cards
-from emotune.report.contents import contents, described, sections
-from emotune.report.drawing import draw
-from emotune.report.findings import Findings, find
-from emotune.report.made_of import Written, claim_folder
-from emotune.report.shown import examples, flips
-from emotune.report.svg import inline, svg_of
-from emotune.run import DatasetRef, RunConfig
-from emotune.study import Study
+from emotune.analysis.architecture import read_networks
+from emotune.analysis.seeds import Summary
+from emotune.config.ablate_command import AblateCommand
+from emotune.config.run import DatasetRef, RunConfig
+from emotune.config.study import Study
+from emotune.core.errors import InputError
+from emotune.report import latex, phrasing
+from emotune.report.context import contents, described, sections
+from emotune.report.example_images import examples, flips
+from emotune.report.figures.index import draw
+from emotune.report.figures.svg import inline, svg_of
+from emotune.report.freshness import Written, claim_folder
+from emotune.report.model_cards import cards
+from emotune.report.results import Findings, find
 
 __all__ = ["build_report"]
 
@@ -117,13 +117,13 @@ def _environment(study: Study) -> jinja2.Environment:
     )  # fmt: skip
     metric, scale = study.metric, study.metric.scale
     environment.filters |= {
-        "spread": lambda summary: words.spread(summary, scale),
-        "spread_in": words.spread,
-        "md": words.markdown,
-        "difference": lambda summary: words.difference(summary, metric),
-        "interval": lambda summary: words.interval(summary, metric),
-        "p": lambda p: "–" if p is None else words.p_value(p).removeprefix("= "),
-        "range": lambda o, low="low", high="high": words.interval(
+        "spread": lambda summary: phrasing.spread(summary, scale),
+        "spread_in": phrasing.spread,
+        "md": phrasing.markdown,
+        "difference": lambda summary: phrasing.difference(summary, metric),
+        "interval": lambda summary: phrasing.interval(summary, metric),
+        "p": lambda p: "–" if p is None else phrasing.p_value(p).removeprefix("= "),
+        "range": lambda o, low="low", high="high": phrasing.interval(
             Summary(0, o.mean, None, getattr(o, low), getattr(o, high)), metric
         ),
         "written": lambda value: "–" if value is None or pd.isna(value) else scale.written(value),

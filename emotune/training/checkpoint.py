@@ -19,9 +19,9 @@ from typing import Any, BinaryIO, Protocol
 import tenacity
 import torch
 
-from emotune.errors import InputError
-from emotune.run_directory import CHECKPOINTS
-from emotune.storage import Folder
+from emotune.core.errors import InputError
+from emotune.core.storage import Folder
+from emotune.runs.directory import CHECKPOINTS
 
 __all__ = ["Checkpoints", "Progress", "Stateful", "read", "restore"]
 
@@ -43,7 +43,7 @@ class Progress:
     ``origins`` says which code, in which versions, trained it: more than one where it was continued after a change.
     ``reading`` says how training pictures were read, see `emotune.training.record.way_of_reading`; ``numerics`` how it
     was calculated, likewise. ``initialisation`` says where its first weights are from, see
-    `emotune.models.weights.Initialisation`. ``notes`` are of what went wrong on the way.
+    `emotune.models.weights.run_weights.Initialisation`. ``notes`` are of what went wrong on the way.
     """
 
     epoch: int = 0

@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from emotune.errors import InputError
+from emotune.core.errors import InputError
 
 __all__ = ["World", "connect", "from_environment", "open_store"]
 

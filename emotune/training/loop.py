@@ -16,26 +16,26 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from emotune.config.model import NetworkConfig
+from emotune.config.resources import Resources
+from emotune.config.run import Phase, RunConfig, RunProgress
 from emotune.data.augment import draw_views
-from emotune.data.batches import Split, open_split, steps_per_epoch
-from emotune.data.opening import decoded_shards
-from emotune.model_config import NetworkConfig
+from emotune.data.read.batches import Split, open_split, steps_per_epoch
+from emotune.data.read.open_dataset import decoded_shards
 from emotune.models.cost import cost
-from emotune.models.weights import save_weights
-from emotune.resources import Resources
-from emotune.run import Phase, RunConfig, RunProgress
-from emotune.run_directory import METRICS, RunDirectory
+from emotune.models.weights.run_weights import save_weights
+from emotune.runs.directory import METRICS, RunDirectory
 from emotune.training.checkpoint import Progress
-from emotune.training.classical import fit
 from emotune.training.distributed import World
-from emotune.training.evaluation import Outputs, evaluate
-from emotune.training.numerics import numerics, numerics_record
+from emotune.training.evaluate import Outputs, evaluate
+from emotune.training.fit import fit
 from emotune.training.optim import learning_rate
-from emotune.training.origin import origin
+from emotune.training.precision import numerics, numerics_record
+from emotune.training.progress_reporter import Reporter, reading
+from emotune.training.provenance import origin
 from emotune.training.record import make_record, way_of_reading, write_predictions
-from emotune.training.reporter import Reporter, reading
 from emotune.training.selection import selected_epoch
-from emotune.training.start import InterruptedRunError, Work, at_work, begin
+from emotune.training.setup import InterruptedRunError, Work, at_work, begin
 from emotune.training.step import Drawn, Learner, take_step
 
 __all__ = ["CHECKPOINT_EVERY_S", "DivergedError", "InterruptedRunError", "draw", "train"]
@@ -60,7 +60,7 @@ def train(
 ) -> dict[str, Any] | None:
     """Trains a run from its checkpoint, or from scratch if it has none, and writes its predictions and its record.
 
-    Models that are no networks are fitted, see `emotune.training.classical`.
+    Models that are no networks are fitted, see `emotune.training.fit`.
 
     Args:
         run: What to train.

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from emotune.train_config import TrainConfig
+from emotune.config.train import TrainConfig
 
 __all__ = ["learning_rate", "make_average", "make_optimizer"]
 

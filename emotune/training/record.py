@@ -11,16 +11,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from emotune.data.batches import Split
-from emotune.metric_config import SELECTIONS
+from emotune.config.metric import SELECTIONS
+from emotune.config.run import RunConfig
+from emotune.config.train import Order
+from emotune.core.storage import Folder
+from emotune.data.read.batches import Split
 from emotune.models.cost import Cost
-from emotune.run import RunConfig
-from emotune.run_directory import ATTENTION, PREDICTIONS
-from emotune.storage import Folder
-from emotune.train_config import Order
+from emotune.runs.directory import ATTENTION, PREDICTIONS
 from emotune.training.checkpoint import Progress
 from emotune.training.distributed import World
-from emotune.training.evaluation import Outputs
+from emotune.training.evaluate import Outputs
 from emotune.training.selection import selected_epoch
 
 __all__ = ["make_record", "way_of_reading", "write_predictions"]

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from emotune.run import RunConfig
+from emotune.config.run import RunConfig
 
 __all__ = ["BestWeights", "selected_epoch"]
 

@@ -9,14 +9,14 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
+from emotune.config.normalisation import IMAGENET, Normalisation
 from emotune.data.augment import Views, apply_views
-from emotune.data.batches import Batch
+from emotune.data.read.batches import Batch
 from emotune.models.dropout import seed_masks
-from emotune.normalisation import IMAGENET, Normalisation
 from emotune.training.checkpoint import Stateful
 from emotune.training.distributed import World
-from emotune.training.numerics import autocast
-from emotune.training.objective import Objective, losses
+from emotune.training.loss import Objective, losses
+from emotune.training.precision import autocast
 from emotune.training.selection import BestWeights
 
 __all__ = ["Drawn", "Learner", "StepResult", "backward", "take_step"]

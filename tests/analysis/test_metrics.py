@@ -15,8 +15,8 @@ from emotune.analysis.metrics import (
     scalar_metrics,
     summands,
 )
-from emotune.emotions import EKMAN, MIKELS, POSITIVE
-from emotune.metric_config import SCALES
+from emotune.config.labels import EKMAN, MIKELS, POSITIVE
+from emotune.config.metric import SCALES
 
 PREDICTIONS = pd.DataFrame(
     {

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from emotune.data.augment import CROP, Views, apply_views, cut_batch, cut_picture, draw_views, evaluation_views
-from emotune.data.samples import SIDE
+from emotune.data.shard_reader import SIDE
 
 MEAN, STD = np.array([0.485, 0.456, 0.406], np.float32), np.array([0.229, 0.224, 0.225], np.float32)
 SPARE = SIDE - CROP

@@ -8,14 +8,14 @@ from dataclasses import replace
 
 import pytest
 
+from emotune.config.run import DatasetRef, Selection
+from emotune.core.errors import InputError
+from emotune.core.storage import Folder
 from emotune.data import datasets
-from emotune.data.datasets import cache_folder, ensure, is_ready, manifest_of
+from emotune.data.build.shards import split_of, write_shards
+from emotune.data.datasets import ensure, is_ready, manifest_of
 from emotune.data.manifest import FORMAT, MANIFEST, read_manifest, write_manifest
-from emotune.data.shards import split_of, write_shards
-from emotune.data.sources import ClassFolders, Listing
-from emotune.errors import InputError
-from emotune.run import DatasetRef, Selection
-from emotune.storage import Folder
+from emotune.data.sources.base import ClassFolders, Listing
 
 
 def resolve(names: Iterable[str], part: str = "all") -> tuple[DatasetRef, ...]:
@@ -133,17 +133,6 @@ def test_equal_content_in_two_places_is_one_data_set(small_shards, tmp_path):
     assert (one.content_hash, one.name, other.name) == (other.content_hash, "scenes", "copy")
     with pytest.raises(InputError, match='"scenes" and "copy" hold the same pictures'):
         resolve([str(small_shards), str(copy)])
-
-
-def test_the_cache_is_where_the_environment_says(monkeypatch, tmp_path):
-    monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path / "own"))
-    assert cache_folder() == tmp_path / "own"
-    monkeypatch.delenv("EMOTUNE_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert cache_folder() == tmp_path / "xdg" / "emotune"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / ".cache" / "emotune"
 
 
 def half_noisy(listing: Listing) -> Listing:

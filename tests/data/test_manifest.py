@@ -8,6 +8,8 @@ from dataclasses import asdict
 
 import pytest
 
+from emotune.core.errors import InputError
+from emotune.core.storage import Folder
 from emotune.data.datasets import resolve
 from emotune.data.manifest import (
     FORMAT,
@@ -22,9 +24,7 @@ from emotune.data.manifest import (
     read_manifest,
     write_manifest,
 )
-from emotune.data.opening import open_shards
-from emotune.errors import InputError
-from emotune.storage import Folder
+from emotune.data.read.open_dataset import open_shards
 
 COMPLETE = Manifest(
     name="photos",

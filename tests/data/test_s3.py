@@ -5,15 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emotune.data.batches import open_split
+from emotune.config.run import Selection
+from emotune.core.storage import Folder
+from emotune.data.build.shards import write_shards
+from emotune.data.build.verify import verify
 from emotune.data.datasets import resolve
 from emotune.data.manifest import HEALTH, MANIFEST
-from emotune.data.shards import write_shards
-from emotune.data.sources import Scenes
-from emotune.data.verify import verify
-from emotune.run import Selection
+from emotune.data.read.batches import open_split
+from emotune.data.sources.base import Scenes
 from emotune.shard import main
-from emotune.storage import Folder
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")  # of the server
 

@@ -10,10 +10,11 @@ import pytest
 from drawing import RED, file_of, middles, near, png, quarters
 from PIL import Image, ImageCms, PngImagePlugin
 
-from emotune.data import pictures
-from emotune.data.intake import LIMITS, Limits, take_in
-from emotune.data.manifest import Problem
-from emotune.data.pictures import (
+from emotune.core.storage import Folder
+from emotune.data import image_io
+from emotune.data.build.ingest import LIMITS, Limits, take_in
+from emotune.data.build.shards import write_shards
+from emotune.data.image_io import (
     DecompressionBombError,
     TruncatedPictureError,
     UnreadablePictureError,
@@ -22,10 +23,9 @@ from emotune.data.pictures import (
     load,
     read_file,
 )
-from emotune.data.samples import read_samples
-from emotune.data.shards import write_shards
-from emotune.data.sources import Entry, Listing
-from emotune.storage import Folder
+from emotune.data.manifest import Problem
+from emotune.data.shard_reader import read_samples
+from emotune.data.sources.base import Entry, Listing
 
 
 def cloudy(seed: int, size: tuple[int, int] = (160, 120)) -> Image.Image:
@@ -96,7 +96,7 @@ def test_a_photo_of_a_hundred_megapixels_is_taken_by_the_codecs_reduced_decoding
     ids=["PNG", "progressive"],
 )
 def test_what_would_lie_in_memory_is_bounded_by_the_limit_that_is_set(monkeypatch, data):
-    limit = 64 * 32 - 1 if data[:2] == b"\xff\xd8" else pictures.MAX_PIXELS
+    limit = 64 * 32 - 1 if data[:2] == b"\xff\xd8" else image_io.MAX_PIXELS
     with pytest.raises(DecompressionBombError, match="--max-pixels"):
         load(data, 4, limit)
     if data[:2] == b"\xff\xd8":

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 from study_files import GOOD
 
-from emotune.errors import InputError
+from emotune.config.model import AlexNetConfig
+from emotune.config.run import DatasetRef, RunConfig, WeightsRef
+from emotune.config.study import Study, load_study
+from emotune.config.train import TrainConfig
+from emotune.core.errors import InputError
+from emotune.core.storage import Folder
 from emotune.execution.prune import Prunable, prunable, prune, summary
-from emotune.model_config import AlexNetConfig
-from emotune.registry import Registry
-from emotune.run import DatasetRef, RunConfig, WeightsRef
-from emotune.run_directory import RunDirectory
-from emotune.storage import Folder
-from emotune.study import Study, load_study
-from emotune.train_config import TrainConfig
+from emotune.runs.directory import RunDirectory
+from emotune.runs.registry import Registry
 
 DATA = DatasetRef(name="scenes", location="scenes", content_hash="ab" * 32)
 
@@ -140,7 +140,8 @@ def test_an_earlier_version_counts_as_long_as_a_command_works_on_it(study, pool,
         assert prunable(pool, now).runs == ()
     assert ids(prunable(pool, now)) == {run.id for run in runs[2:]}
     code = (
-        "import os, sys; from pathlib import Path; from emotune.registry import Registry; from test_prune import *\n"
+        "import os, sys; from pathlib import Path; from emotune.runs.registry import Registry\n"
+        "from test_prune import *\n"
         "study = load_study(Path(sys.argv[1]))\n"
         "with Registry(sys.argv[2]).at_work(study, study.runs([DATA])): os._exit(9)"
     )

@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 import torch
 
+from emotune.config.model import AttentionConfig, DualBranchConfig, MldrConfig, ModelConfig
+from emotune.config.run import RunConfig, Selection
+from emotune.config.train import TrainConfig
 from emotune.data.datasets import resolve
-from emotune.data.samples import read_samples
-from emotune.model_config import AttentionConfig, DualBranchConfig, MldrConfig, ModelConfig
-from emotune.run import RunConfig, Selection
-from emotune.run_directory import ATTENTION, PREDICTIONS, RunDirectory
-from emotune.train_config import TrainConfig
+from emotune.data.shard_reader import read_samples
+from emotune.runs.directory import ATTENTION, PREDICTIONS, RunDirectory
 from emotune.training.distributed import World
 from emotune.training.loop import train
 

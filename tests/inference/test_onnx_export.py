@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 import torch
 
-from emotune.errors import InputError
+from emotune.core.errors import InputError
 from emotune.inference import onnx as exporting
 from emotune.inference.onnx import export
 from emotune.inference.predictor import load, square

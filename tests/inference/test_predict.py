@@ -124,7 +124,7 @@ def test_an_interrupted_command_keeps_what_it_has_found(attending, pictures, tmp
 
 
 def test_a_network_without_attention_is_drawn_without_a_map(finished_run, pictures, tmp_path, attending):
-    from emotune.model_config import AlexNetConfig
+    from emotune.config.model import AlexNetConfig
 
     plain = finished_run(AlexNetConfig(width=0.0625, weight_init="he"))
     for name, run in (("plain", plain), ("attending", attending)):

@@ -11,11 +11,11 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from scipy.special import softmax
 
-from emotune.errors import InputError
+from emotune.config.model import ConstantConfig, SvmConfig
+from emotune.config.train import TrainConfig
+from emotune.core.errors import InputError
 from emotune.inference.predictor import load, square
-from emotune.model_config import ConstantConfig, SvmConfig
-from emotune.run_directory import CONFIG, RECORD, WEIGHTS
-from emotune.train_config import TrainConfig
+from emotune.runs.directory import CONFIG, RECORD, WEIGHTS
 
 
 def test_a_run_says_of_its_test_pictures_what_it_said_when_it_was_tested(any_run, test_pictures):

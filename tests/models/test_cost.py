@@ -1,7 +1,7 @@
 """Costs against counts by hand."""
 
-from emotune.model_config import AlexNetConfig, DualBranchConfig
-from emotune.models import build
+from emotune.config.model import AlexNetConfig, DualBranchConfig
+from emotune.models.build import build
 from emotune.models.cost import cost
 
 CONVOLUTIONS = (55**2 * 96 * 3 * 11**2, 27**2 * 256 * 48 * 5**2, 13**2 * 384 * 256 * 9, 13**2 * 384 * 192 * 9,

@@ -6,8 +6,8 @@ import inspect
 import pytest
 import torch
 
-from emotune.model_config import AlexNetConfig, AttentionConfig, DualBranchConfig, MldrConfig, MldrV2Config
-from emotune.models import MODELS, build
+from emotune.config.model import AlexNetConfig, AttentionConfig, DualBranchConfig, MldrConfig, MldrV2Config
+from emotune.models.build import MODELS, build
 
 CONFIGS = {kind.name: kind for kind in (AlexNetConfig, AttentionConfig, DualBranchConfig, MldrConfig, MldrV2Config)}
 NARROW = 0.0625

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from emotune.model_config import AlexNetConfig, AttentionConfig, DualBranchConfig, MldrConfig, MldrV2Config
-from emotune.models import build
-from emotune.models.attention import SpatialAttention
+from emotune.config.model import AlexNetConfig, AttentionConfig, DualBranchConfig, MldrConfig, MldrV2Config
+from emotune.models.build import build
 from emotune.models.dropout import seed_masks
+from emotune.models.networks.attention import SpatialAttention
 
 KINDS = (AlexNetConfig, AttentionConfig, DualBranchConfig, MldrConfig, MldrV2Config)
 NUMBERS = {  # values other than the default, of options that are no choice between words

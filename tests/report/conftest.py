@@ -4,10 +4,10 @@ import pytest
 from reading import STUDY, report
 from rich.console import Console
 
+from emotune.config.study import load_study
 from emotune.data.datasets import resolve
-from emotune.execution.local import run_locally
-from emotune.execution.progress import RunLines
-from emotune.study import load_study
+from emotune.execution.monitor.display import RunLines
+from emotune.execution.run.local import run_locally
 
 
 @pytest.fixture(scope="session")

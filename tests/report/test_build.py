@@ -12,19 +12,19 @@ from PIL import Image
 from reading import STUDY, Tags
 
 from emotune.ablate import main
-from emotune.ablate_command import AblateCommand
+from emotune.analysis.load import load_records
 from emotune.analysis.metrics import scalar_metrics
 from emotune.analysis.power import pooled_spread
-from emotune.analysis.records import load_records
+from emotune.config.ablate_command import AblateCommand
+from emotune.config.metric import SCALES, Metric
+from emotune.config.study import Study, load_study
+from emotune.core.errors import InputError
+from emotune.core.storage import Folder
+from emotune.data.build.shards import write_shards
 from emotune.data.datasets import resolve
-from emotune.data.shards import write_shards
-from emotune.data.sources import ClassFolders
-from emotune.errors import InputError
-from emotune.metric_config import SCALES, Metric
+from emotune.data.sources.base import ClassFolders
 from emotune.report.build import build_report
-from emotune.run_directory import PREDICTIONS, RunDirectory
-from emotune.storage import Folder
-from emotune.study import Study, load_study
+from emotune.runs.directory import PREDICTIONS, RunDirectory
 
 
 def test_every_seeds_accuracy_stands_in_the_page_as_in_its_predictions(finished, reported):

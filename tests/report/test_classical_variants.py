@@ -4,13 +4,13 @@ import pytest
 from reading import STUDY, Tags, report
 from rich.console import Console
 
-from emotune.analysis.networks import read_networks
-from emotune.analysis.records import load_records
+from emotune.analysis.architecture import read_networks
+from emotune.analysis.load import load_records
+from emotune.config.study import load_study
 from emotune.data.datasets import resolve
-from emotune.execution.local import run_locally
-from emotune.execution.preparation import prepare
-from emotune.execution.progress import RunLines
-from emotune.study import load_study
+from emotune.execution.checks.prepare import prepare
+from emotune.execution.monitor.display import RunLines
+from emotune.execution.run.local import run_locally
 
 OTHERS = """  constant: {{model.name: constant}}
   colours: {{model.name: svm, model.features: colours, model.c_grid: [1]}}

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from reading import report
 
-from emotune.ablate_command import AblateCommand
+from emotune.config.ablate_command import AblateCommand
 from emotune.report.build import build_report
 from emotune.report.latex import escape
 

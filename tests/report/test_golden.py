@@ -3,10 +3,10 @@
 import re
 from pathlib import Path
 
-from emotune.ablate_command import AblateCommand
+from emotune.config.ablate_command import AblateCommand
+from emotune.config.study import load_study
 from emotune.data.datasets import resolve
 from emotune.report.build import build_report
-from emotune.study import load_study
 
 GOLDEN = Path(__file__).parent / "golden"
 DATE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC")

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from reading import Tags
 
-from emotune.ablate_command import AblateCommand
-from emotune.metric_config import Metric
-from emotune.registry import Registry
+from emotune.config.ablate_command import AblateCommand
+from emotune.config.metric import Metric
 from emotune.report.build import build_report
-from emotune.run_directory import METRICS, RECORD
+from emotune.runs.directory import METRICS, RECORD
+from emotune.runs.registry import Registry
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_the_baseline_against_itself_is_the_noise_floor_and_no_variant(finished,
 
 
 def test_networks_of_the_pool_are_told_unless_they_are_another_studys(finished, pool: Path, tmp_path: Path):
-    from emotune.execution.networks import describe
+    from emotune.execution.checks.architecture import describe
 
     study, runs, _ = finished
     Registry(str(pool)).write_networks(study, runs, describe(study, {"scenes": 8}))

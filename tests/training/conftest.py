@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from emotune.config.model import AlexNetConfig
+from emotune.config.run import RunConfig, Selection
+from emotune.config.train import TrainConfig
 from emotune.data.datasets import resolve
-from emotune.model_config import AlexNetConfig
-from emotune.run import RunConfig, Selection
-from emotune.train_config import TrainConfig
 
 
 @pytest.fixture(autouse=True)

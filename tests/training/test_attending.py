@@ -11,15 +11,15 @@ import torch
 from running import ALONE, changed, first, history, start, trained, weights
 from safetensors.torch import load_file
 
+from emotune.config.model import AttentionConfig, DualBranchConfig, ModelConfig
+from emotune.config.resources import Resources
+from emotune.config.run import RunConfig
 from emotune.data.augment import apply_views, evaluation_views
-from emotune.data.batches import Batch, open_split
-from emotune.model_config import AttentionConfig, DualBranchConfig, ModelConfig
-from emotune.models import build
-from emotune.resources import Resources
-from emotune.run import RunConfig
-from emotune.run_directory import ATTENTION, WEIGHTS
-from emotune.training.evaluation import evaluate
-from emotune.training.numerics import autocast
+from emotune.data.read.batches import Batch, open_split
+from emotune.models.build import build
+from emotune.runs.directory import ATTENTION, WEIGHTS
+from emotune.training.evaluate import evaluate
+from emotune.training.precision import autocast
 from emotune.training.step import take_step
 
 NARROW = {"width": 0.0625, "weight_init": "he"}

@@ -12,10 +12,10 @@ import pytest
 import torch
 from running import ALONE, trained, without_times
 
-from emotune.errors import InputError
-from emotune.run import RunConfig
-from emotune.run_directory import CHECKPOINTS, PREDICTIONS, RunDirectory, State
-from emotune.storage import Folder
+from emotune.config.run import RunConfig
+from emotune.core.errors import InputError
+from emotune.core.storage import Folder
+from emotune.runs.directory import CHECKPOINTS, PREDICTIONS, RunDirectory, State
 from emotune.training import checkpoint, loop
 from emotune.training.checkpoint import Checkpoints, Progress, read
 from emotune.training.loop import InterruptedRunError, train

@@ -15,19 +15,19 @@ import torch
 import torch.multiprocessing as mp
 from running import ALONE, trained
 
-from emotune import claim
-from emotune.claim import BusyRunError, LostRunError
-from emotune.run import RunConfig
-from emotune.run_directory import RunDirectory, State
+from emotune.config.run import RunConfig
+from emotune.runs import lease
+from emotune.runs.directory import RunDirectory, State
+from emotune.runs.lease import BusyRunError, LostRunError
 from emotune.training.distributed import connect, open_store
 from emotune.training.loop import train
 
 STOPPED = """
     import itertools, json, os, signal, sys, torch
     import emotune.training.loop as loop
-    from emotune.claim import LostRunError
-    from emotune.run import RunConfig
-    from emotune.run_directory import RunDirectory
+    from emotune.runs.lease import LostRunError
+    from emotune.config.run import RunConfig
+    from emotune.runs.directory import RunDirectory
     loop.CHECKPOINT_EVERY_S = 0.0
     torch.set_num_threads(1)
     run, count = RunConfig.from_json(json.loads(sys.argv[1])), itertools.count(1)
@@ -104,7 +104,7 @@ def _rank(rank: int, ports: list[int], run_json: dict, pool: str) -> None:
 
     attempt("busy", ports[0], "busy")
     attempt("done", ports[1], "done")
-    claim.BEAT_EVERY_S = 0.01
+    lease.BEAT_EVERY_S = 0.01
     attempt("lost", ports[2], "lost", owner="command", watch=take_over)
     Path(pool, f"{rank}.json").write_text(json.dumps(found))
 
@@ -130,7 +130,7 @@ def test_a_pool_that_cannot_be_written_to_ends_the_run_with_the_pools_name(run: 
 
 
 def test_a_running_run_says_how_far_it_is(run: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(claim, "BEAT_EVERY_S", 0.001)
+    monkeypatch.setattr(lease, "BEAT_EVERY_S", 0.001)
     seen = []
 
     def watch(progress) -> None:

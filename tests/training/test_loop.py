@@ -11,17 +11,17 @@ import torch
 from pydantic import TypeAdapter
 from running import changed, trained, without_times
 
-from emotune.data.batches import open_split
+from emotune.config.model import ModelConfig
+from emotune.config.run import DatasetRef, RunConfig, Selection
+from emotune.core.storage import Folder
+from emotune.data.build.shards import write_shards
 from emotune.data.datasets import resolve
-from emotune.data.shards import write_shards
-from emotune.data.sources import Scenes
-from emotune.model_config import ModelConfig
-from emotune.models import build
-from emotune.models.alexnet import AlexNet
-from emotune.run import DatasetRef, RunConfig, Selection
-from emotune.run_directory import CHECKPOINTS, RunDirectory, State
-from emotune.storage import Folder
-from emotune.training import start
+from emotune.data.read.batches import open_split
+from emotune.data.sources.base import Scenes
+from emotune.models.build import build
+from emotune.models.networks.alexnet import AlexNet
+from emotune.runs.directory import CHECKPOINTS, RunDirectory, State
+from emotune.training import setup
 from emotune.training.distributed import World
 from emotune.training.loop import DivergedError
 
@@ -108,6 +108,6 @@ def test_a_gradient_whose_norm_is_not_finite_ends_the_run_even_if_the_loss_is(
         network.output.weight.data *= 1e25  # its square is beyond float32
         return network
 
-    monkeypatch.setattr(start, "build", steep)
+    monkeypatch.setattr(setup, "build", steep)
     with pytest.raises(DivergedError, match=r"the gradient's norm is inf in epoch 1, step 1, lr 0.005"):
         trained(changed(run, clip_norm=1.0), tmp_path)

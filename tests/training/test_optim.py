@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from emotune.train_config import TrainConfig
+from emotune.config.train import TrainConfig
 from emotune.training.optim import learning_rate, make_average, make_optimizer
 
 

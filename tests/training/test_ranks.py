@@ -11,14 +11,14 @@ import torch
 import torch.multiprocessing as mp
 from running import ALL_STATE, ALONE, changed, first, gradient, history, start, trained
 
-from emotune.data.batches import open_split
-from emotune.model_config import DualBranchConfig, MldrConfig
-from emotune.models import build
-from emotune.resources import Resources
-from emotune.run import RunConfig
-from emotune.run_directory import ATTENTION, PREDICTIONS, RunDirectory
+from emotune.config.model import DualBranchConfig, MldrConfig
+from emotune.config.resources import Resources
+from emotune.config.run import RunConfig
+from emotune.data.read.batches import open_split
+from emotune.models.build import build
+from emotune.runs.directory import ATTENTION, PREDICTIONS, RunDirectory
 from emotune.training.distributed import World, connect, open_store
-from emotune.training.evaluation import evaluate
+from emotune.training.evaluate import evaluate
 from emotune.training.loop import DivergedError, train
 from emotune.training.step import backward, take_step
 

@@ -15,13 +15,13 @@ import torch
 import torch.multiprocessing as mp
 from running import changed, history, trained, without_times
 
+from emotune.config.resources import Resources
+from emotune.config.run import RunConfig
+from emotune.core.storage import Folder
+from emotune.data.build.shards import write_shards
 from emotune.data.datasets import resolve
-from emotune.data.shards import write_shards
-from emotune.data.sources import Scenes
-from emotune.resources import Resources
-from emotune.run import RunConfig
-from emotune.run_directory import CHECKPOINTS, PREDICTIONS, RunDirectory
-from emotune.storage import Folder
+from emotune.data.sources.base import Scenes
+from emotune.runs.directory import CHECKPOINTS, PREDICTIONS, RunDirectory
 from emotune.training.distributed import connect, open_store
 from emotune.training.loop import InterruptedRunError, train
 

@@ -16,9 +16,9 @@ import pytest
 import torch
 from running import ALL_STATE, changed, trained, without_times
 
-from emotune.resources import Resources
-from emotune.run import RunConfig, RunProgress
-from emotune.run_directory import CHECKPOINTS, RunDirectory, State
+from emotune.config.resources import Resources
+from emotune.config.run import RunConfig, RunProgress
+from emotune.runs.directory import CHECKPOINTS, RunDirectory, State
 from emotune.training.loop import InterruptedRunError
 
 STEPS = 10
@@ -49,8 +49,8 @@ def test_a_run_that_was_stopped_after_any_step_ends_as_if_it_had_not_been(
 SCRIPT = """
     import itertools, json, os, signal, sys, threading, time, torch
     import emotune.training.loop as loop
-    from emotune.run import RunConfig
-    from emotune.run_directory import RunDirectory
+    from emotune.config.run import RunConfig
+    from emotune.runs.directory import RunDirectory
     loop.CHECKPOINT_EVERY_S = 0.0
     torch.set_num_threads(1)
     run, count = RunConfig.from_json(json.loads(sys.argv[1])), itertools.count(1)

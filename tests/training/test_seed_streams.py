@@ -12,8 +12,8 @@ import torch
 from running import changed, start, trained, weights, without_times
 from torch import nn
 
+from emotune.config.run import RunConfig
 from emotune.models.dropout import SampleDropout, seed_masks
-from emotune.run import RunConfig
 from emotune.training import loop
 from emotune.training.step import StepResult, take_step
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from running import ALONE, Start, changed, gradient, start, trained, weights
 
-from emotune.data.batches import open_split
-from emotune.resources import Resources
-from emotune.run import RunConfig
-from emotune.training.evaluation import evaluate
+from emotune.config.resources import Resources
+from emotune.config.run import RunConfig
+from emotune.data.read.batches import open_split
+from emotune.training.evaluate import evaluate
 from emotune.training.step import StepResult, backward, take_step
 
 

@@ -8,17 +8,17 @@ import pytest
 import torch
 from running import trained
 
+from emotune.config.model import AlexNetConfig
+from emotune.config.run import RunConfig, Selection
+from emotune.config.train import TrainConfig
+from emotune.core.storage import Folder
+from emotune.data.annotations import part_of
 from emotune.data.augment import apply_views, evaluation_views
-from emotune.data.batches import open_split
+from emotune.data.build.shards import write_shards
 from emotune.data.datasets import manifest_of, resolve
-from emotune.data.shards import write_shards
-from emotune.data.sources import ClassFolders, Scenes
-from emotune.data.votes import part_of
-from emotune.model_config import AlexNetConfig
-from emotune.models import build
-from emotune.run import RunConfig, Selection
-from emotune.storage import Folder
-from emotune.train_config import TrainConfig
+from emotune.data.read.batches import open_split
+from emotune.data.sources.base import ClassFolders, Scenes
+from emotune.models.build import build
 
 
 @pytest.fixture(scope="module")

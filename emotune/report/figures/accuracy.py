@@ -9,11 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from emotune.analysis.statistics import Summary
-from emotune.metric_config import Metric
-from emotune.report.figures.labels import Box, Mark, beside
-from emotune.report.figures.rows import Row, draw_interval, draw_seeds, say_above, tabular
-from emotune.report.style import (
+from emotune.analysis.seeds import Summary
+from emotune.config.metric import Metric
+from emotune.report.figures.label_placement import Box, Mark, beside
+from emotune.report.figures.style import (
     INK,
     SMALL,
     SOFT,
@@ -29,6 +28,7 @@ from emotune.report.style import (
     text_width,
     title_of,
 )  # fmt: skip
+from emotune.report.figures.table_plot import Row, draw_interval, draw_seeds, say_above, tabular
 
 __all__ = ["against_cost", "by_seed"]
 

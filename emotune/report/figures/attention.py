@@ -10,7 +10,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from PIL import Image
 
-from emotune.report.style import SMALL, STYLE, WIDTH, colour_bar, fold, place, title_of
+from emotune.report.figures.style import SMALL, STYLE, WIDTH, colour_bar, fold, place, title_of
 
 __all__ = ["map_scale", "mean_maps", "overlays", "under_map"]
 

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from emotune.report.style import SIZE, SMALL, SOFT, STYLE, WIDTH, fold, markers, place, title_of
+from emotune.report.figures.style import SIZE, SMALL, SOFT, STYLE, WIDTH, fold, markers, place, title_of
 
 __all__ = ["reliability"]
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
-from emotune.report.style import (
+from emotune.report.figures.style import (
     GRID,
     INK,
     KEY_PITCH,

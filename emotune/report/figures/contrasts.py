@@ -10,14 +10,14 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.transforms import ScaledTranslation
 
-from emotune.analysis.statistics import Comparison, Summary, Verdict
-from emotune.metric_config import Metric
-from emotune.report.figures.rows import Row, draw_interval, draw_seeds, say_above, tabular
-from emotune.report.style import GRID, INK, SMALL, SOFT, STYLE, VERDICT_COLOURS, VERDICT_MARKERS, fold, span
-from emotune.study import Contrast
+from emotune.analysis.seeds import Comparison, Summary, Verdict
+from emotune.config.metric import Metric
+from emotune.config.study import Contrast
+from emotune.report.figures.style import GRID, INK, SMALL, SOFT, STYLE, VERDICT_COLOURS, VERDICT_MARKERS, fold, span
+from emotune.report.figures.table_plot import Row, draw_interval, draw_seeds, say_above, tabular
 
 if TYPE_CHECKING:
-    from emotune.analysis.pictures import OverPictures
+    from emotune.analysis.images import OverPictures
 
 __all__ = ["forest", "uncertainties"]
 

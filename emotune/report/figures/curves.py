@@ -13,7 +13,7 @@ from matplotlib.transforms import offset_copy
 from scipy import stats
 
 from emotune.analysis.power import ALPHA
-from emotune.report.style import (
+from emotune.report.figures.style import (
     INK,
     SMALL,
     SOFT,

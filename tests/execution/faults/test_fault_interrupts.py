@@ -9,7 +9,7 @@ import torch
 from disturbed import HOLD, STEPS, Disturbed, Fault
 from same_result import require_same
 
-from emotune.storage import Folder
+from emotune.core.storage import Folder
 from emotune.training import checkpoint
 
 pytestmark = pytest.mark.slow

@@ -12,7 +12,7 @@ import pytest
 from disturbed import HOLD, Disturbed, Fault, alive
 from same_result import require_same
 
-from emotune.execution.lost_cluster import LOST
+from emotune.execution.run.lost_cluster import LOST
 
 pytestmark = pytest.mark.slow
 

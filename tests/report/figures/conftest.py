@@ -10,12 +10,12 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from emotune.analysis.statistics import Verdict, summarise
-from emotune.emotions import MIKELS
-from emotune.metric_config import Metric
+from emotune.analysis.seeds import Verdict, summarise
+from emotune.config.labels import MIKELS
+from emotune.config.metric import Metric
+from emotune.config.study import Contrast
 from emotune.report.figures import accuracy, attention, calibration, classes, contrasts, curves
-from emotune.report.style import variant_colours
-from emotune.study import Contrast
+from emotune.report.figures.style import variant_colours
 
 USUAL = ("alexnet", "attention", "dual", "dual-plain", "mldr")
 MANY = tuple(f"attention-that-has-a-really-long-name-{i}" for i in range(12))

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from emotune.report.style import INK, STYLE
+from emotune.report.figures.style import INK, STYLE
 
 SMALLEST = 7
 

@@ -8,11 +8,11 @@ import pytest
 from matplotlib.collections import FillBetweenPolyCollection
 from matplotlib.patches import Rectangle
 
-from emotune.analysis.statistics import Verdict, summarise
-from emotune.metric_config import Metric
+from emotune.analysis.seeds import Verdict, summarise
+from emotune.config.metric import Metric
+from emotune.config.study import Contrast
 from emotune.report.figures import accuracy, classes, contrasts, curves
-from emotune.report.style import PALETTE, dashes, markers, spread, variant_colours
-from emotune.study import Contrast
+from emotune.report.figures.style import PALETTE, dashes, markers, spread, variant_colours
 
 
 def comparison(values, verdict=Verdict.UNRESOLVED, dataset="scenes"):

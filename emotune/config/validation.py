@@ -1,0 +1,83 @@
+"""What is wrong with a study's file, in words: the key, the mistake, and the nearest valid key."""
+
+from collections.abc import Hashable
+from dataclasses import fields
+from types import MappingProxyType
+from typing import Any, get_args
+
+import yaml
+from pydantic import ValidationError
+
+from emotune.config.metric import Metric
+from emotune.config.model import ModelConfig
+from emotune.config.resources import Resources
+from emotune.config.run import Selection
+from emotune.core.errors import near
+
+__all__ = ["UniqueKeyLoader", "explain", "keys", "line", "nearest"]
+
+PLAINLY = MappingProxyType({"tuple_type": "a list is needed", "dict_type": "a mapping of keys to values is needed"})
+"""What pydantic says of Python's types, in YAML's words."""
+
+
+def explain(error: ValidationError, kind: Any) -> list[tuple[str, str]]:
+    """Per mistake: the dotted key within the part, and what is wrong, with the nearest valid key."""
+    found = []
+    for item in error.errors(include_url=False):
+        location = [str(part) for part in item["loc"]]
+        if location and location[0] == getattr(kind, "name", None):
+            location = location[1:]  # pydantic puts a model's name before its keys
+        key = ".".join(location)
+        owner = (
+            {"metric": Metric, "resources": Resources, "datasets": Selection}.get(location[0], kind)
+            if len(location) > 1
+            else kind
+        )
+        if item["type"] == "unexpected_keyword_argument":
+            found.append((key, f"unknown key{nearest(location[-1], keys(owner))}"))
+        elif item["type"] in ("union_tag_invalid", "union_tag_not_found"):
+            names = [k.name for k in get_args(get_args(ModelConfig)[0])]
+            name = item["ctx"].get("tag", item["input"].get("name"))
+            offered = nearest(name, names).replace("valid:", "this version has no other than")
+            found.append(("name", f'no model "{name}"{offered}'))
+        elif item["type"] == "missing":
+            found.append((key, "missing"))
+        elif item["type"] == "value_error":
+            found.append((key, str(item["ctx"]["error"])))
+        else:
+            found.append((key, f"{PLAINLY.get(item['type'], item['msg'])} (found {item['input']!r:.80})"))
+    return found
+
+
+def line(key: str, text: str) -> str:
+    """A mistake with its key, if it has one."""
+    return f"{key}: {text}" if key else text
+
+
+def keys(kind: Any) -> list[str]:
+    """The valid keys of a part."""
+    return [f.name for f in fields(kind)]
+
+
+def nearest(word: Any, valid: Any) -> str:
+    """The end of a message: what was probably meant, or all that is valid."""
+    close = near(str(word), map(str, valid))
+    return f'; did you mean "{close}"?' if close else f"; valid: {', '.join(map(str, valid))}"
+
+
+class UniqueKeyLoader(yaml.SafeLoader):
+    """YAML lets a later key silently replace an earlier one: a variant named twice would vanish."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, Hashable) and key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f'the key "{key}" stands twice', key_node.start_mark
+                )
+            if isinstance(key, Hashable):
+                seen.add(key)
+        return super().construct_mapping(node, deep=deep)

@@ -1,0 +1,21 @@
+"""The folder in which this machine keeps what can be made again: decoded shards, downloads, weights."""
+
+import os
+from pathlib import Path
+
+from emotune.core.errors import InputError
+
+__all__ = ["cache_folder"]
+
+
+def cache_folder() -> Path:
+    """Where decoded shards and the embedded pictures are kept: ``$EMOTUNE_CACHE``, or ``~/.cache/emotune``.
+
+    Raises:
+        InputError: the variable names the home folder of nobody.
+    """
+    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "emotune"
+    try:
+        return Path(os.environ.get("EMOTUNE_CACHE") or default).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"EMOTUNE_CACHE={os.environ['EMOTUNE_CACHE']}: {error}; name another folder") from None

@@ -1,0 +1,1 @@
+"""From images to shards: download, ingest, curate, split, write, verify."""

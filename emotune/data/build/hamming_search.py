@@ -1,0 +1,210 @@
+"""All pairs of hashes of 256 bits that differ in few of them: exactly, without comparing all with all.
+
+Multi-index hashing (Norouzi, Punjani and Fleet 2012, "Fast search in Hamming space with multi-index hashing"). If two
+hashes differ in at most d bits, then by the pigeonhole principle one of their four words of 64 bits differs in at most
+about d/4, and one of the pieces that this word is cut into in few bits as well. Hashes are therefore put into buckets
+by a piece; only buckets whose numbers differ in few bits are compared, first by the word and then as a whole.
+`benchmarks/looks.py` measures it; faiss's binary indexes were slower (LOG.md).
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from itertools import combinations
+from math import comb
+
+import numpy as np
+
+from emotune.core.host import available_cpus
+
+__all__ = ["WORDS", "Found", "pairs_within"]
+
+WORDS = 4
+"""Of 64 bits, in a hash."""
+
+Found = Callable[[np.ndarray, np.ndarray], None]
+"""Takes the indices of some pairs; called as often as there are more, by one thread at a time."""
+
+ORDER = np.random.default_rng(0).permutation(64 * WORDS)
+"""Of the bits: neighbours depend on each other, and pieces are to differ in as many of their values as they can."""
+
+TILE = 2**18
+"""Comparisons at a time: few enough for the processor's caches."""
+
+FEW = 2**22
+"""Pairs that are compared faster than they are put into buckets."""
+
+BUCKET_S, COMPARISON_S = 4e-5, 1.2e-9
+"""Rough costs, by which the number of pieces is chosen; it changes how long the search takes and nothing else."""
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Some bits of a word; of any pair, one of the pieces and its word differ in at most ``radius`` bits each."""
+
+    word: int
+    start: int
+    bits: int
+    radius: int
+    word_radius: int
+
+    def of(self, words: np.ndarray) -> np.ndarray:
+        """The piece of each hash, or of the bits in which two differ: (N, 4) gives (N,)."""
+        return (words[:, self.word] >> np.uint64(self.start)) & np.uint64(2**self.bits - 1)
+
+    def finds(self, difference: np.ndarray) -> np.ndarray:
+        """Which pairs are found by this piece, from the bits in which they differ."""
+        near = np.bitwise_count(difference[:, self.word]) <= self.word_radius
+        return near & (np.bitwise_count(self.of(difference)) <= self.radius)
+
+
+def pairs_within(first: np.ndarray, second: np.ndarray | None, within: int, found: Found) -> None:
+    """Finds all pairs of a hash of ``first`` and one of ``second`` that differ in at most ``within`` bits, each once.
+
+    Args:
+        first: uint64, shape (N, 4).
+        second: Likewise; None finds the pairs within ``first``, with i < j.
+        within: Bits.
+        found: Is given the pairs' indices.
+    """
+    first = _reordered(first)
+    second = first if second is None else _reordered(second)
+    if not len(first) or not len(second):
+        return
+    if len(first) * len(second) <= FEW:
+        _compare_all(first, second, within, found)
+        return
+    pieces, lock = _pieces(_pieces_per_word(len(first), len(second), within), within), threading.Lock()
+
+    def search(number: int, part: int, parts: int) -> None:
+        for i, j in _found_by(pieces, number, first, second, part, parts):
+            with lock:
+                found(i, j)
+
+    threads = available_cpus()
+    with ThreadPoolExecutor(threads) as pool:
+        jobs = [pool.submit(search, n, part, threads) for n in range(len(pieces)) for part in range(threads)]
+        for job in jobs:
+            job.result()
+
+
+def _compare_all(first: np.ndarray, second: np.ndarray, within: int, found: Found) -> None:
+    step = max(1, TILE // len(second))
+    for top in range(0, len(first), step):
+        differing = first[top : top + step, None] ^ second
+        i, j = np.nonzero(np.bitwise_count(differing).sum(axis=2) <= within)
+        i += top
+        if first is second:
+            i, j = i[j > i], j[j > i]
+        if len(i):
+            found(i, j)
+
+
+def _reordered(words: np.ndarray) -> np.ndarray:
+    """The hashes with their bits in `ORDER`, (N, 4)."""
+    out = np.empty((len(words), WORDS), np.uint64)
+    for start in range(0, len(words), 2**16):
+        block = np.ascontiguousarray(words[start : start + 2**16])
+        bits = np.unpackbits(block.view(np.uint8), axis=1)
+        out[start : start + 2**16] = np.ascontiguousarray(np.packbits(bits[:, ORDER], axis=1)).view(np.uint64)
+    return out
+
+
+def _shared(total: int, parts: int) -> list[int]:
+    return [total // parts + (part < total % parts) for part in range(parts)]
+
+
+def _pieces(per_word: int, within: int) -> list[_Piece]:
+    """Radii plus one add up to the distance plus one: were all exceeded, so would be the distance."""
+    pieces = []
+    for word, word_share in enumerate(_shared(within + 1, WORDS)):
+        start = 0
+        for bits, share in zip(_shared(64, per_word), _shared(word_share, per_word), strict=True):
+            if share:
+                pieces.append(_Piece(word, start, bits, min(share - 1, bits), word_share - 1))
+            start += bits
+    return pieces
+
+
+def _pieces_per_word(rows: int, columns: int, within: int) -> int:
+    """How many pieces cost least, if the bits were drawn at random."""
+
+    def cost_s(per_word: int) -> float:
+        total = 0.0
+        for piece in _pieces(per_word, within):
+            near = sum(comb(piece.bits, bits) for bits in range(piece.radius + 1)) / 2**piece.bits
+            total += min(rows, 2**piece.bits) * BUCKET_S + near * rows * columns * COMPARISON_S
+        return total
+
+    return min(range(3, 33), key=cost_s)
+
+
+@cache
+def _masks(bits: int, radius: int) -> np.ndarray:
+    """All numbers of so many bits of which at most ``radius`` are set."""
+    masks = [sum(1 << bit for bit in chosen) for n in range(radius + 1) for chosen in combinations(range(bits), n)]
+    return np.array(masks, np.int64)
+
+
+def _found_by(
+    pieces: Sequence[_Piece], number: int, first: np.ndarray, second: np.ndarray, part: int, parts: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The pairs that a piece finds and no earlier one, of every ``parts``-th bucket."""
+    piece, within_one = pieces[number], first is second
+    rows = _Buckets(first, piece)
+    columns = rows if within_one else _Buckets(second, piece)
+    masks = _masks(piece.bits, piece.radius)
+    for key in np.flatnonzero(np.diff(rows.starts))[part::parts]:
+        keys = key ^ masks
+        candidates = columns.members(keys[keys >= key] if within_one else keys)
+        start, end = rows.starts[key], rows.starts[key + 1]
+        step = max(1, TILE // max(1, len(candidates)))
+        for top in range(start, end, step):
+            differing = rows.word[top : min(top + step, end), None] ^ columns.word[candidates]
+            hits = np.flatnonzero(np.bitwise_count(differing).ravel() <= piece.word_radius)
+            if not len(hits):
+                continue
+            row, column = np.divmod(hits, len(candidates))
+            row, column = row + top, candidates[column]
+            if within_one:
+                row, column = row[column > row], column[column > row]
+            i, j = rows.order[row], columns.order[column]
+            i, j = _new(pieces, number, first, second, i, j)
+            if len(i):
+                yield (np.minimum(i, j), np.maximum(i, j)) if within_one else (i, j)
+
+
+def _new(
+    pieces: Sequence[_Piece], number: int, first: np.ndarray, second: np.ndarray, i: np.ndarray, j: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The pairs that are near as a whole, and that no earlier piece finds."""
+    within = sum(p.word_radius + 1 for p in {p.word: p for p in pieces}.values()) - 1
+    difference = first[i] ^ second[j]
+    new = np.bitwise_count(difference).sum(axis=1) <= within
+    i, j, difference = i[new], j[new], difference[new]
+    for piece in pieces[:number]:
+        if not len(i):
+            break
+        new = ~piece.finds(difference)
+        i, j, difference = i[new], j[new], difference[new]
+    return i, j
+
+
+class _Buckets:
+    """Hashes sorted by a piece: ``order`` has their indices, ``word`` the piece's word of each, in that order."""
+
+    def __init__(self, words: np.ndarray, piece: _Piece) -> None:
+        keys = piece.of(words).astype(np.int64)
+        self.order = np.argsort(keys, kind="stable")
+        self.starts = np.zeros(2**piece.bits + 1, np.int64)
+        np.cumsum(np.bincount(keys, minlength=2**piece.bits), out=self.starts[1:])
+        self.word = words[self.order, piece.word]
+
+    def members(self, keys: np.ndarray) -> np.ndarray:
+        """The positions of all hashes in these buckets."""
+        low = self.starts[keys]
+        sizes = self.starts[keys + 1] - low
+        ends = np.cumsum(sizes)
+        return np.arange(ends[-1]) + np.repeat(low - (ends - sizes), sizes)

@@ -1,0 +1,242 @@
+"""Pictures read once: each is decoded, looked at, shrunk and encoded, a chunk of them at a time, by several processes.
+
+A chunk's JPEGs go into one file of the spool; what was seen of them goes into another, written last. An interrupted
+command, repeated, finds the chunks that are whole, as long as their pictures have not changed.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import PIL
+from PIL import Image
+
+from emotune.core.storage import Folder, as_json
+from emotune.data.build.perceptual_hash import is_blank, looks
+from emotune.data.build.reader_pool import reading_processes
+from emotune.data.image_io import (
+    MAX_PIXELS,
+    DecompressionBombError,
+    Loaded,
+    TruncatedPictureError,
+    UnreadablePictureError,
+    encode,
+    load,
+    read_file,
+    shrink,
+)
+from emotune.data.jpeg_integrity import missing_scans, pixels_only, scan_damage
+from emotune.data.manifest import Problem, digest
+from emotune.data.sources.base import Entry
+
+__all__ = ["LIMITS", "VERSION", "Limits", "Taken", "stamp", "take_in"]
+
+CHUNK = 64
+"""Pictures that an interruption may cost each process."""
+VERSION = f"2, Pillow {PIL.__version__}"
+"""Of how pictures are read, judged and encoded: raised when the same ones would give other samples."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How large pictures are stored, and which are worth it.
+
+    Attributes:
+        shorter_side: Pixels that the shorter side of a larger picture gets; None keeps its size.
+        min_side: Pixels; a picture whose shorter side has fewer is tiny.
+        max_aspect: Longer by shorter side; more is extreme: the centre square would show little of the picture.
+        max_pixels: Of what is decoded of a picture; of a large JPEG that is an eighth of each side at least.
+    """
+
+    shorter_side: int | None = 256
+    min_side: int = 64
+    max_aspect: float = 5.0
+    max_pixels: int = MAX_PIXELS
+
+
+LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What reading a picture found.
+
+    Attributes:
+        key: Its name in the shards: the hash of its file, 20 hexadecimal digits; empty if there is no reading it.
+        problems: Each with what is to be said of it.
+        look: `emotune.data.build.perceptual_hash.look`; empty for pictures without structure, and for drawn ones.
+        mirrored: The look of the picture's mirror image, likewise.
+        pixels: The hash of its pixels, where there is no look.
+        spool: The file that holds its JPEG, from ``start`` on, ``bytes`` long.
+        sha256: Of the JPEG.
+    """
+
+    key: str
+    problems: tuple[tuple[Problem, str], ...] = ()
+    look: bytes = b""
+    mirrored: bytes = b""
+    pixels: str = ""
+    spool: str = ""
+    start: int = 0
+    bytes: int = 0
+    sha256: str = ""
+
+
+def take_in(
+    entries: Sequence[Entry],
+    spool: Path,
+    limits: Limits,
+    *,
+    workers: int = 1,
+    advance: Callable[[int], None] = lambda pictures: None,
+) -> list[Taken]:
+    """Reads all pictures into files in ``spool``, and says what was found, in the order of the entries."""
+    chunks = [entries[start : start + CHUNK] for start in range(0, len(entries), CHUNK)]
+    names = [digest([VERSION, repr(limits), *(f"{entry.key} {stamp(entry)}" for entry in chunk)]) for chunk in chunks]
+    spool.mkdir(parents=True, exist_ok=True)
+    found, missing = {}, []
+    for name, chunk in zip(names, chunks, strict=True):
+        if rows := _chunk(spool, name):
+            found[name] = rows
+            advance(len(chunk))
+        else:
+            missing.append((name, chunk))
+    if missing:
+        with reading_processes(min(workers, len(missing))) as pool:
+            jobs = (pool.submit(_take_in_chunk, chunk, spool, name, limits) for name, chunk in missing)
+            for pictures in _as_completed(jobs, 3 * workers):
+                advance(pictures)
+    return [taken for name in names for taken in found.get(name) or _chunk(spool, name)]
+
+
+def _as_completed(jobs: Iterable[Future[int]], at_a_time: int) -> Iterable[int]:
+    """The jobs' results as they come, submitting no more than a few ahead: pictures by the thousand wait in a list."""
+    running: set[Future[int]] = set()
+    for job in jobs:
+        running.add(job)
+        if len(running) >= at_a_time:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            yield from (future.result() for future in done)
+    yield from (future.result() for future in running)
+
+
+def _chunk(spool: Path, name: str) -> list[Taken]:
+    """What was found in a chunk; nothing if it is not there, or not whole."""
+    try:
+        rows = json.loads((spool / f"{name}.json").read_bytes())
+        whole = (spool / name).stat().st_size == sum(row["bytes"] for row in rows)
+    except (OSError, ValueError):
+        return []
+    return [_taken(row, name) for row in rows] if whole else []
+
+
+def _taken(row: dict, spool: str) -> Taken:
+    problems = tuple((Problem(problem), detail) for problem, detail in row["problems"])
+    looks = {name: bytes.fromhex(row[name]) for name in ("look", "mirrored")}
+    return Taken(**row | looks | {"problems": problems, "spool": spool})
+
+
+def _take_in_chunk(entries: Sequence[Entry], spool: Path, name: str, limits: Limits) -> int:
+    jpegs, rows, start = [], [], 0
+    for entry in entries:
+        taken, jpeg = _take(entry, limits)
+        looks = {"look": taken.look.hex(), "mirrored": taken.mirrored.hex()}
+        row = asdict(taken) | looks | {"start": start, "bytes": len(jpeg)}
+        rows.append(row | {"sha256": hashlib.sha256(jpeg).hexdigest()})
+        jpegs.append(jpeg)
+        start += len(jpeg)
+    folder = Folder(str(spool))
+    # Not flushed to the disk, which would take as long as a tenth of the reading: what a power cut leaves is checked.
+    folder.write(name, b"".join(jpegs), flush=False)
+    folder.write(f"{name}.json", as_json(rows), flush=False)
+    return len(entries)
+
+
+def _take(entry: Entry, limits: Limits) -> tuple[Taken, bytes]:
+    """What was found, and the picture as it goes into a shard; empty where there is none."""
+    if not isinstance(entry.picture, Path):  # drawn by us: nothing to be found
+        jpeg = entry.picture()
+        return Taken(entry.key or _key(jpeg)), jpeg
+    try:
+        data = read_file(entry.picture)
+    except UnreadablePictureError as error:
+        return Taken("", ((_problem(error), str(error)),)), b""
+    except (OSError, ValueError) as error:  # ValueError: no possible path
+        return Taken("", ((Problem.UNREADABLE, getattr(error, "strerror", None) or str(error)),)), b""
+    key = entry.key or _key(data)
+    try:
+        loaded = load(data, limits.shorter_side, limits.max_pixels)
+        _check_jpeg(data)
+        picture = shrink(loaded, limits.shorter_side)
+        jpeg = _stored(data, loaded, picture)
+    except UnreadablePictureError as error:
+        return Taken(key, ((_problem(error), str(error)),)), b""
+    (seen, mirrored), problems = looks(picture), _problems(loaded, limits)
+    if seen:
+        return Taken(key, problems, seen, mirrored), jpeg
+    if is_blank(picture):
+        problems += ((Problem.BLANK, "one colour, or nearly"),)
+    return Taken(key, problems, pixels=_key(repr(picture.size).encode() + picture.tobytes())), jpeg
+
+
+def _check_jpeg(data: bytes) -> None:
+    """Refuses a JPEG in which data are missing or damaged, though it can be decoded: a part of it would be grey.
+
+    Raises:
+        UnreadablePictureError: says what is wrong.
+    """
+    if data[:2] != b"\xff\xd8":
+        return
+    if damage := scan_damage(data):
+        kind = TruncatedPictureError if "premature" in damage.lower() else UnreadablePictureError
+        raise kind(f"damaged: {damage}")
+    if missing_scans(data):
+        raise TruncatedPictureError("damaged: the last scans of a progressive JPEG are missing")
+
+
+def _stored(data: bytes, loaded: Loaded, picture: Image.Image) -> bytes:
+    """The picture as it goes into a shard: pixels, and nothing else that its file had."""
+    if loaded.plain and picture is loaded.picture:
+        try:
+            return pixels_only(data)
+        except ValueError:  # an unusual file that can be decoded all the same
+            pass
+    return encode(picture)
+
+
+def _problem(error: UnreadablePictureError) -> Problem:
+    if isinstance(error, TruncatedPictureError):
+        return Problem.TRUNCATED
+    return Problem.BOMB if isinstance(error, DecompressionBombError) else Problem.UNDECODABLE
+
+
+def _problems(loaded: Loaded, limits: Limits) -> tuple[tuple[Problem, str], ...]:
+    shorter, longer = sorted(loaded.size)
+    size, found = "{}×{} pixels".format(*loaded.size), []
+    if loaded.animated:
+        found.append((Problem.ANIMATED, "more than one frame"))
+    if loaded.pages:
+        found.append((Problem.PAGES, "more than one page"))
+    if shorter < limits.min_side:
+        found.append((Problem.TINY, f"{size}, the shorter side under {limits.min_side}"))
+    if longer > limits.max_aspect * shorter:
+        found.append((Problem.ASPECT, f"{size}, more than {limits.max_aspect:g} : 1"))
+    return tuple(found)
+
+
+def stamp(entry: Entry) -> str:
+    """What would differ if the picture were another: its file's path, size and time of change, or how it is drawn."""
+    if not isinstance(entry.picture, Path):
+        return repr(entry.picture)
+    try:
+        status = entry.picture.stat()
+    except (OSError, ValueError):
+        return f"{entry.picture} missing"
+    return f"{entry.picture} {status.st_size} {status.st_mtime_ns}"
+
+
+def _key(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:20]

@@ -1,0 +1,1 @@
+"""Progress: how far runs are, on the screen, in TensorBoard, in `status`."""

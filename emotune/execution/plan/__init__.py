@@ -1,0 +1,1 @@
+"""Which runs a study needs, why, and what they will cost."""

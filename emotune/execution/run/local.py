@@ -1,0 +1,72 @@
+"""Runs one after another in this process, or in those that torchrun started; Ray is not imported."""
+
+from collections.abc import Callable, Sequence
+
+from emotune.config.resources import Resources
+from emotune.config.run import RunConfig
+from emotune.core.host import keep_freed_memory
+from emotune.execution.monitor.display import Watcher
+from emotune.execution.plan.timing import StopAfter
+from emotune.execution.run.error_messages import failure_text
+from emotune.runs.directory import RunDirectory, State, Status
+from emotune.runs.lease import BusyRunError, LostRunError
+
+__all__ = ["run_locally"]
+
+
+def run_locally(
+    runs: Sequence[RunConfig],
+    pool: str,
+    watcher: Watcher,
+    resources: Resources,
+    *,
+    stopping: Callable[[], bool] = lambda: False,
+    steps: int | None = None,
+) -> None:
+    """Trains the runs in their order. A run that fails is recorded as failed, and the next one is taken up.
+
+    Under torchrun a failure ends the command, because the other processes wait for the one that failed; the same
+    command goes on.
+
+    Args:
+        runs: What to train.
+        pool: Where run directories are.
+        watcher: Shows progress.
+        resources: What each run gets; its workers are the processes there are.
+        stopping: Asked after each step; when it says so, the run ends with a checkpoint, and no other begins.
+        steps: After how many each run is left, to see how long they take; None: when it is done.
+    """
+    keep_freed_memory()
+    import torch
+
+    from emotune.training.distributed import from_environment
+    from emotune.training.loop import DivergedError, InterruptedRunError, train
+
+    torch.set_num_threads(resources.cpus_per_worker)
+    with from_environment(gpu=resources.gpus_per_worker > 0) as world:
+        # Rank 0's list counts: another's may differ, if a run was finished elsewhere in between.
+        for run in [RunConfig.from_json(value) for value in world.gather([run.to_json() for run in runs])[0]]:
+            directory = RunDirectory(pool, run)
+            try:
+                watch = watcher.update if world.main else _ignore
+                ask = StopAfter(directory, steps, world.main, stopping) if steps else stopping
+                train(run, directory, world, resources=resources, watch=watch, stop=ask)
+                status = Status(State.DONE)
+            except (BusyRunError, LostRunError) as error:  # on all ranks alike, as the next two
+                status = Status(State.RUNNING, str(error))
+            except InterruptedRunError as error:
+                status = Status(State.INTERRUPTED, str(error))
+            except DivergedError as error:
+                status = directory.fail(str(error), diverged=True) if world.main else Status(State.DIVERGED)
+            except Exception as error:
+                status = directory.fail(failure_text(error, directory.folder))
+                if world.size > 1:  # the other ranks wait for this one in vain: torchrun ends them
+                    raise
+            if world.main:
+                watcher.finish(run.id, status)
+            if world.any(stopping()):
+                return
+
+
+def _ignore(progress: object) -> None:
+    """Ranks other than 0 show nothing."""

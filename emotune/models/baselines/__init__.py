@@ -1,0 +1,1 @@
+"""Classifiers that are no networks."""

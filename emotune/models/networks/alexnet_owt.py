@@ -1,0 +1,39 @@
+"""The parts of torchvision's AlexNet: Krizhevsky (2014), "One weird trick for parallelizing convolutional neural
+networks" (arXiv 1404.5997), the one-tower variant whose ImageNet weights are at hand for fine-tuning.
+
+Against KSH12: one tower (no groups), 64, 192, 384, 256, 256 channels, padding 2 in conv1, dropout before both hidden
+fully connected layers instead of behind them, no local response normalisation. conv1's padding lets pictures of 227×227
+and of 224×224 both reach 6×6. Deviation: `ksh12` draws its weights and biases as KSH12 does, a transfer of ours.
+"""
+
+from torch import nn
+
+from emotune.models.dropout import SampleDropout
+from emotune.models.networks.backbone import channels
+
+__all__ = ["convolutions", "fully_connected"]
+
+
+def convolutions(width: float) -> nn.Sequential:
+    """conv1 … conv5 with their pooling: (B, 3, 227, 227) → (B, 256, 6, 6), channels times ``width``."""
+    c64, c192, c384, c256 = (channels(paper, width) for paper in (64, 192, 384, 256))
+    return nn.Sequential(
+        nn.Conv2d(3, c64, 11, stride=4, padding=2), nn.ReLU(inplace=True),                   # (B, 64, 56, 56)
+        nn.MaxPool2d(3, stride=2),                                                           # (B, 64, 27, 27)
+        nn.Conv2d(c64, c192, 5, padding=2), nn.ReLU(inplace=True),                           # (B, 192, 27, 27)
+        nn.MaxPool2d(3, stride=2),                                                           # (B, 192, 13, 13)
+        nn.Conv2d(c192, c384, 3, padding=1), nn.ReLU(inplace=True),                          # (B, 384, 13, 13)
+        nn.Conv2d(c384, c256, 3, padding=1), nn.ReLU(inplace=True),                          # (B, 256, 13, 13)
+        nn.Conv2d(c256, c256, 3, padding=1), nn.ReLU(inplace=True),                          # (B, 256, 13, 13)
+        nn.MaxPool2d(3, stride=2),                                                           # (B, 256, 6, 6)
+    )  # fmt: skip
+
+
+def fully_connected(inputs: int, width: float, dropout: float) -> nn.Sequential:
+    """fc6 and fc7, each behind its dropout: (B, …), ``inputs`` values a picture → (B, 4096 × width)."""
+    units = channels(4096, width)
+    return nn.Sequential(
+        nn.Flatten(),
+        SampleDropout(dropout), nn.Linear(inputs, units), nn.ReLU(inplace=True),
+        SampleDropout(dropout), nn.Linear(units, units), nn.ReLU(inplace=True),
+    )  # fmt: skip

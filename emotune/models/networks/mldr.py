@@ -1,0 +1,175 @@
+"""MldrNet v1: Rao, Xu, Xu (2016), "Learning Multi-level Deep Representations for Image Emotion Classification"
+(arXiv 1611.07145), as the thesis (Agarwal, 2019) describes it: a pyramid of 1, 4 and 16 patches, three networks of
+decreasing depth, joined by multiple-instance learning, "finally the average of these three outputs is taken".
+
+The picture is a bag and its patches are instances: each patch gets logits, a level's are an aggregate of its patches'
+(`aggregation`), the network's are a fusion of its levels' (`fusion`). That the deepest network is AlexNet and that
+outputs are averaged is said; the rest is our reading, hence options: one patch goes with the deepest network, sixteen
+with the shallowest; patches of a level are averaged; patches keep their size in pixels. So are the layers of the two
+shallower networks: *aesthetics* is AlexNet's first four convolutions (after RAPID), *low-level* its first two with the
+mean of every feature map as texture energy (after T-CNN). The last convolution of each has 256 channels.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from emotune.models.dropout import SampleDropout
+from emotune.models.networks.alexnet import fully_connected, normalisation
+from emotune.models.networks.backbone import SIDE, Trunk, channels, initialise
+
+__all__ = ["MldrNet", "aggregate", "pyramid", "tower"]
+
+
+def pyramid(x: torch.Tensor, grid: int) -> torch.Tensor:
+    """Cuts pictures into ``grid`` × ``grid`` patches that tile them exactly.
+
+    227 has no divisor: right and bottom borders are repeated up to the next multiple of ``grid``.
+
+    Args:
+        x: (B, C, H, W).
+        grid: Patches along a side, g.
+
+    Returns:
+        (B · g², C, ⌈H/g⌉, ⌈W/g⌉), the patches of a picture one after another, row by row.
+    """
+    x = x.permute(0, 2, 3, 1)  # (B, H, W, C): one copy, and patches stay in channels-last memory
+    x = torch.cat([x, x[:, -1:].expand(-1, -x.shape[1] % grid, -1, -1)], dim=1)
+    x = torch.cat([x, x[:, :, -1:].expand(-1, -1, -x.shape[2] % grid, -1)], dim=2)
+    x = x.unflatten(1, (grid, -1)).unflatten(3, (grid, -1))  # (B, g, h, g, w, C)
+    return x.transpose(2, 3).flatten(0, 2).permute(0, 3, 1, 2)
+
+
+class Energy(nn.Module):
+    """The mean of every feature map: (R, C, H, W) → (R, C)."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.mean(dim=(2, 3))
+
+
+def tower(depth: int, side: int, classes: int, width: float, dropout: float, lrn: str) -> nn.Sequential:
+    """AlexNet's first ``depth`` convolutions and what follows them: patches (R, 3, side, side) → logits (R, K).
+
+    Five convolutions are followed by fc6 and fc7, as in AlexNet; three and four by one hidden layer on the whole map;
+    one and two by one hidden layer on the maps' energies. On patches of 227 pixels, depth 5 is AlexNet; on smaller ones
+    pooling windows are no larger than the map.
+    """
+    c256, units = channels(256, width), channels(4096, width)
+    layers: list[nn.Module] = []
+    inputs = 3
+    for number in range(1, depth + 1):
+        outputs = c256 if number == depth else channels((96, 256, 384, 384)[number - 1], width)
+        if number == 1:
+            layers += [nn.Conv2d(inputs, outputs, 11, stride=4), nn.ReLU(inplace=True)]  # 227 → 55, 114 → 26, 57 → 12
+            side = (side - 11) // 4 + 1
+        else:
+            kernel, groups = (5 if number == 2 else 3), (1 if number == 3 else 2)
+            layers += [nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, groups=groups), nn.ReLU(inplace=True)]
+        if number <= 2 and number < depth:
+            layers.append(normalisation(lrn))
+        if (number <= 2 and number < depth) or number == depth >= 3:
+            window = min(3, side)
+            layers.append(nn.MaxPool2d(window, stride=2))  # 55 → 27 → 13 → 6, 26 → 12 → 5 → 2, 12 → 5
+            side = (side - window) // 2 + 1
+        inputs = outputs
+    convolutions = nn.Sequential(*layers)
+    if depth == 5:
+        fc = fully_connected(c256 * side**2, width, dropout)
+        return nn.Sequential(Trunk(convolutions, fc), nn.Linear(units, classes))
+    return nn.Sequential(
+        *convolutions, *([nn.Flatten()] if depth >= 3 else [Energy()]),
+        nn.Linear(c256 * side**2 if depth >= 3 else c256, units), nn.ReLU(inplace=True), SampleDropout(dropout),
+        nn.Linear(units, classes),
+    )  # fmt: skip
+
+
+def aggregate(logits: torch.Tensor, aggregation: str) -> torch.Tensor:
+    """A bag's logits from its instances': (B, P, K) → (B, K).
+
+    ``mean``; ``max``; ``logsumexp``: log of the mean of exp, between the two; ``noisy-or``: log of the probability
+    1 - Π (1 - p) that at least one patch shows the class, p the patch's softmax output. All but the last leave the
+    logits of a single patch as they are; that makes them log p.
+    """
+    match aggregation:
+        case "max":
+            return logits.amax(1)
+        case "logsumexp":
+            return logits.float().logsumexp(1) - math.log(logits.shape[1])
+        case "noisy-or":
+            return _noisy_or(logits.double()).float()  # mixed precision leaves doubles alone
+        case _:
+            return logits.mean(1)
+
+
+def _noisy_or(logits: torch.Tensor) -> torch.Tensor:
+    """log Σ_i p_i Π_{j<i} (1 - p_j), which is log(1 - Π (1 - p)) without differences of nearly equal numbers."""
+    own = torch.eye(logits.shape[2], dtype=torch.bool, device=logits.device)
+    others = logits[:, :, None].expand(-1, -1, len(own), -1).masked_fill(own, -math.inf).logsumexp(3)  # (B, P, K)
+    absent = others - logits.logsumexp(2, keepdim=True)  # log(1 - p)
+    earlier = absent.new_ones(absent.shape[1], absent.shape[1]).tril(-1)  # cumsum has no deterministic CUDA kernel
+    return (logits.log_softmax(2) + earlier @ absent).logsumexp(1)
+
+
+class MldrNet(nn.Module):
+    """A network on each level of the pyramid.
+
+    Args:
+        levels: Patches along a side, per level.
+        depths: Convolutions of each level's network, 1 to 5, see `tower`.
+        patches: ``native``: as many pixels as they cover; ``resized``: to 227×227, bilinear.
+        aggregation: Of a level's patches: ``mean``, ``max``, ``logsumexp`` or ``noisy-or``, see `aggregate`.
+        fusion: Of the levels' logits: ``mean``, ``max``, ``min``, or ``concat``: one linear layer on all of them that
+            starts as their mean.
+
+    The other arguments are those of `emotune.models.networks.alexnet.AlexNet`.
+    """
+
+    def __init__(
+        self,
+        classes: int,
+        *,
+        width: float = 1.0,
+        dropout: float = 0.5,
+        lrn: str = "sum",
+        weight_init: str = "ksh12",
+        levels: tuple[int, ...] = (1, 2, 4),
+        depths: tuple[int, ...] = (5, 4, 2),
+        patches: str = "native",
+        aggregation: str = "mean",
+        fusion: str = "mean",
+    ) -> None:
+        super().__init__()
+        self.levels, self.aggregation, self.fusion = levels, aggregation, fusion
+        self.resize = patches == "resized"
+        sides = [SIDE if self.resize else -(-SIDE // grid) for grid in levels]
+        self.towers = nn.ModuleList(
+            tower(depth, side, classes, width, dropout, lrn) for depth, side in zip(depths, sides, strict=True)
+        )
+        initialise(self, weight_init, width)
+        if fusion == "concat":
+            self.output = nn.Linear(len(levels) * classes, classes)
+            with torch.no_grad():
+                self.output.weight.copy_(torch.eye(classes).repeat(1, len(levels)) / len(levels))
+                self.output.bias.zero_()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, 3, 227, 227) → logits (B, K)."""
+        levels = torch.stack([self.level(x, grid, net) for grid, net in zip(self.levels, self.towers, strict=True)])
+        match self.fusion:
+            case "max":
+                return levels.amax(0)
+            case "min":
+                return levels.amin(0)
+            case "concat":
+                return self.output(levels.transpose(0, 1).flatten(1))
+            case _:
+                return levels.mean(0)
+
+    def level(self, x: torch.Tensor, grid: int, network: nn.Module) -> torch.Tensor:
+        """The logits (B, K) of one level: all patches of all pictures in one pass."""
+        patches = pyramid(x, grid) if grid > 1 else x  # (B · g², 3, ⌈227/g⌉, ⌈227/g⌉)
+        if self.resize and grid > 1:
+            patches = F.interpolate(patches, size=(SIDE, SIDE), mode="bilinear", align_corners=False)
+        return aggregate(network(patches).unflatten(0, (-1, grid**2)), self.aggregation)

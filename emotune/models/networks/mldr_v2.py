@@ -1,0 +1,87 @@
+"""MldrNet v2: Rao et al. (2018), "Learning Multi-level Deep Representations for Image Emotion Classification" (Neural
+Processing Letters 2020): one network without patches, another than `emotune.models.networks.mldr`'s under the same
+title.
+
+From a re-implementation: four blocks of a k×k and a 1×1 convolution and max pooling 3/2, k×k being 11×11 (padding 5)
+3 → 128, 5×5 128 → 256, 5×5 256 → 384, 5×5 384 → 512; 1×1 laterals to 128, added top-down; per level the mean over all
+positions and two fully connected layers of 1024; the mean of the four vectors; one linear layer. Our readings: stride 1
+and padding that keeps the size, pooling without padding, ReLU behind each convolution but the laterals and behind each
+hidden fully connected layer, upsampling to the nearest, dropout as in AlexNet, He's weights (KSH12's are so small that
+signals fade in 13 layers).
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from emotune.models.dropout import SampleDropout
+from emotune.models.networks.backbone import channels, initialise
+
+__all__ = ["MldrNetV2"]
+
+
+def block(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
+    """(B, inputs, H, W) → (B, outputs, ⌊(H-1)/2⌋, ⌊(W-1)/2⌋)."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2), nn.ReLU(inplace=True),
+        nn.Conv2d(outputs, outputs, 1), nn.ReLU(inplace=True),
+        nn.MaxPool2d(3, stride=2),
+    )  # fmt: skip
+
+
+class MldrNetV2(nn.Module):
+    """One convolutional network whose four levels each have a say.
+
+    Args:
+        classes: Number of classes, K.
+        width: Multiplies channels and units.
+        dropout: Probability, on the hidden fully connected layers.
+        weight_init: ``he`` or ``ksh12``, see `emotune.models.networks.backbone.initialise`.
+        fusion: Of the levels' vectors of 1024, unit by unit ``mean`` or ``max``; or ``concat``.
+    """
+
+    def __init__(
+        self,
+        classes: int,
+        *,
+        width: float = 1.0,
+        dropout: float = 0.5,
+        weight_init: str = "he",
+        fusion: str = "mean",
+    ) -> None:
+        super().__init__()
+        self.fusion = fusion
+        c128, c256, c384, c512, units = (channels(paper, width) for paper in (128, 256, 384, 512, 1024))
+        self.blocks = nn.ModuleList([
+            block(3, c128, 11),                                                              # (B, 128, 113, 113)
+            block(c128, c256, 5),                                                            # (B, 256, 56, 56)
+            block(c256, c384, 5),                                                            # (B, 384, 27, 27)
+            block(c384, c512, 5),                                                            # (B, 512, 13, 13)
+        ])  # fmt: skip
+        self.laterals = nn.ModuleList(nn.Conv2d(inputs, c128, 1) for inputs in (c128, c256, c384, c512))
+        self.fc = nn.ModuleList(
+            nn.Sequential(
+                nn.Linear(c128, units), nn.ReLU(inplace=True), SampleDropout(dropout),
+                nn.Linear(units, units), nn.ReLU(inplace=True), SampleDropout(dropout),
+            )
+            for _ in self.laterals
+        )  # fmt: skip
+        self.output = nn.Linear((4 if fusion == "concat" else 1) * units, classes)
+        initialise(self, weight_init, width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, 3, 227, 227) → logits (B, K)."""
+        maps = []
+        for convolutions, lateral in zip(self.blocks, self.laterals, strict=True):
+            x = convolutions(x)
+            maps.append(lateral(x))  # (B, 128, h, w), h = 113, 56, 27, 13
+        for above, below in ((3, 2), (2, 1), (1, 0)):
+            maps[below] = maps[below] + F.interpolate(maps[above], size=maps[below].shape[2:])
+        levels = [fc(level.mean(dim=(2, 3))) for fc, level in zip(self.fc, maps, strict=True)]  # each (B, 1024)
+        match self.fusion:
+            case "concat":
+                return self.output(torch.cat(levels, dim=1))
+            case "max":
+                return self.output(torch.stack(levels).amax(0))
+            case _:
+                return self.output(torch.stack(levels).mean(0))

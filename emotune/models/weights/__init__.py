@@ -1,0 +1,1 @@
+"""Weights: of runs, and of others."""

@@ -1,0 +1,220 @@
+"""What the templates say, as plain values: nothing is computed in them."""
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+from scipy import stats
+
+from emotune.analysis.architecture import differences
+from emotune.analysis.power import ALPHA
+from emotune.analysis.seeds import Comparison, Verdict
+from emotune.config.ablate_command import AblateCommand
+from emotune.config.metric import SCALES
+from emotune.config.run import DatasetRef
+from emotune.data.datasets import is_ready, manifest_of
+from emotune.data.manifest import SPLITS
+from emotune.report import phrasing
+from emotune.report.provenance import origin
+from emotune.report.results import Findings
+from emotune.runs.directory import State, Status
+
+__all__ = ["MARKS", "contents", "described", "sections"]
+
+MARKS = {
+    Verdict.BETTER: "✓",
+    Verdict.WORSE: "✗",
+    Verdict.EQUIVALENT: "=",
+    Verdict.UNRESOLVED: "?",
+    Verdict.IDENTICAL: "≡",
+    Verdict.DETERMINISTIC: "·",
+}
+"""Beside the verdict's word, so that no colour is needed to tell them apart."""
+LAST_LINES = 20
+FOLDED = 60
+"""Runs; the table of more is folded up."""
+
+
+def described(ref: DatasetRef) -> dict[str, Any]:
+    """A data set as its manifest has it; ``known`` is False where it is not on this machine."""
+    known = {"name": ref.name, "hash": ref.content_hash, "part": ref.part}
+    if not is_ready(ref):
+        return known | {"known": False, "synthetic": ref.location == "scenes", "left_out": {}}
+    manifest = manifest_of(ref)
+    return known | {
+        "known": True,
+        "synthetic": manifest.synthetic,
+        "source": manifest.source,
+        "licence": manifest.licence,
+        "counts": {split: sum(manifest.count(split, c, ref.part) for c in manifest.classes) for split in SPLITS},
+        "classes": manifest.classes,
+        "train_by_class": {label: manifest.count("train", label, ref.part) for label in manifest.classes},
+        "left_out": manifest.left_out,
+        "health": manifest.health,
+    }
+
+
+def contents(
+    findings: Findings,
+    datasets: Sequence[Mapping[str, Any]],
+    networks: Mapping[str, Any] | None,
+    pool: str,
+    command: AblateCommand,
+) -> dict[str, Any]:
+    """Everything that page, Markdown and LaTeX say.
+
+    Args:
+        findings: The numbers.
+        datasets: As `described`.
+        networks: As `emotune.analysis.architecture.read_networks` gives it.
+        pool: Where the runs are.
+        command: That reproduces the study.
+    """
+    study, records = findings.study, findings.records
+    return {
+        "study": study,
+        "metric": study.metric,
+        "scale": study.metric.scale,
+        "metrics": SCALES,
+        "datasets": datasets,
+        "made": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "done": len(records.done()),
+        "planned": len(records.runs),
+        "selection": phrasing.selection(study.metric),
+        "tested": phrasing.tested(study.metric),
+        "answers": [_answer(c, findings) for c in findings.comparisons],
+        "comparisons": findings.comparisons,
+        "floors": findings.floors,
+        "resolutions": _resolutions(findings),
+        "flips_left_out": [c for c in findings.comparisons if c.p_sign_flip is not None and c.p_sign_flip_holm is None],
+        "over_pictures": findings.over_pictures,
+        "across": [(a, phrasing.across(a, study.metric)) for a in findings.across],
+        "exploratory": findings.exploratory,
+        "variants": [row for dataset in findings.datasets for row in _variants(findings, dataset)],
+        "optimism": findings.optimism.to_dict("records"),
+        "networks": differences(networks) if networks else [],
+        "unfinished": _unfinished(findings, command),
+        "runs": records.runs.to_dict("records"),
+        "folded": len(records.runs) > FOLDED,
+        "origin": origin(records, pool),
+        "command": str(command),
+        "compared": _compared(findings),
+    }
+
+
+def sections(context: Mapping[str, Any], figures: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The page's sections that have something to say, in order: ``id``, which is its template's name, and ``title``."""
+
+    def drawn(kind: str) -> bool:
+        return any(name.startswith(f"{kind}-") for name in figures)
+
+    title = context["scale"].title
+    known = {
+        "verdicts": ("Verdicts", True),
+        "pictures": ("Other seeds, other pictures", bool(context["over_pictures"])),
+        "across": ("Several data sets", bool(context["across"])),
+        "variants": (f"{title[0].upper()}{title[1:]} by variant", True),
+        "exploratory": ("Not declared, exploratory", bool(context["exploratory"])),
+        "compare": ("Compare two variants", context["done"] > 1),
+        "curves": ("Learning curves", drawn("curves")),
+        "classes": ("Classes and confusions", drawn("confusion")),
+        "calibration": ("Calibration", drawn("calibration")),
+        "cost": (f"{title[0].upper()}{title[1:]} against cost", drawn("cost")),
+        "attention": ("Attention", drawn("attention")),
+        "flips": ("Pictures whose answer flips", bool(context["flips"])),
+        "selection": ("Selection rule", True),
+        "networks": ("Networks", bool(context["networks"])),
+        "data": ("Data", True),
+        "failures": ("Runs that are not counted", bool(context["unfinished"])),
+        "reproduce": ("How to reproduce this", True),
+        "runs": ("All runs", True),
+    }
+    return [{"id": name, "title": title} for name, (title, shown) in known.items() if shown]
+
+
+def _answer(comparison: Comparison, findings: Findings) -> dict[str, Any]:
+    verdict = comparison.verdict or Verdict.UNRESOLVED
+    text = phrasing.answer(comparison, findings.study.metric, findings.datasets)
+    return {"verdict": str(verdict), "mark": MARKS[verdict], "contrast": str(comparison.contrast), "text": text}
+
+
+def _resolutions(findings: Findings) -> list[str]:
+    """Per data set whose spread is known, what numbers of seeds find."""
+    study, several = findings.study, len(findings.datasets) > 1
+    said = {
+        dataset: phrasing.resolution(spread, study.metric, study.seeds, len(findings.comparisons))
+        for dataset, spread in findings.spreads.items()
+    }
+    return [f"{dataset}: {text}" if several else text for dataset, text in said.items()]
+
+
+def _variants(findings: Findings, dataset: str) -> list[dict[str, Any]]:
+    """Per variant: its metric in every seed and their summary, means of all metrics, what it costs."""
+    study, done, summaries = findings.study, findings.done(dataset), findings.summaries(dataset)
+    rows = []
+    for variant in study.variants:
+        mine = done[done["variant"] == variant]
+        values = dict(zip(mine["seed"], mine[study.metric.name], strict=True))
+        means = mine[[*SCALES, "parameters", "forward_flops", "train_s", "images_per_s"]].astype(float).mean()
+        rows.append(
+            {
+                "variant": variant,
+                "dataset": dataset,
+                "seeds": [(seed, values.get(seed)) for seed in range(study.seeds)],
+                "summary": summaries[variant],
+                "means": means.to_dict() if len(mine) else {},
+            }
+        )
+    return rows
+
+
+def _unfinished(findings: Findings, command: AblateCommand) -> list[dict[str, Any]]:
+    """Runs without a result: why, the end of what they said, and the command that takes them up."""
+    rows = findings.records.runs
+    ended = (State.FAILED, State.DIVERGED, State.DAMAGED)
+    return [
+        {
+            "run": row["run"],
+            "variant": row["variant"],
+            "seed": row["seed"],
+            "state": row["state"],
+            "reason": Status(row["state"], row["detail"]).reason,
+            "log": "\n".join(row["detail"].splitlines()[-LAST_LINES:]) if row["state"] in ended else "",
+            "rerun": command.rerun(row["run"]) if row["state"] in ended else "",
+        }
+        for row in rows[rows["state"] != State.DONE].to_dict("records")
+    ]
+
+
+def _compared(findings: Findings) -> dict[str, Any]:
+    """What the script needs to compare any two variants: every finished run's metrics, and quantiles of Student's t."""
+    values: dict[str, dict[str, dict[int, list[float | str | None]]]] = {}
+    for row in findings.records.done().to_dict("records"):
+        by_variant = values.setdefault(row["dataset"], {})
+        # Six digits are more than is printed. JSON knows no NaN and nothing infinite: script.js reads that as text.
+        numbers = [
+            None if pd.isna(value) else float(f"{value:.6g}") if math.isfinite(value) else "Infinity"
+            for value in (row[name] for name in SCALES)
+        ]
+        by_variant.setdefault(row["variant"], {})[row["seed"]] = numbers
+    finished = [v for v in findings.study.variants if any(v in variants for variants in values.values())]
+    most = max((len(seeds) for variants in values.values() for seeds in variants.values()), default=0)
+    return {
+        "variants": finished,
+        "datasets": findings.datasets,
+        "metrics": [
+            {
+                "title": s.title,
+                "steps": s.steps,
+                "decimals": s.decimals,
+                "higher": s.higher_is_better,
+                "widest": s.difference_bounds[1] if math.isfinite(s.difference_bounds[1]) else None,
+            }
+            for s in SCALES.values()
+        ],
+        "chosen": list(SCALES).index(findings.study.metric.name),
+        "values": values,
+        "t": [round(float(stats.t.ppf(1 - ALPHA / 2, df)), 5) for df in range(1, most)],
+    }

@@ -1,0 +1,62 @@
+"""A picture, and what a network says of it."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from PIL import Image
+
+from emotune.report.figures.attention import map_scale, under_map
+from emotune.report.figures.style import SMALL, SOFT, STYLE, fold, place, text_width, title_of
+
+__all__ = ["picture_and_answer"]
+
+SIDE, GAP, LEFT, TOP, BARS, FOOT = 2.0, 0.16, 0.06, 0.36, 1.3, 0.1
+"""Inches."""
+OWN, OTHER = "#0072b2", "#9db9cc"
+"""Of the most probable class, and of the others."""
+
+
+@rc_context(STYLE)
+def picture_and_answer(
+    title: str, picture: np.ndarray, maps: Mapping[str, np.ndarray], probabilities: Mapping[str, float]
+) -> Figure:
+    """Side by side: the picture as the network sees it, the same under each attention map, and the probabilities.
+
+    Args:
+        title: Of the picture.
+        picture: uint8 (H, W, 3).
+        maps: By attention layer, weights times positions (6, 6): 1 is what each has where they are uniform. Each has a
+            scale of its own, which its colour bar says.
+        probabilities: By class.
+    """
+    names = max(text_width(name) for name in probabilities) + 0.08
+    width = LEFT + (1 + len(maps)) * (SIDE + GAP) + names + BARS + 0.4
+    head = TOP + (0.2 if maps else 0)
+    height = head + max(SIDE, 0.2 * len(probabilities)) + FOOT
+    figure = Figure(figsize=(width, height), dpi=150)
+    title_of(figure, fold(title, int(width / 0.075)))
+    axes = place(figure, LEFT, head, SIDE, SIDE)
+    axes.imshow(picture, interpolation="none")
+    axes.set_axis_off()
+    for number, (layer, grid) in enumerate(maps.items(), 1):
+        axes, scale = place(figure, LEFT + number * (SIDE + GAP), head, SIDE, SIDE), map_scale([grid])
+        axes.imshow(under_map(Image.fromarray(picture), scale(grid)), interpolation="none")
+        axes.set_axis_off()
+        layer_name = f"{layer}: " if len(maps) > 1 else ""
+        axes.set_title(
+            f"{layer_name}attention × {grid.size}, {grid.min():.2f} (dark) to {grid.max():.2f}",
+            fontsize=SMALL, color=SOFT, loc="left", pad=4,
+        )  # fmt: skip
+    axes = place(figure, width - BARS - 0.4, head, BARS, height - head - FOOT)
+    values = list(probabilities.values())
+    colours = [OWN if value == max(values) else OTHER for value in values]
+    axes.barh(range(len(values)), values, color=colours, height=0.7)
+    axes.set(yticks=range(len(values)), yticklabels=list(probabilities), xlim=(0, 1), xticks=[])
+    axes.tick_params(axis="y", length=0)
+    axes.invert_yaxis()
+    axes.spines[:].set_visible(False)
+    for row, value in enumerate(values):
+        axes.annotate(f"{100 * value:.0f} %", (value, row), (3, 0), textcoords="offset points", va="center")
+    return figure

@@ -1,0 +1,269 @@
+"""The look that all figures share: type, colours and marks, and the arithmetic of placing things without overlap.
+
+Figures are laid out in inches from measured text, not by matplotlib's layout engines: what is aligned stays aligned,
+and drawing takes half the time. `INK`, `SOFT` and `GRID` are what a dark page replaces, so nothing else has these.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.lines import Line2D
+from matplotlib.textpath import text_to_path
+from matplotlib.ticker import Formatter, FuncFormatter
+from scipy.optimize import isotonic_regression
+
+from emotune.analysis.seeds import Verdict
+
+__all__ = ["GRID", "INK", "KEY_PITCH", "SIZE", "SMALL", "SOFT", "STYLE", "VERDICT_COLOURS", "VERDICT_MARKERS", "WIDTH",
+           "colour_bar", "dashes", "fold", "key", "key_rows", "magnitudes", "markers", "place", "seeds_said", "span",
+           "spread", "text_width", "title_of", "variant_colours"]  # fmt: skip
+
+INK, SOFT, GRID = "#222222", "#666666", "#dddddd"
+WIDTH = 6.5
+"""Inches: the text of a paper in one column."""
+SIZE, SMALL = 8.0, 7.0
+"""Points."""
+KEY_PITCH = 0.17
+"""Inches."""
+
+STYLE = MappingProxyType(
+    {
+        "font.family": ["DejaVu Sans"],  # comes with matplotlib: the same letters everywhere
+        "font.size": SIZE,
+        "text.color": INK,
+        "text.parse_math": False,  # a dollar in a name is a dollar
+        "axes.edgecolor": SOFT,
+        "axes.labelcolor": INK,
+        "axes.labelsize": SIZE,
+        "axes.grid": False,
+        "lines.linewidth": 1.2,
+        "xtick.labelsize": SIZE,
+        "ytick.labelsize": SIZE,
+        "axes.linewidth": 0.7,
+        "axes.facecolor": "none",
+        "axes.axisbelow": True,
+        "axes.unicode_minus": True,
+        "figure.facecolor": "none",
+        "savefig.facecolor": "none",
+        "hatch.linewidth": 0.5,
+        "lines.solid_capstyle": "butt",
+        "svg.fonttype": "path",
+        "svg.hashsalt": "emotune",  # fixed ids: the same numbers give the same bytes
+    }
+)
+
+PALETTE = ("#0072b2", "#d98c00", "#009e73", "#c0609a", "#c64e00", "#3d9fd6", "#7a5ea8", "#8c6d31", "#5b8c2a", "#7f7f7f")
+"""After Okabe and Ito (2008), made dark enough for white paper and light enough for a dark page."""
+MARKERS = "osD^vPX<>p"
+DASHES = ((), (5, 1.4), (1.3, 1.1), (5, 1.2, 1.2, 1.2), (8, 2), (3, 1, 1, 1, 1, 1), (2.6, 1.2))
+
+VERDICT_COLOURS = MappingProxyType(
+    {
+        Verdict.BETTER: "#0072b2",
+        Verdict.WORSE: "#d55e00",
+        Verdict.EQUIVALENT: "#009e73",
+        Verdict.UNRESOLVED: "#777777",
+        Verdict.IDENTICAL: "#777777",
+        Verdict.DETERMINISTIC: "#777777",
+    }
+)
+VERDICT_MARKERS = MappingProxyType(
+    {
+        Verdict.BETTER: "^",
+        Verdict.WORSE: "v",
+        Verdict.EQUIVALENT: "s",
+        Verdict.UNRESOLVED: "o",
+        Verdict.IDENTICAL: "X",
+        Verdict.DETERMINISTIC: "p",
+    }
+)
+
+
+def variant_colours(variants: Sequence[str]) -> dict[str, str]:
+    """A colour per variant, the same in all figures; after ten they come again, darker by a third each time."""
+    return {variant: _shade(i) for i, variant in enumerate(variants)}
+
+
+def markers(colours: Mapping[str, str]) -> dict[str, str]:
+    """A marker per variant, so that grey print tells them apart. It follows from the colour: as that, it is the same
+    in a figure that lacks some variants.
+    """
+    return {variant: MARKERS[i % len(MARKERS)] for variant, i in _numbers(colours).items()}
+
+
+def dashes(colours: Mapping[str, str]) -> dict[str, tuple]:
+    """A line style per variant, as matplotlib takes it; see `markers`."""
+    return {variant: (0, DASHES[i % len(DASHES)] or None) for variant, i in _numbers(colours).items()}
+
+
+def _shade(i: int) -> str:
+    return to_hex(np.array(to_rgb(PALETTE[i % len(PALETTE)])) * (2 / 3) ** (i // len(PALETTE)))
+
+
+def _numbers(colours: Mapping[str, str]) -> dict[str, int]:
+    known = {_shade(i): i for i in reversed(range(5 * len(PALETTE)))}
+    return {variant: known.get(colour, i) for i, (variant, colour) in enumerate(colours.items())}
+
+
+def place(figure: Figure, left: float, top: float, width: float, height: float, grid: str = "", **more) -> Axes:
+    """Axes of a size in inches, measured from the figure's upper left corner.
+
+    Args:
+        figure: Gets them.
+        left: From the left edge.
+        top: From the upper edge.
+        width: Without ticks and labels.
+        height: The same.
+        grid: ``x``, ``y``, ``both`` or none.
+        more: For `Figure.add_axes`.
+    """
+    w, h = figure.get_size_inches()
+    axes = figure.add_axes((left / w, 1 - (top + height) / h, width / w, height / h), **more)
+    axes.spines[["top", "right"]].set_visible(False)
+    # Ticks are made when they are drawn, after the style's context has ended: what they look like is said here.
+    axes.tick_params(color=SOFT, labelcolor=INK, labelsize=SIZE, width=0.7, length=2.5, pad=2.5)
+    if grid:
+        axes.grid(axis=grid, color=GRID, linewidth=0.6, linestyle="-")
+    return axes
+
+
+def title_of(figure: Figure, title: str, note: str = "") -> None:
+    """The title over the upper left corner, and a softer note behind it."""
+    w, h = figure.get_size_inches()
+    figure.text(0.06 / w, 1 - 0.17 / h, title, weight="bold", va="center")
+    left = 0.06 + text_width(title, weight="bold") + 0.12
+    if left + text_width(note) < w:
+        figure.text(left / w, 1 - 0.17 / h, note, color=SOFT, va="center")
+
+
+def colour_bar(figure: Figure, colours: ScalarMappable, unit: str) -> None:
+    """A colour bar at the upper right, and what it counts at its left."""
+    bar = place(figure, WIDTH - 1.35, 0.1, 1.2, 0.09)
+    figure.colorbar(colours, cax=bar, orientation="horizontal").outline.set_visible(False)
+    bar.tick_params(labelsize=SMALL, length=0, pad=2, labelcolor=INK)
+    bar.locator_params(nbins=4)
+    bar.annotate(unit, (0, 0.5), xycoords="axes fraction", xytext=(-6, 0), textcoords="offset points", ha="right",
+                 va="center", fontsize=SMALL, color=SOFT)  # fmt: skip
+
+
+def key(figure: Figure, top: float, left: float, colours: Mapping[str, str], shapes: Mapping[str, str]) -> None:
+    """Writes the variants' names behind their marks, in `key_rows`.
+
+    Args:
+        figure: Gets them.
+        top: Inches from the upper edge to the first row.
+        left: Inches to the first mark of a row.
+        colours: Of the variants that are named.
+        shapes: Their markers.
+    """
+    w, h = figure.get_size_inches()
+    for row, names in enumerate(key_rows(colours, w - left)):
+        x, y = left, 1 - (top + KEY_PITCH * (row + 0.5)) / h
+        for name in names:
+            mark = {"color": colours[name], "marker": shapes[name], "markersize": 5, "linestyle": ""}
+            figure.add_artist(Line2D([(x + 0.05) / w], [y], transform=figure.transFigure, **mark))
+            figure.text((x + 0.14) / w, y, name, va="center_baseline")
+            x += _key_width(name)
+
+
+def key_rows(names: Iterable[str], width: float) -> list[list[str]]:
+    """The names of a `key` that is ``width`` inches wide, row by row; a row is `KEY_PITCH` inches high."""
+    rows, x = [[]], 0.0
+    for name in names:
+        wide = _key_width(name)
+        if rows[-1] and x + wide > width:
+            rows, x = [*rows, []], 0.0
+        rows[-1].append(name)
+        x += wide
+    return rows
+
+
+def _key_width(name: str) -> float:
+    return 0.14 + text_width(name) + 0.18
+
+
+def text_width(text: str, size: float = SIZE, weight: str = "normal") -> float:
+    """Inches that the longest line takes."""
+    font = FontProperties(family="DejaVu Sans", size=size, weight=weight)
+    return (
+        max(text_to_path.get_text_width_height_descent(line, font, ismath=False)[0] for line in text.split("\n")) / 72
+    )
+
+
+def fold(name: str, letters: int = 26) -> str:
+    """A long name over several lines, cut behind hyphens, dots, underscores and spaces where that is possible.
+
+    >>> fold("attention-with-tanh", 14).split()
+    ['attention-', 'with-tanh']
+    """
+    lines = [""]
+    for piece in re.findall(rf"[^-_. ]{{1,{letters - 1}}}[-_. ]?|[-_. ]", name):
+        if len(lines[-1]) + len(piece.rstrip()) > letters:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def spread(positions: Sequence[float], gap: float, low: float, high: float) -> np.ndarray:
+    """Positions at least ``gap`` apart, between ``low`` and ``high``, in the same order and as little moved as can be.
+
+    Squared moves are least: this is an isotonic regression (Best and Chakravarti, 1990). Too many for the room are
+    put at equal distances that are less than the gap.
+
+    >>> spread([1.0, 1.0, 5.0], 2.0, 0.0, 9.0).tolist()
+    [0.0, 2.0, 5.0]
+    """
+    wanted = np.asarray(positions, float)
+    if not len(wanted):
+        return wanted
+    gap = min(gap, (high - low) / max(len(wanted) - 1, 1))
+    order, steps = np.argsort(wanted, kind="stable"), gap * np.arange(len(wanted))
+    free = isotonic_regression(wanted[order] - steps).x
+    placed = np.empty_like(wanted)
+    placed[order] = np.clip(free, low, max(low, high - steps[-1])) + steps
+    return placed
+
+
+def span(values: Iterable[float], ends: Iterable[float], least: float) -> tuple[float, float]:
+    """Limits of an axis that shows all values, and intervals' ends unless they are far outside.
+
+    With two seeds an interval is easily ten times as long as the data are wide; it would make a point of everything
+    else. It is cut, and whoever draws it says so with an arrow.
+
+    Args:
+        values: All of them are within the limits.
+        ends: Of intervals; at most the width of the values away from them.
+        least: How wide the axis is at least.
+    """
+    values = [v for v in values if np.isfinite(v)] or [0.0]
+    ends = [e for e in ends if np.isfinite(e)]
+    low, high = min(values), max(values)
+    room = max(high - low, least)
+    low, high = max(min([low, *ends]), low - room), min(max([high, *ends]), high + room)
+    margin = max(0.04 * (high - low), (least - high + low) / 2)
+    return low - margin, high + margin
+
+
+def magnitudes() -> Formatter:
+    """Numbers as ``250 k``, ``1.4 M`` or ``60 M``."""
+
+    def written(value: float, _: int | None = None) -> str:
+        for size, sign in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+            if value >= size:
+                return f"{value / size:.3g} {sign}"
+        return f"{value:.3g}"
+
+    return FuncFormatter(written)
+
+
+def seeds_said(counts: Iterable[int]) -> str:
+    """How many seeds there are per variant: ``5 seeds``, ``3 to 5 seeds``."""
+    low, high = min(counts := list(counts), default=0), max(counts, default=0)
+    return f"{low} to {high} seeds" if low != high else f"{high} seed{'s' * (high != 1)}"

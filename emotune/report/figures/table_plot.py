@@ -1,0 +1,116 @@
+"""Plots that read like a table: names at the left, marks in the middle, numbers at the right."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from emotune.analysis.seeds import Summary
+from emotune.report.figures.style import INK, SMALL, SOFT, WIDTH, place, text_width
+
+__all__ = ["Row", "draw_interval", "draw_seeds", "say_above", "tabular"]
+
+LINE = 0.135
+"""Inches between lines of text."""
+EDGE, GAP = 0.06, 0.12
+"""Inches from the figure's edge to the text, and from the text to the axes."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is written beside a row's marks.
+
+    Attributes:
+        label: At the left, over one or more lines.
+        note: At the right: its numbers.
+        tag: Under the note, in a colour of its own.
+        colour: The tag's.
+        heading: The label names a group of rows, and there are no marks.
+        least: Inches that it is high, if the text needs no more.
+    """
+
+    label: str
+    note: str = ""
+    tag: str = ""
+    colour: str = SOFT
+    heading: bool = False
+    least: float = 0.36
+
+    @property
+    def height(self) -> float:
+        """Inches."""
+        lines = max(self.label.count("\n") + 1, bool(self.note) + bool(self.tag))
+        return LINE * lines + 0.165 if self.heading else max(self.least, LINE * lines + 0.07)
+
+
+def tabular(
+    rows: Sequence[Row], limits: tuple[float, float], label: str, *, top: float = 0.3, bottom: float = 0.42
+) -> tuple[Figure, Axes, list[tuple[float, float]]]:
+    """A figure with the rows' texts, for marks to be drawn.
+
+    Args:
+        rows: From above.
+        limits: Of the axis of values.
+        label: Of that axis.
+        top: Inches over the rows.
+        bottom: Inches under them.
+
+    Returns:
+        The figure; its axes, whose y is in inches downward; and per row where it begins and ends.
+    """
+    ends = [sum(row.height for row in rows[: i + 1]) for i in range(len(rows))]
+    edges = [(end - row.height, end) for row, end in zip(rows, ends, strict=True)]
+    figure = Figure(figsize=(WIDTH, ends[-1] + top + bottom))
+    left = EDGE + GAP + max((text_width(row.label) for row in rows if not row.heading), default=0)
+    right = EDGE + GAP + max(max(text_width(row.note), text_width(row.tag, weight="bold")) for row in rows)
+    width = WIDTH - left - right
+    axes = place(figure, left, top, width, ends[-1], grid="x")
+    axes.set(xlim=limits, ylim=(ends[-1], 0), xlabel=label, yticks=[])
+    axes.spines["left"].set_visible(False)
+    for row, (begin, end) in zip(rows, edges, strict=True):
+        y, lines = (begin + end) / 2, [(row.note, INK, "normal")] * bool(row.note)
+        lines += [(row.tag, row.colour, "normal" if row.colour == SOFT else "bold")] * bool(row.tag)
+        common = {"transform": axes.get_yaxis_transform(), "va": "center"}
+        if row.heading:
+            axes.text((EDGE - left) / width, end - 0.05, row.label, weight="bold", **(common | {"va": "bottom"}))
+        else:
+            axes.text(-GAP / width, y, row.label, ha="right", linespacing=1.25, **common)
+        for i, (text, colour, weight) in enumerate(lines):
+            at = y + LINE * (i - (len(lines) - 1) / 2)
+            axes.text(1 + GAP / width, at, text, color=colour, weight=weight, **common)
+    return figure, axes, edges
+
+
+def draw_seeds(axes: Axes, y: float, values: Sequence[float], colour: str) -> None:
+    """A small open dot per seed; an infinite value is an arrow at the axes' edge."""
+    _draw_infinite(axes, y, values, colour)
+    values = [value for value in values if math.isfinite(value)]
+    axes.plot(values, [y] * len(values), "o", color=colour, alpha=0.55, markersize=3.6, markeredgewidth=0,
+              clip_on=False, gid="seeds")  # fmt: skip
+
+
+def draw_interval(axes: Axes, y: float, summary: Summary, colour: str, marker: str = "o", width: float = 2.0) -> None:
+    """The mean, and the interval where there is one; an end outside of the axes is an arrow at their edge."""
+    if summary.low is not None:
+        left, right = axes.get_xlim()
+        axes.plot([max(summary.low, left), min(summary.high, right)], [y, y], color=colour, linewidth=width)
+        for at, arrow, outside in ((left, "<", summary.low < left), (right, ">", summary.high > right)):
+            if outside:
+                axes.plot([at], [y], arrow, color=colour, markersize=5, markeredgewidth=0, clip_on=False)
+    _draw_infinite(axes, y, [summary.mean], colour)
+    if summary.n and math.isfinite(summary.mean):
+        axes.plot([summary.mean], [y], marker, color=colour, markersize=6, markeredgecolor=colour, clip_on=False)
+
+
+def _draw_infinite(axes: Axes, y: float, values: Sequence[float], colour: str) -> None:
+    for at, arrow, infinite in zip(axes.get_xlim(), "<>", (-math.inf, math.inf), strict=True):
+        if infinite in values:
+            axes.plot([at], [y], arrow, color=colour, markersize=5, markeredgewidth=0, clip_on=False, gid="infinite")
+
+
+def say_above(axes: Axes, x: float, text: str, ha: str = "center") -> None:
+    """A soft word over the axes at a value."""
+    axes.annotate(text, (x, 1), xycoords=axes.get_xaxis_transform(), xytext=(0, 4), textcoords="offset points",
+                  ha=ha, va="bottom", fontsize=SMALL, color=SOFT)  # fmt: skip

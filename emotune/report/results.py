@@ -1,0 +1,135 @@
+"""What a study's runs say, computed once: figures, page, Markdown and LaTeX all take it from here."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from emotune.analysis import diagnostics
+from emotune.analysis.images import OverPictures, over_pictures
+from emotune.analysis.load import Records, load_records
+from emotune.analysis.power import PooledSpread, pooled_spread
+from emotune.analysis.seeds import Across, Comparison, Summary, across_datasets, compare, explore, summarise
+from emotune.config.run import RunConfig
+from emotune.config.study import Contrast, Study
+from emotune.runs.directory import State
+
+__all__ = ["Findings", "find"]
+
+Frames = Mapping[str, Mapping[int, pd.DataFrame]]
+"""Predictions by variant and seed."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The numbers of a report.
+
+    Attributes:
+        study: The study.
+        datasets: Names, in the study's order.
+        records: What the runs left behind.
+        predictions: By data set, variant and seed; only of variants that have finished runs.
+        comparisons: The declared contrasts on every data set.
+        exploratory: Variants against the baseline that were not declared.
+        floors: By data set, the baseline against itself under other init and dropout streams, where the study has that.
+        over_pictures: The declared contrasts' second uncertainty.
+        across: Declared contrasts over several data sets, as description.
+        optimism: By variant and data set, what taking the best test epoch would have added, where it was noted.
+        flips: By data set and declared contrast, and A/A, pictures whose answer differs in all seeds.
+        spreads: By data set, how much differences vary over seeds, from all variants and A/A; where that is known.
+    """
+
+    study: Study
+    datasets: tuple[str, ...]
+    records: Records
+    predictions: Mapping[str, Frames]
+    comparisons: Sequence[Comparison]
+    exploratory: Sequence[Comparison]
+    floors: Mapping[str, Comparison]
+    over_pictures: Sequence[OverPictures]
+    across: Sequence[Across]
+    optimism: pd.DataFrame
+    flips: Mapping[str, Mapping[Contrast, pd.DataFrame]]
+    spreads: Mapping[str, PooledSpread]
+
+    def done(self, dataset: str) -> pd.DataFrame:
+        """Rows of a data set's finished runs of the study's own variants."""
+        done = self.records.done()
+        return done[(done["dataset"] == dataset) & done["variant"].isin(list(self.study.variants))]
+
+    def summaries(self, dataset: str) -> dict[str, Summary]:
+        """The study's metric by variant."""
+        done = self.done(dataset)
+        values = {
+            variant: done.loc[done["variant"] == variant, self.study.metric.name] for variant in self.study.variants
+        }
+        bounds = self.study.metric.scale.bounds
+        return {variant: summarise(column.dropna().tolist(), bounds) for variant, column in values.items()}
+
+
+def find(study: Study, runs: Sequence[RunConfig], pool: str) -> Findings:
+    """Reads the runs and compares them.
+
+    Args:
+        study: The study.
+        runs: Its runs.
+        pool: Where their directories are.
+
+    Raises:
+        InputError: the pool cannot be reached.
+    """
+    records = load_records(runs, pool)
+    datasets = tuple(dict.fromkeys(run.dataset.name for run in runs))
+    rows = records.runs.to_dict("records")
+    common: tuple[Any, ...] = (datasets, study.seeds, study.metric)
+    done = [row for row in rows if row["state"] == State.DONE]
+    comparisons = compare(rows, study.contrasts, *common)
+    aa = [Contrast(study.aa, study.baseline)] if study.aa else []
+    floors = explore(rows, aa, *common)
+    predictions = {
+        dataset: {v: frames for v in study.variants if (frames := records.of(v, dataset))} for dataset in datasets
+    }
+    return Findings(
+        study=study, datasets=datasets, records=records, predictions=predictions, comparisons=comparisons,
+        exploratory=explore(rows, _undeclared(study), *common),
+        floors={floor.dataset: floor for floor in floors if floor.summary.n},
+        over_pictures=[
+            found for dataset, frames in predictions.items()
+            for found in over_pictures(_paired(study.contrasts, frames), dataset, frames, study.metric)
+        ],
+        across=across_datasets(comparisons),
+        optimism=diagnostics.optimism(records.done().query("variant in @study.variants")),
+        flips={
+            dataset: _flips([*study.contrasts, *aa], frames | {c.variant: records.of(c.variant, dataset) for c in aa})
+            for dataset, frames in predictions.items()
+        },
+        spreads={
+            dataset: spread for dataset in datasets
+            if (spread := pooled_spread(done, dataset, study.metric.name)) is not None
+        },
+    )  # fmt: skip
+
+
+def _undeclared(study: Study) -> list[Contrast]:
+    """Every other variant against the baseline."""
+    declared = {side for c in study.contrasts for side in ((c.variant, c.reference), (c.reference, c.variant))}
+    return [
+        Contrast(variant, study.baseline)
+        for variant in study.variants
+        if variant != study.baseline and (variant, study.baseline) not in declared
+    ]
+
+
+def _flips(contrasts: Sequence[Contrast], frames: Frames) -> dict[Contrast, pd.DataFrame]:
+    """Of the contrasts with two complete pairs: what one pair says, chance says too."""
+    return {
+        c: diagnostics.flips(frames[c.variant], frames[c.reference])
+        for c in _paired(contrasts, frames)
+        if len(frames[c.variant].keys() & frames[c.reference].keys()) > 1
+    }
+
+
+def _paired(contrasts: Sequence[Contrast], frames: Frames) -> list[Contrast]:
+    """Those contrasts that have a seed with both runs."""
+    return [c for c in contrasts if frames.get(c.variant, {}).keys() & frames.get(c.reference, {}).keys()]

@@ -1,0 +1,1 @@
+"""Run directories: their files, their leases, and the store of all runs of all studies."""

@@ -1,0 +1,117 @@
+"""Runs of models that are fitted at once: they leave the same files as networks do, but no weights.
+
+They have no checkpoints: a run that is stopped takes its minutes again. Every rank does the same work, rank 0 writes;
+their result does not depend on the seed.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from emotune.config.resources import Resources
+from emotune.config.run import Phase, RunConfig, RunProgress
+from emotune.data.read.batches import Split, open_split
+from emotune.data.read.open_dataset import decoded_shards
+from emotune.models.baselines.baselines import Constant, Svm, make_classical
+from emotune.models.cost import Cost
+from emotune.runs.directory import METRICS
+from emotune.training.checkpoint import Progress
+from emotune.training.evaluate import BATCH, Outputs
+from emotune.training.precision import numerics_record
+from emotune.training.progress_reporter import reading
+from emotune.training.provenance import origin
+from emotune.training.record import make_record, way_of_reading, write_predictions
+from emotune.training.setup import InterruptedRunError, Work
+
+__all__ = ["fit"]
+
+
+def fit(
+    run: RunConfig, work: Work, resources: Resources, watch: Callable[[RunProgress], None], stop: Callable[[], bool]
+) -> dict[str, Any] | None:
+    """Fits a run's model on its training pictures, chooses on val, and says what it says of the test pictures.
+
+    It sees the pictures as they are kept, 256×256: no crops, no mirror images. Arguments, result and errors are those
+    of `emotune.training.loop.train`, of which this is a part.
+    """
+    started = time.perf_counter()
+    order, cache_gb = "shards", resources.cache_gb  # each picture is seen once, in their order
+    opened = partial(
+        open_split, run.dataset, decoded=decoded_shards(run.dataset, cache_gb, order), order=order, cache_gb=cache_gb,
+        threads=torch.get_num_threads(), advance=reading(run, watch),
+    )  # fmt: skip
+    train, val = opened("train"), opened("val")
+    model, count = make_classical(run.model, len(train.classes)), len(train) + len(val)
+
+    def tell(phase: Phase, seen: int) -> None:
+        done = seen if phase == "training" else count
+        watch(RunProgress(run.id, 1, 1, done / (count + 1), phase=phase, evaluated=seen))
+
+    def look(split: Split, phase: Phase, before: int = 0) -> np.ndarray:
+        return _features(model, split, lambda seen: _go_on(run, work, stop, partial(tell, phase, before + seen)))
+
+    seen, seen_val = look(train, "training"), look(val, "training", len(train))
+    outcome = model.fit(
+        seen, train.targets, seen_val, val.targets, lambda: _go_on(run, work, stop, partial(tell, "validating", count))
+    )
+    entry = {"epoch": 1, "lr": None} | _judged("train", train, model.log_probabilities(seen))
+    entry |= _judged("val", val, model.log_probabilities(seen_val))
+    fitted = time.perf_counter()
+    progress = Progress(epoch=1, seen=len(train), train_s=fitted - started, history=[entry])
+    entry["train_s_so_far"] = round(progress.train_s, 3)
+    test = opened("test")  # the first and only use of these pictures
+    outputs = Outputs(model.log_probabilities(look(test, "testing")), {})
+    work.require()
+    if not work.world.main:
+        return None
+    folder = work.directory.folder
+    progress.note(
+        origin=origin(folder), reading=way_of_reading(train, run.train.order),
+        numerics=numerics_record(run.train, resources, work.world.device),
+    )  # fmt: skip
+    folder.write(METRICS, (json.dumps(entry) + "\n").encode())
+    write_predictions(folder, run, test, outputs)
+    now = time.perf_counter()
+    durations_s = {"train": progress.train_s, "test": now - fitted, "this_start": now - started}
+    record = make_record(run, work.world, progress, train, durations_s, Cost(model.parameters, None))
+    record |= {"test_pictures": len(test), "accuracy": _judged("test", test, outputs.logits)["test_accuracy"]}
+    record |= {"fitted": outcome} if outcome else {}
+    return work.finish(record)
+
+
+def _go_on(run: RunConfig, work: Work, stop: Callable[[], bool], tell: Callable[[], None]) -> None:
+    """Tells how far it is.
+
+    Raises:
+        InterruptedRunError: the run is to stop.
+    """
+    tell()
+    if work.must_stop(stop()):
+        raise InterruptedRunError(f"{run.id} was stopped; it begins anew")
+
+
+def _features(model: Constant | Svm, split: Split, seen: Callable[[int], None]) -> np.ndarray:
+    """Of all pictures of a split, in its order: float32 (N, F)."""
+    rows: dict[int, np.ndarray] = {}
+    with closing(split.evaluation_batches(BATCH)) as batches:
+        for batch in batches:
+            rows |= {
+                int(index): model.features(image.numpy())
+                for index, image in zip(batch.indices, batch.images, strict=True)
+            }
+            seen(len(rows))
+    return np.stack([rows[index] for index in range(len(split))])
+
+
+def _judged(which: str, split: Split, logits: np.ndarray) -> dict[str, float]:
+    """Loss and accuracy (per cent), as of an epoch."""
+    targets = torch.from_numpy(split.targets)
+    loss = F.cross_entropy(torch.from_numpy(logits), targets).item()
+    return {f"{which}_loss": loss, f"{which}_accuracy": 100 * float((logits.argmax(1) == split.targets).mean())}

@@ -1,0 +1,62 @@
+"""What is minimised: for each training picture, what its cross-entropy is a sum over, and how much it counts."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from emotune.config.train import TrainConfig
+from emotune.data.annotations import target_weights
+from emotune.data.read.batches import Split
+
+__all__ = ["Objective", "class_weights", "losses", "make_objective", "smoothed"]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The loss of a batch is Σ weight · Σ aim · (-log p) / Σ weight, over its pictures and the classes.
+
+    Attributes:
+        targets: Indices of the labels, int64 (N,).
+        aims: float32 (N, K).
+        weights: How much a picture counts in the mean, float32 (N,).
+    """
+
+    targets: np.ndarray
+    aims: np.ndarray
+    weights: np.ndarray
+
+
+def make_objective(pictures: Split, train: TrainConfig) -> Objective:
+    """The objective of a run's training pictures."""
+    targets, classes = pictures.targets, pictures.classes
+    labels = [classes[target] for target in targets]
+    aims = target_weights(labels, pictures.votes, classes, train.targets)
+    balanced = train.class_weights == "balanced"
+    weights = class_weights(targets, len(classes))[targets] if balanced else np.ones(len(targets), np.float32)
+    return Objective(targets, smoothed(aims, train.label_smoothing), weights)
+
+
+def smoothed(aims: np.ndarray, smoothing: float) -> np.ndarray:
+    """The aims with a part of each picture's sum spread evenly over all classes (Szegedy et al. 2016, section 7).
+
+    >>> smoothed(np.array([[0, 1, 0, 0]]), 0.2).round(2).tolist()
+    [[0.05, 0.85, 0.05, 0.05]]
+    """
+    return (1 - smoothing) * aims + smoothing * aims.mean(1, keepdims=True)
+
+
+def class_weights(targets: np.ndarray, classes: int) -> np.ndarray:
+    """What a picture of each class counts, so that all classes count the same: n / (K · n_k), float32 (K,).
+
+    >>> class_weights(np.array([0, 0, 0, 1]), 2).round(2).tolist()
+    [0.6700000166893005, 2.0]
+    """
+    counts = np.bincount(targets, minlength=classes)
+    return (len(targets) / (classes * counts.clip(min=1))).astype(np.float32)
+
+
+def losses(logits: torch.Tensor, aims: torch.Tensor) -> torch.Tensor:
+    """Each picture's cross-entropy, float32 (B,), of logits and aims (B, K)."""
+    return F.cross_entropy(logits.float(), aims, reduction="none")

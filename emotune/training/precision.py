@@ -1,0 +1,66 @@
+"""How a run calculates: switches of the whole process, set for the run and put back after it."""
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import backends
+
+from emotune.config.resources import Resources
+from emotune.config.train import TrainConfig
+
+__all__ = ["autocast", "numerics", "numerics_record"]
+
+CUBLAS, REPEATABLE = "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
+"""cuBLAS repeats its results only with workspaces of a fixed size."""
+
+
+@contextmanager
+def numerics(precision: str, *, deterministic: bool) -> Iterator[None]:
+    """Sets the precision of float32 products and whether operations must be repeatable; restores both at the end.
+
+    Args:
+        precision: Of `TrainConfig`. Only *tf32* rounds the factors, to 10 bits, and only on GPUs.
+        deterministic: Refuse operations on GPUs whose results depend on the order in which threads come.
+    """
+    gpu = "tf32" if precision == "tf32" else "ieee"
+    with ExitStack() as undo:
+
+        def put(owner: Any, name: str, value: Any) -> None:
+            undo.callback(setattr, owner, name, getattr(owner, name))
+            setattr(owner, name, value)
+
+        for operation in (backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn):
+            put(operation, "fp32_precision", gpu)
+        for operation in (backends.mkldnn.matmul, backends.mkldnn.conv):
+            put(operation, "fp32_precision", "ieee")
+        put(backends.cudnn, "benchmark", False)  # it would choose among algorithms by their time
+        before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+        if before != (deterministic, False):  # setting it imports torch's compiler: a second and 55 MiB
+            undo.callback(torch.use_deterministic_algorithms, before[0], warn_only=before[1])
+            torch.use_deterministic_algorithms(deterministic)
+        if deterministic and CUBLAS not in os.environ:
+            os.environ[CUBLAS] = REPEATABLE
+            undo.callback(os.environ.pop, CUBLAS, None)
+        yield
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:
+    """Around a forward pass: with *bf16*, products are calculated in bfloat16; weights and sums stay float32."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+
+
+def numerics_record(train: TrainConfig, resources: Resources, device: torch.device) -> dict[str, Any]:
+    """How a run calculates, as its record says it."""
+    return {
+        "precision": train.precision,
+        "tf32": train.precision == "tf32" and device.type == "cuda",
+        "autocast": "bfloat16" if train.precision == "bf16" else None,
+        "deterministic": resources.deterministic,
+        "compiled": resources.compile,
+        "accumulate": resources.accumulate,
+        "channels_last": True,
+        "fused": True,
+    }

@@ -1,0 +1,153 @@
+"""How a run begins, or goes on: in the hands of its ranks; resume → weights of others → scratch."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+
+from emotune.config.resources import Resources
+from emotune.config.run import RunConfig
+from emotune.core.errors import InputError
+from emotune.data.read.batches import Split
+from emotune.models.build import build
+from emotune.models.weights.run_weights import Initialisation, load_weights
+from emotune.runs.directory import RunDirectory
+from emotune.runs.lease import BusyRunError, Claim, LostRunError
+from emotune.training import checkpoint
+from emotune.training.checkpoint import Checkpoints, Progress, Stateful
+from emotune.training.distributed import World
+from emotune.training.loss import make_objective
+from emotune.training.optim import make_average, make_optimizer
+from emotune.training.selection import BestWeights
+from emotune.training.step import Learner
+
+__all__ = ["InterruptedRunError", "Work", "at_work", "begin"]
+
+
+class InterruptedRunError(RuntimeError):
+    """The run was asked to stop; what it has come to is written, and it can be continued."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """A run in the hands of these ranks. Rank 0 has its claim and writes its files, the others have and do neither.
+
+    ``record`` is the run's, on all ranks, if it turned out to be done.
+    """
+
+    directory: RunDirectory
+    world: World
+    claim: Claim | None = None
+    checkpoints: Checkpoints | None = None
+    record: dict[str, Any] | None = None
+
+    def must_stop(self, asked: bool) -> bool:
+        """All ranks at once: whether one of them is asked to stop.
+
+        Raises:
+            LostRunError: another process has taken the run over.
+        """
+        if not self.world.any(asked or (self.claim is not None and self.claim.lost)):
+            return False
+        self.require()
+        return True
+
+    def require(self) -> None:
+        """All ranks at once, before anything is written: looks whether the run is still theirs.
+
+        Raises:
+            LostRunError: another process has taken it over.
+        """
+        if self.world.any(self.claim is not None and not self.claim.stands()):
+            raise self._lost()
+
+    def save(self, parts: Mapping[str, Stateful], progress: Progress) -> None:
+        """Writes a checkpoint, unless the run is lost: the next `must_stop` says so to all ranks."""
+        if self.checkpoints and self.claim.stands():
+            self.checkpoints.save(parts, progress)
+
+    def settle(self) -> None:
+        """Waits for the last checkpoint's upload."""
+        if self.checkpoints:
+            self.checkpoints.settle()
+
+    def finish(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Rank 0: writes the record, and returns it as it was written. No upload goes on after it."""
+        self.checkpoints.close()
+        if not self.claim.stands():  # the files before it may have taken a while
+            raise self._lost()
+        return self.directory.finish(record)
+
+    def _lost(self) -> LostRunError:
+        return LostRunError(f"{self.directory.run.id} was taken over by another process")
+
+
+@contextmanager
+def at_work(directory: RunDirectory, world: World, owner: str) -> Iterator[Work]:
+    """Claims a run for all ranks, until they leave.
+
+    Raises:
+        BusyRunError: it is in other hands; on all ranks.
+    """
+    claim = record = error = None
+    with ExitStack() as stack:
+        if world.main:
+            try:
+                claim = stack.enter_context(directory.at_work(owner))
+                record = directory.record()
+            except Exception as caught:  # the other ranks must hear of it before this one leaves
+                error = caught
+        busy, said, record = world.gather((isinstance(error, BusyRunError), error and str(error), record))[0]
+        if error and not busy:
+            raise error
+        if said is not None:
+            raise BusyRunError(f"{directory.run.id}: {said}") if busy else RuntimeError(f"rank 0: {said}")
+        if claim is None:
+            yield Work(directory, world, record=record)
+        else:
+            checkpoints = stack.enter_context(Checkpoints(directory.folder, claim.stands))
+            yield Work(directory, world, claim, checkpoints, record)
+
+
+def begin(
+    run: RunConfig, directory: RunDirectory, world: World, resources: Resources, pictures: Split
+) -> tuple[Learner, Progress]:
+    """What is trained, and how far it has come.
+
+    A checkpoint has all that is left of the weights that the run began with: they are not read again.
+
+    Args:
+        run: What to train.
+        directory: Where its checkpoint is, if it has one.
+        world: The ranks that train it together.
+        resources: How it is calculated.
+        pictures: It is trained on.
+
+    Raises:
+        InputError: the weights that ``train.init`` names cannot be loaded, or ranks see different checkpoints.
+    """
+    network = build(run.model, len(pictures.classes), run.stream("init"))
+    network = network.to(world.device, memory_format=torch.channels_last)
+    saved, notes = checkpoint.read(directory.folder, world.device)
+    if saved is None:
+        initialisation = load_weights(network, run, pictures.classes)
+    else:
+        former = saved["progress"].get("initialisation")  # a run from scratch may be older than the entry
+        initialisation = Initialisation.from_json(former) if former else Initialisation()
+    learner = Learner(
+        world, network, network,
+        make_optimizer(network, run.train, initialisation.new), make_average(network, run.train),
+        make_objective(pictures, run.train), initialisation.normalisation,
+        run.train.precision, run.train.clip_norm, resources.accumulate,
+        BestWeights() if run.select == "best_val" else None,
+    )  # fmt: skip
+    progress = checkpoint.restore(saved, learner.parts) if saved else Progress()
+    progress.initialisation = asdict(initialisation)
+    progress.notes += notes
+    if len(set(world.gather((progress.epoch, progress.step)))) > 1:
+        raise InputError(
+            f"{directory.folder}: not all ranks see the same checkpoint; name a place that all nodes reach"
+        )
+    return learner.together(compiled=resources.compile), progress

@@ -1,0 +1,79 @@
+"""Every command that is printed means, to the real parser, what was given."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from emotune import shard
+from emotune.cli.ablate_options import parse
+from emotune.config.ablate_command import PROGRAM, VERBS, AblateCommand
+from emotune.core.errors import InputError
+from emotune.core.storage import Folder
+from emotune.data.manifest import read_manifest
+
+RUN = "tanh-faces-s0-01234567"
+GIVEN = [
+    [],
+    ["my.yaml"],
+    ["studies of mine/it's.yaml", "--seeds", "5", "--aa"],
+    ["my.yaml", "--card", "--runs", "s3://lab/runs", "--report", "where I look"],
+    ["--runs", "pool; rm -r *", "--report", "a\nb"],
+    ["./status", "--seeds", "1"],
+    ["--", "-odd/my.yaml"],
+    ["my.yaml", "--runs=-pool", "--report=--seeds"],
+    ["my.yaml", "--workers", "2", "--executor", "local", "--stall-minutes", "3", "--runs", "runs"],
+]
+
+
+def arguments(command: str) -> list[str]:
+    assert command.startswith(PROGRAM)
+    return shlex.split(command.removeprefix(PROGRAM))
+
+
+def meant(options) -> tuple:
+    return options.study and str(Path(options.study)), options.seeds, options.aa, options.runs, options.report
+
+
+@pytest.mark.parametrize("given", GIVEN, ids=" ".join)
+@pytest.mark.parametrize("card", [True, False])
+def test_a_printed_command_is_read_as_what_was_given(given, card):
+    options = parse(given)
+    command = AblateCommand.of(options, card=card)
+    again = parse(arguments(str(command)))
+    assert (again.command, meant(again), bool(again.card)) == ("run", meant(options), card)
+    rerun = parse(arguments(command.rerun(RUN)))
+    assert (rerun.command, meant(rerun), bool(rerun.card)) == ("rerun", meant(options), card)
+    assert rerun.names == [RUN]
+
+
+def test_the_study_that_comes_with_emotune_and_the_default_pool_are_not_named():
+    command = AblateCommand.of(parse(["--aa"]), card=False)
+    assert (str(command), command.rerun(RUN)) == (f"{PROGRAM} --aa", f"{PROGRAM} rerun {RUN} --aa")
+
+
+def test_runs_may_be_named_without_a_study_which_is_the_quickstart_then():
+    options = parse(["rerun", RUN, "other-faces-s1-01234567", "--yes"])
+    assert (options.study, options.names) == (None, [RUN, "other-faces-s1-01234567"])
+    options = parse(["rerun", "--failed"])
+    assert (options.study, options.names) == (None, [])
+    assert parse(["status"]).study is None
+
+
+def test_what_decides_about_a_report_may_be_said_to_every_command_that_writes_one():
+    said = ["--card", "--report", "r", "--seeds", "2", "--aa", "--runs", "p"]
+    assert parse(["my.yaml", *said]).card is True
+    assert parse(["rerun", "my.yaml", "--failed", *said]).card is True
+    assert parse(["rerun", "my.yaml", "--failed", "--no-card"]).card is False
+    for verb in VERBS:
+        options = parse([verb, "my.yaml", "--seeds", "2", "--aa", "--runs", "p"])
+        assert (options.seeds, options.aa, options.runs) == (2, True, "p")
+
+
+def test_the_command_that_makes_missing_shards_can_be_pasted(tmp_path: Path):
+    folder = tmp_path / "two words"
+    with pytest.raises(InputError) as caught:
+        read_manifest(Folder(str(folder)))
+    command = re.search("`python -m emotune.shard (.*)`", str(caught.value))[1]
+    assert shard._parser().parse_args(shlex.split(command)).out == str(folder)

@@ -1,0 +1,81 @@
+"""Threads work ahead, keep the order, pass errors on and end with their reader."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from emotune.core.threads import in_parallel, prefetched
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    assert set(threading.enumerate()) <= before
+
+
+def test_items_come_in_their_order():
+    assert list(prefetched(range(20), ahead=2)) == list(range(20))
+    assert list(prefetched([], ahead=2)) == []
+    for threads in (1, 3):
+        assert list(in_parallel(lambda x: x * x, range(20), threads)) == [x * x for x in range(20)]
+        assert list(in_parallel(str, [], threads)) == []
+
+
+def test_the_next_items_are_made_while_one_is_used_and_no_more():
+    made, third = [], threading.Event()
+
+    def numbers() -> Iterator[int]:
+        for number in range(10):
+            made.append(number)
+            if number == 2:
+                third.set()
+            yield number
+
+    with closing(prefetched(numbers(), ahead=2)) as items:
+        assert next(items) == 0
+        assert third.wait(10), "it did not work ahead"
+    assert made == [0, 1, 2]
+
+
+def test_work_is_done_at_the_same_time_and_only_a_little_ahead():
+    meeting, taken = threading.Barrier(2, timeout=10), []
+
+    def numbers() -> Iterator[int]:
+        for number in range(100):
+            taken.append(number)
+            yield number
+
+    with closing(in_parallel(lambda number: (meeting.wait(), number)[1], numbers(), threads=2)) as results:
+        assert next(results) == 0
+        assert len(taken) <= 4
+
+
+@pytest.mark.parametrize("after", [0, 1, 5])
+def test_an_error_comes_where_its_item_would_have_come(after: int):
+    def numbers() -> Iterator[int]:
+        yield from range(after)
+        raise ValueError("broken")
+
+    for stage in (lambda: prefetched(numbers(), 2), lambda: in_parallel(int, numbers(), 1)):
+        seen = []
+        with pytest.raises(ValueError, match="broken"):
+            seen.extend(stage())
+        assert seen == list(range(after))
+
+    def work(number: int) -> int:
+        if number >= after:
+            raise ValueError(f"broken {number}")
+        return number
+
+    with pytest.raises(ValueError, match=f"broken {after}"):
+        list(in_parallel(work, range(20), 3))
+
+
+def test_a_reader_that_fails_leaves_no_thread():
+    with pytest.raises(KeyboardInterrupt), closing(prefetched(in_parallel(int, range(99), 2), 2)) as items:
+        for item in items:
+            if item == 3:
+                raise KeyboardInterrupt

@@ -1,0 +1,296 @@
+"""Dirt is found, named and left out; pictures that belong together stay on one side of a split; no other is touched."""
+
+import hashlib
+import io
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from PIL import Image, ImageEnhance, ImageOps
+
+from emotune.core.errors import InputError
+from emotune.core.storage import Folder
+from emotune.data.build.curate import KEEPABLE, PLACEHOLDER_COPIES, Judged, judge
+from emotune.data.build.ingest import Taken
+from emotune.data.build.perceptual_hash import ALIKE, SAME, look, mirrored_look
+from emotune.data.build.shards import write_shards
+from emotune.data.image_io import decode
+from emotune.data.manifest import SPLITS, Problem
+from emotune.data.shard_reader import read_samples
+from emotune.data.sources.base import Entry, Listing
+
+
+def cloudy(seed: int) -> Image.Image:
+    """Smooth noise: as a photograph, it has more of the low frequencies than of the high ones."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (10, 10, 3), np.uint8)
+    return Image.fromarray(pixels).resize((180, 140), Image.Resampling.BICUBIC)
+
+
+def distance(one: Image.Image, other: Image.Image) -> int:
+    return int(np.unpackbits(np.frombuffer(look(one), np.uint8) ^ np.frombuffer(look(other), np.uint8)).sum())
+
+
+def of_one_scene(picture: Image.Image, seed: int) -> Image.Image:
+    """A picture of the same scene that is no copy."""
+    shares = np.arange(0.1, 0.9, 0.02)
+    blended = (Image.blend(picture, cloudy(seed), share) for share in shares)
+    return [other for other in blended if SAME + 4 < distance(picture, other) < ALIKE - 4][-1]
+
+
+class Pictures:
+    """A list of pictures to be judged, each as its source lists it and as it was read."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.taken: list[Taken] = []
+
+    def add(self, name: str, picture: Image.Image | int, *, quality: int = 92, problems=(), **known: str) -> "Pictures":
+        """``name`` begins with the label; a number stands for a picture of its own."""
+        buffer = io.BytesIO()
+        (cloudy(picture) if isinstance(picture, int) else picture).save(buffer, "JPEG", quality=quality)
+        data, label = buffer.getvalue(), name.partition("/")[0]
+        self.entries.append(Entry(name, label, {label: 1}, lambda: data, **known))
+        key = hashlib.sha256(data).hexdigest()[:20]
+        read, stored = decode(data), hashlib.sha256(data).hexdigest()
+        pixels, seen = hashlib.sha256(read.tobytes()).hexdigest(), look(read)
+        reasons = tuple((problem, "why") for problem in problems)
+        known = {"mirrored": mirrored_look(read)} if seen else {"pixels": pixels}
+        self.taken.append(Taken(key, reasons, seen, **known, sha256=stored))
+        return self
+
+    def judged(self, *keep: Problem) -> Judged:
+        return judge(self.entries, self.taken, keep)
+
+    def verdict(self, *keep: Problem) -> tuple[list[str], dict[str, Problem]]:
+        """The names of the pictures that stay, and the problems of those that are left out."""
+        judged = self.judged(*keep)
+        left_out = {row.source: row.problem for row in judged.problems if not row.kept}
+        staying = [self.entries[index].source for index in judged.groups]
+        assert sorted([*staying, *left_out]) == sorted(entry.source for entry in self.entries), "one was lost"
+        assert all(row.kept == (row.source in staying) for row in judged.problems)
+        return staying, left_out
+
+    def group_of(self, *keep: Problem) -> dict[str, str]:
+        return {self.entries[index].source: group for index, group in self.judged(*keep).groups.items()}
+
+
+OF_ONE_PICTURE = (Problem.UNREADABLE, Problem.UNDECODABLE, Problem.TRUNCATED, Problem.BOMB, Problem.TINY,
+                  Problem.ASPECT, Problem.ANIMATED, Problem.PAGES, Problem.BLANK)  # fmt: skip
+
+
+@pytest.mark.parametrize("problem", OF_ONE_PICTURE)
+def test_a_picture_with_a_problem_is_left_out_with_the_reason(problem):
+    judged = Pictures().add("awe/good", 1).add("awe/bad", 2, problems=[problem]).judged()
+    (row,) = judged.problems
+    assert (row.source, row.label, row.problem, row.detail, row.kept) == ("awe/bad", "awe", problem, "why", False)
+    assert list(judged.groups) == [0]
+
+
+@pytest.mark.parametrize("problem", KEEPABLE[:5])
+def test_a_picture_is_kept_with_a_problem_if_asked_and_still_named(problem):
+    pictures = Pictures().add("awe/good", 1).add("awe/odd", 2, problems=[problem])
+    assert pictures.verdict(problem) == (["awe/good", "awe/odd"], {})
+    assert [(row.source, row.kept) for row in pictures.judged(problem).problems] == [("awe/odd", True)]
+
+
+@pytest.mark.parametrize("problems", [(Problem.TINY, Problem.ASPECT), (Problem.ASPECT, Problem.TINY)])
+def test_a_picture_of_which_only_one_of_two_problems_may_be_kept_is_left_out_with_both(problems):
+    pictures = Pictures().add("awe/odd", 2, problems=problems)
+    (row,) = pictures.judged(Problem.TINY).problems
+    assert (row.problem, row.kept, row.detail) == (Problem.ASPECT, False, "why; why")
+    (row,) = pictures.judged().problems
+    assert row.problem == problems[0], "the first that leaves it out"
+    assert pictures.verdict(*problems) == (["awe/odd"], {})
+
+
+@pytest.mark.parametrize("problem", sorted(set(Problem) - set(KEEPABLE)))
+def test_what_has_no_picture_or_no_label_cannot_be_kept(problem):
+    with pytest.raises(InputError, match=f"{problem}: cannot be kept; only tiny, "):
+        Pictures().judged(problem)
+
+
+def test_one_content_under_many_names_is_a_placeholder_in_one_class_and_in_several():
+    for labels in (("awe",), ("awe", "fear", "anger")):
+        pictures = Pictures().add("awe/other", 1)
+        names = [f"{labels[number % len(labels)]}/{number}" for number in range(PLACEHOLDER_COPIES)]
+        for name in names:
+            pictures.add(name, Image.new("RGB", (90, 90), "grey"))  # flat, as placeholders are
+        assert pictures.verdict(*KEEPABLE) == (["awe/other"], dict.fromkeys(names, Problem.PLACEHOLDER))
+        detail = pictures.judged().problems[0].detail
+        assert detail.startswith(f"one content under {PLACEHOLDER_COPIES} names")
+        assert all(label in detail for label in labels) == (len(labels) > 1)
+
+
+def test_fewer_copies_in_one_class_leave_the_first():
+    pictures = Pictures()
+    for number in range(PLACEHOLDER_COPIES - 1):
+        pictures.add(f"awe/{number}", 1)
+    staying, left_out = pictures.verdict(*KEEPABLE)
+    assert (staying, left_out) == (["awe/0"], dict.fromkeys(["awe/1", "awe/2", "awe/3"], Problem.EXACT))
+    assert {row.detail for row in pictures.judged().problems} == {"exact copy of awe/0"}
+
+
+def test_nearly_identical_pictures_in_several_classes_have_no_true_label_however_many_they_are():
+    pictures, names = Pictures().add("awe/other", 1), []
+    for number in range(PLACEHOLDER_COPIES):
+        names.append(f"{('awe', 'fear')[number % 2]}/{number}")
+        pictures.add(names[-1], 7, quality=70 + number)
+    assert pictures.verdict(*KEEPABLE) == (["awe/other"], dict.fromkeys(names, Problem.AMBIGUOUS))
+
+
+@pytest.mark.parametrize("quality", [92, 60], ids=["to the byte", "nearly"])
+def test_a_picture_in_two_classes_has_no_true_label_and_is_left_out(quality):
+    pictures = Pictures().add("awe/1", 7).add("awe/2", 7).add("fear/3", 7, quality=quality).add("fear/4", 8)
+    staying, left_out = pictures.verdict(*KEEPABLE)
+    assert staying == ["fear/4"]
+    assert left_out["awe/1"] == left_out["fear/3"] == Problem.AMBIGUOUS
+    details = [row.detail for row in pictures.judged().problems if row.problem == Problem.AMBIGUOUS]
+    assert all("in the classes awe, fear" in detail or "which is in the class" in detail for detail in details)
+
+
+ALTERED = {
+    "recompressed": lambda picture: picture,
+    "resized": lambda picture: picture.resize((117, 91)),
+    "brightened": lambda picture: ImageEnhance.Brightness(picture).enhance(1.1),
+    "mirrored": ImageOps.mirror,
+    "mirrored and resized": lambda picture: ImageOps.mirror(picture).resize((230, 180)),
+}
+
+
+@pytest.mark.parametrize("alter", ALTERED.values(), ids=ALTERED)
+def test_altered_copies_in_a_class_leave_the_first_unless_they_may_be_kept(alter):
+    pictures = Pictures().add("awe/1", 7).add("awe/2", alter(cloudy(7)), quality=70).add("awe/3", 8)
+    assert pictures.verdict() == (["awe/1", "awe/3"], {"awe/2": Problem.NEAR})
+    what = "nearly the same as" if distance(cloudy(7), alter(cloudy(7))) <= SAME else "nearly the mirror image of"
+    assert pictures.judged().problems[0].detail == f"{what} awe/1"
+    assert pictures.verdict(Problem.NEAR) == (["awe/1", "awe/2", "awe/3"], {})
+    groups = pictures.group_of(Problem.NEAR)
+    assert groups["awe/1"] == groups["awe/2"] != groups["awe/3"]
+
+
+@pytest.mark.parametrize(("quality", "problem"), [(92, Problem.EXACT), (70, Problem.NEAR)])
+def test_of_copies_in_several_prescribed_splits_the_test_sets_stays_whatever_may_be_kept(quality, problem):
+    pictures = Pictures()
+    for number, split in enumerate((None, "train", "val", "test")):
+        pictures.add(f"awe/{split}", 7, quality=92 if problem is Problem.EXACT else quality + number, split=split)
+    left_out = dict.fromkeys(["awe/None", "awe/train", "awe/val"], problem)
+    assert pictures.verdict() == (["awe/test"], left_out)
+    assert pictures.verdict(Problem.NEAR) == (["awe/test"], left_out)
+    if problem is Problem.NEAR:
+        assert {row.detail for row in pictures.judged().problems} == {"nearly the same as awe/test in split test"}
+
+
+def test_copies_within_one_prescribed_split_may_be_kept():
+    pictures = Pictures().add("awe/1", 7, split="train").add("awe/2", 7, quality=70, split="train")
+    assert pictures.verdict(Problem.NEAR)[0] == ["awe/1", "awe/2"]
+
+
+def test_pictures_of_one_scene_stay_in_one_group_also_across_classes_and_through_others():
+    first = cloudy(1)
+    second = of_one_scene(first, 50)
+    third = of_one_scene(second, 51)
+    assert distance(first, third) > ALIKE
+    pictures = Pictures().add("awe/1", first).add("fear/other", 9).add("awe/3", third).add("fear/2", second)
+    assert pictures.verdict()[1] == {}
+    groups = pictures.group_of()
+    assert groups["awe/1"] == groups["fear/2"] == groups["awe/3"] != groups["fear/other"]
+
+
+def test_a_group_does_not_depend_on_the_order_of_the_pictures():
+    scene = cloudy(1)
+    pictures = Pictures().add("awe/1", scene).add("awe/2", of_one_scene(scene, 50)).add("awe/3", 8, group="ann")
+    other = Pictures().add("awe/3", 8, group="ann").add("awe/2", of_one_scene(scene, 50)).add("awe/1", scene)
+    assert pictures.group_of() == other.group_of()
+
+
+def test_a_prescribed_group_stays_together_and_what_looks_like_its_pictures_joins_it():
+    scene = cloudy(1)
+    pictures = Pictures().add("awe/1", scene, group="ann").add("fear/2", 2, group="ann").add("awe/3", 3, group="bob")
+    pictures.add("awe/4", of_one_scene(scene, 50)).add("awe/5", 5)
+    groups = pictures.group_of()
+    assert groups["awe/1"] == groups["fear/2"] == groups["awe/4"]
+    assert len({groups["awe/1"], groups["awe/3"], groups["awe/5"]}) == 3
+
+
+def test_prescribed_splits_are_not_changed_by_what_looks_alike():
+    scene = cloudy(1)
+    pictures = Pictures().add("awe/1", scene, split="train").add("awe/2", of_one_scene(scene, 50), split="test")
+    assert pictures.verdict()[0] == ["awe/1", "awe/2"]
+    assert len(set(pictures.group_of().values())) == 2
+
+
+def test_different_pictures_are_all_left_alone():
+    pictures = Pictures()
+    for number in range(200):
+        pictures.add(f"{('awe', 'fear')[number % 2]}/{number}", number)
+    judged = pictures.judged()
+    assert not judged.problems
+    assert len(set(judged.groups.values())) == len(judged.groups) == 200
+
+
+def test_shards_keep_groups_scenes_and_prescribed_splits_on_one_side(tmp_path):
+    """Half of the pictures are of scenes that two show, and every photographer has taken a dozen."""
+    entries = []
+    for number in range(96):
+        scene, second = divmod(number, 2)
+        picture = of_one_scene(cloudy(scene), 1000 + scene) if second and scene % 2 else cloudy(2000 * second + scene)
+        picture.save(path := tmp_path / f"{number}.png")
+        group = f"photographer {number // 12}" if number >= 48 else None
+        split = "val" if number in (50, 1) else None
+        entries.append(Entry(path.name, "awe", {"awe": 1}, path, split=split, group=group))
+    out = Folder(str(tmp_path / "out"))
+    manifest = write_shards(Listing("scenes", ("awe",), entries, "drawn", "none"), out, shares=(0.4, 0.3, 0.3))
+    split_of = {sample.source: shard.split for shard in manifest.shards
+                for sample in read_samples(out.read(shard.file), shard.file)}  # fmt: skip
+    assert len(split_of) == 96
+    assert set(split_of.values()) == set(SPLITS)
+    for number in range(96):
+        same_scene = number + 1 if number % 4 == 2 else number
+        assert split_of[f"{number}.png"] == split_of[f"{same_scene}.png"]
+    for photographer in range(4, 8):
+        assert len({split_of[f"{number}.png"] for number in range(12 * photographer, 12 * photographer + 12)}) == 1
+    assert split_of["50.png"] == split_of["1.png"] == "val"
+
+
+def test_pictures_without_a_look_are_compared_by_their_pixels():
+    pictures = Pictures()
+    for number in range(6):
+        pictures.add(f"awe/{number}", Image.new("RGB", (90, 90), (number * 40, 90, 200)))
+    assert len(pictures.verdict()[0]) == 6
+    for quality in (90, 50, 60):  # other bytes, the same pixels
+        pictures.add(f"awe/grey {quality}", Image.new("RGB", (90, 90), (128, 128, 128)), quality=quality)
+    staying, left_out = pictures.verdict(*KEEPABLE)
+    assert staying[6:] == ["awe/grey 90"]
+    assert left_out == dict.fromkeys(["awe/grey 50", "awe/grey 60"], Problem.EXACT)
+    assert {row.detail for row in pictures.judged().problems} == {"the same pixels as awe/grey 90"}
+
+
+def frames(count: int) -> list[Image.Image]:
+    """Of a camera that is moved by a hundredth of what it sees at a time."""
+    pixels = np.random.default_rng(4).integers(0, 256, (10, 20, 3), np.uint8)
+    wide = Image.fromarray(pixels).resize((800, 400), Image.Resampling.BICUBIC)
+    return [wide.crop((4 * number, 0, 4 * number + 400, 400)).resize((180, 180)) for number in range(count)]
+
+
+def test_of_a_slow_pan_only_what_is_near_a_frame_that_stays_goes():
+    pan, pictures = frames(50), Pictures()
+    assert all(distance(one, other) <= SAME for one, other in pairwise(pan))
+    assert distance(pan[0], pan[-1]) > ALIKE
+    for number, frame in enumerate(pan):
+        pictures.add(f"{'awe' if number < 25 else 'fear'}/{number:02}", frame, quality=97)
+    staying, left_out = pictures.verdict()
+    assert len(staying) >= 10
+    by_name = {entry.source: taken.look for entry, taken in zip(pictures.entries, pictures.taken, strict=True)}
+
+    def bits(one: str, other: str) -> int:
+        return (int.from_bytes(by_name[one]) ^ int.from_bytes(by_name[other])).bit_count()
+
+    assert all(bits(one, other) > SAME for one in staying for other in staying if one != other)
+    for name, problem in left_out.items():
+        others = staying if problem is Problem.NEAR else [other for other in by_name if other[:3] != name[:3]]
+        assert problem in (Problem.NEAR, Problem.AMBIGUOUS)
+        assert min(bits(name, other) for other in others) <= SAME
+    assert not any("identical" in row.detail or "placeholder" in row.detail for row in pictures.judged().problems)
+    assert 0 < sum(problem is Problem.AMBIGUOUS for problem in left_out.values()) < 12
+    kept, _ = pictures.verdict(Problem.NEAR)
+    assert len(kept) == 50 - sum(problem is Problem.AMBIGUOUS for problem in left_out.values())

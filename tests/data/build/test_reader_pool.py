@@ -1,0 +1,199 @@
+"""A command that was killed leaves no process behind, goes on when it is repeated, and does nothing when it is done."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from emotune.core.errors import InputError
+from emotune.core.storage import Folder
+from emotune.data.build.shards import SPOOL, write_shards
+from emotune.data.build.verify import verify
+from emotune.data.manifest import HEALTH, MANIFEST, LeftOut, Problem, read_manifest
+from emotune.data.shard_reader import Sample, read_samples
+from emotune.data.sources.base import ClassFolders, Scenes
+
+SHARES = (0.5, 0.25, 0.25)
+SCRIPT = """
+import sys
+from emotune.data import intake
+from emotune.data.build.shards import write_shards
+from emotune.data.sources.base import Scenes
+from emotune.core.storage import Folder
+intake.CHUNK = 10
+write_shards(Scenes(160, seed=1).listing(), Folder(sys.argv[1]), shares=(0.5, 0.25, 0.25), samples_per_shard=30)
+"""
+
+
+INTERRUPTED = """
+import os
+from emotune.data.build.reader_pool import reading_processes
+
+def interrupted(number):
+    raise KeyboardInterrupt
+
+if __name__ == "__main__":
+    with reading_processes(1) as pool:
+        pool._work_ids.put = interrupted  # where Ctrl-C does most harm: the work is noted, and nobody is told
+        pool.submit(os.getpid)
+"""
+
+
+def samples_of(out: Path) -> list[Sample]:
+    shards = read_manifest(Folder(str(out))).shards
+    return [sample for shard in shards for sample in read_samples((out / shard.file).read_bytes(), shard.file)]
+
+
+def started(out: Path) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-c", SCRIPT, str(out)], start_new_session=True, stderr=subprocess.DEVNULL)
+
+
+def wait_until(holds: Callable[[], bool], seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    while not holds() and time.monotonic() < until:
+        time.sleep(0.005)
+    return holds()
+
+
+def kill_group(group: int) -> None:
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def states(paths: list[Path]) -> dict[str, tuple[int, int]]:
+    return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in paths}
+
+
+def test_a_killed_command_repeated_goes_on_with_the_pictures_that_are_missing(small_shards, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    with started(out) as process:
+        try:
+            assert wait_until(lambda: len(list(out.glob(f"{SPOOL}/*.json"))) >= 3, 60)
+        finally:
+            kill_group(process.pid)
+            process.wait(60)
+    assert not (out / MANIFEST).exists(), "it was not interrupted in time"
+    whole = [path for path in (out / SPOOL).iterdir() if path.with_suffix(".json").exists() and path.name[0] != "."]
+    read = states(whole)
+    assert 6 <= len(read) < 32
+
+    monkeypatch.setattr("emotune.data.build.ingest.CHUNK", 10)
+    seen: dict[str, tuple[int, int]] = {}
+    manifest = write_shards(
+        Scenes(160, seed=1).listing(), Folder(str(out)), shares=SHARES, samples_per_shard=30, workers=2,
+        advance=lambda pictures: seen.update(states([path for path in whole if path.exists()])),
+    )  # fmt: skip
+    assert seen == read, "something was read again"
+    names = {path.name for path in out.iterdir() if path.name != ".lock"}
+    assert names == {s.file for s in manifest.shards} | {MANIFEST, HEALTH}
+    assert manifest == read_manifest(Folder(str(small_shards)))
+    assert samples_of(out) == samples_of(small_shards)
+
+
+def test_a_killed_command_leaves_no_processes_behind(tmp_path):
+    out = tmp_path / "out"
+    with started(out) as process:
+        try:
+            assert wait_until(lambda: bool(list(out.glob(f"{SPOOL}/*.json"))), 60)
+            process.kill()
+            process.wait(20)
+            assert wait_until(lambda: not group_lives(process.pid), 3), "its workers go on without it"
+        finally:
+            kill_group(process.pid)
+
+
+def group_lives(group: int) -> bool:
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, its_group = stat.read_text().rpartition(")")[2].split()[:3]
+        except OSError:
+            continue
+        if int(its_group) == group and state not in "ZX":
+            return True
+    return False
+
+
+def test_what_was_read_before_a_refusal_is_not_read_again(picture_folder, tmp_path):
+    listing = ClassFolders(picture_folder).listing()
+    in_train = [replace(entry, split="train") if entry.label == "awe" else entry for entry in listing.entries]
+    too_few = replace(listing, entries=in_train)  # the same files, but one class lacks val and test
+    out, spool = Folder(str(tmp_path / "out")), tmp_path / "out" / SPOOL
+    with pytest.raises(InputError, match="too few"):
+        write_shards(too_few, out)
+    read = states(list(spool.iterdir()))
+    assert len(read) == 2
+    with pytest.raises(InputError, match="too few"):
+        write_shards(too_few, out)
+    assert states(list(spool.iterdir())) == read
+    write_shards(listing, out)
+    assert not spool.exists()
+
+
+def test_a_folder_in_which_another_command_writes_is_refused(picture_folder, tmp_path):
+    (tmp_path / "out").mkdir()
+    with FileLock(tmp_path / "out" / ".lock"), pytest.raises(InputError, match="another command is writing here"):
+        write_shards(ClassFolders(picture_folder).listing(), Folder(str(tmp_path / "out")))
+    assert not list((tmp_path / "out").glob("[!.]*"))
+
+
+def test_a_finished_command_repeated_reads_and_writes_nothing(picture_folder, tmp_path):
+    (picture_folder / "awe" / "broken.jpg").write_bytes(b"no picture")
+    out = tmp_path / "out"
+    first = write_shards(ClassFolders(picture_folder).listing(), Folder(str(out)), samples_per_shard=10)
+    before = states(list(out.glob("[!.]*")))
+    passed: list[int] = []
+    listing = ClassFolders(picture_folder).listing()
+    second = write_shards(listing, Folder(str(out)), samples_per_shard=10, workers=2, advance=passed.append)
+    assert second == first
+    assert second.left_out == {"undecodable": 1}
+    assert states(list(out.glob("[!.]*"))) == before
+    assert passed == [65]
+
+
+def test_a_repeated_command_tidies_up_after_one_that_was_killed_before_it_could(small_shards, tmp_path):
+    out = Folder(str(tmp_path))
+    for path in small_shards.glob("[!.]*"):
+        out.write(path.name, path.read_bytes())
+    out.write("train-000000-01234567.tar", b"of an earlier command")
+    out.write(".val-000000-01234567.tar.x1y2", b"half of one")
+    out.write(f"{SPOOL}/0123", b"pictures")
+    write_shards(Scenes(160, seed=1).listing(), out, shares=SHARES, samples_per_shard=30)
+    assert verify(out)[1] == []
+    assert {path.name for path in tmp_path.glob(".*")} <= {".lock"}
+
+
+def test_a_repeated_command_mends_what_was_damaged_since(picture_folder, tmp_path):
+    listing, out = ClassFolders(picture_folder).listing(), Folder(str(tmp_path / "out"))
+    manifest = write_shards(listing, out)
+    out.delete(manifest.shards[0].file)
+    out.write(HEALTH, b"changed")
+    assert len(verify(out)[1]) == 2
+    assert write_shards(listing, out) == manifest
+    assert verify(out)[1] == []
+
+
+def test_a_command_that_would_say_anything_else_is_not_the_finished_one(picture_folder, tmp_path):
+    listing, out = ClassFolders(picture_folder).listing(), Folder(str(tmp_path / "out"))
+    recipes = {write_shards(listing, out).recipe}
+    missing = LeftOut("awe/lost.jpg", "awe", Problem.LOST, "404")
+    for other in (replace(listing, left_out=[missing]), replace(listing, licence="CC0")):
+        recipes.add((manifest := write_shards(other, out)).recipe)
+        assert manifest.licence == other.licence
+        assert manifest.left_out == {row.problem: 1 for row in other.left_out}
+    assert len(recipes) == 3
+
+
+def test_ctrl_c_in_the_middle_of_a_submission_ends_the_command(tmp_path):
+    script = tmp_path / "interrupted.py"
+    script.write_text(INTERRUPTED)
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60, check=False)
+    assert "KeyboardInterrupt" in done.stderr

@@ -1,0 +1,108 @@
+"""A refusal names the commonest reasons with an example each, and a remedy for each of them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from emotune.data.build.rejections import explain_few_listed, explain_lacking
+from emotune.data.manifest import SPLITS, LeftOut, Problem
+from emotune.data.sources.base import Entry, Listing
+
+CLASSES = ("a", "b")
+
+
+def listing(sources: Sequence[str], base: Path, **options) -> Listing:
+    entries = [Entry(source, "ab"[n % 2], {"ab"[n % 2]: 1}, base / source) for n, source in enumerate(sources)]
+    return Listing("x", CLASSES, entries, "x", "", base=base, **options)
+
+
+def explained(given: Listing, problem: Problem, detail: str, have: int = 0) -> list[str]:
+    """All images are left out; ``have`` more of each class are in each split."""
+    rows = [LeftOut(entry.source, entry.label, problem, detail) for entry in given.entries]
+    counts = {split: dict.fromkeys(CLASSES, have) for split in SPLITS}
+    return explain_lacking(given, counts, dict.fromkeys(CLASSES, 3 * have), rows)
+
+
+def test_nothing_is_said_of_classes_that_are_in_every_split(tmp_path):
+    given = listing(["1.jpg"] * 8, tmp_path)
+    assert explained(given, Problem.TINY, "", have=1) == explain_few_listed(given) == []
+
+
+def test_missing_files_are_told_with_where_they_were_looked_for_and_where_they_are(tmp_path):
+    (tmp_path / "splits").mkdir()
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "1.jpg").write_bytes(b"x")
+    given = listing([f"images/{n}.jpg" for n in range(1, 9)], tmp_path / "splits")
+    *classes, line = explained(given, Problem.UNREADABLE, "No such file or directory")
+    assert [row.split(":")[0] for row in classes] == ['class "a"', 'class "b"']
+    for part in ("8 images", f"no such file: {tmp_path}/splits/images/1.jpg", f"relative to {tmp_path}/splits",
+                 f"--images {tmp_path}"):  # fmt: skip
+        assert part in line
+
+
+@pytest.mark.parametrize(
+    ("path", "part"),
+    [("/home/ann/1.jpg", "absolute"), ("C:\\ann\\1.jpg", "absolute"), ("images\\1.jpg", "back slashes")],
+)
+def test_paths_of_another_machine_are_told(tmp_path, path, part):
+    assert part in explained(listing([path] * 8, tmp_path), Problem.UNREADABLE, "No such file or directory")[-1]
+
+
+def test_a_name_with_other_capitals_is_told(tmp_path):
+    (tmp_path / "one.JPG").write_bytes(b"x")
+    assert f"{tmp_path}/one.JPG" in explained(listing(["one.jpg"] * 8, tmp_path), Problem.UNREADABLE, "")[-1]
+
+
+def test_a_file_that_is_there_but_cannot_be_read_is_not_called_missing(tmp_path):
+    (tmp_path / "1.jpg").mkdir()
+    line = explained(listing(["1.jpg"] * 8, tmp_path), Problem.UNREADABLE, "Is a directory")[-1]
+    assert "Is a directory" in line and "no such file" not in line and "readable" in line
+
+
+def test_small_images_are_told_with_the_option_that_takes_them(tmp_path):
+    line = explained(listing(["1.jpg"] * 8, tmp_path), Problem.TINY, "48×32 pixels, the shorter side under 64")[-1]
+    assert "48×32" in line and "--min-side 32" in line
+
+
+HEADS = {
+    "a HEIC image; convert it": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
+    "an HTML page": b"<!DOCTYPE html>",
+    "an archive (zip); unpack it": b"PK\x03\x04",
+}
+
+
+@pytest.mark.parametrize(("part", "head"), HEADS.items(), ids=HEADS)
+def test_files_that_cannot_be_decoded_are_told_by_what_they_are(tmp_path, part, head):
+    (tmp_path / "1.jpg").write_bytes(head)
+    assert part in explained(listing(["1.jpg"] * 8, tmp_path), Problem.UNDECODABLE, "not a picture")[-1]
+
+
+def test_several_reasons_are_told_the_commonest_first_each_with_its_number(tmp_path):
+    given = listing([f"{n}.jpg" for n in range(8)], tmp_path)
+    rows = [LeftOut(entry.source, entry.label, Problem.NEAR if n < 3 else Problem.ANIMATED, "x")
+            for n, entry in enumerate(given.entries)]  # fmt: skip
+    counts = {split: dict.fromkeys(CLASSES, 0) for split in SPLITS}
+    lines = explain_lacking(given, counts, dict.fromkeys(CLASSES, 0), rows)
+    assert lines[2].startswith("animated: 5 images") and "--keep animated" in lines[2]
+    assert lines[3].startswith("near-duplicate: 3 images") and "--keep near" in lines[3]
+    assert 'class "a": too few images (train 0, val 0, test 0); left out: 2 near-duplicate, 2 animated' in lines
+
+
+def test_a_class_that_is_too_small_is_named_with_its_number_and_what_to_do(tmp_path):
+    lines = explain_few_listed(listing(["1.jpg"] * 3, tmp_path))
+    assert lines[:2] == ['class "a": 2 images', 'class "b": 1 image']
+    assert "three at least" in lines[2] and 'Add images to "a", "b"' in lines[3]
+
+
+def test_images_of_few_scenes_are_told(tmp_path):
+    counts = {split: {"a": 4, "b": 4 * (split == "train")} for split in SPLITS}
+    lines = explain_lacking(listing(["1.jpg"] * 8, tmp_path), counts, {"a": 9, "b": 2}, [])
+    assert lines[0] == 'class "b": too few images (train 4, val 0, test 0), which show only 2 different scenes'
+
+
+def test_published_splits_that_lack_a_class_are_not_blamed_on_the_number_of_images(tmp_path):
+    entries = [Entry(f"{n}.jpg", "ab"[n % 2], {}, tmp_path / f"{n}.jpg", split="train") for n in range(8)]
+    counts = {split: {"a": 1, "b": 4 * (split == "train")} for split in SPLITS}
+    lines = explain_lacking(Listing("x", CLASSES, entries, "x", ""), counts, {"a": 3, "b": 4}, [])
+    assert "The source itself" in lines[-1] and "Add images" not in lines[-1]

@@ -1,0 +1,126 @@
+"""Decoded pictures are those of the shards, decoded once per machine."""
+
+import hashlib
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from decoding import ref_of
+
+from emotune.core.storage import Folder
+from emotune.data.datasets import manifest_of
+from emotune.data.image_io import decode_square
+from emotune.data.manifest import SPLITS, Manifest, read_manifest
+from emotune.data.read.batches import open_split
+from emotune.data.shard_reader import SIDE, Sample, read_samples
+
+
+def samples_of(folder: Path, split: str) -> list[Sample]:
+    manifest: Manifest = read_manifest(Folder(str(folder)))
+    return [s for shard in manifest.of(split) for s in read_samples((folder / shard.file).read_bytes(), shard.file)]
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_the_pictures_are_those_of_the_shards(small_shards, split):
+    pictures, samples = open_split(ref_of(small_shards), split), samples_of(small_shards, split)
+    assert pictures.keys == tuple(sample.key for sample in samples)
+    assert [pictures.classes[target] for target in pictures.targets] == [sample.label for sample in samples]
+    assert pictures.targets.dtype == np.int64
+    batch = np.stack(pictures.pictures.take(np.arange(len(pictures))))
+    assert (batch.shape, batch.dtype) == ((len(samples), SIDE, SIDE, 3), np.uint8)
+    for row, sample in zip(batch, samples, strict=True):
+        assert np.array_equal(row, decode_square(sample.jpg, SIDE))
+
+
+def test_pictures_taken_across_shards_are_those_taken_one_by_one(small_shards):
+    pictures = open_split(ref_of(small_shards), "train")
+    assert len(pictures.pictures.shards) == 3
+    indices = np.array([71, 29, 30, 0, 59, 60, 30, 1])
+    batch = np.stack(pictures.pictures.take(indices))
+    for row, index in zip(batch, indices, strict=True):
+        assert np.array_equal(row, pictures.pictures.take(np.array([index]))[0])
+    assert not np.array_equal(batch[1], batch[2])
+    assert pictures.pictures.take(np.array([], dtype=int)) == []
+
+
+def test_a_second_opening_does_not_decode_again(shards):
+    first = open_split(ref_of(shards), "val")
+    for path in shards.glob("*.tar"):
+        path.unlink()
+    second = open_split(ref_of(shards), "val")
+    assert second.keys == first.keys
+    assert np.array_equal(second.pictures.take(np.arange(5)), first.pictures.take(np.arange(5)))
+
+
+def test_an_array_that_was_cleaned_away_is_decoded_again(shards, tmp_path):
+    before = np.stack(open_split(ref_of(shards), "val").pictures.take(np.arange(49)))
+    for path in tmp_path.glob("cache/**/*.npy"):
+        path.unlink()
+    assert np.array_equal(open_split(ref_of(shards), "val").pictures.take(np.arange(49)), before)
+
+
+def test_an_interrupted_decoding_is_begun_again_and_leaves_nothing_half_done(shards, tmp_path):
+    program = PROGRAM.replace(
+        "real(data, side)", "real(data, side) if random.random() < 0.9 else os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    result = subprocess.run([sys.executable, "-c", program, *arguments(shards, tmp_path)], check=False, timeout=60)
+    assert result.returncode == -signal.SIGKILL
+    assert list(tmp_path.glob("cache/**/*.part"))
+    pictures = open_split(ref_of(shards), "train")
+    samples = samples_of(shards, "train")
+    assert all(
+        np.array_equal(pictures.pictures.take(np.array([i]))[0], decode_square(samples[i].jpg, SIDE))
+        for i in (0, 40, 71)
+    )
+
+
+PROGRAM = """
+import hashlib, os, random, signal, sys, time
+from pathlib import Path
+import numpy as np
+from emotune.data import batches, samples
+from emotune.data.datasets import resolve
+from emotune.config.run import Selection
+shards, log, go = sys.argv[1:]
+real = samples.decode_square
+def counted(data, side):
+    with open(log, "a") as file: file.write("decoded\\n")
+    return real(data, side)
+samples.decode_square = counted
+(ref,) = resolve([Selection(data=shards)])
+print("ready", flush=True)
+while not Path(go).exists(): time.sleep(0.001)
+pictures = batches.open_split(ref, "train")
+print(hashlib.sha256(np.stack(pictures.pictures.take(np.arange(len(pictures)))).tobytes()).hexdigest(), len(pictures))
+"""
+
+
+def arguments(shards: Path, tmp_path: Path) -> list[str]:
+    (tmp_path / "go").touch()
+    return [str(shards), str(tmp_path / "log"), str(tmp_path / "go")]
+
+
+def test_processes_that_open_at_the_same_time_decode_once_and_agree(shards, tmp_path):
+    command = [sys.executable, "-c", PROGRAM, *arguments(shards, tmp_path)]
+    (tmp_path / "go").unlink()
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    (tmp_path / "go").touch()
+    answers = {process.communicate(timeout=60)[0] for process in processes}
+    expected = open_split(ref_of(shards), "train")
+    everything = hashlib.sha256(np.stack(expected.pictures.take(np.arange(72))).tobytes()).hexdigest()
+    assert answers == {f"{everything} 72\n"}
+    assert (tmp_path / "log").read_text().count("decoded") == 72
+
+
+def test_an_index_of_an_earlier_version_is_no_obstacle_and_goes(shards, tmp_path):
+    first = manifest_of(ref_of(shards)).of("val")[0]
+    earlier = tmp_path / "cache" / "decoded" / f"{first.sha256}.known.json"
+    earlier.parent.mkdir(parents=True)
+    earlier.write_text('[["key", "awe", {}, "group"]]')
+    assert open_split(ref_of(shards), "val").votes[0]
+    assert not earlier.exists()

@@ -1,0 +1,184 @@
+"""A table becomes a list of pictures, or a message names every line that cannot be used."""
+
+from pathlib import Path
+
+import pytest
+from tables import listing, refusal
+
+from emotune.config.labels import MIKELS
+from emotune.core.errors import InputError
+from emotune.data.manifest import LeftOut, Problem
+from emotune.data.sources.base import Entry, Url
+from emotune.data.sources.csv_source import Csv
+
+
+@pytest.fixture
+def table(tmp_path) -> Path:
+    return tmp_path / "photos.csv"
+
+
+def test_a_table_of_paths_and_labels_is_listed_row_by_row(table):
+    found = listing(table, "path,label\na.jpg,awe\nsub/b c.png,fear\n")
+    assert found.entries == [
+        Entry("a.jpg", "awe", {"awe": 1}, table.parent / "a.jpg"),
+        Entry("sub/b c.png", "fear", {"fear": 1}, table.parent / "sub" / "b c.png"),
+    ]
+    assert (found.name, found.classes, found.left_out) == ("photos", MIKELS, [])
+
+
+def test_without_a_label_the_class_with_most_votes_is_it_and_other_counts_for_none(table):
+    found = listing(table, "path,awe,fear,other\na.jpg,3,1,4\nb.jpg,,2.5,\n")
+    assert [(entry.label, entry.votes) for entry in found.entries] == [
+        ("awe", {"awe": 3, "fear": 1, "other": 4}), ("fear", {"fear": 2.5}),
+    ]  # fmt: skip
+    assert all(isinstance(count, int) for count in found.entries[0].votes.values())
+
+
+def test_a_label_stands_whatever_the_votes_say(table):
+    (entry,) = listing(table, "path,label,awe,fear\na.jpg,fear,3,2\n").entries
+    assert (entry.label, entry.votes) == ("fear", {"awe": 3, "fear": 2})
+    (entry,) = listing(table, "path,label,awe,fear\na.jpg,,3,2\n").entries
+    assert entry.label == "awe"
+
+
+@pytest.mark.parametrize("votes", ["2,2,0", "0,0,3", ",,", "0,0,0"])
+def test_a_tie_and_a_picture_without_votes_have_no_label_and_are_left_out(table, votes):
+    found = listing(table, f"path,awe,fear,other\na.jpg,{votes}\nb.jpg,1,0,0\n")
+    assert [entry.source for entry in found.entries] == ["b.jpg"]
+    ((row),) = found.left_out
+    assert isinstance(row, LeftOut)
+    assert (row.source, row.label, row.problem, row.kept) == ("a.jpg", "", Problem.VOTES, False)
+
+
+def test_links_stand_for_pictures_and_a_path_goes_before_a_link(table):
+    url = "https://example.org/a,b.jpg"
+    found = listing(table, f'url,path,label\n"{url}",,awe\n"{url}",here.jpg,awe\n')
+    assert [(entry.source, entry.picture) for entry in found.entries] == [
+        (url, Url(url)), ("here.jpg", table.parent / "here.jpg"),
+    ]  # fmt: skip
+
+
+def test_splits_and_groups_are_prescribed_row_by_row(table):
+    found = listing(table, "path,label,split,group\na.jpg,awe,test,ann\nb.jpg,awe,,ann\nc.jpg,awe,val,\n")
+    assert [(entry.split, entry.group) for entry in found.entries] == [("test", "ann"), (None, "ann"), ("val", None)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_byte_order_mark_blanks_and_any_line_ends_do_no_harm(table, encoding, end):
+    text = end.join([" path , label ,", " ä.jpg , awe ,", "", "b.jpg,fear,"])
+    for labels in ("mikels", "any"):
+        found = listing(table, text, labels, encoding)
+        assert [(entry.source, entry.label) for entry in found.entries] == [("ä.jpg", "awe"), ("b.jpg", "fear")]
+
+
+def test_a_quoted_newline_belongs_to_its_cell_and_later_lines_keep_their_numbers(table):
+    found = listing(table, 'path,label\n"a\nb.jpg",awe\n')
+    assert found.entries[0].source == "a\nb.jpg"
+    assert refusal(table, 'path,label\n"a\nb.jpg",awe\nc.jpg,joy\n') == [':4: "joy" is not a class']
+
+
+def test_any_labels_are_the_classes_if_asked(table):
+    assert listing(table, "path,label\na.jpg,sea\nb.jpg,city\nc.jpg,sea\n", "any").classes == ("city", "sea")
+    found = listing(table, "path,sea,city,other\na.jpg,1,2,0\n", "any")
+    assert (found.classes, found.entries[0].label) == (("sea", "city"), "city")
+
+
+HEADERS = {
+    "label\nawe\n": 'no column "path" or "url"',
+    "path;label\na.jpg;awe\n": 'no column "path" or "url" (split at commas); found path;label',
+    "": "found nothing",
+    "path,photographer\na.jpg,ann\n": 'no column "label" and none of votes (amusement, ',
+    "path,label,label\na.jpg,awe,fear\n": 'two columns are called "label"',
+    "path,awe, awe\na.jpg,1,2\n": 'two columns are called "awe"',
+}
+
+
+@pytest.mark.parametrize(("text", "message"), HEADERS.items())
+def test_a_header_that_cannot_be_used_is_refused_as_line_one(table, text, message):
+    (line,) = refusal(table, text)
+    assert line.startswith(":1: ")
+    assert message in line
+
+
+ROWS = {
+    "a.jpg,joy,,,,": '"joy" is not a class',
+    "a.jpg,Awee,,,,": '"Awee" is not a class; did you mean "awe"?',
+    ",awe,,,,": "neither path nor url",
+    "a.jpg,,,,,": "no label",
+    "a.jpg": "fewer cells than the 6 columns",
+    "a.jpg,awe": "fewer cells than the 6 columns",
+    "a.jpg,awe,two,,,": 'column "fear": "two" is not a number of votes',
+    "a.jpg,awe,-1,,,": 'column "fear": "-1" is not a number of votes',
+    "a.jpg,awe,nan,,,": 'column "fear": "nan" is not a number of votes',
+    "a.jpg,awe,1_0,,,": 'column "fear": "1_0" is not a number of votes',
+    "a.jpg,awe,,1e999,,": 'column "other": "1e999" is not a number of votes',
+    "a.jpg,awe,,,fold1,": 'split "fold1" is none of train, val, test',
+    "a.jpg,3,,,,": '"3" is not a class; write the class\'s name, not its number',
+    "a.jpg,awe,,,,ann,b": "more cells than the 6 columns",
+}
+
+
+@pytest.mark.parametrize(("row", "message"), ROWS.items())
+def test_a_row_that_cannot_be_used_is_refused_with_its_line(table, row, message):
+    (line,) = refusal(table, f"path,label,fear,other,split,group\ngood.jpg,awe,,,,\n{row}\n")
+    assert line.startswith(f":3: {message}")
+
+
+def test_wrong_rows_of_a_kind_are_one_line_with_their_number_and_values(table):
+    rows = [f"{number}.jpg,{'joy' if number % 3 else 'Awee'},{number % 2 or '2?'}" for number in range(60)]
+    lines = refusal(table, "\n".join(["path,label,fear", *rows]))
+    assert [line.partition(": ")[0] for line in lines] == [":2", ":3"]
+    assert "30 rows are like this" in lines[0] and '"2?"' in lines[0]
+    assert '30 rows are like this ("joy" 20, "Awee" 10)' in lines[1]
+
+
+def test_a_misspelt_column_of_votes_is_not_lost_silently(table):
+    (line,) = refusal(table, "path,contentement,awe\na.jpg,5,1\n")
+    assert line == ':1: the column "contentement" is not a class; did you mean "contentment"?'
+
+
+def test_columns_of_other_things_are_ignored(table):
+    table.write_text("path,label,photographer,width\na.jpg,awe,Ann,500\n")
+    (entry,) = Csv(table).listing().entries
+    assert entry.votes == {"awe": 1}
+
+
+def test_votes_that_are_all_zero_are_no_votes(table):
+    table.write_text("path,label,awe,fear\na.jpg,awe,0,0\nb.jpg,awe,0,2\n")
+    first, second = Csv(table).listing().entries
+    assert (first.votes, second.votes) == ({"awe": 1}, {"awe": 0, "fear": 2})
+
+
+def test_a_table_without_rows_is_refused(table):
+    assert refusal(table, "path,label\n") == [": lists no pictures"]
+
+
+def test_a_url_that_is_none_is_refused_with_its_line(table):
+    (line,) = refusal(table, "url,label\nhttps://a.example/1.jpg,awe\nfoo,awe\n")
+    assert line == ':3: "foo" is not a link (http:// or https://)'
+
+
+def test_a_group_in_two_splits_is_refused(table):
+    text = "path,label,split,group\na.jpg,awe,train,ann\nb.jpg,awe,test,ann\nc.jpg,awe,test,bob\n"
+    assert refusal(table, text) == [': the group "ann" stands in the splits test and train; put it into one']
+
+
+@pytest.mark.parametrize("text", ["path,label\n", "path,label\na.jpg,sea\n"])
+def test_fewer_than_two_labels_are_refused(table, text):
+    (line,) = refusal(table, text, "any")
+    assert "a classifier needs two or more" in line
+
+
+def test_one_column_of_votes_is_refused(table):
+    (line,) = refusal(table, "path,sea\na.jpg,1\n", "any")
+    assert "fewer than two columns of votes" in line
+
+
+def test_a_file_that_is_no_table_is_refused(table, tmp_path):
+    assert "cannot be read as a CSV file in UTF-8" in refusal(table, "path,label\nä.jpg,awe\n", encoding="latin-1")[0]
+    assert "UTF-8" in refusal(table, "path,label\na.jpg,awe\n", encoding="utf-16")[0]
+    assert "CSV" in refusal(table, f'path,label\n"{"a" * 200_000}",awe\n')[0]
+    for path in (tmp_path, tmp_path / "none.csv"):
+        with pytest.raises(InputError, match=r"cannot be read"):
+            Csv(path).listing()

@@ -1,0 +1,66 @@
+"""Targets that votes do not change, and pictures that two data sets share, are told before anything is trained."""
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from emotune.config.model import AlexNetConfig
+from emotune.config.run import DatasetRef, RunConfig, Selection
+from emotune.config.train import TrainConfig
+from emotune.core.errors import InputError
+from emotune.core.storage import Folder
+from emotune.data.build.shards import write_shards
+from emotune.data.datasets import resolve
+from emotune.data.sources.base import Scenes
+from emotune.execution.checks.overlaps import shared_pictures, targets_without_effect
+
+SHARES = (0.5, 0.25, 0.25)
+
+
+def run_on(dataset: DatasetRef, targets: str) -> RunConfig:
+    return RunConfig(
+        variant=targets, dataset=dataset, seed=0, model=AlexNetConfig(), train=TrainConfig(targets=targets)
+    )
+
+
+def shards(out: Path, name: str, votes: dict[str, float] | None, number: int | None = None) -> DatasetRef:
+    """Scenes with ``votes``, but every third picture with some for its label alone; ``number``: so many of a class."""
+    listing = Scenes(160, seed=1).listing()
+    seen: Counter[str] = Counter()
+    entries = []
+    for entry in listing.entries:
+        seen[entry.label] += 1
+        own = votes is not None and (votes if seen[entry.label] % 3 else {entry.label: 3.0})
+        if number is None or seen[entry.label] <= number:
+            entries.append(replace(entry, votes={} if votes is None else own))
+    write_shards(replace(listing, name=name, entries=entries, content_hash=None), Folder(str(out)), shares=SHARES)
+    (ref,) = resolve([Selection(data=str(out))])
+    return ref
+
+
+@pytest.fixture(scope="module")
+def without(tmp_path_factory) -> DatasetRef:
+    return shards(tmp_path_factory.mktemp("without"), "without", None)
+
+
+@pytest.fixture(scope="module")
+def divided(tmp_path_factory) -> DatasetRef:
+    return shards(tmp_path_factory.mktemp("divided"), "divided", {"awe": 1.0, "fear": 2.0, "anger": 1.0}, 19)
+
+
+@pytest.mark.parametrize("targets", ["soft", "weighted"])
+def test_targets_by_votes_are_refused_where_there_are_none(without, divided, targets):
+    targets_without_effect([run_on(without, "hard"), run_on(divided, targets)])
+    with pytest.raises(InputError) as caught:
+        targets_without_effect([run_on(divided, targets), run_on(without, targets)])
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(f'variants.{targets}: train.targets: "{targets}" would change nothing on without')
+    assert "no training picture has votes" in line
+
+
+def test_data_sets_that_share_pictures_are_told_with_their_number(without, divided):
+    (line,) = shared_pictures([without, divided])
+    assert "divided and without have" in line and "pictures in common" in line
+    assert shared_pictures([without]) == shared_pictures([]) == []

@@ -1,0 +1,179 @@
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from emotune.config.metric import Metric
+from emotune.config.model import AlexNetConfig, DualBranchConfig
+from emotune.config.resources import Resources
+from emotune.config.run import RunConfig, Selection
+from emotune.config.study import Study
+from emotune.config.train import TrainConfig
+from emotune.core.errors import InputError
+from emotune.core.storage import Folder
+from emotune.data.datasets import resolve
+from emotune.execution.checks import prepare as preparation
+from emotune.execution.checks.disk import require_room
+from emotune.execution.checks.prepare import prepare
+from emotune.models.weights.resolve import resolve_weights
+from emotune.runs.registry import Registry
+
+
+@pytest.fixture
+def run(small_shards: Path) -> RunConfig:
+    (dataset,) = resolve([Selection(data=str(small_shards))])
+    model = AlexNetConfig(width=0.0625)
+    return RunConfig(variant="small", dataset=dataset, seed=0, model=model, train=TrainConfig(batch_size=4))
+
+
+def study_of(runs: Sequence[RunConfig], resources: Resources = Resources()) -> Study:
+    variants = {run.variant: (run.model, run.train) for run in runs}
+    return Study("study", "?", (), runs[0].variant, variants, 1, (), Metric(), resources)
+
+
+def entry(pool: str, *runs: RunConfig) -> Folder:
+    """What the pool keeps of the study of these runs."""
+    return Folder(pool) / "studies" / Registry(pool).entry(study_of(runs), runs)
+
+
+def prepared(
+    *runs: RunConfig,
+    pool: str = "memory://runs",
+    resources: Resources = Resources(),
+    show: Callable[[str], None] = lambda text: None,
+    executor: str = "local",
+) -> list[str]:
+    """What a study of these runs is told; its baseline is the first."""
+    study = study_of(runs, resources)
+    return prepare(study, list({run.dataset: 0 for run in runs}), runs, pool, executor, show)
+
+
+@pytest.mark.parametrize("pool", ["memory://kept", "{folder}"])
+def test_networks_are_described_in_the_pool_and_again_only_when_they_change(run: RunConfig, pool: str, tmp_path: Path):
+    pool = pool.format(folder=tmp_path)
+    dual = replace(run, variant="dual", model=DualBranchConfig(width=0.0625))
+    said: list[str] = []
+    first = prepared(run, dual, pool=pool, show=said.append)
+    assert "building networks" in said
+    assert first[0].startswith("small (baseline): ")
+    assert first[1].startswith("dual: +1 branch, +1 SpatialAttention, 1 module changed; ")
+    place = entry(pool, run, dual)
+    value = place.read_json("networks.json")
+    assert list(value["networks"][0]["variants"]) == ["small", "dual"]
+    written = place.files()["networks.json"][1]
+    said.clear()
+    assert prepared(run, dual, pool=pool, show=said.append) == first
+    assert "building networks" not in said
+    assert place.files()["networks.json"][1] == written
+    place.write("networks.json", b"damaged")
+    assert prepared(run, dual, pool=pool) == first
+    assert place.read_json("networks.json") == value
+    assert prepared(run, pool=pool) == first[:1], "another study of that name"
+    assert list(entry(pool, run).read_json("networks.json")["networks"][0]["variants"]) == ["small"]
+    assert place.read_json("networks.json") == value
+
+
+def test_what_does_not_fit_the_disk_is_refused_with_numbers_before_anything_is_decoded(
+    run: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path / "cache"))
+    vast = replace(run, model=AlexNetConfig(width=512))  # 60,000 GB of weights; building it takes no memory
+    runs = [vast, replace(vast, seed=1)]
+    with pytest.raises(InputError) as caught:
+        prepared(*runs, pool=str(tmp_path / "runs"))
+    says = str(caught.value)
+    assert "GB for weights and predictions of 2 runs" in says
+    assert "checkpoints of 1 at a time" in says
+    assert "GB for decoded pictures" in says, "both are on the same disk"
+    assert "make room, name another place (--runs), give less to decoded pictures (--cache-gb)" in says
+    assert not list(tmp_path.glob("cache/decoded/*.npy"))
+    assert len(prepared(*runs, pool="memory://runs")) <= 2, "what is behind a URL is not asked for"
+
+
+@pytest.mark.parametrize(("gpus_per_worker", "counted"), [(1, 2), (0.5, 3)])
+def test_the_checkpoints_of_all_runs_that_gpus_train_at_a_time_must_fit(
+    run: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gpus_per_worker: float, counted: int
+):
+    """Two GPUs, three runs."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(preparation, "available_cpus", lambda: 8)
+    runs = [replace(run, seed=seed, model=AlexNetConfig(width=512)) for seed in range(3)]
+    study = SimpleNamespace(resources=Resources(gpus_per_worker=gpus_per_worker))
+    at_a_time = preparation._at_a_time(preparation._Job(study, (), tuple(runs), str(tmp_path), "ray", None))
+    with pytest.raises(InputError, match=f"checkpoints of {counted} at a time"):
+        require_room(runs, {"small": 10**13}, str(tmp_path), at_a_time, None)
+
+
+def test_gpus_that_are_not_there_are_missed_before_anything_is_decoded(run: RunConfig, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(InputError, match=r"a run asks for 1 GPUs, torch sees 0 on this machine.*--gpus-per-worker 0"):
+        prepared(run, resources=Resources(gpus_per_worker=1))
+
+
+def test_preparing_finds_a_damaged_shard_of_any_split(run: RunConfig, tmp_path: Path):
+    source = Path(run.dataset.location)
+    for path in source.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    prepared(replace(run, dataset=replace(run.dataset, location=str(tmp_path))))
+    shard = max(tmp_path.glob("test-*.tar"))
+    shard.write_bytes(shard.read_bytes().replace(b"votes", b"vetos", 1))
+    manifest = (tmp_path / "manifest.json").read_text()
+    assert shard.name in manifest
+    # What was decoded before is found by the hash that the manifest lists, and is still right: make it another one.
+    (tmp_path / "manifest.json").write_text(manifest.replace('"sha256": "', '"sha256": "0'))
+    with pytest.raises(InputError, match="damaged"):
+        prepared(replace(run, dataset=replace(run.dataset, location=str(tmp_path))))
+
+
+def test_preparing_says_how_far_it_is_and_what_does_not_fit_the_cache(run: RunConfig, tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path))
+    said: list[str] = []
+    lines = prepared(run, resources=Resources(workers=3, cache_gb=0.02), show=said.append)[1:]
+    assert lines == [
+        "scenes: 160 decoded pictures exceed the cache's budget; those of train are decoded each time that they are "
+        "needed, which takes longer and gives the same result."
+    ]
+    assert said[-1].startswith("scenes: 160 of 160 pictures")
+    assert len(list(tmp_path.glob("decoded/*.npy"))) == 4
+    assert prepared(run)[1:] == []
+    assert len(list(tmp_path.glob("decoded/*.npy"))) == 7
+
+
+def test_a_machine_that_only_commands_a_cluster_decodes_nothing_and_needs_no_room_for_it(
+    run: RunConfig, tmp_path: Path, monkeypatch
+):
+    monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path))
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    assert prepared(run, executor="ray")[1:] == []
+    assert not list(tmp_path.glob("decoded/*.npy"))
+
+
+def test_preparing_beyond_the_cache_finds_a_damaged_shard(run: RunConfig, tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path / "cache"))
+    shards = Path(shutil.copytree(run.dataset.location, tmp_path / "shards"))
+    max(shards.glob("train-*.tar")).write_bytes(b"damaged")
+    with pytest.raises(InputError, match=r"train-.*tar: damaged"):
+        prepared(replace(run, dataset=replace(run.dataset, location=str(shards))), resources=Resources(cache_gb=0))
+
+
+def test_preparing_finds_weights_that_are_none_of_the_networks_and_notes_those_of_caffe(run: RunConfig, tmp_path: Path):
+    shapes = {"conv1": (6, 3, 11, 11), "conv2": (16, 3, 5, 5), "conv3": (24, 16, 3, 3), "conv4": (24, 12, 3, 3),
+              "conv5": (16, 12, 3, 3), "fc6": (256, 576), "fc7": (256, 256)}  # fmt: skip
+    parts = {f"{layer}.0": np.zeros(shape, np.float32) for layer, shape in shapes.items()}
+    parts |= {f"{layer}.1": np.zeros(shape[0], np.float32) for layer, shape in shapes.items()}
+    np.savez(tmp_path / "bvlc.npz", **parts)
+    train = TrainConfig(init=str(tmp_path / "bvlc.npz"), batch_size=4)
+    weights = resolve_weights({"v": (run.model, train)})["v"]
+    narrow, wide = (
+        replace(run, variant=name, model=AlexNetConfig(width=width), train=train, weights=weights)
+        for name, width in (("narrow", 0.0625), ("wide", 1))
+    )
+    _, line = prepared(narrow)
+    assert line.startswith("narrow: the weights were trained with lrn caffe, not ")
+    with pytest.raises(InputError, match=r"variants.wide: train.init: .*bvlc.npz: conv1: its weight .* in trunk.conv"):
+        prepared(narrow, wide)

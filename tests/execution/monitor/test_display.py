@@ -1,0 +1,261 @@
+import io
+import math
+import pickle
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from emotune.config.model import AlexNetConfig
+from emotune.config.run import DatasetRef, RunConfig, RunProgress
+from emotune.config.train import TrainConfig
+from emotune.execution.monitor.display import RunLines, Watchers
+from emotune.execution.monitor.tracker import Courses
+from emotune.runs.directory import State, Status
+
+STEPS = 400
+
+
+class Clock:
+    """Tells the time that a test says."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def run(variant: str, seed: int = 0, data: str = "scenes") -> RunConfig:
+    dataset = DatasetRef(name=data, location=data, content_hash=data)
+    model = AlexNetConfig(width=1 + sum(map(ord, variant)) / 1000)  # what a variant is called is not in a run's id
+    return RunConfig(variant=variant, dataset=dataset, seed=seed, model=model, train=TrainConfig(epochs=4))
+
+
+def at(run: RunConfig, step: int, **more: object) -> RunProgress:
+    numbers = {"loss": 1.5, "val_accuracy": 31.2, "images_per_s": 1234.5} | more
+    return RunProgress(run.id, step // 100 + 1, 4, step / STEPS, step=step, steps=STEPS, **numbers)
+
+
+class Screen:
+    """Lines as a terminal, or a log, shows them."""
+
+    def __init__(self, *runs: RunConfig, terminal: bool = False, width: int = 120) -> None:
+        self.runs, self.clock, self._out = runs, Clock(), io.StringIO()
+        self._console = Console(
+            file=self._out, width=width, height=20, force_terminal=terminal, force_interactive=terminal,
+            color_system=None,
+        )  # fmt: skip
+        self.lines = RunLines(self._console, runs, self.clock)
+
+    @property
+    def text(self) -> str:
+        return self._out.getvalue()
+
+    def live(self) -> list[str]:
+        """What the terminal shows below all lines that stay."""
+        with self._console.capture() as capture:
+            self._console.print(self.lines.view())
+        return [line.rstrip() for line in capture.get().splitlines()]
+
+    def pass_time(self, seconds: float, every_s: float, pace: float, *runs: RunConfig) -> None:
+        """Lets the runs take ``pace`` steps a second, and tells of them."""
+        until = self.clock.now + seconds
+        while self.clock.now < until:
+            self.clock.now += every_s
+            for one in runs:
+                self.lines.update(at(one, min(STEPS, int(pace * self.clock.now))))
+
+
+def test_a_log_gets_plain_lines_not_too_often_and_how_every_run_ended():
+    a, b = run("alexnet"), run("attention")
+    screen = Screen(a, b)
+    with screen.lines as lines:
+        lines.update(at(a, 40, val_accuracy=math.nan))
+        screen.clock.now = 5.0
+        lines.update(at(a, 80))
+        screen.clock.now = 25.0
+        lines.update(at(a, 300))
+        lines.finish(a.id, Status(State.DONE))
+        trace = 'Traceback (most recent call last):\n  File "x.py", line 3, in f\n    g()'
+        detail = f"{trace}\nRuntimeError: [/] no [bold]\nand more of it"
+        lines.finish(b.id, Status(State.FAILED, detail))
+    assert screen.text.splitlines() == [
+        "    alexnet s0:  10%  epoch 1/4  loss 1.500  1,234 img/s",
+        "    alexnet s0:  75%  epoch 4/4  loss 1.500  val 31.2 %  1,234 img/s  0:10 left",
+        "  ✓ 1/2 alexnet s0: done in 0:25  val 31.2 %",
+        f"  ✗ 2/2 {b.variant} s{b.seed} ({b.id}): failed — RuntimeError: [/] no [bold]",
+        "    1 of 2 done · 1 failed · 0:25 elapsed",
+    ]
+
+
+def test_the_log_of_two_hundred_runs_stays_readable():
+    runs = [run("alexnet", seed) for seed in range(200)]
+    screen = Screen(*runs)
+    for start in range(0, 200, 8):
+        screen.clock.now = began = start / 8 * 1000.0
+        while screen.clock.now < began + 1000:
+            screen.clock.now += 5
+            for one in runs[start : start + 8]:
+                screen.lines.update(at(one, int((screen.clock.now - began) * STEPS / 1000)))
+        for one in runs[start : start + 8]:
+            screen.lines.finish(one.id, Status(State.DONE))
+    lines = screen.text.splitlines()
+    assert sum("done in" in line for line in lines) == 200
+    assert sum("alexnet s100:" in line for line in lines) > 2
+    assert sum("elapsed" in line for line in lines) > 20
+    assert len(lines) < 1000, "of 8 hours"
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 140])
+def test_a_terminal_gets_one_line_per_run_and_nothing_wraps(width: int):
+    runs = [run("alexnet"), run("dual-plain-with-a-very-long-name-of-its-own", 12)]
+    screen = Screen(*runs, terminal=True, width=width)
+    screen.pass_time(60, 0.5, 4, *runs)
+    shown = screen.live()
+    assert all(len(line) <= width for line in shown)
+    assert [line.split()[0] for line in shown if line] == ["run", "alexnet", shown[3].split()[0], "0"]
+    assert "3/4" in shown[2]
+    assert " s12 " in shown[3], "a short name keeps its seed"
+    if width >= 80:
+        assert "0:40" in shown[3]
+    if width >= 140:
+        assert "31.2" in shown[3]
+        assert "1.500" in shown[2]
+        assert "━" in shown[2]
+        assert runs[1].variant in shown[3]
+
+
+def test_a_terminal_with_few_lines_shows_how_many_runs_it_leaves_out():
+    runs = [run("alexnet", seed) for seed in range(30)]
+    screen = Screen(*runs, terminal=True)
+    for one in runs:
+        screen.lines.update(at(one, 5))
+    shown = screen.live()
+    assert len(shown) < 20
+    assert "and 15 more runs" in shown[-2]
+    assert "30 running" in shown[-1]
+
+
+def test_phases_are_shown():
+    one = run("alexnet")
+    screen = Screen(one, terminal=True)
+    screen.lines.update(at(one, 100, phase="validating", evaluated=1250))
+    assert "validating 1,250" in screen.live()[2]
+    screen.lines.update(at(one, STEPS, phase="testing", evaluated=50))
+    assert "testing 50" in screen.live()[2]
+
+
+def test_a_lost_attempt_is_told_once_and_does_not_count_for_the_time_left():
+    one = run("alexnet")
+    screen = Screen(one)
+    screen.pass_time(50, 1, 4, one)
+    for step in (120, 124, 128):
+        screen.clock.now += 1
+        screen.lines.update(at(one, step, interruptions=1))
+    screen.clock.now += 30
+    screen.lines.update(at(one, 256, interruptions=1))
+    assert screen.text.count("its worker was lost") == 1
+    assert "↻ alexnet s0: its worker was lost, continued from epoch 2" in screen.text
+    assert screen.text.splitlines()[-2].endswith("0:34 left"), "144 steps at 136 in 32 s"
+
+
+def test_a_run_that_an_earlier_command_began_is_continued_not_lost():
+    one = run("alexnet")
+    screen = Screen(one)
+    screen.lines.update(at(one, 120, interruptions=2))
+    screen.lines.update(at(one, 121, interruptions=2))
+    assert screen.text.count("alexnet s0: continued from epoch 2") == 1
+    assert "lost" not in screen.text
+
+
+def test_a_run_in_other_hands_is_neither_done_nor_failed():
+    one, other = run("alexnet"), run("attention")
+    screen = Screen(one, other)
+    screen.lines.finish(one.id, Status(State.RUNNING, "process 42 on node3"))
+    assert "  · 1/2 alexnet s0: in other hands — process 42 on node3" in screen.text
+    assert "0 of 2 done · 1 to do · 1 in other hands" in screen.live()[-1]
+
+
+def test_the_time_left_is_that_of_runs_beside_each_other():
+    runs = [run(variant, seed) for seed in range(4) for variant in ("alexnet", "dual")]
+    screen = Screen(*runs)
+    screen.pass_time(100, 1, 4, *runs[:2])  # two at a time, 100 s each
+    for one in runs[:2]:
+        screen.lines.finish(one.id, Status(State.DONE))
+    assert "about 5:00 left" in screen.live()[-1], "three more pairs"
+
+
+def test_a_slow_variant_makes_the_rest_longer_than_the_number_of_runs_says():
+    runs = [run(variant, seed) for seed in range(2) for variant in ("quick", "slow")]
+    screen = Screen(*runs)
+    screen.pass_time(10, 1, 40, runs[0])
+    screen.lines.finish(runs[0].id, Status(State.DONE))
+    screen.lines.update(at(runs[1], 0))
+    screen.clock.now += 190
+    screen.lines.update(at(runs[1], STEPS))
+    screen.lines.finish(runs[1].id, Status(State.DONE))
+    assert "about 3:2" in screen.live()[-1], "10 s and 190 s, one after the other"
+
+
+def test_runs_of_two_data_sets_and_of_one_variant_are_told_apart():
+    screen = Screen(run("alexnet", data="fi"), run("alexnet", data="emoset"))
+    for one in screen.runs:
+        screen.lines.finish(one.id, Status(State.DONE))
+    assert "alexnet fi s0: done" in screen.text
+    assert "alexnet emoset s0: done" in screen.text
+
+
+def test_the_same_place_is_the_same_progress_although_nothing_is_known_yet():
+    one = RunProgress("a", 1, 4, 0.1, step=3, steps=30)
+    assert math.isnan(one.val_accuracy)
+    assert pickle.loads(pickle.dumps(one)) == one
+
+
+def test_every_watcher_is_told_and_left():
+    class Heard:
+        def __init__(self) -> None:
+            self.said: list[str] = []
+
+        def __enter__(self):
+            self.said.append("enter")
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self.said.append("exit")
+
+        def update(self, progress: RunProgress) -> None:
+            self.said.append("update")
+
+        def finish(self, run_id: str, status: Status) -> None:
+            self.said.append("finish")
+
+    heard = [Heard(), Heard()]
+    one = run("alexnet")
+    with pytest.raises(KeyboardInterrupt), Watchers(heard) as watchers:
+        watchers.update(at(one, 1))
+        watchers.finish(one.id, Status(State.DONE))
+        raise KeyboardInterrupt
+    assert [each.said for each in heard] == [["enter", "update", "finish", "exit"]] * 2
+
+
+def test_the_live_lines_go_when_the_work_ends():
+    one = run("alexnet")
+    screen = Screen(one, terminal=True)
+    with screen.lines as lines:
+        lines.update(at(one, 150))
+        lines.finish(one.id, Status(State.DONE))
+    assert "✓ 1/1 alexnet s0: done" in screen.text
+    assert "1 of 1 done" in screen.text.splitlines()[-1]
+
+
+def test_reading_pictures_is_shown_and_is_neither_a_lost_worker_nor_a_step_back():
+    one = run("alexnet")
+    screen = Courses([one], Clock())
+    reading = replace(at(one, 0), phase="reading", evaluated=1000, epoch=0)
+    assert screen.update(reading) is None
+    assert screen.active[one.id].latest.evaluated == 1000
+    assert screen.update(at(one, 40, interruptions=1)) == "continued from epoch 1"
+    assert screen.update(reading) is None
+    assert screen.active[one.id].latest.step == 40
+    assert screen.update(at(one, 41, interruptions=1)) is None
+    assert screen.update(at(one, 41, interruptions=2)) == "its worker was lost, continued from epoch 1"

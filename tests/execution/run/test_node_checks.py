@@ -1,0 +1,158 @@
+"""Real clusters of two raylets on this machine, and what is wrong with them."""
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emotune.config.resources import Resources
+from emotune.core.errors import InputError
+from emotune.data.datasets import resolve
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning", "ignore::FutureWarning"),
+]
+
+Join = Callable[..., Any]
+
+
+@pytest.fixture
+def join(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Join]:
+    """Adds a node, which is started in an environment of its own, to a cluster that has only a head without CPUs."""
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # on 127.0.0.1
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.chdir(tmp_path_factory.mktemp("driver"))  # Ray has all nodes import from this folder, too
+    import ray
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    ray.init(cluster.address, log_to_driver=False, logging_level="ERROR")
+
+    def join(environment: dict[str, str] | None = None, **resources: float) -> Any:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in (environment or {}).items():
+                patch.setenv(name, value)
+            return cluster.add_node(**resources)
+
+    try:
+        yield join
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+
+
+def test_a_run_is_placed_over_nodes_and_a_cluster_too_small_for_one_is_refused_with_its_nodes(join: Join):
+    from ray.experimental.internal_kv import _internal_kv_get
+
+    from emotune.execution.run.node_checks import require_cluster
+
+    join(num_cpus=3)
+    join(num_cpus=1, num_gpus=2)
+    said: list[str] = []
+    require_cluster(Resources(workers=4), 0, said.append)
+    require_cluster(Resources(workers=1, gpus_per_worker=0.5), 0, said.append)
+    assert said == []
+    with pytest.raises(InputError) as caught:
+        require_cluster(Resources(workers=3, cpus_per_worker=2), 1, said.append)
+    lines = str(caught.value).splitlines()
+    assert lines[0].startswith("resources: after 0 min 1 s the cluster has room for 1 of a run's 3 × (2 CPU). Nodes:")
+    assert sorted(line.rpartition(": ")[2] for line in lines[1:4]) == ["0 CPU, 0 GPU", "1 CPU, 2 GPU", "3 CPU, 0 GPU"]
+    assert "--wait" in lines[4]
+    assert "ray status" in lines[4]
+    assert said[0].endswith("waiting for more nodes, 0 min 1 s left")
+    assert _internal_kv_get(_channel()) == b"[]", "it is withdrawn"
+    with pytest.raises(InputError, match="room for 1 of a run's 2 × "):  # its one CPU, whatever its GPUs
+        require_cluster(Resources(workers=2, gpus_per_worker=1), 0, said.append)
+
+
+def _channel() -> bytes:
+    from ray._private.ray_constants import AUTOSCALER_RESOURCE_REQUEST_CHANNEL
+
+    return AUTOSCALER_RESOURCE_REQUEST_CHANNEL
+
+
+def test_a_node_that_comes_while_it_is_waited_for_and_is_like_this_one_passes_and_nothing_is_left_in_the_pool(
+    join: Join, tmp_path: Path, small_shards: Path
+):
+    from emotune.execution.run.node_checks import check_nodes, require_cluster
+
+    require_cluster(Resources(), 60, lambda text: join(num_cpus=1))
+    check_nodes(str(tmp_path), [*resolve([str(small_shards)]), *resolve(["scenes"])])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_node_with_another_version_or_other_source_files_is_named(join: Join, tmp_path: Path):
+    from emotune.execution.run.node_checks import check_nodes
+
+    metadata = tmp_path / "shadow" / "torch-1.2.3.dist-info" / "METADATA"
+    metadata.parent.mkdir(parents=True)
+    metadata.write_text("Metadata-Version: 2.1\nName: torch\nVersion: 1.2.3\n")
+    package = tmp_path / "shadow" / "emotune" / "__init__.py"
+    package.parent.mkdir()
+    package.write_text("changed = True\n")
+    paths = os.pathsep.join([str(tmp_path / "shadow"), os.environ.get("PYTHONPATH", "")])
+    join({"PYTHONPATH": paths}, num_cpus=1)
+    with pytest.raises(InputError) as caught:
+        check_nodes(str(tmp_path), [])
+    torch, sources = str(caught.value).splitlines()
+    assert "has torch 1.2.3, this process 2." in torch
+    assert "has source files of emotune " in sources
+    assert "install the same on all nodes" in sources
+
+
+def test_a_pool_that_is_another_place_on_a_node_and_data_that_differ_there_are_found(
+    join: Join, tmp_path: Path, small_shards: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from emotune.execution.run.node_checks import check_nodes
+
+    join(num_cpus=1)
+    (dataset,) = resolve([str(small_shards)])
+    gone = replace(dataset, name="gone", location=str(tmp_path / "nothing"))
+    other = replace(dataset, name="other", content_hash="0" * 64)
+    copy = Path(shutil.copytree(small_shards, tmp_path / "copy"))
+    first, second = sorted(copy.glob("train-*.tar"))[:2]
+    first.unlink()
+    second.write_bytes(b"cut off")
+    part = replace(dataset, name="part", location=str(copy))
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path / "mine")
+    with pytest.raises(InputError) as caught:
+        check_nodes("/proc/self/cwd", [dataset, gone, other, part])  # a folder of the same name that each process has
+    lines = str(caught.value).splitlines()
+    assert sum("/proc/self/cwd: is another place there than here" in line for line in lines) == 2
+    assert sum("gone cannot be read from there" in line for line in lines) == 1, "a head without CPUs trains nothing"
+    assert sum("other has other content there" in line for line in lines) == 1
+    assert sum(f"2 of 7 shards, {first.name} the first, are missing or cut off there" in line for line in lines) == 1
+    assert len(lines) == 5
+
+
+def test_a_node_that_does_not_answer_is_named_and_one_that_has_died_is_not_asked(
+    join: Join, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    import ray
+
+    from emotune.execution.run import node_checks
+
+    monkeypatch.setattr(node_checks, "ANSWER_S", 5.0)
+    node = join(num_cpus=1)
+    raylet = node.all_processes["raylet"][0].process
+    raylet.send_signal(signal.SIGSTOP)
+    try:
+        with pytest.raises(InputError, match=rf"node .*{node.node_id[:8]}.*no answer within 5 s"):
+            node_checks.check_nodes(str(tmp_path), [])
+    finally:
+        raylet.send_signal(signal.SIGCONT)
+    raylet.kill()
+    deadline = time.monotonic() + 60
+    while any(there["Alive"] and there["NodeID"] == node.node_id for there in ray.nodes()):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    node_checks.check_nodes(str(tmp_path), [])

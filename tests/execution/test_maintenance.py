@@ -1,0 +1,62 @@
+from pathlib import Path
+
+import pytest
+from study_files import GOOD
+
+from emotune.config.run import DatasetRef, RunConfig
+from emotune.config.study import Study, load_study
+from emotune.core.errors import InputError
+from emotune.execution import maintenance
+from emotune.execution.plan.plan import make_plan
+from emotune.runs.directory import RunDirectory, State
+
+DATA = DatasetRef(name="scenes", location="scenes", content_hash="ab" * 32)
+
+
+@pytest.fixture
+def study(write) -> Study:
+    return load_study(write(GOOD, "own.yaml"))
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> str:
+    return str(tmp_path / "runs")
+
+
+def begin(pool: str, *runs: RunConfig) -> None:
+    for run in runs:
+        directory = RunDirectory(pool, run)
+        claim = directory.begin()
+        directory.folder.write("checkpoint/last.pt", b"x" * 1000)
+        claim.release()
+
+
+def test_a_rerun_takes_up_what_is_asked_for_and_only_what_came_to_an_end_begins_anew(study, pool):
+    failed, diverged, done, missing, *_ = runs = study.runs([DATA])
+    begin(pool, failed, diverged, done)
+    RunDirectory(pool, failed).fail("a bug")
+    RunDirectory(pool, diverged).fail("the loss is nan", diverged=True)
+    RunDirectory(pool, done).finish({"run": done.id})
+    plan = make_plan(runs, pool)
+    assert maintenance.again(plan, failed=True, diverged=False, names=[]) == (failed,)
+    chosen = maintenance.again(plan, failed=False, diverged=True, names=[done.id, missing.id])
+    assert chosen == (diverged, done, missing)
+    assert maintenance.anew(plan, chosen) == [diverged.id, done.id]
+    maintenance.remove(pool, [diverged.id, done.id])
+    after = make_plan(runs, pool)
+    assert {after.statuses[run.id].state for run in (diverged, done)} == {State.MISSING}
+
+
+def test_a_rerun_of_nothing_of_an_unknown_run_or_of_one_at_work_is_refused(study, pool):
+    runs = study.runs([DATA])
+    with RunDirectory(pool, runs[0]).at_work():
+        plan = make_plan(runs, pool)
+        for names, says in (([], "say which"), (["x-s0"], "x-s0: no run"), ([runs[0].id], "is being trained")):
+            with pytest.raises(InputError, match=says):
+                maintenance.again(plan, failed=False, diverged=False, names=names)
+
+
+def test_where_nobody_can_be_asked_only_yes_is_a_yes():
+    assert maintenance.confirmed("Remove?", yes=True)
+    with pytest.raises(InputError, match="--yes"):
+        maintenance.confirmed("Remove?", yes=False)  # pytest's stdin is no terminal

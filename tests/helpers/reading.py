@@ -1,0 +1,55 @@
+"""A small finished study's text, and a page as tags and text."""
+
+from html.parser import HTMLParser
+from pathlib import Path
+
+from emotune.config.ablate_command import AblateCommand
+from emotune.config.study import Study
+from emotune.report.build import build_report
+
+# Steps that are many and large enough for the three variants, which start from equal weights, to answer differently.
+STUDY = """
+question: Does attention <really> help?
+datasets: [{data}]
+model: {{name: alexnet, width: 0.0625, weight_init: he}}
+train: {{epochs: 1, batch_size: 8, lr: 0.05}}
+baseline: alexnet
+variants:
+  alexnet: {{}}
+  attention: {{model.name: attention}}
+  tanh: {{model.name: attention, model.score: tanh}}
+seeds: 2
+contrasts: [attention - alexnet]
+"""
+
+
+class Tags(HTMLParser):
+    """Every tag with its attributes, and all text that is seen."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict]] = []
+        self.text = self.inside = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self.inside = tag
+
+    def handle_data(self, data):
+        if self.inside not in ("script", "style"):
+            self.text += data
+
+    def handle_endtag(self, tag):
+        self.inside = ""
+
+    def named(self, *names: str) -> list[dict]:
+        """The attributes of all tags of these names."""
+        return [attributes for tag, attributes in self.tags if tag in names]
+
+
+def report(finished, out: Path) -> tuple[Study, str, Path]:
+    """The study, its page and the folder that it is in."""
+    study, runs, pool = finished
+    page = build_report(study, runs, pool, out, AblateCommand("few.yaml"))
+    return study, page.read_text(), out

@@ -1,0 +1,23 @@
+"""Study files that tests write, and what is wrong with them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from emotune.config.study import load_study
+from emotune.core.errors import InputError
+
+HEAD = "question: Does it help?\ndatasets: [scenes]\nbaseline: plain\n"
+GOOD = HEAD + "variants:\n  plain: {}\n  wide: {model.width: 2}\n"
+
+Write = Callable[..., Path]
+
+
+def mistakes(path: Path) -> list[str]:
+    """The lines of the error, without the file's name that each of them must begin with."""
+    with pytest.raises(InputError) as caught:
+        load_study(path)
+    lines = str(caught.value).splitlines()
+    assert all(line.startswith(f"{path}: ") for line in lines), lines
+    return [line.removeprefix(f"{path}: ") for line in lines]

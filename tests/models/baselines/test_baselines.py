@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+
+from emotune.config.model import ConstantConfig, SvmConfig
+from emotune.core.errors import InputError
+from emotune.models.baselines import baselines
+from emotune.models.baselines.baselines import Constant, Svm, make_classical, require_libraries
+
+CLASSES = 3
+
+
+def blobs(count, seed, spread=0.6):
+    rng = np.random.default_rng(seed)
+    targets = rng.integers(0, CLASSES, count)
+    centres = 2 * np.eye(CLASSES)
+    return (centres[targets] + spread * rng.standard_normal((count, CLASSES))).astype(np.float32), targets
+
+
+def test_the_constant_model_says_the_frequencies_in_training():
+    model = make_classical(ConstantConfig(), CLASSES)
+    targets = np.repeat([0, 1], [60, 37])
+    model.fit(np.empty((97, 0)), targets, np.empty((5, 0)), np.full(5, 2))
+    said = model.log_probabilities(np.empty((4, 0)))
+    np.testing.assert_allclose(np.exp(said), np.tile([0.61, 0.38, 0.01], (4, 1)), rtol=1e-6)
+    assert model.parameters == 2
+
+
+def test_a_machine_tells_blobs_apart_with_probabilities_that_hold():
+    model = Svm(SvmConfig(), CLASSES)
+    outcome = model.fit(*blobs(600, 0, 1.0), *blobs(300, 1, 1.0))
+    features, targets = blobs(2000, 2, 1.0)
+    said = np.exp(model.log_probabilities(features).astype(float))
+    np.testing.assert_allclose(said.sum(1), 1, atol=1e-5)
+    right = said.argmax(1) == targets
+    assert right.mean() > 0.75
+    assert said.max(1).mean() == pytest.approx(right.mean(), abs=0.03)
+    sure = said.max(1) > np.quantile(said.max(1), 0.8)
+    assert right[sure].mean() > right[~sure].mean() + 0.05, "who is sure is more often right"
+    assert outcome["support_vectors"] * CLASSES < model.parameters
+
+
+def test_two_classes_are_told_apart_like_more():
+    features, targets = blobs(600, 0)
+    two = targets < 2
+    model = Svm(SvmConfig(c_grid=(1.0,)), 2)
+    model.fit(features[two], targets[two], features[two], targets[two])
+    said = np.exp(model.log_probabilities(features[two]).astype(float))
+    np.testing.assert_allclose(said.sum(1), 1, atol=1e-5)
+    assert (said.argmax(1) == targets[two]).mean() > 0.9
+
+
+def test_the_penalty_with_the_best_validation_accuracy_is_taken():
+    # With hardly a penalty a machine learns the noise of training pictures by heart.
+    features, targets = blobs(300, 0, spread=1.5)
+    outcome = Svm(SvmConfig(c_grid=(1000.0, 0.1)), CLASSES).fit(features, targets, *blobs(1000, 1, spread=1.5))
+    accuracies = outcome["val_accuracy_by_c"]
+    assert set(accuracies) == {"1000", "0.1"}
+    assert outcome["c"] == 0.1
+    assert accuracies["0.1"] > accuracies["1000"]
+
+
+def test_a_class_without_training_pictures_has_next_to_no_probability():
+    features, targets = blobs(300, 0)
+    known = targets < 2
+    model = Svm(SvmConfig(c_grid=(1.0,)), CLASSES)
+    model.fit(features[known], targets[known], features[known], targets[known])
+    said = model.log_probabilities(features)
+    assert np.isfinite(said).all()
+    assert (said[:, 2] < -20).all()
+
+
+def test_missing_libraries_are_named_with_the_command_that_installs_them(monkeypatch):
+    monkeypatch.setattr(baselines, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"pip install 'emotune\[classical\]'"):
+        make_classical(SvmConfig(), CLASSES)
+    require_libraries([ConstantConfig()])
+    assert isinstance(make_classical(ConstantConfig(), CLASSES), Constant)
+
+
+def test_a_class_without_validation_pictures_is_told_apart_all_the_same():
+    features, targets = blobs(300, 0)
+    some = targets > 0
+    model = Svm(SvmConfig(c_grid=(1.0,)), CLASSES)
+    model.fit(features, targets, features[some], targets[some])
+    assert (model.log_probabilities(features).argmax(1) == targets).mean() > 0.9

@@ -1,0 +1,105 @@
+"""Whose report is in a folder."""
+
+import json
+import shutil
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from study_files import GOOD
+
+from emotune.config.study import Study, load_study
+from emotune.core.errors import InputError
+from emotune.report.freshness import SEAL, Written, claim_folder, keeps_cards
+
+OTHER = GOOD.replace("  wide:", "  wider:")
+
+
+def study_in(folder: Path, text: str = GOOD, name: str = "ablation") -> Study:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.yaml").write_text(text)
+    return load_study(folder / f"{name}.yaml")
+
+
+def written(out: Path, study: Study, *, cards: bool = False) -> dict[str, bytes]:
+    """The files of a report that is written."""
+    claim_folder(out, study)
+    with Written(out, study, cards=cards) as files:
+        files.write("index.html", study.source.encode())
+        if cards:
+            files.write("cards/plain.md", b"a card")
+    return {path.name: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+
+def test_another_study_of_the_same_name_overwrites_no_report(tmp_path):
+    out = tmp_path / "reports" / "ablation"
+    before = written(out, study_in(tmp_path / "a"))
+    other = study_in(tmp_path / "b", OTHER)
+    with pytest.raises(InputError) as caught:
+        claim_folder(out, other)
+    assert f"holds the report of another study, {tmp_path / 'a' / 'ablation.yaml'}" in str(caught.value)
+    assert f"--report {out}-b" in str(caught.value)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    written(Path(f"{out}-b"), other)
+    written(out, study_in(tmp_path / "a", GOOD.replace("2", "3")))
+
+
+def test_an_edited_file_the_same_text_elsewhere_and_a_copy_of_all_go_on_with_their_report(tmp_path):
+    home = tmp_path / "home"
+    out = home / "reports" / "ablation"
+    study = study_in(home)
+    written(out, study)
+    edited = study_in(home, OTHER)
+    written(out, edited)
+    written(out, replace(edited, seeds=7))
+    written(out, study_in(tmp_path / "clone", OTHER))
+    written(out, study_in(home, OTHER))
+    shutil.copytree(home, tmp_path / "copy")
+    written(tmp_path / "copy" / "reports" / "ablation", study_in(tmp_path / "copy", GOOD))
+
+
+def test_of_two_studies_that_begin_at_the_same_time_one_has_the_folder(tmp_path):
+    out, refused = tmp_path / "out", []
+    studies = [study_in(tmp_path / str(k), GOOD.replace("wide", f"wide-{k}")) for k in range(8)]
+
+    def claim(study: Study) -> None:
+        try:
+            claim_folder(out, study)
+        except InputError:
+            refused.append(study)
+
+    threads = [threading.Thread(target=claim, args=(study,)) for study in studies]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(refused) == 7
+
+
+def test_a_report_of_an_earlier_version_is_taken_over(tmp_path):
+    out = tmp_path / "out"
+    written(out, study_in(tmp_path / "a"), cards=True)
+    seal = json.loads((out / SEAL).read_text())
+    (out / SEAL).write_text(json.dumps({"made_of": "", "written": seal["written"]}))
+    assert keeps_cards(out)
+    written(out, study_in(tmp_path / "b", OTHER))
+    with pytest.raises(InputError):
+        claim_folder(out, study_in(tmp_path / "a"))
+
+
+def test_cards_belong_to_a_report_until_they_are_not_written_or_removed_by_hand(tmp_path):
+    out, study = tmp_path / "out", study_in(tmp_path)
+    assert not keeps_cards(out)
+    written(out, study)
+    assert not keeps_cards(out)
+    with Written(out, study, cards=True) as files:
+        files.write("index.html", b"no variant has a finished run")
+    assert keeps_cards(out)
+    written(out, study, cards=True)
+    assert keeps_cards(out)
+    (out / "cards" / "plain.md").unlink()
+    assert not keeps_cards(out)
+    written(out, study, cards=True)
+    assert "plain.md" not in written(out, study)
+    assert not keeps_cards(out)

@@ -1,0 +1,174 @@
+"""Model cards: `--card`."""
+
+import math
+import re
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from reading import STUDY
+from scipy import stats
+
+from emotune.ablate import main
+from emotune.config.ablate_command import AblateCommand
+from emotune.config.metric import Metric
+from emotune.core.storage import Folder
+from emotune.data.manifest import read_manifest
+from emotune.report.build import build_report
+from emotune.runs.directory import PREDICTIONS, RECORD
+
+COMMAND = AblateCommand("few.yaml", card=True)
+
+
+@pytest.fixture(scope="module")
+def cards(finished, tmp_path_factory) -> dict[str, str]:
+    """By variant."""
+    out = tmp_path_factory.mktemp("carded")
+    build_report(*finished, out, COMMAND)
+    return {path.stem: path.read_text() for path in (out / "cards").iterdir()}
+
+
+def right(finished, variant: str) -> list[pd.DataFrame]:
+    """Per seed: the target of each test picture, and whether it was told."""
+    _, runs, pool = finished
+    frames = []
+    for run in runs:
+        if run.variant == variant:
+            frame = pd.read_parquet(f"{pool}/{run.id}/{PREDICTIONS}")
+            logits = frame.filter(like="logit_")
+            told = logits.columns[logits.to_numpy().argmax(1)].str.removeprefix("logit_")
+            frames.append(pd.DataFrame({"target": frame["target"], "right": told == frame["target"]}))
+    return frames
+
+
+def t_interval(values: list[float]) -> str:
+    if len(set(values)) == 1:
+        return f"{values[0]:.1f} (the same in all {len(values)} seeds)"
+    mean, half = np.mean(values), stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values))
+    if half == 0:
+        return f"{mean:.1f} (the same in all {len(values)} seeds)"
+    cut = " and the ".join(end for end, beyond in (("floor", mean < half), ("ceiling", mean + half > 100)) if beyond)
+    said = f"{max(mean - half, 0):.1f} to {min(mean + half, 100):.1f}" + (f", cut at the {cut}" if cut else "")
+    return f"{mean:.1f} ({said})"
+
+
+def row(card: str, first: str) -> list[str]:
+    """The cells of the table's row that begins so."""
+    (line,) = (line for line in card.splitlines() if line.startswith(f"| {first}"))
+    return [cell.strip() for cell in line.strip("|").split(" | ")]
+
+
+def test_every_variant_with_finished_runs_has_a_card(finished, cards):
+    assert set(cards) == set(finished[0].variants)
+
+
+@pytest.mark.parametrize("variant", ["alexnet", "attention", "tanh"])
+def test_metrics_and_recalls_are_those_of_the_predictions_with_t_intervals(finished, cards, variant):
+    frames = right(finished, variant)
+    assert row(cards[variant], "accuracy, %")[1] == t_interval([100 * f["right"].mean() for f in frames])
+    for label, of_class in frames[0].groupby("target"):
+        recalls = [100 * f.loc[f["target"] == label, "right"].mean() for f in frames]
+        cells = row(cards[variant], f"{label} ")
+        assert cells[2:] == [str(len(of_class)), t_interval(recalls)]
+
+
+def test_data_are_described_as_their_manifest_has_them(finished, cards):
+    _, runs, _ = finished
+    manifest = read_manifest(Folder(runs[0].dataset.location))
+    for text in (manifest.source, manifest.licence, manifest.content_hash):
+        assert text in cards["tanh"].replace("\\", "")
+    label = manifest.classes[0]
+    assert row(cards["tanh"], f"{label} ")[1] == str(manifest.counts["train"][label])
+    assert "drawn pictures: a demonstration" in cards["tanh"]
+    assert "Mechanical Turk" not in cards["tanh"]
+
+
+def test_a_card_says_what_the_variant_is_and_where_its_weights_are(finished, cards):
+    card = cards["tanh"]
+    assert "score tanh" in card
+    assert "epochs 1, batch_size 8" in card
+    for run in finished[1]:
+        assert (f"`{run.id}`" in card) == (run.variant == "tanh")
+    assert f"`{COMMAND}`" in card
+
+
+def test_verdicts_stand_in_the_cards_of_both_sides_alone(cards):
+    said = {variant: len(re.findall(r"^- .*Difference [+-]?\d", card, re.MULTILINE)) for variant, card in cards.items()}
+    assert said == {"alexnet": 1, "attention": 1, "tanh": 0}
+
+
+def test_the_front_matter_is_yaml_and_the_question_is_shown_as_it_is(cards):
+    _, front, text = cards["attention"].split("---\n", 2)
+    assert yaml.safe_load(front)["metrics"] == ["accuracy"]
+    assert r"Does attention \<really> help?" in text
+
+
+def test_tables_have_as_many_cells_in_each_row(cards):
+    for card in cards.values():
+        tables = re.findall(r"(?:^\|.*\n)+", card, re.MULTILINE)
+        assert len(tables) == 2
+        for table in tables:
+            assert len({line.count(" | ") for line in table.splitlines()}) == 1, table
+
+
+def test_one_seed_has_no_interval_and_a_missing_run_no_number(finished, tmp_path):
+    study, runs, pool = finished
+    build_report(replace(study, seeds=1), [r for r in runs if r.seed == 0], pool, tmp_path, COMMAND)
+    assert "(n = 1)" in row((tmp_path / "cards/tanh.md").read_text(), "accuracy, %")[1]
+
+
+def test_a_variant_without_finished_runs_has_no_card_and_its_old_one_is_removed(finished, tmp_path):
+    study, runs, pool = finished
+    build_report(study, runs, pool, tmp_path / "out", COMMAND)
+    empty = tmp_path / "pool"
+    for run in runs:
+        if run.variant != "tanh":
+            (empty / run.id).mkdir(parents=True)
+            for name in Folder(f"{pool}/{run.id}").names():
+                (empty / run.id / name).write_bytes(Folder(f"{pool}/{run.id}").read(name))
+    build_report(study, runs, str(empty), tmp_path / "out", COMMAND)
+    assert {path.stem for path in (tmp_path / "out/cards").iterdir()} == {"alexnet", "attention"}
+    assert (empty / runs[0].id / RECORD).exists()
+
+
+def test_a_metric_whose_low_values_are_good_is_said_to_be_one(finished, tmp_path):
+    study, runs, pool = finished
+    study = replace(study, metric=Metric(name="nll", min_effect=0.1))
+    build_report(study, runs, pool, tmp_path, COMMAND)
+    card = (tmp_path / "cards/attention.md").read_text()
+    assert "lower is better; 95 % t interval" in card
+    assert "Negative log-likelihood by seed: " in card
+
+
+def test_cards_are_asked_for_once_and_kept_up_to_date_until_somebody_removes_them(
+    finished, small_shards, tmp_path, monkeypatch, capsys
+):
+    shutil.copytree(finished[2], tmp_path / "runs")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "few.yaml").write_text(STUDY.format(data=small_shards))
+    out = tmp_path / "reports/few"
+
+    def ablate(*options: str, study: str = "few.yaml") -> tuple[list[str], str]:
+        """The cards that are there after the command, and what it printed."""
+        capsys.readouterr()
+        assert main([study, "--executor", "local", *options]) == 0
+        return sorted(path.stem for path in out.glob("cards/*.md")), capsys.readouterr().out
+
+    assert ablate()[0] == []
+    cards, _ = ablate("--card")
+    assert len(cards) == 3
+    assert "--card" in (out / "report.md").read_text()
+    cards, said = ablate()
+    assert (len(cards), "up to date" in said) == (3, True)
+    (tmp_path / "few.yaml").write_text(STUDY.format(data=small_shards).replace("really", "truly"))
+    assert ablate()[0] == cards
+    assert "truly" in (out / f"cards/{cards[0]}.md").read_text()
+    assert main(["rerun", "few.yaml", "--failed"]) == 0, "there are none"
+    assert ablate("--no-card")[0] == []
+    assert ablate("--report-only")[0] == []
+    assert ablate("--card")[0] == cards
+    shutil.rmtree(out / "cards")
+    assert ablate("--report-only")[0] == []

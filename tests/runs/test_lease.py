@@ -1,0 +1,242 @@
+"""One process at a time works on a run, whatever the others try."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from emotune.core.errors import InputError
+from emotune.core.storage import Folder
+from emotune.runs import lease
+from emotune.runs.lease import BusyRunError, Holder, take
+
+CLAIMER = """
+import sys
+from emotune.runs.lease import BusyRunError, take
+from emotune.core.storage import Folder
+folder = Folder(sys.argv[1])
+folder.names()
+print("ready", flush=True)
+sys.stdin.readline()
+try:
+    claim = take(folder, *sys.argv[2:])
+except BusyRunError:
+    print("busy", flush=True)
+else:
+    print("mine", flush=True)
+    sys.stdin.readline()
+    print("still" if claim.stands() else "lost", flush=True)
+"""
+
+
+class Claimer:
+    """A process that claims the run when it is told to."""
+
+    def __init__(self, url: str, *owner: str) -> None:
+        command = [sys.executable, "-c", CLAIMER, url, *owner]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def hear(self) -> str:
+        return self.process.stdout.readline().strip()
+
+    def tell(self) -> None:
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+
+@contextmanager
+def claimers(url: str, count: int, *owner: str) -> Iterator[list[Claimer]]:
+    started = [Claimer(url, *owner) for _ in range(count)]
+    try:
+        assert [one.hear() for one in started] == ["ready"] * count
+        yield started
+    finally:
+        for one in started:
+            one.process.kill()
+            one.process.communicate()
+
+
+def leave_dead_claim(url: str) -> None:
+    with claimers(url, 1) as (one,):
+        one.tell()
+        assert one.hear() == "mine"
+    assert Folder(url).names() == ["claim-1.json"]
+
+
+def changed(folder: Folder, name: str = "claim-1.json", **values: object) -> None:
+    folder.write_json(name, folder.read_json(name) | values)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(str(tmp_path / "run"))
+
+
+@pytest.mark.parametrize("dead", [False, True])
+def test_of_eight_processes_that_claim_a_run_at_the_same_instant_one_gets_it(folder: Folder, dead: bool):
+    if dead:
+        leave_dead_claim(folder.url)
+    with claimers(folder.url, 8) as started:
+        for one in started:
+            one.tell()
+        assert sorted(one.hear() for one in started) == ["busy"] * 7 + ["mine"]
+        assert folder.names() == ["claim-2.json" if dead else "claim-1.json"]
+
+
+@pytest.mark.parametrize("dead", [False, True])
+def test_of_processes_that_claim_a_run_on_s3_at_the_same_instant_one_has_it(s3: str, dead: bool):
+    url = f"{s3}/claimed-{dead}"
+    if dead:
+        leave_dead_claim(url)
+    with claimers(url, 4) as started:
+        for one in started:
+            one.tell()
+        mine = [one for one in started if one.hear() == "mine"]  # the test's server is not quite exclusive
+        for one in mine:
+            one.tell()
+        assert [one.hear() for one in mine].count("still") == 1
+    with claimers(url, 1) as (last,):
+        last.tell()
+        assert last.hear() == "mine", "all others were killed"
+
+
+def test_a_killed_owners_run_is_claimed_at_once_even_before_its_parent_has_noticed(folder: Folder):
+    with claimers(folder.url, 1) as (one,):
+        one.tell()
+        assert one.hear() == "mine"
+        with pytest.raises(BusyRunError, match=str(one.process.pid)):
+            take(folder)
+        one.process.send_signal(signal.SIGKILL)
+        while Path(f"/proc/{one.process.pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+            time.sleep(0.01)
+        assert take(folder).stands()
+
+
+def test_a_stopped_process_keeps_its_run_but_from_its_own_command(folder: Folder):
+    with claimers(folder.url, 1, "command 1") as (one,):
+        one.tell()
+        assert one.hear() == "mine"
+        one.process.send_signal(signal.SIGSTOP)
+        for owner in ("", "command 2"):
+            with pytest.raises(BusyRunError):
+                take(folder, owner)
+        taken = take(folder, "command 1")
+        one.process.send_signal(signal.SIGCONT)
+        one.tell()
+        assert one.hear() == "lost"
+        taken.beat()
+        assert taken.stands()
+        assert folder.names() == ["claim-2.json"]
+
+
+@pytest.fixture
+def watched(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> Folder:
+    """A claim of another machine whose last beat is old."""
+    monkeypatch.setattr(lease, "WATCH_S", 0.2)
+    take(folder)
+    changed(folder, machine="another boot", time=time.time() - 200)
+    return folder
+
+
+def test_an_old_claim_of_another_machine_is_taken_over_if_it_does_not_change(watched: Folder):
+    assert take(watched).stands()
+    assert watched.names() == ["claim-2.json"]
+
+
+@pytest.mark.parametrize("offset_s", [-200, 200])
+def test_another_machine_whose_clock_is_wrong_keeps_its_run_while_it_beats(
+    watched: Folder, offset_s: int, monkeypatch: pytest.MonkeyPatch
+):
+    changed(watched, time=time.time() + offset_s)
+    monkeypatch.setattr(lease.time, "sleep", lambda s: changed(watched, time=time.time() + offset_s + 10))  # it beats
+    with pytest.raises(BusyRunError):
+        take(watched)
+    assert watched.names() == ["claim-1.json"]
+
+
+def test_a_lost_claim_stays_lost_writes_nothing_and_removes_nobody_elses(folder: Folder):
+    first = take(folder, "command")
+    second = take(folder, "command")
+    before = folder.read("claim-2.json")
+    first.beat()
+    first.release()
+    assert first.lost
+    assert (folder.names(), folder.read("claim-2.json")) == (["claim-2.json"], before)
+    second.release()
+    assert not first.stands()
+    assert folder.names() == []
+
+
+def test_a_claim_that_was_deleted_by_hand_is_lost(folder: Folder):
+    held = take(folder)
+    folder.delete("claim-1.json")
+    held.beat()
+    assert held.lost
+    assert folder.names() == []
+
+
+def test_who_was_slow_to_take_a_dead_claim_over_leaves_a_run_that_was_begun_anew(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+):
+    leave_dead_claim(folder.url)
+    with claimers(folder.url, 1) as (one,):
+
+        def is_free(
+            *arguments: object,
+        ) -> bool:  # while it looked, another released it and a third began
+            folder.delete("claim-1.json")
+            one.tell()
+            assert one.hear() == "mine"
+            return True
+
+        monkeypatch.setattr(lease, "_is_free", is_free)
+        with pytest.raises(BusyRunError, match=str(one.process.pid)):
+            take(folder)
+        assert folder.names() == ["claim-1.json"]
+        one.tell()
+        assert one.hear() == "still"
+
+
+def test_a_storage_that_fails_for_a_while_does_not_end_the_heartbeat(folder: Folder, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(lease, "BEAT_EVERY_S", 0.01)
+    failures, names = iter([RuntimeError("no credentials"), OSError("disk full")]), Folder.names
+
+    def failing(self: Folder) -> list[str]:
+        if error := next(failures, None):
+            raise error
+        return names(self)
+
+    with take(folder).beating() as held:
+        first = folder.read_json("claim-1.json")["time"]
+        monkeypatch.setattr(Folder, "names", failing)
+        until = time.monotonic() + 30
+        while folder.read_json("claim-1.json")["time"] == first and time.monotonic() < until:
+            time.sleep(0.01)
+        assert folder.read_json("claim-1.json")["time"] > first
+        assert not held.lost
+    assert folder.names() == []
+
+
+@pytest.mark.parametrize("data", ["{}", "[]", "3", json.dumps({"pid": "x"}), "{"])
+def test_a_damaged_claim_is_an_input_error_that_names_the_file_and_the_remedy(folder: Folder, data: str):
+    folder.write("claim-1.json", data.encode())
+    with pytest.raises(InputError, match=r"claim-1\.json.*delete it"):
+        take(folder)
+
+
+def test_without_proc_the_age_decides(folder: Folder, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(lease, "_machine", lambda: None)
+    monkeypatch.setattr(lease, "_begun", lambda pid: None)
+    monkeypatch.setattr(lease, "WATCH_S", 0.0)
+    take(folder)
+    assert Holder.from_json(folder.read_json("claim-1.json")).alive
+    with pytest.raises(BusyRunError):
+        take(folder)
+    changed(folder, time=time.time() - 200)
+    assert take(folder).stands()

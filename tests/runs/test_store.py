@@ -1,0 +1,86 @@
+"""A pool is listed once, and says of every run what its directory says."""
+
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from emotune.config.model import AlexNetConfig
+from emotune.config.run import DatasetRef, RunConfig
+from emotune.config.train import TrainConfig
+from emotune.core.errors import InputError
+from emotune.core.storage import Folder
+from emotune.runs.directory import CONFIG, RECORD, RunDirectory, State
+from emotune.runs.store import Pool
+
+RUN = RunConfig(
+    variant="plain", seed=0, model=AlexNetConfig(), train=TrainConfig(),
+    dataset=DatasetRef(name="photos", location="/data", content_hash="0123"),
+)  # fmt: skip
+RUNS = [replace(RUN, seed=seed) for seed in range(6)]
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")  # of the S3 server
+
+
+@pytest.fixture(params=["disk", "memory", "s3"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    name = uuid4().hex
+    if request.param == "s3":
+        return f"{request.getfixturevalue('s3')}/{name}"
+    return str(tmp_path / "pool") if request.param == "disk" else f"memory://{name}"
+
+
+def test_a_pool_that_is_not_there_has_no_runs(url: str):
+    assert Pool(url).names() == []
+    assert {status.state for status in Pool(url).statuses(RUNS).values()} == {State.MISSING}
+    assert Pool(url).records([RUN.id]) == {}
+
+
+def test_a_pool_says_what_the_directories_say_and_passes_over_what_is_no_run(url: str):
+    done, failed, diverged, interrupted, running, missing = (RunDirectory(url, run) for run in RUNS)
+    done.finish({"run": done.run.id, "accuracy": 50.0})
+    failed.fail("a bug")
+    diverged.fail("nan", diverged=True)
+    interrupted.begin().release()
+    running.begin()
+    for name in ("studies/few/runs.json", "photos/picture.jpg", "notes.txt", f"photos/{missing.run.id}/{RECORD}"):
+        Folder(url).write(name, b"{}")
+    statuses = Pool(url).statuses(RUNS)
+    assert list(statuses) == [run.id for run in RUNS]
+    assert [status.state for status in statuses.values()] == [
+        State.DONE, State.FAILED, State.DIVERGED, State.INTERRUPTED, State.RUNNING, State.MISSING,
+    ]  # fmt: skip
+    assert statuses == {run.id: RunDirectory(url, run).status() for run in RUNS}
+    assert Pool(url).names() == sorted(run.id for run in RUNS[:5])
+    assert Pool(url).records([missing.run.id, done.run.id]) == {
+        done.run.id: {"run": done.run.id, "accuracy": 50.0, "files": {}}
+    }
+
+
+def test_damage_is_an_input_error_that_names_the_file(url: str):
+    folder = Folder(url) / RUN.id
+    folder.write("failure.json", b"{")
+    with pytest.raises(InputError, match=rf"{RUN.id}/failure\.json.*delete it"):
+        Pool(url).statuses([RUN])
+    folder.write(RECORD, b"[]")
+    with pytest.raises(InputError, match=rf"{RUN.id}/{RECORD}.*delete"):
+        Pool(url).records([RUN.id])
+
+
+def test_a_file_in_the_place_of_a_run_is_no_run(tmp_path: Path):
+    (tmp_path / RUN.id).write_bytes(b"")
+    assert Pool(str(tmp_path)).names() == []
+    assert Pool(str(tmp_path)).statuses([RUN])[RUN.id].state is State.MISSING
+
+
+def test_only_the_files_that_decide_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    RunDirectory(str(tmp_path), RUNS[0]).finish({"run": RUNS[0].id})
+    (Folder(str(tmp_path)) / RUNS[1].id).write(CONFIG, b"{}")
+
+    def refuse(self: Folder, name: str) -> bytes:
+        raise AssertionError(f"{self / name} was read")
+
+    monkeypatch.setattr(Folder, "read", refuse)
+    states = [status.state for status in Pool(str(tmp_path)).statuses(RUNS[:3]).values()]
+    assert states == [State.DONE, State.INTERRUPTED, State.MISSING]

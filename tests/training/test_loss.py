@@ -1,0 +1,107 @@
+"""The loss against formulas written down once more, with what other libraries say of them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from running import changed, gradient, start
+
+from emotune.config.resources import Resources
+from emotune.config.run import RunConfig
+from emotune.data.augment import apply_views
+from emotune.data.read.batches import Split, open_split
+from emotune.training.loss import class_weights, losses, smoothed
+from emotune.training.step import backward
+
+
+def surprise(run: RunConfig, pictures: Split | None = None) -> tuple[np.ndarray, np.ndarray, float]:
+    """-log p (B, K) of the first batch, its labels, and the loss that training finds; dropout is off."""
+    begun = start(run, pictures=pictures)
+    batch = next(begun.batches)
+    loss, _ = backward(begun.learner, batch, begun.drawn).tolist()
+    with torch.no_grad():
+        logits = begun.learner.network(apply_views(batch.images, begun.drawn.views, batch.indices))
+    return -logits.double().log_softmax(1).numpy(), begun.pictures.targets[batch.indices], loss
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
+def test_label_smoothing_spreads_a_part_of_the_target_over_all_classes(run: RunConfig, smoothing: float):
+    found, targets, loss = surprise(changed(run, dropout=0.0, label_smoothing=smoothing))
+    own = found[np.arange(len(found)), targets]
+    assert loss == pytest.approx(((1 - smoothing) * own + smoothing * found.mean(1)).mean(), rel=1e-5)
+
+
+def test_smoothing_is_torchs_for_labels_and_keeps_sums_of_all_targets():
+    logits, targets = torch.randn(6, 4), torch.tensor([0, 1, 2, 3, 0, 1])
+    aims = torch.from_numpy(smoothed(np.eye(4, dtype=np.float32)[targets.numpy()], 0.3))
+    torch.testing.assert_close(F.cross_entropy(logits, aims), F.cross_entropy(logits, targets, label_smoothing=0.3))
+    votes = np.array([[0.5, 0.5, 0, 0], [0, 0.7, 0, 0]])  # of two annotators; of one label, weighted with agreement
+    np.testing.assert_allclose(smoothed(votes, 0.2).sum(1), votes.sum(1))
+    np.testing.assert_allclose(smoothed(votes, 0.2)[0], [0.45, 0.45, 0.05, 0.05])
+
+
+def test_the_loss_of_bfloat16_logits_is_calculated_in_float32():
+    logits, aims = torch.randn(6, 8).bfloat16(), torch.eye(8)[:6]
+    expected = -(logits.double().log_softmax(1) * aims).sum(1)
+    torch.testing.assert_close(losses(logits, aims).double(), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_balanced_pictures_count_as_if_all_classes_had_the_same_number(run: RunConfig):
+    balanced = changed(run, dropout=0.0, class_weights="balanced")
+    found, targets, loss = surprise(balanced)
+    everything = open_split(run.dataset, "train").targets
+    weights = [len(everything) / (8 * sum(other == target for other in everything)) for target in targets]
+    assert loss == pytest.approx(np.average(found[np.arange(len(found)), targets], weights=weights), rel=1e-5)
+    assert loss != pytest.approx(surprise(changed(run, dropout=0.0))[2], rel=1e-5)
+
+
+def test_class_weights_make_the_classes_equal_and_an_absent_class_does_no_harm():
+    targets = np.array([0] * 6 + [1] * 3 + [3])
+    weights = class_weights(targets, 4)
+    sums = np.bincount(targets, weights[targets], minlength=4)
+    np.testing.assert_allclose(sums[[0, 1, 3]], len(targets) / 4)
+    assert np.isfinite(weights).all()
+
+
+@pytest.mark.parametrize("targets", ["soft", "weighted"])
+def test_smoothing_and_class_weights_go_with_votes(run: RunConfig, targets: str):
+    whole = open_split(run.dataset, "train")
+    votes = tuple({whole.classes[target]: 3.0, whole.classes[0]: 1.0 + target % 3} for target in whole.targets)
+    settings = {"label_smoothing": 0.2, "class_weights": "balanced"}
+    found, labels, loss = surprise(changed(run, dropout=0.0, targets=targets, **settings), replace(whole, votes=votes))
+    aims = []
+    for label in labels:
+        said = votes[int(np.flatnonzero(whole.targets == label)[0])]
+        share = said[whole.classes[label]] / sum(said.values())
+        if targets == "soft":
+            aim = np.array([said.get(name, 0.0) / sum(said.values()) for name in whole.classes])
+        else:
+            shares = [v[whole.classes[t]] / sum(v.values()) for v, t in zip(votes, whole.targets, strict=True)]
+            aim = share / np.mean(shares) * np.eye(8)[label]
+        aims.append(0.8 * aim + 0.2 * aim.sum() / 8)
+    weights = [1 / np.sum(whole.targets == label) for label in labels]
+    assert loss == pytest.approx(np.average((np.array(aims) * found).sum(1), weights=weights), rel=1e-5)
+
+
+@pytest.mark.parametrize("settings", [{}, {"class_weights": "balanced", "label_smoothing": 0.1}])
+def test_a_batch_in_pieces_gives_the_loss_and_gradient_of_a_whole_one_with_dropout_on(run: RunConfig, settings: dict):
+    found = []
+    for accumulate in (1, 4, 100):  # more pieces than pictures: one each
+        begun = start(changed(run, dropout=0.5, **settings), resources=Resources(accumulate=accumulate))
+        sizes: list[int] = []
+        begun.learner.network.register_forward_pre_hook(lambda module, inputs, to=sizes: to.append(len(inputs[0])))
+        loss, correct = backward(begun.learner, next(begun.batches), begun.drawn).tolist()
+        found.append((loss, correct, gradient(begun.learner), sizes))
+    for loss, correct, vector, _ in found[1:]:
+        assert (loss, correct) == (pytest.approx(found[0][0], rel=1e-6), found[0][1])
+        torch.testing.assert_close(vector, found[0][2], rtol=0, atol=1e-5 * found[0][2].abs().max().item())
+    assert [sorted(sizes) for *_, sizes in found] == [[15], [3, 4, 4, 4], [1] * 15]
+
+
+def test_dropout_changes_the_gradient(run: RunConfig):
+    off, on = (start(changed(run, dropout=p)) for p in (0.0, 0.5))
+    for begun in (off, on):
+        backward(begun.learner, next(begun.batches), begun.drawn)
+    assert not torch.allclose(gradient(off.learner), gradient(on.learner))
