@@ -135,16 +135,16 @@ def read_epochs(data: str, epochs: int, *, indexed: bool = False) -> list[float]
     """Seconds of each epoch through emotune: decoded in the first, if this machine has not done it yet, or in each."""
     import torch
 
-    from emotune.data.augment import apply_views, draw_views
+    from emotune.data.augment import crop_and_normalise, draw_crops
     from emotune.data.read.batches import open_split
 
     torch.set_num_threads(1)
     seconds, began = [], time.perf_counter()
     split = open_split(resolve([data])[0], "train", decoded=() if indexed else None)
     for epoch in range(epochs):
-        views = draw_views(len(split), 0, epoch)
+        views = draw_crops(len(split), 0, epoch)
         for batch in split.training_batches(BATCH, 0, epoch):
-            apply_views(batch.images, views, batch.indices)
+            crop_and_normalise(batch.images, views, batch.indices)
         seconds.append(time.perf_counter() - began)
         began = time.perf_counter()
     return seconds

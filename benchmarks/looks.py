@@ -20,7 +20,7 @@ from emotune.cli.arguments import CommandLine
 from emotune.core.host import available_cpus
 from emotune.data.build.hamming_search import pairs_within
 from emotune.data.build.near_duplicates import copies_elsewhere, copies_of_earlier, scenes
-from emotune.data.build.perceptual_hash import ALIKE, SAME, look
+from emotune.data.build.perceptual_hash import ALIKE, SAME, perceptual_hash
 from emotune.data.image_io import Loaded, UnreadablePictureError, load, shrink
 from emotune.data.sources.base import files_below
 from emotune.data.sources.synthetic import draw_scene
@@ -147,7 +147,7 @@ def compare(folder: Path | None) -> None:
     spent_s = 0.0
     for name, picture in pictures(folder):
         began = time.perf_counter()
-        seen = look(picture)
+        seen = perceptual_hash(picture)
         spent_s += time.perf_counter() - began
         if seen:
             looks[name] = seen
@@ -163,7 +163,7 @@ def compare(folder: Path | None) -> None:
         print(f"  {distance:3} bits  {names[i]}  {names[j]}")
     print(f"copies of {len(sample)} pictures: bits at the median and the 95th percentile, share called the same, alike")
     for kind, alter in ALTERED.items():
-        copies = ((name, look(shrink(Loaded(alter(p), False, p.size, False), 256))) for name, p in sample)
+        copies = ((name, perceptual_hash(shrink(Loaded(alter(p), False, p.size, False), 256))) for name, p in sample)
         found = np.array([bits(looks[name], copy) for name, copy in copies if copy])
         at = np.percentile(found, [50, 95])
         print(f"  {kind:24} {at[0]:4.0f} {at[1]:4.0f} {np.mean(found <= SAME):7.1%} {np.mean(found <= ALIKE):7.1%}")

@@ -30,9 +30,9 @@ from emotune.cli.arguments import CommandLine
 from emotune.config.run import RunConfig, RunProgress
 from emotune.config.study import load_study
 from emotune.data.datasets import resolve
-from emotune.execution.monitor.tracker import Courses
+from emotune.execution.monitor.tracker import RunTracker
 from emotune.execution.plan.plan import make_plan
-from emotune.execution.plan.summary import show_plan
+from emotune.execution.plan.summary import print_plan
 from emotune.runs.directory import State
 
 VARIANTS = 10
@@ -90,7 +90,7 @@ def planned(folder: Path, count: int) -> float:
         datasets = resolve(study.datasets)
         runs = study.runs(datasets)
         console = Console(file=io.StringIO(), width=120)
-        show_plan(console, study, datasets, make_plan(runs, str(folder / "none")), str(folder / "none"), "ray")
+        print_plan(console, study, datasets, make_plan(runs, str(folder / "none")), str(folder / "none"), "ray")
 
     return seconds(plan)
 
@@ -114,7 +114,7 @@ def ledger_read(runs: Sequence[RunConfig], disk: Path) -> tuple[float, int]:
 def displayed(runs: Sequence[RunConfig]) -> float:
     """The driver's work for a message of each of 1,000 machines and one look at how long all takes."""
     now = [0.0]
-    courses, active = Courses(runs, lambda: now[0]), runs[: min(MACHINES, len(runs))]
+    courses, active = RunTracker(runs, lambda: now[0]), runs[: min(MACHINES, len(runs))]
 
     def at(run: RunConfig, step: int) -> RunProgress:
         return RunProgress(run.id, 1, 50, step / 5000, step=step, steps=5000)

@@ -33,9 +33,9 @@ from emotune.config.model import AlexNetConfig, AttentionConfig, DualBranchConfi
 from emotune.config.resources import Resources
 from emotune.config.run import DatasetRef, RunConfig, Selection
 from emotune.config.train import TrainConfig
-from emotune.core.host import available_cpus, keep_freed_memory
+from emotune.core.host import available_cpus, tune_malloc
 from emotune.core.storage import Folder
-from emotune.data.augment import apply_views
+from emotune.data.augment import crop_and_normalise
 from emotune.data.build.shards import write_shards
 from emotune.data.datasets import resolve
 from emotune.data.read.batches import Batch, Split, open_split
@@ -49,8 +49,8 @@ from emotune.runs.directory import RunDirectory
 from emotune.training.distributed import World
 from emotune.training.loop import draw
 from emotune.training.precision import numerics
-from emotune.training.setup import begin
-from emotune.training.step import Learner, take_step
+from emotune.training.setup import load_or_init
+from emotune.training.step import TrainState, take_step
 
 MODELS: dict[str, ModelConfig] = {
     "alexnet": AlexNetConfig(), "attention": AttentionConfig(), "dual": DualBranchConfig(), "mldr": MldrConfig(),
@@ -68,7 +68,7 @@ class Ours:
     """A network in training, and the training pictures."""
 
     run: RunConfig
-    learner: Learner
+    learner: TrainState
     pictures: Split
 
     def batches(self) -> Iterable[Batch]:
@@ -100,7 +100,7 @@ class Ours:
             views = draw(self.run, 0, len(self.pictures)).views
             with closing(self.batches()) as batches:
                 for batch in batches:
-                    apply_views(batch.on(self.learner.world.device), views, batch.indices)
+                    crop_and_normalise(batch.on(self.learner.world.device), views, batch.indices)
 
         return seconds(read)
 
@@ -111,7 +111,7 @@ def ours(model: ModelConfig, dataset: DatasetRef, batch: int, device: torch.devi
     run = RunConfig(variant=model.name, dataset=dataset, seed=0, model=model, train=train)
     pictures = open_split(dataset, "train")
     with tempfile.TemporaryDirectory() as nowhere:
-        learner, _ = begin(run, RunDirectory(nowhere, run), World(0, 1, device), Resources(), pictures)
+        learner, _ = load_or_init(run, RunDirectory(nowhere, run), World(0, 1, device), Resources(), pictures)
     learner.network.train()
     return Ours(run, learner, pictures)
 
@@ -257,7 +257,7 @@ def main() -> None:
     parser.add_argument("--give-back", action="store_true", help="freed memory to the kernel, as no run does")
     options = parser.parse_args()
     if not options.give_back:
-        keep_freed_memory()  # as a run does
+        tune_malloc()  # as a run does
     gpu = options.device == "cuda"
     factor = 0.0 if gpu else bf16_factor(available_cpus())
     precision, batch, part = ("bf16", BATCH, 1) if factor <= 1 else ("float32", EXACT_BATCH, 4)

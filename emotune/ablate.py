@@ -12,29 +12,29 @@ from pathlib import Path
 from rich.console import Console
 
 from emotune.cli.ablate_options import parse
-from emotune.cli.arguments import ends_with_its_reader, require_reader
+from emotune.cli.arguments import exits_on_broken_pipe, reraise_broken_pipe
 from emotune.config.ablate_command import AblateCommand
 from emotune.config.study import Study
-from emotune.core.errors import InputError, print_error, told
+from emotune.core.errors import InputError, describe_os_error, print_error
 from emotune.core.storage import Folder
 from emotune.execution import maintenance
 from emotune.execution.checks.advice import bf16_without_instructions, idle_nodes
-from emotune.execution.checks.preflight import check
-from emotune.execution.monitor.status import NamedRun, named, show_standing, standing
+from emotune.execution.checks.preflight import preflight
+from emotune.execution.monitor.status import NamedRun, named_runs, print_status, study_status
 from emotune.execution.plan.plan import Plan, make_plan
-from emotune.execution.plan.summary import show_plan, show_reasons
-from emotune.execution.prune import prunable, prune, summary
+from emotune.execution.plan.summary import print_plan, print_reasons
+from emotune.execution.prune import find_prunable, prune, summary
 from emotune.execution.run.lost_cluster import LOST, LostClusterError
-from emotune.execution.run.session import QUICKSTART, Work, pool_of, prepared, train_all
+from emotune.execution.run.session import QUICKSTART, StudySession, pool_of, prepared, train_all
 from emotune.execution.run.signals import INTERRUPTED, Interruption, StoppedNow, interruption
-from emotune.report.freshness import claim_folder, is_up_to_date, keeps_cards, made_of, seal
+from emotune.report.freshness import claim_folder, input_fingerprint, is_up_to_date, keeps_cards, write_fingerprint
 from emotune.runs.directory import State
 from emotune.runs.registry import Registry
 
 __all__ = ["main"]
 
 
-@ends_with_its_reader
+@exits_on_broken_pipe
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line.
 
@@ -52,8 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_error("emotune.ablate", error)
         return 2
     except OSError as error:
-        require_reader(error)
-        print_error("emotune.ablate", OSError(told(error)))
+        reraise_broken_pipe(error)
+        print_error("emotune.ablate", OSError(describe_os_error(error)))
         return 1
     except LostClusterError as error:
         print_error("emotune.ablate", error)
@@ -66,11 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _ablate(options: argparse.Namespace, console: Console, stopping: Interruption) -> int:
-    work = Work.of(options, options.study)
+    work = StudySession.of(options, options.study)
     plan = make_plan(work.runs, work.pool)
     if options.probe or options.plan:
         return _outlook(console, work, plan, options, stopping)
-    show_plan(console, work.study, work.datasets, plan, work.pool, options.executor)
+    print_plan(console, work.study, work.datasets, plan, work.pool, options.executor)
     out = _report_folder(options, work.study)
     if options.report_only:
         _report(console, work, plan, out, options, always=True)
@@ -78,34 +78,36 @@ def _ablate(options: argparse.Namespace, console: Console, stopping: Interruptio
     return _finish(console, work, plan, [run.id for run in work.runs], out, options, stopping)
 
 
-def _outlook(console: Console, work: Work, plan: Plan, options: argparse.Namespace, stopping: Interruption) -> int:
+def _outlook(
+    console: Console, work: StudySession, plan: Plan, options: argparse.Namespace, stopping: Interruption
+) -> int:
     """The plan, the reasons, and what would speak against it; on request, from a few steps of what was never timed."""
     study, probed_s, notes = work.study, {}, []
     if options.probe:
-        from emotune.execution.plan.timing import probe, untimed
+        from emotune.execution.plan.timing import time_steps, untimed
 
         if runs := untimed(plan):
             cluster = options.executor == "ray" and bool(os.environ.get("RAY_ADDRESS"))
-            check(runs, work.pool, study.resources, options.executor, writing=cluster)
+            preflight(runs, work.pool, study.resources, options.executor, writing=cluster)
             with (
                 prepared(console, work, runs, options, stopping, keep=False) as execute,
                 console.status("timing a few steps of each variant that was never timed"),
                 stopping.patient(),
             ):
-                probed_s, notes = probe(runs, work.pool, execute, shared=cluster)
-    show_plan(console, study, work.datasets, plan, work.pool, options.executor, probed_s)
-    show_reasons(console, plan, work.pool)
+                probed_s, notes = time_steps(runs, work.pool, execute, shared=cluster)
+    print_plan(console, study, work.datasets, plan, work.pool, options.executor, probed_s)
+    print_reasons(console, plan, work.pool)
     slow = bf16_without_instructions(plan.to_do, study.resources, options.executor)
     for note in [*notes, *slow, *idle_nodes(options.executor)]:
         console.print(note, highlight=False, markup=False)
     if plan.to_do:
-        check(plan.to_do, work.pool, study.resources, options.executor, writing=False)
+        preflight(plan.to_do, work.pool, study.resources, options.executor, writing=False)
     return 0
 
 
 def _finish(
     console: Console,
-    work: Work,
+    work: StudySession,
     plan: Plan,
     ids: Collection[str],
     out: Path,
@@ -116,11 +118,11 @@ def _finish(
     registry, interrupted = Registry(work.pool), None
     try:
         if any(run.id in ids for run in plan.to_do):
-            check(plan.to_do, work.pool, work.study.resources, options.executor, report=str(out))
+            preflight(plan.to_do, work.pool, work.study.resources, options.executor, report=str(out))
             for line in idle_nodes(options.executor):
                 console.print(line, highlight=False, markup=False)
             with (
-                registry.at_work(work.study, work.runs),  # before anything is made ready: others must not prune it
+                registry.in_use(work.study, work.runs),  # before anything is made ready: others must not prune it
                 prepared(console, work, plan.to_do, options, stopping) as execute,
                 stopping.patient(),
             ):
@@ -136,8 +138,8 @@ def _finish(
         try:
             _report(console, work, plan, out, options, always=False)
         except OSError as error:
-            require_reader(error)
-            print_error("emotune.ablate", OSError(f"no report: {told(error)}"))
+            reraise_broken_pipe(error)
+            print_error("emotune.ablate", OSError(f"no report: {describe_os_error(error)}"))
             return INTERRUPTED if interrupted else 1
     states = Counter(plan.statuses[run_id].state for run_id in ids)
     if others := states[State.RUNNING]:
@@ -157,66 +159,68 @@ def _report_folder(options: argparse.Namespace, study: Study) -> Path:
     return Path(name)
 
 
-def _report(console: Console, work: Work, plan: Plan, out: Path, options: argparse.Namespace, *, always: bool) -> None:
+def _report(
+    console: Console, work: StudySession, plan: Plan, out: Path, options: argparse.Namespace, *, always: bool
+) -> None:
     """Writes the report, unless it is there and nothing that it is made of has changed."""
     command = AblateCommand.of(options, card=keeps_cards(out) if options.card is None else options.card)
-    digest = made_of(work.study, work.runs, plan.statuses, plan.records, work.pool, str(command))
+    digest = input_fingerprint(work.study, work.runs, plan.statuses, plan.records, work.pool, str(command))
     if not always and is_up_to_date(out, digest):
         console.print(f"Report: {out / 'index.html'} (up to date)", highlight=False)
         return
     from emotune.report.build import build_report
 
     page = build_report(work.study, work.runs, work.pool, out, command)
-    seal(out, digest)
+    write_fingerprint(out, digest)
     console.print(f"Report: {page}", highlight=False)
 
 
 def _status(options: argparse.Namespace, console: Console, _: Interruption) -> int:
     try:
-        work = Work.of(options, options.study)
-        name, runs = work.study.name, named(work.runs)
+        work = StudySession.of(options, options.study)
+        name, runs = work.study.name, named_runs(work.runs)
     except InputError:  # its file or data are on another machine, but the pool may know it
         known = Registry(pool_of(options)).find(options.study or QUICKSTART)
         if known is None:
             raise
         name, runs = known.name, [NamedRun(**run) for run in known.runs]
-    found = standing(runs, pool_of(options))
+    found = study_status(runs, pool_of(options))
     if options.json:
         print(json.dumps({"study": name, "pool": pool_of(options)} | found, indent=1))
     else:
-        show_standing(console, name, found)
+        print_status(console, name, found)
     return 0
 
 
 def _rerun(options: argparse.Namespace, console: Console, stopping: Interruption) -> int:
-    work = Work.of(options, options.study)
+    work = StudySession.of(options, options.study)
     plan = make_plan(work.runs, work.pool)
-    runs = maintenance.again(plan, failed=options.failed, diverged=options.diverged, names=options.names)
+    runs = maintenance.select_reruns(plan, failed=options.failed, diverged=options.diverged, names=options.names)
     out = _report_folder(options, work.study)
     if not runs:
         console.print("No runs of that kind: nothing to do.")
         return 0
-    check(runs, work.pool, work.study.resources, options.executor)
-    if gone := maintenance.anew(plan, runs):
+    preflight(runs, work.pool, work.study.resources, options.executor)
+    if gone := maintenance.needs_restart(plan, runs):
         for run in runs:
             if run.id in gone:
                 state = plan.statuses[run.id].state.value
                 console.print(f"  {run.id} ({run.variant} s{run.seed}): {state}", highlight=False, soft_wrap=True)
-        if not maintenance.confirmed(f"Remove what these {len(gone)} runs left, and train them anew?", yes=options.yes):
+        if not maintenance.confirm(f"Remove what these {len(gone)} runs left, and train them anew?", yes=options.yes):
             return 0
-        maintenance.remove(work.pool, gone)
+        maintenance.remove_runs(work.pool, gone)
         plan = make_plan(work.runs, work.pool)
     return _finish(console, work, plan, [run.id for run in runs], out, options, stopping)
 
 
 def _prune(options: argparse.Namespace, console: Console, _: Interruption) -> int:
     pool = pool_of(options)
-    works = [Work.of(options, file) for file in options.studies]
+    works = [StudySession.of(options, file) for file in options.studies]
     studies = [(work.study, work.runs) for work in works]
-    found = prunable(pool, studies, options.forget)
+    found = find_prunable(pool, studies, options.forget)
     for line in summary(found):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    if found.question and maintenance.confirmed(f"{found.question} in {pool}?", yes=options.yes):
+    if found.question and maintenance.confirm(f"{found.question} in {pool}?", yes=options.yes):
         runs, entries = prune(pool, found, studies)
         forgotten = f" {len(entries)} forgotten." if entries else ""
         console.print(f"{len(runs)} removed.{forgotten}")

@@ -18,11 +18,11 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
-from emotune.cli.arguments import CommandLine, ends_with_its_reader, local_path, place, require_reader
-from emotune.config.types import in_one_line
-from emotune.core.errors import InputError, print_error, told
+from emotune.cli.arguments import CommandLine, exits_on_broken_pipe, local_path, path_or_url, reraise_broken_pipe
+from emotune.config.types import escape_control_characters
+from emotune.core.errors import InputError, describe_os_error, print_error
 from emotune.execution.run.signals import INTERRUPTED, Interruption, interruption
-from emotune.inference.inputs import distinct_stems, named_pictures
+from emotune.inference.inputs import distinct_stems, named_images
 
 if TYPE_CHECKING:
     from emotune.inference.predictor import Predictor
@@ -34,7 +34,7 @@ UNLIMITED = 1_000_000
 """Columns of text where the output is no terminal: programs that read it need each picture's whole name on one line."""
 
 
-@ends_with_its_reader
+@exits_on_broken_pipe
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line.
 
@@ -50,8 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_error("emotune.predict", error)
         return 2
     except OSError as error:
-        require_reader(error)
-        print_error("emotune.predict", OSError(told(error)))
+        reraise_broken_pipe(error)
+        print_error("emotune.predict", OSError(describe_os_error(error)))
         return 1
     except ArithmeticError as error:  # a full disk, an export that is not what it should be
         print_error("emotune.predict", error)
@@ -62,14 +62,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def load(run: str, device: str = "auto") -> "Predictor":
-    """The network of a finished run; see `emotune.inference.predictor.load`.
+    """The network of a finished run; see `emotune.inference.predictor.load_predictor`.
 
     >>> load("runs/attention-scenes-s0-1234abcd").predict(["a.jpg", "b.png"]).labels  # doctest: +SKIP
     ['awe', 'fear']
     """
     from emotune.inference import predictor  # late: with torch
 
-    return predictor.load(run, device)
+    return predictor.load_predictor(run, device)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -77,12 +77,17 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m emotune.predict", description="What a finished run's network says of pictures."
     )
     add = parser.add_argument
-    add("run", type=place, metavar="RUN", help="folder or URL of a finished run, such as runs/attention-scenes-s0-…")
+    add(
+        "run",
+        type=path_or_url,
+        metavar="RUN",
+        help="folder or URL of a finished run, such as runs/attention-scenes-s0-…",
+    )
     add(
         "images",
         metavar="IMAGE",
         nargs="*",
-        type=place,
+        type=path_or_url,
         help="pictures, folders of pictures, or - for names from stdin",
     )
     add(
@@ -111,7 +116,7 @@ def _predict(options: argparse.Namespace, stopping: Interruption) -> int:
         raise InputError("nothing to do: name pictures, or --onnx FILE")
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="surrogateescape")  # names of files need not be UTF-8
-    paths = named_pictures(options.images, sys.stdin) if options.images else []
+    paths = named_images(options.images, sys.stdin) if options.images else []
     predictor = load(options.run, options.device)
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
@@ -149,7 +154,7 @@ def _told(
     predictor: "Predictor", paths: Sequence[Path], options: argparse.Namespace, stop: Callable[[], bool]
 ) -> Iterator[_Told]:
     """What the network says of each picture that can be read, until it is to stop; the others are named on stderr."""
-    from emotune.inference.predictor import square
+    from emotune.inference.predictor import load_center_crop
 
     stems, console = distinct_stems(paths), Console(stderr=True)
     todo = iter(track(paths, "pictures", console=console, transient=True, disable=not console.is_terminal))
@@ -159,7 +164,7 @@ def _told(
             if stop():
                 return
             try:
-                squares[path] = square(path)
+                squares[path] = load_center_crop(path)
             except (OSError, ValueError) as error:  # of the system's own, the reason without the name
                 print_error("emotune.predict", InputError(f"{path}: {getattr(error, 'strerror', None) or error}"))
         if not squares:
@@ -185,7 +190,7 @@ def _draw(
     first = (len(picture) - CROP) // 2
     seen = picture[first : first + CROP, first : first + CROP]
     maps = {layer: (w * w.size).reshape(2 * (round(w.size**0.5),)) for layer, w in weights.items()}
-    picture_and_answer(in_one_line(title), seen, maps, said).savefig(out, metadata={"Software": None})
+    picture_and_answer(escape_control_characters(title), seen, maps, said).savefig(out, metadata={"Software": None})
 
 
 def _written(told: Iterable[_Told], file: TextIO, classes: Sequence[str]) -> Iterator[_Told]:

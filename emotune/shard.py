@@ -25,9 +25,9 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from emotune.cli.arguments import CommandLine, ends_with_its_reader, local_path, place, require_reader
+from emotune.cli.arguments import CommandLine, exits_on_broken_pipe, local_path, path_or_url, reraise_broken_pipe
 from emotune.core.cache_dir import cache_folder
-from emotune.core.errors import InputError, print_error, told
+from emotune.core.errors import InputError, describe_os_error, print_error
 from emotune.core.host import available_cpus
 from emotune.core.storage import Folder
 from emotune.data.build.curate import KEEPABLE
@@ -42,7 +42,7 @@ from emotune.data.split import carved_splits
 __all__ = ["main"]
 
 
-@ends_with_its_reader
+@exits_on_broken_pipe
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line.
 
@@ -58,10 +58,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_error("emotune.shard", error)
         return 2
     except OSError as error:  # what is finished is kept
-        require_reader(error)
+        reraise_broken_pipe(error)
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         where = f"{getattr(options, 'out', '')}: the disk is full; make room, or name another place. " if full else ""
-        print_error("emotune.shard", OSError(f"{where}{told(error)}"))
+        print_error("emotune.shard", OSError(f"{where}{describe_os_error(error)}"))
         return 1
     except BrokenProcessPool:
         killed = "a process that read pictures was killed, perhaps for lack of memory; fewer --workers need less of it"
@@ -80,14 +80,14 @@ def _parser() -> argparse.ArgumentParser:
         parents = [common, download] if name in ("csv", "fi-links") else [common]
         _add_fields(sources.add_parser(name, parents=parents, help=source.help), source)
     check = sources.add_parser("verify", help="check shards: any flipped byte, missing or extra sample")
-    check.add_argument("data", type=place, metavar="DATA", help="folder or URL of shards")
+    check.add_argument("data", type=path_or_url, metavar="DATA", help="folder or URL of shards")
     return parser
 
 
 def _common_options() -> argparse.ArgumentParser:
     common = CommandLine(add_help=False)
     add = common.add_argument
-    add("--out", required=True, type=place, metavar="DATA", help="folder or URL (s3://…) for the shards")
+    add("--out", required=True, type=path_or_url, metavar="DATA", help="folder or URL (s3://…) for the shards")
     add("--name", help="the data set's name in reports (default: the source's)")
     add("--split", default="0.7/0.1/0.2", metavar="T/V/T",
         help="shares of train/val/test, where the source prescribes none (default: %(default)s)")  # fmt: skip
@@ -110,7 +110,7 @@ def _common_options() -> argparse.ArgumentParser:
 
 
 def _download_options() -> argparse.ArgumentParser:
-    from emotune.data.build.download import FetchOptions
+    from emotune.data.build.download import DownloadOptions
 
     download = CommandLine(add_help=False)
     add = download.add_argument_group("downloading").add_argument
@@ -120,12 +120,12 @@ def _download_options() -> argparse.ArgumentParser:
         metavar="DIR",
         help="where downloaded pictures are kept (default: in emotune's cache)",
     )
-    add("--at-a-time", type=int, default=FetchOptions.at_a_time, help="downloads at a time (default: %(default)s)")
-    add("--per-host", type=int, default=FetchOptions.per_host, help="of these, from one host (default: %(default)s)")
+    add("--at-a-time", type=int, default=DownloadOptions.at_a_time, help="downloads at a time (default: %(default)s)")
+    add("--per-host", type=int, default=DownloadOptions.per_host, help="of these, from one host (default: %(default)s)")
     add(
         "--timeout-s",
         type=float,
-        default=FetchOptions.timeout_s,
+        default=DownloadOptions.timeout_s,
         help="seconds without an answer (default: %(default)s)",
     )
     add("--allow-private", action="store_true", help="also fetch from private addresses, and through proxies")
@@ -186,22 +186,26 @@ def _note_on_splits(listing: Listing) -> list[str]:
 
 def _fetched(listing: Listing, options: argparse.Namespace, progress: Progress, console: Console) -> Listing:
     """The listing with its links downloaded; prints what was lost, by class."""
-    from emotune.data.build.download import FetchOptions, Outcome, fetch  # not needed where processes import this file
+    from emotune.data.build.download import (  # not needed where processes import this file
+        DownloadOptions,
+        DownloadResult,
+        download,
+    )
 
     links = {entry.picture.url for entry in listing.entries if isinstance(entry.picture, Url)}
     task = progress.add_task("downloading", total=len(links), note="")
     seen: Counter[str] = Counter()
 
-    def advance(outcome: Outcome) -> None:
+    def advance(outcome: DownloadResult) -> None:
         seen["lost" if outcome.reason else "before" if outcome.earlier else "got"] += 1
         note = ", ".join(f"{seen[what]} {what}" for what in ("got", "before", "lost") if seen[what])
         progress.update(task, advance=1, note=note)
 
-    how = FetchOptions(
+    how = DownloadOptions(
         at_a_time=options.at_a_time, per_host=options.per_host, timeout_s=options.timeout_s,
         allow_private=options.allow_private,
     )  # fmt: skip
-    fetched = fetch(listing, options.downloads or cache_folder() / "downloads", how, advance=advance)
+    fetched = download(listing, options.downloads or cache_folder() / "downloads", how, advance=advance)
     lost = [row for row in fetched.left_out if row.problem is Problem.LOST]
     if lost:
         by_reason = Counter((re.split(r": | \(sent as", row.detail)[0], row.label) for row in lost)

@@ -8,9 +8,9 @@ import pytest
 
 from emotune import ablate, predict, shard
 from emotune.config.study import load_study, shipped_study
-from emotune.core.errors import UnwritableError, told
+from emotune.core.errors import UnwritableError, describe_os_error
 from emotune.core.storage import Folder
-from emotune.report.freshness import SEAL, Written, is_up_to_date
+from emotune.report.freshness import SEAL, ReportWriter, is_up_to_date
 
 STUDY = """
 question: Does it help?
@@ -80,7 +80,7 @@ def test_what_cannot_be_written_of_a_report_is_told_from_what_cannot_be_read(tmp
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with Written(tmp_path, load_study(shipped_study("quickstart")), cards=False) as files:
+    with ReportWriter(tmp_path, load_study(shipped_study("quickstart")), cards=False) as files:
         monkeypatch.setattr(Folder, "write", full)
         with pytest.raises(UnwritableError, match=f"{tmp_path}: the report cannot be written .*No space left"):
             files.write("a.svg", b"")
@@ -107,7 +107,7 @@ def test_a_seal_from_elsewhere_removes_nothing_outside_the_report(tmp_path, name
     (out / SEAL).write_text(json.dumps({"made_of": "x", "written": {name: known}}))
     monkey = pytest.MonkeyPatch()
     monkey.setattr("emotune.report.freshness._sha256", lambda path: known)
-    with monkey.context(), Written(out, load_study(shipped_study("quickstart")), cards=False) as files:
+    with monkey.context(), ReportWriter(out, load_study(shipped_study("quickstart")), cards=False) as files:
         files.write("a.svg", b"")
     monkey.undo()
     assert (tmp_path / "victim").read_bytes() == b"precious"
@@ -115,6 +115,6 @@ def test_a_seal_from_elsewhere_removes_nothing_outside_the_report(tmp_path, name
 
 
 def test_an_error_of_the_system_is_told_in_a_line():
-    assert told(OSError(errno.EIO, "Input/output error", "a\nb")) == "a b: Input/output error"
-    assert told(OSError("of some library\nwith more")) == "of some library with more"
-    assert told(OSError()) == "OSError"
+    assert describe_os_error(OSError(errno.EIO, "Input/output error", "a\nb")) == "a b: Input/output error"
+    assert describe_os_error(OSError("of some library\nwith more")) == "of some library with more"
+    assert describe_os_error(OSError()) == "OSError"

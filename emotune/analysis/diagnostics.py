@@ -16,8 +16,17 @@ from emotune.analysis.metrics import PREFIX, classes_of, confusion, per_class
 from emotune.analysis.seeds import summarise
 from emotune.config.metric import SCALES
 
-__all__ = ["calibration", "choose_examples", "confusion_shares", "flips", "mean_attention", "optimism",
-           "picture_attention", "recall_differences", "recalls"]  # fmt: skip
+__all__ = [
+    "calibration",
+    "choose_examples",
+    "confusion_shares",
+    "disagreements",
+    "image_attention",
+    "mean_attention",
+    "recall_differences",
+    "recalls",
+    "test_selection_bias",
+]  # fmt: skip
 
 
 def recalls(predictions: Mapping[str, Mapping[int, pd.DataFrame]]) -> pd.DataFrame:
@@ -85,7 +94,7 @@ def calibration(predictions: Mapping[int, pd.DataFrame], bins: int = 10) -> pd.D
     return found.reset_index(drop=True)
 
 
-def flips(a: Mapping[int, pd.DataFrame], b: Mapping[int, pd.DataFrame]) -> pd.DataFrame:
+def disagreements(a: Mapping[int, pd.DataFrame], b: Mapping[int, pd.DataFrame]) -> pd.DataFrame:
     """Pictures that one variant gets right and the other wrong in every seed that both have.
 
     None with fewer than two such seeds: in one, chance flips as many. They are in the order of `choose_examples`, so
@@ -125,7 +134,7 @@ def mean_attention(frames: Sequence[pd.DataFrame]) -> dict[str, np.ndarray]:
     return _maps(pd.concat(frames), "layer") if frames else {}
 
 
-def picture_attention(frames: Sequence[pd.DataFrame], ids: Iterable[str]) -> dict[str, np.ndarray]:
+def image_attention(frames: Sequence[pd.DataFrame], ids: Iterable[str]) -> dict[str, np.ndarray]:
     """By sample id, the weights of the positions (H, W), mean over runs and layers.
 
     Args:
@@ -138,7 +147,7 @@ def picture_attention(frames: Sequence[pd.DataFrame], ids: Iterable[str]) -> dic
     return {sample: maps[sample] for sample in wanted if sample in maps}
 
 
-def optimism(runs: pd.DataFrame) -> pd.DataFrame:
+def test_selection_bias(runs: pd.DataFrame) -> pd.DataFrame:
     """What taking each run's best test epoch would have added: ``variant, dataset, n`` and means over ``n`` seeds.
 
     ``accuracy`` is of the epoch that was selected without the test pictures, ``best_test_accuracy`` the highest over

@@ -14,13 +14,13 @@ import pandas as pd
 from scipy import sparse, stats
 from statsmodels.stats.contingency_tables import mcnemar
 
-from emotune.analysis.metrics import from_sums, summands
+from emotune.analysis.metrics import metric_from_stats, sufficient_stats
 from emotune.analysis.power import ALPHA
 from emotune.config.metric import Metric
 from emotune.config.study import Contrast
 from emotune.core.errors import InputError
 
-__all__ = ["McNemar", "OverPictures", "over_pictures"]
+__all__ = ["ImageBootstrap", "McNemar", "bootstrap_over_images"]
 
 DRAWS, AT_A_TIME = 2000, 100
 Predictions = Mapping[str, Mapping[int, pd.DataFrame]]
@@ -39,7 +39,7 @@ class McNemar:
 
 
 @dataclass(frozen=True)
-class OverPictures:
+class ImageBootstrap:
     """A contrast on one data set, in the unit of the study's metric, as other pictures would change it.
 
     Attributes:
@@ -71,9 +71,9 @@ class OverPictures:
     mcnemar: Mapping[int, McNemar]
 
 
-def over_pictures(
+def bootstrap_over_images(
     contrasts: Sequence[Contrast], dataset: str, predictions: Predictions, metric: Metric
-) -> list[OverPictures]:
+) -> list[ImageBootstrap]:
     """The contrasts that have a complete pair of runs, with their uncertainty over pictures.
 
     Args:
@@ -94,7 +94,7 @@ def over_pictures(
     # A run from before groups were noted has every picture by itself; any of the others knows better.
     groups = pd.factorize(min((frame["group"] for frame in runs.values()), key=pd.Series.nunique))[0]
     values = dict(zip(runs, _replicates(list(runs.values()), groups, metric.name).T, strict=True))
-    right = {run: summands(frame, "accuracy").value > 0 for run, frame in runs.items()}
+    right = {run: sufficient_stats(frame, "accuracy").value > 0 for run, frame in runs.items()}
     found = []
     for c in contrasts:
         if seeds := common[c]:
@@ -122,7 +122,7 @@ def _aligned(runs: Mapping[tuple[str, int], pd.DataFrame], dataset: str) -> dict
 
 def _replicates(runs: Sequence[pd.DataFrame], groups: np.ndarray, metric: str) -> np.ndarray:
     """The metric of every run (1 + draws, runs): with every picture once, then with groups resampled."""
-    parts = [summands(frame, metric) for frame in runs]
+    parts = [sufficient_stats(frame, metric) for frame in runs]
     cells, count = parts[0].cells, groups.max() + 1
     columns = np.concatenate([run * cells + part.cell for run, part in enumerate(parts)])
     values = np.concatenate([part.value for part in parts])
@@ -132,7 +132,7 @@ def _replicates(runs: Sequence[pd.DataFrame], groups: np.ndarray, metric: str) -
     pictures, found = np.bincount(groups), []
     for weights in _weights(count):
         drawn = (sums @ weights.T).T.reshape(len(weights), len(runs), cells)
-        found.append(from_sums(metric, drawn, (weights @ pictures)[:, None]))
+        found.append(metric_from_stats(metric, drawn, (weights @ pictures)[:, None]))
     whole = np.concatenate(found)
     whole[:, infinite] = np.inf
     return whole
@@ -153,19 +153,19 @@ def _judge(
     groups: np.ndarray,
     tests: Mapping[int, McNemar],
     bounds: tuple[float, float],
-) -> OverPictures:
+) -> ImageBootstrap:
     """The intervals of differences (1 + draws, S)."""
     observed, draws = differences[0], differences[1:]
     mean, count = sum(map(float, observed)) / len(observed), int(groups.max()) + 1
     common = (contrast, dataset, tuple(tests), len(groups), count, mean)
     if not np.isfinite(observed).all():
-        return OverPictures(*common, None, None, None, None, tests)
+        return ImageBootstrap(*common, None, None, None, None, tests)
     # A resampled calibration error is too high: uncentred, its interval may even leave out the difference itself.
     draws = draws - draws.mean(axis=0) + observed
     low, high = np.percentile(draws.mean(axis=1), [100 * ALPHA / 2, 100 * (1 - ALPHA / 2)])
     ends = (low, high, *(_crossed(observed, draws, count) if len(observed) > 1 else ()))
     cut = [float(np.clip(end, *bounds)) for end in ends]
-    return OverPictures(*common, *cut, *[None] * (4 - len(cut)), tests)
+    return ImageBootstrap(*common, *cut, *[None] * (4 - len(cut)), tests)
 
 
 def _crossed(observed: np.ndarray, draws: np.ndarray, groups: int) -> tuple[float, float]:

@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from emotune.analysis.metrics import PREFIX, answers, classes_of, scalar_metrics
+from emotune.analysis.metrics import PREFIX, classes_of, predicted_classes, scalar_metrics
 from emotune.config.metric import SCALES
 from emotune.config.run import RunConfig
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.runs.directory import ATTENTION, METRICS, PREDICTIONS, RECORD, State, Status, read_record
-from emotune.runs.store import Pool
+from emotune.runs.store import RunStore
 
 __all__ = ["Records", "load_records"]
 
@@ -41,7 +41,8 @@ class Records:
             ``images_per_s``, ``workers``, ``interruptions``, ``commit``, ``dirty``, the other metrics of
             `emotune.config.metric.SCALES``, ``forward_flops`` of a picture, ``selected_epoch`` (whose network was
             tested), ``best_test_accuracy`` (per cent, the highest of all epochs; NaN where no epoch was tested) and
-            ``answers`` (a digest, equal for runs that gave the same class to every test picture); the others NaN.
+            ``predicted_classes`` (a digest, equal for runs that gave the same class to every test picture); the others
+            NaN.
         curves: One row per run and epoch: ``run, variant, dataset, seed`` and what ``metrics.jsonl`` has;
             ``test_accuracy`` and ``attention_entropy`` (nats) are NaN where they were not noted.
         predictions: Per finished run: ``sample_id, target, group, logit_<class>…``. All runs of a data set have the
@@ -89,7 +90,7 @@ def load_records(runs: Sequence[RunConfig], pool: str) -> Records:
     Raises:
         InputError: the pool cannot be reached.
     """
-    directories = Pool(pool)
+    directories = RunStore(pool)
     statuses = directories.statuses(runs)
     found = directories.each(lambda run: _load(directories.folder / run.id, run, statuses[run.id]), runs)
     done = {run.row["run"]: run for run in found if run.record is not None}
@@ -158,7 +159,7 @@ def _flat(record: dict[str, Any], predictions: pd.DataFrame) -> dict[str, Any]:
     known = record | git | {"train_s": record["durations_s"]["train"], "test_pictures": len(predictions)}
     selected = record["selected_epoch"] if "selected_epoch" in record else record["last_epoch"]["epoch"]
     plain = {name: known.get(name) for name in (*RESULTS, *COST)}
-    return plain | scalar_metrics(predictions) | {"selected_epoch": selected, "answers": answers(predictions)}
+    return plain | scalar_metrics(predictions) | {"selected_epoch": selected, "answers": predicted_classes(predictions)}
 
 
 def _curve(folder: Folder) -> pd.DataFrame:

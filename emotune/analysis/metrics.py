@@ -16,16 +16,29 @@ from scipy import special
 
 from emotune.config.labels import POSITIVE, has_polarity
 
-__all__ = ["Summands", "answers", "brier_score", "classes_of", "confusion", "constant_predictions",
-           "expected_calibration_error", "from_sums", "negative_log_likelihood", "per_class", "polarity_accuracy",
-           "scalar_metrics", "summands", "top_k_accuracy"]  # fmt: skip
+__all__ = [
+    "SufficientStats",
+    "brier_score",
+    "classes_of",
+    "confusion",
+    "constant_predictions",
+    "expected_calibration_error",
+    "metric_from_stats",
+    "negative_log_likelihood",
+    "per_class",
+    "polarity_accuracy",
+    "predicted_classes",
+    "scalar_metrics",
+    "sufficient_stats",
+    "top_k_accuracy",
+]  # fmt: skip
 
 PREFIX = "logit_"
 BINS = 15
 
 
 @dataclass(frozen=True)
-class Summands:
+class SufficientStats:
     """What each picture adds to the sums that a metric is computed from.
 
     Attributes:
@@ -44,7 +57,7 @@ def classes_of(predictions: pd.DataFrame) -> list[str]:
     return [column.removeprefix(PREFIX) for column in predictions.columns if column.startswith(PREFIX)]
 
 
-def answers(predictions: pd.DataFrame) -> str:
+def predicted_classes(predictions: pd.DataFrame) -> str:
     """A digest of which class was given to which picture, whatever the order of the pictures."""
     ordered = predictions.sort_values("sample_id")
     guesses = ordered[[PREFIX + label for label in classes_of(predictions)]].to_numpy().argmax(axis=1)
@@ -102,7 +115,7 @@ def scalar_metrics(predictions: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def summands(predictions: pd.DataFrame, metric: str) -> Summands:
+def sufficient_stats(predictions: pd.DataFrame, metric: str) -> SufficientStats:
     """What each picture adds to the sums that ``metric`` is computed from: weighted ones resample pictures.
 
     Args:
@@ -113,10 +126,10 @@ def summands(predictions: pd.DataFrame, metric: str) -> Summands:
     targets, logits = _arrays(predictions)
     guesses, k = logits.argmax(axis=1), len(classes)
     if metric in ("balanced_accuracy", "macro_f1"):
-        return Summands(targets * k + guesses, np.ones(len(targets)), k * k)
+        return SufficientStats(targets * k + guesses, np.ones(len(targets)), k * k)
     if metric == "ece":
         confidence = special.softmax(logits, axis=1).max(axis=1)
-        return Summands(_bin_of(confidence, BINS), (guesses == targets) - confidence, BINS + 1)
+        return SufficientStats(_bin_of(confidence, BINS), (guesses == targets) - confidence, BINS + 1)
     values = {
         "accuracy": lambda: 100 * _in_top_k(targets, logits, 1),
         "top2_accuracy": lambda: 100 * _in_top_k(targets, logits, 2),
@@ -124,11 +137,11 @@ def summands(predictions: pd.DataFrame, metric: str) -> Summands:
         "nll": lambda: _surprise(targets, special.log_softmax(logits, axis=1)),
         "brier": lambda: _squared_distance(targets, special.softmax(logits, axis=1)),
     }
-    return Summands(np.zeros(len(targets), int), values[metric]().astype(float), 1)
+    return SufficientStats(np.zeros(len(targets), int), values[metric]().astype(float), 1)
 
 
-def from_sums(metric: str, sums: np.ndarray, pictures: np.ndarray) -> np.ndarray:
-    """The metric (…) of its `summands`' sums; with every picture counted once, what `scalar_metrics` says.
+def metric_from_stats(metric: str, sums: np.ndarray, pictures: np.ndarray) -> np.ndarray:
+    """The metric (…) of its `sufficient_stats`' sums; with every picture counted once, what `scalar_metrics` says.
 
     Args:
         metric: One of `emotune.config.metric.SCALES`.

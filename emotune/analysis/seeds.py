@@ -18,7 +18,16 @@ from emotune.config.metric import ROUNDING, Metric
 from emotune.config.study import Contrast
 from emotune.runs.directory import State
 
-__all__ = ["Across", "Comparison", "Summary", "Verdict", "across_datasets", "compare", "explore", "summarise"]
+__all__ = [
+    "AcrossDatasets",
+    "Comparison",
+    "Summary",
+    "Verdict",
+    "across_datasets",
+    "estimate_differences",
+    "summarise",
+    "test_contrasts",
+]
 
 UNBOUNDED = (-math.inf, math.inf)
 
@@ -97,7 +106,7 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Across:
+class AcrossDatasets:
     """A contrast over data sets, as description only: data sets are no sample of anything, so there is no test.
 
     Attributes:
@@ -143,7 +152,7 @@ def summarise(values: Sequence[float], bounds: tuple[float, float] = UNBOUNDED) 
     return Summary(n, mean, sd, max(mean - half, bounds[0]), min(mean + half, bounds[1]))
 
 
-def explore(
+def estimate_differences(
     rows: Iterable[Mapping[str, Any]],
     contrasts: Sequence[Contrast],
     datasets: Sequence[str],
@@ -164,19 +173,19 @@ def explore(
     return [_compared(runs, contrast, dataset, seeds, metric) for dataset in datasets for contrast in contrasts]
 
 
-def compare(
+def test_contrasts(
     rows: Iterable[Mapping[str, Any]],
     contrasts: Sequence[Contrast],
     datasets: Sequence[str],
     seeds: int,
     metric: Metric,
 ) -> list[Comparison]:
-    """The declared contrasts of a study, with Holm's correction over all of them, and verdicts; else as `explore`.
+    """The declared contrasts of a study, with verdicts and Holm's correction over all; else as `estimate_differences`.
 
     Of all contrasts and data sets together, the chance of any false *better* or *worse* is at most 5 %, and so is that
     of any false *equivalent*.
     """
-    found = explore(rows, contrasts, datasets, seeds, metric)
+    found = estimate_differences(rows, contrasts, datasets, seeds, metric)
     t, flips, equivalence = (holm([getattr(c, p) for c in found]) for p in ("p", "p_sign_flip", "p_equivalence"))
     judged = []
     for c, p, p_flip, p_equivalence in zip(found, t, flips, equivalence, strict=True):
@@ -188,7 +197,7 @@ def compare(
     return judged
 
 
-def across_datasets(comparisons: Sequence[Comparison]) -> list[Across]:
+def across_datasets(comparisons: Sequence[Comparison]) -> list[AcrossDatasets]:
     """Per contrast with a complete pair on two data sets or more, how its mean differences lie."""
     found = []
     for contrast in dict.fromkeys(c.contrast for c in comparisons):
@@ -198,7 +207,7 @@ def across_datasets(comparisons: Sequence[Comparison]) -> list[Across]:
         if len(means) > 1:
             favourable = sum(mean > 0 if up else mean < 0 for mean in means)
             mean = sum(means) / len(means)
-            found.append(Across(contrast, mean, min(means), max(means), favourable, len(means), one_seed))
+            found.append(AcrossDatasets(contrast, mean, min(means), max(means), favourable, len(means), one_seed))
     return found
 
 

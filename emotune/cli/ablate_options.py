@@ -3,8 +3,8 @@
 import argparse
 from collections.abc import Sequence
 
-from emotune.cli.arguments import CommandLine, place
-from emotune.config.ablate_command import PROGRAM, RUNS, VERBS
+from emotune.cli.arguments import CommandLine, path_or_url
+from emotune.config.ablate_command import DEFAULT_RUNS, PROGRAM, VERBS
 from emotune.config.run import RUN_ID
 
 __all__ = ["parse"]
@@ -44,7 +44,7 @@ def _parser(command: str, operands: str, description: str, **more: str) -> argpa
         prog=f"{PROGRAM} {command}".rstrip(), description=description, usage=f"%(prog)s {operands} [options]",
         formatter_class=argparse.RawDescriptionHelpFormatter, **more,
     )  # fmt: skip
-    parser.add_argument("--runs", type=place, default=RUNS, metavar="URL",
+    parser.add_argument("--runs", type=path_or_url, default=DEFAULT_RUNS, metavar="URL",
                         help="the pool of runs: a folder or URL (default: runs)")  # fmt: skip
     parser.add_argument("--aa", action="store_true",
                         help="also the baseline under other initial weights and dropout masks: how much nothing makes "
@@ -60,7 +60,7 @@ def _run() -> argparse.ArgumentParser:
         "interrupted study, runs only the new part of a longer one, and leaves a finished one as it is.",
         epilog=MORE,
     )
-    parser.add_argument("study", nargs="?", type=place,
+    parser.add_argument("study", nargs="?", type=path_or_url,
                         help="a study file (.yaml); default: the quickstart that comes with emotune")  # fmt: skip
     _how_to_run(parser)
     only = parser.add_mutually_exclusive_group()
@@ -73,7 +73,9 @@ def _run() -> argparse.ArgumentParser:
 
 
 def _how_to_run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--report", type=place, metavar="DIR", help="where the report goes (default: reports/STUDY)")
+    parser.add_argument(
+        "--report", type=path_or_url, metavar="DIR", help="where the report goes (default: reports/STUDY)"
+    )
     parser.add_argument("--card", action=argparse.BooleanOptionalAction,
                         help="also write a model card per variant, cards/VARIANT.md, and keep them up to date from "
                         "then on; --no-card removes them")  # fmt: skip
@@ -88,7 +90,9 @@ def _how_to_run(parser: argparse.ArgumentParser) -> None:
                         help="without progress for so long, a run is stopped and continued (default: 15)")  # fmt: skip
     parser.add_argument("--wait", type=float, default=10.0, metavar="MIN",
                         help="how long to wait for the cluster to have what a run asks for (default: 10)")  # fmt: skip
-    parser.add_argument("--tensorboard", type=place, metavar="DIR", help="also write event files, a folder per run")
+    parser.add_argument(
+        "--tensorboard", type=path_or_url, metavar="DIR", help="also write event files, a folder per run"
+    )
 
 
 def _status() -> argparse.ArgumentParser:
@@ -98,7 +102,7 @@ def _status() -> argparse.ArgumentParser:
         "Says what is going on in a study's runs: who trains what and how far it is, what failed and why.\n"
         "Only reads files, so it may be asked at any time, from any machine that reaches the pool.",
     )
-    parser.add_argument("study", nargs="?", type=place,
+    parser.add_argument("study", nargs="?", type=path_or_url,
                         help="a study file, or the name of a study that was run in this pool (default: the "
                         "quickstart)")  # fmt: skip
     parser.add_argument("--seeds", type=int, metavar="N", help="seeds per variant, instead of the study's")
@@ -113,7 +117,7 @@ def _rerun() -> argparse.ArgumentParser:
         "Takes up only the runs that are asked for. Failed ones go on from their checkpoint; diverged and finished\n"
         "ones begin anew, which removes what they left behind: it asks first.",
     )
-    parser.add_argument("study", nargs="?", type=place, help="a study file (.yaml); default: the quickstart")
+    parser.add_argument("study", nargs="?", type=path_or_url, help="a study file (.yaml); default: the quickstart")
     parser.add_argument("names", nargs="*", metavar="RUN", help="names of runs, as status has them")
     parser.add_argument("--failed", action="store_true", help="those that failed")
     parser.add_argument("--diverged", action="store_true", help="those that diverged, from their beginning")
@@ -130,7 +134,9 @@ def _prune() -> argparse.ArgumentParser:
         "size and age: removes these runs after asking. Earlier versions of a file that is named here, run by the\n"
         "same user on the same machine, no longer count, and are forgotten. What is at work is never touched.",
     )
-    parser.add_argument("studies", nargs="*", type=place, metavar="STUDY", help="study files, as they should count")
+    parser.add_argument(
+        "studies", nargs="*", type=path_or_url, metavar="STUDY", help="study files, as they should count"
+    )
     parser.add_argument("--seeds", type=int, metavar="N", help="seeds per variant, instead of the studies'")
     parser.add_argument("--forget", action="append", default=[], metavar="NAME",
                         help="forget a study, named as in the list (my-1a2b3c4d); may be repeated")  # fmt: skip

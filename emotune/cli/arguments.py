@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from emotune.core.errors import near
+from emotune.core.errors import closest
 
-__all__ = ["UNREAD", "CommandLine", "ends_with_its_reader", "local_path", "place", "require_reader"]
+__all__ = ["UNREAD", "CommandLine", "exits_on_broken_pipe", "local_path", "path_or_url", "reraise_broken_pipe"]
 
 UNREAD = 141
 """Exit code of a command whose output nobody reads any more, as shells have it for the signal that says so."""
@@ -35,11 +35,11 @@ class CommandLine(argparse.ArgumentParser):
         super().error(message)
 
     def _with_nearest(self, option: re.Match[str]) -> str:
-        close = near(option[0], _options(self))
+        close = closest(option[0], _options(self))
         return f"{option[0]} (did you mean {close}?)" if close else option[0]
 
 
-def place(text: str) -> str:
+def path_or_url(text: str) -> str:
     """A folder or file that an option names: a URL, or a path in which ``~`` is the home folder, as in a shell.
 
     Raises:
@@ -70,7 +70,7 @@ def local_path(text: str) -> Path:
 Main = Callable[[Sequence[str] | None], int]
 
 
-def ends_with_its_reader(main: Main) -> Main:
+def exits_on_broken_pipe(main: Main) -> Main:
     """A command that says nothing more once nobody reads it, as in ``… | head``, and ends with code 141."""
 
     @functools.wraps(main)
@@ -98,7 +98,7 @@ def ends_with_its_reader(main: Main) -> Main:
     return quiet
 
 
-def require_reader(error: OSError) -> None:
+def reraise_broken_pipe(error: OSError) -> None:
     """Raises the error again if it says that nobody reads the command's output any more."""
     if isinstance(error, BrokenPipeError) and _unread():
         raise error

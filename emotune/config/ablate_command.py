@@ -4,11 +4,11 @@ import argparse
 import shlex
 from dataclasses import dataclass
 
-__all__ = ["PROGRAM", "RUNS", "VERBS", "AblateCommand"]
+__all__ = ["DEFAULT_RUNS", "PROGRAM", "VERBS", "AblateCommand"]
 
 PROGRAM = "python -m emotune.ablate"
 VERBS = ("status", "rerun", "prune")
-RUNS = "runs"
+DEFAULT_RUNS = "runs"
 """The pool, where ``--runs`` does not name one."""
 
 
@@ -29,7 +29,7 @@ class AblateCommand:
     seeds: int | None = None
     aa: bool = False
     card: bool = False
-    runs: str = RUNS
+    runs: str = DEFAULT_RUNS
     report: str | None = None
 
     @staticmethod
@@ -60,7 +60,7 @@ class AblateCommand:
         words = [word for word in (verb, study, *operands) if word]
         words += ["--seeds", str(self.seeds)] if self.seeds is not None else []
         words += ["--aa"] * self.aa + ["--card"] * self.card
-        for option, value in (("--runs", self.runs if self.runs != RUNS else None), ("--report", self.report)):
+        for option, value in (("--runs", self.runs if self.runs != DEFAULT_RUNS else None), ("--report", self.report)):
             if value is not None:
                 words += [f"{option}={value}"] if value.startswith("-") else [option, value]
         return f"{PROGRAM} {shlex.join(words)}".rstrip()

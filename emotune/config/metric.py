@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo
 from pydantic.dataclasses import dataclass
 
 from emotune.config.labels import NEGATIVE, POSITIVE, has_polarity
-from emotune.config.types import STRICT, Positive
+from emotune.config.types import FORBID_UNKNOWN_KEYS, Positive
 from emotune.core.errors import InputError
 
 __all__ = ["ROUNDING", "SCALES", "SELECTIONS", "Metric", "Scale", "Select"]
@@ -57,13 +57,13 @@ class Scale:
         width = self.bounds[1] - self.bounds[0]
         return -width, width
 
-    def written(self, number: float) -> str:
+    def format(self, number: float) -> str:
         """``61.2``; a dash where it is not defined."""
         if not math.isfinite(number):
             return "–" if math.isnan(number) else "∞" if number > 0 else "-∞"
         return f"{number:.{self.decimals}f}"
 
-    def signed(self, number: float, marks: Collection[float] = (0.0,)) -> str:
+    def format_signed(self, number: float, marks: Collection[float] = (0.0,)) -> str:
         """``+5.0``; with more digits where it would else be read as one of the ``marks``, or beyond it.
 
         >>> [SCALES["accuracy"].signed(number) for number in (5.04, -0.04, 0.0, -math.inf)]
@@ -78,7 +78,7 @@ class Scale:
             if _on_the_same_side(text := f"{number:+.{digits}f}", number, marks) or digits == MOST_DIGITS
         )  # fmt: skip
 
-    def amount(self, number: float) -> str:
+    def format_amount(self, number: float) -> str:
         """A difference as it was asked for: ``1 point``, ``0.5 points``."""
         return f"{number:g} {self.step if number == 1 else self.steps}".rstrip()
 
@@ -125,7 +125,7 @@ def _own_unit(value: Any, info: ValidationInfo) -> Any:
         return 1.0
     scale, number = SCALES[name], isinstance(value, int | float) and not isinstance(value, bool)
     if number and value >= scale.difference_bounds[1]:
-        widest = scale.amount(scale.difference_bounds[1])
+        widest = scale.format_amount(scale.difference_bounds[1])
         raise ValueError(f"no two values of {name} differ by {widest} or more: name a smaller difference")
     if number and scale.step == "point" and 0 < value < LEAST_POINTS:
         raise ValueError(
@@ -135,7 +135,7 @@ def _own_unit(value: Any, info: ValidationInfo) -> Any:
     return value
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
+@dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class Metric:
     """What is compared. ``min_effect`` is the smallest difference, in the metric's own unit, that would matter to the
     asker; one point unless it says otherwise, and to be said where the metric is not in per cent.
@@ -155,9 +155,9 @@ class Metric:
         """Its unit and direction."""
         return SCALES[self.name]
 
-    def signed(self, difference: float) -> str:
+    def format_signed(self, difference: float) -> str:
         """``+5.0``; with more digits where it must be seen on which side of 0 and of ± ``min_effect`` it is."""
-        return self.scale.signed(difference, (0.0, self.min_effect, -self.min_effect))
+        return self.scale.format_signed(difference, (0.0, self.min_effect, -self.min_effect))
 
     def require_sense(self, dataset: str, classes: Collection[str]) -> None:
         """Looks at whether the metric says anything about a data set's classes.

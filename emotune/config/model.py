@@ -10,13 +10,13 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from emotune.config.types import STRICT, Count, Fraction, Positive
+from emotune.config.types import FORBID_UNKNOWN_KEYS, Count, Fraction, Positive
 
 __all__ = ["AlexNetConfig", "AttentionConfig", "ConstantConfig", "DualBranchConfig", "MldrConfig", "MldrV2Config",
            "ModelConfig", "NetworkConfig", "SvmConfig"]  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
+@dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class NetworkConfig:
     """What all networks have; other models are fitted at once, not step by step.
 
@@ -30,7 +30,7 @@ class NetworkConfig:
     weight_init: Literal["ksh12", "he"] = "ksh12"
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
+@dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class AlexNetConfig(NetworkConfig):
     """AlexNet, `emotune.models.networks.alexnet.AlexNet`.
 
@@ -51,7 +51,7 @@ class AlexNetConfig(NetworkConfig):
         return self
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
+@dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class AttentionConfig(AlexNetConfig):
     """AlexNet with attention over the 36 positions of its last map: `emotune.models.networks.attention`.
 
@@ -70,7 +70,7 @@ class AttentionConfig(AlexNetConfig):
     temperature: Positive = 1.0
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
+@dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class DualBranchConfig(AttentionConfig):
     """Two AlexNets side by side before one output layer, `emotune.models.networks.dual_branch.DualBranch`.
 
@@ -96,7 +96,7 @@ Grid = Annotated[Count, Field(le=22)]  # 23 × 23 patches of 227 pixels are smal
 Depth = Annotated[Count, Field(le=5)]
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
+@dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class MldrConfig(NetworkConfig):
     """MldrNet v1, networks on a pyramid of patches (Rao, Xu, Xu 2016, and thesis): `emotune.models.networks.mldr`.
 
@@ -131,7 +131,7 @@ class MldrConfig(NetworkConfig):
         return self
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
+@dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class MldrV2Config(NetworkConfig):
     """MldrNet v2, one network whose four levels each have a say (Rao et al. 2018): `emotune.models.networks.mldr_v2`.
 
@@ -144,14 +144,14 @@ class MldrV2Config(NetworkConfig):
     fusion: Literal["mean", "max", "concat"] = "mean"
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
+@dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class ConstantConfig:
     """Says of every picture how frequent each class is in training: the least that a classifier must surpass."""
 
     name: Literal["constant"] = "constant"
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
+@dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class SvmConfig:
     """A support vector machine on hand-made features, what networks are to surpass: `emotune.models.baselines`.
 

@@ -6,12 +6,12 @@ from typing import Annotated
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from emotune.config.types import STRICT, Count, Number
+from emotune.config.types import FORBID_UNKNOWN_KEYS, Count, Number
 
 __all__ = ["Resources"]
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
+@dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class Resources:
     """What each run gets. Not part of its identity: more workers give the same result sooner, but for rounding.
 

@@ -17,7 +17,7 @@ from pydantic.dataclasses import dataclass
 from emotune.config.metric import Select
 from emotune.config.model import ModelConfig
 from emotune.config.train import TrainConfig
-from emotune.config.types import STRICT
+from emotune.config.types import FORBID_UNKNOWN_KEYS
 
 __all__ = [
     "FORMAT_VERSION",
@@ -40,7 +40,7 @@ Part = Literal["all", "well", "noisy"]
 """Which pictures of a data set: all, or those on whose label more than half of the annotators agree, or the others."""
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
+@dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class Selection:
     """A data set as a study names it: ``scenes``, or a folder or URL of shards; and which part of it."""
 
@@ -48,7 +48,7 @@ class Selection:
     part: Part = "all"
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
+@dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class DatasetRef:
     """A data set as a run knows it: its content and part decide about results, its location does not.
 
@@ -67,7 +67,7 @@ class DatasetRef:
         return self.content_hash if self.part == "all" else f"{self.content_hash} {self.part}"
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
+@dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class WeightsRef:
     """Weights that a run begins with: their content decides about results, their location does not.
 
@@ -78,7 +78,7 @@ class WeightsRef:
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")]
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
+@dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class RunConfig:
     """Everything that decides about a run's result, and where its data and weights lie.
 

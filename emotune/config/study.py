@@ -20,9 +20,9 @@ from emotune.config.model import ModelConfig, NetworkConfig
 from emotune.config.resources import Resources
 from emotune.config.run import DatasetRef, RunConfig, Selection, WeightsRef
 from emotune.config.train import TrainConfig
-from emotune.config.types import STRICT, Count
+from emotune.config.types import FORBID_UNKNOWN_KEYS, Count
 from emotune.config.validation import UniqueKeyLoader, explain, keys, line, nearest
-from emotune.core.errors import InputError, refuse
+from emotune.core.errors import InputError, raise_if_any
 
 __all__ = ["Contrast", "Metric", "Study", "load_study", "shipped_study"]
 
@@ -102,7 +102,7 @@ class Study:
             for variant, (model, train) in self.trained.items()
         )  # fmt: skip
         names: dict[str, str] = {}
-        refuse(list(dict.fromkeys(
+        raise_if_any(list(dict.fromkeys(
             f'variants.{run.variant}: the same as "{names[run.id]}"; change it or leave it out'
             for run in runs if names.setdefault(run.id, run.variant) != run.variant
         )))  # fmt: skip
@@ -119,7 +119,7 @@ def _selection(value: Any) -> Any:
     return {"data": value} if isinstance(value, str) else value
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
+@dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class _StudyFile:
     question: Text
     datasets: Annotated[list[Annotated[Selection, BeforeValidator(_selection)]], Field(min_length=1)]

@@ -5,14 +5,14 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 from pydantic.dataclasses import dataclass
 
-from emotune.config.types import STRICT, Count, Fraction, Number, Positive, no_truth_value
+from emotune.config.types import FORBID_UNKNOWN_KEYS, Count, Fraction, Number, Positive, reject_bool
 
 __all__ = ["Order", "TrainConfig"]
 
 Order = Literal["images", "shards"]
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
+@dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class TrainConfig:
     """Stochastic gradient descent as in the thesis (50 epochs, batches of 50) and KSH12 (momentum, weight decay).
 
@@ -60,7 +60,7 @@ class TrainConfig:
     targets: Literal["hard", "soft", "weighted"] = "hard"
     label_smoothing: Fraction = 0.0
     class_weights: Literal["none", "balanced"] = "none"
-    test_crops: Annotated[Literal[1, 5, 10], BeforeValidator(no_truth_value)] = 1
+    test_crops: Annotated[Literal[1, 5, 10], BeforeValidator(reject_bool)] = 1
     precision: Literal["float32", "tf32", "bf16"] = "float32"
     init: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)] = "scratch"
     head_lr_multiplier: Positive = 1.0

@@ -12,7 +12,7 @@ from emotune.config.metric import Metric
 from emotune.config.model import ModelConfig
 from emotune.config.resources import Resources
 from emotune.config.run import Selection
-from emotune.core.errors import near
+from emotune.core.errors import closest
 
 __all__ = ["UniqueKeyLoader", "explain", "keys", "line", "nearest"]
 
@@ -61,7 +61,7 @@ def keys(kind: Any) -> list[str]:
 
 def nearest(word: Any, valid: Any) -> str:
     """The end of a message: what was probably meant, or all that is valid."""
-    close = near(str(word), map(str, valid))
+    close = closest(str(word), map(str, valid))
     return f'; did you mean "{close}"?' if close else f"; valid: {', '.join(map(str, valid))}"
 
 

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 
-__all__ = ["InputError", "UnwritableError", "near", "print_error", "refuse", "told"]
+__all__ = ["InputError", "UnwritableError", "closest", "describe_os_error", "print_error", "raise_if_any"]
 
 SHOWN = 20
 NEAR = 0.65
@@ -22,7 +22,7 @@ class UnwritableError(OSError):
     """What a command makes cannot be written; the message says where, why, and what to do."""
 
 
-def refuse(problems: Sequence[str]) -> None:
+def raise_if_any(problems: Sequence[str]) -> None:
     """Raises an InputError with a line per problem, of many the first ones; does nothing if there is none."""
     if problems:
         more = [f"… and {len(problems) - SHOWN} more like these"] if len(problems) > SHOWN else []
@@ -35,7 +35,7 @@ def print_error(command: str, error: BaseException) -> None:
         print(f"{command}: {line}", file=sys.stderr)
 
 
-def near(word: str, valid: Iterable[str]) -> str | None:
+def closest(word: str, valid: Iterable[str]) -> str | None:
     """The valid word that was probably meant: one that is spelled much alike, or begins with it; None if none is.
 
     >>> near("atention", ["alexnet", "attention"]), near("resnet18", ["alexnet", "attention"])
@@ -48,7 +48,7 @@ def near(word: str, valid: Iterable[str]) -> str | None:
     return by_lower[found[0]] if found else None
 
 
-def told(error: OSError) -> str:
+def describe_os_error(error: OSError) -> str:
     """An error of the system's in a line: which file, and what is wrong with it.
 
     >>> told(FileNotFoundError(2, "No such file or directory", "runs/a"))

@@ -7,16 +7,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 __all__ = [
-    "KEEP_FREED_MEMORY",
+    "MALLOC_SETTINGS",
     "available_cpus",
     "cpu_quota",
-    "keep_freed_memory",
-    "multiplies_bfloat16",
+    "has_native_bfloat16",
+    "tune_malloc",
     "worker_environment",
 ]
 
-KEEP_FREED_MEMORY = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1)}
-"""Environment of a process that trains, for glibc: see `keep_freed_memory`."""
+MALLOC_SETTINGS = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1)}
+"""Environment of a process that trains, for glibc: see `tune_malloc`."""
 SLURM_CPUS = ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE")
 """What Slurm gave to a task if the job asked for it, and to the job on this node."""
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
@@ -89,7 +89,7 @@ def _limit(group: Path) -> float | None:
         return None
 
 
-def multiplies_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool | None:
+def has_native_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool | None:
     """Whether this machine's CPUs have instructions for products in bfloat16; None where nothing says so.
 
     Without, torch calculates them in another way, which takes many times as long as float32.
@@ -103,15 +103,15 @@ def multiplies_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool | None:
 
 def worker_environment(threads: int) -> dict[str, str]:
     """What must be in the environment of a process that trains on so many threads, from its start."""
-    return KEEP_FREED_MEMORY | {"OMP_NUM_THREADS": str(threads)}
+    return MALLOC_SETTINGS | {"OMP_NUM_THREADS": str(threads)}
 
 
-def keep_freed_memory() -> None:
+def tune_malloc() -> None:
     """Has the main thread keep freed memory for its next allocation; without glibc, nothing is done.
 
     glibc returns large blocks to the kernel as soon as they are freed, and a training step allocates the same blocks
     again, which the kernel must fill with zeros page by page: ``benchmarks/train.py --give-back`` shows what it costs.
-    For other threads, whose memory is apart, only the environment helps, from the process's start: `KEEP_FREED_MEMORY`.
+    For other threads, whose memory is apart, only the environment helps, from the process's start: `MALLOC_SETTINGS`.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

@@ -8,18 +8,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Process", "descendants", "end", "process"]
+__all__ = ["Process", "descendants", "kill_and_wait", "process"]
 
-GONE_S = 10.0
+KILL_TIMEOUT_S = 10.0
 """Seconds that the kernel gets to take a killed process away."""
 
 
 @dataclass(frozen=True)
 class Process:
-    """A process: ``begun``, in the kernel's ticks, tells it from a later one with the same number."""
+    """A process: ``start_time``, in the kernel's ticks, tells it from a later one with the same number."""
 
     pid: int
-    begun: str
+    start_time: str
 
 
 def process(pid: int) -> Process | None:
@@ -39,7 +39,7 @@ def descendants(pid: int) -> list[Process]:
     return [Process(number, there[number][19]) for number in family[1:]]
 
 
-def end(processes: Sequence[Process], wait_s: float = 0.0) -> None:
+def kill_and_wait(processes: Sequence[Process], wait_s: float = 0.0) -> None:
     """Kills them, also those that are stopped, and returns when they are gone.
 
     Args:
@@ -56,7 +56,7 @@ def end(processes: Sequence[Process], wait_s: float = 0.0) -> None:
         if process(one.pid) == one:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(one.pid, signal.SIGKILL)
-    deadline = time.monotonic() + GONE_S
+    deadline = time.monotonic() + KILL_TIMEOUT_S
     while left := [one.pid for one in processes if process(one.pid) == one]:
         if time.monotonic() > deadline:
             raise TimeoutError(f"processes {left} do not end")

@@ -18,7 +18,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from emotune.core.errors import InputError
 
-__all__ = ["Folder", "as_json", "refuse_secrets", "split_location"]
+__all__ = ["Folder", "reject_credentials", "split_location", "to_json_bytes"]
 
 TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")
 """Names of files that are being written, see `Folder.opened`."""
@@ -34,11 +34,11 @@ IN_ONE_REQUEST = {"s3": {"max_concurrency": 1}}
 may be of several versions.
 """
 ATTEMPTS = 3
-SETTLE_S = 1.0
+RETRY_DELAY_S = 1.0
 """Between attempts; and where nothing is exclusive, until what another has just written shows."""
 
 
-def as_json(value: Any) -> bytes:
+def to_json_bytes(value: Any) -> bytes:
     """The file that `Folder.write_json` writes."""
     return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
 
@@ -51,13 +51,13 @@ class Folder:
     and renamed.
 
     Raises:
-        InputError: the URL has credentials in it, see `refuse_secrets`.
+        InputError: the URL has credentials in it, see `reject_credentials`.
     """
 
     url: str
 
     def __post_init__(self) -> None:
-        refuse_secrets(self.url)
+        reject_credentials(self.url)
 
     def __truediv__(self, name: str) -> "Folder":
         return Folder(f"{self.url.rstrip('/')}/{name}")
@@ -151,10 +151,10 @@ class Folder:
                     break  # "NotImplemented": a store that does not know conditions
                 if attempt + 1 == ATTEMPTS:
                     raise
-            time.sleep(SETTLE_S)  # another is being created or deleted at this moment
+            time.sleep(RETRY_DELAY_S)  # another is being created or deleted at this moment
         if self.read(name) is None:
             self.write(name, data)
-            time.sleep(SETTLE_S)
+            time.sleep(RETRY_DELAY_S)
 
     def upload(self, name: str, file: BinaryIO) -> None:
         """Writes (or replaces) the file ``name`` behind a URL with what is in an open file of this machine's disk."""
@@ -230,7 +230,7 @@ class Folder:
 
     def write_json(self, name: str, value: Any) -> None:
         """Writes ``value`` as readable JSON."""
-        self.write(name, as_json(value))
+        self.write(name, to_json_bytes(value))
 
     def read_json(self, name: str) -> Any | None:
         """The value in the JSON file ``name``, or None where there is none.
@@ -265,7 +265,7 @@ class Folder:
             raise InputError(f"{self.url}: cannot be reached: {error}") from None
 
 
-def refuse_secrets(location: str) -> None:
+def reject_credentials(location: str) -> None:
     """Locations stand in configs, records and reports, which are shown to others.
 
     Raises:
@@ -287,7 +287,7 @@ def split_location(location: str) -> tuple[str, str]:
     >>> split_location("/a.npz"), split_location("memory://a.npz")
     (('/', 'a.npz'), ('memory:///', 'a.npz'))
     """
-    refuse_secrets(location)
+    reject_credentials(location)
     scheme, mark, path = location.rpartition("://")
     folder, _, name = path.rpartition("/")
     return f"{scheme}{mark}{folder or '/'}", name

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-__all__ = ["in_parallel", "prefetched"]
+__all__ = ["parallel_map", "prefetch"]
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
 
 
-def prefetched(items: Iterable[Item], ahead: int) -> Iterator[Item]:
+def prefetch(items: Iterable[Item], ahead: int) -> Iterator[Item]:
     """The items, up to ``ahead`` of them made by a background thread before they are asked for.
 
     An error that making one raises is raised where that item would have come.
@@ -30,7 +30,7 @@ def prefetched(items: Iterable[Item], ahead: int) -> Iterator[Item]:
         pool.shutdown(cancel_futures=True)
 
 
-def in_parallel(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
+def parallel_map(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
     """``work`` of each item, in their order; at most twice as many are under way as there are threads."""
     if threads == 1:
         yield from map(work, items)

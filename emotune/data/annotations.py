@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-__all__ = ["OTHER", "majority", "number", "part_of", "target_weights"]
+__all__ = ["OTHER", "agreement_of", "majority", "number", "target_weights"]
 
 OTHER = "other"
 """Votes that name none of the classes: "not this one", or neutral."""
@@ -28,7 +28,7 @@ def number(text: str) -> float:
     return int(value) if value.is_integer() else value
 
 
-def part_of(label: str, votes: Mapping[str, float]) -> str:
+def agreement_of(label: str, votes: Mapping[str, float]) -> str:
     """``well`` if more than half of all votes are for the label, else ``noisy``; a tie is noisy.
 
     So You et al. (2016), as the thesis has it.

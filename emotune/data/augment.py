@@ -11,23 +11,31 @@ import torch.nn.functional as F
 from emotune.config.normalisation import IMAGENET, Normalisation
 from emotune.data.shard_reader import CROP, SIDE
 
-__all__ = ["CROP", "Views", "apply_views", "cut_batch", "cut_picture", "draw_views", "evaluation_views"]
+__all__ = [
+    "CROP",
+    "CropBoxes",
+    "crop_and_normalise",
+    "crop_resize",
+    "crop_resize_batch",
+    "draw_crops",
+    "evaluation_crops",
+]
 
 WIDEST = 4 / 3
 """Width over height of a resized crop, and the other way round (Szegedy et al. 2015, section 6)."""
 
 
 @dataclass(frozen=True)
-class Views:
+class CropBoxes:
     """How each picture of a split is seen: boxes (N, 4) as top, left, height, width in pixels; mirrored or not (N,)."""
 
     boxes: np.ndarray
     flipped: np.ndarray
 
 
-def draw_views(
+def draw_crops(
     pictures: int, seed: int, epoch: int, *, crop: str = "random", flip: bool = True, min_scale: float = 0.25
-) -> Views:
+) -> CropBoxes:
     """The views of one epoch, for all pictures of the split, so that they do not depend on rank or batch.
 
     Args:
@@ -42,11 +50,11 @@ def draw_views(
     corners = generator.integers(0, SIDE - CROP + 1, (pictures, 2))
     flipped = (generator.random(pictures) < 0.5) & flip
     if crop == "resized":
-        return Views(_resized_boxes(pictures, generator, min_scale), flipped)
-    return Views(_squares(corners) if crop == "random" else evaluation_views(pictures)[0].boxes, flipped)
+        return CropBoxes(_resized_boxes(pictures, generator, min_scale), flipped)
+    return CropBoxes(_squares(corners) if crop == "random" else evaluation_crops(pictures)[0].boxes, flipped)
 
 
-def evaluation_views(pictures: int, crops: int = 1) -> list[Views]:
+def evaluation_crops(pictures: int, crops: int = 1) -> list[CropBoxes]:
     """The views over which a test averages: of all pictures the centre, or with 5 crops centre and corners.
 
     10 crops are these and their mirror images (KSH12, section 4.1).
@@ -54,7 +62,7 @@ def evaluation_views(pictures: int, crops: int = 1) -> list[Views]:
     spare = SIDE - CROP
     places = [(spare // 2, spare // 2), (0, 0), (0, spare), (spare, 0), (spare, spare)][:crops]
     return [
-        Views(_squares(np.tile(place, (pictures, 1))), np.full(pictures, mirrored))
+        CropBoxes(_squares(np.tile(place, (pictures, 1))), np.full(pictures, mirrored))
         for mirrored in (False, True)[: 1 + (crops == 10)]
         for place in places
     ]
@@ -74,9 +82,9 @@ def _resized_boxes(pictures: int, generator: np.random.Generator, min_scale: flo
     return np.hstack([generator.integers(0, SIDE - sizes + 1), sizes])
 
 
-def apply_views(
+def crop_and_normalise(
     batch: Sequence[torch.Tensor] | torch.Tensor,
-    views: Views,
+    views: CropBoxes,
     indices: np.ndarray,
     normalisation: Normalisation = IMAGENET,
 ) -> torch.Tensor:
@@ -84,7 +92,7 @@ def apply_views(
 
     Args:
         batch: The pictures at ``indices`` of the split, B of uint8 (SIDE, SIDE, 3).
-        views: Of the whole split.
+        crops: Of the whole split.
         indices: (B,).
         normalisation: Which belongs to the network's weights.
     """
@@ -96,15 +104,15 @@ def apply_views(
     if device.type == "cpu":
         seen = torch.empty((len(batch), CROP, CROP, 3))
         for picture, out, box, mirrored in zip(batch, seen, boxes.tolist(), flipped.tolist(), strict=True):
-            out.copy_(cut_picture(picture, box, mirrored))
+            out.copy_(crop_resize(picture, box, mirrored))
             out.view(CROP, 3 * CROP).sub_(mean).div_(std)  # now, while they are in the processor's cache
     else:
-        seen = cut_batch(batch, boxes, flipped).float()
+        seen = crop_resize_batch(batch, boxes, flipped).float()
         seen.view(len(batch), CROP, 3 * CROP).sub_(mean).div_(std)
     return seen.permute(0, 3, 1, 2)  # the permuted view is channels-last memory
 
 
-def cut_picture(picture: torch.Tensor, box: list[int], mirrored: bool) -> torch.Tensor:
+def crop_resize(picture: torch.Tensor, box: list[int], mirrored: bool) -> torch.Tensor:
     """A box of a picture, brought to uint8 (CROP, CROP, 3) by bilinear interpolation where it has another size."""
     top, left, height, width = box
     view = picture[top : top + height, left : left + width]
@@ -114,11 +122,11 @@ def cut_picture(picture: torch.Tensor, box: list[int], mirrored: bool) -> torch.
     return view.flip(1) if mirrored else view
 
 
-def cut_batch(batch: torch.Tensor, boxes: np.ndarray, flipped: np.ndarray) -> torch.Tensor:
-    """What `cut_picture` gives for each picture, (B, CROP, CROP, 3), in a few operations on the whole batch.
+def crop_resize_batch(batch: torch.Tensor, boxes: np.ndarray, flipped: np.ndarray) -> torch.Tensor:
+    """What `crop_resize` gives for each picture, (B, CROP, CROP, 3), in a few operations on the whole batch.
 
     This is for a GPU, where each operation costs a launch. Both round to whole grey levels along each axis, but
-    `cut_picture` calculates with 16 bits: of interpolated values, some differ by a level, seldom by two.
+    `crop_resize` calculates with 16 bits: of interpolated values, some differ by a level, seldom by two.
     """
     rows, columns = (_positions(boxes[:, axis], boxes[:, axis + 2]) for axis in (0, 1))
     columns = np.where(flipped[:, None], columns[:, ::-1], columns)

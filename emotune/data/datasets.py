@@ -11,8 +11,14 @@ from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.data.manifest import FORMAT, MANIFEST, SPLITS, Manifest, digest, hash_with_split, read_manifest
 
-__all__ = ["SCENES_PICTURES", "ensure", "is_ready", "manifest_of", "resolve",
-           "shards_folder"]  # fmt: skip
+__all__ = [
+    "SCENES_PICTURES",
+    "is_ready",
+    "manifest_of",
+    "materialise",
+    "resolve",
+    "shards_folder",
+]  # fmt: skip
 
 SCENES_PICTURES = 1600
 SCENES_SEED = 0
@@ -95,7 +101,7 @@ def manifest_of(ref: DatasetRef) -> Manifest:
     return read_manifest(shards_folder(ref))
 
 
-def ensure(ref: DatasetRef, advance: Callable[[int], None] = lambda pictures: None, workers: int = 1) -> Folder:
+def materialise(ref: DatasetRef, advance: Callable[[int], None] = lambda pictures: None, workers: int = 1) -> Folder:
     """The folder of the data set's shards; draws the embedded one where this machine does not have it yet.
 
     Raises:

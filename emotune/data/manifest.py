@@ -13,12 +13,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
-from emotune.config.types import ClassName, Digest, Line, in_one_line
+from emotune.config.types import ClassName, Digest, SingleLine, escape_control_characters
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 
-__all__ = ["FORMAT", "HEALTH", "MANIFEST", "MOST_NAME", "SPLITS", "LeftOut", "Manifest", "Problem", "Shard",
-           "content_line", "count_left_out", "digest", "hash_with_split", "health_table", "read_manifest",
+__all__ = ["FORMAT", "HEALTH", "MANIFEST", "MOST_NAME", "SPLITS", "ExcludedImage", "Manifest", "Problem", "Shard",
+           "content_line", "count_excluded", "digest", "hash_with_split", "health_table", "read_manifest",
            "write_manifest"]  # fmt: skip
 
 MANIFEST = "manifest.json"
@@ -69,7 +69,7 @@ class Shard:
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class ExcludedImage:
     """A picture with a problem: a row of ``health.csv``. ``kept`` ones are in the shards all the same, as asked."""
 
     source: str
@@ -85,9 +85,9 @@ class Manifest:
 
     ``content_hash`` covers every sample's key, label, votes, split and bytes, but not how samples were cut into shards.
     ``counts`` are by split, then by class; ``noisy`` are those among them whose label less than a majority of votes
-    supports (`emotune.data.annotations.part_of`). ``health`` counts, by problem and class, the pictures that were left
-    out; ``health.csv``, whose hash is ``health_sha256``, names each. ``recipe`` is a digest of what the shards were
-    made from, and how. ``may_show``: pictures may be reprinted in reports, as whoever made the shards has said.
+    supports (`emotune.data.annotations.agreement_of`). ``health`` counts, by problem and class, the pictures that were
+    left out; ``health.csv``, whose hash is ``health_sha256``, names each. ``recipe`` is a digest of what the shards
+    were made from, and how. ``may_show``: pictures may be reprinted in reports, as whoever made the shards has said.
     """
 
     name: Name
@@ -96,10 +96,10 @@ class Manifest:
     noisy: Mapping[str, Mapping[str, Amount]]
     shards: tuple[Shard, ...]
     content_hash: Digest
-    health: Mapping[Line, Mapping[Line, Amount]]
+    health: Mapping[SingleLine, Mapping[SingleLine, Amount]]
     health_sha256: Digest
-    source: Line
-    licence: Line
+    source: SingleLine
+    licence: SingleLine
     recipe: Digest
     synthetic: bool = False
     may_show: bool = False
@@ -160,7 +160,7 @@ def read_manifest(folder: Folder) -> Manifest:
     except ValidationError as error:
         problem = error.errors()[0]
         said = problem["msg"].removeprefix("Value error, ")
-        what = ": ".join(filter(None, [in_one_line(".".join(map(str, problem["loc"]))), said]))
+        what = ": ".join(filter(None, [escape_control_characters(".".join(map(str, problem["loc"]))), said]))
         raise InputError(f"{where}: {what}; make the shards again") from None
     if written != _digest(value):
         raise InputError(f"{where}: not as it was written (its own hash does not fit); make the shards again")
@@ -178,18 +178,18 @@ def digest(lines: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def count_left_out(problems: Sequence[LeftOut]) -> dict[str, dict[str, int]]:
+def count_excluded(problems: Sequence[ExcludedImage]) -> dict[str, dict[str, int]]:
     """How many pictures were left out, by problem and class."""
     health: dict[str, dict[str, int]] = {}
     for row in problems:
         if not row.kept:
             by_class = health.setdefault(row.problem.value, {})
-            label = in_one_line(row.label)
+            label = escape_control_characters(row.label)
             by_class[label] = by_class.get(label, 0) + 1
     return health
 
 
-def health_table(problems: Sequence[LeftOut]) -> bytes:
+def health_table(problems: Sequence[ExcludedImage]) -> bytes:
     """The file ``health.csv``: for people, so what a spreadsheet would take for a formula begins with an apostrophe."""
     text = io.StringIO()
     writer = csv.writer(text)

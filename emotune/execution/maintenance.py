@@ -5,15 +5,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from emotune.config.run import RunConfig
-from emotune.core.errors import InputError, refuse
+from emotune.core.errors import InputError, raise_if_any
 from emotune.core.storage import Folder
 from emotune.execution.plan.plan import Plan
 from emotune.runs.directory import RECORD, RunDirectory, State
 
-__all__ = ["NamedOnly", "again", "anew", "confirmed", "is_running", "remove"]
+__all__ = ["NamedOnly", "confirm", "is_running", "needs_restart", "remove_runs", "select_reruns"]
 
 
-def again(plan: Plan, *, failed: bool, diverged: bool, names: Sequence[str]) -> tuple[RunConfig, ...]:
+def select_reruns(plan: Plan, *, failed: bool, diverged: bool, names: Sequence[str]) -> tuple[RunConfig, ...]:
     """The runs that a rerun takes up, in their order.
 
     Args:
@@ -28,10 +28,12 @@ def again(plan: Plan, *, failed: bool, diverged: bool, names: Sequence[str]) -> 
     if not (failed or diverged or names):
         raise InputError("rerun: say which runs: --failed, --diverged, or their names (status lists them)")
     known = [run.id for run in plan.runs]
-    refuse([f"{name}: no run of this study (runs: {', '.join(known[:3])}, …)" for name in names if name not in known])
+    raise_if_any(
+        [f"{name}: no run of this study (runs: {', '.join(known[:3])}, …)" for name in names if name not in known]
+    )
     states = {State.FAILED: failed, State.DIVERGED: diverged}
     chosen = [run for run in plan.runs if run.id in names or states.get(plan.statuses[run.id].state)]
-    refuse(
+    raise_if_any(
         [
             f"{run.id}: is being trained ({plan.statuses[run.id].detail}); stop that first"
             for run in chosen
@@ -41,12 +43,12 @@ def again(plan: Plan, *, failed: bool, diverged: bool, names: Sequence[str]) -> 
     return tuple(chosen)
 
 
-def anew(plan: Plan, runs: Iterable[RunConfig]) -> list[str]:
+def needs_restart(plan: Plan, runs: Iterable[RunConfig]) -> list[str]:
     """Ids of those runs that have come to an end: to train them once more is to begin anew."""
     return [run.id for run in runs if plan.statuses[run.id].state in (State.DIVERGED, State.DONE)]
 
 
-def confirmed(question: str, *, yes: bool) -> bool:
+def confirm(question: str, *, yes: bool) -> bool:
     """Whether what cannot be undone is wanted.
 
     Raises:
@@ -59,7 +61,7 @@ def confirmed(question: str, *, yes: bool) -> bool:
     return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
-def remove(pool: str, ids: Iterable[str], may_go: Callable[[str], bool] = lambda run_id: True) -> list[str]:
+def remove_runs(pool: str, ids: Iterable[str], may_go: Callable[[str], bool] = lambda run_id: True) -> list[str]:
     """Removes run directories, but those that a process works on; returns the ids of what it removed.
 
     Args:

@@ -6,21 +6,21 @@ from dataclasses import dataclass
 
 from emotune.config.run import RunConfig
 from emotune.config.study import Study
-from emotune.core.errors import InputError, refuse
+from emotune.core.errors import InputError, raise_if_any
 from emotune.core.storage import Folder
-from emotune.execution.maintenance import NamedOnly, remove
+from emotune.execution.maintenance import NamedOnly, remove_runs
 from emotune.runs.directory import CONFIG, State, Status
 from emotune.runs.registry import Origin, RegisteredStudy, Registry, begin_with
-from emotune.runs.store import Pool
+from emotune.runs.store import RunStore
 
-__all__ = ["Leftover", "Prunable", "prunable", "prune", "summary"]
+__all__ = ["OrphanRun", "Prunable", "find_prunable", "prune", "summary"]
 
 JUST_BEGUN_S = 3600.0
 """For so long, the folder of a run in which there is no config yet is taken for one that is about to be trained."""
 
 
 @dataclass(frozen=True)
-class Leftover:
+class OrphanRun:
     """A run directory that no study refers to: its bytes, and when it last changed (seconds since 1970; 0: unknown)."""
 
     id: str
@@ -39,7 +39,7 @@ class Prunable:
         kept: The other studies that the pool remembers.
     """
 
-    runs: tuple[Leftover, ...]
+    runs: tuple[OrphanRun, ...]
     superseded: dict[str, tuple[RegisteredStudy, str]]
     forget: tuple[str, ...]
     kept: tuple[RegisteredStudy, ...]
@@ -53,7 +53,7 @@ class Prunable:
         return " and ".join(parts).capitalize()
 
 
-def prunable(
+def find_prunable(
     pool: str, studies: Sequence[tuple[Study, Sequence[RunConfig]]] = (), forget: Collection[str] = ()
 ) -> Prunable:
     """What may go from a pool; changes nothing.
@@ -72,7 +72,7 @@ def prunable(
     """
     registry = Registry(pool)
     known = registry.names()
-    refuse([f"--forget {name}: no study of this pool (studies: {', '.join(known)})" for name in forget
+    raise_if_any([f"--forget {name}: no study of this pool (studies: {', '.join(known)})" for name in forget
             if name not in known])  # fmt: skip
     remembered = registry.studies(besides=forget)
     if not remembered and not studies and not forget:
@@ -108,11 +108,11 @@ def prune(
     def may_go(run_id: str) -> bool:
         nonlocal seen, still
         if (now := set(registry.names())) != seen:
-            seen, still = now, {one.id for one in prunable(pool, studies, found.forget).runs}
+            seen, still = now, {one.id for one in find_prunable(pool, studies, found.forget).runs}
         return run_id in still
 
-    removed = remove(pool, [one.id for one in found.runs], may_go)
-    superseded = prunable(pool, studies, found.forget).superseded
+    removed = remove_runs(pool, [one.id for one in found.runs], may_go)
+    superseded = find_prunable(pool, studies, found.forget).superseded
     entries = [*(name for name in found.superseded if name in superseded), *found.forget]
     for name in entries:
         registry.forget(name)
@@ -133,16 +133,16 @@ def summary(found: Prunable, now: float | None = None) -> list[str]:
     return [*lines, f"{_counted(len(found.runs), 'run')} that no study refers to: {total}."]
 
 
-def _leftovers(pool: str, needed: Collection[str]) -> list[Leftover]:
+def _leftovers(pool: str, needed: Collection[str]) -> list[OrphanRun]:
     """Runs that are not needed, and that nobody works on or is about to."""
-    others = [NamedOnly(name) for name in Pool(pool).names() if name not in needed]
-    statuses = Pool(pool).statuses(others)  # type: ignore[arg-type]  of which no more than the name is asked
+    others = [NamedOnly(name) for name in RunStore(pool).names() if name not in needed]
+    statuses = RunStore(pool).statuses(others)  # type: ignore[arg-type]  of which no more than the name is asked
     idle = [run.id for run in others if statuses[run.id].state is not State.RUNNING]
-    found = Pool(pool).each(lambda run_id: _leftover(pool, run_id, statuses[run_id]), idle)
+    found = RunStore(pool).each(lambda run_id: _leftover(pool, run_id, statuses[run_id]), idle)
     return sorted(filter(None, found), key=lambda one: (-one.size, one.id))
 
 
-def _leftover(pool: str, run_id: str, status: Status) -> Leftover | None:
+def _leftover(pool: str, run_id: str, status: Status) -> OrphanRun | None:
     folder = Folder(pool) / run_id
     files = folder.files()
     changed = max((when for _, when in files.values()), default=0.0)
@@ -151,20 +151,20 @@ def _leftover(pool: str, run_id: str, status: Status) -> Leftover | None:
             changed = folder.local.stat().st_mtime
         if time.time() - changed < JUST_BEGUN_S:
             return None
-    return Leftover(run_id, sum(size for size, _ in files.values()), changed)
+    return OrphanRun(run_id, sum(size for size, _ in files.values()), changed)
 
 
 def _at_work(registry: Registry, pool: str, study: RegisteredStudy) -> bool:
     """Whether a command works on a study, or any process on one of its runs."""
-    if registry.is_at_work(study.entry):
+    if registry.is_in_use(study.entry):
         return True
     runs = [NamedOnly(run_id) for run_id in sorted({run["id"] for run in study.runs})]
-    return any(status.state is State.RUNNING for status in Pool(pool).statuses(runs).values())  # type: ignore[arg-type]
+    return any(status.state is State.RUNNING for status in RunStore(pool).statuses(runs).values())  # type: ignore[arg-type]
 
 
 def _refuse_at_work(registry: Registry, pool: str, forget: Collection[str]) -> None:
-    refuse([f"--forget {name}: a command works on this study; stop that first" for name in forget
-            if registry.is_at_work(name)])  # fmt: skip
+    raise_if_any([f"--forget {name}: a command works on this study; stop that first" for name in forget
+            if registry.is_in_use(name)])  # fmt: skip
 
 
 def _counted(number: int, one: str, more: str | None = None) -> str:

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from emotune.core.errors import InputError
 
-__all__ = ["SUFFIXES", "distinct_stems", "named_pictures"]
+__all__ = ["SUFFIXES", "distinct_stems", "named_images"]
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm"})
 """Of what counts as a picture in a folder; a file that is named counts whatever its name."""
 
 
-def named_pictures(names: Sequence[str], lines: Iterable[str]) -> list[Path]:
+def named_images(names: Sequence[str], lines: Iterable[str]) -> list[Path]:
     """The files that are meant, in the order of their names, each once.
 
     Args:

@@ -16,7 +16,7 @@ from emotune.config.normalisation import Normalisation
 from emotune.core.errors import InputError
 from emotune.data.shard_reader import CROP
 from emotune.inference.predictor import Predictor
-from emotune.models.networks.attention import noted_weights
+from emotune.models.networks.attention import record_attention
 
 __all__ = ["PICTURES", "PROBABILITIES", "export"]
 
@@ -27,7 +27,7 @@ BATCHES = (1, 5)
 """Sizes with which the file is tried."""
 
 
-class _Whole(nn.Module):
+class _ExportModule(nn.Module):
     """From pictures to probabilities: normalisation, network, softmax."""
 
     def __init__(self, network: nn.Module, normalisation: Normalisation) -> None:
@@ -37,7 +37,7 @@ class _Whole(nn.Module):
             self.register_buffer(name, torch.tensor(getattr(normalisation, name)).view(3, 1, 1))
 
     def forward(self, pictures: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        with noted_weights(self.network) as weights:
+        with record_attention(self.network) as weights:
             said = self.network((pictures - self.mean) / self.std).softmax(1)
         return (said, *weights.values())
 
@@ -58,9 +58,9 @@ def export(predictor: Predictor, path: Path) -> float:
     """
     if not all(map(find_spec, ("onnx", "onnxscript", "onnxruntime"))):
         raise InputError("--onnx: onnx, onnxscript and onnxruntime are needed: pip install 'emotune[onnx]'")
-    whole = _Whole(copy.deepcopy(predictor.network).cpu(), predictor.normalisation).eval()
+    whole = _ExportModule(copy.deepcopy(predictor.network).cpu(), predictor.normalisation).eval()
     example = torch.rand(2, 3, CROP, CROP)
-    with torch.inference_mode(), noted_weights(whole.network) as weights:
+    with torch.inference_mode(), record_attention(whole.network) as weights:
         whole.network(example)
     names = [PROBABILITIES, *(f"attention_{name}" for name in weights)]
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)

@@ -13,26 +13,26 @@ from torch import nn
 
 from emotune.config.model import ModelConfig, NetworkConfig
 from emotune.config.normalisation import Normalisation
-from emotune.config.types import in_one_line
+from emotune.config.types import escape_control_characters
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
-from emotune.data.augment import apply_views, evaluation_views
+from emotune.data.augment import crop_and_normalise, evaluation_crops
 from emotune.data.image_io import UnreadablePictureError, decode_square, read_file
 from emotune.data.shard_reader import SIDE
 from emotune.models.build import build
-from emotune.models.networks.attention import noted_weights
+from emotune.models.networks.attention import record_attention
 from emotune.models.weights.run_weights import read_run_weights
 from emotune.runs.directory import CONFIG, RECORD
 from emotune.training.evaluate import average_logits
 
-__all__ = ["Answers", "Picture", "Predictor", "load", "square"]
+__all__ = ["Picture", "Predictions", "Predictor", "load_center_crop", "load_predictor"]
 
 Picture = str | Path | bytes | Image.Image
 """A picture's file, its bytes, or the picture."""
 
 
 @dataclass(frozen=True)
-class Answers:
+class Predictions:
     """What a network says of N pictures.
 
     Attributes:
@@ -72,7 +72,7 @@ class Predictor:
     crops: int
     device: torch.device
 
-    def predict(self, pictures: Iterable[Picture], batch_size: int = 50) -> Answers:
+    def predict(self, pictures: Iterable[Picture], batch_size: int = 50) -> Predictions:
         """What the network says of pictures, each treated as the run's test pictures were.
 
         Raises:
@@ -81,36 +81,36 @@ class Predictor:
         squares: list[np.ndarray] = []
         for number, picture in enumerate(pictures):
             try:
-                squares.append(square(picture))
+                squares.append(load_center_crop(picture))
             except (UnreadablePictureError, OSError) as error:
                 name = picture if isinstance(picture, str | Path) else f"picture {number}"
                 raise InputError(f"{name}: {error}") from None
         starts = range(0, len(squares), batch_size)
-        return self.joined([self.answers(squares[start : start + batch_size]) for start in starts])
+        return self.concat([self.answers(squares[start : start + batch_size]) for start in starts])
 
     @torch.inference_mode()
-    def answers(self, squares: Sequence[np.ndarray]) -> Answers:
-        """What the network says of a batch, uint8 (SIDE, SIDE, 3) each, see `square`."""
+    def answers(self, squares: Sequence[np.ndarray]) -> Predictions:
+        """What the network says of a batch, uint8 (SIDE, SIDE, 3) each, see `load_center_crop`."""
         images = [torch.from_numpy(picture.copy()) for picture in squares]
         batch = torch.stack(images).to(self.device) if self.device.type != "cpu" else images
         indices = np.arange(len(squares))
-        with noted_weights(self.network) as weights:  # of the first view, the centre
+        with record_attention(self.network) as weights:  # of the first view, the centre
             seen = [
-                self.network(apply_views(batch, view, indices, self.normalisation))
-                for view in evaluation_views(len(squares), self.crops)
+                self.network(crop_and_normalise(batch, view, indices, self.normalisation))
+                for view in evaluation_crops(len(squares), self.crops)
             ]
         said = average_logits(seen).softmax(1)
-        return Answers(self.classes, said.cpu().numpy(), {name: w.cpu().numpy() for name, w in weights.items()})
+        return Predictions(self.classes, said.cpu().numpy(), {name: w.cpu().numpy() for name, w in weights.items()})
 
-    def joined(self, parts: Sequence[Answers]) -> Answers:
+    def concat(self, parts: Sequence[Predictions]) -> Predictions:
         """The answers of batches, one after another."""
         if not parts:
-            return Answers(self.classes, np.empty((0, len(self.classes)), np.float32), {})
+            return Predictions(self.classes, np.empty((0, len(self.classes)), np.float32), {})
         attention = {name: np.concatenate([part.attention[name] for part in parts]) for name in parts[0].attention}
-        return Answers(self.classes, np.concatenate([part.probabilities for part in parts]), attention)
+        return Predictions(self.classes, np.concatenate([part.probabilities for part in parts]), attention)
 
 
-def square(picture: Picture) -> np.ndarray:
+def load_center_crop(picture: Picture) -> np.ndarray:
     """A picture as runs keep it: upright RGB, its centre square of 256×256, uint8 (256, 256, 3).
 
     From a picture out of a shard follow the very pixels that a run was tested on. Of a larger one, emotune.shard keeps
@@ -127,7 +127,7 @@ def square(picture: Picture) -> np.ndarray:
     return decode_square(picture if isinstance(picture, bytes) else read_file(Path(picture)), SIDE)
 
 
-def load(run: str, device: str = "auto") -> Predictor:
+def load_predictor(run: str, device: str = "auto") -> Predictor:
     """The network of a finished run.
 
     Args:
@@ -158,7 +158,7 @@ def load(run: str, device: str = "auto") -> Predictor:
         weights = read_run_weights(folder, record["weights"]["sha256"])
         network = build(model, len(weights.classes))
         network.load_state_dict(weights.tensors)
-        run_id = in_one_line(record["run"])
+        run_id = escape_control_characters(record["run"])
     except (KeyError, TypeError, RuntimeError, ValidationError) as error:
         why = f"{type(error).__name__}: {error}".splitlines()[0]
         raise InputError(f"{folder}: not what emotune writes ({why}); train the run again") from None

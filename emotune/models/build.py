@@ -10,14 +10,14 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from emotune.config.model import ModelConfig
-from emotune.models.initialisation import drawn_by_path
+from emotune.models.initialisation import initialise_by_path
 from emotune.models.networks.alexnet import AlexNet
 from emotune.models.networks.attention import AttentionAlexNet
 from emotune.models.networks.dual_branch import DualBranch
 from emotune.models.networks.mldr import MldrNet
 from emotune.models.networks.mldr_v2 import MldrNetV2
 
-__all__ = ["MODELS", "build", "outline"]
+__all__ = ["MODELS", "build", "build_on_meta"]
 
 MODELS: dict[str, type[nn.Module]] = {
     "alexnet": AlexNet,
@@ -39,16 +39,16 @@ def build(config: ModelConfig, classes: int, seed: int | None = None) -> nn.Modu
     """
     arguments = asdict(config)
     construct = partial(MODELS[arguments.pop("name")], classes, **arguments)
-    return construct() if seed is None else drawn_by_path(construct, seed)
+    return construct() if seed is None else initialise_by_path(construct, seed)
 
 
-def outline(config: ModelConfig, classes: int) -> nn.Module:
+def build_on_meta(config: ModelConfig, classes: int) -> nn.Module:
     """The network of a config without numbers, on torch's meta device: it takes no memory, whatever its size."""
-    with torch.device("meta"), _Undrawn():
+    with torch.device("meta"), _SkipInit():
         return build(config, classes)
 
 
-class _Undrawn(TorchFunctionMode):
+class _SkipInit(TorchFunctionMode):
     """Leaves out what would be drawn: on the meta device, a normal distribution imports torch's compiler, a second."""
 
     def __torch_function__(

@@ -6,7 +6,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from emotune.config.model import ModelConfig
-from emotune.models.build import outline
+from emotune.models.build import build_on_meta
 from emotune.models.local_response import LocalResponseNorm
 from emotune.models.networks.backbone import SIDE
 
@@ -34,7 +34,7 @@ def cost(config: ModelConfig, classes: int) -> Cost:
     >>> cost(AlexNetConfig(), classes=8)
     Cost(parameters=56901000, forward_flops=1440687168)
     """
-    network = outline(config, classes).eval()
+    network = build_on_meta(config, classes).eval()
     pictures = torch.empty(1, 3, SIDE, SIDE, device="meta")
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(pictures)

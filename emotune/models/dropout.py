@@ -11,14 +11,14 @@ from functools import lru_cache
 import torch
 from torch import nn
 
-__all__ = ["SampleDropout", "seed_masks"]
+__all__ = ["SampleDropout", "set_dropout_seeds"]
 
 
 class SampleDropout(nn.Module):
     """Dropout of probability ``p``: in training, each value is zero with it, or else divided by 1 - p.
 
     The input has as many rows as there are seeds, or a multiple: then the rows of one picture, such as its patches,
-    follow each other. Without seeds (`seed_masks`) a training pass is refused: it would not be repeatable.
+    follow each other. Without seeds (`set_dropout_seeds`) a training pass is refused: it would not be repeatable.
     """
 
     def __init__(self, p: float) -> None:
@@ -42,7 +42,7 @@ class SampleDropout(nn.Module):
         return f"p={self.p}"
 
 
-def seed_masks(network: nn.Module, seeds: torch.Tensor) -> None:
+def set_dropout_seeds(network: nn.Module, seeds: torch.Tensor) -> None:
     """Gives each dropout layer of the network seeds of its own for the next pass.
 
     Args:

@@ -16,10 +16,10 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-__all__ = ["drawn_by_path"]
+__all__ = ["initialise_by_path"]
 
 
-def drawn_by_path(construct: Callable[[], nn.Module], seed: int) -> nn.Module:
+def initialise_by_path(construct: Callable[[], nn.Module], seed: int) -> nn.Module:
     """What ``construct`` gives, each parameter drawn from the seed, its dotted path and its shape.
 
     torch's default generator of the CPU is seeded; those of GPUs are left alone.

@@ -20,13 +20,13 @@ from emotune.config.run import DatasetRef, RunConfig
 from emotune.config.study import Study
 from emotune.core.errors import InputError
 from emotune.report import latex, phrasing
-from emotune.report.context import contents, described, sections
+from emotune.report.context import dataset_context, page_context, sections
 from emotune.report.example_images import examples, flips
-from emotune.report.figures.index import draw
+from emotune.report.figures.index import draw_figures
 from emotune.report.figures.svg import inline, svg_of
-from emotune.report.freshness import Written, claim_folder
+from emotune.report.freshness import ReportWriter, claim_folder
 from emotune.report.model_cards import cards
-from emotune.report.results import Findings, find
+from emotune.report.results import StudyResults, compute_results
 
 __all__ = ["build_report"]
 
@@ -52,21 +52,21 @@ def build_report(study: Study, runs: Sequence[RunConfig], pool: str, out: Path, 
         OSError: the report cannot be written.
     """
     refs = {run.dataset.name: run.dataset for run in runs}
-    datasets = [described(ref) for ref in refs.values()]
+    datasets = [dataset_context(ref) for ref in refs.values()]
     for data in datasets:
         if data["known"]:
             study.metric.require_sense(data["name"], data["classes"])
     try:
-        findings = find(study, runs, pool)
+        findings = compute_results(study, runs, pool)
         networks = read_networks(pool, study, runs)
-        context = contents(findings, datasets, networks, pool, command) | {"flips": flips(findings, refs)}
+        context = page_context(findings, datasets, networks, pool, command) | {"flips": flips(findings, refs)}
     except OSError as error:  # of writing, it would be taken for a full disk
         raise InputError(
             f"{error.filename or pool}: cannot be read for the report ({error.strerror or error}); the runs are as "
             "they were: see to it that this can be read, and give the same command with --report-only"
         ) from error
     claim_folder(out, study)
-    with Written(out, study, cards=command.card) as files:
+    with ReportWriter(out, study, cards=command.card) as files:
         context["figures"] = _draw(findings, datasets, refs, files)
         context["sections"] = sections(context, context["figures"])
         _write_tables(findings, datasets, files)
@@ -79,12 +79,12 @@ def build_report(study: Study, runs: Sequence[RunConfig], pool: str, out: Path, 
 
 
 def _draw(
-    findings: Findings, datasets: Sequence[Mapping[str, Any]], refs: Mapping[str, DatasetRef], files: Written
+    findings: StudyResults, datasets: Sequence[Mapping[str, Any]], refs: Mapping[str, DatasetRef], files: ReportWriter
 ) -> dict[str, dict[str, str]]:
     """Writes every figure as SVG and PNG; returns those of the page, by name: ``svg``, ``caption``."""
     titles = {d["name"]: f"{d['name']} (synthetic pictures)" if d["synthetic"] else d["name"] for d in datasets}
     drawn = {}
-    for each in draw(findings, titles, examples(findings, refs)):
+    for each in draw_figures(findings, titles, examples(findings, refs)):
         svg = svg_of(each.figure)
         files.write(f"{each.name}.svg", svg.encode())
         files.write(f"{each.name}.png", _png(each.figure))
@@ -99,7 +99,7 @@ def _png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def _write_tables(findings: Findings, datasets: Sequence[Mapping[str, Any]], files: Written) -> None:
+def _write_tables(findings: StudyResults, datasets: Sequence[Mapping[str, Any]], files: ReportWriter) -> None:
     """The table of all runs, as CSV and Parquet."""
     table = findings.records.runs.copy()
     synthetic = {data["name"] for data in datasets if data["synthetic"]}
@@ -126,8 +126,8 @@ def _environment(study: Study) -> jinja2.Environment:
         "range": lambda o, low="low", high="high": phrasing.interval(
             Summary(0, o.mean, None, getattr(o, low), getattr(o, high)), metric
         ),
-        "written": lambda value: "–" if value is None or pd.isna(value) else scale.written(value),
-        "signed": lambda value: "–" if value is None or pd.isna(value) else metric.signed(value),
+        "written": lambda value: "–" if value is None or pd.isna(value) else scale.format(value),
+        "signed": lambda value: "–" if value is None or pd.isna(value) else metric.format_signed(value),
         "digits": lambda value, form="%.2f": "–" if value is None or pd.isna(value) else form % value,
         "amount": lambda value: f"{value:,.0f}" if value >= 100 else f"{value:.3g}",
         "tex": latex.escape,

@@ -18,10 +18,10 @@ from emotune.data.datasets import is_ready, manifest_of
 from emotune.data.manifest import SPLITS
 from emotune.report import phrasing
 from emotune.report.provenance import origin
-from emotune.report.results import Findings
+from emotune.report.results import StudyResults
 from emotune.runs.directory import State, Status
 
-__all__ = ["MARKS", "contents", "described", "sections"]
+__all__ = ["MARKS", "dataset_context", "page_context", "sections"]
 
 MARKS = {
     Verdict.BETTER: "✓",
@@ -37,7 +37,7 @@ FOLDED = 60
 """Runs; the table of more is folded up."""
 
 
-def described(ref: DatasetRef) -> dict[str, Any]:
+def dataset_context(ref: DatasetRef) -> dict[str, Any]:
     """A data set as its manifest has it; ``known`` is False where it is not on this machine."""
     known = {"name": ref.name, "hash": ref.content_hash, "part": ref.part}
     if not is_ready(ref):
@@ -56,8 +56,8 @@ def described(ref: DatasetRef) -> dict[str, Any]:
     }
 
 
-def contents(
-    findings: Findings,
+def page_context(
+    findings: StudyResults,
     datasets: Sequence[Mapping[str, Any]],
     networks: Mapping[str, Any] | None,
     pool: str,
@@ -67,7 +67,7 @@ def contents(
 
     Args:
         findings: The numbers.
-        datasets: As `described`.
+        datasets: As `dataset_context`.
         networks: As `emotune.analysis.architecture.read_networks` gives it.
         pool: Where the runs are.
         command: That reproduces the study.
@@ -134,13 +134,13 @@ def sections(context: Mapping[str, Any], figures: Mapping[str, Any]) -> list[dic
     return [{"id": name, "title": title} for name, (title, shown) in known.items() if shown]
 
 
-def _answer(comparison: Comparison, findings: Findings) -> dict[str, Any]:
+def _answer(comparison: Comparison, findings: StudyResults) -> dict[str, Any]:
     verdict = comparison.verdict or Verdict.UNRESOLVED
     text = phrasing.answer(comparison, findings.study.metric, findings.datasets)
     return {"verdict": str(verdict), "mark": MARKS[verdict], "contrast": str(comparison.contrast), "text": text}
 
 
-def _resolutions(findings: Findings) -> list[str]:
+def _resolutions(findings: StudyResults) -> list[str]:
     """Per data set whose spread is known, what numbers of seeds find."""
     study, several = findings.study, len(findings.datasets) > 1
     said = {
@@ -150,7 +150,7 @@ def _resolutions(findings: Findings) -> list[str]:
     return [f"{dataset}: {text}" if several else text for dataset, text in said.items()]
 
 
-def _variants(findings: Findings, dataset: str) -> list[dict[str, Any]]:
+def _variants(findings: StudyResults, dataset: str) -> list[dict[str, Any]]:
     """Per variant: its metric in every seed and their summary, means of all metrics, what it costs."""
     study, done, summaries = findings.study, findings.done(dataset), findings.summaries(dataset)
     rows = []
@@ -170,7 +170,7 @@ def _variants(findings: Findings, dataset: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _unfinished(findings: Findings, command: AblateCommand) -> list[dict[str, Any]]:
+def _unfinished(findings: StudyResults, command: AblateCommand) -> list[dict[str, Any]]:
     """Runs without a result: why, the end of what they said, and the command that takes them up."""
     rows = findings.records.runs
     ended = (State.FAILED, State.DIVERGED, State.DAMAGED)
@@ -188,7 +188,7 @@ def _unfinished(findings: Findings, command: AblateCommand) -> list[dict[str, An
     ]
 
 
-def _compared(findings: Findings) -> dict[str, Any]:
+def _compared(findings: StudyResults) -> dict[str, Any]:
     """What the script needs to compare any two variants: every finished run's metrics, and quantiles of Student's t."""
     values: dict[str, dict[str, dict[int, list[float | str | None]]]] = {}
     for row in findings.records.done().to_dict("records"):

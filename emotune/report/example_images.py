@@ -13,7 +13,7 @@ from emotune.analysis import diagnostics
 from emotune.config.run import DatasetRef
 from emotune.config.study import Contrast
 from emotune.data.read.thumbnails import thumbnails
-from emotune.report.results import Findings
+from emotune.report.results import StudyResults
 
 __all__ = ["examples", "flips"]
 
@@ -23,7 +23,7 @@ SIDE = 160
 """Pixels of a picture under attention."""
 
 
-def examples(findings: Findings, refs: Mapping[str, DatasetRef]) -> dict[str, dict[str, bytes]]:
+def examples(findings: StudyResults, refs: Mapping[str, DatasetRef]) -> dict[str, dict[str, bytes]]:
     """By data set, JPEGs by sample id to lay attention over; none where no network has attention."""
     return {
         name: thumbnails(refs[name], diagnostics.choose_examples(predictions, SHOWN), side=SIDE)
@@ -32,7 +32,7 @@ def examples(findings: Findings, refs: Mapping[str, DatasetRef]) -> dict[str, di
     }
 
 
-def flips(findings: Findings, refs: Mapping[str, DatasetRef]) -> list[dict[str, Any]]:
+def flips(findings: StudyResults, refs: Mapping[str, DatasetRef]) -> list[dict[str, Any]]:
     """For each data set and declared contrast or A/A, and each of its sides, what only that gets right in all seeds.
 
     Args:

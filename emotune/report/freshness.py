@@ -18,12 +18,12 @@ import emotune
 from emotune.analysis.architecture import read_networks
 from emotune.config.run import RunConfig
 from emotune.config.study import Study
-from emotune.core.errors import InputError, UnwritableError, told
-from emotune.core.storage import Folder, as_json
+from emotune.core.errors import InputError, UnwritableError, describe_os_error
+from emotune.core.storage import Folder, to_json_bytes
 from emotune.data.datasets import is_ready, manifest_of
 from emotune.runs.directory import Status
 
-__all__ = ["Written", "claim_folder", "is_up_to_date", "keeps_cards", "made_of", "seal"]
+__all__ = ["ReportWriter", "claim_folder", "input_fingerprint", "is_up_to_date", "keeps_cards", "write_fingerprint"]
 
 SEAL = ".made-of.json"
 """Beside the page: the digest of what it was made of, the sha256 of each file of the report, whose report it is, and
@@ -35,7 +35,7 @@ CARDS = "cards/"
 CODE = (".py", ".html", ".md", ".css", ".js", ".tex")
 
 
-def made_of(
+def input_fingerprint(
     study: Study,
     runs: Sequence[RunConfig],
     statuses: Mapping[str, Status],
@@ -70,7 +70,7 @@ def made_of(
     return digest.hexdigest()
 
 
-class Written:
+class ReportWriter:
     """The files of a report while it is written: on leaving, what an earlier report left and this has not is removed.
 
     Only what that report wrote, and nobody has changed since; all else in the folder is the user's.
@@ -101,7 +101,7 @@ class Written:
             self._note(self._now)
 
     def _note(self, files: Mapping[str, str]) -> None:
-        seal = as_json({"made_of": "", "written": dict(sorted(files.items()))} | self._of)
+        seal = to_json_bytes({"made_of": "", "written": dict(sorted(files.items()))} | self._of)
         with _written(self._out):
             self._folder.write(SEAL, seal, flush=False)
 
@@ -113,17 +113,20 @@ def _written(out: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UnwritableError(
-            f"{out}: the report cannot be written ({told(error)}); make room, or name another folder (--report)"
+            f"{out}: the report cannot be written ({describe_os_error(error)}); make room, or name another "
+            "folder (--report)"
         ) from None
 
 
 def is_up_to_date(out: Path, digest: str) -> bool:
     """Whether the report in a folder was made of just this, and nobody has changed or removed a file of it since."""
     seal = _sealed(out)
-    return seal["made_of"] == digest and all(_sha256(out / name) == known for name, known in seal["written"].items())
+    return seal["input_fingerprint"] == digest and all(
+        _sha256(out / name) == known for name, known in seal["written"].items()
+    )
 
 
-def seal(out: Path, digest: str) -> None:
+def write_fingerprint(out: Path, digest: str) -> None:
     """Writes down what the report in a folder was made of."""
     with _written(out):
         Folder(str(out)).write_json(SEAL, _sealed(out) | {"made_of": digest})
@@ -138,7 +141,7 @@ def claim_folder(out: Path, study: Study) -> None:
     """
     own = _told(study, out)
     with _written(out):
-        Folder(str(out)).create(SEAL, as_json({"made_of": "", "written": {}, "study": own, "cards": False}))
+        Folder(str(out)).create(SEAL, to_json_bytes({"made_of": "", "written": {}, "study": own, "cards": False}))
     other = _sealed(out)["study"]
     if other and other["source"] != own["source"] and (other["file"] != own["file"] or not own["file"]):
         of = Path(os.path.normpath(out.absolute() / other["file"])) if other["file"] else other["name"]
@@ -168,7 +171,7 @@ def _sealed(out: Path) -> dict[str, Any]:
         written = {name: str(digest) for name, digest in found["written"].items() if FILE.fullmatch(name)}
         study = {key: str(found["study"][key]) for key in ("name", "file", "source")} if found.get("study") else {}
         cards = found.get("cards", any(name.startswith(CARDS) for name in written))
-        return {"made_of": str(found["made_of"]), "written": written, "study": study, "cards": cards is True}
+        return {"made_of": str(found["input_fingerprint"]), "written": written, "study": study, "cards": cards is True}
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return {"made_of": "", "written": {}, "study": {}, "cards": False}
 

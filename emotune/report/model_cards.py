@@ -12,7 +12,7 @@ from emotune.analysis.seeds import Summary, summarise
 from emotune.config.metric import SCALES
 from emotune.config.model import NetworkConfig
 from emotune.report import phrasing
-from emotune.report.results import Findings
+from emotune.report.results import StudyResults
 
 __all__ = ["cards"]
 
@@ -22,18 +22,18 @@ FI = "You et al., AAAI 2016"
 """What the source of FI's data sets has in it."""
 
 
-def cards(findings: Findings, context: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def cards(findings: StudyResults, context: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """What each card says, by variant; of those that have finished runs.
 
     Args:
         findings: The numbers.
-        context: As `emotune.report.context.contents` gives it.
+        context: As `emotune.report.context.page_context` gives it.
     """
     finished = findings.records.done()["variant"].unique()
     return {name: _card(findings, context, name) for name in findings.study.variants if name in finished}
 
 
-def _card(findings: Findings, context: Mapping[str, Any], variant: str) -> dict[str, Any]:
+def _card(findings: StudyResults, context: Mapping[str, Any], variant: str) -> dict[str, Any]:
     study = findings.study
     model, train = study.variants[variant]
     done = findings.records.done()
@@ -61,13 +61,13 @@ def _said(options: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in options.items() if value is not None and key != "name")
 
 
-def _normalisation(findings: Findings, runs: pd.Series) -> str:
+def _normalisation(findings: StudyResults, runs: pd.Series) -> str:
     """Of the pictures that its runs see; of a model that is no network, none."""
     found = [findings.records.records[run].get("initialisation", {}).get("normalisation") for run in runs]
     return next((f"mean {n['mean']}, standard deviation {n['std']}" for n in found if n), "")
 
 
-def _test(findings: Findings, data: Mapping[str, Any], variant: str) -> dict[str, Any]:
+def _test(findings: StudyResults, data: Mapping[str, Any], variant: str) -> dict[str, Any]:
     """What was measured on one data set."""
     dataset, study = data["name"], findings.study
     frames = findings.predictions[dataset][variant]

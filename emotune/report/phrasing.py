@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 
 from emotune.analysis.power import ALPHA, PooledSpread, findable
-from emotune.analysis.seeds import Across, Comparison, Summary, Verdict
+from emotune.analysis.seeds import AcrossDatasets, Comparison, Summary, Verdict
 from emotune.config.metric import ROUNDING, Metric, Scale
 
 __all__ = ["across", "answer", "difference", "ends", "interval", "markdown", "p_value", "resolution", "selection",
@@ -42,7 +42,7 @@ def answer(comparison: Comparison, metric: Metric, datasets: Sequence[str]) -> s
     elif summary.sd == 0 and verdict is Verdict.UNRESOLVED:
         parts.append("The seeds do not differ among themselves, so there is no test.")
     if verdict is Verdict.EQUIVALENT and comparison.p_equivalence_holm is not None:
-        bound = metric.scale.amount(metric.min_effect)
+        bound = metric.scale.format_amount(metric.min_effect)
         parts.append(f"That it is {bound} or more is refuted with p {p_value(comparison.p_equivalence_holm)}.")
     if verdict is Verdict.UNRESOLVED and summary.low is not None and (summary.low > 0 or summary.high < 0):
         parts.append("The interval is for this contrast alone; corrected for all of them, it does not hold.")
@@ -57,7 +57,7 @@ def difference(summary: Summary, metric: Metric) -> str:
     if summary.n == 0:
         return "No pair of runs is finished."
     scale = metric.scale
-    mean = f"{metric.signed(summary.mean)} {scale.steps}".rstrip()
+    mean = f"{metric.format_signed(summary.mean)} {scale.steps}".rstrip()
     better = "" if scale.higher_is_better else "lower is better; "
     if math.isnan(summary.mean):
         return f"{summary.n} paired seeds, of which both sides have infinite values, so there is no mean difference."
@@ -81,7 +81,7 @@ def resolution(spread: PooledSpread, metric: Metric, seeds: int, comparisons: in
         seeds: The study's number, which is told besides the usual ones.
         comparisons: How many are corrected for.
     """
-    written, steps = metric.scale.written, metric.scale.steps
+    written, steps = metric.scale.format, metric.scale.steps
     found = findable(spread, {*LADDER, seeds}, ALPHA / max(1, comparisons))
     (least, effect), *more = found.items()
     said = [f"{least} seeds find {written(effect)} {steps}".rstrip(), *(f"{n} find {written(e)}" for n, e in more)]
@@ -93,9 +93,9 @@ def resolution(spread: PooledSpread, metric: Metric, seeds: int, comparisons: in
     )
 
 
-def across(found: Across, metric: Metric) -> str:
+def across(found: AcrossDatasets, metric: Metric) -> str:
     """What a contrast does on all data sets together, as a description."""
-    signed = metric.signed
+    signed = metric.format_signed
     single = (
         f"; only one seed on {', '.join(found.one_seed)}, where another might say otherwise" if found.one_seed else ""
     )
@@ -119,7 +119,7 @@ def spread(summary: Summary, scale: Scale) -> str:
     """A mean with its interval: ``71.2 (68.0 to 74.4)``, ``99.0 (97.1 to 100.0, cut at the ceiling)``."""
     if summary.n == 0:
         return "–"
-    written = scale.written
+    written = scale.format
     if summary.n == 1:
         return f"{written(summary.mean)} (n = 1)"
     if summary.low is None:
@@ -140,7 +140,7 @@ def interval(summary: Summary, metric: Metric) -> str:
     """``-0.4 to +2.0``; ``none`` where the seeds support none."""
     if summary.low is None:
         return "none"
-    return f"{metric.signed(summary.low)} to {metric.signed(summary.high)}"
+    return f"{metric.format_signed(summary.low)} to {metric.format_signed(summary.high)}"
 
 
 def p_value(p: float) -> str:

@@ -7,22 +7,30 @@ from typing import Any
 import pandas as pd
 
 from emotune.analysis import diagnostics
-from emotune.analysis.images import OverPictures, over_pictures
+from emotune.analysis.images import ImageBootstrap, bootstrap_over_images
 from emotune.analysis.load import Records, load_records
 from emotune.analysis.power import PooledSpread, pooled_spread
-from emotune.analysis.seeds import Across, Comparison, Summary, across_datasets, compare, explore, summarise
+from emotune.analysis.seeds import (
+    AcrossDatasets,
+    Comparison,
+    Summary,
+    across_datasets,
+    estimate_differences,
+    summarise,
+    test_contrasts,
+)
 from emotune.config.run import RunConfig
 from emotune.config.study import Contrast, Study
 from emotune.runs.directory import State
 
-__all__ = ["Findings", "find"]
+__all__ = ["StudyResults", "compute_results"]
 
 Frames = Mapping[str, Mapping[int, pd.DataFrame]]
 """Predictions by variant and seed."""
 
 
 @dataclass(frozen=True)
-class Findings:
+class StudyResults:
     """The numbers of a report.
 
     Attributes:
@@ -47,8 +55,8 @@ class Findings:
     comparisons: Sequence[Comparison]
     exploratory: Sequence[Comparison]
     floors: Mapping[str, Comparison]
-    over_pictures: Sequence[OverPictures]
-    across: Sequence[Across]
+    over_pictures: Sequence[ImageBootstrap]
+    across: Sequence[AcrossDatasets]
     optimism: pd.DataFrame
     flips: Mapping[str, Mapping[Contrast, pd.DataFrame]]
     spreads: Mapping[str, PooledSpread]
@@ -68,7 +76,7 @@ class Findings:
         return {variant: summarise(column.dropna().tolist(), bounds) for variant, column in values.items()}
 
 
-def find(study: Study, runs: Sequence[RunConfig], pool: str) -> Findings:
+def compute_results(study: Study, runs: Sequence[RunConfig], pool: str) -> StudyResults:
     """Reads the runs and compares them.
 
     Args:
@@ -84,22 +92,22 @@ def find(study: Study, runs: Sequence[RunConfig], pool: str) -> Findings:
     rows = records.runs.to_dict("records")
     common: tuple[Any, ...] = (datasets, study.seeds, study.metric)
     done = [row for row in rows if row["state"] == State.DONE]
-    comparisons = compare(rows, study.contrasts, *common)
+    comparisons = test_contrasts(rows, study.contrasts, *common)
     aa = [Contrast(study.aa, study.baseline)] if study.aa else []
-    floors = explore(rows, aa, *common)
+    floors = estimate_differences(rows, aa, *common)
     predictions = {
         dataset: {v: frames for v in study.variants if (frames := records.of(v, dataset))} for dataset in datasets
     }
-    return Findings(
+    return StudyResults(
         study=study, datasets=datasets, records=records, predictions=predictions, comparisons=comparisons,
-        exploratory=explore(rows, _undeclared(study), *common),
+        exploratory=estimate_differences(rows, _undeclared(study), *common),
         floors={floor.dataset: floor for floor in floors if floor.summary.n},
         over_pictures=[
             found for dataset, frames in predictions.items()
-            for found in over_pictures(_paired(study.contrasts, frames), dataset, frames, study.metric)
+            for found in bootstrap_over_images(_paired(study.contrasts, frames), dataset, frames, study.metric)
         ],
         across=across_datasets(comparisons),
-        optimism=diagnostics.optimism(records.done().query("variant in @study.variants")),
+        optimism=diagnostics.test_selection_bias(records.done().query("variant in @study.variants")),
         flips={
             dataset: _flips([*study.contrasts, *aa], frames | {c.variant: records.of(c.variant, dataset) for c in aa})
             for dataset, frames in predictions.items()
@@ -124,7 +132,7 @@ def _undeclared(study: Study) -> list[Contrast]:
 def _flips(contrasts: Sequence[Contrast], frames: Frames) -> dict[Contrast, pd.DataFrame]:
     """Of the contrasts with two complete pairs: what one pair says, chance says too."""
     return {
-        c: diagnostics.flips(frames[c.variant], frames[c.reference])
+        c: diagnostics.disagreements(frames[c.variant], frames[c.reference])
         for c in _paired(contrasts, frames)
         if len(frames[c.variant].keys() & frames[c.reference].keys()) > 1
     }

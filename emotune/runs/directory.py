@@ -13,11 +13,11 @@ from typing import Any
 
 from emotune.config.run import FORMAT_VERSION, RunConfig
 from emotune.core.errors import InputError
-from emotune.core.storage import TEMPORARY, Folder, as_json
-from emotune.runs.lease import Claim, Holder, LostRunError, claim_files, read_holder, release_claims, take
+from emotune.core.storage import TEMPORARY, Folder, to_json_bytes
+from emotune.runs.lease import Lease, LeaseOwner, LostRunError, acquire, lease_files, read_owner, release_leases
 
 __all__ = ["ATTENTION", "CHECKPOINTS", "CONFIG", "DIFF", "METRICS", "PREDICTIONS", "RECORD", "WEIGHTS", "RunDirectory",
-           "State", "Status", "lacking", "read_record"]  # fmt: skip
+           "State", "Status", "missing_or_torn", "read_record"]  # fmt: skip
 
 CONFIG = "config.json"
 METRICS = "metrics.jsonl"
@@ -48,12 +48,12 @@ class State(StrEnum):
 class Status:
     """A run's state, and why where there is a why: the end of a traceback, the host it runs on.
 
-    ``holder`` is the process that works on a running one, and what it has said last.
+    ``owner`` is the process that works on a running one, and what it has said last.
     """
 
     state: State
     detail: str = ""
-    holder: Holder | None = None
+    owner: LeaseOwner | None = None
 
     @property
     def reason(self) -> str:
@@ -82,11 +82,11 @@ class RunDirectory:
         names = self._names() if names is None else names
         if RECORD in names:
             return Status(State.DONE)
-        if claims := claim_files(names):
-            holder = read_holder(self.folder, claims[-1])
+        if claims := lease_files(names):
+            holder = read_owner(self.folder, claims[-1])
             if holder is None:
                 return self.status()  # released, or taken over, since it was listed
-            if holder.alive:
+            if holder.is_alive:
                 return Status(State.RUNNING, str(holder), holder)
         if FAILURE in names:
             failure = self.folder.read_json(FAILURE)
@@ -104,7 +104,7 @@ class RunDirectory:
         return read_record(self.folder, self.run.id)
 
     @contextmanager
-    def at_work(self, owner: str = "") -> Iterator[Claim]:
+    def claimed(self, owner: str = "") -> Iterator[Lease]:
         """Claims the run for this process until it leaves; a thread repeats the heartbeat.
 
         An earlier failure is forgotten, its checkpoint is not. Of a run that is done meanwhile nothing is changed.
@@ -115,12 +115,12 @@ class RunDirectory:
         Raises:
             BusyRunError: the run is in other hands.
         """
-        with self.begin(owner).beating() as claim:
+        with self.begin(owner).heartbeat() as claim:
             yield claim
 
-    def begin(self, owner: str = "") -> Claim:
+    def begin(self, owner: str = "") -> Lease:
         """Claims the run, writes down what is trained, and removes what killed processes left half written."""
-        claim = take(self.folder, owner)
+        claim = acquire(self.folder, owner)
         try:
             if self.folder.read(RECORD) is None:
                 identity = {"id": self.run.id, "format": FORMAT_VERSION, "time": time.time()}
@@ -145,7 +145,7 @@ class RunDirectory:
         state = State.DIVERGED if diverged else State.FAILED
         try:
             self.folder.write_json(FAILURE, {"diverged": diverged, "message": message, "time": time.time()})
-            release_claims(self.folder)
+            release_leases(self.folder)
         except Exception as error:  # every kind of storage has its own
             reason = Status(state, message).reason
             both = f"{reason} (this could not be written to {self.folder}: {error})"
@@ -156,16 +156,16 @@ class RunDirectory:
         """Writes the record, which makes the run *done*, and drops what only an unfinished run needs.
 
         Returns:
-            The record as it was written: it also lists the files of results and their bytes, see `lacking`.
+            The record as it was written: it also lists the files of results and their bytes, see `missing_or_torn`.
 
         Raises:
             LostRunError: another process has written one; it stays.
         """
         sizes = {name: size for name, (size, _) in self.folder.files().items() if name in RESULTS}
         record = record | {"files": sizes}
-        if not self.folder.create(RECORD, as_json(record)):
+        if not self.folder.create(RECORD, to_json_bytes(record)):
             raise LostRunError(f"{self.run.id}: finished by another process")
-        release_claims(self.folder)
+        release_leases(self.folder)
         checkpoints = self.folder / CHECKPOINTS
         for name in checkpoints.names():
             checkpoints.delete(name)
@@ -180,7 +180,7 @@ class RunDirectory:
             return []
 
 
-def lacking(record: Mapping[str, Any], sizes: Mapping[str, int]) -> str:
+def missing_or_torn(record: Mapping[str, Any], sizes: Mapping[str, int]) -> str:
     """What a finished run's files lack: ``predictions.parquet is missing``; empty if they are whole.
 
     Args:

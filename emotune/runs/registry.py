@@ -31,8 +31,8 @@ from emotune.config.run import RUN_ID, RunConfig
 from emotune.config.study import Study
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
-from emotune.runs.lease import Holder
-from emotune.runs.store import Pool
+from emotune.runs.lease import LeaseOwner
+from emotune.runs.store import RunStore
 
 __all__ = ["Origin", "RegisteredStudy", "Registry", "begin_with"]
 
@@ -100,7 +100,7 @@ class Registry:
     """The studies of the pool at a path or URL."""
 
     def __init__(self, pool: str) -> None:
-        self._pool = Pool(pool)
+        self._pool = RunStore(pool)
         self._folder = Folder(pool) / STUDIES
 
     def entry(self, study: Study, runs: Iterable[RunConfig]) -> str:
@@ -176,7 +176,7 @@ class Registry:
         return entry not in {one.entry for one in known}
 
     @contextmanager
-    def at_work(self, study: Study, runs: Sequence[RunConfig]) -> Iterator[None]:
+    def in_use(self, study: Study, runs: Sequence[RunConfig]) -> Iterator[None]:
         """Registers a study, and says while this lasts that a command works on it.
 
         If it ends with an `InputError`, and the pool has none of the runs, the study is not remembered.
@@ -184,11 +184,11 @@ class Registry:
         entry, name = self.entry(study, runs), f"command-{uuid.uuid4().hex[:8]}.json"
         folder = self._folder / entry
         for left in _commands(folder):  # by processes that were killed
-            if (holder := _holder(folder, left)) and holder.near and not holder.alive:
+            if (holder := _holder(folder, left)) and holder.is_local and not holder.is_alive:
                 folder.delete(left)
         is_new = False
         try:
-            folder.write_json(name, Holder.here(name, "").to_json())
+            folder.write_json(name, LeaseOwner.here(name, "").to_json())
             is_new = self.register(study, runs)
             yield
         except InputError:
@@ -199,10 +199,10 @@ class Registry:
             with contextlib.suppress(Exception):  # the pool may be full, or gone; whoever asks finds the process dead
                 folder.delete(name)
 
-    def is_at_work(self, entry: str) -> bool:
+    def is_in_use(self, entry: str) -> bool:
         """Whether a command works on the study: whether its process lives."""
         folder = self._folder / entry
-        return any((holder := _holder(folder, name)) and holder.alive for name in _commands(folder))
+        return any((holder := _holder(folder, name)) and holder.is_alive for name in _commands(folder))
 
     def forget(self, entry: str) -> None:
         """Removes an entry, whatever is in it; runs are left alone."""
@@ -269,9 +269,9 @@ def _commands(folder: Folder) -> list[str]:
     return [name for name in folder.names() if COMMAND.fullmatch(name)]
 
 
-def _holder(folder: Folder, name: str) -> Holder | None:
+def _holder(folder: Folder, name: str) -> LeaseOwner | None:
     with contextlib.suppress(InputError, LookupError, TypeError):
-        return Holder.from_json(folder.read_json(name))
+        return LeaseOwner.from_json(folder.read_json(name))
     return None
 
 

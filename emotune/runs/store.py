@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 from emotune.config.run import RUN_ID, RunConfig
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
-from emotune.runs.directory import RECORD, RunDirectory, Status, lacking, read_record
+from emotune.runs.directory import RECORD, RunDirectory, Status, missing_or_torn, read_record
 
-__all__ = ["Pool"]
+__all__ = ["RunStore"]
 
 READERS = 32
 
@@ -19,7 +19,7 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 
-class Pool:
+class RunStore:
     """The folder ``url`` (a path or any fsspec URL) in which runs have their directories."""
 
     def __init__(self, url: str) -> None:
@@ -71,7 +71,7 @@ class Pool:
         def look(run_id: str) -> tuple[dict[str, Any] | None, str]:
             try:
                 record = read_record(self.folder / run_id, run_id)
-                return record, lacking(record, sizes.get(run_id, {})) if record else f"{RECORD} is missing"
+                return record, missing_or_torn(record, sizes.get(run_id, {})) if record else f"{RECORD} is missing"
             except (InputError, AttributeError, TypeError) as error:
                 return None, str(error)
 

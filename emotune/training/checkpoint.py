@@ -139,7 +139,7 @@ class Checkpoints:
         upload.add_done_callback(lambda _: file.close())  # also if it is never begun
         self._uploads.append(upload)
 
-    def settle(self) -> None:
+    def wait_for_uploads(self) -> None:
         """Waits until the last checkpoint is where it should be.
 
         Raises:

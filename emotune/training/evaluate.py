@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from emotune.config.normalisation import IMAGENET, Normalisation
-from emotune.data.augment import apply_views, evaluation_views
+from emotune.data.augment import crop_and_normalise, evaluation_crops
 from emotune.data.read.batches import Split
-from emotune.models.networks.attention import noted_weights
+from emotune.models.networks.attention import record_attention
 from emotune.training.distributed import World
 from emotune.training.precision import autocast
 
@@ -59,7 +59,7 @@ def evaluate(
     ``watch`` is called with the number of pictures of this rank's share that are done.
     """
     network.eval()
-    views = evaluation_views(len(pictures), crops)
+    views = evaluation_crops(len(pictures), crops)
     own, evaluated = [], 0
     batches = pictures.evaluation_batches(
         BATCH, rank=world.rank, world_size=world.size, pin=world.device.type == "cuda"
@@ -68,8 +68,13 @@ def evaluate(
         for batch in batches:
             images = batch.on(world.device)
             # One view after another: memory does not grow with their number.
-            with autocast(world.device, precision), noted_weights(network) as weights:  # of the first view, the centre
-                seen = [network(apply_views(images, view, batch.indices, normalisation)).float() for view in views]
+            with (
+                autocast(world.device, precision),
+                record_attention(network) as weights,
+            ):  # of the first view, the centre
+                seen = [
+                    network(crop_and_normalise(images, view, batch.indices, normalisation)).float() for view in views
+                ]
             noted = {name: values.cpu().numpy() for name, values in weights.items()}
             own.append((batch.indices, average_logits(seen).cpu().numpy(), noted))
             watch(evaluated := evaluated + len(batch.indices))

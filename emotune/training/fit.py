@@ -19,7 +19,7 @@ from emotune.config.resources import Resources
 from emotune.config.run import Phase, RunConfig, RunProgress
 from emotune.data.read.batches import Split, open_split
 from emotune.data.read.open_dataset import decoded_shards
-from emotune.models.baselines.baselines import Constant, Svm, make_classical
+from emotune.models.baselines.baselines import ClassPrior, Svm, make_baseline
 from emotune.models.cost import Cost
 from emotune.runs.directory import METRICS
 from emotune.training.checkpoint import Progress
@@ -28,13 +28,17 @@ from emotune.training.precision import numerics_record
 from emotune.training.progress_reporter import reading
 from emotune.training.provenance import origin
 from emotune.training.record import make_record, way_of_reading, write_predictions
-from emotune.training.setup import InterruptedRunError, Work
+from emotune.training.setup import InterruptedRunError, RunSession
 
 __all__ = ["fit"]
 
 
 def fit(
-    run: RunConfig, work: Work, resources: Resources, watch: Callable[[RunProgress], None], stop: Callable[[], bool]
+    run: RunConfig,
+    work: RunSession,
+    resources: Resources,
+    watch: Callable[[RunProgress], None],
+    stop: Callable[[], bool],
 ) -> dict[str, Any] | None:
     """Fits a run's model on its training pictures, chooses on val, and says what it says of the test pictures.
 
@@ -48,7 +52,7 @@ def fit(
         threads=torch.get_num_threads(), advance=reading(run, watch),
     )  # fmt: skip
     train, val = opened("train"), opened("val")
-    model, count = make_classical(run.model, len(train.classes)), len(train) + len(val)
+    model, count = make_baseline(run.model, len(train.classes)), len(train) + len(val)
 
     def tell(phase: Phase, seen: int) -> None:
         done = seen if phase == "training" else count
@@ -68,7 +72,7 @@ def fit(
     entry["train_s_so_far"] = round(progress.train_s, 3)
     test = opened("test")  # the first and only use of these pictures
     outputs = Outputs(model.log_probabilities(look(test, "testing")), {})
-    work.require()
+    work.check_lease()
     if not work.world.main:
         return None
     folder = work.directory.folder
@@ -86,7 +90,7 @@ def fit(
     return work.finish(record)
 
 
-def _go_on(run: RunConfig, work: Work, stop: Callable[[], bool], tell: Callable[[], None]) -> None:
+def _go_on(run: RunConfig, work: RunSession, stop: Callable[[], bool], tell: Callable[[], None]) -> None:
     """Tells how far it is.
 
     Raises:
@@ -97,7 +101,7 @@ def _go_on(run: RunConfig, work: Work, stop: Callable[[], bool], tell: Callable[
         raise InterruptedRunError(f"{run.id} was stopped; it begins anew")
 
 
-def _features(model: Constant | Svm, split: Split, seen: Callable[[int], None]) -> np.ndarray:
+def _features(model: ClassPrior | Svm, split: Split, seen: Callable[[int], None]) -> np.ndarray:
     """Of all pictures of a split, in its order: float32 (N, F)."""
     rows: dict[int, np.ndarray] = {}
     with closing(split.evaluation_batches(BATCH)) as batches:

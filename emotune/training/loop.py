@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from emotune.config.model import NetworkConfig
 from emotune.config.resources import Resources
 from emotune.config.run import Phase, RunConfig, RunProgress
-from emotune.data.augment import draw_views
+from emotune.data.augment import draw_crops
 from emotune.data.read.batches import Split, open_split, steps_per_epoch
 from emotune.data.read.open_dataset import decoded_shards
 from emotune.models.cost import cost
@@ -35,8 +35,8 @@ from emotune.training.progress_reporter import Reporter, reading
 from emotune.training.provenance import origin
 from emotune.training.record import make_record, way_of_reading, write_predictions
 from emotune.training.selection import selected_epoch
-from emotune.training.setup import InterruptedRunError, Work, at_work, begin
-from emotune.training.step import Drawn, Learner, take_step
+from emotune.training.setup import InterruptedRunError, RunSession, claimed, load_or_init
+from emotune.training.step import EpochRandomness, TrainState, take_step
 
 __all__ = ["CHECKPOINT_EVERY_S", "DivergedError", "InterruptedRunError", "draw", "train"]
 
@@ -81,7 +81,7 @@ def train(
         InterruptedRunError: ``stop`` said so.
         InputError: the data set, or the weights to begin with, cannot be read.
     """
-    with at_work(directory, world, owner) as work, numerics(run.train.precision, deterministic=resources.deterministic):
+    with claimed(directory, world, owner) as work, numerics(run.train.precision, deterministic=resources.deterministic):
         if work.record is not None:
             return work.record if world.main else None
 
@@ -95,7 +95,11 @@ def train(
 
 
 def _train(
-    run: RunConfig, work: Work, resources: Resources, watch: Callable[[RunProgress], None], stop: Callable[[], bool]
+    run: RunConfig,
+    work: RunSession,
+    resources: Resources,
+    watch: Callable[[RunProgress], None],
+    stop: Callable[[], bool],
 ) -> dict[str, Any] | None:
     directory, world = work.directory, work.world
     started = time.perf_counter()
@@ -105,7 +109,7 @@ def _train(
         threads=torch.get_num_threads(), advance=reading(run, watch),
     )  # fmt: skip
     pictures, val = opened("train"), opened("val")
-    learner, progress = begin(run, directory, world, resources, pictures)
+    learner, progress = load_or_init(run, directory, world, resources, pictures)
     if world.main:  # who writes the record
         progress.note(
             origin=origin(directory.folder),
@@ -121,9 +125,9 @@ def _train(
             for _ in steps:
                 stopping = work.must_stop(stop())
                 if stopping or due():
-                    work.save(learner.parts, progress)
+                    work.save(learner.state, progress)
                 if stopping:
-                    work.settle()
+                    work.wait_for_uploads()
                     where = f"in epoch {progress.epoch + 1}, after step {progress.step}"
                     raise InterruptedRunError(f"{run.id} was stopped {where}")
         entry = _epoch_entry(progress, run, len(pictures), val, seen(val, "validating"))
@@ -131,19 +135,19 @@ def _train(
             entry["test_accuracy"] = _accuracy(curve, seen(curve, "testing", run.train.test_crops))
         progress.end_epoch(entry)
         if learner.best and selected_epoch(run, progress.history) == progress.epoch:
-            learner.best.keep(learner.result)
-        work.require()
+            learner.best.snapshot(learner.result)
+        work.check_lease()
         if world.main:
             lines = "".join(json.dumps(entry) + "\n" for entry in progress.history)
             directory.folder.write(METRICS, lines.encode())
-        work.save(learner.parts, progress)
+        work.save(learner.state, progress)
         reporter.tell()
     if learner.best:
-        learner.best.put_back(learner.result)
+        learner.best.restore(learner.result)
     evaluating = time.perf_counter()
     test = opened("test")  # the first and only use of these pictures, but for a curve that was asked for
     outputs = seen(test, "testing", run.train.test_crops)
-    work.require()
+    work.check_lease()
     if not world.main:
         return None
     write_predictions(directory.folder, run, test, outputs)
@@ -158,7 +162,7 @@ def _train(
 
 
 def _outputs(
-    run: RunConfig, learner: Learner, progress: Progress, reporter: Reporter,
+    run: RunConfig, learner: TrainState, progress: Progress, reporter: Reporter,
     pictures: Split, phase: Phase, crops: int = 1,
 ) -> Outputs:  # fmt: skip
     """What the network says, the same on all ranks, if it is numbers; a step's loss does not show what it did."""
@@ -191,7 +195,9 @@ class _Every:
         return True
 
 
-def _steps(run: RunConfig, learner: Learner, progress: Progress, pictures: Split, reporter: Reporter) -> Iterator[None]:
+def _steps(
+    run: RunConfig, learner: TrainState, progress: Progress, pictures: Split, reporter: Reporter
+) -> Iterator[None]:
     """Takes the rest of the current epoch's steps, from the one after the last that is done; counts and tells each."""
     world, settings, epoch = learner.world, run.train, progress.epoch
     steps = steps_per_epoch(len(pictures), settings.batch_size)
@@ -216,11 +222,11 @@ def _steps(run: RunConfig, learner: Learner, progress: Progress, pictures: Split
             began = time.perf_counter()
 
 
-def draw(run: RunConfig, epoch: int, pictures: int) -> Drawn:
+def draw(run: RunConfig, epoch: int, pictures: int) -> EpochRandomness:
     """Everything that is random about an epoch's pictures, but their order; whoever computes them."""
     settings = {"crop": run.train.crop, "flip": run.train.flip, "min_scale": run.train.min_scale}
-    views = draw_views(pictures, run.stream("augment"), epoch, **settings)
-    return Drawn(views, np.random.default_rng([run.stream("dropout"), epoch]).integers(2**63, size=pictures))
+    views = draw_crops(pictures, run.stream("augment"), epoch, **settings)
+    return EpochRandomness(views, np.random.default_rng([run.stream("dropout"), epoch]).integers(2**63, size=pictures))
 
 
 def _epoch_entry(progress: Progress, run: RunConfig, pictures: int, val: Split, outputs: Outputs) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from emotune.config.train import TrainConfig
 from emotune.data.annotations import target_weights
 from emotune.data.read.batches import Split
 
-__all__ = ["Objective", "class_weights", "losses", "make_objective", "smoothed"]
+__all__ = ["Objective", "class_weights", "losses", "make_objective", "smooth_labels"]
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,12 @@ class Objective:
 
     Attributes:
         targets: Indices of the labels, int64 (N,).
-        aims: float32 (N, K).
+        target_probs: float32 (N, K).
         weights: How much a picture counts in the mean, float32 (N,).
     """
 
     targets: np.ndarray
-    aims: np.ndarray
+    target_probs: np.ndarray
     weights: np.ndarray
 
 
@@ -35,10 +35,10 @@ def make_objective(pictures: Split, train: TrainConfig) -> Objective:
     aims = target_weights(labels, pictures.votes, classes, train.targets)
     balanced = train.class_weights == "balanced"
     weights = class_weights(targets, len(classes))[targets] if balanced else np.ones(len(targets), np.float32)
-    return Objective(targets, smoothed(aims, train.label_smoothing), weights)
+    return Objective(targets, smooth_labels(aims, train.label_smoothing), weights)
 
 
-def smoothed(aims: np.ndarray, smoothing: float) -> np.ndarray:
+def smooth_labels(aims: np.ndarray, smoothing: float) -> np.ndarray:
     """The aims with a part of each picture's sum spread evenly over all classes (Szegedy et al. 2016, section 7).
 
     >>> smoothed(np.array([[0, 1, 0, 0]]), 0.2).round(2).tolist()

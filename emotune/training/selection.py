@@ -27,11 +27,11 @@ class BestWeights:
     def __init__(self) -> None:
         self._weights: dict[str, torch.Tensor] = {}
 
-    def keep(self, network: nn.Module) -> None:
+    def snapshot(self, network: nn.Module) -> None:
         """Copies the network's weights."""
         self._weights = {name: tensor.detach().to("cpu", copy=True) for name, tensor in network.state_dict().items()}
 
-    def put_back(self, network: nn.Module) -> None:
+    def restore(self, network: nn.Module) -> None:
         """Gives the network the weights that were kept."""
         network.load_state_dict(self._weights)
 

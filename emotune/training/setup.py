@@ -14,16 +14,16 @@ from emotune.data.read.batches import Split
 from emotune.models.build import build
 from emotune.models.weights.run_weights import Initialisation, load_weights
 from emotune.runs.directory import RunDirectory
-from emotune.runs.lease import BusyRunError, Claim, LostRunError
+from emotune.runs.lease import BusyRunError, Lease, LostRunError
 from emotune.training import checkpoint
 from emotune.training.checkpoint import Checkpoints, Progress, Stateful
 from emotune.training.distributed import World
 from emotune.training.loss import make_objective
 from emotune.training.optim import make_average, make_optimizer
 from emotune.training.selection import BestWeights
-from emotune.training.step import Learner
+from emotune.training.step import TrainState
 
-__all__ = ["InterruptedRunError", "Work", "at_work", "begin"]
+__all__ = ["InterruptedRunError", "RunSession", "claimed", "load_or_init"]
 
 
 class InterruptedRunError(RuntimeError):
@@ -31,7 +31,7 @@ class InterruptedRunError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Work:
+class RunSession:
     """A run in the hands of these ranks. Rank 0 has its claim and writes its files, the others have and do neither.
 
     ``record`` is the run's, on all ranks, if it turned out to be done.
@@ -39,7 +39,7 @@ class Work:
 
     directory: RunDirectory
     world: World
-    claim: Claim | None = None
+    claim: Lease | None = None
     checkpoints: Checkpoints | None = None
     record: dict[str, Any] | None = None
 
@@ -51,32 +51,32 @@ class Work:
         """
         if not self.world.any(asked or (self.claim is not None and self.claim.lost)):
             return False
-        self.require()
+        self.check_lease()
         return True
 
-    def require(self) -> None:
+    def check_lease(self) -> None:
         """All ranks at once, before anything is written: looks whether the run is still theirs.
 
         Raises:
             LostRunError: another process has taken it over.
         """
-        if self.world.any(self.claim is not None and not self.claim.stands()):
+        if self.world.any(self.claim is not None and not self.claim.is_valid()):
             raise self._lost()
 
     def save(self, parts: Mapping[str, Stateful], progress: Progress) -> None:
         """Writes a checkpoint, unless the run is lost: the next `must_stop` says so to all ranks."""
-        if self.checkpoints and self.claim.stands():
+        if self.checkpoints and self.claim.is_valid():
             self.checkpoints.save(parts, progress)
 
-    def settle(self) -> None:
+    def wait_for_uploads(self) -> None:
         """Waits for the last checkpoint's upload."""
         if self.checkpoints:
-            self.checkpoints.settle()
+            self.checkpoints.wait_for_uploads()
 
     def finish(self, record: dict[str, Any]) -> dict[str, Any]:
         """Rank 0: writes the record, and returns it as it was written. No upload goes on after it."""
         self.checkpoints.close()
-        if not self.claim.stands():  # the files before it may have taken a while
+        if not self.claim.is_valid():  # the files before it may have taken a while
             raise self._lost()
         return self.directory.finish(record)
 
@@ -85,7 +85,7 @@ class Work:
 
 
 @contextmanager
-def at_work(directory: RunDirectory, world: World, owner: str) -> Iterator[Work]:
+def claimed(directory: RunDirectory, world: World, owner: str) -> Iterator[RunSession]:
     """Claims a run for all ranks, until they leave.
 
     Raises:
@@ -95,7 +95,7 @@ def at_work(directory: RunDirectory, world: World, owner: str) -> Iterator[Work]
     with ExitStack() as stack:
         if world.main:
             try:
-                claim = stack.enter_context(directory.at_work(owner))
+                claim = stack.enter_context(directory.claimed(owner))
                 record = directory.record()
             except Exception as caught:  # the other ranks must hear of it before this one leaves
                 error = caught
@@ -105,15 +105,15 @@ def at_work(directory: RunDirectory, world: World, owner: str) -> Iterator[Work]
         if said is not None:
             raise BusyRunError(f"{directory.run.id}: {said}") if busy else RuntimeError(f"rank 0: {said}")
         if claim is None:
-            yield Work(directory, world, record=record)
+            yield RunSession(directory, world, record=record)
         else:
-            checkpoints = stack.enter_context(Checkpoints(directory.folder, claim.stands))
-            yield Work(directory, world, claim, checkpoints, record)
+            checkpoints = stack.enter_context(Checkpoints(directory.folder, claim.is_valid))
+            yield RunSession(directory, world, claim, checkpoints, record)
 
 
-def begin(
+def load_or_init(
     run: RunConfig, directory: RunDirectory, world: World, resources: Resources, pictures: Split
-) -> tuple[Learner, Progress]:
+) -> tuple[TrainState, Progress]:
     """What is trained, and how far it has come.
 
     A checkpoint has all that is left of the weights that the run began with: they are not read again.
@@ -136,18 +136,18 @@ def begin(
     else:
         former = saved["progress"].get("initialisation")  # a run from scratch may be older than the entry
         initialisation = Initialisation.from_json(former) if former else Initialisation()
-    learner = Learner(
+    learner = TrainState(
         world, network, network,
         make_optimizer(network, run.train, initialisation.new), make_average(network, run.train),
         make_objective(pictures, run.train), initialisation.normalisation,
         run.train.precision, run.train.clip_norm, resources.accumulate,
         BestWeights() if run.select == "best_val" else None,
     )  # fmt: skip
-    progress = checkpoint.restore(saved, learner.parts) if saved else Progress()
+    progress = checkpoint.restore(saved, learner.state) if saved else Progress()
     progress.initialisation = asdict(initialisation)
     progress.notes += notes
     if len(set(world.gather((progress.epoch, progress.step)))) > 1:
         raise InputError(
             f"{directory.folder}: not all ranks see the same checkpoint; name a place that all nodes reach"
         )
-    return learner.together(compiled=resources.compile), progress
+    return learner.wrap_ddp(compiled=resources.compile), progress

@@ -10,34 +10,34 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from emotune.config.normalisation import IMAGENET, Normalisation
-from emotune.data.augment import Views, apply_views
+from emotune.data.augment import CropBoxes, crop_and_normalise
 from emotune.data.read.batches import Batch
-from emotune.models.dropout import seed_masks
+from emotune.models.dropout import set_dropout_seeds
 from emotune.training.checkpoint import Stateful
 from emotune.training.distributed import World
 from emotune.training.loss import Objective, losses
 from emotune.training.precision import autocast
 from emotune.training.selection import BestWeights
 
-__all__ = ["Drawn", "Learner", "StepResult", "backward", "take_step"]
+__all__ = ["EpochRandomness", "StepResult", "TrainState", "backward", "take_step"]
 
 
 @dataclass(frozen=True)
-class Drawn:
+class EpochRandomness:
     """What an epoch draws for every picture of the split: how it is seen, and a seed of its dropout, int64 (N,)."""
 
-    views: Views
+    crops: CropBoxes
     mask_seeds: np.ndarray
 
 
 @dataclass(frozen=True)
-class Learner:
+class TrainState:
     """What steps change, and how.
 
     Attributes:
         world: The ranks that take them together.
         network: As this rank has it.
-        parallel: The same with gradients averaged over ranks; compiled, if it is to be.
+        ddp_model: The same with gradients averaged over ranks; compiled, if it is to be.
         optimizer: Of its parameters.
         average: The moving average of its weights, if one is kept.
         objective: Of the training pictures.
@@ -50,7 +50,7 @@ class Learner:
 
     world: World
     network: nn.Module
-    parallel: nn.Module
+    ddp_model: nn.Module
     optimizer: torch.optim.Optimizer
     average: AveragedModel | None
     objective: Objective
@@ -61,7 +61,7 @@ class Learner:
     best: BestWeights | None = None
 
     @property
-    def parts(self) -> dict[str, Stateful]:
+    def state(self) -> dict[str, Stateful]:
         """What a checkpoint must hold."""
         parts = {"network": self.network, "optimizer": self.optimizer, "average": self.average, "best": self.best}
         return {name: part for name, part in parts.items() if part is not None}
@@ -71,13 +71,13 @@ class Learner:
         """The network that is validated and tested."""
         return self.network if self.average is None else self.average.module
 
-    def together(self, *, compiled: bool) -> "Learner":
+    def wrap_ddp(self, *, compiled: bool) -> "TrainState":
         """This learner when its weights are in place: from now on, ranks average their gradients."""
         parallel = self.world.wrap(self.network)
         if not compiled:
-            return replace(self, parallel=parallel)
+            return replace(self, ddp_model=parallel)
         torch.compiler.reset()  # a function is compiled a few times at most, and earlier runs in this process count
-        return replace(self, parallel=torch.compile(parallel))
+        return replace(self, ddp_model=torch.compile(parallel))
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class StepResult:
         return {"loss": self.loss} | ({} if self.norm is None else {"gradient's norm": self.norm})
 
 
-def take_step(learner: Learner, batch: Batch, drawn: Drawn, lr: float) -> StepResult:
+def take_step(learner: TrainState, batch: Batch, drawn: EpochRandomness, lr: float) -> StepResult:
     """One step of gradient descent on a global batch."""
     found = backward(learner, batch, drawn)
     if learner.clip_norm is not None:  # all ranks have the whole batch's gradient, and so the same norm
@@ -112,13 +112,13 @@ def take_step(learner: Learner, batch: Batch, drawn: Drawn, lr: float) -> StepRe
     return StepResult(loss, int(correct), *norms)
 
 
-def backward(learner: Learner, batch: Batch, drawn: Drawn) -> torch.Tensor:
+def backward(learner: TrainState, batch: Batch, drawn: EpochRandomness) -> torch.Tensor:
     """Puts the gradient of a global batch's loss in place, on every rank; gives the loss and the right answers (2,)."""
     world, objective, size = learner.world, learner.objective, len(batch.indices)
     images = batch.on(world.device)
     targets, aims, weights, seeds = (
         torch.from_numpy(values[batch.indices]).to(world.device, non_blocking=True)
-        for values in (objective.targets, objective.aims, objective.weights, drawn.mask_seeds)
+        for values in (objective.targets, objective.target_probs, objective.weights, drawn.mask_seeds)
     )
     parts = weights / world.sum(weights.sum(dtype=torch.float64))  # of the global batch; all ranks' sum to 1
     sums = torch.zeros(2, dtype=torch.float64, device=world.device)
@@ -128,11 +128,11 @@ def backward(learner: Learner, batch: Batch, drawn: Drawn) -> torch.Tensor:
     for start, end in pairwise(bounds):
         own = slice(start, end)
         together = end == size or world.size == 1
-        with nullcontext() if together else learner.parallel.no_sync():
-            seed_masks(learner.network, seeds[own])
+        with nullcontext() if together else learner.ddp_model.no_sync():
+            set_dropout_seeds(learner.network, seeds[own])
             with autocast(world.device, learner.precision):
-                logits = learner.parallel(
-                    apply_views(images[own], drawn.views, batch.indices[own], learner.normalisation)
+                logits = learner.ddp_model(
+                    crop_and_normalise(images[own], drawn.crops, batch.indices[own], learner.normalisation)
                 )
             loss = (losses(logits, aims[own]) * parts[own]).sum()
             (loss * world.size).backward()  # DDP averages over ranks

@@ -7,12 +7,12 @@ from emotune.analysis.diagnostics import (
     calibration,
     choose_examples,
     confusion_shares,
-    flips,
+    disagreements,
+    image_attention,
     mean_attention,
-    optimism,
-    picture_attention,
     recall_differences,
     recalls,
+    test_selection_bias,
 )
 from emotune.analysis.metrics import expected_calibration_error
 
@@ -103,7 +103,7 @@ def test_flips_are_right_in_every_seed_of_one_variant_and_wrong_in_every_seed_of
     #                     pqrstu: only a  p, by chance q, only b  r, both s, none t, only a u
     a = {0: answers("aafaff", "aaxaaf"), 1: answers("aafaff", "aaaaaf"), 4: answers("aafaff", "aaxaaf")}
     b = {0: answers("aafaff", "xffaaa"), 1: answers("aafaff", "fafaax"), 4: answers("aafaff", "fffaax")}
-    found = flips(a | {9: answers("aafaff", "ffffff")}, b).set_index("sample_id").sort_index()
+    found = disagreements(a | {9: answers("aafaff", "ffffff")}, b).set_index("sample_id").sort_index()
     assert found.to_dict("index") == {
         "p": {"target": "awe", "right": "a", "answer_of_other": "fear"},  # anger, fear, fear
         "r": {"target": "fear", "right": "b", "answer_of_other": "anger"},  # anger, awe, anger
@@ -114,23 +114,28 @@ def test_flips_are_right_in_every_seed_of_one_variant_and_wrong_in_every_seed_of
 def test_of_wrong_answers_that_are_equally_frequent_the_first_class_counts():
     a = {0: answers("f", "f"), 1: answers("f", "f")}
     for first, second in ("ax", "xa"):
-        assert flips(a, {0: answers("f", first), 1: answers("f", second)})["answer_of_other"].tolist() == ["awe"]
+        assert disagreements(a, {0: answers("f", first), 1: answers("f", second)})["answer_of_other"].tolist() == [
+            "awe"
+        ]
 
 
 def test_one_common_seed_shows_no_flips():
     a, b = answers("a", "a"), answers("a", "f")
-    assert len(flips({0: a, 1: a}, {0: b, 1: b})) == 1
-    one = flips({0: a, 1: a}, {1: b, 2: b})
+    assert len(disagreements({0: a, 1: a}, {0: b, 1: b})) == 1
+    one = disagreements({0: a, 1: a}, {1: b, 2: b})
     assert one.empty
     assert list(one.columns) == ["sample_id", "target", "right", "answer_of_other"]
-    assert flips({0: a, 1: a}, {0: a, 1: a}).empty
+    assert disagreements({0: a, 1: a}, {0: a, 1: a}).empty
 
 
 def test_flips_do_not_depend_on_the_order_of_the_rows():
     a, b = answers("aafaff", "aaxaaf"), answers("aafaff", "xffaaa")
-    expected = flips({0: a, 1: a}, {0: b, 1: b})
+    expected = disagreements({0: a, 1: a}, {0: b, 1: b})
     assert len(expected) == 4
-    for turned in (flips({0: a.iloc[::-1], 1: a}, {0: b, 1: b}), flips({0: a, 1: a}, {0: b, 1: b.iloc[::-1]})):
+    for turned in (
+        disagreements({0: a.iloc[::-1], 1: a}, {0: b, 1: b}),
+        disagreements({0: a, 1: a}, {0: b, 1: b.iloc[::-1]}),
+    ):
         assert turned.equals(expected)
 
 
@@ -146,11 +151,11 @@ def test_a_mean_map_weighs_all_pictures_of_all_runs_alike_layer_by_layer():
 
 def test_attention_of_a_picture_is_the_mean_over_runs_and_layers_in_the_order_asked():
     first = pd.concat([attended("pqr", "x", np.eye(4)[:3]), attended("pqr", "y", np.eye(4)[[3, 3, 3]])])
-    found = picture_attention([first, attended("rpq", "x", np.eye(4)[[2, 2, 2]])], ["q", "not there", "p"])
+    found = image_attention([first, attended("rpq", "x", np.eye(4)[[2, 2, 2]])], ["q", "not there", "p"])
     assert list(found) == ["q", "p"]
     np.testing.assert_allclose(found["q"], [[0, 1 / 3], [1 / 3, 1 / 3]], rtol=1e-6)
     np.testing.assert_allclose(found["p"], [[1 / 3, 0], [1 / 3, 1 / 3]], rtol=1e-6)
-    assert picture_attention([], ["q"]) == {}
+    assert image_attention([], ["q"]) == {}
 
 
 def test_36_weights_are_a_map_of_6_rows():
@@ -162,13 +167,13 @@ def test_36_weights_are_a_map_of_6_rows():
 def test_optimism_is_how_much_the_best_test_epoch_adds_on_the_mean():
     rows = [("a", "d", 60.0, 62.0), ("a", "d", 70.0, 75.0), ("b", "d", 50.0, np.nan), ("a", "e", 10.0, 10.0)]
     runs = pd.DataFrame(rows, columns=["variant", "dataset", "accuracy", "best_test_accuracy"])
-    assert optimism(runs).to_dict("records") == [
+    assert test_selection_bias(runs).to_dict("records") == [
         {"variant": "a", "dataset": "d", "n": 2, "accuracy": 65.0, "best_test_accuracy": 68.5, "inflation": 3.5},
         {"variant": "a", "dataset": "e", "n": 1, "accuracy": 10.0, "best_test_accuracy": 10.0, "inflation": 0.0},
     ]
     for none in (runs[runs["variant"] == "b"], runs.head(0), runs.head(0).astype(object)):
-        assert optimism(none).empty
-        assert list(optimism(none).columns) == list(optimism(runs).columns)
+        assert test_selection_bias(none).empty
+        assert list(test_selection_bias(none).columns) == list(test_selection_bias(runs).columns)
 
 
 def test_examples_are_of_one_label_after_another_and_always_the_same():

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from emotune.analysis.images import OverPictures, _judge, _weights, over_pictures
+from emotune.analysis.images import ImageBootstrap, _judge, _weights, bootstrap_over_images
 from emotune.analysis.metrics import scalar_metrics
 from emotune.analysis.seeds import summarise
 from emotune.config.labels import MIKELS
@@ -34,8 +34,8 @@ def drawn(pictures: int, skill: float, seed: int) -> pd.DataFrame:
     return pd.DataFrame(frame | {f"logit_{label}": logits[:, k] for k, label in enumerate(MIKELS)})
 
 
-def one(a: dict, b: dict, metric: Metric | None = None) -> OverPictures:
-    (found,) = over_pictures([AB], "d", {"a": a, "b": b}, metric or Metric())
+def one(a: dict, b: dict, metric: Metric | None = None) -> ImageBootstrap:
+    (found,) = bootstrap_over_images([AB], "d", {"a": a, "b": b}, metric or Metric())
     return found
 
 
@@ -72,7 +72,7 @@ def test_an_infinite_loss_has_no_interval_over_pictures_and_takes_none_from_othe
     a, b, c = drawn(100, 2.0, 0), drawn(100, 1.5, 1), drawn(100, 1.0, 2)
     a.loc[a["target"] == MIKELS[0], f"logit_{MIKELS[0]}"] = -np.inf
     metric = Metric(name="nll", min_effect=0.1)
-    found, other = over_pictures(
+    found, other = bootstrap_over_images(
         [AB, Contrast("b", "c")], "d", {"a": {0: a, 1: b}, "b": {0: b, 1: a}, "c": {0: c}}, metric
     )
     assert (found.low, found.crossed_low) == (None, None)
@@ -150,18 +150,18 @@ def test_mcnemars_p_is_that_of_r_for_the_prime_ministers_approval():
 
 def test_only_seeds_with_both_runs_count_and_contrasts_without_one_are_left_out():
     runs = {"a": {s: drawn(60, 1, s) for s in (0, 2, 3)}, "b": {s: drawn(60, 1, 9 + s) for s in (1, 2, 3)}, "c": {}}
-    (found,) = over_pictures([Contrast("c", "b"), AB, Contrast("e", "a")], "d", runs, Metric())
+    (found,) = bootstrap_over_images([Contrast("c", "b"), AB, Contrast("e", "a")], "d", runs, Metric())
     assert (found.contrast, found.dataset, found.seeds, tuple(found.mcnemar)) == (AB, "d", (2, 3), (2, 3))
-    assert over_pictures([Contrast("c", "b")], "d", runs, Metric()) == []
+    assert bootstrap_over_images([Contrast("c", "b")], "d", runs, Metric()) == []
 
 
 def test_an_interval_does_not_depend_on_what_else_is_compared_or_on_the_order_of_pictures():
     runs = {name: {s: drawn(60, 1, 10 * k + s) for s in range(2)} for k, name in enumerate("abc")}
-    (alone,) = over_pictures([AB], "d", runs, Metric())
-    _, beside = over_pictures([Contrast("c", "b"), AB], "d", runs, Metric())
+    (alone,) = bootstrap_over_images([AB], "d", runs, Metric())
+    _, beside = bootstrap_over_images([Contrast("c", "b"), AB], "d", runs, Metric())
     assert beside == alone
     runs["b"][1] = runs["b"][1].sample(frac=1, random_state=0)
-    assert over_pictures([AB], "d", runs, Metric()) == [alone]
+    assert bootstrap_over_images([AB], "d", runs, Metric()) == [alone]
 
 
 def test_runs_tested_on_other_pictures_are_refused():

@@ -9,11 +9,11 @@ from emotune.analysis.metrics import (
     confusion,
     constant_predictions,
     expected_calibration_error,
-    from_sums,
+    metric_from_stats,
     per_class,
     polarity_accuracy,
     scalar_metrics,
-    summands,
+    sufficient_stats,
 )
 from emotune.config.labels import EKMAN, MIKELS, POSITIVE
 from emotune.config.metric import SCALES
@@ -202,9 +202,9 @@ def test_calibration_error_by_hand():
 
 
 def weighted(predictions: pd.DataFrame, metric: str, weights: np.ndarray) -> float:
-    parts = summands(predictions, metric)
+    parts = sufficient_stats(predictions, metric)
     sums = np.bincount(parts.cell, weights=parts.value * weights, minlength=parts.cells)
-    return float(from_sums(metric, sums, weights.sum()))
+    return float(metric_from_stats(metric, sums, weights.sum()))
 
 
 @pytest.mark.parametrize("metric", SCALES)

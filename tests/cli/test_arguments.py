@@ -9,9 +9,9 @@ import pytest
 
 from emotune import ablate, predict, shard
 from emotune.cli.ablate_options import parse
-from emotune.cli.arguments import UNREAD, CommandLine, ends_with_its_reader, local_path, place
+from emotune.cli.arguments import UNREAD, CommandLine, exits_on_broken_pipe, local_path, path_or_url
 from emotune.core.cache_dir import cache_folder
-from emotune.core.errors import InputError, near
+from emotune.core.errors import InputError, closest
 
 STUDY = """
 question: Does it help?
@@ -45,8 +45,8 @@ def test_no_option_is_taken_for_another_and_the_nearest_is_told(main, arguments,
 
 def test_a_path_begins_in_the_home_folder_where_it_says_so(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert (place("~/x"), local_path("~/x")) == (str(tmp_path / "x"), tmp_path / "x")
-    assert (place("s3://a/~/x"), place("a~"), place("-")) == ("s3://a/~/x", "a~", "-")
+    assert (path_or_url("~/x"), local_path("~/x")) == (str(tmp_path / "x"), tmp_path / "x")
+    assert (path_or_url("s3://a/~/x"), path_or_url("a~"), path_or_url("-")) == ("s3://a/~/x", "a~", "-")
     options = parse(["~/s.yaml", "--runs=~/x", "--report=~/y", "--tensorboard", "~/z"])
     said = [options.study, options.runs, options.report, options.tensorboard]
     assert said == [f"{tmp_path}/{name}" for name in ("s.yaml", "x", "y", "z")]
@@ -93,13 +93,13 @@ def test_a_pipe_to_somebody_else_is_another_matter(capsys):
         raise BrokenPipeError("a worker's")
 
     with pytest.raises(BrokenPipeError):
-        ends_with_its_reader(broken)([])
+        exits_on_broken_pipe(broken)([])
 
 
 @pytest.mark.parametrize("text", ["", "a\0b", "~no-such-user/x"])
 def test_what_can_name_nothing_is_refused(text, capsys):
     parser = CommandLine()
-    parser.add_argument("--runs", type=place)
+    parser.add_argument("--runs", type=path_or_url)
     with pytest.raises(SystemExit) as ended:
         parser.parse_args([f"--runs={text}"])
     assert ended.value.code == 2
@@ -112,7 +112,7 @@ def test_what_can_name_nothing_is_refused(text, capsys):
      ("resnet18", None), ("resnet50", None), ("googlenet", None), ("mobilenet", None), ("vgg16", None), ("", None)],
 )  # fmt: skip
 def test_only_what_is_near_is_suggested(word, meant):
-    assert near(word, ["alexnet", "attention", "dual_branch", "mldr", "mldr_v2", "constant", "svm"]) == meant
+    assert closest(word, ["alexnet", "attention", "dual_branch", "mldr", "mldr_v2", "constant", "svm"]) == meant
 
 
 def test_every_parser_of_the_repository_refuses_abbreviations():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from emotune.core.host import KEEP_FREED_MEMORY, available_cpus, cpu_quota, multiplies_bfloat16
+from emotune.core.host import MALLOC_SETTINGS, available_cpus, cpu_quota, has_native_bfloat16
 
 SCRIPT = """
     import resource, sys, threading, torch
@@ -44,7 +44,7 @@ def page_faults(how: str, environment: dict[str, str]) -> int:
 def test_freed_memory_is_used_again_without_the_kernel():
     assert page_faults("main", {}) > 10_000
     assert page_faults("call", {}) < 1_000
-    assert page_faults("thread", KEEP_FREED_MEMORY) < 1_000
+    assert page_faults("thread", MALLOC_SETTINGS) < 1_000
 
 
 V2 = "30 24 0:27 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw"
@@ -124,4 +124,4 @@ def test_the_narrowest_of_affinity_slurm_and_quota_is_how_many_cpus_there_are(ma
 def test_whether_cpus_multiply_bfloat16_is_read_from_their_flags(text: str | None, has: bool | None, tmp_path: Path):
     if text is not None:
         (tmp_path / "cpuinfo").write_text(text)
-    assert multiplies_bfloat16(tmp_path / "cpuinfo") is has
+    assert has_native_bfloat16(tmp_path / "cpuinfo") is has

@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from emotune.core.threads import in_parallel, prefetched
+from emotune.core.threads import parallel_map, prefetch
 
 
 @pytest.fixture(autouse=True)
@@ -17,11 +17,11 @@ def no_thread_is_left() -> Iterator[None]:
 
 
 def test_items_come_in_their_order():
-    assert list(prefetched(range(20), ahead=2)) == list(range(20))
-    assert list(prefetched([], ahead=2)) == []
+    assert list(prefetch(range(20), ahead=2)) == list(range(20))
+    assert list(prefetch([], ahead=2)) == []
     for threads in (1, 3):
-        assert list(in_parallel(lambda x: x * x, range(20), threads)) == [x * x for x in range(20)]
-        assert list(in_parallel(str, [], threads)) == []
+        assert list(parallel_map(lambda x: x * x, range(20), threads)) == [x * x for x in range(20)]
+        assert list(parallel_map(str, [], threads)) == []
 
 
 def test_the_next_items_are_made_while_one_is_used_and_no_more():
@@ -34,7 +34,7 @@ def test_the_next_items_are_made_while_one_is_used_and_no_more():
                 third.set()
             yield number
 
-    with closing(prefetched(numbers(), ahead=2)) as items:
+    with closing(prefetch(numbers(), ahead=2)) as items:
         assert next(items) == 0
         assert third.wait(10), "it did not work ahead"
     assert made == [0, 1, 2]
@@ -48,7 +48,7 @@ def test_work_is_done_at_the_same_time_and_only_a_little_ahead():
             taken.append(number)
             yield number
 
-    with closing(in_parallel(lambda number: (meeting.wait(), number)[1], numbers(), threads=2)) as results:
+    with closing(parallel_map(lambda number: (meeting.wait(), number)[1], numbers(), threads=2)) as results:
         assert next(results) == 0
         assert len(taken) <= 4
 
@@ -59,7 +59,7 @@ def test_an_error_comes_where_its_item_would_have_come(after: int):
         yield from range(after)
         raise ValueError("broken")
 
-    for stage in (lambda: prefetched(numbers(), 2), lambda: in_parallel(int, numbers(), 1)):
+    for stage in (lambda: prefetch(numbers(), 2), lambda: parallel_map(int, numbers(), 1)):
         seen = []
         with pytest.raises(ValueError, match="broken"):
             seen.extend(stage())
@@ -71,11 +71,11 @@ def test_an_error_comes_where_its_item_would_have_come(after: int):
         return number
 
     with pytest.raises(ValueError, match=f"broken {after}"):
-        list(in_parallel(work, range(20), 3))
+        list(parallel_map(work, range(20), 3))
 
 
 def test_a_reader_that_fails_leaves_no_thread():
-    with pytest.raises(KeyboardInterrupt), closing(prefetched(in_parallel(int, range(99), 2), 2)) as items:
+    with pytest.raises(KeyboardInterrupt), closing(prefetch(parallel_map(int, range(99), 2), 2)) as items:
         for item in items:
             if item == 3:
                 raise KeyboardInterrupt

@@ -2,7 +2,7 @@
 
 import pytest
 
-from emotune.data.annotations import OTHER, majority, part_of
+from emotune.data.annotations import OTHER, agreement_of, majority
 
 CLASSES = ("awe", "fear", "anger")
 
@@ -41,4 +41,4 @@ def test_the_label_is_the_class_with_most_votes_and_a_tie_has_none(votes, label)
     ],
 )
 def test_a_label_is_well_supported_only_by_more_than_half_of_all_votes(votes, part):
-    assert part_of("awe", votes) == part
+    assert agreement_of("awe", votes) == part

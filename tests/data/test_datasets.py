@@ -13,7 +13,7 @@ from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.data import datasets
 from emotune.data.build.shards import split_of, write_shards
-from emotune.data.datasets import ensure, is_ready, manifest_of
+from emotune.data.datasets import is_ready, manifest_of, materialise
 from emotune.data.manifest import FORMAT, MANIFEST, read_manifest, write_manifest
 from emotune.data.sources.base import ClassFolders, Listing
 
@@ -34,7 +34,7 @@ def test_a_folder_of_shards_is_known_by_its_manifest(small_shards):
     assert (ref.name, ref.location, ref.content_hash) == ("scenes", str(small_shards), manifest.content_hash)
     assert is_ready(ref)
     assert manifest_of(ref) == manifest
-    assert ensure(ref).local == small_shards
+    assert materialise(ref).local == small_shards
 
 
 def test_a_relative_folder_is_the_same_from_everywhere(small_shards, tmp_path, monkeypatch):
@@ -67,21 +67,21 @@ def test_the_embedded_set_is_drawn_once_into_the_cache(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets, "SCENES_SHARES", (0.5, 0.25, 0.25))
     (ref,) = resolve(["scenes"])
     drawn = []
-    location = ensure(ref, drawn.append)
+    location = materialise(ref, drawn.append)
     assert sum(drawn) == 80
     assert is_ready(ref)
     assert location.local.parent == tmp_path / "cache"
     assert location.local.name.endswith(f"-format{FORMAT}"), "else an older emotune's shards would be taken for these"
     assert manifest_of(ref).synthetic
     assert manifest_of(ref).content_hash == ref.content_hash
-    assert ensure(ref, drawn.append) == location
+    assert materialise(ref, drawn.append) == location
     assert sum(drawn) == 80, "it was drawn again"
 
 
 @pytest.mark.slow
 def test_the_embedded_set_has_every_class_in_every_split():
     (ref,) = resolve(["scenes"])
-    ensure(ref, workers=2)
+    materialise(ref, workers=2)
     counts = manifest_of(ref).counts
     assert sum(sum(by_class.values()) for by_class in counts.values()) == datasets.SCENES_PICTURES
     assert min(counts["test"].values()) > 50

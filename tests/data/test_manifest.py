@@ -15,7 +15,7 @@ from emotune.data.manifest import (
     FORMAT,
     MANIFEST,
     SPLITS,
-    LeftOut,
+    ExcludedImage,
     Manifest,
     Problem,
     Shard,
@@ -169,7 +169,10 @@ def test_a_crafted_manifest_deletes_and_reads_nothing_outside_the_cache(tmp_path
 
 
 def test_what_a_spreadsheet_would_calculate_is_text_in_the_table_of_what_was_left_out():
-    rows = [LeftOut("=HYPERLINK(1)", "awe", Problem.TINY, "@SUM"), LeftOut("joy/-1.jpg", "awe", Problem.TINY, "8 × 8")]
+    rows = [
+        ExcludedImage("=HYPERLINK(1)", "awe", Problem.TINY, "@SUM"),
+        ExcludedImage("joy/-1.jpg", "awe", Problem.TINY, "8 × 8"),
+    ]
     table = list(csv.reader(io.StringIO(health_table(rows).decode())))
     assert [row[0] for row in table] == ["source", "'=HYPERLINK(1)", "joy/-1.jpg"]
     assert table[1][3] == "'@SUM"

@@ -12,7 +12,7 @@ from PIL import Image, ImageCms, PngImagePlugin
 
 from emotune.core.storage import Folder
 from emotune.data import image_io
-from emotune.data.build.ingest import LIMITS, Limits, take_in
+from emotune.data.build.ingest import LIMITS, Limits, ingest
 from emotune.data.build.shards import write_shards
 from emotune.data.image_io import (
     DecompressionBombError,
@@ -43,7 +43,7 @@ def test_a_video_of_gigabytes_is_told_by_its_first_bytes_and_not_read(tmp_path):
             file.write(head)
             file.truncate(3 * 2**30)
     tracemalloc.start()
-    taken = take_in([entry(path) for path in sorted(tmp_path.iterdir())], tmp_path / "spool", LIMITS)
+    taken = ingest([entry(path) for path in sorted(tmp_path.iterdir())], tmp_path / "spool", LIMITS)
     assert tracemalloc.get_traced_memory()[1] < 2**24
     tracemalloc.stop()
     with pytest.raises(UnreadablePictureError, match="video"):

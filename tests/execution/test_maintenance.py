@@ -38,25 +38,25 @@ def test_a_rerun_takes_up_what_is_asked_for_and_only_what_came_to_an_end_begins_
     RunDirectory(pool, diverged).fail("the loss is nan", diverged=True)
     RunDirectory(pool, done).finish({"run": done.id})
     plan = make_plan(runs, pool)
-    assert maintenance.again(plan, failed=True, diverged=False, names=[]) == (failed,)
-    chosen = maintenance.again(plan, failed=False, diverged=True, names=[done.id, missing.id])
+    assert maintenance.select_reruns(plan, failed=True, diverged=False, names=[]) == (failed,)
+    chosen = maintenance.select_reruns(plan, failed=False, diverged=True, names=[done.id, missing.id])
     assert chosen == (diverged, done, missing)
-    assert maintenance.anew(plan, chosen) == [diverged.id, done.id]
-    maintenance.remove(pool, [diverged.id, done.id])
+    assert maintenance.needs_restart(plan, chosen) == [diverged.id, done.id]
+    maintenance.remove_runs(pool, [diverged.id, done.id])
     after = make_plan(runs, pool)
     assert {after.statuses[run.id].state for run in (diverged, done)} == {State.MISSING}
 
 
 def test_a_rerun_of_nothing_of_an_unknown_run_or_of_one_at_work_is_refused(study, pool):
     runs = study.runs([DATA])
-    with RunDirectory(pool, runs[0]).at_work():
+    with RunDirectory(pool, runs[0]).claimed():
         plan = make_plan(runs, pool)
         for names, says in (([], "say which"), (["x-s0"], "x-s0: no run"), ([runs[0].id], "is being trained")):
             with pytest.raises(InputError, match=says):
-                maintenance.again(plan, failed=False, diverged=False, names=names)
+                maintenance.select_reruns(plan, failed=False, diverged=False, names=names)
 
 
 def test_where_nobody_can_be_asked_only_yes_is_a_yes():
-    assert maintenance.confirmed("Remove?", yes=True)
+    assert maintenance.confirm("Remove?", yes=True)
     with pytest.raises(InputError, match="--yes"):
-        maintenance.confirmed("Remove?", yes=False)  # pytest's stdin is no terminal
+        maintenance.confirm("Remove?", yes=False)  # pytest's stdin is no terminal

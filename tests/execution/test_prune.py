@@ -16,7 +16,7 @@ from emotune.config.study import Study, load_study
 from emotune.config.train import TrainConfig
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
-from emotune.execution.prune import Prunable, prunable, prune, summary
+from emotune.execution.prune import Prunable, find_prunable, prune, summary
 from emotune.runs.directory import RunDirectory
 from emotune.runs.registry import Registry
 
@@ -68,7 +68,7 @@ def test_runs_that_a_study_refers_to_stay_and_the_others_are_listed_with_size_an
     _, runs = trained(pool, study)
     begin(pool, other := replace(runs[0], seed=99))
     (Path(pool) / "notes").mkdir()
-    found = prunable(pool)
+    found = find_prunable(pool)
     (leftover,) = found.runs
     assert (leftover.id, leftover.size > 1000) == (other.id, True)
     lines = summary(found, now=leftover.changed + 3 * 86400)
@@ -88,10 +88,10 @@ def test_two_users_studies_of_one_name_in_one_pool_keep_their_runs(pool, tmp_pat
     anns, runs_of_ann = trained(pool, load_study(tmp_path / "ann" / "ablation.yaml"))
     become("bob")
     bobs, runs_of_bob = trained(pool, load_study(tmp_path / "bob" / "ablation.yaml"))
-    assert ids(prunable(pool)) == set()
-    assert ids(prunable(pool, [(bobs, runs_of_bob)])) == set()
+    assert ids(find_prunable(pool)) == set()
+    assert ids(find_prunable(pool, [(bobs, runs_of_bob)])) == set()
     shorter = replace(bobs, seeds=1)
-    found = prunable(pool, [(shorter, shorter.runs([DATA]))])
+    found = find_prunable(pool, [(shorter, shorter.runs([DATA]))])
     assert ids(found) == {run.id for run in runs_of_bob[2:]} - {run.id for run in runs_of_ann}
     lines = "\n".join(summary(found))
     assert f"ann@here:{anns.file}" in lines
@@ -108,14 +108,14 @@ def test_a_version_of_another_user_or_machine_is_not_superseded(study, pool, bec
     trained(pool, study)
     become("ann")
     now = replace(study, seeds=1)
-    found = prunable(pool, [(now, now.runs([DATA]))])
+    found = find_prunable(pool, [(now, now.runs([DATA]))])
     assert (found.runs, found.superseded, len(found.kept)) == ((), {}, 1)
 
 
 def test_a_study_counts_as_its_file_has_it_now_and_its_earlier_versions_are_forgotten(study, pool):
     _, runs = trained(pool, study)
     now = (replace(study, seeds=1), runs[:2])
-    found = prunable(pool, [now])
+    found = find_prunable(pool, [now])
     assert ids(found) == {run.id for run in runs[2:]}
     assert found.question == f"Remove these {len(runs) - 2} runs and forget 1 study"
     removed, forgotten = prune(pool, found, [now])
@@ -125,39 +125,39 @@ def test_a_study_counts_as_its_file_has_it_now_and_its_earlier_versions_are_forg
 
 def test_two_versions_that_are_both_named_both_count(study, pool):
     versions = [trained(pool, study), trained(pool, replace(study, seeds=1))]
-    found = prunable(pool, versions)
+    found = find_prunable(pool, versions)
     assert (found.runs, found.superseded, found.question) == ((), {}, "")
 
 
 def test_an_earlier_version_counts_as_long_as_a_command_works_on_it(study, pool, tmp_path):
     _, runs = trained(pool, study)
     now = [(replace(study, seeds=1), runs[:2])]
-    with Registry(pool).at_work(study, runs):
-        assert prunable(pool, now).runs == ()
+    with Registry(pool).in_use(study, runs):
+        assert find_prunable(pool, now).runs == ()
         with pytest.raises(InputError, match="a command works on this study"):
-            prunable(pool, forget=Registry(pool).names())
-    with RunDirectory(pool, runs[0]).at_work():
-        assert prunable(pool, now).runs == ()
-    assert ids(prunable(pool, now)) == {run.id for run in runs[2:]}
+            find_prunable(pool, forget=Registry(pool).names())
+    with RunDirectory(pool, runs[0]).claimed():
+        assert find_prunable(pool, now).runs == ()
+    assert ids(find_prunable(pool, now)) == {run.id for run in runs[2:]}
     code = (
         "import os, sys; from pathlib import Path; from emotune.runs.registry import Registry\n"
         "from test_prune import *\n"
         "study = load_study(Path(sys.argv[1]))\n"
-        "with Registry(sys.argv[2]).at_work(study, study.runs([DATA])): os._exit(9)"
+        "with Registry(sys.argv[2]).in_use(study, study.runs([DATA])): os._exit(9)"
     )
     path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
     killed = subprocess.run([sys.executable, "-c", code, study.file, pool], env=os.environ | {"PYTHONPATH": path},
                             check=False)  # fmt: skip
     assert killed.returncode == 9
     assert list(Path(pool).glob("studies/*/command-*.json"))
-    assert ids(prunable(pool, now)) == {run.id for run in runs[2:]}, "it was killed"
+    assert ids(find_prunable(pool, now)) == {run.id for run in runs[2:]}, "it was killed"
 
 
 def test_what_a_study_refers_to_that_is_registered_while_the_question_is_considered_stays(study, pool, become):
     become("ann")
     _, runs = trained(pool, study)
     now = [(replace(study, seeds=1), runs[:2])]
-    found = prunable(pool, now)
+    found = find_prunable(pool, now)
     assert len(found.runs) > 1
     become("bob")
     Registry(pool).register(study, runs[:3])
@@ -173,8 +173,8 @@ def test_a_study_is_forgotten_by_the_name_of_its_entry_whoever_ran_it(study, poo
     become("ann")
     (entry,) = Registry(pool).names()
     with pytest.raises(InputError, match=rf"--forget x: no study of this pool \(studies: {entry}\)"):
-        prunable(pool, forget=["x"])
-    found = prunable(pool, forget=[entry])
+        find_prunable(pool, forget=["x"])
+    found = find_prunable(pool, forget=[entry])
     assert found.question == f"Remove these {len(found.runs)} runs and forget 1 study"
     assert any(f"{entry}: to be forgotten" in line for line in summary(found))
     assert prune(pool, found)[1] == [entry]
@@ -186,8 +186,8 @@ def test_an_entry_that_cannot_be_read_removes_nothing_until_it_is_forgotten(stud
     (entry,) = Registry(pool).names()
     (Path(pool) / "studies" / entry / "runs.json").write_text("{")
     with pytest.raises(InputError, match=f"--forget {entry}"):
-        prunable(pool)
-    assert prunable(pool, forget=[entry]).forget == (entry,)
+        find_prunable(pool)
+    assert find_prunable(pool, forget=[entry]).forget == (entry,)
 
 
 def test_an_entry_of_an_earlier_version_counts_whatever_is_named(study, pool):
@@ -196,7 +196,7 @@ def test_an_entry_of_an_earlier_version_counts_whatever_is_named(study, pool):
     old = {"when": "x", "source": "", "begin_with": [],
            "runs": [{"id": r.id, "variant": r.variant, "dataset": "scenes", "seed": r.seed} for r in runs]}  # fmt: skip
     (Folder(pool) / "studies" / "own").write_json("runs.json", old)
-    found = prunable(pool, [(replace(study, seeds=1), runs[:2])])
+    found = find_prunable(pool, [(replace(study, seeds=1), runs[:2])])
     assert found.runs == ()
     assert "earlier version of emotune" in summary(found)[1]
 
@@ -207,32 +207,32 @@ def test_runs_whose_weights_others_begin_with_stay(study, pool):
     weights = WeightsRef(location=f"/mounted/elsewhere/{first.id}/weights.safetensors", digest="0" * 8)
     train = TrainConfig(init=f"{pool}/{first.id}")
     tuned = RunConfig(variant="x", dataset=DATA, seed=0, model=AlexNetConfig(), train=train, weights=weights)
-    assert ids(prunable(pool, [(study, [])])) == {first.id}
-    assert ids(prunable(pool, [(study, [tuned])])) == set()
+    assert ids(find_prunable(pool, [(study, [])])) == {first.id}
+    assert ids(find_prunable(pool, [(study, [tuned])])) == set()
     Registry(pool).register(study, [tuned])
-    assert ids(prunable(pool)) == set()
+    assert ids(find_prunable(pool)) == set()
 
 
 def test_nothing_is_guessed_where_nothing_is_remembered(study, pool):
     begin(pool, study.runs([DATA])[0])
     with pytest.raises(InputError, match="remembers no study"):
-        prunable(pool)
+        find_prunable(pool)
 
 
 def test_a_run_at_work_or_just_begun_is_neither_listed_nor_removed(study, pool):
     run, begun, *_ = study.runs([DATA])
     Registry(pool).register(study, [])
-    with RunDirectory(pool, run).at_work():
-        assert prunable(pool).runs == ()
-    found = prunable(pool)
+    with RunDirectory(pool, run).claimed():
+        assert find_prunable(pool).runs == ()
+    found = find_prunable(pool)
     assert ids(found) == {run.id}
-    with RunDirectory(pool, run).at_work():
+    with RunDirectory(pool, run).claimed():
         assert prune(pool, found) == ([], [])
     folder = Path(pool) / begun.id
     folder.mkdir()
-    assert ids(prunable(pool)) == {run.id}
+    assert ids(find_prunable(pool)) == {run.id}
     os.utime(folder, (0, 0))
-    assert ids(prunable(pool)) == {run.id, begun.id}
+    assert ids(find_prunable(pool)) == {run.id, begun.id}
 
 
 def test_pools_behind_a_url_are_pruned_too(study):
@@ -240,8 +240,8 @@ def test_pools_behind_a_url_are_pruned_too(study):
     pool = "memory://pool-of-test-prune"
     begin(pool, runs[0], runs[1])
     Registry(pool).register(study, [runs[0]])
-    found = prunable(pool)
+    found = find_prunable(pool)
     (leftover,) = found.runs
     assert (leftover.id, leftover.size > 1000, leftover.changed > 0) == (runs[1].id, True, True)
     prune(pool, found)
-    assert prunable(pool).runs == ()
+    assert find_prunable(pool).runs == ()

@@ -1,4 +1,4 @@
-"""A real HTTP server that answers each link as a test tells it, and what tests ask of `fetch`."""
+"""A real HTTP server that answers each link as a test tells it, and what tests ask of `download`."""
 
 import io
 import sys
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from emotune.data.build.download import FetchOptions, fetch
+from emotune.data.build.download import DownloadOptions, download
 from emotune.data.manifest import Problem
 from emotune.data.sources.base import Entry, Listing, Url
 
@@ -145,7 +145,7 @@ def lost(result: Listing) -> dict[str, str]:
 
 def reason(downloads: Path, link: str, **options: object) -> str:
     """Why the link is lost, which it must be."""
-    result = fetch(listing(link), downloads, FetchOptions(**QUICK | options))
+    result = download(listing(link), downloads, DownloadOptions(**QUICK | options))
     assert not result.entries
     assert not list(downloads.rglob("*.picture"))
     return lost(result)[link]
@@ -153,7 +153,7 @@ def reason(downloads: Path, link: str, **options: object) -> str:
 
 def got(downloads: Path, link: str, **options: object) -> bytes:
     """The picture of the link, which must have one."""
-    (entry,) = fetch(listing(link), downloads, FetchOptions(**QUICK | options)).entries
+    (entry,) = download(listing(link), downloads, DownloadOptions(**QUICK | options)).entries
     return entry.picture.read_bytes()
 
 

@@ -15,8 +15,8 @@ from emotune.data.read.batches import Batch, Split, open_split
 from emotune.runs.directory import METRICS, PREDICTIONS, RunDirectory
 from emotune.training.distributed import World
 from emotune.training.loop import draw, train
-from emotune.training.setup import begin
-from emotune.training.step import Drawn, Learner
+from emotune.training.setup import load_or_init
+from emotune.training.step import EpochRandomness, TrainState
 
 ALONE = World(0, 1, torch.device("cpu"))
 
@@ -57,9 +57,9 @@ def first(pictures: Split, count: int) -> Split:
 class Start:
     """A run before its first step."""
 
-    learner: Learner
+    learner: TrainState
     pictures: Split
-    drawn: Drawn
+    drawn: EpochRandomness
     batches: Iterator[Batch]
 
 
@@ -68,14 +68,14 @@ def start(
 ) -> Start:
     """Begins a run that no directory keeps."""
     pictures = pictures or open_split(run.dataset, "train")
-    learner, _ = begin(run, RunDirectory("memory://none", run), world, resources, pictures)
+    learner, _ = load_or_init(run, RunDirectory("memory://none", run), world, resources, pictures)
     learner.network.train()
     order = {"seed": run.stream("order"), "epoch": 0}
     batches = pictures.training_batches(run.train.batch_size, **order, rank=world.rank, world_size=world.size)
     return Start(learner, pictures, draw(run, 0, len(pictures)), batches)
 
 
-def gradient(learner: Learner) -> torch.Tensor:
+def gradient(learner: TrainState) -> torch.Tensor:
     """Of all parameters, as one vector."""
     return torch.cat([parameter.grad.flatten() for parameter in learner.network.parameters()])
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from emotune.core.errors import InputError
-from emotune.inference.inputs import distinct_stems, named_pictures
+from emotune.inference.inputs import distinct_stems, named_images
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -14,24 +14,24 @@ def touch(folder: Path, *names: str) -> None:
 
 def test_folders_give_their_pictures_and_those_of_their_subfolders_in_order(tmp_path):
     touch(tmp_path, "b.JPG", "a/z.png", "a/notes.txt", "c.webp", ".DS_Store")
-    found = named_pictures([str(tmp_path)], [])
+    found = named_images([str(tmp_path)], [])
     assert [str(path.relative_to(tmp_path)) for path in found] == ["a/z.png", "b.JPG", "c.webp"]
 
 
 def test_a_file_that_is_named_counts_whatever_its_name_and_once(tmp_path):
-    assert named_pictures(["x.dat", "x.dat", "y"], []) == [Path("x.dat"), Path("y")]
+    assert named_images(["x.dat", "x.dat", "y"], []) == [Path("x.dat"), Path("y")]
 
 
 def test_a_dash_stands_for_names_from_stdin(tmp_path):
     touch(tmp_path, "d/1.jpg", "d/2.jpg")
     lines = ["a.jpg\n", "\n", f"{tmp_path / 'd'}\n"]
-    found = named_pictures(["first.jpg", "-"], lines)
+    found = named_images(["first.jpg", "-"], lines)
     assert found == [Path("first.jpg"), Path("a.jpg"), tmp_path / "d/1.jpg", tmp_path / "d/2.jpg"]
 
 
 def test_no_picture_at_all_is_a_mistake(tmp_path):
     with pytest.raises(InputError, match="no pictures; name files, folders"):
-        named_pictures([str(tmp_path)], [])
+        named_images([str(tmp_path)], [])
 
 
 def test_pictures_of_one_name_are_told_apart():

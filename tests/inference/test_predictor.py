@@ -14,12 +14,14 @@ from scipy.special import softmax
 from emotune.config.model import ConstantConfig, SvmConfig
 from emotune.config.train import TrainConfig
 from emotune.core.errors import InputError
-from emotune.inference.predictor import load, square
+from emotune.inference.predictor import load_center_crop, load_predictor
 from emotune.runs.directory import CONFIG, RECORD, WEIGHTS
 
 
 def test_a_run_says_of_its_test_pictures_what_it_said_when_it_was_tested(any_run, test_pictures):
-    answers = load(any_run.folder, "cpu").predict([test_pictures[key] for key in any_run.predictions["sample_id"]])
+    answers = load_predictor(any_run.folder, "cpu").predict(
+        [test_pictures[key] for key in any_run.predictions["sample_id"]]
+    )
     said = softmax(any_run.predictions.filter(like="logit_").to_numpy(), axis=1)
     np.testing.assert_allclose(answers.probabilities, said, atol=1e-5)
     assert answers.labels == [answers.classes[index] for index in said.argmax(1)]
@@ -31,7 +33,7 @@ def test_a_run_says_of_its_test_pictures_what_it_said_when_it_was_tested(any_run
 
 
 def test_the_number_of_pictures_at_a_time_changes_nothing(attending, test_pictures):
-    predictor, paths = load(attending.folder, "cpu"), list(test_pictures.values())[:7]
+    predictor, paths = load_predictor(attending.folder, "cpu"), list(test_pictures.values())[:7]
     once, by_two = predictor.predict(paths), predictor.predict(paths, batch_size=2)
     np.testing.assert_allclose(once.probabilities, by_two.probabilities, atol=1e-6)
     assert {name: w.shape for name, w in by_two.attention.items()} == {"trunk.attention": (7, 36)}
@@ -42,20 +44,20 @@ def test_files_bytes_and_pictures_are_told_alike(attending, tmp_path):
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 280, 3), dtype=np.uint8))
     path = tmp_path / "a.png"
     picture.save(path)
-    answers = load(attending.folder, "cpu").predict([path, str(path), path.read_bytes(), picture])
+    answers = load_predictor(attending.folder, "cpu").predict([path, str(path), path.read_bytes(), picture])
     assert (answers.probabilities == answers.probabilities[0]).all()
 
 
 def test_a_picture_of_any_kind_is_seen_upright_on_white_and_square():
     picture = Image.new("RGBA", (400, 200), (255, 0, 0, 0))
-    assert (square(picture) == 255).all()
+    assert (load_center_crop(picture) == 255).all()
     turned = Image.new("RGB", (200, 400))
     turned.paste("white", (0, 200, 200, 400))
     exif = turned.getexif()
     exif[0x0112] = 3  # upside down
     buffer = io.BytesIO()
     turned.save(buffer, "JPEG", exif=exif)
-    seen = square(buffer.getvalue())
+    seen = load_center_crop(buffer.getvalue())
     assert seen.shape == (256, 256, 3)
     assert seen[0].mean() > 200
     assert seen[-1].mean() < 50
@@ -64,7 +66,7 @@ def test_a_picture_of_any_kind_is_seen_upright_on_white_and_square():
 @pytest.mark.parametrize("content", [b"", b"no picture"])
 def test_a_broken_picture_is_named(attending, tmp_path, content):
     (tmp_path / "b.jpg").write_bytes(content)
-    predictor = load(attending.folder, "cpu")
+    predictor = load_predictor(attending.folder, "cpu")
     with pytest.raises(InputError, match=r"b\.jpg: (empty file|text)"):
         predictor.predict([tmp_path / "b.jpg"])
     with pytest.raises(InputError, match="picture 0"):
@@ -73,19 +75,19 @@ def test_a_broken_picture_is_named(attending, tmp_path, content):
 
 def test_what_is_no_finished_run_is_refused_with_the_reason(attending, tmp_path):
     with pytest.raises(InputError, match="no run; name the folder of a finished one"):
-        load(str(tmp_path))
+        load_predictor(str(tmp_path))
     copy = tmp_path / Path(attending.folder).name
     shutil.copytree(attending.folder, copy)
     weights = (copy / WEIGHTS).read_bytes()
     (copy / WEIGHTS).write_bytes(weights[:-4] + b"\0\0\0\1")
     with pytest.raises(InputError, match="damaged"):
-        load(str(copy))
+        load_predictor(str(copy))
     (copy / WEIGHTS).unlink()
     with pytest.raises(InputError, match="missing"):
-        load(str(copy))
+        load_predictor(str(copy))
     (copy / RECORD).unlink()
     with pytest.raises(InputError, match="not finished"):
-        load(str(copy))
+        load_predictor(str(copy))
 
 
 @pytest.mark.parametrize(
@@ -99,7 +101,7 @@ def test_a_run_whose_files_say_what_emotune_does_not_write_is_refused(attending,
     shutil.copytree(attending.folder, copy)
     (copy / file).write_text(json.dumps(json.loads((copy / file).read_text()) | change))
     with pytest.raises(InputError, match="train the run again"):
-        load(str(copy))
+        load_predictor(str(copy))
 
 
 @pytest.mark.parametrize("label", ["", "a\nb", "\x1b[2J", 7])
@@ -115,14 +117,14 @@ def test_weights_whose_classes_cannot_be_printed_are_refused(attending, tmp_path
     record["weights"]["sha256"] = hashlib.sha256((copy / WEIGHTS).read_bytes()).hexdigest()
     (copy / RECORD).write_text(json.dumps(record))
     with pytest.raises(InputError, match="not readable as weights"):
-        load(str(copy))
+        load_predictor(str(copy))
 
 
 @pytest.mark.parametrize("model", [ConstantConfig(), SvmConfig(c_grid=(1.0,))], ids=["constant", "svm"])
 def test_a_run_without_a_network_is_refused(finished_run, model):
     settings = {"epochs": TrainConfig.epochs, "batch_size": TrainConfig.batch_size, "lr": TrainConfig.lr}
     with pytest.raises(InputError, match=f'its model is "{model.name}", which leaves no network'):
-        load(finished_run(model, **settings).folder)
+        load_predictor(finished_run(model, **settings).folder)
 
 
 def test_a_run_behind_a_url_is_loaded_like_one_on_disk(attending, test_pictures):
@@ -132,5 +134,5 @@ def test_a_run_behind_a_url_is_loaded_like_one_on_disk(attending, test_pictures)
     for path in Path(attending.folder).iterdir():
         memory.pipe(f"/pool/{name}/{path.name}", path.read_bytes())
     paths = list(test_pictures.values())[:3]
-    there, here = (load(f, "cpu").predict(paths) for f in (f"memory://pool/{name}", attending.folder))
+    there, here = (load_predictor(f, "cpu").predict(paths) for f in (f"memory://pool/{name}", attending.folder))
     np.testing.assert_array_equal(there.probabilities, here.probabilities)

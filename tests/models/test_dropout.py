@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from emotune.models.dropout import SampleDropout, seed_masks
+from emotune.models.dropout import SampleDropout, set_dropout_seeds
 
 
 def masks(seeds: list[int], p: float = 0.5, width: int = 64, rows: int = 1) -> torch.Tensor:
     layer = SampleDropout(p)
-    seed_masks(layer, torch.tensor(seeds))
+    set_dropout_seeds(layer, torch.tensor(seeds))
     return layer(torch.ones(len(seeds) * rows, width))
 
 
@@ -43,7 +43,7 @@ def test_neighbouring_pictures_and_units_have_independent_masks():
 
 def test_layers_of_a_network_have_masks_of_their_own():
     network = nn.ModuleList([SampleDropout(0.5), SampleDropout(0.5)])
-    seed_masks(network, torch.tensor([5]))
+    set_dropout_seeds(network, torch.tensor([5]))
     first, second = (layer(torch.ones(1, 64)) for layer in network)
     assert not torch.equal(first, second)
 
@@ -52,7 +52,7 @@ def test_a_layer_of_the_same_path_has_the_same_masks_whatever_else_the_network_h
     alone = nn.ModuleDict({"fc": SampleDropout(0.5)})
     among = nn.ModuleDict({"first": SampleDropout(0.5), "fc": SampleDropout(0.5), "last": nn.Linear(2, 2)})
     for network in (alone, among):
-        seed_masks(network, torch.tensor([5, -7]))
+        set_dropout_seeds(network, torch.tensor([5, -7]))
     ones = torch.ones(2, 64)
     assert torch.equal(alone["fc"](ones), among["fc"](ones))
     assert not torch.equal(among["first"](ones), among["fc"](ones))

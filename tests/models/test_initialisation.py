@@ -17,8 +17,8 @@ from emotune.config.model import (
     MldrV2Config,
     ModelConfig,
 )
-from emotune.models.build import build, outline
-from emotune.models.initialisation import drawn_by_path
+from emotune.models.build import build, build_on_meta
+from emotune.models.initialisation import initialise_by_path
 
 NARROW = {"width": 0.0625, "weight_init": "he"}
 NETWORKS = [
@@ -74,7 +74,7 @@ def test_neither_the_state_of_the_generator_before_nor_an_outline_matters():
     torch.rand(7)
     again = parameters(NETWORKS[1])
     assert all(torch.equal(first[path], again[path]) for path in first)
-    assert all(parameter.is_meta for parameter in outline(NETWORKS[1], 8).parameters())
+    assert all(parameter.is_meta for parameter in build_on_meta(NETWORKS[1], 8).parameters())
 
 
 class Own(nn.Module):
@@ -98,7 +98,8 @@ class Own(nn.Module):
 
 def test_any_way_of_drawing_is_followed_to_its_parameter():
     one, more, other = (
-        dict(drawn_by_path(partial(Own, more), seed).state_dict()) for more, seed in ((False, 1), (True, 1), (False, 2))
+        dict(initialise_by_path(partial(Own, more), seed).state_dict())
+        for more, seed in ((False, 1), (True, 1), (False, 2))
     )
     for name, values in one.items():
         assert torch.equal(values, more[name]), name
@@ -114,7 +115,9 @@ def test_any_way_of_drawing_is_followed_to_its_parameter():
 def test_a_backbone_of_torchvision_begins_by_path_too():
     whole = partial(torchvision.models.mobilenet_v3_small, num_classes=8)
     wider = partial(torchvision.models.mobilenet_v3_small, num_classes=9)
-    one, other, next_seed = (dict(drawn_by_path(*of).named_parameters()) for of in ((whole, 1), (wider, 1), (whole, 2)))
+    one, other, next_seed = (
+        dict(initialise_by_path(*of).named_parameters()) for of in ((whole, 1), (wider, 1), (whole, 2))
+    )
     alike = {path for path in one if one[path].shape == other[path].shape}
     assert one.keys() - alike == {"classifier.3.weight", "classifier.3.bias"}
     assert all(torch.equal(one[path], other[path]) for path in alike)
@@ -132,4 +135,4 @@ def test_a_network_that_is_not_built_in_the_same_way_twice_is_refused():
         return nn.Sequential(*(nn.Linear(2, 2) for _ in range(next(sizes))))
 
     with pytest.raises(RuntimeError, match="not built in the same way twice"):
-        drawn_by_path(construct, 1)
+        initialise_by_path(construct, 1)

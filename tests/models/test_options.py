@@ -11,7 +11,7 @@ from torch import nn
 
 from emotune.config.model import AlexNetConfig, AttentionConfig, DualBranchConfig, MldrConfig, MldrV2Config
 from emotune.models.build import build
-from emotune.models.dropout import seed_masks
+from emotune.models.dropout import set_dropout_seeds
 from emotune.models.networks.attention import SpatialAttention
 
 KINDS = (AlexNetConfig, AttentionConfig, DualBranchConfig, MldrConfig, MldrV2Config)
@@ -93,11 +93,11 @@ def test_every_parameter_gets_a_gradient(config):
 def test_a_picture_gets_the_same_logits_alone_and_in_a_batch_in_training_too(config):
     network = narrow(config)
     seeds = torch.tensor([11, 12])
-    seed_masks(network, seeds)
+    set_dropout_seeds(network, seeds)
     with torch.no_grad():
         together = network(pictures())
         for number, picture in enumerate(pictures()):
-            seed_masks(network, seeds[number : number + 1])
+            set_dropout_seeds(network, seeds[number : number + 1])
             torch.testing.assert_close(network(picture[None])[0], together[number], rtol=1e-4, atol=1e-4)
 
 
@@ -155,7 +155,7 @@ def test_an_option_changes_the_logits_and_not_the_weights_that_a_seed_draws(kind
         assert all(torch.equal(before[key], after[key]) for key in before)
     logits = []
     for network in networks:
-        seed_masks(network, torch.tensor([1, 2]))
+        set_dropout_seeds(network, torch.tensor([1, 2]))
         with torch.no_grad():
             logits.append(network.train(name == "dropout")(pictures()))
     assert not torch.allclose(*logits, rtol=1e-6, atol=0)

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from emotune.config.study import load_study
 from emotune.data.datasets import resolve
-from emotune.execution.monitor.display import RunLines
+from emotune.execution.monitor.display import ProgressDisplay
 from emotune.execution.run.local import run_locally
 
 
@@ -17,7 +17,7 @@ def finished(small_shards: Path, tmp_path_factory):
     (folder / "few.yaml").write_text(STUDY.format(data=small_shards))
     study = load_study(folder / "few.yaml")
     runs = study.runs(resolve(study.datasets))
-    with RunLines(Console(quiet=True), runs) as lines:
+    with ProgressDisplay(Console(quiet=True), runs) as lines:
         run_locally(runs, str(folder / "runs"), lines, study.resources)
     return study, runs, str(folder / "runs")
 

@@ -9,7 +9,7 @@ from emotune.analysis.load import load_records
 from emotune.config.study import load_study
 from emotune.data.datasets import resolve
 from emotune.execution.checks.prepare import prepare
-from emotune.execution.monitor.display import RunLines
+from emotune.execution.monitor.display import ProgressDisplay
 from emotune.execution.run.local import run_locally
 
 OTHERS = """  constant: {{model.name: constant}}
@@ -28,7 +28,7 @@ def mixed(small_shards, tmp_path_factory):
     datasets = resolve(study.datasets)
     runs = study.runs(datasets)
     prepare(study, datasets, runs, pool, "local")
-    with RunLines(Console(quiet=True), runs) as lines:
+    with ProgressDisplay(Console(quiet=True), runs) as lines:
         run_locally(runs, pool, lines, study.resources)
     return study, runs, pool
 

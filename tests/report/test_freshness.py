@@ -11,7 +11,7 @@ from study_files import GOOD
 
 from emotune.config.study import Study, load_study
 from emotune.core.errors import InputError
-from emotune.report.freshness import SEAL, Written, claim_folder, keeps_cards
+from emotune.report.freshness import SEAL, ReportWriter, claim_folder, keeps_cards
 
 OTHER = GOOD.replace("  wide:", "  wider:")
 
@@ -25,7 +25,7 @@ def study_in(folder: Path, text: str = GOOD, name: str = "ablation") -> Study:
 def written(out: Path, study: Study, *, cards: bool = False) -> dict[str, bytes]:
     """The files of a report that is written."""
     claim_folder(out, study)
-    with Written(out, study, cards=cards) as files:
+    with ReportWriter(out, study, cards=cards) as files:
         files.write("index.html", study.source.encode())
         if cards:
             files.write("cards/plain.md", b"a card")
@@ -93,7 +93,7 @@ def test_cards_belong_to_a_report_until_they_are_not_written_or_removed_by_hand(
     assert not keeps_cards(out)
     written(out, study)
     assert not keeps_cards(out)
-    with Written(out, study, cards=True) as files:
+    with ReportWriter(out, study, cards=True) as files:
         files.write("index.html", b"no variant has a finished run")
     assert keeps_cards(out)
     written(out, study, cards=True)

@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 
 from emotune.analysis.power import PooledSpread
-from emotune.analysis.seeds import Across, compare, summarise
+from emotune.analysis.seeds import AcrossDatasets, summarise, test_contrasts
 from emotune.config.metric import SCALES
 from emotune.config.study import Contrast, Metric
 from emotune.report import provenance
@@ -22,7 +22,7 @@ def said(
         if value is not None
     ]
     metric = Metric(name=name, min_effect=min_effect)
-    (comparison,) = compare(rows, [Contrast("new", "old")], ["d"], len(a), metric)
+    (comparison,) = test_contrasts(rows, [Contrast("new", "old")], ["d"], len(a), metric)
     return answer(comparison, metric, ["d"])
 
 
@@ -67,13 +67,13 @@ def test_p_values_have_sensible_digits():
 
 def test_an_end_that_would_be_read_as_zero_or_as_what_matters_has_more_digits():
     metric = Metric(min_effect=1.0)
-    written = [metric.signed(x) for x in (-0.04, 0.0004, 0.0, 1e-12, 0.96, -1.02, 1.0, 5.04)]
+    written = [metric.format_signed(x) for x in (-0.04, 0.0004, 0.0, 1e-12, 0.96, -1.02, 1.0, 5.04)]
     assert written == ["-0.04", "+0.0004", "0.0", "0.0", "+0.96", "-1.02", "+1.0", "+5.0"]
     rng = np.random.default_rng(0)
     for x in rng.normal(0, 1, 500) * 10.0 ** rng.integers(-6, 2, 500):
-        text = metric.signed(x)
+        text = metric.format_signed(x)
         assert (float(text) > 0, float(text) < 0, abs(float(text)) < 1) == (x > 0, x < 0, abs(x) < 1), (x, text)
-    assert f"{SCALES['accuracy'].signed(-0.0)}" == "0.0"
+    assert f"{SCALES['accuracy'].format_signed(-0.0)}" == "0.0"
 
 
 def test_an_interval_of_shares_says_where_it_was_cut():
@@ -108,7 +108,7 @@ def test_variants_that_know_no_seed_or_change_nothing_are_said_to():
 
 
 def test_a_mean_over_data_sets_says_where_one_seed_stands_for_all():
-    found = Across(Contrast("new", "old"), 2.0, 1.0, 3.0, 2, 2, ("photos",))
+    found = AcrossDatasets(Contrast("new", "old"), 2.0, 1.0, 3.0, 2, 2, ("photos",))
     assert "only one seed on photos" in across(found, Metric())
     assert "only one seed" not in across(replace(found, one_seed=()), Metric())
 

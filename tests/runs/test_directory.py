@@ -177,13 +177,13 @@ def test_states_are_the_same_in_a_pool_behind_a_url():
 
 
 def test_a_running_runs_status_says_how_far_it_is(directory, monkeypatch):
-    monkeypatch.setattr(lease, "BEAT_EVERY_S", 0.01)
+    monkeypatch.setattr(lease, "HEARTBEAT_EVERY_S", 0.01)
     said = RunProgress(RUN.id, 2, 8, 0.2, loss=1.5)  # no accuracy yet
-    with directory.at_work() as held:
-        assert directory.status().holder.progress is None
+    with directory.claimed() as held:
+        assert directory.status().owner.progress is None
         held.report(said)
         until = time.monotonic() + 30
-        while not (progress := directory.status().holder.progress) and time.monotonic() < until:
+        while not (progress := directory.status().owner.progress) and time.monotonic() < until:
             time.sleep(0.01)
     assert str(progress) == str(said)
 

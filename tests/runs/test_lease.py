@@ -14,7 +14,7 @@ import pytest
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.runs import lease
-from emotune.runs.lease import BusyRunError, Holder, take
+from emotune.runs.lease import BusyRunError, LeaseOwner, acquire
 
 CLAIMER = """
 import sys
@@ -111,11 +111,11 @@ def test_a_killed_owners_run_is_claimed_at_once_even_before_its_parent_has_notic
         one.tell()
         assert one.hear() == "mine"
         with pytest.raises(BusyRunError, match=str(one.process.pid)):
-            take(folder)
+            acquire(folder)
         one.process.send_signal(signal.SIGKILL)
         while Path(f"/proc/{one.process.pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
             time.sleep(0.01)
-        assert take(folder).stands()
+        assert acquire(folder).is_valid()
 
 
 def test_a_stopped_process_keeps_its_run_but_from_its_own_command(folder: Folder):
@@ -125,13 +125,13 @@ def test_a_stopped_process_keeps_its_run_but_from_its_own_command(folder: Folder
         one.process.send_signal(signal.SIGSTOP)
         for owner in ("", "command 2"):
             with pytest.raises(BusyRunError):
-                take(folder, owner)
-        taken = take(folder, "command 1")
+                acquire(folder, owner)
+        taken = acquire(folder, "command 1")
         one.process.send_signal(signal.SIGCONT)
         one.tell()
         assert one.hear() == "lost"
-        taken.beat()
-        assert taken.stands()
+        taken.renew()
+        assert taken.is_valid()
         assert folder.names() == ["claim-2.json"]
 
 
@@ -139,13 +139,13 @@ def test_a_stopped_process_keeps_its_run_but_from_its_own_command(folder: Folder
 def watched(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> Folder:
     """A claim of another machine whose last beat is old."""
     monkeypatch.setattr(lease, "WATCH_S", 0.2)
-    take(folder)
+    acquire(folder)
     changed(folder, machine="another boot", time=time.time() - 200)
     return folder
 
 
 def test_an_old_claim_of_another_machine_is_taken_over_if_it_does_not_change(watched: Folder):
-    assert take(watched).stands()
+    assert acquire(watched).is_valid()
     assert watched.names() == ["claim-2.json"]
 
 
@@ -156,27 +156,27 @@ def test_another_machine_whose_clock_is_wrong_keeps_its_run_while_it_beats(
     changed(watched, time=time.time() + offset_s)
     monkeypatch.setattr(lease.time, "sleep", lambda s: changed(watched, time=time.time() + offset_s + 10))  # it beats
     with pytest.raises(BusyRunError):
-        take(watched)
+        acquire(watched)
     assert watched.names() == ["claim-1.json"]
 
 
 def test_a_lost_claim_stays_lost_writes_nothing_and_removes_nobody_elses(folder: Folder):
-    first = take(folder, "command")
-    second = take(folder, "command")
+    first = acquire(folder, "command")
+    second = acquire(folder, "command")
     before = folder.read("claim-2.json")
-    first.beat()
+    first.renew()
     first.release()
     assert first.lost
     assert (folder.names(), folder.read("claim-2.json")) == (["claim-2.json"], before)
     second.release()
-    assert not first.stands()
+    assert not first.is_valid()
     assert folder.names() == []
 
 
 def test_a_claim_that_was_deleted_by_hand_is_lost(folder: Folder):
-    held = take(folder)
+    held = acquire(folder)
     folder.delete("claim-1.json")
-    held.beat()
+    held.renew()
     assert held.lost
     assert folder.names() == []
 
@@ -197,14 +197,14 @@ def test_who_was_slow_to_take_a_dead_claim_over_leaves_a_run_that_was_begun_anew
 
         monkeypatch.setattr(lease, "_is_free", is_free)
         with pytest.raises(BusyRunError, match=str(one.process.pid)):
-            take(folder)
+            acquire(folder)
         assert folder.names() == ["claim-1.json"]
         one.tell()
         assert one.hear() == "still"
 
 
 def test_a_storage_that_fails_for_a_while_does_not_end_the_heartbeat(folder: Folder, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(lease, "BEAT_EVERY_S", 0.01)
+    monkeypatch.setattr(lease, "HEARTBEAT_EVERY_S", 0.01)
     failures, names = iter([RuntimeError("no credentials"), OSError("disk full")]), Folder.names
 
     def failing(self: Folder) -> list[str]:
@@ -212,7 +212,7 @@ def test_a_storage_that_fails_for_a_while_does_not_end_the_heartbeat(folder: Fol
             raise error
         return names(self)
 
-    with take(folder).beating() as held:
+    with acquire(folder).heartbeat() as held:
         first = folder.read_json("claim-1.json")["time"]
         monkeypatch.setattr(Folder, "names", failing)
         until = time.monotonic() + 30
@@ -227,16 +227,16 @@ def test_a_storage_that_fails_for_a_while_does_not_end_the_heartbeat(folder: Fol
 def test_a_damaged_claim_is_an_input_error_that_names_the_file_and_the_remedy(folder: Folder, data: str):
     folder.write("claim-1.json", data.encode())
     with pytest.raises(InputError, match=r"claim-1\.json.*delete it"):
-        take(folder)
+        acquire(folder)
 
 
 def test_without_proc_the_age_decides(folder: Folder, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(lease, "_machine", lambda: None)
     monkeypatch.setattr(lease, "_begun", lambda pid: None)
     monkeypatch.setattr(lease, "WATCH_S", 0.0)
-    take(folder)
-    assert Holder.from_json(folder.read_json("claim-1.json")).alive
+    acquire(folder)
+    assert LeaseOwner.from_json(folder.read_json("claim-1.json")).is_alive
     with pytest.raises(BusyRunError):
-        take(folder)
+        acquire(folder)
     changed(folder, time=time.time() - 200)
-    assert take(folder).stands()
+    assert acquire(folder).is_valid()

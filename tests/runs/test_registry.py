@@ -135,16 +135,16 @@ def test_a_study_is_registered_while_a_command_works_on_it_and_forgotten_if_it_c
     study, registry = study_in(tmp_path), Registry(pool)
     runs = study.runs([DATA])
     entry = registry.entry(study, runs)
-    with pytest.raises(InputError, match="a damaged shard"), registry.at_work(study, runs):
+    with pytest.raises(InputError, match="a damaged shard"), registry.in_use(study, runs):
         assert [one.entry for one in registry.studies()] == [entry]
-        assert registry.is_at_work(entry)
+        assert registry.is_in_use(entry)
         raise InputError("a damaged shard")
     assert registry.names() == []
-    with registry.at_work(study, runs):
+    with registry.in_use(study, runs):
         pass
     assert [one.entry for one in registry.studies()] == [entry]
-    assert not registry.is_at_work(entry)
-    with pytest.raises(InputError), registry.at_work(study, runs):
+    assert not registry.is_in_use(entry)
+    with pytest.raises(InputError), registry.in_use(study, runs):
         raise InputError("a damaged shard")
     assert [one.entry for one in registry.studies()] == [entry], "it was known before"
 

@@ -12,7 +12,7 @@ from emotune.config.train import TrainConfig
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.runs.directory import CONFIG, RECORD, RunDirectory, State
-from emotune.runs.store import Pool
+from emotune.runs.store import RunStore
 
 RUN = RunConfig(
     variant="plain", seed=0, model=AlexNetConfig(), train=TrainConfig(),
@@ -32,9 +32,9 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def test_a_pool_that_is_not_there_has_no_runs(url: str):
-    assert Pool(url).names() == []
-    assert {status.state for status in Pool(url).statuses(RUNS).values()} == {State.MISSING}
-    assert Pool(url).records([RUN.id]) == {}
+    assert RunStore(url).names() == []
+    assert {status.state for status in RunStore(url).statuses(RUNS).values()} == {State.MISSING}
+    assert RunStore(url).records([RUN.id]) == {}
 
 
 def test_a_pool_says_what_the_directories_say_and_passes_over_what_is_no_run(url: str):
@@ -46,14 +46,14 @@ def test_a_pool_says_what_the_directories_say_and_passes_over_what_is_no_run(url
     running.begin()
     for name in ("studies/few/runs.json", "photos/picture.jpg", "notes.txt", f"photos/{missing.run.id}/{RECORD}"):
         Folder(url).write(name, b"{}")
-    statuses = Pool(url).statuses(RUNS)
+    statuses = RunStore(url).statuses(RUNS)
     assert list(statuses) == [run.id for run in RUNS]
     assert [status.state for status in statuses.values()] == [
         State.DONE, State.FAILED, State.DIVERGED, State.INTERRUPTED, State.RUNNING, State.MISSING,
     ]  # fmt: skip
     assert statuses == {run.id: RunDirectory(url, run).status() for run in RUNS}
-    assert Pool(url).names() == sorted(run.id for run in RUNS[:5])
-    assert Pool(url).records([missing.run.id, done.run.id]) == {
+    assert RunStore(url).names() == sorted(run.id for run in RUNS[:5])
+    assert RunStore(url).records([missing.run.id, done.run.id]) == {
         done.run.id: {"run": done.run.id, "accuracy": 50.0, "files": {}}
     }
 
@@ -62,16 +62,16 @@ def test_damage_is_an_input_error_that_names_the_file(url: str):
     folder = Folder(url) / RUN.id
     folder.write("failure.json", b"{")
     with pytest.raises(InputError, match=rf"{RUN.id}/failure\.json.*delete it"):
-        Pool(url).statuses([RUN])
+        RunStore(url).statuses([RUN])
     folder.write(RECORD, b"[]")
     with pytest.raises(InputError, match=rf"{RUN.id}/{RECORD}.*delete"):
-        Pool(url).records([RUN.id])
+        RunStore(url).records([RUN.id])
 
 
 def test_a_file_in_the_place_of_a_run_is_no_run(tmp_path: Path):
     (tmp_path / RUN.id).write_bytes(b"")
-    assert Pool(str(tmp_path)).names() == []
-    assert Pool(str(tmp_path)).statuses([RUN])[RUN.id].state is State.MISSING
+    assert RunStore(str(tmp_path)).names() == []
+    assert RunStore(str(tmp_path)).statuses([RUN])[RUN.id].state is State.MISSING
 
 
 def test_only_the_files_that_decide_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -82,5 +82,5 @@ def test_only_the_files_that_decide_are_read(tmp_path: Path, monkeypatch: pytest
         raise AssertionError(f"{self / name} was read")
 
     monkeypatch.setattr(Folder, "read", refuse)
-    states = [status.state for status in Pool(str(tmp_path)).statuses(RUNS[:3]).values()]
+    states = [status.state for status in RunStore(str(tmp_path)).statuses(RUNS[:3]).values()]
     assert states == [State.DONE, State.INTERRUPTED, State.MISSING]

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from emotune.config.model import AttentionConfig, DualBranchConfig, ModelConfig
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
-from emotune.data.augment import apply_views, evaluation_views
+from emotune.data.augment import crop_and_normalise, evaluation_crops
 from emotune.data.read.batches import Batch, open_split
 from emotune.models.build import build
 from emotune.runs.directory import ATTENTION, WEIGHTS
@@ -42,8 +42,8 @@ def attending(model: ModelConfig) -> torch.nn.Module:
 def plainly(network: torch.nn.Module, batch: Batch, crops: int, precision: str) -> torch.Tensor:
     """The logits of each crop, (crops, B, K), with nothing that looks on."""
     with torch.inference_mode(), autocast(ALONE.device, precision):
-        views = evaluation_views(len(batch.indices), crops)
-        return torch.stack([network(apply_views(batch.images, view, batch.indices)).float() for view in views])
+        views = evaluation_crops(len(batch.indices), crops)
+        return torch.stack([network(crop_and_normalise(batch.images, view, batch.indices)).float() for view in views])
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])

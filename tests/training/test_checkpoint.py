@@ -59,7 +59,7 @@ def test_the_last_two_checkpoints_are_kept_and_the_last_counts(folder: Folder):
     with Checkpoints(folder) as checkpoints:
         for step in (1, 2, 3):
             save(checkpoints, step)
-            checkpoints.settle()
+            checkpoints.wait_for_uploads()
             assert last(folder) == (step, [])
     assert names(folder) == ["0-2.pt", "0-3.pt", "index.json"]
 
@@ -69,7 +69,7 @@ def test_a_damaged_checkpoint_costs_the_work_since_the_one_before_and_is_noted(f
     with Checkpoints(folder) as checkpoints:
         for step in (1, 2):
             save(checkpoints, step)
-            checkpoints.settle()
+            checkpoints.wait_for_uploads()
     files = folder / CHECKPOINTS
     for name, expected in (("0-2.pt", 1.0), ("0-1.pt", None)):
         data = bytearray(files.read(name))
@@ -175,7 +175,7 @@ def test_training_goes_on_while_a_checkpoint_is_uploaded_and_a_newer_one_replace
             save(checkpoints, step)
         assert last(far) == (None, [])
         gate.open.set()
-        checkpoints.settle()
+        checkpoints.wait_for_uploads()
         assert gate.sent == ["0-1.pt", "0-4.pt"]
         assert last(far) == (4.0, [])
 
@@ -187,7 +187,7 @@ def test_the_index_says_at_which_step_a_checkpoint_was_taken_however_late_it_is_
         assert gate.begun.wait(30)
         progress.epoch, progress.step = 3, 4  # training goes on
         gate.open.set()
-        checkpoints.settle()
+        checkpoints.wait_for_uploads()
     (entry,) = (far / CHECKPOINTS).read_json("index.json")
     assert (entry["file"], entry["epoch"], entry["step"]) == ("1-2.pt", 1, 2)
 
@@ -199,7 +199,7 @@ def test_an_upload_that_fails_now_and_then_is_repeated(far, monkeypatch):
     monkeypatch.setattr(checkpoint.tenacity, "sleep_using_event", lambda event: lambda s: setattr(gate, "error", None))
     with Checkpoints(far) as checkpoints:
         save(checkpoints, 1)
-        checkpoints.settle()
+        checkpoints.wait_for_uploads()
     assert last(far) == (1.0, [])
 
 
@@ -208,11 +208,11 @@ def test_an_upload_that_fails_for_good_is_said_with_its_place_by_the_next_save_a
     gate.open.set()
     with Checkpoints(far) as checkpoints:
         save(checkpoints, 1)
-        checkpoints.settle()
+        checkpoints.wait_for_uploads()
         gate.error = PermissionError("no more room")
         save(checkpoints, 2)
         with pytest.raises(OSError, match=rf"{far.url}/checkpoint: .*no more room"):
-            checkpoints.settle()
+            checkpoints.wait_for_uploads()
         with pytest.raises(OSError, match=rf"{far.url}/checkpoint: .*no more room"):
             save(checkpoints, 3)
     assert last(far) == (1.0, [])

@@ -104,7 +104,7 @@ def _rank(rank: int, ports: list[int], run_json: dict, pool: str) -> None:
 
     attempt("busy", ports[0], "busy")
     attempt("done", ports[1], "done")
-    lease.BEAT_EVERY_S = 0.01
+    lease.HEARTBEAT_EVERY_S = 0.01
     attempt("lost", ports[2], "lost", owner="command", watch=take_over)
     Path(pool, f"{rank}.json").write_text(json.dumps(found))
 
@@ -112,7 +112,7 @@ def _rank(rank: int, ports: list[int], run_json: dict, pool: str) -> None:
 def test_all_ranks_know_of_a_run_that_is_busy_or_done_or_lost(run: RunConfig, tmp_path: Path):
     stores = [open_store("127.0.0.1") for _ in range(3)]
     trained(run, tmp_path / "done")
-    with RunDirectory(str(tmp_path / "busy"), run).at_work():
+    with RunDirectory(str(tmp_path / "busy"), run).claimed():
         mp.spawn(_rank, ([store.port for store in stores], run.to_json(), str(tmp_path)), nprocs=2)
     found = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2)]
     assert [(each["busy"], each["done"], each["lost"]) for each in found] == [
@@ -130,7 +130,7 @@ def test_a_pool_that_cannot_be_written_to_ends_the_run_with_the_pools_name(run: 
 
 
 def test_a_running_run_says_how_far_it_is(run: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(lease, "BEAT_EVERY_S", 0.001)
+    monkeypatch.setattr(lease, "HEARTBEAT_EVERY_S", 0.001)
     seen = []
 
     def watch(progress) -> None:

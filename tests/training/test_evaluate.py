@@ -9,7 +9,7 @@ import torch
 from running import ALONE, first, trained, without_times
 
 from emotune.config.run import RunConfig
-from emotune.data.augment import CROP, Views, apply_views
+from emotune.data.augment import CROP, CropBoxes, crop_and_normalise
 from emotune.data.read.batches import Split, open_split
 from emotune.data.shard_reader import SIDE
 from emotune.models.build import build
@@ -24,7 +24,9 @@ def averaged_plainly(network: torch.nn.Module, pictures: Split) -> np.ndarray:
     outputs = []
     for top, left in corners:
         boxes = np.tile([top, left, CROP, CROP], (len(pictures), 1))
-        crops = apply_views(torch.from_numpy(np.stack(pictures.pictures.take(whole))), Views(boxes, whole < 0), whole)
+        crops = crop_and_normalise(
+            torch.from_numpy(np.stack(pictures.pictures.take(whole))), CropBoxes(boxes, whole < 0), whole
+        )
         outputs += [network(crops).double().softmax(1), network(crops.flip(3)).double().softmax(1)]
     return torch.stack(outputs).mean(0).log().numpy()
 

@@ -10,9 +10,9 @@ from running import changed, gradient, start
 
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
-from emotune.data.augment import apply_views
+from emotune.data.augment import crop_and_normalise
 from emotune.data.read.batches import Split, open_split
-from emotune.training.loss import class_weights, losses, smoothed
+from emotune.training.loss import class_weights, losses, smooth_labels
 from emotune.training.step import backward
 
 
@@ -22,7 +22,7 @@ def surprise(run: RunConfig, pictures: Split | None = None) -> tuple[np.ndarray,
     batch = next(begun.batches)
     loss, _ = backward(begun.learner, batch, begun.drawn).tolist()
     with torch.no_grad():
-        logits = begun.learner.network(apply_views(batch.images, begun.drawn.views, batch.indices))
+        logits = begun.learner.network(crop_and_normalise(batch.images, begun.drawn.crops, batch.indices))
     return -logits.double().log_softmax(1).numpy(), begun.pictures.targets[batch.indices], loss
 
 
@@ -35,11 +35,11 @@ def test_label_smoothing_spreads_a_part_of_the_target_over_all_classes(run: RunC
 
 def test_smoothing_is_torchs_for_labels_and_keeps_sums_of_all_targets():
     logits, targets = torch.randn(6, 4), torch.tensor([0, 1, 2, 3, 0, 1])
-    aims = torch.from_numpy(smoothed(np.eye(4, dtype=np.float32)[targets.numpy()], 0.3))
+    aims = torch.from_numpy(smooth_labels(np.eye(4, dtype=np.float32)[targets.numpy()], 0.3))
     torch.testing.assert_close(F.cross_entropy(logits, aims), F.cross_entropy(logits, targets, label_smoothing=0.3))
     votes = np.array([[0.5, 0.5, 0, 0], [0, 0.7, 0, 0]])  # of two annotators; of one label, weighted with agreement
-    np.testing.assert_allclose(smoothed(votes, 0.2).sum(1), votes.sum(1))
-    np.testing.assert_allclose(smoothed(votes, 0.2)[0], [0.45, 0.45, 0.05, 0.05])
+    np.testing.assert_allclose(smooth_labels(votes, 0.2).sum(1), votes.sum(1))
+    np.testing.assert_allclose(smooth_labels(votes, 0.2)[0], [0.45, 0.45, 0.05, 0.05])
 
 
 def test_the_loss_of_bfloat16_logits_is_calculated_in_float32():

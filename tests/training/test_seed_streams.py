@@ -13,7 +13,7 @@ from running import changed, start, trained, weights, without_times
 from torch import nn
 
 from emotune.config.run import RunConfig
-from emotune.models.dropout import SampleDropout, seed_masks
+from emotune.models.dropout import SampleDropout, set_dropout_seeds
 from emotune.training import loop
 from emotune.training.step import StepResult, take_step
 
@@ -36,7 +36,7 @@ def seen(run: RunConfig, pool: Path, monkeypatch: pytest.MonkeyPatch) -> Seen:
         if not found.init:
             found.init.append(weights(learner.network).numpy())
         found.order.append(batch.indices)
-        found.augment += [drawn.views.boxes, drawn.views.flipped]
+        found.augment += [drawn.crops.boxes, drawn.crops.flipped]
         found.dropout.append(drawn.mask_seeds)
         return take_step(learner, batch, drawn, lr)
 
@@ -74,7 +74,7 @@ def test_variants_that_differ_only_in_training_begin_equal_and_drop_the_same_uni
 
 def dropped(network: nn.Module, run: RunConfig) -> torch.Tensor:
     """Which units are dropped behind fc6 for the first pictures."""
-    seed_masks(network, torch.from_numpy(loop.draw(run, 0, 4).mask_seeds))
+    set_dropout_seeds(network, torch.from_numpy(loop.draw(run, 0, 4).mask_seeds))
     layer = next(module for module in network.modules() if isinstance(module, SampleDropout))
     return layer(torch.ones(4, 256)) == 0
 

@@ -20,7 +20,7 @@ from emotune.config.run import RunConfig, RunProgress, Selection
 from emotune.config.train import TrainConfig
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
-from emotune.data.augment import apply_views, draw_views
+from emotune.data.augment import crop_and_normalise, draw_crops
 from emotune.data.datasets import resolve
 from emotune.data.read.batches import open_split
 from emotune.models.build import build
@@ -67,7 +67,9 @@ def write_caffe(path: Path, run: RunConfig) -> Path:
 def loss_of_first_batch(run: RunConfig, network: torch.nn.Module, normalisation: Normalisation) -> float:
     pictures = open_split(run.dataset, "train")
     batch = next(pictures.training_batches(run.train.batch_size, run.stream("order"), 0))
-    seen = apply_views(batch.images, draw_views(len(pictures), run.stream("augment"), 0), batch.indices, normalisation)
+    seen = crop_and_normalise(
+        batch.images, draw_crops(len(pictures), run.stream("augment"), 0), batch.indices, normalisation
+    )
     targets = torch.from_numpy(pictures.targets[batch.indices])
     with torch.inference_mode():
         return F.cross_entropy(network.train()(seen), targets).item()

@@ -12,8 +12,8 @@ from emotune.config.model import AlexNetConfig
 from emotune.config.run import RunConfig, Selection
 from emotune.config.train import TrainConfig
 from emotune.core.storage import Folder
-from emotune.data.annotations import part_of
-from emotune.data.augment import apply_views, evaluation_views
+from emotune.data.annotations import agreement_of
+from emotune.data.augment import crop_and_normalise, evaluation_crops
 from emotune.data.build.shards import write_shards
 from emotune.data.datasets import manifest_of, resolve
 from emotune.data.read.batches import open_split
@@ -65,7 +65,9 @@ def test_the_loss_is_the_cross_entropy_with_what_the_annotators_said(voted, tmp_
     network = build(run.model, 2, run.stream("init"))
     images = [torch.from_numpy(picture) for picture in pictures.pictures.take(everything)]
     with torch.no_grad():
-        surprise = -network(apply_views(images, evaluation_views(len(pictures))[0], everything)).log_softmax(1).numpy()
+        surprise = (
+            -network(crop_and_normalise(images, evaluation_crops(len(pictures))[0], everything)).log_softmax(1).numpy()
+        )
     own = surprise[everything, pictures.targets]
     support = np.array([v[pictures.classes[t]] / 5 for v, t in zip(pictures.votes, pictures.targets, strict=True)])
     expected = {
@@ -84,7 +86,7 @@ def test_a_run_on_a_part_sees_its_pictures_and_no_others(voted, tmp_path, part):
     manifest, whole = manifest_of(run.dataset), run_on(voted).dataset
     assert record["train_pictures"] == sum(manifest.count("train", label, part) for label in manifest.classes)
     test = open_split(whole, "test")
-    chosen = [part_of(test.classes[t], votes) == part for t, votes in zip(test.targets, test.votes, strict=True)]
+    chosen = [agreement_of(test.classes[t], votes) == part for t, votes in zip(test.targets, test.votes, strict=True)]
     assert predictions["sample_id"].tolist() == [key for key, mine in zip(test.keys, chosen, strict=True) if mine]
     assert 0 < len(predictions) < len(test)
 

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from emotune.core.errors import InputError
-from emotune.data.build.ingest import Taken
+from emotune.data.build.ingest import IngestedImage
 from emotune.data.build.near_duplicates import copies_elsewhere, copies_of_earlier, hash_table, scenes
 from emotune.data.build.perceptual_hash import SAME
-from emotune.data.manifest import SPLITS, LeftOut, Problem, digest
+from emotune.data.manifest import SPLITS, ExcludedImage, Problem, digest
 from emotune.data.sources.base import Entry
 
-__all__ = ["KEEPABLE", "PLACEHOLDER_COPIES", "Judged", "judge"]
+__all__ = ["KEEPABLE", "PLACEHOLDER_COPIES", "CurationResult", "curate"]
 
 PLACEHOLDER_COPIES = 5
 """Names of one content from which on it is a placeholder."""
@@ -29,14 +29,14 @@ KEEPABLE = (Problem.TINY, Problem.ASPECT, Problem.ANIMATED, Problem.PAGES, Probl
 
 
 @dataclass(frozen=True)
-class Judged:
+class CurationResult:
     """The entries that become samples, by index, each with its group; and a row for each that has a problem."""
 
     groups: dict[int, str]
-    problems: tuple[LeftOut, ...]
+    problems: tuple[ExcludedImage, ...]
 
 
-def judge(entries: Sequence[Entry], taken: Sequence[Taken], keep: Collection[Problem] = ()) -> Judged:
+def curate(entries: Sequence[Entry], taken: Sequence[IngestedImage], keep: Collection[Problem] = ()) -> CurationResult:
     """Finds what is wrong with single pictures, then with what they are to each other.
 
     Args:
@@ -49,15 +49,15 @@ def judge(entries: Sequence[Entry], taken: Sequence[Taken], keep: Collection[Pro
     """
     if never := [problem for problem in keep if problem not in KEEPABLE]:
         raise InputError(f"{never[0]}: cannot be kept; only {', '.join(KEEPABLE)}")
-    court = _Court(entries, taken, keep)
+    court = _Curator(entries, taken, keep)
     court.look_at_each()
     court.look_for_copies()
     court.look_for_nearly_identical()
-    return Judged(court.groups(), court.problems())
+    return CurationResult(court.groups(), court.problems())
 
 
-class _Court:
-    def __init__(self, entries: Sequence[Entry], taken: Sequence[Taken], keep: Collection[Problem]) -> None:
+class _Curator:
+    def __init__(self, entries: Sequence[Entry], taken: Sequence[IngestedImage], keep: Collection[Problem]) -> None:
         self._entries, self._taken, self._keep = entries, taken, keep
         self._standing = set(range(len(entries)))
         self._found: dict[int, list[tuple[bool, Problem, str]]] = defaultdict(list)
@@ -137,13 +137,13 @@ class _Court:
             names |= dict.fromkeys(members, least)
         return dict(sorted(names.items()))
 
-    def problems(self) -> tuple[LeftOut, ...]:
+    def problems(self) -> tuple[ExcludedImage, ...]:
         """A row for each picture with any: its first one that leaves it out, if there is one, and all details."""
         rows = []
         for index, found in sorted(self._found.items()):
             entry, (_, problem, _) = self._entries[index], max(found, key=lambda one: one[0])
             detail = "; ".join(text for _, _, text in found)
-            rows.append(LeftOut(entry.source, entry.label, problem, detail, kept=index in self._standing))
+            rows.append(ExcludedImage(entry.source, entry.label, problem, detail, kept=index in self._standing))
         return tuple(rows)
 
     def _note(self, index: int, problem: Problem, detail: str, first: int | None = None) -> None:

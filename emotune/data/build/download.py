@@ -24,10 +24,10 @@ from emotune.core.errors import InputError
 from emotune.core.host import available_cpus
 from emotune.core.storage import Folder
 from emotune.data.image_io import UnreadablePictureError, load
-from emotune.data.manifest import LeftOut, Problem
+from emotune.data.manifest import ExcludedImage, Problem
 from emotune.data.sources.base import Listing, Url
 
-__all__ = ["FetchOptions", "Outcome", "fetch"]
+__all__ = ["DownloadOptions", "DownloadResult", "download"]
 
 REDIRECTS = 10
 TYPES = re.compile(r"image/|(application|binary)/octet-stream$")
@@ -39,7 +39,7 @@ SOON, LATER = 0.0, 86_400.0  # seconds until something may have passed: a moment
 
 
 @dataclass(frozen=True)
-class FetchOptions:
+class DownloadOptions:
     """How pictures of up to ``max_bytes`` are downloaded: ``at_a_time``, and ``per_host`` of these from one host.
 
     Attributes:
@@ -66,7 +66,7 @@ class FetchOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class DownloadResult:
     """What became of a link: a picture, or the ``reason`` why there is none.
 
     Another attempt may succeed after ``again_s`` seconds; None: it will not. ``earlier``: an earlier call found this.
@@ -83,12 +83,12 @@ class Outcome:
     earlier: bool = False
 
 
-def fetch(
+def download(
     listing: Listing,
     downloads: Path,
-    options: FetchOptions = FetchOptions(),
+    options: DownloadOptions = DownloadOptions(),
     *,
-    advance: Callable[[Outcome], None] = lambda outcome: None,
+    advance: Callable[[DownloadResult], None] = lambda outcome: None,
 ) -> Listing:
     """The listing with files in place of links; links that give no picture are left out, each with the reason.
 
@@ -117,7 +117,7 @@ def fetch(
     return _with_files(listing, downloads, outcomes)
 
 
-def _with_files(listing: Listing, downloads: Path, outcomes: Mapping[str, Outcome]) -> Listing:
+def _with_files(listing: Listing, downloads: Path, outcomes: Mapping[str, DownloadResult]) -> Listing:
     led = Counter(o.final_url for o in outcomes.values() if not o.reason and o.final_url != o.url)
     entries, left_out = [], list(listing.left_out)
     for entry in listing.entries:
@@ -129,7 +129,7 @@ def _with_files(listing: Listing, downloads: Path, outcomes: Mapping[str, Outcom
         if not reason and final != url and led[final] >= LINKS_OF_A_PLACEHOLDER:
             reason = f"placeholder: {led[final]} links were redirected to {final}"
         if reason:
-            left_out.append(LeftOut(entry.source, entry.label, Problem.LOST, reason))
+            left_out.append(ExcludedImage(entry.source, entry.label, Problem.LOST, reason))
         else:
             entries.append(replace(entry, picture=downloads / f"{_name(url)}.picture"))
     return replace(listing, entries=entries, left_out=left_out)
@@ -141,18 +141,18 @@ def _name(url: str) -> str:
     return f"{digest[:2]}/{digest}"
 
 
-def _earlier(downloads: Path, url: str) -> Outcome | None:
+def _earlier(downloads: Path, url: str) -> DownloadResult | None:
     """What earlier calls found, unless there is cause to try again."""
     path = downloads / f"{_name(url)}.json"
     try:
-        outcome = Outcome(**json.loads(path.read_bytes()))
+        outcome = DownloadResult(**json.loads(path.read_bytes()))
         whole = outcome.reason or path.with_suffix(".picture").stat().st_size == outcome.bytes
     except (OSError, ValueError, TypeError):
         return None
     return outcome if whole and outcome.again_s is None else None
 
 
-def _store(folder: Folder, outcome: Outcome, body: bytes | None) -> Outcome:
+def _store(folder: Folder, outcome: DownloadResult, body: bytes | None) -> DownloadResult:
     if body is not None:
         outcome = replace(outcome, bytes=len(body), sha256=hashlib.sha256(body).hexdigest())
         folder.write(f"{_name(outcome.url)}.picture", body)
@@ -161,7 +161,11 @@ def _store(folder: Folder, outcome: Outcome, body: bytes | None) -> Outcome:
 
 
 async def _fetch(
-    links: Iterable[str], folder: Folder, options: FetchOptions, outcomes: dict[str, Outcome], advance: Callable
+    links: Iterable[str],
+    folder: Folder,
+    options: DownloadOptions,
+    outcomes: dict[str, DownloadResult],
+    advance: Callable,
 ) -> None:
     # Host names are looked up in these threads, too: a few that take long shall not hold up the writing.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(options.at_a_time))
@@ -186,21 +190,21 @@ async def _fetch(
             workers.create_task(work())
 
 
-class _LossError(Exception):
-    """An attempt gave no picture. Its arguments are the reason, and ``again_s`` as in `Outcome`."""
+class _DownloadError(Exception):
+    """An attempt gave no picture. Its arguments are the reason, and ``again_s`` as in `DownloadResult`."""
 
 
 class _Client:
     """Gets pictures over HTTP, with retries."""
 
-    def __init__(self, session: aiohttp.ClientSession, options: FetchOptions) -> None:
+    def __init__(self, session: aiohttp.ClientSession, options: DownloadOptions) -> None:
         self._session, self._options = session, options
         # aiohttp's own bound per host leaves connections idle: with several hosts it forgets to wake those that wait.
         self._hosts = defaultdict(lambda: asyncio.Semaphore(options.per_host))
         self._silences = Counter()
         self._decoding = asyncio.Semaphore(available_cpus())  # a small file may fill a gigabyte while it is decoded
 
-    async def get(self, url: str) -> tuple[Outcome, bytes | None]:
+    async def get(self, url: str) -> tuple[DownloadResult, bytes | None]:
         first_s, longest_s = self._options.first_wait_s, self._options.longest_wait_s
         growing = wait_exponential(first_s, max=longest_s) + wait_random(0, first_s)
         retrying = AsyncRetrying(
@@ -211,8 +215,8 @@ class _Client:
         )
         return await retrying(self._attempt, url)
 
-    async def _attempt(self, url: str) -> tuple[Outcome, bytes | None]:
-        seen, host = Outcome(url, url), None
+    async def _attempt(self, url: str) -> tuple[DownloadResult, bytes | None]:
+        seen, host = DownloadResult(url, url), None
         try:
             for _ in range(REDIRECTS + 1):
                 host = urlsplit(seen.final_url).hostname
@@ -220,16 +224,16 @@ class _Client:
                     raise ValueError(seen.final_url)
                 async with self._hosts[host]:
                     if self._silences[host] >= SILENCES:
-                        raise _LossError(f"{host} has not answered for some time", LATER)
+                        raise _DownloadError(f"{host} has not answered for some time", LATER)
                     async with self._session.get(seen.final_url, allow_redirects=False) as got:
                         self._silences[host] = 0
                         seen = replace(seen, status=got.status, content_type=got.content_type)
                         if got.status not in (301, 302, 303, 307, 308) or "Location" not in got.headers:
                             body = await _body(got, self._options.max_bytes)
                             break
-                        seen = Outcome(url, urljoin(seen.final_url, got.headers["Location"]))
+                        seen = DownloadResult(url, urljoin(seen.final_url, got.headers["Location"]))
             else:
-                raise _LossError(f"more than {REDIRECTS} redirects", None)
+                raise _DownloadError(f"more than {REDIRECTS} redirects", None)
             async with self._decoding:
                 await asyncio.to_thread(load, body, shorter_side=1)
             return seen, body
@@ -238,7 +242,7 @@ class _Client:
             reason, again_s = f"{error} (sent as {seen.content_type})", SOON if cut_off else None
         except Exception as error:  # whatever one server does, the other links are still to be fetched
             self._silences[host] += isinstance(error, TimeoutError) and not seen.status
-            reason, again_s = _loss(error, self._options)
+            reason, again_s = _download_error(error, self._options)
         return replace(seen, reason=reason[:300], again_s=again_s), None
 
 
@@ -247,25 +251,25 @@ async def _body(got: aiohttp.ClientResponse, max_bytes: int) -> bytes:
         passing = got.status in (408, 425, 429) or got.status >= 500
         asked = got.headers.get("Retry-After", "0")
         again_s = float(asked) if asked.isdecimal() else LATER  # a date, then
-        raise _LossError(f"HTTP {got.status}", again_s if passing else None)
+        raise _DownloadError(f"HTTP {got.status}", again_s if passing else None)
     if PLACEHOLDER.search(got.url.path):
-        raise _LossError(f"placeholder: {got.url}", None)
+        raise _DownloadError(f"placeholder: {got.url}", None)
     if not TYPES.match(got.content_type):
-        raise _LossError(f"{got.content_type} instead of a picture", None)
+        raise _DownloadError(f"{got.content_type} instead of a picture", None)
     body, size = bytearray(), got.content_length or 0
     while size <= max_bytes and (part := await got.content.readany()):
         body += part
         size = max(size, len(body))
     if size > max_bytes:
-        raise _LossError(f"larger than {max_bytes} bytes", LATER)  # when the limit may be another
+        raise _DownloadError(f"larger than {max_bytes} bytes", LATER)  # when the limit may be another
     return bytes(body)
 
 
-def _loss(error: Exception, options: FetchOptions) -> tuple[str, float | None]:
-    """The reason, and ``again_s`` as in `Outcome`, of an error on the way to a picture's last byte."""
+def _download_error(error: Exception, options: DownloadOptions) -> tuple[str, float | None]:
+    """The reason, and ``again_s`` as in `DownloadResult`, of an error on the way to a picture's last byte."""
     reason, again_s = str(error) or type(error).__name__, SOON
     match error:
-        case _LossError(args=(reason, again_s)):
+        case _DownloadError(args=(reason, again_s)):
             pass
         case aiohttp.ClientConnectorError(os_error=_PrivateAddressError(args=(address,))):
             reason, again_s = f"private address {address} (use --allow-private to allow it)", LATER

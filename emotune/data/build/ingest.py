@@ -14,8 +14,8 @@ from pathlib import Path
 import PIL
 from PIL import Image
 
-from emotune.core.storage import Folder, as_json
-from emotune.data.build.perceptual_hash import is_blank, looks
+from emotune.core.storage import Folder, to_json_bytes
+from emotune.data.build.perceptual_hash import is_blank, perceptual_hashes
 from emotune.data.build.reader_pool import reading_processes
 from emotune.data.image_io import (
     MAX_PIXELS,
@@ -32,7 +32,7 @@ from emotune.data.jpeg_integrity import missing_scans, pixels_only, scan_damage
 from emotune.data.manifest import Problem, digest
 from emotune.data.sources.base import Entry
 
-__all__ = ["LIMITS", "VERSION", "Limits", "Taken", "stamp", "take_in"]
+__all__ = ["LIMITS", "VERSION", "IngestedImage", "Limits", "ingest", "stamp"]
 
 CHUNK = 64
 """Pictures that an interruption may cost each process."""
@@ -61,13 +61,14 @@ LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class IngestedImage:
     """What reading a picture found.
 
     Attributes:
         key: Its name in the shards: the hash of its file, 20 hexadecimal digits; empty if there is no reading it.
         problems: Each with what is to be said of it.
-        look: `emotune.data.build.perceptual_hash.look`; empty for pictures without structure, and for drawn ones.
+        look: `emotune.data.build.perceptual_hash.perceptual_hash`; empty for pictures without structure, and for drawn
+        ones.
         mirrored: The look of the picture's mirror image, likewise.
         pixels: The hash of its pixels, where there is no look.
         spool: The file that holds its JPEG, from ``start`` on, ``bytes`` long.
@@ -85,14 +86,14 @@ class Taken:
     sha256: str = ""
 
 
-def take_in(
+def ingest(
     entries: Sequence[Entry],
     spool: Path,
     limits: Limits,
     *,
     workers: int = 1,
     advance: Callable[[int], None] = lambda pictures: None,
-) -> list[Taken]:
+) -> list[IngestedImage]:
     """Reads all pictures into files in ``spool``, and says what was found, in the order of the entries."""
     chunks = [entries[start : start + CHUNK] for start in range(0, len(entries), CHUNK)]
     names = [digest([VERSION, repr(limits), *(f"{entry.key} {stamp(entry)}" for entry in chunk)]) for chunk in chunks]
@@ -123,7 +124,7 @@ def _as_completed(jobs: Iterable[Future[int]], at_a_time: int) -> Iterable[int]:
     yield from (future.result() for future in running)
 
 
-def _chunk(spool: Path, name: str) -> list[Taken]:
+def _chunk(spool: Path, name: str) -> list[IngestedImage]:
     """What was found in a chunk; nothing if it is not there, or not whole."""
     try:
         rows = json.loads((spool / f"{name}.json").read_bytes())
@@ -133,10 +134,10 @@ def _chunk(spool: Path, name: str) -> list[Taken]:
     return [_taken(row, name) for row in rows] if whole else []
 
 
-def _taken(row: dict, spool: str) -> Taken:
+def _taken(row: dict, spool: str) -> IngestedImage:
     problems = tuple((Problem(problem), detail) for problem, detail in row["problems"])
     looks = {name: bytes.fromhex(row[name]) for name in ("look", "mirrored")}
-    return Taken(**row | looks | {"problems": problems, "spool": spool})
+    return IngestedImage(**row | looks | {"problems": problems, "spool": spool})
 
 
 def _take_in_chunk(entries: Sequence[Entry], spool: Path, name: str, limits: Limits) -> int:
@@ -151,21 +152,21 @@ def _take_in_chunk(entries: Sequence[Entry], spool: Path, name: str, limits: Lim
     folder = Folder(str(spool))
     # Not flushed to the disk, which would take as long as a tenth of the reading: what a power cut leaves is checked.
     folder.write(name, b"".join(jpegs), flush=False)
-    folder.write(f"{name}.json", as_json(rows), flush=False)
+    folder.write(f"{name}.json", to_json_bytes(rows), flush=False)
     return len(entries)
 
 
-def _take(entry: Entry, limits: Limits) -> tuple[Taken, bytes]:
+def _take(entry: Entry, limits: Limits) -> tuple[IngestedImage, bytes]:
     """What was found, and the picture as it goes into a shard; empty where there is none."""
     if not isinstance(entry.picture, Path):  # drawn by us: nothing to be found
         jpeg = entry.picture()
-        return Taken(entry.key or _key(jpeg)), jpeg
+        return IngestedImage(entry.key or _key(jpeg)), jpeg
     try:
         data = read_file(entry.picture)
     except UnreadablePictureError as error:
-        return Taken("", ((_problem(error), str(error)),)), b""
+        return IngestedImage("", ((_problem(error), str(error)),)), b""
     except (OSError, ValueError) as error:  # ValueError: no possible path
-        return Taken("", ((Problem.UNREADABLE, getattr(error, "strerror", None) or str(error)),)), b""
+        return IngestedImage("", ((Problem.UNREADABLE, getattr(error, "strerror", None) or str(error)),)), b""
     key = entry.key or _key(data)
     try:
         loaded = load(data, limits.shorter_side, limits.max_pixels)
@@ -173,13 +174,13 @@ def _take(entry: Entry, limits: Limits) -> tuple[Taken, bytes]:
         picture = shrink(loaded, limits.shorter_side)
         jpeg = _stored(data, loaded, picture)
     except UnreadablePictureError as error:
-        return Taken(key, ((_problem(error), str(error)),)), b""
-    (seen, mirrored), problems = looks(picture), _problems(loaded, limits)
+        return IngestedImage(key, ((_problem(error), str(error)),)), b""
+    (seen, mirrored), problems = perceptual_hashes(picture), _problems(loaded, limits)
     if seen:
-        return Taken(key, problems, seen, mirrored), jpeg
+        return IngestedImage(key, problems, seen, mirrored), jpeg
     if is_blank(picture):
         problems += ((Problem.BLANK, "one colour, or nearly"),)
-    return Taken(key, problems, pixels=_key(repr(picture.size).encode() + picture.tobytes())), jpeg
+    return IngestedImage(key, problems, pixels=_key(repr(picture.size).encode() + picture.tobytes())), jpeg
 
 
 def _check_jpeg(data: bytes) -> None:

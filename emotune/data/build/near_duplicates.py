@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from emotune.data.build.hamming_search import WORDS, Found, pairs_within
+from emotune.data.build.hamming_search import WORDS, PairsFound, pairs_within
 from emotune.data.build.perceptual_hash import ALIKE, SAME
 
 __all__ = ["copies_elsewhere", "copies_of_earlier", "hash_table", "scenes"]
@@ -149,7 +149,7 @@ def _first_of_each(inverse: np.ndarray, count: int) -> np.ndarray:
     return first
 
 
-def _pairs(hashes: np.ndarray, within: int, found: Found) -> None:
+def _pairs(hashes: np.ndarray, within: int, found: PairsFound) -> None:
     """The pairs of pictures that are within so many bits, one of them mirrored or not."""
     straight, mirrored = hashes[:, :WORDS], hashes[:, WORDS : 2 * WORDS]
 

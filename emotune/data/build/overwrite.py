@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
-from emotune.config.types import in_one_line
+from emotune.config.types import escape_control_characters
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.data.manifest import MANIFEST, read_manifest
@@ -83,4 +83,4 @@ def _refusal(out: Folder, there: dict[str, Any], other: str) -> str:
         f"{', '.join(map(str, there['classes']))}; pictures: {pictures}), {other}; name another folder, or give "
         "--replace to lose them"
     )
-    return in_one_line(said)
+    return escape_control_characters(said)

@@ -8,7 +8,7 @@ bits). `benchmarks/looks.py` measures, on any folder of pictures, how far altere
 import numpy as np
 from PIL import Image
 
-__all__ = ["ALIKE", "BITS", "SAME", "is_blank", "look", "looks", "mirrored_look"]
+__all__ = ["ALIKE", "BITS", "SAME", "is_blank", "mirrored_hash", "perceptual_hash", "perceptual_hashes"]
 
 SIDE = 64
 FREQUENCIES = 16
@@ -30,18 +30,18 @@ MIRROR = np.where(np.arange(FREQUENCIES) % 2, np.float32(-1), np.float32(1))
 """What mirroring makes of each horizontal frequency."""
 
 
-def look(picture: Image.Image) -> bytes:
+def perceptual_hash(picture: Image.Image) -> bytes:
     """The picture's perceptual hash, 32 bytes; empty where there is next to nothing to be seen."""
-    return looks(picture)[0]
+    return perceptual_hashes(picture)[0]
 
 
-def mirrored_look(picture: Image.Image) -> bytes:
+def mirrored_hash(picture: Image.Image) -> bytes:
     """The perceptual hash of the picture's mirror image."""
-    return looks(picture)[1]
+    return perceptual_hashes(picture)[1]
 
 
-def looks(picture: Image.Image) -> tuple[bytes, bytes]:
-    """`look` and `mirrored_look`; a mirror image's odd horizontal frequencies have the other sign."""
+def perceptual_hashes(picture: Image.Image) -> tuple[bytes, bytes]:
+    """`perceptual_hash` and `mirrored_hash`; a mirror image's odd horizontal frequencies have the other sign."""
     frequencies = _frequencies(picture)
     return _hash(frequencies), _hash(frequencies * MIRROR)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from emotune.data.file_type import IMAGES, UNREAD_FORMATS, describe_kind, file_kind_of
-from emotune.data.manifest import SPLITS, LeftOut, Problem
+from emotune.data.manifest import SPLITS, ExcludedImage, Problem
 from emotune.data.sources.base import Entry, Listing
 
 __all__ = ["explain_few_listed", "explain_lacking"]
@@ -48,7 +48,7 @@ def explain_lacking(
     listing: Listing,
     counts: Mapping[str, Mapping[str, int]],
     groups: Mapping[str, int],
-    left_out: Sequence[LeftOut],
+    left_out: Sequence[ExcludedImage],
 ) -> list[str]:
     """Lines about classes that lack a split; none if there is no such class.
 
@@ -74,12 +74,12 @@ def _images(number: int) -> str:
     return f"{number} image{'' if number == 1 else 's'}"
 
 
-def _left_out_of(label: str, left_out: Sequence[LeftOut]) -> str:
+def _left_out_of(label: str, left_out: Sequence[ExcludedImage]) -> str:
     found = Counter(row.problem for row in left_out if row.label == label and not row.kept)
     return "; left out: " + ", ".join(f"{n} {problem}" for problem, n in found.most_common()) if found else ""
 
 
-def _remedy(listing: Listing, lacking: Sequence[str], left_out: Sequence[LeftOut]) -> list[str]:
+def _remedy(listing: Listing, lacking: Sequence[str], left_out: Sequence[ExcludedImage]) -> list[str]:
     """For the classes of which nothing was left out."""
     small = [one for one in lacking if not any(row.label == one and not row.kept for row in left_out)]
     if not small:
@@ -97,16 +97,16 @@ def _named(labels: Sequence[str]) -> str:
     return ", ".join(f'"{label}"' for label in labels[:5]) + more
 
 
-def _reasons(listing: Listing, lacking: Sequence[str], left_out: Sequence[LeftOut]) -> list[str]:
+def _reasons(listing: Listing, lacking: Sequence[str], left_out: Sequence[ExcludedImage]) -> list[str]:
     """A line per problem: how many images have it, its commonest details with an example each, and what to do."""
-    by_problem: dict[Problem, list[LeftOut]] = defaultdict(list)
+    by_problem: dict[Problem, list[ExcludedImage]] = defaultdict(list)
     for row in left_out:
         if not row.kept and (row.label in lacking or not row.label):
             by_problem[row.problem].append(row)
     entries = {entry.source: entry for entry in listing.entries}
     lines = []
     for problem, rows in sorted(by_problem.items(), key=lambda item: -len(item[1])):
-        details: dict[str, list[LeftOut]] = defaultdict(list)
+        details: dict[str, list[ExcludedImage]] = defaultdict(list)
         for row in rows:
             details[_general(problem, row, entries.get(row.source))].append(row)
         common = sorted(details.values(), key=len, reverse=True)
@@ -117,7 +117,7 @@ def _reasons(listing: Listing, lacking: Sequence[str], left_out: Sequence[LeftOu
     return lines
 
 
-def _general(problem: Problem, row: LeftOut, entry: Entry | None) -> str:
+def _general(problem: Problem, row: ExcludedImage, entry: Entry | None) -> str:
     """The detail without what differs from image to image, so that the same ones can be counted."""
     if problem is Problem.UNDECODABLE and (kind := _kind(entry)):
         return kind
@@ -126,7 +126,7 @@ def _general(problem: Problem, row: LeftOut, entry: Entry | None) -> str:
     )
 
 
-def _example(problem: Problem, rows: Sequence[LeftOut], entry: Entry | None, one_of_many: bool) -> str:
+def _example(problem: Problem, rows: Sequence[ExcludedImage], entry: Entry | None, one_of_many: bool) -> str:
     detail = rows[0].detail
     if problem is Problem.UNREADABLE and isinstance(path := entry and entry.picture, Path) and not _exists(path):
         detail = f"no such file: {os.fsencode(path).decode('utf-8', 'replace')}"
@@ -144,7 +144,7 @@ def _kind(entry: Entry | None) -> str:
     return "" if kind in IMAGES - set(UNREAD_FORMATS) else kind
 
 
-def _about_missing_files(listing: Listing, rows: Sequence[LeftOut], entries: Mapping[str, Entry]) -> str:
+def _about_missing_files(listing: Listing, rows: Sequence[ExcludedImage], entries: Mapping[str, Entry]) -> str:
     """Where was looked, and how the paths must be changed."""
     found = [entries[row.source] for row in rows if row.source in entries]
     missing = [one for one in found if isinstance(one.picture, Path) and not _exists(one.picture)]
@@ -196,17 +196,17 @@ def _differently_cased(path: Path) -> Path | None:
         return None
 
 
-def _about_tiny_images(listing: Listing, rows: Sequence[LeftOut], entries: Mapping[str, Entry]) -> str:
+def _about_tiny_images(listing: Listing, rows: Sequence[ExcludedImage], entries: Mapping[str, Entry]) -> str:
     sides = Counter(min(map(int, size)) for row in rows for size in re.findall(r"(\d+)×(\d+)", row.detail))
     common = f"--min-side {sides.most_common(1)[0][0]}" if sides else "A lower --min-side"
     return f"{common} takes them, but small images may lack what large ones show."
 
 
-def _about_undecodable_files(listing: Listing, rows: Sequence[LeftOut], entries: Mapping[str, Entry]) -> str:
+def _about_undecodable_files(listing: Listing, rows: Sequence[ExcludedImage], entries: Mapping[str, Entry]) -> str:
     return "" if any(_kind(entries.get(row.source)) for row in rows) else "Get the files again, or convert them."
 
 
-_ADVISERS: Mapping[Problem, Callable[[Listing, Sequence[LeftOut], Mapping[str, Entry]], str]] = MappingProxyType({
+_ADVISERS: Mapping[Problem, Callable[[Listing, Sequence[ExcludedImage], Mapping[str, Entry]], str]] = MappingProxyType({
     Problem.UNREADABLE: _about_missing_files, Problem.TINY: _about_tiny_images,
     Problem.UNDECODABLE: _about_undecodable_files,
 })  # fmt: skip

@@ -20,14 +20,14 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from emotune.config.types import MOST_LABEL, MOST_TEXT, in_one_line
+from emotune.config.types import MAX_CLASS_NAME, MAX_TEXT, escape_control_characters
 from emotune.core.cache_dir import cache_folder
-from emotune.core.errors import InputError, refuse
+from emotune.core.errors import InputError, raise_if_any
 from emotune.core.storage import Folder
-from emotune.core.threads import in_parallel
-from emotune.data.annotations import part_of
-from emotune.data.build.curate import Judged, judge
-from emotune.data.build.ingest import LIMITS, VERSION, Limits, Taken, stamp, take_in
+from emotune.core.threads import parallel_map
+from emotune.data.annotations import agreement_of
+from emotune.data.build.curate import CurationResult, curate
+from emotune.data.build.ingest import LIMITS, VERSION, IngestedImage, Limits, ingest, stamp
 from emotune.data.build.overwrite import require_outside, require_same_source, require_shared_pictures
 from emotune.data.build.rejections import explain_few_listed, explain_lacking
 from emotune.data.build.verify import damage
@@ -36,12 +36,12 @@ from emotune.data.manifest import (
     MANIFEST,
     MOST_NAME,
     SPLITS,
-    LeftOut,
+    ExcludedImage,
     Manifest,
     Problem,
     Shard,
     content_line,
-    count_left_out,
+    count_excluded,
     digest,
     hash_with_split,
     health_table,
@@ -73,7 +73,7 @@ class _Member:
     """A picture on its way into a shard."""
 
     entry: Entry
-    taken: Taken
+    taken: IngestedImage
     group: str
     split: str
 
@@ -127,8 +127,8 @@ def write_shards(
             return earlier
         if not replacing:
             require_same_source(out, listing)
-        taken = take_in(listing.entries, spool, limits, workers=workers, advance=advance)
-        judged = judge(listing.entries, taken, keep)
+        taken = ingest(listing.entries, spool, limits, workers=workers, advance=advance)
+        judged = curate(listing.entries, taken, keep)
         problems = sorted([*listing.left_out, *judged.problems], key=lambda row: list(Problem).index(row.problem))
         members = _members(listing.entries, taken, judged, shares)
         counts = _counts(members, listing.classes)
@@ -140,7 +140,9 @@ def write_shards(
             except InputError:
                 shutil.rmtree(spool, ignore_errors=True)  # it is not this folder's
                 raise
-        shards = tuple(in_parallel(partial(_write_shard, out, spool), _cut(members, samples_per_shard), SHARDS_AT_ONCE))
+        shards = tuple(
+            parallel_map(partial(_write_shard, out, spool), _cut(members, samples_per_shard), SHARDS_AT_ONCE)
+        )
         out.write(HEALTH, table := health_table(problems))
         manifest = _describe(
             listing, members, counts, problems, shards, content_hash=_content_hash(listing, members, shares),
@@ -155,7 +157,7 @@ def _describe(
     listing: Listing,
     members: Sequence[_Member],
     counts: dict[str, dict[str, int]],
-    problems: Sequence[LeftOut],
+    problems: Sequence[ExcludedImage],
     shards: tuple[Shard, ...],
     **identity: Any,
 ) -> Manifest:
@@ -164,11 +166,11 @@ def _describe(
         name=re.sub(r"[^a-z0-9_.-]+", "-", listing.name.lower()).strip("-_.")[:MOST_NAME] or "pictures",
         classes=listing.classes,
         counts=counts,
-        noisy=_counts((m for m in members if part_of(m.entry.label, m.entry.votes) == "noisy"), listing.classes),
+        noisy=_counts((m for m in members if agreement_of(m.entry.label, m.entry.votes) == "noisy"), listing.classes),
         shards=shards,
-        health=count_left_out(problems),
-        source=in_one_line(listing.source)[:MOST_TEXT],
-        licence=in_one_line(listing.licence)[:MOST_TEXT],
+        health=count_excluded(problems),
+        source=escape_control_characters(listing.source)[:MAX_TEXT],
+        licence=escape_control_characters(listing.licence)[:MAX_TEXT],
         synthetic=listing.synthetic,
         **identity,
     )
@@ -180,7 +182,7 @@ def _line(entry: Entry) -> str:
 
 
 def _members(
-    entries: Sequence[Entry], taken: Sequence[Taken], judged: Judged, shares: tuple[float, float, float]
+    entries: Sequence[Entry], taken: Sequence[IngestedImage], judged: CurationResult, shares: tuple[float, float, float]
 ) -> list[_Member]:
     """The pictures that become samples, by split and then by key."""
     placed = [Placed(group, entries[index].label, entries[index].split) for index, group in judged.groups.items()]
@@ -251,13 +253,16 @@ def _counts(members: Iterable[_Member], classes: Sequence[str]) -> dict[str, dic
 def _check_names(listing: Listing) -> None:
     """Before anything is read: a class whose name cannot be printed."""
     unprintable = [
-        label for label in listing.classes if in_one_line(label) != label or not 0 < len(label) <= MOST_LABEL
+        label
+        for label in listing.classes
+        if escape_control_characters(label) != label or not 0 < len(label) <= MAX_CLASS_NAME
     ]
-    refuse([f'class "{in_one_line(label)}": a name is a line of 1 to {MOST_LABEL} characters; rename it'
+    raise_if_any([f'class "{escape_control_characters(label)}": a name is a line of 1 to {MAX_CLASS_NAME} characters; '
+                  "rename it"
             for label in unprintable])  # fmt: skip
 
 
-def _refuse(out: Folder, lines: Sequence[str], problems: Sequence[LeftOut]) -> None:
+def _refuse(out: Folder, lines: Sequence[str], problems: Sequence[ExcludedImage]) -> None:
     """Raises an InputError with the lines, if there are any, after it has written what was wrong with which image."""
     if not lines:
         return

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from emotune.core.errors import InputError
-from emotune.core.storage import Folder, as_json
+from emotune.core.storage import Folder, to_json_bytes
 from emotune.data.manifest import HEALTH, MANIFEST, Manifest, Shard, content_line, digest, read_manifest
 from emotune.data.shard_reader import read_samples
 
@@ -55,7 +55,7 @@ def verify(folder: Folder, advance: Callable[[int], None] = lambda pictures: Non
         advance(shard.samples)
     if not problems:
         problems += _contradictions(manifest, lines, counts)
-    if folder.read(MANIFEST) != as_json(folder.read_json(MANIFEST)):
+    if folder.read(MANIFEST) != to_json_bytes(folder.read_json(MANIFEST)):
         problems.append(f"{MANIFEST}: changed, though not in what it says")
     return manifest, problems
 

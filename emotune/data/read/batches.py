@@ -14,14 +14,14 @@ import torch
 
 from emotune.config.run import DatasetRef
 from emotune.config.train import Order
-from emotune.core.threads import in_parallel, prefetched
-from emotune.data.annotations import part_of
+from emotune.core.threads import parallel_map, prefetch
+from emotune.data.annotations import agreement_of
 from emotune.data.datasets import manifest_of
 from emotune.data.read.indexed_shard import IndexedShard
 from emotune.data.read.open_dataset import MOST_THREADS, SHARDS_TOGETHER, open_shards
 from emotune.data.shard_reader import SIDE
 
-__all__ = ["Batch", "Pictures", "Split", "epoch_batches", "open_split", "shard_order", "share", "steps_per_epoch"]
+__all__ = ["Batch", "Pictures", "Split", "epoch_batches", "open_split", "rank_slice", "shard_order", "steps_per_epoch"]
 
 AHEAD = 2
 """Batches that are ready, or being made, while one is computed."""
@@ -71,7 +71,7 @@ def shard_order(shards: np.ndarray, generator: np.random.Generator) -> np.ndarra
     return np.lexsort((generator.permutation(len(shards)), together))
 
 
-def share(indices: np.ndarray, rank: int, world_size: int) -> np.ndarray:
+def rank_slice(indices: np.ndarray, rank: int, world_size: int) -> np.ndarray:
     """The part of a global batch that a rank computes; the ranks' parts are disjoint and complete."""
     return indices[rank::world_size]
 
@@ -132,7 +132,7 @@ class Pictures:
             return
         with (
             closing(self._arriving(parts)) as places,
-            closing(in_parallel(self._picture, places, self.threads)) as pictures,
+            closing(parallel_map(self._picture, places, self.threads)) as pictures,
         ):
             for part in parts:
                 yield list(islice(pictures, len(part)))
@@ -141,7 +141,7 @@ class Pictures:
         """The places of the parts' pictures, once their shards are on this machine; the next ones are fetched ahead."""
         numbers = self.shard_numbers(np.concatenate([np.empty(0, np.int64), *parts]))
         first_uses = list(dict.fromkeys(numbers.tolist()))
-        with closing(prefetched(map(self._fetch, first_uses), SHARDS_TOGETHER)) as fetched:
+        with closing(prefetch(map(self._fetch, first_uses), SHARDS_TOGETHER)) as fetched:
             there: set[int] = set()
             for part in parts:
                 for shard, place in self._places(part):
@@ -211,14 +211,14 @@ class Split:
         """
         shards = self.pictures.shard_numbers(np.arange(len(self))) if order == "shards" else None
         whole = epoch_batches(len(self), batch_size, seed, epoch, shards)[first:]
-        parts = [share(indices, rank, world_size) for indices in whole]
+        parts = [rank_slice(indices, rank, world_size) for indices in whole]
         yield from self._prepared(parts, [len(indices) for indices in whole], pin)
 
     def evaluation_batches(
         self, batch_size: int, *, rank: int = 0, world_size: int = 1, pin: bool = False
     ) -> Iterator[Batch]:
         """A rank's part of all pictures; each picture is in one batch of one rank."""
-        own = share(np.arange(len(self)), rank, world_size)
+        own = rank_slice(np.arange(len(self)), rank, world_size)
         parts = [own[start : start + batch_size] for start in range(0, len(own), batch_size)]
         yield from self._prepared(parts, [len(part) for part in parts], pin)
 
@@ -234,7 +234,7 @@ class Split:
                 yield Batch(indices, images, total)
 
         ahead = pin or not self.pictures.decoded
-        with closing(taken), closing(prefetched(batches(), AHEAD) if ahead else batches()) as ready:
+        with closing(taken), closing(prefetch(batches(), AHEAD) if ahead else batches()) as ready:
             yield from ready
 
 
@@ -271,7 +271,7 @@ def open_split(
     starts = np.cumsum([0, *(len(shard.samples) for shard in shards)])[:-1]
     rows = None
     if ref.part != "all":
-        rows = np.flatnonzero([part_of(sample.label, sample.votes) == ref.part for sample in samples])
+        rows = np.flatnonzero([agreement_of(sample.label, sample.votes) == ref.part for sample in samples])
         samples = [samples[row] for row in rows]
     return Split(
         keys=tuple(sample.key for sample in samples),

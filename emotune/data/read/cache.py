@@ -26,7 +26,7 @@ from emotune.core.storage import Folder
 from emotune.data.manifest import Shard
 from emotune.data.shard_reader import SIDE, Sample, checked_samples, decode_sample, miscounted, read_samples, read_shard
 
-__all__ = ["Cache", "Known", "decoded_bytes"]
+__all__ = ["Cache", "SampleInfo", "decoded_bytes"]
 
 LEFT_FREE = 0.1
 """Share of the disk that a cache without a budget of its own leaves free, up to `LEFT_FREE_AT_MOST`."""
@@ -41,7 +41,7 @@ KEPT = ("*.npy", "*.tar")
 """Decoded pictures, and copies of shards."""
 
 
-class Known(NamedTuple):
+class SampleInfo(NamedTuple):
     """What is known of a sample without its picture, and where that is in the shard's file: an entry of its index."""
 
     key: str
@@ -53,7 +53,7 @@ class Known(NamedTuple):
     crc32: int
 
     @classmethod
-    def of(cls, sample: Sample) -> "Known":
+    def of(cls, sample: Sample) -> "SampleInfo":
         """What is known of a sample that has been read."""
         jpg = sample.jpg
         return cls(sample.key, sample.label, sample.votes, sample.group, sample.start, len(jpg), zlib.crc32(jpg))
@@ -130,21 +130,21 @@ class Cache:
                 if not path.exists():
                     data = read_shard(folder, shard)
                     if self._index(shard) is None:
-                        self._write_index(shard, list(map(Known.of, read_samples(data, str(folder / shard.file)))))
+                        self._write_index(shard, list(map(SampleInfo.of, read_samples(data, str(folder / shard.file)))))
                     with self._written(path, len(data)) as file:
                         file.write(data)
 
-    def samples(self, folder: Folder, shard: Shard) -> tuple[Known, ...]:
+    def samples(self, folder: Folder, shard: Shard) -> tuple[SampleInfo, ...]:
         """The shard's index: what is known of its samples, in its order."""
         known = self._index(shard)
         if known is None:
             with self._lock(shard.sha256):
                 if (known := self._index(shard)) is None:
-                    known = [Known.of(sample) for sample in checked_samples(folder, shard)]
+                    known = [SampleInfo.of(sample) for sample in checked_samples(folder, shard)]
                     self._write_index(shard, known)
         if len(known) != shard.samples:
             raise InputError(miscounted(folder, shard, len(known)))
-        return tuple(Known(*sample) for sample in known)
+        return tuple(SampleInfo(*sample) for sample in known)
 
     def _decode(self, folder: Folder, shard: Shard) -> None:
         """Writes the shard's array and its index. To be called under the shard's lock."""
@@ -153,7 +153,7 @@ class Cache:
             np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
             for sample in checked_samples(folder, shard):
                 file.write(decode_sample(sample, str(folder / shard.file)))
-                known.append(Known.of(sample))
+                known.append(SampleInfo.of(sample))
         self._write_index(shard, known)
 
     @contextlib.contextmanager
@@ -202,7 +202,7 @@ class Cache:
     def _index(self, shard: Shard) -> list[list] | None:
         return Folder(str(self.folder)).read_json(_index_name(shard))
 
-    def _write_index(self, shard: Shard, known: Collection[Known]) -> None:
+    def _write_index(self, shard: Shard, known: Collection[SampleInfo]) -> None:
         Folder(str(self.folder)).write_json(_index_name(shard), known)
         for earlier in self.folder.glob(f"{shard.sha256}.known.json"):  # did not say where pictures are
             earlier.unlink(missing_ok=True)

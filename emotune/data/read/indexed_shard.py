@@ -12,7 +12,7 @@ from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.data.image_io import UnreadablePictureError, decode_square
 from emotune.data.manifest import Shard
-from emotune.data.read.cache import Cache, Known
+from emotune.data.read.cache import Cache, SampleInfo
 from emotune.data.shard_reader import SIDE
 
 __all__ = ["IndexedShard"]
@@ -35,7 +35,7 @@ class IndexedShard:
     """
 
     path: Path
-    samples: Sequence[Known]
+    samples: Sequence[SampleInfo]
     fetch: Callable[[], Path] | None = None
 
     @classmethod
@@ -74,7 +74,7 @@ class IndexedShard:
             raise InputError(f"{self.path}: {known.key}: {error}") from None
         return picture if picture.flags.writeable else picture.copy()  # as torch wants it
 
-    def _read(self, known: Known) -> bytes:
+    def _read(self, known: SampleInfo) -> bytes:
         # Opened each time: files may be more than a process may have open, and copies come and go.
         for _ in range(ATTEMPTS if self.fetch else 1):
             try:

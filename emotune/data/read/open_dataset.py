@@ -14,13 +14,13 @@ from emotune.config.run import DatasetRef, RunConfig
 from emotune.config.train import Order
 from emotune.core.cache_dir import cache_folder
 from emotune.core.errors import InputError
-from emotune.core.threads import in_parallel
-from emotune.data.datasets import ensure, manifest_of, shards_folder
+from emotune.core.threads import parallel_map
+from emotune.data.datasets import manifest_of, materialise, shards_folder
 from emotune.data.manifest import SPLITS, Manifest, Shard
-from emotune.data.read.cache import Cache, Known, decoded_bytes
+from emotune.data.read.cache import Cache, SampleInfo, decoded_bytes
 from emotune.data.read.indexed_shard import IndexedShard
 
-__all__ = ["MOST_THREADS", "SHARDS_TOGETHER", "OpenShard", "decoded_shards", "open_shards", "order_of", "room_needed"]
+__all__ = ["MOST_THREADS", "SHARDS_TOGETHER", "CachedShard", "decoded_shards", "open_shards", "order_of", "room_needed"]
 
 MOST_THREADS = 8
 """That decode: they share Python's lock, so more would hold more in memory and be little faster."""
@@ -33,11 +33,11 @@ SHARDS_AT_HAND = 2 * SHARDS_TOGETHER + 1
 
 
 @dataclass(frozen=True)
-class OpenShard:
+class CachedShard:
     """A shard's samples, and its pictures: decoded, memory-mapped uint8 (N, SIDE, SIDE, 3), or in its file."""
 
     shard: Shard
-    samples: tuple[Known, ...]
+    samples: tuple[SampleInfo, ...]
     pictures: np.ndarray | IndexedShard
 
 
@@ -50,7 +50,7 @@ def open_shards(
     cache_gb: float | None = None,
     threads: int = 1,
     advance: Callable[[int], None] = lambda pictures: None,
-) -> list[OpenShard]:
+) -> list[CachedShard]:
     """The shards of some splits, each verified, and decoded or copied, now if this machine has not done it yet.
 
     Args:
@@ -65,13 +65,13 @@ def open_shards(
     Raises:
         InputError: a shard is missing, is not what the manifest says, or holds something unreadable.
     """
-    folder, manifest = ensure(ref), manifest_of(ref)
+    folder, manifest = materialise(ref), manifest_of(ref)
     everything = frozenset(shard.sha256 for shard in manifest.shards)
     kept = everything if decoded is None else frozenset(decoded)
     copied = folder.local is None and order == "images"
     cache = Cache(cache_folder() / "decoded", cache_gb, everything if copied else kept)
 
-    def opened(shard: Shard) -> OpenShard:
+    def opened(shard: Shard) -> CachedShard:
         if shard.sha256 in kept:
             pictures = cache.pictures(folder, shard)
         else:
@@ -81,10 +81,10 @@ def open_shards(
         samples = cache.samples(folder, shard)
         if unknown := {sample.label for sample in samples} - set(manifest.classes):
             raise InputError(f"{folder}: a sample has the label {unknown.pop()!r}, which the manifest does not know")
-        return OpenShard(shard, samples, pictures)
+        return CachedShard(shard, samples, pictures)
 
     shards = []
-    for shard in in_parallel(opened, _of(manifest, splits), min(threads + 1, MOST_THREADS)):  # one waits for the disk
+    for shard in parallel_map(opened, _of(manifest, splits), min(threads + 1, MOST_THREADS)):  # one waits for the disk
         advance(shard.shard.samples)
         shards.append(shard)
     return shards
@@ -96,7 +96,7 @@ def decoded_shards(ref: DatasetRef, cache_gb: float | None = None, order: Order 
     Raises:
         InputError: the shards are behind a URL, and even their files do not fit; with the numbers.
     """
-    ensure(ref)
+    materialise(ref)
     return frozenset(shard.sha256 for shard in _placed(ref, Cache(cache_folder() / "decoded", cache_gb), order)[0])
 
 

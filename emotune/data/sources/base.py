@@ -14,7 +14,7 @@ from typing import Annotated, ClassVar, Literal, Protocol
 from emotune.config.labels import LABEL_SPACES, MIKELS
 from emotune.core.errors import InputError
 from emotune.data.image_io import encode
-from emotune.data.manifest import LeftOut
+from emotune.data.manifest import ExcludedImage
 from emotune.data.sources.class_names import unknown
 from emotune.data.sources.folder_layout import files_below, images_among, read_layout
 from emotune.data.sources.synthetic import GENERATOR_VERSION, draw_scene, vote_on
@@ -70,7 +70,7 @@ class Listing:
     entries: Sequence[Entry]
     source: str
     licence: str
-    left_out: Sequence[LeftOut] = ()
+    left_out: Sequence[ExcludedImage] = ()
     content_hash: str | None = None
     synthetic: bool = False
     notes: Sequence[str] = field(default=(), repr=False)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from emotune.data.annotations import majority
-from emotune.data.manifest import LeftOut, Problem
+from emotune.data.manifest import ExcludedImage, Problem
 from emotune.data.sources.base import Entry, Url
 
 __all__ = ["Images", "Row", "in_kinds", "one_per_image", "one_row_each"]
@@ -43,7 +43,7 @@ class Images:
     """What rows were made into; ``problems`` are pairs of where a row stands and what is wrong with it."""
 
     entries: list[Entry] = field(default_factory=list)
-    left_out: list[LeftOut] = field(default_factory=list)
+    left_out: list[ExcludedImage] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     problems: list[tuple[str, str]] = field(default_factory=list)
 
@@ -87,7 +87,7 @@ def one_per_image(rows: Sequence[Row], classes: Sequence[str]) -> Images:
         label, votes = _together(same, classes)
         if label is None:
             detail = f"no class has more votes than all others: {dict(votes)}"
-            made.left_out.append(LeftOut(first.source, "", Problem.VOTES, detail))
+            made.left_out.append(ExcludedImage(first.source, "", Problem.VOTES, detail))
             continue
         most = majority(votes, classes)
         if most not in (None, label):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from emotune.core.errors import InputError, refuse
+from emotune.core.errors import InputError, raise_if_any
 from emotune.data.annotations import OTHER, number
 from emotune.data.file_type import ARCHIVES, describe_kind, file_kind_of
 from emotune.data.manifest import SPLITS
@@ -57,7 +57,7 @@ class Csv:
             except ValueError as error:
                 problems.append((f"{self.table}:{line}", str(error)))
         images = one_per_image(rows, columns.classes)
-        refuse(in_kinds(problems + images.problems) + _torn_groups(self.table, images.entries))
+        raise_if_any(in_kinds(problems + images.problems) + _torn_groups(self.table, images.entries))
         if not rows:
             raise InputError(f"{self.table}: lists no pictures")
         notes = [f"{self.table.name}: {note}" for note in (*columns.notes, *images.notes, *reader.notes(rows))]

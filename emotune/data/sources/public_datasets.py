@@ -13,9 +13,9 @@ from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal
 
 from emotune.config.labels import EKMAN, MIKELS, POLARITY
-from emotune.core.errors import InputError, refuse
-from emotune.data.annotations import OTHER, majority, number, part_of
-from emotune.data.manifest import SPLITS, LeftOut, Problem
+from emotune.core.errors import InputError, raise_if_any
+from emotune.data.annotations import OTHER, agreement_of, majority, number
+from emotune.data.manifest import SPLITS, ExcludedImage, Problem
 from emotune.data.sources.base import NO_LICENCE, ClassFolders, Entry, Listing, Scenes, Url, shown
 from emotune.data.sources.class_names import class_named, unknown
 from emotune.data.sources.csv_rows import in_kinds, one_row_each
@@ -48,7 +48,7 @@ class FiLinks:
         words = {file: file.name.split("_")[0] for file in sorted(agg.glob("[!.]*.csv"))}
         files = {file: class_named(word, MIKELS) for file, word in words.items()}
         problems = [f"{file}: {unknown(words[file], MIKELS)}" for file, label in files.items() if label is None]
-        refuse(problems + [f"{agg}: no file {label}_*.csv" for label in MIKELS if label not in files.values()])
+        raise_if_any(problems + [f"{agg}: no file {label}_*.csv" for label in MIKELS if label not in files.values()])
         lines = ((where, (where, label, cells)) for file, label in files.items() for where, cells in _lines(file, ","))
         links: dict[str, dict[str, list[_Line]]] = {}
         for url, label, line in _each(lines, _link):
@@ -66,11 +66,11 @@ def _link(row: tuple[str, str, Sequence[str]]) -> tuple[str, str, _Line]:
     return match[1], label, (Path(where).name, (int(match[3]), int(match[2])))
 
 
-def _resolved(url: str, lines: Mapping[str, Sequence[_Line]], part: str) -> Iterator[Entry | LeftOut]:
+def _resolved(url: str, lines: Mapping[str, Sequence[_Line]], part: str) -> Iterator[Entry | ExcludedImage]:
     """What becomes of a link, given its lines by class."""
     rounds = {label: {counts for _, counts in given} for label, given in lines.items()}
     votes = {one: {one: sum(a for a, _ in counts), OTHER: sum(d for _, d in counts)} for one, counts in rounds.items()}
-    parts = {label: part_of(label, votes[label]) for label in lines}
+    parts = {label: agreement_of(label, votes[label]) for label in lines}
     best = "well" if "well" in parts.values() else "noisy"
     if best == "noisy" and part == "well":
         return
@@ -78,13 +78,17 @@ def _resolved(url: str, lines: Mapping[str, Sequence[_Line]], part: str) -> Iter
     if len(leaders) == 1 and part in (best, "all"):
         (label, first), *_ = leaders.items()
         voted = any(votes[label].values())
-        yield Entry(url, label, votes[label], Url(url)) if voted else LeftOut(url, label, Problem.VOTES, "no votes")
-        yield from (LeftOut(url, label, Problem.EXACT, f"{where} repeats {first}") for where, _ in lines[label][1:])
+        yield (
+            Entry(url, label, votes[label], Url(url)) if voted else ExcludedImage(url, label, Problem.VOTES, "no votes")
+        )
+        yield from (
+            ExcludedImage(url, label, Problem.EXACT, f"{where} repeats {first}") for where, _ in lines[label][1:]
+        )
     for label, given in lines.items():
         if part not in (parts[label], "all"):
             continue
         others = ", ".join(f"{best} in {other} ({where})" for other, where in leaders.items() if other != label)
-        yield from (LeftOut(url, label, Problem.AMBIGUOUS, f"{where}; {others}") for where, _ in given if others)
+        yield from (ExcludedImage(url, label, Problem.AMBIGUOUS, f"{where}; {others}") for where, _ in given if others)
 
 
 @dataclass(frozen=True)
@@ -182,7 +186,7 @@ class ArtPhoto:
         root = _first(self.directory, "testImages_artphoto", "")
         files = [path for path in sorted(root.glob("[!.]*")) if path.suffix.lower() in (".jpg", ".jpeg")]
         labels = _each(((str(file), file) for file in files), lambda file: _label(file.stem.split("_")[0]))
-        refuse([f"{root}: no picture of {label}, <emotion>_NNNN.jpg" for label in MIKELS if label not in labels])
+        raise_if_any([f"{root}: no picture of {label}, <emotion>_NNNN.jpg" for label in MIKELS if label not in labels])
         entries = [Entry(shown(file, root), label, {label: 1}, file) for file, label in zip(files, labels, strict=True)]
         return Listing("artphoto", MIKELS, entries, "ArtPhoto (Machajdik and Hanbury, ACM MM 2010)", NO_LICENCE)
 
@@ -224,11 +228,11 @@ def _listing(
     name: str, classes: tuple[str, ...], made: Iterable[Any], source: str, licence: str, notes: Sequence[str] = ()
 ) -> Listing:
     made = list(made)
-    entries, left_out = ([one for one in made if isinstance(one, kind)] for kind in (Entry, LeftOut))
+    entries, left_out = ([one for one in made if isinstance(one, kind)] for kind in (Entry, ExcludedImage))
     return Listing(name, classes, entries, source, licence, left_out, notes=notes)
 
 
-def _judged(table: Sequence[tuple[str, dict[str, float]]], folders: Sequence[Path]) -> Iterator[Entry | LeftOut]:
+def _judged(table: Sequence[tuple[str, dict[str, float]]], folders: Sequence[Path]) -> Iterator[Entry | ExcludedImage]:
     """The pictures, labelled with what has most votes, in the first of the folders that has any of them."""
     has_any = [folder for folder in folders if any((folder / name).is_file() for name, _ in table)]
     if not has_any:
@@ -238,7 +242,9 @@ def _judged(table: Sequence[tuple[str, dict[str, float]]], folders: Sequence[Pat
         if label and label != OTHER:
             yield Entry(name, label, votes, has_any[0] / name)
         else:
-            yield LeftOut(name, "", Problem.VOTES, "neutral has most votes" if label else f"no single class: {votes}")
+            yield ExcludedImage(
+                name, "", Problem.VOTES, "neutral has most votes" if label else f"no single class: {votes}"
+            )
 
 
 def _vote_table(path: Path, delimiter: str, classes: Sequence[str]) -> list[tuple[str, dict[str, float]]]:
@@ -265,7 +271,7 @@ def _each(rows: Iterable[tuple[str, Any]], make: Callable[[Any], Any]) -> list[A
             made.append(make(row))
         except ValueError as error:
             problems.append((where, str(error)))
-    refuse(in_kinds(problems))
+    raise_if_any(in_kinds(problems))
     return made
 
 

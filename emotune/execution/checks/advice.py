@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
-from emotune.core.host import multiplies_bfloat16
+from emotune.core.host import has_native_bfloat16
 
 __all__ = ["bf16_factor", "bf16_without_instructions", "idle_nodes", "slow_bf16", "trained_in_bf16"]
 
@@ -33,7 +33,7 @@ def idle_nodes(executor: str) -> list[str]:
 def bf16_without_instructions(runs: Sequence[RunConfig], resources: Resources, executor: str) -> list[str]:
     """A line about variants in bfloat16 on CPUs whose flags have nothing for it; what a plan can know without torch."""
     variants = trained_in_bf16(runs, resources, executor)
-    if not variants or multiplies_bfloat16() is not False:
+    if not variants or has_native_bfloat16() is not False:
         return []
     return [
         f"{_named(variants)}: train.precision bf16 on a CPU without instructions for bfloat16 (its flags have no "

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from emotune.analysis.architecture import settings
 from emotune.config.study import Study
-from emotune.core.errors import refuse
+from emotune.core.errors import raise_if_any
 from emotune.execution.checks.versions import versions
 
 if TYPE_CHECKING:
@@ -76,19 +76,19 @@ def describe(study: Study, classes: Mapping[str, int]) -> dict[str, Any]:
 
 
 def _built(study: Study, classes: int) -> dict[str, tuple["nn.Module", "Cost"]]:
-    from emotune.models.build import outline  # late: with torch
+    from emotune.models.build import build_on_meta  # late: with torch
     from emotune.models.cost import cost
 
     built, of_model, problems = {}, {}, []
     for name, model in study.networks.items():
         try:
             if model not in of_model:
-                of_model[model] = (outline(model, classes), cost(model, classes))
+                of_model[model] = (build_on_meta(model, classes), cost(model, classes))
             built[name] = of_model[model]
         except Exception as error:  # whatever a network's constructor, or its first picture, runs into
             says = f"{type(error).__name__}: {error}".partition("\n")[0]
             problems.append(f"variants.{name}: its network cannot be built ({says}); change its model.… settings")
-    refuse(problems)
+    raise_if_any(problems)
     return built
 
 

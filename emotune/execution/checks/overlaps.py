@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from emotune.config.run import DatasetRef, RunConfig
-from emotune.core.errors import refuse
-from emotune.data.annotations import part_of, target_weights
+from emotune.core.errors import raise_if_any
+from emotune.data.annotations import agreement_of, target_weights
 from emotune.data.datasets import manifest_of
 from emotune.data.manifest import SPLITS
-from emotune.data.read.cache import Known
+from emotune.data.read.cache import SampleInfo
 from emotune.data.read.open_dataset import open_shards
 
 __all__ = ["shared_pictures", "targets_without_effect"]
@@ -35,7 +35,7 @@ def targets_without_effect(runs: Sequence[RunConfig]) -> None:
                 f'variants.{run.variant}: train.targets: "{targets}" would change nothing on {dataset.name}, where '
                 f"{why}; say hard, or make the shards from a source with votes"
             )
-    refuse(problems)
+    raise_if_any(problems)
 
 
 def shared_pictures(datasets: Sequence[DatasetRef]) -> list[str]:
@@ -48,7 +48,7 @@ def shared_pictures(datasets: Sequence[DatasetRef]) -> list[str]:
     ]  # fmt: skip
 
 
-def _samples(dataset: DatasetRef, splits: Sequence[str]) -> list[Known]:
+def _samples(dataset: DatasetRef, splits: Sequence[str]) -> list[SampleInfo]:
     """What is known of the samples of the data set's part."""
     found = [known for shard in open_shards(dataset, splits, decoded=(), order="shards") for known in shard.samples]
-    return [known for known in found if dataset.part in ("all", part_of(known.label, known.votes))]
+    return [known for known in found if dataset.part in ("all", agreement_of(known.label, known.votes))]

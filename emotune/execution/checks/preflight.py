@@ -9,15 +9,15 @@ from emotune.config.model import NetworkConfig
 from emotune.config.resources import Resources
 from emotune.config.run import DatasetRef, RunConfig
 from emotune.core.cache_dir import cache_folder
-from emotune.core.errors import refuse
+from emotune.core.errors import raise_if_any
 from emotune.core.host import available_cpus
 from emotune.core.storage import Folder
 from emotune.data.datasets import is_ready, manifest_of
 
-__all__ = ["check"]
+__all__ = ["preflight"]
 
 
-def check(
+def preflight(
     runs: Sequence[RunConfig],
     pool: str,
     resources: Resources,
@@ -40,12 +40,12 @@ def check(
         InputError: says everything that was found, and what to do.
     """
     problems = [*_batches(runs, resources), *_processes(pool, resources, executor), *_devices(resources, executor)]
-    refuse(list(dict.fromkeys(problems)))
+    raise_if_any(list(dict.fromkeys(problems)))
     for folder in [pool, str(cache_folder()), *([report] if report else [])]:
         if writing:
             Folder(folder).require_writable()
         else:
-            refuse([*_looks_unwritable(folder)])
+            raise_if_any([*_looks_unwritable(folder)])
 
 
 def _batches(runs: Sequence[RunConfig], resources: Resources) -> Iterator[str]:

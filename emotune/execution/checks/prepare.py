@@ -16,9 +16,9 @@ from typing import Any
 from emotune.analysis.architecture import summary
 from emotune.config.run import DatasetRef, RunConfig
 from emotune.config.study import Study
-from emotune.core.errors import InputError, refuse
+from emotune.core.errors import InputError, raise_if_any
 from emotune.core.host import available_cpus
-from emotune.data.datasets import ensure, manifest_of
+from emotune.data.datasets import manifest_of, materialise
 from emotune.data.manifest import SPLITS
 from emotune.data.read.open_dataset import decoded_shards, open_shards, order_of, room_needed
 from emotune.execution.checks.advice import slow_bf16
@@ -140,7 +140,7 @@ def _work(job: _Job, sender: Connection) -> None:
             _require_gpus(job)
             for dataset in job.datasets:
                 drawn = _counting(sender.send, f"{dataset.name}: {{:,}} pictures drawn")
-                ensure(dataset, drawn, workers=available_cpus())
+                materialise(dataset, drawn, workers=available_cpus())
             _require_libraries(job)
             networks = _networks(job, sender.send)
             lines = summary(networks) + _check_weights(job.runs, sender.send)
@@ -226,7 +226,7 @@ def _check_weights(runs: Sequence[RunConfig], show: Callable[[str], None]) -> li
             notes += [f"{run.variant}: {initialisation.note}."] if initialisation.note else []
         except InputError as error:
             problems.append(f"variants.{run.variant}: train.init: {error}")
-    refuse(list(dict.fromkeys(problems)))
+    raise_if_any(list(dict.fromkeys(problems)))
     return list(dict.fromkeys(notes))
 
 

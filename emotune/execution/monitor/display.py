@@ -16,10 +16,10 @@ from rich.table import Table
 from rich.text import Text
 
 from emotune.config.run import RunConfig, RunProgress
-from emotune.execution.monitor.tracker import Course, Courses
+from emotune.execution.monitor.tracker import RunTracker, TrackedRun
 from emotune.runs.directory import State, Status
 
-__all__ = ["RunLines", "Watcher", "Watchers"]
+__all__ = ["ProgressDisplay", "Watcher", "Watchers"]
 
 PLAIN_EVERY_S, PLAIN_SHARE_S = 20.0, 5.0
 """Between two plain lines of one run at least, and for each run that goes on beside it."""
@@ -75,7 +75,7 @@ class Watchers:
             watcher.finish(run_id, status)
 
 
-class RunLines:
+class ProgressDisplay:
     """Shows runs as they go on; a context manager.
 
     Args:
@@ -87,7 +87,7 @@ class RunLines:
     def __init__(
         self, console: Console, runs: Sequence[RunConfig], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._console, self._names, self._courses = console, _names(runs), Courses(runs, clock)
+        self._console, self._names, self._courses = console, _names(runs), RunTracker(runs, clock)
         self._printed: dict[str, float] = {}
         self._totals_printed = self._courses.now
         self._plain = not console.is_interactive
@@ -145,7 +145,7 @@ class RunLines:
             parts.append(_cut(Text(f"and {hidden} more runs", "dim")))
         return Padding(Group(*parts, _cut(Text(self._totals(), "bold"))), (1, 0, 0, MARGIN))
 
-    def _row(self, course: Course) -> dict[str, str]:
+    def _row(self, course: TrackedRun) -> dict[str, str]:
         latest = course.latest
         left_s = course.left_s(self._courses.now) if latest.phase != "testing" else None
         training = f"{latest.epoch}/{latest.epochs}"
@@ -158,7 +158,7 @@ class RunLines:
             "left": duration(left_s) if left_s is not None else "",
         }
 
-    def _print_now_and_then(self, course: Course) -> None:
+    def _print_now_and_then(self, course: TrackedRun) -> None:
         now, latest = self._courses.now, course.latest
         active, runs = len(self._courses.active), max(1, self._courses.total)
         share_s = (course.whole_s(now) or 0.0) * runs / PLAIN_LINES

@@ -13,9 +13,9 @@ from rich.table import Table
 
 from emotune.core.storage import Folder
 from emotune.runs.directory import METRICS, State, Status
-from emotune.runs.store import Pool
+from emotune.runs.store import RunStore
 
-__all__ = ["NamedRun", "named", "show_standing", "standing"]
+__all__ = ["NamedRun", "named_runs", "print_status", "study_status"]
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,12 @@ class Run(Protocol):
     dataset: Any
 
 
-def named(runs: Sequence[Run]) -> list[NamedRun]:
+def named_runs(runs: Sequence[Run]) -> list[NamedRun]:
     """What the runs are called."""
     return [NamedRun(run.id, run.variant, run.dataset.name, run.seed) for run in runs]
 
 
-def standing(runs: Sequence[NamedRun], pool: str) -> dict[str, Any]:
+def study_status(runs: Sequence[NamedRun], pool: str) -> dict[str, Any]:
     """States of the runs, as plain values.
 
     Returns:
@@ -50,7 +50,7 @@ def standing(runs: Sequence[NamedRun], pool: str) -> dict[str, Any]:
         images per second, host, and seconds since it was last heard of; ``failed`` and ``diverged``, with the reason;
         ``interrupted``. What is not known is None.
     """
-    statuses = Pool(pool).statuses(runs)
+    statuses = RunStore(pool).statuses(runs)
     by_state: dict[State, list[dict[str, Any]]] = {state: [] for state in State}
     for run in runs:
         by_state[statuses[run.id].state].append(_entry(run, Folder(pool) / run.id, statuses[run.id]))
@@ -70,7 +70,7 @@ def _entry(run: NamedRun, folder: Folder, status: Status) -> dict[str, Any]:
     known = {"epoch": last.get("epoch", 0), "loss": last.get("train_loss"), "val_accuracy": last.get("val_accuracy")}
     if status.state is State.INTERRUPTED:
         return entry | known
-    holder = status.holder
+    holder = status.owner
     if holder.progress:
         names = ("epoch", "epochs", "loss", "val_accuracy", "images_per_s", "step", "steps", "phase")
         said = {name: getattr(holder.progress, name) for name in names}
@@ -78,7 +78,7 @@ def _entry(run: NamedRun, folder: Folder, status: Status) -> dict[str, Any]:
     return entry | known | {"host": holder.host, "heartbeat_age_s": round(time.time() - holder.time, 1)}
 
 
-def show_standing(console: Console, study: str, found: dict[str, Any]) -> None:
+def print_status(console: Console, study: str, found: dict[str, Any]) -> None:
     """Prints a line per active run, totals, and why runs failed or diverged."""
     if found["running"]:
         table = Table("variant", "data set", "seed", "epoch", "loss", "val", "img/s", "host", "heard of",

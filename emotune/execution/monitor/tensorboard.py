@@ -18,12 +18,12 @@ from emotune.config.run import RunConfig, RunProgress
 from emotune.core.errors import InputError
 from emotune.runs.directory import Status
 
-__all__ = ["EventFiles"]
+__all__ = ["TensorBoardWriter"]
 
 FLUSH_EVERY_S = 5.0
 
 
-class EventFiles:
+class TensorBoardWriter:
     """Writes a folder of event files per run; a context manager.
 
     Loss, learning rate and pictures per second stand at the steps that it is told of, the validation accuracy at the

@@ -9,14 +9,14 @@ from statistics import fmean
 from emotune.config.run import RunConfig, RunProgress
 from emotune.runs.directory import State, Status
 
-__all__ = ["Course", "Courses"]
+__all__ = ["RunTracker", "TrackedRun"]
 
 SURE_AFTER_S = 2.0
 """Seconds that a run must have been watched before they say how long the rest takes."""
 
 
 @dataclass
-class Course:
+class TrackedRun:
     """A run that goes on: its latest progress, and since when (seconds of the clock) and from where it is watched.
 
     A lost attempt does not count: ``attempt_since`` and ``attempt_from`` (fraction) are the current one's.
@@ -39,7 +39,7 @@ class Course:
         return None if whole_s is None else whole_s * (1 - self.latest.fraction)
 
 
-class Courses:
+class RunTracker:
     """The courses of the runs that are to do.
 
     Args:
@@ -53,7 +53,7 @@ class Courses:
         self._ended: dict[str, State] = {}
         self._worked_s = 0.0
         self._whole_s: dict[str, list[float]] = {}
-        self.active: dict[str, Course] = {}
+        self.active: dict[str, TrackedRun] = {}
 
     @property
     def now(self) -> float:
@@ -78,7 +78,7 @@ class Courses:
         self._first = now if self._first is None else self._first
         course = self.active.get(run_id)
         if course is None or course.latest.phase == "reading":
-            self.active[run_id] = Course(progress, now, now, progress.fraction)
+            self.active[run_id] = TrackedRun(progress, now, now, progress.fraction)
             return f"continued from epoch {progress.epoch}" if progress.interruptions else None
         if progress.phase == "reading":  # another attempt, or the test pictures: it says no step
             return None

@@ -9,7 +9,7 @@ from typing import Any
 from emotune.config.run import RunConfig
 from emotune.core.storage import Folder
 from emotune.runs.directory import RECORD, RESULTS, State, Status
-from emotune.runs.store import Pool
+from emotune.runs.store import RunStore
 
 __all__ = ["Estimate", "Plan", "estimate", "make_plan", "reopen_damaged"]
 
@@ -80,7 +80,7 @@ def make_plan(runs: Sequence[RunConfig], pool: str) -> Plan:
     Raises:
         InputError: a file of an unfinished run is damaged, or the pool cannot be reached.
     """
-    directories = Pool(pool)
+    directories = RunStore(pool)
     statuses = directories.statuses(runs)
     done = [run_id for run_id, status in statuses.items() if status.state is State.DONE]
     records, damaged = directories.examined(done)
@@ -94,6 +94,6 @@ def reopen_damaged(plan: Plan, runs: Iterable[RunConfig], pool: str) -> None:
     What is whole by now, because another process has trained it, stays.
     """
     damaged = [run.id for run in runs if plan.statuses[run.id].state is State.DAMAGED]
-    for run_id in Pool(pool).examined(damaged)[1]:
+    for run_id in RunStore(pool).examined(damaged)[1]:
         for name in (RECORD, *RESULTS):  # the record first: what is half removed must not count as done
             (Folder(pool) / run_id).delete(name)

@@ -21,12 +21,12 @@ from emotune.execution.plan.config_diff import reasons
 from emotune.execution.plan.plan import Estimate, Plan, estimate
 from emotune.runs.directory import METRICS, RunDirectory, State
 
-__all__ = ["at_a_time", "is_synthetic", "resolution", "show_plan", "show_reasons", "time_line"]
+__all__ = ["at_a_time", "is_synthetic", "print_plan", "print_reasons", "resolution", "time_line"]
 
 Probed = Mapping[tuple[str, str], float]
 
 
-def show_plan(
+def print_plan(
     console: Console,
     study: Study,
     datasets: Sequence[DatasetRef],
@@ -60,7 +60,7 @@ def show_plan(
         console.print(line, highlight=False)
 
 
-def show_reasons(console: Console, plan: Plan, pool: str) -> None:
+def print_reasons(console: Console, plan: Plan, pool: str) -> None:
     """Prints per variant why its runs are not done, and how many runs that concerns."""
     missing = reasons(plan, pool)
     several = len({run.dataset.name for run in plan.runs}) > 1
@@ -164,8 +164,9 @@ def _less_than_an_image(study: Study, datasets: Sequence[DatasetRef]) -> list[st
         images = sum(manifest.count("test", label, ref.part) for label in manifest.classes)
         if images and metric.min_effect < 100 / images:
             lines.append(
-                f"Warning: the min_effect of {metric.scale.amount(metric.min_effect)} is less than one of the {images} "
-                f"test images of {ref.name}, which is {100 / images:.2g} points; take a larger one, or more images."
+                f"Warning: the min_effect of {metric.scale.format_amount(metric.min_effect)} is less than one of the "
+                f"{images} test images of {ref.name}, which is {100 / images:.2g} points; take a "
+                "larger one, or more images."
             )
     return lines
 
@@ -194,9 +195,9 @@ def resolution(study: Study, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     widest, scale = max(spreads, key=lambda spread: spread.sd), metric.scale
 
     def said(number: float) -> str:
-        return f"{scale.written(number)} {scale.steps}".rstrip()
+        return f"{scale.format(number)} {scale.steps}".rstrip()
 
-    smallest, wanted = in_sd * widest.sd, scale.amount(metric.min_effect)
+    smallest, wanted = in_sd * widest.sd, scale.format_amount(metric.min_effect)
     seen = f"{said(widest.sd)}, {widest.df} degrees of freedom"
     line = f"{head}: {said(smallest)} at the pooled spread seen so far ({seen})."
     if metric.min_effect >= smallest:

@@ -15,7 +15,7 @@ from emotune.data.datasets import manifest_of
 from emotune.execution.plan.plan import Plan, make_plan
 from emotune.runs.directory import RunDirectory
 
-__all__ = ["STEPS", "StopAfter", "probe", "untimed"]
+__all__ = ["STEPS", "StepTimer", "time_steps", "untimed"]
 
 STEPS = 20
 STEP_TIMES = "probe.json"
@@ -25,7 +25,7 @@ FORWARD_SHARE = 1 / 3
 """Of a training step: the way back costs about twice the way there."""
 
 
-class StopAfter:
+class StepTimer:
     """``stop`` of `emotune.training.loop.train`: says so after a number of steps, and keeps how long each took.
 
     Args:
@@ -62,7 +62,7 @@ def untimed(plan: Plan) -> list[RunConfig]:
     return [run for place, run in reversed(found.items()) if place not in timed]
 
 
-def probe(
+def time_steps(
     runs: Sequence[RunConfig], pool: str, execute: Executor, *, shared: bool
 ) -> tuple[dict[tuple[str, str], float], list[str]]:
     """Trains a few steps of each run, of which nothing stays.

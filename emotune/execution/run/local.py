@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
-from emotune.core.host import keep_freed_memory
+from emotune.core.host import tune_malloc
 from emotune.execution.monitor.display import Watcher
-from emotune.execution.plan.timing import StopAfter
+from emotune.execution.plan.timing import StepTimer
 from emotune.execution.run.error_messages import failure_text
 from emotune.runs.directory import RunDirectory, State, Status
 from emotune.runs.lease import BusyRunError, LostRunError
@@ -36,7 +36,7 @@ def run_locally(
         stopping: Asked after each step; when it says so, the run ends with a checkpoint, and no other begins.
         steps: After how many each run is left, to see how long they take; None: when it is done.
     """
-    keep_freed_memory()
+    tune_malloc()
     import torch
 
     from emotune.training.distributed import from_environment
@@ -49,7 +49,7 @@ def run_locally(
             directory = RunDirectory(pool, run)
             try:
                 watch = watcher.update if world.main else _ignore
-                ask = StopAfter(directory, steps, world.main, stopping) if steps else stopping
+                ask = StepTimer(directory, steps, world.main, stopping) if steps else stopping
                 train(run, directory, world, resources=resources, watch=watch, stop=ask)
                 status = Status(State.DONE)
             except (BusyRunError, LostRunError) as error:  # on all ranks alike, as the next two

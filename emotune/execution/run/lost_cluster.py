@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from emotune.core.errors import InputError, print_error
-from emotune.core.process_tree import descendants, end
+from emotune.core.process_tree import descendants, kill_and_wait
 
 __all__ = ["LOST", "LostClusterError", "answers", "watching"]
 
@@ -69,7 +69,7 @@ def watching(address: str, *, local: bool, ended: Callable[[], None] = lambda: N
                 what = f"Ray's head at {address} has not answered for {limit_s:.0f} s"
                 print_error("emotune.ablate", LostClusterError(what))
                 sys.stderr.flush()
-                end(descendants(os.getpid()) if local else [])
+                kill_and_wait(descendants(os.getpid()) if local else [])
                 ended()
                 os._exit(LOST)
 

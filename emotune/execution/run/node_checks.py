@@ -18,11 +18,11 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from emotune.config.resources import Resources
 from emotune.config.run import DatasetRef
-from emotune.core.errors import InputError, refuse
+from emotune.core.errors import InputError, raise_if_any
 from emotune.core.storage import Folder
 from emotune.data.datasets import manifest_of
 from emotune.execution.checks.versions import versions
-from emotune.runs.store import Pool
+from emotune.runs.store import RunStore
 
 __all__ = ["check_nodes", "require_cluster"]
 
@@ -80,7 +80,7 @@ def check_nodes(pool: str, datasets: Sequence[DatasetRef], resources: Resources 
     portable.__module__ = "__main__"  # Ray sends its code: a node may have no emotune, or another one
     own = versions()
     found = _on_all(nodes, portable, dict.fromkeys(nodes, ()))
-    refuse([
+    raise_if_any([
         f"{_name(nodes[node])}: has {what} {theirs[what]}, this process {own[what]}; install the same on all nodes, or "
         "start from there"
         for node, theirs in found.items() for what in own if theirs[what] != own[what]
@@ -93,12 +93,12 @@ def check_nodes(pool: str, datasets: Sequence[DatasetRef], resources: Resources 
         answers = _on_all(nodes, _look, inputs)
         problems = [f"{_name(nodes[node])}: {problem}" for node, said in answers.items() for problem in said]
         wrote = [node for node, said in answers.items() if not said]
-        seen = Pool(pool).each(lambda node: _seen(shared, f"{sign}-{node}"), wrote)
+        seen = RunStore(pool).each(lambda node: _seen(shared, f"{sign}-{node}"), wrote)
         unseen = [node for node, there in zip(wrote, seen, strict=True) if not there]
         problems += [f"{_name(nodes[node])}: {_elsewhere(pool)}" for node in unseen]
     finally:
-        Pool(pool).each(partial(_remove, shared), [sign, *(f"{sign}-{node}" for node in nodes)])
-    refuse(problems)
+        RunStore(pool).each(partial(_remove, shared), [sign, *(f"{sign}-{node}" for node in nodes)])
+    raise_if_any(problems)
 
 
 def _look(pool: str, sign: str, node: str, datasets: Sequence[DatasetRef]) -> list[str]:
@@ -170,7 +170,7 @@ def _on_all(
         except Exception as error:
             says = str(error).strip().splitlines()[-1:] or [type(error).__name__]
             problems.append(f"{_name(nodes[node])}: cannot be asked how it is ({says[0]}); look there, or take it out")
-    refuse(problems)
+    raise_if_any(problems)
     return answers
 
 

@@ -8,12 +8,12 @@ import time
 
 from ray._private.state import state  # what Ray Train asks; there is no public way
 
-__all__ = ["Departures"]
+__all__ = ["DrainWatcher"]
 
 LOOK_EVERY_S = 2.0
 
 
-class Departures:
+class DrainWatcher:
     """Says which nodes are about to go; asks Ray now and then."""
 
     def __init__(self) -> None:

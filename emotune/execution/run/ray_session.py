@@ -15,7 +15,7 @@ from pathlib import Path
 from emotune.config.resources import Resources
 from emotune.core.errors import InputError
 from emotune.core.host import available_cpus, worker_environment
-from emotune.core.process_tree import Process, descendants, end
+from emotune.core.process_tree import Process, descendants, kill_and_wait
 from emotune.execution.run.lost_cluster import LostClusterError, watching
 
 __all__ = ["ray_connection"]
@@ -86,7 +86,7 @@ def _part(cluster: bool, spared: Sequence[Process] = ()) -> None:
     kept = {*spared, *(one for root in spared for one in descendants(root.pid))}
     started = [] if cluster else [one for one in descendants(os.getpid()) if one not in kept]
     ray.shutdown()
-    end(started)  # such as are stopped or hang
+    kill_and_wait(started)  # such as are stopped or hang
 
 
 @contextmanager

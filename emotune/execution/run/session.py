@@ -23,7 +23,7 @@ from emotune.execution.plan.plan import Plan, make_plan, reopen_damaged
 from emotune.models.weights.resolve import resolve_weights
 from emotune.runs.directory import State
 
-__all__ = ["QUICKSTART", "Execute", "Work", "pool_of", "prepared", "train_all"]
+__all__ = ["QUICKSTART", "Execute", "StudySession", "pool_of", "prepared", "train_all"]
 
 QUICKSTART = "quickstart"
 """The study, where none is named."""
@@ -32,7 +32,7 @@ ROUNDS = 3
 
 
 @dataclass(frozen=True)
-class Work:
+class StudySession:
     """A study as the command line has it, its data sets, and all its runs in their pool."""
 
     study: Study
@@ -41,7 +41,7 @@ class Work:
     pool: str
 
     @staticmethod
-    def of(options: argparse.Namespace, file: str | None) -> "Work":
+    def of(options: argparse.Namespace, file: str | None) -> "StudySession":
         """The study in ``file`` (default: the quickstart), with what the options say instead.
 
         Raises:
@@ -52,7 +52,7 @@ class Work:
         datasets = resolve(study.datasets)
         for dataset in datasets:
             study.metric.require_sense(dataset.name, manifest_of(dataset).classes if is_ready(dataset) else MIKELS)
-        return Work(study, datasets, study.runs(datasets, resolve_weights(study.variants)), pool_of(options))
+        return StudySession(study, datasets, study.runs(datasets, resolve_weights(study.variants)), pool_of(options))
 
 
 def pool_of(options: argparse.Namespace) -> str:
@@ -96,15 +96,15 @@ Execute = Callable[..., None]
 
 @contextmanager
 def executing(
-    console: Console, work: Work, options: argparse.Namespace, stopping: Callable[[], bool]
+    console: Console, work: StudySession, options: argparse.Namespace, stopping: Callable[[], bool]
 ) -> Iterator[Execute]:
     """What trains runs into a pool as the options say, ``execute(runs, pool, steps=None)``: here, or on Ray.
 
     This process is connected to Ray for as long as it may be used. With ``steps``, only so many of each run are
     trained.
     """
-    from emotune.execution.monitor.display import RunLines, Watchers
-    from emotune.execution.monitor.tensorboard import EventFiles
+    from emotune.execution.monitor.display import ProgressDisplay, Watchers
+    from emotune.execution.monitor.tensorboard import TensorBoardWriter
 
     resources = work.study.resources
     with ExitStack() as stack:
@@ -125,15 +125,17 @@ def executing(
             train = partial(run_on_ray, stall_s=60 * options.stall_minutes)
 
         def execute(runs: Sequence[RunConfig], pool: str, steps: int | None = None) -> None:
-            events = [EventFiles(options.tensorboard, runs)] if options.tensorboard and not steps else []
+            events = [TensorBoardWriter(options.tensorboard, runs)] if options.tensorboard and not steps else []
             shown = Console(quiet=True) if steps else console  # that such runs are left is meant
-            with Watchers([RunLines(shown, runs), *events]) as watchers:
+            with Watchers([ProgressDisplay(shown, runs), *events]) as watchers:
                 train(runs, pool, watchers, resources, stopping=stopping, steps=steps)
 
         yield execute
 
 
-def train_all(work: Work, plan: Plan, ids: Collection[str], execute: Execute, stopping: Callable[[], bool]) -> Plan:
+def train_all(
+    work: StudySession, plan: Plan, ids: Collection[str], execute: Execute, stopping: Callable[[], bool]
+) -> Plan:
     """Trains until there is nothing to do: another process may die meanwhile and leave its runs to this one."""
     begun: Counter[str] = Counter()
     failed: set[str] = set()
@@ -151,7 +153,7 @@ def train_all(work: Work, plan: Plan, ids: Collection[str], execute: Execute, st
 @contextmanager
 def prepared(
     console: Console,
-    work: Work,
+    work: StudySession,
     runs: Sequence[RunConfig],
     options: argparse.Namespace,
     stopping: Callable[[], bool],

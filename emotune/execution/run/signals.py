@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from emotune.core.process_tree import descendants, end
+from emotune.core.process_tree import descendants, kill_and_wait
 
 __all__ = ["INTERRUPTED", "Interruption", "StoppedNow", "interruption"]
 
@@ -81,7 +81,7 @@ def _end_soon() -> None:
     started = descendants(os.getpid())  # while their parents, by which they are found, are there
 
     def end_now() -> None:
-        end([*started, *descendants(os.getpid())])
+        kill_and_wait([*started, *descendants(os.getpid())])
         if sys.stdout.isatty():
             sys.stdout.write("\x1b[?25h")  # the cursor, which a live line hides
             sys.stdout.flush()

@@ -18,10 +18,10 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy, Place
 
 from emotune.config.run import RunConfig, RunProgress
 from emotune.core.host import worker_environment
-from emotune.core.process_tree import Process, end
+from emotune.core.process_tree import Process, kill_and_wait
 from emotune.execution.run.error_messages import failure_text, out_of_memory_text
-from emotune.execution.run.node_drain import Departures
-from emotune.execution.run.worker import Place, Worker
+from emotune.execution.run.node_drain import DrainWatcher
+from emotune.execution.run.worker import Worker, WorkerLocation
 from emotune.runs.directory import RunDirectory, State, Status
 
 __all__ = ["LostAttemptError", "RunTrial"]
@@ -44,9 +44,9 @@ class RunTrial(tune.Trainable):
 
     def setup(self, config: dict[str, Any]) -> None:
         self._workers: list[Any] = []
-        self._places: list[Place] = []
+        self._places: list[WorkerLocation] = []
         self._stopping = False
-        self._departures = Departures()
+        self._departures = DrainWatcher()
         self._take(config["job"])
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -191,9 +191,9 @@ class RunTrial(tune.Trainable):
         for place in self._places:
             if place.process:
                 there.setdefault(place.node, []).append(place.process)
-        end(there.pop(here, []), GO_S)
+        kill_and_wait(there.pop(here, []), GO_S)
         tasks = [
-            ray.remote(end)
+            ray.remote(kill_and_wait)
             .options(num_cpus=0, max_retries=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False))
             .remote(processes, GO_S)
             for node, processes in there.items()

@@ -11,16 +11,16 @@ import ray
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig, RunProgress
 from emotune.core.process_tree import Process, process
-from emotune.execution.plan.timing import StopAfter
+from emotune.execution.plan.timing import StepTimer
 from emotune.execution.run.error_messages import failure_text
 from emotune.runs.directory import RunDirectory, State, Status
 from emotune.runs.lease import BusyRunError, LostRunError
 
-__all__ = ["Place", "Worker"]
+__all__ = ["Worker", "WorkerLocation"]
 
 
 @dataclass(frozen=True)
-class Place:
+class WorkerLocation:
     """Where a worker is: Ray's name of its node, the host's, and its process there."""
 
     node: str
@@ -71,7 +71,7 @@ class Worker:
                 self._store = open_store(*meeting)
             with connect(rank, resources.workers, gpu=resources.gpus_per_worker > 0, store=self._store) as world:
                 steps, stop = job["steps"], self._stop.is_set
-                ask = StopAfter(directory, steps, world.main, stop) if steps else stop
+                ask = StepTimer(directory, steps, world.main, stop) if steps else stop
                 train(run, directory, world, resources=resources, watch=self._watch, stop=ask, owner=job["owner"])
         except InterruptedRunError as error:
             return Status(State.INTERRUPTED, str(error))
@@ -88,9 +88,9 @@ class Worker:
         return Status(State.DONE)
 
     @ray.method(concurrency_group="watching")
-    def place(self) -> Place:
+    def place(self) -> WorkerLocation:
         """Where this worker is."""
-        return Place(ray.get_runtime_context().get_node_id(), socket.gethostname(), process(os.getpid()))
+        return WorkerLocation(ray.get_runtime_context().get_node_id(), socket.gethostname(), process(os.getpid()))
 
     @ray.method(concurrency_group="watching")
     def progress(self) -> RunProgress | None:

@@ -16,14 +16,14 @@ from scipy.special import log_softmax
 from emotune.config.model import SvmConfig
 from emotune.core.errors import InputError
 
-__all__ = ["Classical", "Constant", "Svm", "make_classical", "require_libraries"]
+__all__ = ["Baseline", "ClassPrior", "Svm", "make_baseline", "require_libraries"]
 
 LEAST = -30.0
 """Log-probability of a class that was not seen in training; it must be a number."""
 KERNEL_MB = 1000
 
 
-class Classical(Protocol):
+class Baseline(Protocol):
     """A model that is fitted at once."""
 
     def features(self, picture: np.ndarray) -> np.ndarray:
@@ -51,7 +51,7 @@ class Classical(Protocol):
 
 
 @dataclass
-class Constant:
+class ClassPrior:
     """Gives each picture the classes' shares of the training pictures, each counted once more than it was seen."""
 
     classes: int
@@ -65,7 +65,7 @@ class Constant:
         self, train: np.ndarray, targets: np.ndarray, val: np.ndarray, val_targets: np.ndarray,
         watch: Callable[[], None] = lambda: None,
     ) -> dict[str, Any]:  # fmt: skip
-        """See `Classical`; only ``targets`` count."""
+        """See `Baseline`; only ``targets`` count."""
         counts = np.bincount(targets, minlength=self.classes) + 1
         self._said = np.log(counts / counts.sum()).astype(np.float32)
         return {}
@@ -105,7 +105,7 @@ class Svm:
         self, train: np.ndarray, targets: np.ndarray, val: np.ndarray, val_targets: np.ndarray,
         watch: Callable[[], None] = lambda: None,
     ) -> dict[str, Any]:  # fmt: skip
-        """See `Classical`; of equally accurate values of C, the first is taken."""
+        """See `Baseline`; of equally accurate values of C, the first is taken."""
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
         from sklearn.svm import SVC
@@ -129,7 +129,7 @@ class Svm:
         }  # fmt: skip
 
     def log_probabilities(self, features: np.ndarray) -> np.ndarray:
-        """See `Classical`."""
+        """See `Baseline`."""
         said = np.full((len(features), self.classes), LEAST)
         scores = _scores(self._machine, features) / self._temperature
         said[:, self._machine[-1].classes_] = np.maximum(log_softmax(scores, axis=1), LEAST)
@@ -166,14 +166,14 @@ def _best_temperature(said: np.ndarray, targets: np.ndarray) -> float:
     return float(np.exp(minimize_scalar(loss, bounds=(-np.log(100), np.log(100)), method="bounded").x))
 
 
-def make_classical(config: Any, classes: int) -> Constant | Svm:
+def make_baseline(config: Any, classes: int) -> ClassPrior | Svm:
     """The model of a config that is not a network's, not fitted yet.
 
     Raises:
         InputError: a library is missing.
     """
     if not isinstance(config, SvmConfig):
-        return Constant(classes)
+        return ClassPrior(classes)
     require_libraries([config])
     return Svm(config, classes)
 

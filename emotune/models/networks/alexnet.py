@@ -13,9 +13,9 @@ from torch import nn
 from emotune.models.dropout import SampleDropout
 from emotune.models.local_response import LocalResponseNorm
 from emotune.models.networks import alexnet_owt
-from emotune.models.networks.backbone import POSITIONS, Trunk, channels, initialise
+from emotune.models.networks.backbone import POSITIONS, Backbone, channels, initialise
 
-__all__ = ["AlexNet", "alexnet_trunk", "convolutions", "fully_connected", "normalisation"]
+__all__ = ["AlexNet", "alexnet_backbone", "convolutions", "fully_connected", "normalisation"]
 
 
 def normalisation(lrn: str) -> nn.Module:
@@ -61,14 +61,14 @@ def fully_connected(inputs: int, width: float, dropout: float) -> nn.Sequential:
     )  # fmt: skip
 
 
-def alexnet_trunk(
+def alexnet_backbone(
     width: float,
     dropout: float,
     lrn: str,
     backbone: str,
     attention: nn.Module | None = None,
     fc6_inputs: int | None = None,
-) -> Trunk:
+) -> Backbone:
     """KSH12's AlexNet, or torchvision's, up to its penultimate layer.
 
     Args:
@@ -81,8 +81,8 @@ def alexnet_trunk(
     """
     inputs = fc6_inputs or POSITIONS * channels(256, width)
     if backbone == "alexnet_owt":
-        return Trunk(alexnet_owt.convolutions(width), alexnet_owt.fully_connected(inputs, width, dropout), attention)
-    return Trunk(convolutions(width, lrn), fully_connected(inputs, width, dropout), attention)
+        return Backbone(alexnet_owt.convolutions(width), alexnet_owt.fully_connected(inputs, width, dropout), attention)
+    return Backbone(convolutions(width, lrn), fully_connected(inputs, width, dropout), attention)
 
 
 class AlexNet(nn.Module):
@@ -108,7 +108,7 @@ class AlexNet(nn.Module):
         weight_init: str = "ksh12",
     ) -> None:
         super().__init__()
-        self.trunk = alexnet_trunk(width, dropout, lrn, backbone)
+        self.trunk = alexnet_backbone(width, dropout, lrn, backbone)
         self.output = nn.Linear(channels(4096, width), classes)
         initialise(self, weight_init, width)
 

@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from emotune.models.networks.alexnet import alexnet_trunk
-from emotune.models.networks.backbone import POSITIONS, Trunk, channels, initialise
+from emotune.models.networks.alexnet import alexnet_backbone
+from emotune.models.networks.backbone import POSITIONS, Backbone, channels, initialise
 
-__all__ = ["AttentionAlexNet", "SpatialAttention", "attention_trunk", "initialise_attention", "noted_weights"]
+__all__ = ["AttentionAlexNet", "SpatialAttention", "attention_backbone", "initialise_attention", "record_attention"]
 
 
 class SpatialAttention(nn.Module):
@@ -70,11 +70,13 @@ class SpatialAttention(nn.Module):
         return attended if self.output == "map" else attended.sum(dim=(2, 3))
 
 
-def attention_trunk(width: float, dropout: float, lrn: str, backbone: str, *, output: str, **reading: Any) -> Trunk:
+def attention_backbone(
+    width: float, dropout: float, lrn: str, backbone: str, *, output: str, **reading: Any
+) -> Backbone:
     """AlexNet's trunk with an attention layer before fc6; ``output`` and ``reading`` as in `SpatialAttention`."""
     depth = channels(256, width)
     attention = SpatialAttention(depth, POSITIONS, output=output, **reading)
-    return alexnet_trunk(width, dropout, lrn, backbone, attention, depth if output == "sum" else None)
+    return alexnet_backbone(width, dropout, lrn, backbone, attention, depth if output == "sum" else None)
 
 
 def initialise_attention(network: nn.Module) -> None:
@@ -86,7 +88,7 @@ def initialise_attention(network: nn.Module) -> None:
 
 
 @contextmanager
-def noted_weights(network: nn.Module) -> Iterator[dict[str, torch.Tensor]]:
+def record_attention(network: nn.Module) -> Iterator[dict[str, torch.Tensor]]:
     """Notes how the attention layers weigh in the first pass that follows; what the network computes stays the same.
 
     Yields:
@@ -125,7 +127,7 @@ class AttentionAlexNet(nn.Module):
         temperature: float = 1.0,
     ) -> None:
         super().__init__()
-        self.trunk = attention_trunk(
+        self.trunk = attention_backbone(
             width, dropout, lrn, backbone,
             reach=reach, score=score, output=output, scale=scale, temperature=temperature,
         )  # fmt: skip

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import nn
 
-__all__ = ["POSITIONS", "SIDE", "Trunk", "channels", "initialise"]
+__all__ = ["POSITIONS", "SIDE", "Backbone", "channels", "initialise"]
 
 SIDE = 227
 """Of the pictures, in pixels."""
@@ -23,7 +23,7 @@ def channels(paper: int, width: float) -> int:
     return max(2, 2 * round(paper * width / 2))
 
 
-class Trunk(nn.Module):
+class Backbone(nn.Module):
     """AlexNet, of whichever kind, up to its penultimate layer: (B, 3, 227, 227) → (B, 4096 × width).
 
     Args:
@@ -50,7 +50,7 @@ def initialise(network: nn.Module, weight_init: str, width: float) -> None:
     """Draws all weights of convolutions and fully connected layers.
 
     ``ksh12`` (KSH12, section 5): N(0, 0.01²); biases 1 in conv2, conv4, conv5 and the hidden fully connected layers of
-    every `Trunk`, else 0. Narrow networks get 0.01/√width behind the first layer, so that signals have the variance
+    every `Backbone`, else 0. Narrow networks get 0.01/√width behind the first layer, so that signals have the variance
     they have in the paper's. ``he`` (He et al. 2015): N(0, 2/fan-in), biases 0, which starts learning sooner.
     """
     for module in network.modules():
@@ -63,7 +63,7 @@ def initialise(network: nn.Module, weight_init: str, width: float) -> None:
             nn.init.normal_(module.weight, std=0.01 if first else 0.01 / math.sqrt(width))
         nn.init.zeros_(module.bias)
     if weight_init == "ksh12":
-        for trunk in (m for m in network.modules() if isinstance(m, Trunk)):
+        for trunk in (m for m in network.modules() if isinstance(m, Backbone)):
             _, conv2, _, conv4, conv5 = (m for m in trunk.convolutions if isinstance(m, nn.Conv2d))
             for module in (conv2, conv4, conv5, *(m for m in trunk.fc if isinstance(m, nn.Linear))):
                 nn.init.ones_(module.bias)

@@ -9,8 +9,8 @@ has two whole AlexNets and concatenation, the defaults; `attention="both"`, shar
 import torch
 from torch import nn
 
-from emotune.models.networks.alexnet import alexnet_trunk
-from emotune.models.networks.attention import attention_trunk, initialise_attention
+from emotune.models.networks.alexnet import alexnet_backbone
+from emotune.models.networks.attention import attention_backbone, initialise_attention
 from emotune.models.networks.backbone import channels, initialise
 
 __all__ = ["DualBranch"]
@@ -51,7 +51,7 @@ class DualBranch(nn.Module):
         reading = {"reach": reach, "score": score, "output": output, "scale": scale, "temperature": temperature}
         attends = {"spatial": (True, False), "both": (True, True), "none": (False, False)}[attention]
         self.trunk, self.second = (
-            attention_trunk(*body, **reading) if attending else alexnet_trunk(*body) for attending in attends
+            attention_backbone(*body, **reading) if attending else alexnet_backbone(*body) for attending in attends
         )
         if convolutions == "shared":
             self.second.convolutions = self.trunk.convolutions

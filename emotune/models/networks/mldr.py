@@ -18,7 +18,7 @@ from torch import nn
 
 from emotune.models.dropout import SampleDropout
 from emotune.models.networks.alexnet import fully_connected, normalisation
-from emotune.models.networks.backbone import SIDE, Trunk, channels, initialise
+from emotune.models.networks.backbone import SIDE, Backbone, channels, initialise
 
 __all__ = ["MldrNet", "aggregate", "pyramid", "tower"]
 
@@ -42,7 +42,7 @@ def pyramid(x: torch.Tensor, grid: int) -> torch.Tensor:
     return x.transpose(2, 3).flatten(0, 2).permute(0, 3, 1, 2)
 
 
-class Energy(nn.Module):
+class GlobalAveragePool(nn.Module):
     """The mean of every feature map: (R, C, H, W) → (R, C)."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -77,9 +77,9 @@ def tower(depth: int, side: int, classes: int, width: float, dropout: float, lrn
     convolutions = nn.Sequential(*layers)
     if depth == 5:
         fc = fully_connected(c256 * side**2, width, dropout)
-        return nn.Sequential(Trunk(convolutions, fc), nn.Linear(units, classes))
+        return nn.Sequential(Backbone(convolutions, fc), nn.Linear(units, classes))
     return nn.Sequential(
-        *convolutions, *([nn.Flatten()] if depth >= 3 else [Energy()]),
+        *convolutions, *([nn.Flatten()] if depth >= 3 else [GlobalAveragePool()]),
         nn.Linear(c256 * side**2 if depth >= 3 else c256, units), nn.ReLU(inplace=True), SampleDropout(dropout),
         nn.Linear(units, classes),
     )  # fmt: skip

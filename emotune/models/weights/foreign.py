@@ -24,7 +24,7 @@ from emotune.config.normalisation import CAFFE, IMAGENET, Normalisation
 from emotune.core.errors import InputError
 from emotune.models.weights.safe_npy import read_npy
 
-__all__ = ["LAYERS", "Layers", "layers_of_arrays", "layers_of_state", "read_arrays"]
+__all__ = ["LAYERS", "AlexNetWeights", "layers_of_arrays", "layers_of_state", "read_arrays"]
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7")
 """fc8 belongs to ImageNet's 1,000 classes and is left out."""
@@ -34,7 +34,7 @@ BLOB = re.compile(r"(conv\d|fc\d)[./:_-]?(0|1|w|b|weights?|bias(?:es)?)", re.IGN
 
 
 @dataclass(frozen=True)
-class Layers:
+class AlexNetWeights:
     """Weight and bias by layer, in torch's layout: (out, in, k, k) and (out, in), for pictures in red, green, blue."""
 
     layout: str
@@ -86,7 +86,7 @@ def _pair(where: str, layer: str, value: Any) -> tuple[np.ndarray, np.ndarray]:
     return weight, bias.reshape(-1)
 
 
-def layers_of_arrays(where: str, arrays: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Layers:
+def layers_of_arrays(where: str, arrays: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> AlexNetWeights:
     """The layers of `read_arrays`; the layout of all is that of conv1, which sees three colours.
 
     Raises:
@@ -109,7 +109,7 @@ def layers_of_arrays(where: str, arrays: Mapping[str, tuple[np.ndarray, np.ndarr
         if layer == "conv1":
             turned = turned[:, ::-1]
         found[layer] = (_tensor(turned), _tensor(bias))
-    return Layers("caffe" if caffe else "tensorflow", found)
+    return AlexNetWeights("caffe" if caffe else "tensorflow", found)
 
 
 def _from_tensorflow(weight: np.ndarray, map_shape: tuple[int, int, int] | None) -> np.ndarray:
@@ -125,7 +125,7 @@ def _tensor(array: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.array(array, np.float32, order="C"))  # a copy: what was unpickled is read-only
 
 
-def layers_of_state(where: str, state: Any) -> Layers:
+def layers_of_state(where: str, state: Any) -> AlexNetWeights:
     """The layers of torchvision's AlexNet: ``features.N``, ``classifier.N``, each with weight and bias.
 
     Raises:
@@ -144,4 +144,4 @@ def layers_of_state(where: str, state: Any) -> Layers:
             f"{where}: not a state dict of torchvision's AlexNet (features.0.weight … classifier.6.bias): "
             f"no {', '.join(lacking)}"
         )
-    return Layers("torchvision", found)
+    return AlexNetWeights("torchvision", found)

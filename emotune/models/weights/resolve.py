@@ -16,7 +16,7 @@ from emotune.config.model import MldrConfig, MldrV2Config, ModelConfig
 from emotune.config.run import WeightsRef
 from emotune.config.train import TrainConfig
 from emotune.core.cache_dir import cache_folder
-from emotune.core.errors import InputError, refuse
+from emotune.core.errors import InputError, raise_if_any
 from emotune.core.storage import Folder, split_location
 from emotune.runs.directory import CONFIG, RECORD, WEIGHTS
 
@@ -57,7 +57,7 @@ def resolve_weights(variants: Mapping[str, tuple[ModelConfig, TrainConfig]]) -> 
             found[variant] = known[key]
         except InputError as error:
             problems.append(f'variants.{variant}: train.init: "{train.init}": {error}')
-    refuse(problems)
+    raise_if_any(problems)
     return found
 
 

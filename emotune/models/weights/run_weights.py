@@ -24,9 +24,9 @@ from emotune.config.run import RunConfig, WeightsRef
 from emotune.config.types import ClassName
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder, split_location
-from emotune.models.build import outline
-from emotune.models.networks.backbone import POSITIONS, Trunk
-from emotune.models.weights.foreign import LAYERS, Layers, layers_of_arrays, layers_of_state, read_arrays
+from emotune.models.build import build_on_meta
+from emotune.models.networks.backbone import POSITIONS, Backbone
+from emotune.models.weights.foreign import LAYERS, AlexNetWeights, layers_of_arrays, layers_of_state, read_arrays
 from emotune.models.weights.torchvision_file import torchvision_file
 from emotune.runs.directory import WEIGHTS
 
@@ -128,7 +128,7 @@ def load_weights(network: nn.Module, run: RunConfig, classes: Sequence[str]) -> 
 
 def check_weights(run: RunConfig, classes: Sequence[str]) -> Initialisation:
     """What `load_weights` will say of a run, or raise, found without a network's memory and time."""
-    return _matched(outline(run.model, len(classes)), run, classes)[1]
+    return _matched(build_on_meta(run.model, len(classes)), run, classes)[1]
 
 
 def _matched(
@@ -139,7 +139,7 @@ def _matched(
         return {}, Initialisation()
     where, data = _read(run.weights)
     source = _parse(where, data)
-    if isinstance(source, Layers):
+    if isinstance(source, AlexNetWeights):
         found, left_over = _of_layers(where, source, network), []
     else:
         found, left_over = _of_run(source, network, run.model, classes)
@@ -160,7 +160,7 @@ def _matched(
     return tensors, Initialisation(source.normalisation, source.layout, tuple(tensors), new, note)
 
 
-def _note(source: Layers | RunWeights, model: ModelConfig, left_over: Sequence[str]) -> str:
+def _note(source: AlexNetWeights | RunWeights, model: ModelConfig, left_over: Sequence[str]) -> str:
     """What of the file is left over, and what the network computes otherwise than the one whose weights these are."""
     options = json.loads(json.dumps(asdict(model)))  # what was read has no tuples either
     options = {key: value for key, value in options.items() if key not in ("name", "dropout", "weight_init")}
@@ -170,8 +170,8 @@ def _note(source: Layers | RunWeights, model: ModelConfig, left_over: Sequence[s
     return "; ".join(filter(None, [unused, f"the weights were trained with {', '.join(others)}" if others else ""]))
 
 
-def _remedy(source: Layers | RunWeights) -> str:
-    if isinstance(source, Layers):
+def _remedy(source: AlexNetWeights | RunWeights) -> str:
+    if isinstance(source, AlexNetWeights):
         return f"these are for networks with backbone {source.model['backbone']} and width {source.width:g}"
     return f"a model like the run's is needed: {json.dumps(source.model)}"
 
@@ -197,7 +197,7 @@ def _read(ref: WeightsRef) -> tuple[str, bytes]:
     return location, data
 
 
-def _parse(where: str, data: bytes) -> Layers | RunWeights:
+def _parse(where: str, data: bytes) -> AlexNetWeights | RunWeights:
     """What a file's bytes hold; the end of its name says how they are to be read."""
     try:
         if where.lower().endswith((".npy", ".npz")):
@@ -234,14 +234,14 @@ def _unpickled(where: str, data: bytes) -> Any:
         ) from None
 
 
-def _of_layers(where: str, layers: Layers, network: nn.Module) -> dict[str, torch.Tensor]:
+def _of_layers(where: str, layers: AlexNetWeights, network: nn.Module) -> dict[str, torch.Tensor]:
     """The layers in every trunk of the network.
 
     A trunk whose attention sums positions has an fc6 of its own; with it, all that follows is drawn.
     """
     tensors = {}
     for prefix, trunk in network.named_modules():
-        if not isinstance(trunk, Trunk):
+        if not isinstance(trunk, Backbone):
             continue
         parts = {"convolutions": nn.Conv2d, "fc": nn.Linear}  # an attention layer has some, too, of its own
         modules = [
@@ -275,7 +275,7 @@ def _of_run(
     left_out = set() if source.classes == tuple(classes) else _classifier(model)
     former = {name: name for name in network.state_dict()}
     for prefix, trunk in network.named_modules():
-        if isinstance(trunk, Trunk):
+        if isinstance(trunk, Backbone):
             former |= {f"{prefix}.{name}": f"trunk.{name}" for name in trunk.state_dict()
                        if f"{prefix}.{name}" not in source.tensors}  # fmt: skip
     left_over = {name.rpartition(".")[0] for name in source.tensors.keys() - former.values()}
@@ -292,5 +292,5 @@ def _fitting(network: nn.Module, found: Mapping[str, torch.Tensor]) -> dict[str,
 
 def _classifier(model: ModelConfig) -> set[str]:
     """Names of the parameters whose shape depends on the number of classes."""
-    two, three = (outline(model, classes).state_dict() for classes in (2, 3))
+    two, three = (build_on_meta(model, classes).state_dict() for classes in (2, 3))
     return {name for name in two if two[name].shape != three[name].shape}

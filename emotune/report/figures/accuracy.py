@@ -76,7 +76,7 @@ def by_seed(
         own = runs.loc[runs["variant"] == variant, metric.name].dropna()
         draw_seeds(axes, begin + 0.74 * (end - begin), list(own), colours[variant])
     if np.isfinite(constant):
-        _constant(axes, constant, scale.written(constant), beyond)
+        _constant(axes, constant, scale.format(constant), beyond)
     return figure
 
 
@@ -146,7 +146,7 @@ def _constant(axes: Axes, constant: float, written: str, beyond: bool) -> None:
 def _said(summary: Summary, metric: Metric) -> str:
     if not summary.n:
         return "no run finished"
-    written = metric.scale.written
+    written = metric.scale.format
     if summary.low is None:
         return f"{written(summary.mean)} (no interval)"
     return f"{written(summary.mean)} ({written(summary.low)} to {written(summary.high)})"

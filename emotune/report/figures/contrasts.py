@@ -17,7 +17,7 @@ from emotune.report.figures.style import GRID, INK, SMALL, SOFT, STYLE, VERDICT_
 from emotune.report.figures.table_plot import Row, draw_interval, draw_seeds, say_above, tabular
 
 if TYPE_CHECKING:
-    from emotune.analysis.images import OverPictures
+    from emotune.analysis.images import ImageBootstrap
 
 __all__ = ["forest", "uncertainties"]
 
@@ -74,7 +74,9 @@ def forest(comparisons: Sequence[Comparison], metric: Metric, aa: Mapping[str, C
 
 
 @rc_context(STYLE)
-def uncertainties(comparisons: Sequence[Comparison], over_pictures: Sequence["OverPictures"], metric: Metric) -> Figure:
+def uncertainties(
+    comparisons: Sequence[Comparison], over_pictures: Sequence["ImageBootstrap"], metric: Metric
+) -> Figure:
     """Each contrast's difference with three 95 % intervals: over seeds, over pictures, and over both at once.
 
     Args:
@@ -130,7 +132,7 @@ def _said(summary: Summary, metric: Metric) -> str:
 
 
 def _signed(number: float, metric: Metric) -> str:
-    return metric.signed(number).replace("-", "−")
+    return metric.format_signed(number).replace("-", "−")
 
 
 def _ends(summaries: Sequence[Summary]) -> list[float]:

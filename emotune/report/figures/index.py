@@ -12,13 +12,13 @@ from emotune.analysis.metrics import constant_predictions, scalar_metrics
 from emotune.analysis.seeds import Summary
 from emotune.report.figures import accuracy, attention, calibration, classes, contrasts, curves
 from emotune.report.figures.style import seeds_said, variant_colours
-from emotune.report.results import Findings
+from emotune.report.results import StudyResults
 
-__all__ = ["Drawn", "draw"]
+__all__ = ["FigureEntry", "draw_figures"]
 
 
 @dataclass(frozen=True)
-class Drawn:
+class FigureEntry:
     """A figure, its file's name, its caption, and its text alternative."""
 
     name: str
@@ -27,7 +27,9 @@ class Drawn:
     alt: str
 
 
-def draw(findings: Findings, titles: Mapping[str, str], examples: Mapping[str, Mapping[str, bytes]]) -> Iterator[Drawn]:
+def draw_figures(
+    findings: StudyResults, titles: Mapping[str, str], examples: Mapping[str, Mapping[str, bytes]]
+) -> Iterator[FigureEntry]:
     """The report's figures, one at a time; none where no run is finished.
 
     Args:
@@ -45,22 +47,22 @@ def draw(findings: Findings, titles: Mapping[str, str], examples: Mapping[str, M
             yield from part.attention(examples.get(name, {}))
 
 
-def _contrasts(findings: Findings) -> Iterator[Drawn]:
+def _contrasts(findings: StudyResults) -> Iterator[FigureEntry]:
     metric, shown = findings.study.metric, [c for c in findings.comparisons if c.summary.n]
     if not shown:
         return
     pairs = seeds_said(c.summary.n for c in shown).replace("seed", "paired seed")
     floor = " Hatched: the A/A interval, the baseline against itself, one draw of what no change gives."
-    means = "; ".join(f"{c.contrast} on {c.dataset} {metric.signed(c.summary.mean)}, {c.verdict}" for c in shown)
-    yield Drawn(
+    means = "; ".join(f"{c.contrast} on {c.dataset} {metric.format_signed(c.summary.mean)}, {c.verdict}" for c in shown)
+    yield FigureEntry(
         "contrasts",
         contrasts.forest(findings.comparisons, metric, findings.floors),
         f"Declared contrasts, {pairs}. Dots: seeds; bar: mean and 95 % t interval. Grey band: "
-        f"±{metric.scale.amount(metric.min_effect)}, which would not matter.{floor if findings.floors else ''}",
+        f"±{metric.scale.format_amount(metric.min_effect)}, which would not matter.{floor if findings.floors else ''}",
         f"Forest plot of the declared contrasts, difference in {metric.scale.label}: {means}",
     )
     if findings.over_pictures:
-        yield Drawn(
+        yield FigureEntry(
             "uncertainty",
             contrasts.uncertainties(findings.comparisons, findings.over_pictures, metric),
             f"Declared contrasts, {pairs}: three 95 % intervals of each, the answers to three questions.",
@@ -71,7 +73,7 @@ def _contrasts(findings: Findings) -> Iterator[Drawn]:
 class _Part:
     """The figures of one data set."""
 
-    def __init__(self, findings: Findings, dataset: str, title: str) -> None:
+    def __init__(self, findings: StudyResults, dataset: str, title: str) -> None:
         self._findings, self._dataset, self._title = findings, dataset, title
         self._study, self._metric = findings.study, findings.study.metric
         self._predictions, self._done = findings.predictions[dataset], findings.done(dataset)
@@ -80,19 +82,19 @@ class _Part:
         self._colours = {variant: colours[variant] for variant in self._summaries}
         self._of = f"{dataset}, {seeds_said(s.n for s in self._summaries.values())}"
 
-    def results(self) -> Iterator[Drawn]:
+    def results(self) -> Iterator[FigureEntry]:
         first = next(iter(next(iter(self._predictions.values())).values()))
         constant = scalar_metrics(constant_predictions(first))[self._metric.name]
         scale = self._metric.scale
-        means = "; ".join(f"{variant} {scale.written(s.mean)}" for variant, s in self._summaries.items())
-        yield Drawn(
+        means = "; ".join(f"{variant} {scale.format(s.mean)}" for variant, s in self._summaries.items())
+        yield FigureEntry(
             f"{self._metric.name}-{self._dataset}",
             accuracy.by_seed(self._title, self._done, self._metric, self._summaries, constant, self._colours),
             f"{self._of}, {len(first):,} test pictures. Dots: seeds; bar: mean and 95 % t interval, for itself. "
             "The constant predictor gives every picture the classes' frequencies among these pictures.",
             f"Test {scale.label} of every seed by variant on {self._dataset}; means: {means}",
         )
-        yield Drawn(
+        yield FigureEntry(
             f"cost-{self._dataset}",
             accuracy.against_cost(self._title, _costs(self._done, self._summaries), self._metric),
             f"{self._of}: mean and 95 % t interval. FLOPs: of one picture's forward pass. Time: of training, on the "
@@ -101,12 +103,12 @@ class _Part:
             "table of variants",
         )
 
-    def curves(self) -> Iterator[Drawn]:
+    def curves(self) -> Iterator[FigureEntry]:
         noted = self._findings.records.curves
         noted = noted[noted["run"].isin(self._done["run"]) & noted["variant"].isin(list(self._study.networks))]
         if noted.empty:
             return
-        yield Drawn(
+        yield FigureEntry(
             f"curves-{self._dataset}",
             curves.learning_curves(self._title, noted, self._colours),
             f"{self._of}: mean and 95 % t interval over seeds; faint: every seed. Training pictures are augmented.",
@@ -115,7 +117,7 @@ class _Part:
         attending = noted.dropna(subset="attention_entropy")
         if len(attending):
             own = {v: colour for v, colour in self._colours.items() if v in set(attending["variant"])}
-            yield Drawn(
+            yield FigureEntry(
                 f"entropy-{self._dataset}",
                 curves.attention_entropy(self._title, attending, own),
                 f"{self._dataset}, {seeds_said(self._summaries[v].n for v in own)}: entropy of the 36 attention "
@@ -123,27 +125,27 @@ class _Part:
                 f"Entropy of the attention weights on {self._dataset} by epoch: {', '.join(own)}",
             )
 
-    def classes(self) -> Iterator[Drawn]:
+    def classes(self) -> Iterator[FigureEntry]:
         baseline, shares = self._study.baseline, {}
         shares = {variant: diagnostics.confusion_shares(frames) for variant, frames in self._predictions.items()}
         if baseline in shares:
             recalls = diagnostics.recalls(self._predictions)
             differences = diagnostics.recall_differences(recalls, baseline)
-            yield Drawn(
+            yield FigureEntry(
                 f"recall-{self._dataset}",
                 classes.recall(self._title, recalls, differences, baseline, self._colours),
                 f"{self._of}. Left: recall by class, every seed and the mean. Right: its difference to {baseline}, "
                 "paired by seed, with 95 % t intervals, not corrected for the number of classes: exploratory.",
                 f"Recall of each class by variant on {self._dataset}, and its difference to {baseline}",
             )
-        yield Drawn(
+        yield FigureEntry(
             f"confusion-{self._dataset}",
             classes.confusions(self._title, shares, {v: len(frames) for v, frames in self._predictions.items()}),
             f"{self._of}. Per cent of each label's test pictures (rows add up to 100), over seeds.",
             f"Confusion matrices on {self._dataset}: {', '.join(shares)}",
         )
         if baseline in shares and len(shares) > 1:
-            yield Drawn(
+            yield FigureEntry(
                 f"confusion-difference-{self._dataset}",
                 classes.confusion_differences(self._title, shares, baseline),
                 f"{self._of}. Each variant's confusions less those of {baseline}, in points; written where 1 or more.",
@@ -152,7 +154,7 @@ class _Part:
         errors = {v: float(mean) for v, mean in self._done.groupby("variant")["ece"].mean()[list(shares)].items()}
         tables = {variant: diagnostics.calibration(frames) for variant, frames in self._predictions.items()}
         said = "; ".join(f"{variant} {error:.1f} points" for variant, error in errors.items())
-        yield Drawn(
+        yield FigureEntry(
             f"calibration-{self._dataset}",
             calibration.reliability(self._title, tables, self._colours, errors),
             f"{self._of}. Accuracy of answers that were given with like confidence; on the diagonal confidence is "
@@ -160,7 +162,7 @@ class _Part:
             f"Reliability diagrams on {self._dataset}; expected calibration error: {said}",
         )
 
-    def attention(self, examples: Mapping[str, bytes]) -> Iterator[Drawn]:
+    def attention(self, examples: Mapping[str, bytes]) -> Iterator[FigureEntry]:
         known, maps = self._findings.records.attention, {}
         runs = {v: self._done.loc[self._done["variant"] == v, "run"] for v in self._summaries}
         frames = {v: of for v, ids in runs.items() if (of := [known[run] for run in ids if run in known])}
@@ -169,7 +171,7 @@ class _Part:
         for variant, of in frames.items():
             layers: dict[str, np.ndarray] = diagnostics.mean_attention(of)
             maps |= {variant if len(layers) == 1 else f"{variant} {layer}": m * m.size for layer, m in layers.items()}
-        yield Drawn(
+        yield FigureEntry(
             f"attention-{self._dataset}",
             attention.mean_maps(self._title, maps),
             f"{self._dataset}, {seeds_said(map(len, frames.values()))}: attention over the 6 × 6 positions, mean over "
@@ -179,8 +181,8 @@ class _Part:
         for variant, of in frames.items() if examples else ():
             first = next(iter(self._predictions[variant].values())).set_index("sample_id")["target"]
             labels = {sample: first[sample] for sample in examples}
-            laid = diagnostics.picture_attention(of, list(examples))
-            yield Drawn(
+            laid = diagnostics.image_attention(of, list(examples))
+            yield FigureEntry(
                 f"overlays-{self._dataset}-{variant}",
                 attention.overlays(f"{self._title}: {variant}", examples, laid, labels),
                 f"{self._dataset}, {variant}, {seeds_said([len(of)])}: example test pictures, and where attention lies "

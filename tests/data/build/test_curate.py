@@ -10,9 +10,9 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
-from emotune.data.build.curate import KEEPABLE, PLACEHOLDER_COPIES, Judged, judge
-from emotune.data.build.ingest import Taken
-from emotune.data.build.perceptual_hash import ALIKE, SAME, look, mirrored_look
+from emotune.data.build.curate import KEEPABLE, PLACEHOLDER_COPIES, CurationResult, curate
+from emotune.data.build.ingest import IngestedImage
+from emotune.data.build.perceptual_hash import ALIKE, SAME, mirrored_hash, perceptual_hash
 from emotune.data.build.shards import write_shards
 from emotune.data.image_io import decode
 from emotune.data.manifest import SPLITS, Problem
@@ -27,7 +27,11 @@ def cloudy(seed: int) -> Image.Image:
 
 
 def distance(one: Image.Image, other: Image.Image) -> int:
-    return int(np.unpackbits(np.frombuffer(look(one), np.uint8) ^ np.frombuffer(look(other), np.uint8)).sum())
+    return int(
+        np.unpackbits(
+            np.frombuffer(perceptual_hash(one), np.uint8) ^ np.frombuffer(perceptual_hash(other), np.uint8)
+        ).sum()
+    )
 
 
 def of_one_scene(picture: Image.Image, seed: int) -> Image.Image:
@@ -42,7 +46,7 @@ class Pictures:
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
-        self.taken: list[Taken] = []
+        self.taken: list[IngestedImage] = []
 
     def add(self, name: str, picture: Image.Image | int, *, quality: int = 92, problems=(), **known: str) -> "Pictures":
         """``name`` begins with the label; a number stands for a picture of its own."""
@@ -52,14 +56,14 @@ class Pictures:
         self.entries.append(Entry(name, label, {label: 1}, lambda: data, **known))
         key = hashlib.sha256(data).hexdigest()[:20]
         read, stored = decode(data), hashlib.sha256(data).hexdigest()
-        pixels, seen = hashlib.sha256(read.tobytes()).hexdigest(), look(read)
+        pixels, seen = hashlib.sha256(read.tobytes()).hexdigest(), perceptual_hash(read)
         reasons = tuple((problem, "why") for problem in problems)
-        known = {"mirrored": mirrored_look(read)} if seen else {"pixels": pixels}
-        self.taken.append(Taken(key, reasons, seen, **known, sha256=stored))
+        known = {"mirrored": mirrored_hash(read)} if seen else {"pixels": pixels}
+        self.taken.append(IngestedImage(key, reasons, seen, **known, sha256=stored))
         return self
 
-    def judged(self, *keep: Problem) -> Judged:
-        return judge(self.entries, self.taken, keep)
+    def judged(self, *keep: Problem) -> CurationResult:
+        return curate(self.entries, self.taken, keep)
 
     def verdict(self, *keep: Problem) -> tuple[list[str], dict[str, Problem]]:
         """The names of the pictures that stay, and the problems of those that are left out."""

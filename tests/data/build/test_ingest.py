@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emotune.data.build import ingest
-from emotune.data.build.ingest import LIMITS, Limits, Taken, take_in
-from emotune.data.build.perceptual_hash import look
+from emotune.data.build import ingest as ingesting
+from emotune.data.build.ingest import LIMITS, IngestedImage, Limits, ingest
+from emotune.data.build.perceptual_hash import perceptual_hash
 from emotune.data.manifest import Problem
 from emotune.data.sources.base import Entry, Scenes
 
@@ -84,7 +84,7 @@ def entry(path: Path, **known: str) -> Entry:
 
 
 @pytest.fixture(scope="module")
-def read(tmp_path_factory) -> dict[str, tuple[Taken, bytes]]:
+def read(tmp_path_factory) -> dict[str, tuple[IngestedImage, bytes]]:
     """What reading the files above, and two drawn pictures, found; and the JPEGs in the spool."""
     folder = tmp_path_factory.mktemp("files")
     for name, (data, *_) in (STORED | REFUSED).items():
@@ -94,7 +94,7 @@ def read(tmp_path_factory) -> dict[str, tuple[Taken, bytes]]:
     entries += [entry(folder / "small", key="0123456789abcdef0123"), *Scenes(2, seed=9).listing().entries]
     spool = folder / "spool"
     advanced: list[int] = []
-    taken = take_in(entries, spool, LIMITS, advance=advanced.append)
+    taken = ingest(entries, spool, LIMITS, advance=advanced.append)
     assert sum(advanced) == len(taken) == len(entries)
     jpegs = [(spool / t.spool).read_bytes()[t.start : t.start + t.bytes] for t in taken]
     names = [*STORED, *REFUSED, *ABSENT, "named", "scene 0", "scene 1"]
@@ -120,7 +120,7 @@ def test_a_small_upright_jpeg_in_rgb_keeps_its_pixels(read):
 def test_the_look_is_that_of_the_stored_picture_and_a_flat_one_has_none(read):
     assert read["flat"][0].look == b""
     for name in ("small", "large", "sideways"):
-        seen, again = read[name][0].look, look(Image.open(io.BytesIO(read[name][1])))
+        seen, again = read[name][0].look, perceptual_hash(Image.open(io.BytesIO(read[name][1])))
         assert (int.from_bytes(seen) ^ int.from_bytes(again)).bit_count() < 16
 
 
@@ -153,11 +153,11 @@ def test_other_limits_find_other_problems_and_store_other_sizes(tmp_path):
         (tmp_path / name).write_bytes(STORED[name][0])
     entries = [entry(tmp_path / name) for name in ("large", "tiny", "long")]
     limits = Limits(shorter_side=None, min_side=1, max_aspect=1.2)
-    taken = take_in(entries, tmp_path / "spool", limits)
+    taken = ingest(entries, tmp_path / "spool", limits)
     assert [[problem for problem, _ in t.problems] for t in taken] == [[ASPECT], [ASPECT], [ASPECT]]
     first = (tmp_path / "spool" / taken[0].spool).read_bytes()[: taken[0].bytes]
     assert first == STORED["large"][0], "its size was to be kept"
-    assert take_in(entries, tmp_path / "spool", Limits())[1].problems != taken[1].problems
+    assert ingest(entries, tmp_path / "spool", Limits())[1].problems != taken[1].problems
 
 
 def spooled(spool: Path) -> dict[str, tuple[int, int]]:
@@ -165,21 +165,21 @@ def spooled(spool: Path) -> dict[str, tuple[int, int]]:
 
 
 def test_only_the_chunk_of_a_file_that_changed_or_got_lost_is_read_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(ingest, "CHUNK", 3)
+    monkeypatch.setattr(ingesting, "CHUNK", 3)
     files = [tmp_path / f"{number}.png" for number in range(9)]
     for number, path in enumerate(files):
         drawn(70 + number, 70).save(path)
     entries, spool = [entry(path) for path in files], tmp_path / "spool"
-    first = take_in(entries, spool, LIMITS, workers=2)
+    first = ingest(entries, spool, LIMITS, workers=2)
     before = spooled(spool)
-    assert take_in(entries, spool, LIMITS) == first
+    assert ingest(entries, spool, LIMITS) == first
     assert spooled(spool) == before
 
     other = bytearray(files[4].read_bytes())
     other[-20] ^= 1
     files[4].write_bytes(other)  # of the same size
     (spool / first[8].spool).unlink()
-    second = take_in(entries, spool, LIMITS)
+    second = ingest(entries, spool, LIMITS)
     assert [one == other for one, other in zip(first, second, strict=True)] == [True] * 3 + [False] * 3 + [True] * 3
     assert [one.key == other.key for one, other in zip(first, second, strict=True)].index(False) == 4
     after = spooled(spool)
@@ -207,10 +207,10 @@ def test_what_was_read_before_a_kill_is_not_read_again(tmp_path, monkeypatch):
     finished = {path.stem for path in tmp_path.glob("*.json")}
     assert 3 <= len(finished) < 12, "it was not interrupted in time"
     before = spooled(tmp_path)
-    monkeypatch.setattr(ingest, "CHUNK", 6)
+    monkeypatch.setattr(ingesting, "CHUNK", 6)
     entries = Scenes(72, seed=2).listing().entries
     advanced: list[int] = []
-    taken = take_in(entries, tmp_path, LIMITS, workers=2, advance=advanced.append)
+    taken = ingest(entries, tmp_path, LIMITS, workers=2, advance=advanced.append)
     assert advanced == [6] * 12
     after = spooled(tmp_path)
     assert all(after[name] == before[name] for name in finished)

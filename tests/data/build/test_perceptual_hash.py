@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
-from emotune.data.build.perceptual_hash import ALIKE, BITS, SAME, is_blank, look, mirrored_look
+from emotune.data.build.perceptual_hash import ALIKE, BITS, SAME, is_blank, mirrored_hash, perceptual_hash
 from emotune.data.sources.synthetic import draw_scene
 
 
@@ -24,7 +24,11 @@ def compressed(picture: Image.Image, quality: int) -> Image.Image:
 
 
 def distance(one: Image.Image, other: Image.Image) -> int:
-    return int(np.unpackbits(np.frombuffer(look(one), np.uint8) ^ np.frombuffer(look(other), np.uint8)).sum())
+    return int(
+        np.unpackbits(
+            np.frombuffer(perceptual_hash(one), np.uint8) ^ np.frombuffer(perceptual_hash(other), np.uint8)
+        ).sum()
+    )
 
 
 SCENES = [draw_scene(index, seed=5).picture for index in range(8)]
@@ -52,8 +56,8 @@ def test_a_mirrored_or_turned_picture_is_another():
 @pytest.mark.parametrize("alter", ALTERED.values(), ids=ALTERED)
 def test_the_look_of_a_mirror_image_is_known_without_mirroring(alter):
     for picture in SCENES:
-        other = mirrored_look(alter(ImageOps.mirror(picture)))
-        differing = np.frombuffer(look(picture), np.uint8) ^ np.frombuffer(other, np.uint8)
+        other = mirrored_hash(alter(ImageOps.mirror(picture)))
+        differing = np.frombuffer(perceptual_hash(picture), np.uint8) ^ np.frombuffer(other, np.uint8)
         assert np.bitwise_count(differing).sum() <= SAME
 
 
@@ -92,7 +96,7 @@ KINDS = {"scenes": lambda seed: draw_scene(seed, seed=6).picture, "clouds": clou
 
 @pytest.mark.parametrize("draw", KINDS.values(), ids=KINDS)
 def test_different_pictures_are_not_confused(draw):
-    found = [(seen, mirrored_look(picture)) for picture in map(draw, range(200)) if (seen := look(picture))]
+    found = [(seen, mirrored_hash(picture)) for picture in map(draw, range(200)) if (seen := perceptual_hash(picture))]
     straight, mirrored = np.frombuffer(b"".join(map(b"".join, found)), np.uint64).reshape(-1, 2, 4).swapaxes(0, 1)
     for other in (straight, mirrored):
         bits = np.bitwise_count(straight[:, None] ^ other).sum(axis=2)
@@ -114,7 +118,7 @@ FLAT = {
 
 @pytest.mark.parametrize("picture", FLAT.values(), ids=FLAT)
 def test_a_picture_without_structure_in_both_directions_looks_like_nothing(picture):
-    assert look(picture) == b""
+    assert perceptual_hash(picture) == b""
 
 
 def test_only_a_picture_of_one_colour_is_blank():
@@ -126,7 +130,7 @@ def test_only_a_picture_of_one_colour_is_blank():
 
 
 def test_a_look_has_as_many_bits_as_it_says_half_of_them_set():
-    bits = np.unpackbits(np.frombuffer(look(SCENES[0]), np.uint8))
+    bits = np.unpackbits(np.frombuffer(perceptual_hash(SCENES[0]), np.uint8))
     assert len(bits) == BITS + 1
     assert bits.sum() == BITS // 2
     assert bits[-1] == 0

@@ -16,7 +16,7 @@ from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.data.build.shards import SPOOL, write_shards
 from emotune.data.build.verify import verify
-from emotune.data.manifest import HEALTH, MANIFEST, LeftOut, Problem, read_manifest
+from emotune.data.manifest import HEALTH, MANIFEST, ExcludedImage, Problem, read_manifest
 from emotune.data.shard_reader import Sample, read_samples
 from emotune.data.sources.base import ClassFolders, Scenes
 
@@ -184,7 +184,7 @@ def test_a_repeated_command_mends_what_was_damaged_since(picture_folder, tmp_pat
 def test_a_command_that_would_say_anything_else_is_not_the_finished_one(picture_folder, tmp_path):
     listing, out = ClassFolders(picture_folder).listing(), Folder(str(tmp_path / "out"))
     recipes = {write_shards(listing, out).recipe}
-    missing = LeftOut("awe/lost.jpg", "awe", Problem.LOST, "404")
+    missing = ExcludedImage("awe/lost.jpg", "awe", Problem.LOST, "404")
     for other in (replace(listing, left_out=[missing]), replace(listing, licence="CC0")):
         recipes.add((manifest := write_shards(other, out)).recipe)
         assert manifest.licence == other.licence

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from emotune.data.build.rejections import explain_few_listed, explain_lacking
-from emotune.data.manifest import SPLITS, LeftOut, Problem
+from emotune.data.manifest import SPLITS, ExcludedImage, Problem
 from emotune.data.sources.base import Entry, Listing
 
 CLASSES = ("a", "b")
@@ -19,7 +19,7 @@ def listing(sources: Sequence[str], base: Path, **options) -> Listing:
 
 def explained(given: Listing, problem: Problem, detail: str, have: int = 0) -> list[str]:
     """All images are left out; ``have`` more of each class are in each split."""
-    rows = [LeftOut(entry.source, entry.label, problem, detail) for entry in given.entries]
+    rows = [ExcludedImage(entry.source, entry.label, problem, detail) for entry in given.entries]
     counts = {split: dict.fromkeys(CLASSES, have) for split in SPLITS}
     return explain_lacking(given, counts, dict.fromkeys(CLASSES, 3 * have), rows)
 
@@ -80,7 +80,7 @@ def test_files_that_cannot_be_decoded_are_told_by_what_they_are(tmp_path, part, 
 
 def test_several_reasons_are_told_the_commonest_first_each_with_its_number(tmp_path):
     given = listing([f"{n}.jpg" for n in range(8)], tmp_path)
-    rows = [LeftOut(entry.source, entry.label, Problem.NEAR if n < 3 else Problem.ANIMATED, "x")
+    rows = [ExcludedImage(entry.source, entry.label, Problem.NEAR if n < 3 else Problem.ANIMATED, "x")
             for n, entry in enumerate(given.entries)]  # fmt: skip
     counts = {split: dict.fromkeys(CLASSES, 0) for split in SPLITS}
     lines = explain_lacking(given, counts, dict.fromkeys(CLASSES, 0), rows)

@@ -17,7 +17,7 @@ from emotune.config.labels import MIKELS
 from emotune.core.cache_dir import cache_folder
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
-from emotune.data.annotations import part_of
+from emotune.data.annotations import agreement_of
 from emotune.data.build import shards
 from emotune.data.build.ingest import Limits
 from emotune.data.build.shards import split_of, write_shards
@@ -149,7 +149,7 @@ def test_scenes_split_otherwise_are_another_data_set(tmp_path):
 def test_noisy_pictures_are_counted_by_split_and_class(small_shards):
     manifest = read_manifest(Folder(str(small_shards)))
     for split, samples in samples_of(small_shards).items():
-        noisy = [sample.label for sample in samples if part_of(sample.label, sample.votes) == "noisy"]
+        noisy = [sample.label for sample in samples if agreement_of(sample.label, sample.votes) == "noisy"]
         assert {label: noisy.count(label) for label in MIKELS} == manifest.noisy[split]
         assert 0 < len(noisy) < len(samples)
         for label in MIKELS:

@@ -18,7 +18,7 @@ from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.data.image_io import encode
 from emotune.data.manifest import Shard
-from emotune.data.read.batches import Batch, Pictures, Split, epoch_batches, shard_order, share, steps_per_epoch
+from emotune.data.read.batches import Batch, Pictures, Split, epoch_batches, rank_slice, shard_order, steps_per_epoch
 from emotune.data.read.cache import Cache
 from emotune.data.read.indexed_shard import IndexedShard
 from emotune.data.read.open_dataset import SHARDS_TOGETHER
@@ -60,7 +60,7 @@ def test_a_seed_may_have_all_63_bits():
 @pytest.mark.parametrize("size", [1, 4, 34, 50])
 def test_the_ranks_shares_of_a_batch_are_disjoint_complete_and_nearly_equal(world_size, size):
     batch = np.random.default_rng(0).permutation(1000)[:size]
-    shares = [share(batch, rank, world_size) for rank in range(world_size)]
+    shares = [rank_slice(batch, rank, world_size) for rank in range(world_size)]
     assert sorted(np.concatenate(shares).tolist()) == sorted(batch.tolist())
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
@@ -145,7 +145,9 @@ def test_ranks_share_each_batch_whatever_their_number(size: int, batch_size: int
             assert sorted(np.concatenate([part.indices for part in parts])) == sorted(whole)
             assert {part.total for part in parts} == {len(whole)}
         assert {len(batches) for batches in ranks} == {len(expected)}
-        assert indices_of(iter(ranks[-1])) == [share(whole, world_size - 1, world_size).tolist() for whole in expected]
+        assert indices_of(iter(ranks[-1])) == [
+            rank_slice(whole, world_size - 1, world_size).tolist() for whole in expected
+        ]
 
 
 @pytest.mark.parametrize(("size", "batch_size"), [(0, 5), (1, 1), (2, 50), (7, 3), (50, 50), (51, 50), (101, 16)])

@@ -7,7 +7,7 @@ from tables import listing, refusal
 
 from emotune.config.labels import MIKELS
 from emotune.core.errors import InputError
-from emotune.data.manifest import LeftOut, Problem
+from emotune.data.manifest import ExcludedImage, Problem
 from emotune.data.sources.base import Entry, Url
 from emotune.data.sources.csv_source import Csv
 
@@ -46,7 +46,7 @@ def test_a_tie_and_a_picture_without_votes_have_no_label_and_are_left_out(table,
     found = listing(table, f"path,awe,fear,other\na.jpg,{votes}\nb.jpg,1,0,0\n")
     assert [entry.source for entry in found.entries] == ["b.jpg"]
     ((row),) = found.left_out
-    assert isinstance(row, LeftOut)
+    assert isinstance(row, ExcludedImage)
     assert (row.source, row.label, row.problem, row.kept) == ("a.jpg", "", Problem.VOTES, False)
 
 

@@ -11,7 +11,7 @@ from emotune.config.run import RunConfig, Selection
 from emotune.config.train import TrainConfig
 from emotune.core.errors import InputError
 from emotune.data.datasets import resolve
-from emotune.execution.checks.preflight import check
+from emotune.execution.checks.preflight import preflight
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def run(small_shards: Path) -> RunConfig:
 
 
 def test_what_can_be_trained_passes_and_leaves_nothing_behind(run: RunConfig, tmp_path: Path):
-    check([run], str(tmp_path / "runs"), Resources(), "ray")
+    preflight([run], str(tmp_path / "runs"), Resources(), "ray")
     assert list((tmp_path / "runs").iterdir()) == []
 
 
@@ -43,7 +43,7 @@ def test_resources_that_cannot_work_are_refused_with_the_remedy(
     run: RunConfig, tmp_path: Path, resources: Resources, executor: str, says: str
 ):
     with pytest.raises(InputError) as caught:
-        check([run], str(tmp_path / "runs"), resources, executor)
+        preflight([run], str(tmp_path / "runs"), resources, executor)
     assert says in str(caught.value)
 
 
@@ -52,35 +52,37 @@ def test_compiling_without_a_compiler_is_refused_before_anything_is_spent(
 ):
     monkeypatch.setenv("CXX", "no-such-compiler -v")
     with pytest.raises(InputError, match=r'no C\+\+ compiler "no-such-compiler -v" here; .*compile: false'):
-        check([run], str(tmp_path), Resources(compile=True), "local")
-    check([run], str(tmp_path), Resources(compile=True, gpus_per_worker=1), "local")  # Triton is another compiler
+        preflight([run], str(tmp_path), Resources(compile=True), "local")
+    preflight([run], str(tmp_path), Resources(compile=True, gpus_per_worker=1), "local")  # Triton is another compiler
     monkeypatch.setenv("CXX", f"{sys.executable} -v")
-    check([run], str(tmp_path), Resources(compile=True), "local")
+    preflight([run], str(tmp_path), Resources(compile=True), "local")
     monkeypatch.setenv("CXX", "no-such-compiler")
     monkeypatch.setenv("RAY_ADDRESS", "elsewhere:6379")
-    check([run], str(tmp_path), Resources(compile=True), "ray")  # its machines may have one
+    preflight([run], str(tmp_path), Resources(compile=True), "ray")  # its machines may have one
 
 
 def test_training_pictures_too_few_for_the_workers_are_refused(run: RunConfig, tmp_path):
     large = replace(run, train=TrainConfig(batch_size=50))  # 72 pictures: two batches of 36
-    check([large], str(tmp_path), Resources(workers=2, accumulate=18), "ray")
+    preflight([large], str(tmp_path), Resources(workers=2, accumulate=18), "ray")
     says = "variants.small: 72 training pictures in scenes make batches of 36, too small for 2 workers × accumulate 19"
     with pytest.raises(InputError, match=says):
-        check([large], str(tmp_path), Resources(workers=2, accumulate=19), "ray")
+        preflight([large], str(tmp_path), Resources(workers=2, accumulate=19), "ray")
 
 
 def test_a_batch_that_is_larger_than_the_data_is_refused(run: RunConfig, tmp_path):
-    check([replace(run, train=TrainConfig(batch_size=72))], str(tmp_path), Resources(), "ray")
+    preflight([replace(run, train=TrainConfig(batch_size=72))], str(tmp_path), Resources(), "ray")
     with pytest.raises(InputError, match=r"train.batch_size 73 is more than the 72 training pictures of scenes"):
-        check([replace(run, train=TrainConfig(batch_size=73))], str(tmp_path), Resources(), "ray")
-    check([replace(run, train=TrainConfig(batch_size=73), model=ConstantConfig())], str(tmp_path), Resources(), "ray")
+        preflight([replace(run, train=TrainConfig(batch_size=73))], str(tmp_path), Resources(), "ray")
+    preflight(
+        [replace(run, train=TrainConfig(batch_size=73), model=ConstantConfig())], str(tmp_path), Resources(), "ray"
+    )
 
 
 def test_looking_without_writing_finds_folders_that_cannot_be_written_to_and_leaves_nothing(
     run: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     (tmp_path / "file").write_text("")
-    look = partial(check, [run], resources=Resources(), executor="local", writing=False)
+    look = partial(preflight, [run], resources=Resources(), executor="local", writing=False)
     look(str(tmp_path / "runs"), report=str(tmp_path / "report"))
     look("s3://nobody/asks")
     for places in ({"pool": str(tmp_path / "file" / "runs")}, {"pool": "runs", "report": str(tmp_path / "file")}):
@@ -95,13 +97,13 @@ def test_looking_without_writing_finds_folders_that_cannot_be_written_to_and_lea
 
 def test_all_mistakes_in_resources_are_told_at_once(run: RunConfig):
     with pytest.raises(InputError) as caught:
-        check([run], "memory://runs", Resources(workers=5, cpus_per_worker=4000), "ray")
+        preflight([run], "memory://runs", Resources(workers=5, cpus_per_worker=4000), "ray")
     assert len(str(caught.value).splitlines()) >= 3
 
 
 def test_a_pool_that_is_a_file_or_that_ray_cannot_share_is_refused(run: RunConfig, tmp_path: Path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"file.*cannot be written to"):
-        check([run], str(tmp_path / "file"), Resources(), "local")
+        preflight([run], str(tmp_path / "file"), Resources(), "local")
     with pytest.raises(InputError, match="memory://runs"):
-        check([run], "memory://runs", Resources(), "ray")
+        preflight([run], "memory://runs", Resources(), "ray")

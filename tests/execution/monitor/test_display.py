@@ -9,8 +9,8 @@ from rich.console import Console
 from emotune.config.model import AlexNetConfig
 from emotune.config.run import DatasetRef, RunConfig, RunProgress
 from emotune.config.train import TrainConfig
-from emotune.execution.monitor.display import RunLines, Watchers
-from emotune.execution.monitor.tracker import Courses
+from emotune.execution.monitor.display import ProgressDisplay, Watchers
+from emotune.execution.monitor.tracker import RunTracker
 from emotune.runs.directory import State, Status
 
 STEPS = 400
@@ -45,7 +45,7 @@ class Screen:
             file=self._out, width=width, height=20, force_terminal=terminal, force_interactive=terminal,
             color_system=None,
         )  # fmt: skip
-        self.lines = RunLines(self._console, runs, self.clock)
+        self.lines = ProgressDisplay(self._console, runs, self.clock)
 
     @property
     def text(self) -> str:
@@ -250,7 +250,7 @@ def test_the_live_lines_go_when_the_work_ends():
 
 def test_reading_pictures_is_shown_and_is_neither_a_lost_worker_nor_a_step_back():
     one = run("alexnet")
-    screen = Courses([one], Clock())
+    screen = RunTracker([one], Clock())
     reading = replace(at(one, 0), phase="reading", evaluated=1000, epoch=0)
     assert screen.update(reading) is None
     assert screen.active[one.id].latest.evaluated == 1000

@@ -11,7 +11,7 @@ import pytest
 
 from emotune.config.run import RunProgress
 from emotune.core.errors import InputError
-from emotune.execution.monitor.tensorboard import EventFiles
+from emotune.execution.monitor.tensorboard import TensorBoardWriter
 from emotune.runs.directory import State, Status
 
 RUN, PER_EPOCH = "alexnet-scenes-s0-01234567", 5
@@ -58,7 +58,7 @@ def steps(points: list[tuple[int, float]]) -> list[int]:
 
 
 def test_a_run_has_its_curves_in_a_folder_of_its_own(tmp_path: Path):
-    with EventFiles(str(tmp_path / "new" / "events")) as events:
+    with TensorBoardWriter(str(tmp_path / "new" / "events")) as events:
         for step in range(1, 21):
             events.update(at(step, validating=step % PER_EPOCH == 0))
             if step % PER_EPOCH == 0:
@@ -71,7 +71,7 @@ def test_a_run_has_its_curves_in_a_folder_of_its_own(tmp_path: Path):
 
 
 def test_a_lost_worker_leaves_no_zigzag(tmp_path: Path):
-    with EventFiles(str(tmp_path)) as events:
+    with TensorBoardWriter(str(tmp_path)) as events:
         for step in [*range(1, 13), *range(8, 21)]:
             events.update(at(step))
     found = curves(tmp_path / RUN)
@@ -81,10 +81,10 @@ def test_a_lost_worker_leaves_no_zigzag(tmp_path: Path):
 
 @pytest.mark.parametrize("new", [True, False])
 def test_a_run_that_another_command_continues_leaves_no_zigzag(tmp_path: Path, new: bool):
-    with EventFiles(str(tmp_path)) as events:
+    with TensorBoardWriter(str(tmp_path)) as events:
         for step in range(1, 13):
             events.update(at(step))
-    with EventFiles(str(tmp_path)) as events:
+    with TensorBoardWriter(str(tmp_path)) as events:
         events.update(at(8, new=new))
         for step in range(9, 21):
             events.update(at(step))
@@ -95,7 +95,7 @@ def test_a_run_that_another_command_continues_leaves_no_zigzag(tmp_path: Path, n
 
 
 def test_a_command_that_is_ended_leaves_whole_files(tmp_path: Path):
-    with pytest.raises(KeyboardInterrupt), EventFiles(str(tmp_path)) as events:
+    with pytest.raises(KeyboardInterrupt), TensorBoardWriter(str(tmp_path)) as events:
         events.update(at(3))
         raise KeyboardInterrupt
     assert steps(curves(tmp_path / RUN)["train/loss"]) == [3]
@@ -105,11 +105,11 @@ def test_a_url_and_a_file_are_refused(tmp_path: Path):
     (tmp_path / "file").write_text("")
     for place in ("s3://bucket/events", str(tmp_path / "file")):
         with pytest.raises(InputError, match=f"--tensorboard {place}: .*give a folder"):
-            EventFiles(place)
+            TensorBoardWriter(place)
 
 
 def test_a_place_that_becomes_unwritable_costs_the_curves_and_not_the_study(tmp_path: Path, capsys):
-    with EventFiles(str(tmp_path)) as events:
+    with TensorBoardWriter(str(tmp_path)) as events:
         (tmp_path / RUN).write_text("in the way")
         events.update(at(1))
         events.update(at(2))

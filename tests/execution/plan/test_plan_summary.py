@@ -11,9 +11,9 @@ from emotune.config.metric import Metric
 from emotune.config.resources import Resources
 from emotune.config.study import Contrast, Study, load_study
 from emotune.data.datasets import resolve
-from emotune.execution.monitor.status import named, show_standing, standing
+from emotune.execution.monitor.status import named_runs, print_status, study_status
 from emotune.execution.plan.plan import make_plan
-from emotune.execution.plan.summary import resolution, show_plan, show_reasons
+from emotune.execution.plan.summary import print_plan, print_reasons, resolution
 from emotune.runs.directory import METRICS, RunDirectory
 
 
@@ -38,9 +38,9 @@ def shown(study: Study, runs, pool: str, *, executor: str = "ray", why: bool = F
     console = Console(file=io.StringIO(), width=300)
     plan = make_plan(runs, pool)
     if why:
-        show_reasons(console, plan, pool)
+        print_reasons(console, plan, pool)
     else:
-        show_plan(console, study, resolve(study.datasets), plan, pool, executor, **probed)
+        print_plan(console, study, resolve(study.datasets), plan, pool, executor, **probed)
     return console.file.getvalue()
 
 
@@ -103,9 +103,9 @@ def test_what_is_going_on_is_told_from_files_alone(study: Study, pool: str):
     finish(pool, runs[0], 1.0)
     RunDirectory(pool, runs[1]).fail("Traceback (most recent call last):\n  File x\nValueError: no")
     at_work = RunDirectory(pool, runs[2])
-    with at_work.at_work():
+    with at_work.claimed():
         at_work.folder.write(METRICS, json.dumps({"epoch": 3, "train_loss": 1.5, "val_accuracy": 40.0}).encode())
-        found = standing(named(runs), pool)
+        found = study_status(named_runs(runs), pool)
     (running,) = found["running"]
     assert found["states"] == {"done": 1, "failed": 1, "running": 1, "missing": 3}
     assert (running["epoch"], running["loss"], running["val_accuracy"]) == (3, 1.5, 40.0)
@@ -113,6 +113,6 @@ def test_what_is_going_on_is_told_from_files_alone(study: Study, pool: str):
     assert found["failed"] == [{"run": runs[1].id, "variant": "wide", "dataset": "scenes", "seed": 0,
                                 "reason": "ValueError: no"}]  # fmt: skip
     console = Console(file=io.StringIO(), width=300)
-    show_standing(console, "own", found)
+    print_status(console, "own", found)
     assert f"failed  wide s0 ({runs[1].id}): ValueError: no" in console.file.getvalue()
     assert "own: 6 runs: 3 missing, 1 running, 1 failed, 1 done" in console.file.getvalue()

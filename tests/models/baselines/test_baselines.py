@@ -4,7 +4,7 @@ import pytest
 from emotune.config.model import ConstantConfig, SvmConfig
 from emotune.core.errors import InputError
 from emotune.models.baselines import baselines
-from emotune.models.baselines.baselines import Constant, Svm, make_classical, require_libraries
+from emotune.models.baselines.baselines import ClassPrior, Svm, make_baseline, require_libraries
 
 CLASSES = 3
 
@@ -17,7 +17,7 @@ def blobs(count, seed, spread=0.6):
 
 
 def test_the_constant_model_says_the_frequencies_in_training():
-    model = make_classical(ConstantConfig(), CLASSES)
+    model = make_baseline(ConstantConfig(), CLASSES)
     targets = np.repeat([0, 1], [60, 37])
     model.fit(np.empty((97, 0)), targets, np.empty((5, 0)), np.full(5, 2))
     said = model.log_probabilities(np.empty((4, 0)))
@@ -72,9 +72,9 @@ def test_a_class_without_training_pictures_has_next_to_no_probability():
 def test_missing_libraries_are_named_with_the_command_that_installs_them(monkeypatch):
     monkeypatch.setattr(baselines, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install 'emotune\[classical\]'"):
-        make_classical(SvmConfig(), CLASSES)
+        make_baseline(SvmConfig(), CLASSES)
     require_libraries([ConstantConfig()])
-    assert isinstance(make_classical(ConstantConfig(), CLASSES), Constant)
+    assert isinstance(make_baseline(ConstantConfig(), CLASSES), ClassPrior)
 
 
 def test_a_class_without_validation_pictures_is_told_apart_all_the_same():

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from emotune.models.networks.alexnet import AlexNet
-from emotune.models.networks.attention import AttentionAlexNet, SpatialAttention, noted_weights
+from emotune.models.networks.attention import AttentionAlexNet, SpatialAttention, record_attention
 
 
 def attention(**options) -> SpatialAttention:
@@ -79,7 +79,7 @@ def test_a_lower_temperature_sharpens():
 def test_noted_weights_are_those_of_the_first_pass_and_nothing_is_noted_afterwards(reach: str):
     layer, (x, y) = attention(reach=reach, temperature=0.3), torch.randn(2, 3, 16, 6, 6)
     network = torch.nn.ModuleDict({"deep": torch.nn.Sequential(layer)})
-    with noted_weights(network) as noted:
+    with record_attention(network) as noted:
         assert noted == {}
         layer(x)
         layer(y)
@@ -87,5 +87,5 @@ def test_noted_weights_are_those_of_the_first_pass_and_nothing_is_noted_afterwar
     assert list(noted) == ["deep.0"]
     assert torch.equal(noted["deep.0"], layer.weights(x))
     assert not torch.equal(noted["deep.0"], layer.weights(y))
-    with noted_weights(AlexNet(8, width=0.0625)) as noted:
+    with record_attention(AlexNet(8, width=0.0625)) as noted:
         assert noted == {}

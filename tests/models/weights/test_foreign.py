@@ -15,7 +15,7 @@ from torch import nn
 from emotune.config.model import AlexNetConfig, AttentionConfig, DualBranchConfig, MldrConfig, MldrV2Config, ModelConfig
 from emotune.config.normalisation import CAFFE, IMAGENET, Normalisation
 from emotune.core.errors import InputError
-from emotune.data.augment import CROP, apply_views, evaluation_views
+from emotune.data.augment import CROP, crop_and_normalise, evaluation_crops
 from emotune.data.shard_reader import SIDE
 from emotune.models.build import build
 from emotune.models.weights.run_weights import check_weights
@@ -62,9 +62,9 @@ def caffe_fc7(arrays: Arrays, pictures: np.ndarray) -> np.ndarray:
 
 
 def seen(network: nn.Module, pictures: np.ndarray, normalisation: Normalisation) -> np.ndarray:
-    views = evaluation_views(len(pictures))[0]
+    views = evaluation_crops(len(pictures))[0]
     with torch.inference_mode():
-        batch = apply_views(torch.from_numpy(pictures), views, np.arange(len(pictures)), normalisation)
+        batch = crop_and_normalise(torch.from_numpy(pictures), views, np.arange(len(pictures)), normalisation)
         return network(batch).numpy()
 
 

@@ -7,8 +7,8 @@ import json
 from download_server import QUICK, got, jpeg, listing, redirects, says, to_the_end_of_the_connection
 from PIL import Image
 
-from emotune.data.build.download import FetchOptions, Outcome, fetch
-from emotune.data.manifest import LeftOut, Problem
+from emotune.data.build.download import DownloadOptions, DownloadResult, download
+from emotune.data.manifest import ExcludedImage, Problem
 from emotune.data.sources.base import Entry, Listing
 
 
@@ -17,19 +17,19 @@ def test_links_become_files_in_the_listings_order_and_other_entries_stay(server,
     lost_link = server.at("/lost.jpg", says(status=404))
     own = Entry("mine", "fear", {"fear": 1}, tmp_path / "mine.jpg", group="me")
     before = listing(*links[:3], lost_link, *links[3:])
-    earlier = LeftOut("row 7", "", Problem.VOTES, "no majority")
+    earlier = ExcludedImage("row 7", "", Problem.VOTES, "no majority")
     before = Listing("web", before.classes, [*before.entries, own], "a test", "none", [earlier])
-    after = fetch(before, tmp_path / "downloads", FetchOptions(**QUICK))
+    after = download(before, tmp_path / "downloads", DownloadOptions(**QUICK))
     assert [entry.source for entry in after.entries] == [*links, "mine"]
     assert [entry.picture.read_bytes() for entry in after.entries[:6]] == [jpeg(number) for number in range(6)]
     assert after.entries[-1] is own
-    assert list(after.left_out) == [earlier, LeftOut(lost_link, "awe", Problem.LOST, "HTTP 404")]
+    assert list(after.left_out) == [earlier, ExcludedImage(lost_link, "awe", Problem.LOST, "HTTP 404")]
     assert (after.name, after.classes, after.source, after.licence) == ("web", ("awe", "fear"), "a test", "none")
 
 
 def test_a_listing_without_links_needs_no_downloads_folder(tmp_path):
     own = Listing("mine", ("awe",), [Entry("mine", "awe", {"awe": 1}, tmp_path / "mine.jpg")], "", "")
-    assert fetch(own, tmp_path / "downloads") is own
+    assert download(own, tmp_path / "downloads") is own
     assert not (tmp_path / "downloads").exists()
 
 
@@ -41,7 +41,7 @@ def test_the_bytes_decide_what_a_picture_is(server, tmp_path):
         server.at("/d", says(jpeg(1), content_type=None)),
         server.at("/e", to_the_end_of_the_connection(jpeg(1))),
     ]
-    result = fetch(listing(*links), tmp_path, FetchOptions(**QUICK))
+    result = download(listing(*links), tmp_path, DownloadOptions(**QUICK))
     kinds = [Image.open(io.BytesIO(entry.picture.read_bytes())).format for entry in result.entries]
     assert kinds == ["PNG", "GIF", "WEBP", "JPEG", "JPEG"]
 
@@ -67,8 +67,8 @@ def test_what_is_known_of_a_link_is_written_beside_its_picture(server, tmp_path)
 
 def test_a_link_of_several_entries_is_fetched_once(server, tmp_path):
     link = server.at("/a.jpg", says(jpeg(1)))
-    seen: list[Outcome] = []
-    result = fetch(listing(link, link, link), tmp_path, FetchOptions(**QUICK), advance=seen.append)
+    seen: list[DownloadResult] = []
+    result = download(listing(link, link, link), tmp_path, DownloadOptions(**QUICK), advance=seen.append)
     assert len({entry.picture for entry in result.entries}) == 1 and len(result.entries) == 3
     assert server.asked("/a.jpg") == len(seen) == 1
 
@@ -76,8 +76,8 @@ def test_a_link_of_several_entries_is_fetched_once(server, tmp_path):
 def test_each_link_is_told_once_as_got_lost_or_known_from_before(server, tmp_path):
     a, b = server.at("/a.jpg", says(jpeg(1))), server.at("/b.jpg", says(status=404))
     for earlier in (False, True):
-        seen: list[Outcome] = []
-        fetch(listing(a, b), tmp_path, FetchOptions(**QUICK), advance=seen.append)
+        seen: list[DownloadResult] = []
+        download(listing(a, b), tmp_path, DownloadOptions(**QUICK), advance=seen.append)
         told = {outcome.url: (outcome.reason, outcome.bytes, outcome.earlier) for outcome in seen}
         assert len(seen) == 2
         assert told == {a: ("", len(jpeg(1)), earlier), b: ("HTTP 404", 0, earlier)}

@@ -9,7 +9,7 @@ from download_server import QUICK, Answer, Handler, got, jpeg, listing, says
 
 from emotune.core.errors import InputError
 from emotune.data.build import download as module
-from emotune.data.build.download import FetchOptions, fetch
+from emotune.data.build.download import DownloadOptions, download
 
 
 def test_requests_name_emotune(server, tmp_path):
@@ -53,15 +53,15 @@ def together(parties: int) -> Answer:
 def test_connections_are_bounded_in_all_and_per_host(server, tmp_path, hosts, options, most):
     answer = together(most["all"])
     links = [server.at(f"/{number}", answer).replace("127.0.0.1", host) for host in hosts for number in range(12)]
-    assert len(fetch(listing(*links), tmp_path, FetchOptions(**QUICK | options)).entries) == len(links)
+    assert len(download(listing(*links), tmp_path, DownloadOptions(**QUICK | options)).entries) == len(links)
     assert server.most == most
 
 
 def test_thousands_of_links_are_never_tasks_at_a_time(server, tmp_path):
     links = [server.at(f"/{number}", says(status=404)) for number in range(200)]
     tasks: list[int] = []
-    options = FetchOptions(**QUICK | {"at_a_time": 5})
-    fetch(listing(*links), tmp_path, options, advance=lambda outcome: tasks.append(len(asyncio.all_tasks())))
+    options = DownloadOptions(**QUICK | {"at_a_time": 5})
+    download(listing(*links), tmp_path, options, advance=lambda outcome: tasks.append(len(asyncio.all_tasks())))
     assert len(tasks) == 200
     assert max(tasks) <= 5 + 1
 
@@ -80,4 +80,4 @@ def test_writing_and_decoding_are_left_to_other_threads(server, tmp_path, monkey
 @pytest.mark.parametrize("option", ["at_a_time", "per_host", "timeout_s", "max_bytes", "attempts"])
 def test_options_that_would_fetch_nothing_are_refused(option):
     with pytest.raises(InputError, match=f"{option} is 0"):
-        FetchOptions(**{option: 0})
+        DownloadOptions(**{option: 0})

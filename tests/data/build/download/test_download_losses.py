@@ -27,7 +27,7 @@ from download_server import (
 )
 
 from emotune.data.build import download as module
-from emotune.data.build.download import FetchOptions, fetch
+from emotune.data.build.download import DownloadOptions, download
 
 HTML = b"<!DOCTYPE html><html><body>This photo is gone.</body></html>"
 
@@ -38,7 +38,7 @@ HTML = b"<!DOCTYPE html><html><body>This photo is gone.</body></html>"
 def check_losses(server: Server, downloads: Path, cases: list[tuple[Answer, str]], **options: object) -> list[str]:
     """Fetches links with such answers; their losses must begin as expected. The links' paths."""
     expected = {server.at(f"/{number}", answer): told for number, (answer, told) in enumerate(cases)}
-    result = fetch(listing(*expected), downloads, FetchOptions(**QUICK | options))
+    result = download(listing(*expected), downloads, DownloadOptions(**QUICK | options))
     told = lost(result)
     assert {link: told.get(link, "")[: len(begin)] for link, begin in expected.items()} == expected
     assert not result.entries and not list(downloads.rglob("*.picture"))
@@ -77,7 +77,7 @@ def test_a_loop_of_redirects_ends(server, tmp_path):
 def test_what_is_no_link_is_lost(tmp_path):
     links = ["", "a.jpg", "http://", "http://[", "http://127.0.0.1:99999/a.jpg", "file:///etc/passwd", "ws://127.0.0.1/",
              f"http://{'a' * 70}.invalid/a.jpg", "http://127.1/a.jpg", "http://127.0.0.1\ud800/"]  # fmt: skip
-    told = lost(fetch(listing(*links), tmp_path, FetchOptions(**QUICK | {"allow_private": False})))
+    told = lost(download(listing(*links), tmp_path, DownloadOptions(**QUICK | {"allow_private": False})))
     assert {link: told[link].partition(":")[0] for link in links} == dict.fromkeys(
         links, "leads to no http or https link"
     )
@@ -89,7 +89,7 @@ def test_five_links_that_lead_to_one_picture_lead_to_a_placeholder(server, tmp_p
     target = server.at("/5.jpg", says(jpeg(5)))
     server.at("/4.jpg", says(jpeg(4)))
     for _ in range(2):
-        result = fetch(listing(*four, *five, target), tmp_path, FetchOptions(**QUICK))
+        result = download(listing(*four, *five, target), tmp_path, DownloadOptions(**QUICK))
         assert [entry.source for entry in result.entries] == [*four, target]
         assert lost(result) == {link: f"placeholder: 5 links were redirected to {target}" for link in five}
     assert all(server.asked(f"/five/{number}") == 1 for number in range(5))
@@ -117,7 +117,7 @@ def test_a_body_without_end_is_cut_at_the_limit(server, tmp_path):
 def test_a_server_that_is_overloaded_is_asked_again(server, tmp_path):
     fails = {status: says(status=status) for status in (408, 425, 429, 500, 503)}
     links = [server.at(f"/{status}", fail, fail, says(jpeg(status))) for status, fail in fails.items()]
-    result = fetch(listing(*links), tmp_path, FetchOptions(**QUICK))
+    result = download(listing(*links), tmp_path, DownloadOptions(**QUICK))
     assert [entry.picture.read_bytes() for entry in result.entries] == [jpeg(status) for status in fails]
     assert [server.asked(f"/{status}") for status in fails] == [3] * 5
 
@@ -148,7 +148,7 @@ def test_faults_that_may_pass_are_retried_and_tried_again_by_the_next_call(serve
     before = [server.asked(path) for path in paths]
     assert min(before) >= 2
     links = [server.at(path, says(jpeg(1))) for path in paths]
-    assert len(fetch(listing(*links), tmp_path, FetchOptions(**QUICK)).entries) == len(cases)
+    assert len(download(listing(*links), tmp_path, DownloadOptions(**QUICK)).entries) == len(cases)
     assert [server.asked(path) for path in paths] == [asked + 1 for asked in before]
 
 
@@ -165,7 +165,7 @@ def test_a_host_that_stays_silent_is_left_alone_after_a_while(server, tmp_path):
     to = redirects(server.at("/silent.jpg", stalls(b"")))
     links = [server.at(f"/{number}", to).replace("127.0.0.1", "localhost") for number in range(30)]
     other = server.at("/a.jpg", says(jpeg(1))).replace("127.0.0.1", "localhost")
-    result = fetch(listing(*links, other), tmp_path, FetchOptions(**QUICK | {"timeout_s": 0.2}))
+    result = download(listing(*links, other), tmp_path, DownloadOptions(**QUICK | {"timeout_s": 0.2}))
     assert [entry.source for entry in result.entries] == [other]
     assert "127.0.0.1 has not answered for some time" in lost(result).values()
     assert module.SILENCES <= server.asked("/silent.jpg") < module.SILENCES + 4

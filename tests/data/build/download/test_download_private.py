@@ -6,13 +6,13 @@ import pytest
 from download_server import QUICK, got, jpeg, listing, lost, reason, redirects, running, says
 
 from emotune.data.build import download as module
-from emotune.data.build.download import FetchOptions, fetch
+from emotune.data.build.download import DownloadOptions, download
 
 
 def test_a_private_address_is_refused_unless_allowed(server, tmp_path):
     hosts = ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "10.0.0.1", "169.254.169.254", "0.0.0.0"]
     links = [server.at("/a.jpg", says(jpeg(1))).replace("127.0.0.1", host) for host in hosts]
-    told = lost(fetch(listing(*links), tmp_path, FetchOptions(**QUICK | {"allow_private": False})))
+    told = lost(download(listing(*links), tmp_path, DownloadOptions(**QUICK | {"allow_private": False})))
     assert told[links[0]] == "private address 127.0.0.1 (use --allow-private to allow it)"
     assert [told[link].startswith("private address ") for link in links] == [True] * len(hosts)
     assert not server.requests

@@ -12,7 +12,7 @@ import pytest
 from download_server import QUICK, got, jpeg, listing, says, stalls
 
 from emotune.core.errors import InputError
-from emotune.data.build.download import FetchOptions, fetch
+from emotune.data.build.download import DownloadOptions, download
 from emotune.data.image_io import decode
 
 COMMAND = """
@@ -62,7 +62,7 @@ def test_a_killed_or_interrupted_call_is_continued_where_it_stopped(server, tmp_
         assert process.wait(60) == (130 if how == signal.SIGINT else -signal.SIGKILL)
         assert process.stderr.read() == ""
     assert settled(tmp_path).keys() == set(quick)
-    result = fetch(listing(*quick, *slow), tmp_path, FetchOptions(**QUICK))
+    result = download(listing(*quick, *slow), tmp_path, DownloadOptions(**QUICK))
     assert not result.left_out
     assert all(decode(entry.picture.read_bytes()) for entry in result.entries)
     assert Counter(path for path, _ in server.requests) == {
@@ -79,7 +79,7 @@ def test_a_call_killed_at_any_moment_fetches_nothing_twice(server, tmp_path):
         process.wait(60)
     known = settled(tmp_path).keys()
     assert 20 <= len(known) < 60
-    result = fetch(listing(*links), tmp_path, FetchOptions(**QUICK))
+    result = download(listing(*links), tmp_path, DownloadOptions(**QUICK))
     assert [entry.picture.read_bytes() for entry in result.entries] == [jpeg(number) for number in range(60)]
     asked = {link: server.asked(f"/{number}") for number, link in enumerate(links)}
     assert all(asked[link] == 1 for link in known)
@@ -107,11 +107,11 @@ def test_a_full_disk_ends_the_call_with_its_error_and_nothing_half_written(serve
         assert process.stderr.read() == "OSError: File too large\n"
     assert settled(tmp_path).keys() <= {links[0]}
     assert all(path.read_bytes() == small for path in tmp_path.rglob("*.picture"))
-    assert not fetch(listing(*links), tmp_path, FetchOptions(**QUICK)).left_out
+    assert not download(listing(*links), tmp_path, DownloadOptions(**QUICK)).left_out
 
 
 def test_a_downloads_folder_that_cannot_be_written_to_is_refused_before_anything_is_fetched(server, tmp_path):
     (tmp_path / "file").write_text("here")
     with pytest.raises(InputError, match="file: cannot be written to"):
-        fetch(listing(server.at("/a.jpg", says(jpeg(1)))), tmp_path / "file", FetchOptions(**QUICK))
+        download(listing(server.at("/a.jpg", says(jpeg(1)))), tmp_path / "file", DownloadOptions(**QUICK))
     assert not server.requests
