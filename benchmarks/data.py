@@ -1,12 +1,12 @@
-"""Reading pictures: five ways to fill an epoch's batches, how near sharding is to the codec's limit, and memory.
+"""Reading images: five ways to fill an epoch's batches, how near sharding is to the codec's limit, and memory.
 
-python benchmarks/data.py [--pictures 4000] [--source FOLDER]
+python benchmarks/data.py [--images 4000] [--source FOLDER]
 
-One run, on the same pictures, side by side, one core each: (a) torchvision's ImageFolder and a DataLoader, (b)
+One run, on the same images, side by side, one core each: (a) torchvision's ImageFolder and a DataLoader, (b)
 webdataset's pipeline with Pillow, (c) emotune's first epoch, which decodes into the cache, (d) emotune's later ones,
-(e) emotune's epochs where nothing is kept decoded: pictures are read by index from the shards, and decoded each time.
-All give batches of 50 pictures 3×227×227, cropped, mirrored and normalised, float32. Sharding is compared with
-decoding, resizing and encoding the same pictures in as many processes, and nothing else.
+(e) emotune's epochs where nothing is kept decoded: images are read by index from the shards, and decoded each time.
+All give batches of 50 images 3×227×227, cropped, mirrored and normalised, float32. Sharding is compared with
+decoding, resizing and encoding the same images in as many processes, and nothing else.
 """
 
 import argparse
@@ -42,20 +42,20 @@ from emotune.data.sources.base import ClassFolders, files_below
 BATCH = 50
 ROUNDS = 5
 SIZE = (500, 375)
-"""Pixels: Flickr's medium size, in which FI's pictures circulate."""
+"""Pixels: Flickr's medium size, in which FI's images circulate."""
 
 
-def make_pictures(folder: Path, count: int) -> None:
-    """Photograph-like pictures in class folders: smooth noise of several scales."""
+def make_images(folder: Path, count: int) -> None:
+    """Photograph-like images in class folders: smooth noise of several scales."""
     generator = np.random.default_rng(0)
     for number in range(count):
-        picture = Image.new("RGB", SIZE)
+        image = Image.new("RGB", SIZE)
         for scale in (4, 16, 64):
             noise = Image.fromarray(generator.integers(0, 256, (3 * scale, 4 * scale, 3), np.uint8))
-            picture = Image.blend(picture, noise.resize(SIZE, Image.Resampling.BICUBIC), 0.5 if scale > 4 else 1.0)
+            image = Image.blend(image, noise.resize(SIZE, Image.Resampling.BICUBIC), 0.5 if scale > 4 else 1.0)
         path = folder / MIKELS[number % len(MIKELS)] / f"{number:06d}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
-        picture.save(path, "JPEG", quality=90)
+        image.save(path, "JPEG", quality=90)
 
 
 def recode(path: Path) -> int:
@@ -68,9 +68,9 @@ def recode_all(paths: list[Path]) -> int:
     return sum(map(recode, paths))
 
 
-def sharding(pictures: Path, out: Path) -> float:
+def sharding(images: Path, out: Path) -> float:
     """Sharding's rate as a share of the rate of decoding, resizing and encoding alone."""
-    processes, paths = available_cpus(), files_below(pictures)
+    processes, paths = available_cpus(), files_below(images)
     chunks = [paths[start : start + 64] for start in range(0, len(paths), 64)]
     with reading_processes(processes) as pool:
         list(pool.map(recode_all, chunks[: 2 * processes]))  # whoever starts up imports
@@ -78,31 +78,27 @@ def sharding(pictures: Path, out: Path) -> float:
         list(pool.map(recode_all, chunks))
         limit = len(paths) / (time.perf_counter() - began)
     began = time.perf_counter()
-    write_shards(ClassFolders(pictures).listing(), Folder(str(out)), workers=processes)
+    write_shards(ClassFolders(images).listing(), Folder(str(out)), workers=processes)
     rate = len(paths) / (time.perf_counter() - began)
-    print(
-        f"sharding: {rate:.0f} pictures/s with {processes} processes; decoding, resizing, encoding alone: {limit:.0f}"
-    )
+    print(f"sharding: {rate:.0f} images/s with {processes} processes; decoding, resizing, encoding alone: {limit:.0f}")
     return rate / limit
 
 
-def memory(pictures: Path, scratch: Path) -> None:
-    """Prints the peak of memory that cannot be given back, for an eighth of the pictures and for all."""
-    paths = files_below(pictures)
+def memory(images: Path, scratch: Path) -> None:
+    """Prints the peak of memory that cannot be given back, for an eighth of the images and for all."""
+    paths = files_below(images)
     few = scratch / "few"
     for path in paths[::8]:
         (few / path.parent.name).mkdir(parents=True, exist_ok=True)
         (few / path.parent.name / path.name).hardlink_to(path)
-    for name, folder in (("1×", few), ("8×", pictures)):
+    for name, folder in (("1×", few), ("8×", images)):
         out = scratch / f"memory-{name}"
         shard = [sys.executable, "-m", "emotune.shard", "folder", str(folder), "--out", str(out)]
-        shard += ["--shard-pictures", "100"]  # a few shards are held at a time: of equal size for few and for many
+        shard += ["--shard-images", "100"]  # a few shards are held at a time: of equal size for few and for many
         read = [sys.executable, __file__, "--read", str(out)]
         sizes = [peak_mib(command, scratch / f"cache-{name}") for command in (shard, read)]
         count = len(files_below(folder))
-        print(
-            f"memory at {name} ({count} pictures): sharding {sizes[0]:.0f} MiB, reading two epochs {sizes[1]:.0f} MiB"
-        )
+        print(f"memory at {name} ({count} images): sharding {sizes[0]:.0f} MiB, reading two epochs {sizes[1]:.0f} MiB")
 
 
 def peak_mib(command: list[str], cache: Path) -> float:
@@ -181,12 +177,12 @@ def webdataset_epoch(shards: list[str]) -> float:
 
     transform = crops()
 
-    def picture(sample: tuple[bytes, dict]) -> tuple[Any, int]:
+    def image(sample: tuple[bytes, dict]) -> tuple[Any, int]:
         return transform(Image.open(io.BytesIO(sample[0])).convert("RGB")), MIKELS.index(sample[1]["label"])
 
     began = time.perf_counter()
     pipeline = wds.WebDataset(shards, shardshuffle=100).shuffle(1000).decode().to_tuple("jpg", "json")
-    for _images, _targets in pipeline.map(picture).batched(BATCH):
+    for _images, _targets in pipeline.map(image).batched(BATCH):
         pass
     return time.perf_counter() - began
 
@@ -225,8 +221,8 @@ def reading(data: str, scratch: Path) -> dict[str, float]:
 def main() -> None:
     """Prints what was measured, and ends with the ratios."""
     parser = CommandLine(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", type=int, default=4000, help="how many to make (default: %(default)s)")
-    parser.add_argument("--source", type=Path, help="class folders of pictures of one's own, instead")
+    parser.add_argument("--images", type=int, default=4000, help="how many to make (default: %(default)s)")
+    parser.add_argument("--source", type=Path, help="class folders of images of one's own, instead")
     parser.add_argument("--read", help=argparse.SUPPRESS)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -235,16 +231,16 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(prefix="emotune-data-") as name:
         scratch = Path(name)
-        pictures = options.source or scratch / "pictures"
+        images = options.source or scratch / "images"
         if not options.source:
-            make_pictures(pictures, options.pictures)
-        share = sharding(pictures, scratch / "shards")
-        memory(pictures, scratch)
+            make_images(images, options.images)
+        share = sharding(images, scratch / "shards")
+        memory(images, scratch)
         epoch_s = reading(str(scratch / "shards"), scratch)
         count = sum(shard.samples for shard in read_manifest(Folder(str(scratch / "shards"))).of("train"))
     ways = ("ImageFolder", "webdataset", "emotune, first", "emotune, later", "emotune, indexed")
     for letter, what in zip("abcde", ways, strict=True):
-        print(f"({letter}) {what:16} {count / epoch_s[letter]:8.0f} pictures/s on one core")
+        print(f"({letter}) {what:16} {count / epoch_s[letter]:8.0f} images/s on one core")
     print(f"later_epochs_vs_webdataset = {epoch_s['b'] / epoch_s['d']:.2f}")
     print(f"first_epoch_vs_webdataset = {epoch_s['b'] / epoch_s['c']:.2f}")
     print(f"indexed_vs_webdataset = {epoch_s['b'] / epoch_s['e']:.2f}")

@@ -8,9 +8,9 @@ median. Linux only. What is counted:
 - *overhead*: seconds of a study of 8 tiny runs (2 variants × 4 seeds, each 2 epochs of a single step) less the seconds
   that their records give for training and testing, divided by 8. Start of Ray, imports and report are in it. With one
   worker a run, as many runs go on at a time as there are cores, and the sum counts each; *strictly*, training at the
-  same time counts once. Pictures are decoded already.
+  same time counts once. Images are decoded already.
 - *first step*: from the command to the file that says that a run's first epoch is over, which is one step and the
-  validation of 49 pictures. Looked at a hundred times a second.
+  validation of 49 images. Looked at a hundred times a second.
 - *no-op*: the command on a finished study of 50 runs, all of them really trained. Report included.
 - *plan*: `--plan` for 1,000 runs, of which 50 are done.
 - *peak*: proportional set sizes of all processes of a study of one run, the dual branch of the quickstart (10⁹ bytes).
@@ -178,7 +178,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="emotune-execution-") as scratch:
         place = Place(Path(scratch))
         finished = ["tiny.yaml", "--seeds", str(FINISHED // 2)]
-        train_s = place.seconds(*finished, "--executor", "local")  # decodes the pictures, too
+        train_s = place.seconds(*finished, "--executor", "local")  # decodes the images, too
         print(f"{FINISHED} runs one after another in one process: {train_s:.1f} s", flush=True)
         noop_s = median(place.seconds(*finished) for _ in range(repeats))
         require_light(place, *finished)

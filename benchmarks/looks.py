@@ -1,6 +1,6 @@
-"""How far apart the perceptual hashes of altered copies and of different pictures are, in bits.
+"""How far apart the perceptual hashes of altered copies and of different images are, in bits.
 
-python benchmarks/looks.py [PICTURES]      # any folder of pictures; without one, 600 synthetic scenes
+python benchmarks/looks.py [IMAGES]      # any folder of images; without one, 600 synthetic scenes
 python benchmarks/looks.py --hashes 1e4 1e5 1e6     # how long it takes to find what looks alike among so many
 
 Those hashes are random; the last hundredth are copies of the first, every second one mirrored, at up to 80 bits.
@@ -21,7 +21,7 @@ from emotune.core.host import available_cpus
 from emotune.data.build.hamming_search import pairs_within
 from emotune.data.build.near_duplicates import copies_elsewhere, copies_of_earlier, scenes
 from emotune.data.build.perceptual_hash import ALIKE, SAME, perceptual_hash
-from emotune.data.image_io import Loaded, UnreadablePictureError, load, shrink
+from emotune.data.image_io import Loaded, UnreadableImageError, load, shrink
 from emotune.data.sources.base import files_below
 from emotune.data.sources.synthetic import draw_scene
 
@@ -29,40 +29,40 @@ COPIES = 300
 NEAREST = 20
 
 
-def at_quality(picture: Image.Image, quality: int) -> Image.Image:
-    """The picture after JPEG."""
+def at_quality(image: Image.Image, quality: int) -> Image.Image:
+    """The image after JPEG."""
     buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=quality)
+    image.save(buffer, "JPEG", quality=quality)
     return Image.open(buffer)
 
 
-def cut(picture: Image.Image, share: float) -> Image.Image:
-    """The picture without a share of its width and height at each side."""
-    x, y = round(picture.width * share), round(picture.height * share)
-    return picture.crop((x, y, picture.width - x, picture.height - y))
+def cut(image: Image.Image, share: float) -> Image.Image:
+    """The image without a share of its width and height at each side."""
+    x, y = round(image.width * share), round(image.height * share)
+    return image.crop((x, y, image.width - x, image.height - y))
 
 
 ALTERED: dict[str, Callable[[Image.Image], Image.Image]] = {
-    "JPEG at quality 30": lambda picture: at_quality(picture, 30),
-    "half as large": lambda picture: picture.resize((picture.width // 2, picture.height // 2)),
-    "twice as large": lambda picture: picture.resize((picture.width * 2, picture.height * 2)),
-    "grey": lambda picture: picture.convert("L"),
-    "brighter by 20 %": lambda picture: ImageEnhance.Brightness(picture).enhance(1.2),
-    "contrast up by 30 %": lambda picture: ImageEnhance.Contrast(picture).enhance(1.3),
-    "cut by 2 % at each side": lambda picture: cut(picture, 0.02),
-    "cut by 5 % at each side": lambda picture: cut(picture, 0.05),
+    "JPEG at quality 30": lambda image: at_quality(image, 30),
+    "half as large": lambda image: image.resize((image.width // 2, image.height // 2)),
+    "twice as large": lambda image: image.resize((image.width * 2, image.height * 2)),
+    "grey": lambda image: image.convert("L"),
+    "brighter by 20 %": lambda image: ImageEnhance.Brightness(image).enhance(1.2),
+    "contrast up by 30 %": lambda image: ImageEnhance.Contrast(image).enhance(1.3),
+    "cut by 2 % at each side": lambda image: cut(image, 0.02),
+    "cut by 5 % at each side": lambda image: cut(image, 0.05),
 }
 
 
-def pictures(folder: Path | None) -> Iterator[tuple[str, Image.Image]]:
-    """Names, and pictures as they go into shards."""
+def images(folder: Path | None) -> Iterator[tuple[str, Image.Image]]:
+    """Names, and images as they go into shards."""
     if folder is None:
-        yield from ((f"scene {index}", draw_scene(index, 0).picture) for index in range(600))
+        yield from ((f"scene {index}", draw_scene(index, 0).image) for index in range(600))
         return
     for path in files_below(folder):
         try:
             yield str(path.relative_to(folder)), shrink(load(path.read_bytes(), 256), 256)
-        except UnreadablePictureError as error:
+        except UnreadableImageError as error:
             print(f"{path}: {error}")
 
 
@@ -72,7 +72,7 @@ def bits(one: bytes, other: bytes) -> int:
 
 
 def alike_pairs(looks: list[bytes]) -> list[tuple[int, int, int]]:
-    """The pairs of pictures that look alike, with the bits in which they differ."""
+    """The pairs of images that look alike, with the bits in which they differ."""
     pairs: list[tuple[int, int, int]] = []
 
     def found(i: np.ndarray, j: np.ndarray) -> None:
@@ -98,7 +98,7 @@ def planted(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def time_search(count: int) -> float:
-    """Seconds of all that is asked of the hashes of so many pictures; checks that every planted copy is found."""
+    """Seconds of all that is asked of the hashes of so many images; checks that every planted copy is found."""
     hashes, distances = planted(count)
     copies, none = len(distances), np.zeros(count, np.int64)
     times, began_s = [time.perf_counter()], time.process_time()
@@ -119,7 +119,7 @@ def time_search(count: int) -> float:
     steps = ", ".join(f"{seconds:.1f}" for seconds in np.diff(times))
     peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(
-        f"{count} pictures: {times[-1] - times[0]:.1f} s (copies in other classes, copies, scenes: {steps} s) "
+        f"{count} images: {times[-1] - times[0]:.1f} s (copies in other classes, copies, scenes: {steps} s) "
         f"with {available_cpus()} CPUs, {time.process_time() - began_s:.1f} s of them used; peak {peak_gib:.2f} GiB",
         flush=True,
     )
@@ -129,39 +129,39 @@ def time_search(count: int) -> float:
 def main() -> None:
     """Prints the nearest pairs and what becomes of altered copies; or, with ``--hashes``, how long a search takes."""
     parser = CommandLine(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pictures", nargs="?", type=Path)
-    parser.add_argument("--hashes", nargs="+", type=float, help="numbers of hashes to search, instead of pictures")
+    parser.add_argument("images", nargs="?", type=Path)
+    parser.add_argument("--hashes", nargs="+", type=float, help="numbers of hashes to search, instead of images")
     options = parser.parse_args()
     if options.hashes:
         seconds = {int(count): time_search(int(count)) for count in options.hashes}
         if 10**6 in seconds:
             print(f"alike_million_s = {seconds[10**6]:.1f}")
         return
-    compare(options.pictures)
+    compare(options.images)
 
 
 def compare(folder: Path | None) -> None:
-    """Prints the nearest pairs of different pictures, then what becomes of altered copies."""
+    """Prints the nearest pairs of different images, then what becomes of altered copies."""
     looks: dict[str, bytes] = {}
     sample: list[tuple[str, Image.Image]] = []
     spent_s = 0.0
-    for name, picture in pictures(folder):
+    for name, image in images(folder):
         began = time.perf_counter()
-        seen = perceptual_hash(picture)
+        seen = perceptual_hash(image)
         spent_s += time.perf_counter() - began
         if seen:
             looks[name] = seen
             if len(looks) % 7 == 0 and len(sample) < COPIES:
-                sample.append((name, picture.copy()))
+                sample.append((name, image.copy()))
     names = list(looks)
     began = time.perf_counter()
     pairs = sorted(alike_pairs(list(looks.values())), key=lambda pair: pair[2])
     compared_s = time.perf_counter() - began
-    print(f"{len(looks)} pictures, {1e6 * spent_s / len(looks):.0f} µs each; all pairs compared in {compared_s:.1f} s")
+    print(f"{len(looks)} images, {1e6 * spent_s / len(looks):.0f} µs each; all pairs compared in {compared_s:.1f} s")
     print(f"{len(pairs)} pairs within {ALIKE} bits, {sum(p[2] <= SAME for p in pairs)} within {SAME}; the nearest:")
     for i, j, distance in pairs[:NEAREST]:
         print(f"  {distance:3} bits  {names[i]}  {names[j]}")
-    print(f"copies of {len(sample)} pictures: bits at the median and the 95th percentile, share called the same, alike")
+    print(f"copies of {len(sample)} images: bits at the median and the 95th percentile, share called the same, alike")
     for kind, alter in ALTERED.items():
         copies = ((name, perceptual_hash(shrink(Loaded(alter(p), False, p.size, False), 256))) for name, p in sample)
         found = np.array([bits(looks[name], copy) for name, copy in copies if copy])

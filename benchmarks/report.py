@@ -1,8 +1,8 @@
 """What a report costs: `python -m emotune.ablate STUDY --report-only`, from the command's start to its end.
 
-    python benchmarks/report.py [--variants 5] [--seeds 12] [--pictures 4400] [--repeats 3] [--keep DIR]
+    python benchmarks/report.py [--variants 5] [--seeds 12] [--images 4400] [--repeats 3] [--keep DIR]
 
-The runs are made up, in the files that training writes: 60 of them, tested on as many pictures as a fifth of FI has,
+The runs are made up, in the files that training writes: 60 of them, tested on as many images as a fifth of FI has,
 with answers that are right as often as an AlexNet's from scratch; four of five have attention. That neither torch nor
 Ray is imported is looked at.
 `--keep` leaves pool, study and report in a folder, to be looked at; nothing in them is a result.
@@ -59,10 +59,10 @@ def study_of(variants: int, seeds: int, data: Path) -> str:
     )  # fmt: skip
 
 
-def manifest_of_nothing(folder: Path, pictures: int) -> None:
-    """A data set's manifest; a report needs no picture."""
+def manifest_of_nothing(folder: Path, images: int) -> None:
+    """A data set's manifest; a report needs no image."""
     share = {"train": 4, "val": 0.25, "test": 1}
-    counts = {split: {label: int(share[split] * pictures / len(MIKELS)) for label in MIKELS} for split in SPLITS}
+    counts = {split: {label: int(share[split] * images / len(MIKELS)) for label in MIKELS} for split in SPLITS}
     write_manifest(Folder(str(folder)), Manifest(
         name="made-up", classes=MIKELS, counts=counts, noisy={split: dict.fromkeys(MIKELS, 0) for split in SPLITS},
         shards=(), content_hash="0" * 64, health={}, health_sha256="0" * 64, source="made up", licence="none",
@@ -73,23 +73,23 @@ def manifest_of_nothing(folder: Path, pictures: int) -> None:
 class MadeUp:
     """Files of runs that were never trained."""
 
-    def __init__(self, pool: Path, pictures: int) -> None:
+    def __init__(self, pool: Path, images: int) -> None:
         self.pool, self.rng = str(pool), np.random.default_rng(0)
-        self.targets = np.arange(pictures) % len(MIKELS)
-        self.hardness = self.rng.normal(0, 1.5, pictures)
-        self.ids = [f"{number:08d}" for number in range(pictures)]
+        self.targets = np.arange(images) % len(MIKELS)
+        self.hardness = self.rng.normal(0, 1.5, images)
+        self.ids = [f"{number:08d}" for number in range(images)]
 
     def write(self, run: RunConfig) -> None:
         """The directory of a finished run."""
-        folder, pictures = RunDirectory(self.pool, run).folder, len(self.ids)
-        logits = self.rng.normal(0, 1, (pictures, len(MIKELS))).astype(np.float32)
-        logits[np.arange(pictures), self.targets] += 0.4 + self.rng.normal(0, 0.05) - self.hardness
+        folder, images = RunDirectory(self.pool, run).folder, len(self.ids)
+        logits = self.rng.normal(0, 1, (images, len(MIKELS))).astype(np.float32)
+        logits[np.arange(images), self.targets] += 0.4 + self.rng.normal(0, 0.05) - self.hardness
         labels = np.array(MIKELS)[self.targets]
         table = pd.DataFrame({"sample_id": self.ids, "target": labels, "group": self.ids})
         self._parquet(folder, PREDICTIONS, table.assign(**{f"logit_{c}": logits[:, i] for i, c in enumerate(MIKELS)}))
         attending = run.model.name == "attention"
         if attending:
-            weights = self.rng.dirichlet(np.full(POSITIONS, 5.0), pictures).astype(np.float32)
+            weights = self.rng.dirichlet(np.full(POSITIONS, 5.0), images).astype(np.float32)
             table = pd.DataFrame({"sample_id": self.ids, "layer": "trunk.attention", "weights": list(weights)})
             self._parquet(folder, ATTENTION, table)
         curve = [self._epoch(epoch, attending) for epoch in range(1, EPOCHS + 1)]
@@ -112,11 +112,11 @@ class MadeUp:
         return {
             "run": run.id, "model": run.model.name, "dataset": run.dataset.name, "seed": run.seed,
             "selection": "last epoch", "selected_epoch": EPOCHS, "last_epoch": last, "parameters": 3_800_000,
-            "forward_flops": 90_000_000, "train_pictures": 4 * len(self.ids), "workers": 1, "interruptions": 0,
+            "forward_flops": 90_000_000, "train_images": 4 * len(self.ids), "workers": 1, "interruptions": 0,
             "durations_s": {"train": last["train_s_so_far"], "test": 9.0, "this_start": last["train_s_so_far"] + 9},
             "images_per_s": 500.0, "reading": "decoded", "numerics": {"precision": "float32"}, "initialisation": {},
             "hardware": {"machine": "none", "cpus": 1, "threads": 1, "gpu": None},
-            "origins": [{"git": None, "versions": {"python": "made up"}}], "test_pictures": len(self.ids),
+            "origins": [{"git": None, "versions": {"python": "made up"}}], "test_images": len(self.ids),
             "accuracy": 0.0, "weights": {"sha256": "0" * 64},
         }  # fmt: skip
 
@@ -151,15 +151,15 @@ def place(keep: Path | None) -> Iterator[Path]:
 
 def main() -> None:
     parser = CommandLine(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, default in (("variants", 5), ("seeds", 12), ("pictures", 4400), ("repeats", 3)):
+    for option, default in (("variants", 5), ("seeds", 12), ("images", 4400), ("repeats", 3)):
         parser.add_argument(f"--{option}", type=int, default=default)
     parser.add_argument("--keep", type=Path)
     options = parser.parse_args()
     with place(options.keep) as folder:
-        manifest_of_nothing(folder / "data", options.pictures)
+        manifest_of_nothing(folder / "data", options.images)
         (folder / "study.yaml").write_text(study_of(options.variants, options.seeds, folder / "data"))
         study = load_study(folder / "study.yaml")
-        runs, made_up = study.runs(resolve(study.datasets)), MadeUp(folder / "runs", options.pictures)
+        runs, made_up = study.runs(resolve(study.datasets)), MadeUp(folder / "runs", options.images)
         for run in runs:
             made_up.write(run)
         report_s(folder, imports=True)

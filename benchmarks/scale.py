@@ -2,7 +2,7 @@
 
     python benchmarks/scale.py [--most 10000] [--latency-ms 25]
 
-Runs are made up (files as training writes them, 64 test pictures each), and nothing is trained. Measured is what a
+Runs are made up (files as training writes them, 64 test images each), and nothing is trained. Measured is what a
 command does with N runs: making the plan (a study file to a table of N runs), reading the ledger of N finished runs
 from an object store (a file system in memory whose every request takes `--latency-ms`, and which lists 1,000 names a
 request, as S3 does), writing the report of N runs from a disk, and the driver's own work between two updates of its
@@ -37,7 +37,7 @@ from emotune.runs.directory import State
 
 VARIANTS = 10
 MACHINES = 1000
-PICTURES = 64
+IMAGES = 64
 A_REQUEST_LISTS = 1000
 REPORTS_AT_MOST = 1000
 """Runs: what a person may still read."""
@@ -153,10 +153,10 @@ def main() -> None:
     sizes = [options.most // share // VARIANTS * VARIANTS for share in (8, 4, 2, 1)]
     with tempfile.TemporaryDirectory(prefix="emotune-scale-") as scratch:
         folder = Path(scratch)
-        manifest_of_nothing(folder / "data", PICTURES)
+        manifest_of_nothing(folder / "data", IMAGES)
         plans_s = [planned(folder, size) for size in sizes]
         grown = {"planning": show("planning", sizes, plans_s)}
-        made_up = MadeUp(folder / "runs", PICTURES)
+        made_up = MadeUp(folder / "runs", IMAGES)
         study = load_study(folder / f"plan-{sizes[-1]}.yaml")
         runs = study.runs(resolve(study.datasets))  # seed by seed over all variants
         for run in runs:

@@ -4,8 +4,8 @@ python benchmarks/train.py [--batch 128] [--device cuda] [--give-back]
 
 One run, networks of full width, everything in turns so that all meet the same noise; medians. *Plain* is what one
 writes in PyTorch for the same network: float32, nn.LocalResponseNorm, nn.Dropout, SGD, ImageFolder and a DataLoader, in
-a process of its own. *Ours* is a step as a run takes it, cropping included, in bfloat16. *Limit*: three times a
-picture's forward FLOPs at the rate of a large bfloat16 matrix product. The batch is KSH12's (section 5).
+a process of its own. *Ours* is a step as a run takes it, cropping included, in bfloat16. *Limit*: three times an
+image's forward FLOPs at the rate of a large bfloat16 matrix product. The batch is KSH12's (section 5).
 
 On CPUs whose products in bfloat16 are slower than in float32, ours and the limit are in float32, and batches are
 smaller, so that it still takes about five minutes; the output says so.
@@ -25,7 +25,7 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from data import crops, extract, make_pictures
+from data import crops, extract, make_images
 from torch import nn
 
 from emotune.cli.arguments import CommandLine
@@ -57,7 +57,7 @@ MODELS: dict[str, ModelConfig] = {
 }  # fmt: skip
 COMPARED = ("alexnet", "attention", "dual")
 """With the plain script; MldrNet only with AlexNet."""
-PICTURES, ROUNDS, PLAIN_ROUNDS, LR = 700, 5, 2, 1e-4
+IMAGES, ROUNDS, PLAIN_ROUNDS, LR = 700, 5, 2, 1e-4
 BATCH, EXACT_BATCH = 128, 32
 LOOP_S = 120.0
 """After so long no other round is begun, once there are two."""
@@ -65,28 +65,28 @@ LOOP_S = 120.0
 
 @dataclass(frozen=True)
 class Ours:
-    """A network in training, and the training pictures."""
+    """A network in training, and the training images."""
 
     run: RunConfig
     learner: TrainState
-    pictures: Split
+    images: Split
 
     def batches(self) -> Iterable[Batch]:
         """Those of the first epoch."""
-        return self.pictures.training_batches(
+        return self.images.training_batches(
             self.run.train.batch_size, self.run.stream("order"), 0, pin=self.learner.world.device.type == "cuda"
         )
 
     def step_s(self, batch: Batch) -> float:
         """Seconds of a step."""
-        drawn = draw(self.run, 0, len(self.pictures))
+        drawn = draw(self.run, 0, len(self.images))
         return seconds(lambda: take_step(self.learner, batch, drawn, LR))  # which waits for the loss
 
     def epoch_s(self) -> float:
         """Seconds of an epoch's steps."""
 
         def epoch() -> None:
-            drawn = draw(self.run, 0, len(self.pictures))
+            drawn = draw(self.run, 0, len(self.images))
             with closing(self.batches()) as batches:
                 for batch in batches:
                     take_step(self.learner, batch, drawn, LR)
@@ -94,10 +94,10 @@ class Ours:
         return seconds(epoch)
 
     def reading_s(self) -> float:
-        """Seconds of an epoch's pictures alone: read and cropped, the part of an epoch that no step computes."""
+        """Seconds of an epoch's images alone: read and cropped, the part of an epoch that no step computes."""
 
         def read() -> None:
-            views = draw(self.run, 0, len(self.pictures)).views
+            views = draw(self.run, 0, len(self.images)).views
             with closing(self.batches()) as batches:
                 for batch in batches:
                     crop_and_normalise(batch.on(self.learner.world.device), views, batch.indices)
@@ -109,11 +109,11 @@ def ours(model: ModelConfig, dataset: DatasetRef, batch: int, device: torch.devi
     """The network ready for its first step."""
     train = TrainConfig(batch_size=batch, precision=precision, lr=LR)
     run = RunConfig(variant=model.name, dataset=dataset, seed=0, model=model, train=train)
-    pictures = open_split(dataset, "train")
+    images = open_split(dataset, "train")
     with tempfile.TemporaryDirectory() as nowhere:
-        learner, _ = load_or_init(run, RunDirectory(nowhere, run), World(0, 1, device), Resources(), pictures)
+        learner, _ = load_or_init(run, RunDirectory(nowhere, run), World(0, 1, device), Resources(), images)
     learner.network.train()
-    return Ours(run, learner, pictures)
+    return Ours(run, learner, images)
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -211,14 +211,14 @@ def on_cpu(dataset: DatasetRef, folder: Path, batch: int, precision: str) -> Non
     epoch_s, reading_s = (
         median(work() for _ in range(3 if native else 1)) for work in (alexnet.epoch_s, alexnet.reading_s)
     )
-    plain_epoch_s, pictures = plain_s("alexnet", "epoch"), len(alexnet.pictures)
+    plain_epoch_s, images = plain_s("alexnet", "epoch"), len(alexnet.images)
     here.send(None)
     if native:
         exact = ours(MODELS["alexnet"], dataset, batch, device, "float32")
         exact_s = median([exact.step_s(first) for _ in range(ROUNDS)][2:])
         faster = exact_s / ours_s["alexnet"]
         print(f"alexnet    {size / exact_s:7.1f} img/s a step in float32: bfloat16 is {faster:.1f} × as fast")
-    print(f"alexnet    {pictures / epoch_s:7.1f} img/s an epoch, {plain_epoch_s / epoch_s:.1f} × the plain script")
+    print(f"alexnet    {images / epoch_s:7.1f} img/s an epoch, {plain_epoch_s / epoch_s:.1f} × the plain script")
     print(f"ratio_vs_plain = {min(ratios.values()):.2f}")
     print(f"share_of_limit = {min(shares[name] for name in COMPARED):.2f}")
     print(f"mldr_cost = {ours_s['mldr'] / ours_s['alexnet']:.2f}")
@@ -240,19 +240,19 @@ def on_gpu(dataset: DatasetRef, device: torch.device) -> None:
                 epoch_s = median(network.epoch_s() for _ in range(ROUNDS))
             except torch.OutOfMemoryError:
                 break
-            rate, resident_rate = len(network.pictures) / epoch_s, len(first.indices) / step_s
+            rate, resident_rate = len(network.images) / epoch_s, len(first.indices) / step_s
             shares[batch] = (
                 f"{name:10} batches of {len(first.indices)}: {rate:.0f} img/s an epoch, {rate / resident_rate:.2f} of "
-                f"{resident_rate:.0f} with pictures on the device, {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB"
+                f"{resident_rate:.0f} with images on the device, {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB"
             )
         print("\n".join(shares.values()))
 
 
 def main() -> None:
-    """Makes pictures and shards of them, and measures."""
+    """Makes images and shards of them, and measures."""
     parser = CommandLine(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch", type=int,
-                        help=f"pictures of a step (default: {BATCH}, or {EXACT_BATCH} in float32)")  # fmt: skip
+                        help=f"images of a step (default: {BATCH}, or {EXACT_BATCH} in float32)")  # fmt: skip
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--give-back", action="store_true", help="freed memory to the kernel, as no run does")
     options = parser.parse_args()
@@ -267,8 +267,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="emotune-train-") as name:
         scratch = Path(name)
         os.environ["EMOTUNE_CACHE"] = str(scratch / "cache")
-        make_pictures(scratch / "pictures", PICTURES * 10 if gpu else PICTURES // part)
-        write_shards(ClassFolders(scratch / "pictures").listing(), Folder(str(scratch / "shards")))
+        make_images(scratch / "images", IMAGES * 10 if gpu else IMAGES // part)
+        write_shards(ClassFolders(scratch / "images").listing(), Folder(str(scratch / "shards")))
         extract(str(scratch / "shards"), scratch / "extracted")
         (dataset,) = resolve([Selection(data=str(scratch / "shards"))])
         with numerics(precision, deterministic=False):

@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _ablate(options: argparse.Namespace, console: Console, stopping: Interruption) -> int:
     work = StudySession.of(options, options.study)
     plan = make_plan(work.runs, work.pool)
-    if options.probe or options.plan:
+    if options.time_steps or options.plan:
         return _outlook(console, work, plan, options, stopping)
     print_plan(console, work.study, work.datasets, plan, work.pool, options.executor)
     out = _report_folder(options, work.study)
@@ -83,7 +83,7 @@ def _outlook(
 ) -> int:
     """The plan, the reasons, and what would speak against it; on request, from a few steps of what was never timed."""
     study, probed_s, notes = work.study, {}, []
-    if options.probe:
+    if options.time_steps:
         from emotune.execution.plan.timing import time_steps, untimed
 
         if runs := untimed(plan):
@@ -163,7 +163,8 @@ def _report(
     console: Console, work: StudySession, plan: Plan, out: Path, options: argparse.Namespace, *, always: bool
 ) -> None:
     """Writes the report, unless it is there and nothing that it is made of has changed."""
-    command = AblateCommand.of(options, card=keeps_cards(out) if options.card is None else options.card)
+    wanted = keeps_cards(out) if options.model_cards is None else options.model_cards
+    command = AblateCommand.of(options, model_cards=wanted)
     digest = input_fingerprint(work.study, work.runs, plan.statuses, plan.records, work.pool, str(command))
     if not always and is_up_to_date(out, digest):
         console.print(f"Report: {out / 'index.html'} (up to date)", highlight=False)

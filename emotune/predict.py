@@ -1,4 +1,4 @@
-"""`python -m emotune.predict RUN IMAGE…`: which emotions a finished run's network expects pictures to evoke."""
+"""`python -m emotune.predict RUN IMAGE…`: which emotions a finished run's network expects images to evoke."""
 
 import argparse
 import csv
@@ -31,7 +31,7 @@ __all__ = ["load", "main"]
 
 TABLE = "predictions.csv"
 UNLIMITED = 1_000_000
-"""Columns of text where the output is no terminal: programs that read it need each picture's whole name on one line."""
+"""Columns of text where the output is no terminal: programs that read it need each image's whole name on one line."""
 
 
 @exits_on_broken_pipe
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line.
 
     Returns:
-        0: all pictures are told; 1: some could not be read, the others are told; 2: the input cannot be used; 130:
+        0: all images are told; 1: some could not be read, the others are told; 2: the input cannot be used; 130:
         interrupted; 141: nobody reads the output any more.
     """
     options = _parser().parse_args(arguments)
@@ -73,9 +73,7 @@ def load(run: str, device: str = "auto") -> "Predictor":
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = CommandLine(
-        prog="python -m emotune.predict", description="What a finished run's network says of pictures."
-    )
+    parser = CommandLine(prog="python -m emotune.predict", description="What a finished run's network says of images.")
     add = parser.add_argument
     add(
         "run",
@@ -88,32 +86,32 @@ def _parser() -> argparse.ArgumentParser:
         metavar="IMAGE",
         nargs="*",
         type=path_or_url,
-        help="pictures, folders of pictures, or - for names from stdin",
+        help="images, folders of images, or - for names from stdin",
     )
     add(
         "--out",
         type=local_path,
         metavar="DIR",
-        help=f"write {TABLE} there, and for each picture a PNG with its attention map",
+        help=f"write {TABLE} there, and for each image a PNG with its attention map",
     )
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="an object per line and picture, instead of a table")
+    form.add_argument("--json", action="store_true", help="an object per line and image, instead of a table")
     form.add_argument("--csv", action="store_true", help="comma-separated values instead of a table")
     add("--onnx", type=local_path, metavar="FILE", help="export the network, checked with onnxruntime")
-    add("--batch-size", type=_count, default=50, metavar="N", help="pictures at a time (default: %(default)s)")
+    add("--batch-size", type=_count, default=50, metavar="N", help="images at a time (default: %(default)s)")
     add("--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: the GPU if there is one")
     return parser
 
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'"{text}" is not a number of pictures')
+        raise argparse.ArgumentTypeError(f'"{text}" is not a number of images')
     return int(text)
 
 
 def _predict(options: argparse.Namespace, stopping: Interruption) -> int:
     if not options.images and not options.onnx:
-        raise InputError("nothing to do: name pictures, or --onnx FILE")
+        raise InputError("nothing to do: name images, or --onnx FILE")
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="surrogateescape")  # names of files need not be UTF-8
     paths = named_images(options.images, sys.stdin) if options.images else []
@@ -140,7 +138,7 @@ def _predict(options: argparse.Namespace, stopping: Interruption) -> int:
 
 @dataclass(frozen=True)
 class _Told:
-    """A picture, and what the network says of it."""
+    """An image, and what the network says of it."""
 
     path: Path
     probabilities: Mapping[str, float]
@@ -153,11 +151,11 @@ class _Told:
 def _told(
     predictor: "Predictor", paths: Sequence[Path], options: argparse.Namespace, stop: Callable[[], bool]
 ) -> Iterator[_Told]:
-    """What the network says of each picture that can be read, until it is to stop; the others are named on stderr."""
+    """What the network says of each image that can be read, until it is to stop; the others are named on stderr."""
     from emotune.inference.predictor import load_center_crop
 
     stems, console = distinct_stems(paths), Console(stderr=True)
-    todo = iter(track(paths, "pictures", console=console, transient=True, disable=not console.is_terminal))
+    todo = iter(track(paths, "images", console=console, transient=True, disable=not console.is_terminal))
     while chunk := list(islice(todo, options.batch_size)):
         squares: dict[Path, np.ndarray] = {}
         for path in chunk:
@@ -170,33 +168,33 @@ def _told(
         if not squares:
             continue
         answers = predictor.answers(list(squares.values()))
-        for row, (path, picture) in enumerate(squares.items()):
+        for row, (path, image) in enumerate(squares.items()):
             said = dict(zip(answers.classes, map(float, answers.probabilities[row]), strict=True))
             if stop():
                 return
             if options.out:
                 maps = {layer: weights[row] for layer, weights in answers.attention.items()}
-                _draw(options.out / f"{stems[path]}.png", path.name, picture, maps, said)
+                _draw(options.out / f"{stems[path]}.png", path.name, image, maps, said)
             yield _Told(path, said)
 
 
 def _draw(
-    out: Path, title: str, picture: np.ndarray, weights: Mapping[str, np.ndarray], said: Mapping[str, float]
+    out: Path, title: str, image: np.ndarray, weights: Mapping[str, np.ndarray], said: Mapping[str, float]
 ) -> None:
-    """Writes a picture's PNG; ``weights`` by attention layer (P,)."""
+    """Writes an image's PNG; ``weights`` by attention layer (P,)."""
     from emotune.data.shard_reader import CROP
-    from emotune.report.figures.predictions import picture_and_answer
+    from emotune.report.figures.predictions import image_and_answer
 
-    first = (len(picture) - CROP) // 2
-    seen = picture[first : first + CROP, first : first + CROP]
+    first = (len(image) - CROP) // 2
+    seen = image[first : first + CROP, first : first + CROP]
     maps = {layer: (w * w.size).reshape(2 * (round(w.size**0.5),)) for layer, w in weights.items()}
-    picture_and_answer(escape_control_characters(title), seen, maps, said).savefig(out, metadata={"Software": None})
+    image_and_answer(escape_control_characters(title), seen, maps, said).savefig(out, metadata={"Software": None})
 
 
 def _written(told: Iterable[_Told], file: TextIO, classes: Sequence[str]) -> Iterator[_Told]:
-    """Writes each picture's row as it comes, so that nothing is lost with those that follow."""
+    """Writes each image's row as it comes, so that nothing is lost with those that follow."""
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["picture", "label", *(f"p_{label}" for label in classes)])
+    writer.writerow(["image", "label", *(f"p_{label}" for label in classes)])
     for one in told:
         writer.writerow([str(one.path), one.label, *(f"{p:.6g}" for p in one.probabilities.values())])
         file.flush()
@@ -209,7 +207,7 @@ def _printed(told: Iterable[_Told], options: argparse.Namespace, predictor: "Pre
     try:
         for one in told:
             if options.json:
-                value = {"picture": str(one.path), "label": one.label, "probabilities": one.probabilities}
+                value = {"image": str(one.path), "label": one.label, "probabilities": one.probabilities}
                 print(json.dumps(value), flush=True)
             else:
                 rows.append(one)
@@ -220,9 +218,9 @@ def _printed(told: Iterable[_Told], options: argparse.Namespace, predictor: "Pre
 
 
 def _table(rows: Iterable[_Told], classes: Sequence[str]) -> Table:
-    """A row per picture, probabilities in per cent."""
+    """A row per image, probabilities in per cent."""
     table = Table(box=None, pad_edge=False)
-    for name in ("picture", "label"):
+    for name in ("image", "label"):
         table.add_column(name, overflow="fold")  # names are never cut
     for label in classes:
         table.add_column(escape(label), justify="right")

@@ -1,4 +1,4 @@
-"""`python -m emotune.shard SOURCE`: pictures to WebDataset shards, with a health report; `verify` checks shards."""
+"""`python -m emotune.shard SOURCE`: images to WebDataset shards, with a health report; `verify` checks shards."""
 
 import argparse
 import errno
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_error("emotune.shard", OSError(f"{where}{describe_os_error(error)}"))
         return 1
     except BrokenProcessPool:
-        killed = "a process that read pictures was killed, perhaps for lack of memory; fewer --workers need less of it"
+        killed = "a process that read images was killed, perhaps for lack of memory; fewer --workers need less of it"
         print_error("emotune.shard", RuntimeError(f"{killed}. The same command goes on from here."))
         return 1
     except KeyboardInterrupt:
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = CommandLine(prog="python -m emotune.shard", description="Pictures to WebDataset shards with a manifest.")
+    parser = CommandLine(prog="python -m emotune.shard", description="Images to WebDataset shards with a manifest.")
     sources = parser.add_subparsers(dest="source", required=True, metavar="SOURCE")
     common, download = _common_options(), _download_options()
     for name, source in SOURCES.items():
@@ -91,21 +91,19 @@ def _common_options() -> argparse.ArgumentParser:
     add("--name", help="the data set's name in reports (default: the source's)")
     add("--split", default="0.7/0.1/0.2", metavar="T/V/T",
         help="shares of train/val/test, where the source prescribes none (default: %(default)s)")  # fmt: skip
-    add("--size", default="256", help='pixels that a larger picture\'s shorter side gets, or "original" (default: 256)')
-    add(
-        "--min-side", type=int, default=Limits.min_side, help="pixels; smaller pictures are tiny (default: %(default)s)"
-    )
+    add("--size", default="256", help='pixels that a larger image\'s shorter side gets, or "original" (default: 256)')
+    add("--min-side", type=int, default=Limits.min_side, help="pixels; smaller images are tiny (default: %(default)s)")
     add("--max-aspect", type=float, default=Limits.max_aspect,
         help="longer by shorter side; more is extreme (default: %(default)s)")  # fmt: skip
     add("--max-pixels", type=int, default=Limits.max_pixels,
-        help="of what is decoded of a picture; more could fill the memory (default: %(default)s)")  # fmt: skip
+        help="of what is decoded of an image; more could fill the memory (default: %(default)s)")  # fmt: skip
     add("--keep", nargs="+", default=[], choices=[problem.name.lower() for problem in KEEPABLE],
-        help="problems with which a picture is not left out")  # fmt: skip
-    add("--may-show", action="store_true",
-        help="reports may show some of these pictures, if licence and people on them allow it")  # fmt: skip
+        help="problems with which an image is not left out")  # fmt: skip
+    add("--allow-thumbnails", action="store_true",
+        help="reports may show some of these images, if licence and people on them allow it")  # fmt: skip
     add("--replace", action="store_true", help="replace shards that are there already, of whatever source")
-    add("--shard-pictures", type=int, default=1000, help="pictures in a shard, at most (default: %(default)s)")
-    add("--workers", type=int, default=available_cpus(), help="processes that read pictures (default: all CPUs)")
+    add("--shard-images", type=int, default=1000, help="images in a shard, at most (default: %(default)s)")
+    add("--workers", type=int, default=available_cpus(), help="processes that read images (default: all CPUs)")
     return common
 
 
@@ -118,9 +116,9 @@ def _download_options() -> argparse.ArgumentParser:
         "--downloads",
         type=local_path,
         metavar="DIR",
-        help="where downloaded pictures are kept (default: in emotune's cache)",
+        help="where downloaded images are kept (default: in emotune's cache)",
     )
-    add("--at-a-time", type=int, default=DownloadOptions.at_a_time, help="downloads at a time (default: %(default)s)")
+    add("--concurrency", type=int, default=DownloadOptions.concurrency, help="downloads at a time (%(default)s)")
     add("--per-host", type=int, default=DownloadOptions.per_host, help="of these, from one host (default: %(default)s)")
     add(
         "--timeout-s",
@@ -152,22 +150,22 @@ def _add_fields(parser: argparse.ArgumentParser, source: type) -> None:
 def _shard(options: argparse.Namespace, console: Console) -> int:
     source = SOURCES[options.source]
     shares, limits = _shares(options.split), _limits(options)
-    if options.shard_pictures < 1:
-        raise InputError(f"--shard-pictures {options.shard_pictures}: give a positive number")
+    if options.shard_images < 1:
+        raise InputError(f"--shard-images {options.shard_images}: give a positive number")
     out = Folder(options.out)
     listing = source(**{field.name: getattr(options, field.name) for field in fields(source)}).listing()
     listing = replace(listing, name=options.name or listing.name)
     for note in (*listing.notes, *_note_on_splits(listing)):
         print(f"emotune.shard: {note}", file=sys.stderr)
     with _progress(console) as progress:
-        if any(isinstance(entry.picture, Url) for entry in listing.entries):
+        if any(isinstance(entry.image, Url) for entry in listing.entries):
             listing = _fetched(listing, options, progress, console)
         task = progress.add_task("reading", total=len(listing.entries), note="")
         manifest = write_shards(
-            listing, out, shares=shares, limits=limits, samples_per_shard=options.shard_pictures,
+            listing, out, shares=shares, limits=limits, samples_per_shard=options.shard_images,
             keep=[problem for problem in KEEPABLE if problem.name.lower() in options.keep],
-            may_show=options.may_show, replacing=options.replace, workers=max(1, options.workers),
-            advance=lambda pictures: progress.advance(task, pictures),
+            allow_thumbnails=options.allow_thumbnails, replacing=options.replace, workers=max(1, options.workers),
+            advance=lambda images: progress.advance(task, images),
         )  # fmt: skip
     _print_summary(console, manifest, out)
     return 0
@@ -192,7 +190,7 @@ def _fetched(listing: Listing, options: argparse.Namespace, progress: Progress, 
         download,
     )
 
-    links = {entry.picture.url for entry in listing.entries if isinstance(entry.picture, Url)}
+    links = {entry.image.url for entry in listing.entries if isinstance(entry.image, Url)}
     task = progress.add_task("downloading", total=len(links), note="")
     seen: Counter[str] = Counter()
 
@@ -202,7 +200,7 @@ def _fetched(listing: Listing, options: argparse.Namespace, progress: Progress, 
         progress.update(task, advance=1, note=note)
 
     how = DownloadOptions(
-        at_a_time=options.at_a_time, per_host=options.per_host, timeout_s=options.timeout_s,
+        concurrency=options.concurrency, per_host=options.per_host, timeout_s=options.timeout_s,
         allow_private=options.allow_private,
     )  # fmt: skip
     fetched = download(listing, options.downloads or cache_folder() / "downloads", how, advance=advance)
@@ -214,7 +212,7 @@ def _fetched(listing: Listing, options: argparse.Namespace, progress: Progress, 
 
 
 class _Rate(ProgressColumn):
-    """Pictures per second."""
+    """Images per second."""
 
     def render(self, task: Task) -> Text:
         return Text(f"{task.speed:.0f}/s" if task.speed else "")
@@ -242,7 +240,7 @@ def _verify(options: argparse.Namespace, console: Console) -> int:
 
 
 def _limits(options: argparse.Namespace) -> Limits:
-    """What the options say about the pictures' size."""
+    """What the options say about the images' size."""
     try:
         size = None if options.size == "original" else int(options.size)
     except ValueError:
@@ -284,7 +282,7 @@ def _by_class(head: str, classes: Sequence[str], counts: Mapping[tuple[str, str]
     for (reason, _), count in counts.items():
         totals[reason] += count
     # No column for each class: with the names of eight of them, none could be read in a terminal of 80 columns.
-    table = Table(head, "pictures", "by class", show_footer=True)
+    table = Table(head, "images", "by class", show_footer=True)
     for reason, total in totals.most_common():
         named = [(label or "no class", counts.get((reason, label), 0)) for label in (*classes, "")]
         by_class = ", ".join(f"{label} {count}" for label, count in named if count)

@@ -1,4 +1,4 @@
-"""Shared by all tests: a cache folder of their own, small shards, and generated pictures in class folders."""
+"""Shared by all tests: a cache folder of their own, small shards, and generated images in class folders."""
 
 import hashlib
 import io
@@ -30,7 +30,7 @@ APART = ("execution", "test_ablate.py")
 """Where every test stands alone, and many take long."""
 FIRST = ("test_readme.py", "cluster", "test_ablate_on_s3.py")
 """The longest of all: begun last, they would leave the other workers idle."""
-PICTURES_OF_A_CLASS = {"train": 4, "val": 2, "test": 2}
+IMAGES_OF_A_CLASS = {"train": 4, "val": 2, "test": 2}
 
 
 def pytest_configure() -> None:
@@ -129,35 +129,35 @@ def shards(small_shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.fixture(scope="session")
-def _pictures(once: Callable[..., Path]) -> Path:
-    return once("pictures", _write_pictures)
+def _images(once: Callable[..., Path]) -> Path:
+    return once("images", _write_images)
 
 
-def _write_pictures(folder: Path) -> None:
-    """Class folders in which every split has its pictures, whatever bytes this Pillow's encoders write."""
+def _write_images(folder: Path) -> None:
+    """Class folders in which every split has its images, whatever bytes this Pillow's encoders write."""
     folder.mkdir()
     generator = np.random.default_rng(7)
     for label in MIKELS:
         (folder / label).mkdir()
         have: Counter[str] = Counter()
         number = 0
-        while have.total() < sum(PICTURES_OF_A_CLASS.values()):
+        while have.total() < sum(IMAGES_OF_A_CLASS.values()):
             number += 1
             kind, suffix = ("JPEG", "jpg") if number % 2 else ("PNG", "png")
             buffer = io.BytesIO()
             Image.fromarray(generator.integers(0, 256, (72, 96, 3), np.uint8)).save(buffer, kind)
             split = split_of(hashlib.sha256(buffer.getvalue()).hexdigest())
-            if have[split] < PICTURES_OF_A_CLASS[split]:
+            if have[split] < IMAGES_OF_A_CLASS[split]:
                 have[split] += 1
                 (folder / label / f"{number:03d}.{suffix}").write_bytes(buffer.getvalue())
 
 
 @pytest.fixture
-def picture_folder(_pictures: Path, tmp_path: Path) -> Path:
-    """Eight class folders of JPEG and PNG pictures (96×72), each with 4 for train, 2 for val, 2 for test; to be changed
+def image_folder(_images: Path, tmp_path: Path) -> Path:
+    """Eight class folders of JPEG and PNG images (96×72), each with 4 for train, 2 for val, 2 for test; to be changed
     at will.
     """
-    return Path(shutil.copytree(_pictures, tmp_path / "pictures"))
+    return Path(shutil.copytree(_images, tmp_path / "images"))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 DEADLINE_S = 300.0
 """For anything that must happen: many times as long as on a quiet machine."""
 STUDY = """
-question: Does attention help on very few pictures?
+question: Does attention help on very few images?
 datasets: [{data}]
 model: {{name: alexnet, width: 0.0625, weight_init: he, dropout: 0.0}}
 train: {{epochs: {epochs}, batch_size: 16, lr: 0.005}}

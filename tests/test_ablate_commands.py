@@ -13,7 +13,7 @@ from emotune.data.datasets import resolve
 from emotune.runs.directory import RunDirectory
 
 STUDY = """
-question: Does attention help on very few pictures?
+question: Does attention help on very few images?
 datasets: [{data}]
 model: {{name: alexnet, width: 0.0625, weight_init: he, dropout: 0.0}}
 train: {{epochs: {epochs}, batch_size: 16, lr: {lr}}}
@@ -89,7 +89,7 @@ def test_another_question_is_another_report(finished: Place):
     file = finished.folder / "few.yaml"
     file.write_text(file.read_text().replace("very few", "a few"))
     assert "up to date" not in finished.study()
-    assert "a few pictures" in (finished.folder / "reports" / "few" / "index.html").read_text()
+    assert "a few images" in (finished.folder / "reports" / "few" / "index.html").read_text()
 
 
 @pytest.mark.slow
@@ -129,7 +129,7 @@ def test_a_finished_run_is_trained_anew_by_its_name_only_after_asking(place: Pla
 
 def test_a_probe_times_what_was_never_timed_and_leaves_nothing(place: Place):
     place.write(epochs=100)
-    said = place.study("--probe")
+    said = place.study("--time-steps")
     assert "2 to do. About" in said
     assert [path.name for path in place.folder.iterdir()] == ["few.yaml"]
 

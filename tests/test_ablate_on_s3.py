@@ -26,7 +26,7 @@ SECRETS = {
     "RAY_AUTH_TOKEN": "5f0dd28c1c1b4b73a1d1f2bb9f1c9a7e0d8a53f4cafe4242watched",
 }
 STUDY = """
-question: Does attention help on very few pictures?
+question: Does attention help on very few images?
 datasets: [{data}]
 model: {{name: alexnet, width: 0.0625, weight_init: he, dropout: 0.0}}
 train: {{epochs: 40, batch_size: 16, lr: 0.005}}

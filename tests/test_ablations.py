@@ -15,7 +15,7 @@ from emotune.shard import main as shard
 
 ABLATIONS = sorted(Path("ablations").absolute().glob("*.yaml"))
 COUNTS = {"train": 7, "val": 1, "test": 1}
-"""Pictures per class and part (well, noisy), by split."""
+"""Images per class and part (well, noisy), by split."""
 
 
 def spoken(study: Path) -> str:
@@ -26,7 +26,7 @@ def spoken(study: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory) -> Path:
+def images(tmp_path_factory) -> Path:
     """A folder with ``data/fi``, well and noisy, and ``data/fi-8k``: noise, at least a batch to train on."""
     place = tmp_path_factory.mktemp("place")
     rows, rng = ["path,split," + ",".join(MIKELS)], np.random.default_rng(0)
@@ -55,8 +55,8 @@ def test_a_study_opens_with_its_source_what_is_expected_and_what_it_costs(study)
 
 
 @pytest.mark.parametrize("study", ABLATIONS, ids=lambda path: path.stem)
-def test_a_study_says_as_many_runs_and_as_small_an_effect_as_its_plan_does(study, pictures, monkeypatch, capsys):
-    monkeypatch.chdir(pictures)
+def test_a_study_says_as_many_runs_and_as_small_an_effect_as_its_plan_does(study, images, monkeypatch, capsys):
+    monkeypatch.chdir(images)
     assert main([str(study), "--plan", "--runs", "runs", "--executor", "local"]) == 0
     planned = " ".join(capsys.readouterr().out.split())
     loaded = load_study(study)

@@ -68,7 +68,7 @@ def test_a_run_that_is_none_is_refused(places, capsys, place):
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_pictures_shards_and_tables_that_are_none_are_refused(places, capsys, place):
+def test_images_shards_and_tables_that_are_none_are_refused(places, capsys, place):
     said(capsys, shard.main, "folder", place, "--out", "out")
     said(capsys, shard.main, "csv", place, "--out", "out")
     said(capsys, shard.main, "verify", place)
@@ -104,7 +104,7 @@ def test_a_seal_from_elsewhere_removes_nothing_outside_the_report(tmp_path, name
     out = tmp_path / "report"
     out.mkdir()
     known = "7d5f0e8e9a2f2e4d"
-    (out / SEAL).write_text(json.dumps({"made_of": "x", "written": {name: known}}))
+    (out / SEAL).write_text(json.dumps({"fingerprint": "x", "written": {name: known}}))
     monkey = pytest.MonkeyPatch()
     monkey.setattr("emotune.report.freshness._sha256", lambda path: known)
     with monkey.context(), ReportWriter(out, load_study(shipped_study("quickstart")), cards=False) as files:

@@ -23,7 +23,7 @@ STARTS = ("python ", "torchrun ", "pip ", "ray ", "ls ", "find ")
 
 ELSEWHERE = {
     "pip install -e '.[test]' && pytest": ".ci/run, in a fresh virtual environment",
-    "python -m emotune.ablate ablations/fi_8k.yaml": "tests/test_ablations.py plans it; its pictures are not ours",
+    "python -m emotune.ablate ablations/fi_8k.yaml": "tests/test_ablations.py plans it; its images are not ours",
     "ray up cluster/config.yaml": "tests/cluster/test_aws.py",
     "pip install 'emotune[classical]'": ".ci/run, as a part of the extra test",
 }
@@ -31,8 +31,8 @@ ELSEWHERE = {
 
 SMALL = {
     "quickstart.py": "--plan",
-    "looks.py": "PICTURES/awe",
-    "report.py": "--variants 2 --seeds 2 --pictures 50 --repeats 1",
+    "looks.py": "IMAGES/awe",
+    "report.py": "--variants 2 --seeds 2 --images 50 --repeats 1",
     "scale.py": "--most 100",
     "lrn.py": "",
     "data.py": "--help",  # minutes at their smallest
@@ -59,10 +59,10 @@ def tried() -> list[str]:
 
 
 LEAVES = {
-    "python -m emotune.shard folder PICTURES --out DATA": "DATA/manifest.json",
+    "python -m emotune.shard folder IMAGES --out DATA": "DATA/manifest.json",
     "python -m emotune.ablate my.yaml": "reports/my/index.html",
-    "python -m emotune.ablate my.yaml --card": "reports/my/cards/tanh.md",
-    "python -m emotune.predict RUN PICTURES --out SEEN": "SEEN/predictions.csv",
+    "python -m emotune.ablate my.yaml --model-cards": "reports/my/cards/tanh.md",
+    "python -m emotune.predict RUN IMAGES --out SEEN": "SEEN/predictions.csv",
     "python -m emotune.predict RUN --onnx network.onnx": "network.onnx",
 }
 """What is there after a command, beside its exit code."""
@@ -70,12 +70,12 @@ LEAVES = {
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Path:
-    """A folder in which a reader might stand: pictures, and the README's study, made so small that it takes seconds."""
+    """A folder in which a reader might stand: images, and the README's study, made so small that it takes seconds."""
     folder = tmp_path_factory.mktemp("reader")
     rng = np.random.default_rng(0)
     for label in MIKELS:
         for k in range(40):
-            path = folder / "PICTURES" / label / f"{k}.jpg"
+            path = folder / "IMAGES" / label / f"{k}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(rng.integers(0, 256, (80, 80, 3), dtype=np.uint8)).save(path)
     (study,) = blocks("yaml")
@@ -107,7 +107,7 @@ def run(command: str, folder: Path) -> None:
     if benchmark := re.match(r"python benchmarks/(\S+)", command):
         command = f"{benchmark[0]} {SMALL[benchmark[1]]}"
     if (runs := runs_of_tanh(folder)) and " RUN " in f"{command} ":
-        command = command.replace("RUN", f"runs/{runs[0].name}", 1).replace("PICTURES", "PICTURES/awe")
+        command = command.replace("RUN", f"runs/{runs[0].name}", 1).replace("IMAGES", "IMAGES/awe")
         command = command.replace("awe/*/*", "awe/*")
     python = shlex.quote(sys.executable)
     shell = re.sub(

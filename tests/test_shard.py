@@ -18,7 +18,7 @@ from emotune.core.storage import Folder
 from emotune.data.manifest import HEALTH, MANIFEST, read_manifest
 from emotune.shard import main
 
-SCENES = ["scenes", "--pictures", "80", "--seed", "1", "--split", "0.5/0.25/0.25"]
+SCENES = ["scenes", "--images", "80", "--seed", "1", "--split", "0.5/0.25/0.25"]
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -39,10 +39,10 @@ def refused(capsys, tmp_path: Path, *arguments: str) -> str:
     return message
 
 
-def test_class_folders_become_shards_with_a_summary(picture_folder, tmp_path, capsys):
-    (picture_folder / "awe" / "broken.jpg").write_bytes(b"no picture")
+def test_class_folders_become_shards_with_a_summary(image_folder, tmp_path, capsys):
+    (image_folder / "awe" / "broken.jpg").write_bytes(b"no image")
     out = tmp_path / "shards"
-    assert main(["folder", str(picture_folder), "--out", str(out), "--name", "My Photos", "--size", "20"]) == 0
+    assert main(["folder", str(image_folder), "--out", str(out), "--name", "My Photos", "--size", "20"]) == 0
     manifest = read_manifest(Folder(str(out)))
     assert manifest.name == "my-photos"
     assert manifest.counts["train"] == dict.fromkeys(MIKELS, 4)
@@ -79,9 +79,9 @@ def test_other_classes_are_taken_if_asked(tmp_path):
     assert (manifest.classes, manifest.name) == (("city", "sea"), "photos")
 
 
-def test_unknown_and_missing_classes_are_refused(picture_folder, tmp_path, capsys):
-    (picture_folder / "awe").rename(picture_folder / "aww")
-    message = refused(capsys, tmp_path, "folder", str(picture_folder), "--out", str(tmp_path / "out"))
+def test_unknown_and_missing_classes_are_refused(image_folder, tmp_path, capsys):
+    (image_folder / "awe").rename(image_folder / "aww")
+    message = refused(capsys, tmp_path, "folder", str(image_folder), "--out", str(tmp_path / "out"))
     assert '"aww" is not a class; did you mean "awe"?' in message
     assert 'no folder for the class "awe"' in message
     assert "--labels any" in message
@@ -97,24 +97,24 @@ def test_a_missing_and_an_empty_folder_are_refused(tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_class_with_too_few_pictures_is_refused(picture_folder, tmp_path, capsys):
-    for path in sorted((picture_folder / "awe").iterdir())[1:]:
+def test_a_class_with_too_few_images_is_refused(image_folder, tmp_path, capsys):
+    for path in sorted((image_folder / "awe").iterdir())[1:]:
         path.unlink()
-    message = refused(capsys, tmp_path, "folder", str(picture_folder), "--out", str(tmp_path / "out"))
+    message = refused(capsys, tmp_path, "folder", str(image_folder), "--out", str(tmp_path / "out"))
     assert 'class "awe": 1 image' in message
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_with_other_files_is_refused_and_left_as_it_is(picture_folder, tmp_path, capsys):
-    message = refused(capsys, tmp_path, "folder", str(picture_folder), "--out", str(picture_folder))
-    assert f"{picture_folder}: lies in the folder of the pictures" in message
+def test_a_folder_with_other_files_is_refused_and_left_as_it_is(image_folder, tmp_path, capsys):
+    message = refused(capsys, tmp_path, "folder", str(image_folder), "--out", str(image_folder))
+    assert f"{image_folder}: lies in the folder of the images" in message
     assert "name an empty or new folder" in message
-    assert "lies in" in refused(capsys, tmp_path, "folder", str(picture_folder), "--out", str(picture_folder / "out"))
+    assert "lies in" in refused(capsys, tmp_path, "folder", str(image_folder), "--out", str(image_folder / "out"))
     table = tmp_path / "tables" / "photos.csv"
     table.parent.mkdir()
-    rows = [f"{path},{path.parent.name}" for path in sorted(picture_folder.glob("*/*"))]
+    rows = [f"{path},{path.parent.name}" for path in sorted(image_folder.glob("*/*"))]
     table.write_text("\n".join(["path,label", *rows]))
-    assert "holds other files" in refused(capsys, tmp_path, "csv", str(table), "--out", str(picture_folder))
+    assert "holds other files" in refused(capsys, tmp_path, "csv", str(table), "--out", str(image_folder))
 
 
 def test_a_file_where_the_folder_should_be_is_refused(tmp_path, capsys):
@@ -132,13 +132,13 @@ def test_a_bad_split_is_refused_with_an_example(tmp_path, capsys, split):
     assert "0.7/0.1/0.2" in message
 
 
-@pytest.mark.parametrize(("option", "value"), [("--pictures", "0"), ("--seed", "-1")])
+@pytest.mark.parametrize(("option", "value"), [("--images", "0"), ("--seed", "-1")])
 def test_a_bad_number_is_refused(tmp_path, capsys, option, value):
     assert option in refused(capsys, tmp_path, *SCENES, option, value, "--out", str(tmp_path / "out"))
 
 
-def test_a_size_of_no_pixels_is_refused(picture_folder, tmp_path, capsys):
-    arguments = ["folder", str(picture_folder), "--out", str(tmp_path / "out"), "--size", "0"]
+def test_a_size_of_no_pixels_is_refused(image_folder, tmp_path, capsys):
+    arguments = ["folder", str(image_folder), "--out", str(tmp_path / "out"), "--size", "0"]
     assert "--size 0" in refused(capsys, tmp_path, *arguments)
 
 
@@ -165,15 +165,15 @@ def test_an_interrupted_command_says_how_to_go_on_and_does_so(tmp_path):
 
 @pytest.mark.parametrize(
     ("option", "value"), [("--min-side", "-1"), ("--max-aspect", "0.5"), ("--max-aspect", "nan"),
-                          ("--shard-pictures", "0"), ("--size", "-5"), ("--size", "big")],
+                          ("--shard-images", "0"), ("--size", "-5"), ("--size", "big")],
 )  # fmt: skip
 def test_a_limit_that_makes_no_sense_is_refused(tmp_path, capsys, option, value):
     assert option in refused(capsys, tmp_path, *SCENES, f"{option}={value}", "--out", str(tmp_path / "out"))
 
 
-def test_small_and_long_pictures_are_left_out_unless_asked_otherwise(picture_folder, tmp_path):
+def test_small_and_long_images_are_left_out_unless_asked_otherwise(image_folder, tmp_path):
     Image.fromarray(np.random.default_rng(1).integers(0, 256, (40, 300, 3), np.uint8)).save(
-        picture_folder / "awe" / "strip.png"
+        image_folder / "awe" / "strip.png"
     )
     for options, left_out in (
         ([], {"tiny": 1}),
@@ -181,7 +181,7 @@ def test_small_and_long_pictures_are_left_out_unless_asked_otherwise(picture_fol
         (["--keep", "tiny", "aspect"], {}),
         (["--min-side", "40", "--max-aspect", "7.5"], {}),
     ):
-        assert main(["folder", str(picture_folder), "--out", str(tmp_path / "out"), *options]) == 0
+        assert main(["folder", str(image_folder), "--out", str(tmp_path / "out"), *options]) == 0
         assert read_manifest(Folder(str(tmp_path / "out"))).left_out == left_out
 
 
@@ -201,7 +201,7 @@ def test_shards_of_another_source_are_replaced_only_if_that_is_asked_for(tmp_pat
     before = files(out)
     assert main(command) == 0
     assert files(out) == before
-    for changed in ([*command, "--may-show"], [*command, "--size", "64"], [*command, "--name", "sights"]):
+    for changed in ([*command, "--allow-thumbnails"], [*command, "--size", "64"], [*command, "--name", "sights"]):
         assert main(changed) == 0
     draw_photos(tmp_path / "one" / "photos", 14, seed=0)
     assert main(command) == 0
@@ -218,14 +218,14 @@ def test_shards_that_no_study_can_use_are_replaced(tmp_path, left):
     assert main([*SCENES, "--out", str(tmp_path)]) == 0
 
 
-def test_a_table_becomes_shards_with_its_splits_and_its_name(picture_folder, tmp_path, capsys):
+def test_a_table_becomes_shards_with_its_splits_and_its_name(image_folder, tmp_path, capsys):
     rows = ["path,label,split"]
     for label in MIKELS:
-        files = sorted((picture_folder / label).iterdir())
+        files = sorted((image_folder / label).iterdir())
         rows += [f"{label}/{file.name},{label},{('train', 'val', 'test')[i % 3]}" for i, file in enumerate(files)]
-    table = picture_folder / "Photos.csv"
+    table = image_folder / "Photos.csv"
     table.write_text("\n".join(rows))
-    assert main(["csv", str(table), "--out", f"file://{tmp_path}/out", "--shard-pictures", "9"]) == 0
+    assert main(["csv", str(table), "--out", f"file://{tmp_path}/out", "--shard-images", "9"]) == 0
     manifest = read_manifest(Folder(str(tmp_path / "out")))
     assert (manifest.name, manifest.source) == ("photos", "the table Photos.csv")
     assert manifest.counts == {
@@ -253,13 +253,13 @@ def test_links_that_are_refused_are_told_by_class_with_the_remedy(tmp_path, caps
     assert 'class "awe": 0 images; left out: 3 not downloaded' in said
 
 
-def test_what_was_left_out_can_be_read_in_a_narrow_terminal(picture_folder, tmp_path, capsys, monkeypatch):
+def test_what_was_left_out_can_be_read_in_a_narrow_terminal(image_folder, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     for label in MIKELS:
-        (picture_folder / label / "broken.jpg").write_bytes(label.encode())
-    pictures = [path.relative_to(picture_folder) for path in sorted(picture_folder.rglob("*.*g"))]
-    rows = [f"{path},{path.parent},," for path in pictures] + ["tie.jpg,,1,1"]
-    table = picture_folder / "photos.csv"
+        (image_folder / label / "broken.jpg").write_bytes(label.encode())
+    images = [path.relative_to(image_folder) for path in sorted(image_folder.rglob("*.*g"))]
+    rows = [f"{path},{path.parent},," for path in images] + ["tie.jpg,,1,1"]
+    table = image_folder / "photos.csv"
     table.write_text("\n".join(["path,label,awe,fear", *rows]))
     assert main(["csv", str(table), "--out", str(tmp_path / "out")]) == 0
     said = shown(capsys)
@@ -285,7 +285,7 @@ def test_shards_are_verified_by_command(small_shards, tmp_path, capsys):
 
 
 def test_a_reading_process_that_is_killed_is_told_and_costs_nothing_that_was_read(tmp_path):
-    command = [sys.executable, "-m", "emotune.shard", *SCENES, "--pictures", "400", "--workers", "2", "--out", "out"]
+    command = [sys.executable, "-m", "emotune.shard", *SCENES, "--images", "400", "--workers", "2", "--out", "out"]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
         until = time.monotonic() + 60
         while not list(tmp_path.glob("out/.spool/*.json")) and time.monotonic() < until:
@@ -295,7 +295,7 @@ def test_a_reading_process_that_is_killed_is_told_and_costs_nothing_that_was_rea
         os.kill(int(reader), signal.SIGKILL)
         message = process.communicate(timeout=60)[1]
     assert process.returncode == 1
-    assert "a process that read pictures was killed" in message
+    assert "a process that read images was killed" in message
     assert "Traceback" not in message
     whole = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("out/.spool/*.json")}
     assert whole

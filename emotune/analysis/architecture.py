@@ -28,7 +28,7 @@ class Difference:
         settings: ``train.lr 0.01 → 0.5``, one for each that differs; ``model.reach shared`` where the baseline's
             network has no such setting.
         parameters: How many it has, and ``more_parameters``: than the baseline; written with their unit.
-        flops: Of a picture's forward pass; ``more_flops`` likewise.
+        flops: Of an image's forward pass; ``more_flops`` likewise.
     """
 
     variant: str

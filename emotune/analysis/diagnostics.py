@@ -1,7 +1,7 @@
-"""Beyond one number per run: classes, confidence, pictures and attention, as tidy tables.
+"""Beyond one number per run: classes, confidence, images and attention, as tidy tables.
 
 ``predictions`` are those that `emotune.analysis.load.Records` has of one data set, by seed, and by variant where
-several are told apart. All of them have the same pictures.
+several are told apart. All of them have the same images.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ __all__ = [
 def recalls(predictions: Mapping[str, Mapping[int, pd.DataFrame]]) -> pd.DataFrame:
     """The recall of each class (per cent) in each run: ``variant, seed, label, recall``.
 
-    Classes that are no picture's target have none, and no row.
+    Classes that are no image's target have none, and no row.
     """
     rows = [
         (variant, seed, label, recall)
@@ -67,18 +67,18 @@ def recall_differences(recalls: pd.DataFrame, baseline: str) -> pd.DataFrame:
 
 
 def confusion_shares(predictions: Mapping[int, pd.DataFrame]) -> pd.DataFrame:
-    """Per cent of each label's pictures (rows) that were given each class (columns), over all seeds.
+    """Per cent of each label's images (rows) that were given each class (columns), over all seeds.
 
-    Rows of labels that no picture has are NaN.
+    Rows of labels that no image has are NaN.
     """
     counts = sum(confusion(frame) for frame in predictions.values())
     return 100 * counts.div(counts.sum(axis=1), axis=0)
 
 
 def calibration(predictions: Mapping[int, pd.DataFrame], bins: int = 10) -> pd.DataFrame:
-    """What confidence was worth, over all seeds: a row per bin of confidence that has pictures, in ascending order.
+    """What confidence was worth, over all seeds: a row per bin of confidence that has images, in ascending order.
 
-    All in per cent: ``confidence``, the mean in the bin; ``accuracy`` of its pictures; their ``share`` of all pictures.
+    All in per cent: ``confidence``, the mean in the bin; ``accuracy`` of its images; their ``share`` of all images.
     Edges are as in `emotune.analysis.metrics.expected_calibration_error`.
 
     Args:
@@ -95,7 +95,7 @@ def calibration(predictions: Mapping[int, pd.DataFrame], bins: int = 10) -> pd.D
 
 
 def disagreements(a: Mapping[int, pd.DataFrame], b: Mapping[int, pd.DataFrame]) -> pd.DataFrame:
-    """Pictures that one variant gets right and the other wrong in every seed that both have.
+    """Images that one variant gets right and the other wrong in every seed that both have.
 
     None with fewer than two such seeds: in one, chance flips as many. They are in the order of `choose_examples`, so
     that the first ones are a fair sample.
@@ -112,21 +112,21 @@ def disagreements(a: Mapping[int, pd.DataFrame], b: Mapping[int, pd.DataFrame]) 
     seeds = sorted(a.keys() & b.keys())
     if len(seeds) < 2:
         return pd.DataFrame(columns=columns, dtype=str)
-    pictures, classes = a[seeds[0]][["sample_id", "target"]], np.array(classes_of(a[seeds[0]]))
-    same = {side: [_in_order(runs[seed], pictures) for seed in seeds] for side, runs in (("a", a), ("b", b))}
+    images, classes = a[seeds[0]][["sample_id", "target"]], np.array(classes_of(a[seeds[0]]))
+    same = {side: [_in_order(runs[seed], images) for seed in seeds] for side, runs in (("a", a), ("b", b))}
     right = {side: np.array([_right(frame) for frame in frames]) for side, frames in same.items()}  # (S, N)
     found = []
     for side, other in (("a", "b"), ("b", "a")):
         rows = right[side].all(axis=0) & ~right[other].any(axis=0)
         answers = np.array([_logits(frame)[rows].argmax(axis=1) for frame in same[other]])  # (S, flipped)
         votes = (answers[..., None] == np.arange(len(classes))).sum(axis=0)  # (flipped, K)
-        found.append(pictures[rows].assign(right=side, answer_of_other=classes[votes.argmax(axis=1)]))
+        found.append(images[rows].assign(right=side, answer_of_other=classes[votes.argmax(axis=1)]))
     table = pd.concat(found).set_index("sample_id", drop=False)
     return table.loc[_drawn(table), columns].reset_index(drop=True)
 
 
 def mean_attention(frames: Sequence[pd.DataFrame]) -> dict[str, np.ndarray]:
-    """By layer, the weights of the positions (H, W), mean over all pictures of all runs; they sum to one.
+    """By layer, the weights of the positions (H, W), mean over all images of all runs; they sum to one.
 
     Args:
         frames: Of one variant's runs: ``sample_id, layer, weights``.
@@ -139,7 +139,7 @@ def image_attention(frames: Sequence[pd.DataFrame], ids: Iterable[str]) -> dict[
 
     Args:
         frames: Of one variant's runs: ``sample_id, layer, weights``.
-        ids: Of which pictures; others than the runs' test pictures are left out.
+        ids: Of which images; others than the runs' test images are left out.
     """
     wanted = list(ids)
     mine = [frame[frame["sample_id"].isin(wanted)] for frame in frames]
@@ -150,7 +150,7 @@ def image_attention(frames: Sequence[pd.DataFrame], ids: Iterable[str]) -> dict[
 def test_selection_bias(runs: pd.DataFrame) -> pd.DataFrame:
     """What taking each run's best test epoch would have added: ``variant, dataset, n`` and means over ``n`` seeds.
 
-    ``accuracy`` is of the epoch that was selected without the test pictures, ``best_test_accuracy`` the highest over
+    ``accuracy`` is of the epoch that was selected without the test images, ``best_test_accuracy`` the highest over
     epochs (both per cent), ``inflation`` the second less the first, in points. Without runs that were tested after each
     epoch there are no rows.
 
@@ -165,7 +165,7 @@ def test_selection_bias(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def choose_examples(predictions: Mapping[str, Mapping[int, pd.DataFrame]], count: int) -> list[str]:
-    """Sample ids of test pictures to show, of one label after another in turn; always the same of the same pictures.
+    """Sample ids of test images to show, of one label after another in turn; always the same of the same images.
 
     They are drawn by a hash of their ids: neither by how they look nor by what the networks say.
 
@@ -177,17 +177,17 @@ def choose_examples(predictions: Mapping[str, Mapping[int, pd.DataFrame]], count
     return _drawn(frames[0])[:count] if frames else []
 
 
-def _drawn(pictures: pd.DataFrame) -> list[str]:
+def _drawn(images: pd.DataFrame) -> list[str]:
     """All sample ids, shuffled by their hashes, label after label in turn."""
-    digests = [hashlib.sha256(sample.encode()).hexdigest() for sample in pictures["sample_id"]]
-    shuffled = pictures[["sample_id", "target"]].reset_index(drop=True).iloc[np.argsort(digests)]
+    digests = [hashlib.sha256(sample.encode()).hexdigest() for sample in images["sample_id"]]
+    shuffled = images[["sample_id", "target"]].reset_index(drop=True).iloc[np.argsort(digests)]
     turn = shuffled.groupby("target").cumcount()
     return shuffled.assign(turn=turn).sort_values("turn", kind="stable")["sample_id"].tolist()
 
 
-def _in_order(frame: pd.DataFrame, pictures: pd.DataFrame) -> pd.DataFrame:
-    """The rows in the order of ``pictures``."""
-    return frame.set_index("sample_id").loc[pictures["sample_id"]]
+def _in_order(frame: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
+    """The rows in the order of ``images``."""
+    return frame.set_index("sample_id").loc[images["sample_id"]]
 
 
 def _logits(frame: pd.DataFrame) -> np.ndarray:

@@ -1,7 +1,7 @@
-"""Uncertainty over pictures, the second kind: what other test pictures, rather than other seeds, would change.
+"""Uncertainty over images, the second kind: what other test images, rather than other seeds, would change.
 
-Pictures are resampled by groups of near-duplicates. All runs of a data set share the draws, so that differences of runs
-are paired by picture. The crossed interval allows for other seeds and other pictures at once: these are crossed random
+Images are resampled by groups of near-duplicates. All runs of a data set share the draws, so that differences of runs
+are paired by image. The crossed interval allows for other seeds and other images at once: these are crossed random
 factors, whose components of variance add (Owen 2007, "The pigeonhole bootstrap").
 """
 
@@ -28,9 +28,9 @@ Predictions = Mapping[str, Mapping[int, pd.DataFrame]]
 
 @dataclass(frozen=True)
 class McNemar:
-    """Pictures that one of two networks alone tells right, and the exact two-sided p of McNemar's (1947) test.
+    """Images that one of two networks alone tells right, and the exact two-sided p of McNemar's (1947) test.
 
-    It counts top-1 answers, whatever the study's metric, and takes every picture for itself, near-duplicates too.
+    It counts top-1 answers, whatever the study's metric, and takes every image for itself, near-duplicates too.
     """
 
     only_variant: int
@@ -40,19 +40,19 @@ class McNemar:
 
 @dataclass(frozen=True)
 class ImageBootstrap:
-    """A contrast on one data set, in the unit of the study's metric, as other pictures would change it.
+    """A contrast on one data set, in the unit of the study's metric, as other images would change it.
 
     Attributes:
         contrast: Variant minus reference.
-        dataset: On which test pictures.
+        dataset: On which test images.
         seeds: In which both runs are finished.
-        pictures: How many were tested.
+        images: How many were tested.
         groups: Of near-duplicates, that they make up; what is resampled.
         mean: The mean difference over seeds.
-        low: Of the 95 % interval for these networks on as many other pictures: percentiles of a paired bootstrap,
+        low: Of the 95 % interval for these networks on as many other images: percentiles of a paired bootstrap,
             centred on the mean difference, cut where it would leave what is possible; None where a value is infinite.
         high: Of the same.
-        crossed_low: Of the interval for other seeds and other pictures, of 95 % at least, cut likewise; None under two
+        crossed_low: Of the interval for other seeds and other images, of 95 % at least, cut likewise; None under two
             seeds, too.
         crossed_high: Of the same.
         mcnemar: By seed.
@@ -61,7 +61,7 @@ class ImageBootstrap:
     contrast: Contrast
     dataset: str
     seeds: tuple[int, ...]
-    pictures: int
+    images: int
     groups: int
     mean: float
     low: float | None
@@ -74,7 +74,7 @@ class ImageBootstrap:
 def bootstrap_over_images(
     contrasts: Sequence[Contrast], dataset: str, predictions: Predictions, metric: Metric
 ) -> list[ImageBootstrap]:
-    """The contrasts that have a complete pair of runs, with their uncertainty over pictures.
+    """The contrasts that have a complete pair of runs, with their uncertainty over images.
 
     Args:
         contrasts: Which differences.
@@ -84,14 +84,14 @@ def bootstrap_over_images(
         metric: What is compared.
 
     Raises:
-        InputError: two runs were not tested on the same pictures.
+        InputError: two runs were not tested on the same images.
     """
     common = {c: sorted(predictions.get(c.variant, {}).keys() & predictions.get(c.reference, {})) for c in contrasts}
     used = dict.fromkeys((name, seed) for c in contrasts for name in (c.variant, c.reference) for seed in common[c])
     if not used:
         return []
     runs = _aligned({run: predictions[run[0]][run[1]] for run in used}, dataset)
-    # A run from before groups were noted has every picture by itself; any of the others knows better.
+    # A run from before groups were noted has every image by itself; any of the others knows better.
     groups = pd.factorize(min((frame["group"] for frame in runs.values()), key=pd.Series.nunique))[0]
     values = dict(zip(runs, _replicates(list(runs.values()), groups, metric.name).T, strict=True))
     right = {run: sufficient_stats(frame, "accuracy").value > 0 for run, frame in runs.items()}
@@ -106,7 +106,7 @@ def bootstrap_over_images(
 
 
 def _aligned(runs: Mapping[tuple[str, int], pd.DataFrame], dataset: str) -> dict[tuple[str, int], pd.DataFrame]:
-    """The runs' predictions, pictures in the order of the first."""
+    """The runs' predictions, images in the order of the first."""
     (first, pattern), aligned = next(iter(runs.items())), {}
     ids, targets = pattern["sample_id"].to_numpy(), pattern["target"].to_numpy()
     for run, frame in runs.items():
@@ -115,24 +115,24 @@ def _aligned(runs: Mapping[tuple[str, int], pd.DataFrame], dataset: str) -> dict
         if len(frame) != len(ids) or not np.array_equal(aligned[run]["target"].to_numpy(), targets):
             raise InputError(
                 f"{dataset}: {run[0]}, seed {run[1]}, and {first[0]}, seed {first[1]}, were not tested on the same "
-                "pictures; delete the folder of the run whose data have changed, to train it again"
+                "images; delete the folder of the run whose data have changed, to train it again"
             )
     return aligned
 
 
 def _replicates(runs: Sequence[pd.DataFrame], groups: np.ndarray, metric: str) -> np.ndarray:
-    """The metric of every run (1 + draws, runs): with every picture once, then with groups resampled."""
+    """The metric of every run (1 + draws, runs): with every image once, then with groups resampled."""
     parts = [sufficient_stats(frame, metric) for frame in runs]
     cells, count = parts[0].cells, groups.max() + 1
     columns = np.concatenate([run * cells + part.cell for run, part in enumerate(parts)])
     values = np.concatenate([part.value for part in parts])
-    infinite = [np.isinf(part.value).any() for part in parts]  # a run whose loss of one picture is infinite
+    infinite = [np.isinf(part.value).any() for part in parts]  # a run whose loss of one image is infinite
     values = np.where(np.isinf(values), 0.0, values)  # 0 × infinite is no number
     sums = sparse.csr_array((values, (columns, np.tile(groups, len(runs)))), shape=(len(runs) * cells, count))
-    pictures, found = np.bincount(groups), []
+    images, found = np.bincount(groups), []
     for weights in _weights(count):
         drawn = (sums @ weights.T).T.reshape(len(weights), len(runs), cells)
-        found.append(metric_from_stats(metric, drawn, (weights @ pictures)[:, None]))
+        found.append(metric_from_stats(metric, drawn, (weights @ images)[:, None]))
     whole = np.concatenate(found)
     whole[:, infinite] = np.inf
     return whole
@@ -169,23 +169,23 @@ def _judge(
 
 
 def _crossed(observed: np.ndarray, draws: np.ndarray, groups: int) -> tuple[float, float]:
-    """The ends of Banerjee's (1961) interval over seeds and pictures: each variance has its own t.
+    """The ends of Banerjee's (1961) interval over seeds and images: each variance has its own t.
 
     Satterthwaite's one t for their sum covers 87 % in the worst case of two seeds and 92 % of three, this one 95 %.
 
     Args:
         observed: Differences by seed (S,).
-        draws: The same of resampled pictures (draws, S).
+        draws: The same of resampled images (draws, S).
         groups: That were resampled.
     """
     seeds, mean = len(observed), float(observed.mean())
     over_seeds = observed.var(ddof=1) / seeds
-    over_pictures = draws.mean(axis=1).var(ddof=1)
-    # What depends on seed and picture at once is in both of them.
-    both = max(0.0, draws.var(axis=0, ddof=1).mean() - over_pictures) / (seeds - 1)
-    t_seeds, t_pictures = stats.t.ppf(1 - ALPHA / 2, [seeds - 1, max(1, groups - 1)])
-    squared = t_seeds**2 * over_seeds + t_pictures**2 * max(0.0, over_pictures - both)
-    half = math.sqrt(max(squared, t_pictures**2 * over_pictures))
+    over_images = draws.mean(axis=1).var(ddof=1)
+    # What depends on seed and image at once is in both of them.
+    both = max(0.0, draws.var(axis=0, ddof=1).mean() - over_images) / (seeds - 1)
+    t_seeds, t_images = stats.t.ppf(1 - ALPHA / 2, [seeds - 1, max(1, groups - 1)])
+    squared = t_seeds**2 * over_seeds + t_images**2 * max(0.0, over_images - both)
+    half = math.sqrt(max(squared, t_images**2 * over_images))
     return mean - half, mean + half
 
 

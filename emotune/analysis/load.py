@@ -1,4 +1,4 @@
-"""Run directories as tidy tables: a row per run, per epoch, per picture of a run, and per attention layer of that."""
+"""Run directories as tidy tables: a row per run, per epoch, per image of a run, and per attention layer of that."""
 
 import io
 import json
@@ -21,7 +21,7 @@ from emotune.runs.store import RunStore
 
 __all__ = ["Records", "load_records"]
 
-RESULTS = ["accuracy", "test_pictures", "parameters", "train_s", "images_per_s", "workers", "interruptions", "commit",
+RESULTS = ["accuracy", "test_images", "parameters", "train_s", "images_per_s", "workers", "interruptions", "commit",
            "dirty"]  # fmt: skip
 COST = ["forward_flops"]
 EPOCHS = ["selected_epoch", "best_test_accuracy"]
@@ -37,17 +37,17 @@ class Records:
 
     Attributes:
         runs: One row per run of the study, finished or not: ``run, variant, dataset, seed, state, detail``; finished
-            ones have ``accuracy`` (per cent of the test pictures), ``test_pictures``, ``parameters``, ``train_s``,
+            ones have ``accuracy`` (per cent of the test images), ``test_images``, ``parameters``, ``train_s``,
             ``images_per_s``, ``workers``, ``interruptions``, ``commit``, ``dirty``, the other metrics of
-            `emotune.config.metric.SCALES``, ``forward_flops`` of a picture, ``selected_epoch`` (whose network was
+            `emotune.config.metric.SCALES``, ``forward_flops`` of an image, ``selected_epoch`` (whose network was
             tested), ``best_test_accuracy`` (per cent, the highest of all epochs; NaN where no epoch was tested) and
-            ``predicted_classes`` (a digest, equal for runs that gave the same class to every test picture); the others
+            ``answers`` (a digest, equal for runs that gave the same class to every test image); the others
             NaN.
         curves: One row per run and epoch: ``run, variant, dataset, seed`` and what ``metrics.jsonl`` has;
             ``test_accuracy`` and ``attention_entropy`` (nats) are NaN where they were not noted.
         predictions: Per finished run: ``sample_id, target, group, logit_<class>…``. All runs of a data set have the
-            same pictures in the same order. Near-duplicates have a group in common; where no run of the data set says
-            which they are, each picture is its own.
+            same images in the same order. Near-duplicates have a group in common; where no run of the data set says
+            which they are, each image is its own.
         records: ``record.json`` of every finished run.
         attention: Per finished run of a network with attention, if it noted that: ``sample_id, layer, weights``, the
             last an array (P,) that sums to one.
@@ -84,7 +84,7 @@ class _Run:
 def load_records(runs: Sequence[RunConfig], pool: str) -> Records:
     """Reads the directories of a study's runs.
 
-    A finished run of which a file is missing or damaged, or whose test pictures are not those of most runs of its data
+    A finished run of which a file is missing or damaged, or whose test images are not those of most runs of its data
     set, has the state *damaged*, and ``detail`` says what is wrong and what to do: the others do not suffer from it.
 
     Raises:
@@ -156,7 +156,7 @@ def _flat(record: dict[str, Any], predictions: pd.DataFrame) -> dict[str, Any]:
     gits = [origin["git"] or {"commit": None, "dirty": None} for origin in record["origins"]]
     dirty = any(g["dirty"] for g in gits) or (None if any("unknown" in g for g in gits) else False)
     git = {"commit": " ".join(str(g["commit"]) for g in gits if g["commit"]), "dirty": dirty}
-    known = record | git | {"train_s": record["durations_s"]["train"], "test_pictures": len(predictions)}
+    known = record | git | {"train_s": record["durations_s"]["train"], "test_images": len(predictions)}
     selected = record["selected_epoch"] if "selected_epoch" in record else record["last_epoch"]["epoch"]
     plain = {name: known.get(name) for name in (*RESULTS, *COST)}
     return plain | scalar_metrics(predictions) | {"selected_epoch": selected, "answers": predicted_classes(predictions)}
@@ -185,9 +185,9 @@ def _predictions(folder: Folder) -> pd.DataFrame:
     if not (np.isfinite(numbers) | np.isneginf(numbers)).all() or np.isneginf(numbers).all(axis=1).any():
         raise InputError(f"{where}: holds logits that are no numbers; delete {folder} to train it again")
     if frame["sample_id"].duplicated().any():
-        raise InputError(f"{where}: a picture is counted twice; delete {folder} to train it again")
+        raise InputError(f"{where}: an image is counted twice; delete {folder} to train it again")
     if frame.empty or frame.isna().any(axis=None) or not frame["target"].isin(classes_of(frame)).all():
-        raise InputError(f"{where}: no pictures, or of no known class; delete {folder} to train it again")
+        raise InputError(f"{where}: no images, or of no known class; delete {folder} to train it again")
     return frame
 
 
@@ -197,13 +197,13 @@ def _attention(folder: Folder, predictions: pd.DataFrame) -> pd.DataFrame | None
     if frame is None:
         return None
     try:
-        pictures = set(predictions["sample_id"])
+        images = set(predictions["sample_id"])
         layers = [layer for _, layer in frame.groupby("layer", sort=False, dropna=False)]
-        whole = bool(layers) and all(len(f) == len(pictures) and set(f["sample_id"]) == pictures for f in layers)
+        whole = bool(layers) and all(len(f) == len(images) and set(f["sample_id"]) == images for f in layers)
         sums = np.concatenate([np.stack(layer["weights"]).sum(axis=1) for layer in layers]) if whole else np.zeros(1)
         if np.allclose(sums, 1, atol=1e-3):
             return frame
-        problem = "weights that do not sum to one" if whole else "not the weights of every test picture once"
+        problem = "weights that do not sum to one" if whole else "not the weights of every test image once"
     except (ValueError, TypeError) as error:
         problem = str(error)
     raise InputError(f"{folder / ATTENTION}: damaged ({problem}); delete {folder} to train it again")
@@ -225,12 +225,12 @@ def _table(folder: Folder, name: str, columns: Sequence[str]) -> pd.DataFrame | 
 
 
 def _agreed(predictions: Mapping[str, pd.DataFrame], pool: Folder) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
-    """The predictions of one data set's runs, with its pictures in one order, and their groups.
+    """The predictions of one data set's runs, with its images in one order, and their groups.
 
-    Groups are of the pictures: what one run says of them holds for those that were made before runs noted them.
+    Groups are of the images: what one run says of them holds for those that were made before runs noted them.
 
     Returns:
-        Those of the runs that have the test pictures, labels and classes of most of them, of equally many those of the
+        Those of the runs that have the test images, labels and classes of most of them, of equally many those of the
         first run; and by id, what is wrong with the others.
     """
     kinds = {run_id: _tested_on(frame) for run_id, frame in predictions.items()}
@@ -246,7 +246,7 @@ def _agreed(predictions: Mapping[str, pd.DataFrame], pool: Folder) -> tuple[dict
         frame.insert(1, "group", groups)
         agreed[run_id] = frame.reset_index()
     others = {
-        run_id: f"{pool / run_id / PREDICTIONS}: not the test pictures, labels and classes of {pool / first}; delete "
+        run_id: f"{pool / run_id / PREDICTIONS}: not the test images, labels and classes of {pool / first}; delete "
         "the folder of whichever was trained on other data, to train it again"
         for run_id in predictions
         if run_id not in agreed
@@ -255,6 +255,6 @@ def _agreed(predictions: Mapping[str, pd.DataFrame], pool: Folder) -> tuple[dict
 
 
 def _tested_on(predictions: pd.DataFrame) -> tuple[int, int, tuple[str, ...]]:
-    """Equal for two runs that have the same pictures, labels and classes, whatever the order of the pictures."""
+    """Equal for two runs that have the same images, labels and classes, whatever the order of the images."""
     hashes = pd.util.hash_pandas_object(predictions[["sample_id", "target"]], index=False)
     return len(predictions), int(hashes.sum()), tuple(classes_of(predictions))

@@ -1,4 +1,4 @@
-"""Metrics of one run's predictions: a row per picture with ``target`` and ``logit_<class>``.
+"""Metrics of one run's predictions: a row per image with ``target`` and ``logit_<class>``.
 
 Shares are in per cent. A logit may be any number whose softmax is meant: logarithms of probabilities are logits too,
 and -inf is that of 0, with which the negative log-likelihood may become infinite.
@@ -39,10 +39,10 @@ BINS = 15
 
 @dataclass(frozen=True)
 class SufficientStats:
-    """What each picture adds to the sums that a metric is computed from.
+    """What each image adds to the sums that a metric is computed from.
 
     Attributes:
-        cell: Which of the sums a picture adds to (N,).
+        cell: Which of the sums an image adds to (N,).
         value: What it adds (N,).
         cells: How many sums there are.
     """
@@ -58,7 +58,7 @@ def classes_of(predictions: pd.DataFrame) -> list[str]:
 
 
 def predicted_classes(predictions: pd.DataFrame) -> str:
-    """A digest of which class was given to which picture, whatever the order of the pictures."""
+    """A digest of which class was given to which image, whatever the order of the images."""
     ordered = predictions.sort_values("sample_id")
     guesses = ordered[[PREFIX + label for label in classes_of(predictions)]].to_numpy().argmax(axis=1)
     digest = hashlib.sha256("\n".join(map(str, ordered["sample_id"])).encode())
@@ -67,7 +67,7 @@ def predicted_classes(predictions: pd.DataFrame) -> str:
 
 
 def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Pictures by target (rows) and predicted class (columns), all classes in the order of the logits.
+    """Images by target (rows) and predicted class (columns), all classes in the order of the logits.
 
     Predicted is the class with the largest logit; of equal ones the first.
     """
@@ -75,9 +75,9 @@ def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def per_class(table: pd.DataFrame) -> pd.DataFrame:
-    """Per class: ``recall``, ``precision`` and ``f1`` in per cent, and ``pictures`` that have it as target.
+    """Per class: ``recall``, ``precision`` and ``f1`` in per cent, and ``images`` that have it as target.
 
-    Read off a `confusion`. NaN is what is not defined: the recall of a class that is no picture's target, the precision
+    Read off a `confusion`. NaN is what is not defined: the recall of a class that is no image's target, the precision
     of one that is never predicted, the F1 of one that is neither.
     """
     right, targets, guesses = np.diag(table), table.sum(axis=1), table.sum(axis=0)
@@ -86,7 +86,7 @@ def per_class(table: pd.DataFrame) -> pd.DataFrame:
             "recall": 100 * right / targets,
             "precision": 100 * right / guesses,
             "f1": 100 * 2 * right / (targets + guesses),
-            "pictures": targets,
+            "images": targets,
         }
     )
 
@@ -116,7 +116,7 @@ def scalar_metrics(predictions: pd.DataFrame) -> dict[str, float]:
 
 
 def sufficient_stats(predictions: pd.DataFrame, metric: str) -> SufficientStats:
-    """What each picture adds to the sums that ``metric`` is computed from: weighted ones resample pictures.
+    """What each image adds to the sums that ``metric`` is computed from: weighted ones resample images.
 
     Args:
         predictions: Of one run.
@@ -140,18 +140,18 @@ def sufficient_stats(predictions: pd.DataFrame, metric: str) -> SufficientStats:
     return SufficientStats(np.zeros(len(targets), int), values[metric]().astype(float), 1)
 
 
-def metric_from_stats(metric: str, sums: np.ndarray, pictures: np.ndarray) -> np.ndarray:
-    """The metric (…) of its `sufficient_stats`' sums; with every picture counted once, what `scalar_metrics` says.
+def metric_from_stats(metric: str, sums: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """The metric (…) of its `sufficient_stats`' sums; with every image counted once, what `scalar_metrics` says.
 
     Args:
         metric: One of `emotune.config.metric.SCALES`.
-        sums: Over pictures, by cell (…, cells).
-        pictures: How many were summed (…).
+        sums: Over images, by cell (…, cells).
+        images: How many were summed (…).
     """
     if metric == "ece":
-        return 100 * np.abs(sums).sum(axis=-1) / pictures
+        return 100 * np.abs(sums).sum(axis=-1) / images
     if metric not in ("balanced_accuracy", "macro_f1"):
-        return sums[..., 0] / pictures
+        return sums[..., 0] / images
     k = math.isqrt(sums.shape[-1])
     counts = sums.reshape(*sums.shape[:-1], k, k)
     right, of = np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(axis=-1)
@@ -162,7 +162,7 @@ def metric_from_stats(metric: str, sums: np.ndarray, pictures: np.ndarray) -> np
 
 
 def constant_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
-    """What a predictor says of the same pictures that knows nothing but how frequent their classes are."""
+    """What a predictor says of the same images that knows nothing but how frequent their classes are."""
     shares = predictions["target"].value_counts(normalize=True)
     return predictions.assign(
         **{PREFIX + c: np.log(shares[c]) if c in shares else -np.inf for c in classes_of(predictions)}
@@ -170,7 +170,7 @@ def constant_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def top_k_accuracy(targets: np.ndarray, logits: np.ndarray, k: int) -> float:
-    """Per cent of the pictures whose class is among the ``k`` with the largest logits; of equal ones the first.
+    """Per cent of the images whose class is among the ``k`` with the largest logits; of equal ones the first.
 
     Args:
         targets: Indices of classes (N,).
@@ -183,7 +183,7 @@ def top_k_accuracy(targets: np.ndarray, logits: np.ndarray, k: int) -> float:
 def polarity_accuracy(
     classes: Sequence[str], targets: np.ndarray, logits: np.ndarray, *, summed: bool = False
 ) -> float:
-    """Per cent of the pictures that are told positive from negative; NaN where classes have no polarity.
+    """Per cent of the images that are told positive from negative; NaN where classes have no polarity.
 
     The polarity of a prediction is that of the class with the largest logit, so that it follows from the confusion and
     is never under the accuracy; ``summed`` takes the polarity whose classes are more probable together.
@@ -220,7 +220,7 @@ def brier_score(targets: np.ndarray, probabilities: np.ndarray) -> float:
 
 
 def expected_calibration_error(confidence: np.ndarray, right: np.ndarray, bins: int = BINS) -> float:
-    """How far confidence is from accuracy, in points: the mean over bins of confidence, weighted by their pictures.
+    """How far confidence is from accuracy, in points: the mean over bins of confidence, weighted by their images.
 
     As in Guo et al. (2017), "On calibration of modern neural networks", section 2: bins are of equal width, and each
     has its upper edge.

@@ -35,7 +35,7 @@ UNBOUNDED = (-math.inf, math.inf)
 class Verdict(StrEnum):
     """What a declared contrast's data say; of a metric whose low values are good, ``BETTER`` means lower.
 
-    ``IDENTICAL``: the two gave the same answer to every picture in every seed. ``DETERMINISTIC``: neither depends on
+    ``IDENTICAL``: the two gave the same answer to every image in every seed. ``DETERMINISTIC``: neither depends on
     the seed, so that the difference is the same in all, and seeds say nothing about its uncertainty.
     """
 
@@ -76,7 +76,7 @@ class Comparison:
         differences: By seed, of the complete pairs; infinite where one of the two runs has an infinite value.
         missing: Why a seed is no complete pair: ``alexnet missing, attention diverged``.
         summary: Of the differences.
-        same_answers: Whether the two runs of every pair gave the same class to every picture.
+        same_answers: Whether the two runs of every pair gave the same class to every image.
         seedless: Whether each of the two sides says the same in all of two seeds or more.
         p: Of the two-sided paired t-test.
         p_sign_flip: Of the exact two-sided sign-flip test, which assumes no normal distribution.
@@ -163,7 +163,7 @@ def estimate_differences(
 
     Args:
         rows: All runs of the study with ``variant``, ``dataset``, ``seed`` and ``state``; finished ones, which alone
-            count, with the metric, and ``answers``, equal where the same classes were given to the same pictures.
+            count, with the metric, and ``answers``, equal where the same classes were given to the same images.
         contrasts: Which differences.
         datasets: Names.
         seeds: How many the study has; those without a complete pair are named in the result.

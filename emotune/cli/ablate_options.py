@@ -34,8 +34,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = _run()
     options = parser.parse_args(arguments)
     options.command = "run"
-    if options.probe and options.report_only:
-        parser.error("argument --probe: not allowed with argument --report-only")
+    if options.time_steps and options.report_only:
+        parser.error("argument --time-steps: not allowed with argument --report-only")
     return options
 
 
@@ -67,7 +67,7 @@ def _run() -> argparse.ArgumentParser:
     only.add_argument("--plan", action="store_true",
                       help="print what is to do, why, and how long it takes, and stop; changes nothing")  # fmt: skip
     only.add_argument("--report-only", action="store_true", help="write the report of what is there and stop")
-    parser.add_argument("--probe", action="store_true",
+    parser.add_argument("--time-steps", action="store_true",
                         help="the plan, with the time of variants never timed from 20 steps of each")  # fmt: skip
     return parser
 
@@ -76,14 +76,14 @@ def _how_to_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--report", type=path_or_url, metavar="DIR", help="where the report goes (default: reports/STUDY)"
     )
-    parser.add_argument("--card", action=argparse.BooleanOptionalAction,
+    parser.add_argument("--model-cards", action=argparse.BooleanOptionalAction,
                         help="also write a model card per variant, cards/VARIANT.md, and keep them up to date from "
-                        "then on; --no-card removes them")  # fmt: skip
+                        "then on; --no-model-cards removes them")  # fmt: skip
     parser.add_argument("--seeds", type=int, metavar="N", help="seeds per variant, instead of the study's")
     parser.add_argument("--workers", type=int, metavar="N", help="workers per run, instead of the study's")
     parser.add_argument("--gpus-per-worker", type=float, metavar="G", help="instead of the study's")
     parser.add_argument("--cache-gb", type=float, metavar="GB",
-                        help="what decoded pictures may fill on each machine, instead of the study's")  # fmt: skip
+                        help="what decoded images may fill on each machine, instead of the study's")  # fmt: skip
     parser.add_argument("--executor", choices=["ray", "local"], default="ray",
                         help="ray: as many runs at a time as fit; local: one after another, without Ray")  # fmt: skip
     parser.add_argument("--stall-minutes", type=float, default=15.0, metavar="MIN",

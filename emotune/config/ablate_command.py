@@ -20,7 +20,7 @@ class AblateCommand:
         study: The file, as it was given; None: the study that comes with emotune.
         seeds: ``--seeds``; None: the study's.
         aa: ``--aa``.
-        card: ``--card``.
+        model_cards: ``--model-cards``.
         runs: ``--runs``, as it was given.
         report: ``--report``, as it was given; None: the study's own folder.
     """
@@ -28,14 +28,14 @@ class AblateCommand:
     study: str | None = None
     seeds: int | None = None
     aa: bool = False
-    card: bool = False
+    model_cards: bool = False
     runs: str = DEFAULT_RUNS
     report: str | None = None
 
     @staticmethod
-    def of(options: argparse.Namespace, *, card: bool) -> "AblateCommand":
+    def of(options: argparse.Namespace, *, model_cards: bool) -> "AblateCommand":
         """The command of these options; with model cards whether or not they were asked for this time."""
-        return AblateCommand(options.study, options.seeds, options.aa, card, options.runs, options.report)
+        return AblateCommand(options.study, options.seeds, options.aa, model_cards, options.runs, options.report)
 
     def __str__(self) -> str:
         """The command that runs the study and writes its report.
@@ -59,7 +59,7 @@ class AblateCommand:
             study = f"./{study}"
         words = [word for word in (verb, study, *operands) if word]
         words += ["--seeds", str(self.seeds)] if self.seeds is not None else []
-        words += ["--aa"] * self.aa + ["--card"] * self.card
+        words += ["--aa"] * self.aa + ["--model-cards"] * self.model_cards
         for option, value in (("--runs", self.runs if self.runs != DEFAULT_RUNS else None), ("--report", self.report)):
             if value is not None:
                 words += [f"{option}={value}"] if value.startswith("-") else [option, value]

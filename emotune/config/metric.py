@@ -1,4 +1,4 @@
-"""What a study compares: a metric of the test pictures, the unit it is told in, and which way is better.
+"""What a study compares: a metric of the test images, the unit it is told in, and which way is better.
 
 How each is computed stands in `emotune.analysis.metrics`.
 """
@@ -141,7 +141,7 @@ class Metric:
     asker; one point unless it says otherwise, and to be said where the metric is not in per cent.
 
     ``select``: tested is the network of the *last* epoch, or of the one with the highest validation accuracy, of equal
-    ones the earliest (*best_val*). ``test_curve``: the test pictures are looked at after every epoch as well, as in the
+    ones the earliest (*best_val*). ``test_curve``: the test images are looked at after every epoch as well, as in the
     thesis, whose number is the highest of these accuracies: optimistic, and to be shown beside the other only.
     """
 

@@ -146,7 +146,7 @@ class MldrV2Config(NetworkConfig):
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class ConstantConfig:
-    """Says of every picture how frequent each class is in training: the least that a classifier must surpass."""
+    """Says of every image how frequent each class is in training: the least that a classifier must surpass."""
 
     name: Literal["constant"] = "constant"
 

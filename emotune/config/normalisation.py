@@ -1,4 +1,4 @@
-"""What is subtracted from pictures, and what they are divided by, before a network sees them."""
+"""What is subtracted from images, and what they are divided by, before a network sees them."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ class Normalisation:
 
 
 IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-"""Of ImageNet's training pictures: torchvision's, and the field's custom, whatever the data set."""
+"""Of ImageNet's training images: torchvision's, and the field's custom, whatever the data set."""
 
 CAFFE = Normalisation((123 / 255, 117 / 255, 104 / 255), (1 / 255, 1 / 255, 1 / 255))
 """Of Caffe's model zoo: values from 0 to 255, less ImageNet's mean ("mean_value" 104, 117, 123 in its order, BGR)."""

@@ -15,8 +15,8 @@ __all__ = ["Resources"]
 class Resources:
     """What each run gets. Not part of its identity: more workers give the same result sooner, but for rounding.
 
-    ``cache_gb`` is how much decoded pictures may fill on each machine (10⁹ bytes; none said: its disk, less a tenth of
-    it or 5 GB, whichever is less); pictures beyond it are read from their shards, of which there are copies if they are
+    ``cache_gb`` is how much decoded images may fill on each machine (10⁹ bytes; none said: its disk, less a tenth of
+    it or 5 GB, whichever is less); images beyond it are read from their shards, of which there are copies if they are
     behind a URL. ``accumulate``: a worker computes its share of a
     batch in that many pieces, one after another, in as much less memory. ``compile``: steps are compiled, which takes a
     minute and a C++ compiler (on GPUs: Triton). ``deterministic``: GPUs use only operations that repeat their results

@@ -37,7 +37,7 @@ RUN_ID = re.compile(r".+-s(?P<seed>\d+)-[0-9a-f]{8}")
 """What `RunConfig.id` gives: a folder of a pool with another name is no run."""
 
 Part = Literal["all", "well", "noisy"]
-"""Which pictures of a data set: all, or those on whose label more than half of the annotators agree, or the others."""
+"""Which images of a data set: all, or those on whose label more than half of the annotators agree, or the others."""
 
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
@@ -52,7 +52,7 @@ class Selection:
 class DatasetRef:
     """A data set as a run knows it: its content and part decide about results, its location does not.
 
-    ``cut`` is a digest of how its training pictures are cut into shards, which decides about the order of shards.
+    ``cut`` is a digest of how its training images are cut into shards, which decides about the order of shards.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
@@ -169,7 +169,7 @@ class RunProgress:
         step: Steps that are done since the run's beginning.
         steps: Planned.
         phase: What it does.
-        evaluated: Pictures of this phase that this rank has evaluated, or read; who reads says no steps.
+        evaluated: Images of this phase that this rank has evaluated, or read; who reads says no steps.
         lr: The latest step's learning rate; NaN as ``loss`` is.
         interruptions: Times that the run was continued.
     """

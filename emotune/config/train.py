@@ -19,20 +19,20 @@ class TrainConfig:
     ``batch_size`` is the global one, whatever the number of workers. ``schedule``: *cosine* or *linear* to zero, *step*
     (× ``step_factor`` every ``step_epochs``, those of the warm-up included) or *constant*, after a linear warm-up of
     ``warmup_epochs``.
-    ``order``: an epoch takes the training pictures in a random order of all (*images*); or *shards*, for data behind a
-    URL that do not fit the disk: shards in a random order, and the pictures of each four of them in a random order.
+    ``order``: an epoch takes the training images in a random order of all (*images*); or *shards*, for data behind a
+    URL that do not fit the disk: shards in a random order, and the images of each four of them in a random order.
     ``clip_norm``: the longest gradient of a global batch; longer ones are shortened to it.
     ``ema_decay``: validated and tested is not the network itself, but the moving average of its weights, which keeps
     this part of itself at each step; 0: the network itself.
 
     ``crop``: *random* or *center*, a square of 227 of the 256 pixels; or *resized*, a random box of ``min_scale`` to 1
-    of the picture's area and of 3:4 to 4:3 in shape, resized to that square (Szegedy et al. 2015, whose boxes begin at
+    of the image's area and of 3:4 to 4:3 in shape, resized to that square (Szegedy et al. 2015, whose boxes begin at
     0.08; an emotion is that of a whole scene, so here a box keeps about half of its width and height at least).
     ``targets``: the label (*hard*), the distribution of votes (*soft*), or the label, weighted with the share of votes
     for it (*weighted*); see `emotune.data.annotations.target_weights`. ``label_smoothing``: the part of a target that
-    is spread evenly over all classes. ``class_weights``: *balanced* counts a picture n / (K · n_k) times, n_k of the n
-    training pictures having its label, so that all K classes count the same; the loss stays a mean. ``test_crops``:
-    over how many crops of a test picture the softmax outputs are averaged: the centre; 5, with the corners; 10, with
+    is spread evenly over all classes. ``class_weights``: *balanced* counts an image n / (K · n_k) times, n_k of the n
+    training images having its label, so that all K classes count the same; the loss stays a mean. ``test_crops``:
+    over how many crops of a test image the softmax outputs are averaged: the centre; 5, with the corners; 10, with
     their mirror images (KSH12, section 4.1). Validation always sees the centre.
 
     ``precision``: of convolutions and matrix products: *float32*; *tf32*, whose factors have 10 bits, on GPUs, and

@@ -9,7 +9,7 @@ __all__ = ["cache_folder"]
 
 
 def cache_folder() -> Path:
-    """Where decoded shards and the embedded pictures are kept: ``$EMOTUNE_CACHE``, or ``~/.cache/emotune``.
+    """Where decoded shards and the embedded images are kept: ``$EMOTUNE_CACHE``, or ``~/.cache/emotune``.
 
     Raises:
         InputError: the variable names the home folder of nobody.

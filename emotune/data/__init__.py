@@ -1,1 +1,1 @@
-"""Pictures to shards, shards to arrays in memory, arrays to batches."""
+"""Images to shards, shards to arrays in memory, arrays to batches."""

@@ -1,4 +1,4 @@
-"""What annotators said of a picture: its label, and how well they agree on it."""
+"""What annotators said of an image: its label, and how well they agree on it."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -53,15 +53,15 @@ def majority(votes: Mapping[str, float], classes: Sequence[str]) -> str | None:
 def target_weights(
     labels: Sequence[str], votes: Sequence[Mapping[str, float]], classes: Sequence[str], kind: str
 ) -> np.ndarray:
-    """What the cross-entropy of each picture is a sum over: float32 (N, K).
+    """What the cross-entropy of each image is a sum over: float32 (N, K).
 
     Args:
-        labels: Of N pictures.
+        labels: Of N images.
         votes: Of the same.
         classes: The K classes.
         kind: *hard*: 1 for the label. *soft*: each class's share of the votes; votes for none of the classes are
             spread evenly over those that are not the label. *weighted*: for the label, its share of the votes, divided
-            by the mean of all pictures' shares, so that the learning rate keeps its meaning.
+            by the mean of all images' shares, so that the learning rate keeps its meaning.
 
     >>> target_weights(["awe"], [{"awe": 3, "other": 2}], ("anger", "awe", "fear"), "soft").round(2).tolist()
     [[0.20000000298023224, 0.6000000238418579, 0.20000000298023224]]

@@ -11,20 +11,20 @@ MODES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 """Pillow's mode, by a profile's colour space."""
 
 
-def to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image | None:
-    """The picture in sRGB.
+def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image | None:
+    """The image in sRGB.
 
     Args:
-        picture: RGB, grey or CMYK.
+        image: RGB, grey or CMYK.
         profile: An ICC profile.
 
     Returns:
-        None where there is nothing to convert: no profile, sRGB's, or one that does not describe such a picture.
+        None where there is nothing to convert: no profile, sRGB's, or one that does not describe such an image.
     """
     convert = _conversion(profile) if profile else None
-    if convert is None or convert.input_mode != picture.mode:
+    if convert is None or convert.input_mode != image.mode:
         return None
-    return ImageCms.applyTransform(picture, convert)
+    return ImageCms.applyTransform(image, convert)
 
 
 @lru_cache(maxsize=32)

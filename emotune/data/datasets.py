@@ -12,7 +12,7 @@ from emotune.core.storage import Folder
 from emotune.data.manifest import FORMAT, MANIFEST, SPLITS, Manifest, digest, hash_with_split, read_manifest
 
 __all__ = [
-    "SCENES_PICTURES",
+    "SCENES_IMAGES",
     "is_ready",
     "manifest_of",
     "materialise",
@@ -20,7 +20,7 @@ __all__ = [
     "shards_folder",
 ]  # fmt: skip
 
-SCENES_PICTURES = 1600
+SCENES_IMAGES = 1600
 SCENES_SEED = 0
 SCENES_SHARES = (0.5, 0.0625, 0.4375)
 """Of the embedded data set; test is large, because telling variants apart is what it is for."""
@@ -40,7 +40,7 @@ def resolve(selections: Sequence[Selection | str]) -> tuple[DatasetRef, ...]:
         if ref.name in refs:
             raise InputError(f'datasets: two are called "{ref.name}"; give one another name (emotune.shard --name)')
         if twin := next((r for r in refs.values() if r.identity == ref.identity), None):
-            raise InputError(f'datasets: "{twin.name}" and "{ref.name}" hold the same pictures; name one of them')
+            raise InputError(f'datasets: "{twin.name}" and "{ref.name}" hold the same images; name one of them')
         same = [r for r in refs.values() if r.content_hash == ref.content_hash]
         if whole := next((r for r in same if "all" in (r.part, ref.part)), None):
             raise InputError(
@@ -54,17 +54,17 @@ def resolve(selections: Sequence[Selection | str]) -> tuple[DatasetRef, ...]:
 def _ref(selection: Selection) -> DatasetRef:
     suffix = "" if selection.part == "all" else f"-{selection.part}"
     if selection.data == "scenes":
-        # Draws no picture: importing the generator costs less than a tenth of a second.
+        # Draws no image: importing the generator costs less than a tenth of a second.
         from emotune.data.sources.base import scenes_hash
 
-        content_hash = hash_with_split(scenes_hash(SCENES_PICTURES, SCENES_SEED), SCENES_SHARES)
+        content_hash = hash_with_split(scenes_hash(SCENES_IMAGES, SCENES_SEED), SCENES_SHARES)
         return DatasetRef(name=f"scenes{suffix}", location="scenes", content_hash=content_hash, part=selection.part)
     location = selection.data if "://" in selection.data else _folder(selection.data)
     manifest = read_manifest(Folder(location))
     for split in SPLITS:
         if lacking := [c for c in manifest.classes if not manifest.count(split, c, selection.part)]:
             raise InputError(
-                f'datasets: "{selection.data}": its {selection.part} part has no picture in {split} of '
+                f'datasets: "{selection.data}": its {selection.part} part has no image in {split} of '
                 f"{', '.join(lacking)}; take another part"
             )
     name = f"{manifest.name}{suffix}"
@@ -101,7 +101,7 @@ def manifest_of(ref: DatasetRef) -> Manifest:
     return read_manifest(shards_folder(ref))
 
 
-def materialise(ref: DatasetRef, advance: Callable[[int], None] = lambda pictures: None, workers: int = 1) -> Folder:
+def materialise(ref: DatasetRef, advance: Callable[[int], None] = lambda images: None, workers: int = 1) -> Folder:
     """The folder of the data set's shards; draws the embedded one where this machine does not have it yet.
 
     Raises:
@@ -116,7 +116,7 @@ def materialise(ref: DatasetRef, advance: Callable[[int], None] = lambda picture
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
             if not is_ready(ref):
-                listing = Scenes(SCENES_PICTURES, SCENES_SEED).listing()
+                listing = Scenes(SCENES_IMAGES, SCENES_SEED).listing()
                 write_shards(listing, location, shares=SCENES_SHARES, workers=workers, advance=advance)
     return location
 

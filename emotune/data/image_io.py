@@ -1,4 +1,4 @@
-"""Pillow, behind a few functions: bytes of a picture file in, right-side-up RGB out."""
+"""Pillow, behind a few functions: bytes of an image file in, right-side-up RGB out."""
 
 import io
 import os
@@ -13,8 +13,8 @@ from PIL import Image, ImageOps, JpegImagePlugin, UnidentifiedImageError
 from emotune.data.colour_profile import to_srgb
 from emotune.data.file_type import HEAD_BYTES, describe_kind, file_kind
 
-__all__ = ["MAX_FILE_BYTES", "MAX_PIXELS", "DecompressionBombError", "Loaded", "TruncatedPictureError",
-           "UnreadablePictureError", "decode", "decode_square", "encode", "load", "read_file", "shrink"]  # fmt: skip
+__all__ = ["MAX_FILE_BYTES", "MAX_PIXELS", "DecompressionBombError", "Loaded", "TruncatedImageError",
+           "UnreadableImageError", "decode", "decode_square", "encode", "load", "read_file", "shrink"]  # fmt: skip
 
 JPEG_QUALITY = 95
 
@@ -28,7 +28,7 @@ MAX_FILE_BYTES = 2**29
 """Of a file that is read: a larger one fills the memory of the processes that read."""
 
 MAX_PIXELS = 89_000_000
-"""Of a picture that is decoded: with three bytes each they fill a quarter of a gigabyte."""
+"""Of an image that is decoded: with three bytes each they fill a quarter of a gigabyte."""
 
 REDUCED = 16
 """So many times the pixels that may be decoded a JPEG may have of which the codec gives an eighth of its size."""
@@ -46,36 +46,36 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What makes a picture upright, by its EXIF orientation."""
+"""What makes an image upright, by its EXIF orientation."""
 SIDEWAYS = {Image.Transpose.TRANSPOSE, Image.Transpose.ROTATE_270, Image.Transpose.TRANSVERSE,
             Image.Transpose.ROTATE_90}  # fmt: skip
 
 
-class UnreadablePictureError(ValueError):
-    """A file that is no picture, or a damaged one; the message is the reason."""
+class UnreadableImageError(ValueError):
+    """A file that is no image, or a damaged one; the message is the reason."""
 
 
-class TruncatedPictureError(UnreadablePictureError):
-    """Only the first part of a picture."""
+class TruncatedImageError(UnreadableImageError):
+    """Only the first part of an image."""
 
 
-class DecompressionBombError(UnreadablePictureError):
+class DecompressionBombError(UnreadableImageError):
     """So many pixels that decoding could exhaust the memory; known from the header."""
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A decoded picture and what its file was.
+    """A decoded image and what its file was.
 
     Attributes:
-        picture: RGB, upright; what was transparent is white.
+        image: RGB, upright; what was transparent is white.
         plain: Whether the file is a JPEG of just these pixels.
-        size: (width, height) of the file in pixels, upright; ``picture`` may be a whole fraction of it.
+        size: (width, height) of the file in pixels, upright; ``image`` may be a whole fraction of it.
         animated: Whether the file has more frames than this first one.
         pages: Whether it has more pages, as a TIFF file may; smaller versions of the first one do not count.
     """
 
-    picture: Image.Image
+    image: Image.Image
     plain: bool
     size: tuple[int, int]
     animated: bool
@@ -83,17 +83,17 @@ class Loaded:
 
 
 def read_file(path: Path) -> bytes:
-    """The bytes of a picture's file; of a file that is none, only the first ones are read.
+    """The bytes of an image's file; of a file that is none, only the first ones are read.
 
     Raises:
-        UnreadablePictureError: the first bytes are those of no picture, or of one in a format that is not read.
+        UnreadableImageError: the first bytes are those of no image, or of one in a format that is not read.
         DecompressionBombError: the file is larger than `MAX_FILE_BYTES`.
         OSError: it cannot be read.
     """
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
         if (kind := file_kind(head)) not in READ_KINDS:
-            raise UnreadablePictureError(describe_kind(kind))
+            raise UnreadableImageError(describe_kind(kind))
         size = os.fstat(file.fileno()).st_size
         if size > MAX_FILE_BYTES:
             raise DecompressionBombError(
@@ -103,89 +103,89 @@ def read_file(path: Path) -> bytes:
 
 
 def decode(data: bytes) -> Image.Image:
-    """The picture in ``data`` as RGB, turned as its EXIF orientation says; what is transparent is white.
+    """The image in ``data`` as RGB, turned as its EXIF orientation says; what is transparent is white.
 
     Raises:
-        UnreadablePictureError: as `load`.
+        UnreadableImageError: as `load`.
     """
-    return load(data).picture
+    return load(data).image
 
 
-def encode(picture: Image.Image, quality: int = JPEG_QUALITY) -> bytes:
-    """The picture as JPEG.
+def encode(image: Image.Image, quality: int = JPEG_QUALITY) -> bytes:
+    """The image as JPEG.
 
     Raises:
-        UnreadablePictureError: longer than JPEG allows.
+        UnreadableImageError: longer than JPEG allows.
     """
     buffer = io.BytesIO()
     try:
-        picture.save(buffer, "JPEG", quality=quality)
+        image.save(buffer, "JPEG", quality=quality)
     except OSError as error:
-        raise UnreadablePictureError(f"cannot be stored as JPEG: {picture.width}×{picture.height}: {error}") from None
+        raise UnreadableImageError(f"cannot be stored as JPEG: {image.width}×{image.height}: {error}") from None
     return buffer.getvalue()
 
 
 def shrink(loaded: Loaded, shorter_side: int | None) -> Image.Image:
-    """The picture with its shorter side at most ``shorter_side`` pixels; None leaves it as it is."""
-    factor = shorter_side / min(loaded.picture.size) if shorter_side else 1.0
+    """The image with its shorter side at most ``shorter_side`` pixels; None leaves it as it is."""
+    factor = shorter_side / min(loaded.image.size) if shorter_side else 1.0
     if factor >= 1:
-        return loaded.picture
-    size = [max(shorter_side, round(s * factor)) for s in loaded.picture.size]
-    return loaded.picture.resize(size, Image.Resampling.LANCZOS)
+        return loaded.image
+    size = [max(shorter_side, round(s * factor)) for s in loaded.image.size]
+    return loaded.image.resize(size, Image.Resampling.LANCZOS)
 
 
 def decode_square(data: bytes, side: int) -> np.ndarray:
-    """The centre square of the picture, its shorter side resized to ``side``: uint8 (side, side, 3).
+    """The centre square of the image, its shorter side resized to ``side``: uint8 (side, side, 3).
 
-    A picture whose shorter side has that many pixels already is cut, half a pixel off the centre if need be. Only a
+    An image whose shorter side has that many pixels already is cut, half a pixel off the centre if need be. Only a
     JPEG that is too large to be decoded whole is decoded at a fraction of its size.
 
     Raises:
-        UnreadablePictureError: as `decode`.
+        UnreadableImageError: as `decode`.
     """
     try:
-        picture = decode(data)
+        image = decode(data)
     except DecompressionBombError:
-        picture = load(data, side).picture
-    left, top = (picture.width - side) // 2, (picture.height - side) // 2
-    if min(picture.size) == side:
-        return np.asarray(picture.crop((left, top, left + side, top + side)))
-    return np.asarray(ImageOps.fit(picture, (side, side), Image.Resampling.BICUBIC))
+        image = load(data, side).image
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    if min(image.size) == side:
+        return np.asarray(image.crop((left, top, left + side, top + side)))
+    return np.asarray(ImageOps.fit(image, (side, side), Image.Resampling.BICUBIC))
 
 
 def load(data: bytes, shorter_side: int | None = None, max_pixels: int = MAX_PIXELS) -> Loaded:
-    """The picture in ``data``, its colours in sRGB.
+    """The image in ``data``, its colours in sRGB.
 
     Args:
         data: The file.
-        shorter_side: If the picture is to be shrunk to it, a large JPEG is decoded at a half, quarter or eighth of its
+        shorter_side: If the image is to be shrunk to it, a large JPEG is decoded at a half, quarter or eighth of its
             size, but never below twice what is asked for, so that nothing is lost and much time is saved.
-        max_pixels: Of what is decoded; a larger picture is refused.
+        max_pixels: Of what is decoded; a larger image is refused.
 
     Raises:
-        UnreadablePictureError: not a picture, or damaged; its subclasses: truncated, or too large.
+        UnreadableImageError: not an image, or damaged; its subclasses: truncated, or too large.
     """
     try:
         _quiet_pillow()
         if max_pixels > MAX_PIXELS:
             Image.MAX_IMAGE_PIXELS = max_pixels  # Pillow's own limit, which holds for the whole process
-        picture = _opened(data)
-        width, height = picture.size
+        image = _opened(data)
+        width, height = image.size
         if shorter_side:
-            picture.draft(None, (2 * shorter_side, 2 * shorter_side))
-        _check_pixels(picture, (width, height), max_pixels)
-        animated = picture.format in ("GIF", "PNG", "WEBP", "AVIF") and getattr(picture, "is_animated", False)
-        pages = picture.format == "TIFF" and _has_pages(picture)
-        picture.load()
-        turn = TURNS.get(picture.getexif().get(ORIENTATION, 1))
-        whole = picture.size == (width, height)
-        plain = picture.format == "JPEG" and picture.mode == "RGB" and turn is None and whole
-        picture, converted = _to_rgb(picture, picture.info.get("icc_profile"))
+            image.draft(None, (2 * shorter_side, 2 * shorter_side))
+        _check_pixels(image, (width, height), max_pixels)
+        animated = image.format in ("GIF", "PNG", "WEBP", "AVIF") and getattr(image, "is_animated", False)
+        pages = image.format == "TIFF" and _has_pages(image)
+        image.load()
+        turn = TURNS.get(image.getexif().get(ORIENTATION, 1))
+        whole = image.size == (width, height)
+        plain = image.format == "JPEG" and image.mode == "RGB" and turn is None and whole
+        image, converted = _to_rgb(image, image.info.get("icc_profile"))
         if turn is not None:
-            picture = picture.transpose(turn)
+            image = image.transpose(turn)
             width, height = (height, width) if turn in SIDEWAYS else (width, height)
-        picture.info = {}  # comments, which Pillow would write out again
-        return Loaded(picture, plain and not converted, (width, height), animated, pages)
+        image.info = {}  # comments, which Pillow would write out again
+        return Loaded(image, plain and not converted, (width, height), animated, pages)
     except UnidentifiedImageError:
         raise _unidentified(data) from None
     except DecompressionBombError:
@@ -194,22 +194,22 @@ def load(data: bytes, shorter_side: int | None = None, max_pixels: int = MAX_PIX
         raise _bomb(f"more than {max_pixels} pixels") from None
     except Exception as error:  # decoders meet damage with any of a dozen kinds of errors
         text = str(error) or type(error).__name__
-        kind = TruncatedPictureError if "truncated" in text.lower() or _ends_early(data) else UnreadablePictureError
+        kind = TruncatedImageError if "truncated" in text.lower() or _ends_early(data) else UnreadableImageError
         raise kind(f"damaged: {text}") from None
 
 
 def _opened(data: bytes) -> Image.Image:
-    """The picture with its header read. Pillow's own limit is meant for pictures that are decoded whole: not JPEGs."""
+    """The image with its header read. Pillow's own limit is meant for images that are decoded whole: not JPEGs."""
     if data[:3] == b"\xff\xd8\xff":
         return JpegImagePlugin.JpegImageFile(io.BytesIO(data))
     return Image.open(io.BytesIO(data), formats=FORMATS)
 
 
-def _check_pixels(picture: Image.Image, size: tuple[int, int], max_pixels: int) -> None:
-    """Refuses a picture of which too much would lie in memory; ``picture.size`` is what would be decoded."""
-    width, height = picture.size
+def _check_pixels(image: Image.Image, size: tuple[int, int], max_pixels: int) -> None:
+    """Refuses an image of which too much would lie in memory; ``image.size`` is what would be decoded."""
+    width, height = image.size
     whole = size[0] * size[1]
-    if picture.info.get("progressive"):  # the codec holds all of it, whatever it gives
+    if image.info.get("progressive"):  # the codec holds all of it, whatever it gives
         width, height = size
     if width * height > max_pixels or whole > REDUCED * max_pixels:
         raise _bomb("{}×{} pixels".format(*size))
@@ -219,24 +219,24 @@ def _bomb(size: str) -> DecompressionBombError:
     return DecompressionBombError(f"too large to decode safely: {size}; --max-pixels allows more")
 
 
-def _has_pages(picture: Image.Image) -> bool:
+def _has_pages(image: Image.Image) -> bool:
     """Whether a TIFF file has a second page that is no smaller version of another (bit 0 of NewSubfileType)."""
     pages = 0
-    for number in range(getattr(picture, "n_frames", 1)):
-        picture.seek(number)
-        pages += not picture.tag_v2.get(254, 0) & 1
+    for number in range(getattr(image, "n_frames", 1)):
+        image.seek(number)
+        pages += not image.tag_v2.get(254, 0) & 1
         if pages > 1:
             break
-    picture.seek(0)
+    image.seek(0)
     return pages > 1
 
 
-def _unidentified(data: bytes) -> UnreadablePictureError:
-    """What to say of a file that Pillow does not take for a picture."""
+def _unidentified(data: bytes) -> UnreadableImageError:
+    """What to say of a file that Pillow does not take for an image."""
     kind = file_kind(data[:HEAD_BYTES])
     if kind not in READ_KINDS:
-        return UnreadablePictureError(describe_kind(kind))
-    error = TruncatedPictureError if _ends_early(data) else UnreadablePictureError
+        return UnreadableImageError(describe_kind(kind))
+    error = TruncatedImageError if _ends_early(data) else UnreadableImageError
     return error("damaged: its header cannot be read")
 
 
@@ -268,27 +268,27 @@ def _quiet_pillow() -> None:
         warnings.filterwarnings(QUIET[0], module=QUIET[3].pattern)
 
 
-def _to_rgb(picture: Image.Image, profile: bytes | None) -> tuple[Image.Image, bool]:
+def _to_rgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, bool]:
     """Any mode as RGB, and whether its ICC profile changed the colours.
 
     Pillow itself clips 16 bits to 8, and shows the colours behind what is transparent.
     """
-    if profile and (converted := to_srgb(picture, profile)):
+    if profile and (converted := to_srgb(image, profile)):
         return converted, True
-    grey = picture.mode in ("L", "LA", "1") or picture.mode[0] in "IF"
-    rgb = _without_profile(picture)
+    grey = image.mode in ("L", "LA", "1") or image.mode[0] in "IF"
+    rgb = _without_profile(image)
     converted = to_srgb(rgb.getchannel(0) if grey else rgb, profile)
     return (converted, True) if converted else (rgb, False)
 
 
-def _without_profile(picture: Image.Image) -> Image.Image:
-    if picture.mode.startswith("I") or picture.mode == "F":
-        values = np.asarray(picture, dtype=np.float64)
-        whole = 1.0 if picture.mode == "F" and values.max() <= 1 else 65535.0 if values.max() > 255 else 255.0
-        whole = 65535.0 if picture.mode.startswith("I;16") else whole
+def _without_profile(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I") or image.mode == "F":
+        values = np.asarray(image, dtype=np.float64)
+        whole = 1.0 if image.mode == "F" and values.max() <= 1 else 65535.0 if values.max() > 255 else 255.0
+        whole = 65535.0 if image.mode.startswith("I;16") else whole
         return Image.fromarray(np.clip(values * 255 / whole, 0, 255).round().astype(np.uint8)).convert("RGB")
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        white = Image.new("RGBA", picture.size, "white")
-        return Image.alpha_composite(white, picture).convert("RGB")
-    return picture if picture.mode == "RGB" else picture.convert("RGB")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")

@@ -38,7 +38,7 @@ Amount = Annotated[int, Field(ge=0)]
 
 
 class Problem(StrEnum):
-    """Why a picture does not become a sample."""
+    """Why an image does not become a sample."""
 
     LOST = "not downloaded"
     UNREADABLE = "unreadable file"
@@ -70,7 +70,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class ExcludedImage:
-    """A picture with a problem: a row of ``health.csv``. ``kept`` ones are in the shards all the same, as asked."""
+    """An image with a problem: a row of ``health.csv``. ``kept`` ones are in the shards all the same, as asked."""
 
     source: str
     label: str
@@ -85,9 +85,10 @@ class Manifest:
 
     ``content_hash`` covers every sample's key, label, votes, split and bytes, but not how samples were cut into shards.
     ``counts`` are by split, then by class; ``noisy`` are those among them whose label less than a majority of votes
-    supports (`emotune.data.annotations.agreement_of`). ``health`` counts, by problem and class, the pictures that were
+    supports (`emotune.data.annotations.agreement_of`). ``health`` counts, by problem and class, the images that were
     left out; ``health.csv``, whose hash is ``health_sha256``, names each. ``recipe`` is a digest of what the shards
-    were made from, and how. ``may_show``: pictures may be reprinted in reports, as whoever made the shards has said.
+    were made from, and how. ``allow_thumbnails``: images may be reprinted in reports, as whoever made the shards has
+    said.
     """
 
     name: Name
@@ -102,7 +103,7 @@ class Manifest:
     licence: SingleLine
     recipe: Digest
     synthetic: bool = False
-    may_show: bool = False
+    allow_thumbnails: bool = False
     format: int = FORMAT
 
     @model_validator(mode="after")
@@ -123,18 +124,18 @@ class Manifest:
         return [shard for shard in self.shards if shard.split == split]
 
     def count(self, split: str, label: str, part: str = "all") -> int:
-        """How many pictures of a class a split has, in all or in one part (``well`` or ``noisy``)."""
+        """How many images of a class a split has, in all or in one part (``well`` or ``noisy``)."""
         everything, noisy = self.counts[split][label], self.noisy[split][label]
         return {"all": everything, "noisy": noisy, "well": everything - noisy}[part]
 
     @property
     def shown(self) -> bool:
-        """Whether a report may show pictures: drawn ones, and those of which it was said."""
-        return self.synthetic or self.may_show
+        """Whether a report may show images: drawn ones, and those of which it was said."""
+        return self.synthetic or self.allow_thumbnails
 
     @property
     def left_out(self) -> dict[str, int]:
-        """How many pictures were left out, by problem, the most frequent first."""
+        """How many images were left out, by problem, the most frequent first."""
         totals = {problem: sum(by_class.values()) for problem, by_class in self.health.items()}
         return dict(sorted(totals.items(), key=lambda item: -item[1]))
 
@@ -149,7 +150,7 @@ def read_manifest(folder: Folder) -> Manifest:
     if value is None:
         raise InputError(
             f"{folder}: no {MANIFEST} here; make shards with "
-            f"`python -m emotune.shard folder PICTURES --out {shlex.quote(str(folder))}`"
+            f"`python -m emotune.shard folder IMAGES --out {shlex.quote(str(folder))}`"
         )
     where = folder / MANIFEST
     if isinstance(value, dict) and value.get("format", FORMAT) != FORMAT:
@@ -179,7 +180,7 @@ def digest(lines: Iterable[str]) -> str:
 
 
 def count_excluded(problems: Sequence[ExcludedImage]) -> dict[str, dict[str, int]]:
-    """How many pictures were left out, by problem and class."""
+    """How many images were left out, by problem and class."""
     health: dict[str, dict[str, int]] = {}
     for row in problems:
         if not row.kept:
@@ -206,7 +207,7 @@ def content_line(key: str, label: str, votes: dict[str, float], split: str, sha2
 
 
 def hash_with_split(content_hash: str, shares: tuple[float, float, float]) -> str:
-    """The content hash of pictures that are known beforehand, together with how they are split."""
+    """The content hash of images that are known beforehand, together with how they are split."""
     return digest([content_hash, "/".join(f"{share:g}" for share in shares)])
 
 

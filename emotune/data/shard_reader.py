@@ -1,4 +1,4 @@
-"""Samples out of shards, and their pictures decoded; what is wrong is named with the remedy."""
+"""Samples out of shards, and their images decoded; what is wrong is named with the remedy."""
 
 import hashlib
 import io
@@ -12,7 +12,7 @@ import numpy as np
 
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
-from emotune.data.image_io import UnreadablePictureError, decode_square
+from emotune.data.image_io import UnreadableImageError, decode_square
 from emotune.data.manifest import Shard
 
 __all__ = ["CROP", "SIDE", "Sample", "checked_samples", "decode_sample", "miscounted", "read_samples", "read_shard"]
@@ -20,12 +20,12 @@ __all__ = ["CROP", "SIDE", "Sample", "checked_samples", "decode_sample", "miscou
 CROP = 227
 """Pixels: with it, and only with it, AlexNet's last pooling gives 6×6 positions (the thesis, section 3)."""
 SIDE = 256
-"""Pixels; pictures are kept a little larger than what networks see so that crops differ."""
+"""Pixels; images are kept a little larger than what networks see so that crops differ."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One labelled picture of a shard.
+    """One labelled image of a shard.
 
     ``jpg`` is its file, which begins at byte ``start`` of the shard; ``sha256`` is what its hash was when it was
     written.
@@ -45,7 +45,7 @@ def read_samples(shard: bytes, name: str) -> Iterator[Sample]:
     """The samples of a shard, in its order.
 
     Raises:
-        InputError: not a WebDataset tar, or a sample lacks its picture or its label.
+        InputError: not a WebDataset tar, or a sample lacks its image or its label.
     """
     try:
         with tarfile.open(fileobj=io.BytesIO(shard), mode="r:") as tar:
@@ -105,12 +105,12 @@ def miscounted(folder: Folder, shard: Shard, found: int) -> str:
 
 
 def decode_sample(sample: Sample, where: str) -> np.ndarray:
-    """A sample's picture, uint8 (SIDE, SIDE, 3).
+    """A sample's image, uint8 (SIDE, SIDE, 3).
 
     Raises:
         InputError: it cannot be decoded; the message names it and the shard, which is at ``where``.
     """
     try:
         return decode_square(sample.jpg, SIDE)
-    except UnreadablePictureError as error:
+    except UnreadableImageError as error:
         raise InputError(f"{where}: {sample.key} ({sample.source}): {error}") from None

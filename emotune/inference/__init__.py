@@ -1,1 +1,1 @@
-"""Finished runs at work: what their networks say of other pictures."""
+"""Finished runs at work: what their networks say of other images."""

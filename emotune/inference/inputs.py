@@ -1,4 +1,4 @@
-"""Which pictures were named: files, folders, and names that come from another program."""
+"""Which images were named: files, folders, and names that come from another program."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -8,26 +8,26 @@ from emotune.core.errors import InputError
 __all__ = ["SUFFIXES", "distinct_stems", "named_images"]
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm"})
-"""Of what counts as a picture in a folder; a file that is named counts whatever its name."""
+"""Of what counts as an image in a folder; a file that is named counts whatever its name."""
 
 
 def named_images(names: Sequence[str], lines: Iterable[str]) -> list[Path]:
     """The files that are meant, in the order of their names, each once.
 
     Args:
-        names: Of files; of folders, whose pictures are taken with those of their subfolders, in alphabetical order; or
+        names: Of files; of folders, whose images are taken with those of their subfolders, in alphabetical order; or
             ``-``, for names that ``lines`` has.
         lines: A file or folder each; empty ones are left out.
 
     Raises:
-        InputError: there is no picture at all.
+        InputError: there is no image at all.
     """
     found: dict[Path, None] = {}
     for name in names:
         for path in (Path(line) for line in map(str.strip, lines) if line) if name == "-" else [Path(name)]:
             found |= dict.fromkeys(_within(path) if path.is_dir() else [path])
     if not found:
-        raise InputError(f"{' '.join(names)}: no pictures; name files, folders of pictures, or - for names from stdin")
+        raise InputError(f"{' '.join(names)}: no images; name files, folders of images, or - for names from stdin")
     return list(found)
 
 

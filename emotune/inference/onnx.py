@@ -18,9 +18,9 @@ from emotune.data.shard_reader import CROP
 from emotune.inference.predictor import Predictor
 from emotune.models.networks.attention import record_attention
 
-__all__ = ["PICTURES", "PROBABILITIES", "export"]
+__all__ = ["IMAGES", "PROBABILITIES", "export"]
 
-PICTURES, PROBABILITIES = "pictures", "probabilities"
+IMAGES, PROBABILITIES = "images", "probabilities"
 """Names of the graph's input and first output; the others are called ``attention_<layer>``."""
 TOLERANCE = 1e-5
 BATCHES = (1, 5)
@@ -28,7 +28,7 @@ BATCHES = (1, 5)
 
 
 class _ExportModule(nn.Module):
-    """From pictures to probabilities: normalisation, network, softmax."""
+    """From images to probabilities: normalisation, network, softmax."""
 
     def __init__(self, network: nn.Module, normalisation: Normalisation) -> None:
         super().__init__()
@@ -36,16 +36,16 @@ class _ExportModule(nn.Module):
         for name in ("mean", "std"):
             self.register_buffer(name, torch.tensor(getattr(normalisation, name)).view(3, 1, 1))
 
-    def forward(self, pictures: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
         with record_attention(self.network) as weights:
-            said = self.network((pictures - self.mean) / self.std).softmax(1)
+            said = self.network((images - self.mean) / self.std).softmax(1)
         return (said, *weights.values())
 
 
 def export(predictor: Predictor, path: Path) -> float:
     """Writes the network to an ONNX file, after onnxruntime said the same with it as torch.
 
-    Input ``pictures``: float32 (N, 3, 227, 227), red, green and blue from 0 to 1: the centre crop of `square`. Outputs:
+    Input ``images``: float32 (N, 3, 227, 227), red, green and blue from 0 to 1: the centre crop of `square`. Outputs:
     ``probabilities`` (N, K), and ``attention_<layer>`` (N, P) for each attention layer. The file's metadata has
     ``run``, ``classes`` (JSON) and ``crops``, over which the run's own test averaged; the file answers for one.
 
@@ -67,7 +67,7 @@ def export(predictor: Predictor, path: Path) -> float:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter's own doings
         program = torch.onnx.export(
-            whole, (example,), dynamo=True, verbose=False, input_names=[PICTURES], output_names=names,
+            whole, (example,), dynamo=True, verbose=False, input_names=[IMAGES], output_names=names,
             dynamic_shapes=({0: torch.export.Dim("batch")},),
         )  # fmt: skip
     model = program.model
@@ -88,15 +88,15 @@ def export(predictor: Predictor, path: Path) -> float:
 
 
 def _difference(path: Path, whole: nn.Module) -> float:
-    """The largest, in any output, on random pictures."""
+    """The largest, in any output, on random images."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     worst = 0.0
     for size in BATCHES:
-        pictures = torch.rand(size, 3, CROP, CROP, generator=torch.Generator().manual_seed(size))
+        images = torch.rand(size, 3, CROP, CROP, generator=torch.Generator().manual_seed(size))
         with torch.inference_mode():
-            expected = whole(pictures)
-        found = session.run(None, {PICTURES: pictures.numpy()})
+            expected = whole(images)
+        found = session.run(None, {IMAGES: images.numpy()})
         worst = max([worst, *(float(np.abs(f - e.numpy()).max()) for f, e in zip(found, expected, strict=True))])
     return worst

@@ -1,4 +1,4 @@
-"""A finished run's network, and what it says of pictures."""
+"""A finished run's network, and what it says of images."""
 
 import io
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,7 @@ from emotune.config.types import escape_control_characters
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.data.augment import crop_and_normalise, evaluation_crops
-from emotune.data.image_io import UnreadablePictureError, decode_square, read_file
+from emotune.data.image_io import UnreadableImageError, decode_square, read_file
 from emotune.data.shard_reader import SIDE
 from emotune.models.build import build
 from emotune.models.networks.attention import record_attention
@@ -25,15 +25,15 @@ from emotune.models.weights.run_weights import read_run_weights
 from emotune.runs.directory import CONFIG, RECORD
 from emotune.training.evaluate import average_logits
 
-__all__ = ["Picture", "Predictions", "Predictor", "load_center_crop", "load_predictor"]
+__all__ = ["ImageInput", "Predictions", "Predictor", "load_center_crop", "load_predictor"]
 
-Picture = str | Path | bytes | Image.Image
-"""A picture's file, its bytes, or the picture."""
+ImageInput = str | Path | bytes | Image.Image
+"""An image's file, its bytes, or the image."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a network says of N pictures.
+    """What a network says of N images.
 
     Attributes:
         classes: K names.
@@ -48,7 +48,7 @@ class Predictions:
 
     @property
     def labels(self) -> list[str]:
-        """The most probable class of each picture."""
+        """The most probable class of each image."""
         return [self.classes[index] for index in self.probabilities.argmax(axis=1)]
 
 
@@ -60,8 +60,8 @@ class Predictor:
         run_id: The run's.
         classes: K names, in the order of the network's outputs.
         network: In float32, whatever it was trained with.
-        normalisation: Of the pictures that it sees.
-        crops: Over how many crops of a picture answers are averaged.
+        normalisation: Of the images that it sees.
+        crops: Over how many crops of an image answers are averaged.
         device: Where the network is.
     """
 
@@ -72,18 +72,18 @@ class Predictor:
     crops: int
     device: torch.device
 
-    def predict(self, pictures: Iterable[Picture], batch_size: int = 50) -> Predictions:
-        """What the network says of pictures, each treated as the run's test pictures were.
+    def predict(self, images: Iterable[ImageInput], batch_size: int = 50) -> Predictions:
+        """What the network says of images, each treated as the run's test images were.
 
         Raises:
             InputError: one cannot be read; the message names it.
         """
         squares: list[np.ndarray] = []
-        for number, picture in enumerate(pictures):
+        for number, image in enumerate(images):
             try:
-                squares.append(load_center_crop(picture))
-            except (UnreadablePictureError, OSError) as error:
-                name = picture if isinstance(picture, str | Path) else f"picture {number}"
+                squares.append(load_center_crop(image))
+            except (UnreadableImageError, OSError) as error:
+                name = image if isinstance(image, str | Path) else f"image {number}"
                 raise InputError(f"{name}: {error}") from None
         starts = range(0, len(squares), batch_size)
         return self.concat([self.answers(squares[start : start + batch_size]) for start in starts])
@@ -91,7 +91,7 @@ class Predictor:
     @torch.inference_mode()
     def answers(self, squares: Sequence[np.ndarray]) -> Predictions:
         """What the network says of a batch, uint8 (SIDE, SIDE, 3) each, see `load_center_crop`."""
-        images = [torch.from_numpy(picture.copy()) for picture in squares]
+        images = [torch.from_numpy(image.copy()) for image in squares]
         batch = torch.stack(images).to(self.device) if self.device.type != "cpu" else images
         indices = np.arange(len(squares))
         with record_attention(self.network) as weights:  # of the first view, the centre
@@ -110,21 +110,21 @@ class Predictor:
         return Predictions(self.classes, np.concatenate([part.probabilities for part in parts]), attention)
 
 
-def load_center_crop(picture: Picture) -> np.ndarray:
-    """A picture as runs keep it: upright RGB, its centre square of 256×256, uint8 (256, 256, 3).
+def load_center_crop(image: ImageInput) -> np.ndarray:
+    """An image as runs keep it: upright RGB, its centre square of 256×256, uint8 (256, 256, 3).
 
-    From a picture out of a shard follow the very pixels that a run was tested on. Of a larger one, emotune.shard keeps
+    From an image out of a shard follow the very pixels that a run was tested on. Of a larger one, emotune.shard keeps
     a JPEG that is shrunk to 256 pixels, so its pixels differ from these by that.
 
     Raises:
-        UnreadablePictureError: it is none, or damaged.
+        UnreadableImageError: it is none, or damaged.
         OSError: its file cannot be read.
     """
-    if isinstance(picture, Image.Image):
+    if isinstance(image, Image.Image):
         buffer = io.BytesIO()
-        picture.save(buffer, "PNG")  # what is turned, transparent or of other modes is treated alike
-        picture = buffer.getvalue()
-    return decode_square(picture if isinstance(picture, bytes) else read_file(Path(picture)), SIDE)
+        image.save(buffer, "PNG")  # what is turned, transparent or of other modes is treated alike
+        image = buffer.getvalue()
+    return decode_square(image if isinstance(image, bytes) else read_file(Path(image)), SIDE)
 
 
 def load_predictor(run: str, device: str = "auto") -> Predictor:

@@ -15,7 +15,7 @@ __all__ = ["Cost", "cost"]
 
 @dataclass(frozen=True)
 class Cost:
-    """``parameters``, and ``forward_flops`` of one picture of 227×227: two for a multiplication and an addition.
+    """``parameters``, and ``forward_flops`` of one image of 227×227: two for a multiplication and an addition.
 
     None where they are not counted.
 
@@ -35,9 +35,9 @@ def cost(config: ModelConfig, classes: int) -> Cost:
     Cost(parameters=56901000, forward_flops=1440687168)
     """
     network = build_on_meta(config, classes).eval()
-    pictures = torch.empty(1, 3, SIDE, SIDE, device="meta")
+    images = torch.empty(1, 3, SIDE, SIDE, device="meta")
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network(pictures)
+        network(images)
     counts = counter.get_flop_counts()
     # Its sum over channels is a convolution for speed only, and mostly multiplies with zeros.
     normalising = {

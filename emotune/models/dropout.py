@@ -1,6 +1,6 @@
-"""Dropout (Srivastava et al. 2014) whose masks belong to pictures, not to a generator's history.
+"""Dropout (Srivastava et al. 2014) whose masks belong to images, not to a generator's history.
 
-A mask is a hash of a seed per picture, of the layer's dotted path and of the unit, so that it is the same however a
+A mask is a hash of a seed per image, of the layer's dotted path and of the unit, so that it is the same however a
 batch is shared out over ranks, cut into smaller ones or computed on another device, after any interruption, and in
 every network that has a layer of this path.
 """
@@ -17,7 +17,7 @@ __all__ = ["SampleDropout", "set_dropout_seeds"]
 class SampleDropout(nn.Module):
     """Dropout of probability ``p``: in training, each value is zero with it, or else divided by 1 - p.
 
-    The input has as many rows as there are seeds, or a multiple: then the rows of one picture, such as its patches,
+    The input has as many rows as there are seeds, or a multiple: then the rows of one image, such as its patches,
     follow each other. Without seeds (`set_dropout_seeds`) a training pass is refused: it would not be repeatable.
     """
 
@@ -31,8 +31,8 @@ class SampleDropout(nn.Module):
         if not self.training or self.p == 0:
             return x
         if self.seeds is None:
-            raise RuntimeError("dropout in training needs a seed per picture: call seed_masks first")
-        rows = x.shape[0] // max(1, self.seeds.shape[0])  # a rank may have none of the last pictures
+            raise RuntimeError("dropout in training needs a seed per image: call seed_masks first")
+        rows = x.shape[0] // max(1, self.seeds.shape[0])  # a rank may have none of the last images
         numbers = torch.arange(rows * x.shape[1], device=x.device)
         bits = _mix(self.seeds[:, None] + _mix(numbers)).view(x.shape)  # (B, rows · D) → (R, D)
         kept = (bits & 0xFFFFFF) >= round(self.p * 2**24)
@@ -47,7 +47,7 @@ def set_dropout_seeds(network: nn.Module, seeds: torch.Tensor) -> None:
 
     Args:
         network: Its `SampleDropout` layers are told apart by their dotted paths in it; one that branches share has one.
-        seeds: Of the pictures in the batch, int64 (B,).
+        seeds: Of the images in the batch, int64 (B,).
     """
     for path, layer in network.named_modules():
         if isinstance(layer, SampleDropout):

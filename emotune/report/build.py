@@ -66,14 +66,14 @@ def build_report(study: Study, runs: Sequence[RunConfig], pool: str, out: Path, 
             "they were: see to it that this can be read, and give the same command with --report-only"
         ) from error
     claim_folder(out, study)
-    with ReportWriter(out, study, cards=command.card) as files:
+    with ReportWriter(out, study, cards=command.model_cards) as files:
         context["figures"] = _draw(findings, datasets, refs, files)
         context["sections"] = sections(context, context["figures"])
         _write_tables(findings, datasets, files)
         environment = _environment(study)
         for template, name in (("table.tex", "table.tex"), ("report.md", "report.md"), ("report.html", "index.html")):
             files.write(name, environment.get_template(template).render(context).encode())
-        for variant, card in cards(findings, context).items() if command.card else ():
+        for variant, card in cards(findings, context).items() if command.model_cards else ():
             files.write(f"cards/{variant}.md", environment.get_template("card.md").render(card).encode())
     return out / "index.html"
 
@@ -82,7 +82,7 @@ def _draw(
     findings: StudyResults, datasets: Sequence[Mapping[str, Any]], refs: Mapping[str, DatasetRef], files: ReportWriter
 ) -> dict[str, dict[str, str]]:
     """Writes every figure as SVG and PNG; returns those of the page, by name: ``svg``, ``caption``."""
-    titles = {d["name"]: f"{d['name']} (synthetic pictures)" if d["synthetic"] else d["name"] for d in datasets}
+    titles = {d["name"]: f"{d['name']} (synthetic images)" if d["synthetic"] else d["name"] for d in datasets}
     drawn = {}
     for each in draw_figures(findings, titles, examples(findings, refs)):
         svg = svg_of(each.figure)

@@ -89,7 +89,7 @@ def page_context(
         "floors": findings.floors,
         "resolutions": _resolutions(findings),
         "flips_left_out": [c for c in findings.comparisons if c.p_sign_flip is not None and c.p_sign_flip_holm is None],
-        "over_pictures": findings.over_pictures,
+        "over_images": findings.over_images,
         "across": [(a, phrasing.across(a, study.metric)) for a in findings.across],
         "exploratory": findings.exploratory,
         "variants": [row for dataset in findings.datasets for row in _variants(findings, dataset)],
@@ -113,7 +113,7 @@ def sections(context: Mapping[str, Any], figures: Mapping[str, Any]) -> list[dic
     title = context["scale"].title
     known = {
         "verdicts": ("Verdicts", True),
-        "pictures": ("Other seeds, other pictures", bool(context["over_pictures"])),
+        "images": ("Other seeds, other images", bool(context["over_images"])),
         "across": ("Several data sets", bool(context["across"])),
         "variants": (f"{title[0].upper()}{title[1:]} by variant", True),
         "exploratory": ("Not declared, exploratory", bool(context["exploratory"])),
@@ -123,7 +123,7 @@ def sections(context: Mapping[str, Any], figures: Mapping[str, Any]) -> list[dic
         "calibration": ("Calibration", drawn("calibration")),
         "cost": (f"{title[0].upper()}{title[1:]} against cost", drawn("cost")),
         "attention": ("Attention", drawn("attention")),
-        "flips": ("Pictures whose answer flips", bool(context["flips"])),
+        "flips": ("Images whose answer flips", bool(context["flips"])),
         "selection": ("Selection rule", True),
         "networks": ("Networks", bool(context["networks"])),
         "data": ("Data", True),

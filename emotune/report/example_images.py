@@ -1,4 +1,4 @@
-"""Test pictures in the report: those that attention is laid over, and those whose answer flips.
+"""Test images in the report: those that attention is laid over, and those whose answer flips.
 
 Their bytes only where the manifest says that the data may be shown; else their sample ids stand for them.
 """
@@ -18,9 +18,9 @@ from emotune.report.results import StudyResults
 __all__ = ["examples", "flips"]
 
 SHOWN = 8
-"""Pictures under attention, by data set; and that flip, in each direction of a contrast."""
+"""Images under attention, by data set; and that flip, in each direction of a contrast."""
 SIDE = 160
-"""Pixels of a picture under attention."""
+"""Pixels of an image under attention."""
 
 
 def examples(findings: StudyResults, refs: Mapping[str, DatasetRef]) -> dict[str, dict[str, bytes]]:
@@ -40,7 +40,7 @@ def flips(findings: StudyResults, refs: Mapping[str, DatasetRef]) -> list[dict[s
         refs: Data sets by name.
 
     Returns:
-        ``dataset``, ``contrast``, ``right`` (the variant), ``count``, and the first ``pictures``, each with
+        ``dataset``, ``contrast``, ``right`` (the variant), ``count``, and the first ``images``, each with
         ``sample_id``, ``target``, ``answer_of_other``, and ``jpeg`` in base64, empty where it may not be shown.
     """
     found = []
@@ -57,11 +57,11 @@ def flips(findings: StudyResults, refs: Mapping[str, DatasetRef]) -> list[dict[s
         jpegs = thumbnails(refs[dataset], sorted(wanted)) if wanted else {}
         for contrast, sides in firsts.items():
             for variant, flips in sides.items():
-                pictures = flips.head(SHOWN).to_dict("records") if contrast in declared else []
-                for picture in pictures:
-                    picture["jpeg"] = base64.b64encode(jpegs.get(picture["sample_id"], b"")).decode()
+                images = flips.head(SHOWN).to_dict("records") if contrast in declared else []
+                for image in images:
+                    image["jpeg"] = base64.b64encode(jpegs.get(image["sample_id"], b"")).decode()
                 found.append({"dataset": dataset, "contrast": str(contrast), "right": variant, "count": len(flips),
-                              "pictures": pictures})  # fmt: skip
+                              "images": images})  # fmt: skip
     return found
 
 

@@ -101,7 +101,7 @@ class ReportWriter:
             self._note(self._now)
 
     def _note(self, files: Mapping[str, str]) -> None:
-        seal = to_json_bytes({"made_of": "", "written": dict(sorted(files.items()))} | self._of)
+        seal = to_json_bytes({"fingerprint": "", "written": dict(sorted(files.items()))} | self._of)
         with _written(self._out):
             self._folder.write(SEAL, seal, flush=False)
 
@@ -121,7 +121,7 @@ def _written(out: Path) -> Iterator[None]:
 def is_up_to_date(out: Path, digest: str) -> bool:
     """Whether the report in a folder was made of just this, and nobody has changed or removed a file of it since."""
     seal = _sealed(out)
-    return seal["input_fingerprint"] == digest and all(
+    return seal["fingerprint"] == digest and all(
         _sha256(out / name) == known for name, known in seal["written"].items()
     )
 
@@ -129,7 +129,7 @@ def is_up_to_date(out: Path, digest: str) -> bool:
 def write_fingerprint(out: Path, digest: str) -> None:
     """Writes down what the report in a folder was made of."""
     with _written(out):
-        Folder(str(out)).write_json(SEAL, _sealed(out) | {"made_of": digest})
+        Folder(str(out)).write_json(SEAL, _sealed(out) | {"fingerprint": digest})
 
 
 def claim_folder(out: Path, study: Study) -> None:
@@ -141,7 +141,7 @@ def claim_folder(out: Path, study: Study) -> None:
     """
     own = _told(study, out)
     with _written(out):
-        Folder(str(out)).create(SEAL, to_json_bytes({"made_of": "", "written": {}, "study": own, "cards": False}))
+        Folder(str(out)).create(SEAL, to_json_bytes({"fingerprint": "", "written": {}, "study": own, "cards": False}))
     other = _sealed(out)["study"]
     if other and other["source"] != own["source"] and (other["file"] != own["file"] or not own["file"]):
         of = Path(os.path.normpath(out.absolute() / other["file"])) if other["file"] else other["name"]
@@ -171,9 +171,9 @@ def _sealed(out: Path) -> dict[str, Any]:
         written = {name: str(digest) for name, digest in found["written"].items() if FILE.fullmatch(name)}
         study = {key: str(found["study"][key]) for key in ("name", "file", "source")} if found.get("study") else {}
         cards = found.get("cards", any(name.startswith(CARDS) for name in written))
-        return {"made_of": str(found["input_fingerprint"]), "written": written, "study": study, "cards": cards is True}
+        return {"fingerprint": str(found["fingerprint"]), "written": written, "study": study, "cards": cards is True}
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return {"made_of": "", "written": {}, "study": {}, "cards": False}
+        return {"fingerprint": "", "written": {}, "study": {}, "cards": False}
 
 
 def _code() -> list[bytes]:

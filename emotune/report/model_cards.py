@@ -62,7 +62,7 @@ def _said(options: Mapping[str, Any]) -> str:
 
 
 def _normalisation(findings: StudyResults, runs: pd.Series) -> str:
-    """Of the pictures that its runs see; of a model that is no network, none."""
+    """Of the images that its runs see; of a model that is no network, none."""
     found = [findings.records.records[run].get("initialisation", {}).get("normalisation") for run in runs]
     return next((f"mean {n['mean']}, standard deviation {n['std']}" for n in found if n), "")
 
@@ -75,7 +75,7 @@ def _test(findings: StudyResults, data: Mapping[str, Any], variant: str) -> dict
     constant = scalar_metrics(constant_predictions(next(iter(frames.values()))))
     return {
         "data": data,
-        "pictures": len(next(iter(frames.values()))),
+        "images": len(next(iter(frames.values()))),
         "seeds": list(zip(rows["seed"], rows[study.metric.name], strict=True)),
         "metrics": [
             (scale, summarise(rows[name].dropna().tolist(), scale.bounds), constant[name])
@@ -92,7 +92,7 @@ def _test(findings: StudyResults, data: Mapping[str, Any], variant: str) -> dict
 
 
 def _recalls(frames: Mapping[int, pd.DataFrame]) -> list[tuple[str, int, Summary]]:
-    """Per class: its name, how many test pictures it has, its recall over seeds."""
+    """Per class: its name, how many test images it has, its recall over seeds."""
     targets = next(iter(frames.values()))["target"]
     by_label = diagnostics.recalls({"": frames}).groupby("label", sort=False)["recall"]
     return [
@@ -102,7 +102,7 @@ def _recalls(frames: Mapping[int, pd.DataFrame]) -> list[tuple[str, int, Summary
 
 
 def _confused(frames: Mapping[int, pd.DataFrame]) -> Sequence[tuple[str, str, float]]:
-    """The most frequent confusions: what a picture is, what it is taken for, per cent of its class's pictures."""
+    """The most frequent confusions: what an image is, what it is taken for, per cent of its class's images."""
     shares = diagnostics.confusion_shares(frames).stack()
     wrong = [(str(is_a), str(taken), float(share)) for (is_a, taken), share in shares.items() if is_a != taken]
     return sorted((pair for pair in wrong if pair[2] > 0), key=lambda pair: -pair[2])[:CONFUSED]

@@ -36,7 +36,7 @@ def answer(comparison: Comparison, metric: Metric, datasets: Sequence[str]) -> s
         says = f"On {comparison.dataset}: {says}"
     parts = [f"{says}. {difference(summary, metric)}", _infinite(comparison)]
     if verdict is Verdict.DETERMINISTIC:
-        parts.append("Only other pictures, or other training pictures, could change it.")
+        parts.append("Only other images, or other training images, could change it.")
     elif comparison.p_holm is not None:
         parts.append(f"Holm-adjusted p {p_value(comparison.p_holm)}.")
     elif summary.sd == 0 and verdict is Verdict.UNRESOLVED:
@@ -163,9 +163,9 @@ def selection(metric: Metric) -> str:
 
 
 def tested(metric: Metric) -> str:
-    """How often the test pictures were read."""
+    """How often the test images were read."""
     often = "; besides, after each epoch for the test curve, which decides about nothing" if metric.test_curve else ""
-    return f"The test pictures were read once per run for these numbers{often}"
+    return f"The test images were read once per run for these numbers{often}"
 
 
 def _infinite(comparison: Comparison) -> str:
@@ -174,4 +174,4 @@ def _infinite(comparison: Comparison) -> str:
     for name, worst in ((contrast.variant, math.inf), (contrast.reference, -math.inf)):
         if seeds := [str(seed) for seed, value in comparison.differences.items() if value == worst]:
             said.append(f"{name} is infinitely worse in seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}.")
-    return " ".join([*said, "It gave a picture's class the probability 0."] if said else [])
+    return " ".join([*said, "It gave an image's class the probability 0."] if said else [])

@@ -41,10 +41,10 @@ class StudyResults:
         comparisons: The declared contrasts on every data set.
         exploratory: Variants against the baseline that were not declared.
         floors: By data set, the baseline against itself under other init and dropout streams, where the study has that.
-        over_pictures: The declared contrasts' second uncertainty.
+        over_images: The declared contrasts' second uncertainty.
         across: Declared contrasts over several data sets, as description.
         optimism: By variant and data set, what taking the best test epoch would have added, where it was noted.
-        flips: By data set and declared contrast, and A/A, pictures whose answer differs in all seeds.
+        flips: By data set and declared contrast, and A/A, images whose answer differs in all seeds.
         spreads: By data set, how much differences vary over seeds, from all variants and A/A; where that is known.
     """
 
@@ -55,7 +55,7 @@ class StudyResults:
     comparisons: Sequence[Comparison]
     exploratory: Sequence[Comparison]
     floors: Mapping[str, Comparison]
-    over_pictures: Sequence[ImageBootstrap]
+    over_images: Sequence[ImageBootstrap]
     across: Sequence[AcrossDatasets]
     optimism: pd.DataFrame
     flips: Mapping[str, Mapping[Contrast, pd.DataFrame]]
@@ -102,7 +102,7 @@ def compute_results(study: Study, runs: Sequence[RunConfig], pool: str) -> Study
         study=study, datasets=datasets, records=records, predictions=predictions, comparisons=comparisons,
         exploratory=estimate_differences(rows, _undeclared(study), *common),
         floors={floor.dataset: floor for floor in floors if floor.summary.n},
-        over_pictures=[
+        over_images=[
             found for dataset, frames in predictions.items()
             for found in bootstrap_over_images(_paired(study.contrasts, frames), dataset, frames, study.metric)
         ],

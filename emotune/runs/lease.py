@@ -166,7 +166,7 @@ class Lease:
 
     @contextmanager
     def heartbeat(self) -> Iterator["Lease"]:
-        """Repeats the beat from a thread, so that it does not stop while pictures are decoded; releases in the end."""
+        """Repeats the beat from a thread, so that it does not stop while images are decoded; releases in the end."""
         left = threading.Event()
 
         def beat() -> None:

@@ -38,10 +38,10 @@ UPLOADS = 5
 class Progress:
     """How far a run has come.
 
-    ``step`` counts steps that are done in ``epoch``; ``loss_sum`` and ``correct`` are over the pictures of those steps.
+    ``step`` counts steps that are done in ``epoch``; ``loss_sum`` and ``correct`` are over the images of those steps.
     ``train_s`` are seconds spent in steps. ``history`` has an entry for each finished epoch, as in ``metrics.jsonl``;
     ``origins`` says which code, in which versions, trained it: more than one where it was continued after a change.
-    ``reading`` says how training pictures were read, see `emotune.training.record.way_of_reading`; ``numerics`` how it
+    ``reading`` says how training images were read, see `emotune.training.record.way_of_reading`; ``numerics`` how it
     was calculated, likewise. ``initialisation`` says where its first weights are from, see
     `emotune.models.weights.run_weights.Initialisation`. ``notes`` are of what went wrong on the way.
     """
@@ -66,12 +66,12 @@ class Progress:
             if now not in kept:
                 kept.append(now)
 
-    def end_step(self, pictures: int, loss: float, correct: int, seconds: float) -> None:
-        """Counts a step on ``pictures`` pictures with the mean ``loss``."""
+    def end_step(self, split: int, loss: float, correct: int, seconds: float) -> None:
+        """Counts a step on ``images`` images with the mean ``loss``."""
         self.step += 1
-        self.loss_sum += loss * pictures
+        self.loss_sum += loss * split
         self.correct += correct
-        self.seen += pictures
+        self.seen += split
         self.train_s += seconds
 
     def end_epoch(self, entry: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What a network says of all pictures of a split, whatever the number of ranks that compute it."""
+"""What a network says of all images of a split, whatever the number of ranks that compute it."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ BATCH = 50
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a network says of all pictures of a split.
+    """What a network says of all images of a split.
 
     Attributes:
         logits: float32 (N, K), of the centre crop, or averaged over crops.
@@ -37,7 +37,7 @@ class Outputs:
 
     @property
     def attention_entropy(self) -> float | None:
-        """Of the weights, in nats, mean over pictures and layers: log P if all weigh the same; None without layers."""
+        """Of the weights, in nats, mean over images and layers: log P if all weigh the same; None without layers."""
         layers = [torch.from_numpy(weights).double() for weights in self.attention.values()]
         return fmean(torch.special.entr(weights).sum(1).mean().item() for weights in layers) if layers else None
 
@@ -45,7 +45,7 @@ class Outputs:
 @torch.inference_mode()
 def evaluate(
     network: nn.Module,
-    pictures: Split,
+    split: Split,
     world: World,
     crops: int = 1,
     *,
@@ -53,17 +53,15 @@ def evaluate(
     normalisation: Normalisation = IMAGENET,
     watch: Callable[[int], None] = lambda evaluated: None,
 ) -> Outputs:
-    """What the network says of every picture, on all ranks: of its centre crop, or averaged over 5 or 10 crops.
+    """What the network says of every image, on all ranks: of its centre crop, or averaged over 5 or 10 crops.
 
-    Each rank computes its share; each picture is counted exactly once, whatever the number of ranks. After each batch,
-    ``watch`` is called with the number of pictures of this rank's share that are done.
+    Each rank computes its share; each image is counted exactly once, whatever the number of ranks. After each batch,
+    ``watch`` is called with the number of images of this rank's share that are done.
     """
     network.eval()
-    views = evaluation_crops(len(pictures), crops)
+    views = evaluation_crops(len(split), crops)
     own, evaluated = [], 0
-    batches = pictures.evaluation_batches(
-        BATCH, rank=world.rank, world_size=world.size, pin=world.device.type == "cuda"
-    )
+    batches = split.evaluation_batches(BATCH, rank=world.rank, world_size=world.size, pin=world.device.type == "cuda")
     with closing(batches):
         for batch in batches:
             images = batch.on(world.device)
@@ -79,15 +77,15 @@ def evaluate(
             own.append((batch.indices, average_logits(seen).cpu().numpy(), noted))
             watch(evaluated := evaluated + len(batch.indices))
     parts = [part for parts in world.gather(own) for part in parts]
-    logits = _placed(len(pictures), [(indices, values) for indices, values, _ in parts])
+    logits = _placed(len(split), [(indices, values) for indices, values, _ in parts])
     attention = {
-        name: _placed(len(pictures), [(indices, noted[name]) for indices, _, noted in parts]) for name in parts[0][2]
+        name: _placed(len(split), [(indices, noted[name]) for indices, _, noted in parts]) for name in parts[0][2]
     }
     return Outputs(logits, attention)
 
 
 def _placed(count: int, parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """The rows of all pictures, float32 (N, …), from (indices, rows); NaN where there are none."""
+    """The rows of all images, float32 (N, …), from (indices, rows); NaN where there are none."""
     rows = np.full((count, parts[0][1].shape[1]), np.nan, np.float32)
     for indices, values in parts:
         rows[indices] = values

@@ -40,13 +40,13 @@ def fit(
     watch: Callable[[RunProgress], None],
     stop: Callable[[], bool],
 ) -> dict[str, Any] | None:
-    """Fits a run's model on its training pictures, chooses on val, and says what it says of the test pictures.
+    """Fits a run's model on its training images, chooses on val, and says what it says of the test images.
 
-    It sees the pictures as they are kept, 256×256: no crops, no mirror images. Arguments, result and errors are those
+    It sees the images as they are kept, 256×256: no crops, no mirror images. Arguments, result and errors are those
     of `emotune.training.loop.train`, of which this is a part.
     """
     started = time.perf_counter()
-    order, cache_gb = "shards", resources.cache_gb  # each picture is seen once, in their order
+    order, cache_gb = "shards", resources.cache_gb  # each image is seen once, in their order
     opened = partial(
         open_split, run.dataset, decoded=decoded_shards(run.dataset, cache_gb, order), order=order, cache_gb=cache_gb,
         threads=torch.get_num_threads(), advance=reading(run, watch),
@@ -70,7 +70,7 @@ def fit(
     fitted = time.perf_counter()
     progress = Progress(epoch=1, seen=len(train), train_s=fitted - started, history=[entry])
     entry["train_s_so_far"] = round(progress.train_s, 3)
-    test = opened("test")  # the first and only use of these pictures
+    test = opened("test")  # the first and only use of these images
     outputs = Outputs(model.log_probabilities(look(test, "testing")), {})
     work.check_lease()
     if not work.world.main:
@@ -85,7 +85,7 @@ def fit(
     now = time.perf_counter()
     durations_s = {"train": progress.train_s, "test": now - fitted, "this_start": now - started}
     record = make_record(run, work.world, progress, train, durations_s, Cost(model.parameters, None))
-    record |= {"test_pictures": len(test), "accuracy": _judged("test", test, outputs.logits)["test_accuracy"]}
+    record |= {"test_images": len(test), "accuracy": _judged("test", test, outputs.logits)["test_accuracy"]}
     record |= {"fitted": outcome} if outcome else {}
     return work.finish(record)
 
@@ -102,7 +102,7 @@ def _go_on(run: RunConfig, work: RunSession, stop: Callable[[], bool], tell: Cal
 
 
 def _features(model: ClassPrior | Svm, split: Split, seen: Callable[[int], None]) -> np.ndarray:
-    """Of all pictures of a split, in its order: float32 (N, F)."""
+    """Of all images of a split, in its order: float32 (N, F)."""
     rows: dict[int, np.ndarray] = {}
     with closing(split.evaluation_batches(BATCH)) as batches:
         for batch in batches:

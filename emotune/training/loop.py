@@ -1,6 +1,6 @@
 """The training loop: the same function alone, under torchrun and under Ray.
 
-Every random choice is a function of the run's seed streams, epoch and picture, never of a generator's history, so a run
+Every random choice is a function of the run's seed streams, epoch and image, never of a generator's history, so a run
 that is stopped anywhere goes on as if it had not been.
 """
 
@@ -66,8 +66,8 @@ def train(
         run: What to train.
         directory: Where its files go; only rank 0 writes.
         world: The ranks that train it together, this one among them.
-        resources: How it is calculated, and how much decoded pictures may fill; who calculates is ``world``'s to say.
-        watch: Called after every step and every evaluated batch, and while pictures are decoded, on every rank.
+        resources: How it is calculated, and how much decoded images may fill; who calculates is ``world``'s to say.
+        watch: Called after every step and every evaluated batch, and while images are decoded, on every rank.
         stop: Asked after each step; when it says so on any rank, all write a checkpoint and stop.
         owner: The command that this process works for: what its other processes hold is taken over from them.
 
@@ -108,20 +108,20 @@ def _train(
         open_split, run.dataset, decoded=decoded_shards(run.dataset, cache_gb, order), order=order, cache_gb=cache_gb,
         threads=torch.get_num_threads(), advance=reading(run, watch),
     )  # fmt: skip
-    pictures, val = opened("train"), opened("val")
-    learner, progress = load_or_init(run, directory, world, resources, pictures)
+    split, val = opened("train"), opened("val")
+    learner, progress = load_or_init(run, directory, world, resources, split)
     if world.main:  # who writes the record
         progress.note(
             origin=origin(directory.folder),
-            reading=way_of_reading(pictures, order),
+            reading=way_of_reading(split, order),
             numerics=numerics_record(run.train, resources, world.device),
         )
-    reporter = Reporter(run, progress, steps_per_epoch(len(pictures), run.train.batch_size), watch)
+    reporter = Reporter(run, progress, steps_per_epoch(len(split), run.train.batch_size), watch)
     seen = partial(_outputs, run, learner, progress, reporter)
     curve = opened("test") if run.test_curve else None
     due = _Every(CHECKPOINT_EVERY_S).due
     while progress.epoch < run.train.epochs:
-        with closing(_steps(run, learner, progress, pictures, reporter)) as steps:
+        with closing(_steps(run, learner, progress, split, reporter)) as steps:
             for _ in steps:
                 stopping = work.must_stop(stop())
                 if stopping or due():
@@ -130,7 +130,7 @@ def _train(
                     work.wait_for_uploads()
                     where = f"in epoch {progress.epoch + 1}, after step {progress.step}"
                     raise InterruptedRunError(f"{run.id} was stopped {where}")
-        entry = _epoch_entry(progress, run, len(pictures), val, seen(val, "validating"))
+        entry = _epoch_entry(progress, run, len(split), val, seen(val, "validating"))
         if curve:
             entry["test_accuracy"] = _accuracy(curve, seen(curve, "testing", run.train.test_crops))
         progress.end_epoch(entry)
@@ -145,7 +145,7 @@ def _train(
     if learner.best:
         learner.best.restore(learner.result)
     evaluating = time.perf_counter()
-    test = opened("test")  # the first and only use of these pictures, but for a curve that was asked for
+    test = opened("test")  # the first and only use of these images, but for a curve that was asked for
     outputs = seen(test, "testing", run.train.test_crops)
     work.check_lease()
     if not world.main:
@@ -153,21 +153,21 @@ def _train(
     write_predictions(directory.folder, run, test, outputs)
     now = time.perf_counter()
     durations_s = {"train": progress.train_s, "test": now - evaluating, "this_start": now - started}
-    costs = cost(run.model, len(pictures.classes))
-    record = make_record(run, world, progress, pictures, durations_s, costs)
-    record |= {"test_pictures": len(test), "accuracy": _accuracy(test, outputs)}
-    saved = save_weights(directory.folder, run, learner.result, pictures.classes, learner.normalisation)
+    costs = cost(run.model, len(split.classes))
+    record = make_record(run, world, progress, split, durations_s, costs)
+    record |= {"test_images": len(test), "accuracy": _accuracy(test, outputs)}
+    saved = save_weights(directory.folder, run, learner.result, split.classes, learner.normalisation)
     record["weights"] = {"sha256": saved}
     return work.finish(record)
 
 
 def _outputs(
     run: RunConfig, learner: TrainState, progress: Progress, reporter: Reporter,
-    pictures: Split, phase: Phase, crops: int = 1,
+    split: Split, phase: Phase, crops: int = 1,
 ) -> Outputs:  # fmt: skip
     """What the network says, the same on all ranks, if it is numbers; a step's loss does not show what it did."""
     outputs = evaluate(
-        learner.result, pictures, learner.world, crops,
+        learner.result, split, learner.world, crops,
         precision=learner.precision, normalisation=learner.normalisation, watch=reporter.evaluating(phase),
     )  # fmt: skip
     if not np.isfinite(outputs.logits).all():
@@ -176,9 +176,9 @@ def _outputs(
     return outputs
 
 
-def _accuracy(pictures: Split, outputs: Outputs) -> float:
-    """Per cent of the pictures."""
-    return 100 * float((outputs.logits.argmax(1) == pictures.targets).mean())
+def _accuracy(split: Split, outputs: Outputs) -> float:
+    """Per cent of the images."""
+    return 100 * float((outputs.logits.argmax(1) == split.targets).mean())
 
 
 class _Every:
@@ -195,14 +195,12 @@ class _Every:
         return True
 
 
-def _steps(
-    run: RunConfig, learner: TrainState, progress: Progress, pictures: Split, reporter: Reporter
-) -> Iterator[None]:
+def _steps(run: RunConfig, learner: TrainState, progress: Progress, split: Split, reporter: Reporter) -> Iterator[None]:
     """Takes the rest of the current epoch's steps, from the one after the last that is done; counts and tells each."""
     world, settings, epoch = learner.world, run.train, progress.epoch
-    steps = steps_per_epoch(len(pictures), settings.batch_size)
-    drawn = draw(run, epoch, len(pictures))
-    batches = pictures.training_batches(
+    steps = steps_per_epoch(len(split), settings.batch_size)
+    drawn = draw(run, epoch, len(split))
+    batches = split.training_batches(
         settings.batch_size, run.stream("order"), epoch, order=settings.order,
         first=progress.step, rank=world.rank, world_size=world.size, pin=world.device.type == "cuda",
     )  # fmt: skip
@@ -222,15 +220,15 @@ def _steps(
             began = time.perf_counter()
 
 
-def draw(run: RunConfig, epoch: int, pictures: int) -> EpochRandomness:
-    """Everything that is random about an epoch's pictures, but their order; whoever computes them."""
+def draw(run: RunConfig, epoch: int, split: int) -> EpochRandomness:
+    """Everything that is random about an epoch's images, but their order; whoever computes them."""
     settings = {"crop": run.train.crop, "flip": run.train.flip, "min_scale": run.train.min_scale}
-    views = draw_crops(pictures, run.stream("augment"), epoch, **settings)
-    return EpochRandomness(views, np.random.default_rng([run.stream("dropout"), epoch]).integers(2**63, size=pictures))
+    views = draw_crops(split, run.stream("augment"), epoch, **settings)
+    return EpochRandomness(views, np.random.default_rng([run.stream("dropout"), epoch]).integers(2**63, size=split))
 
 
-def _epoch_entry(progress: Progress, run: RunConfig, pictures: int, val: Split, outputs: Outputs) -> dict[str, Any]:
-    steps = steps_per_epoch(pictures, run.train.batch_size)
+def _epoch_entry(progress: Progress, run: RunConfig, split: int, val: Split, outputs: Outputs) -> dict[str, Any]:
+    steps = steps_per_epoch(split, run.train.batch_size)
     val_loss = F.cross_entropy(torch.from_numpy(outputs.logits), torch.from_numpy(val.targets)).item()
     entropy = outputs.attention_entropy
     return {

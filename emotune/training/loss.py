@@ -1,4 +1,4 @@
-"""What is minimised: for each training picture, what its cross-entropy is a sum over, and how much it counts."""
+"""What is minimised: for each training image, what its cross-entropy is a sum over, and how much it counts."""
 
 from dataclasses import dataclass
 
@@ -15,12 +15,12 @@ __all__ = ["Objective", "class_weights", "losses", "make_objective", "smooth_lab
 
 @dataclass(frozen=True)
 class Objective:
-    """The loss of a batch is Σ weight · Σ aim · (-log p) / Σ weight, over its pictures and the classes.
+    """The loss of a batch is Σ weight · Σ aim · (-log p) / Σ weight, over its images and the classes.
 
     Attributes:
         targets: Indices of the labels, int64 (N,).
         target_probs: float32 (N, K).
-        weights: How much a picture counts in the mean, float32 (N,).
+        weights: How much an image counts in the mean, float32 (N,).
     """
 
     targets: np.ndarray
@@ -28,18 +28,18 @@ class Objective:
     weights: np.ndarray
 
 
-def make_objective(pictures: Split, train: TrainConfig) -> Objective:
-    """The objective of a run's training pictures."""
-    targets, classes = pictures.targets, pictures.classes
+def make_objective(split: Split, train: TrainConfig) -> Objective:
+    """The objective of a run's training images."""
+    targets, classes = split.targets, split.classes
     labels = [classes[target] for target in targets]
-    aims = target_weights(labels, pictures.votes, classes, train.targets)
+    aims = target_weights(labels, split.votes, classes, train.targets)
     balanced = train.class_weights == "balanced"
     weights = class_weights(targets, len(classes))[targets] if balanced else np.ones(len(targets), np.float32)
     return Objective(targets, smooth_labels(aims, train.label_smoothing), weights)
 
 
 def smooth_labels(aims: np.ndarray, smoothing: float) -> np.ndarray:
-    """The aims with a part of each picture's sum spread evenly over all classes (Szegedy et al. 2016, section 7).
+    """The aims with a part of each image's sum spread evenly over all classes (Szegedy et al. 2016, section 7).
 
     >>> smoothed(np.array([[0, 1, 0, 0]]), 0.2).round(2).tolist()
     [[0.05, 0.85, 0.05, 0.05]]
@@ -48,7 +48,7 @@ def smooth_labels(aims: np.ndarray, smoothing: float) -> np.ndarray:
 
 
 def class_weights(targets: np.ndarray, classes: int) -> np.ndarray:
-    """What a picture of each class counts, so that all classes count the same: n / (K · n_k), float32 (K,).
+    """What an image of each class counts, so that all classes count the same: n / (K · n_k), float32 (K,).
 
     >>> class_weights(np.array([0, 0, 0, 1]), 2).round(2).tolist()
     [0.6700000166893005, 2.0]
@@ -58,5 +58,5 @@ def class_weights(targets: np.ndarray, classes: int) -> np.ndarray:
 
 
 def losses(logits: torch.Tensor, aims: torch.Tensor) -> torch.Tensor:
-    """Each picture's cross-entropy, float32 (B,), of logits and aims (B, K)."""
+    """Each image's cross-entropy, float32 (B,), of logits and aims (B, K)."""
     return F.cross_entropy(logits.float(), aims, reduction="none")

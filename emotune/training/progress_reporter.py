@@ -13,24 +13,24 @@ __all__ = ["RecentRate", "Reporter", "reading"]
 RECENT_S = 20.0
 """Seconds of work after which a step has lost most of its say in the rate."""
 READING_TOLD_AFTER_S = 5.0
-"""Seconds; pictures that are decoded already are opened sooner."""
+"""Seconds; images that are decoded already are opened sooner."""
 
 
 class RecentRate:
-    """Pictures per second of the latest steps: an average whose weights fade with the time worked since."""
+    """Images per second of the latest steps: an average whose weights fade with the time worked since."""
 
     def __init__(self) -> None:
-        self._pictures = self._seconds = 0.0
+        self._images = self._seconds = 0.0
 
-    def add(self, pictures: int, seconds: float) -> None:
+    def add(self, split: int, seconds: float) -> None:
         """Counts a step."""
         kept = math.exp(-seconds / RECENT_S)
-        self._pictures, self._seconds = kept * self._pictures + pictures, kept * self._seconds + seconds
+        self._images, self._seconds = kept * self._images + split, kept * self._seconds + seconds
 
     @property
     def per_s(self) -> float:
         """NaN before the first step."""
-        return self._pictures / self._seconds if self._seconds else math.nan
+        return self._images / self._seconds if self._seconds else math.nan
 
 
 class Reporter:
@@ -47,14 +47,14 @@ class Reporter:
         self._run, self._progress, self._steps, self._watch = run, progress, steps, watch
         self._rate, self._loss, self._lr = RecentRate(), math.nan, math.nan
 
-    def stepped(self, loss: float, lr: float, pictures: int, seconds: float) -> None:
+    def stepped(self, loss: float, lr: float, split: int, seconds: float) -> None:
         """Tells of a step."""
-        self._rate.add(pictures, seconds)
+        self._rate.add(split, seconds)
         self._loss, self._lr = loss, lr
         self.tell()
 
     def evaluating(self, phase: Phase) -> Callable[[int], None]:
-        """What tells how many pictures are evaluated."""
+        """What tells how many images are evaluated."""
         return partial(self.tell, phase)
 
     def tell(self, phase: Phase = "training", evaluated: int = 0) -> None:
@@ -71,12 +71,12 @@ class Reporter:
 
 
 def reading(run: RunConfig, watch: Callable[[RunProgress], None]) -> Callable[[int], None]:
-    """Tells how many pictures are read, if that takes long: a machine decodes a data set for its first run."""
+    """Tells how many images are read, if that takes long: a machine decodes a data set for its first run."""
     began, read = time.perf_counter(), 0
 
-    def advance(pictures: int) -> None:
+    def advance(split: int) -> None:
         nonlocal read
-        read += pictures
+        read += split
         if time.perf_counter() - began > READING_TOLD_AFTER_S:
             watch(RunProgress(run.id, 0, run.train.epochs, 0.0, phase="reading", evaluated=read))
 

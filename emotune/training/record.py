@@ -1,4 +1,4 @@
-"""What a finished run leaves behind: predictions per picture, and a record of how they came about."""
+"""What a finished run leaves behind: predictions per image, and a record of how they came about."""
 
 import io
 import os
@@ -26,16 +26,16 @@ from emotune.training.selection import selected_epoch
 __all__ = ["make_record", "way_of_reading", "write_predictions"]
 
 
-def write_predictions(folder: Folder, run: RunConfig, pictures: Split, outputs: Outputs) -> None:
-    """Writes what the network says of the test pictures, in their order, and how it attends to them if it does.
+def write_predictions(folder: Folder, run: RunConfig, split: Split, outputs: Outputs) -> None:
+    """Writes what the network says of the test images, in their order, and how it attends to them if it does.
 
-    ``predictions.parquet``, a row per picture: ``sample_id``, ``target`` (class name), ``group`` (near-duplicates have
-    one in common), and ``logit_<class>`` for each class. ``attention.parquet``, a row per picture of each attention
+    ``predictions.parquet``, a row per image: ``sample_id``, ``target`` (class name), ``group`` (near-duplicates have
+    one in common), and ``logit_<class>`` for each class. ``attention.parquet``, a row per image of each attention
     layer, layer by layer: ``sample_id``, ``layer``, and ``weights``, a list of float32 (P).
     """
-    ids, classes = list(pictures.keys), np.array(pictures.classes)
-    columns: dict[str, Any] = {"sample_id": ids, "target": classes[pictures.targets].tolist(), "group": pictures.groups}
-    columns |= {f"logit_{label}": outputs.logits[:, index] for index, label in enumerate(pictures.classes)}
+    ids, classes = list(split.keys), np.array(split.classes)
+    columns: dict[str, Any] = {"sample_id": ids, "target": classes[split.targets].tolist(), "group": split.groups}
+    columns |= {f"logit_{label}": outputs.logits[:, index] for index, label in enumerate(split.classes)}
     _write(folder, PREDICTIONS, run, columns)
     if outputs.attention:
         weights = [row for rows in outputs.attention.values() for row in rows]
@@ -53,16 +53,16 @@ def _write(folder: Folder, name: str, run: RunConfig, columns: dict[str, Any]) -
     folder.write(name, buffer.getvalue())
 
 
-def way_of_reading(pictures: Split, order: Order) -> str:
-    """How training pictures are read: ``decoded`` or ``indexed``, with the same result, or in the order of ``shards``.
+def way_of_reading(split: Split, order: Order) -> str:
+    """How training images are read: ``decoded`` or ``indexed``, with the same result, or in the order of ``shards``.
 
     Indexed are those that are read from the files of their shards, by index, and decoded each time; if only some.
     """
-    return "shards" if order == "shards" else "decoded" if pictures.pictures.decoded else "indexed"
+    return "shards" if order == "shards" else "decoded" if split.images.decoded else "indexed"
 
 
 def make_record(
-    run: RunConfig, world: World, progress: Progress, pictures: Split, durations_s: dict[str, float], costs: Cost
+    run: RunConfig, world: World, progress: Progress, split: Split, durations_s: dict[str, float], costs: Cost
 ) -> dict[str, Any]:
     """How a run came to its result: epochs, cost, durations, speed, hardware, versions, commit, interruptions.
 
@@ -70,7 +70,7 @@ def make_record(
         run: That is finished.
         world: The ranks that trained it.
         progress: What they noted.
-        pictures: It was trained on.
+        images: It was trained on.
         durations_s: Seconds by name.
         costs: Of the model.
     """
@@ -84,9 +84,9 @@ def make_record(
         "last_epoch": progress.history[-1],
         "parameters": costs.parameters,
         "forward_flops": costs.forward_flops,
-        "train_pictures": len(pictures),
+        "train_images": len(split),
         "durations_s": {name: round(seconds, 3) for name, seconds in durations_s.items()},
-        "images_per_s": round(len(pictures) * len(progress.history) / progress.train_s, 1),
+        "images_per_s": round(len(split) * len(progress.history) / progress.train_s, 1),
         "workers": world.size,
         "reading": _one(progress.reading),
         "numerics": _one(progress.numerics),

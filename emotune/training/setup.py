@@ -112,7 +112,7 @@ def claimed(directory: RunDirectory, world: World, owner: str) -> Iterator[RunSe
 
 
 def load_or_init(
-    run: RunConfig, directory: RunDirectory, world: World, resources: Resources, pictures: Split
+    run: RunConfig, directory: RunDirectory, world: World, resources: Resources, split: Split
 ) -> tuple[TrainState, Progress]:
     """What is trained, and how far it has come.
 
@@ -123,23 +123,23 @@ def load_or_init(
         directory: Where its checkpoint is, if it has one.
         world: The ranks that train it together.
         resources: How it is calculated.
-        pictures: It is trained on.
+        images: It is trained on.
 
     Raises:
         InputError: the weights that ``train.init`` names cannot be loaded, or ranks see different checkpoints.
     """
-    network = build(run.model, len(pictures.classes), run.stream("init"))
+    network = build(run.model, len(split.classes), run.stream("init"))
     network = network.to(world.device, memory_format=torch.channels_last)
     saved, notes = checkpoint.read(directory.folder, world.device)
     if saved is None:
-        initialisation = load_weights(network, run, pictures.classes)
+        initialisation = load_weights(network, run, split.classes)
     else:
         former = saved["progress"].get("initialisation")  # a run from scratch may be older than the entry
         initialisation = Initialisation.from_json(former) if former else Initialisation()
     learner = TrainState(
         world, network, network,
         make_optimizer(network, run.train, initialisation.new), make_average(network, run.train),
-        make_objective(pictures, run.train), initialisation.normalisation,
+        make_objective(split, run.train), initialisation.normalisation,
         run.train.precision, run.train.clip_norm, resources.accumulate,
         BestWeights() if run.select == "best_val" else None,
     )  # fmt: skip

@@ -24,7 +24,7 @@ __all__ = ["EpochRandomness", "StepResult", "TrainState", "backward", "take_step
 
 @dataclass(frozen=True)
 class EpochRandomness:
-    """What an epoch draws for every picture of the split: how it is seen, and a seed of its dropout, int64 (N,)."""
+    """What an epoch draws for every image of the split: how it is seen, and a seed of its dropout, int64 (N,)."""
 
     crops: CropBoxes
     mask_seeds: np.ndarray
@@ -40,8 +40,8 @@ class TrainState:
         ddp_model: The same with gradients averaged over ranks; compiled, if it is to be.
         optimizer: Of its parameters.
         average: The moving average of its weights, if one is kept.
-        objective: Of the training pictures.
-        normalisation: Of the pictures that it sees.
+        objective: Of the training images.
+        normalisation: Of the images that it sees.
         precision: Of `TrainConfig`.
         clip_norm: Of `TrainConfig`.
         accumulate: Pieces of a rank's share.

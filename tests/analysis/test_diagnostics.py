@@ -37,14 +37,14 @@ def attended(ids: str, layer: str, weights: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame({"sample_id": list(ids), "layer": layer, "weights": list(np.float32(weights))})
 
 
-def test_recall_is_the_share_of_a_classs_pictures_that_got_it_and_needs_some():
+def test_recall_is_the_share_of_a_classs_images_that_got_it_and_needs_some():
     found = recalls({"a": {3: answers("aaaff", "aaxaf")}, "b": {3: answers("aaaff", "xxxff")}})
     assert found.values.tolist() == [
         ["a", 3, "awe", pytest.approx(200 / 3)],
         ["a", 3, "fear", 50.0],
         ["b", 3, "awe", 0.0],
         ["b", 3, "fear", 100.0],
-    ], "no picture is labelled anger"
+    ], "no image is labelled anger"
 
 
 def test_differences_of_recall_are_paired_by_seed_with_students_interval():
@@ -70,11 +70,11 @@ def test_a_difference_in_one_seed_has_no_interval_and_in_none_no_row():
     assert recall_differences(none, "not trained").empty
 
 
-def test_confusion_is_shared_out_over_a_labels_pictures_in_all_seeds():
+def test_confusion_is_shared_out_over_a_labels_images_in_all_seeds():
     found = confusion_shares({0: answers("aaff", "axfa"), 1: answers("aaff", "aafa")})
     assert found.loc["awe"].tolist() == [75.0, 0.0, 25.0]
     assert found.loc["fear"].tolist() == [50.0, 50.0, 0.0]
-    assert found.loc["anger"].isna().all(), "no picture is labelled so"
+    assert found.loc["anger"].isna().all(), "no image is labelled so"
     assert (list(found.index), list(found.columns)) == (list(CLASSES), list(CLASSES))
 
 
@@ -139,7 +139,7 @@ def test_flips_do_not_depend_on_the_order_of_the_rows():
         assert turned.equals(expected)
 
 
-def test_a_mean_map_weighs_all_pictures_of_all_runs_alike_layer_by_layer():
+def test_a_mean_map_weighs_all_images_of_all_runs_alike_layer_by_layer():
     first = pd.concat([attended("pq", "x", [[0, 1, 0, 0], [1, 0, 0, 0]]), attended("pq", "y", np.full((2, 4), 0.25))])
     second = pd.concat([attended("pq", "x", [[0, 0, 0, 1]] * 2), attended("pq", "y", [[1, 0, 0, 0]] * 2)])
     found = mean_attention([first, second])
@@ -149,7 +149,7 @@ def test_a_mean_map_weighs_all_pictures_of_all_runs_alike_layer_by_layer():
     assert mean_attention([]) == {}
 
 
-def test_attention_of_a_picture_is_the_mean_over_runs_and_layers_in_the_order_asked():
+def test_attention_of_a_image_is_the_mean_over_runs_and_layers_in_the_order_asked():
     first = pd.concat([attended("pqr", "x", np.eye(4)[:3]), attended("pqr", "y", np.eye(4)[[3, 3, 3]])])
     found = image_attention([first, attended("rpq", "x", np.eye(4)[[2, 2, 2]])], ["q", "not there", "p"])
     assert list(found) == ["q", "p"]

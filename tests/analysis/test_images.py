@@ -24,12 +24,12 @@ def answers(right: np.ndarray, groups: np.ndarray | None = None, sure: float = 1
     return pd.DataFrame(frame | {"logit_awe": logit, "logit_fear": -logit})
 
 
-def drawn(pictures: int, skill: float, seed: int) -> pd.DataFrame:
+def drawn(images: int, skill: float, seed: int) -> pd.DataFrame:
     """Predictions of one run in eight classes."""
     rng = np.random.default_rng([7, seed])
-    aims = np.random.default_rng(8).choice(8, pictures, p=np.arange(1, 9) / 36)
-    logits = rng.normal(0, 1, (pictures, 8)) + skill * (np.arange(8) == aims[:, None])
-    ids = [f"p{i:04d}" for i in range(pictures)]
+    aims = np.random.default_rng(8).choice(8, images, p=np.arange(1, 9) / 36)
+    logits = rng.normal(0, 1, (images, 8)) + skill * (np.arange(8) == aims[:, None])
+    ids = [f"p{i:04d}" for i in range(images)]
     frame = {"sample_id": ids, "target": np.array(MIKELS)[aims], "group": ids}
     return pd.DataFrame(frame | {f"logit_{label}": logits[:, k] for k, label in enumerate(MIKELS)})
 
@@ -46,8 +46,8 @@ def half(low: float, high: float) -> float:
 def test_the_interval_of_an_accuracy_is_its_standard_error_by_hand():
     a, b = np.repeat([1, 1, 0, 0], [400, 150, 100, 350]) > 0, np.repeat([1, 0, 1, 0], [400, 150, 100, 350]) > 0
     found = one({0: answers(a)}, {0: answers(b)})
-    assert (found.mean, found.pictures, found.groups) == (pytest.approx(5.0), 1000, 1000)
-    error = 100 * ((0.25 - 0.05**2) / 1000) ** 0.5  # of a picture's difference: +1, 150 times; -1, 100 times
+    assert (found.mean, found.images, found.groups) == (pytest.approx(5.0), 1000, 1000)
+    error = 100 * ((0.25 - 0.05**2) / 1000) ** 0.5  # of an image's difference: +1, 150 times; -1, 100 times
     assert half(found.low, found.high) == pytest.approx(1.96 * error, rel=0.07)
     assert (found.low + found.high) / 2 == pytest.approx(5.0, abs=0.2)
     assert (found.crossed_low, found.crossed_high) == (None, None)
@@ -68,7 +68,7 @@ def test_the_interval_of_every_metric_is_scipys_paired_bootstrap(name: str):
     assert (found.low, found.high) == pytest.approx((interval.low - bias, interval.high - bias), abs=0.5 * error)
 
 
-def test_an_infinite_loss_has_no_interval_over_pictures_and_takes_none_from_others():
+def test_an_infinite_loss_has_no_interval_over_images_and_takes_none_from_others():
     a, b, c = drawn(100, 2.0, 0), drawn(100, 1.5, 1), drawn(100, 1.0, 2)
     a.loc[a["target"] == MIKELS[0], f"logit_{MIKELS[0]}"] = -np.inf
     metric = Metric(name="nll", min_effect=0.1)
@@ -90,7 +90,7 @@ def test_the_interval_of_a_calibration_error_is_around_it_although_resampling_ad
     assert (found.low + found.high) / 2 == pytest.approx(found.mean, abs=0.1 * half(found.low, found.high))
 
 
-def test_copies_of_pictures_in_one_group_teach_nothing():
+def test_copies_of_images_in_one_group_teach_nothing():
     rng = np.random.default_rng(0)
     a, b = rng.random(300) < 0.6, rng.random(300) < 0.5
     copies = np.repeat(np.arange(300), 4)
@@ -100,14 +100,14 @@ def test_copies_of_pictures_in_one_group_teach_nothing():
 
     plain = one({0: answers(a)}, {0: answers(b)})
     grouped, naive = one(four(a, copies), four(b, copies)), one(four(a, None), four(b, None))
-    assert (grouped.pictures, grouped.groups) == (1200, 300)
+    assert (grouped.images, grouped.groups) == (1200, 300)
     assert (grouped.low, grouped.high) == pytest.approx((plain.low, plain.high))
     assert half(naive.low, naive.high) == pytest.approx(half(plain.low, plain.high) / 2, rel=0.1)
     forgetful = one(four(a, None), four(b, copies))  # one of the runs is from before groups were noted
     assert (forgetful.low, forgetful.high) == (grouped.low, grouped.high)
 
 
-def test_where_pictures_do_not_matter_the_crossed_interval_is_that_over_seeds():
+def test_where_images_do_not_matter_the_crossed_interval_is_that_over_seeds():
     right = np.ones(50, bool)
     a, b = ({s: answers(right, sure=x) for s, x in enumerate(sure)} for sure in ((1.0, 1.3, 0.9), (0.7, 0.7, 0.8)))
     found = one(a, b, Metric(name="nll", min_effect=0.1))
@@ -116,14 +116,14 @@ def test_where_pictures_do_not_matter_the_crossed_interval_is_that_over_seeds():
     assert (found.low, found.high) == pytest.approx((found.mean, found.mean))
 
 
-def test_where_seeds_do_not_matter_the_crossed_interval_is_that_over_pictures():
+def test_where_seeds_do_not_matter_the_crossed_interval_is_that_over_images():
     rng = np.random.default_rng(0)
     a, b = answers(rng.random(400) < 0.6), answers(rng.random(400) < 0.5)
     found = one(dict.fromkeys(range(3), a), dict.fromkeys(range(3), b))
     assert half(found.crossed_low, found.crossed_high) == pytest.approx(half(found.low, found.high), rel=0.05)
 
 
-def test_the_crossed_interval_is_never_tighter_than_seeds_or_pictures_alone():
+def test_the_crossed_interval_is_never_tighter_than_seeds_or_images_alone():
     for seed in range(5):
         rng = np.random.default_rng(seed)
         runs = [{s: answers(rng.random(200) < rng.normal(0.5, 0.03)) for s in range(4)} for _ in range(2)]
@@ -155,7 +155,7 @@ def test_only_seeds_with_both_runs_count_and_contrasts_without_one_are_left_out(
     assert bootstrap_over_images([Contrast("c", "b")], "d", runs, Metric()) == []
 
 
-def test_an_interval_does_not_depend_on_what_else_is_compared_or_on_the_order_of_pictures():
+def test_an_interval_does_not_depend_on_what_else_is_compared_or_on_the_order_of_images():
     runs = {name: {s: drawn(60, 1, 10 * k + s) for s in range(2)} for k, name in enumerate("abc")}
     (alone,) = bootstrap_over_images([AB], "d", runs, Metric())
     _, beside = bootstrap_over_images([Contrast("c", "b"), AB], "d", runs, Metric())
@@ -164,17 +164,17 @@ def test_an_interval_does_not_depend_on_what_else_is_compared_or_on_the_order_of
     assert bootstrap_over_images([AB], "d", runs, Metric()) == [alone]
 
 
-def test_runs_tested_on_other_pictures_are_refused():
+def test_runs_tested_on_other_images_are_refused():
     a = drawn(30, 1, 0)
     for other in (drawn(29, 1, 1), drawn(31, 1, 1), a.assign(sample_id=a["sample_id"] + "x"), a.assign(target="awe")):
-        with pytest.raises(InputError, match=r"^d: b, seed 0, and a, seed 0, were not tested on the same pictures"):
+        with pytest.raises(InputError, match=r"^d: b, seed 0, and a, seed 0, were not tested on the same images"):
             one({0: a}, {0: other})
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seeds", [2, 3, 5, 10])
 @pytest.mark.parametrize("spread", [0.0, 0.03, 0.1], ids=["seeds alike", "seeds differ", "seeds differ much"])
-def test_intervals_over_pictures_and_over_both_cover_as_often_as_they_say(seeds: int, spread: float):
+def test_intervals_over_images_and_over_both_cover_as_often_as_they_say(seeds: int, spread: float):
     sizes = np.resize([1, 1, 1, 2, 4], 200)
     groups, starts = np.repeat(np.arange(200), sizes), np.cumsum(sizes) - sizes
     weights = np.concatenate([*_weights(200)])

@@ -13,7 +13,7 @@ from emotune.config.run import DatasetRef, RunConfig
 from emotune.config.train import TrainConfig
 from emotune.runs.directory import ATTENTION, METRICS, PREDICTIONS, RECORD
 
-PICTURES = pd.DataFrame(
+IMAGES = pd.DataFrame(
     {
         "sample_id": ["p", "q", "r"],
         "target": ["awe", "fear", "awe"],
@@ -42,7 +42,7 @@ def run(variant: str = "alexnet", seed: int = 0, dataset: str = "photos") -> Run
 def finish(
     pool: Path,
     of: RunConfig,
-    predictions: pd.DataFrame = PICTURES,
+    predictions: pd.DataFrame = IMAGES,
     attention: pd.DataFrame | None = None,
     *,
     curve: tuple[dict, ...] = ({}, {}),
@@ -78,10 +78,10 @@ def of_one(pool: Path, **said) -> Records:
 
 
 def test_a_run_that_was_made_before_groups_curves_and_attention_loads_with_what_follows(tmp_path: Path):
-    records = of_one(tmp_path, predictions=PICTURES.drop(columns="group"))
+    records = of_one(tmp_path, predictions=IMAGES.drop(columns="group"))
     frame = records.predictions[run().id]
     assert list(frame.columns) == ["sample_id", "target", "group", "logit_awe", "logit_fear"]
-    assert frame["group"].tolist() == frame["sample_id"].tolist(), "each picture is a group of its own"
+    assert frame["group"].tolist() == frame["sample_id"].tolist(), "each image is a group of its own"
     (row,) = records.runs.to_dict("records")
     assert row["selected_epoch"] == 2, "the last one"
     assert np.isnan(row["best_test_accuracy"])
@@ -92,7 +92,7 @@ def test_a_run_that_was_made_before_groups_curves_and_attention_loads_with_what_
 
 
 def test_new_columns_of_the_table_of_runs_come_after_those_that_scripts_rely_on(tmp_path: Path):
-    old = "run,variant,dataset,seed,state,detail,accuracy,test_pictures,parameters,train_s,images_per_s,workers"
+    old = "run,variant,dataset,seed,state,detail,accuracy,test_images,parameters,train_s,images_per_s,workers"
     old += f",interruptions,commit,dirty,{','.join(list(SCALES)[1:])},forward_flops"
     for records in (of_one(tmp_path), load_records([run("other")], str(tmp_path))):
         assert list(records.runs.columns) == [*old.split(","), "selected_epoch", "best_test_accuracy", "answers"]
@@ -134,27 +134,27 @@ def test_predictions_of_a_variant_come_by_seed_and_only_of_finished_runs(tmp_pat
     assert len(records.done()) == 4
 
 
-def test_pictures_have_the_first_runs_order_and_the_groups_that_any_run_knows(tmp_path: Path):
-    finish(tmp_path, run(seed=0), PICTURES.drop(columns="group"))
-    finish(tmp_path, run(seed=1), PICTURES.iloc[::-1])
+def test_images_have_the_first_runs_order_and_the_groups_that_any_run_knows(tmp_path: Path):
+    finish(tmp_path, run(seed=0), IMAGES.drop(columns="group"))
+    finish(tmp_path, run(seed=1), IMAGES.iloc[::-1])
     records = load_records([run(seed=0), run(seed=1)], str(tmp_path))
     first, second = records.of("alexnet", "photos").values()
-    assert first.equals(PICTURES)
-    assert second.equals(PICTURES)
+    assert first.equals(IMAGES)
+    assert second.equals(IMAGES)
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        PICTURES.assign(sample_id=["p", "q", "s"]),
-        PICTURES.assign(target=["awe", "fear", "fear"]),
-        PICTURES.head(2),
-        PICTURES.rename(columns={"logit_awe": "logit_fear", "logit_fear": "logit_awe"}),
-        PICTURES.assign(logit_anger=np.float32(0)),
+        IMAGES.assign(sample_id=["p", "q", "s"]),
+        IMAGES.assign(target=["awe", "fear", "fear"]),
+        IMAGES.head(2),
+        IMAGES.rename(columns={"logit_awe": "logit_fear", "logit_fear": "logit_awe"}),
+        IMAGES.assign(logit_anger=np.float32(0)),
     ],
-    ids=["other pictures", "other labels", "fewer pictures", "classes in another order", "more classes"],
+    ids=["other images", "other labels", "fewer images", "classes in another order", "more classes"],
 )
-def test_a_run_whose_pictures_are_not_those_of_the_others_is_left_out(tmp_path: Path, other: pd.DataFrame):
+def test_a_run_whose_images_are_not_those_of_the_others_is_left_out(tmp_path: Path, other: pd.DataFrame):
     finish(tmp_path, run(seed=0), other)
     finish(tmp_path, run(seed=0, dataset="elsewhere"), other)
     for seed in (1, 2):
@@ -163,7 +163,7 @@ def test_a_run_whose_pictures_are_not_those_of_the_others_is_left_out(tmp_path: 
     records = load_records(runs, str(tmp_path))
     assert records.runs["state"].tolist() == ["done", "damaged", "done", "done"]
     said = damage(records, run(seed=0))
-    assert f"{run(seed=0).id}/{PREDICTIONS}: not the test pictures" in said and f"{run(seed=1).id}; delete" in said
+    assert f"{run(seed=0).id}/{PREDICTIONS}: not the test images" in said and f"{run(seed=1).id}; delete" in said
     assert records.predictions.keys() == records.records.keys() == {each.id for each in runs if each is not runs[1]}
 
 
@@ -182,16 +182,16 @@ def test_a_cut_or_garbled_table_is_refused_with_its_name_and_what_to_do(tmp_path
 @pytest.mark.parametrize(
     "damaged",
     [
-        PICTURES.assign(logit_awe=[1.0, np.nan, 0.0]),
-        PICTURES.assign(logit_awe=[1.0, np.inf, 0.0]),
-        PICTURES.assign(logit_awe=[1.0, -np.inf, 0.0], logit_fear=[1.0, -np.inf, 0.0]),
-        PICTURES.assign(logit_awe="high"),
-        PICTURES.assign(sample_id=["p", "p", "r"]),
-        PICTURES.assign(sample_id=["p", None, "r"]),
-        PICTURES.assign(group=["g", None, "g"]),
-        PICTURES.assign(target=["awe", "joy", "awe"]),
-        PICTURES.head(0),
-        PICTURES[["sample_id", "target", "group"]],
+        IMAGES.assign(logit_awe=[1.0, np.nan, 0.0]),
+        IMAGES.assign(logit_awe=[1.0, np.inf, 0.0]),
+        IMAGES.assign(logit_awe=[1.0, -np.inf, 0.0], logit_fear=[1.0, -np.inf, 0.0]),
+        IMAGES.assign(logit_awe="high"),
+        IMAGES.assign(sample_id=["p", "p", "r"]),
+        IMAGES.assign(sample_id=["p", None, "r"]),
+        IMAGES.assign(group=["g", None, "g"]),
+        IMAGES.assign(target=["awe", "joy", "awe"]),
+        IMAGES.head(0),
+        IMAGES[["sample_id", "target", "group"]],
     ],
     ids=[
         "no number",
@@ -202,7 +202,7 @@ def test_a_cut_or_garbled_table_is_refused_with_its_name_and_what_to_do(tmp_path
         "no id",
         "no group",
         "unknown class",
-        "no pictures",
+        "no images",
         "no logits",
     ],
 )
@@ -212,16 +212,16 @@ def test_predictions_that_cannot_be_counted_are_refused(tmp_path: Path, damaged:
 
 
 def test_a_probability_of_zero_counts_and_makes_the_loss_infinite(tmp_path: Path):
-    (row,) = of_one(tmp_path, predictions=PICTURES.assign(logit_awe=[2.0, -np.inf, -np.inf])).runs.to_dict("records")
+    (row,) = of_one(tmp_path, predictions=IMAGES.assign(logit_awe=[2.0, -np.inf, -np.inf])).runs.to_dict("records")
     assert (row["nll"], row["accuracy"]) == (np.inf, pytest.approx(200 / 3))
     assert np.isfinite([row["brier"], row["ece"]]).all()
 
 
 def test_runs_that_gave_the_same_classes_have_the_same_digest_whatever_the_order(tmp_path: Path):
     others = {
-        1: PICTURES.iloc[::-1],
-        2: PICTURES.assign(logit_awe=[5.0, 1, -1]),
-        3: PICTURES.assign(logit_awe=[-5.0, 1, -1]),
+        1: IMAGES.iloc[::-1],
+        2: IMAGES.assign(logit_awe=[5.0, 1, -1]),
+        3: IMAGES.assign(logit_awe=[-5.0, 1, -1]),
     }
     finish(tmp_path, run(seed=0))
     for seed, predictions in others.items():
@@ -242,9 +242,9 @@ def test_runs_that_gave_the_same_classes_have_the_same_digest_whatever_the_order
         ATTENDED.assign(weights=1.0),
         ATTENDED.head(0),
     ],
-    ids=["a picture too few", "twice", "another picture", "sums", "no numbers", "uneven", "no lists", "nothing"],
+    ids=["an image too few", "twice", "another image", "sums", "no numbers", "uneven", "no lists", "nothing"],
 )
-def test_attention_that_is_not_of_every_picture_or_does_not_sum_to_one_is_refused(tmp_path: Path, damaged):
+def test_attention_that_is_not_of_every_image_or_does_not_sum_to_one_is_refused(tmp_path: Path, damaged):
     said = damage(of_one(tmp_path, attention=damaged), run())
     assert re.search(f"{run().id}/{ATTENTION}: damaged .*delete .* to train it again", said)
 

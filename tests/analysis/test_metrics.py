@@ -65,7 +65,7 @@ CASES = {
     "two classes": drawn(90, ("negative", "positive")),
     "ties": frame(RNG.choice(MIKELS, 200), RNG.integers(0, 3, (200, 8)).astype(np.float32)),
     "all logits equal": frame(RNG.choice(MIKELS, 50), np.zeros((50, 8), np.float32)),
-    "one picture": drawn(1),
+    "one image": drawn(1),
     "huge logits": drawn(100, scale=1e30),
     "probabilities that underflow": drawn(300, scale=400.0),
     "logarithms of probabilities": mean_of_crops(150),
@@ -88,7 +88,7 @@ def labels(predictions: pd.DataFrame) -> list[str]:
 
 
 def guesses(predictions: pd.DataFrame) -> pd.Series:
-    """The class with the largest logit, per picture; of equal ones the first."""
+    """The class with the largest logit, per image; of equal ones the first."""
     return predictions.filter(like="logit_").idxmax(axis=1).str.removeprefix("logit_")
 
 
@@ -97,11 +97,11 @@ def test_the_predicted_class_has_the_largest_logit():
     assert guessed == guesses(PREDICTIONS).tolist() == ["fear", "awe", "fear", "awe"]
 
 
-def test_accuracy_is_the_share_of_pictures_that_are_right_in_per_cent():
+def test_accuracy_is_the_share_of_images_that_are_right_in_per_cent():
     assert scalar_metrics(PREDICTIONS)["accuracy"] == pytest.approx(50.0)
 
 
-def test_confusion_counts_every_picture_once_and_shows_classes_that_never_occur():
+def test_confusion_counts_every_image_once_and_shows_classes_that_never_occur():
     table = confusion(PREDICTIONS)
     assert table.to_numpy().sum() == 4
     assert table.loc["awe"].to_dict() == {"awe": 1, "fear": 1, "anger": 0}
@@ -132,7 +132,7 @@ def test_recall_precision_and_f1_of_each_class_are_scikit_learns(predictions: pd
     found = per_class(confusion(predictions))
     for column, values in zip(("precision", "recall", "f1"), expected, strict=False):
         np.testing.assert_allclose(found[column], 100 * values)
-    assert found["pictures"].tolist() == expected[3].tolist()
+    assert found["images"].tolist() == expected[3].tolist()
 
 
 def test_top_2_accuracy_is_scikit_learns(predictions: pd.DataFrame):
@@ -208,7 +208,7 @@ def weighted(predictions: pd.DataFrame, metric: str, weights: np.ndarray) -> flo
 
 
 @pytest.mark.parametrize("metric", SCALES)
-def test_every_metric_is_a_function_of_its_sums_over_pictures(metric: str, predictions: pd.DataFrame):
+def test_every_metric_is_a_function_of_its_sums_over_images(metric: str, predictions: pd.DataFrame):
     weights = np.random.default_rng(0).integers(0, 4, len(predictions))
     weights[0] = 1
     found = [weighted(predictions, metric, w) for w in (np.ones(len(predictions)), weights)]

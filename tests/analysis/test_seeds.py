@@ -64,22 +64,22 @@ def test_the_sign_flip_test_gives_fishers_p_for_darwins_maize():
     assert found.p_equivalence == pytest.approx(DescrStatsW(DARWIN).ttost_mean(-20, 20)[0])
 
 
-def test_shares_of_pictures_that_tie_but_for_their_last_bits_count_as_tied():
+def test_shares_of_images_that_tie_but_for_their_last_bits_count_as_tied():
     counts = [4, -2, 0, 4, 5, 5, -2, -2, 3, -1]
     found = one([100 * (800 + k) / 1595 for k in counts], [100 * 800 / 1595] * 10)
     assert found.p_sign_flip == 220 / 1024  # 0.2148; a comparison of sums as they are gives 0.1719
 
 
-def test_sign_flips_of_shares_are_those_of_the_counts_of_pictures():
+def test_sign_flips_of_shares_are_those_of_the_counts_of_images():
     rng = np.random.default_rng(0)
     for _ in range(300):
-        n, pictures = int(rng.integers(2, 14)), int(rng.choice([60, 698, 1595, 9999]))
+        n, images = int(rng.integers(2, 14)), int(rng.choice([60, 698, 1595, 9999]))
         counts = rng.integers(-6, 8, n)
-        base = rng.integers(pictures // 4, pictures // 2, n)
-        shares = 100 * (base + counts) / pictures - 100 * base / pictures
+        base = rng.integers(images // 4, images // 2, n)
+        shares = 100 * (base + counts) / images - 100 * base / images
         signs = 1 - 2 * (np.arange(2**n)[:, None] >> np.arange(n) & 1)
         exact = np.mean(np.abs(signs @ counts) >= abs(counts.sum()))
-        assert sign_flips(shares) == exact, (counts, pictures)
+        assert sign_flips(shares) == exact, (counts, images)
 
 
 def test_sign_flips_of_many_seeds_are_counted_and_those_of_more_are_drawn_with_the_same_tolerance():
@@ -244,11 +244,11 @@ def test_sign_flips_that_cannot_be_under_five_per_cent_are_not_told():
 
 
 def answering(answers: dict[str, str], table: list[dict]) -> list[dict]:
-    """With what the runs said of the pictures: of one letter per variant and seed, equal ones said the same."""
+    """With what the runs said of the images: of one letter per variant and seed, equal ones said the same."""
     return [row | {"answers": answers[row["variant"]][row["seed"]]} for row in table]
 
 
-def test_runs_that_say_the_same_of_every_picture_in_every_seed_are_identical():
+def test_runs_that_say_the_same_of_every_image_in_every_seed_are_identical():
     table = rows(a=[60.0, 61.0, 63.0], b=[60.0, 61.0, 63.0])
     (same,) = test_contrasts(answering({"a": "xyz", "b": "xyz"}, table), [AB], ["d"], 3, Metric())
     assert (same.verdict, same.summary.mean, same.summary.low, same.p) == (Verdict.IDENTICAL, 0.0, None, None)

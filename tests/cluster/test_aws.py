@@ -18,7 +18,7 @@ pytestmark = [
 ]
 
 STUDY = """
-question: Does attention help on very few pictures?
+question: Does attention help on very few images?
 datasets: [{data}]
 model: {{name: alexnet, width: 0.0625, weight_init: he, dropout: 0.0}}
 train: {{epochs: 2, batch_size: 16, lr: 0.005}}

@@ -16,7 +16,7 @@ from machines import CHECKOUT, Machine, Network, missing, running, until
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing()), reason=missing())]
 
 STUDY = """
-question: Does attention help on very few pictures?
+question: Does attention help on very few images?
 datasets: [{data}]
 model: {{name: alexnet, width: 0.0625, weight_init: he, dropout: 0.0}}
 train: {{epochs: 60, batch_size: 16, lr: 0.005}}

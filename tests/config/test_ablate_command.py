@@ -18,7 +18,7 @@ GIVEN = [
     [],
     ["my.yaml"],
     ["studies of mine/it's.yaml", "--seeds", "5", "--aa"],
-    ["my.yaml", "--card", "--runs", "s3://lab/runs", "--report", "where I look"],
+    ["my.yaml", "--model-cards", "--runs", "s3://lab/runs", "--report", "where I look"],
     ["--runs", "pool; rm -r *", "--report", "a\nb"],
     ["./status", "--seeds", "1"],
     ["--", "-odd/my.yaml"],
@@ -40,16 +40,16 @@ def meant(options) -> tuple:
 @pytest.mark.parametrize("card", [True, False])
 def test_a_printed_command_is_read_as_what_was_given(given, card):
     options = parse(given)
-    command = AblateCommand.of(options, card=card)
+    command = AblateCommand.of(options, model_cards=card)
     again = parse(arguments(str(command)))
-    assert (again.command, meant(again), bool(again.card)) == ("run", meant(options), card)
+    assert (again.command, meant(again), bool(again.model_cards)) == ("run", meant(options), card)
     rerun = parse(arguments(command.rerun(RUN)))
-    assert (rerun.command, meant(rerun), bool(rerun.card)) == ("rerun", meant(options), card)
+    assert (rerun.command, meant(rerun), bool(rerun.model_cards)) == ("rerun", meant(options), card)
     assert rerun.names == [RUN]
 
 
 def test_the_study_that_comes_with_emotune_and_the_default_pool_are_not_named():
-    command = AblateCommand.of(parse(["--aa"]), card=False)
+    command = AblateCommand.of(parse(["--aa"]), model_cards=False)
     assert (str(command), command.rerun(RUN)) == (f"{PROGRAM} --aa", f"{PROGRAM} rerun {RUN} --aa")
 
 
@@ -62,10 +62,10 @@ def test_runs_may_be_named_without_a_study_which_is_the_quickstart_then():
 
 
 def test_what_decides_about_a_report_may_be_said_to_every_command_that_writes_one():
-    said = ["--card", "--report", "r", "--seeds", "2", "--aa", "--runs", "p"]
-    assert parse(["my.yaml", *said]).card is True
-    assert parse(["rerun", "my.yaml", "--failed", *said]).card is True
-    assert parse(["rerun", "my.yaml", "--failed", "--no-card"]).card is False
+    said = ["--model-cards", "--report", "r", "--seeds", "2", "--aa", "--runs", "p"]
+    assert parse(["my.yaml", *said]).model_cards is True
+    assert parse(["rerun", "my.yaml", "--failed", *said]).model_cards is True
+    assert parse(["rerun", "my.yaml", "--failed", "--no-model-cards"]).model_cards is False
     for verb in VERBS:
         options = parse([verb, "my.yaml", "--seeds", "2", "--aa", "--runs", "p"])
         assert (options.seeds, options.aa, options.runs) == (2, True, "p")

@@ -267,7 +267,7 @@ def test_streams_follow_from_the_seed_alone():
     assert [other.stream(name) for name in STREAMS] == STREAM_VALUES
 
 
-def test_a_replicate_has_weights_and_dropout_of_its_own_and_the_same_pictures():
+def test_a_replicate_has_weights_and_dropout_of_its_own_and_the_same_images():
     other = replace(RUN, replicate=1)
     assert [other.stream(name) == RUN.stream(name) for name in STREAMS] == [True, True, False, False]
 
@@ -279,5 +279,5 @@ def test_streams_differ_from_each_other_and_between_seeds():
 
 
 def test_streams_stay_what_they_are():
-    """A run that goes on after an update must go on with the same pictures and weights."""
+    """A run that goes on after an update must go on with the same images and weights."""
     assert [RUN.stream(name) for name in STREAMS] == STREAM_VALUES

@@ -12,9 +12,9 @@ from emotune.core.host import MALLOC_SETTINGS, available_cpus, cpu_quota, has_na
 
 SCRIPT = """
     import resource, sys, threading, torch
-    from emotune.core.host import keep_freed_memory
+    from emotune.core.host import tune_malloc
     if sys.argv[1] == "call":
-        keep_freed_memory()
+        tune_malloc()
 
     def pages_filled():
         def take_and_free():

@@ -1,4 +1,4 @@
-"""Views are drawn from seed and epoch; a crop is that part of the picture, mirrored where it says so, normalised."""
+"""Views are drawn from seed and epoch; a crop is that part of the image, mirrored where it says so, normalised."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ WHOLE = (0, 0, SIDE, SIDE)
 
 
 def maps(count: int) -> torch.Tensor:
-    """Pictures whose red says the row, whose green the column, and whose blue the picture."""
+    """Images whose red says the row, whose green the column, and whose blue the image."""
     assert SIDE == 256
     batch = np.empty((count, SIDE, SIDE, 3), np.uint8)
     batch[..., 0], batch[..., 1] = np.arange(SIDE)[:, None], np.arange(SIDE)
@@ -45,16 +45,16 @@ def square(top: int, left: int) -> tuple[int, ...]:
 
 
 def pixels(views: torch.Tensor) -> np.ndarray:
-    """The bytes behind normalised pictures: int (B, CROP, CROP, 3)."""
+    """The bytes behind normalised images: int (B, CROP, CROP, 3)."""
     return np.rint((views.numpy().transpose(0, 2, 3, 1) * STD + MEAN) * 255).astype(int)
 
 
 def cut_each(batch: torch.Tensor, views: CropBoxes) -> torch.Tensor:
     rows = zip(batch, views.boxes.tolist(), views.flipped.tolist(), strict=True)
-    return torch.stack([crop_resize(picture, box, mirrored) for picture, box, mirrored in rows])
+    return torch.stack([crop_resize(image, box, mirrored) for image, box, mirrored in rows])
 
 
-def test_a_crop_is_that_part_of_its_picture_and_mirrored_where_it_says_so():
+def test_a_crop_is_that_part_of_its_image_and_mirrored_where_it_says_so():
     corners = [(0, 0), (3, 17), (SPARE, SPARE), (5, 9)]
     views = CropBoxes(np.array([square(*corner) for corner in corners]), np.array([False, False, True, True]))
     found = pixels(crop_and_normalise(maps(4), views, np.arange(4)))
@@ -79,21 +79,21 @@ def test_crops_have_the_bits_of_the_formula_written_plainly(crop: str):
     assert (found.numpy().view(np.int32) == expected.view(np.int32)).all()
 
 
-def test_a_picture_gets_the_view_of_its_index_in_the_split_not_of_its_place_in_the_batch():
+def test_a_image_gets_the_view_of_its_index_in_the_split_not_of_its_place_in_the_batch():
     views, indices = draw_crops(20, seed=1, epoch=0, flip=False), np.array([11, 3, 19])
     found = pixels(crop_and_normalise(maps(3), views, indices))
     assert found[:, 0, 0, :2].tolist() == views.boxes[indices, :2].tolist()
 
 
 @pytest.mark.parametrize("crop", ["random", "resized"])
-def test_how_a_picture_looks_does_not_depend_on_the_others_in_its_batch(crop: str):
+def test_how_a_image_looks_does_not_depend_on_the_others_in_its_batch(crop: str):
     batch, views = noise(6), draw_crops(6, seed=1, epoch=0, crop=crop)
     together = crop_and_normalise(batch, views, np.arange(6))
     for indices in ([4], [5, 0, 3]):
         assert torch.equal(crop_and_normalise(batch[indices], views, np.array(indices)), together[indices])
 
 
-def test_a_picture_is_normalised_by_imagenets_mean_and_deviation():
+def test_a_image_is_normalised_by_imagenets_mean_and_deviation():
     batch = torch.tensor([10, 120, 250], dtype=torch.uint8).expand(1, SIDE, SIDE, 3).contiguous()
     found = crop_and_normalise(batch, evaluation_crops(1)[0], np.array([0]))[0, :, 100, 100]
     assert found.tolist() == pytest.approx((np.array([10, 120, 250]) / 255 - MEAN) / STD, abs=1e-5)
@@ -107,7 +107,7 @@ def test_the_result_is_float32_in_channels_last_memory(crop: str):
 
 
 @pytest.mark.parametrize("crop", ["random", "resized"])
-def test_the_stored_pictures_are_not_changed(crop: str):
+def test_the_stored_images_are_not_changed(crop: str):
     batch = maps(2)
     before = batch.clone()
     crop_and_normalise(batch, draw_crops(2, 0, 0, crop=crop), np.arange(2))
@@ -151,14 +151,14 @@ def test_views_stay_what_they_are():
     assert random.flipped.tolist() == [True, False, True]
 
 
-def test_crops_reach_both_ends_and_never_leave_the_picture():
+def test_crops_reach_both_ends_and_never_leave_the_image():
     corners = draw_crops(4000, seed=0, epoch=0).boxes[:, :2]
     assert corners.shape == (4000, 2)
     assert set(corners[:, 0].tolist()) == set(corners[:, 1].tolist()) == set(range(SPARE + 1))
     assert abs(np.corrcoef(corners.T)[0, 1]) < 0.1
 
 
-def test_half_of_the_pictures_are_mirrored():
+def test_half_of_the_images_are_mirrored():
     assert 0.45 < draw_crops(4000, seed=0, epoch=0).flipped.mean() < 0.55
 
 
@@ -182,7 +182,7 @@ def test_resized_crops_show_even_parts_of_the_area_in_shapes_between_3_4_and_4_3
     assert np.allclose(np.quantile(fitting, [0.25, 0.5, 0.75]), [-0.5, 0, 0.5], atol=0.05)
 
 
-def test_resized_crops_reach_both_ends_and_never_leave_the_picture():
+def test_resized_crops_reach_both_ends_and_never_leave_the_image():
     boxes = draw_crops(20_000, 0, 0, crop="resized").boxes
     for axis in (0, 1):
         ends = boxes[:, axis] + boxes[:, axis + 2]
@@ -190,11 +190,11 @@ def test_resized_crops_reach_both_ends_and_never_leave_the_picture():
         assert abs((boxes[:, axis] + SIDE - ends - 2 * boxes[:, axis]).mean()) < 1
 
 
-def test_resized_crops_of_at_least_the_whole_area_are_the_whole_picture():
+def test_resized_crops_of_at_least_the_whole_area_are_the_whole_image():
     assert (draw_crops(50, 0, 0, crop="resized", min_scale=1.0).boxes == WHOLE).all()
 
 
-def test_the_resized_crop_of_the_whole_area_is_the_resized_picture():
+def test_the_resized_crop_of_the_whole_area_is_the_resized_image():
     batch = noise(2)
     planes = batch.permute(0, 3, 1, 2).float()
     expected = F.interpolate(planes, (CROP, CROP), mode="bilinear").permute(0, 2, 3, 1).numpy()
@@ -202,7 +202,7 @@ def test_the_resized_crop_of_the_whole_area_is_the_resized_picture():
     assert np.abs(found - expected).max() < 1.1, "two roundings, one along each axis"
 
 
-def test_a_resized_crop_is_what_pillow_makes_of_that_part_of_the_picture():
+def test_a_resized_crop_is_what_pillow_makes_of_that_part_of_the_image():
     batch, boxes = noise(3), [(0, 0, 100, 130), (56, 29, 200, 227), (130, 101, 1, 2)]
     found = pixels(crop_and_normalise(batch, views_of(*boxes), np.arange(3)))
     for row, (top, left, height, width) in enumerate(boxes):
@@ -229,12 +229,12 @@ def test_a_mirrored_resized_crop_is_the_exact_mirror_image():
 
 
 @pytest.mark.parametrize("crop", ["random", "center"])
-def test_crops_of_a_batch_at_once_are_those_of_its_pictures_one_by_one(crop: str):
+def test_crops_of_a_batch_at_once_are_those_of_its_images_one_by_one(crop: str):
     batch, views = noise(8), draw_crops(8, 3, 4, crop=crop)
     assert torch.equal(crop_resize_batch(batch, views.boxes, views.flipped), cut_each(batch, views))
 
 
-def test_resized_crops_of_a_batch_at_once_are_those_of_its_pictures_one_by_one_but_for_rounding():
+def test_resized_crops_of_a_batch_at_once_are_those_of_its_images_one_by_one_but_for_rounding():
     batch, views = noise(9), draw_crops(8, 3, 4, crop="resized")
     boxes, flipped = np.vstack([views.boxes, square(3, 4)]), np.append(views.flipped, True)
     expected, found = cut_each(batch, CropBoxes(boxes, flipped)).float(), crop_resize_batch(batch, boxes, flipped)

@@ -1,4 +1,4 @@
-"""The names in a study stand for the embedded pictures or for folders of shards."""
+"""The names in a study stand for the embedded images or for folders of shards."""
 
 import hashlib
 import shutil
@@ -62,7 +62,7 @@ def test_the_embedded_set_is_named_without_drawing_it(tmp_path, monkeypatch):
 
 def test_the_embedded_set_is_drawn_once_into_the_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(datasets, "SCENES_PICTURES", 80)  # a small one is drawn alike, and sooner
+    monkeypatch.setattr(datasets, "SCENES_IMAGES", 80)  # a small one is drawn alike, and sooner
     monkeypatch.setattr(datasets, "SCENES_SEED", 1)
     monkeypatch.setattr(datasets, "SCENES_SHARES", (0.5, 0.25, 0.25))
     (ref,) = resolve(["scenes"])
@@ -83,7 +83,7 @@ def test_the_embedded_set_has_every_class_in_every_split():
     (ref,) = resolve(["scenes"])
     materialise(ref, workers=2)
     counts = manifest_of(ref).counts
-    assert sum(sum(by_class.values()) for by_class in counts.values()) == datasets.SCENES_PICTURES
+    assert sum(sum(by_class.values()) for by_class in counts.values()) == datasets.SCENES_IMAGES
     assert min(counts["test"].values()) > 50
 
 
@@ -97,7 +97,7 @@ def test_a_part_of_a_data_set_is_a_data_set_of_its_own(small_shards, tmp_path):
     assert len({ref.identity for ref in (whole, well, noisy)}) == 3
     assert whole.identity == manifest.content_hash
     write_manifest(folder, replace(manifest, noisy=ones | {"val": ones["val"] | {"fear": 0}}))
-    with pytest.raises(InputError, match="its noisy part has no picture in val of fear; take another part"):
+    with pytest.raises(InputError, match="its noisy part has no image in val of fear; take another part"):
         resolve([folder.url], "noisy")
 
 
@@ -131,31 +131,31 @@ def test_equal_content_in_two_places_is_one_data_set(small_shards, tmp_path):
     write_manifest(Folder(str(copy)), replace(manifest, name="copy"))
     (one,), (other,) = resolve([str(small_shards)]), resolve([str(copy)])
     assert (one.content_hash, one.name, other.name) == (other.content_hash, "scenes", "copy")
-    with pytest.raises(InputError, match='"scenes" and "copy" hold the same pictures'):
+    with pytest.raises(InputError, match='"scenes" and "copy" hold the same images'):
         resolve([str(small_shards), str(copy)])
 
 
 def half_noisy(listing: Listing) -> Listing:
-    """Of each class and split, every other picture with votes against its label."""
+    """Of each class and split, every other image with votes against its label."""
     seen: Counter[tuple[str, str]] = Counter()
     entries = []
     for entry in listing.entries:
-        place = entry.label, split_of(hashlib.sha256(entry.picture.read_bytes()).hexdigest())
+        place = entry.label, split_of(hashlib.sha256(entry.image.read_bytes()).hexdigest())
         seen[place] += 1
         entries.append(replace(entry, votes={entry.label: 2, "other": 1 + 2 * (seen[place] % 2)}))
     return replace(listing, entries=entries)
 
 
-def test_a_part_is_a_data_set_of_its_own_name_and_identity(picture_folder, tmp_path):
+def test_a_part_is_a_data_set_of_its_own_name_and_identity(image_folder, tmp_path):
     out = str(tmp_path / "photos")
-    write_shards(half_noisy(ClassFolders(picture_folder).listing()), Folder(out))
+    write_shards(half_noisy(ClassFolders(image_folder).listing()), Folder(out))
     well, noisy, whole = (Selection(data=out, part=part) for part in ("well", "noisy", "all"))
     refs = [datasets.resolve([part])[0] for part in (well, noisy, whole)]
     assert len(datasets.resolve([well, noisy])) == 2
     for overlapping in ([well, whole], [whole, noisy], [well, noisy, whole]):
         with pytest.raises(InputError, match="overlap: one is a part of the other"):
             datasets.resolve(overlapping)
-    assert [ref.name for ref in refs] == ["pictures-well", "pictures-noisy", "pictures"]
+    assert [ref.name for ref in refs] == ["images-well", "images-noisy", "images"]
     assert len({ref.identity for ref in refs}) == 3
     assert len({ref.content_hash for ref in refs}) == 1
     manifest = manifest_of(refs[0])
@@ -166,7 +166,7 @@ def test_a_part_is_a_data_set_of_its_own_name_and_identity(picture_folder, tmp_p
             assert both[0] == both[1]
 
 
-def test_a_part_that_lacks_a_class_is_refused_with_split_and_class(picture_folder, tmp_path):
-    write_shards(ClassFolders(picture_folder).listing(), Folder(str(tmp_path / "out")))
-    with pytest.raises(InputError, match="noisy part has no picture in train of amusement, anger"):
+def test_a_part_that_lacks_a_class_is_refused_with_split_and_class(image_folder, tmp_path):
+    write_shards(ClassFolders(image_folder).listing(), Folder(str(tmp_path / "out")))
+    with pytest.raises(InputError, match="noisy part has no image in train of amusement, anger"):
         resolve([str(tmp_path / "out")], part="noisy")

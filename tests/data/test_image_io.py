@@ -1,4 +1,4 @@
-"""Whatever stands in a picture file comes out upright and in its own colours."""
+"""Whatever stands in an image file comes out upright and in its own colours."""
 
 import io
 import struct
@@ -32,9 +32,9 @@ def test_a_photo_comes_out_as_its_orientation_says(orientation, read):
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
     stored = file_of(upright.transpose(turn) if turn is not None else upright, "JPEG", quality=95, exif=exif)
-    picture = read(stored)
-    assert picture.width == 2 * picture.height
-    assert near(middles(picture), [RED, GREEN, BLUE, WHITE])
+    image = read(stored)
+    assert image.width == 2 * image.height
+    assert near(middles(image), [RED, GREEN, BLUE, WHITE])
 
 
 def test_greyscale_becomes_equal_red_green_and_blue():
@@ -63,13 +63,13 @@ def test_printers_colours_become_a_screens(kind):
 
 
 def test_a_palette_with_a_transparent_colour_keeps_its_opaque_colours():
-    picture = Image.new("P", (16, 16), 1)
-    picture.putpalette([*WHITE, *GREEN, *BLUE])
-    picture.paste(2, (8, 0, 16, 16))
+    image = Image.new("P", (16, 16), 1)
+    image.putpalette([*WHITE, *GREEN, *BLUE])
+    image.paste(2, (8, 0, 16, 16))
     for data in (
-        file_of(picture, "PNG", transparency=0),
-        file_of(picture, "PNG", transparency=bytes([0, 255, 255])),
-        file_of(picture, "GIF", transparency=0),
+        file_of(image, "PNG", transparency=0),
+        file_of(image, "PNG", transparency=bytes([0, 255, 255])),
+        file_of(image, "GIF", transparency=0),
     ):
         decoded = decode(data)
         assert (decoded.getpixel((2, 8)), decoded.getpixel((12, 8))) == (GREEN, BLUE)
@@ -78,14 +78,14 @@ def test_a_palette_with_a_transparent_colour_keeps_its_opaque_colours():
 @pytest.mark.parametrize("mode", ["LA", "RGBA", "P"])
 def test_what_is_wholly_transparent_is_white_as_on_a_page(mode):
     if mode == "P":
-        picture = Image.new("P", (16, 16), 0)
-        picture.putpalette([0, 0, 0, 90, 90, 90])
-        picture.paste(1, (8, 0, 16, 16))
-        data = file_of(picture, "PNG", transparency=0)
+        image = Image.new("P", (16, 16), 0)
+        image.putpalette([0, 0, 0, 90, 90, 90])
+        image.paste(1, (8, 0, 16, 16))
+        data = file_of(image, "PNG", transparency=0)
     else:
-        picture = Image.new(mode, (16, 16), 0)
-        picture.paste((90, 255) if mode == "LA" else (90, 90, 90, 255), (8, 0, 16, 16))
-        data = file_of(picture, "PNG")
+        image = Image.new(mode, (16, 16), 0)
+        image.paste((90, 255) if mode == "LA" else (90, 90, 90, 255), (8, 0, 16, 16))
+        data = file_of(image, "PNG")
     decoded = decode(data)
     assert decoded.getpixel((12, 8)) == (90, 90, 90)
     assert decoded.getpixel((2, 8)) == (255, 255, 255)
@@ -111,7 +111,7 @@ def test_only_a_small_upright_jpeg_in_rgb_is_plain():
     [((600, 400), (384, 256)), ((400, 600), (256, 384)), ((512, 512), (256, 256)), ((1000, 257), (996, 256)),
      ((3000, 300), (2560, 256))],
 )  # fmt: skip
-def test_a_large_picture_is_shrunk_to_the_side_and_keeps_its_shape(size, expected):
+def test_a_large_image_is_shrunk_to_the_side_and_keeps_its_shape(size, expected):
     data = file_of(quarters(*size), "JPEG")
     again = decode(stored(data, 256))
     assert again.size == expected
@@ -119,10 +119,10 @@ def test_a_large_picture_is_shrunk_to_the_side_and_keeps_its_shape(size, expecte
     assert near(middles(again), [RED, GREEN, BLUE, WHITE])
 
 
-def test_a_picture_is_not_enlarged_and_keeps_its_size_if_asked():
+def test_a_image_is_not_enlarged_and_keeps_its_size_if_asked():
     for side in (32, 256, None):
         loaded = load(file_of(quarters(64, 32), "PNG"), side)
-        assert shrink(loaded, side) is loaded.picture
+        assert shrink(loaded, side) is loaded.image
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
@@ -130,15 +130,15 @@ def test_a_large_photo_is_decoded_no_smaller_than_twice_what_is_asked_for(kind):
     data = file_of(quarters(2400, 1600), kind)
     loaded = load(data, 256)
     assert loaded.size == (2400, 1600)
-    assert loaded.picture.size == ((1200, 800) if kind == "JPEG" else (2400, 1600))
+    assert loaded.image.size == ((1200, 800) if kind == "JPEG" else (2400, 1600))
     assert not load(data, 256).plain
-    assert load(data).picture.size == load(data).size == (2400, 1600)
+    assert load(data).image.size == load(data).size == (2400, 1600)
     whole, quick = (np.asarray(shrink(load(data, side), 256), int) for side in (None, 256))
     assert np.abs(whole - quick).mean() < 1
 
 
 @pytest.mark.parametrize("orientation", STORED_AS)
-def test_the_size_of_a_photo_is_that_of_the_upright_picture(orientation):
+def test_the_size_of_a_photo_is_that_of_the_upright_image(orientation):
     exif, turn = Image.Exif(), STORED_AS[orientation]
     exif[ORIENTATION] = orientation
     upright = quarters(1200, 600)
@@ -146,26 +146,26 @@ def test_the_size_of_a_photo_is_that_of_the_upright_picture(orientation):
     for side in (None, 64):
         loaded = load(data, side)
         assert loaded.size == (1200, 600)
-        assert loaded.picture.width == 2 * loaded.picture.height
+        assert loaded.image.width == 2 * loaded.image.height
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "AVIF"])
-def test_more_than_one_frame_is_told_and_the_first_is_the_picture(kind):
+def test_more_than_one_frame_is_told_and_the_first_is_the_image(kind):
     frames = {"save_all": True, "append_images": [quarters().transpose(Image.Transpose.ROTATE_180)]}
     animated = load(file_of(quarters(), kind, **frames))
     assert not animated.pages
     assert animated.animated
-    assert near(middles(animated.picture), [RED, GREEN, BLUE, WHITE], tolerance=12)
+    assert near(middles(animated.image), [RED, GREEN, BLUE, WHITE], tolerance=12)
     assert not load(file_of(quarters(), kind)).animated
 
 
 @pytest.mark.parametrize("kind", ["TIFF", "MPO"])
-def test_pages_and_the_second_picture_of_a_stereo_camera_are_no_animation(kind):
+def test_pages_and_the_second_image_of_a_stereo_camera_are_no_animation(kind):
     loaded = load(file_of(quarters(), kind, save_all=True, append_images=[quarters()]))
     assert (loaded.animated, loaded.pages) == (False, kind == "TIFF")
 
 
-def test_a_smaller_version_of_a_tiff_files_picture_is_no_page():
+def test_a_smaller_version_of_a_tiff_files_image_is_no_page():
     smaller = quarters(32, 16)
     smaller.encoderinfo = {"tiffinfo": {254: 1}}  # NewSubfileType: of reduced resolution
     data = file_of(quarters(), "TIFF", save_all=True, append_images=[smaller])
@@ -176,14 +176,14 @@ def test_a_smaller_version_of_a_tiff_files_picture_is_no_page():
 
 
 @pytest.mark.parametrize("size", [(90, 30), (30, 90), (64, 64), (33, 31), (1, 1), (1, 40), (500, 3)])
-def test_a_square_has_its_side_whatever_the_pictures_shape(size):
+def test_a_square_has_its_side_whatever_the_images_shape(size):
     pixels = decode_square(file_of(Image.new("RGB", size, GREEN), "PNG"), 48)
     assert (pixels.shape, pixels.dtype) == ((48, 48, 3), np.uint8)
     assert near(pixels, GREEN, tolerance=1)
 
 
 @pytest.mark.parametrize("axis", [0, 1], ids=["tall", "wide"])
-def test_a_square_is_the_middle_of_the_picture(axis):
+def test_a_square_is_the_middle_of_the_image(axis):
     bands = np.repeat(np.array([RED, GREEN, BLUE], np.uint8), 40, axis=0)  # (120, 3)
     pixels = np.broadcast_to(np.expand_dims(bands, 1 - axis), (120, 40, 3) if axis == 0 else (40, 120, 3))
     square = decode_square(file_of(Image.fromarray(pixels.copy()), "PNG"), 20)

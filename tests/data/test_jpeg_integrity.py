@@ -33,7 +33,7 @@ SOUND = {
     "no end": file_of(cloudy(), "JPEG")[:-2],
     "bytes behind the end": file_of(cloudy(), "JPEG") + b"garbage" * 999,
     "one pixel": file_of(Image.new("RGB", (1, 1)), "JPEG"),
-    "a second picture": file_of(cloudy(), "MPO", save_all=True, append_images=[cloudy(2)]),
+    "a second image": file_of(cloudy(), "MPO", save_all=True, append_images=[cloudy(2)]),
 }
 
 

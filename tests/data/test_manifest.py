@@ -60,7 +60,7 @@ def test_the_shards_of_a_split_are_those_of_that_split():
     assert COMPLETE.of("test") == []
 
 
-def test_pictures_are_counted_by_split_class_and_part():
+def test_images_are_counted_by_split_class_and_part():
     assert [COMPLETE.count("train", "awe", part) for part in ("all", "well", "noisy")] == [2, 1, 1]
     assert [COMPLETE.count("val", "fear", part) for part in ("all", "well", "noisy")] == [1, 0, 1]
     assert all(COMPLETE.count(split, "awe") == COMPLETE.counts[split]["awe"] for split in SPLITS)
@@ -78,7 +78,7 @@ def refusal(folder: Folder) -> str:
 
 
 def test_a_folder_without_one_is_told_how_to_make_shards(folder):
-    assert f"python -m emotune.shard folder PICTURES --out {folder}" in refusal(folder)
+    assert f"python -m emotune.shard folder IMAGES --out {folder}" in refusal(folder)
 
 
 def test_one_that_is_not_json_is_named(folder):

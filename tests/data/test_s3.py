@@ -35,20 +35,20 @@ def test_shards_on_s3_are_those_of_a_folder_to_the_byte(shards: str, small_shard
     assert {name: there.read(name) for name in local} == local
 
 
-def test_pictures_are_read_from_s3_as_from_a_folder(shards: str, small_shards: Path, tmp_path, monkeypatch):
+def test_images_are_read_from_s3_as_from_a_folder(shards: str, small_shards: Path, tmp_path, monkeypatch):
     (ref,) = resolve([Selection(data=str(small_shards))])
     local = open_split(ref, "val")
     monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path))  # where nothing is decoded yet
     (ref,) = resolve([Selection(data=shards)])
-    pictures = open_split(ref, "val")
+    images = open_split(ref, "val")
     everything = np.arange(len(local))
-    assert pictures.keys == local.keys
-    assert np.array_equal(pictures.pictures.take(everything), local.pictures.take(everything))
+    assert images.keys == local.keys
+    assert np.array_equal(images.images.take(everything), local.images.take(everything))
 
 
 def test_the_command_writes_to_s3_again_does_nothing_and_finds_damage_there(s3: str, capfd):
     url = f"{s3}/command"
-    command = ["scenes", "--pictures", "80", "--seed", "1", "--split", "0.5/0.25/0.25", "--out", url]
+    command = ["scenes", "--images", "80", "--seed", "1", "--split", "0.5/0.25/0.25", "--out", url]
     assert main(command) == 0
     assert main(["verify", url]) == 0
     assert "sound: 80 samples" in capfd.readouterr().out
@@ -66,7 +66,7 @@ def test_the_command_writes_to_s3_again_does_nothing_and_finds_damage_there(s3: 
 
 
 def test_a_bucket_that_is_not_there_is_refused_before_anything_is_read(s3: str, capfd):
-    assert main(["scenes", "--pictures", "80", "--out", "s3://no-such-bucket/data"]) == 2
+    assert main(["scenes", "--images", "80", "--out", "s3://no-such-bucket/data"]) == 2
     assert "s3://no-such-bucket/data: cannot be" in capfd.readouterr().err
 
 
@@ -79,7 +79,7 @@ def test_without_credentials_the_reason_is_told_and_no_stack(s3: str, capfd, mon
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     s3fs.S3FileSystem.clear_instance_cache()
-    for command in (["verify", f"{s3}/other"], ["scenes", "--pictures", "80", "--out", f"{s3}/other"]):
+    for command in (["verify", f"{s3}/other"], ["scenes", "--images", "80", "--out", f"{s3}/other"]):
         assert main(command) == 2
         assert "credentials" in capfd.readouterr().err.lower()
     s3fs.S3FileSystem.clear_instance_cache()

@@ -28,11 +28,11 @@ def _photos(tmp_path_factory) -> dict[str, bytes]:
     """The files of a small folder of shards of photographs, some of which were left out."""
     root = tmp_path_factory.mktemp("photos")
     for number in range(18):
-        folder = root / "pictures" / ("sea", "city")[number % 2]
+        folder = root / "images" / ("sea", "city")[number % 2]
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{number}.jpg").write_bytes(encode(draw_scene(number, seed=4).picture.resize((80, 80))))
-    (root / "pictures" / "sea" / "broken.jpg").write_bytes(b"no picture")
-    listing = ClassFolders(root / "pictures", labels="any").listing()
+        (folder / f"{number}.jpg").write_bytes(encode(draw_scene(number, seed=4).image.resize((80, 80))))
+    (root / "images" / "sea" / "broken.jpg").write_bytes(b"no image")
+    listing = ClassFolders(root / "images", labels="any").listing()
     write_shards(listing, Folder(str(root / "out")), shares=(0.4, 0.3, 0.3), samples_per_shard=4)
     return {path.name: path.read_bytes() for path in (root / "out").iterdir() if path.name[0] != "."}
 
@@ -121,20 +121,20 @@ def rewritten(shard: bytes, change: Callable[[list[tuple[str, bytes]]], list[tup
 
 def with_json(members: list[tuple[str, bytes]], **change: object) -> list[tuple[str, bytes]]:
     """The first sample's JSON with other values."""
-    (picture, jpg), (name, known), *others = members
-    return [(picture, jpg), (name, json.dumps(json.loads(known) | change).encode()), *others]
+    (image, jpg), (name, known), *others = members
+    return [(image, jpg), (name, json.dumps(json.loads(known) | change).encode()), *others]
 
 
-OTHER_PICTURE = encode(draw_scene(1, seed=99).picture)
+OTHER_IMAGE = encode(draw_scene(1, seed=99).image)
 TAMPERED: dict[str, Callable[[list[tuple[str, bytes]]], list[tuple[str, bytes]]]] = {
     "a sample removed": lambda members: members[2:],
     "a sample twice": lambda members: [*members, *members[:2]],
     "a sample twice under another key": lambda members: [
         *members, ("f" * 20 + ".jpg", members[0][1]), ("f" * 20 + ".json", members[1][1]),
     ],
-    "another picture": lambda members: [(members[0][0], OTHER_PICTURE), *members[1:]],
-    "another picture with its hash": lambda members: with_json(
-        [(members[0][0], OTHER_PICTURE), *members[1:]], sha256=hashlib.sha256(OTHER_PICTURE).hexdigest()
+    "another image": lambda members: [(members[0][0], OTHER_IMAGE), *members[1:]],
+    "another image with its hash": lambda members: with_json(
+        [(members[0][0], OTHER_IMAGE), *members[1:]], sha256=hashlib.sha256(OTHER_IMAGE).hexdigest()
     ),
     "another key": lambda members: [("0" * 20 + n[20:] if i < 2 else n, d) for i, (n, d) in enumerate(members)],
     "another known label": lambda members: with_json(
@@ -143,7 +143,7 @@ TAMPERED: dict[str, Callable[[list[tuple[str, bytes]]], list[tuple[str, bytes]]]
     "an unknown label": lambda members: with_json(members, label="joy"),
     "other votes": lambda members: with_json(members, votes={"sea": 3, "other": 1}),
     "no label": lambda members: [members[0], (members[1][0], b"{}"), *members[2:]],
-    "no picture": lambda members: members[1:],
+    "no image": lambda members: members[1:],
 }  # fmt: skip
 
 
@@ -172,12 +172,12 @@ def test_what_was_rewritten_without_a_change_is_told_as_such_and_fits_a_manifest
     shard = read_manifest(photos).shards[0]
     data = rewritten(photos.read(shard.file), lambda members: members)
     photos.write(shard.file, data)
-    assert problems(photos) == [f"{shard.file}: changed, though not in its pictures"]
+    assert problems(photos) == [f"{shard.file}: changed, though not in its images"]
     with_fitting_manifest(photos, shard.file, data, shard.samples)
     assert problems(photos) == []
 
 
-@pytest.mark.parametrize("change", ["another picture", "a sample removed", "an unknown label"])
+@pytest.mark.parametrize("change", ["another image", "a sample removed", "an unknown label"])
 def test_a_changed_shard_of_scenes_is_found_though_their_content_hash_is_not_that_of_the_files(
     small_shards, tmp_path, change
 ):
@@ -199,7 +199,7 @@ def test_a_manifest_that_contradicts_its_samples_is_found(photos, changed):
     assert problems(photos)
 
 
-def test_a_picture_in_two_shards_is_found_even_if_everything_in_the_manifest_was_made_to_fit(photos):
+def test_a_image_in_two_shards_is_found_even_if_everything_in_the_manifest_was_made_to_fit(photos):
     manifest = read_manifest(photos)
     one, other = (shard for shard in manifest.of("train")[:2])
     first = next(read_samples(photos.read(one.file), one.file))
@@ -213,7 +213,7 @@ def test_a_picture_in_two_shards_is_found_even_if_everything_in_the_manifest_was
     train = manifest.counts["train"] | {first.label: manifest.counts["train"][first.label] + 1}
     fitting = replace(manifest, counts=manifest.counts | {"train": train}, content_hash=digest(sorted(lines)))
     write_manifest(photos, fitting)
-    assert problems(photos) == ["a picture is in the shards twice"]
+    assert problems(photos) == ["an image is in the shards twice"]
 
 
 def test_a_manifest_with_a_wrong_number_of_samples_is_found(photos):
@@ -261,7 +261,7 @@ WHOLE = {"label": "awe", "votes": {}, "source": "s", "split_group": "g", "sha256
                 for key in WHOLE)],
     ids=["no json", "no jpg", "nothing", "list", "broken", *(f"no {key}" for key in WHOLE)],
 )  # fmt: skip
-def test_a_sample_without_its_picture_or_what_is_known_of_it_is_an_input_error(files):
+def test_a_sample_without_its_image_or_what_is_known_of_it_is_an_input_error(files):
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name, data in files.items():

@@ -16,8 +16,8 @@ from emotune.data.build.ingest import LIMITS, Limits, ingest
 from emotune.data.build.shards import write_shards
 from emotune.data.image_io import (
     DecompressionBombError,
-    TruncatedPictureError,
-    UnreadablePictureError,
+    TruncatedImageError,
+    UnreadableImageError,
     decode_square,
     encode,
     load,
@@ -46,12 +46,12 @@ def test_a_video_of_gigabytes_is_told_by_its_first_bytes_and_not_read(tmp_path):
     taken = ingest([entry(path) for path in sorted(tmp_path.iterdir())], tmp_path / "spool", LIMITS)
     assert tracemalloc.get_traced_memory()[1] < 2**24
     tracemalloc.stop()
-    with pytest.raises(UnreadablePictureError, match="video"):
+    with pytest.raises(UnreadableImageError, match="video"):
         read_file(tmp_path / "clip.mp4")
     assert [t.problems[0][0] for t in taken] == [Problem.UNDECODABLE] * 2
 
 
-def test_a_picture_file_that_would_fill_the_memory_is_not_read(tmp_path):
+def test_a_image_file_that_would_fill_the_memory_is_not_read(tmp_path):
     with (path := tmp_path / "huge.tif").open("wb") as file:
         file.write(b"II*\0\x08\0\0\0")
         file.truncate(3 * 2**30)
@@ -62,7 +62,7 @@ def test_a_picture_file_that_would_fill_the_memory_is_not_read(tmp_path):
 def test_a_format_that_is_not_read_is_named_with_what_to_do():
     heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(400)
     for data, name in ((heic, "HEIC image; convert"), (b"<svg xmlns='x'/>", "SVG"), (b"%PDF-1.7", "PDF")):
-        with pytest.raises(UnreadablePictureError, match=name):
+        with pytest.raises(UnreadableImageError, match=name):
             load(data)
 
 
@@ -72,9 +72,9 @@ TRUNCATED = ["PNG", "GIF", "WEBP", "AVIF", "JPEG2000", "JPEG", "BMP", "TIFF"]
 @pytest.mark.parametrize("kind", TRUNCATED)
 def test_half_a_file_is_called_truncated(kind):
     data = file_of(cloudy(1, (320, 240)), kind)
-    with pytest.raises(UnreadablePictureError) as caught:
+    with pytest.raises(UnreadableImageError) as caught:
         load(data[: len(data) // 2])
-    assert isinstance(caught.value, TruncatedPictureError) or kind == "TIFF"  # whose directory is at its end
+    assert isinstance(caught.value, TruncatedImageError) or kind == "TIFF"  # whose directory is at its end
 
 
 def test_a_photo_of_a_hundred_megapixels_is_taken_by_the_codecs_reduced_decoding(tmp_path):
@@ -83,8 +83,8 @@ def test_a_photo_of_a_hundred_megapixels_is_taken_by_the_codecs_reduced_decoding
     data = file_of(whole, "JPEG", quality=50)
     loaded = load(data, 256)
     assert loaded.size == (12_000, 9_000)
-    assert loaded.picture.size == (1500, 1125)
-    assert near(middles(loaded.picture), [(level,) * 3 for level in (0, 200, 0, 200)])
+    assert loaded.image.size == (1500, 1125)
+    assert near(middles(loaded.image), [(level,) * 3 for level in (0, 200, 0, 200)])
     assert decode_square(data, 64).shape == (64, 64, 3)
     with pytest.raises(DecompressionBombError, match="--max-pixels"):
         load(data)  # all of its pixels
@@ -110,12 +110,12 @@ def no_rgb_profile() -> bytes:
 
 def test_an_srgb_profile_or_a_broken_one_changes_no_pixel():
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    plain = np.asarray(load(file_of(cloudy(1), "PNG")).picture)
+    plain = np.asarray(load(file_of(cloudy(1), "PNG")).image)
     for profile in (srgb, b"garbage", srgb[:100], no_rgb_profile()):
         for kind in ("PNG", "WEBP"):
             how = {"lossless": True} if kind == "WEBP" else {}
             data = file_of(cloudy(1), kind, icc_profile=profile, **how)
-            assert np.array_equal(np.asarray(load(data).picture), plain)
+            assert np.array_equal(np.asarray(load(data).image), plain)
     assert load(file_of(cloudy(1), "JPEG", icc_profile=srgb)).plain
 
 
@@ -132,14 +132,14 @@ def swapped_profile() -> bytes:
 def test_colours_are_converted_to_srgb(kind):
     data = file_of(Image.new("RGB", (64, 64), RED), kind, icc_profile=swapped_profile())
     loaded = load(data, 32)
-    assert near(loaded.picture.getpixel((9, 9)), RED[::-1], tolerance=3)
+    assert near(loaded.image.getpixel((9, 9)), RED[::-1], tolerance=3)
     assert not loaded.plain
 
 
 SECRET = "taken at 48.137 N by Ann"
 
 
-def with_metadata(picture: Image.Image, kind: str) -> bytes:
+def with_metadata(image: Image.Image, kind: str) -> bytes:
     exif = Image.Exif()
     exif[0x010E] = SECRET
     how = {"exif": exif}
@@ -148,7 +148,7 @@ def with_metadata(picture: Image.Image, kind: str) -> bytes:
         how["pnginfo"].add_text("Comment", SECRET)
     if kind in ("JPEG", "GIF"):
         how |= {"comment": SECRET.encode()}
-    return file_of(picture, kind, **how, xmp=SECRET.encode()) + SECRET.encode() * (kind != "AVIF")
+    return file_of(image, kind, **how, xmp=SECRET.encode()) + SECRET.encode() * (kind != "AVIF")
 
 
 @pytest.mark.parametrize("size", [256, None], ids=["shrunk", "original"])
@@ -183,6 +183,6 @@ def read_jpeg(out: Folder, manifest, source: str) -> bytes:
 
 
 def test_encoding_writes_no_comment():
-    picture = cloudy(1)
-    picture.info["comment"] = SECRET.encode()
-    assert SECRET.encode() not in encode(load(file_of(picture, "JPEG", comment=SECRET.encode())).picture)
+    image = cloudy(1)
+    image.info["comment"] = SECRET.encode()
+    assert SECRET.encode() not in encode(load(file_of(image, "JPEG", comment=SECRET.encode())).image)

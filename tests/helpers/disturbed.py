@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 STUDY = """
-question: Does attention help on very few pictures?
+question: Does attention help on very few images?
 datasets: [{data}]
 model: {{name: alexnet, width: 0.0625, weight_init: he, dropout: 0.5}}
 train: {{epochs: 4, batch_size: 16, lr: 0.005}}

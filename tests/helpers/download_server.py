@@ -147,14 +147,14 @@ def reason(downloads: Path, link: str, **options: object) -> str:
     """Why the link is lost, which it must be."""
     result = download(listing(link), downloads, DownloadOptions(**QUICK | options))
     assert not result.entries
-    assert not list(downloads.rglob("*.picture"))
+    assert not list(downloads.rglob("*.image"))
     return lost(result)[link]
 
 
 def got(downloads: Path, link: str, **options: object) -> bytes:
-    """The picture of the link, which must have one."""
+    """The image of the link, which must have one."""
     (entry,) = download(listing(link), downloads, DownloadOptions(**QUICK | options)).entries
-    return entry.picture.read_bytes()
+    return entry.image.read_bytes()
 
 
 @contextmanager

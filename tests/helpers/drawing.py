@@ -1,4 +1,4 @@
-"""Pictures with a colour in each quarter, and the files that they are in, for the tests beside."""
+"""Images with a colour in each quarter, and the files that they are in, for the tests beside."""
 
 import io
 import struct
@@ -13,16 +13,16 @@ RED, GREEN, BLUE, WHITE = (220, 20, 30), (20, 190, 40), (30, 40, 210), (250, 250
 
 ORIENTATION = 0x0112
 
-STORED_AS = {  # how a camera stores an upright picture, by the orientation that it notes
+STORED_AS = {  # how a camera stores an upright image, by the orientation that it notes
     1: None, 2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
     5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_270,
 }  # fmt: skip
 
 
-def file_of(picture: Image.Image, kind: str, **options) -> bytes:
+def file_of(image: Image.Image, kind: str, **options) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)
+    image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
@@ -34,10 +34,10 @@ def quarters(width: int = 64, height: int = 32) -> Image.Image:
     return Image.fromarray(pixels)
 
 
-def middles(picture: Image.Image) -> list[tuple[int, ...]]:
+def middles(image: Image.Image) -> list[tuple[int, ...]]:
     """The colours in the middle of the four quarters, left to right, then downwards."""
-    width, height = picture.size
-    return [picture.getpixel((width * x // 4, height * y // 4)) for y in (1, 3) for x in (1, 3)]
+    width, height = image.size
+    return [image.getpixel((width * x // 4, height * y // 4)) for y in (1, 3) for x in (1, 3)]
 
 
 def near(colour: object, expected: object, tolerance: int = 8) -> bool:
@@ -53,7 +53,7 @@ def png(width: int, height: int, depth: int, kind: int, rows: bytes) -> bytes:
 
 
 def stored(data: bytes, side: int) -> bytes:
-    """The picture shrunk and encoded again."""
+    """The image shrunk and encoded again."""
     return encode(shrink(load(data, side), side))
 
 

@@ -47,10 +47,10 @@ def changed(run: RunConfig, *, dropout: float | None = None, **settings: Any) ->
     return replace(run, model=model, train=replace(run.train, **settings))
 
 
-def first(pictures: Split, count: int) -> Split:
-    """The split's first pictures."""
-    known = {name: getattr(pictures, name)[:count] for name in ("keys", "targets", "votes", "groups")}
-    return replace(pictures, **known)
+def first(split: Split, count: int) -> Split:
+    """The split's first images."""
+    known = {name: getattr(split, name)[:count] for name in ("keys", "targets", "votes", "groups")}
+    return replace(split, **known)
 
 
 @dataclass(frozen=True)
@@ -58,21 +58,21 @@ class Start:
     """A run before its first step."""
 
     learner: TrainState
-    pictures: Split
+    images: Split
     drawn: EpochRandomness
     batches: Iterator[Batch]
 
 
 def start(
-    run: RunConfig, world: World = ALONE, resources: Resources = Resources(), pictures: Split | None = None
+    run: RunConfig, world: World = ALONE, resources: Resources = Resources(), split: Split | None = None
 ) -> Start:
     """Begins a run that no directory keeps."""
-    pictures = pictures or open_split(run.dataset, "train")
-    learner, _ = load_or_init(run, RunDirectory("memory://none", run), world, resources, pictures)
+    split = split or open_split(run.dataset, "train")
+    learner, _ = load_or_init(run, RunDirectory("memory://none", run), world, resources, split)
     learner.network.train()
     order = {"seed": run.stream("order"), "epoch": 0}
-    batches = pictures.training_batches(run.train.batch_size, **order, rank=world.rank, world_size=world.size)
-    return Start(learner, pictures, draw(run, 0, len(pictures)), batches)
+    batches = split.training_batches(run.train.batch_size, **order, rank=world.rank, world_size=world.size)
+    return Start(learner, split, draw(run, 0, len(split)), batches)
 
 
 def gradient(learner: TrainState) -> torch.Tensor:

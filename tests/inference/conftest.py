@@ -1,4 +1,4 @@
-"""Finished runs of a few steps, and the test pictures that they were tested on, as files."""
+"""Finished runs of a few steps, and the test images that they were tested on, as files."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ NARROW = {"width": 0.0625, "weight_init": "he"}
 
 @dataclass(frozen=True)
 class Finished:
-    """A finished run's folder, what it said of its test pictures, and how it attended to them."""
+    """A finished run's folder, what it said of its test images, and how it attended to them."""
 
     folder: str
     predictions: pd.DataFrame
@@ -53,9 +53,9 @@ def attending(finished_run) -> Finished:
 
 
 @pytest.fixture(scope="session")
-def test_pictures(small_shards: Path, attending: Finished, tmp_path_factory) -> dict[str, Path]:
-    """By sample id, the pictures that runs were tested on."""
-    folder, files = tmp_path_factory.mktemp("pictures"), {}
+def test_images(small_shards: Path, attending: Finished, tmp_path_factory) -> dict[str, Path]:
+    """By sample id, the images that runs were tested on."""
+    folder, files = tmp_path_factory.mktemp("images"), {}
     wanted = set(attending.predictions["sample_id"])
     for shard in small_shards.glob("*.tar"):
         for sample in read_samples(shard.read_bytes(), shard.name):

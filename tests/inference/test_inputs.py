@@ -12,7 +12,7 @@ def touch(folder: Path, *names: str) -> None:
         (folder / name).touch()
 
 
-def test_folders_give_their_pictures_and_those_of_their_subfolders_in_order(tmp_path):
+def test_folders_give_their_images_and_those_of_their_subfolders_in_order(tmp_path):
     touch(tmp_path, "b.JPG", "a/z.png", "a/notes.txt", "c.webp", ".DS_Store")
     found = named_images([str(tmp_path)], [])
     assert [str(path.relative_to(tmp_path)) for path in found] == ["a/z.png", "b.JPG", "c.webp"]
@@ -29,12 +29,12 @@ def test_a_dash_stands_for_names_from_stdin(tmp_path):
     assert found == [Path("first.jpg"), Path("a.jpg"), tmp_path / "d/1.jpg", tmp_path / "d/2.jpg"]
 
 
-def test_no_picture_at_all_is_a_mistake(tmp_path):
-    with pytest.raises(InputError, match="no pictures; name files, folders"):
+def test_no_image_at_all_is_a_mistake(tmp_path):
+    with pytest.raises(InputError, match="no images; name files, folders"):
         named_images([str(tmp_path)], [])
 
 
-def test_pictures_of_one_name_are_told_apart():
+def test_images_of_one_name_are_told_apart():
     paths = [Path(p) for p in ("a/x.jpg", "b/x.jpg", "b/X.png", "x-2.jpg", "y.jpg")]
     stems = distinct_stems(paths)
     assert [stems[path] for path in paths] == ["x", "x-2", "X-3", "x-2-2", "y"]

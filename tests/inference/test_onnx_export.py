@@ -14,10 +14,10 @@ from emotune.inference.onnx import export
 from emotune.inference.predictor import load_center_crop, load_predictor
 
 
-def test_the_file_alone_says_of_pictures_what_the_run_says(any_run, test_pictures, tmp_path):
+def test_the_file_alone_says_of_images_what_the_run_says(any_run, test_images, tmp_path):
     predictor = replace(load_predictor(any_run.folder, "cpu"), crops=1)
     assert export(predictor, tmp_path / "n.onnx") < 1e-5
-    paths = list(test_pictures.values())[:3]
+    paths = list(test_images.values())[:3]
     answers = predictor.predict(paths)
     assert answers.probabilities.max() < 0.99, "its training diverged, so it tells nothing about other networks"
     seen = (
@@ -25,7 +25,7 @@ def test_the_file_alone_says_of_pictures_what_the_run_says(any_run, test_picture
         / 255
     )
     session = onnxruntime.InferenceSession(tmp_path / "n.onnx", providers=["CPUExecutionProvider"])
-    said = dict(zip([o.name for o in session.get_outputs()], session.run(None, {"pictures": seen}), strict=True))
+    said = dict(zip([o.name for o in session.get_outputs()], session.run(None, {"images": seen}), strict=True))
     np.testing.assert_allclose(said.pop("probabilities"), answers.probabilities, atol=1e-5)
     assert set(said) == {f"attention_{layer}" for layer in answers.attention}
     for layer, weights in answers.attention.items():

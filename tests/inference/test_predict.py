@@ -18,10 +18,10 @@ from emotune.predict import TABLE, load, main
 
 
 @pytest.fixture
-def pictures(test_pictures, tmp_path):
-    """A folder of four pictures, two of one name, and a file that is none."""
+def images(test_images, tmp_path):
+    """A folder of four images, two of one name, and a file that is none."""
     names = ("a.jpg", "b.jpg", "sub/a.jpg", "sub/c.jpg")
-    for name, path in zip(names, test_pictures.values(), strict=False):
+    for name, path in zip(names, test_images.values(), strict=False):
         (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "in" / name).write_bytes(path.read_bytes())
     return tmp_path / "in"
@@ -31,27 +31,27 @@ def rows(text: str) -> list[dict]:
     return list(csv.DictReader(io.StringIO(text)))
 
 
-def test_a_table_has_a_row_per_picture(attending, pictures, capsys):
+def test_a_table_has_a_row_per_image(attending, images, capsys):
     long = f"{'long' * 60}/d.jpg"  # wider than any terminal
-    (pictures / long).parent.mkdir()
-    (pictures / long).write_bytes((pictures / "a.jpg").read_bytes())
-    assert main([attending.folder, str(pictures), "--device", "cpu"]) == 0
+    (images / long).parent.mkdir()
+    (images / long).write_bytes((images / "a.jpg").read_bytes())
+    assert main([attending.folder, str(images), "--device", "cpu"]) == 0
     head, *lines = capsys.readouterr().out.splitlines()
-    assert head.split()[:3] == ["picture", "label", "amusement"]
+    assert head.split()[:3] == ["image", "label", "amusement"]
     assert [line.split()[0] for line in lines] == [
-        str(pictures / n) for n in ("a.jpg", "b.jpg", long, "sub/a.jpg", "sub/c.jpg")
+        str(images / n) for n in ("a.jpg", "b.jpg", long, "sub/a.jpg", "sub/c.jpg")
     ]
 
 
-def test_json_and_csv_say_what_python_users_get(attending, pictures, capsys):
-    paths = [str(pictures / "a.jpg"), str(pictures / "b.jpg")]
+def test_json_and_csv_say_what_python_users_get(attending, images, capsys):
+    paths = [str(images / "a.jpg"), str(images / "b.jpg")]
     answers = load(attending.folder, "cpu").predict(paths)
     assert main([attending.folder, *paths, "--device", "cpu", "--json"]) == 0
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert main([attending.folder, *paths, "--device", "cpu", "--csv"]) == 0
     table = rows(capsys.readouterr().out)
     for number, label in enumerate(answers.labels):
-        assert told[number]["picture"] == table[number]["picture"] == paths[number]
+        assert told[number]["image"] == table[number]["image"] == paths[number]
         assert told[number]["label"] == table[number]["label"] == label
         for k, name in enumerate(answers.classes):
             expected = pytest.approx(answers.probabilities[number, k], abs=1e-5)
@@ -59,10 +59,10 @@ def test_json_and_csv_say_what_python_users_get(attending, pictures, capsys):
             assert float(table[number][f"p_{name}"]) == expected
 
 
-def test_a_broken_picture_is_reported_and_the_rest_goes_on(attending, pictures, capsys):
-    (pictures / "aa.jpg").write_bytes((pictures / "a.jpg").read_bytes()[:500])
-    gone = str(pictures / "gone.jpg")
-    assert main([attending.folder, str(pictures), gone, "--csv", "--batch-size", "1"]) == 1
+def test_a_broken_image_is_reported_and_the_rest_goes_on(attending, images, capsys):
+    (images / "aa.jpg").write_bytes((images / "a.jpg").read_bytes()[:500])
+    gone = str(images / "gone.jpg")
+    assert main([attending.folder, str(images), gone, "--csv", "--batch-size", "1"]) == 1
     captured = capsys.readouterr()
     assert len(rows(captured.out)) == 4
     broken, missing = captured.err.splitlines()
@@ -70,16 +70,16 @@ def test_a_broken_picture_is_reported_and_the_rest_goes_on(attending, pictures, 
     assert missing == f"emotune.predict: {gone}: No such file or directory"
 
 
-def test_names_that_are_not_utf_8_are_told_and_an_output_that_nobody_reads_ends_quietly(attending, pictures, tmp_path):
-    odd = os.fsdecode(os.fsencode(pictures) + b"/\xff.jpg")
-    (pictures / "a.jpg").rename(odd)
-    names = os.fsencode(odd) + b"\na\0b.jpg\n" + os.fsencode(pictures / "sub") + b"\n"
+def test_names_that_are_not_utf_8_are_told_and_an_output_that_nobody_reads_ends_quietly(attending, images, tmp_path):
+    odd = os.fsdecode(os.fsencode(images) + b"/\xff.jpg")
+    (images / "a.jpg").rename(odd)
+    names = os.fsencode(odd) + b"\na\0b.jpg\n" + os.fsencode(images / "sub") + b"\n"
     command = [sys.executable, "-m", "emotune.predict", attending.folder, "-", "--device", "cpu"]
     out = ["--csv", "--out", str(tmp_path / "out")]
     told = subprocess.run([*command, *out], input=names, capture_output=True, check=False)
     assert told.returncode == 1, told.stderr
     assert b"Traceback" not in told.stderr and b"a\0b.jpg: " in told.stderr
-    assert [Path(row["picture"]).name for row in rows(told.stdout.decode())] == [r"\udcff.jpg", "a.jpg", "c.jpg"]
+    assert [Path(row["image"]).name for row in rows(told.stdout.decode())] == [r"\udcff.jpg", "a.jpg", "c.jpg"]
     assert os.fsencode(odd) in (tmp_path / "out" / TABLE).read_bytes()
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     with subprocess.Popen([*command, "--json"], **pipes) as one:
@@ -88,14 +88,14 @@ def test_names_that_are_not_utf_8_are_told_and_an_output_that_nobody_reads_ends_
     assert (one.returncode, b"roken pipe" in said, b"Traceback" in said) == (141, False, False)
 
 
-def test_out_gets_a_picture_of_each_beside_its_attention_and_a_table(attending, pictures, tmp_path, capsys):
+def test_out_gets_a_image_of_each_beside_its_attention_and_a_table(attending, images, tmp_path, capsys):
     out = tmp_path / "out"
-    assert main([attending.folder, str(pictures), "--out", str(out), "--csv"]) == 0
+    assert main([attending.folder, str(images), "--out", str(out), "--csv"]) == 0
     assert {path.name for path in out.iterdir()} == {"a.png", "a-2.png", "b.png", "c.png", "predictions.csv"}
     assert (out / "predictions.csv").read_text() == capsys.readouterr().out
     drawn = np.asarray(Image.open(out / "a.png").convert("RGB")).astype(float)
-    seen = Image.open(pictures / "a.jpg").crop((14, 14, 241, 241)).resize((300, 300))
-    at = next(  # the picture, 2 inches wide at 150 dots an inch, a little from the left
+    seen = Image.open(images / "a.jpg").crop((14, 14, 241, 241)).resize((300, 300))
+    at = next(  # the image, 2 inches wide at 150 dots an inch, a little from the left
         (top for top in range(40, 120) if abs(drawn[top : top + 300, 9:309] - np.asarray(seen)).mean() < 6), None
     )
     assert at is not None
@@ -105,11 +105,11 @@ def test_out_gets_a_picture_of_each_beside_its_attention_and_a_table(attending, 
 
 
 @pytest.mark.usefixtures("heard")
-def test_an_interrupted_command_keeps_what_it_has_found(attending, pictures, tmp_path):
+def test_an_interrupted_command_keeps_what_it_has_found(attending, images, tmp_path):
     for number in range(100):
-        (pictures / f"{number:03d}.jpg").write_bytes((pictures / "a.jpg").read_bytes())
+        (images / f"{number:03d}.jpg").write_bytes((images / "a.jpg").read_bytes())
     table = tmp_path / "out" / TABLE
-    command = [sys.executable, "-m", "emotune.predict", attending.folder, str(pictures), "--out", str(table.parent)]
+    command = [sys.executable, "-m", "emotune.predict", attending.folder, str(images), "--out", str(table.parent)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         until = time.monotonic() + 60
         while not (table.exists() and len(rows(table.read_text())) > 2) and time.monotonic() < until:
@@ -117,29 +117,29 @@ def test_an_interrupted_command_keeps_what_it_has_found(attending, pictures, tmp
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    kept = [row["picture"] for row in rows(table.read_text())]
+    kept = [row["image"] for row in rows(table.read_text())]
     assert 2 < len(kept) < 104
     assert [line.split()[0] for line in out.splitlines()[1:]] == kept
-    assert {path.stem for path in table.parent.glob("*.png")} >= {Path(picture).stem for picture in kept}
+    assert {path.stem for path in table.parent.glob("*.png")} >= {Path(image).stem for image in kept}
 
 
-def test_a_network_without_attention_is_drawn_without_a_map(finished_run, pictures, tmp_path, attending):
+def test_a_network_without_attention_is_drawn_without_a_map(finished_run, images, tmp_path, attending):
     from emotune.config.model import AlexNetConfig
 
     plain = finished_run(AlexNetConfig(width=0.0625, weight_init="he"))
     for name, run in (("plain", plain), ("attending", attending)):
-        assert main([run.folder, str(pictures / "b.jpg"), "--out", str(tmp_path / name)]) == 0
+        assert main([run.folder, str(images / "b.jpg"), "--out", str(tmp_path / name)]) == 0
     drawn = [(tmp_path / name / "b.png").read_bytes() for name in ("plain", "attending")]
     widths = [Image.open(io.BytesIO(png)).width for png in drawn]
-    assert widths[1] - widths[0] == pytest.approx(324, abs=2)  # one more picture, and the gap before it
+    assert widths[1] - widths[0] == pytest.approx(324, abs=2)  # one more image, and the gap before it
 
 
-def test_names_come_from_stdin(attending, pictures):
+def test_names_come_from_stdin(attending, images):
     command = [sys.executable, "-m", "emotune.predict", attending.folder, "-", "--csv"]
-    given = f"{pictures / 'b.jpg'}\n{pictures / 'sub'}\n"
+    given = f"{images / 'b.jpg'}\n{images / 'sub'}\n"
     done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
-    assert [Path(row["picture"]).name for row in rows(done.stdout)] == ["b.jpg", "a.jpg", "c.jpg"]
+    assert [Path(row["image"]).name for row in rows(done.stdout)] == ["b.jpg", "a.jpg", "c.jpg"]
 
 
 def test_help_answers_without_torch():
@@ -147,7 +147,7 @@ def test_help_answers_without_torch():
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
-def test_a_network_is_exported_without_pictures(attending, tmp_path, capsys):
+def test_a_network_is_exported_without_images(attending, tmp_path, capsys):
     assert main([attending.folder, "--onnx", str(tmp_path / "n.onnx"), "--device", "cpu"]) == 0
     assert "the same as torch but for" in capsys.readouterr().err
     assert (tmp_path / "n.onnx").stat().st_size > 100_000
@@ -155,11 +155,11 @@ def test_a_network_is_exported_without_pictures(attending, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [([], "nothing to do"), (["{pictures}/none/*.jpg"], ""), (["-"], "no pictures"), (["{pictures}"], "no run")],
+    [([], "nothing to do"), (["{images}/none/*.jpg"], ""), (["-"], "no images"), (["{images}"], "no run")],
 )
-def test_what_cannot_be_used_ends_with_2_and_says_why(attending, pictures, arguments, said, capsys, monkeypatch):
+def test_what_cannot_be_used_ends_with_2_and_says_why(attending, images, arguments, said, capsys, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
-    run = str(pictures) if said == "no run" else attending.folder
-    given = [argument.format(pictures=pictures) for argument in arguments]
+    run = str(images) if said == "no run" else attending.folder
+    given = [argument.format(images=images) for argument in arguments]
     assert main([run, *given]) == (2 if said else 1)
     assert said in capsys.readouterr().err

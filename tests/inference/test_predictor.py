@@ -18,9 +18,9 @@ from emotune.inference.predictor import load_center_crop, load_predictor
 from emotune.runs.directory import CONFIG, RECORD, WEIGHTS
 
 
-def test_a_run_says_of_its_test_pictures_what_it_said_when_it_was_tested(any_run, test_pictures):
+def test_a_run_says_of_its_test_images_what_it_said_when_it_was_tested(any_run, test_images):
     answers = load_predictor(any_run.folder, "cpu").predict(
-        [test_pictures[key] for key in any_run.predictions["sample_id"]]
+        [test_images[key] for key in any_run.predictions["sample_id"]]
     )
     said = softmax(any_run.predictions.filter(like="logit_").to_numpy(), axis=1)
     np.testing.assert_allclose(answers.probabilities, said, atol=1e-5)
@@ -32,25 +32,25 @@ def test_a_run_says_of_its_test_pictures_what_it_said_when_it_was_tested(any_run
             np.testing.assert_allclose(answers.attention[layer], np.stack(rows["weights"]), atol=1e-5)
 
 
-def test_the_number_of_pictures_at_a_time_changes_nothing(attending, test_pictures):
-    predictor, paths = load_predictor(attending.folder, "cpu"), list(test_pictures.values())[:7]
+def test_the_number_of_images_at_a_time_changes_nothing(attending, test_images):
+    predictor, paths = load_predictor(attending.folder, "cpu"), list(test_images.values())[:7]
     once, by_two = predictor.predict(paths), predictor.predict(paths, batch_size=2)
     np.testing.assert_allclose(once.probabilities, by_two.probabilities, atol=1e-6)
     assert {name: w.shape for name, w in by_two.attention.items()} == {"trunk.attention": (7, 36)}
     assert predictor.predict([]).probabilities.shape == (0, len(predictor.classes))
 
 
-def test_files_bytes_and_pictures_are_told_alike(attending, tmp_path):
-    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 280, 3), dtype=np.uint8))
+def test_files_bytes_and_images_are_told_alike(attending, tmp_path):
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 280, 3), dtype=np.uint8))
     path = tmp_path / "a.png"
-    picture.save(path)
-    answers = load_predictor(attending.folder, "cpu").predict([path, str(path), path.read_bytes(), picture])
+    image.save(path)
+    answers = load_predictor(attending.folder, "cpu").predict([path, str(path), path.read_bytes(), image])
     assert (answers.probabilities == answers.probabilities[0]).all()
 
 
-def test_a_picture_of_any_kind_is_seen_upright_on_white_and_square():
-    picture = Image.new("RGBA", (400, 200), (255, 0, 0, 0))
-    assert (load_center_crop(picture) == 255).all()
+def test_a_image_of_any_kind_is_seen_upright_on_white_and_square():
+    image = Image.new("RGBA", (400, 200), (255, 0, 0, 0))
+    assert (load_center_crop(image) == 255).all()
     turned = Image.new("RGB", (200, 400))
     turned.paste("white", (0, 200, 200, 400))
     exif = turned.getexif()
@@ -63,13 +63,13 @@ def test_a_picture_of_any_kind_is_seen_upright_on_white_and_square():
     assert seen[-1].mean() < 50
 
 
-@pytest.mark.parametrize("content", [b"", b"no picture"])
-def test_a_broken_picture_is_named(attending, tmp_path, content):
+@pytest.mark.parametrize("content", [b"", b"no image"])
+def test_a_broken_image_is_named(attending, tmp_path, content):
     (tmp_path / "b.jpg").write_bytes(content)
     predictor = load_predictor(attending.folder, "cpu")
     with pytest.raises(InputError, match=r"b\.jpg: (empty file|text)"):
         predictor.predict([tmp_path / "b.jpg"])
-    with pytest.raises(InputError, match="picture 0"):
+    with pytest.raises(InputError, match="image 0"):
         predictor.predict([content])
 
 
@@ -127,12 +127,12 @@ def test_a_run_without_a_network_is_refused(finished_run, model):
         load_predictor(finished_run(model, **settings).folder)
 
 
-def test_a_run_behind_a_url_is_loaded_like_one_on_disk(attending, test_pictures):
+def test_a_run_behind_a_url_is_loaded_like_one_on_disk(attending, test_images):
     from fsspec import filesystem
 
     memory, name = filesystem("memory"), Path(attending.folder).name
     for path in Path(attending.folder).iterdir():
         memory.pipe(f"/pool/{name}/{path.name}", path.read_bytes())
-    paths = list(test_pictures.values())[:3]
+    paths = list(test_images.values())[:3]
     there, here = (load_predictor(f, "cpu").predict(paths) for f in (f"memory://pool/{name}", attending.folder))
     np.testing.assert_array_equal(there.probabilities, here.probabilities)

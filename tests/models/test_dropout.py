@@ -1,4 +1,4 @@
-"""Masks that follow from pictures."""
+"""Masks that follow from images."""
 
 import pytest
 import torch
@@ -13,13 +13,13 @@ def masks(seeds: list[int], p: float = 0.5, width: int = 64, rows: int = 1) -> t
     return layer(torch.ones(len(seeds) * rows, width))
 
 
-def test_a_mask_belongs_to_its_picture_wherever_it_stands_in_a_batch():
+def test_a_mask_belongs_to_its_image_wherever_it_stands_in_a_batch():
     together = masks([3, 1, 2])
     assert torch.equal(together[[1, 2, 0]], torch.cat([masks([1]), masks([2]), masks([3])]))
     assert not torch.equal(together[0], together[1])
 
 
-def test_patches_of_a_picture_have_masks_of_their_own_that_move_with_it():
+def test_patches_of_a_image_have_masks_of_their_own_that_move_with_it():
     patches = masks([7, 8], rows=4)
     assert len({tuple(row.tolist()) for row in patches}) == 8
     assert torch.equal(masks([8, 7], rows=4), patches[[4, 5, 6, 7, 0, 1, 2, 3]])
@@ -30,12 +30,12 @@ def test_values_are_dropped_with_the_probability_and_the_others_scaled_so_that_t
     seen = masks(list(range(400)), p, 1000)
     assert (seen == 0).float().mean().item() == pytest.approx(p, abs=0.003)
     torch.testing.assert_close(seen[seen != 0].unique(), torch.tensor([1 / (1 - p)]))
-    # Neither by unit nor by picture: standard errors are 0.025 and 0.016.
+    # Neither by unit nor by image: standard errors are 0.025 and 0.016.
     assert ((seen == 0).float().mean(0) - p).abs().max() < 0.12
     assert ((seen == 0).float().mean(1) - p).abs().max() < 0.08
 
 
-def test_neighbouring_pictures_and_units_have_independent_masks():
+def test_neighbouring_images_and_units_have_independent_masks():
     kept = (masks(list(range(1000)), width=256) != 0).double() - 0.5
     assert (kept[1:] * kept[:-1]).mean().abs() < 0.004  # standard error 0.0005
     assert (kept[:, 1:] * kept[:, :-1]).mean().abs() < 0.004

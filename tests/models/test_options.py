@@ -51,7 +51,7 @@ def said(config: Any) -> str:
 
 
 @cache
-def pictures(count: int = 2) -> torch.Tensor:
+def images(count: int = 2) -> torch.Tensor:
     return torch.randn(count, 3, 227, 227, generator=torch.Generator().manual_seed(0))
 
 
@@ -80,7 +80,7 @@ def test_at_full_width_the_network_fits_together(config):
 @pytest.mark.parametrize("config", CONFIGS, ids=said)
 def test_every_parameter_gets_a_gradient(config):
     network = narrow(config, config.weight_init, dropout=0.0)
-    x = torch.cat([pictures(2), pictures(2).roll(1, 0).flip(2)])
+    x = torch.cat([images(2), images(2).roll(1, 0).flip(2)])
     nn.functional.cross_entropy(network(x), torch.tensor([0, 1, 2, 3])).backward()
     without = [n for n, p in network.named_parameters() if p.grad is None or not torch.isfinite(p.grad).all()]
     assert without == []
@@ -90,24 +90,24 @@ def test_every_parameter_gets_a_gradient(config):
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=said)
-def test_a_picture_gets_the_same_logits_alone_and_in_a_batch_in_training_too(config):
+def test_a_image_gets_the_same_logits_alone_and_in_a_batch_in_training_too(config):
     network = narrow(config)
     seeds = torch.tensor([11, 12])
     set_dropout_seeds(network, seeds)
     with torch.no_grad():
-        together = network(pictures())
-        for number, picture in enumerate(pictures()):
+        together = network(images())
+        for number, image in enumerate(images()):
             set_dropout_seeds(network, seeds[number : number + 1])
-            torch.testing.assert_close(network(picture[None])[0], together[number], rtol=1e-4, atol=1e-4)
+            torch.testing.assert_close(network(image[None])[0], together[number], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=said)
 def test_mixed_precision_gives_nearly_the_same_logits(config):
     network = narrow(config).eval()
     with torch.inference_mode():
-        exact = network(pictures())
+        exact = network(images())
         with torch.autocast("cpu", torch.bfloat16):
-            mixed = network(pictures()).float()
+            mixed = network(images()).float()
     assert torch.isfinite(mixed).all()
     assert (mixed - exact).abs().max() < 0.05 * max(1.0, exact.abs().max().item())
 
@@ -157,5 +157,5 @@ def test_an_option_changes_the_logits_and_not_the_weights_that_a_seed_draws(kind
     for network in networks:
         set_dropout_seeds(network, torch.tensor([1, 2]))
         with torch.no_grad():
-            logits.append(network.train(name == "dropout")(pictures()))
+            logits.append(network.train(name == "dropout")(images()))
     assert not torch.allclose(*logits, rtol=1e-6, atol=0)

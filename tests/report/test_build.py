@@ -54,7 +54,7 @@ def test_every_metric_of_every_run_stands_in_the_table_and_its_mean_over_seeds_i
     study, page, out = reported
     table = pd.read_csv(out / "runs.csv")
     assert ",".join(table.columns) == (
-        "run,variant,dataset,seed,state,detail,accuracy,test_pictures,parameters,train_s,images_per_s,workers,"
+        "run,variant,dataset,seed,state,detail,accuracy,test_images,parameters,train_s,images_per_s,workers,"
         "interruptions,commit,dirty,synthetic,"  # what scripts may rely on; new ones come after
         "balanced_accuracy,macro_f1,top2_accuracy,polarity_accuracy,nll,brier,ece,forward_flops,"
         "selected_epoch,best_test_accuracy,answers"
@@ -145,7 +145,7 @@ def test_runs_that_are_damaged_are_named_and_the_others_reported(finished, tmp_p
     page = build_report(study, runs, str(tmp_path / "runs"), tmp_path / "out", AblateCommand("few.yaml"))
     text = " ".join(Tags(page.read_text()).text.split())
     assert f"Incomplete: {len(runs) - 2} of {len(runs)} runs are finished" in text
-    assert "a picture is counted twice; delete" in text and f"{PREDICTIONS}: missing; delete" in text
+    assert "an image is counted twice; delete" in text and f"{PREDICTIONS}: missing; delete" in text
     for file in (doubled, lost):
         assert f"rerun few.yaml {file.parent.name}" in text
     assert pd.read_csv(tmp_path / "out" / "runs.csv")["state"].tolist().count("damaged") == 2
@@ -183,13 +183,13 @@ def test_an_infinite_loss_and_answers_that_do_not_differ_stand_in_every_file(fin
     assert "the same in all" in (out / "report.md").read_text()
 
 
-def test_a_report_of_polarity_is_refused_where_labels_have_none(picture_folder: Path, tmp_path: Path):
+def test_a_report_of_polarity_is_refused_where_labels_have_none(image_folder: Path, tmp_path: Path):
     for old, new in (("awe", "joy"), ("amusement", "surprise")):
-        (picture_folder / old).rename(picture_folder / new)
+        (image_folder / old).rename(image_folder / new)
     for other in ("contentment", "excitement"):
-        shutil.rmtree(picture_folder / other)
+        shutil.rmtree(image_folder / other)
     data = tmp_path / "faces"
-    write_shards(ClassFolders(picture_folder, labels="ekman").listing(), Folder(str(data)))
+    write_shards(ClassFolders(image_folder, labels="ekman").listing(), Folder(str(data)))
     (tmp_path / "few.yaml").write_text(STUDY.format(data=data) + "metric: {name: polarity_accuracy}\n")
     study = load_study(tmp_path / "few.yaml")
     refused = "metric.name: polarity_accuracy on .*: neither positive nor negative: surprise; take accuracy"
@@ -201,15 +201,15 @@ def test_a_report_of_polarity_is_refused_where_labels_have_none(picture_folder: 
     assert main(arguments) == 2, "and its plan, before anything is spent"
 
 
-def test_what_was_left_out_of_the_data_stands_in_the_report_by_problem_and_class(picture_folder, tmp_path):
+def test_what_was_left_out_of_the_data_stands_in_the_report_by_problem_and_class(image_folder, tmp_path):
     drawn = io.BytesIO()
     Image.fromarray(np.random.default_rng(1).integers(0, 256, (72, 96, 3), np.uint8)).save(drawn, "PNG")
-    placeholder = drawn.getvalue()  # like no picture of the folder
+    placeholder = drawn.getvalue()  # like no image of the folder
     for number, label in enumerate(("awe", "awe", "fear", "anger", "sadness", "sadness")):
-        (picture_folder / label / f"gone-{number}.png").write_bytes(placeholder)
-    (picture_folder / "fear" / "page.jpg").write_bytes(b"<html>")
+        (image_folder / label / f"gone-{number}.png").write_bytes(placeholder)
+    (image_folder / "fear" / "page.jpg").write_bytes(b"<html>")
     data = tmp_path / "photos"
-    write_shards(ClassFolders(picture_folder).listing(), Folder(str(data)))
+    write_shards(ClassFolders(image_folder).listing(), Folder(str(data)))
     (tmp_path / "dirty.yaml").write_text(STUDY.format(data=f"{{data: {data}, part: well}}"))
     study = load_study(tmp_path / "dirty.yaml")
     page = build_report(
@@ -226,4 +226,4 @@ def test_what_was_left_out_of_the_data_stands_in_the_report_by_problem_and_class
     assert {c: n for c, n in found["undecodable"].items() if n != "·"} == {"all": "1", "fear": "1"}
     assert "Only its <i>well</i> part" in page.read_text()
     text = (page.parent / "report.md").read_text()
-    assert "6 pictures left out: identical placeholder; 1 picture left out: undecodable" in text
+    assert "6 images left out: identical placeholder; 1 image left out: undecodable" in text

@@ -26,7 +26,7 @@ def test_parquet_and_csv_hold_the_same_table(reported):
     assert list(csv) == list(parquet)
     assert csv["run"].tolist() == parquet["run"].tolist()
     assert csv["nll"].tolist() == pytest.approx(parquet["nll"].tolist())
-    assert parquet["test_pictures"].dtype == "Int64"
+    assert parquet["test_images"].dtype == "Int64"
 
 
 def test_the_latex_tables_have_their_columns_and_say_how_they_came_about(reported):
@@ -40,8 +40,8 @@ def test_the_latex_tables_have_their_columns_and_say_how_they_came_about(reporte
         rows = [line for line in body.splitlines() if line.strip() and "midrule" not in line]
         assert all(len(re.findall(r"(?<!\\)&", row)) == columns - 1 and row.endswith(r"\\") for row in rows)
     variants, contrasts = (" ".join(table.split()) for table in tables)
-    assert "Synthetic pictures." in variants
-    assert "Selection rule: the last epoch. The test pictures were read once per run" in variants
+    assert "Synthetic images." in variants
+    assert "Selection rule: the last epoch. The test images were read once per run" in variants
     assert all(rf"{variant}" in variants for variant in study.variants)
     assert "two-sided paired $t$ test, Holm-adjusted over the 1 declared comparison;" in contrasts
     assert r"within $\pm$1 point" in contrasts

@@ -81,7 +81,7 @@ def test_a_report_of_an_earlier_version_is_taken_over(tmp_path):
     out = tmp_path / "out"
     written(out, study_in(tmp_path / "a"), cards=True)
     seal = json.loads((out / SEAL).read_text())
-    (out / SEAL).write_text(json.dumps({"made_of": "", "written": seal["written"]}))
+    (out / SEAL).write_text(json.dumps({"fingerprint": "", "written": seal["written"]}))
     assert keeps_cards(out)
     written(out, study_in(tmp_path / "b", OTHER))
     with pytest.raises(InputError):

@@ -1,4 +1,4 @@
-"""Model cards: `--card`."""
+"""Model cards: `--model-cards`."""
 
 import math
 import re
@@ -20,7 +20,7 @@ from emotune.data.manifest import read_manifest
 from emotune.report.build import build_report
 from emotune.runs.directory import PREDICTIONS, RECORD
 
-COMMAND = AblateCommand("few.yaml", card=True)
+COMMAND = AblateCommand("few.yaml", model_cards=True)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def cards(finished, tmp_path_factory) -> dict[str, str]:
 
 
 def right(finished, variant: str) -> list[pd.DataFrame]:
-    """Per seed: the target of each test picture, and whether it was told."""
+    """Per seed: the target of each test image, and whether it was told."""
     _, runs, pool = finished
     frames = []
     for run in runs:
@@ -82,7 +82,7 @@ def test_data_are_described_as_their_manifest_has_them(finished, cards):
         assert text in cards["tanh"].replace("\\", "")
     label = manifest.classes[0]
     assert row(cards["tanh"], f"{label} ")[1] == str(manifest.counts["train"][label])
-    assert "drawn pictures: a demonstration" in cards["tanh"]
+    assert "drawn images: a demonstration" in cards["tanh"]
     assert "Mechanical Turk" not in cards["tanh"]
 
 
@@ -158,17 +158,17 @@ def test_cards_are_asked_for_once_and_kept_up_to_date_until_somebody_removes_the
         return sorted(path.stem for path in out.glob("cards/*.md")), capsys.readouterr().out
 
     assert ablate()[0] == []
-    cards, _ = ablate("--card")
+    cards, _ = ablate("--model-cards")
     assert len(cards) == 3
-    assert "--card" in (out / "report.md").read_text()
+    assert "--model-cards" in (out / "report.md").read_text()
     cards, said = ablate()
     assert (len(cards), "up to date" in said) == (3, True)
     (tmp_path / "few.yaml").write_text(STUDY.format(data=small_shards).replace("really", "truly"))
     assert ablate()[0] == cards
     assert "truly" in (out / f"cards/{cards[0]}.md").read_text()
     assert main(["rerun", "few.yaml", "--failed"]) == 0, "there are none"
-    assert ablate("--no-card")[0] == []
+    assert ablate("--no-model-cards")[0] == []
     assert ablate("--report-only")[0] == []
-    assert ablate("--card")[0] == cards
+    assert ablate("--model-cards")[0] == cards
     shutil.rmtree(out / "cards")
     assert ablate("--report-only")[0] == []

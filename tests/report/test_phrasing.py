@@ -101,7 +101,7 @@ def test_an_infinite_loss_is_said_to_be_infinitely_worse():
 def test_variants_that_know_no_seed_or_change_nothing_are_said_to():
     fixed = said([60.0] * 3, [50.0] * 3)
     assert fixed.startswith("new against old: neither depends on the seed. Difference +10.0 points (the same in all 3")
-    assert "Only other pictures" in fixed and "p " not in fixed.replace("pictures", "").replace("points", "")
+    assert "Only other images" in fixed and "p " not in fixed.replace("images", "").replace("points", "")
     same = said([60.0, 61.0, 63.0], [60.0, 61.0, 63.0], answers="xyz")
     assert same.startswith("new gives the same answers as old in every seed: the variant changes nothing.")
     assert "unresolved" not in same and "+0.0" not in same

@@ -88,7 +88,7 @@ def test_networks_of_the_pool_are_told_unless_they_are_another_studys(finished, 
     assert not section(build_report(other, runs[:2], str(pool), tmp_path / "other", AblateCommand()), "networks")
 
 
-def test_pictures_that_flip_are_counted_and_shown_where_the_data_may_be(reported):
+def test_images_that_flip_are_counted_and_shown_where_the_data_may_be(reported):
     _, page, _ = reported
     flips = re.search(r'<section id="flips".*?</section>', page, re.S)[0]
     shown, listed = flips.count("data:image/jpeg;base64,"), flips.count("<li>")

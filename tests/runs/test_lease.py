@@ -18,20 +18,20 @@ from emotune.runs.lease import BusyRunError, LeaseOwner, acquire
 
 CLAIMER = """
 import sys
-from emotune.runs.lease import BusyRunError, take
+from emotune.runs.lease import BusyRunError, acquire
 from emotune.core.storage import Folder
 folder = Folder(sys.argv[1])
 folder.names()
 print("ready", flush=True)
 sys.stdin.readline()
 try:
-    claim = take(folder, *sys.argv[2:])
+    claim = acquire(folder, *sys.argv[2:])
 except BusyRunError:
     print("busy", flush=True)
 else:
     print("mine", flush=True)
     sys.stdin.readline()
-    print("still" if claim.stands() else "lost", flush=True)
+    print("still" if claim.is_valid() else "lost", flush=True)
 """
 
 

@@ -44,7 +44,7 @@ def test_a_pool_says_what_the_directories_say_and_passes_over_what_is_no_run(url
     diverged.fail("nan", diverged=True)
     interrupted.begin().release()
     running.begin()
-    for name in ("studies/few/runs.json", "photos/picture.jpg", "notes.txt", f"photos/{missing.run.id}/{RECORD}"):
+    for name in ("studies/few/runs.json", "photos/image.jpg", "notes.txt", f"photos/{missing.run.id}/{RECORD}"):
         Folder(url).write(name, b"{}")
     statuses = RunStore(url).statuses(RUNS)
     assert list(statuses) == [run.id for run in RUNS]

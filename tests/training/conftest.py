@@ -22,7 +22,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture
 def run(small_shards: Path) -> RunConfig:
-    """10 steps on 72 pictures."""
+    """10 steps on 72 images."""
     (dataset,) = resolve([Selection(data=str(small_shards))])
     model = AlexNetConfig(width=0.0625, weight_init="he", dropout=0.3)
     settings = TrainConfig(epochs=2, batch_size=16, lr=0.005)

@@ -49,10 +49,10 @@ def plainly(network: torch.nn.Module, batch: Batch, crops: int, precision: str) 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
 @pytest.mark.parametrize("model", MODELS, ids=["attention", "other readings", "both branches"])
 def test_recording_attention_does_not_alter_a_bit_of_the_logits(run: RunConfig, model: ModelConfig, precision: str):
-    network, pictures = attending(model), first(open_split(run.dataset, "test"), 12)
-    (batch,) = pictures.evaluation_batches(50)
+    network, split = attending(model), first(open_split(run.dataset, "test"), 12)
+    (batch,) = split.evaluation_batches(50)
     expected = plainly(network, batch, 1, precision)[0]
-    found = evaluate(network, pictures, ALONE, precision=precision)
+    found = evaluate(network, split, ALONE, precision=precision)
     assert np.array_equal(found.logits, expected.numpy())
     assert not any(module._forward_hooks for module in network.modules()), "nothing looks on afterwards"
     layers = {"AttentionConfig": ["trunk.attention"], "DualBranchConfig": ["trunk.attention", "second.attention"]}
@@ -64,9 +64,9 @@ def test_recording_attention_does_not_alter_a_bit_of_the_logits(run: RunConfig, 
 
 
 def test_the_weights_are_those_that_the_network_used_on_the_centre_crop(run: RunConfig):
-    network, pictures = attending(MODELS[0]), first(open_split(run.dataset, "test"), 12)
-    (batch,) = pictures.evaluation_batches(50)
-    found = evaluate(network, pictures, ALONE, crops=10).attention["trunk.attention"]
+    network, split = attending(MODELS[0]), first(open_split(run.dataset, "test"), 12)
+    (batch,) = split.evaluation_batches(50)
+    found = evaluate(network, split, ALONE, crops=10).attention["trunk.attention"]
     used = []
     attention = network.trunk.attention
     attention.register_forward_hook(lambda layer, inputs, output: used.append((output / inputs[0]).nanmean(1)))
@@ -75,7 +75,7 @@ def test_the_weights_are_those_that_the_network_used_on_the_centre_crop(run: Run
     assert not np.allclose(used[1].flatten(1) / 36, found, rtol=1e-4)
 
 
-def test_a_run_leaves_the_weights_of_every_test_picture_and_layer_and_their_entropy_in_every_epoch(
+def test_a_run_leaves_the_weights_of_every_test_image_and_layer_and_their_entropy_in_every_epoch(
     run: RunConfig, tmp_path: Path
 ):
     run = changed(replace(run, model=MODELS[2]), precision="bf16", test_crops=5)

@@ -16,39 +16,39 @@ from emotune.models.build import build
 from emotune.training.evaluate import average_logits, evaluate
 
 
-def averaged_plainly(network: torch.nn.Module, pictures: Split) -> np.ndarray:
+def averaged_plainly(network: torch.nn.Module, split: Split) -> np.ndarray:
     """The logarithm of the mean of ten softmax outputs, float64 (N, K), with crops cut by hand."""
     spare, centre = SIDE - CROP, (SIDE - CROP) // 2
     corners = [(0, 0), (0, spare), (spare, 0), (spare, spare), (centre, centre)]
-    whole = np.arange(len(pictures))
+    whole = np.arange(len(split))
     outputs = []
     for top, left in corners:
-        boxes = np.tile([top, left, CROP, CROP], (len(pictures), 1))
+        boxes = np.tile([top, left, CROP, CROP], (len(split), 1))
         crops = crop_and_normalise(
-            torch.from_numpy(np.stack(pictures.pictures.take(whole))), CropBoxes(boxes, whole < 0), whole
+            torch.from_numpy(np.stack(split.images.take(whole))), CropBoxes(boxes, whole < 0), whole
         )
         outputs += [network(crops).double().softmax(1), network(crops.flip(3)).double().softmax(1)]
     return torch.stack(outputs).mean(0).log().numpy()
 
 
 def test_ten_crops_give_the_logarithm_of_the_mean_of_their_softmax_outputs(run: RunConfig):
-    pictures = first(open_split(run.dataset, "test"), 37)
+    split = first(open_split(run.dataset, "test"), 37)
     network = build(run.model, 8).eval()
     with torch.inference_mode():
-        expected = averaged_plainly(network, pictures)
-    found = evaluate(network, pictures, ALONE, crops=10).logits
+        expected = averaged_plainly(network, split)
+    found = evaluate(network, split, ALONE, crops=10).logits
     np.testing.assert_allclose(found, expected, atol=1e-4)
     np.testing.assert_allclose(np.exp(found).sum(1), 1, atol=1e-5)
-    assert np.abs(found - evaluate(network, pictures, ALONE).logits).max() > 0.01
+    assert np.abs(found - evaluate(network, split, ALONE).logits).max() > 0.01
 
 
 @pytest.mark.parametrize(("crops", "passes"), [(1, 1), (5, 5), (10, 10)])
-def test_no_forward_pass_sees_more_pictures_because_of_more_crops(run: RunConfig, crops: int, passes: int):
-    pictures, seen = first(open_split(run.dataset, "test"), 37), []
+def test_no_forward_pass_sees_more_images_because_of_more_crops(run: RunConfig, crops: int, passes: int):
+    split, seen = first(open_split(run.dataset, "test"), 37), []
     network = build(run.model, 8)
     network.register_forward_pre_hook(lambda module, inputs: seen.append(len(inputs[0])))
-    evaluate(network, pictures, ALONE, crops)
-    assert seen == [len(pictures)] * passes
+    evaluate(network, split, ALONE, crops)
+    assert seen == [len(split)] * passes
 
 
 @pytest.mark.parametrize("size", [1.0, 1e4, 1e30])

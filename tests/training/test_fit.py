@@ -46,14 +46,14 @@ def test_its_result_does_not_depend_on_the_seed(svm, tmp_path):
     pd.testing.assert_frame_equal(*said)
 
 
-def test_indexed_pictures_give_what_decoded_ones_give(svm, tmp_path):
+def test_indexed_images_give_what_decoded_ones_give(svm, tmp_path):
     decoded, said = trained(svm, tmp_path / "decoded")
     indexed, said_too = trained(svm, tmp_path / "indexed", resources=Resources(cache_gb=0))
     assert (decoded["reading"], indexed["reading"]) == ("decoded", "indexed")
     pd.testing.assert_frame_equal(said, said_too, check_exact=True)
 
 
-def test_the_constant_model_says_the_training_pictures_frequencies(run, tmp_path):
+def test_the_constant_model_says_the_training_images_frequencies(run, tmp_path):
     constant = replace(run, variant="constant", model=ConstantConfig(), train=TrainConfig())
     record, predictions = trained(constant, tmp_path)
     targets = open_split(run.dataset, "train").targets

@@ -28,7 +28,7 @@ from emotune.training.loop import DivergedError
 OTHERS = ("attention", "dual_branch", "mldr")
 
 
-def test_a_finished_run_leaves_one_prediction_per_test_picture_and_a_record_that_agrees(run: RunConfig, tmp_path: Path):
+def test_a_finished_run_leaves_one_prediction_per_test_image_and_a_record_that_agrees(run: RunConfig, tmp_path: Path):
     record, predictions = trained(run, tmp_path)
     test = open_split(run.dataset, "test")
     assert predictions["sample_id"].tolist() == list(test.keys)
@@ -51,7 +51,7 @@ def test_the_same_run_twice_gives_the_same_bits(run: RunConfig, tmp_path: Path):
 
 @pytest.fixture(scope="module")
 def few(tmp_path_factory: pytest.TempPathFactory) -> DatasetRef:
-    """32 training pictures, 4 of a class."""
+    """32 training images, 4 of a class."""
     listing, splits = Scenes(120, seed=1).listing(), ("train",) * 4 + ("val", "test")
     of_classes = [[entry for entry in listing.entries if entry.label == label] for label in listing.classes]
     entries = [replace(entry, split=split) for own in of_classes for entry, split in zip(own, splits, strict=False)]
@@ -61,12 +61,12 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> DatasetRef:
 
 
 @pytest.mark.parametrize("name", ["alexnet", *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)])
-def test_training_can_learn_its_pictures_by_heart(run: RunConfig, few: DatasetRef, name: str, tmp_path: Path):
+def test_training_can_learn_its_images_by_heart(run: RunConfig, few: DatasetRef, name: str, tmp_path: Path):
     model = {"name": name, "width": 0.0625, "weight_init": "he", "dropout": 0}
     run = replace(run, dataset=few, model=TypeAdapter(ModelConfig).validate_python(model))
     run = changed(run, epochs=30, crop="center", flip=False, batch_size=8, lr=0.003)
     record, _ = trained(run, tmp_path)
-    assert record["train_pictures"] == 32
+    assert record["train_images"] == 32
     assert record["last_epoch"]["train_accuracy"] == 100.0
 
 

@@ -16,14 +16,14 @@ from emotune.training.loss import class_weights, losses, smooth_labels
 from emotune.training.step import backward
 
 
-def surprise(run: RunConfig, pictures: Split | None = None) -> tuple[np.ndarray, np.ndarray, float]:
+def surprise(run: RunConfig, split: Split | None = None) -> tuple[np.ndarray, np.ndarray, float]:
     """-log p (B, K) of the first batch, its labels, and the loss that training finds; dropout is off."""
-    begun = start(run, pictures=pictures)
+    begun = start(run, images=split)
     batch = next(begun.batches)
     loss, _ = backward(begun.learner, batch, begun.drawn).tolist()
     with torch.no_grad():
         logits = begun.learner.network(crop_and_normalise(batch.images, begun.drawn.crops, batch.indices))
-    return -logits.double().log_softmax(1).numpy(), begun.pictures.targets[batch.indices], loss
+    return -logits.double().log_softmax(1).numpy(), begun.images.targets[batch.indices], loss
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
@@ -48,7 +48,7 @@ def test_the_loss_of_bfloat16_logits_is_calculated_in_float32():
     torch.testing.assert_close(losses(logits, aims).double(), expected, rtol=1e-6, atol=1e-6)
 
 
-def test_balanced_pictures_count_as_if_all_classes_had_the_same_number(run: RunConfig):
+def test_balanced_images_count_as_if_all_classes_had_the_same_number(run: RunConfig):
     balanced = changed(run, dropout=0.0, class_weights="balanced")
     found, targets, loss = surprise(balanced)
     everything = open_split(run.dataset, "train").targets
@@ -88,7 +88,7 @@ def test_smoothing_and_class_weights_go_with_votes(run: RunConfig, targets: str)
 @pytest.mark.parametrize("settings", [{}, {"class_weights": "balanced", "label_smoothing": 0.1}])
 def test_a_batch_in_pieces_gives_the_loss_and_gradient_of_a_whole_one_with_dropout_on(run: RunConfig, settings: dict):
     found = []
-    for accumulate in (1, 4, 100):  # more pieces than pictures: one each
+    for accumulate in (1, 4, 100):  # more pieces than images: one each
         begun = start(changed(run, dropout=0.5, **settings), resources=Resources(accumulate=accumulate))
         sizes: list[int] = []
         begun.learner.network.register_forward_pre_hook(lambda module, inputs, to=sizes: to.append(len(inputs[0])))

@@ -22,7 +22,7 @@ def test_every_step_and_every_evaluated_batch_changes_what_is_told(run: RunConfi
     trained(run, tmp_path, watch=told.append)
     phases = [progress.phase for progress in told]
     epoch = ["training"] * 5 + ["validating"] + ["training"]
-    assert phases == epoch * 2 + ["testing"], "49 and 39 pictures are one batch each"
+    assert phases == epoch * 2 + ["testing"], "49 and 39 images are one batch each"
     same = [before for before, after in pairwise(told) if before == after]
     assert not same, "a watchdog sees every one of them as life"
     assert pickle.loads(pickle.dumps(told[0])) == told[0], "NaN or not, where nothing moves it sees none"
@@ -35,7 +35,7 @@ def test_every_step_and_every_evaluated_batch_changes_what_is_told(run: RunConfi
     assert all(p.images_per_s > 0 and p.lr > 0 for p in told)
 
 
-def test_pictures_that_take_long_to_read_are_told_of_and_every_shard_changes_it(
+def test_images_that_take_long_to_read_are_told_of_and_every_shard_changes_it(
     run: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(progress_reporter, "READING_TOLD_AFTER_S", 0.0)

@@ -1,4 +1,4 @@
-"""Any number of ranks trains the same network, and evaluates every picture once."""
+"""Any number of ranks trains the same network, and evaluates every image once."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -23,11 +23,11 @@ from emotune.training.loop import DivergedError, train
 from emotune.training.step import backward, take_step
 
 SIZES = (1, 2, 3, 4, 7, 37, 49)
-"""Numbers of pictures to be evaluated: fewer than ranks, a multiple, one more than a multiple …"""
+"""Numbers of images to be evaluated: fewer than ranks, a multiple, one more than a multiple …"""
 
 
 def cases(run: RunConfig) -> dict[str, tuple[RunConfig, Resources, int]]:
-    """Runs whose global batches have 7 or 6 pictures, with what they get and the number of training pictures."""
+    """Runs whose global batches have 7 or 6 images, with what they get and the number of training images."""
     small = changed(run, batch_size=7, dropout=0.5, lr=0.001)
     mldr = replace(small, model=MldrConfig(width=0.0625, weight_init="he"))
     return {
@@ -37,7 +37,7 @@ def cases(run: RunConfig) -> dict[str, tuple[RunConfig, Resources, int]]:
         "accumulated": (small, Resources(accumulate=3), 72),
         "balanced": (changed(small, class_weights="balanced"), Resources(), 72),
         "everything": (changed(small, crop="resized", **ALL_STATE), Resources(accumulate=4), 72),
-        "a rank without pictures": (changed(small, batch_size=2, **ALL_STATE), Resources(accumulate=2), 3),
+        "a rank without images": (changed(small, batch_size=2, **ALL_STATE), Resources(accumulate=2), 3),
         "bf16": (changed(small, precision="bf16"), Resources(accumulate=2), 72),
     }
 
@@ -62,7 +62,7 @@ def whole(run: RunConfig) -> tuple[RunConfig, Resources]:
 
 
 def selecting(run: RunConfig) -> RunConfig:
-    """A run that tests its first epoch, looks at the test pictures after each, and attends to them."""
+    """A run that tests its first epoch, looks at the test images after each, and attends to them."""
     model = DualBranchConfig(width=0.0625, weight_init="he", attention="both")
     slow = changed(run, lr=1e-7, schedule="constant")
     return replace(slow, model=model, select="best_val", test_curve=True)
@@ -75,7 +75,7 @@ def wild(run: RunConfig, kind: str) -> tuple[RunConfig, Resources]:
 
 
 def evaluated(run: RunConfig, world: World) -> list[tuple[int, np.ndarray]]:
-    """For each size, how many pictures this rank looked at, and the logits."""
+    """For each size, how many images this rank looked at, and the logits."""
     torch.manual_seed(0)
     network, seen, found = build(run.model, 8), [], []
     network.register_forward_pre_hook(lambda module, inputs: seen.append(len(inputs[0])))
@@ -132,7 +132,7 @@ def ranks(run: RunConfig, started: dict[str, Ranks], tmp_path_factory: pytest.Te
 
 
 @pytest.mark.parametrize("name", [
-    "no dropout", "dropout", "dropout of patches", "accumulated", "balanced", "everything", "a rank without pictures",
+    "no dropout", "dropout", "dropout of patches", "accumulated", "balanced", "everything", "a rank without images",
     "bf16",
 ])  # fmt: skip
 def test_two_ranks_find_the_gradient_losses_and_outputs_that_one_finds(run: RunConfig, ranks: Ranks, name: str):
@@ -165,7 +165,7 @@ def test_two_ranks_train_the_network_that_one_trains(run: RunConfig, ranks: Rank
     assert shared["last_epoch"]["train_loss"] == pytest.approx(record["last_epoch"]["train_loss"], rel=1e-4)
 
 
-def test_two_ranks_test_the_epoch_that_one_tests_and_note_the_attention_of_all_pictures(
+def test_two_ranks_test_the_epoch_that_one_tests_and_note_the_attention_of_all_images(
     run: RunConfig, ranks: Ranks, tmp_path: Path
 ):
     chosen = selecting(run)
@@ -194,7 +194,7 @@ def test_all_ranks_find_at_the_same_step_that_a_run_has_diverged(run: RunConfig,
 
 
 @pytest.mark.parametrize("size", [2, 3])
-def test_every_picture_is_evaluated_once_whatever_the_number_of_ranks(run: RunConfig, ranks: Ranks, size: int):
+def test_every_image_is_evaluated_once_whatever_the_number_of_ranks(run: RunConfig, ranks: Ranks, size: int):
     for index, (count, (seen, logits)) in enumerate(zip(SIZES, evaluated(run, ALONE), strict=True)):
         found = [ranks.found[rank]["evaluated", size][index] for rank in range(size)]
         assert seen == sum(rank_seen for rank_seen, _ in found) == count

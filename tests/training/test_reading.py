@@ -1,4 +1,4 @@
-"""Where pictures are kept does not change a run: decoded, in the files of shards, or behind a URL, on any rank."""
+"""Where images are kept does not change a run: decoded, in the files of shards, or behind a URL, on any rank."""
 
 import itertools
 import json

@@ -73,7 +73,7 @@ def test_variants_that_differ_only_in_training_begin_equal_and_drop_the_same_uni
 
 
 def dropped(network: nn.Module, run: RunConfig) -> torch.Tensor:
-    """Which units are dropped behind fc6 for the first pictures."""
+    """Which units are dropped behind fc6 for the first images."""
     set_dropout_seeds(network, torch.from_numpy(loop.draw(run, 0, 4).mask_seeds))
     layer = next(module for module in network.modules() if isinstance(module, SampleDropout))
     return layer(torch.ones(4, 256)) == 0
@@ -90,7 +90,7 @@ def test_what_a_variant_is_called_does_not_change_a_bit_of_its_run(run: RunConfi
     assert ours | {"time": 0} == theirs | {"time": 0}
 
 
-def test_every_picture_has_masks_of_its_own_in_every_epoch(run: RunConfig):
+def test_every_image_has_masks_of_its_own_in_every_epoch(run: RunConfig):
     epochs = [loop.draw(run, epoch, 1000).mask_seeds for epoch in range(3)]
     together = np.concatenate(epochs)
     assert len(np.unique(together)) == 3000

@@ -22,7 +22,7 @@ STEPS = 5
 
 @pytest.fixture
 def best(run: RunConfig) -> RunConfig:
-    """A run whose first epoch is its best: its rate is so low that no later one alters a picture's answer."""
+    """A run whose first epoch is its best: its rate is so low that no later one alters an image's answer."""
     slow = changed(run, epochs=3, lr=1e-7, schedule="constant", **ALL_STATE)
     return replace(slow, select="best_val")
 
@@ -112,7 +112,7 @@ def test_a_test_curve_adds_an_accuracy_to_every_epoch_and_changes_nothing_else(r
         assert {key: one[key] for key in kept} == {key: other[key] for key in kept}
 
 
-def test_the_test_pictures_are_opened_once_and_after_the_last_epoch_unless_a_curve_is_asked_for(
+def test_the_test_images_are_opened_once_and_after_the_last_epoch_unless_a_curve_is_asked_for(
     best: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     events: list[str] = []

@@ -65,12 +65,12 @@ def write_caffe(path: Path, run: RunConfig) -> Path:
 
 
 def loss_of_first_batch(run: RunConfig, network: torch.nn.Module, normalisation: Normalisation) -> float:
-    pictures = open_split(run.dataset, "train")
-    batch = next(pictures.training_batches(run.train.batch_size, run.stream("order"), 0))
+    split = open_split(run.dataset, "train")
+    batch = next(split.training_batches(run.train.batch_size, run.stream("order"), 0))
     seen = crop_and_normalise(
-        batch.images, draw_crops(len(pictures), run.stream("augment"), 0), batch.indices, normalisation
+        batch.images, draw_crops(len(split), run.stream("augment"), 0), batch.indices, normalisation
     )
-    targets = torch.from_numpy(pictures.targets[batch.indices])
+    targets = torch.from_numpy(split.targets[batch.indices])
     with torch.inference_mode():
         return F.cross_entropy(network.train()(seen), targets).item()
 
@@ -141,7 +141,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits_without_the_weights_tha
     )
 
 
-def test_pictures_are_normalised_as_the_weights_want_it_from_first_to_last_run(first: RunConfig, tmp_path: Path):
+def test_images_are_normalised_as_the_weights_want_it_from_first_to_last_run(first: RunConfig, tmp_path: Path):
     run = following(first, write_caffe(tmp_path / "bvlc.npz", first))
     assert first_loss(run, tmp_path / "x") != pytest.approx(first_loss(first, tmp_path / "x"))
     record, folder = trained(run, tmp_path)

@@ -47,8 +47,8 @@ def logits(predictions: pd.DataFrame) -> np.ndarray:
     return predictions.filter(like="logit_").to_numpy()
 
 
-def test_where_all_votes_agree_soft_and_weighted_targets_are_the_labels(picture_folder, tmp_path):
-    write_shards(ClassFolders(picture_folder).listing(), Folder(str(tmp_path / "data")))
+def test_where_all_votes_agree_soft_and_weighted_targets_are_the_labels(image_folder, tmp_path):
+    write_shards(ClassFolders(image_folder).listing(), Folder(str(tmp_path / "data")))
     results = [trained(run_on(str(tmp_path / "data"), targets=kind), tmp_path) for kind in ("hard", "soft", "weighted")]
     for record, predictions in results[1:]:
         np.testing.assert_allclose(logits(predictions), logits(results[0][1]), rtol=1e-4, atol=1e-5)
@@ -60,19 +60,19 @@ def test_the_loss_is_the_cross_entropy_with_what_the_annotators_said(voted, tmp_
     run = run_on(voted, targets=kind, crop="center", flip=False)
     run = replace(run, train=replace(run.train, batch_size=1000))  # one step: its loss is the untrained network's
     record, _ = trained(run, tmp_path)
-    pictures = open_split(run.dataset, "train")
-    everything = np.arange(len(pictures))
+    split = open_split(run.dataset, "train")
+    everything = np.arange(len(split))
     network = build(run.model, 2, run.stream("init"))
-    images = [torch.from_numpy(picture) for picture in pictures.pictures.take(everything)]
+    images = [torch.from_numpy(image) for image in split.images.take(everything)]
     with torch.no_grad():
         surprise = (
-            -network(crop_and_normalise(images, evaluation_crops(len(pictures))[0], everything)).log_softmax(1).numpy()
+            -network(crop_and_normalise(images, evaluation_crops(len(split))[0], everything)).log_softmax(1).numpy()
         )
-    own = surprise[everything, pictures.targets]
-    support = np.array([v[pictures.classes[t]] / 5 for v, t in zip(pictures.votes, pictures.targets, strict=True)])
+    own = surprise[everything, split.targets]
+    support = np.array([v[split.classes[t]] / 5 for v, t in zip(split.votes, split.targets, strict=True)])
     expected = {
         "hard": own.mean(),
-        "soft": (support * own + (1 - support) * surprise[everything, 1 - pictures.targets]).mean(),
+        "soft": (support * own + (1 - support) * surprise[everything, 1 - split.targets]).mean(),
         "weighted": (own * support / support.mean()).mean(),
     }
     assert record["last_epoch"]["train_loss"] == pytest.approx(expected[kind], rel=1e-4)
@@ -80,11 +80,11 @@ def test_the_loss_is_the_cross_entropy_with_what_the_annotators_said(voted, tmp_
 
 
 @pytest.mark.parametrize("part", ["well", "noisy"])
-def test_a_run_on_a_part_sees_its_pictures_and_no_others(voted, tmp_path, part):
+def test_a_run_on_a_part_sees_its_images_and_no_others(voted, tmp_path, part):
     run = run_on(voted, part)
     record, predictions = trained(run, tmp_path)
     manifest, whole = manifest_of(run.dataset), run_on(voted).dataset
-    assert record["train_pictures"] == sum(manifest.count("train", label, part) for label in manifest.classes)
+    assert record["train_images"] == sum(manifest.count("train", label, part) for label in manifest.classes)
     test = open_split(whole, "test")
     chosen = [agreement_of(test.classes[t], votes) == part for t, votes in zip(test.targets, test.votes, strict=True)]
     assert predictions["sample_id"].tolist() == [key for key, mine in zip(test.keys, chosen, strict=True) if mine]
@@ -92,7 +92,7 @@ def test_a_run_on_a_part_sees_its_pictures_and_no_others(voted, tmp_path, part):
 
 
 @pytest.mark.parametrize("decoded", [None, ()], ids=["decoded", "indexed"])
-def test_the_pictures_of_a_part_are_those_of_the_whole_with_the_same_keys(voted, decoded):
+def test_the_images_of_a_part_are_those_of_the_whole_with_the_same_keys(voted, decoded):
     whole, part = open_split(run_on(voted).dataset, "train"), open_split(run_on(voted, "noisy").dataset, "train")
     opened = open_split(run_on(voted, "noisy").dataset, "train", decoded=decoded)
     assert opened.keys == part.keys
@@ -101,7 +101,7 @@ def test_the_pictures_of_a_part_are_those_of_the_whole_with_the_same_keys(voted,
     for rank in range(2):
         for batch in opened.evaluation_batches(7, rank=rank, world_size=2):
             same = np.array([place[opened.keys[index]] for index in batch.indices])
-            assert np.array_equal(torch.stack(batch.images), whole.pictures.take(same))
+            assert np.array_equal(torch.stack(batch.images), whole.images.take(same))
             seen += batch.indices.tolist()
     assert sorted(seen) == list(range(len(opened)))
     trained_on = [i for batch in opened.training_batches(7, 0, 0) for i in batch.indices.tolist()]

@@ -1,8 +1,8 @@
-"""Which pictures are fit to be samples, and which belong together: dirt is found before it becomes a result.
+"""Which images are fit to be samples, and which belong together: dirt is found before it becomes a result.
 
 Copies are of three kinds. *One content under many names*, to the byte or the pixel, is a placeholder ("this photo is no
-longer available"), whatever its labels say. One picture, identical or nearly, mirrored or not, *in several classes* has
-no true label. Copies within a class go, each for one that stays. Pictures that show one scene without being copies
+longer available"), whatever its labels say. One image, identical or nearly, mirrored or not, *in several classes* has
+no true label. Copies within a class go, each for one that stays. Images that show one scene without being copies
 stay, on one side of a split.
 """
 
@@ -25,7 +25,7 @@ PLACEHOLDER_COPIES = 5
 """Names of one content from which on it is a placeholder."""
 
 KEEPABLE = (Problem.TINY, Problem.ASPECT, Problem.ANIMATED, Problem.PAGES, Problem.BLANK, Problem.NEAR)
-"""Problems that a user may choose to live with; the others have no picture, or no label."""
+"""Problems that a user may choose to live with; the others have no image, or no label."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,12 @@ class CurationResult:
 
 
 def curate(entries: Sequence[Entry], taken: Sequence[IngestedImage], keep: Collection[Problem] = ()) -> CurationResult:
-    """Finds what is wrong with single pictures, then with what they are to each other.
+    """Finds what is wrong with single images, then with what they are to each other.
 
     Args:
-        entries: The pictures, in the order of the source.
+        entries: The images, in the order of the source.
         taken: What reading each found.
-        keep: Problems, out of `KEEPABLE`, with which a picture is kept all the same.
+        keep: Problems, out of `KEEPABLE`, with which an image is kept all the same.
 
     Raises:
         InputError: one of ``keep`` is not of these.
@@ -73,7 +73,7 @@ class _Curator:
                 text = f"one content under {len(copies)} names{self._across(copies)}"
                 self._note_all(copies, Problem.PLACEHOLDER, text)
             elif len(self._classes(copies)) > 1:
-                self._note_all(copies, Problem.AMBIGUOUS, f"the same picture{self._across(copies)}")
+                self._note_all(copies, Problem.AMBIGUOUS, f"the same image{self._across(copies)}")
             else:
                 first, *others = self._by_right_to_stay(copies)
                 for index in others:
@@ -82,7 +82,7 @@ class _Curator:
                     self._note(index, Problem.EXACT, f"{what} {self._entries[first].source}")
 
     def _identical(self) -> list[list[int]]:
-        """The sets of pictures that stand and are identical: as files, as they are stored, or in their pixels."""
+        """The sets of images that stand and are identical: as files, as they are stored, or in their pixels."""
         same: dict[tuple[str, str], list[int]] = defaultdict(list)
         for index in sorted(self._standing):
             taken = self._taken[index]
@@ -121,14 +121,14 @@ class _Curator:
         return f"{what} {self._entries[other].source}"
 
     def groups(self) -> dict[int, str]:
-        """The group of every picture that stays: the least name of its members, a prescribed group counting as one."""
+        """The group of every image that stays: the least name of its members, a prescribed group counting as one."""
         names = {i: digest([g])[:20] if (g := self._entries[i].group) else self._taken[i].key for i in self._standing}
         together: dict[tuple[str, str | int], list[int]] = defaultdict(list)
         for index in sorted(self._standing):
             if self._entries[index].group:
                 together["prescribed", names[index]].append(index)
         indices, hashes = self._with_looks(sorted(self._standing))
-        # Two prescribed splits are not changed: pictures of one scene are no copies.
+        # Two prescribed splits are not changed: images of one scene are no copies.
         splits = np.array([(None, *SPLITS).index(self._entries[index].split) for index in indices], np.int64)
         for index, scene in zip(indices, scenes(hashes, splits).tolist(), strict=True):
             together["scene", scene].append(index)
@@ -138,7 +138,7 @@ class _Curator:
         return dict(sorted(names.items()))
 
     def problems(self) -> tuple[ExcludedImage, ...]:
-        """A row for each picture with any: its first one that leaves it out, if there is one, and all details."""
+        """A row for each image with any: its first one that leaves it out, if there is one, and all details."""
         rows = []
         for index, found in sorted(self._found.items()):
             entry, (_, problem, _) = self._entries[index], max(found, key=lambda one: one[0])

@@ -1,6 +1,6 @@
-"""Downloads the pictures of a listing: politely, each link once, and going on where an interrupted call stopped.
+"""Downloads the images of a listing: politely, each link once, and going on where an interrupted call stopped.
 
-What became of a link is in ``<downloads>/ab/<SHA-256 of the link>.json``, written after its picture, ``….picture``.
+What became of a link is in ``<downloads>/ab/<SHA-256 of the link>.json``, written after its image, ``….image``.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from emotune import __version__
 from emotune.core.errors import InputError
 from emotune.core.host import available_cpus
 from emotune.core.storage import Folder
-from emotune.data.image_io import UnreadablePictureError, load
+from emotune.data.image_io import UnreadableImageError, load
 from emotune.data.manifest import ExcludedImage, Problem
 from emotune.data.sources.base import Listing, Url
 
@@ -31,8 +31,8 @@ __all__ = ["DownloadOptions", "DownloadResult", "download"]
 
 REDIRECTS = 10
 TYPES = re.compile(r"image/|(application|binary)/octet-stream$")
-PLACEHOLDER = re.compile(r"(photo|image|picture|file)[-_]?(unavailable|not[-_]?(available|found))|/removed\.\w+$", re.I)
-"""Paths of pictures that say that there is no picture: Flickr's ``photo_unavailable``, Imgur's ``removed.png``."""
+PLACEHOLDER = re.compile(r"(photo|image|image|file)[-_]?(unavailable|not[-_]?(available|found))|/removed\.\w+$", re.I)
+"""Paths of images that say that there is no image: Flickr's ``photo_unavailable``, Imgur's ``removed.png``."""
 LINKS_OF_A_PLACEHOLDER = 5  # that were all redirected to it
 SILENCES = 16  # in a row, after which a host is left alone: a dead one with many links would cost days of timeouts
 SOON, LATER = 0.0, 86_400.0  # seconds until something may have passed: a moment, or more than a call waits
@@ -40,7 +40,7 @@ SOON, LATER = 0.0, 86_400.0  # seconds until something may have passed: a moment
 
 @dataclass(frozen=True)
 class DownloadOptions:
-    """How pictures of up to ``max_bytes`` are downloaded: ``at_a_time``, and ``per_host`` of these from one host.
+    """How images of up to ``max_bytes`` are downloaded: ``concurrency``, and ``per_host`` of these from one host.
 
     Attributes:
         timeout_s: For connecting, and without a byte from the server; a download in all may take 20 times as long.
@@ -50,7 +50,7 @@ class DownloadOptions:
         allow_private: Whether private addresses and the proxies of the environment may be connected to.
     """
 
-    at_a_time: int = 32
+    concurrency: int = 32
     per_host: int = 4
     timeout_s: float = 30.0
     max_bytes: int = 32 * 2**20
@@ -62,12 +62,12 @@ class DownloadOptions:
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
             if name != "allow_private" and not value > 0:
-                raise InputError(f"{name} is {value}; pictures can only be downloaded with a positive one")
+                raise InputError(f"{name} is {value}; images can only be downloaded with a positive one")
 
 
 @dataclass(frozen=True, slots=True)
 class DownloadResult:
-    """What became of a link: a picture, or the ``reason`` why there is none.
+    """What became of a link: an image, or the ``reason`` why there is none.
 
     Another attempt may succeed after ``again_s`` seconds; None: it will not. ``earlier``: an earlier call found this.
     """
@@ -90,7 +90,7 @@ def download(
     *,
     advance: Callable[[DownloadResult], None] = lambda outcome: None,
 ) -> Listing:
-    """The listing with files in place of links; links that give no picture are left out, each with the reason.
+    """The listing with files in place of links; links that give no image are left out, each with the reason.
 
     ``downloads`` may serve several listings; what it has is not fetched again. ``advance`` is called once per link;
     that many of them lead to one placeholder is only seen after the last.
@@ -99,7 +99,7 @@ def download(
         InputError: ``downloads`` cannot be written to.
         OSError: it could at first; the disk is full, say. As at Ctrl-C, what was fetched is kept.
     """
-    if not (links := {entry.picture.url for entry in listing.entries if isinstance(entry.picture, Url)}):
+    if not (links := {entry.image.url for entry in listing.entries if isinstance(entry.image, Url)}):
         return listing
     folder = Folder(str(downloads))
     folder.require_writable()
@@ -121,17 +121,17 @@ def _with_files(listing: Listing, downloads: Path, outcomes: Mapping[str, Downlo
     led = Counter(o.final_url for o in outcomes.values() if not o.reason and o.final_url != o.url)
     entries, left_out = [], list(listing.left_out)
     for entry in listing.entries:
-        if not isinstance(entry.picture, Url):
+        if not isinstance(entry.image, Url):
             entries.append(entry)
             continue
-        url = entry.picture.url
+        url = entry.image.url
         final, reason = outcomes[url].final_url, outcomes[url].reason
         if not reason and final != url and led[final] >= LINKS_OF_A_PLACEHOLDER:
             reason = f"placeholder: {led[final]} links were redirected to {final}"
         if reason:
             left_out.append(ExcludedImage(entry.source, entry.label, Problem.LOST, reason))
         else:
-            entries.append(replace(entry, picture=downloads / f"{_name(url)}.picture"))
+            entries.append(replace(entry, image=downloads / f"{_name(url)}.image"))
     return replace(listing, entries=entries, left_out=left_out)
 
 
@@ -146,7 +146,7 @@ def _earlier(downloads: Path, url: str) -> DownloadResult | None:
     path = downloads / f"{_name(url)}.json"
     try:
         outcome = DownloadResult(**json.loads(path.read_bytes()))
-        whole = outcome.reason or path.with_suffix(".picture").stat().st_size == outcome.bytes
+        whole = outcome.reason or path.with_suffix(".image").stat().st_size == outcome.bytes
     except (OSError, ValueError, TypeError):
         return None
     return outcome if whole and outcome.again_s is None else None
@@ -155,7 +155,7 @@ def _earlier(downloads: Path, url: str) -> DownloadResult | None:
 def _store(folder: Folder, outcome: DownloadResult, body: bytes | None) -> DownloadResult:
     if body is not None:
         outcome = replace(outcome, bytes=len(body), sha256=hashlib.sha256(body).hexdigest())
-        folder.write(f"{_name(outcome.url)}.picture", body)
+        folder.write(f"{_name(outcome.url)}.image", body)
     folder.write(f"{_name(outcome.url)}.json", json.dumps(asdict(replace(outcome, earlier=True))).encode())
     return outcome
 
@@ -168,13 +168,13 @@ async def _fetch(
     advance: Callable,
 ) -> None:
     # Host names are looked up in these threads, too: a few that take long shall not hold up the writing.
-    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(options.at_a_time))
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(options.concurrency))
     guard, limit_s = None if options.allow_private else _public_socket, options.timeout_s
     session = aiohttp.ClientSession(
         # Connections that are kept for another link are open files, and there may be thousands of hosts.
-        connector=aiohttp.TCPConnector(limit=options.at_a_time, keepalive_timeout=5, socket_factory=guard),
+        connector=aiohttp.TCPConnector(limit=options.concurrency, keepalive_timeout=5, socket_factory=guard),
         timeout=aiohttp.ClientTimeout(total=20 * limit_s, sock_connect=limit_s, sock_read=limit_s),
-        headers={"User-Agent": f"emotune/{__version__} (downloads a published list of pictures for research)"},
+        headers={"User-Agent": f"emotune/{__version__} (downloads a published list of images for research)"},
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=options.allow_private,  # a proxy decides itself where connections go
     )
@@ -186,16 +186,16 @@ async def _fetch(
             advance(outcomes[url])
 
     async with session, asyncio.TaskGroup() as workers:
-        for _ in range(options.at_a_time):
+        for _ in range(options.concurrency):
             workers.create_task(work())
 
 
 class _DownloadError(Exception):
-    """An attempt gave no picture. Its arguments are the reason, and ``again_s`` as in `DownloadResult`."""
+    """An attempt gave no image. Its arguments are the reason, and ``again_s`` as in `DownloadResult`."""
 
 
 class _Client:
-    """Gets pictures over HTTP, with retries."""
+    """Gets images over HTTP, with retries."""
 
     def __init__(self, session: aiohttp.ClientSession, options: DownloadOptions) -> None:
         self._session, self._options = session, options
@@ -237,7 +237,7 @@ class _Client:
             async with self._decoding:
                 await asyncio.to_thread(load, body, shorter_side=1)
             return seen, body
-        except UnreadablePictureError as error:
+        except UnreadableImageError as error:
             cut_off = got.content_length is None and "Transfer-Encoding" not in got.headers and body[:1] != b"<"
             reason, again_s = f"{error} (sent as {seen.content_type})", SOON if cut_off else None
         except Exception as error:  # whatever one server does, the other links are still to be fetched
@@ -255,7 +255,7 @@ async def _body(got: aiohttp.ClientResponse, max_bytes: int) -> bytes:
     if PLACEHOLDER.search(got.url.path):
         raise _DownloadError(f"placeholder: {got.url}", None)
     if not TYPES.match(got.content_type):
-        raise _DownloadError(f"{got.content_type} instead of a picture", None)
+        raise _DownloadError(f"{got.content_type} instead of an image", None)
     body, size = bytearray(), got.content_length or 0
     while size <= max_bytes and (part := await got.content.readany()):
         body += part
@@ -266,7 +266,7 @@ async def _body(got: aiohttp.ClientResponse, max_bytes: int) -> bytes:
 
 
 def _download_error(error: Exception, options: DownloadOptions) -> tuple[str, float | None]:
-    """The reason, and ``again_s`` as in `DownloadResult`, of an error on the way to a picture's last byte."""
+    """The reason, and ``again_s`` as in `DownloadResult`, of an error on the way to an image's last byte."""
     reason, again_s = str(error) or type(error).__name__, SOON
     match error:
         case _DownloadError(args=(reason, again_s)):

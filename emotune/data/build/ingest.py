@@ -1,7 +1,7 @@
-"""Pictures read once: each is decoded, looked at, shrunk and encoded, a chunk of them at a time, by several processes.
+"""Images read once: each is decoded, looked at, shrunk and encoded, a chunk of them at a time, by several processes.
 
 A chunk's JPEGs go into one file of the spool; what was seen of them goes into another, written last. An interrupted
-command, repeated, finds the chunks that are whole, as long as their pictures have not changed.
+command, repeated, finds the chunks that are whole, as long as their images have not changed.
 """
 
 import hashlib
@@ -21,8 +21,8 @@ from emotune.data.image_io import (
     MAX_PIXELS,
     DecompressionBombError,
     Loaded,
-    TruncatedPictureError,
-    UnreadablePictureError,
+    TruncatedImageError,
+    UnreadableImageError,
     encode,
     load,
     read_file,
@@ -35,20 +35,20 @@ from emotune.data.sources.base import Entry
 __all__ = ["LIMITS", "VERSION", "IngestedImage", "Limits", "ingest", "stamp"]
 
 CHUNK = 64
-"""Pictures that an interruption may cost each process."""
+"""Images that an interruption may cost each process."""
 VERSION = f"2, Pillow {PIL.__version__}"
-"""Of how pictures are read, judged and encoded: raised when the same ones would give other samples."""
+"""Of how images are read, judged and encoded: raised when the same ones would give other samples."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How large pictures are stored, and which are worth it.
+    """How large images are stored, and which are worth it.
 
     Attributes:
-        shorter_side: Pixels that the shorter side of a larger picture gets; None keeps its size.
-        min_side: Pixels; a picture whose shorter side has fewer is tiny.
-        max_aspect: Longer by shorter side; more is extreme: the centre square would show little of the picture.
-        max_pixels: Of what is decoded of a picture; of a large JPEG that is an eighth of each side at least.
+        shorter_side: Pixels that the shorter side of a larger image gets; None keeps its size.
+        min_side: Pixels; an image whose shorter side has fewer is tiny.
+        max_aspect: Longer by shorter side; more is extreme: the centre square would show little of the image.
+        max_pixels: Of what is decoded of an image; of a large JPEG that is an eighth of each side at least.
     """
 
     shorter_side: int | None = 256
@@ -62,14 +62,14 @@ LIMITS = Limits()
 
 @dataclass(frozen=True, slots=True)
 class IngestedImage:
-    """What reading a picture found.
+    """What reading an image found.
 
     Attributes:
         key: Its name in the shards: the hash of its file, 20 hexadecimal digits; empty if there is no reading it.
         problems: Each with what is to be said of it.
-        look: `emotune.data.build.perceptual_hash.perceptual_hash`; empty for pictures without structure, and for drawn
+        look: `emotune.data.build.perceptual_hash.perceptual_hash`; empty for images without structure, and for drawn
         ones.
-        mirrored: The look of the picture's mirror image, likewise.
+        mirrored: The look of the image's mirror image, likewise.
         pixels: The hash of its pixels, where there is no look.
         spool: The file that holds its JPEG, from ``start`` on, ``bytes`` long.
         sha256: Of the JPEG.
@@ -92,9 +92,9 @@ def ingest(
     limits: Limits,
     *,
     workers: int = 1,
-    advance: Callable[[int], None] = lambda pictures: None,
+    advance: Callable[[int], None] = lambda images: None,
 ) -> list[IngestedImage]:
-    """Reads all pictures into files in ``spool``, and says what was found, in the order of the entries."""
+    """Reads all images into files in ``spool``, and says what was found, in the order of the entries."""
     chunks = [entries[start : start + CHUNK] for start in range(0, len(entries), CHUNK)]
     names = [digest([VERSION, repr(limits), *(f"{entry.key} {stamp(entry)}" for entry in chunk)]) for chunk in chunks]
     spool.mkdir(parents=True, exist_ok=True)
@@ -108,13 +108,13 @@ def ingest(
     if missing:
         with reading_processes(min(workers, len(missing))) as pool:
             jobs = (pool.submit(_take_in_chunk, chunk, spool, name, limits) for name, chunk in missing)
-            for pictures in _as_completed(jobs, 3 * workers):
-                advance(pictures)
+            for images in _as_completed(jobs, 3 * workers):
+                advance(images)
     return [taken for name in names for taken in found.get(name) or _chunk(spool, name)]
 
 
 def _as_completed(jobs: Iterable[Future[int]], at_a_time: int) -> Iterable[int]:
-    """The jobs' results as they come, submitting no more than a few ahead: pictures by the thousand wait in a list."""
+    """The jobs' results as they come, submitting no more than a few ahead: images by the thousand wait in a list."""
     running: set[Future[int]] = set()
     for job in jobs:
         running.add(job)
@@ -157,13 +157,13 @@ def _take_in_chunk(entries: Sequence[Entry], spool: Path, name: str, limits: Lim
 
 
 def _take(entry: Entry, limits: Limits) -> tuple[IngestedImage, bytes]:
-    """What was found, and the picture as it goes into a shard; empty where there is none."""
-    if not isinstance(entry.picture, Path):  # drawn by us: nothing to be found
-        jpeg = entry.picture()
+    """What was found, and the image as it goes into a shard; empty where there is none."""
+    if not isinstance(entry.image, Path):  # drawn by us: nothing to be found
+        jpeg = entry.image()
         return IngestedImage(entry.key or _key(jpeg)), jpeg
     try:
-        data = read_file(entry.picture)
-    except UnreadablePictureError as error:
+        data = read_file(entry.image)
+    except UnreadableImageError as error:
         return IngestedImage("", ((_problem(error), str(error)),)), b""
     except (OSError, ValueError) as error:  # ValueError: no possible path
         return IngestedImage("", ((Problem.UNREADABLE, getattr(error, "strerror", None) or str(error)),)), b""
@@ -171,45 +171,45 @@ def _take(entry: Entry, limits: Limits) -> tuple[IngestedImage, bytes]:
     try:
         loaded = load(data, limits.shorter_side, limits.max_pixels)
         _check_jpeg(data)
-        picture = shrink(loaded, limits.shorter_side)
-        jpeg = _stored(data, loaded, picture)
-    except UnreadablePictureError as error:
+        image = shrink(loaded, limits.shorter_side)
+        jpeg = _stored(data, loaded, image)
+    except UnreadableImageError as error:
         return IngestedImage(key, ((_problem(error), str(error)),)), b""
-    (seen, mirrored), problems = perceptual_hashes(picture), _problems(loaded, limits)
+    (seen, mirrored), problems = perceptual_hashes(image), _problems(loaded, limits)
     if seen:
         return IngestedImage(key, problems, seen, mirrored), jpeg
-    if is_blank(picture):
+    if is_blank(image):
         problems += ((Problem.BLANK, "one colour, or nearly"),)
-    return IngestedImage(key, problems, pixels=_key(repr(picture.size).encode() + picture.tobytes())), jpeg
+    return IngestedImage(key, problems, pixels=_key(repr(image.size).encode() + image.tobytes())), jpeg
 
 
 def _check_jpeg(data: bytes) -> None:
     """Refuses a JPEG in which data are missing or damaged, though it can be decoded: a part of it would be grey.
 
     Raises:
-        UnreadablePictureError: says what is wrong.
+        UnreadableImageError: says what is wrong.
     """
     if data[:2] != b"\xff\xd8":
         return
     if damage := scan_damage(data):
-        kind = TruncatedPictureError if "premature" in damage.lower() else UnreadablePictureError
+        kind = TruncatedImageError if "premature" in damage.lower() else UnreadableImageError
         raise kind(f"damaged: {damage}")
     if missing_scans(data):
-        raise TruncatedPictureError("damaged: the last scans of a progressive JPEG are missing")
+        raise TruncatedImageError("damaged: the last scans of a progressive JPEG are missing")
 
 
-def _stored(data: bytes, loaded: Loaded, picture: Image.Image) -> bytes:
-    """The picture as it goes into a shard: pixels, and nothing else that its file had."""
-    if loaded.plain and picture is loaded.picture:
+def _stored(data: bytes, loaded: Loaded, image: Image.Image) -> bytes:
+    """The image as it goes into a shard: pixels, and nothing else that its file had."""
+    if loaded.plain and image is loaded.image:
         try:
             return pixels_only(data)
         except ValueError:  # an unusual file that can be decoded all the same
             pass
-    return encode(picture)
+    return encode(image)
 
 
-def _problem(error: UnreadablePictureError) -> Problem:
-    if isinstance(error, TruncatedPictureError):
+def _problem(error: UnreadableImageError) -> Problem:
+    if isinstance(error, TruncatedImageError):
         return Problem.TRUNCATED
     return Problem.BOMB if isinstance(error, DecompressionBombError) else Problem.UNDECODABLE
 
@@ -229,14 +229,14 @@ def _problems(loaded: Loaded, limits: Limits) -> tuple[tuple[Problem, str], ...]
 
 
 def stamp(entry: Entry) -> str:
-    """What would differ if the picture were another: its file's path, size and time of change, or how it is drawn."""
-    if not isinstance(entry.picture, Path):
-        return repr(entry.picture)
+    """What would differ if the image were another: its file's path, size and time of change, or how it is drawn."""
+    if not isinstance(entry.image, Path):
+        return repr(entry.image)
     try:
-        status = entry.picture.stat()
+        status = entry.image.stat()
     except (OSError, ValueError):
-        return f"{entry.picture} missing"
-    return f"{entry.picture} {status.st_size} {status.st_mtime_ns}"
+        return f"{entry.image} missing"
+    return f"{entry.image} {status.st_size} {status.st_mtime_ns}"
 
 
 def _key(data: bytes) -> str:

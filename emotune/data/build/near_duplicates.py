@@ -1,6 +1,6 @@
-"""Which of many pictures look alike: copies of others, stored, toned or mirrored differently; and those of one scene.
+"""Which of many images look alike: copies of others, stored, toned or mirrored differently; and those of one scene.
 
-All is computed from hashes (`emotune.data.build.perceptual_hash`), in memory that grows with the pictures and not with
+All is computed from hashes (`emotune.data.build.perceptual_hash`), in memory that grows with the images and not with
 their pairs.
 """
 
@@ -14,24 +14,24 @@ from emotune.data.build.perceptual_hash import ALIKE, SAME
 __all__ = ["copies_elsewhere", "copies_of_earlier", "hash_table", "scenes"]
 
 FEW = 256
-"""Pictures of which each is compared with each."""
+"""Images of which each is compared with each."""
 
 AT_A_TIME = 2**20
 """Pairs that are held until they are made use of."""
 
 
 def hash_table(looks: Sequence[bytes], mirrored: Sequence[bytes]) -> np.ndarray:
-    """The pictures' hashes and those of their mirror images, (N, 8) uint64."""
+    """The images' hashes and those of their mirror images, (N, 8) uint64."""
     joined = b"".join(look + mirror for look, mirror in zip(looks, mirrored, strict=True))
     return np.frombuffer(joined, np.uint64).reshape(-1, 2 * WORDS)
 
 
 def copies_elsewhere(hashes: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For each picture the first copy of it that has another label, else -1, (N,); and whether it has any copy, (N,).
+    """For each image the first copy of it that has another label, else -1, (N,); and whether it has any copy, (N,).
 
     Args:
         hashes: From `hash_table`.
-        labels: Each picture's class as a number, (N,).
+        labels: Each image's class as a number, (N,).
     """
     unique, inverse = _unique(np.column_stack([hashes, labels.astype(np.uint64)]))
     first, label = _first_of_each(inverse, len(unique)), unique[:, -1]
@@ -50,13 +50,13 @@ def copies_elsewhere(hashes: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray
 
 
 def copies_of_earlier(hashes: np.ndarray) -> np.ndarray:
-    """For each picture the first earlier one that it is a copy of and that is no copy itself, (N,); else -1.
+    """For each image the first earlier one that it is a copy of and that is no copy itself, (N,); else -1.
 
-    So a picture is only called a copy of one that stays, however long a chain of pictures is of which neighbours are
+    So an image is only called a copy of one that stays, however long a chain of images is of which neighbours are
     nearly the same.
 
     Args:
-        hashes: From `hash_table`, in the order of the pictures' right to stay. Those without any copy may be left out.
+        hashes: From `hash_table`, in the order of the images' right to stay. Those without any copy may be left out.
     """
     unique, inverse = _unique(hashes)
     first = _first_of_each(inverse, len(unique))
@@ -103,11 +103,11 @@ def _keep_first_of_few(unique: np.ndarray, order: np.ndarray, original: np.ndarr
 
 
 def scenes(hashes: np.ndarray, splits: np.ndarray) -> np.ndarray:
-    """A number for each picture, (N,): equal where pictures show one scene, directly or through others.
+    """A number for each image, (N,): equal where images show one scene, directly or through others.
 
     Args:
         hashes: From `hash_table`.
-        splits: A positive number for each split that is prescribed, 0 where none is, (N,): pictures of two prescribed
+        splits: A positive number for each split that is prescribed, 0 where none is, (N,): images of two prescribed
             splits are not brought together by what they look like.
     """
     unique, inverse = _unique(np.column_stack([hashes, splits.astype(np.uint64)]))
@@ -150,11 +150,11 @@ def _first_of_each(inverse: np.ndarray, count: int) -> np.ndarray:
 
 
 def _pairs(hashes: np.ndarray, within: int, found: PairsFound) -> None:
-    """The pairs of pictures that are within so many bits, one of them mirrored or not."""
+    """The pairs of images that are within so many bits, one of them mirrored or not."""
     straight, mirrored = hashes[:, :WORDS], hashes[:, WORDS : 2 * WORDS]
 
     def other(i: np.ndarray, j: np.ndarray) -> None:
-        found(i[i != j], j[i != j])  # a picture may be its own mirror image
+        found(i[i != j], j[i != j])  # an image may be its own mirror image
 
     pairs_within(straight, None, within, found)
     pairs_within(mirrored, straight, within, other)

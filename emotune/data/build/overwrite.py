@@ -1,4 +1,4 @@
-"""Whether shards may be written to a folder: not among pictures, nor over another source's unless that is asked for."""
+"""Whether shards may be written to a folder: not among images, nor over another source's unless that is asked for."""
 
 from collections.abc import Collection
 from typing import Any
@@ -10,18 +10,18 @@ from emotune.data.manifest import MANIFEST, read_manifest
 from emotune.data.shard_reader import read_samples
 from emotune.data.sources.base import Listing
 
-__all__ = ["require_outside", "require_same_source", "require_shared_pictures"]
+__all__ = ["require_outside", "require_same_source", "require_shared_images"]
 
 
 def require_outside(out: Folder, listing: Listing) -> None:
-    """Refuses to write shards among the folders of pictures, where they would be taken for a class the next time.
+    """Refuses to write shards among the folders of images, where they would be taken for a class the next time.
 
     Raises:
         InputError: names another place.
     """
     if listing.scanned and out.local and out.local.resolve().is_relative_to(listing.scanned.resolve()):
         elsewhere = listing.scanned.resolve().with_name(f"{listing.scanned.resolve().name}-shards")
-        raise InputError(f"{out}: lies in the folder of the pictures, {listing.scanned}; name an empty or new folder "
+        raise InputError(f"{out}: lies in the folder of the images, {listing.scanned}; name an empty or new folder "
                          f"elsewhere, such as {elsewhere}")  # fmt: skip
 
 
@@ -45,8 +45,8 @@ def require_same_source(out: Folder, listing: Listing) -> None:
         raise InputError(_refusal(out, there, f"not the classes {', '.join(listing.classes)}"))
 
 
-def require_shared_pictures(out: Folder, keys: Collection[str]) -> None:
-    """Refuses to replace shards that have not one picture in common with those that would replace them.
+def require_shared_images(out: Folder, keys: Collection[str]) -> None:
+    """Refuses to replace shards that have not one image in common with those that would replace them.
 
     Two folders, or two tables, may have the same name and classes.
 
@@ -71,16 +71,16 @@ def require_shared_pictures(out: Folder, keys: Collection[str]) -> None:
         except InputError:  # damaged, or missing
             continue
     if read:
-        raise InputError(_refusal(out, out.read_json(MANIFEST), "and none of the pictures that are to be stored here"))
+        raise InputError(_refusal(out, out.read_json(MANIFEST), "and none of the images that are to be stored here"))
 
 
 def _refusal(out: Folder, there: dict[str, Any], other: str) -> str:
     counts = there["counts"] if isinstance(there.get("counts"), dict) else {}
     sums = {split: sum(by.values()) for split, by in counts.items() if isinstance(by, dict)}
-    pictures = ", ".join(f"{split} {count:,}" for split, count in sums.items())
+    images = ", ".join(f"{split} {count:,}" for split, count in sums.items())
     said = (
         f'{out}: holds the shards of "{there.get("name")}" ({there["source"]}; {len(there["classes"])} classes: '
-        f"{', '.join(map(str, there['classes']))}; pictures: {pictures}), {other}; name another folder, or give "
+        f"{', '.join(map(str, there['classes']))}; images: {images}), {other}; name another folder, or give "
         "--replace to lose them"
     )
     return escape_control_characters(said)

@@ -1,8 +1,8 @@
-"""What a picture looks like in 255 bits, and which pictures look alike.
+"""What an image looks like in 255 bits, and which images look alike.
 
-A perceptual hash: the signs of the lowest 16×16 frequencies of the grey picture, but the mean, relative to their median
+A perceptual hash: the signs of the lowest 16×16 frequencies of the grey image, but the mean, relative to their median
 (Zauner 2010, "Implementation and benchmarking of perceptual image hash functions", section 3.2, with four times its
-bits). `benchmarks/looks.py` measures, on any folder of pictures, how far altered copies and different pictures are.
+bits). `benchmarks/looks.py` measures, on any folder of images, how far altered copies and different images are.
 """
 
 import numpy as np
@@ -14,9 +14,9 @@ SIDE = 64
 FREQUENCIES = 16
 BITS = FREQUENCIES**2 - 1
 SAME = 32
-"""Bits: nearer ones are one picture, stored or toned differently."""
+"""Bits: nearer ones are one image, stored or toned differently."""
 ALIKE = 56
-"""Bits: nearer ones show one scene, such as two pictures of a burst."""
+"""Bits: nearer ones show one scene, such as two images of a burst."""
 FLAT = 2.0
 """Standard deviation, in grey levels: below it the bits are those of noise, or all equal."""
 FAINT = 0.05
@@ -30,32 +30,32 @@ MIRROR = np.where(np.arange(FREQUENCIES) % 2, np.float32(-1), np.float32(1))
 """What mirroring makes of each horizontal frequency."""
 
 
-def perceptual_hash(picture: Image.Image) -> bytes:
-    """The picture's perceptual hash, 32 bytes; empty where there is next to nothing to be seen."""
-    return perceptual_hashes(picture)[0]
+def perceptual_hash(image: Image.Image) -> bytes:
+    """The image's perceptual hash, 32 bytes; empty where there is next to nothing to be seen."""
+    return perceptual_hashes(image)[0]
 
 
-def mirrored_hash(picture: Image.Image) -> bytes:
-    """The perceptual hash of the picture's mirror image."""
-    return perceptual_hashes(picture)[1]
+def mirrored_hash(image: Image.Image) -> bytes:
+    """The perceptual hash of the image's mirror image."""
+    return perceptual_hashes(image)[1]
 
 
-def perceptual_hashes(picture: Image.Image) -> tuple[bytes, bytes]:
+def perceptual_hashes(image: Image.Image) -> tuple[bytes, bytes]:
     """`perceptual_hash` and `mirrored_hash`; a mirror image's odd horizontal frequencies have the other sign."""
-    frequencies = _frequencies(picture)
+    frequencies = _frequencies(image)
     return _hash(frequencies), _hash(frequencies * MIRROR)
 
 
-def is_blank(picture: Image.Image) -> bool:
-    """Whether the picture is of one colour, or nearly."""
-    return bool((np.asarray(picture.convert("RGB")).std(axis=(0, 1)) < FLAT).all())
+def is_blank(image: Image.Image) -> bool:
+    """Whether the image is of one colour, or nearly."""
+    return bool((np.asarray(image.convert("RGB")).std(axis=(0, 1)) < FLAT).all())
 
 
-def _frequencies(picture: Image.Image) -> np.ndarray:
-    """The lowest frequencies of the grey picture, (16, 16); zeros where there is next to nothing to be seen."""
-    grey = np.asarray(picture.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX), dtype=np.float32)
+def _frequencies(image: Image.Image) -> np.ndarray:
+    """The lowest frequencies of the grey image, (16, 16); zeros where there is next to nothing to be seen."""
+    grey = np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX), dtype=np.float32)
     lowest = BASIS @ grey @ BASIS.T
-    # Else all pictures without frequencies in both directions would be alike in these bits.
+    # Else all images without frequencies in both directions would be alike in these bits.
     faint = grey.std() < FLAT or np.median(np.abs(lowest.ravel()[1:])) < FAINT
     return np.zeros_like(lowest) if faint else lowest
 

@@ -1,4 +1,4 @@
-"""Processes that read pictures, ended in good order whatever happens to the command that started them."""
+"""Processes that read images, ended in good order whatever happens to the command that started them."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ __all__ = ["reading_processes"]
 
 @contextmanager
 def reading_processes(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Processes that read pictures; what they have not begun is dropped when something goes wrong here."""
+    """Processes that read images; what they have not begun is dropped when something goes wrong here."""
     with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_end_with_parent) as pool:
         _start(pool, workers)
         try:

@@ -128,7 +128,7 @@ def _general(problem: Problem, row: ExcludedImage, entry: Entry | None) -> str:
 
 def _example(problem: Problem, rows: Sequence[ExcludedImage], entry: Entry | None, one_of_many: bool) -> str:
     detail = rows[0].detail
-    if problem is Problem.UNREADABLE and isinstance(path := entry and entry.picture, Path) and not _exists(path):
+    if problem is Problem.UNREADABLE and isinstance(path := entry and entry.image, Path) and not _exists(path):
         detail = f"no such file: {os.fsencode(path).decode('utf-8', 'replace')}"
     elif problem is Problem.UNDECODABLE and (kind := _kind(entry)) and describe_kind(kind) not in detail:
         detail = describe_kind(kind)
@@ -138,7 +138,7 @@ def _example(problem: Problem, rows: Sequence[ExcludedImage], entry: Entry | Non
 def _kind(entry: Entry | None) -> str:
     """Of a file that is no image which emotune reads; empty if it is one, or cannot be read."""
     try:
-        kind = file_kind_of(entry.picture) if entry and isinstance(entry.picture, Path) else ""
+        kind = file_kind_of(entry.image) if entry and isinstance(entry.image, Path) else ""
     except (OSError, ValueError):
         return ""
     return "" if kind in IMAGES - set(UNREAD_FORMATS) else kind
@@ -147,7 +147,7 @@ def _kind(entry: Entry | None) -> str:
 def _about_missing_files(listing: Listing, rows: Sequence[ExcludedImage], entries: Mapping[str, Entry]) -> str:
     """Where was looked, and how the paths must be changed."""
     found = [entries[row.source] for row in rows if row.source in entries]
-    missing = [one for one in found if isinstance(one.picture, Path) and not _exists(one.picture)]
+    missing = [one for one in found if isinstance(one.image, Path) and not _exists(one.image)]
     if not missing:
         return "Make these files readable."
     said = []

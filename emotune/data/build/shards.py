@@ -1,6 +1,6 @@
-"""Pictures into WebDataset shards.
+"""Images into WebDataset shards.
 
-All pictures are first read into a spool (`intake`), then judged (`health`), then cut into shards. Files appear whole or
+All images are first read into a spool (`intake`), then judged (`health`), then cut into shards. Files appear whole or
 not at all, and `manifest.json` comes last: an interrupted command, repeated, goes on; a finished one does nothing.
 """
 
@@ -28,7 +28,7 @@ from emotune.core.threads import parallel_map
 from emotune.data.annotations import agreement_of
 from emotune.data.build.curate import CurationResult, curate
 from emotune.data.build.ingest import LIMITS, VERSION, IngestedImage, Limits, ingest, stamp
-from emotune.data.build.overwrite import require_outside, require_same_source, require_shared_pictures
+from emotune.data.build.overwrite import require_outside, require_same_source, require_shared_images
 from emotune.data.build.rejections import explain_few_listed, explain_lacking
 from emotune.data.build.verify import damage
 from emotune.data.manifest import (
@@ -54,7 +54,7 @@ from emotune.data.split import SHARES, Placed, assign_splits, split_of
 __all__ = ["MAX_BYTES", "SHARES", "split_of", "write_shards"]
 
 MAX_BYTES = 64_000_000
-"""Of a shard's pictures, unless one has more."""
+"""Of a shard's images, unless one has more."""
 
 SHARDS_AT_ONCE = 2
 """One is put together while another one goes to the disk, or to S3."""
@@ -70,7 +70,7 @@ UNFINISHED = re.compile(r"^\.(train|val|test)-\d{6}-[0-9a-f]{8}\.tar\.\w+\Z")
 
 @dataclass(frozen=True)
 class _Member:
-    """A picture on its way into a shard."""
+    """An image on its way into a shard."""
 
     entry: Entry
     taken: IngestedImage
@@ -86,27 +86,27 @@ def write_shards(
     samples_per_shard: int = 1000,
     limits: Limits = LIMITS,
     keep: Collection[Problem] = (),
-    may_show: bool = False,
+    allow_thumbnails: bool = False,
     replacing: bool = False,
     workers: int = 1,
-    advance: Callable[[int], None] = lambda pictures: None,
+    advance: Callable[[int], None] = lambda images: None,
 ) -> Manifest:
     """Writes the shards, ``health.csv`` and ``manifest.json`` of a listing into ``out``.
 
     Args:
         listing: From `emotune.data.sources.base`; its links fetched (`emotune.data.build.download`).
         out: An empty or new folder, or one with shards of an earlier or interrupted call, which are replaced.
-        shares: Of train, val and test, for pictures whose split the source does not prescribe.
-        samples_per_shard: At most so many pictures in a shard, and at most `MAX_BYTES`.
-        limits: How pictures are stored, and which are fit to be.
-        keep: Problems with which a picture is kept (`emotune.data.build.curate.KEEPABLE`).
-        may_show: Whether reports may show these pictures.
+        shares: Of train, val and test, for images whose split the source does not prescribe.
+        samples_per_shard: At most so many images in a shard, and at most `MAX_BYTES`.
+        limits: How images are stored, and which are fit to be.
+        keep: Problems with which an image is kept (`emotune.data.build.curate.KEEPABLE`).
+        allow_thumbnails: Whether reports may show these images.
         replacing: Whether shards of another source may be replaced.
-        workers: Processes that read pictures.
-        advance: Called with numbers of pictures that are through.
+        workers: Processes that read images.
+        advance: Called with numbers of images that are through.
 
     Raises:
-        InputError: ``out`` holds other files or another source's shards, or is in use, or a class has no picture in a
+        InputError: ``out`` holds other files or another source's shards, or is in use, or a class has no image in a
             split.
     """
     _check_names(listing)
@@ -121,8 +121,8 @@ def write_shards(
     with _occupied(out) as spool:
         if (earlier := _finished(out, recipe)) is not None:
             advance(len(listing.entries))
-            if earlier.may_show != may_show:
-                write_manifest(out, earlier := replace(earlier, may_show=may_show))
+            if earlier.allow_thumbnails != allow_thumbnails:
+                write_manifest(out, earlier := replace(earlier, allow_thumbnails=allow_thumbnails))
             _tidy(out, earlier, spool)
             return earlier
         if not replacing:
@@ -136,7 +136,7 @@ def write_shards(
         _refuse(out, explain_lacking(listing, counts, groups, problems), problems)
         if not replacing:
             try:
-                require_shared_pictures(out, [member.taken.key for member in members])
+                require_shared_images(out, [member.taken.key for member in members])
             except InputError:
                 shutil.rmtree(spool, ignore_errors=True)  # it is not this folder's
                 raise
@@ -146,7 +146,7 @@ def write_shards(
         out.write(HEALTH, table := health_table(problems))
         manifest = _describe(
             listing, members, counts, problems, shards, content_hash=_content_hash(listing, members, shares),
-            health_sha256=hashlib.sha256(table).hexdigest(), recipe=recipe, may_show=may_show,
+            health_sha256=hashlib.sha256(table).hexdigest(), recipe=recipe, allow_thumbnails=allow_thumbnails,
         )  # fmt: skip
         write_manifest(out, manifest)
         _tidy(out, manifest, spool)
@@ -163,7 +163,7 @@ def _describe(
 ) -> Manifest:
     """The manifest of shards that are written; ``identity`` has the fields that tell one content from another."""
     return Manifest(
-        name=re.sub(r"[^a-z0-9_.-]+", "-", listing.name.lower()).strip("-_.")[:MOST_NAME] or "pictures",
+        name=re.sub(r"[^a-z0-9_.-]+", "-", listing.name.lower()).strip("-_.")[:MOST_NAME] or "images",
         classes=listing.classes,
         counts=counts,
         noisy=_counts((m for m in members if agreement_of(m.entry.label, m.entry.votes) == "noisy"), listing.classes),
@@ -177,14 +177,14 @@ def _describe(
 
 
 def _line(entry: Entry) -> str:
-    """All that decides about a picture's sample, as text."""
+    """All that decides about an image's sample, as text."""
     return repr((entry.source, entry.label, dict(entry.votes), entry.key, entry.split, entry.group, stamp(entry)))
 
 
 def _members(
     entries: Sequence[Entry], taken: Sequence[IngestedImage], judged: CurationResult, shares: tuple[float, float, float]
 ) -> list[_Member]:
-    """The pictures that become samples, by split and then by key."""
+    """The images that become samples, by split and then by key."""
     placed = [Placed(group, entries[index].label, entries[index].split) for index, group in judged.groups.items()]
     members = [
         _Member(entries[index], taken[index], group, split)
@@ -227,7 +227,7 @@ def _write_shard(out: Folder, spool: Path, named: tuple[str, Sequence[_Member]])
             if hashlib.sha256(jpg).hexdigest() != member.taken.sha256:
                 raise InputError(f"{spool}: damaged; delete it, and give the same command again")
             for suffix, content in (("jpg", jpg), ("json", _known(member).encode())):
-                # No times and owners: the same pictures give the same shard, to the byte.
+                # No times and owners: the same images give the same shard, to the byte.
                 info = tarfile.TarInfo(f"{member.taken.key}.{suffix}")
                 info.size = len(content)
                 tar.addfile(info, io.BytesIO(content))

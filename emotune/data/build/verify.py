@@ -25,10 +25,10 @@ def damage(data: bytes | None, shard: Shard) -> str:
     if len(samples) != shard.samples:
         return f"{len(samples)} samples, the manifest says {shard.samples}"
     changed = [s.key for s in samples if hashlib.sha256(s.jpg).hexdigest() != s.sha256]
-    return f"changed: {', '.join(changed[:5])}" if changed else "changed, though not in its pictures"
+    return f"changed: {', '.join(changed[:5])}" if changed else "changed, though not in its images"
 
 
-def verify(folder: Folder, advance: Callable[[int], None] = lambda pictures: None) -> tuple[Manifest, list[str]]:
+def verify(folder: Folder, advance: Callable[[int], None] = lambda images: None) -> tuple[Manifest, list[str]]:
     """Reads everything in a folder of shards, and says what is not as it was written; nothing, if all is sound.
 
     Args:
@@ -80,7 +80,7 @@ def _contradictions(manifest: Manifest, lines: list[str], counts: Counter[tuple[
     """What the manifest says of samples that are all sound, and is not so."""
     found = []
     if len({line.split()[0] for line in lines}) != len(lines):
-        found.append("a picture is in the shards twice")
+        found.append("an image is in the shards twice")
     said = {(label, split): n for split, by_class in manifest.counts.items() for label, n in by_class.items() if n}
     if counts != said:
         found.append(f"{MANIFEST}: its counts are not those of the samples")

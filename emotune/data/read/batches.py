@@ -1,7 +1,7 @@
-"""Batches of a split, whatever the number of ranks, and wherever the pictures are kept.
+"""Batches of a split, whatever the number of ranks, and wherever the images are kept.
 
-Which pictures come when is a pure function of seed and epoch; where a study asks for the order of shards, of how the
-pictures are cut into shards too.
+Which images come when is a pure function of seed and epoch; where a study asks for the order of shards, of how the
+images are cut into shards too.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -21,49 +21,58 @@ from emotune.data.read.indexed_shard import IndexedShard
 from emotune.data.read.open_dataset import MOST_THREADS, SHARDS_TOGETHER, open_shards
 from emotune.data.shard_reader import SIDE
 
-__all__ = ["Batch", "Pictures", "Split", "epoch_batches", "open_split", "rank_slice", "shard_order", "steps_per_epoch"]
+__all__ = [
+    "Batch",
+    "ImageReader",
+    "Split",
+    "epoch_batches",
+    "open_split",
+    "rank_slice",
+    "shard_order",
+    "steps_per_epoch",
+]
 
 AHEAD = 2
 """Batches that are ready, or being made, while one is computed."""
 
 
-def steps_per_epoch(pictures: int, batch_size: int) -> int:
-    """Steps that visit every picture once.
+def steps_per_epoch(images: int, batch_size: int) -> int:
+    """Steps that visit every image once.
 
     >>> steps_per_epoch(101, 50)
     3
     """
-    return -(-pictures // batch_size)
+    return -(-images // batch_size)
 
 
 def epoch_batches(
-    pictures: int, batch_size: int, seed: int, epoch: int, shards: np.ndarray | None = None
+    images: int, batch_size: int, seed: int, epoch: int, shards: np.ndarray | None = None
 ) -> list[np.ndarray]:
     """The epoch's global batches of indices: a permutation that depends only on seed and epoch, cut evenly.
 
     Batches differ in size by one at most, and none exceeds ``batch_size``: a small rest would be a noisy step.
 
     Args:
-        pictures: How many the split has.
+        images: How many the split has.
         batch_size: Of the largest batch.
         seed: Of the order.
         epoch: Counted from 0.
-        shards: The number of each picture's shard, for `shard_order`; None: a random order of all pictures.
+        shards: The number of each image's shard, for `shard_order`; None: a random order of all images.
 
     >>> [len(batch) for batch in epoch_batches(101, 50, seed=0, epoch=0)]
     [34, 34, 33]
     """
     generator = np.random.default_rng([seed, epoch])
-    order = generator.permutation(pictures) if shards is None else shard_order(shards, generator)
-    return np.array_split(order, steps_per_epoch(pictures, batch_size))
+    order = generator.permutation(images) if shards is None else shard_order(shards, generator)
+    return np.array_split(order, steps_per_epoch(images, batch_size))
 
 
 def shard_order(shards: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """An order of pictures that needs few shards at a time: shards in a random order, and the pictures of each
+    """An order of images that needs few shards at a time: shards in a random order, and the images of each
     `SHARDS_TOGETHER` of them in a random order.
 
     Args:
-        shards: The number of each picture's shard (N,).
+        shards: The number of each image's shard (N,).
         generator: Decides about the order.
     """
     place = generator.permutation(int(shards.max(initial=-1)) + 1)
@@ -81,10 +90,10 @@ class Batch:
     """A rank's part of a global batch.
 
     Attributes:
-        indices: Of the pictures in their split, (B,).
-        images: The pictures, each uint8 (SIDE, SIDE, 3); decoded ones are views of the cache, copied by whoever crops
+        indices: Of the images in their split, (B,).
+        images: The images, each uint8 (SIDE, SIDE, 3); decoded ones are views of the cache, copied by whoever crops
             them. For a GPU: one tensor (B, SIDE, SIDE, 3) in memory that it can copy from by itself.
-        total: Pictures of the global batch.
+        total: Images of the global batch.
     """
 
     indices: np.ndarray
@@ -97,13 +106,13 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """The pictures of a split, by index.
+class ImageReader:
+    """The images of a split, by index.
 
     Attributes:
-        shards: Of each shard the decoded pictures, or its file.
-        starts: The number of each shard's first picture.
-        rows: The numbers of the split's pictures, if it is of a part; None: all, in their order.
+        shards: Of each shard the decoded images, or its file.
+        starts: The number of each shard's first image.
+        rows: The numbers of the split's images, if it is of a part; None: all, in their order.
         threads: Threads that decode.
     """
 
@@ -118,12 +127,12 @@ class Pictures:
         return not any(isinstance(shard, IndexedShard) for shard in self.shards)
 
     def shard_numbers(self, indices: np.ndarray) -> np.ndarray:
-        """The number of the shard of each picture at ``indices``."""
+        """The number of the shard of each image at ``indices``."""
         return np.searchsorted(self.starts, self._numbers(indices), side="right") - 1
 
     def take(self, indices: np.ndarray) -> list[np.ndarray]:
-        """The pictures at ``indices``, B of uint8 (SIDE, SIDE, 3) that are not to be written to."""
-        return [self._picture(place) for place in self._places(indices)]
+        """The images at ``indices``, B of uint8 (SIDE, SIDE, 3) that are not to be written to."""
+        return [self._image(place) for place in self._places(indices)]
 
     def taken(self, parts: Sequence[np.ndarray]) -> Iterator[list[np.ndarray]]:
         """`take` of each part; what has to be read and decoded is so by threads, while earlier parts are used."""
@@ -132,13 +141,13 @@ class Pictures:
             return
         with (
             closing(self._arriving(parts)) as places,
-            closing(parallel_map(self._picture, places, self.threads)) as pictures,
+            closing(parallel_map(self._image, places, self.threads)) as images,
         ):
             for part in parts:
-                yield list(islice(pictures, len(part)))
+                yield list(islice(images, len(part)))
 
     def _arriving(self, parts: Sequence[np.ndarray]) -> Iterator[tuple[int, int]]:
-        """The places of the parts' pictures, once their shards are on this machine; the next ones are fetched ahead."""
+        """The places of the parts' images, once their shards are on this machine; the next ones are fetched ahead."""
         numbers = self.shard_numbers(np.concatenate([np.empty(0, np.int64), *parts]))
         first_uses = list(dict.fromkeys(numbers.tolist()))
         with closing(prefetch(map(self._fetch, first_uses), SHARDS_TOGETHER)) as fetched:
@@ -159,19 +168,19 @@ class Pictures:
         return indices if self.rows is None else self.rows[indices]
 
     def _places(self, indices: np.ndarray) -> list[tuple[int, int]]:
-        """(shard, place in it) of the pictures at ``indices``."""
+        """(shard, place in it) of the images at ``indices``."""
         shards = self.shard_numbers(indices)
         return list(zip(shards.tolist(), (self._numbers(indices) - self.starts[shards]).tolist(), strict=True))
 
-    def _picture(self, place: tuple[int, int]) -> np.ndarray:
+    def _image(self, place: tuple[int, int]) -> np.ndarray:
         return self.shards[place[0]][place[1]]
 
 
 @dataclass(frozen=True)
 class Split:
-    """What is known of all pictures of a split, in the order of their shards, and batches of the pictures themselves.
+    """What is known of all images of a split, in the order of their shards, and batches of the images themselves.
 
-    Batches of pictures that are not decoded, and those for a GPU, are made ahead by threads that end with the iterator:
+    Batches of images that are not decoded, and those for a GPU, are made ahead by threads that end with the iterator:
     close it (`contextlib.closing`) if you leave it early. Others are copied sooner than a thread could hand them over.
 
     Attributes:
@@ -180,7 +189,7 @@ class Split:
         votes: What annotators said of each sample, by class.
         groups: Of each sample: near-duplicates have one in common, see `emotune.data.shard_reader.Sample`.
         classes: Of the data set.
-        pictures: Where they come from.
+        images: Where they come from.
     """
 
     keys: tuple[str, ...]
@@ -188,7 +197,7 @@ class Split:
     votes: tuple[dict[str, float], ...]
     groups: tuple[str, ...]
     classes: tuple[str, ...]
-    pictures: Pictures
+    images: ImageReader
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -209,7 +218,7 @@ class Split:
             world_size: Number of ranks.
             pin: Give images in memory that a GPU can copy from by itself.
         """
-        shards = self.pictures.shard_numbers(np.arange(len(self))) if order == "shards" else None
+        shards = self.images.shard_numbers(np.arange(len(self))) if order == "shards" else None
         whole = epoch_batches(len(self), batch_size, seed, epoch, shards)[first:]
         parts = [rank_slice(indices, rank, world_size) for indices in whole]
         yield from self._prepared(parts, [len(indices) for indices in whole], pin)
@@ -217,23 +226,23 @@ class Split:
     def evaluation_batches(
         self, batch_size: int, *, rank: int = 0, world_size: int = 1, pin: bool = False
     ) -> Iterator[Batch]:
-        """A rank's part of all pictures; each picture is in one batch of one rank."""
+        """A rank's part of all images; each image is in one batch of one rank."""
         own = rank_slice(np.arange(len(self)), rank, world_size)
         parts = [own[start : start + batch_size] for start in range(0, len(own), batch_size)]
         yield from self._prepared(parts, [len(part) for part in parts], pin)
 
     def _prepared(self, parts: Sequence[np.ndarray], totals: Sequence[int], pin: bool) -> Iterator[Batch]:
-        taken = self.pictures.taken(parts)
+        taken = self.images.taken(parts)
 
         def batches() -> Iterator[Batch]:
-            for indices, pictures, total in zip(parts, taken, totals, strict=True):
-                images = [torch.from_numpy(picture) for picture in pictures]
+            for indices, arrays, total in zip(parts, taken, totals, strict=True):
+                images = [torch.from_numpy(array) for array in arrays]
                 if pin:
                     stacked = torch.stack(images) if images else torch.empty((0, SIDE, SIDE, 3), dtype=torch.uint8)
                     images = stacked.pin_memory()
                 yield Batch(indices, images, total)
 
-        ahead = pin or not self.pictures.decoded
+        ahead = pin or not self.images.decoded
         with closing(taken), closing(prefetch(batches(), AHEAD) if ahead else batches()) as ready:
             yield from ready
 
@@ -246,19 +255,19 @@ def open_split(
     order: Order = "images",
     cache_gb: float | None = None,
     threads: int = 1,
-    advance: Callable[[int], None] = lambda pictures: None,
+    advance: Callable[[int], None] = lambda images: None,
 ) -> Split:
     """A split of a data set, verified and decoded now if this machine has not done it yet.
 
     Args:
         ref: The data set.
         split: Its name.
-        decoded: Hashes of the shards that are kept decoded, see `opening.decoded_shards`; None: all. The pictures of
+        decoded: Hashes of the shards that are kept decoded, see `opening.decoded_shards`; None: all. The images of
             others are read from their files.
-        order: Of the training pictures, see `opening.open_shards`.
+        order: Of the training images, see `opening.open_shards`.
         cache_gb: Budget of the cache, see `cache.Cache`.
         threads: Threads that decode.
-        advance: Called with the number of pictures that are through, shard by shard.
+        advance: Called with the number of images that are through, shard by shard.
 
     Raises:
         InputError: a shard is missing, is not what the manifest says, or holds something unreadable.
@@ -279,5 +288,5 @@ def open_split(
         votes=tuple(sample.votes for sample in samples),
         groups=tuple(sample.group for sample in samples),
         classes=classes,
-        pictures=Pictures(tuple(shard.pictures for shard in shards), starts, rows, min(threads, MOST_THREADS)),
+        images=ImageReader(tuple(shard.images for shard in shards), starts, rows, min(threads, MOST_THREADS)),
     )

@@ -1,10 +1,10 @@
-"""What a machine keeps of shards: their pictures decoded, in memory-mapped arrays, or copies of files behind a URL.
+"""What a machine keeps of shards: their images decoded, in memory-mapped arrays, or copies of files behind a URL.
 
 Whichever run comes first decodes or copies a shard, under a file lock, into a temporary file that is renamed when
 whole. Files are named after the shard's hash, so runs, studies and users of one cache folder share them, and a changed
 shard is another file. Where the budget ends, the files that were not used for longest make room; those who have one
 open keep it, because Linux keeps an unlinked file for as long as it is mapped. The index of a shard stays: what is
-known of its samples (keys, labels, votes), and where in the shard's file each picture is.
+known of its samples (keys, labels, votes), and where in the shard's file each image is.
 """
 
 import contextlib
@@ -35,14 +35,14 @@ LEFT_FREE_AT_MOST = 5e9
 """Bytes that are enough for what else is written; a tenth of a large disk would be a data set that is not decoded."""
 
 HEADER = 128
-"""Bytes before the pictures in NumPy's file format."""
+"""Bytes before the images in NumPy's file format."""
 
 KEPT = ("*.npy", "*.tar")
-"""Decoded pictures, and copies of shards."""
+"""Decoded images, and copies of shards."""
 
 
 class SampleInfo(NamedTuple):
-    """What is known of a sample without its picture, and where that is in the shard's file: an entry of its index."""
+    """What is known of a sample without its image, and where that is in the shard's file: an entry of its index."""
 
     key: str
     label: str
@@ -60,7 +60,7 @@ class SampleInfo(NamedTuple):
 
 
 def decoded_bytes(shard: Shard) -> int:
-    """Bytes of the file of a shard's decoded pictures."""
+    """Bytes of the file of a shard's decoded images."""
     return HEADER + shard.samples * SIDE * SIDE * 3
 
 
@@ -100,15 +100,15 @@ class Cache:
         return arrays + sum(shard.bytes for shard in copied if not self.copy_path(shard).exists())
 
     def has_decoded(self, shard: Shard) -> bool:
-        """Whether the shard's decoded pictures are here."""
+        """Whether the shard's decoded images are here."""
         return self._array(shard).exists()
 
     def copy_path(self, shard: Shard) -> Path:
         """Where the copy of the shard's file is, or would be."""
         return self.folder / f"{shard.sha256}-copy.tar"
 
-    def pictures(self, folder: Folder, shard: Shard) -> np.ndarray:
-        """The shard's pictures, memory-mapped uint8 (N, SIDE, SIDE, 3)."""
+    def images(self, folder: Folder, shard: Shard) -> np.ndarray:
+        """The shard's images, memory-mapped uint8 (N, SIDE, SIDE, 3)."""
         path = self._array(shard)
         while True:  # another process may remove what it does not need before it is opened here
             with contextlib.suppress(FileNotFoundError):
@@ -176,7 +176,7 @@ class Cache:
                 raise
             raise InputError(
                 f"{self.folder}: the disk is full; make room, let EMOTUNE_CACHE name another place, or give less to "
-                "decoded pictures (--cache-gb)"
+                "decoded images (--cache-gb)"
             ) from None
         finally:
             part.unlink(missing_ok=True)
@@ -204,7 +204,7 @@ class Cache:
 
     def _write_index(self, shard: Shard, known: Collection[SampleInfo]) -> None:
         Folder(str(self.folder)).write_json(_index_name(shard), known)
-        for earlier in self.folder.glob(f"{shard.sha256}.known.json"):  # did not say where pictures are
+        for earlier in self.folder.glob(f"{shard.sha256}.known.json"):  # did not say where images are
             earlier.unlink(missing_ok=True)
 
     def _array(self, shard: Shard) -> Path:

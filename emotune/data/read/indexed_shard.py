@@ -1,4 +1,4 @@
-"""Pictures of a shard that is not kept decoded: each is read at its offset in the file and decoded when asked for."""
+"""Images of a shard that is not kept decoded: each is read at its offset in the file and decoded when asked for."""
 
 import os
 import zlib
@@ -10,7 +10,7 @@ import numpy as np
 
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
-from emotune.data.image_io import UnreadablePictureError, decode_square
+from emotune.data.image_io import UnreadableImageError, decode_square
 from emotune.data.manifest import Shard
 from emotune.data.read.cache import Cache, SampleInfo
 from emotune.data.shard_reader import SIDE
@@ -23,10 +23,10 @@ ATTEMPTS = 10
 
 @dataclass(frozen=True)
 class IndexedShard:
-    """A shard's file on this machine's disk, whose pictures are read by index.
+    """A shard's file on this machine's disk, whose images are read by index.
 
     What is read was verified when the index was made, and is compared with it again: a file that was changed since is
-    noticed at the first picture that is not as it was.
+    noticed at the first image that is not as it was.
 
     Attributes:
         path: Of the file.
@@ -59,20 +59,20 @@ class IndexedShard:
         return len(self.samples)
 
     def __getitem__(self, row: int) -> np.ndarray:
-        """The picture of a sample, uint8 (SIDE, SIDE, 3).
+        """The image of a sample, uint8 (SIDE, SIDE, 3).
 
         Raises:
-            InputError: the file is missing or damaged, or the picture cannot be decoded.
+            InputError: the file is missing or damaged, or the image cannot be decoded.
         """
         known = self.samples[row]
         data = self._read(known)
         if zlib.crc32(data) != known.crc32:
             raise InputError(_damaged(self.path, f"{known.key} is not as it was when the shard was verified"))
         try:
-            picture = decode_square(data, SIDE)
-        except UnreadablePictureError as error:
+            image = decode_square(data, SIDE)
+        except UnreadableImageError as error:
             raise InputError(f"{self.path}: {known.key}: {error}") from None
-        return picture if picture.flags.writeable else picture.copy()  # as torch wants it
+        return image if image.flags.writeable else image.copy()  # as torch wants it
 
     def _read(self, known: SampleInfo) -> bytes:
         # Opened each time: files may be more than a process may have open, and copies come and go.

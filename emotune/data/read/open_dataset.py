@@ -1,6 +1,6 @@
 """Shards opened for reading, decoded as far as a machine has room: that decides how fast they are read, not what is.
 
-Pictures of shards that do not fit decoded are read from the shards' files, at their offsets. Shards behind a URL are
+Images of shards that do not fit decoded are read from the shards' files, at their offsets. Shards behind a URL are
 copied to this machine first: all of them at once, or, in the order of shards, one after another.
 """
 
@@ -26,7 +26,7 @@ MOST_THREADS = 8
 """That decode: they share Python's lock, so more would hold more in memory and be little faster."""
 
 SHARDS_TOGETHER = 4
-"""Shards whose pictures are mixed where a study asks for the order of shards; part of what the order means."""
+"""Shards whose images are mixed where a study asks for the order of shards; part of what the order means."""
 
 SHARDS_AT_HAND = 2 * SHARDS_TOGETHER + 1
 """Shards that a run in the order of shards needs on the disk: those being read, those that come next, and one more."""
@@ -34,11 +34,11 @@ SHARDS_AT_HAND = 2 * SHARDS_TOGETHER + 1
 
 @dataclass(frozen=True)
 class CachedShard:
-    """A shard's samples, and its pictures: decoded, memory-mapped uint8 (N, SIDE, SIDE, 3), or in its file."""
+    """A shard's samples, and its images: decoded, memory-mapped uint8 (N, SIDE, SIDE, 3), or in its file."""
 
     shard: Shard
     samples: tuple[SampleInfo, ...]
-    pictures: np.ndarray | IndexedShard
+    images: np.ndarray | IndexedShard
 
 
 def open_shards(
@@ -49,7 +49,7 @@ def open_shards(
     order: Order = "images",
     cache_gb: float | None = None,
     threads: int = 1,
-    advance: Callable[[int], None] = lambda pictures: None,
+    advance: Callable[[int], None] = lambda images: None,
 ) -> list[CachedShard]:
     """The shards of some splits, each verified, and decoded or copied, now if this machine has not done it yet.
 
@@ -57,10 +57,10 @@ def open_shards(
         ref: The data set.
         splits: Which of its shards.
         decoded: Hashes of the shards that are kept decoded, see `decoded_shards`; None: all.
-        order: Of the training pictures. In that of shards, files behind a URL are copied when they are read.
+        order: Of the training images. In that of shards, files behind a URL are copied when they are read.
         cache_gb: Budget of the cache, see `Cache`.
         threads: Threads that decode.
-        advance: Called with the number of pictures that are through, shard by shard.
+        advance: Called with the number of images that are through, shard by shard.
 
     Raises:
         InputError: a shard is missing, is not what the manifest says, or holds something unreadable.
@@ -73,15 +73,15 @@ def open_shards(
 
     def opened(shard: Shard) -> CachedShard:
         if shard.sha256 in kept:
-            pictures = cache.pictures(folder, shard)
+            images = cache.images(folder, shard)
         else:
             if copied:
                 cache.copy(folder, shard)
-            pictures = IndexedShard.of(cache, folder, shard)
+            images = IndexedShard.of(cache, folder, shard)
         samples = cache.samples(folder, shard)
         if unknown := {sample.label for sample in samples} - set(manifest.classes):
             raise InputError(f"{folder}: a sample has the label {unknown.pop()!r}, which the manifest does not know")
-        return CachedShard(shard, samples, pictures)
+        return CachedShard(shard, samples, images)
 
     shards = []
     for shard in parallel_map(opened, _of(manifest, splits), min(threads + 1, MOST_THREADS)):  # one waits for the disk
@@ -147,7 +147,7 @@ def _too_large(ref: DatasetRef, cache: Cache, order: Order, copied: Collection[S
     else:
         room, remedies = f"the cache {cache.folder} may fill {capacity}", ["raise --cache-gb"]
     if order == "images":
-        remedies.append("or have pictures drawn shard by shard, in another order (train: {order: shards})")
+        remedies.append("or have images drawn shard by shard, in another order (train: {order: shards})")
     which = "its shards" if order == "images" else f"{len(copied)} of its shards at a time"
     return (
         f"{ref.name}: {which} are copied from {ref.location} to this machine, which takes {needed}, and {room}; "

@@ -1,4 +1,4 @@
-"""Small pictures of single samples, for reports; only of data that may be shown."""
+"""Small images of single samples, for reports; only of data that may be shown."""
 
 from collections.abc import Collection
 
@@ -16,9 +16,9 @@ EDGE = (SIDE - CROP) // 2
 
 
 def thumbnails(ref: DatasetRef, ids: Collection[str], side: int = 96) -> dict[str, bytes]:
-    """JPEGs of what networks see of test pictures, the centre crop, by sample id, in the order of ``ids``.
+    """JPEGs of what networks see of test images, the centre crop, by sample id, in the order of ``ids``.
 
-    Empty where the manifest does not say that the pictures may be shown; without those of shards that are not there.
+    Empty where the manifest does not say that the images may be shown; without those of shards that are not there.
 
     Args:
         ref: The data set.
@@ -39,7 +39,7 @@ def thumbnails(ref: DatasetRef, ids: Collection[str], side: int = 96) -> dict[st
             continue
         for sample in checked_samples(folder, shard):
             if sample.key in ids:
-                picture = Image.fromarray(decode_sample(sample, str(folder / shard.file)))
-                seen = picture.crop((EDGE, EDGE, EDGE + CROP, EDGE + CROP))
+                image = Image.fromarray(decode_sample(sample, str(folder / shard.file)))
+                seen = image.crop((EDGE, EDGE, EDGE + CROP, EDGE + CROP))
                 found[sample.key] = encode(seen.resize((side, side), Image.Resampling.LANCZOS), QUALITY)
     return {sample_id: found[sample_id] for sample_id in dict.fromkeys(ids) if sample_id in found}

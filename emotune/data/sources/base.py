@@ -1,4 +1,4 @@
-"""Where pictures come from: a source lists its pictures and what is known of them; it reads no pixels.
+"""Where images come from: a source lists its images and what is known of them; it reads no pixels.
 
 Tables are in `emotune.data.sources.csv_source`, sets of the field with formats of their own in
 `emotune.data.sources.public_datasets`.
@@ -22,34 +22,34 @@ from emotune.data.sources.synthetic import GENERATOR_VERSION, draw_scene, vote_o
 __all__ = ["NO_LICENCE", "ClassFolders", "Entry", "Labels", "Listing", "Scenes", "Source", "Url", "files_below",
            "scenes_hash", "shown", "unknown"]  # fmt: skip
 
-NO_LICENCE = "not stated; the pictures belong to their authors"
+NO_LICENCE = "not stated; the images belong to their authors"
 
 
 @dataclass(frozen=True, slots=True)
 class Url:
-    """A picture that is still to be downloaded (`emotune.data.build.download`)."""
+    """An image that is still to be downloaded (`emotune.data.build.download`)."""
 
     url: str
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One picture to come, and what is known of it.
+    """One image to come, and what is known of it.
 
     Attributes:
         source: Its name in reports: the path within the set, or the link.
         label: The class.
         votes: What annotators said, by class; `emotune.data.annotations.OTHER` for votes that name none of the classes.
-        picture: Its file; a link; or, for pictures that a program draws, a call that gives the bytes of a JPEG.
+        image: Its file; a link; or, for images that a program draws, a call that gives the bytes of a JPEG.
         key: Its name in the shards; None takes the hash of its content.
         split: ``train``, ``val`` or ``test`` where the source prescribes it.
-        group: Pictures of one group (of one photographer, say) stay on one side of a split.
+        group: Images of one group (of one photographer, say) stay on one side of a split.
     """
 
     source: str
     label: str
     votes: Mapping[str, float]
-    picture: Path | Url | Callable[[], bytes]
+    image: Path | Url | Callable[[], bytes]
     key: str | None = None
     split: str | None = None
     group: str | None = None
@@ -57,12 +57,12 @@ class Entry:
 
 @dataclass(frozen=True)
 class Listing:
-    """The pictures of a source, in a fixed order. ``content_hash`` only where it is known without reading them.
+    """The images of a source, in a fixed order. ``content_hash`` only where it is known without reading them.
 
     Attributes:
         notes: What the user should know of how the source was read, a line each.
         base: What the paths of a table are relative to.
-        scanned: The folder all of whose files were taken for pictures; shards must not be written into it.
+        scanned: The folder all of whose files were taken for images; shards must not be written into it.
     """
 
     name: str
@@ -93,20 +93,20 @@ Labels = Annotated[
 
 @dataclass(frozen=True)
 class ClassFolders:
-    """One folder of pictures per class, ``<class>/**/<picture>``; names that begin with a dot are skipped.
+    """One folder of images per class, ``<class>/**/<image>``; names that begin with a dot are skipped.
 
-    Published splits, ``<split>/<class>`` or ``<class>/<split>``, are taken. What is no picture is passed over.
+    Published splits, ``<split>/<class>`` or ``<class>/<split>``, are taken. What is no image is passed over.
     """
 
-    help: ClassVar[str] = "one folder of pictures per class"
-    directory: Annotated[Path, "holds one folder of pictures per class"]
+    help: ClassVar[str] = "one folder of images per class"
+    directory: Annotated[Path, "holds one folder of images per class"]
     labels: Labels = "mikels"
 
     def listing(self) -> Listing:
-        """The pictures, class by class.
+        """The images, class by class.
 
         Raises:
-            InputError: no folder, no pictures, or classes that are not those of the label space.
+            InputError: no folder, no images, or classes that are not those of the label space.
         """
         layout = read_layout(self.directory, LABEL_SPACES.get(self.labels))
         entries = []
@@ -115,7 +115,7 @@ class ClassFolders:
             files, others = images_among(files_below(folder.path))
             passed_over += others
             if not files:
-                what = "no pictures" + (f", but {others.total()} other files," if others else "")
+                what = "no images" + (f", but {others.total()} other files," if others else "")
                 name = folder.path.relative_to(self.directory)
                 raise InputError(f"{self.directory}: {what} in {name}; add some or remove the empty folder")
             votes = {folder.label: 1}
@@ -142,27 +142,27 @@ class _DrawScene:
     seed: int
 
     def __call__(self) -> bytes:
-        return encode(draw_scene(self.index, self.seed).picture)
+        return encode(draw_scene(self.index, self.seed).image)
 
 
 @dataclass(frozen=True)
 class Scenes:
-    """The embedded synthetic pictures of `emotune.data.sources.synthetic`: drawn by a program, judged by nobody."""
+    """The embedded synthetic images of `emotune.data.sources.synthetic`: drawn by a program, judged by nobody."""
 
-    help: ClassVar[str] = "the embedded synthetic pictures, any number of them"
-    pictures: Annotated[int, "how many to draw"] = 1600
-    seed: Annotated[int, "which set of pictures"] = 0
+    help: ClassVar[str] = "the embedded synthetic images, any number of them"
+    images: Annotated[int, "how many to draw"] = 1600
+    seed: Annotated[int, "which set of images"] = 0
 
     def listing(self) -> Listing:
-        """The pictures, in the order of their numbers.
+        """The images, in the order of their numbers.
 
         Raises:
-            InputError: no pictures, or a negative seed.
+            InputError: no images, or a negative seed.
         """
-        if self.pictures < 1 or self.seed < 0:
-            raise InputError("--pictures must be positive and --seed not negative")
+        if self.images < 1 or self.seed < 0:
+            raise InputError("--images must be positive and --seed not negative")
         entries = []
-        for index in range(self.pictures):
+        for index in range(self.images):
             votes, label = vote_on(index, self.seed)
             source = f"scene {self.seed}/{index}"
             key = hashlib.sha256(source.encode()).hexdigest()[:20]
@@ -171,13 +171,13 @@ class Scenes:
             name="scenes",
             classes=MIKELS,
             entries=entries,
-            source=f"synthetic: {self.pictures} pictures drawn by emotune.data.sources.synthetic, seed {self.seed}",
+            source=f"synthetic: {self.images} images drawn by emotune.data.sources.synthetic, seed {self.seed}",
             licence="Apache-2.0, as emotune itself",
-            content_hash=scenes_hash(self.pictures, self.seed),
+            content_hash=scenes_hash(self.images, self.seed),
             synthetic=True,
         )
 
 
-def scenes_hash(pictures: int, seed: int) -> str:
+def scenes_hash(images: int, seed: int) -> str:
     """The content hash of `Scenes` before its split: of what they are drawn from, so that a plan need not draw them."""
-    return hashlib.sha256(f"scenes v{GENERATOR_VERSION} {pictures} {seed}".encode()).hexdigest()
+    return hashlib.sha256(f"scenes v{GENERATOR_VERSION} {images} {seed}".encode()).hexdigest()

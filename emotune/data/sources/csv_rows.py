@@ -11,7 +11,7 @@ from emotune.data.annotations import majority
 from emotune.data.manifest import ExcludedImage, Problem
 from emotune.data.sources.base import Entry, Url
 
-__all__ = ["Images", "Row", "in_kinds", "one_per_image", "one_row_each"]
+__all__ = ["ImageRows", "Row", "in_kinds", "one_per_image", "one_row_each"]
 
 VALUES = 5
 """Of the values that are wrong in one way, so many are shown."""
@@ -31,7 +31,7 @@ class Row:
 
     where: str
     source: str
-    picture: Path | Url
+    image: Path | Url
     label: str | None
     votes: Mapping[str, float]
     split: str | None = None
@@ -39,7 +39,7 @@ class Row:
 
 
 @dataclass
-class Images:
+class ImageRows:
     """What rows were made into; ``problems`` are pairs of where a row stands and what is wrong with it."""
 
     entries: list[Entry] = field(default_factory=list)
@@ -69,12 +69,12 @@ def in_kinds(problems: Sequence[tuple[str, str]]) -> list[str]:
     return lines
 
 
-def one_per_image(rows: Sequence[Row], classes: Sequence[str]) -> Images:
+def one_per_image(rows: Sequence[Row], classes: Sequence[str]) -> ImageRows:
     """Rows of one image are one image: their labels are votes, or their votes are added; a copied row counts once."""
-    made = Images()
+    made = ImageRows()
     by_image: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
-        by_image[row.source if isinstance(row.picture, Url) else posixpath.normpath(row.source)].append(row)
+        by_image[row.source if isinstance(row.image, Url) else posixpath.normpath(row.source)].append(row)
     contradicted: list[str] = []
     for same in by_image.values():
         first = same[0]
@@ -93,7 +93,7 @@ def one_per_image(rows: Sequence[Row], classes: Sequence[str]) -> Images:
         if most not in (None, label):
             contradicted.append(f"{first.source} (label {label}, most votes {most})")
         split, group = (next((v for row in same if (v := getattr(row, a))), None) for a in ("split", "group"))
-        made.entries.append(Entry(first.source, label, votes, first.picture, split=split, group=group))
+        made.entries.append(Entry(first.source, label, votes, first.image, split=split, group=group))
     if several := [same for same in by_image.values() if len(same) > 1]:
         what = "their votes are added" if any(row.votes for row in several[0]) else "their labels are votes"
         total = sum(map(len, several))
@@ -119,7 +119,7 @@ def _together(rows: Sequence[Row], classes: Sequence[str]) -> tuple[str | None, 
 
 
 def one_row_each(table: _Votes) -> tuple[list[tuple[str, dict[str, float]]], list[str]]:
-    """The table with one row per picture: a copied row counts once, other votes are added; and what is to be said."""
+    """The table with one row per image: a copied row counts once, other votes are added; and what is to be said."""
     rows: dict[str, list[dict[str, float]]] = {}
     for name, votes in table:
         known = rows.setdefault(name, [])
@@ -127,4 +127,4 @@ def one_row_each(table: _Votes) -> tuple[list[tuple[str, dict[str, float]]], lis
             known.append(votes)
     merged = [(name, {label: sum(votes[label] for votes in of) for label in of[0]}) for name, of in rows.items()]
     again = len(table) - len(merged)
-    return merged, [f"{again} rows repeat a picture: a copied row counts once, other votes are added"] if again else []
+    return merged, [f"{again} rows repeat an image: a copied row counts once, other votes are added"] if again else []

@@ -22,11 +22,11 @@ __all__ = ["Csv"]
 
 @dataclass(frozen=True)
 class Csv:
-    """A table of pictures: ``path`` (from the table's folder, or ``images``) or ``url``; ``label``, or a column of
+    """A table of images: ``path`` (from the table's folder, or ``images``) or ``url``; ``label``, or a column of
     votes per class, or both; and, if there are any, ``split`` (train, val or test; empty: by hash) and ``group``.
 
     Without ``label`` the class with most votes is the label; votes in a column ``other`` are for none of the classes.
-    Rows of one picture are one: their labels are votes, or their votes are added. Further columns are ignored, which is
+    Rows of one image are one: their labels are votes, or their votes are added. Further columns are ignored, which is
     said.
     """
 
@@ -37,7 +37,7 @@ class Csv:
     images: Annotated[str, "the folder to which paths are relative (default: the table's)"] = ""
 
     def listing(self) -> Listing:
-        """The pictures, row by row.
+        """The images, row by row.
 
         Raises:
             InputError: names every kind of line that cannot be used.
@@ -59,7 +59,7 @@ class Csv:
         images = one_per_image(rows, columns.classes)
         raise_if_any(in_kinds(problems + images.problems) + _torn_groups(self.table, images.entries))
         if not rows:
-            raise InputError(f"{self.table}: lists no pictures")
+            raise InputError(f"{self.table}: lists no images")
         notes = [f"{self.table.name}: {note}" for note in (*columns.notes, *images.notes, *reader.notes(rows))]
         return Listing(self.table.stem, columns.classes, images.entries, f"the table {self.table.name}", NO_LICENCE,
                        images.left_out, notes=notes, base=base)  # fmt: skip
@@ -123,10 +123,10 @@ class _Reader:
             raise ValueError("no label")
         if not known.get("path") and not re.match(r"https?://", source, re.IGNORECASE):
             raise ValueError(f'"{source}" is not a link (http:// or https://)')
-        picture = Url(source)
+        image = Url(source)
         if known.get("path"):
-            source, picture = self._file(source)
-        return Row(where, source, picture, label, votes, split, known.get("group") or None)
+            source, image = self._file(source)
+        return Row(where, source, image, label, votes, split, known.get("group") or None)
 
     def notes(self, rows: Sequence[Row]) -> list[str]:
         """What the user should know of all rows."""

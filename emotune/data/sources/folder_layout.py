@@ -66,11 +66,11 @@ def read_layout(directory: Path, classes: Sequence[str] | None) -> Layout:
     Raises:
         InputError: no folders, or such as are neither classes nor splits.
     """
-    require_folder(directory, "one with a folder of pictures per class")
+    require_folder(directory, "one with a folder of images per class")
     found, notes = _folders(directory)
     if not found:
         raise InputError(
-            f"{directory}: holds no folders; expected one folder of pictures per class{_archives(directory)}"
+            f"{directory}: holds no folders; expected one folder of images per class{_archives(directory)}"
         )
     folders = _below_splits(directory, found) or _above_splits(directory, found)
     if folders:
@@ -111,7 +111,7 @@ def images_among(files: Sequence[Path]) -> tuple[list[Path], Counter[str]]:
 def files_below(directory: Path) -> list[Path]:
     """The files in a folder and its subfolders, in the order of their names, but not hidden ones.
 
-    Links that lead nowhere are among them: they are pictures that are lost, which is to be said.
+    Links that lead nowhere are among them: they are images that are lost, which is to be said.
 
     Raises:
         InputError: there is a link to a folder, which could lead in a circle.
@@ -165,7 +165,7 @@ def _below_splits(directory: Path, found: Sequence[Path]) -> list[ClassFolder]:
                          f"{'is' if len(others) == 1 else 'are'} not; put elsewhere what is no split")  # fmt: skip
     if flat := [path.name for path in splits if not inside[path]]:
         raise InputError(f"{directory}: {names} are folders of splits, but {', '.join(flat)} holds no folders of "
-                         "classes; expected <split>/<class>/<picture>")  # fmt: skip
+                         "classes; expected <split>/<class>/<image>")  # fmt: skip
     return [ClassFolder(path, path.name, split_named(top.name)) for top in splits for path in inside[top]]
 
 
@@ -179,7 +179,7 @@ def _above_splits(directory: Path, found: Sequence[Path]) -> list[ClassFolder]:
         raise InputError(f"{directory}: some folders of classes hold folders of splits ({_first(split).name}), but "
                          f"{', '.join(flat[:SHOWN])} {'does' if len(flat) == 1 else 'do'} not")  # fmt: skip
     if loose := [path.name for path in found if images_among([one for one in path.iterdir() if one.is_file()])[0]]:
-        raise InputError(f"{directory}: pictures lie beside the folders of splits in {', '.join(loose[:SHOWN])}")
+        raise InputError(f"{directory}: images lie beside the folders of splits in {', '.join(loose[:SHOWN])}")
     return [ClassFolder(one, path.name, split_named(one.name)) for path in found for one in inside[path]]
 
 

@@ -1,6 +1,6 @@
 """Sets of the field in the formats in which they circulate; each class says where its format was learnt from.
 
-A listing raises an InputError that names all the lines that cannot be used, or what is missing where. No picture is
+A listing raises an InputError that names all the lines that cannot be used, or what is missing where. No image is
 opened here: lost, broken and equal ones are found when shards are written.
 """
 
@@ -24,7 +24,7 @@ from emotune.data.sources.folder_layout import require_folder
 
 __all__ = ["SOURCES", "Abstract", "ArtPhoto", "EmoSet", "Emotion6", "FiArchive", "FiLinks", "Twitter1"]
 
-RESEARCH = "for research; the pictures belong to their owners"
+RESEARCH = "for research; the images belong to their owners"
 _Line = tuple[str, tuple[int, int]]  # of a link file: where it stands, (agree, disagree)
 
 
@@ -33,7 +33,7 @@ class FiLinks:
     """FI (You et al., "Building a large scale dataset for image emotion recognition", AAAI 2016): ``<emotion>_*.csv``,
     lines ``emotion,url,disagree,agree`` (so read it three independent loaders; two call agree > disagree *well*).
 
-    A tie has no majority and is noisy. Lines that repeat a link in one class are one picture: equal counts are a copied
+    A tie has no majority and is noisy. Lines that repeat a link in one class are one image: equal counts are a copied
     line and count once, different counts are two rounds of votes and are added. A link in several classes has the label
     of the one in which it is well. If there are several such, or it is noisy in all, it has no label. So it is
     without votes.
@@ -97,12 +97,12 @@ class FiArchive:
     Aniket1523/image-emotion-recognition), labelled by folder. 1,356 of 23,185 files are one "no longer available".
     """
 
-    help: ClassVar[str] = "FI as the archive that circulates: eight folders of pictures"
+    help: ClassVar[str] = "FI as the archive that circulates: eight folders of images"
     directory: Annotated[Path, "holds the eight folders, or emotion_dataset with them"]
 
     def listing(self) -> Listing:
         listing = ClassFolders(_first(self.directory, "emotion_dataset", "")).listing()
-        return replace(listing, name="fi", source="FI (You et al., AAAI 2016), pictures", licence=RESEARCH)
+        return replace(listing, name="fi", source="FI (You et al., AAAI 2016), images", licence=RESEARCH)
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class EmoSet:
     Kahsolt/EmotionSpaces). ``info.json``, which numbers the labels, and the annotations are not needed.
     """
 
-    help: ClassVar[str] = "EmoSet-118K: eight emotions, 118,102 pictures, with its own split"
+    help: ClassVar[str] = "EmoSet-118K: eight emotions, 118,102 images, with its own split"
     directory: Annotated[Path, "holds train.json, val.json, test.json and the folder image"]
 
     def listing(self) -> Listing:
@@ -141,9 +141,9 @@ class Emotion6:
     no class, its share is of votes for none of the classes.
     """
 
-    help: ClassVar[str] = "Emotion6: Ekman's six emotions as shares of votes, 1,980 pictures"
+    help: ClassVar[str] = "Emotion6: Ekman's six emotions as shares of votes, 1,980 images"
     directory: Annotated[Path, "holds ground_truth.txt and the folder images"]
-    neutral: Annotated[Literal["leave-out", "class"], "what to do with pictures that are mostly neutral"] = "leave-out"
+    neutral: Annotated[Literal["leave-out", "class"], "what to do with images that are mostly neutral"] = "leave-out"
 
     def listing(self) -> Listing:
         seven = (*EKMAN, "neutral")
@@ -163,8 +163,8 @@ class Abstract:
     votes (so read it tensorbay, Kahsolt/EmotionSpaces and others). A tie has no label.
     """
 
-    help: ClassVar[str] = "Abstract, paintings of Machajdik and Hanbury: eight emotions, votes, 280 pictures"
-    directory: Annotated[Path, "holds ABSTRACT_groundTruth.csv and its pictures, or testImages_abstract with them"]
+    help: ClassVar[str] = "Abstract, paintings of Machajdik and Hanbury: eight emotions, votes, 280 images"
+    directory: Annotated[Path, "holds ABSTRACT_groundTruth.csv and its images, or testImages_abstract with them"]
 
     def listing(self) -> Listing:
         path = _first(self.directory, "ABSTRACT_groundTruth.csv", "testImages_abstract/ABSTRACT_groundTruth.csv")
@@ -179,26 +179,26 @@ class ArtPhoto:
     (the list of the files in acumos/image-mood-classifier). What is no JPEG, as a ``ReadMe.rtf``, is passed over.
     """
 
-    help: ClassVar[str] = "ArtPhoto of Machajdik and Hanbury: eight emotions, 806 pictures"
-    directory: Annotated[Path, "holds the pictures, or testImages_artphoto with them"]
+    help: ClassVar[str] = "ArtPhoto of Machajdik and Hanbury: eight emotions, 806 images"
+    directory: Annotated[Path, "holds the images, or testImages_artphoto with them"]
 
     def listing(self) -> Listing:
         root = _first(self.directory, "testImages_artphoto", "")
         files = [path for path in sorted(root.glob("[!.]*")) if path.suffix.lower() in (".jpg", ".jpeg")]
         labels = _each(((str(file), file) for file in files), lambda file: _label(file.stem.split("_")[0]))
-        raise_if_any([f"{root}: no picture of {label}, <emotion>_NNNN.jpg" for label in MIKELS if label not in labels])
+        raise_if_any([f"{root}: no image of {label}, <emotion>_NNNN.jpg" for label in MIKELS if label not in labels])
         entries = [Entry(shown(file, root), label, {label: 1}, file) for file, label in zip(files, labels, strict=True)]
         return Listing("artphoto", MIKELS, entries, "ArtPhoto (Machajdik and Hanbury, ACM MM 2010)", NO_LICENCE)
 
 
 @dataclass(frozen=True)
 class Twitter1:
-    """Twitter I (You et al., "Robust image sentiment analysis …", AAAI 2015), each picture judged by five people. Those
-    on which at least three agree are the lines ``<picture> <1 positive, 0 negative>`` of ``twitter_three_agrees.txt``;
+    """Twitter I (You et al., "Robust image sentiment analysis …", AAAI 2015), each image judged by five people. Those
+    on which at least three agree are the lines ``<image> <1 positive, 0 negative>`` of ``twitter_three_agrees.txt``;
     likewise ``…four…``, ``…five…``, so their votes are known. (They are in johnwsh/twitterDataset; two loaders agree.)
     """
 
-    help: ClassVar[str] = "Twitter I: positive or negative, 1,269 pictures, five votes each"
+    help: ClassVar[str] = "Twitter I: positive or negative, 1,269 images, five votes each"
     directory: Annotated[Path, "holds twitter_three_agrees.txt, …, and the folder Agg_AMT_Candidates or images"]
     agree: Annotated[Literal["3", "4", "5"], "how many of the five people must agree"] = "3"
 
@@ -208,7 +208,7 @@ class Twitter1:
         def take(row: tuple[int, Sequence[str]]) -> None:
             n, cells = row
             if len(cells) != 2 or cells[1] not in ("0", "1"):
-                raise ValueError('expected a picture and 0 or 1, such as "a.jpg 1"')
+                raise ValueError('expected an image and 0 or 1, such as "a.jpg 1"')
             label, other = POLARITY if cells[1] == "0" else POLARITY[::-1]
             if votes.get(cells[0], {}).get(other, 0) > 2:
                 raise ValueError(f"{cells[0]} is {label} here, but {other} above or where fewer agree")
@@ -233,10 +233,10 @@ def _listing(
 
 
 def _judged(table: Sequence[tuple[str, dict[str, float]]], folders: Sequence[Path]) -> Iterator[Entry | ExcludedImage]:
-    """The pictures, labelled with what has most votes, in the first of the folders that has any of them."""
+    """The images, labelled with what has most votes, in the first of the folders that has any of them."""
     has_any = [folder for folder in folders if any((folder / name).is_file() for name, _ in table)]
     if not has_any:
-        raise InputError(f"{folders[0]}: has none of the {len(table)} pictures that are listed")
+        raise InputError(f"{folders[0]}: has none of the {len(table)} images that are listed")
     for name, votes in table:
         label = majority(votes, tuple(votes))
         if label and label != OTHER:
@@ -248,7 +248,7 @@ def _judged(table: Sequence[tuple[str, dict[str, float]]], folders: Sequence[Pat
 
 
 def _vote_table(path: Path, delimiter: str, classes: Sequence[str]) -> list[tuple[str, dict[str, float]]]:
-    """Pictures and their votes; a column is a class if the last word of its header is (``[prob. anger]``)."""
+    """Images and their votes; a column is a class if the last word of its header is (``[prob. anger]``)."""
     (where, header), *rows = _lines(path, delimiter) or [(f"{path}:1", [])]
     words = [re.split("[^a-z]+", cell.lower().strip("[] "))[-1] for cell in header]
     columns = {class_named(word, classes) or word: column for column, word in enumerate(words)}

@@ -1,13 +1,13 @@
-"""Scenes: a synthetic set of pictures in which the question of the thesis has an answer.
+"""Scenes: a synthetic set of images in which the question of the thesis has an answer.
 
 These are drawings made by a program, not photographs, and nobody was ever asked what they feel at the sight of them.
-They exist so that the whole harness runs within minutes, without a download, on data whose truth is known. Each picture
+They exist so that the whole harness runs within minutes, without a download, on data whose truth is known. Each image
 is 256x256 and holds three kinds of evidence:
 
 * a **palette** of sky, ground and texture, which tells a little and tells it everywhere;
 * one small **motif** at a random place among distractors, which tells nearly all
 (`emotune.data.sources.synthetic_sprites`);
-* a **label** voted by five simulated annotators, wrong in about a tenth of the pictures, as crowds are.
+* a **label** voted by five simulated annotators, wrong in about a tenth of the images, as crowds are.
 
 Does attention to a place help? A model that finds the motif does well, one that averages colours does not. Whether it
 *looked* there can be tested too, because every scene knows its `motif_box`. Numbers from scenes say how models compare
@@ -25,18 +25,18 @@ from emotune.data.sources.synthetic_sprites import DISTRACTORS_GROUND, DISTRACTO
 
 __all__ = ["GENERATOR_VERSION", "Scene", "draw_scene", "vote_on"]
 
-GENERATOR_VERSION: int = 1  # raised whenever the pictures drawn from a seed change; part of a run's identity
+GENERATOR_VERSION: int = 1  # raised whenever the images drawn from a seed change; part of a run's identity
 
 SIDE = 256  # pixels
 
 # How hard the set is, all in one place.
-OWN_PALETTE = 0.34  # probability that a picture wears its own emotion's palette; else that of a random other one
+OWN_PALETTE = 0.34  # probability that an image wears its own emotion's palette; else that of a random other one
 PALETTE_FADE = (0.1, 0.45)  # share of the palette lost to the mean of all palettes, uniform; more = more overlap
 PALETTE_JITTER = 12.0  # standard deviation of each palette colour, of 255
 MOTIF_SIZE = (72, 112)  # pixels
 MOTIF_TURN = 14.0  # degrees, either way
 MOTIF_TINT = 0.12  # each channel of the motif is scaled by up to this much, either way
-DISTRACTORS = (3, 5)  # neutral things per picture
+DISTRACTORS = (3, 5)  # neutral things per image
 DISTRACTOR_SIZE = (34, 84)  # pixels
 PEBBLES = (1, 2)  # blobs in the colours of other emotions' motifs
 PEBBLE_SIZE = (30, 64)  # pixels
@@ -47,17 +47,17 @@ SAME_VALENCE = 0.7  # probability that one who errs errs within the valence
 
 @dataclass(frozen=True)
 class Scene:
-    """One synthetic picture with all that is known about it.
+    """One synthetic image with all that is known about it.
 
     Attributes:
-        picture: 256x256 RGB.
-        drawn: The emotion whose motif is in the picture.
+        image: 256x256 RGB.
+        drawn: The emotion whose motif is in the image.
         votes: What five simulated annotators said, class name -> count, only counts above zero.
         label: The majority of the votes; ties are broken at random.
         motif_box: Left, top, right, bottom of the motif in pixels, right and bottom exclusive.
     """
 
-    picture: Image.Image
+    image: Image.Image
     drawn: str
     votes: dict[str, int]
     label: str
@@ -92,7 +92,7 @@ PALETTES: dict[str, Palette] = {
 
 
 def draw_scene(index: int, seed: int = 0) -> Scene:
-    """Picture `index` of the synthetic set `seed`.
+    """Image `index` of the synthetic set `seed`.
 
     It depends on these two numbers alone: not on how many are drawn, in which order, or in which process. The drawn
     emotion is `MIKELS[index % 8]`, so that consecutive eights are balanced.
@@ -114,7 +114,7 @@ def draw_scene(index: int, seed: int = 0) -> Scene:
 
 
 def vote_on(index: int, seed: int = 0) -> tuple[dict[str, int], str]:
-    """The votes on picture `index` of set `seed`, and the label they make, without drawing the picture.
+    """The votes on image `index` of set `seed`, and the label they make, without drawing the image.
 
     Returns:
         The votes, class name -> count above zero, summing to five; and their majority.
@@ -135,7 +135,7 @@ def _vote_chances(drawn: str) -> list[float]:
 
 
 def _generator(index: int, seed: int, stream: int) -> np.random.Generator:
-    # Votes (stream 0) and pictures (stream 1) are apart, so that labels can be had, and retuned, without the drawing.
+    # Votes (stream 0) and images (stream 1) are apart, so that labels can be had, and retuned, without the drawing.
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index, stream)))
 
 

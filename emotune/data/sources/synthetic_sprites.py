@@ -1,10 +1,10 @@
 """The things that stand in a synthetic scene: eight motifs that mean an emotion, and distractors that mean nothing.
 
 Nothing here is a photograph. Every motif and every distractor is drawn with a handful of discs, polygons and strokes by
-a painter; the tables at the foot turn painters into functions `(size, rng) -> RGBA picture`, all placed alike.
+a painter; the tables at the foot turn painters into functions `(size, rng) -> RGBA image`, all placed alike.
 
 Motifs are bold and saturated, and differ in shape *and* texture, because a narrow network must learn them from
-about a thousand pictures; `draw_pebble` wears their colours without their shape, so that colour alone does not decide.
+about a thousand images; `draw_pebble` wears their colours without their shape, so that colour alone does not decide.
 """
 
 import math
@@ -282,7 +282,7 @@ def _draw(painter: Callable[..., None], size: int, rng: np.random.Generator, *mo
     return brush.image.reduce(OVERSAMPLE)
 
 
-# What scenes are made of: functions (size, rng) -> RGBA picture, size x size; a pebble also takes an emotion.
+# What scenes are made of: functions (size, rng) -> RGBA image, size x size; a pebble also takes an emotion.
 MOTIFS: dict[str, Drawer] = {
     "amusement": partial(_draw, paint_balloons),
     "anger": partial(_draw, paint_flames),

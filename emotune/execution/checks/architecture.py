@@ -85,7 +85,7 @@ def _built(study: Study, classes: int) -> dict[str, tuple["nn.Module", "Cost"]]:
             if model not in of_model:
                 of_model[model] = (build_on_meta(model, classes), cost(model, classes))
             built[name] = of_model[model]
-        except Exception as error:  # whatever a network's constructor, or its first picture, runs into
+        except Exception as error:  # whatever a network's constructor, or its first image, runs into
             says = f"{type(error).__name__}: {error}".partition("\n")[0]
             problems.append(f"variants.{name}: its network cannot be built ({says}); change its model.… settings")
     raise_if_any(problems)

@@ -17,7 +17,7 @@ BYTES = 4
 CHECKPOINTS = 3
 """Of one run at a time: two are kept while the next is written."""
 SAMPLE_BYTES = 100
-"""Of the name and label of a test picture in a run's predictions."""
+"""Of the name and label of a test image in a run's predictions."""
 LITTLE = 1e9
 
 
@@ -26,7 +26,7 @@ def require_room(
 ) -> list[str]:
     """Compares what is going to be written with what is free.
 
-    A disk that holds both the pool and the cache of decoded pictures has to have room for both; what is behind a URL is
+    A disk that holds both the pool and the cache of decoded images has to have room for both; what is behind a URL is
     not asked for.
 
     Args:
@@ -50,7 +50,7 @@ def require_room(
         largest = sorted((_checkpoint(run, parameters.get(run.variant, 0)) for run in runs), reverse=True)[:at_a_time]
         _add(needs, place, f"weights and predictions of {len(runs)} runs", "name another place (--runs)", left)
         _add(needs, place, f"checkpoints of {len(largest)} at a time", "", CHECKPOINTS * sum(largest))
-    _add(needs, cache_folder(), "decoded pictures", "give less to decoded pictures (--cache-gb)", cache)
+    _add(needs, cache_folder(), "decoded images", "give less to decoded images (--cache-gb)", cache)
     return [note for disk in needs.values() if (note := _judged(disk))]
 
 
@@ -75,8 +75,8 @@ def _judged(disk: list[tuple[Path, str, str, float]]) -> str:
 
 def _predictions(dataset: DatasetRef) -> int:
     manifest = manifest_of(dataset)
-    pictures = sum(manifest.count("test", label, dataset.part) for label in manifest.classes)
-    return pictures * (BYTES * len(manifest.classes) + SAMPLE_BYTES)
+    images = sum(manifest.count("test", label, dataset.part) for label in manifest.classes)
+    return images * (BYTES * len(manifest.classes) + SAMPLE_BYTES)
 
 
 def _checkpoint(run: RunConfig, parameters: int) -> int:

@@ -1,4 +1,4 @@
-"""What the samples' labels, votes and keys say against a study: targets that change nothing, pictures counted twice."""
+"""What the samples' labels, votes and keys say against a study: targets that change nothing, images counted twice."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from emotune.data.manifest import SPLITS
 from emotune.data.read.cache import SampleInfo
 from emotune.data.read.open_dataset import open_shards
 
-__all__ = ["shared_pictures", "targets_without_effect"]
+__all__ = ["shared_images", "targets_without_effect"]
 
 
 def targets_without_effect(runs: Sequence[RunConfig]) -> None:
@@ -30,7 +30,7 @@ def targets_without_effect(runs: Sequence[RunConfig]) -> None:
             *(target_weights(labels, votes, classes, kind) for kind in (targets, "hard"))
         )
         if alike or not any(votes):
-            why = "all votes are alike" if alike else "no training picture has votes"
+            why = "all votes are alike" if alike else "no training image has votes"
             problems.append(
                 f'variants.{run.variant}: train.targets: "{targets}" would change nothing on {dataset.name}, where '
                 f"{why}; say hard, or make the shards from a source with votes"
@@ -38,11 +38,11 @@ def targets_without_effect(runs: Sequence[RunConfig]) -> None:
     raise_if_any(problems)
 
 
-def shared_pictures(datasets: Sequence[DatasetRef]) -> list[str]:
-    """A line for each two data sets that have pictures in common: results on them are not independent."""
+def shared_images(datasets: Sequence[DatasetRef]) -> list[str]:
+    """A line for each two data sets that have images in common: results on them are not independent."""
     keys = [{known.key for known in _samples(dataset, SPLITS)} for dataset in datasets] if len(datasets) > 1 else []
     return [
-        f"{one.name} and {other.name} have {len(keys[i] & keys[j]):,} pictures in common: what is found on both is not "
+        f"{one.name} and {other.name} have {len(keys[i] & keys[j]):,} images in common: what is found on both is not "
         "found twice."
         for i, one in enumerate(datasets) for j, other in enumerate(datasets[:i]) if keys[i] & keys[j]
     ]  # fmt: skip

@@ -49,34 +49,34 @@ def preflight(
 
 
 def _batches(runs: Sequence[RunConfig], resources: Resources) -> Iterator[str]:
-    """Batches that leave a worker, or a piece of its share, without a picture."""
+    """Batches that leave a worker, or a piece of its share, without an image."""
     workers, accumulate = resources.workers, resources.accumulate
     who = ("1 worker" if workers == 1 else f"{workers} workers") + (
         f" × accumulate {accumulate}" if accumulate > 1 else ""
     )
     datasets = {run.dataset.name: run.dataset for run in runs}
-    pictures = {name: _training_pictures(ref) for name, ref in datasets.items() if is_ready(ref)}
+    images = {name: _training_images(ref) for name, ref in datasets.items() if is_ready(ref)}
     for run in {(run.variant, run.dataset.name): run for run in runs}.values():
         if not isinstance(run.model, NetworkConfig):
             continue  # fitted at once
         size = run.train.batch_size
         if size < workers * accumulate:
             yield f"variants.{run.variant}: batch_size {size} is too small for {who}"
-        elif size > (count := pictures.get(run.dataset.name, size)):
+        elif size > (count := images.get(run.dataset.name, size)):
             yield (
-                f"variants.{run.variant}: train.batch_size {size} is more than the {count} training pictures of "
+                f"variants.{run.variant}: train.batch_size {size} is more than the {count} training images of "
                 f"{run.dataset.name}; ask for at most {count}"
             )
-        elif run.dataset.name in pictures:
+        elif run.dataset.name in images:
             smallest = count // math.ceil(count / size)  # an epoch is cut evenly
             if smallest < workers * accumulate:
                 yield (
-                    f"variants.{run.variant}: {count} training pictures in {run.dataset.name} make batches of "
+                    f"variants.{run.variant}: {count} training images in {run.dataset.name} make batches of "
                     f"{smallest}, too small for {who}; ask for fewer"
                 )
 
 
-def _training_pictures(ref: DatasetRef) -> int:
+def _training_images(ref: DatasetRef) -> int:
     manifest = manifest_of(ref)
     return sum(manifest.count("train", label, ref.part) for label in manifest.classes)
 

@@ -1,6 +1,6 @@
 """What takes a moment before runs can begin, in a process of its own, so that the one that plans stays small.
 
-Networks are compared, weights and shards are checked, pictures decoded; what was done before is only looked up.
+Networks are compared, weights and shards are checked, images decoded; what was done before is only looked up.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from emotune.data.read.open_dataset import decoded_shards, open_shards, order_of
 from emotune.execution.checks.advice import slow_bf16
 from emotune.execution.checks.architecture import describe, file_key
 from emotune.execution.checks.disk import require_room
-from emotune.execution.checks.overlaps import shared_pictures, targets_without_effect
+from emotune.execution.checks.overlaps import shared_images, targets_without_effect
 from emotune.runs.registry import Registry
 
 __all__ = ["prepare", "preparing"]
@@ -73,7 +73,7 @@ def preparing(
 ) -> Iterator[Callable[[Callable[[str], None]], list[str]]]:
     """Makes ready what the runs need, in this order, so that little is spent before a mistake is found.
 
-    GPUs of this machine are counted, if it is the one that trains. The embedded pictures are drawn if they are not
+    GPUs of this machine are counted, if it is the one that trains. The embedded images are drawn if they are not
     there. Every variant's network is built and compared with the baseline's (`emotune.execution.checks.architecture`);
     weights that runs begin with are fetched and held against the networks; room on disks is compared with what will be
     written. Every shard is checked against its manifest and decoded, or, where the cache has no room, indexed. Of a
@@ -126,7 +126,7 @@ def _said(process: BaseProcess, receiver: Connection, show: Callable[[str], None
             show(said)
     except EOFError:
         process.join()
-        raise RuntimeError(f"the process that decodes pictures ended with exit code {process.exitcode}") from None
+        raise RuntimeError(f"the process that decodes images ended with exit code {process.exitcode}") from None
     if isinstance(said, InputError):
         raise said
     return said
@@ -139,7 +139,7 @@ def _work(job: _Job, sender: Connection) -> None:
         try:
             _require_gpus(job)
             for dataset in job.datasets:
-                drawn = _counting(sender.send, f"{dataset.name}: {{:,}} pictures drawn")
+                drawn = _counting(sender.send, f"{dataset.name}: {{:,}} images drawn")
                 materialise(dataset, drawn, workers=available_cpus())
             _require_libraries(job)
             networks = _networks(job, sender.send)
@@ -151,9 +151,9 @@ def _work(job: _Job, sender: Connection) -> None:
             )  # fmt: skip
             for dataset in () if job.cluster else job.datasets:
                 lines += _decode(dataset, job, sender.send)
-            if not job.cluster:  # else its machines have the pictures, and this one need not
+            if not job.cluster:  # else its machines have the images, and this one need not
                 targets_without_effect(job.runs)
-                lines += shared_pictures(job.datasets)
+                lines += shared_images(job.datasets)
             sender.send((networks, lines))
         except InputError as error:
             sender.send(error)
@@ -235,14 +235,14 @@ def _decode(dataset: DatasetRef, job: _Job, show: Callable[[str], None]) -> list
     order = order_of(run for run in job.runs if run.dataset.identity == dataset.identity)
     shards, decoded = manifest_of(dataset).shards, decoded_shards(dataset, cache_gb, order)
     total, what = sum(shard.samples for shard in shards), "decoded" if decoded else "checked"
-    advance = _counting(show, f"{dataset.name}: {{:,}} of {total:,} pictures {what}, once on this machine")
+    advance = _counting(show, f"{dataset.name}: {{:,}} of {total:,} images {what}, once on this machine")
     open_shards(dataset, SPLITS, decoded=decoded, order=order, cache_gb=cache_gb, threads=cpus, advance=advance)
     indexed = [shard for shard in shards if shard.sha256 not in decoded]
     if not indexed:
         return []
     splits = ", ".join(split for split in SPLITS if any(shard.split == split for shard in indexed))
     return [
-        f"{dataset.name}: {total:,} decoded pictures exceed the cache's budget; those of {splits} are decoded each "
+        f"{dataset.name}: {total:,} decoded images exceed the cache's budget; those of {splits} are decoded each "
         "time that they are needed, which takes longer and gives the same result."
     ]
 
@@ -251,9 +251,9 @@ def _counting(show: Callable[[str], None], text: str) -> Callable[[int], None]:
     """Shows the text with the sum of the numbers that it is called with."""
     done = 0
 
-    def advance(pictures: int) -> None:
+    def advance(images: int) -> None:
         nonlocal done
-        done += pictures
+        done += images
         show(text.format(done))
 
     return advance

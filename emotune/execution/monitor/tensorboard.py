@@ -26,7 +26,7 @@ FLUSH_EVERY_S = 5.0
 class TensorBoardWriter:
     """Writes a folder of event files per run; a context manager.
 
-    Loss, learning rate and pictures per second stand at the steps that it is told of, the validation accuracy at the
+    Loss, learning rate and images per second stand at the steps that it is told of, the validation accuracy at the
     end of each epoch. Where a run is continued from an earlier step, what was written after that step is revoked, so
     that no curve goes back. A disk that is full costs the curves, not the study.
 
@@ -139,7 +139,7 @@ class _RunEvents:
 
 
 def _epochs_done(progress: RunProgress) -> int:
-    """The epochs whose accuracy is known: at an epoch's end it is not before the pictures are evaluated."""
+    """The epochs whose accuracy is known: at an epoch's end it is not before the images are evaluated."""
     done = progress.step * progress.epochs // progress.steps if progress.steps else 0
     return done - (progress.phase == "validating")
 

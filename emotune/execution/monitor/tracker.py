@@ -80,7 +80,7 @@ class RunTracker:
         if course is None or course.latest.phase == "reading":
             self.active[run_id] = TrackedRun(progress, now, now, progress.fraction)
             return f"continued from epoch {progress.epoch}" if progress.interruptions else None
-        if progress.phase == "reading":  # another attempt, or the test pictures: it says no step
+        if progress.phase == "reading":  # another attempt, or the test images: it says no step
             return None
         before, course.latest = course.latest, progress
         if progress.interruptions == before.interruptions and progress.step >= before.step:

@@ -110,7 +110,7 @@ def _table(study: Study, datasets: Sequence[DatasetRef], plan: Plan, guess: Esti
 
 
 def is_synthetic(ref: DatasetRef) -> bool:
-    """Whether a program drew the pictures."""
+    """Whether a program drew the images."""
     return manifest_of(ref).synthetic if is_ready(ref) else ref.location == "scenes"
 
 
@@ -128,7 +128,7 @@ def time_line(plan: Plan, guess: Estimate | None, resources: Resources, executor
     if not plan.to_do:
         return ""
     if guess is None:
-        return "Time: known once one run has been timed, or from a few steps (--probe)."
+        return "Time: known once one run has been timed, or from a few steps (--time-steps)."
     fitting, gpus = at_a_time(resources, executor), resources.workers * resources.gpus_per_worker
     spent = f" and {guess.hours * gpus:.1f} GPU-hours" if gpus else ""
     if fitting is None:
@@ -136,7 +136,7 @@ def time_line(plan: Plan, guess: Estimate | None, resources: Resources, executor
     else:
         line = f"About {_duration(guess.hours / fitting)}{spent}, {fitting} at a time."
     if guess.assumed:
-        line += f" Not timed yet, taken for the slowest: {', '.join(guess.assumed)} (--probe times a few steps)."
+        line += f" Not timed yet, taken for the slowest: {', '.join(guess.assumed)} (--time-steps times a few steps)."
     return line
 
 

@@ -20,7 +20,7 @@ __all__ = ["STEPS", "StepTimer", "time_steps", "untimed"]
 STEPS = 20
 STEP_TIMES = "probe.json"
 BATCH = 50
-"""Pictures between two questions whether to stop, of a model that is fitted at once."""
+"""Images between two questions whether to stop, of a model that is fitted at once."""
 FORWARD_SHARE = 1 / 3
 """Of a training step: the way back costs about twice the way there."""
 
@@ -94,13 +94,13 @@ def time_steps(
 def _run_s(run: RunConfig, times: Mapping[str, Any]) -> float:
     """Of the whole run. The median leaves out the first steps, which are slow, and pauses between epochs."""
     manifest, train = manifest_of(run.dataset), run.train
-    pictures = {split: _count(manifest, split, run) for split in ("train", "val", "test")}
-    if not isinstance(run.model, NetworkConfig):  # looks at each picture once; how long it then thinks is not known
-        return median(times["step_s"]) / BATCH * sum(pictures.values())
-    picture_s = median(times["step_s"]) / min(train.batch_size, pictures["train"])
+    images = {split: _count(manifest, split, run) for split in ("train", "val", "test")}
+    if not isinstance(run.model, NetworkConfig):  # looks at each image once; how long it then thinks is not known
+        return median(times["step_s"]) / BATCH * sum(images.values())
+    image_s = median(times["step_s"]) / min(train.batch_size, images["train"])
     tests = 1 + (train.epochs if run.test_curve else 0)
-    evaluated = train.epochs * pictures["val"] + tests * train.test_crops * pictures["test"]
-    return picture_s * (train.epochs * pictures["train"] + FORWARD_SHARE * evaluated)
+    evaluated = train.epochs * images["val"] + tests * train.test_crops * images["test"]
+    return image_s * (train.epochs * images["train"] + FORWARD_SHARE * evaluated)
 
 
 def _count(manifest: Any, split: str, run: RunConfig) -> int:

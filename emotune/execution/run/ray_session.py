@@ -152,7 +152,7 @@ def _connect(cluster: bool, resources: Resources, folder: str | None) -> None:
             **({"_temp_dir": folder} if folder else {}),
         )
     with _environment({} if cluster else worker_environment(resources.cpus_per_worker)):  # Ray's processes inherit it
-        others = descendants(os.getpid())  # what makes pictures ready meanwhile
+        others = descendants(os.getpid())  # what makes images ready meanwhile
         for attempt in range(ATTEMPTS):
             try:
                 begin()

@@ -169,7 +169,7 @@ def prepared(
         preparing(work.study, work.datasets, runs, work.pool, options.executor, planned=work.runs, keep=keep) as ready,
         executing(console, work, options, stopping) as execute,
     ):
-        with console.status("looking at networks and pictures") as status:
+        with console.status("looking at networks and images") as status:
             lines = ready(status.update)
         for line in lines:
             console.print(line, highlight=False)

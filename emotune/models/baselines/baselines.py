@@ -26,8 +26,8 @@ KERNEL_MB = 1000
 class Baseline(Protocol):
     """A model that is fitted at once."""
 
-    def features(self, picture: np.ndarray) -> np.ndarray:
-        """What it knows of a picture: uint8 (H, W, 3) → float32 (F,)."""
+    def features(self, image: np.ndarray) -> np.ndarray:
+        """What it knows of an image: uint8 (H, W, 3) → float32 (F,)."""
         ...
 
     def fit(
@@ -52,12 +52,12 @@ class Baseline(Protocol):
 
 @dataclass
 class ClassPrior:
-    """Gives each picture the classes' shares of the training pictures, each counted once more than it was seen."""
+    """Gives each image the classes' shares of the training images, each counted once more than it was seen."""
 
     classes: int
     _said: np.ndarray = field(init=False, repr=False)
 
-    def features(self, picture: np.ndarray) -> np.ndarray:
+    def features(self, image: np.ndarray) -> np.ndarray:
         """None: it does not look."""
         return np.empty(0, np.float32)
 
@@ -86,7 +86,7 @@ class Svm:
 
     A class's score is the sum of what it is ahead of each other class. The penalty C is chosen, and scores are made
     probabilities (a softmax with a fitted temperature: Guo et al. 2017, "On Calibration of Modern Neural Networks",
-    section 4.2), on the validation pictures.
+    section 4.2), on the validation images.
     """
 
     config: SvmConfig
@@ -95,11 +95,11 @@ class Svm:
     _temperature: float = field(init=False, repr=False)
     _parameters: int = field(init=False, repr=False)
 
-    def features(self, picture: np.ndarray) -> np.ndarray:
+    def features(self, image: np.ndarray) -> np.ndarray:
         """See `emotune.models.baselines.features`."""
         from emotune.models.baselines import features  # late: only with the extra
 
-        return getattr(features, self.config.features)(picture)
+        return getattr(features, self.config.features)(image)
 
     def fit(
         self, train: np.ndarray, targets: np.ndarray, val: np.ndarray, val_targets: np.ndarray,

@@ -1,4 +1,4 @@
-"""Hand-made features of a picture, as they were used before networks learned their own: colours and textures.
+"""Hand-made features of an image, as they were used before networks learned their own: colours and textures.
 
 What is in a library is taken from it (scikit-image); needs the extra ``classical``.
 """
@@ -26,26 +26,26 @@ PATTERNS = ((8, 1), (16, 2))
 """Points on a circle, and its radius in pixels (Ojala, Pietikäinen, Mäenpää 2002, section 2)."""
 
 
-def colours(picture: np.ndarray) -> np.ndarray:
-    """A histogram of a picture's colours, 16 hues × 4 saturations × 4 values: uint8 (H, W, 3) → float32 (256,).
+def colours(image: np.ndarray) -> np.ndarray:
+    """A histogram of an image's colours, 16 hues × 4 saturations × 4 values: uint8 (H, W, 3) → float32 (256,).
 
     Square roots of shares, so that a Gaussian kernel on them compares histograms by Hellinger's distance. In the spirit
     of Solli and Lenz (2009), "Color based bags-of-emotions", whose own colour space of emotions is not used.
     """
-    hsv = rgb2hsv(picture).reshape(-1, 3)
+    hsv = rgb2hsv(image).reshape(-1, 3)
     bins = np.minimum((hsv * BINS).astype(int), np.array(BINS) - 1)
     counts = np.bincount(np.ravel_multi_index(bins.T, BINS), minlength=int(np.prod(BINS)))
     return np.sqrt(counts / counts.sum()).astype(np.float32)
 
 
-def textures(picture: np.ndarray) -> np.ndarray:
-    """A picture's textures: uint8 (H, W, 3) → float32 (540,).
+def textures(image: np.ndarray) -> np.ndarray:
+    """An image's textures: uint8 (H, W, 3) → float32 (540,).
 
     GIST (Oliva and Torralba 2001): the mean energy of 32 Gabor filters (4 frequencies × 8 orientations) in each cell of
-    a 4×4 grid, of the grey picture of 128×128; and histograms of its rotation-invariant uniform local binary patterns
+    a 4×4 grid, of the grey image of 128×128; and histograms of its rotation-invariant uniform local binary patterns
     (Ojala et al. 2002) of 8 points at radius 1 and of 16 at 2, at full size, as square roots of shares.
     """
-    grey = rgb2gray(picture)
+    grey = rgb2gray(image)
     return np.concatenate([_gist(grey), *(_patterns(grey, points, radius) for points, radius in PATTERNS)])
 
 
@@ -61,13 +61,13 @@ def _gist(grey: np.ndarray) -> np.ndarray:
 
 @cache
 def _gabor_filters() -> np.ndarray:
-    """Of a picture with its margin, in the frequency domain: complex64 (32, 256, 256)."""
+    """Of an image with its margin, in the frequency domain: complex64 (32, 256, 256)."""
     filters = np.zeros((len(FREQUENCIES) * ORIENTATIONS, 2 * GIST_SIDE, 2 * GIST_SIDE), np.complex64)
     angles = np.arange(ORIENTATIONS) * np.pi / ORIENTATIONS
     for number, (frequency, angle) in enumerate((f, a) for f in FREQUENCIES for a in angles):
         kernel = gabor_kernel(frequency, theta=angle, dtype=np.complex64)
         height, width = kernel.shape
-        filters[number, :height, :width] = kernel - kernel.mean()  # says nothing of how bright a picture is
+        filters[number, :height, :width] = kernel - kernel.mean()  # says nothing of how bright an image is
         filters[number] = fft.fft2(np.roll(filters[number], (-(height // 2), -(width // 2)), axis=(0, 1)))
     return filters
 

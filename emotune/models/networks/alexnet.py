@@ -52,7 +52,7 @@ def convolutions(width: float, lrn: str) -> nn.Sequential:
 
 
 def fully_connected(inputs: int, width: float, dropout: float) -> nn.Sequential:
-    """fc6 and fc7 with dropout (KSH12, section 4.2): (B, …), ``inputs`` values a picture → (B, 4096 × width)."""
+    """fc6 and fc7 with dropout (KSH12, section 4.2): (B, …), ``inputs`` values an image → (B, 4096 × width)."""
     units = channels(4096, width)
     return nn.Sequential(
         nn.Flatten(),
@@ -77,7 +77,7 @@ def alexnet_backbone(
         lrn: See `normalisation`; ``alexnet_owt`` has none, whatever this says.
         backbone: ``alexnet`` or ``alexnet_owt``.
         attention: What stands between the last pooling and fc6.
-        fc6_inputs: Values per picture that reach fc6; default: the whole map.
+        fc6_inputs: Values per image that reach fc6; default: the whole map.
     """
     inputs = fc6_inputs or POSITIONS * channels(256, width)
     if backbone == "alexnet_owt":

@@ -2,7 +2,7 @@
 networks" (arXiv 1404.5997), the one-tower variant whose ImageNet weights are at hand for fine-tuning.
 
 Against KSH12: one tower (no groups), 64, 192, 384, 256, 256 channels, padding 2 in conv1, dropout before both hidden
-fully connected layers instead of behind them, no local response normalisation. conv1's padding lets pictures of 227×227
+fully connected layers instead of behind them, no local response normalisation. conv1's padding lets images of 227×227
 and of 224×224 both reach 6×6. Deviation: `ksh12` draws its weights and biases as KSH12 does, a transfer of ours.
 """
 
@@ -30,7 +30,7 @@ def convolutions(width: float) -> nn.Sequential:
 
 
 def fully_connected(inputs: int, width: float, dropout: float) -> nn.Sequential:
-    """fc6 and fc7, each behind its dropout: (B, …), ``inputs`` values a picture → (B, 4096 × width)."""
+    """fc6 and fc7, each behind its dropout: (B, …), ``inputs`` values an image → (B, 4096 × width)."""
     units = channels(4096, width)
     return nn.Sequential(
         nn.Flatten(),

@@ -22,7 +22,7 @@ __all__ = ["AttentionAlexNet", "SpatialAttention", "attention_backbone", "initia
 
 
 class SpatialAttention(nn.Module):
-    """Weighs the positions of a map by how much they matter in this picture.
+    """Weighs the positions of a map by how much they matter in this image.
 
     Args:
         channels: Of the map, C.

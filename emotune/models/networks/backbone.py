@@ -8,10 +8,10 @@ from torch import nn
 __all__ = ["POSITIONS", "SIDE", "Backbone", "channels", "initialise"]
 
 SIDE = 227
-"""Of the pictures, in pixels."""
+"""Of the images, in pixels."""
 
 POSITIONS = 36
-"""6×6 positions of the last pooling, for pictures of 227×227."""
+"""6×6 positions of the last pooling, for images of 227×227."""
 
 
 def channels(paper: int, width: float) -> int:

@@ -1,5 +1,5 @@
 """The proposed model of the thesis (Agarwal, 2019): AlexNet with attention and plain AlexNet side by side on the same
-picture, their penultimate layers (2 × 4096) concatenated before one output layer.
+image, their penultimate layers (2 × 4096) concatenated before one output layer.
 
 `attention="none"` is the control that has the second branch's capacity but not its idea: two plain AlexNets. The thesis
 has two whole AlexNets and concatenation, the defaults; `attention="both"`, shared convolutions and the other fusions

@@ -2,7 +2,7 @@
 (arXiv 1611.07145), as the thesis (Agarwal, 2019) describes it: a pyramid of 1, 4 and 16 patches, three networks of
 decreasing depth, joined by multiple-instance learning, "finally the average of these three outputs is taken".
 
-The picture is a bag and its patches are instances: each patch gets logits, a level's are an aggregate of its patches'
+The image is a bag and its patches are instances: each patch gets logits, a level's are an aggregate of its patches'
 (`aggregation`), the network's are a fusion of its levels' (`fusion`). That the deepest network is AlexNet and that
 outputs are averaged is said; the rest is our reading, hence options: one patch goes with the deepest network, sixteen
 with the shallowest; patches of a level are averaged; patches keep their size in pixels. So are the layers of the two
@@ -24,7 +24,7 @@ __all__ = ["MldrNet", "aggregate", "pyramid", "tower"]
 
 
 def pyramid(x: torch.Tensor, grid: int) -> torch.Tensor:
-    """Cuts pictures into ``grid`` × ``grid`` patches that tile them exactly.
+    """Cuts images into ``grid`` × ``grid`` patches that tile them exactly.
 
     227 has no divisor: right and bottom borders are repeated up to the next multiple of ``grid``.
 
@@ -33,7 +33,7 @@ def pyramid(x: torch.Tensor, grid: int) -> torch.Tensor:
         grid: Patches along a side, g.
 
     Returns:
-        (B · g², C, ⌈H/g⌉, ⌈W/g⌉), the patches of a picture one after another, row by row.
+        (B · g², C, ⌈H/g⌉, ⌈W/g⌉), the patches of an image one after another, row by row.
     """
     x = x.permute(0, 2, 3, 1)  # (B, H, W, C): one copy, and patches stay in channels-last memory
     x = torch.cat([x, x[:, -1:].expand(-1, -x.shape[1] % grid, -1, -1)], dim=1)
@@ -168,7 +168,7 @@ class MldrNet(nn.Module):
                 return levels.mean(0)
 
     def level(self, x: torch.Tensor, grid: int, network: nn.Module) -> torch.Tensor:
-        """The logits (B, K) of one level: all patches of all pictures in one pass."""
+        """The logits (B, K) of one level: all patches of all images in one pass."""
         patches = pyramid(x, grid) if grid > 1 else x  # (B · g², 3, ⌈227/g⌉, ⌈227/g⌉)
         if self.resize and grid > 1:
             patches = F.interpolate(patches, size=(SIDE, SIDE), mode="bilinear", align_corners=False)

@@ -7,7 +7,7 @@
   them (github.com/ethereon/caffe-tensorflow, ``kaffe/core.py``, ``DataReshaper.reshape``).
 * ``torchvision``: a state dict of its AlexNet.
 
-The first two are Caffe's networks, whose pictures are blue, green, red: conv1 is turned round to red, green, blue.
+The first two are Caffe's networks, whose images are blue, green, red: conv1 is turned round to red, green, blue.
 """
 
 import io
@@ -35,14 +35,14 @@ BLOB = re.compile(r"(conv\d|fc\d)[./:_-]?(0|1|w|b|weights?|bias(?:es)?)", re.IGN
 
 @dataclass(frozen=True)
 class AlexNetWeights:
-    """Weight and bias by layer, in torch's layout: (out, in, k, k) and (out, in), for pictures in red, green, blue."""
+    """Weight and bias by layer, in torch's layout: (out, in, k, k) and (out, in), for images in red, green, blue."""
 
     layout: str
     arrays: dict[str, tuple[torch.Tensor, torch.Tensor]]
 
     @property
     def normalisation(self) -> Normalisation:
-        """Of the pictures that these layers were trained on."""
+        """Of the images that these layers were trained on."""
         return IMAGENET if self.layout == "torchvision" else CAFFE
 
     @property

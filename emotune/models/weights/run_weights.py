@@ -40,7 +40,7 @@ class Initialisation:
     """Where the first weights of a network are from.
 
     Attributes:
-        normalisation: Of the pictures that it is to see.
+        normalisation: Of the images that it is to see.
         layout: ``run``, ``torchvision``, ``caffe`` or ``tensorflow``; None: all drawn.
         loaded: Names of the parameters that came from the file.
         new: Names of those that were drawn all the same.

@@ -32,7 +32,7 @@ from emotune.report.figures.table_plot import Row, draw_interval, draw_seeds, sa
 
 __all__ = ["against_cost", "by_seed"]
 
-COSTS = {"parameters": "parameters", "forward_flops": "FLOPs per picture", "train_s": "training, s"}
+COSTS = {"parameters": "parameters", "forward_flops": "FLOPs per image", "train_s": "training, s"}
 HEIGHT, LEFT, GAP = 2.1, 0.56, 0.2
 MOST_DIVIDED = 100
 """How many times the lower end an axis's upper end may be, so that there are ticks between the powers of ten."""
@@ -54,7 +54,7 @@ def by_seed(
         runs: Finished runs of one data set.
         metric: The study's.
         summaries: Per variant.
-        constant: What a predictor gets that gives every picture the classes' frequencies among the test pictures.
+        constant: What a predictor gets that gives every image the classes' frequencies among the test images.
         colours: Of all variants.
     """
     scale, shapes = metric.scale, markers(colours)

@@ -22,7 +22,7 @@ OUTSIDE = 5.0
 
 @rc_context(STYLE)
 def mean_maps(title: str, maps: Mapping[str, np.ndarray]) -> Figure:
-    """Mean attention maps over the test pictures, on one scale: 1 is what each position has where weights are uniform.
+    """Mean attention maps over the test images, on one scale: 1 is what each position has where weights are uniform.
 
     Args:
         title: The data set.
@@ -51,17 +51,17 @@ def mean_maps(title: str, maps: Mapping[str, np.ndarray]) -> Figure:
 
 @rc_context(STYLE)
 def overlays(
-    title: str, pictures: Mapping[str, bytes], maps: Mapping[str, np.ndarray], captions: Mapping[str, str]
+    title: str, images: Mapping[str, bytes], maps: Mapping[str, np.ndarray], captions: Mapping[str, str]
 ) -> Figure:
-    """Pictures, and beside each the same in grey under its attention map: the brighter, the more weight.
+    """Images, and beside each the same in grey under its attention map: the brighter, the more weight.
 
     Args:
         title: The data set, and whose maps they are.
-        pictures: JPEGs of squares, by sample.
+        images: JPEGs of squares, by sample.
         maps: By sample: weights (6, 6), all on one scale; samples that lack one are left out.
         captions: By sample.
     """
-    shown = [sample for sample in pictures if sample in maps]
+    shown = [sample for sample in images if sample in maps]
     columns = 3
     side = ((WIDTH - 2 * LEFT + GAP) / columns - GAP - 0.03) / 2
     texts = {sample: fold(captions.get(sample, ""), int(2 * side / 0.062)) for sample in shown}
@@ -71,8 +71,8 @@ def overlays(
     scale = map_scale((maps[sample] for sample in shown), OUTSIDE)
     for i, sample in enumerate(shown):
         x, y = LEFT + i % columns * (2 * side + 0.03 + GAP), TOP + i // columns * (side + foot + 0.06)
-        picture = Image.open(io.BytesIO(pictures[sample])).convert("RGB")
-        for k, pixels in enumerate((np.asarray(picture), under_map(picture, scale(maps[sample])))):
+        image = Image.open(io.BytesIO(images[sample])).convert("RGB")
+        for k, pixels in enumerate((np.asarray(image), under_map(image, scale(maps[sample])))):
             axes = place(figure, x + k * (side + 0.03), y, side, side)
             # Three of eight bits less halve the file. SVG takes whole pixels: who shows it scales them.
             axes.imshow(pixels & 0xF8 | 0x04, interpolation="none", aspect="auto")
@@ -95,9 +95,9 @@ def map_scale(maps: Iterable[np.ndarray], outside: float = 0.0) -> Normalize:
     return Normalize(middle - half, middle + half, clip=bool(outside))
 
 
-def under_map(picture: Image.Image, share: np.ndarray) -> np.ndarray:
-    """The picture in grey under the map's colours (H, W, 3), uint8; a share of 1 is the brightest."""
-    smooth = Image.fromarray(share.astype(np.float32)).resize(picture.size, Image.Resampling.BILINEAR)
+def under_map(image: Image.Image, share: np.ndarray) -> np.ndarray:
+    """The image in grey under the map's colours (H, W, 3), uint8; a share of 1 is the brightest."""
+    smooth = Image.fromarray(share.astype(np.float32)).resize(image.size, Image.Resampling.BILINEAR)
     colours = matplotlib.colormaps[COLOURS](np.asarray(smooth))[..., :3]
-    grey = np.asarray(picture.convert("L"))[..., None] / 255
+    grey = np.asarray(image.convert("L"))[..., None] / 255
     return np.uint8(255 * (0.45 * grey + 0.55 * colours * (0.3 + 0.7 * grey)))

@@ -11,18 +11,18 @@ from emotune.report.figures.style import SIZE, SMALL, SOFT, STYLE, WIDTH, fold, 
 __all__ = ["reliability"]
 
 LEFT, GAP, SPLIT, SHARE = 0.56, 0.24, 0.13, 0.36
-"""Inches; the last is the height of the shares of pictures."""
+"""Inches; the last is the height of the shares of images."""
 
 
 @rc_context(STYLE)
 def reliability(
     title: str, tables: Mapping[str, pd.DataFrame], colours: Mapping[str, str], ece: Mapping[str, float]
 ) -> Figure:
-    """Accuracy by confidence, per variant, against the diagonal of a calibrated network; below, the pictures' shares.
+    """Accuracy by confidence, per variant, against the diagonal of a calibrated network; below, the images' shares.
 
     Args:
         title: The data set.
-        tables: Per variant and bin: ``confidence``, ``accuracy`` and ``share`` of the pictures, in per cent.
+        tables: Per variant and bin: ``confidence``, ``accuracy`` and ``share`` of the images, in per cent.
         colours: Of all variants.
         ece: Expected calibration error per variant, in points.
     """

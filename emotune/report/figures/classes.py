@@ -1,4 +1,4 @@
-"""What becomes of each class: its recall, and what its pictures are taken for."""
+"""What becomes of each class: its recall, and what its images are taken for."""
 
 from collections.abc import Mapping
 
@@ -93,11 +93,11 @@ def recall(
 
 @rc_context(STYLE)
 def confusions(title: str, shares: Mapping[str, pd.DataFrame], seeds: Mapping[str, int]) -> Figure:
-    """Per variant: how often, in per cent, a label's test pictures were given each class, over all seeds.
+    """Per variant: how often, in per cent, a label's test images were given each class, over all seeds.
 
     Args:
         title: The data set.
-        shares: Per variant: labels (rows) by answers, in per cent of the label's pictures.
+        shares: Per variant: labels (rows) by answers, in per cent of the label's images.
         seeds: How many there are, per variant.
     """
     notes = {variant: seeds_said([seeds[variant]]) for variant in shares}
@@ -105,12 +105,12 @@ def confusions(title: str, shares: Mapping[str, pd.DataFrame], seeds: Mapping[st
         variant: table.map(lambda share: f"{share:.0f}" if share >= 0.5 else "") for variant, table in shares.items()
     }
     look = {"vmin": 0, "vmax": 100, "cmap": "Blues"}
-    return _matrices(title, shares, texts, notes, look, "% of the label's pictures")
+    return _matrices(title, shares, texts, notes, look, "% of the label's images")
 
 
 @rc_context(STYLE)
 def confusion_differences(title: str, shares: Mapping[str, pd.DataFrame], baseline: str) -> Figure:
-    """How much more often than by the baseline a label's pictures were given each class, in points.
+    """How much more often than by the baseline a label's images were given each class, in points.
 
     Args:
         title: The data set.

@@ -74,17 +74,15 @@ def forest(comparisons: Sequence[Comparison], metric: Metric, aa: Mapping[str, C
 
 
 @rc_context(STYLE)
-def uncertainties(
-    comparisons: Sequence[Comparison], over_pictures: Sequence["ImageBootstrap"], metric: Metric
-) -> Figure:
-    """Each contrast's difference with three 95 % intervals: over seeds, over pictures, and over both at once.
+def uncertainties(comparisons: Sequence[Comparison], over_images: Sequence["ImageBootstrap"], metric: Metric) -> Figure:
+    """Each contrast's difference with three 95 % intervals: over seeds, over images, and over both at once.
 
     Args:
         comparisons: Over seeds.
-        over_pictures: Over pictures, and crossed; contrasts that are missing there have the first interval alone.
+        over_images: Over images, and crossed; contrasts that are missing there have the first interval alone.
         metric: The study's.
     """
-    others = {(o.contrast, o.dataset): o for o in over_pictures}
+    others = {(o.contrast, o.dataset): o for o in over_images}
     rows, drawn = [], []
     several = len({c.dataset for c in comparisons}) > 1
     for c in sorted(comparisons, key=_position(comparisons)):
@@ -94,7 +92,7 @@ def uncertainties(
         found = [("other seeds", c.summary)]
         if (over := others.get((c.contrast, c.dataset))) is not None:
             n = len(over.seeds)
-            found.append(("other pictures", Summary(n, over.mean, None, over.low, over.high)))
+            found.append(("other images", Summary(n, over.mean, None, over.low, over.high)))
             found.append(("both", Summary(n, over.mean, None, over.crossed_low, over.crossed_high)))
         for what, summary in found:
             rows.append(Row(what, _said(summary, metric), least=0.19))

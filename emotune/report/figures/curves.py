@@ -46,7 +46,7 @@ def learning_curves(title: str, curves: pd.DataFrame, colours: Mapping[str, str]
         curves: ``variant, seed, epoch, train_accuracy, val_accuracy`` of one data set; a NaN interrupts its line.
         colours: Of all variants.
     """
-    panels = {"train_accuracy": "training pictures (augmented, dropout on)", "val_accuracy": "validation pictures"}
+    panels = {"train_accuracy": "training images (augmented, dropout on)", "val_accuracy": "validation images"}
     means = {column: _means(curves, column) for column in panels}
     shown = [variant for variant in colours if variant in set(curves["variant"])]
     texts = {variant: fold(variant, LETTERS) for variant in shown}

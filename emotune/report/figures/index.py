@@ -35,7 +35,7 @@ def draw_figures(
     Args:
         findings: What is drawn.
         titles: Of data sets, by name.
-        examples: Pictures that attention is laid over, by data set and sample id.
+        examples: Images that attention is laid over, by data set and sample id.
     """
     yield from _contrasts(findings)
     for name, predictions in findings.predictions.items():
@@ -61,12 +61,12 @@ def _contrasts(findings: StudyResults) -> Iterator[FigureEntry]:
         f"±{metric.scale.format_amount(metric.min_effect)}, which would not matter.{floor if findings.floors else ''}",
         f"Forest plot of the declared contrasts, difference in {metric.scale.label}: {means}",
     )
-    if findings.over_pictures:
+    if findings.over_images:
         yield FigureEntry(
             "uncertainty",
-            contrasts.uncertainties(findings.comparisons, findings.over_pictures, metric),
+            contrasts.uncertainties(findings.comparisons, findings.over_images, metric),
             f"Declared contrasts, {pairs}: three 95 % intervals of each, the answers to three questions.",
-            "Intervals of each declared contrast over seeds, over pictures, and over both; numbers in the tables",
+            "Intervals of each declared contrast over seeds, over images, and over both; numbers in the tables",
         )
 
 
@@ -90,14 +90,14 @@ class _Part:
         yield FigureEntry(
             f"{self._metric.name}-{self._dataset}",
             accuracy.by_seed(self._title, self._done, self._metric, self._summaries, constant, self._colours),
-            f"{self._of}, {len(first):,} test pictures. Dots: seeds; bar: mean and 95 % t interval, for itself. "
-            "The constant predictor gives every picture the classes' frequencies among these pictures.",
+            f"{self._of}, {len(first):,} test images. Dots: seeds; bar: mean and 95 % t interval, for itself. "
+            "The constant predictor gives every image the classes' frequencies among these images.",
             f"Test {scale.label} of every seed by variant on {self._dataset}; means: {means}",
         )
         yield FigureEntry(
             f"cost-{self._dataset}",
             accuracy.against_cost(self._title, _costs(self._done, self._summaries), self._metric),
-            f"{self._of}: mean and 95 % t interval. FLOPs: of one picture's forward pass. Time: of training, on the "
+            f"{self._of}: mean and 95 % t interval. FLOPs: of one image's forward pass. Time: of training, on the "
             "hardware named below.",
             f"Test {scale.label} on {self._dataset} against parameters, FLOPs and training time; numbers in the "
             "table of variants",
@@ -111,8 +111,8 @@ class _Part:
         yield FigureEntry(
             f"curves-{self._dataset}",
             curves.learning_curves(self._title, noted, self._colours),
-            f"{self._of}: mean and 95 % t interval over seeds; faint: every seed. Training pictures are augmented.",
-            f"Accuracy on training and validation pictures of {self._dataset} by epoch, for each variant",
+            f"{self._of}: mean and 95 % t interval over seeds; faint: every seed. Training images are augmented.",
+            f"Accuracy on training and validation images of {self._dataset} by epoch, for each variant",
         )
         attending = noted.dropna(subset="attention_entropy")
         if len(attending):
@@ -121,7 +121,7 @@ class _Part:
                 f"entropy-{self._dataset}",
                 curves.attention_entropy(self._title, attending, own),
                 f"{self._dataset}, {seeds_said(self._summaries[v].n for v in own)}: entropy of the 36 attention "
-                "weights, mean over validation pictures and layers. The line: log 36 = 3.58 nats, uniform weights.",
+                "weights, mean over validation images and layers. The line: log 36 = 3.58 nats, uniform weights.",
                 f"Entropy of the attention weights on {self._dataset} by epoch: {', '.join(own)}",
             )
 
@@ -141,7 +141,7 @@ class _Part:
         yield FigureEntry(
             f"confusion-{self._dataset}",
             classes.confusions(self._title, shares, {v: len(frames) for v, frames in self._predictions.items()}),
-            f"{self._of}. Per cent of each label's test pictures (rows add up to 100), over seeds.",
+            f"{self._of}. Per cent of each label's test images (rows add up to 100), over seeds.",
             f"Confusion matrices on {self._dataset}: {', '.join(shares)}",
         )
         if baseline in shares and len(shares) > 1:
@@ -158,7 +158,7 @@ class _Part:
             f"calibration-{self._dataset}",
             calibration.reliability(self._title, tables, self._colours, errors),
             f"{self._of}. Accuracy of answers that were given with like confidence; on the diagonal confidence is "
-            "right. Below: share of the pictures. ECE: expected calibration error in points, 15 bins, mean over seeds.",
+            "right. Below: share of the images. ECE: expected calibration error in points, 15 bins, mean over seeds.",
             f"Reliability diagrams on {self._dataset}; expected calibration error: {said}",
         )
 
@@ -175,8 +175,8 @@ class _Part:
             f"attention-{self._dataset}",
             attention.mean_maps(self._title, maps),
             f"{self._dataset}, {seeds_said(map(len, frames.values()))}: attention over the 6 × 6 positions, mean over "
-            "all test pictures, times 36: 1 is uniform.",
-            f"Mean attention maps over the test pictures of {self._dataset}: {', '.join(maps)}",
+            "all test images, times 36: 1 is uniform.",
+            f"Mean attention maps over the test images of {self._dataset}: {', '.join(maps)}",
         )
         for variant, of in frames.items() if examples else ():
             first = next(iter(self._predictions[variant].values())).set_index("sample_id")["target"]
@@ -185,9 +185,9 @@ class _Part:
             yield FigureEntry(
                 f"overlays-{self._dataset}-{variant}",
                 attention.overlays(f"{self._title}: {variant}", examples, laid, labels),
-                f"{self._dataset}, {variant}, {seeds_said([len(of)])}: example test pictures, and where attention lies "
+                f"{self._dataset}, {variant}, {seeds_said([len(of)])}: example test images, and where attention lies "
                 "on them, mean over seeds and layers. Chosen by their sample ids, not by their looks.",
-                f"Example pictures of {self._dataset} with the attention of {variant} laid over them",
+                f"Example images of {self._dataset} with the attention of {variant} laid over them",
             )
 
 

@@ -1,4 +1,4 @@
-"""A picture, and what a network says of it."""
+"""An image, and what a network says of it."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ from PIL import Image
 from emotune.report.figures.attention import map_scale, under_map
 from emotune.report.figures.style import SMALL, SOFT, STYLE, fold, place, text_width, title_of
 
-__all__ = ["picture_and_answer"]
+__all__ = ["image_and_answer"]
 
 SIDE, GAP, LEFT, TOP, BARS, FOOT = 2.0, 0.16, 0.06, 0.36, 1.3, 0.1
 """Inches."""
@@ -19,14 +19,14 @@ OWN, OTHER = "#0072b2", "#9db9cc"
 
 
 @rc_context(STYLE)
-def picture_and_answer(
-    title: str, picture: np.ndarray, maps: Mapping[str, np.ndarray], probabilities: Mapping[str, float]
+def image_and_answer(
+    title: str, image: np.ndarray, maps: Mapping[str, np.ndarray], probabilities: Mapping[str, float]
 ) -> Figure:
-    """Side by side: the picture as the network sees it, the same under each attention map, and the probabilities.
+    """Side by side: the image as the network sees it, the same under each attention map, and the probabilities.
 
     Args:
-        title: Of the picture.
-        picture: uint8 (H, W, 3).
+        title: Of the image.
+        image: uint8 (H, W, 3).
         maps: By attention layer, weights times positions (6, 6): 1 is what each has where they are uniform. Each has a
             scale of its own, which its colour bar says.
         probabilities: By class.
@@ -38,11 +38,11 @@ def picture_and_answer(
     figure = Figure(figsize=(width, height), dpi=150)
     title_of(figure, fold(title, int(width / 0.075)))
     axes = place(figure, LEFT, head, SIDE, SIDE)
-    axes.imshow(picture, interpolation="none")
+    axes.imshow(image, interpolation="none")
     axes.set_axis_off()
     for number, (layer, grid) in enumerate(maps.items(), 1):
         axes, scale = place(figure, LEFT + number * (SIDE + GAP), head, SIDE, SIDE), map_scale([grid])
-        axes.imshow(under_map(Image.fromarray(picture), scale(grid)), interpolation="none")
+        axes.imshow(under_map(Image.fromarray(image), scale(grid)), interpolation="none")
         axes.set_axis_off()
         layer_name = f"{layer}: " if len(maps) > 1 else ""
         axes.set_title(

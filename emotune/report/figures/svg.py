@@ -16,7 +16,7 @@ __all__ = ["inline", "svg_of"]
 VARIABLES = {INK: "--ink", SOFT: "--soft", GRID: "--line"}
 """Colours of text and lines, and the page's variables that stand for them, light or dark."""
 SMALL = 10_000
-"""Bytes of a picture that stays as it is."""
+"""Bytes of an image that stays as it is."""
 
 
 def svg_of(figure: Figure) -> str:
@@ -52,7 +52,7 @@ def inline(svg: str, name: str, alt: str) -> str:
 
 
 def _photograph(found: re.Match[str]) -> str:
-    """The picture in a data URL, as a JPEG where that is much smaller: of photographs, not of small matrices."""
+    """The image in a data URL, as a JPEG where that is much smaller: of photographs, not of small matrices."""
     png = base64.b64decode(found[1])
     jpeg = io.BytesIO()
     Image.open(io.BytesIO(png)).convert("RGB").save(jpeg, "JPEG", quality=88)

@@ -1,4 +1,4 @@
-"""Dirt is found, named and left out; pictures that belong together stay on one side of a split; no other is touched."""
+"""Dirt is found, named and left out; images that belong together stay on one side of a split; no other is touched."""
 
 import hashlib
 import io
@@ -34,24 +34,24 @@ def distance(one: Image.Image, other: Image.Image) -> int:
     )
 
 
-def of_one_scene(picture: Image.Image, seed: int) -> Image.Image:
-    """A picture of the same scene that is no copy."""
+def of_one_scene(image: Image.Image, seed: int) -> Image.Image:
+    """An image of the same scene that is no copy."""
     shares = np.arange(0.1, 0.9, 0.02)
-    blended = (Image.blend(picture, cloudy(seed), share) for share in shares)
-    return [other for other in blended if SAME + 4 < distance(picture, other) < ALIKE - 4][-1]
+    blended = (Image.blend(image, cloudy(seed), share) for share in shares)
+    return [other for other in blended if SAME + 4 < distance(image, other) < ALIKE - 4][-1]
 
 
-class Pictures:
-    """A list of pictures to be judged, each as its source lists it and as it was read."""
+class Images:
+    """A list of images to be judged, each as its source lists it and as it was read."""
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.taken: list[IngestedImage] = []
 
-    def add(self, name: str, picture: Image.Image | int, *, quality: int = 92, problems=(), **known: str) -> "Pictures":
-        """``name`` begins with the label; a number stands for a picture of its own."""
+    def add(self, name: str, image: Image.Image | int, *, quality: int = 92, problems=(), **known: str) -> "Images":
+        """``name`` begins with the label; a number stands for an image of its own."""
         buffer = io.BytesIO()
-        (cloudy(picture) if isinstance(picture, int) else picture).save(buffer, "JPEG", quality=quality)
+        (cloudy(image) if isinstance(image, int) else image).save(buffer, "JPEG", quality=quality)
         data, label = buffer.getvalue(), name.partition("/")[0]
         self.entries.append(Entry(name, label, {label: 1}, lambda: data, **known))
         key = hashlib.sha256(data).hexdigest()[:20]
@@ -66,7 +66,7 @@ class Pictures:
         return curate(self.entries, self.taken, keep)
 
     def verdict(self, *keep: Problem) -> tuple[list[str], dict[str, Problem]]:
-        """The names of the pictures that stay, and the problems of those that are left out."""
+        """The names of the images that stay, and the problems of those that are left out."""
         judged = self.judged(*keep)
         left_out = {row.source: row.problem for row in judged.problems if not row.kept}
         staying = [self.entries[index].source for index in judged.groups]
@@ -78,167 +78,167 @@ class Pictures:
         return {self.entries[index].source: group for index, group in self.judged(*keep).groups.items()}
 
 
-OF_ONE_PICTURE = (Problem.UNREADABLE, Problem.UNDECODABLE, Problem.TRUNCATED, Problem.BOMB, Problem.TINY,
+OF_ONE_IMAGE = (Problem.UNREADABLE, Problem.UNDECODABLE, Problem.TRUNCATED, Problem.BOMB, Problem.TINY,
                   Problem.ASPECT, Problem.ANIMATED, Problem.PAGES, Problem.BLANK)  # fmt: skip
 
 
-@pytest.mark.parametrize("problem", OF_ONE_PICTURE)
-def test_a_picture_with_a_problem_is_left_out_with_the_reason(problem):
-    judged = Pictures().add("awe/good", 1).add("awe/bad", 2, problems=[problem]).judged()
+@pytest.mark.parametrize("problem", OF_ONE_IMAGE)
+def test_a_image_with_a_problem_is_left_out_with_the_reason(problem):
+    judged = Images().add("awe/good", 1).add("awe/bad", 2, problems=[problem]).judged()
     (row,) = judged.problems
     assert (row.source, row.label, row.problem, row.detail, row.kept) == ("awe/bad", "awe", problem, "why", False)
     assert list(judged.groups) == [0]
 
 
 @pytest.mark.parametrize("problem", KEEPABLE[:5])
-def test_a_picture_is_kept_with_a_problem_if_asked_and_still_named(problem):
-    pictures = Pictures().add("awe/good", 1).add("awe/odd", 2, problems=[problem])
-    assert pictures.verdict(problem) == (["awe/good", "awe/odd"], {})
-    assert [(row.source, row.kept) for row in pictures.judged(problem).problems] == [("awe/odd", True)]
+def test_a_image_is_kept_with_a_problem_if_asked_and_still_named(problem):
+    images = Images().add("awe/good", 1).add("awe/odd", 2, problems=[problem])
+    assert images.verdict(problem) == (["awe/good", "awe/odd"], {})
+    assert [(row.source, row.kept) for row in images.judged(problem).problems] == [("awe/odd", True)]
 
 
 @pytest.mark.parametrize("problems", [(Problem.TINY, Problem.ASPECT), (Problem.ASPECT, Problem.TINY)])
-def test_a_picture_of_which_only_one_of_two_problems_may_be_kept_is_left_out_with_both(problems):
-    pictures = Pictures().add("awe/odd", 2, problems=problems)
-    (row,) = pictures.judged(Problem.TINY).problems
+def test_a_image_of_which_only_one_of_two_problems_may_be_kept_is_left_out_with_both(problems):
+    images = Images().add("awe/odd", 2, problems=problems)
+    (row,) = images.judged(Problem.TINY).problems
     assert (row.problem, row.kept, row.detail) == (Problem.ASPECT, False, "why; why")
-    (row,) = pictures.judged().problems
+    (row,) = images.judged().problems
     assert row.problem == problems[0], "the first that leaves it out"
-    assert pictures.verdict(*problems) == (["awe/odd"], {})
+    assert images.verdict(*problems) == (["awe/odd"], {})
 
 
 @pytest.mark.parametrize("problem", sorted(set(Problem) - set(KEEPABLE)))
-def test_what_has_no_picture_or_no_label_cannot_be_kept(problem):
+def test_what_has_no_image_or_no_label_cannot_be_kept(problem):
     with pytest.raises(InputError, match=f"{problem}: cannot be kept; only tiny, "):
-        Pictures().judged(problem)
+        Images().judged(problem)
 
 
 def test_one_content_under_many_names_is_a_placeholder_in_one_class_and_in_several():
     for labels in (("awe",), ("awe", "fear", "anger")):
-        pictures = Pictures().add("awe/other", 1)
+        images = Images().add("awe/other", 1)
         names = [f"{labels[number % len(labels)]}/{number}" for number in range(PLACEHOLDER_COPIES)]
         for name in names:
-            pictures.add(name, Image.new("RGB", (90, 90), "grey"))  # flat, as placeholders are
-        assert pictures.verdict(*KEEPABLE) == (["awe/other"], dict.fromkeys(names, Problem.PLACEHOLDER))
-        detail = pictures.judged().problems[0].detail
+            images.add(name, Image.new("RGB", (90, 90), "grey"))  # flat, as placeholders are
+        assert images.verdict(*KEEPABLE) == (["awe/other"], dict.fromkeys(names, Problem.PLACEHOLDER))
+        detail = images.judged().problems[0].detail
         assert detail.startswith(f"one content under {PLACEHOLDER_COPIES} names")
         assert all(label in detail for label in labels) == (len(labels) > 1)
 
 
 def test_fewer_copies_in_one_class_leave_the_first():
-    pictures = Pictures()
+    images = Images()
     for number in range(PLACEHOLDER_COPIES - 1):
-        pictures.add(f"awe/{number}", 1)
-    staying, left_out = pictures.verdict(*KEEPABLE)
+        images.add(f"awe/{number}", 1)
+    staying, left_out = images.verdict(*KEEPABLE)
     assert (staying, left_out) == (["awe/0"], dict.fromkeys(["awe/1", "awe/2", "awe/3"], Problem.EXACT))
-    assert {row.detail for row in pictures.judged().problems} == {"exact copy of awe/0"}
+    assert {row.detail for row in images.judged().problems} == {"exact copy of awe/0"}
 
 
-def test_nearly_identical_pictures_in_several_classes_have_no_true_label_however_many_they_are():
-    pictures, names = Pictures().add("awe/other", 1), []
+def test_nearly_identical_images_in_several_classes_have_no_true_label_however_many_they_are():
+    images, names = Images().add("awe/other", 1), []
     for number in range(PLACEHOLDER_COPIES):
         names.append(f"{('awe', 'fear')[number % 2]}/{number}")
-        pictures.add(names[-1], 7, quality=70 + number)
-    assert pictures.verdict(*KEEPABLE) == (["awe/other"], dict.fromkeys(names, Problem.AMBIGUOUS))
+        images.add(names[-1], 7, quality=70 + number)
+    assert images.verdict(*KEEPABLE) == (["awe/other"], dict.fromkeys(names, Problem.AMBIGUOUS))
 
 
 @pytest.mark.parametrize("quality", [92, 60], ids=["to the byte", "nearly"])
-def test_a_picture_in_two_classes_has_no_true_label_and_is_left_out(quality):
-    pictures = Pictures().add("awe/1", 7).add("awe/2", 7).add("fear/3", 7, quality=quality).add("fear/4", 8)
-    staying, left_out = pictures.verdict(*KEEPABLE)
+def test_a_image_in_two_classes_has_no_true_label_and_is_left_out(quality):
+    images = Images().add("awe/1", 7).add("awe/2", 7).add("fear/3", 7, quality=quality).add("fear/4", 8)
+    staying, left_out = images.verdict(*KEEPABLE)
     assert staying == ["fear/4"]
     assert left_out["awe/1"] == left_out["fear/3"] == Problem.AMBIGUOUS
-    details = [row.detail for row in pictures.judged().problems if row.problem == Problem.AMBIGUOUS]
+    details = [row.detail for row in images.judged().problems if row.problem == Problem.AMBIGUOUS]
     assert all("in the classes awe, fear" in detail or "which is in the class" in detail for detail in details)
 
 
 ALTERED = {
-    "recompressed": lambda picture: picture,
-    "resized": lambda picture: picture.resize((117, 91)),
-    "brightened": lambda picture: ImageEnhance.Brightness(picture).enhance(1.1),
+    "recompressed": lambda image: image,
+    "resized": lambda image: image.resize((117, 91)),
+    "brightened": lambda image: ImageEnhance.Brightness(image).enhance(1.1),
     "mirrored": ImageOps.mirror,
-    "mirrored and resized": lambda picture: ImageOps.mirror(picture).resize((230, 180)),
+    "mirrored and resized": lambda image: ImageOps.mirror(image).resize((230, 180)),
 }
 
 
 @pytest.mark.parametrize("alter", ALTERED.values(), ids=ALTERED)
 def test_altered_copies_in_a_class_leave_the_first_unless_they_may_be_kept(alter):
-    pictures = Pictures().add("awe/1", 7).add("awe/2", alter(cloudy(7)), quality=70).add("awe/3", 8)
-    assert pictures.verdict() == (["awe/1", "awe/3"], {"awe/2": Problem.NEAR})
+    images = Images().add("awe/1", 7).add("awe/2", alter(cloudy(7)), quality=70).add("awe/3", 8)
+    assert images.verdict() == (["awe/1", "awe/3"], {"awe/2": Problem.NEAR})
     what = "nearly the same as" if distance(cloudy(7), alter(cloudy(7))) <= SAME else "nearly the mirror image of"
-    assert pictures.judged().problems[0].detail == f"{what} awe/1"
-    assert pictures.verdict(Problem.NEAR) == (["awe/1", "awe/2", "awe/3"], {})
-    groups = pictures.group_of(Problem.NEAR)
+    assert images.judged().problems[0].detail == f"{what} awe/1"
+    assert images.verdict(Problem.NEAR) == (["awe/1", "awe/2", "awe/3"], {})
+    groups = images.group_of(Problem.NEAR)
     assert groups["awe/1"] == groups["awe/2"] != groups["awe/3"]
 
 
 @pytest.mark.parametrize(("quality", "problem"), [(92, Problem.EXACT), (70, Problem.NEAR)])
 def test_of_copies_in_several_prescribed_splits_the_test_sets_stays_whatever_may_be_kept(quality, problem):
-    pictures = Pictures()
+    images = Images()
     for number, split in enumerate((None, "train", "val", "test")):
-        pictures.add(f"awe/{split}", 7, quality=92 if problem is Problem.EXACT else quality + number, split=split)
+        images.add(f"awe/{split}", 7, quality=92 if problem is Problem.EXACT else quality + number, split=split)
     left_out = dict.fromkeys(["awe/None", "awe/train", "awe/val"], problem)
-    assert pictures.verdict() == (["awe/test"], left_out)
-    assert pictures.verdict(Problem.NEAR) == (["awe/test"], left_out)
+    assert images.verdict() == (["awe/test"], left_out)
+    assert images.verdict(Problem.NEAR) == (["awe/test"], left_out)
     if problem is Problem.NEAR:
-        assert {row.detail for row in pictures.judged().problems} == {"nearly the same as awe/test in split test"}
+        assert {row.detail for row in images.judged().problems} == {"nearly the same as awe/test in split test"}
 
 
 def test_copies_within_one_prescribed_split_may_be_kept():
-    pictures = Pictures().add("awe/1", 7, split="train").add("awe/2", 7, quality=70, split="train")
-    assert pictures.verdict(Problem.NEAR)[0] == ["awe/1", "awe/2"]
+    images = Images().add("awe/1", 7, split="train").add("awe/2", 7, quality=70, split="train")
+    assert images.verdict(Problem.NEAR)[0] == ["awe/1", "awe/2"]
 
 
-def test_pictures_of_one_scene_stay_in_one_group_also_across_classes_and_through_others():
+def test_images_of_one_scene_stay_in_one_group_also_across_classes_and_through_others():
     first = cloudy(1)
     second = of_one_scene(first, 50)
     third = of_one_scene(second, 51)
     assert distance(first, third) > ALIKE
-    pictures = Pictures().add("awe/1", first).add("fear/other", 9).add("awe/3", third).add("fear/2", second)
-    assert pictures.verdict()[1] == {}
-    groups = pictures.group_of()
+    images = Images().add("awe/1", first).add("fear/other", 9).add("awe/3", third).add("fear/2", second)
+    assert images.verdict()[1] == {}
+    groups = images.group_of()
     assert groups["awe/1"] == groups["fear/2"] == groups["awe/3"] != groups["fear/other"]
 
 
-def test_a_group_does_not_depend_on_the_order_of_the_pictures():
+def test_a_group_does_not_depend_on_the_order_of_the_images():
     scene = cloudy(1)
-    pictures = Pictures().add("awe/1", scene).add("awe/2", of_one_scene(scene, 50)).add("awe/3", 8, group="ann")
-    other = Pictures().add("awe/3", 8, group="ann").add("awe/2", of_one_scene(scene, 50)).add("awe/1", scene)
-    assert pictures.group_of() == other.group_of()
+    images = Images().add("awe/1", scene).add("awe/2", of_one_scene(scene, 50)).add("awe/3", 8, group="ann")
+    other = Images().add("awe/3", 8, group="ann").add("awe/2", of_one_scene(scene, 50)).add("awe/1", scene)
+    assert images.group_of() == other.group_of()
 
 
-def test_a_prescribed_group_stays_together_and_what_looks_like_its_pictures_joins_it():
+def test_a_prescribed_group_stays_together_and_what_looks_like_its_images_joins_it():
     scene = cloudy(1)
-    pictures = Pictures().add("awe/1", scene, group="ann").add("fear/2", 2, group="ann").add("awe/3", 3, group="bob")
-    pictures.add("awe/4", of_one_scene(scene, 50)).add("awe/5", 5)
-    groups = pictures.group_of()
+    images = Images().add("awe/1", scene, group="ann").add("fear/2", 2, group="ann").add("awe/3", 3, group="bob")
+    images.add("awe/4", of_one_scene(scene, 50)).add("awe/5", 5)
+    groups = images.group_of()
     assert groups["awe/1"] == groups["fear/2"] == groups["awe/4"]
     assert len({groups["awe/1"], groups["awe/3"], groups["awe/5"]}) == 3
 
 
 def test_prescribed_splits_are_not_changed_by_what_looks_alike():
     scene = cloudy(1)
-    pictures = Pictures().add("awe/1", scene, split="train").add("awe/2", of_one_scene(scene, 50), split="test")
-    assert pictures.verdict()[0] == ["awe/1", "awe/2"]
-    assert len(set(pictures.group_of().values())) == 2
+    images = Images().add("awe/1", scene, split="train").add("awe/2", of_one_scene(scene, 50), split="test")
+    assert images.verdict()[0] == ["awe/1", "awe/2"]
+    assert len(set(images.group_of().values())) == 2
 
 
-def test_different_pictures_are_all_left_alone():
-    pictures = Pictures()
+def test_different_images_are_all_left_alone():
+    images = Images()
     for number in range(200):
-        pictures.add(f"{('awe', 'fear')[number % 2]}/{number}", number)
-    judged = pictures.judged()
+        images.add(f"{('awe', 'fear')[number % 2]}/{number}", number)
+    judged = images.judged()
     assert not judged.problems
     assert len(set(judged.groups.values())) == len(judged.groups) == 200
 
 
 def test_shards_keep_groups_scenes_and_prescribed_splits_on_one_side(tmp_path):
-    """Half of the pictures are of scenes that two show, and every photographer has taken a dozen."""
+    """Half of the images are of scenes that two show, and every photographer has taken a dozen."""
     entries = []
     for number in range(96):
         scene, second = divmod(number, 2)
-        picture = of_one_scene(cloudy(scene), 1000 + scene) if second and scene % 2 else cloudy(2000 * second + scene)
-        picture.save(path := tmp_path / f"{number}.png")
+        image = of_one_scene(cloudy(scene), 1000 + scene) if second and scene % 2 else cloudy(2000 * second + scene)
+        image.save(path := tmp_path / f"{number}.png")
         group = f"photographer {number // 12}" if number >= 48 else None
         split = "val" if number in (50, 1) else None
         entries.append(Entry(path.name, "awe", {"awe": 1}, path, split=split, group=group))
@@ -256,17 +256,17 @@ def test_shards_keep_groups_scenes_and_prescribed_splits_on_one_side(tmp_path):
     assert split_of["50.png"] == split_of["1.png"] == "val"
 
 
-def test_pictures_without_a_look_are_compared_by_their_pixels():
-    pictures = Pictures()
+def test_images_without_a_look_are_compared_by_their_pixels():
+    images = Images()
     for number in range(6):
-        pictures.add(f"awe/{number}", Image.new("RGB", (90, 90), (number * 40, 90, 200)))
-    assert len(pictures.verdict()[0]) == 6
+        images.add(f"awe/{number}", Image.new("RGB", (90, 90), (number * 40, 90, 200)))
+    assert len(images.verdict()[0]) == 6
     for quality in (90, 50, 60):  # other bytes, the same pixels
-        pictures.add(f"awe/grey {quality}", Image.new("RGB", (90, 90), (128, 128, 128)), quality=quality)
-    staying, left_out = pictures.verdict(*KEEPABLE)
+        images.add(f"awe/grey {quality}", Image.new("RGB", (90, 90), (128, 128, 128)), quality=quality)
+    staying, left_out = images.verdict(*KEEPABLE)
     assert staying[6:] == ["awe/grey 90"]
     assert left_out == dict.fromkeys(["awe/grey 50", "awe/grey 60"], Problem.EXACT)
-    assert {row.detail for row in pictures.judged().problems} == {"the same pixels as awe/grey 90"}
+    assert {row.detail for row in images.judged().problems} == {"the same pixels as awe/grey 90"}
 
 
 def frames(count: int) -> list[Image.Image]:
@@ -277,14 +277,14 @@ def frames(count: int) -> list[Image.Image]:
 
 
 def test_of_a_slow_pan_only_what_is_near_a_frame_that_stays_goes():
-    pan, pictures = frames(50), Pictures()
+    pan, images = frames(50), Images()
     assert all(distance(one, other) <= SAME for one, other in pairwise(pan))
     assert distance(pan[0], pan[-1]) > ALIKE
     for number, frame in enumerate(pan):
-        pictures.add(f"{'awe' if number < 25 else 'fear'}/{number:02}", frame, quality=97)
-    staying, left_out = pictures.verdict()
+        images.add(f"{'awe' if number < 25 else 'fear'}/{number:02}", frame, quality=97)
+    staying, left_out = images.verdict()
     assert len(staying) >= 10
-    by_name = {entry.source: taken.look for entry, taken in zip(pictures.entries, pictures.taken, strict=True)}
+    by_name = {entry.source: taken.look for entry, taken in zip(images.entries, images.taken, strict=True)}
 
     def bits(one: str, other: str) -> int:
         return (int.from_bytes(by_name[one]) ^ int.from_bytes(by_name[other])).bit_count()
@@ -294,7 +294,7 @@ def test_of_a_slow_pan_only_what_is_near_a_frame_that_stays_goes():
         others = staying if problem is Problem.NEAR else [other for other in by_name if other[:3] != name[:3]]
         assert problem in (Problem.NEAR, Problem.AMBIGUOUS)
         assert min(bits(name, other) for other in others) <= SAME
-    assert not any("identical" in row.detail or "placeholder" in row.detail for row in pictures.judged().problems)
+    assert not any("identical" in row.detail or "placeholder" in row.detail for row in images.judged().problems)
     assert 0 < sum(problem is Problem.AMBIGUOUS for problem in left_out.values()) < 12
-    kept, _ = pictures.verdict(Problem.NEAR)
+    kept, _ = images.verdict(Problem.NEAR)
     assert len(kept) == 50 - sum(problem is Problem.AMBIGUOUS for problem in left_out.values())

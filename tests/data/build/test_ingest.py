@@ -1,4 +1,4 @@
-"""Every picture is read once, whatever stands in its file, and what was read outlives an interruption."""
+"""Every image is read once, whatever stands in its file, and what was read outlives an interruption."""
 
 import hashlib
 import io
@@ -26,9 +26,9 @@ def drawn(width: int, height: int) -> Image.Image:
     return Image.fromarray(NOISE[:height, :width].copy())
 
 
-def file_of(picture: Image.Image, kind: str, **options) -> bytes:
+def file_of(image: Image.Image, kind: str, **options) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)
+    image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
@@ -85,7 +85,7 @@ def entry(path: Path, **known: str) -> Entry:
 
 @pytest.fixture(scope="module")
 def read(tmp_path_factory) -> dict[str, tuple[IngestedImage, bytes]]:
-    """What reading the files above, and two drawn pictures, found; and the JPEGs in the spool."""
+    """What reading the files above, and two drawn images, found; and the JPEGs in the spool."""
     folder = tmp_path_factory.mktemp("files")
     for name, (data, *_) in (STORED | REFUSED).items():
         (folder / name).write_bytes(data)
@@ -102,7 +102,7 @@ def read(tmp_path_factory) -> dict[str, tuple[IngestedImage, bytes]]:
 
 
 @pytest.mark.parametrize("name", STORED)
-def test_a_picture_is_stored_as_rgb_jpeg_upright_and_no_larger_than_asked_and_its_problems_are_told(read, name):
+def test_a_image_is_stored_as_rgb_jpeg_upright_and_no_larger_than_asked_and_its_problems_are_told(read, name):
     (data, size, problems), (taken, jpeg) = STORED[name], read[name]
     stored = Image.open(io.BytesIO(jpeg))
     assert (stored.format, stored.mode, stored.size) == ("JPEG", "RGB", size)
@@ -117,7 +117,7 @@ def test_a_small_upright_jpeg_in_rgb_keeps_its_pixels(read):
     assert kept == ["small", "tiny and long"], "Pillow writes no metadata into these"
 
 
-def test_the_look_is_that_of_the_stored_picture_and_a_flat_one_has_none(read):
+def test_the_look_is_that_of_the_stored_image_and_a_flat_one_has_none(read):
     assert read["flat"][0].look == b""
     for name in ("small", "large", "sideways"):
         seen, again = read[name][0].look, perceptual_hash(Image.open(io.BytesIO(read[name][1])))
@@ -125,7 +125,7 @@ def test_the_look_is_that_of_the_stored_picture_and_a_flat_one_has_none(read):
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_file_without_a_picture_is_told_by_its_reason_and_stores_nothing(read, name):
+def test_a_file_without_a_image_is_told_by_its_reason_and_stores_nothing(read, name):
     (data, problem, reason), (taken, jpeg) = REFUSED[name], read[name]
     ((found, detail),) = taken.problems
     key = "" if name in ("page", "empty") else hashlib.sha256(data).hexdigest()[:20]  # of these not all is read
@@ -141,11 +141,11 @@ def test_a_file_that_cannot_be_read_is_told_with_the_systems_reason(read, name):
     assert ABSENT[name] in detail
 
 
-def test_a_key_that_the_source_gives_stays_and_drawn_pictures_are_stored_as_drawn(read):
+def test_a_key_that_the_source_gives_stays_and_drawn_images_are_stored_as_drawn(read):
     assert read["named"][0].key == "0123456789abcdef0123"
     for index, entry in enumerate(Scenes(2, seed=9).listing().entries):
         taken, jpeg = read[f"scene {index}"]
-        assert (taken.key, taken.problems, taken.look, jpeg) == (entry.key, (), b"", entry.picture())
+        assert (taken.key, taken.problems, taken.look, jpeg) == (entry.key, (), b"", entry.image())
 
 
 def test_other_limits_find_other_problems_and_store_other_sizes(tmp_path):
@@ -191,10 +191,10 @@ def test_only_the_chunk_of_a_file_that_changed_or_got_lost_is_read_again(tmp_pat
 SCRIPT = """
 import sys
 from pathlib import Path
-from emotune.data import intake
+from emotune.data.build import ingest
 from emotune.data.sources.base import Scenes
-intake.CHUNK = 6
-intake.take_in(Scenes(72, seed=2).listing().entries, Path(sys.argv[1]), intake.LIMITS, workers=2)
+ingest.CHUNK = 6
+ingest.ingest(Scenes(72, seed=2).listing().entries, Path(sys.argv[1]), ingest.LIMITS, workers=2)
 """
 
 
@@ -218,4 +218,4 @@ def test_what_was_read_before_a_kill_is_not_read_again(tmp_path, monkeypatch):
     assert [t.key for t in taken] == [e.key for e in entries]
     for index in (0, 40, 71):
         jpeg = (tmp_path / taken[index].spool).read_bytes()[taken[index].start :][: taken[index].bytes]
-        assert jpeg == entries[index].picture()
+        assert jpeg == entries[index].image()

@@ -23,7 +23,7 @@ def chain(count: int, step: int, seed: int = 0) -> np.ndarray:
 
 
 def distances(hashes: np.ndarray) -> np.ndarray:
-    """Between each picture (rows), mirrored or not, and each other (columns)."""
+    """Between each image (rows), mirrored or not, and each other (columns)."""
     straight = hashes[:, :4]
     both = [np.bitwise_count(part[:, None] ^ straight).sum(axis=2) for part in (straight, hashes[:, 4:])]
     return np.minimum(*both)
@@ -47,7 +47,7 @@ def in_buckets(monkeypatch):
 
 @pytest.mark.parametrize("step", [0, 1, 9, 20, 33])
 @pytest.mark.usefixtures("in_buckets")
-def test_only_copies_of_pictures_that_stay_go(step):
+def test_only_copies_of_images_that_stay_go(step):
     hashes = chain(120, step)
     hashes[60, :4] = hashes[10, 4:]  # what mirrors an earlier one
     assert copies_of_earlier(hashes).tolist() == greedily(hashes)
@@ -96,7 +96,7 @@ def test_scenes_go_through_others_but_not_from_one_prescribed_split_to_another()
 
 
 @pytest.mark.parametrize("step", [0, 1])
-def test_many_nearly_equal_pictures_need_no_memory_for_their_pairs(step):
+def test_many_nearly_equal_images_need_no_memory_for_their_pairs(step):
     generator = np.random.default_rng(0)
     hashes = np.tile(generator.integers(0, 2**64, (1, 8), np.uint64), (3000, 1))
     for row in range(3000 * step):

@@ -1,4 +1,4 @@
-"""Altered copies look alike, mirrored ones as well, and different pictures do not."""
+"""Altered copies look alike, mirrored ones as well, and different images do not."""
 
 import io
 from collections.abc import Callable
@@ -17,9 +17,9 @@ def cloudy(seed: int, cells: int = 10, size: tuple[int, int] = (180, 140)) -> Im
     return Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC)
 
 
-def compressed(picture: Image.Image, quality: int) -> Image.Image:
+def compressed(image: Image.Image, quality: int) -> Image.Image:
     buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=quality)
+    image.save(buffer, "JPEG", quality=quality)
     return Image.open(buffer).convert("RGB")
 
 
@@ -31,33 +31,33 @@ def distance(one: Image.Image, other: Image.Image) -> int:
     )
 
 
-SCENES = [draw_scene(index, seed=5).picture for index in range(8)]
+SCENES = [draw_scene(index, seed=5).image for index in range(8)]
 ALTERED: dict[str, Callable[[Image.Image], Image.Image]] = {
-    "recompressed": lambda picture: compressed(picture, 60),
-    "half as large": lambda picture: picture.resize((picture.width // 2, picture.height // 2)),
-    "twice as large": lambda picture: picture.resize((picture.width * 2, picture.height * 2)),
-    "brighter": lambda picture: ImageEnhance.Brightness(picture).enhance(1.15),
-    "less contrast": lambda picture: ImageEnhance.Contrast(picture).enhance(0.8),
-    "grey": lambda picture: picture.convert("L").convert("RGB"),
+    "recompressed": lambda image: compressed(image, 60),
+    "half as large": lambda image: image.resize((image.width // 2, image.height // 2)),
+    "twice as large": lambda image: image.resize((image.width * 2, image.height * 2)),
+    "brighter": lambda image: ImageEnhance.Brightness(image).enhance(1.15),
+    "less contrast": lambda image: ImageEnhance.Contrast(image).enhance(0.8),
+    "grey": lambda image: image.convert("L").convert("RGB"),
 }
 
 
 @pytest.mark.parametrize("alter", ALTERED.values(), ids=ALTERED)
-def test_an_altered_copy_is_the_same_picture(alter):
-    assert max(distance(picture, alter(picture)) for picture in SCENES) <= SAME
+def test_an_altered_copy_is_the_same_image(alter):
+    assert max(distance(image, alter(image)) for image in SCENES) <= SAME
 
 
-def test_a_mirrored_or_turned_picture_is_another():
-    for picture in SCENES:
-        assert distance(picture, ImageOps.mirror(picture)) > ALIKE
-        assert distance(picture, picture.rotate(90)) > ALIKE
+def test_a_mirrored_or_turned_image_is_another():
+    for image in SCENES:
+        assert distance(image, ImageOps.mirror(image)) > ALIKE
+        assert distance(image, image.rotate(90)) > ALIKE
 
 
 @pytest.mark.parametrize("alter", ALTERED.values(), ids=ALTERED)
 def test_the_look_of_a_mirror_image_is_known_without_mirroring(alter):
-    for picture in SCENES:
-        other = mirrored_hash(alter(ImageOps.mirror(picture)))
-        differing = np.frombuffer(perceptual_hash(picture), np.uint8) ^ np.frombuffer(other, np.uint8)
+    for image in SCENES:
+        other = mirrored_hash(alter(ImageOps.mirror(image)))
+        differing = np.frombuffer(perceptual_hash(image), np.uint8) ^ np.frombuffer(other, np.uint8)
         assert np.bitwise_count(differing).sum() <= SAME
 
 
@@ -73,9 +73,9 @@ def gradient(seed: int) -> Image.Image:
 
 def stripes(seed: int) -> Image.Image:
     rows = np.random.default_rng(seed).integers(0, 256, (16, 1, 3), np.uint8)
-    picture = Image.fromarray(np.broadcast_to(rows, (16, 20, 3)).copy())
-    picture = picture.resize((120, 96), Image.Resampling.NEAREST)
-    return picture.rotate(90, expand=True) if seed % 2 else picture
+    image = Image.fromarray(np.broadcast_to(rows, (16, 20, 3)).copy())
+    image = image.resize((120, 96), Image.Resampling.NEAREST)
+    return image.rotate(90, expand=True) if seed % 2 else image
 
 
 def rings(seed: int) -> Image.Image:
@@ -90,13 +90,13 @@ def noise(seed: int) -> Image.Image:
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (80, 80, 3), np.uint8))
 
 
-KINDS = {"scenes": lambda seed: draw_scene(seed, seed=6).picture, "clouds": cloudy, "noise": noise,
+KINDS = {"scenes": lambda seed: draw_scene(seed, seed=6).image, "clouds": cloudy, "noise": noise,
          "gradients": gradient, "stripes": stripes, "rings": rings}  # fmt: skip
 
 
 @pytest.mark.parametrize("draw", KINDS.values(), ids=KINDS)
-def test_different_pictures_are_not_confused(draw):
-    found = [(seen, mirrored_hash(picture)) for picture in map(draw, range(200)) if (seen := perceptual_hash(picture))]
+def test_different_images_are_not_confused(draw):
+    found = [(seen, mirrored_hash(image)) for image in map(draw, range(200)) if (seen := perceptual_hash(image))]
     straight, mirrored = np.frombuffer(b"".join(map(b"".join, found)), np.uint64).reshape(-1, 2, 4).swapaxes(0, 1)
     for other in (straight, mirrored):
         bits = np.bitwise_count(straight[:, None] ^ other).sum(axis=2)
@@ -116,13 +116,13 @@ FLAT = {
 }
 
 
-@pytest.mark.parametrize("picture", FLAT.values(), ids=FLAT)
-def test_a_picture_without_structure_in_both_directions_looks_like_nothing(picture):
-    assert perceptual_hash(picture) == b""
+@pytest.mark.parametrize("image", FLAT.values(), ids=FLAT)
+def test_a_image_without_structure_in_both_directions_looks_like_nothing(image):
+    assert perceptual_hash(image) == b""
 
 
-def test_only_a_picture_of_one_colour_is_blank():
-    assert [name for name, picture in FLAT.items() if is_blank(picture)] == list(FLAT)[:3]
+def test_only_a_image_of_one_colour_is_blank():
+    assert [name for name, image in FLAT.items() if is_blank(image)] == list(FLAT)[:3]
     assert not is_blank(SCENES[0])
     half = Image.new("RGB", (100, 70), (200, 30, 90))
     half.paste((30, 110, 90), (0, 0, 50, 70))  # as bright

@@ -23,11 +23,11 @@ from emotune.data.sources.base import ClassFolders, Scenes
 SHARES = (0.5, 0.25, 0.25)
 SCRIPT = """
 import sys
-from emotune.data import intake
+from emotune.data.build import ingest
 from emotune.data.build.shards import write_shards
 from emotune.data.sources.base import Scenes
 from emotune.core.storage import Folder
-intake.CHUNK = 10
+ingest.CHUNK = 10
 write_shards(Scenes(160, seed=1).listing(), Folder(sys.argv[1]), shares=(0.5, 0.25, 0.25), samples_per_shard=30)
 """
 
@@ -73,7 +73,7 @@ def states(paths: list[Path]) -> dict[str, tuple[int, int]]:
     return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in paths}
 
 
-def test_a_killed_command_repeated_goes_on_with_the_pictures_that_are_missing(small_shards, tmp_path, monkeypatch):
+def test_a_killed_command_repeated_goes_on_with_the_images_that_are_missing(small_shards, tmp_path, monkeypatch):
     out = tmp_path / "out"
     with started(out) as process:
         try:
@@ -90,7 +90,7 @@ def test_a_killed_command_repeated_goes_on_with_the_pictures_that_are_missing(sm
     seen: dict[str, tuple[int, int]] = {}
     manifest = write_shards(
         Scenes(160, seed=1).listing(), Folder(str(out)), shares=SHARES, samples_per_shard=30, workers=2,
-        advance=lambda pictures: seen.update(states([path for path in whole if path.exists()])),
+        advance=lambda images: seen.update(states([path for path in whole if path.exists()])),
     )  # fmt: skip
     assert seen == read, "something was read again"
     names = {path.name for path in out.iterdir() if path.name != ".lock"}
@@ -122,8 +122,8 @@ def group_lives(group: int) -> bool:
     return False
 
 
-def test_what_was_read_before_a_refusal_is_not_read_again(picture_folder, tmp_path):
-    listing = ClassFolders(picture_folder).listing()
+def test_what_was_read_before_a_refusal_is_not_read_again(image_folder, tmp_path):
+    listing = ClassFolders(image_folder).listing()
     in_train = [replace(entry, split="train") if entry.label == "awe" else entry for entry in listing.entries]
     too_few = replace(listing, entries=in_train)  # the same files, but one class lacks val and test
     out, spool = Folder(str(tmp_path / "out")), tmp_path / "out" / SPOOL
@@ -138,20 +138,20 @@ def test_what_was_read_before_a_refusal_is_not_read_again(picture_folder, tmp_pa
     assert not spool.exists()
 
 
-def test_a_folder_in_which_another_command_writes_is_refused(picture_folder, tmp_path):
+def test_a_folder_in_which_another_command_writes_is_refused(image_folder, tmp_path):
     (tmp_path / "out").mkdir()
     with FileLock(tmp_path / "out" / ".lock"), pytest.raises(InputError, match="another command is writing here"):
-        write_shards(ClassFolders(picture_folder).listing(), Folder(str(tmp_path / "out")))
+        write_shards(ClassFolders(image_folder).listing(), Folder(str(tmp_path / "out")))
     assert not list((tmp_path / "out").glob("[!.]*"))
 
 
-def test_a_finished_command_repeated_reads_and_writes_nothing(picture_folder, tmp_path):
-    (picture_folder / "awe" / "broken.jpg").write_bytes(b"no picture")
+def test_a_finished_command_repeated_reads_and_writes_nothing(image_folder, tmp_path):
+    (image_folder / "awe" / "broken.jpg").write_bytes(b"no image")
     out = tmp_path / "out"
-    first = write_shards(ClassFolders(picture_folder).listing(), Folder(str(out)), samples_per_shard=10)
+    first = write_shards(ClassFolders(image_folder).listing(), Folder(str(out)), samples_per_shard=10)
     before = states(list(out.glob("[!.]*")))
     passed: list[int] = []
-    listing = ClassFolders(picture_folder).listing()
+    listing = ClassFolders(image_folder).listing()
     second = write_shards(listing, Folder(str(out)), samples_per_shard=10, workers=2, advance=passed.append)
     assert second == first
     assert second.left_out == {"undecodable": 1}
@@ -165,14 +165,14 @@ def test_a_repeated_command_tidies_up_after_one_that_was_killed_before_it_could(
         out.write(path.name, path.read_bytes())
     out.write("train-000000-01234567.tar", b"of an earlier command")
     out.write(".val-000000-01234567.tar.x1y2", b"half of one")
-    out.write(f"{SPOOL}/0123", b"pictures")
+    out.write(f"{SPOOL}/0123", b"images")
     write_shards(Scenes(160, seed=1).listing(), out, shares=SHARES, samples_per_shard=30)
     assert verify(out)[1] == []
     assert {path.name for path in tmp_path.glob(".*")} <= {".lock"}
 
 
-def test_a_repeated_command_mends_what_was_damaged_since(picture_folder, tmp_path):
-    listing, out = ClassFolders(picture_folder).listing(), Folder(str(tmp_path / "out"))
+def test_a_repeated_command_mends_what_was_damaged_since(image_folder, tmp_path):
+    listing, out = ClassFolders(image_folder).listing(), Folder(str(tmp_path / "out"))
     manifest = write_shards(listing, out)
     out.delete(manifest.shards[0].file)
     out.write(HEALTH, b"changed")
@@ -181,8 +181,8 @@ def test_a_repeated_command_mends_what_was_damaged_since(picture_folder, tmp_pat
     assert verify(out)[1] == []
 
 
-def test_a_command_that_would_say_anything_else_is_not_the_finished_one(picture_folder, tmp_path):
-    listing, out = ClassFolders(picture_folder).listing(), Folder(str(tmp_path / "out"))
+def test_a_command_that_would_say_anything_else_is_not_the_finished_one(image_folder, tmp_path):
+    listing, out = ClassFolders(image_folder).listing(), Folder(str(tmp_path / "out"))
     recipes = {write_shards(listing, out).recipe}
     missing = ExcludedImage("awe/lost.jpg", "awe", Problem.LOST, "404")
     for other in (replace(listing, left_out=[missing]), replace(listing, licence="CC0")):

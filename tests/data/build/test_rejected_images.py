@@ -1,4 +1,4 @@
-"""What is no whole picture is refused with a reason, and strange files cost nothing else."""
+"""What is no whole image is refused with a reason, and strange files cost nothing else."""
 
 import struct
 import warnings
@@ -11,8 +11,8 @@ from PIL import Image
 
 from emotune.data.image_io import (
     DecompressionBombError,
-    TruncatedPictureError,
-    UnreadablePictureError,
+    TruncatedImageError,
+    UnreadableImageError,
     decode,
     decode_square,
     encode,
@@ -30,11 +30,11 @@ def photo_with_exif(*entries: tuple[int, int, bytes], cut: int | None = None) ->
 WHOLE = file_of(Image.effect_noise((64, 64), 80).convert("RGB"), "JPEG")
 
 REFUSED = {
-    "empty": (b"", "empty file", UnreadablePictureError),
-    "a web page": (b"<!DOCTYPE html><body>404 Not Found</body>", "HTML page", UnreadablePictureError),
-    "half a JPEG": (WHOLE[: len(WHOLE) // 2], "truncated", TruncatedPictureError),
-    "half a PNG": (file_of(quarters(), "PNG")[:80], "damaged", TruncatedPictureError),
-    "only a head": (WHOLE[:20], "", UnreadablePictureError),
+    "empty": (b"", "empty file", UnreadableImageError),
+    "a web page": (b"<!DOCTYPE html><body>404 Not Found</body>", "HTML page", UnreadableImageError),
+    "half a JPEG": (WHOLE[: len(WHOLE) // 2], "truncated", TruncatedImageError),
+    "half a PNG": (file_of(quarters(), "PNG")[:80], "damaged", TruncatedImageError),
+    "only a head": (WHOLE[:20], "", UnreadableImageError),
     "a PNG of 2.5 gigapixels": (png(50_000, 50_000, 8, 2, b"\0"), "too large to decode safely", DecompressionBombError),
     "a PNG of 120 megapixels": (png(12_000, 10_000, 8, 2, b"\0"), "too large to decode safely", DecompressionBombError),
 }
@@ -43,8 +43,8 @@ REFUSED = {
 @pytest.mark.parametrize(("data", "reason", "kind"), REFUSED.values(), ids=REFUSED)
 @pytest.mark.parametrize("read", [decode, lambda data: load(data, 256), lambda data: decode_square(data, 32)],
                          ids=["decode", "load", "decode_square"])  # fmt: skip
-def test_what_is_no_whole_picture_is_refused_with_the_reason(data, reason, kind, read):
-    with pytest.raises(UnreadablePictureError) as caught:
+def test_what_is_no_whole_image_is_refused_with_the_reason(data, reason, kind, read):
+    with pytest.raises(UnreadableImageError) as caught:
         read(data)
     assert type(caught.value) is kind
     assert reason in str(caught.value)
@@ -67,12 +67,12 @@ STRANGE_EXIF = {
 @pytest.mark.parametrize(("entry", "cut"), STRANGE_EXIF.values(), ids=STRANGE_EXIF)
 @pytest.mark.parametrize("read", READERS.values(), ids=READERS)
 def test_a_strange_exif_block_costs_neither_the_photo_nor_the_program(entry, cut, read):
-    picture = read(photo_with_exif(UPSIDE_DOWN, entry, cut=cut))
+    image = read(photo_with_exif(UPSIDE_DOWN, entry, cut=cut))
     expected = [RED, GREEN, BLUE, WHITE]
-    assert near(middles(picture), expected[::-1]) or (cut and near(middles(picture), expected))
+    assert near(middles(image), expected[::-1]) or (cut and near(middles(image), expected))
 
 
-def test_any_damage_gives_a_picture_or_the_reason_why_there_is_none():
+def test_any_damage_gives_a_image_or_the_reason_why_there_is_none():
     generator = np.random.default_rng(3)
     exif = Image.Exif()
     exif[ORIENTATION], exif[0x010E], exif[0x011A] = 6, "by hand", 72.0
@@ -88,15 +88,15 @@ def test_any_damage_gives_a_picture_or_the_reason_why_there_is_none():
                 )
             try:
                 decode(bytes(damaged))
-            except UnreadablePictureError:
+            except UnreadableImageError:
                 pass
             except Exception as error:
                 crashes[kind, repr(error)] = bytes(damaged)
     assert not crashes, "; ".join(f"{kind}: {error}" for kind, error in crashes)
 
 
-def test_a_picture_that_no_jpeg_can_hold_is_refused():
-    with pytest.raises(UnreadablePictureError):
+def test_a_image_that_no_jpeg_can_hold_is_refused():
+    with pytest.raises(UnreadableImageError):
         stored(file_of(Image.new("RGB", (70_000, 2)), "PNG"), 256)
 
 
@@ -106,7 +106,7 @@ def test_threads_refuse_what_is_too_large_whatever_others_do_to_the_warning_filt
     def outcome(data: bytes) -> tuple[int, ...] | str:
         try:
             return load(data, max_pixels=3000).size
-        except UnreadablePictureError as error:
+        except UnreadableImageError as error:
             return str(error).partition(":")[0]
 
     def others() -> None:

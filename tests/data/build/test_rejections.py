@@ -75,7 +75,7 @@ HEADS = {
 @pytest.mark.parametrize(("part", "head"), HEADS.items(), ids=HEADS)
 def test_files_that_cannot_be_decoded_are_told_by_what_they_are(tmp_path, part, head):
     (tmp_path / "1.jpg").write_bytes(head)
-    assert part in explained(listing(["1.jpg"] * 8, tmp_path), Problem.UNDECODABLE, "not a picture")[-1]
+    assert part in explained(listing(["1.jpg"] * 8, tmp_path), Problem.UNDECODABLE, "not an image")[-1]
 
 
 def test_several_reasons_are_told_the_commonest_first_each_with_its_number(tmp_path):

@@ -1,4 +1,4 @@
-"""Shards hold every picture once, are the same wherever they are made, and survive any interruption."""
+"""Shards hold every image once, are the same wherever they are made, and survive any interruption."""
 
 import csv
 import hashlib
@@ -29,8 +29,8 @@ from emotune.data.sources.base import ClassFolders, Listing, Scenes
 SHARES = (0.5, 0.25, 0.25)
 
 
-def sharded(pictures: Path | Listing, out: Path, **options) -> Manifest:
-    listing = ClassFolders(pictures).listing() if isinstance(pictures, Path) else pictures
+def sharded(images: Path | Listing, out: Path, **options) -> Manifest:
+    listing = ClassFolders(images).listing() if isinstance(images, Path) else images
     return write_shards(listing, Folder(str(out)), **options)
 
 
@@ -38,8 +38,8 @@ def content_key(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:20]
 
 
-def of_split(pictures: Path, label: str, split: str) -> list[Path]:
-    return [path for path in sorted((pictures / label).iterdir()) if split_of(content_key(path)) == split]
+def of_split(images: Path, label: str, split: str) -> list[Path]:
+    return [path for path in sorted((images / label).iterdir()) if split_of(content_key(path)) == split]
 
 
 def samples_of(out: Path) -> dict[str, list[Sample]]:
@@ -69,19 +69,19 @@ def test_the_shards_are_what_the_manifest_says(small_shards):
         assert all(split_of(sample.key, SHARES) == split for sample in samples)
 
 
-def test_every_picture_of_the_source_is_in_the_shards_once(small_shards):
+def test_every_image_of_the_source_is_in_the_shards_once(small_shards):
     entries = Scenes(160, seed=1).listing().entries
     found = [sample for samples in samples_of(small_shards).values() for sample in samples]
     assert sorted((s.key, s.label, s.source, json.dumps(s.votes)) for s in found) == sorted(
         (e.key, e.label, e.source, json.dumps(e.votes)) for e in entries
     )
-    assert next(s.jpg for s in found if s.key == entries[17].key) == entries[17].picture()
+    assert next(s.jpg for s in found if s.key == entries[17].key) == entries[17].image()
 
 
-def test_shards_behind_a_url_are_those_in_a_folder_to_the_byte(picture_folder, tmp_path):
-    manifest = sharded(picture_folder, tmp_path / "out", samples_per_shard=9)
+def test_shards_behind_a_url_are_those_in_a_folder_to_the_byte(image_folder, tmp_path):
+    manifest = sharded(image_folder, tmp_path / "out", samples_per_shard=9)
     for out in (Folder("memory://test-shards/out"), Folder(f"file://{tmp_path}/url")):
-        listing = ClassFolders(picture_folder).listing()
+        listing = ClassFolders(image_folder).listing()
         assert write_shards(listing, out, samples_per_shard=9) == read_manifest(out) == manifest
         names = [name for name in out.names() if not name.startswith(".")]
         assert {name: out.read(name) for name in names} == contents(tmp_path / "out")
@@ -100,39 +100,39 @@ def test_the_standard_webdataset_reader_reads_every_sample_once(small_shards):
     assert {sample["json"]["label"] for sample in samples} == set(MIKELS)
 
 
-def test_the_same_pictures_give_the_same_bytes_in_another_folder(picture_folder, tmp_path):
-    (picture_folder / "awe" / "broken.jpg").write_bytes(b"no picture")
-    one = sharded(picture_folder, tmp_path / "one")
-    elsewhere = Path(shutil.copytree(picture_folder, tmp_path / "moved" / "pictures"))
+def test_the_same_images_give_the_same_bytes_in_another_folder(image_folder, tmp_path):
+    (image_folder / "awe" / "broken.jpg").write_bytes(b"no image")
+    one = sharded(image_folder, tmp_path / "one")
+    elsewhere = Path(shutil.copytree(image_folder, tmp_path / "moved" / "images"))
     for path in elsewhere.rglob("*.*"):
         os.utime(path, (1, 1))
     other = sharded(elsewhere, tmp_path / "other", workers=2)
-    assert replace(other, recipe=one.recipe) == one, "only the recipe knows where the pictures were, and how old"
+    assert replace(other, recipe=one.recipe) == one, "only the recipe knows where the images were, and how old"
     in_one, in_other = contents(tmp_path / "one"), contents(tmp_path / "other")
     assert in_one.pop(MANIFEST) != in_other.pop(MANIFEST)
     assert in_one == in_other
 
 
-def test_the_content_hash_does_not_depend_on_the_cut_into_shards_nor_on_file_names(picture_folder, tmp_path):
-    one = sharded(picture_folder, tmp_path / "one")
-    for path in list(picture_folder.rglob("*.*g")):
+def test_the_content_hash_does_not_depend_on_the_cut_into_shards_nor_on_file_names(image_folder, tmp_path):
+    one = sharded(image_folder, tmp_path / "one")
+    for path in list(image_folder.rglob("*.*g")):
         path.rename(path.with_stem(f"renamed-{path.stem}"))
-    two = sharded(picture_folder, tmp_path / "two", samples_per_shard=7)
+    two = sharded(image_folder, tmp_path / "two", samples_per_shard=7)
     assert len(two.shards) > len(one.shards)
     assert two.content_hash == one.content_hash
 
 
-def test_the_content_hash_changes_with_a_label_a_picture_a_vote_and_the_split(picture_folder, tmp_path):
-    hashes = [sharded(picture_folder, tmp_path / "one").content_hash]
-    listing = ClassFolders(picture_folder).listing()
+def test_the_content_hash_changes_with_a_label_a_image_a_vote_and_the_split(image_folder, tmp_path):
+    hashes = [sharded(image_folder, tmp_path / "one").content_hash]
+    listing = ClassFolders(image_folder).listing()
     voted = [replace(entry, votes={entry.label: 3, "other": 1}) for entry in listing.entries]
     hashes.append(sharded(replace(listing, entries=voted), tmp_path / "votes").content_hash)
-    of_split(picture_folder, "awe", "train")[0].rename(picture_folder / "fear" / "moved.jpg")
-    hashes.append(sharded(picture_folder, tmp_path / "label").content_hash)
-    (picture_folder / "fear" / "moved.jpg").unlink()
-    hashes.append(sharded(picture_folder, tmp_path / "fewer").content_hash)
-    hashes.append(sharded(picture_folder, tmp_path / "split", shares=(0.6, 0.2, 0.2)).content_hash)
-    smaller = sharded(picture_folder, tmp_path / "smaller", limits=Limits(shorter_side=20))
+    of_split(image_folder, "awe", "train")[0].rename(image_folder / "fear" / "moved.jpg")
+    hashes.append(sharded(image_folder, tmp_path / "label").content_hash)
+    (image_folder / "fear" / "moved.jpg").unlink()
+    hashes.append(sharded(image_folder, tmp_path / "fewer").content_hash)
+    hashes.append(sharded(image_folder, tmp_path / "split", shares=(0.6, 0.2, 0.2)).content_hash)
+    smaller = sharded(image_folder, tmp_path / "smaller", limits=Limits(shorter_side=20))
     hashes.append(smaller.content_hash)
     assert len(set(hashes)) == 6
 
@@ -146,7 +146,7 @@ def test_scenes_split_otherwise_are_another_data_set(tmp_path):
     assert one.content_hash != other.content_hash
 
 
-def test_noisy_pictures_are_counted_by_split_and_class(small_shards):
+def test_noisy_images_are_counted_by_split_and_class(small_shards):
     manifest = read_manifest(Folder(str(small_shards)))
     for split, samples in samples_of(small_shards).items():
         noisy = [sample.label for sample in samples if agreement_of(sample.label, sample.votes) == "noisy"]
@@ -156,34 +156,34 @@ def test_noisy_pictures_are_counted_by_split_and_class(small_shards):
             assert manifest.count(split, label, "well") + noisy.count(label) == manifest.counts[split][label]
 
 
-def test_adding_and_renaming_pictures_moves_none_to_another_split(picture_folder, tmp_path):
-    sharded(picture_folder, tmp_path / "one")
+def test_adding_and_renaming_images_moves_none_to_another_split(image_folder, tmp_path):
+    sharded(image_folder, tmp_path / "one")
     before = {split: {s.key for s in samples} for split, samples in samples_of(tmp_path / "one").items()}
-    for number, path in enumerate(sorted(picture_folder.rglob("*.*g"))):
+    for number, path in enumerate(sorted(image_folder.rglob("*.*g"))):
         (path.parent / "deeper").mkdir(exist_ok=True)
-        path.rename(path.parent / "deeper" / f"renamed {1000 - number}.picture")
+        path.rename(path.parent / "deeper" / f"renamed {1000 - number}.image")
     generator = np.random.default_rng(8)
     for label in MIKELS:
-        Image.fromarray(generator.integers(0, 256, (72, 96, 3), np.uint8)).save(picture_folder / label / "0.png")
-    sharded(picture_folder, tmp_path / "two")
+        Image.fromarray(generator.integers(0, 256, (72, 96, 3), np.uint8)).save(image_folder / label / "0.png")
+    sharded(image_folder, tmp_path / "two")
     after = {split: {s.key for s in samples} for split, samples in samples_of(tmp_path / "two").items()}
     assert sum(map(len, after.values())) == sum(map(len, before.values())) + 8
     assert all(before[split] <= after[split] for split in SPLITS)
 
 
-def test_files_that_are_no_pictures_are_listed_and_the_others_are_all_there(picture_folder, tmp_path):
-    whole = {content_key(path) for path in picture_folder.rglob("*.*g")}
+def test_files_that_are_no_images_are_listed_and_the_others_are_all_there(image_folder, tmp_path):
+    whole = {content_key(path) for path in image_folder.rglob("*.*g")}
     bad = {
         "awe/empty.jpg": (b"", "undecodable", "empty"),
         "awe/page.jpg": (b"<html>404</html>", "undecodable", "HTML page"),
         "fear/half, with comma.jpg": (
-            next((picture_folder / "fear").glob("*.jpg")).read_bytes()[:700], "truncated", "damaged",
+            next((image_folder / "fear").glob("*.jpg")).read_bytes()[:700], "truncated", "damaged",
         ),
         "sadness/ünïcode\nname.png": (b"\x89PNG\r\n\x1a\n", "truncated", ""),
     }  # fmt: skip
     for name, (data, _, _) in bad.items():
-        (picture_folder / name).write_bytes(data)
-    manifest = sharded(picture_folder, tmp_path / "out", samples_per_shard=10, workers=2)
+        (image_folder / name).write_bytes(data)
+    manifest = sharded(image_folder, tmp_path / "out", samples_per_shard=10, workers=2)
     assert {s.key for samples in samples_of(tmp_path / "out").values() for s in samples} == whole
     with (tmp_path / "out" / HEALTH).open(newline="", encoding="utf-8") as file:
         header, *rows = csv.reader(file)
@@ -197,46 +197,46 @@ def test_files_that_are_no_pictures_are_listed_and_the_others_are_all_there(pict
     assert manifest.left_out == {"undecodable": 2, "truncated": 2}
 
 
-def test_a_file_name_that_is_not_utf8_does_not_end_the_command(picture_folder, tmp_path):
+def test_a_file_name_that_is_not_utf8_does_not_end_the_command(image_folder, tmp_path):
     for label, data in (("awe", Image.effect_noise((80, 80), 90).convert("RGB")), ("fear", None)):
-        path = os.fsencode(picture_folder / label) + b"/\xe9t\xe9.png"
+        path = os.fsencode(image_folder / label) + b"/\xe9t\xe9.png"
         with open(path, "wb") as file:  # noqa: PTH123 - pathlib takes no bytes
-            data.save(file, "PNG") if data else file.write(b"no picture")
-    manifest = sharded(picture_folder, tmp_path / "out")
+            data.save(file, "PNG") if data else file.write(b"no image")
+    manifest = sharded(image_folder, tmp_path / "out")
     assert sum(shard.samples for shard in manifest.shards) == 65
     assert manifest.left_out == {"undecodable": 1}
 
 
-def test_shards_of_one_picture_hold_all_that_can_be_read(picture_folder, tmp_path):
-    (picture_folder / "awe" / "broken.jpg").write_bytes(b"no picture")
-    manifest = sharded(picture_folder, tmp_path / "out", samples_per_shard=1)
+def test_shards_of_one_image_hold_all_that_can_be_read(image_folder, tmp_path):
+    (image_folder / "awe" / "broken.jpg").write_bytes(b"no image")
+    manifest = sharded(image_folder, tmp_path / "out", samples_per_shard=1)
     assert sum(shard.samples for shard in manifest.shards) == len(manifest.shards) == 64
     assert sum(map(len, samples_of(tmp_path / "out").values())) == 64
 
 
-def test_a_shard_has_no_more_bytes_of_pictures_than_allowed_unless_one_has_more(picture_folder, tmp_path, monkeypatch):
-    whole = sharded(picture_folder, tmp_path / "whole")
+def test_a_shard_has_no_more_bytes_of_images_than_allowed_unless_one_has_more(image_folder, tmp_path, monkeypatch):
+    whole = sharded(image_folder, tmp_path / "whole")
     sizes = {len(s.jpg) for samples in samples_of(tmp_path / "whole").values() for s in samples}
     limit = (min(sizes) + max(sizes)) // 2 + min(sizes)
     monkeypatch.setattr(shards, "MAX_BYTES", limit)
-    cut = sharded(picture_folder, tmp_path / "cut")
+    cut = sharded(image_folder, tmp_path / "cut")
     assert len(cut.shards) > len(whole.shards)
     assert cut.content_hash == whole.content_hash
-    pictures = [[len(s.jpg) for s in read_samples((tmp_path / "cut" / shard.file).read_bytes(), shard.file)]
+    images = [[len(s.jpg) for s in read_samples((tmp_path / "cut" / shard.file).read_bytes(), shard.file)]
                 for shard in cut.shards]  # fmt: skip
-    assert max(map(len, pictures)) > 1
-    assert all(sum(sizes) <= limit for sizes in pictures)
+    assert max(map(len, images)) > 1
+    assert all(sum(sizes) <= limit for sizes in images)
     monkeypatch.setattr(shards, "MAX_BYTES", 1)
-    assert len(sharded(picture_folder, tmp_path / "single").shards) == 64
+    assert len(sharded(image_folder, tmp_path / "single").shards) == 64
 
 
-def test_a_class_that_cannot_be_in_every_split_is_refused_before_anything_is_read(picture_folder, tmp_path):
+def test_a_class_that_cannot_be_in_every_split_is_refused_before_anything_is_read(image_folder, tmp_path):
     for label in ("awe", "fear"):
-        for path in sorted((picture_folder / label).iterdir())[2:]:
+        for path in sorted((image_folder / label).iterdir())[2:]:
             path.unlink()
     passed = []
     with pytest.raises(InputError) as caught:
-        sharded(picture_folder, tmp_path / "out", advance=passed.append)
+        sharded(image_folder, tmp_path / "out", advance=passed.append)
     message = str(caught.value)
     assert 'class "awe": 2 images' in message
     assert 'class "fear": 2 images' in message
@@ -245,36 +245,34 @@ def test_a_class_that_cannot_be_in_every_split_is_refused_before_anything_is_rea
     assert not (tmp_path / "out").exists()
 
 
-def test_a_class_whose_hashes_miss_a_split_is_in_every_split_all_the_same(picture_folder, tmp_path):
+def test_a_class_whose_hashes_miss_a_split_is_in_every_split_all_the_same(image_folder, tmp_path):
     for label in ("awe", "fear"):
-        for path in of_split(picture_folder, label, "val"):
+        for path in of_split(image_folder, label, "val"):
             path.unlink()
-    manifest = sharded(picture_folder, tmp_path / "out")
+    manifest = sharded(image_folder, tmp_path / "out")
     assert all(manifest.counts[split][label] for split in SPLITS for label in MIKELS)
     assert manifest.counts["val"]["awe"] == 1
     assert verify(Folder(str(tmp_path / "out")))[1] == []
 
 
-def test_three_pictures_of_a_class_are_enough_and_two_are_refused(picture_folder, tmp_path):
-    for path in sorted((picture_folder / "awe").iterdir())[3:]:
+def test_three_images_of_a_class_are_enough_and_two_are_refused(image_folder, tmp_path):
+    for path in sorted((image_folder / "awe").iterdir())[3:]:
         path.unlink()
-    assert {s: sharded(picture_folder, tmp_path / "out").counts[s]["awe"] for s in SPLITS} == dict.fromkeys(SPLITS, 1)
-    next((picture_folder / "awe").iterdir()).unlink()
+    assert {s: sharded(image_folder, tmp_path / "out").counts[s]["awe"] for s in SPLITS} == dict.fromkeys(SPLITS, 1)
+    next((image_folder / "awe").iterdir()).unlink()
     with pytest.raises(InputError, match=r'class "awe": 2 images'):
-        sharded(picture_folder, tmp_path / "few")
+        sharded(image_folder, tmp_path / "few")
 
 
-def test_a_class_that_lost_its_pictures_on_reading_is_refused_and_the_earlier_shards_stay_valid(
-    picture_folder, tmp_path
-):
+def test_a_class_that_lost_its_images_on_reading_is_refused_and_the_earlier_shards_stay_valid(image_folder, tmp_path):
     out = tmp_path / "out"
-    sharded(picture_folder, out)
+    sharded(image_folder, out)
     before = contents(out)
-    names = sorted((picture_folder / "awe").iterdir())
+    names = sorted((image_folder / "awe").iterdir())
     for path in names[:-2]:
-        path.write_bytes(b"no picture")
+        path.write_bytes(b"no image")
     with pytest.raises(InputError) as caught:
-        sharded(picture_folder, out)
+        sharded(image_folder, out)
     message = str(caught.value)
     assert re.search(r'"awe": too few images .*; left out: 6 undecodable', message)
     assert f"such as awe/{names[0].name}" in message
@@ -284,35 +282,35 @@ def test_a_class_that_lost_its_pictures_on_reading_is_refused_and_the_earlier_sh
     assert verify(Folder(str(out)))[1] == []
 
 
-def test_health_csv_is_written_also_when_there_are_no_shards_and_does_not_stand_in_the_way(picture_folder, tmp_path):
-    out, names = tmp_path / "out", sorted((picture_folder / "awe").iterdir())
+def test_health_csv_is_written_also_when_there_are_no_shards_and_does_not_stand_in_the_way(image_folder, tmp_path):
+    out, names = tmp_path / "out", sorted((image_folder / "awe").iterdir())
     whole = {path: path.read_bytes() for path in names}
     for path in names:
-        path.write_bytes(b"no picture")
+        path.write_bytes(b"no image")
     with pytest.raises(InputError, match=r"health\.csv"):
-        sharded(picture_folder, out)
+        sharded(image_folder, out)
     assert list(contents(out)) == [HEALTH]
     for path, data in whole.items():
         path.write_bytes(data)
-    assert sharded(picture_folder, out).left_out == {}
+    assert sharded(image_folder, out).left_out == {}
 
 
-def test_a_folder_with_other_files_is_left_as_it_is(picture_folder, tmp_path):
+def test_a_folder_with_other_files_is_left_as_it_is(image_folder, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.pdf").write_bytes(b"x")
     with pytest.raises(InputError, match=r"thesis\.pdf.*empty or new folder"):
-        sharded(picture_folder, tmp_path / "out")
+        sharded(image_folder, tmp_path / "out")
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == {"thesis.pdf": b"x"}
 
 
-def test_another_set_of_pictures_replaces_the_earlier_shards(picture_folder, tmp_path):
+def test_another_set_of_images_replaces_the_earlier_shards(image_folder, tmp_path):
     out = tmp_path / "out"
-    sharded(picture_folder, out, samples_per_shard=5)
+    sharded(image_folder, out, samples_per_shard=5)
     generator = np.random.default_rng(9)
     for label in MIKELS:
         for number in range(3):
             pixels = generator.integers(0, 256, (70, 70, 3), np.uint8)
-            Image.fromarray(pixels).save(picture_folder / label / f"new-{number}.png")
-    manifest = sharded(picture_folder, out, samples_per_shard=6)
+            Image.fromarray(pixels).save(image_folder / label / f"new-{number}.png")
+    manifest = sharded(image_folder, out, samples_per_shard=6)
     assert set(contents(out)) == {s.file for s in manifest.shards} | {MANIFEST, HEALTH}
     assert sum(map(len, samples_of(out).values())) == 88

@@ -1,4 +1,4 @@
-"""Every picture comes once in an epoch, in an order that seed and epoch alone decide, wherever pictures are kept."""
+"""Every image comes once in an epoch, in an order that seed and epoch alone decide, wherever images are kept."""
 
 import hashlib
 import io
@@ -18,7 +18,7 @@ from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.data.image_io import encode
 from emotune.data.manifest import Shard
-from emotune.data.read.batches import Batch, Pictures, Split, epoch_batches, rank_slice, shard_order, steps_per_epoch
+from emotune.data.read.batches import Batch, ImageReader, Split, epoch_batches, rank_slice, shard_order, steps_per_epoch
 from emotune.data.read.cache import Cache
 from emotune.data.read.indexed_shard import IndexedShard
 from emotune.data.read.open_dataset import SHARDS_TOGETHER
@@ -27,17 +27,17 @@ from emotune.data.shard_reader import SIDE
 SIZES = [(1, 1), (1, 50), (50, 50), (51, 50), (101, 50), (99, 7), (100, 1), (7, 100)]
 
 
-@pytest.mark.parametrize(("pictures", "batch_size"), SIZES)
-def test_every_epoch_is_a_permutation(pictures, batch_size):
+@pytest.mark.parametrize(("images", "batch_size"), SIZES)
+def test_every_epoch_is_a_permutation(images, batch_size):
     for epoch in range(3):
-        batches = epoch_batches(pictures, batch_size, seed=5, epoch=epoch)
-        assert sorted(np.concatenate(batches).tolist()) == list(range(pictures))
+        batches = epoch_batches(images, batch_size, seed=5, epoch=epoch)
+        assert sorted(np.concatenate(batches).tolist()) == list(range(images))
 
 
-@pytest.mark.parametrize(("pictures", "batch_size"), SIZES)
-def test_batches_are_as_many_as_the_steps_differ_by_one_at_most_and_none_is_too_large(pictures, batch_size):
-    sizes = [len(batch) for batch in epoch_batches(pictures, batch_size, seed=5, epoch=0)]
-    assert len(sizes) == steps_per_epoch(pictures, batch_size) == int(np.ceil(pictures / batch_size))
+@pytest.mark.parametrize(("images", "batch_size"), SIZES)
+def test_batches_are_as_many_as_the_steps_differ_by_one_at_most_and_none_is_too_large(images, batch_size):
+    sizes = [len(batch) for batch in epoch_batches(images, batch_size, seed=5, epoch=0)]
+    assert len(sizes) == steps_per_epoch(images, batch_size) == int(np.ceil(images / batch_size))
     assert max(sizes) - min(sizes) <= 1
     assert 1 <= min(sizes) <= max(sizes) <= batch_size
 
@@ -71,13 +71,13 @@ KNOWN = b'{"label": "a", "votes": {}, "source": "s", "split_group": "g", "sha256
 
 @cache
 def grey(index: int) -> bytes:
-    """A picture that shows its index."""
+    """An image that shows its index."""
     return encode(Image.new("RGB", (SIDE, SIDE), (2 * index, 2 * index, 2 * index)))
 
 
-def split_of(pictures: Pictures, size: int) -> Split:
+def split_of(images: ImageReader, size: int) -> Split:
     keys = tuple(map(str, range(size)))
-    return Split(keys, np.arange(size) % 8, ({},) * size, keys, tuple("abcdefgh"), pictures)
+    return Split(keys, np.arange(size) % 8, ({},) * size, keys, tuple("abcdefgh"), images)
 
 
 def starts_of(sizes: list[int]) -> np.ndarray:
@@ -89,7 +89,7 @@ def decoded(sizes: list[int]) -> Split:
     for start, size in zip(starts_of(sizes), sizes, strict=True):
         shown = 2 * np.arange(start, start + size, dtype=np.uint8)
         arrays.append(np.broadcast_to(shown[:, None, None, None], (len(shown), SIDE, SIDE, 3)).copy())
-    return split_of(Pictures(tuple(arrays), starts_of(sizes)), sum(sizes))
+    return split_of(ImageReader(tuple(arrays), starts_of(sizes)), sum(sizes))
 
 
 def indexed(folder: Path, sizes: list[int], threads: int = 1) -> Split:
@@ -108,11 +108,11 @@ def indexed(folder: Path, sizes: list[int], threads: int = 1) -> Split:
         (folder / name).write_bytes(data)
         shard = Shard(name, "train", size, len(data), hashlib.sha256(data).hexdigest())
         files.append(IndexedShard.of(Cache(folder / "cache"), Folder(str(folder)), shard))
-    return split_of(Pictures(tuple(files), starts_of(sizes), threads=threads), index)
+    return split_of(ImageReader(tuple(files), starts_of(sizes), threads=threads), index)
 
 
 def indices_of(batches: Iterator[Batch]) -> list[list[int]]:
-    """The batches' indices, after a look at each picture."""
+    """The batches' indices, after a look at each image."""
     found = []
     for batch in batches:
         images = torch.stack(batch.images) if len(batch.indices) else torch.empty(0, SIDE, SIDE, 3)
@@ -151,7 +151,7 @@ def test_ranks_share_each_batch_whatever_their_number(size: int, batch_size: int
 
 
 @pytest.mark.parametrize(("size", "batch_size"), [(0, 5), (1, 1), (2, 50), (7, 3), (50, 50), (51, 50), (101, 16)])
-def test_evaluation_has_each_picture_once_whatever_the_number_of_ranks(size: int, batch_size: int):
+def test_evaluation_has_each_image_once_whatever_the_number_of_ranks(size: int, batch_size: int):
     for world_size in WORLDS:
         ranks = [
             indices_of(decoded([size]).evaluation_batches(batch_size, rank=rank, world_size=world_size))
@@ -162,7 +162,7 @@ def test_evaluation_has_each_picture_once_whatever_the_number_of_ranks(size: int
 
 
 @pytest.mark.parametrize("sizes", [[1], [1, 1, 1, 4], [25, 0, 25, 1, 7], [9] * 10])
-def test_the_order_of_shards_has_each_picture_once_and_few_shards_at_a_time(sizes: list[int]):
+def test_the_order_of_shards_has_each_image_once_and_few_shards_at_a_time(sizes: list[int]):
     shards = np.repeat(np.arange(len(sizes)), sizes)
     orders = [shard_order(shards, np.random.default_rng(seed)) for seed in range(3)]
     for order in orders:
@@ -216,7 +216,7 @@ def test_the_order_of_batches_is_that_of_seed_and_epoch(split: Split):
     assert len(orders) == 5
 
 
-def test_ranks_without_a_picture_have_empty_batches(tmp_path: Path):
+def test_ranks_without_a_image_have_empty_batches(tmp_path: Path):
     split = indexed(tmp_path, [1, 1])
     assert [len(batch.indices) for batch in split.training_batches(1, 0, 0, rank=1, world_size=2)] == [0, 0]
     assert list(split.evaluation_batches(8, rank=2, world_size=3)) == []
@@ -234,8 +234,8 @@ def test_batches_left_early_or_with_an_error_leave_no_thread(split: Split, no_th
 def test_a_shard_that_is_damaged_while_it_is_read_is_named(tmp_path: Path, no_thread_is_left):
     split, path = indexed(tmp_path, [20, 20], threads=2), tmp_path / "train-1.tar"
     data = bytearray(path.read_bytes())
-    known = split.pictures.shards[1].samples[7]
-    data[known.start + known.bytes - 3] ^= 1  # Pillow would decode it to another picture
+    known = split.images.shards[1].samples[7]
+    data[known.start + known.bytes - 3] ^= 1  # Pillow would decode it to another image
     path.write_bytes(data)
     for batches in (split.training_batches(8, 0, 0), split.evaluation_batches(8)):
         with pytest.raises(InputError, match=r"train-1\.tar: damaged \(0027 is not as it was"):

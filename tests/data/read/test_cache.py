@@ -1,4 +1,4 @@
-"""Decoded pictures are those of the shards, decoded once per machine."""
+"""Decoded images are those of the shards, decoded once per machine."""
 
 import hashlib
 import signal
@@ -24,26 +24,26 @@ def samples_of(folder: Path, split: str) -> list[Sample]:
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_the_pictures_are_those_of_the_shards(small_shards, split):
-    pictures, samples = open_split(ref_of(small_shards), split), samples_of(small_shards, split)
-    assert pictures.keys == tuple(sample.key for sample in samples)
-    assert [pictures.classes[target] for target in pictures.targets] == [sample.label for sample in samples]
-    assert pictures.targets.dtype == np.int64
-    batch = np.stack(pictures.pictures.take(np.arange(len(pictures))))
+def test_the_images_are_those_of_the_shards(small_shards, split):
+    images, samples = open_split(ref_of(small_shards), split), samples_of(small_shards, split)
+    assert images.keys == tuple(sample.key for sample in samples)
+    assert [images.classes[target] for target in images.targets] == [sample.label for sample in samples]
+    assert images.targets.dtype == np.int64
+    batch = np.stack(images.images.take(np.arange(len(images))))
     assert (batch.shape, batch.dtype) == ((len(samples), SIDE, SIDE, 3), np.uint8)
     for row, sample in zip(batch, samples, strict=True):
         assert np.array_equal(row, decode_square(sample.jpg, SIDE))
 
 
-def test_pictures_taken_across_shards_are_those_taken_one_by_one(small_shards):
-    pictures = open_split(ref_of(small_shards), "train")
-    assert len(pictures.pictures.shards) == 3
+def test_images_taken_across_shards_are_those_taken_one_by_one(small_shards):
+    images = open_split(ref_of(small_shards), "train")
+    assert len(images.images.shards) == 3
     indices = np.array([71, 29, 30, 0, 59, 60, 30, 1])
-    batch = np.stack(pictures.pictures.take(indices))
+    batch = np.stack(images.images.take(indices))
     for row, index in zip(batch, indices, strict=True):
-        assert np.array_equal(row, pictures.pictures.take(np.array([index]))[0])
+        assert np.array_equal(row, images.images.take(np.array([index]))[0])
     assert not np.array_equal(batch[1], batch[2])
-    assert pictures.pictures.take(np.array([], dtype=int)) == []
+    assert images.images.take(np.array([], dtype=int)) == []
 
 
 def test_a_second_opening_does_not_decode_again(shards):
@@ -52,14 +52,14 @@ def test_a_second_opening_does_not_decode_again(shards):
         path.unlink()
     second = open_split(ref_of(shards), "val")
     assert second.keys == first.keys
-    assert np.array_equal(second.pictures.take(np.arange(5)), first.pictures.take(np.arange(5)))
+    assert np.array_equal(second.images.take(np.arange(5)), first.images.take(np.arange(5)))
 
 
 def test_an_array_that_was_cleaned_away_is_decoded_again(shards, tmp_path):
-    before = np.stack(open_split(ref_of(shards), "val").pictures.take(np.arange(49)))
+    before = np.stack(open_split(ref_of(shards), "val").images.take(np.arange(49)))
     for path in tmp_path.glob("cache/**/*.npy"):
         path.unlink()
-    assert np.array_equal(open_split(ref_of(shards), "val").pictures.take(np.arange(49)), before)
+    assert np.array_equal(open_split(ref_of(shards), "val").images.take(np.arange(49)), before)
 
 
 def test_an_interrupted_decoding_is_begun_again_and_leaves_nothing_half_done(shards, tmp_path):
@@ -69,11 +69,10 @@ def test_an_interrupted_decoding_is_begun_again_and_leaves_nothing_half_done(sha
     result = subprocess.run([sys.executable, "-c", program, *arguments(shards, tmp_path)], check=False, timeout=60)
     assert result.returncode == -signal.SIGKILL
     assert list(tmp_path.glob("cache/**/*.part"))
-    pictures = open_split(ref_of(shards), "train")
+    images = open_split(ref_of(shards), "train")
     samples = samples_of(shards, "train")
     assert all(
-        np.array_equal(pictures.pictures.take(np.array([i]))[0], decode_square(samples[i].jpg, SIDE))
-        for i in (0, 40, 71)
+        np.array_equal(images.images.take(np.array([i]))[0], decode_square(samples[i].jpg, SIDE)) for i in (0, 40, 71)
     )
 
 
@@ -81,20 +80,21 @@ PROGRAM = """
 import hashlib, os, random, signal, sys, time
 from pathlib import Path
 import numpy as np
-from emotune.data import batches, samples
+from emotune.data import shard_reader
+from emotune.data.read import batches
 from emotune.data.datasets import resolve
 from emotune.config.run import Selection
 shards, log, go = sys.argv[1:]
-real = samples.decode_square
+real = shard_reader.decode_square
 def counted(data, side):
     with open(log, "a") as file: file.write("decoded\\n")
     return real(data, side)
-samples.decode_square = counted
+shard_reader.decode_square = counted
 (ref,) = resolve([Selection(data=shards)])
 print("ready", flush=True)
 while not Path(go).exists(): time.sleep(0.001)
-pictures = batches.open_split(ref, "train")
-print(hashlib.sha256(np.stack(pictures.pictures.take(np.arange(len(pictures)))).tobytes()).hexdigest(), len(pictures))
+images = batches.open_split(ref, "train")
+print(hashlib.sha256(np.stack(images.images.take(np.arange(len(images)))).tobytes()).hexdigest(), len(images))
 """
 
 
@@ -112,7 +112,7 @@ def test_processes_that_open_at_the_same_time_decode_once_and_agree(shards, tmp_
     (tmp_path / "go").touch()
     answers = {process.communicate(timeout=60)[0] for process in processes}
     expected = open_split(ref_of(shards), "train")
-    everything = hashlib.sha256(np.stack(expected.pictures.take(np.arange(72))).tobytes()).hexdigest()
+    everything = hashlib.sha256(np.stack(expected.images.take(np.arange(72))).tobytes()).hexdigest()
     assert answers == {f"{everything} 72\n"}
     assert (tmp_path / "log").read_text().count("decoded") == 72
 

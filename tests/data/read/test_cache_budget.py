@@ -26,7 +26,7 @@ from emotune.data.shard_reader import SIDE
 
 
 def gigabytes(*counts: int) -> float:
-    """What arrays of so many pictures take, and half a byte for rounding."""
+    """What arrays of so many images take, and half a byte for rounding."""
     return (sum(128 + count * SIDE * SIDE * 3 for count in counts) + 0.5) / 1e9
 
 
@@ -74,12 +74,12 @@ def test_without_a_budget_a_tenth_of_the_disk_stays_free_and_of_a_large_one_5_gb
 
 @pytest.fixture
 def opened(shards, tmp_path):
-    """Opens a shard of the train split in a cache for 60 pictures."""
+    """Opens a shard of the train split in a cache for 60 images."""
     folder = Folder(str(shards))
 
     def open_(shard: Shard, needed: frozenset[str] = frozenset()) -> np.ndarray:
         time.sleep(0.01)  # the clock of file systems is coarse
-        return Cache(tmp_path / "cache" / "decoded", gigabytes(30, 30), needed).pictures(folder, shard)
+        return Cache(tmp_path / "cache" / "decoded", gigabytes(30, 30), needed).images(folder, shard)
 
     return open_
 
@@ -142,13 +142,11 @@ shards, split, budget = sys.argv[1:]
 decoded = [shard.sha256 for shard in manifest_of(ref).of(split)]
 for _ in range(6):
     opened = open_shards(ref, [split], decoded=decoded, cache_gb=float(budget), threads=2)
-    print(hashlib.sha256(b"".join(shard.pictures.tobytes() for shard in opened)).hexdigest(), flush=True)
+    print(hashlib.sha256(b"".join(shard.images.tobytes() for shard in opened)).hexdigest(), flush=True)
 """
 
 
-def test_two_processes_that_drive_each_others_shards_out_of_a_small_cache_both_read_the_right_pictures(
-    shards, tmp_path
-):
+def test_two_processes_that_drive_each_others_shards_out_of_a_small_cache_both_read_the_right_images(shards, tmp_path):
     budget = gigabytes(30, 30, 12)
     processes = {
         split: subprocess.Popen(
@@ -160,5 +158,5 @@ def test_two_processes_that_drive_each_others_shards_out_of_a_small_cache_both_r
     sizes = [path.stat().st_size for path in tmp_path.glob("cache/decoded/*.npy")]
     assert sum(sizes) <= budget * 1e9
     for split, found in answers.items():
-        expected = b"".join(shard.pictures.tobytes() for shard in open_shards(ref_of(shards), [split]))
+        expected = b"".join(shard.images.tobytes() for shard in open_shards(ref_of(shards), [split]))
         assert found == [hashlib.sha256(expected).hexdigest()] * 6

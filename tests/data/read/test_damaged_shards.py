@@ -79,10 +79,10 @@ def rewritten(path: Path, change: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def test_a_picture_that_cannot_be_decoded_is_named_with_its_shard(shards, tmp_path):
+def test_a_image_that_cannot_be_decoded_is_named_with_its_shard(shards, tmp_path):
     path = sorted(shards.glob("test-*.tar"))[0]
     first = next(read_samples(path.read_bytes(), path.name))
-    replace_shard(shards, path.name, rewritten(path, {"jpg": b"no picture"}))
+    replace_shard(shards, path.name, rewritten(path, {"jpg": b"no image"}))
     message = refusal(shards)
     assert str(path) in message
     assert first.key in message

@@ -1,4 +1,4 @@
-"""Pictures that are not kept decoded are those that are, in the same batches, from any place that holds shards."""
+"""Images that are not kept decoded are those that are, in the same batches, from any place that holds shards."""
 
 import hashlib
 import http.server
@@ -65,7 +65,7 @@ def kept(tmp_path: Path, pattern: str) -> list[Path]:
 
 
 def batches_of(split: Split, world_size: int, **options) -> list[tuple[list[int], int, str]]:
-    """What ranks see in an epoch and an evaluation: indices, pictures of the global batch, a digest of pictures."""
+    """What ranks see in an epoch and an evaluation: indices, images of the global batch, a digest of images."""
     ranks = range(world_size)
     batches = itertools.chain(
         *(split.training_batches(7, 5, 1, rank=rank, world_size=world_size, **options) for rank in ranks),
@@ -90,7 +90,7 @@ def test_batches_are_the_same_decoded_indexed_and_mixed_on_any_number_of_ranks(l
         assert {size: batches_of(mixed, size, order=order) for size in seen} == seen
         decoded = open_split(ref, name)
         assert {size: batches_of(decoded, size, order=order) for size in seen} == seen
-        assert replace(indexed, targets=None, pictures=None) == replace(decoded, targets=None, pictures=None)
+        assert replace(indexed, targets=None, images=None) == replace(decoded, targets=None, images=None)
         assert np.array_equal(indexed.targets, decoded.targets)
         shutil.rmtree(tmp_path / "cache" / "decoded")
     assert not list(tmp_path.glob("cache/**/*.part"))
@@ -114,12 +114,12 @@ def test_votes_are_those_of_the_samples(small_shards):
         assert open_split(ref, "val", decoded=decoded).votes == tuple(sample.votes for sample in samples)
 
 
-def test_a_picture_that_cannot_be_decoded_is_named_with_its_shard(small_shards, tmp_path):
+def test_a_image_that_cannot_be_decoded_is_named_with_its_shard(small_shards, tmp_path):
     folder = Path(shutil.copytree(small_shards, tmp_path / "shards"))
     path, buffer = min(folder.glob("val-*.tar")), io.BytesIO()
     with tarfile.open(path) as old, tarfile.open(fileobj=buffer, mode="w") as new:
         for entry in old:
-            data = b"no picture" if entry.name.endswith("jpg") else old.extractfile(entry).read()
+            data = b"no image" if entry.name.endswith("jpg") else old.extractfile(entry).read()
             entry.size = len(data)
             new.addfile(entry, io.BytesIO(data))
     path.write_bytes(buffer.getvalue())
@@ -180,7 +180,7 @@ def test_in_the_order_of_shards_a_small_cache_holds_a_few_copies_at_a_time(many_
     with_evaluation = batches_of(split, 1, order="shards")
     assert with_evaluation == expected
     assert sum(path.stat().st_size for path in kept(tmp_path, "*.tar")) <= budget * 1e9
-    assert len(reads) == len(split.pictures.shards) > open_dataset.SHARDS_AT_HAND
+    assert len(reads) == len(split.images.shards) > open_dataset.SHARDS_AT_HAND
     assert max(reads.values()) <= 2, "once an epoch, and once an evaluation"
 
 
@@ -251,8 +251,8 @@ url, go = sys.argv[1:]
 print("ready", flush=True)
 while not Path(go).exists(): time.sleep(0.001)
 split = open_split(ref, "train", decoded=(), threads=2)
-pictures = [image.numpy().tobytes() for batch in split.training_batches(8, 0, 0) for image in batch.images]
-print(hashlib.sha256(b"".join(pictures)).hexdigest())
+images = [image.numpy().tobytes() for batch in split.training_batches(8, 0, 0) for image in batch.images]
+print(hashlib.sha256(b"".join(images)).hexdigest())
 """
 
 
@@ -290,20 +290,20 @@ def test_processes_that_open_at_the_same_time_copy_and_index_each_shard_once(
     (tmp_path / "go").touch()
     answers = {process.communicate(timeout=120)[0] for process in processes}
     expected = open_split(resolve([str(many_shards)])[0], "train").training_batches(8, 0, 0)
-    pictures = b"".join(image.numpy().tobytes() for batch in expected for image in batch.images)
-    assert answers == {f"{hashlib.sha256(pictures).hexdigest()}\n"}
+    images = b"".join(image.numpy().tobytes() for batch in expected for image in batch.images)
+    assert answers == {f"{hashlib.sha256(images).hexdigest()}\n"}
     train = {shard.file for shard in read_manifest(Folder(str(many_shards))).of("train")}
     assert {name: n for name, n in asked.items() if name.endswith(".tar")} == dict.fromkeys(train, 1)
 
 
-def test_the_index_says_where_each_picture_is_and_is_made_once(shards, monkeypatch):
+def test_the_index_says_where_each_image_is_and_is_made_once(shards, monkeypatch):
     (ref,) = resolve([Selection(data=str(shards))])
     (shard, *_) = manifest_of(ref).of("val")
     data = (shards / shard.file).read_bytes()
     (opened, *_) = open_shards(ref, ["val"], decoded=())
     for known, sample in zip(opened.samples, read_samples(data, shard.file), strict=True):
         assert data[known.start : known.start + known.bytes] == sample.jpg
-    assert isinstance(opened.pictures, IndexedShard)
+    assert isinstance(opened.images, IndexedShard)
     monkeypatch.setattr("emotune.data.read.cache.checked_samples", None)
     cache = Cache(cache_folder() / "decoded")
     assert cache.samples(Folder(str(shards)), shard) == opened.samples

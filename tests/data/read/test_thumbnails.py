@@ -31,33 +31,33 @@ def drawn(small_shards: Path) -> DatasetRef:
     return resolve([str(small_shards)])[0]
 
 
-def test_a_thumbnail_is_what_networks_see_of_the_picture_in_small(drawn: DatasetRef):
+def test_a_thumbnail_is_what_networks_see_of_the_image_in_small(drawn: DatasetRef):
     first, second, *_ = test_ids(drawn)
     found = thumbnails(drawn, [second, "not there", first])
     assert list(found) == [second, first]
-    picture = Image.open(io.BytesIO(found[first]))
-    assert (picture.format, picture.size) == ("JPEG", (96, 96))
+    image = Image.open(io.BytesIO(found[first]))
+    assert (image.format, image.size) == ("JPEG", (96, 96))
     folder = Folder(drawn.location)
     sample = next(
         s for shard in manifest_of(drawn).of("test") for s in checked_samples(folder, shard) if s.key == first
     )
     whole = Image.fromarray(decode_sample(sample, ""))
     crop, whole = (p.resize((96, 96), Image.Resampling.LANCZOS) for p in (whole.crop((14, 14, 241, 241)), whole))
-    assert np.abs(np.asarray(picture, float) - np.asarray(crop, float)).mean() < 6
-    assert np.abs(np.asarray(picture, float) - np.asarray(whole, float)).mean() > 6
+    assert np.abs(np.asarray(image, float) - np.asarray(crop, float)).mean() < 6
+    assert np.abs(np.asarray(image, float) - np.asarray(whole, float)).mean() > 6
     assert thumbnails(drawn, [first]) == {first: found[first]}, "the same bytes each time"
 
 
 def photographs(tmp_path: Path, **options: bool) -> Manifest:
-    pictures = tmp_path / "pictures"
-    if not pictures.exists():
+    images = tmp_path / "images"
+    if not images.exists():
         rng = np.random.default_rng(0)
         for label in ("happy", "sad"):
-            (pictures / label).mkdir(parents=True)
+            (images / label).mkdir(parents=True)
             for number in range(20):
-                picture = Image.fromarray(rng.integers(0, 256, (80, 80, 3), np.uint8))
-                picture.save(pictures / label / f"{number}.png")
-    listing = ClassFolders(pictures, labels="any").listing()
+                image = Image.fromarray(rng.integers(0, 256, (80, 80, 3), np.uint8))
+                image.save(images / label / f"{number}.png")
+    listing = ClassFolders(images, labels="any").listing()
     return write_shards(listing, Folder(str(tmp_path / "shards")), shares=(0.4, 0.3, 0.3), **options)
 
 
@@ -66,7 +66,7 @@ def test_photographs_are_shown_only_if_whoever_made_the_shards_said_so_and_may_t
     (ref,) = resolve([str(tmp_path / "shards")])
     ids = test_ids(ref)
     assert thumbnails(ref, ids) == {}
-    said = photographs(tmp_path, may_show=True)
+    said = photographs(tmp_path, allow_thumbnails=True)
     assert thumbnails(ref, ids).keys() == set(ids)
     assert said.content_hash == made.content_hash, "runs stay what they are"
     assert said.shards == made.shards
@@ -78,13 +78,13 @@ def test_a_manifest_from_before_the_question_can_be_read_and_shows_nothing(tmp_p
     photographs(tmp_path)
     path = tmp_path / "shards" / MANIFEST
     old = json.loads(path.read_text())
-    del old["may_show"], old["sha256"]
+    del old["allow_thumbnails"], old["sha256"]
     old["sha256"] = hashlib.sha256(json.dumps(old, sort_keys=True).encode()).hexdigest()
     path.write_text(json.dumps(old))
     assert not read_manifest(Folder(str(tmp_path / "shards"))).shown
 
 
-def test_drawn_pictures_need_no_permission_and_none_are_there_before_they_are_drawn(drawn, tmp_path, monkeypatch):
+def test_drawn_images_need_no_permission_and_none_are_there_before_they_are_drawn(drawn, tmp_path, monkeypatch):
     assert manifest_of(drawn).shown
     monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path))
     (scenes,) = resolve(["scenes"])

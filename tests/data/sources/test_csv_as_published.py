@@ -89,7 +89,7 @@ def test_labels_that_differ_in_capitals_alone_are_refused(table):
     assert "capitals" in refusal(table, "path,label\na.jpg,Sea\nb.jpg,sea\nc.jpg,city\n", "any")[0]
 
 
-def test_rows_of_one_picture_are_one_and_their_labels_are_votes(table):
+def test_rows_of_one_image_are_one_and_their_labels_are_votes(table):
     rows = ["a.jpg,awe", "a.jpg,awe", "./a.jpg,fear", "b.jpg,fear", "c.jpg,awe", "c.jpg,fear"]
     found = listing(table, "\n".join(["path,label", *rows]))
     assert [(entry.source, entry.label, entry.votes) for entry in found.entries] == [
@@ -104,7 +104,7 @@ def test_votes_of_several_rows_are_added_but_a_copied_row_counts_once(table):
     assert [(entry.label, entry.votes) for entry in found.entries] == [("awe", {"awe": 5, "fear": 2})]
 
 
-def test_rows_of_one_picture_that_contradict_in_split_or_group_are_one_line_each(table):
+def test_rows_of_one_image_that_contradict_in_split_or_group_are_one_line_each(table):
     rows = [f"{n}.jpg,awe,{split},{group}" for n in range(9) for split, group in (("train", "ann"), ("test", "bob"))]
     lines = refusal(table, "\n".join(["path,label,split,group", *rows]))
     assert len(lines) == 2 and all("9 rows are like this" in line for line in lines)
@@ -134,7 +134,7 @@ def test_paths_from_windows_are_read_with_slashes_where_these_are_files(table):
     (table.parent / "images").mkdir()
     (table.parent / "images" / "a.jpg").write_bytes(b"x")
     found = listing(table, "path,label\nimages\\a.jpg,awe\nimages\\b.jpg,awe\n")
-    assert [entry.picture for entry in found.entries] == [
+    assert [entry.image for entry in found.entries] == [
         table.parent / "images" / "a.jpg",
         table.parent / "images\\b.jpg",
     ]
@@ -144,9 +144,7 @@ def test_paths_from_windows_are_read_with_slashes_where_these_are_files(table):
 def test_paths_are_relative_to_the_folder_that_is_named(table, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     table.write_text("path,label\na.jpg,awe\n")
-    assert (
-        Csv(table, images=str(tmp_path / "elsewhere")).listing().entries[0].picture == tmp_path / "elsewhere" / "a.jpg"
-    )
+    assert Csv(table, images=str(tmp_path / "elsewhere")).listing().entries[0].image == tmp_path / "elsewhere" / "a.jpg"
     with pytest.raises(InputError, match="no such folder"):
         Csv(table, images=str(tmp_path / "none")).listing()
 

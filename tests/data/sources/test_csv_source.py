@@ -1,4 +1,4 @@
-"""A table becomes a list of pictures, or a message names every line that cannot be used."""
+"""A table becomes a list of images, or a message names every line that cannot be used."""
 
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def test_a_label_stands_whatever_the_votes_say(table):
 
 
 @pytest.mark.parametrize("votes", ["2,2,0", "0,0,3", ",,", "0,0,0"])
-def test_a_tie_and_a_picture_without_votes_have_no_label_and_are_left_out(table, votes):
+def test_a_tie_and_a_image_without_votes_have_no_label_and_are_left_out(table, votes):
     found = listing(table, f"path,awe,fear,other\na.jpg,{votes}\nb.jpg,1,0,0\n")
     assert [entry.source for entry in found.entries] == ["b.jpg"]
     ((row),) = found.left_out
@@ -50,10 +50,10 @@ def test_a_tie_and_a_picture_without_votes_have_no_label_and_are_left_out(table,
     assert (row.source, row.label, row.problem, row.kept) == ("a.jpg", "", Problem.VOTES, False)
 
 
-def test_links_stand_for_pictures_and_a_path_goes_before_a_link(table):
+def test_links_stand_for_images_and_a_path_goes_before_a_link(table):
     url = "https://example.org/a,b.jpg"
     found = listing(table, f'url,path,label\n"{url}",,awe\n"{url}",here.jpg,awe\n')
-    assert [(entry.source, entry.picture) for entry in found.entries] == [
+    assert [(entry.source, entry.image) for entry in found.entries] == [
         (url, Url(url)), ("here.jpg", table.parent / "here.jpg"),
     ]  # fmt: skip
 
@@ -151,7 +151,7 @@ def test_votes_that_are_all_zero_are_no_votes(table):
 
 
 def test_a_table_without_rows_is_refused(table):
-    assert refusal(table, "path,label\n") == [": lists no pictures"]
+    assert refusal(table, "path,label\n") == [": lists no images"]
 
 
 def test_a_url_that_is_none_is_refused_with_its_line(table):

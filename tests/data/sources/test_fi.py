@@ -1,4 +1,4 @@
-"""FI's link files and archive become lists of pictures. All files are synthetic, made in the published formats."""
+"""FI's link files and archive become lists of images. All files are synthetic, made in the published formats."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ from emotune.data.sources.public_datasets import FiArchive, FiLinks
 
 
 def link(name: str) -> str:
-    return f"https://pictures.invalid/{name}.jpg"
+    return f"https://images.invalid/{name}.jpg"
 
 
 def fi_links(directory: Path, **lines: list[str]) -> Path:
@@ -60,7 +60,7 @@ def test_a_link_that_is_equally_good_in_several_classes_has_no_label(tmp_path, c
     assert len(FiLinks(tmp_path, "well").listing().left_out) == (2 if counts == "1,4" else 0)  # not asked for: not told
 
 
-def test_a_repeated_link_is_one_picture_whose_rounds_of_votes_are_added_but_whose_copies_are_not(tmp_path):
+def test_a_repeated_link_is_one_image_whose_rounds_of_votes_are_added_but_whose_copies_are_not(tmp_path):
     lines = [f"awe,{link('two-rounds')},1,4", f"awe,{link('copy')},2,3", f"awe,{link('copy')},2,3"]
     fi_links(tmp_path, awe=lines)
     write(tmp_path / "agg" / "awe_2nd.csv", f"awe,{link('two-rounds')},3,2")

@@ -1,4 +1,4 @@
-"""Folders of classes are found below and above published splits; what is no picture, no class or no folder is told."""
+"""Folders of classes are found below and above published splits; what is no image, no class or no folder is told."""
 
 import os
 from pathlib import Path
@@ -105,7 +105,7 @@ def test_the_folder_that_is_meant_is_named(tmp_path):
     assert f"{tmp_path / 'dataset'}: name this one" in refusal(tmp_path, "mikels")
 
 
-def test_files_that_are_no_pictures_are_passed_over_and_counted(tmp_path):
+def test_files_that_are_no_images_are_passed_over_and_counted(tmp_path):
     draw(tmp_path, "a/1.jpg", "a/2", "b/1.HEIC")
     for name, data in {"a/1.txt": b"a caption", "a/1.json": b"{}", "b/Thumbs.db": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
                        "b/x.parquet": b"PAR1", "b/clip.mp4": b"\0\0\0\x18ftypisom", "b/empty": b"",
@@ -116,11 +116,11 @@ def test_files_that_are_no_pictures_are_passed_over_and_counted(tmp_path):
     assert said(found, "6 files that are no images", ".txt 1", ".json 1")
 
 
-def test_a_class_without_pictures_but_with_other_files_is_refused(tmp_path):
+def test_a_class_without_images_but_with_other_files_is_refused(tmp_path):
     draw(tmp_path, "a/1.jpg", "b/1.jpg")
     (tmp_path / "b" / "1.jpg").rename(tmp_path / "b" / "1.zip")
     (tmp_path / "b" / "1.zip").write_bytes(b"PK\x03\x04")
-    assert "no pictures, but 1 other files, in b" in refusal(tmp_path)
+    assert "no images, but 1 other files, in b" in refusal(tmp_path)
 
 
 ARCHIVES = {"zip": b"PK\x03\x04", "tgz": b"\x1f\x8b\x08", "rar": b"Rar!\x1a\x07\0", "7z": b"7z\xbc\xaf\x27\x1c"}
@@ -128,9 +128,9 @@ ARCHIVES = {"zip": b"PK\x03\x04", "tgz": b"\x1f\x8b\x08", "rar": b"Rar!\x1a\x07\
 
 @pytest.mark.parametrize(("suffix", "head"), [*ARCHIVES.items(), ("tar", bytes(257) + b"ustar")])
 def test_an_archive_is_to_be_unpacked(tmp_path, suffix, head):
-    (tmp_path / f"pictures.{suffix}").write_bytes(head + os.urandom(60))
-    assert "unpack it" in refusal(tmp_path / f"pictures.{suffix}")
-    assert f"pictures.{suffix} is an archive: unpack it" in refusal(tmp_path)
+    (tmp_path / f"images.{suffix}").write_bytes(head + os.urandom(60))
+    assert "unpack it" in refusal(tmp_path / f"images.{suffix}")
+    assert f"images.{suffix} is an archive: unpack it" in refusal(tmp_path)
 
 
 def test_shards_that_an_earlier_version_wrote_among_the_folders_are_no_class(tmp_path):

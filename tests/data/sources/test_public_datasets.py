@@ -1,4 +1,4 @@
-"""Published sets become lists of pictures. All files are synthetic: these tests make them in the published formats."""
+"""Published sets become lists of images. All files are synthetic: these tests make them in the published formats."""
 
 import json
 import re
@@ -28,7 +28,7 @@ def test_emoset_prescribes_its_split_with_and_without_ids(tmp_path):
     three = [["sadness", "image/sadness/sadness_1.jpg", "annotation/sadness/sadness_1.json"]]
     listing = EmoSet(emoset(tmp_path, val=three)).listing()
     paths = ("image/awe/awe_00000.jpg", "image/sadness/sadness_1.jpg", "image/awe/awe_00002.jpg")
-    assert [(entry.picture, entry.source) for entry in listing.entries] == [(tmp_path / path, path) for path in paths]
+    assert [(entry.image, entry.source) for entry in listing.entries] == [(tmp_path / path, path) for path in paths]
     assert [entry.label for entry in listing.entries] == ["awe", "sadness", "awe"]
     assert [entry.split for entry in listing.entries] == ["train", "val", "test"]
     assert (listing.name, listing.classes) == ("emoset", MIKELS)
@@ -68,7 +68,7 @@ def test_emotion6_is_labelled_by_the_highest_probability_not_by_its_folder(tmp_p
     listing = Emotion6(tmp_path).listing()
     assert labels(listing) == {"joy/1.jpg": "disgust", "joy/5.jpg": "joy"}
     assert listing.entries[0].votes == dict(zip((*EKMAN, OTHER), (0.133333, 0.7, 0, 0.0666667, 0.1, 0, 0), strict=True))
-    assert listing.entries[0].picture == tmp_path / "images/joy/1.jpg"
+    assert listing.entries[0].image == tmp_path / "images/joy/1.jpg"
     assert left_out(listing) == [(f"joy/{number}.jpg", "", Problem.VOTES) for number in (2, 3, 4)]
     assert listing.left_out[0].detail == "neutral has most votes"
     assert (listing.name, listing.classes) == ("emotion6", EKMAN)
@@ -80,7 +80,7 @@ def test_neutral_can_be_a_seventh_class_of_emotion6(tmp_path):
     assert listing.classes == (*EKMAN, "neutral")
     assert labels(listing) == {"joy/1.jpg": "neutral"} and listing.entries[0].votes["neutral"] == 0.6
     assert left_out(listing) == [("joy/2.jpg", "", Problem.VOTES)]
-    assert listing.entries[0].picture.is_file()
+    assert listing.entries[0].image.is_file()
 
 
 def test_bad_lines_of_emotion6_and_lost_folders_are_named(tmp_path):
@@ -93,7 +93,7 @@ def test_bad_lines_of_emotion6_and_lost_folders_are_named(tmp_path):
     write(table, EMOTION6.replace("joy", "delight"))
     assert refusal(Emotion6(tmp_path))[0].startswith(f"{table}:1: no column joy; found [image_filename], [valence]")
     write(table, EMOTION6, "fear/1.jpg\t5\t5\t0\t0\t0\t1\t0\t0\t0")
-    assert refusal(Emotion6(tmp_path)) == [f"{tmp_path}/images: has none of the 1 pictures that are listed"]
+    assert refusal(Emotion6(tmp_path)) == [f"{tmp_path}/images: has none of the 1 images that are listed"]
     table.unlink()
     assert refusal(Emotion6(tmp_path)) == [f"{tmp_path}: no ground_truth.txt here"]
 
@@ -110,7 +110,7 @@ def test_abstract_paintings_have_their_voters_majority(tmp_path, folder):
     listing = Abstract(tmp_path).listing()
     assert labels(listing) == {"abstract_0001.jpg": "contentment", "abstract_0002.jpg": "sadness"}
     assert repr(listing.entries[0].votes) == repr(dict(zip(MIKELS, (1, 0, 2, 5, 0, 0, 0, 3), strict=True)))
-    assert listing.entries[0].picture.is_file()
+    assert listing.entries[0].image.is_file()
     assert left_out(listing) == [("abstract_0003.jpg", "", Problem.VOTES)]
     assert (listing.name, listing.classes) == ("abstract", MIKELS)
 
@@ -133,10 +133,10 @@ def test_an_archive_in_place_of_a_set_is_to_be_unpacked(tmp_path, source):
     assert "archive (zip): unpack it" in line
 
 
-def test_abstract_paintings_without_table_pictures_or_columns_are_refused(tmp_path):
+def test_abstract_paintings_without_table_images_or_columns_are_refused(tmp_path):
     assert "no ABSTRACT_groundTruth.csv or testImages_abstract/" in refusal(Abstract(tmp_path))[0]
     table = write(tmp_path / "ABSTRACT_groundTruth.csv", ABSTRACT, "'abstract_0001.jpg',1,0,2,5,0,0,0,3")
-    assert refusal(Abstract(tmp_path)) == [f"{tmp_path}: has none of the 1 pictures that are listed"]
+    assert refusal(Abstract(tmp_path)) == [f"{tmp_path}: has none of the 1 images that are listed"]
     write(table, ABSTRACT.replace(",'Sad'", ""), "'abstract_0001.jpg',1,0,2,5,0,0,0")
     assert refusal(Abstract(tmp_path))[0].startswith(f"{table}:1: no column sadness; found ")
     table.write_text("")
@@ -159,28 +159,28 @@ def test_artphotos_are_labelled_by_their_names(tmp_path):
     assert len(refusal(ArtPhoto(tmp_path / "others"))) == 7
 
 
-def twitter(directory: Path, pictures: str = "Agg_AMT_Candidates", name: str = "twitter_{}_agrees.txt") -> Path:
+def twitter(directory: Path, images: str = "Agg_AMT_Candidates", name: str = "twitter_{}_agrees.txt") -> Path:
     lists = {"three": ["c.jpg 1", "b.jpg 0", "a.jpg 1"], "four": ["a.jpg 1", "b.jpg 0"], "five": ["a.jpg 1"]}
     for word, lines in lists.items():
         write(directory / name.format(word), *lines)
-    write(directory / pictures / "a.jpg")
+    write(directory / images / "a.jpg")
     return directory
 
 
 NAMES = ("{}_agree.txt", "ground_truth/twitter_{}_agrees.txt", "twitter_{}_agrees.txt")
 
 
-@pytest.mark.parametrize(("pictures", "name"), [*zip(("Agg_AMT_Candidates", "images", ""), NAMES, strict=True)])
-def test_twitter_votes_follow_from_the_highest_agreement(tmp_path, pictures, name):
-    listing = Twitter1(twitter(tmp_path, pictures, name)).listing()
+@pytest.mark.parametrize(("images", "name"), [*zip(("Agg_AMT_Candidates", "images", ""), NAMES, strict=True)])
+def test_twitter_votes_follow_from_the_highest_agreement(tmp_path, images, name):
+    listing = Twitter1(twitter(tmp_path, images, name)).listing()
     assert labels(listing) == {"c.jpg": "positive", "b.jpg": "negative", "a.jpg": "positive"}
     votes = [{"positive": 3, "negative": 2}, {"positive": 1, "negative": 4}, {"positive": 5, "negative": 0}]
     assert [entry.votes for entry in listing.entries] == votes
-    assert listing.entries[2].picture.is_file()
+    assert listing.entries[2].image.is_file()
     assert (listing.name, listing.classes) == ("twitter1", POLARITY)
 
 
-def test_a_higher_agreement_takes_fewer_pictures_and_needs_fewer_files(tmp_path):
+def test_a_higher_agreement_takes_fewer_images_and_needs_fewer_files(tmp_path):
     (twitter(tmp_path) / "twitter_three_agrees.txt").unlink()
     assert set(labels(Twitter1(tmp_path, "4").listing())) == {"a.jpg", "b.jpg"}
     listing = Twitter1(tmp_path, "5").listing()

@@ -1,4 +1,4 @@
-"""Class folders and scenes become lists of pictures, of which none is read."""
+"""Class folders and scenes become lists of images, of which none is read."""
 
 import os
 import shutil
@@ -16,50 +16,50 @@ def sources(listing: Listing) -> list[str]:
     return [entry.source for entry in listing.entries]
 
 
-def test_every_picture_is_listed_with_its_class(picture_folder):
-    listing = ClassFolders(picture_folder).listing()
-    assert set(sources(listing)) == {str(path.relative_to(picture_folder)) for path in picture_folder.rglob("*.*g")}
+def test_every_image_is_listed_with_its_class(image_folder):
+    listing = ClassFolders(image_folder).listing()
+    assert set(sources(listing)) == {str(path.relative_to(image_folder)) for path in image_folder.rglob("*.*g")}
     assert len(listing.entries) == 64
     for entry in listing.entries:
-        assert entry.picture == picture_folder / entry.source
+        assert entry.image == image_folder / entry.source
         assert entry.source.startswith(f"{entry.label}/")
         assert entry.votes == {entry.label: 1}
         assert (entry.key, entry.split, entry.group) == (None, None, None)
-    assert (listing.classes, listing.name, listing.left_out) == (MIKELS, "pictures", ())
+    assert (listing.classes, listing.name, listing.left_out) == (MIKELS, "images", ())
 
 
-def test_pictures_are_listed_in_the_order_of_their_classes_and_names(picture_folder):
-    (picture_folder / "awe" / "sub").mkdir()
-    shutil.copy(next((picture_folder / "awe").glob("*.jpg")), picture_folder / "awe" / "sub" / "deep.jpg")
-    listing = ClassFolders(picture_folder).listing()
+def test_images_are_listed_in_the_order_of_their_classes_and_names(image_folder):
+    (image_folder / "awe" / "sub").mkdir()
+    shutil.copy(next((image_folder / "awe").glob("*.jpg")), image_folder / "awe" / "sub" / "deep.jpg")
+    listing = ClassFolders(image_folder).listing()
     assert "awe/sub/deep.jpg" in sources(listing)
     assert [entry.label for entry in listing.entries] == sorted(entry.label for entry in listing.entries)
-    assert sources(listing) == sources(ClassFolders(picture_folder).listing())
+    assert sources(listing) == sources(ClassFolders(image_folder).listing())
 
 
-def test_names_that_begin_with_a_dot_are_skipped(picture_folder):
-    before = sources(ClassFolders(picture_folder).listing())
-    (picture_folder / ".git").mkdir()
-    (picture_folder / "awe" / ".DS_Store").write_bytes(b"x")
-    (picture_folder / "awe" / ".thumbnails").mkdir()
-    (picture_folder / "awe" / ".thumbnails" / "a.jpg").write_bytes(b"x")
-    assert sources(ClassFolders(picture_folder).listing()) == before
+def test_names_that_begin_with_a_dot_are_skipped(image_folder):
+    before = sources(ClassFolders(image_folder).listing())
+    (image_folder / ".git").mkdir()
+    (image_folder / "awe" / ".DS_Store").write_bytes(b"x")
+    (image_folder / "awe" / ".thumbnails").mkdir()
+    (image_folder / "awe" / ".thumbnails" / "a.jpg").write_bytes(b"x")
+    assert sources(ClassFolders(image_folder).listing()) == before
 
 
-def test_a_name_that_is_not_utf8_can_be_written_into_a_report(picture_folder):
-    with open(os.fsencode(picture_folder / "awe") + b"/\xe9t\xe9.png", "wb") as file:  # noqa: PTH123 - bytes
+def test_a_name_that_is_not_utf8_can_be_written_into_a_report(image_folder):
+    with open(os.fsencode(image_folder / "awe") + b"/\xe9t\xe9.png", "wb") as file:  # noqa: PTH123 - bytes
         file.write(b"x")
-    listing = ClassFolders(picture_folder).listing()
-    (entry,) = (entry for entry in listing.entries if entry.picture.read_bytes() == b"x")
+    listing = ClassFolders(image_folder).listing()
+    (entry,) = (entry for entry in listing.entries if entry.image.read_bytes() == b"x")
     assert entry.source.encode().startswith(b"awe/")
 
 
-def test_other_classes_are_taken_as_they_are_if_asked(picture_folder):
+def test_other_classes_are_taken_as_they_are_if_asked(image_folder):
     for label in MIKELS[2:]:
-        shutil.rmtree(picture_folder / label)
-    (picture_folder / "awe2").mkdir()
-    (picture_folder / "awe2" / "a.jpg").write_bytes(b"x")
-    assert ClassFolders(picture_folder, labels="any").listing().classes == ("amusement", "anger", "awe2")
+        shutil.rmtree(image_folder / label)
+    (image_folder / "awe2").mkdir()
+    (image_folder / "awe2" / "a.jpg").write_bytes(b"x")
+    assert ClassFolders(image_folder, labels="any").listing().classes == ("amusement", "anger", "awe2")
 
 
 def test_the_classes_of_another_label_space_are_asked_for(tmp_path):
@@ -76,11 +76,11 @@ def refusal(directory, **options) -> str:
     return str(caught.value)
 
 
-def test_all_wrong_and_missing_classes_are_reported_at_once_with_the_nearest_and_the_remedy(picture_folder):
-    (picture_folder / "awe").rename(picture_folder / "aww")
-    (picture_folder / "fear").rename(picture_folder / "feer")
-    (picture_folder / "xyz").mkdir()
-    message = refusal(picture_folder)
+def test_all_wrong_and_missing_classes_are_reported_at_once_with_the_nearest_and_the_remedy(image_folder):
+    (image_folder / "awe").rename(image_folder / "aww")
+    (image_folder / "fear").rename(image_folder / "feer")
+    (image_folder / "xyz").mkdir()
+    message = refusal(image_folder)
     assert len(message.splitlines()) == 3
     for part in ("3 folders are no classes",
                  '"aww" is not a class; did you mean "awe"?', '"feer" is not a class; did you mean "fear"?',
@@ -89,7 +89,7 @@ def test_all_wrong_and_missing_classes_are_reported_at_once_with_the_nearest_and
         assert part in message
 
 
-def test_a_missing_folder_a_file_an_empty_folder_and_one_class_are_refused(tmp_path, picture_folder):
+def test_a_missing_folder_a_file_an_empty_folder_and_one_class_are_refused(tmp_path, image_folder):
     assert "no such folder" in refusal(tmp_path / "none")
     (tmp_path / "file").write_bytes(b"x")
     assert "no such folder" in refusal(tmp_path / "file")
@@ -97,26 +97,26 @@ def test_a_missing_folder_a_file_an_empty_folder_and_one_class_are_refused(tmp_p
     assert "holds no folders" in refusal(tmp_path / "empty")
     (tmp_path / "single" / "awe").mkdir(parents=True)
     assert 'only one class, "awe"' in refusal(tmp_path / "single", labels="any")
-    for path in (picture_folder / "awe").iterdir():
+    for path in (image_folder / "awe").iterdir():
         path.unlink()
-    assert "no pictures in awe" in refusal(picture_folder)
+    assert "no images in awe" in refusal(image_folder)
 
 
-def test_a_file_that_cannot_be_read_does_not_end_the_listing(picture_folder):
-    (picture_folder / "awe" / "unreadable.jpg").symlink_to("/proc/self/mem")  # gives an I/O error, to root as well
-    assert "awe/unreadable.jpg" in sources(ClassFolders(picture_folder).listing())
+def test_a_file_that_cannot_be_read_does_not_end_the_listing(image_folder):
+    (image_folder / "awe" / "unreadable.jpg").symlink_to("/proc/self/mem")  # gives an I/O error, to root as well
+    assert "awe/unreadable.jpg" in sources(ClassFolders(image_folder).listing())
 
 
-def test_a_link_that_leads_nowhere_is_a_picture_that_is_lost_and_is_not_passed_over(picture_folder):
-    (picture_folder / "awe" / "gone.jpg").symlink_to(picture_folder / "elsewhere.jpg")
-    assert "awe/gone.jpg" in sources(ClassFolders(picture_folder).listing())
+def test_a_link_that_leads_nowhere_is_a_image_that_is_lost_and_is_not_passed_over(image_folder):
+    (image_folder / "awe" / "gone.jpg").symlink_to(image_folder / "elsewhere.jpg")
+    assert "awe/gone.jpg" in sources(ClassFolders(image_folder).listing())
 
 
-def test_a_link_to_a_folder_is_refused_and_its_pictures_are_not_passed_over(picture_folder, tmp_path):
+def test_a_link_to_a_folder_is_refused_and_its_images_are_not_passed_over(image_folder, tmp_path):
     (tmp_path / "more").mkdir()
-    (picture_folder / "awe" / "more").symlink_to(tmp_path / "more")
+    (image_folder / "awe" / "more").symlink_to(tmp_path / "more")
     with pytest.raises(InputError, match="awe/more: links to folders are not followed"):
-        ClassFolders(picture_folder).listing()
+        ClassFolders(image_folder).listing()
 
 
 def keys(listing: Listing) -> dict[str, str | None]:
@@ -135,7 +135,7 @@ def test_scenes_are_listed_without_drawing_and_their_keys_do_not_depend_on_how_m
 
 @pytest.mark.parametrize("scenes", [Scenes(0), Scenes(-3), Scenes(8, seed=-1)])
 def test_no_scenes_and_a_negative_seed_are_refused(scenes):
-    with pytest.raises(InputError, match=r"--pictures must be positive and --seed not negative"):
+    with pytest.raises(InputError, match=r"--images must be positive and --seed not negative"):
         scenes.listing()
 
 

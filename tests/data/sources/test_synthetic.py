@@ -17,43 +17,43 @@ from emotune.data.sources.synthetic_sprites import (
     draw_pebble,
 )
 
-PICTURES = 240
+IMAGES = 240
 
 
 def fingerprint(scene: Scene) -> str:
     facts = f"{scene.drawn} {scene.votes} {scene.label} {scene.motif_box}".encode()
-    return hashlib.sha256(scene.picture.tobytes() + facts).hexdigest()
+    return hashlib.sha256(scene.image.tobytes() + facts).hexdigest()
 
 
 @pytest.fixture(scope="module")
 def scenes() -> list[Scene]:
-    return [draw_scene(index, seed=11) for index in range(PICTURES)]
+    return [draw_scene(index, seed=11) for index in range(IMAGES)]
 
 
-def test_a_picture_depends_only_on_seed_and_index(scenes):
+def test_a_image_depends_only_on_seed_and_index(scenes):
     for index in (0, 5, 123):  # drawn alone and in another order than those of the fixture
         assert fingerprint(draw_scene(index, seed=11)) == fingerprint(scenes[index])
     assert fingerprint(draw_scene(np.int64(5), seed=np.int64(11))) == fingerprint(scenes[5])
-    assert draw_scene(5, seed=12).picture.tobytes() != scenes[5].picture.tobytes()
+    assert draw_scene(5, seed=12).image.tobytes() != scenes[5].image.tobytes()
 
 
-def test_a_fresh_process_draws_the_same_picture(scenes):
+def test_a_fresh_process_draws_the_same_image(scenes):
     program = (
         "import hashlib; from emotune.data.sources.synthetic import draw_scene; scene = draw_scene(42, 11);"
-        "print(hashlib.sha256(scene.picture.tobytes()).hexdigest(), scene.label, scene.motif_box)"
+        "print(hashlib.sha256(scene.image.tobytes()).hexdigest(), scene.label, scene.motif_box)"
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     here = scenes[42]
-    expected = f"{hashlib.sha256(here.picture.tobytes()).hexdigest()} {here.label} {here.motif_box}"
+    expected = f"{hashlib.sha256(here.image.tobytes()).hexdigest()} {here.label} {here.motif_box}"
     assert result.stdout.strip() == expected
 
 
-def test_every_picture_is_different(scenes):
-    assert len({scene.picture.tobytes() for scene in scenes[:200]}) == 200
+def test_every_image_is_different(scenes):
+    assert len({scene.image.tobytes() for scene in scenes[:200]}) == 200
 
 
-def test_pictures_are_rgb_of_one_size(scenes):
-    assert {(scene.picture.mode, scene.picture.size) for scene in scenes} == {("RGB", (SIDE, SIDE))}
+def test_images_are_rgb_of_one_size(scenes):
+    assert {(scene.image.mode, scene.image.size) for scene in scenes} == {("RGB", (SIDE, SIDE))}
 
 
 def test_drawn_emotions_are_balanced_over_consecutive_eights(scenes):
@@ -96,7 +96,7 @@ def test_annotators_err_mostly_within_the_valence():
     assert 1.5 < within / across < 4
 
 
-def test_the_motif_lies_inside_the_picture_at_its_declared_size(scenes):
+def test_the_motif_lies_inside_the_image_at_its_declared_size(scenes):
     turn = np.deg2rad(MOTIF_TURN)
     largest = MOTIF_SIZE[1] * (np.cos(turn) + np.sin(turn)) + 3
     for scene in scenes:
@@ -107,17 +107,17 @@ def test_the_motif_lies_inside_the_picture_at_its_declared_size(scenes):
         assert MOTIF_SIZE[0] * 0.7 < bottom - top < largest
 
 
-def test_motifs_are_anywhere_in_the_picture(scenes):
+def test_motifs_are_anywhere_in_the_image(scenes):
     middles = np.array([(s.motif_box[0] + s.motif_box[2], s.motif_box[1] + s.motif_box[3]) for s in scenes]) / (
         2 * SIDE
     )
     quarters = (middles > 0.5) @ np.array([1, 2])
-    assert np.bincount(quarters, minlength=4).min() > 0.15 * PICTURES
+    assert np.bincount(quarters, minlength=4).min() > 0.15 * IMAGES
 
 
 def test_the_motif_box_holds_the_motifs_colours(scenes):
     for scene in scenes[:64]:
-        pixels = np.asarray(scene.picture.crop(scene.motif_box), dtype=float)
+        pixels = np.asarray(scene.image.crop(scene.motif_box), dtype=float)
         gap = np.abs(pixels - np.array(MOTIF_COLOURS[scene.drawn][0])).max(-1)
         if scene.drawn not in ("amusement", "excitement"):  # these wear their colours in any order, or not at all
             assert (gap < 60).mean() > 0.05, scene.drawn
@@ -149,15 +149,15 @@ def test_every_sprite_is_a_visible_rgba_square_of_the_size_asked_for(size):
 
 
 def mean_colour(scene: Scene, hide_motif: bool) -> np.ndarray:
-    total, area = np.asarray(scene.picture).sum((0, 1), dtype=float), SIDE * SIDE
+    total, area = np.asarray(scene.image).sum((0, 1), dtype=float), SIDE * SIDE
     if hide_motif:
-        motif = np.asarray(scene.picture.crop(scene.motif_box))
+        motif = np.asarray(scene.image.crop(scene.motif_box))
         total, area = total - motif.sum((0, 1), dtype=float), area - motif.shape[0] * motif.shape[1]
     return total / area
 
 
 def nearest_class_mean_accuracy(features: np.ndarray, labels: list[str]) -> float:
-    """Of two folds: each half of the pictures is scored with the class means of the other."""
+    """Of two folds: each half of the images is scored with the class means of the other."""
     scaled, names = (features - features.mean(0)) / features.std(0), np.array(labels)
     first = np.arange(len(labels)) < len(labels) // 2
     right = []

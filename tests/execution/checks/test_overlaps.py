@@ -1,4 +1,4 @@
-"""Targets that votes do not change, and pictures that two data sets share, are told before anything is trained."""
+"""Targets that votes do not change, and images that two data sets share, are told before anything is trained."""
 
 from collections import Counter
 from dataclasses import replace
@@ -14,7 +14,7 @@ from emotune.core.storage import Folder
 from emotune.data.build.shards import write_shards
 from emotune.data.datasets import resolve
 from emotune.data.sources.base import Scenes
-from emotune.execution.checks.overlaps import shared_pictures, targets_without_effect
+from emotune.execution.checks.overlaps import shared_images, targets_without_effect
 
 SHARES = (0.5, 0.25, 0.25)
 
@@ -26,7 +26,7 @@ def run_on(dataset: DatasetRef, targets: str) -> RunConfig:
 
 
 def shards(out: Path, name: str, votes: dict[str, float] | None, number: int | None = None) -> DatasetRef:
-    """Scenes with ``votes``, but every third picture with some for its label alone; ``number``: so many of a class."""
+    """Scenes with ``votes``, but every third image with some for its label alone; ``number``: so many of a class."""
     listing = Scenes(160, seed=1).listing()
     seen: Counter[str] = Counter()
     entries = []
@@ -57,10 +57,10 @@ def test_targets_by_votes_are_refused_where_there_are_none(without, divided, tar
         targets_without_effect([run_on(divided, targets), run_on(without, targets)])
     (line,) = str(caught.value).splitlines()
     assert line.startswith(f'variants.{targets}: train.targets: "{targets}" would change nothing on without')
-    assert "no training picture has votes" in line
+    assert "no training image has votes" in line
 
 
-def test_data_sets_that_share_pictures_are_told_with_their_number(without, divided):
-    (line,) = shared_pictures([without, divided])
-    assert "divided and without have" in line and "pictures in common" in line
-    assert shared_pictures([without]) == shared_pictures([]) == []
+def test_data_sets_that_share_images_are_told_with_their_number(without, divided):
+    (line,) = shared_images([without, divided])
+    assert "divided and without have" in line and "images in common" in line
+    assert shared_images([without]) == shared_images([]) == []

@@ -61,17 +61,17 @@ def test_compiling_without_a_compiler_is_refused_before_anything_is_spent(
     preflight([run], str(tmp_path), Resources(compile=True), "ray")  # its machines may have one
 
 
-def test_training_pictures_too_few_for_the_workers_are_refused(run: RunConfig, tmp_path):
-    large = replace(run, train=TrainConfig(batch_size=50))  # 72 pictures: two batches of 36
+def test_training_images_too_few_for_the_workers_are_refused(run: RunConfig, tmp_path):
+    large = replace(run, train=TrainConfig(batch_size=50))  # 72 images: two batches of 36
     preflight([large], str(tmp_path), Resources(workers=2, accumulate=18), "ray")
-    says = "variants.small: 72 training pictures in scenes make batches of 36, too small for 2 workers × accumulate 19"
+    says = "variants.small: 72 training images in scenes make batches of 36, too small for 2 workers × accumulate 19"
     with pytest.raises(InputError, match=says):
         preflight([large], str(tmp_path), Resources(workers=2, accumulate=19), "ray")
 
 
 def test_a_batch_that_is_larger_than_the_data_is_refused(run: RunConfig, tmp_path):
     preflight([replace(run, train=TrainConfig(batch_size=72))], str(tmp_path), Resources(), "ray")
-    with pytest.raises(InputError, match=r"train.batch_size 73 is more than the 72 training pictures of scenes"):
+    with pytest.raises(InputError, match=r"train.batch_size 73 is more than the 72 training images of scenes"):
         preflight([replace(run, train=TrainConfig(batch_size=73))], str(tmp_path), Resources(), "ray")
     preflight(
         [replace(run, train=TrainConfig(batch_size=73), model=ConstantConfig())], str(tmp_path), Resources(), "ray"

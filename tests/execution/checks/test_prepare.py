@@ -89,8 +89,8 @@ def test_what_does_not_fit_the_disk_is_refused_with_numbers_before_anything_is_d
     says = str(caught.value)
     assert "GB for weights and predictions of 2 runs" in says
     assert "checkpoints of 1 at a time" in says
-    assert "GB for decoded pictures" in says, "both are on the same disk"
-    assert "make room, name another place (--runs), give less to decoded pictures (--cache-gb)" in says
+    assert "GB for decoded images" in says, "both are on the same disk"
+    assert "make room, name another place (--runs), give less to decoded images (--cache-gb)" in says
     assert not list(tmp_path.glob("cache/decoded/*.npy"))
     assert len(prepared(*runs, pool="memory://runs")) <= 2, "what is behind a URL is not asked for"
 
@@ -135,10 +135,10 @@ def test_preparing_says_how_far_it_is_and_what_does_not_fit_the_cache(run: RunCo
     said: list[str] = []
     lines = prepared(run, resources=Resources(workers=3, cache_gb=0.02), show=said.append)[1:]
     assert lines == [
-        "scenes: 160 decoded pictures exceed the cache's budget; those of train are decoded each time that they are "
+        "scenes: 160 decoded images exceed the cache's budget; those of train are decoded each time that they are "
         "needed, which takes longer and gives the same result."
     ]
-    assert said[-1].startswith("scenes: 160 of 160 pictures")
+    assert said[-1].startswith("scenes: 160 of 160 images")
     assert len(list(tmp_path.glob("decoded/*.npy"))) == 4
     assert prepared(run)[1:] == []
     assert len(list(tmp_path.glob("decoded/*.npy"))) == 7

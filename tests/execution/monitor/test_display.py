@@ -248,7 +248,7 @@ def test_the_live_lines_go_when_the_work_ends():
     assert "1 of 1 done" in screen.text.splitlines()[-1]
 
 
-def test_reading_pictures_is_shown_and_is_neither_a_lost_worker_nor_a_step_back():
+def test_reading_images_is_shown_and_is_neither_a_lost_worker_nor_a_step_back():
     one = run("alexnet")
     screen = RunTracker([one], Clock())
     reading = replace(at(one, 0), phase="reading", evaluated=1000, epoch=0)

@@ -35,7 +35,7 @@ def begun(monkeypatch) -> list[subprocess.Popen]:
 
 
 def test_ray_that_is_late_is_started_once_more_and_then_told_in_a_line(begun):
-    other = subprocess.Popen(SLEEP)  # as the process that makes pictures ready
+    other = subprocess.Popen(SLEEP)  # as the process that makes images ready
     try:
         with pytest.raises(LostClusterError) as caught:
             ray_session._connect(False, Resources(), None)

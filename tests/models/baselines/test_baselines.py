@@ -50,7 +50,7 @@ def test_two_classes_are_told_apart_like_more():
 
 
 def test_the_penalty_with_the_best_validation_accuracy_is_taken():
-    # With hardly a penalty a machine learns the noise of training pictures by heart.
+    # With hardly a penalty a machine learns the noise of training images by heart.
     features, targets = blobs(300, 0, spread=1.5)
     outcome = Svm(SvmConfig(c_grid=(1000.0, 0.1)), CLASSES).fit(features, targets, *blobs(1000, 1, spread=1.5))
     accuracies = outcome["val_accuracy_by_c"]
@@ -59,7 +59,7 @@ def test_the_penalty_with_the_best_validation_accuracy_is_taken():
     assert accuracies["0.1"] > accuracies["1000"]
 
 
-def test_a_class_without_training_pictures_has_next_to_no_probability():
+def test_a_class_without_training_images_has_next_to_no_probability():
     features, targets = blobs(300, 0)
     known = targets < 2
     model = Svm(SvmConfig(c_grid=(1.0,)), CLASSES)
@@ -77,7 +77,7 @@ def test_missing_libraries_are_named_with_the_command_that_installs_them(monkeyp
     assert isinstance(make_baseline(ConstantConfig(), CLASSES), ClassPrior)
 
 
-def test_a_class_without_validation_pictures_is_told_apart_all_the_same():
+def test_a_class_without_validation_images_is_told_apart_all_the_same():
     features, targets = blobs(300, 0)
     some = targets > 0
     model = Svm(SvmConfig(c_grid=(1.0,)), CLASSES)

@@ -5,31 +5,31 @@ from emotune.models.baselines.features import BINS, colours, textures
 
 
 def grating(angle, cycles=16):
-    """A grey sine of this many cycles across a picture of 256×256."""
+    """A grey sine of this many cycles across an image of 256×256."""
     y, x = np.mgrid[:256, :256] / 256
     wave = np.sin(2 * np.pi * cycles * (x * np.cos(angle) + y * np.sin(angle)))
     return np.repeat(np.round(127 + 100 * wave)[..., None], 3, axis=2).astype(np.uint8)
 
 
-def gist(picture):
+def gist(image):
     """(4 frequencies, 8 orientations, 4, 4)."""
-    return textures(picture)[:512].reshape(4, 8, 4, 4)
+    return textures(image)[:512].reshape(4, 8, 4, 4)
 
 
-def test_a_picture_of_two_colours_fills_two_bins_with_the_roots_of_their_shares():
-    picture = np.zeros((64, 64, 3), np.uint8)
-    picture[:16] = (255, 0, 0)
-    picture[16:] = (0, 255, 255)
-    shares = colours(picture).reshape(BINS) ** 2
+def test_a_image_of_two_colours_fills_two_bins_with_the_roots_of_their_shares():
+    image = np.zeros((64, 64, 3), np.uint8)
+    image[:16] = (255, 0, 0)
+    image[16:] = (0, 255, 255)
+    shares = colours(image).reshape(BINS) ** 2
     assert shares[0, 3, 3] == pytest.approx(0.25)  # hue 0, saturated, bright
     assert shares[8, 3, 3] == pytest.approx(0.75)  # the opposite hue
     assert shares.sum() == pytest.approx(1)
 
 
 def test_colours_do_not_feel_where_they_are():
-    picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
-    moved = picture.reshape(-1, 3)[np.random.default_rng(1).permutation(1024)].reshape(picture.shape)
-    np.testing.assert_array_equal(colours(picture), colours(moved))
+    image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    moved = image.reshape(-1, 3)[np.random.default_rng(1).permutation(1024)].reshape(image.shape)
+    np.testing.assert_array_equal(colours(image), colours(moved))
 
 
 @pytest.mark.parametrize("orientation", range(8))
@@ -40,9 +40,9 @@ def test_the_filter_along_a_grating_answers_most(orientation):
 
 
 def test_energy_is_in_the_cells_where_the_texture_is():
-    picture = np.full((256, 256, 3), 127, np.uint8)
-    picture[:64, 192:] = grating(0)[:64, 192:]
-    energies = gist(picture)[1, 0]
+    image = np.full((256, 256, 3), 127, np.uint8)
+    image[:64, 192:] = grating(0)[:64, 192:]
+    energies = gist(image)[1, 0]
     assert np.unravel_index(energies.argmax(), energies.shape) == (0, 3)
     assert energies[2:, :2].max() < 0.05 * energies.max()
 
@@ -55,5 +55,5 @@ def test_textures_do_not_feel_colours_of_the_same_grey():
 
 
 def test_a_pattern_turned_by_a_right_angle_is_the_same_pattern():
-    picture = np.random.default_rng(0).integers(0, 256, (256, 256, 1), dtype=np.uint8).repeat(3, axis=2)
-    np.testing.assert_allclose(textures(picture)[512:], textures(np.rot90(picture).copy())[512:], atol=0.01)
+    image = np.random.default_rng(0).integers(0, 256, (256, 256, 1), dtype=np.uint8).repeat(3, axis=2)
+    np.testing.assert_allclose(textures(image)[512:], textures(np.rot90(image).copy())[512:], atol=0.01)

@@ -34,17 +34,17 @@ def test_at_step_0_the_attention_network_is_alexnet(score: str, reach: str, back
 
 
 @pytest.mark.parametrize("backbone", ["alexnet", "alexnet_owt"])
-def test_weights_move_with_the_evidence_in_the_picture(backbone: str):
+def test_weights_move_with_the_evidence_in_the_image(backbone: str):
     torch.manual_seed(7)
     trunk = AttentionAlexNet(8, width=0.0625, weight_init="he", backbone=backbone).eval().trunk
     torch.nn.init.normal_(trunk.attention.score.weight)
-    picture = torch.zeros(1, 3, 227, 227)
-    picture[:, :, 78:86, 78:86] = 10 * torch.randn(3, 8, 8)
-    moved = picture.roll((64, 32), dims=(2, 3))  # a position is 32 pixels
+    image = torch.zeros(1, 3, 227, 227)
+    image[:, :, 78:86, 78:86] = 10 * torch.randn(3, 8, 8)
+    moved = image.roll((64, 32), dims=(2, 3))  # a position is 32 pixels
     with torch.inference_mode():
-        before, after = (trunk.attention.weights(trunk.convolutions(x)).view(6, 6).log() for x in (picture, moved))
+        before, after = (trunk.attention.weights(trunk.convolutions(x)).view(6, 6).log() for x in (image, moved))
     assert before.std() > 0.01
-    before, after = before[:4, :5], after[2:, 1:]  # whose sums differ by what has left the picture
+    before, after = before[:4, :5], after[2:, 1:]  # whose sums differ by what has left the image
     torch.testing.assert_close(before - before[0, 0], after - after[0, 0], rtol=1e-3, atol=1e-4)
 
 

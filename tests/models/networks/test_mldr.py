@@ -10,7 +10,7 @@ from emotune.models.networks.mldr import MldrNet, aggregate, pyramid, tower
 
 
 @pytest.mark.parametrize("grid", [1, 2, 3, 4, 22])
-def test_patches_tile_the_picture_exactly(grid: int):
+def test_patches_tile_the_image_exactly(grid: int):
     x = torch.randn(2, 3, 227, 227)
     patches = pyramid(x, grid)
     side = -(-227 // grid)
@@ -35,8 +35,8 @@ def test_the_logits_are_the_mean_of_three_levels_and_a_levels_the_mean_of_its_pa
     network = MldrNet(8, width=0.0625, weight_init="he").eval()
     semantics, aesthetics, low_level = network.towers
     x = torch.randn(2, 3, 227, 227)
-    coarse = torch.stack([aesthetics(pyramid(picture[None], 2)).mean(0) for picture in x])
-    fine = torch.stack([low_level(pyramid(picture[None], 4)).mean(0) for picture in x])
+    coarse = torch.stack([aesthetics(pyramid(image[None], 2)).mean(0) for image in x])
+    fine = torch.stack([low_level(pyramid(image[None], 4)).mean(0) for image in x])
     torch.testing.assert_close(network(x), (semantics(x) + coarse + fine) / 3, rtol=1e-4, atol=1e-5)
 
 
@@ -49,7 +49,7 @@ def test_the_three_networks_are_of_decreasing_depth_unless_others_are_asked_for(
     assert depths(MldrNet(8, width=0.0625, levels=(4, 2, 1, 3), depths=(1, 2, 3, 4))) == [1, 2, 3, 4]
 
 
-def test_depth_5_on_the_whole_picture_is_alexnet():
+def test_depth_5_on_the_whole_image_is_alexnet():
     torch.manual_seed(0)
     network, plain = MldrNet(8, width=0.0625, levels=(1,), depths=(5,)).eval(), AlexNet(8, width=0.0625).eval()
     plain.load_state_dict(dict(zip(plain.state_dict(), network.state_dict().values(), strict=True)))

@@ -44,7 +44,7 @@ def test_a_level_hears_of_those_above_it_and_not_of_those_below():
     x = torch.randn(1, 3, 227, 227)
     network(x)
     with torch.no_grad():
-        network.laterals[2].bias += 1.0  # the third level, counted from the picture
+        network.laterals[2].bias += 1.0  # the third level, counted from the image
     network(x)
     changed = [not torch.allclose(before, after) for before, after in zip(inputs[:4], inputs[4:], strict=True)]
     assert changed == [True, True, True, False]

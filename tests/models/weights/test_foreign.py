@@ -27,18 +27,18 @@ def arrays() -> Arrays:
 
 
 @pytest.fixture(scope="module")
-def pictures() -> np.ndarray:
+def images() -> np.ndarray:
     return np.random.default_rng(1).integers(0, 256, (3, SIDE, SIDE, 3), np.uint8)
 
 
-def cropped(pictures: np.ndarray) -> np.ndarray:
+def cropped(images: np.ndarray) -> np.ndarray:
     corner = (SIDE - CROP) // 2
-    return pictures[:, corner : corner + CROP, corner : corner + CROP]
+    return images[:, corner : corner + CROP, corner : corner + CROP]
 
 
-def caffe_map(arrays: Arrays, pictures: np.ndarray) -> np.ndarray:
+def caffe_map(arrays: Arrays, images: np.ndarray) -> np.ndarray:
     """Caffe's pool5, (B, C, 6, 6): of blue, green, red from 0 to 255, less their means."""
-    x = cropped(pictures)[..., ::-1].astype(np.float32) - np.float32([104, 117, 123])
+    x = cropped(images)[..., ::-1].astype(np.float32) - np.float32([104, 117, 123])
     x = torch.from_numpy(np.ascontiguousarray(x.transpose(0, 3, 1, 2)))
     settings = {"conv1": (4, 0, 1), "conv2": (1, 2, 2), "conv3": (1, 1, 1), "conv4": (1, 1, 2), "conv5": (1, 1, 2)}
     for layer, (stride, padding, groups) in settings.items():
@@ -57,14 +57,14 @@ def fully_connected(x: np.ndarray, *layers: list[np.ndarray]) -> np.ndarray:
     return x
 
 
-def caffe_fc7(arrays: Arrays, pictures: np.ndarray) -> np.ndarray:
-    return fully_connected(caffe_map(arrays, pictures).reshape(len(pictures), -1), arrays["fc6"], arrays["fc7"])
+def caffe_fc7(arrays: Arrays, images: np.ndarray) -> np.ndarray:
+    return fully_connected(caffe_map(arrays, images).reshape(len(images), -1), arrays["fc6"], arrays["fc7"])
 
 
-def seen(network: nn.Module, pictures: np.ndarray, normalisation: Normalisation) -> np.ndarray:
-    views = evaluation_crops(len(pictures))[0]
+def seen(network: nn.Module, images: np.ndarray, normalisation: Normalisation) -> np.ndarray:
+    views = evaluation_crops(len(images))[0]
     with torch.inference_mode():
-        batch = crop_and_normalise(torch.from_numpy(pictures), views, np.arange(len(pictures)), normalisation)
+        batch = crop_and_normalise(torch.from_numpy(images), views, np.arange(len(images)), normalisation)
         return network(batch).numpy()
 
 
@@ -89,28 +89,28 @@ def output(network: nn.Module, fc7: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("old", [False, True], ids=["blobs", "blobs of four dimensions"])
-def test_a_caffemodels_arrays_give_what_caffe_computes(arrays: Arrays, pictures: np.ndarray, old: bool, tmp_path: Path):
+def test_a_caffemodels_arrays_give_what_caffe_computes(arrays: Arrays, images: np.ndarray, old: bool, tmp_path: Path):
     blobs = arrays
     if old:
         blobs = {n: [w if w.ndim == 4 else w[None, None], b[None, None, None]] for n, (w, b) in arrays.items()}
     network, initialisation = loaded(run_with(write_npz(tmp_path / "bvlc.npz", blobs), CAFFES))
     assert initialisation.normalisation == CAFFE
     assert initialisation.layout == "caffe"
-    assert_equal(seen(network, pictures, CAFFE), output(network, caffe_fc7(arrays, pictures)))
+    assert_equal(seen(network, images, CAFFE), output(network, caffe_fc7(arrays, images)))
 
 
 @pytest.mark.parametrize("form", ["lists", "weights and biases"])
 def test_tensorflows_layout_gives_what_tensorflow_computes_from_its_own_map(
-    arrays: Arrays, pictures: np.ndarray, form: str, tmp_path: Path
+    arrays: Arrays, images: np.ndarray, form: str, tmp_path: Path
 ):
     turned = as_tensorflow(arrays)
     value = turned if form == "lists" else {n: {"weights": w, "biases": b} for n, (w, b) in turned.items()}
     network, initialisation = loaded(run_with(save_npy(tmp_path / "bvlc_alexnet.npy", value), CAFFES))
     assert initialisation.layout == "tensorflow"
-    as_tensorflow_flattens = caffe_map(arrays, pictures).transpose(0, 2, 3, 1).reshape(len(pictures), -1)
+    as_tensorflow_flattens = caffe_map(arrays, images).transpose(0, 2, 3, 1).reshape(len(images), -1)
     weight, bias = turned["fc6"]
     expected = fully_connected(as_tensorflow_flattens, [weight.T, bias], arrays["fc7"])
-    assert_equal(seen(network, pictures, CAFFE), output(network, expected))
+    assert_equal(seen(network, images, CAFFE), output(network, expected))
 
 
 @pytest.mark.parametrize("name", ["{layer}/{number}", "{layer}_{number}", "{layer}.{word}"])
@@ -122,7 +122,7 @@ def test_the_usual_names_of_arrays_in_an_npz_are_known(arrays: Arrays, name: str
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-def test_torchvisions_state_dict_gives_what_torchvision_computes(pictures: np.ndarray, suffix: str, tmp_path: Path):
+def test_torchvisions_state_dict_gives_what_torchvision_computes(images: np.ndarray, suffix: str, tmp_path: Path):
     theirs, file = torchvisions(OWT.width), tmp_path / f"alexnet{suffix}"
     save_file(theirs.state_dict(), file) if suffix == ".safetensors" else torch.save(theirs.state_dict(), file)
     network, initialisation = loaded(run_with(file, OWT))
@@ -130,10 +130,10 @@ def test_torchvisions_state_dict_gives_what_torchvision_computes(pictures: np.nd
     assert initialisation.new == ("output.weight", "output.bias")
     theirs.classifier[6] = network.output
     as_they_want_it = torchvision.transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
-    x = torch.from_numpy(cropped(pictures)).permute(0, 3, 1, 2) / 255
+    x = torch.from_numpy(cropped(images)).permute(0, 3, 1, 2) / 255
     with torch.inference_mode():
         expected = theirs(as_they_want_it(x)).numpy()
-    np.testing.assert_allclose(seen(network, pictures, IMAGENET), expected, rtol=1e-4, atol=1e-3 * expected.std())
+    np.testing.assert_allclose(seen(network, images, IMAGENET), expected, rtol=1e-4, atol=1e-3 * expected.std())
 
 
 @pytest.mark.parametrize(
@@ -182,12 +182,12 @@ def test_an_attention_that_sums_positions_gets_the_convolutions_and_draws_the_re
 @pytest.mark.parametrize(("convolutions", "count"), [("separate", 28), ("shared", 18)])
 @pytest.mark.parametrize("attention", ["spatial", "both", "none"])
 def test_both_branches_get_the_same_weights(
-    arrays: Arrays, pictures: np.ndarray, attention: str, convolutions: str, count: int, tmp_path: Path
+    arrays: Arrays, images: np.ndarray, attention: str, convolutions: str, count: int, tmp_path: Path
 ):
     model = DualBranchConfig(width=0.0625, lrn="caffe", attention=attention, convolutions=convolutions)
     network, initialisation = loaded(run_with(write_npz(tmp_path / "x.npz", arrays), model))
-    fc7 = caffe_fc7(arrays, pictures)
-    assert_equal(seen(network, pictures, CAFFE), output(network, np.concatenate([fc7, fc7], axis=1)))
+    fc7 = caffe_fc7(arrays, images)
+    assert_equal(seen(network, images, CAFFE), output(network, np.concatenate([fc7, fc7], axis=1)))
     assert len(set(initialisation.loaded)) == len(initialisation.loaded) == count
 
 

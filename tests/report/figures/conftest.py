@@ -75,7 +75,7 @@ def results(variants, seeds, labels, epochs, datasets) -> SimpleNamespace:
     return SimpleNamespace(
         variants=variants, seeds=seeds, colours=variant_colours(variants), runs=runs, epochs=epoch, recalls=recalls,
         differences=differences, shares=shares, compared=compared, crossed=crossed, summaries=summaries, cost=cost,
-        bins=bins, picture=jpeg.getvalue(), aa={datasets[0]: noise} if seeds > 1 else {},
+        bins=bins, image=jpeg.getvalue(), aa={datasets[0]: noise} if seeds > 1 else {},
         maps={f"{v} features.attention": lot.uniform(0.3, 2.5, (6, 6)) for v in variants},
     )  # fmt: skip
 
@@ -93,7 +93,7 @@ DRAW: dict[str, Callable[[SimpleNamespace], Figure]] = {
     "reliability": lambda r: calibration.reliability("scenes", r.bins, r.colours, dict.fromkeys(r.variants, 5.0)),
     "mean_maps": lambda r: attention.mean_maps("scenes", r.maps),
     "overlays": lambda r: attention.overlays(
-        "scenes", {v: r.picture for v in r.variants}, {v: r.maps[f"{v} features.attention"] for v in r.variants},
+        "scenes", {v: r.image for v in r.variants}, {v: r.maps[f"{v} features.attention"] for v in r.variants},
         dict.fromkeys(r.variants, "awe: right in all seeds, where alexnet says contentment"),
     ),
 }  # fmt: skip

@@ -21,7 +21,7 @@ def test_links_become_files_in_the_listings_order_and_other_entries_stay(server,
     before = Listing("web", before.classes, [*before.entries, own], "a test", "none", [earlier])
     after = download(before, tmp_path / "downloads", DownloadOptions(**QUICK))
     assert [entry.source for entry in after.entries] == [*links, "mine"]
-    assert [entry.picture.read_bytes() for entry in after.entries[:6]] == [jpeg(number) for number in range(6)]
+    assert [entry.image.read_bytes() for entry in after.entries[:6]] == [jpeg(number) for number in range(6)]
     assert after.entries[-1] is own
     assert list(after.left_out) == [earlier, ExcludedImage(lost_link, "awe", Problem.LOST, "HTTP 404")]
     assert (after.name, after.classes, after.source, after.licence) == ("web", ("awe", "fear"), "a test", "none")
@@ -33,7 +33,7 @@ def test_a_listing_without_links_needs_no_downloads_folder(tmp_path):
     assert not (tmp_path / "downloads").exists()
 
 
-def test_the_bytes_decide_what_a_picture_is(server, tmp_path):
+def test_the_bytes_decide_what_a_image_is(server, tmp_path):
     links = [
         server.at("/a", says(jpeg(1, "PNG"), content_type="image/jpeg")),
         server.at("/b", says(jpeg(1, "GIF"), content_type="application/octet-stream")),
@@ -42,7 +42,7 @@ def test_the_bytes_decide_what_a_picture_is(server, tmp_path):
         server.at("/e", to_the_end_of_the_connection(jpeg(1))),
     ]
     result = download(listing(*links), tmp_path, DownloadOptions(**QUICK))
-    kinds = [Image.open(io.BytesIO(entry.picture.read_bytes())).format for entry in result.entries]
+    kinds = [Image.open(io.BytesIO(entry.image.read_bytes())).format for entry in result.entries]
     assert kinds == ["PNG", "GIF", "WEBP", "JPEG", "JPEG"]
 
 
@@ -54,11 +54,11 @@ def test_redirects_are_followed(server, tmp_path):
     assert json.loads(known.read_text())["final_url"].endswith("/c.jpg")
 
 
-def test_what_is_known_of_a_link_is_written_beside_its_picture(server, tmp_path):
+def test_what_is_known_of_a_link_is_written_beside_its_image(server, tmp_path):
     link = server.at("/a.jpg", says(jpeg(1)))
     got(tmp_path, link)
     name = hashlib.sha256(link.encode()).hexdigest()
-    assert (tmp_path / name[:2] / f"{name}.picture").read_bytes() == jpeg(1)
+    assert (tmp_path / name[:2] / f"{name}.image").read_bytes() == jpeg(1)
     assert json.loads((tmp_path / name[:2] / f"{name}.json").read_text()) == {
         "url": link, "final_url": link, "status": 200, "content_type": "image/jpeg", "bytes": len(jpeg(1)),
         "sha256": hashlib.sha256(jpeg(1)).hexdigest(), "reason": "", "again_s": None, "earlier": True,
@@ -69,7 +69,7 @@ def test_a_link_of_several_entries_is_fetched_once(server, tmp_path):
     link = server.at("/a.jpg", says(jpeg(1)))
     seen: list[DownloadResult] = []
     result = download(listing(link, link, link), tmp_path, DownloadOptions(**QUICK), advance=seen.append)
-    assert len({entry.picture for entry in result.entries}) == 1 and len(result.entries) == 3
+    assert len({entry.image for entry in result.entries}) == 1 and len(result.entries) == 3
     assert server.asked("/a.jpg") == len(seen) == 1
 
 

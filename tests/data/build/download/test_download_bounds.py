@@ -1,4 +1,4 @@
-"""Servers are asked politely, and neither links nor pictures pile up in this process."""
+"""Servers are asked politely, and neither links nor images pile up in this process."""
 
 import asyncio
 import threading
@@ -45,9 +45,9 @@ def together(parties: int) -> Answer:
 @pytest.mark.parametrize(
     ("hosts", "options", "most"),
     [
-        (["127.0.0.1"], {"at_a_time": 16, "per_host": 3}, {"127.0.0.1": 3, "all": 3}),
-        (["127.0.0.1", "localhost"], {"at_a_time": 24, "per_host": 2}, {"127.0.0.1": 2, "localhost": 2, "all": 4}),
-        (["127.0.0.1"], {"at_a_time": 4, "per_host": 9}, {"127.0.0.1": 4, "all": 4}),
+        (["127.0.0.1"], {"concurrency": 16, "per_host": 3}, {"127.0.0.1": 3, "all": 3}),
+        (["127.0.0.1", "localhost"], {"concurrency": 24, "per_host": 2}, {"127.0.0.1": 2, "localhost": 2, "all": 4}),
+        (["127.0.0.1"], {"concurrency": 4, "per_host": 9}, {"127.0.0.1": 4, "all": 4}),
     ],
 )
 def test_connections_are_bounded_in_all_and_per_host(server, tmp_path, hosts, options, most):
@@ -60,7 +60,7 @@ def test_connections_are_bounded_in_all_and_per_host(server, tmp_path, hosts, op
 def test_thousands_of_links_are_never_tasks_at_a_time(server, tmp_path):
     links = [server.at(f"/{number}", says(status=404)) for number in range(200)]
     tasks: list[int] = []
-    options = DownloadOptions(**QUICK | {"at_a_time": 5})
+    options = DownloadOptions(**QUICK | {"concurrency": 5})
     download(listing(*links), tmp_path, options, advance=lambda outcome: tasks.append(len(asyncio.all_tasks())))
     assert len(tasks) == 200
     assert max(tasks) <= 5 + 1
@@ -77,7 +77,7 @@ def test_writing_and_decoding_are_left_to_other_threads(server, tmp_path, monkey
     assert threading.get_ident() not in {thread for _, thread in threads}
 
 
-@pytest.mark.parametrize("option", ["at_a_time", "per_host", "timeout_s", "max_bytes", "attempts"])
+@pytest.mark.parametrize("option", ["concurrency", "per_host", "timeout_s", "max_bytes", "attempts"])
 def test_options_that_would_fetch_nothing_are_refused(option):
     with pytest.raises(InputError, match=f"{option} is 0"):
         DownloadOptions(**{option: 0})

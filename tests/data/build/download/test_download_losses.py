@@ -1,4 +1,4 @@
-"""A link without a picture is lost with its reason: for good, or until another attempt."""
+"""A link without an image is lost with its reason: for good, or until another attempt."""
 
 import json
 import socket
@@ -41,19 +41,19 @@ def check_losses(server: Server, downloads: Path, cases: list[tuple[Answer, str]
     result = download(listing(*expected), downloads, DownloadOptions(**QUICK | options))
     told = lost(result)
     assert {link: told.get(link, "")[: len(begin)] for link, begin in expected.items()} == expected
-    assert not result.entries and not list(downloads.rglob("*.picture"))
+    assert not result.entries and not list(downloads.rglob("*.image"))
     return [f"/{number}" for number in range(len(cases))]
 
 
-def test_what_is_no_picture_is_lost_for_good(server, tmp_path):
+def test_what_is_no_image_is_lost_for_good(server, tmp_path):
     gone = [
         server.at(path, says(jpeg(1))) for path in ("/photo_unavailable.gif", "/removed.png", "/image-not-found.jpg")
     ]
     cases = [
         *((says(status=status), f"HTTP {status}") for status in (204, 400, 403, 404, 410, 451)),
         (says(jpeg(1), status=302), "HTTP 302"),  # to nowhere
-        (says(HTML, content_type="text/html; charset=utf-8"), "text/html instead of a picture"),
-        (says(b"{}", content_type="application/json"), "application/json instead of a picture"),
+        (says(HTML, content_type="text/html; charset=utf-8"), "text/html instead of an image"),
+        (says(b"{}", content_type="application/json"), "application/json instead of an image"),
         (says(HTML), "an HTML page"),
         (to_the_end_of_the_connection(HTML), "an HTML page"),
         (says(b"<svg/>", content_type="image/svg+xml"), "an SVG drawing"),
@@ -83,7 +83,7 @@ def test_what_is_no_link_is_lost(tmp_path):
     )
 
 
-def test_five_links_that_lead_to_one_picture_lead_to_a_placeholder(server, tmp_path):
+def test_five_links_that_lead_to_one_image_lead_to_a_placeholder(server, tmp_path):
     four = [server.at(f"/four/{number}", redirects("/4.jpg")) for number in range(4)]
     five = [server.at(f"/five/{number}", redirects("/5.jpg")) for number in range(5)]
     target = server.at("/5.jpg", says(jpeg(5)))
@@ -118,7 +118,7 @@ def test_a_server_that_is_overloaded_is_asked_again(server, tmp_path):
     fails = {status: says(status=status) for status in (408, 425, 429, 500, 503)}
     links = [server.at(f"/{status}", fail, fail, says(jpeg(status))) for status, fail in fails.items()]
     result = download(listing(*links), tmp_path, DownloadOptions(**QUICK))
-    assert [entry.picture.read_bytes() for entry in result.entries] == [jpeg(status) for status in fails]
+    assert [entry.image.read_bytes() for entry in result.entries] == [jpeg(status) for status in fails]
     assert [server.asked(f"/{status}") for status in fails] == [3] * 5
 
 

@@ -55,7 +55,7 @@ def test_a_name_cannot_hide_a_private_address_among_others(server, tmp_path, mon
     real = socket.getaddrinfo
 
     def resolve(host: str, *args: object, **options: object) -> list:
-        if host != "pictures.example":
+        if host != "images.example":
             return real(host, *args, **options)
         found = [real(address, *args, **options)[0] for address in ("127.0.0.3", "127.0.0.2", "127.0.0.1")]
         return found if public else found[1:]
@@ -63,7 +63,7 @@ def test_a_name_cannot_hide_a_private_address_among_others(server, tmp_path, mon
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     if public:  # but nothing listens there
         monkeypatch.setattr(module, "_is_public", lambda address: address == public)
-    link = server.at("/a.jpg", says(jpeg(1))).replace("127.0.0.1", "pictures.example")
+    link = server.at("/a.jpg", says(jpeg(1))).replace("127.0.0.1", "images.example")
     told = reason(tmp_path, link, allow_private=False, attempts=1)
     assert "private address" in told if public else told.startswith("private address 127.0.0.")
     assert not server.requests

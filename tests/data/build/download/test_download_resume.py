@@ -19,7 +19,7 @@ COMMAND = """
 import signal
 import sys
 from pathlib import Path
-from emotune.data.build.download import FetchOptions, fetch
+from emotune.data.build.download import DownloadOptions, download
 from emotune.data.sources.base import Entry, Listing, Url
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs ignore
@@ -28,9 +28,9 @@ if int(limit):
     import resource
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
 listing = Listing("web", ("awe",), [Entry(link, "awe", {"awe": 1}, Url(link)) for link in links], "", "")
-options = FetchOptions(timeout_s=300, allow_private=True, at_a_time=8, per_host=8)
+options = DownloadOptions(timeout_s=300, allow_private=True, concurrency=8, per_host=8)
 try:
-    fetch(listing, Path(downloads), options)
+    download(listing, Path(downloads), options)
 except KeyboardInterrupt:
     sys.exit(130)
 except OSError as error:
@@ -64,7 +64,7 @@ def test_a_killed_or_interrupted_call_is_continued_where_it_stopped(server, tmp_
     assert settled(tmp_path).keys() == set(quick)
     result = download(listing(*quick, *slow), tmp_path, DownloadOptions(**QUICK))
     assert not result.left_out
-    assert all(decode(entry.picture.read_bytes()) for entry in result.entries)
+    assert all(decode(entry.image.read_bytes()) for entry in result.entries)
     assert Counter(path for path, _ in server.requests) == {
         **{f"/quick/{number}": 1 for number in range(20)}, **{f"/slow/{number}": 2 for number in range(5)},
     }  # fmt: skip
@@ -80,14 +80,14 @@ def test_a_call_killed_at_any_moment_fetches_nothing_twice(server, tmp_path):
     known = settled(tmp_path).keys()
     assert 20 <= len(known) < 60
     result = download(listing(*links), tmp_path, DownloadOptions(**QUICK))
-    assert [entry.picture.read_bytes() for entry in result.entries] == [jpeg(number) for number in range(60)]
+    assert [entry.image.read_bytes() for entry in result.entries] == [jpeg(number) for number in range(60)]
     asked = {link: server.asked(f"/{number}") for number, link in enumerate(links)}
     assert all(asked[link] == 1 for link in known)
     assert asked.keys() == {link for link in links if asked[link] in (1, 2)}
     assert list(asked.values()).count(2) <= 8  # those that were in work
 
 
-@pytest.mark.parametrize("missing", ["picture", "json"])
+@pytest.mark.parametrize("missing", ["image", "json"])
 def test_half_of_what_is_known_of_a_link_does_not_count(server, tmp_path, missing):
     link = server.at("/a.jpg", says(jpeg(1)))
     got(tmp_path, link)
@@ -106,7 +106,7 @@ def test_a_full_disk_ends_the_call_with_its_error_and_nothing_half_written(serve
         assert process.wait(60) == 1
         assert process.stderr.read() == "OSError: File too large\n"
     assert settled(tmp_path).keys() <= {links[0]}
-    assert all(path.read_bytes() == small for path in tmp_path.rglob("*.picture"))
+    assert all(path.read_bytes() == small for path in tmp_path.rglob("*.image"))
     assert not download(listing(*links), tmp_path, DownloadOptions(**QUICK)).left_out
 
 
