@@ -31,7 +31,7 @@ import yaml
 from quickstart import records, usage
 
 from emotune.cli.arguments import CommandLine
-from emotune.config.study import shipped_study
+from emotune.config.load import shipped_study
 from emotune.core.storage import Folder
 from emotune.data.build.shards import write_shards
 from emotune.data.sources.base import Scenes

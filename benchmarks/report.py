@@ -27,8 +27,8 @@ import pandas as pd
 
 from emotune.cli.arguments import CommandLine
 from emotune.config.labels import MIKELS
+from emotune.config.load import load_study
 from emotune.config.run import RunConfig
-from emotune.config.study import load_study
 from emotune.core.storage import Folder
 from emotune.data.datasets import resolve
 from emotune.data.manifest import SPLITS, Manifest, write_manifest

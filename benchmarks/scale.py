@@ -27,8 +27,8 @@ from report import MadeUp, manifest_of_nothing, report_s, study_of
 from rich.console import Console
 
 from emotune.cli.arguments import CommandLine
+from emotune.config.load import load_study
 from emotune.config.run import RunConfig, RunProgress
-from emotune.config.study import load_study
 from emotune.data.datasets import resolve
 from emotune.execution.monitor.tracker import RunTracker
 from emotune.execution.plan.plan import make_plan

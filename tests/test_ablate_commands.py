@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from emotune.config.study import load_study
+from emotune.config.load import load_study
 from emotune.data.datasets import resolve
 from emotune.runs.directory import RunDirectory
 
@@ -163,7 +163,7 @@ import os, sys, time
 from pathlib import Path
 from emotune.data.datasets import resolve
 from emotune.runs.directory import RunDirectory
-from emotune.config.study import load_study
+from emotune.config.load import load_study
 study = load_study(Path("few.yaml"))
 first, second = study.runs(resolve(study.datasets))
 RunDirectory(str(Path("runs").resolve()), second).begin()

@@ -9,7 +9,7 @@ from PIL import Image
 
 from emotune.ablate import main
 from emotune.config.labels import MIKELS
-from emotune.config.study import load_study
+from emotune.config.load import load_study
 from emotune.execution.plan.summary import resolution
 from emotune.shard import main as shard
 

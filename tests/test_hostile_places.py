@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from emotune import ablate, predict, shard
-from emotune.config.study import load_study, shipped_study
+from emotune.config.load import load_study, shipped_study
 from emotune.core.errors import UnwritableError, describe_os_error
 from emotune.core.storage import Folder
 from emotune.report.freshness import SEAL, ReportWriter, is_up_to_date

@@ -1,37 +1,25 @@
-"""A study: a question, variants that each say only how they differ, contrasts declared before the run.
-
-Reading a study spends nothing and finds all its mistakes at once.
-"""
+"""A study: a question, the variants that are compared, and the contrasts declared before anything is trained."""
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass as plain_dataclass
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from typing import Annotated, Any, get_args
-
-import yaml
-from pydantic import BeforeValidator, Field, StrictBool, StringConstraints, TypeAdapter, ValidationError
-from pydantic.dataclasses import dataclass
 
 from emotune.config.metric import Metric
 from emotune.config.model import ModelConfig, NetworkConfig
 from emotune.config.resources import Resources
 from emotune.config.run import DatasetRef, RunConfig, Selection, WeightsRef
 from emotune.config.train import TrainConfig
-from emotune.config.types import FORBID_UNKNOWN_KEYS, Count
-from emotune.config.validation import UniqueKeyLoader, explain, keys, line, nearest
-from emotune.core.errors import InputError, raise_if_any
+from emotune.core.errors import raise_if_any
 
-__all__ = ["Contrast", "Metric", "Study", "load_study", "shipped_study"]
+__all__ = ["LONGEST_NAME", "NAME", "Contrast", "Metric", "Study"]
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 LONGEST_NAME = 64
 """Letters of a variant's name: it stands in tables and figures."""
 
 
-@plain_dataclass(frozen=True)
+@dataclass(frozen=True)
 class Contrast:
     """``variant - reference``: a difference that the study was made to estimate."""
 
@@ -42,7 +30,7 @@ class Contrast:
         return f"{self.variant} - {self.reference}"
 
 
-@plain_dataclass(frozen=True)
+@dataclass(frozen=True)
 class Study:
     """A question, and the runs that answer it.
 
@@ -107,181 +95,3 @@ class Study:
             for run in runs if names.setdefault(run.id, run.variant) != run.variant
         )))  # fmt: skip
         return runs
-
-
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-
-
-def _selection(value: Any) -> Any:
-    """A data set's bare name stands for all of it."""
-    if not isinstance(value, str | dict):
-        raise ValueError("a folder or URL of shards is needed, or scenes, or {data: …, part: …}")
-    return {"data": value} if isinstance(value, str) else value
-
-
-@dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
-class _StudyFile:
-    question: Text
-    datasets: Annotated[list[Annotated[Selection, BeforeValidator(_selection)]], Field(min_length=1)]
-    baseline: str
-    variants: Annotated[dict[str, dict[str, Any] | None], Field(min_length=1)]
-    contrasts: list[str] = Field(default_factory=list)
-    seeds: Count = 3
-    model: dict[str, Any] = Field(default_factory=dict)
-    train: dict[str, Any] = Field(default_factory=dict)
-    metric: Metric = Field(default_factory=Metric)
-    resources: Resources = Field(default_factory=Resources)
-    aa: StrictBool = False
-
-
-def shipped_study(name: str) -> Path:
-    """The file of a study that comes with emotune: in ``ablations/`` of a checkout, or inside the wheel."""
-    package = Path(__file__).parents[1]
-    candidates = [package / "ablations" / f"{name}.yaml", package.parent / "ablations" / f"{name}.yaml"]
-    return next((path for path in candidates if path.is_file()), candidates[-1])
-
-
-def load_study(path: Path, *, aa: bool = False) -> Study:
-    """Reads and checks a study file.
-
-    Args:
-        path: The file.
-        aa: The study has A/A runs, even if its file does not say so.
-
-    Raises:
-        InputError: names the file, and every wrong key with the nearest valid one.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-        raw = yaml.load(text, Loader=UniqueKeyLoader)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); name a study file (.yaml)") from None
-    except Exception as error:  # yaml's constructors raise nearly anything on dates, numbers and tags that are none
-        raise InputError(f"{path}: not valid YAML: {error}") from None
-    if not isinstance(raw, dict):
-        raise InputError(f"{path}: a study is a mapping with the keys {', '.join(keys(_StudyFile))}")
-    problems: list[str] = []
-    try:
-        file = TypeAdapter(_StudyFile).validate_python(raw)
-    except ValidationError as error:
-        problems += [line(key, text) for key, text in explain(error, _StudyFile)]
-        file = None
-    variants = _variants(raw, problems)
-    contrasts = _contrasts(raw, problems)
-    itself = f"{raw.get('baseline')}-aa" if aa or raw.get("aa") is True else None
-    if itself in _mapping(raw, "variants"):
-        problems.append(f"variants.{itself}: that is what A/A runs are called; take another name")
-    if not NAME.fullmatch(path.stem) or len(path.stem) > LONGEST_NAME:
-        problems.append(f'file name "{path.stem}": use at most {LONGEST_NAME} lower-case letters, digits, "-" and "_"')
-    if problems or file is None:
-        raise InputError("\n".join(f"{path}: {problem}" for problem in dict.fromkeys(problems)))
-    return Study(
-        name=path.stem, question=file.question, datasets=tuple(file.datasets), baseline=file.baseline,
-        variants=variants, seeds=file.seeds, contrasts=contrasts, metric=file.metric, resources=file.resources,
-        source=text, aa=itself, file=str(path.resolve()),
-    )  # fmt: skip
-
-
-def _mapping(raw: dict[str, Any], key: str) -> dict[str, Any]:
-    """A part of the file that should be a mapping; empty where it is not, which the file's own check reports."""
-    return raw[key] if isinstance(raw.get(key), dict) else {}
-
-
-def _variants(raw: dict[str, Any], problems: list[str]) -> dict[str, tuple[ModelConfig, TrainConfig]]:
-    """Every variant's model and training: what all share, changed by its own dotted keys."""
-    variants: dict[str, tuple[ModelConfig, TrainConfig]] = {}
-    mistaken: set[str] = set()
-    shared = {"model": {"name": "alexnet", **_mapping(raw, "model")}, "train": _mapping(raw, "train")}
-    declared = _mapping(raw, "variants")
-    if not declared:
-        _settings(shared, {}, "", problems)
-    for variant, changes in declared.items():
-        if not isinstance(variant, str) or not NAME.fullmatch(variant):
-            shown = str(variant).encode("unicode_escape").decode()
-            problems.append(f'variants.{shown}: use lower-case letters, digits, "-" and "_" in a variant\'s name')
-        elif len(variant) > LONGEST_NAME:
-            problems.append(
-                f"variants.{variant[:20]}…: its name has {len(variant)} letters; use at most {LONGEST_NAME}, since it "
-                "stands in tables"
-            )
-        elif changes is None or isinstance(changes, dict):  # else reported by the file's own check
-            known = len(problems)
-            settings = _settings(shared, changes or {}, f"variants.{variant}", problems)
-            if settings:
-                variants[variant] = settings
-            if len(problems) > known:
-                mistaken.add(variant)
-    names = [name for name in variants if name not in mistaken]  # what these were meant to be is not known
-    for i, later in enumerate(names):
-        for earlier in names[:i]:
-            if variants[earlier] == variants[later]:
-                problems.append(f'variants.{later}: the same as "{earlier}"; change it or leave it out')
-    baseline = raw.get("baseline")
-    if declared and isinstance(baseline, str) and baseline not in declared:
-        problems.append(f'baseline: "{baseline}" is not a variant{nearest(baseline, declared)}')
-    elif isinstance(baseline, str) and baseline in variants and not isinstance(variants[baseline][0], NetworkConfig):
-        problems.append(f'baseline: "{baseline}" is no network; name one, others are compared with it part by part')
-    return variants
-
-
-def _settings(
-    shared: dict[str, dict[str, Any]], changes: dict[str, Any], where: str, problems: list[str]
-) -> tuple[ModelConfig, TrainConfig] | None:
-    """One variant's model and training; None, and what is wrong, if they are not valid."""
-    merged = {part: dict(options) for part, options in shared.items()}
-    own: dict[tuple[str, str], None] = {}  # in their order
-    for key, value in changes.items():
-        part, _, option = str(key).partition(".")
-        if part not in merged or not option or "." in option:
-            problems.append(f'{where}: "{key}" is not of the form model.OPTION or train.OPTION{_belongs(key, merged)}')
-        else:
-            merged[part][option] = value
-            own[part, option] = None
-    if not issubclass(_model_class(merged["model"]), NetworkConfig):  # what networks share is nothing to it
-        name = merged["model"]["name"]
-        problems += [f'{where}: train.{option}: "{name}" is not trained step by step: it would change nothing'
-                     for part, option in own if part == "train"]  # fmt: skip
-        shared = {"name": name} | (shared["model"] if shared["model"]["name"] == name else {})
-        merged = {"model": shared | {key: merged["model"][key] for part, key in own if part == "model"}, "train": {}}
-    found = []
-    for part, kind in (("model", ModelConfig), ("train", TrainConfig)):
-        try:
-            found.append(TypeAdapter(kind).validate_python(merged[part]))
-        except ValidationError as error:
-            for key, text in explain(error, _model_class(merged[part]) if part == "model" else kind):
-                # A mistake in what all variants share names its part, and is reported once.
-                option = key.partition(".")[0]
-                is_own = (part, option) in own or (not key and any(p == part and o in text for p, o in own))
-                problems.append(line(where if is_own else "", line(".".join(filter(None, [part, key])), text)))
-    return (found[0], found[1]) if len(found) == 2 else None
-
-
-def _belongs(key: Any, merged: dict[str, dict[str, Any]]) -> str:
-    """A hint at where an option belongs that stands without its part, or in another."""
-    option = str(key).rpartition(".")[2]
-    parts = {"model": _model_class(merged["model"]), "train": TrainConfig}
-    found = [f"{part}.{option}" for part, kind in parts.items() if option in keys(kind)]
-    return f"; did you mean {found[0]}?" if found else ""
-
-
-def _model_class(value: dict[str, Any]) -> type:
-    """The config class that ``value["name"]`` chooses; the first one if there is no such model."""
-    kinds = get_args(get_args(ModelConfig)[0])
-    return next((kind for kind in kinds if kind.name == value["name"]), kinds[0])
-
-
-def _contrasts(raw: dict[str, Any], problems: list[str]) -> tuple[Contrast, ...]:
-    declared, texts = _mapping(raw, "variants"), raw.get("contrasts")
-    contrasts: list[Contrast] = []
-    for text in texts if isinstance(texts, list) else []:
-        sides = str(text).split(" - ")
-        if len(sides) != 2:
-            problems.append(f'contrasts: "{text}" is not of the form "variant - variant"')
-            continue
-        contrast = Contrast(sides[0].strip(), sides[1].strip())
-        unknown = [side for side in (contrast.variant, contrast.reference) if side not in declared]
-        problems += [f'contrasts: "{text}": no variant "{s}"{nearest(s, declared)}' for s in unknown]
-        if contrast.variant == contrast.reference or contrast in contrasts:
-            problems.append(f'contrasts: "{text}" compares a variant with itself, or stands twice')
-        contrasts.append(contrast)
-    return tuple(contrasts)

@@ -6,9 +6,10 @@ import pytest
 from study_files import GOOD, mistakes
 
 from emotune.config.labels import EKMAN, MIKELS, POLARITY
+from emotune.config.load import load_study
 from emotune.config.metric import SELECTIONS, Select
 from emotune.config.run import DatasetRef
-from emotune.config.study import Metric, load_study
+from emotune.config.study import Metric
 from emotune.core.errors import InputError
 
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 from pydantic import ValidationError
 
+from emotune.config.load import load_study, shipped_study
 from emotune.config.model import AlexNetConfig, AttentionConfig, DualBranchConfig, MldrConfig, MldrV2Config
 from emotune.config.run import DatasetRef, RunConfig, WeightsRef, difference_to_defaults
-from emotune.config.study import load_study, shipped_study
 from emotune.config.train import TrainConfig
 from emotune.data.datasets import resolve
 

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 from study_files import GOOD, HEAD, Write, mistakes
 
+from emotune.config.load import load_study
 from emotune.config.resources import Resources
 from emotune.config.run import DatasetRef, Selection, WeightsRef
-from emotune.config.study import Contrast, Metric, Study, load_study
+from emotune.config.study import Contrast, Metric, Study
 from emotune.core.errors import InputError
 
 
@@ -77,7 +78,7 @@ def test_resources_question_metric_and_contrasts_do_not_change_the_runs(write):
     assert load(write, 2, extra).runs([PHOTOS]) == load(write, 2).runs([PHOTOS])
 
 
-@pytest.mark.parametrize("module", ["emotune.config.study", "emotune.ablate"])
+@pytest.mark.parametrize("module", ["emotune.config.study", "emotune.config.load", "emotune.ablate"])
 def test_a_plan_needs_no_heavy_library(module):
     program = (
         f"import sys, {module}\n"

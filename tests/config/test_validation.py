@@ -3,8 +3,8 @@
 import pytest
 from study_files import GOOD, HEAD, mistakes
 
+from emotune.config.load import load_study, shipped_study
 from emotune.config.model import ConstantConfig, SvmConfig
-from emotune.config.study import load_study, shipped_study
 from emotune.config.train import TrainConfig
 from emotune.core.errors import InputError
 

@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 from study_files import GOOD
 
+from emotune.config.load import load_study
 from emotune.config.run import DatasetRef, RunConfig
-from emotune.config.study import Study, load_study
+from emotune.config.study import Study
 from emotune.core.errors import InputError
 from emotune.execution import maintenance
 from emotune.execution.plan.plan import make_plan

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from study_files import GOOD
 
+from emotune.config.load import load_study
 from emotune.config.model import AlexNetConfig
 from emotune.config.run import DatasetRef, RunConfig, WeightsRef
-from emotune.config.study import Study, load_study
+from emotune.config.study import Study
 from emotune.config.train import TrainConfig
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from emotune.config.study import load_study
+from emotune.config.load import load_study
 from emotune.core.errors import InputError
 
 HEAD = "question: Does it help?\ndatasets: [scenes]\nbaseline: plain\n"

@@ -4,7 +4,7 @@ import pytest
 from reading import STUDY, report
 from rich.console import Console
 
-from emotune.config.study import load_study
+from emotune.config.load import load_study
 from emotune.data.datasets import resolve
 from emotune.execution.monitor.display import ProgressDisplay
 from emotune.execution.run.local import run_locally

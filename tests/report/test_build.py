@@ -16,8 +16,9 @@ from emotune.analysis.load import load_records
 from emotune.analysis.metrics import scalar_metrics
 from emotune.analysis.power import pooled_spread
 from emotune.config.ablate_command import AblateCommand
+from emotune.config.load import load_study
 from emotune.config.metric import SCALES, Metric
-from emotune.config.study import Study, load_study
+from emotune.config.study import Study
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.data.build.shards import write_shards

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from emotune.analysis.architecture import read_networks
 from emotune.analysis.load import load_records
-from emotune.config.study import load_study
+from emotune.config.load import load_study
 from emotune.data.datasets import resolve
 from emotune.execution.checks.prepare import prepare
 from emotune.execution.monitor.display import ProgressDisplay

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from study_files import GOOD
 
-from emotune.config.study import Study, load_study
+from emotune.config.load import load_study
+from emotune.config.study import Study
 from emotune.core.errors import InputError
 from emotune.report.freshness import SEAL, ReportWriter, claim_folder, keeps_cards
 

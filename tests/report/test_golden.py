@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from emotune.config.ablate_command import AblateCommand
-from emotune.config.study import load_study
+from emotune.config.load import load_study
 from emotune.data.datasets import resolve
 from emotune.report.build import build_report
 

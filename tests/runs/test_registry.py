@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from study_files import GOOD
 
+from emotune.config.load import load_study
 from emotune.config.run import DatasetRef
-from emotune.config.study import Study, load_study
+from emotune.config.study import Study
 from emotune.core.errors import InputError
 from emotune.runs.registry import Origin, Registry
 

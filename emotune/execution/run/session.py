@@ -14,8 +14,9 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from emotune.config.labels import MIKELS
+from emotune.config.load import load_study, shipped_study
 from emotune.config.run import DatasetRef, RunConfig
-from emotune.config.study import Study, load_study, shipped_study
+from emotune.config.study import Study
 from emotune.core.errors import InputError
 from emotune.data.datasets import is_ready, manifest_of, resolve
 from emotune.execution.checks.prepare import preparing

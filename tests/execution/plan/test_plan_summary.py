@@ -7,9 +7,10 @@ import pytest
 from rich.console import Console
 from study_files import GOOD
 
+from emotune.config.load import load_study
 from emotune.config.metric import Metric
 from emotune.config.resources import Resources
-from emotune.config.study import Contrast, Study, load_study
+from emotune.config.study import Contrast, Study
 from emotune.data.datasets import resolve
 from emotune.execution.monitor.status import named_runs, print_status, study_status
 from emotune.execution.plan.plan import make_plan

@@ -13,9 +13,9 @@ import fsspec
 import numpy as np
 import pytest
 
+from emotune.config.load import load_study
 from emotune.config.model import AlexNetConfig, AttentionConfig, MldrConfig, MldrV2Config, ModelConfig
 from emotune.config.run import WeightsRef
-from emotune.config.study import load_study
 from emotune.config.train import TrainConfig
 from emotune.core.errors import InputError
 from emotune.models.weights.resolve import BVLC, TORCHVISION, resolve_weights, weights_folder
