@@ -28,12 +28,13 @@ from rich.console import Console
 
 from emotune.cli.arguments import CommandLine
 from emotune.config.load import load_study
-from emotune.config.run import RunConfig, RunProgress
+from emotune.config.run import RunConfig
 from emotune.data.datasets import resolve
 from emotune.execution.monitor.tracker import RunTracker
 from emotune.execution.plan.plan import make_plan
 from emotune.execution.plan.summary import print_plan
 from emotune.runs.directory import State
+from emotune.runs.progress import RunProgress
 
 VARIANTS = 10
 MACHINES = 1000

@@ -19,10 +19,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from emotune.config.run import RunProgress
 from emotune.core.errors import InputError
 from emotune.core.process_tree import process
 from emotune.core.storage import Folder, to_json_bytes
+from emotune.runs.progress import RunProgress
 
 __all__ = [
     "BusyRunError",

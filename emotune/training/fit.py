@@ -16,12 +16,13 @@ import torch
 import torch.nn.functional as F
 
 from emotune.config.resources import Resources
-from emotune.config.run import Phase, RunConfig, RunProgress
+from emotune.config.run import RunConfig
 from emotune.data.read.batches import Split, open_split
 from emotune.data.read.open_dataset import decoded_shards
 from emotune.models.baselines.baselines import ClassPrior, Svm, make_baseline
 from emotune.models.cost import Cost
 from emotune.runs.directory import METRICS
+from emotune.runs.progress import Phase, RunProgress
 from emotune.training.checkpoint import Progress
 from emotune.training.evaluate import BATCH, Outputs
 from emotune.training.precision import numerics_record

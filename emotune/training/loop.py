@@ -18,13 +18,14 @@ import torch.nn.functional as F
 
 from emotune.config.model import NetworkConfig
 from emotune.config.resources import Resources
-from emotune.config.run import Phase, RunConfig, RunProgress
+from emotune.config.run import RunConfig
 from emotune.data.augment import draw_crops
 from emotune.data.read.batches import Split, open_split, steps_per_epoch
 from emotune.data.read.open_dataset import decoded_shards
 from emotune.models.cost import cost
 from emotune.models.weights.run_weights import save_weights
 from emotune.runs.directory import METRICS, RunDirectory
+from emotune.runs.progress import Phase, RunProgress
 from emotune.training.checkpoint import Progress
 from emotune.training.distributed import World
 from emotune.training.evaluate import Outputs, evaluate

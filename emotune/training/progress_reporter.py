@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from emotune.config.run import Phase, RunConfig, RunProgress
+from emotune.config.run import RunConfig
+from emotune.runs.progress import Phase, RunProgress
 from emotune.training.checkpoint import Progress
 
 __all__ = ["RecentRate", "Reporter", "reading"]

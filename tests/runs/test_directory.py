@@ -12,11 +12,12 @@ from dataclasses import replace
 import pytest
 
 from emotune.config.model import AlexNetConfig
-from emotune.config.run import FORMAT_VERSION, DatasetRef, RunConfig, RunProgress
+from emotune.config.run import FORMAT_VERSION, DatasetRef, RunConfig
 from emotune.config.train import TrainConfig
 from emotune.runs import lease
 from emotune.runs.directory import CHECKPOINTS, RECORD, RunDirectory, State, Status
 from emotune.runs.lease import LostRunError
+from emotune.runs.progress import RunProgress
 
 RUN = RunConfig(
     variant="plain", seed=0, model=AlexNetConfig(), train=TrainConfig(),

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from running import trained
 
-from emotune.config.run import RunConfig, RunProgress
+from emotune.config.run import RunConfig
+from emotune.runs.progress import RunProgress
 from emotune.training import progress_reporter
 from emotune.training.loop import InterruptedRunError
 from emotune.training.progress_reporter import RecentRate

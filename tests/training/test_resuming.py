@@ -17,8 +17,9 @@ import torch
 from running import ALL_STATE, changed, trained, without_times
 
 from emotune.config.resources import Resources
-from emotune.config.run import RunConfig, RunProgress
+from emotune.config.run import RunConfig
 from emotune.runs.directory import CHECKPOINTS, RunDirectory, State
+from emotune.runs.progress import RunProgress
 from emotune.training.loop import InterruptedRunError
 
 STEPS = 10

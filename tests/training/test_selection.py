@@ -9,9 +9,10 @@ import pytest
 from running import ALL_STATE, changed, history, trained, without_times
 from safetensors.numpy import load_file
 
-from emotune.config.run import RunConfig, RunProgress
+from emotune.config.run import RunConfig
 from emotune.data.read.batches import open_split
 from emotune.runs.directory import ATTENTION, WEIGHTS
+from emotune.runs.progress import RunProgress
 from emotune.training import loop
 from emotune.training.loop import InterruptedRunError
 from emotune.training.selection import selected_epoch

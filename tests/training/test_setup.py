@@ -16,7 +16,7 @@ from safetensors.torch import load, load_file
 
 from emotune.config.model import AlexNetConfig, DualBranchConfig
 from emotune.config.normalisation import CAFFE, IMAGENET, Normalisation
-from emotune.config.run import RunConfig, RunProgress, Selection
+from emotune.config.run import RunConfig, Selection
 from emotune.config.train import TrainConfig
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
@@ -26,6 +26,7 @@ from emotune.data.read.batches import open_split
 from emotune.models.build import build
 from emotune.models.weights.resolve import resolve_weights
 from emotune.runs.directory import PREDICTIONS, WEIGHTS, RunDirectory
+from emotune.runs.progress import RunProgress
 from emotune.training.evaluate import evaluate
 from emotune.training.loop import InterruptedRunError, train
 

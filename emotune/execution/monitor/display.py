@@ -15,9 +15,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from emotune.config.run import RunConfig, RunProgress
+from emotune.config.run import RunConfig
 from emotune.execution.monitor.tracker import RunTracker, TrackedRun
 from emotune.runs.directory import State, Status
+from emotune.runs.progress import RunProgress
 
 __all__ = ["ProgressDisplay", "Watcher", "Watchers"]
 

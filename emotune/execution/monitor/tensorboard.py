@@ -14,9 +14,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from emotune.config.run import RunConfig, RunProgress
+from emotune.config.run import RunConfig
 from emotune.core.errors import InputError
 from emotune.runs.directory import Status
+from emotune.runs.progress import RunProgress
 
 __all__ = ["TensorBoardWriter"]
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from emotune.config.run import RunConfig, RunProgress
+from emotune.config.run import RunConfig
 from emotune.runs.directory import State, Status
+from emotune.runs.progress import RunProgress
 
 __all__ = ["RunTracker", "TrackedRun"]
 

@@ -16,13 +16,14 @@ from ray import tune
 from ray.util import get_current_placement_group
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy, PlacementGroupSchedulingStrategy
 
-from emotune.config.run import RunConfig, RunProgress
+from emotune.config.run import RunConfig
 from emotune.core.host import worker_environment
 from emotune.core.process_tree import Process, kill_and_wait
 from emotune.execution.run.error_messages import failure_text, out_of_memory_text
 from emotune.execution.run.node_drain import DrainWatcher
 from emotune.execution.run.worker import Worker, WorkerLocation
 from emotune.runs.directory import RunDirectory, State, Status
+from emotune.runs.progress import RunProgress
 
 __all__ = ["LostAttemptError", "RunTrial"]
 

@@ -9,12 +9,13 @@ from typing import Any
 import ray
 
 from emotune.config.resources import Resources
-from emotune.config.run import RunConfig, RunProgress
+from emotune.config.run import RunConfig
 from emotune.core.process_tree import Process, process
 from emotune.execution.plan.timing import StepTimer
 from emotune.execution.run.error_messages import failure_text
 from emotune.runs.directory import RunDirectory, State, Status
 from emotune.runs.lease import BusyRunError, LostRunError
+from emotune.runs.progress import RunProgress
 
 __all__ = ["Worker", "WorkerLocation"]
 

@@ -7,11 +7,12 @@ import pytest
 from rich.console import Console
 
 from emotune.config.model import AlexNetConfig
-from emotune.config.run import DatasetRef, RunConfig, RunProgress
+from emotune.config.run import DatasetRef, RunConfig
 from emotune.config.train import TrainConfig
 from emotune.execution.monitor.display import ProgressDisplay, Watchers
 from emotune.execution.monitor.tracker import RunTracker
 from emotune.runs.directory import State, Status
+from emotune.runs.progress import RunProgress
 
 STEPS = 400
 

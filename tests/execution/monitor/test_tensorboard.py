@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from emotune.config.run import RunProgress
 from emotune.core.errors import InputError
 from emotune.execution.monitor.tensorboard import TensorBoardWriter
 from emotune.runs.directory import State, Status
+from emotune.runs.progress import RunProgress
 
 RUN, PER_EPOCH = "alexnet-scenes-s0-01234567", 5
 
@@ -120,7 +120,7 @@ def test_a_place_that_becomes_unwritable_costs_the_curves_and_not_the_study(tmp_
 def test_writing_imports_neither_torch_nor_tensorboardx(tmp_path: Path):
     script = (
         "import sys; from emotune.execution.monitor.tensorboard import TensorBoardWriter\n"
-        "from emotune.config.run import RunProgress\n"
+        "from emotune.runs.progress import RunProgress\n"
         f"with TensorBoardWriter({str(tmp_path)!r}) as events:\n"
         "    events.update(RunProgress('a', 1, 1, .5, 1., step=1, steps=2))\n"
         "sys.exit(bool({'torch', 'tensorboardX', 'ray'} & set(sys.modules)))"
