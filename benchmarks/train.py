@@ -47,7 +47,7 @@ from emotune.models.dropout import SampleDropout
 from emotune.models.local_response import LocalResponseNorm
 from emotune.runs.directory import RunDirectory
 from emotune.training.distributed import World
-from emotune.training.loop import draw
+from emotune.training.loop import draw_randomness
 from emotune.training.precision import numerics
 from emotune.training.setup import load_or_init
 from emotune.training.step import TrainState, take_step
@@ -68,28 +68,28 @@ class Ours:
     """A network in training, and the training images."""
 
     run: RunConfig
-    learner: TrainState
+    state: TrainState
     images: Split
 
     def batches(self) -> Iterable[Batch]:
         """Those of the first epoch."""
         return self.images.training_batches(
-            self.run.train.batch_size, self.run.stream("order"), 0, pin=self.learner.world.device.type == "cuda"
+            self.run.train.batch_size, self.run.stream("order"), 0, pin=self.state.world.device.type == "cuda"
         )
 
     def step_s(self, batch: Batch) -> float:
         """Seconds of a step."""
-        drawn = draw(self.run, 0, len(self.images))
-        return seconds(lambda: take_step(self.learner, batch, drawn, LR))  # which waits for the loss
+        randomness = draw_randomness(self.run, 0, len(self.images))
+        return seconds(lambda: take_step(self.state, batch, randomness, LR))  # which waits for the loss
 
     def epoch_s(self) -> float:
         """Seconds of an epoch's steps."""
 
         def epoch() -> None:
-            drawn = draw(self.run, 0, len(self.images))
+            randomness = draw_randomness(self.run, 0, len(self.images))
             with closing(self.batches()) as batches:
                 for batch in batches:
-                    take_step(self.learner, batch, drawn, LR)
+                    take_step(self.state, batch, randomness, LR)
 
         return seconds(epoch)
 
@@ -97,10 +97,10 @@ class Ours:
         """Seconds of an epoch's images alone: read and cropped, the part of an epoch that no step computes."""
 
         def read() -> None:
-            views = draw(self.run, 0, len(self.images)).views
+            views = draw_randomness(self.run, 0, len(self.images)).crops
             with closing(self.batches()) as batches:
                 for batch in batches:
-                    crop_and_normalise(batch.on(self.learner.world.device), views, batch.indices)
+                    crop_and_normalise(batch.on(self.state.world.device), views, batch.indices)
 
         return seconds(read)
 
@@ -111,9 +111,9 @@ def ours(model: ModelConfig, dataset: DatasetRef, batch: int, device: torch.devi
     run = RunConfig(variant=model.name, dataset=dataset, seed=0, model=model, train=train)
     images = open_split(dataset, "train")
     with tempfile.TemporaryDirectory() as nowhere:
-        learner, _ = load_or_init(run, RunDirectory(nowhere, run), World(0, 1, device), Resources(), images)
-    learner.network.train()
-    return Ours(run, learner, images)
+        state, _ = load_or_init(run, RunDirectory(nowhere, run), World(0, 1, device), Resources(), images)
+    state.network.train()
+    return Ours(run, state, images)
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -22,7 +22,7 @@ from emotune.cli.arguments import CommandLine, exits_on_broken_pipe, local_path,
 from emotune.config.types import escape_control_characters
 from emotune.core.errors import InputError, describe_os_error, print_error
 from emotune.execution.run.signals import INTERRUPTED, Interruption, interruption
-from emotune.inference.inputs import distinct_stems, named_images
+from emotune.inference.inputs import find_images, unique_stems
 
 if TYPE_CHECKING:
     from emotune.inference.predictor import Predictor
@@ -114,7 +114,7 @@ def _predict(options: argparse.Namespace, stopping: Interruption) -> int:
         raise InputError("nothing to do: name images, or --onnx FILE")
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="surrogateescape")  # names of files need not be UTF-8
-    paths = named_images(options.images, sys.stdin) if options.images else []
+    paths = find_images(options.images, sys.stdin) if options.images else []
     predictor = load(options.run, options.device)
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
@@ -154,7 +154,7 @@ def _told(
     """What the network says of each image that can be read, until it is to stop; the others are named on stderr."""
     from emotune.inference.predictor import load_center_crop
 
-    stems, console = distinct_stems(paths), Console(stderr=True)
+    stems, console = unique_stems(paths), Console(stderr=True)
     todo = iter(track(paths, "images", console=console, transient=True, disable=not console.is_terminal))
     while chunk := list(islice(todo, options.batch_size)):
         squares: dict[Path, np.ndarray] = {}
@@ -167,7 +167,7 @@ def _told(
                 print_error("emotune.predict", InputError(f"{path}: {getattr(error, 'strerror', None) or error}"))
         if not squares:
             continue
-        answers = predictor.answers(list(squares.values()))
+        answers = predictor.predict_batch(list(squares.values()))
         for row, (path, image) in enumerate(squares.items()):
             said = dict(zip(answers.classes, map(float, answers.probabilities[row]), strict=True))
             if stop():

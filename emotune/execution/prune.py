@@ -10,7 +10,7 @@ from emotune.core.errors import InputError, raise_if_any
 from emotune.core.storage import Folder
 from emotune.execution.maintenance import NamedOnly, remove_runs
 from emotune.runs.directory import CONFIG, State, Status
-from emotune.runs.registry import Origin, RegisteredStudy, Registry, begin_with
+from emotune.runs.registry import Origin, RegisteredStudy, Registry, initial_weights_from
 from emotune.runs.store import RunStore
 
 __all__ = ["OrphanRun", "Prunable", "find_prunable", "prune", "summary"]
@@ -89,7 +89,7 @@ def find_prunable(
     kept = tuple(one for one in remembered if one.entry not in superseded)
     needed = {run_id for one in kept for run_id in one.refers_to}
     for _, runs in studies:
-        needed |= {run.id for run in runs} | begin_with(runs)
+        needed |= {run.id for run in runs} | initial_weights_from(runs)
     return Prunable(tuple(_leftovers(pool, needed)), superseded, tuple(forget), kept)
 
 

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from emotune.core.errors import InputError
 
-__all__ = ["SUFFIXES", "distinct_stems", "named_images"]
+__all__ = ["SUFFIXES", "find_images", "unique_stems"]
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm"})
 """Of what counts as an image in a folder; a file that is named counts whatever its name."""
 
 
-def named_images(names: Sequence[str], lines: Iterable[str]) -> list[Path]:
+def find_images(names: Sequence[str], lines: Iterable[str]) -> list[Path]:
     """The files that are meant, in the order of their names, each once.
 
     Args:
@@ -35,7 +35,7 @@ def _within(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file())
 
 
-def distinct_stems(paths: Sequence[Path]) -> dict[Path, str]:
+def unique_stems(paths: Sequence[Path]) -> dict[Path, str]:
     """A name for what is written about each file: its own without the suffix; of several that share it, numbered."""
     stems: dict[Path, str] = {}
     taken: set[str] = set()

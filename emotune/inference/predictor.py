@@ -86,10 +86,10 @@ class Predictor:
                 name = image if isinstance(image, str | Path) else f"image {number}"
                 raise InputError(f"{name}: {error}") from None
         starts = range(0, len(squares), batch_size)
-        return self.concat([self.answers(squares[start : start + batch_size]) for start in starts])
+        return self.concat([self.predict_batch(squares[start : start + batch_size]) for start in starts])
 
     @torch.inference_mode()
-    def answers(self, squares: Sequence[np.ndarray]) -> Predictions:
+    def predict_batch(self, squares: Sequence[np.ndarray]) -> Predictions:
         """What the network says of a batch, uint8 (SIDE, SIDE, 3) each, see `load_center_crop`."""
         images = [torch.from_numpy(image.copy()) for image in squares]
         batch = torch.stack(images).to(self.device) if self.device.type != "cpu" else images

@@ -34,7 +34,7 @@ from emotune.core.storage import Folder
 from emotune.runs.lease import LeaseOwner
 from emotune.runs.store import RunStore
 
-__all__ = ["Origin", "RegisteredStudy", "Registry", "begin_with"]
+__all__ = ["Origin", "RegisteredStudy", "Registry", "initial_weights_from"]
 
 STUDIES, RUNS, NETWORKS = "studies", "runs.json", "networks.json"
 COMMAND = re.compile(r"command-[0-9a-f]{8}\.json")
@@ -73,7 +73,7 @@ class RegisteredStudy:
         when: The same, for people.
         source: The text of the study's file.
         runs: Per run ``id``, ``variant``, ``dataset`` and ``seed``. Two variants may share a run.
-        begin_with: Ids of runs whose weights its runs begin with.
+        initial_weights_from: Ids of runs whose weights its runs begin with.
     """
 
     entry: str
@@ -83,12 +83,12 @@ class RegisteredStudy:
     when: str
     source: str
     runs: tuple[dict[str, Any], ...]
-    begin_with: tuple[str, ...]
+    initial_weights_from: tuple[str, ...]
 
     @property
     def refers_to(self) -> frozenset[str]:
         """Ids of all runs that must stay for its sake."""
-        return frozenset(run["id"] for run in self.runs) | frozenset(self.begin_with)
+        return frozenset(run["id"] for run in self.runs) | frozenset(self.initial_weights_from)
 
     def __str__(self) -> str:
         count = len({run["id"] for run in self.runs})
@@ -170,7 +170,7 @@ class Registry:
             "aa": study.aa is not None,
             "source": study.source,
             "runs": [{"id": r.id, "variant": r.variant, "dataset": r.dataset.name, "seed": r.seed} for r in runs],
-            "begin_with": sorted(begin_with(runs)),
+            "begin_with": sorted(initial_weights_from(runs)),
         }
         (self._folder / entry).write_json(RUNS, value)
         return entry not in {one.entry for one in known}
@@ -275,7 +275,7 @@ def _holder(folder: Folder, name: str) -> LeaseOwner | None:
     return None
 
 
-def begin_with(runs: Iterable[RunConfig]) -> frozenset[str]:
+def initial_weights_from(runs: Iterable[RunConfig]) -> frozenset[str]:
     """Ids of runs whose weights others begin with, by whatever path they name them."""
     places = {run.weights.location for run in runs if run.weights}
     return frozenset(part for place in places for part in place.split("/") if RUN_ID.fullmatch(part))

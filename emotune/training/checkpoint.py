@@ -23,7 +23,7 @@ from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.runs.directory import CHECKPOINTS
 
-__all__ = ["Checkpoints", "Progress", "Stateful", "read", "restore"]
+__all__ = ["Checkpoints", "Progress", "Stateful", "read_checkpoint", "restore_checkpoint"]
 
 INDEX = "index.json"
 BEFORE_INDEX = "last.pt"
@@ -41,7 +41,7 @@ class Progress:
     ``step`` counts steps that are done in ``epoch``; ``loss_sum`` and ``correct`` are over the images of those steps.
     ``train_s`` are seconds spent in steps. ``history`` has an entry for each finished epoch, as in ``metrics.jsonl``;
     ``origins`` says which code, in which versions, trained it: more than one where it was continued after a change.
-    ``reading`` says how training images were read, see `emotune.training.record.way_of_reading`; ``numerics`` how it
+    ``reading`` says how training images were read, see `emotune.training.record.reading_mode`; ``numerics`` how it
     was calculated, likewise. ``initialisation`` says where its first weights are from, see
     `emotune.models.weights.run_weights.Initialisation`. ``notes`` are of what went wrong on the way.
     """
@@ -66,12 +66,12 @@ class Progress:
             if now not in kept:
                 kept.append(now)
 
-    def end_step(self, split: int, loss: float, correct: int, seconds: float) -> None:
+    def end_step(self, images: int, loss: float, correct: int, seconds: float) -> None:
         """Counts a step on ``images`` images with the mean ``loss``."""
         self.step += 1
-        self.loss_sum += loss * split
+        self.loss_sum += loss * images
         self.correct += correct
-        self.seen += split
+        self.seen += images
         self.train_s += seconds
 
     def end_epoch(self, entry: dict[str, Any]) -> None:
@@ -199,7 +199,7 @@ def _write(state: dict[str, Any], file: BinaryIO) -> str:
     return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read(folder: Folder, device: torch.device) -> tuple[dict[str, Any] | None, list[str]]:
+def read_checkpoint(folder: Folder, device: torch.device) -> tuple[dict[str, Any] | None, list[str]]:
     """The last whole checkpoint of a run, and a note on each later one that is damaged or not there.
 
     None if there is no checkpoint, or none that is whole: beginning again gives the same result, and costs what is lost
@@ -230,7 +230,7 @@ def _load(data: bytes, device: torch.device) -> dict[str, Any]:
     return torch.load(io.BytesIO(data), map_location=device, weights_only=True)
 
 
-def restore(state: Mapping[str, Any], parts: Mapping[str, Stateful]) -> Progress:
+def restore_checkpoint(state: Mapping[str, Any], parts: Mapping[str, Stateful]) -> Progress:
     """Puts a checkpoint's state of all parts in place and returns its progress."""
     for name, part in parts.items():
         part.load_state_dict(state[name])

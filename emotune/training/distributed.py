@@ -13,7 +13,7 @@ from torch import nn
 
 from emotune.core.errors import InputError
 
-__all__ = ["World", "connect", "from_environment", "open_store"]
+__all__ = ["World", "connect", "open_store", "world_from_environment"]
 
 TIMEOUT = timedelta(minutes=30)
 
@@ -27,7 +27,7 @@ class World:
     device: torch.device
 
     @property
-    def main(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this is the rank that writes files."""
         return self.rank == 0
 
@@ -104,7 +104,7 @@ def open_store(host: str, port: int = 0) -> dist.TCPStore:
 
 
 @contextmanager
-def from_environment(*, gpu: bool) -> Iterator[World]:
+def world_from_environment(*, gpu: bool) -> Iterator[World]:
     """The world that torchrun describes, or this process alone."""
     rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     with connect(rank, size, gpu=gpu, local_rank=int(os.environ.get("LOCAL_RANK", "0"))) as world:

@@ -26,9 +26,9 @@ from emotune.runs.progress import Phase, RunProgress
 from emotune.training.checkpoint import Progress
 from emotune.training.evaluate import BATCH, Outputs
 from emotune.training.precision import numerics_record
-from emotune.training.progress_reporter import reading
-from emotune.training.provenance import origin
-from emotune.training.record import make_record, way_of_reading, write_predictions
+from emotune.training.progress_reporter import reading_reporter
+from emotune.training.provenance import code_origin
+from emotune.training.record import make_record, reading_mode, write_predictions
 from emotune.training.setup import InterruptedRunError, RunSession
 
 __all__ = ["fit"]
@@ -50,7 +50,7 @@ def fit(
     order, cache_gb = "shards", resources.cache_gb  # each image is seen once, in their order
     opened = partial(
         open_split, run.dataset, decoded=decoded_shards(run.dataset, cache_gb, order), order=order, cache_gb=cache_gb,
-        threads=torch.get_num_threads(), advance=reading(run, watch),
+        threads=torch.get_num_threads(), advance=reading_reporter(run, watch),
     )  # fmt: skip
     train, val = opened("train"), opened("val")
     model, count = make_baseline(run.model, len(train.classes)), len(train) + len(val)
@@ -74,11 +74,11 @@ def fit(
     test = opened("test")  # the first and only use of these images
     outputs = Outputs(model.log_probabilities(look(test, "testing")), {})
     work.check_lease()
-    if not work.world.main:
+    if not work.world.is_main:
         return None
     folder = work.directory.folder
     progress.note(
-        origin=origin(folder), reading=way_of_reading(train, run.train.order),
+        origin=code_origin(folder), reading=reading_mode(train, run.train.order),
         numerics=numerics_record(run.train, resources, work.world.device),
     )  # fmt: skip
     folder.write(METRICS, (json.dumps(entry) + "\n").encode())

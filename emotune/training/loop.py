@@ -32,14 +32,14 @@ from emotune.training.evaluate import Outputs, evaluate
 from emotune.training.fit import fit
 from emotune.training.optim import learning_rate
 from emotune.training.precision import numerics, numerics_record
-from emotune.training.progress_reporter import Reporter, reading
-from emotune.training.provenance import origin
-from emotune.training.record import make_record, way_of_reading, write_predictions
+from emotune.training.progress_reporter import ProgressReporter, reading_reporter
+from emotune.training.provenance import code_origin
+from emotune.training.record import make_record, reading_mode, write_predictions
 from emotune.training.selection import selected_epoch
-from emotune.training.setup import InterruptedRunError, RunSession, claimed, load_or_init
+from emotune.training.setup import InterruptedRunError, RunSession, leased, load_or_init
 from emotune.training.step import EpochRandomness, TrainState, take_step
 
-__all__ = ["CHECKPOINT_EVERY_S", "DivergedError", "InterruptedRunError", "draw", "train"]
+__all__ = ["CHECKPOINT_EVERY_S", "DivergedError", "InterruptedRunError", "draw_randomness", "train"]
 
 CHECKPOINT_EVERY_S = 60.0
 """Seconds of work that a lost machine may cost."""
@@ -82,9 +82,9 @@ def train(
         InterruptedRunError: ``stop`` said so.
         InputError: the data set, or the weights to begin with, cannot be read.
     """
-    with claimed(directory, world, owner) as work, numerics(run.train.precision, deterministic=resources.deterministic):
+    with leased(directory, world, owner) as work, numerics(run.train.precision, deterministic=resources.deterministic):
         if work.record is not None:
-            return work.record if world.main else None
+            return work.record if world.is_main else None
 
         def seen(progress: RunProgress) -> None:
             watch(progress)
@@ -107,26 +107,26 @@ def _train(
     order, cache_gb = run.train.order, resources.cache_gb
     opened = partial(
         open_split, run.dataset, decoded=decoded_shards(run.dataset, cache_gb, order), order=order, cache_gb=cache_gb,
-        threads=torch.get_num_threads(), advance=reading(run, watch),
+        threads=torch.get_num_threads(), advance=reading_reporter(run, watch),
     )  # fmt: skip
     split, val = opened("train"), opened("val")
-    learner, progress = load_or_init(run, directory, world, resources, split)
-    if world.main:  # who writes the record
+    state, progress = load_or_init(run, directory, world, resources, split)
+    if world.is_main:  # who writes the record
         progress.note(
-            origin=origin(directory.folder),
-            reading=way_of_reading(split, order),
+            origin=code_origin(directory.folder),
+            reading=reading_mode(split, order),
             numerics=numerics_record(run.train, resources, world.device),
         )
-    reporter = Reporter(run, progress, steps_per_epoch(len(split), run.train.batch_size), watch)
-    seen = partial(_outputs, run, learner, progress, reporter)
+    reporter = ProgressReporter(run, progress, steps_per_epoch(len(split), run.train.batch_size), watch)
+    seen = partial(_outputs, run, state, progress, reporter)
     curve = opened("test") if run.test_curve else None
     due = _Every(CHECKPOINT_EVERY_S).due
     while progress.epoch < run.train.epochs:
-        with closing(_steps(run, learner, progress, split, reporter)) as steps:
+        with closing(_steps(run, state, progress, split, reporter)) as steps:
             for _ in steps:
                 stopping = work.must_stop(stop())
                 if stopping or due():
-                    work.save(learner.state, progress)
+                    work.save(state.checkpoint_parts, progress)
                 if stopping:
                     work.wait_for_uploads()
                     where = f"in epoch {progress.epoch + 1}, after step {progress.step}"
@@ -135,21 +135,21 @@ def _train(
         if curve:
             entry["test_accuracy"] = _accuracy(curve, seen(curve, "testing", run.train.test_crops))
         progress.end_epoch(entry)
-        if learner.best and selected_epoch(run, progress.history) == progress.epoch:
-            learner.best.snapshot(learner.result)
+        if state.best and selected_epoch(run, progress.history) == progress.epoch:
+            state.best.snapshot(state.result)
         work.check_lease()
-        if world.main:
+        if world.is_main:
             lines = "".join(json.dumps(entry) + "\n" for entry in progress.history)
             directory.folder.write(METRICS, lines.encode())
-        work.save(learner.state, progress)
+        work.save(state.checkpoint_parts, progress)
         reporter.tell()
-    if learner.best:
-        learner.best.restore(learner.result)
+    if state.best:
+        state.best.restore(state.result)
     evaluating = time.perf_counter()
     test = opened("test")  # the first and only use of these images, but for a curve that was asked for
     outputs = seen(test, "testing", run.train.test_crops)
     work.check_lease()
-    if not world.main:
+    if not world.is_main:
         return None
     write_predictions(directory.folder, run, test, outputs)
     now = time.perf_counter()
@@ -157,22 +157,22 @@ def _train(
     costs = cost(run.model, len(split.classes))
     record = make_record(run, world, progress, split, durations_s, costs)
     record |= {"test_images": len(test), "accuracy": _accuracy(test, outputs)}
-    saved = save_weights(directory.folder, run, learner.result, split.classes, learner.normalisation)
+    saved = save_weights(directory.folder, run, state.result, split.classes, state.normalisation)
     record["weights"] = {"sha256": saved}
     return work.finish(record)
 
 
 def _outputs(
-    run: RunConfig, learner: TrainState, progress: Progress, reporter: Reporter,
+    run: RunConfig, state: TrainState, progress: Progress, reporter: ProgressReporter,
     split: Split, phase: Phase, crops: int = 1,
 ) -> Outputs:  # fmt: skip
     """What the network says, the same on all ranks, if it is numbers; a step's loss does not show what it did."""
     outputs = evaluate(
-        learner.result, split, learner.world, crops,
-        precision=learner.precision, normalisation=learner.normalisation, watch=reporter.evaluating(phase),
+        state.result, split, state.world, crops,
+        precision=state.precision, normalisation=state.normalisation, watch=reporter.evaluating(phase),
     )  # fmt: skip
     if not np.isfinite(outputs.logits).all():
-        epoch, lr = progress.epoch + bool(progress.step), learner.optimizer.param_groups[0]["lr"]
+        epoch, lr = progress.epoch + bool(progress.step), state.optimizer.param_groups[0]["lr"]
         raise DivergedError(f"the network's outputs are not finite after the last step of epoch {epoch}, lr {lr:.3g}")
     return outputs
 
@@ -196,21 +196,23 @@ class _Every:
         return True
 
 
-def _steps(run: RunConfig, learner: TrainState, progress: Progress, split: Split, reporter: Reporter) -> Iterator[None]:
+def _steps(
+    run: RunConfig, state: TrainState, progress: Progress, split: Split, reporter: ProgressReporter
+) -> Iterator[None]:
     """Takes the rest of the current epoch's steps, from the one after the last that is done; counts and tells each."""
-    world, settings, epoch = learner.world, run.train, progress.epoch
+    world, settings, epoch = state.world, run.train, progress.epoch
     steps = steps_per_epoch(len(split), settings.batch_size)
-    drawn = draw(run, epoch, len(split))
+    randomness = draw_randomness(run, epoch, len(split))
     batches = split.training_batches(
         settings.batch_size, run.stream("order"), epoch, order=settings.order,
         first=progress.step, rank=world.rank, world_size=world.size, pin=world.device.type == "cuda",
     )  # fmt: skip
-    learner.network.train()
+    state.network.train()
     with closing(batches):
         began = time.perf_counter()
         for step, batch in enumerate(batches, progress.step):
             lr = learning_rate(settings, epoch * steps + step, steps)
-            result = take_step(learner, batch, drawn, lr)
+            result = take_step(state, batch, randomness, lr)
             for name, value in result.numbers.items():
                 if not math.isfinite(value):
                     raise DivergedError(f"the {name} is {value} in epoch {epoch + 1}, step {step + 1}, lr {lr:.3g}")
@@ -221,15 +223,15 @@ def _steps(run: RunConfig, learner: TrainState, progress: Progress, split: Split
             began = time.perf_counter()
 
 
-def draw(run: RunConfig, epoch: int, split: int) -> EpochRandomness:
+def draw_randomness(run: RunConfig, epoch: int, images: int) -> EpochRandomness:
     """Everything that is random about an epoch's images, but their order; whoever computes them."""
     settings = {"crop": run.train.crop, "flip": run.train.flip, "min_scale": run.train.min_scale}
-    views = draw_crops(split, run.stream("augment"), epoch, **settings)
-    return EpochRandomness(views, np.random.default_rng([run.stream("dropout"), epoch]).integers(2**63, size=split))
+    crops = draw_crops(images, run.stream("augment"), epoch, **settings)
+    return EpochRandomness(crops, np.random.default_rng([run.stream("dropout"), epoch]).integers(2**63, size=images))
 
 
-def _epoch_entry(progress: Progress, run: RunConfig, split: int, val: Split, outputs: Outputs) -> dict[str, Any]:
-    steps = steps_per_epoch(split, run.train.batch_size)
+def _epoch_entry(progress: Progress, run: RunConfig, images: int, val: Split, outputs: Outputs) -> dict[str, Any]:
+    steps = steps_per_epoch(images, run.train.batch_size)
     val_loss = F.cross_entropy(torch.from_numpy(outputs.logits), torch.from_numpy(val.targets)).item()
     entropy = outputs.attention_entropy
     return {

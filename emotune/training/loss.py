@@ -32,19 +32,19 @@ def make_objective(split: Split, train: TrainConfig) -> Objective:
     """The objective of a run's training images."""
     targets, classes = split.targets, split.classes
     labels = [classes[target] for target in targets]
-    aims = target_weights(labels, split.votes, classes, train.targets)
+    target_probs = target_weights(labels, split.votes, classes, train.targets)
     balanced = train.class_weights == "balanced"
     weights = class_weights(targets, len(classes))[targets] if balanced else np.ones(len(targets), np.float32)
-    return Objective(targets, smooth_labels(aims, train.label_smoothing), weights)
+    return Objective(targets, smooth_labels(target_probs, train.label_smoothing), weights)
 
 
-def smooth_labels(aims: np.ndarray, smoothing: float) -> np.ndarray:
+def smooth_labels(target_probs: np.ndarray, smoothing: float) -> np.ndarray:
     """The aims with a part of each image's sum spread evenly over all classes (Szegedy et al. 2016, section 7).
 
     >>> smoothed(np.array([[0, 1, 0, 0]]), 0.2).round(2).tolist()
     [[0.05, 0.85, 0.05, 0.05]]
     """
-    return (1 - smoothing) * aims + smoothing * aims.mean(1, keepdims=True)
+    return (1 - smoothing) * target_probs + smoothing * target_probs.mean(1, keepdims=True)
 
 
 def class_weights(targets: np.ndarray, classes: int) -> np.ndarray:
@@ -57,6 +57,6 @@ def class_weights(targets: np.ndarray, classes: int) -> np.ndarray:
     return (len(targets) / (classes * counts.clip(min=1))).astype(np.float32)
 
 
-def losses(logits: torch.Tensor, aims: torch.Tensor) -> torch.Tensor:
+def losses(logits: torch.Tensor, target_probs: torch.Tensor) -> torch.Tensor:
     """Each image's cross-entropy, float32 (B,), of logits and aims (B, K)."""
-    return F.cross_entropy(logits.float(), aims, reduction="none")
+    return F.cross_entropy(logits.float(), target_probs, reduction="none")

@@ -9,7 +9,7 @@ from emotune.config.run import RunConfig
 from emotune.runs.progress import Phase, RunProgress
 from emotune.training.checkpoint import Progress
 
-__all__ = ["RecentRate", "Reporter", "reading"]
+__all__ = ["ProgressReporter", "RecentRate", "reading_reporter"]
 
 RECENT_S = 20.0
 """Seconds of work after which a step has lost most of its say in the rate."""
@@ -23,10 +23,10 @@ class RecentRate:
     def __init__(self) -> None:
         self._images = self._seconds = 0.0
 
-    def add(self, split: int, seconds: float) -> None:
+    def add(self, images: int, seconds: float) -> None:
         """Counts a step."""
         kept = math.exp(-seconds / RECENT_S)
-        self._images, self._seconds = kept * self._images + split, kept * self._seconds + seconds
+        self._images, self._seconds = kept * self._images + images, kept * self._seconds + seconds
 
     @property
     def per_s(self) -> float:
@@ -34,7 +34,7 @@ class RecentRate:
         return self._images / self._seconds if self._seconds else math.nan
 
 
-class Reporter:
+class ProgressReporter:
     """Calls ``watch`` with a run's progress.
 
     Args:
@@ -48,9 +48,9 @@ class Reporter:
         self._run, self._progress, self._steps, self._watch = run, progress, steps, watch
         self._rate, self._loss, self._lr = RecentRate(), math.nan, math.nan
 
-    def stepped(self, loss: float, lr: float, split: int, seconds: float) -> None:
+    def stepped(self, loss: float, lr: float, images: int, seconds: float) -> None:
         """Tells of a step."""
-        self._rate.add(split, seconds)
+        self._rate.add(images, seconds)
         self._loss, self._lr = loss, lr
         self.tell()
 
@@ -71,13 +71,13 @@ class Reporter:
         )  # fmt: skip
 
 
-def reading(run: RunConfig, watch: Callable[[RunProgress], None]) -> Callable[[int], None]:
+def reading_reporter(run: RunConfig, watch: Callable[[RunProgress], None]) -> Callable[[int], None]:
     """Tells how many images are read, if that takes long: a machine decodes a data set for its first run."""
     began, read = time.perf_counter(), 0
 
-    def advance(split: int) -> None:
+    def advance(images: int) -> None:
         nonlocal read
-        read += split
+        read += images
         if time.perf_counter() - began > READING_TOLD_AFTER_S:
             watch(RunProgress(run.id, 0, run.train.epochs, 0.0, phase="reading", evaluated=read))
 

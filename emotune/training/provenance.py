@@ -12,7 +12,7 @@ from typing import Any
 from emotune.core.storage import Folder
 from emotune.runs.directory import DIFF
 
-__all__ = ["origin"]
+__all__ = ["code_origin"]
 
 PACKAGES = ("emotune", "torch", "torchvision", "ray", "numpy", "pandas", "pillow")
 CODE = ("--", Path(__file__).parents[1].name)
@@ -25,7 +25,7 @@ MOST_BYTES = 200_000
 """Of a diff that is kept."""
 
 
-def origin(folder: Folder, checkout: Path = CHECKOUT) -> dict[str, Any]:
+def code_origin(folder: Folder, checkout: Path = CHECKOUT) -> dict[str, Any]:
     """The code that runs, now. To be asked at the start: a checkout may change under a run.
 
     Args:

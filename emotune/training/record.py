@@ -23,7 +23,7 @@ from emotune.training.distributed import World
 from emotune.training.evaluate import Outputs
 from emotune.training.selection import selected_epoch
 
-__all__ = ["make_record", "way_of_reading", "write_predictions"]
+__all__ = ["make_record", "reading_mode", "write_predictions"]
 
 
 def write_predictions(folder: Folder, run: RunConfig, split: Split, outputs: Outputs) -> None:
@@ -53,7 +53,7 @@ def _write(folder: Folder, name: str, run: RunConfig, columns: dict[str, Any]) -
     folder.write(name, buffer.getvalue())
 
 
-def way_of_reading(split: Split, order: Order) -> str:
+def reading_mode(split: Split, order: Order) -> str:
     """How training images are read: ``decoded`` or ``indexed``, with the same result, or in the order of ``shards``.
 
     Indexed are those that are read from the files of their shards, by index, and decoded each time; if only some.

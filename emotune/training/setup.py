@@ -23,7 +23,7 @@ from emotune.training.optim import make_average, make_optimizer
 from emotune.training.selection import BestWeights
 from emotune.training.step import TrainState
 
-__all__ = ["InterruptedRunError", "RunSession", "claimed", "load_or_init"]
+__all__ = ["InterruptedRunError", "RunSession", "leased", "load_or_init"]
 
 
 class InterruptedRunError(RuntimeError):
@@ -85,7 +85,7 @@ class RunSession:
 
 
 @contextmanager
-def claimed(directory: RunDirectory, world: World, owner: str) -> Iterator[RunSession]:
+def leased(directory: RunDirectory, world: World, owner: str) -> Iterator[RunSession]:
     """Claims a run for all ranks, until they leave.
 
     Raises:
@@ -93,7 +93,7 @@ def claimed(directory: RunDirectory, world: World, owner: str) -> Iterator[RunSe
     """
     claim = record = error = None
     with ExitStack() as stack:
-        if world.main:
+        if world.is_main:
             try:
                 claim = stack.enter_context(directory.claimed(owner))
                 record = directory.record()
@@ -130,24 +130,24 @@ def load_or_init(
     """
     network = build(run.model, len(split.classes), run.stream("init"))
     network = network.to(world.device, memory_format=torch.channels_last)
-    saved, notes = checkpoint.read(directory.folder, world.device)
+    saved, notes = checkpoint.read_checkpoint(directory.folder, world.device)
     if saved is None:
         initialisation = load_weights(network, run, split.classes)
     else:
         former = saved["progress"].get("initialisation")  # a run from scratch may be older than the entry
         initialisation = Initialisation.from_json(former) if former else Initialisation()
-    learner = TrainState(
+    state = TrainState(
         world, network, network,
         make_optimizer(network, run.train, initialisation.new), make_average(network, run.train),
         make_objective(split, run.train), initialisation.normalisation,
         run.train.precision, run.train.clip_norm, resources.accumulate,
         BestWeights() if run.select == "best_val" else None,
     )  # fmt: skip
-    progress = checkpoint.restore(saved, learner.state) if saved else Progress()
+    progress = checkpoint.restore_checkpoint(saved, state.checkpoint_parts) if saved else Progress()
     progress.initialisation = asdict(initialisation)
     progress.notes += notes
     if len(set(world.gather((progress.epoch, progress.step)))) > 1:
         raise InputError(
             f"{directory.folder}: not all ranks see the same checkpoint; name a place that all nodes reach"
         )
-    return learner.wrap_ddp(compiled=resources.compile), progress
+    return state.wrap_ddp(compiled=resources.compile), progress

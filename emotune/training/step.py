@@ -27,7 +27,7 @@ class EpochRandomness:
     """What an epoch draws for every image of the split: how it is seen, and a seed of its dropout, int64 (N,)."""
 
     crops: CropBoxes
-    mask_seeds: np.ndarray
+    dropout_seeds: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class TrainState:
     best: BestWeights | None = None
 
     @property
-    def state(self) -> dict[str, Stateful]:
-        """What a checkpoint must hold."""
+    def checkpoint_parts(self) -> dict[str, Stateful]:
+        """By name, everything whose state a checkpoint must hold."""
         parts = {"network": self.network, "optimizer": self.optimizer, "average": self.average, "best": self.best}
         return {name: part for name, part in parts.items() if part is not None}
 
@@ -97,44 +97,44 @@ class StepResult:
         return {"loss": self.loss} | ({} if self.norm is None else {"gradient's norm": self.norm})
 
 
-def take_step(learner: TrainState, batch: Batch, drawn: EpochRandomness, lr: float) -> StepResult:
+def take_step(state: TrainState, batch: Batch, randomness: EpochRandomness, lr: float) -> StepResult:
     """One step of gradient descent on a global batch."""
-    found = backward(learner, batch, drawn)
-    if learner.clip_norm is not None:  # all ranks have the whole batch's gradient, and so the same norm
-        norm = nn.utils.clip_grad_norm_(learner.network.parameters(), learner.clip_norm)
+    found = backward(state, batch, randomness)
+    if state.clip_norm is not None:  # all ranks have the whole batch's gradient, and so the same norm
+        norm = nn.utils.clip_grad_norm_(state.network.parameters(), state.clip_norm)
         found = torch.cat([found, norm[None]])
     loss, correct, *norms = found.tolist()  # all at once: a GPU is waited for
-    for group in learner.optimizer.param_groups:
+    for group in state.optimizer.param_groups:
         group["lr"] = lr * group.get("multiplier", 1.0)  # a checkpoint may be older than the entry
-    learner.optimizer.step()
-    if learner.average is not None:
-        learner.average.update_parameters(learner.network)
+    state.optimizer.step()
+    if state.average is not None:
+        state.average.update_parameters(state.network)
     return StepResult(loss, int(correct), *norms)
 
 
-def backward(learner: TrainState, batch: Batch, drawn: EpochRandomness) -> torch.Tensor:
+def backward(state: TrainState, batch: Batch, randomness: EpochRandomness) -> torch.Tensor:
     """Puts the gradient of a global batch's loss in place, on every rank; gives the loss and the right answers (2,)."""
-    world, objective, size = learner.world, learner.objective, len(batch.indices)
+    world, objective, size = state.world, state.objective, len(batch.indices)
     images = batch.on(world.device)
-    targets, aims, weights, seeds = (
+    targets, target_probs, weights, seeds = (
         torch.from_numpy(values[batch.indices]).to(world.device, non_blocking=True)
-        for values in (objective.targets, objective.target_probs, objective.weights, drawn.mask_seeds)
+        for values in (objective.targets, objective.target_probs, objective.weights, randomness.dropout_seeds)
     )
     parts = weights / world.sum(weights.sum(dtype=torch.float64))  # of the global batch; all ranks' sum to 1
     sums = torch.zeros(2, dtype=torch.float64, device=world.device)
-    learner.optimizer.zero_grad(set_to_none=True)
-    pieces = min(learner.accumulate, max(size, 1))  # a share may be empty; the other ranks wait for its gradient
+    state.optimizer.zero_grad(set_to_none=True)
+    pieces = min(state.accumulate, max(size, 1))  # a share may be empty; the other ranks wait for its gradient
     bounds = [size * piece // pieces for piece in range(pieces + 1)]
     for start, end in pairwise(bounds):
         own = slice(start, end)
         together = end == size or world.size == 1
-        with nullcontext() if together else learner.ddp_model.no_sync():
-            set_dropout_seeds(learner.network, seeds[own])
-            with autocast(world.device, learner.precision):
-                logits = learner.ddp_model(
-                    crop_and_normalise(images[own], drawn.crops, batch.indices[own], learner.normalisation)
+        with nullcontext() if together else state.ddp_model.no_sync():
+            set_dropout_seeds(state.network, seeds[own])
+            with autocast(world.device, state.precision):
+                logits = state.ddp_model(
+                    crop_and_normalise(images[own], randomness.crops, batch.indices[own], state.normalisation)
                 )
-            loss = (losses(logits, aims[own]) * parts[own]).sum()
+            loss = (losses(logits, target_probs[own]) * parts[own]).sum()
             (loss * world.size).backward()  # DDP averages over ranks
         sums += torch.stack([loss.detach(), (logits.argmax(1) == targets[own]).sum()])
     return world.sum(sums)

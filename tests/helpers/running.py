@@ -14,7 +14,7 @@ from emotune.config.run import RunConfig
 from emotune.data.read.batches import Batch, Split, open_split
 from emotune.runs.directory import METRICS, PREDICTIONS, RunDirectory
 from emotune.training.distributed import World
-from emotune.training.loop import draw, train
+from emotune.training.loop import draw_randomness, train
 from emotune.training.setup import load_or_init
 from emotune.training.step import EpochRandomness, TrainState
 
@@ -57,9 +57,9 @@ def first(split: Split, count: int) -> Split:
 class Start:
     """A run before its first step."""
 
-    learner: TrainState
+    state: TrainState
     images: Split
-    drawn: EpochRandomness
+    randomness: EpochRandomness
     batches: Iterator[Batch]
 
 
@@ -68,16 +68,16 @@ def start(
 ) -> Start:
     """Begins a run that no directory keeps."""
     split = split or open_split(run.dataset, "train")
-    learner, _ = load_or_init(run, RunDirectory("memory://none", run), world, resources, split)
-    learner.network.train()
+    state, _ = load_or_init(run, RunDirectory("memory://none", run), world, resources, split)
+    state.network.train()
     order = {"seed": run.stream("order"), "epoch": 0}
     batches = split.training_batches(run.train.batch_size, **order, rank=world.rank, world_size=world.size)
-    return Start(learner, split, draw(run, 0, len(split)), batches)
+    return Start(state, split, draw_randomness(run, 0, len(split)), batches)
 
 
-def gradient(learner: TrainState) -> torch.Tensor:
+def gradient(state: TrainState) -> torch.Tensor:
     """Of all parameters, as one vector."""
-    return torch.cat([parameter.grad.flatten() for parameter in learner.network.parameters()])
+    return torch.cat([parameter.grad.flatten() for parameter in state.network.parameters()])
 
 
 def weights(network: torch.nn.Module) -> torch.Tensor:

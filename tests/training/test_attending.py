@@ -115,11 +115,11 @@ def test_compiled_steps_go_on_as_before_when_attention_was_recorded_between_them
     for looks in (False, True):
         begun = start(run, resources=Resources(compile=True))
         for number, batch in enumerate(begun.batches):
-            take_step(begun.learner, batch, begun.drawn, 0.001)
+            take_step(begun.state, batch, begun.randomness, 0.001)
             if looks and number == 1:
-                assert evaluate(begun.learner.result, val, ALONE).attention
-                begun.learner.network.train()
+                assert evaluate(begun.state.result, val, ALONE).attention
+                begun.state.network.train()
             if number == 3:
                 break
-        found.append(weights(begun.learner.network))
+        found.append(weights(begun.state.network))
     assert torch.equal(*found)

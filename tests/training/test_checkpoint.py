@@ -17,7 +17,7 @@ from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.runs.directory import CHECKPOINTS, PREDICTIONS, RunDirectory, State
 from emotune.training import checkpoint, loop
-from emotune.training.checkpoint import Checkpoints, Progress, read
+from emotune.training.checkpoint import Checkpoints, Progress, read_checkpoint
 from emotune.training.loop import InterruptedRunError, train
 
 CPU = torch.device("cpu")
@@ -41,7 +41,7 @@ def save(checkpoints: Checkpoints, step: int) -> None:
 
 
 def last(folder: Folder) -> tuple[float | None, list[str]]:
-    state, notes = read(folder, CPU)
+    state, notes = read_checkpoint(folder, CPU)
     return (None if state is None else state["network"]["value"].item()), notes
 
 

@@ -18,11 +18,11 @@ from emotune.training.step import backward
 
 def surprise(run: RunConfig, split: Split | None = None) -> tuple[np.ndarray, np.ndarray, float]:
     """-log p (B, K) of the first batch, its labels, and the loss that training finds; dropout is off."""
-    begun = start(run, images=split)
+    begun = start(run, split=split)
     batch = next(begun.batches)
-    loss, _ = backward(begun.learner, batch, begun.drawn).tolist()
+    loss, _ = backward(begun.state, batch, begun.randomness).tolist()
     with torch.no_grad():
-        logits = begun.learner.network(crop_and_normalise(batch.images, begun.drawn.crops, batch.indices))
+        logits = begun.state.network(crop_and_normalise(batch.images, begun.randomness.crops, batch.indices))
     return -logits.double().log_softmax(1).numpy(), begun.images.targets[batch.indices], loss
 
 
@@ -35,17 +35,19 @@ def test_label_smoothing_spreads_a_part_of_the_target_over_all_classes(run: RunC
 
 def test_smoothing_is_torchs_for_labels_and_keeps_sums_of_all_targets():
     logits, targets = torch.randn(6, 4), torch.tensor([0, 1, 2, 3, 0, 1])
-    aims = torch.from_numpy(smooth_labels(np.eye(4, dtype=np.float32)[targets.numpy()], 0.3))
-    torch.testing.assert_close(F.cross_entropy(logits, aims), F.cross_entropy(logits, targets, label_smoothing=0.3))
+    target_probs = torch.from_numpy(smooth_labels(np.eye(4, dtype=np.float32)[targets.numpy()], 0.3))
+    torch.testing.assert_close(
+        F.cross_entropy(logits, target_probs), F.cross_entropy(logits, targets, label_smoothing=0.3)
+    )
     votes = np.array([[0.5, 0.5, 0, 0], [0, 0.7, 0, 0]])  # of two annotators; of one label, weighted with agreement
     np.testing.assert_allclose(smooth_labels(votes, 0.2).sum(1), votes.sum(1))
     np.testing.assert_allclose(smooth_labels(votes, 0.2)[0], [0.45, 0.45, 0.05, 0.05])
 
 
 def test_the_loss_of_bfloat16_logits_is_calculated_in_float32():
-    logits, aims = torch.randn(6, 8).bfloat16(), torch.eye(8)[:6]
-    expected = -(logits.double().log_softmax(1) * aims).sum(1)
-    torch.testing.assert_close(losses(logits, aims).double(), expected, rtol=1e-6, atol=1e-6)
+    logits, target_probs = torch.randn(6, 8).bfloat16(), torch.eye(8)[:6]
+    expected = -(logits.double().log_softmax(1) * target_probs).sum(1)
+    torch.testing.assert_close(losses(logits, target_probs).double(), expected, rtol=1e-6, atol=1e-6)
 
 
 def test_balanced_images_count_as_if_all_classes_had_the_same_number(run: RunConfig):
@@ -71,7 +73,7 @@ def test_smoothing_and_class_weights_go_with_votes(run: RunConfig, targets: str)
     votes = tuple({whole.classes[target]: 3.0, whole.classes[0]: 1.0 + target % 3} for target in whole.targets)
     settings = {"label_smoothing": 0.2, "class_weights": "balanced"}
     found, labels, loss = surprise(changed(run, dropout=0.0, targets=targets, **settings), replace(whole, votes=votes))
-    aims = []
+    target_probs = []
     for label in labels:
         said = votes[int(np.flatnonzero(whole.targets == label)[0])]
         share = said[whole.classes[label]] / sum(said.values())
@@ -80,9 +82,9 @@ def test_smoothing_and_class_weights_go_with_votes(run: RunConfig, targets: str)
         else:
             shares = [v[whole.classes[t]] / sum(v.values()) for v, t in zip(votes, whole.targets, strict=True)]
             aim = share / np.mean(shares) * np.eye(8)[label]
-        aims.append(0.8 * aim + 0.2 * aim.sum() / 8)
+        target_probs.append(0.8 * aim + 0.2 * aim.sum() / 8)
     weights = [1 / np.sum(whole.targets == label) for label in labels]
-    assert loss == pytest.approx(np.average((np.array(aims) * found).sum(1), weights=weights), rel=1e-5)
+    assert loss == pytest.approx(np.average((np.array(target_probs) * found).sum(1), weights=weights), rel=1e-5)
 
 
 @pytest.mark.parametrize("settings", [{}, {"class_weights": "balanced", "label_smoothing": 0.1}])
@@ -91,9 +93,9 @@ def test_a_batch_in_pieces_gives_the_loss_and_gradient_of_a_whole_one_with_dropo
     for accumulate in (1, 4, 100):  # more pieces than images: one each
         begun = start(changed(run, dropout=0.5, **settings), resources=Resources(accumulate=accumulate))
         sizes: list[int] = []
-        begun.learner.network.register_forward_pre_hook(lambda module, inputs, to=sizes: to.append(len(inputs[0])))
-        loss, correct = backward(begun.learner, next(begun.batches), begun.drawn).tolist()
-        found.append((loss, correct, gradient(begun.learner), sizes))
+        begun.state.network.register_forward_pre_hook(lambda module, inputs, to=sizes: to.append(len(inputs[0])))
+        loss, correct = backward(begun.state, next(begun.batches), begun.randomness).tolist()
+        found.append((loss, correct, gradient(begun.state), sizes))
     for loss, correct, vector, _ in found[1:]:
         assert (loss, correct) == (pytest.approx(found[0][0], rel=1e-6), found[0][1])
         torch.testing.assert_close(vector, found[0][2], rtol=0, atol=1e-5 * found[0][2].abs().max().item())
@@ -103,5 +105,5 @@ def test_a_batch_in_pieces_gives_the_loss_and_gradient_of_a_whole_one_with_dropo
 def test_dropout_changes_the_gradient(run: RunConfig):
     off, on = (start(changed(run, dropout=p)) for p in (0.0, 0.5))
     for begun in (off, on):
-        backward(begun.learner, next(begun.batches), begun.drawn)
-    assert not torch.allclose(gradient(off.learner), gradient(on.learner))
+        backward(begun.state, next(begun.batches), begun.randomness)
+    assert not torch.allclose(gradient(off.state), gradient(on.state))

@@ -12,7 +12,7 @@ from emotune.config.run import RunConfig
 from emotune.core.storage import Folder
 from emotune.runs.directory import DIFF, RunDirectory
 from emotune.training.loop import InterruptedRunError
-from emotune.training.provenance import origin
+from emotune.training.provenance import code_origin
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def git(checkout: Path, *arguments: str) -> str:
 
 def noted(checkout: Path, pool: Path) -> tuple[dict, bytes | None]:
     """What is said of the checkout, and the file that goes with it."""
-    said = origin(Folder(str(pool)), checkout)["git"]
+    said = code_origin(Folder(str(pool)), checkout)["git"]
     return said, Folder(str(pool)).read(DIFF.format(said["diff"][:8])) if said["dirty"] else None
 
 
@@ -148,13 +148,13 @@ def test_a_repository_that_git_cannot_read_gives_the_reason_in_its_words(checkou
 
 
 def test_code_that_is_in_no_repository_has_no_commit(tmp_path: Path):
-    assert origin(Folder(str(tmp_path / "run")), tmp_path)["git"] is None
+    assert code_origin(Folder(str(tmp_path / "run")), tmp_path)["git"] is None
 
 
 def test_a_run_that_goes_on_with_changed_code_names_both_and_keeps_what_was_changed(
     run: RunConfig, checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("emotune.training.loop.origin", lambda folder: origin(folder, checkout))
+    monkeypatch.setattr("emotune.training.loop.code_origin", lambda folder: code_origin(folder, checkout))
     (checkout / "emotune" / "model.py").write_text("layers = 6\n")
     with pytest.raises(InterruptedRunError):
         trained(run, tmp_path, stop=lambda: True)

@@ -47,12 +47,12 @@ def steps(run: RunConfig, world: World, resources: Resources, count: int) -> dic
     begun = start(run, world, resources, first(open_split(run.dataset, "train"), count))
     batches = list(begun.batches)
     size = min(len(batches), 3)
-    loss, correct = backward(begun.learner, batches[size - 1], begun.drawn).tolist()
-    found: dict[str, Any] = {"loss": loss, "correct": correct, "gradient": gradient(begun.learner).clone()}
-    results = [take_step(begun.learner, batch, begun.drawn, run.train.lr) for batch in batches[:size]]
+    loss, correct = backward(begun.state, batches[size - 1], begun.randomness).tolist()
+    found: dict[str, Any] = {"loss": loss, "correct": correct, "gradient": gradient(begun.state).clone()}
+    results = [take_step(begun.state, batch, begun.randomness, run.train.lr) for batch in batches[:size]]
     found["losses"], found["norms"] = [r.loss for r in results], [r.norm or 0.0 for r in results]
     val = first(open_split(run.dataset, "val"), 9)
-    found["logits"] = evaluate(begun.learner.result, val, world, precision=run.train.precision).logits
+    found["logits"] = evaluate(begun.state.result, val, world, precision=run.train.precision).logits
     return found
 
 

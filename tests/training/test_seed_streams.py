@@ -32,13 +32,13 @@ class Seen:
 def seen(run: RunConfig, pool: Path, monkeypatch: pytest.MonkeyPatch) -> Seen:
     found = Seen([], [], [], [], pd.DataFrame())
 
-    def watched(learner: Any, batch: Any, drawn: Any, lr: float) -> StepResult:
+    def watched(state: Any, batch: Any, randomness: Any, lr: float) -> StepResult:
         if not found.init:
-            found.init.append(weights(learner.network).numpy())
+            found.init.append(weights(state.network).numpy())
         found.order.append(batch.indices)
-        found.augment += [drawn.crops.boxes, drawn.crops.flipped]
-        found.dropout.append(drawn.mask_seeds)
-        return take_step(learner, batch, drawn, lr)
+        found.augment += [randomness.crops.boxes, randomness.crops.flipped]
+        found.dropout.append(randomness.dropout_seeds)
+        return take_step(state, batch, randomness, lr)
 
     monkeypatch.setattr(loop, "take_step", watched)
     found.predictions = trained(run, pool)[1]
@@ -65,7 +65,7 @@ def test_variants_that_differ_only_in_training_begin_equal_and_drop_the_same_uni
     run = changed(run, dropout=0.5)
     slow = replace(changed(run, lr=0.001, weight_decay=0.01), variant="slow")
     twin = replace(run, replicate=1)
-    networks = [start(one).learner.network for one in (run, slow, twin)]
+    networks = [start(one).state.network for one in (run, slow, twin)]
     begun = [weights(network) for network in networks]
     assert [torch.equal(begun[0], other) for other in begun[1:]] == [True, False]
     masks = [dropped(*pair) for pair in zip(networks, (run, slow, twin), strict=True)]
@@ -74,7 +74,7 @@ def test_variants_that_differ_only_in_training_begin_equal_and_drop_the_same_uni
 
 def dropped(network: nn.Module, run: RunConfig) -> torch.Tensor:
     """Which units are dropped behind fc6 for the first images."""
-    set_dropout_seeds(network, torch.from_numpy(loop.draw(run, 0, 4).mask_seeds))
+    set_dropout_seeds(network, torch.from_numpy(loop.draw_randomness(run, 0, 4).dropout_seeds))
     layer = next(module for module in network.modules() if isinstance(module, SampleDropout))
     return layer(torch.ones(4, 256)) == 0
 
@@ -91,7 +91,7 @@ def test_what_a_variant_is_called_does_not_change_a_bit_of_its_run(run: RunConfi
 
 
 def test_every_image_has_masks_of_its_own_in_every_epoch(run: RunConfig):
-    epochs = [loop.draw(run, epoch, 1000).mask_seeds for epoch in range(3)]
+    epochs = [loop.draw_randomness(run, epoch, 1000).dropout_seeds for epoch in range(3)]
     together = np.concatenate(epochs)
     assert len(np.unique(together)) == 3000
     assert together.min() >= 0

@@ -15,15 +15,15 @@ from emotune.training.step import StepResult, backward, take_step
 
 
 def steps(begun: Start, count: int = 4, lr: float = 0.01) -> list[StepResult]:
-    return [take_step(begun.learner, batch, begun.drawn, lr) for batch in list(begun.batches)[:count]]
+    return [take_step(begun.state, batch, begun.randomness, lr) for batch in list(begun.batches)[:count]]
 
 
 @pytest.mark.parametrize("limit", [0.05, 1.0])
 def test_a_gradient_is_clipped_to_the_limit_and_keeps_its_direction(run: RunConfig, limit: float):
     plain, clipped = start(run), start(changed(run, clip_norm=limit))
-    backward(plain.learner, next(plain.batches), plain.drawn)
+    backward(plain.state, next(plain.batches), plain.randomness)
     (result,) = steps(clipped, 1)
-    whole, short = gradient(plain.learner), gradient(clipped.learner)
+    whole, short = gradient(plain.state), gradient(clipped.state)
     assert result.norm == pytest.approx(whole.norm().item(), rel=1e-5)
     assert result.norm > limit, "else this shows nothing"
     assert short.norm().item() == pytest.approx(limit, rel=1e-3)
@@ -33,20 +33,20 @@ def test_a_gradient_is_clipped_to_the_limit_and_keeps_its_direction(run: RunConf
 def test_a_limit_that_no_gradient_reaches_changes_nothing(run: RunConfig):
     plain, clipped = start(run), start(changed(run, clip_norm=1e6))
     assert [result.loss for result in steps(plain)] == [result.loss for result in steps(clipped)]
-    assert torch.equal(weights(plain.learner.network), weights(clipped.learner.network))
+    assert torch.equal(weights(plain.state.network), weights(clipped.state.network))
 
 
 def test_the_average_of_weights_is_the_one_calculated_by_hand_and_is_what_is_tested(run: RunConfig):
     begun, plain = start(changed(run, ema_decay=0.7)), start(run)
     expected = None
     for batch in list(begun.batches)[:4]:
-        take_step(begun.learner, batch, begun.drawn, 0.01)
-        now = weights(begun.learner.network).double()
+        take_step(begun.state, batch, begun.randomness, 0.01)
+        now = weights(begun.state.network).double()
         expected = now if expected is None else 0.7 * expected + 0.3 * now
-    torch.testing.assert_close(weights(begun.learner.result).double(), expected, rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(weights(begun.state.result).double(), expected, rtol=1e-5, atol=1e-7)
     steps(plain)
-    assert torch.equal(weights(begun.learner.network), weights(plain.learner.network)), "it has no say in the steps"
-    assert not torch.equal(weights(begun.learner.result), weights(begun.learner.network))
+    assert torch.equal(weights(begun.state.network), weights(plain.state.network)), "it has no say in the steps"
+    assert not torch.equal(weights(begun.state.result), weights(begun.state.network))
 
 
 def test_the_average_is_validated_and_tested_in_place_of_the_network(run: RunConfig, tmp_path: Path):
@@ -59,18 +59,18 @@ def test_the_average_is_validated_and_tested_in_place_of_the_network(run: RunCon
 def test_bf16_calculates_nearly_the_same_and_keeps_its_weights_in_float32(run: RunConfig):
     exact, rough = start(run), start(changed(run, precision="bf16"))
     for begun in (exact, rough):
-        backward(begun.learner, next(begun.batches), begun.drawn)
-    a, b = gradient(exact.learner), gradient(rough.learner)
+        backward(begun.state, next(begun.batches), begun.randomness)
+    a, b = gradient(exact.state), gradient(rough.state)
     assert torch.cosine_similarity(a, b, dim=0).item() > 0.99
     assert not torch.equal(a, b)
     steps(rough)
     kept = [
-        *rough.learner.network.parameters(),
-        *(v["momentum_buffer"] for v in rough.learner.optimizer.state.values()),
+        *rough.state.network.parameters(),
+        *(v["momentum_buffer"] for v in rough.state.optimizer.state.values()),
     ]
     assert {tensor.dtype for tensor in kept} == {torch.float32}
     val = open_split(run.dataset, "val")
-    logits = [evaluate(exact.learner.network, val, ALONE, precision=p).logits for p in ("float32", "bf16")]
+    logits = [evaluate(exact.state.network, val, ALONE, precision=p).logits for p in ("float32", "bf16")]
     assert logits[1].dtype == np.float32
     assert 0 < np.abs(logits[0] - logits[1]).max() < 0.05 * np.abs(logits[0]).max()
 
@@ -103,5 +103,5 @@ def test_compiled_steps_are_those_that_are_not_but_for_rounding(run: RunConfig, 
     for one, other in zip(steps(plain, 5, 0.001), steps(compiled, 5, 0.001), strict=True):
         assert other.loss == pytest.approx(one.loss, rel=close)
     torch.testing.assert_close(
-        weights(plain.learner.result), weights(compiled.learner.result), rtol=close, atol=close * 0.01
+        weights(plain.state.result), weights(compiled.state.result), rtol=close, atol=close * 0.01
     )

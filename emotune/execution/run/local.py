@@ -39,17 +39,17 @@ def run_locally(
     tune_malloc()
     import torch
 
-    from emotune.training.distributed import from_environment
+    from emotune.training.distributed import world_from_environment
     from emotune.training.loop import DivergedError, InterruptedRunError, train
 
     torch.set_num_threads(resources.cpus_per_worker)
-    with from_environment(gpu=resources.gpus_per_worker > 0) as world:
+    with world_from_environment(gpu=resources.gpus_per_worker > 0) as world:
         # Rank 0's list counts: another's may differ, if a run was finished elsewhere in between.
         for run in [RunConfig.from_json(value) for value in world.gather([run.to_json() for run in runs])[0]]:
             directory = RunDirectory(pool, run)
             try:
-                watch = watcher.update if world.main else _ignore
-                ask = StepTimer(directory, steps, world.main, stopping) if steps else stopping
+                watch = watcher.update if world.is_main else _ignore
+                ask = StepTimer(directory, steps, world.is_main, stopping) if steps else stopping
                 train(run, directory, world, resources=resources, watch=watch, stop=ask)
                 status = Status(State.DONE)
             except (BusyRunError, LostRunError) as error:  # on all ranks alike, as the next two
@@ -57,12 +57,12 @@ def run_locally(
             except InterruptedRunError as error:
                 status = Status(State.INTERRUPTED, str(error))
             except DivergedError as error:
-                status = directory.fail(str(error), diverged=True) if world.main else Status(State.DIVERGED)
+                status = directory.fail(str(error), diverged=True) if world.is_main else Status(State.DIVERGED)
             except Exception as error:
                 status = directory.fail(failure_text(error, directory.folder))
                 if world.size > 1:  # the other ranks wait for this one in vain: torchrun ends them
                     raise
-            if world.main:
+            if world.is_main:
                 watcher.finish(run.id, status)
             if world.any(stopping()):
                 return

@@ -72,7 +72,7 @@ class Worker:
                 self._store = open_store(*meeting)
             with connect(rank, resources.workers, gpu=resources.gpus_per_worker > 0, store=self._store) as world:
                 steps, stop = job["steps"], self._stop.is_set
-                ask = StepTimer(directory, steps, world.main, stop) if steps else stop
+                ask = StepTimer(directory, steps, world.is_main, stop) if steps else stop
                 train(run, directory, world, resources=resources, watch=self._watch, stop=ask, owner=job["owner"])
         except InterruptedRunError as error:
             return Status(State.INTERRUPTED, str(error))

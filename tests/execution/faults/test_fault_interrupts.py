@@ -31,7 +31,7 @@ def test_ctrl_c_finishes_the_step_writes_a_checkpoint_and_reports_what_is_there(
     assert "Traceback" not in ended.err
     assert "Incomplete: 1 of 2 runs are finished" in study.page()
     command.require_end_of_all()
-    saved, notes = checkpoint.read(Folder(str(study.file("attention", "."))), torch.device("cpu"))
+    saved, notes = checkpoint.read_checkpoint(Folder(str(study.file("attention", "."))), torch.device("cpu"))
     assert not notes
     done = saved["progress"]["epoch"] * STEPS + saved["progress"]["step"]
     assert done == study.steps()["attention", 1] > steps, "a step that was taken is lost, or one was not finished"
