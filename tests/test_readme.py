@@ -62,7 +62,7 @@ LEAVES = {
     "python -m emotune.shard folder IMAGES --out DATA": "DATA/manifest.json",
     "python -m emotune.ablate my.yaml": "reports/my/index.html",
     "python -m emotune.ablate my.yaml --model-cards": "reports/my/cards/tanh.md",
-    "python -m emotune.predict RUN IMAGES --out SEEN": "SEEN/predictions.csv",
+    "python -m emotune.predict RUN IMAGES --out PREDICTIONS": "PREDICTIONS/predictions.csv",
     "python -m emotune.predict RUN --onnx network.onnx": "network.onnx",
 }
 """What is there after a command, beside its exit code."""
@@ -144,4 +144,4 @@ def test_every_command_of_the_readme_works_one_after_another(place):
         run(command, place)
         assert (place / LEAVES.get(command, "")).exists(), command
     assert len(runs_of_tanh(place)) == 5, "those of ten seeds were trained, and pruned"
-    assert len(list((place / "SEEN").glob("*.png"))) == 40
+    assert len(list((place / "PREDICTIONS").glob("*.png"))) == 40

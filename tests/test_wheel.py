@@ -18,10 +18,11 @@ def test_the_wheel_holds_the_library_alone_and_runs_the_quickstart_from_anywhere
         tops = {name.split("/")[0] for name in archive.namelist()}
         archive.extractall(tmp_path / "site")
     assert {top for top in tops if not top.endswith(".dist-info")} == {"emotune"}
-    found = subprocess.run(
+    assert (tmp_path / "site" / "emotune" / "py.typed").exists()
+    plan = subprocess.run(
         [sys.executable, "-m", "emotune.ablate", "--plan"],
         cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(tmp_path / "site")}, check=True, capture_output=True,
         text=True,
     )  # fmt: skip
-    assert "15 runs = 5 variants × 3 seeds" in found.stdout
+    assert "15 runs = 5 variants × 3 seeds" in plan.stdout
     assert (tmp_path / "site" / "emotune" / "report" / "templates" / "report.html").exists()
