@@ -92,7 +92,7 @@ def load_records(runs: Sequence[RunConfig], pool: str) -> Records:
     """
     directories = RunStore(pool)
     statuses = directories.statuses(runs)
-    found = directories.each(lambda run: _load(directories.folder / run.id, run, statuses[run.id]), runs)
+    found = directories.map(lambda run: _load(directories.folder / run.id, run, statuses[run.id]), runs)
     done = {run.row["run"]: run for run in found if run.record is not None}
     predictions: dict[str, pd.DataFrame] = {}
     for dataset in dict.fromkeys(run.row["dataset"] for run in done.values()):

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from emotune.cli.arguments import CommandLine, path_or_url
-from emotune.config.ablate_command import DEFAULT_RUNS, PROGRAM, VERBS
+from emotune.config.ablate_command import DEFAULT_RUNS, PROGRAM, SUBCOMMANDS
 from emotune.config.run import RUN_ID
 
 __all__ = ["parse"]
@@ -22,7 +22,7 @@ exit codes: 0 all runs are done; 1 some failed, diverged or are in other hands; 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The options, with ``command``: ``run``, ``status``, ``rerun`` or ``prune``."""
-    commands = dict(zip(VERBS, (_status, _rerun, _prune), strict=True))
+    commands = dict(zip(SUBCOMMANDS, (_status, _rerun, _prune), strict=True))
     if arguments and arguments[0] in commands:
         parser = commands[arguments[0]]()
         options = parser.parse_intermixed_args(arguments[1:])

@@ -4,10 +4,10 @@ import argparse
 import shlex
 from dataclasses import dataclass
 
-__all__ = ["DEFAULT_RUNS", "PROGRAM", "VERBS", "AblateCommand"]
+__all__ = ["DEFAULT_RUNS", "PROGRAM", "SUBCOMMANDS", "AblateCommand"]
 
 PROGRAM = "python -m emotune.ablate"
-VERBS = ("status", "rerun", "prune")
+SUBCOMMANDS = ("status", "rerun", "prune")
 DEFAULT_RUNS = "runs"
 """The pool, where ``--runs`` does not name one."""
 
@@ -55,7 +55,7 @@ class AblateCommand:
 
     def _written(self, verb: str = "", *operands: str) -> str:
         study = self.study
-        if study is not None and (study.startswith("-") or study in VERBS):
+        if study is not None and (study.startswith("-") or study in SUBCOMMANDS):
             study = f"./{study}"
         words = [word for word in (verb, study, *operands) if word]
         words += ["--seeds", str(self.seeds)] if self.seeds is not None else []

@@ -14,10 +14,10 @@ from emotune.config.metric import Metric
 from emotune.config.model import ModelConfig, NetworkConfig
 from emotune.config.resources import Resources
 from emotune.config.run import Selection
-from emotune.config.study import LONGEST_NAME, NAME, Contrast, Study
+from emotune.config.study import MAX_VARIANT_NAME, VARIANT_NAME, Contrast, Study
 from emotune.config.train import TrainConfig
 from emotune.config.types import FORBID_UNKNOWN_KEYS, Count
-from emotune.config.validation import UniqueKeyLoader, explain, keys, line, nearest
+from emotune.config.validation import UniqueKeyLoader, describe_validation_error, format_problem, suggest, valid_keys
 from emotune.core.errors import InputError
 
 __all__ = ["load_study", "shipped_study"]
@@ -72,20 +72,22 @@ def load_study(path: Path, *, aa: bool = False) -> Study:
     except Exception as error:  # yaml's constructors raise nearly anything on dates, numbers and tags that are none
         raise InputError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(raw, dict):
-        raise InputError(f"{path}: a study is a mapping with the keys {', '.join(keys(_StudyFile))}")
+        raise InputError(f"{path}: a study is a mapping with the keys {', '.join(valid_keys(_StudyFile))}")
     problems: list[str] = []
     try:
         file = TypeAdapter(_StudyFile).validate_python(raw)
     except ValidationError as error:
-        problems += [line(key, text) for key, text in explain(error, _StudyFile)]
+        problems += [format_problem(key, text) for key, text in describe_validation_error(error, _StudyFile)]
         file = None
     variants = _variants(raw, problems)
     contrasts = _contrasts(raw, problems)
     itself = f"{raw.get('baseline')}-aa" if aa or raw.get("aa") is True else None
     if itself in _mapping(raw, "variants"):
         problems.append(f"variants.{itself}: that is what A/A runs are called; take another name")
-    if not NAME.fullmatch(path.stem) or len(path.stem) > LONGEST_NAME:
-        problems.append(f'file name "{path.stem}": use at most {LONGEST_NAME} lower-case letters, digits, "-" and "_"')
+    if not VARIANT_NAME.fullmatch(path.stem) or len(path.stem) > MAX_VARIANT_NAME:
+        problems.append(
+            f'file name "{path.stem}": use at most {MAX_VARIANT_NAME} lower-case letters, digits, "-" and "_"'
+        )
     if problems or file is None:
         raise InputError("\n".join(f"{path}: {problem}" for problem in dict.fromkeys(problems)))
     return Study(
@@ -109,13 +111,13 @@ def _variants(raw: dict[str, Any], problems: list[str]) -> dict[str, tuple[Model
     if not declared:
         _settings(shared, {}, "", problems)
     for variant, changes in declared.items():
-        if not isinstance(variant, str) or not NAME.fullmatch(variant):
+        if not isinstance(variant, str) or not VARIANT_NAME.fullmatch(variant):
             shown = str(variant).encode("unicode_escape").decode()
             problems.append(f'variants.{shown}: use lower-case letters, digits, "-" and "_" in a variant\'s name')
-        elif len(variant) > LONGEST_NAME:
+        elif len(variant) > MAX_VARIANT_NAME:
             problems.append(
-                f"variants.{variant[:20]}…: its name has {len(variant)} letters; use at most {LONGEST_NAME}, since it "
-                "stands in tables"
+                f"variants.{variant[:20]}…: the name has {len(variant)} characters; use at most {MAX_VARIANT_NAME}, "
+                "since it stands in tables"
             )
         elif changes is None or isinstance(changes, dict):  # else reported by the file's own check
             known = len(problems)
@@ -131,7 +133,7 @@ def _variants(raw: dict[str, Any], problems: list[str]) -> dict[str, tuple[Model
                 problems.append(f'variants.{later}: the same as "{earlier}"; change it or leave it out')
     baseline = raw.get("baseline")
     if declared and isinstance(baseline, str) and baseline not in declared:
-        problems.append(f'baseline: "{baseline}" is not a variant{nearest(baseline, declared)}')
+        problems.append(f'baseline: "{baseline}" is not a variant{suggest(baseline, declared)}')
     elif isinstance(baseline, str) and baseline in variants and not isinstance(variants[baseline][0], NetworkConfig):
         problems.append(f'baseline: "{baseline}" is no network; name one, others are compared with it part by part')
     return variants
@@ -161,11 +163,13 @@ def _settings(
         try:
             found.append(TypeAdapter(kind).validate_python(merged[part]))
         except ValidationError as error:
-            for key, text in explain(error, _model_class(merged[part]) if part == "model" else kind):
+            for key, text in describe_validation_error(error, _model_class(merged[part]) if part == "model" else kind):
                 # A mistake in what all variants share names its part, and is reported once.
                 option = key.partition(".")[0]
                 is_own = (part, option) in own or (not key and any(p == part and o in text for p, o in own))
-                problems.append(line(where if is_own else "", line(".".join(filter(None, [part, key])), text)))
+                problems.append(
+                    format_problem(where if is_own else "", format_problem(".".join(filter(None, [part, key])), text))
+                )
     return (found[0], found[1]) if len(found) == 2 else None
 
 
@@ -173,7 +177,7 @@ def _belongs(key: Any, merged: dict[str, dict[str, Any]]) -> str:
     """A hint at where an option belongs that stands without its part, or in another."""
     option = str(key).rpartition(".")[2]
     parts = {"model": _model_class(merged["model"]), "train": TrainConfig}
-    found = [f"{part}.{option}" for part, kind in parts.items() if option in keys(kind)]
+    found = [f"{part}.{option}" for part, kind in parts.items() if option in valid_keys(kind)]
     return f"; did you mean {found[0]}?" if found else ""
 
 
@@ -193,7 +197,7 @@ def _contrasts(raw: dict[str, Any], problems: list[str]) -> tuple[Contrast, ...]
             continue
         contrast = Contrast(sides[0].strip(), sides[1].strip())
         unknown = [side for side in (contrast.variant, contrast.reference) if side not in declared]
-        problems += [f'contrasts: "{text}": no variant "{s}"{nearest(s, declared)}' for s in unknown]
+        problems += [f'contrasts: "{text}": no variant "{s}"{suggest(s, declared)}' for s in unknown]
         if contrast.variant == contrast.reference or contrast in contrasts:
             problems.append(f'contrasts: "{text}" compares a variant with itself, or stands twice')
         contrasts.append(contrast)

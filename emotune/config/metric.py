@@ -27,7 +27,7 @@ class Scale:
         title: Its name in a sentence.
         short: Its name over a column.
         unit: Of its values: ``%``, ``nats``, or none.
-        step: What a difference is counted in.
+        difference_unit: What a difference is counted in.
         decimals: That are worth printing.
         higher_is_better: Or lower.
         bounds: The lowest and the highest value that there is.
@@ -36,15 +36,15 @@ class Scale:
     title: str
     short: str
     unit: str = "%"
-    step: str = "point"
+    difference_unit: str = "point"
     decimals: int = 1
     higher_is_better: bool = True
     bounds: tuple[float, float] = (0.0, 100.0)
 
     @property
-    def steps(self) -> str:
+    def difference_units(self) -> str:
         """Differences' unit, after a comma or a number: ``points``; empty if there is none."""
-        return f"{self.step}s" if self.step else ""
+        return f"{self.difference_unit}s" if self.difference_unit else ""
 
     @property
     def label(self) -> str:
@@ -66,7 +66,7 @@ class Scale:
     def format_signed(self, number: float, marks: Collection[float] = (0.0,)) -> str:
         """``+5.0``; with more digits where it would else be read as one of the ``marks``, or beyond it.
 
-        >>> [SCALES["accuracy"].signed(number) for number in (5.04, -0.04, 0.0, -math.inf)]
+        >>> [SCALES["accuracy"].format_signed(number) for number in (5.04, -0.04, 0.0, -math.inf)]
         ['+5.0', '-0.04', '0.0', '-∞']
         """
         if not math.isfinite(number):
@@ -80,7 +80,7 @@ class Scale:
 
     def format_amount(self, number: float) -> str:
         """A difference as it was asked for: ``1 point``, ``0.5 points``."""
-        return f"{number:g} {self.step if number == 1 else self.steps}".rstrip()
+        return f"{number:g} {self.difference_unit if number == 1 else self.difference_units}".rstrip()
 
 
 SCALES = MappingProxyType(
@@ -119,7 +119,7 @@ LEAST_POINTS = 0.05
 def _own_unit(value: Any, info: ValidationInfo) -> Any:
     """One point where points are the unit; one nat, or half of the Brier score's range, would hide everything."""
     name = info.data.get("name", "accuracy")  # a wrong name is reported for itself
-    if value is None and SCALES[name].step != "point":
+    if value is None and SCALES[name].difference_unit != "point":
         raise ValueError(f"{name} is not in per cent: say which difference would matter, for example min_effect: 0.05")
     if value is None:
         return 1.0
@@ -127,7 +127,7 @@ def _own_unit(value: Any, info: ValidationInfo) -> Any:
     if number and value >= scale.difference_bounds[1]:
         widest = scale.format_amount(scale.difference_bounds[1])
         raise ValueError(f"no two values of {name} differ by {widest} or more: name a smaller difference")
-    if number and scale.step == "point" and 0 < value < LEAST_POINTS:
+    if number and scale.difference_unit == "point" and 0 < value < LEAST_POINTS:
         raise ValueError(
             f"is in percentage points, and {value:g} points are one image of {100 / value:,.0f}; "
             f"did you mean {100 * value:g}?"
@@ -159,7 +159,7 @@ class Metric:
         """``+5.0``; with more digits where it must be seen on which side of 0 and of ± ``min_effect`` it is."""
         return self.scale.format_signed(difference, (0.0, self.min_effect, -self.min_effect))
 
-    def require_sense(self, dataset: str, classes: Collection[str]) -> None:
+    def check_classes(self, dataset: str, classes: Collection[str]) -> None:
         """Looks at whether the metric says anything about a data set's classes.
 
         Raises:

@@ -12,10 +12,10 @@ from emotune.config.run import DatasetRef, RunConfig, Selection, WeightsRef
 from emotune.config.train import TrainConfig
 from emotune.core.errors import raise_if_any
 
-__all__ = ["LONGEST_NAME", "NAME", "Contrast", "Metric", "Study"]
+__all__ = ["MAX_VARIANT_NAME", "VARIANT_NAME", "Contrast", "Metric", "Study"]
 
-NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
-LONGEST_NAME = 64
+VARIANT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+MAX_VARIANT_NAME = 64
 """Letters of a variant's name: it stands in tables and figures."""
 
 

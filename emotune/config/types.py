@@ -36,7 +36,7 @@ def reject_bool(value: Any) -> Any:
 def escape_control_characters(text: str) -> str:
     r"""The text with escapes for what cannot stand in a line: line breaks, control characters, what is no Unicode.
 
-    >>> in_one_line("a\nb")
+    >>> escape_control_characters("a\nb")
     'a\\nb'
     """
     bad = ("Cc", "Cs", "Zl", "Zp")

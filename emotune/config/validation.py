@@ -14,13 +14,13 @@ from emotune.config.resources import Resources
 from emotune.config.run import Selection
 from emotune.core.errors import closest
 
-__all__ = ["UniqueKeyLoader", "explain", "keys", "line", "nearest"]
+__all__ = ["UniqueKeyLoader", "describe_validation_error", "format_problem", "suggest", "valid_keys"]
 
 PLAINLY = MappingProxyType({"tuple_type": "a list is needed", "dict_type": "a mapping of keys to values is needed"})
 """What pydantic says of Python's types, in YAML's words."""
 
 
-def explain(error: ValidationError, kind: Any) -> list[tuple[str, str]]:
+def describe_validation_error(error: ValidationError, kind: Any) -> list[tuple[str, str]]:
     """Per mistake: the dotted key within the part, and what is wrong, with the nearest valid key."""
     found = []
     for item in error.errors(include_url=False):
@@ -34,11 +34,11 @@ def explain(error: ValidationError, kind: Any) -> list[tuple[str, str]]:
             else kind
         )
         if item["type"] == "unexpected_keyword_argument":
-            found.append((key, f"unknown key{nearest(location[-1], keys(owner))}"))
+            found.append((key, f"unknown key{suggest(location[-1], valid_keys(owner))}"))
         elif item["type"] in ("union_tag_invalid", "union_tag_not_found"):
             names = [k.name for k in get_args(get_args(ModelConfig)[0])]
             name = item["ctx"].get("tag", item["input"].get("name"))
-            offered = nearest(name, names).replace("valid:", "this version has no other than")
+            offered = suggest(name, names).replace("valid:", "this version has no other than")
             found.append(("name", f'no model "{name}"{offered}'))
         elif item["type"] == "missing":
             found.append((key, "missing"))
@@ -49,17 +49,17 @@ def explain(error: ValidationError, kind: Any) -> list[tuple[str, str]]:
     return found
 
 
-def line(key: str, text: str) -> str:
+def format_problem(key: str, text: str) -> str:
     """A mistake with its key, if it has one."""
     return f"{key}: {text}" if key else text
 
 
-def keys(kind: Any) -> list[str]:
+def valid_keys(kind: Any) -> list[str]:
     """The valid keys of a part."""
     return [f.name for f in fields(kind)]
 
 
-def nearest(word: Any, valid: Any) -> str:
+def suggest(word: Any, valid: Any) -> str:
     """The end of a message: what was probably meant, or all that is valid."""
     close = closest(str(word), map(str, valid))
     return f'; did you mean "{close}"?' if close else f"; valid: {', '.join(map(str, valid))}"

@@ -135,10 +135,10 @@ def summary(found: Prunable, now: float | None = None) -> list[str]:
 
 def _leftovers(pool: str, needed: Collection[str]) -> list[OrphanRun]:
     """Runs that are not needed, and that nobody works on or is about to."""
-    others = [NamedOnly(name) for name in RunStore(pool).names() if name not in needed]
+    others = [NamedOnly(name) for name in RunStore(pool).run_ids() if name not in needed]
     statuses = RunStore(pool).statuses(others)  # type: ignore[arg-type]  of which no more than the name is asked
     idle = [run.id for run in others if statuses[run.id].state is not State.RUNNING]
-    found = RunStore(pool).each(lambda run_id: _leftover(pool, run_id, statuses[run_id]), idle)
+    found = RunStore(pool).map(lambda run_id: _leftover(pool, run_id, statuses[run_id]), idle)
     return sorted(filter(None, found), key=lambda one: (-one.size, one.id))
 
 

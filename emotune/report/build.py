@@ -55,7 +55,7 @@ def build_report(study: Study, runs: Sequence[RunConfig], pool: str, out: Path, 
     datasets = [dataset_context(ref) for ref in refs.values()]
     for data in datasets:
         if data["known"]:
-            study.metric.require_sense(data["name"], data["classes"])
+            study.metric.check_classes(data["name"], data["classes"])
     try:
         findings = compute_results(study, runs, pool)
         networks = read_networks(pool, study, runs)

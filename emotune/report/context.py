@@ -207,7 +207,7 @@ def _compared(findings: StudyResults) -> dict[str, Any]:
         "metrics": [
             {
                 "title": s.title,
-                "steps": s.steps,
+                "steps": s.difference_units,
                 "decimals": s.decimals,
                 "higher": s.higher_is_better,
                 "widest": s.difference_bounds[1] if math.isfinite(s.difference_bounds[1]) else None,

@@ -57,7 +57,7 @@ def difference(summary: Summary, metric: Metric) -> str:
     if summary.n == 0:
         return "No pair of runs is finished."
     scale = metric.scale
-    mean = f"{metric.format_signed(summary.mean)} {scale.steps}".rstrip()
+    mean = f"{metric.format_signed(summary.mean)} {scale.difference_units}".rstrip()
     better = "" if scale.higher_is_better else "lower is better; "
     if math.isnan(summary.mean):
         return f"{summary.n} paired seeds, of which both sides have infinite values, so there is no mean difference."
@@ -81,7 +81,7 @@ def resolution(spread: PooledSpread, metric: Metric, seeds: int, comparisons: in
         seeds: The study's number, which is told besides the usual ones.
         comparisons: How many are corrected for.
     """
-    written, steps = metric.scale.format, metric.scale.steps
+    written, steps = metric.scale.format, metric.scale.difference_units
     found = findable(spread, {*LADDER, seeds}, ALPHA / max(1, comparisons))
     (least, effect), *more = found.items()
     said = [f"{least} seeds find {written(effect)} {steps}".rstrip(), *(f"{n} find {written(e)}" for n, e in more)]

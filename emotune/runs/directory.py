@@ -104,7 +104,7 @@ class RunDirectory:
         return read_record(self.folder, self.run.id)
 
     @contextmanager
-    def claimed(self, owner: str = "") -> Iterator[Lease]:
+    def leased(self, owner: str = "") -> Iterator[Lease]:
         """Claims the run for this process until it leaves; a thread repeats the heartbeat.
 
         An earlier failure is forgotten, its checkpoint is not. Of a run that is done meanwhile nothing is changed.

@@ -122,9 +122,9 @@ class Registry:
         Raises:
             InputError: an entry cannot be read, so nobody knows which runs it refers to.
         """
-        return _sorted(self._pool.each(self._read, [name for name in self.names() if name not in besides]))
+        return _sorted(self._pool.map(self._read, [name for name in self.names() if name not in besides]))
 
-    def like(self, study: Study) -> list[RegisteredStudy]:
+    def same_name_as(self, study: Study) -> list[RegisteredStudy]:
         """Studies of the same name, without those that cannot be read: first earlier versions of the same file, the
         latest first, then those with the same text, then others.
         """
@@ -155,7 +155,7 @@ class Registry:
     def register(self, study: Study, runs: Sequence[RunConfig]) -> bool:
         """Makes the study the latest of its origin; whether it was not known before. Writes only what is not there."""
         entry, origin = self.entry(study, runs), Origin.here(study.file)
-        known = [one for one in self.like(study) if one.origin == origin]
+        known = [one for one in self.same_name_as(study) if one.origin == origin]
         if known and known[0].entry == entry:
             return False
         now = time.time()
@@ -170,7 +170,7 @@ class Registry:
             "aa": study.aa is not None,
             "source": study.source,
             "runs": [{"id": r.id, "variant": r.variant, "dataset": r.dataset.name, "seed": r.seed} for r in runs],
-            "begin_with": sorted(initial_weights_from(runs)),
+            "initial_weights_from": sorted(initial_weights_from(runs)),
         }
         (self._folder / entry).write_json(RUNS, value)
         return entry not in {one.entry for one in known}
@@ -192,7 +192,7 @@ class Registry:
             is_new = self.register(study, runs)
             yield
         except InputError:
-            if is_new and not {run.id for run in runs} & set(self._pool.names()):
+            if is_new and not {run.id for run in runs} & set(self._pool.run_ids()):
                 self.forget(entry)
             raise
         finally:
@@ -212,8 +212,8 @@ class Registry:
                 self._folder.local.rmdir()  # the last one's
 
     def networks(self, study: Study, runs: Iterable[RunConfig]) -> Iterator[dict[str, Any]]:
-        """What is written down of the networks of this study, then of others of its name: see `like`."""
-        entries = dict.fromkeys([self.entry(study, runs), *(one.entry for one in self.like(study)), study.name])
+        """What is written down of the networks of this study, then of others of its name: see `same_name_as`."""
+        entries = dict.fromkeys([self.entry(study, runs), *(one.entry for one in self.same_name_as(study)), study.name])
         yield from filter(None, map(self._networks, entries))
 
     def write_networks(self, study: Study, runs: Iterable[RunConfig], value: dict[str, Any]) -> None:
@@ -231,7 +231,7 @@ class Registry:
     def _named(self, name: str) -> list[RegisteredStudy]:
         """Studies of this name, and the entry of this name, as far as they can be read; the latest first."""
         entries = re.compile(rf"{re.escape(name)}(-[0-9a-f]{{8}})?")
-        found = self._pool.each(self._readable, [entry for entry in self.names() if entries.fullmatch(entry)])
+        found = self._pool.map(self._readable, [entry for entry in self.names() if entries.fullmatch(entry)])
         return _sorted(one for one in found if one and name in (one.name, one.entry))
 
     def _readable(self, entry: str) -> RegisteredStudy | None:
@@ -257,7 +257,7 @@ def _registered(entry: str, value: dict[str, Any]) -> RegisteredStudy:
     runs = tuple({key: run[key] for key in ("id", "variant", "dataset", "seed")} for run in value["runs"])
     return RegisteredStudy(
         entry, str(value.get("study", entry)), origin, float(value.get("time", 0.0)), str(value.get("when", "")),
-        str(value.get("source", "")), runs, tuple(map(str, value.get("begin_with", ()))),
+        str(value.get("source", "")), runs, tuple(map(str, value["initial_weights_from"])),
     )  # fmt: skip
 
 

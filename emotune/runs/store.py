@@ -25,7 +25,7 @@ class RunStore:
     def __init__(self, url: str) -> None:
         self.url, self.folder = url, Folder(url)
 
-    def names(self) -> list[str]:
+    def run_ids(self) -> list[str]:
         """The ids of all runs that have a directory here, of whatever study, sorted.
 
         Raises:
@@ -44,7 +44,7 @@ class RunStore:
         """
         directories = {run.id: RunDirectory(self.url, run) for run in runs}
         files = self._files(directories)
-        found = self.each(lambda run_id: directories[run_id].status(files.get(run_id, ())), directories)
+        found = self.map(lambda run_id: directories[run_id].status(files.get(run_id, ())), directories)
         return dict(zip(directories, found, strict=True))
 
     def records(self, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -54,10 +54,10 @@ class RunStore:
             InputError: one is damaged, or the pool cannot be reached.
         """
         ids = list(ids)
-        found = self.each(lambda run_id: read_record(self.folder / run_id, run_id), ids)
+        found = self.map(lambda run_id: read_record(self.folder / run_id, run_id), ids)
         return {run_id: record for run_id, record in zip(ids, found, strict=True) if record is not None}
 
-    def examined(self, ids: Iterable[str]) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    def check_records(self, ids: Iterable[str]) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
         """Of runs that have a record: the records of those whose files are whole, and what is wrong with the others.
 
         Both by id, in the order of ``ids``. What is in the files is not looked at, their bytes are counted.
@@ -75,7 +75,7 @@ class RunStore:
             except (InputError, AttributeError, TypeError) as error:
                 return None, str(error)
 
-        found = dict(zip(ids, self.each(look, ids), strict=True))
+        found = dict(zip(ids, self.map(look, ids), strict=True))
         whole = {run_id: record for run_id, (record, problem) in found.items() if not problem}
         return whole, {run_id: problem for run_id, (_, problem) in found.items() if problem}
 
@@ -111,7 +111,7 @@ class RunStore:
                 continue
         return files
 
-    def each(self, function: Callable[[In], Out], values: Iterable[In]) -> list[Out]:
+    def map(self, function: Callable[[In], Out], values: Iterable[In]) -> list[Out]:
         """What ``function``, which reads from this pool, gives for each value; behind a URL many are read at a time."""
         if self.folder.local is not None:
             return [function(value) for value in values]

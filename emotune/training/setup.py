@@ -95,7 +95,7 @@ def leased(directory: RunDirectory, world: World, owner: str) -> Iterator[RunSes
     with ExitStack() as stack:
         if world.is_main:
             try:
-                claim = stack.enter_context(directory.claimed(owner))
+                claim = stack.enter_context(directory.leased(owner))
                 record = directory.record()
             except Exception as caught:  # the other ranks must hear of it before this one leaves
                 error = caught

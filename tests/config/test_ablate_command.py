@@ -8,7 +8,7 @@ import pytest
 
 from emotune import shard
 from emotune.cli.ablate_options import parse
-from emotune.config.ablate_command import PROGRAM, VERBS, AblateCommand
+from emotune.config.ablate_command import PROGRAM, SUBCOMMANDS, AblateCommand
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.data.manifest import read_manifest
@@ -66,7 +66,7 @@ def test_what_decides_about_a_report_may_be_said_to_every_command_that_writes_on
     assert parse(["my.yaml", *said]).model_cards is True
     assert parse(["rerun", "my.yaml", "--failed", *said]).model_cards is True
     assert parse(["rerun", "my.yaml", "--failed", "--no-model-cards"]).model_cards is False
-    for verb in VERBS:
+    for verb in SUBCOMMANDS:
         options = parse([verb, "my.yaml", "--seeds", "2", "--aa", "--runs", "p"])
         assert (options.seeds, options.aa, options.runs) == (2, True, "p")
 

@@ -63,11 +63,11 @@ def test_a_difference_that_there_cannot_be_is_refused(write, name: str, least: f
 def test_a_metric_that_says_nothing_about_a_data_sets_classes_is_refused():
     polarity, top2 = Metric(name="polarity_accuracy"), Metric(name="top2_accuracy")
     for metric in (polarity, top2, Metric()):
-        metric.require_sense("photos", MIKELS)
-    polarity.require_sense("tweets", POLARITY)
+        metric.check_classes("photos", MIKELS)
+    polarity.check_classes("tweets", POLARITY)
     with pytest.raises(InputError, match="polarity_accuracy on faces: neither positive nor negative: surprise;"):
-        polarity.require_sense("faces", EKMAN)
+        polarity.check_classes("faces", EKMAN)
     with pytest.raises(InputError, match="polarity_accuracy on few: all classes are of one polarity;"):
-        polarity.require_sense("few", ("awe", "contentment"))
+        polarity.check_classes("few", ("awe", "contentment"))
     with pytest.raises(InputError, match="top2_accuracy on tweets: always 100 % with 2 classes"):
-        top2.require_sense("tweets", POLARITY)
+        top2.check_classes("tweets", POLARITY)

@@ -169,9 +169,8 @@ def test_a_variants_name_has_a_length_for_tables(write: Write):
     longest = "a" * 64
     study = load_study(write(GOOD + f"  {longest}: {{train.epochs: 2}}\n"))
     assert longest in study.variants
-    assert mistakes(write(GOOD + f"  {longest}a: {{train.epochs: 2}}\n")) == [
-        "variants.aaaaaaaaaaaaaaaaaaaa…: its name has 65 letters; use at most 64, since it stands in tables"
-    ]
+    (mistake,) = mistakes(write(GOOD + f"  {longest}a: {{train.epochs: 2}}\n"))
+    assert mistake.startswith("variants.aaaaaaaaaaaaaaaaaaaa…: ") and "65" in mistake
 
 
 def test_variants_whose_weights_turn_out_the_same_are_the_same(write: Write):

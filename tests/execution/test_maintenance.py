@@ -50,7 +50,7 @@ def test_a_rerun_takes_up_what_is_asked_for_and_only_what_came_to_an_end_begins_
 
 def test_a_rerun_of_nothing_of_an_unknown_run_or_of_one_at_work_is_refused(study, pool):
     runs = study.runs([DATA])
-    with RunDirectory(pool, runs[0]).claimed():
+    with RunDirectory(pool, runs[0]).leased():
         plan = make_plan(runs, pool)
         for names, says in (([], "say which"), (["x-s0"], "x-s0: no run"), ([runs[0].id], "is being trained")):
             with pytest.raises(InputError, match=says):

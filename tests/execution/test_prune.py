@@ -137,7 +137,7 @@ def test_an_earlier_version_counts_as_long_as_a_command_works_on_it(study, pool,
         assert find_prunable(pool, now).runs == ()
         with pytest.raises(InputError, match="a command works on this study"):
             find_prunable(pool, forget=Registry(pool).names())
-    with RunDirectory(pool, runs[0]).claimed():
+    with RunDirectory(pool, runs[0]).leased():
         assert find_prunable(pool, now).runs == ()
     assert ids(find_prunable(pool, now)) == {run.id for run in runs[2:]}
     code = (
@@ -191,17 +191,6 @@ def test_an_entry_that_cannot_be_read_removes_nothing_until_it_is_forgotten(stud
     assert find_prunable(pool, forget=[entry]).forget == (entry,)
 
 
-def test_an_entry_of_an_earlier_version_counts_whatever_is_named(study, pool):
-    runs = study.runs([DATA])
-    begin(pool, *runs)
-    old = {"when": "x", "source": "", "begin_with": [],
-           "runs": [{"id": r.id, "variant": r.variant, "dataset": "scenes", "seed": r.seed} for r in runs]}  # fmt: skip
-    (Folder(pool) / "studies" / "own").write_json("runs.json", old)
-    found = find_prunable(pool, [(replace(study, seeds=1), runs[:2])])
-    assert found.runs == ()
-    assert "earlier version of emotune" in summary(found)[1]
-
-
 def test_runs_whose_weights_others_begin_with_stay(study, pool):
     first = study.runs([DATA])[0]
     begin(pool, first)
@@ -223,11 +212,11 @@ def test_nothing_is_guessed_where_nothing_is_remembered(study, pool):
 def test_a_run_at_work_or_just_begun_is_neither_listed_nor_removed(study, pool):
     run, begun, *_ = study.runs([DATA])
     Registry(pool).register(study, [])
-    with RunDirectory(pool, run).claimed():
+    with RunDirectory(pool, run).leased():
         assert find_prunable(pool).runs == ()
     found = find_prunable(pool)
     assert ids(found) == {run.id}
-    with RunDirectory(pool, run).claimed():
+    with RunDirectory(pool, run).leased():
         assert prune(pool, found) == ([], [])
     folder = Path(pool) / begun.id
     folder.mkdir()

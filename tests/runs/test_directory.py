@@ -180,7 +180,7 @@ def test_states_are_the_same_in_a_pool_behind_a_url():
 def test_a_running_runs_status_says_how_far_it_is(directory, monkeypatch):
     monkeypatch.setattr(lease, "HEARTBEAT_EVERY_S", 0.01)
     said = RunProgress(RUN.id, 2, 8, 0.2, loss=1.5)  # no accuracy yet
-    with directory.claimed() as held:
+    with directory.leased() as held:
         assert directory.status().owner.progress is None
         held.report(said)
         until = time.monotonic() + 30

@@ -61,9 +61,9 @@ def test_every_version_of_a_file_is_kept_and_the_one_that_was_run_last_is_the_la
     longer = replace(first, seeds=5)
     edited = study_in(tmp_path, GOOD.replace("model.width: 2", "model.width: 3"))
     entries = [register(pool, one) for one in (first, longer, edited)]
-    assert [one.entry for one in Registry(pool).like(first)] == entries[::-1]
+    assert [one.entry for one in Registry(pool).same_name_as(first)] == entries[::-1]
     register(pool, first)
-    assert Registry(pool).like(edited)[0].entry == entries[0]
+    assert Registry(pool).same_name_as(edited)[0].entry == entries[0]
     assert len(Registry(pool).studies()) == 3
 
 
@@ -73,20 +73,6 @@ def test_the_latest_is_not_written_again(tmp_path):
     before = file.stat().st_mtime_ns
     assert not Registry(pool).register(study, study.runs([DATA]))
     assert file.stat().st_mtime_ns == before
-
-
-def test_entries_of_earlier_versions_are_read(pool, tmp_path):
-    study = study_in(tmp_path)
-    runs = [{"id": r.id, "variant": r.variant, "dataset": "scenes", "seed": r.seed} for r in study.runs([DATA])]
-    old = {"when": "2026-11-01 10:00 UTC", "source": study.source, "runs": runs, "begin_with": ["x-scenes-s0-0123abcd"]}
-    folder = Registry(pool)._folder / "ablation"
-    folder.write_json("runs.json", old)
-    folder.write_json("networks.json", {"key": "k"})
-    register(pool, study)
-    (one,) = (one for one in Registry(pool).studies() if one.origin is None)
-    assert (one.entry, one.when) == ("ablation", old["when"])
-    assert one.refers_to == {run["id"] for run in runs} | {"x-scenes-s0-0123abcd"}
-    assert list(Registry(pool).networks(study, study.runs([DATA]))) == [{"key": "k"}]
 
 
 def test_a_study_is_found_by_its_file_its_text_its_name_or_its_entry(tmp_path, monkeypatch):

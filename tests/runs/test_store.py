@@ -32,7 +32,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def test_a_pool_that_is_not_there_has_no_runs(url: str):
-    assert RunStore(url).names() == []
+    assert RunStore(url).run_ids() == []
     assert {status.state for status in RunStore(url).statuses(RUNS).values()} == {State.MISSING}
     assert RunStore(url).records([RUN.id]) == {}
 
@@ -52,7 +52,7 @@ def test_a_pool_says_what_the_directories_say_and_passes_over_what_is_no_run(url
         State.DONE, State.FAILED, State.DIVERGED, State.INTERRUPTED, State.RUNNING, State.MISSING,
     ]  # fmt: skip
     assert statuses == {run.id: RunDirectory(url, run).status() for run in RUNS}
-    assert RunStore(url).names() == sorted(run.id for run in RUNS[:5])
+    assert RunStore(url).run_ids() == sorted(run.id for run in RUNS[:5])
     assert RunStore(url).records([missing.run.id, done.run.id]) == {
         done.run.id: {"run": done.run.id, "accuracy": 50.0, "files": {}}
     }
@@ -70,7 +70,7 @@ def test_damage_is_an_input_error_that_names_the_file(url: str):
 
 def test_a_file_in_the_place_of_a_run_is_no_run(tmp_path: Path):
     (tmp_path / RUN.id).write_bytes(b"")
-    assert RunStore(str(tmp_path)).names() == []
+    assert RunStore(str(tmp_path)).run_ids() == []
     assert RunStore(str(tmp_path)).statuses([RUN])[RUN.id].state is State.MISSING
 
 

@@ -112,7 +112,7 @@ def _rank(rank: int, ports: list[int], run_json: dict, pool: str) -> None:
 def test_all_ranks_know_of_a_run_that_is_busy_or_done_or_lost(run: RunConfig, tmp_path: Path):
     stores = [open_store("127.0.0.1") for _ in range(3)]
     trained(run, tmp_path / "done")
-    with RunDirectory(str(tmp_path / "busy"), run).claimed():
+    with RunDirectory(str(tmp_path / "busy"), run).leased():
         mp.spawn(_rank, ([store.port for store in stores], run.to_json(), str(tmp_path)), nprocs=2)
     found = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2)]
     assert [(each["busy"], each["done"], each["lost"]) for each in found] == [

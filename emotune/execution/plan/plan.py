@@ -83,7 +83,7 @@ def make_plan(runs: Sequence[RunConfig], pool: str) -> Plan:
     directories = RunStore(pool)
     statuses = directories.statuses(runs)
     done = [run_id for run_id, status in statuses.items() if status.state is State.DONE]
-    records, damaged = directories.examined(done)
+    records, damaged = directories.check_records(done)
     statuses |= {run_id: Status(State.DAMAGED, problem) for run_id, problem in damaged.items()}
     return Plan(tuple(runs), statuses, tuple(records.values()))
 
@@ -94,6 +94,6 @@ def reopen_damaged(plan: Plan, runs: Iterable[RunConfig], pool: str) -> None:
     What is whole by now, because another process has trained it, stays.
     """
     damaged = [run.id for run in runs if plan.statuses[run.id].state is State.DAMAGED]
-    for run_id in RunStore(pool).examined(damaged)[1]:
+    for run_id in RunStore(pool).check_records(damaged)[1]:
         for name in (RECORD, *RESULTS):  # the record first: what is half removed must not count as done
             (Folder(pool) / run_id).delete(name)

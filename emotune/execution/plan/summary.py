@@ -157,7 +157,7 @@ def _measured(study: Study, plan: Plan, pool: str) -> Sequence[Mapping[str, Any]
 def _less_than_an_image(study: Study, datasets: Sequence[DatasetRef]) -> list[str]:
     """A warning for each data set of which one test image changes the metric by more than ``min_effect``."""
     metric, lines = study.metric, []
-    if metric.scale.step != "point" or metric.name == "ece":
+    if metric.scale.difference_unit != "point" or metric.name == "ece":
         return []
     for ref in filter(is_ready, datasets):
         manifest = manifest_of(ref)
@@ -195,7 +195,7 @@ def resolution(study: Study, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     widest, scale = max(spreads, key=lambda spread: spread.sd), metric.scale
 
     def said(number: float) -> str:
-        return f"{scale.format(number)} {scale.steps}".rstrip()
+        return f"{scale.format(number)} {scale.difference_units}".rstrip()
 
     smallest, wanted = in_sd * widest.sd, scale.format_amount(metric.min_effect)
     seen = f"{said(widest.sd)}, {widest.df} degrees of freedom"

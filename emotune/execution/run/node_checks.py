@@ -93,11 +93,11 @@ def check_nodes(pool: str, datasets: Sequence[DatasetRef], resources: Resources 
         answers = _on_all(nodes, _look, inputs)
         problems = [f"{_name(nodes[node])}: {problem}" for node, said in answers.items() for problem in said]
         wrote = [node for node, said in answers.items() if not said]
-        seen = RunStore(pool).each(lambda node: _seen(shared, f"{sign}-{node}"), wrote)
+        seen = RunStore(pool).map(lambda node: _seen(shared, f"{sign}-{node}"), wrote)
         unseen = [node for node, there in zip(wrote, seen, strict=True) if not there]
         problems += [f"{_name(nodes[node])}: {_elsewhere(pool)}" for node in unseen]
     finally:
-        RunStore(pool).each(partial(_remove, shared), [sign, *(f"{sign}-{node}" for node in nodes)])
+        RunStore(pool).map(partial(_remove, shared), [sign, *(f"{sign}-{node}" for node in nodes)])
     raise_if_any(problems)
 
 

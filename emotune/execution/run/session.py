@@ -52,7 +52,7 @@ class StudySession:
         study = _overridden(load_study(path, aa=options.aa), options)
         datasets = resolve(study.datasets)
         for dataset in datasets:
-            study.metric.require_sense(dataset.name, manifest_of(dataset).classes if is_ready(dataset) else MIKELS)
+            study.metric.check_classes(dataset.name, manifest_of(dataset).classes if is_ready(dataset) else MIKELS)
         return StudySession(study, datasets, study.runs(datasets, resolve_weights(study.variants)), pool_of(options))
 
 

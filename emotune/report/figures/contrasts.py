@@ -138,7 +138,7 @@ def _ends(summaries: Sequence[Summary]) -> list[float]:
 
 
 def _difference(metric: Metric) -> str:
-    return "difference in " + ", ".join(filter(None, [metric.scale.title, metric.scale.steps]))
+    return "difference in " + ", ".join(filter(None, [metric.scale.title, metric.scale.difference_units]))
 
 
 def _ground(axes: Axes, metric: Metric) -> None:

@@ -76,7 +76,7 @@ def test_a_torn_file_and_a_record_that_is_none_are_damage_and_what_was_trained_m
 
 
 def test_a_run_in_the_hands_of_a_living_process_is_not_to_do(runs: list[RunConfig], tmp_path: Path):
-    with RunDirectory(str(tmp_path), runs[0]).claimed():
+    with RunDirectory(str(tmp_path), runs[0]).leased():
         assert runs[0] not in make_plan(runs, str(tmp_path)).to_do
     assert make_plan(runs, str(tmp_path)).statuses[runs[0].id].state is State.INTERRUPTED
 

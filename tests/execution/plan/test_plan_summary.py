@@ -104,7 +104,7 @@ def test_what_is_going_on_is_told_from_files_alone(study: Study, pool: str):
     finish(pool, runs[0], 1.0)
     RunDirectory(pool, runs[1]).fail("Traceback (most recent call last):\n  File x\nValueError: no")
     at_work = RunDirectory(pool, runs[2])
-    with at_work.claimed():
+    with at_work.leased():
         at_work.folder.write(METRICS, json.dumps({"epoch": 3, "train_loss": 1.5, "val_accuracy": 40.0}).encode())
         found = study_status(named_runs(runs), pool)
     (running,) = found["running"]

@@ -131,7 +131,7 @@ def longer(run: RunConfig, epochs: int) -> RunConfig:
 def test_workers_stay_warm_supervisors_have_no_torch_and_a_run_in_other_hands_is_left_there(
     runs: list[RunConfig], begin, tmp_path: Path
 ):
-    with RunDirectory(str(tmp_path / "runs"), runs[0]).claimed():
+    with RunDirectory(str(tmp_path / "runs"), runs[0]).leased():
         study = begin(runs, workers=2)
         pids: dict[str, set[int]] = {"Worker": set(), "RunTrial": set()}
         torch_in: dict[str, set[bool]] = {"Worker": set(), "RunTrial": set()}
