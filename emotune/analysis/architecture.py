@@ -1,21 +1,65 @@
-"""How variants' networks differ from the baseline's, in words: reads `emotune.execution.checks.architecture`'s file."""
+"""How each variant's network differs from the baseline's: changed options, parameters and FLOPs.
+
+Reads the file ``networks.json`` that `emotune.execution.checks.architecture` writes.
+"""
 
 import contextlib
 import json
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from types import MappingProxyType
-from typing import Any
+from typing import Any, TypedDict
 
 from emotune.config.run import RunConfig
 from emotune.config.study import Study
 from emotune.runs.registry import Registry
 
-__all__ = ["Difference", "differences", "read_networks", "settings", "summary"]
+__all__ = ["ClassCountEntry", "Difference", "NetworksFile", "VariantEntry", "differences", "read_networks", "settings",
+           "summary"]  # fmt: skip
 
-WORDS = MappingProxyType({"Trunk": ("branch", "branches"), "Sequential": ("layer stack", "layer stacks")})
-"""Kinds of modules that have another name among people."""
+
+class VariantEntry(TypedDict):
+    """A variant's network in ``networks.json``.
+
+    Attributes:
+        settings: The baseline's value and the variant's, by ``model.…`` or ``train.…``, where they differ; None where a
+            network has no such setting.
+        parameters: The number of its parameters.
+        forward_flops: The FLOPs of one image's forward pass, see `emotune.models.cost.Cost`.
+    """
+
+    settings: dict[str, tuple[Any, Any]]
+    parameters: int
+    forward_flops: int
+
+
+class ClassCountEntry(TypedDict):
+    """The networks for one number of classes in ``networks.json``.
+
+    Attributes:
+        classes: The number of classes that the networks tell apart.
+        datasets: The names of the data sets with so many classes.
+        variants: The networks by their variants' names, the baseline's first.
+    """
+
+    classes: int
+    datasets: list[str]
+    variants: dict[str, VariantEntry]
+
+
+class NetworksFile(TypedDict):
+    """The content of ``networks.json``.
+
+    Attributes:
+        format: The version of this format.
+        key: The digest of what the file follows from: the code, the variants and the data sets' numbers of classes.
+        baseline: The name of the variant that the others are compared with.
+        networks: One entry for each number of classes.
+    """
+
+    format: int
+    key: str
+    baseline: str
+    networks: list[ClassCountEntry]
 
 
 @dataclass(frozen=True)
@@ -23,16 +67,16 @@ class Difference:
     """A variant's network beside the baseline's.
 
     Attributes:
-        variant: Its name.
-        parts: What was added, removed and changed, in a few words each; nothing where all modules are alike.
-        settings: ``train.lr 0.01 → 0.5``, one for each that differs; ``model.reach shared`` where the baseline's
-            network has no such setting.
-        parameters: How many it has, and ``more_parameters``: than the baseline; written with their unit.
-        flops: Of an image's forward pass; ``more_flops`` likewise.
+        variant: The variant's name.
+        settings: The changed options, ``train.lr 0.01 → 0.5`` for example; ``model.score tanh`` where the baseline's
+            network has no such option.
+        parameters: The number of parameters, with its unit.
+        more_parameters: The number of parameters less the baseline's, with its sign and unit.
+        flops: The FLOPs of an image's forward pass, with their unit.
+        more_flops: The FLOPs less the baseline's, with their sign and unit.
     """
 
     variant: str
-    parts: tuple[str, ...]
     settings: tuple[str, ...]
     parameters: str
     more_parameters: str
@@ -41,88 +85,75 @@ class Difference:
 
 
 def settings(study: Study, variant: str) -> dict[str, tuple[Any, Any]]:
-    """By ``model.…`` or ``train.…``, the baseline's value and the variant's, where they differ; None: it has none."""
-    former, own = (
+    """The baseline's value and the variant's of each option, ``model.…`` or ``train.…``, in which they differ.
+
+    None stands for a network that has no such option.
+    """
+    baseline, changed = (
         {f"{part}.{key}": value for part, config in zip(("model", "train"), study.variants[name], strict=True)
          for key, value in asdict(config).items()}
         for name in (study.baseline, variant)
     )  # fmt: skip
     return {
-        key: (former.get(key), own.get(key)) for key in former | own
-        if key not in former or key not in own or former[key] != own[key]
+        key: (baseline.get(key), changed.get(key)) for key in baseline | changed
+        if key not in baseline or key not in changed or baseline[key] != changed[key]
     }  # fmt: skip
 
 
-def read_networks(pool: str, study: Study, runs: Iterable[RunConfig]) -> dict[str, Any] | None:
-    """What the pool has of a study's networks; None where it has nothing, or only of studies with other networks."""
-    now = json.loads(json.dumps({name: settings(study, name) for name in study.networks}))  # a file has no tuples
+def read_networks(pool: str, study: Study, runs: Iterable[RunConfig]) -> NetworksFile | None:
+    """What the pool knows about a study's networks; None where it has no file, or only those of other networks."""
+    expected = json.loads(json.dumps({name: settings(study, name) for name in study.networks}))  # as a file has them
     for value in Registry(pool).networks(study, runs):
-        with contextlib.suppress(LookupError, TypeError, AttributeError):  # not this file's format
-            known = [{name: one["settings"] for name, one in entry["variants"].items()} for entry in value["networks"]]
-            if value["baseline"] == study.baseline and known and all(entry == now for entry in known):
-                return value
+        with contextlib.suppress(LookupError, TypeError, AttributeError):  # another format
+            entries = [{name: one["settings"] for name, one in e["variants"].items()} for e in value["networks"]]
+            if value["baseline"] == study.baseline and entries and all(entry == expected for entry in entries):
+                return NetworksFile(
+                    format=value["format"], key=value["key"], baseline=value["baseline"], networks=value["networks"]
+                )
     return None
 
 
-def differences(value: Mapping[str, Any], dataset: str | None = None) -> list[Difference]:
-    """The baseline itself, and what differs in each other variant.
+def differences(value: NetworksFile, dataset: str | None = None) -> list[Difference]:
+    """The baseline's network, and how each other variant's differs from it.
 
     Args:
-        value: Of ``networks.json``.
-        dataset: Whose classes the networks tell apart; None: of the data set that comes first.
+        value: The content of ``networks.json``.
+        dataset: The data set whose classes the networks tell apart; None: the first one.
     """
     entry = next((e for e in value["networks"] if dataset in e["datasets"]), value["networks"][0])
     baseline = entry["variants"][value["baseline"]]
     return [_difference(name, variant, baseline) for name, variant in entry["variants"].items()]
 
 
-def summary(value: Mapping[str, Any]) -> list[str]:
-    """A line for each variant: what differs, and what it costs, on the data set that comes first."""
+def summary(value: NetworksFile) -> list[str]:
+    """A line for each variant on the first data set: the changed options, parameters and FLOPs."""
     lines = []
     for d in differences(value):
         if d.variant == value["baseline"]:
             lines.append(f"{d.variant} (baseline): {d.parameters} parameters, {d.flops} FLOPs")
-        elif d.parts:
+        else:
             cost = f"{d.parameters} parameters ({d.more_parameters}), {d.flops} FLOPs ({d.more_flops})"
-            lines.append(f"{d.variant}: {', '.join(d.parts)}; {cost}")
-        else:  # how weights are drawn, say, or how they are trained
-            lines.append(f"{d.variant}: the baseline's modules and shapes; {', '.join(d.settings)}")
+            lines.append(f"{d.variant}: {', '.join(d.settings)}; {cost}")
     return lines
 
 
-def _difference(name: str, entry: Mapping[str, Any], baseline: Mapping[str, Any]) -> Difference:
-    costs = [
-        text for key in ("parameters", "forward_flops")
-        for text in (_short(entry[key]), _signed(entry[key] - baseline[key]))
-    ]  # fmt: skip
-    differing = (_setting(key, was, own) for key, (was, own) in entry["settings"].items())
-    return Difference(name, tuple(_parts(entry)), tuple(filter(None, differing)), *costs)
+def _difference(name: str, entry: VariantEntry, baseline: VariantEntry) -> Difference:
+    changed = (_setting(key, before, after) for key, (before, after) in entry["settings"].items())
+    return Difference(
+        name,
+        tuple(filter(None, changed)),
+        _short(entry["parameters"]),
+        _signed(entry["parameters"] - baseline["parameters"]),
+        _short(entry["forward_flops"]),
+        _signed(entry["forward_flops"] - baseline["forward_flops"]),
+    )
 
 
-def _setting(key: str, was: Any, own: Any) -> str:
-    """What the baseline's network has no setting for did not change; what only that has goes without saying."""
-    if key.startswith("model.") and own is None:
+def _setting(key: str, before: Any, after: Any) -> str:
+    """One changed option; empty for an option of the baseline's network that the variant's does not have."""
+    if key.startswith("model.") and after is None:
         return ""
-    return f"{key} {own}" if key.startswith("model.") and was is None else f"{key} {was} → {own}"
-
-
-def _parts(entry: Mapping[str, Any]) -> list[str]:
-    """In a few words each: what was added, removed and changed."""
-    gone, come, altered = Counter(), Counter(), 0
-    come.update(module["kind"] for module in entry["added"])
-    gone.update(module["kind"] for module in entry["removed"])
-    for change in entry["changed"]:
-        was, now = change["was"]["kind"], change["is"]["kind"]
-        if was == now:
-            altered += 1
-        else:
-            gone[was] += 1
-            come[now] += 1
-    words = [
-        f"{sign}{count} {WORDS.get(kind, (kind, kind))[count > 1]}"
-        for sign, kinds in (("+", come), ("−", gone)) for kind, count in kinds.items() if kind != "Identity"
-    ]  # fmt: skip
-    return words + ([f"{altered} module{'s' if altered > 1 else ''} changed"] if altered else [])
+    return f"{key} {after}" if key.startswith("model.") and before is None else f"{key} {before} → {after}"
 
 
 def _signed(number: int) -> str:

@@ -20,7 +20,7 @@ import re
 import socket
 import time
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -216,7 +216,7 @@ class Registry:
         entries = dict.fromkeys([self.entry(study, runs), *(one.entry for one in self.same_name_as(study)), study.name])
         yield from filter(None, map(self._networks, entries))
 
-    def write_networks(self, study: Study, runs: Iterable[RunConfig], value: dict[str, Any]) -> None:
+    def write_networks(self, study: Study, runs: Iterable[RunConfig], value: Mapping[str, Any]) -> None:
         """Writes down how a study's networks differ, if that is not what stands there."""
         entry = self.entry(study, runs)
         if self._networks(entry) != value:

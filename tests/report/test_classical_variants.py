@@ -43,7 +43,7 @@ def test_every_run_of_them_is_done_and_their_cost_is_that_of_their_kind(mixed):
     }  # fmt: skip
 
 
-def test_only_networks_are_compared_part_by_part(mixed):
+def test_only_networks_are_compared_with_the_baselines_network(mixed):
     study, runs, pool = mixed
     (entry,) = read_networks(pool, study, runs)["networks"]
     assert set(entry["variants"]) == {"alexnet", "attention", "tanh"}

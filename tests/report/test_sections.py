@@ -82,8 +82,9 @@ def test_networks_of_the_pool_are_told_unless_they_are_another_studys(finished, 
     study, runs, _ = finished
     Registry(str(pool)).write_networks(study, runs, describe(study, {"scenes": 8}))
     page = build_report(study, runs, str(pool), tmp_path / "out", AblateCommand())
-    assert "+1 SpatialAttention" in section(page, "networks")
-    assert "model.score tanh" in section(page, "networks")
+    networks = section(page, "networks")
+    assert "model.score tanh" in networks
+    assert "(+17)" in networks, "the parameters of one attention map over 16 channels"
     other = replace(study, variants=dict(list(study.variants.items())[:2]))
     assert not section(build_report(other, runs[:2], str(pool), tmp_path / "other", AblateCommand()), "networks")
 
