@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
 from emotune.core.host import has_native_bfloat16
+from emotune.execution.plan.concurrency import uses_cluster
 
 __all__ = ["bf16_factor", "bf16_without_instructions", "idle_nodes", "slow_bf16", "trained_in_bf16"]
 
@@ -22,7 +23,7 @@ def idle_nodes(executor: str) -> list[str]:
     everywhere = environment.get("SLURM_STEP_NUM_NODES", "1") != "1"  # srun has started the command on each
     if not asked.isdecimal() or int(asked) < 2 or everywhere or "WORLD_SIZE" in environment:
         return []
-    if _cluster(executor):
+    if uses_cluster(executor):
         return []
     return [
         f"This Slurm job has {asked} nodes, but only {socket.gethostname()} trains: RAY_ADDRESS names no cluster. "
@@ -44,7 +45,7 @@ def bf16_without_instructions(runs: Sequence[RunConfig], resources: Resources, e
 
 def trained_in_bf16(runs: Sequence[RunConfig], resources: Resources, executor: str) -> list[str]:
     """The variants that this machine's CPUs train in bfloat16; what a cluster's CPUs are like is not known here."""
-    if resources.gpus_per_worker or _cluster(executor):
+    if resources.gpus_per_worker or uses_cluster(executor):
         return []
     return list(dict.fromkeys(run.variant for run in runs if run.train.precision == "bf16"))
 
@@ -87,8 +88,3 @@ def _product_s(torch: object, dtype: object) -> float:
 
 def _named(variants: Sequence[str]) -> str:
     return f"variants {', '.join(variants)}" if len(variants) > 1 else f"variant {variants[0]}"
-
-
-def _cluster(executor: str) -> bool:
-    """Whether other machines train."""
-    return executor == "ray" and bool(os.environ.get("RAY_ADDRESS"))

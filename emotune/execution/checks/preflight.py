@@ -13,6 +13,7 @@ from emotune.core.errors import raise_if_any
 from emotune.core.host import available_cpus
 from emotune.core.storage import Folder
 from emotune.data.datasets import is_ready, manifest_of
+from emotune.execution.plan.concurrency import uses_cluster
 
 __all__ = ["preflight"]
 
@@ -90,7 +91,7 @@ def _processes(pool: str, resources: Resources, executor: str) -> Iterator[str]:
         )
     if executor == "ray" and pool.startswith("memory:"):
         yield f"{pool}: the processes of Ray do not share their memory; name a folder or a URL"
-    if executor == "ray" and not os.environ.get("RAY_ADDRESS") and cpus > available_cpus():
+    if executor == "ray" and not uses_cluster(executor) and cpus > available_cpus():
         yield (
             f"resources: a run asks for {workers} × {resources.cpus_per_worker} CPU, this machine has "
             f"{available_cpus()}; ask for less, or name a cluster in RAY_ADDRESS"
@@ -99,7 +100,7 @@ def _processes(pool: str, resources: Resources, executor: str) -> Iterator[str]:
 
 def _devices(resources: Resources, executor: str) -> Iterator[str]:
     compiler = os.environ.get("CXX") or "g++"
-    here = executor == "local" or not os.environ.get("RAY_ADDRESS")  # what a cluster's nodes have is not known
+    here = not uses_cluster(executor)  # what a cluster's nodes have is not known
     if resources.compile and not resources.gpus_per_worker and here and not shutil.which(compiler.split()[0]):
         yield (
             f'resources.compile: there is no C++ compiler "{compiler}" here; install one, name it in CXX, or set '

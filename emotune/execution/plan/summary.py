@@ -1,7 +1,6 @@
 """What a plan says to those who decide on it: runs by state, why they are to do, time, and what the seeds can show."""
 
 import json
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -15,13 +14,13 @@ from emotune.analysis.power import ALPHA, pooled_spread, seeds_for, smallest_eff
 from emotune.config.resources import Resources
 from emotune.config.run import DatasetRef, RunConfig
 from emotune.config.study import Study
-from emotune.core.host import available_cpus
 from emotune.data.datasets import is_ready, manifest_of
+from emotune.execution.plan.concurrency import concurrent_runs
 from emotune.execution.plan.config_diff import reasons
 from emotune.execution.plan.plan import Estimate, Plan, estimate
 from emotune.runs.directory import METRICS, RunDirectory, State
 
-__all__ = ["at_a_time", "is_synthetic", "print_plan", "print_reasons", "resolution", "time_line"]
+__all__ = ["is_synthetic", "print_plan", "print_reasons", "resolution", "time_line"]
 
 Probed = Mapping[tuple[str, str], float]
 
@@ -114,27 +113,18 @@ def is_synthetic(ref: DatasetRef) -> bool:
     return manifest_of(ref).synthetic if is_ready(ref) else ref.location == "scenes"
 
 
-def at_a_time(resources: Resources, executor: str) -> int | None:
-    """How many runs are trained at a time; None where what there is of GPUs, or in a cluster, decides."""
-    if executor == "local":
-        return 1
-    if os.environ.get("RAY_ADDRESS") or resources.gpus_per_worker:
-        return None
-    return resources.runs_on(available_cpus(), 0)
-
-
 def time_line(plan: Plan, guess: Estimate | None, resources: Resources, executor: str) -> str:
     """How long the runs to do will take, in a sentence."""
     if not plan.to_do:
         return ""
     if guess is None:
         return "Time: known once one run has been timed, or from a few steps (--time-steps)."
-    fitting, gpus = at_a_time(resources, executor), resources.workers * resources.gpus_per_worker
+    concurrency, gpus = concurrent_runs(resources, executor), resources.workers * resources.gpus_per_worker
     spent = f" and {guess.hours * gpus:.1f} GPU-hours" if gpus else ""
-    if fitting is None:
+    if concurrency is None:
         line = f"About {_duration(guess.hours)} one after another{spent}; as many at a time as fit."
     else:
-        line = f"About {_duration(guess.hours / fitting)}{spent}, {fitting} at a time."
+        line = f"About {_duration(guess.hours / concurrency)}{spent}, {concurrency} at a time."
     if guess.assumed:
         line += f" Not timed yet, taken for the slowest: {', '.join(guess.assumed)} (--time-steps times a few steps)."
     return line

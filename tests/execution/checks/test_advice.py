@@ -28,7 +28,7 @@ def runs(small_shards: Path) -> list[RunConfig]:
 
 @pytest.mark.parametrize(("has", "lines"), [(False, 1), (True, 0), (None, 0)])
 def test_a_plan_names_variants_in_bfloat16_where_the_cpus_flags_have_nothing_for_it(runs, monkeypatch, has, lines):
-    monkeypatch.setattr(advice, "multiplies_bfloat16", lambda: has)
+    monkeypatch.setattr(advice, "has_native_bfloat16", lambda: has)
     said = bf16_without_instructions(runs, Resources(), "local")
     assert len(said) == lines
     assert all(line.startswith("variant rounded: ") for line in said)
@@ -36,7 +36,7 @@ def test_a_plan_names_variants_in_bfloat16_where_the_cpus_flags_have_nothing_for
 
 
 def test_nothing_is_said_of_this_cpu_where_gpus_or_other_machines_train(runs, monkeypatch):
-    monkeypatch.setattr(advice, "multiplies_bfloat16", lambda: False)
+    monkeypatch.setattr(advice, "has_native_bfloat16", lambda: False)
     monkeypatch.setattr(advice, "bf16_factor", lambda threads: 20.0)
     for say in (bf16_without_instructions, slow_bf16):
         assert len(say(runs, Resources(), "ray")) == 1

@@ -2,11 +2,9 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
 
 from emotune.config.metric import Metric
 from emotune.config.model import AlexNetConfig, DualBranchConfig
@@ -17,9 +15,9 @@ from emotune.config.train import TrainConfig
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.data.datasets import resolve
-from emotune.execution.checks import prepare as preparation
 from emotune.execution.checks.disk import require_room
 from emotune.execution.checks.prepare import prepare
+from emotune.execution.plan import concurrency
 from emotune.models.weights.resolve import resolve_weights
 from emotune.runs.registry import Registry
 
@@ -61,7 +59,7 @@ def test_networks_are_described_in_the_pool_and_again_only_when_they_change(run:
     first = prepared(run, dual, pool=pool, show=said.append)
     assert "building networks" in said
     assert first[0].startswith("small (baseline): ")
-    assert first[1].startswith("dual: +1 branch, +1 SpatialAttention, 1 module changed; ")
+    assert first[1].startswith("dual: model.name alexnet → ")
     place = entry(pool, run, dual)
     value = place.read_json("networks.json")
     assert list(value["networks"][0]["variants"]) == ["small", "dual"]
@@ -100,11 +98,9 @@ def test_the_checkpoints_of_all_runs_that_gpus_train_at_a_time_must_fit(
     run: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gpus_per_worker: float, counted: int
 ):
     """Two GPUs, three runs."""
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(preparation, "available_cpus", lambda: 8)
+    monkeypatch.setattr(concurrency, "available_cpus", lambda: 8)
     runs = [replace(run, seed=seed, model=AlexNetConfig(width=512)) for seed in range(3)]
-    study = SimpleNamespace(resources=Resources(gpus_per_worker=gpus_per_worker))
-    at_a_time = preparation._at_a_time(preparation._Job(study, (), tuple(runs), str(tmp_path), "ray", None))
+    at_a_time = concurrency.concurrent_runs(Resources(gpus_per_worker=gpus_per_worker), "ray", gpus=2)
     with pytest.raises(InputError, match=f"checkpoints of {counted} at a time"):
         require_room(runs, {"small": 10**13}, str(tmp_path), at_a_time, None)
 
