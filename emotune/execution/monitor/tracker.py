@@ -111,11 +111,6 @@ class RunTracker:
         """How many runs have not begun."""
         return max(0, self.total - len(self._ended) - len(self.active))
 
-    def expected_s(self, run_id: str) -> float | None:
-        """Seconds that a run takes: as others of its variant did, or are about to; else as runs do on average."""
-        paces, usual = self._paces()
-        return paces.get(self._variant(run_id), usual)
-
     def _paces(self) -> tuple[dict[str, float], float | None]:
         """Mean seconds of each variant's runs, and of all; None while none is known."""
         now, known = self.now, {variant: list(seconds) for variant, seconds in self._whole_s.items()}
