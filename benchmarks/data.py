@@ -1,12 +1,12 @@
-"""Reading images: five ways to fill an epoch's batches, how near sharding is to the codec's limit, and memory.
+"""Reading and sharding images: speed against ImageFolder, webdataset and the codec's limit, and peak memory.
 
 python benchmarks/data.py [--images 4000] [--source FOLDER]
 
-One run, on the same images, side by side, one core each: (a) torchvision's ImageFolder and a DataLoader, (b)
-webdataset's pipeline with Pillow, (c) emotune's first epoch, which decodes into the cache, (d) emotune's later ones,
-(e) emotune's epochs where nothing is kept decoded: images are read by index from the shards, and decoded each time.
-All give batches of 50 images 3×227×227, cropped, mirrored and normalised, float32. Sharding is compared with
-decoding, resizing and encoding the same images in as many processes, and nothing else.
+Five ways to read an epoch of the same images, on one core each, measured in turns: (a) torchvision's ImageFolder with
+a DataLoader, (b) webdataset's pipeline with Pillow, (c) emotune's first epoch, which decodes into the cache, (d)
+emotune's later epochs, (e) emotune's epochs without a cache: images are read by index from the shards and decoded each
+time. All give batches of 50 float32 images of 3×227×227, cropped, mirrored and normalised. Sharding is compared with
+only decoding, resizing and encoding the same images in as many processes.
 """
 
 import argparse
@@ -42,11 +42,11 @@ from emotune.data.sources.base import ClassFolders, files_below
 BATCH = 50
 ROUNDS = 5
 SIZE = (500, 375)
-"""Pixels: Flickr's medium size, in which FI's images circulate."""
+"""Width and height of the generated images in pixels: Flickr's medium size, in which FI's images circulate."""
 
 
 def make_images(folder: Path, count: int) -> None:
-    """Photograph-like images in class folders: smooth noise of several scales."""
+    """Writes photograph-like images into class folders: smooth noise at several scales."""
     generator = np.random.default_rng(0)
     for number in range(count):
         image = Image.new("RGB", SIZE)
@@ -59,21 +59,21 @@ def make_images(folder: Path, count: int) -> None:
 
 
 def recode(path: Path) -> int:
-    """What no sharding can do without: decode, resize, encode."""
+    """Size in bytes of an image after decoding, resizing and encoding: the least work of any sharding."""
     return len(encode(shrink(load(path.read_bytes(), LIMITS.shorter_side), LIMITS.shorter_side)))
 
 
 def recode_all(paths: list[Path]) -> int:
-    """`recode` of a chunk."""
+    """Total size in bytes of a chunk of recoded images."""
     return sum(map(recode, paths))
 
 
 def sharding(images: Path, out: Path) -> float:
-    """Sharding's rate as a share of the rate of decoding, resizing and encoding alone."""
+    """Images per second of sharding, divided by those of decoding, resizing and encoding alone."""
     processes, paths = available_cpus(), files_below(images)
     chunks = [paths[start : start + 64] for start in range(0, len(paths), 64)]
     with reading_processes(processes) as pool:
-        list(pool.map(recode_all, chunks[: 2 * processes]))  # whoever starts up imports
+        list(pool.map(recode_all, chunks[: 2 * processes]))  # each process imports first
         began = time.perf_counter()
         list(pool.map(recode_all, chunks))
         limit = len(paths) / (time.perf_counter() - began)
@@ -85,7 +85,7 @@ def sharding(images: Path, out: Path) -> float:
 
 
 def memory(images: Path, scratch: Path) -> None:
-    """Prints the peak of memory that cannot be given back, for an eighth of the images and for all."""
+    """Prints the peak anonymous memory of sharding and reading, for an eighth of the images and for all."""
     paths = files_below(images)
     few = scratch / "few"
     for path in paths[::8]:
@@ -94,7 +94,7 @@ def memory(images: Path, scratch: Path) -> None:
     for name, folder in (("1×", few), ("8×", images)):
         out = scratch / f"memory-{name}"
         shard = [sys.executable, "-m", "emotune.shard", "folder", str(folder), "--out", str(out)]
-        shard += ["--shard-images", "100"]  # a few shards are held at a time: of equal size for few and for many
+        shard += ["--shard-images", "100"]  # a few shards are in memory: equally large for few and for many images
         read = [sys.executable, __file__, "--read", str(out)]
         sizes = [peak_mib(command, scratch / f"cache-{name}") for command in (shard, read)]
         count = len(files_below(folder))
@@ -102,7 +102,7 @@ def memory(images: Path, scratch: Path) -> None:
 
 
 def peak_mib(command: list[str], cache: Path) -> float:
-    """The largest sum, over a command and its children, of anonymous memory: pages that belong to no file."""
+    """Peak anonymous memory (pages that belong to no file) of a command and its children, in MiB."""
     peak = 0
     environment = os.environ | {"EMOTUNE_CACHE": str(cache)}
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
@@ -119,7 +119,7 @@ def peak_mib(command: list[str], cache: Path) -> float:
 
 
 def anonymous_kib(pid: int) -> int:
-    """Resident memory of a process that is no file's."""
+    """Resident anonymous memory of a process in KiB."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
@@ -128,7 +128,7 @@ def anonymous_kib(pid: int) -> int:
 
 
 def read_epochs(data: str, epochs: int, *, indexed: bool = False) -> list[float]:
-    """Seconds of each epoch through emotune: decoded in the first, if this machine has not done it yet, or in each."""
+    """Seconds per epoch with emotune, which decodes in the first epoch, or, if ``indexed``, in every epoch."""
     import torch
 
     from emotune.data.augment import crop_and_normalise, draw_crops
@@ -147,7 +147,7 @@ def read_epochs(data: str, epochs: int, *, indexed: bool = False) -> list[float]
 
 
 def crops() -> Callable[[Image.Image], Any]:
-    """What torchvision's users write; torch is imported late, because reading processes import this file."""
+    """torchvision transforms as users write them; torch is imported late because reader processes import this file."""
     from torchvision import transforms
 
     from emotune.config.normalisation import IMAGENET
@@ -160,7 +160,7 @@ def crops() -> Callable[[Image.Image], Any]:
 
 
 def image_folder(folder: Path) -> float:
-    """Seconds of an epoch of (a)."""
+    """Seconds of one epoch of (a), ImageFolder."""
     import torch
     from torchvision.datasets import ImageFolder
 
@@ -172,7 +172,7 @@ def image_folder(folder: Path) -> float:
 
 
 def webdataset_epoch(shards: list[str]) -> float:
-    """Seconds of an epoch of (b)."""
+    """Seconds of one epoch of (b), webdataset."""
     import webdataset as wds
 
     transform = crops()
@@ -188,7 +188,7 @@ def webdataset_epoch(shards: list[str]) -> float:
 
 
 def extract(data: str, out: Path) -> list[str]:
-    """The JPEGs of the train shards as class folders, for (a); gives the shards' paths, for (b)."""
+    """Writes the JPEGs of the train shards into class folders, for (a), and returns the shards' paths, for (b)."""
     folder = Folder(data)
     shards = read_manifest(folder).of("train")
     for shard in shards:
@@ -200,11 +200,11 @@ def extract(data: str, out: Path) -> list[str]:
 
 
 def reading(data: str, scratch: Path) -> dict[str, float]:
-    """Seconds of an epoch of (a) to (e): medians of rounds in which they take turns on one core."""
+    """Seconds of one epoch of (a) to (e): medians over rounds in which they take turns on one core."""
     shards, folder = extract(data, scratch / "extracted"), scratch / "extracted"
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     os.environ["EMOTUNE_CACHE"] = str(scratch / "warm")
-    read_epochs(data, 1)  # whoever starts up imports
+    read_epochs(data, 1)  # imports
     seconds: dict[str, list[float]] = {name: [] for name in "abcde"}
     for number in range(ROUNDS):
         os.environ["EMOTUNE_CACHE"] = str(scratch / f"reading-{number}")
@@ -219,10 +219,10 @@ def reading(data: str, scratch: Path) -> dict[str, float]:
 
 
 def main() -> None:
-    """Prints what was measured, and ends with the ratios."""
+    """Measures, and prints the ratios last."""
     parser = CommandLine(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=4000, help="how many to make (default: %(default)s)")
-    parser.add_argument("--source", type=Path, help="class folders of images of one's own, instead")
+    parser.add_argument("--images", type=int, default=4000, help="number of generated images (default: %(default)s)")
+    parser.add_argument("--source", type=Path, help="class folders of images to use instead of generated ones")
     parser.add_argument("--read", help=argparse.SUPPRESS)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -239,8 +239,8 @@ def main() -> None:
         epoch_s = reading(str(scratch / "shards"), scratch)
         count = sum(shard.samples for shard in read_manifest(Folder(str(scratch / "shards"))).of("train"))
     ways = ("ImageFolder", "webdataset", "emotune, first", "emotune, later", "emotune, indexed")
-    for letter, what in zip("abcde", ways, strict=True):
-        print(f"({letter}) {what:16} {count / epoch_s[letter]:8.0f} images/s on one core")
+    for letter, way in zip("abcde", ways, strict=True):
+        print(f"({letter}) {way:16} {count / epoch_s[letter]:8.0f} images/s on one core")
     print(f"later_epochs_vs_webdataset = {epoch_s['b'] / epoch_s['d']:.2f}")
     print(f"first_epoch_vs_webdataset = {epoch_s['b'] / epoch_s['c']:.2f}")
     print(f"indexed_vs_webdataset = {epoch_s['b'] / epoch_s['e']:.2f}")

@@ -1,19 +1,18 @@
-"""What execution costs beside training: overhead per run, the first step, a command with nothing to do, a plan, memory.
+"""Cost of execution beside training: overhead per run, time to the first step, a finished study, a plan, memory.
 
     python benchmarks/execution.py [--repeats 3]
 
-Every figure is of whole commands, `python -m emotune.ablate`, from their start to their end; of repeated ones the
-median. Linux only. What is counted:
+All figures are of whole commands, `python -m emotune.ablate`, from start to end: medians over repetitions. Linux only.
 
-- *overhead*: seconds of a study of 8 tiny runs (2 variants × 4 seeds, each 2 epochs of a single step) less the seconds
-  that their records give for training and testing, divided by 8. Start of Ray, imports and report are in it. With one
-  worker a run, as many runs go on at a time as there are cores, and the sum counts each; *strictly*, training at the
-  same time counts once. Images are decoded already.
-- *first step*: from the command to the file that says that a run's first epoch is over, which is one step and the
-  validation of 49 images. Looked at a hundred times a second.
-- *no-op*: the command on a finished study of 50 runs, all of them really trained. Report included.
-- *plan*: `--plan` for 1,000 runs, of which 50 are done.
-- *peak*: proportional set sizes of all processes of a study of one run, the dual branch of the quickstart (10⁹ bytes).
+- *overhead*: seconds of a study of 8 tiny runs (2 variants × 4 seeds, each 2 epochs of one step), minus the seconds of
+  training and testing in their records, divided by 8. It includes starting Ray, imports and the report. With one worker
+  per run, as many runs train at a time as there are cores, and the training time of each is subtracted; *strict*
+  overhead subtracts simultaneous training once. Images are decoded beforehand.
+- *first step*: from the start of the command until the file of a run's first epoch appears (one step and the validation
+  of 49 images), checked a hundred times per second.
+- *no-op*: the command on a finished study of 50 trained runs, including the report.
+- *plan*: `--plan` for 1,000 runs, 50 of which are done.
+- *peak*: proportional set size of all processes of a study of one run, the quickstart's dual branch, in 10⁹ bytes.
 """
 
 import argparse
@@ -51,9 +50,14 @@ contrasts: [attention - alexnet]
 
 @dataclass(frozen=True)
 class Timeline:
-    """A study's seconds: from the command to the first run's begin, end of first epoch, last run's end, and its own.
+    """Events of a study, in seconds since the start of the command.
 
-    ``training`` are the runs' (from, to), counted from the command's start.
+    Attributes:
+        begun: Start of the first run.
+        first_epoch: End of the first epoch of any run.
+        trained: End of the last run.
+        ended: End of the command.
+        training: Start and end of each run's training.
     """
 
     begun: float
@@ -64,12 +68,12 @@ class Timeline:
 
     @property
     def overhead_s(self) -> float:
-        """A run's, if every run's training counts."""
+        """Overhead per run; the training time of every run is subtracted."""
         return (self.ended - sum(end - start for start, end in self.training)) / len(self.training)
 
     @property
     def strict_overhead_s(self) -> float:
-        """A run's, if training at the same time counts once."""
+        """Overhead per run; simultaneous training is subtracted once."""
         busy = reached = 0.0
         for start, end in sorted(self.training):
             busy += max(0.0, end - max(start, reached))
@@ -77,8 +81,8 @@ class Timeline:
         return (self.ended - busy) / len(self.training)
 
 
-class Place:
-    """A folder with shards and a cache, in which commands are run."""
+class Workspace:
+    """A folder with shards and a cache, in which commands run."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.environment = folder, os.environ | {"EMOTUNE_CACHE": str(folder / "cache")}
@@ -91,17 +95,17 @@ class Place:
         (self.folder / f"{name}.yaml").write_text(text)
 
     def command(self, *arguments: str, python: Sequence[str] = ()) -> list[str]:
-        """A command that runs a study."""
+        """The arguments of a command that runs a study."""
         return [sys.executable, *python, "-m", "emotune.ablate", *arguments]
 
     def seconds(self, *arguments: str) -> float:
-        """Of a command."""
+        """Seconds that a command takes."""
         began = time.perf_counter()
-        self.said(*arguments)
+        self.stderr_of(*arguments)
         return time.perf_counter() - began
 
-    def said(self, *arguments: str, python: Sequence[str] = ()) -> str:
-        """What a command writes to standard error."""
+    def stderr_of(self, *arguments: str, python: Sequence[str] = ()) -> str:
+        """Standard error of a command, which must succeed."""
         command = self.command(*arguments, python=python)
         options = {"cwd": self.folder, "env": self.environment, "capture_output": True, "text": True}
         done = subprocess.run(command, check=False, **options)
@@ -110,7 +114,7 @@ class Place:
         return done.stderr
 
     def timeline(self, pool: str, *arguments: str) -> Timeline:
-        """Runs the tiny study in a new pool."""
+        """The timeline of the tiny study, run in a new pool."""
         runs, first_epoch, began = self.folder / pool, None, time.time()
         with subprocess.Popen(
             self.command("tiny.yaml", "--runs", pool, *arguments),
@@ -130,63 +134,64 @@ class Place:
         return Timeline(begun, first_epoch, max(end for _, end in training), ended, tuple(training))
 
 
-def overhead(place: Place, workers: int, repeats: int) -> list[Timeline]:
-    """Timelines of a study of 8 runs; prints where the time went."""
-    found = [place.timeline(f"runs-{workers}-{number}", "--workers", str(workers)) for number in range(repeats)]
+def overhead(workspace: Workspace, workers: int, repeats: int) -> list[Timeline]:
+    """Timelines of a study of 8 runs; prints how the time was spent."""
+    timelines = [workspace.timeline(f"runs-{workers}-{number}", "--workers", str(workers)) for number in range(repeats)]
     begun, first, trained, ended = (
-        median(getattr(line, name) for line in found) for name in ("begun", "first_epoch", "trained", "ended")
+        median(getattr(line, name) for line in timelines) for name in ("begun", "first_epoch", "trained", "ended")
     )
-    train_s = median(sum(end - start for start, end in line.training) for line in found)
-    strict = median(line.strict_overhead_s for line in found)
+    train_s = median(sum(end - start for start, end in line.training) for line in timelines)
+    strict = median(line.strict_overhead_s for line in timelines)
     print(
-        f"{RUNS} runs, workers: {workers}: {ended:.1f} s = {begun:.1f} until the first begins + {first - begun:.1f} "
-        f"for its first epoch + {trained - first:.1f} for the rest of the runs ({train_s:.1f} s training) + "
-        f"{ended - trained:.1f} for the end and the report; strictly {strict:.2f} s a run",
+        f"{RUNS} runs, workers: {workers}: {ended:.1f} s = {begun:.1f} until the first run starts + "
+        f"{first - begun:.1f} for its first epoch + {trained - first:.1f} for the rest of the runs "
+        f"({train_s:.1f} s training) + {ended - trained:.1f} for shutdown and report; "
+        f"strict overhead {strict:.2f} s per run",
         flush=True,
     )
-    return found
+    return timelines
 
 
-def require_light(place: Place, *arguments: str) -> None:
+def require_light(workspace: Workspace, *arguments: str) -> None:
     """Ends the benchmark if the command imports torch or Ray."""
-    lines = place.said(*arguments, python=["-X", "importtime"]).splitlines()
+    lines = workspace.stderr_of(*arguments, python=["-X", "importtime"]).splitlines()
     imported = {line.rpartition("|")[2].strip() for line in lines if line.startswith("import time:")}
     if heavy := imported & {"torch", "ray"}:
         raise SystemExit(f"{' '.join(arguments)} imports {' and '.join(sorted(heavy))}")
 
 
-def quickstart_run(place: Place) -> float:
-    """Peak bytes of a study of one run of the quickstart's, by one worker."""
+def quickstart_run(workspace: Workspace) -> float:
+    """Peak memory in bytes of a study of one quickstart run with one worker."""
     study = yaml.safe_load(shipped_study("quickstart").read_text())
     study |= {"variants": {"dual": study["variants"]["dual"]}, "baseline": "dual", "contrasts": [], "seeds": 1}
-    place.write("one", yaml.safe_dump(study))
-    took = usage(
-        place.command("one.yaml", "--workers", "1"),
-        cwd=place.folder, env=place.environment, stdout=subprocess.DEVNULL,
+    workspace.write("one", yaml.safe_dump(study))
+    used = usage(
+        workspace.command("one.yaml", "--workers", "1"),
+        cwd=workspace.folder, env=workspace.environment, stdout=subprocess.DEVNULL,
     )  # fmt: skip
-    print(f"one run of the quickstart: {took.wall_s:.1f} s, exit code {took.exit_code}; most memory in")
-    for size, title in took.largest:
+    print(f"one run of the quickstart: {used.wall_s:.1f} s, exit code {used.exit_code}; largest processes:")
+    for size, title in used.largest:
         print(f"  {size * 1024 / 1e9:.2f} GB  {title}")
-    return took.peak_kib * 1024
+    return used.peak_kib * 1024
 
 
 def main() -> None:
-    """Measures, and ends with the figures."""
+    """Measures, and prints the figures last."""
     parser = CommandLine(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=3, help="of each command (default: %(default)s)")
+    parser.add_argument("--repeats", type=int, default=3, help="repetitions of each command (default: %(default)s)")
     repeats = parser.parse_args().repeats
     with tempfile.TemporaryDirectory(prefix="emotune-execution-") as scratch:
-        place = Place(Path(scratch))
+        workspace = Workspace(Path(scratch))
         finished = ["tiny.yaml", "--seeds", str(FINISHED // 2)]
-        train_s = place.seconds(*finished, "--executor", "local")  # decodes the images, too
+        train_s = workspace.seconds(*finished, "--executor", "local")  # decodes the images, too
         print(f"{FINISHED} runs one after another in one process: {train_s:.1f} s", flush=True)
-        noop_s = median(place.seconds(*finished) for _ in range(repeats))
-        require_light(place, *finished)
+        noop_s = median(workspace.seconds(*finished) for _ in range(repeats))
+        require_light(workspace, *finished)
         planned = ["tiny.yaml", "--seeds", str(PLANNED // 2), "--plan"]
-        plan_s = median(place.seconds(*planned) for _ in range(repeats))
-        require_light(place, *planned)
-        one, two = (overhead(place, workers, repeats) for workers in (1, 2))
-        peak = quickstart_run(place)
+        plan_s = median(workspace.seconds(*planned) for _ in range(repeats))
+        require_light(workspace, *planned)
+        one, two = (overhead(workspace, workers, repeats) for workers in (1, 2))
+        peak = quickstart_run(workspace)
     print(f"overhead_s_1_worker = {median(line.overhead_s for line in one):.2f}")
     print(f"overhead_s_2_workers = {median(line.overhead_s for line in two):.2f}")
     print(f"first_step_s = {median(line.first_epoch for line in (*one, *two)):.1f}")

@@ -1,10 +1,10 @@
-"""How much variants of a study have in common over seeds, from the ``runs.csv`` of a report:
+"""What pairing by seed is worth: correlation of variants over seeds, from the ``runs.csv`` of a report.
 
     python benchmarks/pairing.py reports/quickstart/runs.csv [METRIC]
 
-Per pair of variants: Pearson's correlation over seeds, the standard deviation of the paired differences, and what that
-would be if the runs had nothing in common, √(s₁² + s₂²). Last, both pooled over all pairs (root mean square): pairing
-by seed is worth something where the first is smaller.
+Per pair of variants: Pearson's correlation over seeds, the standard deviation of the paired differences, and the one
+expected of independent runs, √(s₁² + s₂²). The last lines pool both over all pairs (root mean square): pairing by seed
+helps if the first is smaller.
 """
 
 import sys
@@ -14,10 +14,10 @@ import pandas as pd
 
 
 def pairing(runs: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame:
-    """A row per pair of variants that have three finished seeds in common."""
+    """One row per pair of variants with at least three finished seeds in common."""
     rows = []
-    for dataset, of_data in runs[runs["state"] == "done"].groupby("dataset"):
-        table = of_data.pivot(index="seed", columns="variant", values=metric)
+    for dataset, group in runs[runs["state"] == "done"].groupby("dataset"):
+        table = group.pivot(index="seed", columns="variant", values=metric)
         for first, second in combinations(table, 2):
             both = table[[first, second]].dropna()
             if len(both) < 3:
@@ -30,10 +30,11 @@ def pairing(runs: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame:
 
 
 def main() -> None:
-    found = pairing(pd.read_csv(sys.argv[1]), *sys.argv[2:3])
-    print(found.round(2).to_string(index=False))
-    paired, unpaired = ((found[name] ** 2).mean() ** 0.5 for name in ("sd_paired", "sd_unpaired"))
-    print(f"mean_correlation = {found['correlation'].mean():.2f}")
+    """Prints the table and the pooled values."""
+    table_of_pairs = pairing(pd.read_csv(sys.argv[1]), *sys.argv[2:3])
+    print(table_of_pairs.round(2).to_string(index=False))
+    paired, unpaired = ((table_of_pairs[name] ** 2).mean() ** 0.5 for name in ("sd_paired", "sd_unpaired"))
+    print(f"mean_correlation = {table_of_pairs['correlation'].mean():.2f}")
     print(f"sd_paired_vs_unpaired = {paired / unpaired:.2f}  ({paired:.2f} and {unpaired:.2f})")
 
 

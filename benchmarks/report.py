@@ -1,11 +1,11 @@
-"""What a report costs: `python -m emotune.ablate STUDY --report-only`, from the command's start to its end.
+"""Time and memory of a report: `python -m emotune.ablate STUDY --report-only`, from start to end.
 
     python benchmarks/report.py [--variants 5] [--seeds 12] [--images 4400] [--repeats 3] [--keep DIR]
 
-The runs are made up, in the files that training writes: 60 of them, tested on as many images as a fifth of FI has,
-with answers that are right as often as an AlexNet's from scratch; four of five have attention. That neither torch nor
-Ray is imported is looked at.
-`--keep` leaves pool, study and report in a folder, to be looked at; nothing in them is a result.
+The 60 runs are generated, as the files that training writes, with a fifth of FI's images as test images; their
+predictions are as often correct as those of an AlexNet trained from scratch, and four of five have attention. The
+benchmark fails if the command imports torch or Ray. `--keep` keeps runs, study and report in a folder; they are no
+results.
 """
 
 import argparse
@@ -50,7 +50,7 @@ EPOCHS, POSITIONS = 50, 36
 
 
 def study_of(variants: int, seeds: int, data: Path) -> str:
-    """A study file: attention, with one temperature after another."""
+    """The text of a study file whose variants differ in the temperature of the attention."""
     names = [f"attention-{number}" for number in range(1, variants)]
     return STUDY.format(
         data=data, seeds=seeds, epochs=EPOCHS, contrasts=", ".join(f"{name} - alexnet" for name in names),
@@ -59,8 +59,8 @@ def study_of(variants: int, seeds: int, data: Path) -> str:
     )  # fmt: skip
 
 
-def manifest_of_nothing(folder: Path, images: int) -> None:
-    """A data set's manifest; a report needs no image."""
+def write_empty_manifest(folder: Path, images: int) -> None:
+    """Writes the manifest of a data set without shards; a report needs no image."""
     share = {"train": 4, "val": 0.25, "test": 1}
     counts = {split: {label: int(share[split] * images / len(MIKELS)) for label in MIKELS} for split in SPLITS}
     write_manifest(Folder(str(folder)), Manifest(
@@ -70,8 +70,8 @@ def manifest_of_nothing(folder: Path, images: int) -> None:
     ))  # fmt: skip
 
 
-class MadeUp:
-    """Files of runs that were never trained."""
+class GeneratedRuns:
+    """Writes the files of runs that were never trained."""
 
     def __init__(self, pool: Path, images: int) -> None:
         self.pool, self.rng = str(pool), np.random.default_rng(0)
@@ -80,7 +80,7 @@ class MadeUp:
         self.ids = [f"{number:08d}" for number in range(images)]
 
     def write(self, run: RunConfig) -> None:
-        """The directory of a finished run."""
+        """Writes the directory of a finished run."""
         folder, images = RunDirectory(self.pool, run).folder, len(self.ids)
         logits = self.rng.normal(0, 1, (images, len(MIKELS))).astype(np.float32)
         logits[np.arange(images), self.targets] += 0.4 + self.rng.normal(0, 0.05) - self.hardness
@@ -122,25 +122,25 @@ class MadeUp:
 
 
 def report_s(folder: Path, *, imports: bool = False) -> float:
-    """Seconds of the command in the folder; ``imports`` looks whether it is light instead of being fast."""
-    heavy = [*(["-X", "importtime"] if imports else []), "-m", "emotune.ablate", "study.yaml", "--report-only"]
+    """Seconds of the command in the folder; with ``imports``, also checks that it imports neither torch nor Ray."""
+    python = [*(["-X", "importtime"] if imports else []), "-m", "emotune.ablate", "study.yaml", "--report-only"]
     environment = os.environ | {"EMOTUNE_CACHE": str(folder / "cache")}
     began = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, *heavy], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, *python], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     seconds = time.perf_counter() - began
     if done.returncode:
         raise SystemExit(f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}")
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if "|" in line}
-    if imports and (found := imported & {"torch", "ray"}):
-        raise SystemExit(f"the report imports {' and '.join(found)}")
+    if imports and (heavy := imported & {"torch", "ray"}):
+        raise SystemExit(f"the report imports {' and '.join(heavy)}")
     return seconds
 
 
 @contextlib.contextmanager
-def place(keep: Path | None) -> Iterator[Path]:
-    """A folder, left behind if asked."""
+def workspace(keep: Path | None) -> Iterator[Path]:
+    """The folder ``keep``, or a temporary one."""
     if keep:
         keep.mkdir(parents=True, exist_ok=True)
         yield keep
@@ -150,18 +150,19 @@ def place(keep: Path | None) -> Iterator[Path]:
 
 
 def main() -> None:
+    """Measures, and prints the figures last."""
     parser = CommandLine(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for option, default in (("variants", 5), ("seeds", 12), ("images", 4400), ("repeats", 3)):
         parser.add_argument(f"--{option}", type=int, default=default)
-    parser.add_argument("--keep", type=Path)
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep runs, study and report in this folder")
     options = parser.parse_args()
-    with place(options.keep) as folder:
-        manifest_of_nothing(folder / "data", options.images)
+    with workspace(options.keep) as folder:
+        write_empty_manifest(folder / "data", options.images)
         (folder / "study.yaml").write_text(study_of(options.variants, options.seeds, folder / "data"))
         study = load_study(folder / "study.yaml")
-        runs, made_up = study.runs(resolve(study.datasets)), MadeUp(folder / "runs", options.images)
+        runs, generated = study.runs(resolve(study.datasets)), GeneratedRuns(folder / "runs", options.images)
         for run in runs:
-            made_up.write(run)
+            generated.write(run)
         report_s(folder, imports=True)
         seconds = [report_s(folder) for _ in range(options.repeats)]
         page = folder / "reports" / "study" / "index.html"

@@ -1,14 +1,14 @@
-"""Training steps: against a straightforward script, and against what the machine's matrix products allow.
+"""Training steps and epochs, against a straightforward script and against the machine's matrix products.
 
 python benchmarks/train.py [--batch 128] [--device cuda] [--give-back]
 
-One run, networks of full width, everything in turns so that all meet the same noise; medians. *Plain* is what one
-writes in PyTorch for the same network: float32, nn.LocalResponseNorm, nn.Dropout, SGD, ImageFolder and a DataLoader, in
-a process of its own. *Ours* is a step as a run takes it, cropping included, in bfloat16. *Limit*: three times an
-image's forward FLOPs at the rate of a large bfloat16 matrix product. The batch is KSH12's (section 5).
+Networks of full width, measured in turns so that all meet the same noise; medians. *Plain* is an ordinary PyTorch
+script for the same network, in its own process: float32, nn.LocalResponseNorm, nn.Dropout, SGD, ImageFolder and a
+DataLoader. *Ours* is a step of a run, including cropping, in bfloat16. *Limit* is three times an image's forward FLOPs
+at the rate of a large bfloat16 matrix product. The batch size is KSH12's (section 5).
 
-On CPUs whose products in bfloat16 are slower than in float32, ours and the limit are in float32, and batches are
-smaller, so that it still takes about five minutes; the output says so.
+On CPUs whose matrix products are slower in bfloat16 than in float32, ours and the limit use float32 and smaller
+batches, so that the benchmark still takes about five minutes; the output says so.
 """
 
 import argparse
@@ -56,11 +56,11 @@ MODELS: dict[str, ModelConfig] = {
     "alexnet": AlexNetConfig(), "attention": AttentionConfig(), "dual": DualBranchConfig(), "mldr": MldrConfig(),
 }  # fmt: skip
 COMPARED = ("alexnet", "attention", "dual")
-"""With the plain script; MldrNet only with AlexNet."""
+"""Networks that are compared with the plain script; MldrNet is compared with AlexNet only."""
 IMAGES, ROUNDS, PLAIN_ROUNDS, LR = 700, 5, 2, 1e-4
 BATCH, EXACT_BATCH = 128, 32
 LOOP_S = 120.0
-"""After so long no other round is begun, once there are two."""
+"""Seconds after which no further round starts, once there are two."""
 
 
 @dataclass(frozen=True)
@@ -72,18 +72,18 @@ class Ours:
     images: Split
 
     def batches(self) -> Iterable[Batch]:
-        """Those of the first epoch."""
+        """The batches of the first epoch."""
         return self.images.training_batches(
             self.run.train.batch_size, self.run.stream("order"), 0, pin=self.state.world.device.type == "cuda"
         )
 
     def step_s(self, batch: Batch) -> float:
-        """Seconds of a step."""
+        """Seconds of one step."""
         randomness = draw_randomness(self.run, 0, len(self.images))
         return seconds(lambda: take_step(self.state, batch, randomness, LR))  # which waits for the loss
 
     def epoch_s(self) -> float:
-        """Seconds of an epoch's steps."""
+        """Seconds of the steps of one epoch."""
 
         def epoch() -> None:
             randomness = draw_randomness(self.run, 0, len(self.images))
@@ -94,7 +94,7 @@ class Ours:
         return seconds(epoch)
 
     def reading_s(self) -> float:
-        """Seconds of an epoch's images alone: read and cropped, the part of an epoch that no step computes."""
+        """Seconds of only reading and cropping the images of one epoch."""
 
         def read() -> None:
             views = draw_randomness(self.run, 0, len(self.images)).crops
@@ -106,25 +106,25 @@ class Ours:
 
 
 def ours(model: ModelConfig, dataset: DatasetRef, batch: int, device: torch.device, precision: str) -> Ours:
-    """The network ready for its first step."""
+    """A network ready for its first step."""
     train = TrainConfig(batch_size=batch, precision=precision, lr=LR)
     run = RunConfig(variant=model.name, dataset=dataset, seed=0, model=model, train=train)
     images = open_split(dataset, "train")
-    with tempfile.TemporaryDirectory() as nowhere:
-        state, _ = load_or_init(run, RunDirectory(nowhere, run), World(0, 1, device), Resources(), images)
+    with tempfile.TemporaryDirectory() as scratch:
+        state, _ = load_or_init(run, RunDirectory(scratch, run), World(0, 1, device), Resources(), images)
     state.network.train()
     return Ours(run, state, images)
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """How long it takes."""
+    """Seconds that a call takes."""
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
 
 
 def matrix_rate(precision: str) -> float:
-    """FLOP/s of the CPUs' matrix products, over about as long as a step takes."""
+    """FLOP/s of the CPUs' matrix products, measured for about as long as a step takes."""
     n, products = 2048, 24 if precision == "bf16" else 8
     a, b = (torch.randn(n, n).to(torch.bfloat16 if precision == "bf16" else torch.float32) for _ in range(2))
 
@@ -136,7 +136,7 @@ def matrix_rate(precision: str) -> float:
 
 
 def plainly(network: nn.Module) -> nn.Module:
-    """The same network with torch's own layers, in torch's own memory format."""
+    """The same network with torch's own layers and memory format."""
     for module in network.modules():
         for name, child in module.named_children():
             if isinstance(child, LocalResponseNorm):
@@ -147,22 +147,22 @@ def plainly(network: nn.Module) -> nn.Module:
 
 
 def serve_plain(orders: Connection, folder: str, batch: int) -> None:
-    """The plain script: takes (network, step or epoch), gives the seconds, until it is told None."""
+    """Runs the plain script: receives (network, "step" or "epoch") and sends the seconds, until it receives None."""
     from torchvision.datasets import ImageFolder
 
     torch.set_num_threads(available_cpus())
     networks: dict[str, nn.Module] = {}
     images, targets = torch.randn(batch, 3, 227, 227), torch.randint(0, 8, (batch,))
-    for name, what in iter(orders.recv, None):
+    for name, unit in iter(orders.recv, None):
         network = networks.setdefault(name, plainly(build(MODELS[name], 8)).train())
         loader = torch.utils.data.DataLoader(ImageFolder(folder, crops()), batch, shuffle=True)
-        if what == "step":
-            plain_steps(network, [(images, targets)])  # the caches were another's
-        orders.send(seconds(partial(plain_steps, network, loader if what == "epoch" else [(images, targets)])))
+        if unit == "step":
+            plain_steps(network, [(images, targets)])  # warms the CPU's caches
+        orders.send(seconds(partial(plain_steps, network, loader if unit == "epoch" else [(images, targets)])))
 
 
 def plain_steps(network: nn.Module, batches: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> None:
-    """Takes a step for each batch."""
+    """Takes one step per batch."""
     optimizer = torch.optim.SGD(network.parameters(), lr=LR, momentum=0.9, weight_decay=5e-4)
     for images, targets in batches:
         optimizer.zero_grad()
@@ -171,15 +171,15 @@ def plain_steps(network: nn.Module, batches: Iterable[tuple[torch.Tensor, torch.
 
 
 def on_cpu(dataset: DatasetRef, folder: Path, batch: int, precision: str) -> None:
-    """Prints what was measured, and ends with the ratios."""
+    """Measures on CPUs, and prints the ratios last."""
     device, native = torch.device("cpu"), precision == "bf16"
     torch.set_num_threads(available_cpus())
     here, there = get_context("spawn").Pipe()
     plain = get_context("spawn").Process(target=serve_plain, args=(there, str(folder), batch), daemon=True)
     plain.start()
 
-    def plain_s(name: str, what: str = "step") -> float:
-        here.send((name, what))
+    def plain_s(name: str, unit: str = "step") -> float:
+        here.send((name, unit))
         return here.recv()
 
     networks = {name: ours(model, dataset, batch, device, precision) for name, model in MODELS.items()}
@@ -193,7 +193,7 @@ def on_cpu(dataset: DatasetRef, folder: Path, batch: int, precision: str) -> Non
         if number > 1 and time.monotonic() - began > LOOP_S:
             break
         for name, network in networks.items():
-            network.step_s(first)  # the caches were another's
+            network.step_s(first)  # warms the CPU's caches
             rates.append(matrix_rate(precision))
             step_s[name].append(network.step_s(first))
             share[name].append(flops[name] / rates[-1] / step_s[name][-1])
@@ -202,11 +202,11 @@ def on_cpu(dataset: DatasetRef, folder: Path, batch: int, precision: str) -> Non
     cores = f"{available_cpus()} cores, batches of {size}"
     print(f"{cores}, matrix products {median(rates) / 1e9:.0f} GFLOP/s in {'bfloat16' if native else 'float32'}")
     warm = min(2, len(rates) // len(networks) - 1)
-    ours_s, shares = ({name: median(values[warm:]) for name, values in found.items()} for found in (step_s, share))
+    ours_s, shares = ({name: median(values[warm:]) for name, values in series.items()} for series in (step_s, share))
     ratios = {name: median(plain_step_s[name]) / ours_s[name] for name in COMPARED}
-    for name, taken_s in ours_s.items():
+    for name, seconds_of_step in ours_s.items():
         compared = f", {ratios[name]:.1f} × the plain script" if name in ratios else ""
-        print(f"{name:10} {size / taken_s:7.1f} img/s a step, {shares[name]:.2f} of the limit{compared}")
+        print(f"{name:10} {size / seconds_of_step:7.1f} img/s a step, {shares[name]:.2f} of the limit{compared}")
     alexnet = networks["alexnet"]
     epoch_s, reading_s = (
         median(work() for _ in range(3 if native else 1)) for work in (alexnet.epoch_s, alexnet.reading_s)
@@ -226,7 +226,7 @@ def on_cpu(dataset: DatasetRef, folder: Path, batch: int, precision: str) -> Non
 
 
 def on_gpu(dataset: DatasetRef, device: torch.device) -> None:
-    """Prints img/s and memory of every network at the largest batch of a few, and what reading costs."""
+    """Prints images per second, the cost of reading and memory of every network at several batch sizes."""
     for name, model in MODELS.items():
         shares: dict[int, str] = {}
         for batch in (128, 256, 512):
@@ -249,25 +249,25 @@ def on_gpu(dataset: DatasetRef, device: torch.device) -> None:
 
 
 def main() -> None:
-    """Makes images and shards of them, and measures."""
+    """Generates images and shards, and measures."""
     parser = CommandLine(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch", type=int,
-                        help=f"images of a step (default: {BATCH}, or {EXACT_BATCH} in float32)")  # fmt: skip
+                        help=f"images per step (default: {BATCH}, or {EXACT_BATCH} in float32)")  # fmt: skip
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--give-back", action="store_true", help="freed memory to the kernel, as no run does")
+    parser.add_argument("--give-back", action="store_true", help="return freed memory to the kernel; runs do not")
     options = parser.parse_args()
     if not options.give_back:
         tune_malloc()  # as a run does
     gpu = options.device == "cuda"
     factor = 0.0 if gpu else bf16_factor(available_cpus())
-    precision, batch, part = ("bf16", BATCH, 1) if factor <= 1 else ("float32", EXACT_BATCH, 4)
+    precision, batch, divisor = ("bf16", BATCH, 1) if factor <= 1 else ("float32", EXACT_BATCH, 4)
     if precision == "float32":
         print(f"On these CPUs a matrix product in bfloat16 takes {factor:.1f} times as long as in float32: ours and "
               f"the limit are in float32, in batches of {options.batch or batch}.", flush=True)  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="emotune-train-") as name:
         scratch = Path(name)
         os.environ["EMOTUNE_CACHE"] = str(scratch / "cache")
-        make_images(scratch / "images", IMAGES * 10 if gpu else IMAGES // part)
+        make_images(scratch / "images", IMAGES * 10 if gpu else IMAGES // divisor)
         write_shards(ClassFolders(scratch / "images").listing(), Folder(str(scratch / "shards")))
         extract(str(scratch / "shards"), scratch / "extracted")
         (dataset,) = resolve([Selection(data=str(scratch / "shards"))])

@@ -31,7 +31,7 @@ ELSEWHERE = {
 
 SMALL = {
     "quickstart.py": "--plan",
-    "looks.py": "IMAGES/awe",
+    "near_duplicates.py": "IMAGES/awe",
     "report.py": "--variants 2 --seeds 2 --images 50 --repeats 1",
     "scale.py": "--most 100",
     "lrn.py": "",

@@ -4,7 +4,7 @@ Multi-index hashing (Norouzi, Punjani and Fleet 2012, "Fast search in Hamming sp
 hashes differ in at most d bits, then by the pigeonhole principle one of their four words of 64 bits differs in at most
 about d/4, and one of the pieces that this word is cut into in few bits as well. Hashes are therefore put into buckets
 by a piece; only buckets whose numbers differ in few bits are compared, first by the word and then as a whole.
-`benchmarks/looks.py` measures it; faiss's binary indexes were slower (LOG.md).
+`benchmarks/near_duplicates.py` measures it; faiss's binary indexes were slower (LOG.md).
 """
 
 import threading

@@ -2,7 +2,7 @@
 
 A perceptual hash: the signs of the lowest 16×16 frequencies of the grey image, but the mean, relative to their median
 (Zauner 2010, "Implementation and benchmarking of perceptual image hash functions", section 3.2, with four times its
-bits). `benchmarks/looks.py` measures, on any folder of images, how far altered copies and different images are.
+bits). `benchmarks/near_duplicates.py` measures the distances of altered copies and of different images on any folder.
 """
 
 import numpy as np

@@ -1,9 +1,9 @@
-"""How far apart the perceptual hashes of altered copies and of different images are, in bits.
+"""Near-duplicates: Hamming distances of altered copies and of different images, and the time to find duplicates.
 
-python benchmarks/looks.py [IMAGES]      # any folder of images; without one, 600 synthetic scenes
-python benchmarks/looks.py --hashes 1e4 1e5 1e6     # how long it takes to find what looks alike among so many
+python benchmarks/near_duplicates.py [IMAGES]               # a folder of images (default: 600 synthetic scenes)
+python benchmarks/near_duplicates.py --hashes 1e4 1e5 1e6   # seconds of the search among so many random hashes
 
-Those hashes are random; the last hundredth are copies of the first, every second one mirrored, at up to 80 bits.
+The last hundredth of the random hashes are copies of the first, every second one mirrored, at distances up to 80 bits.
 """
 
 import argparse
@@ -30,14 +30,14 @@ NEAREST = 20
 
 
 def at_quality(image: Image.Image, quality: int) -> Image.Image:
-    """The image after JPEG."""
+    """The image after JPEG compression."""
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality)
     return Image.open(buffer)
 
 
 def cut(image: Image.Image, share: float) -> Image.Image:
-    """The image without a share of its width and height at each side."""
+    """The image without a share of its width and height on each side."""
     x, y = round(image.width * share), round(image.height * share)
     return image.crop((x, y, image.width - x, image.height - y))
 
@@ -55,7 +55,7 @@ ALTERED: dict[str, Callable[[Image.Image], Image.Image]] = {
 
 
 def images(folder: Path | None) -> Iterator[tuple[str, Image.Image]]:
-    """Names, and images as they go into shards."""
+    """Names and images, as they are stored in shards."""
     if folder is None:
         yield from ((f"scene {index}", draw_scene(index, 0).image) for index in range(600))
         return
@@ -66,24 +66,26 @@ def images(folder: Path | None) -> Iterator[tuple[str, Image.Image]]:
             print(f"{path}: {error}")
 
 
-def bits(one: bytes, other: bytes) -> int:
-    """In how many bits two hashes differ."""
+def hamming_distance(one: bytes, other: bytes) -> int:
+    """Hamming distance of two hashes."""
     return int(np.bitwise_count(np.frombuffer(one, np.uint8) ^ np.frombuffer(other, np.uint8)).sum())
 
 
-def alike_pairs(looks: list[bytes]) -> list[tuple[int, int, int]]:
-    """The pairs of images that look alike, with the bits in which they differ."""
+def near_duplicate_pairs(hashes: list[bytes]) -> list[tuple[int, int, int]]:
+    """Index pairs of near-duplicates, with their Hamming distances."""
     pairs: list[tuple[int, int, int]] = []
 
-    def found(i: np.ndarray, j: np.ndarray) -> None:
-        pairs.extend((one, other, bits(looks[one], looks[other])) for one, other in zip(i, j, strict=True))
+    def collect(i: np.ndarray, j: np.ndarray) -> None:
+        pairs.extend(
+            (one, other, hamming_distance(hashes[one], hashes[other])) for one, other in zip(i, j, strict=True)
+        )
 
-    pairs_within(np.frombuffer(b"".join(looks), np.uint64).reshape(-1, 4), None, ALIKE, found)
+    pairs_within(np.frombuffer(b"".join(hashes), np.uint64).reshape(-1, 4), None, ALIKE, collect)
     return pairs
 
 
 def planted(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Random hashes, (N, 8), of which the last hundredth are copies of the first; and the copies' distances."""
+    """Random hashes (N, 8), the last hundredth of which are copies of the first, and the copies' distances."""
     generator = np.random.default_rng(0)
     hashes = generator.integers(0, 2**64, (count, 8), np.uint64)
     copies = count // 100
@@ -98,7 +100,7 @@ def planted(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def time_search(count: int) -> float:
-    """Seconds of all that is asked of the hashes of so many images; checks that every planted copy is found."""
+    """Seconds of the whole search among ``count`` hashes; checks that every planted copy is found."""
     hashes, distances = planted(count)
     copies, none = len(distances), np.zeros(count, np.int64)
     times, began_s = [time.perf_counter()], time.process_time()
@@ -114,8 +116,8 @@ def time_search(count: int) -> float:
     expected = np.where(distances <= SAME, np.arange(copies), -1)
     assert (other == -1).all()
     assert (earlier[: count - copies] == -1).all()
-    assert (earlier[count - copies :] == expected).all(), "a planted copy was overlooked"
-    assert ((scene[:copies] == scene[count - copies :]) == (distances <= ALIKE)).all(), "a planted scene was overlooked"
+    assert (earlier[count - copies :] == expected).all(), "a planted copy was missed"
+    assert ((scene[:copies] == scene[count - copies :]) == (distances <= ALIKE)).all(), "a planted scene was missed"
     steps = ", ".join(f"{seconds:.1f}" for seconds in np.diff(times))
     peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(
@@ -127,10 +129,10 @@ def time_search(count: int) -> float:
 
 
 def main() -> None:
-    """Prints the nearest pairs and what becomes of altered copies; or, with ``--hashes``, how long a search takes."""
+    """Prints the nearest pairs and the distances of altered copies; or, with ``--hashes``, the time of a search."""
     parser = CommandLine(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("images", nargs="?", type=Path)
-    parser.add_argument("--hashes", nargs="+", type=float, help="numbers of hashes to search, instead of images")
+    parser.add_argument("images", nargs="?", type=Path, help="a folder of images (default: 600 synthetic scenes)")
+    parser.add_argument("--hashes", nargs="+", type=float, help="numbers of random hashes to search instead")
     options = parser.parse_args()
     if options.hashes:
         seconds = {int(count): time_search(int(count)) for count in options.hashes}
@@ -141,32 +143,33 @@ def main() -> None:
 
 
 def compare(folder: Path | None) -> None:
-    """Prints the nearest pairs of different images, then what becomes of altered copies."""
-    looks: dict[str, bytes] = {}
+    """Prints the nearest pairs of different images, then the distances of altered copies."""
+    hashes: dict[str, bytes] = {}
     sample: list[tuple[str, Image.Image]] = []
     spent_s = 0.0
     for name, image in images(folder):
         began = time.perf_counter()
-        seen = perceptual_hash(image)
+        digest = perceptual_hash(image)
         spent_s += time.perf_counter() - began
-        if seen:
-            looks[name] = seen
-            if len(looks) % 7 == 0 and len(sample) < COPIES:
+        if digest:
+            hashes[name] = digest
+            if len(hashes) % 7 == 0 and len(sample) < COPIES:
                 sample.append((name, image.copy()))
-    names = list(looks)
+    names = list(hashes)
     began = time.perf_counter()
-    pairs = sorted(alike_pairs(list(looks.values())), key=lambda pair: pair[2])
+    pairs = sorted(near_duplicate_pairs(list(hashes.values())), key=lambda pair: pair[2])
     compared_s = time.perf_counter() - began
-    print(f"{len(looks)} images, {1e6 * spent_s / len(looks):.0f} µs each; all pairs compared in {compared_s:.1f} s")
+    print(f"{len(hashes)} images, {1e6 * spent_s / len(hashes):.0f} µs each; all pairs compared in {compared_s:.1f} s")
     print(f"{len(pairs)} pairs within {ALIKE} bits, {sum(p[2] <= SAME for p in pairs)} within {SAME}; the nearest:")
     for i, j, distance in pairs[:NEAREST]:
         print(f"  {distance:3} bits  {names[i]}  {names[j]}")
-    print(f"copies of {len(sample)} images: bits at the median and the 95th percentile, share called the same, alike")
+    print(f"copies of {len(sample)} images: bits (median, 95th percentile), share found as duplicates, as one scene")
     for kind, alter in ALTERED.items():
         copies = ((name, perceptual_hash(shrink(Loaded(alter(p), False, p.size, False), 256))) for name, p in sample)
-        found = np.array([bits(looks[name], copy) for name, copy in copies if copy])
-        at = np.percentile(found, [50, 95])
-        print(f"  {kind:24} {at[0]:4.0f} {at[1]:4.0f} {np.mean(found <= SAME):7.1%} {np.mean(found <= ALIKE):7.1%}")
+        distances = np.array([hamming_distance(hashes[name], copy) for name, copy in copies if copy])
+        middle, high = np.percentile(distances, [50, 95])
+        same, alike = np.mean(distances <= SAME), np.mean(distances <= ALIKE)
+        print(f"  {kind:24} {middle:4.0f} {high:4.0f} {same:7.1%} {alike:7.1%}")
 
 
 if __name__ == "__main__":
