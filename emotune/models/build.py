@@ -1,7 +1,9 @@
-"""The networks, one paper or idea a file. A config's fields are the constructor's arguments."""
+"""Building the network of a config: the table of all networks, with their initial weights or on the meta device.
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+A new network has a file in `emotune.models.networks`, a config in `emotune.config.model` and an entry in `MODELS`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,42 +21,43 @@ from emotune.models.networks.mldr_v2 import MldrNetV2
 
 __all__ = ["MODELS", "build", "build_on_meta"]
 
-MODELS: dict[str, type[nn.Module]] = {
+MODELS: Mapping[str, Callable[[int, Any], nn.Module]] = {
     "alexnet": AlexNet,
     "attention": AttentionAlexNet,
     "dual_branch": DualBranch,
     "mldr": MldrNet,
     "mldr_v2": MldrNetV2,
 }
+"""The constructor of each network, by its config's ``name``: it takes the number of classes and the config."""
 
 
 def build(config: ModelConfig, classes: int, seed: int | None = None) -> nn.Module:
-    """The network of a config, with freshly drawn weights: (B, 3, 227, 227) → logits (B, classes).
+    """The network of a config with freshly drawn weights: (B, 3, 227, 227) → logits (B, classes).
 
     Args:
-        config: Its model.
-        classes: How many it tells apart.
-        seed: Each parameter is drawn from it and from its own path and shape, see `emotune.models.initialisation`;
-            None: as torch's generator happens to stand, for weights that are replaced at once.
+        config: The options of a network.
+        classes: The number of classes.
+        seed: The seed of the weights: each parameter is drawn from it and from the parameter's own path and shape, see
+            `emotune.models.initialisation`. None draws from torch's generator in its present state, for weights that
+            are replaced at once.
     """
-    arguments = asdict(config)
-    construct = partial(MODELS[arguments.pop("name")], classes, **arguments)
+    construct = partial(MODELS[config.name], classes, config)
     return construct() if seed is None else initialise_by_path(construct, seed)
 
 
 def build_on_meta(config: ModelConfig, classes: int) -> nn.Module:
-    """The network of a config without numbers, on torch's meta device: it takes no memory, whatever its size."""
+    """The network of a config on torch's meta device: shapes without numbers, which take no memory."""
     with torch.device("meta"), _SkipInit():
         return build(config, classes)
 
 
 class _SkipInit(TorchFunctionMode):
-    """Leaves out what would be drawn: on the meta device, a normal distribution imports torch's compiler, a second."""
+    """Skips drawing: on the meta device a normal distribution would import torch's compiler, which takes a second."""
 
     def __torch_function__(
         self, function: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        given = kwargs or {}
+        named = kwargs or {}
         if function in (nn.init.normal_, torch.Tensor.normal_):
-            return args[0] if args else given["tensor"]
-        return function(*args, **given)
+            return args[0] if args else named["tensor"]
+        return function(*args, **named)

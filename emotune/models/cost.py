@@ -1,4 +1,4 @@
-"""What a network costs: counted without memory for its weights, on torch's meta device."""
+"""The cost of a network, its parameters and FLOPs, counted on torch's meta device without memory for its weights."""
 
 from dataclasses import dataclass
 
@@ -15,12 +15,15 @@ __all__ = ["Cost", "cost"]
 
 @dataclass(frozen=True)
 class Cost:
-    """``parameters``, and ``forward_flops`` of one image of 227×227: two for a multiplication and an addition.
+    """The cost of a model.
 
-    None where they are not counted.
+    A training step takes three times the forward FLOPs: one pass forward, and on the way back one for the gradients of
+    maps and one for those of weights.
 
-    As in papers, those of convolutions and matrix products. A step of training takes three times as many: one pass
-    forward, and backward one for the gradients of maps and one for those of weights.
+    Attributes:
+        parameters: The number of parameters.
+        forward_flops: The floating-point operations for one image of 227×227, two for a multiplication and an addition.
+            As in papers, only convolutions and matrix products count. None for models that are not networks.
     """
 
     parameters: int
@@ -28,7 +31,7 @@ class Cost:
 
 
 def cost(config: ModelConfig, classes: int) -> Cost:
-    """The cost of a config's network.
+    """The parameters and FLOPs of a config's network.
 
     >>> from emotune.config.model import AlexNetConfig
     >>> cost(AlexNetConfig(), classes=8)
@@ -39,12 +42,12 @@ def cost(config: ModelConfig, classes: int) -> Cost:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(images)
     counts = counter.get_flop_counts()
-    # Its sum over channels is a convolution for speed only, and mostly multiplies with zeros.
-    normalising = {
+    # The normalisation's sum over channels is a convolution only for speed, and mostly multiplies with zeros.
+    normalisations = {
         f"{type(network).__name__}.{name}"
         for name, module in network.named_modules()
         if isinstance(module, LocalResponseNorm)
     }
-    spared = sum(sum(counts[name].values()) for name in normalising if name in counts)
+    not_counted = sum(sum(counts[name].values()) for name in normalisations if name in counts)
     parameters = sum(parameter.numel() for parameter in network.parameters())
-    return Cost(parameters, counter.get_total_flops() - spared)
+    return Cost(parameters, counter.get_total_flops() - not_counted)

@@ -1,11 +1,11 @@
-"""First weights that belong to a seed and a parameter, whatever else the network holds.
+"""Initial weights that follow from a seed and each parameter's path and shape, whatever else the network contains.
 
-Each parameter (and each buffer that is drawn) has a generator of its own, seeded with a hash of the seed, its dotted
-path and its shape. So what two networks have in common begins equal, bit for bit, and no parameter depends on how many
-others were drawn before it. The distribution is whatever the network's constructor says: the constructor is run twice,
-the first time to see which of its random draws end in which parameter, the second time with the generator seeded anew
-before each of them. This works for any module that draws with torch's default generator, torchvision's and timm's too;
-what it draws otherwise (numpy, generators of its own) is as it was.
+Each parameter, and each buffer that is drawn, has its own generator, seeded with a hash of the seed, the parameter's
+dotted path and its shape. So the parts that two networks share begin equal, bit for bit, and no parameter depends on
+how many others were drawn before it. The distribution is that of the network's constructor. The constructor is run
+twice: the first run records which of its random draws end in which parameter, and the second run has the generator
+seeded anew before each of them. This works for every module that draws with torch's default generator, including
+torchvision's and timm's. Draws from other generators, such as numpy's, are left as they are.
 """
 
 import hashlib
@@ -20,44 +20,44 @@ __all__ = ["initialise_by_path"]
 
 
 def initialise_by_path(construct: Callable[[], nn.Module], seed: int) -> nn.Module:
-    """What ``construct`` gives, each parameter drawn from the seed, its dotted path and its shape.
+    """The network that ``construct`` builds, with each parameter drawn from the seed, its dotted path and its shape.
 
-    torch's default generator of the CPU is seeded; those of GPUs are left alone.
+    This seeds torch's default generator of the CPU; the generators of GPUs are left alone.
 
     Args:
-        construct: Builds the network on the CPU, each time in the same way.
-        seed: Of the run's initial weights.
+        construct: A function that builds the network on the CPU, in the same way each time.
+        seed: The seed of the run's initial weights.
 
     Raises:
-        RuntimeError: the network is not built in the same way twice.
+        RuntimeError: the second call did not build the network as the first one did.
     """
     torch.default_generator.manual_seed(seed)
-    with _Noticed() as noticed:
+    with _RecordDraws() as recorded:
         sketch = construct()
-    seeds = noticed.seeds(sketch, seed)
-    del sketch, noticed.alive[:]
+    seeds = recorded.seeds(sketch, seed)
+    del sketch, recorded.alive[:]
     torch.default_generator.manual_seed(seed)
-    with _Seeded(seeds) as seeded:
+    with _SeedDraws(seeds) as seeded:
         network = construct()
     torch.default_generator.manual_seed(seed)
-    if seeded.calls != noticed.calls:
-        raise RuntimeError("the network is not built in the same way twice: its first weights cannot be repeated")
+    if seeded.calls != recorded.calls:
+        raise RuntimeError("the network was not built in the same way twice: its initial weights cannot be repeated")
     return network
 
 
-class _Noticed(TorchFunctionMode):
-    """Notices which calls draw random numbers, and which tensors are made from them.
+class _RecordDraws(TorchFunctionMode):
+    """Records which calls draw random numbers, and which tensors are computed from them.
 
     Attributes:
-        calls: How many functions of torch were called.
-        alive: The tensors that came of a draw; kept, so that no other takes over their memory.
+        calls: The number of calls of torch's functions so far.
+        alive: The tensors that depend on a draw, kept so that no other tensor reuses their memory.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.calls = 0
         self.alive: list[torch.Tensor] = []
-        self._draws: dict[int, list[int]] = {}  # by a tensor's memory, the numbers of the calls that went into it
+        self._draws: dict[int, list[int]] = {}  # by a tensor's memory, the numbers of the calls that it depends on
 
     def __torch_function__(
         self,
@@ -68,8 +68,8 @@ class _Noticed(TorchFunctionMode):
     ) -> Any:
         before = torch.default_generator.get_state()
         result = function(*args, **(kwargs or {}))
-        own = [] if torch.equal(before, torch.default_generator.get_state()) else [self.calls]
-        draws = {*own, *(n for tensor in _tensors((args, kwargs)) for n in self._draws.get(_memory(tensor), ()))}
+        this = [] if torch.equal(before, torch.default_generator.get_state()) else [self.calls]
+        draws = {*this, *(n for tensor in _tensors((args, kwargs)) for n in self._draws.get(_memory(tensor), ()))}
         for tensor in _tensors(result) if draws else ():
             self.alive.append(tensor)
             self._draws[_memory(tensor)] = sorted({*self._draws.get(_memory(tensor), ()), *draws})
@@ -77,20 +77,24 @@ class _Noticed(TorchFunctionMode):
         return result
 
     def seeds(self, network: nn.Module, seed: int) -> dict[int, int]:
-        """By the number of each call that draws for a parameter or buffer of the network, the seed for it.
+        """The seed for each call that draws for a parameter or buffer of the network, by the call's number.
 
-        A parameter's draws are counted from the last: what an earlier one of other modules drew is overwritten.
+        A parameter's draws are counted from the last one: later draws overwrite what earlier ones put there.
         """
-        found: dict[int, int] = {}
+        seeds: dict[int, int] = {}
         for path, tensor in (*network.named_parameters(), *network.named_buffers()):
-            draws = [number for number in self._draws.get(_memory(tensor), ()) if number not in found]
+            draws = [number for number in self._draws.get(_memory(tensor), ()) if number not in seeds]
             for place, number in enumerate(reversed(draws)):
-                found[number] = _hash(f"{seed}/{path}/{tuple(tensor.shape)}/{place}")
-        return found
+                seeds[number] = _hash(f"{seed}/{path}/{tuple(tensor.shape)}/{place}")
+        return seeds
 
 
-class _Seeded(TorchFunctionMode):
-    """Seeds torch's default generator before the calls of these numbers; ``calls`` counts all."""
+class _SeedDraws(TorchFunctionMode):
+    """Seeds torch's default generator before each call that has an entry in ``seeds``.
+
+    Attributes:
+        calls: The number of calls of torch's functions so far.
+    """
 
     def __init__(self, seeds: Mapping[int, int]) -> None:
         super().__init__()
@@ -111,7 +115,7 @@ class _Seeded(TorchFunctionMode):
 
 
 def _tensors(value: Any) -> Iterator[torch.Tensor]:
-    """The dense tensors in arguments or a result."""
+    """The dense tensors among a call's arguments or in its result."""
     if isinstance(value, torch.Tensor):
         if value.layout == torch.strided and value.numel():
             yield value

@@ -1,9 +1,9 @@
 """Local response normalisation: KSH12 (Krizhevsky, Sutskever, Hinton 2012), section 3.3.
 
-b = a / (k + α Σ a²)^β, the sum over ``size`` neighbouring channels. The paper does not divide α by ``size``, torch's
-layer does: the same numbers as ``torch.nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2)``. On a CPU it is several
-times as fast (``benchmarks/lrn.py``), because the sum over channels is a 1×1 convolution with a band of ones, the power
-with β = 3/4 is two square roots, and the gradient is written out.
+b = a / (k + α Σ a²)^β, with the sum over ``size`` neighbouring channels. torch's layer divides α by ``size`` and the
+paper does not, so this gives the numbers of ``torch.nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2)``. On a CPU it
+is several times as fast (``benchmarks/lrn.py``), because the sum over channels is a 1×1 convolution with a band of
+ones, the power with β = 3/4 is two square roots, and the gradient is written out.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -18,13 +18,13 @@ __all__ = ["LocalResponseNorm"]
 
 
 class LocalResponseNorm(nn.Module):
-    """KSH12, section 3.3: (B, C, H, W) → (B, C, H, W), calculated in the type of its input.
+    """Local response normalisation: (B, C, H, W) → (B, C, H, W), calculated in the type of its input.
 
     Args:
-        size: Channels of a neighbourhood, n; odd.
-        alpha: Of the sum of squares, α.
-        beta: Exponent, β.
-        k: What is added to the sum.
+        size: The number of channels in a neighbourhood, n, which is odd.
+        alpha: The factor on the sum of squares, α.
+        beta: The exponent, β.
+        k: The number added to the sum.
     """
 
     def __init__(self, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 2.0) -> None:
@@ -39,12 +39,12 @@ class LocalResponseNorm(nn.Module):
 
 
 class _Normalise(torch.autograd.Function):
-    """With d = k + α Σ a² and s = d^-β: b = a s, and ∂L/∂a = g s - 2 α β a Σ (g a s / d)."""
+    """With d = k + α Σ a² and s = d^-β, the formula b = a s and its gradient ∂L/∂a = g s - 2 α β a Σ (g a s / d)."""
 
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, size: int, alpha: float, beta: float, k: float) -> torch.Tensor:
         band = _band(x, size)
-        with _without_autocast(x.device.type):  # it would change the type in the middle of the formula
+        with _without_autocast(x.device.type):  # autocast would change the type in the middle of the formula
             denominator = F.conv2d(x * x, band * alpha, bias=x.new_full((x.shape[1],), k))
         scale = _power(denominator, beta)
         ctx.save_for_backward(x, denominator, scale, band)
@@ -65,13 +65,13 @@ def _without_autocast(device: str) -> AbstractContextManager[Any]:
 
 
 def _band(x: torch.Tensor, size: int) -> torch.Tensor:
-    """(C, C, 1, 1): one where two channels are neighbours, else zero."""
+    """A matrix that is one where two channels are neighbours and else zero: (C, C, 1, 1)."""
     index = torch.arange(x.shape[1], device=x.device)
     return ((index[:, None] - index).abs() <= size // 2).to(x.dtype)[:, :, None, None]
 
 
 def _power(x: torch.Tensor, beta: float) -> torch.Tensor:
-    """x^-β; a general power takes three times as long as two square roots."""
+    """The power x^-β; for β = 3/4, two square roots take a third of the time of a general power."""
     if beta == 0.75:
         root = x.rsqrt()
         return root.sqrt().mul_(root)

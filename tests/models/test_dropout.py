@@ -19,7 +19,7 @@ def test_a_mask_belongs_to_its_image_wherever_it_stands_in_a_batch():
     assert not torch.equal(together[0], together[1])
 
 
-def test_patches_of_a_image_have_masks_of_their_own_that_move_with_it():
+def test_patches_of_an_image_have_masks_of_their_own_that_move_with_it():
     patches = masks([7, 8], rows=4)
     assert len({tuple(row.tolist()) for row in patches}) == 8
     assert torch.equal(masks([8, 7], rows=4), patches[[4, 5, 6, 7, 0, 1, 2, 3]])
@@ -60,7 +60,7 @@ def test_a_layer_of_the_same_path_has_the_same_masks_whatever_else_the_network_h
 
 def test_nothing_is_dropped_when_testing_and_training_without_seeds_is_refused():
     layer, x = SampleDropout(0.5), torch.randn(2, 8)
-    with pytest.raises(RuntimeError, match="seed_masks"):
+    with pytest.raises(RuntimeError, match="set_dropout_seeds"):
         layer(x)
     assert torch.equal(layer.eval()(x), x)
     assert torch.equal(SampleDropout(0.0)(x), x)

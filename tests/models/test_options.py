@@ -45,9 +45,9 @@ CHANGES = single_changes()
 CONFIGS = [kind() for kind in KINDS] + [kind(**{name: value}) for kind, name, value in CHANGES] + TOGETHER
 
 
-def said(config: Any) -> str:
-    own = [f.name for f in dataclasses.fields(config) if getattr(config, f.name) != f.default]
-    return "-".join([config.name, *(f"{name}={getattr(config, name)}" for name in own)])
+def config_id(config: Any) -> str:
+    changed = [f.name for f in dataclasses.fields(config) if getattr(config, f.name) != f.default]
+    return "-".join([config.name, *(f"{name}={getattr(config, name)}" for name in changed)])
 
 
 @cache
@@ -70,14 +70,14 @@ def test_every_option_is_tried():
     assert tried == {(kind, f.name) for kind in KINDS for f in dataclasses.fields(kind) if f.name != "name"}
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=said)
+@pytest.mark.parametrize("config", CONFIGS, ids=config_id)
 def test_at_full_width_the_network_fits_together(config):
     with torch.device("meta"):
         network = build(config, 8).eval()
         assert network(torch.empty(3, 3, 227, 227)).shape == (3, 8)
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=said)
+@pytest.mark.parametrize("config", CONFIGS, ids=config_id)
 def test_every_parameter_gets_a_gradient(config):
     network = narrow(config, config.weight_init, dropout=0.0)
     x = torch.cat([images(2), images(2).roll(1, 0).flip(2)])
@@ -89,8 +89,8 @@ def test_every_parameter_gets_a_gradient(config):
     assert [n for n in silent if not n.endswith("score.bias")] == []
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=said)
-def test_a_image_gets_the_same_logits_alone_and_in_a_batch_in_training_too(config):
+@pytest.mark.parametrize("config", CONFIGS, ids=config_id)
+def test_an_image_gets_the_same_logits_alone_and_in_a_batch_in_training_too(config):
     network = narrow(config)
     seeds = torch.tensor([11, 12])
     set_dropout_seeds(network, seeds)
@@ -101,7 +101,7 @@ def test_a_image_gets_the_same_logits_alone_and_in_a_batch_in_training_too(confi
             torch.testing.assert_close(network(image[None])[0], together[number], rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=said)
+@pytest.mark.parametrize("config", CONFIGS, ids=config_id)
 def test_mixed_precision_gives_nearly_the_same_logits(config):
     network = narrow(config).eval()
     with torch.inference_mode():

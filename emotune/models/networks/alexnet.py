@@ -1,15 +1,16 @@
 """AlexNet as in KSH12: Krizhevsky, Sutskever, Hinton (2012), "ImageNet Classification with Deep Convolutional Neural
-Networks", section 3; the parent network of the thesis (Agarwal, 2019), not torchvision's one-tower variant, which is
-the option `backbone="alexnet_owt"`.
+Networks", section 3. It is the parent network of the thesis (Agarwal, 2019).
 
-Two towers (groups=2) in conv2, conv4 and conv5; local response normalisation after conv1 and conv2; overlapping
-pooling. With 8 classes: 56,901,000 parameters. Deviations: `width` (all channels and units times a factor), other
-readings of the normalisation (`lrn`), weights drawn as in He et al. (2015).
+It has two towers (groups=2) in conv2, conv4 and conv5, local response normalisation after conv1 and conv2, overlapping
+pooling, and 56,901,000 parameters with 8 classes. Our deviations are options: `width` multiplies all channels and
+units, `lrn` selects another reading of the normalisation, `weight_init="he"` draws weights as in He et al. (2015), and
+`backbone="alexnet_owt"` is torchvision's variant with one tower.
 """
 
 import torch
 from torch import nn
 
+from emotune.config.model import AlexNetConfig
 from emotune.models.dropout import SampleDropout
 from emotune.models.local_response import LocalResponseNorm
 from emotune.models.networks import alexnet_owt
@@ -19,11 +20,12 @@ __all__ = ["AlexNet", "alexnet_backbone", "convolutions", "fully_connected", "no
 
 
 def normalisation(lrn: str) -> nn.Module:
-    """What follows conv1 and conv2, or nothing.
+    """The local response normalisation that follows conv1 and conv2.
 
-    ``sum``: KSH12's formula as printed, α = 1e-4 times the sum over 5 channels, k = 2. ``mean``: α times their mean, as
-    torch and caffe read the same α, k = 2. ``caffe``: that with caffe's default k = 1, which bvlc_alexnet's pretrained
-    weights expect. ``none``: no normalisation.
+    Args:
+        lrn: ``sum``: KSH12's formula as printed, α = 1e-4 times the sum over 5 channels, k = 2. ``mean``: α times their
+            mean, as torch and Caffe read the same α, k = 2. ``caffe``: the mean with Caffe's default k = 1, which
+            the pretrained weights of bvlc_alexnet expect. ``none``: no normalisation.
     """
     match lrn:
         case "sum":
@@ -37,7 +39,7 @@ def normalisation(lrn: str) -> nn.Module:
 
 
 def convolutions(width: float, lrn: str) -> nn.Sequential:
-    """conv1 … conv5 with their pooling: (B, 3, 227, 227) → (B, 256, 6, 6), channels times ``width``."""
+    """conv1 … conv5 with their pooling: (B, 3, 227, 227) → (B, 256, 6, 6); ``width`` multiplies the channels."""
     c96, c256, c384 = (channels(paper, width) for paper in (96, 256, 384))
     return nn.Sequential(
         nn.Conv2d(3, c96, 11, stride=4), nn.ReLU(inplace=True), normalisation(lrn),          # (B, 96, 55, 55)
@@ -52,7 +54,7 @@ def convolutions(width: float, lrn: str) -> nn.Sequential:
 
 
 def fully_connected(inputs: int, width: float, dropout: float) -> nn.Sequential:
-    """fc6 and fc7 with dropout (KSH12, section 4.2): (B, …), ``inputs`` values an image → (B, 4096 × width)."""
+    """fc6 and fc7, each followed by dropout (KSH12, section 4.2): ``inputs`` values per image → (B, 4096 × width)."""
     units = channels(4096, width)
     return nn.Sequential(
         nn.Flatten(),
@@ -62,55 +64,35 @@ def fully_connected(inputs: int, width: float, dropout: float) -> nn.Sequential:
 
 
 def alexnet_backbone(
-    width: float,
-    dropout: float,
-    lrn: str,
-    backbone: str,
-    attention: nn.Module | None = None,
-    fc6_inputs: int | None = None,
+    config: AlexNetConfig, attention: nn.Module | None = None, fc6_inputs: int | None = None
 ) -> Backbone:
     """KSH12's AlexNet, or torchvision's, up to its penultimate layer.
 
     Args:
-        width: Multiplies channels and units.
-        dropout: Probability, on fc6 and fc7.
-        lrn: See `normalisation`; ``alexnet_owt`` has none, whatever this says.
-        backbone: ``alexnet`` or ``alexnet_owt``.
-        attention: What stands between the last pooling and fc6.
-        fc6_inputs: Values per image that reach fc6; default: the whole map.
+        config: The network's options; those of its classifier and its first weights have no effect here.
+        attention: The layer between the last pooling and fc6.
+        fc6_inputs: The number of values per image that reach fc6; None: those of the whole map.
     """
+    width, dropout = config.width, config.dropout
     inputs = fc6_inputs or POSITIONS * channels(256, width)
-    if backbone == "alexnet_owt":
+    if config.backbone == "alexnet_owt":
         return Backbone(alexnet_owt.convolutions(width), alexnet_owt.fully_connected(inputs, width, dropout), attention)
-    return Backbone(convolutions(width, lrn), fully_connected(inputs, width, dropout), attention)
+    return Backbone(convolutions(width, config.lrn), fully_connected(inputs, width, dropout), attention)
 
 
 class AlexNet(nn.Module):
-    """The parent network, one output layer on its trunk.
+    """The parent network: a backbone and one output layer.
 
     Args:
-        classes: Number of classes, K.
-        width: Multiplies channels and units.
-        dropout: Probability, on the two hidden fully connected layers.
-        lrn: ``sum``, ``mean``, ``caffe`` or ``none``, see `normalisation`.
-        backbone: ``alexnet`` (KSH12) or ``alexnet_owt`` (`emotune.models.networks.alexnet_owt`).
-        weight_init: ``ksh12`` or ``he``, see `emotune.models.networks.backbone.initialise`.
+        classes: The number of classes, K.
+        config: The network's options.
     """
 
-    def __init__(
-        self,
-        classes: int,
-        *,
-        width: float = 1.0,
-        dropout: float = 0.5,
-        lrn: str = "sum",
-        backbone: str = "alexnet",
-        weight_init: str = "ksh12",
-    ) -> None:
+    def __init__(self, classes: int, config: AlexNetConfig) -> None:
         super().__init__()
-        self.trunk = alexnet_backbone(width, dropout, lrn, backbone)
-        self.output = nn.Linear(channels(4096, width), classes)
-        initialise(self, weight_init, width)
+        self.trunk = alexnet_backbone(config)
+        self.output = nn.Linear(channels(4096, config.width), classes)
+        initialise(self, config.weight_init, config.width)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, 3, 227, 227) → logits (B, K)."""

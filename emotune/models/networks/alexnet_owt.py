@@ -1,9 +1,10 @@
-"""The parts of torchvision's AlexNet: Krizhevsky (2014), "One weird trick for parallelizing convolutional neural
-networks" (arXiv 1404.5997), the one-tower variant whose ImageNet weights are at hand for fine-tuning.
+"""The layers of torchvision's AlexNet: Krizhevsky (2014), "One weird trick for parallelizing convolutional neural
+networks" (arXiv 1404.5997), the variant with one tower whose ImageNet weights can be downloaded for fine-tuning.
 
-Against KSH12: one tower (no groups), 64, 192, 384, 256, 256 channels, padding 2 in conv1, dropout before both hidden
-fully connected layers instead of behind them, no local response normalisation. conv1's padding lets images of 227×227
-and of 224×224 both reach 6×6. Deviation: `ksh12` draws its weights and biases as KSH12 does, a transfer of ours.
+It differs from KSH12 in having one tower (no groups), 64, 192, 384, 256 and 256 channels, padding 2 in conv1, dropout
+before both hidden fully connected layers instead of behind them, and no local response normalisation. Thanks to conv1's
+padding, images of 227×227 and of 224×224 both reach 6×6. Our deviation: `weight_init="ksh12"` draws weights and biases
+as KSH12 does.
 """
 
 from torch import nn
@@ -15,7 +16,7 @@ __all__ = ["convolutions", "fully_connected"]
 
 
 def convolutions(width: float) -> nn.Sequential:
-    """conv1 … conv5 with their pooling: (B, 3, 227, 227) → (B, 256, 6, 6), channels times ``width``."""
+    """conv1 … conv5 with their pooling: (B, 3, 227, 227) → (B, 256, 6, 6); ``width`` multiplies the channels."""
     c64, c192, c384, c256 = (channels(paper, width) for paper in (64, 192, 384, 256))
     return nn.Sequential(
         nn.Conv2d(3, c64, 11, stride=4, padding=2), nn.ReLU(inplace=True),                   # (B, 64, 56, 56)
@@ -30,7 +31,7 @@ def convolutions(width: float) -> nn.Sequential:
 
 
 def fully_connected(inputs: int, width: float, dropout: float) -> nn.Sequential:
-    """fc6 and fc7, each behind its dropout: (B, …), ``inputs`` values an image → (B, 4096 × width)."""
+    """fc6 and fc7, each preceded by dropout: ``inputs`` values per image → (B, 4096 × width)."""
     units = channels(4096, width)
     return nn.Sequential(
         nn.Flatten(),

@@ -1,4 +1,4 @@
-"""What the networks share: AlexNet up to its penultimate layer in parts, how narrow it is, and its first weights."""
+"""What the networks share: AlexNet up to its penultimate layer, the factor on its width, and its first weights."""
 
 import math
 
@@ -8,14 +8,14 @@ from torch import nn
 __all__ = ["POSITIONS", "SIDE", "Backbone", "channels", "initialise"]
 
 SIDE = 227
-"""Of the images, in pixels."""
+"""Height and width of the images that networks take, in pixels."""
 
 POSITIONS = 36
-"""6×6 positions of the last pooling, for images of 227×227."""
+"""Positions of the last map: 6×6 for images of 227×227."""
 
 
 def channels(paper: int, width: float) -> int:
-    """The paper's number of channels or units times ``width``, even so that two towers can share it.
+    """The paper's number of channels or units times ``width``, rounded to an even number that two towers can share.
 
     >>> channels(96, 1.0), channels(96, 0.125)
     (96, 12)
@@ -24,12 +24,15 @@ def channels(paper: int, width: float) -> int:
 
 
 class Backbone(nn.Module):
-    """AlexNet, of whichever kind, up to its penultimate layer: (B, 3, 227, 227) → (B, 4096 × width).
+    """An AlexNet of either kind up to its penultimate layer: (B, 3, 227, 227) → (B, 4096 × width).
+
+    Networks call theirs ``trunk``: initial weights and weights files depend on the paths of parameters, so neither that
+    name nor the names of the parts below can change.
 
     Args:
-        convolutions: conv1 … conv5 with their pooling: → (B, 256, 6, 6).
-        fc: Flattens, then fc6 and fc7.
-        attention: What stands between the last pooling and fc6; gives a map, or (B, inputs of fc6).
+        convolutions: conv1 … conv5 with their pooling, (B, 3, 227, 227) → (B, 256, 6, 6).
+        fc: A flattening layer, fc6 and fc7.
+        attention: The layer between the last pooling and fc6; it gives a map, or a vector per image for fc6.
     """
 
     def __init__(self, convolutions: nn.Sequential, fc: nn.Sequential, attention: nn.Module | None = None) -> None:
@@ -39,19 +42,23 @@ class Backbone(nn.Module):
         self.fc = fc
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.head(self.convolutions(x))
+        return self.after_convolutions(self.convolutions(x))
 
-    def head(self, x: torch.Tensor) -> torch.Tensor:
-        """What follows the convolutions: (B, 256, 6, 6) → (B, 4096), channels and units times the width."""
+    def after_convolutions(self, x: torch.Tensor) -> torch.Tensor:
+        """The penultimate layer's values: (B, 256 × width, 6, 6) → (B, 4096 × width)."""
         return self.fc(self.attention(x))
 
 
 def initialise(network: nn.Module, weight_init: str, width: float) -> None:
     """Draws all weights of convolutions and fully connected layers.
 
-    ``ksh12`` (KSH12, section 5): N(0, 0.01²); biases 1 in conv2, conv4, conv5 and the hidden fully connected layers of
-    every `Backbone`, else 0. Narrow networks get 0.01/√width behind the first layer, so that signals have the variance
-    they have in the paper's. ``he`` (He et al. 2015): N(0, 2/fan-in), biases 0, which starts learning sooner.
+    Args:
+        network: The network whose parameters are drawn, in place.
+        weight_init: ``ksh12`` (KSH12, section 5): N(0, 0.01²), with biases of 1 in conv2, conv4, conv5 and the hidden
+            fully connected layers of every `Backbone`, and 0 elsewhere. ``he`` (He et al. 2015): N(0, 2/fan-in) with
+            biases of 0, which starts learning sooner.
+        width: The factor on channels and units. With ``ksh12``, layers behind the first get 0.01/√width in place of
+            0.01, so that signals in narrow networks have the variance that they have in the paper's.
     """
     for module in network.modules():
         if not isinstance(module, nn.Conv2d | nn.Linear):
@@ -63,7 +70,7 @@ def initialise(network: nn.Module, weight_init: str, width: float) -> None:
             nn.init.normal_(module.weight, std=0.01 if first else 0.01 / math.sqrt(width))
         nn.init.zeros_(module.bias)
     if weight_init == "ksh12":
-        for trunk in (m for m in network.modules() if isinstance(m, Backbone)):
-            _, conv2, _, conv4, conv5 = (m for m in trunk.convolutions if isinstance(m, nn.Conv2d))
-            for module in (conv2, conv4, conv5, *(m for m in trunk.fc if isinstance(m, nn.Linear))):
+        for backbone in (m for m in network.modules() if isinstance(m, Backbone)):
+            _, conv2, _, conv4, conv5 = (m for m in backbone.convolutions if isinstance(m, nn.Conv2d))
+            for module in (conv2, conv4, conv5, *(m for m in backbone.fc if isinstance(m, nn.Linear))):
                 nn.init.ones_(module.bias)

@@ -2,12 +2,13 @@
 (arXiv 1611.07145), as the thesis (Agarwal, 2019) describes it: a pyramid of 1, 4 and 16 patches, three networks of
 decreasing depth, joined by multiple-instance learning, "finally the average of these three outputs is taken".
 
-The image is a bag and its patches are instances: each patch gets logits, a level's are an aggregate of its patches'
-(`aggregation`), the network's are a fusion of its levels' (`fusion`). That the deepest network is AlexNet and that
-outputs are averaged is said; the rest is our reading, hence options: one patch goes with the deepest network, sixteen
-with the shallowest; patches of a level are averaged; patches keep their size in pixels. So are the layers of the two
-shallower networks: *aesthetics* is AlexNet's first four convolutions (after RAPID), *low-level* its first two with the
-mean of every feature map as texture energy (after T-CNN). The last convolution of each has 256 channels.
+The image is a bag and its patches are instances: each patch gets logits, the logits of a level are an aggregate of its
+patches' (`aggregation`), and those of the network are a fusion of its levels' (`fusion`). The sources state that the
+deepest network is AlexNet and that outputs are averaged. The rest is our reading, which is why there are options: one
+patch goes with the deepest network and sixteen with the shallowest, the patches of a level are averaged, and patches
+keep their size in pixels. The layers of the two shallower networks are our reading too: *aesthetics* has AlexNet's
+first four convolutions (after RAPID), *low-level* its first two, followed by the mean of every feature map as texture
+energy (after T-CNN). The last convolution of each has 256 channels.
 """
 
 import math
@@ -16,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from emotune.config.model import MldrConfig
 from emotune.models.dropout import SampleDropout
 from emotune.models.networks.alexnet import fully_connected, normalisation
 from emotune.models.networks.backbone import SIDE, Backbone, channels, initialise
@@ -24,16 +26,16 @@ __all__ = ["MldrNet", "aggregate", "pyramid", "tower"]
 
 
 def pyramid(x: torch.Tensor, grid: int) -> torch.Tensor:
-    """Cuts images into ``grid`` × ``grid`` patches that tile them exactly.
+    """The patches of images in a regular grid that covers them exactly.
 
-    227 has no divisor: right and bottom borders are repeated up to the next multiple of ``grid``.
+    As 227 is a prime, the right and bottom borders are repeated up to the next multiple of ``grid``.
 
     Args:
-        x: (B, C, H, W).
-        grid: Patches along a side, g.
+        x: The images, (B, C, H, W).
+        grid: The number of patches along a side, g.
 
     Returns:
-        (B · g², C, ⌈H/g⌉, ⌈W/g⌉), the patches of an image one after another, row by row.
+        The patches, (B · g², C, ⌈H/g⌉, ⌈W/g⌉): image by image, row by row.
     """
     x = x.permute(0, 2, 3, 1)  # (B, H, W, C): one copy, and patches stay in channels-last memory
     x = torch.cat([x, x[:, -1:].expand(-1, -x.shape[1] % grid, -1, -1)], dim=1)
@@ -43,19 +45,26 @@ def pyramid(x: torch.Tensor, grid: int) -> torch.Tensor:
 
 
 class GlobalAveragePool(nn.Module):
-    """The mean of every feature map: (R, C, H, W) → (R, C)."""
+    """The mean of every feature map: (B, C, H, W) → (B, C)."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x.mean(dim=(2, 3))
 
 
-def tower(depth: int, side: int, classes: int, width: float, dropout: float, lrn: str) -> nn.Sequential:
-    """AlexNet's first ``depth`` convolutions and what follows them: patches (R, 3, side, side) → logits (R, K).
+def tower(depth: int, side: int, classes: int, config: MldrConfig) -> nn.Sequential:
+    """The network of one level, which has AlexNet's first convolutions: (B, 3, side, side) → logits (B, K).
 
     Five convolutions are followed by fc6 and fc7, as in AlexNet; three and four by one hidden layer on the whole map;
-    one and two by one hidden layer on the maps' energies. On patches of 227 pixels, depth 5 is AlexNet; on smaller ones
-    pooling windows are no larger than the map.
+    one and two by one hidden layer on the means of the maps. With patches of 227 pixels, depth 5 is AlexNet; with
+    smaller ones, pooling windows are no larger than the map.
+
+    Args:
+        depth: The number of convolutions, 1 to 5.
+        side: Height and width of a patch in pixels.
+        classes: The number of classes, K.
+        config: The options ``width``, ``dropout`` and ``lrn``.
     """
+    width, dropout = config.width, config.dropout
     c256, units = channels(256, width), channels(4096, width)
     layers: list[nn.Module] = []
     inputs = 3
@@ -68,7 +77,7 @@ def tower(depth: int, side: int, classes: int, width: float, dropout: float, lrn
             kernel, groups = (5 if number == 2 else 3), (1 if number == 3 else 2)
             layers += [nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, groups=groups), nn.ReLU(inplace=True)]
         if number <= 2 and number < depth:
-            layers.append(normalisation(lrn))
+            layers.append(normalisation(config.lrn))
         if (number <= 2 and number < depth) or number == depth >= 3:
             window = min(3, side)
             layers.append(nn.MaxPool2d(window, stride=2))  # 55 → 27 → 13 → 6, 26 → 12 → 5 → 2, 12 → 5
@@ -86,11 +95,13 @@ def tower(depth: int, side: int, classes: int, width: float, dropout: float, lrn
 
 
 def aggregate(logits: torch.Tensor, aggregation: str) -> torch.Tensor:
-    """A bag's logits from its instances': (B, P, K) → (B, K).
+    """The logits of bags, aggregated from those of their patches: (B, P, K) → (B, K).
 
-    ``mean``; ``max``; ``logsumexp``: log of the mean of exp, between the two; ``noisy-or``: log of the probability
-    1 - Π (1 - p) that at least one patch shows the class, p the patch's softmax output. All but the last leave the
-    logits of a single patch as they are; that makes them log p.
+    Args:
+        logits: The patches' logits, (B, P, K).
+        aggregation: ``mean``; ``max``; ``logsumexp``: the log of the mean of exp, which lies between the two; or
+            ``noisy-or``: the log of the probability 1 - Π (1 - p) that at least one patch shows the class, where p is
+            the patch's softmax output. A single patch keeps its logits, except with ``noisy-or``: they become log p.
     """
     match aggregation:
         case "max":
@@ -105,50 +116,32 @@ def aggregate(logits: torch.Tensor, aggregation: str) -> torch.Tensor:
 
 def _noisy_or(logits: torch.Tensor) -> torch.Tensor:
     """log Σ_i p_i Π_{j<i} (1 - p_j), which is log(1 - Π (1 - p)) without differences of nearly equal numbers."""
-    own = torch.eye(logits.shape[2], dtype=torch.bool, device=logits.device)
-    others = logits[:, :, None].expand(-1, -1, len(own), -1).masked_fill(own, -math.inf).logsumexp(3)  # (B, P, K)
+    same = torch.eye(logits.shape[2], dtype=torch.bool, device=logits.device)
+    others = logits[:, :, None].expand(-1, -1, len(same), -1).masked_fill(same, -math.inf).logsumexp(3)  # (B, P, K)
     absent = others - logits.logsumexp(2, keepdim=True)  # log(1 - p)
     earlier = absent.new_ones(absent.shape[1], absent.shape[1]).tril(-1)  # cumsum has no deterministic CUDA kernel
     return (logits.log_softmax(2) + earlier @ absent).logsumexp(1)
 
 
 class MldrNet(nn.Module):
-    """A network on each level of the pyramid.
+    """A pyramid of patches with a network on each level.
 
     Args:
-        levels: Patches along a side, per level.
-        depths: Convolutions of each level's network, 1 to 5, see `tower`.
-        patches: ``native``: as many pixels as they cover; ``resized``: to 227×227, bilinear.
-        aggregation: Of a level's patches: ``mean``, ``max``, ``logsumexp`` or ``noisy-or``, see `aggregate`.
-        fusion: Of the levels' logits: ``mean``, ``max``, ``min``, or ``concat``: one linear layer on all of them that
-            starts as their mean.
-
-    The other arguments are those of `emotune.models.networks.alexnet.AlexNet`.
+        classes: The number of classes, K.
+        config: The network's options.
     """
 
-    def __init__(
-        self,
-        classes: int,
-        *,
-        width: float = 1.0,
-        dropout: float = 0.5,
-        lrn: str = "sum",
-        weight_init: str = "ksh12",
-        levels: tuple[int, ...] = (1, 2, 4),
-        depths: tuple[int, ...] = (5, 4, 2),
-        patches: str = "native",
-        aggregation: str = "mean",
-        fusion: str = "mean",
-    ) -> None:
+    def __init__(self, classes: int, config: MldrConfig) -> None:
         super().__init__()
-        self.levels, self.aggregation, self.fusion = levels, aggregation, fusion
-        self.resize = patches == "resized"
+        levels = config.levels
+        self.levels, self.aggregation, self.fusion = levels, config.aggregation, config.fusion
+        self.resize = config.patches == "resized"
         sides = [SIDE if self.resize else -(-SIDE // grid) for grid in levels]
         self.towers = nn.ModuleList(
-            tower(depth, side, classes, width, dropout, lrn) for depth, side in zip(depths, sides, strict=True)
+            tower(depth, side, classes, config) for depth, side in zip(config.depths, sides, strict=True)
         )
-        initialise(self, weight_init, width)
-        if fusion == "concat":
+        initialise(self, config.weight_init, config.width)
+        if config.fusion == "concat":  # it starts as the mean
             self.output = nn.Linear(len(levels) * classes, classes)
             with torch.no_grad():
                 self.output.weight.copy_(torch.eye(classes).repeat(1, len(levels)) / len(levels))
@@ -168,7 +161,7 @@ class MldrNet(nn.Module):
                 return levels.mean(0)
 
     def level(self, x: torch.Tensor, grid: int, network: nn.Module) -> torch.Tensor:
-        """The logits (B, K) of one level: all patches of all images in one pass."""
+        """The logits of one level, (B, K); all patches of all images go through its network in one pass."""
         patches = pyramid(x, grid) if grid > 1 else x  # (B · g², 3, ⌈227/g⌉, ⌈227/g⌉)
         if self.resize and grid > 1:
             patches = F.interpolate(patches, size=(SIDE, SIDE), mode="bilinear", align_corners=False)

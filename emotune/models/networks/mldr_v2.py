@@ -1,19 +1,19 @@
 """MldrNet v2: Rao et al. (2018), "Learning Multi-level Deep Representations for Image Emotion Classification" (Neural
-Processing Letters 2020): one network without patches, another than `emotune.models.networks.mldr`'s under the same
-title.
+Processing Letters 2020): one network without patches. `emotune.models.networks.mldr` is another network of this title.
 
-From a re-implementation: four blocks of a k×k and a 1×1 convolution and max pooling 3/2, k×k being 11×11 (padding 5)
+From a re-implementation: four blocks of a k×k and a 1×1 convolution and max pooling 3/2, where k×k is 11×11 (padding 5)
 3 → 128, 5×5 128 → 256, 5×5 256 → 384, 5×5 384 → 512; 1×1 laterals to 128, added top-down; per level the mean over all
 positions and two fully connected layers of 1024; the mean of the four vectors; one linear layer. Our readings: stride 1
-and padding that keeps the size, pooling without padding, ReLU behind each convolution but the laterals and behind each
-hidden fully connected layer, upsampling to the nearest, dropout as in AlexNet, He's weights (KSH12's are so small that
-signals fade in 13 layers).
+and padding that keeps the size, pooling without padding, ReLU behind each convolution except the laterals and behind
+each hidden fully connected layer, nearest-neighbour upsampling, dropout as in AlexNet, and He's weights (KSH12's are so
+small that signals fade in 13 layers).
 """
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from emotune.config.model import MldrV2Config
 from emotune.models.dropout import SampleDropout
 from emotune.models.networks.backbone import channels, initialise
 
@@ -21,7 +21,7 @@ __all__ = ["MldrNetV2"]
 
 
 def block(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
-    """(B, inputs, H, W) → (B, outputs, ⌊(H-1)/2⌋, ⌊(W-1)/2⌋)."""
+    """A k×k and a 1×1 convolution, then pooling: (B, inputs, H, W) → (B, outputs, ⌊(H-1)/2⌋, ⌊(W-1)/2⌋)."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2), nn.ReLU(inplace=True),
         nn.Conv2d(outputs, outputs, 1), nn.ReLU(inplace=True),
@@ -30,27 +30,16 @@ def block(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
 
 
 class MldrNetV2(nn.Module):
-    """One convolutional network whose four levels each have a say.
+    """One convolutional network that classifies from all four of its levels.
 
     Args:
-        classes: Number of classes, K.
-        width: Multiplies channels and units.
-        dropout: Probability, on the hidden fully connected layers.
-        weight_init: ``he`` or ``ksh12``, see `emotune.models.networks.backbone.initialise`.
-        fusion: Of the levels' vectors of 1024, unit by unit ``mean`` or ``max``; or ``concat``.
+        classes: The number of classes, K.
+        config: The network's options.
     """
 
-    def __init__(
-        self,
-        classes: int,
-        *,
-        width: float = 1.0,
-        dropout: float = 0.5,
-        weight_init: str = "he",
-        fusion: str = "mean",
-    ) -> None:
+    def __init__(self, classes: int, config: MldrV2Config) -> None:
         super().__init__()
-        self.fusion = fusion
+        self.fusion, width, dropout = config.fusion, config.width, config.dropout
         c128, c256, c384, c512, units = (channels(paper, width) for paper in (128, 256, 384, 512, 1024))
         self.blocks = nn.ModuleList([
             block(3, c128, 11),                                                              # (B, 128, 113, 113)
@@ -66,8 +55,8 @@ class MldrNetV2(nn.Module):
             )
             for _ in self.laterals
         )  # fmt: skip
-        self.output = nn.Linear((4 if fusion == "concat" else 1) * units, classes)
-        initialise(self, weight_init, width)
+        self.output = nn.Linear((4 if config.fusion == "concat" else 1) * units, classes)
+        initialise(self, config.weight_init, width)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, 3, 227, 227) → logits (B, K)."""

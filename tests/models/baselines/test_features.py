@@ -16,7 +16,7 @@ def gist(image):
     return textures(image)[:512].reshape(4, 8, 4, 4)
 
 
-def test_a_image_of_two_colours_fills_two_bins_with_the_roots_of_their_shares():
+def test_an_image_of_two_colours_fills_two_bins_with_the_roots_of_their_shares():
     image = np.zeros((64, 64, 3), np.uint8)
     image[:16] = (255, 0, 0)
     image[16:] = (0, 255, 255)

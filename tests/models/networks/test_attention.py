@@ -1,13 +1,14 @@
 import pytest
 import torch
 
+from emotune.config.model import AlexNetConfig, AttentionConfig
 from emotune.models.networks.alexnet import AlexNet
 from emotune.models.networks.attention import AttentionAlexNet, SpatialAttention, record_attention
 
 
 def attention(**options) -> SpatialAttention:
     torch.manual_seed(5)
-    return SpatialAttention(16, **options)
+    return SpatialAttention(16, AttentionConfig(**options))
 
 
 @pytest.mark.parametrize("reach", ["shared", "full"])
@@ -23,8 +24,8 @@ def test_weights_over_the_positions_sum_to_one(reach: str, score: str):
 @pytest.mark.parametrize("backbone", ["alexnet", "alexnet_owt"])
 def test_at_step_0_the_attention_network_is_alexnet(score: str, reach: str, backbone: str):
     torch.manual_seed(6)
-    attending = AttentionAlexNet(8, width=0.0625, score=score, reach=reach, backbone=backbone).eval()
-    plain = AlexNet(8, width=0.0625, backbone=backbone).eval()
+    attending = AttentionAlexNet(8, AttentionConfig(width=0.0625, score=score, reach=reach, backbone=backbone)).eval()
+    plain = AlexNet(8, AlexNetConfig(width=0.0625, backbone=backbone)).eval()
     missing = plain.load_state_dict(
         {n: v for n, v in attending.state_dict().items() if "attention" not in n}, strict=False
     )
@@ -36,7 +37,8 @@ def test_at_step_0_the_attention_network_is_alexnet(score: str, reach: str, back
 @pytest.mark.parametrize("backbone", ["alexnet", "alexnet_owt"])
 def test_weights_move_with_the_evidence_in_the_image(backbone: str):
     torch.manual_seed(7)
-    trunk = AttentionAlexNet(8, width=0.0625, weight_init="he", backbone=backbone).eval().trunk
+    config = AttentionConfig(width=0.0625, weight_init="he", backbone=backbone)
+    trunk = AttentionAlexNet(8, config).eval().trunk
     torch.nn.init.normal_(trunk.attention.score.weight)
     image = torch.zeros(1, 3, 227, 227)
     image[:, :, 78:86, 78:86] = 10 * torch.randn(3, 8, 8)
@@ -76,16 +78,16 @@ def test_a_lower_temperature_sharpens():
 
 
 @pytest.mark.parametrize("reach", ["shared", "full"])
-def test_noted_weights_are_those_of_the_first_pass_and_nothing_is_noted_afterwards(reach: str):
+def test_recorded_weights_are_those_of_the_first_pass_and_nothing_is_recorded_afterwards(reach: str):
     layer, (x, y) = attention(reach=reach, temperature=0.3), torch.randn(2, 3, 16, 6, 6)
     network = torch.nn.ModuleDict({"deep": torch.nn.Sequential(layer)})
-    with record_attention(network) as noted:
-        assert noted == {}
+    with record_attention(network) as recorded:
+        assert recorded == {}
         layer(x)
         layer(y)
     layer(y)
-    assert list(noted) == ["deep.0"]
-    assert torch.equal(noted["deep.0"], layer.weights(x))
-    assert not torch.equal(noted["deep.0"], layer.weights(y))
-    with record_attention(AlexNet(8, width=0.0625)) as noted:
-        assert noted == {}
+    assert list(recorded) == ["deep.0"]
+    assert torch.equal(recorded["deep.0"], layer.weights(x))
+    assert not torch.equal(recorded["deep.0"], layer.weights(y))
+    with record_attention(AlexNet(8, AlexNetConfig(width=0.0625))) as recorded:
+        assert recorded == {}

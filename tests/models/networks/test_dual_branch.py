@@ -2,8 +2,13 @@ import pytest
 import torch
 from torch import nn
 
+from emotune.config.model import DualBranchConfig
 from emotune.models.networks.attention import SpatialAttention
 from emotune.models.networks.dual_branch import DualBranch
+
+
+def dual_branch(**options) -> DualBranch:
+    return DualBranch(8, DualBranchConfig(width=0.0625, **options))
 
 
 def attending(network: nn.Module) -> bool:
@@ -11,7 +16,7 @@ def attending(network: nn.Module) -> bool:
 
 
 def test_the_control_differs_by_the_attention_layer_only():
-    dual, control = DualBranch(8, width=0.0625), DualBranch(8, width=0.0625, attention="none")
+    dual, control = dual_branch(), dual_branch(attention="none")
     extra = set(dual.state_dict()) - set(control.state_dict())
     assert extra == {"trunk.attention.score.weight", "trunk.attention.score.bias"}
     assert set(control.state_dict()) < set(dual.state_dict())
@@ -21,14 +26,14 @@ def test_the_control_differs_by_the_attention_layer_only():
     ("attention", "first", "second"), [("spatial", True, False), ("both", True, True), ("none", False, False)]
 )
 @pytest.mark.parametrize("convolutions", ["separate", "shared"])
-def test_those_branches_attend_that_are_said_to(attention: str, first: bool, second: bool, convolutions: str):
-    dual = DualBranch(8, width=0.0625, attention=attention, convolutions=convolutions)
+def test_the_branches_that_the_option_names_attend(attention: str, first: bool, second: bool, convolutions: str):
+    dual = dual_branch(attention=attention, convolutions=convolutions)
     assert (attending(dual.trunk), attending(dual.second)) == (first, second)
 
 
 def test_shared_convolutions_are_one_stack_that_runs_once_and_learns_from_both_branches():
     torch.manual_seed(0)
-    dual = DualBranch(8, width=0.0625, weight_init="he", dropout=0.0, convolutions="shared")
+    dual = dual_branch(weight_init="he", dropout=0.0, convolutions="shared")
     runs = []
     dual.trunk.convolutions.register_forward_hook(lambda *_: runs.append(1))
     x = torch.randn(1, 3, 227, 227)
@@ -39,7 +44,7 @@ def test_shared_convolutions_are_one_stack_that_runs_once_and_learns_from_both_b
     assert {name for name in names if name.startswith("second.")} == {
         f"second.fc.{layer}.{kind}" for layer in (1, 4) for kind in ("weight", "bias")
     }
-    for branch in (dual.trunk, dual.second):  # what one branch asks for is not all
+    for branch in (dual.trunk, dual.second):  # the gradient of each branch alone reaches them
         alone = torch.autograd.grad(
             dual(x).square().sum(), [*branch.fc.parameters(), *dual.trunk.convolutions.parameters()]
         )
@@ -52,10 +57,10 @@ def test_shared_convolutions_are_one_stack_that_runs_once_and_learns_from_both_b
         ("concat", [[1.0, -2.0, 3.0, -4.0]]), ("sum", [[4.0, -6.0]]), ("max", [[3.0, -2.0]]), ("product", [[3.0, 8.0]]),
     ],
 )  # fmt: skip
-def test_the_vectors_of_the_branches_are_fused_as_said(fusion: str, expected: list[list[float]]):
-    dual = DualBranch(8, width=0.0625, fusion=fusion)
-    dual.trunk.head = lambda x: torch.tensor([[1.0, -2.0]])
-    dual.second.head = lambda x: torch.tensor([[3.0, -4.0]])
+def test_the_vectors_of_the_branches_are_fused_as_the_option_says(fusion: str, expected: list[list[float]]):
+    dual = dual_branch(fusion=fusion)
+    dual.trunk.after_convolutions = lambda x: torch.tensor([[1.0, -2.0]])
+    dual.second.after_convolutions = lambda x: torch.tensor([[3.0, -4.0]])
     dual.output = nn.Identity()
     assert dual(torch.zeros(1, 3, 227, 227)).tolist() == expected
 
@@ -63,7 +68,7 @@ def test_the_vectors_of_the_branches_are_fused_as_said(fusion: str, expected: li
 @pytest.mark.parametrize("branch", ["trunk", "second"])
 def test_the_output_rests_on_both_branches_which_share_nothing(branch: str):
     torch.manual_seed(0)
-    dual = DualBranch(8, width=0.0625, weight_init="he").eval()
+    dual = dual_branch(weight_init="he").eval()
     x = torch.randn(1, 3, 227, 227)
     before = dual(x)
     with torch.no_grad():

@@ -5,8 +5,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from emotune.config.model import AlexNetConfig, MldrConfig
 from emotune.models.networks.alexnet import AlexNet
 from emotune.models.networks.mldr import MldrNet, aggregate, pyramid, tower
+
+
+def mldr(**options) -> MldrNet:
+    return MldrNet(8, MldrConfig(width=0.0625, **options))
 
 
 @pytest.mark.parametrize("grid", [1, 2, 3, 4, 22])
@@ -32,7 +37,7 @@ def test_a_change_in_one_patch_changes_only_that_patch():
 
 def test_the_logits_are_the_mean_of_three_levels_and_a_levels_the_mean_of_its_patches():
     torch.manual_seed(0)
-    network = MldrNet(8, width=0.0625, weight_init="he").eval()
+    network = mldr(weight_init="he").eval()
     semantics, aesthetics, low_level = network.towers
     x = torch.randn(2, 3, 227, 227)
     coarse = torch.stack([aesthetics(pyramid(image[None], 2)).mean(0) for image in x])
@@ -45,13 +50,13 @@ def depths(network: nn.Module) -> list[int]:
 
 
 def test_the_three_networks_are_of_decreasing_depth_unless_others_are_asked_for():
-    assert depths(MldrNet(8, width=0.0625)) == [5, 4, 2]
-    assert depths(MldrNet(8, width=0.0625, levels=(4, 2, 1, 3), depths=(1, 2, 3, 4))) == [1, 2, 3, 4]
+    assert depths(mldr()) == [5, 4, 2]
+    assert depths(mldr(levels=(4, 2, 1, 3), depths=(1, 2, 3, 4))) == [1, 2, 3, 4]
 
 
 def test_depth_5_on_the_whole_image_is_alexnet():
     torch.manual_seed(0)
-    network, plain = MldrNet(8, width=0.0625, levels=(1,), depths=(5,)).eval(), AlexNet(8, width=0.0625).eval()
+    network, plain = mldr(levels=(1,), depths=(5,)).eval(), AlexNet(8, AlexNetConfig(width=0.0625)).eval()
     plain.load_state_dict(dict(zip(plain.state_dict(), network.state_dict().values(), strict=True)))
     x = torch.randn(2, 3, 227, 227)
     assert torch.equal(network(x), plain(x))
@@ -61,13 +66,13 @@ def test_depth_5_on_the_whole_image_is_alexnet():
 @pytest.mark.parametrize("side", [227, 114, 76, 57, 29, 11])
 def test_every_depth_takes_patches_of_every_size(depth: int, side: int):
     with torch.device("meta"):
-        network = tower(depth, side, 8, 1.0, 0.5, "sum").eval()
+        network = tower(depth, side, 8, MldrConfig()).eval()
         assert network(torch.empty(4, 3, side, side)).shape == (4, 8)
 
 
 def test_resized_patches_are_the_patches_at_227_pixels():
     torch.manual_seed(0)
-    network = MldrNet(8, width=0.0625, weight_init="he", levels=(2,), depths=(5,), patches="resized").eval()
+    network = mldr(weight_init="he", levels=(2,), depths=(5,), patches="resized").eval()
     x = torch.randn(1, 3, 227, 227)
     patches = F.interpolate(x[:, :, :114, :114], size=(227, 227), mode="bilinear", align_corners=False)
     seen: list[torch.Tensor] = []
@@ -80,7 +85,7 @@ def test_resized_patches_are_the_patches_at_227_pixels():
 LOGITS = torch.tensor([[[2.0, -1.0, 0.5], [0.0, 3.0, -2.0]]])  # one bag of two patches, three classes
 
 
-def test_patches_are_aggregated_as_said():
+def test_patches_are_aggregated_as_the_option_says():
     p = LOGITS.softmax(2)
     torch.testing.assert_close(aggregate(LOGITS, "mean"), torch.tensor([[1.0, 1.0, -0.75]]))
     torch.testing.assert_close(aggregate(LOGITS, "max"), torch.tensor([[2.0, 3.0, 0.5]]))
@@ -96,7 +101,7 @@ def test_the_order_of_patches_does_not_matter(aggregation: str):
 
 
 @pytest.mark.parametrize("aggregation", ["mean", "max", "logsumexp", "noisy-or"])
-def test_a_bag_of_one_patch_has_the_patchs_opinion(aggregation: str):
+def test_a_bag_of_one_patch_has_the_patchs_probabilities(aggregation: str):
     torch.testing.assert_close(aggregate(LOGITS[:, :1], aggregation).softmax(1), LOGITS[:, 0].softmax(1))
 
 
@@ -118,9 +123,9 @@ def test_noisy_or_keeps_apart_what_no_patch_is_likely_to_show():
 
 
 @pytest.mark.parametrize(("fusion", "fuse"), [("max", torch.amax), ("min", torch.amin), ("concat", torch.mean)])
-def test_levels_are_fused_as_said_and_concatenation_starts_as_their_mean(fusion: str, fuse):
+def test_levels_are_fused_as_the_option_says_and_concatenation_starts_as_their_mean(fusion: str, fuse):
     torch.manual_seed(0)
-    network = MldrNet(8, width=0.0625, weight_init="he", fusion=fusion).eval()
+    network = mldr(weight_init="he", fusion=fusion).eval()
     x = torch.randn(2, 3, 227, 227)
     levels = [network.level(x, grid, part) for grid, part in zip((1, 2, 4), network.towers, strict=True)]
     torch.testing.assert_close(network(x), fuse(torch.stack(levels), dim=0), rtol=1e-4, atol=1e-5)

@@ -2,12 +2,13 @@ import pytest
 import torch
 from torch import nn
 
+from emotune.config.model import MldrV2Config
 from emotune.models.networks.mldr_v2 import MldrNetV2
 
 
 def test_the_layers_are_those_of_the_re_implementation():
     with torch.device("meta"):
-        network = MldrNetV2(8)
+        network = MldrNetV2(8, MldrV2Config())
     convolutions = [
         (m.in_channels, m.out_channels, m.kernel_size[0], m.padding[0])
         for m in network.blocks.modules() if isinstance(m, nn.Conv2d)
@@ -22,8 +23,8 @@ def test_the_layers_are_those_of_the_re_implementation():
 
 
 @pytest.mark.parametrize("fusion", ["mean", "max", "concat"])
-def test_the_four_levels_vectors_are_fused_as_said(fusion: str):
-    network = MldrNetV2(8, width=1 / 32, fusion=fusion).eval()
+def test_the_four_levels_vectors_are_fused_as_the_option_says(fusion: str):
+    network = MldrNetV2(8, MldrV2Config(width=1 / 32, fusion=fusion)).eval()
     vectors: list[torch.Tensor] = []
     for fc in network.fc:
         fc.register_forward_hook(lambda _, inputs, output: vectors.append(output))
@@ -35,9 +36,9 @@ def test_the_four_levels_vectors_are_fused_as_said(fusion: str):
     torch.testing.assert_close(fused, expected[fusion])
 
 
-def test_a_level_hears_of_those_above_it_and_not_of_those_below():
+def test_a_level_depends_on_those_above_it_and_not_on_those_below():
     torch.manual_seed(0)
-    network = MldrNetV2(8, width=1 / 32).eval()
+    network = MldrNetV2(8, MldrV2Config(width=1 / 32)).eval()
     inputs: list[torch.Tensor] = []
     for fc in network.fc:
         fc.register_forward_pre_hook(lambda _, arguments: inputs.append(arguments[0]))
