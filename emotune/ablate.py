@@ -27,7 +27,7 @@ from emotune.execution.prune import find_prunable, prune, summary
 from emotune.execution.run.lost_cluster import LOST, LostClusterError
 from emotune.execution.run.session import QUICKSTART, StudySession, pool_of, prepared, train_all
 from emotune.execution.run.signals import INTERRUPTED, Interruption, StoppedNow, interruption
-from emotune.report.freshness import claim_folder, input_fingerprint, is_up_to_date, keeps_cards, write_fingerprint
+from emotune.report.freshness import claim_folder, has_model_cards, input_fingerprint, is_up_to_date, write_fingerprint
 from emotune.runs.directory import State
 from emotune.runs.registry import Registry
 
@@ -163,7 +163,7 @@ def _report(
     console: Console, work: StudySession, plan: Plan, out: Path, options: argparse.Namespace, *, always: bool
 ) -> None:
     """Writes the report, unless it is there and nothing that it is made of has changed."""
-    wanted = keeps_cards(out) if options.model_cards is None else options.model_cards
+    wanted = has_model_cards(out) if options.model_cards is None else options.model_cards
     command = AblateCommand.of(options, model_cards=wanted)
     digest = input_fingerprint(work.study, work.runs, plan.statuses, plan.records, work.pool, str(command))
     if not always and is_up_to_date(out, digest):

@@ -183,12 +183,12 @@ def _draw(
 ) -> None:
     """Writes an image's PNG; ``weights`` by attention layer (P,)."""
     from emotune.data.shard_reader import CROP
-    from emotune.report.figures.predictions import image_and_answer
+    from emotune.report.figures.predictions import prediction_figure
 
     first = (len(image) - CROP) // 2
     seen = image[first : first + CROP, first : first + CROP]
     maps = {layer: (w * w.size).reshape(2 * (round(w.size**0.5),)) for layer, w in weights.items()}
-    image_and_answer(escape_control_characters(title), seen, maps, said).savefig(out, metadata={"Software": None})
+    prediction_figure(escape_control_characters(title), seen, maps, said).savefig(out, metadata={"Software": None})
 
 
 def _written(told: Iterable[_Told], file: TextIO, classes: Sequence[str]) -> Iterator[_Told]:

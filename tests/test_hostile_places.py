@@ -10,7 +10,7 @@ from emotune import ablate, predict, shard
 from emotune.config.load import load_study, shipped_study
 from emotune.core.errors import UnwritableError, describe_os_error
 from emotune.core.storage import Folder
-from emotune.report.freshness import SEAL, ReportWriter, is_up_to_date
+from emotune.report.freshness import FINGERPRINT_FILE, ReportWriter, is_up_to_date
 
 STUDY = """
 question: Does it help?
@@ -104,7 +104,7 @@ def test_a_seal_from_elsewhere_removes_nothing_outside_the_report(tmp_path, name
     out = tmp_path / "report"
     out.mkdir()
     known = "7d5f0e8e9a2f2e4d"
-    (out / SEAL).write_text(json.dumps({"fingerprint": "x", "written": {name: known}}))
+    (out / FINGERPRINT_FILE).write_text(json.dumps({"fingerprint": "x", "written": {name: known}}))
     monkey = pytest.MonkeyPatch()
     monkey.setattr("emotune.report.freshness._sha256", lambda path: known)
     with monkey.context(), ReportWriter(out, load_study(shipped_study("quickstart")), cards=False) as files:

@@ -13,8 +13,16 @@ from emotune.config.run import RunConfig
 from emotune.config.study import Study
 from emotune.runs.registry import Registry
 
-__all__ = ["ClassCountEntry", "Difference", "NetworksFile", "VariantEntry", "differences", "read_networks", "settings",
-           "summary"]  # fmt: skip
+__all__ = [
+    "ArchitectureDifference",
+    "ClassCountEntry",
+    "NetworksFile",
+    "VariantEntry",
+    "architecture_differences",
+    "architecture_summary",
+    "read_architectures",
+    "setting_differences",
+]  # fmt: skip
 
 
 class VariantEntry(TypedDict):
@@ -63,7 +71,7 @@ class NetworksFile(TypedDict):
 
 
 @dataclass(frozen=True)
-class Difference:
+class ArchitectureDifference:
     """A variant's network beside the baseline's.
 
     Attributes:
@@ -84,7 +92,7 @@ class Difference:
     more_flops: str
 
 
-def settings(study: Study, variant: str) -> dict[str, tuple[Any, Any]]:
+def setting_differences(study: Study, variant: str) -> dict[str, tuple[Any, Any]]:
     """The baseline's value and the variant's of each option, ``model.…`` or ``train.…``, in which they differ.
 
     None stands for a network that has no such option.
@@ -100,9 +108,11 @@ def settings(study: Study, variant: str) -> dict[str, tuple[Any, Any]]:
     }  # fmt: skip
 
 
-def read_networks(pool: str, study: Study, runs: Iterable[RunConfig]) -> NetworksFile | None:
+def read_architectures(pool: str, study: Study, runs: Iterable[RunConfig]) -> NetworksFile | None:
     """What the pool knows about a study's networks; None where it has no file, or only those of other networks."""
-    expected = json.loads(json.dumps({name: settings(study, name) for name in study.networks}))  # as a file has them
+    expected = json.loads(
+        json.dumps({name: setting_differences(study, name) for name in study.networks})
+    )  # as a file has them
     for value in Registry(pool).networks(study, runs):
         with contextlib.suppress(LookupError, TypeError, AttributeError):  # another format
             entries = [{name: one["settings"] for name, one in e["variants"].items()} for e in value["networks"]]
@@ -113,7 +123,7 @@ def read_networks(pool: str, study: Study, runs: Iterable[RunConfig]) -> Network
     return None
 
 
-def differences(value: NetworksFile, dataset: str | None = None) -> list[Difference]:
+def architecture_differences(value: NetworksFile, dataset: str | None = None) -> list[ArchitectureDifference]:
     """The baseline's network, and how each other variant's differs from it.
 
     Args:
@@ -125,10 +135,10 @@ def differences(value: NetworksFile, dataset: str | None = None) -> list[Differe
     return [_difference(name, variant, baseline) for name, variant in entry["variants"].items()]
 
 
-def summary(value: NetworksFile) -> list[str]:
+def architecture_summary(value: NetworksFile) -> list[str]:
     """A line for each variant on the first data set: the changed options, parameters and FLOPs."""
     lines = []
-    for d in differences(value):
+    for d in architecture_differences(value):
         if d.variant == value["baseline"]:
             lines.append(f"{d.variant} (baseline): {d.parameters} parameters, {d.flops} FLOPs")
         else:
@@ -137,9 +147,9 @@ def summary(value: NetworksFile) -> list[str]:
     return lines
 
 
-def _difference(name: str, entry: VariantEntry, baseline: VariantEntry) -> Difference:
+def _difference(name: str, entry: VariantEntry, baseline: VariantEntry) -> ArchitectureDifference:
     changed = (_setting(key, before, after) for key, (before, after) in entry["settings"].items())
-    return Difference(
+    return ArchitectureDifference(
         name,
         tuple(filter(None, changed)),
         _short(entry["parameters"]),

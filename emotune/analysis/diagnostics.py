@@ -25,7 +25,7 @@ __all__ = [
     "mean_attention",
     "recall_differences",
     "recalls",
-    "test_selection_bias",
+    "selection_bias",
 ]  # fmt: skip
 
 
@@ -86,7 +86,7 @@ def calibration(predictions: Mapping[int, pd.DataFrame], bins: int = 10) -> pd.D
         bins: Between 0 and 1, of equal width.
     """
     logits = np.concatenate([_logits(frame) for frame in predictions.values()])
-    right = np.concatenate([_right(frame) for frame in predictions.values()])
+    right = np.concatenate([_is_correct(frame) for frame in predictions.values()])
     confidence = special.softmax(logits, axis=1).max(axis=1)
     table = pd.DataFrame({"confidence": 100 * confidence, "accuracy": 100 * right, "share": 100 / len(right)})
     bin_of = np.digitize(confidence, np.linspace(0, 1, bins + 1), right=True)
@@ -105,24 +105,24 @@ def disagreements(a: Mapping[int, pd.DataFrame], b: Mapping[int, pd.DataFrame]) 
         b: Of the other.
 
     Returns:
-        ``sample_id``, ``target``, ``right`` (``a`` or ``b``), and ``answer_of_other``: the wrong class that the other
+        ``sample_id``, ``target``, ``right`` (``a`` or ``b``), and ``other_prediction``: the wrong class that the other
         gave most often; of equally frequent ones the first in the order of the logits.
     """
-    columns = ["sample_id", "target", "right", "answer_of_other"]
+    columns = ["sample_id", "target", "right", "other_prediction"]
     seeds = sorted(a.keys() & b.keys())
     if len(seeds) < 2:
         return pd.DataFrame(columns=columns, dtype=str)
     images, classes = a[seeds[0]][["sample_id", "target"]], np.array(classes_of(a[seeds[0]]))
-    same = {side: [_in_order(runs[seed], images) for seed in seeds] for side, runs in (("a", a), ("b", b))}
-    right = {side: np.array([_right(frame) for frame in frames]) for side, frames in same.items()}  # (S, N)
+    same = {side: [_reordered(runs[seed], images) for seed in seeds] for side, runs in (("a", a), ("b", b))}
+    right = {side: np.array([_is_correct(frame) for frame in frames]) for side, frames in same.items()}  # (S, N)
     found = []
     for side, other in (("a", "b"), ("b", "a")):
         rows = right[side].all(axis=0) & ~right[other].any(axis=0)
         answers = np.array([_logits(frame)[rows].argmax(axis=1) for frame in same[other]])  # (S, flipped)
         votes = (answers[..., None] == np.arange(len(classes))).sum(axis=0)  # (flipped, K)
-        found.append(images[rows].assign(right=side, answer_of_other=classes[votes.argmax(axis=1)]))
+        found.append(images[rows].assign(right=side, other_prediction=classes[votes.argmax(axis=1)]))
     table = pd.concat(found).set_index("sample_id", drop=False)
-    return table.loc[_drawn(table), columns].reset_index(drop=True)
+    return table.loc[_shuffled_by_label(table), columns].reset_index(drop=True)
 
 
 def mean_attention(frames: Sequence[pd.DataFrame]) -> dict[str, np.ndarray]:
@@ -131,7 +131,7 @@ def mean_attention(frames: Sequence[pd.DataFrame]) -> dict[str, np.ndarray]:
     Args:
         frames: Of one variant's runs: ``sample_id, layer, weights``.
     """
-    return _maps(pd.concat(frames), "layer") if frames else {}
+    return _mean_maps(pd.concat(frames), "layer") if frames else {}
 
 
 def image_attention(frames: Sequence[pd.DataFrame], ids: Iterable[str]) -> dict[str, np.ndarray]:
@@ -143,11 +143,11 @@ def image_attention(frames: Sequence[pd.DataFrame], ids: Iterable[str]) -> dict[
     """
     wanted = list(ids)
     mine = [frame[frame["sample_id"].isin(wanted)] for frame in frames]
-    maps = _maps(pd.concat(mine), "sample_id") if mine else {}
+    maps = _mean_maps(pd.concat(mine), "sample_id") if mine else {}
     return {sample: maps[sample] for sample in wanted if sample in maps}
 
 
-def test_selection_bias(runs: pd.DataFrame) -> pd.DataFrame:
+def selection_bias(runs: pd.DataFrame) -> pd.DataFrame:
     """What taking each run's best test epoch would have added: ``variant, dataset, n`` and means over ``n`` seeds.
 
     ``accuracy`` is of the epoch that was selected without the test images, ``best_test_accuracy`` the highest over
@@ -174,10 +174,10 @@ def choose_examples(predictions: Mapping[str, Mapping[int, pd.DataFrame]], count
         count: How many, if there are as many.
     """
     frames = [frame for by_seed in predictions.values() for frame in by_seed.values()]
-    return _drawn(frames[0])[:count] if frames else []
+    return _shuffled_by_label(frames[0])[:count] if frames else []
 
 
-def _drawn(images: pd.DataFrame) -> list[str]:
+def _shuffled_by_label(images: pd.DataFrame) -> list[str]:
     """All sample ids, shuffled by their hashes, label after label in turn."""
     digests = [hashlib.sha256(sample.encode()).hexdigest() for sample in images["sample_id"]]
     shuffled = images[["sample_id", "target"]].reset_index(drop=True).iloc[np.argsort(digests)]
@@ -185,7 +185,7 @@ def _drawn(images: pd.DataFrame) -> list[str]:
     return shuffled.assign(turn=turn).sort_values("turn", kind="stable")["sample_id"].tolist()
 
 
-def _in_order(frame: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
+def _reordered(frame: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
     """The rows in the order of ``images``."""
     return frame.set_index("sample_id").loc[images["sample_id"]]
 
@@ -195,12 +195,12 @@ def _logits(frame: pd.DataFrame) -> np.ndarray:
     return frame[[PREFIX + label for label in classes_of(frame)]].to_numpy(np.float64)
 
 
-def _right(frame: pd.DataFrame) -> np.ndarray:
+def _is_correct(frame: pd.DataFrame) -> np.ndarray:
     """Whether the class with the largest logit is the target (N,)."""
     return np.array(classes_of(frame))[_logits(frame).argmax(axis=1)] == frame["target"].to_numpy()
 
 
-def _maps(attention: pd.DataFrame, by: str) -> dict[str, np.ndarray]:
+def _mean_maps(attention: pd.DataFrame, by: str) -> dict[str, np.ndarray]:
     """Mean maps (H, W) of square grids, by what a column says."""
     weights = attention.groupby(by, sort=False)["weights"]
     means = {str(key): np.stack(rows.tolist()).mean(axis=0, dtype=np.float64) for key, rows in weights}

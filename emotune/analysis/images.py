@@ -101,7 +101,7 @@ def bootstrap_over_images(
             with np.errstate(invalid="ignore"):  # infinite less infinite
                 differences = np.stack([values[c.variant, s] - values[c.reference, s] for s in seeds], axis=1)
             tests = {s: _mcnemar(right[c.variant, s], right[c.reference, s]) for s in seeds}
-            found.append(_judge(c, dataset, differences, groups, tests, metric.scale.difference_bounds))
+            found.append(_intervals(c, dataset, differences, groups, tests, metric.scale.difference_bounds))
     return found
 
 
@@ -146,7 +146,7 @@ def _weights(groups: int) -> Iterator[np.ndarray]:
         yield rng.multinomial(groups, np.full(groups, 1 / groups), size=AT_A_TIME).astype(float)
 
 
-def _judge(
+def _intervals(
     contrast: Contrast,
     dataset: str,
     differences: np.ndarray,

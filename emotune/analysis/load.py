@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from emotune.analysis.metrics import PREFIX, classes_of, predicted_classes, scalar_metrics
+from emotune.analysis.metrics import PREFIX, classes_of, predicted_classes_digest, scalar_metrics
 from emotune.config.metric import SCALES
 from emotune.config.run import RunConfig
 from emotune.core.errors import InputError
@@ -21,14 +21,20 @@ from emotune.runs.store import RunStore
 
 __all__ = ["Records", "load_records"]
 
-RESULTS = ["accuracy", "test_images", "parameters", "train_s", "images_per_s", "workers", "interruptions", "commit",
-           "dirty"]  # fmt: skip
-COST = ["forward_flops"]
-EPOCHS = ["selected_epoch", "best_test_accuracy"]
-EPOCH = ["epoch", "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "train_s_so_far", "test_accuracy",
-         "attention_entropy"]  # fmt: skip
-WHICH = ["run", "variant", "dataset", "seed"]
-COLUMNS = [*WHICH, "state", "detail", *dict.fromkeys([*RESULTS, *SCALES, *COST, *EPOCHS]), "answers"]
+RESULT_COLUMNS = ["accuracy", "test_images", "parameters", "train_s", "images_per_s", "workers", "interruptions",
+                  "commit", "dirty"]  # fmt: skip
+COST_COLUMNS = ["forward_flops"]
+SELECTION_COLUMNS = ["selected_epoch", "best_test_accuracy"]
+EPOCH_COLUMNS = ["epoch", "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "train_s_so_far",
+                 "test_accuracy", "attention_entropy"]  # fmt: skip
+RUN_COLUMNS = ["run", "variant", "dataset", "seed"]
+COLUMNS = [
+    *RUN_COLUMNS,
+    "state",
+    "detail",
+    *dict.fromkeys([*RESULT_COLUMNS, *SCALES, *COST_COLUMNS, *SELECTION_COLUMNS]),
+    "predicted_classes_digest",
+]
 
 
 @dataclass(frozen=True)
@@ -41,8 +47,7 @@ class Records:
             ``images_per_s``, ``workers``, ``interruptions``, ``commit``, ``dirty``, the other metrics of
             `emotune.config.metric.SCALES``, ``forward_flops`` of an image, ``selected_epoch`` (whose network was
             tested), ``best_test_accuracy`` (per cent, the highest of all epochs; NaN where no epoch was tested) and
-            ``answers`` (a digest, equal for runs that gave the same class to every test image); the others
-            NaN.
+            ``predicted_classes_digest`` (equal for runs that gave the same class to every test image); the others NaN.
         curves: One row per run and epoch: ``run, variant, dataset, seed`` and what ``metrics.jsonl`` has;
             ``test_accuracy`` and ``attention_entropy`` (nats) are NaN where they were not noted.
         predictions: Per finished run: ``sample_id, target, group, logit_<class>…``. All runs of a data set have the
@@ -63,7 +68,7 @@ class Records:
         """The rows of the finished runs."""
         return self.runs[self.runs["state"] == State.DONE]
 
-    def of(self, variant: str, dataset: str) -> dict[int, pd.DataFrame]:
+    def predictions_of(self, variant: str, dataset: str) -> dict[int, pd.DataFrame]:
         """The predictions of a variant's finished runs on a data set, by seed, in the seeds' order."""
         done = self.done()
         mine = done[(done["variant"] == variant) & (done["dataset"] == dataset)].sort_values("seed")
@@ -97,7 +102,7 @@ def load_records(runs: Sequence[RunConfig], pool: str) -> Records:
     predictions: dict[str, pd.DataFrame] = {}
     for dataset in dict.fromkeys(run.row["dataset"] for run in done.values()):
         mine = {run_id: run.predictions for run_id, run in done.items() if run.row["dataset"] == dataset}
-        agreed, others = _agreed(mine, directories.folder)
+        agreed, others = _align_runs(mine, directories.folder)
         predictions |= agreed
         for run_id, problem in others.items():
             row = done.pop(run_id).row
@@ -114,15 +119,15 @@ def load_records(runs: Sequence[RunConfig], pool: str) -> Records:
 
 
 def _load(folder: Folder, run: RunConfig, status: Status) -> _Run:
-    which = dict(zip(WHICH, (run.id, run.variant, run.dataset.name, run.seed), strict=True))
+    which = dict(zip(RUN_COLUMNS, (run.id, run.variant, run.dataset.name, run.seed), strict=True))
     row = which | {"state": str(status.state), "detail": status.detail}
     try:
         curve = _curve(folder)
     except InputError as error:
-        nothing = _as_curve([]).assign(**which)[[*WHICH, *EPOCH]]
+        nothing = _as_curve([]).assign(**which)[[*RUN_COLUMNS, *EPOCH_COLUMNS]]
         return _Run(_damaged(row, str(error)) if status.state is State.DONE else row, nothing)
     best = float(curve["test_accuracy"].max())
-    curve = curve.assign(**which)[[*WHICH, *EPOCH]]
+    curve = curve.assign(**which)[[*RUN_COLUMNS, *EPOCH_COLUMNS]]
     if status.state is not State.DONE:
         return _Run(row, curve)
     try:
@@ -133,7 +138,7 @@ def _load(folder: Folder, run: RunConfig, status: Status) -> _Run:
 
 def _damaged(row: Mapping[str, Any], problem: str) -> dict[str, Any]:
     """The row of a finished run that cannot be counted."""
-    return {name: row[name] for name in WHICH} | {"state": str(State.DAMAGED), "detail": problem}
+    return {name: row[name] for name in RUN_COLUMNS} | {"state": str(State.DAMAGED), "detail": problem}
 
 
 def _finished(folder: Folder, run: RunConfig, row: dict[str, Any], curve: pd.DataFrame, best: float) -> _Run:
@@ -146,24 +151,28 @@ def _finished(folder: Folder, run: RunConfig, row: dict[str, Any], curve: pd.Dat
         raise InputError(f"{folder / METRICS}: missing or empty; delete the folder {folder} to train this run again")
     record, predictions = read_record(folder, run.id), _predictions(folder)
     try:
-        row |= _flat(record, predictions) | {"best_test_accuracy": best}
+        row |= _result_columns(record, predictions) | {"best_test_accuracy": best}
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise InputError(f"{folder / RECORD}: lacks {error}; delete the folder to train again") from None
     return _Run(row, curve, record, predictions, _attention(folder, predictions))
 
 
-def _flat(record: dict[str, Any], predictions: pd.DataFrame) -> dict[str, Any]:
+def _result_columns(record: dict[str, Any], predictions: pd.DataFrame) -> dict[str, Any]:
     gits = [origin["git"] or {"commit": None, "dirty": None} for origin in record["origins"]]
     dirty = any(g["dirty"] for g in gits) or (None if any("unknown" in g for g in gits) else False)
     git = {"commit": " ".join(str(g["commit"]) for g in gits if g["commit"]), "dirty": dirty}
     known = record | git | {"train_s": record["durations_s"]["train"], "test_images": len(predictions)}
     selected = record["selected_epoch"] if "selected_epoch" in record else record["last_epoch"]["epoch"]
-    plain = {name: known.get(name) for name in (*RESULTS, *COST)}
-    return plain | scalar_metrics(predictions) | {"selected_epoch": selected, "answers": predicted_classes(predictions)}
+    plain = {name: known.get(name) for name in (*RESULT_COLUMNS, *COST_COLUMNS)}
+    return (
+        plain
+        | scalar_metrics(predictions)
+        | {"selected_epoch": selected, "predicted_classes_digest": predicted_classes_digest(predictions)}
+    )
 
 
 def _curve(folder: Folder) -> pd.DataFrame:
-    """A row per epoch that is over, with `EPOCH`."""
+    """A row per epoch that is over, with `EPOCH_COLUMNS`."""
     try:
         return _as_curve([json.loads(line) for line in (folder.read(METRICS) or b"").decode().splitlines()])
     except (ValueError, TypeError) as error:
@@ -172,7 +181,7 @@ def _curve(folder: Folder) -> pd.DataFrame:
 
 
 def _as_curve(epochs: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    return pd.DataFrame(epochs, columns=EPOCH).astype(float).astype({"epoch": int})
+    return pd.DataFrame(epochs, columns=EPOCH_COLUMNS).astype(float).astype({"epoch": int})
 
 
 def _predictions(folder: Folder) -> pd.DataFrame:
@@ -224,7 +233,9 @@ def _table(folder: Folder, name: str, columns: Sequence[str]) -> pd.DataFrame | 
         raise InputError(f"{folder / name}: not readable ({said}); delete {folder} to train it again") from None
 
 
-def _agreed(predictions: Mapping[str, pd.DataFrame], pool: Folder) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
+def _align_runs(
+    predictions: Mapping[str, pd.DataFrame], pool: Folder
+) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
     """The predictions of one data set's runs, with its images in one order, and their groups.
 
     Groups are of the images: what one run says of them holds for those that were made before runs noted them.
@@ -233,7 +244,7 @@ def _agreed(predictions: Mapping[str, pd.DataFrame], pool: Folder) -> tuple[dict
         Those of the runs that have the test images, labels and classes of most of them, of equally many those of the
         first run; and by id, what is wrong with the others.
     """
-    kinds = {run_id: _tested_on(frame) for run_id, frame in predictions.items()}
+    kinds = {run_id: _test_set_key(frame) for run_id, frame in predictions.items()}
     usual, _ = Counter(kinds.values()).most_common(1)[0]
     first = next(run_id for run_id, kind in kinds.items() if kind == usual)
     reference = predictions[first].set_index("sample_id")
@@ -254,7 +265,7 @@ def _agreed(predictions: Mapping[str, pd.DataFrame], pool: Folder) -> tuple[dict
     return agreed, others
 
 
-def _tested_on(predictions: pd.DataFrame) -> tuple[int, int, tuple[str, ...]]:
+def _test_set_key(predictions: pd.DataFrame) -> tuple[int, int, tuple[str, ...]]:
     """Equal for two runs that have the same images, labels and classes, whatever the order of the images."""
     hashes = pd.util.hash_pandas_object(predictions[["sample_id", "target"]], index=False)
     return len(predictions), int(hashes.sum()), tuple(classes_of(predictions))

@@ -27,7 +27,7 @@ __all__ = [
     "negative_log_likelihood",
     "per_class",
     "polarity_accuracy",
-    "predicted_classes",
+    "predicted_classes_digest",
     "scalar_metrics",
     "sufficient_stats",
     "top_k_accuracy",
@@ -57,7 +57,7 @@ def classes_of(predictions: pd.DataFrame) -> list[str]:
     return [column.removeprefix(PREFIX) for column in predictions.columns if column.startswith(PREFIX)]
 
 
-def predicted_classes(predictions: pd.DataFrame) -> str:
+def predicted_classes_digest(predictions: pd.DataFrame) -> str:
     """A digest of which class was given to which image, whatever the order of the images."""
     ordered = predictions.sort_values("sample_id")
     guesses = ordered[[PREFIX + label for label in classes_of(predictions)]].to_numpy().argmax(axis=1)
@@ -134,7 +134,7 @@ def sufficient_stats(predictions: pd.DataFrame, metric: str) -> SufficientStats:
         "accuracy": lambda: 100 * _in_top_k(targets, logits, 1),
         "top2_accuracy": lambda: 100 * _in_top_k(targets, logits, 2),
         "polarity_accuracy": lambda: 100 * _polarity_right(classes, targets, logits),
-        "nll": lambda: _surprise(targets, special.log_softmax(logits, axis=1)),
+        "nll": lambda: _negative_log_probabilities(targets, special.log_softmax(logits, axis=1)),
         "brier": lambda: _squared_distance(targets, special.softmax(logits, axis=1)),
     }
     return SufficientStats(np.zeros(len(targets), int), values[metric]().astype(float), 1)
@@ -204,7 +204,7 @@ def negative_log_likelihood(targets: np.ndarray, log_probabilities: np.ndarray) 
         targets: Indices of classes (N,).
         log_probabilities: (N, K).
     """
-    return float(_surprise(targets, log_probabilities).mean())
+    return float(_negative_log_probabilities(targets, log_probabilities).mean())
 
 
 def brier_score(targets: np.ndarray, probabilities: np.ndarray) -> float:
@@ -258,7 +258,7 @@ def _polarity_right(
     return positive[logits.argmax(axis=1)] == positive[targets]
 
 
-def _surprise(targets: np.ndarray, log_probabilities: np.ndarray) -> np.ndarray:
+def _negative_log_probabilities(targets: np.ndarray, log_probabilities: np.ndarray) -> np.ndarray:
     return -np.take_along_axis(log_probabilities, targets[:, None], axis=1)[:, 0]
 
 

@@ -7,7 +7,7 @@ from scipy import stats
 
 from emotune.config.metric import ROUNDING
 
-__all__ = ["holm", "paired_tests", "sign_flips"]
+__all__ = ["holm", "paired_tests", "sign_flip_test"]
 
 MOST_ENUMERATED, DRAWS = 32, 2**16
 """Up to so many seeds all ways to flip signs are counted; above, so many random ones (fixed seed)."""
@@ -24,12 +24,12 @@ def paired_tests(differences: np.ndarray, min_effect: float) -> dict[str, float]
     below = stats.ttest_1samp(differences, min_effect, alternative="less").pvalue
     return {
         "p": float(stats.ttest_1samp(differences, 0).pvalue),
-        "p_sign_flip": sign_flips(differences),
+        "p_sign_flip": sign_flip_test(differences),
         "p_equivalence": float(max(above, below)),
     }
 
 
-def sign_flips(differences: np.ndarray) -> float:
+def sign_flip_test(differences: np.ndarray) -> float:
     """The share of all ways to flip signs whose sum is as far from zero as the one seen, or farther.
 
     Differences of shares, as 100 k / N, tie but for their last bits, so sums count as equal within `ROUNDING` a seed.

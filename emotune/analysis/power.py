@@ -11,11 +11,19 @@ from scipy import special
 
 from emotune.config.metric import ROUNDING
 
-__all__ = ["ALPHA", "PooledSpread", "findable", "pooled_spread", "power_of_paired_t", "seeds_for", "smallest_effect"]
+__all__ = [
+    "ALPHA",
+    "PooledSpread",
+    "detectable_effects",
+    "pooled_spread",
+    "power_of_paired_t",
+    "seeds_for",
+    "smallest_effect",
+]
 
 ALPHA, POWER = 0.05, 0.80
 MOST_SEEDS = 1000
-BEYOND, POINTS = 9.0, 2001
+INTEGRATION_RANGE, INTEGRATION_POINTS = 9.0, 2001
 """How far, in standard deviations, a normal distribution is integrated, and at how many points."""
 
 
@@ -31,7 +39,7 @@ def power_of_paired_t(effect_in_sd: float, seeds: int, alpha: float = ALPHA) -> 
     critical = special.stdtrit(df, 1 - alpha / 2)
     # |Z + shift| > critical * S, where S is a chi over the root of its df: the mean over
     # y = |Z + shift| of P(S < y / critical). scipy's noncentral t is NaN or not monotonous where the shift is large.
-    y = np.linspace(max(0.0, shift - BEYOND), shift + BEYOND, POINTS)
+    y = np.linspace(max(0.0, shift - INTEGRATION_RANGE), shift + INTEGRATION_RANGE, INTEGRATION_POINTS)
     density = np.exp(-((y - shift) ** 2) / 2) + np.exp(-((y + shift) ** 2) / 2)
     found = special.chdtr(df, df * (y / critical) ** 2)
     return float(min(1.0, np.trapezoid(density * found, y) / math.sqrt(2 * math.pi)))
@@ -109,7 +117,7 @@ def pooled_spread(rows: Iterable[Mapping[str, Any]], dataset: str, metric: str) 
     return PooledSpread(math.sqrt(2 * squares / df), df) if df > 0 and squares > ROUNDING**2 else None
 
 
-def findable(spread: PooledSpread, seeds: Iterable[int], alpha: float = ALPHA) -> dict[int, float]:
+def detectable_effects(spread: PooledSpread, seeds: Iterable[int], alpha: float = ALPHA) -> dict[int, float]:
     """By number of seeds, the smallest difference that is found with 80 % power, in the unit of the metric.
 
     Args:

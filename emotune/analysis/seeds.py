@@ -24,9 +24,9 @@ __all__ = [
     "Summary",
     "Verdict",
     "across_datasets",
+    "compare_contrasts",
     "estimate_differences",
     "summarise",
-    "test_contrasts",
 ]
 
 UNBOUNDED = (-math.inf, math.inf)
@@ -76,8 +76,8 @@ class Comparison:
         differences: By seed, of the complete pairs; infinite where one of the two runs has an infinite value.
         missing: Why a seed is no complete pair: ``alexnet missing, attention diverged``.
         summary: Of the differences.
-        same_answers: Whether the two runs of every pair gave the same class to every image.
-        seedless: Whether each of the two sides says the same in all of two seeds or more.
+        same_predictions: Whether the two runs of every pair gave the same class to every image.
+        seed_independent: Whether each of the two sides says the same in all of two seeds or more.
         p: Of the two-sided paired t-test.
         p_sign_flip: Of the exact two-sided sign-flip test, which assumes no normal distribution.
         p_equivalence: Of the two one-sided t-tests (TOST) at ± ``min_effect``.
@@ -93,8 +93,8 @@ class Comparison:
     differences: Mapping[int, float]
     missing: Mapping[int, str]
     summary: Summary
-    same_answers: bool = False
-    seedless: bool = False
+    same_predictions: bool = False
+    seed_independent: bool = False
     p: float | None = None
     p_sign_flip: float | None = None
     p_equivalence: float | None = None
@@ -163,17 +163,17 @@ def estimate_differences(
 
     Args:
         rows: All runs of the study with ``variant``, ``dataset``, ``seed`` and ``state``; finished ones, which alone
-            count, with the metric, and ``answers``, equal where the same classes were given to the same images.
+            count, with the metric, and ``predicted_classes_digest``, which is equal for equal predictions.
         contrasts: Which differences.
         datasets: Names.
         seeds: How many the study has; those without a complete pair are named in the result.
         metric: What is compared, which way is better, and the smallest difference that would matter.
     """
     runs = {(row["variant"], row["dataset"], row["seed"]): row for row in rows}
-    return [_compared(runs, contrast, dataset, seeds, metric) for dataset in datasets for contrast in contrasts]
+    return [_compare(runs, contrast, dataset, seeds, metric) for dataset in datasets for contrast in contrasts]
 
 
-def test_contrasts(
+def compare_contrasts(
     rows: Iterable[Mapping[str, Any]],
     contrasts: Sequence[Contrast],
     datasets: Sequence[str],
@@ -211,7 +211,7 @@ def across_datasets(comparisons: Sequence[Comparison]) -> list[AcrossDatasets]:
     return found
 
 
-def _compared(
+def _compare(
     runs: Mapping[tuple[str, str, int], Mapping[str, Any]],
     contrast: Contrast,
     dataset: str,
@@ -221,7 +221,7 @@ def _compared(
     pairs, missing, differences = [], {}, {}
     for seed in range(seeds):
         sides = {name: runs.get((name, dataset, seed)) for name in (contrast.variant, contrast.reference)}
-        lacking = {name: why for name, row in sides.items() if (why := _lacks(row, metric.name))}
+        lacking = {name: why for name, row in sides.items() if (why := _why_not_counted(row, metric.name))}
         if lacking:
             missing[seed] = ", ".join(f"{name} {lacking[name]}" for name in sorted(lacking))
         elif all(row[metric.name] == math.inf for row in sides.values()):
@@ -230,31 +230,33 @@ def _compared(
             pairs.append(tuple(sides.values()))
             differences[seed] = pairs[-1][0][metric.name] - pairs[-1][1][metric.name]
     summary = summarise(list(differences.values()), metric.scale.difference_bounds)
+    digests = [tuple(row.get("predicted_classes_digest") for row in pair) for pair in pairs]
+    sides = list(zip(*pairs, strict=True))
     found = Comparison(
         contrast, dataset, differences, missing, summary, higher_is_better=metric.scale.higher_is_better,
-        same_answers=bool(pairs) and all(a.get("answers") == b.get("answers") is not None for a, b in pairs),
-        seedless=len(pairs) > 1 and all(_seedless(side, metric.name) for side in zip(*pairs, strict=True)),
+        same_predictions=bool(digests) and all(a == b is not None for a, b in digests),
+        seed_independent=len(pairs) > 1 and all(_is_seed_independent(side, metric.name) for side in sides),
     )  # fmt: skip
     return replace(found, **paired_tests(np.array([*differences.values()]), metric.min_effect)) if summary.sd else found
 
 
-def _lacks(row: Mapping[str, Any] | None, metric: str) -> str:
+def _why_not_counted(row: Mapping[str, Any] | None, metric: str) -> str:
     """Why a run does not count; empty if it does. An infinite value counts: it is the worst that there is."""
     if row is None or row["state"] != State.DONE:
         return str(row["state"] if row else State.MISSING)
     return f"has no {metric}" if math.isnan(row[metric]) else ""
 
 
-def _seedless(rows: Sequence[Mapping[str, Any]], metric: str) -> bool:
+def _is_seed_independent(rows: Sequence[Mapping[str, Any]], metric: str) -> bool:
     """Whether the runs of one variant say the same in all seeds."""
     values = [row[metric] for row in rows]
-    return max(values) - min(values) < ROUNDING and len({row.get("answers") for row in rows}) == 1
+    return max(values) - min(values) < ROUNDING and len({row.get("predicted_classes_digest") for row in rows}) == 1
 
 
 def _verdict(c: Comparison, min_effect: float) -> Verdict:
-    if c.same_answers and c.summary.sd in (None, 0.0) and abs(c.summary.mean) < ROUNDING:
+    if c.same_predictions and c.summary.sd in (None, 0.0) and abs(c.summary.mean) < ROUNDING:
         return Verdict.IDENTICAL
-    if c.seedless:
+    if c.seed_independent:
         return Verdict.DETERMINISTIC
     if c.p_holm is None:
         return Verdict.UNRESOLVED

@@ -13,7 +13,7 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from emotune.analysis.architecture import read_networks
+from emotune.analysis.architecture import read_architectures
 from emotune.analysis.seeds import Summary
 from emotune.config.ablate_command import AblateCommand
 from emotune.config.run import DatasetRef, RunConfig
@@ -21,11 +21,11 @@ from emotune.config.study import Study
 from emotune.core.errors import InputError
 from emotune.report import latex, phrasing
 from emotune.report.context import dataset_context, page_context, sections
-from emotune.report.example_images import examples, flips
+from emotune.report.example_images import attention_examples, disagreeing_images
 from emotune.report.figures.index import draw_figures
 from emotune.report.figures.svg import inline, svg_of
 from emotune.report.freshness import ReportWriter, claim_folder
-from emotune.report.model_cards import cards
+from emotune.report.model_cards import model_card_contexts
 from emotune.report.results import StudyResults, compute_results
 
 __all__ = ["build_report"]
@@ -57,9 +57,11 @@ def build_report(study: Study, runs: Sequence[RunConfig], pool: str, out: Path, 
         if data["known"]:
             study.metric.check_classes(data["name"], data["classes"])
     try:
-        findings = compute_results(study, runs, pool)
-        networks = read_networks(pool, study, runs)
-        context = page_context(findings, datasets, networks, pool, command) | {"flips": flips(findings, refs)}
+        results = compute_results(study, runs, pool)
+        networks = read_architectures(pool, study, runs)
+        context = page_context(results, datasets, networks, pool, command) | {
+            "flips": disagreeing_images(results, refs)
+        }
     except OSError as error:  # of writing, it would be taken for a full disk
         raise InputError(
             f"{error.filename or pool}: cannot be read for the report ({error.strerror or error}); the runs are as "
@@ -67,24 +69,24 @@ def build_report(study: Study, runs: Sequence[RunConfig], pool: str, out: Path, 
         ) from error
     claim_folder(out, study)
     with ReportWriter(out, study, cards=command.model_cards) as files:
-        context["figures"] = _draw(findings, datasets, refs, files)
+        context["figures"] = _draw(results, datasets, refs, files)
         context["sections"] = sections(context, context["figures"])
-        _write_tables(findings, datasets, files)
+        _write_tables(results, datasets, files)
         environment = _environment(study)
         for template, name in (("table.tex", "table.tex"), ("report.md", "report.md"), ("report.html", "index.html")):
             files.write(name, environment.get_template(template).render(context).encode())
-        for variant, card in cards(findings, context).items() if command.model_cards else ():
+        for variant, card in model_card_contexts(results, context).items() if command.model_cards else ():
             files.write(f"cards/{variant}.md", environment.get_template("card.md").render(card).encode())
     return out / "index.html"
 
 
 def _draw(
-    findings: StudyResults, datasets: Sequence[Mapping[str, Any]], refs: Mapping[str, DatasetRef], files: ReportWriter
+    results: StudyResults, datasets: Sequence[Mapping[str, Any]], refs: Mapping[str, DatasetRef], files: ReportWriter
 ) -> dict[str, dict[str, str]]:
     """Writes every figure as SVG and PNG; returns those of the page, by name: ``svg``, ``caption``."""
     titles = {d["name"]: f"{d['name']} (synthetic images)" if d["synthetic"] else d["name"] for d in datasets}
     drawn = {}
-    for each in draw_figures(findings, titles, examples(findings, refs)):
+    for each in draw_figures(results, titles, attention_examples(results, refs)):
         svg = svg_of(each.figure)
         files.write(f"{each.name}.svg", svg.encode())
         files.write(f"{each.name}.png", _png(each.figure))
@@ -99,9 +101,9 @@ def _png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def _write_tables(findings: StudyResults, datasets: Sequence[Mapping[str, Any]], files: ReportWriter) -> None:
+def _write_tables(results: StudyResults, datasets: Sequence[Mapping[str, Any]], files: ReportWriter) -> None:
     """The table of all runs, as CSV and Parquet."""
-    table = findings.records.runs.copy()
+    table = results.records.runs.copy()
     synthetic = {data["name"] for data in datasets if data["synthetic"]}
     table.insert(table.columns.get_loc("dirty") + 1, "synthetic", table["dataset"].isin(synthetic))
     files.write("runs.csv", table.to_csv(index=False).encode())
@@ -117,10 +119,10 @@ def _environment(study: Study) -> jinja2.Environment:
     )  # fmt: skip
     metric, scale = study.metric, study.metric.scale
     environment.filters |= {
-        "spread": lambda summary: phrasing.spread(summary, scale),
-        "spread_in": phrasing.spread,
-        "md": phrasing.markdown,
-        "difference": lambda summary: phrasing.difference(summary, metric),
+        "spread": lambda summary: phrasing.mean_and_interval(summary, scale),
+        "spread_in": phrasing.mean_and_interval,
+        "md": phrasing.escape_markdown,
+        "difference": lambda summary: phrasing.difference_sentence(summary, metric),
         "interval": lambda summary: phrasing.interval(summary, metric),
         "p": lambda p: "–" if p is None else phrasing.p_value(p).removeprefix("= "),
         "range": lambda o, low="low", high="high": phrasing.interval(

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from scipy import stats
 
-from emotune.analysis.architecture import differences
+from emotune.analysis.architecture import architecture_differences
 from emotune.analysis.power import ALPHA
 from emotune.analysis.seeds import Comparison, Verdict
 from emotune.config.ablate_command import AblateCommand
@@ -17,13 +17,13 @@ from emotune.config.run import DatasetRef
 from emotune.data.datasets import is_ready, manifest_of
 from emotune.data.manifest import SPLITS
 from emotune.report import phrasing
-from emotune.report.provenance import origin
+from emotune.report.provenance import provenance
 from emotune.report.results import StudyResults
 from emotune.runs.directory import State, Status
 
-__all__ = ["MARKS", "dataset_context", "page_context", "sections"]
+__all__ = ["VERDICT_MARKS", "dataset_context", "page_context", "sections"]
 
-MARKS = {
+VERDICT_MARKS = {
     Verdict.BETTER: "✓",
     Verdict.WORSE: "✗",
     Verdict.EQUIVALENT: "=",
@@ -32,8 +32,8 @@ MARKS = {
     Verdict.DETERMINISTIC: "·",
 }
 """Beside the verdict's word, so that no colour is needed to tell them apart."""
-LAST_LINES = 20
-FOLDED = 60
+LOG_LINES = 20
+MOST_UNFOLDED_RUNS = 60
 """Runs; the table of more is folded up."""
 
 
@@ -57,7 +57,7 @@ def dataset_context(ref: DatasetRef) -> dict[str, Any]:
 
 
 def page_context(
-    findings: StudyResults,
+    results: StudyResults,
     datasets: Sequence[Mapping[str, Any]],
     networks: Mapping[str, Any] | None,
     pool: str,
@@ -66,13 +66,13 @@ def page_context(
     """Everything that page, Markdown and LaTeX say.
 
     Args:
-        findings: The numbers.
+        results: The numbers.
         datasets: As `dataset_context`.
-        networks: As `emotune.analysis.architecture.read_networks` gives it.
+        networks: As `emotune.analysis.architecture.read_architectures` gives it.
         pool: Where the runs are.
         command: That reproduces the study.
     """
-    study, records = findings.study, findings.records
+    study, records = results.study, results.records
     return {
         "study": study,
         "metric": study.metric,
@@ -82,25 +82,25 @@ def page_context(
         "made": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         "done": len(records.done()),
         "planned": len(records.runs),
-        "selection": phrasing.selection(study.metric),
-        "tested": phrasing.tested(study.metric),
-        "answers": [_answer(c, findings) for c in findings.comparisons],
-        "comparisons": findings.comparisons,
-        "floors": findings.floors,
-        "resolutions": _resolutions(findings),
-        "flips_left_out": [c for c in findings.comparisons if c.p_sign_flip is not None and c.p_sign_flip_holm is None],
-        "over_images": findings.over_images,
-        "across": [(a, phrasing.across(a, study.metric)) for a in findings.across],
-        "exploratory": findings.exploratory,
-        "variants": [row for dataset in findings.datasets for row in _variants(findings, dataset)],
-        "optimism": findings.optimism.to_dict("records"),
-        "networks": differences(networks) if networks else [],
-        "unfinished": _unfinished(findings, command),
+        "selection": phrasing.selection_rule(study.metric),
+        "tested": phrasing.use_of_test_set(study.metric),
+        "answers": [_verdict(c, results) for c in results.comparisons],
+        "comparisons": results.comparisons,
+        "floors": results.noise_floor,
+        "resolutions": _detectable_effects(results),
+        "flips_left_out": [c for c in results.comparisons if c.p_sign_flip is not None and c.p_sign_flip_holm is None],
+        "over_images": results.image_bootstraps,
+        "across": [(a, phrasing.across_datasets_sentence(a, study.metric)) for a in results.across_datasets],
+        "exploratory": results.exploratory,
+        "variants": [row for dataset in results.datasets for row in _variant_rows(results, dataset)],
+        "optimism": results.test_selection_bias.to_dict("records"),
+        "networks": architecture_differences(networks) if networks else [],
+        "unfinished": _unfinished_runs(results, command),
         "runs": records.runs.to_dict("records"),
-        "folded": len(records.runs) > FOLDED,
-        "origin": origin(records, pool),
+        "folded": len(records.runs) > MOST_UNFOLDED_RUNS,
+        "origin": provenance(records, pool),
         "command": str(command),
-        "compared": _compared(findings),
+        "compared": _comparison_data(results),
     }
 
 
@@ -134,25 +134,25 @@ def sections(context: Mapping[str, Any], figures: Mapping[str, Any]) -> list[dic
     return [{"id": name, "title": title} for name, (title, shown) in known.items() if shown]
 
 
-def _answer(comparison: Comparison, findings: StudyResults) -> dict[str, Any]:
+def _verdict(comparison: Comparison, results: StudyResults) -> dict[str, Any]:
     verdict = comparison.verdict or Verdict.UNRESOLVED
-    text = phrasing.answer(comparison, findings.study.metric, findings.datasets)
-    return {"verdict": str(verdict), "mark": MARKS[verdict], "contrast": str(comparison.contrast), "text": text}
+    text = phrasing.verdict_sentences(comparison, results.study.metric, results.datasets)
+    return {"verdict": str(verdict), "mark": VERDICT_MARKS[verdict], "contrast": str(comparison.contrast), "text": text}
 
 
-def _resolutions(findings: StudyResults) -> list[str]:
+def _detectable_effects(results: StudyResults) -> list[str]:
     """Per data set whose spread is known, what numbers of seeds find."""
-    study, several = findings.study, len(findings.datasets) > 1
+    study, several = results.study, len(results.datasets) > 1
     said = {
-        dataset: phrasing.resolution(spread, study.metric, study.seeds, len(findings.comparisons))
-        for dataset, spread in findings.spreads.items()
+        dataset: phrasing.detectable_effects_sentence(spread, study.metric, study.seeds, len(results.comparisons))
+        for dataset, spread in results.pooled_spreads.items()
     }
     return [f"{dataset}: {text}" if several else text for dataset, text in said.items()]
 
 
-def _variants(findings: StudyResults, dataset: str) -> list[dict[str, Any]]:
+def _variant_rows(results: StudyResults, dataset: str) -> list[dict[str, Any]]:
     """Per variant: its metric in every seed and their summary, means of all metrics, what it costs."""
-    study, done, summaries = findings.study, findings.done(dataset), findings.summaries(dataset)
+    study, done, summaries = results.study, results.done(dataset), results.summaries(dataset)
     rows = []
     for variant in study.variants:
         mine = done[done["variant"] == variant]
@@ -170,9 +170,9 @@ def _variants(findings: StudyResults, dataset: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _unfinished(findings: StudyResults, command: AblateCommand) -> list[dict[str, Any]]:
+def _unfinished_runs(results: StudyResults, command: AblateCommand) -> list[dict[str, Any]]:
     """Runs without a result: why, the end of what they said, and the command that takes them up."""
-    rows = findings.records.runs
+    rows = results.records.runs
     ended = (State.FAILED, State.DIVERGED, State.DAMAGED)
     return [
         {
@@ -181,17 +181,17 @@ def _unfinished(findings: StudyResults, command: AblateCommand) -> list[dict[str
             "seed": row["seed"],
             "state": row["state"],
             "reason": Status(row["state"], row["detail"]).reason,
-            "log": "\n".join(row["detail"].splitlines()[-LAST_LINES:]) if row["state"] in ended else "",
+            "log": "\n".join(row["detail"].splitlines()[-LOG_LINES:]) if row["state"] in ended else "",
             "rerun": command.rerun(row["run"]) if row["state"] in ended else "",
         }
         for row in rows[rows["state"] != State.DONE].to_dict("records")
     ]
 
 
-def _compared(findings: StudyResults) -> dict[str, Any]:
+def _comparison_data(results: StudyResults) -> dict[str, Any]:
     """What the script needs to compare any two variants: every finished run's metrics, and quantiles of Student's t."""
     values: dict[str, dict[str, dict[int, list[float | str | None]]]] = {}
-    for row in findings.records.done().to_dict("records"):
+    for row in results.records.done().to_dict("records"):
         by_variant = values.setdefault(row["dataset"], {})
         # Six digits are more than is printed. JSON knows no NaN and nothing infinite: script.js reads that as text.
         numbers = [
@@ -199,11 +199,11 @@ def _compared(findings: StudyResults) -> dict[str, Any]:
             for value in (row[name] for name in SCALES)
         ]
         by_variant.setdefault(row["variant"], {})[row["seed"]] = numbers
-    finished = [v for v in findings.study.variants if any(v in variants for variants in values.values())]
+    finished = [v for v in results.study.variants if any(v in variants for variants in values.values())]
     most = max((len(seeds) for variants in values.values() for seeds in variants.values()), default=0)
     return {
         "variants": finished,
-        "datasets": findings.datasets,
+        "datasets": results.datasets,
         "metrics": [
             {
                 "title": s.title,
@@ -214,7 +214,7 @@ def _compared(findings: StudyResults) -> dict[str, Any]:
             }
             for s in SCALES.values()
         ],
-        "chosen": list(SCALES).index(findings.study.metric.name),
+        "chosen": list(SCALES).index(results.study.metric.name),
         "values": values,
         "t": [round(float(stats.t.ppf(1 - ALPHA / 2, df)), 5) for df in range(1, most)],
     }

@@ -15,7 +15,7 @@ from emotune.config.study import Contrast
 from emotune.data.read.thumbnails import thumbnails
 from emotune.report.results import StudyResults
 
-__all__ = ["examples", "flips"]
+__all__ = ["attention_examples", "disagreeing_images"]
 
 SHOWN = 8
 """Images under attention, by data set; and that flip, in each direction of a contrast."""
@@ -23,30 +23,30 @@ SIDE = 160
 """Pixels of an image under attention."""
 
 
-def examples(findings: StudyResults, refs: Mapping[str, DatasetRef]) -> dict[str, dict[str, bytes]]:
+def attention_examples(results: StudyResults, refs: Mapping[str, DatasetRef]) -> dict[str, dict[str, bytes]]:
     """By data set, JPEGs by sample id to lay attention over; none where no network has attention."""
     return {
         name: thumbnails(refs[name], diagnostics.choose_examples(predictions, SHOWN), side=SIDE)
-        for name, predictions in findings.predictions.items()
-        if predictions and findings.records.attention
+        for name, predictions in results.predictions.items()
+        if predictions and results.records.attention
     }
 
 
-def flips(findings: StudyResults, refs: Mapping[str, DatasetRef]) -> list[dict[str, Any]]:
+def disagreeing_images(results: StudyResults, refs: Mapping[str, DatasetRef]) -> list[dict[str, Any]]:
     """For each data set and declared contrast or A/A, and each of its sides, what only that gets right in all seeds.
 
     Args:
-        findings: Has the flips.
+        results: Has the flips.
         refs: Data sets by name.
 
     Returns:
         ``dataset``, ``contrast``, ``right`` (the variant), ``count``, and the first ``images``, each with
-        ``sample_id``, ``target``, ``answer_of_other``, and ``jpeg`` in base64, empty where it may not be shown.
+        ``sample_id``, ``target``, ``other_prediction``, and ``jpeg`` in base64, empty where it may not be shown.
     """
     found = []
-    for dataset, by_contrast in findings.flips.items():
+    for dataset, by_contrast in results.disagreements.items():
         firsts = {c: _by_side(c, flips) for c, flips in by_contrast.items()}
-        declared = findings.study.contrasts  # of A/A, how many there are is what is worth knowing
+        declared = results.study.contrasts  # of A/A, how many there are is what is worth knowing
         wanted = {
             i
             for c, sides in firsts.items()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import emotune
-from emotune.analysis.architecture import read_networks
+from emotune.analysis.architecture import read_architectures
 from emotune.config.run import RunConfig
 from emotune.config.study import Study
 from emotune.core.errors import InputError, UnwritableError, describe_os_error
@@ -23,13 +23,13 @@ from emotune.core.storage import Folder, to_json_bytes
 from emotune.data.datasets import is_ready, manifest_of
 from emotune.runs.directory import Status
 
-__all__ = ["ReportWriter", "claim_folder", "input_fingerprint", "is_up_to_date", "keeps_cards", "write_fingerprint"]
+__all__ = ["ReportWriter", "claim_folder", "has_model_cards", "input_fingerprint", "is_up_to_date", "write_fingerprint"]
 
-SEAL = ".made-of.json"
+FINGERPRINT_FILE = ".fingerprint.json"
 """Beside the page: the digest of what it was made of, the sha256 of each file of the report, whose report it is, and
 whether model cards belong to it.
 """
-FILE = re.compile(r"(cards/)?[A-Za-z0-9][A-Za-z0-9._-]*")
+REPORT_FILE = re.compile(r"(cards/)?[A-Za-z0-9][A-Za-z0-9._-]*")
 """Of a report; what else stands in a seal is none of ours, and stays."""
 CARDS = "cards/"
 CODE = (".py", ".html", ".md", ".css", ".js", ".tex")
@@ -62,8 +62,8 @@ def input_fingerprint(
         *(f"{run.id} {statuses[run.id].state} {statuses[run.id].detail}" for run in runs),
         *(json.dumps(record, sort_keys=True) for record in records),
         *(f"{ref!r} {manifest_of(ref) if is_ready(ref) else ''}" for ref in datasets),
-        json.dumps(read_networks(pool, study, runs)),
-        *_code(),
+        json.dumps(read_architectures(pool, study, runs)),
+        *_package_sources(),
     ):
         data = part.encode() if isinstance(part, str) else part
         digest.update(f"{len(data)} ".encode() + data)
@@ -78,8 +78,8 @@ class ReportWriter:
 
     def __init__(self, out: Path, study: Study, *, cards: bool) -> None:
         self._folder, self._out = Folder(str(out)), out
-        self._before = _sealed(out)["written"]
-        self._of = {"study": _told(study, out), "cards": cards}
+        self._before = _read_fingerprint_file(out)["written"]
+        self._of = {"study": _study_reference(study, out), "cards": cards}
         self._now: dict[str, str] = {}
 
     def __enter__(self) -> Self:
@@ -87,7 +87,7 @@ class ReportWriter:
 
     def write(self, name: str, data: bytes) -> None:
         """Writes a file of the report."""
-        with _written(self._out):
+        with unwritable_report_errors(self._out):
             self._folder.write(name, data, flush=False)
         self._now[name] = hashlib.sha256(data).hexdigest()
         self._note(self._before | self._now)  # so that of an interrupted report the next one knows every file
@@ -95,19 +95,19 @@ class ReportWriter:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             for name in self._before.keys() - self._now.keys():
-                with _written(self._out):
+                with unwritable_report_errors(self._out):
                     if _sha256(self._out / name) == self._before[name]:
                         self._folder.delete(name)
             self._note(self._now)
 
     def _note(self, files: Mapping[str, str]) -> None:
         seal = to_json_bytes({"fingerprint": "", "written": dict(sorted(files.items()))} | self._of)
-        with _written(self._out):
-            self._folder.write(SEAL, seal, flush=False)
+        with unwritable_report_errors(self._out):
+            self._folder.write(FINGERPRINT_FILE, seal, flush=False)
 
 
 @contextlib.contextmanager
-def _written(out: Path) -> Iterator[None]:
+def unwritable_report_errors(out: Path) -> Iterator[None]:
     """Tells what cannot be written from what cannot be read."""
     try:
         yield
@@ -120,7 +120,7 @@ def _written(out: Path) -> Iterator[None]:
 
 def is_up_to_date(out: Path, digest: str) -> bool:
     """Whether the report in a folder was made of just this, and nobody has changed or removed a file of it since."""
-    seal = _sealed(out)
+    seal = _read_fingerprint_file(out)
     return seal["fingerprint"] == digest and all(
         _sha256(out / name) == known for name, known in seal["written"].items()
     )
@@ -128,8 +128,8 @@ def is_up_to_date(out: Path, digest: str) -> bool:
 
 def write_fingerprint(out: Path, digest: str) -> None:
     """Writes down what the report in a folder was made of."""
-    with _written(out):
-        Folder(str(out)).write_json(SEAL, _sealed(out) | {"fingerprint": digest})
+    with unwritable_report_errors(out):
+        Folder(str(out)).write_json(FINGERPRINT_FILE, _read_fingerprint_file(out) | {"fingerprint": digest})
 
 
 def claim_folder(out: Path, study: Study) -> None:
@@ -139,10 +139,12 @@ def claim_folder(out: Path, study: Study) -> None:
     Raises:
         InputError: the report of another study is there.
     """
-    own = _told(study, out)
-    with _written(out):
-        Folder(str(out)).create(SEAL, to_json_bytes({"fingerprint": "", "written": {}, "study": own, "cards": False}))
-    other = _sealed(out)["study"]
+    own = _study_reference(study, out)
+    with unwritable_report_errors(out):
+        Folder(str(out)).create(
+            FINGERPRINT_FILE, to_json_bytes({"fingerprint": "", "written": {}, "study": own, "cards": False})
+        )
+    other = _read_fingerprint_file(out)["study"]
     if other and other["source"] != own["source"] and (other["file"] != own["file"] or not own["file"]):
         of = Path(os.path.normpath(out.absolute() / other["file"])) if other["file"] else other["name"]
         instead = shlex.join(["--report", f"{out}-{Path(study.file).parent.name or 'other'}"])
@@ -151,24 +153,24 @@ def claim_folder(out: Path, study: Study) -> None:
         )
 
 
-def keeps_cards(out: Path) -> bool:
+def has_model_cards(out: Path) -> bool:
     """Whether model cards belong to the report in a folder: they were asked for once, and nobody has removed them."""
-    found = _sealed(out)
+    found = _read_fingerprint_file(out)
     known = [name for name in found["written"] if name.startswith(CARDS)]
     return found["cards"] and (not known or any((out / name).is_file() for name in known))
 
 
-def _told(study: Study, out: Path) -> dict[str, str]:
+def _study_reference(study: Study, out: Path) -> dict[str, str]:
     """What a seal says of a study: its file as seen from the folder, so that copies of both stay together."""
     file = Path(os.path.relpath(study.file, out.resolve())).as_posix() if study.file else ""
     return {"name": study.name, "file": file, "source": hashlib.sha256(study.source.encode()).hexdigest()}
 
 
-def _sealed(out: Path) -> dict[str, Any]:
+def _read_fingerprint_file(out: Path) -> dict[str, Any]:
     """The seal of the report in a folder; that of none where it has none, or a damaged one."""
     try:
-        found = json.loads((out / SEAL).read_bytes())
-        written = {name: str(digest) for name, digest in found["written"].items() if FILE.fullmatch(name)}
+        found = json.loads((out / FINGERPRINT_FILE).read_bytes())
+        written = {name: str(digest) for name, digest in found["written"].items() if REPORT_FILE.fullmatch(name)}
         study = {key: str(found["study"][key]) for key in ("name", "file", "source")} if found.get("study") else {}
         cards = found.get("cards", any(name.startswith(CARDS) for name in written))
         return {"fingerprint": str(found["fingerprint"]), "written": written, "study": study, "cards": cards is True}
@@ -176,7 +178,7 @@ def _sealed(out: Path) -> dict[str, Any]:
         return {"fingerprint": "", "written": {}, "study": {}, "cards": False}
 
 
-def _code() -> list[bytes]:
+def _package_sources() -> list[bytes]:
     root = Path(emotune.__file__).parent
     return [path.read_bytes() for path in sorted(root.rglob("*")) if path.suffix in CODE]
 

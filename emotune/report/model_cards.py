@@ -14,41 +14,41 @@ from emotune.config.model import NetworkConfig
 from emotune.report import phrasing
 from emotune.report.results import StudyResults
 
-__all__ = ["cards"]
+__all__ = ["model_card_contexts"]
 
-CONFUSED = 5
+CONFUSIONS_LISTED = 5
 """Pairs of classes that are named."""
 FI = "You et al., AAAI 2016"
 """What the source of FI's data sets has in it."""
 
 
-def cards(findings: StudyResults, context: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def model_card_contexts(results: StudyResults, context: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """What each card says, by variant; of those that have finished runs.
 
     Args:
-        findings: The numbers.
+        results: The numbers.
         context: As `emotune.report.context.page_context` gives it.
     """
-    finished = findings.records.done()["variant"].unique()
-    return {name: _card(findings, context, name) for name in findings.study.variants if name in finished}
+    finished = results.records.done()["variant"].unique()
+    return {name: _card(results, context, name) for name in results.study.variants if name in finished}
 
 
-def _card(findings: StudyResults, context: Mapping[str, Any], variant: str) -> dict[str, Any]:
-    study = findings.study
+def _card(results: StudyResults, context: Mapping[str, Any], variant: str) -> dict[str, Any]:
+    study = results.study
     model, train = study.variants[variant]
-    done = findings.records.done()
+    done = results.records.done()
     by_steps = isinstance(model, NetworkConfig)
     return dict(context) | {
         "variant": variant,
-        "model": f"{model.name}: {_said(asdict(model))}".rstrip(": "),
-        "training": _said(asdict(train)) if by_steps else "",
+        "model": f"{model.name}: {_options_text(asdict(model))}".rstrip(": "),
+        "training": _options_text(asdict(train)) if by_steps else "",
         "is_network": by_steps,
-        "normalisation": _normalisation(findings, done[done["variant"] == variant]["run"]),
+        "normalisation": _normalisation(results, done[done["variant"] == variant]["run"]),
         "difference": next((d for d in context["networks"] if d.variant == variant), None),
         "cost": next(row["means"] for row in context["variants"] if row["variant"] == variant and row["means"]),
         "tests": [
-            _test(findings, data, variant) for data in context["datasets"]
-            if variant in findings.predictions.get(data["name"], {})
+            _test(results, data, variant) for data in context["datasets"]
+            if variant in results.predictions.get(data["name"], {})
         ],
         "fi": any(FI in data.get("source", "") for data in context["datasets"]),
         "synthetic": all(data["synthetic"] for data in context["datasets"]),
@@ -56,22 +56,22 @@ def _card(findings: StudyResults, context: Mapping[str, Any], variant: str) -> d
     }  # fmt: skip
 
 
-def _said(options: Mapping[str, Any]) -> str:
+def _options_text(options: Mapping[str, Any]) -> str:
     """``width 0.25, dropout 0.5``."""
     return ", ".join(f"{key} {value}" for key, value in options.items() if value is not None and key != "name")
 
 
-def _normalisation(findings: StudyResults, runs: pd.Series) -> str:
+def _normalisation(results: StudyResults, runs: pd.Series) -> str:
     """Of the images that its runs see; of a model that is no network, none."""
-    found = [findings.records.records[run].get("initialisation", {}).get("normalisation") for run in runs]
+    found = [results.records.records[run].get("initialisation", {}).get("normalisation") for run in runs]
     return next((f"mean {n['mean']}, standard deviation {n['std']}" for n in found if n), "")
 
 
-def _test(findings: StudyResults, data: Mapping[str, Any], variant: str) -> dict[str, Any]:
+def _test(results: StudyResults, data: Mapping[str, Any], variant: str) -> dict[str, Any]:
     """What was measured on one data set."""
-    dataset, study = data["name"], findings.study
-    frames = findings.predictions[dataset][variant]
-    rows = findings.done(dataset).query("variant == @variant").sort_values("seed")
+    dataset, study = data["name"], results.study
+    frames = results.predictions[dataset][variant]
+    rows = results.done(dataset).query("variant == @variant").sort_values("seed")
     constant = scalar_metrics(constant_predictions(next(iter(frames.values()))))
     return {
         "data": data,
@@ -85,7 +85,7 @@ def _test(findings: StudyResults, data: Mapping[str, Any], variant: str) -> dict
         "chance": 100 / len(diagnostics.confusion_shares(frames)),
         "confused": _confused(frames),
         "verdicts": [
-            phrasing.answer(c, study.metric, findings.datasets) for c in findings.comparisons
+            phrasing.verdict_sentences(c, study.metric, results.datasets) for c in results.comparisons
             if c.dataset == dataset and variant in (c.contrast.variant, c.contrast.reference)
         ],
     }  # fmt: skip
@@ -105,4 +105,4 @@ def _confused(frames: Mapping[int, pd.DataFrame]) -> Sequence[tuple[str, str, fl
     """The most frequent confusions: what an image is, what it is taken for, per cent of its class's images."""
     shares = diagnostics.confusion_shares(frames).stack()
     wrong = [(str(is_a), str(taken), float(share)) for (is_a, taken), share in shares.items() if is_a != taken]
-    return sorted((pair for pair in wrong if pair[2] > 0), key=lambda pair: -pair[2])[:CONFUSED]
+    return sorted((pair for pair in wrong if pair[2] > 0), key=lambda pair: -pair[2])[:CONFUSIONS_LISTED]

@@ -4,14 +4,25 @@ import math
 import re
 from collections.abc import Sequence
 
-from emotune.analysis.power import ALPHA, PooledSpread, findable
+from emotune.analysis.power import ALPHA, PooledSpread, detectable_effects
 from emotune.analysis.seeds import AcrossDatasets, Comparison, Summary, Verdict
 from emotune.config.metric import ROUNDING, Metric, Scale
 
-__all__ = ["across", "answer", "difference", "ends", "interval", "markdown", "p_value", "resolution", "selection",
-           "spread", "tested"]  # fmt: skip
+__all__ = [
+    "across_datasets_sentence",
+    "cut_note",
+    "detectable_effects_sentence",
+    "difference_sentence",
+    "escape_markdown",
+    "interval",
+    "mean_and_interval",
+    "p_value",
+    "selection_rule",
+    "use_of_test_set",
+    "verdict_sentences",
+]  # fmt: skip
 
-SAYS = {
+VERDICT_TEMPLATES = {
     Verdict.BETTER: "{a} is better than {b}",
     Verdict.WORSE: "{a} is worse than {b}",
     Verdict.EQUIVALENT: "{a} and {b} are equivalent: the difference is too small to matter",
@@ -19,7 +30,7 @@ SAYS = {
     Verdict.IDENTICAL: "{a} gives the same answers as {b} in every seed: the variant changes nothing",
     Verdict.DETERMINISTIC: "{a} against {b}: neither depends on the seed",
 }
-LADDER = (3, 5, 10, 20)
+SEED_COUNTS = (3, 5, 10, 20)
 """Numbers of seeds, of which it is said what they find."""
 SELECTIONS = {
     "last": "the last epoch",
@@ -27,14 +38,14 @@ SELECTIONS = {
 }
 
 
-def answer(comparison: Comparison, metric: Metric, datasets: Sequence[str]) -> str:
+def verdict_sentences(comparison: Comparison, metric: Metric, datasets: Sequence[str]) -> str:
     """The verdict in words, then the numbers it rests on."""
     contrast, summary = comparison.contrast, comparison.summary
     verdict = comparison.verdict or Verdict.UNRESOLVED
-    says = SAYS[verdict].format(a=contrast.variant, b=contrast.reference)
+    says = VERDICT_TEMPLATES[verdict].format(a=contrast.variant, b=contrast.reference)
     if len(datasets) > 1:
         says = f"On {comparison.dataset}: {says}"
-    parts = [f"{says}. {difference(summary, metric)}", _infinite(comparison)]
+    parts = [f"{says}. {difference_sentence(summary, metric)}", _infinite(comparison)]
     if verdict is Verdict.DETERMINISTIC:
         parts.append("Only other images, or other training images, could change it.")
     elif comparison.p_holm is not None:
@@ -52,7 +63,7 @@ def answer(comparison: Comparison, metric: Metric, datasets: Sequence[str]) -> s
     return " ".join(filter(None, parts))
 
 
-def difference(summary: Summary, metric: Metric) -> str:
+def difference_sentence(summary: Summary, metric: Metric) -> str:
     """A difference with its interval and number of pairs, and which way is better where that is down."""
     if summary.n == 0:
         return "No pair of runs is finished."
@@ -72,7 +83,7 @@ def difference(summary: Summary, metric: Metric) -> str:
     return f"Difference {mean} ({better}95 % t interval {interval(summary, metric)}, {summary.n} paired seeds)."
 
 
-def resolution(spread: PooledSpread, metric: Metric, seeds: int, comparisons: int) -> str:
+def detectable_effects_sentence(spread: PooledSpread, metric: Metric, seeds: int, comparisons: int) -> str:
     """What numbers of seeds would find at the spread that all variants show together.
 
     Args:
@@ -82,7 +93,7 @@ def resolution(spread: PooledSpread, metric: Metric, seeds: int, comparisons: in
         comparisons: How many are corrected for.
     """
     written, steps = metric.scale.format, metric.scale.difference_units
-    found = findable(spread, {*LADDER, seeds}, ALPHA / max(1, comparisons))
+    found = detectable_effects(spread, {*SEED_COUNTS, seeds}, ALPHA / max(1, comparisons))
     (least, effect), *more = found.items()
     said = [f"{least} seeds find {written(effect)} {steps}".rstrip(), *(f"{n} find {written(e)}" for n, e in more)]
     corrected = f" and correction for {comparisons} comparisons" if comparisons > 1 else ""
@@ -93,7 +104,7 @@ def resolution(spread: PooledSpread, metric: Metric, seeds: int, comparisons: in
     )
 
 
-def across(found: AcrossDatasets, metric: Metric) -> str:
+def across_datasets_sentence(found: AcrossDatasets, metric: Metric) -> str:
     """What a contrast does on all data sets together, as a description."""
     signed = metric.format_signed
     single = (
@@ -106,7 +117,7 @@ def across(found: AcrossDatasets, metric: Metric) -> str:
     )
 
 
-def markdown(text: str) -> str:
+def escape_markdown(text: str) -> str:
     r"""A text that Markdown shows as it is.
 
     >>> print(markdown("a|b <i> *c*"))
@@ -115,7 +126,7 @@ def markdown(text: str) -> str:
     return re.sub(r"([\\`*<|\[\]]|(?<!\w)_|_(?!\w))", r"\\\1", text)  # within a word, a line is one
 
 
-def spread(summary: Summary, scale: Scale) -> str:
+def mean_and_interval(summary: Summary, scale: Scale) -> str:
     """A mean with its interval: ``71.2 (68.0 to 74.4)``, ``99.0 (97.1 to 100.0, cut at the ceiling)``."""
     if summary.n == 0:
         return "–"
@@ -125,11 +136,11 @@ def spread(summary: Summary, scale: Scale) -> str:
     if summary.low is None:
         why = "no interval" if summary.sd is None else f"the same in all {summary.n} seeds"
         return f"{written(summary.mean)} ({why})"
-    cut = ends(summary, scale)
+    cut = cut_note(summary, scale)
     return f"{written(summary.mean)} ({written(summary.low)} to {written(summary.high)}{', ' if cut else ''}{cut})"
 
 
-def ends(summary: Summary, scale: Scale) -> str:
+def cut_note(summary: Summary, scale: Scale) -> str:
     """That an interval of values was cut where they end: ``cut at the ceiling``; empty if it was not."""
     both = (("floor", summary.low, scale.bounds[0]), ("ceiling", summary.high, scale.bounds[1]))
     cut = [name for name, end, bound in both if end is not None and end == bound]
@@ -157,12 +168,12 @@ def p_value(p: float) -> str:
     return f"= {text}"
 
 
-def selection(metric: Metric) -> str:
+def selection_rule(metric: Metric) -> str:
     """Which epoch's network is tested."""
     return SELECTIONS[metric.select]
 
 
-def tested(metric: Metric) -> str:
+def use_of_test_set(metric: Metric) -> str:
     """How often the test images were read."""
     often = "; besides, after each epoch for the test curve, which decides about nothing" if metric.test_curve else ""
     return f"The test images were read once per run for these numbers{often}"

@@ -9,10 +9,10 @@ from typing import Any
 from emotune.analysis.load import Records
 from emotune.core.storage import Folder
 
-__all__ = ["origin"]
+__all__ = ["provenance"]
 
 
-def origin(records: Records, pool: str) -> dict[str, Any]:
+def provenance(records: Records, pool: str) -> dict[str, Any]:
     """Where the finished runs are from; more than one of a kind is worth knowing.
 
     Returns:

@@ -15,9 +15,9 @@ from emotune.analysis.seeds import (
     Comparison,
     Summary,
     across_datasets,
+    compare_contrasts,
     estimate_differences,
     summarise,
-    test_contrasts,
 )
 from emotune.config.run import RunConfig
 from emotune.config.study import Contrast, Study
@@ -40,12 +40,16 @@ class StudyResults:
         predictions: By data set, variant and seed; only of variants that have finished runs.
         comparisons: The declared contrasts on every data set.
         exploratory: Variants against the baseline that were not declared.
-        floors: By data set, the baseline against itself under other init and dropout streams, where the study has that.
-        over_images: The declared contrasts' second uncertainty.
-        across: Declared contrasts over several data sets, as description.
-        optimism: By variant and data set, what taking the best test epoch would have added, where it was noted.
-        flips: By data set and declared contrast, and A/A, images whose answer differs in all seeds.
-        spreads: By data set, how much differences vary over seeds, from all variants and A/A; where that is known.
+        noise_floor: The A/A comparison by data set: the baseline against itself under other initial weights and dropout
+            masks; empty if the study has no A/A variant.
+        image_bootstraps: The declared contrasts' second uncertainty.
+        across_datasets: Declared contrasts over several data sets, as description.
+        test_selection_bias: By variant and data set, the accuracy that selecting the best test epoch would have added,
+            for runs that were tested after each epoch.
+        disagreements: By data set and contrast (declared or A/A), the images that one side classifies correctly
+            and the other wrongly in all seeds.
+        pooled_spreads: By data set, the standard deviation of a seed difference, pooled over all variants and A/A; data
+            sets with too few finished runs are absent.
     """
 
     study: Study
@@ -54,12 +58,12 @@ class StudyResults:
     predictions: Mapping[str, Frames]
     comparisons: Sequence[Comparison]
     exploratory: Sequence[Comparison]
-    floors: Mapping[str, Comparison]
-    over_images: Sequence[ImageBootstrap]
-    across: Sequence[AcrossDatasets]
-    optimism: pd.DataFrame
-    flips: Mapping[str, Mapping[Contrast, pd.DataFrame]]
-    spreads: Mapping[str, PooledSpread]
+    noise_floor: Mapping[str, Comparison]
+    image_bootstraps: Sequence[ImageBootstrap]
+    across_datasets: Sequence[AcrossDatasets]
+    test_selection_bias: pd.DataFrame
+    disagreements: Mapping[str, Mapping[Contrast, pd.DataFrame]]
+    pooled_spreads: Mapping[str, PooledSpread]
 
     def done(self, dataset: str) -> pd.DataFrame:
         """Rows of a data set's finished runs of the study's own variants."""
@@ -92,34 +96,39 @@ def compute_results(study: Study, runs: Sequence[RunConfig], pool: str) -> Study
     rows = records.runs.to_dict("records")
     common: tuple[Any, ...] = (datasets, study.seeds, study.metric)
     done = [row for row in rows if row["state"] == State.DONE]
-    comparisons = test_contrasts(rows, study.contrasts, *common)
+    comparisons = compare_contrasts(rows, study.contrasts, *common)
     aa = [Contrast(study.aa, study.baseline)] if study.aa else []
     floors = estimate_differences(rows, aa, *common)
     predictions = {
-        dataset: {v: frames for v in study.variants if (frames := records.of(v, dataset))} for dataset in datasets
+        dataset: {v: frames for v in study.variants if (frames := records.predictions_of(v, dataset))}
+        for dataset in datasets
     }
     return StudyResults(
         study=study, datasets=datasets, records=records, predictions=predictions, comparisons=comparisons,
-        exploratory=estimate_differences(rows, _undeclared(study), *common),
-        floors={floor.dataset: floor for floor in floors if floor.summary.n},
-        over_images=[
+        exploratory=estimate_differences(rows, _undeclared_contrasts(study), *common),
+        noise_floor={floor.dataset: floor for floor in floors if floor.summary.n},
+        image_bootstraps=[
             found for dataset, frames in predictions.items()
-            for found in bootstrap_over_images(_paired(study.contrasts, frames), dataset, frames, study.metric)
+            for found in bootstrap_over_images(
+                _contrasts_with_pairs(study.contrasts, frames), dataset, frames, study.metric
+            )
         ],
-        across=across_datasets(comparisons),
-        optimism=diagnostics.test_selection_bias(records.done().query("variant in @study.variants")),
-        flips={
-            dataset: _flips([*study.contrasts, *aa], frames | {c.variant: records.of(c.variant, dataset) for c in aa})
+        across_datasets=across_datasets(comparisons),
+        test_selection_bias=diagnostics.selection_bias(records.done().query("variant in @study.variants")),
+        disagreements={
+            dataset: _disagreements(
+                [*study.contrasts, *aa], frames | {c.variant: records.predictions_of(c.variant, dataset) for c in aa}
+            )
             for dataset, frames in predictions.items()
         },
-        spreads={
+        pooled_spreads={
             dataset: spread for dataset in datasets
             if (spread := pooled_spread(done, dataset, study.metric.name)) is not None
         },
     )  # fmt: skip
 
 
-def _undeclared(study: Study) -> list[Contrast]:
+def _undeclared_contrasts(study: Study) -> list[Contrast]:
     """Every other variant against the baseline."""
     declared = {side for c in study.contrasts for side in ((c.variant, c.reference), (c.reference, c.variant))}
     return [
@@ -129,15 +138,15 @@ def _undeclared(study: Study) -> list[Contrast]:
     ]
 
 
-def _flips(contrasts: Sequence[Contrast], frames: Frames) -> dict[Contrast, pd.DataFrame]:
+def _disagreements(contrasts: Sequence[Contrast], frames: Frames) -> dict[Contrast, pd.DataFrame]:
     """Of the contrasts with two complete pairs: what one pair says, chance says too."""
     return {
         c: diagnostics.disagreements(frames[c.variant], frames[c.reference])
-        for c in _paired(contrasts, frames)
+        for c in _contrasts_with_pairs(contrasts, frames)
         if len(frames[c.variant].keys() & frames[c.reference].keys()) > 1
     }
 
 
-def _paired(contrasts: Sequence[Contrast], frames: Frames) -> list[Contrast]:
+def _contrasts_with_pairs(contrasts: Sequence[Contrast], frames: Frames) -> list[Contrast]:
     """Those contrasts that have a seed with both runs."""
     return [c for c in contrasts if frames.get(c.variant, {}).keys() & frames.get(c.reference, {}).keys()]

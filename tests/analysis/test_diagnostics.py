@@ -12,7 +12,7 @@ from emotune.analysis.diagnostics import (
     mean_attention,
     recall_differences,
     recalls,
-    test_selection_bias,
+    selection_bias,
 )
 from emotune.analysis.metrics import expected_calibration_error
 
@@ -105,16 +105,16 @@ def test_flips_are_right_in_every_seed_of_one_variant_and_wrong_in_every_seed_of
     b = {0: answers("aafaff", "xffaaa"), 1: answers("aafaff", "fafaax"), 4: answers("aafaff", "fffaax")}
     found = disagreements(a | {9: answers("aafaff", "ffffff")}, b).set_index("sample_id").sort_index()
     assert found.to_dict("index") == {
-        "p": {"target": "awe", "right": "a", "answer_of_other": "fear"},  # anger, fear, fear
-        "r": {"target": "fear", "right": "b", "answer_of_other": "anger"},  # anger, awe, anger
-        "u": {"target": "fear", "right": "a", "answer_of_other": "anger"},  # awe, anger, anger
+        "p": {"target": "awe", "right": "a", "other_prediction": "fear"},  # anger, fear, fear
+        "r": {"target": "fear", "right": "b", "other_prediction": "anger"},  # anger, awe, anger
+        "u": {"target": "fear", "right": "a", "other_prediction": "anger"},  # awe, anger, anger
     }
 
 
 def test_of_wrong_answers_that_are_equally_frequent_the_first_class_counts():
     a = {0: answers("f", "f"), 1: answers("f", "f")}
     for first, second in ("ax", "xa"):
-        assert disagreements(a, {0: answers("f", first), 1: answers("f", second)})["answer_of_other"].tolist() == [
+        assert disagreements(a, {0: answers("f", first), 1: answers("f", second)})["other_prediction"].tolist() == [
             "awe"
         ]
 
@@ -124,7 +124,7 @@ def test_one_common_seed_shows_no_flips():
     assert len(disagreements({0: a, 1: a}, {0: b, 1: b})) == 1
     one = disagreements({0: a, 1: a}, {1: b, 2: b})
     assert one.empty
-    assert list(one.columns) == ["sample_id", "target", "right", "answer_of_other"]
+    assert list(one.columns) == ["sample_id", "target", "right", "other_prediction"]
     assert disagreements({0: a, 1: a}, {0: a, 1: a}).empty
 
 
@@ -167,13 +167,13 @@ def test_36_weights_are_a_map_of_6_rows():
 def test_optimism_is_how_much_the_best_test_epoch_adds_on_the_mean():
     rows = [("a", "d", 60.0, 62.0), ("a", "d", 70.0, 75.0), ("b", "d", 50.0, np.nan), ("a", "e", 10.0, 10.0)]
     runs = pd.DataFrame(rows, columns=["variant", "dataset", "accuracy", "best_test_accuracy"])
-    assert test_selection_bias(runs).to_dict("records") == [
+    assert selection_bias(runs).to_dict("records") == [
         {"variant": "a", "dataset": "d", "n": 2, "accuracy": 65.0, "best_test_accuracy": 68.5, "inflation": 3.5},
         {"variant": "a", "dataset": "e", "n": 1, "accuracy": 10.0, "best_test_accuracy": 10.0, "inflation": 0.0},
     ]
     for none in (runs[runs["variant"] == "b"], runs.head(0), runs.head(0).astype(object)):
-        assert test_selection_bias(none).empty
-        assert list(test_selection_bias(none).columns) == list(test_selection_bias(runs).columns)
+        assert selection_bias(none).empty
+        assert list(selection_bias(none).columns) == list(selection_bias(runs).columns)
 
 
 def test_examples_are_of_one_label_after_another_and_always_the_same():

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from emotune.analysis.images import ImageBootstrap, _judge, _weights, bootstrap_over_images
+from emotune.analysis.images import ImageBootstrap, _intervals, _weights, bootstrap_over_images
 from emotune.analysis.metrics import scalar_metrics
 from emotune.analysis.seeds import summarise
 from emotune.config.labels import MIKELS
@@ -185,7 +185,7 @@ def test_intervals_over_images_and_over_both_cover_as_often_as_they_say(seeds: i
         scene = rng.choice([-0.2, 0.2], (2, 1, 200)) + rng.choice([-0.1, 0.1], (2, seeds, 200))
         right = rng.random((2, seeds, len(groups))) < (0.5 + network + scene)[..., groups]
         scores = np.add.reduceat(right[0].astype(float) - right[1], starts, axis=1)
-        found = _judge(AB, "d", (weights @ scores.T) / (weights @ sizes)[:, None], groups, {}, (-1.0, 1.0))
+        found = _intervals(AB, "d", (weights @ scores.T) / (weights @ sizes)[:, None], groups, {}, (-1.0, 1.0))
         these += found.low <= (network[0] - network[1]).mean() <= found.high
         all_ += found.crossed_low <= 0 <= found.crossed_high
     print(f"S = {seeds}, sd {spread}: {100 * these / STUDIES:.1f} % these networks, {100 * all_ / STUDIES:.1f} % all")

@@ -95,7 +95,12 @@ def test_new_columns_of_the_table_of_runs_come_after_those_that_scripts_rely_on(
     old = "run,variant,dataset,seed,state,detail,accuracy,test_images,parameters,train_s,images_per_s,workers"
     old += f",interruptions,commit,dirty,{','.join(list(SCALES)[1:])},forward_flops"
     for records in (of_one(tmp_path), load_records([run("other")], str(tmp_path))):
-        assert list(records.runs.columns) == [*old.split(","), "selected_epoch", "best_test_accuracy", "answers"]
+        assert list(records.runs.columns) == [
+            *old.split(","),
+            "selected_epoch",
+            "best_test_accuracy",
+            "predicted_classes_digest",
+        ]
 
 
 def test_the_selected_epoch_the_test_curve_and_the_entropy_are_what_the_run_noted(tmp_path: Path):
@@ -126,10 +131,10 @@ def test_predictions_of_a_variant_come_by_seed_and_only_of_finished_runs(tmp_pat
     unfinished.mkdir()
     (unfinished / METRICS).write_text(json.dumps({"epoch": 1} | EPOCH))
     records = load_records(runs, str(tmp_path))
-    found = records.of("a", "photos")
+    found = records.predictions_of("a", "photos")
     assert list(found) == [2, 10]
     assert found[2] is records.predictions[run("a", 2).id]
-    assert records.of("c", "photos") == {}
+    assert records.predictions_of("c", "photos") == {}
     assert records.curves["seed"].tolist() == [10, 10, 2, 2, 3, 2, 2, 2, 2]
     assert len(records.done()) == 4
 
@@ -138,7 +143,7 @@ def test_images_have_the_first_runs_order_and_the_groups_that_any_run_knows(tmp_
     finish(tmp_path, run(seed=0), IMAGES.drop(columns="group"))
     finish(tmp_path, run(seed=1), IMAGES.iloc[::-1])
     records = load_records([run(seed=0), run(seed=1)], str(tmp_path))
-    first, second = records.of("alexnet", "photos").values()
+    first, second = records.predictions_of("alexnet", "photos").values()
     assert first.equals(IMAGES)
     assert second.equals(IMAGES)
 
@@ -226,7 +231,7 @@ def test_runs_that_gave_the_same_classes_have_the_same_digest_whatever_the_order
     finish(tmp_path, run(seed=0))
     for seed, predictions in others.items():
         finish(tmp_path, run(seed=seed), predictions)
-    found = load_records([run(seed=seed) for seed in range(4)], str(tmp_path)).runs["answers"]
+    found = load_records([run(seed=seed) for seed in range(4)], str(tmp_path)).runs["predicted_classes_digest"]
     assert found[0] == found[1] == found[2] != found[3]
 
 
@@ -291,4 +296,4 @@ def test_where_nothing_was_trained_all_tables_are_empty_but_the_one_of_runs(tmp_
     assert records.runs["state"].tolist() == ["missing"]
     assert records.done().empty
     assert records.curves.empty
-    assert records.of("alexnet", "photos") == records.attention == records.records == {}
+    assert records.predictions_of("alexnet", "photos") == records.attention == records.records == {}

@@ -4,7 +4,7 @@ from statsmodels.stats.power import TTestPower
 
 from emotune.analysis.power import (
     PooledSpread,
-    findable,
+    detectable_effects,
     pooled_spread,
     power_of_paired_t,
     seeds_for,
@@ -99,6 +99,6 @@ def test_there_is_no_pooled_spread_of_one_seed_or_of_variants_that_know_no_seed(
 
 
 def test_more_seeds_find_smaller_differences():
-    found = findable(PooledSpread(3.1, 8), [10, 3, 5, 3, 1], 0.0125)
+    found = detectable_effects(PooledSpread(3.1, 8), [10, 3, 5, 3, 1], 0.0125)
     assert list(found) == [3, 5, 10]
     assert list(found.values()) == pytest.approx([20.2, 7.8, 4.0], abs=0.15)

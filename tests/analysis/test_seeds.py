@@ -6,8 +6,8 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import DescrStatsW
 
-from emotune.analysis.paired_tests import DRAWS, holm, sign_flips
-from emotune.analysis.seeds import Verdict, across_datasets, estimate_differences, summarise, test_contrasts
+from emotune.analysis.paired_tests import DRAWS, holm, sign_flip_test
+from emotune.analysis.seeds import Verdict, across_datasets, compare_contrasts, estimate_differences, summarise
 from emotune.config.metric import SCALES, Metric, Scale
 from emotune.config.study import Contrast
 from emotune.runs.directory import State
@@ -32,7 +32,7 @@ def rows(dataset: str = "d", **accuracies: list[float | State | None]) -> list[d
 
 
 def one(a: list, b: list, min_effect: float = 1.0):
-    (found,) = test_contrasts(rows(a=a, b=b), [AB], ["d"], len(a), Metric(min_effect=min_effect))
+    (found,) = compare_contrasts(rows(a=a, b=b), [AB], ["d"], len(a), Metric(min_effect=min_effect))
     return found
 
 
@@ -79,17 +79,17 @@ def test_sign_flips_of_shares_are_those_of_the_counts_of_images():
         shares = 100 * (base + counts) / images - 100 * base / images
         signs = 1 - 2 * (np.arange(2**n)[:, None] >> np.arange(n) & 1)
         exact = np.mean(np.abs(signs @ counts) >= abs(counts.sum()))
-        assert sign_flips(shares) == exact, (counts, images)
+        assert sign_flip_test(shares) == exact, (counts, images)
 
 
 def test_sign_flips_of_many_seeds_are_counted_and_those_of_more_are_drawn_with_the_same_tolerance():
     rng = np.random.default_rng(1)
     counts = rng.integers(-3, 5, 30)
     drawn = np.abs((2 * rng.integers(0, 2, (50_000, 30)) - 1) @ counts) >= abs(counts.sum())
-    assert sign_flips(100 * counts / 698) == pytest.approx(drawn.mean(), abs=0.01)
+    assert sign_flip_test(100 * counts / 698) == pytest.approx(drawn.mean(), abs=0.01)
     ones = np.full(40, 100 / 698)  # all of one size: sums tie everywhere
-    assert sign_flips(ones) == 1 / (1 + DRAWS)
-    assert sign_flips(np.array([*ones[:20], *-ones[20:]])) == 1.0
+    assert sign_flip_test(ones) == 1 / (1 + DRAWS)
+    assert sign_flip_test(np.array([*ones[:20], *-ones[20:]])) == 1.0
 
 
 def test_five_seeds_cannot_convince_a_sign_flip_test_however_large_the_effect():
@@ -131,7 +131,7 @@ def test_better_is_up_or_down_as_the_metric_has_it(name: str, scale: Scale):
         for variant, values in (("a", [3.0, 3.1, 2.9]), ("b", [1.0, 1.2, 0.9]))
         for seed, value in enumerate(values)
     ]
-    (found,) = test_contrasts(table, [AB], ["d"], 3, metric)
+    (found,) = compare_contrasts(table, [AB], ["d"], 3, metric)
     assert found.summary.mean == pytest.approx(1.9667, abs=1e-3)
     assert found.verdict is (Verdict.WORSE if name in ("nll", "brier", "ece") else Verdict.BETTER)
     assert scale.higher_is_better == (found.verdict is Verdict.BETTER)
@@ -147,7 +147,7 @@ def test_equal_differences_in_all_seeds_are_no_proof():
 def test_holm_multiplies_the_smallest_p_by_the_number_of_contrasts_over_all_data_sets():
     table = rows(a=[60, 61, 63, 62], b=[57, 59, 60, 60], c=[60, 60, 65, 61])
     table += rows("e", a=[50, 52, 54, 51], b=[49, 52, 50, 50], c=[50, 51, 50, 52])
-    found = test_contrasts(table, [AB, Contrast("c", "b")], ["d", "e"], 4, Metric())
+    found = compare_contrasts(table, [AB, Contrast("c", "b")], ["d", "e"], 4, Metric())
     raw = sorted(c.p for c in found)
     by_hand = np.maximum.accumulate([min(1, p * k) for p, k in zip(raw, (4, 3, 2, 1), strict=True)])
     assert sorted(c.p_holm for c in found) == pytest.approx(by_hand)
@@ -165,7 +165,7 @@ def test_holm_is_rs_p_adjust():
     wanted = (0.01, 0.02, 0.03, 0.04, 0.05)
     means = [stats.t.isf(p / 2, 2) / 3**0.5 for p in wanted]
     variants = {f"v{k}": (50 + mean + spread).tolist() for k, mean in enumerate(means)}
-    found = test_contrasts(rows(b=[50.0] * 3, **variants), [Contrast(v, "b") for v in variants], ["d"], 3, Metric())
+    found = compare_contrasts(rows(b=[50.0] * 3, **variants), [Contrast(v, "b") for v in variants], ["d"], 3, Metric())
     assert [c.p for c in found] == pytest.approx(wanted)
     assert [c.p_holm for c in found] == pytest.approx([0.05, 0.08, 0.09, 0.09, 0.09])
 
@@ -175,7 +175,7 @@ def test_equivalence_is_corrected_for_all_contrasts_too():
     assert one(close, [50.0] * 4, 1.35).verdict is Verdict.EQUIVALENT
     others = {v: [52.0, 48.0, 53.0, 47.0] for v in "cde"}
     contrasts = [AB, *(Contrast(v, "b") for v in others)]
-    found, *_ = test_contrasts(rows(a=close, b=[50.0] * 4, **others), contrasts, ["d"], 4, Metric(min_effect=1.35))
+    found, *_ = compare_contrasts(rows(a=close, b=[50.0] * 4, **others), contrasts, ["d"], 4, Metric(min_effect=1.35))
     assert found.summary.high < 1.35 and found.p_equivalence_holm == pytest.approx(4 * found.p_equivalence)
     assert found.p_equivalence_holm > 0.05 and found.verdict is Verdict.UNRESOLVED
 
@@ -189,24 +189,24 @@ def test_a_run_without_result_takes_its_pair_out_and_is_named_with_the_reason():
 
 
 def test_runs_of_other_seeds_than_the_studys_do_not_count():
-    (found,) = test_contrasts(rows(a=[60, 61, 99], b=[50, 50, 0]), [AB], ["d"], 2, Metric())
+    (found,) = compare_contrasts(rows(a=[60, 61, 99], b=[50, 50, 0]), [AB], ["d"], 2, Metric())
     assert found.differences == {0: 10, 1: 11}
 
 
 def test_a_contrast_without_any_pair_is_unresolved_and_keeps_its_place_in_the_family():
     table = rows(a=[60, 61, 63], b=[50, 52, 53], c=[])
-    ab, cb = test_contrasts(table, [AB, Contrast("c", "b")], ["d"], 3, Metric())
+    ab, cb = compare_contrasts(table, [AB, Contrast("c", "b")], ["d"], 3, Metric())
     assert (cb.summary.n, cb.verdict, cb.p_holm) == (0, Verdict.UNRESOLVED, None)
     assert ab.p_holm == pytest.approx(2 * ab.p)
-    assert test_contrasts([], [AB], ["d"], 3, Metric())[0].missing == dict.fromkeys(range(3), "a missing, b missing")
+    assert compare_contrasts([], [AB], ["d"], 3, Metric())[0].missing == dict.fromkeys(range(3), "a missing, b missing")
 
 
 def test_a_verdict_of_an_unfinished_study_is_not_withdrawn_when_the_rest_is_done():
     done = rows(a=[60, 61, 63, 62], b=[55, 57, 58, 58])
     rest = rows(c=[55.1, 57.3, 57.9, 58.2])
     contrasts = [AB, Contrast("c", "b")]
-    early, _ = test_contrasts(done, contrasts, ["d"], 4, Metric())
-    late, _ = test_contrasts(done + rest, contrasts, ["d"], 4, Metric())
+    early, _ = compare_contrasts(done, contrasts, ["d"], 4, Metric())
+    late, _ = compare_contrasts(done + rest, contrasts, ["d"], 4, Metric())
     assert early.p_holm >= late.p_holm
 
 
@@ -219,15 +219,15 @@ def test_what_was_not_declared_gets_no_verdict():
 def test_over_data_sets_means_are_described_and_not_tested():
     table = rows("d", a=[60, 61], b=[50, 52]) + rows("e", a=[50, 51], b=[51, 52]) + rows("f", a=[54, 52], b=[50, 51])
     contrasts = [AB, Contrast("b", "a"), Contrast("c", "a")]
-    ab, ba = across_datasets(test_contrasts(table, contrasts, ["d", "e", "f"], 2, Metric()))  # c has no runs
+    ab, ba = across_datasets(compare_contrasts(table, contrasts, ["d", "e", "f"], 2, Metric()))  # c has no runs
     assert (ab.mean, ab.lowest, ab.highest) == (pytest.approx(11 / 3), -1.0, 9.5)
     assert (ab.favourable, ab.datasets, ab.one_seed, ba.favourable) == (2, 3, (), 1)
-    assert across_datasets(test_contrasts(table, [AB], ["d"], 2, Metric())) == []
+    assert across_datasets(compare_contrasts(table, [AB], ["d"], 2, Metric())) == []
 
 
 def test_over_data_sets_one_with_a_single_seed_is_named():
     table = rows("d", a=[60, 61], b=[50, 52]) + rows("e", a=[50, None], b=[51, 52])
-    (found,) = across_datasets(test_contrasts(table, [AB], ["d", "e"], 2, Metric()))
+    (found,) = across_datasets(compare_contrasts(table, [AB], ["d", "e"], 2, Metric()))
     assert (found.mean, found.one_seed) == (pytest.approx(4.25), ("e",))
 
 
@@ -236,7 +236,7 @@ def test_sign_flips_that_cannot_be_under_five_per_cent_are_not_told():
         rng = np.random.default_rng(0)
         names = [f"v{k}" for k in range(contrasts)]
         values = {v: rng.normal(90, 1, seeds).tolist() for v in names} | {"b": rng.normal(50, 1, seeds).tolist()}
-        found = test_contrasts(rows(**values), [Contrast(v, "b") for v in names], ["d"], seeds, Metric())
+        found = compare_contrasts(rows(**values), [Contrast(v, "b") for v in names], ["d"], seeds, Metric())
         assert all(c.p_sign_flip is not None for c in found)
         return all(c.p_sign_flip_holm is not None and c.p_sign_flip_holm < 0.05 for c in found)
 
@@ -245,19 +245,19 @@ def test_sign_flips_that_cannot_be_under_five_per_cent_are_not_told():
 
 def answering(answers: dict[str, str], table: list[dict]) -> list[dict]:
     """With what the runs said of the images: of one letter per variant and seed, equal ones said the same."""
-    return [row | {"answers": answers[row["variant"]][row["seed"]]} for row in table]
+    return [row | {"predicted_classes_digest": answers[row["variant"]][row["seed"]]} for row in table]
 
 
 def test_runs_that_say_the_same_of_every_image_in_every_seed_are_identical():
     table = rows(a=[60.0, 61.0, 63.0], b=[60.0, 61.0, 63.0])
-    (same,) = test_contrasts(answering({"a": "xyz", "b": "xyz"}, table), [AB], ["d"], 3, Metric())
+    (same,) = compare_contrasts(answering({"a": "xyz", "b": "xyz"}, table), [AB], ["d"], 3, Metric())
     assert (same.verdict, same.summary.mean, same.summary.low, same.p) == (Verdict.IDENTICAL, 0.0, None, None)
-    (other,) = test_contrasts(answering({"a": "xyz", "b": "xyw"}, table), [AB], ["d"], 3, Metric())
+    (other,) = compare_contrasts(answering({"a": "xyz", "b": "xyw"}, table), [AB], ["d"], 3, Metric())
     assert (other.verdict, other.p) == (Verdict.UNRESOLVED, None)  # as many right, but others
-    (unknown,) = test_contrasts(table, [AB], ["d"], 3, Metric())
+    (unknown,) = compare_contrasts(table, [AB], ["d"], 3, Metric())
     assert unknown.verdict is Verdict.UNRESOLVED
     softer = [row | {"nll": 1.0 + (row["variant"] == "a") * 0.1 * row["seed"]} for row in table]
-    (found,) = test_contrasts(
+    (found,) = compare_contrasts(
         answering({"a": "xyz", "b": "xyz"}, softer), [AB], ["d"], 3, Metric(name="nll", min_effect=0.1)
     )
     assert found.verdict is Verdict.UNRESOLVED  # the same answers, but more or less sure of them
@@ -265,18 +265,18 @@ def test_runs_that_say_the_same_of_every_image_in_every_seed_are_identical():
 
 def test_of_two_variants_that_know_no_seed_seeds_say_nothing():
     table = rows(a=[60.0] * 4, b=[50.0] * 4)
-    (found,) = test_contrasts(answering({"a": "xxxx", "b": "yyyy"}, table), [AB], ["d"], 4, Metric())
+    (found,) = compare_contrasts(answering({"a": "xxxx", "b": "yyyy"}, table), [AB], ["d"], 4, Metric())
     assert (found.verdict, found.summary.mean, found.summary.sd) == (Verdict.DETERMINISTIC, 10.0, 0.0)
     assert (found.summary.low, found.p, found.p_sign_flip, found.p_equivalence) == (None,) * 4
     chance = answering({"a": "xxzx", "b": "yyyy"}, table)  # a network that gets as many right in all seeds
-    assert test_contrasts(chance, [AB], ["d"], 4, Metric())[0].verdict is Verdict.UNRESOLVED
+    assert compare_contrasts(chance, [AB], ["d"], 4, Metric())[0].verdict is Verdict.UNRESOLVED
     one_side = rows(a=[60.0, 61.0, 60.5, 62.0], b=[50.0] * 4)
-    assert test_contrasts(one_side, [AB], ["d"], 4, Metric())[0].verdict is Verdict.BETTER
+    assert compare_contrasts(one_side, [AB], ["d"], 4, Metric())[0].verdict is Verdict.BETTER
 
 
 def of_nll(a: list[float], b: list[float]):
     table = [row | {"nll": row["accuracy"]} for row in rows(a=a, b=b)]
-    return test_contrasts(table, [AB], ["d"], len(a), Metric(name="nll", min_effect=0.1))[0]
+    return compare_contrasts(table, [AB], ["d"], len(a), Metric(name="nll", min_effect=0.1))[0]
 
 
 def test_an_infinite_loss_is_the_worst_value_and_not_a_missing_one():
@@ -301,7 +301,7 @@ def test_an_interval_of_shares_is_cut_where_they_end():
 def test_a_lower_loss_is_in_favour_of_the_variant_on_every_data_set():
     table = [row | {"nll": row["accuracy"]} for name in "de" for row in rows(name, a=[1.0, 1.1], b=[1.2, 1.4])]
     metric = Metric(name="nll", min_effect=0.05)
-    (ab,) = across_datasets(test_contrasts(table, [AB], ["d", "e"], 2, metric))
+    (ab,) = across_datasets(compare_contrasts(table, [AB], ["d", "e"], 2, metric))
     assert (ab.favourable, ab.datasets) == (2, 2)
 
 
@@ -314,7 +314,9 @@ def verdicts(effects: list[float], seeds: int, sd: float, min_effect: float) -> 
         values = {"b": shared + rng.normal(0, sd, seeds)}
         values |= {f"v{k}": shared + effect + rng.normal(0, sd, seeds) for k, effect in enumerate(effects)}
         table = rows(**{variant: numbers.tolist() for variant, numbers in values.items()})
-        found.append([c.verdict for c in test_contrasts(table, contrasts, ["d"], seeds, Metric(min_effect=min_effect))])
+        found.append(
+            [c.verdict for c in compare_contrasts(table, contrasts, ["d"], seeds, Metric(min_effect=min_effect))]
+        )
     return found
 
 

@@ -58,7 +58,7 @@ def test_every_metric_of_every_run_stands_in_the_table_and_its_mean_over_seeds_i
         "run,variant,dataset,seed,state,detail,accuracy,test_images,parameters,train_s,images_per_s,workers,"
         "interruptions,commit,dirty,synthetic,"  # what scripts may rely on; new ones come after
         "balanced_accuracy,macro_f1,top2_accuracy,polarity_accuracy,nll,brier,ece,forward_flops,"
-        "selected_epoch,best_test_accuracy,answers"
+        "selected_epoch,best_test_accuracy,predicted_classes_digest"
     )
     for row in table.to_dict("records"):
         predictions = pd.read_parquet(Path(finished[2]) / row["run"] / PREDICTIONS)

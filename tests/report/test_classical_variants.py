@@ -4,7 +4,7 @@ import pytest
 from reading import STUDY, Tags, report
 from rich.console import Console
 
-from emotune.analysis.architecture import read_networks
+from emotune.analysis.architecture import read_architectures
 from emotune.analysis.load import load_records
 from emotune.config.load import load_study
 from emotune.data.datasets import resolve
@@ -45,7 +45,7 @@ def test_every_run_of_them_is_done_and_their_cost_is_that_of_their_kind(mixed):
 
 def test_only_networks_are_compared_with_the_baselines_network(mixed):
     study, runs, pool = mixed
-    (entry,) = read_networks(pool, study, runs)["networks"]
+    (entry,) = read_architectures(pool, study, runs)["networks"]
     assert set(entry["variants"]) == {"alexnet", "attention", "tanh"}
 
 

@@ -12,7 +12,7 @@ from study_files import GOOD
 from emotune.config.load import load_study
 from emotune.config.study import Study
 from emotune.core.errors import InputError
-from emotune.report.freshness import SEAL, ReportWriter, claim_folder, keeps_cards
+from emotune.report.freshness import FINGERPRINT_FILE, ReportWriter, claim_folder, has_model_cards
 
 OTHER = GOOD.replace("  wide:", "  wider:")
 
@@ -81,9 +81,9 @@ def test_of_two_studies_that_begin_at_the_same_time_one_has_the_folder(tmp_path)
 def test_a_report_of_an_earlier_version_is_taken_over(tmp_path):
     out = tmp_path / "out"
     written(out, study_in(tmp_path / "a"), cards=True)
-    seal = json.loads((out / SEAL).read_text())
-    (out / SEAL).write_text(json.dumps({"fingerprint": "", "written": seal["written"]}))
-    assert keeps_cards(out)
+    seal = json.loads((out / FINGERPRINT_FILE).read_text())
+    (out / FINGERPRINT_FILE).write_text(json.dumps({"fingerprint": "", "written": seal["written"]}))
+    assert has_model_cards(out)
     written(out, study_in(tmp_path / "b", OTHER))
     with pytest.raises(InputError):
         claim_folder(out, study_in(tmp_path / "a"))
@@ -91,16 +91,16 @@ def test_a_report_of_an_earlier_version_is_taken_over(tmp_path):
 
 def test_cards_belong_to_a_report_until_they_are_not_written_or_removed_by_hand(tmp_path):
     out, study = tmp_path / "out", study_in(tmp_path)
-    assert not keeps_cards(out)
+    assert not has_model_cards(out)
     written(out, study)
-    assert not keeps_cards(out)
+    assert not has_model_cards(out)
     with ReportWriter(out, study, cards=True) as files:
         files.write("index.html", b"no variant has a finished run")
-    assert keeps_cards(out)
+    assert has_model_cards(out)
     written(out, study, cards=True)
-    assert keeps_cards(out)
+    assert has_model_cards(out)
     (out / "cards" / "plain.md").unlink()
-    assert not keeps_cards(out)
+    assert not has_model_cards(out)
     written(out, study, cards=True)
     assert "plain.md" not in written(out, study)
-    assert not keeps_cards(out)
+    assert not has_model_cards(out)

@@ -100,5 +100,5 @@ def test_the_same_runs_give_the_same_bytes_but_for_the_date(finished, tmp_path: 
     for name in names:
         one, other = ((tmp_path / side / name).read_bytes() for side in "ab")
         assert len(date.findall(one)) == (name in ("index.html", "report.md"))
-        if name != ".made-of.json":
+        if name != ".fingerprint.json":
             assert date.sub(b"", one) == date.sub(b"", other), name

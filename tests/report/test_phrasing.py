@@ -4,11 +4,17 @@ from dataclasses import replace
 import numpy as np
 
 from emotune.analysis.power import PooledSpread
-from emotune.analysis.seeds import AcrossDatasets, summarise, test_contrasts
+from emotune.analysis.seeds import AcrossDatasets, compare_contrasts, summarise
 from emotune.config.metric import SCALES
 from emotune.config.study import Contrast, Metric
 from emotune.report import provenance
-from emotune.report.phrasing import across, answer, p_value, resolution, spread
+from emotune.report.phrasing import (
+    across_datasets_sentence,
+    detectable_effects_sentence,
+    mean_and_interval,
+    p_value,
+    verdict_sentences,
+)
 
 
 def said(
@@ -16,14 +22,14 @@ def said(
 ) -> str:
     rows = [
         {"variant": variant, "dataset": "d", "seed": seed, "state": "done", name: value}
-        | ({"answers": answers[seed]} if answers else {})
+        | ({"predicted_classes_digest": answers[seed]} if answers else {})
         for variant, values in (("new", a), ("old", b))
         for seed, value in enumerate(values)
         if value is not None
     ]
     metric = Metric(name=name, min_effect=min_effect)
-    (comparison,) = test_contrasts(rows, [Contrast("new", "old")], ["d"], len(a), metric)
-    return answer(comparison, metric, ["d"])
+    (comparison,) = compare_contrasts(rows, [Contrast("new", "old")], ["d"], len(a), metric)
+    return verdict_sentences(comparison, metric, ["d"])
 
 
 def test_a_difference_that_holds_is_said_with_its_numbers():
@@ -43,10 +49,10 @@ def test_what_is_not_resolved_promises_no_number_of_seeds():
 
 
 def test_what_seeds_find_is_said_at_the_pooled_spread():
-    text = resolution(PooledSpread(3.1, 8), Metric(), 4, 4)
+    text = detectable_effects_sentence(PooledSpread(3.1, 8), Metric(), 4, 4)
     assert text.startswith("At the pooled spread of 3.1 points (standard deviation of a seed difference, 8 degrees of")
     assert "3 seeds find 20.3 points, 4 find 10.7, 5 find 7.7, 10 find 4.0, 20 find 2.5, with 80 % power and" in text
-    alone = resolution(PooledSpread(0.02, 2), Metric(name="brier", min_effect=0.05), 2, 1)
+    alone = detectable_effects_sentence(PooledSpread(0.02, 2), Metric(name="brier", min_effect=0.05), 2, 1)
     assert "of 0.020 (standard" in alone and "2 seeds find" in alone and "correction" not in alone
 
 
@@ -56,8 +62,8 @@ def test_a_missing_seed_is_named():
 
 def test_one_seed_supports_no_interval():
     assert "one seed supports no interval" in said([65], [60])
-    assert spread(summarise([61.23]), Metric().scale) == "61.2 (n = 1)"
-    assert spread(summarise([]), Metric().scale) == "–"
+    assert mean_and_interval(summarise([61.23]), Metric().scale) == "61.2 (n = 1)"
+    assert mean_and_interval(summarise([]), Metric().scale) == "–"
 
 
 def test_p_values_have_sensible_digits():
@@ -78,12 +84,16 @@ def test_an_end_that_would_be_read_as_zero_or_as_what_matters_has_more_digits():
 
 def test_an_interval_of_shares_says_where_it_was_cut():
     scale = Metric().scale
-    assert spread(summarise([99.0, 97.0, 98.5], scale.bounds), scale) == "98.2 (95.6 to 100.0, cut at the ceiling)"
     assert (
-        spread(summarise([0.0, 100.0], scale.bounds), scale) == "50.0 (0.0 to 100.0, cut at the floor and the ceiling)"
+        mean_and_interval(summarise([99.0, 97.0, 98.5], scale.bounds), scale)
+        == "98.2 (95.6 to 100.0, cut at the ceiling)"
     )
-    assert spread(summarise([50.0, 52.0], scale.bounds), scale).endswith("63.7)")
-    assert spread(summarise([32.7] * 5), scale) == "32.7 (the same in all 5 seeds)"
+    assert (
+        mean_and_interval(summarise([0.0, 100.0], scale.bounds), scale)
+        == "50.0 (0.0 to 100.0, cut at the floor and the ceiling)"
+    )
+    assert mean_and_interval(summarise([50.0, 52.0], scale.bounds), scale).endswith("63.7)")
+    assert mean_and_interval(summarise([32.7] * 5), scale) == "32.7 (the same in all 5 seeds)"
 
 
 def test_an_infinite_loss_is_said_to_be_infinitely_worse():
@@ -95,7 +105,7 @@ def test_an_infinite_loss_is_said_to_be_infinitely_worse():
     assert "nan" not in text.lower()
     both = said([math.inf, 1.0], [1.0, math.inf], 0.1, "nll")
     assert "new is infinitely worse in seed 0. old is infinitely worse in seed 1." in both
-    assert spread(summarise([math.inf, 1.0]), SCALES["nll"]) == "∞ (no interval)"
+    assert mean_and_interval(summarise([math.inf, 1.0]), SCALES["nll"]) == "∞ (no interval)"
 
 
 def test_variants_that_know_no_seed_or_change_nothing_are_said_to():
@@ -109,8 +119,8 @@ def test_variants_that_know_no_seed_or_change_nothing_are_said_to():
 
 def test_a_mean_over_data_sets_says_where_one_seed_stands_for_all():
     found = AcrossDatasets(Contrast("new", "old"), 2.0, 1.0, 3.0, 2, 2, ("photos",))
-    assert "only one seed on photos" in across(found, Metric())
-    assert "only one seed" not in across(replace(found, one_seed=()), Metric())
+    assert "only one seed on photos" in across_datasets_sentence(found, Metric())
+    assert "only one seed" not in across_datasets_sentence(replace(found, one_seed=()), Metric())
 
 
 def test_a_lower_loss_is_better_and_the_difference_keeps_its_sign_and_unit():

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from emotune.analysis.architecture import ClassCountEntry, NetworksFile, settings
+from emotune.analysis.architecture import ClassCountEntry, NetworksFile, setting_differences
 from emotune.config.study import Study
 from emotune.core.errors import raise_if_any
 from emotune.execution.checks.versions import versions
@@ -53,7 +53,7 @@ def describe(study: Study, classes: Mapping[str, int]) -> NetworksFile:
             "datasets": [name for name, number in classes.items() if number == count],
             "variants": {
                 name: {
-                    "settings": settings(study, name),
+                    "settings": setting_differences(study, name),
                     "parameters": cost.parameters,
                     "forward_flops": cost.forward_flops or 0,  # None only for models that are no networks
                 }

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from emotune.analysis.architecture import summary
+from emotune.analysis.architecture import architecture_summary
 from emotune.config.run import DatasetRef, RunConfig
 from emotune.config.study import Study
 from emotune.core.errors import InputError, raise_if_any
@@ -143,7 +143,7 @@ def _work(job: _Job, sender: Connection) -> None:
                 materialise(dataset, drawn, workers=available_cpus())
             _require_libraries(job)
             networks = _networks(job, sender.send)
-            lines = summary(networks) + _check_weights(job.runs, sender.send)
+            lines = architecture_summary(networks) + _check_weights(job.runs, sender.send)
             lines += slow_bf16(job.runs, resources, job.executor)
             lines += require_room(
                 job.runs, _parameters(networks, job.study), job.pool, _at_a_time(job),

@@ -11,26 +11,26 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from emotune.analysis.seeds import Summary
 from emotune.config.metric import Metric
-from emotune.report.figures.label_placement import Box, Mark, beside
+from emotune.report.figures.label_placement import Box, Mark, place_labels
 from emotune.report.figures.style import (
     INK,
     SMALL,
     SOFT,
     STYLE,
     WIDTH,
-    fold,
-    magnitudes,
+    axis_limits,
+    draw_title,
+    magnitude_formatter,
     markers,
-    place,
-    seeds_said,
-    span,
-    spread,
+    place_axes,
+    seed_count_text,
+    spread_apart,
     text_width,
-    title_of,
+    wrap_name,
 )  # fmt: skip
-from emotune.report.figures.table_plot import Row, draw_interval, draw_seeds, say_above, tabular
+from emotune.report.figures.table_plot import Row, annotate_above, draw_interval, draw_seeds, table_plot
 
-__all__ = ["against_cost", "by_seed"]
+__all__ = ["metric_against_cost", "metric_by_variant"]
 
 COSTS = {"parameters": "parameters", "forward_flops": "FLOPs per image", "train_s": "training, s"}
 HEIGHT, LEFT, GAP = 2.1, 0.56, 0.2
@@ -39,7 +39,7 @@ MOST_DIVIDED = 100
 
 
 @rc_context(STYLE)
-def by_seed(
+def metric_by_variant(
     title: str,
     runs: pd.DataFrame,
     metric: Metric,
@@ -60,7 +60,7 @@ def by_seed(
     scale, shapes = metric.scale, markers(colours)
     alike = len({s.n for s in summaries.values()}) == 1
     rows = [
-        Row(fold(v), _said(s, metric), "" if alike or not s.n else f"n = {s.n}", least=0.31)
+        Row(wrap_name(v), _summary_text(s, metric), "" if alike or not s.n else f"n = {s.n}", least=0.31)
         for v, s in summaries.items()
     ]
     values = runs.loc[runs["variant"].isin(list(summaries)), metric.name].dropna()
@@ -68,20 +68,20 @@ def by_seed(
     finite = values[np.isfinite(values)] if np.isfinite(values).any() else pd.Series([0.0])
     near = finite.max() - finite.min() + 4 * metric.min_effect
     beyond = not (finite.min() - near <= constant <= finite.max() + near)
-    limits = span([*values, *([] if beyond else [constant])], ends, 4 * metric.min_effect)
-    figure, axes, edges = tabular(rows, limits, f"test {scale.label}", top=0.5)
-    title_of(figure, title, seeds_said(s.n for s in summaries.values()))
+    limits = axis_limits([*values, *([] if beyond else [constant])], ends, 4 * metric.min_effect)
+    figure, axes, edges = table_plot(rows, limits, f"test {scale.label}", top=0.5)
+    draw_title(figure, title, seed_count_text(s.n for s in summaries.values()))
     for (variant, summary), (begin, end) in zip(summaries.items(), edges, strict=True):
         draw_interval(axes, begin + 0.4 * (end - begin), summary, colours[variant], shapes[variant])
         own = runs.loc[runs["variant"] == variant, metric.name].dropna()
         draw_seeds(axes, begin + 0.74 * (end - begin), list(own), colours[variant])
     if np.isfinite(constant):
-        _constant(axes, constant, scale.format(constant), beyond)
+        _draw_constant_predictor(axes, constant, scale.format(constant), beyond)
     return figure
 
 
 @rc_context(STYLE)
-def against_cost(title: str, table: pd.DataFrame, metric: Metric) -> Figure:
+def metric_against_cost(title: str, table: pd.DataFrame, metric: Metric) -> Figure:
     """The study's metric against parameters, FLOPs and training time, with 95 % t intervals.
 
     The names stand beside the points; where there is no room for that, numbers do, over the axes, with a list of names.
@@ -94,12 +94,12 @@ def against_cost(title: str, table: pd.DataFrame, metric: Metric) -> Figure:
     table = table.astype({"mean": float, "low": float, "high": float} | dict.fromkeys(COSTS, float))
     table = table[np.isfinite(table["mean"])].sort_values("parameters", kind="stable").reset_index(drop=True)
     width = (WIDTH - LEFT - 0.08 - GAP * (len(COSTS) - 1)) / len(COSTS)
-    low, high = span(table["mean"], [*table["low"], *table["high"]], 4 * metric.min_effect)
+    low, high = axis_limits(table["mean"], [*table["low"], *table["high"]], 4 * metric.min_effect)
     ylim = low - 0.1 * (high - low), high + 0.1 * (high - low)  # room for names
     frame = (72 * width, 72 * HEIGHT)
     known = [table.dropna(subset=[cost]) for cost in COSTS]
     boxes = [
-        beside(
+        place_labels(
             _marks(rows, cost, ylim, frame),
             [(72 * text_width(v, SMALL) + 2, SMALL + 2) for v in rows["variant"]],
             frame,
@@ -112,16 +112,16 @@ def against_cost(title: str, table: pd.DataFrame, metric: Metric) -> Figure:
     listed = -(-len(said) // columns)
     height = top + HEIGHT + 0.5 + 0.16 * listed
     figure = Figure(figsize=(WIDTH, height))
-    title_of(
+    draw_title(
         figure, title, "bars: 95 % intervals over seeds" if table["low"].notna().any() else "one seed: no interval"
     )
     for i, cost in enumerate(COSTS):
-        axes = place(figure, LEFT + i * (width + GAP), top, width, HEIGHT, grid="y")
+        axes = place_axes(figure, LEFT + i * (width + GAP), top, width, HEIGHT, grid="y")
         _cost_panel(axes, known[i], cost, ylim)
         axes.tick_params(axis="y", labelleft=i == 0, length=0)
         axes.set_ylabel(f"test {metric.scale.label}" if i == 0 else "")
         if said:
-            _number(axes, known[i], cost, frame)
+            _draw_point_numbers(axes, known[i], cost, frame)
         for name, box in zip(known[i]["variant"], boxes[i] or [], strict=False):
             if not said:
                 at = (box.left + 1, (box.bottom + box.top) / 2)
@@ -132,18 +132,18 @@ def against_cost(title: str, table: pd.DataFrame, metric: Metric) -> Figure:
     return figure
 
 
-def _constant(axes: Axes, constant: float, written: str, beyond: bool) -> None:
+def _draw_constant_predictor(axes: Axes, constant: float, written: str, beyond: bool) -> None:
     if not beyond:
         axes.axvline(constant, color=SOFT, linewidth=0.9, linestyle=(0, (1.5, 1.5)), zorder=1)
-        say_above(axes, constant, f"constant predictor {written}")
+        annotate_above(axes, constant, f"constant predictor {written}")
         return
     left, right = axes.get_xlim()
     low = constant < left
     text = f"← constant predictor {written}" if low else f"constant predictor {written} →"
-    say_above(axes, left if low else right, text, ha="left" if low else "right")
+    annotate_above(axes, left if low else right, text, ha="left" if low else "right")
 
 
-def _said(summary: Summary, metric: Metric) -> str:
+def _summary_text(summary: Summary, metric: Metric) -> str:
     if not summary.n:
         return "no run finished"
     written = metric.scale.format
@@ -152,7 +152,7 @@ def _said(summary: Summary, metric: Metric) -> str:
     return f"{written(summary.mean)} ({written(summary.low)} to {written(summary.high)})"
 
 
-def _bounds(values: pd.Series) -> tuple[float, float]:
+def _log_axis_limits(values: pd.Series) -> tuple[float, float]:
     """Limits of a logarithmic axis: at least a factor of three."""
     low, high = values.min(), values.max()
     if not low > 0:  # no value is known
@@ -163,7 +163,7 @@ def _bounds(values: pd.Series) -> tuple[float, float]:
 
 def _marks(table: pd.DataFrame, cost: str, ylim: tuple[float, float], frame: tuple[float, float]) -> list[Mark]:
     """Where points and intervals are, in points from the lower left corner."""
-    low, high = np.log(_bounds(table[cost]))
+    low, high = np.log(_log_axis_limits(table[cost]))
     x = frame[0] * (np.log(table[cost]) - low) / (high - low)
     y, bottom, top = (frame[1] * (table[c] - ylim[0]) / (ylim[1] - ylim[0]) for c in ("mean", "low", "high"))
     return [Mark(a, b, Box(a - 3, np.fmin(b - 3, c), a + 3, np.fmax(b + 3, d)))
@@ -173,20 +173,20 @@ def _marks(table: pd.DataFrame, cost: str, ylim: tuple[float, float], frame: tup
 def _cost_panel(axes: Axes, table: pd.DataFrame, cost: str, ylim: tuple[float, float]) -> None:
     axes.vlines(table[cost], table["low"], table["high"], color=SOFT, linewidth=1)
     axes.plot(table[cost], table["mean"], "o", color=INK, markersize=4.5)
-    axes.set(xscale="log", xlim=_bounds(table[cost]), ylim=ylim, xlabel=COSTS[cost])
+    axes.set(xscale="log", xlim=_log_axis_limits(table[cost]), ylim=ylim, xlabel=COSTS[cost])
     low, high = axes.get_xlim()
     within = (1, 2, 3, 5) if high < MOST_DIVIDED * low else (1,)
     axes.xaxis.set_major_locator(LogLocator(subs=within, numticks=5))
-    axes.xaxis.set_major_formatter(magnitudes())
+    axes.xaxis.set_major_formatter(magnitude_formatter())
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.tick_params(axis="x", which="minor", length=0)
 
 
-def _number(axes: Axes, table: pd.DataFrame, cost: str, frame: tuple[float, float]) -> None:
+def _draw_point_numbers(axes: Axes, table: pd.DataFrame, cost: str, frame: tuple[float, float]) -> None:
     """The points' numbers in a row over the axes, each with a line to its point."""
-    low, high = np.log(_bounds(table[cost]))
+    low, high = np.log(_log_axis_limits(table[cost]))
     known = table.sort_values([cost, "mean"], ascending=[True, False], kind="stable")
-    x = spread(frame[0] * (np.log(known[cost]) - low) / (high - low), 11, 3, frame[0] - 3)
+    x = spread_apart(frame[0] * (np.log(known[cost]) - low) / (high - low), 11, 3, frame[0] - 3)
     for (i, row), at in zip(known.iterrows(), x, strict=True):
         axes.annotate(
             str(i + 1), (row[cost], row["mean"]), xytext=(at, frame[1] + 4),

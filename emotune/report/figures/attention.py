@@ -10,9 +10,9 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from PIL import Image
 
-from emotune.report.figures.style import SMALL, STYLE, WIDTH, colour_bar, fold, place, title_of
+from emotune.report.figures.style import SMALL, STYLE, WIDTH, colour_bar, draw_title, place_axes, wrap_name
 
-__all__ = ["map_scale", "mean_maps", "overlays", "under_map"]
+__all__ = ["attention_overlays", "mean_attention_maps", "overlay_map", "shared_norm"]
 
 COLOURS = "magma"  # equally light for all kinds of colour vision, and in grey print
 GAP, LEFT, TOP = 0.16, 0.06, 0.36
@@ -21,7 +21,7 @@ OUTSIDE = 5.0
 
 
 @rc_context(STYLE)
-def mean_maps(title: str, maps: Mapping[str, np.ndarray]) -> Figure:
+def mean_attention_maps(title: str, maps: Mapping[str, np.ndarray]) -> Figure:
     """Mean attention maps over the test images, on one scale: 1 is what each position has where weights are uniform.
 
     Args:
@@ -31,15 +31,16 @@ def mean_maps(title: str, maps: Mapping[str, np.ndarray]) -> Figure:
     columns = min(6, max(4, len(maps)))
     side = (WIDTH - 2 * LEFT + GAP) / columns - GAP
     heads = {
-        name: f"{fold(name, int(side / 0.068))}\n{grid.min():.2f} to {grid.max():.2f}" for name, grid in maps.items()
+        name: f"{wrap_name(name, int(side / 0.068))}\n{grid.min():.2f} to {grid.max():.2f}"
+        for name, grid in maps.items()
     }
     head = 0.08 + 0.135 * max((text.count("\n") + 1 for text in heads.values()), default=1)
     figure = Figure(figsize=(WIDTH, TOP + -(-len(maps) // columns) * (head + side + 0.06) + 0.06))
-    title_of(figure, title)
-    scale = map_scale(maps.values())
+    draw_title(figure, title)
+    scale = shared_norm(maps.values())
     for i, (name, grid) in enumerate(maps.items()):
         x, y = LEFT + i % columns * (side + GAP), TOP + i // columns * (head + side + 0.06) + head
-        axes = place(figure, x, y, side, side)
+        axes = place_axes(figure, x, y, side, side)
         mesh = axes.pcolormesh(grid, norm=scale, cmap=COLOURS)
         axes.set(xticks=[], yticks=[], ylim=(len(grid), 0))
         axes.spines[:].set_visible(False)
@@ -50,7 +51,7 @@ def mean_maps(title: str, maps: Mapping[str, np.ndarray]) -> Figure:
 
 
 @rc_context(STYLE)
-def overlays(
+def attention_overlays(
     title: str, images: Mapping[str, bytes], maps: Mapping[str, np.ndarray], captions: Mapping[str, str]
 ) -> Figure:
     """Images, and beside each the same in grey under its attention map: the brighter, the more weight.
@@ -64,16 +65,16 @@ def overlays(
     shown = [sample for sample in images if sample in maps]
     columns = 3
     side = ((WIDTH - 2 * LEFT + GAP) / columns - GAP - 0.03) / 2
-    texts = {sample: fold(captions.get(sample, ""), int(2 * side / 0.062)) for sample in shown}
+    texts = {sample: wrap_name(captions.get(sample, ""), int(2 * side / 0.062)) for sample in shown}
     foot = 0.1 + 0.125 * max((text.count("\n") + 1 for text in texts.values()), default=1)
     figure = Figure(figsize=(WIDTH, TOP + -(-len(shown) // columns) * (side + foot + 0.06)))
-    title_of(figure, title, "the brighter, the more weight; one scale for all")
-    scale = map_scale((maps[sample] for sample in shown), OUTSIDE)
+    draw_title(figure, title, "the brighter, the more weight; one scale for all")
+    scale = shared_norm((maps[sample] for sample in shown), OUTSIDE)
     for i, sample in enumerate(shown):
         x, y = LEFT + i % columns * (2 * side + 0.03 + GAP), TOP + i // columns * (side + foot + 0.06)
         image = Image.open(io.BytesIO(images[sample])).convert("RGB")
-        for k, pixels in enumerate((np.asarray(image), under_map(image, scale(maps[sample])))):
-            axes = place(figure, x + k * (side + 0.03), y, side, side)
+        for k, pixels in enumerate((np.asarray(image), overlay_map(image, scale(maps[sample])))):
+            axes = place_axes(figure, x + k * (side + 0.03), y, side, side)
             # Three of eight bits less halve the file. SVG takes whole pixels: who shows it scales them.
             axes.imshow(pixels & 0xF8 | 0x04, interpolation="none", aspect="auto")
             axes.set_axis_off()
@@ -82,7 +83,7 @@ def overlays(
     return figure
 
 
-def map_scale(maps: Iterable[np.ndarray], outside: float = 0.0) -> Normalize:
+def shared_norm(maps: Iterable[np.ndarray], outside: float = 0.0) -> Normalize:
     """From the smallest weight to the largest, but at least a tenth of the mean: equal weights look equal.
 
     Args:
@@ -95,7 +96,7 @@ def map_scale(maps: Iterable[np.ndarray], outside: float = 0.0) -> Normalize:
     return Normalize(middle - half, middle + half, clip=bool(outside))
 
 
-def under_map(image: Image.Image, share: np.ndarray) -> np.ndarray:
+def overlay_map(image: Image.Image, share: np.ndarray) -> np.ndarray:
     """The image in grey under the map's colours (H, W, 3), uint8; a share of 1 is the brightest."""
     smooth = Image.fromarray(share.astype(np.float32)).resize(image.size, Image.Resampling.BILINEAR)
     colours = matplotlib.colormaps[COLOURS](np.asarray(smooth))[..., :3]

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from emotune.report.figures.style import SIZE, SMALL, SOFT, STYLE, WIDTH, fold, markers, place, title_of
+from emotune.report.figures.style import SIZE, SMALL, SOFT, STYLE, WIDTH, draw_title, markers, place_axes, wrap_name
 
 __all__ = ["reliability"]
 
@@ -28,16 +28,16 @@ def reliability(
     """
     shapes, columns = markers(colours), 4 if -len(tables) % 4 <= -len(tables) % 3 else 3
     side = (WIDTH - LEFT - 0.08) / columns - GAP
-    heads = {v: f"{fold(v, int(side / 0.07))}\nECE {ece[v]:.1f} points" for v in tables}
+    heads = {v: f"{wrap_name(v, int(side / 0.07))}\nECE {ece[v]:.1f} points" for v in tables}
     head = 0.08 + 0.135 * max((text.count("\n") + 1 for text in heads.values()), default=1)
     each, rows = head + side + SPLIT + SHARE + 0.22, -(-len(tables) // columns)
     figure = Figure(figsize=(WIDTH, 0.34 + rows * each + 0.22))
-    title_of(figure, title, "dotted: calibrated; above it a network is too modest, below it too sure")
+    draw_title(figure, title, "dotted: calibrated; above it a network is too modest, below it too sure")
     most = max((table["share"].max() for table in tables.values()), default=100)
     for i, (variant, table) in enumerate(tables.items()):
         x, y = LEFT + i % columns * (side + GAP), 0.34 + i // columns * each + head
         first, below, confidence = i % columns == 0, i + columns < len(tables), table["confidence"]
-        axes = place(figure, x, y, side, side, grid="both")
+        axes = place_axes(figure, x, y, side, side, grid="both")
         axes.plot([0, 100], [0, 100], color=SOFT, linewidth=0.9, linestyle=(0, (1.5, 1.5)))
         axes.vlines(confidence, confidence, table["accuracy"], color=colours[variant], linewidth=2.4, alpha=0.25)
         axes.plot(confidence, table["accuracy"], color=colours[variant], marker=shapes[variant], markersize=3.8,
@@ -45,7 +45,7 @@ def reliability(
         axes.set(xlim=(0, 100), ylim=(0, 100), xticks=[0, 50, 100], yticks=[0, 50, 100])
         axes.tick_params(length=0, labelbottom=False, labelleft=first)
         axes.set_title(heads[variant], loc="left", fontsize=SIZE, pad=4, linespacing=1.2)
-        shares = place(figure, x, y + side + SPLIT, side, SHARE)
+        shares = place_axes(figure, x, y + side + SPLIT, side, SHARE)
         shares.bar(confidence, table["share"], width=5, color=colours[variant], alpha=0.7, linewidth=0)
         shares.set(xlim=(0, 100), ylim=(0, most), xticks=[0, 50, 100], yticks=[0, round(most)])
         shares.tick_params(labelsize=SMALL, labelleft=first, labelbottom=True)

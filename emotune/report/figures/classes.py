@@ -13,29 +13,29 @@ from matplotlib.figure import Figure
 from emotune.report.figures.style import (
     GRID,
     INK,
-    KEY_PITCH,
+    LEGEND_ROW_HEIGHT,
     SIZE,
     SMALL,
     SOFT,
     STYLE,
     WIDTH,
+    axis_limits,
     colour_bar,
-    fold,
-    key,
-    key_rows,
+    draw_legend,
+    draw_title,
+    legend_rows,
     markers,
-    place,
-    seeds_said,
-    span,
+    place_axes,
+    seed_count_text,
     text_width,
-    title_of,
+    wrap_name,
 )  # fmt: skip
 
-__all__ = ["confusion_differences", "confusions", "recall"]
+__all__ = ["confusion_differences", "confusion_matrices", "recall"]
 
 EDGE, GAP = 0.08, 0.12
 """Inches."""
-VECTORS = 12
+MOST_VECTOR_CLASSES = 12
 """Classes, up to which a matrix is drawn of squares; 25 have 625 of them, 200 kB a matrix."""
 
 
@@ -58,15 +58,15 @@ def recall(
     pitch = max(0.06, min(0.11, 12 / len(shown) / len(labels)))
     block = max(pitch * len(shown) + 0.1, 0.16)
     left = 0.2 + max(map(text_width, labels))
-    top = 0.36 + KEY_PITCH * len(key_rows(shown, WIDTH - left)) + 0.2
+    top = 0.36 + LEGEND_ROW_HEIGHT * len(legend_rows(shown, WIDTH - left)) + 0.2
     width = (WIDTH - left - 0.1 - GAP) / 2
-    against = fold(f"difference to {baseline}, points", int(width / 0.075))
+    against = wrap_name(f"difference to {baseline}, points", int(width / 0.075))
     figure = Figure(figsize=(WIDTH, top + block * len(labels) + 0.46 + 0.14 * against.count("\n")))
-    title_of(figure, title, seeds_said(recalls.groupby("variant")["seed"].nunique()))
-    key(figure, 0.32, left, shown, shapes)
+    draw_title(figure, title, seed_count_text(recalls.groupby("variant")["seed"].nunique()))
+    draw_legend(figure, 0.32, left, shown, shapes)
     row = {v: 0.05 + pitch * (i + 0.5) for i, v in enumerate(shown)}
     at = {label: i * block + (block - pitch * len(shown) - 0.1) / 2 for i, label in enumerate(labels)}
-    axes = [place(figure, left + i * (width + GAP), top, width, block * len(labels), grid="x") for i in range(2)]
+    axes = [place_axes(figure, left + i * (width + GAP), top, width, block * len(labels), grid="x") for i in range(2)]
     for variant, colour in shown.items():
         own = recalls[recalls["variant"] == variant]
         y = [at[label] + row[variant] for label in own["label"]]
@@ -79,8 +79,8 @@ def recall(
         y = [at[label] + row[variant] for label in own["label"]]
         axes[1].hlines(y, own["low"], own["high"], color=colour, linewidth=1.2)
         axes[1].plot(own["mean"], y, **look)
-    least, most = span(recalls["recall"], [], 20)
-    limits = span([0, *differences["mean"]], [*differences["low"], *differences["high"]], 10)
+    least, most = axis_limits(recalls["recall"], [], 20)
+    limits = axis_limits([0, *differences["mean"]], [*differences["low"], *differences["high"]], 10)
     axes[0].set(xlim=(max(least, -2), min(most, 102)), xlabel="recall, %", yticks=[])
     axes[1].set(xlim=limits, xlabel=against, yticks=[])
     axes[1].axvline(0, color=INK, linewidth=0.8, zorder=1)
@@ -92,7 +92,7 @@ def recall(
 
 
 @rc_context(STYLE)
-def confusions(title: str, shares: Mapping[str, pd.DataFrame], seeds: Mapping[str, int]) -> Figure:
+def confusion_matrices(title: str, shares: Mapping[str, pd.DataFrame], seeds: Mapping[str, int]) -> Figure:
     """Per variant: how often, in per cent, a label's test images were given each class, over all seeds.
 
     Args:
@@ -100,7 +100,7 @@ def confusions(title: str, shares: Mapping[str, pd.DataFrame], seeds: Mapping[st
         shares: Per variant: labels (rows) by answers, in per cent of the label's images.
         seeds: How many there are, per variant.
     """
-    notes = {variant: seeds_said([seeds[variant]]) for variant in shares}
+    notes = {variant: seed_count_text([seeds[variant]]) for variant in shares}
     texts = {
         variant: table.map(lambda share: f"{share:.0f}" if share >= 0.5 else "") for variant, table in shares.items()
     }
@@ -114,7 +114,7 @@ def confusion_differences(title: str, shares: Mapping[str, pd.DataFrame], baseli
 
     Args:
         title: The data set.
-        shares: Per variant, the baseline among them; see `confusions`.
+        shares: Per variant, the baseline among them; see `confusion_matrices`.
         baseline: Its name.
     """
     differences = {v: table - shares[baseline] for v, table in shares.items() if v != baseline}
@@ -125,7 +125,7 @@ def confusion_differences(title: str, shares: Mapping[str, pd.DataFrame], baseli
     }
     most = max(most, 1.0)
     look = {"vmin": -most, "vmax": most, "cmap": "RdBu_r"}
-    notes = dict.fromkeys(differences, f"− {fold(baseline, 40)}")
+    notes = dict.fromkeys(differences, f"− {wrap_name(baseline, 40)}")
     return _matrices(title, differences, texts, notes, look, f"points more often than by {baseline}")
 
 
@@ -150,20 +150,20 @@ def _matrices(
     """Heat maps of one size, with the labels at the left and the lowest of each column, and a common colour bar."""
     if not tables:
         figure = Figure(figsize=(WIDTH, 0.6))
-        title_of(figure, title, "only one variant: there is no difference")
+        draw_title(figure, title, "only one variant: there is no difference")
         return figure
     classes = list(next(iter(tables.values())).index)
     names = 0.12 + max(text_width(label, SMALL) for label in classes)
     room = WIDTH - names - EDGE + GAP
     columns = next((c for c in (3, 2) if room / c - GAP >= 0.1 * len(classes)), 1)
     side = min(room / columns - GAP, max(0.45 * len(classes), 1.6))
-    heads = {variant: _head(variant, notes[variant], side) for variant in tables}
+    heads = {variant: _matrix_title(variant, notes[variant], side) for variant in tables}
     pitch = side + 0.16 + 0.135 * max(text.count("\n") + 1 for text in heads.values())
     top = 0.28 - side + pitch
     figure = Figure(figsize=(WIDTH, top + pitch * ((len(tables) - 1) // columns) + side + names + 0.1))
-    title_of(figure, title)
+    draw_title(figure, title)
     for i, (variant, table) in enumerate(tables.items()):
-        axes = place(figure, names + i % columns * (side + GAP), top + i // columns * pitch, side, side)
+        axes = place_axes(figure, names + i % columns * (side + GAP), top + i // columns * pitch, side, side)
         image = _matrix(axes, table, texts[variant], look, side)
         axes.set_title(heads[variant], loc="left", pad=4, fontsize=SIZE, linespacing=1.2)
         first, lowest = i % columns == 0, i + columns >= len(tables)
@@ -180,7 +180,7 @@ def _matrices(
 def _matrix(axes: Axes, table: pd.DataFrame, texts: pd.DataFrame, look: dict, side: float) -> ScalarMappable:
     """Draws a heat map, with its numbers if they can be read."""
     classes = list(table.index)
-    if len(classes) <= VECTORS:
+    if len(classes) <= MOST_VECTOR_CLASSES:
         legible = side / len(classes) >= 0.2
         sns.heatmap(table, **look, ax=axes, cbar=False, annot=texts if legible else None, fmt="",
                     annot_kws={"size": SMALL}, xticklabels=True, yticklabels=True)  # fmt: skip
@@ -196,6 +196,10 @@ def _matrix(axes: Axes, table: pd.DataFrame, texts: pd.DataFrame, look: dict, si
     return axes.images[0] if axes.images else axes.collections[0]
 
 
-def _head(variant: str, note: str, side: float) -> str:
+def _matrix_title(variant: str, note: str, side: float) -> str:
     whole = f"{variant}, {note}" if note[0].isdigit() else f"{variant} {note}"
-    return whole if text_width(whole) <= side else f"{fold(variant, int(side / 0.07))}\n{fold(note, int(side / 0.07))}"
+    return (
+        whole
+        if text_width(whole) <= side
+        else f"{wrap_name(variant, int(side / 0.07))}\n{wrap_name(note, int(side / 0.07))}"
+    )

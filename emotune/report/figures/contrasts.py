@@ -13,19 +13,29 @@ from matplotlib.transforms import ScaledTranslation
 from emotune.analysis.seeds import Comparison, Summary, Verdict
 from emotune.config.metric import Metric
 from emotune.config.study import Contrast
-from emotune.report.figures.style import GRID, INK, SMALL, SOFT, STYLE, VERDICT_COLOURS, VERDICT_MARKERS, fold, span
-from emotune.report.figures.table_plot import Row, draw_interval, draw_seeds, say_above, tabular
+from emotune.report.figures.style import (
+    GRID,
+    INK,
+    SMALL,
+    SOFT,
+    STYLE,
+    VERDICT_COLOURS,
+    VERDICT_MARKERS,
+    axis_limits,
+    wrap_name,
+)
+from emotune.report.figures.table_plot import Row, annotate_above, draw_interval, draw_seeds, table_plot
 
 if TYPE_CHECKING:
     from emotune.analysis.images import ImageBootstrap
 
-__all__ = ["forest", "uncertainties"]
+__all__ = ["contrast_forest", "interval_comparison"]
 
-ITSELF = "same network,\nother seed (A/A)"
+NOISE_FLOOR_LABEL = "same network,\nother seed (A/A)"
 
 
 @rc_context(STYLE)
-def forest(comparisons: Sequence[Comparison], metric: Metric, aa: Mapping[str, Comparison]) -> Figure:
+def contrast_forest(comparisons: Sequence[Comparison], metric: Metric, aa: Mapping[str, Comparison]) -> Figure:
     """The declared contrasts' differences: every seed, mean and 95 % t interval, by data set.
 
     Grey is what would not matter. The hatched band is the interval of the baseline against itself, where the study has
@@ -38,35 +48,39 @@ def forest(comparisons: Sequence[Comparison], metric: Metric, aa: Mapping[str, C
     """
     rows, drawn = [], []  # and per row its comparison, or None under a heading
     several = len({c.dataset for c in comparisons}) > 1
-    for dataset, group in groupby(sorted(comparisons, key=_position(comparisons)), lambda c: c.dataset):
+    for dataset, group in groupby(sorted(comparisons, key=_dataset_order(comparisons)), lambda c: c.dataset):
         if several:
             rows, drawn = [*rows, Row(dataset, heading=True)], [*drawn, None]
         for c in group:
             verdict = c.verdict or Verdict.UNRESOLVED
             tag = f"{verdict}, n = {c.summary.n}" if c.summary.n else ""
-            rows.append(Row(_named(c.contrast), _said(c.summary, metric), tag, VERDICT_COLOURS[verdict]))
+            rows.append(
+                Row(_contrast_label(c.contrast), _summary_text(c.summary, metric), tag, VERDICT_COLOURS[verdict])
+            )
             drawn.append(c)
         if dataset in aa:
-            rows.append(Row(ITSELF, _said(aa[dataset].summary, metric), f"n = {aa[dataset].summary.n}"))
+            rows.append(
+                Row(NOISE_FLOOR_LABEL, _summary_text(aa[dataset].summary, metric), f"n = {aa[dataset].summary.n}")
+            )
             drawn.append(aa[dataset])
     shown = [c for c in drawn if c]
     values = [v for c in shown for v in (*c.differences.values(), 0)] + [
         -1.4 * metric.min_effect,
         1.4 * metric.min_effect,
     ]
-    limits = span(values, _ends([c.summary for c in shown]), metric.min_effect)
-    figure, axes, edges = tabular(rows, limits, _difference(metric), bottom=0.56)
-    _ground(axes, metric)
+    limits = axis_limits(values, _interval_ends([c.summary for c in shown]), metric.min_effect)
+    figure, axes, edges = table_plot(rows, limits, _axis_label(metric), bottom=0.56)
+    _draw_equivalence_region(axes, metric)
     first = edges[0][0]
     for row, c, (begin, end) in zip(rows, drawn, edges, strict=True):
         if c is None:
             first = end
             continue
-        noise = row.label == ITSELF
+        noise = row.label == NOISE_FLOOR_LABEL
         colour = SOFT if noise else row.colour
         marker = "D" if noise else VERDICT_MARKERS[c.verdict or Verdict.UNRESOLVED]
         if noise and c.summary.low is not None:
-            _noise(axes, c.summary, first, end)
+            _draw_noise_floor(axes, c.summary, first, end)
         draw_interval(axes, begin + 0.42 * (end - begin), c.summary, colour, marker)
         draw_seeds(axes, begin + 0.72 * (end - begin), list(c.differences.values()), colour)
         first = end if noise else first
@@ -74,20 +88,22 @@ def forest(comparisons: Sequence[Comparison], metric: Metric, aa: Mapping[str, C
 
 
 @rc_context(STYLE)
-def uncertainties(comparisons: Sequence[Comparison], over_images: Sequence["ImageBootstrap"], metric: Metric) -> Figure:
+def interval_comparison(
+    comparisons: Sequence[Comparison], over_images: Sequence["ImageBootstrap"], metric: Metric
+) -> Figure:
     """Each contrast's difference with three 95 % intervals: over seeds, over images, and over both at once.
 
     Args:
         comparisons: Over seeds.
-        over_images: Over images, and crossed; contrasts that are missing there have the first interval alone.
+        image_bootstraps: Over images, and crossed; contrasts that are missing there have the first interval alone.
         metric: The study's.
     """
     others = {(o.contrast, o.dataset): o for o in over_images}
     rows, drawn = [], []
     several = len({c.dataset for c in comparisons}) > 1
-    for c in sorted(comparisons, key=_position(comparisons)):
+    for c in sorted(comparisons, key=_dataset_order(comparisons)):
         name = f"{c.contrast.variant} − {c.contrast.reference}" + f" on {c.dataset}" * several
-        rows.append(Row(fold(name, 72), heading=True))
+        rows.append(Row(wrap_name(name, 72), heading=True))
         drawn.append(None)
         found = [("other seeds", c.summary)]
         if (over := others.get((c.contrast, c.dataset))) is not None:
@@ -95,13 +111,13 @@ def uncertainties(comparisons: Sequence[Comparison], over_images: Sequence["Imag
             found.append(("other images", Summary(n, over.mean, None, over.low, over.high)))
             found.append(("both", Summary(n, over.mean, None, over.crossed_low, over.crossed_high)))
         for what, summary in found:
-            rows.append(Row(what, _said(summary, metric), least=0.19))
+            rows.append(Row(what, _summary_text(summary, metric), least=0.19))
             drawn.append(summary)
     shown = [summary for summary in drawn if summary and summary.n]
     values = [s.mean for s in shown] + [0, -1.4 * metric.min_effect, 1.4 * metric.min_effect]
-    limits = span(values, _ends(shown), 4 * metric.min_effect)
-    figure, axes, edges = tabular(rows, limits, _difference(metric), bottom=0.56)
-    _ground(axes, metric)
+    limits = axis_limits(values, _interval_ends(shown), 4 * metric.min_effect)
+    figure, axes, edges = table_plot(rows, limits, _axis_label(metric), bottom=0.56)
+    _draw_equivalence_region(axes, metric)
     for row, summary, (begin, end) in zip(rows, drawn, edges, strict=True):
         if summary:
             both = row.label == "both"
@@ -111,18 +127,18 @@ def uncertainties(comparisons: Sequence[Comparison], over_images: Sequence["Imag
     return figure
 
 
-def _position(comparisons: Sequence[Comparison]):
+def _dataset_order(comparisons: Sequence[Comparison]):
     """Sorts by data set, in the order in which these come first."""
     datasets = list(dict.fromkeys(c.dataset for c in comparisons))
     return lambda c: datasets.index(c.dataset)
 
 
-def _named(contrast: Contrast) -> str:
+def _contrast_label(contrast: Contrast) -> str:
     whole = f"{contrast.variant} − {contrast.reference}"
-    return whole if len(whole) <= 24 else f"{fold(contrast.variant, 24)}\n− {fold(contrast.reference, 22)}"
+    return whole if len(whole) <= 24 else f"{wrap_name(contrast.variant, 24)}\n− {wrap_name(contrast.reference, 22)}"
 
 
-def _said(summary: Summary, metric: Metric) -> str:
+def _summary_text(summary: Summary, metric: Metric) -> str:
     if not summary.n:
         return "no pair finished"
     mean, *ends = (_signed(x, metric) for x in (summary.mean, summary.low, summary.high) if x is not None)
@@ -133,26 +149,26 @@ def _signed(number: float, metric: Metric) -> str:
     return metric.format_signed(number).replace("-", "−")
 
 
-def _ends(summaries: Sequence[Summary]) -> list[float]:
+def _interval_ends(summaries: Sequence[Summary]) -> list[float]:
     return [end for s in summaries if s.low is not None for end in (s.low, s.high)]
 
 
-def _difference(metric: Metric) -> str:
+def _axis_label(metric: Metric) -> str:
     return "difference in " + ", ".join(filter(None, [metric.scale.title, metric.scale.difference_units]))
 
 
-def _ground(axes: Axes, metric: Metric) -> None:
+def _draw_equivalence_region(axes: Axes, metric: Metric) -> None:
     """Zero, what would not matter, and which way is better."""
     axes.axvspan(-metric.min_effect, metric.min_effect, color=GRID, alpha=0.6, linewidth=0, zorder=0)
     axes.axvline(0, color=INK, linewidth=0.8, zorder=1)
-    say_above(axes, 0, f"±{metric.min_effect:g} would not matter")
+    annotate_above(axes, 0, f"±{metric.min_effect:g} would not matter")
     left, right = ("second better", "first better")[:: 1 if metric.scale.higher_is_better else -1]
     below = axes.get_xaxis_transform() + ScaledTranslation(0, -34 / 72, axes.figure.dpi_scale_trans)
     for x, text, ha in ((axes.get_xlim()[0], f"← {left}", "left"), (axes.get_xlim()[1], f"{right} →", "right")):
         axes.text(x, 0, text, transform=below, ha=ha, fontsize=SMALL, color=SOFT)
 
 
-def _noise(axes: Axes, summary: Summary, begin: float, end: float) -> None:
+def _draw_noise_floor(axes: Axes, summary: Summary, begin: float, end: float) -> None:
     left, right = axes.get_xlim()
     low, high = max(summary.low, left), min(summary.high, right)
     look = {"fill": False, "hatch": "////", "edgecolor": SOFT, "alpha": 0.35, "linewidth": 0}

@@ -19,22 +19,22 @@ from emotune.report.figures.style import (
     SOFT,
     STYLE,
     WIDTH,
-    dashes,
-    fold,
-    place,
-    seeds_said,
-    span,
-    spread,
+    axis_limits,
+    draw_title,
+    line_styles,
+    place_axes,
+    seed_count_text,
+    spread_apart,
     text_width,
-    title_of,
+    wrap_name,
 )  # fmt: skip
 
 __all__ = ["attention_entropy", "learning_curves"]
 
-POSITIONS = 36
+ATTENTION_POSITIONS = 36
 """Of an attention map: 6 × 6."""
 HEIGHT, LEFT, GAP = 2.3, 0.56, 0.22
-LETTERS = 18
+NAME_LETTERS = 18
 
 
 @rc_context(STYLE)
@@ -47,21 +47,21 @@ def learning_curves(title: str, curves: pd.DataFrame, colours: Mapping[str, str]
         colours: Of all variants.
     """
     panels = {"train_accuracy": "training images (augmented, dropout on)", "val_accuracy": "validation images"}
-    means = {column: _means(curves, column) for column in panels}
+    means = {column: _means_and_intervals(curves, column) for column in panels}
     shown = [variant for variant in colours if variant in set(curves["variant"])]
-    texts = {variant: fold(variant, LETTERS) for variant in shown}
+    texts = {variant: wrap_name(variant, NAME_LETTERS) for variant in shown}
     figure, right = _figure(title, curves, texts)
     width = (WIDTH - LEFT - GAP - right) / 2
     values = curves[list(panels)].to_numpy().ravel()
-    low, high = span(values, [end for table in means.values() for end in (*table["low"], *table["high"])], 10)
+    low, high = axis_limits(values, [end for table in means.values() for end in (*table["low"], *table["high"])], 10)
     limits = max(low, -2.0), min(high, 102.0)
     for i, (column, heading) in enumerate(panels.items()):
-        axes = place(figure, LEFT + i * (width + GAP), 0.52, width, _height(texts), grid="y")
-        _draw(axes, curves, means[column], column, colours, limits)
+        axes = place_axes(figure, LEFT + i * (width + GAP), 0.52, width, _height(texts), grid="y")
+        _draw_curves(axes, curves, means[column], column, colours, limits)
         axes.set_title(heading, fontsize=SMALL, color=SOFT, loc="left", pad=5)
         axes.tick_params(axis="y", labelleft=i == 0, length=0)
         axes.set_ylabel("" if i else "accuracy, %")
-    _name_ends(axes, means["val_accuracy"], texts, colours)
+    _label_line_ends(axes, means["val_accuracy"], texts, colours)
     return figure
 
 
@@ -77,24 +77,26 @@ def attention_entropy(title: str, curves: pd.DataFrame, colours: Mapping[str, st
         colours: Of all variants.
     """
     curves = curves[curves["variant"].isin(curves.loc[curves["attention_entropy"].notna(), "variant"])]
-    means = _means(curves, "attention_entropy")
+    means = _means_and_intervals(curves, "attention_entropy")
     last = means.dropna(subset=["mean"]).groupby("variant")["mean"].last()
     shown = [variant for variant in colours if variant in last.index]
-    texts = {v: f"{fold(v, LETTERS)}\n≈ {math.exp(last[v]):.1f} of {POSITIONS} positions" for v in shown}
+    texts = {
+        v: f"{wrap_name(v, NAME_LETTERS)}\n≈ {math.exp(last[v]):.1f} of {ATTENTION_POSITIONS} positions" for v in shown
+    }
     if not shown:
-        title_of(figure := Figure(figsize=(WIDTH, 0.6)), title, "no network with attention")
+        draw_title(figure := Figure(figsize=(WIDTH, 0.6)), title, "no network with attention")
         return figure
     figure, right = _figure(title, curves, texts)
-    axes = place(figure, LEFT, 0.36, WIDTH - LEFT - right, _height(texts) + 0.16, grid="y")
-    uniform = math.log(POSITIONS)
-    low, high = span([*curves["attention_entropy"], uniform], [*means["low"], *means["high"]], 0.05)
-    _draw(axes, curves, means, "attention_entropy", colours, (low, high + 0.06 * (high - low)))
+    axes = place_axes(figure, LEFT, 0.36, WIDTH - LEFT - right, _height(texts) + 0.16, grid="y")
+    uniform = math.log(ATTENTION_POSITIONS)
+    low, high = axis_limits([*curves["attention_entropy"], uniform], [*means["low"], *means["high"]], 0.05)
+    _draw_curves(axes, curves, means, "attention_entropy", colours, (low, high + 0.06 * (high - low)))
     axes.axhline(uniform, color=INK, linewidth=0.8, linestyle=(0, (1.5, 1.5)))
-    text, across = f"uniform weights: log {POSITIONS} = {uniform:.2f}", axes.get_yaxis_transform()
+    text, across = f"uniform weights: log {ATTENTION_POSITIONS} = {uniform:.2f}", axes.get_yaxis_transform()
     axes.annotate(text, (0, uniform), xycoords=across, xytext=(3, 3), textcoords="offset points", va="bottom",
                   fontsize=SMALL, color=SOFT)  # fmt: skip
     axes.set_ylabel("entropy of the weights, nats")
-    _name_ends(axes, means, texts, colours)
+    _label_line_ends(axes, means, texts, colours)
     return figure
 
 
@@ -111,11 +113,11 @@ def _figure(title: str, curves: pd.DataFrame, texts: Mapping[str, str]) -> tuple
     """A figure with a title, and the inches that names take at its right."""
     figure = Figure(figsize=(WIDTH, _height(texts) + 0.98))
     seeds = curves.groupby("variant")["seed"].nunique()
-    title_of(figure, title, seeds_said(seeds) + "; bands: 95 % intervals" * bool((seeds > 2).any()))
+    draw_title(figure, title, seed_count_text(seeds) + "; bands: 95 % intervals" * bool((seeds > 2).any()))
     return figure, 0.3 + max(map(text_width, texts.values()), default=0)
 
 
-def _means(curves: pd.DataFrame, column: str) -> pd.DataFrame:
+def _means_and_intervals(curves: pd.DataFrame, column: str) -> pd.DataFrame:
     """Per variant and epoch ``mean``, and ``low`` and ``high`` of its 95 % t interval over seeds.
 
     Where a seed's value is missing there is no mean: it would jump. The interval of two seeds is left out, too: at 12.7
@@ -127,9 +129,9 @@ def _means(curves: pd.DataFrame, column: str) -> pd.DataFrame:
     return found.assign(low=found["mean"] - half, high=found["mean"] + half)
 
 
-def _draw(axes: Axes, curves: pd.DataFrame, means: pd.DataFrame, column: str, colours: Mapping[str, str],
+def _draw_curves(axes: Axes, curves: pd.DataFrame, means: pd.DataFrame, column: str, colours: Mapping[str, str],
           limits: tuple[float, float]) -> None:  # fmt: skip
-    lines, last = dashes(colours), curves["epoch"].max()
+    lines, last = line_styles(colours), curves["epoch"].max()
     marker = "o" if last <= 3 else None  # a line needs two epochs to be seen
     for variant, colour in colours.items():
         for _, seed in curves[curves["variant"] == variant].groupby("seed"):
@@ -145,17 +147,17 @@ def _draw(axes: Axes, curves: pd.DataFrame, means: pd.DataFrame, column: str, co
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, nbins=6))
 
 
-def _name_ends(axes: Axes, means: pd.DataFrame, texts: Mapping[str, str], colours: Mapping[str, str]) -> None:
+def _label_line_ends(axes: Axes, means: pd.DataFrame, texts: Mapping[str, str], colours: Mapping[str, str]) -> None:
     """Writes the variants' names behind their last values, each with a sample of its line."""
     height = 72 * axes.get_position().height * axes.figure.get_size_inches()[1]
     low, high = axes.get_ylim()
     known = means.dropna(subset=["mean"]).groupby("variant")[["epoch", "mean"]].last()
     shown = {variant: text for variant, text in texts.items() if variant in known.index}
     points = (known["mean"] - low) / (high - low) * height
-    at = spread([points[v] for v in shown], 9.72 * _lines(shown) + 2.5, 0, height)
+    at = spread_apart([points[v] for v in shown], 9.72 * _lines(shown) + 2.5, 0, height)
     for (variant, text), y in zip(shown.items(), at, strict=True):
         ends_here = known["epoch"][variant] == axes.get_xlim()[1]
-        look = (1.2, dashes(colours)[variant]) if ends_here else (0.5, (0, (1, 2)))
+        look = (1.2, line_styles(colours)[variant]) if ends_here else (0.5, (0, (1, 2)))
         line = {"color": colours[variant]} | dict(zip(("linewidth", "linestyle"), look, strict=True))
         axes.annotate(
             text, known.loc[variant], xytext=(1, y / height), va="center", linespacing=1.2,

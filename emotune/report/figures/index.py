@@ -11,7 +11,7 @@ from emotune.analysis import diagnostics
 from emotune.analysis.metrics import constant_predictions, scalar_metrics
 from emotune.analysis.seeds import Summary
 from emotune.report.figures import accuracy, attention, calibration, classes, contrasts, curves
-from emotune.report.figures.style import seeds_said, variant_colours
+from emotune.report.figures.style import seed_count_text, variant_colours
 from emotune.report.results import StudyResults
 
 __all__ = ["FigureEntry", "draw_figures"]
@@ -28,59 +28,60 @@ class FigureEntry:
 
 
 def draw_figures(
-    findings: StudyResults, titles: Mapping[str, str], examples: Mapping[str, Mapping[str, bytes]]
+    results: StudyResults, titles: Mapping[str, str], examples: Mapping[str, Mapping[str, bytes]]
 ) -> Iterator[FigureEntry]:
     """The report's figures, one at a time; none where no run is finished.
 
     Args:
-        findings: What is drawn.
+        results: What is drawn.
         titles: Of data sets, by name.
         examples: Images that attention is laid over, by data set and sample id.
     """
-    yield from _contrasts(findings)
-    for name, predictions in findings.predictions.items():
+    yield from _contrast_figures(results)
+    for name, predictions in results.predictions.items():
         if predictions:
-            part = _Part(findings, name, titles[name])
+            part = _DatasetFigures(results, name, titles[name])
             yield from part.results()
             yield from part.curves()
             yield from part.classes()
             yield from part.attention(examples.get(name, {}))
 
 
-def _contrasts(findings: StudyResults) -> Iterator[FigureEntry]:
-    metric, shown = findings.study.metric, [c for c in findings.comparisons if c.summary.n]
+def _contrast_figures(results: StudyResults) -> Iterator[FigureEntry]:
+    metric, shown = results.study.metric, [c for c in results.comparisons if c.summary.n]
     if not shown:
         return
-    pairs = seeds_said(c.summary.n for c in shown).replace("seed", "paired seed")
+    pairs = seed_count_text(c.summary.n for c in shown).replace("seed", "paired seed")
     floor = " Hatched: the A/A interval, the baseline against itself, one draw of what no change gives."
     means = "; ".join(f"{c.contrast} on {c.dataset} {metric.format_signed(c.summary.mean)}, {c.verdict}" for c in shown)
     yield FigureEntry(
         "contrasts",
-        contrasts.forest(findings.comparisons, metric, findings.floors),
+        contrasts.contrast_forest(results.comparisons, metric, results.noise_floor),
         f"Declared contrasts, {pairs}. Dots: seeds; bar: mean and 95 % t interval. Grey band: "
-        f"±{metric.scale.format_amount(metric.min_effect)}, which would not matter.{floor if findings.floors else ''}",
+        f"±{metric.scale.format_amount(metric.min_effect)}, which would not matter."
+        f"{floor if results.noise_floor else ''}",
         f"Forest plot of the declared contrasts, difference in {metric.scale.label}: {means}",
     )
-    if findings.over_images:
+    if results.image_bootstraps:
         yield FigureEntry(
             "uncertainty",
-            contrasts.uncertainties(findings.comparisons, findings.over_images, metric),
+            contrasts.interval_comparison(results.comparisons, results.image_bootstraps, metric),
             f"Declared contrasts, {pairs}: three 95 % intervals of each, the answers to three questions.",
             "Intervals of each declared contrast over seeds, over images, and over both; numbers in the tables",
         )
 
 
-class _Part:
+class _DatasetFigures:
     """The figures of one data set."""
 
-    def __init__(self, findings: StudyResults, dataset: str, title: str) -> None:
-        self._findings, self._dataset, self._title = findings, dataset, title
-        self._study, self._metric = findings.study, findings.study.metric
-        self._predictions, self._done = findings.predictions[dataset], findings.done(dataset)
-        self._summaries = {v: s for v, s in findings.summaries(dataset).items() if s.n}
+    def __init__(self, results: StudyResults, dataset: str, title: str) -> None:
+        self._results, self._dataset, self._title = results, dataset, title
+        self._study, self._metric = results.study, results.study.metric
+        self._predictions, self._done = results.predictions[dataset], results.done(dataset)
+        self._summaries = {v: s for v, s in results.summaries(dataset).items() if s.n}
         colours = variant_colours(list(self._study.variants))
         self._colours = {variant: colours[variant] for variant in self._summaries}
-        self._of = f"{dataset}, {seeds_said(s.n for s in self._summaries.values())}"
+        self._of = f"{dataset}, {seed_count_text(s.n for s in self._summaries.values())}"
 
     def results(self) -> Iterator[FigureEntry]:
         first = next(iter(next(iter(self._predictions.values())).values()))
@@ -89,14 +90,14 @@ class _Part:
         means = "; ".join(f"{variant} {scale.format(s.mean)}" for variant, s in self._summaries.items())
         yield FigureEntry(
             f"{self._metric.name}-{self._dataset}",
-            accuracy.by_seed(self._title, self._done, self._metric, self._summaries, constant, self._colours),
+            accuracy.metric_by_variant(self._title, self._done, self._metric, self._summaries, constant, self._colours),
             f"{self._of}, {len(first):,} test images. Dots: seeds; bar: mean and 95 % t interval, for itself. "
             "The constant predictor gives every image the classes' frequencies among these images.",
             f"Test {scale.label} of every seed by variant on {self._dataset}; means: {means}",
         )
         yield FigureEntry(
             f"cost-{self._dataset}",
-            accuracy.against_cost(self._title, _costs(self._done, self._summaries), self._metric),
+            accuracy.metric_against_cost(self._title, _costs(self._done, self._summaries), self._metric),
             f"{self._of}: mean and 95 % t interval. FLOPs: of one image's forward pass. Time: of training, on the "
             "hardware named below.",
             f"Test {scale.label} on {self._dataset} against parameters, FLOPs and training time; numbers in the "
@@ -104,7 +105,7 @@ class _Part:
         )
 
     def curves(self) -> Iterator[FigureEntry]:
-        noted = self._findings.records.curves
+        noted = self._results.records.curves
         noted = noted[noted["run"].isin(self._done["run"]) & noted["variant"].isin(list(self._study.networks))]
         if noted.empty:
             return
@@ -120,7 +121,7 @@ class _Part:
             yield FigureEntry(
                 f"entropy-{self._dataset}",
                 curves.attention_entropy(self._title, attending, own),
-                f"{self._dataset}, {seeds_said(self._summaries[v].n for v in own)}: entropy of the 36 attention "
+                f"{self._dataset}, {seed_count_text(self._summaries[v].n for v in own)}: entropy of the 36 attention "
                 "weights, mean over validation images and layers. The line: log 36 = 3.58 nats, uniform weights.",
                 f"Entropy of the attention weights on {self._dataset} by epoch: {', '.join(own)}",
             )
@@ -140,7 +141,9 @@ class _Part:
             )
         yield FigureEntry(
             f"confusion-{self._dataset}",
-            classes.confusions(self._title, shares, {v: len(frames) for v, frames in self._predictions.items()}),
+            classes.confusion_matrices(
+                self._title, shares, {v: len(frames) for v, frames in self._predictions.items()}
+            ),
             f"{self._of}. Per cent of each label's test images (rows add up to 100), over seeds.",
             f"Confusion matrices on {self._dataset}: {', '.join(shares)}",
         )
@@ -163,7 +166,7 @@ class _Part:
         )
 
     def attention(self, examples: Mapping[str, bytes]) -> Iterator[FigureEntry]:
-        known, maps = self._findings.records.attention, {}
+        known, maps = self._results.records.attention, {}
         runs = {v: self._done.loc[self._done["variant"] == v, "run"] for v in self._summaries}
         frames = {v: of for v, ids in runs.items() if (of := [known[run] for run in ids if run in known])}
         if not frames:
@@ -173,9 +176,9 @@ class _Part:
             maps |= {variant if len(layers) == 1 else f"{variant} {layer}": m * m.size for layer, m in layers.items()}
         yield FigureEntry(
             f"attention-{self._dataset}",
-            attention.mean_maps(self._title, maps),
-            f"{self._dataset}, {seeds_said(map(len, frames.values()))}: attention over the 6 × 6 positions, mean over "
-            "all test images, times 36: 1 is uniform.",
+            attention.mean_attention_maps(self._title, maps),
+            f"{self._dataset}, {seed_count_text(map(len, frames.values()))}: attention over the 6 × 6 positions, mean "
+            "over all test images, times 36: 1 is uniform.",
             f"Mean attention maps over the test images of {self._dataset}: {', '.join(maps)}",
         )
         for variant, of in frames.items() if examples else ():
@@ -184,9 +187,9 @@ class _Part:
             laid = diagnostics.image_attention(of, list(examples))
             yield FigureEntry(
                 f"overlays-{self._dataset}-{variant}",
-                attention.overlays(f"{self._title}: {variant}", examples, laid, labels),
-                f"{self._dataset}, {variant}, {seeds_said([len(of)])}: example test images, and where attention lies "
-                "on them, mean over seeds and layers. Chosen by their sample ids, not by their looks.",
+                attention.attention_overlays(f"{self._title}: {variant}", examples, laid, labels),
+                f"{self._dataset}, {variant}, {seed_count_text([len(of)])}: example test images, and where attention "
+                "lies on them, mean over seeds and layers. Chosen by their sample ids, not by their looks.",
                 f"Example images of {self._dataset} with the attention of {variant} laid over them",
             )
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Box", "Mark", "beside"]
+__all__ = ["Box", "Mark", "place_labels"]
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Box:
     right: float
     top: float
 
-    def meets(self, other: "Box") -> bool:
+    def overlaps(self, other: "Box") -> bool:
         """Whether the two have a common area."""
         return (
             self.left < other.right and other.left < self.right and self.bottom < other.top and other.bottom < self.top
@@ -31,7 +31,9 @@ class Mark:
     area: Box
 
 
-def beside(marks: Sequence[Mark], sizes: Sequence[tuple[float, float]], room: tuple[float, float]) -> list[Box] | None:
+def place_labels(
+    marks: Sequence[Mark], sizes: Sequence[tuple[float, float]], room: tuple[float, float]
+) -> list[Box] | None:
     """Boxes of texts beside their points, that meet neither each other nor a mark; None if not all find a place.
 
     The points with the fewest free places are served first.
@@ -50,12 +52,12 @@ def beside(marks: Sequence[Mark], sizes: Sequence[tuple[float, float]], room: tu
                       (mark.x, under), (mark.x - w, under)]  # fmt: skip
         boxes = [Box(x, y, x + w, y + h) for x, y in beginnings]
         boxes = [box for box in boxes if min(box.left, box.bottom) >= 0 and box.right <= room[0] and box.top <= room[1]]
-        free.append([box for box in boxes if not any(box.meets(other.area) for other in marks)])
+        free.append([box for box in boxes if not any(box.overlaps(other.area) for other in marks)])
     placed: dict[int, Box] = {}
     while len(placed) < len(marks):
         i = min((i for i in range(len(marks)) if i not in placed), key=lambda i: len(free[i]))
         if not free[i]:
             return None
         placed[i] = free[i][0]
-        free = [[box for box in boxes if not box.meets(placed[i])] for boxes in free]
+        free = [[box for box in boxes if not box.overlaps(placed[i])] for boxes in free]
     return [placed[i] for i in range(len(marks))]

@@ -7,10 +7,10 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from PIL import Image
 
-from emotune.report.figures.attention import map_scale, under_map
-from emotune.report.figures.style import SMALL, SOFT, STYLE, fold, place, text_width, title_of
+from emotune.report.figures.attention import overlay_map, shared_norm
+from emotune.report.figures.style import SMALL, SOFT, STYLE, draw_title, place_axes, text_width, wrap_name
 
-__all__ = ["image_and_answer"]
+__all__ = ["prediction_figure"]
 
 SIDE, GAP, LEFT, TOP, BARS, FOOT = 2.0, 0.16, 0.06, 0.36, 1.3, 0.1
 """Inches."""
@@ -19,7 +19,7 @@ OWN, OTHER = "#0072b2", "#9db9cc"
 
 
 @rc_context(STYLE)
-def image_and_answer(
+def prediction_figure(
     title: str, image: np.ndarray, maps: Mapping[str, np.ndarray], probabilities: Mapping[str, float]
 ) -> Figure:
     """Side by side: the image as the network sees it, the same under each attention map, and the probabilities.
@@ -36,20 +36,20 @@ def image_and_answer(
     head = TOP + (0.2 if maps else 0)
     height = head + max(SIDE, 0.2 * len(probabilities)) + FOOT
     figure = Figure(figsize=(width, height), dpi=150)
-    title_of(figure, fold(title, int(width / 0.075)))
-    axes = place(figure, LEFT, head, SIDE, SIDE)
+    draw_title(figure, wrap_name(title, int(width / 0.075)))
+    axes = place_axes(figure, LEFT, head, SIDE, SIDE)
     axes.imshow(image, interpolation="none")
     axes.set_axis_off()
     for number, (layer, grid) in enumerate(maps.items(), 1):
-        axes, scale = place(figure, LEFT + number * (SIDE + GAP), head, SIDE, SIDE), map_scale([grid])
-        axes.imshow(under_map(Image.fromarray(image), scale(grid)), interpolation="none")
+        axes, scale = place_axes(figure, LEFT + number * (SIDE + GAP), head, SIDE, SIDE), shared_norm([grid])
+        axes.imshow(overlay_map(Image.fromarray(image), scale(grid)), interpolation="none")
         axes.set_axis_off()
         layer_name = f"{layer}: " if len(maps) > 1 else ""
         axes.set_title(
             f"{layer_name}attention × {grid.size}, {grid.min():.2f} (dark) to {grid.max():.2f}",
             fontsize=SMALL, color=SOFT, loc="left", pad=4,
         )  # fmt: skip
-    axes = place(figure, width - BARS - 0.4, head, BARS, height - head - FOOT)
+    axes = place_axes(figure, width - BARS - 0.4, head, BARS, height - head - FOOT)
     values = list(probabilities.values())
     colours = [OWN if value == max(values) else OTHER for value in values]
     axes.barh(range(len(values)), values, color=colours, height=0.7)

@@ -21,16 +21,39 @@ from scipy.optimize import isotonic_regression
 
 from emotune.analysis.seeds import Verdict
 
-__all__ = ["GRID", "INK", "KEY_PITCH", "SIZE", "SMALL", "SOFT", "STYLE", "VERDICT_COLOURS", "VERDICT_MARKERS", "WIDTH",
-           "colour_bar", "dashes", "fold", "key", "key_rows", "magnitudes", "markers", "place", "seeds_said", "span",
-           "spread", "text_width", "title_of", "variant_colours"]  # fmt: skip
+__all__ = [
+    "GRID",
+    "INK",
+    "LEGEND_ROW_HEIGHT",
+    "SIZE",
+    "SMALL",
+    "SOFT",
+    "STYLE",
+    "VERDICT_COLOURS",
+    "VERDICT_MARKERS",
+    "WIDTH",
+    "axis_limits",
+    "colour_bar",
+    "draw_legend",
+    "draw_title",
+    "legend_rows",
+    "line_styles",
+    "magnitude_formatter",
+    "markers",
+    "place_axes",
+    "seed_count_text",
+    "spread_apart",
+    "text_width",
+    "variant_colours",
+    "wrap_name",
+]  # fmt: skip
 
 INK, SOFT, GRID = "#222222", "#666666", "#dddddd"
 WIDTH = 6.5
 """Inches: the text of a paper in one column."""
 SIZE, SMALL = 8.0, 7.0
 """Points."""
-KEY_PITCH = 0.17
+LEGEND_ROW_HEIGHT = 0.17
 """Inches."""
 
 STYLE = MappingProxyType(
@@ -88,31 +111,31 @@ VERDICT_MARKERS = MappingProxyType(
 
 def variant_colours(variants: Sequence[str]) -> dict[str, str]:
     """A colour per variant, the same in all figures; after ten they come again, darker by a third each time."""
-    return {variant: _shade(i) for i, variant in enumerate(variants)}
+    return {variant: _variant_colour(i) for i, variant in enumerate(variants)}
 
 
 def markers(colours: Mapping[str, str]) -> dict[str, str]:
     """A marker per variant, so that grey print tells them apart. It follows from the colour: as that, it is the same
     in a figure that lacks some variants.
     """
-    return {variant: MARKERS[i % len(MARKERS)] for variant, i in _numbers(colours).items()}
+    return {variant: MARKERS[i % len(MARKERS)] for variant, i in _variant_numbers(colours).items()}
 
 
-def dashes(colours: Mapping[str, str]) -> dict[str, tuple]:
+def line_styles(colours: Mapping[str, str]) -> dict[str, tuple]:
     """A line style per variant, as matplotlib takes it; see `markers`."""
-    return {variant: (0, DASHES[i % len(DASHES)] or None) for variant, i in _numbers(colours).items()}
+    return {variant: (0, DASHES[i % len(DASHES)] or None) for variant, i in _variant_numbers(colours).items()}
 
 
-def _shade(i: int) -> str:
+def _variant_colour(i: int) -> str:
     return to_hex(np.array(to_rgb(PALETTE[i % len(PALETTE)])) * (2 / 3) ** (i // len(PALETTE)))
 
 
-def _numbers(colours: Mapping[str, str]) -> dict[str, int]:
-    known = {_shade(i): i for i in reversed(range(5 * len(PALETTE)))}
+def _variant_numbers(colours: Mapping[str, str]) -> dict[str, int]:
+    known = {_variant_colour(i): i for i in reversed(range(5 * len(PALETTE)))}
     return {variant: known.get(colour, i) for i, (variant, colour) in enumerate(colours.items())}
 
 
-def place(figure: Figure, left: float, top: float, width: float, height: float, grid: str = "", **more) -> Axes:
+def place_axes(figure: Figure, left: float, top: float, width: float, height: float, grid: str = "", **more) -> Axes:
     """Axes of a size in inches, measured from the figure's upper left corner.
 
     Args:
@@ -134,7 +157,7 @@ def place(figure: Figure, left: float, top: float, width: float, height: float, 
     return axes
 
 
-def title_of(figure: Figure, title: str, note: str = "") -> None:
+def draw_title(figure: Figure, title: str, note: str = "") -> None:
     """The title over the upper left corner, and a softer note behind it."""
     w, h = figure.get_size_inches()
     figure.text(0.06 / w, 1 - 0.17 / h, title, weight="bold", va="center")
@@ -145,7 +168,7 @@ def title_of(figure: Figure, title: str, note: str = "") -> None:
 
 def colour_bar(figure: Figure, colours: ScalarMappable, unit: str) -> None:
     """A colour bar at the upper right, and what it counts at its left."""
-    bar = place(figure, WIDTH - 1.35, 0.1, 1.2, 0.09)
+    bar = place_axes(figure, WIDTH - 1.35, 0.1, 1.2, 0.09)
     figure.colorbar(colours, cax=bar, orientation="horizontal").outline.set_visible(False)
     bar.tick_params(labelsize=SMALL, length=0, pad=2, labelcolor=INK)
     bar.locator_params(nbins=4)
@@ -153,8 +176,8 @@ def colour_bar(figure: Figure, colours: ScalarMappable, unit: str) -> None:
                  va="center", fontsize=SMALL, color=SOFT)  # fmt: skip
 
 
-def key(figure: Figure, top: float, left: float, colours: Mapping[str, str], shapes: Mapping[str, str]) -> None:
-    """Writes the variants' names behind their marks, in `key_rows`.
+def draw_legend(figure: Figure, top: float, left: float, colours: Mapping[str, str], shapes: Mapping[str, str]) -> None:
+    """Writes the variants' names behind their marks, in `legend_rows`.
 
     Args:
         figure: Gets them.
@@ -164,8 +187,8 @@ def key(figure: Figure, top: float, left: float, colours: Mapping[str, str], sha
         shapes: Their markers.
     """
     w, h = figure.get_size_inches()
-    for row, names in enumerate(key_rows(colours, w - left)):
-        x, y = left, 1 - (top + KEY_PITCH * (row + 0.5)) / h
+    for row, names in enumerate(legend_rows(colours, w - left)):
+        x, y = left, 1 - (top + LEGEND_ROW_HEIGHT * (row + 0.5)) / h
         for name in names:
             mark = {"color": colours[name], "marker": shapes[name], "markersize": 5, "linestyle": ""}
             figure.add_artist(Line2D([(x + 0.05) / w], [y], transform=figure.transFigure, **mark))
@@ -173,8 +196,8 @@ def key(figure: Figure, top: float, left: float, colours: Mapping[str, str], sha
             x += _key_width(name)
 
 
-def key_rows(names: Iterable[str], width: float) -> list[list[str]]:
-    """The names of a `key` that is ``width`` inches wide, row by row; a row is `KEY_PITCH` inches high."""
+def legend_rows(names: Iterable[str], width: float) -> list[list[str]]:
+    """The names in each row of a legend that is ``width`` inches wide."""
     rows, x = [[]], 0.0
     for name in names:
         wide = _key_width(name)
@@ -197,7 +220,7 @@ def text_width(text: str, size: float = SIZE, weight: str = "normal") -> float:
     )
 
 
-def fold(name: str, letters: int = 26) -> str:
+def wrap_name(name: str, letters: int = 26) -> str:
     """A long name over several lines, cut behind hyphens, dots, underscores and spaces where that is possible.
 
     >>> fold("attention-with-tanh", 14).split()
@@ -211,7 +234,7 @@ def fold(name: str, letters: int = 26) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def spread(positions: Sequence[float], gap: float, low: float, high: float) -> np.ndarray:
+def spread_apart(positions: Sequence[float], gap: float, low: float, high: float) -> np.ndarray:
     """Positions at least ``gap`` apart, between ``low`` and ``high``, in the same order and as little moved as can be.
 
     Squared moves are least: this is an isotonic regression (Best and Chakravarti, 1990). Too many for the room are
@@ -231,7 +254,7 @@ def spread(positions: Sequence[float], gap: float, low: float, high: float) -> n
     return placed
 
 
-def span(values: Iterable[float], ends: Iterable[float], least: float) -> tuple[float, float]:
+def axis_limits(values: Iterable[float], ends: Iterable[float], least: float) -> tuple[float, float]:
     """Limits of an axis that shows all values, and intervals' ends unless they are far outside.
 
     With two seeds an interval is easily ten times as long as the data are wide; it would make a point of everything
@@ -251,7 +274,7 @@ def span(values: Iterable[float], ends: Iterable[float], least: float) -> tuple[
     return low - margin, high + margin
 
 
-def magnitudes() -> Formatter:
+def magnitude_formatter() -> Formatter:
     """Numbers as ``250 k``, ``1.4 M`` or ``60 M``."""
 
     def written(value: float, _: int | None = None) -> str:
@@ -263,7 +286,7 @@ def magnitudes() -> Formatter:
     return FuncFormatter(written)
 
 
-def seeds_said(counts: Iterable[int]) -> str:
+def seed_count_text(counts: Iterable[int]) -> str:
     """How many seeds there are per variant: ``5 seeds``, ``3 to 5 seeds``."""
     low, high = min(counts := list(counts), default=0), max(counts, default=0)
     return f"{low} to {high} seeds" if low != high else f"{high} seed{'s' * (high != 1)}"

@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from emotune.analysis.seeds import Summary
-from emotune.report.figures.style import INK, SMALL, SOFT, WIDTH, place, text_width
+from emotune.report.figures.style import INK, SMALL, SOFT, WIDTH, place_axes, text_width
 
-__all__ = ["Row", "draw_interval", "draw_seeds", "say_above", "tabular"]
+__all__ = ["Row", "annotate_above", "draw_interval", "draw_seeds", "table_plot"]
 
 LINE = 0.135
 """Inches between lines of text."""
@@ -45,7 +45,7 @@ class Row:
         return LINE * lines + 0.165 if self.heading else max(self.least, LINE * lines + 0.07)
 
 
-def tabular(
+def table_plot(
     rows: Sequence[Row], limits: tuple[float, float], label: str, *, top: float = 0.3, bottom: float = 0.42
 ) -> tuple[Figure, Axes, list[tuple[float, float]]]:
     """A figure with the rows' texts, for marks to be drawn.
@@ -66,7 +66,7 @@ def tabular(
     left = EDGE + GAP + max((text_width(row.label) for row in rows if not row.heading), default=0)
     right = EDGE + GAP + max(max(text_width(row.note), text_width(row.tag, weight="bold")) for row in rows)
     width = WIDTH - left - right
-    axes = place(figure, left, top, width, ends[-1], grid="x")
+    axes = place_axes(figure, left, top, width, ends[-1], grid="x")
     axes.set(xlim=limits, ylim=(ends[-1], 0), xlabel=label, yticks=[])
     axes.spines["left"].set_visible(False)
     for row, (begin, end) in zip(rows, edges, strict=True):
@@ -110,7 +110,7 @@ def _draw_infinite(axes: Axes, y: float, values: Sequence[float], colour: str) -
             axes.plot([at], [y], arrow, color=colour, markersize=5, markeredgewidth=0, clip_on=False, gid="infinite")
 
 
-def say_above(axes: Axes, x: float, text: str, ha: str = "center") -> None:
+def annotate_above(axes: Axes, x: float, text: str, ha: str = "center") -> None:
     """A soft word over the axes at a value."""
     axes.annotate(text, (x, 1), xycoords=axes.get_xaxis_transform(), xytext=(0, 4), textcoords="offset points",
                   ha=ha, va="bottom", fontsize=SMALL, color=SOFT)  # fmt: skip

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from emotune.analysis.architecture import VariantEntry, differences, summary
+from emotune.analysis.architecture import VariantEntry, architecture_differences, architecture_summary
 from emotune.config.metric import Metric
 from emotune.config.model import AlexNetConfig, AttentionConfig, DualBranchConfig, MldrConfig, ModelConfig
 from emotune.config.resources import Resources
@@ -28,7 +28,7 @@ def variant(config: ModelConfig | tuple[ModelConfig, TrainConfig]) -> tuple[Vari
     """The entry of a variant beside the narrow AlexNet, and its line in the summary."""
     value = describe(study_of(other=config), {"scenes": 8})
     assert json.loads(json.dumps(value)) == value
-    return value["networks"][0]["variants"]["other"], summary(value)[1]
+    return value["networks"][0]["variants"]["other"], architecture_summary(value)[1]
 
 
 def test_attention_is_told_by_its_options_parameters_and_flops():
@@ -42,7 +42,7 @@ def test_attention_is_told_by_its_options_parameters_and_flops():
 
 def test_options_that_only_the_baselines_network_has_are_not_changes():
     value = describe(replace(study_of(other=AttentionConfig(width=0.0625)), baseline="other"), {"scenes": 8})
-    (plain, _) = differences(value)
+    (plain, _) = architecture_differences(value)
     assert plain.settings == ("model.name attention → alexnet",)
     assert plain.more_parameters == "−17"
 

@@ -81,18 +81,18 @@ def results(variants, seeds, labels, epochs, datasets) -> SimpleNamespace:
 
 
 DRAW: dict[str, Callable[[SimpleNamespace], Figure]] = {
-    "forest": lambda r: contrasts.forest(r.compared, METRIC, r.aa),
-    "uncertainties": lambda r: contrasts.uncertainties(r.compared, r.crossed, METRIC),
-    "by_seed": lambda r: accuracy.by_seed("scenes", r.runs, METRIC, r.summaries, 12.5, r.colours),
-    "against_cost": lambda r: accuracy.against_cost("scenes", r.cost, METRIC),
+    "forest": lambda r: contrasts.contrast_forest(r.compared, METRIC, r.aa),
+    "uncertainties": lambda r: contrasts.interval_comparison(r.compared, r.crossed, METRIC),
+    "by_seed": lambda r: accuracy.metric_by_variant("scenes", r.runs, METRIC, r.summaries, 12.5, r.colours),
+    "against_cost": lambda r: accuracy.metric_against_cost("scenes", r.cost, METRIC),
     "learning_curves": lambda r: curves.learning_curves("scenes", r.epochs, r.colours),
     "attention_entropy": lambda r: curves.attention_entropy("scenes", r.epochs, r.colours),
     "recall": lambda r: classes.recall("scenes", r.recalls, r.differences, r.variants[0], r.colours),
-    "confusions": lambda r: classes.confusions("scenes", r.shares, dict.fromkeys(r.variants, r.seeds)),
+    "confusions": lambda r: classes.confusion_matrices("scenes", r.shares, dict.fromkeys(r.variants, r.seeds)),
     "confusion_differences": lambda r: classes.confusion_differences("scenes", r.shares, r.variants[0]),
     "reliability": lambda r: calibration.reliability("scenes", r.bins, r.colours, dict.fromkeys(r.variants, 5.0)),
-    "mean_maps": lambda r: attention.mean_maps("scenes", r.maps),
-    "overlays": lambda r: attention.overlays(
+    "mean_maps": lambda r: attention.mean_attention_maps("scenes", r.maps),
+    "overlays": lambda r: attention.attention_overlays(
         "scenes", {v: r.image for v in r.variants}, {v: r.maps[f"{v} features.attention"] for v in r.variants},
         dict.fromkeys(r.variants, "awe: right in all seeds, where alexnet says contentment"),
     ),

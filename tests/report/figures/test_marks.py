@@ -12,7 +12,7 @@ from emotune.analysis.seeds import Verdict, summarise
 from emotune.config.metric import Metric
 from emotune.config.study import Contrast
 from emotune.report.figures import accuracy, classes, contrasts, curves
-from emotune.report.figures.style import PALETTE, dashes, markers, spread, variant_colours
+from emotune.report.figures.style import PALETTE, line_styles, markers, spread_apart, variant_colours
 
 
 def comparison(values, verdict=Verdict.UNRESOLVED, dataset="scenes"):
@@ -35,9 +35,9 @@ def bars(figure):
 
 
 def test_every_seed_of_a_contrast_and_of_a_variant_is_drawn(usual):
-    (seeds,) = drawn(contrasts.forest([comparison([1.0, 2.5, -3.0])], Metric(), {}), "seeds")
+    (seeds,) = drawn(contrasts.contrast_forest([comparison([1.0, 2.5, -3.0])], Metric(), {}), "seeds")
     assert list(seeds.get_xdata()) == [1.0, 2.5, -3.0]
-    figure = accuracy.by_seed("scenes", usual.runs, Metric(), usual.summaries, 12.5, usual.colours)
+    figure = accuracy.metric_by_variant("scenes", usual.runs, Metric(), usual.summaries, 12.5, usual.colours)
     assert sorted(x for line in drawn(figure, "seeds") for x in line.get_xdata()) == sorted(usual.runs["accuracy"])
     figure = classes.recall("scenes", usual.recalls, usual.differences, "alexnet", usual.colours)
     assert sum(len(line.get_xdata()) for line in drawn(figure, "seeds")) == len(usual.recalls)
@@ -47,22 +47,22 @@ def test_every_seed_of_a_contrast_and_of_a_variant_is_drawn(usual):
 
 def test_a_single_seed_has_no_interval():
     one = comparison([1.2])
-    figure = contrasts.forest([one], Metric(), {})
+    figure = contrasts.contrast_forest([one], Metric(), {})
     assert not bars(figure)
     assert "+1.2 (no interval)" in written(figure)
-    several = contrasts.forest([comparison([1.2, 1.3, 1.7])], Metric(), {})
+    several = contrasts.contrast_forest([comparison([1.2, 1.3, 1.7])], Metric(), {})
     (interval,) = bars(several)
     assert list(interval) == [summarise([1.2, 1.3, 1.7]).low, summarise([1.2, 1.3, 1.7]).high]
 
 
 def test_a_contrast_without_a_finished_pair_keeps_its_row():
-    figure = contrasts.forest([comparison([]), comparison([1.0, 2.0, 2.2])], Metric(), {})
+    figure = contrasts.contrast_forest([comparison([]), comparison([1.0, 2.0, 2.2])], Metric(), {})
     assert "no pair finished" in written(figure)
     assert written(figure).count("a − b") == 2
 
 
 def test_an_interval_that_the_axes_cut_ends_in_an_arrow():
-    figure = contrasts.forest([comparison([1.0, 5.0])], Metric(), {})
+    figure = contrasts.contrast_forest([comparison([1.0, 5.0])], Metric(), {})
     axes, summary = figure.axes[0], summarise([1.0, 5.0])
     low, high = axes.get_xlim()
     assert summary.low < low and high < summary.high
@@ -72,21 +72,21 @@ def test_an_interval_that_the_axes_cut_ends_in_an_arrow():
 
 def test_the_baseline_against_itself_is_a_band_over_its_own_data_set_alone():
     found = [comparison([1.0, 2.0, 2.5], dataset=d) for d in ("scenes", "photos")]
-    figure = contrasts.forest(found, Metric(), {"photos": comparison([-0.5, 0.1, 0.7], None, "photos")})
+    figure = contrasts.contrast_forest(found, Metric(), {"photos": comparison([-0.5, 0.1, 0.7], None, "photos")})
     (band,) = [p for p in figure.axes[0].patches if isinstance(p, Rectangle) and p.get_hatch()]
     noise = summarise([-0.5, 0.1, 0.7])
     assert (band.get_x(), band.get_width()) == pytest.approx((noise.low, noise.high - noise.low))
     heading = {t.get_text(): t.get_position()[1] for t in figure.axes[0].texts}
     assert heading["scenes"] < heading["photos"] <= band.get_y() + 0.1
     assert "same network,\nother seed (A/A)" in heading
-    assert not [p for p in contrasts.forest(found, Metric(), {}).axes[0].patches if p.get_hatch()]
+    assert not [p for p in contrasts.contrast_forest(found, Metric(), {}).axes[0].patches if p.get_hatch()]
 
 
 def test_which_side_is_better_follows_the_metric():
     def sides(metric):
         notes = {
             t.get_text(): t.get_position()[0]
-            for t in contrasts.forest([comparison([1.0, 2.0])], metric, {}).axes[0].texts
+            for t in contrasts.contrast_forest([comparison([1.0, 2.0])], metric, {}).axes[0].texts
         }
         return next(x for text, x in notes.items() if "first better" in text)
 
@@ -118,24 +118,24 @@ def test_a_band_needs_three_seeds(usual):
 
 
 def test_names_at_the_ends_of_lines_keep_their_distance_and_order():
-    placed = spread([5.0, 5.1, 5.05, 40.0], 10.0, 0.0, 100.0)
+    placed = spread_apart([5.0, 5.1, 5.05, 40.0], 10.0, 0.0, 100.0)
     assert np.all(np.diff(np.sort(placed)) >= 10 - 1e-9)
     assert list(np.argsort(placed)) == [0, 2, 1, 3]
     assert placed[3] == 40, "what is free stays"
-    assert spread(list(range(50)), 10.0, 0.0, 98.0) == pytest.approx(np.arange(50) * 2), "more than fit"
+    assert spread_apart(list(range(50)), 10.0, 0.0, 98.0) == pytest.approx(np.arange(50) * 2), "more than fit"
 
 
 def test_a_variant_without_known_cost_is_left_out_of_that_panel_alone(usual):
     table = usual.cost.assign(forward_flops=[np.nan, *usual.cost["forward_flops"][1:]])
-    counts = [len(axes.lines[0].get_xdata()) for axes in accuracy.against_cost("scenes", table, Metric()).axes]
+    counts = [len(axes.lines[0].get_xdata()) for axes in accuracy.metric_against_cost("scenes", table, Metric()).axes]
     assert counts == [5, 4, 5]
 
 
 def test_a_constant_predictor_far_away_does_not_squeeze_the_seeds(usual):
-    far = accuracy.by_seed("scenes", usual.runs, Metric(), usual.summaries, 12.5, usual.colours)
+    far = accuracy.metric_by_variant("scenes", usual.runs, Metric(), usual.summaries, 12.5, usual.colours)
     assert far.axes[0].get_xlim()[0] > 50
     assert "← constant predictor 12.5" in written(far)
-    near = accuracy.by_seed("scenes", usual.runs, Metric(), usual.summaries, 58.0, usual.colours)
+    near = accuracy.metric_by_variant("scenes", usual.runs, Metric(), usual.summaries, 58.0, usual.colours)
     assert "constant predictor 58.0" in written(near)
 
 
@@ -148,5 +148,5 @@ def test_twelve_variants_have_twelve_colours_and_the_first_ten_the_palette():
 def test_a_variant_keeps_its_marker_and_line_where_others_are_missing():
     colours = variant_colours([f"v{i}" for i in range(15)])
     some = {variant: colours[variant] for variant in ("v3", "v12", "v14")}
-    for look in (markers, dashes):
+    for look in (markers, line_styles):
         assert look(some) == {variant: look(colours)[variant] for variant in some}
