@@ -58,7 +58,7 @@ def test_text_has_a_contrast_of_4_5_in_light_and_dark():
     assert light.keys() == dark.keys()
     for theme in (light, dark):
         for text in ("--ink", "--soft", "--link"):
-            for ground in ("--paper", "--model-cards"):
+            for ground in ("--paper", "--card"):
                 assert contrast(theme[text], theme[ground]) >= 4.5, (text, ground)
         for mark in ("--better", "--worse", "--equivalent", "--unresolved", "--note", "--bad"):
             assert contrast(theme[mark], theme["--paper"]) >= 3, mark

@@ -136,7 +136,7 @@ def test_a_running_run_says_how_far_it_is(run: RunConfig, tmp_path: Path, monkey
     def watch(progress) -> None:
         until = time.monotonic() + 30
         while progress.fraction > 0.3 and not seen and time.monotonic() < until:
-            found = RunDirectory(str(tmp_path), run).status().holder.progress
+            found = RunDirectory(str(tmp_path), run).status().owner.progress
             seen.extend([found] if found else [])
 
     trained(run, tmp_path, watch=watch)

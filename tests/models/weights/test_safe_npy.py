@@ -23,7 +23,7 @@ def _py2(value: object) -> bytes:  # noqa: PLR0911
     if value is None:
         return b"N"
     if isinstance(value, int):
-        return b"J" + value.to_bytes(4, "little", format_signed=True)
+        return b"J" + value.to_bytes(4, "little", signed=True)
     if isinstance(value, tuple):
         return b"(" + b"".join(map(_py2, value)) + b"t"
     if isinstance(value, list):
