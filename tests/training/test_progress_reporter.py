@@ -18,7 +18,10 @@ from emotune.training.progress_reporter import RecentRate
 STEPS = 10
 
 
-def test_every_step_and_every_evaluated_batch_changes_what_is_told(run: RunConfig, tmp_path: Path):
+def test_every_step_and_every_evaluated_batch_changes_what_is_told(
+    run: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(progress_reporter, "READING_TOLD_AFTER_S", math.inf)  # however slow this machine is
     told: list[RunProgress] = []
     trained(run, tmp_path, watch=told.append)
     phases = [progress.phase for progress in told]
