@@ -31,7 +31,7 @@ from emotune.config.labels import MIKELS
 from emotune.core.host import available_cpus
 from emotune.core.storage import Folder
 from emotune.data.build.ingest import LIMITS
-from emotune.data.build.reader_pool import reading_processes
+from emotune.data.build.reader_pool import reader_pool
 from emotune.data.build.shards import write_shards
 from emotune.data.datasets import resolve
 from emotune.data.image_io import encode, load, shrink
@@ -72,7 +72,7 @@ def sharding(images: Path, out: Path) -> float:
     """Images per second of sharding, divided by those of decoding, resizing and encoding alone."""
     processes, paths = available_cpus(), files_below(images)
     chunks = [paths[start : start + 64] for start in range(0, len(paths), 64)]
-    with reading_processes(processes) as pool:
+    with reader_pool(processes) as pool:
         list(pool.map(recode_all, chunks[: 2 * processes]))  # each process imports first
         began = time.perf_counter()
         list(pool.map(recode_all, chunks))

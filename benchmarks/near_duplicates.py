@@ -19,8 +19,8 @@ from PIL import Image, ImageEnhance
 from emotune.cli.arguments import CommandLine
 from emotune.core.host import available_cpus
 from emotune.data.build.hamming_search import pairs_within
-from emotune.data.build.near_duplicates import copies_elsewhere, copies_of_earlier, scenes
-from emotune.data.build.perceptual_hash import ALIKE, SAME, perceptual_hash
+from emotune.data.build.near_duplicates import copies_in_other_classes, copies_of_earlier, scene_numbers
+from emotune.data.build.perceptual_hash import COPY_DISTANCE, SCENE_DISTANCE, perceptual_hash
 from emotune.data.image_io import Loaded, UnreadableImageError, load, shrink
 from emotune.data.sources.base import files_below
 from emotune.data.sources.synthetic import draw_scene
@@ -80,7 +80,7 @@ def near_duplicate_pairs(hashes: list[bytes]) -> list[tuple[int, int, int]]:
             (one, other, hamming_distance(hashes[one], hashes[other])) for one, other in zip(i, j, strict=True)
         )
 
-    pairs_within(np.frombuffer(b"".join(hashes), np.uint64).reshape(-1, 4), None, ALIKE, collect)
+    pairs_within(np.frombuffer(b"".join(hashes), np.uint64).reshape(-1, 4), None, SCENE_DISTANCE, collect)
     return pairs
 
 
@@ -104,20 +104,22 @@ def time_search(count: int) -> float:
     hashes, distances = planted(count)
     copies, none = len(distances), np.zeros(count, np.int64)
     times, began_s = [time.perf_counter()], time.process_time()
-    other, copied = copies_elsewhere(hashes, none)
+    other, copied = copies_in_other_classes(hashes, none)
     times.append(time.perf_counter())
     rows = np.flatnonzero(copied)
     earlier = np.full(count, -1)
     originals = copies_of_earlier(hashes[rows])
     earlier[rows] = np.where(originals < 0, -1, rows[originals])
     times.append(time.perf_counter())
-    scene = scenes(hashes, none)
+    scene = scene_numbers(hashes, none)
     times.append(time.perf_counter())
-    expected = np.where(distances <= SAME, np.arange(copies), -1)
+    expected = np.where(distances <= COPY_DISTANCE, np.arange(copies), -1)
     assert (other == -1).all()
     assert (earlier[: count - copies] == -1).all()
     assert (earlier[count - copies :] == expected).all(), "a planted copy was missed"
-    assert ((scene[:copies] == scene[count - copies :]) == (distances <= ALIKE)).all(), "a planted scene was missed"
+    assert ((scene[:copies] == scene[count - copies :]) == (distances <= SCENE_DISTANCE)).all(), (
+        "a planted scene was missed"
+    )
     steps = ", ".join(f"{seconds:.1f}" for seconds in np.diff(times))
     peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(
@@ -160,7 +162,8 @@ def compare(folder: Path | None) -> None:
     pairs = sorted(near_duplicate_pairs(list(hashes.values())), key=lambda pair: pair[2])
     compared_s = time.perf_counter() - began
     print(f"{len(hashes)} images, {1e6 * spent_s / len(hashes):.0f} µs each; all pairs compared in {compared_s:.1f} s")
-    print(f"{len(pairs)} pairs within {ALIKE} bits, {sum(p[2] <= SAME for p in pairs)} within {SAME}; the nearest:")
+    duplicates = sum(pair[2] <= COPY_DISTANCE for pair in pairs)
+    print(f"{len(pairs)} pairs within {SCENE_DISTANCE} bits, {duplicates} within {COPY_DISTANCE}; the nearest:")
     for i, j, distance in pairs[:NEAREST]:
         print(f"  {distance:3} bits  {names[i]}  {names[j]}")
     print(f"copies of {len(sample)} images: bits (median, 95th percentile), share found as duplicates, as one scene")
@@ -168,7 +171,7 @@ def compare(folder: Path | None) -> None:
         copies = ((name, perceptual_hash(shrink(Loaded(alter(p), False, p.size, False), 256))) for name, p in sample)
         distances = np.array([hamming_distance(hashes[name], copy) for name, copy in copies if copy])
         middle, high = np.percentile(distances, [50, 95])
-        same, alike = np.mean(distances <= SAME), np.mean(distances <= ALIKE)
+        same, alike = np.mean(distances <= COPY_DISTANCE), np.mean(distances <= SCENE_DISTANCE)
         print(f"  {kind:24} {middle:4.0f} {high:4.0f} {same:7.1%} {alike:7.1%}")
 
 

@@ -100,7 +100,7 @@ class Ours:
             views = draw_randomness(self.run, 0, len(self.images)).crops
             with closing(self.batches()) as batches:
                 for batch in batches:
-                    crop_and_normalise(batch.on(self.state.world.device), views, batch.indices)
+                    crop_and_normalise(batch.images_on(self.state.world.device), views, batch.indices)
 
         return seconds(read)
 

@@ -164,7 +164,7 @@ def _shard(options: argparse.Namespace, console: Console) -> int:
         manifest = write_shards(
             listing, out, shares=shares, limits=limits, samples_per_shard=options.shard_images,
             keep=[problem for problem in KEEPABLE if problem.name.lower() in options.keep],
-            allow_thumbnails=options.allow_thumbnails, replacing=options.replace, workers=max(1, options.workers),
+            allow_thumbnails=options.allow_thumbnails, overwrite=options.replace, workers=max(1, options.workers),
             advance=lambda images: progress.advance(task, images),
         )  # fmt: skip
     _print_summary(console, manifest, out)
@@ -195,7 +195,7 @@ def _fetched(listing: Listing, options: argparse.Namespace, progress: Progress, 
     seen: Counter[str] = Counter()
 
     def advance(outcome: DownloadResult) -> None:
-        seen["lost" if outcome.reason else "before" if outcome.earlier else "got"] += 1
+        seen["lost" if outcome.reason else "before" if outcome.from_cache else "got"] += 1
         note = ", ".join(f"{seen[what]} {what}" for what in ("got", "before", "lost") if seen[what])
         progress.update(task, advance=1, note=note)
 

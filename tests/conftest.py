@@ -18,8 +18,9 @@ from PIL import Image
 from emotune.config.labels import MIKELS
 from emotune.core.host import available_cpus
 from emotune.core.storage import Folder
-from emotune.data.build.shards import split_of, write_shards
+from emotune.data.build.shards import write_shards
 from emotune.data.sources.base import Scenes
+from emotune.data.split import split_of
 
 TESTS = Path(__file__).parent
 MOST_WORKERS = 4

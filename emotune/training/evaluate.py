@@ -64,7 +64,7 @@ def evaluate(
     batches = split.evaluation_batches(BATCH, rank=world.rank, world_size=world.size, pin=world.device.type == "cuda")
     with closing(batches):
         for batch in batches:
-            images = batch.on(world.device)
+            images = batch.images_on(world.device)
             # One view after another: memory does not grow with their number.
             with (
                 autocast(world.device, precision),

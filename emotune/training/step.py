@@ -115,7 +115,7 @@ def take_step(state: TrainState, batch: Batch, randomness: EpochRandomness, lr: 
 def backward(state: TrainState, batch: Batch, randomness: EpochRandomness) -> torch.Tensor:
     """Puts the gradient of a global batch's loss in place, on every rank; gives the loss and the right answers (2,)."""
     world, objective, size = state.world, state.objective, len(batch.indices)
-    images = batch.on(world.device)
+    images = batch.images_on(world.device)
     targets, target_probs, weights, seeds = (
         torch.from_numpy(values[batch.indices]).to(world.device, non_blocking=True)
         for values in (objective.targets, objective.target_probs, objective.weights, randomness.dropout_seeds)

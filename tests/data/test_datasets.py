@@ -12,10 +12,11 @@ from emotune.config.run import DatasetRef, Selection
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.data import datasets
-from emotune.data.build.shards import split_of, write_shards
+from emotune.data.build.shards import write_shards
 from emotune.data.datasets import is_ready, manifest_of, materialise
 from emotune.data.manifest import FORMAT, MANIFEST, read_manifest, write_manifest
 from emotune.data.sources.base import ClassFolders, Listing
+from emotune.data.split import split_of
 
 
 def resolve(names: Iterable[str], part: str = "all") -> tuple[DatasetRef, ...]:

@@ -15,7 +15,7 @@ import pytest
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.data.build.shards import write_shards
-from emotune.data.build.verify import damage, verify
+from emotune.data.build.verify import describe_damage, verify
 from emotune.data.image_io import encode
 from emotune.data.manifest import HEALTH, MANIFEST, Manifest, Shard, content_line, digest, read_manifest, write_manifest
 from emotune.data.shard_reader import read_samples
@@ -226,7 +226,7 @@ def test_a_manifest_with_a_wrong_number_of_samples_is_found(photos):
 def test_damage_of_a_shard_is_told_in_words(photos):
     shard = read_manifest(photos).shards[0]
     whole = photos.read(shard.file)
-    assert damage(photos.read(shard.file), shard) == ""
+    assert describe_damage(photos.read(shard.file), shard) == ""
     first = next(read_samples(whole, shard.file))
     at = whole.index(first.jpg) + len(first.jpg) // 2
     for data, words in (
@@ -235,9 +235,9 @@ def test_damage_of_a_shard_is_told_in_words(photos):
         (b"no tar", f"damaged: 6 bytes that are not those that were written, {shard.bytes} of them"),
     ):
         photos.write(shard.file, data)
-        assert damage(photos.read(shard.file), shard).startswith(words)
+        assert describe_damage(photos.read(shard.file), shard).startswith(words)
     photos.delete(shard.file)
-    assert damage(photos.read(shard.file), shard) == "missing"
+    assert describe_damage(photos.read(shard.file), shard) == "missing"
 
 
 def test_a_damaged_shard_is_an_input_error_that_names_it(small_shards):

@@ -14,8 +14,8 @@ import numpy as np
 
 from emotune.core.errors import InputError
 from emotune.data.build.ingest import IngestedImage
-from emotune.data.build.near_duplicates import copies_elsewhere, copies_of_earlier, hash_table, scenes
-from emotune.data.build.perceptual_hash import SAME
+from emotune.data.build.near_duplicates import copies_in_other_classes, copies_of_earlier, hash_table, scene_numbers
+from emotune.data.build.perceptual_hash import COPY_DISTANCE
 from emotune.data.manifest import SPLITS, ExcludedImage, Problem, digest
 from emotune.data.sources.base import Entry
 
@@ -95,7 +95,7 @@ class _Curator:
         indices, hashes = self._with_looks(sorted(self._standing))
         classes = {label: number for number, label in enumerate(self._classes(indices))}
         labels = np.array([classes[self._entries[index].label] for index in indices], np.int64)
-        elsewhere, copied = copies_elsewhere(hashes, labels)
+        elsewhere, copied = copies_in_other_classes(hashes, labels)
         for index, other in zip(indices, elsewhere.tolist(), strict=True):
             if other >= 0:
                 also = f", which is in the class {self._entries[indices[other]].label}"
@@ -110,13 +110,13 @@ class _Curator:
 
     def _with_looks(self, indices: Iterable[int]) -> tuple[list[int], np.ndarray]:
         """Those that have a look, and their hashes."""
-        seen = [index for index in indices if self._taken[index].look]
+        seen = [index for index in indices if self._taken[index].phash]
         taken = [self._taken[index] for index in seen]
-        return seen, hash_table([one.look for one in taken], [one.mirrored or one.look for one in taken])
+        return seen, hash_table([one.phash for one in taken], [one.mirrored_phash or one.phash for one in taken])
 
     def _like(self, index: int, other: int) -> str:
-        looks = (int.from_bytes(self._taken[one].look) for one in (index, other))
-        mirrored = (next(looks) ^ next(looks)).bit_count() > SAME
+        looks = (int.from_bytes(self._taken[one].phash) for one in (index, other))
+        mirrored = (next(looks) ^ next(looks)).bit_count() > COPY_DISTANCE
         what = "nearly the mirror image of" if mirrored else "nearly the same as"
         return f"{what} {self._entries[other].source}"
 
@@ -130,7 +130,7 @@ class _Curator:
         indices, hashes = self._with_looks(sorted(self._standing))
         # Two prescribed splits are not changed: images of one scene are no copies.
         splits = np.array([(None, *SPLITS).index(self._entries[index].split) for index in indices], np.int64)
-        for index, scene in zip(indices, scenes(hashes, splits).tolist(), strict=True):
+        for index, scene in zip(indices, scene_numbers(hashes, splits).tolist(), strict=True):
             together["scene", scene].append(index)
         for members in _components(_chained(together.values())):
             least = min(names[index] for index in members)

@@ -67,9 +67,18 @@ class DownloadOptions:
 
 @dataclass(frozen=True, slots=True)
 class DownloadResult:
-    """What became of a link: an image, or the ``reason`` why there is none.
+    """What became of a link: an image, or the reason why there is none.
 
-    Another attempt may succeed after ``again_s`` seconds; None: it will not. ``earlier``: an earlier call found this.
+    Attributes:
+        url: The link.
+        final_url: The address to which its redirects led.
+        status: The HTTP status of the last response; 0 if there was none.
+        content_type: The media type that the server gave.
+        bytes: The size of the image.
+        sha256: The hash of the image.
+        reason: Why there is no image; empty if there is one.
+        retry_after_s: Seconds after which another attempt may succeed; None if none will.
+        from_cache: Whether the result is an earlier call's.
     """
 
     url: str
@@ -79,8 +88,8 @@ class DownloadResult:
     bytes: int = 0
     sha256: str = ""
     reason: str = ""
-    again_s: float | None = None
-    earlier: bool = False
+    retry_after_s: float | None = None
+    from_cache: bool = False
 
 
 def download(
@@ -149,14 +158,14 @@ def _earlier(downloads: Path, url: str) -> DownloadResult | None:
         whole = outcome.reason or path.with_suffix(".image").stat().st_size == outcome.bytes
     except (OSError, ValueError, TypeError):
         return None
-    return outcome if whole and outcome.again_s is None else None
+    return outcome if whole and outcome.retry_after_s is None else None
 
 
 def _store(folder: Folder, outcome: DownloadResult, body: bytes | None) -> DownloadResult:
     if body is not None:
         outcome = replace(outcome, bytes=len(body), sha256=hashlib.sha256(body).hexdigest())
         folder.write(f"{_name(outcome.url)}.image", body)
-    folder.write(f"{_name(outcome.url)}.json", json.dumps(asdict(replace(outcome, earlier=True))).encode())
+    folder.write(f"{_name(outcome.url)}.json", json.dumps(asdict(replace(outcome, from_cache=True))).encode())
     return outcome
 
 
@@ -191,7 +200,7 @@ async def _fetch(
 
 
 class _DownloadError(Exception):
-    """An attempt gave no image. Its arguments are the reason, and ``again_s`` as in `DownloadResult`."""
+    """An attempt gave no image. Its arguments are the reason, and ``retry_after_s`` as in `DownloadResult`."""
 
 
 class _Client:
@@ -208,8 +217,8 @@ class _Client:
         first_s, longest_s = self._options.first_wait_s, self._options.longest_wait_s
         growing = wait_exponential(first_s, max=longest_s) + wait_random(0, first_s)
         retrying = AsyncRetrying(
-            retry=retry_if_result(lambda got: got[0].again_s is not None and got[0].again_s <= longest_s),
-            wait=lambda state: growing(state) + state.outcome.result()[0].again_s,
+            retry=retry_if_result(lambda got: got[0].retry_after_s is not None and got[0].retry_after_s <= longest_s),
+            wait=lambda state: growing(state) + state.outcome.result()[0].retry_after_s,
             stop=stop_after_attempt(self._options.attempts),
             retry_error_callback=lambda state: state.outcome.result(),
         )
@@ -243,7 +252,7 @@ class _Client:
         except Exception as error:  # whatever one server does, the other links are still to be fetched
             self._silences[host] += isinstance(error, TimeoutError) and not seen.status
             reason, again_s = _download_error(error, self._options)
-        return replace(seen, reason=reason[:300], again_s=again_s), None
+        return replace(seen, reason=reason[:300], retry_after_s=again_s), None
 
 
 async def _body(got: aiohttp.ClientResponse, max_bytes: int) -> bytes:
@@ -266,7 +275,7 @@ async def _body(got: aiohttp.ClientResponse, max_bytes: int) -> bytes:
 
 
 def _download_error(error: Exception, options: DownloadOptions) -> tuple[str, float | None]:
-    """The reason, and ``again_s`` as in `DownloadResult`, of an error on the way to an image's last byte."""
+    """The reason, and ``retry_after_s`` as in `DownloadResult`, of an error on the way to an image's last byte."""
     reason, again_s = str(error) or type(error).__name__, SOON
     match error:
         case _DownloadError(args=(reason, again_s)):

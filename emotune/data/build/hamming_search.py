@@ -19,12 +19,12 @@ import numpy as np
 
 from emotune.core.host import available_cpus
 
-__all__ = ["WORDS", "PairsFound", "pairs_within"]
+__all__ = ["WORDS", "PairCallback", "pairs_within"]
 
 WORDS = 4
 """Of 64 bits, in a hash."""
 
-PairsFound = Callable[[np.ndarray, np.ndarray], None]
+PairCallback = Callable[[np.ndarray, np.ndarray], None]
 """Takes the indices of some pairs; called as often as there are more, by one thread at a time."""
 
 ORDER = np.random.default_rng(0).permutation(64 * WORDS)
@@ -60,7 +60,7 @@ class _Piece:
         return near & (np.bitwise_count(self.of(difference)) <= self.radius)
 
 
-def pairs_within(first: np.ndarray, second: np.ndarray | None, within: int, found: PairsFound) -> None:
+def pairs_within(first: np.ndarray, second: np.ndarray | None, within: int, found: PairCallback) -> None:
     """Finds all pairs of a hash of ``first`` and one of ``second`` that differ in at most ``within`` bits, each once.
 
     Args:
@@ -90,7 +90,7 @@ def pairs_within(first: np.ndarray, second: np.ndarray | None, within: int, foun
             job.result()
 
 
-def _compare_all(first: np.ndarray, second: np.ndarray, within: int, found: PairsFound) -> None:
+def _compare_all(first: np.ndarray, second: np.ndarray, within: int, found: PairCallback) -> None:
     step = max(1, TILE // len(second))
     for top in range(0, len(first), step):
         differing = first[top : top + step, None] ^ second

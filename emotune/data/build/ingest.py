@@ -16,7 +16,7 @@ from PIL import Image
 
 from emotune.core.storage import Folder, to_json_bytes
 from emotune.data.build.perceptual_hash import is_blank, perceptual_hashes
-from emotune.data.build.reader_pool import reading_processes
+from emotune.data.build.reader_pool import reader_pool
 from emotune.data.image_io import (
     MAX_PIXELS,
     DecompressionBombError,
@@ -32,7 +32,7 @@ from emotune.data.jpeg_integrity import missing_scans, pixels_only, scan_damage
 from emotune.data.manifest import Problem, digest
 from emotune.data.sources.base import Entry
 
-__all__ = ["LIMITS", "VERSION", "IngestedImage", "Limits", "ingest", "stamp"]
+__all__ = ["LIMITS", "VERSION", "IngestedImage", "Limits", "ingest", "source_stamp"]
 
 CHUNK = 64
 """Images that an interruption may cost each process."""
@@ -67,9 +67,9 @@ class IngestedImage:
     Attributes:
         key: Its name in the shards: the hash of its file, 20 hexadecimal digits; empty if there is no reading it.
         problems: Each with what is to be said of it.
-        look: `emotune.data.build.perceptual_hash.perceptual_hash`; empty for images without structure, and for drawn
+        phash: `emotune.data.build.perceptual_hash.perceptual_hash`; empty for images without structure, and for drawn
         ones.
-        mirrored: The look of the image's mirror image, likewise.
+        mirrored_phash: The look of the image's mirror image, likewise.
         pixels: The hash of its pixels, where there is no look.
         spool: The file that holds its JPEG, from ``start`` on, ``bytes`` long.
         sha256: Of the JPEG.
@@ -77,8 +77,8 @@ class IngestedImage:
 
     key: str
     problems: tuple[tuple[Problem, str], ...] = ()
-    look: bytes = b""
-    mirrored: bytes = b""
+    phash: bytes = b""
+    mirrored_phash: bytes = b""
     pixels: str = ""
     spool: str = ""
     start: int = 0
@@ -96,7 +96,9 @@ def ingest(
 ) -> list[IngestedImage]:
     """Reads all images into files in ``spool``, and says what was found, in the order of the entries."""
     chunks = [entries[start : start + CHUNK] for start in range(0, len(entries), CHUNK)]
-    names = [digest([VERSION, repr(limits), *(f"{entry.key} {stamp(entry)}" for entry in chunk)]) for chunk in chunks]
+    names = [
+        digest([VERSION, repr(limits), *(f"{entry.key} {source_stamp(entry)}" for entry in chunk)]) for chunk in chunks
+    ]
     spool.mkdir(parents=True, exist_ok=True)
     found, missing = {}, []
     for name, chunk in zip(names, chunks, strict=True):
@@ -106,7 +108,7 @@ def ingest(
         else:
             missing.append((name, chunk))
     if missing:
-        with reading_processes(min(workers, len(missing))) as pool:
+        with reader_pool(min(workers, len(missing))) as pool:
             jobs = (pool.submit(_take_in_chunk, chunk, spool, name, limits) for name, chunk in missing)
             for images in _as_completed(jobs, 3 * workers):
                 advance(images)
@@ -129,14 +131,14 @@ def _chunk(spool: Path, name: str) -> list[IngestedImage]:
     try:
         rows = json.loads((spool / f"{name}.json").read_bytes())
         whole = (spool / name).stat().st_size == sum(row["bytes"] for row in rows)
-    except (OSError, ValueError):
+        return [_taken(row, name) for row in rows] if whole else []
+    except (OSError, ValueError, LookupError, TypeError):
         return []
-    return [_taken(row, name) for row in rows] if whole else []
 
 
 def _taken(row: dict, spool: str) -> IngestedImage:
     problems = tuple((Problem(problem), detail) for problem, detail in row["problems"])
-    looks = {name: bytes.fromhex(row[name]) for name in ("look", "mirrored")}
+    looks = {name: bytes.fromhex(row[name]) for name in ("phash", "mirrored_phash")}
     return IngestedImage(**row | looks | {"problems": problems, "spool": spool})
 
 
@@ -144,7 +146,7 @@ def _take_in_chunk(entries: Sequence[Entry], spool: Path, name: str, limits: Lim
     jpegs, rows, start = [], [], 0
     for entry in entries:
         taken, jpeg = _take(entry, limits)
-        looks = {"look": taken.look.hex(), "mirrored": taken.mirrored.hex()}
+        looks = {"phash": taken.phash.hex(), "mirrored_phash": taken.mirrored_phash.hex()}
         row = asdict(taken) | looks | {"start": start, "bytes": len(jpeg)}
         rows.append(row | {"sha256": hashlib.sha256(jpeg).hexdigest()})
         jpegs.append(jpeg)
@@ -228,7 +230,7 @@ def _problems(loaded: Loaded, limits: Limits) -> tuple[tuple[Problem, str], ...]
     return tuple(found)
 
 
-def stamp(entry: Entry) -> str:
+def source_stamp(entry: Entry) -> str:
     """What would differ if the image were another: its file's path, size and time of change, or how it is drawn."""
     if not isinstance(entry.image, Path):
         return repr(entry.image)

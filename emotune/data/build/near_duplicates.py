@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from emotune.data.build.hamming_search import WORDS, PairsFound, pairs_within
-from emotune.data.build.perceptual_hash import ALIKE, SAME
+from emotune.data.build.hamming_search import WORDS, PairCallback, pairs_within
+from emotune.data.build.perceptual_hash import COPY_DISTANCE, SCENE_DISTANCE
 
-__all__ = ["copies_elsewhere", "copies_of_earlier", "hash_table", "scenes"]
+__all__ = ["copies_in_other_classes", "copies_of_earlier", "hash_table", "scene_numbers"]
 
 FEW = 256
 """Images of which each is compared with each."""
@@ -26,7 +26,7 @@ def hash_table(looks: Sequence[bytes], mirrored: Sequence[bytes]) -> np.ndarray:
     return np.frombuffer(joined, np.uint64).reshape(-1, 2 * WORDS)
 
 
-def copies_elsewhere(hashes: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def copies_in_other_classes(hashes: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """For each image the first copy of it that has another label, else -1, (N,); and whether it has any copy, (N,).
 
     Args:
@@ -45,7 +45,7 @@ def copies_elsewhere(hashes: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray
         np.minimum.at(other, i, first[j])
         np.minimum.at(other, j, first[i])
 
-    _pairs(unique, SAME, found)
+    _pairs(unique, COPY_DISTANCE, found)
     return np.where(other < len(hashes), other, -1)[inverse], copied[inverse]
 
 
@@ -81,8 +81,8 @@ def _keep_first(unique: np.ndarray, order: np.ndarray, original: np.ndarray) -> 
         np.minimum.at(earliest, i, j)
 
     there = unique[stay, :WORDS]
-    pairs_within(unique[rest, :WORDS], there, SAME, found)
-    pairs_within(unique[rest, WORDS:], there, SAME, found)
+    pairs_within(unique[rest, :WORDS], there, COPY_DISTANCE, found)
+    pairs_within(unique[rest, WORDS:], there, COPY_DISTANCE, found)
     copies = earliest < len(stay)
     original[rest[copies]] = stay[earliest[copies]]
     return np.concatenate([stay, _keep_first(unique, rest[~copies], original)])
@@ -92,7 +92,7 @@ def _keep_first_of_few(unique: np.ndarray, order: np.ndarray, original: np.ndarr
     there = unique[order, :WORDS]
     near = np.zeros((len(order), len(order)), bool)
     for hashes in (there, unique[order, WORDS:]):
-        near |= np.bitwise_count(hashes[:, None] ^ there).sum(axis=2) <= SAME
+        near |= np.bitwise_count(hashes[:, None] ^ there).sum(axis=2) <= COPY_DISTANCE
     stays = np.zeros(len(order), bool)
     for index in range(len(order)):
         earlier = np.flatnonzero(near[index, :index] & stays[:index])
@@ -102,7 +102,7 @@ def _keep_first_of_few(unique: np.ndarray, order: np.ndarray, original: np.ndarr
     return order[stays]
 
 
-def scenes(hashes: np.ndarray, splits: np.ndarray) -> np.ndarray:
+def scene_numbers(hashes: np.ndarray, splits: np.ndarray) -> np.ndarray:
     """A number for each image, (N,): equal where images show one scene, directly or through others.
 
     Args:
@@ -131,7 +131,7 @@ def scenes(hashes: np.ndarray, splits: np.ndarray) -> np.ndarray:
             if sum(len(part) for part, _ in waiting) > AT_A_TIME:
                 connect()
 
-    _pairs(unique, ALIKE, found)
+    _pairs(unique, SCENE_DISTANCE, found)
     if waiting:
         connect()
     return number[inverse]
@@ -149,7 +149,7 @@ def _first_of_each(inverse: np.ndarray, count: int) -> np.ndarray:
     return first
 
 
-def _pairs(hashes: np.ndarray, within: int, found: PairsFound) -> None:
+def _pairs(hashes: np.ndarray, within: int, found: PairCallback) -> None:
     """The pairs of images that are within so many bits, one of them mirrored or not."""
     straight, mirrored = hashes[:, :WORDS], hashes[:, WORDS : 2 * WORDS]
 

@@ -8,14 +8,22 @@ bits). `benchmarks/near_duplicates.py` measures the distances of altered copies 
 import numpy as np
 from PIL import Image
 
-__all__ = ["ALIKE", "BITS", "SAME", "is_blank", "mirrored_hash", "perceptual_hash", "perceptual_hashes"]
+__all__ = [
+    "BITS",
+    "COPY_DISTANCE",
+    "SCENE_DISTANCE",
+    "is_blank",
+    "mirrored_hash",
+    "perceptual_hash",
+    "perceptual_hashes",
+]
 
 SIDE = 64
 FREQUENCIES = 16
 BITS = FREQUENCIES**2 - 1
-SAME = 32
+COPY_DISTANCE = 32
 """Bits: nearer ones are one image, stored or toned differently."""
-ALIKE = 56
+SCENE_DISTANCE = 56
 """Bits: nearer ones show one scene, such as two images of a burst."""
 FLAT = 2.0
 """Standard deviation, in grey levels: below it the bits are those of noise, or all equal."""

@@ -8,11 +8,11 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 
-__all__ = ["reading_processes"]
+__all__ = ["reader_pool"]
 
 
 @contextmanager
-def reading_processes(workers: int) -> Iterator[ProcessPoolExecutor]:
+def reader_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     """Processes that read images; what they have not begun is dropped when something goes wrong here."""
     with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_end_with_parent) as pool:
         _start(pool, workers)

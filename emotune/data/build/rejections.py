@@ -11,7 +11,7 @@ from emotune.data.file_type import IMAGES, UNREAD_FORMATS, describe_kind, file_k
 from emotune.data.manifest import SPLITS, ExcludedImage, Problem
 from emotune.data.sources.base import Entry, Listing
 
-__all__ = ["explain_few_listed", "explain_lacking"]
+__all__ = ["explain_missing_splits", "explain_too_few_listed"]
 
 DETAILS = 3
 """Of each problem, so many different ones are shown."""
@@ -34,7 +34,7 @@ ADVICE: Mapping[Problem, str] = MappingProxyType({
 })  # fmt: skip
 
 
-def explain_few_listed(listing: Listing) -> list[str]:
+def explain_too_few_listed(listing: Listing) -> list[str]:
     """Lines about classes of which fewer images are listed than there are splits; none if there is no such class."""
     have = Counter(entry.label for entry in listing.entries)
     few = [label for label in listing.classes if have[label] < len(SPLITS)]
@@ -44,7 +44,7 @@ def explain_few_listed(listing: Listing) -> list[str]:
     return [*lines, *_reasons(listing, few, listing.left_out), *_remedy(listing, few, listing.left_out)]
 
 
-def explain_lacking(
+def explain_missing_splits(
     listing: Listing,
     counts: Mapping[str, Mapping[str, int]],
     groups: Mapping[str, int],

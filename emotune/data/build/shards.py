@@ -27,10 +27,10 @@ from emotune.core.storage import Folder
 from emotune.core.threads import parallel_map
 from emotune.data.annotations import agreement_of
 from emotune.data.build.curate import CurationResult, curate
-from emotune.data.build.ingest import LIMITS, VERSION, IngestedImage, Limits, ingest, stamp
+from emotune.data.build.ingest import LIMITS, VERSION, IngestedImage, Limits, ingest, source_stamp
 from emotune.data.build.overwrite import require_outside, require_same_source, require_shared_images
-from emotune.data.build.rejections import explain_few_listed, explain_lacking
-from emotune.data.build.verify import damage
+from emotune.data.build.rejections import explain_missing_splits, explain_too_few_listed
+from emotune.data.build.verify import describe_damage
 from emotune.data.manifest import (
     HEALTH,
     MANIFEST,
@@ -49,9 +49,9 @@ from emotune.data.manifest import (
     write_manifest,
 )
 from emotune.data.sources.base import Entry, Listing
-from emotune.data.split import SHARES, Placed, assign_splits, split_of
+from emotune.data.split import SHARES, Placed, assign_splits
 
-__all__ = ["MAX_BYTES", "SHARES", "split_of", "write_shards"]
+__all__ = ["MAX_BYTES", "write_shards"]
 
 MAX_BYTES = 64_000_000
 """Of a shard's images, unless one has more."""
@@ -87,7 +87,7 @@ def write_shards(
     limits: Limits = LIMITS,
     keep: Collection[Problem] = (),
     allow_thumbnails: bool = False,
-    replacing: bool = False,
+    overwrite: bool = False,
     workers: int = 1,
     advance: Callable[[int], None] = lambda images: None,
 ) -> Manifest:
@@ -101,7 +101,7 @@ def write_shards(
         limits: How images are stored, and which are fit to be.
         keep: Problems with which an image is kept (`emotune.data.build.curate.KEEPABLE`).
         allow_thumbnails: Whether reports may show these images.
-        replacing: Whether shards of another source may be replaced.
+        overwrite: Whether shards of another source may be replaced.
         workers: Processes that read images.
         advance: Called with numbers of images that are through.
 
@@ -111,7 +111,7 @@ def write_shards(
     """
     _check_names(listing)
     require_outside(out, listing)
-    if few := explain_few_listed(listing):
+    if few := explain_too_few_listed(listing):
         if listing.left_out:
             with _occupied(out):
                 _refuse(out, few, listing.left_out)
@@ -125,7 +125,7 @@ def write_shards(
                 write_manifest(out, earlier := replace(earlier, allow_thumbnails=allow_thumbnails))
             _tidy(out, earlier, spool)
             return earlier
-        if not replacing:
+        if not overwrite:
             require_same_source(out, listing)
         taken = ingest(listing.entries, spool, limits, workers=workers, advance=advance)
         judged = curate(listing.entries, taken, keep)
@@ -133,8 +133,8 @@ def write_shards(
         members = _members(listing.entries, taken, judged, shares)
         counts = _counts(members, listing.classes)
         groups = Counter(label for _, label in {(m.group, m.entry.label) for m in members})
-        _refuse(out, explain_lacking(listing, counts, groups, problems), problems)
-        if not replacing:
+        _refuse(out, explain_missing_splits(listing, counts, groups, problems), problems)
+        if not overwrite:
             try:
                 require_shared_images(out, [member.taken.key for member in members])
             except InputError:
@@ -178,7 +178,9 @@ def _describe(
 
 def _line(entry: Entry) -> str:
     """All that decides about an image's sample, as text."""
-    return repr((entry.source, entry.label, dict(entry.votes), entry.key, entry.split, entry.group, stamp(entry)))
+    return repr(
+        (entry.source, entry.label, dict(entry.votes), entry.key, entry.split, entry.group, source_stamp(entry))
+    )
 
 
 def _members(
@@ -307,7 +309,11 @@ def _finished(out: Folder, recipe: str) -> Manifest | None:
         return None
     health = out.read(HEALTH) or b""
     sound = manifest.recipe == recipe and hashlib.sha256(health).hexdigest() == manifest.health_sha256
-    return manifest if sound and not any(damage(out.read(shard.file), shard) for shard in manifest.shards) else None
+    return (
+        manifest
+        if sound and not any(describe_damage(out.read(shard.file), shard) for shard in manifest.shards)
+        else None
+    )
 
 
 def _tidy(out: Folder, manifest: Manifest, spool: Path) -> None:

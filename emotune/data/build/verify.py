@@ -9,10 +9,10 @@ from emotune.core.storage import Folder, to_json_bytes
 from emotune.data.manifest import HEALTH, MANIFEST, Manifest, Shard, content_line, digest, read_manifest
 from emotune.data.shard_reader import read_samples
 
-__all__ = ["damage", "verify"]
+__all__ = ["describe_damage", "verify"]
 
 
-def damage(data: bytes | None, shard: Shard) -> str:
+def describe_damage(data: bytes | None, shard: Shard) -> str:
     """What is wrong with a shard's file: ``missing``, or other bytes than were written; empty if it is sound."""
     if data is None:
         return "missing"
@@ -50,7 +50,7 @@ def verify(folder: Folder, advance: Callable[[int], None] = lambda images: None)
     counts: Counter[tuple[str, str]] = Counter()
     for shard in manifest.shards:
         data = folder.read(shard.file)
-        if found := damage(data, shard) or _read(data or b"", shard, lines, counts):
+        if found := describe_damage(data, shard) or _read(data or b"", shard, lines, counts):
             problems.append(f"{shard.file}: {found}")
         advance(shard.samples)
     if not problems:

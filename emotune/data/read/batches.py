@@ -18,7 +18,7 @@ from emotune.core.threads import parallel_map, prefetch
 from emotune.data.annotations import agreement_of
 from emotune.data.datasets import manifest_of
 from emotune.data.read.indexed_shard import IndexedShard
-from emotune.data.read.open_dataset import MOST_THREADS, SHARDS_TOGETHER, open_shards
+from emotune.data.read.open_dataset import MAX_DECODE_THREADS, SHARDS_MIXED, open_shards
 from emotune.data.shard_reader import SIDE
 
 __all__ = [
@@ -69,14 +69,14 @@ def epoch_batches(
 
 def shard_order(shards: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """An order of images that needs few shards at a time: shards in a random order, and the images of each
-    `SHARDS_TOGETHER` of them in a random order.
+    `SHARDS_MIXED` of them in a random order.
 
     Args:
         shards: The number of each image's shard (N,).
         generator: Decides about the order.
     """
     place = generator.permutation(int(shards.max(initial=-1)) + 1)
-    together = place[shards] // SHARDS_TOGETHER
+    together = place[shards] // SHARDS_MIXED
     return np.lexsort((generator.permutation(len(shards)), together))
 
 
@@ -100,7 +100,7 @@ class Batch:
     images: Sequence[torch.Tensor] | torch.Tensor
     total: int
 
-    def on(self, device: torch.device) -> Sequence[torch.Tensor] | torch.Tensor:
+    def images_on(self, device: torch.device) -> Sequence[torch.Tensor] | torch.Tensor:
         """The images on the device."""
         return self.images.to(device, non_blocking=True) if isinstance(self.images, torch.Tensor) else self.images
 
@@ -150,7 +150,7 @@ class ImageReader:
         """The places of the parts' images, once their shards are on this machine; the next ones are fetched ahead."""
         numbers = self.shard_numbers(np.concatenate([np.empty(0, np.int64), *parts]))
         first_uses = list(dict.fromkeys(numbers.tolist()))
-        with closing(prefetch(map(self._fetch, first_uses), SHARDS_TOGETHER)) as fetched:
+        with closing(prefetch(map(self._fetch, first_uses), SHARDS_MIXED)) as fetched:
             there: set[int] = set()
             for part in parts:
                 for shard, place in self._places(part):
@@ -288,5 +288,5 @@ def open_split(
         votes=tuple(sample.votes for sample in samples),
         groups=tuple(sample.group for sample in samples),
         classes=classes,
-        images=ImageReader(tuple(shard.images for shard in shards), starts, rows, min(threads, MOST_THREADS)),
+        images=ImageReader(tuple(shard.images for shard in shards), starts, rows, min(threads, MAX_DECODE_THREADS)),
     )

@@ -53,7 +53,7 @@ class SampleInfo(NamedTuple):
     crc32: int
 
     @classmethod
-    def of(cls, sample: Sample) -> "SampleInfo":
+    def from_sample(cls, sample: Sample) -> "SampleInfo":
         """What is known of a sample that has been read."""
         jpg = sample.jpg
         return cls(sample.key, sample.label, sample.votes, sample.group, sample.start, len(jpg), zlib.crc32(jpg))
@@ -130,7 +130,9 @@ class Cache:
                 if not path.exists():
                     data = read_shard(folder, shard)
                     if self._index(shard) is None:
-                        self._write_index(shard, list(map(SampleInfo.of, read_samples(data, str(folder / shard.file)))))
+                        self._write_index(
+                            shard, list(map(SampleInfo.from_sample, read_samples(data, str(folder / shard.file))))
+                        )
                     with self._written(path, len(data)) as file:
                         file.write(data)
 
@@ -140,7 +142,7 @@ class Cache:
         if known is None:
             with self._lock(shard.sha256):
                 if (known := self._index(shard)) is None:
-                    known = [SampleInfo.of(sample) for sample in checked_samples(folder, shard)]
+                    known = [SampleInfo.from_sample(sample) for sample in checked_samples(folder, shard)]
                     self._write_index(shard, known)
         if len(known) != shard.samples:
             raise InputError(miscounted(folder, shard, len(known)))
@@ -153,7 +155,7 @@ class Cache:
             np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
             for sample in checked_samples(folder, shard):
                 file.write(decode_sample(sample, str(folder / shard.file)))
-                known.append(SampleInfo.of(sample))
+                known.append(SampleInfo.from_sample(sample))
         self._write_index(shard, known)
 
     @contextlib.contextmanager

@@ -39,7 +39,7 @@ class IndexedShard:
     fetch: Callable[[], Path] | None = None
 
     @classmethod
-    def of(cls, cache: Cache, folder: Folder, shard: Shard) -> "IndexedShard":
+    def open(cls, cache: Cache, folder: Folder, shard: Shard) -> "IndexedShard":
         """The file of a shard whose folder is on this machine's file system, or that can be copied into the cache.
 
         Raises:

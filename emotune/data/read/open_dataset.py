@@ -20,15 +20,23 @@ from emotune.data.manifest import SPLITS, Manifest, Shard
 from emotune.data.read.cache import Cache, SampleInfo, decoded_bytes
 from emotune.data.read.indexed_shard import IndexedShard
 
-__all__ = ["MOST_THREADS", "SHARDS_TOGETHER", "CachedShard", "decoded_shards", "open_shards", "order_of", "room_needed"]
+__all__ = [
+    "MAX_DECODE_THREADS",
+    "SHARDS_MIXED",
+    "CachedShard",
+    "decoded_shards",
+    "open_shards",
+    "order_of",
+    "room_needed",
+]
 
-MOST_THREADS = 8
+MAX_DECODE_THREADS = 8
 """That decode: they share Python's lock, so more would hold more in memory and be little faster."""
 
-SHARDS_TOGETHER = 4
+SHARDS_MIXED = 4
 """Shards whose images are mixed where a study asks for the order of shards; part of what the order means."""
 
-SHARDS_AT_HAND = 2 * SHARDS_TOGETHER + 1
+SHARDS_ON_DISK = 2 * SHARDS_MIXED + 1
 """Shards that a run in the order of shards needs on the disk: those being read, those that come next, and one more."""
 
 
@@ -77,14 +85,16 @@ def open_shards(
         else:
             if copied:
                 cache.copy(folder, shard)
-            images = IndexedShard.of(cache, folder, shard)
+            images = IndexedShard.open(cache, folder, shard)
         samples = cache.samples(folder, shard)
         if unknown := {sample.label for sample in samples} - set(manifest.classes):
             raise InputError(f"{folder}: a sample has the label {unknown.pop()!r}, which the manifest does not know")
         return CachedShard(shard, samples, images)
 
     shards = []
-    for shard in parallel_map(opened, _of(manifest, splits), min(threads + 1, MOST_THREADS)):  # one waits for the disk
+    for shard in parallel_map(
+        opened, _of(manifest, splits), min(threads + 1, MAX_DECODE_THREADS)
+    ):  # one waits for the disk
         advance(shard.shard.samples)
         shards.append(shard)
     return shards
@@ -129,7 +139,7 @@ def _placed(ref: DatasetRef, cache: Cache, order: Order) -> tuple[list[Shard], l
         decoded = _of(manifest, splits)
         copied = [shard for shard in manifest.shards if remote and shard.split not in splits]
         if order == "shards":
-            copied = sorted(copied, key=lambda shard: -shard.bytes)[:SHARDS_AT_HAND]
+            copied = sorted(copied, key=lambda shard: -shard.bytes)[:SHARDS_ON_DISK]
         if sum(map(decoded_bytes, decoded)) + _file_bytes(copied) <= capacity:
             return decoded, copied
     raise InputError(_too_large(ref, cache, order, copied))

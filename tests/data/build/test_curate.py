@@ -12,7 +12,7 @@ from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.data.build.curate import KEEPABLE, PLACEHOLDER_COPIES, CurationResult, curate
 from emotune.data.build.ingest import IngestedImage
-from emotune.data.build.perceptual_hash import ALIKE, SAME, mirrored_hash, perceptual_hash
+from emotune.data.build.perceptual_hash import COPY_DISTANCE, SCENE_DISTANCE, mirrored_hash, perceptual_hash
 from emotune.data.build.shards import write_shards
 from emotune.data.image_io import decode
 from emotune.data.manifest import SPLITS, Problem
@@ -38,7 +38,7 @@ def of_one_scene(image: Image.Image, seed: int) -> Image.Image:
     """An image of the same scene that is no copy."""
     shares = np.arange(0.1, 0.9, 0.02)
     blended = (Image.blend(image, cloudy(seed), share) for share in shares)
-    return [other for other in blended if SAME + 4 < distance(image, other) < ALIKE - 4][-1]
+    return [other for other in blended if COPY_DISTANCE + 4 < distance(image, other) < SCENE_DISTANCE - 4][-1]
 
 
 class Images:
@@ -58,7 +58,7 @@ class Images:
         read, stored = decode(data), hashlib.sha256(data).hexdigest()
         pixels, seen = hashlib.sha256(read.tobytes()).hexdigest(), perceptual_hash(read)
         reasons = tuple((problem, "why") for problem in problems)
-        known = {"mirrored": mirrored_hash(read)} if seen else {"pixels": pixels}
+        known = {"mirrored_phash": mirrored_hash(read)} if seen else {"pixels": pixels}
         self.taken.append(IngestedImage(key, reasons, seen, **known, sha256=stored))
         return self
 
@@ -165,7 +165,9 @@ ALTERED = {
 def test_altered_copies_in_a_class_leave_the_first_unless_they_may_be_kept(alter):
     images = Images().add("awe/1", 7).add("awe/2", alter(cloudy(7)), quality=70).add("awe/3", 8)
     assert images.verdict() == (["awe/1", "awe/3"], {"awe/2": Problem.NEAR})
-    what = "nearly the same as" if distance(cloudy(7), alter(cloudy(7))) <= SAME else "nearly the mirror image of"
+    what = (
+        "nearly the same as" if distance(cloudy(7), alter(cloudy(7))) <= COPY_DISTANCE else "nearly the mirror image of"
+    )
     assert images.judged().problems[0].detail == f"{what} awe/1"
     assert images.verdict(Problem.NEAR) == (["awe/1", "awe/2", "awe/3"], {})
     groups = images.group_of(Problem.NEAR)
@@ -193,7 +195,7 @@ def test_images_of_one_scene_stay_in_one_group_also_across_classes_and_through_o
     first = cloudy(1)
     second = of_one_scene(first, 50)
     third = of_one_scene(second, 51)
-    assert distance(first, third) > ALIKE
+    assert distance(first, third) > SCENE_DISTANCE
     images = Images().add("awe/1", first).add("fear/other", 9).add("awe/3", third).add("fear/2", second)
     assert images.verdict()[1] == {}
     groups = images.group_of()
@@ -278,22 +280,22 @@ def frames(count: int) -> list[Image.Image]:
 
 def test_of_a_slow_pan_only_what_is_near_a_frame_that_stays_goes():
     pan, images = frames(50), Images()
-    assert all(distance(one, other) <= SAME for one, other in pairwise(pan))
-    assert distance(pan[0], pan[-1]) > ALIKE
+    assert all(distance(one, other) <= COPY_DISTANCE for one, other in pairwise(pan))
+    assert distance(pan[0], pan[-1]) > SCENE_DISTANCE
     for number, frame in enumerate(pan):
         images.add(f"{'awe' if number < 25 else 'fear'}/{number:02}", frame, quality=97)
     staying, left_out = images.verdict()
     assert len(staying) >= 10
-    by_name = {entry.source: taken.look for entry, taken in zip(images.entries, images.taken, strict=True)}
+    by_name = {entry.source: taken.phash for entry, taken in zip(images.entries, images.taken, strict=True)}
 
     def bits(one: str, other: str) -> int:
         return (int.from_bytes(by_name[one]) ^ int.from_bytes(by_name[other])).bit_count()
 
-    assert all(bits(one, other) > SAME for one in staying for other in staying if one != other)
+    assert all(bits(one, other) > COPY_DISTANCE for one in staying for other in staying if one != other)
     for name, problem in left_out.items():
         others = staying if problem is Problem.NEAR else [other for other in by_name if other[:3] != name[:3]]
         assert problem in (Problem.NEAR, Problem.AMBIGUOUS)
-        assert min(bits(name, other) for other in others) <= SAME
+        assert min(bits(name, other) for other in others) <= COPY_DISTANCE
     assert not any("identical" in row.detail or "placeholder" in row.detail for row in images.judged().problems)
     assert 0 < sum(problem is Problem.AMBIGUOUS for problem in left_out.values()) < 12
     kept, _ = images.verdict(Problem.NEAR)

@@ -118,9 +118,9 @@ def test_a_small_upright_jpeg_in_rgb_keeps_its_pixels(read):
 
 
 def test_the_look_is_that_of_the_stored_image_and_a_flat_one_has_none(read):
-    assert read["flat"][0].look == b""
+    assert read["flat"][0].phash == b""
     for name in ("small", "large", "sideways"):
-        seen, again = read[name][0].look, perceptual_hash(Image.open(io.BytesIO(read[name][1])))
+        seen, again = read[name][0].phash, perceptual_hash(Image.open(io.BytesIO(read[name][1])))
         assert (int.from_bytes(seen) ^ int.from_bytes(again)).bit_count() < 16
 
 
@@ -145,7 +145,7 @@ def test_a_key_that_the_source_gives_stays_and_drawn_images_are_stored_as_drawn(
     assert read["named"][0].key == "0123456789abcdef0123"
     for index, entry in enumerate(Scenes(2, seed=9).listing().entries):
         taken, jpeg = read[f"scene {index}"]
-        assert (taken.key, taken.problems, taken.look, jpeg) == (entry.key, (), b"", entry.image())
+        assert (taken.key, taken.problems, taken.phash, jpeg) == (entry.key, (), b"", entry.image())
 
 
 def test_other_limits_find_other_problems_and_store_other_sizes(tmp_path):

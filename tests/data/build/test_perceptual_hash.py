@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
-from emotune.data.build.perceptual_hash import ALIKE, BITS, SAME, is_blank, mirrored_hash, perceptual_hash
+from emotune.data.build.perceptual_hash import (
+    BITS,
+    COPY_DISTANCE,
+    SCENE_DISTANCE,
+    is_blank,
+    mirrored_hash,
+    perceptual_hash,
+)
 from emotune.data.sources.synthetic import draw_scene
 
 
@@ -44,13 +51,13 @@ ALTERED: dict[str, Callable[[Image.Image], Image.Image]] = {
 
 @pytest.mark.parametrize("alter", ALTERED.values(), ids=ALTERED)
 def test_an_altered_copy_is_the_same_image(alter):
-    assert max(distance(image, alter(image)) for image in SCENES) <= SAME
+    assert max(distance(image, alter(image)) for image in SCENES) <= COPY_DISTANCE
 
 
 def test_a_mirrored_or_turned_image_is_another():
     for image in SCENES:
-        assert distance(image, ImageOps.mirror(image)) > ALIKE
-        assert distance(image, image.rotate(90)) > ALIKE
+        assert distance(image, ImageOps.mirror(image)) > SCENE_DISTANCE
+        assert distance(image, image.rotate(90)) > SCENE_DISTANCE
 
 
 @pytest.mark.parametrize("alter", ALTERED.values(), ids=ALTERED)
@@ -58,7 +65,7 @@ def test_the_look_of_a_mirror_image_is_known_without_mirroring(alter):
     for image in SCENES:
         other = mirrored_hash(alter(ImageOps.mirror(image)))
         differing = np.frombuffer(perceptual_hash(image), np.uint8) ^ np.frombuffer(other, np.uint8)
-        assert np.bitwise_count(differing).sum() <= SAME
+        assert np.bitwise_count(differing).sum() <= COPY_DISTANCE
 
 
 def gradient(seed: int) -> Image.Image:
@@ -101,10 +108,10 @@ def test_different_images_are_not_confused(draw):
     for other in (straight, mirrored):
         bits = np.bitwise_count(straight[:, None] ^ other).sum(axis=2)
         np.fill_diagonal(bits, BITS)
-        assert bits.min(initial=BITS) > SAME
+        assert bits.min(initial=BITS) > COPY_DISTANCE
         if draw not in (stripes, rings):
             assert len(found) > 150
-            assert bits.min() > ALIKE
+            assert bits.min() > SCENE_DISTANCE
 
 
 FLAT = {

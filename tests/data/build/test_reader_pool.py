@@ -34,13 +34,13 @@ write_shards(Scenes(160, seed=1).listing(), Folder(sys.argv[1]), shares=(0.5, 0.
 
 INTERRUPTED = """
 import os
-from emotune.data.build.reader_pool import reading_processes
+from emotune.data.build.reader_pool import reader_pool
 
 def interrupted(number):
     raise KeyboardInterrupt
 
 if __name__ == "__main__":
-    with reading_processes(1) as pool:
+    with reader_pool(1) as pool:
         pool._work_ids.put = interrupted  # where Ctrl-C does most harm: the work is noted, and nobody is told
         pool.submit(os.getpid)
 """

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from emotune.data.build.rejections import explain_few_listed, explain_lacking
+from emotune.data.build.rejections import explain_missing_splits, explain_too_few_listed
 from emotune.data.manifest import SPLITS, ExcludedImage, Problem
 from emotune.data.sources.base import Entry, Listing
 
@@ -21,12 +21,12 @@ def explained(given: Listing, problem: Problem, detail: str, have: int = 0) -> l
     """All images are left out; ``have`` more of each class are in each split."""
     rows = [ExcludedImage(entry.source, entry.label, problem, detail) for entry in given.entries]
     counts = {split: dict.fromkeys(CLASSES, have) for split in SPLITS}
-    return explain_lacking(given, counts, dict.fromkeys(CLASSES, 3 * have), rows)
+    return explain_missing_splits(given, counts, dict.fromkeys(CLASSES, 3 * have), rows)
 
 
 def test_nothing_is_said_of_classes_that_are_in_every_split(tmp_path):
     given = listing(["1.jpg"] * 8, tmp_path)
-    assert explained(given, Problem.TINY, "", have=1) == explain_few_listed(given) == []
+    assert explained(given, Problem.TINY, "", have=1) == explain_too_few_listed(given) == []
 
 
 def test_missing_files_are_told_with_where_they_were_looked_for_and_where_they_are(tmp_path):
@@ -83,26 +83,26 @@ def test_several_reasons_are_told_the_commonest_first_each_with_its_number(tmp_p
     rows = [ExcludedImage(entry.source, entry.label, Problem.NEAR if n < 3 else Problem.ANIMATED, "x")
             for n, entry in enumerate(given.entries)]  # fmt: skip
     counts = {split: dict.fromkeys(CLASSES, 0) for split in SPLITS}
-    lines = explain_lacking(given, counts, dict.fromkeys(CLASSES, 0), rows)
+    lines = explain_missing_splits(given, counts, dict.fromkeys(CLASSES, 0), rows)
     assert lines[2].startswith("animated: 5 images") and "--keep animated" in lines[2]
     assert lines[3].startswith("near-duplicate: 3 images") and "--keep near" in lines[3]
     assert 'class "a": too few images (train 0, val 0, test 0); left out: 2 near-duplicate, 2 animated' in lines
 
 
 def test_a_class_that_is_too_small_is_named_with_its_number_and_what_to_do(tmp_path):
-    lines = explain_few_listed(listing(["1.jpg"] * 3, tmp_path))
+    lines = explain_too_few_listed(listing(["1.jpg"] * 3, tmp_path))
     assert lines[:2] == ['class "a": 2 images', 'class "b": 1 image']
     assert "three at least" in lines[2] and 'Add images to "a", "b"' in lines[3]
 
 
 def test_images_of_few_scenes_are_told(tmp_path):
     counts = {split: {"a": 4, "b": 4 * (split == "train")} for split in SPLITS}
-    lines = explain_lacking(listing(["1.jpg"] * 8, tmp_path), counts, {"a": 9, "b": 2}, [])
+    lines = explain_missing_splits(listing(["1.jpg"] * 8, tmp_path), counts, {"a": 9, "b": 2}, [])
     assert lines[0] == 'class "b": too few images (train 4, val 0, test 0), which show only 2 different scenes'
 
 
 def test_published_splits_that_lack_a_class_are_not_blamed_on_the_number_of_images(tmp_path):
     entries = [Entry(f"{n}.jpg", "ab"[n % 2], {}, tmp_path / f"{n}.jpg", split="train") for n in range(8)]
     counts = {split: {"a": 1, "b": 4 * (split == "train")} for split in SPLITS}
-    lines = explain_lacking(Listing("x", CLASSES, entries, "x", ""), counts, {"a": 3, "b": 4}, [])
+    lines = explain_missing_splits(Listing("x", CLASSES, entries, "x", ""), counts, {"a": 3, "b": 4}, [])
     assert "The source itself" in lines[-1] and "Add images" not in lines[-1]

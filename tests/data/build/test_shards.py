@@ -20,11 +20,12 @@ from emotune.core.storage import Folder
 from emotune.data.annotations import agreement_of
 from emotune.data.build import shards
 from emotune.data.build.ingest import Limits
-from emotune.data.build.shards import split_of, write_shards
+from emotune.data.build.shards import write_shards
 from emotune.data.build.verify import verify
 from emotune.data.manifest import HEALTH, MANIFEST, SPLITS, Manifest, read_manifest
 from emotune.data.shard_reader import Sample, read_samples
 from emotune.data.sources.base import ClassFolders, Listing, Scenes
+from emotune.data.split import split_of
 
 SHARES = (0.5, 0.25, 0.25)
 

@@ -21,7 +21,7 @@ from emotune.data.manifest import Shard
 from emotune.data.read.batches import Batch, ImageReader, Split, epoch_batches, rank_slice, shard_order, steps_per_epoch
 from emotune.data.read.cache import Cache
 from emotune.data.read.indexed_shard import IndexedShard
-from emotune.data.read.open_dataset import SHARDS_TOGETHER
+from emotune.data.read.open_dataset import SHARDS_MIXED
 from emotune.data.shard_reader import SIDE
 
 SIZES = [(1, 1), (1, 50), (50, 50), (51, 50), (101, 50), (99, 7), (100, 1), (7, 100)]
@@ -107,7 +107,7 @@ def indexed(folder: Path, sizes: list[int], threads: int = 1) -> Split:
         data, name = buffer.getvalue(), f"train-{number}.tar"
         (folder / name).write_bytes(data)
         shard = Shard(name, "train", size, len(data), hashlib.sha256(data).hexdigest())
-        files.append(IndexedShard.of(Cache(folder / "cache"), Folder(str(folder)), shard))
+        files.append(IndexedShard.open(Cache(folder / "cache"), Folder(str(folder)), shard))
     return split_of(ImageReader(tuple(files), starts_of(sizes), threads=threads), index)
 
 
@@ -169,8 +169,8 @@ def test_the_order_of_shards_has_each_image_once_and_few_shards_at_a_time(sizes:
         assert sorted(order.tolist()) == list(range(sum(sizes)))
         seen = shards[order]
         spans = [np.flatnonzero(seen == shard)[[0, -1]] for shard in set(seen)]
-        assert all(sum(a <= at <= b for a, b in spans) <= SHARDS_TOGETHER for at in range(len(seen)))
-    if len(sizes) > SHARDS_TOGETHER:
+        assert all(sum(a <= at <= b for a, b in spans) <= SHARDS_MIXED for at in range(len(seen)))
+    if len(sizes) > SHARDS_MIXED:
         assert len({tuple(shards[order]) for order in orders}) == 3, "shards come in another order"
 
 

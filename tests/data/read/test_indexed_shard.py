@@ -170,7 +170,7 @@ def test_in_the_order_of_shards_a_small_cache_holds_a_few_copies_at_a_time(many_
     (ref,) = resolve([in_memory(many_shards)])
     expected = batches_of(open_split(ref, "train"), 1, order="shards")
     shutil.rmtree(tmp_path / "cache")
-    budget = room_for(ref, open_dataset.SHARDS_AT_HAND)
+    budget = room_for(ref, open_dataset.SHARDS_ON_DISK)
     assert decoded_shards(ref, budget, "shards") == frozenset()
     split = open_split(ref, "train", decoded=(), order="shards", cache_gb=budget, threads=2)
     assert not kept(tmp_path, "*.tar"), "each is copied when it is needed"
@@ -180,7 +180,7 @@ def test_in_the_order_of_shards_a_small_cache_holds_a_few_copies_at_a_time(many_
     with_evaluation = batches_of(split, 1, order="shards")
     assert with_evaluation == expected
     assert sum(path.stat().st_size for path in kept(tmp_path, "*.tar")) <= budget * 1e9
-    assert len(reads) == len(split.images.shards) > open_dataset.SHARDS_AT_HAND
+    assert len(reads) == len(split.images.shards) > open_dataset.SHARDS_ON_DISK
     assert max(reads.values()) <= 2, "once an epoch, and once an evaluation"
 
 
@@ -236,7 +236,7 @@ def test_the_room_that_runs_need_is_that_of_copies_of_all_shards_or_of_a_few(man
     for runs in ([by_image], [by_shard, by_image], [fitted, by_image]):
         assert room_needed(runs, budget) == sum(shard.bytes for shard in shards)
     for runs in ([by_shard], [fitted], [by_shard, fitted]):
-        assert room_needed(runs, budget) == int(1e9 * room_for(ref, open_dataset.SHARDS_AT_HAND))
+        assert room_needed(runs, budget) == int(1e9 * room_for(ref, open_dataset.SHARDS_ON_DISK))
     open_shards(ref, SPLITS, decoded=(), cache_gb=budget)
     assert room_needed([by_image], budget) == 0
 

@@ -7,9 +7,9 @@ import pytest
 
 from emotune.config.labels import MIKELS
 from emotune.core.errors import InputError
-from emotune.data.build.shards import split_of
 from emotune.data.manifest import SPLITS
 from emotune.data.sources.base import ClassFolders, Listing, Scenes, scenes_hash
+from emotune.data.split import split_of
 
 
 def sources(listing: Listing) -> list[str]:

@@ -61,7 +61,7 @@ def test_what_is_known_of_a_link_is_written_beside_its_image(server, tmp_path):
     assert (tmp_path / name[:2] / f"{name}.image").read_bytes() == jpeg(1)
     assert json.loads((tmp_path / name[:2] / f"{name}.json").read_text()) == {
         "url": link, "final_url": link, "status": 200, "content_type": "image/jpeg", "bytes": len(jpeg(1)),
-        "sha256": hashlib.sha256(jpeg(1)).hexdigest(), "reason": "", "again_s": None, "earlier": True,
+        "sha256": hashlib.sha256(jpeg(1)).hexdigest(), "reason": "", "retry_after_s": None, "from_cache": True,
     }  # fmt: skip
 
 
@@ -78,6 +78,6 @@ def test_each_link_is_told_once_as_got_lost_or_known_from_before(server, tmp_pat
     for earlier in (False, True):
         seen: list[DownloadResult] = []
         download(listing(a, b), tmp_path, DownloadOptions(**QUICK), advance=seen.append)
-        told = {outcome.url: (outcome.reason, outcome.bytes, outcome.earlier) for outcome in seen}
+        told = {outcome.url: (outcome.reason, outcome.bytes, outcome.from_cache) for outcome in seen}
         assert len(seen) == 2
         assert told == {a: ("", len(jpeg(1)), earlier), b: ("HTTP 404", 0, earlier)}

@@ -177,7 +177,7 @@ def test_a_refused_connection_is_said_and_tried_again(server, tmp_path):
         port = closed.getsockname()[1]
     assert reason(tmp_path, f"http://127.0.0.1:{port}/a.jpg").startswith(f"no connection to 127.0.0.1:{port}: ")
     (known,) = tmp_path.rglob("*.json")
-    assert json.loads(known.read_text())["again_s"] is not None
+    assert json.loads(known.read_text())["retry_after_s"] is not None
 
 
 def test_an_unknown_host_is_said(tmp_path):
