@@ -1,7 +1,7 @@
-"""Which of many images look alike: copies of others, stored, toned or mirrored differently; and those of one scene.
+"""Near-duplicate search among perceptual hashes: altered or mirrored copies of an image, and images of one scene.
 
-All is computed from hashes (`emotune.data.build.perceptual_hash`), in memory that grows with the images and not with
-their pairs.
+Everything is computed from the hashes (`emotune.data.build.perceptual_hash`). Memory grows with the number of images,
+not with the number of pairs.
 """
 
 from collections.abc import Sequence
@@ -11,54 +11,58 @@ import numpy as np
 from emotune.data.build.hamming_search import WORDS, PairCallback, pairs_within
 from emotune.data.build.perceptual_hash import COPY_DISTANCE, SCENE_DISTANCE
 
-__all__ = ["copies_in_other_classes", "copies_of_earlier", "hash_table", "scene_numbers"]
+__all__ = ["connected_components", "copies_in_other_classes", "copies_of_earlier", "hash_table", "scene_numbers"]
 
 FEW = 256
-"""Images of which each is compared with each."""
+"""Number of images up to which all are compared with all."""
 
-AT_A_TIME = 2**20
-"""Pairs that are held until they are made use of."""
+MAX_WAITING_PAIRS = 2**20
+"""Pairs that are collected before they are merged into scenes."""
 
 
-def hash_table(looks: Sequence[bytes], mirrored: Sequence[bytes]) -> np.ndarray:
-    """The images' hashes and those of their mirror images, (N, 8) uint64."""
-    joined = b"".join(look + mirror for look, mirror in zip(looks, mirrored, strict=True))
+def hash_table(hashes: Sequence[bytes], mirrored: Sequence[bytes]) -> np.ndarray:
+    """The images' hashes, then those of their mirror images, as one array (N, 8) of uint64."""
+    joined = b"".join(straight + mirror for straight, mirror in zip(hashes, mirrored, strict=True))
     return np.frombuffer(joined, np.uint64).reshape(-1, 2 * WORDS)
 
 
 def copies_in_other_classes(hashes: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For each image the first copy of it that has another label, else -1, (N,); and whether it has any copy, (N,).
+    """The first copy of each image that is in another class, and whether the image has any copy at all.
 
     Args:
-        hashes: From `hash_table`.
-        labels: Each image's class as a number, (N,).
+        hashes: A table from `hash_table`, (N, 8).
+        labels: The class of each image as a number, (N,).
+
+    Returns:
+        The index of the first copy in another class, -1 where there is none, (N,); whether there is any copy, (N,).
     """
-    unique, inverse = _unique(np.column_stack([hashes, labels.astype(np.uint64)]))
+    unique, inverse = _unique_rows(np.column_stack([hashes, labels.astype(np.uint64)]))
     first, label = _first_of_each(inverse, len(unique)), unique[:, -1]
     other = np.full(len(unique), len(hashes))
     copied = np.bincount(inverse, minlength=len(unique)) > 1
 
-    def found(i: np.ndarray, j: np.ndarray) -> None:
+    def add(i: np.ndarray, j: np.ndarray) -> None:
         copied[i] = copied[j] = True
         differ = label[i] != label[j]
         i, j = i[differ], j[differ]
         np.minimum.at(other, i, first[j])
         np.minimum.at(other, j, first[i])
 
-    _pairs(unique, COPY_DISTANCE, found)
+    _find_pairs(unique, COPY_DISTANCE, add)
     return np.where(other < len(hashes), other, -1)[inverse], copied[inverse]
 
 
 def copies_of_earlier(hashes: np.ndarray) -> np.ndarray:
-    """For each image the first earlier one that it is a copy of and that is no copy itself, (N,); else -1.
+    """The index of the first earlier image that each image is a copy of and that stays itself, (N,); -1 if none.
 
-    So an image is only called a copy of one that stays, however long a chain of images is of which neighbours are
-    nearly the same.
+    An image is thus only called a copy of one that stays, however long a chain of images is in which each is nearly
+    the same as the next.
 
     Args:
-        hashes: From `hash_table`, in the order of the images' right to stay. Those without any copy may be left out.
+        hashes: A table from `hash_table`, (N, 8), ordered by which image should rather stay. Images without any copy
+            may be missing from it.
     """
-    unique, inverse = _unique(hashes)
+    unique, inverse = _unique_rows(hashes)
     first = _first_of_each(inverse, len(unique))
     original = np.full(len(unique), -1)
     _keep_first(unique, np.argsort(first, kind="stable"), original)
@@ -67,9 +71,10 @@ def copies_of_earlier(hashes: np.ndarray) -> np.ndarray:
 
 
 def _keep_first(unique: np.ndarray, order: np.ndarray, original: np.ndarray) -> np.ndarray:
-    """Notes for every copy in ``order`` its ``original``; gives what is no copy, in that order.
+    """Writes the original of every copy in ``order`` into ``original``, and returns the images that stay, in order.
 
-    The first half is decided by itself; of the second one, what is near those that stay goes before it is.
+    The first half is decided by itself. Images of the second half that are near those that stay are then removed
+    before the rest is decided.
     """
     if len(order) <= FEW:
         return _keep_first_of_few(unique, order, original)
@@ -77,22 +82,22 @@ def _keep_first(unique: np.ndarray, order: np.ndarray, original: np.ndarray) -> 
     stay, rest = _keep_first(unique, order[:half], original), order[half:]
     earliest = np.full(len(rest), len(stay))
 
-    def found(i: np.ndarray, j: np.ndarray) -> None:
+    def add(i: np.ndarray, j: np.ndarray) -> None:
         np.minimum.at(earliest, i, j)
 
-    there = unique[stay, :WORDS]
-    pairs_within(unique[rest, :WORDS], there, COPY_DISTANCE, found)
-    pairs_within(unique[rest, WORDS:], there, COPY_DISTANCE, found)
+    straight = unique[stay, :WORDS]
+    pairs_within(unique[rest, :WORDS], straight, COPY_DISTANCE, add)
+    pairs_within(unique[rest, WORDS:], straight, COPY_DISTANCE, add)
     copies = earliest < len(stay)
     original[rest[copies]] = stay[earliest[copies]]
     return np.concatenate([stay, _keep_first(unique, rest[~copies], original)])
 
 
 def _keep_first_of_few(unique: np.ndarray, order: np.ndarray, original: np.ndarray) -> np.ndarray:
-    there = unique[order, :WORDS]
+    straight = unique[order, :WORDS]
     near = np.zeros((len(order), len(order)), bool)
-    for hashes in (there, unique[order, WORDS:]):
-        near |= np.bitwise_count(hashes[:, None] ^ there).sum(axis=2) <= COPY_DISTANCE
+    for hashes in (straight, unique[order, WORDS:]):
+        near |= np.bitwise_count(hashes[:, None] ^ straight).sum(axis=2) <= COPY_DISTANCE
     stays = np.zeros(len(order), bool)
     for index in range(len(order)):
         earlier = np.flatnonzero(near[index, :index] & stays[:index])
@@ -103,58 +108,69 @@ def _keep_first_of_few(unique: np.ndarray, order: np.ndarray, original: np.ndarr
 
 
 def scene_numbers(hashes: np.ndarray, splits: np.ndarray) -> np.ndarray:
-    """A number for each image, (N,): equal where images show one scene, directly or through others.
+    """A number for each image, (N,): equal where images show the same scene, directly or through other images.
 
     Args:
-        hashes: From `hash_table`.
-        splits: A positive number for each split that is prescribed, 0 where none is, (N,): images of two prescribed
-            splits are not brought together by what they look like.
+        hashes: A table from `hash_table`, (N, 8).
+        splits: A positive number for each prescribed split and 0 where none is prescribed, (N,). Similarity does not
+            join images of two prescribed splits.
     """
-    unique, inverse = _unique(np.column_stack([hashes, splits.astype(np.uint64)]))
+    unique, inverse = _unique_rows(np.column_stack([hashes, splits.astype(np.uint64)]))
     split = unique[:, -1]
     number = np.arange(len(unique))
     waiting: list[tuple[np.ndarray, np.ndarray]] = []
 
-    def connect() -> None:
-        from scipy.sparse import coo_array
-        from scipy.sparse.csgraph import connected_components
-
+    def merge() -> None:
         i, j = (np.concatenate(part) for part in zip(*waiting, strict=True))
-        links = coo_array((np.ones(len(i), bool), (number[i], number[j])), shape=(len(unique),) * 2)
-        number[:] = connected_components(links, directed=False)[1][number]
+        number[:] = connected_components(number[i], number[j], len(unique))[number]
         waiting.clear()
 
-    def found(i: np.ndarray, j: np.ndarray) -> None:
+    def add(i: np.ndarray, j: np.ndarray) -> None:
         new = (number[i] != number[j]) & ((split[i] == split[j]) | (split[i] == 0) | (split[j] == 0))
         if new.any():
             waiting.append((i[new], j[new]))
-            if sum(len(part) for part, _ in waiting) > AT_A_TIME:
-                connect()
+            if sum(len(part) for part, _ in waiting) > MAX_WAITING_PAIRS:
+                merge()
 
-    _pairs(unique, SCENE_DISTANCE, found)
+    _find_pairs(unique, SCENE_DISTANCE, add)
     if waiting:
-        connect()
+        merge()
     return number[inverse]
 
 
-def _unique(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The different rows, and which of them each row is."""
+def connected_components(first: np.ndarray, second: np.ndarray, count: int) -> np.ndarray:
+    """The number of the connected component of each of ``count`` nodes, (count,).
+
+    Args:
+        first: One end of each link, (L,).
+        second: The other end of each link, (L,).
+        count: The number of nodes.
+    """
+    from scipy.sparse import coo_array, csgraph  # only where it is needed: the import is slow
+
+    links = coo_array((np.ones(len(first), bool), (first, second)), shape=(count, count))
+    return csgraph.connected_components(links, directed=False)[1]
+
+
+def _unique_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct rows, and the index of each row among them."""
     unique, inverse = np.unique(rows, axis=0, return_inverse=True)
     return unique, inverse.reshape(-1)
 
 
 def _first_of_each(inverse: np.ndarray, count: int) -> np.ndarray:
+    """The first position at which each of ``count`` numbers occurs, (count,)."""
     first = np.full(count, len(inverse))
     np.minimum.at(first, inverse, np.arange(len(inverse)))
     return first
 
 
-def _pairs(hashes: np.ndarray, within: int, found: PairCallback) -> None:
-    """The pairs of images that are within so many bits, one of them mirrored or not."""
+def _find_pairs(hashes: np.ndarray, within: int, add: PairCallback) -> None:
+    """Finds the pairs of images that differ in at most ``within`` bits when neither or one of them is mirrored."""
     straight, mirrored = hashes[:, :WORDS], hashes[:, WORDS : 2 * WORDS]
 
-    def other(i: np.ndarray, j: np.ndarray) -> None:
-        found(i[i != j], j[i != j])  # an image may be its own mirror image
+    def add_others(i: np.ndarray, j: np.ndarray) -> None:
+        add(i[i != j], j[i != j])  # an image may be its own mirror image
 
-    pairs_within(straight, None, within, found)
-    pairs_within(mirrored, straight, within, other)
+    pairs_within(straight, None, within, add)
+    pairs_within(mirrored, straight, within, add_others)
