@@ -30,7 +30,7 @@ from emotune.cli.arguments import CommandLine
 from emotune.config.labels import MIKELS
 from emotune.core.host import available_cpus
 from emotune.core.storage import Folder
-from emotune.data.build.ingest import LIMITS
+from emotune.data.build.ingest_image import LIMITS
 from emotune.data.build.reader_pool import reader_pool
 from emotune.data.build.shards import write_shards
 from emotune.data.datasets import resolve

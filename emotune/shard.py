@@ -31,7 +31,7 @@ from emotune.core.errors import InputError, describe_os_error, print_error
 from emotune.core.host import available_cpus
 from emotune.core.storage import Folder
 from emotune.data.build.curate import KEEPABLE
-from emotune.data.build.ingest import Limits
+from emotune.data.build.ingest_image import Limits
 from emotune.data.build.shards import write_shards
 from emotune.data.build.verify import verify
 from emotune.data.manifest import HEALTH, SPLITS, Manifest, Problem

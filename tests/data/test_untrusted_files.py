@@ -12,7 +12,8 @@ from PIL import Image, ImageCms, PngImagePlugin
 
 from emotune.core.storage import Folder
 from emotune.data import image_io
-from emotune.data.build.ingest import LIMITS, Limits, ingest
+from emotune.data.build.ingest import ingest
+from emotune.data.build.ingest_image import LIMITS, Limits
 from emotune.data.build.shards import write_shards
 from emotune.data.image_io import (
     DecompressionBombError,

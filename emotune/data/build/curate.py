@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from emotune.core.errors import InputError
-from emotune.data.build.ingest import IngestedImage
+from emotune.data.build.ingest_image import IngestedImage
 from emotune.data.build.near_duplicates import (
     connected_components,
     copies_in_other_classes,

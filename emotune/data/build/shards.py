@@ -27,7 +27,8 @@ from emotune.core.storage import Folder
 from emotune.core.threads import parallel_map
 from emotune.data.annotations import agreement_of
 from emotune.data.build.curate import CurationResult, curate
-from emotune.data.build.ingest import LIMITS, VERSION, IngestedImage, Limits, ingest, source_stamp
+from emotune.data.build.ingest import ingest, source_stamp
+from emotune.data.build.ingest_image import LIMITS, VERSION, IngestedImage, Limits
 from emotune.data.build.overwrite import require_outside, require_same_source, require_shared_images
 from emotune.data.build.rejections import explain_missing_splits, explain_too_few_listed
 from emotune.data.build.verify import describe_damage

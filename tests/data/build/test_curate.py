@@ -11,7 +11,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.data.build.curate import KEEPABLE, PLACEHOLDER_COPIES, CurationResult, curate
-from emotune.data.build.ingest import IngestedImage
+from emotune.data.build.ingest_image import IngestedImage
 from emotune.data.build.perceptual_hash import COPY_DISTANCE, SCENE_DISTANCE, mirrored_hash, perceptual_hash
 from emotune.data.build.shards import write_shards
 from emotune.data.image_io import decode

@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from emotune.data.build import ingest as ingesting
-from emotune.data.build.ingest import LIMITS, IngestedImage, Limits, ingest
+from emotune.data.build.ingest import ingest
+from emotune.data.build.ingest_image import LIMITS, IngestedImage, Limits
 from emotune.data.build.perceptual_hash import perceptual_hash
 from emotune.data.manifest import Problem
 from emotune.data.sources.base import Entry, Scenes
@@ -192,9 +193,10 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from emotune.data.build import ingest
+from emotune.data.build.ingest_image import LIMITS
 from emotune.data.sources.base import Scenes
 ingest.CHUNK = 6
-ingest.ingest(Scenes(72, seed=2).listing().entries, Path(sys.argv[1]), ingest.LIMITS, workers=2)
+ingest.ingest(Scenes(72, seed=2).listing().entries, Path(sys.argv[1]), LIMITS, workers=2)
 """
 
 

@@ -19,7 +19,7 @@ from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.data.annotations import agreement_of
 from emotune.data.build import shards
-from emotune.data.build.ingest import Limits
+from emotune.data.build.ingest_image import Limits
 from emotune.data.build.shards import write_shards
 from emotune.data.build.verify import verify
 from emotune.data.manifest import HEALTH, MANIFEST, SPLITS, Manifest, read_manifest
