@@ -1,27 +1,20 @@
-"""Images into WebDataset shards.
+"""Builds WebDataset shards of a listing: ingest, curate, split, write.
 
-All images are first read into a spool (`intake`), then judged (`health`), then cut into shards. Files appear whole or
-not at all, and `manifest.json` comes last: an interrupted command, repeated, goes on; a finished one does nothing.
+Every file appears complete or not at all, and `manifest.json` is written last. An interrupted command that is run
+again goes on where it stopped; a finished command that is run again changes nothing.
 """
 
 import hashlib
-import io
-import json
 import re
 import shutil
-import tarfile
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-from filelock import FileLock, Timeout
+from typing import NoReturn
 
 from emotune.config.types import MAX_CLASS_NAME, MAX_TEXT, escape_control_characters
-from emotune.core.cache_dir import cache_folder
 from emotune.core.errors import InputError, raise_if_any
 from emotune.core.storage import Folder
 from emotune.core.threads import parallel_map
@@ -29,9 +22,10 @@ from emotune.data.annotations import agreement_of
 from emotune.data.build.curate import CurationResult, curate
 from emotune.data.build.ingest import ingest, source_stamp
 from emotune.data.build.ingest_image import LIMITS, VERSION, IngestedImage, Limits
+from emotune.data.build.output_folder import REFUSED_HEALTH, finished_manifest, lock_output, remove_leftovers
 from emotune.data.build.overwrite import require_outside, require_same_source, require_shared_images
 from emotune.data.build.rejections import explain_missing_splits, explain_too_few_listed
-from emotune.data.build.verify import describe_damage
+from emotune.data.build.shard_files import ShardMember, cut_into_shards, write_shard
 from emotune.data.manifest import (
     HEALTH,
     MANIFEST,
@@ -46,37 +40,15 @@ from emotune.data.manifest import (
     digest,
     hash_with_split,
     health_table,
-    read_manifest,
     write_manifest,
 )
 from emotune.data.sources.base import Entry, Listing
 from emotune.data.split import SHARES, Placed, assign_splits
 
-__all__ = ["MAX_BYTES", "write_shards"]
-
-MAX_BYTES = 64_000_000
-"""Of a shard's images, unless one has more."""
+__all__ = ["write_shards"]
 
 SHARDS_AT_ONCE = 2
-"""One is put together while another one goes to the disk, or to S3."""
-
-SPOOL = ".spool"
-REFUSED_HEALTH = "health.refused.csv"
-"""Of images that were refused, beside shards that were made before."""
-OWN = (MANIFEST, HEALTH, REFUSED_HEALTH)
-SHARD_NAME = re.compile(r"^(train|val|test)-\d{6}-[0-9a-f]{8}\.tar\Z")
-UNFINISHED = re.compile(r"^\.(train|val|test)-\d{6}-[0-9a-f]{8}\.tar\.\w+\Z")
-"""What `Folder.write` leaves of a shard when the command is killed."""
-
-
-@dataclass(frozen=True)
-class _Member:
-    """An image on its way into a shard."""
-
-    entry: Entry
-    taken: IngestedImage
-    group: str
-    split: str
+"""Shards that are written concurrently: one is put together while another goes to the disk or to S3."""
 
 
 def write_shards(
@@ -92,235 +64,182 @@ def write_shards(
     workers: int = 1,
     advance: Callable[[int], None] = lambda images: None,
 ) -> Manifest:
-    """Writes the shards, ``health.csv`` and ``manifest.json`` of a listing into ``out``.
+    """Writes the shards, ``health.csv`` and ``manifest.json`` of a listing into a folder, and returns the manifest.
 
     Args:
-        listing: From `emotune.data.sources.base`; its links fetched (`emotune.data.build.download`).
+        listing: The images, from `emotune.data.sources.base`; links must have been downloaded
+            (`emotune.data.build.download`).
         out: An empty or new folder, or one with shards of an earlier or interrupted call, which are replaced.
-        shares: Of train, val and test, for images whose split the source does not prescribe.
-        samples_per_shard: At most so many images in a shard, and at most `MAX_BYTES`.
-        limits: How images are stored, and which are fit to be.
-        keep: Problems with which an image is kept (`emotune.data.build.curate.KEEPABLE`).
+        shares: The shares of train, val and test, for images whose split the source does not prescribe.
+        samples_per_shard: The largest number of images in a shard; `shard_files.MAX_SHARD_BYTES` limits it further.
+        limits: The size at which images are stored, and the sizes that are accepted.
+        keep: The problems with which an image is kept anyway, out of `emotune.data.build.curate.KEEPABLE`.
         allow_thumbnails: Whether reports may show these images.
         overwrite: Whether shards of another source may be replaced.
-        workers: Processes that read images.
-        advance: Called with numbers of images that are through.
+        workers: The number of processes that read images; 1 reads them in this process.
+        advance: A function that is called with the number of images that are finished, step by step.
 
     Raises:
-        InputError: ``out`` holds other files or another source's shards, or is in use, or a class has no image in a
+        InputError: ``out`` holds other files or another source's shards, or is in use; or a class has no image in a
             split.
     """
-    _check_names(listing)
+    _check_class_names(listing)
     require_outside(out, listing)
-    if few := explain_too_few_listed(listing):
-        if listing.left_out:
-            with _occupied(out):
-                _refuse(out, few, listing.left_out)
-        raise InputError("\n".join(few))
-    how = repr((VERSION, shares, samples_per_shard, limits, sorted(keep), replace(listing, entries=(), left_out=())))
-    recipe = digest([how, *map(_line, listing.entries), *map(repr, listing.left_out)])
-    with _occupied(out) as spool:
-        if (earlier := _finished(out, recipe)) is not None:
+    _check_enough_listed(listing, out)
+    recipe = _recipe(listing, shares, samples_per_shard, limits, keep)
+    with lock_output(out) as spool:
+        if (earlier := finished_manifest(out, recipe)) is not None:
             advance(len(listing.entries))
-            if earlier.allow_thumbnails != allow_thumbnails:
-                write_manifest(out, earlier := replace(earlier, allow_thumbnails=allow_thumbnails))
-            _tidy(out, earlier, spool)
-            return earlier
+            manifest = replace(earlier, allow_thumbnails=allow_thumbnails)
+            if manifest != earlier:
+                write_manifest(out, manifest)
+            remove_leftovers(out, manifest, spool)
+            return manifest
         if not overwrite:
             require_same_source(out, listing)
-        taken = ingest(listing.entries, spool, limits, workers=workers, advance=advance)
-        judged = curate(listing.entries, taken, keep)
-        problems = sorted([*listing.left_out, *judged.problems], key=lambda row: list(Problem).index(row.problem))
-        members = _members(listing.entries, taken, judged, shares)
-        counts = _counts(members, listing.classes)
-        groups = Counter(label for _, label in {(m.group, m.entry.label) for m in members})
-        _refuse(out, explain_missing_splits(listing, counts, groups, problems), problems)
+        images = ingest(listing.entries, spool, limits, workers=workers, advance=advance)
+        curated = curate(listing.entries, images, keep)
+        problems = sorted([*listing.left_out, *curated.problems], key=lambda row: list(Problem).index(row.problem))
+        members = _members(listing.entries, images, curated, shares)
+        _check_every_split(listing, members, problems, out)
         if not overwrite:
-            try:
-                require_shared_images(out, [member.taken.key for member in members])
-            except InputError:
-                shutil.rmtree(spool, ignore_errors=True)  # it is not this folder's
-                raise
-        shards = tuple(
-            parallel_map(partial(_write_shard, out, spool), _cut(members, samples_per_shard), SHARDS_AT_ONCE)
-        )
+            _check_shared_images(out, members, spool)
+        parts = cut_into_shards(members, samples_per_shard)
+        shards = tuple(parallel_map(partial(write_shard, out, spool), parts, SHARDS_AT_ONCE))
         out.write(HEALTH, table := health_table(problems))
-        manifest = _describe(
-            listing, members, counts, problems, shards, content_hash=_content_hash(listing, members, shares),
-            health_sha256=hashlib.sha256(table).hexdigest(), recipe=recipe, allow_thumbnails=allow_thumbnails,
+        manifest = _manifest(
+            listing, members, problems, shards, shares=shares, health_sha256=hashlib.sha256(table).hexdigest(),
+            recipe=recipe, allow_thumbnails=allow_thumbnails,
         )  # fmt: skip
         write_manifest(out, manifest)
-        _tidy(out, manifest, spool)
+        remove_leftovers(out, manifest, spool)
     return manifest
 
 
-def _describe(
+def _recipe(
     listing: Listing,
-    members: Sequence[_Member],
-    counts: dict[str, dict[str, int]],
-    problems: Sequence[ExcludedImage],
-    shards: tuple[Shard, ...],
-    **identity: Any,
-) -> Manifest:
-    """The manifest of shards that are written; ``identity`` has the fields that tell one content from another."""
-    return Manifest(
-        name=re.sub(r"[^a-z0-9_.-]+", "-", listing.name.lower()).strip("-_.")[:MOST_NAME] or "images",
-        classes=listing.classes,
-        counts=counts,
-        noisy=_counts((m for m in members if agreement_of(m.entry.label, m.entry.votes) == "noisy"), listing.classes),
-        shards=shards,
-        health=count_excluded(problems),
-        source=escape_control_characters(listing.source)[:MAX_TEXT],
-        licence=escape_control_characters(listing.licence)[:MAX_TEXT],
-        synthetic=listing.synthetic,
-        **identity,
-    )
+    shares: tuple[float, float, float],
+    samples_per_shard: int,
+    limits: Limits,
+    keep: Collection[Problem],
+) -> str:
+    """A digest of everything that decides about the content of the shards."""
+    source = replace(listing, entries=(), left_out=())
+    settings = repr((VERSION, shares, samples_per_shard, limits, sorted(keep), source))
+    return digest([settings, *map(_entry_line, listing.entries), *map(repr, listing.left_out)])
 
 
-def _line(entry: Entry) -> str:
-    """All that decides about an image's sample, as text."""
+def _entry_line(entry: Entry) -> str:
+    """Everything that decides about the sample of one image, as text."""
     return repr(
         (entry.source, entry.label, dict(entry.votes), entry.key, entry.split, entry.group, source_stamp(entry))
     )
 
 
 def _members(
-    entries: Sequence[Entry], taken: Sequence[IngestedImage], judged: CurationResult, shares: tuple[float, float, float]
-) -> list[_Member]:
-    """The images that become samples, by split and then by key."""
-    placed = [Placed(group, entries[index].label, entries[index].split) for index, group in judged.groups.items()]
+    entries: Sequence[Entry],
+    images: Sequence[IngestedImage],
+    curated: CurationResult,
+    shares: tuple[float, float, float],
+) -> list[ShardMember]:
+    """The images that become samples, ordered by split and then by key."""
+    placed = [Placed(group, entries[index].label, entries[index].split) for index, group in curated.groups.items()]
     members = [
-        _Member(entries[index], taken[index], group, split)
-        for (index, group), split in zip(judged.groups.items(), assign_splits(placed, shares), strict=True)
+        ShardMember(entries[index], images[index], group, split)
+        for (index, group), split in zip(curated.groups.items(), assign_splits(placed, shares), strict=True)
     ]
-    return sorted(members, key=lambda member: (SPLITS.index(member.split), member.taken.key))
+    return sorted(members, key=lambda member: (SPLITS.index(member.split), member.image.key))
 
 
-def _cut(members: Sequence[_Member], samples_per_shard: int) -> Iterator[tuple[str, list[_Member]]]:
-    """The shards' names and members."""
-    for split in SPLITS:
-        parts: list[list[_Member]] = []
-        room = 0
-        for member in (member for member in members if member.split == split):
-            if not parts or len(parts[-1]) == samples_per_shard or member.taken.bytes > room:
-                parts.append([])
-                room = MAX_BYTES
-            parts[-1].append(member)
-            room -= member.taken.bytes
-        for number, part in enumerate(parts):
-            lines = (f"{member.taken.sha256} {_known(member)}" for member in part)
-            yield f"{split}-{number:06d}-{digest(lines)[:8]}.tar", part
+def _manifest(
+    listing: Listing,
+    members: Sequence[ShardMember],
+    problems: Sequence[ExcludedImage],
+    shards: tuple[Shard, ...],
+    *,
+    shares: tuple[float, float, float],
+    health_sha256: str,
+    recipe: str,
+    allow_thumbnails: bool,
+) -> Manifest:
+    noisy = [m for m in members if agreement_of(m.entry.label, m.entry.votes) == "noisy"]
+    return Manifest(
+        name=re.sub(r"[^a-z0-9_.-]+", "-", listing.name.lower()).strip("-_.")[:MOST_NAME] or "images",
+        classes=listing.classes,
+        counts=_count(members, listing.classes),
+        noisy=_count(noisy, listing.classes),
+        shards=shards,
+        content_hash=_content_hash(listing, members, shares),
+        health=count_excluded(problems),
+        health_sha256=health_sha256,
+        source=escape_control_characters(listing.source)[:MAX_TEXT],
+        licence=escape_control_characters(listing.licence)[:MAX_TEXT],
+        recipe=recipe,
+        synthetic=listing.synthetic,
+        allow_thumbnails=allow_thumbnails,
+    )
 
 
-def _known(member: _Member) -> str:
-    """What a sample's JSON says."""
-    entry = member.entry
-    known = {"label": entry.label, "votes": entry.votes, "source": entry.source, "split_group": member.group}
-    return json.dumps(known | {"sha256": member.taken.sha256}, ensure_ascii=False)
-
-
-def _write_shard(out: Folder, spool: Path, named: tuple[str, Sequence[_Member]]) -> Shard:
-    name, members = named
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for member in members:
-            with (spool / member.taken.spool).open("rb") as file:
-                file.seek(member.taken.start)
-                jpg = file.read(member.taken.bytes)
-            if hashlib.sha256(jpg).hexdigest() != member.taken.sha256:
-                raise InputError(f"{spool}: damaged; delete it, and give the same command again")
-            for suffix, content in (("jpg", jpg), ("json", _known(member).encode())):
-                # No times and owners: the same images give the same shard, to the byte.
-                info = tarfile.TarInfo(f"{member.taken.key}.{suffix}")
-                info.size = len(content)
-                tar.addfile(info, io.BytesIO(content))
-    data = buffer.getvalue()
-    out.write(name, data)
-    return Shard(name, members[0].split, len(members), len(data), hashlib.sha256(data).hexdigest())
-
-
-def _content_hash(listing: Listing, members: Sequence[_Member], shares: tuple[float, float, float]) -> str:
+def _content_hash(listing: Listing, members: Sequence[ShardMember], shares: tuple[float, float, float]) -> str:
     if listing.content_hash:
         return hash_with_split(listing.content_hash, shares)
     return digest(
-        sorted(content_line(m.taken.key, m.entry.label, dict(m.entry.votes), m.split, m.taken.sha256) for m in members)
+        sorted(content_line(m.image.key, m.entry.label, dict(m.entry.votes), m.split, m.image.sha256) for m in members)
     )
 
 
-def _counts(members: Iterable[_Member], classes: Sequence[str]) -> dict[str, dict[str, int]]:
-    """By split and class."""
-    found = Counter((member.split, member.entry.label) for member in members)
-    return {split: {label: found[split, label] for label in classes} for split in SPLITS}
+def _count(members: Iterable[ShardMember], classes: Sequence[str]) -> dict[str, dict[str, int]]:
+    """The number of members by split and class."""
+    counts = Counter((member.split, member.entry.label) for member in members)
+    return {split: {label: counts[split, label] for label in classes} for split in SPLITS}
 
 
-def _check_names(listing: Listing) -> None:
-    """Before anything is read: a class whose name cannot be printed."""
-    unprintable = [
-        label
+def _check_class_names(listing: Listing) -> None:
+    """Raises an InputError if the name of a class is too long, empty or not printable."""
+    raise_if_any([
+        f'class "{escaped}": a name is a line of 1 to {MAX_CLASS_NAME} characters; rename it'
         for label in listing.classes
-        if escape_control_characters(label) != label or not 0 < len(label) <= MAX_CLASS_NAME
-    ]
-    raise_if_any([f'class "{escape_control_characters(label)}": a name is a line of 1 to {MAX_CLASS_NAME} characters; '
-                  "rename it"
-            for label in unprintable])  # fmt: skip
+        if (escaped := escape_control_characters(label)) != label or not 0 < len(label) <= MAX_CLASS_NAME
+    ])  # fmt: skip
 
 
-def _refuse(out: Folder, lines: Sequence[str], problems: Sequence[ExcludedImage]) -> None:
-    """Raises an InputError with the lines, if there are any, after it has written what was wrong with which image."""
-    if not lines:
-        return
-    said = []
+def _check_enough_listed(listing: Listing, out: Folder) -> None:
+    """Raises an InputError if a class has fewer listed images than there are splits; nothing has been read yet."""
+    lines = explain_too_few_listed(listing)
+    if lines and listing.left_out:
+        with lock_output(out):
+            _reject(out, lines, listing.left_out)
+    if lines:
+        raise InputError("\n".join(lines))
+
+
+def _check_every_split(
+    listing: Listing, members: Sequence[ShardMember], problems: Sequence[ExcludedImage], out: Folder
+) -> None:
+    """Raises an InputError if a class has no image in a split."""
+    groups = Counter(label for _, label in {(member.group, member.entry.label) for member in members})
+    if lines := explain_missing_splits(listing, _count(members, listing.classes), groups, problems):
+        _reject(out, lines, problems)
+
+
+def _check_shared_images(out: Folder, members: Sequence[ShardMember], spool: Path) -> None:
+    """Raises an InputError if the folder holds shards that have no image in common with the members."""
+    try:
+        require_shared_images(out, [member.image.key for member in members])
+    except InputError:
+        shutil.rmtree(spool, ignore_errors=True)  # the folder belongs to other shards
+        raise
+
+
+def _reject(out: Folder, lines: Sequence[str], problems: Sequence[ExcludedImage]) -> NoReturn:
+    """Writes the table of the excluded images, and raises an InputError with the lines and the table's path."""
+    lines = list(lines)
     if problems:
-        # The health.csv of earlier shards belongs to these.
+        # If there is a manifest, the existing health.csv belongs to its shards.
         name = HEALTH if out.read(MANIFEST) is None else REFUSED_HEALTH
         try:
             out.write(name, health_table(problems))
-            said = [f"Every image that was left out, and why: {out / name}"]
+            lines.append(f"All excluded images and the reasons are listed in {out / name}")
         except OSError as error:
-            said = [f"{out / name}: cannot be written ({error.strerror or error})"]
-    raise InputError("\n".join([*lines, *said]))
-
-
-@contextmanager
-def _occupied(out: Folder) -> Iterator[Path]:
-    """Makes the folder, for one command at a time; gives a place on this machine for the spool."""
-    try:
-        names = out.names()
-        strangers = [n for n in names if not (SHARD_NAME.match(n) or n in OWN or n.startswith("."))]
-        home = out.local or cache_folder() / "spool" / digest([out.url])[:16]
-        home.mkdir(parents=True, exist_ok=True)
-        if out.local is None:
-            out.require_writable()
-    except OSError as error:
-        raise InputError(f"{out}: cannot be used as a folder ({error.strerror or error}); name another one") from None
-    if strangers and MANIFEST not in names:  # beside finished shards there may be a README.md
-        raise InputError(f"{out}: holds other files ({strangers[0]} …); name an empty or new folder")
-    try:
-        with FileLock(home / ".lock", timeout=0):
-            yield home / SPOOL
-    except Timeout:
-        raise InputError(f"{out}: another command is writing here; wait for it, or name another folder") from None
-
-
-def _finished(out: Folder, recipe: str) -> Manifest | None:
-    """The manifest of an earlier call that did just this, if nothing has been damaged since."""
-    try:
-        manifest = read_manifest(out)
-    except InputError:
-        return None
-    health = out.read(HEALTH) or b""
-    sound = manifest.recipe == recipe and hashlib.sha256(health).hexdigest() == manifest.health_sha256
-    return (
-        manifest
-        if sound and not any(describe_damage(out.read(shard.file), shard) for shard in manifest.shards)
-        else None
-    )
-
-
-def _tidy(out: Folder, manifest: Manifest, spool: Path) -> None:
-    """Removes the spool, and the shards of earlier calls."""
-    current = {shard.file for shard in manifest.shards}
-    for name in out.names():
-        if (SHARD_NAME.match(name) and name not in current) or UNFINISHED.match(name) or name == REFUSED_HEALTH:
-            out.delete(name)
-    shutil.rmtree(spool, ignore_errors=True)
+            lines.append(f"{out / name}: cannot be written ({error.strerror or error})")
+    raise InputError("\n".join(lines))

@@ -14,7 +14,8 @@ from filelock import FileLock
 
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
-from emotune.data.build.shards import SPOOL, write_shards
+from emotune.data.build.output_folder import SPOOL
+from emotune.data.build.shards import write_shards
 from emotune.data.build.verify import verify
 from emotune.data.manifest import HEALTH, MANIFEST, ExcludedImage, Problem, read_manifest
 from emotune.data.shard_reader import Sample, read_samples
@@ -28,7 +29,8 @@ from emotune.data.build.shards import write_shards
 from emotune.data.sources.base import Scenes
 from emotune.core.storage import Folder
 ingest.CHUNK = 10
-write_shards(Scenes(160, seed=1).listing(), Folder(sys.argv[1]), shares=(0.5, 0.25, 0.25), samples_per_shard=30)
+write_shards(Scenes(160, seed=1).listing(), Folder(sys.argv[1]), shares=(0.5, 0.25, 0.25), samples_per_shard=30,
+             workers=2)
 """
 
 

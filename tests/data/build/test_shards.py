@@ -18,7 +18,7 @@ from emotune.core.cache_dir import cache_folder
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.data.annotations import agreement_of
-from emotune.data.build import shards
+from emotune.data.build import shard_files
 from emotune.data.build.ingest_image import Limits
 from emotune.data.build.shards import write_shards
 from emotune.data.build.verify import verify
@@ -219,7 +219,7 @@ def test_a_shard_has_no_more_bytes_of_images_than_allowed_unless_one_has_more(im
     whole = sharded(image_folder, tmp_path / "whole")
     sizes = {len(s.jpg) for samples in samples_of(tmp_path / "whole").values() for s in samples}
     limit = (min(sizes) + max(sizes)) // 2 + min(sizes)
-    monkeypatch.setattr(shards, "MAX_BYTES", limit)
+    monkeypatch.setattr(shard_files, "MAX_SHARD_BYTES", limit)
     cut = sharded(image_folder, tmp_path / "cut")
     assert len(cut.shards) > len(whole.shards)
     assert cut.content_hash == whole.content_hash
@@ -227,7 +227,7 @@ def test_a_shard_has_no_more_bytes_of_images_than_allowed_unless_one_has_more(im
                 for shard in cut.shards]  # fmt: skip
     assert max(map(len, images)) > 1
     assert all(sum(sizes) <= limit for sizes in images)
-    monkeypatch.setattr(shards, "MAX_BYTES", 1)
+    monkeypatch.setattr(shard_files, "MAX_SHARD_BYTES", 1)
     assert len(sharded(image_folder, tmp_path / "single").shards) == 64
 
 
