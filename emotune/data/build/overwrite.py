@@ -1,4 +1,4 @@
-"""Whether shards may be written to a folder: not among images, nor over another source's unless that is asked for."""
+"""Protects existing data from being overwritten: folders of images, and shards of another source."""
 
 from collections.abc import Collection
 from typing import Any
@@ -14,50 +14,50 @@ __all__ = ["require_outside", "require_same_source", "require_shared_images"]
 
 
 def require_outside(out: Folder, listing: Listing) -> None:
-    """Refuses to write shards among the folders of images, where they would be taken for a class the next time.
+    """Checks that the shards are not written among the folders of images, where they would later count as a class.
 
     Raises:
-        InputError: names another place.
+        InputError: ``out`` is inside the folder of the images.
     """
     if listing.scanned and out.local and out.local.resolve().is_relative_to(listing.scanned.resolve()):
         elsewhere = listing.scanned.resolve().with_name(f"{listing.scanned.resolve().name}-shards")
-        raise InputError(f"{out}: lies in the folder of the images, {listing.scanned}; name an empty or new folder "
+        raise InputError(f"{out}: is inside the folder of the images, {listing.scanned}; name an empty or new folder "
                          f"elsewhere, such as {elsewhere}")  # fmt: skip
 
 
 def require_same_source(out: Folder, listing: Listing) -> None:
-    """Refuses to replace shards whose manifest names another source, or other classes.
+    """Checks that existing shards are of the same source and have the same classes as the listing.
 
-    A manifest that cannot be read protects nothing: no study can use such shards.
+    An unreadable manifest protects nothing, because no study can use its shards.
 
     Raises:
-        InputError: says what is there, and how to replace it.
+        InputError: the shards are of another source, or have other classes.
     """
     try:
-        there = out.read_json(MANIFEST)
+        manifest = out.read_json(MANIFEST)
     except InputError:
         return
-    if not isinstance(there, dict) or not isinstance(there.get("classes"), list) or "source" not in there:
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("classes"), list) or "source" not in manifest:
         return
-    if there["source"] != listing.source:
-        raise InputError(_refusal(out, there, f"not of {listing.source}"))
-    if set(there["classes"]) != set(listing.classes):
-        raise InputError(_refusal(out, there, f"not the classes {', '.join(listing.classes)}"))
+    if manifest["source"] != listing.source:
+        raise InputError(_refusal(out, manifest, f"not of {listing.source}"))
+    if set(manifest["classes"]) != set(listing.classes):
+        raise InputError(_refusal(out, manifest, f"not the classes {', '.join(listing.classes)}"))
 
 
 def require_shared_images(out: Folder, keys: Collection[str]) -> None:
-    """Refuses to replace shards that have not one image in common with those that would replace them.
+    """Checks that existing shards have at least one image in common with those that would replace them.
 
-    Two folders, or two tables, may have the same name and classes.
+    Two folders or two tables may have the same name and the same classes.
 
     Args:
-        out: The shards.
-        keys: Of the samples that would replace theirs.
+        out: The folder of the shards.
+        keys: The keys of the new samples.
 
     Raises:
-        InputError: says what is there, and how to replace it.
+        InputError: the shards have no image in common with the new ones.
     """
-    keys, read = frozenset(keys), 0
+    keys, compared = frozenset(keys), 0
     try:
         manifest = read_manifest(out)
     except InputError:
@@ -67,20 +67,27 @@ def require_shared_images(out: Folder, keys: Collection[str]) -> None:
             for sample in read_samples(out.read(shard.file) or b"", shard.file):
                 if sample.key in keys:
                     return
-                read += 1
-        except InputError:  # damaged, or missing
+                compared += 1
+        except InputError:  # the shard is damaged or missing
             continue
-    if read:
-        raise InputError(_refusal(out, out.read_json(MANIFEST), "and none of the images that are to be stored here"))
+    if compared:
+        raise InputError(_refusal(out, out.read_json(MANIFEST), "and none of the new images"))
 
 
-def _refusal(out: Folder, there: dict[str, Any], other: str) -> str:
-    counts = there["counts"] if isinstance(there.get("counts"), dict) else {}
-    sums = {split: sum(by.values()) for split, by in counts.items() if isinstance(by, dict)}
-    images = ", ".join(f"{split} {count:,}" for split, count in sums.items())
-    said = (
-        f'{out}: holds the shards of "{there.get("name")}" ({there["source"]}; {len(there["classes"])} classes: '
-        f"{', '.join(map(str, there['classes']))}; images: {images}), {other}; name another folder, or give "
-        "--replace to lose them"
+def _refusal(out: Folder, manifest: dict[str, Any], difference: str) -> str:
+    """The message that the folder holds other shards.
+
+    Args:
+        out: The folder of the shards.
+        manifest: The content of its manifest, which has a source and classes, but may otherwise be invalid.
+        difference: How they differ from what was to be written.
+    """
+    counts = manifest["counts"] if isinstance(manifest.get("counts"), dict) else {}
+    totals = {split: sum(by_class.values()) for split, by_class in counts.items() if isinstance(by_class, dict)}
+    images = ", ".join(f"{split} {total:,}" for split, total in totals.items())
+    classes = ", ".join(map(str, manifest["classes"]))
+    message = (
+        f'{out}: holds the shards of "{manifest.get("name")}" ({manifest["source"]}; {len(manifest["classes"])} '
+        f"classes: {classes}; images: {images}), {difference}; name another folder, or give --replace to lose them"
     )
-    return escape_control_characters(said)
+    return escape_control_characters(message)

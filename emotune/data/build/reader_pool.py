@@ -1,4 +1,4 @@
-"""Processes that read images, ended in good order whatever happens to the command that started them."""
+"""Process pool for reading images, which ends cleanly on Ctrl-C, on errors and when its parent is killed."""
 
 import os
 import signal
@@ -13,23 +13,23 @@ __all__ = ["reader_pool"]
 
 @contextmanager
 def reader_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Processes that read images; what they have not begun is dropped when something goes wrong here."""
-    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_end_with_parent) as pool:
+    """A pool of so many processes; after an error, jobs that have not begun are cancelled."""
+    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_exit_with_parent) as pool:
         _start(pool, workers)
         try:
             yield pool
         except BaseException:
-            # Waits, because only an executor that is alive cancels: Ctrl-C within a submission leaves a future that no
-            # process will ever see, and Python would wait for it at its end.
+            # This waits for running jobs, because only an executor that is alive cancels. Ctrl-C during a submission
+            # leaves a future that no process will ever see, for which Python would wait when it exits.
             pool.shutdown(cancel_futures=True)
             raise
 
 
 def _start(pool: ProcessPoolExecutor, workers: int) -> None:
-    """Starts the reading processes, which Ctrl-C in a terminal shall not reach: this one ends them in good order."""
+    """Starts the processes so that they ignore Ctrl-C in a terminal: this process ends them in good order."""
     if threading.current_thread() is not threading.main_thread():
-        return  # signals are the main thread's
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which processes started now inherit
+        return  # only the main thread may set signal handlers
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # processes that are started now inherit this
     try:
         for started in [pool.submit(os.getpid) for _ in range(workers)]:
             started.result()
@@ -37,11 +37,12 @@ def _start(pool: ProcessPoolExecutor, workers: int) -> None:
         signal.signal(signal.SIGINT, before)
 
 
-def _end_with_parent() -> None:
-    """Ends a reading process when the command that started it was killed: it would wait for work for ever."""
+def _exit_with_parent() -> None:
+    """Starts a thread that ends this process when its parent is killed; otherwise it would wait for jobs for ever."""
 
     def watch() -> None:
-        parent_process().join()
+        if parent := parent_process():
+            parent.join()
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
