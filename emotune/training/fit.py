@@ -38,7 +38,7 @@ def fit(
     run: RunConfig,
     work: RunSession,
     resources: Resources,
-    watch: Callable[[RunProgress], None],
+    on_progress: Callable[[RunProgress], None],
     stop: Callable[[], bool],
 ) -> dict[str, Any] | None:
     """Fits a run's model on its training images, chooses on val, and says what it says of the test images.
@@ -50,14 +50,14 @@ def fit(
     order, cache_gb = "shards", resources.cache_gb  # each image is seen once, in their order
     opened = partial(
         open_split, run.dataset, decoded=decoded_shards(run.dataset, cache_gb, order), order=order, cache_gb=cache_gb,
-        threads=torch.get_num_threads(), advance=reading_reporter(run, watch),
+        threads=torch.get_num_threads(), advance=reading_reporter(run, on_progress),
     )  # fmt: skip
     train, val = opened("train"), opened("val")
     model, count = make_baseline(run.model, len(train.classes)), len(train) + len(val)
 
     def tell(phase: Phase, seen: int) -> None:
         done = seen if phase == "training" else count
-        watch(RunProgress(run.id, 1, 1, done / (count + 1), phase=phase, evaluated=seen))
+        on_progress(RunProgress(run.id, 1, 1, done / (count + 1), phase=phase, evaluated=seen))
 
     def look(split: Split, phase: Phase, before: int = 0) -> np.ndarray:
         return _features(model, split, lambda seen: _go_on(run, work, stop, partial(tell, phase, before + seen)))

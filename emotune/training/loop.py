@@ -55,7 +55,7 @@ def train(
     world: World,
     *,
     resources: Resources = Resources(),
-    watch: Callable[[RunProgress], None] = lambda progress: None,
+    on_progress: Callable[[RunProgress], None] = lambda progress: None,
     stop: Callable[[], bool] = lambda: False,
     owner: str = "",
 ) -> dict[str, Any] | None:
@@ -68,7 +68,7 @@ def train(
         directory: Where its files go; only rank 0 writes.
         world: The ranks that train it together, this one among them.
         resources: How it is calculated, and how much decoded images may fill; who calculates is ``world``'s to say.
-        watch: Called after every step and every evaluated batch, and while images are decoded, on every rank.
+        on_progress: Called after every step and every evaluated batch, and while images are decoded, on every rank.
         stop: Asked after each step; when it says so on any rank, all write a checkpoint and stop.
         owner: The command that this process works for: what its other processes hold is taken over from them.
 
@@ -87,7 +87,7 @@ def train(
             return work.record if world.is_main else None
 
         def seen(progress: RunProgress) -> None:
-            watch(progress)
+            on_progress(progress)
             if work.claim and progress.phase != "reading":  # which does not know how far the run had come
                 work.claim.report(progress)
 
@@ -99,7 +99,7 @@ def _train(
     run: RunConfig,
     work: RunSession,
     resources: Resources,
-    watch: Callable[[RunProgress], None],
+    on_progress: Callable[[RunProgress], None],
     stop: Callable[[], bool],
 ) -> dict[str, Any] | None:
     directory, world = work.directory, work.world
@@ -107,7 +107,7 @@ def _train(
     order, cache_gb = run.train.order, resources.cache_gb
     opened = partial(
         open_split, run.dataset, decoded=decoded_shards(run.dataset, cache_gb, order), order=order, cache_gb=cache_gb,
-        threads=torch.get_num_threads(), advance=reading_reporter(run, watch),
+        threads=torch.get_num_threads(), advance=reading_reporter(run, on_progress),
     )  # fmt: skip
     split, val = opened("train"), opened("val")
     state, progress = load_or_init(run, directory, world, resources, split)
@@ -117,7 +117,7 @@ def _train(
             reading=reading_mode(split, order),
             numerics=numerics_record(run.train, resources, world.device),
         )
-    reporter = ProgressReporter(run, progress, steps_per_epoch(len(split), run.train.batch_size), watch)
+    reporter = ProgressReporter(run, progress, steps_per_epoch(len(split), run.train.batch_size), on_progress)
     seen = partial(_outputs, run, state, progress, reporter)
     curve = opened("test") if run.test_curve else None
     due = _Every(CHECKPOINT_EVERY_S).due

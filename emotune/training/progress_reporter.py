@@ -35,17 +35,19 @@ class RecentRate:
 
 
 class ProgressReporter:
-    """Calls ``watch`` with a run's progress.
+    """Calls ``on_progress`` with a run's progress.
 
     Args:
         run: That goes on.
         progress: Kept by the loop.
         steps: Of an epoch.
-        watch: Who is told.
+        on_progress: Called with the run's progress.
     """
 
-    def __init__(self, run: RunConfig, progress: Progress, steps: int, watch: Callable[[RunProgress], None]) -> None:
-        self._run, self._progress, self._steps, self._watch = run, progress, steps, watch
+    def __init__(
+        self, run: RunConfig, progress: Progress, steps: int, on_progress: Callable[[RunProgress], None]
+    ) -> None:
+        self._run, self._progress, self._steps, self._on_progress = run, progress, steps, on_progress
         self._rate, self._loss, self._lr = RecentRate(), math.nan, math.nan
 
     def stepped(self, loss: float, lr: float, images: int, seconds: float) -> None:
@@ -63,7 +65,7 @@ class ProgressReporter:
         progress, epochs = self._progress, self._run.train.epochs
         done, planned = progress.epoch * self._steps + progress.step, epochs * self._steps
         val_accuracy = progress.history[-1]["val_accuracy"] if progress.history else math.nan
-        self._watch(
+        self._on_progress(
             RunProgress(
                 self._run.id, progress.epoch + bool(progress.step), epochs, done / planned, self._loss, val_accuracy,
                 self._rate.per_s, done, planned, phase, evaluated, self._lr, progress.interruptions,
@@ -71,7 +73,7 @@ class ProgressReporter:
         )  # fmt: skip
 
 
-def reading_reporter(run: RunConfig, watch: Callable[[RunProgress], None]) -> Callable[[int], None]:
+def reading_reporter(run: RunConfig, on_progress: Callable[[RunProgress], None]) -> Callable[[int], None]:
     """Tells how many images are read, if that takes long: a machine decodes a data set for its first run."""
     began, read = time.perf_counter(), 0
 
@@ -79,6 +81,6 @@ def reading_reporter(run: RunConfig, watch: Callable[[RunProgress], None]) -> Ca
         nonlocal read
         read += images
         if time.perf_counter() - began > READING_TOLD_AFTER_S:
-            watch(RunProgress(run.id, 0, run.train.epochs, 0.0, phase="reading", evaluated=read))
+            on_progress(RunProgress(run.id, 0, run.train.epochs, 0.0, phase="reading", evaluated=read))
 
     return advance

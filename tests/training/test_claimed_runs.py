@@ -32,13 +32,13 @@ STOPPED = """
     torch.set_num_threads(1)
     run, count = RunConfig.from_json(json.loads(sys.argv[1])), itertools.count(1)
 
-    def watch(progress):
+    def on_progress(progress):
         if next(count) == 3:
             os.kill(os.getpid(), signal.SIGSTOP)
 
     try:
         world = loop.World(0, 1, torch.device("cpu"))
-        loop.train(run, RunDirectory(sys.argv[2], run), world, watch=watch, owner="command")
+        loop.train(run, RunDirectory(sys.argv[2], run), world, on_progress=on_progress, owner="command")
     except LostRunError as error:
         print(error)
         sys.exit(77)
@@ -105,7 +105,7 @@ def _rank(rank: int, ports: list[int], run_json: dict, pool: str) -> None:
     attempt("busy", ports[0], "busy")
     attempt("done", ports[1], "done")
     lease.HEARTBEAT_EVERY_S = 0.01
-    attempt("lost", ports[2], "lost", owner="command", watch=take_over)
+    attempt("lost", ports[2], "lost", owner="command", on_progress=take_over)
     Path(pool, f"{rank}.json").write_text(json.dumps(found))
 
 
@@ -133,12 +133,12 @@ def test_a_running_run_says_how_far_it_is(run: RunConfig, tmp_path: Path, monkey
     monkeypatch.setattr(lease, "HEARTBEAT_EVERY_S", 0.001)
     seen = []
 
-    def watch(progress) -> None:
+    def on_progress(progress) -> None:
         until = time.monotonic() + 30
         while progress.fraction > 0.3 and not seen and time.monotonic() < until:
             found = RunDirectory(str(tmp_path), run).status().owner.progress
             seen.extend([found] if found else [])
 
-    trained(run, tmp_path, watch=watch)
+    trained(run, tmp_path, on_progress=on_progress)
     assert (seen[0].run_id, seen[0].epochs) == (run.id, 2)
     assert seen[0].loss > 0

@@ -77,7 +77,7 @@ def test_a_stopped_run_leaves_no_result_and_begins_anew_to_the_same(svm, tmp_pat
 
 def test_it_tells_how_far_it_is(svm, tmp_path):
     seen = []
-    trained(svm, tmp_path, watch=seen.append)
+    trained(svm, tmp_path, on_progress=seen.append)
     fractions = [progress.fraction for progress in seen if progress.phase != "reading"]  # told if it takes long
     assert fractions == sorted(fractions)
     assert {progress.phase for progress in seen} >= {"training", "testing"}

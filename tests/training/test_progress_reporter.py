@@ -23,7 +23,7 @@ def test_every_step_and_every_evaluated_batch_changes_what_is_told(
 ):
     monkeypatch.setattr(progress_reporter, "READING_TOLD_AFTER_S", math.inf)  # however slow this machine is
     told: list[RunProgress] = []
-    trained(run, tmp_path, watch=told.append)
+    trained(run, tmp_path, on_progress=told.append)
     phases = [progress.phase for progress in told]
     epoch = ["training"] * 5 + ["validating"] + ["training"]
     assert phases == epoch * 2 + ["testing"], "49 and 39 images are one batch each"
@@ -44,7 +44,7 @@ def test_images_that_take_long_to_read_are_told_of_and_every_shard_changes_it(
 ):
     monkeypatch.setattr(progress_reporter, "READING_TOLD_AFTER_S", 0.0)
     told: list[RunProgress] = []
-    trained(run, tmp_path, watch=told.append)
+    trained(run, tmp_path, on_progress=told.append)
     reading = [progress for progress in told if progress.phase == "reading"]
     assert [progress.evaluated for progress in reading] == [30, 60, 72, 102, 121, 151, 160]
     assert told[:5] == reading[:5], "train and val before the first step"
@@ -56,7 +56,7 @@ def test_a_continued_run_tells_where_it_goes_on_and_how_often_it_was_continued(r
     with pytest.raises(InterruptedRunError):
         trained(run, tmp_path, stop=lambda: next(asked))
     told: list[RunProgress] = []
-    trained(run, tmp_path, watch=told.append)
+    trained(run, tmp_path, on_progress=told.append)
     assert (told[0].step, told[0].epoch, told[0].interruptions) == (8, 2, 1)
     assert not math.isnan(told[0].val_accuracy)
 
@@ -65,7 +65,7 @@ def test_ten_crops_of_a_large_split_are_told_batch_by_batch(run: RunConfig, tmp_
     monkeypatch.setattr("emotune.training.evaluate.BATCH", 20)
     told: list[RunProgress] = []
     short = replace(run, train=replace(run.train, epochs=1))
-    trained(short, tmp_path, watch=told.append)
+    trained(short, tmp_path, on_progress=told.append)
     assert [p.evaluated for p in told if p.phase == "validating"] == [20, 40, 49]
 
 

@@ -57,14 +57,14 @@ SCRIPT = """
     run, count = RunConfig.from_json(json.loads(sys.argv[1])), itertools.count(1)
     last_step, delay_s = int(sys.argv[3]), float(sys.argv[4])
 
-    def watch(progress):
+    def on_progress(progress):
         step = next(count)
         if step == last_step:
             threading.Timer(delay_s, os.kill, (os.getpid(), signal.SIGKILL)).start()
         if step == 10:
             time.sleep(60)  # it comes before the end, whatever the machine
 
-    loop.train(run, RunDirectory(sys.argv[2], run), loop.World(0, 1, torch.device("cpu")), watch=watch)
+    loop.train(run, RunDirectory(sys.argv[2], run), loop.World(0, 1, torch.device("cpu")), on_progress=on_progress)
 """
 
 
@@ -96,7 +96,7 @@ def test_no_step_draws_from_a_generator_that_a_checkpoint_would_have_to_keep(sta
         np.random.seed(seed)
         random.seed(seed)
 
-    _, predictions = trained(stateful, tmp_path / "b", watch=disturb)
+    _, predictions = trained(stateful, tmp_path / "b", on_progress=disturb)
     pd.testing.assert_frame_equal(predictions, expected, check_exact=True)
 
 

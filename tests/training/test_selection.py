@@ -87,14 +87,14 @@ def test_a_run_that_fails_while_it_is_tested_is_tested_again(
     def fail(*_: object) -> None:
         raise OSError(at)
 
-    def watch(progress: RunProgress) -> None:
+    def on_progress(progress: RunProgress) -> None:
         if progress.phase == at:
             fail()
 
     with monkeypatch.context() as patch, pytest.raises(OSError, match=at):
         if at != "testing":
             patch.setattr(loop, at, fail)
-        trained(best, tmp_path / "b", watch=watch)
+        trained(best, tmp_path / "b", on_progress=on_progress)
     record, predictions = trained(best, tmp_path / "b")
     pd.testing.assert_frame_equal(predictions, expected, check_exact=True)
     assert without_times(record) == without_times(undisturbed)
@@ -123,7 +123,7 @@ def test_the_test_images_are_opened_once_and_after_the_last_epoch_unless_a_curve
         return open_split(ref, split, **options)
 
     monkeypatch.setattr(loop, "open_split", opened)
-    trained(best, tmp_path, watch=lambda progress: events.append(f"{progress.phase} {progress.epoch}"))
+    trained(best, tmp_path, on_progress=lambda progress: events.append(f"{progress.phase} {progress.epoch}"))
     assert events.count("test") == 1
     before = events[: events.index("test")]
     assert "validating 3" in before

@@ -79,11 +79,11 @@ def loss_of_first_batch(run: RunConfig, network: torch.nn.Module, normalisation:
 def first_loss(run: RunConfig, pool: Path) -> float:
     losses: list[float] = []
 
-    def watch(progress: RunProgress) -> None:
+    def on_progress(progress: RunProgress) -> None:
         losses.append(progress.loss)
 
     with pytest.raises(InterruptedRunError):
-        trained(run, pool, watch=watch, stop=lambda: True)
+        trained(run, pool, on_progress=on_progress, stop=lambda: True)
     return losses[0]
 
 

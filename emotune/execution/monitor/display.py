@@ -4,9 +4,8 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -20,7 +19,7 @@ from emotune.execution.monitor.tracker import RunTracker, TrackedRun
 from emotune.runs.directory import State, Status
 from emotune.runs.progress import RunProgress
 
-__all__ = ["ProgressDisplay", "Watcher", "Watchers"]
+__all__ = ["ProgressDisplay"]
 
 PLAIN_EVERY_S, PLAIN_SHARE_S = 20.0, 5.0
 """Between two plain lines of one run at least, and for each run that goes on beside it."""
@@ -33,47 +32,6 @@ MARGIN, BAR, GAP = 2, (8, 28), 2
 COLUMNS = ("run", "bar", "epoch", "loss", "val %", "img/s", "left")
 DROPPED = ("bar", "img/s", "loss", "val %")
 """What a narrow terminal does without, in this order, before names are shortened."""
-
-
-class Watcher(Protocol):
-    """Who is told how runs go on; a context manager."""
-
-    def __enter__(self) -> Self: ...
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-    def update(self, progress: RunProgress) -> None:
-        """Takes note of how far a run is."""
-
-    def finish(self, run_id: str, status: Status) -> None:
-        """Takes note of how a run ended; RUNNING: it is in other hands."""
-
-
-class Watchers:
-    """Several watchers as one."""
-
-    def __init__(self, watchers: Sequence[Watcher]) -> None:
-        self._watchers, self._entered = watchers, ExitStack()
-
-    def __enter__(self) -> Self:
-        with ExitStack() as entered:
-            for watcher in self._watchers:
-                entered.enter_context(watcher)
-            self._entered = entered.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._entered.__exit__(kind, error, trace)
-
-    def update(self, progress: RunProgress) -> None:
-        for watcher in self._watchers:
-            watcher.update(progress)
-
-    def finish(self, run_id: str, status: Status) -> None:
-        for watcher in self._watchers:
-            watcher.finish(run_id, status)
 
 
 class ProgressDisplay:
@@ -105,7 +63,7 @@ class ProgressDisplay:
         self._live.stop()
         self._print(self._totals())
 
-    def update(self, progress: RunProgress) -> None:
+    def on_progress(self, progress: RunProgress) -> None:
         """Shows how far a run is."""
         remark = self._courses.update(progress)
         if remark:
@@ -113,7 +71,7 @@ class ProgressDisplay:
         if self._plain and progress.run_id in self._courses.active:
             self._print_now_and_then(self._courses.active[progress.run_id])
 
-    def finish(self, run_id: str, status: Status) -> None:
+    def on_end(self, run_id: str, status: Status) -> None:
         """Says how the run ended."""
         course = self._courses.active.get(run_id)
         took_s = self._courses.finish(run_id, status)

@@ -58,7 +58,7 @@ class TensorBoardWriter:
         for run_id in list(self._open):
             self._close(run_id)
 
-    def update(self, progress: RunProgress) -> None:
+    def on_progress(self, progress: RunProgress) -> None:
         """Writes what is new."""
         if self._broken or progress.phase == "reading":
             return
@@ -71,7 +71,7 @@ class TensorBoardWriter:
         except OSError as error:
             self._give_up(error)
 
-    def finish(self, run_id: str, status: Status) -> None:
+    def on_end(self, run_id: str, status: Status) -> None:
         """Closes the run's file."""
         self._close(run_id)
 

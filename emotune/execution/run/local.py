@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
 from emotune.core.host import tune_malloc
-from emotune.execution.monitor.display import Watcher
+from emotune.execution.monitor.observer import RunObserver
 from emotune.execution.plan.timing import StepTimer
 from emotune.execution.run.error_messages import failure_text
 from emotune.runs.directory import RunDirectory, State, Status
@@ -17,7 +17,7 @@ __all__ = ["run_locally"]
 def run_locally(
     runs: Sequence[RunConfig],
     pool: str,
-    watcher: Watcher,
+    observer: RunObserver,
     resources: Resources,
     *,
     stopping: Callable[[], bool] = lambda: False,
@@ -31,7 +31,7 @@ def run_locally(
     Args:
         runs: What to train.
         pool: Where run directories are.
-        watcher: Shows progress.
+        observer: Shows progress.
         resources: What each run gets; its workers are the processes there are.
         stopping: Asked after each step; when it says so, the run ends with a checkpoint, and no other begins.
         steps: After how many each run is left, to see how long they take; None: when it is done.
@@ -48,9 +48,9 @@ def run_locally(
         for run in [RunConfig.from_json(value) for value in world.gather([run.to_json() for run in runs])[0]]:
             directory = RunDirectory(pool, run)
             try:
-                watch = watcher.update if world.is_main else _ignore
+                on_progress = observer.on_progress if world.is_main else _ignore
                 ask = StepTimer(directory, steps, world.is_main, stopping) if steps else stopping
-                train(run, directory, world, resources=resources, watch=watch, stop=ask)
+                train(run, directory, world, resources=resources, on_progress=on_progress, stop=ask)
                 status = Status(State.DONE)
             except (BusyRunError, LostRunError) as error:  # on all ranks alike, as the next two
                 status = Status(State.RUNNING, str(error))
@@ -63,7 +63,7 @@ def run_locally(
                 if world.size > 1:  # the other ranks wait for this one in vain: torchrun ends them
                     raise
             if world.is_main:
-                watcher.finish(run.id, status)
+                observer.on_end(run.id, status)
             if world.any(stopping()):
                 return
 

@@ -33,13 +33,13 @@ SEEN_AFTER_S = 3.0
 """Seconds after which a file written elsewhere must be seen."""
 
 
-def require_cluster(resources: Resources, wait_s: float, show: Callable[[str], None]) -> None:
+def require_cluster(resources: Resources, wait_s: float, on_status: Callable[[str], None]) -> None:
     """Waits until the cluster can hold one run at least; its autoscaler, if there is one, is asked for the nodes.
 
     Args:
         resources: What a run gets.
         wait_s: Seconds to wait.
-        show: Called with a line on what is missing and how long that is waited for.
+        on_status: Called with a line on what is missing and how long that is waited for.
 
     Raises:
         InputError: the nodes that are there are too small or too few; which they are, and how to see why.
@@ -54,7 +54,7 @@ def require_cluster(resources: Resources, wait_s: float, show: Callable[[str], N
             there = f"the cluster has room for {held} of a run's {_workers(resources)}"
             if left_s <= 0:
                 raise InputError(_too_small(there, nodes, wait_s))
-            show(f"{there}; waiting for more nodes, {_minutes(left_s)} left")
+            on_status(f"{there}; waiting for more nodes, {_minutes(left_s)} left")
             time.sleep(min(LOOK_EVERY_S, left_s))
     finally:
         if asked:

@@ -16,7 +16,7 @@ from ray.tune.execution import class_cache
 
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
-from emotune.execution.monitor.display import Watcher
+from emotune.execution.monitor.observer import RunObserver
 from emotune.execution.run.lost_cluster import LostClusterError, answers
 from emotune.execution.run.supervisor import RunTrial
 from emotune.runs.directory import RunDirectory, State, Status
@@ -32,8 +32,8 @@ LOOK_EVERY_S = 3.0
 class _Driver(tune.Callback, tune.Stopper):
     """What this process does while Tune runs the trials: shows them, counts lost attempts, ends in good order."""
 
-    def __init__(self, pool: str, watcher: Watcher, stopping: Callable[[], bool]) -> None:
-        self._pool, self._watcher, self._stopping = pool, watcher, stopping
+    def __init__(self, pool: str, observer: RunObserver, stopping: Callable[[], bool]) -> None:
+        self._pool, self._observer, self._stopping = pool, observer, stopping
         self._furthest: dict[str, float] = {}
         self._told: dict[str, Any] | None = None
         self._looked = time.monotonic()
@@ -60,20 +60,20 @@ class _Driver(tune.Callback, tune.Stopper):
 
     def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any) -> None:
         if result.get("status"):
-            self._watcher.finish(_name(trial), result["status"])
+            self._observer.on_end(_name(trial), result["status"])
         elif progress := result.get("progress"):
             if progress.fraction > self._furthest.get(progress.run_id, 0.0):
                 self._furthest[progress.run_id] = progress.fraction
                 trial.max_failures = trial.run_metadata.num_failures + ATTEMPTS - 1
-            self._watcher.update(progress)
+            self._observer.on_progress(progress)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         directory = RunDirectory(self._pool, RunConfig.from_json(trial.config["job"]["run"]))
         if directory.status().state is State.DONE:  # it was lost on its last steps
-            self._watcher.finish(_name(trial), Status(State.DONE))
+            self._observer.on_end(_name(trial), Status(State.DONE))
             return
         why = f"lost {ATTEMPTS} times without coming further; the last time: {_cause(trial)}"
-        self._watcher.finish(_name(trial), directory.fail(why))
+        self._observer.on_end(_name(trial), directory.fail(why))
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         return False
@@ -86,7 +86,7 @@ class _Driver(tune.Callback, tune.Stopper):
 def run_on_ray(
     runs: Sequence[RunConfig],
     pool: str,
-    watcher: Watcher,
+    observer: RunObserver,
     resources: Resources,
     *,
     stall_s: float = 900.0,
@@ -98,7 +98,7 @@ def run_on_ray(
     Args:
         runs: What to train, begun in this order.
         pool: Where run directories are; on a cluster, every node must reach it.
-        watcher: Shows progress.
+        observer: Shows progress.
         resources: What each run gets.
         stall_s: Seconds without progress after which a run's workers are killed, and it goes on in others.
         stopping: Asked all the time; when it says so, runs end after their step with a checkpoint.
@@ -112,7 +112,7 @@ def run_on_ray(
         bundle["GPU"] = resources.gpus_per_worker
     # The empty first bundle is the supervisor's: it costs no CPU, so that trials never wait for each other's workers.
     group = tune.PlacementGroupFactory([{}] + [bundle] * resources.workers, strategy="PACK")
-    driver = _Driver(pool, watcher, stopping)
+    driver = _Driver(pool, observer, stopping)
     with tempfile.TemporaryDirectory(prefix="emotune-tune-") as scratch, _quiet(), _discreet(), _explained():
         tune.Tuner(
             tune.with_resources(RunTrial, group),

@@ -104,7 +104,8 @@ def executing(
     This process is connected to Ray for as long as it may be used. With ``steps``, only so many of each run are
     trained.
     """
-    from emotune.execution.monitor.display import ProgressDisplay, Watchers
+    from emotune.execution.monitor.display import ProgressDisplay
+    from emotune.execution.monitor.observer import RunObservers
     from emotune.execution.monitor.tensorboard import TensorBoardWriter
 
     resources = work.study.resources
@@ -128,8 +129,8 @@ def executing(
         def execute(runs: Sequence[RunConfig], pool: str, steps: int | None = None) -> None:
             events = [TensorBoardWriter(options.tensorboard, runs)] if options.tensorboard and not steps else []
             shown = Console(quiet=True) if steps else console  # that such runs are left is meant
-            with Watchers([ProgressDisplay(shown, runs), *events]) as watchers:
-                train(runs, pool, watchers, resources, stopping=stopping, steps=steps)
+            with RunObservers([ProgressDisplay(shown, runs), *events]) as observers:
+                train(runs, pool, observers, resources, stopping=stopping, steps=steps)
 
         yield execute
 

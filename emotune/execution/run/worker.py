@@ -73,7 +73,15 @@ class Worker:
             with connect(rank, resources.workers, gpu=resources.gpus_per_worker > 0, store=self._store) as world:
                 steps, stop = job["steps"], self._stop.is_set
                 ask = StepTimer(directory, steps, world.is_main, stop) if steps else stop
-                train(run, directory, world, resources=resources, watch=self._watch, stop=ask, owner=job["owner"])
+                train(
+                    run,
+                    directory,
+                    world,
+                    resources=resources,
+                    on_progress=self._on_progress,
+                    stop=ask,
+                    owner=job["owner"],
+                )
         except InterruptedRunError as error:
             return Status(State.INTERRUPTED, str(error))
         except (BusyRunError, LostRunError) as error:
@@ -103,7 +111,7 @@ class Worker:
         """Asks the current run, or the one that is about to begin, to stop after its step."""
         self._stop.set()
 
-    def _watch(self, progress: RunProgress) -> None:
+    def _on_progress(self, progress: RunProgress) -> None:
         self._progress = progress
 
 

@@ -9,7 +9,8 @@ from rich.console import Console
 from emotune.config.model import AlexNetConfig
 from emotune.config.run import DatasetRef, RunConfig
 from emotune.config.train import TrainConfig
-from emotune.execution.monitor.display import ProgressDisplay, Watchers
+from emotune.execution.monitor.display import ProgressDisplay
+from emotune.execution.monitor.observer import RunObservers
 from emotune.execution.monitor.tracker import RunTracker
 from emotune.runs.directory import State, Status
 from emotune.runs.progress import RunProgress
@@ -64,22 +65,22 @@ class Screen:
         while self.clock.now < until:
             self.clock.now += every_s
             for one in runs:
-                self.lines.update(at(one, min(STEPS, int(pace * self.clock.now))))
+                self.lines.on_progress(at(one, min(STEPS, int(pace * self.clock.now))))
 
 
 def test_a_log_gets_plain_lines_not_too_often_and_how_every_run_ended():
     a, b = run("alexnet"), run("attention")
     screen = Screen(a, b)
     with screen.lines as lines:
-        lines.update(at(a, 40, val_accuracy=math.nan))
+        lines.on_progress(at(a, 40, val_accuracy=math.nan))
         screen.clock.now = 5.0
-        lines.update(at(a, 80))
+        lines.on_progress(at(a, 80))
         screen.clock.now = 25.0
-        lines.update(at(a, 300))
-        lines.finish(a.id, Status(State.DONE))
+        lines.on_progress(at(a, 300))
+        lines.on_end(a.id, Status(State.DONE))
         trace = 'Traceback (most recent call last):\n  File "x.py", line 3, in f\n    g()'
         detail = f"{trace}\nRuntimeError: [/] no [bold]\nand more of it"
-        lines.finish(b.id, Status(State.FAILED, detail))
+        lines.on_end(b.id, Status(State.FAILED, detail))
     assert screen.text.splitlines() == [
         "    alexnet s0:  10%  epoch 1/4  loss 1.500  1,234 img/s",
         "    alexnet s0:  75%  epoch 4/4  loss 1.500  val 31.2 %  1,234 img/s  0:10 left",
@@ -97,9 +98,9 @@ def test_the_log_of_two_hundred_runs_stays_readable():
         while screen.clock.now < began + 1000:
             screen.clock.now += 5
             for one in runs[start : start + 8]:
-                screen.lines.update(at(one, int((screen.clock.now - began) * STEPS / 1000)))
+                screen.lines.on_progress(at(one, int((screen.clock.now - began) * STEPS / 1000)))
         for one in runs[start : start + 8]:
-            screen.lines.finish(one.id, Status(State.DONE))
+            screen.lines.on_end(one.id, Status(State.DONE))
     lines = screen.text.splitlines()
     assert sum("done in" in line for line in lines) == 200
     assert sum("alexnet s100:" in line for line in lines) > 2
@@ -130,7 +131,7 @@ def test_a_terminal_with_few_lines_shows_how_many_runs_it_leaves_out():
     runs = [run("alexnet", seed) for seed in range(30)]
     screen = Screen(*runs, terminal=True)
     for one in runs:
-        screen.lines.update(at(one, 5))
+        screen.lines.on_progress(at(one, 5))
     shown = screen.live()
     assert len(shown) < 20
     assert "and 15 more runs" in shown[-2]
@@ -140,9 +141,9 @@ def test_a_terminal_with_few_lines_shows_how_many_runs_it_leaves_out():
 def test_phases_are_shown():
     one = run("alexnet")
     screen = Screen(one, terminal=True)
-    screen.lines.update(at(one, 100, phase="validating", evaluated=1250))
+    screen.lines.on_progress(at(one, 100, phase="validating", evaluated=1250))
     assert "validating 1,250" in screen.live()[2]
-    screen.lines.update(at(one, STEPS, phase="testing", evaluated=50))
+    screen.lines.on_progress(at(one, STEPS, phase="testing", evaluated=50))
     assert "testing 50" in screen.live()[2]
 
 
@@ -152,9 +153,9 @@ def test_a_lost_attempt_is_told_once_and_does_not_count_for_the_time_left():
     screen.pass_time(50, 1, 4, one)
     for step in (120, 124, 128):
         screen.clock.now += 1
-        screen.lines.update(at(one, step, interruptions=1))
+        screen.lines.on_progress(at(one, step, interruptions=1))
     screen.clock.now += 30
-    screen.lines.update(at(one, 256, interruptions=1))
+    screen.lines.on_progress(at(one, 256, interruptions=1))
     assert screen.text.count("its worker was lost") == 1
     assert "↻ alexnet s0: its worker was lost, continued from epoch 2" in screen.text
     assert screen.text.splitlines()[-2].endswith("0:34 left"), "144 steps at 136 in 32 s"
@@ -163,8 +164,8 @@ def test_a_lost_attempt_is_told_once_and_does_not_count_for_the_time_left():
 def test_a_run_that_an_earlier_command_began_is_continued_not_lost():
     one = run("alexnet")
     screen = Screen(one)
-    screen.lines.update(at(one, 120, interruptions=2))
-    screen.lines.update(at(one, 121, interruptions=2))
+    screen.lines.on_progress(at(one, 120, interruptions=2))
+    screen.lines.on_progress(at(one, 121, interruptions=2))
     assert screen.text.count("alexnet s0: continued from epoch 2") == 1
     assert "lost" not in screen.text
 
@@ -172,7 +173,7 @@ def test_a_run_that_an_earlier_command_began_is_continued_not_lost():
 def test_a_run_in_other_hands_is_neither_done_nor_failed():
     one, other = run("alexnet"), run("attention")
     screen = Screen(one, other)
-    screen.lines.finish(one.id, Status(State.RUNNING, "process 42 on node3"))
+    screen.lines.on_end(one.id, Status(State.RUNNING, "process 42 on node3"))
     assert "  · 1/2 alexnet s0: in other hands — process 42 on node3" in screen.text
     assert "0 of 2 done · 1 to do · 1 in other hands" in screen.live()[-1]
 
@@ -182,7 +183,7 @@ def test_the_time_left_is_that_of_runs_beside_each_other():
     screen = Screen(*runs)
     screen.pass_time(100, 1, 4, *runs[:2])  # two at a time, 100 s each
     for one in runs[:2]:
-        screen.lines.finish(one.id, Status(State.DONE))
+        screen.lines.on_end(one.id, Status(State.DONE))
     assert "about 5:00 left" in screen.live()[-1], "three more pairs"
 
 
@@ -190,18 +191,18 @@ def test_a_slow_variant_makes_the_rest_longer_than_the_number_of_runs_says():
     runs = [run(variant, seed) for seed in range(2) for variant in ("quick", "slow")]
     screen = Screen(*runs)
     screen.pass_time(10, 1, 40, runs[0])
-    screen.lines.finish(runs[0].id, Status(State.DONE))
-    screen.lines.update(at(runs[1], 0))
+    screen.lines.on_end(runs[0].id, Status(State.DONE))
+    screen.lines.on_progress(at(runs[1], 0))
     screen.clock.now += 190
-    screen.lines.update(at(runs[1], STEPS))
-    screen.lines.finish(runs[1].id, Status(State.DONE))
+    screen.lines.on_progress(at(runs[1], STEPS))
+    screen.lines.on_end(runs[1].id, Status(State.DONE))
     assert "about 3:2" in screen.live()[-1], "10 s and 190 s, one after the other"
 
 
 def test_runs_of_two_data_sets_and_of_one_variant_are_told_apart():
     screen = Screen(run("alexnet", data="fi"), run("alexnet", data="emoset"))
     for one in screen.runs:
-        screen.lines.finish(one.id, Status(State.DONE))
+        screen.lines.on_end(one.id, Status(State.DONE))
     assert "alexnet fi s0: done" in screen.text
     assert "alexnet emoset s0: done" in screen.text
 
@@ -212,7 +213,7 @@ def test_the_same_place_is_the_same_progress_although_nothing_is_known_yet():
     assert pickle.loads(pickle.dumps(one)) == one
 
 
-def test_every_watcher_is_told_and_left():
+def test_every_observer_is_called_and_left():
     class Heard:
         def __init__(self) -> None:
             self.said: list[str] = []
@@ -224,27 +225,27 @@ def test_every_watcher_is_told_and_left():
         def __exit__(self, *_: object) -> None:
             self.said.append("exit")
 
-        def update(self, progress: RunProgress) -> None:
-            self.said.append("update")
+        def on_progress(self, progress: RunProgress) -> None:
+            self.said.append("progress")
 
-        def finish(self, run_id: str, status: Status) -> None:
-            self.said.append("finish")
+        def on_end(self, run_id: str, status: Status) -> None:
+            self.said.append("end")
 
     heard = [Heard(), Heard()]
     one = run("alexnet")
-    with pytest.raises(KeyboardInterrupt), Watchers(heard) as watchers:
-        watchers.update(at(one, 1))
-        watchers.finish(one.id, Status(State.DONE))
+    with pytest.raises(KeyboardInterrupt), RunObservers(heard) as observers:
+        observers.on_progress(at(one, 1))
+        observers.on_end(one.id, Status(State.DONE))
         raise KeyboardInterrupt
-    assert [each.said for each in heard] == [["enter", "update", "finish", "exit"]] * 2
+    assert [each.said for each in heard] == [["enter", "progress", "end", "exit"]] * 2
 
 
 def test_the_live_lines_go_when_the_work_ends():
     one = run("alexnet")
     screen = Screen(one, terminal=True)
     with screen.lines as lines:
-        lines.update(at(one, 150))
-        lines.finish(one.id, Status(State.DONE))
+        lines.on_progress(at(one, 150))
+        lines.on_end(one.id, Status(State.DONE))
     assert "✓ 1/1 alexnet s0: done" in screen.text
     assert "1 of 1 done" in screen.text.splitlines()[-1]
 

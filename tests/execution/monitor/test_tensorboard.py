@@ -60,10 +60,10 @@ def steps(points: list[tuple[int, float]]) -> list[int]:
 def test_a_run_has_its_curves_in_a_folder_of_its_own(tmp_path: Path):
     with TensorBoardWriter(str(tmp_path / "new" / "events")) as events:
         for step in range(1, 21):
-            events.update(at(step, validating=step % PER_EPOCH == 0))
+            events.on_progress(at(step, validating=step % PER_EPOCH == 0))
             if step % PER_EPOCH == 0:
-                events.update(at(step))
-        events.finish(RUN, Status(State.DONE))
+                events.on_progress(at(step))
+        events.on_end(RUN, Status(State.DONE))
     found = curves(tmp_path / "new" / "events" / RUN)
     assert steps(found["train/loss"]) == steps(found["train/lr"]) == steps(found["train/images_per_s"])
     assert found["train/loss"] == [(step, pytest.approx(2 - step / 100, abs=1e-4)) for step in range(1, 21)]
@@ -73,7 +73,7 @@ def test_a_run_has_its_curves_in_a_folder_of_its_own(tmp_path: Path):
 def test_a_lost_worker_leaves_no_zigzag(tmp_path: Path):
     with TensorBoardWriter(str(tmp_path)) as events:
         for step in [*range(1, 13), *range(8, 21)]:
-            events.update(at(step))
+            events.on_progress(at(step))
     found = curves(tmp_path / RUN)
     assert steps(found["train/loss"]) == list(range(1, 21))
     assert steps(found["val/accuracy"]) == [5, 10, 15, 20]
@@ -83,11 +83,11 @@ def test_a_lost_worker_leaves_no_zigzag(tmp_path: Path):
 def test_a_run_that_another_command_continues_leaves_no_zigzag(tmp_path: Path, new: bool):
     with TensorBoardWriter(str(tmp_path)) as events:
         for step in range(1, 13):
-            events.update(at(step))
+            events.on_progress(at(step))
     with TensorBoardWriter(str(tmp_path)) as events:
-        events.update(at(8, new=new))
+        events.on_progress(at(8, new=new))
         for step in range(9, 21):
-            events.update(at(step))
+            events.on_progress(at(step))
     assert len(list((tmp_path / RUN).iterdir())) == 2
     found = curves(tmp_path / RUN)
     assert steps(found["train/loss"]) == list(range(1, 21))
@@ -96,7 +96,7 @@ def test_a_run_that_another_command_continues_leaves_no_zigzag(tmp_path: Path, n
 
 def test_a_command_that_is_ended_leaves_whole_files(tmp_path: Path):
     with pytest.raises(KeyboardInterrupt), TensorBoardWriter(str(tmp_path)) as events:
-        events.update(at(3))
+        events.on_progress(at(3))
         raise KeyboardInterrupt
     assert steps(curves(tmp_path / RUN)["train/loss"]) == [3]
 
@@ -111,9 +111,9 @@ def test_a_url_and_a_file_are_refused(tmp_path: Path):
 def test_a_place_that_becomes_unwritable_costs_the_curves_and_not_the_study(tmp_path: Path, capsys):
     with TensorBoardWriter(str(tmp_path)) as events:
         (tmp_path / RUN).write_text("in the way")
-        events.update(at(1))
-        events.update(at(2))
-        events.finish(RUN, Status(State.DONE))
+        events.on_progress(at(1))
+        events.on_progress(at(2))
+        events.on_end(RUN, Status(State.DONE))
     assert capsys.readouterr().err.count("the runs go on without event files") == 1
 
 
@@ -122,7 +122,7 @@ def test_writing_imports_neither_torch_nor_tensorboardx(tmp_path: Path):
         "import sys; from emotune.execution.monitor.tensorboard import TensorBoardWriter\n"
         "from emotune.runs.progress import RunProgress\n"
         f"with TensorBoardWriter({str(tmp_path)!r}) as events:\n"
-        "    events.update(RunProgress('a', 1, 1, .5, 1., step=1, steps=2))\n"
+        "    events.on_progress(RunProgress('a', 1, 1, .5, 1., step=1, steps=2))\n"
         "sys.exit(bool({'torch', 'tensorboardX', 'ray'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -29,11 +29,11 @@ from emotune.execution.run.signals import interruption
 from emotune.config.run import RunConfig
 from emotune.config.resources import Resources
 
-class Watcher:
-    def update(self, progress):
+class Observer:
+    def on_progress(self, progress):
         print(json.dumps(["at", progress.run_id, progress.fraction]), flush=True)
 
-    def finish(self, run_id, status):
+    def on_end(self, run_id, status):
         print(json.dumps(["end", run_id, status.state, status.detail]), flush=True)
 
 asked = json.loads(Path(sys.argv[1]).read_text())
@@ -42,7 +42,7 @@ with interruption() as stopping, stopping.patient(), ray_connection(resources):
     from emotune.execution.run.ray_executor import run_on_ray
 
     runs = [RunConfig.from_json(run) for run in asked["runs"]]
-    run_on_ray(runs, asked["pool"], Watcher(), resources, stall_s=asked["stall_s"], stopping=stopping)
+    run_on_ray(runs, asked["pool"], Observer(), resources, stall_s=asked["stall_s"], stopping=stopping)
 """
 DEADLINE_S = 400.0
 KILLS_ITSELF = """
