@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Makes, once per account and region, what cluster/config.yaml names: two roles, a security group, a key pair.
+# Creates what cluster/config.yaml names, once per account and region: two roles, a security group, a key pair.
 #     cluster/iam/make.sh BUCKET [ADDRESS]
-# With the rights of an administrator; again where your address has changed: what is there already stays. ADDRESS is whose
-# SSH is let in (default: the one that the world sees of this machine). Prints what goes into config.yaml.
+# Needs administrator rights. Run it again if your address has changed; existing parts are kept. SSH is allowed from
+# ADDRESS only (default: the public address of this machine). Prints the line for config.yaml.
 set -euo pipefail
 bucket=${1:?give the name of the bucket for data and runs}
 address=${2:-$(curl --silent --fail https://checkip.amazonaws.com)}
@@ -10,7 +10,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 account=$(aws sts get-caller-identity --query Account --output text)
 filled() { sed -e "s/ACCOUNT/$account/g" -e "s/BUCKET/$bucket/g" "$here/$1"; }
 
-# Is there since the account's first spot machine.
+# It exists since the account's first spot machine.
 aws iam create-service-linked-role --aws-service-name spot.amazonaws.com > /dev/null 2>&1 || true
 for role in emotune-head emotune-worker; do
   aws iam get-role --role-name "$role" > /dev/null 2>&1 ||
@@ -31,10 +31,10 @@ group=$(find_group)
 if [ "$group" = None ]; then
   group=$(aws ec2 create-security-group --group-name emotune --description "emotune: SSH from one address" \
     --query GroupId --output text)
-  # Among themselves the machines may talk on all ports; nobody else reaches any but SSH.
+  # The machines may reach each other on all ports; from outside only SSH is open.
   aws ec2 authorize-security-group-ingress --group-id "$group" --protocol all --source-group "$group" > /dev/null
 fi
-# Fails where it is allowed already.
+# Fails if the address is allowed already.
 aws ec2 authorize-security-group-ingress --group-id "$group" --protocol tcp --port 22 --cidr "$address/32" \
   > /dev/null 2>&1 || true
 

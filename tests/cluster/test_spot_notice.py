@@ -113,4 +113,4 @@ def test_the_watcher_survives_an_outage_and_asks_ray_again_until_the_node_is_dra
     assert first.startswith("drain-node --reason DRAIN_NODE_REASON_PREEMPTION")
     assert second.endswith("--node-id abcd")
     left_s = int(second.partition("--deadline-remaining-seconds ")[2].split()[0])
-    assert 60 < left_s <= 120 - spot_notice.GIVE_UP_S
+    assert 60 < left_s <= 120 - spot_notice.SHUTDOWN_S
