@@ -33,11 +33,12 @@ from emotune.core.storage import Folder
 from emotune.data.build.ingest_image import LIMITS
 from emotune.data.build.reader_pool import reader_pool
 from emotune.data.build.shards import write_shards
-from emotune.data.datasets import resolve
-from emotune.data.image_io import encode, load, shrink
+from emotune.data.datasets.resolve import resolve_datasets
+from emotune.data.image_io import decode_image, encode_jpeg, shrink
 from emotune.data.manifest import read_manifest
 from emotune.data.shard_reader import read_samples
-from emotune.data.sources.base import ClassFolders, files_below
+from emotune.data.sources.class_folders import ClassFolders
+from emotune.data.sources.folder_layout import list_files
 
 BATCH = 50
 ROUNDS = 5
@@ -60,7 +61,7 @@ def make_images(folder: Path, count: int) -> None:
 
 def recode(path: Path) -> int:
     """Size in bytes of an image after decoding, resizing and encoding: the least work of any sharding."""
-    return len(encode(shrink(load(path.read_bytes(), LIMITS.shorter_side), LIMITS.shorter_side)))
+    return len(encode_jpeg(shrink(decode_image(path.read_bytes(), LIMITS.shorter_side), LIMITS.shorter_side)))
 
 
 def recode_all(paths: list[Path]) -> int:
@@ -70,7 +71,7 @@ def recode_all(paths: list[Path]) -> int:
 
 def sharding(images: Path, out: Path) -> float:
     """Images per second of sharding, divided by those of decoding, resizing and encoding alone."""
-    processes, paths = available_cpus(), files_below(images)
+    processes, paths = available_cpus(), list_files(images)
     chunks = [paths[start : start + 64] for start in range(0, len(paths), 64)]
     with reader_pool(processes) as pool:
         list(pool.map(recode_all, chunks[: 2 * processes]))  # each process imports first
@@ -86,7 +87,7 @@ def sharding(images: Path, out: Path) -> float:
 
 def memory(images: Path, scratch: Path) -> None:
     """Prints the peak anonymous memory of sharding and reading, for an eighth of the images and for all."""
-    paths = files_below(images)
+    paths = list_files(images)
     few = scratch / "few"
     for path in paths[::8]:
         (few / path.parent.name).mkdir(parents=True, exist_ok=True)
@@ -97,7 +98,7 @@ def memory(images: Path, scratch: Path) -> None:
         shard += ["--shard-images", "100"]  # a few shards are in memory: equally large for few and for many images
         read = [sys.executable, __file__, "--read", str(out)]
         sizes = [peak_mib(command, scratch / f"cache-{name}") for command in (shard, read)]
-        count = len(files_below(folder))
+        count = len(list_files(folder))
         print(f"memory at {name} ({count} images): sharding {sizes[0]:.0f} MiB, reading two epochs {sizes[1]:.0f} MiB")
 
 
@@ -136,7 +137,7 @@ def read_epochs(data: str, epochs: int, *, indexed: bool = False) -> list[float]
 
     torch.set_num_threads(1)
     seconds, began = [], time.perf_counter()
-    split = open_split(resolve([data])[0], "train", decoded=() if indexed else None)
+    split = open_split(resolve_datasets([data])[0], "train", decoded=() if indexed else None)
     for epoch in range(epochs):
         views = draw_crops(len(split), 0, epoch)
         for batch in split.training_batches(BATCH, 0, epoch):
@@ -151,10 +152,10 @@ def crops() -> Callable[[Image.Image], Any]:
     from torchvision import transforms
 
     from emotune.config.normalisation import IMAGENET
-    from emotune.data.augment import CROP
+    from emotune.data.image_io import CROP_SIDE
 
     return transforms.Compose([
-        transforms.CenterCrop(256), transforms.RandomCrop(CROP), transforms.RandomHorizontalFlip(),
+        transforms.CenterCrop(256), transforms.RandomCrop(CROP_SIDE), transforms.RandomHorizontalFlip(),
         transforms.ToTensor(), transforms.Normalize(IMAGENET.mean, IMAGENET.std),
     ])  # fmt: skip
 

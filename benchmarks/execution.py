@@ -33,7 +33,7 @@ from emotune.cli.arguments import CommandLine
 from emotune.config.load import shipped_study
 from emotune.core.storage import Folder
 from emotune.data.build.shards import write_shards
-from emotune.data.sources.base import Scenes
+from emotune.data.sources.scenes import Scenes
 
 RUNS, FINISHED, PLANNED = 8, 50, 1000
 STUDY = """

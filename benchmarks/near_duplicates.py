@@ -21,8 +21,8 @@ from emotune.core.host import available_cpus
 from emotune.data.build.hamming_search import pairs_within
 from emotune.data.build.near_duplicates import copies_in_other_classes, copies_of_earlier, scene_numbers
 from emotune.data.build.perceptual_hash import COPY_DISTANCE, SCENE_DISTANCE, perceptual_hash
-from emotune.data.image_io import Loaded, UnreadableImageError, load, shrink
-from emotune.data.sources.base import files_below
+from emotune.data.image_io import DecodedImage, UnreadableImageError, decode_image, shrink
+from emotune.data.sources.folder_layout import list_files
 from emotune.data.sources.synthetic import draw_scene
 
 COPIES = 300
@@ -59,9 +59,9 @@ def images(folder: Path | None) -> Iterator[tuple[str, Image.Image]]:
     if folder is None:
         yield from ((f"scene {index}", draw_scene(index, 0).image) for index in range(600))
         return
-    for path in files_below(folder):
+    for path in list_files(folder):
         try:
-            yield str(path.relative_to(folder)), shrink(load(path.read_bytes(), 256), 256)
+            yield str(path.relative_to(folder)), shrink(decode_image(path.read_bytes(), 256), 256)
         except UnreadableImageError as error:
             print(f"{path}: {error}")
 
@@ -168,7 +168,9 @@ def compare(folder: Path | None) -> None:
         print(f"  {distance:3} bits  {names[i]}  {names[j]}")
     print(f"copies of {len(sample)} images: bits (median, 95th percentile), share found as duplicates, as one scene")
     for kind, alter in ALTERED.items():
-        copies = ((name, perceptual_hash(shrink(Loaded(alter(p), False, p.size, False), 256))) for name, p in sample)
+        copies = (
+            (name, perceptual_hash(shrink(DecodedImage(alter(p), False, p.size, False), 256))) for name, p in sample
+        )
         distances = np.array([hamming_distance(hashes[name], copy) for name, copy in copies if copy])
         middle, high = np.percentile(distances, [50, 95])
         same, alike = np.mean(distances <= COPY_DISTANCE), np.mean(distances <= SCENE_DISTANCE)

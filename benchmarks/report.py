@@ -30,7 +30,7 @@ from emotune.config.labels import MIKELS
 from emotune.config.load import load_study
 from emotune.config.run import RunConfig
 from emotune.core.storage import Folder
-from emotune.data.datasets import resolve
+from emotune.data.datasets.resolve import resolve_datasets
 from emotune.data.manifest import SPLITS, Manifest, write_manifest
 from emotune.runs.directory import ATTENTION, METRICS, PREDICTIONS, RECORD, RunDirectory
 
@@ -160,7 +160,7 @@ def main() -> None:
         write_empty_manifest(folder / "data", options.images)
         (folder / "study.yaml").write_text(study_of(options.variants, options.seeds, folder / "data"))
         study = load_study(folder / "study.yaml")
-        runs, generated = study.runs(resolve(study.datasets)), GeneratedRuns(folder / "runs", options.images)
+        runs, generated = study.runs(resolve_datasets(study.datasets)), GeneratedRuns(folder / "runs", options.images)
         for run in runs:
             generated.write(run)
         report_s(folder, imports=True)

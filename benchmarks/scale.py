@@ -29,7 +29,7 @@ from rich.console import Console
 from emotune.cli.arguments import CommandLine
 from emotune.config.load import load_study
 from emotune.config.run import RunConfig
-from emotune.data.datasets import resolve
+from emotune.data.datasets.resolve import resolve_datasets
 from emotune.execution.monitor.tracker import RunTracker
 from emotune.execution.plan.plan import make_plan
 from emotune.execution.plan.summary import print_plan
@@ -88,7 +88,7 @@ def plan_s(folder: Path, count: int) -> float:
 
     def plan() -> None:
         study = load_study(path)
-        datasets = resolve(study.datasets)
+        datasets = resolve_datasets(study.datasets)
         runs = study.runs(datasets)
         console = Console(file=io.StringIO(), width=120)
         print_plan(console, study, datasets, make_plan(runs, str(folder / "none")), str(folder / "none"), "ray")
@@ -161,7 +161,7 @@ def main() -> None:
         grown = {"planning": show("planning", sizes, plans_s)}
         generated = GeneratedRuns(folder / "runs", IMAGES)
         study = load_study(folder / f"plan-{sizes[-1]}.yaml")
-        runs = study.runs(resolve(study.datasets))  # seed by seed over all variants
+        runs = study.runs(resolve_datasets(study.datasets))  # seed by seed over all variants
         for run in runs:
             generated.write(run)
         displays_s = [display_s(runs[:size]) for size in sizes]

@@ -37,9 +37,9 @@ from emotune.core.host import available_cpus, tune_malloc
 from emotune.core.storage import Folder
 from emotune.data.augment import crop_and_normalise
 from emotune.data.build.shards import write_shards
-from emotune.data.datasets import resolve
+from emotune.data.datasets.resolve import resolve_datasets
 from emotune.data.read.batches import Batch, Split, open_split
-from emotune.data.sources.base import ClassFolders
+from emotune.data.sources.class_folders import ClassFolders
 from emotune.execution.checks.advice import bf16_factor
 from emotune.models.build import build
 from emotune.models.cost import cost
@@ -270,7 +270,7 @@ def main() -> None:
         make_images(scratch / "images", IMAGES * 10 if gpu else IMAGES // divisor)
         write_shards(ClassFolders(scratch / "images").listing(), Folder(str(scratch / "shards")))
         extract(str(scratch / "shards"), scratch / "extracted")
-        (dataset,) = resolve([Selection(data=str(scratch / "shards"))])
+        (dataset,) = resolve_datasets([Selection(data=str(scratch / "shards"))])
         with numerics(precision, deterministic=False):
             if gpu:
                 on_gpu(dataset, torch.device("cuda"))

@@ -182,11 +182,11 @@ def _draw(
     out: Path, title: str, image: np.ndarray, weights: Mapping[str, np.ndarray], said: Mapping[str, float]
 ) -> None:
     """Writes an image's PNG; ``weights`` by attention layer (P,)."""
-    from emotune.data.shard_reader import CROP
+    from emotune.data.image_io import CROP_SIDE
     from emotune.report.figures.predictions import prediction_figure
 
-    first = (len(image) - CROP) // 2
-    seen = image[first : first + CROP, first : first + CROP]
+    first = (len(image) - CROP_SIDE) // 2
+    seen = image[first : first + CROP_SIDE, first : first + CROP_SIDE]
     maps = {layer: (w * w.size).reshape(2 * (round(w.size**0.5),)) for layer, w in weights.items()}
     prediction_figure(escape_control_characters(title), seen, maps, said).savefig(out, metadata={"Software": None})
 

@@ -19,7 +19,7 @@ from emotune.config.labels import MIKELS
 from emotune.core.host import available_cpus
 from emotune.core.storage import Folder
 from emotune.data.build.shards import write_shards
-from emotune.data.sources.base import Scenes
+from emotune.data.sources.scenes import Scenes
 from emotune.data.split import split_of
 
 TESTS = Path(__file__).parent

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from emotune.config.load import load_study
-from emotune.data.datasets import resolve
+from emotune.data.datasets.resolve import resolve_datasets
 from emotune.runs.directory import RunDirectory
 
 STUDY = """
@@ -151,7 +151,7 @@ def test_help_reads_well_and_needs_nothing_heavy(place: Place, command: tuple[st
 
 def test_runs_of_the_baseline_itself_are_no_leftovers_where_the_study_is_named_with_them(place: Place):
     study = load_study(place.folder / "few.yaml", aa=True)
-    for run in study.runs(resolve(study.datasets)):
+    for run in study.runs(resolve_datasets(study.datasets)):
         RunDirectory(str(place.folder / "runs"), run).begin().release()
     assert json.loads(place.run("status", "few.yaml", "--aa", "--json"))["states"] == {"interrupted": 3}
     assert "0 runs that no study refers to" in place.run("prune", "few.yaml", "--aa", "--yes")
@@ -161,11 +161,11 @@ def test_runs_of_the_baseline_itself_are_no_leftovers_where_the_study_is_named_w
 HOLD = """
 import os, sys, time
 from pathlib import Path
-from emotune.data.datasets import resolve
+from emotune.data.datasets.resolve import resolve_datasets
 from emotune.runs.directory import RunDirectory
 from emotune.config.load import load_study
 study = load_study(Path("few.yaml"))
-first, second = study.runs(resolve(study.datasets))
+first, second = study.runs(resolve_datasets(study.datasets))
 RunDirectory(str(Path("runs").resolve()), second).begin()
 print("held", flush=True)
 while not (Path("runs") / first.id / "config.json").exists():
@@ -191,7 +191,7 @@ def test_a_run_that_another_process_leaves_behind_meanwhile_is_taken_up_by_the_s
 def test_a_run_that_fails_is_not_tried_twice_by_one_command_and_rerun_takes_up_nothing_else(place: Place):
     place.study("--plan")
     study = load_study(place.folder / "few.yaml")
-    first, second = (place.folder / "runs" / run.id for run in study.runs(resolve(study.datasets)))
+    first, second = (place.folder / "runs" / run.id for run in study.runs(resolve_datasets(study.datasets)))
     in_the_way = second / "predictions.parquet" / "x"
     in_the_way.mkdir(parents=True)
     assert place.study(code=1).count("failed — ") == 1

@@ -69,7 +69,7 @@ class Study:
         """All runs, seed by seed over all variants, so that an interrupted study is balanced.
 
         Args:
-            datasets: That the study names, see `emotune.data.datasets.resolve`.
+            datasets: That the study names, see `emotune.data.datasets.resolve.resolve_datasets`.
             weights: Of the variants that do not begin from scratch, see
             `emotune.models.weights.resolve.resolve_weights`.
 

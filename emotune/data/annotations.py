@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-__all__ = ["OTHER", "agreement_of", "majority", "number", "target_weights"]
+__all__ = ["OTHER", "agreement_of", "majority_class", "parse_votes", "target_weights"]
 
 OTHER = "other"
 """Votes that name none of the classes: "not this one", or neutral."""
 
 
-def number(text: str) -> float:
+def parse_votes(text: str) -> float:
     """A number of votes, or a share of them.
 
     >>> number("3"), number("0.25"), number("62.5%")
@@ -39,7 +39,7 @@ def agreement_of(label: str, votes: Mapping[str, float]) -> str:
     return "well" if votes.get(label, 0) > sum(votes.values()) / 2 else "noisy"
 
 
-def majority(votes: Mapping[str, float], classes: Sequence[str]) -> str | None:
+def majority_class(votes: Mapping[str, float], classes: Sequence[str]) -> str | None:
     """The class with the most votes; None where two share the lead, or none has any.
 
     >>> majority({"awe": 3, "fear": 1}, ("awe", "fear")), majority({"awe": 2, "fear": 2}, ("awe", "fear"))

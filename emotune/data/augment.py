@@ -9,10 +9,9 @@ import torch
 import torch.nn.functional as F
 
 from emotune.config.normalisation import IMAGENET, Normalisation
-from emotune.data.shard_reader import CROP, SIDE
+from emotune.data.image_io import CROP_SIDE, IMAGE_SIDE
 
 __all__ = [
-    "CROP",
     "CropBoxes",
     "crop_and_normalise",
     "crop_resize",
@@ -47,7 +46,7 @@ def draw_crops(
         min_scale: The smallest part of an image's area that a resized crop shows.
     """
     generator = np.random.default_rng([seed, epoch])
-    corners = generator.integers(0, SIDE - CROP + 1, (images, 2))
+    corners = generator.integers(0, IMAGE_SIDE - CROP_SIDE + 1, (images, 2))
     flipped = (generator.random(images) < 0.5) & flip
     if crop == "resized":
         return CropBoxes(_resized_boxes(images, generator, min_scale), flipped)
@@ -59,7 +58,7 @@ def evaluation_crops(images: int, crops: int = 1) -> list[CropBoxes]:
 
     10 crops are these and their mirror images (KSH12, section 4.1).
     """
-    spare = SIDE - CROP
+    spare = IMAGE_SIDE - CROP_SIDE
     places = [(spare // 2, spare // 2), (0, 0), (0, spare), (spare, 0), (spare, spare)][:crops]
     return [
         CropBoxes(_squares(np.tile(place, (images, 1))), np.full(images, mirrored))
@@ -69,7 +68,7 @@ def evaluation_crops(images: int, crops: int = 1) -> list[CropBoxes]:
 
 
 def _squares(corners: np.ndarray) -> np.ndarray:
-    return np.hstack([corners, np.full_like(corners, CROP)])
+    return np.hstack([corners, np.full_like(corners, CROP_SIDE)])
 
 
 def _resized_boxes(images: int, generator: np.random.Generator, min_scale: float) -> np.ndarray:
@@ -77,9 +76,9 @@ def _resized_boxes(images: int, generator: np.random.Generator, min_scale: float
     area = generator.uniform(min_scale, 1, images)
     widest = np.minimum(math.log(WIDEST), -np.log(area))
     shape = np.exp(generator.uniform(-1, 1, images) * widest)
-    sizes = SIDE * np.sqrt(np.stack([area / shape, area * shape], axis=1))
-    sizes = sizes.round().astype(np.int64).clip(1, SIDE)
-    return np.hstack([generator.integers(0, SIDE - sizes + 1), sizes])
+    sizes = IMAGE_SIDE * np.sqrt(np.stack([area / shape, area * shape], axis=1))
+    sizes = sizes.round().astype(np.int64).clip(1, IMAGE_SIDE)
+    return np.hstack([generator.integers(0, IMAGE_SIDE - sizes + 1), sizes])
 
 
 def crop_and_normalise(
@@ -100,15 +99,15 @@ def crop_and_normalise(
     # For a line of pixels each: a processor calculates with many numbers at a time, not with three.
     device = batch.device if isinstance(batch, torch.Tensor) else torch.device("cpu")
     pair = (normalisation.mean, normalisation.std)
-    mean, std = (torch.tensor(values).mul(255).repeat(CROP).to(device, non_blocking=True) for values in pair)
+    mean, std = (torch.tensor(values).mul(255).repeat(CROP_SIDE).to(device, non_blocking=True) for values in pair)
     if device.type == "cpu":
-        seen = torch.empty((len(batch), CROP, CROP, 3))
+        seen = torch.empty((len(batch), CROP_SIDE, CROP_SIDE, 3))
         for image, out, box, mirrored in zip(batch, seen, boxes.tolist(), flipped.tolist(), strict=True):
             out.copy_(crop_resize(image, box, mirrored))
-            out.view(CROP, 3 * CROP).sub_(mean).div_(std)  # now, while they are in the processor's cache
+            out.view(CROP_SIDE, 3 * CROP_SIDE).sub_(mean).div_(std)  # now, while they are in the processor's cache
     else:
         seen = crop_resize_batch(batch, boxes, flipped).float()
-        seen.view(len(batch), CROP, 3 * CROP).sub_(mean).div_(std)
+        seen.view(len(batch), CROP_SIDE, 3 * CROP_SIDE).sub_(mean).div_(std)
     return seen.permute(0, 3, 1, 2)  # the permuted view is channels-last memory
 
 
@@ -116,9 +115,9 @@ def crop_resize(image: torch.Tensor, box: list[int], mirrored: bool) -> torch.Te
     """A box of an image, brought to uint8 (CROP, CROP, 3) by bilinear interpolation where it has another size."""
     top, left, height, width = box
     view = image[top : top + height, left : left + width]
-    if (height, width) != (CROP, CROP):
+    if (height, width) != (CROP_SIDE, CROP_SIDE):
         channels_last = view.contiguous()[None].permute(0, 3, 1, 2)  # and so is what comes back
-        view = F.interpolate(channels_last, (CROP, CROP), mode="bilinear").permute(0, 2, 3, 1)[0]
+        view = F.interpolate(channels_last, (CROP_SIDE, CROP_SIDE), mode="bilinear").permute(0, 2, 3, 1)[0]
     return view.flip(1) if mirrored else view
 
 
@@ -139,9 +138,9 @@ def crop_resize_batch(batch: torch.Tensor, boxes: np.ndarray, flipped: np.ndarra
         return batch[image, row[:, :, None], column[:, None, :]]
 
     above, left = on_device(rows.astype(np.int64)), on_device(columns.astype(np.int64))
-    if (boxes[:, 2:] == CROP).all():
+    if (boxes[:, 2:] == CROP_SIDE).all():
         return pixels(above, left)
-    below, right = (before.add(1).clamp_(max=SIDE - 1) for before in (above, left))
+    below, right = (before.add(1).clamp_(max=IMAGE_SIDE - 1) for before in (above, left))
     down, along = on_device((rows % 1).astype(np.float32)), on_device((columns % 1).astype(np.float32))
     upper, lower = (
         torch.lerp(pixels(row, left).float(), pixels(row, right).float(), along[:, None, :, None]).round_()
@@ -152,5 +151,5 @@ def crop_resize_batch(batch: torch.Tensor, boxes: np.ndarray, flipped: np.ndarra
 
 def _positions(starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """Where the rows (or columns) of views lie among those of their images: (B, CROP), in pixels and parts of one."""
-    within = (np.arange(CROP) + 0.5) * (sizes[:, None] / CROP) - 0.5  # the middle of a pixel lies at a half
+    within = (np.arange(CROP_SIDE) + 0.5) * (sizes[:, None] / CROP_SIDE) - 0.5  # the middle of a pixel lies at a half
     return starts[:, None] + within.clip(0, sizes[:, None] - 1)

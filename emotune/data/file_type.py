@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from types import MappingProxyType
 
-__all__ = ["ARCHIVES", "HEAD_BYTES", "IMAGES", "UNREAD_FORMATS", "describe_kind", "file_kind", "file_kind_of"]
+__all__ = ["ARCHIVE_KINDS", "HEAD_BYTES", "IMAGE_KINDS", "UNREAD_KINDS", "describe_kind", "file_kind", "file_kind_of"]
 
 HEAD_BYTES = 1024
 """So many of a file's first bytes tell what it is."""
@@ -48,13 +48,13 @@ BRANDS = MappingProxyType(
 )
 """Of files in boxes (ISO 14496-12); the others are videos."""
 
-IMAGES = frozenset({"jpeg", "png", "gif", "bmp", "webp", "tiff", "ppm", "heic", "avif", "jpeg2000", "jpegxl", "psd",
-                    "ico", "raw", "svg"})  # fmt: skip
+IMAGE_KINDS = frozenset({"jpeg", "png", "gif", "bmp", "webp", "tiff", "ppm", "heic", "avif", "jpeg2000", "jpegxl",
+                         "psd", "ico", "raw", "svg"})  # fmt: skip
 """Kinds that show something, whether or not emotune reads them."""
 
-ARCHIVES = frozenset({"zip", "gzip", "bzip2", "xz", "zstd", "tar", "rar", "7z"})
+ARCHIVE_KINDS = frozenset({"zip", "gzip", "bzip2", "xz", "zstd", "tar", "rar", "7z"})
 
-UNREAD_FORMATS = MappingProxyType({
+UNREAD_KINDS = MappingProxyType({
     "heic": "a HEIC image", "avif": "an AVIF image", "jpeg2000": "a JPEG 2000 image", "jpegxl": "a JPEG XL image",
     "psd": "a Photoshop file", "ico": "an icon", "raw": "a camera's raw image", "svg": "an SVG drawing",
 })  # fmt: skip
@@ -101,9 +101,9 @@ def describe_kind(kind: str) -> str:
     >>> describe_kind("heic")
     'a HEIC image; convert it to JPEG or PNG'
     """
-    if kind in UNREAD_FORMATS:
-        return f"{UNREAD_FORMATS[kind]}; convert it to JPEG or PNG"
-    if kind in ARCHIVES:
+    if kind in UNREAD_KINDS:
+        return f"{UNREAD_KINDS[kind]}; convert it to JPEG or PNG"
+    if kind in ARCHIVE_KINDS:
         return f"an archive ({kind}); unpack it"
     return OTHERS.get(kind, "not an image, or of an unknown format")
 

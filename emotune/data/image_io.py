@@ -13,8 +13,29 @@ from PIL import Image, ImageOps, JpegImagePlugin, UnidentifiedImageError
 from emotune.data.colour_profile import to_srgb
 from emotune.data.file_type import HEAD_BYTES, describe_kind, file_kind
 
-__all__ = ["MAX_FILE_BYTES", "MAX_PIXELS", "DecompressionBombError", "Loaded", "TruncatedImageError",
-           "UnreadableImageError", "decode", "decode_square", "encode", "load", "read_file", "shrink"]  # fmt: skip
+__all__ = [
+    "CROP_SIDE",
+    "IMAGE_SIDE",
+    "MAX_FILE_BYTES",
+    "MAX_PIXELS",
+    "DecodedImage",
+    "DecompressionBombError",
+    "TruncatedImageError",
+    "UnreadableImageError",
+    "decode_image",
+    "decode_rgb",
+    "decode_square",
+    "encode_jpeg",
+    "read_file",
+    "shrink",
+]  # fmt: skip
+
+CROP_SIDE = 227
+"""Side of the square that networks see, in pixels. With it, and only with it, AlexNet's last pooling gives 6×6
+positions (the thesis, section 3)."""
+
+IMAGE_SIDE = 256
+"""Side of the square that images are decoded to, in pixels: a little larger than the crop, so that crops differ."""
 
 JPEG_QUALITY = 95
 
@@ -64,7 +85,7 @@ class DecompressionBombError(UnreadableImageError):
 
 
 @dataclass(frozen=True)
-class Loaded:
+class DecodedImage:
     """A decoded image and what its file was.
 
     Attributes:
@@ -102,16 +123,16 @@ def read_file(path: Path) -> bytes:
         return head + file.read()
 
 
-def decode(data: bytes) -> Image.Image:
+def decode_rgb(data: bytes) -> Image.Image:
     """The image in ``data`` as RGB, turned as its EXIF orientation says; what is transparent is white.
 
     Raises:
-        UnreadableImageError: as `load`.
+        UnreadableImageError: as `decode_image`.
     """
-    return load(data).image
+    return decode_image(data).image
 
 
-def encode(image: Image.Image, quality: int = JPEG_QUALITY) -> bytes:
+def encode_jpeg(image: Image.Image, quality: int = JPEG_QUALITY) -> bytes:
     """The image as JPEG.
 
     Raises:
@@ -125,7 +146,7 @@ def encode(image: Image.Image, quality: int = JPEG_QUALITY) -> bytes:
     return buffer.getvalue()
 
 
-def shrink(loaded: Loaded, shorter_side: int | None) -> Image.Image:
+def shrink(loaded: DecodedImage, shorter_side: int | None) -> Image.Image:
     """The image with its shorter side at most ``shorter_side`` pixels; None leaves it as it is."""
     factor = shorter_side / min(loaded.image.size) if shorter_side else 1.0
     if factor >= 1:
@@ -141,19 +162,19 @@ def decode_square(data: bytes, side: int) -> np.ndarray:
     JPEG that is too large to be decoded whole is decoded at a fraction of its size.
 
     Raises:
-        UnreadableImageError: as `decode`.
+        UnreadableImageError: as `decode_rgb`.
     """
     try:
-        image = decode(data)
+        image = decode_rgb(data)
     except DecompressionBombError:
-        image = load(data, side).image
+        image = decode_image(data, side).image
     left, top = (image.width - side) // 2, (image.height - side) // 2
     if min(image.size) == side:
         return np.asarray(image.crop((left, top, left + side, top + side)))
     return np.asarray(ImageOps.fit(image, (side, side), Image.Resampling.BICUBIC))
 
 
-def load(data: bytes, shorter_side: int | None = None, max_pixels: int = MAX_PIXELS) -> Loaded:
+def decode_image(data: bytes, shorter_side: int | None = None, max_pixels: int = MAX_PIXELS) -> DecodedImage:
     """The image in ``data``, its colours in sRGB.
 
     Args:
@@ -185,7 +206,7 @@ def load(data: bytes, shorter_side: int | None = None, max_pixels: int = MAX_PIX
             image = image.transpose(turn)
             width, height = (height, width) if turn in SIDEWAYS else (width, height)
         image.info = {}  # comments, which Pillow would write out again
-        return Loaded(image, plain and not converted, (width, height), animated, pages)
+        return DecodedImage(image, plain and not converted, (width, height), animated, pages)
     except UnidentifiedImageError:
         raise _unidentified(data) from None
     except DecompressionBombError:

@@ -17,22 +17,22 @@ from emotune.config.types import ClassName, Digest, SingleLine, escape_control_c
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 
-__all__ = ["FORMAT", "HEALTH", "MANIFEST", "MOST_NAME", "SPLITS", "ExcludedImage", "Manifest", "Problem", "Shard",
-           "content_line", "count_excluded", "digest", "hash_with_split", "health_table", "read_manifest",
+__all__ = ["FORMAT", "HEALTH", "MANIFEST", "MAX_NAME_LENGTH", "SPLITS", "ExcludedImage", "Manifest", "Problem", "Shard",
+           "content_line", "count_excluded", "digest", "hash_with_split", "health_csv", "read_manifest",
            "write_manifest"]  # fmt: skip
 
 MANIFEST = "manifest.json"
 HEALTH = "health.csv"
 SPLITS = ("train", "val", "test")
 FORMAT = 2
-MOST_NAME = 80
+MAX_NAME_LENGTH = 80
 """Characters of a data set's name, which is a part of folders' names; those may have 255."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """With what a spreadsheet takes a cell for a formula."""
 
 
 # A manifest may come from anybody, and what it says becomes file names, pages and tables.
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=MOST_NAME)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=MAX_NAME_LENGTH)]
 ShardFile = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.tar$", max_length=100)]
 Amount = Annotated[int, Field(ge=0)]
 
@@ -119,7 +119,7 @@ class Manifest:
             raise ValueError("noisy: more than there are")
         return self
 
-    def of(self, split: str) -> list[Shard]:
+    def shards_of(self, split: str) -> list[Shard]:
         """The shards of one split."""
         return [shard for shard in self.shards if shard.split == split]
 
@@ -129,7 +129,7 @@ class Manifest:
         return {"all": everything, "noisy": noisy, "well": everything - noisy}[part]
 
     @property
-    def shown(self) -> bool:
+    def may_show_images(self) -> bool:
         """Whether a report may show images: drawn ones, and those of which it was said."""
         return self.synthetic or self.allow_thumbnails
 
@@ -190,7 +190,7 @@ def count_excluded(problems: Sequence[ExcludedImage]) -> dict[str, dict[str, int
     return health
 
 
-def health_table(problems: Sequence[ExcludedImage]) -> bytes:
+def health_csv(problems: Sequence[ExcludedImage]) -> bytes:
     """The file ``health.csv``: for people, so what a spreadsheet would take for a formula begins with an apostrophe."""
     text = io.StringIO()
     writer = csv.writer(text)

@@ -12,15 +12,10 @@ import numpy as np
 
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
-from emotune.data.image_io import UnreadableImageError, decode_square
+from emotune.data.image_io import IMAGE_SIDE, UnreadableImageError, decode_square
 from emotune.data.manifest import Shard
 
-__all__ = ["CROP", "SIDE", "Sample", "checked_samples", "decode_sample", "miscounted", "read_samples", "read_shard"]
-
-CROP = 227
-"""Pixels: with it, and only with it, AlexNet's last pooling gives 6×6 positions (the thesis, section 3)."""
-SIDE = 256
-"""Pixels; images are kept a little larger than what networks see so that crops differ."""
+__all__ = ["Sample", "checked_samples", "count_mismatch", "decode_sample", "read_samples", "read_shard"]
 
 
 @dataclass(frozen=True)
@@ -95,10 +90,10 @@ def checked_samples(folder: Folder, shard: Shard) -> Iterator[Sample]:
             break
         yield sample
     if count != shard.samples:
-        raise InputError(miscounted(folder, shard, count))
+        raise InputError(count_mismatch(folder, shard, count))
 
 
-def miscounted(folder: Folder, shard: Shard, found: int) -> str:
+def count_mismatch(folder: Folder, shard: Shard, found: int) -> str:
     """What is wrong with a shard of ``found`` samples."""
     more = f"more than {shard.samples}" if found > shard.samples else str(found)
     return f"{folder / shard.file}: {more} samples, the manifest says {shard.samples}; run emotune.shard again"
@@ -111,6 +106,6 @@ def decode_sample(sample: Sample, where: str) -> np.ndarray:
         InputError: it cannot be decoded; the message names it and the shard, which is at ``where``.
     """
     try:
-        return decode_square(sample.jpg, SIDE)
+        return decode_square(sample.jpg, IMAGE_SIDE)
     except UnreadableImageError as error:
         raise InputError(f"{where}: {sample.key} ({sample.source}): {error}") from None

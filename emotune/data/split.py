@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from emotune.data.manifest import SPLITS
 
-__all__ = ["SHARES", "Placed", "assign_splits", "carved_splits", "split_named", "split_of"]
+__all__ = ["SHARES", "ImageToSplit", "assign_splits", "carved_splits", "match_split", "split_of"]
 
 SHARES = (0.7, 0.1, 0.2)
 """Of train, val and test."""
@@ -30,7 +30,7 @@ MOST_MOVES = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class ImageToSplit:
     """An image that is to be put into a split: its group's name (hexadecimal), its class, the split that the source
     prescribes.
     """
@@ -40,7 +40,7 @@ class Placed:
     prescribed: str | None = None
 
 
-def split_named(name: str) -> str | None:
+def match_split(name: str) -> str | None:
     """The split that is published under a name; None if the name means none.
 
     >>> split_named("Validation"), split_named("PrivateTest"), split_named("awe")
@@ -71,7 +71,7 @@ def carved_splits(prescribed: Iterable[str | None]) -> tuple[str, ...]:
     return tuple(split for split in SPLITS if split not in found)
 
 
-def assign_splits(images: Sequence[Placed], shares: tuple[float, float, float] = SHARES) -> list[str]:
+def assign_splits(images: Sequence[ImageToSplit], shares: tuple[float, float, float] = SHARES) -> list[str]:
     """The split of each image.
 
     Every class is in every split if it has three groups or more, unless what the source prescribes stands against it.
@@ -113,7 +113,7 @@ class _Balance:
         self.split: dict[str, str] = {}
         self.have: Counter[tuple[str, str]] = Counter()
 
-    def add(self, image: Placed) -> None:
+    def add(self, image: ImageToSplit) -> None:
         split = self.split.setdefault(image.group, split_of(image.group, self._shares))
         if image.label not in self._labels[image.group]:
             self._labels[image.group].add(image.label)

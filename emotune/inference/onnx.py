@@ -14,7 +14,7 @@ from torch import nn
 
 from emotune.config.normalisation import Normalisation
 from emotune.core.errors import InputError
-from emotune.data.shard_reader import CROP
+from emotune.data.image_io import CROP_SIDE
 from emotune.inference.predictor import Predictor
 from emotune.models.networks.attention import record_attention
 
@@ -59,7 +59,7 @@ def export(predictor: Predictor, path: Path) -> float:
     if not all(map(find_spec, ("onnx", "onnxscript", "onnxruntime"))):
         raise InputError("--onnx: onnx, onnxscript and onnxruntime are needed: pip install 'emotune[onnx]'")
     whole = _ExportModule(copy.deepcopy(predictor.network).cpu(), predictor.normalisation).eval()
-    example = torch.rand(2, 3, CROP, CROP)
+    example = torch.rand(2, 3, CROP_SIDE, CROP_SIDE)
     with torch.inference_mode(), record_attention(whole.network) as weights:
         whole.network(example)
     names = [PROBABILITIES, *(f"attention_{name}" for name in weights)]
@@ -94,7 +94,7 @@ def _difference(path: Path, whole: nn.Module) -> float:
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     worst = 0.0
     for size in BATCHES:
-        images = torch.rand(size, 3, CROP, CROP, generator=torch.Generator().manual_seed(size))
+        images = torch.rand(size, 3, CROP_SIDE, CROP_SIDE, generator=torch.Generator().manual_seed(size))
         with torch.inference_mode():
             expected = whole(images)
         found = session.run(None, {IMAGES: images.numpy()})

@@ -17,8 +17,7 @@ from emotune.config.types import escape_control_characters
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.data.augment import crop_and_normalise, evaluation_crops
-from emotune.data.image_io import UnreadableImageError, decode_square, read_file
-from emotune.data.shard_reader import SIDE
+from emotune.data.image_io import IMAGE_SIDE, UnreadableImageError, decode_square, read_file
 from emotune.models.build import build
 from emotune.models.networks.attention import record_attention
 from emotune.models.weights.run_weights import read_run_weights
@@ -124,7 +123,7 @@ def load_center_crop(image: ImageInput) -> np.ndarray:
         buffer = io.BytesIO()
         image.save(buffer, "PNG")  # what is turned, transparent or of other modes is treated alike
         image = buffer.getvalue()
-    return decode_square(image if isinstance(image, bytes) else read_file(Path(image)), SIDE)
+    return decode_square(image if isinstance(image, bytes) else read_file(Path(image)), IMAGE_SIDE)
 
 
 def load_predictor(run: str, device: str = "auto") -> Predictor:

@@ -6,9 +6,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from emotune.config.model import ModelConfig
+from emotune.data.image_io import CROP_SIDE
 from emotune.models.build import build_on_meta
 from emotune.models.local_response import LocalResponseNorm
-from emotune.models.networks.backbone import SIDE
 
 __all__ = ["Cost", "cost"]
 
@@ -38,7 +38,7 @@ def cost(config: ModelConfig, classes: int) -> Cost:
     Cost(parameters=56901000, forward_flops=1440687168)
     """
     network = build_on_meta(config, classes).eval()
-    images = torch.empty(1, 3, SIDE, SIDE, device="meta")
+    images = torch.empty(1, 3, CROP_SIDE, CROP_SIDE, device="meta")
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(images)
     counts = counter.get_flop_counts()

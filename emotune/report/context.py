@@ -14,7 +14,7 @@ from emotune.analysis.seeds import Comparison, Verdict
 from emotune.config.ablate_command import AblateCommand
 from emotune.config.metric import SCALES
 from emotune.config.run import DatasetRef
-from emotune.data.datasets import is_ready, manifest_of
+from emotune.data.datasets.location import is_ready, manifest_of
 from emotune.data.manifest import SPLITS
 from emotune.report import phrasing
 from emotune.report.provenance import provenance

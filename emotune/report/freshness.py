@@ -20,7 +20,7 @@ from emotune.config.run import RunConfig
 from emotune.config.study import Study
 from emotune.core.errors import InputError, UnwritableError, describe_os_error
 from emotune.core.storage import Folder, to_json_bytes
-from emotune.data.datasets import is_ready, manifest_of
+from emotune.data.datasets.location import is_ready, manifest_of
 from emotune.runs.directory import Status
 
 __all__ = ["ReportWriter", "claim_folder", "has_model_cards", "input_fingerprint", "is_up_to_date", "write_fingerprint"]

@@ -10,7 +10,7 @@ from emotune.config.load import load_study, shipped_study
 from emotune.config.model import AlexNetConfig, AttentionConfig, DualBranchConfig, MldrConfig, MldrV2Config
 from emotune.config.run import DatasetRef, RunConfig, WeightsRef, difference_to_defaults
 from emotune.config.train import TrainConfig
-from emotune.data.datasets import resolve
+from emotune.data.datasets.resolve import resolve_datasets
 
 DATASET = DatasetRef(name="photos", location="/data/photos", content_hash="0123")
 RUN = RunConfig(variant="plain", dataset=DATASET, seed=0, model=AlexNetConfig(), train=TrainConfig())
@@ -42,7 +42,7 @@ def digest(run: RunConfig) -> str:
 
 def test_the_ids_of_the_shipped_quickstart_are_pinned():
     study = load_study(shipped_study("quickstart"))
-    ids = [run.id for run in study.runs(resolve(study.datasets))]
+    ids = [run.id for run in study.runs(resolve_datasets(study.datasets))]
     assert ids == QUICKSTART_IDS, (
         "The quickstart's runs have other identities than before, so nobody's finished runs count any more. Change "
         "the ids in this test only if results change too: because ablations/quickstart.yaml was changed on purpose, "

@@ -2,7 +2,7 @@
 
 import pytest
 
-from emotune.data.annotations import OTHER, agreement_of, majority
+from emotune.data.annotations import OTHER, agreement_of, majority_class
 
 CLASSES = ("awe", "fear", "anger")
 
@@ -23,7 +23,7 @@ CLASSES = ("awe", "fear", "anger")
     ],
 )
 def test_the_label_is_the_class_with_most_votes_and_a_tie_has_none(votes, label):
-    assert majority(votes, CLASSES) == label
+    assert majority_class(votes, CLASSES) == label
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import torch.nn.functional as F
 from PIL import Image
 
 from emotune.data.augment import (
-    CROP,
     CropBoxes,
     crop_and_normalise,
     crop_resize,
@@ -15,25 +14,25 @@ from emotune.data.augment import (
     draw_crops,
     evaluation_crops,
 )
-from emotune.data.shard_reader import SIDE
+from emotune.data.image_io import CROP_SIDE, IMAGE_SIDE
 
 MEAN, STD = np.array([0.485, 0.456, 0.406], np.float32), np.array([0.229, 0.224, 0.225], np.float32)
-SPARE = SIDE - CROP
-WHOLE = (0, 0, SIDE, SIDE)
+SPARE = IMAGE_SIDE - CROP_SIDE
+WHOLE = (0, 0, IMAGE_SIDE, IMAGE_SIDE)
 
 
 def maps(count: int) -> torch.Tensor:
     """Images whose red says the row, whose green the column, and whose blue the image."""
-    assert SIDE == 256
-    batch = np.empty((count, SIDE, SIDE, 3), np.uint8)
-    batch[..., 0], batch[..., 1] = np.arange(SIDE)[:, None], np.arange(SIDE)
+    assert IMAGE_SIDE == 256
+    batch = np.empty((count, IMAGE_SIDE, IMAGE_SIDE, 3), np.uint8)
+    batch[..., 0], batch[..., 1] = np.arange(IMAGE_SIDE)[:, None], np.arange(IMAGE_SIDE)
     batch[..., 2] = np.arange(count)[:, None, None]
     return torch.from_numpy(batch)
 
 
 def noise(count: int) -> torch.Tensor:
     generator = torch.Generator().manual_seed(0)
-    return torch.randint(0, 256, (count, SIDE, SIDE, 3), dtype=torch.uint8, generator=generator)
+    return torch.randint(0, 256, (count, IMAGE_SIDE, IMAGE_SIDE, 3), dtype=torch.uint8, generator=generator)
 
 
 def views_of(*boxes: tuple[int, ...], flipped: bool = False) -> CropBoxes:
@@ -41,7 +40,7 @@ def views_of(*boxes: tuple[int, ...], flipped: bool = False) -> CropBoxes:
 
 
 def square(top: int, left: int) -> tuple[int, ...]:
-    return (top, left, CROP, CROP)
+    return (top, left, CROP_SIDE, CROP_SIDE)
 
 
 def pixels(views: torch.Tensor) -> np.ndarray:
@@ -59,8 +58,8 @@ def test_a_crop_is_that_part_of_its_image_and_mirrored_where_it_says_so():
     views = CropBoxes(np.array([square(*corner) for corner in corners]), np.array([False, False, True, True]))
     found = pixels(crop_and_normalise(maps(4), views, np.arange(4)))
     for row, ((top, left), flipped) in enumerate(zip(corners, views.flipped, strict=True)):
-        columns = np.arange(left, left + CROP)
-        assert (found[row, ..., 0] == np.arange(top, top + CROP)[:, None]).all()
+        columns = np.arange(left, left + CROP_SIDE)
+        assert (found[row, ..., 0] == np.arange(top, top + CROP_SIDE)[:, None]).all()
         assert (found[row, ..., 1] == (columns[::-1] if flipped else columns)).all()
         assert (found[row, ..., 2] == row).all()
 
@@ -70,7 +69,7 @@ def test_crops_have_the_bits_of_the_formula_written_plainly(crop: str):
     batch, indices = noise(6), np.array([3, 8, 1, 0, 5, 7])
     views = draw_crops(9, seed=1, epoch=2, crop=crop)
     assert len(set(views.flipped[indices])) == 2
-    expected = np.empty((6, CROP, CROP, 3), np.float32)
+    expected = np.empty((6, CROP_SIDE, CROP_SIDE, 3), np.float32)
     for row, index in enumerate(indices):
         top, left, height, width = views.boxes[index]
         part = batch.numpy()[row, top : top + height, left : left + width].astype(np.float32)
@@ -94,7 +93,7 @@ def test_how_a_image_looks_does_not_depend_on_the_others_in_its_batch(crop: str)
 
 
 def test_a_image_is_normalised_by_imagenets_mean_and_deviation():
-    batch = torch.tensor([10, 120, 250], dtype=torch.uint8).expand(1, SIDE, SIDE, 3).contiguous()
+    batch = torch.tensor([10, 120, 250], dtype=torch.uint8).expand(1, IMAGE_SIDE, IMAGE_SIDE, 3).contiguous()
     found = crop_and_normalise(batch, evaluation_crops(1)[0], np.array([0]))[0, :, 100, 100]
     assert found.tolist() == pytest.approx((np.array([10, 120, 250]) / 255 - MEAN) / STD, abs=1e-5)
 
@@ -102,7 +101,7 @@ def test_a_image_is_normalised_by_imagenets_mean_and_deviation():
 @pytest.mark.parametrize("crop", ["center", "resized"])
 def test_the_result_is_float32_in_channels_last_memory(crop: str):
     found = crop_and_normalise(maps(2), draw_crops(2, 0, 0, crop=crop), np.arange(2))
-    assert (found.dtype, found.shape) == (torch.float32, (2, 3, CROP, CROP))
+    assert (found.dtype, found.shape) == (torch.float32, (2, 3, CROP_SIDE, CROP_SIDE))
     assert found.is_contiguous(memory_format=torch.channels_last)
 
 
@@ -117,7 +116,12 @@ def test_the_stored_images_are_not_changed(crop: str):
 def test_evaluation_sees_the_centre_as_it_is():
     (views,) = evaluation_crops(3)
     found = pixels(crop_and_normalise(maps(3), views, np.arange(3)))
-    margins = found[0, 0, 0, 0], SIDE - 1 - found[0, -1, 0, 0], found[0, 0, 0, 1], SIDE - 1 - found[0, 0, -1, 1]
+    margins = (
+        found[0, 0, 0, 0],
+        IMAGE_SIDE - 1 - found[0, -1, 0, 0],
+        found[0, 0, 0, 1],
+        IMAGE_SIDE - 1 - found[0, 0, -1, 1],
+    )
     assert max(margins) - min(margins) <= 1
     assert not views.flipped.any()
 
@@ -174,7 +178,7 @@ def test_crop_and_flip_can_be_switched_off_each_by_itself():
 
 def test_resized_crops_show_even_parts_of_the_area_in_shapes_between_3_4_and_4_3():
     boxes = draw_crops(20_000, 0, 0, crop="resized", min_scale=0.2).boxes
-    area, shape = boxes[:, 2] * boxes[:, 3] / SIDE**2, boxes[:, 3] / boxes[:, 2]
+    area, shape = boxes[:, 2] * boxes[:, 3] / IMAGE_SIDE**2, boxes[:, 3] / boxes[:, 2]
     assert np.allclose(np.quantile(area, [0, 0.25, 0.5, 0.75, 1]), [0.2, 0.4, 0.6, 0.8, 1], atol=0.02)
     assert 0.74 < shape.min() < 0.76
     assert 1.32 < shape.max() < 1.35
@@ -186,8 +190,8 @@ def test_resized_crops_reach_both_ends_and_never_leave_the_image():
     boxes = draw_crops(20_000, 0, 0, crop="resized").boxes
     for axis in (0, 1):
         ends = boxes[:, axis] + boxes[:, axis + 2]
-        assert (boxes[:, axis].min(), ends.max()) == (0, SIDE)
-        assert abs((boxes[:, axis] + SIDE - ends - 2 * boxes[:, axis]).mean()) < 1
+        assert (boxes[:, axis].min(), ends.max()) == (0, IMAGE_SIDE)
+        assert abs((boxes[:, axis] + IMAGE_SIDE - ends - 2 * boxes[:, axis]).mean()) < 1
 
 
 def test_resized_crops_of_at_least_the_whole_area_are_the_whole_image():
@@ -197,7 +201,7 @@ def test_resized_crops_of_at_least_the_whole_area_are_the_whole_image():
 def test_the_resized_crop_of_the_whole_area_is_the_resized_image():
     batch = noise(2)
     planes = batch.permute(0, 3, 1, 2).float()
-    expected = F.interpolate(planes, (CROP, CROP), mode="bilinear").permute(0, 2, 3, 1).numpy()
+    expected = F.interpolate(planes, (CROP_SIDE, CROP_SIDE), mode="bilinear").permute(0, 2, 3, 1).numpy()
     found = pixels(crop_and_normalise(batch, views_of(WHOLE, WHOLE), np.arange(2)))
     assert np.abs(found - expected).max() < 1.1, "two roundings, one along each axis"
 
@@ -207,7 +211,7 @@ def test_a_resized_crop_is_what_pillow_makes_of_that_part_of_the_image():
     found = pixels(crop_and_normalise(batch, views_of(*boxes), np.arange(3)))
     for row, (top, left, height, width) in enumerate(boxes):
         part = Image.fromarray(batch[row].numpy()).crop((left, top, left + width, top + height))
-        expected = np.asarray(part.resize((CROP, CROP), Image.Resampling.BILINEAR)).astype(int)
+        expected = np.asarray(part.resize((CROP_SIDE, CROP_SIDE), Image.Resampling.BILINEAR)).astype(int)
         assert np.abs(found[row] - expected).max() <= 1
 
 

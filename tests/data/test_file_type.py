@@ -9,7 +9,7 @@ import zipfile
 import pytest
 from PIL import Image
 
-from emotune.data.file_type import HEAD_BYTES, IMAGES, describe_kind, file_kind, file_kind_of
+from emotune.data.file_type import HEAD_BYTES, IMAGE_KINDS, describe_kind, file_kind, file_kind_of
 
 
 def saved(kind: str) -> bytes:
@@ -92,4 +92,4 @@ def test_a_kind_is_described_with_what_to_do():
     assert "unpack it" in describe_kind("7z")
     assert "frames" in describe_kind("video")
     assert all(describe_kind(kind) for _, kind in FILES.values())
-    assert {"jpeg", "heic", "svg"} <= IMAGES
+    assert {"jpeg", "heic", "svg"} <= IMAGE_KINDS

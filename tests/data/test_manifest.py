@@ -10,7 +10,7 @@ import pytest
 
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
-from emotune.data.datasets import resolve
+from emotune.data.datasets.resolve import resolve_datasets
 from emotune.data.manifest import (
     FORMAT,
     MANIFEST,
@@ -20,7 +20,7 @@ from emotune.data.manifest import (
     Problem,
     Shard,
     digest,
-    health_table,
+    health_csv,
     read_manifest,
     write_manifest,
 )
@@ -56,8 +56,8 @@ def test_a_manifest_comes_back_as_it_was_written(folder):
 
 
 def test_the_shards_of_a_split_are_those_of_that_split():
-    assert [shard.split for shard in COMPLETE.of("train")] == ["train"]
-    assert COMPLETE.of("test") == []
+    assert [shard.split for shard in COMPLETE.shards_of("train")] == ["train"]
+    assert COMPLETE.shards_of("test") == []
 
 
 def test_images_are_counted_by_split_class_and_part():
@@ -164,7 +164,7 @@ def test_a_crafted_manifest_deletes_and_reads_nothing_outside_the_cache(tmp_path
     victim.write_bytes(b"precious")
     crafted(Folder(str(tmp_path / "data")), {"shards": [asdict(COMPLETE.shards[0]) | {"sha256": "../../victim"}]})
     with pytest.raises(InputError, match="sha256"):
-        open_shards(resolve([str(tmp_path / "data")])[0], ["train"])
+        open_shards(resolve_datasets([str(tmp_path / "data")])[0], ["train"])
     assert victim.read_bytes() == b"precious"
 
 
@@ -173,7 +173,7 @@ def test_what_a_spreadsheet_would_calculate_is_text_in_the_table_of_what_was_lef
         ExcludedImage("=HYPERLINK(1)", "awe", Problem.TINY, "@SUM"),
         ExcludedImage("joy/-1.jpg", "awe", Problem.TINY, "8 × 8"),
     ]
-    table = list(csv.reader(io.StringIO(health_table(rows).decode())))
+    table = list(csv.reader(io.StringIO(health_csv(rows).decode())))
     assert [row[0] for row in table] == ["source", "'=HYPERLINK(1)", "joy/-1.jpg"]
     assert table[1][3] == "'@SUM"
 

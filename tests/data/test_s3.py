@@ -9,10 +9,10 @@ from emotune.config.run import Selection
 from emotune.core.storage import Folder
 from emotune.data.build.shards import write_shards
 from emotune.data.build.verify import verify
-from emotune.data.datasets import resolve
+from emotune.data.datasets.resolve import resolve_datasets
 from emotune.data.manifest import HEALTH, MANIFEST
 from emotune.data.read.batches import open_split
-from emotune.data.sources.base import Scenes
+from emotune.data.sources.scenes import Scenes
 from emotune.shard import main
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")  # of the server
@@ -36,10 +36,10 @@ def test_shards_on_s3_are_those_of_a_folder_to_the_byte(shards: str, small_shard
 
 
 def test_images_are_read_from_s3_as_from_a_folder(shards: str, small_shards: Path, tmp_path, monkeypatch):
-    (ref,) = resolve([Selection(data=str(small_shards))])
+    (ref,) = resolve_datasets([Selection(data=str(small_shards))])
     local = open_split(ref, "val")
     monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path))  # where nothing is decoded yet
-    (ref,) = resolve([Selection(data=shards)])
+    (ref,) = resolve_datasets([Selection(data=shards)])
     images = open_split(ref, "val")
     everything = np.arange(len(local))
     assert images.keys == local.keys

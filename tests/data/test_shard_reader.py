@@ -17,10 +17,10 @@ from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.data.build.shards import write_shards
 from emotune.data.build.verify import describe_damage, verify
-from emotune.data.image_io import encode
+from emotune.data.image_io import encode_jpeg
 from emotune.data.manifest import HEALTH, MANIFEST, Manifest, Shard, content_line, digest, read_manifest, write_manifest
 from emotune.data.shard_reader import read_samples
-from emotune.data.sources.base import ClassFolders
+from emotune.data.sources.class_folders import ClassFolders
 from emotune.data.sources.synthetic import draw_scene
 
 
@@ -31,7 +31,7 @@ def _photos(tmp_path_factory) -> dict[str, bytes]:
     for number in range(18):
         folder = root / "images" / ("sea", "city")[number % 2]
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{number}.jpg").write_bytes(encode(draw_scene(number, seed=4).image.resize((80, 80))))
+        (folder / f"{number}.jpg").write_bytes(encode_jpeg(draw_scene(number, seed=4).image.resize((80, 80))))
     (root / "images" / "sea" / "broken.jpg").write_bytes(b"no image")
     listing = ClassFolders(root / "images", labels="any").listing()
     write_shards(listing, Folder(str(root / "out")), shares=(0.4, 0.3, 0.3), samples_per_shard=4)
@@ -127,7 +127,7 @@ def with_json(members: list[tuple[str, bytes]], **change: object) -> list[tuple[
     return [(image, jpg), (name, json.dumps(json.loads(known) | change).encode()), *others]
 
 
-OTHER_IMAGE = encode(draw_scene(1, seed=99).image)
+OTHER_IMAGE = encode_jpeg(draw_scene(1, seed=99).image)
 TAMPERED: dict[str, Callable[[list[tuple[str, bytes]]], list[tuple[str, bytes]]]] = {
     "a sample removed": lambda members: members[2:],
     "a sample twice": lambda members: [*members, *members[:2]],

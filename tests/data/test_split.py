@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 
 from emotune.data.manifest import SPLITS
-from emotune.data.split import SHARES, Placed, assign_splits, carved_splits, split_named, split_of
+from emotune.data.split import SHARES, ImageToSplit, assign_splits, carved_splits, match_split, split_of
 
 
 def key(number: int) -> str:
     return hashlib.sha256(str(number).encode()).hexdigest()[:20]
 
 
-def drawn(sizes: dict[str, int], seed: int = 0) -> list[Placed]:
+def drawn(sizes: dict[str, int], seed: int = 0) -> list[ImageToSplit]:
     numbers = iter(range(seed * 100_000, (seed + 1) * 100_000))
-    return [Placed(key(next(numbers)), label) for label, size in sizes.items() for _ in range(size)]
+    return [ImageToSplit(key(next(numbers)), label) for label, size in sizes.items() for _ in range(size)]
 
 
-def found_in(images: list[Placed], splits: list[str]) -> dict[str, set[str]]:
+def found_in(images: list[ImageToSplit], splits: list[str]) -> dict[str, set[str]]:
     found = defaultdict(set)
     for image, split in zip(images, splits, strict=True):
         found[image.label].add(split)
@@ -62,7 +62,7 @@ def test_an_added_image_moves_at_most_what_was_moved_for_its_class():
     for seed in range(30):
         images = drawn({"a": 12, "b": 12, "c": 5}, seed)
         before = assign_splits(images)
-        after = assign_splits([*images, Placed(key(-1 - seed), "c")])[:-1]
+        after = assign_splits([*images, ImageToSplit(key(-1 - seed), "c")])[:-1]
         moved = [image for image, a, b in zip(images, before, after, strict=True) if a != b]
         assert all(image.label == "c" for image in moved)
         assert len(moved) <= 2  # one takes the place of the other
@@ -75,13 +75,13 @@ def test_shares_over_the_set_are_as_asked():
 
 
 def test_groups_stay_whole_and_count_for_each_of_their_classes():
-    images = [Placed(key(group), label) for group in range(9) for label in "ab" for _ in range(group % 3 + 1)]
+    images = [ImageToSplit(key(group), label) for group in range(9) for label in "ab" for _ in range(group % 3 + 1)]
     splits = assign_splits(images, (0.98, 0.01, 0.01))
     assert all(found == set(SPLITS) for found in found_in(images, splits).values())
     assert len(set(zip([image.group for image in images], splits, strict=True))) == 9
 
 
-def possible(images: list[Placed]) -> bool:
+def possible(images: list[ImageToSplit]) -> bool:
     groups = sorted({image.group for image in images})
     for splits in product(SPLITS, repeat=len(groups)):
         of = dict(zip(groups, splits, strict=True))
@@ -96,7 +96,7 @@ def test_groups_that_show_several_classes_are_split_wherever_any_split_has_every
     for _ in range(60):
         number = int(generator.integers(3, 7))
         names = [key(int(n)) for n in generator.integers(0, 10**9, number)]
-        images = [Placed(name, label) for name in names for label in "abc" if generator.random() < 0.6]
+        images = [ImageToSplit(name, label) for name in names for label in "abc" if generator.random() < 0.6]
         if set("abc") - {image.label for image in images}:
             continue
         made = all(found == set(SPLITS) for found in found_in(images, assign_splits(images)).values())
@@ -112,21 +112,21 @@ def test_a_class_of_fewer_than_three_groups_lacks_a_split_and_takes_none_from_ot
 
 
 def test_what_a_source_prescribes_is_never_changed_and_open_images_fill_what_it_lacks():
-    images = [Placed(key(n), "a", ("train", "test")[n % 2]) for n in range(20)] + drawn({"a": 3, "b": 3}, 7)
+    images = [ImageToSplit(key(n), "a", ("train", "test")[n % 2]) for n in range(20)] + drawn({"a": 3, "b": 3}, 7)
     splits = assign_splits(images)
     assert all(split == image.prescribed for image, split in zip(images, splits, strict=True) if image.prescribed)
     assert all(found == set(SPLITS) for found in found_in(images, splits).values())
 
 
 def test_an_open_image_follows_the_prescribed_one_of_its_group():
-    images = [Placed(key(0), "a", "val"), Placed(key(0), "a"), *drawn({"a": 10}, 1)]
+    images = [ImageToSplit(key(0), "a", "val"), ImageToSplit(key(0), "a"), *drawn({"a": 10}, 1)]
     assert assign_splits(images)[:2] == ["val", "val"]
 
 
 @pytest.mark.parametrize(("published", "missing"), [("test", ["val"]), ("val", ["test"]), (None, ["val", "test"])])
 def test_a_split_that_is_not_published_comes_out_of_train_by_group_and_the_others_stay(published, missing):
-    images = [Placed(key(n // 2), "ab"[n % 4 // 2], "train") for n in range(200)]
-    images += [Placed(key(n), "ab"[n % 2], published) for n in range(1000, 1020) if published]
+    images = [ImageToSplit(key(n // 2), "ab"[n % 4 // 2], "train") for n in range(200)]
+    images += [ImageToSplit(key(n), "ab"[n % 2], published) for n in range(1000, 1020) if published]
     splits = assign_splits(images)
     assert splits[200:] == [published] * len(splits[200:])
     assert set(splits[:200]) == {"train", *missing}
@@ -143,5 +143,5 @@ def test_nothing_is_carved_where_images_are_open_or_there_is_no_train():
 
 def test_published_names_of_splits_are_understood():
     names = ["Train", "TRAINING", "dev", "Validation", "valid", "PublicTest", "PrivateTest", "testing"]
-    assert [split_named(name) for name in names] == ["train", "train", "val", "val", "val", "val", "test", "test"]
-    assert split_named("awe") is None
+    assert [match_split(name) for name in names] == ["train", "train", "val", "val", "val", "val", "test", "test"]
+    assert match_split("awe") is None

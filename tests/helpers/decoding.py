@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from emotune.config.run import DatasetRef, Selection
-from emotune.data.datasets import resolve
+from emotune.data.datasets.resolve import resolve_datasets
 
 
 def ref_of(folder: Path) -> DatasetRef:
-    return resolve([Selection(data=str(folder))])[0]
+    return resolve_datasets([Selection(data=str(folder))])[0]

@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 from PIL import Image
 
-from emotune.data.image_io import decode, encode, load, shrink
+from emotune.data.image_io import decode_image, decode_rgb, encode_jpeg, shrink
 
 RED, GREEN, BLUE, WHITE = (220, 20, 30), (20, 190, 40), (30, 40, 210), (250, 250, 250)
 
@@ -54,11 +54,11 @@ def png(width: int, height: int, depth: int, kind: int, rows: bytes) -> bytes:
 
 def stored(data: bytes, side: int) -> bytes:
     """The image shrunk and encoded again."""
-    return encode(shrink(load(data, side), side))
+    return encode_jpeg(shrink(decode_image(data, side), side))
 
 
 READERS = {
-    "decode": decode,
-    "shrink, small": lambda data: decode(stored(data, 256)),
-    "shrink, large": lambda data: decode(stored(data, 16)),
+    "decode": decode_rgb,
+    "shrink, small": lambda data: decode_rgb(stored(data, 256)),
+    "shrink, large": lambda data: decode_rgb(stored(data, 16)),
 }

@@ -10,7 +10,7 @@ import torch
 from emotune.config.model import AttentionConfig, DualBranchConfig, MldrConfig, ModelConfig
 from emotune.config.run import RunConfig, Selection
 from emotune.config.train import TrainConfig
-from emotune.data.datasets import resolve
+from emotune.data.datasets.resolve import resolve_datasets
 from emotune.data.shard_reader import read_samples
 from emotune.runs.directory import ATTENTION, PREDICTIONS, RunDirectory
 from emotune.training.distributed import World
@@ -32,7 +32,7 @@ class Finished:
 def finished_run(small_shards: Path, tmp_path_factory):
     """Trains one epoch of a model, once for all tests."""
     pool, known = tmp_path_factory.mktemp("pool"), {}
-    (dataset,) = resolve([Selection(data=str(small_shards))])
+    (dataset,) = resolve_datasets([Selection(data=str(small_shards))])
 
     def finished(model: ModelConfig, **settings) -> Finished:
         settings = TrainConfig(**{"epochs": 1, "batch_size": 16, "lr": 0.005} | settings)

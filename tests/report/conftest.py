@@ -5,7 +5,7 @@ from reading import STUDY, report
 from rich.console import Console
 
 from emotune.config.load import load_study
-from emotune.data.datasets import resolve
+from emotune.data.datasets.resolve import resolve_datasets
 from emotune.execution.monitor.display import ProgressDisplay
 from emotune.execution.run.local import run_locally
 
@@ -16,7 +16,7 @@ def finished(small_shards: Path, tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     (folder / "few.yaml").write_text(STUDY.format(data=small_shards))
     study = load_study(folder / "few.yaml")
-    runs = study.runs(resolve(study.datasets))
+    runs = study.runs(resolve_datasets(study.datasets))
     with ProgressDisplay(Console(quiet=True), runs) as lines:
         run_locally(runs, str(folder / "runs"), lines, study.resources)
     return study, runs, str(folder / "runs")

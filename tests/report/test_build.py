@@ -22,8 +22,8 @@ from emotune.config.study import Study
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.data.build.shards import write_shards
-from emotune.data.datasets import resolve
-from emotune.data.sources.base import ClassFolders
+from emotune.data.datasets.resolve import resolve_datasets
+from emotune.data.sources.class_folders import ClassFolders
 from emotune.report.build import build_report
 from emotune.runs.directory import PREDICTIONS, RunDirectory
 
@@ -196,7 +196,11 @@ def test_a_report_of_polarity_is_refused_where_labels_have_none(image_folder: Pa
     refused = "metric.name: polarity_accuracy on .*: neither positive nor negative: surprise; take accuracy"
     with pytest.raises(InputError, match=refused):
         build_report(
-            study, study.runs(resolve(study.datasets)), str(tmp_path / "runs"), tmp_path / "report", AblateCommand()
+            study,
+            study.runs(resolve_datasets(study.datasets)),
+            str(tmp_path / "runs"),
+            tmp_path / "report",
+            AblateCommand(),
         )
     arguments = [str(tmp_path / "few.yaml"), "--runs", str(tmp_path / "runs"), "--plan"]
     assert main(arguments) == 2, "and its plan, before anything is spent"
@@ -214,7 +218,11 @@ def test_what_was_left_out_of_the_data_stands_in_the_report_by_problem_and_class
     (tmp_path / "dirty.yaml").write_text(STUDY.format(data=f"{{data: {data}, part: well}}"))
     study = load_study(tmp_path / "dirty.yaml")
     page = build_report(
-        study, study.runs(resolve(study.datasets)), str(tmp_path / "runs"), tmp_path / "report", AblateCommand()
+        study,
+        study.runs(resolve_datasets(study.datasets)),
+        str(tmp_path / "runs"),
+        tmp_path / "report",
+        AblateCommand(),
     )
     rows = [
         re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row) for row in re.findall(r"<tr>(.*?)</tr>", page.read_text(), re.S)

@@ -7,7 +7,7 @@ from rich.console import Console
 from emotune.analysis.architecture import read_architectures
 from emotune.analysis.load import load_records
 from emotune.config.load import load_study
-from emotune.data.datasets import resolve
+from emotune.data.datasets.resolve import resolve_datasets
 from emotune.execution.checks.prepare import prepare
 from emotune.execution.monitor.display import ProgressDisplay
 from emotune.execution.run.local import run_locally
@@ -25,7 +25,7 @@ def mixed(small_shards, tmp_path_factory):
     text = STUDY.partition("seeds: 2")[0] + OTHERS
     (folder / "mixed.yaml").write_text(text.format(data=small_shards))
     study, pool = load_study(folder / "mixed.yaml"), str(folder / "runs")
-    datasets = resolve(study.datasets)
+    datasets = resolve_datasets(study.datasets)
     runs = study.runs(datasets)
     prepare(study, datasets, runs, pool, "local")
     with ProgressDisplay(Console(quiet=True), runs) as lines:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from emotune.config.ablate_command import AblateCommand
 from emotune.config.load import load_study
-from emotune.data.datasets import resolve
+from emotune.data.datasets.resolve import resolve_datasets
 from emotune.report.build import build_report
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -14,7 +14,7 @@ DATE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC")
 
 def test_the_recorded_runs_give_the_stored_report(tmp_path: Path):
     study = load_study(GOLDEN / "golden.yaml")
-    runs = study.runs(resolve([str(GOLDEN / "data")]))
+    runs = study.runs(resolve_datasets([str(GOLDEN / "data")]))
     build_report(study, runs, str(GOLDEN / "runs"), tmp_path, AblateCommand("golden.yaml", runs=str(GOLDEN / "runs")))
     written = (tmp_path / "report.md").read_text().replace(str(GOLDEN / "runs"), "POOL")
     found, dates = DATE.subn("DATE", written)

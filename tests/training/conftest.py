@@ -9,7 +9,7 @@ import torch
 from emotune.config.model import AlexNetConfig
 from emotune.config.run import RunConfig, Selection
 from emotune.config.train import TrainConfig
-from emotune.data.datasets import resolve
+from emotune.data.datasets.resolve import resolve_datasets
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +23,7 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture
 def run(small_shards: Path) -> RunConfig:
     """10 steps on 72 images."""
-    (dataset,) = resolve([Selection(data=str(small_shards))])
+    (dataset,) = resolve_datasets([Selection(data=str(small_shards))])
     model = AlexNetConfig(width=0.0625, weight_init="he", dropout=0.3)
     settings = TrainConfig(epochs=2, batch_size=16, lr=0.005)
     return RunConfig(variant="alexnet", dataset=dataset, seed=0, model=model, train=settings)

@@ -9,21 +9,21 @@ import torch
 from running import ALONE, first, trained, without_times
 
 from emotune.config.run import RunConfig
-from emotune.data.augment import CROP, CropBoxes, crop_and_normalise
+from emotune.data.augment import CropBoxes, crop_and_normalise
+from emotune.data.image_io import CROP_SIDE, IMAGE_SIDE
 from emotune.data.read.batches import Split, open_split
-from emotune.data.shard_reader import SIDE
 from emotune.models.build import build
 from emotune.training.evaluate import average_logits, evaluate
 
 
 def averaged_plainly(network: torch.nn.Module, split: Split) -> np.ndarray:
     """The logarithm of the mean of ten softmax outputs, float64 (N, K), with crops cut by hand."""
-    spare, centre = SIDE - CROP, (SIDE - CROP) // 2
+    spare, centre = IMAGE_SIDE - CROP_SIDE, (IMAGE_SIDE - CROP_SIDE) // 2
     corners = [(0, 0), (0, spare), (spare, 0), (spare, spare), (centre, centre)]
     whole = np.arange(len(split))
     outputs = []
     for top, left in corners:
-        boxes = np.tile([top, left, CROP, CROP], (len(split), 1))
+        boxes = np.tile([top, left, CROP_SIDE, CROP_SIDE], (len(split), 1))
         crops = crop_and_normalise(
             torch.from_numpy(np.stack(split.images.take(whole))), CropBoxes(boxes, whole < 0), whole
         )

@@ -15,9 +15,9 @@ from emotune.config.model import ModelConfig
 from emotune.config.run import DatasetRef, RunConfig, Selection
 from emotune.core.storage import Folder
 from emotune.data.build.shards import write_shards
-from emotune.data.datasets import resolve
+from emotune.data.datasets.resolve import resolve_datasets
 from emotune.data.read.batches import open_split
-from emotune.data.sources.base import Scenes
+from emotune.data.sources.scenes import Scenes
 from emotune.models.build import build
 from emotune.models.networks.alexnet import AlexNet
 from emotune.runs.directory import CHECKPOINTS, RunDirectory, State
@@ -57,7 +57,7 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> DatasetRef:
     entries = [replace(entry, split=split) for own in of_classes for entry, split in zip(own, splits, strict=False)]
     out = tmp_path_factory.mktemp("few")
     write_shards(replace(listing, entries=entries, content_hash=None), Folder(str(out)))
-    return resolve([Selection(data=str(out))])[0]
+    return resolve_datasets([Selection(data=str(out))])[0]
 
 
 @pytest.mark.parametrize("name", ["alexnet", *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)])

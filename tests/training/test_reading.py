@@ -19,8 +19,8 @@ from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
 from emotune.core.storage import Folder
 from emotune.data.build.shards import write_shards
-from emotune.data.datasets import resolve
-from emotune.data.sources.base import Scenes
+from emotune.data.datasets.resolve import resolve_datasets
+from emotune.data.sources.scenes import Scenes
 from emotune.runs.directory import CHECKPOINTS, PREDICTIONS, RunDirectory
 from emotune.training.distributed import connect, open_store
 from emotune.training.loop import InterruptedRunError, train
@@ -44,7 +44,7 @@ def behind_url(run: RunConfig, tmp_path: Path, monkeypatch) -> RunConfig:
     for path in Path(run.dataset.location).iterdir():
         if path.is_file():
             Folder("memory://reading/shards").write(path.name, path.read_bytes())
-    return replace(run, dataset=resolve(["memory://reading/shards"])[0])
+    return replace(run, dataset=resolve_datasets(["memory://reading/shards"])[0])
 
 
 def test_a_run_has_one_result_whatever_the_cache_holds(run: RunConfig, behind_url: RunConfig, tmp_path: Path):
@@ -99,7 +99,7 @@ def by_shards(run: RunConfig, tmp_path: Path) -> RunConfig:
     """The run in the order of shards, of which there are many."""
     out = tmp_path / "many"
     write_shards(Scenes(80, seed=1).listing(), Folder(str(out)), shares=(0.5, 0.25, 0.25), samples_per_shard=4)
-    return changed(replace(run, dataset=resolve([str(out)])[0]), order="shards", batch_size=6)
+    return changed(replace(run, dataset=resolve_datasets([str(out)])[0]), order="shards", batch_size=6)
 
 
 def test_the_order_of_shards_is_another_run_that_has_one_result_too(by_shards: RunConfig, tmp_path: Path):

@@ -21,7 +21,7 @@ from emotune.config.train import TrainConfig
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.data.augment import crop_and_normalise, draw_crops
-from emotune.data.datasets import resolve
+from emotune.data.datasets.resolve import resolve_datasets
 from emotune.data.read.batches import open_split
 from emotune.models.build import build
 from emotune.models.weights.resolve import resolve_weights
@@ -33,7 +33,7 @@ from emotune.training.loop import InterruptedRunError, train
 
 @pytest.fixture
 def first(small_shards: Path) -> RunConfig:
-    (dataset,) = resolve([Selection(data=str(small_shards))])
+    (dataset,) = resolve_datasets([Selection(data=str(small_shards))])
     model = AlexNetConfig(width=0.0625, weight_init="he", dropout=0.0)
     return RunConfig(
         variant="a", dataset=dataset, seed=0, model=model, train=TrainConfig(epochs=1, batch_size=24, lr=0.005)

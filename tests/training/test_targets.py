@@ -15,9 +15,11 @@ from emotune.core.storage import Folder
 from emotune.data.annotations import agreement_of
 from emotune.data.augment import crop_and_normalise, evaluation_crops
 from emotune.data.build.shards import write_shards
-from emotune.data.datasets import manifest_of, resolve
+from emotune.data.datasets.location import manifest_of
+from emotune.data.datasets.resolve import resolve_datasets
 from emotune.data.read.batches import open_split
-from emotune.data.sources.base import ClassFolders, Scenes
+from emotune.data.sources.class_folders import ClassFolders
+from emotune.data.sources.scenes import Scenes
 from emotune.models.build import build
 
 
@@ -37,7 +39,7 @@ def voted(tmp_path_factory) -> str:
 
 
 def run_on(data: str, part: str = "all", **settings) -> RunConfig:
-    (dataset,) = resolve([Selection(data=data, part=part)])
+    (dataset,) = resolve_datasets([Selection(data=data, part=part)])
     model = AlexNetConfig(width=0.0625, weight_init="he", dropout=0.0)
     chosen = TrainConfig(epochs=1, batch_size=16, lr=0.01, **settings)
     return RunConfig(variant="alexnet", dataset=dataset, seed=0, model=model, train=chosen)

@@ -23,7 +23,7 @@ from emotune import __version__
 from emotune.core.errors import InputError
 from emotune.core.host import available_cpus
 from emotune.core.storage import Folder
-from emotune.data.image_io import UnreadableImageError, load
+from emotune.data.image_io import UnreadableImageError, decode_image
 from emotune.data.manifest import ExcludedImage, Problem
 from emotune.data.sources.base import Listing, Url
 
@@ -244,7 +244,7 @@ class _Client:
             else:
                 raise _DownloadError(f"more than {REDIRECTS} redirects", None)
             async with self._decoding:
-                await asyncio.to_thread(load, body, shorter_side=1)
+                await asyncio.to_thread(decode_image, body, shorter_side=1)
             return seen, body
         except UnreadableImageError as error:
             cut_off = got.content_length is None and "Transfer-Encoding" not in got.headers and body[:1] != b"<"

@@ -10,12 +10,12 @@ from PIL import Image
 from emotune.data.build.perceptual_hash import is_blank, perceptual_hashes
 from emotune.data.image_io import (
     MAX_PIXELS,
+    DecodedImage,
     DecompressionBombError,
-    Loaded,
     TruncatedImageError,
     UnreadableImageError,
-    encode,
-    load,
+    decode_image,
+    encode_jpeg,
     read_file,
     shrink,
 )
@@ -93,7 +93,7 @@ def ingest_image(entry: Entry, limits: Limits) -> tuple[IngestedImage, bytes]:
         return IngestedImage("", ((Problem.UNREADABLE, getattr(error, "strerror", None) or str(error)),)), b""
     key = entry.key or _content_key(data)
     try:
-        loaded = load(data, limits.shorter_side, limits.max_pixels)
+        loaded = decode_image(data, limits.shorter_side, limits.max_pixels)
         _check_jpeg(data)
         image = shrink(loaded, limits.shorter_side)
         jpeg = _stored(data, loaded, image)
@@ -123,14 +123,14 @@ def _check_jpeg(data: bytes) -> None:
         raise TruncatedImageError("damaged: the last scans of a progressive JPEG are missing")
 
 
-def _stored(data: bytes, loaded: Loaded, image: Image.Image) -> bytes:
+def _stored(data: bytes, loaded: DecodedImage, image: Image.Image) -> bytes:
     """The JPEG that goes into the shard: only pixels, without the metadata of the file."""
     if loaded.plain and image is loaded.image:
         try:
             return pixels_only(data)
         except ValueError:  # an unusual file that can still be decoded
             pass
-    return encode(image)
+    return encode_jpeg(image)
 
 
 def _problem_of(error: UnreadableImageError) -> Problem:
@@ -139,7 +139,7 @@ def _problem_of(error: UnreadableImageError) -> Problem:
     return Problem.BOMB if isinstance(error, DecompressionBombError) else Problem.UNDECODABLE
 
 
-def _size_problems(loaded: Loaded, limits: Limits) -> tuple[tuple[Problem, str], ...]:
+def _size_problems(loaded: DecodedImage, limits: Limits) -> tuple[tuple[Problem, str], ...]:
     shorter, longer = sorted(loaded.size)
     size = "{}×{} pixels".format(*loaded.size)
     problems: list[tuple[Problem, str]] = []

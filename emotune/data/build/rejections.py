@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from emotune.data.file_type import IMAGES, UNREAD_FORMATS, describe_kind, file_kind_of
+from emotune.data.file_type import IMAGE_KINDS, UNREAD_KINDS, describe_kind, file_kind_of
 from emotune.data.manifest import SPLITS, ExcludedImage, Problem
 from emotune.data.sources.base import Entry, Listing
 
@@ -141,7 +141,7 @@ def _kind(entry: Entry | None) -> str:
         kind = file_kind_of(entry.image) if entry and isinstance(entry.image, Path) else ""
     except (OSError, ValueError):
         return ""
-    return "" if kind in IMAGES - set(UNREAD_FORMATS) else kind
+    return "" if kind in IMAGE_KINDS - set(UNREAD_KINDS) else kind
 
 
 def _about_missing_files(listing: Listing, rows: Sequence[ExcludedImage], entries: Mapping[str, Entry]) -> str:

@@ -29,7 +29,7 @@ from emotune.data.build.shard_files import ShardMember, cut_into_shards, write_s
 from emotune.data.manifest import (
     HEALTH,
     MANIFEST,
-    MOST_NAME,
+    MAX_NAME_LENGTH,
     SPLITS,
     ExcludedImage,
     Manifest,
@@ -39,11 +39,11 @@ from emotune.data.manifest import (
     count_excluded,
     digest,
     hash_with_split,
-    health_table,
+    health_csv,
     write_manifest,
 )
 from emotune.data.sources.base import Entry, Listing
-from emotune.data.split import SHARES, Placed, assign_splits
+from emotune.data.split import SHARES, ImageToSplit, assign_splits
 
 __all__ = ["write_shards"]
 
@@ -106,7 +106,7 @@ def write_shards(
             _check_shared_images(out, members, spool)
         parts = cut_into_shards(members, samples_per_shard)
         shards = tuple(parallel_map(partial(write_shard, out, spool), parts, SHARDS_AT_ONCE))
-        out.write(HEALTH, table := health_table(problems))
+        out.write(HEALTH, table := health_csv(problems))
         manifest = _manifest(
             listing, members, problems, shards, shares=shares, health_sha256=hashlib.sha256(table).hexdigest(),
             recipe=recipe, allow_thumbnails=allow_thumbnails,
@@ -143,7 +143,9 @@ def _members(
     shares: tuple[float, float, float],
 ) -> list[ShardMember]:
     """The images that become samples, ordered by split and then by key."""
-    placed = [Placed(group, entries[index].label, entries[index].split) for index, group in curated.groups.items()]
+    placed = [
+        ImageToSplit(group, entries[index].label, entries[index].split) for index, group in curated.groups.items()
+    ]
     members = [
         ShardMember(entries[index], images[index], group, split)
         for (index, group), split in zip(curated.groups.items(), assign_splits(placed, shares), strict=True)
@@ -164,7 +166,7 @@ def _manifest(
 ) -> Manifest:
     noisy = [m for m in members if agreement_of(m.entry.label, m.entry.votes) == "noisy"]
     return Manifest(
-        name=re.sub(r"[^a-z0-9_.-]+", "-", listing.name.lower()).strip("-_.")[:MOST_NAME] or "images",
+        name=re.sub(r"[^a-z0-9_.-]+", "-", listing.name.lower()).strip("-_.")[:MAX_NAME_LENGTH] or "images",
         classes=listing.classes,
         counts=_count(members, listing.classes),
         noisy=_count(noisy, listing.classes),
@@ -238,7 +240,7 @@ def _reject(out: Folder, lines: Sequence[str], problems: Sequence[ExcludedImage]
         # If there is a manifest, the existing health.csv belongs to its shards.
         name = HEALTH if out.read(MANIFEST) is None else REFUSED_HEALTH
         try:
-            out.write(name, health_table(problems))
+            out.write(name, health_csv(problems))
             lines.append(f"All excluded images and the reasons are listed in {out / name}")
         except OSError as error:
             lines.append(f"{out / name}: cannot be written ({error.strerror or error})")

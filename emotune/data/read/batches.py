@@ -16,10 +16,10 @@ from emotune.config.run import DatasetRef
 from emotune.config.train import Order
 from emotune.core.threads import parallel_map, prefetch
 from emotune.data.annotations import agreement_of
-from emotune.data.datasets import manifest_of
+from emotune.data.datasets.location import manifest_of
+from emotune.data.image_io import IMAGE_SIDE
 from emotune.data.read.indexed_shard import IndexedShard
 from emotune.data.read.open_dataset import MAX_DECODE_THREADS, SHARDS_MIXED, open_shards
-from emotune.data.shard_reader import SIDE
 
 __all__ = [
     "Batch",
@@ -238,7 +238,11 @@ class Split:
             for indices, arrays, total in zip(parts, taken, totals, strict=True):
                 images = [torch.from_numpy(array) for array in arrays]
                 if pin:
-                    stacked = torch.stack(images) if images else torch.empty((0, SIDE, SIDE, 3), dtype=torch.uint8)
+                    stacked = (
+                        torch.stack(images)
+                        if images
+                        else torch.empty((0, IMAGE_SIDE, IMAGE_SIDE, 3), dtype=torch.uint8)
+                    )
                     images = stacked.pin_memory()
                 yield Batch(indices, images, total)
 

@@ -23,8 +23,9 @@ from filelock import FileLock, Timeout
 
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
+from emotune.data.image_io import IMAGE_SIDE
 from emotune.data.manifest import Shard
-from emotune.data.shard_reader import SIDE, Sample, checked_samples, decode_sample, miscounted, read_samples, read_shard
+from emotune.data.shard_reader import Sample, checked_samples, count_mismatch, decode_sample, read_samples, read_shard
 
 __all__ = ["Cache", "SampleInfo", "decoded_bytes"]
 
@@ -61,7 +62,7 @@ class SampleInfo(NamedTuple):
 
 def decoded_bytes(shard: Shard) -> int:
     """Bytes of the file of a shard's decoded images."""
-    return HEADER + shard.samples * SIDE * SIDE * 3
+    return HEADER + shard.samples * IMAGE_SIDE * IMAGE_SIDE * 3
 
 
 @dataclass(frozen=True)
@@ -145,12 +146,12 @@ class Cache:
                     known = [SampleInfo.from_sample(sample) for sample in checked_samples(folder, shard)]
                     self._write_index(shard, known)
         if len(known) != shard.samples:
-            raise InputError(miscounted(folder, shard, len(known)))
+            raise InputError(count_mismatch(folder, shard, len(known)))
         return tuple(SampleInfo(*sample) for sample in known)
 
     def _decode(self, folder: Folder, shard: Shard) -> None:
         """Writes the shard's array and its index. To be called under the shard's lock."""
-        shape, known = (shard.samples, SIDE, SIDE, 3), []
+        shape, known = (shard.samples, IMAGE_SIDE, IMAGE_SIDE, 3), []
         with self._written(self._array(shard), decoded_bytes(shard)) as file:
             np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
             for sample in checked_samples(folder, shard):
@@ -210,7 +211,7 @@ class Cache:
             earlier.unlink(missing_ok=True)
 
     def _array(self, shard: Shard) -> Path:
-        return self.folder / f"{shard.sha256}-{SIDE}.npy"
+        return self.folder / f"{shard.sha256}-{IMAGE_SIDE}.npy"
 
     def _lock(self, name: str, *, blocking: bool = True) -> FileLock:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -10,10 +10,9 @@ import numpy as np
 
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
-from emotune.data.image_io import UnreadableImageError, decode_square
+from emotune.data.image_io import IMAGE_SIDE, UnreadableImageError, decode_square
 from emotune.data.manifest import Shard
 from emotune.data.read.cache import Cache, SampleInfo
-from emotune.data.shard_reader import SIDE
 
 __all__ = ["IndexedShard"]
 
@@ -69,7 +68,7 @@ class IndexedShard:
         if zlib.crc32(data) != known.crc32:
             raise InputError(_damaged(self.path, f"{known.key} is not as it was when the shard was verified"))
         try:
-            image = decode_square(data, SIDE)
+            image = decode_square(data, IMAGE_SIDE)
         except UnreadableImageError as error:
             raise InputError(f"{self.path}: {known.key}: {error}") from None
         return image if image.flags.writeable else image.copy()  # as torch wants it

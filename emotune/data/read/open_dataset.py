@@ -15,7 +15,7 @@ from emotune.config.train import Order
 from emotune.core.cache_dir import cache_folder
 from emotune.core.errors import InputError
 from emotune.core.threads import parallel_map
-from emotune.data.datasets import manifest_of, materialise, shards_folder
+from emotune.data.datasets.location import manifest_of, materialise, shards_folder
 from emotune.data.manifest import SPLITS, Manifest, Shard
 from emotune.data.read.cache import Cache, SampleInfo, decoded_bytes
 from emotune.data.read.indexed_shard import IndexedShard
@@ -166,4 +166,4 @@ def _too_large(ref: DatasetRef, cache: Cache, order: Order, copied: Collection[S
 
 
 def _of(manifest: Manifest, splits: Collection[str]) -> list[Shard]:
-    return [shard for split in splits for shard in manifest.of(split)]
+    return [shard for split in splits for shard in manifest.shards_of(split)]

@@ -5,14 +5,14 @@ from collections.abc import Collection
 from PIL import Image
 
 from emotune.config.run import DatasetRef
-from emotune.data.datasets import is_ready, manifest_of, shards_folder
-from emotune.data.image_io import encode
-from emotune.data.shard_reader import CROP, SIDE, checked_samples, decode_sample
+from emotune.data.datasets.location import is_ready, manifest_of, shards_folder
+from emotune.data.image_io import CROP_SIDE, IMAGE_SIDE, encode_jpeg
+from emotune.data.shard_reader import checked_samples, decode_sample
 
 __all__ = ["thumbnails"]
 
 QUALITY = 80
-EDGE = (SIDE - CROP) // 2
+EDGE = (IMAGE_SIDE - CROP_SIDE) // 2
 
 
 def thumbnails(ref: DatasetRef, ids: Collection[str], side: int = 96) -> dict[str, bytes]:
@@ -28,11 +28,11 @@ def thumbnails(ref: DatasetRef, ids: Collection[str], side: int = 96) -> dict[st
     Raises:
         InputError: a shard is damaged.
     """
-    if not ids or not is_ready(ref) or not (manifest := manifest_of(ref)).shown:
+    if not ids or not is_ready(ref) or not (manifest := manifest_of(ref)).may_show_images:
         return {}
     folder, found = shards_folder(ref), {}
     there = set(folder.names())
-    for shard in manifest.of("test"):
+    for shard in manifest.shards_of("test"):
         if len(found) == len(set(ids)):
             break
         if shard.file not in there:
@@ -40,6 +40,6 @@ def thumbnails(ref: DatasetRef, ids: Collection[str], side: int = 96) -> dict[st
         for sample in checked_samples(folder, shard):
             if sample.key in ids:
                 image = Image.fromarray(decode_sample(sample, str(folder / shard.file)))
-                seen = image.crop((EDGE, EDGE, EDGE + CROP, EDGE + CROP))
-                found[sample.key] = encode(seen.resize((side, side), Image.Resampling.LANCZOS), QUALITY)
+                seen = image.crop((EDGE, EDGE, EDGE + CROP_SIDE, EDGE + CROP_SIDE))
+                found[sample.key] = encode_jpeg(seen.resize((side, side), Image.Resampling.LANCZOS), QUALITY)
     return {sample_id: found[sample_id] for sample_id in dict.fromkeys(ids) if sample_id in found}

@@ -1,49 +1,42 @@
-"""Where images come from: a source lists its images and what is known of them; it reads no pixels.
+"""What a source of images is: it lists images with their labels, votes and splits, and reads no pixels.
 
-Tables are in `emotune.data.sources.csv_source`, sets of the field with formats of their own in
-`emotune.data.sources.public_datasets`.
+The sources are class folders (`emotune.data.sources.class_folders`), CSV tables (`emotune.data.sources.csv_source`),
+public data sets in their own formats (`emotune.data.sources.public_datasets`) and the embedded synthetic images
+(`emotune.data.sources.scenes`).
 """
 
-import hashlib
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Protocol
 
-from emotune.config.labels import LABEL_SPACES, MIKELS
-from emotune.core.errors import InputError
-from emotune.data.image_io import encode
 from emotune.data.manifest import ExcludedImage
-from emotune.data.sources.class_names import unknown
-from emotune.data.sources.folder_layout import files_below, images_among, read_layout
-from emotune.data.sources.synthetic import GENERATOR_VERSION, draw_scene, vote_on
 
-__all__ = ["NO_LICENCE", "ClassFolders", "Entry", "Labels", "Listing", "Scenes", "Source", "Url", "files_below",
-           "scenes_hash", "shown", "unknown"]  # fmt: skip
+__all__ = ["NO_LICENCE", "Entry", "Labels", "Listing", "Source", "Url"]
 
 NO_LICENCE = "not stated; the images belong to their authors"
 
 
 @dataclass(frozen=True, slots=True)
 class Url:
-    """An image that is still to be downloaded (`emotune.data.build.download`)."""
+    """A link to an image that has not been downloaded yet (`emotune.data.build.download`)."""
 
     url: str
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One image to come, and what is known of it.
+    """One image of a source.
 
     Attributes:
-        source: Its name in reports: the path within the set, or the link.
+        source: The image's name in reports: its path within the data set, or its link.
         label: The class.
-        votes: What annotators said, by class; `emotune.data.annotations.OTHER` for votes that name none of the classes.
-        image: Its file; a link; or, for images that a program draws, a call that gives the bytes of a JPEG.
-        key: Its name in the shards; None takes the hash of its content.
-        split: ``train``, ``val`` or ``test`` where the source prescribes it.
-        group: Images of one group (of one photographer, say) stay on one side of a split.
+        votes: The annotators' votes by class; votes for none of the classes are under
+            `emotune.data.annotations.OTHER`.
+        image: The image's file, its link, or a call that draws it and returns the bytes of a JPEG.
+        key: The image's name in the shards; None to use the hash of its content.
+        split: ``train``, ``val`` or ``test`` where the source prescribes it, else None.
+        group: A group of images (one photographer's, for instance) that stay in one split, or None.
     """
 
     source: str
@@ -57,12 +50,20 @@ class Entry:
 
 @dataclass(frozen=True)
 class Listing:
-    """The images of a source, in a fixed order. ``content_hash`` only where it is known without reading them.
+    """The images of a source, in a fixed order.
 
     Attributes:
-        notes: What the user should know of how the source was read, a line each.
-        base: What the paths of a table are relative to.
-        scanned: The folder all of whose files were taken for images; shards must not be written into it.
+        name: The data set's name.
+        classes: The K classes, in the order of the network's outputs.
+        entries: The images.
+        source: The data set's origin, for manifests and reports.
+        licence: The images' licence, for manifests and reports.
+        left_out: Images that the source itself excludes, with the reasons.
+        content_hash: The hash of the images' content where it is known without reading them, else None.
+        synthetic: Whether the images are drawn by a program.
+        notes: Notes for the user on how the source was read, one line each.
+        base: The folder to which the paths of a table are relative, or None.
+        scanned: The folder whose files were all listed as images, or None; shards must not be written into it.
     """
 
     name: str
@@ -79,7 +80,7 @@ class Listing:
 
 
 class Source(Protocol):
-    """A kind of data set: a frozen dataclass whose fields are the command line's arguments, annotated with help."""
+    """A kind of data set: a frozen dataclass whose fields are the arguments of its command, annotated with help."""
 
     help: ClassVar[str]
 
@@ -87,97 +88,5 @@ class Source(Protocol):
 
 
 Labels = Annotated[
-    Literal["mikels", "ekman", "polarity", "any"], "the classes: a label space, or whatever names are found"
+    Literal["mikels", "ekman", "polarity", "any"], "the classes: a label space, or any to take the names as they are"
 ]
-
-
-@dataclass(frozen=True)
-class ClassFolders:
-    """One folder of images per class, ``<class>/**/<image>``; names that begin with a dot are skipped.
-
-    Published splits, ``<split>/<class>`` or ``<class>/<split>``, are taken. What is no image is passed over.
-    """
-
-    help: ClassVar[str] = "one folder of images per class"
-    directory: Annotated[Path, "holds one folder of images per class"]
-    labels: Labels = "mikels"
-
-    def listing(self) -> Listing:
-        """The images, class by class.
-
-        Raises:
-            InputError: no folder, no images, or classes that are not those of the label space.
-        """
-        layout = read_layout(self.directory, LABEL_SPACES.get(self.labels))
-        entries = []
-        passed_over: Counter[str] = Counter()
-        for folder in layout.folders:
-            files, others = images_among(files_below(folder.path))
-            passed_over += others
-            if not files:
-                what = "no images" + (f", but {others.total()} other files," if others else "")
-                name = folder.path.relative_to(self.directory)
-                raise InputError(f"{self.directory}: {what} in {name}; add some or remove the empty folder")
-            votes = {folder.label: 1}
-            entries += [
-                Entry(shown(file, self.directory), folder.label, votes, file, split=folder.split) for file in files
-            ]
-        notes = list(layout.notes)
-        if passed_over:
-            kinds = ", ".join(f"{suffix} {number}" for suffix, number in passed_over.most_common(5))
-            notes.append(f"{passed_over.total()} files that are no images are passed over ({kinds})")
-        name = self.directory.resolve().name
-        return Listing(name, layout.classes, entries, f"class folders in {name}", NO_LICENCE,
-                       notes=[f"{self.directory}: {note}" for note in notes], scanned=self.directory)  # fmt: skip
-
-
-def shown(path: Path, directory: Path) -> str:
-    """The path within the folder as text that can be written anywhere, whatever bytes the file's name has."""
-    return str(path.relative_to(directory)).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
-@dataclass(frozen=True)
-class _DrawScene:
-    index: int
-    seed: int
-
-    def __call__(self) -> bytes:
-        return encode(draw_scene(self.index, self.seed).image)
-
-
-@dataclass(frozen=True)
-class Scenes:
-    """The embedded synthetic images of `emotune.data.sources.synthetic`: drawn by a program, judged by nobody."""
-
-    help: ClassVar[str] = "the embedded synthetic images, any number of them"
-    images: Annotated[int, "how many to draw"] = 1600
-    seed: Annotated[int, "which set of images"] = 0
-
-    def listing(self) -> Listing:
-        """The images, in the order of their numbers.
-
-        Raises:
-            InputError: no images, or a negative seed.
-        """
-        if self.images < 1 or self.seed < 0:
-            raise InputError("--images must be positive and --seed not negative")
-        entries = []
-        for index in range(self.images):
-            votes, label = vote_on(index, self.seed)
-            source = f"scene {self.seed}/{index}"
-            key = hashlib.sha256(source.encode()).hexdigest()[:20]
-            entries.append(Entry(source, label, votes, _DrawScene(index, self.seed), key=key))
-        return Listing(
-            name="scenes",
-            classes=MIKELS,
-            entries=entries,
-            source=f"synthetic: {self.images} images drawn by emotune.data.sources.synthetic, seed {self.seed}",
-            licence="Apache-2.0, as emotune itself",
-            content_hash=scenes_hash(self.images, self.seed),
-            synthetic=True,
-        )
-
-
-def scenes_hash(images: int, seed: int) -> str:
-    """The content hash of `Scenes` before its split: of what they are drawn from, so that a plan need not draw them."""
-    return hashlib.sha256(f"scenes v{GENERATOR_VERSION} {images} {seed}".encode()).hexdigest()

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Sequence
 from types import MappingProxyType
 
-__all__ = ["ALIASES", "class_named", "unknown"]
+__all__ = ["ALIASES", "match_class", "unknown_class"]
 
 ALIASES = MappingProxyType({
     "content": "contentment", "sad": "sadness",  # Abstract, ArtPhoto (Machajdik and Hanbury, 2010)
@@ -16,7 +16,7 @@ ALIASES = MappingProxyType({
 """Of words in lower case; one counts only where it leads to a class of the label space."""
 
 
-def class_named(name: str, classes: Sequence[str]) -> str | None:
+def match_class(name: str, classes: Sequence[str]) -> str | None:
     """The class that a published spelling means; None if it is none of them.
 
     >>> class_named("Sad", ("fear", "sadness")), class_named("happy", ("fear", "sadness"))
@@ -29,7 +29,7 @@ def class_named(name: str, classes: Sequence[str]) -> str | None:
     return by_lower.get(plain) or by_lower.get(ALIASES.get(plain, ""))
 
 
-def unknown(label: str, classes: Sequence[str]) -> str:
+def unknown_class(label: str, classes: Sequence[str]) -> str:
     """What to say of a label that is none of the classes."""
     close = difflib.get_close_matches(label.lower(), classes, n=1)
     return f'"{label}" is not a class' + (f'; did you mean "{close[0]}"?' if close else "")

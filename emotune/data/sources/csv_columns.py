@@ -8,10 +8,9 @@ from types import MappingProxyType
 
 from emotune.config.labels import LABEL_SPACES
 from emotune.core.errors import InputError
-from emotune.data.annotations import OTHER, number
-from emotune.data.sources.base import unknown
-from emotune.data.sources.class_names import class_named
-from emotune.data.split import split_named
+from emotune.data.annotations import OTHER, parse_votes
+from emotune.data.sources.class_names import match_class, unknown_class
+from emotune.data.split import match_split
 
 __all__ = ["Columns", "read_columns"]
 
@@ -73,7 +72,7 @@ def read_columns(where: str, names: Sequence[str], rows: _Rows, labels: str, vot
             raise InputError(f'{where}: no column "label" and none of votes ({", ".join(classes)})')
     elif "label" in of:
         classes = _labels(where, [row[of["label"]] or "" for row in rows])
-        found = {class_named(name, classes) or name: name for name in given or rest
+        found = {match_class(name, classes) or name: name for name in given or rest
                  if given or name.lower() in {label.lower() for label in classes}}  # fmt: skip
     else:
         found = {name: name for name in given or _told_to_be_votes(where, rest, rows, of)}
@@ -109,16 +108,16 @@ def _roles(where: str, names: Sequence[str], rows: _Rows) -> tuple[dict[str, str
 
 
 def _may_be(role: str, name: str, rows: _Rows) -> bool:
-    return role != "split" or all(split_named(row[name]) for row in rows if row.get(name))
+    return role != "split" or all(match_split(row[name]) for row in rows if row.get(name))
 
 
 def _of_label_space(where: str, names: Sequence[str], classes: Sequence[str], *, strict: bool) -> dict[str, str]:
     """The columns of votes by class; misspelt ones are not passed over."""
     found: dict[str, str] = {}
     for name in names:
-        label = class_named(name, classes)
+        label = match_class(name, classes)
         if label is None and (strict or difflib.get_close_matches(name.lower(), classes, 1, 0.8)):
-            raise InputError(f"{where}: the column {unknown(name, classes)}")
+            raise InputError(f"{where}: the column {unknown_class(name, classes)}")
         if label in found:
             raise InputError(f'{where}: the columns "{found[label]}" and "{name}" are both votes for {label}')
         if label:
@@ -170,6 +169,6 @@ def _sum_to_one_total(rows: _Rows, names: Sequence[str]) -> bool:
 
 def _number(cell: str) -> float | None:
     try:
-        return number(cell)
+        return parse_votes(cell)
     except ValueError:
         return None

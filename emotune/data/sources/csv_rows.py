@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from emotune.data.annotations import majority
+from emotune.data.annotations import majority_class
 from emotune.data.manifest import ExcludedImage, Problem
 from emotune.data.sources.base import Entry, Url
 
-__all__ = ["ImageRows", "Row", "in_kinds", "one_per_image", "one_row_each"]
+__all__ = ["ImageRows", "Row", "merge_rows", "merge_vote_rows", "summarise_problems"]
 
 VALUES = 5
 """Of the values that are wrong in one way, so many are shown."""
@@ -48,7 +48,7 @@ class ImageRows:
     problems: list[tuple[str, str]] = field(default_factory=list)
 
 
-def in_kinds(problems: Sequence[tuple[str, str]]) -> list[str]:
+def summarise_problems(problems: Sequence[tuple[str, str]]) -> list[str]:
     """A line per kind of problem: where it is first, how many rows have it, and which values are wrong.
 
     >>> in_kinds([("t.csv:2", '"joy" is not a class'), ("t.csv:3", '"1" is not a class')])
@@ -69,7 +69,7 @@ def in_kinds(problems: Sequence[tuple[str, str]]) -> list[str]:
     return lines
 
 
-def one_per_image(rows: Sequence[Row], classes: Sequence[str]) -> ImageRows:
+def merge_rows(rows: Sequence[Row], classes: Sequence[str]) -> ImageRows:
     """Rows of one image are one image: their labels are votes, or their votes are added; a copied row counts once."""
     made = ImageRows()
     by_image: dict[str, list[Row]] = defaultdict(list)
@@ -89,7 +89,7 @@ def one_per_image(rows: Sequence[Row], classes: Sequence[str]) -> ImageRows:
             detail = f"no class has more votes than all others: {dict(votes)}"
             made.left_out.append(ExcludedImage(first.source, "", Problem.VOTES, detail))
             continue
-        most = majority(votes, classes)
+        most = majority_class(votes, classes)
         if most not in (None, label):
             contradicted.append(f"{first.source} (label {label}, most votes {most})")
         split, group = (next((v for row in same if (v := getattr(row, a))), None) for a in ("split", "group"))
@@ -109,16 +109,16 @@ def _together(rows: Sequence[Row], classes: Sequence[str]) -> tuple[str | None, 
     """The label and the votes of an image's rows."""
     labels = Counter(row.label for row in rows if row.label)
     if not any(row.votes for row in rows):
-        return majority(labels, classes), dict(labels)
+        return majority_class(labels, classes), dict(labels)
     distinct = {repr((row.label, sorted(row.votes.items()))): row for row in rows}.values()
     votes: dict[str, float] = {}
     for row in distinct:
         for name, count in (row.votes or ({row.label: 1} if row.label else {})).items():
             votes[name] = votes.get(name, 0) + count
-    return (majority(labels, classes) if labels else majority(votes, classes)), votes
+    return (majority_class(labels, classes) if labels else majority_class(votes, classes)), votes
 
 
-def one_row_each(table: _Votes) -> tuple[list[tuple[str, dict[str, float]]], list[str]]:
+def merge_vote_rows(table: _Votes) -> tuple[list[tuple[str, dict[str, float]]], list[str]]:
     """The table with one row per image: a copied row counts once, other votes are added; and what is to be said."""
     rows: dict[str, list[dict[str, float]]] = {}
     for name, votes in table:

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from emotune.core.errors import InputError, raise_if_any
-from emotune.data.annotations import OTHER, number
-from emotune.data.file_type import ARCHIVES, describe_kind, file_kind_of
+from emotune.data.annotations import OTHER, parse_votes
+from emotune.data.file_type import ARCHIVE_KINDS, describe_kind, file_kind_of
 from emotune.data.manifest import SPLITS
-from emotune.data.sources.base import NO_LICENCE, Entry, Labels, Listing, Url, unknown
-from emotune.data.sources.class_names import class_named
+from emotune.data.sources.base import NO_LICENCE, Entry, Labels, Listing, Url
+from emotune.data.sources.class_names import match_class, unknown_class
 from emotune.data.sources.csv_columns import Columns, read_columns
-from emotune.data.sources.csv_rows import Row, in_kinds, one_per_image
-from emotune.data.split import split_named
+from emotune.data.sources.csv_rows import Row, merge_rows, summarise_problems
+from emotune.data.split import match_split
 
 __all__ = ["Csv"]
 
@@ -56,8 +56,8 @@ class Csv:
                 rows.append(reader.row(f"{self.table}:{line}", row, len(names)))
             except ValueError as error:
                 problems.append((f"{self.table}:{line}", str(error)))
-        images = one_per_image(rows, columns.classes)
-        raise_if_any(in_kinds(problems + images.problems) + _torn_groups(self.table, images.entries))
+        images = merge_rows(rows, columns.classes)
+        raise_if_any(summarise_problems(problems + images.problems) + _torn_groups(self.table, images.entries))
         if not rows:
             raise InputError(f"{self.table}: lists no images")
         notes = [f"{self.table.name}: {note}" for note in (*columns.notes, *images.notes, *reader.notes(rows))]
@@ -68,7 +68,7 @@ class Csv:
         """The columns' names, and the rows with their lines."""
         try:
             kind = file_kind_of(self.table)
-            if kind in {*ARCHIVES, "pdf", "database", "parquet"}:
+            if kind in {*ARCHIVE_KINDS, "pdf", "database", "parquet"}:
                 sheet = "; of a spreadsheet, save the sheet as CSV" if kind in ("zip", "database") else ""
                 raise InputError(f"{self.table}: is no CSV file, but {describe_kind(kind)}{sheet}")
             with self.table.open(newline="", encoding="utf-8-sig") as file:
@@ -116,7 +116,7 @@ class _Reader:
             raise ValueError("neither path nor url")
         votes = self._votes(cells)
         label = self._label(known.get("label", ""))
-        split = split_named(known.get("split", ""))
+        split = match_split(known.get("split", ""))
         if known.get("split") and not split:
             raise ValueError(f'split "{known["split"]}" is none of {", ".join(SPLITS)}')
         if not label and "label" in self._columns.of and not votes:
@@ -152,10 +152,10 @@ class _Reader:
     def _label(self, cell: str) -> str | None:
         if not cell:
             return None
-        if label := class_named(cell, self._columns.classes):
+        if label := match_class(cell, self._columns.classes):
             return label
         index = "; write the class's name, not its number" if cell.isdigit() else ""
-        raise ValueError(f"{unknown(cell, self._columns.classes)}{index}")
+        raise ValueError(f"{unknown_class(cell, self._columns.classes)}{index}")
 
     def _votes(self, cells: Mapping[str | None, str]) -> dict[str, float]:
         """The votes of a row; none if all are zero."""
@@ -163,7 +163,7 @@ class _Reader:
         for label, column in self._columns.votes.items():
             if text := cells[column].strip():
                 try:
-                    votes[label] = number(text)
+                    votes[label] = parse_votes(text)
                 except ValueError as error:
                     raise ValueError(f'column "{column}": {error}') from None
         return votes if any(votes.values()) else {}

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emotune.core.errors import InputError
-from emotune.data.file_type import ARCHIVES, IMAGES, file_kind_of
+from emotune.data.file_type import ARCHIVE_KINDS, IMAGE_KINDS, file_kind_of
 from emotune.data.manifest import MANIFEST
-from emotune.data.sources.class_names import class_named, unknown
-from emotune.data.split import split_named
+from emotune.data.sources.class_names import match_class, unknown_class
+from emotune.data.split import match_split
 
-__all__ = ["ClassFolder", "Layout", "files_below", "images_among", "read_layout", "require_folder"]
+__all__ = ["ClassFolder", "Layout", "display_path", "list_files", "read_layout", "require_folder", "separate_images"]
 
 IMAGE_SUFFIXES = frozenset(
     f".{suffix}" for suffix in ("jpg", "jpeg", "jpe", "jfif", "png", "gif", "bmp", "webp", "tif", "tiff", "ppm", "pgm",
@@ -55,7 +55,7 @@ def require_folder(directory: Path, expected: str) -> None:
         kind = file_kind_of(directory)
     except OSError as error:
         raise InputError(f"{directory}: cannot be read ({error.strerror or error}); name {expected}") from None
-    if kind in ARCHIVES:
+    if kind in ARCHIVE_KINDS:
         raise InputError(f"{directory}: no such folder, but an archive ({kind}): unpack it, and name the folder")
     raise InputError(f"{directory}: no such folder, but a file; name {expected}")
 
@@ -92,13 +92,13 @@ def read_layout(directory: Path, classes: Sequence[str] | None) -> Layout:
     return Layout(tuple(classes), tuple(sorted(folders, key=lambda one: (order[one.label], one.path))), tuple(notes))
 
 
-def images_among(files: Sequence[Path]) -> tuple[list[Path], Counter[str]]:
+def separate_images(files: Sequence[Path]) -> tuple[list[Path], Counter[str]]:
     """The images, by their names or else by their first bytes; and how many others there are, by suffix."""
     images: list[Path] = []
     others: Counter[str] = Counter()
     for file in files:
         try:
-            is_image = file.suffix.lower() in IMAGE_SUFFIXES or file_kind_of(file) in IMAGES
+            is_image = file.suffix.lower() in IMAGE_SUFFIXES or file_kind_of(file) in IMAGE_KINDS
         except OSError:
             is_image = True  # one that is lost, which is to be said
         if is_image:
@@ -108,7 +108,7 @@ def images_among(files: Sequence[Path]) -> tuple[list[Path], Counter[str]]:
     return images, others
 
 
-def files_below(directory: Path) -> list[Path]:
+def list_files(directory: Path) -> list[Path]:
     """The files in a folder and its subfolders, in the order of their names, but not hidden ones.
 
     Links that lead nowhere are among them: they are images that are lost, which is to be said.
@@ -121,6 +121,11 @@ def files_below(directory: Path) -> list[Path]:
     if linked := next((path for path in visible if path.is_symlink() and path.is_dir()), None):
         raise InputError(f"{linked}: links to folders are not followed; put the folder itself here, or remove the link")
     return [path for path in visible if path.is_file() or not path.exists()]
+
+
+def display_path(path: Path, directory: Path) -> str:
+    """The path within the folder, as text that is valid Unicode whatever bytes the file's name has."""
+    return str(path.relative_to(directory)).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _is_hidden(name: str) -> bool:
@@ -145,7 +150,7 @@ def _archives(directory: Path) -> str:
     """What to say if a folder holds archives."""
     for path in sorted(directory.iterdir()):
         try:
-            if path.is_file() and file_kind_of(path) in ARCHIVES:
+            if path.is_file() and file_kind_of(path) in ARCHIVE_KINDS:
                 return f"; {path.name} is an archive: unpack it"
         except OSError:
             continue
@@ -154,9 +159,9 @@ def _archives(directory: Path) -> str:
 
 def _below_splits(directory: Path, found: Sequence[Path]) -> list[ClassFolder]:
     """Classes in folders of splits (``train/awe``); none if the layout is another one."""
-    splits = [path for path in found if split_named(path.name)]
+    splits = [path for path in found if match_split(path.name)]
     inside = {path: _folders(path)[0] for path in splits}
-    published = {split_named(path.name) for path in splits}
+    published = {match_split(path.name) for path in splits}
     if not splits or (len(splits) < len(found) and len(published) < 2):
         return []
     names = ", ".join(path.name for path in splits)
@@ -166,21 +171,21 @@ def _below_splits(directory: Path, found: Sequence[Path]) -> list[ClassFolder]:
     if flat := [path.name for path in splits if not inside[path]]:
         raise InputError(f"{directory}: {names} are folders of splits, but {', '.join(flat)} holds no folders of "
                          "classes; expected <split>/<class>/<image>")  # fmt: skip
-    return [ClassFolder(path, path.name, split_named(top.name)) for top in splits for path in inside[top]]
+    return [ClassFolder(path, path.name, match_split(top.name)) for top in splits for path in inside[top]]
 
 
 def _above_splits(directory: Path, found: Sequence[Path]) -> list[ClassFolder]:
     """Splits in folders of classes (``awe/train``); none if the layout is another one."""
     inside = {path: _folders(path)[0] for path in found}
-    split = {path: bool(below) and all(split_named(one.name) for one in below) for path, below in inside.items()}
-    if not any(split.values()) or len({split_named(one.name) for path in found for one in inside[path]} - {None}) < 2:
+    split = {path: bool(below) and all(match_split(one.name) for one in below) for path, below in inside.items()}
+    if not any(split.values()) or len({match_split(one.name) for path in found for one in inside[path]} - {None}) < 2:
         return []
     if flat := [path.name for path in found if not split[path]]:
         raise InputError(f"{directory}: some folders of classes hold folders of splits ({_first(split).name}), but "
                          f"{', '.join(flat[:SHOWN])} {'does' if len(flat) == 1 else 'do'} not")  # fmt: skip
-    if loose := [path.name for path in found if images_among([one for one in path.iterdir() if one.is_file()])[0]]:
+    if loose := [path.name for path in found if separate_images([one for one in path.iterdir() if one.is_file()])[0]]:
         raise InputError(f"{directory}: images lie beside the folders of splits in {', '.join(loose[:SHOWN])}")
-    return [ClassFolder(one, path.name, split_named(one.name)) for path in found for one in inside[path]]
+    return [ClassFolder(one, path.name, match_split(one.name)) for path in found for one in inside[path]]
 
 
 def _first(split: dict[Path, bool]) -> Path:
@@ -199,14 +204,14 @@ def _named_alike(directory: Path, folders: Sequence[ClassFolder]) -> list[ClassF
 
 def _of_label_space(directory: Path, folders: Sequence[ClassFolder], classes: Sequence[str]) -> list[ClassFolder]:
     """The folders with the classes that their names mean."""
-    named = [(folder, class_named(folder.label, classes)) for folder in folders]
+    named = [(folder, match_class(folder.label, classes)) for folder in folders]
     strange = Counter(folder.label for folder, label in named if label is None)
     missing = [label for label in classes if label not in {label for _, label in named}]
     if not strange and not missing:
         return [ClassFolder(folder.path, label, folder.split) for folder, label in named if label]
     problems = []
     if strange:
-        shown = ", ".join(unknown(name, classes) for name in list(strange)[:SHOWN])
+        shown = ", ".join(unknown_class(name, classes) for name in list(strange)[:SHOWN])
         number = f"{len(strange)} folders are no classes: " if len(strange) > 1 else ""
         problems.append(f"{directory}: {number}{shown}{', …' * (len(strange) > SHOWN)}")
     if missing:
@@ -214,7 +219,7 @@ def _of_label_space(directory: Path, folders: Sequence[ClassFolder], classes: Se
         problems.append(
             f"{directory}: no folder for {which} {', '.join(f'{chr(34)}{one}{chr(34)}' for one in missing)}"
         )
-    inner = [one for folder in folders for one in _folders(folder.path)[0] if class_named(one.name, classes)]
+    inner = [one for folder in folders for one in _folders(folder.path)[0] if match_class(one.name, classes)]
     if inner and len(missing) == len(classes):
         problems.append(f"Folders of classes are in {inner[0].parent}: name this one")
     problems.append(f"The classes are {', '.join(classes)}. To take the folder names as they are: --labels any")

@@ -14,13 +14,15 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from emotune.config.labels import EKMAN, MIKELS, POLARITY
 from emotune.core.errors import InputError, raise_if_any
-from emotune.data.annotations import OTHER, agreement_of, majority, number
+from emotune.data.annotations import OTHER, agreement_of, majority_class, parse_votes
 from emotune.data.manifest import SPLITS, ExcludedImage, Problem
-from emotune.data.sources.base import NO_LICENCE, ClassFolders, Entry, Listing, Scenes, Url, shown
-from emotune.data.sources.class_names import class_named, unknown
-from emotune.data.sources.csv_rows import in_kinds, one_row_each
+from emotune.data.sources.base import NO_LICENCE, Entry, Listing, Url
+from emotune.data.sources.class_folders import ClassFolders
+from emotune.data.sources.class_names import match_class, unknown_class
+from emotune.data.sources.csv_rows import merge_vote_rows, summarise_problems
 from emotune.data.sources.csv_source import Csv
-from emotune.data.sources.folder_layout import require_folder
+from emotune.data.sources.folder_layout import display_path, require_folder
+from emotune.data.sources.scenes import Scenes
 
 __all__ = ["SOURCES", "Abstract", "ArtPhoto", "EmoSet", "Emotion6", "FiArchive", "FiLinks", "Twitter1"]
 
@@ -46,8 +48,8 @@ class FiLinks:
     def listing(self) -> Listing:
         agg = _first(self.directory, "agg", "")
         words = {file: file.name.split("_")[0] for file in sorted(agg.glob("[!.]*.csv"))}
-        files = {file: class_named(word, MIKELS) for file, word in words.items()}
-        problems = [f"{file}: {unknown(words[file], MIKELS)}" for file, label in files.items() if label is None]
+        files = {file: match_class(word, MIKELS) for file, word in words.items()}
+        problems = [f"{file}: {unknown_class(words[file], MIKELS)}" for file, label in files.items() if label is None]
         raise_if_any(problems + [f"{agg}: no file {label}_*.csv" for label in MIKELS if label not in files.values()])
         lines = ((where, (where, label, cells)) for file, label in files.items() for where, cells in _lines(file, ","))
         links: dict[str, dict[str, list[_Line]]] = {}
@@ -61,7 +63,7 @@ class FiLinks:
 def _link(row: tuple[str, str, Sequence[str]]) -> tuple[str, str, _Line]:
     where, label, cells = row
     match = re.fullmatch(r"\w+,(https?://\S+),(\d+),(\d+)", ",".join(cells))
-    if match is None or class_named(cells[0], MIKELS) != label:
+    if match is None or match_class(cells[0], MIKELS) != label:
         raise ValueError(f'expected "{label},<http link>,<disagree>,<agree>", found "{",".join(cells)}"')
     return match[1], label, (Path(where).name, (int(match[3]), int(match[2])))
 
@@ -151,7 +153,7 @@ class Emotion6:
         table = _vote_table(_first(self.directory, "ground_truth.txt"), "\t", seven)
         for _, votes in table:
             votes[OTHER if classes == EKMAN else "neutral"] = votes.pop("neutral")
-        table, notes = one_row_each(table)
+        table, notes = merge_vote_rows(table)
         made = _judged(table, [self.directory / folder for folder in ("images", "Images", "")])
         return _listing(name, classes, made, "Emotion6 (Peng et al., CVPR 2015)", RESEARCH, notes)
 
@@ -168,7 +170,7 @@ class Abstract:
 
     def listing(self) -> Listing:
         path = _first(self.directory, "ABSTRACT_groundTruth.csv", "testImages_abstract/ABSTRACT_groundTruth.csv")
-        table, notes = one_row_each(_vote_table(path, ",", MIKELS))
+        table, notes = merge_vote_rows(_vote_table(path, ",", MIKELS))
         made = _judged(table, [path.parent, self.directory / "testImages_abstract"])
         return _listing("abstract", MIKELS, made, "Abstract (Machajdik and Hanbury, ACM MM 2010)", NO_LICENCE, notes)
 
@@ -187,7 +189,9 @@ class ArtPhoto:
         files = [path for path in sorted(root.glob("[!.]*")) if path.suffix.lower() in (".jpg", ".jpeg")]
         labels = _each(((str(file), file) for file in files), lambda file: _label(file.stem.split("_")[0]))
         raise_if_any([f"{root}: no image of {label}, <emotion>_NNNN.jpg" for label in MIKELS if label not in labels])
-        entries = [Entry(shown(file, root), label, {label: 1}, file) for file, label in zip(files, labels, strict=True)]
+        entries = [
+            Entry(display_path(file, root), label, {label: 1}, file) for file, label in zip(files, labels, strict=True)
+        ]
         return Listing("artphoto", MIKELS, entries, "ArtPhoto (Machajdik and Hanbury, ACM MM 2010)", NO_LICENCE)
 
 
@@ -238,7 +242,7 @@ def _judged(table: Sequence[tuple[str, dict[str, float]]], folders: Sequence[Pat
     if not has_any:
         raise InputError(f"{folders[0]}: has none of the {len(table)} images that are listed")
     for name, votes in table:
-        label = majority(votes, tuple(votes))
+        label = majority_class(votes, tuple(votes))
         if label and label != OTHER:
             yield Entry(name, label, votes, has_any[0] / name)
         else:
@@ -251,14 +255,14 @@ def _vote_table(path: Path, delimiter: str, classes: Sequence[str]) -> list[tupl
     """Images and their votes; a column is a class if the last word of its header is (``[prob. anger]``)."""
     (where, header), *rows = _lines(path, delimiter) or [(f"{path}:1", [])]
     words = [re.split("[^a-z]+", cell.lower().strip("[] "))[-1] for cell in header]
-    columns = {class_named(word, classes) or word: column for column, word in enumerate(words)}
+    columns = {match_class(word, classes) or word: column for column, word in enumerate(words)}
     if missing := [label for label in classes if label not in columns]:
         raise InputError(f"{where}: no column {', '.join(missing)}; found {', '.join(header) or 'nothing'}")
 
     def take(cells: Sequence[str]) -> tuple[str, dict[str, float]]:
         if len(cells) != len(header):
             raise ValueError(f"{len(cells)} columns; the header has {len(header)}")
-        return cells[0], {label: number(cells[columns[label]]) for label in classes}
+        return cells[0], {label: parse_votes(cells[columns[label]]) for label in classes}
 
     return _each(rows, take)
 
@@ -271,7 +275,7 @@ def _each(rows: Iterable[tuple[str, Any]], make: Callable[[Any], Any]) -> list[A
             made.append(make(row))
         except ValueError as error:
             problems.append((where, str(error)))
-    raise_if_any(in_kinds(problems))
+    raise_if_any(summarise_problems(problems))
     return made
 
 
@@ -285,9 +289,9 @@ def _lines(path: Path, delimiter: str | None) -> list[tuple[str, list[str]]]:
 
 
 def _label(name: str) -> str:
-    label = class_named(name, MIKELS)
+    label = match_class(name, MIKELS)
     if label is None:
-        raise ValueError(unknown(name, MIKELS))
+        raise ValueError(unknown_class(name, MIKELS))
     return label
 
 

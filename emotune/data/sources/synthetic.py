@@ -27,7 +27,7 @@ __all__ = ["GENERATOR_VERSION", "Scene", "draw_scene", "vote_on"]
 
 GENERATOR_VERSION: int = 1  # raised whenever the images drawn from a seed change; part of a run's identity
 
-SIDE = 256  # pixels
+SCENE_SIDE = 256  # pixels; part of what the images are, so not tied to IMAGE_SIDE of the reader
 
 # How hard the set is, all in one place.
 OWN_PALETTE = 0.34  # probability that an image wears its own emotion's palette; else that of a random other one
@@ -105,7 +105,7 @@ def draw_scene(index: int, seed: int = 0) -> Scene:
     rng = _generator(index, seed, stream=1)
     background, horizon = _paint_background(_choose_palette(drawn, rng), rng)
     motif = _make_motif(drawn, rng)
-    left, top = (int(rng.integers(0, SIDE - extent + 1)) for extent in motif.size)
+    left, top = (int(rng.integers(0, SCENE_SIDE - extent + 1)) for extent in motif.size)
     box = (left, top, left + motif.width, top + motif.height)
     for sprite, place in _distractors(drawn, horizon, box, rng):
         background.paste(sprite, place, sprite)
@@ -150,16 +150,16 @@ def _choose_palette(drawn: str, rng: np.random.Generator) -> Palette:
 
 def _paint_background(palette: Palette, rng: np.random.Generator) -> tuple[Image.Image, int]:
     """Sky over rolling ground with texture on both, and the mean row of the horizon."""
-    horizon = int(rng.integers(SIDE * 2 // 5, SIDE * 3 // 4))
-    rows, x = np.arange(SIDE, dtype=np.float32)[:, None], np.linspace(0, 2 * np.pi, SIDE, dtype=np.float32)
+    horizon = int(rng.integers(SCENE_SIDE * 2 // 5, SCENE_SIDE * 3 // 4))
+    rows, x = np.arange(SCENE_SIDE, dtype=np.float32)[:, None], np.linspace(0, 2 * np.pi, SCENE_SIDE, dtype=np.float32)
     hills = sum(rng.uniform(2, 11) / k * np.sin(k * x + rng.uniform(0, 2 * np.pi)) for k in (1, 2, 3))
     below = (rows > horizon + hills)[:, :, None]
     top, far, near, foot = np.array(palette.colours, dtype=np.float32)
     sky = top + (far - top) * np.minimum(rows / horizon, 1)
-    ground = near + (foot - near) * np.clip((rows - horizon) / (SIDE - horizon), 0, 1)
-    width, height = (max(2, SIDE // cell) for cell in palette.grain)
+    ground = near + (foot - near) * np.clip((rows - horizon) / (SCENE_SIDE - horizon), 0, 1)
+    width, height = (max(2, SCENE_SIDE // cell) for cell in palette.grain)
     blotches = Image.fromarray(rng.normal(0, palette.strength, (height, width)).astype(np.float32))
-    texture = np.asarray(blotches.resize((SIDE, SIDE), Image.Resampling.BICUBIC))[:, :, None]
+    texture = np.asarray(blotches.resize((SCENE_SIDE, SCENE_SIDE), Image.Resampling.BICUBIC))[:, :, None]
     pixels = np.where(below, ground[:, None, :], sky[:, None, :]) + texture
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)), horizon
 
@@ -177,7 +177,7 @@ def _distractors(
     drawn: str, horizon: int, motif_box: tuple[int, int, int, int], rng: np.random.Generator
 ) -> Iterator[tuple[Image.Image, tuple[int, int]]]:
     """Sprites that mean nothing, each with its top left corner: far ones first, neutral things before pebbles."""
-    feet = np.sort(rng.uniform(0, SIDE, int(rng.integers(DISTRACTORS[0], DISTRACTORS[1] + 1))))
+    feet = np.sort(rng.uniform(0, SCENE_SIDE, int(rng.integers(DISTRACTORS[0], DISTRACTORS[1] + 1))))
     for foot in feet:
         in_sky = foot < horizon * 0.75
         table, near = (DISTRACTORS_SKY, rng.random()) if in_sky else (DISTRACTORS_GROUND, rng.uniform(0.2, 1))
@@ -196,8 +196,8 @@ def _free_place(
     """A corner for a sprite, at row `top` if given, that leaves the motif's middle free if a few throws find one."""
     left, upper, right, lower = motif_box
     for _ in range(6):
-        x = int(rng.integers(-size // 4, SIDE - size * 3 // 4))
-        y = int(rng.integers(0, SIDE - size)) if top is None else top
+        x = int(rng.integers(-size // 4, SCENE_SIDE - size * 3 // 4))
+        y = int(rng.integers(0, SCENE_SIDE - size)) if top is None else top
         if not (left - size * 0.7 < x < right - size * 0.3 and upper - size * 0.7 < y < lower - size * 0.3):
             break
     return x, y

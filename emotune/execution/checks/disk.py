@@ -8,7 +8,7 @@ from emotune.config.run import DatasetRef, RunConfig
 from emotune.core.cache_dir import cache_folder
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
-from emotune.data.datasets import manifest_of
+from emotune.data.datasets.location import manifest_of
 
 __all__ = ["require_room"]
 

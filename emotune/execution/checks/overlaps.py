@@ -7,7 +7,7 @@ import numpy as np
 from emotune.config.run import DatasetRef, RunConfig
 from emotune.core.errors import raise_if_any
 from emotune.data.annotations import agreement_of, target_weights
-from emotune.data.datasets import manifest_of
+from emotune.data.datasets.location import manifest_of
 from emotune.data.manifest import SPLITS
 from emotune.data.read.cache import SampleInfo
 from emotune.data.read.open_dataset import open_shards

@@ -12,7 +12,7 @@ from emotune.core.cache_dir import cache_folder
 from emotune.core.errors import raise_if_any
 from emotune.core.host import available_cpus
 from emotune.core.storage import Folder
-from emotune.data.datasets import is_ready, manifest_of
+from emotune.data.datasets.location import is_ready, manifest_of
 from emotune.execution.plan.concurrency import uses_cluster
 
 __all__ = ["preflight"]

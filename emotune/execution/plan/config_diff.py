@@ -100,7 +100,7 @@ def _same_place(run: RunConfig, config: Mapping[str, Any]) -> bool:
 
 
 def _whole(name: str, part: str) -> str:
-    """A data set's name without that of the part, which `emotune.data.datasets.resolve` adds."""
+    """A data set's name without that of the part, which `emotune.data.datasets.resolve.resolve_datasets` adds."""
     return name if part == "all" else name.removesuffix(f"-{part}")
 
 

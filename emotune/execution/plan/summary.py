@@ -14,7 +14,7 @@ from emotune.analysis.power import ALPHA, pooled_spread, seeds_for, smallest_eff
 from emotune.config.resources import Resources
 from emotune.config.run import DatasetRef, RunConfig
 from emotune.config.study import Study
-from emotune.data.datasets import is_ready, manifest_of
+from emotune.data.datasets.location import is_ready, manifest_of
 from emotune.execution.plan.concurrency import concurrent_runs
 from emotune.execution.plan.config_diff import reasons
 from emotune.execution.plan.plan import Estimate, Plan, estimate

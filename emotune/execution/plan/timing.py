@@ -11,7 +11,7 @@ from uuid import uuid4
 from emotune.config.model import NetworkConfig
 from emotune.config.run import RunConfig
 from emotune.core.storage import Folder
-from emotune.data.datasets import manifest_of
+from emotune.data.datasets.location import manifest_of
 from emotune.execution.plan.plan import Plan, make_plan
 from emotune.runs.directory import RunDirectory
 

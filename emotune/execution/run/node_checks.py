@@ -20,7 +20,7 @@ from emotune.config.resources import Resources
 from emotune.config.run import DatasetRef
 from emotune.core.errors import InputError, raise_if_any
 from emotune.core.storage import Folder
-from emotune.data.datasets import manifest_of
+from emotune.data.datasets.location import manifest_of
 from emotune.execution.checks.versions import versions
 from emotune.runs.store import RunStore
 

@@ -18,7 +18,8 @@ from emotune.config.load import load_study, shipped_study
 from emotune.config.run import DatasetRef, RunConfig
 from emotune.config.study import Study
 from emotune.core.errors import InputError
-from emotune.data.datasets import is_ready, manifest_of, resolve
+from emotune.data.datasets.location import is_ready, manifest_of
+from emotune.data.datasets.resolve import resolve_datasets
 from emotune.execution.checks.prepare import preparing
 from emotune.execution.plan.plan import Plan, make_plan, reopen_damaged
 from emotune.models.weights.resolve import resolve_weights
@@ -50,7 +51,7 @@ class StudySession:
         """
         path = Path(file) if file else shipped_study(QUICKSTART)
         study = _overridden(load_study(path, aa=options.aa), options)
-        datasets = resolve(study.datasets)
+        datasets = resolve_datasets(study.datasets)
         for dataset in datasets:
             study.metric.check_classes(dataset.name, manifest_of(dataset).classes if is_ready(dataset) else MIKELS)
         return StudySession(study, datasets, study.runs(datasets, resolve_weights(study.variants)), pool_of(options))

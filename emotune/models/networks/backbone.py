@@ -5,10 +5,7 @@ import math
 import torch
 from torch import nn
 
-__all__ = ["POSITIONS", "SIDE", "Backbone", "channels", "initialise"]
-
-SIDE = 227
-"""Height and width of the images that networks take, in pixels."""
+__all__ = ["POSITIONS", "Backbone", "channels", "initialise"]
 
 POSITIONS = 36
 """Positions of the last map: 6×6 for images of 227×227."""

@@ -14,7 +14,7 @@ from emotune.data.build.curate import KEEPABLE, PLACEHOLDER_COPIES, CurationResu
 from emotune.data.build.ingest_image import IngestedImage
 from emotune.data.build.perceptual_hash import COPY_DISTANCE, SCENE_DISTANCE, mirrored_hash, perceptual_hash
 from emotune.data.build.shards import write_shards
-from emotune.data.image_io import decode
+from emotune.data.image_io import decode_rgb
 from emotune.data.manifest import SPLITS, Problem
 from emotune.data.shard_reader import read_samples
 from emotune.data.sources.base import Entry, Listing
@@ -55,7 +55,7 @@ class Images:
         data, label = buffer.getvalue(), name.partition("/")[0]
         self.entries.append(Entry(name, label, {label: 1}, lambda: data, **known))
         key = hashlib.sha256(data).hexdigest()[:20]
-        read, stored = decode(data), hashlib.sha256(data).hexdigest()
+        read, stored = decode_rgb(data), hashlib.sha256(data).hexdigest()
         pixels, seen = hashlib.sha256(read.tobytes()).hexdigest(), perceptual_hash(read)
         reasons = tuple((problem, "why") for problem in problems)
         known = {"mirrored_phash": mirrored_hash(read)} if seen else {"pixels": pixels}

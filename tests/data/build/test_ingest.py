@@ -18,7 +18,8 @@ from emotune.data.build.ingest import ingest
 from emotune.data.build.ingest_image import LIMITS, IngestedImage, Limits
 from emotune.data.build.perceptual_hash import perceptual_hash
 from emotune.data.manifest import Problem
-from emotune.data.sources.base import Entry, Scenes
+from emotune.data.sources.base import Entry
+from emotune.data.sources.scenes import Scenes
 
 NOISE = np.random.default_rng(5).integers(0, 256, (1300, 1300, 3), np.uint8)
 
@@ -194,7 +195,7 @@ import sys
 from pathlib import Path
 from emotune.data.build import ingest
 from emotune.data.build.ingest_image import LIMITS
-from emotune.data.sources.base import Scenes
+from emotune.data.sources.scenes import Scenes
 ingest.CHUNK = 6
 ingest.ingest(Scenes(72, seed=2).listing().entries, Path(sys.argv[1]), LIMITS, workers=2)
 """

@@ -19,14 +19,15 @@ from emotune.data.build.shards import write_shards
 from emotune.data.build.verify import verify
 from emotune.data.manifest import HEALTH, MANIFEST, ExcludedImage, Problem, read_manifest
 from emotune.data.shard_reader import Sample, read_samples
-from emotune.data.sources.base import ClassFolders, Scenes
+from emotune.data.sources.class_folders import ClassFolders
+from emotune.data.sources.scenes import Scenes
 
 SHARES = (0.5, 0.25, 0.25)
 SCRIPT = """
 import sys
 from emotune.data.build import ingest
 from emotune.data.build.shards import write_shards
-from emotune.data.sources.base import Scenes
+from emotune.data.sources.scenes import Scenes
 from emotune.core.storage import Folder
 ingest.CHUNK = 10
 write_shards(Scenes(160, seed=1).listing(), Folder(sys.argv[1]), shares=(0.5, 0.25, 0.25), samples_per_shard=30,

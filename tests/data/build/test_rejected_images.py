@@ -13,10 +13,10 @@ from emotune.data.image_io import (
     DecompressionBombError,
     TruncatedImageError,
     UnreadableImageError,
-    decode,
+    decode_image,
+    decode_rgb,
     decode_square,
-    encode,
-    load,
+    encode_jpeg,
 )
 
 
@@ -41,8 +41,9 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("data", "reason", "kind"), REFUSED.values(), ids=REFUSED)
-@pytest.mark.parametrize("read", [decode, lambda data: load(data, 256), lambda data: decode_square(data, 32)],
-                         ids=["decode", "load", "decode_square"])  # fmt: skip
+@pytest.mark.parametrize("read", [decode_rgb, lambda data: decode_image(data, 256),
+                                  lambda data: decode_square(data, 32)],
+                         ids=["decode_rgb", "decode_image", "decode_square"])  # fmt: skip
 def test_what_is_no_whole_image_is_refused_with_the_reason(data, reason, kind, read):
     with pytest.raises(UnreadableImageError) as caught:
         read(data)
@@ -87,7 +88,7 @@ def test_any_damage_gives_a_image_or_the_reason_why_there_is_none():
                     generator.integers(256)
                 )
             try:
-                decode(bytes(damaged))
+                decode_rgb(bytes(damaged))
             except UnreadableImageError:
                 pass
             except Exception as error:
@@ -101,11 +102,16 @@ def test_a_image_that_no_jpeg_can_hold_is_refused():
 
 
 def test_threads_refuse_what_is_too_large_whatever_others_do_to_the_warning_filters():
-    files = [encode(quarters()), encode(quarters(80, 60)), file_of(quarters(), "PNG"), file_of(quarters(80, 60), "PNG")]
+    files = [
+        encode_jpeg(quarters()),
+        encode_jpeg(quarters(80, 60)),
+        file_of(quarters(), "PNG"),
+        file_of(quarters(80, 60), "PNG"),
+    ]
 
     def outcome(data: bytes) -> tuple[int, ...] | str:
         try:
-            return load(data, max_pixels=3000).size
+            return decode_image(data, max_pixels=3000).size
         except UnreadableImageError as error:
             return str(error).partition(":")[0]
 

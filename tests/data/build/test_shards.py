@@ -24,7 +24,9 @@ from emotune.data.build.shards import write_shards
 from emotune.data.build.verify import verify
 from emotune.data.manifest import HEALTH, MANIFEST, SPLITS, Manifest, read_manifest
 from emotune.data.shard_reader import Sample, read_samples
-from emotune.data.sources.base import ClassFolders, Listing, Scenes
+from emotune.data.sources.base import Listing
+from emotune.data.sources.class_folders import ClassFolders
+from emotune.data.sources.scenes import Scenes
 from emotune.data.split import split_of
 
 SHARES = (0.5, 0.25, 0.25)

@@ -16,13 +16,12 @@ from PIL import Image
 
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
-from emotune.data.image_io import encode
+from emotune.data.image_io import IMAGE_SIDE, encode_jpeg
 from emotune.data.manifest import Shard
 from emotune.data.read.batches import Batch, ImageReader, Split, epoch_batches, rank_slice, shard_order, steps_per_epoch
 from emotune.data.read.cache import Cache
 from emotune.data.read.indexed_shard import IndexedShard
 from emotune.data.read.open_dataset import SHARDS_MIXED
-from emotune.data.shard_reader import SIDE
 
 SIZES = [(1, 1), (1, 50), (50, 50), (51, 50), (101, 50), (99, 7), (100, 1), (7, 100)]
 
@@ -72,7 +71,7 @@ KNOWN = b'{"label": "a", "votes": {}, "source": "s", "split_group": "g", "sha256
 @cache
 def grey(index: int) -> bytes:
     """An image that shows its index."""
-    return encode(Image.new("RGB", (SIDE, SIDE), (2 * index, 2 * index, 2 * index)))
+    return encode_jpeg(Image.new("RGB", (IMAGE_SIDE, IMAGE_SIDE), (2 * index, 2 * index, 2 * index)))
 
 
 def split_of(images: ImageReader, size: int) -> Split:
@@ -88,7 +87,7 @@ def decoded(sizes: list[int]) -> Split:
     arrays = []
     for start, size in zip(starts_of(sizes), sizes, strict=True):
         shown = 2 * np.arange(start, start + size, dtype=np.uint8)
-        arrays.append(np.broadcast_to(shown[:, None, None, None], (len(shown), SIDE, SIDE, 3)).copy())
+        arrays.append(np.broadcast_to(shown[:, None, None, None], (len(shown), IMAGE_SIDE, IMAGE_SIDE, 3)).copy())
     return split_of(ImageReader(tuple(arrays), starts_of(sizes)), sum(sizes))
 
 
@@ -115,8 +114,8 @@ def indices_of(batches: Iterator[Batch]) -> list[list[int]]:
     """The batches' indices, after a look at each image."""
     found = []
     for batch in batches:
-        images = torch.stack(batch.images) if len(batch.indices) else torch.empty(0, SIDE, SIDE, 3)
-        assert images.shape == (len(batch.indices), SIDE, SIDE, 3)
+        images = torch.stack(batch.images) if len(batch.indices) else torch.empty(0, IMAGE_SIDE, IMAGE_SIDE, 3)
+        assert images.shape == (len(batch.indices), IMAGE_SIDE, IMAGE_SIDE, 3)
         shown = images[:, 100, 100, 0].numpy() / 2
         assert np.abs(shown - batch.indices).max(initial=0) < 0.6
         found.append(batch.indices.tolist())

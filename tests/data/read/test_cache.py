@@ -11,16 +11,18 @@ import pytest
 from decoding import ref_of
 
 from emotune.core.storage import Folder
-from emotune.data.datasets import manifest_of
-from emotune.data.image_io import decode_square
+from emotune.data.datasets.location import manifest_of
+from emotune.data.image_io import IMAGE_SIDE, decode_square
 from emotune.data.manifest import SPLITS, Manifest, read_manifest
 from emotune.data.read.batches import open_split
-from emotune.data.shard_reader import SIDE, Sample, read_samples
+from emotune.data.shard_reader import Sample, read_samples
 
 
 def samples_of(folder: Path, split: str) -> list[Sample]:
     manifest: Manifest = read_manifest(Folder(str(folder)))
-    return [s for shard in manifest.of(split) for s in read_samples((folder / shard.file).read_bytes(), shard.file)]
+    return [
+        s for shard in manifest.shards_of(split) for s in read_samples((folder / shard.file).read_bytes(), shard.file)
+    ]
 
 
 @pytest.mark.parametrize("split", SPLITS)
@@ -30,9 +32,9 @@ def test_the_images_are_those_of_the_shards(small_shards, split):
     assert [images.classes[target] for target in images.targets] == [sample.label for sample in samples]
     assert images.targets.dtype == np.int64
     batch = np.stack(images.images.take(np.arange(len(images))))
-    assert (batch.shape, batch.dtype) == ((len(samples), SIDE, SIDE, 3), np.uint8)
+    assert (batch.shape, batch.dtype) == ((len(samples), IMAGE_SIDE, IMAGE_SIDE, 3), np.uint8)
     for row, sample in zip(batch, samples, strict=True):
-        assert np.array_equal(row, decode_square(sample.jpg, SIDE))
+        assert np.array_equal(row, decode_square(sample.jpg, IMAGE_SIDE))
 
 
 def test_images_taken_across_shards_are_those_taken_one_by_one(small_shards):
@@ -72,7 +74,8 @@ def test_an_interrupted_decoding_is_begun_again_and_leaves_nothing_half_done(sha
     images = open_split(ref_of(shards), "train")
     samples = samples_of(shards, "train")
     assert all(
-        np.array_equal(images.images.take(np.array([i]))[0], decode_square(samples[i].jpg, SIDE)) for i in (0, 40, 71)
+        np.array_equal(images.images.take(np.array([i]))[0], decode_square(samples[i].jpg, IMAGE_SIDE))
+        for i in (0, 40, 71)
     )
 
 
@@ -82,7 +85,7 @@ from pathlib import Path
 import numpy as np
 from emotune.data import shard_reader
 from emotune.data.read import batches
-from emotune.data.datasets import resolve
+from emotune.data.datasets.resolve import resolve_datasets
 from emotune.config.run import Selection
 shards, log, go = sys.argv[1:]
 real = shard_reader.decode_square
@@ -90,7 +93,7 @@ def counted(data, side):
     with open(log, "a") as file: file.write("decoded\\n")
     return real(data, side)
 shard_reader.decode_square = counted
-(ref,) = resolve([Selection(data=shards)])
+(ref,) = resolve_datasets([Selection(data=shards)])
 print("ready", flush=True)
 while not Path(go).exists(): time.sleep(0.001)
 images = batches.open_split(ref, "train")
@@ -118,7 +121,7 @@ def test_processes_that_open_at_the_same_time_decode_once_and_agree(shards, tmp_
 
 
 def test_an_index_of_an_earlier_version_is_no_obstacle_and_goes(shards, tmp_path):
-    first = manifest_of(ref_of(shards)).of("val")[0]
+    first = manifest_of(ref_of(shards)).shards_of("val")[0]
     earlier = tmp_path / "cache" / "decoded" / f"{first.sha256}.known.json"
     earlier.parent.mkdir(parents=True)
     earlier.write_text('[["key", "awe", {}, "group"]]')

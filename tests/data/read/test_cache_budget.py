@@ -17,24 +17,24 @@ from filelock import FileLock
 from emotune.config.run import DatasetRef
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
-from emotune.data.datasets import manifest_of
+from emotune.data.datasets.location import manifest_of
+from emotune.data.image_io import IMAGE_SIDE
 from emotune.data.manifest import SPLITS, Shard
 from emotune.data.read.batches import open_split
 from emotune.data.read.cache import Cache
 from emotune.data.read.open_dataset import decoded_shards, open_shards
-from emotune.data.shard_reader import SIDE
 
 
 def gigabytes(*counts: int) -> float:
     """What arrays of so many images take, and half a byte for rounding."""
-    return (sum(128 + count * SIDE * SIDE * 3 for count in counts) + 0.5) / 1e9
+    return (sum(128 + count * IMAGE_SIDE * IMAGE_SIDE * 3 for count in counts) + 0.5) / 1e9
 
 
 def decoded_splits(ref: DatasetRef, cache_gb: float | None = None) -> tuple[str, ...]:
     """The splits that are kept decoded, each of them whole."""
     decoded, manifest = decoded_shards(ref, cache_gb), manifest_of(ref)
-    found = tuple(split for split in SPLITS if decoded & {shard.sha256 for shard in manifest.of(split)})
-    assert decoded == {shard.sha256 for split in found for shard in manifest.of(split)}
+    found = tuple(split for split in SPLITS if decoded & {shard.sha256 for shard in manifest.shards_of(split)})
+    assert decoded == {shard.sha256 for split in found for shard in manifest.shards_of(split)}
     return found
 
 
@@ -49,7 +49,7 @@ def test_what_fits_the_budget_is_decoded_and_val_and_test_before_train(shards, t
     assert decoded_splits(ref, everything - 1e-9) == decoded_splits(ref, gigabytes(30, 19, 30, 9)) == ("val", "test")
     assert decoded_splits(ref, gigabytes(30, 19, 30, 8)) == decoded_splits(ref, 0) == ()
     open_shards(ref, SPLITS, decoded=decoded_shards(ref, gigabytes(30, 19, 30, 9)))
-    assert arrays(tmp_path) == {shard.sha256 for s in ("val", "test") for shard in manifest_of(ref).of(s)}
+    assert arrays(tmp_path) == {shard.sha256 for s in ("val", "test") for shard in manifest_of(ref).shards_of(s)}
 
 
 def test_without_a_budget_a_tenth_of_the_disk_stays_free_and_of_a_large_one_5_gb(shards, monkeypatch):
@@ -85,7 +85,7 @@ def opened(shards, tmp_path):
 
 
 def test_the_shard_that_was_not_used_for_longest_makes_room_and_who_has_it_open_keeps_it(shards, opened, tmp_path):
-    first, second, third = manifest_of(ref_of(shards)).of("train")
+    first, second, third = manifest_of(ref_of(shards)).shards_of("train")
     opened(first)
     held = opened(second)
     before = held.copy()
@@ -100,7 +100,7 @@ def test_the_shard_that_was_not_used_for_longest_makes_room_and_who_has_it_open_
 
 
 def test_what_a_call_needs_itself_does_not_make_room(shards, opened, tmp_path):
-    first, second, third = manifest_of(ref_of(shards)).of("train")
+    first, second, third = manifest_of(ref_of(shards)).shards_of("train")
     opened(first)
     opened(second)
     opened(third, frozenset({first.sha256, third.sha256}))
@@ -110,14 +110,14 @@ def test_what_a_call_needs_itself_does_not_make_room(shards, opened, tmp_path):
 
 
 def test_what_a_killed_process_left_makes_room_and_what_a_living_one_writes_does_not(shards, opened, tmp_path):
-    first, second, third = manifest_of(ref_of(shards)).of("train")
+    first, second, third = manifest_of(ref_of(shards)).shards_of("train")
     opened(first)
     cache = Cache(tmp_path / "cache" / "decoded")
-    dead, alive = (cache.folder / f"{shard.sha256}-{SIDE}.part" for shard in (second, third))
+    dead, alive = (cache.folder / f"{shard.sha256}-{IMAGE_SIDE}.part" for shard in (second, third))
     dead.write_bytes(b"half")
     alive.write_bytes(b"half")
     with FileLock(cache.folder / f"{third.sha256}.lock"):
-        opened(manifest_of(ref_of(shards)).of("val")[0])
+        opened(manifest_of(ref_of(shards)).shards_of("val")[0])
         assert not dead.exists()
         assert alive.exists()
 
@@ -136,10 +136,11 @@ CROWDED = """
 import hashlib, sys
 import numpy as np
 from emotune.data.read.open_dataset import open_shards
-from emotune.data.datasets import manifest_of, resolve
+from emotune.data.datasets.location import manifest_of
+from emotune.data.datasets.resolve import resolve_datasets
 shards, split, budget = sys.argv[1:]
-(ref,) = resolve([shards])
-decoded = [shard.sha256 for shard in manifest_of(ref).of(split)]
+(ref,) = resolve_datasets([shards])
+decoded = [shard.sha256 for shard in manifest_of(ref).shards_of(split)]
 for _ in range(6):
     opened = open_shards(ref, [split], decoded=decoded, cache_gb=float(budget), threads=2)
     print(hashlib.sha256(b"".join(shard.images.tobytes() for shard in opened)).hexdigest(), flush=True)

@@ -108,6 +108,6 @@ def test_a_shard_that_is_no_tar_is_named(shards):
 
 @pytest.mark.parametrize("change", [-1, 1])
 def test_a_shard_with_another_number_of_samples_than_the_manifest_says_is_named(shards, change):
-    shard = read_manifest(Folder(str(shards))).of("test")[0]
+    shard = read_manifest(Folder(str(shards))).shards_of("test")[0]
     change_shard(shards, shard.file, samples=shard.samples + change)
     assert shard.file in refusal(shards)

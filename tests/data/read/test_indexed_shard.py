@@ -26,7 +26,8 @@ from emotune.core.cache_dir import cache_folder
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.data.build.shards import write_shards
-from emotune.data.datasets import manifest_of, resolve
+from emotune.data.datasets.location import manifest_of
+from emotune.data.datasets.resolve import resolve_datasets
 from emotune.data.manifest import SPLITS, read_manifest, write_manifest
 from emotune.data.read import open_dataset
 from emotune.data.read.batches import Split, open_split
@@ -34,7 +35,7 @@ from emotune.data.read.cache import Cache
 from emotune.data.read.indexed_shard import IndexedShard
 from emotune.data.read.open_dataset import decoded_shards, open_shards, room_needed
 from emotune.data.shard_reader import read_samples, read_shard
-from emotune.data.sources.base import Scenes
+from emotune.data.sources.scenes import Scenes
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +81,7 @@ def batches_of(split: Split, world_size: int, **options) -> list[tuple[list[int]
 @pytest.mark.parametrize("part", ["all", "noisy"])
 @pytest.mark.parametrize("order", ["images", "shards"])
 def test_batches_are_the_same_decoded_indexed_and_mixed_on_any_number_of_ranks(location, part, order, tmp_path):
-    ref = replace(resolve([location])[0], part=part)
+    ref = replace(resolve_datasets([location])[0], part=part)
     some = frozenset(shard.sha256 for shard in manifest_of(ref).shards[::2])
     for name in SPLITS:
         indexed = open_split(ref, name, decoded=(), order=order, threads=2)
@@ -97,17 +98,17 @@ def test_batches_are_the_same_decoded_indexed_and_mixed_on_any_number_of_ranks(l
 
 
 def test_copies_are_made_of_shards_behind_a_url_alone(location, tmp_path):
-    (ref,) = resolve([location])
+    (ref,) = resolve_datasets([location])
     list(open_split(ref, "train", decoded=()).evaluation_batches(8))
     copies = {hashlib.sha256(path.read_bytes()).hexdigest() for path in kept(tmp_path, "*.tar")}
-    assert copies == ({shard.sha256 for shard in manifest_of(ref).of("train")} if "://" in location else set())
+    assert copies == ({shard.sha256 for shard in manifest_of(ref).shards_of("train")} if "://" in location else set())
 
 
 def test_votes_are_those_of_the_samples(small_shards):
-    (ref,) = resolve([str(small_shards)])
+    (ref,) = resolve_datasets([str(small_shards)])
     samples = [
         sample
-        for shard in manifest_of(ref).of("val")
+        for shard in manifest_of(ref).shards_of("val")
         for sample in read_samples(read_shard(Folder(str(small_shards)), shard), shard.file)
     ]
     for decoded in (None, ()):
@@ -129,7 +130,7 @@ def test_a_image_that_cannot_be_decoded_is_named_with_its_shard(small_shards, tm
         for shard in manifest.shards
     ]
     write_manifest(Folder(str(folder)), replace(manifest, shards=tuple(told)))
-    val = open_split(resolve([str(folder)])[0], "val", decoded=(), threads=2)
+    val = open_split(resolve_datasets([str(folder)])[0], "val", decoded=(), threads=2)
     with pytest.raises(InputError) as caught:
         list(val.evaluation_batches(8))
     assert str(path) in str(caught.value)
@@ -137,7 +138,7 @@ def test_a_image_that_cannot_be_decoded_is_named_with_its_shard(small_shards, tm
 
 
 def test_a_file_of_another_size_than_the_manifest_says_is_found_when_it_is_opened_again(shards):
-    (ref,) = resolve([str(shards)])
+    (ref,) = resolve_datasets([str(shards)])
     open_split(ref, "val", decoded=())
     path = min(shards.glob("val-*.tar"))
     path.write_bytes(path.read_bytes()[:-512])
@@ -151,8 +152,8 @@ def test_a_file_of_another_size_than_the_manifest_says_is_found_when_it_is_opene
 def test_a_shard_behind_a_url_that_is_damaged_is_not_copied(many_shards, tmp_path, monkeypatch):
     monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path / "cache"))
     url = in_memory(many_shards)
-    (ref,) = resolve([url])
-    shard = manifest_of(ref).of("val")[1]
+    (ref,) = resolve_datasets([url])
+    shard = manifest_of(ref).shards_of("val")[1]
     data = Folder(url).read(shard.file)
     Folder(url).write(shard.file, data[:1000] + bytes([data[1000] ^ 1]) + data[1001:])
     with pytest.raises(InputError, match=rf"{shard.file}: damaged"):
@@ -167,7 +168,7 @@ def room_for(ref: DatasetRef, count: int) -> float:
 
 def test_in_the_order_of_shards_a_small_cache_holds_a_few_copies_at_a_time(many_shards, tmp_path, monkeypatch):
     monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path / "cache"))
-    (ref,) = resolve([in_memory(many_shards)])
+    (ref,) = resolve_datasets([in_memory(many_shards)])
     expected = batches_of(open_split(ref, "train"), 1, order="shards")
     shutil.rmtree(tmp_path / "cache")
     budget = room_for(ref, open_dataset.SHARDS_ON_DISK)
@@ -187,7 +188,7 @@ def test_in_the_order_of_shards_a_small_cache_holds_a_few_copies_at_a_time(many_
 @pytest.mark.parametrize("order", ["images", "shards"])
 def test_copies_that_others_drive_out_are_made_again(many_shards, order, tmp_path, monkeypatch):
     monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path / "cache"))
-    (ref,) = resolve([in_memory(many_shards)])
+    (ref,) = resolve_datasets([in_memory(many_shards)])
     split = open_split(ref, "train", decoded=(), order=order, threads=2)
     expected = [batch.indices.tolist() for batch in open_split(ref, "train").training_batches(3, 0, 0, order=order)]
     found = []
@@ -200,7 +201,7 @@ def test_copies_that_others_drive_out_are_made_again(many_shards, order, tmp_pat
 
 def test_shards_behind_a_url_that_do_not_fit_the_disk_are_refused_with_the_numbers(many_shards, tmp_path, monkeypatch):
     monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path / "cache"))
-    (ref,) = resolve([in_memory(many_shards)])
+    (ref,) = resolve_datasets([in_memory(many_shards)])
     all_bytes = sum(shard.bytes for shard in manifest_of(ref).shards)
     usage = shutil.disk_usage("/")
 
@@ -227,7 +228,7 @@ def test_shards_behind_a_url_that_do_not_fit_the_disk_are_refused_with_the_numbe
 
 def test_the_room_that_runs_need_is_that_of_copies_of_all_shards_or_of_a_few(many_shards, tmp_path, monkeypatch):
     monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path / "cache"))
-    (ref,) = resolve([in_memory(many_shards)])
+    (ref,) = resolve_datasets([in_memory(many_shards)])
     by_image = RunConfig(variant="a", dataset=ref, seed=0, model=AlexNetConfig(), train=TrainConfig())
     by_shard = replace(by_image, train=TrainConfig(order="shards"))
     fitted = replace(by_image, model=ConstantConfig())
@@ -245,9 +246,9 @@ PROGRAM = """
 import hashlib, sys, time
 from pathlib import Path
 from emotune.data.read.batches import open_split
-from emotune.data.datasets import resolve
+from emotune.data.datasets.resolve import resolve_datasets
 url, go = sys.argv[1:]
-(ref,) = resolve([url])
+(ref,) = resolve_datasets([url])
 print("ready", flush=True)
 while not Path(go).exists(): time.sleep(0.001)
 split = open_split(ref, "train", decoded=(), threads=2)
@@ -289,16 +290,16 @@ def test_processes_that_open_at_the_same_time_copy_and_index_each_shard_once(
         assert process.stdout.readline() == "ready\n"
     (tmp_path / "go").touch()
     answers = {process.communicate(timeout=120)[0] for process in processes}
-    expected = open_split(resolve([str(many_shards)])[0], "train").training_batches(8, 0, 0)
+    expected = open_split(resolve_datasets([str(many_shards)])[0], "train").training_batches(8, 0, 0)
     images = b"".join(image.numpy().tobytes() for batch in expected for image in batch.images)
     assert answers == {f"{hashlib.sha256(images).hexdigest()}\n"}
-    train = {shard.file for shard in read_manifest(Folder(str(many_shards))).of("train")}
+    train = {shard.file for shard in read_manifest(Folder(str(many_shards))).shards_of("train")}
     assert {name: n for name, n in asked.items() if name.endswith(".tar")} == dict.fromkeys(train, 1)
 
 
 def test_the_index_says_where_each_image_is_and_is_made_once(shards, monkeypatch):
-    (ref,) = resolve([Selection(data=str(shards))])
-    (shard, *_) = manifest_of(ref).of("val")
+    (ref,) = resolve_datasets([Selection(data=str(shards))])
+    (shard, *_) = manifest_of(ref).shards_of("val")
     data = (shards / shard.file).read_bytes()
     (opened, *_) = open_shards(ref, ["val"], decoded=())
     for known, sample in zip(opened.samples, read_samples(data, shard.file), strict=True):

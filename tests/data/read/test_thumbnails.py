@@ -11,16 +11,17 @@ from PIL import Image
 from emotune.config.run import DatasetRef
 from emotune.core.storage import Folder
 from emotune.data.build.shards import write_shards
-from emotune.data.datasets import manifest_of, resolve
+from emotune.data.datasets.location import manifest_of
+from emotune.data.datasets.resolve import resolve_datasets
 from emotune.data.manifest import MANIFEST, Manifest, read_manifest
 from emotune.data.read.thumbnails import thumbnails
 from emotune.data.shard_reader import checked_samples, decode_sample
-from emotune.data.sources.base import ClassFolders
+from emotune.data.sources.class_folders import ClassFolders
 
 
 def test_ids(ref: DatasetRef) -> list[str]:
     folder = Folder(ref.location)
-    return [s.key for shard in manifest_of(ref).of("test") for s in checked_samples(folder, shard)]
+    return [s.key for shard in manifest_of(ref).shards_of("test") for s in checked_samples(folder, shard)]
 
 
 test_ids.__test__ = False
@@ -28,7 +29,7 @@ test_ids.__test__ = False
 
 @pytest.fixture
 def drawn(small_shards: Path) -> DatasetRef:
-    return resolve([str(small_shards)])[0]
+    return resolve_datasets([str(small_shards)])[0]
 
 
 def test_a_thumbnail_is_what_networks_see_of_the_image_in_small(drawn: DatasetRef):
@@ -39,7 +40,7 @@ def test_a_thumbnail_is_what_networks_see_of_the_image_in_small(drawn: DatasetRe
     assert (image.format, image.size) == ("JPEG", (96, 96))
     folder = Folder(drawn.location)
     sample = next(
-        s for shard in manifest_of(drawn).of("test") for s in checked_samples(folder, shard) if s.key == first
+        s for shard in manifest_of(drawn).shards_of("test") for s in checked_samples(folder, shard) if s.key == first
     )
     whole = Image.fromarray(decode_sample(sample, ""))
     crop, whole = (p.resize((96, 96), Image.Resampling.LANCZOS) for p in (whole.crop((14, 14, 241, 241)), whole))
@@ -63,14 +64,14 @@ def photographs(tmp_path: Path, **options: bool) -> Manifest:
 
 def test_photographs_are_shown_only_if_whoever_made_the_shards_said_so_and_may_take_it_back(tmp_path: Path):
     made = photographs(tmp_path)
-    (ref,) = resolve([str(tmp_path / "shards")])
+    (ref,) = resolve_datasets([str(tmp_path / "shards")])
     ids = test_ids(ref)
     assert thumbnails(ref, ids) == {}
     said = photographs(tmp_path, allow_thumbnails=True)
     assert thumbnails(ref, ids).keys() == set(ids)
     assert said.content_hash == made.content_hash, "runs stay what they are"
     assert said.shards == made.shards
-    assert not photographs(tmp_path).shown
+    assert not photographs(tmp_path).may_show_images
     assert thumbnails(ref, ids) == {}
 
 
@@ -81,13 +82,13 @@ def test_a_manifest_from_before_the_question_can_be_read_and_shows_nothing(tmp_p
     del old["allow_thumbnails"], old["sha256"]
     old["sha256"] = hashlib.sha256(json.dumps(old, sort_keys=True).encode()).hexdigest()
     path.write_text(json.dumps(old))
-    assert not read_manifest(Folder(str(tmp_path / "shards"))).shown
+    assert not read_manifest(Folder(str(tmp_path / "shards"))).may_show_images
 
 
 def test_drawn_images_need_no_permission_and_none_are_there_before_they_are_drawn(drawn, tmp_path, monkeypatch):
-    assert manifest_of(drawn).shown
+    assert manifest_of(drawn).may_show_images
     monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path))
-    (scenes,) = resolve(["scenes"])
+    (scenes,) = resolve_datasets(["scenes"])
     assert thumbnails(scenes, ["0"]) == {}
 
 

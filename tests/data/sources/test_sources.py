@@ -8,7 +8,9 @@ import pytest
 from emotune.config.labels import MIKELS
 from emotune.core.errors import InputError
 from emotune.data.manifest import SPLITS
-from emotune.data.sources.base import ClassFolders, Listing, Scenes, scenes_hash
+from emotune.data.sources.base import Listing
+from emotune.data.sources.class_folders import ClassFolders
+from emotune.data.sources.scenes import Scenes, scenes_hash
 from emotune.data.split import split_of
 
 

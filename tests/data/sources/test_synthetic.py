@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from emotune.config.labels import MIKELS, POSITIVE
-from emotune.data.sources.synthetic import MOTIF_SIZE, MOTIF_TURN, PALETTES, SIDE, Scene, draw_scene, vote_on
+from emotune.data.sources.synthetic import MOTIF_SIZE, MOTIF_TURN, PALETTES, SCENE_SIDE, Scene, draw_scene, vote_on
 from emotune.data.sources.synthetic_sprites import (
     DISTRACTORS_GROUND,
     DISTRACTORS_SKY,
@@ -53,7 +53,7 @@ def test_every_image_is_different(scenes):
 
 
 def test_images_are_rgb_of_one_size(scenes):
-    assert {(scene.image.mode, scene.image.size) for scene in scenes} == {("RGB", (SIDE, SIDE))}
+    assert {(scene.image.mode, scene.image.size) for scene in scenes} == {("RGB", (SCENE_SIDE, SCENE_SIDE))}
 
 
 def test_drawn_emotions_are_balanced_over_consecutive_eights(scenes):
@@ -101,15 +101,15 @@ def test_the_motif_lies_inside_the_image_at_its_declared_size(scenes):
     largest = MOTIF_SIZE[1] * (np.cos(turn) + np.sin(turn)) + 3
     for scene in scenes:
         left, top, right, bottom = scene.motif_box
-        assert 0 <= left < right <= SIDE
-        assert 0 <= top < bottom <= SIDE
+        assert 0 <= left < right <= SCENE_SIDE
+        assert 0 <= top < bottom <= SCENE_SIDE
         assert MOTIF_SIZE[0] * 0.7 < right - left < largest
         assert MOTIF_SIZE[0] * 0.7 < bottom - top < largest
 
 
 def test_motifs_are_anywhere_in_the_image(scenes):
     middles = np.array([(s.motif_box[0] + s.motif_box[2], s.motif_box[1] + s.motif_box[3]) for s in scenes]) / (
-        2 * SIDE
+        2 * SCENE_SIDE
     )
     quarters = (middles > 0.5) @ np.array([1, 2])
     assert np.bincount(quarters, minlength=4).min() > 0.15 * IMAGES
@@ -149,7 +149,7 @@ def test_every_sprite_is_a_visible_rgba_square_of_the_size_asked_for(size):
 
 
 def mean_colour(scene: Scene, hide_motif: bool) -> np.ndarray:
-    total, area = np.asarray(scene.image).sum((0, 1), dtype=float), SIDE * SIDE
+    total, area = np.asarray(scene.image).sum((0, 1), dtype=float), SCENE_SIDE * SCENE_SIDE
     if hide_motif:
         motif = np.asarray(scene.image.crop(scene.motif_box))
         total, area = total - motif.sum((0, 1), dtype=float), area - motif.shape[0] * motif.shape[1]

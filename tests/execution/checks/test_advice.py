@@ -11,7 +11,7 @@ from emotune.config.model import AlexNetConfig
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig, Selection
 from emotune.config.train import TrainConfig
-from emotune.data.datasets import resolve
+from emotune.data.datasets.resolve import resolve_datasets
 from emotune.execution.checks import advice
 from emotune.execution.checks.advice import bf16_factor, bf16_without_instructions, idle_nodes, slow_bf16
 
@@ -20,7 +20,7 @@ SLURM = ("SLURM_JOB_NUM_NODES", "SLURM_NNODES", "SLURM_STEP_NUM_NODES", "WORLD_S
 
 @pytest.fixture
 def runs(small_shards: Path) -> list[RunConfig]:
-    (dataset,) = resolve([Selection(data=str(small_shards))])
+    (dataset,) = resolve_datasets([Selection(data=str(small_shards))])
     exact = RunConfig(variant="exact", dataset=dataset, seed=0, model=AlexNetConfig(), train=TrainConfig())
     rounded = replace(exact, variant="rounded", train=TrainConfig(precision="bf16"))
     return [exact, rounded, replace(rounded, seed=1)]

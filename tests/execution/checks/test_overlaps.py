@@ -12,8 +12,8 @@ from emotune.config.train import TrainConfig
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.data.build.shards import write_shards
-from emotune.data.datasets import resolve
-from emotune.data.sources.base import Scenes
+from emotune.data.datasets.resolve import resolve_datasets
+from emotune.data.sources.scenes import Scenes
 from emotune.execution.checks.overlaps import shared_images, targets_without_effect
 
 SHARES = (0.5, 0.25, 0.25)
@@ -36,7 +36,7 @@ def shards(out: Path, name: str, votes: dict[str, float] | None, number: int | N
         if number is None or seen[entry.label] <= number:
             entries.append(replace(entry, votes={} if votes is None else own))
     write_shards(replace(listing, name=name, entries=entries, content_hash=None), Folder(str(out)), shares=SHARES)
-    (ref,) = resolve([Selection(data=str(out))])
+    (ref,) = resolve_datasets([Selection(data=str(out))])
     return ref
 
 

@@ -10,13 +10,13 @@ from emotune.config.resources import Resources
 from emotune.config.run import RunConfig, Selection
 from emotune.config.train import TrainConfig
 from emotune.core.errors import InputError
-from emotune.data.datasets import resolve
+from emotune.data.datasets.resolve import resolve_datasets
 from emotune.execution.checks.preflight import preflight
 
 
 @pytest.fixture
 def run(small_shards: Path) -> RunConfig:
-    (dataset,) = resolve([Selection(data=str(small_shards))])
+    (dataset,) = resolve_datasets([Selection(data=str(small_shards))])
     return RunConfig(variant="small", dataset=dataset, seed=0, model=AlexNetConfig(), train=TrainConfig(batch_size=4))
 
 

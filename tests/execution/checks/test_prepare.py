@@ -14,7 +14,7 @@ from emotune.config.study import Study
 from emotune.config.train import TrainConfig
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
-from emotune.data.datasets import resolve
+from emotune.data.datasets.resolve import resolve_datasets
 from emotune.execution.checks.disk import require_room
 from emotune.execution.checks.prepare import prepare
 from emotune.execution.plan import concurrency
@@ -24,7 +24,7 @@ from emotune.runs.registry import Registry
 
 @pytest.fixture
 def run(small_shards: Path) -> RunConfig:
-    (dataset,) = resolve([Selection(data=str(small_shards))])
+    (dataset,) = resolve_datasets([Selection(data=str(small_shards))])
     model = AlexNetConfig(width=0.0625)
     return RunConfig(variant="small", dataset=dataset, seed=0, model=model, train=TrainConfig(batch_size=4))
 

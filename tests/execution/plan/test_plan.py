@@ -7,14 +7,14 @@ import pytest
 from emotune.config.model import AlexNetConfig
 from emotune.config.run import RunConfig, Selection
 from emotune.config.train import TrainConfig
-from emotune.data.datasets import resolve
+from emotune.data.datasets.resolve import resolve_datasets
 from emotune.execution.plan.plan import estimate, make_plan, reopen_damaged
 from emotune.runs.directory import METRICS, PREDICTIONS, RECORD, RunDirectory, State, Status
 
 
 @pytest.fixture
 def runs(small_shards: Path) -> list[RunConfig]:
-    (dataset,) = resolve([Selection(data=str(small_shards))])
+    (dataset,) = resolve_datasets([Selection(data=str(small_shards))])
     first = RunConfig(variant="a", dataset=dataset, seed=0, model=AlexNetConfig(), train=TrainConfig())
     second = replace(first, variant="b", model=AlexNetConfig(width=0.5))
     return [replace(run, seed=seed) for seed in (0, 1) for run in (first, second)]

@@ -11,7 +11,7 @@ from emotune.config.load import load_study
 from emotune.config.metric import Metric
 from emotune.config.resources import Resources
 from emotune.config.study import Contrast, Study
-from emotune.data.datasets import resolve
+from emotune.data.datasets.resolve import resolve_datasets
 from emotune.execution.monitor.status import named_runs, print_status, study_status
 from emotune.execution.plan.plan import make_plan
 from emotune.execution.plan.summary import print_plan, print_reasons, resolution
@@ -41,12 +41,12 @@ def shown(study: Study, runs, pool: str, *, executor: str = "ray", why: bool = F
     if why:
         print_reasons(console, plan, pool)
     else:
-        print_plan(console, study, resolve(study.datasets), plan, pool, executor, **probed)
+        print_plan(console, study, resolve_datasets(study.datasets), plan, pool, executor, **probed)
     return console.file.getvalue()
 
 
 def test_a_plan_counts_runs_by_state_and_hours_and_gpu_hours_of_each_variant(study: Study, pool: str):
-    runs = study.runs(datasets := resolve(study.datasets))
+    runs = study.runs(datasets := resolve_datasets(study.datasets))
     finish(pool, runs[0], 3600.0)
     text = shown(replace(study, resources=Resources(workers=2, gpus_per_worker=1)), runs, pool)
     rows = {line.split()[0]: line.split()[1:] for line in text.splitlines() if line}
@@ -59,7 +59,7 @@ def test_a_plan_counts_runs_by_state_and_hours_and_gpu_hours_of_each_variant(stu
 
 
 def test_a_plan_warns_of_a_smallest_effect_that_its_images_or_seeds_cannot_show(study: Study, pool: str):
-    runs = study.runs(resolve(study.datasets))
+    runs = study.runs(resolve_datasets(study.datasets))
     text = shown(study, runs, pool)
     assert "Warning: the min_effect of 1 point is less than one of the" in text, "of so few test images"
     large = replace(study, metric=Metric(min_effect=30.0))
@@ -77,7 +77,7 @@ def test_a_plan_warns_of_a_smallest_effect_that_its_images_or_seeds_cannot_show(
 
 
 def test_reasons_are_counted_by_variant(study: Study, pool: str):
-    runs = study.runs(resolve(study.datasets))
+    runs = study.runs(resolve_datasets(study.datasets))
     longer = [replace(run, train=replace(run.train, epochs=60)) for run in runs]
     for run in runs[:4]:
         finish(pool, run, 1.0)
@@ -100,7 +100,7 @@ def test_reasons_are_counted_by_variant(study: Study, pool: str):
 
 
 def test_what_is_going_on_is_told_from_files_alone(study: Study, pool: str):
-    runs = study.runs(resolve(study.datasets))
+    runs = study.runs(resolve_datasets(study.datasets))
     finish(pool, runs[0], 1.0)
     RunDirectory(pool, runs[1]).fail("Traceback (most recent call last):\n  File x\nValueError: no")
     at_work = RunDirectory(pool, runs[2])

@@ -13,7 +13,7 @@ import pytest
 
 from emotune.config.resources import Resources
 from emotune.core.errors import InputError
-from emotune.data.datasets import resolve
+from emotune.data.datasets.resolve import resolve_datasets
 
 pytestmark = [
     pytest.mark.slow,
@@ -85,7 +85,7 @@ def test_a_node_that_comes_while_it_is_waited_for_and_is_like_this_one_passes_an
     from emotune.execution.run.node_checks import check_nodes, require_cluster
 
     require_cluster(Resources(), 60, lambda text: join(num_cpus=1))
-    check_nodes(str(tmp_path), [*resolve([str(small_shards)]), *resolve(["scenes"])])
+    check_nodes(str(tmp_path), [*resolve_datasets([str(small_shards)]), *resolve_datasets(["scenes"])])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -114,7 +114,7 @@ def test_a_pool_that_is_another_place_on_a_node_and_data_that_differ_there_are_f
     from emotune.execution.run.node_checks import check_nodes
 
     join(num_cpus=1)
-    (dataset,) = resolve([str(small_shards)])
+    (dataset,) = resolve_datasets([str(small_shards)])
     gone = replace(dataset, name="gone", location=str(tmp_path / "nothing"))
     other = replace(dataset, name="other", content_hash="0" * 64)
     copy = Path(shutil.copytree(small_shards, tmp_path / "copy"))

@@ -16,7 +16,7 @@ from emotune.config.resources import Resources
 from emotune.config.run import RunConfig, Selection
 from emotune.config.train import TrainConfig
 from emotune.core.process_tree import Process, descendants, process
-from emotune.data.datasets import resolve
+from emotune.data.datasets.resolve import resolve_datasets
 from emotune.runs.directory import RunDirectory, State
 
 pytestmark = pytest.mark.slow
@@ -102,7 +102,7 @@ class Study:
 
 @pytest.fixture
 def runs(small_shards: Path) -> list[RunConfig]:
-    (dataset,) = resolve([Selection(data=str(small_shards))])
+    (dataset,) = resolve_datasets([Selection(data=str(small_shards))])
     model = AlexNetConfig(width=0.0625, weight_init="he", dropout=0.0)
     train = TrainConfig(epochs=1, batch_size=16, lr=0.005)
     first = RunConfig(variant="a", dataset=dataset, seed=0, model=model, train=train)

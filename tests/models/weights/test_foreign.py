@@ -15,8 +15,8 @@ from torch import nn
 from emotune.config.model import AlexNetConfig, AttentionConfig, DualBranchConfig, MldrConfig, MldrV2Config, ModelConfig
 from emotune.config.normalisation import CAFFE, IMAGENET, Normalisation
 from emotune.core.errors import InputError
-from emotune.data.augment import CROP, crop_and_normalise, evaluation_crops
-from emotune.data.shard_reader import SIDE
+from emotune.data.augment import crop_and_normalise, evaluation_crops
+from emotune.data.image_io import CROP_SIDE, IMAGE_SIDE
 from emotune.models.build import build
 from emotune.models.weights.run_weights import check_weights
 
@@ -28,12 +28,12 @@ def arrays() -> Arrays:
 
 @pytest.fixture(scope="module")
 def images() -> np.ndarray:
-    return np.random.default_rng(1).integers(0, 256, (3, SIDE, SIDE, 3), np.uint8)
+    return np.random.default_rng(1).integers(0, 256, (3, IMAGE_SIDE, IMAGE_SIDE, 3), np.uint8)
 
 
 def cropped(images: np.ndarray) -> np.ndarray:
-    corner = (SIDE - CROP) // 2
-    return images[:, corner : corner + CROP, corner : corner + CROP]
+    corner = (IMAGE_SIDE - CROP_SIDE) // 2
+    return images[:, corner : corner + CROP_SIDE, corner : corner + CROP_SIDE]
 
 
 def caffe_map(arrays: Arrays, images: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from download_server import QUICK, got, jpeg, listing, says, stalls
 
 from emotune.core.errors import InputError
 from emotune.data.build.download import DownloadOptions, download
-from emotune.data.image_io import decode
+from emotune.data.image_io import decode_rgb
 
 COMMAND = """
 import signal
@@ -64,7 +64,7 @@ def test_a_killed_or_interrupted_call_is_continued_where_it_stopped(server, tmp_
     assert settled(tmp_path).keys() == set(quick)
     result = download(listing(*quick, *slow), tmp_path, DownloadOptions(**QUICK))
     assert not result.left_out
-    assert all(decode(entry.image.read_bytes()) for entry in result.entries)
+    assert all(decode_rgb(entry.image.read_bytes()) for entry in result.entries)
     assert Counter(path for path, _ in server.requests) == {
         **{f"/quick/{number}": 1 for number in range(20)}, **{f"/slow/{number}": 2 for number in range(5)},
     }  # fmt: skip

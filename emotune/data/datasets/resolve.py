@@ -1,0 +1,69 @@
+"""Resolve the data sets that a study names to references with content hashes; reads manifests only."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from emotune.config.run import DatasetRef, Selection
+from emotune.core.errors import InputError
+from emotune.core.storage import Folder
+from emotune.data.datasets.location import EMBEDDED, embedded_content_hash
+from emotune.data.manifest import SPLITS, digest, read_manifest
+
+__all__ = ["resolve_datasets"]
+
+
+def resolve_datasets(selections: Sequence[Selection | str]) -> tuple[DatasetRef, ...]:
+    """References to the data sets that a study names: ``scenes``, or folders or URLs of shards, or parts of them.
+
+    Reads manifests only; no image is drawn or decoded.
+
+    Raises:
+        InputError: there are no shards, a part lacks a class, or two data sets share a name, images or a part.
+    """
+    refs: dict[str, DatasetRef] = {}
+    for selection in selections:
+        ref = _resolve(Selection(data=selection) if isinstance(selection, str) else selection)
+        if ref.name in refs:
+            raise InputError(f'datasets: two are called "{ref.name}"; rename one with emotune.shard --name')
+        if twin := next((r for r in refs.values() if r.identity == ref.identity), None):
+            raise InputError(f'datasets: "{twin.name}" and "{ref.name}" hold the same images; keep one of them')
+        same_content = [r for r in refs.values() if r.content_hash == ref.content_hash]
+        if whole := next((r for r in same_content if "all" in (r.part, ref.part)), None):
+            raise InputError(
+                f'datasets: "{whole.name}" and "{ref.name}" overlap: one is a part of the other; keep one, or use the '
+                "parts well and noisy"
+            )
+        refs[ref.name] = ref
+    return tuple(refs.values())
+
+
+def _resolve(selection: Selection) -> DatasetRef:
+    suffix = "" if selection.part == "all" else f"-{selection.part}"
+    if selection.data == EMBEDDED:
+        return DatasetRef(
+            name=f"{EMBEDDED}{suffix}",
+            location=EMBEDDED,
+            content_hash=embedded_content_hash(),
+            part=selection.part,
+        )
+    location = selection.data if "://" in selection.data else _local_folder(selection.data)
+    manifest = read_manifest(Folder(location))
+    for split in SPLITS:
+        if lacking := [c for c in manifest.classes if not manifest.count(split, c, selection.part)]:
+            raise InputError(
+                f'datasets: "{selection.data}": its {selection.part} part has no image in {split} of '
+                f"{', '.join(lacking)}; choose another part"
+            )
+    name = f"{manifest.name}{suffix}"
+    cut = digest(str(shard.samples) for shard in manifest.shards_of("train"))[:16]
+    return DatasetRef(name=name, location=location, content_hash=manifest.content_hash, part=selection.part, cut=cut)
+
+
+def _local_folder(name: str) -> str:
+    try:
+        path = Path(name).expanduser().resolve()
+        if name and path.is_dir():
+            return str(path)
+    except (OSError, ValueError, RuntimeError):  # not a possible path, or ~user without such a user
+        pass
+    raise InputError(f'datasets: "{name}": neither "{EMBEDDED}" nor a folder or URL of shards')
