@@ -203,7 +203,7 @@ def _fetched(listing: Listing, options: argparse.Namespace, progress: Progress, 
         concurrency=options.concurrency, per_host=options.per_host, timeout_s=options.timeout_s,
         allow_private=options.allow_private,
     )  # fmt: skip
-    fetched = download(listing, options.downloads or cache_folder() / "downloads", how, advance=advance)
+    fetched = download(listing, options.downloads or cache_folder() / "downloads", how, on_result=advance)
     lost = [row for row in fetched.left_out if row.problem is Problem.LOST]
     if lost:
         by_reason = Counter((re.split(r": | \(sent as", row.detail)[0], row.label) for row in lost)

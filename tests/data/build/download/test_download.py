@@ -1,5 +1,6 @@
 """Links become files, each fetched once and told once, whatever they are called and sent as."""
 
+import asyncio
 import hashlib
 import io
 import json
@@ -68,7 +69,7 @@ def test_what_is_known_of_a_link_is_written_beside_its_image(server, tmp_path):
 def test_a_link_of_several_entries_is_fetched_once(server, tmp_path):
     link = server.at("/a.jpg", says(jpeg(1)))
     seen: list[DownloadResult] = []
-    result = download(listing(link, link, link), tmp_path, DownloadOptions(**QUICK), advance=seen.append)
+    result = download(listing(link, link, link), tmp_path, DownloadOptions(**QUICK), on_result=seen.append)
     assert len({entry.image for entry in result.entries}) == 1 and len(result.entries) == 3
     assert server.asked("/a.jpg") == len(seen) == 1
 
@@ -77,7 +78,18 @@ def test_each_link_is_told_once_as_got_lost_or_known_from_before(server, tmp_pat
     a, b = server.at("/a.jpg", says(jpeg(1))), server.at("/b.jpg", says(status=404))
     for earlier in (False, True):
         seen: list[DownloadResult] = []
-        download(listing(a, b), tmp_path, DownloadOptions(**QUICK), advance=seen.append)
+        download(listing(a, b), tmp_path, DownloadOptions(**QUICK), on_result=seen.append)
         told = {outcome.url: (outcome.reason, outcome.bytes, outcome.from_cache) for outcome in seen}
         assert len(seen) == 2
         assert told == {a: ("", len(jpeg(1)), earlier), b: ("HTTP 404", 0, earlier)}
+
+
+def test_download_works_inside_a_running_event_loop(server, tmp_path):
+    links = [server.at("/a.jpg", says(jpeg(1))), server.at("/b.jpg", says(status=404))]
+
+    async def notebook_cell() -> Listing:
+        return download(listing(*links), tmp_path, DownloadOptions(**QUICK))
+
+    result = asyncio.run(notebook_cell())
+    assert [entry.image.read_bytes() for entry in result.entries] == [jpeg(1)]
+    assert [row.source for row in result.left_out] == [links[1]]

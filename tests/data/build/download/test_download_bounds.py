@@ -8,7 +8,8 @@ import pytest
 from download_server import QUICK, Answer, Handler, got, jpeg, listing, says
 
 from emotune.core.errors import InputError
-from emotune.data.build import download as module
+from emotune.data.build import download as download_module
+from emotune.data.build import http_client
 from emotune.data.build.download import DownloadOptions, download
 
 
@@ -61,19 +62,19 @@ def test_thousands_of_links_are_never_tasks_at_a_time(server, tmp_path):
     links = [server.at(f"/{number}", says(status=404)) for number in range(200)]
     tasks: list[int] = []
     options = DownloadOptions(**QUICK | {"concurrency": 5})
-    download(listing(*links), tmp_path, options, advance=lambda outcome: tasks.append(len(asyncio.all_tasks())))
+    download(listing(*links), tmp_path, options, on_result=lambda result: tasks.append(len(asyncio.all_tasks())))
     assert len(tasks) == 200
     assert max(tasks) <= 5 + 1
 
 
 def test_writing_and_decoding_are_left_to_other_threads(server, tmp_path, monkeypatch):
     threads = []
-    for name in ("load", "_store"):
+    for module, name in ((http_client, "decode_image"), (download_module, "_store")):
         real = getattr(module, name)
         spy = lambda *a, real=real, name=name, **k: (threads.append((name, threading.get_ident())), real(*a, **k))[1]  # noqa: E731
         monkeypatch.setattr(module, name, spy)
     got(tmp_path, server.at("/a.jpg", says(jpeg(1))))
-    assert {name for name, _ in threads} == {"load", "_store"}
+    assert {name for name, _ in threads} == {"decode_image", "_store"}
     assert threading.get_ident() not in {thread for _, thread in threads}
 
 

@@ -26,8 +26,8 @@ from download_server import (
     to_the_end_of_the_connection,
 )
 
-from emotune.data.build import download as module
 from emotune.data.build.download import DownloadOptions, download
+from emotune.data.build.http_client import MAX_SILENCES
 
 HTML = b"<!DOCTYPE html><html><body>This photo is gone.</body></html>"
 
@@ -59,7 +59,7 @@ def test_what_is_no_image_is_lost_for_good(server, tmp_path):
         (says(b"<svg/>", content_type="image/svg+xml"), "an SVG drawing"),
         (says(b""), "empty file"),
         (says(jpeg(1)[:800]), "damaged: image file is truncated"),
-        *((redirects(to), "leads to no http or https link: ") for to in ("file:///etc/passwd", "ftp://127.0.0.1/a.jpg",
+        *((redirects(to), "not an http or https link: ") for to in ("file:///etc/passwd", "ftp://127.0.0.1/a.jpg",
                                                                          "ws://127.0.0.1/", "http://[/")),
         *((redirects(to), f"placeholder: {to}") for to in gone),
     ]  # fmt: skip
@@ -78,9 +78,7 @@ def test_what_is_no_link_is_lost(tmp_path):
     links = ["", "a.jpg", "http://", "http://[", "http://127.0.0.1:99999/a.jpg", "file:///etc/passwd", "ws://127.0.0.1/",
              f"http://{'a' * 70}.invalid/a.jpg", "http://127.1/a.jpg", "http://127.0.0.1\ud800/"]  # fmt: skip
     told = lost(download(listing(*links), tmp_path, DownloadOptions(**QUICK | {"allow_private": False})))
-    assert {link: told[link].partition(":")[0] for link in links} == dict.fromkeys(
-        links, "leads to no http or https link"
-    )
+    assert {link: told[link].partition(":")[0] for link in links} == dict.fromkeys(links, "not an http or https link")
 
 
 def test_five_links_that_lead_to_one_image_lead_to_a_placeholder(server, tmp_path):
@@ -132,14 +130,14 @@ HALF = b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: 900\r\n\
             10,
             [
                 (says(status=503), "HTTP 503"),
-                (says(jpeg(1)[:500], Content_Length=len(jpeg(1))), "the body was cut off"),
-                (broken_chunks, "the body was cut off"),
+                (says(jpeg(1)[:500], Content_Length=len(jpeg(1))), "the response was cut off"),
+                (broken_chunks, "the response was cut off"),
                 (to_the_end_of_the_connection(jpeg(1)[:800]), "damaged: image file is truncated"),
                 (to_the_end_of_the_connection(jpeg(1, "WEBP")[:200]), "damaged: "),
                 (hangs_up, "Server disconnected"),
             ],
         ),
-        (0.2, [(late, "timeout: nothing came for 0.2 s"), (stalls(HALF), "timeout: nothing came for 0.2 s")]),
+        (0.2, [(late, "timeout: no data for 0.2 s"), (stalls(HALF), "timeout: no data for 0.2 s")]),
     ],
     ids=["cut", "silent"],
 )
@@ -167,8 +165,8 @@ def test_a_host_that_stays_silent_is_left_alone_after_a_while(server, tmp_path):
     other = server.at("/a.jpg", says(jpeg(1))).replace("127.0.0.1", "localhost")
     result = download(listing(*links, other), tmp_path, DownloadOptions(**QUICK | {"timeout_s": 0.2}))
     assert [entry.source for entry in result.entries] == [other]
-    assert "127.0.0.1 has not answered for some time" in lost(result).values()
-    assert module.SILENCES <= server.asked("/silent.jpg") < module.SILENCES + 4
+    assert "127.0.0.1 has not responded for some time" in lost(result).values()
+    assert MAX_SILENCES <= server.asked("/silent.jpg") < MAX_SILENCES + 4
 
 
 def test_a_refused_connection_is_said_and_tried_again(server, tmp_path):

@@ -5,7 +5,7 @@ import socket
 import pytest
 from download_server import QUICK, got, jpeg, listing, lost, reason, redirects, running, says
 
-from emotune.data.build import download as module
+from emotune.data.build import public_address
 from emotune.data.build.download import DownloadOptions, download
 
 
@@ -29,17 +29,17 @@ def test_a_private_address_is_refused_unless_allowed(server, tmp_path):
 )  # fmt: skip
 def test_addresses_that_are_not_of_the_public_internet_are_known(address):
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with pytest.raises(module._PrivateAddressError):
-        module._public_socket((family, socket.SOCK_STREAM, 0, "", (address, 80)))
+    with pytest.raises(public_address.PrivateAddressError):
+        public_address.open_public_socket((family, socket.SOCK_STREAM, 0, "", (address, 80)))
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "151.101.1.140", "2606:4700:4700::1111", "2a00:1450:4001:82a::200e"])
 def test_addresses_of_the_public_internet_are_allowed(address):
-    assert module._is_public(address)
+    assert public_address.is_public(address)
 
 
 def test_a_redirect_to_a_private_address_is_refused(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_is_public", lambda address: address == "127.0.0.1")
+    monkeypatch.setattr(public_address, "is_public", lambda address: address == "127.0.0.1")
     with running("127.0.0.2") as inner:
         secret = inner.at("/secret.jpg", says(jpeg(1)))
         link = server.at("/a.jpg", redirects(secret))
@@ -62,7 +62,7 @@ def test_a_name_cannot_hide_a_private_address_among_others(server, tmp_path, mon
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     if public:  # but nothing listens there
-        monkeypatch.setattr(module, "_is_public", lambda address: address == public)
+        monkeypatch.setattr(public_address, "is_public", lambda address: address == public)
     link = server.at("/a.jpg", says(jpeg(1))).replace("127.0.0.1", "images.example")
     told = reason(tmp_path, link, allow_private=False, attempts=1)
     assert "private address" in told if public else told.startswith("private address 127.0.0.")
