@@ -200,3 +200,22 @@ def test_ctrl_c_in_the_middle_of_a_submission_ends_the_command(tmp_path):
     script.write_text(INTERRUPTED)
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60, check=False)
     assert "KeyboardInterrupt" in done.stderr
+
+
+PLAIN_SCRIPT = """
+import sys
+from emotune.core.storage import Folder
+from emotune.data.build.shards import write_shards
+from emotune.data.sources.scenes import Scenes
+write_shards(Scenes(160, seed=1).listing(), Folder(sys.argv[1]), shares=(0.5, 0.25, 0.25), samples_per_shard=30)
+print("written once")
+"""
+
+
+def test_shards_are_written_by_a_script_without_a_main_guard(small_shards, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(PLAIN_SCRIPT)
+    command = [sys.executable, str(script), str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "written once\n"), done.stderr
+    assert samples_of(tmp_path / "out") == samples_of(small_shards)
