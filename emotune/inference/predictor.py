@@ -20,7 +20,7 @@ from emotune.data.augment import crop_and_normalise, evaluation_crops
 from emotune.data.image_io import IMAGE_SIDE, UnreadableImageError, decode_square, read_file
 from emotune.models.build import build
 from emotune.models.networks.attention import record_attention
-from emotune.models.weights.run_weights import read_run_weights
+from emotune.models.weights.weights_file import read_run_weights
 from emotune.runs.directory import CONFIG, RECORD
 from emotune.training.evaluate import average_logits
 

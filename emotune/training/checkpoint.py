@@ -43,7 +43,7 @@ class Progress:
     ``origins`` says which code, in which versions, trained it: more than one where it was continued after a change.
     ``reading`` says how training images were read, see `emotune.training.record.reading_mode`; ``numerics`` how it
     was calculated, likewise. ``initialisation`` says where its first weights are from, see
-    `emotune.models.weights.run_weights.Initialisation`. ``notes`` are of what went wrong on the way.
+    `emotune.models.weights.initial_weights.Initialisation`. ``notes`` are of what went wrong on the way.
     """
 
     epoch: int = 0

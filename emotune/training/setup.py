@@ -12,7 +12,7 @@ from emotune.config.run import RunConfig
 from emotune.core.errors import InputError
 from emotune.data.read.batches import Split
 from emotune.models.build import build
-from emotune.models.weights.run_weights import Initialisation, load_weights
+from emotune.models.weights.initial_weights import Initialisation, load_weights
 from emotune.runs.directory import RunDirectory
 from emotune.runs.lease import BusyRunError, Lease, LostRunError
 from emotune.training import checkpoint

@@ -12,8 +12,8 @@ from emotune.config.model import AlexNetConfig, ModelConfig
 from emotune.config.run import DatasetRef, RunConfig
 from emotune.config.train import TrainConfig
 from emotune.models.build import build
+from emotune.models.weights.initial_weights import Initialisation, load_weights
 from emotune.models.weights.resolve import resolve_weights
-from emotune.models.weights.run_weights import Initialisation, load_weights
 
 CLASSES = ("anger", "awe", "fear")
 NARROW = AlexNetConfig(width=0.0625, weight_init="he")

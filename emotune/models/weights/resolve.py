@@ -1,8 +1,9 @@
-"""Which weights the variants of a study begin with: ``train.init`` as locations and digests of content.
+"""Locating the initial weights that ``train.init`` names: for each variant, a location and a digest of the content.
 
-``imagenet`` means weights that fit the network's backbone: for KSH12's, BVLC's reference AlexNet of Caffe's model zoo,
-which has no download that could be checked and is therefore put into the cache folder by hand; for torchvision's,
-torchvision's own. Formats in `emotune.models.weights.foreign`. Called in plans, so nothing heavy is imported here.
+``imagenet`` means weights that fit the network's backbone. For KSH12's they are BVLC's reference AlexNet from Caffe's
+model zoo; there is no download of it that could be checked, so it must be put into the cache folder by hand. For
+torchvision's backbone they are torchvision's own. `emotune.models.weights.foreign` describes the formats. Plans call
+this, so it imports neither torch nor torchvision.
 """
 
 import hashlib
@@ -12,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from emotune.config.model import MldrConfig, MldrV2Config, ModelConfig
+from emotune.config.model import MldrConfig, MldrV2Config, ModelConfig, NetworkConfig
 from emotune.config.run import WeightsRef
 from emotune.config.train import TrainConfig
 from emotune.core.cache_dir import cache_folder
@@ -24,26 +25,26 @@ __all__ = ["BVLC", "TORCHVISION", "resolve_weights", "weights_folder"]
 
 BVLC = "bvlc_alexnet.npy"
 TORCHVISION = WeightsRef(location="torchvision", digest="7be5be79")
-"""``alexnet-owt-7be5be79.pth``: known by its name, fetched when it is needed."""
+"""``alexnet-owt-7be5be79.pth``, whose name has its digest, so that it is downloaded only when it is needed."""
 
 SUFFIXES = (".npy", ".npz", ".pth", ".pt", ".safetensors")
 
 
 def weights_folder() -> Path:
-    """Where files of weights lie that have no download."""
+    """The folder for files of weights that must be put there by hand."""
     return cache_folder() / "weights"
 
 
 def resolve_weights(variants: Mapping[str, tuple[ModelConfig, TrainConfig]]) -> dict[str, WeightsRef]:
-    """By variant, the weights that it begins with; variants that begin from scratch are not in it.
+    """The initial weights of each variant, by its name; variants that begin from scratch have no entry.
 
-    Files are read whole, for their digest; torchvision's is known without a download.
+    Files are read whole for their digests, except torchvision's, whose digest is known without a download.
 
     Raises:
-        InputError: a line for each variant whose weights are not there, or can be none of its network's.
+        InputError: there are variants whose weights are missing, or cannot fit their networks; one line for each.
     """
-    known: dict[tuple[str, str], WeightsRef] = {}
-    found, problems = {}, []
+    located: dict[tuple[str, str], WeightsRef] = {}
+    weights, problems = {}, []
     for variant, (model, train) in variants.items():
         if train.init == "scratch":
             continue
@@ -51,25 +52,25 @@ def resolve_weights(variants: Mapping[str, tuple[ModelConfig, TrainConfig]]) -> 
         key = (train.init, backbone if train.init == "imagenet" else "")
         try:
             if train.init == "imagenet":
-                _require_alexnets(model)
-            if key not in known:
-                known[key] = _imagenet(backbone) if train.init == "imagenet" else _named(train.init)
-            found[variant] = known[key]
+                _require_full_alexnets(model)
+            if key not in located:
+                located[key] = _imagenet(backbone) if train.init == "imagenet" else _at_location(train.init)
+            weights[variant] = located[key]
         except InputError as error:
             problems.append(f'variants.{variant}: train.init: "{train.init}": {error}')
     raise_if_any(problems)
-    return found
+    return weights
 
 
-def _require_alexnets(model: ModelConfig) -> None:
-    """All that is known of ImageNet are whole AlexNets of full width."""
-    instead = f"say scratch, or name the directory of a finished run of {model.name}"
+def _require_full_alexnets(model: ModelConfig) -> None:
+    """Raises an InputError unless the network consists of AlexNets of full width: there are no other weights."""
+    remedy = f"use scratch, or the directory of a finished run of {model.name}"
     if isinstance(model, MldrV2Config):
-        raise InputError(f"there are weights for AlexNets only, mldr_v2 is none; {instead}")
+        raise InputError(f"there are only weights for AlexNets, and mldr_v2 is not one; {remedy}")
     if isinstance(model, MldrConfig) and min(model.depths) < 5:
-        raise InputError(f"there are weights for AlexNets only, not for mldr's shallower networks; {instead}")
-    if model.width != 1:
-        raise InputError(f"there are weights for width 1 only, model.width is {model.width:g}; {instead}")
+        raise InputError(f"there are only weights for AlexNets, not for mldr's shallower networks; {remedy}")
+    if isinstance(model, NetworkConfig) and model.width != 1:
+        raise InputError(f"there are only weights for width 1, but model.width is {model.width:g}; {remedy}")
 
 
 def _imagenet(backbone: str) -> WeightsRef:
@@ -78,27 +79,27 @@ def _imagenet(backbone: str) -> WeightsRef:
     file = weights_folder() / BVLC
     if not file.is_file():
         raise InputError(
-            f"{file}: not there. Fetch {BVLC} (BVLC's reference AlexNet of Caffe's model zoo, bvlc_alexnet.caffemodel, "
-            "converted to numpy with caffe-tensorflow) and put it there; or give as train.init the path of a .npz that "
-            "holds the caffemodel's arrays (conv1.0, conv1.1, … fc7.1)"
+            f"{file}: not found. Put {BVLC} there (BVLC's reference AlexNet from Caffe's model zoo, "
+            "bvlc_alexnet.caffemodel, converted to numpy with caffe-tensorflow); or set train.init to the path of a "
+            ".npz with the caffemodel's arrays (conv1.0, conv1.1, … fc7.1)"
         )
-    return _file(str(file))
+    return _of_file(str(file))
 
 
-def _named(name: str) -> WeightsRef:
-    """A file of weights, or those of a run, at a path or URL."""
+def _at_location(name: str) -> WeightsRef:
+    """The weights in a file or in a run's directory, given by path or URL."""
     try:
         location = name.rstrip("/") if "://" in name else str(Path(name).expanduser().resolve())
-    except (OSError, ValueError, RuntimeError):  # no path at all, or the home folder of nobody
+    except (OSError, ValueError, RuntimeError):  # not a path, or the home folder of an unknown user
         raise InputError(
-            "no path; say scratch, imagenet, a file of weights or the directory of a finished run"
+            "not a path; use scratch, imagenet, a file of weights or the directory of a finished run"
         ) from None
     if location.lower().endswith(SUFFIXES):
-        return _file(location)
+        return _of_file(location)
     return _of_run(Folder(location))
 
 
-def _file(location: str) -> WeightsRef:
+def _of_file(location: str) -> WeightsRef:
     url, name = split_location(location)
     folder = Folder(url)
     try:
@@ -111,7 +112,7 @@ def _file(location: str) -> WeightsRef:
                 raise FileNotFoundError
             digest = hashlib.sha256(data).hexdigest()
     except OSError as error:
-        raise InputError(f"{location}: cannot be read ({error.strerror or 'not there'}); name another file") from None
+        raise InputError(f"{location}: cannot be read ({error.strerror or 'not found'}); name another file") from None
     return WeightsRef(location=location, digest=digest)
 
 
@@ -122,14 +123,14 @@ def _of_run(folder: Folder) -> WeightsRef:
         raise InputError(f"{folder}: cannot be read ({error})") from None
     if not isinstance(config, dict):
         raise InputError(
-            f"{folder}: neither the directory of a run nor a file of weights ({', '.join(SUFFIXES)}); look at the path"
+            f"{folder}: neither the directory of a run nor a file of weights ({', '.join(SUFFIXES)}); check the path"
         )
     if record is None:
-        raise InputError(f"{folder}: this run is not finished; let its study go on first")
-    written: Any = record.get("weights") if isinstance(record, dict) else None
-    if not isinstance(written, dict) or WEIGHTS not in folder.names():
-        raise InputError(f"{folder}: this run has left no {WEIGHTS}; delete its directory and train it again")
+        raise InputError(f"{folder}: this run is not finished; finish its study first")
+    weights: Any = record.get("weights") if isinstance(record, dict) else None
+    if not isinstance(weights, dict) or WEIGHTS not in folder.names():
+        raise InputError(f"{folder}: this run has no {WEIGHTS}; delete its directory and train it again")
     try:
-        return WeightsRef(location=str(folder / WEIGHTS), digest=written["sha256"])
+        return WeightsRef(location=str(folder / WEIGHTS), digest=weights["sha256"])
     except (KeyError, ValidationError):
-        raise InputError(f"{folder}: its record does not say the sha256 of its weights; train the run again") from None
+        raise InputError(f"{folder}: its record lacks the sha256 of its weights; train the run again") from None

@@ -1,4 +1,4 @@
-"""Dictionaries of arrays that ``numpy.save`` pickled, read without running what a pickle may ask for."""
+"""Reading pickled dictionaries of arrays from ``.npy`` files without running the code that a pickle can contain."""
 
 import io
 import pickle
@@ -11,13 +11,13 @@ __all__ = ["read_npy"]
 
 
 def read_npy(data: bytes) -> Any:
-    """What a ``.npy`` file holds: an array; or, of a pickled object, its dicts, lists, tuples, texts and arrays.
+    """The content of a ``.npy`` file: an array, or a pickled object of dicts, lists, tuples, texts and arrays.
 
-    Python 2's files are read as latin1, so that their bytes come back as they were.
+    Files from Python 2 are decoded as latin1, which keeps all bytes.
 
     Raises:
-        pickle.UnpicklingError: the pickle asks for anything else.
-        ValueError: it is no such file.
+        pickle.UnpicklingError: the pickle contains anything else.
+        ValueError: the file is not a ``.npy`` file, or has several objects.
     """
     file = io.BytesIO(data)
     version = np.lib.format.read_magic(file)
@@ -26,16 +26,16 @@ def read_npy(data: bytes) -> Any:
     if not dtype.hasobject:
         return np.load(io.BytesIO(data), allow_pickle=False)
     if shape != ():
-        raise ValueError(f"an array of {shape} objects; one dictionary is needed")
+        raise ValueError(f"contains an array of {shape} objects; one dictionary is needed")
     return _plain(_Unpickler(file, encoding="latin1").load())[0]
 
 
 class _Type:
-    """Stands for ``numpy.dtype`` in a pickle, whose own state could lie about what lies in memory."""
+    """Replaces ``numpy.dtype`` in a pickle, because the state of a real one could misdescribe memory."""
 
     def __init__(self, code: str, *_: Any) -> None:
         if not re.fullmatch(r"[fiub][1248]|O8?", code):
-            raise pickle.UnpicklingError(f"holds arrays of {code!r}, not of numbers")
+            raise pickle.UnpicklingError(f"contains arrays of {code!r}, not of numbers")
         self.dtype = np.dtype(code[0] if code[0] == "O" else code)
 
     def __setstate__(self, state: tuple) -> None:
@@ -44,7 +44,7 @@ class _Type:
 
 
 class _Array:
-    """Stands for ``numpy.ndarray`` in a pickle."""
+    """Replaces ``numpy.ndarray`` in a pickle."""
 
     value: Any = None
 
@@ -61,19 +61,19 @@ class _Array:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Knows arrays and what is built into pickles; of two names that numpy's modules have had, both."""
+    """An unpickler that allows only arrays and Python's basic types; numpy's old and new module names both work."""
 
     def find_class(self, module: str, name: str) -> Any:
-        known: dict[str, Any] = {"numpy.ndarray": _Array, "numpy.dtype": _Type}
+        allowed: dict[str, Any] = {"numpy.ndarray": _Array, "numpy.dtype": _Type}
         for place in ("numpy.core.multiarray", "numpy._core.multiarray"):
-            known[f"{place}._reconstruct"] = _Array
-        if (full := f"{module}.{name}") not in known:
-            raise pickle.UnpicklingError(f"asks for {full}, which is no array")
-        return known[full]
+            allowed[f"{place}._reconstruct"] = _Array
+        if (full := f"{module}.{name}") not in allowed:
+            raise pickle.UnpicklingError(f"uses {full}, which is not an array")
+        return allowed[full]
 
 
 def _plain(value: Any) -> Any:
-    """The value with arrays in place of what stood for them."""
+    """The value with real arrays in place of their replacements."""
     if isinstance(value, _Array):
         return _plain(value.value)
     if isinstance(value, dict):

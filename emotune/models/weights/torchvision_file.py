@@ -1,4 +1,4 @@
-"""torchvision's file of weights, fetched once per machine into torch's own cache."""
+"""Downloading torchvision's pretrained weights, once per machine, into torch's own cache."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,18 +11,18 @@ from filelock import FileLock
 from emotune.core.errors import InputError
 
 if TYPE_CHECKING:
-    from torchvision.models import WeightsEnum  # all of torchvision, which takes its second
+    from torchvision.models import WeightsEnum  # importing torchvision takes a second
 
 __all__ = ["torchvision_file"]
 
 
 def torchvision_file(weights: "WeightsEnum") -> Path:
-    """Where the weights lie; fetched, with progress on stderr, if they are not there yet.
+    """The path of the weights, which are downloaded if they are not in the cache yet; progress goes to stderr.
 
-    Processes that want them at the same time fetch them once. A download is checked against the digits in its name.
+    Processes that need them at the same time download them once. A download is checked against the digits in its name.
 
     Raises:
-        InputError: they cannot be fetched; says from where, and where to put them by hand.
+        InputError: the download failed; the message has its URL and the path where to put the file by hand.
     """
     path = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(weights.url).path).name
     if path.exists():
@@ -32,8 +32,8 @@ def torchvision_file(weights: "WeightsEnum") -> Path:
         with FileLock(f"{path}.lock"):
             if not path.exists():
                 weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
-    except (OSError, RuntimeError) as error:  # no way there or no room; not the promised content
+    except (OSError, RuntimeError) as error:  # no connection or no disk space; or another content than the name says
         if isinstance(error, HTTPError):
-            error.close()  # it holds the connection
-        raise InputError(f"{weights.url}: cannot be fetched ({error}); fetch it yourself, as {path}") from None
+            error.close()  # closes its connection
+        raise InputError(f"{weights.url}: the download failed ({error}); download it by hand to {path}") from None
     return path

@@ -1,4 +1,4 @@
-"""Other people's files give the numbers that those people's conventions give; narrow networks, generated files."""
+"""Weights in the formats of Caffe, TensorFlow and torchvision give the outputs of those libraries."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from emotune.core.errors import InputError
 from emotune.data.augment import crop_and_normalise, evaluation_crops
 from emotune.data.image_io import CROP_SIDE, IMAGE_SIDE
 from emotune.models.build import build
-from emotune.models.weights.run_weights import check_weights
+from emotune.models.weights.initial_weights import check_weights
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def caffe_fc7(arrays: Arrays, images: np.ndarray) -> np.ndarray:
     return fully_connected(caffe_map(arrays, images).reshape(len(images), -1), arrays["fc6"], arrays["fc7"])
 
 
-def seen(network: nn.Module, images: np.ndarray, normalisation: Normalisation) -> np.ndarray:
+def outputs(network: nn.Module, images: np.ndarray, normalisation: Normalisation) -> np.ndarray:
     views = evaluation_crops(len(images))[0]
     with torch.inference_mode():
         batch = crop_and_normalise(torch.from_numpy(images), views, np.arange(len(images)), normalisation)
@@ -77,9 +77,9 @@ def as_tensorflow(arrays: Arrays) -> Arrays:
     return turned
 
 
-def assert_equal(found: np.ndarray, expected: np.ndarray) -> None:
+def assert_equal(actual: np.ndarray, expected: np.ndarray) -> None:
     assert expected.std() > 0.1
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * expected.std())
+    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4 * expected.std())
 
 
 def output(network: nn.Module, fc7: np.ndarray) -> np.ndarray:
@@ -96,7 +96,7 @@ def test_a_caffemodels_arrays_give_what_caffe_computes(arrays: Arrays, images: n
     network, initialisation = loaded(run_with(write_npz(tmp_path / "bvlc.npz", blobs), CAFFES))
     assert initialisation.normalisation == CAFFE
     assert initialisation.layout == "caffe"
-    assert_equal(seen(network, images, CAFFE), output(network, caffe_fc7(arrays, images)))
+    assert_equal(outputs(network, images, CAFFE), output(network, caffe_fc7(arrays, images)))
 
 
 @pytest.mark.parametrize("form", ["lists", "weights and biases"])
@@ -110,11 +110,11 @@ def test_tensorflows_layout_gives_what_tensorflow_computes_from_its_own_map(
     as_tensorflow_flattens = caffe_map(arrays, images).transpose(0, 2, 3, 1).reshape(len(images), -1)
     weight, bias = turned["fc6"]
     expected = fully_connected(as_tensorflow_flattens, [weight.T, bias], arrays["fc7"])
-    assert_equal(seen(network, images, CAFFE), output(network, expected))
+    assert_equal(outputs(network, images, CAFFE), output(network, expected))
 
 
 @pytest.mark.parametrize("name", ["{layer}/{number}", "{layer}_{number}", "{layer}.{word}"])
-def test_the_usual_names_of_arrays_in_an_npz_are_known(arrays: Arrays, name: str, tmp_path: Path):
+def test_the_usual_names_of_arrays_in_an_npz_are_recognised(arrays: Arrays, name: str, tmp_path: Path):
     words = ("weights", "biases")
     parts = {name.format(layer=n, number=i, word=words[i]): a for n, pair in arrays.items() for i, a in enumerate(pair)}
     np.savez(tmp_path / "x.npz", **parts)
@@ -133,7 +133,7 @@ def test_torchvisions_state_dict_gives_what_torchvision_computes(images: np.ndar
     x = torch.from_numpy(cropped(images)).permute(0, 3, 1, 2) / 255
     with torch.inference_mode():
         expected = theirs(as_they_want_it(x)).numpy()
-    np.testing.assert_allclose(seen(network, images, IMAGENET), expected, rtol=1e-4, atol=1e-3 * expected.std())
+    np.testing.assert_allclose(outputs(network, images, IMAGENET), expected, rtol=1e-4, atol=1e-3 * expected.std())
 
 
 @pytest.mark.parametrize(
@@ -187,14 +187,14 @@ def test_both_branches_get_the_same_weights(
     model = DualBranchConfig(width=0.0625, lrn="caffe", attention=attention, convolutions=convolutions)
     network, initialisation = loaded(run_with(write_npz(tmp_path / "x.npz", arrays), model))
     fc7 = caffe_fc7(arrays, images)
-    assert_equal(seen(network, images, CAFFE), output(network, np.concatenate([fc7, fc7], axis=1)))
+    assert_equal(outputs(network, images, CAFFE), output(network, np.concatenate([fc7, fc7], axis=1)))
     assert len(set(initialisation.loaded)) == len(initialisation.loaded) == count
 
 
 def test_a_file_without_mldrs_shallower_networks_is_refused(arrays: Arrays, tmp_path: Path):
     file = write_npz(tmp_path / "x.npz", arrays)
     for model, layer in ((MldrConfig(width=0.0625), r"towers.1.0"), (MldrV2Config(width=0.0625), r"blocks.0.0")):
-        with pytest.raises(InputError, match=rf"x.npz: weights of the shape .* are needed for {layer}, it has none; "):
+        with pytest.raises(InputError, match=rf"x.npz: {layer} "):
             check_weights(run_with(file, model), CLASSES)
 
 

@@ -79,18 +79,18 @@ def test_arrays_of_other_orders_come_back_as_they_were():
 def test_a_pickle_that_asks_for_anything_but_arrays_is_refused_and_does_nothing(call: str, tmp_path: Path):
     module, _, name = call.rpartition(".")
     trace = tmp_path / "trace"
-    with pytest.raises(pickle.UnpicklingError, match=f"asks for {call}, which is no array"):
+    with pytest.raises(pickle.UnpicklingError, match=call):
         read_npy(HEAD + f"c{module}\n{name}\n(Vtouch {trace}\ntR.".encode())
     assert not trace.exists()
 
 
-def test_a_pickled_type_that_is_no_number_is_refused():
-    with pytest.raises(pickle.UnpicklingError, match="holds arrays of 'V8', not of numbers"):
+def test_a_pickled_type_that_is_not_a_number_is_refused():
+    with pytest.raises(pickle.UnpicklingError, match="V8"):
         read_npy(saved(np.array({"conv1": np.zeros(3, "V8")}, dtype=object)))
 
 
-def test_what_is_no_single_dictionary_is_refused():
-    with pytest.raises(ValueError, match=r"an array of \(2,\) objects"):
+def test_a_file_without_a_single_dictionary_is_refused():
+    with pytest.raises(ValueError, match=r"\(2,\)"):
         read_npy(saved(np.array([{}, {}], dtype=object)))
     with pytest.raises(ValueError, match="magic"):
         read_npy(b"no file of numpy's")

