@@ -16,7 +16,8 @@ from emotune.config.metric import SCALES
 from emotune.config.run import RunConfig
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
-from emotune.runs.directory import ATTENTION, METRICS, PREDICTIONS, RECORD, State, Status, read_record
+from emotune.runs.directory import ATTENTION, METRICS, PREDICTIONS, RECORD, State, Status
+from emotune.runs.record import read_record
 from emotune.runs.store import RunStore
 
 __all__ = ["Records", "load_records"]
@@ -96,7 +97,7 @@ def load_records(runs: Sequence[RunConfig], pool: str) -> Records:
         InputError: the pool cannot be reached.
     """
     directories = RunStore(pool)
-    statuses = directories.statuses(runs)
+    statuses = directories.statuses(run.id for run in runs)
     found = directories.map(lambda run: _load(directories.folder / run.id, run, statuses[run.id]), runs)
     done = {run.row["run"]: run for run in found if run.record is not None}
     predictions: dict[str, pd.DataFrame] = {}

@@ -2,15 +2,15 @@
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 from emotune.config.run import RunConfig
 from emotune.core.errors import InputError, raise_if_any
 from emotune.core.storage import Folder
 from emotune.execution.plan.plan import Plan
-from emotune.runs.directory import RECORD, RunDirectory, State
+from emotune.runs.directory import RECORD, State
+from emotune.runs.store import RunStore
 
-__all__ = ["NamedOnly", "confirm", "is_running", "needs_restart", "remove_runs", "select_reruns"]
+__all__ = ["confirm", "is_running", "needs_restart", "remove_runs", "select_reruns"]
 
 
 def select_reruns(plan: Plan, *, failed: bool, diverged: bool, names: Sequence[str]) -> tuple[RunConfig, ...]:
@@ -81,13 +81,6 @@ def remove_runs(pool: str, ids: Iterable[str], may_go: Callable[[str], bool] = l
     return removed
 
 
-@dataclass(frozen=True)
-class NamedOnly:
-    """A run of which nothing but the name of its directory matters."""
-
-    id: str
-
-
 def is_running(pool: str, run_id: str) -> bool:
     """Whether a process works on a run of which only the name is known."""
-    return RunDirectory(pool, NamedOnly(run_id)).status().state is State.RUNNING  # type: ignore[arg-type]
+    return RunStore(pool).status(run_id).state is State.RUNNING

@@ -8,7 +8,7 @@ from emotune.config.run import RunConfig
 from emotune.config.study import Study
 from emotune.core.errors import InputError, raise_if_any
 from emotune.core.storage import Folder
-from emotune.execution.maintenance import NamedOnly, remove_runs
+from emotune.execution.maintenance import remove_runs
 from emotune.runs.directory import CONFIG, State, Status
 from emotune.runs.registry import Origin, RegisteredStudy, Registry, initial_weights_from
 from emotune.runs.store import RunStore
@@ -135,9 +135,9 @@ def summary(found: Prunable, now: float | None = None) -> list[str]:
 
 def _leftovers(pool: str, needed: Collection[str]) -> list[OrphanRun]:
     """Runs that are not needed, and that nobody works on or is about to."""
-    others = [NamedOnly(name) for name in RunStore(pool).run_ids() if name not in needed]
-    statuses = RunStore(pool).statuses(others)  # type: ignore[arg-type]  of which no more than the name is asked
-    idle = [run.id for run in others if statuses[run.id].state is not State.RUNNING]
+    others = [run_id for run_id in RunStore(pool).run_ids() if run_id not in needed]
+    statuses = RunStore(pool).statuses(others)
+    idle = [run_id for run_id in others if statuses[run_id].state is not State.RUNNING]
     found = RunStore(pool).map(lambda run_id: _leftover(pool, run_id, statuses[run_id]), idle)
     return sorted(filter(None, found), key=lambda one: (-one.size, one.id))
 
@@ -158,8 +158,8 @@ def _at_work(registry: Registry, pool: str, study: RegisteredStudy) -> bool:
     """Whether a command works on a study, or any process on one of its runs."""
     if registry.is_in_use(study.entry):
         return True
-    runs = [NamedOnly(run_id) for run_id in sorted({run["id"] for run in study.runs})]
-    return any(status.state is State.RUNNING for status in RunStore(pool).statuses(runs).values())  # type: ignore[arg-type]
+    statuses = RunStore(pool).statuses(sorted({run["id"] for run in study.runs}))
+    return any(status.state is State.RUNNING for status in statuses.values())
 
 
 def _refuse_at_work(registry: Registry, pool: str, forget: Collection[str]) -> None:

@@ -1,39 +1,42 @@
-"""The files of one run, and the state that follows from them.
+"""A run's directory: its files, and the run's state, which follows from them.
 
-A run's folder is the only database: every file appears whole or not at all, `record.json` comes last and means *done*,
-so that a crash at any instant leaves it valid. Format in README, "What a run leaves behind".
+The directory is the only database. Every file appears complete or not at all, and ``record.json`` comes last and means
+*done*, so a crash at any moment leaves the directory valid. README, "What a run leaves behind", describes the files.
 """
 
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TypedDict, cast
 
 from emotune.config.run import FORMAT_VERSION, RunConfig
-from emotune.core.errors import InputError
 from emotune.core.storage import TEMPORARY, Folder, to_json_bytes
-from emotune.runs.lease import Lease, LeaseOwner, LostRunError, acquire, lease_files, read_owner, release_leases
+from emotune.runs.lease import (
+    LEASE_PREFIX,
+    Lease,
+    LeaseOwner,
+    LostRunError,
+    acquire,
+    lease_files,
+    read_owner,
+    release_leases,
+)
+from emotune.runs.record import ATTENTION, METRICS, PREDICTIONS, RECORD, RESULTS, RunRecord, read_record
 
-__all__ = ["ATTENTION", "CHECKPOINTS", "CONFIG", "DIFF", "METRICS", "PREDICTIONS", "RECORD", "WEIGHTS", "RunDirectory",
-           "State", "Status", "missing_or_torn", "read_record"]  # fmt: skip
+__all__ = ["ATTENTION", "CHECKPOINTS", "CONFIG", "DIFF", "METRICS", "PREDICTIONS", "RECORD", "RESULTS", "WEIGHTS",
+           "RunDirectory", "State", "Status", "read_status"]  # fmt: skip
 
 CONFIG = "config.json"
-METRICS = "metrics.jsonl"
 CHECKPOINTS = "checkpoint"
-PREDICTIONS = "predictions.parquet"
-ATTENTION = "attention.parquet"
 DIFF = "origin-{}.diff"
 WEIGHTS = "weights.safetensors"
-RECORD = "record.json"
 FAILURE = "failure.json"
-RESULTS = (METRICS, PREDICTIONS, ATTENTION)
-"""What a report reads of a finished run: the record says how many bytes each of them had."""
 
 
 class State(StrEnum):
-    """What a run's files say of it."""
+    """The state of a run."""
 
     MISSING = "missing"
     RUNNING = "running"
@@ -46,9 +49,12 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Status:
-    """A run's state, and why where there is a why: the end of a traceback, the host it runs on.
+    """A run's state, and the reason for it.
 
-    ``owner`` is the process that works on a running one, and what it has said last.
+    Attributes:
+        state: The state.
+        detail: The reason, where there is one: the end of a traceback, or the process that trains the run.
+        owner: The process that trains a running run, with its latest progress.
     """
 
     state: State
@@ -57,46 +63,60 @@ class Status:
 
     @property
     def reason(self) -> str:
-        """The line of ``detail`` that says most: the first; of a bare traceback, the exception's own first."""
+        """The most telling line of ``detail``: the first one; of a bare traceback, the line of the exception."""
         lines = [line for line in self.detail.splitlines() if line.strip()]
-        said = [line for line in lines if not line.startswith((" ", "Traceback (most recent"))]
-        return said[0].strip() if said else ""
+        telling = [line for line in lines if not line.startswith((" ", "Traceback (most recent"))]
+        return telling[0].strip() if telling else ""
+
+
+class Failure(TypedDict):
+    """`failure.json`: whether the run diverged (else it failed), the message, and the time in seconds since 1970."""
+
+    diverged: bool
+    message: str
+    time: float
+
+
+def read_status(folder: Folder, names: Collection[str] | None = None) -> Status:
+    """The state of the run in a folder, derived from its files.
+
+    Args:
+        folder: The run's directory.
+        names: The names of the files in it, if they have been listed already.
+
+    Raises:
+        InputError: a file is damaged, or the folder cannot be reached.
+    """
+    names = _names(folder) if names is None else names
+    if RECORD in names:
+        return Status(State.DONE)
+    if leases := lease_files(names):
+        owner = read_owner(folder, leases[-1])
+        if owner is None:
+            return read_status(folder)  # released, or taken over, since it was listed
+        if owner.is_alive:
+            return Status(State.RUNNING, str(owner), owner)
+    if FAILURE in names:
+        failure = cast(Failure | None, folder.read_json(FAILURE))  # as `RunDirectory.fail` wrote it
+        if failure is None:
+            return read_status(folder)  # begun again since
+        return Status(State.DIVERGED if failure["diverged"] else State.FAILED, failure["message"])
+    return Status(State.INTERRUPTED if CONFIG in names else State.MISSING)
 
 
 class RunDirectory:
-    """One run's folder in the pool ``runs`` (a path or any fsspec URL)."""
+    """The directory of one run, in the folder of all runs (a path or any fsspec URL)."""
 
     def __init__(self, runs: str, run: RunConfig) -> None:
         self.run = run
         self.folder = Folder(runs) / run.id
 
-    def status(self, names: Collection[str] | None = None) -> Status:
-        """The run's state, derived from its files.
+    def status(self) -> Status:
+        """The run's state; see `read_status`."""
+        return read_status(self.folder)
 
-        Args:
-            names: Of the files in the folder, where they have been listed already.
-
-        Raises:
-            InputError: a file is damaged, or the pool cannot be reached.
-        """
-        names = self._names() if names is None else names
-        if RECORD in names:
-            return Status(State.DONE)
-        if claims := lease_files(names):
-            holder = read_owner(self.folder, claims[-1])
-            if holder is None:
-                return self.status()  # released, or taken over, since it was listed
-            if holder.is_alive:
-                return Status(State.RUNNING, str(holder), holder)
-        if FAILURE in names:
-            failure = self.folder.read_json(FAILURE)
-            if failure is None:
-                return self.status()  # begun again since
-            return Status(State.DIVERGED if failure["diverged"] else State.FAILED, failure["message"])
-        return Status(State.INTERRUPTED if CONFIG in names else State.MISSING)
-
-    def record(self) -> dict[str, Any] | None:
-        """The record of a finished run; None if it is not finished.
+    def record(self) -> RunRecord | None:
+        """The record of a finished run; None if the run is not finished.
 
         Raises:
             InputError: the file is damaged.
@@ -105,46 +125,44 @@ class RunDirectory:
 
     @contextmanager
     def leased(self, owner: str = "") -> Iterator[Lease]:
-        """Claims the run for this process until it leaves; a thread repeats the heartbeat.
-
-        An earlier failure is forgotten, its checkpoint is not. Of a run that is done meanwhile nothing is changed.
-
-        Args:
-            owner: Whose claims are taken over even from processes that live: those of the same command.
-
-        Raises:
-            BusyRunError: the run is in other hands.
-        """
-        with self.begin(owner).heartbeat() as claim:
-            yield claim
+        """Holds the run's lease while the context lasts; a thread renews it. See `begin`."""
+        with self.begin(owner).heartbeat() as lease:
+            yield lease
 
     def begin(self, owner: str = "") -> Lease:
-        """Claims the run, writes down what is trained, and removes what killed processes left half written."""
-        claim = acquire(self.folder, owner)
+        """Acquires the run's lease, writes ``config.json``, and removes the half-written files of killed processes.
+
+        An earlier failure is forgotten; checkpoints are kept. Nothing changes in the directory of a finished run.
+
+        Args:
+            owner: The id of a command. Its own leases are taken over even from processes that are alive.
+
+        Raises:
+            BusyRunError: another process trains the run.
+        """
+        lease = acquire(self.folder, owner)
         try:
             if self.folder.read(RECORD) is None:
                 identity = {"id": self.run.id, "format": FORMAT_VERSION, "time": time.time()}
-                run = {key: value for key, value in self.run.to_json().items() if key != "variant"}
-                self.folder.write_json(CONFIG, identity | run)
+                config = {key: value for key, value in self.run.to_json().items() if key != "variant"}
+                self.folder.write_json(CONFIG, identity | config)
                 self.folder.delete(FAILURE)
-                for folder in (self.folder, self.folder / CHECKPOINTS):
-                    for name in folder.names():
-                        if TEMPORARY.fullmatch(name) and not name.startswith(".claim-"):  # another's, at this moment
-                            folder.delete(name)
+                self._remove_temporary_files()
         except BaseException:
-            claim.release()
+            lease.release()
             raise
-        return claim
+        return lease
 
     def fail(self, message: str, *, diverged: bool = False) -> Status:
-        """Writes down that the run ended without a result, and why.
+        """Writes that the run ended without a result, and why.
 
         Returns:
-            What to show. A pool that cannot be written to hides no error: it is a second one in the same text.
+            The status to show. If it cannot be written, its detail has both errors.
         """
         state = State.DIVERGED if diverged else State.FAILED
         try:
-            self.folder.write_json(FAILURE, {"diverged": diverged, "message": message, "time": time.time()})
+            failure: Failure = {"diverged": diverged, "message": message, "time": time.time()}
+            self.folder.write_json(FAILURE, failure)
             release_leases(self.folder)
         except Exception as error:  # every kind of storage has its own
             reason = Status(state, message).reason
@@ -152,18 +170,18 @@ class RunDirectory:
             return Status(state, message.replace(reason, both, 1) if reason else both)
         return Status(state, message)
 
-    def finish(self, record: dict[str, Any]) -> dict[str, Any]:
-        """Writes the record, which makes the run *done*, and drops what only an unfinished run needs.
+    def finish(self, record: RunRecord) -> RunRecord:
+        """Writes the record, which makes the run *done*, and removes its leases and checkpoints.
 
         Returns:
-            The record as it was written: it also lists the files of results and their bytes, see `missing_or_torn`.
+            The record as it was written, with the size of each file of results: see `missing_or_torn`.
 
         Raises:
-            LostRunError: another process has written one; it stays.
+            LostRunError: another process has written a record, which is kept.
         """
         sizes = {name: size for name, (size, _) in self.folder.files().items() if name in RESULTS}
-        record = record | {"files": sizes}
-        if not self.folder.create(RECORD, to_json_bytes(record)):
+        complete: RunRecord = {**record, "files": sizes}
+        if not self.folder.create(RECORD, to_json_bytes(complete)):
             raise LostRunError(f"{self.run.id}: finished by another process")
         release_leases(self.folder)
         checkpoints = self.folder / CHECKPOINTS
@@ -171,37 +189,18 @@ class RunDirectory:
             checkpoints.delete(name)
         if checkpoints.local and checkpoints.local.exists():
             checkpoints.local.rmdir()
-        return record
+        return complete
 
-    def _names(self) -> list[str]:
-        try:
-            return self.folder.names()
-        except NotADirectoryError:
-            return []
-
-
-def missing_or_torn(record: Mapping[str, Any], sizes: Mapping[str, int]) -> str:
-    """What a finished run's files lack: ``predictions.parquet is missing``; empty if they are whole.
-
-    Args:
-        record: The run's. One from before records listed the files must have curves and predictions beside it.
-        sizes: Bytes of the files in the run's directory, by name.
-    """
-    for name, size in record.get("files", dict.fromkeys((METRICS, PREDICTIONS))).items():
-        if name not in sizes:
-            return f"{name} is missing"
-        if size is not None and sizes[name] != size:
-            return f"{name} has {sizes[name]:,} bytes instead of {size:,}"
-    return ""
+    def _remove_temporary_files(self) -> None:
+        for folder in (self.folder, self.folder / CHECKPOINTS):
+            for name in folder.names():
+                # another process may be writing a lease at this moment
+                if TEMPORARY.fullmatch(name) and not name.startswith(f".{LEASE_PREFIX}"):
+                    folder.delete(name)
 
 
-def read_record(folder: Folder, run_id: str) -> dict[str, Any] | None:
-    """The record in a run's folder; None if the run is not finished.
-
-    Raises:
-        InputError: the file is damaged.
-    """
-    record = folder.read_json(RECORD)
-    if record is not None and not (isinstance(record, dict) and record.get("run") == run_id):
-        raise InputError(f"{folder / RECORD}: not this run's record; delete {folder} to train it again")
-    return record
+def _names(folder: Folder) -> list[str]:
+    try:
+        return folder.names()
+    except NotADirectoryError:
+        return []

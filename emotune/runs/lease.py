@@ -1,12 +1,11 @@
-"""Who works on a run: of all processes and machines that share a pool, one at a time.
+"""Leases: files that make sure that only one process trains a run, on all machines that share the runs.
 
-Files ``claim-<n>.json`` in the run's folder, n rising; the highest is valid. Its process created it, exclusively, and
-overwrites it as its heartbeat. A claim whose process is dead is taken over by creating the next one, which only
-one can; whoever held the one before finds that when it looks next, and writes nothing more.
+A lease is a file ``claim-<n>.json`` in the run's directory, with rising n; the highest number is the valid one. The
+process that created it, exclusively, overwrites it as its heartbeat. The lease of a dead process is taken over by
+creating the next number, which only one process can; the former owner finds that at its next check and writes no more.
 """
 
 import contextlib
-import math
 import os
 import re
 import socket
@@ -25,6 +24,7 @@ from emotune.core.storage import Folder, to_json_bytes
 from emotune.runs.progress import RunProgress
 
 __all__ = [
+    "LEASE_PREFIX",
     "BusyRunError",
     "Lease",
     "LeaseOwner",
@@ -37,13 +37,16 @@ __all__ = [
 
 HEARTBEAT_EVERY_S = 10.0
 STALE_S = 60.0
+"""Seconds without a heartbeat after which a process of another machine may be dead."""
 WATCH_S = 25.0
-"""More than two beats: another machine's clock may be wrong, so its claim is watched before it is taken over."""
-LEASE_FILE = re.compile(r"claim-(\d+)\.json")
+"""Seconds, more than two heartbeats, for which a lease of another machine is watched before it is taken over: the other
+machine's clock may be wrong."""
+LEASE_PREFIX = "claim-"
+LEASE_FILE = re.compile(LEASE_PREFIX + r"(\d+)\.json")
 
 
 class BusyRunError(RuntimeError):
-    """The run is in the hands of another process."""
+    """Another process trains the run."""
 
 
 class LostRunError(RuntimeError):
@@ -52,17 +55,17 @@ class LostRunError(RuntimeError):
 
 @dataclass(frozen=True)
 class LeaseOwner:
-    """The process that a claim is of, and when and what it has said last.
+    """The process that holds a lease, as of its last heartbeat.
 
     Attributes:
-        token: Tells this claim from all others.
-        owner: Of several processes that work for one command, or nothing.
-        host: The machine's name, for people.
-        pid: The process, by its number in its namespace.
-        machine: Boot and pid namespace, in which the number means something; None where that is not known.
-        start_time: When the process began, in the kernel's ticks: tells it from a later one with the same number.
-        time: Of the last beat, in seconds since 1970, by its machine's clock.
-        progress: How far the run was then.
+        token: A random id of the lease.
+        owner: The id of the command that the process works for, or an empty string.
+        host: The name of the machine, for messages.
+        pid: The process id, in its namespace.
+        machine: The boot and the pid namespace in which ``pid`` is valid; None where they are not known.
+        start_time: The time when the process started, in the kernel's ticks: a later process may have the same pid.
+        time: The time of the last heartbeat, in seconds since 1970 by the machine's own clock.
+        progress: How far the run was at the last heartbeat; None before its first step.
     """
 
     token: str
@@ -78,154 +81,158 @@ class LeaseOwner:
     def here(token: str, owner: str, progress: RunProgress | None = None) -> "LeaseOwner":
         """This process, now."""
         pid = os.getpid()
-        return LeaseOwner(token, owner, socket.gethostname(), pid, _machine(), _begun(pid), time.time(), progress)
+        return LeaseOwner(token, owner, socket.gethostname(), pid, _machine(), _start_time(pid), time.time(), progress)
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}"
 
     @property
     def is_self(self) -> bool:
-        """Whether it is this process."""
-        return (self.machine, self.pid, self.start_time) == (_machine(), os.getpid(), _begun(os.getpid()))
+        """Whether the owner is this process."""
+        return (self.machine, self.pid, self.start_time) == (_machine(), os.getpid(), _start_time(os.getpid()))
 
     @property
     def is_local(self) -> bool:
-        """Whether this machine can be asked for the process."""
+        """Whether the process is, or was, on this machine, so that the kernel can be asked about it."""
         return self.machine is not None and self.machine == _machine()
 
     @property
     def is_alive(self) -> bool:
-        """Whether the process still works: by asking where that can be done, else by the age of its last beat."""
-        fresh = abs(time.time() - self.time) < STALE_S  # a clock that is ahead does not make it live for ever
-        if not self.is_local or _hidden(self.pid):
+        """Whether the process still runs: according to the kernel if it is local, else to the age of its heartbeat."""
+        fresh = abs(time.time() - self.time) < STALE_S  # a clock that is ahead must not keep the lease for ever
+        if not self.is_local or _is_hidden(self.pid):
             return fresh
-        if self.start_time is None or self.start_time != _begun(self.pid):
+        if self.start_time is None or self.start_time != _start_time(self.pid):
             return False
         return fresh or self.pid != os.getpid()  # this very process may have left the run behind
 
     def to_json(self) -> dict[str, Any]:
-        """The claim's file."""
-        numbers = {} if self.progress is None else asdict(self.progress)
-        said = {k: v for k, v in numbers.items() if not (isinstance(v, float) and math.isnan(v))}
-        return asdict(self) | {"progress": said or None}
+        """The content of the lease's file."""
+        return asdict(self) | {"progress": self.progress.to_json() if self.progress else None}
 
     @staticmethod
     def from_json(value: Any) -> "LeaseOwner":
-        """The holder of `to_json`; later versions may have said more.
+        """The inverse of `to_json`; fields that later versions may have added are ignored.
 
         Raises:
-            KeyError, TypeError: it is not one.
+            KeyError, TypeError: the value is not a lease.
         """
-        known = {field.name: value[field.name] for field in fields(LeaseOwner)}
-        if not (isinstance(known["pid"], int) and isinstance(known["time"], int | float)):
+        given = {field.name: value[field.name] for field in fields(LeaseOwner)}
+        if not (isinstance(given["pid"], int) and isinstance(given["time"], int | float)):
             raise TypeError("pid and time must be numbers")
-        said = known["progress"]
-        names = {field.name for field in fields(RunProgress)}
-        known["progress"] = None if said is None else RunProgress(**{k: v for k, v in said.items() if k in names})
-        return LeaseOwner(**known)
+        if given["progress"] is not None:
+            given["progress"] = RunProgress.from_json(given["progress"])
+        return LeaseOwner(**given)
 
 
 class Lease:
-    """A run in the hands of this process, until it is lost or released. For the trainer and the thread that beats."""
+    """A lease of this process on a run, until it is lost or released; used by the trainer and the heartbeat thread."""
 
-    def __init__(self, folder: Folder, number: int, holder: LeaseOwner) -> None:
-        self._folder, self._number, self._holder = folder, number, holder
+    def __init__(self, folder: Folder, number: int, owner: LeaseOwner) -> None:
+        self._folder, self._number, self._owner = folder, number, owner
         self._lock, self._lost = threading.Lock(), False
         self._progress: RunProgress | None = None
 
     @property
     def lost(self) -> bool:
-        """Whether another is known to have taken the run over."""
+        """Whether the last check found that another process has taken the run over."""
         return self._lost
 
     def report(self, progress: RunProgress) -> None:
-        """Keeps how far the run is for the next beat."""
+        """Keeps the run's progress for the next heartbeat."""
         self._progress = progress
 
     def is_valid(self) -> bool:
-        """Looks whether the run is still this process's: to be asked before anything is written.
+        """Checks whether this process still holds the run; to be called before anything is written.
 
         Raises:
-            OSError, InputError: that cannot be seen.
+            OSError, InputError: the lease's file cannot be read.
         """
         with self._lock:
             return self._is_valid()
 
     def renew(self) -> None:
-        """Says that this process works on the run and how far it is, if the run still is its own."""
+        """Writes a heartbeat with the latest progress, if the lease is still valid."""
         with self._lock:
             if self._is_valid():
-                holder = LeaseOwner.here(self._holder.token, self._holder.owner, self._progress)
-                self._folder.write_json(_name(self._number), holder.to_json())
+                owner = LeaseOwner.here(self._owner.token, self._owner.owner, self._progress)
+                self._folder.write_json(_file_name(self._number), owner.to_json())
 
     def release(self) -> None:
-        """Says that this process does not work on the run any more."""
+        """Removes the lease's file, if it is still this lease's."""
         with self._lock:
-            if self._is_own(self._number):
-                self._folder.delete(_name(self._number))
+            if self._has_file():
+                self._folder.delete(_file_name(self._number))
 
     @contextmanager
     def heartbeat(self) -> Iterator["Lease"]:
-        """Repeats the beat from a thread, so that it does not stop while images are decoded; releases in the end."""
+        """Renews the lease from a thread while the context lasts, then releases it.
+
+        The thread goes on while the main thread decodes images or computes a long step.
+        """
         left = threading.Event()
 
-        def beat() -> None:
+        def renew_until_left() -> None:
             while not left.wait(HEARTBEAT_EVERY_S) and not self._lost:
                 with contextlib.suppress(Exception):  # a full disk or a lost connection: the next may get through
                     self.renew()
 
-        thread = threading.Thread(target=beat, daemon=True, name="heartbeat")
+        thread = threading.Thread(target=renew_until_left, daemon=True, name="heartbeat")
         thread.start()
         try:
             yield self
         finally:
             left.set()
             thread.join()
-            with contextlib.suppress(Exception):  # the pool cannot be reached; the claim dies with this process
+            with contextlib.suppress(Exception):  # the store cannot be reached; the lease ends with this process
                 self.release()
 
     def _is_valid(self) -> bool:
         if not self._lost:
-            self._lost = _numbers(self._folder.names())[-1:] != [self._number] or not self._is_own(self._number)
+            self._lost = _numbers(self._folder.names())[-1:] != [self._number] or not self._has_file()
         return not self._lost
 
-    def _is_own(self, number: int) -> bool:
-        found = read_owner(self._folder, _name(number))
-        return found is not None and found.token == self._holder.token
+    def _has_file(self) -> bool:
+        owner = read_owner(self._folder, _file_name(self._number))
+        return owner is not None and owner.token == self._owner.token
 
 
 def acquire(folder: Folder, owner: str = "") -> Lease:
-    """Claims the run in ``folder`` for this process.
+    """Acquires the lease of the run in ``folder`` for this process.
 
-    A claim of the same ``owner`` is taken over at once, whoever works on it; another's if its process is dead. One of
-    another machine that seems to be dead is watched for a while.
+    A lease is taken over at once if it belongs to the same ``owner``, or if its process is dead. A process of another
+    machine that seems to be dead is watched for a while first.
+
+    Args:
+        folder: The run's directory.
+        owner: The id of the command that this process works for, or an empty string.
 
     Raises:
-        BusyRunError: it is in other hands.
-        InputError: a claim there is damaged, or the pool cannot be reached.
+        BusyRunError: another process trains the run.
+        InputError: a lease's file is damaged, or the folder cannot be reached.
     """
     while True:
         numbers = _numbers(folder.names())
-        found = [read_owner(folder, _name(number)) for number in numbers]
-        if not found or (found[-1] and _is_free(folder, numbers[-1], found[-1], owner)):
-            break  # else the valid one was released since it was listed
-    number, holder = max(numbers, default=0) + 1, LeaseOwner.here(uuid.uuid4().hex, owner)
-    if not folder.create(_name(number), to_json_bytes(holder.to_json())):
-        raise BusyRunError(f"in the hands of {read_owner(folder, _name(number)) or 'another process'}")
-    claim = Lease(folder, number, holder)
-    _withdraw_from_others(folder, claim, number, {before.token for before in found if before})
+        owners = [read_owner(folder, _file_name(number)) for number in numbers]
+        if not owners or (owners[-1] and _is_free(folder, numbers[-1], owners[-1], owner)):
+            break  # else the valid lease was released since the files were listed
+    number, this = max(numbers, default=0) + 1, LeaseOwner.here(uuid.uuid4().hex, owner)
+    if not folder.create(_file_name(number), to_json_bytes(this.to_json())):
+        raise _busy(read_owner(folder, _file_name(number)))
+    lease = Lease(folder, number, this)
+    _withdraw_if_busy(folder, lease, number, {former.token for former in owners if former})
     for lower in numbers:
-        folder.delete(_name(lower))
-    return claim
+        folder.delete(_file_name(lower))
+    return lease
 
 
 def lease_files(names: Collection[str]) -> list[str]:
-    """Those of the names that are claims, the valid one last."""
-    return [_name(number) for number in _numbers(names)]
+    """The names that are leases, in rising order: the last one is the valid one."""
+    return [_file_name(number) for number in _numbers(names)]
 
 
 def read_owner(folder: Folder, name: str) -> LeaseOwner | None:
-    """Whose claim the file is; None if it is not there.
+    """The owner of a lease; None if the file does not exist.
 
     Raises:
         InputError: the file is damaged.
@@ -234,59 +241,64 @@ def read_owner(folder: Folder, name: str) -> LeaseOwner | None:
     try:
         return None if value is None else LeaseOwner.from_json(value)
     except (KeyError, TypeError) as error:
-        raise InputError(f"{folder / name}: not a claim ({error}); delete it to start again") from None
+        raise InputError(f"{folder / name}: not a lease ({error}); delete it to start again") from None
 
 
 def release_leases(folder: Folder) -> None:
-    """Removes the claims of this process, and of dead ones."""
+    """Removes the leases of this process and of dead ones."""
     for name in lease_files(folder.names()):
-        holder = read_owner(folder, name)
-        if holder and (holder.is_self or not holder.is_alive):
+        owner = read_owner(folder, name)
+        if owner and (owner.is_self or not owner.is_alive):
             folder.delete(name)
 
 
 def _is_free(folder: Folder, number: int, holder: LeaseOwner, owner: str) -> bool:
-    """Whether a claim is the same owner's, or its process is dead; False if the claim was released meanwhile.
+    """Whether a lease may be taken over; False if it was released meanwhile.
 
     Raises:
-        BusyRunError: it is neither.
+        BusyRunError: its process is alive and works for another command.
     """
     if owner and holder.owner == owner:
         return True
     until = time.monotonic() + (0 if holder.is_local else WATCH_S)
-    now: LeaseOwner | None = holder
-    while now and not holder.is_alive and (now.token, now.time) == (holder.token, holder.time):
+    current: LeaseOwner | None = holder
+    while current and not holder.is_alive and (current.token, current.time) == (holder.token, holder.time):
         if time.monotonic() >= until:
             return True
         time.sleep(min(WATCH_S / 10, 1.0))
-        now = read_owner(folder, _name(number))
-    if now:
-        raise BusyRunError(f"in the hands of {now}")
+        current = read_owner(folder, _file_name(number))
+    if current:
+        raise _busy(current)
     return False
 
 
-def _withdraw_from_others(folder: Folder, claim: Lease, number: int, known: Collection[str]) -> None:
-    """Gives a new claim up where a living process has another, unknown one.
+def _withdraw_if_busy(folder: Folder, lease: Lease, number: int, former: Collection[str]) -> None:
+    """Gives a new lease up if a living process holds another one that was not there before.
 
-    While this process looked at former claims, they may have been released and the run begun anew, with lower numbers.
+    While this process read the former leases (``former`` are their tokens), they may have been released and the run
+    begun anew, with lower numbers.
     """
     for other in _numbers(folder.names()):
-        holder = read_owner(folder, _name(other)) if other != number else None
-        if holder and holder.token not in known and holder.is_alive:
-            claim.release()
-            raise BusyRunError(f"in the hands of {holder}")
+        owner = read_owner(folder, _file_name(other)) if other != number else None
+        if owner and owner.token not in former and owner.is_alive:
+            lease.release()
+            raise _busy(owner)
+
+
+def _busy(owner: LeaseOwner | None) -> BusyRunError:
+    return BusyRunError(f"already being trained by {owner or 'another process'}")
 
 
 def _numbers(names: Collection[str]) -> list[int]:
-    return sorted(int(found[1]) for name in names if (found := LEASE_FILE.fullmatch(name)))
+    return sorted(int(match[1]) for name in names if (match := LEASE_FILE.fullmatch(name)))
 
 
-def _name(number: int) -> str:
-    return f"claim-{number}.json"
+def _file_name(number: int) -> str:
+    return f"{LEASE_PREFIX}{number}.json"
 
 
 def _machine() -> str | None:
-    """What makes a process's number unique; None without /proc."""
+    """The boot and the pid namespace, in which a process id is unique; None without /proc."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
@@ -294,14 +306,14 @@ def _machine() -> str | None:
         return None
 
 
-def _begun(pid: int) -> str | None:
-    """When a process of this machine began, in the kernel's ticks; None if it has ended."""
-    found = process(pid)
-    return found.start_time if found else None
+def _start_time(pid: int) -> str | None:
+    """The start time of a process of this machine, in the kernel's ticks; None if it has ended."""
+    running = process(pid)
+    return running.start_time if running else None
 
 
-def _hidden(pid: int) -> bool:
-    """Whether a process is there, but another user's who may not be looked at (``hidepid``)."""
+def _is_hidden(pid: int) -> bool:
+    """Whether a process exists but belongs to another user, and /proc does not show it (``hidepid``)."""
     try:
         os.kill(pid, 0)
     except PermissionError:

@@ -1,36 +1,37 @@
 """How far a run is: what a training process reports, and what the commands show."""
 
 import math
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal
 
 __all__ = ["Phase", "RunProgress"]
 
 Phase = Literal["reading", "training", "validating", "testing"]
-"""What a run does at the moment."""
+"""The current activity of a run."""
 
 
 @dataclass(frozen=True)
 class RunProgress:
-    """How far a run is, for those who watch. Every step and every evaluated batch changes it.
+    """How far a run is; every training step and every evaluated batch changes it.
 
-    Two are equal if the run stands at the same place: numbers that may be NaN, which equals nothing once it has been
-    pickled, are not compared.
+    Numbers that may be NaN are not compared: NaN equals nothing once it has been pickled, and two objects are to be
+    equal if the run is at the same place.
 
     Attributes:
-        run_id: The run's.
-        epoch: The current one, counted from 1; 0 before the first step.
-        epochs: Planned.
-        fraction: Of the run's steps that is done.
-        loss: The latest step's; NaN until this start of the run has taken one.
-        val_accuracy: The latest, per cent; NaN until there is one.
-        images_per_s: Of late, in training steps alone; NaN until this start of the run has taken one.
-        step: Steps that are done since the run's beginning.
-        steps: Planned.
-        phase: What it does.
-        evaluated: Images of this phase that this rank has evaluated, or read; who reads says no steps.
-        lr: The latest step's learning rate; NaN as ``loss`` is.
-        interruptions: Times that the run was continued.
+        run_id: The run's id.
+        epoch: The number of the current epoch, from 1; 0 before the first step.
+        epochs: The planned number of epochs.
+        fraction: The share of the run's steps that is done, from 0 to 1.
+        loss: The loss of the latest step; NaN until this process has taken one.
+        val_accuracy: The latest validation accuracy, per cent; NaN until there is one.
+        images_per_s: The recent speed of training steps; NaN until this process has taken one.
+        step: The number of steps that are done, counted from the beginning of the run.
+        steps: The planned number of steps.
+        phase: The current activity.
+        evaluated: The number of images that this rank has evaluated or read in this phase.
+        lr: The learning rate of the latest step; NaN until this process has taken one.
+        interruptions: How often the run was continued.
     """
 
     run_id: str
@@ -46,3 +47,17 @@ class RunProgress:
     evaluated: int = 0
     lr: float = field(default=math.nan, compare=False)
     interruptions: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The values that are known, as JSON has no NaN."""
+        return {name: value for name, value in asdict(self).items() if not _is_nan(value)}
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> "RunProgress":
+        """The inverse of `to_json`; fields that later versions may have added are ignored."""
+        names = {field.name for field in fields(RunProgress)}
+        return RunProgress(**{name: item for name, item in value.items() if name in names})
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)

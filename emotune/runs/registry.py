@@ -1,14 +1,12 @@
-"""Which studies a pool has: the only place that knows the folder ``studies/`` beside the runs.
+"""The studies that refer to the runs of a store: only this module knows the folder ``studies/`` beside the runs.
 
-Every version of a study has an entry of its own, ``studies/<name>-<8 hex>/``. The eight digits hash what the study is
-(its text, its runs) and where it is from (path, user, host), so studies of the same name never share an entry, whoever
-ran them. An entry stays as it is until somebody forgets it (`emotune.ablate prune`). In it:
+Each version of a study has an entry of its own, ``studies/<name>-<8 hex>/``. The eight digits hash what the study is
+(its text and its runs) and where it is from (path, user, host), so two people's studies of one name never share an
+entry. An entry does not change until somebody forgets it (`emotune.ablate prune`). Its files:
 
-``runs.json``            what the study is, where it is from, when it was registered, and the runs that it refers to
+``runs.json``            the study, its origin, the time of its registration, and the runs that it refers to
 ``networks.json``        how its networks differ, see `emotune.execution.checks.architecture`
-``command-<8 hex>.json`` while a command works on the study: which process
-
-Versions of emotune before this one had ``studies/<name>/runs.json``, without origin: these are read, and count.
+``command-<8 hex>.json`` the process of a command that works on the study, while it does
 """
 
 import contextlib
@@ -25,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from emotune.config.run import RUN_ID, RunConfig
 from emotune.config.study import Study
@@ -34,7 +32,7 @@ from emotune.core.storage import Folder
 from emotune.runs.lease import LeaseOwner
 from emotune.runs.store import RunStore
 
-__all__ = ["Origin", "RegisteredStudy", "Registry", "initial_weights_from"]
+__all__ = ["Origin", "RegisteredRun", "RegisteredStudy", "Registry", "initial_weights_from"]
 
 STUDIES, RUNS, NETWORKS = "studies", "runs.json", "networks.json"
 COMMAND = re.compile(r"command-[0-9a-f]{8}\.json")
@@ -50,7 +48,7 @@ class Origin:
 
     @staticmethod
     def here(path: str) -> "Origin":
-        """A file of this machine, run by whoever runs this process."""
+        """The origin of a file on this machine that is run by the user of this process."""
         try:
             user = getpass.getuser()
         except (OSError, KeyError, ImportError):  # a container's user without a name
@@ -61,50 +59,74 @@ class Origin:
         return f"{self.user}@{self.host}:{self.path}"
 
 
+class RegisteredRun(TypedDict):
+    """A run that a study refers to: its id, and what the study calls it. Two variants may share a run."""
+
+    id: str
+    variant: str
+    dataset: str
+    seed: int
+
+
+class _Entry(TypedDict):
+    """The content of ``runs.json``."""
+
+    study: str
+    when: str
+    time: float
+    path: str
+    user: str
+    host: str
+    seeds: int
+    aa: bool
+    source: str
+    runs: list[RegisteredRun]
+    initial_weights_from: list[str]
+
+
 @dataclass(frozen=True)
 class RegisteredStudy:
-    """A study that the pool remembers.
+    """A study that was run in a store.
 
     Attributes:
-        entry: The name of its folder, by which people name it.
-        name: The study's.
-        origin: Where it is from; None: a version of emotune registered it that did not say.
-        time: When it was registered, in seconds since 1970; 0: not known.
-        when: The same, for people.
+        entry: The name of its folder, by which it can be forgotten.
+        name: The study's name.
+        origin: Where it is from.
+        time: The time of its registration, in seconds since 1970.
+        when: The same time as text.
         source: The text of the study's file.
-        runs: Per run ``id``, ``variant``, ``dataset`` and ``seed``. Two variants may share a run.
-        initial_weights_from: Ids of runs whose weights its runs begin with.
+        runs: Its runs.
+        initial_weights_from: The ids of the runs whose weights its runs begin with.
     """
 
     entry: str
     name: str
-    origin: Origin | None
+    origin: Origin
     time: float
     when: str
     source: str
-    runs: tuple[dict[str, Any], ...]
+    runs: tuple[RegisteredRun, ...]
     initial_weights_from: tuple[str, ...]
 
     @property
     def refers_to(self) -> frozenset[str]:
-        """Ids of all runs that must stay for its sake."""
+        """The ids of all runs that this study needs."""
         return frozenset(run["id"] for run in self.runs) | frozenset(self.initial_weights_from)
 
     def __str__(self) -> str:
         count = len({run["id"] for run in self.runs})
-        origin = self.origin or "registered by an earlier version of emotune, which did not say where it is from"
-        return f"{self.entry}  {origin}  {self.when}  {count} {'run' if count == 1 else 'runs'}"
+        return f"{self.entry}  {self.origin}  {self.when}  {count} {'run' if count == 1 else 'runs'}"
 
 
 class Registry:
-    """The studies of the pool at a path or URL."""
+    """The studies of a store of runs, given as a path, a URL or a `RunStore`."""
 
-    def __init__(self, pool: str) -> None:
-        self._pool = RunStore(pool)
-        self._folder = Folder(pool) / STUDIES
+    def __init__(self, store: RunStore | Path | str) -> None:
+        self._store = RunStore(store)
+        self._folder = self._store.folder / STUDIES
 
     def entry(self, study: Study, runs: Iterable[RunConfig]) -> str:
-        """The name of the entry of a study that refers to these runs; it need not be there."""
+        """The name of the entry of a study that refers to these runs, whether it exists or not."""
         origin = Origin.here(study.file)
         identity = [study.source, sorted({run.id for run in runs}), origin.path, origin.user, origin.host]
         return f"{study.name}-{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:8]}"
@@ -117,49 +139,59 @@ class Registry:
             return []
 
     def studies(self, besides: Collection[str] = ()) -> list[RegisteredStudy]:
-        """All studies, but for entries of these names; the latest first.
+        """All studies, the latest first.
+
+        Args:
+            besides: The names of entries to leave out.
 
         Raises:
-            InputError: an entry cannot be read, so nobody knows which runs it refers to.
+            InputError: an entry cannot be read, so it is unknown which runs it refers to.
         """
-        return _sorted(self._pool.map(self._read, [name for name in self.names() if name not in besides]))
+        return _latest_first(self._store.map(self._read, [name for name in self.names() if name not in besides]))
 
     def same_name_as(self, study: Study) -> list[RegisteredStudy]:
-        """Studies of the same name, without those that cannot be read: first earlier versions of the same file, the
-        latest first, then those with the same text, then others.
+        """The readable studies of the same name.
+
+        Versions of the same file come first, the latest one first; then those with the same text; then the others.
         """
-        found, origin = self._named(study.name), Origin.here(study.file)
-        ranked = {one.entry: 0 if one.origin == origin else 1 + (one.source != study.source) for one in found}
-        return sorted(found, key=lambda one: ranked[one.entry])
+        origin = Origin.here(study.file)
+        return sorted(
+            self._named(study.name),
+            key=lambda other: 0 if other.origin == origin else 1 if other.source == study.source else 2,
+        )
 
     def find(self, word: str) -> RegisteredStudy | None:
-        """The study that somebody means who names an entry, a study, or a file; None if there is none.
+        """The study that the user names by an entry, a study's name, or a file; None if there is none.
 
-        Of a file, the latest version of the very same file, else one with the same text, else of the same name.
+        A file means the latest version of that very file, else a study with the same text, else one of the same name.
 
         Raises:
             InputError: several studies from different places have that name.
         """
         path = Path(word)
-        found = self._named(word) or self._named(path.stem)
+        studies = self._named(word) or self._named(path.stem)
         with contextlib.suppress(OSError, UnicodeError):
             text = path.read_text(encoding="utf-8")
-            found = [one for one in found if one.source == text] or found
+            studies = [study for study in studies if study.source == text] or studies
         origin = Origin.here(str(path.resolve()))
-        found = [one for one in self._named(path.stem) if one.origin == origin] or found
-        if len({one.origin for one in found}) > 1 and len({one.source for one in found}) > 1:
-            known = "".join(f"\n  {one}" for one in found)
-            raise InputError(f"{word}: {self._folder} has several studies of that name; name one of these:{known}")
-        return found[0] if found else None
+        studies = [study for study in self._named(path.stem) if study.origin == origin] or studies
+        if len({study.origin for study in studies}) > 1 and len({study.source for study in studies}) > 1:
+            choices = "".join(f"\n  {study}" for study in studies)
+            raise InputError(f"{word}: {self._folder} has several studies of that name; name one of these:{choices}")
+        return studies[0] if studies else None
 
     def register(self, study: Study, runs: Sequence[RunConfig]) -> bool:
-        """Makes the study the latest of its origin; whether it was not known before. Writes only what is not there."""
+        """Makes the study the latest version of its file; nothing is written if it is that already.
+
+        Returns:
+            Whether the study was registered for the first time.
+        """
         entry, origin = self.entry(study, runs), Origin.here(study.file)
-        known = [one for one in self.same_name_as(study) if one.origin == origin]
-        if known and known[0].entry == entry:
+        versions = [version for version in self.same_name_as(study) if version.origin == origin]
+        if versions and versions[0].entry == entry:
             return False
         now = time.time()
-        value = {
+        value: _Entry = {
             "study": study.name,
             "when": f"{datetime.fromtimestamp(now, UTC):%Y-%m-%d %H:%M} UTC",
             "time": now,
@@ -173,109 +205,121 @@ class Registry:
             "initial_weights_from": sorted(initial_weights_from(runs)),
         }
         (self._folder / entry).write_json(RUNS, value)
-        return entry not in {one.entry for one in known}
+        return entry not in {version.entry for version in versions}
 
     @contextmanager
     def in_use(self, study: Study, runs: Sequence[RunConfig]) -> Iterator[None]:
-        """Registers a study, and says while this lasts that a command works on it.
+        """Registers a study, and marks it as in use by a command while the context lasts.
 
-        If it ends with an `InputError`, and the pool has none of the runs, the study is not remembered.
+        If the context ends with an `InputError` and none of the runs has begun, a new study is forgotten again.
         """
         entry, name = self.entry(study, runs), f"command-{uuid.uuid4().hex[:8]}.json"
         folder = self._folder / entry
-        for left in _commands(folder):  # by processes that were killed
-            if (holder := _holder(folder, left)) and holder.is_local and not holder.is_alive:
-                folder.delete(left)
+        for other in _commands(folder):
+            if (owner := _read_process(folder, other)) and owner.is_local and not owner.is_alive:
+                folder.delete(other)  # left by a process that was killed
         is_new = False
         try:
             folder.write_json(name, LeaseOwner.here(name, "").to_json())
             is_new = self.register(study, runs)
             yield
         except InputError:
-            if is_new and not {run.id for run in runs} & set(self._pool.run_ids()):
+            if is_new and not {run.id for run in runs} & set(self._store.run_ids()):
                 self.forget(entry)
             raise
         finally:
-            with contextlib.suppress(Exception):  # the pool may be full, or gone; whoever asks finds the process dead
+            with contextlib.suppress(Exception):  # the store may be full or gone; the process will be found dead
                 folder.delete(name)
 
     def is_in_use(self, entry: str) -> bool:
-        """Whether a command works on the study: whether its process lives."""
+        """Whether a command whose process is alive works on the study."""
         folder = self._folder / entry
-        return any((holder := _holder(folder, name)) and holder.is_alive for name in _commands(folder))
+        return any((owner := _read_process(folder, name)) and owner.is_alive for name in _commands(folder))
 
     def forget(self, entry: str) -> None:
-        """Removes an entry, whatever is in it; runs are left alone."""
+        """Removes an entry, even one that cannot be read; its runs are kept."""
         (self._folder / entry).remove()
         if self._folder.local is not None:
             with contextlib.suppress(OSError):
-                self._folder.local.rmdir()  # the last one's
+                self._folder.local.rmdir()  # fails unless this was the last entry
 
     def networks(self, study: Study, runs: Iterable[RunConfig]) -> Iterator[dict[str, Any]]:
-        """What is written down of the networks of this study, then of others of its name: see `same_name_as`."""
-        entries = dict.fromkeys([self.entry(study, runs), *(one.entry for one in self.same_name_as(study)), study.name])
-        yield from filter(None, map(self._networks, entries))
+        """The saved descriptions of this study's networks, then of those of other studies, see `same_name_as`."""
+        others = (other.entry for other in self.same_name_as(study))
+        yield from filter(None, map(self._networks, dict.fromkeys([self.entry(study, runs), *others])))
 
     def write_networks(self, study: Study, runs: Iterable[RunConfig], value: Mapping[str, Any]) -> None:
-        """Writes down how a study's networks differ, if that is not what stands there."""
+        """Saves how a study's networks differ; nothing is written if that is saved already."""
         entry = self.entry(study, runs)
         if self._networks(entry) != value:
             (self._folder / entry).write_json(NETWORKS, value)
 
     def _networks(self, entry: str) -> dict[str, Any] | None:
-        with contextlib.suppress(InputError):  # a damaged file is made anew
+        with contextlib.suppress(InputError):  # a damaged file is written anew
             if isinstance(value := (self._folder / entry).read_json(NETWORKS), dict):
                 return value
         return None
 
     def _named(self, name: str) -> list[RegisteredStudy]:
-        """Studies of this name, and the entry of this name, as far as they can be read; the latest first."""
-        entries = re.compile(rf"{re.escape(name)}(-[0-9a-f]{{8}})?")
-        found = self._pool.map(self._readable, [entry for entry in self.names() if entries.fullmatch(entry)])
-        return _sorted(one for one in found if one and name in (one.name, one.entry))
+        """The readable studies of this name, and the one whose entry has this name; the latest first."""
+        pattern = re.compile(rf"{re.escape(name)}(-[0-9a-f]{{8}})?")
+        studies = self._store.map(self._read_if_valid, [entry for entry in self.names() if pattern.fullmatch(entry)])
+        return _latest_first(study for study in studies if study and name in (study.name, study.entry))
 
-    def _readable(self, entry: str) -> RegisteredStudy | None:
+    def _read_if_valid(self, entry: str) -> RegisteredStudy | None:
         with contextlib.suppress(InputError):
             return self._read(entry)
         return None
 
     def _read(self, entry: str) -> RegisteredStudy | None:
-        """What an entry says; None where nothing is registered."""
+        """The study of an entry; None where nothing is registered.
+
+        Raises:
+            InputError: its file is damaged.
+        """
         folder = self._folder / entry
         try:
             value = folder.read_json(RUNS)
-            return None if value is None else _registered(entry, value)
+            return None if value is None else _from_json(entry, value)
         except (InputError, LookupError, TypeError, AttributeError, ValueError) as error:
             raise InputError(
-                f"{folder / RUNS}: cannot be read ({error}), so it is not known which runs this study refers to; run "
-                f"the study again, or forget it: prune --forget {entry}"
+                f"{folder / RUNS}: cannot be read ({error}), so it is unknown which runs this study needs; run the "
+                f"study again, or forget it: prune --forget {entry}"
             ) from None
 
 
-def _registered(entry: str, value: dict[str, Any]) -> RegisteredStudy:
-    origin = Origin(value["path"], value["user"], value["host"]) if "path" in value else None
-    runs = tuple({key: run[key] for key in ("id", "variant", "dataset", "seed")} for run in value["runs"])
+def _from_json(entry: str, value: dict[str, Any]) -> RegisteredStudy:
+    """The study of a ``runs.json``, see `_Entry`.
+
+    Raises:
+        LookupError, TypeError, AttributeError, ValueError: the value is not such a file.
+    """
+    runs = tuple(
+        RegisteredRun(id=run["id"], variant=run["variant"], dataset=run["dataset"], seed=run["seed"])
+        for run in value["runs"]
+    )
     return RegisteredStudy(
-        entry, str(value.get("study", entry)), origin, float(value.get("time", 0.0)), str(value.get("when", "")),
-        str(value.get("source", "")), runs, tuple(map(str, value["initial_weights_from"])),
+        entry, str(value["study"]), Origin(value["path"], value["user"], value["host"]), float(value["time"]),
+        str(value["when"]), str(value["source"]), runs, tuple(map(str, value["initial_weights_from"])),
     )  # fmt: skip
 
 
-def _sorted(found: Iterable[RegisteredStudy | None]) -> list[RegisteredStudy]:
-    return sorted(filter(None, found), key=lambda one: (-one.time, one.entry))
+def _latest_first(studies: Iterable[RegisteredStudy | None]) -> list[RegisteredStudy]:
+    return sorted(filter(None, studies), key=lambda study: (-study.time, study.entry))
 
 
 def _commands(folder: Folder) -> list[str]:
     return [name for name in folder.names() if COMMAND.fullmatch(name)]
 
 
-def _holder(folder: Folder, name: str) -> LeaseOwner | None:
+def _read_process(folder: Folder, name: str) -> LeaseOwner | None:
+    """The process of a command; None if its file is gone or damaged."""
     with contextlib.suppress(InputError, LookupError, TypeError):
         return LeaseOwner.from_json(folder.read_json(name))
     return None
 
 
 def initial_weights_from(runs: Iterable[RunConfig]) -> frozenset[str]:
-    """Ids of runs whose weights others begin with, by whatever path they name them."""
-    places = {run.weights.location for run in runs if run.weights}
-    return frozenset(part for place in places for part in place.split("/") if RUN_ID.fullmatch(part))
+    """The ids of the runs whose weights these runs begin with, by whatever path they name them."""
+    locations = {run.weights.location for run in runs if run.weights}
+    return frozenset(part for location in locations for part in location.split("/") if RUN_ID.fullmatch(part))

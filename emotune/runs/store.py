@@ -1,119 +1,149 @@
-"""All runs of a pool at once: one listing says which files must be read; those behind a URL are read side by side."""
+"""All runs in one folder or behind one URL: their states and records, read in parallel where that pays."""
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import TypeVar
 
 from emotune.config.run import RUN_ID, RunConfig
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
-from emotune.runs.directory import RECORD, RunDirectory, Status, missing_or_torn, read_record
+from emotune.runs.directory import RECORD, RunDirectory, Status, read_status
+from emotune.runs.record import RunRecord, missing_or_torn, read_record
 
 __all__ = ["RunStore"]
 
 READERS = 32
+"""Threads that read from a URL at the same time."""
 
 In = TypeVar("In")
 Out = TypeVar("Out")
 
 
 class RunStore:
-    """The folder ``url`` (a path or any fsspec URL) in which runs have their directories."""
+    """The folder in which runs have their directories.
 
-    def __init__(self, url: str) -> None:
-        self.url, self.folder = url, Folder(url)
+    Args:
+        location: The folder's path or fsspec URL (``s3://bucket/runs``); ``str(store)`` gives it back.
+
+    Raises:
+        InputError: the URL contains credentials.
+    """
+
+    def __init__(self, location: "str | Path | RunStore") -> None:
+        self.url = str(location)
+        self.folder = Folder(self.url)
+
+    def __str__(self) -> str:
+        return self.url
+
+    def __repr__(self) -> str:
+        return f"RunStore({self.url!r})"
+
+    def directory(self, run: RunConfig) -> RunDirectory:
+        """The directory of a run, whether it exists or not."""
+        return RunDirectory(self.url, run)
 
     def run_ids(self) -> list[str]:
-        """The ids of all runs that have a directory here, of whatever study, sorted.
+        """The ids of all runs that have a directory here, sorted.
 
         Raises:
-            OSError: the pool is no folder.
-            InputError: it cannot be reached.
+            OSError: the store is not a folder.
+            InputError: the store cannot be reached.
         """
         local = self.folder.local
         names = self.folder.names()
         return [name for name in names if RUN_ID.fullmatch(name) and (local is None or (local / name).is_dir())]
 
-    def statuses(self, runs: Sequence[RunConfig]) -> dict[str, Status]:
-        """The state of each run, by its id, in the order of ``runs``.
+    def status(self, run_id: str) -> Status:
+        """The state of one run.
 
         Raises:
-            InputError: a file is damaged, or the pool cannot be reached.
+            InputError: a file is damaged, or the store cannot be reached.
         """
-        directories = {run.id: RunDirectory(self.url, run) for run in runs}
-        files = self._files(directories)
-        found = self.map(lambda run_id: directories[run_id].status(files.get(run_id, ())), directories)
-        return dict(zip(directories, found, strict=True))
+        return read_status(self.folder / run_id)
 
-    def records(self, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """The record of each of these runs that is finished, by its id, in the order of ``ids``.
+    def statuses(self, run_ids: Iterable[str]) -> dict[str, Status]:
+        """The state of each run, by its id, in the order of ``run_ids``.
 
         Raises:
-            InputError: one is damaged, or the pool cannot be reached.
+            InputError: a file is damaged, or the store cannot be reached.
         """
-        ids = list(ids)
-        found = self.map(lambda run_id: read_record(self.folder / run_id, run_id), ids)
-        return {run_id: record for run_id, record in zip(ids, found, strict=True) if record is not None}
+        ids = list(dict.fromkeys(run_ids))
+        names = self._file_names(ids)
+        found = self.map(lambda run_id: read_status(self.folder / run_id, names.get(run_id, ())), ids)
+        return dict(zip(ids, found, strict=True))
 
-    def check_records(self, ids: Iterable[str]) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
-        """Of runs that have a record: the records of those whose files are whole, and what is wrong with the others.
+    def check_records(self, run_ids: Iterable[str]) -> tuple[dict[str, RunRecord], dict[str, str]]:
+        """Sorts finished runs by whether all files that their records list are complete.
 
-        Both by id, in the order of ``ids``. What is in the files is not looked at, their bytes are counted.
+        The sizes of the files are compared; their content is not read.
+
+        Returns:
+            The records of the complete runs, and a message for each of the other runs; both by id, in the order of
+            ``run_ids``.
 
         Raises:
-            InputError: the pool cannot be reached.
+            InputError: the store cannot be reached.
         """
-        ids = list(ids)
-        sizes = self._sizes(ids)
+        ids = list(run_ids)
+        sizes = self._file_sizes(ids)
+        records: dict[str, RunRecord] = {}
+        problems: dict[str, str] = {}
+        for run_id, checked in zip(ids, self.map(lambda run_id: self._check(run_id, sizes[run_id]), ids), strict=True):
+            if isinstance(checked, str):
+                problems[run_id] = checked
+            else:
+                records[run_id] = checked
+        return records, problems
 
-        def look(run_id: str) -> tuple[dict[str, Any] | None, str]:
-            try:
-                record = read_record(self.folder / run_id, run_id)
-                return record, missing_or_torn(record, sizes.get(run_id, {})) if record else f"{RECORD} is missing"
-            except (InputError, AttributeError, TypeError) as error:
-                return None, str(error)
+    def _check(self, run_id: str, sizes: dict[str, int]) -> RunRecord | str:
+        """The run's record, or what is wrong with its files."""
+        try:
+            record = read_record(self.folder / run_id, run_id)
+            if record is None:
+                return f"{RECORD} is missing"
+            return missing_or_torn(record, sizes) or record
+        except (InputError, AttributeError, TypeError, ValueError) as error:
+            return str(error)
 
-        found = dict(zip(ids, self.map(look, ids), strict=True))
-        whole = {run_id: record for run_id, (record, problem) in found.items() if not problem}
-        return whole, {run_id: problem for run_id, (_, problem) in found.items() if problem}
+    def map(self, function: Callable[[In], Out], values: Iterable[In]) -> list[Out]:
+        """The results of a function that reads from this store; behind a URL many calls run at the same time."""
+        if self.folder.local is not None:
+            return [function(value) for value in values]
+        with ThreadPoolExecutor(READERS) as readers:
+            return list(readers.map(function, values))
 
-    def _sizes(self, ids: Iterable[str]) -> dict[str, dict[str, int]]:
-        """Bytes of what is in each run's directory, by name."""
+    def _file_sizes(self, ids: Iterable[str]) -> dict[str, dict[str, int]]:
+        """The size of each file in each run's directory, by run and name."""
         sizes: dict[str, dict[str, int]] = {run_id: {} for run_id in ids}
         if self.folder.local is None:
             for path, (size, _) in self.folder.files().items():
                 run_id, _, name = path.partition("/")
                 sizes.setdefault(run_id, {})[name] = size
             return sizes
-        for run_id, own in sizes.items():
+        for run_id, of_run in sizes.items():
             with (
-                contextlib.suppress(NotADirectoryError, FileNotFoundError),  # it, or a file of it, is gone by now
+                contextlib.suppress(NotADirectoryError, FileNotFoundError),  # it, or a file of it, was just removed
                 os.scandir(self.folder.local / run_id) as entries,
             ):
-                own.update({entry.name: entry.stat().st_size for entry in entries})
+                of_run.update({entry.name: entry.stat().st_size for entry in entries})
         return sizes
 
-    def _files(self, ids: Iterable[str]) -> dict[str, set[str]]:
-        """The names of what is in each run's directory, where there is one."""
-        files: dict[str, set[str]] = {}
+    def _file_names(self, ids: Iterable[str]) -> dict[str, set[str]]:
+        """The names of the files in each run's directory; runs without a directory are left out."""
+        names: dict[str, set[str]] = {}
         if self.folder.local is None:
             for path in self.folder.files():
                 run_id, _, name = path.partition("/")
-                files.setdefault(run_id, set()).add(name)
-            return files
+                names.setdefault(run_id, set()).add(name)
+            return names
         for run_id in set(ids) & set(self.folder.names()):
             try:
                 with os.scandir(self.folder.local / run_id) as entries:
-                    files[run_id] = {entry.name for entry in entries}
+                    names[run_id] = {entry.name for entry in entries}
             except (NotADirectoryError, FileNotFoundError):
                 continue
-        return files
-
-    def map(self, function: Callable[[In], Out], values: Iterable[In]) -> list[Out]:
-        """What ``function``, which reads from this pool, gives for each value; behind a URL many are read at a time."""
-        if self.folder.local is not None:
-            return [function(value) for value in values]
-        with ThreadPoolExecutor(READERS) as readers:
-            return list(readers.map(function, values))
+        return names

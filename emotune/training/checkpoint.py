@@ -22,6 +22,7 @@ import torch
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.runs.directory import CHECKPOINTS
+from emotune.runs.record import CodeOrigin, EpochMetrics, Numerics
 
 __all__ = ["Checkpoints", "Progress", "Stateful", "read_checkpoint", "restore_checkpoint"]
 
@@ -53,18 +54,21 @@ class Progress:
     seen: int = 0
     train_s: float = 0.0
     interruptions: int = 0
-    history: list[dict[str, Any]] = field(default_factory=list)
-    origins: list[dict[str, Any]] = field(default_factory=list)
+    history: list[EpochMetrics] = field(default_factory=list)
+    origins: list[CodeOrigin] = field(default_factory=list)
     reading: list[str] = field(default_factory=list)
-    numerics: list[dict[str, Any]] = field(default_factory=list)
+    numerics: list[Numerics] = field(default_factory=list)
     initialisation: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
-    def note(self, *, origin: dict[str, Any], reading: str, numerics: dict[str, Any]) -> None:
+    def note(self, *, origin: CodeOrigin, reading: str, numerics: Numerics) -> None:
         """Keeps what trains from here on, and how, where it is another than before."""
-        for kept, now in ((self.origins, origin), (self.reading, reading), (self.numerics, numerics)):
-            if now not in kept:
-                kept.append(now)
+        if origin not in self.origins:
+            self.origins.append(origin)
+        if reading not in self.reading:
+            self.reading.append(reading)
+        if numerics not in self.numerics:
+            self.numerics.append(numerics)
 
     def end_step(self, images: int, loss: float, correct: int, seconds: float) -> None:
         """Counts a step on ``images`` images with the mean ``loss``."""
@@ -74,7 +78,7 @@ class Progress:
         self.seen += images
         self.train_s += seconds
 
-    def end_epoch(self, entry: dict[str, Any]) -> None:
+    def end_epoch(self, entry: EpochMetrics) -> None:
         """Counts the epoch and begins the next one."""
         self.history.append(entry)
         self.epoch, self.step = self.epoch + 1, 0

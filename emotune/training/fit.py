@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +22,7 @@ from emotune.models.baselines.baselines import ClassPrior, Svm, make_baseline
 from emotune.models.cost import Cost
 from emotune.runs.directory import METRICS
 from emotune.runs.progress import Phase, RunProgress
+from emotune.runs.record import EpochMetrics, RunRecord
 from emotune.training.checkpoint import Progress
 from emotune.training.evaluate import BATCH, Outputs
 from emotune.training.precision import numerics_record
@@ -40,7 +40,7 @@ def fit(
     resources: Resources,
     on_progress: Callable[[RunProgress], None],
     stop: Callable[[], bool],
-) -> dict[str, Any] | None:
+) -> RunRecord | None:
     """Fits a run's model on its training images, chooses on val, and says what it says of the test images.
 
     It sees the images as they are kept, 256×256: no crops, no mirror images. Arguments, result and errors are those
@@ -66,11 +66,14 @@ def fit(
     outcome = model.fit(
         seen, train.targets, seen_val, val.targets, lambda: _go_on(run, work, stop, partial(tell, "validating", count))
     )
-    entry = {"epoch": 1, "lr": None} | _judged("train", train, model.log_probabilities(seen))
-    entry |= _judged("val", val, model.log_probabilities(seen_val))
+    train_loss, train_accuracy = _loss_and_accuracy(train, model.log_probabilities(seen))
+    val_loss, val_accuracy = _loss_and_accuracy(val, model.log_probabilities(seen_val))
     fitted = time.perf_counter()
+    entry: EpochMetrics = {
+        "epoch": 1, "lr": None, "train_loss": train_loss, "train_accuracy": train_accuracy,
+        "val_loss": val_loss, "val_accuracy": val_accuracy, "train_s_so_far": round(fitted - started, 3),
+    }  # fmt: skip
     progress = Progress(epoch=1, seen=len(train), train_s=fitted - started, history=[entry])
-    entry["train_s_so_far"] = round(progress.train_s, 3)
     test = opened("test")  # the first and only use of these images
     outputs = Outputs(model.log_probabilities(look(test, "testing")), {})
     work.check_lease()
@@ -85,9 +88,12 @@ def fit(
     write_predictions(folder, run, test, outputs)
     now = time.perf_counter()
     durations_s = {"train": progress.train_s, "test": now - fitted, "this_start": now - started}
-    record = make_record(run, work.world, progress, train, durations_s, Cost(model.parameters, None))
-    record |= {"test_images": len(test), "accuracy": _judged("test", test, outputs.logits)["test_accuracy"]}
-    record |= {"fitted": outcome} if outcome else {}
+    record = make_record(
+        run, work.world, progress, train, durations_s, Cost(model.parameters, None),
+        test_images=len(test), accuracy=_loss_and_accuracy(test, outputs.logits)[1],
+    )  # fmt: skip
+    if outcome:
+        record["fitted"] = outcome
     return work.finish(record)
 
 
@@ -115,8 +121,7 @@ def _features(model: ClassPrior | Svm, split: Split, seen: Callable[[int], None]
     return np.stack([rows[index] for index in range(len(split))])
 
 
-def _judged(which: str, split: Split, logits: np.ndarray) -> dict[str, float]:
-    """Loss and accuracy (per cent), as of an epoch."""
-    targets = torch.from_numpy(split.targets)
-    loss = F.cross_entropy(torch.from_numpy(logits), targets).item()
-    return {f"{which}_loss": loss, f"{which}_accuracy": 100 * float((logits.argmax(1) == split.targets).mean())}
+def _loss_and_accuracy(split: Split, logits: np.ndarray) -> tuple[float, float]:
+    """The mean cross-entropy, and the accuracy in per cent."""
+    loss = F.cross_entropy(torch.from_numpy(logits), torch.from_numpy(split.targets)).item()
+    return loss, 100 * float((logits.argmax(1) == split.targets).mean())

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -26,6 +25,7 @@ from emotune.models.cost import cost
 from emotune.models.weights.run_weights import save_weights
 from emotune.runs.directory import METRICS, RunDirectory
 from emotune.runs.progress import Phase, RunProgress
+from emotune.runs.record import EpochMetrics, RunRecord
 from emotune.training.checkpoint import Progress
 from emotune.training.distributed import World
 from emotune.training.evaluate import Outputs, evaluate
@@ -58,7 +58,7 @@ def train(
     on_progress: Callable[[RunProgress], None] = lambda progress: None,
     stop: Callable[[], bool] = lambda: False,
     owner: str = "",
-) -> dict[str, Any] | None:
+) -> RunRecord | None:
     """Trains a run from its checkpoint, or from scratch if it has none, and writes its predictions and its record.
 
     Models that are no networks are fitted, see `emotune.training.fit`.
@@ -101,7 +101,7 @@ def _train(
     resources: Resources,
     on_progress: Callable[[RunProgress], None],
     stop: Callable[[], bool],
-) -> dict[str, Any] | None:
+) -> RunRecord | None:
     directory, world = work.directory, work.world
     started = time.perf_counter()
     order, cache_gb = run.train.order, resources.cache_gb
@@ -155,8 +155,9 @@ def _train(
     now = time.perf_counter()
     durations_s = {"train": progress.train_s, "test": now - evaluating, "this_start": now - started}
     costs = cost(run.model, len(split.classes))
-    record = make_record(run, world, progress, split, durations_s, costs)
-    record |= {"test_images": len(test), "accuracy": _accuracy(test, outputs)}
+    record = make_record(
+        run, world, progress, split, durations_s, costs, test_images=len(test), accuracy=_accuracy(test, outputs)
+    )
     saved = save_weights(directory.folder, run, state.result, split.classes, state.normalisation)
     record["weights"] = {"sha256": saved}
     return work.finish(record)
@@ -230,11 +231,11 @@ def draw_randomness(run: RunConfig, epoch: int, images: int) -> EpochRandomness:
     return EpochRandomness(crops, np.random.default_rng([run.stream("dropout"), epoch]).integers(2**63, size=images))
 
 
-def _epoch_entry(progress: Progress, run: RunConfig, images: int, val: Split, outputs: Outputs) -> dict[str, Any]:
+def _epoch_entry(progress: Progress, run: RunConfig, images: int, val: Split, outputs: Outputs) -> EpochMetrics:
     steps = steps_per_epoch(images, run.train.batch_size)
     val_loss = F.cross_entropy(torch.from_numpy(outputs.logits), torch.from_numpy(val.targets)).item()
     entropy = outputs.attention_entropy
-    return {
+    entry: EpochMetrics = {
         "epoch": progress.epoch + 1,
         "lr": learning_rate(run.train, progress.epoch * steps, steps),
         "train_loss": progress.loss_sum / progress.seen,
@@ -242,4 +243,7 @@ def _epoch_entry(progress: Progress, run: RunConfig, images: int, val: Split, ou
         "val_loss": val_loss,
         "val_accuracy": _accuracy(val, outputs),
         "train_s_so_far": round(progress.train_s, 3),
-    } | ({} if entropy is None else {"attention_entropy": entropy})
+    }
+    if entropy is not None:
+        entry["attention_entropy"] = entropy
+    return entry

@@ -10,6 +10,7 @@ from torch import backends
 
 from emotune.config.resources import Resources
 from emotune.config.train import TrainConfig
+from emotune.runs.record import Numerics
 
 __all__ = ["autocast", "numerics", "numerics_record"]
 
@@ -52,7 +53,7 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[Non
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
-def numerics_record(train: TrainConfig, resources: Resources, device: torch.device) -> dict[str, Any]:
+def numerics_record(train: TrainConfig, resources: Resources, device: torch.device) -> Numerics:
     """How a run calculates, as its record says it."""
     return {
         "precision": train.precision,

@@ -7,10 +7,10 @@ import platform
 import re
 import subprocess
 from pathlib import Path
-from typing import Any
 
 from emotune.core.storage import Folder
 from emotune.runs.directory import DIFF
+from emotune.runs.record import CodeOrigin, GitState
 
 __all__ = ["code_origin"]
 
@@ -25,7 +25,7 @@ MOST_BYTES = 200_000
 """Of a diff that is kept."""
 
 
-def code_origin(folder: Folder, checkout: Path = CHECKOUT) -> dict[str, Any]:
+def code_origin(folder: Folder, checkout: Path = CHECKOUT) -> CodeOrigin:
     """The code that runs, now. To be asked at the start: a checkout may change under a run.
 
     Args:
@@ -50,7 +50,7 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def _git(folder: Folder, checkout: Path) -> dict[str, Any] | None:
+def _git(folder: Folder, checkout: Path) -> GitState | None:
     if not (checkout / ".git").exists():
         return None
     try:

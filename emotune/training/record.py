@@ -4,7 +4,7 @@ import io
 import os
 import platform
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +17,7 @@ from emotune.config.train import Order
 from emotune.core.storage import Folder
 from emotune.data.read.batches import Split
 from emotune.models.cost import Cost
-from emotune.runs.directory import ATTENTION, PREDICTIONS
+from emotune.runs.record import ATTENTION, PREDICTIONS, Hardware, InitialisationRecord, RunRecord
 from emotune.training.checkpoint import Progress
 from emotune.training.distributed import World
 from emotune.training.evaluate import Outputs
@@ -62,8 +62,9 @@ def reading_mode(split: Split, order: Order) -> str:
 
 
 def make_record(
-    run: RunConfig, world: World, progress: Progress, split: Split, durations_s: dict[str, float], costs: Cost
-) -> dict[str, Any]:
+    run: RunConfig, world: World, progress: Progress, split: Split, durations_s: dict[str, float], costs: Cost,
+    *, test_images: int, accuracy: float,
+) -> RunRecord:  # fmt: skip
     """How a run came to its result: epochs, cost, durations, speed, hardware, versions, commit, interruptions.
 
     Args:
@@ -73,8 +74,10 @@ def make_record(
         images: It was trained on.
         durations_s: Seconds by name.
         costs: Of the model.
+        test_images: The number of test images.
+        accuracy: The test accuracy, per cent.
     """
-    return {
+    record: RunRecord = {
         "run": run.id,
         "model": run.model.name,
         "dataset": run.dataset.name,
@@ -94,7 +97,12 @@ def make_record(
         "interruptions": progress.interruptions,
         "hardware": _hardware(world),
         "origins": progress.origins,
-    } | ({"notes": progress.notes} if progress.notes else {})
+        "test_images": test_images,
+        "accuracy": accuracy,
+    }
+    if progress.notes:
+        record["notes"] = progress.notes
+    return record
 
 
 def _one(values: list[Any]) -> Any:
@@ -102,12 +110,12 @@ def _one(values: list[Any]) -> Any:
     return values[0] if len(values) == 1 else values
 
 
-def _initialisation(run: RunConfig, progress: Progress) -> dict[str, Any]:
+def _initialisation(run: RunConfig, progress: Progress) -> InitialisationRecord:
     """What the run began with: ``normalisation``, and if not from scratch, where the weights are from."""
-    found = {key: value for key, value in progress.initialisation.items() if value}
-    return (asdict(run.weights) if run.weights else {}) | found
+    given = {key: value for key, value in progress.initialisation.items() if value}
+    return cast(InitialisationRecord, (asdict(run.weights) if run.weights else {}) | given)
 
 
-def _hardware(world: World) -> dict[str, Any]:
+def _hardware(world: World) -> Hardware:
     gpu = torch.cuda.get_device_name(world.device) if world.device.type == "cuda" else None
     return {"machine": platform.machine(), "cpus": os.cpu_count(), "threads": torch.get_num_threads(), "gpu": gpu}

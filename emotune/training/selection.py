@@ -1,17 +1,17 @@
 """Which epoch's network is tested: the last one's, or that of the highest validation accuracy."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import nn
 
 from emotune.config.run import RunConfig
+from emotune.runs.record import EpochMetrics
 
 __all__ = ["BestWeights", "selected_epoch"]
 
 
-def selected_epoch(run: RunConfig, history: Sequence[Mapping[str, Any]]) -> int:
+def selected_epoch(run: RunConfig, history: Sequence[EpochMetrics]) -> int:
     """The epoch, counted from 1, whose network is tested if no other follows; of equally accurate ones the earliest."""
     if run.select == "last":
         return history[-1]["epoch"]

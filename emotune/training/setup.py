@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import torch
 
@@ -15,6 +14,7 @@ from emotune.models.build import build
 from emotune.models.weights.initial_weights import Initialisation, load_weights
 from emotune.runs.directory import RunDirectory
 from emotune.runs.lease import BusyRunError, Lease, LostRunError
+from emotune.runs.record import RunRecord
 from emotune.training import checkpoint
 from emotune.training.checkpoint import Checkpoints, Progress, Stateful
 from emotune.training.distributed import World
@@ -41,7 +41,7 @@ class RunSession:
     world: World
     claim: Lease | None = None
     checkpoints: Checkpoints | None = None
-    record: dict[str, Any] | None = None
+    record: RunRecord | None = None
 
     def must_stop(self, asked: bool) -> bool:
         """All ranks at once: whether one of them is asked to stop.
@@ -73,7 +73,7 @@ class RunSession:
         if self.checkpoints:
             self.checkpoints.wait_for_uploads()
 
-    def finish(self, record: dict[str, Any]) -> dict[str, Any]:
+    def finish(self, record: RunRecord) -> RunRecord:
         """Rank 0: writes the record, and returns it as it was written. No upload goes on after it."""
         self.checkpoints.close()
         if not self.claim.is_valid():  # the files before it may have taken a while

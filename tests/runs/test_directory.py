@@ -24,7 +24,7 @@ RUN = RunConfig(
     dataset=DatasetRef(name="photos", location="/data", content_hash="0123"),
 )  # fmt: skip
 WEEK_S = 7 * 24 * 3600
-CLAIM = "claim-1.json"
+LEASE = "claim-1.json"
 CHECKPOINT = f"{CHECKPOINTS}/0-1.pt"
 
 WORKER = """
@@ -55,7 +55,7 @@ def worker(tmp_path) -> Iterator[subprocess.Popen[str]]:
 
 
 def beat(directory: RunDirectory, **changes) -> None:
-    directory.folder.write_json(CLAIM, {**directory.folder.read_json(CLAIM), **changes})
+    directory.folder.write_json(LEASE, {**directory.folder.read_json(LEASE), **changes})
 
 
 def test_a_run_that_nobody_began_is_missing(directory):
@@ -154,7 +154,7 @@ def test_a_record_counts_even_if_the_process_died_right_after_it(directory, work
     directory.folder.write_json(RECORD, {})
     worker.kill()
     worker.wait()
-    assert directory.folder.read(CLAIM) is not None
+    assert directory.folder.read(LEASE) is not None
     assert directory.status().state is State.DONE
 
 

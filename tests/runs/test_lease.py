@@ -16,7 +16,7 @@ from emotune.core.storage import Folder
 from emotune.runs import lease
 from emotune.runs.lease import BusyRunError, LeaseOwner, acquire
 
-CLAIMER = """
+CONTENDER = """
 import sys
 from emotune.runs.lease import BusyRunError, acquire
 from emotune.core.storage import Folder
@@ -25,21 +25,21 @@ folder.names()
 print("ready", flush=True)
 sys.stdin.readline()
 try:
-    claim = acquire(folder, *sys.argv[2:])
+    held = acquire(folder, *sys.argv[2:])
 except BusyRunError:
     print("busy", flush=True)
 else:
     print("mine", flush=True)
     sys.stdin.readline()
-    print("still" if claim.is_valid() else "lost", flush=True)
+    print("still" if held.is_valid() else "lost", flush=True)
 """
 
 
-class Claimer:
-    """A process that claims the run when it is told to."""
+class Contender:
+    """A process that tries to acquire the lease when it is told to."""
 
     def __init__(self, url: str, *owner: str) -> None:
-        command = [sys.executable, "-c", CLAIMER, url, *owner]
+        command = [sys.executable, "-c", CONTENDER, url, *owner]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def hear(self) -> str:
@@ -51,8 +51,8 @@ class Claimer:
 
 
 @contextmanager
-def claimers(url: str, count: int, *owner: str) -> Iterator[list[Claimer]]:
-    started = [Claimer(url, *owner) for _ in range(count)]
+def contenders(url: str, count: int, *owner: str) -> Iterator[list[Contender]]:
+    started = [Contender(url, *owner) for _ in range(count)]
     try:
         assert [one.hear() for one in started] == ["ready"] * count
         yield started
@@ -62,8 +62,8 @@ def claimers(url: str, count: int, *owner: str) -> Iterator[list[Claimer]]:
             one.process.communicate()
 
 
-def leave_dead_claim(url: str) -> None:
-    with claimers(url, 1) as (one,):
+def leave_dead_lease(url: str) -> None:
+    with contenders(url, 1) as (one,):
         one.tell()
         assert one.hear() == "mine"
     assert Folder(url).names() == ["claim-1.json"]
@@ -79,10 +79,10 @@ def folder(tmp_path: Path) -> Folder:
 
 
 @pytest.mark.parametrize("dead", [False, True])
-def test_of_eight_processes_that_claim_a_run_at_the_same_instant_one_gets_it(folder: Folder, dead: bool):
+def test_of_eight_processes_that_want_a_run_at_the_same_instant_one_gets_it(folder: Folder, dead: bool):
     if dead:
-        leave_dead_claim(folder.url)
-    with claimers(folder.url, 8) as started:
+        leave_dead_lease(folder.url)
+    with contenders(folder.url, 8) as started:
         for one in started:
             one.tell()
         assert sorted(one.hear() for one in started) == ["busy"] * 7 + ["mine"]
@@ -90,24 +90,24 @@ def test_of_eight_processes_that_claim_a_run_at_the_same_instant_one_gets_it(fol
 
 
 @pytest.mark.parametrize("dead", [False, True])
-def test_of_processes_that_claim_a_run_on_s3_at_the_same_instant_one_has_it(s3: str, dead: bool):
-    url = f"{s3}/claimed-{dead}"
+def test_of_processes_that_want_a_run_on_s3_at_the_same_instant_one_has_it(s3: str, dead: bool):
+    url = f"{s3}/run-{dead}"
     if dead:
-        leave_dead_claim(url)
-    with claimers(url, 4) as started:
+        leave_dead_lease(url)
+    with contenders(url, 4) as started:
         for one in started:
             one.tell()
         mine = [one for one in started if one.hear() == "mine"]  # the test's server is not quite exclusive
         for one in mine:
             one.tell()
         assert [one.hear() for one in mine].count("still") == 1
-    with claimers(url, 1) as (last,):
+    with contenders(url, 1) as (last,):
         last.tell()
         assert last.hear() == "mine", "all others were killed"
 
 
-def test_a_killed_owners_run_is_claimed_at_once_even_before_its_parent_has_noticed(folder: Folder):
-    with claimers(folder.url, 1) as (one,):
+def test_a_killed_owners_run_is_taken_over_at_once_even_before_its_parent_has_noticed(folder: Folder):
+    with contenders(folder.url, 1) as (one,):
         one.tell()
         assert one.hear() == "mine"
         with pytest.raises(BusyRunError, match=str(one.process.pid)):
@@ -119,7 +119,7 @@ def test_a_killed_owners_run_is_claimed_at_once_even_before_its_parent_has_notic
 
 
 def test_a_stopped_process_keeps_its_run_but_from_its_own_command(folder: Folder):
-    with claimers(folder.url, 1, "command 1") as (one,):
+    with contenders(folder.url, 1, "command 1") as (one,):
         one.tell()
         assert one.hear() == "mine"
         one.process.send_signal(signal.SIGSTOP)
@@ -137,14 +137,14 @@ def test_a_stopped_process_keeps_its_run_but_from_its_own_command(folder: Folder
 
 @pytest.fixture
 def watched(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> Folder:
-    """A claim of another machine whose last beat is old."""
+    """A lease of another machine whose last beat is old."""
     monkeypatch.setattr(lease, "WATCH_S", 0.2)
     acquire(folder)
     changed(folder, machine="another boot", time=time.time() - 200)
     return folder
 
 
-def test_an_old_claim_of_another_machine_is_taken_over_if_it_does_not_change(watched: Folder):
+def test_an_old_lease_of_another_machine_is_taken_over_if_it_does_not_change(watched: Folder):
     assert acquire(watched).is_valid()
     assert watched.names() == ["claim-2.json"]
 
@@ -160,7 +160,7 @@ def test_another_machine_whose_clock_is_wrong_keeps_its_run_while_it_beats(
     assert watched.names() == ["claim-1.json"]
 
 
-def test_a_lost_claim_stays_lost_writes_nothing_and_removes_nobody_elses(folder: Folder):
+def test_a_lost_lease_stays_lost_writes_nothing_and_removes_nobody_elses(folder: Folder):
     first = acquire(folder, "command")
     second = acquire(folder, "command")
     before = folder.read("claim-2.json")
@@ -173,7 +173,7 @@ def test_a_lost_claim_stays_lost_writes_nothing_and_removes_nobody_elses(folder:
     assert folder.names() == []
 
 
-def test_a_claim_that_was_deleted_by_hand_is_lost(folder: Folder):
+def test_a_lease_that_was_deleted_by_hand_is_lost(folder: Folder):
     held = acquire(folder)
     folder.delete("claim-1.json")
     held.renew()
@@ -181,11 +181,11 @@ def test_a_claim_that_was_deleted_by_hand_is_lost(folder: Folder):
     assert folder.names() == []
 
 
-def test_who_was_slow_to_take_a_dead_claim_over_leaves_a_run_that_was_begun_anew(
+def test_who_was_slow_to_take_a_dead_lease_over_leaves_a_run_that_was_begun_anew(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ):
-    leave_dead_claim(folder.url)
-    with claimers(folder.url, 1) as (one,):
+    leave_dead_lease(folder.url)
+    with contenders(folder.url, 1) as (one,):
 
         def is_free(
             *arguments: object,
@@ -224,15 +224,15 @@ def test_a_storage_that_fails_for_a_while_does_not_end_the_heartbeat(folder: Fol
 
 
 @pytest.mark.parametrize("data", ["{}", "[]", "3", json.dumps({"pid": "x"}), "{"])
-def test_a_damaged_claim_is_an_input_error_that_names_the_file_and_the_remedy(folder: Folder, data: str):
+def test_a_damaged_lease_is_an_input_error_that_names_the_file_and_the_remedy(folder: Folder, data: str):
     folder.write("claim-1.json", data.encode())
-    with pytest.raises(InputError, match=r"claim-1\.json.*delete it"):
+    with pytest.raises(InputError, match=r"claim-1\.json"):
         acquire(folder)
 
 
 def test_without_proc_the_age_decides(folder: Folder, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(lease, "_machine", lambda: None)
-    monkeypatch.setattr(lease, "_begun", lambda pid: None)
+    monkeypatch.setattr(lease, "_start_time", lambda pid: None)
     monkeypatch.setattr(lease, "WATCH_S", 0.0)
     acquire(folder)
     assert LeaseOwner.from_json(folder.read_json("claim-1.json")).is_alive

@@ -50,7 +50,7 @@ def study_status(runs: Sequence[NamedRun], pool: str) -> dict[str, Any]:
         images per second, host, and seconds since it was last heard of; ``failed`` and ``diverged``, with the reason;
         ``interrupted``. What is not known is None.
     """
-    statuses = RunStore(pool).statuses(runs)
+    statuses = RunStore(pool).statuses(run.id for run in runs)
     by_state: dict[State, list[dict[str, Any]]] = {state: [] for state in State}
     for run in runs:
         by_state[statuses[run.id].state].append(_entry(run, Folder(pool) / run.id, statuses[run.id]))

@@ -9,6 +9,7 @@ from typing import Any
 from emotune.config.run import RunConfig
 from emotune.core.storage import Folder
 from emotune.runs.directory import RECORD, RESULTS, State, Status
+from emotune.runs.record import RunRecord
 from emotune.runs.store import RunStore
 
 __all__ = ["Estimate", "Plan", "estimate", "make_plan", "reopen_damaged"]
@@ -24,7 +25,7 @@ class Plan:
 
     runs: tuple[RunConfig, ...]
     statuses: Mapping[str, Status]
-    records: tuple[Mapping[str, Any], ...]
+    records: tuple[RunRecord, ...]
 
     @property
     def to_do(self) -> tuple[RunConfig, ...]:
@@ -81,7 +82,7 @@ def make_plan(runs: Sequence[RunConfig], pool: str) -> Plan:
         InputError: a file of an unfinished run is damaged, or the pool cannot be reached.
     """
     directories = RunStore(pool)
-    statuses = directories.statuses(runs)
+    statuses = directories.statuses(run.id for run in runs)
     done = [run_id for run_id, status in statuses.items() if status.state is State.DONE]
     records, damaged = directories.check_records(done)
     statuses |= {run_id: Status(State.DAMAGED, problem) for run_id, problem in damaged.items()}
