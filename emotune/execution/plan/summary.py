@@ -14,7 +14,7 @@ from emotune.analysis.power import ALPHA, pooled_spread, seeds_for, smallest_eff
 from emotune.config.resources import Resources
 from emotune.config.run import DatasetRef, RunConfig
 from emotune.config.study import Study
-from emotune.data.datasets.location import is_ready, manifest_of
+from emotune.data.datasets.location import EMBEDDED, is_ready, manifest_of
 from emotune.execution.plan.concurrency import concurrent_runs
 from emotune.execution.plan.config_diff import reasons
 from emotune.execution.plan.plan import Estimate, Plan, estimate
@@ -110,7 +110,7 @@ def _table(study: Study, datasets: Sequence[DatasetRef], plan: Plan, guess: Esti
 
 def is_synthetic(ref: DatasetRef) -> bool:
     """Whether a program drew the images."""
-    return manifest_of(ref).synthetic if is_ready(ref) else ref.location == "scenes"
+    return manifest_of(ref).synthetic if is_ready(ref) else ref.location == EMBEDDED
 
 
 def time_line(plan: Plan, guess: Estimate | None, resources: Resources, executor: str) -> str:

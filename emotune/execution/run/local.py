@@ -1,4 +1,4 @@
-"""Runs one after another in this process, or in those that torchrun started; Ray is not imported."""
+"""Trains runs one after another in this process, or in those that torchrun started; does not import Ray."""
 
 from collections.abc import Callable, Sequence
 
@@ -23,18 +23,18 @@ def run_locally(
     stopping: Callable[[], bool] = lambda: False,
     steps: int | None = None,
 ) -> None:
-    """Trains the runs in their order. A run that fails is recorded as failed, and the next one is taken up.
+    """Trains the runs in their order. A run that fails is recorded as failed, and the next one is trained.
 
     Under torchrun a failure ends the command, because the other processes wait for the one that failed; the same
-    command goes on.
+    command continues with the next run.
 
     Args:
-        runs: What to train.
-        pool: Where run directories are.
-        observer: Shows progress.
-        resources: What each run gets; its workers are the processes there are.
-        stopping: Asked after each step; when it says so, the run ends with a checkpoint, and no other begins.
-        steps: After how many each run is left, to see how long they take; None: when it is done.
+        runs: The runs to train.
+        pool: The folder of all run directories.
+        observer: The observer that is told how far runs are and how they end.
+        resources: The resources of each run; its workers are the processes that torchrun started.
+        stopping: Called after each step; once it returns True, the run ends with a checkpoint and no other begins.
+        steps: The number of steps after which each run is abandoned, to time them; None: runs are completed.
     """
     tune_malloc()
     import torch
@@ -44,15 +44,15 @@ def run_locally(
 
     torch.set_num_threads(resources.cpus_per_worker)
     with world_from_environment(gpu=resources.gpus_per_worker > 0) as world:
-        # Rank 0's list counts: another's may differ, if a run was finished elsewhere in between.
+        # Rank 0's list counts: another rank's may differ if another process finished a run in between.
         for run in [RunConfig.from_json(value) for value in world.gather([run.to_json() for run in runs])[0]]:
             directory = RunDirectory(pool, run)
             try:
                 on_progress = observer.on_progress if world.is_main else _ignore
-                ask = StepTimer(directory, steps, world.is_main, stopping) if steps else stopping
-                train(run, directory, world, resources=resources, on_progress=on_progress, stop=ask)
+                stop = StepTimer(directory, steps, world.is_main, stopping) if steps else stopping
+                train(run, directory, world, resources=resources, on_progress=on_progress, stop=stop)
                 status = Status(State.DONE)
-            except (BusyRunError, LostRunError) as error:  # on all ranks alike, as the next two
+            except (BusyRunError, LostRunError) as error:  # raised on all ranks, as are the next two
                 status = Status(State.RUNNING, str(error))
             except InterruptedRunError as error:
                 status = Status(State.INTERRUPTED, str(error))
@@ -60,7 +60,7 @@ def run_locally(
                 status = directory.fail(str(error), diverged=True) if world.is_main else Status(State.DIVERGED)
             except Exception as error:
                 status = directory.fail(failure_text(error, directory.folder))
-                if world.size > 1:  # the other ranks wait for this one in vain: torchrun ends them
+                if world.size > 1:  # the other ranks would wait for this one for ever: torchrun ends them
                     raise
             if world.is_main:
                 observer.on_end(run.id, status)
@@ -69,4 +69,4 @@ def run_locally(
 
 
 def _ignore(progress: object) -> None:
-    """Ranks other than 0 show nothing."""
+    """Ranks other than 0 report no progress."""

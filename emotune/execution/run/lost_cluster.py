@@ -1,7 +1,8 @@
-"""A Ray whose head is gone: noticed before Ray ends this process in words of its own, and said in a line.
+"""Detects that Ray's head is gone, and ends the command with one line and exit code 75.
 
 Ray's libraries look for the head (the GCS, "global control store") for a minute, and then end the process that they are
-in with code 1, whatever Python does meanwhile. So a thread asks the head's address, and ends the command earlier.
+in with code 1, whatever Python does meanwhile. So a thread connects to the head's address now and then, and ends the
+command earlier.
 """
 
 import os
@@ -15,62 +16,65 @@ from contextlib import contextmanager
 from emotune.core.errors import InputError, print_error
 from emotune.core.process_tree import descendants, kill_and_wait
 
-__all__ = ["LOST", "LostClusterError", "answers", "watching"]
+__all__ = ["LOST", "LostClusterError", "is_reachable", "watch_head"]
 
 LOST = 75
 """Exit code of a command that lost its cluster: sysexits' EX_TEMPFAIL, "try again"."""
 LOOK_EVERY_S = 1.0
-ANSWERS_WITHIN_S = 5.0
-PATIENCE = 0.5
-"""Of the time after which Ray itself gives up; a head that is started again within it is found."""
-RAYS_PATIENCE = ("RAY_gcs_rpc_server_reconnect_timeout_s", 60.0)
-"""The variable that sets it, and Ray's default, in seconds."""
+CONNECT_TIMEOUT_S = 5.0
+TIMEOUT_SHARE = 0.5
+"""The command ends after this share of Ray's own timeout; a head that is restarted earlier is found again."""
+RAY_TIMEOUT = ("RAY_gcs_rpc_server_reconnect_timeout_s", 60.0)
+"""The variable that sets Ray's own timeout, and its default in seconds."""
 
 
 class LostClusterError(KeyboardInterrupt):
-    """Ray, or its last machine, is gone. No Exception, so that Tune does not take it for a callback's mistake."""
+    """Ray, or its last machine, is gone. It is no Exception, so that Tune does not take it for a callback's mistake."""
 
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what}. Runs keep their checkpoints: the same command goes on once Ray is there again.")
+    def __init__(self, message: str) -> None:
+        super().__init__(f"{message}. Runs keep their checkpoints: the same command continues them once Ray is back.")
 
 
-def answers(address: str) -> bool:
-    """Whether somebody listens at ``host:port``."""
+def is_reachable(address: str) -> bool:
+    """Whether a process listens at ``host:port``."""
     host, _, port = address.rpartition(":")
     try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWERS_WITHIN_S):
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_TIMEOUT_S):
             return True
     except OSError:
         return False
 
 
 @contextmanager
-def watching(address: str, *, local: bool, ended: Callable[[], None] = lambda: None) -> Iterator[None]:
+def watch_head(address: str, *, local: bool, on_exit: Callable[[], None] = lambda: None) -> Iterator[None]:
     """A block during which the process ends with code 75 if Ray's head does not answer for half a minute.
 
     Args:
-        address: Of the head, ``host:port``.
-        local: Ray's processes are this one's own, and end with it.
-        ended: Called last, to clear up.
+        address: The head's address, ``host:port``.
+        local: Whether Ray's processes are children of this process, and are killed with it.
+        on_exit: A function that is called last, to clean up.
+
+    Raises:
+        InputError: The environment sets Ray's timeout to something that is not a number.
     """
     left = threading.Event()
-    variable, default_s = RAYS_PATIENCE
+    variable, default_s = RAY_TIMEOUT
     try:
-        limit_s = PATIENCE * float(os.environ.get(variable, default_s))
+        limit_s = TIMEOUT_SHARE * float(os.environ.get(variable, default_s))
     except ValueError:
-        raise InputError(f"{variable}={os.environ[variable]}: a number of seconds is needed") from None
+        raise InputError(f"{variable}={os.environ[variable]}: is not a number of seconds") from None
 
     def watch() -> None:
-        heard = time.monotonic()
+        answered_at = time.monotonic()
         while not left.wait(LOOK_EVERY_S):
-            if answers(address):
-                heard = time.monotonic()
-            elif time.monotonic() - heard > limit_s and not left.is_set():
-                what = f"Ray's head at {address} has not answered for {limit_s:.0f} s"
-                print_error("emotune.ablate", LostClusterError(what))
+            if is_reachable(address):
+                answered_at = time.monotonic()
+            elif time.monotonic() - answered_at > limit_s and not left.is_set():
+                message = f"Ray's head at {address} has not answered for {limit_s:.0f} s"
+                print_error("emotune.ablate", LostClusterError(message))
                 sys.stderr.flush()
                 kill_and_wait(descendants(os.getpid()) if local else [])
-                ended()
+                on_exit()
                 os._exit(LOST)
 
     thread = threading.Thread(target=watch, name="lost-cluster", daemon=True)

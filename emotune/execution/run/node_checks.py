@@ -1,6 +1,7 @@
-"""What a cluster must be before runs are spent on it: large enough, and the same on all its nodes.
+"""Checks of a cluster before runs are trained on it: it is large enough, and all its nodes have the same code and data.
 
-To be called while this process is connected to it (`emotune.execution.run.ray_session.ray_connection`).
+Its functions are called while this process is connected to the cluster
+(`emotune.execution.run.ray_session.ray_connection`).
 """
 
 import builtins
@@ -20,7 +21,7 @@ from emotune.config.resources import Resources
 from emotune.config.run import DatasetRef
 from emotune.core.errors import InputError, raise_if_any
 from emotune.core.storage import Folder
-from emotune.data.datasets.location import manifest_of
+from emotune.data.datasets.location import EMBEDDED, manifest_of
 from emotune.execution.checks.versions import versions
 from emotune.runs.store import RunStore
 
@@ -28,114 +29,133 @@ __all__ = ["check_nodes", "require_cluster"]
 
 LOOK_EVERY_S = 5.0
 ANSWER_S = 60.0
-"""Seconds that every node gets for an answer; the first starts a process there."""
-SEEN_AFTER_S = 3.0
-"""Seconds after which a file written elsewhere must be seen."""
+"""Seconds that every node gets to answer; for the first answer it starts a process."""
+VISIBLE_AFTER_S = 3.0
+"""Seconds after which a file that another node has written must be visible."""
 
 
 def require_cluster(resources: Resources, wait_s: float, on_status: Callable[[str], None]) -> None:
-    """Waits until the cluster can hold one run at least; its autoscaler, if there is one, is asked for the nodes.
+    """Waits until the cluster can hold at least one run; an autoscaler, if there is one, is asked for the nodes.
 
     Args:
-        resources: What a run gets.
-        wait_s: Seconds to wait.
-        on_status: Called with a line on what is missing and how long that is waited for.
+        resources: The resources of a run.
+        wait_s: The seconds to wait.
+        on_status: Called with a line that says what is missing and how long it is waited for.
 
     Raises:
-        InputError: the nodes that are there are too small or too few; which they are, and how to see why.
+        InputError: The cluster is too small; the message lists its nodes and says where to look for the reason.
     """
-    deadline, asked = time.monotonic() + wait_s, False
+    deadline, requested = time.monotonic() + wait_s, False
     try:
-        while (held := sum(map(lambda node: _held(node, resources), nodes := _nodes()))) < resources.workers:
-            if not asked:
+        while True:
+            nodes = _alive_nodes()
+            capacity = sum(_capacity(node, resources) for node in nodes)
+            if capacity >= resources.workers:
+                return
+            if not requested:
                 request_resources(bundles=[_bundle(resources)] * resources.workers)
-                asked = True
+                requested = True
             left_s = deadline - time.monotonic()
-            there = f"the cluster has room for {held} of a run's {_workers(resources)}"
+            state = f"the cluster has room for {capacity} of a run's {_workers(resources)}"
             if left_s <= 0:
-                raise InputError(_too_small(there, nodes, wait_s))
-            on_status(f"{there}; waiting for more nodes, {_minutes(left_s)} left")
+                raise InputError(_too_small(state, nodes, wait_s))
+            on_status(f"{state}; waiting for more nodes, {_minutes(left_s)} left")
             time.sleep(min(LOOK_EVERY_S, left_s))
     finally:
-        if asked:
-            request_resources(bundles=[])  # else the cluster would keep these nodes for ever
+        if requested:
+            request_resources(bundles=[])  # otherwise the cluster would keep these nodes for ever
 
 
 def check_nodes(pool: str, datasets: Sequence[DatasetRef], resources: Resources = Resources()) -> None:
-    """Has every node of the cluster compare itself with this process.
+    """Checks that every node of the cluster can train the runs.
 
-    Versions and emotune's source files must be the same, the pool of runs must be the same place, where each can write,
-    and nodes that can hold workers must read the same data sets, with all their shards.
+    Versions and emotune's source files must be the same as here, the folder of runs must be the same place and
+    writable, and nodes that can hold workers must have the same data sets with all their shards.
 
     Args:
-        pool: Where run directories go.
-        datasets: What the runs read.
-        resources: What a run gets.
+        pool: The folder of all run directories.
+        datasets: The data sets that the runs read.
+        resources: The resources of a run.
 
     Raises:
-        InputError: what is wrong, node by node, and what to do.
+        InputError: A node differs; the message says for each node what is wrong and what to do.
     """
-    nodes = {node["NodeID"]: node for node in _nodes()}
-    portable = types.FunctionType(versions.__code__, {"__builtins__": builtins}, "versions")
-    portable.__module__ = "__main__"  # Ray sends its code: a node may have no emotune, or another one
-    own = versions()
-    found = _on_all(nodes, portable, dict.fromkeys(nodes, ()))
-    raise_if_any([
-        f"{_name(nodes[node])}: has {what} {theirs[what]}, this process {own[what]}; install the same on all nodes, or "
-        "start from there"
-        for node, theirs in found.items() for what in own if theirs[what] != own[what]
-    ])  # fmt: skip
-    shared, sign = Folder(pool), f".check-{secrets.token_hex(8)}"
-    embedded = [dataset for dataset in datasets if dataset.location != "scenes"]  # which every node draws for itself
-    inputs = {node: (pool, sign, node, embedded if _held(there, resources) else []) for node, there in nodes.items()}
+    nodes = {node["NodeID"]: node for node in _alive_nodes()}
+    _require_same_versions(nodes)
+    folder, name = Folder(pool), f".check-{secrets.token_hex(8)}"
+    needed = [dataset for dataset in datasets if dataset.location != EMBEDDED]  # every node draws scenes itself
+    inputs = {id_: (pool, name, id_, needed if _capacity(node, resources) else []) for id_, node in nodes.items()}
     try:
-        shared.write(sign, sign.encode())
-        answers = _on_all(nodes, _look, inputs)
-        problems = [f"{_name(nodes[node])}: {problem}" for node, said in answers.items() for problem in said]
-        wrote = [node for node, said in answers.items() if not said]
-        seen = RunStore(pool).map(lambda node: _seen(shared, f"{sign}-{node}"), wrote)
-        unseen = [node for node, there in zip(wrote, seen, strict=True) if not there]
-        problems += [f"{_name(nodes[node])}: {_elsewhere(pool)}" for node in unseen]
+        folder.write(name, name.encode())
+        problems_by_node = _on_all(nodes, _problems_on_node, inputs)
+        problems = [f"{_name(nodes[id_])}: {problem}" for id_, found in problems_by_node.items() for problem in found]
+        writers = [id_ for id_, found in problems_by_node.items() if not found]
+        visible = RunStore(pool).map(lambda id_: _becomes_visible(folder, f"{name}-{id_}"), writers)
+        elsewhere = [id_ for id_, is_visible in zip(writers, visible, strict=True) if not is_visible]
+        problems += [f"{_name(nodes[id_])}: {_other_place(pool)}" for id_ in elsewhere]
     finally:
-        RunStore(pool).map(partial(_remove, shared), [sign, *(f"{sign}-{node}" for node in nodes)])
+        RunStore(pool).map(partial(_delete, folder), [name, *(f"{name}-{id_}" for id_ in nodes)])
     raise_if_any(problems)
 
 
-def _look(pool: str, sign: str, node: str, datasets: Sequence[DatasetRef]) -> list[str]:
-    """On a node: what speaks against it."""
-    problems, shared = [], Folder(pool)
+def _require_same_versions(nodes: Mapping[str, Mapping[str, Any]]) -> None:
+    portable = types.FunctionType(versions.__code__, {"__builtins__": builtins}, "versions")
+    portable.__module__ = "__main__"  # Ray then sends its code: a node may have no emotune, or another version
+    here = versions()
+    there = _on_all(nodes, portable, dict.fromkeys(nodes, ()))
+    raise_if_any([
+        f"{_name(nodes[id_])}: has {package} {found[package]}, this process has {here[package]}; install the same on "
+        "all nodes, or start the command on a node"
+        for id_, found in there.items() for package in here if found[package] != here[package]
+    ])  # fmt: skip
+
+
+def _problems_on_node(pool: str, name: str, node: str, datasets: Sequence[DatasetRef]) -> list[str]:
+    """The problems of a node; runs there, and writes a file into the folder of runs.
+
+    Args:
+        pool: The folder of all run directories.
+        name: The name of a file that the driver has written into this folder.
+        node: The id of the node, which is appended to the name of its own file.
+        datasets: The data sets that the node must have.
+    """
+    problems, folder = [], Folder(pool)
     try:
-        if _seen(shared, sign):
-            shared.write(f"{sign}-{node}", sign.encode())
+        if _becomes_visible(folder, name):
+            folder.write(f"{name}-{node}", name.encode())
         else:
-            problems.append(_elsewhere(pool))
+            problems.append(_other_place(pool))
     except Exception as error:  # every kind of storage has its own
         problems.append(
-            f"{pool}: cannot be written to from there ({error}); mount it, or give the node its credentials"
+            f"{pool}: cannot be written to on this node ({error}); mount it there, or give the node its credentials"
         )
     for dataset in datasets:
         try:
-            manifest, found = manifest_of(dataset), Folder(dataset.location).files()
-            expected = manifest.shards if found else ()  # not everything behind http:// can be listed
-            lacking = [shard.file for shard in expected if found.get(shard.file, (0,))[0] != shard.bytes]
+            manifest, files = manifest_of(dataset), Folder(dataset.location).files()
+            expected = manifest.shards if files else ()  # not everything behind http:// can be listed
+            missing = [shard.file for shard in expected if files.get(shard.file, (0,))[0] != shard.bytes]
             if manifest.content_hash != dataset.content_hash:
-                problems.append(f"{dataset.location}: {dataset.name} has other content there; copy it there again")
-            elif lacking:
-                which = f"{len(lacking)} of {len(manifest.shards)} shards, {lacking[0]} the first,"
-                problems.append(f"{dataset.location}: {which} are missing or cut off there; copy them there again")
+                problems.append(
+                    f"{dataset.location}: {dataset.name} has other content on this node; copy it there again"
+                )
+            elif missing:
+                problems.append(
+                    f"{dataset.location}: {len(missing)} of {len(manifest.shards)} shards are missing or incomplete on "
+                    f"this node, {missing[0]} is the first; copy them there again"
+                )
         except Exception as error:
-            problems.append(f"{dataset.location}: {dataset.name} cannot be read from there ({error})")
+            problems.append(f"{dataset.location}: {dataset.name} cannot be read on this node ({error})")
     return problems
 
 
-def _remove(folder: Folder, name: str) -> None:
+def _delete(folder: Folder, name: str) -> None:
     with contextlib.suppress(OSError):
         folder.delete(name)
 
 
-def _seen(folder: Folder, name: str) -> bool:
-    """Whether a file that was written elsewhere is there; a network's file system may show it a little later."""
-    deadline = time.monotonic() + SEEN_AFTER_S
+def _becomes_visible(folder: Folder, name: str) -> bool:
+    """Whether a file that another node has written is there; a network file system may show it a little later."""
+    deadline = time.monotonic() + VISIBLE_AFTER_S
     while folder.read(name) is None:
         if time.monotonic() > deadline:
             return False
@@ -143,38 +163,44 @@ def _seen(folder: Folder, name: str) -> bool:
     return True
 
 
-def _elsewhere(pool: str) -> str:
-    return f"{pool}: is another place there than here; name one that all nodes reach, a network folder or a URL"
+def _other_place(pool: str) -> str:
+    return (
+        f"{pool}: is a different folder on this node; name one that all nodes reach, a network folder or a URL (--runs)"
+    )
 
 
 def _on_all(
     nodes: Mapping[str, Mapping[str, Any]], function: Callable[..., Any], inputs: Mapping[str, Sequence[Any]]
 ) -> dict[str, Any]:
-    """What the function returns on each of the nodes, all at the same time; nodes that have left say nothing."""
+    """The results of a function that is called on all nodes at the same time, by node; nodes that left are omitted.
+
+    Raises:
+        InputError: A node does not answer, or the function fails there.
+    """
     task = ray.remote(num_cpus=0, max_retries=0)(function)
-    asked = {
-        node: task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(*inputs[node])
-        for node in nodes
+    tasks = {
+        id_: task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(id_, soft=False)).remote(*inputs[id_])
+        for id_ in nodes
     }
-    answered, silent = ray.wait(list(asked.values()), num_returns=len(asked), timeout=ANSWER_S)
+    answered, silent = ray.wait(list(tasks.values()), num_returns=len(tasks), timeout=ANSWER_S)
     for reference in silent:
         ray.cancel(reference, force=True)
-    answers, problems, alive = {}, [], {node["NodeID"] for node in _nodes()}
-    for node, reference in asked.items():
-        if node not in alive:
+    results, problems, alive = {}, [], {node["NodeID"] for node in _alive_nodes()}
+    for id_, reference in tasks.items():
+        if id_ not in alive:
             continue
         try:
             if reference not in answered:
                 raise TimeoutError(f"no answer within {ANSWER_S:.0f} s")
-            answers[node] = ray.get(reference)
+            results[id_] = ray.get(reference)
         except Exception as error:
-            says = str(error).strip().splitlines()[-1:] or [type(error).__name__]
-            problems.append(f"{_name(nodes[node])}: cannot be asked how it is ({says[0]}); look there, or take it out")
+            message = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+            problems.append(f"{_name(nodes[id_])}: did not respond ({message}); check or remove this node")
     raise_if_any(problems)
-    return answers
+    return results
 
 
-def _nodes() -> list[dict[str, Any]]:
+def _alive_nodes() -> list[dict[str, Any]]:
     return [node for node in ray.nodes() if node["Alive"]]
 
 
@@ -192,7 +218,8 @@ def _workers(resources: Resources) -> str:
     return f"{resources.workers} × ({resources.cpus_per_worker} CPU{gpus})"
 
 
-def _held(node: Mapping[str, Any], resources: Resources) -> int:
+def _capacity(node: Mapping[str, Any], resources: Resources) -> int:
+    """The number of workers that a node can hold."""
     return resources.workers_on(node["Resources"].get("CPU", 0), node["Resources"].get("GPU", 0))
 
 
@@ -201,13 +228,13 @@ def _minutes(seconds: float) -> str:
     return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
 
 
-def _too_small(there: str, nodes: Sequence[Mapping[str, Any]], wait_s: float) -> str:
+def _too_small(state: str, nodes: Sequence[Mapping[str, Any]], wait_s: float) -> str:
     listed = "".join(
         f"\n  {_name(node)}: {node['Resources'].get('CPU', 0):g} CPU, {node['Resources'].get('GPU', 0):g} GPU"
         for node in nodes
     )
     return (
-        f"resources: after {_minutes(wait_s)} {there}. Nodes:{listed or ' none'}\n"
-        "Ask for less, or wait longer (--wait); why no more nodes come: `ray status` on the head, and there "
-        "/tmp/ray/session_latest/logs/monitor.log"
+        f"resources: after {_minutes(wait_s)} {state}. Nodes:{listed or ' none'}\n"
+        "Ask for less, or wait longer (--wait). Why no more nodes are added is shown by `ray status` on the head, and "
+        "in /tmp/ray/session_latest/logs/monitor.log there"
     )

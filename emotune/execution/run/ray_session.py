@@ -1,4 +1,4 @@
-"""A connection to Ray: the cluster that RAY_ADDRESS names, or a local Ray of our own for the time being."""
+"""The connection to Ray: the cluster that RAY_ADDRESS names, or a local Ray that is started and stopped here."""
 
 import contextlib
 import os
@@ -16,101 +16,108 @@ from emotune.config.resources import Resources
 from emotune.core.errors import InputError
 from emotune.core.host import available_cpus, worker_environment
 from emotune.core.process_tree import Process, descendants, kill_and_wait
-from emotune.execution.run.lost_cluster import LostClusterError, watching
+from emotune.execution.run.lost_cluster import LostClusterError, watch_head
 
 __all__ = ["ray_connection"]
 
 OBJECT_STORE_BYTES = 100 * 2**20
-"""Of a local Ray: nothing but configs and progress passes through it."""
+"""Size of a local Ray's object store, which holds nothing but configs and progress."""
 
 ATTEMPTS = 2
-"""At connecting, where Ray says that something was not there in time."""
-SLOW = "timed out"
-MOST_BYTES = 38
-"""Of the name of a folder for temporary files in which a local Ray can have its sockets."""
-SHORT = ("/tmp", "/var/tmp", "/dev/shm")
+"""Number of attempts to connect, where Ray says that it timed out."""
+TIMED_OUT = "timed out"
+SOCKET_FOLDER_BYTES = 38
+"""Maximum length of the name of a folder for temporary files in which a local Ray can put its sockets."""
+SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
 
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # a single node on 127.0.0.1, not on all interfaces
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_raylet_start_wait_time_s": "60",  # Ray's own 30 are too few where others work, too
+    "RAY_raylet_start_wait_time_s": "60",  # Ray's own 30 are too few on a busy machine
     "RAY_AIR_NEW_OUTPUT": "0",  # our own progress lines are enough
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # ours: `interruption`
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # `emotune.execution.run.signals` has one
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
-    "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # the run directories are the database, Tune's own state is not
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # the run directories are the database; Tune's own state is not used
 }
 
 
 @contextmanager
 def ray_connection(resources: Resources) -> Iterator[None]:
-    """Connects to Ray, and parts from it.
+    """A block during which this process is connected to Ray.
 
-    Ray reads its settings from the environment when it is imported, so they stay in it; what the user set is kept.
+    Ray reads its settings from the environment when it is imported, so they stay set afterwards; variables that the
+    user has set are kept.
 
     Args:
-        resources: What each run gets.
+        resources: The resources of each run.
 
     Raises:
-        InputError: no cluster answers, or this machine, the only one there is, has fewer GPUs than a run asks for.
+        InputError: No cluster answers, or this machine, if there is no cluster, has fewer GPUs than a run needs.
         LostClusterError: Ray does not start in time.
     """
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     cluster = bool(os.environ.get("RAY_ADDRESS"))
     if not cluster and "RAY_AUTH_MODE" not in os.environ:
-        # A token of its own keeps other users of this machine out, and leaves no file behind.
+        # A token keeps other users of this machine out, and leaves no file behind.
         os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     import ray
 
     with _short_folder(cluster) as folder:
         try:
-            with _own_signals():
+            with _python_signal_handlers():
                 _connect(cluster, resources, folder)
             if not cluster:
-                _check_gpus(resources, ray.cluster_resources())
-            with watching(ray.get_runtime_context().gcs_address, local=not cluster, ended=lambda: _remove(folder)):
+                _require_gpus(resources, ray.cluster_resources())
+            address = ray.get_runtime_context().gcs_address
+            with watch_head(address, local=not cluster, on_exit=lambda: _remove(folder)):
                 try:
                     yield
                 finally:
-                    _part(cluster)
+                    _disconnect(cluster)
         finally:
-            _part(cluster)
+            _disconnect(cluster)
 
 
-def _part(cluster: bool, spared: Sequence[Process] = ()) -> None:
-    """Leaves Ray, and ends all that this process has started but what is ``spared``; once more, it does nothing."""
+def _disconnect(cluster: bool, spared: Sequence[Process] = ()) -> None:
+    """Disconnects from Ray, and kills the processes that this one has started; a second call does nothing.
+
+    Args:
+        cluster: Whether this process is connected to a cluster, of which it has started nothing.
+        spared: Processes that are not killed, nor are their descendants.
+    """
     import ray
 
     kept = {*spared, *(one for root in spared for one in descendants(root.pid))}
     started = [] if cluster else [one for one in descendants(os.getpid()) if one not in kept]
     ray.shutdown()
-    kill_and_wait(started)  # such as are stopped or hang
+    kill_and_wait(started)  # some may be stopped or hang
 
 
 @contextmanager
 def _short_folder(cluster: bool) -> Iterator[str | None]:
-    """For the files of a local Ray, where those for temporary files are too deep for its sockets; else None.
+    """A folder for a local Ray's files if the usual folder's name is too long for its sockets; else None.
 
-    The kernel knows sockets by at most 107 bytes, and Ray's own part has up to 69 of them.
+    The kernel limits the name of a socket to 107 bytes, of which Ray uses up to 69.
 
     Raises:
-        InputError: there is no other place.
+        InputError: No other folder can be written to.
     """
     usual = str(Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()).absolute())
-    if cluster or len(os.fsencode(usual)) <= MOST_BYTES:
+    if cluster or len(os.fsencode(usual)) <= SOCKET_FOLDER_BYTES:
         yield None
         return
     folder = None
-    for place in SHORT:
+    for place in SHORT_FOLDERS:
         with contextlib.suppress(OSError):
-            folder = tempfile.mkdtemp(prefix="emotune-", dir=place)  # for this user alone
+            folder = tempfile.mkdtemp(prefix="emotune-", dir=place)  # only this user can open it
             break
     if folder is None:
         raise InputError(
-            f"TMPDIR={usual}: too long a name for Ray's sockets (at most {MOST_BYTES} bytes), and nothing can be "
-            f"written to {', '.join(SHORT)}; name a shorter one"
+            f"TMPDIR={usual}: the name is too long for Ray's sockets (at most {SOCKET_FOLDER_BYTES} bytes), and none "
+            f"of {', '.join(SHORT_FOLDERS)} can be written to; name a folder with a shorter path"
         )
     try:
         yield folder
@@ -124,8 +131,8 @@ def _remove(folder: str | None) -> None:
 
 
 @contextmanager
-def _own_signals() -> Iterator[None]:
-    """Takes the handlers back that Ray replaces, in Python and beneath it."""
+def _python_signal_handlers() -> Iterator[None]:
+    """A block after which the signal handlers from before are restored; Ray replaces them, also those below Python."""
     main = threading.current_thread() is threading.main_thread()
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM) if main}
     try:
@@ -139,11 +146,11 @@ def _connect(cluster: bool, resources: Resources, folder: str | None) -> None:
     import ray
 
     if cluster:
-        begin = partial(ray.init, log_to_driver=False, logging_level="ERROR")
+        init = partial(ray.init, log_to_driver=False, logging_level="ERROR")
     else:
-        begin = partial(
+        init = partial(
             ray.init,
-            address="local",  # else Ray would join whatever cluster was started on this machine
+            address="local",  # otherwise Ray would join any cluster that runs on this machine
             num_cpus=available_cpus(),
             include_dashboard=False,
             log_to_driver=False,
@@ -152,32 +159,35 @@ def _connect(cluster: bool, resources: Resources, folder: str | None) -> None:
             **({"_temp_dir": folder} if folder else {}),
         )
     with _environment({} if cluster else worker_environment(resources.cpus_per_worker)):  # Ray's processes inherit it
-        others = descendants(os.getpid())  # what makes images ready meanwhile
+        others = descendants(os.getpid())  # the process that prepares the images meanwhile
         for attempt in range(ATTEMPTS):
             try:
-                begin()
+                init()
                 return
-            except Exception as error:  # Ray has no class of its own for most of what may happen
-                _part(cluster, others)
-                if attempt + 1 < ATTEMPTS and SLOW in str(error):
+            except Exception as error:  # Ray has no class of its own for most errors
+                _disconnect(cluster, others)
+                if attempt + 1 < ATTEMPTS and TIMED_OUT in str(error):
                     continue
-                raise _not_started(cluster, error) from None
+                raise _connection_error(cluster, error) from None
 
 
-def _not_started(cluster: bool, error: Exception) -> BaseException:
-    said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]
-    if SLOW in str(error):
-        return LostClusterError(f"Ray did not start in time, {ATTEMPTS} times; this machine may be too busy ({said})")
+def _connection_error(cluster: bool, error: Exception) -> BaseException:
+    message = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]
+    if TIMED_OUT in str(error):
+        return LostClusterError(
+            f"Ray did not start in time in {ATTEMPTS} attempts; this machine may be too busy ({message})"
+        )
     if cluster:
         return InputError(
-            f"RAY_ADDRESS={os.environ['RAY_ADDRESS']}: no Ray cluster answers there ({said}); start it, or unset "
+            f"RAY_ADDRESS={os.environ['RAY_ADDRESS']}: no Ray cluster answers there ({message}); start it, or unset "
             "RAY_ADDRESS to use this machine alone"
         )
-    return InputError(f"Ray cannot be started on this machine ({said}); --executor local trains without it")
+    return InputError(f"Ray cannot be started on this machine ({message}); --executor local trains without it")
 
 
 @contextmanager
 def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """A block in which these environment variables are set."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
@@ -190,11 +200,11 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _check_gpus(resources: Resources, there: dict[str, float]) -> None:
-    """A run that does not fit on the only machine there is would wait for ever."""
-    asked, gpus = resources.workers * resources.gpus_per_worker, there.get("GPU", 0)
-    if asked > gpus:
+def _require_gpus(resources: Resources, available: Mapping[str, float]) -> None:
+    """Raises an error for a run that does not fit on the only machine, since it would wait for ever."""
+    needed, gpus = resources.workers * resources.gpus_per_worker, available.get("GPU", 0)
+    if needed > gpus:
         raise InputError(
-            f"resources: a run asks for {asked:g} GPUs, this machine has {gpus:g}; ask for less (--gpus-per-worker 0), "
-            "or name a cluster in RAY_ADDRESS"
+            f"resources: a run needs {needed:g} GPUs, but this machine has {gpus:g}; ask for fewer "
+            "(--gpus-per-worker 0), or name a cluster in RAY_ADDRESS"
         )

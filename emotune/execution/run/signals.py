@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: asked once, all ends in good order; asked twice, it ends now."""
+"""Ctrl-C and SIGTERM: the first one ends the command in good order, a second Ctrl-C ends it at once."""
 
 import os
 import signal
@@ -13,8 +13,8 @@ __all__ = ["INTERRUPTED", "Interruption", "StoppedNow", "interruption"]
 
 INTERRUPTED = 130
 """Exit code of a command that was interrupted."""
-END_S = 3.0
-"""Seconds that clearing up may take once it should end now."""
+CLEANUP_TIMEOUT_S = 3.0
+"""Seconds that cleaning up may take after the second Ctrl-C."""
 
 
 class StoppedNow(KeyboardInterrupt):
@@ -22,10 +22,10 @@ class StoppedNow(KeyboardInterrupt):
 
 
 class Interruption:
-    """What has been asked for so far; called, it says whether to stop.
+    """Whether the user has asked to stop; the object is called to find out.
 
-    The first press raises KeyboardInterrupt, but in a `patient` block, where it is for the block to ask and to finish
-    what it is at. The second Ctrl-C raises `StoppedNow` anywhere; SIGTERM repeated says nothing new.
+    The first signal raises KeyboardInterrupt, except in a `patient` block, which calls the object now and then and
+    finishes its current step. The second Ctrl-C raises `StoppedNow` anywhere; a repeated SIGTERM changes nothing.
     """
 
     def __init__(self) -> None:
@@ -36,10 +36,10 @@ class Interruption:
 
     @contextmanager
     def patient(self) -> Iterator["Interruption"]:
-        """A block that asks now and then whether to stop.
+        """A block that is not interrupted, but asks now and then whether to stop.
 
         Raises:
-            KeyboardInterrupt: at the end of the block, if it should have stopped.
+            KeyboardInterrupt: At the end of the block, if the user has asked to stop.
         """
         self._patient = True
         try:
@@ -50,11 +50,11 @@ class Interruption:
             raise KeyboardInterrupt
 
     def handle(self, number: int, frame: object) -> None:
-        """The signals' handler."""
+        """Handles a signal."""
         if self._asked and number == signal.SIGTERM:
             return
         if self._asked:
-            _end_soon()
+            _kill_after_timeout()
             raise StoppedNow
         self._asked = True
         if not self._patient:
@@ -63,7 +63,11 @@ class Interruption:
 
 @contextmanager
 def interruption() -> Iterator[Interruption]:
-    """Takes SIGINT and SIGTERM over, and gives them back at the end; in other threads than the main one, neither."""
+    """A block in which `Interruption` handles SIGINT and SIGTERM.
+
+    The handlers from before are restored at the end. In any thread but the main one, which alone can have handlers,
+    nothing is handled.
+    """
     asked = Interruption()
     if threading.current_thread() is not threading.main_thread():
         yield asked
@@ -76,17 +80,17 @@ def interruption() -> Iterator[Interruption]:
             signal.signal(number, handler)
 
 
-def _end_soon() -> None:
-    """Native code may not notice an exception, and what clears up may wait for what does not answer."""
-    started = descendants(os.getpid())  # while their parents, by which they are found, are there
+def _kill_after_timeout() -> None:
+    """Ends the process soon: native code may not notice an exception, and cleaning up may wait for a dead process."""
+    started = descendants(os.getpid())  # now, because a process whose parent has ended is not found
 
     def end_now() -> None:
         kill_and_wait([*started, *descendants(os.getpid())])
         if sys.stdout.isatty():
-            sys.stdout.write("\x1b[?25h")  # the cursor, which a live line hides
+            sys.stdout.write("\x1b[?25h")  # shows the cursor, which the live table hides
             sys.stdout.flush()
         os._exit(INTERRUPTED)
 
-    timer = threading.Timer(END_S, end_now)
+    timer = threading.Timer(CLEANUP_TIMEOUT_S, end_now)
     timer.daemon = True  # the command may end before
     timer.start()

@@ -4,7 +4,7 @@ import os
 import socket
 import threading
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import ray
 
@@ -13,16 +13,20 @@ from emotune.config.run import RunConfig
 from emotune.core.process_tree import Process, process
 from emotune.execution.plan.timing import StepTimer
 from emotune.execution.run.error_messages import failure_text
+from emotune.execution.run.job import RunJob
 from emotune.runs.directory import RunDirectory, State, Status
 from emotune.runs.lease import BusyRunError, LostRunError
 from emotune.runs.progress import RunProgress
+
+if TYPE_CHECKING:
+    from torch.distributed import TCPStore
 
 __all__ = ["Worker", "WorkerLocation"]
 
 
 @dataclass(frozen=True)
 class WorkerLocation:
-    """Where a worker is: Ray's name of its node, the host's, and its process there."""
+    """Where a worker is: the id of its Ray node, its host's name, and its process there."""
 
     node: str
     host: str
@@ -33,30 +37,44 @@ class WorkerLocation:
 
 
 class Worker:
-    """One rank. An actor; kept for the next run.
+    """One rank of a run; an actor that is kept for the next run.
 
-    All runs are trained by the same one of its threads: torch's thread count and caches belong to a thread.
+    The same thread trains all runs, because torch's thread count and caches belong to a thread. Another thread answers
+    questions meanwhile.
+
+    Args:
+        threads: The number of threads that torch uses.
     """
 
     def __init__(self, threads: int) -> None:
-        import emotune.training.loop  # noqa: F401  torch, imported once per worker
+        import emotune.training.loop  # noqa: F401  imports torch, once per worker
 
-        self._threads, self._stop, self._progress, self._store = threads, threading.Event(), None, None
+        self._threads, self._stop = threads, threading.Event()
+        self._progress: RunProgress | None = None
+        self._store: TCPStore | None = None
 
     @ray.method(concurrency_group="training")
     def open_store(self) -> tuple[str, int]:
-        """Rank 0: opens the place where the ranks meet."""
+        """Opens the store through which the ranks find each other, on rank 0; returns its host and port."""
         from emotune.training.distributed import open_store
 
-        self._store = open_store(ray.util.get_node_ip_address())
-        return self._store.host, self._store.port
+        self._store = store = open_store(ray.util.get_node_ip_address())
+        return store.host, store.port
 
     @ray.method(concurrency_group="training")
-    def run(self, job: dict[str, Any], rank: int, meeting: tuple[str, int] | None) -> Status:
-        """Trains the run as one of its ranks; says how it ended.
+    def run(self, job: RunJob, rank: int, store_address: tuple[str, int] | None) -> Status:
+        """Trains a run as one of its ranks.
+
+        Args:
+            job: The run to train.
+            rank: The number of this rank.
+            store_address: The host and port of rank 0's store; None if there is one rank only.
+
+        Returns:
+            How the run ended.
 
         Raises:
-            ConnectionError: another rank does not answer any more; it knows why, or is lost.
+            ConnectionError: Another rank does not answer any more; that rank knows why, or is lost.
         """
         import torch
 
@@ -68,18 +86,17 @@ class Worker:
         run, resources = RunConfig.from_json(job["run"]), Resources(**job["resources"])
         directory = RunDirectory(job["pool"], run)
         try:
-            if meeting and rank:
-                self._store = open_store(*meeting)
+            if store_address and rank:
+                self._store = open_store(*store_address)
             with connect(rank, resources.workers, gpu=resources.gpus_per_worker > 0, store=self._store) as world:
                 steps, stop = job["steps"], self._stop.is_set
-                ask = StepTimer(directory, steps, world.is_main, stop) if steps else stop
                 train(
                     run,
                     directory,
                     world,
                     resources=resources,
                     on_progress=self._on_progress,
-                    stop=ask,
+                    stop=StepTimer(directory, steps, world.is_main, stop) if steps else stop,
                     owner=job["owner"],
                 )
         except InterruptedRunError as error:
@@ -88,7 +105,7 @@ class Worker:
             return Status(State.RUNNING, str(error))
         except DivergedError as error:
             return Status(State.DIVERGED, str(error))
-        except Exception as error:  # recorded by the supervisor, whatever it is
+        except Exception as error:  # the supervisor records it, whatever it is
             if resources.workers > 1 and _is_of_another_rank(error):
                 raise ConnectionError(str(error)) from None
             return Status(State.FAILED, failure_text(error, directory.folder))
@@ -97,7 +114,7 @@ class Worker:
         return Status(State.DONE)
 
     @ray.method(concurrency_group="watching")
-    def place(self) -> WorkerLocation:
+    def location(self) -> WorkerLocation:
         """Where this worker is."""
         return WorkerLocation(ray.get_runtime_context().get_node_id(), socket.gethostname(), process(os.getpid()))
 
@@ -116,11 +133,11 @@ class Worker:
 
 
 def _is_of_another_rank(error: Exception) -> bool:
-    """Whether a collective operation broke off because its other end is gone."""
+    """Whether a collective operation failed because another rank is gone."""
     import torch.distributed as dist
 
-    said = str(error)
+    message = str(error)
+    signs = ("gloo/transport", "Connection closed by peer", "Connection reset by peer")
     return isinstance(error, dist.DistError) or (
-        isinstance(error, RuntimeError)
-        and any(sign in said for sign in ("gloo/transport", "Connection closed by peer", "Connection reset by peer"))
+        isinstance(error, RuntimeError) and any(sign in message for sign in signs)
     )

@@ -1,4 +1,4 @@
-"""A machine of a cluster that is lost costs no result: its runs go on where there is room."""
+"""A lost machine of a cluster costs no result: its runs continue where there is room."""
 
 import json
 import os
@@ -29,10 +29,10 @@ gcs = cluster.head_node.all_processes["gcs_server"][0].process.pid
 print(json.dumps({"address": cluster.address, "raylets": raylets, "gcs": gcs}), flush=True)
 time.sleep(600)
 """
-"""Several raylets on this machine, of so many CPUs each."""
+"""Starts several raylets on this machine, with so many CPUs each."""
 
 SETTINGS = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token"}
-"""On 127.0.0.1 only, and only for who has the token."""
+"""Ray listens on 127.0.0.1 only, and asks for a token."""
 
 
 def test_the_killed_raylet_of_one_of_two_nodes_costs_the_steps_since_the_checkpoint(
@@ -56,7 +56,7 @@ def test_the_killed_raylet_of_one_of_two_nodes_costs_the_steps_since_the_checkpo
     require_same(study, undisturbed)
 
 
-def test_a_lost_cluster_ends_the_command_with_a_code_of_its_own_and_the_same_one_continues(
+def test_a_lost_cluster_ends_the_command_with_exit_code_75_and_the_same_command_continues(
     study: Disturbed, undisturbed: Disturbed
 ):
     settings = SETTINGS | {"RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_gcs_rpc_server_reconnect_timeout_s": "20"}
@@ -68,7 +68,7 @@ def test_a_lost_cluster_ends_the_command_with_a_code_of_its_own_and_the_same_one
     os.kill(nodes["gcs"], signal.SIGKILL)
     ended = command.end()
     assert ended.code == LOST == 75, ended
-    assert "the same command goes on" in ended.err.splitlines()[-1], ended.err
+    assert "same command" in ended.err.splitlines()[-1], ended.err
     assert "Traceback" not in ended.err and len(ended.err.splitlines()) < 5, ended.err
     cluster.kill_all()
     study.go()

@@ -1,4 +1,4 @@
-"""What emotune uses of Ray that Ray does not promise to keep: another Ray is not installed, or found out here."""
+"""The parts of Ray that emotune uses although they are not public: these tests fail if a new version changes them."""
 
 import inspect
 import tomllib
@@ -12,17 +12,17 @@ ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of Ray's own imports
 
 
-def test_only_the_minor_version_of_ray_that_was_looked_at_is_admitted():
+def test_only_the_minor_version_of_ray_that_was_tested_is_allowed():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     named = [*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)]
     (installed,) = {version("ray")}
     major, minor, _ = installed.split(".")
-    for ray in [found for found in map(Requirement, named) if found.name == "ray"]:
+    for ray in [requirement for requirement in map(Requirement, named) if requirement.name == "ray"]:
         assert installed in ray.specifier, "the tests run with another Ray than the project asks for"
         assert f"{major}.{int(minor) + 1}.0" not in ray.specifier
 
 
-def test_tune_has_of_a_trial_what_the_driver_looks_at_and_sets():
+def test_a_trial_of_tune_has_the_attributes_that_the_callback_reads_and_sets():
     from ray.tune.experiment.trial import Trial
 
     trial = Trial("any", stub=True)
@@ -33,27 +33,27 @@ def test_tune_has_of_a_trial_what_the_driver_looks_at_and_sets():
     assert isinstance(inspect.getattr_static(Trial, "pickled_error_file"), property)
 
 
-def test_tune_reads_at_each_call_which_variables_it_hands_on_so_that_credentials_can_be_kept_from_it(monkeypatch):
+def test_tune_reads_at_each_call_which_variables_it_passes_on_so_that_credentials_can_be_kept_back(monkeypatch):
     from ray.tune.execution import class_cache
 
-    from emotune.execution.run.ray_executor import _discreet
+    from emotune.execution.run.ray_executor import _aws_variables_kept_back
 
-    handed: list[dict[str, str]] = []
+    passed_on: list[dict[str, str]] = []
 
     def remote(runtime_env: dict[str, dict[str, str]]):
-        handed.append(runtime_env["env_vars"])
+        passed_on.append(runtime_env["env_vars"])
         return lambda cls: cls
 
     monkeypatch.setattr(class_cache.ray, "remote", remote)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     class_cache._ActorClassCache().get(int)
-    with _discreet():
+    with _aws_variables_kept_back():
         class_cache._ActorClassCache().get(int)
-    assert ["AWS_SECRET_ACCESS_KEY" in variables for variables in handed] == [True, False]
+    assert ["AWS_SECRET_ACCESS_KEY" in variables for variables in passed_on] == [True, False]
 
 
-def test_ray_tells_which_nodes_are_about_to_go():
+def test_ray_tells_which_nodes_are_being_drained():
     from ray._private.state import state
 
     assert not inspect.signature(state.get_draining_nodes).parameters
-    # That it says so of a node that is drained: tests/execution/faults/test_fault_drained_node.py.
+    # That a drained node is among them is shown in tests/execution/faults/test_fault_drained_node.py.
