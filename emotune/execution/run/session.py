@@ -1,179 +1,155 @@
-"""A study as the command line has it, and how its runs are carried out."""
+"""A session trains the runs of a study, in this process or on Ray: prepare, run, close."""
 
-import argparse
-import math
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
 
-from pydantic import ValidationError
 from rich.console import Console
 
-from emotune.config.labels import MIKELS
-from emotune.config.load import load_study, shipped_study
-from emotune.config.run import DatasetRef, RunConfig
-from emotune.config.study import Study
-from emotune.core.errors import InputError
-from emotune.data.datasets.location import is_ready, manifest_of
-from emotune.data.datasets.resolve import resolve_datasets
-from emotune.execution.checks.prepare import preparing
-from emotune.execution.plan.plan import Plan, make_plan, reopen_damaged
-from emotune.models.weights.resolve import resolve_weights
+from emotune.config.run import RunConfig
+from emotune.execution.checks.prepare import Preparation
+from emotune.execution.plan.plan import Plan, reopen_damaged
+from emotune.execution.plan.resolved_study import ResolvedStudy
 from emotune.runs.directory import State
 
-__all__ = ["QUICKSTART", "Execute", "StudySession", "pool_of", "prepared", "train_all"]
+__all__ = ["ExecutionOptions", "Executor", "Session"]
 
-QUICKSTART = "quickstart"
-"""The study, where none is named."""
 ROUNDS = 3
-"""Times that one command takes up a run which other processes, or lost machines, leave unfinished."""
+"""How often one command takes up a run that other processes, or lost machines, leave unfinished."""
+
+Executor = Literal["ray", "local"]
 
 
 @dataclass(frozen=True)
-class StudySession:
-    """A study as the command line has it, its data sets, and all its runs in their pool."""
+class ExecutionOptions:
+    """How runs are trained; nothing of it changes their results.
 
-    study: Study
-    datasets: tuple[DatasetRef, ...]
-    runs: tuple[RunConfig, ...]
-    pool: str
+    Attributes:
+        executor: *ray* trains as many runs at a time as fit; *local* one after another, without Ray.
+        stall_minutes: The minutes without progress after which a run is stopped and continued (Ray).
+        wait_minutes: The minutes to wait for a cluster to have what a run asks for (Ray).
+        tensorboard: The folder to which TensorBoard's event files are written, if they are wanted.
+    """
 
-    @staticmethod
-    def of(options: argparse.Namespace, file: str | None) -> "StudySession":
-        """The study in ``file`` (default: the quickstart), with what the options say instead.
+    executor: Executor = "ray"
+    stall_minutes: float = 15.0
+    wait_minutes: float = 10.0
+    tensorboard: str | None = None
+
+
+class Session:
+    """Trains runs of a study. A context manager: all processes that it started end with it.
+
+    Args:
+        resolved: The study and its runs.
+        options: How to train.
+        console: Where progress is shown.
+        stopping: Asked again and again; once it says so, runs end after their step with a checkpoint.
+    """
+
+    def __init__(
+        self, resolved: ResolvedStudy, options: ExecutionOptions, console: Console, stopping: Callable[[], bool]
+    ) -> None:
+        self._resolved, self._options, self._console, self._stopping = resolved, options, console, stopping
+        self._stack = ExitStack()
+        self._train: Callable[..., None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    def close(self) -> None:
+        """Disconnects from Ray and ends what was started."""
+        self._stack.close()
+
+    def prepare(self, runs: Sequence[RunConfig], *, save_architecture: bool = True) -> None:
+        """Checks networks, weights and shards, and decodes images, while Ray starts.
+
+        Args:
+            runs: The runs that will be trained.
+            save_architecture: Whether the registry keeps how the networks differ.
 
         Raises:
-            InputError: it, its data or its weights cannot be used.
+            InputError: a network, a shard or weights cannot be used, or the cluster is not as it must be.
         """
-        path = Path(file) if file else shipped_study(QUICKSTART)
-        study = _overridden(load_study(path, aa=options.aa), options)
-        datasets = resolve_datasets(study.datasets)
-        for dataset in datasets:
-            study.metric.check_classes(dataset.name, manifest_of(dataset).classes if is_ready(dataset) else MIKELS)
-        return StudySession(study, datasets, study.runs(datasets, resolve_weights(study.variants)), pool_of(options))
-
-
-def pool_of(options: argparse.Namespace) -> str:
-    """The pool that ``--runs`` names: a URL or an absolute path.
-
-    Raises:
-        InputError: it is a file, or no path at all.
-    """
-    if "://" in options.runs:
-        return options.runs
-    try:
-        path = Path(options.runs).resolve()
-        is_file = path.exists() and not path.is_dir()
-    except (OSError, RuntimeError) as error:  # too long a name; links in a circle
-        raise InputError(
-            f"--runs {options.runs}: cannot be used ({getattr(error, 'strerror', None) or error})"
-        ) from None
-    if is_file:
-        raise InputError(f"--runs {options.runs}: is a file; name the folder in which runs are, or will be")
-    return str(path)
-
-
-def _overridden(study: Study, options: argparse.Namespace) -> Study:
-    """The study with what the command line says instead."""
-    said = vars(options)
-    for name, least in (("seeds", 1), ("workers", 1), ("gpus_per_worker", 0), ("cache_gb", 0), ("stall_minutes", 0),
-                        ("wait", 0)):  # fmt: skip
-        if said.get(name) is not None and not least <= said[name] < math.inf:
-            asked = "a positive number" if least else "zero or more"
-            raise InputError(f"--{name.replace('_', '-')} {said[name]}: give {asked}")
-    resources = {name: said[name] for name in ("workers", "gpus_per_worker", "cache_gb") if said.get(name) is not None}
-    try:
-        chosen = replace(study.resources, **resources)
-    except ValidationError as error:
-        raise InputError("\n".join(f"resources: {item['ctx']['error']}" for item in error.errors())) from None
-    return replace(study, seeds=said.get("seeds") or study.seeds, resources=chosen)
-
-
-Execute = Callable[..., None]
-
-
-@contextmanager
-def executing(
-    console: Console, work: StudySession, options: argparse.Namespace, stopping: Callable[[], bool]
-) -> Iterator[Execute]:
-    """What trains runs into a pool as the options say, ``execute(runs, pool, steps=None)``: here, or on Ray.
-
-    This process is connected to Ray for as long as it may be used. With ``steps``, only so many of each run are
-    trained.
-    """
-    from emotune.execution.monitor.display import ProgressDisplay
-    from emotune.execution.monitor.observer import RunObservers
-    from emotune.execution.monitor.tensorboard import TensorBoardWriter
-
-    resources = work.study.resources
-    with ExitStack() as stack:
-        if options.executor == "local":
-            from emotune.execution.run.local import run_locally as train
-        else:
-            from emotune.execution.run.ray_session import ray_connection
-
-            stack.enter_context(ray_connection(resources))
-            from emotune.execution.run.ray_executor import run_on_ray  # imports Ray, which the connection has set up
-
-            if os.environ.get("RAY_ADDRESS"):
-                from emotune.execution.run.node_checks import check_nodes, require_cluster
-
-                with console.status("looking at the cluster") as status:
-                    require_cluster(resources, 60 * options.wait, status.update)
-                    check_nodes(work.pool, work.datasets, resources)
-            train = partial(run_on_ray, stall_s=60 * options.stall_minutes)
-
-        def execute(runs: Sequence[RunConfig], pool: str, steps: int | None = None) -> None:
-            events = [TensorBoardWriter(options.tensorboard, runs)] if options.tensorboard and not steps else []
-            shown = Console(quiet=True) if steps else console  # that such runs are left is meant
-            with RunObservers([ProgressDisplay(shown, runs), *events]) as observers:
-                train(runs, pool, observers, resources, stopping=stopping, steps=steps)
-
-        yield execute
-
-
-def train_all(
-    work: StudySession, plan: Plan, ids: Collection[str], execute: Execute, stopping: Callable[[], bool]
-) -> Plan:
-    """Trains until there is nothing to do: another process may die meanwhile and leave its runs to this one."""
-    begun: Counter[str] = Counter()
-    failed: set[str] = set()
-    while runs := [r for r in plan.to_do if r.id in ids and r.id not in failed and begun[r.id] < ROUNDS]:
-        begun.update(run.id for run in runs)
-        reopen_damaged(plan, runs, work.pool)
-        execute(runs, work.pool)
-        plan = make_plan(work.runs, work.pool)
-        if stopping():
-            break
-        failed |= {run.id for run in runs if plan.statuses[run.id].state is State.FAILED}
-    return plan
-
-
-@contextmanager
-def prepared(
-    console: Console,
-    work: StudySession,
-    runs: Sequence[RunConfig],
-    options: argparse.Namespace,
-    stopping: Callable[[], bool],
-    *,
-    keep: bool = True,
-) -> Iterator[Execute]:
-    """What trains runs, when all is ready on this machine; Ray starts meanwhile.
-
-    Raises:
-        InputError: a network, a shard or weights cannot be used, or the cluster is not as it must be.
-    """
-    with (
-        preparing(work.study, work.datasets, runs, work.pool, options.executor, planned=work.runs, keep=keep) as ready,
-        executing(console, work, options, stopping) as execute,
-    ):
-        with console.status("looking at networks and images") as status:
-            lines = ready(status.update)
+        preparation = self._stack.enter_context(
+            Preparation(self._resolved, runs, self._options.executor, save_architecture=save_architecture)
+        )
+        self._connect()
+        with self._console.status("checking networks and images") as status:
+            lines = preparation.wait(status.update)
         for line in lines:
-            console.print(line, highlight=False)
-        yield execute
+            self._console.print(line, highlight=False)
+
+    def run(self, runs: Sequence[RunConfig], pool: str | None = None, steps: int | None = None) -> None:
+        """Trains the runs, whatever becomes of each: their directories say it.
+
+        Args:
+            runs: The runs, begun in this order.
+            pool: Another place for their directories than the study's.
+            steps: The number of steps after which each run is left, to time them; None: until it is done.
+        """
+        from emotune.execution.monitor.display import ProgressDisplay, Watchers
+        from emotune.execution.monitor.tensorboard import TensorBoardWriter
+
+        if self._train is None:
+            raise RuntimeError("a session is prepared before it runs")
+        tensorboard = self._options.tensorboard
+        events = [TensorBoardWriter(tensorboard, runs)] if tensorboard and not steps else []
+        console = Console(quiet=True) if steps else self._console  # that timed runs are left undone is no news
+        with Watchers([ProgressDisplay(console, runs), *events]) as watchers:
+            self._train(
+                runs, pool or self._resolved.pool, watchers, self._resolved.study.resources,
+                stopping=self._stopping, steps=steps,
+            )  # fmt: skip
+
+    def run_until_done(self, plan: Plan, ids: Collection[str]) -> Plan:
+        """Trains those of the plan's runs until none is left to do; returns the plan after it.
+
+        Another process may die meanwhile and leave its runs to this one, so that the plan is made again.
+
+        Args:
+            plan: The state of the study's runs.
+            ids: The ids of the runs that may be trained.
+        """
+        begun: Counter[str] = Counter()
+        failed: set[str] = set()
+        while runs := [r for r in plan.to_do if r.id in ids and r.id not in failed and begun[r.id] < ROUNDS]:
+            begun.update(run.id for run in runs)
+            reopen_damaged(plan, runs, self._resolved.pool)
+            self.run(runs)
+            plan = self._resolved.plan()
+            if self._stopping():
+                break
+            failed |= {run.id for run in runs if plan.statuses[run.id].state is State.FAILED}
+        return plan
+
+    def _connect(self) -> None:
+        """Chooses what trains; connects this process to Ray for as long as the session lasts."""
+        if self._options.executor == "local":
+            from emotune.execution.run.local import run_locally
+
+            self._train = run_locally
+            return
+        from emotune.execution.run.ray_session import ray_connection
+
+        resources = self._resolved.study.resources
+        self._stack.enter_context(ray_connection(resources))
+        from emotune.execution.run.ray_executor import run_on_ray  # imports Ray, which the connection has set up
+
+        if os.environ.get("RAY_ADDRESS"):
+            from emotune.execution.run.node_checks import check_nodes, require_cluster
+
+            with self._console.status("checking the cluster") as status:
+                require_cluster(resources, 60 * self._options.wait_minutes, status.update)
+                check_nodes(self._resolved.pool, self._resolved.datasets, resources)
+        self._train = partial(run_on_ray, stall_s=60 * self._options.stall_minutes)

@@ -1,0 +1,323 @@
+"""Run a study, train a run, read results, load a predictor: what the commands call, and a script or notebook can.
+
+A study that is built in Python is checked as a file is. Heavy libraries are imported when they are needed, so that
+``import emotune`` takes no longer than reading a study does.
+"""
+
+import contextlib
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from emotune.config.ablate_command import DEFAULT_RUNS, AblateCommand
+from emotune.config.resources import Resources
+from emotune.config.run import RunConfig
+from emotune.config.load import load_study
+from emotune.config.study import Study
+from emotune.runs.progress import RunProgress
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from emotune.execution.plan.plan import Plan
+    from emotune.execution.plan.resolved_study import ResolvedStudy
+    from emotune.execution.run.session import ExecutionOptions
+    from emotune.execution.run.signals import Interruption
+    from emotune.inference.predictor import Predictor
+
+__all__ = ["ReportOptions", "Results", "StudyOutcome", "load_predictor", "load_results", "report_folder", "run_study",
+           "train_and_report", "train_run", "write_report"]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class StudyOutcome:
+    """What `run_study` leaves behind.
+
+    Attributes:
+        plan: The state of every run of the study, and the records of those that are done.
+        report: The report's page; None: no report was asked for.
+    """
+
+    plan: "Plan"
+    report: Path | None
+
+    @property
+    def complete(self) -> bool:
+        """Whether all runs are done."""
+        from emotune.runs.directory import State
+
+        return all(status.state is State.DONE for status in self.plan.statuses.values())
+
+
+def run_study(
+    study: Study | str | Path,
+    runs: str | Path = DEFAULT_RUNS,
+    report: str | Path | None = "reports/{name}",
+    *,
+    options: "ExecutionOptions | None" = None,
+    model_cards: bool = False,
+    console: Console | None = None,
+) -> StudyOutcome:
+    """Trains what is missing of a study and writes its report, as ``python -m emotune.ablate`` does.
+
+    The same call continues an interrupted study, runs only the new part of a longer one, and does nothing for a
+    finished one. Ctrl-C ends the runs with a checkpoint; the report of what is there is written all the same.
+
+    Args:
+        study: A study, or the path of its file.
+        runs: The folder or URL in which the runs have their directories.
+        report: The report's folder, in which ``{name}`` stands for the study's name; None writes none.
+        options: How to train, such as ``ExecutionOptions(executor="local")``. Default: on Ray.
+        model_cards: Whether to write a model card for each variant, too.
+        console: Where progress is shown. Default: standard output.
+
+    Raises:
+        InputError: the study, its data or its weights cannot be used; nothing was spent.
+        KeyboardInterrupt: Ctrl-C was pressed.
+    """
+    from emotune.execution.checks.preflight import preflight
+    from emotune.execution.plan.resolved_study import resolve_study
+    from emotune.execution.plan.summary import print_plan
+    from emotune.execution.run.session import ExecutionOptions
+    from emotune.execution.run.signals import interruption
+
+    study = load_study(Path(study)) if not isinstance(study, Study) else study
+    options = options or ExecutionOptions()
+    console = console or Console()
+    out = None if report is None else Path(str(report).replace("{name}", study.name))
+    with interruption() as stopping:
+        resolved = resolve_study(study, runs)
+        plan = resolved.plan()
+        print_plan(console, study, resolved.datasets, plan, resolved.pool, options.executor)
+        reporting = None
+        if out is not None:
+            reporting = ReportOptions(report_folder(out, study), _command(study, runs, out, model_cards=model_cards))
+        if plan.to_do:
+            preflight(plan.to_do, resolved.pool, study.resources, options.executor, report=str(out) if out else None)
+        return train_and_report(resolved, plan, plan.statuses, options, reporting, console, stopping)
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """Where a report goes, and the command that reproduces it, which decides on model cards.
+
+    Attributes:
+        folder: The folder, see `report_folder`.
+        command: The command.
+        always: Whether to write it even if it is up to date.
+    """
+
+    folder: Path
+    command: AblateCommand
+    always: bool = False
+
+
+def train_and_report(
+    resolved: "ResolvedStudy",
+    plan: "Plan",
+    ids: Collection[str],
+    options: "ExecutionOptions",
+    reporting: ReportOptions | None,
+    console: Console,
+    stopping: "Interruption",
+) -> StudyOutcome:
+    """Trains those of the runs that are to do, and writes the report, even if training was interrupted.
+
+    Args:
+        resolved: The study.
+        plan: The state of its runs.
+        ids: The ids of the runs that may be trained.
+        options: How to train.
+        reporting: Where the report goes; None writes none.
+        console: Where progress is shown; a quiet one is another rank's, which leaves registry and report alone.
+        stopping: Whether Ctrl-C was pressed.
+
+    Raises:
+        KeyboardInterrupt: it was; the report has been written.
+        ReportError: the report could not be written; the runs are done.
+    """
+    from emotune.execution.run.session import Session
+    from emotune.execution.run.signals import StoppedNow
+    from emotune.runs.registry import Registry
+
+    registry, interrupted = Registry(resolved.pool), None
+    try:
+        if any(run.id in ids for run in plan.to_do):
+            with (
+                registry.in_use(resolved.study, resolved.runs),  # first of all: others must not prune its runs
+                Session(resolved, options, console, stopping) as session,
+            ):
+                session.prepare(plan.to_do)
+                with stopping.patient():
+                    plan = session.run_until_done(plan, ids)
+        elif not console.quiet:
+            with contextlib.suppress(OSError):  # a pool that can only be read will not be pruned either
+                registry.register(resolved.study, resolved.runs)
+    except StoppedNow:
+        raise
+    except KeyboardInterrupt as error:
+        interrupted, plan = error, resolved.plan()
+    page = None
+    if reporting is not None and not console.quiet:  # one of the processes that torchrun started is enough
+        page = write_report(resolved, plan, reporting, console)
+    if interrupted:
+        raise interrupted
+    return StudyOutcome(plan, page)
+
+
+def report_folder(folder: str | Path, study: Study) -> Path:
+    """The folder of a study's report, checked before anything is spent.
+
+    Raises:
+        InputError: it is a URL, cannot be written to, or has the report of another study.
+    """
+    from emotune.core.errors import InputError
+    from emotune.core.storage import Folder
+    from emotune.report.freshness import claim_folder
+
+    if "://" in str(folder):
+        raise InputError(f"--report {folder}: give a folder; copy the report from there to wherever it should be")
+    Folder(str(folder)).require_writable()
+    claim_folder(Path(folder), study)
+    return Path(folder)
+
+
+def write_report(resolved: "ResolvedStudy", plan: "Plan", reporting: ReportOptions, console: Console) -> Path:
+    """Writes a study's report, unless it is there and nothing that it is made of has changed; gives its page."""
+    from emotune.report.freshness import input_fingerprint, is_up_to_date, write_fingerprint
+
+    out, command = reporting.folder, reporting.command
+    digest = input_fingerprint(
+        resolved.study, resolved.runs, plan.statuses, plan.records, resolved.pool, str(command)
+    )
+    page = out / "index.html"
+    if not reporting.always and is_up_to_date(out, digest):
+        console.print(f"Report: {page} (up to date)", highlight=False)
+        return page
+    from emotune.report.build import build_report
+
+    page = build_report(resolved.study, resolved.runs, resolved.pool, out, command)
+    write_fingerprint(out, digest)
+    console.print(f"Report: {page}", highlight=False)
+    return page
+
+
+def _command(study: Study, runs: str | Path, out: Path, *, model_cards: bool) -> AblateCommand:
+    """The command that does the same; a study that was built in Python is written beside its report for that."""
+    file = study.file
+    if not file:
+        path = out / f"{study.name}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(study.source, encoding="utf-8")
+        file = str(path)
+    return AblateCommand(file, None, study.aa is not None, model_cards, str(runs), str(out))
+
+
+def train_run(
+    run: RunConfig,
+    runs: str | Path = DEFAULT_RUNS,
+    *,
+    resources: Resources = Resources(),
+    on_progress: Callable[[RunProgress], None] = lambda progress: None,
+) -> dict[str, Any]:
+    """Trains one run in this process, or continues it, and returns its record.
+
+    Args:
+        run: The run, such as one of ``study.runs(…)``.
+        runs: The folder or URL in which its directory is, or will be.
+        resources: What it may use; its number of workers does not matter here.
+        on_progress: Called after every step and every evaluated batch.
+
+    Raises:
+        InputError: its data or weights cannot be used.
+        BusyRunError: another process is training it.
+        DivergedError: the loss is not finite any more; the run's directory says so, too.
+    """
+    from emotune.execution.plan.resolved_study import store_url
+    from emotune.runs.directory import RunDirectory
+    from emotune.training.distributed import from_environment
+    from emotune.training.loop import DivergedError, train
+
+    directory = RunDirectory(store_url(runs), run)
+    with from_environment(gpu=resources.gpus_per_worker > 0) as world:
+        try:
+            record = train(run, directory, world, resources=resources, watch=on_progress)
+        except DivergedError as error:
+            directory.fail(str(error), diverged=True)
+            raise
+    assert record is not None, "there is no other rank in this process"
+    return record
+
+
+@dataclass(frozen=True)
+class Results:
+    """The results of a study, as tables.
+
+    Attributes:
+        runs: A row for each run, finished or not: its variant, data set, seed, state, metrics and costs.
+        curves: A row for each epoch of a run: losses and accuracies.
+        predictions: A row for each test image of a finished run: ``run, variant, dataset, seed, sample_id, target,
+            group, logit_<class>…``.
+        comparisons: A row for each declared contrast and data set: the mean difference, its 95 % interval, p-values
+            and the verdict.
+    """
+
+    runs: "pd.DataFrame"
+    curves: "pd.DataFrame"
+    predictions: "pd.DataFrame"
+    comparisons: "pd.DataFrame"
+
+
+def load_results(study: Study | str | Path, runs: str | Path = DEFAULT_RUNS) -> Results:
+    """Reads what a study's runs left behind, finished or not, and compares its variants.
+
+    Args:
+        study: A study, or the path of its file.
+        runs: The folder or URL in which its runs have their directories.
+
+    Raises:
+        InputError: the study cannot be used, or the runs cannot be read.
+    """
+    import pandas as pd
+
+    from emotune.execution.plan.resolved_study import resolve_study
+    from emotune.report.results import compute_results
+
+    study = load_study(Path(study)) if not isinstance(study, Study) else study
+    resolved = resolve_study(study, runs)
+    results = compute_results(study, resolved.runs, resolved.pool)
+    names = ["run", "variant", "dataset", "seed"]
+    tables = []
+    for row in results.records.done()[names].to_dict("records"):
+        table = results.records.predictions[row["run"]]
+        tables.append(pd.DataFrame(row, index=table.index).join(table))
+    return Results(
+        runs=results.records.runs, curves=results.records.curves,
+        predictions=pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=names),
+        comparisons=pd.DataFrame([
+            {
+                "dataset": one.dataset, "variant": one.contrast.variant, "reference": one.contrast.reference,
+                "seeds": one.summary.n, "mean": one.summary.mean, "low": one.summary.low, "high": one.summary.high,
+                "p": one.p, "p_holm": one.p_holm, "verdict": str(one.verdict),
+            }
+            for one in results.comparisons
+        ]),
+    )  # fmt: skip
+
+
+def load_predictor(run: str | Path, device: str | None = None) -> "Predictor":
+    """The classifier of a finished run.
+
+    Args:
+        run: The run's folder or URL.
+        device: Such as ``cpu`` or ``cuda``. Default: a GPU, if there is one.
+
+    Raises:
+        InputError: the run is not finished, or its files are damaged.
+    """
+    from emotune.inference import predictor
+
+    return predictor.load_predictor(str(run), device)

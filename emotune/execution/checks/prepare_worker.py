@@ -1,0 +1,186 @@
+"""The process in which runs are made ready: networks are built, weights and shards checked, images decoded."""
+
+import contextlib
+import os
+import pickle
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+from emotune.analysis.architecture import architecture_summary
+from emotune.config.run import DatasetRef, RunConfig
+from emotune.config.study import Study
+from emotune.core.errors import InputError, raise_if_any
+from emotune.core.host import available_cpus
+from emotune.data.datasets import manifest_of, materialise
+from emotune.data.manifest import SPLITS
+from emotune.data.read.open_dataset import decoded_shards, open_shards, order_of, room_needed
+from emotune.execution.checks.advice import slow_bf16
+from emotune.execution.checks.architecture import describe, file_key
+from emotune.execution.checks.disk import require_room
+from emotune.execution.checks.overlaps import shared_images, targets_without_effect
+from emotune.execution.plan.concurrency import concurrent_runs, uses_cluster
+
+__all__ = ["PreparationJob", "main", "work"]
+
+
+@dataclass(frozen=True)
+class PreparationJob:
+    """What is to be made ready.
+
+    Attributes:
+        study: The study.
+        datasets: The data sets that its runs read.
+        runs: The runs that will be trained.
+        pool: Where their directories go.
+        executor: ``ray`` or ``local``.
+        known: What the registry has of the networks of this study, or of others of its name.
+    """
+
+    study: Study
+    datasets: tuple[DatasetRef, ...]
+    runs: tuple[RunConfig, ...]
+    pool: str
+    executor: str
+    known: tuple[dict[str, Any], ...]
+
+    @property
+    def cluster(self) -> bool:
+        """Whether other machines train."""
+        return uses_cluster(self.executor)
+
+
+def main(descriptor: int) -> None:
+    """Reads a job from stdin, does it, and sends lines and the result through the pipe with this descriptor."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this process
+    job = pickle.load(sys.stdin.buffer)
+    with contextlib.suppress(BrokenPipeError), Connection(descriptor, readable=False) as sender:
+        work(job, sender.send)
+
+
+def work(job: PreparationJob, send: Callable[[Any], None]) -> None:
+    """Sends lines on how far it is; in the end ``(networks, lines)``, or the error that says what cannot be used."""
+    resources = job.study.resources
+    try:
+        _require_gpus(job)
+        for dataset in job.datasets:
+            drawn = _counting(send, f"{dataset.name}: {{:,}} images drawn")
+            materialise(dataset, drawn, workers=available_cpus())
+        _require_libraries(job)
+        networks = _networks(job, send)
+        lines = architecture_summary(networks) + _check_weights(job.runs, send)
+        lines += slow_bf16(job.runs, resources, job.executor)
+        lines += require_room(
+            job.runs, _parameters(networks, job.study), job.pool, _concurrent_runs(job),
+            0 if job.cluster else room_needed(job.runs, resources.cache_gb),
+        )  # fmt: skip
+        for dataset in () if job.cluster else job.datasets:
+            lines += _decode(dataset, job, send)
+        if not job.cluster:  # else its machines have the images, and this one need not
+            targets_without_effect(job.runs)
+            lines += shared_images(job.datasets)
+        send((networks, lines))
+    except InputError as error:
+        send(error)
+
+
+def _require_gpus(job: PreparationJob) -> None:
+    """A run that does not fit on the only machine there is would wait for ever."""
+    resources, executor = job.study.resources, job.executor
+    if not resources.gpus_per_worker or job.cluster:
+        return
+    import torch  # late: it takes seconds
+
+    here, asked = torch.cuda.device_count(), resources.workers * resources.gpus_per_worker
+    if executor == "local":
+        asked = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # one for each process
+    if asked > here:
+        cluster = "" if executor == "local" else ", or name a cluster in RAY_ADDRESS"
+        raise InputError(
+            f"resources: a run asks for {asked:g} GPUs, torch sees {here} on this machine; ask for less "
+            f"(--gpus-per-worker 0){cluster}"
+        )
+
+
+def _require_libraries(job: PreparationJob) -> None:
+    if len(job.study.networks) < len(job.study.variants):
+        from emotune.models.baselines.baselines import require_libraries  # late: with torch
+
+        require_libraries([model for model, _ in job.study.variants.values()])
+
+
+def _networks(job: PreparationJob, show: Callable[[str], None]) -> dict[str, Any]:
+    classes = {dataset.name: len(manifest_of(dataset).classes) for dataset in job.datasets}
+    key = file_key(job.study, classes)
+    if known := next((value for value in job.known if value.get("key") == key), None):
+        return known
+    show("building networks")
+    return describe(job.study, classes)
+
+
+def _parameters(networks: dict[str, Any], study: Study) -> dict[str, int]:
+    """Of each network that is trained; with the most classes, if data sets have different numbers."""
+    largest = max(networks["networks"], key=lambda entry: entry["classes"])["variants"]
+    found = {name: variant["parameters"] for name, variant in largest.items()}
+    if study.aa:
+        found[study.aa] = found[study.baseline]
+    return found
+
+
+def _concurrent_runs(job: PreparationJob) -> int:
+    """The number of runs that are trained at a time, at least: what a cluster holds is not known here."""
+    resources = job.study.resources
+    gpus = 0
+    if resources.gpus_per_worker and not job.cluster:
+        import torch  # late: it takes seconds
+
+        gpus = torch.cuda.device_count()
+    return concurrent_runs(resources, job.executor, gpus) or 1
+
+
+def _check_weights(runs: Sequence[RunConfig], show: Callable[[str], None]) -> list[str]:
+    """Reads the weights of every variant that does not begin from scratch; says what speaks against them."""
+    notes, problems = [], []
+    for run in {(run.variant, run.dataset.name): run for run in runs if run.weights}.values():
+        from emotune.models.weights.run_weights import check_weights
+
+        show(f"{run.variant}: looking at the weights in {run.weights.location}")
+        try:
+            initialisation = check_weights(run, manifest_of(run.dataset).classes)
+            notes += [f"{run.variant}: {initialisation.note}."] if initialisation.note else []
+        except InputError as error:
+            problems.append(f"variants.{run.variant}: train.init: {error}")
+    raise_if_any(list(dict.fromkeys(problems)))
+    return list(dict.fromkeys(notes))
+
+
+def _decode(dataset: DatasetRef, job: PreparationJob, show: Callable[[str], None]) -> list[str]:
+    cpus, cache_gb = available_cpus(), job.study.resources.cache_gb
+    order = order_of(run for run in job.runs if run.dataset.identity == dataset.identity)
+    shards, decoded = manifest_of(dataset).shards, decoded_shards(dataset, cache_gb, order)
+    total, what = sum(shard.samples for shard in shards), "decoded" if decoded else "checked"
+    advance = _counting(show, f"{dataset.name}: {{:,}} of {total:,} images {what}, once on this machine")
+    open_shards(dataset, SPLITS, decoded=decoded, order=order, cache_gb=cache_gb, threads=cpus, advance=advance)
+    indexed = [shard for shard in shards if shard.sha256 not in decoded]
+    if not indexed:
+        return []
+    splits = ", ".join(split for split in SPLITS if any(shard.split == split for shard in indexed))
+    return [
+        f"{dataset.name}: {total:,} decoded images exceed the cache's budget; those of {splits} are decoded each "
+        "time that they are needed, which takes longer and gives the same result."
+    ]
+
+
+def _counting(show: Callable[[str], None], text: str) -> Callable[[int], None]:
+    """Shows the text with the sum of the numbers that it is called with."""
+    done = 0
+
+    def advance(images: int) -> None:
+        nonlocal done
+        done += images
+        show(text.format(done))
+
+    return advance
