@@ -1,4 +1,16 @@
-"""emotune: ablation studies of image-emotion classifiers, with honest statistics."""
+"""emotune: ablation studies of image-emotion classifiers, with honest statistics.
 
-__version__ = "0.1.0"
-__all__ = ["__version__"]
+>>> import emotune
+>>> sorted(name for name in emotune.__all__ if name != "__version__")
+['Contrast', 'InputError', 'Metric', 'Study', 'load_predictor', 'load_results', 'load_study', 'run_study', 'train_run']
+"""
+
+from emotune.api import load_predictor, load_results, run_study, train_run
+from emotune.config.load import load_study
+from emotune.config.metric import Metric
+from emotune.config.study import Contrast, Study
+from emotune.core.errors import InputError
+from emotune.core.version import VERSION as __version__
+
+__all__ = ["Contrast", "InputError", "Metric", "Study", "__version__", "load_predictor", "load_results", "load_study",
+           "run_study", "train_run"]  # fmt: skip

@@ -1,7 +1,6 @@
 """`python -m emotune.ablate [STUDY]`: plan, run what is missing, report; and status, rerun, prune."""
 
 import argparse
-import contextlib
 import json
 import os
 import sys
@@ -11,27 +10,31 @@ from pathlib import Path
 
 from rich.console import Console
 
-from emotune.cli.ablate_options import parse
+from emotune.api import ReportOptions, report_folder, train_and_report, write_report
+from emotune.cli.ablate_options import override, parse, reproducing_command
 from emotune.cli.arguments import exits_on_broken_pipe, reraise_broken_pipe
-from emotune.config.ablate_command import AblateCommand
-from emotune.config.study import Study
-from emotune.core.errors import InputError, describe_os_error, print_error
-from emotune.core.storage import Folder
+from emotune.config.load import load_study, shipped_study
+from emotune.core.errors import InputError, UnwritableError, describe_os_error, print_error
 from emotune.execution import maintenance
 from emotune.execution.checks.advice import bf16_without_instructions, idle_nodes
 from emotune.execution.checks.preflight import preflight
 from emotune.execution.monitor.status import NamedRun, named_runs, print_status, study_status
-from emotune.execution.plan.plan import Plan, make_plan
+from emotune.execution.plan.concurrency import uses_cluster
+from emotune.execution.plan.plan import Plan
+from emotune.execution.plan.resolved_study import ResolvedStudy, resolve_study, store_url
 from emotune.execution.plan.summary import print_plan, print_reasons
 from emotune.execution.prune import find_prunable, prune, summary
 from emotune.execution.run.lost_cluster import LOST, LostClusterError
-from emotune.execution.run.session import QUICKSTART, StudySession, pool_of, prepared, train_all
-from emotune.execution.run.signals import INTERRUPTED, Interruption, StoppedNow, interruption
-from emotune.report.freshness import claim_folder, has_model_cards, input_fingerprint, is_up_to_date, write_fingerprint
+from emotune.execution.run.session import ExecutionOptions, Session
+from emotune.execution.run.signals import INTERRUPTED, Interruption, interruption
+from emotune.report.freshness import has_model_cards
 from emotune.runs.directory import State
 from emotune.runs.registry import Registry
 
 __all__ = ["main"]
+
+QUICKSTART = "quickstart"
+"""The study that is run where none is named."""
 
 
 @exits_on_broken_pipe
@@ -39,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line.
 
     Returns:
-        0: all runs are done; 1: some failed, diverged, or are in other hands; 2: the input cannot be used;
+        0: all runs are done; 1: some failed, diverged, or are being trained by others; 2: the input cannot be used;
         75: the cluster was lost, or did not start in time; 130: interrupted; 141: nobody reads the output any more.
     """
     options = parse(sys.argv[1:] if arguments is None else arguments)
@@ -66,163 +69,135 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _ablate(options: argparse.Namespace, console: Console, stopping: Interruption) -> int:
-    work = StudySession.of(options, options.study)
-    plan = make_plan(work.runs, work.pool)
+    resolved = _resolve(options, options.study)
+    plan = resolved.plan()
     if options.time_steps or options.plan:
-        return _outlook(console, work, plan, options, stopping)
-    print_plan(console, work.study, work.datasets, plan, work.pool, options.executor)
-    out = _report_folder(options, work.study)
+        return _plan(console, resolved, plan, options, stopping)
+    print_plan(console, resolved.study, resolved.datasets, plan, resolved.pool, options.executor)
+    reporting = _reporting(options, resolved)
     if options.report_only:
-        _report(console, work, plan, out, options, always=True)
+        write_report(resolved, plan, reporting, console)
         return 0
-    return _finish(console, work, plan, [run.id for run in work.runs], out, options, stopping)
+    return _train(console, resolved, plan, [run.id for run in resolved.runs], reporting, options, stopping)
 
 
-def _outlook(
-    console: Console, work: StudySession, plan: Plan, options: argparse.Namespace, stopping: Interruption
+def _plan(
+    console: Console, resolved: ResolvedStudy, plan: Plan, options: argparse.Namespace, stopping: Interruption
 ) -> int:
-    """The plan, the reasons, and what would speak against it; on request, from a few steps of what was never timed."""
-    study, probed_s, notes = work.study, {}, []
+    """Prints the plan, the reasons, and what speaks against it; on request, with the time of a few steps."""
+    study, pool, times_s, notes = resolved.study, resolved.pool, {}, []
     if options.time_steps:
         from emotune.execution.plan.timing import time_steps, untimed
 
         if runs := untimed(plan):
-            cluster = options.executor == "ray" and bool(os.environ.get("RAY_ADDRESS"))
-            preflight(runs, work.pool, study.resources, options.executor, writing=cluster)
-            with (
-                prepared(console, work, runs, options, stopping, keep=False) as execute,
-                console.status("timing a few steps of each variant that was never timed"),
-                stopping.patient(),
-            ):
-                probed_s, notes = time_steps(runs, work.pool, execute, shared=cluster)
-    print_plan(console, study, work.datasets, plan, work.pool, options.executor, probed_s)
-    print_reasons(console, plan, work.pool)
+            cluster = uses_cluster(options.executor)
+            preflight(runs, pool, study.resources, options.executor, writing=cluster)
+            with Session(resolved, _execution(options), console, stopping) as session:
+                session.prepare(runs, save_architecture=False)
+                with console.status("timing a few steps of each variant"), stopping.patient():
+                    times_s, notes = time_steps(runs, pool, session.run, shared=cluster)
+    print_plan(console, study, resolved.datasets, plan, pool, options.executor, times_s)
+    print_reasons(console, plan, pool)
     slow = bf16_without_instructions(plan.to_do, study.resources, options.executor)
     for note in [*notes, *slow, *idle_nodes(options.executor)]:
         console.print(note, highlight=False, markup=False)
     if plan.to_do:
-        preflight(plan.to_do, work.pool, study.resources, options.executor, writing=False)
+        preflight(plan.to_do, pool, study.resources, options.executor, writing=False)
     return 0
 
 
-def _finish(
+def _train(
     console: Console,
-    work: StudySession,
+    resolved: ResolvedStudy,
     plan: Plan,
     ids: Collection[str],
-    out: Path,
+    reporting: ReportOptions,
     options: argparse.Namespace,
     stopping: Interruption,
 ) -> int:
-    """Trains those of the runs that are to do, and writes the report."""
-    registry, interrupted = Registry(work.pool), None
+    """Trains those of the runs that are to do, and writes the report; gives the exit code."""
+    if any(run.id in ids for run in plan.to_do):
+        out = str(reporting.folder)
+        preflight(plan.to_do, resolved.pool, resolved.study.resources, options.executor, report=out)
+        for line in idle_nodes(options.executor):
+            console.print(line, highlight=False, markup=False)
     try:
-        if any(run.id in ids for run in plan.to_do):
-            preflight(plan.to_do, work.pool, work.study.resources, options.executor, report=str(out))
-            for line in idle_nodes(options.executor):
-                console.print(line, highlight=False, markup=False)
-            with (
-                registry.in_use(work.study, work.runs),  # before anything is made ready: others must not prune it
-                prepared(console, work, plan.to_do, options, stopping) as execute,
-                stopping.patient(),
-            ):
-                plan = train_all(work, plan, ids, execute, stopping)
-        elif not console.quiet:
-            with contextlib.suppress(OSError):  # a pool that can only be read will not be pruned either
-                registry.register(work.study, work.runs)
-    except StoppedNow:
-        raise
-    except KeyboardInterrupt as error:
-        interrupted, plan = error, make_plan(work.runs, work.pool)
-    if not console.quiet:  # one of the processes that torchrun started is enough
-        try:
-            _report(console, work, plan, out, options, always=False)
-        except OSError as error:
-            reraise_broken_pipe(error)
-            print_error("emotune.ablate", OSError(f"no report: {describe_os_error(error)}"))
-            return INTERRUPTED if interrupted else 1
-    states = Counter(plan.statuses[run_id].state for run_id in ids)
+        outcome = train_and_report(resolved, plan, ids, _execution(options), reporting, console, stopping)
+    except UnwritableError as error:
+        print_error("emotune.ablate", error)
+        return INTERRUPTED if stopping() else 1
+    states = Counter(outcome.plan.statuses[run_id].state for run_id in ids)
     if others := states[State.RUNNING]:
-        console.print(f"In the hands of other processes, for which this one does not wait: {others}.")
-    if interrupted:
-        raise interrupted
+        console.print(f"Being trained by other processes, for which this one does not wait: {others}.")
     return 0 if states[State.DONE] == len(ids) else 1
 
 
-def _report_folder(options: argparse.Namespace, study: Study) -> Path:
-    """Where the report goes, looked at before anything is spent."""
-    name = options.report or f"reports/{study.name}"
-    if "://" in name:
-        raise InputError(f"--report {name}: give a folder; copy the report from there to wherever it should be")
-    Folder(name).require_writable()
-    claim_folder(Path(name), study)
-    return Path(name)
+def _resolve(options: argparse.Namespace, file: str | None) -> ResolvedStudy:
+    """The study in a file (default: the quickstart) with what the options say instead."""
+    study = load_study(Path(file) if file else shipped_study(QUICKSTART), aa=options.aa)
+    return resolve_study(override(study, options), options.runs)
 
 
-def _report(
-    console: Console, work: StudySession, plan: Plan, out: Path, options: argparse.Namespace, *, always: bool
-) -> None:
-    """Writes the report, unless it is there and nothing that it is made of has changed."""
-    wanted = has_model_cards(out) if options.model_cards is None else options.model_cards
-    command = AblateCommand.of(options, model_cards=wanted)
-    digest = input_fingerprint(work.study, work.runs, plan.statuses, plan.records, work.pool, str(command))
-    if not always and is_up_to_date(out, digest):
-        console.print(f"Report: {out / 'index.html'} (up to date)", highlight=False)
-        return
-    from emotune.report.build import build_report
+def _execution(options: argparse.Namespace) -> ExecutionOptions:
+    return ExecutionOptions(options.executor, options.stall_minutes, options.wait, options.tensorboard)
 
-    page = build_report(work.study, work.runs, work.pool, out, command)
-    write_fingerprint(out, digest)
-    console.print(f"Report: {page}", highlight=False)
+
+def _reporting(options: argparse.Namespace, resolved: ResolvedStudy) -> ReportOptions:
+    out = report_folder(options.report or f"reports/{resolved.study.name}", resolved.study)
+    cards = has_model_cards(out) if options.model_cards is None else options.model_cards
+    return ReportOptions(
+        out, reproducing_command(options, model_cards=cards), always=getattr(options, "report_only", False)
+    )
 
 
 def _status(options: argparse.Namespace, console: Console, _: Interruption) -> int:
+    pool = store_url(options.runs)
     try:
-        work = StudySession.of(options, options.study)
-        name, runs = work.study.name, named_runs(work.runs)
+        resolved = _resolve(options, options.study)
+        name, runs = resolved.study.name, named_runs(resolved.runs)
     except InputError:  # its file or data are on another machine, but the pool may know it
-        known = Registry(pool_of(options)).find(options.study or QUICKSTART)
-        if known is None:
+        registered = Registry(pool).find(options.study or QUICKSTART)
+        if registered is None:
             raise
-        name, runs = known.name, [NamedRun(**run) for run in known.runs]
-    found = study_status(runs, pool_of(options))
+        name, runs = registered.name, [NamedRun(**run) for run in registered.runs]
+    status = study_status(runs, pool)
     if options.json:
-        print(json.dumps({"study": name, "pool": pool_of(options)} | found, indent=1))
+        print(json.dumps({"study": name, "pool": pool} | status, indent=1))
     else:
-        print_status(console, name, found)
+        print_status(console, name, status)
     return 0
 
 
 def _rerun(options: argparse.Namespace, console: Console, stopping: Interruption) -> int:
-    work = StudySession.of(options, options.study)
-    plan = make_plan(work.runs, work.pool)
+    resolved = _resolve(options, options.study)
+    plan = resolved.plan()
     runs = maintenance.select_reruns(plan, failed=options.failed, diverged=options.diverged, names=options.names)
-    out = _report_folder(options, work.study)
+    reporting = _reporting(options, resolved)
     if not runs:
         console.print("No runs of that kind: nothing to do.")
         return 0
-    preflight(runs, work.pool, work.study.resources, options.executor)
-    if gone := maintenance.needs_restart(plan, runs):
+    preflight(runs, resolved.pool, resolved.study.resources, options.executor)
+    if ended := maintenance.needs_restart(plan, runs):
         for run in runs:
-            if run.id in gone:
+            if run.id in ended:
                 state = plan.statuses[run.id].state.value
                 console.print(f"  {run.id} ({run.variant} s{run.seed}): {state}", highlight=False, soft_wrap=True)
-        if not maintenance.confirm(f"Remove what these {len(gone)} runs left, and train them anew?", yes=options.yes):
+        question = f"Remove what these {len(ended)} runs left, and train them anew?"
+        if not maintenance.confirm(question, yes=options.yes):
             return 0
-        maintenance.remove_runs(work.pool, gone)
-        plan = make_plan(work.runs, work.pool)
-    return _finish(console, work, plan, [run.id for run in runs], out, options, stopping)
+        maintenance.remove_runs(resolved.pool, ended)
+        plan = resolved.plan()
+    return _train(console, resolved, plan, [run.id for run in runs], reporting, options, stopping)
 
 
 def _prune(options: argparse.Namespace, console: Console, _: Interruption) -> int:
-    pool = pool_of(options)
-    works = [StudySession.of(options, file) for file in options.studies]
-    studies = [(work.study, work.runs) for work in works]
-    found = find_prunable(pool, studies, options.forget)
-    for line in summary(found):
+    pool = store_url(options.runs)
+    studies = [(one.study, one.runs) for one in (_resolve(options, file) for file in options.studies)]
+    prunable = find_prunable(pool, studies, options.forget)
+    for line in summary(prunable):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    if found.question and maintenance.confirm(f"{found.question} in {pool}?", yes=options.yes):
-        runs, entries = prune(pool, found, studies)
+    if prunable.question and maintenance.confirm(f"{prunable.question} in {pool}?", yes=options.yes):
+        runs, entries = prune(pool, prunable, studies)
         forgotten = f" {len(entries)} forgotten." if entries else ""
         console.print(f"{len(runs)} removed.{forgotten}")
     return 0

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from emotune.config.ablate_command import DEFAULT_RUNS, AblateCommand
+from emotune.config.load import load_study
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
-from emotune.config.load import load_study
 from emotune.config.study import Study
+from emotune.core.errors import InputError, UnwritableError, describe_os_error
 from emotune.runs.progress import RunProgress
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def train_and_report(
 
     Raises:
         KeyboardInterrupt: it was; the report has been written.
-        ReportError: the report could not be written; the runs are done.
+        UnwritableError: the report could not be written; the runs are as they were.
     """
     from emotune.execution.run.session import Session
     from emotune.execution.run.signals import StoppedNow
@@ -162,7 +163,12 @@ def train_and_report(
         interrupted, plan = error, resolved.plan()
     page = None
     if reporting is not None and not console.quiet:  # one of the processes that torchrun started is enough
-        page = write_report(resolved, plan, reporting, console)
+        try:
+            page = write_report(resolved, plan, reporting, console)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise UnwritableError(f"no report: {describe_os_error(error)}") from error
     if interrupted:
         raise interrupted
     return StudyOutcome(plan, page)
@@ -174,7 +180,6 @@ def report_folder(folder: str | Path, study: Study) -> Path:
     Raises:
         InputError: it is a URL, cannot be written to, or has the report of another study.
     """
-    from emotune.core.errors import InputError
     from emotune.core.storage import Folder
     from emotune.report.freshness import claim_folder
 
@@ -190,9 +195,7 @@ def write_report(resolved: "ResolvedStudy", plan: "Plan", reporting: ReportOptio
     from emotune.report.freshness import input_fingerprint, is_up_to_date, write_fingerprint
 
     out, command = reporting.folder, reporting.command
-    digest = input_fingerprint(
-        resolved.study, resolved.runs, plan.statuses, plan.records, resolved.pool, str(command)
-    )
+    digest = input_fingerprint(resolved.study, resolved.runs, plan.statuses, plan.records, resolved.pool, str(command))
     page = out / "index.html"
     if not reporting.always and is_up_to_date(out, digest):
         console.print(f"Report: {page} (up to date)", highlight=False)
@@ -238,13 +241,13 @@ def train_run(
     """
     from emotune.execution.plan.resolved_study import store_url
     from emotune.runs.directory import RunDirectory
-    from emotune.training.distributed import from_environment
+    from emotune.training.distributed import world_from_environment
     from emotune.training.loop import DivergedError, train
 
     directory = RunDirectory(store_url(runs), run)
-    with from_environment(gpu=resources.gpus_per_worker > 0) as world:
+    with world_from_environment(gpu=resources.gpus_per_worker > 0) as world:
         try:
-            record = train(run, directory, world, resources=resources, watch=on_progress)
+            record = train(run, directory, world, resources=resources, on_progress=on_progress)
         except DivergedError as error:
             directory.fail(str(error), diverged=True)
             raise

@@ -1,13 +1,22 @@
 """The options of `python -m emotune.ablate`."""
 
 import argparse
+import math
 from collections.abc import Sequence
+from dataclasses import replace
+
+from pydantic import ValidationError
 
 from emotune.cli.arguments import CommandLine, path_or_url
-from emotune.config.ablate_command import DEFAULT_RUNS, PROGRAM, SUBCOMMANDS
+from emotune.config.ablate_command import DEFAULT_RUNS, PROGRAM, SUBCOMMANDS, AblateCommand
 from emotune.config.run import RUN_ID
+from emotune.config.study import Study
+from emotune.core.errors import InputError
 
-__all__ = ["parse"]
+__all__ = ["override", "parse", "reproducing_command"]
+
+MINIMA = {"seeds": 1, "workers": 1, "gpus_per_worker": 0, "cache_gb": 0, "stall_minutes": 0, "wait": 0}
+"""The smallest value of each numeric option; 1 stands for any positive number."""
 
 MORE = """commands:
   status [STUDY]           what is going on in its runs, from any terminal or machine that reaches the pool
@@ -37,6 +46,35 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     if options.time_steps and options.report_only:
         parser.error("argument --time-steps: not allowed with argument --report-only")
     return options
+
+
+def override(study: Study, options: argparse.Namespace) -> Study:
+    """The study with the seeds and resources that the command line gives instead of the study's.
+
+    Raises:
+        InputError: an option is out of its range.
+    """
+    given = {name: value for name, value in vars(options).items() if value is not None}
+    for name, minimum in MINIMA.items():
+        if name in given and not minimum <= given[name] < math.inf:
+            wanted = "a positive number" if minimum else "zero or more"
+            raise InputError(f"--{name.replace('_', '-')} {given[name]}: give {wanted}")
+    resources = {name: given[name] for name in ("workers", "gpus_per_worker", "cache_gb") if name in given}
+    try:
+        chosen = replace(study.resources, **resources)
+    except ValidationError as error:
+        raise InputError("\n".join(f"resources: {item['ctx']['error']}" for item in error.errors())) from None
+    return replace(study, seeds=given.get("seeds", study.seeds), resources=chosen)
+
+
+def reproducing_command(options: argparse.Namespace, *, model_cards: bool) -> AblateCommand:
+    """The command that makes the same report again.
+
+    Args:
+        options: The options of the command that makes it now.
+        model_cards: Whether the report has model cards, which may have been asked for earlier.
+    """
+    return AblateCommand(options.study, options.seeds, options.aa, model_cards, options.runs, options.report)
 
 
 def _parser(command: str, operands: str, description: str, **more: str) -> argparse.ArgumentParser:

@@ -1,6 +1,5 @@
 """The commands that reports and messages print: each can be run as it stands there."""
 
-import argparse
 import shlex
 from dataclasses import dataclass
 
@@ -31,11 +30,6 @@ class AblateCommand:
     model_cards: bool = False
     runs: str = DEFAULT_RUNS
     report: str | None = None
-
-    @staticmethod
-    def of(options: argparse.Namespace, *, model_cards: bool) -> "AblateCommand":
-        """The command of these options; with model cards whether or not they were asked for this time."""
-        return AblateCommand(options.study, options.seeds, options.aa, model_cards, options.runs, options.report)
 
     def __str__(self) -> str:
         """The command that runs the study and writes its report.

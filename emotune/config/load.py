@@ -14,10 +14,10 @@ from emotune.config.metric import Metric
 from emotune.config.model import ModelConfig, NetworkConfig
 from emotune.config.resources import Resources
 from emotune.config.run import Selection
-from emotune.config.study import MAX_VARIANT_NAME, VARIANT_NAME, Contrast, Study
+from emotune.config.study import Study, baseline_problems, duplicate_problems, name_problems, parse_contrasts
 from emotune.config.train import TrainConfig
 from emotune.config.types import FORBID_UNKNOWN_KEYS, Count
-from emotune.config.validation import UniqueKeyLoader, describe_validation_error, format_problem, suggest, valid_keys
+from emotune.config.validation import UniqueKeyLoader, describe_validation_error, format_problem, valid_keys
 from emotune.core.errors import InputError
 
 __all__ = ["load_study", "shipped_study"]
@@ -80,14 +80,13 @@ def load_study(path: Path, *, aa: bool = False) -> Study:
         problems += [format_problem(key, text) for key, text in describe_validation_error(error, _StudyFile)]
         file = None
     variants = _variants(raw, problems)
-    contrasts = _contrasts(raw, problems)
+    declared = raw.get("contrasts")
+    contrasts, mistaken = parse_contrasts(declared if isinstance(declared, list) else [], _mapping(raw, "variants"))
+    problems += mistaken
     itself = f"{raw.get('baseline')}-aa" if aa or raw.get("aa") is True else None
     if itself in _mapping(raw, "variants"):
         problems.append(f"variants.{itself}: that is what A/A runs are called; take another name")
-    if not VARIANT_NAME.fullmatch(path.stem) or len(path.stem) > MAX_VARIANT_NAME:
-        problems.append(
-            f'file name "{path.stem}": use at most {MAX_VARIANT_NAME} lower-case letters, digits, "-" and "_"'
-        )
+    problems += name_problems(path.stem, "file name")
     if problems or file is None:
         raise InputError("\n".join(f"{path}: {problem}" for problem in dict.fromkeys(problems)))
     return Study(
@@ -111,14 +110,8 @@ def _variants(raw: dict[str, Any], problems: list[str]) -> dict[str, tuple[Model
     if not declared:
         _settings(shared, {}, "", problems)
     for variant, changes in declared.items():
-        if not isinstance(variant, str) or not VARIANT_NAME.fullmatch(variant):
-            shown = str(variant).encode("unicode_escape").decode()
-            problems.append(f'variants.{shown}: use lower-case letters, digits, "-" and "_" in a variant\'s name')
-        elif len(variant) > MAX_VARIANT_NAME:
-            problems.append(
-                f"variants.{variant[:20]}…: the name has {len(variant)} characters; use at most {MAX_VARIANT_NAME}, "
-                "since it stands in tables"
-            )
+        if mistakes := name_problems(variant, "variants"):
+            problems += mistakes
         elif changes is None or isinstance(changes, dict):  # else reported by the file's own check
             known = len(problems)
             settings = _settings(shared, changes or {}, f"variants.{variant}", problems)
@@ -126,16 +119,10 @@ def _variants(raw: dict[str, Any], problems: list[str]) -> dict[str, tuple[Model
                 variants[variant] = settings
             if len(problems) > known:
                 mistaken.add(variant)
-    names = [name for name in variants if name not in mistaken]  # what these were meant to be is not known
-    for i, later in enumerate(names):
-        for earlier in names[:i]:
-            if variants[earlier] == variants[later]:
-                problems.append(f'variants.{later}: the same as "{earlier}"; change it or leave it out')
+    problems += duplicate_problems({name: pair for name, pair in variants.items() if name not in mistaken})
     baseline = raw.get("baseline")
-    if declared and isinstance(baseline, str) and baseline not in declared:
-        problems.append(f'baseline: "{baseline}" is not a variant{suggest(baseline, declared)}')
-    elif isinstance(baseline, str) and baseline in variants and not isinstance(variants[baseline][0], NetworkConfig):
-        problems.append(f'baseline: "{baseline}" is no network; name one, others are compared with it part by part')
+    if declared and isinstance(baseline, str):
+        problems += baseline_problems(baseline, {name: variants.get(name) for name in declared})
     return variants
 
 
@@ -185,20 +172,3 @@ def _model_class(value: dict[str, Any]) -> type:
     """The config class that ``value["name"]`` chooses; the first one if there is no such model."""
     kinds = get_args(get_args(ModelConfig)[0])
     return next((kind for kind in kinds if kind.name == value["name"]), kinds[0])
-
-
-def _contrasts(raw: dict[str, Any], problems: list[str]) -> tuple[Contrast, ...]:
-    declared, texts = _mapping(raw, "variants"), raw.get("contrasts")
-    contrasts: list[Contrast] = []
-    for text in texts if isinstance(texts, list) else []:
-        sides = str(text).split(" - ")
-        if len(sides) != 2:
-            problems.append(f'contrasts: "{text}" is not of the form "variant - variant"')
-            continue
-        contrast = Contrast(sides[0].strip(), sides[1].strip())
-        unknown = [side for side in (contrast.variant, contrast.reference) if side not in declared]
-        problems += [f'contrasts: "{text}": no variant "{s}"{suggest(s, declared)}' for s in unknown]
-        if contrast.variant == contrast.reference or contrast in contrasts:
-            problems.append(f'contrasts: "{text}" compares a variant with itself, or stands twice')
-        contrasts.append(contrast)
-    return tuple(contrasts)

@@ -1,18 +1,22 @@
 """A study: a question, the variants that are compared, and the contrasts declared before anything is trained."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from functools import partial
+from typing import Any, get_args
+
+import yaml
 
 from emotune.config.metric import Metric
-from emotune.config.model import ModelConfig, NetworkConfig
+from emotune.config.model import AlexNetConfig, ModelConfig, NetworkConfig
 from emotune.config.resources import Resources
 from emotune.config.run import DatasetRef, RunConfig, Selection, WeightsRef
 from emotune.config.train import TrainConfig
+from emotune.config.validation import suggest
 from emotune.core.errors import raise_if_any
 
-__all__ = ["MAX_VARIANT_NAME", "VARIANT_NAME", "Contrast", "Metric", "Study"]
+__all__ = ["Contrast", "Metric", "Study", "baseline_problems", "duplicate_problems", "name_problems", "parse_contrasts"]
 
 VARIANT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 MAX_VARIANT_NAME = 64
@@ -29,29 +33,83 @@ class Contrast:
     def __str__(self) -> str:
         return f"{self.variant} - {self.reference}"
 
+    @staticmethod
+    def parse(text: str) -> "Contrast":
+        """The contrast that is written ``variant - reference``.
+
+        Raises:
+            ValueError: the text has another form.
+        """
+        sides = text.split(" - ")
+        if len(sides) != 2:
+            raise ValueError(f'"{text}" is not of the form "variant - variant"')
+        return Contrast(sides[0].strip(), sides[1].strip())
+
 
 @dataclass(frozen=True)
 class Study:
-    """A question, and the runs that answer it.
+    """A question, and the runs that answer it. Whatever makes it, it is checked as a study file is.
 
-    ``aa`` is the name of the A/A variant, if there is one: the baseline once more, as replicate 1, with other initial
-    weights and dropout masks. So what differs between the two is what another initialisation makes differ. It is none
-    of the ``variants``. ``file`` is the absolute path of the file that it was read from; it is no part of what the
-    study is.
+    >>> study = Study("width", "Does width help?", "scenes", "narrow",
+    ...               {"narrow": AlexNetConfig(width=0.125), "wide": AlexNetConfig(width=0.25)},
+    ...               contrasts=["wide - narrow"])
+    >>> str(study.contrasts[0]), study.seeds
+    ('wide - narrow', 3)
+
+    Args:
+        name: The study's name: lower-case letters, digits, "-" and "_".
+        question: The question, in a sentence.
+        datasets: The data sets: ``scenes``, folders or URLs of shards, or `Selection`s of them.
+        baseline: The variant that others are compared with.
+        variants: The variants by name: a model's config, or a pair of it and of a `TrainConfig`.
+        seeds: The number of runs of each variant on each data set.
+        contrasts: The declared comparisons: `Contrast`s, or texts such as ``attention - alexnet``.
+        metric: The metric that decides, and its smallest effect of interest.
+        resources: What each run may use; nothing of it changes results.
+        source: The text of its file. Default: a text that says the same.
+        aa: The name of the A/A variant: the baseline once more, as replicate 1, with other initial weights and dropout
+            masks, so that the two differ by initialisation alone. True names it after the baseline. It is not one of
+            ``variants``.
+        file: The absolute path of the file that it was read from, which is no part of what it is.
+
+    Raises:
+        InputError: with a line for each mistake.
     """
 
     name: str
     question: str
-    datasets: tuple[Selection, ...]
+    datasets: Sequence[Selection]
     baseline: str
     variants: Mapping[str, tuple[ModelConfig, TrainConfig]]
-    seeds: int
-    contrasts: tuple[Contrast, ...]
-    metric: Metric
-    resources: Resources
+    seeds: int = 3
+    contrasts: Sequence[Contrast] = ()
+    metric: Metric = field(default_factory=Metric)
+    resources: Resources = field(default_factory=Resources)
     source: str = ""
-    aa: str | None = None
+    aa: str | bool | None = None
     file: str = field(default="", repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        problems = name_problems(self.name, "name")
+        problems += [] if self.question.strip() else ["question: missing"]
+        given = [self.datasets] if isinstance(self.datasets, str | Selection) else self.datasets
+        datasets = tuple(Selection(data=one) if isinstance(one, str) else one for one in given)
+        problems += [] if datasets else ["datasets: at least one is needed"]
+        variants = {name: _pair(name, value, problems) for name, value in self.variants.items()}
+        problems += [problem for name in variants for problem in name_problems(name, "variants")]
+        problems += duplicate_problems(variants) + baseline_problems(self.baseline, variants)
+        if not isinstance(self.seeds, int) or isinstance(self.seeds, bool) or self.seeds < 1:
+            problems.append(f"seeds: {self.seeds!r} is not a positive number")
+        contrasts, mistakes = parse_contrasts(self.contrasts, variants)
+        aa = f"{self.baseline}-aa" if self.aa is True else self.aa or None
+        if aa in variants:
+            mistakes.append(f"variants.{aa}: that is what A/A runs are called; take another name")
+        raise_if_any(list(dict.fromkeys(problems + mistakes)))
+        checked = {"datasets": datasets, "variants": variants, "contrasts": contrasts, "aa": aa}
+        for key, value in checked.items():
+            object.__setattr__(self, key, value)
+        if not self.source:
+            object.__setattr__(self, "source", _to_yaml(self))
 
     @property
     def trained(self) -> dict[str, tuple[ModelConfig, TrainConfig]]:
@@ -95,3 +153,107 @@ class Study:
             for run in runs if names.setdefault(run.id, run.variant) != run.variant
         )))  # fmt: skip
         return runs
+
+
+def name_problems(name: object, what: str) -> list[str]:
+    """What is wrong with the name of a study or a variant; empty if nothing is.
+
+    Args:
+        name: The name.
+        what: ``variants``, or what else it is the name of.
+    """
+    shown = str(name).encode("unicode_escape").decode()
+    shown = shown if len(shown) <= MAX_VARIANT_NAME else f"{shown[:20]}…"
+    where = f"variants.{shown}" if what == "variants" else f'{what} "{shown}"'
+    if not isinstance(name, str) or not VARIANT_NAME.fullmatch(name):
+        return [f'{where}: use lower-case letters, digits, "-" and "_" in a name']
+    if len(name) > MAX_VARIANT_NAME:
+        return [f"{where}: has {len(name)} characters; use at most {MAX_VARIANT_NAME}, since names stand in tables"]
+    return []
+
+
+def duplicate_problems(variants: Mapping[str, object]) -> list[str]:
+    """A line for each variant that is the same as an earlier one."""
+    names = list(variants)
+    return [
+        f'variants.{later}: the same as "{earlier}"; change it or leave it out'
+        for i, later in enumerate(names)
+        for earlier in names[:i]
+        if variants[earlier] == variants[later]
+    ]
+
+
+def baseline_problems(baseline: object, variants: Mapping[str, tuple[ModelConfig, TrainConfig] | None]) -> list[str]:
+    """What is wrong with the baseline; empty if nothing is.
+
+    Args:
+        baseline: Its name.
+        variants: The variants by name; None stands for one that is mistaken itself.
+    """
+    if baseline not in variants:
+        return [f'baseline: "{baseline}" is not a variant{suggest(baseline, variants)}']
+    pair = variants[str(baseline)]
+    if pair is not None and not isinstance(pair[0], NetworkConfig):
+        return [f'baseline: "{baseline}" is not a network; name one, since others are compared with it part by part']
+    return []
+
+
+def parse_contrasts(
+    declared: Iterable[Contrast | str], variants: Collection[str]
+) -> tuple[tuple[Contrast, ...], list[str]]:
+    """The contrasts, and a line for each that is mistaken.
+
+    Args:
+        declared: Contrasts, or texts of the form ``variant - reference``.
+        variants: The names that there are.
+    """
+    contrasts: list[Contrast] = []
+    problems: list[str] = []
+    for one in declared:
+        try:
+            contrast = one if isinstance(one, Contrast) else Contrast.parse(str(one))
+        except ValueError as error:
+            problems.append(f"contrasts: {error}")
+            continue
+        unknown = [side for side in (contrast.variant, contrast.reference) if side not in variants]
+        problems += [f'contrasts: "{one}": no variant "{side}"{suggest(side, variants)}' for side in unknown]
+        if contrast.variant == contrast.reference or contrast in contrasts:
+            problems.append(f'contrasts: "{one}" compares a variant with itself, or stands twice')
+        contrasts.append(contrast)
+    return tuple(contrasts), problems
+
+
+def _pair(name: str, value: object, problems: list[str]) -> tuple[ModelConfig, TrainConfig]:
+    """A variant's model and training; a model alone is trained by default."""
+    model, train = value if isinstance(value, tuple) and len(value) == 2 else (value, TrainConfig())
+    if not isinstance(model, get_args(get_args(ModelConfig)[0])) or not isinstance(train, TrainConfig):
+        problems.append(f"variants.{name}: give a model's config, such as AlexNetConfig(), or (model, TrainConfig(…))")
+        model, train = AlexNetConfig(), TrainConfig()
+    return model, train
+
+
+def _to_yaml(study: Study) -> str:
+    """A study file that says the same."""
+    variants = {
+        name: {f"model.{key}": value for key, value in _changes(model, {"name": model.name}).items()}
+        | {f"train.{key}": value for key, value in _changes(train, {}).items()}
+        for name, (model, train) in study.variants.items()
+    }
+    parts = {
+        "question": study.question,
+        "datasets": [_changes(one, {"data": one.data}) for one in study.datasets],
+        "baseline": study.baseline,
+        "variants": variants,
+        "seeds": study.seeds,
+        "contrasts": [str(one) for one in study.contrasts],
+        "metric": _changes(study.metric, {}),
+        "resources": _changes(study.resources, {}),
+        "aa": study.aa is not None,
+    }
+    return yaml.safe_dump(parts, sort_keys=False, allow_unicode=True)
+
+
+def _changes(config: Any, always: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a config that differ from their defaults, as YAML has them."""
+    values = {one.name: getattr(config, one.name) for one in fields(config) if getattr(config, one.name) != one.default}
+    return always | {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}

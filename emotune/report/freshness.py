@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-import emotune
 from emotune.analysis.architecture import read_architectures
 from emotune.config.run import RunConfig
 from emotune.config.study import Study
@@ -179,7 +178,7 @@ def _read_fingerprint_file(out: Path) -> dict[str, Any]:
 
 
 def _package_sources() -> list[bytes]:
-    root = Path(emotune.__file__).parent
+    root = Path(__file__).parents[1]
     return [path.read_bytes() for path in sorted(root.rglob("*")) if path.suffix in CODE]
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from emotune import shard
-from emotune.cli.ablate_options import parse
-from emotune.config.ablate_command import PROGRAM, SUBCOMMANDS, AblateCommand
+from emotune.cli.ablate_options import parse, reproducing_command
+from emotune.config.ablate_command import PROGRAM, SUBCOMMANDS
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.data.manifest import read_manifest
@@ -40,7 +40,7 @@ def meant(options) -> tuple:
 @pytest.mark.parametrize("card", [True, False])
 def test_a_printed_command_is_read_as_what_was_given(given, card):
     options = parse(given)
-    command = AblateCommand.of(options, model_cards=card)
+    command = reproducing_command(options, model_cards=card)
     again = parse(arguments(str(command)))
     assert (again.command, meant(again), bool(again.model_cards)) == ("run", meant(options), card)
     rerun = parse(arguments(command.rerun(RUN)))
@@ -49,7 +49,7 @@ def test_a_printed_command_is_read_as_what_was_given(given, card):
 
 
 def test_the_study_that_comes_with_emotune_and_the_default_pool_are_not_named():
-    command = AblateCommand.of(parse(["--aa"]), model_cards=False)
+    command = reproducing_command(parse(["--aa"]), model_cards=False)
     assert (str(command), command.rerun(RUN)) == (f"{PROGRAM} --aa", f"{PROGRAM} rerun {RUN} --aa")
 
 

@@ -7,9 +7,9 @@ from rich.console import Console
 from emotune.analysis.architecture import read_architectures
 from emotune.analysis.load import load_records
 from emotune.config.load import load_study
-from emotune.data.datasets.resolve import resolve_datasets
-from emotune.execution.checks.prepare import prepare
+from emotune.execution.checks.prepare import Preparation
 from emotune.execution.monitor.display import ProgressDisplay
+from emotune.execution.plan.resolved_study import resolve_study
 from emotune.execution.run.local import run_locally
 
 OTHERS = """  constant: {{model.name: constant}}
@@ -25,9 +25,10 @@ def mixed(small_shards, tmp_path_factory):
     text = STUDY.partition("seeds: 2")[0] + OTHERS
     (folder / "mixed.yaml").write_text(text.format(data=small_shards))
     study, pool = load_study(folder / "mixed.yaml"), str(folder / "runs")
-    datasets = resolve_datasets(study.datasets)
-    runs = study.runs(datasets)
-    prepare(study, datasets, runs, pool, "local")
+    resolved = resolve_study(study, pool)
+    runs = resolved.runs
+    with Preparation(resolved, runs, "local") as preparation:
+        preparation.wait()
     with ProgressDisplay(Console(quiet=True), runs) as lines:
         run_locally(runs, pool, lines, study.resources)
     return study, runs, pool

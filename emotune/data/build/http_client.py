@@ -11,9 +11,9 @@ from urllib.parse import urljoin, urlsplit
 import aiohttp
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt, wait_exponential, wait_random
 
-from emotune import __version__
 from emotune.core.errors import InputError
 from emotune.core.host import available_cpus
+from emotune.core.version import VERSION
 from emotune.data.build.public_address import PrivateAddressError, open_public_socket
 from emotune.data.image_io import UnreadableImageError, decode_image
 
@@ -115,7 +115,7 @@ def open_session(options: DownloadOptions) -> aiohttp.ClientSession:
             socket_factory=None if options.allow_private else open_public_socket,
         ),
         timeout=aiohttp.ClientTimeout(total=20 * limit_s, sock_connect=limit_s, sock_read=limit_s),
-        headers={"User-Agent": f"emotune/{__version__} (downloads a published list of images for research)"},
+        headers={"User-Agent": f"emotune/{VERSION} (downloads a published list of images for research)"},
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=options.allow_private,  # a proxy decides by itself where connections go
     )

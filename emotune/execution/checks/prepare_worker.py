@@ -15,7 +15,7 @@ from emotune.config.run import DatasetRef, RunConfig
 from emotune.config.study import Study
 from emotune.core.errors import InputError, raise_if_any
 from emotune.core.host import available_cpus
-from emotune.data.datasets import manifest_of, materialise
+from emotune.data.datasets.location import manifest_of, materialise
 from emotune.data.manifest import SPLITS
 from emotune.data.read.open_dataset import decoded_shards, open_shards, order_of, room_needed
 from emotune.execution.checks.advice import slow_bf16

@@ -7,7 +7,8 @@ from emotune.config.labels import MIKELS
 from emotune.config.run import DatasetRef, RunConfig
 from emotune.config.study import Study
 from emotune.core.errors import InputError
-from emotune.data.datasets import is_ready, manifest_of, resolve
+from emotune.data.datasets.location import is_ready, manifest_of
+from emotune.data.datasets.resolve import resolve_datasets
 from emotune.execution.plan.plan import Plan, make_plan
 from emotune.models.weights.resolve import resolve_weights
 
@@ -49,7 +50,7 @@ def resolve_study(study: Study, runs: str | Path) -> ResolvedStudy:
     Raises:
         InputError: a data set or weights cannot be used, the metric does not fit the classes, or ``runs`` is a file.
     """
-    datasets = resolve(study.datasets)
+    datasets = resolve_datasets(study.datasets)
     for dataset in datasets:
         study.metric.check_classes(dataset.name, manifest_of(dataset).classes if is_ready(dataset) else MIKELS)
     return ResolvedStudy(study, datasets, study.runs(datasets, resolve_weights(study.variants)), store_url(runs))

@@ -98,7 +98,8 @@ class Session:
             pool: Another place for their directories than the study's.
             steps: The number of steps after which each run is left, to time them; None: until it is done.
         """
-        from emotune.execution.monitor.display import ProgressDisplay, Watchers
+        from emotune.execution.monitor.display import ProgressDisplay
+        from emotune.execution.monitor.observer import RunObservers
         from emotune.execution.monitor.tensorboard import TensorBoardWriter
 
         if self._train is None:
@@ -106,9 +107,9 @@ class Session:
         tensorboard = self._options.tensorboard
         events = [TensorBoardWriter(tensorboard, runs)] if tensorboard and not steps else []
         console = Console(quiet=True) if steps else self._console  # that timed runs are left undone is no news
-        with Watchers([ProgressDisplay(console, runs), *events]) as watchers:
+        with RunObservers([ProgressDisplay(console, runs), *events]) as observers:
             self._train(
-                runs, pool or self._resolved.pool, watchers, self._resolved.study.resources,
+                runs, pool or self._resolved.pool, observers, self._resolved.study.resources,
                 stopping=self._stopping, steps=steps,
             )  # fmt: skip
 

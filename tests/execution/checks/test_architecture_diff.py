@@ -21,7 +21,7 @@ TRAIN = TrainConfig(epochs=2)
 
 def study_of(**variants: ModelConfig | tuple[ModelConfig, TrainConfig]) -> Study:
     pairs = {name: v if isinstance(v, tuple) else (v, TRAIN) for name, v in {"plain": NARROW, **variants}.items()}
-    return Study("study", "?", (), "plain", pairs, 1, (), Metric(), Resources())
+    return Study("study", "?", "scenes", "plain", pairs, 1, (), Metric(), Resources())
 
 
 def variant(config: ModelConfig | tuple[ModelConfig, TrainConfig]) -> tuple[VariantEntry, str]:

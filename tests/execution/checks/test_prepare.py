@@ -16,8 +16,9 @@ from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.data.datasets.resolve import resolve_datasets
 from emotune.execution.checks.disk import require_room
-from emotune.execution.checks.prepare import prepare
+from emotune.execution.checks.prepare import Preparation
 from emotune.execution.plan import concurrency
+from emotune.execution.plan.resolved_study import ResolvedStudy
 from emotune.models.weights.resolve import resolve_weights
 from emotune.runs.registry import Registry
 
@@ -31,7 +32,7 @@ def run(small_shards: Path) -> RunConfig:
 
 def study_of(runs: Sequence[RunConfig], resources: Resources = Resources()) -> Study:
     variants = {run.variant: (run.model, run.train) for run in runs}
-    return Study("study", "?", (), runs[0].variant, variants, 1, (), Metric(), resources)
+    return Study("study", "?", "scenes", runs[0].variant, variants, 1, (), Metric(), resources)
 
 
 def entry(pool: str, *runs: RunConfig) -> Folder:
@@ -47,8 +48,10 @@ def prepared(
     executor: str = "local",
 ) -> list[str]:
     """What a study of these runs is told; its baseline is the first."""
-    study = study_of(runs, resources)
-    return prepare(study, list({run.dataset: 0 for run in runs}), runs, pool, executor, show)
+    datasets = tuple(dict.fromkeys(run.dataset for run in runs))
+    resolved = ResolvedStudy(study_of(runs, resources), datasets, runs, pool)
+    with Preparation(resolved, runs, executor) as preparation:
+        return preparation.wait(show)
 
 
 @pytest.mark.parametrize("pool", ["memory://kept", "{folder}"])
