@@ -145,7 +145,7 @@ def _check_weights(runs: Sequence[RunConfig], show: Callable[[str], None]) -> li
     """Reads the weights of every variant that does not begin from scratch; says what speaks against them."""
     notes, problems = [], []
     for run in {(run.variant, run.dataset.name): run for run in runs if run.weights}.values():
-        from emotune.models.weights.run_weights import check_weights
+        from emotune.models.weights.initial_weights import check_weights
 
         show(f"{run.variant}: looking at the weights in {run.weights.location}")
         try:
