@@ -1,4 +1,4 @@
-"""Why images do not make a data set: which classes lack what, the commonest reasons with an example, and what to do."""
+"""Explains why images cannot become a data set: the classes that lack images, the reasons, and what to do."""
 
 import os
 import re
@@ -14,34 +14,37 @@ from emotune.data.sources.base import Entry, Listing
 __all__ = ["explain_missing_splits", "explain_too_few_listed"]
 
 DETAILS = 3
-"""Of each problem, so many different ones are shown."""
+"""Number of different details that are shown for each problem."""
 
-EVERY_CLASS = f"Every class needs an image in each of {', '.join(SPLITS)}: three at least that show different scenes."
+EVERY_CLASS = (
+    f"Every class needs an image in each of {', '.join(SPLITS)}, that is, at least three images of different scenes."
+)
 
 ADVICE: Mapping[Problem, str] = MappingProxyType({
-    Problem.LOST: "The same command tries again what may work by now; reasons that stay are in health.csv.",
-    Problem.TRUNCATED: "Get the files again: these are not whole.",
+    Problem.LOST: "The same command retries temporary failures; permanent ones are listed in health.csv.",
+    Problem.TRUNCATED: "Get these files again: they are incomplete.",
     Problem.BOMB: "Store these images smaller, or give a higher --max-pixels.",
-    Problem.ASPECT: "A higher --max-aspect takes them, or --keep aspect.",
-    Problem.ANIMATED: "--keep animated takes their first frame.",
-    Problem.PAGES: "--keep pages takes their first page.",
-    Problem.BLANK: "--keep blank takes images of one colour.",
-    Problem.PLACEHOLDER: "One content under many names is mostly a notice that an image is gone: get the images again.",
+    Problem.ASPECT: "Give a higher --max-aspect, or keep them with --keep aspect.",
+    Problem.ANIMATED: "Keep their first frame with --keep animated.",
+    Problem.PAGES: "Keep their first page with --keep pages.",
+    Problem.BLANK: "Keep images of one colour with --keep blank.",
+    Problem.PLACEHOLDER: "One content under many names usually means that images are gone: get them again.",
     Problem.AMBIGUOUS: "Put each image into one class only.",
     Problem.EXACT: "A copy adds nothing: add other images.",
-    Problem.NEAR: "--keep near takes near-duplicates.",
+    Problem.NEAR: "Keep near-duplicates with --keep near.",
     Problem.VOTES: "Give these images a label, or more votes.",
 })  # fmt: skip
+"""What to do about each problem; `_ADVISERS` has the problems whose advice depends on the files."""
 
 
 def explain_too_few_listed(listing: Listing) -> list[str]:
-    """Lines about classes of which fewer images are listed than there are splits; none if there is no such class."""
-    have = Counter(entry.label for entry in listing.entries)
-    few = [label for label in listing.classes if have[label] < len(SPLITS)]
-    if not few:
+    """Lines about the classes with fewer listed images than there are splits; empty if there is no such class."""
+    listed = Counter(entry.label for entry in listing.entries)
+    small = [label for label in listing.classes if listed[label] < len(SPLITS)]
+    if not small:
         return []
-    lines = [f'class "{one}": {_images(have[one])}{_left_out_of(one, listing.left_out)}' for one in few]
-    return [*lines, *_reasons(listing, few, listing.left_out), *_remedy(listing, few, listing.left_out)]
+    lines = [f'class "{label}": {_images(listed[label])}{_excluded_of(label, listing.left_out)}' for label in small]
+    return [*lines, *_reasons(listing, small, listing.left_out), *_remedy(listing, small, listing.left_out)]
 
 
 def explain_missing_splits(
@@ -50,23 +53,23 @@ def explain_missing_splits(
     groups: Mapping[str, int],
     left_out: Sequence[ExcludedImage],
 ) -> list[str]:
-    """Lines about classes that lack a split; none if there is no such class.
+    """Lines about the classes that have no image in some split; empty if there is no such class.
 
     Args:
-        listing: What the source listed.
-        counts: Of the images that can be used, by split and class.
-        groups: How many groups of near-duplicates these are, by class.
-        left_out: What is wrong with the others.
+        listing: The images that the source lists.
+        counts: The number of usable images, by split and class.
+        groups: The number of groups of near-duplicates among the usable images, by class.
+        left_out: The images with problems.
     """
     lacking = [label for label in listing.classes if not all(counts[split][label] for split in SPLITS)]
     if not lacking:
         return []
     lines = []
     for label in lacking:
-        have = ", ".join(f"{split} {counts[split][label]}" for split in SPLITS)
+        by_split = ", ".join(f"{split} {counts[split][label]}" for split in SPLITS)
         total = sum(counts[split][label] for split in SPLITS)
-        one_scene = f", which show only {groups[label]} different scenes" if groups[label] < 3 <= total else ""
-        lines.append(f'class "{label}": too few images ({have}){one_scene}{_left_out_of(label, left_out)}')
+        few_scenes = f", which show only {groups[label]} different scenes" if groups[label] < 3 <= total else ""
+        lines.append(f'class "{label}": too few images ({by_split}){few_scenes}{_excluded_of(label, left_out)}')
     return [*lines, *_reasons(listing, lacking, left_out), *_remedy(listing, lacking, left_out)]
 
 
@@ -74,31 +77,32 @@ def _images(number: int) -> str:
     return f"{number} image{'' if number == 1 else 's'}"
 
 
-def _left_out_of(label: str, left_out: Sequence[ExcludedImage]) -> str:
-    found = Counter(row.problem for row in left_out if row.label == label and not row.kept)
-    return "; left out: " + ", ".join(f"{n} {problem}" for problem, n in found.most_common()) if found else ""
+def _excluded_of(label: str, left_out: Sequence[ExcludedImage]) -> str:
+    """The number of excluded images of a class by problem, as the end of a line."""
+    counts = Counter(row.problem for row in left_out if row.label == label and not row.kept)
+    return "; left out: " + ", ".join(f"{n} {problem}" for problem, n in counts.most_common()) if counts else ""
 
 
 def _remedy(listing: Listing, lacking: Sequence[str], left_out: Sequence[ExcludedImage]) -> list[str]:
-    """For the classes of which nothing was left out."""
-    small = [one for one in lacking if not any(row.label == one and not row.kept for row in left_out)]
+    """What to do about the classes of which no image was excluded."""
+    small = [label for label in lacking if not any(row.label == label and not row.kept for row in left_out)]
     if not small:
         return []
     if any(entry.split for entry in listing.entries if entry.label in small):
         return [
-            f"The source itself puts the images of {_named(small)} into splits: put some into those that are empty, "
-            "or take the splits out of the source, so that emotune makes them"
+            f"The source itself assigns the images of {_quoted(small)} to splits: assign some to the empty splits, or "
+            "remove the splits from the source, so that emotune assigns them"
         ]
-    return [EVERY_CLASS, f"Add images to {_named(small)}, or leave such classes out of the source"]
+    return [EVERY_CLASS, f"Add images to {_quoted(small)}, or leave such classes out of the source"]
 
 
-def _named(labels: Sequence[str]) -> str:
+def _quoted(labels: Sequence[str]) -> str:
     more = f" and {len(labels) - 5} more classes" if len(labels) > 5 else ""
     return ", ".join(f'"{label}"' for label in labels[:5]) + more
 
 
 def _reasons(listing: Listing, lacking: Sequence[str], left_out: Sequence[ExcludedImage]) -> list[str]:
-    """A line per problem: how many images have it, its commonest details with an example each, and what to do."""
+    """A line for each problem: the number of images, its most common details with an example each, and what to do."""
     by_problem: dict[Problem, list[ExcludedImage]] = defaultdict(list)
     for row in left_out:
         if not row.kept and (row.label in lacking or not row.label):
@@ -108,35 +112,34 @@ def _reasons(listing: Listing, lacking: Sequence[str], left_out: Sequence[Exclud
     for problem, rows in sorted(by_problem.items(), key=lambda item: -len(item[1])):
         details: dict[str, list[ExcludedImage]] = defaultdict(list)
         for row in rows:
-            details[_general(problem, row, entries.get(row.source))].append(row)
+            details[_kind_of_detail(problem, row, entries.get(row.source))].append(row)
         common = sorted(details.values(), key=len, reverse=True)
-        parts = [_example(problem, same, entries.get(same[0].source), len(common) > 1) for same in common[:DETAILS]]
+        parts = [_example(problem, like, entries.get(like[0].source), len(common) > 1) for like in common[:DETAILS]]
         more = f"; and {len(common) - DETAILS} other details" if len(common) > DETAILS else ""
         advice = _ADVISERS[problem](listing, rows, entries) if problem in _ADVISERS else ADVICE.get(problem, "")
         lines.append(f"{problem}: {_images(len(rows))}: {'; '.join(parts)}{more}. {advice}".rstrip())
     return lines
 
 
-def _general(problem: Problem, row: ExcludedImage, entry: Entry | None) -> str:
-    """The detail without what differs from image to image, so that the same ones can be counted."""
-    if problem is Problem.UNDECODABLE and (kind := _kind(entry)):
+def _kind_of_detail(problem: Problem, row: ExcludedImage, entry: Entry | None) -> str:
+    """The detail without the numbers that differ from image to image, so that equal details can be counted."""
+    if problem is Problem.UNDECODABLE and (kind := _foreign_kind(entry)):
         return kind
-    return (
-        re.sub(r"\d+", "0", row.detail) if problem in (Problem.TRUNCATED, Problem.VOTES, Problem.EXACT) else row.detail
-    )
+    varies = problem in (Problem.TRUNCATED, Problem.VOTES, Problem.EXACT)
+    return re.sub(r"\d+", "0", row.detail) if varies else row.detail
 
 
 def _example(problem: Problem, rows: Sequence[ExcludedImage], entry: Entry | None, one_of_many: bool) -> str:
     detail = rows[0].detail
     if problem is Problem.UNREADABLE and isinstance(path := entry and entry.image, Path) and not _exists(path):
         detail = f"no such file: {os.fsencode(path).decode('utf-8', 'replace')}"
-    elif problem is Problem.UNDECODABLE and (kind := _kind(entry)) and describe_kind(kind) not in detail:
+    elif problem is Problem.UNDECODABLE and (kind := _foreign_kind(entry)) and describe_kind(kind) not in detail:
         detail = describe_kind(kind)
     return f"{f'{len(rows)} × ' if one_of_many else ''}{detail}, such as {rows[0].source}"
 
 
-def _kind(entry: Entry | None) -> str:
-    """Of a file that is no image which emotune reads; empty if it is one, or cannot be read."""
+def _foreign_kind(entry: Entry | None) -> str:
+    """The kind of a file that is not an image that emotune reads; empty if it is one, or cannot be read."""
     try:
         kind = file_kind_of(entry.image) if entry and isinstance(entry.image, Path) else ""
     except (OSError, ValueError):
@@ -145,34 +148,33 @@ def _kind(entry: Entry | None) -> str:
 
 
 def _about_missing_files(listing: Listing, rows: Sequence[ExcludedImage], entries: Mapping[str, Entry]) -> str:
-    """Where was looked, and how the paths must be changed."""
-    found = [entries[row.source] for row in rows if row.source in entries]
-    missing = [one for one in found if isinstance(one.image, Path) and not _exists(one.image)]
-    if not missing:
+    """Advice on files that cannot be read: where they were searched, and how the paths must be changed."""
+    listed = [entries[row.source] for row in rows if row.source in entries]
+    sources = [entry.source for entry in listed if isinstance(entry.image, Path) and not _exists(entry.image)]
+    if not sources:
         return "Make these files readable."
-    said = []
-    sources = [one.source for one in missing]
+    advice = []
     relative = [source for source in sources if not _is_absolute(source)]
     if absolute := len(sources) - len(relative):
-        said.append(f"{absolute} paths are absolute, so of the machine where the table was made: make them relative.")
+        advice.append(f"{absolute} paths are absolute, as on the machine where the table was made: make them relative.")
     if slashed := sum("\\" in source for source in relative):
-        said.append(f"{slashed} paths have back slashes; with slashes there are no such files, either.")
+        advice.append(f"{slashed} paths have back slashes; no such files exist with slashes, either.")
     if listing.base and relative:
-        said.append(f"Paths are relative to {listing.base}.")
+        advice.append(f"Paths are relative to {listing.base}.")
         first = relative[0].replace("\\", "/")
-        if there := next((folder for folder in _near(listing.base) if _exists(folder / first)), None):
-            said.append(f"{first} is in {there}: give --images {there}")
-        elif alike := _differently_cased(listing.base / first):
-            said.append(f"There is {alike}, whose name has other capitals.")
-    return " ".join(said)
+        if base := next((folder for folder in _nearby_folders(listing.base) if _exists(folder / first)), None):
+            advice.append(f"{first} is in {base}: give --images {base}")
+        elif similar := _differently_cased(listing.base / first):
+            advice.append(f"There is {similar}, whose name has other capitals.")
+    return " ".join(advice)
 
 
 def _is_absolute(path: str) -> bool:
     return path.startswith(("/", "\\")) or re.match(r"[A-Za-z]:[\\/]", path) is not None
 
 
-def _near(base: Path) -> list[Path]:
-    """Folders in which the paths may start: those above, and those beside and below."""
+def _nearby_folders(base: Path) -> list[Path]:
+    """Folders to which the paths may be relative: those above ``base``, below it and beside it."""
     base = base.resolve()
     try:
         below = sorted(path for path in base.iterdir() if path.is_dir())
@@ -190,20 +192,22 @@ def _exists(path: Path) -> bool:
 
 
 def _differently_cased(path: Path) -> Path | None:
+    """An existing path whose name differs only in capitals."""
     try:
-        return next((one for one in path.parent.iterdir() if one.name.lower() == path.name.lower()), None)
+        return next((other for other in path.parent.iterdir() if other.name.lower() == path.name.lower()), None)
     except OSError:
         return None
 
 
 def _about_tiny_images(listing: Listing, rows: Sequence[ExcludedImage], entries: Mapping[str, Entry]) -> str:
     sides = Counter(min(map(int, size)) for row in rows for size in re.findall(r"(\d+)×(\d+)", row.detail))
-    common = f"--min-side {sides.most_common(1)[0][0]}" if sides else "A lower --min-side"
-    return f"{common} takes them, but small images may lack what large ones show."
+    option = f"--min-side {sides.most_common(1)[0][0]}" if sides else "a lower --min-side"
+    return f"Keep them with {option}; but small images may lack what large ones show."
 
 
 def _about_undecodable_files(listing: Listing, rows: Sequence[ExcludedImage], entries: Mapping[str, Entry]) -> str:
-    return "" if any(_kind(entries.get(row.source)) for row in rows) else "Get the files again, or convert them."
+    known = any(_foreign_kind(entries.get(row.source)) for row in rows)  # the details then tell what to do
+    return "" if known else "Get the files again, or convert them."
 
 
 _ADVISERS: Mapping[Problem, Callable[[Listing, Sequence[ExcludedImage], Mapping[str, Entry]], str]] = MappingProxyType({

@@ -1,4 +1,4 @@
-"""A refusal names the commonest reasons with an example each, and a remedy for each of them."""
+"""Explanations name the most common problems with an example each, and what to do about each of them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,39 +17,40 @@ def listing(sources: Sequence[str], base: Path, **options) -> Listing:
     return Listing("x", CLASSES, entries, "x", "", base=base, **options)
 
 
-def explained(given: Listing, problem: Problem, detail: str, have: int = 0) -> list[str]:
-    """All images are left out; ``have`` more of each class are in each split."""
+def explained(given: Listing, problem: Problem, detail: str, usable: int = 0) -> list[str]:
+    """The explanation if all images are excluded, and so many others of each class are usable in each split."""
     rows = [ExcludedImage(entry.source, entry.label, problem, detail) for entry in given.entries]
-    counts = {split: dict.fromkeys(CLASSES, have) for split in SPLITS}
-    return explain_missing_splits(given, counts, dict.fromkeys(CLASSES, 3 * have), rows)
+    counts = {split: dict.fromkeys(CLASSES, usable) for split in SPLITS}
+    return explain_missing_splits(given, counts, dict.fromkeys(CLASSES, 3 * usable), rows)
 
 
-def test_nothing_is_said_of_classes_that_are_in_every_split(tmp_path):
+def test_classes_with_images_in_every_split_need_no_explanation(tmp_path):
     given = listing(["1.jpg"] * 8, tmp_path)
-    assert explained(given, Problem.TINY, "", have=1) == explain_too_few_listed(given) == []
+    assert explained(given, Problem.TINY, "", usable=1) == explain_too_few_listed(given) == []
 
 
-def test_missing_files_are_told_with_where_they_were_looked_for_and_where_they_are(tmp_path):
+def test_missing_files_are_explained_by_where_they_were_searched_and_where_they_are(tmp_path):
     (tmp_path / "splits").mkdir()
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "1.jpg").write_bytes(b"x")
     given = listing([f"images/{n}.jpg" for n in range(1, 9)], tmp_path / "splits")
     *classes, line = explained(given, Problem.UNREADABLE, "No such file or directory")
     assert [row.split(":")[0] for row in classes] == ['class "a"', 'class "b"']
-    for part in ("8 images", f"no such file: {tmp_path}/splits/images/1.jpg", f"relative to {tmp_path}/splits",
+    for part in ("8 images", f"{tmp_path}/splits/images/1.jpg", f"{tmp_path}/splits.",
                  f"--images {tmp_path}"):  # fmt: skip
         assert part in line
 
 
 @pytest.mark.parametrize(
-    ("path", "part"),
-    [("/home/ann/1.jpg", "absolute"), ("C:\\ann\\1.jpg", "absolute"), ("images\\1.jpg", "back slashes")],
-)
-def test_paths_of_another_machine_are_told(tmp_path, path, part):
-    assert part in explained(listing([path] * 8, tmp_path), Problem.UNREADABLE, "No such file or directory")[-1]
+    ("path", "count"),
+    [("/home/ann/1.jpg", "8 paths are absolute"), ("C:\\ann\\1.jpg", "8 paths are absolute"),
+     ("images\\1.jpg", "8 paths have back slashes")],
+)  # fmt: skip
+def test_paths_of_another_machine_are_counted(tmp_path, path, count):
+    assert count in explained(listing([path] * 8, tmp_path), Problem.UNREADABLE, "No such file or directory")[-1]
 
 
-def test_a_name_with_other_capitals_is_told(tmp_path):
+def test_a_name_with_other_capitals_is_named(tmp_path):
     (tmp_path / "one.JPG").write_bytes(b"x")
     assert f"{tmp_path}/one.JPG" in explained(listing(["one.jpg"] * 8, tmp_path), Problem.UNREADABLE, "")[-1]
 
@@ -57,10 +58,10 @@ def test_a_name_with_other_capitals_is_told(tmp_path):
 def test_a_file_that_is_there_but_cannot_be_read_is_not_called_missing(tmp_path):
     (tmp_path / "1.jpg").mkdir()
     line = explained(listing(["1.jpg"] * 8, tmp_path), Problem.UNREADABLE, "Is a directory")[-1]
-    assert "Is a directory" in line and "no such file" not in line and "readable" in line
+    assert "Is a directory" in line and "no such file" not in line
 
 
-def test_small_images_are_told_with_the_option_that_takes_them(tmp_path):
+def test_small_images_are_explained_with_the_option_that_keeps_them(tmp_path):
     line = explained(listing(["1.jpg"] * 8, tmp_path), Problem.TINY, "48×32 pixels, the shorter side under 64")[-1]
     assert "48×32" in line and "--min-side 32" in line
 
@@ -73,12 +74,12 @@ HEADS = {
 
 
 @pytest.mark.parametrize(("part", "head"), HEADS.items(), ids=HEADS)
-def test_files_that_cannot_be_decoded_are_told_by_what_they_are(tmp_path, part, head):
+def test_files_that_cannot_be_decoded_are_named_by_their_kind(tmp_path, part, head):
     (tmp_path / "1.jpg").write_bytes(head)
     assert part in explained(listing(["1.jpg"] * 8, tmp_path), Problem.UNDECODABLE, "not an image")[-1]
 
 
-def test_several_reasons_are_told_the_commonest_first_each_with_its_number(tmp_path):
+def test_several_problems_are_explained_the_most_common_first_each_with_its_number(tmp_path):
     given = listing([f"{n}.jpg" for n in range(8)], tmp_path)
     rows = [ExcludedImage(entry.source, entry.label, Problem.NEAR if n < 3 else Problem.ANIMATED, "x")
             for n, entry in enumerate(given.entries)]  # fmt: skip
@@ -86,23 +87,25 @@ def test_several_reasons_are_told_the_commonest_first_each_with_its_number(tmp_p
     lines = explain_missing_splits(given, counts, dict.fromkeys(CLASSES, 0), rows)
     assert lines[2].startswith("animated: 5 images") and "--keep animated" in lines[2]
     assert lines[3].startswith("near-duplicate: 3 images") and "--keep near" in lines[3]
-    assert 'class "a": too few images (train 0, val 0, test 0); left out: 2 near-duplicate, 2 animated' in lines
+    assert lines[0].startswith('class "a": ')
+    assert "(train 0, val 0, test 0)" in lines[0] and lines[0].endswith("2 near-duplicate, 2 animated")
 
 
 def test_a_class_that_is_too_small_is_named_with_its_number_and_what_to_do(tmp_path):
     lines = explain_too_few_listed(listing(["1.jpg"] * 3, tmp_path))
     assert lines[:2] == ['class "a": 2 images', 'class "b": 1 image']
-    assert "three at least" in lines[2] and 'Add images to "a", "b"' in lines[3]
+    assert all(split in lines[2] for split in SPLITS) and '"a", "b"' in lines[3]
 
 
-def test_images_of_few_scenes_are_told(tmp_path):
+def test_few_scenes_are_counted(tmp_path):
     counts = {split: {"a": 4, "b": 4 * (split == "train")} for split in SPLITS}
     lines = explain_missing_splits(listing(["1.jpg"] * 8, tmp_path), counts, {"a": 9, "b": 2}, [])
-    assert lines[0] == 'class "b": too few images (train 4, val 0, test 0), which show only 2 different scenes'
+    assert lines[0].startswith('class "b": ')
+    assert "(train 4, val 0, test 0)" in lines[0] and "2 different scenes" in lines[0]
 
 
 def test_published_splits_that_lack_a_class_are_not_blamed_on_the_number_of_images(tmp_path):
     entries = [Entry(f"{n}.jpg", "ab"[n % 2], {}, tmp_path / f"{n}.jpg", split="train") for n in range(8)]
     counts = {split: {"a": 1, "b": 4 * (split == "train")} for split in SPLITS}
     lines = explain_missing_splits(Listing("x", CLASSES, entries, "x", ""), counts, {"a": 3, "b": 4}, [])
-    assert "The source itself" in lines[-1] and "Add images" not in lines[-1]
+    assert lines[-1].startswith("The source itself ")
