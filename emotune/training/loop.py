@@ -19,7 +19,8 @@ from emotune.config.model import NetworkConfig
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
 from emotune.data.augment import draw_crops
-from emotune.data.read.batches import Split, open_split, steps_per_epoch
+from emotune.data.read.batches import Split, open_split
+from emotune.data.read.epoch_order import steps_per_epoch
 from emotune.data.read.open_dataset import decoded_shards
 from emotune.models.cost import cost
 from emotune.models.weights.run_weights import save_weights

@@ -1,1 +1,1 @@
-"""From shards to batches: index, cache, order, prefetching."""
+"""Reads shards: cache, index, order of images, batches, prefetching."""

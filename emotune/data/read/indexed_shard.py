@@ -1,4 +1,4 @@
-"""Images of a shard that is not kept decoded: each is read at its offset in the file and decoded when asked for."""
+"""Random access to the images of a shard that is not decoded, by their offsets in its file."""
 
 import os
 import zlib
@@ -17,20 +17,20 @@ from emotune.data.read.cache import Cache, SampleInfo
 __all__ = ["IndexedShard"]
 
 ATTEMPTS = 10
-"""Times that a copy is made which others remove at once, because the cache has too little room for all who use it."""
+"""How often a copy is made again that other processes remove at once because the cache is too small for all of them."""
 
 
 @dataclass(frozen=True)
 class IndexedShard:
-    """A shard's file on this machine's disk, whose images are read by index.
+    """The file of a shard on this machine, whose images are read and decoded by index.
 
-    What is read was verified when the index was made, and is compared with it again: a file that was changed since is
-    noticed at the first image that is not as it was.
+    The file was verified when its index was made. Each image is compared with the index again, so that a later change
+    of the file is noticed at the first changed image.
 
     Attributes:
-        path: Of the file.
+        path: The path of the file.
         samples: The shard's index.
-        fetch: Puts a copy of the file at ``path``, unless it is there; None where the file is the original.
+        fetch: A function that puts a copy of the file at ``path`` unless it is there; None if the file is the original.
     """
 
     path: Path
@@ -39,10 +39,10 @@ class IndexedShard:
 
     @classmethod
     def open(cls, cache: Cache, folder: Folder, shard: Shard) -> "IndexedShard":
-        """The file of a shard whose folder is on this machine's file system, or that can be copied into the cache.
+        """The file of a shard in a local folder, or its copy in the cache, which is made when it is needed.
 
         Raises:
-            InputError: the file is missing, or has another size than the manifest says.
+            InputError: the file is missing, or its size is not the one in the manifest.
         """
         samples = cache.samples(folder, shard)
         if folder.local is None:
@@ -51,30 +51,30 @@ class IndexedShard:
         if not path.exists():
             raise InputError(_missing(path))
         if path.stat().st_size != shard.bytes:
-            raise InputError(_damaged(path, "its size is not the one that the manifest lists"))
+            raise InputError(_damaged(path, "its size is not the one in the manifest"))
         return cls(path, samples)
 
     def __len__(self) -> int:
         return len(self.samples)
 
     def __getitem__(self, row: int) -> np.ndarray:
-        """The image of a sample, uint8 (SIDE, SIDE, 3).
+        """The image in a row, uint8 (IMAGE_SIDE, IMAGE_SIDE, 3).
 
         Raises:
             InputError: the file is missing or damaged, or the image cannot be decoded.
         """
-        known = self.samples[row]
-        data = self._read(known)
-        if zlib.crc32(data) != known.crc32:
-            raise InputError(_damaged(self.path, f"{known.key} is not as it was when the shard was verified"))
+        sample = self.samples[row]
+        data = self._read(sample)
+        if zlib.crc32(data) != sample.crc32:
+            raise InputError(_damaged(self.path, f"{sample.key} has changed since the shard was verified"))
         try:
             image = decode_square(data, IMAGE_SIDE)
         except UnreadableImageError as error:
-            raise InputError(f"{self.path}: {known.key}: {error}") from None
-        return image if image.flags.writeable else image.copy()  # as torch wants it
+            raise InputError(f"{self.path}: {sample.key}: {error}") from None
+        return image if image.flags.writeable else image.copy()  # torch warns about arrays that are not writable
 
-    def _read(self, known: SampleInfo) -> bytes:
-        # Opened each time: files may be more than a process may have open, and copies come and go.
+    def _read(self, sample: SampleInfo) -> bytes:
+        # The file is opened each time: there may be more files than a process may have open, and copies come and go.
         for _ in range(ATTEMPTS if self.fetch else 1):
             try:
                 descriptor = os.open(self.path, os.O_RDONLY)
@@ -83,17 +83,17 @@ class IndexedShard:
                     self.fetch()
                 continue
             try:
-                return os.pread(descriptor, known.bytes, known.start)
+                return os.pread(descriptor, sample.bytes, sample.start)
             finally:
                 os.close(descriptor)
         if self.fetch:
-            raise InputError(f"{self.path}: removed again and again; give the cache more room (--cache-gb)")
+            raise InputError(f"{self.path}: other processes remove this file again and again; raise --cache-gb")
         raise InputError(_missing(self.path))
 
 
 def _missing(path: Path) -> str:
-    return f"{path}: missing, though the manifest lists it; run emotune.shard again"
+    return f"{path}: missing, although the manifest lists it; run emotune.shard again"
 
 
-def _damaged(path: Path, what: str) -> str:
-    return f"{path}: damaged ({what}); delete it, run emotune.shard again"
+def _damaged(path: Path, detail: str) -> str:
+    return f"{path}: damaged ({detail}); delete it and run emotune.shard again"

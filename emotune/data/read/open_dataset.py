@@ -1,7 +1,8 @@
-"""Shards opened for reading, decoded as far as a machine has room: that decides how fast they are read, not what is.
+"""Opens the shards of a data set, decoded as far as the cache has room for them.
 
-Images of shards that do not fit decoded are read from the shards' files, at their offsets. Shards behind a URL are
-copied to this machine first: all of them at once, or, in the order of shards, one after another.
+What fits the cache decides how fast images are read, not which images. Images of shards that do not fit decoded are
+read from the files of the shards, at their offsets. Shards behind a URL are copied to this machine first: all of them,
+or, in the order of shards, one after another.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -18,11 +19,11 @@ from emotune.core.threads import parallel_map
 from emotune.data.datasets.location import manifest_of, materialise, shards_folder
 from emotune.data.manifest import SPLITS, Manifest, Shard
 from emotune.data.read.cache import Cache, SampleInfo, decoded_bytes
+from emotune.data.read.epoch_order import SHARDS_MIXED
 from emotune.data.read.indexed_shard import IndexedShard
 
 __all__ = [
     "MAX_DECODE_THREADS",
-    "SHARDS_MIXED",
     "CachedShard",
     "decoded_shards",
     "open_shards",
@@ -31,18 +32,21 @@ __all__ = [
 ]
 
 MAX_DECODE_THREADS = 8
-"""That decode: they share Python's lock, so more would hold more in memory and be little faster."""
-
-SHARDS_MIXED = 4
-"""Shards whose images are mixed where a study asks for the order of shards; part of what the order means."""
+"""Maximum number of threads that decode: more would use more memory, while the GIL limits their speed."""
 
 SHARDS_ON_DISK = 2 * SHARDS_MIXED + 1
-"""Shards that a run in the order of shards needs on the disk: those being read, those that come next, and one more."""
+"""Number of shards that a run in the order of shards needs on the disk: those in use, the next ones, and one more."""
 
 
 @dataclass(frozen=True)
 class CachedShard:
-    """A shard's samples, and its images: decoded, memory-mapped uint8 (N, SIDE, SIDE, 3), or in its file."""
+    """A shard that has been verified, and decoded or copied as far as intended.
+
+    Attributes:
+        shard: The entry of the shard in the manifest.
+        samples: The shard's index.
+        images: The images: decoded, memory-mapped uint8 (N, IMAGE_SIDE, IMAGE_SIDE, 3), or in the shard's file.
+    """
 
     shard: Shard
     samples: tuple[SampleInfo, ...]
@@ -59,19 +63,19 @@ def open_shards(
     threads: int = 1,
     advance: Callable[[int], None] = lambda images: None,
 ) -> list[CachedShard]:
-    """The shards of some splits, each verified, and decoded or copied, now if this machine has not done it yet.
+    """The shards of some splits, which are verified, decoded or copied now if this machine has not done so yet.
 
     Args:
         ref: The data set.
-        splits: Which of its shards.
-        decoded: Hashes of the shards that are kept decoded, see `decoded_shards`; None: all.
-        order: Of the training images. In that of shards, files behind a URL are copied when they are read.
-        cache_gb: Budget of the cache, see `Cache`.
-        threads: Threads that decode.
-        advance: Called with the number of images that are through, shard by shard.
+        splits: The names of the splits.
+        decoded: The hashes of the shards that are kept decoded, see `decoded_shards`; None for all.
+        order: The order of the training images; in that of shards, files behind a URL are copied when they are read.
+        cache_gb: The size of the cache, see `Cache`.
+        threads: The number of threads that decode.
+        advance: A function that is called with the number of images that are ready, shard by shard.
 
     Raises:
-        InputError: a shard is missing, is not what the manifest says, or holds something unreadable.
+        InputError: a shard is missing, differs from the manifest, or holds something unreadable.
     """
     folder, manifest = materialise(ref), manifest_of(ref)
     everything = frozenset(shard.sha256 for shard in manifest.shards)
@@ -79,7 +83,7 @@ def open_shards(
     copied = folder.local is None and order == "images"
     cache = Cache(cache_folder() / "decoded", cache_gb, everything if copied else kept)
 
-    def opened(shard: Shard) -> CachedShard:
+    def open_shard(shard: Shard) -> CachedShard:
         if shard.sha256 in kept:
             images = cache.images(folder, shard)
         else:
@@ -88,51 +92,60 @@ def open_shards(
             images = IndexedShard.open(cache, folder, shard)
         samples = cache.samples(folder, shard)
         if unknown := {sample.label for sample in samples} - set(manifest.classes):
-            raise InputError(f"{folder}: a sample has the label {unknown.pop()!r}, which the manifest does not know")
+            raise InputError(f"{folder}: a sample has the label {unknown.pop()!r}, which is not in the manifest")
         return CachedShard(shard, samples, images)
 
     shards = []
-    for shard in parallel_map(
-        opened, _of(manifest, splits), min(threads + 1, MAX_DECODE_THREADS)
-    ):  # one waits for the disk
+    threads = min(threads + 1, MAX_DECODE_THREADS)  # one more, which waits for the disk
+    for shard in parallel_map(open_shard, _of(manifest, splits), threads):
         advance(shard.shard.samples)
         shards.append(shard)
     return shards
 
 
 def decoded_shards(ref: DatasetRef, cache_gb: float | None = None, order: Order = "images") -> frozenset[str]:
-    """Hashes of the shards that this machine keeps decoded: all, if they fit its cache, else of val and test, or none.
+    """The hashes of the shards that this machine keeps decoded: of all if they fit, else of val and test, or of none.
+
+    Args:
+        ref: The data set.
+        cache_gb: The size of the cache, see `Cache`.
+        order: The order of the training images.
 
     Raises:
-        InputError: the shards are behind a URL, and even their files do not fit; with the numbers.
+        InputError: the shards are behind a URL, and even their files do not fit the cache.
     """
     materialise(ref)
-    return frozenset(shard.sha256 for shard in _placed(ref, Cache(cache_folder() / "decoded", cache_gb), order)[0])
+    return frozenset(shard.sha256 for shard in _plan(ref, Cache(cache_folder() / "decoded", cache_gb), order)[0])
 
 
 def room_needed(runs: Iterable[RunConfig], cache_gb: float | None = None) -> int:
-    """Bytes by which the cache will grow for the data sets of runs; what only replaces others is not counted.
+    """The number of bytes by which the cache will grow for some runs; data that replace other data do not count.
+
+    Args:
+        runs: The runs that are about to start.
+        cache_gb: The size of the cache, see `Cache`.
 
     Raises:
-        InputError: as `decoded_shards`.
+        InputError: the shards of a data set are behind a URL, and even their files do not fit the cache.
     """
-    cache, missing = Cache(cache_folder() / "decoded", cache_gb), 0
-    by_data: dict[str, list[RunConfig]] = {}
+    cache = Cache(cache_folder() / "decoded", cache_gb)
+    by_dataset: dict[str, list[RunConfig]] = {}
     for run in runs:
-        by_data.setdefault(run.dataset.identity, []).append(run)
-    for same in by_data.values():
-        missing += cache.missing(*_placed(same[0].dataset, cache, order_of(same)))
-    return int(min(missing, max(0.0, cache.room()))) if missing else 0
+        by_dataset.setdefault(run.dataset.identity, []).append(run)
+    missing = sum(
+        cache.missing_bytes(*_plan(group[0].dataset, cache, order_of(group))) for group in by_dataset.values()
+    )
+    return int(min(missing, max(0.0, cache.free_bytes()))) if missing else 0
 
 
 def order_of(runs: Iterable[RunConfig]) -> Order:
-    """The order that needs the most room among those of runs: models that are fitted read shard after shard."""
+    """The order among those of the runs that needs the most disk space; baselines read one shard after another."""
     by_image = (isinstance(run.model, NetworkConfig) and run.train.order == "images" for run in runs)
     return "images" if any(by_image) else "shards"
 
 
-def _placed(ref: DatasetRef, cache: Cache, order: Order) -> tuple[list[Shard], list[Shard]]:
-    """The shards that are decoded, and those of which there are copies at a time."""
+def _plan(ref: DatasetRef, cache: Cache, order: Order) -> tuple[list[Shard], list[Shard]]:
+    """The shards that are kept decoded, and those of which copies are on the disk at the same time."""
     manifest, remote = manifest_of(ref), shards_folder(ref).local is None
     capacity, copied = cache.capacity, []
     for splits in (SPLITS, ("val", "test"), ()):
@@ -150,17 +163,18 @@ def _file_bytes(shards: Iterable[Shard]) -> int:
 
 
 def _too_large(ref: DatasetRef, cache: Cache, order: Order, copied: Collection[Shard]) -> str:
+    """The message that the copies of shards behind a URL do not fit the cache."""
     needed, capacity = (f"{size / 1e9:,.3g} GB" for size in (_file_bytes(copied), cache.capacity))
     if cache.gigabytes is None:
-        room = f"the disk of {cache.folder} can have {capacity} for it"
-        remedies = ["make room", "let EMOTUNE_CACHE name another place"]
+        space = f"the disk of {cache.folder} has room for {capacity}"
+        remedies = ["free disk space", "set EMOTUNE_CACHE to another folder"]
     else:
-        room, remedies = f"the cache {cache.folder} may fill {capacity}", ["raise --cache-gb"]
+        space, remedies = f"the cache {cache.folder} has room for {capacity}", ["raise --cache-gb"]
     if order == "images":
-        remedies.append("or have images drawn shard by shard, in another order (train: {order: shards})")
-    which = "its shards" if order == "images" else f"{len(copied)} of its shards at a time"
+        remedies.append("or read the images shard by shard, in another order (train: {order: shards})")
+    shards = "its shards" if order == "images" else f"{len(copied)} of its shards at a time"
     return (
-        f"{ref.name}: {which} are copied from {ref.location} to this machine, which takes {needed}, and {room}; "
+        f"{ref.name}: copying {shards} from {ref.location} to this machine needs {needed}, but {space}; "
         f"{', '.join(remedies)}"
     )
 

@@ -1,4 +1,4 @@
-"""Small images of single samples, for reports; only of data that may be shown."""
+"""Thumbnails of test images for reports, only of data sets that allow them."""
 
 from collections.abc import Collection
 
@@ -11,35 +11,37 @@ from emotune.data.shard_reader import checked_samples, decode_sample
 
 __all__ = ["thumbnails"]
 
-QUALITY = 80
-EDGE = (IMAGE_SIDE - CROP_SIDE) // 2
+JPEG_QUALITY = 80
+MARGIN = (IMAGE_SIDE - CROP_SIDE) // 2
 
 
 def thumbnails(ref: DatasetRef, ids: Collection[str], side: int = 96) -> dict[str, bytes]:
-    """JPEGs of what networks see of test images, the centre crop, by sample id, in the order of ``ids``.
+    """JPEGs of the centre crops of test images, which is what networks see, by sample id in the order of ``ids``.
 
-    Empty where the manifest does not say that the images may be shown; without those of shards that are not there.
+    The result is empty if the manifest does not allow the images to be shown. Samples whose shards do not exist are
+    left out.
 
     Args:
         ref: The data set.
-        ids: Of samples; those that its test split does not have are left out.
-        side: Pixels.
+        ids: The ids of the samples; ids that are not in the test split are ignored.
+        side: The height and width of a thumbnail, in pixels.
 
     Raises:
         InputError: a shard is damaged.
     """
     if not ids or not is_ready(ref) or not (manifest := manifest_of(ref)).may_show_images:
         return {}
-    folder, found = shards_folder(ref), {}
-    there = set(folder.names())
+    folder = shards_folder(ref)
+    jpegs: dict[str, bytes] = {}
+    existing = set(folder.names())
     for shard in manifest.shards_of("test"):
-        if len(found) == len(set(ids)):
+        if len(jpegs) == len(set(ids)):
             break
-        if shard.file not in there:
+        if shard.file not in existing:
             continue
         for sample in checked_samples(folder, shard):
             if sample.key in ids:
                 image = Image.fromarray(decode_sample(sample, str(folder / shard.file)))
-                seen = image.crop((EDGE, EDGE, EDGE + CROP_SIDE, EDGE + CROP_SIDE))
-                found[sample.key] = encode_jpeg(seen.resize((side, side), Image.Resampling.LANCZOS), QUALITY)
-    return {sample_id: found[sample_id] for sample_id in dict.fromkeys(ids) if sample_id in found}
+                crop = image.crop((MARGIN, MARGIN, MARGIN + CROP_SIDE, MARGIN + CROP_SIDE))
+                jpegs[sample.key] = encode_jpeg(crop.resize((side, side), Image.Resampling.LANCZOS), JPEG_QUALITY)
+    return {sample_id: jpegs[sample_id] for sample_id in dict.fromkeys(ids) if sample_id in jpegs}

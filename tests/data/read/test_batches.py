@@ -1,4 +1,4 @@
-"""Every image comes once in an epoch, in an order that seed and epoch alone decide, wherever images are kept."""
+"""Every image occurs once in an epoch, in an order that only depends on seed and epoch, wherever images are kept."""
 
 import hashlib
 import io
@@ -18,10 +18,11 @@ from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.data.image_io import IMAGE_SIDE, encode_jpeg
 from emotune.data.manifest import Shard
-from emotune.data.read.batches import Batch, ImageReader, Split, epoch_batches, rank_slice, shard_order, steps_per_epoch
+from emotune.data.read.batches import Batch, Split
 from emotune.data.read.cache import Cache
+from emotune.data.read.epoch_order import SHARDS_MIXED, epoch_batches, rank_slice, shard_order, steps_per_epoch
+from emotune.data.read.image_reader import ImageReader
 from emotune.data.read.indexed_shard import IndexedShard
-from emotune.data.read.open_dataset import SHARDS_MIXED
 
 SIZES = [(1, 1), (1, 50), (50, 50), (51, 50), (101, 50), (99, 7), (100, 1), (7, 100)]
 
@@ -34,7 +35,7 @@ def test_every_epoch_is_a_permutation(images, batch_size):
 
 
 @pytest.mark.parametrize(("images", "batch_size"), SIZES)
-def test_batches_are_as_many_as_the_steps_differ_by_one_at_most_and_none_is_too_large(images, batch_size):
+def test_there_is_a_batch_for_each_step_and_their_sizes_differ_by_one_at_most(images, batch_size):
     sizes = [len(batch) for batch in epoch_batches(images, batch_size, seed=5, epoch=0)]
     assert len(sizes) == steps_per_epoch(images, batch_size) == int(np.ceil(images / batch_size))
     assert max(sizes) - min(sizes) <= 1
@@ -57,7 +58,7 @@ def test_a_seed_may_have_all_63_bits():
 
 @pytest.mark.parametrize("world_size", [1, 2, 3, 5])
 @pytest.mark.parametrize("size", [1, 4, 34, 50])
-def test_the_ranks_shares_of_a_batch_are_disjoint_complete_and_nearly_equal(world_size, size):
+def test_the_ranks_parts_of_a_batch_are_disjoint_complete_and_nearly_equal(world_size, size):
     batch = np.random.default_rng(0).permutation(1000)[:size]
     shares = [rank_slice(batch, rank, world_size) for rank in range(world_size)]
     assert sorted(np.concatenate(shares).tolist()) == sorted(batch.tolist())
@@ -65,7 +66,7 @@ def test_the_ranks_shares_of_a_batch_are_disjoint_complete_and_nearly_equal(worl
 
 
 WORLDS = (1, 2, 3, 4)
-KNOWN = b'{"label": "a", "votes": {}, "source": "s", "split_group": "g", "sha256": ""}'
+SAMPLE_JSON = b'{"label": "a", "votes": {}, "source": "s", "split_group": "g", "sha256": ""}'
 
 
 @cache
@@ -98,7 +99,7 @@ def indexed(folder: Path, sizes: list[int], threads: int = 1) -> Split:
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w") as tar:
             for _ in range(size):
-                for suffix, data in (("jpg", grey(index)), ("json", KNOWN)):
+                for suffix, data in (("jpg", grey(index)), ("json", SAMPLE_JSON)):
                     entry = tarfile.TarInfo(f"{index:04d}.{suffix}")
                     entry.size = len(data)
                     tar.addfile(entry, io.BytesIO(data))
@@ -111,15 +112,15 @@ def indexed(folder: Path, sizes: list[int], threads: int = 1) -> Split:
 
 
 def indices_of(batches: Iterator[Batch]) -> list[list[int]]:
-    """The batches' indices, after a look at each image."""
-    found = []
+    """The indices of the batches; each image is checked to be the one of its index."""
+    indices = []
     for batch in batches:
         images = torch.stack(batch.images) if len(batch.indices) else torch.empty(0, IMAGE_SIDE, IMAGE_SIDE, 3)
         assert images.shape == (len(batch.indices), IMAGE_SIDE, IMAGE_SIDE, 3)
         shown = images[:, 100, 100, 0].numpy() / 2
         assert np.abs(shown - batch.indices).max(initial=0) < 0.6
-        found.append(batch.indices.tolist())
-    return found
+        indices.append(batch.indices.tolist())
+    return indices
 
 
 @pytest.fixture
@@ -150,7 +151,7 @@ def test_ranks_share_each_batch_whatever_their_number(size: int, batch_size: int
 
 
 @pytest.mark.parametrize(("size", "batch_size"), [(0, 5), (1, 1), (2, 50), (7, 3), (50, 50), (51, 50), (101, 16)])
-def test_evaluation_has_each_image_once_whatever_the_number_of_ranks(size: int, batch_size: int):
+def test_evaluation_visits_each_image_once_for_any_number_of_ranks(size: int, batch_size: int):
     for world_size in WORLDS:
         ranks = [
             indices_of(decoded([size]).evaluation_batches(batch_size, rank=rank, world_size=world_size))
@@ -161,14 +162,14 @@ def test_evaluation_has_each_image_once_whatever_the_number_of_ranks(size: int, 
 
 
 @pytest.mark.parametrize("sizes", [[1], [1, 1, 1, 4], [25, 0, 25, 1, 7], [9] * 10])
-def test_the_order_of_shards_has_each_image_once_and_few_shards_at_a_time(sizes: list[int]):
+def test_the_order_of_shards_visits_each_image_once_and_needs_few_shards_at_a_time(sizes: list[int]):
     shards = np.repeat(np.arange(len(sizes)), sizes)
     orders = [shard_order(shards, np.random.default_rng(seed)) for seed in range(3)]
     for order in orders:
         assert sorted(order.tolist()) == list(range(sum(sizes)))
-        seen = shards[order]
-        spans = [np.flatnonzero(seen == shard)[[0, -1]] for shard in set(seen)]
-        assert all(sum(a <= at <= b for a, b in spans) <= SHARDS_MIXED for at in range(len(seen)))
+        used = shards[order]
+        spans = [np.flatnonzero(used == shard)[[0, -1]] for shard in set(used)]
+        assert all(sum(a <= at <= b for a, b in spans) <= SHARDS_MIXED for at in range(len(used)))
     if len(sizes) > SHARDS_MIXED:
         assert len({tuple(shards[order]) for order in orders}) == 3, "shards come in another order"
 
@@ -215,7 +216,7 @@ def test_the_order_of_batches_is_that_of_seed_and_epoch(split: Split):
     assert len(orders) == 5
 
 
-def test_ranks_without_a_image_have_empty_batches(tmp_path: Path):
+def test_ranks_without_an_image_have_empty_batches(tmp_path: Path):
     split = indexed(tmp_path, [1, 1])
     assert [len(batch.indices) for batch in split.training_batches(1, 0, 0, rank=1, world_size=2)] == [0, 0]
     assert list(split.evaluation_batches(8, rank=2, world_size=3)) == []
@@ -233,11 +234,11 @@ def test_batches_left_early_or_with_an_error_leave_no_thread(split: Split, no_th
 def test_a_shard_that_is_damaged_while_it_is_read_is_named(tmp_path: Path, no_thread_is_left):
     split, path = indexed(tmp_path, [20, 20], threads=2), tmp_path / "train-1.tar"
     data = bytearray(path.read_bytes())
-    known = split.images.shards[1].samples[7]
-    data[known.start + known.bytes - 3] ^= 1  # Pillow would decode it to another image
+    sample = split.images.shards[1].samples[7]
+    data[sample.start + sample.bytes - 3] ^= 1  # Pillow would decode it to another image
     path.write_bytes(data)
     for batches in (split.training_batches(8, 0, 0), split.evaluation_batches(8)):
-        with pytest.raises(InputError, match=r"train-1\.tar: damaged \(0027 is not as it was"):
+        with pytest.raises(InputError, match=r"train-1\.tar: damaged \(0027 "):
             indices_of(batches)
     path.unlink()
     with pytest.raises(InputError, match=r"train-1\.tar: missing"):

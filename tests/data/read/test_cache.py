@@ -1,4 +1,4 @@
-"""Decoded images are those of the shards, decoded once per machine."""
+"""The cache holds the images of the shards, each decoded once per machine."""
 
 import hashlib
 import signal
@@ -11,7 +11,6 @@ import pytest
 from decoding import ref_of
 
 from emotune.core.storage import Folder
-from emotune.data.datasets.location import manifest_of
 from emotune.data.image_io import IMAGE_SIDE, decode_square
 from emotune.data.manifest import SPLITS, Manifest, read_manifest
 from emotune.data.read.batches import open_split
@@ -57,14 +56,14 @@ def test_a_second_opening_does_not_decode_again(shards):
     assert np.array_equal(second.images.take(np.arange(5)), first.images.take(np.arange(5)))
 
 
-def test_an_array_that_was_cleaned_away_is_decoded_again(shards, tmp_path):
+def test_a_removed_array_is_decoded_again(shards, tmp_path):
     before = np.stack(open_split(ref_of(shards), "val").images.take(np.arange(49)))
     for path in tmp_path.glob("cache/**/*.npy"):
         path.unlink()
     assert np.array_equal(open_split(ref_of(shards), "val").images.take(np.arange(49)), before)
 
 
-def test_an_interrupted_decoding_is_begun_again_and_leaves_nothing_half_done(shards, tmp_path):
+def test_interrupted_decoding_starts_again_and_leaves_nothing_incomplete(shards, tmp_path):
     program = PROGRAM.replace(
         "real(data, side)", "real(data, side) if random.random() < 0.9 else os.kill(os.getpid(), signal.SIGKILL)"
     )
@@ -113,17 +112,8 @@ def test_processes_that_open_at_the_same_time_decode_once_and_agree(shards, tmp_
     for process in processes:
         assert process.stdout.readline() == "ready\n"
     (tmp_path / "go").touch()
-    answers = {process.communicate(timeout=60)[0] for process in processes}
+    outputs = {process.communicate(timeout=60)[0] for process in processes}
     expected = open_split(ref_of(shards), "train")
     everything = hashlib.sha256(np.stack(expected.images.take(np.arange(72))).tobytes()).hexdigest()
-    assert answers == {f"{everything} 72\n"}
+    assert outputs == {f"{everything} 72\n"}
     assert (tmp_path / "log").read_text().count("decoded") == 72
-
-
-def test_an_index_of_an_earlier_version_is_no_obstacle_and_goes(shards, tmp_path):
-    first = manifest_of(ref_of(shards)).shards_of("val")[0]
-    earlier = tmp_path / "cache" / "decoded" / f"{first.sha256}.known.json"
-    earlier.parent.mkdir(parents=True)
-    earlier.write_text('[["key", "awe", {}, "group"]]')
-    assert open_split(ref_of(shards), "val").votes[0]
-    assert not earlier.exists()

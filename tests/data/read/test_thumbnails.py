@@ -1,3 +1,5 @@
+"""Thumbnails show what networks see, and only images that may be shown."""
+
 import hashlib
 import io
 import json
@@ -62,20 +64,20 @@ def photographs(tmp_path: Path, **options: bool) -> Manifest:
     return write_shards(listing, Folder(str(tmp_path / "shards")), shares=(0.4, 0.3, 0.3), **options)
 
 
-def test_photographs_are_shown_only_if_whoever_made_the_shards_said_so_and_may_take_it_back(tmp_path: Path):
+def test_photographs_are_only_shown_while_the_manifest_allows_it(tmp_path: Path):
     made = photographs(tmp_path)
     (ref,) = resolve_datasets([str(tmp_path / "shards")])
     ids = test_ids(ref)
     assert thumbnails(ref, ids) == {}
-    said = photographs(tmp_path, allow_thumbnails=True)
+    allowed = photographs(tmp_path, allow_thumbnails=True)
     assert thumbnails(ref, ids).keys() == set(ids)
-    assert said.content_hash == made.content_hash, "runs stay what they are"
-    assert said.shards == made.shards
+    assert allowed.content_hash == made.content_hash, "runs stay what they are"
+    assert allowed.shards == made.shards
     assert not photographs(tmp_path).may_show_images
     assert thumbnails(ref, ids) == {}
 
 
-def test_a_manifest_from_before_the_question_can_be_read_and_shows_nothing(tmp_path: Path):
+def test_a_manifest_without_the_permission_can_be_read_and_shows_nothing(tmp_path: Path):
     photographs(tmp_path)
     path = tmp_path / "shards" / MANIFEST
     old = json.loads(path.read_text())
@@ -85,14 +87,14 @@ def test_a_manifest_from_before_the_question_can_be_read_and_shows_nothing(tmp_p
     assert not read_manifest(Folder(str(tmp_path / "shards"))).may_show_images
 
 
-def test_drawn_images_need_no_permission_and_none_are_there_before_they_are_drawn(drawn, tmp_path, monkeypatch):
+def test_synthetic_images_need_no_permission_but_must_have_been_drawn(drawn, tmp_path, monkeypatch):
     assert manifest_of(drawn).may_show_images
     monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path))
     (scenes,) = resolve_datasets(["scenes"])
     assert thumbnails(scenes, ["0"]) == {}
 
 
-def test_a_report_can_be_made_where_the_shards_are_not(drawn: DatasetRef, tmp_path: Path):
+def test_missing_shards_give_no_thumbnails(drawn: DatasetRef, tmp_path: Path):
     (tmp_path / MANIFEST).write_bytes((Path(drawn.location) / MANIFEST).read_bytes())
     ids = test_ids(drawn)
     assert thumbnails(replace(drawn, location=str(tmp_path)), ids) == {}
