@@ -1,1 +1,1 @@
-"""What every room stands on: errors, files, the host, processes. It knows nothing of studies."""
+"""The basis of all packages: errors, files, the host, processes. Nothing here knows of studies."""

@@ -1,4 +1,4 @@
-"""The folder in which this machine keeps what can be made again: decoded shards, downloads, weights."""
+"""The cache folder of this machine: decoded shards, synthetic images, downloaded weights; all can be made again."""
 
 import os
 from pathlib import Path
@@ -9,10 +9,10 @@ __all__ = ["cache_folder"]
 
 
 def cache_folder() -> Path:
-    """Where decoded shards and the embedded images are kept: ``$EMOTUNE_CACHE``, or ``~/.cache/emotune``.
+    """The cache folder: ``$EMOTUNE_CACHE``, or ``~/.cache/emotune``.
 
     Raises:
-        InputError: the variable names the home folder of nobody.
+        InputError: the variable names the home folder of an unknown user.
     """
     default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "emotune"
     try:

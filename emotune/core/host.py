@@ -1,4 +1,4 @@
-"""What this machine has to offer to this process, and how its memory is used."""
+"""CPUs, bfloat16 support and memory allocation of this machine."""
 
 import ctypes
 import os
@@ -16,17 +16,17 @@ __all__ = [
 ]
 
 MALLOC_SETTINGS = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1)}
-"""Environment of a process that trains, for glibc: see `tune_malloc`."""
+"""Environment variables of a training process, for glibc's malloc: see `tune_malloc`."""
 SLURM_CPUS = ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE")
-"""What Slurm gave to a task if the job asked for it, and to the job on this node."""
+"""Variables with the CPUs that Slurm gave to the task, if the job asked for that, and to the job on this node."""
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
-"""Of CPUs with instructions for bfloat16, as Linux names them; the last one is Arm's."""
+"""Linux' names of the CPU features that mean bfloat16 instructions; the last one is for Arm."""
 
 
 def available_cpus() -> int:
-    """CPUs that this process may use: by affinity, Slurm's allocation and the quotas of its control groups; at least 1.
+    """The number of CPUs that this process may use, according to affinity, Slurm and control groups; at least 1.
 
-    A machine's number decides how fast a study is, and how many of its runs are trained at a time, but no result.
+    It decides how fast a study is and how many runs are trained at the same time, but does not change any result.
     """
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = cpu_quota()
@@ -35,16 +35,16 @@ def available_cpus() -> int:
 
 
 def _slurm_cpus(environment: Mapping[str, str]) -> list[int]:
-    """The first of what Slurm says that is a number."""
-    said = [environment.get(name, "") for name in SLURM_CPUS]
-    return [int(value) for value in said if value.isdecimal() and int(value)][:1]
+    """The first of Slurm's variables that is a positive number; empty if there is none."""
+    values = [environment.get(name, "") for name in SLURM_CPUS]
+    return [int(value) for value in values if value.isdecimal() and int(value)][:1]
 
 
 def cpu_quota(root: Path = Path("/")) -> float | None:
-    """CPUs' time that the process's control groups, version 1 or 2, and those around them allow; None: all there are.
+    """The CPUs that the process's control groups (version 1 or 2) and their parents allow; None if they set no limit.
 
     Args:
-        root: Where ``proc`` is.
+        root: The folder that contains ``proc``.
     """
     quotas = []
     try:
@@ -62,14 +62,14 @@ def cpu_quota(root: Path = Path("/")) -> float | None:
 
 
 def _limits(root: Path, mounts: list[str], kind: str, controller: str, path: str) -> Iterator[float]:
-    """Of a group and of those around it, as far as they are mounted."""
+    """The limits of a control group and of its parents, as far as they are mounted."""
     for mount in mounts:
         fields, source = mount.split(" "), mount.partition(" - ")[2].split(" ")
         if source[0] != kind or (controller and controller not in source[-1].split(",")):
             continue
         top, group = root / fields[4].lstrip("/"), PurePosixPath(path)
         inner = group.relative_to(fields[3]) if group.is_relative_to(fields[3]) else PurePosixPath()
-        if ".." in inner.parts:  # of another namespace
+        if ".." in inner.parts:  # the group belongs to another namespace
             inner = PurePosixPath()
         for place in (top / inner, *(top / parent for parent in inner.parents)):
             limit = _limit(place)
@@ -78,7 +78,7 @@ def _limits(root: Path, mounts: list[str], kind: str, controller: str, path: str
 
 
 def _limit(group: Path) -> float | None:
-    """CPUs' time per time of one group."""
+    """The CPUs that one control group allows: CPU time per time."""
     try:
         if (group / "cpu.max").exists():
             quota, period = (group / "cpu.max").read_text().split()
@@ -90,9 +90,9 @@ def _limit(group: Path) -> float | None:
 
 
 def has_native_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool | None:
-    """Whether this machine's CPUs have instructions for products in bfloat16; None where nothing says so.
+    """Whether the CPUs have instructions for products in bfloat16; None if that is unknown.
 
-    Without, torch calculates them in another way, which takes many times as long as float32.
+    Without them torch emulates these products, which takes many times as long as float32.
     """
     try:
         lines = re.findall(r"^(?:flags|Features)\s*:(.*)$", cpuinfo.read_text(), re.MULTILINE)
@@ -102,16 +102,17 @@ def has_native_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool | None:
 
 
 def worker_environment(threads: int) -> dict[str, str]:
-    """What must be in the environment of a process that trains on so many threads, from its start."""
+    """The environment variables that a process with this number of training threads needs when it starts."""
     return MALLOC_SETTINGS | {"OMP_NUM_THREADS": str(threads)}
 
 
 def tune_malloc() -> None:
-    """Has the main thread keep freed memory for its next allocation; without glibc, nothing is done.
+    """Configures glibc's malloc to keep freed memory for the next allocation; does nothing without glibc.
 
-    glibc returns large blocks to the kernel as soon as they are freed, and a training step allocates the same blocks
-    again, which the kernel must fill with zeros page by page: ``benchmarks/train.py --give-back`` shows what it costs.
-    For other threads, whose memory is apart, only the environment helps, from the process's start: `MALLOC_SETTINGS`.
+    By default glibc returns large blocks to the kernel as soon as they are freed. A training step allocates the same
+    blocks again, and the kernel must fill them with zeros page by page: ``benchmarks/train.py --give-back`` measures
+    the cost. This function affects the main thread. The other threads have memory pools of their own, which only the
+    environment at the start of the process can configure: `MALLOC_SETTINGS`.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

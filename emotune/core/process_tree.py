@@ -1,4 +1,4 @@
-"""Processes of this machine, and how they are ended for sure. Where there is no /proc, none is seen."""
+"""The processes of this machine, and a way to kill them reliably. Without /proc no process is found."""
 
 import contextlib
 import os
@@ -11,46 +11,49 @@ from pathlib import Path
 __all__ = ["Process", "descendants", "kill_and_wait", "process"]
 
 KILL_TIMEOUT_S = 10.0
-"""Seconds that the kernel gets to take a killed process away."""
+"""Seconds that the kernel gets to remove a killed process."""
 
 
 @dataclass(frozen=True)
 class Process:
-    """A process: ``start_time``, in the kernel's ticks, tells it from a later one with the same number."""
+    """A process. ``start_time``, in the kernel's ticks, distinguishes it from a later one with the same id."""
 
     pid: int
     start_time: str
 
 
 def process(pid: int) -> Process | None:
-    """The process with that number; None if it is no more."""
+    """The running process with this id; None if there is none."""
     fields = _stat(pid)
     return Process(pid, fields[19]) if fields else None
 
 
 def descendants(pid: int) -> list[Process]:
-    """Those that the process started, directly or not, parents first; not those whose parent is no more."""
+    """The processes that a process started, directly or indirectly, parents first.
+
+    Processes whose parent has ended are not found.
+    """
     entries = Path("/proc").iterdir() if Path("/proc/self/stat").exists() else []
-    found = {int(path.name): _stat(int(path.name)) for path in entries if path.name.isdigit()}
-    there = {number: fields for number, fields in found.items() if fields}
+    stats = {int(path.name): _stat(int(path.name)) for path in entries if path.name.isdigit()}
+    running = {number: fields for number, fields in stats.items() if fields}
     family = [pid]
-    for parent in family:  # grows as it is gone through
-        family += [number for number, fields in there.items() if int(fields[1]) == parent]
-    return [Process(number, there[number][19]) for number in family[1:]]
+    for parent in family:  # the list grows during the loop
+        family += [number for number, fields in running.items() if int(fields[1]) == parent]
+    return [Process(number, running[number][19]) for number in family[1:]]
 
 
 def kill_and_wait(processes: Sequence[Process], wait_s: float = 0.0) -> None:
-    """Kills them, also those that are stopped, and returns when they are gone.
+    """Kills processes, even suspended ones, and returns when they are gone.
 
     Args:
-        processes: Those that are no more are passed over.
-        wait_s: Seconds in which they may go by themselves.
+        processes: The processes; those that have ended already are ignored.
+        wait_s: Seconds in which they may end by themselves.
 
     Raises:
-        TimeoutError: one does not go, as if its disk did not answer.
+        TimeoutError: a process does not end, for example because its disk does not respond.
     """
-    asked = time.monotonic()
-    while time.monotonic() - asked < wait_s and any(process(one.pid) == one for one in processes):
+    start = time.monotonic()
+    while time.monotonic() - start < wait_s and any(process(one.pid) == one for one in processes):
         time.sleep(0.01)
     for one in processes:
         if process(one.pid) == one:
@@ -64,7 +67,7 @@ def kill_and_wait(processes: Sequence[Process], wait_s: float = 0.0) -> None:
 
 
 def _stat(pid: int) -> list[str] | None:
-    """What the kernel says of a process, from its state on; None where there is none, or only its exit code."""
+    """The fields of ``/proc/<pid>/stat`` from the state on; None if the process does not exist or is a zombie."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

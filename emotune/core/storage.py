@@ -1,4 +1,4 @@
-"""Folders on disk or behind a URL, in which a file appears whole or not at all."""
+"""Folders on disk or behind a URL, with atomic file writes."""
 
 import contextlib
 import errno
@@ -11,35 +11,34 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from emotune.core.errors import InputError
+from emotune.core.location import reject_credentials
 
-__all__ = ["Folder", "reject_credentials", "split_location", "to_json_bytes"]
+__all__ = ["TEMPORARY", "Folder", "to_json_bytes"]
 
 TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")
 """Names of files that are being written, see `Folder.opened`."""
-PASSWORD = re.compile(r"(?<=://)[^/@]*:(?!\d+(?:/|$))[^@]*(?=@)")
-"""``user:password`` in a URL; what stands before ``@`` in a path, after a port, is none."""
-SIGNED = re.compile(r"(?<=[?&])(?:x-(?:amz|goog)-[\w-]+|awsaccesskeyid|signature|sig|\w*token|\w*key)=[^&]*", re.I)
-"""What lets whoever has the URL in."""
-NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
+NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 CREATE_EXCLUSIVELY = {"s3", "gs", "abfs", "memory"}
-"""File systems whose ``pipe_file(mode="create")`` is atomic; fsspec's own only looks first."""
-IN_ONE_REQUEST = {"s3": {"max_concurrency": 1}}
-"""How file systems read that otherwise ask for the size first, in listings that may be old, and then for parts, which
-may be of several versions.
+"""File systems whose ``pipe_file(mode="create")`` is atomic; fsspec's default implementation is not."""
+SINGLE_REQUEST_OPTIONS = {"s3": {"max_concurrency": 1}}
+"""Options that make a file system read a file in one request.
+
+By default it asks for the size first, in listings that may be outdated, and then for parts, which may belong to several
+versions of the file.
 """
 ATTEMPTS = 3
 RETRY_DELAY_S = 1.0
-"""Between attempts; and where nothing is exclusive, until what another has just written shows."""
+"""Delay between attempts, and on stores without exclusive creation, before a file is read back."""
 
 
 def to_json_bytes(value: Any) -> bytes:
-    """The file that `Folder.write_json` writes."""
+    """The bytes that `Folder.write_json` writes."""
     return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
 
 
@@ -47,11 +46,11 @@ def to_json_bytes(value: Any) -> bytes:
 class Folder:
     """A folder at a local path or any fsspec URL (``s3://bucket/runs``).
 
-    Object stores write an object whole or not at all; on a local disk a temporary file in the same folder is flushed
-    and renamed.
+    Writes are atomic: object stores write a complete object or none, and on a local disk a temporary file in the same
+    folder is flushed and renamed.
 
     Raises:
-        InputError: the URL has credentials in it, see `reject_credentials`.
+        InputError: the URL contains credentials, see `reject_credentials`.
     """
 
     url: str
@@ -67,14 +66,14 @@ class Folder:
 
     @property
     def local(self) -> Path | None:
-        """The path, where the folder is on this machine's file system."""
+        """The folder's path if it is on this machine's file system, else None."""
         fs, path = self._filesystem()
         return Path(path) if isinstance(fs, LocalFileSystem) else None
 
     def write(self, name: str, data: bytes, *, flush: bool = True) -> None:
-        """Writes (or replaces) the file ``name`` atomically; without ``flush`` a power cut may leave it empty."""
-        fs, path = self._filesystem()
+        """Writes (or replaces) the file ``name`` atomically; without ``flush`` a power failure may leave it empty."""
         if self.local is None:
+            fs, path = self._filesystem()
             fs.pipe_file(f"{path}/{name}", data)
             return
         with self.opened(name, flush=flush) as file:
@@ -82,12 +81,17 @@ class Folder:
 
     @contextlib.contextmanager
     def opened(self, name: str, *, flush: bool = True, exclusive: bool = False) -> Iterator[BinaryIO]:
-        """On disk: a file to write and read, that appears as ``name`` once it is left without an error.
+        """Opens a new file on a local disk; it appears as ``name`` if the context ends without an error.
+
+        Args:
+            name: The path of the file in this folder.
+            flush: Whether the file is on the disk when it appears.
+            exclusive: Whether an existing file is an error instead of being replaced.
 
         Raises:
-            FileExistsError: it was to be ``exclusive``, and there is one already.
+            FileExistsError: the file exists and ``exclusive`` is set.
         """
-        target = self.local / name
+        target = self._path(name)
         target.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         try:
@@ -107,14 +111,17 @@ class Folder:
             raise
 
     def create(self, name: str, data: bytes) -> bool:
-        """Writes the file ``name`` if there is none; whether it has. Of several at once, one does.
+        """Creates the file ``name`` exclusively: of several simultaneous calls only one succeeds.
 
-        A request that is repeated because its answer was lost finds its own file: so ``data`` should tell its writer
-        from others, and what is there counts as written by this call if it is ``data``.
+        A request that is repeated because its response was lost finds its own file. Therefore an existing file with the
+        same content counts as created by this call, and ``data`` should identify its writer.
 
-        Disks and the stores of S3, Google and Azure create exclusively. Elsewhere, the file is looked for, written, and
-        read back after a second: the last one to write has it, unless it takes longer than that. A disk without links
-        may show a file before it is whole; ``memory://`` is for one thread.
+        Local disks, S3, Google Cloud Storage and Azure create files exclusively. On other stores the file is looked
+        for, written, and read back after a second: the last writer wins unless a write takes longer than that. A disk
+        without hard links may show the file before it is complete; ``memory://`` is for one thread.
+
+        Returns:
+            Whether the file was created by this call.
         """
         with contextlib.suppress(FileExistsError):
             if self.local is None:
@@ -128,9 +135,9 @@ class Folder:
             with self.opened(name, exclusive=True) as file:
                 file.write(data)
         except OSError as error:
-            if error.errno not in NO_LINKS:
+            if error.errno not in NO_HARD_LINKS:
                 raise
-            with (self.local / name).open("xb") as file:
+            with self._path(name).open("xb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -144,20 +151,20 @@ class Folder:
                 return
             except (FileExistsError, FileNotFoundError, PermissionError):
                 raise
-            except (OSError, InputError) as error:  # stores say in many ways that there is one already
+            except (OSError, InputError) as error:  # every store has its own error for an existing file
                 if self.read(name) is not None:
                     return
                 if isinstance(error, OSError) and error.errno == errno.ENOSYS:
-                    break  # "NotImplemented": a store that does not know conditions
+                    break  # "NotImplemented": the store does not support conditional writes
                 if attempt + 1 == ATTEMPTS:
                     raise
-            time.sleep(RETRY_DELAY_S)  # another is being created or deleted at this moment
+            time.sleep(RETRY_DELAY_S)  # the file is being created or deleted at this moment
         if self.read(name) is None:
             self.write(name, data)
             time.sleep(RETRY_DELAY_S)
 
     def upload(self, name: str, file: BinaryIO) -> None:
-        """Writes (or replaces) the file ``name`` behind a URL with what is in an open file of this machine's disk."""
+        """Writes (or replaces) the file ``name`` behind a URL with the content of an open file on this machine."""
         fs, path = self._filesystem()
         file.flush()
         file.seek(0)
@@ -165,75 +172,79 @@ class Folder:
             fs.put_file(f"/dev/fd/{file.fileno()}", f"{path}/{name}")
 
     def read(self, name: str) -> bytes | None:
-        """The bytes of the file ``name``, or None where there is none."""
+        """The content of the file ``name``; None if it does not exist."""
         fs, path = self._filesystem()
-        options = next((IN_ONE_REQUEST[name] for name in _protocols(fs) if name in IN_ONE_REQUEST), {})
+        options: dict[str, Any] = {}
+        for protocol in _protocols(fs):
+            options |= SINGLE_REQUEST_OPTIONS.get(protocol, {})
         try:
             with self._reached():
-                return fs.cat_file(f"{path}/{name}", **options)
+                data = fs.cat_file(f"{path}/{name}", **options)
+                return data if isinstance(data, bytes) else data.encode()
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
 
     def names(self) -> list[str]:
-        """What is in the folder, sorted; nothing where there is no folder.
+        """The names of the files and folders in this folder, sorted; empty if it does not exist.
 
         Raises:
-            OSError: it is no folder, or it cannot be read.
+            OSError: it is not a folder, or it cannot be read.
         """
         if self.local is not None:
             return sorted(path.name for path in self.local.iterdir()) if self.local.exists() else []
         fs, path = self._filesystem()
-        fs.invalidate_cache(path)  # others write there too
+        fs.invalidate_cache(path)  # other processes write there too
         try:
             with self._reached():
-                return sorted(found.rstrip("/").rpartition("/")[2] for found in fs.ls(path, detail=False))
+                return sorted(entry.rstrip("/").rpartition("/")[2] for entry in fs.ls(path, detail=False))
         except FileNotFoundError:
             return []
 
     def delete(self, name: str) -> None:
-        """Removes the file ``name`` if it is there."""
+        """Removes the file ``name`` if it exists."""
         fs, path = self._filesystem()
         with contextlib.suppress(FileNotFoundError):
             fs.rm_file(f"{path}/{name}")
 
     def files(self) -> dict[str, tuple[int, float]]:
-        """Bytes, and time of the last change (seconds since 1970; 0: not known), of each file beneath, by its path.
+        """The size in bytes, and the modification time, of each file in this folder and its subfolders, by path.
 
-        In one listing; nothing where there is no folder.
+        Times are in seconds since 1970; 0 means unknown. The folder is listed only once; the result is empty if it does
+        not exist.
         """
         fs, path = self._filesystem()
         fs.invalidate_cache(path)
         try:
             with self._reached():
-                found = fs.find(path, detail=True)
+                listing = cast(dict[str, dict[str, Any]], fs.find(path, detail=True))  # a list without detail
         except FileNotFoundError:
             return {}
-        return {name[len(path) :].lstrip("/"): (info["size"] or 0, _changed(info)) for name, info in found.items()}
+        return {name[len(path) :].lstrip("/"): (info["size"] or 0, _mtime(info)) for name, info in listing.items()}
 
     def remove(self) -> None:
-        """Removes the folder and all that is in it, if it is there."""
+        """Removes the folder with its content, if it exists."""
         fs, path = self._filesystem()
         with contextlib.suppress(FileNotFoundError), self._reached():
             fs.rm(path, recursive=True)
 
     def require_writable(self) -> None:
-        """Writes a file and removes it again.
+        """Checks that files can be written here, by writing and removing one.
 
         Raises:
-            InputError: that cannot be done here.
+            InputError: the file cannot be written or removed.
         """
         try:
             self.write(".probe", b"")
             self.delete(".probe")
         except Exception as error:  # every kind of storage has its own
-            raise InputError(f"{self}: cannot be written to ({error}); name another place") from None
+            raise InputError(f"{self}: cannot be written to ({error}); choose another folder") from None
 
     def write_json(self, name: str, value: Any) -> None:
         """Writes ``value`` as readable JSON."""
         self.write(name, to_json_bytes(value))
 
     def read_json(self, name: str) -> Any | None:
-        """The value in the JSON file ``name``, or None where there is none.
+        """The value in the JSON file ``name``; None if the file does not exist.
 
         Raises:
             InputError: the file is not JSON.
@@ -248,7 +259,7 @@ class Folder:
 
     @contextlib.contextmanager
     def _reached(self) -> Iterator[None]:
-        """Every kind of storage has errors of its own: for lack of credentials, say."""
+        """Turns the own errors of each kind of storage, such as missing credentials, into an InputError."""
         try:
             yield
         except (OSError, InputError):
@@ -256,8 +267,13 @@ class Folder:
         except Exception as error:
             raise InputError(f"{self}: cannot be reached: {error}") from None
 
+    def _path(self, name: str) -> Path:
+        """The path of a file in a folder that is known to be local."""
+        assert self.local is not None
+        return self.local / name
+
     def _filesystem(self) -> tuple[fsspec.AbstractFileSystem, str]:
-        if "://" not in self.url:  # else "::" in a path would be read as a chain of file systems
+        if "://" not in self.url:  # a "::" in a path would be read as a chain of file systems
             return fsspec.filesystem("file"), str(Path(self.url).absolute())
         try:
             return fsspec.core.url_to_fs(self.url)
@@ -265,39 +281,11 @@ class Folder:
             raise InputError(f"{self.url}: cannot be reached: {error}") from None
 
 
-def reject_credentials(location: str) -> None:
-    """Locations stand in configs, records and reports, which are shown to others.
-
-    Raises:
-        InputError: it is a URL with a password, a key or a signature; without telling them.
-    """
-    shown = SIGNED.sub("***", PASSWORD.sub("***", location)) if "://" in location else location
-    if shown != location:
-        raise InputError(
-            f"{shown}: has credentials in it, which reports and records would show; leave them out, and give them in "
-            "the environment (AWS_ACCESS_KEY_ID, …), in your own configuration (~/.aws), or to the machine (its role)"
-        )
-
-
-def split_location(location: str) -> tuple[str, str]:
-    """The folder of a file at a path or URL, and the file's name in it.
-
-    >>> split_location("/weights/a.npz"), split_location("s3://weights/a.npz")
-    (('/weights', 'a.npz'), ('s3://weights', 'a.npz'))
-    >>> split_location("/a.npz"), split_location("memory://a.npz")
-    (('/', 'a.npz'), ('memory:///', 'a.npz'))
-    """
-    reject_credentials(location)
-    scheme, mark, path = location.rpartition("://")
-    folder, _, name = path.rpartition("/")
-    return f"{scheme}{mark}{folder or '/'}", name
-
-
 def _protocols(fs: fsspec.AbstractFileSystem) -> set[str]:
     return {fs.protocol} if isinstance(fs.protocol, str) else set(fs.protocol)
 
 
-def _changed(info: dict[str, Any]) -> float:
-    """Every kind of storage says it in its own way."""
+def _mtime(info: dict[str, Any]) -> float:
+    """The modification time in seconds since 1970; every kind of storage has its own name and type for it."""
     when = info.get("mtime") or info.get("LastModified") or info.get("created") or 0.0
     return when.timestamp() if isinstance(when, datetime) else float(when)

@@ -1,7 +1,7 @@
-"""Work that goes on in threads while the reader of its results does something else.
+"""Iterators whose items are computed by background threads.
 
-Both functions end their threads when they are exhausted, closed or fail, and never wait on a full queue. They leave
-their source to the caller, who closes it (`contextlib.closing`) after them.
+Both functions end their threads when they are exhausted, closed or fail, and never wait on a full queue. The caller
+closes their source (`contextlib.closing`) after them.
 """
 
 from collections import deque
@@ -11,27 +11,28 @@ from typing import TypeVar
 
 __all__ = ["parallel_map", "prefetch"]
 
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def prefetch(items: Iterable[Item], ahead: int) -> Iterator[Item]:
-    """The items, up to ``ahead`` of them made by a background thread before they are asked for.
+    """Yields the items; a background thread computes up to ``ahead`` of them in advance.
 
-    An error that making one raises is raised where that item would have come.
+    An error while an item is computed is raised at that item's place.
     """
-    source, end = iter(items), object()
+    source = iter(items)
     pool = ThreadPoolExecutor(1)
     try:
-        waiting = deque(pool.submit(next, source, end) for _ in range(ahead))
-        while (item := waiting.popleft().result()) is not end:
-            waiting.append(pool.submit(next, source, end))
-            yield item
+        waiting = deque(pool.submit(_next, source) for _ in range(ahead))
+        while batch := waiting.popleft().result():
+            waiting.append(pool.submit(_next, source))
+            yield from batch
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 def parallel_map(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
-    """``work`` of each item, in their order; at most twice as many are under way as there are threads."""
+    """Yields ``work(item)`` for each item, in order; at most two items per thread are in progress."""
     if threads == 1:
         yield from map(work, items)
         return
@@ -46,3 +47,10 @@ def parallel_map(work: Callable[[Item], Result], items: Iterable[Item], threads:
             yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _next(source: Iterator[Item]) -> list[Item]:
+    """The next item in a list; an empty list at the end. A thread cannot raise StopIteration into a generator."""
+    for item in source:
+        return [item]
+    return []

@@ -13,7 +13,8 @@ import pytest
 
 from emotune.core import storage
 from emotune.core.errors import InputError
-from emotune.core.storage import Folder, split_location
+from emotune.core.location import split_location
+from emotune.core.storage import Folder
 
 
 @pytest.fixture(params=["disk", "memory"])
@@ -144,23 +145,23 @@ def test_a_relative_folder_is_the_one_below_the_working_directory(tmp_path, monk
 
 
 def test_a_file_is_created_once(folder):
-    assert folder.create("deeper/claim.json", b"first")
-    assert not folder.create("deeper/claim.json", b"second")
-    assert folder.read("deeper/claim.json") == b"first"
-    assert (folder / "deeper").names() == ["claim.json"]
+    assert folder.create("deeper/lease.json", b"first")
+    assert not folder.create("deeper/lease.json", b"second")
+    assert folder.read("deeper/lease.json") == b"first"
+    assert (folder / "deeper").names() == ["lease.json"]
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")  # of the server
 def test_a_file_on_s3_is_created_once(s3):
     folder = Folder(f"{s3}/created")
-    assert folder.create("claim.json", b"first")
-    assert not folder.create("claim.json", b"second")
-    assert folder.read("claim.json") == b"first"
+    assert folder.create("lease.json", b"first")
+    assert not folder.create("lease.json", b"second")
+    assert folder.read("lease.json") == b"first"
 
 
 def test_a_creation_that_is_repeated_because_its_answer_got_lost_is_a_creation(folder):
-    assert folder.create("claim.json", b"mine")
-    assert folder.create("claim.json", b"mine")
+    assert folder.create("lease.json", b"mine")
+    assert folder.create("lease.json", b"mine")
 
 
 def test_a_disk_without_links_creates_a_file_once(tmp_path, monkeypatch):
@@ -169,9 +170,9 @@ def test_a_disk_without_links_creates_a_file_once(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "link", link)
     folder = Folder(str(tmp_path))
-    assert folder.create("claim.json", b"first")
-    assert not folder.create("claim.json", b"second")
-    assert [path.name for path in tmp_path.iterdir()] == ["claim.json"]
+    assert folder.create("lease.json", b"first")
+    assert not folder.create("lease.json", b"second")
+    assert [path.name for path in tmp_path.iterdir()] == ["lease.json"]
 
 
 def test_where_nothing_is_exclusive_a_file_is_written_and_read_back(monkeypatch):
@@ -179,8 +180,8 @@ def test_where_nothing_is_exclusive_a_file_is_written_and_read_back(monkeypatch)
     slept: list[float] = []
     folder = Folder(f"memory://{uuid.uuid4().hex}")
     monkeypatch.setattr(storage.time, "sleep", slept.append)
-    assert folder.create("claim.json", b"first")
-    assert not folder.create("claim.json", b"second")
+    assert folder.create("lease.json", b"first")
+    assert not folder.create("lease.json", b"second")
     monkeypatch.setattr(storage.time, "sleep", lambda s: folder.write("other.json", b"quicker"))
     assert not folder.create("other.json", b"slower"), "another was written at the same time"
 
@@ -227,7 +228,7 @@ def test_an_open_file_is_uploaded_whole(s3):
 )
 def test_credentials_in_a_url_are_refused_without_telling_them(url: str):
     for reads in (Folder, split_location):
-        with pytest.raises(InputError, match="has credentials in it") as caught:
+        with pytest.raises(InputError, match=r"\*\*\*") as caught:
             reads(url)
         assert "cret" not in str(caught.value)
         assert "123" not in str(caught.value)

@@ -18,7 +18,8 @@ from emotune.config.run import WeightsRef
 from emotune.config.train import TrainConfig
 from emotune.core.cache_dir import cache_folder
 from emotune.core.errors import InputError, raise_if_any
-from emotune.core.storage import Folder, split_location
+from emotune.core.location import split_location
+from emotune.core.storage import Folder
 from emotune.runs.directory import CONFIG, RECORD, WEIGHTS
 
 __all__ = ["BVLC", "TORCHVISION", "resolve_weights", "weights_folder"]

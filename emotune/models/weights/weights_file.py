@@ -10,7 +10,8 @@ from safetensors.torch import load
 
 from emotune.config.run import WeightsRef
 from emotune.core.errors import InputError
-from emotune.core.storage import Folder, split_location
+from emotune.core.location import split_location
+from emotune.core.storage import Folder
 from emotune.models.weights.foreign import AlexNetWeights, parse_numpy, parse_state_dict
 from emotune.models.weights.run_weights import METADATA, RunWeights, parse_run_weights, safetensors_metadata
 from emotune.models.weights.torchvision_file import torchvision_file
