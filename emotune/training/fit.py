@@ -18,7 +18,7 @@ from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
 from emotune.data.read.batches import Split, open_split
 from emotune.data.read.open_dataset import decoded_shards
-from emotune.models.baselines.baselines import ClassPrior, Svm, make_baseline
+from emotune.models.baselines.build import Baseline, make_baseline
 from emotune.models.cost import Cost
 from emotune.runs.directory import METRICS
 from emotune.runs.progress import Phase, RunProgress
@@ -108,7 +108,7 @@ def _go_on(run: RunConfig, work: RunSession, stop: Callable[[], bool], tell: Cal
         raise InterruptedRunError(f"{run.id} was stopped; it begins anew")
 
 
-def _features(model: ClassPrior | Svm, split: Split, seen: Callable[[int], None]) -> np.ndarray:
+def _features(model: Baseline, split: Split, seen: Callable[[int], None]) -> np.ndarray:
     """Of all images of a split, in its order: float32 (N, F)."""
     rows: dict[int, np.ndarray] = {}
     with closing(split.evaluation_batches(BATCH)) as batches:

@@ -107,7 +107,7 @@ def _require_gpus(job: PreparationJob) -> None:
 
 def _require_libraries(job: PreparationJob) -> None:
     if len(job.study.networks) < len(job.study.variants):
-        from emotune.models.baselines.baselines import require_libraries  # late: with torch
+        from emotune.models.baselines.build import require_libraries  # late: with torch
 
         require_libraries([model for model, _ in job.study.variants.values()])
 

@@ -1,1 +1,1 @@
-"""Classifiers that are no networks."""
+"""Baselines that are not networks: the classes' frequencies, and support vector machines on hand-made features."""

@@ -1,6 +1,6 @@
-"""Hand-made features of an image, as they were used before networks learned their own: colours and textures.
+"""Hand-made features of an image, from before networks learned theirs: colour histograms, GIST, local binary patterns.
 
-What is in a library is taken from it (scikit-image); needs the extra ``classical``.
+They need scikit-image, which the extra ``classical`` installs.
 """
 
 from functools import cache
@@ -15,22 +15,22 @@ from skimage.transform import resize
 __all__ = ["colours", "textures"]
 
 BINS = (16, 4, 4)
-"""Of hue, saturation and value."""
+"""The bins of hue, saturation and value."""
 FREQUENCIES = (0.25, 0.125, 0.0625, 0.03125)
-"""Of the Gabor filters, an octave apart, in cycles per pixel."""
+"""The frequencies of the Gabor filters in cycles per pixel, an octave apart."""
 ORIENTATIONS = 8
 GRID = 4
-"""Cells along a side, over each of which a filter's energy is averaged (Oliva and Torralba 2001, section 4.2)."""
+"""The number of cells along a side; a filter's energy is averaged over each (Oliva and Torralba 2001, section 4.2)."""
 GIST_SIDE = 128
 PATTERNS = ((8, 1), (16, 2))
-"""Points on a circle, and its radius in pixels (Ojala, Pietikäinen, Mäenpää 2002, section 2)."""
+"""The points on a circle and its radius in pixels (Ojala, Pietikäinen, Mäenpää 2002, section 2)."""
 
 
 def colours(image: np.ndarray) -> np.ndarray:
     """A histogram of an image's colours, 16 hues × 4 saturations × 4 values: uint8 (H, W, 3) → float32 (256,).
 
-    Square roots of shares, so that a Gaussian kernel on them compares histograms by Hellinger's distance. In the spirit
-    of Solli and Lenz (2009), "Color based bags-of-emotions", whose own colour space of emotions is not used.
+    It has the square roots of shares, so that a Gaussian kernel compares histograms by Hellinger's distance. It follows
+    Solli and Lenz (2009), "Color based bags-of-emotions", but without their colour space of emotions.
     """
     hsv = rgb2hsv(image).reshape(-1, 3)
     bins = np.minimum((hsv * BINS).astype(int), np.array(BINS) - 1)
@@ -39,20 +39,21 @@ def colours(image: np.ndarray) -> np.ndarray:
 
 
 def textures(image: np.ndarray) -> np.ndarray:
-    """An image's textures: uint8 (H, W, 3) → float32 (540,).
+    """GIST and local binary patterns of an image: uint8 (H, W, 3) → float32 (540,).
 
-    GIST (Oliva and Torralba 2001): the mean energy of 32 Gabor filters (4 frequencies × 8 orientations) in each cell of
-    a 4×4 grid, of the grey image of 128×128; and histograms of its rotation-invariant uniform local binary patterns
-    (Ojala et al. 2002) of 8 points at radius 1 and of 16 at 2, at full size, as square roots of shares.
+    GIST (Oliva and Torralba 2001) is the mean energy of 32 Gabor filters (4 frequencies × 8 orientations) in each cell
+    of a 4×4 grid, for the grey image at 128×128. The histograms of rotation-invariant uniform local binary patterns
+    (Ojala et al. 2002), with 8 points at radius 1 and 16 at radius 2, are taken from the grey image at full size, as
+    square roots of shares.
     """
     grey = rgb2gray(image)
     return np.concatenate([_gist(grey), *(_patterns(grey, points, radius) for points, radius in PATTERNS)])
 
 
 def _gist(grey: np.ndarray) -> np.ndarray:
-    """(512,)."""
+    """The GIST descriptor of a grey image, (H, W) → (512,)."""
     small = resize(grey, (GIST_SIDE, GIST_SIDE), anti_aliasing=True)
-    padded = np.pad(small - small.mean(), GIST_SIDE // 2, mode="symmetric")  # else opposite borders would touch
+    padded = np.pad(small - small.mean(), GIST_SIDE // 2, mode="symmetric")  # otherwise opposite borders would touch
     inner = slice(GIST_SIDE // 2, -GIST_SIDE // 2)
     energies = np.abs(fft.ifft2(fft.fft2(padded.astype(np.float32)) * _gabor_filters()))[:, inner, inner]
     cell = GIST_SIDE // GRID
@@ -61,18 +62,18 @@ def _gist(grey: np.ndarray) -> np.ndarray:
 
 @cache
 def _gabor_filters() -> np.ndarray:
-    """Of an image with its margin, in the frequency domain: complex64 (32, 256, 256)."""
+    """The Gabor filters in the frequency domain, for an image with its margin: complex64 (32, 256, 256)."""
     filters = np.zeros((len(FREQUENCIES) * ORIENTATIONS, 2 * GIST_SIDE, 2 * GIST_SIDE), np.complex64)
     angles = np.arange(ORIENTATIONS) * np.pi / ORIENTATIONS
     for number, (frequency, angle) in enumerate((f, a) for f in FREQUENCIES for a in angles):
         kernel = gabor_kernel(frequency, theta=angle, dtype=np.complex64)
         height, width = kernel.shape
-        filters[number, :height, :width] = kernel - kernel.mean()  # says nothing of how bright an image is
+        filters[number, :height, :width] = kernel - kernel.mean()  # so that an image's brightness has no effect
         filters[number] = fft.fft2(np.roll(filters[number], (-(height // 2), -(width // 2)), axis=(0, 1)))
     return filters
 
 
 def _patterns(grey: np.ndarray, points: int, radius: int) -> np.ndarray:
-    """(points + 2,)."""
+    """The histogram of uniform local binary patterns, (H, W) → (points + 2,)."""
     codes = local_binary_pattern(np.round(255 * grey).astype(np.uint8), points, radius, method="uniform")
     return np.sqrt(np.bincount(codes.astype(int).ravel(), minlength=points + 2) / codes.size).astype(np.float32)
