@@ -1,4 +1,4 @@
-"""`python -m emotune.predict RUN IMAGE…`: which emotions a finished run's network expects images to evoke."""
+"""`python -m emotune.predict RUN IMAGE…`: predicts the classes of images with the network of a finished run."""
 
 import argparse
 import csv
@@ -19,6 +19,7 @@ from rich.progress import track
 from rich.table import Table
 
 from emotune.cli.arguments import CommandLine, exits_on_broken_pipe, local_path, path_or_url, reraise_broken_pipe
+from emotune.config.resources import EVALUATION_BATCH_SIZE
 from emotune.config.types import escape_control_characters
 from emotune.core.errors import InputError, describe_os_error, print_error
 from emotune.execution.run.signals import INTERRUPTED, Interruption, interruption
@@ -27,11 +28,11 @@ from emotune.inference.inputs import find_images, unique_stems
 if TYPE_CHECKING:
     from emotune.inference.predictor import Predictor
 
-__all__ = ["load", "main"]
+__all__ = ["main"]
 
 TABLE = "predictions.csv"
 UNLIMITED = 1_000_000
-"""Columns of text where the output is no terminal: programs that read it need each image's whole name on one line."""
+"""The width of tables that are not printed to a terminal: programs need each image's whole name on one line."""
 
 
 @exits_on_broken_pipe
@@ -39,8 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line.
 
     Returns:
-        0: all images are told; 1: some could not be read, the others are told; 2: the input cannot be used; 130:
-        interrupted; 141: nobody reads the output any more.
+        0: all images were classified; 1: some images could not be read, the others were classified, or the output could
+        not be written; 2: the input cannot be used; 130: interrupted; 141: the reader of the output has gone.
     """
     options = _parser().parse_args(arguments)
     try:
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         reraise_broken_pipe(error)
         print_error("emotune.predict", OSError(describe_os_error(error)))
         return 1
-    except ArithmeticError as error:  # a full disk, an export that is not what it should be
+    except ArithmeticError as error:  # an exported file whose outputs differ from torch's
         print_error("emotune.predict", error)
         return 1
     except KeyboardInterrupt:
@@ -61,19 +62,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def load(run: str, device: str = "auto") -> "Predictor":
-    """The network of a finished run; see `emotune.inference.predictor.load_predictor`.
-
-    >>> load("runs/attention-scenes-s0-1234abcd").predict(["a.jpg", "b.png"]).labels  # doctest: +SKIP
-    ['awe', 'fear']
-    """
-    from emotune.inference import predictor  # late: with torch
-
-    return predictor.load_predictor(run, device)
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = CommandLine(prog="python -m emotune.predict", description="What a finished run's network says of images.")
+    parser = CommandLine(
+        prog="python -m emotune.predict",
+        description="Predicts the classes of images with a finished run's network.",
+    )
     add = parser.add_argument
     add(
         "run",
@@ -86,72 +79,84 @@ def _parser() -> argparse.ArgumentParser:
         metavar="IMAGE",
         nargs="*",
         type=path_or_url,
-        help="images, folders of images, or - for names from stdin",
+        help="images, folders of images, or - to read names from stdin",
     )
     add(
         "--out",
         type=local_path,
         metavar="DIR",
-        help=f"write {TABLE} there, and for each image a PNG with its attention map",
+        help=f"write {TABLE} there, and a PNG with the attention map of each image",
     )
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="an object per line and image, instead of a table")
-    form.add_argument("--csv", action="store_true", help="comma-separated values instead of a table")
-    add("--onnx", type=local_path, metavar="FILE", help="export the network, checked with onnxruntime")
-    add("--batch-size", type=_count, default=50, metavar="N", help="images at a time (default: %(default)s)")
+    form.add_argument("--json", action="store_true", help="print a JSON object per image and line instead of a table")
+    form.add_argument("--csv", action="store_true", help="print comma-separated values instead of a table")
+    add("--onnx", type=local_path, metavar="FILE", help="export the network to this file and check it with onnxruntime")
+    add(
+        "--batch-size",
+        type=_count,
+        default=EVALUATION_BATCH_SIZE,
+        metavar="N",
+        help="images in a forward pass (default: %(default)s)",
+    )
     add("--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: the GPU if there is one")
     return parser
 
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'"{text}" is not a number of images')
+        raise argparse.ArgumentTypeError(f'"{text}" is not a positive number of images')
     return int(text)
 
 
 def _predict(options: argparse.Namespace, stopping: Interruption) -> int:
     if not options.images and not options.onnx:
-        raise InputError("nothing to do: name images, or --onnx FILE")
+        raise InputError("nothing to do: name images, or use --onnx FILE")
     if isinstance(sys.stdin, io.TextIOWrapper):
-        sys.stdin.reconfigure(errors="surrogateescape")  # names of files need not be UTF-8
+        sys.stdin.reconfigure(errors="surrogateescape")  # file names need not be UTF-8
     paths = find_images(options.images, sys.stdin) if options.images else []
-    predictor = load(options.run, options.device)
+    from emotune.inference.predictor import load_predictor  # late: with torch
+
+    predictor = load_predictor(options.run, options.device)
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
     if options.onnx:
         from emotune.inference.onnx import export
 
         difference = export(predictor, options.onnx)
-        print(f"{options.onnx}: the same as torch but for {difference:.1e}", file=sys.stderr)
+        print(f"{options.onnx}: outputs match torch's; the largest difference is {difference:.1e}", file=sys.stderr)
     if not paths:
         return 0
-    told = _told(predictor, paths, options, stopping)
+    predictions = _predict_each(predictor, paths, options, stopping)
     with stopping.patient(), ExitStack() as stack:
         if options.out:
             table = stack.enter_context(
                 (options.out / TABLE).open("w", newline="", encoding="utf-8", errors="surrogateescape")
             )
-            told = _written(told, table, predictor.classes)
-        shown = _written(told, sys.stdout, predictor.classes) if options.csv else _printed(told, options, predictor)
-        return 0 if sum(1 for _ in shown) == len(paths) else 1
+            predictions = _write_csv(predictions, table, predictor.classes)
+        if options.csv:
+            predictions = _write_csv(predictions, sys.stdout, predictor.classes)
+        else:
+            predictions = _print(predictions, options, predictor)
+        return 0 if sum(1 for _ in predictions) == len(paths) else 1
 
 
 @dataclass(frozen=True)
-class _Told:
-    """An image, and what the network says of it."""
+class _ImagePrediction:
+    """An image's path and the probabilities of its classes, by name."""
 
     path: Path
     probabilities: Mapping[str, float]
 
     @property
     def label(self) -> str:
+        """The most probable class."""
         return max(self.probabilities, key=self.probabilities.__getitem__)
 
 
-def _told(
+def _predict_each(
     predictor: "Predictor", paths: Sequence[Path], options: argparse.Namespace, stop: Callable[[], bool]
-) -> Iterator[_Told]:
-    """What the network says of each image that can be read, until it is to stop; the others are named on stderr."""
+) -> Iterator[_ImagePrediction]:
+    """The prediction for each image until ``stop`` is true; images that cannot be read are reported on stderr."""
     from emotune.inference.predictor import load_center_crop
 
     stems, console = unique_stems(paths), Console(stderr=True)
@@ -163,71 +168,86 @@ def _told(
                 return
             try:
                 squares[path] = load_center_crop(path)
-            except (OSError, ValueError) as error:  # of the system's own, the reason without the name
+            except (OSError, ValueError) as error:  # a system's error has the reason without the name
                 print_error("emotune.predict", InputError(f"{path}: {getattr(error, 'strerror', None) or error}"))
         if not squares:
             continue
-        answers = predictor.predict_batch(list(squares.values()))
+        batch = predictor.predict_batch(list(squares.values()))
         for row, (path, image) in enumerate(squares.items()):
-            said = dict(zip(answers.classes, map(float, answers.probabilities[row]), strict=True))
+            probabilities = dict(zip(batch.classes, map(float, batch.probabilities[row]), strict=True))
             if stop():
                 return
             if options.out:
-                maps = {layer: weights[row] for layer, weights in answers.attention.items()}
-                _draw(options.out / f"{stems[path]}.png", path.name, image, maps, said)
-            yield _Told(path, said)
+                weights = {layer: weights[row] for layer, weights in batch.attention.items()}
+                _save_figure(options.out / f"{stems[path]}.png", path.name, image, weights, probabilities)
+            yield _ImagePrediction(path, probabilities)
 
 
-def _draw(
-    out: Path, title: str, image: np.ndarray, weights: Mapping[str, np.ndarray], said: Mapping[str, float]
+def _save_figure(
+    out: Path, title: str, image: np.ndarray, weights: Mapping[str, np.ndarray], probabilities: Mapping[str, float]
 ) -> None:
-    """Writes an image's PNG; ``weights`` by attention layer (P,)."""
+    """Writes the figure of an image: the crop that the network sees, its attention maps and the probabilities.
+
+    Args:
+        out: The PNG's path.
+        title: The title of the figure.
+        image: The image, uint8 (256, 256, 3).
+        weights: The attention weights (P,) by layer.
+        probabilities: The probabilities by class.
+    """
     from emotune.data.image_io import CROP_SIDE
     from emotune.report.figures.predictions import prediction_figure
 
     first = (len(image) - CROP_SIDE) // 2
-    seen = image[first : first + CROP_SIDE, first : first + CROP_SIDE]
+    crop = image[first : first + CROP_SIDE, first : first + CROP_SIDE]
     maps = {layer: (w * w.size).reshape(2 * (round(w.size**0.5),)) for layer, w in weights.items()}
-    prediction_figure(escape_control_characters(title), seen, maps, said).savefig(out, metadata={"Software": None})
+    figure = prediction_figure(escape_control_characters(title), crop, maps, probabilities)
+    figure.savefig(out, metadata={"Software": None})  # so that equal figures are equal files
 
 
-def _written(told: Iterable[_Told], file: TextIO, classes: Sequence[str]) -> Iterator[_Told]:
-    """Writes each image's row as it comes, so that nothing is lost with those that follow."""
+def _write_csv(
+    predictions: Iterable[_ImagePrediction], file: TextIO, classes: Sequence[str]
+) -> Iterator[_ImagePrediction]:
+    """Writes each image's row at once, so that an interruption loses none, and passes the predictions on."""
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(["image", "label", *(f"p_{label}" for label in classes)])
-    for one in told:
-        writer.writerow([str(one.path), one.label, *(f"{p:.6g}" for p in one.probabilities.values())])
+    for prediction in predictions:
+        writer.writerow(
+            [str(prediction.path), prediction.label, *(f"{p:.6g}" for p in prediction.probabilities.values())]
+        )
         file.flush()
-        yield one
+        yield prediction
 
 
-def _printed(told: Iterable[_Told], options: argparse.Namespace, predictor: "Predictor") -> Iterator[_Told]:
-    """Prints an object per line as they come, or a table of all, as far as it went."""
-    rows: list[_Told] = []
+def _print(
+    predictions: Iterable[_ImagePrediction], options: argparse.Namespace, predictor: "Predictor"
+) -> Iterator[_ImagePrediction]:
+    """Prints a JSON object per prediction at once, or a table of all at the end or interruption; passes them on."""
+    rows: list[_ImagePrediction] = []
     try:
-        for one in told:
+        for prediction in predictions:
             if options.json:
-                value = {"image": str(one.path), "label": one.label, "probabilities": one.probabilities}
-                print(json.dumps(value), flush=True)
+                names = {"image": str(prediction.path), "label": prediction.label}
+                print(json.dumps(names | {"probabilities": prediction.probabilities}), flush=True)
             else:
-                rows.append(one)
-            yield one
+                rows.append(prediction)
+            yield prediction
     finally:
         if rows:
             Console(width=None if sys.stdout.isatty() else UNLIMITED).print(_table(rows, predictor.classes))
 
 
-def _table(rows: Iterable[_Told], classes: Sequence[str]) -> Table:
-    """A row per image, probabilities in per cent."""
+def _table(rows: Iterable[_ImagePrediction], classes: Sequence[str]) -> Table:
+    """A table with a row per image and the probabilities in per cent, the largest in bold."""
     table = Table(box=None, pad_edge=False)
     for name in ("image", "label"):
-        table.add_column(name, overflow="fold")  # names are never cut
+        table.add_column(name, overflow="fold")  # long names are wrapped, not cut
     for label in classes:
         table.add_column(escape(label), justify="right")
-    for one in rows:
-        cells = [f"{100 * p:.1f}" for p in one.probabilities.values()]
-        marked = [f"[bold]{c}[/]" if k == one.label else c for k, c in zip(one.probabilities, cells, strict=True)]
-        table.add_row(escape(str(one.path)), escape(one.label), *marked)
+    for row in rows:
+        per_cent = {label: f"{100 * p:.1f}" for label, p in row.probabilities.items()}
+        cells = [f"[bold]{cell}[/]" if label == row.label else cell for label, cell in per_cent.items()]
+        table.add_row(escape(str(row.path)), escape(row.label), *cells)
     return table
 
 

@@ -8,7 +8,10 @@ from pydantic.dataclasses import dataclass
 
 from emotune.config.types import FORBID_UNKNOWN_KEYS, Count, Number
 
-__all__ = ["Resources"]
+__all__ = ["EVALUATION_BATCH_SIZE", "Resources"]
+
+EVALUATION_BATCH_SIZE = 50
+"""The number of images in a batch of validation, test or prediction."""
 
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)

@@ -1,1 +1,1 @@
-"""Finished runs at work: what their networks say of other images."""
+"""Inference: predictions of finished runs for other images, and export to ONNX."""

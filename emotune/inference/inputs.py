@@ -1,4 +1,4 @@
-"""Which images were named: files, folders, and names that come from another program."""
+"""Finding the images to predict: files, folders, and paths from another program."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -8,35 +8,35 @@ from emotune.core.errors import InputError
 __all__ = ["SUFFIXES", "find_images", "unique_stems"]
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm"})
-"""Of what counts as an image in a folder; a file that is named counts whatever its name."""
+"""The suffixes of the images that are found in folders; a file that is named itself may have any suffix."""
 
 
 def find_images(names: Sequence[str], lines: Iterable[str]) -> list[Path]:
-    """The files that are meant, in the order of their names, each once.
+    """The paths of the images that are named, in the order of the names and without duplicates.
 
     Args:
-        names: Of files; of folders, whose images are taken with those of their subfolders, in alphabetical order; or
-            ``-``, for names that ``lines`` has.
-        lines: A file or folder each; empty ones are left out.
+        names: Names of files or folders, or ``-`` for the names in ``lines``. A folder stands for the images in it and
+            its subfolders, in alphabetical order.
+        lines: Names of files or folders, one per line; empty lines are ignored.
 
     Raises:
-        InputError: there is no image at all.
+        InputError: there are no images.
     """
-    found: dict[Path, None] = {}
+    images: dict[Path, None] = {}
     for name in names:
         for path in (Path(line) for line in map(str.strip, lines) if line) if name == "-" else [Path(name)]:
-            found |= dict.fromkeys(_within(path) if path.is_dir() else [path])
-    if not found:
-        raise InputError(f"{' '.join(names)}: no images; name files, folders of images, or - for names from stdin")
-    return list(found)
+            images |= dict.fromkeys(_in_folder(path) if path.is_dir() else [path])
+    if not images:
+        raise InputError(f"{' '.join(names)}: no images; name files, folders of images, or - to read names from stdin")
+    return list(images)
 
 
-def _within(folder: Path) -> Iterator[Path]:
+def _in_folder(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file())
 
 
 def unique_stems(paths: Sequence[Path]) -> dict[Path, str]:
-    """A name for what is written about each file: its own without the suffix; of several that share it, numbered."""
+    """A name for the output of each file: its name without the suffix, with a number where several would be equal."""
     stems: dict[Path, str] = {}
     taken: set[str] = set()
     for path in paths:

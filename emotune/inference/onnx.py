@@ -1,4 +1,4 @@
-"""A run's network as one file that any ONNX runtime can use without emotune, checked before it is there."""
+"""Exporting a run's network to ONNX, and checking the file with onnxruntime."""
 
 import copy
 import json
@@ -21,14 +21,15 @@ from emotune.models.networks.attention import record_attention
 __all__ = ["IMAGES", "PROBABILITIES", "export"]
 
 IMAGES, PROBABILITIES = "images", "probabilities"
-"""Names of the graph's input and first output; the others are called ``attention_<layer>``."""
+"""The names of the graph's input and of its first output; the other outputs are called ``attention_<layer>``."""
 TOLERANCE = 1e-5
+"""The largest accepted difference between the outputs of onnxruntime and torch."""
 BATCHES = (1, 5)
-"""Sizes with which the file is tried."""
+"""The batch sizes with which the file is checked."""
 
 
 class _ExportModule(nn.Module):
-    """From images to probabilities: normalisation, network, softmax."""
+    """The exported graph: normalisation, network and softmax."""
 
     def __init__(self, network: nn.Module, normalisation: Normalisation) -> None:
         super().__init__()
@@ -38,36 +39,41 @@ class _ExportModule(nn.Module):
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
         with record_attention(self.network) as weights:
-            said = self.network((images - self.mean) / self.std).softmax(1)
-        return (said, *weights.values())
+            probabilities = self.network((images - self.mean) / self.std).softmax(1)
+        return (probabilities, *weights.values())
 
 
 def export(predictor: Predictor, path: Path) -> float:
-    """Writes the network to an ONNX file, after onnxruntime said the same with it as torch.
+    """Writes the network to an ONNX file if onnxruntime computes the same outputs with it as torch.
 
-    Input ``images``: float32 (N, 3, 227, 227), red, green and blue from 0 to 1: the centre crop of `square`. Outputs:
-    ``probabilities`` (N, K), and ``attention_<layer>`` (N, P) for each attention layer. The file's metadata has
-    ``run``, ``classes`` (JSON) and ``crops``, over which the run's own test averaged; the file answers for one.
+    The input ``images`` is float32 (N, 3, 227, 227) with red, green and blue from 0 to 1: the centre crop of
+    `emotune.inference.predictor.load_center_crop`. The outputs are ``probabilities`` (N, K), and
+    ``attention_<layer>`` (N, P) for each attention layer. The file's metadata has ``run``, ``classes`` (JSON) and
+    ``crops``, the number of crops that the run's own test averaged over; the file predicts from a single crop.
+
+    Args:
+        predictor: The run's network.
+        path: The path of the file.
 
     Returns:
-        The largest difference to torch that was seen, in any output.
+        The largest difference to torch in any output.
 
     Raises:
         InputError: a library is missing, or the file cannot be written.
-        ArithmeticError: the two differ by more than 1e-5; no file is left.
+        ArithmeticError: an output differs by more than `TOLERANCE`; no file is written.
     """
     if not all(map(find_spec, ("onnx", "onnxscript", "onnxruntime"))):
         raise InputError("--onnx: onnx, onnxscript and onnxruntime are needed: pip install 'emotune[onnx]'")
-    whole = _ExportModule(copy.deepcopy(predictor.network).cpu(), predictor.normalisation).eval()
+    module = _ExportModule(copy.deepcopy(predictor.network).cpu(), predictor.normalisation).eval()
     example = torch.rand(2, 3, CROP_SIDE, CROP_SIDE)
-    with torch.inference_mode(), record_attention(whole.network) as weights:
-        whole.network(example)
+    with torch.inference_mode(), record_attention(module.network) as weights:
+        module.network(example)
     names = [PROBABILITIES, *(f"attention_{name}" for name in weights)]
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the exporter's own doings
+        warnings.simplefilter("ignore")  # the exporter warns of its own internals
         program = torch.onnx.export(
-            whole, (example,), dynamo=True, verbose=False, input_names=[IMAGES], output_names=names,
+            module, (example,), dynamo=True, verbose=False, input_names=[IMAGES], output_names=names,
             dynamic_shapes=({0: torch.export.Dim("batch")},),
         )  # fmt: skip
     model = program.model
@@ -76,27 +82,28 @@ def export(predictor: Predictor, path: Path) -> float:
     )
     try:
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".onnx-") as scratch:
-            made = Path(scratch) / "network.onnx"
-            program.save(made)
-            difference = _difference(made, whole)
+            file = Path(scratch) / "network.onnx"
+            program.save(file)
+            difference = _largest_difference(file, module)
             if not difference <= TOLERANCE:
-                raise ArithmeticError(f"{path}: onnxruntime and torch differ by {difference:.2g}; nothing was written")
-            made.replace(path)
+                raise ArithmeticError(f"{path}: onnxruntime and torch differ by {difference:.2g}; no file was written")
+            file.replace(path)
     except OSError as error:
-        raise InputError(f"--onnx {path}: cannot be written ({error.strerror}); name another place") from None
+        raise InputError(f"--onnx {path}: cannot be written ({error.strerror}); name another path") from None
     return difference
 
 
-def _difference(path: Path, whole: nn.Module) -> float:
-    """The largest, in any output, on random images."""
+def _largest_difference(path: Path, module: nn.Module) -> float:
+    """The largest difference between onnxruntime and torch in any output, on random images."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    worst = 0.0
+    largest = 0.0
     for size in BATCHES:
         images = torch.rand(size, 3, CROP_SIDE, CROP_SIDE, generator=torch.Generator().manual_seed(size))
         with torch.inference_mode():
-            expected = whole(images)
-        found = session.run(None, {IMAGES: images.numpy()})
-        worst = max([worst, *(float(np.abs(f - e.numpy()).max()) for f, e in zip(found, expected, strict=True))])
-    return worst
+            expected = module(images)
+        outputs = session.run(None, {IMAGES: images.numpy()})
+        differences = [float(np.abs(o - e.numpy()).max()) for o, e in zip(outputs, expected, strict=True)]
+        largest = max([largest, *differences])
+    return largest

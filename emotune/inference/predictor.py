@@ -1,4 +1,4 @@
-"""A finished run's network, and what it says of images."""
+"""Predicting the classes of images with the network of a finished run."""
 
 import io
 from collections.abc import Iterable, Sequence
@@ -13,6 +13,7 @@ from torch import nn
 
 from emotune.config.model import ModelConfig, NetworkConfig
 from emotune.config.normalisation import Normalisation
+from emotune.config.resources import EVALUATION_BATCH_SIZE
 from emotune.config.types import escape_control_characters
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
@@ -27,18 +28,18 @@ from emotune.training.evaluate import average_logits
 __all__ = ["ImageInput", "Predictions", "Predictor", "load_center_crop", "load_predictor"]
 
 ImageInput = str | Path | bytes | Image.Image
-"""An image's file, its bytes, or the image."""
+"""An image as the path of its file, as the bytes of its file, or opened by Pillow."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a network says of N images.
+    """A network's predictions for N images.
 
     Attributes:
-        classes: K names.
-        probabilities: float32 (N, K).
-        attention: By the dotted name of each attention layer, its weights of the positions in the centre crop, row by
-            row, float32 (N, P), which sum to one; empty for networks without.
+        classes: The K class names.
+        probabilities: The classes' probabilities, float32 (N, K).
+        attention: The attention weights of each layer by its dotted name, float32 (N, P): for the positions of the
+            centre crop, row by row. They sum to one. It is empty for networks without attention.
     """
 
     classes: tuple[str, ...]
@@ -53,15 +54,15 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Predictor:
-    """A finished run's network.
+    """The network of a finished run and the way in which it sees images.
 
     Attributes:
-        run_id: The run's.
-        classes: K names, in the order of the network's outputs.
-        network: In float32, whatever it was trained with.
-        normalisation: Of the images that it sees.
-        crops: Over how many crops of an image answers are averaged.
-        device: Where the network is.
+        run_id: The run's id.
+        classes: The K class names, in the order of the network's outputs.
+        network: The network in float32, whatever precision it was trained in.
+        normalisation: The normalisation of the images that the network sees.
+        crops: The number of crops of an image over which predictions are averaged.
+        device: The device of the network.
     """
 
     run_id: str
@@ -71,11 +72,15 @@ class Predictor:
     crops: int
     device: torch.device
 
-    def predict(self, images: Iterable[ImageInput], batch_size: int = 50) -> Predictions:
-        """What the network says of images, each treated as the run's test images were.
+    def predict(self, images: Iterable[ImageInput], batch_size: int = EVALUATION_BATCH_SIZE) -> Predictions:
+        """The network's predictions for images, which are processed as the run's test images were.
+
+        Args:
+            images: Paths, bytes of files, or Pillow's images.
+            batch_size: The number of images in a forward pass.
 
         Raises:
-            InputError: one cannot be read; the message names it.
+            InputError: an image cannot be read; the message names it.
         """
         squares: list[np.ndarray] = []
         for number, image in enumerate(images):
@@ -85,24 +90,24 @@ class Predictor:
                 name = image if isinstance(image, str | Path) else f"image {number}"
                 raise InputError(f"{name}: {error}") from None
         starts = range(0, len(squares), batch_size)
-        return self.concat([self.predict_batch(squares[start : start + batch_size]) for start in starts])
+        return self._concat([self.predict_batch(squares[start : start + batch_size]) for start in starts])
 
     @torch.inference_mode()
     def predict_batch(self, squares: Sequence[np.ndarray]) -> Predictions:
-        """What the network says of a batch, uint8 (SIDE, SIDE, 3) each, see `load_center_crop`."""
+        """The network's predictions for a batch of images, each uint8 (256, 256, 3) as of `load_center_crop`."""
         images = [torch.from_numpy(image.copy()) for image in squares]
         batch = torch.stack(images).to(self.device) if self.device.type != "cpu" else images
         indices = np.arange(len(squares))
-        with record_attention(self.network) as weights:  # of the first view, the centre
-            seen = [
+        with record_attention(self.network) as weights:  # those of the first view, the centre crop
+            logits = [
                 self.network(crop_and_normalise(batch, view, indices, self.normalisation))
                 for view in evaluation_crops(len(squares), self.crops)
             ]
-        said = average_logits(seen).softmax(1)
-        return Predictions(self.classes, said.cpu().numpy(), {name: w.cpu().numpy() for name, w in weights.items()})
+        probabilities = average_logits(logits).softmax(1).cpu().numpy()
+        return Predictions(self.classes, probabilities, {name: w.cpu().numpy() for name, w in weights.items()})
 
-    def concat(self, parts: Sequence[Predictions]) -> Predictions:
-        """The answers of batches, one after another."""
+    def _concat(self, parts: Sequence[Predictions]) -> Predictions:
+        """The predictions of several batches as one."""
         if not parts:
             return Predictions(self.classes, np.empty((0, len(self.classes)), np.float32), {})
         attention = {name: np.concatenate([part.attention[name] for part in parts]) for name in parts[0].attention}
@@ -110,18 +115,18 @@ class Predictor:
 
 
 def load_center_crop(image: ImageInput) -> np.ndarray:
-    """An image as runs keep it: upright RGB, its centre square of 256×256, uint8 (256, 256, 3).
+    """The centre square of an image as runs see it: upright, RGB, resized to 256×256, uint8 (256, 256, 3).
 
-    From an image out of a shard follow the very pixels that a run was tested on. Of a larger one, emotune.shard keeps
-    a JPEG that is shrunk to 256 pixels, so its pixels differ from these by that.
+    An image from a shard gives exactly the pixels that a run was tested on. For a larger original they can differ,
+    because emotune.shard stores a JPEG that was shrunk to 256 pixels.
 
     Raises:
-        UnreadableImageError: it is none, or damaged.
-        OSError: its file cannot be read.
+        UnreadableImageError: the data is not an image, or is damaged.
+        OSError: the file cannot be read.
     """
     if isinstance(image, Image.Image):
         buffer = io.BytesIO()
-        image.save(buffer, "PNG")  # what is turned, transparent or of other modes is treated alike
+        image.save(buffer, "PNG")  # so that rotation, transparency and colour modes are treated alike
         image = buffer.getvalue()
     return decode_square(image if isinstance(image, bytes) else read_file(Path(image)), IMAGE_SIDE)
 
@@ -130,27 +135,27 @@ def load_predictor(run: str, device: str = "auto") -> Predictor:
     """The network of a finished run.
 
     Args:
-        run: Its folder, a path or URL.
-        device: ``cpu``, ``cuda``, or ``auto``: the GPU if there is one.
+        run: The path or URL of the run's folder.
+        device: ``cpu``, ``cuda``, or ``auto`` for the GPU if there is one.
 
     Raises:
-        InputError: the folder has no finished run, or one whose model is no network; there is no GPU.
+        InputError: the folder has no finished run, the run's model is not a network, or there is no GPU.
     """
     if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("--device cuda: torch sees no GPU here; leave it out, or say --device cpu")
-    where = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+        raise InputError("--device cuda: torch finds no GPU on this machine; omit the option, or use --device cpu")
+    target = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
     folder = Folder(run.rstrip("/"))
     try:
         record, config = folder.read_json(RECORD), folder.read_json(CONFIG)
     except OSError as error:
         raise InputError(f"{folder}: cannot be read ({error}); name the folder of a finished run") from None
     if record is None or config is None:
-        is_one = "this run is not finished" if config else "no run"
-        raise InputError(f"{folder}: {is_one}; name the folder of a finished one, such as runs/alexnet-scenes-s0-…")
+        problem = "this run is not finished" if config else "not a run"
+        raise InputError(f"{folder}: {problem}; name the folder of a finished run, such as runs/alexnet-scenes-s0-…")
     try:
         model = TypeAdapter(ModelConfig).validate_python(config["model"])
         if not isinstance(model, NetworkConfig):
-            raise InputError(f'{folder}: its model is "{model.name}", which leaves no network behind; name another run')
+            raise InputError(f'{folder}: its model "{model.name}" is not a network; name another run')
         crops = config["train"]["test_crops"]
         if crops not in (1, 5, 10):
             raise TypeError(f"test_crops {crops!r}")
@@ -159,7 +164,7 @@ def load_predictor(run: str, device: str = "auto") -> Predictor:
         network.load_state_dict(weights.tensors)
         run_id = escape_control_characters(record["run"])
     except (KeyError, TypeError, RuntimeError, ValidationError) as error:
-        why = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise InputError(f"{folder}: not what emotune writes ({why}); train the run again") from None
-    network.to(where, memory_format=torch.channels_last).eval().requires_grad_(False)
-    return Predictor(run_id, weights.classes, network, weights.normalisation, crops, where)
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise InputError(f"{folder}: not the files of a run ({reason}); train the run again") from None
+    network.to(target, memory_format=torch.channels_last).eval().requires_grad_(False)
+    return Predictor(run_id, weights.classes, network, weights.normalisation, crops, target)

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from emotune.config.normalisation import IMAGENET, Normalisation
+from emotune.config.resources import EVALUATION_BATCH_SIZE
 from emotune.data.augment import crop_and_normalise, evaluation_crops
 from emotune.data.read.batches import Split
 from emotune.models.networks.attention import record_attention
@@ -18,8 +19,6 @@ from emotune.training.distributed import World
 from emotune.training.precision import autocast
 
 __all__ = ["Outputs", "average_logits", "evaluate"]
-
-BATCH = 50
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,9 @@ def evaluate(
     network.eval()
     views = evaluation_crops(len(split), crops)
     own, evaluated = [], 0
-    batches = split.evaluation_batches(BATCH, rank=world.rank, world_size=world.size, pin=world.device.type == "cuda")
+    batches = split.evaluation_batches(
+        EVALUATION_BATCH_SIZE, rank=world.rank, world_size=world.size, pin=world.device.type == "cuda"
+    )
     with closing(batches):
         for batch in batches:
             images = batch.images_on(world.device)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from emotune.config.resources import Resources
+from emotune.config.resources import EVALUATION_BATCH_SIZE, Resources
 from emotune.config.run import RunConfig
 from emotune.data.read.batches import Split, open_split
 from emotune.data.read.open_dataset import decoded_shards
@@ -24,7 +24,7 @@ from emotune.runs.directory import METRICS
 from emotune.runs.progress import Phase, RunProgress
 from emotune.runs.record import EpochMetrics, RunRecord
 from emotune.training.checkpoint import Progress
-from emotune.training.evaluate import BATCH, Outputs
+from emotune.training.evaluate import Outputs
 from emotune.training.precision import numerics_record
 from emotune.training.progress_reporter import reading_reporter
 from emotune.training.provenance import code_origin
@@ -111,7 +111,7 @@ def _go_on(run: RunConfig, work: RunSession, stop: Callable[[], bool], tell: Cal
 def _features(model: Baseline, split: Split, seen: Callable[[int], None]) -> np.ndarray:
     """Of all images of a split, in its order: float32 (N, F)."""
     rows: dict[int, np.ndarray] = {}
-    with closing(split.evaluation_batches(BATCH)) as batches:
+    with closing(split.evaluation_batches(EVALUATION_BATCH_SIZE)) as batches:
         for batch in batches:
             rows |= {
                 int(index): model.features(image.numpy())

@@ -21,7 +21,7 @@ NARROW = {"width": 0.0625, "weight_init": "he"}
 
 @dataclass(frozen=True)
 class Finished:
-    """A finished run's folder, what it said of its test images, and how it attended to them."""
+    """A finished run's folder, its predictions for its test images, and its attention weights."""
 
     folder: str
     predictions: pd.DataFrame
@@ -31,18 +31,18 @@ class Finished:
 @pytest.fixture(scope="session")
 def finished_run(small_shards: Path, tmp_path_factory):
     """Trains one epoch of a model, once for all tests."""
-    pool, known = tmp_path_factory.mktemp("pool"), {}
+    pool, finished_runs = tmp_path_factory.mktemp("pool"), {}
     (dataset,) = resolve_datasets([Selection(data=str(small_shards))])
 
     def finished(model: ModelConfig, **settings) -> Finished:
         settings = TrainConfig(**{"epochs": 1, "batch_size": 16, "lr": 0.005} | settings)
         run = RunConfig(variant="v", dataset=dataset, seed=0, model=model, train=settings)
-        if run.id not in known:
+        if run.id not in finished_runs:
             train(run, RunDirectory(str(pool), run), World(0, 1, torch.device("cpu")))
             folder = pool / run.id
             attention = pd.read_parquet(folder / ATTENTION) if (folder / ATTENTION).exists() else None
-            known[run.id] = Finished(str(folder), pd.read_parquet(folder / PREDICTIONS), attention)
-        return known[run.id]
+            finished_runs[run.id] = Finished(str(folder), pd.read_parquet(folder / PREDICTIONS), attention)
+        return finished_runs[run.id]
 
     return finished
 
@@ -54,7 +54,7 @@ def attending(finished_run) -> Finished:
 
 @pytest.fixture(scope="session")
 def test_images(small_shards: Path, attending: Finished, tmp_path_factory) -> dict[str, Path]:
-    """By sample id, the images that runs were tested on."""
+    """The images that runs were tested on, by sample id."""
     folder, files = tmp_path_factory.mktemp("images"), {}
     wanted = set(attending.predictions["sample_id"])
     for shard in small_shards.glob("*.tar"):

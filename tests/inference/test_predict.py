@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emotune.predict import TABLE, load, main
+from emotune.inference.predictor import load_predictor
+from emotune.predict import TABLE, main
 
 
 @pytest.fixture
@@ -43,20 +44,20 @@ def test_a_table_has_a_row_per_image(attending, images, capsys):
     ]
 
 
-def test_json_and_csv_say_what_python_users_get(attending, images, capsys):
+def test_json_and_csv_have_the_predictions_of_the_python_interface(attending, images, capsys):
     paths = [str(images / "a.jpg"), str(images / "b.jpg")]
-    answers = load(attending.folder, "cpu").predict(paths)
+    expected = load_predictor(attending.folder, "cpu").predict(paths)
     assert main([attending.folder, *paths, "--device", "cpu", "--json"]) == 0
-    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    objects = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert main([attending.folder, *paths, "--device", "cpu", "--csv"]) == 0
     table = rows(capsys.readouterr().out)
-    for number, label in enumerate(answers.labels):
-        assert told[number]["image"] == table[number]["image"] == paths[number]
-        assert told[number]["label"] == table[number]["label"] == label
-        for k, name in enumerate(answers.classes):
-            expected = pytest.approx(answers.probabilities[number, k], abs=1e-5)
-            assert told[number]["probabilities"][name] == expected
-            assert float(table[number][f"p_{name}"]) == expected
+    for number, label in enumerate(expected.labels):
+        assert objects[number]["image"] == table[number]["image"] == paths[number]
+        assert objects[number]["label"] == table[number]["label"] == label
+        for k, name in enumerate(expected.classes):
+            probability = pytest.approx(expected.probabilities[number, k], abs=1e-5)
+            assert objects[number]["probabilities"][name] == probability
+            assert float(table[number][f"p_{name}"]) == probability
 
 
 def test_a_broken_image_is_reported_and_the_rest_goes_on(attending, images, capsys):
@@ -66,29 +67,29 @@ def test_a_broken_image_is_reported_and_the_rest_goes_on(attending, images, caps
     captured = capsys.readouterr()
     assert len(rows(captured.out)) == 4
     broken, missing = captured.err.splitlines()
-    assert "aa.jpg: damaged" in broken
-    assert missing == f"emotune.predict: {gone}: No such file or directory"
+    assert "aa.jpg: " in broken
+    assert f"{gone}: " in missing
 
 
-def test_names_that_are_not_utf_8_are_told_and_an_output_that_nobody_reads_ends_quietly(attending, images, tmp_path):
+def test_names_that_are_not_utf_8_are_printed_and_a_closed_output_ends_the_command_quietly(attending, images, tmp_path):
     odd = os.fsdecode(os.fsencode(images) + b"/\xff.jpg")
     (images / "a.jpg").rename(odd)
     names = os.fsencode(odd) + b"\na\0b.jpg\n" + os.fsencode(images / "sub") + b"\n"
     command = [sys.executable, "-m", "emotune.predict", attending.folder, "-", "--device", "cpu"]
     out = ["--csv", "--out", str(tmp_path / "out")]
-    told = subprocess.run([*command, *out], input=names, capture_output=True, check=False)
-    assert told.returncode == 1, told.stderr
-    assert b"Traceback" not in told.stderr and b"a\0b.jpg: " in told.stderr
-    assert [Path(row["image"]).name for row in rows(told.stdout.decode())] == [r"\udcff.jpg", "a.jpg", "c.jpg"]
+    done = subprocess.run([*command, *out], input=names, capture_output=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert b"Traceback" not in done.stderr and b"a\0b.jpg: " in done.stderr
+    assert [Path(row["image"]).name for row in rows(done.stdout.decode())] == [r"\udcff.jpg", "a.jpg", "c.jpg"]
     assert os.fsencode(odd) in (tmp_path / "out" / TABLE).read_bytes()
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     with subprocess.Popen([*command, "--json"], **pipes) as one:
         one.stdout.close()  # as `| head` does
-        _, said = one.communicate(names)
-    assert (one.returncode, b"roken pipe" in said, b"Traceback" in said) == (141, False, False)
+        _, errors = one.communicate(names)
+    assert (one.returncode, b"roken pipe" in errors, b"Traceback" in errors) == (141, False, False)
 
 
-def test_out_gets_a_image_of_each_beside_its_attention_and_a_table(attending, images, tmp_path, capsys):
+def test_out_gets_a_figure_of_each_image_with_its_attention_and_a_table(attending, images, tmp_path, capsys):
     out = tmp_path / "out"
     assert main([attending.folder, str(images), "--out", str(out), "--csv"]) == 0
     assert {path.name for path in out.iterdir()} == {"a.png", "a-2.png", "b.png", "c.png", "predictions.csv"}
@@ -105,7 +106,7 @@ def test_out_gets_a_image_of_each_beside_its_attention_and_a_table(attending, im
 
 
 @pytest.mark.usefixtures("heard")
-def test_an_interrupted_command_keeps_what_it_has_found(attending, images, tmp_path):
+def test_an_interrupted_command_keeps_its_predictions(attending, images, tmp_path):
     for number in range(100):
         (images / f"{number:03d}.jpg").write_bytes((images / "a.jpg").read_bytes())
     table = tmp_path / "out" / TABLE
@@ -149,17 +150,19 @@ def test_help_answers_without_torch():
 
 def test_a_network_is_exported_without_images(attending, tmp_path, capsys):
     assert main([attending.folder, "--onnx", str(tmp_path / "n.onnx"), "--device", "cpu"]) == 0
-    assert "the same as torch but for" in capsys.readouterr().err
+    assert f"{tmp_path / 'n.onnx'}: " in capsys.readouterr().err
     assert (tmp_path / "n.onnx").stat().st_size > 100_000
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
-    [([], "nothing to do"), (["{images}/none/*.jpg"], ""), (["-"], "no images"), (["{images}"], "no run")],
-)
-def test_what_cannot_be_used_ends_with_2_and_says_why(attending, images, arguments, said, capsys, monkeypatch):
+    ("run", "arguments", "code", "key"),
+    [
+        ("{run}", [], 2, "--onnx"), ("{run}", ["{images}/none/*.jpg"], 1, "none/*.jpg"), ("{run}", ["-"], 2, "-: "),
+        ("{images}", ["{images}"], 2, "{images}: "),
+    ],
+)  # fmt: skip
+def test_unusable_input_ends_with_2_and_its_name(attending, images, run, arguments, code, key, capsys, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
-    run = str(images) if said == "no run" else attending.folder
-    given = [argument.format(images=images) for argument in arguments]
-    assert main([run, *given]) == (2 if said else 1)
-    assert said in capsys.readouterr().err
+    given = [text.format(run=attending.folder, images=images) for text in (run, *arguments)]
+    assert main(given) == code
+    assert key.format(images=images) in capsys.readouterr().err

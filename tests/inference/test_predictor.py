@@ -1,6 +1,7 @@
 import hashlib
 import io
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -18,18 +19,18 @@ from emotune.inference.predictor import load_center_crop, load_predictor
 from emotune.runs.directory import CONFIG, RECORD, WEIGHTS
 
 
-def test_a_run_says_of_its_test_images_what_it_said_when_it_was_tested(any_run, test_images):
-    answers = load_predictor(any_run.folder, "cpu").predict(
+def test_a_run_predicts_for_its_test_images_what_it_predicted_when_it_was_tested(any_run, test_images):
+    predictions = load_predictor(any_run.folder, "cpu").predict(
         [test_images[key] for key in any_run.predictions["sample_id"]]
     )
-    said = softmax(any_run.predictions.filter(like="logit_").to_numpy(), axis=1)
-    np.testing.assert_allclose(answers.probabilities, said, atol=1e-5)
-    assert answers.labels == [answers.classes[index] for index in said.argmax(1)]
+    expected = softmax(any_run.predictions.filter(like="logit_").to_numpy(), axis=1)
+    np.testing.assert_allclose(predictions.probabilities, expected, atol=1e-5)
+    assert predictions.labels == [predictions.classes[index] for index in expected.argmax(1)]
     if any_run.attention is None:
-        assert answers.attention == {}
+        assert predictions.attention == {}
     else:
         for layer, rows in any_run.attention.groupby("layer"):
-            np.testing.assert_allclose(answers.attention[layer], np.stack(rows["weights"]), atol=1e-5)
+            np.testing.assert_allclose(predictions.attention[layer], np.stack(rows["weights"]), atol=1e-5)
 
 
 def test_the_number_of_images_at_a_time_changes_nothing(attending, test_images):
@@ -40,15 +41,15 @@ def test_the_number_of_images_at_a_time_changes_nothing(attending, test_images):
     assert predictor.predict([]).probabilities.shape == (0, len(predictor.classes))
 
 
-def test_files_bytes_and_images_are_told_alike(attending, tmp_path):
+def test_files_bytes_and_opened_images_give_the_same_prediction(attending, tmp_path):
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 280, 3), dtype=np.uint8))
     path = tmp_path / "a.png"
     image.save(path)
-    answers = load_predictor(attending.folder, "cpu").predict([path, str(path), path.read_bytes(), image])
-    assert (answers.probabilities == answers.probabilities[0]).all()
+    predictions = load_predictor(attending.folder, "cpu").predict([path, str(path), path.read_bytes(), image])
+    assert (predictions.probabilities == predictions.probabilities[0]).all()
 
 
-def test_a_image_of_any_kind_is_seen_upright_on_white_and_square():
+def test_an_image_of_any_kind_is_seen_upright_on_white_and_square():
     image = Image.new("RGBA", (400, 200), (255, 0, 0, 0))
     assert (load_center_crop(image) == 255).all()
     turned = Image.new("RGB", (200, 400))
@@ -67,14 +68,14 @@ def test_a_image_of_any_kind_is_seen_upright_on_white_and_square():
 def test_a_broken_image_is_named(attending, tmp_path, content):
     (tmp_path / "b.jpg").write_bytes(content)
     predictor = load_predictor(attending.folder, "cpu")
-    with pytest.raises(InputError, match=r"b\.jpg: (empty file|text)"):
+    with pytest.raises(InputError, match=r"b\.jpg: "):
         predictor.predict([tmp_path / "b.jpg"])
     with pytest.raises(InputError, match="image 0"):
         predictor.predict([content])
 
 
-def test_what_is_no_finished_run_is_refused_with_the_reason(attending, tmp_path):
-    with pytest.raises(InputError, match="no run; name the folder of a finished one"):
+def test_a_folder_without_a_finished_run_is_refused_with_the_reason(attending, tmp_path):
+    with pytest.raises(InputError, match="not a run"):
         load_predictor(str(tmp_path))
     copy = tmp_path / Path(attending.folder).name
     shutil.copytree(attending.folder, copy)
@@ -96,11 +97,11 @@ def test_what_is_no_finished_run_is_refused_with_the_reason(attending, tmp_path)
      (CONFIG, {"model": {"name": "alexnet", "x": 1}}), (CONFIG, {"model": {"name": "../x"}}), (CONFIG, {"train": {}}),
      (CONFIG, {"train": {"test_crops": 10**9}})],
 )  # fmt: skip
-def test_a_run_whose_files_say_what_emotune_does_not_write_is_refused(attending, tmp_path, file, change):
+def test_a_run_with_files_that_emotune_does_not_write_is_refused(attending, tmp_path, file, change):
     copy = tmp_path / Path(attending.folder).name
     shutil.copytree(attending.folder, copy)
     (copy / file).write_text(json.dumps(json.loads((copy / file).read_text()) | change))
-    with pytest.raises(InputError, match="train the run again"):
+    with pytest.raises(InputError, match=f"{re.escape(str(copy))}"):
         load_predictor(str(copy))
 
 
@@ -116,14 +117,14 @@ def test_weights_whose_classes_cannot_be_printed_are_refused(attending, tmp_path
     record = json.loads((copy / RECORD).read_text())
     record["weights"]["sha256"] = hashlib.sha256((copy / WEIGHTS).read_bytes()).hexdigest()
     (copy / RECORD).write_text(json.dumps(record))
-    with pytest.raises(InputError, match="not readable as weights"):
+    with pytest.raises(InputError, match=WEIGHTS):
         load_predictor(str(copy))
 
 
 @pytest.mark.parametrize("model", [ConstantConfig(), SvmConfig(c_grid=(1.0,))], ids=["constant", "svm"])
 def test_a_run_without_a_network_is_refused(finished_run, model):
     settings = {"epochs": TrainConfig.epochs, "batch_size": TrainConfig.batch_size, "lr": TrainConfig.lr}
-    with pytest.raises(InputError, match=f'its model is "{model.name}", which leaves no network'):
+    with pytest.raises(InputError, match=f'"{model.name}"'):
         load_predictor(finished_run(model, **settings).folder)
 
 

@@ -62,7 +62,7 @@ def test_a_continued_run_tells_where_it_goes_on_and_how_often_it_was_continued(r
 
 
 def test_ten_crops_of_a_large_split_are_told_batch_by_batch(run: RunConfig, tmp_path: Path, monkeypatch):
-    monkeypatch.setattr("emotune.training.evaluate.BATCH", 20)
+    monkeypatch.setattr("emotune.training.evaluate.EVALUATION_BATCH_SIZE", 20)
     told: list[RunProgress] = []
     short = replace(run, train=replace(run.train, epochs=1))
     trained(short, tmp_path, on_progress=told.append)
