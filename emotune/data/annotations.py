@@ -1,4 +1,4 @@
-"""What annotators said of an image: its label, and how well they agree on it."""
+"""Annotators' votes on an image: its label, their agreement on it, and targets for training."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -8,17 +8,17 @@ import numpy as np
 __all__ = ["OTHER", "agreement_of", "majority_class", "parse_votes", "target_weights"]
 
 OTHER = "other"
-"""Votes that name none of the classes: "not this one", or neutral."""
+"""The key of votes for none of the classes: "not this one", or neutral."""
 
 
 def parse_votes(text: str) -> float:
-    """A number of votes, or a share of them.
+    """The number of votes in a cell of a table, or the share of votes.
 
-    >>> number("3"), number("0.25"), number("62.5%")
+    >>> parse_votes("3"), parse_votes("0.25"), parse_votes("62.5%")
     (3, 0.25, 0.625)
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is not such a number.
     """
     if not re.fullmatch(r"([0-9]+(\.[0-9]*)?|\.[0-9]+)(e-[0-9]+)?%?", text, re.IGNORECASE):
         raise ValueError(f'"{text}" is not a number of votes')
@@ -31,18 +31,18 @@ def parse_votes(text: str) -> float:
 def agreement_of(label: str, votes: Mapping[str, float]) -> str:
     """``well`` if more than half of all votes are for the label, else ``noisy``; a tie is noisy.
 
-    So You et al. (2016), as the thesis has it.
+    These are the terms of You et al. (2016), as the thesis uses them.
 
-    >>> part_of("awe", {"awe": 3, "other": 2}), part_of("awe", {"awe": 2, "other": 2})
+    >>> agreement_of("awe", {"awe": 3, "other": 2}), agreement_of("awe", {"awe": 2, "other": 2})
     ('well', 'noisy')
     """
     return "well" if votes.get(label, 0) > sum(votes.values()) / 2 else "noisy"
 
 
 def majority_class(votes: Mapping[str, float], classes: Sequence[str]) -> str | None:
-    """The class with the most votes; None where two share the lead, or none has any.
+    """The class with the most votes; None if several classes share the lead, or no class has a vote.
 
-    >>> majority({"awe": 3, "fear": 1}, ("awe", "fear")), majority({"awe": 2, "fear": 2}, ("awe", "fear"))
+    >>> majority_class({"awe": 3, "fear": 1}, ("awe", "fear")), majority_class({"awe": 2, "fear": 2}, ("awe", "fear"))
     ('awe', None)
     """
     most = max((votes.get(label, 0) for label in classes), default=0)
@@ -53,11 +53,11 @@ def majority_class(votes: Mapping[str, float], classes: Sequence[str]) -> str | 
 def target_weights(
     labels: Sequence[str], votes: Sequence[Mapping[str, float]], classes: Sequence[str], kind: str
 ) -> np.ndarray:
-    """What the cross-entropy of each image is a sum over: float32 (N, K).
+    """The target distribution of each image, which weights the terms of its cross-entropy: float32 (N, K).
 
     Args:
-        labels: Of N images.
-        votes: Of the same.
+        labels: The labels of N images.
+        votes: The votes on the same N images, by class.
         classes: The K classes.
         kind: *hard*: 1 for the label. *soft*: each class's share of the votes; votes for none of the classes are
             spread evenly over those that are not the label. *weighted*: for the label, its share of the votes, divided
@@ -68,17 +68,17 @@ def target_weights(
     """
     index = {label: i for i, label in enumerate(classes)}
     weights = np.zeros((len(labels), len(classes)))
-    for row, (label, said) in enumerate(zip(labels, votes, strict=True)):
-        total = sum(said.values()) or 1
-        if kind == "soft" and said:
-            outside = sum(count for name, count in said.items() if name not in index)
+    for row, (label, image_votes) in enumerate(zip(labels, votes, strict=True)):
+        total = sum(image_votes.values()) or 1
+        if kind == "soft" and image_votes:
+            outside = sum(count for name, count in image_votes.items() if name not in index)
             weights[row] = outside / (len(classes) - 1)
             weights[row, index[label]] = 0
-            for name in set(said) & set(index):
-                weights[row, index[name]] += said[name]
+            for name in set(image_votes) & set(index):
+                weights[row, index[name]] += image_votes[name]
             weights[row] /= total
         else:
-            weights[row, index[label]] = said.get(label, 0) / total if kind == "weighted" else 1
+            weights[row, index[label]] = image_votes.get(label, 0) / total if kind == "weighted" else 1
     if kind == "weighted":
         weights /= weights.sum(1).mean()
     return weights.astype(np.float32)

@@ -1,4 +1,4 @@
-"""Crop, flip and normalisation, on the batch and on its device; what is drawn depends on seed, epoch and image."""
+"""Crop, flip and normalise batches on their device; random draws depend on seed, epoch and image only."""
 
 import math
 from collections.abc import Sequence
@@ -20,13 +20,18 @@ __all__ = [
     "evaluation_crops",
 ]
 
-WIDEST = 4 / 3
-"""Width over height of a resized crop, and the other way round (Szegedy et al. 2015, section 6)."""
+MAX_ASPECT = 4 / 3
+"""Maximum ratio of the sides of a resized crop, before it is resized (Szegedy et al. 2015, section 6)."""
 
 
 @dataclass(frozen=True)
 class CropBoxes:
-    """How each image of a split is seen: boxes (N, 4) as top, left, height, width in pixels; mirrored or not (N,)."""
+    """The crop of each image of a split.
+
+    Attributes:
+        boxes: The boxes (N, 4) as top, left, height and width in pixels.
+        flipped: Whether each image is mirrored, bool (N,).
+    """
 
     boxes: np.ndarray
     flipped: np.ndarray
@@ -35,15 +40,15 @@ class CropBoxes:
 def draw_crops(
     images: int, seed: int, epoch: int, *, crop: str = "random", flip: bool = True, min_scale: float = 0.25
 ) -> CropBoxes:
-    """The views of one epoch, for all images of the split, so that they do not depend on rank or batch.
+    """The crops of one epoch, drawn for all images of the split at once: they do not depend on rank or batch.
 
     Args:
-        images: N.
-        seed: Of the stream; with ``epoch`` it decides about everything.
-        epoch: From 0.
-        crop: *random* or *center*, CROP pixels square; or *resized*: see `TrainConfig`.
-        flip: Whether half of the images are mirrored; which ones does not depend on ``crop``.
-        min_scale: The smallest part of an image's area that a resized crop shows.
+        images: The number of images, N.
+        seed: The seed of the augmentation stream; with ``epoch`` it determines all crops.
+        epoch: The epoch, counted from 0.
+        crop: *random* or *center* for squares of CROP_SIDE pixels, or *resized*, see `TrainConfig`.
+        flip: Whether half of the images are mirrored; the choice of images does not depend on ``crop``.
+        min_scale: The minimum share of an image's area that a resized crop shows.
     """
     generator = np.random.default_rng([seed, epoch])
     corners = generator.integers(0, IMAGE_SIDE - CROP_SIDE + 1, (images, 2))
@@ -54,78 +59,79 @@ def draw_crops(
 
 
 def evaluation_crops(images: int, crops: int = 1) -> list[CropBoxes]:
-    """The views over which a test averages: of all images the centre, or with 5 crops centre and corners.
+    """The crops over which evaluation averages: the centre of each image, or with 5 crops its centre and corners.
 
-    10 crops are these and their mirror images (KSH12, section 4.1).
+    With 10 crops, their mirror images are added (KSH12, section 4.1).
     """
     spare = IMAGE_SIDE - CROP_SIDE
-    places = [(spare // 2, spare // 2), (0, 0), (0, spare), (spare, 0), (spare, spare)][:crops]
+    corners = [(spare // 2, spare // 2), (0, 0), (0, spare), (spare, 0), (spare, spare)][:crops]
     return [
-        CropBoxes(_squares(np.tile(place, (images, 1))), np.full(images, mirrored))
+        CropBoxes(_squares(np.tile(corner, (images, 1))), np.full(images, mirrored))
         for mirrored in (False, True)[: 1 + (crops == 10)]
-        for place in places
+        for corner in corners
     ]
 
 
 def _squares(corners: np.ndarray) -> np.ndarray:
+    """Boxes (N, 4) of CROP_SIDE pixels whose top left corners (N, 2) are given."""
     return np.hstack([corners, np.full_like(corners, CROP_SIDE)])
 
 
 def _resized_boxes(images: int, generator: np.random.Generator, min_scale: float) -> np.ndarray:
-    """Boxes (N, 4) of even area and log-even shape; shapes that would leave the image are not drawn."""
+    """Boxes (N, 4) of uniform area and log-uniform aspect ratio; ratios that would exceed the image are not drawn."""
     area = generator.uniform(min_scale, 1, images)
-    widest = np.minimum(math.log(WIDEST), -np.log(area))
-    shape = np.exp(generator.uniform(-1, 1, images) * widest)
-    sizes = IMAGE_SIDE * np.sqrt(np.stack([area / shape, area * shape], axis=1))
+    max_log_aspect = np.minimum(math.log(MAX_ASPECT), -np.log(area))
+    aspect = np.exp(generator.uniform(-1, 1, images) * max_log_aspect)
+    sizes = IMAGE_SIDE * np.sqrt(np.stack([area / aspect, area * aspect], axis=1))
     sizes = sizes.round().astype(np.int64).clip(1, IMAGE_SIDE)
     return np.hstack([generator.integers(0, IMAGE_SIDE - sizes + 1), sizes])
 
 
 def crop_and_normalise(
     batch: Sequence[torch.Tensor] | torch.Tensor,
-    views: CropBoxes,
+    crops: CropBoxes,
     indices: np.ndarray,
     normalisation: Normalisation = IMAGENET,
 ) -> torch.Tensor:
-    """Images to normalised float32 (B, 3, CROP, CROP) in channels-last memory, on the device where they are.
+    """The cropped and normalised images: float32 (B, 3, CROP_SIDE, CROP_SIDE), channels last, on the batch's device.
 
     Args:
-        batch: The images at ``indices`` of the split, B of uint8 (SIDE, SIDE, 3).
-        crops: Of the whole split.
-        indices: (B,).
-        normalisation: Which belongs to the network's weights.
+        batch: The B images at ``indices`` of the split, each uint8 (IMAGE_SIDE, IMAGE_SIDE, 3).
+        crops: The crops of the whole split.
+        indices: The images' positions in the split, (B,).
+        normalisation: The normalisation that belongs to the network's weights.
     """
-    boxes, flipped = views.boxes[indices], views.flipped[indices]
-    # For a line of pixels each: a processor calculates with many numbers at a time, not with three.
+    boxes, flipped = crops.boxes[indices], crops.flipped[indices]
+    # Mean and std are repeated for a whole line of pixels, since processors calculate with many numbers at a time.
     device = batch.device if isinstance(batch, torch.Tensor) else torch.device("cpu")
     pair = (normalisation.mean, normalisation.std)
     mean, std = (torch.tensor(values).mul(255).repeat(CROP_SIDE).to(device, non_blocking=True) for values in pair)
-    if device.type == "cpu":
-        seen = torch.empty((len(batch), CROP_SIDE, CROP_SIDE, 3))
-        for image, out, box, mirrored in zip(batch, seen, boxes.tolist(), flipped.tolist(), strict=True):
+    if device.type == "cpu" or not isinstance(batch, torch.Tensor):
+        cropped = torch.empty((len(batch), CROP_SIDE, CROP_SIDE, 3))
+        for image, out, box, mirrored in zip(batch, cropped, boxes.tolist(), flipped.tolist(), strict=True):
             out.copy_(crop_resize(image, box, mirrored))
-            out.view(CROP_SIDE, 3 * CROP_SIDE).sub_(mean).div_(std)  # now, while they are in the processor's cache
+            out.view(CROP_SIDE, 3 * CROP_SIDE).sub_(mean).div_(std)  # while the pixels are in the processor's cache
     else:
-        seen = crop_resize_batch(batch, boxes, flipped).float()
-        seen.view(len(batch), CROP_SIDE, 3 * CROP_SIDE).sub_(mean).div_(std)
-    return seen.permute(0, 3, 1, 2)  # the permuted view is channels-last memory
+        cropped = crop_resize_batch(batch, boxes, flipped).float()
+        cropped.view(len(batch), CROP_SIDE, 3 * CROP_SIDE).sub_(mean).div_(std)
+    return cropped.permute(0, 3, 1, 2)  # the permuted view is in channels-last memory
 
 
 def crop_resize(image: torch.Tensor, box: list[int], mirrored: bool) -> torch.Tensor:
-    """A box of an image, brought to uint8 (CROP, CROP, 3) by bilinear interpolation where it has another size."""
+    """A box of an image: uint8 (CROP_SIDE, CROP_SIDE, 3), resized by bilinear interpolation if it has another size."""
     top, left, height, width = box
     view = image[top : top + height, left : left + width]
     if (height, width) != (CROP_SIDE, CROP_SIDE):
-        channels_last = view.contiguous()[None].permute(0, 3, 1, 2)  # and so is what comes back
+        channels_last = view.contiguous()[None].permute(0, 3, 1, 2)  # the result is channels-last, too
         view = F.interpolate(channels_last, (CROP_SIDE, CROP_SIDE), mode="bilinear").permute(0, 2, 3, 1)[0]
     return view.flip(1) if mirrored else view
 
 
 def crop_resize_batch(batch: torch.Tensor, boxes: np.ndarray, flipped: np.ndarray) -> torch.Tensor:
-    """What `crop_resize` gives for each image, (B, CROP, CROP, 3), in a few operations on the whole batch.
+    """The boxes of a batch, (B, CROP_SIDE, CROP_SIDE, 3), in a few operations on the whole batch.
 
-    This is for a GPU, where each operation costs a launch. Both round to whole grey levels along each axis, but
-    `crop_resize` calculates with 16 bits: of interpolated values, some differ by a level, seldom by two.
+    This is `crop_resize` for a GPU, where each operation costs a launch. Both round to whole grey levels along each
+    axis, but `crop_resize` calculates with 16 bits: some interpolated values differ by a level, few by two.
     """
     rows, columns = (_positions(boxes[:, axis], boxes[:, axis + 2]) for axis in (0, 1))
     columns = np.where(flipped[:, None], columns[:, ::-1], columns)
@@ -150,6 +156,6 @@ def crop_resize_batch(batch: torch.Tensor, boxes: np.ndarray, flipped: np.ndarra
 
 
 def _positions(starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Where the rows (or columns) of views lie among those of their images: (B, CROP), in pixels and parts of one."""
-    within = (np.arange(CROP_SIDE) + 0.5) * (sizes[:, None] / CROP_SIDE) - 0.5  # the middle of a pixel lies at a half
+    """The positions of the crops' rows (or columns) in their images, in pixels with fractions: (B, CROP_SIDE)."""
+    within = (np.arange(CROP_SIDE) + 0.5) * (sizes[:, None] / CROP_SIDE) - 0.5  # the centre of a pixel is at one half
     return starts[:, None] + within.clip(0, sizes[:, None] - 1)

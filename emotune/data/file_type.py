@@ -1,6 +1,6 @@
-"""What a file is, by its first bytes: names lie, and nothing else of a file that is no image need be read.
+"""Recognise the type of a file by its first bytes, since names can be wrong.
 
-Signatures: the formats' own specifications, as https://en.wikipedia.org/wiki/List_of_file_signatures lists them.
+The signatures are those of the formats' specifications, see https://en.wikipedia.org/wiki/List_of_file_signatures.
 """
 
 import codecs
@@ -11,7 +11,7 @@ from types import MappingProxyType
 __all__ = ["ARCHIVE_KINDS", "HEAD_BYTES", "IMAGE_KINDS", "UNREAD_KINDS", "describe_kind", "file_kind", "file_kind_of"]
 
 HEAD_BYTES = 1024
-"""So many of a file's first bytes tell what it is."""
+"""Number of first bytes by which a file's type is recognised."""
 
 SIGNATURES = tuple((re.compile(pattern, re.DOTALL), kind) for pattern, kind in (
     (rb"\xff\xd8\xff", "jpeg"),
@@ -27,7 +27,7 @@ SIGNATURES = tuple((re.compile(pattern, re.DOTALL), kind) for pattern, kind in (
     (rb"8BPS", "psd"),
     (rb"\0\0\x01\0", "ico"),
     (rb"RIFF.{4}AVI |\x1a\x45\xdf\xa3|FLV\x01|\0\0\x01[\xba\xb3]|\x30\x26\xb2\x75\x8e\x66\xcf\x11", "video"),
-    (rb".{4}(moov|mdat|wide)", "video"),  # QuickTime before there were brands
+    (rb".{4}(moov|mdat|wide)", "video"),  # QuickTime files from before brands existed
     (rb"PK(\x03\x04|\x05\x06)", "zip"),
     (rb"\x1f\x8b", "gzip"),
     (rb"BZh", "bzip2"),
@@ -40,17 +40,17 @@ SIGNATURES = tuple((re.compile(pattern, re.DOTALL), kind) for pattern, kind in (
     (rb"PAR1", "parquet"),
     (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1|SQLite format 3\0", "database"),
 ))  # fmt: skip
-"""How the files of a kind begin."""
+"""Patterns of the first bytes of files, each with the kind of file."""
 
 BRANDS = MappingProxyType(
     {b"avif": "avif", b"avis": "avif", b"crx ": "raw"}
     | dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "heic")
 )
-"""Of files in boxes (ISO 14496-12); the others are videos."""
+"""Kinds of files by their brand (ISO 14496-12); files of other brands are videos."""
 
 IMAGE_KINDS = frozenset({"jpeg", "png", "gif", "bmp", "webp", "tiff", "ppm", "heic", "avif", "jpeg2000", "jpegxl",
                          "psd", "ico", "raw", "svg"})  # fmt: skip
-"""Kinds that show something, whether or not emotune reads them."""
+"""Kinds of files that hold an image, whether or not emotune can decode it."""
 
 ARCHIVE_KINDS = frozenset({"zip", "gzip", "bzip2", "xz", "zstd", "tar", "rar", "7z"})
 
@@ -58,9 +58,9 @@ UNREAD_KINDS = MappingProxyType({
     "heic": "a HEIC image", "avif": "an AVIF image", "jpeg2000": "a JPEG 2000 image", "jpegxl": "a JPEG XL image",
     "psd": "a Photoshop file", "ico": "an icon", "raw": "a camera's raw image", "svg": "an SVG drawing",
 })  # fmt: skip
-"""Images, in words, that a reader of photographs may not be able to decode."""
+"""Descriptions of the kinds of images that may not be decodable."""
 
-OTHERS = MappingProxyType({
+OTHER_KINDS = MappingProxyType({
     "html": "an HTML page, as servers send it instead of an image; download the image again",
     "pdf": "a PDF document; extract its images as JPEG or PNG",
     "video": "a video; extract frames as JPEG or PNG",
@@ -72,18 +72,20 @@ HTML = re.compile(rb"<(!doctype html|html|head|body|title|meta|script|h1|div|p>)
 
 
 def file_kind_of(path: Path) -> str:
-    """What the file is (`file_kind`); only its first bytes are read.
+    """The kind of a file, see `file_kind`; only its first bytes are read.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     with path.open("rb") as file:
         return file_kind(file.read(HEAD_BYTES))
 
 
 def file_kind(head: bytes) -> str:
-    """What a file is whose first `HEAD_BYTES` are ``head``: a format's name in lower case, ``video`` for any of them,
-    ``text``, ``empty``, or ``unknown``.
+    """The kind of a file: the format's name in lower case, or ``video``, ``text``, ``empty`` or ``unknown``.
+
+    Args:
+        head: The file's first `HEAD_BYTES`.
 
     >>> file_kind(b"GIF89a..."), file_kind(b"<!DOCTYPE html>"), file_kind(b"a caption"), file_kind(b"")
     ('gif', 'html', 'text', 'empty')
@@ -96,7 +98,7 @@ def file_kind(head: bytes) -> str:
 
 
 def describe_kind(kind: str) -> str:
-    """The kind in words, with what to do so that emotune can read it.
+    """The kind in words, with the way to make the file readable.
 
     >>> describe_kind("heic")
     'a HEIC image; convert it to JPEG or PNG'
@@ -105,11 +107,11 @@ def describe_kind(kind: str) -> str:
         return f"{UNREAD_KINDS[kind]}; convert it to JPEG or PNG"
     if kind in ARCHIVE_KINDS:
         return f"an archive ({kind}); unpack it"
-    return OTHERS.get(kind, "not an image, or of an unknown format")
+    return OTHER_KINDS.get(kind, "not an image, or of an unknown format")
 
 
 def _brand(head: bytes) -> str:
-    """Of a file in boxes: its major brand, else the first compatible one that is known."""
+    """The kind of a file of boxes by its major brand, else by its first compatible brand that is known."""
     size = min(int.from_bytes(head[:4], "big"), len(head))
     brands = [head[8:12], *(head[start : start + 4] for start in range(16, size, 4))]
     kinds = [BRANDS[brand] for brand in brands if brand in BRANDS]
@@ -117,10 +119,10 @@ def _brand(head: bytes) -> str:
 
 
 def _text(head: bytes) -> str:
-    """``html``, ``svg``, ``json`` or ``text``; ``unknown`` if the bytes are no text."""
+    """The kind of text: ``html``, ``svg``, ``json`` or ``text``; ``unknown`` if the bytes are not text."""
     encoding = "utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
-        text = codecs.getincrementaldecoder(encoding)().decode(head)  # whose last character may be cut
+        text = codecs.getincrementaldecoder(encoding)().decode(head)  # the last character may be cut
     except UnicodeDecodeError:
         return "unknown"
     if re.search(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]", text):

@@ -1,4 +1,4 @@
-"""Pillow, behind a few functions: bytes of an image file in, right-side-up RGB out."""
+"""Decode, resize and encode images with Pillow: bytes of an image file in, upright RGB out."""
 
 import io
 import os
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, JpegImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageOps, JpegImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
-from emotune.data.colour_profile import to_srgb
+from emotune.data.colour_profile import to_rgb
 from emotune.data.file_type import HEAD_BYTES, describe_kind, file_kind
 
 __all__ = [
@@ -40,25 +40,25 @@ IMAGE_SIDE = 256
 JPEG_QUALITY = 95
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF", "JPEG2000", "ICO")
-"""What photographs come in; Pillow knows others, some of which start programs."""
+"""The formats that are decoded. Pillow knows more, some of which start other programs."""
 
 READ_KINDS = frozenset(kind.lower() for kind in FORMATS)
-"""The same, as `emotune.data.file_type` calls them."""
+"""The same formats under their names in `emotune.data.file_type`."""
 
 MAX_FILE_BYTES = 2**29
-"""Of a file that is read: a larger one fills the memory of the processes that read."""
+"""Maximum size in bytes of a file that is read; larger ones would fill the memory of the reading processes."""
 
 MAX_PIXELS = 89_000_000
-"""Of an image that is decoded: with three bytes each they fill a quarter of a gigabyte."""
+"""Maximum number of pixels of a decoded image; at three bytes each they fill a quarter of a gigabyte."""
 
-REDUCED = 16
-"""So many times the pixels that may be decoded a JPEG may have of which the codec gives an eighth of its size."""
+MAX_REDUCTION = 16
+"""Ratio of the pixels that a JPEG may have to those that may be decoded, if the codec decodes it at a reduced size."""
 
-QUIET = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
-"""An entry of Python's list of warning filters."""
+PILLOW_MODULES = r"PIL\."
+"""Pattern of the modules whose warnings are ignored."""
 
 ORIENTATION = 0x0112
-TURNS = {
+UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -67,33 +67,33 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What makes an image upright, by its EXIF orientation."""
+"""The transposition that makes an image upright, by its EXIF orientation."""
 SIDEWAYS = {Image.Transpose.TRANSPOSE, Image.Transpose.ROTATE_270, Image.Transpose.TRANSVERSE,
             Image.Transpose.ROTATE_90}  # fmt: skip
 
 
 class UnreadableImageError(ValueError):
-    """A file that is no image, or a damaged one; the message is the reason."""
+    """A file that is not an image, or that is damaged; the message gives the reason."""
 
 
 class TruncatedImageError(UnreadableImageError):
-    """Only the first part of an image."""
+    """An image of which only the first part exists."""
 
 
 class DecompressionBombError(UnreadableImageError):
-    """So many pixels that decoding could exhaust the memory; known from the header."""
+    """An image of so many pixels, according to its header, that decoding it could exhaust the memory."""
 
 
 @dataclass(frozen=True)
 class DecodedImage:
-    """A decoded image and what its file was.
+    """A decoded image and facts about its file.
 
     Attributes:
-        image: RGB, upright; what was transparent is white.
-        plain: Whether the file is a JPEG of just these pixels.
-        size: (width, height) of the file in pixels, upright; ``image`` may be a whole fraction of it.
-        animated: Whether the file has more frames than this first one.
-        pages: Whether it has more pages, as a TIFF file may; smaller versions of the first one do not count.
+        image: The image as RGB, upright; transparent pixels are white.
+        plain: Whether the file is a JPEG of exactly these pixels.
+        size: The file's (width, height) in pixels, upright; ``image`` may be reduced by a whole factor.
+        animated: Whether the file has more than one frame; ``image`` is the first one.
+        pages: Whether the file has more than one page, as TIFF files may; reduced versions of a page do not count.
     """
 
     image: Image.Image
@@ -104,12 +104,12 @@ class DecodedImage:
 
 
 def read_file(path: Path) -> bytes:
-    """The bytes of an image's file; of a file that is none, only the first ones are read.
+    """The bytes of an image file; a file that is not an image is recognised by its first bytes and not read further.
 
     Raises:
-        UnreadableImageError: the first bytes are those of no image, or of one in a format that is not read.
+        UnreadableImageError: the file is not an image, or its format is not supported.
         DecompressionBombError: the file is larger than `MAX_FILE_BYTES`.
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
@@ -118,51 +118,51 @@ def read_file(path: Path) -> bytes:
         size = os.fstat(file.fileno()).st_size
         if size > MAX_FILE_BYTES:
             raise DecompressionBombError(
-                f"too large to be read: {size / 1e6:.0f} MB, at most {MAX_FILE_BYTES / 1e6:.0f}; store it smaller"
+                f"too large to read: {size / 1e6:.0f} MB, at most {MAX_FILE_BYTES / 1e6:.0f} MB; save it smaller"
             )
         return head + file.read()
 
 
 def decode_rgb(data: bytes) -> Image.Image:
-    """The image in ``data`` as RGB, turned as its EXIF orientation says; what is transparent is white.
+    """The image in ``data`` as RGB, upright, with transparent pixels white.
 
     Raises:
-        UnreadableImageError: as `decode_image`.
+        UnreadableImageError: as in `decode_image`.
     """
     return decode_image(data).image
 
 
 def encode_jpeg(image: Image.Image, quality: int = JPEG_QUALITY) -> bytes:
-    """The image as JPEG.
+    """The bytes of the image as a JPEG file.
 
     Raises:
-        UnreadableImageError: longer than JPEG allows.
+        UnreadableImageError: the image is longer than JPEG allows.
     """
     buffer = io.BytesIO()
     try:
         image.save(buffer, "JPEG", quality=quality)
     except OSError as error:
-        raise UnreadableImageError(f"cannot be stored as JPEG: {image.width}×{image.height}: {error}") from None
+        raise UnreadableImageError(f"cannot be stored as JPEG: {image.width}×{image.height} pixels: {error}") from None
     return buffer.getvalue()
 
 
 def shrink(loaded: DecodedImage, shorter_side: int | None) -> Image.Image:
-    """The image with its shorter side at most ``shorter_side`` pixels; None leaves it as it is."""
-    factor = shorter_side / min(loaded.image.size) if shorter_side else 1.0
-    if factor >= 1:
+    """The image with its shorter side reduced to at most ``shorter_side`` pixels; None leaves it as it is."""
+    if shorter_side is None or shorter_side >= min(loaded.image.size):
         return loaded.image
-    size = [max(shorter_side, round(s * factor)) for s in loaded.image.size]
+    factor = shorter_side / min(loaded.image.size)
+    size = [max(shorter_side, round(side * factor)) for side in loaded.image.size]
     return loaded.image.resize(size, Image.Resampling.LANCZOS)
 
 
 def decode_square(data: bytes, side: int) -> np.ndarray:
-    """The centre square of the image, its shorter side resized to ``side``: uint8 (side, side, 3).
+    """The centre square of the image, resized to ``side`` pixels: uint8 (side, side, 3).
 
-    An image whose shorter side has that many pixels already is cut, half a pixel off the centre if need be. Only a
-    JPEG that is too large to be decoded whole is decoded at a fraction of its size.
+    An image whose shorter side has that many pixels already is cropped without resizing, half a pixel off the centre if
+    need be. A JPEG is decoded at a reduced size only if it is too large to be decoded whole.
 
     Raises:
-        UnreadableImageError: as `decode_rgb`.
+        UnreadableImageError: as in `decode_image`.
     """
     try:
         image = decode_rgb(data)
@@ -175,37 +175,39 @@ def decode_square(data: bytes, side: int) -> np.ndarray:
 
 
 def decode_image(data: bytes, shorter_side: int | None = None, max_pixels: int = MAX_PIXELS) -> DecodedImage:
-    """The image in ``data``, its colours in sRGB.
+    """The image in ``data``, with its colours in sRGB, and facts about its file.
 
     Args:
-        data: The file.
-        shorter_side: If the image is to be shrunk to it, a large JPEG is decoded at a half, quarter or eighth of its
-            size, but never below twice what is asked for, so that nothing is lost and much time is saved.
-        max_pixels: Of what is decoded; a larger image is refused.
+        data: The bytes of the file.
+        shorter_side: The size in pixels to which the caller will shrink the shorter side, or None. A large JPEG is then
+            decoded at a half, quarter or eighth of its size, but at no less than twice ``shorter_side``: that saves
+            much time and loses nothing.
+        max_pixels: The maximum number of pixels to decode; larger images raise an error.
 
     Raises:
-        UnreadableImageError: not an image, or damaged; its subclasses: truncated, or too large.
+        UnreadableImageError: the data are not an image, or are damaged. Its subclasses: `TruncatedImageError` and
+            `DecompressionBombError`.
     """
     try:
-        _quiet_pillow()
+        _ignore_pillow_warnings()
         if max_pixels > MAX_PIXELS:
-            Image.MAX_IMAGE_PIXELS = max_pixels  # Pillow's own limit, which holds for the whole process
-        image = _opened(data)
+            Image.MAX_IMAGE_PIXELS = max_pixels  # Pillow's own limit, which applies to the whole process
+        image = _open(data)
         width, height = image.size
         if shorter_side:
             image.draft(None, (2 * shorter_side, 2 * shorter_side))
         _check_pixels(image, (width, height), max_pixels)
         animated = image.format in ("GIF", "PNG", "WEBP", "AVIF") and getattr(image, "is_animated", False)
-        pages = image.format == "TIFF" and _has_pages(image)
+        pages = _has_pages(image)
         image.load()
-        turn = TURNS.get(image.getexif().get(ORIENTATION, 1))
+        turn = UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
         whole = image.size == (width, height)
         plain = image.format == "JPEG" and image.mode == "RGB" and turn is None and whole
-        image, converted = _to_rgb(image, image.info.get("icc_profile"))
+        image, converted = to_rgb(image, image.info.get("icc_profile"))
         if turn is not None:
             image = image.transpose(turn)
             width, height = (height, width) if turn in SIDEWAYS else (width, height)
-        image.info = {}  # comments, which Pillow would write out again
+        image.info = {}  # Pillow would write comments out again
         return DecodedImage(image, plain and not converted, (width, height), animated, pages)
     except UnidentifiedImageError:
         raise _unidentified(data) from None
@@ -213,38 +215,43 @@ def decode_image(data: bytes, shorter_side: int | None = None, max_pixels: int =
         raise
     except Image.DecompressionBombError:
         raise _bomb(f"more than {max_pixels} pixels") from None
-    except Exception as error:  # decoders meet damage with any of a dozen kinds of errors
+    except Exception as error:  # decoders raise any of a dozen errors on damaged data
         text = str(error) or type(error).__name__
         kind = TruncatedImageError if "truncated" in text.lower() or _ends_early(data) else UnreadableImageError
         raise kind(f"damaged: {text}") from None
 
 
-def _opened(data: bytes) -> Image.Image:
-    """The image with its header read. Pillow's own limit is meant for images that are decoded whole: not JPEGs."""
+def _open(data: bytes) -> Image.Image:
+    """The image with only its header read.
+
+    A JPEG is opened without Pillow's limit on pixels, which is meant for images that are decoded whole.
+    """
     if data[:3] == b"\xff\xd8\xff":
         return JpegImagePlugin.JpegImageFile(io.BytesIO(data))
     return Image.open(io.BytesIO(data), formats=FORMATS)
 
 
 def _check_pixels(image: Image.Image, size: tuple[int, int], max_pixels: int) -> None:
-    """Refuses an image of which too much would lie in memory; ``image.size`` is what would be decoded."""
+    """Raises an error if decoding would take too much memory; ``image.size`` is the size that would be decoded."""
     width, height = image.size
     whole = size[0] * size[1]
-    if image.info.get("progressive"):  # the codec holds all of it, whatever it gives
+    if image.info.get("progressive"):  # the codec holds all of it in memory, whatever size it returns
         width, height = size
-    if width * height > max_pixels or whole > REDUCED * max_pixels:
+    if width * height > max_pixels or whole > MAX_REDUCTION * max_pixels:
         raise _bomb("{}×{} pixels".format(*size))
 
 
 def _bomb(size: str) -> DecompressionBombError:
-    return DecompressionBombError(f"too large to decode safely: {size}; --max-pixels allows more")
+    return DecompressionBombError(f"too large to decode safely: {size}; --max-pixels raises the limit")
 
 
 def _has_pages(image: Image.Image) -> bool:
-    """Whether a TIFF file has a second page that is no smaller version of another (bit 0 of NewSubfileType)."""
+    """Whether a TIFF file has a second page that is not a reduced version of another (bit 0 of NewSubfileType)."""
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return False
     pages = 0
-    for number in range(getattr(image, "n_frames", 1)):
-        image.seek(number)
+    for page in range(getattr(image, "n_frames", 1)):
+        image.seek(page)
         pages += not image.tag_v2.get(254, 0) & 1
         if pages > 1:
             break
@@ -253,7 +260,7 @@ def _has_pages(image: Image.Image) -> bool:
 
 
 def _unidentified(data: bytes) -> UnreadableImageError:
-    """What to say of a file that Pillow does not take for an image."""
+    """The error for a file that Pillow does not recognise as an image."""
     kind = file_kind(data[:HEAD_BYTES])
     if kind not in READ_KINDS:
         return UnreadableImageError(describe_kind(kind))
@@ -262,7 +269,7 @@ def _unidentified(data: bytes) -> UnreadableImageError:
 
 
 def _ends_early(data: bytes) -> bool:
-    """Whether a file is shorter than it says."""
+    """Whether a file is shorter than its format says."""
     kind, early = file_kind(data[:HEAD_BYTES]), False
     if kind == "webp":
         early = len(data) < 8 + int.from_bytes(data[4:8], "little")
@@ -270,7 +277,7 @@ def _ends_early(data: bytes) -> bool:
         early = b"IEND" not in data[-64:]
     elif kind == "gif":
         early = not data.endswith(b";")
-    elif kind in ("avif", "jpeg2000") and data[:2] == b"\0\0":  # boxes, each of which begins with its size
+    elif kind in ("avif", "jpeg2000") and data[:2] == b"\0\0":  # a sequence of boxes that begin with their size
         start = 0
         while start < len(data) and (size := int.from_bytes(data[start : start + 4], "big")) >= 8:
             start += size
@@ -280,36 +287,10 @@ def _ends_early(data: bytes) -> bool:
     return early
 
 
-def _quiet_pillow() -> None:
-    """Pillow says nothing of broken EXIF blocks and the like: the pixels count.
+def _ignore_pillow_warnings() -> None:
+    """Silences Pillow's warnings of broken EXIF blocks and the like: only the pixels count.
 
-    The filter stays: filters belong to the process, and one thread that puts them back would do so for all others.
+    The filter stays. Filters belong to the process, so a thread that restored them would do so for all other threads.
     """
-    if QUIET not in warnings.filters:
-        warnings.filterwarnings(QUIET[0], module=QUIET[3].pattern)
-
-
-def _to_rgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, bool]:
-    """Any mode as RGB, and whether its ICC profile changed the colours.
-
-    Pillow itself clips 16 bits to 8, and shows the colours behind what is transparent.
-    """
-    if profile and (converted := to_srgb(image, profile)):
-        return converted, True
-    grey = image.mode in ("L", "LA", "1") or image.mode[0] in "IF"
-    rgb = _without_profile(image)
-    converted = to_srgb(rgb.getchannel(0) if grey else rgb, profile)
-    return (converted, True) if converted else (rgb, False)
-
-
-def _without_profile(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image, dtype=np.float64)
-        whole = 1.0 if image.mode == "F" and values.max() <= 1 else 65535.0 if values.max() > 255 else 255.0
-        whole = 65535.0 if image.mode.startswith("I;16") else whole
-        return Image.fromarray(np.clip(values * 255 / whole, 0, 255).round().astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image).convert("RGB")
-    return image if image.mode == "RGB" else image.convert("RGB")
+    if ("ignore", None, Warning, re.compile(PILLOW_MODULES), 0) not in warnings.filters:
+        warnings.filterwarnings("ignore", module=PILLOW_MODULES)

@@ -1,4 +1,4 @@
-"""JPEG files (ITU-T T.81) below their pixels: whether data are missing or damaged, and a file of pixels alone."""
+"""Detect truncated and damaged JPEG data, and strip metadata from JPEG files without re-encoding them (ITU-T T.81)."""
 
 import re
 from collections import defaultdict
@@ -11,35 +11,36 @@ __all__ = ["missing_scans", "pixels_only", "scan_damage"]
 START, END, SCAN, PROGRESSIVE, JFIF, ADOBE = 0xD8, 0xD9, 0xDA, 0xC2, 0xE0, 0xEE
 NO_JPEG_FRAME = (0xC8,)
 STRUCTURE = {*range(0xC0, 0xD0), 0xDA, 0xDB, 0xDC, 0xDD} - set(NO_JPEG_FRAME)
-"""Segments that decoding needs: frames, tables, scans, numbers of lines, restart intervals."""
+"""Markers of the segments that decoding needs: frames, tables, scans, numbers of lines, restart intervals."""
 PLAIN_JFIF = b"\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0"
-"""Says how colours are stored; has no thumbnail and no resolution."""
+"""A JFIF segment that states how colours are stored, without thumbnail and resolution."""
 
 AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
-"""The next marker behind a scan's data, in which zeros and restart markers follow the byte FF."""
+"""The next marker after a scan's data; within the data, the byte FF is followed by zero or a restart marker."""
 
-DAMAGE = re.compile(r"Corrupt JPEG data|Premature end|Bogus Huffman", re.IGNORECASE)
-HARMLESS = re.compile(r"extraneous bytes before marker 0xd9", re.IGNORECASE)
-"""Bytes between the last scan and the end, as some editors leave them."""
+DAMAGE_WARNINGS = re.compile(r"Corrupt JPEG data|Premature end|Bogus Huffman", re.IGNORECASE)
+HARMLESS_WARNINGS = re.compile(r"extraneous bytes before marker 0xd9", re.IGNORECASE)
+"""The warning of bytes between the last scan and the end of the image, which some editors leave there."""
 
 
 def scan_damage(data: bytes) -> str:
-    """What libjpeg warns of in the image data, which Pillow does not show; empty if nothing is wrong.
+    """libjpeg's warning of damaged image data, which Pillow hides; empty if the data are sound.
 
-    The data are decoded at an eighth of the size, in grey. That the mark of the end is missing is no damage.
+    The data are decoded at an eighth of their size, in grey. A missing marker of the image's end is not damage.
     """
     try:
         simplejpeg.decode_jpeg(data + b"\xff\xd9", "GRAY", min_height=1, min_width=1, min_factor=1, strict=True)
     except ValueError as error:
-        text = str(error)
-        return text if DAMAGE.search(text) and not HARMLESS.search(text) else ""
+        warning = str(error)
+        return warning if DAMAGE_WARNINGS.search(warning) and not HARMLESS_WARNINGS.search(warning) else ""
     return ""
 
 
 def missing_scans(data: bytes) -> bool:
-    """Whether a progressive JPEG lacks scans that would bring all coefficients to their full precision."""
-    left: dict[int, dict[int, int]] = defaultdict(dict)  # bits still to come, by component and coefficient
+    """Whether a progressive JPEG lacks scans, so that some coefficients do not reach their full precision."""
+    bits_left: dict[int, dict[int, int]] = defaultdict(dict)  # bits still to come, by component and coefficient
     progressive = False
+    components: list[int] = []
     try:
         for marker, start, _ in _segments(data):
             if 0xC0 <= marker <= 0xC2:
@@ -49,17 +50,17 @@ def missing_scans(data: bytes) -> bool:
                 count = data[start + 4]
                 first, last, bits = data[start + 5 + 2 * count : start + 8 + 2 * count]
                 for n in range(count):
-                    left[data[start + 5 + 2 * n]].update(dict.fromkeys(range(first, last + 1), bits & 15))
+                    bits_left[data[start + 5 + 2 * n]].update(dict.fromkeys(range(first, last + 1), bits & 15))
     except (IndexError, ValueError):
         return False
-    return progressive and any(left[component].get(k, 1) for component in components for k in range(64))
+    return progressive and any(bits_left[component].get(k, 1) for component in components for k in range(64))
 
 
 def pixels_only(data: bytes) -> bytes:
-    """The same image data without metadata, comments, thumbnails, and what follows the end: no pixel changes.
+    """The JPEG file without metadata, comments, thumbnails and bytes after its end; no pixel changes.
 
     Raises:
-        ValueError: the file is not built as the standard says.
+        ValueError: the file does not have the structure of the standard.
     """
     parts = [data[:2]]
     for marker, start, end in _segments(data):
@@ -73,7 +74,7 @@ def pixels_only(data: bytes) -> bytes:
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Each segment's marker, start and end, up to the end of the image; a scan's data belong to it."""
+    """Each segment's marker, start and end, up to the end of the image; a scan's segment includes its data."""
     if data[:2] != bytes((0xFF, START)):
         raise ValueError("not a JPEG file")
     position = 2
@@ -83,7 +84,7 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
         marker = data[position + 1]
         if marker == END:
             return
-        if marker == 0xFF:  # a byte that fills
+        if marker == 0xFF:  # a fill byte
             position += 1
             continue
         end = position + 2 + int.from_bytes(data[position + 2 : position + 4], "big")

@@ -1,4 +1,7 @@
-"""`manifest.json`: what a folder of shards holds. Read by plans and reports, so nothing heavy is imported here."""
+"""`manifest.json`, which describes a folder of shards, and `health.csv`, which lists the excluded images.
+
+Plans and reports read manifests, so this module imports nothing heavy.
+"""
 
 import csv
 import hashlib
@@ -26,19 +29,19 @@ HEALTH = "health.csv"
 SPLITS = ("train", "val", "test")
 FORMAT = 2
 MAX_NAME_LENGTH = 80
-"""Characters of a data set's name, which is a part of folders' names; those may have 255."""
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""With what a spreadsheet takes a cell for a formula."""
+"""Maximum number of characters of a data set's name, which is a part of folder names; those may have 255."""
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+"""Characters that make a spreadsheet take a cell for a formula."""
 
 
-# A manifest may come from anybody, and what it says becomes file names, pages and tables.
+# A manifest may come from anybody, and its values become file names, pages and tables: they are held against patterns.
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=MAX_NAME_LENGTH)]
 ShardFile = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.tar$", max_length=100)]
 Amount = Annotated[int, Field(ge=0)]
 
 
 class Problem(StrEnum):
-    """Why an image does not become a sample."""
+    """The reasons why an image does not become a sample."""
 
     LOST = "not downloaded"
     UNREADABLE = "unreadable file"
@@ -59,7 +62,7 @@ class Problem(StrEnum):
 
 @dataclass(frozen=True)
 class Shard:
-    """One WebDataset tar. All its samples belong to one split."""
+    """One WebDataset tar file; all its samples belong to one split."""
 
     file: ShardFile
     split: Literal["train", "val", "test"]
@@ -70,7 +73,15 @@ class Shard:
 
 @dataclass(frozen=True)
 class ExcludedImage:
-    """An image with a problem: a row of ``health.csv``. ``kept`` ones are in the shards all the same, as asked."""
+    """An image with a problem: a row of ``health.csv``.
+
+    Attributes:
+        source: The image's path within the data set, or its link.
+        label: The image's class; empty if it has none.
+        problem: The kind of problem.
+        detail: The problem in words.
+        kept: Whether the image is in the shards in spite of the problem, because the user asked for that.
+    """
 
     source: str
     label: str
@@ -81,14 +92,25 @@ class ExcludedImage:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a folder of shards holds.
+    """The description of a folder of shards.
 
-    ``content_hash`` covers every sample's key, label, votes, split and bytes, but not how samples were cut into shards.
-    ``counts`` are by split, then by class; ``noisy`` are those among them whose label less than a majority of votes
-    supports (`emotune.data.annotations.agreement_of`). ``health`` counts, by problem and class, the images that were
-    left out; ``health.csv``, whose hash is ``health_sha256``, names each. ``recipe`` is a digest of what the shards
-    were made from, and how. ``allow_thumbnails``: images may be reprinted in reports, as whoever made the shards has
-    said.
+    Attributes:
+        name: The data set's name.
+        classes: The K classes, in the order of the network's outputs.
+        counts: Numbers of images by split, then by class.
+        noisy: Numbers of those images whose label does not have more than half of the votes, by split and class
+            (`emotune.data.annotations.agreement_of`).
+        shards: The shard files.
+        content_hash: A hash of every sample's key, label, votes, split and bytes; it does not depend on how samples are
+            distributed over shards.
+        health: Numbers of excluded images by problem, then by class.
+        health_sha256: The hash of ``health.csv``, which lists the excluded images.
+        source: The images' origin.
+        licence: The images' licence.
+        recipe: A digest of the inputs and options from which the shards were made.
+        synthetic: Whether the images are drawn by a program.
+        allow_thumbnails: Whether the maker of the shards permits reports to show images.
+        format: The version of the manifest's format.
     """
 
     name: Name
@@ -109,14 +131,14 @@ class Manifest:
     @model_validator(mode="after")
     def _is_coherent(self) -> "Manifest":
         if len(set(self.classes)) < len(self.classes):
-            raise ValueError("classes: one stands twice")
+            raise ValueError("classes: one is listed twice")
         if len({shard.file for shard in self.shards}) < len(self.shards):
-            raise ValueError("shards: one stands twice")
+            raise ValueError("shards: one is listed twice")
         for name, counts in (("counts", self.counts), ("noisy", self.noisy)):
             if set(counts) != set(SPLITS) or any(set(counts[split]) != set(self.classes) for split in SPLITS):
-                raise ValueError(f"{name}: not a number for each split and class")
+                raise ValueError(f"{name}: needs a number for each split and class")
         if any(n > self.counts[split][label] for split, by in self.noisy.items() for label, n in by.items()):
-            raise ValueError("noisy: more than there are")
+            raise ValueError("noisy: more images than in counts")
         return self
 
     def shards_of(self, split: str) -> list[Shard]:
@@ -124,18 +146,18 @@ class Manifest:
         return [shard for shard in self.shards if shard.split == split]
 
     def count(self, split: str, label: str, part: str = "all") -> int:
-        """How many images of a class a split has, in all or in one part (``well`` or ``noisy``)."""
-        everything, noisy = self.counts[split][label], self.noisy[split][label]
-        return {"all": everything, "noisy": noisy, "well": everything - noisy}[part]
+        """The number of images of a class in a split, or in one part of it (``well`` or ``noisy``)."""
+        total, noisy = self.counts[split][label], self.noisy[split][label]
+        return {"all": total, "noisy": noisy, "well": total - noisy}[part]
 
     @property
     def may_show_images(self) -> bool:
-        """Whether a report may show images: drawn ones, and those of which it was said."""
+        """Whether reports may show images: synthetic ones, and those whose thumbnails are allowed."""
         return self.synthetic or self.allow_thumbnails
 
     @property
     def left_out(self) -> dict[str, int]:
-        """How many images were left out, by problem, the most frequent first."""
+        """Numbers of excluded images by problem, the most frequent problem first."""
         totals = {problem: sum(by_class.values()) for problem, by_class in self.health.items()}
         return dict(sorted(totals.items(), key=lambda item: -item[1]))
 
@@ -144,7 +166,7 @@ def read_manifest(folder: Folder) -> Manifest:
     """The manifest of a folder of shards.
 
     Raises:
-        InputError: there is none, or it is not one.
+        InputError: there is no manifest, or it cannot be used.
     """
     value = folder.read_json(MANIFEST)
     if value is None:
@@ -152,26 +174,26 @@ def read_manifest(folder: Folder) -> Manifest:
             f"{folder}: no {MANIFEST} here; make shards with "
             f"`python -m emotune.shard folder IMAGES --out {shlex.quote(str(folder))}`"
         )
-    where = folder / MANIFEST
+    path = folder / MANIFEST
     if isinstance(value, dict) and value.get("format", FORMAT) != FORMAT:
-        raise InputError(f"{where}: format {value['format']}, this emotune reads {FORMAT}; make the shards again")
-    written = value.pop("sha256", None) if isinstance(value, dict) else None
+        raise InputError(f"{path}: format {value['format']}, but this version reads {FORMAT}; make the shards again")
+    recorded_digest = value.pop("sha256", None) if isinstance(value, dict) else None
     try:
         manifest = TypeAdapter(Manifest).validate_python(value)
     except ValidationError as error:
         problem = error.errors()[0]
-        said = problem["msg"].removeprefix("Value error, ")
-        what = ": ".join(filter(None, [escape_control_characters(".".join(map(str, problem["loc"]))), said]))
-        raise InputError(f"{where}: {what}; make the shards again") from None
-    if written != _digest(value):
-        raise InputError(f"{where}: not as it was written (its own hash does not fit); make the shards again")
+        key = escape_control_characters(".".join(map(str, problem["loc"])))
+        message = problem["msg"].removeprefix("Value error, ")
+        raise InputError(f"{path}: {': '.join(filter(None, [key, message]))}; make the shards again") from None
+    if recorded_digest != _manifest_digest(value):
+        raise InputError(f"{path}: changed since it was written (its sha256 does not match); make the shards again")
     return manifest
 
 
 def write_manifest(folder: Folder, manifest: Manifest) -> None:
-    """Writes the manifest: the last file of a folder of shards, which makes it whole."""
+    """Writes the manifest, which is the last file to be written: a folder of shards with a manifest is complete."""
     value: dict[str, Any] = asdict(manifest)
-    folder.write_json(MANIFEST, value | {"sha256": _digest(value)})
+    folder.write_json(MANIFEST, value | {"sha256": _manifest_digest(value)})
 
 
 def digest(lines: Iterable[str]) -> str:
@@ -180,7 +202,7 @@ def digest(lines: Iterable[str]) -> str:
 
 
 def count_excluded(problems: Sequence[ExcludedImage]) -> dict[str, dict[str, int]]:
-    """How many images were left out, by problem and class."""
+    """Numbers of excluded images by problem and class; kept images are not counted."""
     health: dict[str, dict[str, int]] = {}
     for row in problems:
         if not row.kept:
@@ -191,26 +213,29 @@ def count_excluded(problems: Sequence[ExcludedImage]) -> dict[str, dict[str, int
 
 
 def health_csv(problems: Sequence[ExcludedImage]) -> bytes:
-    """The file ``health.csv``: for people, so what a spreadsheet would take for a formula begins with an apostrophe."""
+    """The content of ``health.csv``.
+
+    People open it in spreadsheets, so cells that would be taken for formulas begin with an apostrophe.
+    """
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(["source", "label", "problem", "detail", "left_out"])
     for row in problems:
         cells = (row.source, row.label, row.problem, row.detail, "no" if row.kept else "yes")
-        writer.writerow([f"'{cell}" if cell.startswith(FORMULA) else cell for cell in cells])
-    return text.getvalue().encode(errors="backslashreplace")  # names of files need not be Unicode
+        writer.writerow([f"'{cell}" if cell.startswith(FORMULA_STARTS) else cell for cell in cells])
+    return text.getvalue().encode(errors="backslashreplace")  # file names need not be Unicode
 
 
 def content_line(key: str, label: str, votes: dict[str, float], split: str, sha256: str) -> str:
-    """What a sample adds to the content hash of a data set, which is the digest of all these lines, sorted."""
+    """A sample's line in the text whose digest is the data set's content hash; the lines are sorted."""
     return f"{key} {label} {json.dumps(votes, sort_keys=True)} {split} {sha256}"
 
 
 def hash_with_split(content_hash: str, shares: tuple[float, float, float]) -> str:
-    """The content hash of images that are known beforehand, together with how they are split."""
+    """The content hash of a data set, from the hash of its images without their split and the shares of the splits."""
     return digest([content_hash, "/".join(f"{share:g}" for share in shares)])
 
 
-def _digest(value: dict[str, Any]) -> str:
-    """Of a manifest's content, so that a flipped byte in it shows."""
+def _manifest_digest(value: dict[str, Any]) -> str:
+    """A digest of the manifest's content, which reveals any changed value."""
     return digest([json.dumps(value, sort_keys=True)])

@@ -1,4 +1,4 @@
-"""Samples out of shards, and their images decoded; what is wrong is named with the remedy."""
+"""Read samples from shards and decode their images; errors name the shard and the remedy."""
 
 import hashlib
 import io
@@ -7,6 +7,7 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
+from typing import TypedDict
 
 import numpy as np
 
@@ -15,15 +16,30 @@ from emotune.core.storage import Folder
 from emotune.data.image_io import IMAGE_SIDE, UnreadableImageError, decode_square
 from emotune.data.manifest import Shard
 
-__all__ = ["Sample", "checked_samples", "count_mismatch", "decode_sample", "read_samples", "read_shard"]
+__all__ = [
+    "Sample",
+    "SampleMetadata",
+    "checked_samples",
+    "count_mismatch",
+    "decode_sample",
+    "read_samples",
+    "read_shard",
+]
 
 
 @dataclass(frozen=True)
 class Sample:
     """One labelled image of a shard.
 
-    ``jpg`` is its file, which begins at byte ``start`` of the shard; ``sha256`` is what its hash was when it was
-    written.
+    Attributes:
+        key: The sample's name in the shard.
+        label: The class.
+        votes: The annotators' votes by class.
+        source: The image's path within the data set that it comes from, or its link.
+        group: The name of the group of near-duplicates that the image belongs to.
+        sha256: The hash of the image's file, as recorded when the shard was written.
+        jpg: The bytes of the image's JPEG file.
+        start: The offset of that file in the shard, in bytes.
     """
 
     key: str
@@ -36,29 +52,49 @@ class Sample:
     start: int
 
 
+class SampleMetadata(TypedDict):
+    """The content of a sample's ``.json`` file."""
+
+    label: str
+    votes: dict[str, float]
+    source: str
+    split_group: str
+    sha256: str
+
+
 def read_samples(shard: bytes, name: str) -> Iterator[Sample]:
-    """The samples of a shard, in its order.
+    """The samples of a shard, in the order of the file.
+
+    Args:
+        shard: The bytes of the shard.
+        name: The shard's path, for messages.
 
     Raises:
-        InputError: not a WebDataset tar, or a sample lacks its image or its label.
+        InputError: the bytes are not a WebDataset tar file, or a sample lacks its image or its metadata.
     """
     try:
         with tarfile.open(fileobj=io.BytesIO(shard), mode="r:") as tar:
             for key, members in groupby(tar, lambda member: member.name.partition(".")[0]):
                 files = {member.name.rpartition(".")[2]: member for member in members}
-                known = json.loads(_content(shard, files["json"]))
+                metadata: SampleMetadata = json.loads(_content(shard, files["json"]))
                 yield Sample(
-                    key, known["label"], known["votes"], known["source"], known["split_group"], known["sha256"],
-                    _content(shard, files["jpg"]), files["jpg"].offset_data,
-                )  # fmt: skip
+                    key=key,
+                    label=metadata["label"],
+                    votes=metadata["votes"],
+                    source=metadata["source"],
+                    group=metadata["split_group"],
+                    sha256=metadata["sha256"],
+                    jpg=_content(shard, files["jpg"]),
+                    start=files["jpg"].offset_data,
+                )
     except (tarfile.TarError, LookupError, TypeError, ValueError, EOFError) as error:
-        raise InputError(f"{name}: not a readable shard ({error}); delete it and run emotune.shard again") from None
+        raise InputError(f"{name}: not a readable shard ({error}); delete it, then run emotune.shard again") from None
 
 
 def _content(shard: bytes, member: tarfile.TarInfo) -> bytes:
     end = member.offset_data + member.size
     if end > len(shard):
-        raise EOFError(f"it ends in the middle of {member.name}")
+        raise EOFError(f"the file ends in the middle of {member.name}")
     return shard[member.offset_data : end]
 
 
@@ -66,23 +102,23 @@ def read_shard(folder: Folder, shard: Shard) -> bytes:
     """The bytes of a shard.
 
     Raises:
-        InputError: it is missing, or they are not those that the manifest lists.
+        InputError: the shard is missing, or its hash is not that in the manifest.
     """
-    data, where = folder.read(shard.file), folder / shard.file
+    data, path = folder.read(shard.file), folder / shard.file
     if data is None:
-        raise InputError(f"{where}: missing, though the manifest lists it; run emotune.shard again")
+        raise InputError(f"{path}: missing, although the manifest lists it; run emotune.shard again")
     if hashlib.sha256(data).hexdigest() != shard.sha256:
         raise InputError(
-            f"{where}: damaged (not the bytes that the manifest lists); delete it, run emotune.shard again"
+            f"{path}: damaged (its sha256 is not that in the manifest); delete it, then run emotune.shard again"
         )
     return data
 
 
 def checked_samples(folder: Folder, shard: Shard) -> Iterator[Sample]:
-    """The samples of a shard.
+    """The samples of a shard, checked against the manifest.
 
     Raises:
-        InputError: as `read_shard`, or they are not as many as the manifest says.
+        InputError: as in `read_shard`, or the number of samples is not that in the manifest.
     """
     count = 0
     for count, sample in enumerate(read_samples(read_shard(folder, shard), str(folder / shard.file)), 1):
@@ -93,17 +129,21 @@ def checked_samples(folder: Folder, shard: Shard) -> Iterator[Sample]:
         raise InputError(count_mismatch(folder, shard, count))
 
 
-def count_mismatch(folder: Folder, shard: Shard, found: int) -> str:
-    """What is wrong with a shard of ``found`` samples."""
-    more = f"more than {shard.samples}" if found > shard.samples else str(found)
-    return f"{folder / shard.file}: {more} samples, the manifest says {shard.samples}; run emotune.shard again"
+def count_mismatch(folder: Folder, shard: Shard, count: int) -> str:
+    """The message about a shard that holds ``count`` samples, which is not the number in the manifest."""
+    actual = f"more than {shard.samples}" if count > shard.samples else str(count)
+    return f"{folder / shard.file}: {actual} samples, but {shard.samples} in the manifest; run emotune.shard again"
 
 
 def decode_sample(sample: Sample, where: str) -> np.ndarray:
-    """A sample's image, uint8 (SIDE, SIDE, 3).
+    """The sample's image: uint8 (IMAGE_SIDE, IMAGE_SIDE, 3).
+
+    Args:
+        sample: The sample.
+        where: The path of its shard, for messages.
 
     Raises:
-        InputError: it cannot be decoded; the message names it and the shard, which is at ``where``.
+        InputError: the image cannot be decoded.
     """
     try:
         return decode_square(sample.jpg, IMAGE_SIDE)

@@ -44,7 +44,7 @@ def square(top: int, left: int) -> tuple[int, ...]:
 
 
 def pixels(views: torch.Tensor) -> np.ndarray:
-    """The bytes behind normalised images: int (B, CROP, CROP, 3)."""
+    """The bytes behind normalised images: int (B, CROP_SIDE, CROP_SIDE, 3)."""
     return np.rint((views.numpy().transpose(0, 2, 3, 1) * STD + MEAN) * 255).astype(int)
 
 

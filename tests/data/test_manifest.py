@@ -1,4 +1,4 @@
-"""A manifest comes back as it was written; one that can't be used says which file and what to do."""
+"""Manifests: round trip, validation, and messages that name the file, the key and the remedy."""
 
 import csv
 import io
@@ -66,7 +66,7 @@ def test_images_are_counted_by_split_class_and_part():
     assert all(COMPLETE.count(split, "awe") == COMPLETE.counts[split]["awe"] for split in SPLITS)
 
 
-def test_what_was_left_out_is_counted_by_problem_the_most_frequent_first():
+def test_excluded_images_are_counted_by_problem_the_most_frequent_first():
     assert list(COMPLETE.left_out.items()) == [("undecodable", 5), ("no majority", 2), ("tiny", 1)]
 
 
@@ -77,11 +77,11 @@ def refusal(folder: Folder) -> str:
     return str(caught.value)
 
 
-def test_a_folder_without_one_is_told_how_to_make_shards(folder):
+def test_a_folder_without_manifest_is_refused_with_the_command_that_makes_shards(folder):
     assert f"python -m emotune.shard folder IMAGES --out {folder}" in refusal(folder)
 
 
-def test_one_that_is_not_json_is_named(folder):
+def test_a_manifest_that_is_not_json_is_named(folder):
     folder.write(MANIFEST, b'{"name": ')
     assert MANIFEST in refusal(folder)
 
@@ -106,7 +106,7 @@ def test_a_wrong_value_is_named_with_its_key_and_the_remedy(folder, change):
 
 
 @pytest.mark.parametrize("value", [[], 5, "text", {}])
-def test_json_that_is_no_manifest_is_refused(folder, value):
+def test_json_that_is_not_a_manifest_is_refused(folder, value):
     folder.write_json(MANIFEST, value)
     message = refusal(folder)
     assert "make the shards again" in message
@@ -120,7 +120,8 @@ def test_a_manifest_that_someone_edited_is_refused(folder, change):
     write_manifest(folder, COMPLETE)
     folder.write_json(MANIFEST, folder.read_json(MANIFEST) | change)
     message = refusal(folder)
-    assert f"{MANIFEST}: not as it was written" in message
+    assert f"{MANIFEST}: " in message
+    assert "sha256" in message
     assert "make the shards again" in message
 
 
@@ -149,7 +150,7 @@ def crafted(folder: Folder, change: dict) -> None:
     + [({"noisy": dict(COMPLETE.noisy) | {"val": {"awe": 2, "fear": 0}}}, "noisy")]
     + [({"licence": "CC\nBY"}, "licence"), ({"source": "s" * 2001}, "source"), ({"health": {"a\nb": {}}}, "health")],
 )  # fmt: skip
-def test_what_becomes_paths_pages_and_tables_is_held_against_patterns(folder, change, key):
+def test_values_that_become_paths_pages_and_tables_are_checked_against_patterns(folder, change, key):
     crafted(folder, {})
     assert read_manifest(folder) == COMPLETE
     crafted(folder, change)
@@ -168,7 +169,7 @@ def test_a_crafted_manifest_deletes_and_reads_nothing_outside_the_cache(tmp_path
     assert victim.read_bytes() == b"precious"
 
 
-def test_what_a_spreadsheet_would_calculate_is_text_in_the_table_of_what_was_left_out():
+def test_formulas_become_text_in_the_table_of_excluded_images():
     rows = [
         ExcludedImage("=HYPERLINK(1)", "awe", Problem.TINY, "@SUM"),
         ExcludedImage("joy/-1.jpg", "awe", Problem.TINY, "8 × 8"),
@@ -186,4 +187,4 @@ def test_a_manifest_of_another_format_is_refused_as_such(folder, missing, other)
     folder.write_json(MANIFEST, {key: value[key] for key in value if key not in missing})
     message = refusal(folder)
     assert f"format {other}" in message
-    assert "reads 2" in message
+    assert f"{FORMAT}" in message.replace(f"format {other}", "")

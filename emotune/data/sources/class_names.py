@@ -19,7 +19,7 @@ ALIASES = MappingProxyType({
 def match_class(name: str, classes: Sequence[str]) -> str | None:
     """The class that a published spelling means; None if it is none of them.
 
-    >>> class_named("Sad", ("fear", "sadness")), class_named("happy", ("fear", "sadness"))
+    >>> match_class("Sad", ("fear", "sadness")), match_class("happy", ("fear", "sadness"))
     ('sadness', None)
     """
     if name in classes:

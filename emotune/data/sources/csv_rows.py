@@ -51,7 +51,7 @@ class ImageRows:
 def summarise_problems(problems: Sequence[tuple[str, str]]) -> list[str]:
     """A line per kind of problem: where it is first, how many rows have it, and which values are wrong.
 
-    >>> in_kinds([("t.csv:2", '"joy" is not a class'), ("t.csv:3", '"1" is not a class')])
+    >>> summarise_problems([("t.csv:2", '"joy" is not a class'), ("t.csv:3", '"1" is not a class')])
     ['t.csv:2: "joy" is not a class; 2 rows are like this ("joy" 1, "1" 1)']
     """
     kinds: dict[str, list[tuple[str, str]]] = defaultdict(list)
