@@ -1,4 +1,4 @@
-"""What a pool may lose: runs that no study refers to, and studies that a later version of the same file replaces."""
+"""Pruning: removes runs that no study refers to, and forgets studies that a later version of the same file replaces."""
 
 import time
 from collections.abc import Collection, Sequence
@@ -16,12 +16,15 @@ from emotune.runs.store import RunStore
 __all__ = ["OrphanRun", "Prunable", "find_prunable", "prune", "summary"]
 
 JUST_BEGUN_S = 3600.0
-"""For so long, the folder of a run in which there is no config yet is taken for one that is about to be trained."""
+"""Seconds during which a run's folder without a config counts as that of a run which is about to be trained."""
 
 
 @dataclass(frozen=True)
 class OrphanRun:
-    """A run directory that no study refers to: its bytes, and when it last changed (seconds since 1970; 0: unknown)."""
+    """A run that no study refers to: its id, its size in bytes, and when it was last changed.
+
+    The time is in seconds since 1970; 0 where it is not known.
+    """
 
     id: str
     size: int
@@ -30,13 +33,14 @@ class OrphanRun:
 
 @dataclass(frozen=True)
 class Prunable:
-    """What may go.
+    """What can be removed from a folder of runs.
 
     Attributes:
-        runs: That no study refers to and nobody works on, the largest first.
-        superseded: By the name of their entry, studies that a named version of the same file replaces, and that file.
-        forget: Names of entries that are to be forgotten.
-        kept: The other studies that the pool remembers.
+        runs: The runs that no study refers to and no process trains, the largest first.
+        superseded: The studies that a later version of the same file replaces, and that file, by the name of the
+            study's entry in the registry.
+        forget: The names of entries that the user wants to be forgotten.
+        kept: The other studies in the registry.
     """
 
     runs: tuple[OrphanRun, ...]
@@ -46,104 +50,118 @@ class Prunable:
 
     @property
     def question(self) -> str:
-        """What to ask before `prune`; empty if there is nothing to do."""
+        """The question to ask before `prune`; empty if there is nothing to do."""
         entries = len(self.superseded) + len(self.forget)
-        parts = [f"remove these {_counted(len(self.runs), 'run')}"] if self.runs else []
-        parts += [f"forget {_counted(entries, 'study', 'studies')}"] if entries else []
+        parts = [f"remove these {_count(len(self.runs), 'run')}"] if self.runs else []
+        parts += [f"forget {_count(entries, 'study', 'studies')}"] if entries else []
         return " and ".join(parts).capitalize()
 
 
 def find_prunable(
     pool: str, studies: Sequence[tuple[Study, Sequence[RunConfig]]] = (), forget: Collection[str] = ()
 ) -> Prunable:
-    """What may go from a pool; changes nothing.
+    """What can be removed from a folder of runs; changes nothing.
 
-    A study that the pool remembers keeps its runs, whoever registered it. It no longer counts if it is to be forgotten,
-    or if one of ``studies`` is another version of the same file, of the same user on the same machine, and no command
-    works on it.
+    A registered study keeps its runs, whoever registered it, unless it is to be forgotten, or unless one of ``studies``
+    is a later version of the same file, of the same user on the same machine, and no command works on the old version.
 
     Args:
-        pool: Where run directories are.
-        studies: That count as they are now, with their runs.
-        forget: Names of entries.
+        pool: The folder of all run directories.
+        studies: The studies as their files are now, with their runs.
+        forget: The names of entries of the registry that no longer count.
 
     Raises:
-        InputError: the pool remembers no study, and none is given; or an entry cannot be read or forgotten.
+        InputError: No study is registered and none is given, or an entry cannot be read or forgotten.
     """
     registry = Registry(pool)
-    known = registry.names()
-    raise_if_any([f"--forget {name}: no study of this pool (studies: {', '.join(known)})" for name in forget
-            if name not in known])  # fmt: skip
-    remembered = registry.studies(besides=forget)
-    if not remembered and not studies and not forget:
-        raise InputError(f"{pool}: remembers no study, so any run may be of use; name the study files that count")
-    _refuse_at_work(registry, pool, forget)
+    names = registry.names()
+    raise_if_any([
+        f"--forget {name}: is not a registered study of {pool} (studies: {', '.join(names)})"
+        for name in forget if name not in names
+    ])  # fmt: skip
+    registered = registry.studies(besides=forget)
+    if not registered and not studies and not forget:
+        raise InputError(f"{pool}: no study is registered, so any run may be needed; name the study files that count")
+    raise_if_any([
+        f"--forget {name}: a command works on this study; stop it first" for name in forget if registry.is_in_use(name)
+    ])  # fmt: skip
     superseded = {}
     for study, runs in studies:
-        own, origin = registry.entry(study, runs), Origin.here(study.file)
-        for one in remembered:
-            if one.origin == origin and one.entry != own and not _at_work(registry, pool, one):
-                superseded[one.entry] = (one, study.file)
-    for study, runs in studies:  # two versions that are both named both count
+        entry, origin = registry.entry(study, runs), Origin.here(study.file)
+        for old in registered:
+            if old.origin == origin and old.entry != entry and not _is_in_use(registry, pool, old):
+                superseded[old.entry] = (old, study.file)
+    for study, runs in studies:  # if two versions are named, both count
         superseded.pop(registry.entry(study, runs), None)
-    kept = tuple(one for one in remembered if one.entry not in superseded)
-    needed = {run_id for one in kept for run_id in one.refers_to}
+    kept = tuple(study for study in registered if study.entry not in superseded)
+    needed = {run_id for study in kept for run_id in study.refers_to}
     for _, runs in studies:
         needed |= {run.id for run in runs} | initial_weights_from(runs)
-    return Prunable(tuple(_leftovers(pool, needed)), superseded, tuple(forget), kept)
+    return Prunable(tuple(_find_orphans(pool, needed)), superseded, tuple(forget), kept)
 
 
 def prune(
-    pool: str, found: Prunable, studies: Sequence[tuple[Study, Sequence[RunConfig]]] = ()
+    pool: str, prunable: Prunable, studies: Sequence[tuple[Study, Sequence[RunConfig]]] = ()
 ) -> tuple[list[str], list[str]]:
-    """Removes what was found, as far as it still may go: others may have registered studies meanwhile.
+    """Removes what `find_prunable` has found, unless a study that was registered meanwhile needs it.
+
+    Args:
+        pool: The folder of all run directories.
+        prunable: What can be removed.
+        studies: The studies that were given to `find_prunable`.
 
     Returns:
-        Ids of the runs that were removed, and names of the entries.
+        The ids of the runs that were removed, and the names of the entries that were forgotten.
     """
     registry = Registry(pool)
-    seen: set[str] | None = None
-    still: set[str] = set()
+    last_names: set[str] | None = None
+    orphans: set[str] = set()
 
-    def may_go(run_id: str) -> bool:
-        nonlocal seen, still
-        if (now := set(registry.names())) != seen:
-            seen, still = now, {one.id for one in find_prunable(pool, studies, found.forget).runs}
-        return run_id in still
+    def is_removable(run_id: str) -> bool:
+        nonlocal last_names, orphans
+        if (names := set(registry.names())) != last_names:
+            last_names, orphans = names, {run.id for run in find_prunable(pool, studies, prunable.forget).runs}
+        return run_id in orphans
 
-    removed = remove_runs(pool, [one.id for one in found.runs], may_go)
-    superseded = find_prunable(pool, studies, found.forget).superseded
-    entries = [*(name for name in found.superseded if name in superseded), *found.forget]
+    removed = remove_runs(pool, [run.id for run in prunable.runs], is_removable)
+    superseded = find_prunable(pool, studies, prunable.forget).superseded
+    entries = [*(name for name in prunable.superseded if name in superseded), *prunable.forget]
     for name in entries:
         registry.forget(name)
     return removed, entries
 
 
-def summary(found: Prunable, now: float | None = None) -> list[str]:
-    """A line per study that the pool remembers, a line per run that would be removed, and a line on these."""
+def summary(prunable: Prunable, now: float | None = None) -> list[str]:
+    """A line for each registered study and for each run that would be removed, and the total.
+
+    Args:
+        prunable: What can be removed.
+        now: The time from which ages are counted, in seconds since 1970; None: the current time.
+    """
     now = time.time() if now is None else now
-    lines = [f"  {one}" for one in found.kept]
-    lines += [f"  {one}: superseded by {file} as it is now" for one, file in found.superseded.values()]
-    lines += [f"  {name}: to be forgotten" for name in found.forget]
-    lines = ["Studies that this pool remembers:", *lines] if lines else []
-    for one in found.runs:
-        age = f"  {(now - one.changed) / 86400:.0f} days old" if one.changed else ""
-        lines.append(f"  {one.id}  {_bytes(one.size)}{age}")
-    total = _bytes(sum(one.size for one in found.runs))
-    return [*lines, f"{_counted(len(found.runs), 'run')} that no study refers to: {total}."]
+    lines = [f"  {study}" for study in prunable.kept]
+    lines += [f"  {study}: superseded by the current {file}" for study, file in prunable.superseded.values()]
+    lines += [f"  {name}: to be forgotten" for name in prunable.forget]
+    lines = ["Registered studies:", *lines] if lines else []
+    for run in prunable.runs:
+        age = f"  {(now - run.changed) / 86400:.0f} days old" if run.changed else ""
+        lines.append(f"  {run.id}  {_bytes(run.size)}{age}")
+    total = _bytes(sum(run.size for run in prunable.runs))
+    return [*lines, f"{_count(len(prunable.runs), 'run')} that no study refers to: {total}."]
 
 
-def _leftovers(pool: str, needed: Collection[str]) -> list[OrphanRun]:
-    """Runs that are not needed, and that nobody works on or is about to."""
-    others = [run_id for run_id in RunStore(pool).run_ids() if run_id not in needed]
-    statuses = RunStore(pool).statuses(others)
+def _find_orphans(pool: str, needed: Collection[str]) -> list[OrphanRun]:
+    """The runs that are not needed, and that no process trains or is about to train; the largest first."""
+    store = RunStore(pool)
+    others = [run_id for run_id in store.run_ids() if run_id not in needed]
+    statuses = store.statuses(others)
     idle = [run_id for run_id in others if statuses[run_id].state is not State.RUNNING]
-    found = RunStore(pool).map(lambda run_id: _leftover(pool, run_id, statuses[run_id]), idle)
-    return sorted(filter(None, found), key=lambda one: (-one.size, one.id))
+    orphans = store.map(lambda run_id: _orphan(store.folder / run_id, run_id, statuses[run_id]), idle)
+    return sorted(filter(None, orphans), key=lambda run: (-run.size, run.id))
 
 
-def _leftover(pool: str, run_id: str, status: Status) -> OrphanRun | None:
-    folder = Folder(pool) / run_id
+def _orphan(folder: Folder, run_id: str, status: Status) -> OrphanRun | None:
+    """A run that no process trains; None if it seems to have been begun just now."""
     files = folder.files()
     changed = max((when for _, when in files.values()), default=0.0)
     if status.state is State.MISSING and CONFIG not in files:
@@ -154,20 +172,15 @@ def _leftover(pool: str, run_id: str, status: Status) -> OrphanRun | None:
     return OrphanRun(run_id, sum(size for size, _ in files.values()), changed)
 
 
-def _at_work(registry: Registry, pool: str, study: RegisteredStudy) -> bool:
-    """Whether a command works on a study, or any process on one of its runs."""
+def _is_in_use(registry: Registry, pool: str, study: RegisteredStudy) -> bool:
+    """Whether a command works on a study, or any process trains one of its runs."""
     if registry.is_in_use(study.entry):
         return True
     statuses = RunStore(pool).statuses(sorted({run["id"] for run in study.runs}))
     return any(status.state is State.RUNNING for status in statuses.values())
 
 
-def _refuse_at_work(registry: Registry, pool: str, forget: Collection[str]) -> None:
-    raise_if_any([f"--forget {name}: a command works on this study; stop that first" for name in forget
-            if registry.is_in_use(name)])  # fmt: skip
-
-
-def _counted(number: int, one: str, more: str | None = None) -> str:
+def _count(number: int, one: str, more: str | None = None) -> str:
     return f"{number} {one if number == 1 else more or one + 's'}"
 
 

@@ -27,12 +27,12 @@ def pool(tmp_path: Path) -> str:
 def begin(pool: str, *runs: RunConfig) -> None:
     for run in runs:
         directory = RunDirectory(pool, run)
-        claim = directory.begin()
+        lease = directory.begin()
         directory.folder.write("checkpoint/last.pt", b"x" * 1000)
-        claim.release()
+        lease.release()
 
 
-def test_a_rerun_takes_up_what_is_asked_for_and_only_what_came_to_an_end_begins_anew(study, pool):
+def test_a_rerun_selects_what_is_asked_for_and_only_ended_runs_begin_again(study, pool):
     failed, diverged, done, missing, *_ = runs = study.runs([DATA])
     begin(pool, failed, diverged, done)
     RunDirectory(pool, failed).fail("a bug")
@@ -48,16 +48,16 @@ def test_a_rerun_takes_up_what_is_asked_for_and_only_what_came_to_an_end_begins_
     assert {after.statuses[run.id].state for run in (diverged, done)} == {State.MISSING}
 
 
-def test_a_rerun_of_nothing_of_an_unknown_run_or_of_one_at_work_is_refused(study, pool):
+def test_a_rerun_of_nothing_of_an_unknown_run_or_of_one_being_trained_is_refused(study, pool):
     runs = study.runs([DATA])
     with RunDirectory(pool, runs[0]).leased():
         plan = make_plan(runs, pool)
-        for names, says in (([], "say which"), (["x-s0"], "x-s0: no run"), ([runs[0].id], "is being trained")):
-            with pytest.raises(InputError, match=says):
+        for names, match in (([], "^rerun: "), (["x-s0"], "^x-s0: "), ([runs[0].id], f"^{runs[0].id}: ")):
+            with pytest.raises(InputError, match=match):
                 maintenance.select_reruns(plan, failed=False, diverged=False, names=names)
 
 
-def test_where_nobody_can_be_asked_only_yes_is_a_yes():
+def test_without_a_terminal_only_the_option_confirms():
     assert maintenance.confirm("Remove?", yes=True)
     with pytest.raises(InputError, match="--yes"):
         maintenance.confirm("Remove?", yes=False)  # pytest's stdin is no terminal

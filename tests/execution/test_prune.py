@@ -1,4 +1,4 @@
-"""What a pool may lose: never a run that anybody's study refers to."""
+"""Pruning never removes a run that a registered study refers to."""
 
 import os
 import subprocess
@@ -36,7 +36,7 @@ def pool(tmp_path: Path) -> str:
 
 @pytest.fixture
 def become(monkeypatch) -> Callable[..., None]:
-    """Makes this process another user's, or one on another machine."""
+    """A function that makes this process one of another user, or on another machine."""
 
     def become(user: str, host: str = "here") -> None:
         monkeypatch.setenv("LOGNAME", user)
@@ -48,34 +48,34 @@ def become(monkeypatch) -> Callable[..., None]:
 def begin(pool: str, *runs: RunConfig) -> None:
     for run in runs:
         directory = RunDirectory(pool, run)
-        claim = directory.begin()
+        lease = directory.begin()
         directory.folder.write("checkpoint/last.pt", b"x" * 1000)
-        claim.release()
+        lease.release()
 
 
 def trained(pool: str, study: Study) -> tuple[Study, tuple[RunConfig, ...]]:
-    """A study that was run: its runs are in the pool, which knows it."""
+    """A registered study whose runs are in the pool."""
     runs = study.runs([DATA])
     begin(pool, *runs)
     Registry(pool).register(study, runs)
     return study, runs
 
 
-def ids(found: Prunable) -> set[str]:
-    return {one.id for one in found.runs}
+def ids(prunable: Prunable) -> set[str]:
+    return {one.id for one in prunable.runs}
 
 
-def test_runs_that_a_study_refers_to_stay_and_the_others_are_listed_with_size_and_age(study, pool):
+def test_runs_that_a_study_refers_to_are_kept_and_the_others_are_listed_with_size_and_age(study, pool):
     _, runs = trained(pool, study)
     begin(pool, other := replace(runs[0], seed=99))
     (Path(pool) / "notes").mkdir()
-    found = find_prunable(pool)
-    (leftover,) = found.runs
-    assert (leftover.id, leftover.size > 1000) == (other.id, True)
-    lines = summary(found, now=leftover.changed + 3 * 86400)
+    prunable = find_prunable(pool)
+    (orphan,) = prunable.runs
+    assert (orphan.id, orphan.size > 1000) == (other.id, True)
+    lines = summary(prunable, now=orphan.changed + 3 * 86400)
     assert "3 days old" in lines[-2]
     assert lines[-1].startswith("1 run that no study refers to")
-    assert prune(pool, found) == ([other.id], [])
+    assert prune(pool, prunable) == ([other.id], [])
     assert sorted(path.name for path in Path(pool).iterdir()) == sorted([*(r.id for r in runs), "notes", "studies"])
 
 
@@ -92,13 +92,13 @@ def test_two_users_studies_of_one_name_in_one_pool_keep_their_runs(pool, tmp_pat
     assert ids(find_prunable(pool)) == set()
     assert ids(find_prunable(pool, [(bobs, runs_of_bob)])) == set()
     shorter = replace(bobs, seeds=1)
-    found = find_prunable(pool, [(shorter, shorter.runs([DATA]))])
-    assert ids(found) == {run.id for run in runs_of_bob[2:]} - {run.id for run in runs_of_ann}
-    lines = "\n".join(summary(found))
+    prunable = find_prunable(pool, [(shorter, shorter.runs([DATA]))])
+    assert ids(prunable) == {run.id for run in runs_of_bob[2:]} - {run.id for run in runs_of_ann}
+    lines = "\n".join(summary(prunable))
     assert f"ann@here:{anns.file}" in lines
     assert f"bob@here:{bobs.file}" in lines
-    assert lines.count("superseded by") == 1
-    prune(pool, found, [(shorter, shorter.runs([DATA]))])
+    assert lines.count("superseded") == 1
+    prune(pool, prunable, [(shorter, shorter.runs([DATA]))])
     assert {run.id for run in runs_of_ann} <= set(Folder(pool).names())
     assert [one.origin.user for one in Registry(pool).studies()] == ["ann"]
 
@@ -109,33 +109,33 @@ def test_a_version_of_another_user_or_machine_is_not_superseded(study, pool, bec
     trained(pool, study)
     become("ann")
     now = replace(study, seeds=1)
-    found = find_prunable(pool, [(now, now.runs([DATA]))])
-    assert (found.runs, found.superseded, len(found.kept)) == ((), {}, 1)
+    prunable = find_prunable(pool, [(now, now.runs([DATA]))])
+    assert (prunable.runs, prunable.superseded, len(prunable.kept)) == ((), {}, 1)
 
 
 def test_a_study_counts_as_its_file_has_it_now_and_its_earlier_versions_are_forgotten(study, pool):
     _, runs = trained(pool, study)
     now = (replace(study, seeds=1), runs[:2])
-    found = find_prunable(pool, [now])
-    assert ids(found) == {run.id for run in runs[2:]}
-    assert found.question == f"Remove these {len(runs) - 2} runs and forget 1 study"
-    removed, forgotten = prune(pool, found, [now])
-    assert (set(removed), forgotten) == (ids(found), list(found.superseded))
+    prunable = find_prunable(pool, [now])
+    assert ids(prunable) == {run.id for run in runs[2:]}
+    assert prunable.question == f"Remove these {len(runs) - 2} runs and forget 1 study"
+    removed, forgotten = prune(pool, prunable, [now])
+    assert (set(removed), forgotten) == (ids(prunable), list(prunable.superseded))
     assert Registry(pool).studies() == []
 
 
 def test_two_versions_that_are_both_named_both_count(study, pool):
     versions = [trained(pool, study), trained(pool, replace(study, seeds=1))]
-    found = find_prunable(pool, versions)
-    assert (found.runs, found.superseded, found.question) == ((), {}, "")
+    prunable = find_prunable(pool, versions)
+    assert (prunable.runs, prunable.superseded, prunable.question) == ((), {}, "")
 
 
-def test_an_earlier_version_counts_as_long_as_a_command_works_on_it(study, pool, tmp_path):
+def test_an_earlier_version_is_kept_while_a_command_works_on_it(study, pool, tmp_path):
     _, runs = trained(pool, study)
     now = [(replace(study, seeds=1), runs[:2])]
     with Registry(pool).in_use(study, runs):
         assert find_prunable(pool, now).runs == ()
-        with pytest.raises(InputError, match="a command works on this study"):
+        with pytest.raises(InputError, match=r"^--forget own-"):
             find_prunable(pool, forget=Registry(pool).names())
     with RunDirectory(pool, runs[0]).leased():
         assert find_prunable(pool, now).runs == ()
@@ -154,31 +154,31 @@ def test_an_earlier_version_counts_as_long_as_a_command_works_on_it(study, pool,
     assert ids(find_prunable(pool, now)) == {run.id for run in runs[2:]}, "it was killed"
 
 
-def test_what_a_study_refers_to_that_is_registered_while_the_question_is_considered_stays(study, pool, become):
+def test_runs_of_a_study_that_is_registered_while_the_user_considers_the_question_are_kept(study, pool, become):
     become("ann")
     _, runs = trained(pool, study)
     now = [(replace(study, seeds=1), runs[:2])]
-    found = find_prunable(pool, now)
-    assert len(found.runs) > 1
+    prunable = find_prunable(pool, now)
+    assert len(prunable.runs) > 1
     become("bob")
     Registry(pool).register(study, runs[:3])
     become("ann")
-    removed, _ = prune(pool, found, now)
+    removed, _ = prune(pool, prunable, now)
     assert runs[2].id not in removed
-    assert set(removed) == ids(found) - {runs[2].id}
+    assert set(removed) == ids(prunable) - {runs[2].id}
 
 
-def test_a_study_is_forgotten_by_the_name_of_its_entry_whoever_ran_it(study, pool, become):
+def test_a_study_is_forgotten_by_its_entrys_name_whoever_registered_it(study, pool, become):
     become("bob", "node2")
     trained(pool, study)
     become("ann")
     (entry,) = Registry(pool).names()
-    with pytest.raises(InputError, match=rf"--forget x: no study of this pool \(studies: {entry}\)"):
+    with pytest.raises(InputError, match=f"--forget x: .*{entry}"):
         find_prunable(pool, forget=["x"])
-    found = find_prunable(pool, forget=[entry])
-    assert found.question == f"Remove these {len(found.runs)} runs and forget 1 study"
-    assert any(f"{entry}: to be forgotten" in line for line in summary(found))
-    assert prune(pool, found)[1] == [entry]
+    prunable = find_prunable(pool, forget=[entry])
+    assert prunable.question == f"Remove these {len(prunable.runs)} runs and forget 1 study"
+    assert any(f"{entry}: to be forgotten" in line for line in summary(prunable))
+    assert prune(pool, prunable)[1] == [entry]
     assert Registry(pool).names() == []
 
 
@@ -203,21 +203,21 @@ def test_runs_whose_weights_others_begin_with_stay(study, pool):
     assert ids(find_prunable(pool)) == set()
 
 
-def test_nothing_is_guessed_where_nothing_is_remembered(study, pool):
+def test_nothing_is_removed_where_no_study_is_registered(study, pool):
     begin(pool, study.runs([DATA])[0])
-    with pytest.raises(InputError, match="remembers no study"):
+    with pytest.raises(InputError, match=pool):
         find_prunable(pool)
 
 
-def test_a_run_at_work_or_just_begun_is_neither_listed_nor_removed(study, pool):
+def test_a_run_that_is_trained_or_just_begun_is_neither_listed_nor_removed(study, pool):
     run, begun, *_ = study.runs([DATA])
     Registry(pool).register(study, [])
     with RunDirectory(pool, run).leased():
         assert find_prunable(pool).runs == ()
-    found = find_prunable(pool)
-    assert ids(found) == {run.id}
+    prunable = find_prunable(pool)
+    assert ids(prunable) == {run.id}
     with RunDirectory(pool, run).leased():
-        assert prune(pool, found) == ([], [])
+        assert prune(pool, prunable) == ([], [])
     folder = Path(pool) / begun.id
     folder.mkdir()
     assert ids(find_prunable(pool)) == {run.id}
@@ -230,8 +230,8 @@ def test_pools_behind_a_url_are_pruned_too(study):
     pool = "memory://pool-of-test-prune"
     begin(pool, runs[0], runs[1])
     Registry(pool).register(study, [runs[0]])
-    found = find_prunable(pool)
-    (leftover,) = found.runs
-    assert (leftover.id, leftover.size > 1000, leftover.changed > 0) == (runs[1].id, True, True)
-    prune(pool, found)
+    prunable = find_prunable(pool)
+    (orphan,) = prunable.runs
+    assert (orphan.id, orphan.size > 1000, orphan.changed > 0) == (runs[1].id, True, True)
+    prune(pool, prunable)
     assert find_prunable(pool).runs == ()
