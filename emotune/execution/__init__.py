@@ -1,1 +1,1 @@
-"""Between the plan and the runs: which are missing, and how they are run."""
+"""Plans which runs to train, checks that they can be trained, trains them, and shows their progress."""

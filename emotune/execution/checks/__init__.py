@@ -1,1 +1,1 @@
-"""What is checked before anything is spent."""
+"""Checks before training starts: settings, disks, data, networks, nodes."""

@@ -1,1 +1,1 @@
-"""Progress: how far runs are, on the screen, in TensorBoard, in `status`."""
+"""Shows how far runs are: on the screen, in TensorBoard, and in the `status` command."""

@@ -1,11 +1,12 @@
-"""Where a study stands, from the files of its runs alone: who is at work on what, what failed, what is done."""
+"""The status of a study, read from the files of its runs: which are being trained, failed, diverged or done."""
 
 import json
+import math
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import NotRequired, Protocol, TypedDict
 
 from rich.console import Console
 from rich.markup import escape
@@ -13,14 +14,15 @@ from rich.table import Table
 
 from emotune.core.storage import Folder
 from emotune.runs.directory import METRICS, State, Status
+from emotune.runs.progress import RunProgress
 from emotune.runs.store import RunStore
 
-__all__ = ["NamedRun", "named_runs", "print_status", "study_status"]
+__all__ = ["NamedRun", "RunEntry", "StudyStatus", "named_runs", "print_status", "study_status"]
 
 
 @dataclass(frozen=True)
 class NamedRun:
-    """What a study's run is called: enough to read its files."""
+    """A run of a study: its id, by which its files are found, and the names of what it trains."""
 
     id: str
     variant: str
@@ -28,78 +30,178 @@ class NamedRun:
     seed: int
 
 
-class Run(Protocol):
-    """A `emotune.config.run.RunConfig`, of which only this matters."""
+class _Dataset(Protocol):
+    @property
+    def name(self) -> str: ...
 
-    id: str
+
+class _Run(Protocol):
+    """The attributes of `emotune.config.run.RunConfig` that are used here."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def variant(self) -> str: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def dataset(self) -> _Dataset: ...
+
+
+class RunEntry(TypedDict):
+    """The status of one run.
+
+    Attributes:
+        run: The run's id.
+        variant: The variant's name.
+        dataset: The data set's name.
+        seed: The run's seed.
+        reason: The reason why the run failed or diverged.
+        epoch: The current epoch of a run that is being trained, or the last epoch of an interrupted one.
+        epochs: The number of epochs.
+        loss: The latest training loss; None while it is not known.
+        val_accuracy: The latest validation accuracy in per cent; None while it is not known.
+        images_per_s: The speed of training in images per second.
+        step: The number of steps that are done.
+        steps: The number of steps.
+        phase: What the run does, *training* for example.
+        host: The host that trains the run.
+        heartbeat_age_s: The seconds since the last heartbeat.
+    """
+
+    run: str
     variant: str
+    dataset: str
     seed: int
-    dataset: Any
+    reason: NotRequired[str]
+    epoch: NotRequired[int]
+    epochs: NotRequired[int]
+    loss: NotRequired[float | None]
+    val_accuracy: NotRequired[float | None]
+    images_per_s: NotRequired[float]
+    step: NotRequired[int]
+    steps: NotRequired[int]
+    phase: NotRequired[str]
+    host: NotRequired[str]
+    heartbeat_age_s: NotRequired[float]
 
 
-def named_runs(runs: Sequence[Run]) -> list[NamedRun]:
-    """What the runs are called."""
+class StudyStatus(TypedDict):
+    """The status of a study.
+
+    Attributes:
+        runs: The number of runs.
+        states: The number of runs in each state that occurs.
+        running: The runs that are being trained.
+        failed: The runs that failed.
+        diverged: The runs that diverged.
+        interrupted: The runs that were interrupted.
+    """
+
+    runs: int
+    states: dict[str, int]
+    running: list[RunEntry]
+    failed: list[RunEntry]
+    diverged: list[RunEntry]
+    interrupted: list[RunEntry]
+
+
+def named_runs(runs: Sequence[_Run]) -> list[NamedRun]:
+    """The runs of a study with the names of what they train."""
     return [NamedRun(run.id, run.variant, run.dataset.name, run.seed) for run in runs]
 
 
-def study_status(runs: Sequence[NamedRun], pool: str) -> dict[str, Any]:
-    """States of the runs, as plain values.
+def study_status(runs: Sequence[NamedRun], pool: str) -> StudyStatus:
+    """The status of a study as plain values, which JSON can hold.
 
-    Returns:
-        ``runs`` (how many), ``states`` (how many in each), and lists: ``running``, with epoch, loss, accuracy on val,
-        images per second, host, and seconds since it was last heard of; ``failed`` and ``diverged``, with the reason;
-        ``interrupted``. What is not known is None.
+    Args:
+        runs: The runs of the study.
+        pool: The folder of all run directories.
+
+    Raises:
+        InputError: A file is damaged, or the folder cannot be reached.
     """
-    statuses = RunStore(pool).statuses(run.id for run in runs)
-    by_state: dict[State, list[dict[str, Any]]] = {state: [] for state in State}
+    store = RunStore(pool)
+    statuses = store.statuses(run.id for run in runs)
+    by_state: dict[State, list[RunEntry]] = {state: [] for state in State}
     for run in runs:
-        by_state[statuses[run.id].state].append(_entry(run, Folder(pool) / run.id, statuses[run.id]))
-    shown = (State.RUNNING, State.FAILED, State.DIVERGED, State.INTERRUPTED)
-    states = Counter(status.state.value for status in statuses.values())
-    return {"runs": len(runs), "states": dict(states)} | {state.value: by_state[state] for state in shown}
+        by_state[statuses[run.id].state].append(_entry(run, store.folder / run.id, statuses[run.id]))
+    return {
+        "runs": len(runs),
+        "states": dict(Counter(status.state.value for status in statuses.values())),
+        "running": by_state[State.RUNNING],
+        "failed": by_state[State.FAILED],
+        "diverged": by_state[State.DIVERGED],
+        "interrupted": by_state[State.INTERRUPTED],
+    }
 
 
-def _entry(run: NamedRun, folder: Folder, status: Status) -> dict[str, Any]:
-    entry = {"run": run.id, "variant": run.variant, "dataset": run.dataset, "seed": run.seed}
+def _entry(run: NamedRun, folder: Folder, status: Status) -> RunEntry:
+    entry: RunEntry = {"run": run.id, "variant": run.variant, "dataset": run.dataset, "seed": run.seed}
     if status.state in (State.FAILED, State.DIVERGED):
-        return entry | {"reason": status.reason}
+        entry["reason"] = status.reason
     if status.state not in (State.RUNNING, State.INTERRUPTED):
         return entry
     lines = (folder.read(METRICS) or b"").splitlines()
     last = json.loads(lines[-1]) if lines else {}
-    known = {"epoch": last.get("epoch", 0), "loss": last.get("train_loss"), "val_accuracy": last.get("val_accuracy")}
-    if status.state is State.INTERRUPTED:
-        return entry | known
-    holder = status.owner
-    if holder.progress:
-        names = ("epoch", "epochs", "loss", "val_accuracy", "images_per_s", "step", "steps", "phase")
-        said = {name: getattr(holder.progress, name) for name in names}
-        known |= {name: value for name, value in said.items() if value == value}  # noqa: PLR0124  what is known
-    return entry | known | {"host": holder.host, "heartbeat_age_s": round(time.time() - holder.time, 1)}
+    entry["epoch"] = last.get("epoch", 0)
+    entry["loss"], entry["val_accuracy"] = last.get("train_loss"), last.get("val_accuracy")
+    if owner := status.owner:
+        if owner.progress:
+            _add_progress(entry, owner.progress)
+        entry["host"], entry["heartbeat_age_s"] = owner.host, round(time.time() - owner.time, 1)
+    return entry
 
 
-def print_status(console: Console, study: str, found: dict[str, Any]) -> None:
-    """Prints a line per active run, totals, and why runs failed or diverged."""
-    if found["running"]:
-        table = Table("variant", "data set", "seed", "epoch", "loss", "val", "img/s", "host", "heard of",
+def _add_progress(entry: RunEntry, progress: RunProgress) -> None:
+    """Adds what the owner of the run has reported last; numbers that it does not know yet are from the run's files."""
+    entry["epoch"], entry["epochs"] = progress.epoch, progress.epochs
+    entry["step"], entry["steps"], entry["phase"] = progress.step, progress.steps, progress.phase
+    if not math.isnan(progress.loss):
+        entry["loss"] = progress.loss
+    if not math.isnan(progress.val_accuracy):
+        entry["val_accuracy"] = progress.val_accuracy
+    if not math.isnan(progress.images_per_s):
+        entry["images_per_s"] = progress.images_per_s
+
+
+def print_status(console: Console, study: str, status: StudyStatus) -> None:
+    """Prints a line for each run that is being trained, why runs failed or diverged, and the totals.
+
+    Args:
+        console: The console to print to.
+        study: The name of the study.
+        status: The status of the study.
+    """
+    if status["running"]:
+        table = Table("variant", "data set", "seed", "epoch", "loss", "val", "img/s", "host", "heartbeat",
                       box=None, pad_edge=False)  # fmt: skip
-        for run in found["running"]:
-            epochs = f"/{run['epochs']}" if run.get("epochs") else ""
-            table.add_row(
-                run["variant"], run["dataset"], str(run["seed"]), f"{run['epoch']}{epochs}",
-                _number(run["loss"], ".2f"), _number(run["val_accuracy"], ".1f", " %"),
-                _number(run.get("images_per_s"), ".0f"),
-                escape(run["host"]), f"{run['heartbeat_age_s']:.0f} s ago",
-            )  # fmt: skip
+        for run in status["running"]:
+            table.add_row(*_cells(run))
         console.print(table)
-    for state in ("failed", "diverged"):
-        for run in found[state]:
-            name = f"{run['variant']} s{run['seed']} ({run['run']})"
-            console.print(f"{state}  {name}: {escape(run['reason'])}", highlight=False, soft_wrap=True)
+    for run in [*status["failed"], *status["diverged"]]:
+        state = "failed" if run in status["failed"] else "diverged"
+        name = f"{run['variant']} s{run['seed']} ({run['run']})"
+        console.print(f"{state}  {name}: {escape(run.get('reason', ''))}", highlight=False, soft_wrap=True)
     counts = ", ".join(
-        f"{found['states'][state.value]} {state.value}" for state in State if state.value in found["states"]
+        f"{status['states'][state.value]} {state.value}" for state in State if state.value in status["states"]
     )
-    console.print(f"[bold]{study}[/]: {found['runs']} runs: {counts}", highlight=False)
+    console.print(f"[bold]{study}[/]: {status['runs']} runs: {counts}", highlight=False)
+
+
+def _cells(run: RunEntry) -> list[str]:
+    epochs = f"/{run['epochs']}" if run.get("epochs") else ""
+    return [
+        run["variant"],
+        run["dataset"],
+        str(run["seed"]),
+        f"{run.get('epoch', 0)}{epochs}",
+        _number(run.get("loss"), ".2f"),
+        _number(run.get("val_accuracy"), ".1f", " %"),
+        _number(run.get("images_per_s"), ".0f"),
+        escape(run.get("host", "")),
+        _number(run.get("heartbeat_age_s"), ".0f", " s ago"),
+    ]
 
 
 def _number(value: float | None, form: str, unit: str = "") -> str:

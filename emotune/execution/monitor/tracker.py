@@ -1,4 +1,4 @@
-"""The course of a study that is under way, as its driver sees it: what has ended, what goes on, what is left."""
+"""Tracks the runs of a study while they are trained: how many have ended, and how long the rest will take."""
 
 import time
 from collections import Counter
@@ -12,15 +12,21 @@ from emotune.runs.progress import RunProgress
 
 __all__ = ["RunTracker", "TrackedRun"]
 
-SURE_AFTER_S = 2.0
-"""Seconds that a run must have been watched before they say how long the rest takes."""
+OBSERVED_S = 2.0
+"""Minimum seconds of observation before a run's duration is estimated."""
 
 
 @dataclass
 class TrackedRun:
-    """A run that goes on: its latest progress, and since when (seconds of the clock) and from where it is watched.
+    """A run that is being trained.
 
-    A lost attempt does not count: ``attempt_since`` and ``attempt_from`` (fraction) are the current one's.
+    A lost attempt does not count for the estimates.
+
+    Attributes:
+        latest: The run's latest progress.
+        since: The clock's seconds when the run was first observed.
+        attempt_since: The clock's seconds when the current attempt was first observed.
+        attempt_from: The fraction of the run that was done at that moment.
     """
 
     latest: RunProgress
@@ -29,28 +35,36 @@ class TrackedRun:
     attempt_from: float
 
     def whole_s(self, now: float, fraction: float | None = None) -> float | None:
-        """Seconds that all of the run takes at this pace; None while that is not known."""
+        """The seconds that the whole run takes at its pace so far; None while that is not known.
+
+        Args:
+            now: The clock's seconds.
+            fraction: The fraction of the run that is done; None: that of its latest progress.
+        """
         gained = (self.latest.fraction if fraction is None else fraction) - self.attempt_from
-        worked_s = now - self.attempt_since
-        return worked_s / gained if gained > 0 and worked_s >= SURE_AFTER_S else None
+        observed_s = now - self.attempt_since
+        return observed_s / gained if gained > 0 and observed_s >= OBSERVED_S else None
 
     def left_s(self, now: float) -> float | None:
-        """Seconds until its last step; None while that is not known."""
+        """The seconds until the run's last step; None while that is not known."""
         whole_s = self.whole_s(now)
         return None if whole_s is None else whole_s * (1 - self.latest.fraction)
 
 
 class RunTracker:
-    """The courses of the runs that are to do.
+    """The progress of all runs that are going to be trained.
 
     Args:
-        runs: To do.
-        clock: Gives seconds.
+        runs: The runs that are going to be trained.
+        clock: A function that returns seconds.
+
+    Attributes:
+        active: The runs that are being trained, by their ids.
     """
 
     def __init__(self, runs: Sequence[RunConfig], clock: Callable[[], float] = time.monotonic) -> None:
         self._variants, self._clock, self._began = {run.id: run.variant for run in runs}, clock, clock()
-        self._first: float | None = None
+        self._first_progress: float | None = None
         self._ended: dict[str, State] = {}
         self._worked_s = 0.0
         self._whole_s: dict[str, list[float]] = {}
@@ -58,84 +72,85 @@ class RunTracker:
 
     @property
     def now(self) -> float:
-        """What the clock says."""
+        """The clock's seconds."""
         return self._clock()
 
     @property
     def elapsed_s(self) -> float:
-        """Since the beginning."""
+        """The seconds since the tracker was made."""
         return self.now - self._began
 
     @property
     def total(self) -> int:
-        """How many runs there are."""
+        """The number of runs."""
         return len(self._variants)
 
     def update(self, progress: RunProgress) -> str | None:
-        """Takes note of a run's progress; gives a remark where it is that of another attempt than the one before."""
+        """Records a run's progress; returns a remark if the run has been continued or begun again."""
         now, run_id = self.now, progress.run_id
         if run_id in self._ended:
             return None
-        self._first = now if self._first is None else self._first
-        course = self.active.get(run_id)
-        if course is None or course.latest.phase == "reading":
+        self._first_progress = now if self._first_progress is None else self._first_progress
+        tracked = self.active.get(run_id)
+        if tracked is None or tracked.latest.phase == "reading":
             self.active[run_id] = TrackedRun(progress, now, now, progress.fraction)
             return f"continued from epoch {progress.epoch}" if progress.interruptions else None
-        if progress.phase == "reading":  # another attempt, or the test images: it says no step
+        if progress.phase == "reading":  # a new attempt, or the test images: it has no step
             return None
-        before, course.latest = course.latest, progress
+        before, tracked.latest = tracked.latest, progress
         if progress.interruptions == before.interruptions and progress.step >= before.step:
             return None
-        course.attempt_since, course.attempt_from = now, progress.fraction
+        tracked.attempt_since, tracked.attempt_from = now, progress.fraction
         again = f"continued from epoch {progress.epoch}" if progress.interruptions else "begun again"
         return f"its worker was lost, {again}"
 
     def finish(self, run_id: str, status: Status) -> float | None:
-        """Takes note of a run's end; gives the seconds that it was watched."""
+        """Records a run's end; returns the seconds that it was observed, None if it was not."""
         self._ended[run_id] = status.state
-        if (course := self.active.pop(run_id, None)) is None:
+        if (tracked := self.active.pop(run_id, None)) is None:
             return None
         now = self.now
-        self._worked_s += now - course.since
-        whole_s = course.whole_s(now, fraction=1.0)
+        self._worked_s += now - tracked.since
+        whole_s = tracked.whole_s(now, fraction=1.0)
         if status.state is State.DONE and whole_s is not None:
             self._whole_s.setdefault(self._variant(run_id), []).append(whole_s)
-        return now - course.since
+        return now - tracked.since
 
     def counts(self) -> Counter[State]:
-        """How many runs ended in each state; RUNNING are those in other hands."""
+        """The number of runs that ended in each state; RUNNING counts those that other processes train."""
         return Counter(self._ended.values())
 
     @property
     def waiting(self) -> int:
-        """How many runs have not begun."""
+        """The number of runs that have not begun."""
         return max(0, self.total - len(self._ended) - len(self.active))
 
-    def _paces(self) -> tuple[dict[str, float], float | None]:
-        """Mean seconds of each variant's runs, and of all; None while none is known."""
-        now, known = self.now, {variant: list(seconds) for variant, seconds in self._whole_s.items()}
-        for run_id, course in list(self.active.items()):
-            if (whole_s := course.whole_s(now)) is not None:
-                known.setdefault(self._variant(run_id), []).append(whole_s)
-        every = [second for seconds in known.values() for second in seconds]
-        return {variant: fmean(seconds) for variant, seconds in known.items()}, fmean(every) if every else None
-
     def left_s(self) -> float | None:
-        """Seconds until all runs have ended, side by side as they went so far; None while that is not known."""
+        """The seconds until all runs have ended, if as many are trained at a time as so far; None while not known."""
         now, active = self.now, dict(self.active)
         to_do_s = longest_s = 0.0
-        paces, usual = self._paces()
+        by_variant, overall = self._mean_durations_s()
         for run_id, variant in self._variants.items():
             if run_id in self._ended:
                 continue
-            if (pace := paces.get(variant, usual)) is None:
+            if (whole_s := by_variant.get(variant, overall)) is None:
                 return None
-            left_s = pace * (1 - active[run_id].latest.fraction if run_id in active else 1)
+            left_s = whole_s * (1 - active[run_id].latest.fraction if run_id in active else 1)
             to_do_s, longest_s = to_do_s + left_s, max(longest_s, left_s)
-        worked_s = self._worked_s + sum(now - course.since for course in active.values())
-        if self._first is None or worked_s <= 0:
+        worked_s = self._worked_s + sum(now - tracked.since for tracked in active.values())
+        if self._first_progress is None or worked_s <= 0:
             return 0.0 if not to_do_s else None
-        return max(longest_s, to_do_s * (now - self._first) / worked_s)
+        return max(longest_s, to_do_s * (now - self._first_progress) / worked_s)
+
+    def _mean_durations_s(self) -> tuple[dict[str, float], float | None]:
+        """The mean seconds of each variant's runs, and of all runs; None while none is known."""
+        now = self.now
+        durations_s = {variant: list(seconds) for variant, seconds in self._whole_s.items()}
+        for run_id, tracked in list(self.active.items()):
+            if (whole_s := tracked.whole_s(now)) is not None:
+                durations_s.setdefault(self._variant(run_id), []).append(whole_s)
+        every = [second for seconds in durations_s.values() for second in seconds]
+        return {variant: fmean(seconds) for variant, seconds in durations_s.items()}, fmean(every) if every else None
 
     def _variant(self, run_id: str) -> str:
         return self._variants.get(run_id, run_id)
