@@ -162,7 +162,7 @@ def _status(options: argparse.Namespace, console: Console, _: Interruption) -> i
         name, runs = registered.name, [NamedRun(**run) for run in registered.runs]
     status = study_status(runs, pool)
     if options.json:
-        print(json.dumps({"study": name, "pool": pool} | status, indent=1))
+        print(json.dumps({"study": name, "pool": pool, **status}, indent=1))
     else:
         print_status(console, name, status)
     return 0
