@@ -190,7 +190,7 @@ def print_status(console: Console, study: str, status: StudyStatus) -> None:
 
 
 def _cells(run: RunEntry) -> list[str]:
-    epochs = f"/{run['epochs']}" if run.get("epochs") else ""
+    epochs = f"/{run['epochs']}" if "epochs" in run else ""
     return [
         run["variant"],
         run["dataset"],

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray import tune
+from ray import cloudpickle, tune
+from ray.exceptions import RayTaskError
 from ray.tune.execution import class_cache
 
 from emotune.config.resources import Resources
@@ -123,7 +124,7 @@ def run_on_ray(
         )
         for run in runs
     ]
-    bundle = {"CPU": resources.cpus_per_worker}
+    bundle: dict[str, float] = {"CPU": resources.cpus_per_worker}
     if resources.gpus_per_worker:
         bundle["GPU"] = resources.gpus_per_worker
     # The empty first bundle is the supervisor's: it costs no CPU, so that trials never wait for each other's workers.
@@ -197,8 +198,8 @@ def _cause(trial: Any) -> str:
     """The reason why the trial's last attempt was lost, in one line."""
     if not trial.pickled_error_file:
         return Path(trial.error_file).read_text().strip().splitlines()[-1]
-    error = ray.cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
-    if isinstance(error, ray.exceptions.RayTaskError):
+    error = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
+    if isinstance(error, RayTaskError):
         error = error.cause
     return " ".join(str(error).split())[:400]
 

@@ -1,6 +1,7 @@
 """The connection to Ray: the cluster that RAY_ADDRESS names, or a local Ray that is started and stopped here."""
 
 import contextlib
+import logging
 import os
 import secrets
 import shutil
@@ -146,7 +147,7 @@ def _connect(cluster: bool, resources: Resources, folder: str | None) -> None:
     import ray
 
     if cluster:
-        init = partial(ray.init, log_to_driver=False, logging_level="ERROR")
+        init = partial(ray.init, log_to_driver=False, logging_level=logging.ERROR)
     else:
         init = partial(
             ray.init,
@@ -154,7 +155,7 @@ def _connect(cluster: bool, resources: Resources, folder: str | None) -> None:
             num_cpus=available_cpus(),
             include_dashboard=False,
             log_to_driver=False,
-            logging_level="ERROR",
+            logging_level=logging.ERROR,
             object_store_memory=OBJECT_STORE_BYTES,
             **({"_temp_dir": folder} if folder else {}),
         )

@@ -13,6 +13,7 @@ from typing import Any
 
 import ray
 from ray import tune
+from ray.exceptions import GetTimeoutError, OutOfMemoryError, RayActorError, RayError
 from ray.util import get_current_placement_group
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy, PlacementGroupSchedulingStrategy
 
@@ -59,8 +60,8 @@ class RunTrial(tune.Trainable):
 
     def _begin(self, job: RunJob) -> None:
         self._job, self._leaving = job, ""
-        self._ranks: list[Any] = []
-        self._progress_reply: Any = None
+        self._ranks: list[ray.ObjectRef] = []
+        self._progress_reply: ray.ObjectRef | None = None
         self._progress: RunProgress | None = None
         self._progress_at = time.monotonic()
 
@@ -82,12 +83,12 @@ class RunTrial(tune.Trainable):
         """
         try:
             return self._step()
-        except ray.exceptions.OutOfMemoryError as error:
+        except OutOfMemoryError as error:
             return self._end(Status(State.FAILED, out_of_memory_text(str(error))))
         except LostAttemptError:
             self._kill()
             raise
-        except (ray.exceptions.RayActorError, ray.exceptions.GetTimeoutError) as error:
+        except (RayActorError, GetTimeoutError) as error:
             self._kill()
             raise LostAttemptError(f"a worker was lost while it started: {_one_line(error)}") from None
         except Exception as error:
@@ -120,11 +121,13 @@ class RunTrial(tune.Trainable):
         count, stall_s = self._job["resources"]["workers"], self._job["stall_s"]
         if not self._workers:
             group = get_current_placement_group()
+            if group is None:
+                raise RuntimeError("a trial runs in a placement group")
             threads, gpus = (self._job["resources"][name] for name in ("cpus_per_worker", "gpus_per_worker"))
             # A process with its own environment takes longer to start: only if Ray's environment lacks something.
             missing = {k: v for k, v in worker_environment(threads).items() if os.environ.get(k) != v}
             # Two groups, so that a worker tells its progress and can be interrupted while it trains.
-            actor = ray.remote(concurrency_groups={"training": 1, "watching": 1})(Worker)
+            actor: Any = ray.remote(concurrency_groups={"training": 1, "watching": 1})(Worker)
             self._workers = [
                 actor.options(
                     num_cpus=threads,
@@ -138,7 +141,7 @@ class RunTrial(tune.Trainable):
         address = ray.get(self._workers[0].open_store.remote(), timeout=stall_s) if count > 1 else None
         self._ranks = [worker.run.remote(self._job, rank, address) for rank, worker in enumerate(self._workers)]
 
-    def _problem(self, ended: list[Any], running: list[Any]) -> Status | None:
+    def _problem(self, ended: list[ray.ObjectRef], running: list[ray.ObjectRef]) -> Status | None:
         """How the run ended, unless all ranks that ended are done.
 
         A rank's own status counts more than another rank's report that the connection to it was lost.
@@ -158,11 +161,11 @@ class RunTrial(tune.Trainable):
             raise LostAttemptError(str(min(lost, key=lambda error: isinstance(error, ConnectionError))))
         return None
 
-    def _outcome(self, rank: Any) -> Status | Exception:
+    def _outcome(self, rank: ray.ObjectRef) -> Status | Exception:
         number = self._ranks.index(rank)
         try:
             return ray.get(rank)
-        except ray.exceptions.RayActorError as error:
+        except RayActorError as error:
             return LostAttemptError(f"worker {number} ({self._locations[number]}) was lost: {_one_line(error)}")
         except ConnectionError as error:
             return ConnectionError(f"worker {number} ({self._locations[number]}) lost the others: {_one_line(error)}")
@@ -216,14 +219,15 @@ class RunTrial(tune.Trainable):
             if location.process:
                 by_node.setdefault(location.node, []).append(location.process)
         kill_and_wait(by_node.pop(here, []), EXIT_TIMEOUT_S)
+        kill: Any = ray.remote(num_cpus=0, max_retries=0)(kill_and_wait)
         tasks = [
-            ray.remote(kill_and_wait)
-            .options(num_cpus=0, max_retries=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False))
-            .remote(processes, EXIT_TIMEOUT_S)
+            kill.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(
+                processes, EXIT_TIMEOUT_S
+            )
             for node, processes in by_node.items()
         ]
         for task in tasks:
-            with contextlib.suppress(ray.exceptions.RayError):  # the node is gone, and its processes with it
+            with contextlib.suppress(RayError):  # the node is gone, and its processes with it
                 ray.get(task, timeout=NODE_TIMEOUT_S)
         self._workers, self._locations, self._ranks, self._progress_reply = [], [], [], None
 

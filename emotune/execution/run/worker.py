@@ -19,7 +19,7 @@ from emotune.runs.lease import BusyRunError, LostRunError
 from emotune.runs.progress import RunProgress
 
 if TYPE_CHECKING:
-    from torch.distributed import TCPStore
+    import torch.distributed as dist
 
 __all__ = ["Worker", "WorkerLocation"]
 
@@ -51,7 +51,7 @@ class Worker:
 
         self._threads, self._stop = threads, threading.Event()
         self._progress: RunProgress | None = None
-        self._store: TCPStore | None = None
+        self._store: dist.TCPStore | None = None
 
     @ray.method(concurrency_group="training")
     def open_store(self) -> tuple[str, int]:
