@@ -1,1 +1,1 @@
-"""Which runs a study needs, why, and what they will cost."""
+"""Plans which runs a study needs, why, how long they take, and what they can show."""

@@ -1,1 +1,1 @@
-"""Training the runs of a study: in this process, or on Ray."""
+"""Trains the runs of a study, in this process or on Ray."""

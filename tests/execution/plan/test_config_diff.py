@@ -17,13 +17,13 @@ TRAINED = replace(RUN, train=TrainConfig(init="/a.npy"), weights=WeightsRef(loca
 
 
 def config(run: RunConfig, **more) -> dict:
-    """As ``config.json`` has it."""
-    own = {key: value for key, value in run.to_json().items() if key != "variant"}
-    return json.loads(json.dumps({"id": run.id, "format": FORMAT_VERSION, "time": 1.0, **own, **more}))
+    """The content of the run's ``config.json``."""
+    values = {key: value for key, value in run.to_json().items() if key != "variant"}
+    return json.loads(json.dumps({"id": run.id, "format": FORMAT_VERSION, "time": 1.0, **values, **more}))
 
 
 @pytest.mark.parametrize(
-    ("now", "says"),
+    ("now", "expected"),
     [
         (replace(RUN, train=TrainConfig(lr=0.02)), ["train.lr 0.01 → 0.02"]),
         (replace(RUN, model=AttentionConfig(score="tanh")), ["model.score linear → tanh"]),
@@ -39,11 +39,11 @@ def config(run: RunConfig, **more) -> dict:
          ["metric.select last → best_val", "metric.test_curve false → true"]),
     ],
 )  # fmt: skip
-def test_what_was_changed_is_said_in_the_words_of_a_study(now: RunConfig, says: list[str]):
-    assert changes(now, config(RUN)) == says
+def test_changes_are_named_as_a_study_writes_them(now: RunConfig, expected: list[str]):
+    assert changes(now, config(RUN)) == expected
 
 
-def test_other_weights_are_a_change_and_another_place_of_the_same_ones_is_none():
+def test_other_weights_are_a_change_and_another_location_of_the_same_weights_is_none():
     moved = replace(
         TRAINED, train=TrainConfig(init="/b.npy", lr=0.1), weights=replace(TRAINED.weights, location="/b.npy")
     )
@@ -52,14 +52,11 @@ def test_other_weights_are_a_change_and_another_place_of_the_same_ones_is_none()
     assert changes(others, config(TRAINED)) == ["weights changed"]
 
 
-def test_a_format_of_results_is_named_also_where_an_earlier_one_did_not_write_it_down():
+def test_another_format_of_results_is_named():
     assert changes(RUN, config(RUN, format=1)) == [f"results format 1 → {FORMAT_VERSION}"]
-    old = config(RUN)
-    del old["format"]
-    assert changes(RUN, old) == [f"results format: an earlier one → {FORMAT_VERSION}"]
 
 
-def test_an_option_that_the_earlier_run_did_not_know_had_its_default():
+def test_an_option_that_is_missing_in_the_earlier_run_had_its_default():
     old = config(RUN)
     del old["train"]["ema_decay"]
     assert changes(replace(RUN, train=TrainConfig(lr=0.02)), old) == ["train.lr 0.01 → 0.02"]
@@ -68,7 +65,7 @@ def test_an_option_that_the_earlier_run_did_not_know_had_its_default():
     assert changes(replace(RUN, select="best_val"), old) == ["metric.select last → best_val"]
 
 
-def test_of_several_earlier_runs_the_nearest_counts_and_of_equally_near_ones_the_newest():
+def test_the_most_similar_earlier_run_counts_and_among_equally_similar_ones_the_newest():
     now = replace(RUN, train=TrainConfig(lr=0.02, epochs=9))
     far = config(replace(RUN, train=TrainConfig(lr=0.5)), time=9.0)
     near = [
@@ -84,9 +81,9 @@ def begun(pool: Path, *runs: RunConfig) -> None:
         directory.begin().release()
 
 
-def found(pool: Path, *runs: RunConfig) -> list[str | None]:
-    why = reasons(make_plan(runs, str(pool)), str(pool))
-    return [why.get(run.id) for run in runs]
+def reasons_of(pool: Path, *runs: RunConfig) -> list[str | None]:
+    by_run = reasons(make_plan(runs, str(pool)), str(pool))
+    return [by_run.get(run.id) for run in runs]
 
 
 def test_a_new_seed_a_new_variant_and_a_changed_one_are_told_apart(tmp_path: Path):
@@ -94,28 +91,18 @@ def test_a_new_seed_a_new_variant_and_a_changed_one_are_told_apart(tmp_path: Pat
     seed, new = replace(RUN, seed=1), replace(RUN, variant="none", model=AlexNetConfig())
     changed = replace(RUN, variant="slow", train=TrainConfig(lr=0.001))
     wider = replace(RUN, variant="wider", model=AttentionConfig(width=4))
-    assert found(tmp_path, RUN, seed, new) == [None, NEW_SEED, NEW], "the first is interrupted, not missing"
-    assert found(tmp_path, changed, wider) == ["train.lr 0.01 → 0.001", "model.width 1 → 4"]
+    assert reasons_of(tmp_path, RUN, seed, new) == [None, NEW_SEED, NEW], "the first is interrupted, not missing"
+    assert reasons_of(tmp_path, changed, wider) == ["train.lr 0.01 → 0.001", "model.width 1 → 4"]
 
 
 def test_a_renamed_variant_has_the_runs_that_it_had_under_its_other_name(tmp_path: Path):
     begun(tmp_path, RUN)
-    assert found(tmp_path, replace(RUN, variant="hyperbolic")) == [None]
+    assert reasons_of(tmp_path, replace(RUN, variant="hyperbolic")) == [None]
 
 
-def test_runs_of_an_earlier_format_whose_folders_had_the_variants_name_are_named_as_such(tmp_path: Path):
-    """There, ``config.json`` says which variant it was: another one's run is none of this one's."""
-    for variant in ("tanh", "linear"):
-        folder = tmp_path / f"{variant}-scenes-s0-0123abcd"
-        folder.mkdir()
-        (folder / "config.json").write_text(json.dumps(config(RUN, format=2, variant=variant)))
-    assert found(tmp_path, RUN) == [f"results format 2 → {FORMAT_VERSION}"]
-    assert found(tmp_path, replace(RUN, variant="other")) == [NEW]
-
-
-def test_a_run_of_the_same_study_is_no_earlier_one(tmp_path: Path):
+def test_a_run_of_the_same_study_does_not_count_as_an_earlier_one(tmp_path: Path):
     """A part of the data beside all of it is not a change of part."""
     begun(tmp_path, RUN)
     noisy = replace(RUN, dataset=replace(DATA, name="scenes-noisy", part="noisy"))
-    assert found(tmp_path, RUN, noisy) == [None, NEW]
-    assert found(tmp_path, noisy) == ["part all → noisy"]
+    assert reasons_of(tmp_path, RUN, noisy) == [None, NEW]
+    assert reasons_of(tmp_path, noisy) == ["part all → noisy"]

@@ -25,7 +25,7 @@ def finish(pool: Path, run: RunConfig, seconds: float) -> None:
     RunDirectory(str(pool), run).finish({"run": run.id, "variant": run.variant, "durations_s": durations_s})
 
 
-def test_what_is_to_do_is_missing_interrupted_or_failed_but_not_diverged(runs: list[RunConfig], tmp_path: Path):
+def test_missing_interrupted_and_failed_runs_are_to_do_but_not_diverged_ones(runs: list[RunConfig], tmp_path: Path):
     done, failed, diverged, missing = runs
     finish(tmp_path, done, 10)
     RunDirectory(str(tmp_path), failed).fail("a bug")
@@ -36,7 +36,7 @@ def test_what_is_to_do_is_missing_interrupted_or_failed_but_not_diverged(runs: l
 
 
 def train(pool: Path, run: RunConfig) -> Path:
-    """What a trained run leaves that a report reads; its folder."""
+    """Writes the files that a report reads of a trained run; returns its folder."""
     folder = RunDirectory(str(pool), run).folder
     for name in (METRICS, PREDICTIONS):
         folder.write(name, b"whole\n")
@@ -46,7 +46,7 @@ def train(pool: Path, run: RunConfig) -> Path:
 
 @pytest.mark.parametrize("name", [METRICS, PREDICTIONS])
 @pytest.mark.parametrize("listed", [True, False], ids=["listed", "from before records listed files"])
-def test_a_run_whose_files_are_not_whole_is_not_done(runs: list[RunConfig], tmp_path: Path, name: str, listed: bool):
+def test_a_run_with_incomplete_files_is_not_done(runs: list[RunConfig], tmp_path: Path, name: str, listed: bool):
     whole, lost, *_ = (train(tmp_path, run) for run in runs)
     if not listed:
         for folder in (whole, lost):
@@ -62,7 +62,9 @@ def test_a_run_whose_files_are_not_whole_is_not_done(runs: list[RunConfig], tmp_
     assert not (lost / RECORD).exists() and (whole / RECORD).exists()
 
 
-def test_a_torn_file_and_a_record_that_is_none_are_damage_and_what_was_trained_meanwhile_stays(runs, tmp_path: Path):
+def test_an_incomplete_file_and_an_invalid_record_are_damage_and_a_run_completed_meanwhile_is_kept(
+    runs, tmp_path: Path
+):
     torn, garbled, *_ = (train(tmp_path, run) for run in runs)
     (torn / PREDICTIONS).write_bytes(b"who")
     (garbled / RECORD).write_text("[]")
@@ -75,13 +77,15 @@ def test_a_torn_file_and_a_record_that_is_none_are_damage_and_what_was_trained_m
     assert (torn / RECORD).exists() and not (garbled / RECORD).exists()
 
 
-def test_a_run_in_the_hands_of_a_living_process_is_not_to_do(runs: list[RunConfig], tmp_path: Path):
+def test_a_run_that_a_living_process_trains_is_not_to_do(runs: list[RunConfig], tmp_path: Path):
     with RunDirectory(str(tmp_path), runs[0]).leased():
         assert runs[0] not in make_plan(runs, str(tmp_path)).to_do
     assert make_plan(runs, str(tmp_path)).statuses[runs[0].id].state is State.INTERRUPTED
 
 
-def test_the_time_is_known_once_a_run_has_been_timed_and_a_new_variant_is_taken_for_the_slowest(runs, tmp_path: Path):
+def test_the_time_is_known_once_a_run_has_been_timed_and_a_new_variant_is_assumed_to_be_the_slowest(
+    runs, tmp_path: Path
+):
     assert estimate(make_plan(runs, str(tmp_path))) is None
     finish(tmp_path, runs[0], 30)
     first = estimate(make_plan(runs, str(tmp_path)))
@@ -91,17 +95,17 @@ def test_the_time_is_known_once_a_run_has_been_timed_and_a_new_variant_is_taken_
     assert (second.hours, second.assumed) == (pytest.approx((30 + 50) / 3600), ())
 
 
-def test_a_few_steps_count_until_a_run_has_been_timed(runs: list[RunConfig], tmp_path: Path):
+def test_times_from_a_few_steps_count_until_a_run_has_been_timed(runs: list[RunConfig], tmp_path: Path):
     data = runs[0].dataset.name
     finish(tmp_path, runs[0], 30)
-    guess = estimate(make_plan(runs, str(tmp_path)), {("a", data): 1.0, ("b", data): 7.0})
-    assert guess.seconds == {runs[1].id: 7, runs[2].id: 30, runs[3].id: 7}
+    estimated = estimate(make_plan(runs, str(tmp_path)), {("a", data): 1.0, ("b", data): 7.0})
+    assert estimated.seconds == {runs[1].id: 7, runs[2].id: 30, runs[3].id: 7}
 
 
-def test_the_baseline_against_itself_takes_as_long_as_the_baseline(runs: list[RunConfig], tmp_path: Path):
+def test_the_a_a_variant_takes_as_long_as_the_baseline(runs: list[RunConfig], tmp_path: Path):
     first, second, *_ = runs
     itself = replace(first, variant="a-aa", replicate=1)
     finish(tmp_path, first, 30)
     finish(tmp_path, second, 50)
-    guess = estimate(make_plan([first, second, itself], str(tmp_path)))
-    assert (guess.seconds, guess.assumed) == ({itself.id: 30}, ())
+    estimated = estimate(make_plan([first, second, itself], str(tmp_path)))
+    assert (estimated.seconds, estimated.assumed) == ({itself.id: 30}, ())
