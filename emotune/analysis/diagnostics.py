@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from emotune.analysis.metrics import PREFIX, classes_of, confusion, per_class
+from emotune.analysis.metrics import classes_of, confusion, per_class
 from emotune.analysis.seeds import summarise
 from emotune.config.metric import SCALES
+from emotune.runs.predictions import LOGIT_PREFIX
 
 __all__ = [
     "calibration",
@@ -192,7 +193,7 @@ def _reordered(frame: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
 
 def _logits(frame: pd.DataFrame) -> np.ndarray:
     """(N, K), in double precision."""
-    return frame[[PREFIX + label for label in classes_of(frame)]].to_numpy(np.float64)
+    return frame[[LOGIT_PREFIX + label for label in classes_of(frame)]].to_numpy(np.float64)
 
 
 def _is_correct(frame: pd.DataFrame) -> np.ndarray:

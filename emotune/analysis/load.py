@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from emotune.analysis.metrics import PREFIX, classes_of, predicted_classes_digest, scalar_metrics
+from emotune.analysis.metrics import classes_of, predicted_classes_digest, scalar_metrics
 from emotune.config.metric import SCALES
 from emotune.config.run import RunConfig
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.runs.directory import ATTENTION, METRICS, PREDICTIONS, RECORD, State, Status
+from emotune.runs.predictions import LOGIT_PREFIX
 from emotune.runs.record import read_record
 from emotune.runs.store import RunStore
 
@@ -190,7 +191,7 @@ def _predictions(folder: Folder) -> pd.DataFrame:
     where = folder / PREDICTIONS
     if frame is None:
         raise InputError(f"{where}: missing; delete the folder {folder} to train this run again")
-    logits = frame.filter(like=PREFIX)
+    logits = frame.filter(like=LOGIT_PREFIX)
     numbers = logits.to_numpy() if all(kind.kind == "f" for kind in logits.dtypes) else np.full((1, 1), np.nan)
     if not (np.isfinite(numbers) | np.isneginf(numbers)).all() or np.isneginf(numbers).all(axis=1).any():
         raise InputError(f"{where}: holds logits that are no numbers; delete {folder} to train it again")

@@ -15,6 +15,7 @@ import pandas as pd
 from scipy import special
 
 from emotune.config.labels import POSITIVE, has_polarity
+from emotune.runs.predictions import LOGIT_PREFIX, accuracy
 
 __all__ = [
     "SufficientStats",
@@ -33,7 +34,6 @@ __all__ = [
     "top_k_accuracy",
 ]  # fmt: skip
 
-PREFIX = "logit_"
 BINS = 15
 
 
@@ -54,13 +54,13 @@ class SufficientStats:
 
 def classes_of(predictions: pd.DataFrame) -> list[str]:
     """The class names, in the order of the logits."""
-    return [column.removeprefix(PREFIX) for column in predictions.columns if column.startswith(PREFIX)]
+    return [column.removeprefix(LOGIT_PREFIX) for column in predictions.columns if column.startswith(LOGIT_PREFIX)]
 
 
 def predicted_classes_digest(predictions: pd.DataFrame) -> str:
     """A digest of which class was given to which image, whatever the order of the images."""
     ordered = predictions.sort_values("sample_id")
-    guesses = ordered[[PREFIX + label for label in classes_of(predictions)]].to_numpy().argmax(axis=1)
+    guesses = ordered[[LOGIT_PREFIX + label for label in classes_of(predictions)]].to_numpy().argmax(axis=1)
     digest = hashlib.sha256("\n".join(map(str, ordered["sample_id"])).encode())
     digest.update(guesses.astype("<i4").tobytes())
     return digest.hexdigest()[:16]
@@ -104,7 +104,7 @@ def scalar_metrics(predictions: pd.DataFrame) -> dict[str, float]:
     log_probabilities = special.log_softmax(logits, axis=1)
     probabilities = np.exp(log_probabilities)
     return {
-        "accuracy": top_k_accuracy(targets, logits, k=1),
+        "accuracy": accuracy(targets, logits),  # as in the run's record
         "balanced_accuracy": float(classwise["recall"].mean()),  # pandas leaves NaN out
         "macro_f1": float(classwise["f1"].mean()),
         "top2_accuracy": top_k_accuracy(targets, logits, k=2),
@@ -165,7 +165,7 @@ def constant_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
     """What a predictor says of the same images that knows nothing but how frequent their classes are."""
     shares = predictions["target"].value_counts(normalize=True)
     return predictions.assign(
-        **{PREFIX + c: np.log(shares[c]) if c in shares else -np.inf for c in classes_of(predictions)}
+        **{LOGIT_PREFIX + c: np.log(shares[c]) if c in shares else -np.inf for c in classes_of(predictions)}
     )
 
 
@@ -238,7 +238,7 @@ def _arrays(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Targets as indices (N,) and logits (N, K) in double precision."""
     classes = classes_of(predictions)
     targets = pd.Index(classes).get_indexer(predictions["target"])
-    return targets, predictions[[PREFIX + label for label in classes]].to_numpy(np.float64)
+    return targets, predictions[[LOGIT_PREFIX + label for label in classes]].to_numpy(np.float64)
 
 
 def _in_top_k(targets: np.ndarray, logits: np.ndarray, k: int) -> np.ndarray:

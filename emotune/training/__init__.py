@@ -1,1 +1,1 @@
-"""From a run's configuration to its record: one function, alone, under torchrun or under Ray."""
+"""Training: from a run's configuration to its record, in one process, under torchrun or under Ray."""

@@ -1,4 +1,4 @@
-"""The ranks that train one run together: alone, from torchrun's environment, or brought together by an executor."""
+"""The ranks that train a run together: a single process, torchrun's processes, or those that an executor starts."""
 
 import os
 from collections.abc import Iterator
@@ -16,11 +16,18 @@ from emotune.core.errors import InputError
 __all__ = ["World", "connect", "open_store", "world_from_environment"]
 
 TIMEOUT = timedelta(minutes=30)
+"""The longest wait for another rank; decoding a data set may take long."""
 
 
 @dataclass(frozen=True)
 class World:
-    """This process among those that train a run together."""
+    """The ranks that train a run together, seen from this process.
+
+    Attributes:
+        rank: This process's rank.
+        size: The number of ranks.
+        device: This process's device.
+    """
 
     rank: int
     size: int
@@ -32,7 +39,7 @@ class World:
         return self.rank == 0
 
     def wrap(self, network: nn.Module) -> nn.Module:
-        """The network with gradients averaged over ranks."""
+        """The network in a wrapper that averages gradients over ranks."""
         if self.size == 1:
             return network
         return nn.parallel.DistributedDataParallel(
@@ -54,8 +61,8 @@ class World:
         return tensor
 
     def any(self, flag: bool) -> bool:
-        """Whether the flag is set on any rank: ranks must stop at the same step."""
-        if self.size == 1:  # nobody to ask; an answer by way of a GPU would wait for all that it has to do
+        """Whether the flag is set on any rank, so that all ranks stop at the same step."""
+        if self.size == 1:  # without a detour over the GPU, which would wait for all its pending work
             return flag
         return self.sum(torch.tensor(int(flag), device=self.device)).item() > 0
 
@@ -64,20 +71,20 @@ class World:
 def connect(
     rank: int, size: int, *, gpu: bool, store: dist.Store | None = None, local_rank: int = 0
 ) -> Iterator[World]:
-    """Joins the ranks and parts them again.
+    """Connects this process with the other ranks while the block lasts.
 
     Args:
-        rank: Of this process.
-        size: Number of processes.
-        gpu: Train on this process's GPU, with NCCL; else on the CPU, with gloo.
-        store: Where the ranks meet, see `open_store`; None takes torchrun's environment.
-        local_rank: Which of the visible GPUs is this process's own.
+        rank: This process's rank.
+        size: The number of ranks.
+        gpu: Whether to train on this process's GPU with NCCL; otherwise on the CPU with gloo.
+        store: The store where the ranks meet, see `open_store`; None: the one in torchrun's environment.
+        local_rank: The number of this process's GPU among the visible ones.
 
     Raises:
         InputError: there is no GPU.
     """
     if gpu and not torch.cuda.is_available():
-        raise InputError("resources: a GPU is asked for, and torch sees none here; set gpus_per_worker: 0")
+        raise InputError("resources: gpus_per_worker needs a GPU, but torch finds none here; set gpus_per_worker: 0")
     device = torch.device("cuda", local_rank) if gpu else torch.device("cpu")
     if gpu:
         torch.cuda.set_device(device)
@@ -93,19 +100,19 @@ def connect(
     )
     try:
         yield World(rank, size, device)
-        dist.barrier()  # nobody leaves while another still needs the group, or rank 0 still writes
+        dist.barrier()  # all ranks stay while another needs the group or rank 0 writes
     finally:
         dist.destroy_process_group()
 
 
 def open_store(host: str, port: int = 0) -> dist.TCPStore:
-    """The place where ranks meet: opened on a free port by rank 0 (``port`` 0), joined by the others."""
+    """The store where ranks meet: rank 0 opens it on a free port (``port`` 0), the others join it."""
     return dist.TCPStore(host, port, is_master=port == 0, wait_for_workers=False, timeout=TIMEOUT)
 
 
 @contextmanager
 def world_from_environment(*, gpu: bool) -> Iterator[World]:
-    """The world that torchrun describes, or this process alone."""
+    """The world that torchrun's environment variables describe, or else of this process alone."""
     rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     with connect(rank, size, gpu=gpu, local_rank=int(os.environ.get("LOCAL_RANK", "0"))) as world:
         yield world

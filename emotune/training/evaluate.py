@@ -1,4 +1,4 @@
-"""What a network says of all images of a split, whatever the number of ranks that compute it."""
+"""Evaluating a network on a split, with the same outputs for any number of ranks."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -23,12 +23,12 @@ __all__ = ["Outputs", "average_logits", "evaluate"]
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a network says of all images of a split.
+    """A network's outputs for all images of a split.
 
     Attributes:
-        logits: float32 (N, K), of the centre crop, or averaged over crops.
-        attention: By the dotted name of each attention layer, its weights of the positions in the centre crop, float32
-            (N, P), which sum to one.
+        logits: The logits, float32 (N, K), for the centre crop or averaged over crops.
+        attention: The attention weights of each layer by its dotted name, float32 (N, P): for the positions of the
+            centre crop. They sum to one.
     """
 
     logits: np.ndarray
@@ -36,7 +36,7 @@ class Outputs:
 
     @property
     def attention_entropy(self) -> float | None:
-        """Of the weights, in nats, mean over images and layers: log P if all weigh the same; None without layers."""
+        """The mean entropy of the attention weights in nats, log P if they are equal; None without attention."""
         layers = [torch.from_numpy(weights).double() for weights in self.attention.values()]
         return fmean(torch.special.entr(weights).sum(1).mean().item() for weights in layers) if layers else None
 
@@ -50,43 +50,50 @@ def evaluate(
     *,
     precision: str = "float32",
     normalisation: Normalisation = IMAGENET,
-    watch: Callable[[int], None] = lambda evaluated: None,
+    on_batch: Callable[[int], None] = lambda evaluated: None,
 ) -> Outputs:
-    """What the network says of every image, on all ranks: of its centre crop, or averaged over 5 or 10 crops.
+    """The network's outputs for every image, on all ranks.
 
-    Each rank computes its share; each image is counted exactly once, whatever the number of ranks. After each batch,
-    ``watch`` is called with the number of images of this rank's share that are done.
+    Each rank computes its share, and each image is computed exactly once.
+
+    Args:
+        network: The network.
+        split: The images.
+        world: The ranks that evaluate together.
+        crops: The number of crops over which outputs are averaged: 1 (the centre), 5 or 10.
+        precision: The ``precision`` of `TrainConfig`.
+        normalisation: The normalisation of the images that the network sees.
+        on_batch: A function that is called after each batch with the number of images that this rank has done.
     """
     network.eval()
     views = evaluation_crops(len(split), crops)
-    own, evaluated = [], 0
+    share, evaluated = [], 0
     batches = split.evaluation_batches(
         EVALUATION_BATCH_SIZE, rank=world.rank, world_size=world.size, pin=world.device.type == "cuda"
     )
     with closing(batches):
         for batch in batches:
             images = batch.images_on(world.device)
-            # One view after another: memory does not grow with their number.
-            with (
-                autocast(world.device, precision),
-                record_attention(network) as weights,
-            ):  # of the first view, the centre
-                seen = [
+            # One view after another, so that memory does not grow with their number; attention is that of the centre.
+            with autocast(world.device, precision), record_attention(network) as weights:
+                logits = [
                     network(crop_and_normalise(images, view, batch.indices, normalisation)).float() for view in views
                 ]
-            noted = {name: values.cpu().numpy() for name, values in weights.items()}
-            own.append((batch.indices, average_logits(seen).cpu().numpy(), noted))
-            watch(evaluated := evaluated + len(batch.indices))
-    parts = [part for parts in world.gather(own) for part in parts]
-    logits = _placed(len(split), [(indices, values) for indices, values, _ in parts])
-    attention = {
-        name: _placed(len(split), [(indices, noted[name]) for indices, _, noted in parts]) for name in parts[0][2]
-    }
-    return Outputs(logits, attention)
+            attention = {name: values.cpu().numpy() for name, values in weights.items()}
+            share.append((batch.indices, average_logits(logits).cpu().numpy(), attention))
+            on_batch(evaluated := evaluated + len(batch.indices))
+    parts = [part for parts in world.gather(share) for part in parts]
+    return Outputs(
+        _in_order(len(split), [(indices, logits) for indices, logits, _ in parts]),
+        {
+            name: _in_order(len(split), [(indices, attention[name]) for indices, _, attention in parts])
+            for name in parts[0][2]
+        },
+    )
 
 
-def _placed(count: int, parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """The rows of all images, float32 (N, …), from (indices, rows); NaN where there are none."""
+def _in_order(count: int, parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """The rows of all images in the split's order, float32 (N, …), from pairs of indices and rows."""
     rows = np.full((count, parts[0][1].shape[1]), np.nan, np.float32)
     for indices, values in parts:
         rows[indices] = values
@@ -94,9 +101,9 @@ def _placed(count: int, parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.nd
 
 
 def average_logits(logits: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Logits (B, K) of the mean of the softmax outputs: its logarithm; of a single view, the logits as they are.
+    """The logarithm of the mean softmax output of several views, (B, K); the logits themselves for a single view.
 
-    Calculated with logarithms throughout, so that neither large logits nor small probabilities are lost.
+    It is computed from logarithms throughout, so that large logits and small probabilities keep their precision.
     """
     if len(logits) == 1:
         return logits[0]

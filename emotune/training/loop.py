@@ -1,7 +1,7 @@
-"""The training loop: the same function alone, under torchrun and under Ray.
+"""The training loop: one function for a single process, for torchrun and for Ray.
 
-Every random choice is a function of the run's seed streams, epoch and image, never of a generator's history, so a run
-that is stopped anywhere goes on as if it had not been.
+Every random choice is a function of the run's seed streams, the epoch and the image, never of a generator's history, so
+that a run continues after any interruption as if there had been none.
 """
 
 import json
@@ -19,35 +19,35 @@ from emotune.config.model import NetworkConfig
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
 from emotune.data.augment import draw_crops
-from emotune.data.read.batches import Split, open_split
+from emotune.data.read.batches import Split
 from emotune.data.read.epoch_order import steps_per_epoch
-from emotune.data.read.open_dataset import decoded_shards
 from emotune.models.cost import cost
 from emotune.models.weights.run_weights import save_weights
 from emotune.runs.directory import METRICS, RunDirectory
+from emotune.runs.predictions import accuracy
 from emotune.runs.progress import Phase, RunProgress
 from emotune.runs.record import EpochMetrics, RunRecord
-from emotune.training.checkpoint import Progress
 from emotune.training.distributed import World
 from emotune.training.evaluate import Outputs, evaluate
 from emotune.training.fit import fit
 from emotune.training.optim import learning_rate
 from emotune.training.precision import numerics, numerics_record
-from emotune.training.progress_reporter import ProgressReporter, reading_reporter
+from emotune.training.progress import Progress
+from emotune.training.progress_reporter import ProgressReporter
 from emotune.training.provenance import code_origin
 from emotune.training.record import make_record, reading_mode, write_predictions
 from emotune.training.selection import selected_epoch
-from emotune.training.setup import InterruptedRunError, RunSession, leased, load_or_init
+from emotune.training.setup import InterruptedRunError, RunSession, leased, load_or_init, split_opener
 from emotune.training.step import EpochRandomness, TrainState, take_step
 
 __all__ = ["CHECKPOINT_EVERY_S", "DivergedError", "InterruptedRunError", "draw_randomness", "train"]
 
 CHECKPOINT_EVERY_S = 60.0
-"""Seconds of work that a lost machine may cost."""
+"""The seconds of training between two checkpoints, which is what the loss of a machine can cost."""
 
 
 class DivergedError(ArithmeticError):
-    """The loss, the gradient's norm or the network's outputs are not finite numbers any more."""
+    """The loss, the gradient norm or the network's outputs are not finite."""
 
 
 def train(
@@ -60,118 +60,128 @@ def train(
     stop: Callable[[], bool] = lambda: False,
     owner: str = "",
 ) -> RunRecord | None:
-    """Trains a run from its checkpoint, or from scratch if it has none, and writes its predictions and its record.
+    """Trains a run from its last checkpoint or from the beginning, and writes its predictions and its record.
 
-    Models that are no networks are fitted, see `emotune.training.fit`.
+    Models that are not networks are fitted, see `emotune.training.fit`.
 
     Args:
-        run: What to train.
-        directory: Where its files go; only rank 0 writes.
-        world: The ranks that train it together, this one among them.
-        resources: How it is calculated, and how much decoded images may fill; who calculates is ``world``'s to say.
-        on_progress: Called after every step and every evaluated batch, and while images are decoded, on every rank.
-        stop: Asked after each step; when it says so on any rank, all write a checkpoint and stop.
-        owner: The command that this process works for: what its other processes hold is taken over from them.
+        run: The run.
+        directory: The directory for the run's files, to which only rank 0 writes.
+        world: The ranks that train the run together, including this one.
+        resources: The options of computation and the limit of the image cache; the devices are those of ``world``.
+        on_progress: A function that is called on every rank, after every step and evaluated batch and while images are
+            decoded.
+        stop: A function that is called after each step; if it returns true on any rank, all ranks stop after a
+            checkpoint.
+        owner: The command that this process works for; leases of its other processes are taken over.
 
     Returns:
-        The record on rank 0, None elsewhere. A run that turns out to be done is left as it is.
+        The record on rank 0 and None on other ranks. A run that is already done is left as it is.
 
     Raises:
-        BusyRunError: another process works on the run.
-        LostRunError: another process has taken it over; nothing was written since.
-        DivergedError: what must be finite is not; the message has step and learning rate.
-        InterruptedRunError: ``stop`` said so.
-        InputError: the data set, or the weights to begin with, cannot be read.
+        BusyRunError: another process trains the run.
+        LostRunError: another process has taken the run over; nothing was written after that.
+        DivergedError: a loss, gradient norm or output is not finite; the message has the step and the learning rate.
+        InterruptedRunError: ``stop`` returned true.
+        InputError: the data set or the initial weights cannot be read.
     """
-    with leased(directory, world, owner) as work, numerics(run.train.precision, deterministic=resources.deterministic):
-        if work.record is not None:
-            return work.record if world.is_main else None
+    deterministic = resources.deterministic
+    with leased(directory, world, owner) as session, numerics(run.train.precision, deterministic=deterministic):
+        if session.record is not None:
+            return session.record if world.is_main else None
 
-        def seen(progress: RunProgress) -> None:
+        def report(progress: RunProgress) -> None:
             on_progress(progress)
-            if work.claim and progress.phase != "reading":  # which does not know how far the run had come
-                work.claim.report(progress)
+            if session.lease and progress.phase != "reading":  # reading progress lacks the steps of earlier starts
+                session.lease.report(progress)
 
-        by_steps = isinstance(run.model, NetworkConfig)
-        return (_train if by_steps else fit)(run, work, resources, seen, stop)
+        trainer = _train if isinstance(run.model, NetworkConfig) else fit
+        return trainer(run, session, resources, report, stop)
 
 
 def _train(
     run: RunConfig,
-    work: RunSession,
+    session: RunSession,
     resources: Resources,
     on_progress: Callable[[RunProgress], None],
     stop: Callable[[], bool],
 ) -> RunRecord | None:
-    directory, world = work.directory, work.world
-    started = time.perf_counter()
-    order, cache_gb = run.train.order, resources.cache_gb
-    opened = partial(
-        open_split, run.dataset, decoded=decoded_shards(run.dataset, cache_gb, order), order=order, cache_gb=cache_gb,
-        threads=torch.get_num_threads(), advance=reading_reporter(run, on_progress),
-    )  # fmt: skip
-    split, val = opened("train"), opened("val")
+    """Trains a network: epoch by epoch steps, validation and a checkpoint; then the test and the record."""
+    directory, world, started = session.directory, session.world, time.perf_counter()
+    open_images = split_opener(run, resources, run.train.order, on_progress)
+    split, val = open_images("train"), open_images("val")
     state, progress = load_or_init(run, directory, world, resources, split)
-    if world.is_main:  # who writes the record
-        progress.note(
+    if world.is_main:  # rank 0 writes the record
+        progress.add_provenance(
             origin=code_origin(directory.folder),
-            reading=reading_mode(split, order),
+            reading=reading_mode(split, run.train.order),
             numerics=numerics_record(run.train, resources, world.device),
         )
     reporter = ProgressReporter(run, progress, steps_per_epoch(len(split), run.train.batch_size), on_progress)
-    seen = partial(_outputs, run, state, progress, reporter)
-    curve = opened("test") if run.test_curve else None
-    due = _Every(CHECKPOINT_EVERY_S).due
+    predict = partial(_finite_outputs, state, progress, reporter)
+    curve_test = open_images("test") if run.test_curve else None
+    checkpoint_timer = _Timer(CHECKPOINT_EVERY_S)
     while progress.epoch < run.train.epochs:
         with closing(_steps(run, state, progress, split, reporter)) as steps:
             for _ in steps:
-                stopping = work.must_stop(stop())
-                if stopping or due():
-                    work.save(state.checkpoint_parts, progress)
+                stopping = session.must_stop(stop())
+                if stopping or checkpoint_timer.is_due():
+                    session.save(state.checkpoint_parts, progress)
                 if stopping:
-                    work.wait_for_uploads()
-                    where = f"in epoch {progress.epoch + 1}, after step {progress.step}"
-                    raise InterruptedRunError(f"{run.id} was stopped {where}")
-        entry = _epoch_entry(progress, run, len(split), val, seen(val, "validating"))
-        if curve:
-            entry["test_accuracy"] = _accuracy(curve, seen(curve, "testing", run.train.test_crops))
-        progress.end_epoch(entry)
-        if state.best and selected_epoch(run, progress.history) == progress.epoch:
-            state.best.snapshot(state.result)
-        work.check_lease()
-        if world.is_main:
-            lines = "".join(json.dumps(entry) + "\n" for entry in progress.history)
-            directory.folder.write(METRICS, lines.encode())
-        work.save(state.checkpoint_parts, progress)
-        reporter.tell()
+                    session.wait_for_uploads()
+                    place = f"in epoch {progress.epoch + 1}, after step {progress.step}"
+                    raise InterruptedRunError(f"{run.id} was stopped {place}")
+        metrics = _epoch_metrics(progress, run, len(split), val, predict(val, "validating"))
+        if curve_test:
+            outputs = predict(curve_test, "testing", run.train.test_crops)
+            metrics["test_accuracy"] = accuracy(curve_test.targets, outputs.logits)
+        _end_epoch(run, session, state, progress, metrics)
+        reporter.report()
     if state.best:
         state.best.restore(state.result)
-    evaluating = time.perf_counter()
-    test = opened("test")  # the first and only use of these images, but for a curve that was asked for
-    outputs = seen(test, "testing", run.train.test_crops)
-    work.check_lease()
+    evaluation_started = time.perf_counter()
+    test = open_images("test")  # the only use of these images, except for a test curve that a study asks for
+    outputs = predict(test, "testing", run.train.test_crops)
+    session.check_lease()
     if not world.is_main:
         return None
     write_predictions(directory.folder, run, test, outputs)
     now = time.perf_counter()
-    durations_s = {"train": progress.train_s, "test": now - evaluating, "this_start": now - started}
-    costs = cost(run.model, len(split.classes))
+    durations_s = {"train": progress.train_s, "test": now - evaluation_started, "this_start": now - started}
     record = make_record(
-        run, world, progress, split, durations_s, costs, test_images=len(test), accuracy=_accuracy(test, outputs)
-    )
-    saved = save_weights(directory.folder, run, state.result, split.classes, state.normalisation)
-    record["weights"] = {"sha256": saved}
-    return work.finish(record)
+        run, world, progress, split, durations_s, cost(run.model, len(split.classes)),
+        test_images=len(test), accuracy=accuracy(test.targets, outputs.logits),
+    )  # fmt: skip
+    sha256 = save_weights(directory.folder, run, state.result, split.classes, state.normalisation)
+    record["weights"] = {"sha256": sha256}
+    return session.finish(record)
 
 
-def _outputs(
-    run: RunConfig, state: TrainState, progress: Progress, reporter: ProgressReporter,
-    split: Split, phase: Phase, crops: int = 1,
-) -> Outputs:  # fmt: skip
-    """What the network says, the same on all ranks, if it is numbers; a step's loss does not show what it did."""
+def _end_epoch(
+    run: RunConfig, session: RunSession, state: TrainState, progress: Progress, metrics: EpochMetrics
+) -> None:
+    """Adds the epoch's metrics to the history, keeps the best weights, and writes metrics and a checkpoint."""
+    progress.end_epoch(metrics)
+    if state.best and selected_epoch(run, progress.history) == progress.epoch:
+        state.best.snapshot(state.result)
+    session.check_lease()
+    if session.world.is_main:
+        lines = "".join(json.dumps(epoch) + "\n" for epoch in progress.history)
+        session.directory.folder.write(METRICS, lines.encode())
+    session.save(state.checkpoint_parts, progress)
+
+
+def _finite_outputs(
+    state: TrainState, progress: Progress, reporter: ProgressReporter, split: Split, phase: Phase, crops: int = 1
+) -> Outputs:
+    """The network's outputs for a split, the same on all ranks.
+
+    Raises:
+        DivergedError: an output is not finite, which the loss of the last step, taken before its update, cannot show.
+    """
     outputs = evaluate(
         state.result, split, state.world, crops,
-        precision=state.precision, normalisation=state.normalisation, watch=reporter.evaluating(phase),
+        precision=state.precision, normalisation=state.normalisation, on_batch=partial(reporter.report, phase),
     )  # fmt: skip
     if not np.isfinite(outputs.logits).all():
         epoch, lr = progress.epoch + bool(progress.step), state.optimizer.param_groups[0]["lr"]
@@ -179,18 +189,18 @@ def _outputs(
     return outputs
 
 
-def _accuracy(split: Split, outputs: Outputs) -> float:
-    """Per cent of the images."""
-    return 100 * float((outputs.logits.argmax(1) == split.targets).mean())
+class _Timer:
+    """A clock that is due when a number of seconds has passed since it was last due.
 
-
-class _Every:
-    """A clock that says when a number of seconds has gone by since it last said so."""
+    Args:
+        seconds: The number of seconds.
+    """
 
     def __init__(self, seconds: float) -> None:
         self._seconds, self._last = seconds, time.perf_counter()
 
-    def due(self) -> bool:
+    def is_due(self) -> bool:
+        """Whether the seconds have passed; if so, they begin again."""
         now = time.perf_counter()
         if now - self._last < self._seconds:
             return False
@@ -201,50 +211,56 @@ class _Every:
 def _steps(
     run: RunConfig, state: TrainState, progress: Progress, split: Split, reporter: ProgressReporter
 ) -> Iterator[None]:
-    """Takes the rest of the current epoch's steps, from the one after the last that is done; counts and tells each."""
-    world, settings, epoch = state.world, run.train, progress.epoch
-    steps = steps_per_epoch(len(split), settings.batch_size)
+    """Takes the remaining steps of the current epoch, and counts and reports each.
+
+    Raises:
+        DivergedError: the loss or the gradient norm of a step is not finite.
+    """
+    world, train, epoch = state.world, run.train, progress.epoch
+    steps = steps_per_epoch(len(split), train.batch_size)
     randomness = draw_randomness(run, epoch, len(split))
     batches = split.training_batches(
-        settings.batch_size, run.stream("order"), epoch, order=settings.order,
+        train.batch_size, run.stream("order"), epoch, order=train.order,
         first=progress.step, rank=world.rank, world_size=world.size, pin=world.device.type == "cuda",
     )  # fmt: skip
     state.network.train()
     with closing(batches):
-        began = time.perf_counter()
+        started = time.perf_counter()
         for step, batch in enumerate(batches, progress.step):
-            lr = learning_rate(settings, epoch * steps + step, steps)
+            lr = learning_rate(train, epoch * steps + step, steps)
             result = take_step(state, batch, randomness, lr)
             for name, value in result.numbers.items():
                 if not math.isfinite(value):
                     raise DivergedError(f"the {name} is {value} in epoch {epoch + 1}, step {step + 1}, lr {lr:.3g}")
-            seconds = time.perf_counter() - began
+            seconds = time.perf_counter() - started
             progress.end_step(batch.total, result.loss, result.correct, seconds)
-            reporter.stepped(result.loss, lr, batch.total, seconds)
+            reporter.report_step(result.loss, lr, batch.total, seconds)
             yield
-            began = time.perf_counter()
+            started = time.perf_counter()
 
 
 def draw_randomness(run: RunConfig, epoch: int, images: int) -> EpochRandomness:
-    """Everything that is random about an epoch's images, but their order; whoever computes them."""
-    settings = {"crop": run.train.crop, "flip": run.train.flip, "min_scale": run.train.min_scale}
-    crops = draw_crops(images, run.stream("augment"), epoch, **settings)
+    """Everything that is random about an epoch's images except their order, the same on every rank."""
+    crops = draw_crops(
+        images, run.stream("augment"), epoch, crop=run.train.crop, flip=run.train.flip, min_scale=run.train.min_scale
+    )
     return EpochRandomness(crops, np.random.default_rng([run.stream("dropout"), epoch]).integers(2**63, size=images))
 
 
-def _epoch_entry(progress: Progress, run: RunConfig, images: int, val: Split, outputs: Outputs) -> EpochMetrics:
+def _epoch_metrics(progress: Progress, run: RunConfig, images: int, val: Split, outputs: Outputs) -> EpochMetrics:
+    """The metrics of the epoch that has just been trained on ``images`` images, given the validation outputs."""
     steps = steps_per_epoch(images, run.train.batch_size)
     val_loss = F.cross_entropy(torch.from_numpy(outputs.logits), torch.from_numpy(val.targets)).item()
-    entropy = outputs.attention_entropy
-    entry: EpochMetrics = {
+    metrics: EpochMetrics = {
         "epoch": progress.epoch + 1,
         "lr": learning_rate(run.train, progress.epoch * steps, steps),
         "train_loss": progress.loss_sum / progress.seen,
         "train_accuracy": 100 * progress.correct / progress.seen,
         "val_loss": val_loss,
-        "val_accuracy": _accuracy(val, outputs),
+        "val_accuracy": accuracy(val.targets, outputs.logits),
         "train_s_so_far": round(progress.train_s, 3),
     }
+    entropy = outputs.attention_entropy
     if entropy is not None:
-        entry["attention_entropy"] = entropy
-    return entry
+        metrics["attention_entropy"] = entropy
+    return metrics

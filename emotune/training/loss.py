@@ -1,4 +1,4 @@
-"""What is minimised: for each training image, what its cross-entropy is a sum over, and how much it counts."""
+"""The loss: cross-entropy with a target distribution and a weight for each training image."""
 
 from dataclasses import dataclass
 
@@ -15,12 +15,12 @@ __all__ = ["Objective", "class_weights", "losses", "make_objective", "smooth_lab
 
 @dataclass(frozen=True)
 class Objective:
-    """The loss of a batch is Σ weight · Σ aim · (-log p) / Σ weight, over its images and the classes.
+    """The targets of all training images; a batch's loss is Σ weight · Σ target_prob · (-log p) / Σ weight.
 
     Attributes:
-        targets: Indices of the labels, int64 (N,).
-        target_probs: float32 (N, K).
-        weights: How much an image counts in the mean, float32 (N,).
+        targets: The class indices of the labels, int64 (N,).
+        target_probs: The target distributions over classes, float32 (N, K).
+        weights: The weights of the images in the mean, float32 (N,).
     """
 
     targets: np.ndarray
@@ -39,16 +39,20 @@ def make_objective(split: Split, train: TrainConfig) -> Objective:
 
 
 def smooth_labels(target_probs: np.ndarray, smoothing: float) -> np.ndarray:
-    """The aims with a part of each image's sum spread evenly over all classes (Szegedy et al. 2016, section 7).
+    """The target distributions with a share of each spread evenly over all classes (Szegedy et al. 2016, section 7).
 
-    >>> smoothed(np.array([[0, 1, 0, 0]]), 0.2).round(2).tolist()
+    Args:
+        target_probs: The target distributions, (N, K).
+        smoothing: The share, from 0 to 1.
+
+    >>> smooth_labels(np.array([[0, 1, 0, 0]]), 0.2).round(2).tolist()
     [[0.05, 0.85, 0.05, 0.05]]
     """
     return (1 - smoothing) * target_probs + smoothing * target_probs.mean(1, keepdims=True)
 
 
 def class_weights(targets: np.ndarray, classes: int) -> np.ndarray:
-    """What an image of each class counts, so that all classes count the same: n / (K · n_k), float32 (K,).
+    """The weight of an image of each class with which all classes count the same: n / (K · n_k), float32 (K,).
 
     >>> class_weights(np.array([0, 0, 0, 1]), 2).round(2).tolist()
     [0.6700000166893005, 2.0]
@@ -58,5 +62,5 @@ def class_weights(targets: np.ndarray, classes: int) -> np.ndarray:
 
 
 def losses(logits: torch.Tensor, target_probs: torch.Tensor) -> torch.Tensor:
-    """Each image's cross-entropy, float32 (B,), of logits and aims (B, K)."""
+    """The cross-entropy of each image, float32 (B,), from logits and target distributions, both (B, K)."""
     return F.cross_entropy(logits.float(), target_probs, reduction="none")

@@ -1,7 +1,8 @@
-"""The learning rate as a pure function of the step, the optimizer, and the moving average of the weights."""
+"""The optimizer, the learning rate schedule, and the exponential moving average of the weights."""
 
 import math
 from collections.abc import Collection
+from typing import Any
 
 import torch
 from torch import nn
@@ -13,7 +14,7 @@ __all__ = ["learning_rate", "make_average", "make_optimizer"]
 
 
 def learning_rate(train: TrainConfig, step: int, steps_per_epoch: int) -> float:
-    """The learning rate of a step, counted from 0 over the whole run.
+    """The learning rate of a step; steps are counted from 0 over the whole run.
 
     >>> train = TrainConfig(epochs=10, lr=0.1, schedule="step", step_epochs=5)
     >>> [learning_rate(train, step, steps_per_epoch=2) for step in (0, 9, 10)]
@@ -36,11 +37,11 @@ def make_optimizer(network: nn.Module, train: TrainConfig, new: Collection[str] 
     """Stochastic gradient descent with momentum and weight decay (KSH12, section 5).
 
     Args:
-        network: Whose parameters it changes.
-        train: Its settings.
-        new: Names of the parameters whose learning rate is multiplied by ``head_lr_multiplier``.
+        network: The network with the parameters to train.
+        train: The learning rate, momentum and weight decay.
+        new: The names of the parameters whose learning rate is multiplied by ``head_lr_multiplier``.
     """
-    groups = [{"params": list(network.parameters()), "multiplier": 1.0}]
+    groups: list[dict[str, Any]] = [{"params": list(network.parameters()), "multiplier": 1.0}]
     if train.head_lr_multiplier != 1:
         named = dict(network.named_parameters())
         groups = [
@@ -51,9 +52,9 @@ def make_optimizer(network: nn.Module, train: TrainConfig, new: Collection[str] 
 
 
 def make_average(network: nn.Module, train: TrainConfig) -> AveragedModel | None:
-    """The exponential moving average of the network's weights, which begins with those after its first update.
+    """The exponential moving average of the network's weights; None if ``ema_decay`` is 0.
 
-    None where ``ema_decay`` is 0.
+    It begins with the weights after the first update.
     """
     if train.ema_decay == 0:
         return None

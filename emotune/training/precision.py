@@ -1,4 +1,4 @@
-"""How a run calculates: switches of the whole process, set for the run and put back after it."""
+"""Precision and determinism: torch's global settings, which are set for a run and restored after it."""
 
 import os
 from collections.abc import Iterator
@@ -15,16 +15,16 @@ from emotune.runs.record import Numerics
 __all__ = ["autocast", "numerics", "numerics_record"]
 
 CUBLAS, REPEATABLE = "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
-"""cuBLAS repeats its results only with workspaces of a fixed size."""
+"""The environment variable, and a value, with which cuBLAS repeats its results: workspaces of a fixed size."""
 
 
 @contextmanager
 def numerics(precision: str, *, deterministic: bool) -> Iterator[None]:
-    """Sets the precision of float32 products and whether operations must be repeatable; restores both at the end.
+    """Sets the precision of float32 products and the determinism of operations while the block lasts.
 
     Args:
-        precision: Of `TrainConfig`. Only *tf32* rounds the factors, to 10 bits, and only on GPUs.
-        deterministic: Refuse operations on GPUs whose results depend on the order in which threads come.
+        precision: The ``precision`` of `TrainConfig`. Only *tf32* rounds factors, to 10 bits, and only on GPUs.
+        deterministic: Whether to refuse operations on GPUs whose results depend on the order of threads.
     """
     gpu = "tf32" if precision == "tf32" else "ieee"
     with ExitStack() as undo:
@@ -37,9 +37,9 @@ def numerics(precision: str, *, deterministic: bool) -> Iterator[None]:
             put(operation, "fp32_precision", gpu)
         for operation in (backends.mkldnn.matmul, backends.mkldnn.conv):
             put(operation, "fp32_precision", "ieee")
-        put(backends.cudnn, "benchmark", False)  # it would choose among algorithms by their time
+        put(backends.cudnn, "benchmark", False)  # it would choose among algorithms by measured times
         before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-        if before != (deterministic, False):  # setting it imports torch's compiler: a second and 55 MiB
+        if before != (deterministic, False):  # only then: it imports torch's compiler, a second and 55 MiB
             undo.callback(torch.use_deterministic_algorithms, before[0], warn_only=before[1])
             torch.use_deterministic_algorithms(deterministic)
         if deterministic and CUBLAS not in os.environ:
@@ -49,12 +49,12 @@ def numerics(precision: str, *, deterministic: bool) -> Iterator[None]:
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:
-    """Around a forward pass: with *bf16*, products are calculated in bfloat16; weights and sums stay float32."""
+    """A context for forward passes; with *bf16*, products are computed in bfloat16, weights and sums in float32."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
 def numerics_record(train: TrainConfig, resources: Resources, device: torch.device) -> Numerics:
-    """How a run calculates, as its record says it."""
+    """How a run is computed, for its record."""
     return {
         "precision": train.precision,
         "tf32": train.precision == "tf32" and device.type == "cuda",

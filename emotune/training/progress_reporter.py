@@ -1,36 +1,35 @@
-"""How far and how fast a run is, told to those who watch it."""
+"""Reporting a run's progress and speed to a function."""
 
 import math
 import time
 from collections.abc import Callable
-from functools import partial
 
 from emotune.config.run import RunConfig
 from emotune.runs.progress import Phase, RunProgress
-from emotune.training.checkpoint import Progress
+from emotune.training.progress import Progress
 
 __all__ = ["ProgressReporter", "RecentRate", "reading_reporter"]
 
 RECENT_S = 20.0
-"""Seconds of work after which a step has lost most of its say in the rate."""
-READING_TOLD_AFTER_S = 5.0
-"""Seconds; images that are decoded already are opened sooner."""
+"""The time constant of the rate, in seconds of training: older steps have little weight."""
+READING_REPORTED_AFTER_S = 5.0
+"""The seconds after which reading is reported; images that are already decoded are opened sooner."""
 
 
 class RecentRate:
-    """Images per second of the latest steps: an average whose weights fade with the time worked since."""
+    """The images per second of the latest steps: an average with weights that decay with the time spent in steps."""
 
     def __init__(self) -> None:
         self._images = self._seconds = 0.0
 
     def add(self, images: int, seconds: float) -> None:
-        """Counts a step."""
+        """Adds a step on ``images`` images."""
         kept = math.exp(-seconds / RECENT_S)
         self._images, self._seconds = kept * self._images + images, kept * self._seconds + seconds
 
     @property
     def per_s(self) -> float:
-        """NaN before the first step."""
+        """The rate in images per second; NaN before the first step."""
         return self._images / self._seconds if self._seconds else math.nan
 
 
@@ -38,10 +37,10 @@ class ProgressReporter:
     """Calls ``on_progress`` with a run's progress.
 
     Args:
-        run: That goes on.
-        progress: Kept by the loop.
-        steps: Of an epoch.
-        on_progress: Called with the run's progress.
+        run: The run.
+        progress: The run's progress, which the training loop updates.
+        steps: The number of steps in an epoch.
+        on_progress: The function.
     """
 
     def __init__(
@@ -50,18 +49,14 @@ class ProgressReporter:
         self._run, self._progress, self._steps, self._on_progress = run, progress, steps, on_progress
         self._rate, self._loss, self._lr = RecentRate(), math.nan, math.nan
 
-    def stepped(self, loss: float, lr: float, images: int, seconds: float) -> None:
-        """Tells of a step."""
+    def report_step(self, loss: float, lr: float, images: int, seconds: float) -> None:
+        """Reports the progress after a step on ``images`` images."""
         self._rate.add(images, seconds)
         self._loss, self._lr = loss, lr
-        self.tell()
+        self.report()
 
-    def evaluating(self, phase: Phase) -> Callable[[int], None]:
-        """What tells how many images are evaluated."""
-        return partial(self.tell, phase)
-
-    def tell(self, phase: Phase = "training", evaluated: int = 0) -> None:
-        """Tells how far the run is now."""
+    def report(self, phase: Phase = "training", evaluated: int = 0) -> None:
+        """Reports the progress of the run, and how many images were evaluated in this phase."""
         progress, epochs = self._progress, self._run.train.epochs
         done, planned = progress.epoch * self._steps + progress.step, epochs * self._steps
         val_accuracy = progress.history[-1]["val_accuracy"] if progress.history else math.nan
@@ -74,13 +69,16 @@ class ProgressReporter:
 
 
 def reading_reporter(run: RunConfig, on_progress: Callable[[RunProgress], None]) -> Callable[[int], None]:
-    """Tells how many images are read, if that takes long: a machine decodes a data set for its first run."""
+    """A function that counts images as they are read, and reports their number if reading takes long.
+
+    It does when a machine decodes a data set for its first run.
+    """
     began, read = time.perf_counter(), 0
 
     def advance(images: int) -> None:
         nonlocal read
         read += images
-        if time.perf_counter() - began > READING_TOLD_AFTER_S:
+        if time.perf_counter() - began > READING_REPORTED_AFTER_S:
             on_progress(RunProgress(run.id, 0, run.train.epochs, 0.0, phase="reading", evaluated=read))
 
     return advance

@@ -1,4 +1,4 @@
-"""The code that a run is trained with: commit, versions, and what was changed since the commit."""
+"""The code that trains a run: the commit, uncommitted changes, and the versions of libraries."""
 
 import hashlib
 import importlib.metadata
@@ -16,26 +16,25 @@ __all__ = ["code_origin"]
 
 PACKAGES = ("emotune", "torch", "torchvision", "ray", "numpy", "pandas", "pillow")
 CODE = ("--", Path(__file__).parents[1].name)
-"""Studies and reports beside it do not train."""
+"""The part of the checkout that git is asked about; studies and reports beside it do not train."""
 STATUS = ("status", "--porcelain", "--untracked-files=normal", *CODE)
 CHANGES = ("diff", "--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/", "HEAD", *CODE)
-"""Whatever the user's own settings are."""
+"""The command that shows changes, independent of the user's own settings."""
 CHECKOUT = Path(__file__).parents[2]
-MOST_BYTES = 200_000
-"""Of a diff that is kept."""
+MAX_DIFF_BYTES = 200_000
 
 
 def code_origin(folder: Folder, checkout: Path = CHECKOUT) -> CodeOrigin:
-    """The code that runs, now. To be asked at the start: a checkout may change under a run.
+    """The code that is running; it is asked for when a run starts, because the checkout may change later.
 
     Args:
-        folder: The run's; what was changed since the commit is written into it.
-        checkout: Where emotune's code is.
+        folder: The run's folder, into which uncommitted changes are written.
+        checkout: The folder with emotune's code.
 
     Returns:
-        ``versions`` by package, and ``git``: ``commit``, ``dirty``, and if so ``diff``, the sha256 of the run's file
-        ``origin-<its first 8>.diff``. Where git does not tell, ``unknown`` says why, ``dirty`` is None, and ``commit``
-        what git's files say, or None. ``git`` is None where emotune is installed from a wheel.
+        The versions of packages, and the state of the checkout. If there are uncommitted changes, they are in the run's
+        file ``origin-<first 8 digits of their sha256>.diff``. If git cannot be asked, the commit is read from git's
+        files. Without a checkout, as when emotune is installed from a wheel, ``git`` is None.
     """
     return {"git": _git(folder, checkout), "versions": {"python": platform.python_version(), **_versions()}}
 
@@ -46,7 +45,7 @@ def _versions() -> dict[str, str]:
         try:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
-            continue  # ray is not needed where runs are trained under torchrun
+            continue  # runs that are trained under torchrun do not need ray
     return versions
 
 
@@ -62,17 +61,18 @@ def _git(folder: Folder, checkout: Path) -> GitState | None:
     except FileNotFoundError:
         return {"commit": _head(checkout), "dirty": None, "unknown": "git is not installed where it was trained"}
     except (OSError, subprocess.CalledProcessError) as error:
-        said = (getattr(error, "stderr", None) or b"").decode(errors="replace").strip() or str(error)
-        return {"commit": _head(checkout), "dirty": None, "unknown": f"git says: {said.splitlines()[0][:200]}"}
+        message = (getattr(error, "stderr", None) or b"").decode(errors="replace").strip() or str(error)
+        return {"commit": _head(checkout), "dirty": None, "unknown": f"git says: {message.splitlines()[0][:200]}"}
     digest = hashlib.sha256(diff).hexdigest()
     folder.write(DIFF.format(digest[:8]), diff)
     return {"commit": commit, "dirty": True, "diff": digest}
 
 
 def _run(checkout: Path, *arguments: str) -> bytes:
-    """What git says of the checkout, whoever owns it: its code is what runs, so git's settings there are trusted, too.
+    """The output of a git command in the checkout.
 
-    Without optional locks: other runs, and people, use the checkout at the same time.
+    The checkout may belong to another user (its code runs anyway, so its settings are trusted too), and git takes no
+    optional locks, because other runs and people use the checkout at the same time.
     """
     command = ["git", "-c", "safe.directory=*", "--no-optional-locks", "-C", str(checkout), *arguments]
     elsewhere = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
@@ -81,10 +81,10 @@ def _run(checkout: Path, *arguments: str) -> bytes:
 
 
 def _head(checkout: Path) -> str | None:
-    """The commit that is checked out, read from git's own files; None where they do not tell."""
+    """The commit that is checked out, read from git's files; None if that fails."""
     try:
         git = checkout / ".git"
-        if git.is_file():  # of a worktree, or a submodule
+        if git.is_file():  # in a worktree or a submodule
             git = checkout / git.read_text().removeprefix("gitdir:").strip()
         head = (git / "HEAD").read_text().strip()
         if head.startswith("ref:"):
@@ -92,17 +92,17 @@ def _head(checkout: Path) -> str | None:
             shared = git / (git / "commondir").read_text().strip() if (git / "commondir").exists() else git
             loose = [place / name for place in (git, shared) if (place / name).is_file()]
             packed = (shared / "packed-refs").read_text() if (shared / "packed-refs").exists() else ""
-            known = {ref: commit for commit, _, ref in (line.partition(" ") for line in packed.splitlines())}
-            head = loose[0].read_text().strip() if loose else known.get(name, "")
+            packed_commits = {ref: commit for commit, _, ref in (line.partition(" ") for line in packed.splitlines())}
+            head = loose[0].read_text().strip() if loose else packed_commits.get(name, "")
         return head if re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", head) else None
     except (OSError, ValueError):
         return None
 
 
 def _cut(diff: bytes) -> bytes:
-    """The diff, or the lines of its beginning and what they are of."""
-    if len(diff) <= MOST_BYTES:
+    """The diff, or if it is too long its first lines with a note of its length and sha256."""
+    if len(diff) <= MAX_DIFF_BYTES:
         return diff
-    kept = diff[: diff.rindex(b"\n", 0, MOST_BYTES) + 1]
-    whole = f"# cut here: {len(kept)} of {len(diff)} bytes, whose sha256 is {hashlib.sha256(diff).hexdigest()}\n"
-    return kept + whole.encode()
+    kept = diff[: diff.rindex(b"\n", 0, MAX_DIFF_BYTES) + 1]
+    note = f"# cut here: {len(kept)} of {len(diff)} bytes, whose sha256 is {hashlib.sha256(diff).hexdigest()}\n"
+    return kept + note.encode()

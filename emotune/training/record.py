@@ -1,4 +1,4 @@
-"""What a finished run leaves behind: predictions per image, and a record of how they came about."""
+"""Writing the results of a finished run: predictions per image, attention weights, and the record."""
 
 import io
 import os
@@ -17,25 +17,26 @@ from emotune.config.train import Order
 from emotune.core.storage import Folder
 from emotune.data.read.batches import Split
 from emotune.models.cost import Cost
+from emotune.runs.predictions import LOGIT_PREFIX
 from emotune.runs.record import ATTENTION, PREDICTIONS, Hardware, InitialisationRecord, RunRecord
-from emotune.training.checkpoint import Progress
 from emotune.training.distributed import World
 from emotune.training.evaluate import Outputs
+from emotune.training.progress import Progress
 from emotune.training.selection import selected_epoch
 
 __all__ = ["make_record", "reading_mode", "write_predictions"]
 
 
 def write_predictions(folder: Folder, run: RunConfig, split: Split, outputs: Outputs) -> None:
-    """Writes what the network says of the test images, in their order, and how it attends to them if it does.
+    """Writes the predictions for the test images, in their order, and the attention weights if there are any.
 
-    ``predictions.parquet``, a row per image: ``sample_id``, ``target`` (class name), ``group`` (near-duplicates have
-    one in common), and ``logit_<class>`` for each class. ``attention.parquet``, a row per image of each attention
-    layer, layer by layer: ``sample_id``, ``layer``, and ``weights``, a list of float32 (P).
+    ``predictions.parquet`` has a row per image: ``sample_id``, ``target`` (the class name), ``group`` (the same for
+    near-duplicates), and ``logit_<class>`` for each class. ``attention.parquet`` has a row per attention layer and
+    image, layer by layer: ``sample_id``, ``layer``, and ``weights``, a list of float32 (P).
     """
     ids, classes = list(split.keys), np.array(split.classes)
     columns: dict[str, Any] = {"sample_id": ids, "target": classes[split.targets].tolist(), "group": split.groups}
-    columns |= {f"logit_{label}": outputs.logits[:, index] for index, label in enumerate(split.classes)}
+    columns |= {f"{LOGIT_PREFIX}{label}": outputs.logits[:, index] for index, label in enumerate(split.classes)}
     _write(folder, PREDICTIONS, run, columns)
     if outputs.attention:
         weights = [row for rows in outputs.attention.values() for row in rows]
@@ -54,9 +55,10 @@ def _write(folder: Folder, name: str, run: RunConfig, columns: dict[str, Any]) -
 
 
 def reading_mode(split: Split, order: Order) -> str:
-    """How training images are read: ``decoded`` or ``indexed``, with the same result, or in the order of ``shards``.
+    """How training images are read: ``decoded`` or ``indexed``, which give the same result, or ``shards``.
 
-    Indexed are those that are read from the files of their shards, by index, and decoded each time; if only some.
+    ``indexed`` means that at least some images are read from the files of their shards and decoded each time;
+    ``shards``, that images come in the order of shards.
     """
     return "shards" if order == "shards" else "decoded" if split.images.decoded else "indexed"
 
@@ -65,15 +67,15 @@ def make_record(
     run: RunConfig, world: World, progress: Progress, split: Split, durations_s: dict[str, float], costs: Cost,
     *, test_images: int, accuracy: float,
 ) -> RunRecord:  # fmt: skip
-    """How a run came to its result: epochs, cost, durations, speed, hardware, versions, commit, interruptions.
+    """The record of a finished run.
 
     Args:
-        run: That is finished.
+        run: The run.
         world: The ranks that trained it.
-        progress: What they noted.
-        images: It was trained on.
-        durations_s: Seconds by name.
-        costs: Of the model.
+        progress: The run's progress, with the metrics of its epochs.
+        split: The training images.
+        durations_s: The seconds by phase.
+        costs: The parameters and FLOPs of the model.
         test_images: The number of test images.
         accuracy: The test accuracy, per cent.
     """
@@ -106,12 +108,12 @@ def make_record(
 
 
 def _one(values: list[Any]) -> Any:
-    """The value, where there was only one; all of them, where a run was continued with another."""
+    """The value if there is only one; all of them if a run was continued with another."""
     return values[0] if len(values) == 1 else values
 
 
 def _initialisation(run: RunConfig, progress: Progress) -> InitialisationRecord:
-    """What the run began with: ``normalisation``, and if not from scratch, where the weights are from."""
+    """The normalisation, and where the initial weights are from unless they were drawn."""
     given = {key: value for key, value in progress.initialisation.items() if value}
     return cast(InitialisationRecord, (asdict(run.weights) if run.weights else {}) | given)
 

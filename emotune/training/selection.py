@@ -1,4 +1,4 @@
-"""Which epoch's network is tested: the last one's, or that of the highest validation accuracy."""
+"""Selecting the epoch whose network is tested: the last one, or the one with the highest validation accuracy."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,16 +12,17 @@ __all__ = ["BestWeights", "selected_epoch"]
 
 
 def selected_epoch(run: RunConfig, history: Sequence[EpochMetrics]) -> int:
-    """The epoch, counted from 1, whose network is tested if no other follows; of equally accurate ones the earliest."""
+    """The number, from 1, of the epoch whose network is tested if none follows; the first of equally accurate ones."""
     if run.select == "last":
         return history[-1]["epoch"]
     return max(history, key=lambda entry: entry["val_accuracy"])["epoch"]
 
 
 class BestWeights:
-    """A copy of the weights that validated best so far: a part of every checkpoint, on every rank.
+    """A copy of the weights with the highest validation accuracy so far, which is part of every checkpoint.
 
-    It is in the CPU's memory, so that what fits a GPU does not depend on what is selected.
+    It is kept in the CPU's memory on every rank, so that the GPU memory that a run needs does not depend on the
+    selection.
     """
 
     def __init__(self) -> None:
@@ -32,13 +33,13 @@ class BestWeights:
         self._weights = {name: tensor.detach().to("cpu", copy=True) for name, tensor in network.state_dict().items()}
 
     def restore(self, network: nn.Module) -> None:
-        """Gives the network the weights that were kept."""
+        """Loads the copy into the network."""
         network.load_state_dict(self._weights)
 
     def state_dict(self) -> dict[str, torch.Tensor]:
-        """The weights; nothing before the first epoch's end."""
+        """The copy of the weights; empty before the end of the first epoch."""
         return self._weights
 
     def load_state_dict(self, state_dict: Mapping[str, torch.Tensor]) -> None:
-        """Takes the weights of a checkpoint."""
+        """Takes the copy from a checkpoint."""
         self._weights = {name: tensor.cpu() for name, tensor in state_dict.items()}

@@ -1,4 +1,4 @@
-"""A step of gradient descent: the same for any number of ranks, and of pieces that a rank's share is computed in."""
+"""A training step on a global batch, the same for any number of ranks and of pieces that their shares are cut into."""
 
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -24,7 +24,12 @@ __all__ = ["EpochRandomness", "StepResult", "TrainState", "backward", "take_step
 
 @dataclass(frozen=True)
 class EpochRandomness:
-    """What an epoch draws for every image of the split: how it is seen, and a seed of its dropout, int64 (N,)."""
+    """The random choices of an epoch for every image of a split.
+
+    Attributes:
+        crops: The crop and flip of each image.
+        dropout_seeds: The seed of each image's dropout masks, int64 (N,).
+    """
 
     crops: CropBoxes
     dropout_seeds: np.ndarray
@@ -32,20 +37,20 @@ class EpochRandomness:
 
 @dataclass(frozen=True)
 class TrainState:
-    """What steps change, and how.
+    """A network in training with everything that a step uses or changes.
 
     Attributes:
-        world: The ranks that take them together.
-        network: As this rank has it.
-        ddp_model: The same with gradients averaged over ranks; compiled, if it is to be.
-        optimizer: Of its parameters.
-        average: The moving average of its weights, if one is kept.
-        objective: Of the training images.
-        normalisation: Of the images that it sees.
-        precision: Of `TrainConfig`.
-        clip_norm: Of `TrainConfig`.
-        accumulate: Pieces of a rank's share.
-        best: The weights that validated best, if these are to be tested.
+        world: The ranks that train together.
+        network: The network on this rank.
+        ddp_model: The network in a wrapper that averages gradients over ranks, and compiled if that is asked for.
+        optimizer: The optimizer of the network's parameters.
+        average: The exponential moving average of the weights, if there is one.
+        objective: The targets and weights of the training images.
+        normalisation: The normalisation of the images that the network sees.
+        precision: The ``precision`` of `TrainConfig`.
+        clip_norm: The ``clip_norm`` of `TrainConfig`.
+        accumulate: The number of pieces in which a rank computes its share of a batch.
+        best: The weights with the highest validation accuracy, if those are to be tested.
     """
 
     world: World
@@ -68,23 +73,26 @@ class TrainState:
 
     @property
     def result(self) -> nn.Module:
-        """The network that is validated and tested."""
+        """The network that is validated and tested: the average of the weights, if there is one."""
         return self.network if self.average is None else self.average.module
 
     def wrap_ddp(self, *, compiled: bool) -> "TrainState":
-        """This learner when its weights are in place: from now on, ranks average their gradients."""
-        parallel = self.world.wrap(self.network)
+        """The state with gradients averaged over ranks, to be called once the weights are loaded."""
+        model = self.world.wrap(self.network)
         if not compiled:
-            return replace(self, ddp_model=parallel)
-        torch.compiler.reset()  # a function is compiled a few times at most, and earlier runs in this process count
-        return replace(self, ddp_model=torch.compile(parallel))
+            return replace(self, ddp_model=model)
+        torch.compiler.reset()  # torch compiles a function only a few times per process, and earlier runs count
+        return replace(self, ddp_model=torch.compile(model))
 
 
 @dataclass(frozen=True)
 class StepResult:
-    """What a step on a global batch found before it changed the weights; the same on all ranks.
+    """The measurements of a step on a global batch before its update, the same on all ranks.
 
-    ``loss`` is the batch's; ``correct`` counts right answers; ``norm`` is the gradient's before clipping, if clipped.
+    Attributes:
+        loss: The loss of the batch.
+        correct: The number of images that were classified correctly.
+        norm: The gradient norm before clipping; None without gradient clipping.
     """
 
     loss: float
@@ -93,19 +101,26 @@ class StepResult:
 
     @property
     def numbers(self) -> dict[str, float]:
-        """What must be finite."""
-        return {"loss": self.loss} | ({} if self.norm is None else {"gradient's norm": self.norm})
+        """The numbers that must be finite, by name."""
+        return {"loss": self.loss} | ({} if self.norm is None else {"gradient norm": self.norm})
 
 
 def take_step(state: TrainState, batch: Batch, randomness: EpochRandomness, lr: float) -> StepResult:
-    """One step of gradient descent on a global batch."""
-    found = backward(state, batch, randomness)
-    if state.clip_norm is not None:  # all ranks have the whole batch's gradient, and so the same norm
+    """Takes a step of gradient descent on a global batch.
+
+    Args:
+        state: The network in training, which the step changes.
+        batch: This rank's share of the batch.
+        randomness: The epoch's random choices.
+        lr: The learning rate.
+    """
+    measurements = backward(state, batch, randomness)
+    if state.clip_norm is not None:  # all ranks have the gradient of the whole batch
         norm = nn.utils.clip_grad_norm_(state.network.parameters(), state.clip_norm)
-        found = torch.cat([found, norm[None]])
-    loss, correct, *norms = found.tolist()  # all at once: a GPU is waited for
+        measurements = torch.cat([measurements, norm[None]])
+    loss, correct, *norms = measurements.tolist()  # all at once, because each transfer waits for the GPU
     for group in state.optimizer.param_groups:
-        group["lr"] = lr * group.get("multiplier", 1.0)  # a checkpoint may be older than the entry
+        group["lr"] = lr * group["multiplier"]
     state.optimizer.step()
     if state.average is not None:
         state.average.update_parameters(state.network)
@@ -113,28 +128,32 @@ def take_step(state: TrainState, batch: Batch, randomness: EpochRandomness, lr: 
 
 
 def backward(state: TrainState, batch: Batch, randomness: EpochRandomness) -> torch.Tensor:
-    """Puts the gradient of a global batch's loss in place, on every rank; gives the loss and the right answers (2,)."""
+    """Computes the gradient of a global batch's loss on every rank; returns the loss and the number of correct images.
+
+    Returns:
+        Both as a tensor, float64 (2,), the same on all ranks.
+    """
     world, objective, size = state.world, state.objective, len(batch.indices)
     images = batch.images_on(world.device)
     targets, target_probs, weights, seeds = (
         torch.from_numpy(values[batch.indices]).to(world.device, non_blocking=True)
         for values in (objective.targets, objective.target_probs, objective.weights, randomness.dropout_seeds)
     )
-    parts = weights / world.sum(weights.sum(dtype=torch.float64))  # of the global batch; all ranks' sum to 1
+    shares = weights / world.sum(weights.sum(dtype=torch.float64))  # those of all ranks sum to 1
     sums = torch.zeros(2, dtype=torch.float64, device=world.device)
     state.optimizer.zero_grad(set_to_none=True)
-    pieces = min(state.accumulate, max(size, 1))  # a share may be empty; the other ranks wait for its gradient
-    bounds = [size * piece // pieces for piece in range(pieces + 1)]
+    pieces = min(state.accumulate, max(size, 1))  # at least one: other ranks wait for the gradient of an empty share
+    bounds = [size * number // pieces for number in range(pieces + 1)]
     for start, end in pairwise(bounds):
-        own = slice(start, end)
-        together = end == size or world.size == 1
-        with nullcontext() if together else state.ddp_model.no_sync():
-            set_dropout_seeds(state.network, seeds[own])
+        piece = slice(start, end)
+        last = end == size or world.size == 1
+        with nullcontext() if last else state.ddp_model.no_sync():  # gradients are exchanged once
+            set_dropout_seeds(state.network, seeds[piece])
             with autocast(world.device, state.precision):
                 logits = state.ddp_model(
-                    crop_and_normalise(images[own], randomness.crops, batch.indices[own], state.normalisation)
+                    crop_and_normalise(images[piece], randomness.crops, batch.indices[piece], state.normalisation)
                 )
-            loss = (losses(logits, target_probs[own]) * parts[own]).sum()
+            loss = (losses(logits, target_probs[piece]) * shares[piece]).sum()
             (loss * world.size).backward()  # DDP averages over ranks
-        sums += torch.stack([loss.detach(), (logits.argmax(1) == targets[own]).sum()])
+        sums += torch.stack([loss.detach(), (logits.argmax(1) == targets[piece]).sum()])
     return world.sum(sums)

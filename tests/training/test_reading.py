@@ -21,7 +21,7 @@ from emotune.core.storage import Folder
 from emotune.data.build.shards import write_shards
 from emotune.data.datasets.resolve import resolve_datasets
 from emotune.data.sources.scenes import Scenes
-from emotune.runs.directory import CHECKPOINTS, PREDICTIONS, RunDirectory
+from emotune.runs.directory import PREDICTIONS, RunDirectory
 from emotune.training.distributed import connect, open_store
 from emotune.training.loop import InterruptedRunError, train
 
@@ -77,21 +77,6 @@ def test_a_run_that_goes_on_with_less_room_goes_on_to_the_same_bits(run: RunConf
     record, predictions = trained(run, tmp_path / "parted", resources=NO_ROOM)
     assert record["reading"] == ["decoded", "indexed"]
     pd.testing.assert_frame_equal(predictions, expected, check_exact=True)
-
-
-def test_a_checkpoint_that_does_not_say_how_it_read_goes_on(run: RunConfig, tmp_path: Path):
-    asked = iter([False] * 3 + [True])
-    with pytest.raises(InterruptedRunError):
-        trained(run, tmp_path, stop=lambda: next(asked))
-    checkpoints = tmp_path / run.id / CHECKPOINTS
-    (file,) = checkpoints.glob("*.pt")
-    state = torch.load(file, weights_only=True)
-    assert state["progress"].pop("reading") == ["decoded"]
-    torch.save(state, checkpoints / "last.pt")  # as it was written then
-    file.unlink()
-    (checkpoints / "index.json").unlink()
-    record, _ = trained(run, tmp_path, resources=NO_ROOM)
-    assert record["reading"] == "indexed"
 
 
 @pytest.fixture
