@@ -1,4 +1,4 @@
-"""The command line makes shards, or says in one message what is wrong and writes nothing."""
+"""The command writes shards, or explains in one message what is wrong and writes nothing."""
 
 import os
 import re
@@ -22,13 +22,13 @@ SCENES = ["scenes", "--images", "80", "--seed", "1", "--split", "0.5/0.25/0.25"]
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """All but the lock, which may stay."""
-    found = (path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
-    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+    """The contents of all files but the lock, which may stay."""
+    paths = (path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
-def refused(capsys, tmp_path: Path, *arguments: str) -> str:
-    """What stands on stderr; the exit code is 2, and no file was written or changed."""
+def rejection(capsys, tmp_path: Path, *arguments: str) -> str:
+    """The message on stderr of a command that ends with code 2 and changes no file."""
     before = files(tmp_path)
     code = main(arguments)
     message = capsys.readouterr().err
@@ -71,7 +71,7 @@ def draw_photos(folder: Path, of_a_class: int, seed: int = 0) -> None:
             Image.fromarray(pixels).save(folder / label / f"{number}.bmp")
 
 
-def test_other_classes_are_taken_if_asked(tmp_path):
+def test_other_classes_are_accepted_with_an_option(tmp_path):
     draw_photos(tmp_path / "photos", 20)
     arguments = ["folder", str(tmp_path / "photos"), "--out", str(tmp_path / "out"), "--split", "0.34/0.33/0.33"]
     assert main([*arguments, "--labels", "any"]) == 0
@@ -79,72 +79,70 @@ def test_other_classes_are_taken_if_asked(tmp_path):
     assert (manifest.classes, manifest.name) == (("city", "sea"), "photos")
 
 
-def test_unknown_and_missing_classes_are_refused(image_folder, tmp_path, capsys):
+def test_unknown_and_missing_classes_are_rejected(image_folder, tmp_path, capsys):
     (image_folder / "awe").rename(image_folder / "aww")
-    message = refused(capsys, tmp_path, "folder", str(image_folder), "--out", str(tmp_path / "out"))
-    assert '"aww" is not a class; did you mean "awe"?' in message
-    assert 'no folder for the class "awe"' in message
-    assert "--labels any" in message
+    message = rejection(capsys, tmp_path, "folder", str(image_folder), "--out", str(tmp_path / "out"))
+    for part in ('"aww"', '"awe"', "--labels any"):
+        assert part in message
     assert not (tmp_path / "out").exists()
 
 
-def test_a_missing_and_an_empty_folder_are_refused(tmp_path, capsys):
-    missing = refused(capsys, tmp_path, "folder", str(tmp_path / "none"), "--out", str(tmp_path / "out"))
-    assert "none: no such folder" in missing
+def test_a_missing_and_an_empty_folder_are_rejected(tmp_path, capsys):
+    missing = rejection(capsys, tmp_path, "folder", str(tmp_path / "none"), "--out", str(tmp_path / "out"))
+    assert f"{tmp_path / 'none'}: " in missing
     (tmp_path / "empty").mkdir()
-    empty = refused(capsys, tmp_path, "folder", str(tmp_path / "empty"), "--out", str(tmp_path / "out"))
-    assert "empty: holds no folders" in empty
+    empty = rejection(capsys, tmp_path, "folder", str(tmp_path / "empty"), "--out", str(tmp_path / "out"))
+    assert f"{tmp_path / 'empty'}: " in empty
     assert not (tmp_path / "out").exists()
 
 
-def test_a_class_with_too_few_images_is_refused(image_folder, tmp_path, capsys):
+def test_a_class_with_too_few_images_is_rejected(image_folder, tmp_path, capsys):
     for path in sorted((image_folder / "awe").iterdir())[1:]:
         path.unlink()
-    message = refused(capsys, tmp_path, "folder", str(image_folder), "--out", str(tmp_path / "out"))
+    message = rejection(capsys, tmp_path, "folder", str(image_folder), "--out", str(tmp_path / "out"))
     assert 'class "awe": 1 image' in message
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_with_other_files_is_refused_and_left_as_it_is(image_folder, tmp_path, capsys):
-    message = refused(capsys, tmp_path, "folder", str(image_folder), "--out", str(image_folder))
+def test_a_folder_with_other_files_is_rejected_and_left_as_it_is(image_folder, tmp_path, capsys):
+    message = rejection(capsys, tmp_path, "folder", str(image_folder), "--out", str(image_folder))
     assert f"{image_folder}: " in message
-    assert "name an empty or new folder" in message
     inside = image_folder / "out"
-    assert f"{inside}: " in refused(capsys, tmp_path, "folder", str(image_folder), "--out", str(inside))
+    assert f"{inside}: " in rejection(capsys, tmp_path, "folder", str(image_folder), "--out", str(inside))
     table = tmp_path / "tables" / "photos.csv"
     table.parent.mkdir()
     rows = [f"{path},{path.parent.name}" for path in sorted(image_folder.glob("*/*"))]
     table.write_text("\n".join(["path,label", *rows]))
-    assert "holds other files" in refused(capsys, tmp_path, "csv", str(table), "--out", str(image_folder))
+    assert f"{image_folder}: " in rejection(capsys, tmp_path, "csv", str(table), "--out", str(image_folder))
 
 
-def test_a_file_where_the_folder_should_be_is_refused(tmp_path, capsys):
+def test_a_file_where_the_folder_should_be_is_rejected(tmp_path, capsys):
     (tmp_path / "file").write_bytes(b"x")
     for out in (tmp_path / "file", tmp_path / "file" / "below"):
-        assert str(tmp_path / "file") in refused(capsys, tmp_path, *SCENES, "--out", str(out)).replace("\n", "")
+        assert str(tmp_path / "file") in rejection(capsys, tmp_path, *SCENES, "--out", str(out)).replace("\n", "")
 
 
 @pytest.mark.parametrize(
     "split", ["0.7/0.3", "0.7/0.2/0.2", "1/0/0", "a/b/c", "", "-0.2/0.6/0.6", "70/10/20", "0.5/nan/0.5"]
 )
-def test_a_bad_split_is_refused_with_an_example(tmp_path, capsys, split):
-    message = refused(capsys, tmp_path, *SCENES, f"--split={split}", "--out", str(tmp_path / "out"))
+def test_a_bad_split_is_rejected_with_an_example(tmp_path, capsys, split):
+    message = rejection(capsys, tmp_path, *SCENES, f"--split={split}", "--out", str(tmp_path / "out"))
     assert f"--split {split}: " in message
     assert "0.7/0.1/0.2" in message
 
 
 @pytest.mark.parametrize(("option", "value"), [("--images", "0"), ("--seed", "-1")])
-def test_a_bad_number_is_refused(tmp_path, capsys, option, value):
-    assert option in refused(capsys, tmp_path, *SCENES, option, value, "--out", str(tmp_path / "out"))
+def test_a_bad_number_is_rejected(tmp_path, capsys, option, value):
+    assert option in rejection(capsys, tmp_path, *SCENES, option, value, "--out", str(tmp_path / "out"))
 
 
-def test_a_size_of_no_pixels_is_refused(image_folder, tmp_path, capsys):
+def test_a_size_of_no_pixels_is_rejected(image_folder, tmp_path, capsys):
     arguments = ["folder", str(image_folder), "--out", str(tmp_path / "out"), "--size", "0"]
-    assert "--size 0" in refused(capsys, tmp_path, *arguments)
+    assert "--size 0" in rejection(capsys, tmp_path, *arguments)
 
 
 @pytest.mark.usefixtures("heard")
-def test_an_interrupted_command_says_how_to_go_on_and_does_so(tmp_path):
+def test_an_interrupted_command_goes_on_when_it_is_run_again(tmp_path):
     draw_photos(tmp_path / "photos", 250)
     command = [sys.executable, "-m", "emotune.shard", "folder", str(tmp_path / "photos"), "--labels", "any",
                "--workers", "1", "--out", str(tmp_path / "out")]  # fmt: skip
@@ -155,7 +153,7 @@ def test_an_interrupted_command_says_how_to_go_on_and_does_so(tmp_path):
         os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C in a terminal
         message = process.communicate(timeout=60)[1]
     assert process.returncode == 130
-    assert "The same command goes on" in message
+    assert "Interrupted" in message
     assert "Traceback" not in message
     assert set(files(tmp_path / "out")) == {f".spool/{path.name}" for path in tmp_path.glob("out/.spool/*")}
     assert 1 <= len(list(tmp_path.glob("out/.spool/*.json"))) < 8
@@ -168,8 +166,8 @@ def test_an_interrupted_command_says_how_to_go_on_and_does_so(tmp_path):
     ("option", "value"), [("--min-side", "-1"), ("--max-aspect", "0.5"), ("--max-aspect", "nan"),
                           ("--shard-images", "0"), ("--size", "-5"), ("--size", "big")],
 )  # fmt: skip
-def test_a_limit_that_makes_no_sense_is_refused(tmp_path, capsys, option, value):
-    assert option in refused(capsys, tmp_path, *SCENES, f"{option}={value}", "--out", str(tmp_path / "out"))
+def test_an_impossible_limit_is_rejected(tmp_path, capsys, option, value):
+    assert option in rejection(capsys, tmp_path, *SCENES, f"{option}={value}", "--out", str(tmp_path / "out"))
 
 
 def test_small_and_long_images_are_left_out_unless_asked_otherwise(image_folder, tmp_path):
@@ -186,7 +184,7 @@ def test_small_and_long_images_are_left_out_unless_asked_otherwise(image_folder,
         assert read_manifest(Folder(str(tmp_path / "out"))).left_out == left_out
 
 
-def test_shards_of_another_source_are_replaced_only_if_that_is_asked_for(tmp_path, capsys):
+def test_shards_of_another_source_are_only_replaced_with_an_option(tmp_path, capsys):
     out, split = tmp_path / "out", ["--split", "0.34/0.33/0.33"]
     for number, parent in enumerate(("one", "two")):
         draw_photos(tmp_path / parent / "photos", 12, seed=number)
@@ -195,8 +193,8 @@ def test_shards_of_another_source_are_replaced_only_if_that_is_asked_for(tmp_pat
     capsys.readouterr()
     same_names = ["folder", str(tmp_path / "two" / "photos"), *command[2:]]
     for other in ([*SCENES, "--out", str(out)], same_names):
-        message = refused(capsys, tmp_path, *other)
-        for part in (str(out), '"photos"', "class folders in photos", "2 classes: city, sea", "--replace"):
+        message = rejection(capsys, tmp_path, *other)
+        for part in (str(out), '"photos"', "class folders in photos", "city, sea", "--replace"):
             assert part in message
         assert "train " in message
     before = files(out)
@@ -234,27 +232,27 @@ def test_a_table_becomes_shards_with_its_splits_and_its_name(image_folder, tmp_p
     }  # fmt: skip
     table.write_text("\n".join([*rows, "x.jpg,joy,train"]))
     capsys.readouterr()
-    assert f'{table}:66: "joy" is not a class' in refused(capsys, tmp_path, "csv", str(table), "--out", str(tmp_path))
+    assert f'{table}:66: "joy" is not a class' in rejection(capsys, tmp_path, "csv", str(table), "--out", str(tmp_path))
 
 
 def shown(capsys) -> str:
-    """What stands on stderr, without frames and line breaks."""
+    """The text on stderr without frames and line breaks."""
     return " ".join(re.sub("[│┃]", " ", capsys.readouterr().err).split())
 
 
-def test_links_that_are_refused_are_told_by_class_with_the_remedy(tmp_path, capsys, monkeypatch):
+def test_failed_downloads_are_counted_by_class(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     table = tmp_path / "links.csv"
     rows = [f"http://127.0.0.1:9/{number}.jpg,{label}" for number, label in enumerate(3 * MIKELS)]
     table.write_text("\n".join(["url,label", *rows]))
     assert main(["csv", str(table), "--out", str(tmp_path / "out"), "--downloads", str(tmp_path / "downloads")]) == 2
-    said = shown(capsys)
-    assert "--allow-private" in said
-    assert "awe 3" in said
-    assert 'class "awe": 0 images; left out: 3 not downloaded' in said
+    text = shown(capsys)
+    assert "--allow-private" in text
+    assert "awe 3" in text
+    assert 'class "awe": 0 images' in text and "3 not downloaded" in text
 
 
-def test_what_was_left_out_can_be_read_in_a_narrow_terminal(image_folder, tmp_path, capsys, monkeypatch):
+def test_the_table_of_excluded_images_fits_a_narrow_terminal(image_folder, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     for label in MIKELS:
         (image_folder / label / "broken.jpg").write_bytes(label.encode())
@@ -263,9 +261,9 @@ def test_what_was_left_out_can_be_read_in_a_narrow_terminal(image_folder, tmp_pa
     table = image_folder / "photos.csv"
     table.write_text("\n".join(["path,label,awe,fear", *rows]))
     assert main(["csv", str(table), "--out", str(tmp_path / "out")]) == 0
-    said = shown(capsys)
-    assert re.search(f"undecodable 8 {r'[^a-z]*'.join(f'{label} 1' for label in MIKELS)}".replace(" ", r"\s"), said)
-    assert "no majority 1 no class 1" in said
+    text = shown(capsys)
+    assert re.search(f"undecodable 8 {r'[^a-z]*'.join(f'{label} 1' for label in MIKELS)}".replace(" ", r"\s"), text)
+    assert "no majority 1 no class 1" in text
 
 
 def test_shards_are_verified_by_command(small_shards, tmp_path, capsys):
@@ -273,19 +271,19 @@ def test_shards_are_verified_by_command(small_shards, tmp_path, capsys):
     for name in ("README.md", ".gitattributes", "licence.txt"):
         (out / name).write_text("not of the shards")
     assert main(["verify", str(out)]) == 0
-    assert f"{out}: sound: 160 samples in " in capsys.readouterr().out
+    assert f"{out}: sound: 160 samples" in capsys.readouterr().out
     shard = next(out.glob("*.tar"))
     shard.write_bytes(shard.read_bytes()[:-1] + b"x")
     (out / "more.tar").write_bytes(b"")
     assert main(["verify", str(out)]) == 1
-    said = capsys.readouterr().out
-    assert f"{out}: {shard.name}: changed" in said
-    assert f"{out}: more.tar: not in the manifest" in said
-    assert "damaged; make the shards again" in said
-    assert MANIFEST in refused(capsys, tmp_path, "verify", str(tmp_path))
+    text = capsys.readouterr().out
+    assert f"{out}: {shard.name}: changed" in text
+    assert f"{out}: more.tar: " in text
+    assert f"{out}: damaged" in text
+    assert MANIFEST in rejection(capsys, tmp_path, "verify", str(tmp_path))
 
 
-def test_a_reading_process_that_is_killed_is_told_and_costs_nothing_that_was_read(tmp_path):
+def test_a_killed_reading_process_ends_the_command_and_costs_nothing_that_was_read(tmp_path):
     command = [sys.executable, "-m", "emotune.shard", *SCENES, "--images", "400", "--workers", "2", "--out", "out"]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
         until = time.monotonic() + 60
@@ -296,7 +294,7 @@ def test_a_reading_process_that_is_killed_is_told_and_costs_nothing_that_was_rea
         os.kill(int(reader), signal.SIGKILL)
         message = process.communicate(timeout=60)[1]
     assert process.returncode == 1
-    assert "a process that read images was killed" in message
+    assert "killed" in message and "--workers" in message
     assert "Traceback" not in message
     whole = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("out/.spool/*.json")}
     assert whole

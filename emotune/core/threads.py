@@ -5,7 +5,7 @@ closes their source (`contextlib.closing`) after them.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -15,7 +15,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def prefetch(items: Iterable[Item], ahead: int) -> Iterator[Item]:
+def prefetch(items: Iterable[Item], ahead: int) -> Generator[Item, None, None]:
     """Yields the items; a background thread computes up to ``ahead`` of them in advance.
 
     An error while an item is computed is raised at that item's place.
@@ -31,7 +31,7 @@ def prefetch(items: Iterable[Item], ahead: int) -> Iterator[Item]:
         pool.shutdown(cancel_futures=True)
 
 
-def parallel_map(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
+def parallel_map(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Generator[Result, None, None]:
     """Yields ``work(item)`` for each item, in order; at most two items per thread are in progress."""
     if threads == 1:
         yield from map(work, items)

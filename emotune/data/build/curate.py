@@ -215,7 +215,7 @@ def _merge_overlapping(sets: Iterable[Sequence[int]], count: int) -> list[list[i
     """
     links = [(members[0], other) for members in sets for other in members[1:]]
     first, second = np.array(links, np.int64).reshape(-1, 2).T
-    numbers = connected_components(first, second, count)
+    numbers = connected_components(first, second, count).tolist()
     unions: dict[int, list[int]] = defaultdict(list)
     for member in np.union1d(first, second).tolist():
         unions[numbers[member]].append(member)

@@ -95,10 +95,6 @@ class DownloadResult:
     retry_after_s: float | None = None
     from_cache: bool = False
 
-    def with_image(self, body: bytes) -> "DownloadResult":
-        """The result with the size and the hash of the image."""
-        return replace(self, bytes=len(body), sha256=hashlib.sha256(body).hexdigest())
-
 
 class _DownloadError(Exception):
     """An attempt that gave no image; its arguments are the reason and ``retry_after_s`` as in `DownloadResult`."""
@@ -148,7 +144,7 @@ class ImageClient:
         return await retrying(self._attempt, url)
 
     async def _attempt(self, url: str) -> tuple[DownloadResult, bytes | None]:
-        result, host, response, body = DownloadResult(url, url), None, None, b""
+        result, host, body, open_ended = DownloadResult(url, url), None, b"", False
         try:
             for _ in range(MAX_REDIRECTS + 1):
                 host = urlsplit(result.final_url).hostname
@@ -160,6 +156,7 @@ class ImageClient:
                     async with self._session.get(result.final_url, allow_redirects=False) as response:
                         self._silences[host] = 0
                         result = replace(result, status=response.status, content_type=response.content_type)
+                        open_ended = response.content_length is None and "Transfer-Encoding" not in response.headers
                         if response.status not in (301, 302, 303, 307, 308) or "Location" not in response.headers:
                             body = await _body(response, self._options.max_bytes)
                             break
@@ -168,11 +165,10 @@ class ImageClient:
                 raise _DownloadError(f"more than {MAX_REDIRECTS} redirects", None)
             async with self._decoding:
                 await asyncio.to_thread(decode_image, body, shorter_side=1)
-            return result.with_image(body), body
+            return replace(result, bytes=len(body), sha256=hashlib.sha256(body).hexdigest()), body
         except UnreadableImageError as error:
-            # Without a length, a connection that broke looks like the end of the image.
-            cut_off = response is not None and response.content_length is None
-            cut_off = cut_off and "Transfer-Encoding" not in response.headers and body[:1] != b"<"
+            # If the server gives no length, a broken connection looks like the end of the image.
+            cut_off = open_ended and body[:1] != b"<"
             reason, retry_after_s = f"{error} (sent as {result.content_type})", SOON if cut_off else None
         except Exception as error:  # whatever one server does, the other links must still be downloaded
             self._silences[host] += isinstance(error, TimeoutError) and not result.status

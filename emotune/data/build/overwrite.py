@@ -1,6 +1,7 @@
 """Protects existing data from being overwritten: folders of images, and shards of another source."""
 
 from collections.abc import Collection
+from dataclasses import asdict
 from typing import Any
 
 from emotune.config.types import escape_control_characters
@@ -71,7 +72,7 @@ def require_shared_images(out: Folder, keys: Collection[str]) -> None:
         except InputError:  # the shard is damaged or missing
             continue
     if compared:
-        raise InputError(_refusal(out, out.read_json(MANIFEST), "and none of the new images"))
+        raise InputError(_refusal(out, asdict(manifest), "and none of the new images"))
 
 
 def _refusal(out: Folder, manifest: dict[str, Any], difference: str) -> str:

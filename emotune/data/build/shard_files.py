@@ -4,15 +4,16 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import Literal, cast
 
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.data.build.ingest_image import IngestedImage
 from emotune.data.manifest import SPLITS, Shard, digest
+from emotune.data.shard_reader import SampleMetadata
 from emotune.data.sources.base import Entry
 
 __all__ = ["MAX_SHARD_BYTES", "ShardMember", "cut_into_shards", "write_shard"]
@@ -38,16 +39,6 @@ class ShardMember:
     split: str
 
 
-class _SampleJson(TypedDict):
-    """The content of a sample's JSON file."""
-
-    label: str
-    votes: Mapping[str, float]
-    source: str
-    split_group: str
-    sha256: str
-
-
 def cut_into_shards(
     members: Sequence[ShardMember], samples_per_shard: int
 ) -> Iterator[tuple[str, Sequence[ShardMember]]]:
@@ -67,7 +58,7 @@ def cut_into_shards(
             parts[-1].append(member)
             room -= member.image.bytes
         for number, part in enumerate(parts):
-            lines = (f"{member.image.sha256} {_sample_json(member)}" for member in part)
+            lines = (f"{member.image.sha256} {_metadata_json(member)}" for member in part)
             yield f"{split}-{number:06d}-{digest(lines)[:8]}.tar", part
 
 
@@ -87,14 +78,15 @@ def write_shard(out: Folder, spool: Path, named: tuple[str, Sequence[ShardMember
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for member in members:
             jpg = _read_jpeg(spool, member.image)
-            for suffix, content in (("jpg", jpg), ("json", _sample_json(member).encode())):
+            for suffix, content in (("jpg", jpg), ("json", _metadata_json(member).encode())):
                 # Without times and owners the same images give the same shard, byte for byte.
                 info = tarfile.TarInfo(f"{member.image.key}.{suffix}")
                 info.size = len(content)
                 tar.addfile(info, io.BytesIO(content))
     data = buffer.getvalue()
     out.write(name, data)
-    return Shard(name, members[0].split, len(members), len(data), hashlib.sha256(data).hexdigest())
+    split = cast(Literal["train", "val", "test"], members[0].split)  # `Shard` checks it
+    return Shard(name, split, len(members), len(data), hashlib.sha256(data).hexdigest())
 
 
 def _read_jpeg(spool: Path, image: IngestedImage) -> bytes:
@@ -106,13 +98,13 @@ def _read_jpeg(spool: Path, image: IngestedImage) -> bytes:
     return jpg
 
 
-def _sample_json(member: ShardMember) -> str:
+def _metadata_json(member: ShardMember) -> str:
     entry = member.entry
-    content: _SampleJson = {
+    metadata: SampleMetadata = {
         "label": entry.label,
-        "votes": entry.votes,
+        "votes": dict(entry.votes),
         "source": entry.source,
         "split_group": member.group,
         "sha256": member.image.sha256,
     }
-    return json.dumps(content, ensure_ascii=False)
+    return json.dumps(metadata, ensure_ascii=False)

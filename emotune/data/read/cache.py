@@ -166,7 +166,7 @@ class Cache:
         with self._written(self._array(shard), decoded_bytes(shard)) as file:
             np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
             for sample in checked_samples(folder, shard):
-                file.write(decode_sample(sample, str(folder / shard.file)))
+                file.write(decode_sample(sample, str(folder / shard.file)).data)
                 index.append(SampleInfo.from_sample(sample))
         self._write_index(shard, index)
 

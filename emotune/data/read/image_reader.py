@@ -1,6 +1,6 @@
 """Reads the images of a split by index, from decoded arrays or from the files of shards."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -43,7 +43,7 @@ class ImageReader:
         """The images at ``indices``, each uint8 (IMAGE_SIDE, IMAGE_SIDE, 3); they must not be written to."""
         return [self._image(position) for position in self._positions(indices)]
 
-    def take_parts(self, parts: Sequence[np.ndarray]) -> Iterator[list[np.ndarray]]:
+    def take_parts(self, parts: Sequence[np.ndarray]) -> Generator[list[np.ndarray], None, None]:
         """The images of each part, as `take` gives them; threads read and decode them while earlier parts are used."""
         if self.decoded:
             yield from map(self.take, parts)
@@ -55,7 +55,7 @@ class ImageReader:
             for part in parts:
                 yield list(islice(images, len(part)))
 
-    def _available_positions(self, parts: Sequence[np.ndarray]) -> Iterator[tuple[int, int]]:
+    def _available_positions(self, parts: Sequence[np.ndarray]) -> Generator[tuple[int, int], None, None]:
         """The position of each image of the parts, once its shard is on this machine; the next shards are fetched."""
         numbers = self.shard_numbers(np.concatenate([np.empty(0, np.int64), *parts]))
         first_uses = list(dict.fromkeys(numbers.tolist()))

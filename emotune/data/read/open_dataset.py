@@ -84,6 +84,7 @@ def open_shards(
     cache = Cache(cache_folder() / "decoded", cache_gb, everything if copied else kept)
 
     def open_shard(shard: Shard) -> CachedShard:
+        images: np.ndarray | IndexedShard
         if shard.sha256 in kept:
             images = cache.images(folder, shard)
         else:
