@@ -1,27 +1,28 @@
-"""What the templates say, as plain values: nothing is computed in them."""
+"""The variables of the report's templates, which only lay them out and compute nothing."""
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
 from scipy import stats
 
-from emotune.analysis.architecture import architecture_differences
+from emotune.analysis.architecture import NetworksFile, architecture_differences
 from emotune.analysis.power import ALPHA
 from emotune.analysis.seeds import Comparison, Verdict
 from emotune.config.ablate_command import AblateCommand
 from emotune.config.metric import SCALES
-from emotune.config.run import DatasetRef
-from emotune.data.datasets.location import is_ready, manifest_of
-from emotune.data.manifest import SPLITS
 from emotune.report import phrasing
+from emotune.report.dataset_info import DatasetInfo
+from emotune.report.example_images import Disagreement
 from emotune.report.provenance import provenance
 from emotune.report.results import StudyResults
+from emotune.report.tables import disagreement_counts, excluded_images, report_tables
 from emotune.runs.directory import State, Status
 
-__all__ = ["VERDICT_MARKS", "dataset_context", "page_context", "sections"]
+__all__ = ["VERDICT_MARKS", "UnfinishedRun", "VerdictEntry", "page_context", "sections"]
 
 VERDICT_MARKS = {
     Verdict.BETTER: "✓",
@@ -31,190 +32,199 @@ VERDICT_MARKS = {
     Verdict.IDENTICAL: "≡",
     Verdict.DETERMINISTIC: "·",
 }
-"""Beside the verdict's word, so that no colour is needed to tell them apart."""
+"""The mark beside the verdict's word, so that nobody needs colours to tell verdicts apart."""
 LOG_LINES = 20
+"""The last lines of a failed run's message that the report quotes."""
 MOST_UNFOLDED_RUNS = 60
-"""Runs; the table of more is folded up."""
+"""A table of more runs is folded."""
 
 
-def dataset_context(ref: DatasetRef) -> dict[str, Any]:
-    """A data set as its manifest has it; ``known`` is False where it is not on this machine."""
-    known = {"name": ref.name, "hash": ref.content_hash, "part": ref.part}
-    if not is_ready(ref):
-        return known | {"known": False, "synthetic": ref.location == "scenes", "left_out": {}}
-    manifest = manifest_of(ref)
-    return known | {
-        "known": True,
-        "synthetic": manifest.synthetic,
-        "source": manifest.source,
-        "licence": manifest.licence,
-        "counts": {split: sum(manifest.count(split, c, ref.part) for c in manifest.classes) for split in SPLITS},
-        "classes": manifest.classes,
-        "train_by_class": {label: manifest.count("train", label, ref.part) for label in manifest.classes},
-        "left_out": manifest.left_out,
-        "health": manifest.health,
-    }
+@dataclass(frozen=True)
+class VerdictEntry:
+    """The verdict of a contrast on one data set.
+
+    Attributes:
+        verdict: The verdict in one word.
+        mark: Its mark.
+        contrast: The contrast, as the study writes it.
+        text: The verdict in sentences.
+    """
+
+    verdict: str
+    mark: str
+    contrast: str
+    text: str
+
+
+@dataclass(frozen=True)
+class UnfinishedRun:
+    """A run without a result.
+
+    Attributes:
+        run: The run's id.
+        variant: Its variant.
+        seed: Its seed.
+        state: Its state.
+        reason: Why it has no result, in one line; empty if there is nothing to say.
+        log: The end of its error message, if it failed.
+        rerun: The command that trains it again, if it failed.
+    """
+
+    run: str
+    variant: str
+    seed: int
+    state: str
+    reason: str
+    log: str
+    rerun: str
 
 
 def page_context(
     results: StudyResults,
-    datasets: Sequence[Mapping[str, Any]],
-    networks: Mapping[str, Any] | None,
+    datasets: Sequence[DatasetInfo],
+    networks: NetworksFile | None,
+    disagreements: Sequence[Disagreement],
     pool: str,
     command: AblateCommand,
 ) -> dict[str, Any]:
-    """Everything that page, Markdown and LaTeX say.
+    """The variables of the templates of page, Markdown and LaTeX, by name.
 
     Args:
-        results: The numbers.
-        datasets: As `dataset_context`.
-        networks: As `emotune.analysis.architecture.read_architectures` gives it.
-        pool: Where the runs are.
-        command: That reproduces the study.
+        results: The study's results.
+        datasets: The descriptions of its data sets.
+        networks: How its networks differ; None where that is unknown.
+        disagreements: The images that only one side of a contrast classifies correctly.
+        pool: The path or URL of the folder with the runs.
+        command: The command that reproduces the study.
     """
     study, records = results.study, results.records
+    several = len(datasets) > 1
+    architectures = architecture_differences(networks) if networks else []
+    sign_flips = [(c.p_sign_flip, c.p_sign_flip_holm) for c in results.comparisons]
     return {
         "study": study,
         "metric": study.metric,
         "scale": study.metric.scale,
         "metrics": SCALES,
         "datasets": datasets,
-        "made": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "created": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         "done": len(records.done()),
         "planned": len(records.runs),
-        "selection": phrasing.selection_rule(study.metric),
-        "tested": phrasing.use_of_test_set(study.metric),
-        "answers": [_verdict(c, results) for c in results.comparisons],
-        "comparisons": results.comparisons,
-        "floors": results.noise_floor,
-        "resolutions": _detectable_effects(results),
-        "flips_left_out": [c for c in results.comparisons if c.p_sign_flip is not None and c.p_sign_flip_holm is None],
-        "over_images": results.image_bootstraps,
-        "across": [(a, phrasing.across_datasets_sentence(a, study.metric)) for a in results.across_datasets],
-        "exploratory": results.exploratory,
-        "variants": [row for dataset in results.datasets for row in _variant_rows(results, dataset)],
-        "optimism": results.test_selection_bias.to_dict("records"),
-        "networks": architecture_differences(networks) if networks else [],
+        "selection_rule": phrasing.selection_rule(study.metric),
+        "use_of_test_set": phrasing.use_of_test_set(study.metric),
+        "verdicts": [_verdict(c, results) for c in results.comparisons],
+        "noise_floor": {
+            dataset: phrasing.difference_sentence(c.summary, study.metric) for dataset, c in results.noise_floor.items()
+        },
+        "detectable_effects": _detectable_effects(results),
+        "sign_flips_omitted": any(p is not None and adjusted is None for p, adjusted in sign_flips),
+        "across_datasets": [
+            (str(across.contrast), phrasing.across_datasets_sentence(across, study.metric))
+            for across in results.across_datasets
+        ],
+        "tables": report_tables(results, architectures)
+        | {"disagreements": disagreement_counts(disagreements, several=several)}
+        | {f"excluded-{data.name}": excluded_images(data) for data in datasets},
+        "disagreements": disagreements,
+        "networks": architectures,
         "unfinished": _unfinished_runs(results, command),
-        "runs": records.runs.to_dict("records"),
-        "folded": len(records.runs) > MOST_UNFOLDED_RUNS,
-        "origin": provenance(records, pool),
+        "runs_are_folded": len(records.runs) > MOST_UNFOLDED_RUNS,
+        "provenance": provenance(records, pool),
         "command": str(command),
-        "compared": _comparison_data(results),
+        "comparison_data": _comparison_data(results),
     }
 
 
 def sections(context: Mapping[str, Any], figures: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The page's sections that have something to say, in order: ``id``, which is its template's name, and ``title``."""
+    """The page's sections that have content, in order: ``id``, which is also the template's name, and ``title``."""
 
-    def drawn(kind: str) -> bool:
+    def has_figure(kind: str) -> bool:
         return any(name.startswith(f"{kind}-") for name in figures)
 
-    title = context["scale"].title
-    known = {
+    title, tables = context["scale"].title, context["tables"]
+    title = f"{title[0].upper()}{title[1:]}"
+    every = {
         "verdicts": ("Verdicts", True),
-        "images": ("Other seeds, other images", bool(context["over_images"])),
-        "across": ("Several data sets", bool(context["across"])),
-        "variants": (f"{title[0].upper()}{title[1:]} by variant", True),
-        "exploratory": ("Not declared, exploratory", bool(context["exploratory"])),
+        "images": ("Uncertainty over seeds and test images", bool(tables["image_intervals"].rows)),
+        "across": ("Several data sets", bool(context["across_datasets"])),
+        "variants": (f"{title} by variant", True),
+        "exploratory": ("Exploratory differences", bool(tables["exploratory"].rows)),
         "compare": ("Compare two variants", context["done"] > 1),
-        "curves": ("Learning curves", drawn("curves")),
-        "classes": ("Classes and confusions", drawn("confusion")),
-        "calibration": ("Calibration", drawn("calibration")),
-        "cost": (f"{title[0].upper()}{title[1:]} against cost", drawn("cost")),
-        "attention": ("Attention", drawn("attention")),
-        "flips": ("Images whose answer flips", bool(context["flips"])),
-        "selection": ("Selection rule", True),
+        "curves": ("Learning curves", has_figure("curves")),
+        "classes": ("Classes and confusions", has_figure("confusion")),
+        "calibration": ("Calibration", has_figure("calibration")),
+        "cost": (f"{title} against cost", has_figure("cost")),
+        "attention": ("Attention", has_figure("attention")),
+        "disagreements": ("Images classified differently", bool(context["disagreements"])),
+        "selection": ("Model selection", True),
         "networks": ("Networks", bool(context["networks"])),
         "data": ("Data", True),
-        "failures": ("Runs that are not counted", bool(context["unfinished"])),
-        "reproduce": ("How to reproduce this", True),
+        "failures": ("Runs without a result", bool(context["unfinished"])),
+        "reproduce": ("How to reproduce this report", True),
         "runs": ("All runs", True),
     }
-    return [{"id": name, "title": title} for name, (title, shown) in known.items() if shown]
+    return [{"id": name, "title": title} for name, (title, has_content) in every.items() if has_content]
 
 
-def _verdict(comparison: Comparison, results: StudyResults) -> dict[str, Any]:
+def _verdict(comparison: Comparison, results: StudyResults) -> VerdictEntry:
     verdict = comparison.verdict or Verdict.UNRESOLVED
     text = phrasing.verdict_sentences(comparison, results.study.metric, results.datasets)
-    return {"verdict": str(verdict), "mark": VERDICT_MARKS[verdict], "contrast": str(comparison.contrast), "text": text}
+    return VerdictEntry(str(verdict), VERDICT_MARKS[verdict], str(comparison.contrast), text)
 
 
 def _detectable_effects(results: StudyResults) -> list[str]:
-    """Per data set whose spread is known, what numbers of seeds find."""
+    """The smallest detectable differences, a sentence for each data set whose pooled spread is known."""
     study, several = results.study, len(results.datasets) > 1
-    said = {
+    sentences = {
         dataset: phrasing.detectable_effects_sentence(spread, study.metric, study.seeds, len(results.comparisons))
         for dataset, spread in results.pooled_spreads.items()
     }
-    return [f"{dataset}: {text}" if several else text for dataset, text in said.items()]
+    return [f"{dataset}: {text}" if several else text for dataset, text in sentences.items()]
 
 
-def _variant_rows(results: StudyResults, dataset: str) -> list[dict[str, Any]]:
-    """Per variant: its metric in every seed and their summary, means of all metrics, what it costs."""
-    study, done, summaries = results.study, results.done(dataset), results.summaries(dataset)
-    rows = []
-    for variant in study.variants:
-        mine = done[done["variant"] == variant]
-        values = dict(zip(mine["seed"], mine[study.metric.name], strict=True))
-        means = mine[[*SCALES, "parameters", "forward_flops", "train_s", "images_per_s"]].astype(float).mean()
-        rows.append(
-            {
-                "variant": variant,
-                "dataset": dataset,
-                "seeds": [(seed, values.get(seed)) for seed in range(study.seeds)],
-                "summary": summaries[variant],
-                "means": means.to_dict() if len(mine) else {},
-            }
-        )
-    return rows
-
-
-def _unfinished_runs(results: StudyResults, command: AblateCommand) -> list[dict[str, Any]]:
-    """Runs without a result: why, the end of what they said, and the command that takes them up."""
+def _unfinished_runs(results: StudyResults, command: AblateCommand) -> list[UnfinishedRun]:
     rows = results.records.runs
     ended = (State.FAILED, State.DIVERGED, State.DAMAGED)
     return [
-        {
-            "run": row["run"],
-            "variant": row["variant"],
-            "seed": row["seed"],
-            "state": row["state"],
-            "reason": Status(row["state"], row["detail"]).reason,
-            "log": "\n".join(row["detail"].splitlines()[-LOG_LINES:]) if row["state"] in ended else "",
-            "rerun": command.rerun(row["run"]) if row["state"] in ended else "",
-        }
+        UnfinishedRun(
+            run=row["run"],
+            variant=row["variant"],
+            seed=row["seed"],
+            state=row["state"],
+            reason=Status(row["state"], row["detail"]).reason,
+            log="\n".join(row["detail"].splitlines()[-LOG_LINES:]) if row["state"] in ended else "",
+            rerun=command.rerun(row["run"]) if row["state"] in ended else "",
+        )
         for row in rows[rows["state"] != State.DONE].to_dict("records")
     ]
 
 
 def _comparison_data(results: StudyResults) -> dict[str, Any]:
-    """What the script needs to compare any two variants: every finished run's metrics, and quantiles of Student's t."""
+    """The data with which the script compares any two variants: metrics of all runs, quantiles of Student's t."""
     values: dict[str, dict[str, dict[int, list[float | str | None]]]] = {}
     for row in results.records.done().to_dict("records"):
         by_variant = values.setdefault(row["dataset"], {})
-        # Six digits are more than is printed. JSON knows no NaN and nothing infinite: script.js reads that as text.
+        # Six digits are more than the page prints. JSON has neither NaN nor infinity: script.js reads them as text.
         numbers = [
             None if pd.isna(value) else float(f"{value:.6g}") if math.isfinite(value) else "Infinity"
             for value in (row[name] for name in SCALES)
         ]
         by_variant.setdefault(row["variant"], {})[row["seed"]] = numbers
-    finished = [v for v in results.study.variants if any(v in variants for variants in values.values())]
-    most = max((len(seeds) for variants in values.values() for seeds in variants.values()), default=0)
+    most_seeds = max((len(seeds) for variants in values.values() for seeds in variants.values()), default=0)
     return {
-        "variants": finished,
+        "variants": [v for v in results.study.variants if any(v in variants for variants in values.values())],
         "datasets": results.datasets,
         "metrics": [
             {
-                "title": s.title,
-                "steps": s.difference_units,
-                "decimals": s.decimals,
-                "higher": s.higher_is_better,
-                "widest": s.difference_bounds[1] if math.isfinite(s.difference_bounds[1]) else None,
+                "title": scale.title,
+                "units": scale.difference_units,
+                "decimals": scale.decimals,
+                "higher_is_better": scale.higher_is_better,
+                "widest": scale.difference_bounds[1] if math.isfinite(scale.difference_bounds[1]) else None,
             }
-            for s in SCALES.values()
+            for scale in SCALES.values()
         ],
-        "chosen": list(SCALES).index(results.study.metric.name),
+        "study_metric": list(SCALES).index(results.study.metric.name),
         "values": values,
-        "t": [round(float(stats.t.ppf(1 - ALPHA / 2, df)), 5) for df in range(1, most)],
+        "t_quantiles": [round(float(stats.t.ppf(1 - ALPHA / 2, df)), 5) for df in range(1, most_seeds)],
     }

@@ -1,11 +1,11 @@
-"""Test images in the report: those that attention is laid over, and those whose answer flips.
+"""Test images in the report: examples under attention maps, and images that two variants classify differently.
 
-Their bytes only where the manifest says that the data may be shown; else their sample ids stand for them.
+An image is shown only if its data set's manifest allows that; otherwise its sample id stands for it.
 """
 
 import base64
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 
@@ -15,56 +15,85 @@ from emotune.config.study import Contrast
 from emotune.data.read.thumbnails import thumbnails
 from emotune.report.results import StudyResults
 
-__all__ = ["attention_examples", "disagreeing_images"]
+__all__ = ["Disagreement", "ImageExample", "attention_examples", "disagreeing_images"]
 
-SHOWN = 8
-"""Images under attention, by data set; and that flip, in each direction of a contrast."""
-SIDE = 160
-"""Pixels of an image under attention."""
+MOST_IMAGES = 8
+"""Images shown under attention maps of a data set, and for each side of a contrast."""
+ATTENTION_SIDE = 160
+"""Pixels on each side of an image under an attention map."""
+
+
+@dataclass(frozen=True)
+class ImageExample:
+    """A test image that one variant classifies correctly and the other wrongly.
+
+    Attributes:
+        sample_id: The image's id.
+        target: The image's label.
+        prediction: The wrong class that the other variant predicts most often.
+        jpeg: The image in base64; empty if it may not be shown.
+    """
+
+    sample_id: str
+    target: str
+    prediction: str
+    jpeg: str
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """The images that only one side of a contrast classifies correctly in all seeds.
+
+    Attributes:
+        contrast: A declared contrast, or A/A.
+        dataset: The data set's name.
+        correct: The variant that classifies the images correctly.
+        count: The number of images.
+        images: The first of them; none for A/A, of which only the number matters.
+    """
+
+    contrast: Contrast
+    dataset: str
+    correct: str
+    count: int
+    images: Sequence[ImageExample]
 
 
 def attention_examples(results: StudyResults, refs: Mapping[str, DatasetRef]) -> dict[str, dict[str, bytes]]:
-    """By data set, JPEGs by sample id to lay attention over; none where no network has attention."""
+    """The images to draw attention maps on: JPEGs by data set and sample id; empty if no network has attention."""
     return {
-        name: thumbnails(refs[name], diagnostics.choose_examples(predictions, SHOWN), side=SIDE)
+        name: thumbnails(refs[name], diagnostics.choose_examples(predictions, MOST_IMAGES), side=ATTENTION_SIDE)
         for name, predictions in results.predictions.items()
         if predictions and results.records.attention
     }
 
 
-def disagreeing_images(results: StudyResults, refs: Mapping[str, DatasetRef]) -> list[dict[str, Any]]:
-    """For each data set and declared contrast or A/A, and each of its sides, what only that gets right in all seeds.
+def disagreeing_images(results: StudyResults, refs: Mapping[str, DatasetRef]) -> list[Disagreement]:
+    """The images that one side of a contrast alone classifies correctly, for each data set, contrast and side.
 
     Args:
-        results: Has the flips.
-        refs: Data sets by name.
-
-    Returns:
-        ``dataset``, ``contrast``, ``right`` (the variant), ``count``, and the first ``images``, each with
-        ``sample_id``, ``target``, ``other_prediction``, and ``jpeg`` in base64, empty where it may not be shown.
+        results: The study's results.
+        refs: The data sets by name.
     """
-    found = []
+    rows = []
     for dataset, by_contrast in results.disagreements.items():
-        firsts = {c: _by_side(c, flips) for c, flips in by_contrast.items()}
-        declared = results.study.contrasts  # of A/A, how many there are is what is worth knowing
-        wanted = {
-            i
-            for c, sides in firsts.items()
-            if c in declared
-            for side in sides.values()
-            for i in side["sample_id"].head(SHOWN)
+        tables = {
+            (contrast, variant): table[table["right"] == side]
+            for contrast, table in by_contrast.items()
+            for side, variant in (("a", contrast.variant), ("b", contrast.reference))
         }
-        jpegs = thumbnails(refs[dataset], sorted(wanted)) if wanted else {}
-        for contrast, sides in firsts.items():
-            for variant, flips in sides.items():
-                images = flips.head(SHOWN).to_dict("records") if contrast in declared else []
-                for image in images:
-                    image["jpeg"] = base64.b64encode(jpegs.get(image["sample_id"], b"")).decode()
-                found.append({"dataset": dataset, "contrast": str(contrast), "right": variant, "count": len(flips),
-                              "images": images})  # fmt: skip
-    return found
+        shown = {key: table.head(MOST_IMAGES) for key, table in tables.items() if key[0] in results.study.contrasts}
+        ids = sorted({sample for table in shown.values() for sample in table["sample_id"]})
+        jpegs = thumbnails(refs[dataset], ids) if ids else {}
+        for (contrast, variant), table in tables.items():
+            images = _images(shown[contrast, variant], jpegs) if (contrast, variant) in shown else []
+            rows.append(Disagreement(contrast, dataset, variant, len(table), images))
+    return rows
 
 
-def _by_side(contrast: Contrast, flips: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    sides = (("a", contrast.variant), ("b", contrast.reference))
-    return {variant: flips[flips["right"] == side] for side, variant in sides}
+def _images(table: pd.DataFrame, jpegs: Mapping[str, bytes]) -> list[ImageExample]:
+    columns = zip(table["sample_id"], table["target"], table["other_prediction"], strict=True)
+    return [
+        ImageExample(sample, target, prediction, base64.b64encode(jpegs.get(sample, b"")).decode())
+        for sample, target, prediction in columns
+    ]

@@ -1,4 +1,4 @@
-"""Numbers as sentences."""
+"""Numbers as text: the sentences of the verdicts, and means, intervals and p values as they are printed."""
 
 import math
 import re
@@ -10,7 +10,6 @@ from emotune.config.metric import ROUNDING, Metric, Scale
 
 __all__ = [
     "across_datasets_sentence",
-    "cut_note",
     "detectable_effects_sentence",
     "difference_sentence",
     "escape_markdown",
@@ -20,142 +19,147 @@ __all__ = [
     "selection_rule",
     "use_of_test_set",
     "verdict_sentences",
-]  # fmt: skip
+]
 
 VERDICT_TEMPLATES = {
-    Verdict.BETTER: "{a} is better than {b}",
-    Verdict.WORSE: "{a} is worse than {b}",
-    Verdict.EQUIVALENT: "{a} and {b} are equivalent: the difference is too small to matter",
-    Verdict.UNRESOLVED: "{a} against {b}: unresolved",
-    Verdict.IDENTICAL: "{a} gives the same answers as {b} in every seed: the variant changes nothing",
-    Verdict.DETERMINISTIC: "{a} against {b}: neither depends on the seed",
+    Verdict.BETTER: "{variant} is better than {reference}",
+    Verdict.WORSE: "{variant} is worse than {reference}",
+    Verdict.EQUIVALENT: "{variant} and {reference} are equivalent within ±{margin}",
+    Verdict.UNRESOLVED: "{variant} vs. {reference}: unresolved",
+    Verdict.IDENTICAL: "{variant} and {reference} predict the same class for every image in every seed",
+    Verdict.DETERMINISTIC: "{variant} vs. {reference}: neither depends on the seed",
 }
 SEED_COUNTS = (3, 5, 10, 20)
-"""Numbers of seeds, of which it is said what they find."""
-SELECTIONS = {
+"""Numbers of seeds for which the smallest detectable difference is stated, besides the study's own."""
+SELECTION_RULES = {
     "last": "the last epoch",
-    "best_val": "the epoch with the highest validation accuracy, of equals the earliest",
+    "best_val": "the epoch with the highest validation accuracy (the earliest if several are equal)",
 }
+DASH = "–"
 
 
 def verdict_sentences(comparison: Comparison, metric: Metric, datasets: Sequence[str]) -> str:
-    """The verdict in words, then the numbers it rests on."""
+    """The verdict of a contrast, followed by the numbers that it is based on.
+
+    Args:
+        comparison: The contrast on one data set.
+        metric: The study's metric.
+        datasets: The names of all the study's data sets; with several of them the verdict names its own.
+    """
     contrast, summary = comparison.contrast, comparison.summary
-    verdict = comparison.verdict or Verdict.UNRESOLVED
-    says = VERDICT_TEMPLATES[verdict].format(a=contrast.variant, b=contrast.reference)
+    verdict, margin = comparison.verdict or Verdict.UNRESOLVED, metric.scale.format_amount(metric.min_effect)
+    headline = VERDICT_TEMPLATES[verdict].format(
+        variant=contrast.variant, reference=contrast.reference, margin=margin
+    )  # fmt: skip
     if len(datasets) > 1:
-        says = f"On {comparison.dataset}: {says}"
-    parts = [f"{says}. {difference_sentence(summary, metric)}", _infinite(comparison)]
+        headline = f"On {comparison.dataset}: {headline}"
+    sentences = [f"{headline}. {difference_sentence(summary, metric)}", _infinite_values(comparison)]
     if verdict is Verdict.DETERMINISTIC:
-        parts.append("Only other images, or other training images, could change it.")
+        sentences.append("Only other test images or other training images could change it.")
     elif comparison.p_holm is not None:
-        parts.append(f"Holm-adjusted p {p_value(comparison.p_holm)}.")
+        sentences.append(f"Holm-adjusted p {p_value(comparison.p_holm)}.")
     elif summary.sd == 0 and verdict is Verdict.UNRESOLVED:
-        parts.append("The seeds do not differ among themselves, so there is no test.")
+        sentences.append("The difference does not vary across seeds, so no test is possible.")
     if verdict is Verdict.EQUIVALENT and comparison.p_equivalence_holm is not None:
-        bound = metric.scale.format_amount(metric.min_effect)
-        parts.append(f"That it is {bound} or more is refuted with p {p_value(comparison.p_equivalence_holm)}.")
+        p = p_value(comparison.p_equivalence_holm)
+        sentences.append(f"A difference of {margin} or more is rejected (TOST, Holm-adjusted p {p}).")
     if verdict is Verdict.UNRESOLVED and summary.low is not None and (summary.low > 0 or summary.high < 0):
-        parts.append("The interval is for this contrast alone; corrected for all of them, it does not hold.")
+        sentences.append(
+            "This interval excludes zero, but it is for one contrast alone; after correction for all contrasts the "
+            "difference is not significant."
+        )
     if comparison.missing:
         seeds = ", ".join(f"seed {seed} ({why})" for seed, why in comparison.missing.items())
-        parts.append(f"Not in it: {seeds}.")
-    return " ".join(filter(None, parts))
+        sentences.append(f"Excluded: {seeds}.")
+    return " ".join(filter(None, sentences))
 
 
 def difference_sentence(summary: Summary, metric: Metric) -> str:
-    """A difference with its interval and number of pairs, and which way is better where that is down."""
+    """The mean difference with its interval and the number of pairs; for a loss, also that lower is better."""
     if summary.n == 0:
-        return "No pair of runs is finished."
+        return "No pair of runs has finished."
     scale = metric.scale
     mean = f"{metric.format_signed(summary.mean)} {scale.difference_units}".rstrip()
-    better = "" if scale.higher_is_better else "lower is better; "
+    direction = "" if scale.higher_is_better else "lower is better; "
     if math.isnan(summary.mean):
-        return f"{summary.n} paired seeds, of which both sides have infinite values, so there is no mean difference."
+        return f"Both sides have infinite values ({summary.n} paired seeds), so there is no mean difference."
     if math.isinf(summary.mean):
-        return f"Difference {mean} ({better}an infinite value in some seed, so there is no interval)."
+        return f"Mean difference {mean} ({direction}infinite in at least one seed, so there is no interval)."
     if summary.n == 1:
-        return f"Difference {mean} in one seed; {better}one seed supports no interval."
+        return f"Difference {mean} ({direction}only one paired seed, so there is no interval)."
     if summary.low is None:
-        return (
-            f"Difference {mean} ({better}the same in all {summary.n} paired seeds, so there is no interval over seeds)."
-        )
-    return f"Difference {mean} ({better}95 % t interval {interval(summary, metric)}, {summary.n} paired seeds)."
+        return f"Mean difference {mean} ({direction}equal in all {summary.n} paired seeds, so there is no interval)."
+    return f"Mean difference {mean} ({direction}95 % t interval {interval(summary, metric)}, {summary.n} paired seeds)."
 
 
 def detectable_effects_sentence(spread: PooledSpread, metric: Metric, seeds: int, comparisons: int) -> str:
-    """What numbers of seeds would find at the spread that all variants show together.
+    """The smallest difference that several numbers of seeds detect at the pooled standard deviation.
 
     Args:
-        spread: Of a seed difference.
-        metric: The study's.
-        seeds: The study's number, which is told besides the usual ones.
-        comparisons: How many are corrected for.
+        spread: The pooled standard deviation of a seed difference.
+        metric: The study's metric.
+        seeds: The study's number of seeds, which is listed besides `SEED_COUNTS`.
+        comparisons: The number of comparisons that are corrected for.
     """
-    written, steps = metric.scale.format, metric.scale.difference_units
-    found = detectable_effects(spread, {*SEED_COUNTS, seeds}, ALPHA / max(1, comparisons))
-    (least, effect), *more = found.items()
-    said = [f"{least} seeds find {written(effect)} {steps}".rstrip(), *(f"{n} find {written(e)}" for n, e in more)]
+    scale = metric.scale
+    effects = detectable_effects(spread, {*SEED_COUNTS, seeds}, ALPHA / max(1, comparisons))
+    (fewest, largest), *others = effects.items()
+    parts = [
+        f"{scale.format(largest)} {scale.difference_units}".rstrip() + f" with {fewest} seeds",
+        *(f"{scale.format(effect)} with {number}" for number, effect in others),
+    ]
+    sd = f"{scale.format(spread.sd)} {scale.difference_units}".rstrip()
     corrected = f" and correction for {comparisons} comparisons" if comparisons > 1 else ""
     return (
-        f"At the pooled spread of {written(spread.sd)} {steps}".rstrip()
-        + f" (standard deviation of a seed difference, {spread.df} degrees of freedom), {', '.join(said)}, "
-        f"with 80 % power{corrected}."
+        f"The standard deviation of a seed difference, pooled over all variants, is {sd} ({spread.df} degrees of "
+        f"freedom). With 80 % power{corrected}, the smallest detectable difference is {', '.join(parts)}."
     )
 
 
-def across_datasets_sentence(found: AcrossDatasets, metric: Metric) -> str:
-    """What a contrast does on all data sets together, as a description."""
+def across_datasets_sentence(across: AcrossDatasets, metric: Metric) -> str:
+    """A contrast's mean difference over all data sets, its range, and on how many the variant is better."""
     signed = metric.format_signed
-    single = (
-        f"; only one seed on {', '.join(found.one_seed)}, where another might say otherwise" if found.one_seed else ""
-    )
+    single = f"; {', '.join(across.one_seed)}: one seed only" if across.one_seed else ""
     return (
-        f"{signed(found.mean)} on average of {found.datasets} data sets ({signed(found.lowest)} to "
-        f"{signed(found.highest)}); {found.favourable} of {found.datasets} point in favour of {found.contrast.variant}"
-        f"{single}"
+        f"{signed(across.mean)} on average over {across.datasets} data sets (range {signed(across.lowest)} to "
+        f"{signed(across.highest)}); {across.contrast.variant} is better on {across.favourable} of "
+        f"{across.datasets}{single}"
     )
 
 
-def escape_markdown(text: str) -> str:
-    r"""A text that Markdown shows as it is.
+def escape_markdown(text: object) -> str:
+    r"""A text whose characters Markdown shows as they are.
 
-    >>> print(markdown("a|b <i> *c*"))
+    >>> print(escape_markdown("a|b <i> *c*"))
     a\|b \<i> \*c\*
     """
-    return re.sub(r"([\\`*<|\[\]]|(?<!\w)_|_(?!\w))", r"\\\1", text)  # within a word, a line is one
+    # An underscore within a word is not markup.
+    return re.sub(r"([\\`*<|\[\]]|(?<!\w)_|_(?!\w))", r"\\\1", str(text))
 
 
 def mean_and_interval(summary: Summary, scale: Scale) -> str:
-    """A mean with its interval: ``71.2 (68.0 to 74.4)``, ``99.0 (97.1 to 100.0, cut at the ceiling)``."""
+    """A mean with its interval: ``71.2 (68.0 to 74.4)``, ``99.0 (97.1 to 100.0, truncated at 100.0)``."""
     if summary.n == 0:
-        return "–"
-    written = scale.format
+        return DASH
+    mean = scale.format(summary.mean)
     if summary.n == 1:
-        return f"{written(summary.mean)} (n = 1)"
-    if summary.low is None:
-        why = "no interval" if summary.sd is None else f"the same in all {summary.n} seeds"
-        return f"{written(summary.mean)} ({why})"
-    cut = cut_note(summary, scale)
-    return f"{written(summary.mean)} ({written(summary.low)} to {written(summary.high)}{', ' if cut else ''}{cut})"
-
-
-def cut_note(summary: Summary, scale: Scale) -> str:
-    """That an interval of values was cut where they end: ``cut at the ceiling``; empty if it was not."""
-    both = (("floor", summary.low, scale.bounds[0]), ("ceiling", summary.high, scale.bounds[1]))
-    cut = [name for name, end, bound in both if end is not None and end == bound]
-    return f"cut at the {' and the '.join(cut)}" if cut else ""
+        return f"{mean} (n = 1)"
+    if summary.low is None or summary.high is None:
+        return f"{mean} ({'no interval' if summary.sd is None else f'equal in all {summary.n} seeds'})"
+    bounds = [scale.format(b) for end, b in zip((summary.low, summary.high), scale.bounds, strict=True) if end == b]
+    truncated = f", truncated at {' and '.join(bounds)}" if bounds else ""
+    return f"{mean} ({scale.format(summary.low)} to {scale.format(summary.high)}{truncated})"
 
 
 def interval(summary: Summary, metric: Metric) -> str:
-    """``-0.4 to +2.0``; ``none`` where the seeds support none."""
-    if summary.low is None:
+    """The interval of a difference, ``-0.4 to +2.0``; ``none`` where there is none."""
+    if summary.low is None or summary.high is None:
         return "none"
     return f"{metric.format_signed(summary.low)} to {metric.format_signed(summary.high)}"
 
 
 def p_value(p: float) -> str:
-    """``= 0.034``, or ``< 0.001``; with more digits where it must be seen on which side of 0.05 it is.
+    """``= 0.034`` or ``< 0.001``, with as many digits as it takes to see on which side of 0.05 the value is.
 
     >>> [p_value(p) for p in (0.04996, 0.05004, 0.05)]
     ['= 0.04996', '= 0.05004', '= 0.050']
@@ -169,20 +173,25 @@ def p_value(p: float) -> str:
 
 
 def selection_rule(metric: Metric) -> str:
-    """Which epoch's network is tested."""
-    return SELECTIONS[metric.select]
+    """The epoch whose network is tested."""
+    return SELECTION_RULES[metric.select]
 
 
 def use_of_test_set(metric: Metric) -> str:
-    """How often the test images were read."""
-    often = "; besides, after each epoch for the test curve, which decides about nothing" if metric.test_curve else ""
-    return f"The test images were read once per run for these numbers{often}"
+    """How often the test images were evaluated, as a sentence without its full stop."""
+    sentence = "The test images were evaluated once per run for these numbers"
+    if metric.test_curve:
+        sentence += "; they were also evaluated after each epoch for the test curve, which affects no other number"
+    return sentence
 
 
-def _infinite(comparison: Comparison) -> str:
-    """In which seeds a side has an infinite value, the worst that there is."""
-    contrast, said = comparison.contrast, []
+def _infinite_values(comparison: Comparison) -> str:
+    """The seeds in which a side has an infinite value, which is the worst possible one; empty if there are none."""
+    contrast, sentences = comparison.contrast, []
     for name, worst in ((contrast.variant, math.inf), (contrast.reference, -math.inf)):
         if seeds := [str(seed) for seed, value in comparison.differences.items() if value == worst]:
-            said.append(f"{name} is infinitely worse in seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}.")
-    return " ".join([*said, "It gave an image's class the probability 0."] if said else [])
+            plural = "s" if len(seeds) > 1 else ""
+            sentences.append(f"{name} has an infinite value in seed{plural} {', '.join(seeds)}.")
+    if sentences:
+        sentences.append("It assigned probability 0 to the class of an image.")
+    return " ".join(sentences)

@@ -1,80 +1,107 @@
-"""What it takes to get the same numbers again: code, versions, machines, and what runs noted about themselves."""
+"""The provenance of a study's numbers: commits, package versions, hardware, and settings that runs recorded."""
 
 import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from emotune.analysis.load import Records
 from emotune.core.storage import Folder
 
-__all__ = ["provenance"]
+__all__ = ["Provenance", "provenance"]
 
 
-def provenance(records: Records, pool: str) -> dict[str, Any]:
-    """Where the finished runs are from; more than one of a kind is worth knowing.
+@dataclass(frozen=True)
+class Provenance:
+    """Where a study's finished runs come from. Counts are numbers of runs, the most frequent first.
 
-    Returns:
-        ``commits``, ``hardware``, ``numerics``, ``initialisation``, ``selections``: with the number of
-        runs; ``versions``: by package, all that were used; ``diffs``: by the first digits of their hash, texts;
-        ``interruptions``: after which runs were continued.
+    Attributes:
+        commits: How many times a commit of emotune trained a run, or a part of one.
+        versions: All versions of each package that were used, by package.
+        hardware: The number of runs on each kind of machine.
+        numerics: The number of runs with each setting of precision and threads.
+        initialisation: The number of runs with each initialisation.
+        selection_rules: The number of runs with each rule of model selection.
+        diffs: Uncommitted changes to the code, by the first eight digits of their hash.
+        interruptions: How many times runs were interrupted and resumed.
     """
-    found = list(records.records.values())
-    origins = [origin for record in found for origin in record["origins"]]
+
+    commits: Mapping[str, int]
+    versions: Mapping[str, str]
+    hardware: Mapping[str, int]
+    numerics: Mapping[str, int]
+    initialisation: Mapping[str, int]
+    selection_rules: Mapping[str, int]
+    diffs: Mapping[str, str]
+    interruptions: int
+
+
+def provenance(records: Records, pool: str) -> Provenance:
+    """Where the finished runs come from.
+
+    Args:
+        records: The study's runs.
+        pool: The path or URL of the folder with their directories.
+    """
+    finished = list(records.records.values())
+    origins = [origin for record in finished for origin in record["origins"]]
     versions: dict[str, set[str]] = {}
-    for one in origins:
-        for package, version in one["versions"].items():
+    for origin in origins:
+        for package, version in origin["versions"].items():
             versions.setdefault(package, set()).add(version)
-    return {
-        "commits": _counted(_commit(origin["git"]) for origin in origins),
-        "versions": {package: ", ".join(sorted(used)) for package, used in versions.items()},
-        "hardware": _counted(map(_machine, found)),
-        "numerics": _counted(_plain(record.get("numerics", {})) for record in found),
-        "initialisation": _counted(_plain(record.get("initialisation", {})) for record in found),
-        "selections": _counted(record.get("selection", "last epoch") for record in found),
-        "diffs": _diffs(records.records, pool),
-        "interruptions": sum(record["interruptions"] for record in found),
-    }
+    return Provenance(
+        commits=_count(_commit(origin["git"]) for origin in origins),
+        versions={package: ", ".join(sorted(used)) for package, used in versions.items()},
+        hardware=_count(map(_machine, finished)),
+        numerics=_count(_settings_text(record.get("numerics", {})) for record in finished),
+        initialisation=_count(_settings_text(record.get("initialisation", {})) for record in finished),
+        selection_rules=_count(record.get("selection", "last epoch") for record in finished),
+        diffs=_diffs(records.records, pool),
+        interruptions=sum(record["interruptions"] for record in finished),
+    )
 
 
 def _diffs(records: Mapping[str, Mapping[str, Any]], pool: str) -> dict[str, str]:
-    """What was changed in the code beyond its commit; each once."""
+    """The uncommitted changes with which runs were trained, each once."""
     diffs: dict[str, str] = {}
     for run, record in records.items():
-        for one in record["origins"]:
-            digest = ((one["git"] or {}).get("diff") or "")[:8]
+        for origin in record["origins"]:
+            digest = ((origin["git"] or {}).get("diff") or "")[:8]
             if re.fullmatch("[0-9a-f]{8}", digest) and digest not in diffs:
                 text = (Folder(pool) / run).read(f"origin-{digest}.diff")
                 diffs[digest] = "(the file is missing)" if text is None else text.decode(errors="replace")
     return dict(sorted(diffs.items()))
 
 
-def _counted(values: Iterable[str]) -> dict[str, int]:
-    """How many runs have each, the most frequent first."""
+def _count(values: Iterable[str]) -> dict[str, int]:
+    """The number of times that each value occurs, the most frequent first; empty values are ignored."""
     counts = Counter(value for value in values if value)
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _commit(git: Mapping[str, Any] | None) -> str:
+    """The commit, and whether the code had uncommitted changes; empty if it was not in a repository."""
     if not git:
         return ""
     commit = f"{git['commit'] or 'unknown'}"[:10]
-    if why := git.get("unknown"):
-        return f"{commit}, whether with changes is unknown ({why})"
-    return f"{commit}{' with changes' if git['dirty'] else ''}"
+    if reason := git.get("unknown"):
+        return f"{commit}, uncommitted changes unknown ({reason})"
+    return f"{commit}{' with uncommitted changes' if git['dirty'] else ''}"
 
 
 def _machine(record: Mapping[str, Any]) -> str:
     hardware, workers = record["hardware"], record["workers"]
-    device = hardware["gpu"] or f"{hardware['cpus']} × {hardware['machine']} CPU, {hardware['threads']} thread(s)"
+    threads = f"{hardware['threads']} thread{'s' if hardware['threads'] != 1 else ''}"
+    device = hardware["gpu"] or f"{hardware['cpus']} × {hardware['machine']} CPU, {threads}"
     return f"{device}, {workers} worker{'s' if workers > 1 else ''}"
 
 
-def _plain(value: Any) -> str:
-    """A few settings in a line: ``precision float32, threads 1``; of a run continued with others, all of them."""
+def _settings_text(value: Any) -> str:
+    """Settings in a line: ``precision float32, threads 1``; those of a resumed run one after another."""
     if isinstance(value, list):
-        return " and then ".join(map(_plain, value))
+        return " and then ".join(map(_settings_text, value))
     if not isinstance(value, Mapping):
         return str(value)
     return ", ".join(f"{key} {v if isinstance(v, str | int | float) else json.dumps(v)}" for key, v in value.items())

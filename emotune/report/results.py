@@ -1,4 +1,4 @@
-"""What a study's runs say, computed once: figures, page, Markdown and LaTeX all take it from here."""
+"""The results of a study, computed once from its runs: the source of every number, table and figure of the report."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,36 +19,59 @@ from emotune.analysis.seeds import (
     estimate_differences,
     summarise,
 )
+from emotune.config.metric import SCALES
 from emotune.config.run import RunConfig
 from emotune.config.study import Contrast, Study
 from emotune.runs.directory import State
 
-__all__ = ["StudyResults", "compute_results"]
+__all__ = ["StudyResults", "VariantSummary", "compute_results"]
 
 Frames = Mapping[str, Mapping[int, pd.DataFrame]]
 """Predictions by variant and seed."""
+COSTS = ("parameters", "forward_flops", "train_s", "images_per_s")
+"""Columns of ``runs.csv`` that say what a run costs."""
+
+
+@dataclass(frozen=True)
+class VariantSummary:
+    """A variant's finished runs on one data set.
+
+    Attributes:
+        variant: The variant's name.
+        dataset: The data set's name.
+        by_seed: The study's metric by seed; None for a seed whose run has not finished.
+        summary: The mean of the metric over seeds, with its interval.
+        means: The mean over seeds of every metric and cost, by column of ``runs.csv``; empty without finished runs.
+    """
+
+    variant: str
+    dataset: str
+    by_seed: Mapping[int, float | None]
+    summary: Summary
+    means: Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class StudyResults:
-    """The numbers of a report.
+    """The results of a study, from which the whole report is written.
 
     Attributes:
         study: The study.
-        datasets: Names, in the study's order.
-        records: What the runs left behind.
-        predictions: By data set, variant and seed; only of variants that have finished runs.
+        datasets: The names of its data sets, in the study's order.
+        records: The tables of its runs.
+        predictions: The predictions of the finished runs by data set, variant and seed; variants without finished runs
+            are absent.
         comparisons: The declared contrasts on every data set.
-        exploratory: Variants against the baseline that were not declared.
+        exploratory: The undeclared differences: every other variant less the baseline.
         noise_floor: The A/A comparison by data set: the baseline against itself under other initial weights and dropout
             masks; empty if the study has no A/A variant.
-        image_bootstraps: The declared contrasts' second uncertainty.
-        across_datasets: Declared contrasts over several data sets, as description.
-        test_selection_bias: By variant and data set, the accuracy that selecting the best test epoch would have added,
+        image_bootstraps: The declared contrasts with their uncertainty over test images.
+        across_datasets: The declared contrasts over several data sets, as a description.
+        test_selection_bias: The accuracy that selecting the best test epoch would have added, by variant and data set,
             for runs that were tested after each epoch.
-        disagreements: By data set and contrast (declared or A/A), the images that one side classifies correctly
-            and the other wrongly in all seeds.
-        pooled_spreads: By data set, the standard deviation of a seed difference, pooled over all variants and A/A; data
+        disagreements: The images that one side of a contrast (declared or A/A) classifies correctly and the other
+            wrongly in all seeds, by data set and contrast.
+        pooled_spreads: The standard deviation of a seed difference, pooled over all variants and A/A, by data set; data
             sets with too few finished runs are absent.
     """
 
@@ -66,12 +89,12 @@ class StudyResults:
     pooled_spreads: Mapping[str, PooledSpread]
 
     def done(self, dataset: str) -> pd.DataFrame:
-        """Rows of a data set's finished runs of the study's own variants."""
+        """The rows of a data set's finished runs, without those of the A/A variant."""
         done = self.records.done()
         return done[(done["dataset"] == dataset) & done["variant"].isin(list(self.study.variants))]
 
     def summaries(self, dataset: str) -> dict[str, Summary]:
-        """The study's metric by variant."""
+        """The study's metric of each variant: mean and interval over seeds."""
         done = self.done(dataset)
         values = {
             variant: done.loc[done["variant"] == variant, self.study.metric.name] for variant in self.study.variants
@@ -79,14 +102,26 @@ class StudyResults:
         bounds = self.study.metric.scale.bounds
         return {variant: summarise(column.dropna().tolist(), bounds) for variant, column in values.items()}
 
+    def variant_summaries(self, dataset: str) -> list[VariantSummary]:
+        """Each variant's results and costs on one data set, in the study's order."""
+        done, summaries = self.done(dataset), self.summaries(dataset)
+        rows = []
+        for variant in self.study.variants:
+            own = done[done["variant"] == variant]
+            values = dict(zip(own["seed"], own[self.study.metric.name], strict=True))
+            means = own[[*SCALES, *COSTS]].astype(float).mean().to_dict() if len(own) else {}
+            by_seed = {seed: values.get(seed) for seed in range(self.study.seeds)}
+            rows.append(VariantSummary(variant, dataset, by_seed, summaries[variant], means))
+        return rows
+
 
 def compute_results(study: Study, runs: Sequence[RunConfig], pool: str) -> StudyResults:
-    """Reads the runs and compares them.
+    """Reads a study's runs and computes everything that its report shows.
 
     Args:
         study: The study.
         runs: Its runs.
-        pool: Where their directories are.
+        pool: The path or URL of the folder with their directories.
 
     Raises:
         InputError: the pool cannot be reached.
@@ -98,7 +133,7 @@ def compute_results(study: Study, runs: Sequence[RunConfig], pool: str) -> Study
     done = [row for row in rows if row["state"] == State.DONE]
     comparisons = compare_contrasts(rows, study.contrasts, *common)
     aa = [Contrast(study.aa, study.baseline)] if study.aa else []
-    floors = estimate_differences(rows, aa, *common)
+    aa_comparisons = estimate_differences(rows, aa, *common)
     predictions = {
         dataset: {v: frames for v in study.variants if (frames := records.predictions_of(v, dataset))}
         for dataset in datasets
@@ -106,10 +141,10 @@ def compute_results(study: Study, runs: Sequence[RunConfig], pool: str) -> Study
     return StudyResults(
         study=study, datasets=datasets, records=records, predictions=predictions, comparisons=comparisons,
         exploratory=estimate_differences(rows, _undeclared_contrasts(study), *common),
-        noise_floor={floor.dataset: floor for floor in floors if floor.summary.n},
+        noise_floor={c.dataset: c for c in aa_comparisons if c.summary.n},
         image_bootstraps=[
-            found for dataset, frames in predictions.items()
-            for found in bootstrap_over_images(
+            bootstrap for dataset, frames in predictions.items()
+            for bootstrap in bootstrap_over_images(
                 _contrasts_with_pairs(study.contrasts, frames), dataset, frames, study.metric
             )
         ],
@@ -129,7 +164,7 @@ def compute_results(study: Study, runs: Sequence[RunConfig], pool: str) -> Study
 
 
 def _undeclared_contrasts(study: Study) -> list[Contrast]:
-    """Every other variant against the baseline."""
+    """Every other variant against the baseline, unless the study declares that contrast."""
     declared = {side for c in study.contrasts for side in ((c.variant, c.reference), (c.reference, c.variant))}
     return [
         Contrast(variant, study.baseline)
@@ -139,7 +174,7 @@ def _undeclared_contrasts(study: Study) -> list[Contrast]:
 
 
 def _disagreements(contrasts: Sequence[Contrast], frames: Frames) -> dict[Contrast, pd.DataFrame]:
-    """Of the contrasts with two complete pairs: what one pair says, chance says too."""
+    """The images classified differently, for contrasts with two complete pairs: one pair would show mere chance."""
     return {
         c: diagnostics.disagreements(frames[c.variant], frames[c.reference])
         for c in _contrasts_with_pairs(contrasts, frames)
@@ -148,5 +183,5 @@ def _disagreements(contrasts: Sequence[Contrast], frames: Frames) -> dict[Contra
 
 
 def _contrasts_with_pairs(contrasts: Sequence[Contrast], frames: Frames) -> list[Contrast]:
-    """Those contrasts that have a seed with both runs."""
+    """The contrasts that have at least one seed with both runs."""
     return [c for c in contrasts if frames.get(c.variant, {}).keys() & frames.get(c.reference, {}).keys()]

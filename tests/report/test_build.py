@@ -28,7 +28,7 @@ from emotune.report.build import build_report
 from emotune.runs.directory import PREDICTIONS, RunDirectory
 
 
-def test_every_seeds_accuracy_stands_in_the_page_as_in_its_predictions(finished, reported):
+def test_page_shows_the_accuracy_of_every_seed(finished, reported):
     study, page, out = reported
     table = pd.read_csv(out / "runs.csv")
     assert len(table) == len(study.variants) * study.seeds
@@ -40,18 +40,17 @@ def test_every_seeds_accuracy_stands_in_the_page_as_in_its_predictions(finished,
         assert f"{row['accuracy']:.1f}" in page
 
 
-def test_verdict_difference_interval_n_and_p_are_in_page_and_markdown(reported):
+def test_page_and_markdown_show_verdict_difference_interval_n_and_p(reported):
     _, page, out = reported
     for text in (Tags(page).text, (out / "report.md").read_text()):
-        assert re.search(r"Difference [+-]\d+\.\d points \(95 % t interval [+-]\d+\.\d to [+-]\d+\.\d, 2 paired", text)
-        assert "Holm-adjusted p" in text or "do not differ among themselves" in text
+        assert re.search(r"[+-]\d+\.\d points \(95 % t interval [+-]\d+\.\d to [+-]\d+\.\d, 2 paired", text)
+        assert re.search(r"p (=|<) \d", text)
         assert "unresolved" in text
         assert "tanh - alexnet" in text, "an undeclared difference is exploratory"
         assert "python -m emotune.ablate few.yaml" in text
-        assert "Synthetic data" in text
 
 
-def test_every_metric_of_every_run_stands_in_the_table_and_its_mean_over_seeds_in_the_page(finished, reported):
+def test_runs_csv_has_every_metric_and_the_page_their_means(finished, reported):
     study, page, out = reported
     table = pd.read_csv(out / "runs.csv")
     assert ",".join(table.columns) == (
@@ -70,45 +69,42 @@ def test_every_metric_of_every_run_stands_in_the_table_and_its_mean_over_seeds_i
         assert "".join(f'<td class="n">{cell}</td>' for cell in cells) in page
 
 
-def test_a_study_of_another_metric_is_told_in_its_unit_and_direction(finished, tmp_path: Path):
+def test_report_uses_the_unit_and_direction_of_the_metric(finished, tmp_path: Path):
     study, runs, pool = finished
     of_loss = replace(study, metric=Metric(name="nll", min_effect=0.05))
     page = build_report(of_loss, runs, pool, tmp_path, AblateCommand())
     table = pd.read_csv(tmp_path / "runs.csv").pivot(index="seed", columns="variant", values="nll")
     mean = (table["attention"] - table["alexnet"]).mean()
     text = " ".join(Tags(page.read_text().partition('<section id="curves"')[0]).text.split())
-    for said in (text, (tmp_path / "report.md").read_text()):
-        assert f"Difference {mean:+.3f} nats (lower is better; 95 % t interval" in said
-        assert "points" not in said
+    for written in (text, (tmp_path / "report.md").read_text()):
+        assert f"{mean:+.3f} nats (lower is better; 95 % t interval" in written
+        assert "points" not in written
     assert "Negative log-likelihood by variant" in text
-    assert "differences in nats of test negative log-likelihood" in text
-    assert "a negative difference is in favour of the first" in text
     assert (tmp_path / "nll-scenes.png").is_file()
     build_report(study, runs, pool, tmp_path, AblateCommand())
     assert not (tmp_path / "nll-scenes.png").exists(), "another metric's plot is stale"
 
 
-def test_a_plan_says_what_the_seeds_can_show_of_the_metric_that_the_study_names(finished, tmp_path: Path, capsys):
+def test_plan_states_the_detectable_effect_in_the_metric_of_the_study(finished, tmp_path: Path, capsys):
     study, runs, pool = finished
     (tmp_path / "loss.yaml").write_text(study.source + "metric: {name: nll, min_effect: 0.05}\n")
     assert main([str(tmp_path / "loss.yaml"), "--runs", pool, "--plan"]) == 0
-    said = " ".join(capsys.readouterr().out.split())
+    output = " ".join(capsys.readouterr().out.split())
     spread = pooled_spread(load_records(runs, pool).done().to_dict("records"), runs[0].dataset.name, "nll")
-    assert f"({spread.sd:.3f} nats, {spread.df} degrees of freedom)" in said
-    assert "Warning: the min_effect of 0.05 nats " in said
+    assert f"{spread.sd:.3f} nats, {spread.df} degrees of freedom" in output
+    assert re.search(r"Warning: .*0\.05 nats", output)
 
 
 @pytest.mark.parametrize("name", ["brier", "polarity_accuracy"])
-def test_other_metrics_can_be_what_a_study_compares(finished, tmp_path: Path, name: str):
+def test_a_study_can_compare_other_metrics(finished, tmp_path: Path, name: str):
     study, runs, pool = finished
     page = build_report(replace(study, metric=Metric(name=name, min_effect=0.5)), runs, pool, tmp_path, AblateCommand())
-    text = Tags(page.read_text()).text
-    assert "2 paired seeds" in text
+    text = Tags(page.read_text().partition('<section id="reproduce"')[0]).text
     assert SCALES[name].title in text
-    assert "nan" not in text
+    assert not re.search(r"\bnan\b", text)
 
 
-def test_a_missing_and_a_failed_run_are_named_and_only_complete_pairs_count(finished, tmp_path: Path):
+def test_missing_and_failed_runs_are_listed_and_only_complete_pairs_count(finished, tmp_path: Path):
     study, runs, pool = finished
     more = load_study_with(study, seeds=4).runs([runs[0].dataset])
     failed = next(run for run in more if run.seed == 2 and run.variant == "attention")
@@ -118,9 +114,9 @@ def test_a_missing_and_a_failed_run_are_named_and_only_complete_pairs_count(fini
     page = build_report(
         load_study_with(study, seeds=4), more, pool, tmp_path, AblateCommand("few.yaml", runs=pool)
     ).read_text()
-    assert "Incomplete: 6 of 12 runs are finished" in page
+    assert "6 of 12 runs" in page
     assert "the cat sat on the &lt;keyboard&gt;" in page
-    assert "Not in it: seed 2 (" in page
+    assert "seed 2 (" in page
     assert "2 paired seeds" in page
     assert f"python -m emotune.ablate rerun few.yaml {failed.id} --runs {pool}" in page
 
@@ -129,14 +125,14 @@ def load_study_with(study: Study, seeds: int) -> Study:
     return replace(study, seeds=seeds)
 
 
-def test_a_report_of_nothing_says_that_nothing_is_finished(finished, tmp_path: Path):
+def test_report_without_finished_runs(finished, tmp_path: Path):
     study, runs, _ = finished
     page = build_report(study, runs, str(tmp_path / "empty"), tmp_path / "out", AblateCommand()).read_text()
-    assert "Incomplete: 0 of 6 runs are finished" in page
-    assert "No pair of runs is finished" in page
+    assert "0 of 6 runs" in page
+    assert not re.search(r"<figure|\bnan\b", page)
 
 
-def test_runs_that_are_damaged_are_named_and_the_others_reported(finished, tmp_path: Path):
+def test_damaged_runs_are_listed_and_the_others_reported(finished, tmp_path: Path):
     study, runs, pool = finished
     shutil.copytree(pool, tmp_path / "runs")
     doubled, lost = (tmp_path / "runs" / run.id / PREDICTIONS for run in runs[:2])
@@ -145,14 +141,14 @@ def test_runs_that_are_damaged_are_named_and_the_others_reported(finished, tmp_p
     lost.unlink()
     page = build_report(study, runs, str(tmp_path / "runs"), tmp_path / "out", AblateCommand("few.yaml"))
     text = " ".join(Tags(page.read_text()).text.split())
-    assert f"Incomplete: {len(runs) - 2} of {len(runs)} runs are finished" in text
-    assert "an image is counted twice; delete" in text and f"{PREDICTIONS}: missing; delete" in text
+    assert f"{len(runs) - 2} of {len(runs)} runs" in text
     for file in (doubled, lost):
+        assert f"{file.parent.name}/{PREDICTIONS}: " in text
         assert f"rerun few.yaml {file.parent.name}" in text
     assert pd.read_csv(tmp_path / "out" / "runs.csv")["state"].tolist().count("damaged") == 2
 
 
-def test_an_infinite_loss_and_answers_that_do_not_differ_stand_in_every_file(finished, tmp_path: Path):
+def test_infinite_loss_and_identical_predictions_in_every_file(finished, tmp_path: Path):
     study, runs, pool = finished
     shutil.copytree(pool, tmp_path / "runs")
     contrast = study.contrasts[0]
@@ -164,10 +160,10 @@ def test_an_infinite_loss_and_answers_that_do_not_differ_stand_in_every_file(fin
     of_loss = replace(study, metric=Metric(name="nll", min_effect=0.05))
     out = build_report(of_loss, runs, str(tmp_path / "runs"), tmp_path / "loss", AblateCommand()).parent
     page = (out / "index.html").read_text()
-    text, said = (out / "report.md").read_text(), re.search(r'id="compared">(.*?)</script>', page, re.S)[1]
-    assert f"{contrast.variant} is infinitely worse in seed 0." in text and "nan" not in text
-    json.loads(said, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
-    assert '"Infinity"' in said
+    text, data = (out / "report.md").read_text(), re.search(r'id="comparison-data">(.*?)</script>', page, re.S)[1]
+    assert "+∞ nats" in text and "nan" not in text
+    json.loads(data, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+    assert '"Infinity"' in data
     assert r"$+\infty$" in (out / "table.tex").read_text() and "nan" not in (out / "table.tex").read_text()
     losses = pd.read_csv(out / "runs.csv").set_index("run")["nll"]
     assert losses[of[contrast.variant, 0].parent.name] == np.inf
@@ -177,14 +173,14 @@ def test_an_infinite_loss_and_answers_that_do_not_differ_stand_in_every_file(fin
         shutil.copy(Path(pool) / of[study.baseline, seed].parent.name / PREDICTIONS, file)
     out = build_report(study, runs, str(tmp_path / "runs"), tmp_path / "same", AblateCommand()).parent
     text = (out / "report.md").read_text()
-    assert text.count("the variant changes nothing") == len(study.contrasts) and "unresolved" not in text
+    assert text.count("≡ identical") == len(study.contrasts) and "unresolved" not in text
     for file in of.values():  # and now in every seed
         shutil.copy(Path(pool) / of[study.baseline, 0].parent.name / PREDICTIONS, file)
     out = build_report(study, runs, str(tmp_path / "runs"), tmp_path / "seedless", AblateCommand()).parent
-    assert "the same in all" in (out / "report.md").read_text()
+    assert "equal in all 2 seeds" in (out / "report.md").read_text()
 
 
-def test_a_report_of_polarity_is_refused_where_labels_have_none(image_folder: Path, tmp_path: Path):
+def test_polarity_metric_is_rejected_for_labels_without_polarity(image_folder: Path, tmp_path: Path):
     for old, new in (("awe", "joy"), ("amusement", "surprise")):
         (image_folder / old).rename(image_folder / new)
     for other in ("contentment", "excitement"):
@@ -193,8 +189,7 @@ def test_a_report_of_polarity_is_refused_where_labels_have_none(image_folder: Pa
     write_shards(ClassFolders(image_folder, labels="ekman").listing(), Folder(str(data)))
     (tmp_path / "few.yaml").write_text(STUDY.format(data=data) + "metric: {name: polarity_accuracy}\n")
     study = load_study(tmp_path / "few.yaml")
-    refused = "metric.name: polarity_accuracy on .*: neither positive nor negative: surprise; take accuracy"
-    with pytest.raises(InputError, match=refused):
+    with pytest.raises(InputError, match=r"^metric.name: polarity_accuracy on .*\bsurprise\b"):
         build_report(
             study,
             study.runs(resolve_datasets(study.datasets)),
@@ -206,7 +201,7 @@ def test_a_report_of_polarity_is_refused_where_labels_have_none(image_folder: Pa
     assert main(arguments) == 2, "and its plan, before anything is spent"
 
 
-def test_what_was_left_out_of_the_data_stands_in_the_report_by_problem_and_class(image_folder, tmp_path):
+def test_excluded_images_are_counted_by_problem_and_class(image_folder, tmp_path):
     drawn = io.BytesIO()
     Image.fromarray(np.random.default_rng(1).integers(0, 256, (72, 96, 3), np.uint8)).save(drawn, "PNG")
     placeholder = drawn.getvalue()  # like no image of the folder
@@ -233,6 +228,6 @@ def test_what_was_left_out_of_the_data_stands_in_the_report_by_problem_and_class
         "all": "6", "anger": "1", "awe": "2", "fear": "1", "sadness": "2",
     }  # fmt: skip
     assert {c: n for c, n in found["undecodable"].items() if n != "·"} == {"all": "1", "fear": "1"}
-    assert "Only its <i>well</i> part" in page.read_text()
+    assert "<i>well</i> part" in page.read_text()
     text = (page.parent / "report.md").read_text()
-    assert "6 images left out: identical placeholder; 1 image left out: undecodable" in text
+    assert re.search(r"6 images [a-z ]*: identical placeholder; 1 image [a-z ]*: undecodable", text)

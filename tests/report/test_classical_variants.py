@@ -1,4 +1,4 @@
-"""A study of networks beside models that are none."""
+"""A study with networks and classical baselines."""
 
 import pytest
 from reading import STUDY, Tags, report
@@ -34,7 +34,7 @@ def mixed(small_shards, tmp_path_factory):
     return study, runs, pool
 
 
-def test_every_run_of_them_is_done_and_their_cost_is_that_of_their_kind(mixed):
+def test_all_runs_finish_and_only_networks_have_flops(mixed):
     runs = load_records(*mixed[1:]).runs
     assert set(runs["state"]) == {"done"}
     by_variant = runs.groupby("variant")[["parameters", "forward_flops"]].first()
@@ -50,11 +50,11 @@ def test_only_networks_are_compared_with_the_baselines_network(mixed):
     assert set(entry["variants"]) == {"alexnet", "attention", "tanh"}
 
 
-def test_the_report_has_them_among_the_variants_and_verdicts_but_not_among_the_curves(mixed, tmp_path):
+def test_baselines_have_verdicts_and_costs_but_no_learning_curves(mixed, tmp_path):
     _, text, out = report(mixed, tmp_path / "report")
-    said = Tags(text).text
-    assert "alexnet - constant" in said
-    assert "alexnet - colours" in said
+    page_text = Tags(text).text
+    assert "alexnet - constant" in page_text
+    assert "alexnet - colours" in page_text
     (curves,) = out.glob("curves-*.svg")
     drawn = curves.read_text()
     assert "attention" in drawn

@@ -1,4 +1,4 @@
-"""What lies beside the page."""
+"""The files beside the page: figures, tables, LaTeX; and the removal of stale ones."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ from emotune.report.build import build_report
 from emotune.report.latex import escape
 
 
-def test_every_figure_of_the_page_is_an_svg_and_a_png_beside_it(reported):
+def test_every_figure_is_also_an_svg_and_a_png(reported):
     _, page, out = reported
     names = set(re.findall(r'<figure id="figure-([^"]+)">', page))
     assert {"contrasts", "uncertainty", "accuracy-scenes", "curves-scenes", "confusion-scenes"} < names
@@ -29,7 +29,7 @@ def test_parquet_and_csv_hold_the_same_table(reported):
     assert parquet["test_images"].dtype == "Int64"
 
 
-def test_the_latex_tables_have_their_columns_and_say_how_they_came_about(reported):
+def test_latex_tables_have_all_columns(reported):
     study, _, out = reported
     tables = re.findall(r"\\begin{table}.*?\\end{table}", (out / "table.tex").read_text(), re.S)
     assert len(tables) == 2
@@ -41,20 +41,18 @@ def test_the_latex_tables_have_their_columns_and_say_how_they_came_about(reporte
         assert all(len(re.findall(r"(?<!\\)&", row)) == columns - 1 and row.endswith(r"\\") for row in rows)
     variants, contrasts = (" ".join(table.split()) for table in tables)
     assert "Synthetic images." in variants
-    assert "Selection rule: the last epoch. The test images were read once per run" in variants
     assert all(rf"{variant}" in variants for variant in study.variants)
-    assert "two-sided paired $t$ test, Holm-adjusted over the 1 declared comparison;" in contrasts
-    assert r"within $\pm$1 point" in contrasts
-    assert re.search(r"attention \$-\$ alexnet & scenes & 2 & \$[+-]\d+\.\d\$ & \[\$[+-]\d+\.\d\$, \$[+-]", contrasts)
+    assert r"$\pm$1 point" in contrasts
+    assert re.search(r"attention \$-\$ alexnet & scenes & 2 & \$[+-]\d+\.\d\$ & \$[+-]\d+\.\d\$ to \$[+-]", contrasts)
 
 
-def test_no_text_breaks_latex():
+def test_latex_special_characters_are_escaped():
     special = escape(r"a_b & 50% {x} #1 $y$ ~^\ –")
     assert special == (r"a\_b \& 50\% \{x\} \#1 \$y\$ \textasciitilde{}\textasciicircum{}\textbackslash{} --")
     assert escape("猫 é") == "? é"
 
 
-def test_stale_files_of_an_earlier_report_are_removed_and_never_the_users(finished, tmp_path: Path):
+def test_stale_files_are_removed_and_user_files_kept(finished, tmp_path: Path):
     study, runs, _ = finished
     (tmp_path / "notes.txt").write_text("mine")
     (tmp_path / "curves-mine.png").write_bytes(b"mine")
@@ -65,7 +63,7 @@ def test_stale_files_of_an_earlier_report_are_removed_and_never_the_users(finish
     assert left == {"notes.txt", "curves-mine.png", "confusion-scenes.svg"}
 
 
-def test_a_report_that_was_interrupted_is_cleaned_up_by_the_next(finished, tmp_path: Path, monkeypatch):
+def test_the_next_report_cleans_up_an_interrupted_one(finished, tmp_path: Path, monkeypatch):
     study, runs, _ = finished
     with monkeypatch.context() as patch:
         patch.setattr("emotune.report.build._write_tables", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))

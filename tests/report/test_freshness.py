@@ -1,4 +1,4 @@
-"""Whose report is in a folder."""
+"""Report folders: which study owns one, and which files belong to it."""
 
 import json
 import shutil
@@ -33,20 +33,20 @@ def written(out: Path, study: Study, *, cards: bool = False) -> dict[str, bytes]
     return {path.name: path.read_bytes() for path in out.rglob("*") if path.is_file()}
 
 
-def test_another_study_of_the_same_name_overwrites_no_report(tmp_path):
+def test_another_study_of_the_same_name_is_rejected(tmp_path):
     out = tmp_path / "reports" / "ablation"
     before = written(out, study_in(tmp_path / "a"))
     other = study_in(tmp_path / "b", OTHER)
     with pytest.raises(InputError) as caught:
         claim_folder(out, other)
-    assert f"holds the report of another study, {tmp_path / 'a' / 'ablation.yaml'}" in str(caught.value)
+    assert str(tmp_path / "a" / "ablation.yaml") in str(caught.value)
     assert f"--report {out}-b" in str(caught.value)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
     written(Path(f"{out}-b"), other)
     written(out, study_in(tmp_path / "a", GOOD.replace("2", "3")))
 
 
-def test_an_edited_file_the_same_text_elsewhere_and_a_copy_of_all_go_on_with_their_report(tmp_path):
+def test_edited_moved_and_copied_studies_keep_their_report(tmp_path):
     home = tmp_path / "home"
     out = home / "reports" / "ablation"
     study = study_in(home)
@@ -60,7 +60,7 @@ def test_an_edited_file_the_same_text_elsewhere_and_a_copy_of_all_go_on_with_the
     written(tmp_path / "copy" / "reports" / "ablation", study_in(tmp_path / "copy", GOOD))
 
 
-def test_of_two_studies_that_begin_at_the_same_time_one_has_the_folder(tmp_path):
+def test_only_one_of_concurrent_studies_gets_the_folder(tmp_path):
     out, refused = tmp_path / "out", []
     studies = [study_in(tmp_path / str(k), GOOD.replace("wide", f"wide-{k}")) for k in range(8)]
 
@@ -78,7 +78,7 @@ def test_of_two_studies_that_begin_at_the_same_time_one_has_the_folder(tmp_path)
     assert len(refused) == 7
 
 
-def test_a_report_of_an_earlier_version_is_taken_over(tmp_path):
+def test_a_fingerprint_file_without_a_study_is_taken_over(tmp_path):
     out = tmp_path / "out"
     written(out, study_in(tmp_path / "a"), cards=True)
     seal = json.loads((out / FINGERPRINT_FILE).read_text())
@@ -89,7 +89,7 @@ def test_a_report_of_an_earlier_version_is_taken_over(tmp_path):
         claim_folder(out, study_in(tmp_path / "a"))
 
 
-def test_cards_belong_to_a_report_until_they_are_not_written_or_removed_by_hand(tmp_path):
+def test_model_cards_are_kept_until_removed(tmp_path):
     out, study = tmp_path / "out", study_in(tmp_path)
     assert not has_model_cards(out)
     written(out, study)

@@ -1,4 +1,4 @@
-"""A recorded pool of runs gives a stored report. How it was recorded stands in `golden/golden.yaml`."""
+"""The report of recorded runs, which pins numbers and wording; golden/golden.yaml states how the runs were recorded."""
 
 import re
 from pathlib import Path
@@ -17,8 +17,10 @@ def test_the_recorded_runs_give_the_stored_report(tmp_path: Path):
     runs = study.runs(resolve_datasets([str(GOLDEN / "data")]))
     build_report(study, runs, str(GOLDEN / "runs"), tmp_path, AblateCommand("golden.yaml", runs=str(GOLDEN / "runs")))
     written = (tmp_path / "report.md").read_text().replace(str(GOLDEN / "runs"), "POOL")
-    found, dates = DATE.subn("DATE", written)
+    new, dates = DATE.subn("DATE", written)
     assert dates == 1
-    (tmp_path / "new.md").write_text(found)
+    (tmp_path / "new.md").write_text(new)
     stored = (GOLDEN / "report.md").read_text()
-    assert found == stored, f"if this is meant, look at it and copy {tmp_path / 'new.md'} to {GOLDEN / 'report.md'}"
+    assert new == stored, (
+        f"if the change is intended, review it and copy {tmp_path / 'new.md'} to {GOLDEN / 'report.md'}"
+    )

@@ -1,4 +1,4 @@
-"""The page in a browser: at two widths, in the dark, on paper."""
+"""The page in a browser: at two widths, in dark mode, on paper."""
 
 import json
 import re
@@ -92,6 +92,6 @@ def test_no_figure_is_cut_on_paper(page: Path, tmp_path: Path):
     pages = ["".join(each.extract_text().split()) for each in pypdf.PdfReader(pdf).pages]
     assert number > 5
     for figure in range(1, number + 1):
-        where = [{i for i, said in enumerate(pages) if f"{mark}{figure}." in said} for mark in ("BEGIN", "END")]
+        where = [{i for i, page in enumerate(pages) if f"{mark}{figure}." in page} for mark in ("BEGIN", "END")]
         assert where[0] == where[1] and len(where[0]) == 1, figure
-    assert any("itdoesnotmeanthatthereisnodifference" in said for said in pages), "what is folded up is printed"
+    assert any("Howtoreadthistable" in page and "TOST" in page for page in pages), "folded text is printed"

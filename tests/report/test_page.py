@@ -1,4 +1,4 @@
-"""The page as a document: one file, readable by all, the same each time."""
+"""The page as a document: self-contained, accessible, reproducible."""
 
 import re
 from importlib import resources
@@ -20,13 +20,13 @@ def test_the_page_is_one_file_that_needs_no_network(reported):
     assert all(target.startswith("#") for target in re.findall(r"url\(['\"]?([^)]+)\)", page))
 
 
-def test_what_needs_the_script_is_hidden_without_it_and_nothing_else_is(reported):
+def test_only_the_comparison_is_hidden_without_script(reported):
     _, page, _ = reported
     hidden = [(tag, found.get("id")) for tag, found in Tags(page).tags if "hidden" in found]
     assert hidden == [("li", None), ("section", "compare")]
 
 
-def test_sections_figures_tables_and_places_in_the_page_can_be_found_by_those_who_do_not_see_it(reported):
+def test_sections_figures_and_tables_are_accessible(reported):
     _, page, _ = reported
     tags = Tags(page)
     assert len(tags.named("h1")) == len(tags.named("main")) == 1
@@ -46,9 +46,9 @@ def test_sections_figures_tables_and_places_in_the_page_can_be_found_by_those_wh
     assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
-def test_verdicts_are_told_apart_by_word_and_mark_not_by_colour_alone(reported):
+def test_verdicts_have_a_word_and_a_mark_besides_their_colour(reported):
     _, page, _ = reported
-    (item,) = re.findall(r'<ul class="answers">\s*<li>(.*?)</li>', page, re.S)
+    (item,) = re.findall(r'<ul class="verdicts">\s*<li>(.*?)</li>', page, re.S)
     assert re.search(r'<span aria-hidden="true">[✓✗=?]</span> (better|worse|equivalent|unresolved)</span>', item)
 
 
@@ -76,7 +76,7 @@ def contrast(a: str, b: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-def test_figures_take_the_pages_colours(reported):
+def test_figures_use_the_colours_of_the_page(reported):
     _, page, _ = reported
     for svg in re.findall(r"<svg.*?</svg>", page, re.S):
         assert "var(--ink, #222222)" in svg
@@ -85,13 +85,13 @@ def test_figures_take_the_pages_colours(reported):
         assert "<metadata" not in svg
 
 
-def test_what_the_user_wrote_is_text_in_the_page(reported):
+def test_user_text_is_escaped(reported):
     _, page, _ = reported
     assert "&lt;really&gt;" in page
     assert "<really>" not in page
 
 
-def test_the_same_runs_give_the_same_bytes_but_for_the_date(finished, tmp_path: Path):
+def test_the_same_runs_give_the_same_bytes_apart_from_the_date(finished, tmp_path: Path):
     date = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d UTC")
     report(finished, tmp_path / "a")
     report(finished, tmp_path / "b")

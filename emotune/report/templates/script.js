@@ -1,4 +1,4 @@
-// Conveniences only: the page says all that it has to say without them.
+// Sorting and the comparison of two variants; the page is complete without them.
 (() => {
   "use strict";
   const number = (cell) => parseFloat((cell.dataset.value ?? cell.textContent).replace(/,/g, "").replace("−", "-"));
@@ -26,7 +26,7 @@
 
   const section = document.getElementById("compare");
   if (!section) return;
-  const { variants, datasets, metrics, chosen, values, t } = JSON.parse(document.getElementById("compared").textContent);
+  const { variants, datasets, metrics, study_metric, values, t_quantiles } = JSON.parse(document.getElementById("comparison-data").textContent);
   const several = datasets.length > 1;
   if (variants.length < 2) return;
   const [first, second] = ["first", "second"].map((id) => document.getElementById(id));
@@ -45,20 +45,20 @@
     const differences = seeds.map((seed) => Number(a[seed][index]) - Number(b[seed][index]));
     const n = differences.length;
     if (!n) return null;
-    const said = (x) => signed(x, metric.decimals);
+    const text = (x) => signed(x, metric.decimals);
     const cut = (x) => Math.max(-(metric.widest ?? Infinity), Math.min(metric.widest ?? Infinity, x));
     const mean = differences.reduce((x, y) => x + y, 0) / n;
     const sd = Math.sqrt(differences.reduce((sum, x) => sum + (x - mean) ** 2, 0) / (n - 1));
-    const half = n > 1 ? (t[n - 2] * sd) / Math.sqrt(n) : NaN;
-    const interval = half > 1e-6 ? `${said(cut(mean - half))} to ${said(cut(mean + half))}` : "no interval";
-    const name = metric.title + (metric.higher ? "" : " (lower is better)") + (metric.steps ? `, ${metric.steps}` : "");
-    return [dataset, name, said(mean), interval, n, differences.map(said).join("\u00a0· ")];
+    const half = n > 1 ? (t_quantiles[n - 2] * sd) / Math.sqrt(n) : NaN;
+    const interval = half > 1e-6 ? `${text(cut(mean - half))} to ${text(cut(mean + half))}` : "no interval";
+    const name = metric.title + (metric.higher_is_better ? "" : " (lower is better)") + (metric.units ? `, ${metric.units}` : "");
+    return [dataset, name, text(mean), interval, n, differences.map(text).join("\u00a0· ")];
   };
   const show = () => {
     const rows = datasets.flatMap((dataset) => metrics.map((metric, index) => [index, row(dataset, metric, index)]));
     section.querySelector("tbody").replaceChildren(...rows.filter(([, cells]) => cells).map(([index, cells]) => {
       const line = document.createElement("tr");
-      if (index === chosen) line.style.fontWeight = "600";
+      if (index === study_metric) line.style.fontWeight = "600";
       line.append(...cells.slice(several ? 0 : 1).map((text, column) => {
         const cell = document.createElement("td");
         if (column > several && column < 4 + several) cell.className = "n";

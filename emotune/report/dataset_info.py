@@ -1,0 +1,63 @@
+"""A data set as the report describes it: counts, classes, source and licence from its manifest."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from emotune.config.run import DatasetRef
+from emotune.data.datasets.location import is_ready, manifest_of
+from emotune.data.manifest import SPLITS, Manifest
+
+__all__ = ["DatasetInfo", "dataset_info"]
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What the report says about a data set.
+
+    Attributes:
+        name: The data set's name.
+        content_hash: The hash of its samples.
+        part: The part of it that the study uses, or ``all``.
+        synthetic: Whether a program drew the images.
+        manifest: Its manifest; None if the shards are not on this machine.
+    """
+
+    name: str
+    content_hash: str
+    part: str
+    synthetic: bool
+    manifest: Manifest | None
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The class names; empty without a manifest."""
+        return self.manifest.classes if self.manifest else ()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The number of images in each split; empty without a manifest."""
+        return {split: sum(self._count(split, label) for label in self.classes) for split in SPLITS if self.manifest}
+
+    @property
+    def train_by_class(self) -> dict[str, int]:
+        """The number of training images of each class; empty without a manifest."""
+        return {label: self._count("train", label) for label in self.classes}
+
+    @property
+    def excluded(self) -> Mapping[str, int]:
+        """The number of images that were excluded before the split, by problem, the most frequent first."""
+        return self.manifest.left_out if self.manifest else {}
+
+    def excluded_of(self, problem: str, label: str) -> int:
+        """The number of images of a class that were excluded because of a problem."""
+        return self.manifest.health[problem].get(label, 0) if self.manifest else 0
+
+    def _count(self, split: str, label: str) -> int:
+        return self.manifest.count(split, label, self.part) if self.manifest else 0
+
+
+def dataset_info(ref: DatasetRef) -> DatasetInfo:
+    """The description of a data set, from its manifest where the shards are on this machine."""
+    manifest = manifest_of(ref) if is_ready(ref) else None
+    synthetic = manifest.synthetic if manifest else ref.location == "scenes"
+    return DatasetInfo(ref.name, ref.content_hash, ref.part, synthetic, manifest)
