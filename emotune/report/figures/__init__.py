@@ -1,1 +1,1 @@
-"""The report's figures: each function takes tidy tables and gives a figure; none knows about files."""
+"""The figures of the report: functions from tidy tables to matplotlib figures, which read and write no files."""

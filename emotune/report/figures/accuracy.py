@@ -1,4 +1,4 @@
-"""What each variant reaches, and what it costs."""
+"""The metric by variant, and against parameters, FLOPs and training time."""
 
 from collections.abc import Mapping
 
@@ -35,7 +35,7 @@ __all__ = ["metric_against_cost", "metric_by_variant"]
 COSTS = {"parameters": "parameters", "forward_flops": "FLOPs per image", "train_s": "training, s"}
 HEIGHT, LEFT, GAP = 2.1, 0.56, 0.2
 MOST_DIVIDED = 100
-"""How many times the lower end an axis's upper end may be, so that there are ticks between the powers of ten."""
+"""The largest ratio of an axis's ends at which there are ticks between the powers of ten."""
 
 
 @rc_context(STYLE)
@@ -47,15 +47,15 @@ def metric_by_variant(
     constant: float,
     colours: Mapping[str, str],
 ) -> Figure:
-    """Every seed's value of the study's metric, and per variant the mean with its 95 % t interval.
+    """The study's metric of every seed by variant, and each mean with its 95 % t interval.
 
     Args:
-        title: The data set.
-        runs: Finished runs of one data set.
-        metric: The study's.
-        summaries: Per variant.
-        constant: What a predictor gets that gives every image the classes' frequencies among the test images.
-        colours: Of all variants.
+        title: The data set's title.
+        runs: The finished runs on this data set.
+        metric: The study's metric.
+        summaries: The mean and interval of each variant.
+        constant: The metric of the class prior, which predicts the test images' class frequencies for every image.
+        colours: The colours of all variants.
     """
     scale, shapes = metric.scale, markers(colours)
     alike = len({s.n for s in summaries.values()}) == 1
@@ -84,12 +84,13 @@ def metric_by_variant(
 def metric_against_cost(title: str, table: pd.DataFrame, metric: Metric) -> Figure:
     """The study's metric against parameters, FLOPs and training time, with 95 % t intervals.
 
-    The names stand beside the points; where there is no room for that, numbers do, over the axes, with a list of names.
+    Variants are named beside their points; without room for that, points have numbers and a list explains them.
 
     Args:
-        title: The data set.
-        table: ``variant, parameters, forward_flops, train_s, mean, low, high``; NaN or None where there is no interval.
-        metric: The study's.
+        title: The data set's title.
+        table: A row for each variant: ``variant, parameters, forward_flops, train_s, mean, low, high``; NaN or None
+            where there is no interval.
+        metric: The study's metric.
     """
     table = table.astype({"mean": float, "low": float, "high": float} | dict.fromkeys(COSTS, float))
     table = table[np.isfinite(table["mean"])].sort_values("parameters", kind="stable").reset_index(drop=True)
@@ -112,9 +113,7 @@ def metric_against_cost(title: str, table: pd.DataFrame, metric: Metric) -> Figu
     listed = -(-len(said) // columns)
     height = top + HEIGHT + 0.5 + 0.16 * listed
     figure = Figure(figsize=(WIDTH, height))
-    draw_title(
-        figure, title, "bars: 95 % intervals over seeds" if table["low"].notna().any() else "one seed: no interval"
-    )
+    draw_title(figure, title, "bars: 95 % t intervals" if table["low"].notna().any() else "one seed: no interval")
     for i, cost in enumerate(COSTS):
         axes = place_axes(figure, LEFT + i * (width + GAP), top, width, HEIGHT, grid="y")
         _cost_panel(axes, known[i], cost, ylim)
@@ -135,17 +134,17 @@ def metric_against_cost(title: str, table: pd.DataFrame, metric: Metric) -> Figu
 def _draw_constant_predictor(axes: Axes, constant: float, written: str, beyond: bool) -> None:
     if not beyond:
         axes.axvline(constant, color=SOFT, linewidth=0.9, linestyle=(0, (1.5, 1.5)), zorder=1)
-        annotate_above(axes, constant, f"constant predictor {written}")
+        annotate_above(axes, constant, f"class prior {written}")
         return
     left, right = axes.get_xlim()
     low = constant < left
-    text = f"← constant predictor {written}" if low else f"constant predictor {written} →"
+    text = f"← class prior {written}" if low else f"class prior {written} →"
     annotate_above(axes, left if low else right, text, ha="left" if low else "right")
 
 
 def _summary_text(summary: Summary, metric: Metric) -> str:
     if not summary.n:
-        return "no run finished"
+        return "no finished run"
     written = metric.scale.format
     if summary.low is None:
         return f"{written(summary.mean)} (no interval)"
@@ -153,16 +152,16 @@ def _summary_text(summary: Summary, metric: Metric) -> str:
 
 
 def _log_axis_limits(values: pd.Series) -> tuple[float, float]:
-    """Limits of a logarithmic axis: at least a factor of three."""
+    """The limits of a logarithmic axis, at least a factor of three apart."""
     low, high = values.min(), values.max()
-    if not low > 0:  # no value is known
+    if not low > 0:  # there are no values
         return 1.0, 10.0
     factor = max(3 * low / high, 1) ** 0.5 * (high / low) ** 0.1 * 1.1
     return low / factor, high * factor
 
 
 def _marks(table: pd.DataFrame, cost: str, ylim: tuple[float, float], frame: tuple[float, float]) -> list[Mark]:
-    """Where points and intervals are, in points from the lower left corner."""
+    """The positions of the variants' points and intervals, in points from the lower left corner."""
     low, high = np.log(_log_axis_limits(table[cost]))
     x = frame[0] * (np.log(table[cost]) - low) / (high - low)
     y, bottom, top = (frame[1] * (table[c] - ylim[0]) / (ylim[1] - ylim[0]) for c in ("mean", "low", "high"))
@@ -183,7 +182,7 @@ def _cost_panel(axes: Axes, table: pd.DataFrame, cost: str, ylim: tuple[float, f
 
 
 def _draw_point_numbers(axes: Axes, table: pd.DataFrame, cost: str, frame: tuple[float, float]) -> None:
-    """The points' numbers in a row over the axes, each with a line to its point."""
+    """Writes the points' numbers in a row above the axes, each with a line to its point."""
     low, high = np.log(_log_axis_limits(table[cost]))
     known = table.sort_values([cost, "mean"], ascending=[True, False], kind="stable")
     x = spread_apart(frame[0] * (np.log(known[cost]) - low) / (high - low), 11, 3, frame[0] - 3)

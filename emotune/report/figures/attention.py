@@ -1,4 +1,4 @@
-"""Where the networks look."""
+"""Attention maps: means over the test images, and overlays on example images."""
 
 import io
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ from emotune.report.figures.style import SMALL, STYLE, WIDTH, colour_bar, draw_t
 
 __all__ = ["attention_overlays", "mean_attention_maps", "overlay_map", "shared_norm"]
 
-COLOURS = "magma"  # equally light for all kinds of colour vision, and in grey print
+COLOURS = "magma"  # perceptually uniform, also for colour-blind readers and in grey print
 GAP, LEFT, TOP = 0.16, 0.06, 0.36
 """Inches."""
 OUTSIDE = 5.0
@@ -22,11 +22,11 @@ OUTSIDE = 5.0
 
 @rc_context(STYLE)
 def mean_attention_maps(title: str, maps: Mapping[str, np.ndarray]) -> Figure:
-    """Mean attention maps over the test images, on one scale: 1 is what each position has where weights are uniform.
+    """The mean attention maps over the test images, on one scale; uniform weights are 1.
 
     Args:
-        title: The data set.
-        maps: By name of variant and layer: weights times positions (6, 6).
+        title: The data set's title.
+        maps: Attention weights times the number of positions (6, 6), by the name of variant and layer.
     """
     columns = min(6, max(4, len(maps)))
     side = (WIDTH - 2 * LEFT + GAP) / columns - GAP
@@ -54,13 +54,13 @@ def mean_attention_maps(title: str, maps: Mapping[str, np.ndarray]) -> Figure:
 def attention_overlays(
     title: str, images: Mapping[str, bytes], maps: Mapping[str, np.ndarray], captions: Mapping[str, str]
 ) -> Figure:
-    """Images, and beside each the same in grey under its attention map: the brighter, the more weight.
+    """Images, each beside a grey copy under its attention map; brighter means more weight.
 
     Args:
-        title: The data set, and whose maps they are.
-        images: JPEGs of squares, by sample.
-        maps: By sample: weights (6, 6), all on one scale; samples that lack one are left out.
-        captions: By sample.
+        title: The title: data set and variant.
+        images: JPEGs of square images by sample id.
+        maps: Attention weights (6, 6) by sample id, drawn on one scale; images without a map are not drawn.
+        captions: The text below each image, by sample id.
     """
     shown = [sample for sample in images if sample in maps]
     columns = 3
@@ -68,14 +68,14 @@ def attention_overlays(
     texts = {sample: wrap_name(captions.get(sample, ""), int(2 * side / 0.062)) for sample in shown}
     foot = 0.1 + 0.125 * max((text.count("\n") + 1 for text in texts.values()), default=1)
     figure = Figure(figsize=(WIDTH, TOP + -(-len(shown) // columns) * (side + foot + 0.06)))
-    draw_title(figure, title, "the brighter, the more weight; one scale for all")
+    draw_title(figure, title, "brighter: more weight; one scale for all images")
     scale = shared_norm((maps[sample] for sample in shown), OUTSIDE)
     for i, sample in enumerate(shown):
         x, y = LEFT + i % columns * (2 * side + 0.03 + GAP), TOP + i // columns * (side + foot + 0.06)
         image = Image.open(io.BytesIO(images[sample])).convert("RGB")
         for k, pixels in enumerate((np.asarray(image), overlay_map(image, scale(maps[sample])))):
             axes = place_axes(figure, x + k * (side + 0.03), y, side, side)
-            # Three of eight bits less halve the file. SVG takes whole pixels: who shows it scales them.
+            # Five bits per channel halve the file. SVG stores whole pixels; the viewer scales them.
             axes.imshow(pixels & 0xF8 | 0x04, interpolation="none", aspect="auto")
             axes.set_axis_off()
         figure.text(x / WIDTH, 1 - (y + side + 0.05) / figure.get_figheight(), texts[sample], va="top", fontsize=SMALL,
@@ -84,11 +84,12 @@ def attention_overlays(
 
 
 def shared_norm(maps: Iterable[np.ndarray], outside: float = 0.0) -> Normalize:
-    """From the smallest weight to the largest, but at least a tenth of the mean: equal weights look equal.
+    """The colour scale from the smallest weight to the largest, at least a tenth of the mean wide, so that nearly
+    uniform weights look uniform.
 
     Args:
-        maps: That are shown.
-        outside: Per cent of the weights at each end that the scale may leave out, so that a few do not hide the others.
+        maps: The attention maps on this scale.
+        outside: The percentage of weights at each end that may lie outside, so that extremes do not hide the rest.
     """
     weights = np.concatenate([grid.ravel() for grid in maps] or [np.ones(1)])
     low, high = np.percentile(weights, [outside, 100 - outside])
@@ -97,7 +98,12 @@ def shared_norm(maps: Iterable[np.ndarray], outside: float = 0.0) -> Normalize:
 
 
 def overlay_map(image: Image.Image, share: np.ndarray) -> np.ndarray:
-    """The image in grey under the map's colours (H, W, 3), uint8; a share of 1 is the brightest."""
+    """The image in grey under the colours of its attention map (H, W, 3), uint8.
+
+    Args:
+        image: The image.
+        share: The position of each weight on the colour scale (6, 6), from 0 to 1.
+    """
     smooth = Image.fromarray(share.astype(np.float32)).resize(image.size, Image.Resampling.BILINEAR)
     colours = matplotlib.colormaps[COLOURS](np.asarray(smooth))[..., :3]
     grey = np.asarray(image.convert("L"))[..., None] / 255

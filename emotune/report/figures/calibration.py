@@ -1,4 +1,4 @@
-"""Whether confidence is worth what it says."""
+"""Reliability diagrams: accuracy by confidence."""
 
 from collections.abc import Mapping
 
@@ -11,20 +11,20 @@ from emotune.report.figures.style import SIZE, SMALL, SOFT, STYLE, WIDTH, draw_t
 __all__ = ["reliability"]
 
 LEFT, GAP, SPLIT, SHARE = 0.56, 0.24, 0.13, 0.36
-"""Inches; the last is the height of the shares of images."""
+"""Inches; SHARE is the height of the histogram of confidence."""
 
 
 @rc_context(STYLE)
 def reliability(
     title: str, tables: Mapping[str, pd.DataFrame], colours: Mapping[str, str], ece: Mapping[str, float]
 ) -> Figure:
-    """Accuracy by confidence, per variant, against the diagonal of a calibrated network; below, the images' shares.
+    """Accuracy by confidence of each variant, with the diagonal of a calibrated network and a histogram of confidence.
 
     Args:
-        title: The data set.
-        tables: Per variant and bin: ``confidence``, ``accuracy`` and ``share`` of the images, in per cent.
-        colours: Of all variants.
-        ece: Expected calibration error per variant, in points.
+        title: The data set's title.
+        tables: A row for each bin by variant: ``confidence``, ``accuracy`` and ``share`` of images, in per cent.
+        colours: The colours of all variants.
+        ece: The expected calibration error of each variant, in points.
     """
     shapes, columns = markers(colours), 4 if -len(tables) % 4 <= -len(tables) % 3 else 3
     side = (WIDTH - LEFT - 0.08) / columns - GAP
@@ -32,7 +32,7 @@ def reliability(
     head = 0.08 + 0.135 * max((text.count("\n") + 1 for text in heads.values()), default=1)
     each, rows = head + side + SPLIT + SHARE + 0.22, -(-len(tables) // columns)
     figure = Figure(figsize=(WIDTH, 0.34 + rows * each + 0.22))
-    draw_title(figure, title, "dotted: calibrated; above it a network is too modest, below it too sure")
+    draw_title(figure, title, "dotted: calibrated; above: under-confident, below: over-confident")
     most = max((table["share"].max() for table in tables.values()), default=100)
     for i, (variant, table) in enumerate(tables.items()):
         x, y = LEFT + i % columns * (side + GAP), 0.34 + i // columns * each + head

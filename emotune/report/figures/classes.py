@@ -1,4 +1,4 @@
-"""What becomes of each class: its recall, and what its images are taken for."""
+"""Recall by class and confusion matrices."""
 
 from collections.abc import Mapping
 
@@ -36,21 +36,21 @@ __all__ = ["confusion_differences", "confusion_matrices", "recall"]
 EDGE, GAP = 0.08, 0.12
 """Inches."""
 MOST_VECTOR_CLASSES = 12
-"""Classes, up to which a matrix is drawn of squares; 25 have 625 of them, 200 kB a matrix."""
+"""Matrices of more classes are drawn as pixels: 25 classes would take 625 vector squares, 200 kB a matrix."""
 
 
 @rc_context(STYLE)
 def recall(
     title: str, recalls: pd.DataFrame, differences: pd.DataFrame, baseline: str, colours: Mapping[str, str]
 ) -> Figure:
-    """Recall of each class: every seed and the mean by variant, and beside it the differences to the baseline.
+    """The recall of each class by variant, every seed and the mean, beside the differences from the baseline.
 
     Args:
-        title: The data set.
-        recalls: ``variant, seed, label, recall`` (%).
-        differences: To the baseline, paired by seed: ``variant, label, n, mean, low, high`` (points).
-        baseline: Its name.
-        colours: Of all variants.
+        title: The data set's title.
+        recalls: The recall in per cent: ``variant, seed, label, recall``.
+        differences: The differences from the baseline in points, by ``variant, label``: ``n, mean, low, high``.
+        baseline: The baseline's name.
+        colours: The colours of all variants.
     """
     differences = differences.astype({"mean": float, "low": float, "high": float})  # None where there is one seed
     shapes, labels = markers(colours), list(dict.fromkeys(recalls["label"]))
@@ -60,7 +60,7 @@ def recall(
     left = 0.2 + max(map(text_width, labels))
     top = 0.36 + LEGEND_ROW_HEIGHT * len(legend_rows(shown, WIDTH - left)) + 0.2
     width = (WIDTH - left - 0.1 - GAP) / 2
-    against = wrap_name(f"difference to {baseline}, points", int(width / 0.075))
+    against = wrap_name(f"difference from {baseline}, points", int(width / 0.075))
     figure = Figure(figsize=(WIDTH, top + block * len(labels) + 0.46 + 0.14 * against.count("\n")))
     draw_title(figure, title, seed_count_text(recalls.groupby("variant")["seed"].nunique()))
     draw_legend(figure, 0.32, left, shown, shapes)
@@ -86,19 +86,19 @@ def recall(
     axes[1].axvline(0, color=INK, linewidth=0.8, zorder=1)
     _class_rows(axes[0], labels, block)
     _class_rows(axes[1], [""] * len(labels), block)
-    for panel, text in zip(axes, ("dots: seeds; marks: means", "means and 95 % intervals"), strict=True):
+    for panel, text in zip(axes, ("dots: seeds; marks: means", "means and 95 % t intervals"), strict=True):
         panel.set_title(text, fontsize=SMALL, color=SOFT, loc="left", pad=4)
     return figure
 
 
 @rc_context(STYLE)
 def confusion_matrices(title: str, shares: Mapping[str, pd.DataFrame], seeds: Mapping[str, int]) -> Figure:
-    """Per variant: how often, in per cent, a label's test images were given each class, over all seeds.
+    """The confusion matrix of each variant over all seeds, in per cent of each label's test images.
 
     Args:
-        title: The data set.
-        shares: Per variant: labels (rows) by answers, in per cent of the label's images.
-        seeds: How many there are, per variant.
+        title: The data set's title.
+        shares: The matrix of each variant: labels (rows) by predicted classes (columns), in per cent.
+        seeds: The number of seeds of each variant.
     """
     notes = {variant: seed_count_text([seeds[variant]]) for variant in shares}
     texts = {
@@ -110,12 +110,12 @@ def confusion_matrices(title: str, shares: Mapping[str, pd.DataFrame], seeds: Ma
 
 @rc_context(STYLE)
 def confusion_differences(title: str, shares: Mapping[str, pd.DataFrame], baseline: str) -> Figure:
-    """How much more often than by the baseline a label's images were given each class, in points.
+    """Each variant's confusion matrix minus the baseline's, in points.
 
     Args:
-        title: The data set.
-        shares: Per variant, the baseline among them; see `confusion_matrices`.
-        baseline: Its name.
+        title: The data set's title.
+        shares: The matrix of each variant and of the baseline, see `confusion_matrices`.
+        baseline: The baseline's name.
     """
     differences = {v: table - shares[baseline] for v, table in shares.items() if v != baseline}
     most = max((np.nanmax(np.abs(d.to_numpy())) for d in differences.values() if d.notna().any(axis=None)), default=1)
@@ -126,7 +126,7 @@ def confusion_differences(title: str, shares: Mapping[str, pd.DataFrame], baseli
     most = max(most, 1.0)
     look = {"vmin": -most, "vmax": most, "cmap": "RdBu_r"}
     notes = dict.fromkeys(differences, f"− {wrap_name(baseline, 40)}")
-    return _matrices(title, differences, texts, notes, look, f"points more often than by {baseline}")
+    return _matrices(title, differences, texts, notes, look, f"points, minus {baseline}")
 
 
 def _class_rows(axes: Axes, labels: list[str], block: float) -> None:
@@ -147,10 +147,10 @@ def _matrices(
     look: dict,
     unit: str,
 ) -> Figure:
-    """Heat maps of one size, with the labels at the left and the lowest of each column, and a common colour bar."""
+    """Heat maps of one size with a common colour bar; labels are at the left and below the last of each column."""
     if not tables:
         figure = Figure(figsize=(WIDTH, 0.6))
-        draw_title(figure, title, "only one variant: there is no difference")
+        draw_title(figure, title, "no differences: there is only one variant")
         return figure
     classes = list(next(iter(tables.values())).index)
     names = 0.12 + max(text_width(label, SMALL) for label in classes)
@@ -173,12 +173,12 @@ def _matrices(
             axes.annotate("label", (0, 1), xytext=(-3, 3), ha="right", **soft)
         if i == 0:
             colour_bar(figure, image, unit)
-    figure.text(names / WIDTH, 0.05 / figure.get_figheight(), "answer", color=SOFT, fontsize=SMALL)
+    figure.text(names / WIDTH, 0.05 / figure.get_figheight(), "prediction", color=SOFT, fontsize=SMALL)
     return figure
 
 
 def _matrix(axes: Axes, table: pd.DataFrame, texts: pd.DataFrame, look: dict, side: float) -> ScalarMappable:
-    """Draws a heat map, with its numbers if they can be read."""
+    """Draws a heat map, with numbers if they are legible."""
     classes = list(table.index)
     if len(classes) <= MOST_VECTOR_CLASSES:
         legible = side / len(classes) >= 0.2
@@ -186,7 +186,7 @@ def _matrix(axes: Axes, table: pd.DataFrame, texts: pd.DataFrame, look: dict, si
                     annot_kws={"size": SMALL}, xticklabels=True, yticklabels=True)  # fmt: skip
         axes.set(xlabel="", ylabel="")
     else:
-        cells = np.kron(table.to_numpy(), np.ones((8, 8)))  # large pixels: viewers that smooth small ones do no harm
+        cells = np.kron(table.to_numpy(), np.ones((8, 8)))  # large pixels, because some viewers smooth small ones
         ticks = np.arange(len(classes)) + 0.5
         axes.imshow(cells, **look, interpolation="none", aspect="auto", extent=(0, len(classes), len(classes), 0))
         axes.set(xticks=ticks, yticks=ticks, xticklabels=classes, yticklabels=classes)

@@ -1,4 +1,4 @@
-"""What was asked: the differences of contrasts, their uncertainty, and what would not matter."""
+"""Forest plots: the differences of the declared contrasts with their intervals and the region of equivalence."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -31,22 +31,23 @@ if TYPE_CHECKING:
 
 __all__ = ["contrast_forest", "interval_comparison"]
 
-NOISE_FLOOR_LABEL = "same network,\nother seed (A/A)"
+NOISE_FLOOR_LABEL = "noise floor\n(A/A)"
 
 
 @rc_context(STYLE)
 def contrast_forest(comparisons: Sequence[Comparison], metric: Metric, aa: Mapping[str, Comparison]) -> Figure:
-    """The declared contrasts' differences: every seed, mean and 95 % t interval, by data set.
+    """The differences of the declared contrasts by data set: every seed, the mean and its 95 % t interval.
 
-    Grey is what would not matter. The hatched band is the interval of the baseline against itself, where the study has
-    that: one draw of what a change of nothing gives.
+    The grey band is the region of equivalence. The hatched band is the A/A interval, where the study has an A/A
+    variant: one estimate of the difference that arises without any change.
 
     Args:
-        comparisons: Declared contrasts.
-        metric: The study's.
-        aa: The baseline against itself, per data set.
+        comparisons: The declared contrasts.
+        metric: The study's metric.
+        aa: The comparison of the baseline with itself, by data set.
     """
-    rows, drawn = [], []  # and per row its comparison, or None under a heading
+    rows: list[Row] = []
+    drawn: list[Comparison | None] = []  # the comparison of each row; None for a heading
     several = len({c.dataset for c in comparisons}) > 1
     for dataset, group in groupby(sorted(comparisons, key=_dataset_order(comparisons)), lambda c: c.dataset):
         if several:
@@ -91,12 +92,13 @@ def contrast_forest(comparisons: Sequence[Comparison], metric: Metric, aa: Mappi
 def interval_comparison(
     comparisons: Sequence[Comparison], over_images: Sequence["ImageBootstrap"], metric: Metric
 ) -> Figure:
-    """Each contrast's difference with three 95 % intervals: over seeds, over images, and over both at once.
+    """The difference of each contrast with three 95 % intervals: for other seeds, other test images, and both.
 
     Args:
-        comparisons: Over seeds.
-        image_bootstraps: Over images, and crossed; contrasts that are missing there have the first interval alone.
-        metric: The study's.
+        comparisons: The contrasts with their intervals over seeds.
+        image_bootstraps: The contrasts with their intervals over images; contrasts that are missing here get only the
+            interval over seeds.
+        metric: The study's metric.
     """
     others = {(o.contrast, o.dataset): o for o in over_images}
     rows, drawn = [], []
@@ -105,13 +107,13 @@ def interval_comparison(
         name = f"{c.contrast.variant} − {c.contrast.reference}" + f" on {c.dataset}" * several
         rows.append(Row(wrap_name(name, 72), heading=True))
         drawn.append(None)
-        found = [("other seeds", c.summary)]
+        intervals = [("other seeds", c.summary)]
         if (over := others.get((c.contrast, c.dataset))) is not None:
             n = len(over.seeds)
-            found.append(("other images", Summary(n, over.mean, None, over.low, over.high)))
-            found.append(("both", Summary(n, over.mean, None, over.crossed_low, over.crossed_high)))
-        for what, summary in found:
-            rows.append(Row(what, _summary_text(summary, metric), least=0.19))
+            intervals.append(("other images", Summary(n, over.mean, None, over.low, over.high)))
+            intervals.append(("both", Summary(n, over.mean, None, over.crossed_low, over.crossed_high)))
+        for label, summary in intervals:
+            rows.append(Row(label, _summary_text(summary, metric), least=0.19))
             drawn.append(summary)
     shown = [summary for summary in drawn if summary and summary.n]
     values = [s.mean for s in shown] + [0, -1.4 * metric.min_effect, 1.4 * metric.min_effect]
@@ -128,7 +130,7 @@ def interval_comparison(
 
 
 def _dataset_order(comparisons: Sequence[Comparison]):
-    """Sorts by data set, in the order in which these come first."""
+    """The sort key that groups comparisons by data set, in the order of their first occurrence."""
     datasets = list(dict.fromkeys(c.dataset for c in comparisons))
     return lambda c: datasets.index(c.dataset)
 
@@ -140,7 +142,7 @@ def _contrast_label(contrast: Contrast) -> str:
 
 def _summary_text(summary: Summary, metric: Metric) -> str:
     if not summary.n:
-        return "no pair finished"
+        return "no finished pair"
     mean, *ends = (_signed(x, metric) for x in (summary.mean, summary.low, summary.high) if x is not None)
     return f"{mean} ({ends[0]} to {ends[1]})" if ends else f"{mean} (no interval)"
 
@@ -158,11 +160,11 @@ def _axis_label(metric: Metric) -> str:
 
 
 def _draw_equivalence_region(axes: Axes, metric: Metric) -> None:
-    """Zero, what would not matter, and which way is better."""
+    """Draws zero, the region of equivalence, and which side is better."""
     axes.axvspan(-metric.min_effect, metric.min_effect, color=GRID, alpha=0.6, linewidth=0, zorder=0)
     axes.axvline(0, color=INK, linewidth=0.8, zorder=1)
-    annotate_above(axes, 0, f"±{metric.min_effect:g} would not matter")
-    left, right = ("second better", "first better")[:: 1 if metric.scale.higher_is_better else -1]
+    annotate_above(axes, 0, f"equivalence (±{metric.min_effect:g})")
+    left, right = ("second is better", "first is better")[:: 1 if metric.scale.higher_is_better else -1]
     below = axes.get_xaxis_transform() + ScaledTranslation(0, -34 / 72, axes.figure.dpi_scale_trans)
     for x, text, ha in ((axes.get_xlim()[0], f"← {left}", "left"), (axes.get_xlim()[1], f"{right} →", "right")):
         axes.text(x, 0, text, transform=below, ha=ha, fontsize=SMALL, color=SOFT)

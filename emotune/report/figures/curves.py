@@ -1,4 +1,4 @@
-"""How learning went, epoch by epoch."""
+"""Learning curves: accuracy and attention entropy by epoch."""
 
 import math
 from collections.abc import Mapping
@@ -32,19 +32,19 @@ from emotune.report.figures.style import (
 __all__ = ["attention_entropy", "learning_curves"]
 
 ATTENTION_POSITIONS = 36
-"""Of an attention map: 6 × 6."""
+"""The positions of an attention map, 6 × 6."""
 HEIGHT, LEFT, GAP = 2.3, 0.56, 0.22
 NAME_LETTERS = 18
 
 
 @rc_context(STYLE)
 def learning_curves(title: str, curves: pd.DataFrame, colours: Mapping[str, str]) -> Figure:
-    """Training and validation accuracy by epoch: every seed faintly, the mean and its 95 % t interval.
+    """The training and validation accuracy by epoch: every seed, the mean and its 95 % t interval.
 
     Args:
-        title: The data set.
+        title: The data set's title.
         curves: ``variant, seed, epoch, train_accuracy, val_accuracy`` of one data set; a NaN interrupts its line.
-        colours: Of all variants.
+        colours: The colours of all variants.
     """
     panels = {"train_accuracy": "training images (augmented, dropout on)", "val_accuracy": "validation images"}
     means = {column: _means_and_intervals(curves, column) for column in panels}
@@ -67,14 +67,14 @@ def learning_curves(title: str, curves: pd.DataFrame, colours: Mapping[str, str]
 
 @rc_context(STYLE)
 def attention_entropy(title: str, curves: pd.DataFrame, colours: Mapping[str, str]) -> Figure:
-    """The entropy of the attention weights by epoch, under that of uniform weights.
+    """The entropy of the attention weights by epoch, with that of uniform weights.
 
-    Behind each name stands how many positions share the weight: exp(entropy), at the last epoch.
+    Each name is followed by the effective number of positions at the last epoch, exp(entropy).
 
     Args:
-        title: The data set.
-        curves: ``variant, seed, epoch, attention_entropy`` (nats) of one data set; NaN of variants without attention.
-        colours: Of all variants.
+        title: The data set's title.
+        curves: ``variant, seed, epoch, attention_entropy`` (nats) of one data set; NaN for variants without attention.
+        colours: The colours of all variants.
     """
     curves = curves[curves["variant"].isin(curves.loc[curves["attention_entropy"].notna(), "variant"])]
     means = _means_and_intervals(curves, "attention_entropy")
@@ -105,28 +105,28 @@ def _lines(texts: Mapping[str, str]) -> int:
 
 
 def _height(texts: Mapping[str, str]) -> float:
-    """Of the axes, in inches: room for the names at their right."""
+    """The height of the axes in inches, with room for the names at their right."""
     return max(HEIGHT, len(texts) * (0.135 * _lines(texts) + 0.04))
 
 
 def _figure(title: str, curves: pd.DataFrame, texts: Mapping[str, str]) -> tuple[Figure, float]:
-    """A figure with a title, and the inches that names take at its right."""
+    """A figure with a title, and the width in inches that the names take at its right."""
     figure = Figure(figsize=(WIDTH, _height(texts) + 0.98))
     seeds = curves.groupby("variant")["seed"].nunique()
-    draw_title(figure, title, seed_count_text(seeds) + "; bands: 95 % intervals" * bool((seeds > 2).any()))
+    draw_title(figure, title, seed_count_text(seeds) + "; bands: 95 % t intervals" * bool((seeds > 2).any()))
     return figure, 0.3 + max(map(text_width, texts.values()), default=0)
 
 
 def _means_and_intervals(curves: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Per variant and epoch ``mean``, and ``low`` and ``high`` of its 95 % t interval over seeds.
+    """The ``mean`` of each variant and epoch over seeds, with ``low`` and ``high`` of its 95 % t interval.
 
-    Where a seed's value is missing there is no mean: it would jump. The interval of two seeds is left out, too: at 12.7
-    standard errors, which change from epoch to epoch, it would cover all else.
+    If the value of a seed is missing, the mean is omitted because it would jump. The interval of two seeds is omitted
+    because it would cover everything else: it spans 12.7 standard errors, which change from epoch to epoch.
     """
-    found = curves.groupby(["variant", "epoch"])[column].agg(["mean", "sem", "count", "size"]).reset_index()
-    found["mean"] = found["mean"].where(found["count"] == found["size"])
-    half = found["sem"].where(found["count"] > 2) * stats.t.ppf(1 - ALPHA / 2, np.maximum(found["count"] - 1, 1))
-    return found.assign(low=found["mean"] - half, high=found["mean"] + half)
+    table = curves.groupby(["variant", "epoch"])[column].agg(["mean", "sem", "count", "size"]).reset_index()
+    table["mean"] = table["mean"].where(table["count"] == table["size"])
+    half = table["sem"].where(table["count"] > 2) * stats.t.ppf(1 - ALPHA / 2, np.maximum(table["count"] - 1, 1))
+    return table.assign(low=table["mean"] - half, high=table["mean"] + half)
 
 
 def _draw_curves(axes: Axes, curves: pd.DataFrame, means: pd.DataFrame, column: str, colours: Mapping[str, str],
@@ -148,7 +148,7 @@ def _draw_curves(axes: Axes, curves: pd.DataFrame, means: pd.DataFrame, column: 
 
 
 def _label_line_ends(axes: Axes, means: pd.DataFrame, texts: Mapping[str, str], colours: Mapping[str, str]) -> None:
-    """Writes the variants' names behind their last values, each with a sample of its line."""
+    """Writes each variant's name after its last value, with a sample of its line."""
     height = 72 * axes.get_position().height * axes.figure.get_size_inches()[1]
     low, high = axes.get_ylim()
     known = means.dropna(subset=["mean"]).groupby("variant")[["epoch", "mean"]].last()

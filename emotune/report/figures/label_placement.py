@@ -1,4 +1,4 @@
-"""Names beside points, without overlap."""
+"""Placement of labels beside points, without overlap."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class Box:
     top: float
 
     def overlaps(self, other: "Box") -> bool:
-        """Whether the two have a common area."""
+        """Whether the two rectangles overlap."""
         return (
             self.left < other.right and other.left < self.right and self.bottom < other.top and other.bottom < self.top
         )
@@ -24,7 +24,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Mark:
-    """A point with what is drawn of it, an interval perhaps, in points from the lower left corner of the room."""
+    """A point and the area that its marker and interval take, in points from the lower left corner."""
 
     x: float
     y: float
@@ -34,14 +34,14 @@ class Mark:
 def place_labels(
     marks: Sequence[Mark], sizes: Sequence[tuple[float, float]], room: tuple[float, float]
 ) -> list[Box] | None:
-    """Boxes of texts beside their points, that meet neither each other nor a mark; None if not all find a place.
+    """A box beside each point that overlaps neither another box nor a mark; None if there is no room for all.
 
-    The points with the fewest free places are served first.
+    Points with the fewest free positions are placed first.
 
     Args:
         marks: The points.
-        sizes: Width and height of each one's text, in points.
-        room: Width and height of it all.
+        sizes: The width and height of each label, in points.
+        room: The width and height of the axes, in points.
     """
     free = []
     for mark, (w, h) in zip(marks, sizes, strict=True):

@@ -1,4 +1,4 @@
-"""An image, and what a network says of it."""
+"""The figure of one prediction: the image, its attention maps, and the class probabilities."""
 
 from collections.abc import Mapping
 
@@ -14,22 +14,22 @@ __all__ = ["prediction_figure"]
 
 SIDE, GAP, LEFT, TOP, BARS, FOOT = 2.0, 0.16, 0.06, 0.36, 1.3, 0.1
 """Inches."""
-OWN, OTHER = "#0072b2", "#9db9cc"
-"""Of the most probable class, and of the others."""
+PREDICTED, OTHER = "#0072b2", "#9db9cc"
+"""The colours of the most probable class and of the others."""
 
 
 @rc_context(STYLE)
 def prediction_figure(
     title: str, image: np.ndarray, maps: Mapping[str, np.ndarray], probabilities: Mapping[str, float]
 ) -> Figure:
-    """Side by side: the image as the network sees it, the same under each attention map, and the probabilities.
+    """The image as the network sees it, the same under each attention map, and the class probabilities.
 
     Args:
-        title: Of the image.
-        image: uint8 (H, W, 3).
-        maps: By attention layer, weights times positions (6, 6): 1 is what each has where they are uniform. Each has a
-            scale of its own, which its colour bar says.
-        probabilities: By class.
+        title: The image's title.
+        image: The image, uint8 (H, W, 3).
+        maps: Attention weights times the number of positions (6, 6), by attention layer; uniform weights are 1. Each
+            map has a colour scale of its own, which its title states.
+        probabilities: The probability of each class.
     """
     names = max(text_width(name) for name in probabilities) + 0.08
     width = LEFT + (1 + len(maps)) * (SIDE + GAP) + names + BARS + 0.4
@@ -51,7 +51,7 @@ def prediction_figure(
         )  # fmt: skip
     axes = place_axes(figure, width - BARS - 0.4, head, BARS, height - head - FOOT)
     values = list(probabilities.values())
-    colours = [OWN if value == max(values) else OTHER for value in values]
+    colours = [PREDICTED if value == max(values) else OTHER for value in values]
     axes.barh(range(len(values)), values, color=colours, height=0.7)
     axes.set(yticks=range(len(values)), yticklabels=list(probabilities), xlim=(0, 1), xticks=[])
     axes.tick_params(axis="y", length=0)

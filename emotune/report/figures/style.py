@@ -1,7 +1,7 @@
-"""The look that all figures share: type, colours and marks, and the arithmetic of placing things without overlap.
+"""The style that all figures share: fonts, colours, markers, and placing text and axes without overlap.
 
-Figures are laid out in inches from measured text, not by matplotlib's layout engines: what is aligned stays aligned,
-and drawing takes half the time. `INK`, `SOFT` and `GRID` are what a dark page replaces, so nothing else has these.
+Figures are laid out in inches from measured text, not by matplotlib's layout engines: aligned parts stay aligned, and
+drawing takes half the time. A dark page replaces `INK`, `SOFT` and `GRID`, so nothing else uses these colours.
 """
 
 import re
@@ -50,7 +50,7 @@ __all__ = [
 
 INK, SOFT, GRID = "#222222", "#666666", "#dddddd"
 WIDTH = 6.5
-"""Inches: the text of a paper in one column."""
+"""Inches: the text width of a one-column paper."""
 SIZE, SMALL = 8.0, 7.0
 """Points."""
 LEGEND_ROW_HEIGHT = 0.17
@@ -58,10 +58,10 @@ LEGEND_ROW_HEIGHT = 0.17
 
 STYLE = MappingProxyType(
     {
-        "font.family": ["DejaVu Sans"],  # comes with matplotlib: the same letters everywhere
+        "font.family": ["DejaVu Sans"],  # comes with matplotlib, so that figures look the same everywhere
         "font.size": SIZE,
         "text.color": INK,
-        "text.parse_math": False,  # a dollar in a name is a dollar
+        "text.parse_math": False,  # a dollar in a name is not mathematics
         "axes.edgecolor": SOFT,
         "axes.labelcolor": INK,
         "axes.labelsize": SIZE,
@@ -110,19 +110,20 @@ VERDICT_MARKERS = MappingProxyType(
 
 
 def variant_colours(variants: Sequence[str]) -> dict[str, str]:
-    """A colour per variant, the same in all figures; after ten they come again, darker by a third each time."""
+    """The colour of each variant, the same in all figures; from the eleventh on the colours repeat, a third darker."""
     return {variant: _variant_colour(i) for i, variant in enumerate(variants)}
 
 
 def markers(colours: Mapping[str, str]) -> dict[str, str]:
-    """A marker per variant, so that grey print tells them apart. It follows from the colour: as that, it is the same
-    in a figure that lacks some variants.
+    """The marker of each variant, which tells variants apart in grey print.
+
+    It follows from the colour, so that it is the same in a figure without some of the variants.
     """
     return {variant: MARKERS[i % len(MARKERS)] for variant, i in _variant_numbers(colours).items()}
 
 
 def line_styles(colours: Mapping[str, str]) -> dict[str, tuple]:
-    """A line style per variant, as matplotlib takes it; see `markers`."""
+    """The line style of each variant in matplotlib's form; it follows from the colour like `markers`."""
     return {variant: (0, DASHES[i % len(DASHES)] or None) for variant, i in _variant_numbers(colours).items()}
 
 
@@ -136,21 +137,21 @@ def _variant_numbers(colours: Mapping[str, str]) -> dict[str, int]:
 
 
 def place_axes(figure: Figure, left: float, top: float, width: float, height: float, grid: str = "", **more) -> Axes:
-    """Axes of a size in inches, measured from the figure's upper left corner.
+    """Adds axes at a position in inches, measured from the figure's upper left corner.
 
     Args:
-        figure: Gets them.
-        left: From the left edge.
-        top: From the upper edge.
-        width: Without ticks and labels.
-        height: The same.
-        grid: ``x``, ``y``, ``both`` or none.
-        more: For `Figure.add_axes`.
+        figure: The figure.
+        left: The distance from the figure's left edge.
+        top: The distance from the figure's upper edge.
+        width: The width without ticks and labels.
+        height: The height without ticks and labels.
+        grid: The direction of the grid lines: ``x``, ``y``, ``both``, or empty for none.
+        more: Further arguments of `Figure.add_axes`.
     """
     w, h = figure.get_size_inches()
     axes = figure.add_axes((left / w, 1 - (top + height) / h, width / w, height / h), **more)
     axes.spines[["top", "right"]].set_visible(False)
-    # Ticks are made when they are drawn, after the style's context has ended: what they look like is said here.
+    # Ticks are created when the figure is drawn, after the style's context has ended, so their style is set here.
     axes.tick_params(color=SOFT, labelcolor=INK, labelsize=SIZE, width=0.7, length=2.5, pad=2.5)
     if grid:
         axes.grid(axis=grid, color=GRID, linewidth=0.6, linestyle="-")
@@ -158,7 +159,7 @@ def place_axes(figure: Figure, left: float, top: float, width: float, height: fl
 
 
 def draw_title(figure: Figure, title: str, note: str = "") -> None:
-    """The title over the upper left corner, and a softer note behind it."""
+    """Writes the title at the upper left, followed by a softer note if there is room for it."""
     w, h = figure.get_size_inches()
     figure.text(0.06 / w, 1 - 0.17 / h, title, weight="bold", va="center")
     left = 0.06 + text_width(title, weight="bold") + 0.12
@@ -167,7 +168,7 @@ def draw_title(figure: Figure, title: str, note: str = "") -> None:
 
 
 def colour_bar(figure: Figure, colours: ScalarMappable, unit: str) -> None:
-    """A colour bar at the upper right, and what it counts at its left."""
+    """Draws a colour bar at the upper right, with its unit at the left."""
     bar = place_axes(figure, WIDTH - 1.35, 0.1, 1.2, 0.09)
     figure.colorbar(colours, cax=bar, orientation="horizontal").outline.set_visible(False)
     bar.tick_params(labelsize=SMALL, length=0, pad=2, labelcolor=INK)
@@ -177,14 +178,14 @@ def colour_bar(figure: Figure, colours: ScalarMappable, unit: str) -> None:
 
 
 def draw_legend(figure: Figure, top: float, left: float, colours: Mapping[str, str], shapes: Mapping[str, str]) -> None:
-    """Writes the variants' names behind their marks, in `legend_rows`.
+    """Draws a legend of variants, in the rows of `legend_rows`.
 
     Args:
-        figure: Gets them.
-        top: Inches from the upper edge to the first row.
-        left: Inches to the first mark of a row.
-        colours: Of the variants that are named.
-        shapes: Their markers.
+        figure: The figure.
+        top: The distance of the first row from the figure's upper edge, in inches.
+        left: The distance of the rows from the figure's left edge, in inches.
+        colours: The colours of the variants in the legend.
+        shapes: The markers of the variants.
     """
     w, h = figure.get_size_inches()
     for row, names in enumerate(legend_rows(colours, w - left)):
@@ -213,7 +214,7 @@ def _key_width(name: str) -> float:
 
 
 def text_width(text: str, size: float = SIZE, weight: str = "normal") -> float:
-    """Inches that the longest line takes."""
+    """The width of a text's longest line in inches."""
     font = FontProperties(family="DejaVu Sans", size=size, weight=weight)
     return (
         max(text_to_path.get_text_width_height_descent(line, font, ismath=False)[0] for line in text.split("\n")) / 72
@@ -221,7 +222,7 @@ def text_width(text: str, size: float = SIZE, weight: str = "normal") -> float:
 
 
 def wrap_name(name: str, letters: int = 26) -> str:
-    """A long name over several lines, cut behind hyphens, dots, underscores and spaces where that is possible.
+    """A long name in several lines, broken after hyphens, dots, underscores and spaces where possible.
 
     >>> fold("attention-with-tanh", 14).split()
     ['attention-', 'with-tanh']
@@ -235,10 +236,10 @@ def wrap_name(name: str, letters: int = 26) -> str:
 
 
 def spread_apart(positions: Sequence[float], gap: float, low: float, high: float) -> np.ndarray:
-    """Positions at least ``gap`` apart, between ``low`` and ``high``, in the same order and as little moved as can be.
+    """Positions moved as little as possible so that they are ``gap`` apart and between ``low`` and ``high``.
 
-    Squared moves are least: this is an isotonic regression (Best and Chakravarti, 1990). Too many for the room are
-    put at equal distances that are less than the gap.
+    The order stays, and the sum of squared moves is minimal: this is an isotonic regression (Best and Chakravarti,
+    1990). If there is not enough room, the positions are equally spaced at less than the gap.
 
     >>> spread([1.0, 1.0, 5.0], 2.0, 0.0, 9.0).tolist()
     [0.0, 2.0, 5.0]
@@ -255,15 +256,15 @@ def spread_apart(positions: Sequence[float], gap: float, low: float, high: float
 
 
 def axis_limits(values: Iterable[float], ends: Iterable[float], least: float) -> tuple[float, float]:
-    """Limits of an axis that shows all values, and intervals' ends unless they are far outside.
+    """The limits of an axis that shows all values, and the ends of intervals unless they are far outside.
 
-    With two seeds an interval is easily ten times as long as the data are wide; it would make a point of everything
-    else. It is cut, and whoever draws it says so with an arrow.
+    With two seeds an interval is easily ten times as wide as the data, which would shrink to a point beside it. Such an
+    interval leaves the axis, and an arrow marks that.
 
     Args:
-        values: All of them are within the limits.
-        ends: Of intervals; at most the width of the values away from them.
-        least: How wide the axis is at least.
+        values: The values, all of which are within the limits.
+        ends: The ends of intervals; the limits include them up to one width of the data away from the values.
+        least: The minimum width of the axis.
     """
     values = [v for v in values if np.isfinite(v)] or [0.0]
     ends = [e for e in ends if np.isfinite(e)]
@@ -275,7 +276,7 @@ def axis_limits(values: Iterable[float], ends: Iterable[float], least: float) ->
 
 
 def magnitude_formatter() -> Formatter:
-    """Numbers as ``250 k``, ``1.4 M`` or ``60 M``."""
+    """A tick formatter that writes ``250 k``, ``1.4 M`` or ``60 M``."""
 
     def written(value: float, _: int | None = None) -> str:
         for size, sign in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
@@ -287,6 +288,7 @@ def magnitude_formatter() -> Formatter:
 
 
 def seed_count_text(counts: Iterable[int]) -> str:
-    """How many seeds there are per variant: ``5 seeds``, ``3 to 5 seeds``."""
-    low, high = min(counts := list(counts), default=0), max(counts, default=0)
+    """The number of seeds of each variant as text: ``5 seeds``, ``3 to 5 seeds``."""
+    numbers = list(counts)
+    low, high = min(numbers, default=0), max(numbers, default=0)
     return f"{low} to {high} seeds" if low != high else f"{high} seed{'s' * (high != 1)}"

@@ -1,4 +1,4 @@
-"""Figures as SVG: a file of its own, and a part of the page that takes the page's colours."""
+"""Figures as SVG: as files, and inline in the page with the page's colours."""
 
 import base64
 import html
@@ -14,13 +14,13 @@ from emotune.report.figures.style import GRID, INK, SOFT, WIDTH
 __all__ = ["inline", "svg_of"]
 
 VARIABLES = {INK: "--ink", SOFT: "--soft", GRID: "--line"}
-"""Colours of text and lines, and the page's variables that stand for them, light or dark."""
+"""The colours of text and lines, and the CSS variables that replace them in the page, light or dark."""
 SMALL = 10_000
-"""Bytes of an image that stays as it is."""
+"""Images of fewer bytes are kept as PNG."""
 
 
 def svg_of(figure: Figure) -> str:
-    """The figure as an SVG file: the same numbers give the same bytes, as it has no date and its ids are fixed."""
+    """The figure as the text of an SVG file; equal figures give equal text, as it has no date and fixed ids."""
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": "emotune"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None})
@@ -28,18 +28,20 @@ def svg_of(figure: Figure) -> str:
 
 
 def inline(svg: str, name: str, alt: str) -> str:
-    """An SVG element for the page, whose full width is that of `emotune.report.figures.style.WIDTH`.
+    """An SVG element for the page, where `emotune.report.figures.style.WIDTH` is the full width.
 
     Args:
-        svg: Of `svg_of`.
-        name: Unique in the page: put before each id, which figures would share otherwise.
-        alt: What is seen, for those who do not.
+        svg: The figure's SVG file, see `svg_of`.
+        name: The figure's name, unique in the page; it becomes a prefix of each id, so that figures share none.
+        alt: The text alternative.
     """
     element = re.sub(r"<(metadata|style)\b.*?</\1>|<!--.*?-->", "", svg[svg.index("<svg") :], flags=re.S)
-    element = re.sub(r"(?<![\d.])([1-9]\d*\.\d\d)\d+", r"\1", element)  # hundredths of points are never seen
+    element = re.sub(
+        r"(?<![\d.])([1-9]\d*\.\d\d)\d+", r"\1", element
+    )  # no screen shows less than hundredths of a point
     element = re.sub(r"\s*\n\s*", "\n", element)
     element = re.sub(r"data:image/png;base64,([^\"]+)", _photograph, element)
-    element = re.sub(r'<g id="[^"]*"', "<g", element)  # names of parts, not unique; nothing refers to them
+    element = re.sub(r'<g id="[^"]*"', "<g", element)  # these ids are not unique, and nothing refers to them
     element = re.sub(r'\bid="', f'id="{name}-', element)
     element = re.sub(r"(url\(#|href=\"#)", rf"\g<1>{name}-", element)
     for colour, variable in VARIABLES.items():
@@ -51,11 +53,11 @@ def inline(svg: str, name: str, alt: str) -> str:
     return f'<svg role="img" aria-label="{label}" {box} style="width:{100 * width:.4g}%">{rest.strip()}'
 
 
-def _photograph(found: re.Match[str]) -> str:
-    """The image in a data URL, as a JPEG where that is much smaller: of photographs, not of small matrices."""
-    png = base64.b64decode(found[1])
+def _photograph(match: re.Match[str]) -> str:
+    """The data URL of an image, as JPEG if that is much smaller, which it is for photographs."""
+    png = base64.b64decode(match[1])
     jpeg = io.BytesIO()
     Image.open(io.BytesIO(png)).convert("RGB").save(jpeg, "JPEG", quality=88)
     if len(png) < SMALL or 2 * len(jpeg.getvalue()) > len(png):
-        return found[0]
+        return match[0]
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg.getvalue()).decode()}"

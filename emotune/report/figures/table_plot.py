@@ -1,4 +1,4 @@
-"""Plots that read like a table: names at the left, marks in the middle, numbers at the right."""
+"""Plots laid out like a table: names at the left, marks in the middle, numbers at the right."""
 
 import math
 from collections.abc import Sequence
@@ -20,15 +20,15 @@ EDGE, GAP = 0.06, 0.12
 
 @dataclass(frozen=True)
 class Row:
-    """What is written beside a row's marks.
+    """The texts of a row.
 
     Attributes:
-        label: At the left, over one or more lines.
-        note: At the right: its numbers.
-        tag: Under the note, in a colour of its own.
-        colour: The tag's.
-        heading: The label names a group of rows, and there are no marks.
-        least: Inches that it is high, if the text needs no more.
+        label: The text at the left, in one or more lines.
+        note: The numbers at the right.
+        tag: The text below the numbers, in a colour of its own.
+        colour: The colour of the tag.
+        heading: Whether the label is the heading of a group of rows, without marks.
+        least: The minimum height in inches.
     """
 
     label: str
@@ -40,7 +40,7 @@ class Row:
 
     @property
     def height(self) -> float:
-        """Inches."""
+        """The height in inches."""
         lines = max(self.label.count("\n") + 1, bool(self.note) + bool(self.tag))
         return LINE * lines + 0.165 if self.heading else max(self.least, LINE * lines + 0.07)
 
@@ -48,17 +48,17 @@ class Row:
 def table_plot(
     rows: Sequence[Row], limits: tuple[float, float], label: str, *, top: float = 0.3, bottom: float = 0.42
 ) -> tuple[Figure, Axes, list[tuple[float, float]]]:
-    """A figure with the rows' texts, for marks to be drawn.
+    """A figure with the texts of all rows, to which the caller adds the marks.
 
     Args:
-        rows: From above.
-        limits: Of the axis of values.
-        label: Of that axis.
-        top: Inches over the rows.
-        bottom: Inches under them.
+        rows: The rows from top to bottom.
+        limits: The limits of the value axis.
+        label: The label of the value axis.
+        top: The space above the rows, in inches.
+        bottom: The space below the rows, in inches.
 
     Returns:
-        The figure; its axes, whose y is in inches downward; and per row where it begins and ends.
+        The figure, its axes with y in inches downwards, and the upper and lower edge of each row.
     """
     ends = [sum(row.height for row in rows[: i + 1]) for i in range(len(rows))]
     edges = [(end - row.height, end) for row, end in zip(rows, ends, strict=True)]
@@ -84,7 +84,7 @@ def table_plot(
 
 
 def draw_seeds(axes: Axes, y: float, values: Sequence[float], colour: str) -> None:
-    """A small open dot per seed; an infinite value is an arrow at the axes' edge."""
+    """Draws a small dot for each seed; an infinite value is an arrow at the edge of the axes."""
     _draw_infinite(axes, y, values, colour)
     values = [value for value in values if math.isfinite(value)]
     axes.plot(values, [y] * len(values), "o", color=colour, alpha=0.55, markersize=3.6, markeredgewidth=0,
@@ -92,7 +92,7 @@ def draw_seeds(axes: Axes, y: float, values: Sequence[float], colour: str) -> No
 
 
 def draw_interval(axes: Axes, y: float, summary: Summary, colour: str, marker: str = "o", width: float = 2.0) -> None:
-    """The mean, and the interval where there is one; an end outside of the axes is an arrow at their edge."""
+    """Draws the mean and its interval, if it has one; an end outside the axes is an arrow at their edge."""
     if summary.low is not None:
         left, right = axes.get_xlim()
         axes.plot([max(summary.low, left), min(summary.high, right)], [y, y], color=colour, linewidth=width)
@@ -111,6 +111,6 @@ def _draw_infinite(axes: Axes, y: float, values: Sequence[float], colour: str) -
 
 
 def annotate_above(axes: Axes, x: float, text: str, ha: str = "center") -> None:
-    """A soft word over the axes at a value."""
+    """Writes a soft note above the axes at a value."""
     axes.annotate(text, (x, 1), xycoords=axes.get_xaxis_transform(), xytext=(0, 4), textcoords="offset points",
                   ha=ha, va="bottom", fontsize=SMALL, color=SOFT)  # fmt: skip
