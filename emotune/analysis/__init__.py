@@ -1,1 +1,1 @@
-"""From run directories to statistics; without torch."""
+"""Statistics of finished runs: metrics, intervals, verdicts and power; without torch."""

@@ -1,39 +1,58 @@
-"""Tests of paired differences over seeds, and Holm's correction for several of them."""
+"""Paired t-test, sign-flip test, equivalence test (TOST) and Holm's correction."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
 from emotune.config.metric import ROUNDING
 
-__all__ = ["holm", "paired_tests", "sign_flip_test"]
+__all__ = ["PairedPValues", "holm", "paired_tests", "sign_flip_test"]
 
 MOST_ENUMERATED, DRAWS = 32, 2**16
-"""Up to so many seeds all ways to flip signs are counted; above, so many random ones (fixed seed)."""
+"""The number of seeds up to which all sign flips are counted, and the number of random ones above it (fixed seed)."""
 
 
-def paired_tests(differences: np.ndarray, min_effect: float) -> dict[str, float]:
-    """The p of the two-sided paired t test, of the sign flips, and of the two one-sided t tests at ± ``min_effect``.
+@dataclass(frozen=True)
+class PairedPValues:
+    """The p values of three tests of paired differences.
+
+    Attributes:
+        difference: The p value of the two-sided paired t-test.
+        sign_flip: The p value of the two-sided sign-flip test.
+        equivalence: The p value of the two one-sided t-tests (TOST).
+    """
+
+    difference: float
+    sign_flip: float
+    equivalence: float
+
+
+def paired_tests(differences: np.ndarray, min_effect: float) -> PairedPValues:
+    """The p values of the paired t-test, the sign-flip test, and the two one-sided t-tests at ± ``min_effect``.
 
     Args:
-        differences: By seed (n,), finite, and not all equal.
-        min_effect: The smallest difference that would matter.
+        differences: The differences by seed (n,), finite and not all equal.
+        min_effect: The smallest difference that matters.
     """
     above = stats.ttest_1samp(differences, -min_effect, alternative="greater").pvalue
     below = stats.ttest_1samp(differences, min_effect, alternative="less").pvalue
-    return {
-        "p": float(stats.ttest_1samp(differences, 0).pvalue),
-        "p_sign_flip": sign_flip_test(differences),
-        "p_equivalence": float(max(above, below)),
-    }
+    return PairedPValues(
+        difference=float(stats.ttest_1samp(differences, 0).pvalue),
+        sign_flip=sign_flip_test(differences),
+        equivalence=float(max(above, below)),
+    )
 
 
 def sign_flip_test(differences: np.ndarray) -> float:
-    """The share of all ways to flip signs whose sum is as far from zero as the one seen, or farther.
+    """The p value of the two-sided sign-flip test: the share of sign flips whose sum is at least as far from zero.
 
-    Differences of shares, as 100 k / N, tie but for their last bits, so sums count as equal within `ROUNDING` a seed.
-    Each way is a way to flip the first half and one to flip the second: these are counted against each other.
+    Differences of percentages, 100 k / N, tie except for their last bits, so sums count as equal within `ROUNDING` per
+    seed. A sign flip of all differences is one of the first half and one of the second; pairs of them are counted.
+
+    Args:
+        differences: The differences by seed (n,).
     """
     n, least = len(differences), abs(differences.sum()) - ROUNDING * len(differences)
     if least <= 0:
@@ -47,19 +66,23 @@ def sign_flip_test(differences: np.ndarray) -> float:
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm's (1979) adjusted p; contrasts without one keep their place, as finishing them can only make others smaller.
+    """Holm's (1979) adjusted p values; None where there is no p value, which then counts as 1.
 
-    As statsmodels' ``multipletests``, which looks for garbage at each call: in a large process that takes seconds.
+    Contrasts without a p value count, so that an adjusted p value cannot grow when they are finished. The result is
+    that of statsmodels' ``multipletests``, which collects garbage at each call: in a large process that takes seconds.
+
+    Args:
+        p_values: The p values, None for a contrast without one.
     """
     p = np.array([1.0 if value is None else value for value in p_values])
     order = np.argsort(p)
     steps = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1.0)
     adjusted = steps[np.argsort(order)].tolist()
-    return [None if value is None else found for value, found in zip(p_values, adjusted, strict=True)]
+    return [None if value is None else corrected for value, corrected in zip(p_values, adjusted, strict=True)]
 
 
 def _signed_sums(numbers: np.ndarray) -> np.ndarray:
-    """Of all ways to flip signs (2 ** n,)."""
+    """The sums of the numbers under all sign flips (2 ** n,)."""
     sums = np.zeros(1)
     for number in numbers:
         sums = np.concatenate([sums + number, sums - number])

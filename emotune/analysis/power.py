@@ -1,4 +1,7 @@
-"""What a number of seeds can show, before and after it is known how much seeds differ. Light: plans import it."""
+"""Power analysis of paired t-tests over seeds, and the spread of seed differences pooled over variants.
+
+It imports neither pandas nor scipy.stats, because every plan imports it.
+"""
 
 import math
 from bisect import bisect_left
@@ -24,29 +27,36 @@ __all__ = [
 ALPHA, POWER = 0.05, 0.80
 MOST_SEEDS = 1000
 INTEGRATION_RANGE, INTEGRATION_POINTS = 9.0, 2001
-"""How far, in standard deviations, a normal distribution is integrated, and at how many points."""
+"""The range in standard deviations over which a normal distribution is integrated, and the number of points."""
 
 
 def power_of_paired_t(effect_in_sd: float, seeds: int, alpha: float = ALPHA) -> float:
-    """The probability that a two-sided paired t-test over ``seeds`` pairs finds an effect.
+    """The probability that a two-sided paired t-test over ``seeds`` pairs detects an effect.
 
     Args:
-        effect_in_sd: The true mean difference over the standard deviation of the differences.
-        seeds: Pairs, at least 2.
-        alpha: The test's false-alarm rate.
+        effect_in_sd: The true mean difference divided by the standard deviation of the differences.
+        seeds: The number of pairs, at least 2.
+        alpha: The significance level.
     """
     df, shift = seeds - 1, abs(effect_in_sd) * math.sqrt(seeds)
     critical = special.stdtrit(df, 1 - alpha / 2)
-    # |Z + shift| > critical * S, where S is a chi over the root of its df: the mean over
-    # y = |Z + shift| of P(S < y / critical). scipy's noncentral t is NaN or not monotonous where the shift is large.
+    # The test detects the effect if |Z + shift| > critical * S, where S is a chi variable divided by the root of its
+    # degrees of freedom: this is the mean of P(S < y / critical) over y = |Z + shift|. scipy's noncentral t is NaN or
+    # not monotonous for large shifts.
     y = np.linspace(max(0.0, shift - INTEGRATION_RANGE), shift + INTEGRATION_RANGE, INTEGRATION_POINTS)
     density = np.exp(-((y - shift) ** 2) / 2) + np.exp(-((y + shift) ** 2) / 2)
-    found = special.chdtr(df, df * (y / critical) ** 2)
-    return float(min(1.0, np.trapezoid(density * found, y) / math.sqrt(2 * math.pi)))
+    detected = special.chdtr(df, df * (y / critical) ** 2)
+    return float(min(1.0, np.trapezoid(density * detected, y) / math.sqrt(2 * math.pi)))
 
 
 def smallest_effect(seeds: int, alpha: float = ALPHA) -> float | None:
-    """The smallest effect, in standard deviations of the seed differences, found with 80 % power; None below 2 seeds.
+    """The smallest effect that is detected with 80 % power, in standard deviations of the seed differences.
+
+    None for fewer than 2 seeds.
+
+    Args:
+        seeds: The number of pairs.
+        alpha: The significance level.
 
     >>> [round(smallest_effect(n), 1) for n in (3, 5, 7, 10)]
     [3.3, 1.7, 1.3, 1.0]
@@ -63,7 +73,11 @@ def smallest_effect(seeds: int, alpha: float = ALPHA) -> float | None:
 
 
 def seeds_for(effect_in_sd: float, alpha: float = ALPHA) -> int | None:
-    """The number of seeds that finds an effect with 80 % power; None above a thousand.
+    """The number of seeds that detects an effect with 80 % power; None if it is more than a thousand.
+
+    Args:
+        effect_in_sd: The true mean difference divided by the standard deviation of the differences.
+        alpha: The significance level.
 
     >>> seeds_for(1.0)
     10
@@ -75,11 +89,11 @@ def seeds_for(effect_in_sd: float, alpha: float = ALPHA) -> int | None:
 
 @dataclass(frozen=True)
 class PooledSpread:
-    """How much two variants' difference varies over seeds, estimated from all variants of a data set together.
+    """The standard deviation of the difference of two variants over seeds, pooled over all variants of a data set.
 
     Attributes:
-        sd: Standard deviation of the difference of two runs of one seed, in the unit of the metric.
-        df: Degrees of freedom that it rests on.
+        sd: The standard deviation of the difference of two runs of one seed, in the unit of the metric.
+        df: Its degrees of freedom.
     """
 
     sd: float
@@ -87,26 +101,28 @@ class PooledSpread:
 
 
 def pooled_spread(rows: Iterable[Mapping[str, Any]], dataset: str, metric: str) -> PooledSpread | None:
-    """The spread that is left beside what variants and seeds explain; None where too few runs are finished.
+    """The spread that remains after variants and seeds are accounted for; None if too few runs have finished.
 
-    Least squares of *variant + seed* over the runs there are. Variants that say the same in all seeds stay out.
+    It is the residual of a least-squares fit of *variant + seed* to the finished runs. Variants with equal values in
+    all seeds are not included.
 
     Args:
-        rows: Finished runs with ``variant``, ``dataset``, ``seed`` and the metric; A/A runs are welcome.
-        dataset: On which data.
-        metric: Its column.
+        rows: The finished runs with ``variant``, ``dataset``, ``seed`` and the metric; A/A runs may be among them.
+        dataset: The data set's name.
+        metric: The column of the metric.
     """
     by_variant: dict[str, dict[int, float]] = {}
     for row in rows:
         if row["dataset"] == dataset and math.isfinite(row[metric]):
             by_variant.setdefault(row["variant"], {})[row["seed"]] = row[metric]
-    varying = [own for own in by_variant.values() if max(own.values()) - min(own.values()) > ROUNDING]
-    seeds = sorted({seed for own in varying for seed in own})
+    varying = [by_seed for by_seed in by_variant.values() if max(by_seed.values()) - min(by_seed.values()) > ROUNDING]
+    seeds = sorted({seed for by_seed in varying for seed in by_seed})
     if len(varying) < 2:
         return None
-    # Frisch, Waugh and Lovell: with values and seeds' dummies less their means by variant, variants need no dummies.
+    # Frisch, Waugh and Lovell: with variant means subtracted from values and seed dummies, variants need no dummies.
     blocks = [
-        (np.array([*own.values()]), np.array([[s == seed for seed in seeds] for s in own], float)) for own in varying
+        (np.array([*by_seed.values()]), np.array([[s == seed for seed in seeds] for s in by_seed], float))
+        for by_seed in varying
     ]
     values, dummies = (
         np.concatenate([part - part.mean(axis=0) for part in parts]) for parts in zip(*blocks, strict=True)
@@ -118,11 +134,11 @@ def pooled_spread(rows: Iterable[Mapping[str, Any]], dataset: str, metric: str) 
 
 
 def detectable_effects(spread: PooledSpread, seeds: Iterable[int], alpha: float = ALPHA) -> dict[int, float]:
-    """By number of seeds, the smallest difference that is found with 80 % power, in the unit of the metric.
+    """The smallest difference that is detected with 80 % power by number of seeds, in the unit of the metric.
 
     Args:
-        spread: Of a seed difference.
-        seeds: Numbers, of which those under 2 find nothing.
-        alpha: The test's false-alarm rate.
+        spread: The pooled standard deviation of a seed difference.
+        seeds: The numbers of seeds; those below 2 detect nothing and are omitted.
+        alpha: The significance level.
     """
     return {n: effect * spread.sd for n in sorted(set(seeds)) if (effect := smallest_effect(n, alpha)) is not None}

@@ -1,6 +1,6 @@
-"""Intervals and verdicts over seeds. A seed is the unit: it is what a repetition of the study would change.
+"""Intervals and verdicts over seeds. The seed is the unit of repetition: repeating the study would change the seeds.
 
-Student's t throughout: over 3 to 10 seeds it covers what it says, which the bootstrap does not.
+All intervals are Student's t intervals: over 3 to 10 seeds they have their nominal coverage, the bootstrap does not.
 """
 
 import math
@@ -33,10 +33,10 @@ UNBOUNDED = (-math.inf, math.inf)
 
 
 class Verdict(StrEnum):
-    """What a declared contrast's data say; of a metric whose low values are good, ``BETTER`` means lower.
+    """The verdict of a declared contrast; for a metric whose low values are good, ``BETTER`` means lower.
 
-    ``IDENTICAL``: the two gave the same answer to every image in every seed. ``DETERMINISTIC``: neither depends on
-    the seed, so that the difference is the same in all, and seeds say nothing about its uncertainty.
+    ``IDENTICAL``: the two predict the same class for every image in every seed. ``DETERMINISTIC``: neither depends on
+    the seed, so the difference is equal in all seeds, and seeds tell nothing about its uncertainty.
     """
 
     BETTER = "better"
@@ -49,10 +49,17 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Summary:
-    """Mean, standard deviation (ddof 1) and 95 % t interval, cut where it would leave what is possible.
+    """Mean, standard deviation (ddof 1) and 95 % t interval, truncated to the possible values.
 
-    Of one value, and of values that are all equal, there is no interval; of none, no mean. An infinite value makes the
-    mean infinite (NaN where there is one of each sign), and there is neither standard deviation nor interval.
+    One value, or equal values, have no interval; no values have no mean. An infinite value makes the mean infinite, or
+    NaN if there is one of each sign; then there is neither a standard deviation nor an interval.
+
+    Attributes:
+        n: The number of values.
+        mean: Their mean; NaN without values.
+        sd: Their standard deviation.
+        low: The lower end of the interval.
+        high: The upper end of the interval.
     """
 
     n: int
@@ -64,28 +71,27 @@ class Summary:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A contrast on one data set: differences by seed, in the unit of the study's metric, and what follows.
+    """A contrast on one data set: its differences in the unit of the study's metric, tests and verdict.
 
-    Tests are None where there are fewer than two pairs, or the pairs do not differ among themselves. What is adjusted
-    (by Holm, over all declared contrasts and data sets of the study) and ``verdict`` are None for contrasts that were
-    not declared.
+    The p values are None for fewer than two pairs and for pairs with equal differences. Adjusted p values (Holm, over
+    all declared contrasts and data sets of the study) and the verdict are None for undeclared contrasts.
 
     Attributes:
-        contrast: Variant minus reference.
-        dataset: On which data.
-        differences: By seed, of the complete pairs; infinite where one of the two runs has an infinite value.
-        missing: Why a seed is no complete pair: ``alexnet missing, attention diverged``.
-        summary: Of the differences.
-        same_predictions: Whether the two runs of every pair gave the same class to every image.
-        seed_independent: Whether each of the two sides says the same in all of two seeds or more.
-        p: Of the two-sided paired t-test.
-        p_sign_flip: Of the exact two-sided sign-flip test, which assumes no normal distribution.
-        p_equivalence: Of the two one-sided t-tests (TOST) at ± ``min_effect``.
+        contrast: The contrast, variant minus reference.
+        dataset: The data set's name.
+        differences: The differences of the complete pairs by seed; infinite where one of the two values is infinite.
+        missing: The reason why a seed has no complete pair, by seed: ``alexnet missing, attention diverged``.
+        summary: Mean and interval of the differences.
+        same_predictions: Whether the two runs of every pair predict the same class for every image.
+        seed_independent: Whether each of the two sides has equal results in all of two or more seeds.
+        p: The p value of the two-sided paired t-test.
+        p_sign_flip: The p value of the exact two-sided sign-flip test, which does not assume a normal distribution.
+        p_equivalence: The p value of the two one-sided t-tests (TOST) at ± ``min_effect``.
         p_holm: ``p``, adjusted.
-        p_sign_flip_holm: ``p_sign_flip``, adjusted; None where so few seeds cannot bring it under 0.05.
+        p_sign_flip_holm: ``p_sign_flip``, adjusted; None where so few seeds cannot bring it below 0.05.
         p_equivalence_holm: ``p_equivalence``, adjusted.
-        verdict: What the data say.
-        higher_is_better: Whether a positive difference is in favour of the variant.
+        verdict: The verdict.
+        higher_is_better: Whether a positive difference favours the variant.
     """
 
     contrast: Contrast
@@ -107,16 +113,16 @@ class Comparison:
 
 @dataclass(frozen=True)
 class AcrossDatasets:
-    """A contrast over data sets, as description only: data sets are no sample of anything, so there is no test.
+    """A description of a contrast over data sets, without a test, because the data sets are not a random sample.
 
     Attributes:
-        contrast: Variant minus reference.
-        mean: Of the data sets' mean differences.
-        lowest: Of these.
-        highest: Of these.
-        favourable: On how many data sets the mean difference is in favour of the variant.
-        datasets: With a complete pair.
-        one_seed: Names of those with just one: nothing says how far another seed would move their difference.
+        contrast: The contrast, variant minus reference.
+        mean: The mean of the data sets' mean differences.
+        lowest: The lowest of the mean differences.
+        highest: The highest of the mean differences.
+        favourable: The number of data sets whose mean difference favours the variant.
+        datasets: The number of data sets with a complete pair.
+        one_seed: The names of data sets with a single complete pair, whose difference has no known uncertainty.
     """
 
     contrast: Contrast
@@ -129,11 +135,11 @@ class AcrossDatasets:
 
 
 def summarise(values: Sequence[float], bounds: tuple[float, float] = UNBOUNDED) -> Summary:
-    """The summary of one number per seed.
+    """Mean, standard deviation and 95 % t interval of one number per seed.
 
     Args:
-        values: By seed.
-        bounds: The lowest and the highest value that there is.
+        values: The numbers, one per seed.
+        bounds: The lowest and the highest possible value, to which the interval is truncated.
 
     >>> s = summarise([1.0, 2.0, 3.0])
     >>> round(s.low, 3), s.mean, round(s.high, 3)
@@ -159,15 +165,15 @@ def estimate_differences(
     seeds: int,
     metric: Metric,
 ) -> list[Comparison]:
-    """Differences without verdict: for contrasts that were not declared before the runs, and for A/A.
+    """Differences with p values but without verdicts, for undeclared contrasts and A/A.
 
     Args:
-        rows: All runs of the study with ``variant``, ``dataset``, ``seed`` and ``state``; finished ones, which alone
-            count, with the metric, and ``predicted_classes_digest``, which is equal for equal predictions.
-        contrasts: Which differences.
-        datasets: Names.
-        seeds: How many the study has; those without a complete pair are named in the result.
-        metric: What is compared, which way is better, and the smallest difference that would matter.
+        rows: All runs of the study with ``variant``, ``dataset``, ``seed`` and ``state``. Only finished ones count;
+            these also have the metric, and ``predicted_classes_digest``, which is equal for equal predictions.
+        contrasts: The contrasts.
+        datasets: The names of the data sets.
+        seeds: The study's number of seeds; the result lists those without a complete pair.
+        metric: The study's metric.
     """
     runs = {(row["variant"], row["dataset"], row["seed"]): row for row in rows}
     return [_compare(runs, contrast, dataset, seeds, metric) for dataset in datasets for contrast in contrasts]
@@ -180,16 +186,19 @@ def compare_contrasts(
     seeds: int,
     metric: Metric,
 ) -> list[Comparison]:
-    """The declared contrasts of a study, with verdicts and Holm's correction over all; else as `estimate_differences`.
+    """The declared contrasts of a study with Holm-adjusted p values and verdicts; arguments as `estimate_differences`.
 
-    Of all contrasts and data sets together, the chance of any false *better* or *worse* is at most 5 %, and so is that
-    of any false *equivalent*.
+    Over all contrasts and data sets together, the probability of any false *better* or *worse* is at most 5 %, and so
+    is that of any false *equivalent*.
     """
-    found = estimate_differences(rows, contrasts, datasets, seeds, metric)
-    t, flips, equivalence = (holm([getattr(c, p) for c in found]) for p in ("p", "p_sign_flip", "p_equivalence"))
+    comparisons = estimate_differences(rows, contrasts, datasets, seeds, metric)
+    t, sign_flip, equivalence = (
+        holm([getattr(c, p) for c in comparisons]) for p in ("p", "p_sign_flip", "p_equivalence")
+    )
     judged = []
-    for c, p, p_flip, p_equivalence in zip(found, t, flips, equivalence, strict=True):
-        flips_can_tell = len(found) * 2.0 ** (1 - c.summary.n) < ALPHA
+    for c, p, p_flip, p_equivalence in zip(comparisons, t, sign_flip, equivalence, strict=True):
+        smallest_p_flip = 2.0 ** (1 - c.summary.n)
+        flips_can_tell = len(comparisons) * smallest_p_flip < ALPHA
         adjusted = replace(
             c, p_holm=p, p_sign_flip_holm=p_flip if flips_can_tell else None, p_equivalence_holm=p_equivalence
         )
@@ -198,17 +207,17 @@ def compare_contrasts(
 
 
 def across_datasets(comparisons: Sequence[Comparison]) -> list[AcrossDatasets]:
-    """Per contrast with a complete pair on two data sets or more, how its mean differences lie."""
-    found = []
+    """The mean, lowest and highest difference of each contrast with complete pairs on two or more data sets."""
+    results = []
     for contrast in dict.fromkeys(c.contrast for c in comparisons):
-        mine = [c for c in comparisons if c.contrast == contrast and not math.isnan(c.summary.mean)]
-        means, one_seed = [c.summary.mean for c in mine], tuple(c.dataset for c in mine if c.summary.n == 1)
+        paired = [c for c in comparisons if c.contrast == contrast and not math.isnan(c.summary.mean)]
+        means, one_seed = [c.summary.mean for c in paired], tuple(c.dataset for c in paired if c.summary.n == 1)
         up = next(c.higher_is_better for c in comparisons if c.contrast == contrast)
         if len(means) > 1:
             favourable = sum(mean > 0 if up else mean < 0 for mean in means)
             mean = sum(means) / len(means)
-            found.append(AcrossDatasets(contrast, mean, min(means), max(means), favourable, len(means), one_seed))
-    return found
+            results.append(AcrossDatasets(contrast, mean, min(means), max(means), favourable, len(means), one_seed))
+    return results
 
 
 def _compare(
@@ -221,9 +230,9 @@ def _compare(
     pairs, missing, differences = [], {}, {}
     for seed in range(seeds):
         sides = {name: runs.get((name, dataset, seed)) for name in (contrast.variant, contrast.reference)}
-        lacking = {name: why for name, row in sides.items() if (why := _why_not_counted(row, metric.name))}
-        if lacking:
-            missing[seed] = ", ".join(f"{name} {lacking[name]}" for name in sorted(lacking))
+        reasons = {name: reason for name, row in sides.items() if (reason := _why_not_counted(row, metric.name))}
+        if reasons:
+            missing[seed] = ", ".join(f"{name} {reasons[name]}" for name in sorted(reasons))
         elif all(row[metric.name] == math.inf for row in sides.values()):
             missing[seed] = f"{metric.name} infinite in both"
         else:
@@ -232,23 +241,26 @@ def _compare(
     summary = summarise(list(differences.values()), metric.scale.difference_bounds)
     digests = [tuple(row.get("predicted_classes_digest") for row in pair) for pair in pairs]
     sides = list(zip(*pairs, strict=True))
-    found = Comparison(
+    comparison = Comparison(
         contrast, dataset, differences, missing, summary, higher_is_better=metric.scale.higher_is_better,
         same_predictions=bool(digests) and all(a == b is not None for a, b in digests),
         seed_independent=len(pairs) > 1 and all(_is_seed_independent(side, metric.name) for side in sides),
     )  # fmt: skip
-    return replace(found, **paired_tests(np.array([*differences.values()]), metric.min_effect)) if summary.sd else found
+    if not summary.sd:
+        return comparison
+    p = paired_tests(np.array([*differences.values()]), metric.min_effect)
+    return replace(comparison, p=p.difference, p_sign_flip=p.sign_flip, p_equivalence=p.equivalence)
 
 
 def _why_not_counted(row: Mapping[str, Any] | None, metric: str) -> str:
-    """Why a run does not count; empty if it does. An infinite value counts: it is the worst that there is."""
+    """The reason why a run does not count; empty if it counts. An infinite value counts as the worst possible one."""
     if row is None or row["state"] != State.DONE:
         return str(row["state"] if row else State.MISSING)
     return f"has no {metric}" if math.isnan(row[metric]) else ""
 
 
 def _is_seed_independent(rows: Sequence[Mapping[str, Any]], metric: str) -> bool:
-    """Whether the runs of one variant say the same in all seeds."""
+    """Whether the runs of one variant have equal values and predictions in all seeds."""
     values = [row[metric] for row in rows]
     return max(values) - min(values) < ROUNDING and len({row.get("predicted_classes_digest") for row in rows}) == 1
 
@@ -260,7 +272,7 @@ def _verdict(c: Comparison, min_effect: float) -> Verdict:
         return Verdict.DETERMINISTIC
     if c.p_holm is None:
         return Verdict.UNRESOLVED
-    # TOST is about the 90 % interval; the 95 % one is printed, and must not contradict the verdict beside it.
+    # TOST corresponds to the 90 % interval; the printed 95 % interval must not contradict the verdict beside it.
     if c.p_equivalence_holm < ALPHA and -min_effect < c.summary.low and c.summary.high < min_effect:
         return Verdict.EQUIVALENT
     if c.p_holm < ALPHA:
