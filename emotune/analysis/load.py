@@ -1,69 +1,59 @@
-"""Run directories as tidy tables: a row per run, per epoch, per image of a run, and per attention layer of that."""
+"""Loads the runs of a study as tidy tables: a row for each run, each epoch, each predicted image and attention map."""
 
-import io
-import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
 
-from emotune.analysis.metrics import classes_of, predicted_classes_digest, scalar_metrics
+from emotune.analysis.alignment import align_test_sets
+from emotune.analysis.metrics import predicted_classes_digest, scalar_metrics
+from emotune.analysis.run_files import EPOCH_COLUMNS, curve_table, read_attention, read_curve, read_predictions
 from emotune.config.metric import SCALES
 from emotune.config.run import RunConfig
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
-from emotune.runs.directory import ATTENTION, METRICS, PREDICTIONS, RECORD, State, Status
-from emotune.runs.predictions import LOGIT_PREFIX
-from emotune.runs.record import read_record
+from emotune.runs.directory import METRICS, RECORD, State, Status
+from emotune.runs.record import RunRecord, read_record
 from emotune.runs.store import RunStore
 
 __all__ = ["Records", "load_records"]
 
+RUN_COLUMNS = ["run", "variant", "dataset", "seed"]
 RESULT_COLUMNS = ["accuracy", "test_images", "parameters", "train_s", "images_per_s", "workers", "interruptions",
                   "commit", "dirty"]  # fmt: skip
 COST_COLUMNS = ["forward_flops"]
 SELECTION_COLUMNS = ["selected_epoch", "best_test_accuracy"]
-EPOCH_COLUMNS = ["epoch", "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "train_s_so_far",
-                 "test_accuracy", "attention_entropy"]  # fmt: skip
-RUN_COLUMNS = ["run", "variant", "dataset", "seed"]
-COLUMNS = [
-    *RUN_COLUMNS,
-    "state",
-    "detail",
-    *dict.fromkeys([*RESULT_COLUMNS, *SCALES, *COST_COLUMNS, *SELECTION_COLUMNS]),
-    "predicted_classes_digest",
-]
+COLUMNS = [*RUN_COLUMNS, "state", "detail", *dict.fromkeys([*RESULT_COLUMNS, *SCALES, *COST_COLUMNS,
+           *SELECTION_COLUMNS]), "predicted_classes_digest"]  # fmt: skip
+"""The columns of the table of runs, in the order that scripts rely on; new ones come last."""
 
 
 @dataclass(frozen=True)
 class Records:
-    """What a study's runs left behind.
+    """The tables of a study's runs.
 
     Attributes:
-        runs: One row per run of the study, finished or not: ``run, variant, dataset, seed, state, detail``; finished
-            ones have ``accuracy`` (per cent of the test images), ``test_images``, ``parameters``, ``train_s``,
+        runs: A row for each run of the study, finished or not: ``run, variant, dataset, seed, state, detail``. Finished
+            runs also have ``accuracy`` (per cent of the test images), ``test_images``, ``parameters``, ``train_s``,
             ``images_per_s``, ``workers``, ``interruptions``, ``commit``, ``dirty``, the other metrics of
-            `emotune.config.metric.SCALES``, ``forward_flops`` of an image, ``selected_epoch`` (whose network was
-            tested), ``best_test_accuracy`` (per cent, the highest of all epochs; NaN where no epoch was tested) and
-            ``predicted_classes_digest`` (equal for runs that gave the same class to every test image); the others NaN.
-        curves: One row per run and epoch: ``run, variant, dataset, seed`` and what ``metrics.jsonl`` has;
-            ``test_accuracy`` and ``attention_entropy`` (nats) are NaN where they were not noted.
-        predictions: Per finished run: ``sample_id, target, group, logit_<class>…``. All runs of a data set have the
-            same images in the same order. Near-duplicates have a group in common; where no run of the data set says
-            which they are, each image is its own.
-        records: ``record.json`` of every finished run.
-        attention: Per finished run of a network with attention, if it noted that: ``sample_id, layer, weights``, the
-            last an array (P,) that sums to one.
+            `emotune.config.metric.SCALES`, ``forward_flops`` per image, ``selected_epoch`` (the epoch whose network was
+            tested), ``best_test_accuracy`` (per cent, the highest of all epochs; NaN if the epochs were not tested) and
+            ``predicted_classes_digest`` (equal for runs that predict the same class for every test image).
+        curves: A row for each run and epoch: ``run, variant, dataset, seed`` and the fields of ``metrics.jsonl``;
+            ``test_accuracy`` and ``attention_entropy`` (nats) are NaN if they were not recorded.
+        predictions: The predictions of each finished run by run id: ``sample_id, target, group, logit_<class>…``. All
+            runs of a data set have the same images in the same order. Near-duplicates share a group; if no run of the
+            data set recorded groups, each image is its own.
+        records: The content of ``record.json`` of each finished run, by run id.
+        attention: The attention weights of each finished run that recorded them, by run id: ``sample_id, layer,
+            weights``; the weights are an array (P,) that sums to one.
     """
 
     runs: pd.DataFrame
     curves: pd.DataFrame
     predictions: dict[str, pd.DataFrame]
-    records: dict[str, dict[str, Any]]
+    records: dict[str, RunRecord]
     attention: dict[str, pd.DataFrame]
 
     def done(self) -> pd.DataFrame:
@@ -71,203 +61,126 @@ class Records:
         return self.runs[self.runs["state"] == State.DONE]
 
     def predictions_of(self, variant: str, dataset: str) -> dict[int, pd.DataFrame]:
-        """The predictions of a variant's finished runs on a data set, by seed, in the seeds' order."""
+        """The predictions of a variant's finished runs on a data set, by seed in ascending order."""
         done = self.done()
-        mine = done[(done["variant"] == variant) & (done["dataset"] == dataset)].sort_values("seed")
-        return {int(seed): self.predictions[run] for seed, run in zip(mine["seed"], mine["run"], strict=True)}
+        rows = done[(done["variant"] == variant) & (done["dataset"] == dataset)].sort_values("seed")
+        return {int(seed): self.predictions[run] for seed, run in zip(rows["seed"], rows["run"], strict=True)}
 
 
 @dataclass(frozen=True)
-class _Run:
-    """What one run left behind; the last three None unless it is finished."""
+class _FinishedRun:
+    """The results of a finished run."""
+
+    record: RunRecord
+    predictions: pd.DataFrame
+    attention: pd.DataFrame | None
+
+
+@dataclass(frozen=True)
+class _LoadedRun:
+    """A run's row in the table of runs, its learning curve, and its results if it has finished."""
 
     row: dict[str, Any]
     curve: pd.DataFrame
-    record: dict[str, Any] | None = None
-    predictions: pd.DataFrame | None = None
-    attention: pd.DataFrame | None = None
+    finished: _FinishedRun | None = None
+
+    def as_damaged(self, problem: str) -> "_LoadedRun":
+        """The same run, which does not count because of a problem."""
+        row = {name: self.row[name] for name in RUN_COLUMNS} | {"state": str(State.DAMAGED), "detail": problem}
+        return _LoadedRun(row, self.curve)
 
 
 def load_records(runs: Sequence[RunConfig], pool: str) -> Records:
     """Reads the directories of a study's runs.
 
-    A finished run of which a file is missing or damaged, or whose test images are not those of most runs of its data
-    set, has the state *damaged*, and ``detail`` says what is wrong and what to do: the others do not suffer from it.
+    A finished run gets the state *damaged* if one of its files is missing or damaged, or if its test images are not
+    those of most runs of its data set. Its ``detail`` states the problem and the remedy; other runs are not affected.
+
+    Args:
+        runs: The study's runs.
+        pool: The path or URL of the folder with their directories.
 
     Raises:
         InputError: the pool cannot be reached.
     """
-    directories = RunStore(pool)
-    statuses = directories.statuses(run.id for run in runs)
-    found = directories.map(lambda run: _load(directories.folder / run.id, run, statuses[run.id]), runs)
-    done = {run.row["run"]: run for run in found if run.record is not None}
-    predictions: dict[str, pd.DataFrame] = {}
-    for dataset in dict.fromkeys(run.row["dataset"] for run in done.values()):
-        mine = {run_id: run.predictions for run_id, run in done.items() if run.row["dataset"] == dataset}
-        agreed, others = _align_runs(mine, directories.folder)
-        predictions |= agreed
-        for run_id, problem in others.items():
-            row = done.pop(run_id).row
-            known = _damaged(row, problem)
-            row.clear()
-            row.update(known)
+    store = RunStore(pool)
+    statuses = store.statuses(run.id for run in runs)
+    loaded = store.map(lambda run: _load_run(store.folder / run.id, run, statuses[run.id]), runs)
+    predictions, problems = _aligned_predictions(loaded, store.folder)
+    loaded = [run.as_damaged(problems[run.row["run"]]) if run.row["run"] in problems else run for run in loaded]
+    finished = {run.row["run"]: run.finished for run in loaded if run.finished}
     return Records(
-        runs=pd.DataFrame([run.row for run in found], columns=COLUMNS),
-        curves=pd.concat([run.curve for run in found], ignore_index=True),
-        predictions={run_id: predictions[run_id] for run_id in done},
-        records={run_id: run.record for run_id, run in done.items()},
-        attention={run_id: run.attention for run_id, run in done.items() if run.attention is not None},
+        runs=pd.DataFrame([run.row for run in loaded], columns=COLUMNS),
+        curves=pd.concat([run.curve for run in loaded], ignore_index=True),
+        predictions={run_id: predictions[run_id] for run_id in finished},
+        records={run_id: run.record for run_id, run in finished.items()},
+        attention={run_id: run.attention for run_id, run in finished.items() if run.attention is not None},
     )
 
 
-def _load(folder: Folder, run: RunConfig, status: Status) -> _Run:
-    which = dict(zip(RUN_COLUMNS, (run.id, run.variant, run.dataset.name, run.seed), strict=True))
-    row = which | {"state": str(status.state), "detail": status.detail}
+def _aligned_predictions(runs: Sequence[_LoadedRun], store: Folder) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
+    """The aligned predictions of all data sets, and the problems of runs with other test images, by run id."""
+    by_dataset: dict[str, dict[str, pd.DataFrame]] = {}
+    for run in runs:
+        if run.finished:
+            by_dataset.setdefault(run.row["dataset"], {})[run.row["run"]] = run.finished.predictions
+    predictions: dict[str, pd.DataFrame] = {}
+    problems: dict[str, str] = {}
+    for frames in by_dataset.values():
+        aligned, others = align_test_sets(frames, store)
+        predictions |= aligned
+        problems |= others
+    return predictions, problems
+
+
+def _load_run(folder: Folder, run: RunConfig, status: Status) -> _LoadedRun:
+    key = {"run": run.id, "variant": run.variant, "dataset": run.dataset.name, "seed": run.seed}
+    row = key | {"state": str(status.state), "detail": status.detail}
+    loaded = _LoadedRun(row, curve_table([]).assign(**key)[[*RUN_COLUMNS, *EPOCH_COLUMNS]])
     try:
-        curve = _curve(folder)
+        curve = read_curve(folder)
+        loaded = replace(loaded, curve=curve.assign(**key)[[*RUN_COLUMNS, *EPOCH_COLUMNS]])
+        return _with_results(loaded, folder, run) if status.state is State.DONE else loaded
     except InputError as error:
-        nothing = _as_curve([]).assign(**which)[[*RUN_COLUMNS, *EPOCH_COLUMNS]]
-        return _Run(_damaged(row, str(error)) if status.state is State.DONE else row, nothing)
-    best = float(curve["test_accuracy"].max())
-    curve = curve.assign(**which)[[*RUN_COLUMNS, *EPOCH_COLUMNS]]
-    if status.state is not State.DONE:
-        return _Run(row, curve)
-    try:
-        return _finished(folder, run, row, curve, best)
-    except InputError as error:
-        return _Run(_damaged(row, str(error)), curve)
+        return loaded.as_damaged(str(error)) if status.state is State.DONE else loaded
 
 
-def _damaged(row: Mapping[str, Any], problem: str) -> dict[str, Any]:
-    """The row of a finished run that cannot be counted."""
-    return {name: row[name] for name in RUN_COLUMNS} | {"state": str(State.DAMAGED), "detail": problem}
-
-
-def _finished(folder: Folder, run: RunConfig, row: dict[str, Any], curve: pd.DataFrame, best: float) -> _Run:
-    """A finished run with all that it left behind.
+def _with_results(run: _LoadedRun, folder: Folder, config: RunConfig) -> _LoadedRun:
+    """A finished run with its results.
 
     Raises:
-        InputError: a file of it is missing or damaged.
+        InputError: a file is missing or damaged.
     """
-    if curve.empty:
+    if run.curve.empty:
         raise InputError(f"{folder / METRICS}: missing or empty; delete the folder {folder} to train this run again")
-    record, predictions = read_record(folder, run.id), _predictions(folder)
+    record, predictions = read_record(folder, config.id), read_predictions(folder)
+    if record is None:
+        raise InputError(f"{folder / RECORD}: missing; run the same command again")
     try:
-        row |= _result_columns(record, predictions) | {"best_test_accuracy": best}
+        results = _result_columns(record, predictions)
     except (KeyError, TypeError, AttributeError, IndexError) as error:
-        raise InputError(f"{folder / RECORD}: lacks {error}; delete the folder to train again") from None
-    return _Run(row, curve, record, predictions, _attention(folder, predictions))
+        raise InputError(
+            f"{folder / RECORD}: {error} is missing; delete the folder {folder} to train this run again"
+        ) from None
+    best = {"best_test_accuracy": float(run.curve["test_accuracy"].max())}
+    finished = _FinishedRun(record, predictions, read_attention(folder, predictions))
+    return replace(run, row=run.row | results | best, finished=finished)
 
 
-def _result_columns(record: dict[str, Any], predictions: pd.DataFrame) -> dict[str, Any]:
-    gits = [origin["git"] or {"commit": None, "dirty": None} for origin in record["origins"]]
-    dirty = any(g["dirty"] for g in gits) or (None if any("unknown" in g for g in gits) else False)
-    git = {"commit": " ".join(str(g["commit"]) for g in gits if g["commit"]), "dirty": dirty}
-    known = record | git | {"train_s": record["durations_s"]["train"], "test_images": len(predictions)}
-    selected = record["selected_epoch"] if "selected_epoch" in record else record["last_epoch"]["epoch"]
-    plain = {name: known.get(name) for name in (*RESULT_COLUMNS, *COST_COLUMNS)}
-    return (
-        plain
-        | scalar_metrics(predictions)
-        | {"selected_epoch": selected, "predicted_classes_digest": predicted_classes_digest(predictions)}
-    )
-
-
-def _curve(folder: Folder) -> pd.DataFrame:
-    """A row per epoch that is over, with `EPOCH_COLUMNS`."""
-    try:
-        return _as_curve([json.loads(line) for line in (folder.read(METRICS) or b"").decode().splitlines()])
-    except (ValueError, TypeError) as error:
-        where = folder / METRICS
-        raise InputError(f"{where}: not readable ({error}); delete the folder to train this run again") from None
-
-
-def _as_curve(epochs: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    return pd.DataFrame(epochs, columns=EPOCH_COLUMNS).astype(float).astype({"epoch": int})
-
-
-def _predictions(folder: Folder) -> pd.DataFrame:
-    frame = _table(folder, PREDICTIONS, ["sample_id", "target"])
-    where = folder / PREDICTIONS
-    if frame is None:
-        raise InputError(f"{where}: missing; delete the folder {folder} to train this run again")
-    logits = frame.filter(like=LOGIT_PREFIX)
-    numbers = logits.to_numpy() if all(kind.kind == "f" for kind in logits.dtypes) else np.full((1, 1), np.nan)
-    if not (np.isfinite(numbers) | np.isneginf(numbers)).all() or np.isneginf(numbers).all(axis=1).any():
-        raise InputError(f"{where}: holds logits that are no numbers; delete {folder} to train it again")
-    if frame["sample_id"].duplicated().any():
-        raise InputError(f"{where}: an image is counted twice; delete {folder} to train it again")
-    if frame.empty or frame.isna().any(axis=None) or not frame["target"].isin(classes_of(frame)).all():
-        raise InputError(f"{where}: no images, or of no known class; delete {folder} to train it again")
-    return frame
-
-
-def _attention(folder: Folder, predictions: pd.DataFrame) -> pd.DataFrame | None:
-    """None where the run noted none."""
-    frame = _table(folder, ATTENTION, ["sample_id", "layer", "weights"])
-    if frame is None:
-        return None
-    try:
-        images = set(predictions["sample_id"])
-        layers = [layer for _, layer in frame.groupby("layer", sort=False, dropna=False)]
-        whole = bool(layers) and all(len(f) == len(images) and set(f["sample_id"]) == images for f in layers)
-        sums = np.concatenate([np.stack(layer["weights"]).sum(axis=1) for layer in layers]) if whole else np.zeros(1)
-        if np.allclose(sums, 1, atol=1e-3):
-            return frame
-        problem = "weights that do not sum to one" if whole else "not the weights of every test image once"
-    except (ValueError, TypeError) as error:
-        problem = str(error)
-    raise InputError(f"{folder / ATTENTION}: damaged ({problem}); delete {folder} to train it again")
-
-
-def _table(folder: Folder, name: str, columns: Sequence[str]) -> pd.DataFrame | None:
-    """A parquet file with at least these columns; None where there is none."""
-    data = folder.read(name)
-    if data is None:
-        return None
-    try:
-        frame = pd.read_parquet(io.BytesIO(data))
-        if missing := [column for column in columns if column not in frame]:
-            raise ValueError(f"lacks the column {missing[0]}")
-        return frame
-    except (ValueError, OSError, pa.ArrowException) as error:
-        said = " ".join(str(error).split())  # some go over several lines
-        raise InputError(f"{folder / name}: not readable ({said}); delete {folder} to train it again") from None
-
-
-def _align_runs(
-    predictions: Mapping[str, pd.DataFrame], pool: Folder
-) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
-    """The predictions of one data set's runs, with its images in one order, and their groups.
-
-    Groups are of the images: what one run says of them holds for those that were made before runs noted them.
-
-    Returns:
-        Those of the runs that have the test images, labels and classes of most of them, of equally many those of the
-        first run; and by id, what is wrong with the others.
-    """
-    kinds = {run_id: _test_set_key(frame) for run_id, frame in predictions.items()}
-    usual, _ = Counter(kinds.values()).most_common(1)[0]
-    first = next(run_id for run_id, kind in kinds.items() if kind == usual)
-    reference = predictions[first].set_index("sample_id")
-    mine = {run_id: frame for run_id, frame in predictions.items() if kinds[run_id] == usual}
-    noted = next((frame.set_index("sample_id")["group"] for frame in mine.values() if "group" in frame), None)
-    groups = reference.index if noted is None else noted.reindex(reference.index)
-    agreed = {}
-    for run_id, original in mine.items():
-        frame = original.set_index("sample_id").drop(columns="group", errors="ignore").reindex(reference.index)
-        frame.insert(1, "group", groups)
-        agreed[run_id] = frame.reset_index()
-    others = {
-        run_id: f"{pool / run_id / PREDICTIONS}: not the test images, labels and classes of {pool / first}; delete "
-        "the folder of whichever was trained on other data, to train it again"
-        for run_id in predictions
-        if run_id not in agreed
+def _result_columns(record: RunRecord, predictions: pd.DataFrame) -> dict[str, Any]:
+    """The columns of a finished run, apart from ``best_test_accuracy``."""
+    checkouts = [origin["git"] or {"commit": None, "dirty": None} for origin in record["origins"]]
+    is_dirty = any(git["dirty"] for git in checkouts) or (None if any("unknown" in git for git in checkouts) else False)
+    columns: Mapping[str, Any] = {
+        **record,
+        "commit": " ".join(str(git["commit"]) for git in checkouts if git["commit"]),
+        "dirty": is_dirty,
+        "train_s": record["durations_s"]["train"],
+        "test_images": len(predictions),
     }
-    return agreed, others
-
-
-def _test_set_key(predictions: pd.DataFrame) -> tuple[int, int, tuple[str, ...]]:
-    """Equal for two runs that have the same images, labels and classes, whatever the order of the images."""
-    hashes = pd.util.hash_pandas_object(predictions[["sample_id", "target"]], index=False)
-    return len(predictions), int(hashes.sum()), tuple(classes_of(predictions))
+    return {
+        **{name: columns.get(name) for name in (*RESULT_COLUMNS, *COST_COLUMNS)},
+        **scalar_metrics(predictions),
+        "selected_epoch": record["selected_epoch"],
+        "predicted_classes_digest": predicted_classes_digest(predictions),
+    }

@@ -46,7 +46,7 @@ def finish(
     attention: pd.DataFrame | None = None,
     *,
     curve: tuple[dict, ...] = ({}, {}),
-    **known,
+    **fields,
 ) -> Path:
     folder = pool / of.id
     folder.mkdir(parents=True)
@@ -58,26 +58,26 @@ def finish(
     record = {
         "run": of.id, "parameters": 9, "forward_flops": 70, "images_per_s": 5.0, "workers": 1, "interruptions": 0,
         "durations_s": {"train": 2.5}, "origins": [{"git": {"commit": "c0", "dirty": True}, "versions": {}}],
-        "last_epoch": entries[-1],
+        "last_epoch": entries[-1], "selected_epoch": len(entries),
     }  # fmt: skip
-    (folder / RECORD).write_text(json.dumps(record | known))
+    (folder / RECORD).write_text(json.dumps(record | fields))
     return folder
 
 
 def damage(records: Records, of: RunConfig) -> str:
-    """What is said of a run that is damaged, of which nothing is counted."""
+    """The problem of a damaged run, none of whose results count."""
     row = records.runs.set_index("run").loc[of.id]
     assert row["state"] == "damaged"
     assert row[list(SCALES)].isna().all() and of.id not in records.predictions and of.id not in records.records
     return row["detail"]
 
 
-def of_one(pool: Path, **said) -> Records:
-    finish(pool, run(), **said)
+def of_one(pool: Path, **options) -> Records:
+    finish(pool, run(), **options)
     return load_records([run()], str(pool))
 
 
-def test_a_run_that_was_made_before_groups_curves_and_attention_loads_with_what_follows(tmp_path: Path):
+def test_run_without_groups_test_curve_and_attention(tmp_path: Path):
     records = of_one(tmp_path, predictions=IMAGES.drop(columns="group"))
     frame = records.predictions[run().id]
     assert list(frame.columns) == ["sample_id", "target", "group", "logit_awe", "logit_fear"]
@@ -91,7 +91,7 @@ def test_a_run_that_was_made_before_groups_curves_and_attention_loads_with_what_
     assert records.attention == {}
 
 
-def test_new_columns_of_the_table_of_runs_come_after_those_that_scripts_rely_on(tmp_path: Path):
+def test_columns_of_the_table_of_runs(tmp_path: Path):
     old = "run,variant,dataset,seed,state,detail,accuracy,test_images,parameters,train_s,images_per_s,workers"
     old += f",interruptions,commit,dirty,{','.join(list(SCALES)[1:])},forward_flops"
     for records in (of_one(tmp_path), load_records([run("other")], str(tmp_path))):
@@ -103,7 +103,7 @@ def test_new_columns_of_the_table_of_runs_come_after_those_that_scripts_rely_on(
         ]
 
 
-def test_the_selected_epoch_the_test_curve_and_the_entropy_are_what_the_run_noted(tmp_path: Path):
+def test_selected_epoch_test_curve_and_entropy_are_loaded(tmp_path: Path):
     curve = [{"test_accuracy": a, "attention_entropy": h} for a, h in ((30.0, 3.5), (70.0, 3.0), (66.0, 2.5))]
     records = of_one(tmp_path, curve=curve, selected_epoch=1)
     (row,) = records.runs.to_dict("records")
@@ -112,7 +112,7 @@ def test_the_selected_epoch_the_test_curve_and_the_entropy_are_what_the_run_note
     assert records.curves["attention_entropy"].tolist() == [3.5, 3.0, 2.5]
 
 
-def test_attention_is_there_for_the_runs_that_noted_it(tmp_path: Path):
+def test_attention_is_loaded_for_runs_that_recorded_it(tmp_path: Path):
     finish(tmp_path, run("plain"))
     finish(tmp_path, run("attention"), attention=ATTENDED)
     records = load_records([run("plain"), run("attention")], str(tmp_path))
@@ -122,7 +122,7 @@ def test_attention_is_there_for_the_runs_that_noted_it(tmp_path: Path):
     assert [w.tolist() for w in found[1]["weights"]] == [[0.25, 0.75]] * 3 + [[0.5, 0.25, 0.25]] * 3
 
 
-def test_predictions_of_a_variant_come_by_seed_and_only_of_finished_runs(tmp_path: Path):
+def test_predictions_of_a_variant_are_by_seed_and_of_finished_runs_only(tmp_path: Path):
     runs = [run("a", 10), run("a", 2), run("a", 3), run("a", 2, "other"), run("b", 2)]
     for each in runs:
         if each.seed != 3:
@@ -139,7 +139,7 @@ def test_predictions_of_a_variant_come_by_seed_and_only_of_finished_runs(tmp_pat
     assert len(records.done()) == 4
 
 
-def test_images_have_the_first_runs_order_and_the_groups_that_any_run_knows(tmp_path: Path):
+def test_images_have_the_order_of_the_first_run_and_the_groups_of_any_run(tmp_path: Path):
     finish(tmp_path, run(seed=0), IMAGES.drop(columns="group"))
     finish(tmp_path, run(seed=1), IMAGES.iloc[::-1])
     records = load_records([run(seed=0), run(seed=1)], str(tmp_path))
@@ -159,7 +159,7 @@ def test_images_have_the_first_runs_order_and_the_groups_that_any_run_knows(tmp_
     ],
     ids=["other images", "other labels", "fewer images", "classes in another order", "more classes"],
 )
-def test_a_run_whose_images_are_not_those_of_the_others_is_left_out(tmp_path: Path, other: pd.DataFrame):
+def test_run_with_other_test_images_is_damaged(tmp_path: Path, other: pd.DataFrame):
     finish(tmp_path, run(seed=0), other)
     finish(tmp_path, run(seed=0, dataset="elsewhere"), other)
     for seed in (1, 2):
@@ -167,21 +167,21 @@ def test_a_run_whose_images_are_not_those_of_the_others_is_left_out(tmp_path: Pa
     runs = [run(seed=0, dataset="elsewhere"), *(run(seed=seed) for seed in range(3))]
     records = load_records(runs, str(tmp_path))
     assert records.runs["state"].tolist() == ["done", "damaged", "done", "done"]
-    said = damage(records, run(seed=0))
-    assert f"{run(seed=0).id}/{PREDICTIONS}: not the test images" in said and f"{run(seed=1).id}; delete" in said
+    problem = damage(records, run(seed=0))
+    assert f"{run(seed=0).id}/{PREDICTIONS}: " in problem and f"{run(seed=1).id};" in problem
     assert records.predictions.keys() == records.records.keys() == {each.id for each in runs if each is not runs[1]}
 
 
 @pytest.mark.parametrize("name", [PREDICTIONS, ATTENTION])
-def test_a_cut_or_garbled_table_is_refused_with_its_name_and_what_to_do(tmp_path: Path, name: str):
+def test_damaged_table_is_reported_with_its_path(tmp_path: Path, name: str):
     file = finish(tmp_path, run(), attention=ATTENDED) / name
     whole = file.read_bytes()
     for damaged in (b"", whole[: len(whole) // 2], b"PAR1" + bytes(len(whole) - 8) + b"PAR1", b"{}"):
         file.write_bytes(damaged)
-        said = damage(load_records([run(), run(seed=1)], str(tmp_path)), run())
-        assert re.search(f"{run().id}/{name}: not readable.*delete .*{run().id} to train it again", said)
+        problem = damage(load_records([run(), run(seed=1)], str(tmp_path)), run())
+        assert re.search(f"{run().id}/{name}: .*; delete .*{run().id} ", problem)
     pd.DataFrame({"x": [1]}).to_parquet(file)
-    assert f"{name}: not readable (lacks the column sample_id" in damage(load_records([run()], str(tmp_path)), run())
+    assert "sample_id" in damage(load_records([run()], str(tmp_path)), run())
 
 
 @pytest.mark.parametrize(
@@ -211,18 +211,18 @@ def test_a_cut_or_garbled_table_is_refused_with_its_name_and_what_to_do(tmp_path
         "no logits",
     ],
 )
-def test_predictions_that_cannot_be_counted_are_refused(tmp_path: Path, damaged: pd.DataFrame):
-    said = damage(of_one(tmp_path, predictions=damaged), run())
-    assert re.search(f"{run().id}/{PREDICTIONS}: .*delete .* to train it again", said)
+def test_invalid_predictions_are_reported(tmp_path: Path, damaged: pd.DataFrame):
+    problem = damage(of_one(tmp_path, predictions=damaged), run())
+    assert re.search(f"{run().id}/{PREDICTIONS}: .*; delete .*{run().id} ", problem)
 
 
-def test_a_probability_of_zero_counts_and_makes_the_loss_infinite(tmp_path: Path):
+def test_probability_of_zero_makes_the_loss_infinite(tmp_path: Path):
     (row,) = of_one(tmp_path, predictions=IMAGES.assign(logit_awe=[2.0, -np.inf, -np.inf])).runs.to_dict("records")
     assert (row["nll"], row["accuracy"]) == (np.inf, pytest.approx(200 / 3))
     assert np.isfinite([row["brier"], row["ece"]]).all()
 
 
-def test_runs_that_gave_the_same_classes_have_the_same_digest_whatever_the_order(tmp_path: Path):
+def test_equal_predictions_have_equal_digests_in_any_order(tmp_path: Path):
     others = {
         1: IMAGES.iloc[::-1],
         2: IMAGES.assign(logit_awe=[5.0, 1, -1]),
@@ -249,35 +249,35 @@ def test_runs_that_gave_the_same_classes_have_the_same_digest_whatever_the_order
     ],
     ids=["an image too few", "twice", "another image", "sums", "no numbers", "uneven", "no lists", "nothing"],
 )
-def test_attention_that_is_not_of_every_image_or_does_not_sum_to_one_is_refused(tmp_path: Path, damaged):
-    said = damage(of_one(tmp_path, attention=damaged), run())
-    assert re.search(f"{run().id}/{ATTENTION}: damaged .*delete .* to train it again", said)
+def test_invalid_attention_is_reported(tmp_path: Path, damaged):
+    problem = damage(of_one(tmp_path, attention=damaged), run())
+    assert re.search(f"{run().id}/{ATTENTION}: .*; delete .*{run().id} ", problem)
 
 
 @pytest.mark.parametrize("text", ["", "{", "7", '{"epoch": "one"}', '{"lr": 0.1}', '{"epoch": 1, "lr": [1]}'])
-def test_a_damaged_curve_of_a_finished_run_is_refused(tmp_path: Path, text: str):
+def test_damaged_curve_is_reported(tmp_path: Path, text: str):
     (finish(tmp_path, run()) / METRICS).write_text(text)
     finish(tmp_path, run(seed=1))
     records = load_records([run(), run(seed=1)], str(tmp_path))
-    assert re.search(f"{run().id}/{METRICS}: .*delete the folder", damage(records, run()))
+    assert re.search(f"{run().id}/{METRICS}: .*; delete .*{run().id} ", damage(records, run()))
     assert len(records.done()) == 1
 
 
-@pytest.mark.parametrize("lost", ["origins", "durations_s", "last_epoch"])
-def test_a_record_that_lacks_something_is_refused(tmp_path: Path, lost: str):
+@pytest.mark.parametrize("lost", ["origins", "durations_s", "selected_epoch"])
+def test_record_without_a_field_is_reported(tmp_path: Path, lost: str):
     file = finish(tmp_path, run()) / RECORD
     record = json.loads(file.read_text())
     del record[lost]
     file.write_text(json.dumps(record))
-    assert f"{RECORD}: lacks '{lost}'; delete" in damage(load_records([run()], str(tmp_path)), run())
+    assert f"{run().id}/{RECORD}: '{lost}' " in damage(load_records([run()], str(tmp_path)), run())
 
 
-def test_a_lost_table_of_predictions_is_refused(tmp_path: Path):
+def test_missing_predictions_are_reported(tmp_path: Path):
     (finish(tmp_path, run()) / PREDICTIONS).unlink()
-    assert f"{PREDICTIONS}: missing; delete" in damage(load_records([run()], str(tmp_path)), run())
+    assert f"{run().id}/{PREDICTIONS}: " in damage(load_records([run()], str(tmp_path)), run())
 
 
-def test_runs_behind_a_url_load_as_those_on_a_disk(tmp_path: Path):
+def test_runs_behind_a_url_load_like_local_ones(tmp_path: Path):
     import fsspec
 
     runs = [run(seed=seed) for seed in range(3)]
@@ -291,7 +291,7 @@ def test_runs_behind_a_url_load_as_those_on_a_disk(tmp_path: Path):
     assert all(far.predictions[each.id].equals(near.predictions[each.id]) for each in runs)
 
 
-def test_where_nothing_was_trained_all_tables_are_empty_but_the_one_of_runs(tmp_path: Path):
+def test_without_trained_runs_only_the_table_of_runs_has_rows(tmp_path: Path):
     records = load_records([run()], str(tmp_path / "nothing"))
     assert records.runs["state"].tolist() == ["missing"]
     assert records.done().empty

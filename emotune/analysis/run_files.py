@@ -1,0 +1,104 @@
+"""The files of one run as tables: learning curve, predictions and attention weights, with checks for damage."""
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from emotune.analysis.metrics import classes_of
+from emotune.core.errors import InputError
+from emotune.core.storage import Folder
+from emotune.runs.directory import ATTENTION, METRICS, PREDICTIONS
+from emotune.runs.predictions import LOGIT_PREFIX
+
+__all__ = ["EPOCH_COLUMNS", "curve_table", "read_attention", "read_curve", "read_predictions"]
+
+EPOCH_COLUMNS = ["epoch", "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "train_s_so_far",
+                 "test_accuracy", "attention_entropy"]  # fmt: skip
+
+
+def read_curve(folder: Folder) -> pd.DataFrame:
+    """The learning curve of a run: a row for each finished epoch, with `EPOCH_COLUMNS`.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    try:
+        return curve_table([json.loads(line) for line in (folder.read(METRICS) or b"").decode().splitlines()])
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"{folder / METRICS}: cannot be read ({error}); delete the folder {folder} to train this run again"
+        ) from None
+
+
+def curve_table(epochs: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """A table of epochs with `EPOCH_COLUMNS`; a value that an epoch lacks is NaN."""
+    return pd.DataFrame(epochs, columns=EPOCH_COLUMNS).astype(float).astype({"epoch": int})
+
+
+def read_predictions(folder: Folder) -> pd.DataFrame:
+    """The predictions of a finished run: a row for each test image, ``sample_id, target, group, logit_<class>…``.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    frame = _read_table(folder, PREDICTIONS, ["sample_id", "target"])
+    again = f"delete the folder {folder} to train this run again"
+    if frame is None:
+        raise InputError(f"{folder / PREDICTIONS}: missing; {again}")
+    logits = frame.filter(like=LOGIT_PREFIX)
+    numbers = logits.to_numpy() if all(kind.kind == "f" for kind in logits.dtypes) else np.full((1, 1), np.nan)
+    if not (np.isfinite(numbers) | np.isneginf(numbers)).all() or np.isneginf(numbers).all(axis=1).any():
+        raise InputError(f"{folder / PREDICTIONS}: has logits that are not numbers; {again}")
+    if frame["sample_id"].duplicated().any():
+        raise InputError(f"{folder / PREDICTIONS}: lists an image twice; {again}")
+    if frame.empty or frame.isna().any(axis=None) or not frame["target"].isin(classes_of(frame)).all():
+        raise InputError(f"{folder / PREDICTIONS}: has no images, missing values or unknown classes; {again}")
+    return frame
+
+
+def read_attention(folder: Folder, predictions: pd.DataFrame) -> pd.DataFrame | None:
+    """The attention weights of a run, ``sample_id, layer, weights``; None if it recorded none.
+
+    Args:
+        folder: The run's folder.
+        predictions: The run's predictions, whose images the weights must cover.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    frame = _read_table(folder, ATTENTION, ["sample_id", "layer", "weights"])
+    if frame is None:
+        return None
+    try:
+        images = set(predictions["sample_id"])
+        layers = [layer for _, layer in frame.groupby("layer", sort=False, dropna=False)]
+        complete = bool(layers) and all(len(f) == len(images) and set(f["sample_id"]) == images for f in layers)
+        sums = np.concatenate([np.stack(f["weights"].tolist()).sum(axis=1) for f in layers]) if complete else [0.0]
+        if np.allclose(sums, 1, atol=1e-3):
+            return frame
+        problem = "weights do not sum to one" if complete else "weights are not for each test image once"
+    except (ValueError, TypeError) as error:
+        problem = str(error)
+    raise InputError(f"{folder / ATTENTION}: damaged ({problem}); delete the folder {folder} to train this run again")
+
+
+def _read_table(folder: Folder, name: str, columns: Sequence[str]) -> pd.DataFrame | None:
+    """A Parquet file that must have these columns; None if the file does not exist."""
+    data = folder.read(name)
+    if data is None:
+        return None
+    try:
+        frame = pd.read_parquet(io.BytesIO(data))
+        if missing := [column for column in columns if column not in frame]:
+            raise ValueError(f"the column {missing[0]} is missing")
+        return frame
+    except (ValueError, OSError, pa.ArrowException) as error:
+        message = " ".join(str(error).split())  # some messages have several lines
+        raise InputError(
+            f"{folder / name}: cannot be read ({message}); delete the folder {folder} to train this run again"
+        ) from None
