@@ -1,7 +1,7 @@
-"""Beyond one number per run: classes, confidence, images and attention, as tidy tables.
+"""Diagnostics as tidy tables: recall by class, confusions, calibration, disagreements, attention maps.
 
-``predictions`` are those that `emotune.analysis.load.Records` has of one data set, by seed, and by variant where
-several are told apart. All of them have the same images.
+``predictions`` are those of `emotune.analysis.load.Records` on one data set, by seed, or by variant and seed. All of
+them have the same images.
 """
 
 import hashlib
@@ -31,9 +31,9 @@ __all__ = [
 
 
 def recalls(predictions: Mapping[str, Mapping[int, pd.DataFrame]]) -> pd.DataFrame:
-    """The recall of each class (per cent) in each run: ``variant, seed, label, recall``.
+    """The recall of each class in each run, in per cent: ``variant, seed, label, recall``.
 
-    Classes that are no image's target have none, and no row.
+    Classes that are no image's target have no row.
     """
     rows = [
         (variant, seed, label, recall)
@@ -45,10 +45,10 @@ def recalls(predictions: Mapping[str, Mapping[int, pd.DataFrame]]) -> pd.DataFra
 
 
 def recall_differences(recalls: pd.DataFrame, baseline: str) -> pd.DataFrame:
-    """Each variant's recalls less the baseline's, in points, paired by seed: ``variant, label, n, mean, low, high``.
+    """Each variant's recalls minus the baseline's, in points, paired by seed: ``variant, label, n, mean, low, high``.
 
-    The interval is the 95 % t interval over ``n`` seeds; NaN with one, and where all are equal. Variants without a
-    common seed have no rows.
+    The interval is the 95 % t interval over ``n`` seeds; it is NaN for one seed or equal differences. Variants that
+    have no seed in common with the baseline have no rows.
 
     Args:
         recalls: See `recalls`.
@@ -68,7 +68,7 @@ def recall_differences(recalls: pd.DataFrame, baseline: str) -> pd.DataFrame:
 
 
 def confusion_shares(predictions: Mapping[int, pd.DataFrame]) -> pd.DataFrame:
-    """Per cent of each label's images (rows) that were given each class (columns), over all seeds.
+    """The confusion matrix over all seeds, in per cent of each label's images: labels (rows) by predicted classes.
 
     Rows of labels that no image has are NaN.
     """
@@ -77,37 +77,37 @@ def confusion_shares(predictions: Mapping[int, pd.DataFrame]) -> pd.DataFrame:
 
 
 def calibration(predictions: Mapping[int, pd.DataFrame], bins: int = 10) -> pd.DataFrame:
-    """What confidence was worth, over all seeds: a row per bin of confidence that has images, in ascending order.
+    """Accuracy by confidence over all seeds: a row for each bin of confidence that has images, in ascending order.
 
-    All in per cent: ``confidence``, the mean in the bin; ``accuracy`` of its images; their ``share`` of all images.
-    Edges are as in `emotune.analysis.metrics.expected_calibration_error`.
+    The columns are in per cent: the mean ``confidence`` of the bin, the ``accuracy`` of its images, and their ``share``
+    of all images. The edges are those of `emotune.analysis.metrics.expected_calibration_error`.
 
     Args:
-        predictions: By seed.
-        bins: Between 0 and 1, of equal width.
+        predictions: The predictions by seed.
+        bins: The number of bins between 0 and 1, of equal width.
     """
     logits = np.concatenate([_logits(frame) for frame in predictions.values()])
     right = np.concatenate([_is_correct(frame) for frame in predictions.values()])
     confidence = special.softmax(logits, axis=1).max(axis=1)
     table = pd.DataFrame({"confidence": 100 * confidence, "accuracy": 100 * right, "share": 100 / len(right)})
     bin_of = np.digitize(confidence, np.linspace(0, 1, bins + 1), right=True)
-    found = table.groupby(bin_of).agg({"confidence": "mean", "accuracy": "mean", "share": "sum"})
-    return found.reset_index(drop=True)
+    by_bin = table.groupby(bin_of).agg({"confidence": "mean", "accuracy": "mean", "share": "sum"})
+    return by_bin.reset_index(drop=True)
 
 
 def disagreements(a: Mapping[int, pd.DataFrame], b: Mapping[int, pd.DataFrame]) -> pd.DataFrame:
-    """Images that one variant gets right and the other wrong in every seed that both have.
+    """Images that one variant classifies correctly and the other wrongly in every seed that both have.
 
-    None with fewer than two such seeds: in one, chance flips as many. They are in the order of `choose_examples`, so
-    that the first ones are a fair sample.
+    There are none with fewer than two common seeds, because chance alone produces as many in one seed. They are in the
+    order of `choose_examples`, so that the first ones are a fair sample.
 
     Args:
-        a: Predictions of one variant by seed.
-        b: Of the other.
+        a: The predictions of one variant by seed.
+        b: The predictions of the other variant by seed.
 
     Returns:
-        ``sample_id``, ``target``, ``right`` (``a`` or ``b``), and ``other_prediction``: the wrong class that the other
-        gave most often; of equally frequent ones the first in the order of the logits.
+        ``sample_id``, ``target``, ``right`` (the variant that is correct: ``a`` or ``b``), and ``other_prediction``,
+        the wrong class that the other variant predicts most often, the first one if several are equally frequent.
     """
     columns = ["sample_id", "target", "right", "other_prediction"]
     seeds = sorted(a.keys() & b.keys())
@@ -116,47 +116,46 @@ def disagreements(a: Mapping[int, pd.DataFrame], b: Mapping[int, pd.DataFrame]) 
     images, classes = a[seeds[0]][["sample_id", "target"]], np.array(classes_of(a[seeds[0]]))
     same = {side: [_reordered(runs[seed], images) for seed in seeds] for side, runs in (("a", a), ("b", b))}
     right = {side: np.array([_is_correct(frame) for frame in frames]) for side, frames in same.items()}  # (S, N)
-    found = []
+    tables = []
     for side, other in (("a", "b"), ("b", "a")):
         rows = right[side].all(axis=0) & ~right[other].any(axis=0)
-        answers = np.array([_logits(frame)[rows].argmax(axis=1) for frame in same[other]])  # (S, flipped)
-        votes = (answers[..., None] == np.arange(len(classes))).sum(axis=0)  # (flipped, K)
-        found.append(images[rows].assign(right=side, other_prediction=classes[votes.argmax(axis=1)]))
-    table = pd.concat(found).set_index("sample_id", drop=False)
+        predicted = np.array([_logits(frame)[rows].argmax(axis=1) for frame in same[other]])  # (S, images)
+        votes = (predicted[..., None] == np.arange(len(classes))).sum(axis=0)  # (images, K)
+        tables.append(images[rows].assign(right=side, other_prediction=classes[votes.argmax(axis=1)]))
+    table = pd.concat(tables).set_index("sample_id", drop=False)
     return table.loc[_shuffled_by_label(table), columns].reset_index(drop=True)
 
 
 def mean_attention(frames: Sequence[pd.DataFrame]) -> dict[str, np.ndarray]:
-    """By layer, the weights of the positions (H, W), mean over all images of all runs; they sum to one.
+    """The mean attention weights (H, W) of each layer over all images of all runs; each map sums to one.
 
     Args:
-        frames: Of one variant's runs: ``sample_id, layer, weights``.
+        frames: The attention tables of one variant's runs: ``sample_id, layer, weights``.
     """
     return _mean_maps(pd.concat(frames), "layer") if frames else {}
 
 
 def image_attention(frames: Sequence[pd.DataFrame], ids: Iterable[str]) -> dict[str, np.ndarray]:
-    """By sample id, the weights of the positions (H, W), mean over runs and layers.
+    """The attention weights (H, W) of each image, mean over runs and layers, by sample id.
 
     Args:
-        frames: Of one variant's runs: ``sample_id, layer, weights``.
-        ids: Of which images; others than the runs' test images are left out.
+        frames: The attention tables of one variant's runs: ``sample_id, layer, weights``.
+        ids: The sample ids; ids that are not among the test images are ignored.
     """
     wanted = list(ids)
-    mine = [frame[frame["sample_id"].isin(wanted)] for frame in frames]
-    maps = _mean_maps(pd.concat(mine), "sample_id") if mine else {}
+    selected = [frame[frame["sample_id"].isin(wanted)] for frame in frames]
+    maps = _mean_maps(pd.concat(selected), "sample_id") if selected else {}
     return {sample: maps[sample] for sample in wanted if sample in maps}
 
 
 def selection_bias(runs: pd.DataFrame) -> pd.DataFrame:
-    """What taking each run's best test epoch would have added: ``variant, dataset, n`` and means over ``n`` seeds.
+    """How much selecting the best test epoch would inflate accuracy: ``variant, dataset, n``, means over ``n`` seeds.
 
-    ``accuracy`` is of the epoch that was selected without the test images, ``best_test_accuracy`` the highest over
-    epochs (both per cent), ``inflation`` the second less the first, in points. Without runs that were tested after each
-    epoch there are no rows.
+    ``accuracy`` is that of the epoch selected without the test images, ``best_test_accuracy`` the highest of all epochs
+    (both in per cent), ``inflation`` their difference in points. Only runs that were tested after each epoch count.
 
     Args:
-        runs: As `emotune.analysis.load.Records` has them.
+        runs: The table of runs of `emotune.analysis.load.Records`.
     """
     tested = runs.dropna(subset="best_test_accuracy")
     tested = tested.assign(inflation=tested["best_test_accuracy"] - tested["accuracy"])
@@ -166,20 +165,20 @@ def selection_bias(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def choose_examples(predictions: Mapping[str, Mapping[int, pd.DataFrame]], count: int) -> list[str]:
-    """Sample ids of test images to show, of one label after another in turn; always the same of the same images.
+    """The sample ids of test images to show, one label after another in turn.
 
-    They are drawn by a hash of their ids: neither by how they look nor by what the networks say.
+    They are chosen by a hash of their ids, not by their content or predictions; the same images give the same choice.
 
     Args:
-        predictions: By variant and seed, of one data set.
-        count: How many, if there are as many.
+        predictions: The predictions on one data set by variant and seed.
+        count: The number of images, if there are as many.
     """
     frames = [frame for by_seed in predictions.values() for frame in by_seed.values()]
     return _shuffled_by_label(frames[0])[:count] if frames else []
 
 
 def _shuffled_by_label(images: pd.DataFrame) -> list[str]:
-    """All sample ids, shuffled by their hashes, label after label in turn."""
+    """All sample ids in the order of their hashes, one label after another in turn."""
     digests = [hashlib.sha256(sample.encode()).hexdigest() for sample in images["sample_id"]]
     shuffled = images[["sample_id", "target"]].reset_index(drop=True).iloc[np.argsort(digests)]
     turn = shuffled.groupby("target").cumcount()
@@ -192,7 +191,7 @@ def _reordered(frame: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
 
 
 def _logits(frame: pd.DataFrame) -> np.ndarray:
-    """(N, K), in double precision."""
+    """The logits (N, K) in double precision."""
     return frame[[LOGIT_PREFIX + label for label in classes_of(frame)]].to_numpy(np.float64)
 
 
@@ -202,7 +201,7 @@ def _is_correct(frame: pd.DataFrame) -> np.ndarray:
 
 
 def _mean_maps(attention: pd.DataFrame, by: str) -> dict[str, np.ndarray]:
-    """Mean maps (H, W) of square grids, by what a column says."""
+    """The mean maps (H, W) of square grids for each value of a column."""
     weights = attention.groupby(by, sort=False)["weights"]
     means = {str(key): np.stack(rows.tolist()).mean(axis=0, dtype=np.float64) for key, rows in weights}
     return {key: mean.reshape(math.isqrt(mean.size), -1) for key, mean in means.items()}

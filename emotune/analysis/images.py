@@ -1,8 +1,8 @@
-"""Uncertainty over images, the second kind: what other test images, rather than other seeds, would change.
+"""Uncertainty over test images: a paired cluster bootstrap, crossed intervals over seeds and images, McNemar's test.
 
-Images are resampled by groups of near-duplicates. All runs of a data set share the draws, so that differences of runs
-are paired by image. The crossed interval allows for other seeds and other images at once: these are crossed random
-factors, whose components of variance add (Owen 2007, "The pigeonhole bootstrap").
+The bootstrap resamples groups of near-duplicates. All runs of a data set share the draws, so differences between runs
+are paired by image. The crossed interval covers other seeds and other images at once: they are crossed random factors,
+whose variance components add (Owen 2007, "The pigeonhole bootstrap").
 """
 
 import math
@@ -22,15 +22,21 @@ from emotune.core.errors import InputError
 
 __all__ = ["ImageBootstrap", "McNemar", "bootstrap_over_images"]
 
-DRAWS, AT_A_TIME = 2000, 100
+DRAWS, BATCH = 2000, 100
+"""The bootstrap draws, and how many of them are computed at a time."""
 Predictions = Mapping[str, Mapping[int, pd.DataFrame]]
 
 
 @dataclass(frozen=True)
 class McNemar:
-    """Images that one of two networks alone tells right, and the exact two-sided p of McNemar's (1947) test.
+    """McNemar's (1947) exact test of two networks, on top-1 predictions whatever the study's metric.
 
-    It counts top-1 answers, whatever the study's metric, and takes every image for itself, near-duplicates too.
+    Every image counts as independent, near-duplicates too.
+
+    Attributes:
+        only_variant: The number of images that only the variant classifies correctly.
+        only_reference: The number of images that only the reference classifies correctly.
+        p: The two-sided p value.
     """
 
     only_variant: int
@@ -40,22 +46,22 @@ class McNemar:
 
 @dataclass(frozen=True)
 class ImageBootstrap:
-    """A contrast on one data set, in the unit of the study's metric, as other images would change it.
+    """The uncertainty of a contrast over test images, in the unit of the study's metric.
 
     Attributes:
-        contrast: Variant minus reference.
-        dataset: On which test images.
-        seeds: In which both runs are finished.
-        images: How many were tested.
-        groups: Of near-duplicates, that they make up; what is resampled.
+        contrast: The contrast, variant minus reference.
+        dataset: The data set's name.
+        seeds: The seeds with both runs finished.
+        images: The number of test images.
+        groups: The number of near-duplicate groups, which are resampled.
         mean: The mean difference over seeds.
-        low: Of the 95 % interval for these networks on as many other images: percentiles of a paired bootstrap,
-            centred on the mean difference, cut where it would leave what is possible; None where a value is infinite.
-        high: Of the same.
-        crossed_low: Of the interval for other seeds and other images, of 95 % at least, cut likewise; None under two
-            seeds, too.
-        crossed_high: Of the same.
-        mcnemar: By seed.
+        low: The lower end of the 95 % interval for the same networks on as many other images: a percentile of a paired
+            bootstrap, centred on the mean difference and truncated to the possible values; None if a value is infinite.
+        high: The upper end of this interval.
+        crossed_low: The lower end of the interval for other seeds and other images, which covers at least 95 %,
+            truncated likewise; None if a value is infinite or there are fewer than two seeds.
+        crossed_high: The upper end of this interval.
+        mcnemar: McNemar's test by seed.
     """
 
     contrast: Contrast
@@ -74,14 +80,14 @@ class ImageBootstrap:
 def bootstrap_over_images(
     contrasts: Sequence[Contrast], dataset: str, predictions: Predictions, metric: Metric
 ) -> list[ImageBootstrap]:
-    """The contrasts that have a complete pair of runs, with their uncertainty over images.
+    """The uncertainty over images of each contrast that has a complete pair of runs.
 
     Args:
-        contrasts: Which differences.
-        dataset: Its name.
-        predictions: By variant and seed, of the finished runs on this data set: ``sample_id, target, group,
-            logit_<class>…``.
-        metric: What is compared.
+        contrasts: The contrasts.
+        dataset: The data set's name.
+        predictions: The predictions of the finished runs on this data set by variant and seed: ``sample_id, target,
+            group, logit_<class>…``.
+        metric: The study's metric.
 
     Raises:
         InputError: two runs were not tested on the same images.
@@ -91,59 +97,59 @@ def bootstrap_over_images(
     if not used:
         return []
     runs = _aligned({run: predictions[run[0]][run[1]] for run in used}, dataset)
-    # A run from before groups were noted has every image by itself; any of the others knows better.
+    # In a run without recorded groups, every image is its own group; any other run has the real groups.
     groups = pd.factorize(min((frame["group"] for frame in runs.values()), key=pd.Series.nunique))[0]
     values = dict(zip(runs, _replicates(list(runs.values()), groups, metric.name).T, strict=True))
     right = {run: sufficient_stats(frame, "accuracy").value > 0 for run, frame in runs.items()}
-    found = []
+    bootstraps = []
     for c in contrasts:
         if seeds := common[c]:
             with np.errstate(invalid="ignore"):  # infinite less infinite
                 differences = np.stack([values[c.variant, s] - values[c.reference, s] for s in seeds], axis=1)
             tests = {s: _mcnemar(right[c.variant, s], right[c.reference, s]) for s in seeds}
-            found.append(_intervals(c, dataset, differences, groups, tests, metric.scale.difference_bounds))
-    return found
+            bootstraps.append(_intervals(c, dataset, differences, groups, tests, metric.scale.difference_bounds))
+    return bootstraps
 
 
 def _aligned(runs: Mapping[tuple[str, int], pd.DataFrame], dataset: str) -> dict[tuple[str, int], pd.DataFrame]:
-    """The runs' predictions, images in the order of the first."""
-    (first, pattern), aligned = next(iter(runs.items())), {}
-    ids, targets = pattern["sample_id"].to_numpy(), pattern["target"].to_numpy()
+    """The runs' predictions with the images in the order of the first run."""
+    (first, first_frame), aligned = next(iter(runs.items())), {}
+    ids, targets = first_frame["sample_id"].to_numpy(), first_frame["target"].to_numpy()
     for run, frame in runs.items():
         same = np.array_equal(frame["sample_id"].to_numpy(), ids)
         aligned[run] = frame if same else frame.set_index("sample_id").reindex(ids).reset_index()
         if len(frame) != len(ids) or not np.array_equal(aligned[run]["target"].to_numpy(), targets):
             raise InputError(
                 f"{dataset}: {run[0]}, seed {run[1]}, and {first[0]}, seed {first[1]}, were not tested on the same "
-                "images; delete the folder of the run whose data have changed, to train it again"
+                "images; delete the folder of the run that was trained on other data, to train it again"
             )
     return aligned
 
 
 def _replicates(runs: Sequence[pd.DataFrame], groups: np.ndarray, metric: str) -> np.ndarray:
-    """The metric of every run (1 + draws, runs): with every image once, then with groups resampled."""
+    """The metric of each run (1 + draws, runs): first with every image once, then with resampled groups."""
     parts = [sufficient_stats(frame, metric) for frame in runs]
     cells, count = parts[0].cells, groups.max() + 1
     columns = np.concatenate([run * cells + part.cell for run, part in enumerate(parts)])
     values = np.concatenate([part.value for part in parts])
-    infinite = [np.isinf(part.value).any() for part in parts]  # a run whose loss of one image is infinite
-    values = np.where(np.isinf(values), 0.0, values)  # 0 × infinite is no number
+    infinite = [np.isinf(part.value).any() for part in parts]  # a run whose loss is infinite for an image
+    values = np.where(np.isinf(values), 0.0, values)  # because 0 × infinite is NaN
     sums = sparse.csr_array((values, (columns, np.tile(groups, len(runs)))), shape=(len(runs) * cells, count))
-    images, found = np.bincount(groups), []
+    images, metrics = np.bincount(groups), []
     for weights in _weights(count):
         drawn = (sums @ weights.T).T.reshape(len(weights), len(runs), cells)
-        found.append(metric_from_stats(metric, drawn, (weights @ images)[:, None]))
-    whole = np.concatenate(found)
-    whole[:, infinite] = np.inf
-    return whole
+        metrics.append(metric_from_stats(metric, drawn, (weights @ images)[:, None]))
+    replicates = np.concatenate(metrics)
+    replicates[:, infinite] = np.inf
+    return replicates
 
 
 def _weights(groups: int) -> Iterator[np.ndarray]:
-    """How often each group counts (draws, groups): once; then as drawn, some draws at a time to save memory."""
+    """The weight of each group (draws, groups): first 1, then as drawn, some draws at a time to save memory."""
     yield np.ones((1, groups))
     rng = np.random.default_rng(0)
-    for _ in range(DRAWS // AT_A_TIME):
-        yield rng.multinomial(groups, np.full(groups, 1 / groups), size=AT_A_TIME).astype(float)
+    for _ in range(DRAWS // BATCH):
+        yield rng.multinomial(groups, np.full(groups, 1 / groups), size=BATCH).astype(float)
 
 
 def _intervals(
@@ -154,13 +160,13 @@ def _intervals(
     tests: Mapping[int, McNemar],
     bounds: tuple[float, float],
 ) -> ImageBootstrap:
-    """The intervals of differences (1 + draws, S)."""
+    """The intervals of a contrast from its differences (1 + draws, S), of which the first row is observed."""
     observed, draws = differences[0], differences[1:]
     mean, count = sum(map(float, observed)) / len(observed), int(groups.max()) + 1
     common = (contrast, dataset, tuple(tests), len(groups), count, mean)
     if not np.isfinite(observed).all():
         return ImageBootstrap(*common, None, None, None, None, tests)
-    # A resampled calibration error is too high: uncentred, its interval may even leave out the difference itself.
+    # Resampling raises a calibration error: without centring, the interval may exclude the difference itself.
     draws = draws - draws.mean(axis=0) + observed
     low, high = np.percentile(draws.mean(axis=1), [100 * ALPHA / 2, 100 * (1 - ALPHA / 2)])
     ends = (low, high, *(_crossed(observed, draws, count) if len(observed) > 1 else ()))
@@ -169,22 +175,23 @@ def _intervals(
 
 
 def _crossed(observed: np.ndarray, draws: np.ndarray, groups: int) -> tuple[float, float]:
-    """The ends of Banerjee's (1961) interval over seeds and images: each variance has its own t.
+    """The ends of Banerjee's (1961) interval over seeds and images, with a t quantile for each variance.
 
-    Satterthwaite's one t for their sum covers 87 % in the worst case of two seeds and 92 % of three, this one 95 %.
+    Satterthwaite's single t for their sum covers 87 % in the worst case of two seeds and 92 % of three; this interval
+    covers 95 %.
 
     Args:
-        observed: Differences by seed (S,).
-        draws: The same of resampled images (draws, S).
-        groups: That were resampled.
+        observed: The differences by seed (S,).
+        draws: The differences of resampled images by seed (draws, S).
+        groups: The number of groups that were resampled.
     """
     seeds, mean = len(observed), float(observed.mean())
     over_seeds = observed.var(ddof=1) / seeds
     over_images = draws.mean(axis=1).var(ddof=1)
-    # What depends on seed and image at once is in both of them.
-    both = max(0.0, draws.var(axis=0, ddof=1).mean() - over_images) / (seeds - 1)
+    # The interaction of seed and image is part of both variances.
+    interaction = max(0.0, draws.var(axis=0, ddof=1).mean() - over_images) / (seeds - 1)
     t_seeds, t_images = stats.t.ppf(1 - ALPHA / 2, [seeds - 1, max(1, groups - 1)])
-    squared = t_seeds**2 * over_seeds + t_images**2 * max(0.0, over_images - both)
+    squared = t_seeds**2 * over_seeds + t_images**2 * max(0.0, over_images - interaction)
     half = math.sqrt(max(squared, t_images**2 * over_images))
     return mean - half, mean + half
 

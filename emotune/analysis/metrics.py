@@ -1,8 +1,8 @@
-"""Metrics of one run's predictions: a row per image with ``target`` and ``logit_<class>``.
+"""Metrics of one run's predictions, a table with a row for each image: ``target`` and ``logit_<class>``.
 
-Shares are in per cent. A logit may be any number whose softmax is meant: logarithms of probabilities are logits too,
-and -inf is that of 0, with which the negative log-likelihood may become infinite.
-Written here and compared with scikit-learn in the tests, which cuts small probabilities off and knows no calibration.
+Shares are in per cent. Probabilities are the softmax of the logits. Logarithms of probabilities are logits, too; -inf
+is that of probability 0, with which the negative log-likelihood can become infinite.
+The tests compare the metrics with scikit-learn's, which clips small probabilities and has no calibration error.
 """
 
 import hashlib
@@ -39,12 +39,12 @@ BINS = 15
 
 @dataclass(frozen=True)
 class SufficientStats:
-    """What each image adds to the sums that a metric is computed from.
+    """The contribution of each image to the sums from which a metric is computed.
 
     Attributes:
-        cell: Which of the sums an image adds to (N,).
-        value: What it adds (N,).
-        cells: How many sums there are.
+        cell: The index of the sum that each image adds to (N,).
+        value: The value that each image adds (N,).
+        cells: The number of sums.
     """
 
     cell: np.ndarray
@@ -58,27 +58,30 @@ def classes_of(predictions: pd.DataFrame) -> list[str]:
 
 
 def predicted_classes_digest(predictions: pd.DataFrame) -> str:
-    """A digest of which class was given to which image, whatever the order of the images."""
+    """A digest of the predicted class of each image, whatever the order of the images."""
     ordered = predictions.sort_values("sample_id")
-    guesses = ordered[[LOGIT_PREFIX + label for label in classes_of(predictions)]].to_numpy().argmax(axis=1)
+    predicted = ordered[[LOGIT_PREFIX + label for label in classes_of(predictions)]].to_numpy().argmax(axis=1)
     digest = hashlib.sha256("\n".join(map(str, ordered["sample_id"])).encode())
-    digest.update(guesses.astype("<i4").tobytes())
+    digest.update(predicted.astype("<i4").tobytes())
     return digest.hexdigest()[:16]
 
 
 def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Images by target (rows) and predicted class (columns), all classes in the order of the logits.
+    """The number of images by target (rows) and predicted class (columns), all classes in the order of the logits.
 
-    Predicted is the class with the largest logit; of equal ones the first.
+    The predicted class is the one with the largest logit, the first if several are equal.
     """
     return _confusion(classes_of(predictions), *_arrays(predictions))
 
 
 def per_class(table: pd.DataFrame) -> pd.DataFrame:
-    """Per class: ``recall``, ``precision`` and ``f1`` in per cent, and ``images`` that have it as target.
+    """The ``recall``, ``precision`` and ``f1`` of each class in per cent, and the number of ``images`` of each class.
 
-    Read off a `confusion`. NaN is what is not defined: the recall of a class that is no image's target, the precision
-    of one that is never predicted, the F1 of one that is neither.
+    Undefined values are NaN: the recall of a class that is no image's target, the precision of a class that is never
+    predicted, the F1 of a class that is neither.
+
+    Args:
+        table: The confusion matrix, see `confusion`.
     """
     right, targets, guesses = np.diag(table), table.sum(axis=1), table.sum(axis=0)
     return pd.DataFrame(
@@ -116,11 +119,11 @@ def scalar_metrics(predictions: pd.DataFrame) -> dict[str, float]:
 
 
 def sufficient_stats(predictions: pd.DataFrame, metric: str) -> SufficientStats:
-    """What each image adds to the sums that ``metric`` is computed from: weighted ones resample images.
+    """The contribution of each image to the sums from which a metric is computed; weighting them resamples images.
 
     Args:
-        predictions: Of one run.
-        metric: One of `emotune.config.metric.SCALES`.
+        predictions: The predictions of one run.
+        metric: The metric's name in `emotune.config.metric.SCALES`.
     """
     classes = classes_of(predictions)
     targets, logits = _arrays(predictions)
@@ -141,12 +144,12 @@ def sufficient_stats(predictions: pd.DataFrame, metric: str) -> SufficientStats:
 
 
 def metric_from_stats(metric: str, sums: np.ndarray, images: np.ndarray) -> np.ndarray:
-    """The metric (…) of its `sufficient_stats`' sums; with every image counted once, what `scalar_metrics` says.
+    """A metric (…) from the sums of its `sufficient_stats`; with every image counted once, as in `scalar_metrics`.
 
     Args:
-        metric: One of `emotune.config.metric.SCALES`.
-        sums: Over images, by cell (…, cells).
-        images: How many were summed (…).
+        metric: The metric's name in `emotune.config.metric.SCALES`.
+        sums: The sums over images by cell (…, cells).
+        images: The number of images in each sum (…).
     """
     if metric == "ece":
         return 100 * np.abs(sums).sum(axis=-1) / images
@@ -154,15 +157,15 @@ def metric_from_stats(metric: str, sums: np.ndarray, images: np.ndarray) -> np.n
         return sums[..., 0] / images
     k = math.isqrt(sums.shape[-1])
     counts = sums.reshape(*sums.shape[:-1], k, k)
-    right, of = np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(axis=-1)
+    correct, totals = np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(axis=-1)
     if metric == "macro_f1":
-        of = (of + counts.sum(axis=-2)) / 2
-    shares = np.divide(right, of, out=np.zeros_like(right), where=of > 0)
-    return 100 * shares.sum(axis=-1) / (of > 0).sum(axis=-1)
+        totals = (totals + counts.sum(axis=-2)) / 2
+    shares = np.divide(correct, totals, out=np.zeros_like(correct), where=totals > 0)
+    return 100 * shares.sum(axis=-1) / (totals > 0).sum(axis=-1)
 
 
 def constant_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
-    """What a predictor says of the same images that knows nothing but how frequent their classes are."""
+    """The predictions of the class prior: the frequencies of the classes among these images, for every image."""
     shares = predictions["target"].value_counts(normalize=True)
     return predictions.assign(
         **{LOGIT_PREFIX + c: np.log(shares[c]) if c in shares else -np.inf for c in classes_of(predictions)}
@@ -170,12 +173,14 @@ def constant_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def top_k_accuracy(targets: np.ndarray, logits: np.ndarray, k: int) -> float:
-    """Per cent of the images whose class is among the ``k`` with the largest logits; of equal ones the first.
+    """The percentage of images whose class is among the ``k`` classes with the largest logits.
+
+    Of classes with equal logits, the first ones count as larger.
 
     Args:
-        targets: Indices of classes (N,).
-        logits: (N, K).
-        k: How many guesses count.
+        targets: The index of each image's class (N,).
+        logits: The logits (N, K).
+        k: The number of classes.
     """
     return float(100 * _in_top_k(targets, logits, k).mean())
 
@@ -183,52 +188,52 @@ def top_k_accuracy(targets: np.ndarray, logits: np.ndarray, k: int) -> float:
 def polarity_accuracy(
     classes: Sequence[str], targets: np.ndarray, logits: np.ndarray, *, summed: bool = False
 ) -> float:
-    """Per cent of the images that are told positive from negative; NaN where classes have no polarity.
+    """The percentage of images whose polarity, positive or negative, is correct; NaN if the classes have no polarity.
 
-    The polarity of a prediction is that of the class with the largest logit, so that it follows from the confusion and
-    is never under the accuracy; ``summed`` takes the polarity whose classes are more probable together.
+    The polarity of a prediction is that of the class with the largest logit, so it follows from the confusion matrix
+    and is never below the accuracy.
 
     Args:
-        classes: Their names, in the order of the logits.
-        targets: Indices of classes (N,).
-        logits: (N, K).
-        summed: See above.
+        classes: The class names in the order of the logits.
+        targets: The index of each image's class (N,).
+        logits: The logits (N, K).
+        summed: Whether to take the polarity whose classes have the larger total probability instead.
     """
     return float(100 * _polarity_right(classes, targets, logits, summed=summed).mean())
 
 
 def negative_log_likelihood(targets: np.ndarray, log_probabilities: np.ndarray) -> float:
-    """Mean of -log p(target), in nats: 0 is certain and right, log K knows nothing, and infinite is a p of 0.
+    """The mean of -log p(target) in nats: 0 is certain and correct, log K uniform, infinite is p = 0.
 
     Args:
-        targets: Indices of classes (N,).
-        log_probabilities: (N, K).
+        targets: The index of each image's class (N,).
+        log_probabilities: The logarithms of the class probabilities (N, K).
     """
     return float(_negative_log_probabilities(targets, log_probabilities).mean())
 
 
 def brier_score(targets: np.ndarray, probabilities: np.ndarray) -> float:
-    """Mean squared distance of the probabilities from the one-hot target, summed over classes: 0 to 2.
+    """The mean squared distance of the probabilities from the one-hot target, summed over classes: 0 to 2.
 
-    As in Brier (1950), "Verification of forecasts expressed in terms of probability"; halved by some later authors.
+    As in Brier (1950), "Verification of forecasts expressed in terms of probability"; some later authors halve it.
 
     Args:
-        targets: Indices of classes (N,).
-        probabilities: (N, K).
+        targets: The index of each image's class (N,).
+        probabilities: The class probabilities (N, K).
     """
     return float(_squared_distance(targets, probabilities).mean())
 
 
 def expected_calibration_error(confidence: np.ndarray, right: np.ndarray, bins: int = BINS) -> float:
-    """How far confidence is from accuracy, in points: the mean over bins of confidence, weighted by their images.
+    """The mean distance of confidence from accuracy over bins of confidence, weighted by their images, in points.
 
-    As in Guo et al. (2017), "On calibration of modern neural networks", section 2: bins are of equal width, and each
-    has its upper edge.
+    As in Guo et al. (2017), "On calibration of modern neural networks", section 2: the bins have equal width and
+    include their upper edges.
 
     Args:
         confidence: The probability of the predicted class (N,).
-        right: Whether that is the target (N,).
-        bins: Between 0 and 1.
+        right: Whether the predicted class is the target (N,).
+        bins: The number of bins between 0 and 1.
     """
     sums = np.bincount(_bin_of(confidence, bins), weights=right - confidence)
     return float(100 * np.abs(sums).sum() / len(right))

@@ -1,7 +1,6 @@
-"""Whose report is in a folder, and whether it is still what would be written: what it is made of, and whether its files
-are as they were left.
+"""Report folders: the study that owns one, the fingerprint of the report's inputs, and the digests of its files.
 
-Light: a finished study asks it each time, before anything that draws is imported.
+A finished study checks here whether its report is up to date, so this module imports nothing that draws.
 """
 
 import contextlib
@@ -12,7 +11,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypedDict
 
 from emotune.analysis.architecture import read_architectures
 from emotune.config.run import RunConfig
@@ -25,13 +24,43 @@ from emotune.runs.directory import Status
 __all__ = ["ReportWriter", "claim_folder", "has_model_cards", "input_fingerprint", "is_up_to_date", "write_fingerprint"]
 
 FINGERPRINT_FILE = ".fingerprint.json"
-"""Beside the page: the digest of what it was made of, the sha256 of each file of the report, whose report it is, and
-whether model cards belong to it.
+"""The file beside the page with the fingerprint of the report's inputs, the sha256 of each of its files, the study, and
+whether model cards belong to the report.
 """
 REPORT_FILE = re.compile(r"(cards/)?[A-Za-z0-9][A-Za-z0-9._-]*")
-"""Of a report; what else stands in a seal is none of ours, and stays."""
+"""Names of files that a report can have; other names in a fingerprint file are ignored."""
 CARDS = "cards/"
 CODE = (".py", ".html", ".md", ".css", ".js", ".tex")
+
+
+class StudyReference(TypedDict):
+    """The study that owns a report folder.
+
+    Attributes:
+        name: The study's name.
+        file: The path of its file relative to the folder; empty for a study without a file.
+        source: The sha256 of the file's text.
+    """
+
+    name: str
+    file: str
+    source: str
+
+
+class FingerprintFile(TypedDict):
+    """The content of `FINGERPRINT_FILE`.
+
+    Attributes:
+        fingerprint: The digest of the report's inputs; empty while the report is incomplete.
+        written: The sha256 of each file of the report, by name.
+        study: The study that owns the folder; None if it has no report.
+        cards: Whether model cards belong to the report.
+    """
+
+    fingerprint: str
+    written: dict[str, str]
+    study: StudyReference | None
+    cards: bool
 
 
 def input_fingerprint(
@@ -42,15 +71,15 @@ def input_fingerprint(
     pool: str,
     command: str,
 ) -> str:
-    """A digest of all that a report is made of: study, runs, data sets, command, and emotune's own code.
+    """A digest of everything a report depends on: study, runs, data sets, command, and emotune's own code.
 
     Args:
-        study: The study, with what the command line said instead.
+        study: The study, with the overrides of the command line.
         runs: Its runs.
-        statuses: Their states, by id.
-        records: ``record.json`` of the finished ones; curves and predictions were written before, and never change.
-        pool: Where their directories are.
-        command: That reproduces the study.
+        statuses: The states of the runs by id.
+        records: The records of the finished runs; their curves and predictions never change after the record.
+        pool: The path or URL of the folder with the runs' directories.
+        command: The command that reproduces the study.
     """
     datasets = {run.dataset.name: run.dataset for run in runs}.values()
     digest = hashlib.sha256()
@@ -70,15 +99,20 @@ def input_fingerprint(
 
 
 class ReportWriter:
-    """The files of a report while it is written: on leaving, what an earlier report left and this has not is removed.
+    """Writes the files of a report; at the end of the context, stale files of an earlier report are removed.
 
-    Only what that report wrote, and nobody has changed since; all else in the folder is the user's.
+    Only files that the earlier report wrote and nobody has changed since are removed; all others are the user's.
+
+    Args:
+        out: The report's folder.
+        study: The study.
+        cards: Whether model cards belong to the report.
     """
 
     def __init__(self, out: Path, study: Study, *, cards: bool) -> None:
         self._folder, self._out = Folder(str(out)), out
         self._before = _read_fingerprint_file(out)["written"]
-        self._of = {"study": _study_reference(study, out), "cards": cards}
+        self._study, self._cards = _study_reference(study, out), cards
         self._now: dict[str, str] = {}
 
     def __enter__(self) -> Self:
@@ -89,7 +123,7 @@ class ReportWriter:
         with unwritable_report_errors(self._out):
             self._folder.write(name, data, flush=False)
         self._now[name] = hashlib.sha256(data).hexdigest()
-        self._note(self._before | self._now)  # so that of an interrupted report the next one knows every file
+        self._record(self._before | self._now)  # after an interruption, the next report knows every file
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
@@ -97,84 +131,90 @@ class ReportWriter:
                 with unwritable_report_errors(self._out):
                     if _sha256(self._out / name) == self._before[name]:
                         self._folder.delete(name)
-            self._note(self._now)
+            self._record(self._now)
 
-    def _note(self, files: Mapping[str, str]) -> None:
-        seal = to_json_bytes({"fingerprint": "", "written": dict(sorted(files.items()))} | self._of)
+    def _record(self, files: Mapping[str, str]) -> None:
+        """Writes the fingerprint file of an unfinished report."""
+        content: FingerprintFile = {
+            "fingerprint": "", "written": dict(sorted(files.items())), "study": self._study, "cards": self._cards
+        }  # fmt: skip
         with unwritable_report_errors(self._out):
-            self._folder.write(FINGERPRINT_FILE, seal, flush=False)
+            self._folder.write(FINGERPRINT_FILE, to_json_bytes(content), flush=False)
 
 
 @contextlib.contextmanager
 def unwritable_report_errors(out: Path) -> Iterator[None]:
-    """Tells what cannot be written from what cannot be read."""
+    """Raises errors of writing as `UnwritableError`, which tells them from errors of reading."""
     try:
         yield
     except OSError as error:
         raise UnwritableError(
-            f"{out}: the report cannot be written ({describe_os_error(error)}); make room, or name another "
-            "folder (--report)"
+            f"{out}: the report cannot be written ({describe_os_error(error)}); free disk space, or name "
+            "another folder (--report)"
         ) from None
 
 
 def is_up_to_date(out: Path, digest: str) -> bool:
-    """Whether the report in a folder was made of just this, and nobody has changed or removed a file of it since."""
-    seal = _read_fingerprint_file(out)
-    return seal["fingerprint"] == digest and all(
-        _sha256(out / name) == known for name, known in seal["written"].items()
+    """Whether the report in a folder has this fingerprint, and nobody has changed or removed any of its files."""
+    content = _read_fingerprint_file(out)
+    return content["fingerprint"] == digest and all(
+        _sha256(out / name) == sha256 for name, sha256 in content["written"].items()
     )
 
 
 def write_fingerprint(out: Path, digest: str) -> None:
-    """Writes down what the report in a folder was made of."""
+    """Records the fingerprint of the inputs of the report in a folder."""
     with unwritable_report_errors(out):
-        Folder(str(out)).write_json(FINGERPRINT_FILE, _read_fingerprint_file(out) | {"fingerprint": digest})
+        Folder(str(out)).write_json(FINGERPRINT_FILE, {**_read_fingerprint_file(out), "fingerprint": digest})
 
 
 def claim_folder(out: Path, study: Study) -> None:
-    """Makes a folder that of a study's report: of the same file, whatever was edited in it, or of a file with the same
-    text, wherever it is. A folder that an earlier version of emotune wrote says nothing of that, and is taken.
+    """Makes a folder the report folder of a study, unless it has the report of another one.
+
+    A study is the same if its file is the same, whatever was edited in it, or if the text of its file is the same.
 
     Raises:
-        InputError: the report of another study is there.
+        InputError: the folder has the report of another study.
     """
     own = _study_reference(study, out)
     with unwritable_report_errors(out):
-        Folder(str(out)).create(
-            FINGERPRINT_FILE, to_json_bytes({"fingerprint": "", "written": {}, "study": own, "cards": False})
-        )
+        empty: FingerprintFile = {"fingerprint": "", "written": {}, "study": own, "cards": False}
+        Folder(str(out)).create(FINGERPRINT_FILE, to_json_bytes(empty))
     other = _read_fingerprint_file(out)["study"]
     if other and other["source"] != own["source"] and (other["file"] != own["file"] or not own["file"]):
-        of = Path(os.path.normpath(out.absolute() / other["file"])) if other["file"] else other["name"]
+        owner = Path(os.path.normpath(out.absolute() / other["file"])) if other["file"] else other["name"]
         instead = shlex.join(["--report", f"{out}-{Path(study.file).parent.name or 'other'}"])
         raise InputError(
-            f"{out}: holds the report of another study, {of}; name another folder ({instead}), or remove that one"
+            f"{out}: has the report of another study, {owner}; name another folder ({instead}), or delete this one"
         )
 
 
 def has_model_cards(out: Path) -> bool:
-    """Whether model cards belong to the report in a folder: they were asked for once, and nobody has removed them."""
-    found = _read_fingerprint_file(out)
-    known = [name for name in found["written"] if name.startswith(CARDS)]
-    return found["cards"] and (not known or any((out / name).is_file() for name in known))
+    """Whether model cards belong to the report in a folder: they were requested once, and nobody has removed them."""
+    content = _read_fingerprint_file(out)
+    cards = [name for name in content["written"] if name.startswith(CARDS)]
+    return content["cards"] and (not cards or any((out / name).is_file() for name in cards))
 
 
-def _study_reference(study: Study, out: Path) -> dict[str, str]:
-    """What a seal says of a study: its file as seen from the folder, so that copies of both stay together."""
+def _study_reference(study: Study, out: Path) -> StudyReference:
+    """How a fingerprint file refers to a study: by a path relative to the folder, so that copies of both match."""
     file = Path(os.path.relpath(study.file, out.resolve())).as_posix() if study.file else ""
     return {"name": study.name, "file": file, "source": hashlib.sha256(study.source.encode()).hexdigest()}
 
 
-def _read_fingerprint_file(out: Path) -> dict[str, Any]:
-    """The seal of the report in a folder; that of none where it has none, or a damaged one."""
+def _read_fingerprint_file(out: Path) -> FingerprintFile:
+    """The content of a folder's fingerprint file; if it is missing or damaged, that of a folder without a report."""
     try:
-        found = json.loads((out / FINGERPRINT_FILE).read_bytes())
-        written = {name: str(digest) for name, digest in found["written"].items() if REPORT_FILE.fullmatch(name)}
-        study = {key: str(found["study"][key]) for key in ("name", "file", "source")} if found.get("study") else {}
-        cards = found.get("cards", any(name.startswith(CARDS) for name in written))
-        return {"fingerprint": str(found["fingerprint"]), "written": written, "study": study, "cards": cards is True}
+        value = json.loads((out / FINGERPRINT_FILE).read_bytes())
+        written = {name: str(digest) for name, digest in value["written"].items() if REPORT_FILE.fullmatch(name)}
+        reference = value.get("study")
+        study: StudyReference | None = reference and {
+            "name": str(reference["name"]), "file": str(reference["file"]), "source": str(reference["source"])
+        }  # fmt: skip
+        cards = value.get("cards") is True
+        return {"fingerprint": str(value["fingerprint"]), "written": written, "study": study, "cards": cards}
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return {"fingerprint": "", "written": {}, "study": {}, "cards": False}
+        return {"fingerprint": "", "written": {}, "study": None, "cards": False}
 
 
 def _package_sources() -> list[bytes]:
@@ -183,5 +223,5 @@ def _package_sources() -> list[bytes]:
 
 
 def _sha256(path: Path) -> str | None:
-    """Of a file; None where there is none."""
+    """The sha256 of a file; None if it does not exist."""
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
