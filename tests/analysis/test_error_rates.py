@@ -14,16 +14,16 @@ STUDIES = 400
 def verdicts(effects: list[float], seeds: int, sd: float, min_effect: float) -> list[list[Verdict]]:
     """By study, of contrasts that share their baseline and whose true effects these are."""
     rng, contrasts = np.random.default_rng(seeds), [Contrast(f"v{k}", "b") for k in range(len(effects))]
-    comparison = []
+    studies = []
     for _ in range(STUDIES):
         shared = 60 + rng.normal(0, 3, seeds)  # what variants of a seed share
         values = {"b": shared + rng.normal(0, sd, seeds)}
         values |= {f"v{k}": shared + effect + rng.normal(0, sd, seeds) for k, effect in enumerate(effects)}
         table = rows(**{variant: numbers.tolist() for variant, numbers in values.items()})
-        comparison.append(
+        studies.append(
             [c.verdict for c in compare_contrasts(table, contrasts, ["d"], seeds, Metric(min_effect=min_effect))]
         )
-    return comparison
+    return studies
 
 
 @pytest.mark.slow
@@ -52,8 +52,8 @@ def test_false_better_or_worse_in_at_most_5_per_cent_of_studies(seeds: int, effe
 @pytest.mark.parametrize("seeds", [3, 5])
 @pytest.mark.parametrize("effects", [[1.0, -1.0, 1.0], [0.0, 0.0, 1.0]], ids=["all", "one"])
 def test_false_equivalence_in_at_most_5_per_cent_of_studies(seeds: int, effects: list[float]):
-    comparison = verdicts(effects, seeds, 0.1, 1.0)
-    false = np.mean([any(v is Verdict.EQUIVALENT and e for v, e in zip(s, effects, strict=True)) for s in comparison])
-    true = np.mean([s[0] is Verdict.EQUIVALENT for s in comparison])
+    studies = verdicts(effects, seeds, 0.1, 1.0)
+    false = np.mean([any(v is Verdict.EQUIVALENT and e for v, e in zip(s, effects, strict=True)) for s in studies])
+    true = np.mean([s[0] is Verdict.EQUIVALENT for s in studies])
     print(f"S = {seeds}, effects {effects}: {100 * false:.1f} % falsely, the first {100 * true:.1f} %")
     assert false <= 0.05 + 3 * (0.05 * 0.95 / STUDIES) ** 0.5

@@ -70,9 +70,9 @@ def test_sign_flips_that_cannot_be_significant_are_omitted():
         rng = np.random.default_rng(0)
         names = [f"v{k}" for k in range(contrasts)]
         values = {v: rng.normal(90, 1, seeds).tolist() for v in names} | {"b": rng.normal(50, 1, seeds).tolist()}
-        comparison = compare_contrasts(rows(**values), [Contrast(v, "b") for v in names], ["d"], seeds, Metric())
-        assert all(c.p_sign_flip is not None for c in comparison)
-        return all(c.p_sign_flip_holm is not None and c.p_sign_flip_holm < 0.05 for c in comparison)
+        comparisons = compare_contrasts(rows(**values), [Contrast(v, "b") for v in names], ["d"], seeds, Metric())
+        assert all(c.p_sign_flip is not None for c in comparisons)
+        return all(c.p_sign_flip_holm is not None and c.p_sign_flip_holm < 0.05 for c in comparisons)
 
     assert [told(5, 1), told(6, 1), told(7, 4), told(8, 4)] == [False, True, False, True]
 
@@ -93,10 +93,10 @@ def test_p_and_interval_equal_those_of_r():
 def test_holm_counts_contrasts_over_all_data_sets():
     table = rows(a=[60, 61, 63, 62], b=[57, 59, 60, 60], c=[60, 60, 65, 61])
     table += rows("e", a=[50, 52, 54, 51], b=[49, 52, 50, 50], c=[50, 51, 50, 52])
-    comparison = compare_contrasts(table, [AB, Contrast("c", "b")], ["d", "e"], 4, Metric())
-    raw = sorted(c.p for c in comparison)
+    comparisons = compare_contrasts(table, [AB, Contrast("c", "b")], ["d", "e"], 4, Metric())
+    raw = sorted(c.p for c in comparisons)
     by_hand = np.maximum.accumulate([min(1, p * k) for p, k in zip(raw, (4, 3, 2, 1), strict=True)])
-    assert sorted(c.p_holm for c in comparison) == pytest.approx(by_hand)
+    assert sorted(c.p_holm for c in comparisons) == pytest.approx(by_hand)
 
 
 def test_holm_equals_that_of_statsmodels():
@@ -111,11 +111,11 @@ def test_holm_equals_that_of_r():
     wanted = (0.01, 0.02, 0.03, 0.04, 0.05)
     means = [stats.t.isf(p / 2, 2) / 3**0.5 for p in wanted]
     variants = {f"v{k}": (50 + mean + spread).tolist() for k, mean in enumerate(means)}
-    comparison = compare_contrasts(
+    comparisons = compare_contrasts(
         rows(b=[50.0] * 3, **variants), [Contrast(v, "b") for v in variants], ["d"], 3, Metric()
     )
-    assert [c.p for c in comparison] == pytest.approx(wanted)
-    assert [c.p_holm for c in comparison] == pytest.approx([0.05, 0.08, 0.09, 0.09, 0.09])
+    assert [c.p for c in comparisons] == pytest.approx(wanted)
+    assert [c.p_holm for c in comparisons] == pytest.approx([0.05, 0.08, 0.09, 0.09, 0.09])
 
 
 def test_equivalence_is_corrected_for_all_contrasts():
