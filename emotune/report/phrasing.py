@@ -110,9 +110,10 @@ def detectable_effects_sentence(spread: PooledSpread, metric: Metric, seeds: int
     ]
     sd = f"{scale.format(spread.sd)} {scale.difference_units}".rstrip()
     corrected = f" and correction for {comparisons} comparisons" if comparisons > 1 else ""
+    degrees = "1 degree" if spread.df == 1 else f"{spread.df} degrees"
     return (
-        f"The standard deviation of a seed difference, pooled over all variants, is {sd} ({spread.df} degrees of "
-        f"freedom). With 80 % power{corrected}, the smallest detectable difference is {', '.join(parts)}."
+        f"The standard deviation of a seed difference, pooled over all variants, is {sd} ({degrees} of freedom). "
+        f"With 80 % power{corrected}, the smallest detectable difference is {', '.join(parts)}."
     )
 
 

@@ -19,7 +19,7 @@ from emotune.analysis.metrics import expected_calibration_error
 CLASSES = ("awe", "fear", "anger")
 
 
-def answers(targets: str, guesses: str, ids: str = "pqrstuvwxyz") -> pd.DataFrame:
+def run_predictions(targets: str, guesses: str, ids: str = "pqrstuvwxyz") -> pd.DataFrame:
     """Predictions of classes given by their first letters; anger is "x"."""
     named = dict(zip("afx", CLASSES, strict=True))
     logits = {f"logit_{c}": [float(named[guess] == c) for guess in guesses] for c in CLASSES}
@@ -38,8 +38,8 @@ def attended(ids: str, layer: str, weights: np.ndarray) -> pd.DataFrame:
 
 
 def test_recall_is_the_share_of_a_classs_images_that_got_it_and_needs_some():
-    found = recalls({"a": {3: answers("aaaff", "aaxaf")}, "b": {3: answers("aaaff", "xxxff")}})
-    assert found.values.tolist() == [
+    result = recalls({"a": {3: run_predictions("aaaff", "aaxaf")}, "b": {3: run_predictions("aaaff", "xxxff")}})
+    assert result.values.tolist() == [
         ["a", 3, "awe", pytest.approx(200 / 3)],
         ["a", 3, "fear", 50.0],
         ["b", 3, "awe", 0.0],
@@ -48,42 +48,44 @@ def test_recall_is_the_share_of_a_classs_images_that_got_it_and_needs_some():
 
 
 def test_differences_of_recall_are_paired_by_seed_with_students_interval():
-    base = {0: answers("aaff", "axfa"), 1: answers("aaff", "aafa"), 2: answers("aaff", "xxff")}
-    other = {1: answers("aaff", "xxff"), 2: answers("aaff", "axff"), 7: answers("aaff", "aaff")}
-    found = recall_differences(recalls({"base": base, "other": other}), "base")
-    assert found[["variant", "label", "n", "mean"]].values.tolist() == [
+    base = {0: run_predictions("aaff", "axfa"), 1: run_predictions("aaff", "aafa"), 2: run_predictions("aaff", "xxff")}
+    other = {1: run_predictions("aaff", "xxff"), 2: run_predictions("aaff", "axff"), 7: run_predictions("aaff", "aaff")}
+    result = recall_differences(recalls({"base": base, "other": other}), "base")
+    assert result[["variant", "label", "n", "mean"]].values.tolist() == [
         ["other", "awe", 2, -25.0],  # seeds 1 and 2: 0 - 100 and 50 - 0
         ["other", "fear", 2, 25.0],  # 100 - 50 and 100 - 100
     ]
-    assert (found["low"][0], found["high"][0]) == (-100, 100), "cut: recalls do not differ by more"
-    near = recall_differences(recalls({"base": base, "other": base | {0: answers("aaff", "aafa")}}), "base")
+    assert (result["low"][0], result["high"][0]) == (-100, 100), "cut: recalls do not differ by more"
+    near = recall_differences(recalls({"base": base, "other": base | {0: run_predictions("aaff", "aafa")}}), "base")
     half = stats.t.ppf(0.975, 2) * np.std([50, 0, 0], ddof=1) / 3**0.5
     assert (near["low"][0], near["high"][0]) == pytest.approx((50 / 3 - half, 50 / 3 + half))
 
 
 def test_a_difference_in_one_seed_has_no_interval_and_in_none_no_row():
-    one = recall_differences(recalls({"base": {0: answers("af", "aa")}, "v": {0: answers("af", "af")}}), "base")
+    one = recall_differences(
+        recalls({"base": {0: run_predictions("af", "aa")}, "v": {0: run_predictions("af", "af")}}), "base"
+    )
     assert one["mean"].tolist() == [0.0, 100.0]
     assert one[["low", "high"]].isna().all(axis=None)
-    none = recalls({"base": {0: answers("a", "a")}, "v": {1: answers("a", "a")}})
+    none = recalls({"base": {0: run_predictions("a", "a")}, "v": {1: run_predictions("a", "a")}})
     assert recall_differences(none, "base").empty
     assert recall_differences(none, "not trained").empty
 
 
 def test_confusion_is_shared_out_over_a_labels_images_in_all_seeds():
-    found = confusion_shares({0: answers("aaff", "axfa"), 1: answers("aaff", "aafa")})
-    assert found.loc["awe"].tolist() == [75.0, 0.0, 25.0]
-    assert found.loc["fear"].tolist() == [50.0, 50.0, 0.0]
-    assert found.loc["anger"].isna().all(), "no image is labelled so"
-    assert (list(found.index), list(found.columns)) == (list(CLASSES), list(CLASSES))
+    result = confusion_shares({0: run_predictions("aaff", "axfa"), 1: run_predictions("aaff", "aafa")})
+    assert result.loc["awe"].tolist() == [75.0, 0.0, 25.0]
+    assert result.loc["fear"].tolist() == [50.0, 50.0, 0.0]
+    assert result.loc["anger"].isna().all(), "no image is labelled so"
+    assert (list(result.index), list(result.columns)) == (list(CLASSES), list(CLASSES))
 
 
 def test_calibration_by_hand():
     shares = {0: confident([0.55, 0.6, 0.95], [True, False, True]), 1: confident([0.58, 0.7, 0.92], [True, True, True])}
-    found = calibration(shares, bins=10)
-    assert found["confidence"].tolist() == pytest.approx([(55 + 60 + 58) / 3, 70, 93.5]), "edges are upper ones"
-    assert found["accuracy"].tolist() == pytest.approx([200 / 3, 100, 100])
-    assert found["share"].tolist() == pytest.approx([50, 100 / 6, 200 / 6])
+    result = calibration(shares, bins=10)
+    assert result["confidence"].tolist() == pytest.approx([(55 + 60 + 58) / 3, 70, 93.5]), "edges are upper ones"
+    assert result["accuracy"].tolist() == pytest.approx([200 / 3, 100, 100])
+    assert result["share"].tolist() == pytest.approx([50, 100 / 6, 200 / 6])
 
 
 @pytest.mark.parametrize("bins", [1, 10, 15])
@@ -92,35 +94,43 @@ def test_the_gaps_of_the_bins_add_up_to_the_expected_calibration_error(bins: int
     logits = generator.normal(0, 3, (400, 3))
     frame = pd.DataFrame({f"logit_{c}": logits[:, k] for k, c in enumerate(CLASSES)})
     frame["target"] = generator.choice(CLASSES, 400)
-    found = calibration({0: frame}, bins)
+    result = calibration({0: frame}, bins)
     right = np.array(CLASSES)[logits.argmax(1)] == frame["target"].to_numpy()
     ece = expected_calibration_error(special.softmax(logits, axis=1).max(1), right, bins)
-    assert (found["share"] / 100 * (found["accuracy"] - found["confidence"]).abs()).sum() == pytest.approx(ece)
-    assert found["share"].sum() == pytest.approx(100)
+    assert (result["share"] / 100 * (result["accuracy"] - result["confidence"]).abs()).sum() == pytest.approx(ece)
+    assert result["share"].sum() == pytest.approx(100)
 
 
 def test_flips_are_right_in_every_seed_of_one_variant_and_wrong_in_every_seed_of_the_other():
     #                     pqrstu: only a  p, by chance q, only b  r, both s, none t, only a u
-    a = {0: answers("aafaff", "aaxaaf"), 1: answers("aafaff", "aaaaaf"), 4: answers("aafaff", "aaxaaf")}
-    b = {0: answers("aafaff", "xffaaa"), 1: answers("aafaff", "fafaax"), 4: answers("aafaff", "fffaax")}
-    found = disagreements(a | {9: answers("aafaff", "ffffff")}, b).set_index("sample_id").sort_index()
-    assert found.to_dict("index") == {
+    a = {
+        0: run_predictions("aafaff", "aaxaaf"),
+        1: run_predictions("aafaff", "aaaaaf"),
+        4: run_predictions("aafaff", "aaxaaf"),
+    }
+    b = {
+        0: run_predictions("aafaff", "xffaaa"),
+        1: run_predictions("aafaff", "fafaax"),
+        4: run_predictions("aafaff", "fffaax"),
+    }
+    result = disagreements(a | {9: run_predictions("aafaff", "ffffff")}, b).set_index("sample_id").sort_index()
+    assert result.to_dict("index") == {
         "p": {"target": "awe", "right": "a", "other_prediction": "fear"},  # anger, fear, fear
         "r": {"target": "fear", "right": "b", "other_prediction": "anger"},  # anger, awe, anger
         "u": {"target": "fear", "right": "a", "other_prediction": "anger"},  # awe, anger, anger
     }
 
 
-def test_of_wrong_answers_that_are_equally_frequent_the_first_class_counts():
-    a = {0: answers("f", "f"), 1: answers("f", "f")}
+def test_the_first_of_equally_frequent_wrong_classes_counts():
+    a = {0: run_predictions("f", "f"), 1: run_predictions("f", "f")}
     for first, second in ("ax", "xa"):
-        assert disagreements(a, {0: answers("f", first), 1: answers("f", second)})["other_prediction"].tolist() == [
-            "awe"
-        ]
+        assert disagreements(a, {0: run_predictions("f", first), 1: run_predictions("f", second)})[
+            "other_prediction"
+        ].tolist() == ["awe"]
 
 
-def test_one_common_seed_shows_no_flips():
-    a, b = answers("a", "a"), answers("a", "f")
+def test_one_common_seed_shows_no_disagreements():
+    a, b = run_predictions("a", "a"), run_predictions("a", "f")
     assert len(disagreements({0: a, 1: a}, {0: b, 1: b})) == 1
     one = disagreements({0: a, 1: a}, {1: b, 2: b})
     assert one.empty
@@ -128,8 +138,8 @@ def test_one_common_seed_shows_no_flips():
     assert disagreements({0: a, 1: a}, {0: a, 1: a}).empty
 
 
-def test_flips_do_not_depend_on_the_order_of_the_rows():
-    a, b = answers("aafaff", "aaxaaf"), answers("aafaff", "xffaaa")
+def test_disagreements_do_not_depend_on_the_order_of_rows():
+    a, b = run_predictions("aafaff", "aaxaaf"), run_predictions("aafaff", "xffaaa")
     expected = disagreements({0: a, 1: a}, {0: b, 1: b})
     assert len(expected) == 4
     for turned in (
@@ -142,29 +152,29 @@ def test_flips_do_not_depend_on_the_order_of_the_rows():
 def test_a_mean_map_weighs_all_images_of_all_runs_alike_layer_by_layer():
     first = pd.concat([attended("pq", "x", [[0, 1, 0, 0], [1, 0, 0, 0]]), attended("pq", "y", np.full((2, 4), 0.25))])
     second = pd.concat([attended("pq", "x", [[0, 0, 0, 1]] * 2), attended("pq", "y", [[1, 0, 0, 0]] * 2)])
-    found = mean_attention([first, second])
-    assert list(found) == ["x", "y"]
-    assert found["x"].tolist() == [[0.25, 0.25], [0, 0.5]]
-    assert found["y"].tolist() == [[0.625, 0.125], [0.125, 0.125]]
+    result = mean_attention([first, second])
+    assert list(result) == ["x", "y"]
+    assert result["x"].tolist() == [[0.25, 0.25], [0, 0.5]]
+    assert result["y"].tolist() == [[0.625, 0.125], [0.125, 0.125]]
     assert mean_attention([]) == {}
 
 
-def test_attention_of_a_image_is_the_mean_over_runs_and_layers_in_the_order_asked():
+def test_image_attention_is_the_mean_over_runs_and_layers():
     first = pd.concat([attended("pqr", "x", np.eye(4)[:3]), attended("pqr", "y", np.eye(4)[[3, 3, 3]])])
-    found = image_attention([first, attended("rpq", "x", np.eye(4)[[2, 2, 2]])], ["q", "not there", "p"])
-    assert list(found) == ["q", "p"]
-    np.testing.assert_allclose(found["q"], [[0, 1 / 3], [1 / 3, 1 / 3]], rtol=1e-6)
-    np.testing.assert_allclose(found["p"], [[1 / 3, 0], [1 / 3, 1 / 3]], rtol=1e-6)
+    result = image_attention([first, attended("rpq", "x", np.eye(4)[[2, 2, 2]])], ["q", "not there", "p"])
+    assert list(result) == ["q", "p"]
+    np.testing.assert_allclose(result["q"], [[0, 1 / 3], [1 / 3, 1 / 3]], rtol=1e-6)
+    np.testing.assert_allclose(result["p"], [[1 / 3, 0], [1 / 3, 1 / 3]], rtol=1e-6)
     assert image_attention([], ["q"]) == {}
 
 
 def test_36_weights_are_a_map_of_6_rows():
     weights = np.arange(36) / np.arange(36).sum()
-    (found,) = mean_attention([attended("p", "x", [weights])]).values()
-    np.testing.assert_allclose(found, weights.reshape(6, 6), rtol=1e-6)
+    (result,) = mean_attention([attended("p", "x", [weights])]).values()
+    np.testing.assert_allclose(result, weights.reshape(6, 6), rtol=1e-6)
 
 
-def test_optimism_is_how_much_the_best_test_epoch_adds_on_the_mean():
+def test_selection_bias_is_the_mean_inflation_of_the_best_test_epoch():
     rows = [("a", "d", 60.0, 62.0), ("a", "d", 70.0, 75.0), ("b", "d", 50.0, np.nan), ("a", "e", 10.0, 10.0)]
     runs = pd.DataFrame(rows, columns=["variant", "dataset", "accuracy", "best_test_accuracy"])
     assert selection_bias(runs).to_dict("records") == [

@@ -114,12 +114,12 @@ def test_every_metric_that_a_study_may_name_is_computed():
 
 
 def test_metrics_of_decisions_are_scikit_learns(predictions: pd.DataFrame):
-    true, guess, found = predictions["target"], guesses(predictions), scalar_metrics(predictions)
-    assert found["accuracy"] == pytest.approx(100 * sk.accuracy_score(true, guess))
+    true, guess, result = predictions["target"], guesses(predictions), scalar_metrics(predictions)
+    assert result["accuracy"] == pytest.approx(100 * sk.accuracy_score(true, guess))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it says that classes are absent, or that there is only one
-        assert found["balanced_accuracy"] == pytest.approx(100 * sk.balanced_accuracy_score(true, guess))
-        assert found["macro_f1"] == pytest.approx(100 * sk.f1_score(true, guess, average="macro"))
+        assert result["balanced_accuracy"] == pytest.approx(100 * sk.balanced_accuracy_score(true, guess))
+        assert result["macro_f1"] == pytest.approx(100 * sk.f1_score(true, guess, average="macro"))
         np.testing.assert_array_equal(
             confusion(predictions), sk.confusion_matrix(true, guess, labels=labels(predictions))
         )
@@ -129,40 +129,40 @@ def test_recall_precision_and_f1_of_each_class_are_scikit_learns(predictions: pd
     expected = sk.precision_recall_fscore_support(
         predictions["target"], guesses(predictions), labels=labels(predictions), zero_division=np.nan
     )
-    found = per_class(confusion(predictions))
+    result = per_class(confusion(predictions))
     for column, values in zip(("precision", "recall", "f1"), expected, strict=False):
-        np.testing.assert_allclose(found[column], 100 * values)
-    assert found["images"].tolist() == expected[3].tolist()
+        np.testing.assert_allclose(result[column], 100 * values)
+    assert result["images"].tolist() == expected[3].tolist()
 
 
 def test_top_2_accuracy_is_scikit_learns(predictions: pd.DataFrame):
-    found, names = scalar_metrics(predictions)["top2_accuracy"], labels(predictions)
+    result, names = scalar_metrics(predictions)["top2_accuracy"], labels(predictions)
     if len(names) < 3:
-        assert found == 100
+        assert result == 100
         return
     reverse = list(range(len(names)))[::-1]  # of equal scores scikit-learn takes the last, argmax the first
     aims = np.array([reverse[names.index(label)] for label in predictions["target"]])
     scores = predictions.filter(like="logit_").to_numpy(np.float64)[:, ::-1]
-    assert found == pytest.approx(100 * sk.top_k_accuracy_score(aims, scores, k=2, labels=range(len(names))))
+    assert result == pytest.approx(100 * sk.top_k_accuracy_score(aims, scores, k=2, labels=range(len(names))))
 
 
 def test_the_brier_score_is_scikit_learns(predictions: pd.DataFrame):
-    names, p, found = labels(predictions), probabilities(predictions), scalar_metrics(predictions)["brier"]
+    names, p, result = labels(predictions), probabilities(predictions), scalar_metrics(predictions)["brier"]
     true, order = predictions["target"], np.argsort(names)  # scikit-learn's order of columns is the alphabet's
     if len(names) == 1:
-        assert found == 0
+        assert result == 0
     elif len(names) == 2:  # it counts one of the two classes
-        assert found == pytest.approx(2 * sk.brier_score_loss(true, p[:, order[1]], pos_label=sorted(names)[1]))
+        assert result == pytest.approx(2 * sk.brier_score_loss(true, p[:, order[1]], pos_label=sorted(names)[1]))
     else:
         expected = sk.brier_score_loss(true, p[:, order], labels=sorted(names), scale_by_half=False)
-        assert found == pytest.approx(expected)
+        assert result == pytest.approx(expected)
 
 
 def test_the_negative_log_likelihood_is_scikit_learns_where_that_cuts_nothing_off(predictions: pd.DataFrame):
-    names, p, found = labels(predictions), probabilities(predictions), scalar_metrics(predictions)["nll"]
-    assert np.isfinite(found)
+    names, p, result = labels(predictions), probabilities(predictions), scalar_metrics(predictions)["nll"]
+    assert np.isfinite(result)
     if len(names) == 1:
-        assert found == 0
+        assert result == 0
         return
     order = np.argsort(names)
     own = p[np.arange(len(p)), [names.index(label) for label in predictions["target"]]]
@@ -170,9 +170,9 @@ def test_the_negative_log_likelihood_is_scikit_learns_where_that_cuts_nothing_of
         warnings.simplefilter("ignore")
         expected = sk.log_loss(predictions["target"], p[:, order], labels=sorted(names))
     if own.min() > 1e-12:
-        assert found == pytest.approx(expected)
+        assert result == pytest.approx(expected)
     else:
-        assert found > expected, "it takes probabilities under 2e-16 for 2e-16"
+        assert result > expected, "it takes probabilities under 2e-16 for 2e-16"
 
 
 def test_a_probability_that_underflows_costs_what_its_logits_say():
@@ -211,10 +211,10 @@ def weighted(predictions: pd.DataFrame, metric: str, weights: np.ndarray) -> flo
 def test_every_metric_is_a_function_of_its_sums_over_images(metric: str, predictions: pd.DataFrame):
     weights = np.random.default_rng(0).integers(0, 4, len(predictions))
     weights[0] = 1
-    found = [weighted(predictions, metric, w) for w in (np.ones(len(predictions)), weights)]
+    result = [weighted(predictions, metric, w) for w in (np.ones(len(predictions)), weights)]
     repeated = predictions.loc[np.repeat(predictions.index, weights)]
     expected = [scalar_metrics(p)[metric] for p in (predictions, repeated)]
-    assert found == pytest.approx(expected, nan_ok=True)
+    assert result == pytest.approx(expected, nan_ok=True)
 
 
 def test_polarity_accuracy_is_read_off_the_confusion():
@@ -223,9 +223,9 @@ def test_polarity_accuracy_is_read_off_the_confusion():
     same = sum(
         table.loc[a, b] for a in MIKELS for b in MIKELS if (a in POSITIVE) == (b in POSITIVE)
     )  # fmt: skip
-    found = scalar_metrics(predictions)
-    assert found["polarity_accuracy"] == pytest.approx(100 * same / 400)
-    assert found["polarity_accuracy"] >= found["accuracy"]
+    result = scalar_metrics(predictions)
+    assert result["polarity_accuracy"] == pytest.approx(100 * same / 400)
+    assert result["polarity_accuracy"] >= result["accuracy"]
 
 
 def test_summed_polarity_lets_several_classes_outvote_the_largest():
@@ -236,21 +236,21 @@ def test_summed_polarity_lets_several_classes_outvote_the_largest():
 
 
 def test_labels_without_polarity_have_no_polarity_accuracy():
-    found = scalar_metrics(drawn(30, EKMAN))
-    assert np.isnan(found.pop("polarity_accuracy"))
-    assert np.isfinite(list(found.values())).all()
+    result = scalar_metrics(drawn(30, EKMAN))
+    assert np.isnan(result.pop("polarity_accuracy"))
+    assert np.isfinite(list(result.values())).all()
     assert np.isnan(scalar_metrics(drawn(30, ("awe", "contentment")))["polarity_accuracy"])
 
 
 def test_in_two_classes_of_sentiment_polarity_accuracy_is_accuracy():
-    found = scalar_metrics(CASES["two classes"])
-    assert found["polarity_accuracy"] == found["accuracy"]
+    result = scalar_metrics(CASES["two classes"])
+    assert result["polarity_accuracy"] == result["accuracy"]
 
 
-def test_a_predictor_that_knows_only_frequencies_is_calibrated_and_as_unsure_as_their_entropy():
+def test_the_class_prior_is_calibrated_and_its_loss_is_the_entropy():
     predictions = frame(["awe"] * 6 + ["fear"] * 3 + ["sadness"], np.zeros((10, 8)))
-    found = scalar_metrics(constant_predictions(predictions))
-    assert found == pytest.approx(
+    result = scalar_metrics(constant_predictions(predictions))
+    assert result == pytest.approx(
         {
             "accuracy": 60,
             "balanced_accuracy": 100 / 3,

@@ -29,13 +29,13 @@ def test_power_is_the_share_of_studies_that_find_the_effect():
 @pytest.mark.parametrize("alpha", [0.05, 0.0125, 0.0005])
 def test_power_is_a_number_that_grows_with_the_effect_and_with_the_seeds(alpha: float):
     effects, seeds = np.geomspace(0.01, 1e4, 40), [2, 3, 8, 20, 21, 33, 200, 1000]
-    found = np.array([[power_of_paired_t(effect, n, alpha) for n in seeds] for effect in effects])
-    assert np.isfinite(found).all() and found.min() >= alpha - 1e-6 and found.max() <= 1
-    assert (np.diff(found, axis=0) > -1e-9).all() and (np.diff(found, axis=1) > -1e-9).all()
-    assert found[-1] == pytest.approx(1.0)
+    result = np.array([[power_of_paired_t(effect, n, alpha) for n in seeds] for effect in effects])
+    assert np.isfinite(result).all() and result.min() >= alpha - 1e-6 and result.max() <= 1
+    assert (np.diff(result, axis=0) > -1e-9).all() and (np.diff(result, axis=1) > -1e-9).all()
+    assert result[-1] == pytest.approx(1.0)
 
 
-def test_power_is_known_where_scipys_noncentral_t_is_not():
+def test_power_is_finite_where_that_of_scipy_is_not():
     assert power_of_paired_t(10, 21, 0.0125) == pytest.approx(1.0)
     assert power_of_paired_t(10, 20, 0.0125) == pytest.approx(1.0)
     assert power_of_paired_t(-1.5, 5) == power_of_paired_t(1.5, 5)
@@ -68,14 +68,14 @@ def runs(values: dict[str, list[float | None]], dataset: str = "d") -> list[dict
 
 
 def test_the_pooled_spread_is_what_variants_and_seeds_leave():
-    found = pooled_spread(runs(MACHINE_B) + runs(MACHINE_B | {"mldr": [1.0, 90.0, 5.0]}, "e"), "d", "accuracy")
-    assert (found.sd, found.df) == (pytest.approx((2 * 37.3773 / 8) ** 0.5, abs=1e-4), 8)
+    result = pooled_spread(runs(MACHINE_B) + runs(MACHINE_B | {"mldr": [1.0, 90.0, 5.0]}, "e"), "d", "accuracy")
+    assert (result.sd, result.df) == (pytest.approx((2 * 37.3773 / 8) ** 0.5, abs=1e-4), 8)
 
 
 def test_the_pooled_spread_of_two_variants_is_that_of_their_differences():
     a, b = MACHINE_B["dual"], MACHINE_B["dual-plain"]
-    found = pooled_spread(runs({"a": a, "b": b}), "d", "accuracy")
-    assert (found.sd, found.df) == (pytest.approx(np.std(np.subtract(a, b), ddof=1)), 2)
+    result = pooled_spread(runs({"a": a, "b": b}), "d", "accuracy")
+    assert (result.sd, result.df) == (pytest.approx(np.std(np.subtract(a, b), ddof=1)), 2)
 
 
 def test_the_pooled_spread_of_an_unfinished_study_is_that_of_a_regression_with_dummies():
@@ -85,11 +85,11 @@ def test_the_pooled_spread_of_an_unfinished_study_is_that_of_a_regression_with_d
     y = np.array([value for *_, value in cells])
     left = y - design @ np.linalg.lstsq(design, y, rcond=None)[0]
     df = len(y) - np.linalg.matrix_rank(design)
-    found = pooled_spread(runs(values), "d", "accuracy")
-    assert (found.sd, found.df) == (pytest.approx((2 * (left**2).sum() / df) ** 0.5), df)
+    result = pooled_spread(runs(values), "d", "accuracy")
+    assert (result.sd, result.df) == (pytest.approx((2 * (left**2).sum() / df) ** 0.5), df)
 
 
-def test_there_is_no_pooled_spread_of_one_seed_or_of_variants_that_know_no_seed():
+def test_no_pooled_spread_of_one_seed_or_seed_independent_variants():
     assert pooled_spread(runs({"a": [60.0], "b": [61.0]}), "d", "accuracy") is None
     assert (
         pooled_spread(runs({"svm": [60.0] * 3, "constant": [12.0] * 3, "a": [1.0, 2.0, 4.0]}), "d", "accuracy") is None
@@ -98,7 +98,7 @@ def test_there_is_no_pooled_spread_of_one_seed_or_of_variants_that_know_no_seed(
     assert pooled_spread([], "d", "accuracy") is None
 
 
-def test_more_seeds_find_smaller_differences():
-    found = detectable_effects(PooledSpread(3.1, 8), [10, 3, 5, 3, 1], 0.0125)
-    assert list(found) == [3, 5, 10]
-    assert list(found.values()) == pytest.approx([20.2, 7.8, 4.0], abs=0.15)
+def test_more_seeds_detect_smaller_differences():
+    result = detectable_effects(PooledSpread(3.1, 8), [10, 3, 5, 3, 1], 0.0125)
+    assert list(result) == [3, 5, 10]
+    assert list(result.values()) == pytest.approx([20.2, 7.8, 4.0], abs=0.15)

@@ -1,4 +1,4 @@
-"""A small finished study's text, and a page as tags and text."""
+"""The text of a small study that trains in seconds, its report, and a page as tags and text."""
 
 from html.parser import HTMLParser
 from pathlib import Path
@@ -7,7 +7,7 @@ from emotune.config.ablate_command import AblateCommand
 from emotune.config.study import Study
 from emotune.report.build import build_report
 
-# Steps that are many and large enough for the three variants, which start from equal weights, to answer differently.
+# Enough large steps for the three variants, which start from equal weights, to predict differently.
 STUDY = """
 question: Does attention <really> help?
 datasets: [{data}]
@@ -24,7 +24,7 @@ contrasts: [attention - alexnet]
 
 
 class Tags(HTMLParser):
-    """Every tag with its attributes, and all text that is seen."""
+    """The tags of a page with their attributes, and its visible text."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
