@@ -247,9 +247,9 @@ def _arrays(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _in_top_k(targets: np.ndarray, logits: np.ndarray, k: int) -> np.ndarray:
-    own = np.take_along_axis(logits, targets[:, None], axis=1)
-    equal_before = (logits == own) & (np.arange(logits.shape[1]) < targets[:, None])
-    return ((logits > own) | equal_before).sum(axis=1) < k
+    target_logits = np.take_along_axis(logits, targets[:, None], axis=1)
+    equal_before = (logits == target_logits) & (np.arange(logits.shape[1]) < targets[:, None])
+    return ((logits > target_logits) | equal_before).sum(axis=1) < k
 
 
 def _polarity_right(

@@ -176,12 +176,16 @@ def claim_folder(out: Path, study: Study) -> None:
     Raises:
         InputError: the folder has the report of another study.
     """
-    own = _study_reference(study, out)
+    reference = _study_reference(study, out)
     with unwritable_report_errors(out):
-        empty: FingerprintFile = {"fingerprint": "", "written": {}, "study": own, "cards": False}
+        empty: FingerprintFile = {"fingerprint": "", "written": {}, "study": reference, "cards": False}
         Folder(str(out)).create(FINGERPRINT_FILE, to_json_bytes(empty))
     other = _read_fingerprint_file(out)["study"]
-    if other and other["source"] != own["source"] and (other["file"] != own["file"] or not own["file"]):
+    if (
+        other
+        and other["source"] != reference["source"]
+        and (other["file"] != reference["file"] or not reference["file"])
+    ):
         owner = Path(os.path.normpath(out.absolute() / other["file"])) if other["file"] else other["name"]
         instead = shlex.join(["--report", f"{out}-{Path(study.file).parent.name or 'other'}"])
         raise InputError(

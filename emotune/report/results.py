@@ -107,9 +107,9 @@ class StudyResults:
         done, summaries = self.done(dataset), self.summaries(dataset)
         rows = []
         for variant in self.study.variants:
-            own = done[done["variant"] == variant]
-            values = dict(zip(own["seed"], own[self.study.metric.name], strict=True))
-            means = own[[*SCALES, *COSTS]].astype(float).mean().to_dict() if len(own) else {}
+            runs = done[done["variant"] == variant]
+            values = dict(zip(runs["seed"], runs[self.study.metric.name], strict=True))
+            means = runs[[*SCALES, *COSTS]].astype(float).mean().to_dict() if len(runs) else {}
             by_seed = {seed: values.get(seed) for seed in range(self.study.seeds)}
             rows.append(VariantSummary(variant, dataset, by_seed, summaries[variant], means))
         return rows

@@ -73,10 +73,10 @@ def metric_by_variant(
     draw_title(figure, title, seed_count_text(s.n for s in summaries.values()))
     for (variant, summary), (begin, end) in zip(summaries.items(), edges, strict=True):
         draw_interval(axes, begin + 0.4 * (end - begin), summary, colours[variant], shapes[variant])
-        own = runs.loc[runs["variant"] == variant, metric.name].dropna()
-        draw_seeds(axes, begin + 0.74 * (end - begin), list(own), colours[variant])
+        values_by_seed = runs.loc[runs["variant"] == variant, metric.name].dropna()
+        draw_seeds(axes, begin + 0.74 * (end - begin), list(values_by_seed), colours[variant])
     if np.isfinite(constant):
-        _draw_constant_predictor(axes, constant, scale.format(constant), beyond)
+        _draw_class_prior(axes, constant, scale.format(constant), beyond)
     return figure
 
 
@@ -98,40 +98,40 @@ def metric_against_cost(title: str, table: pd.DataFrame, metric: Metric) -> Figu
     low, high = axis_limits(table["mean"], [*table["low"], *table["high"]], 4 * metric.min_effect)
     ylim = low - 0.1 * (high - low), high + 0.1 * (high - low)  # room for names
     frame = (72 * width, 72 * HEIGHT)
-    known = [table.dropna(subset=[cost]) for cost in COSTS]
+    tables = [table.dropna(subset=[cost]) for cost in COSTS]
     boxes = [
         place_labels(
             _marks(rows, cost, ylim, frame),
             [(72 * text_width(v, SMALL) + 2, SMALL + 2) for v in rows["variant"]],
             frame,
         )
-        for rows, cost in zip(known, COSTS, strict=True)
+        for rows, cost in zip(tables, COSTS, strict=True)
     ]
-    said = [] if None not in boxes else [f"{i + 1}  {name}" for i, name in enumerate(table["variant"])]
-    columns = max(1, int((WIDTH - LEFT) // (0.25 + max(map(text_width, said), default=1))))
-    top = 0.55 if said else 0.36
-    listed = -(-len(said) // columns)
+    legend = [] if None not in boxes else [f"{i + 1}  {name}" for i, name in enumerate(table["variant"])]
+    columns = max(1, int((WIDTH - LEFT) // (0.25 + max(map(text_width, legend), default=1))))
+    top = 0.55 if legend else 0.36
+    listed = -(-len(legend) // columns)
     height = top + HEIGHT + 0.5 + 0.16 * listed
     figure = Figure(figsize=(WIDTH, height))
     draw_title(figure, title, "bars: 95 % t intervals" if table["low"].notna().any() else "one seed: no interval")
     for i, cost in enumerate(COSTS):
         axes = place_axes(figure, LEFT + i * (width + GAP), top, width, HEIGHT, grid="y")
-        _cost_panel(axes, known[i], cost, ylim)
+        _cost_panel(axes, tables[i], cost, ylim)
         axes.tick_params(axis="y", labelleft=i == 0, length=0)
         axes.set_ylabel(f"test {metric.scale.label}" if i == 0 else "")
-        if said:
-            _draw_point_numbers(axes, known[i], cost, frame)
-        for name, box in zip(known[i]["variant"], boxes[i] or [], strict=False):
-            if not said:
+        if legend:
+            _draw_point_numbers(axes, tables[i], cost, frame)
+        for name, box in zip(tables[i]["variant"], boxes[i] or [], strict=False):
+            if not legend:
                 at = (box.left + 1, (box.bottom + box.top) / 2)
                 axes.annotate(name, at, xycoords="axes points", va="center", fontsize=SMALL)
-    for i, text in enumerate(said):
+    for i, text in enumerate(legend):
         x, y = LEFT + i // listed * (WIDTH - LEFT) / columns, top + HEIGHT + 0.5 + 0.16 * (i % listed)
         figure.text(x / WIDTH, 1 - y / height, text, va="center")
     return figure
 
 
-def _draw_constant_predictor(axes: Axes, constant: float, written: str, beyond: bool) -> None:
+def _draw_class_prior(axes: Axes, constant: float, written: str, beyond: bool) -> None:
     if not beyond:
         axes.axvline(constant, color=SOFT, linewidth=0.9, linestyle=(0, (1.5, 1.5)), zorder=1)
         annotate_above(axes, constant, f"class prior {written}")
@@ -184,9 +184,9 @@ def _cost_panel(axes: Axes, table: pd.DataFrame, cost: str, ylim: tuple[float, f
 def _draw_point_numbers(axes: Axes, table: pd.DataFrame, cost: str, frame: tuple[float, float]) -> None:
     """Writes the points' numbers in a row above the axes, each with a line to its point."""
     low, high = np.log(_log_axis_limits(table[cost]))
-    known = table.sort_values([cost, "mean"], ascending=[True, False], kind="stable")
-    x = spread_apart(frame[0] * (np.log(known[cost]) - low) / (high - low), 11, 3, frame[0] - 3)
-    for (i, row), at in zip(known.iterrows(), x, strict=True):
+    points = table.sort_values([cost, "mean"], ascending=[True, False], kind="stable")
+    x = spread_apart(frame[0] * (np.log(points[cost]) - low) / (high - low), 11, 3, frame[0] - 3)
+    for (i, row), at in zip(points.iterrows(), x, strict=True):
         axes.annotate(
             str(i + 1), (row[cost], row["mean"]), xytext=(at, frame[1] + 4),
             textcoords="axes points", ha="center", fontsize=SMALL,

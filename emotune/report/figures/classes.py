@@ -68,17 +68,17 @@ def recall(
     at = {label: i * block + (block - pitch * len(shown) - 0.1) / 2 for i, label in enumerate(labels)}
     axes = [place_axes(figure, left + i * (width + GAP), top, width, block * len(labels), grid="x") for i in range(2)]
     for variant, colour in shown.items():
-        own = recalls[recalls["variant"] == variant]
-        y = [at[label] + row[variant] for label in own["label"]]
-        axes[0].plot(own["recall"], y, "o", color=colour, alpha=0.4, markersize=2.6, markeredgewidth=0, clip_on=False,
+        rows = recalls[recalls["variant"] == variant]
+        y = [at[label] + row[variant] for label in rows["label"]]
+        axes[0].plot(rows["recall"], y, "o", color=colour, alpha=0.4, markersize=2.6, markeredgewidth=0, clip_on=False,
                      gid="seeds")  # fmt: skip
-        mean = own.groupby("label")["recall"].mean()
+        mean = rows.groupby("label")["recall"].mean()
         look = {"color": colour, "marker": shapes[variant], "linestyle": "", "markersize": 4.2, "markeredgewidth": 0}
         axes[0].plot(mean, [at[label] + row[variant] for label in mean.index], clip_on=False, **look)
-        own = differences[differences["variant"] == variant]
-        y = [at[label] + row[variant] for label in own["label"]]
-        axes[1].hlines(y, own["low"], own["high"], color=colour, linewidth=1.2)
-        axes[1].plot(own["mean"], y, **look)
+        rows = differences[differences["variant"] == variant]
+        y = [at[label] + row[variant] for label in rows["label"]]
+        axes[1].hlines(y, rows["low"], rows["high"], color=colour, linewidth=1.2)
+        axes[1].plot(rows["mean"], y, **look)
     least, most = axis_limits(recalls["recall"], [], 20)
     limits = axis_limits([0, *differences["mean"]], [*differences["low"], *differences["high"]], 10)
     axes[0].set(xlim=(max(least, -2), min(most, 102)), xlabel="recall, %", yticks=[])

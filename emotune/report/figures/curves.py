@@ -151,16 +151,16 @@ def _label_line_ends(axes: Axes, means: pd.DataFrame, texts: Mapping[str, str], 
     """Writes each variant's name after its last value, with a sample of its line."""
     height = 72 * axes.get_position().height * axes.figure.get_size_inches()[1]
     low, high = axes.get_ylim()
-    known = means.dropna(subset=["mean"]).groupby("variant")[["epoch", "mean"]].last()
-    shown = {variant: text for variant, text in texts.items() if variant in known.index}
-    points = (known["mean"] - low) / (high - low) * height
+    last_points = means.dropna(subset=["mean"]).groupby("variant")[["epoch", "mean"]].last()
+    shown = {variant: text for variant, text in texts.items() if variant in last_points.index}
+    points = (last_points["mean"] - low) / (high - low) * height
     at = spread_apart([points[v] for v in shown], 9.72 * _lines(shown) + 2.5, 0, height)
     for (variant, text), y in zip(shown.items(), at, strict=True):
-        ends_here = known["epoch"][variant] == axes.get_xlim()[1]
+        ends_here = last_points["epoch"][variant] == axes.get_xlim()[1]
         look = (1.2, line_styles(colours)[variant]) if ends_here else (0.5, (0, (1, 2)))
         line = {"color": colours[variant]} | dict(zip(("linewidth", "linestyle"), look, strict=True))
         axes.annotate(
-            text, known.loc[variant], xytext=(1, y / height), va="center", linespacing=1.2,
+            text, last_points.loc[variant], xytext=(1, y / height), va="center", linespacing=1.2,
             textcoords=offset_copy(axes.transAxes, axes.figure, 16, 0, "points"), annotation_clip=False,
             arrowprops={"arrowstyle": "-", "shrinkA": 1, "shrinkB": 1, "relpos": (0, 0.5), **line},
         )  # fmt: skip

@@ -124,13 +124,13 @@ class _DatasetFigures:
         )
         attending = epochs.dropna(subset="attention_entropy")
         if len(attending):
-            own = {v: colour for v, colour in self._colours.items() if v in set(attending["variant"])}
+            colours = {v: colour for v, colour in self._colours.items() if v in set(attending["variant"])}
             yield FigureEntry(
                 f"entropy-{self._dataset}",
-                curves.attention_entropy(self._title, attending, own),
-                f"{self._dataset}, {seed_count_text(self._summaries[v].n for v in own)}: entropy of the 36 attention "
-                "weights, mean over validation images and layers. Dotted: uniform weights, log 36 = 3.58 nats.",
-                f"Entropy of the attention weights on {self._dataset} by epoch: {', '.join(own)}",
+                curves.attention_entropy(self._title, attending, colours),
+                f"{self._dataset}, {seed_count_text(self._summaries[v].n for v in colours)}: entropy of the 36 "
+                "attention weights, mean over validation images and layers. Dotted: uniform weights, log 36 = 3.58 nats.",
+                f"Entropy of the attention weights on {self._dataset} by epoch: {', '.join(colours)}",
             )
 
     def classes(self) -> Iterator[FigureEntry]:

@@ -132,8 +132,8 @@ def _variant_colour(i: int) -> str:
 
 
 def _variant_numbers(colours: Mapping[str, str]) -> dict[str, int]:
-    known = {_variant_colour(i): i for i in reversed(range(5 * len(PALETTE)))}
-    return {variant: known.get(colour, i) for i, (variant, colour) in enumerate(colours.items())}
+    numbers = {_variant_colour(i): i for i in reversed(range(5 * len(PALETTE)))}
+    return {variant: numbers.get(colour, i) for i, (variant, colour) in enumerate(colours.items())}
 
 
 def place_axes(figure: Figure, left: float, top: float, width: float, height: float, grid: str = "", **more) -> Axes:
