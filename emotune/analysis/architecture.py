@@ -109,7 +109,7 @@ def setting_differences(study: Study, variant: str) -> dict[str, tuple[Any, Any]
 
 
 def read_architectures(pool: str, study: Study, runs: Iterable[RunConfig]) -> NetworksFile | None:
-    """What the pool knows about a study's networks; None where it has no file, or only those of other networks."""
+    """The pool's file about a study's networks; None if it has none, or only files about other networks."""
     expected = json.loads(
         json.dumps({name: setting_differences(study, name) for name in study.networks})
     )  # as a file has them

@@ -92,7 +92,7 @@ def page_context(
     Args:
         results: The study's results.
         datasets: The descriptions of its data sets.
-        networks: How its networks differ; None where that is unknown.
+        networks: The differences of its networks; None if they are unknown.
         disagreements: The images that only one side of a contrast classifies correctly.
         pool: The path or URL of the folder with the runs.
         command: The command that reproduces the study.

@@ -12,7 +12,7 @@ __all__ = ["DatasetInfo", "dataset_info"]
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """What the report says about a data set.
+    """The description of a data set in the report.
 
     Attributes:
         name: The data set's name.

@@ -18,14 +18,14 @@ class Provenance:
     """Where a study's finished runs come from. Counts are numbers of runs, the most frequent first.
 
     Attributes:
-        commits: How many times a commit of emotune trained a run, or a part of one.
+        commits: The number of runs, or parts of runs, that each commit of emotune trained.
         versions: All versions of each package that were used, by package.
         hardware: The number of runs on each kind of machine.
         numerics: The number of runs with each setting of precision and threads.
         initialisation: The number of runs with each initialisation.
         selection_rules: The number of runs with each rule of model selection.
         diffs: Uncommitted changes to the code, by the first eight digits of their hash.
-        interruptions: How many times runs were interrupted and resumed.
+        interruptions: The number of times that runs were interrupted and resumed.
     """
 
     commits: Mapping[str, int]

@@ -63,7 +63,7 @@ def report_tables(results: StudyResults, networks: Sequence[ArchitectureDifferen
 
     Args:
         results: The study's results.
-        networks: How each variant's network differs from the baseline's; empty where that is unknown.
+        networks: The differences of each variant's network from the baseline's; empty if they are unknown.
     """
     metric, study = results.study.metric, results.study
     variants = [row for dataset in results.datasets for row in results.variant_summaries(dataset)]

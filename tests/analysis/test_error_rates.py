@@ -12,7 +12,7 @@ STUDIES = 400
 
 
 def verdicts(effects: list[float], seeds: int, sd: float, min_effect: float) -> list[list[Verdict]]:
-    """By study, of contrasts that share their baseline and whose true effects these are."""
+    """The verdicts of each simulated study, for contrasts with a common baseline and these true effects."""
     rng, contrasts = np.random.default_rng(seeds), [Contrast(f"v{k}", "b") for k in range(len(effects))]
     studies = []
     for _ in range(STUDIES):

@@ -25,7 +25,7 @@ COMMAND = AblateCommand("few.yaml", model_cards=True)
 
 @pytest.fixture(scope="module")
 def cards(finished, tmp_path_factory) -> dict[str, str]:
-    """By variant."""
+    """The text of each card by variant."""
     out = tmp_path_factory.mktemp("carded")
     build_report(*finished, out, COMMAND)
     return {path.stem: path.read_text() for path in (out / "cards").iterdir()}

@@ -129,7 +129,7 @@ class _DatasetFigures:
                 f"entropy-{self._dataset}",
                 curves.attention_entropy(self._title, attending, colours),
                 f"{self._dataset}, {seed_count_text(self._summaries[v].n for v in colours)}: entropy of the 36 "
-                "attention weights, mean over validation images and layers. Dotted: uniform weights, log 36 = 3.58 nats.",
+                "attention weights, mean over validation images and layers. Dotted: uniform weights, 3.58 nats.",
                 f"Entropy of the attention weights on {self._dataset} by epoch: {', '.join(colours)}",
             )
 

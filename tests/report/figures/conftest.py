@@ -29,7 +29,7 @@ METRIC = Metric()
 
 
 def comparison(contrast: Contrast, dataset: str, values: list[float], verdict: Verdict | None) -> SimpleNamespace:
-    """What figures know of a contrast."""
+    """The fields of a comparison that figures use."""
     return SimpleNamespace(contrast=contrast, dataset=dataset, differences=dict(enumerate(values)),
                            summary=summarise(values), verdict=verdict)  # fmt: skip
 

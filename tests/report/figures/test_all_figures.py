@@ -1,4 +1,4 @@
-"""What holds for every figure, of one variant with one seed as of twelve with long names and 25 classes."""
+"""Properties of every figure, from one variant with one seed to twelve with long names and 25 classes."""
 
 import io
 import re
@@ -17,7 +17,7 @@ SMALLEST = 7
 
 
 def texts(figure: Figure) -> dict[Text, Bbox]:
-    """What is written, and where, in pixels; a fifth of a line's height is room for letters that are not in it."""
+    """The texts of a figure and their boxes in pixels, a fifth of a line smaller than the space for all letters."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     unseen = set()
