@@ -12,22 +12,17 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from emotune.analysis.seeds import Summary
 from emotune.config.metric import Metric
 from emotune.report.figures.label_placement import Box, Mark, place_labels
-from emotune.report.figures.style import (
-    INK,
-    SMALL,
-    SOFT,
-    STYLE,
-    WIDTH,
+from emotune.report.figures.layout import (
     axis_limits,
     draw_title,
     magnitude_formatter,
-    markers,
     place_axes,
     seed_count_text,
     spread_apart,
     text_width,
     wrap_name,
-)  # fmt: skip
+)
+from emotune.report.figures.style import INK, SMALL, SOFT, STYLE, WIDTH, markers
 from emotune.report.figures.table_plot import Row, annotate_above, draw_interval, draw_seeds, table_plot
 
 __all__ = ["metric_against_cost", "metric_by_variant"]

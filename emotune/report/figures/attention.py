@@ -10,7 +10,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from PIL import Image
 
-from emotune.report.figures.style import SMALL, STYLE, WIDTH, colour_bar, draw_title, place_axes, wrap_name
+from emotune.report.figures.layout import colour_bar, draw_title, place_axes, wrap_name
+from emotune.report.figures.style import SMALL, STYLE, WIDTH
 
 __all__ = ["attention_overlays", "mean_attention_maps", "overlay_map", "shared_norm"]
 

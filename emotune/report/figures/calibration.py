@@ -6,7 +6,8 @@ import pandas as pd
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from emotune.report.figures.style import SIZE, SMALL, SOFT, STYLE, WIDTH, draw_title, markers, place_axes, wrap_name
+from emotune.report.figures.layout import draw_title, place_axes, wrap_name
+from emotune.report.figures.style import SIZE, SMALL, SOFT, STYLE, WIDTH, markers
 
 __all__ = ["reliability"]
 

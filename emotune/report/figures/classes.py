@@ -10,26 +10,19 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
-from emotune.report.figures.style import (
-    GRID,
-    INK,
+from emotune.report.figures.layout import (
     LEGEND_ROW_HEIGHT,
-    SIZE,
-    SMALL,
-    SOFT,
-    STYLE,
-    WIDTH,
     axis_limits,
     colour_bar,
     draw_legend,
     draw_title,
     legend_rows,
-    markers,
     place_axes,
     seed_count_text,
     text_width,
     wrap_name,
-)  # fmt: skip
+)
+from emotune.report.figures.style import GRID, INK, SIZE, SMALL, SOFT, STYLE, WIDTH, markers
 
 __all__ = ["confusion_differences", "confusion_matrices", "recall"]
 

@@ -13,17 +13,8 @@ from matplotlib.transforms import ScaledTranslation
 from emotune.analysis.seeds import Comparison, Summary, Verdict
 from emotune.config.metric import Metric
 from emotune.config.study import Contrast
-from emotune.report.figures.style import (
-    GRID,
-    INK,
-    SMALL,
-    SOFT,
-    STYLE,
-    VERDICT_COLOURS,
-    VERDICT_MARKERS,
-    axis_limits,
-    wrap_name,
-)
+from emotune.report.figures.layout import axis_limits, wrap_name
+from emotune.report.figures.style import GRID, INK, SMALL, SOFT, STYLE, VERDICT_COLOURS, VERDICT_MARKERS
 from emotune.report.figures.table_plot import Row, annotate_above, draw_interval, draw_seeds, table_plot
 
 if TYPE_CHECKING:

@@ -13,21 +13,16 @@ from matplotlib.transforms import offset_copy
 from scipy import stats
 
 from emotune.analysis.power import ALPHA
-from emotune.report.figures.style import (
-    INK,
-    SMALL,
-    SOFT,
-    STYLE,
-    WIDTH,
+from emotune.report.figures.layout import (
     axis_limits,
     draw_title,
-    line_styles,
     place_axes,
     seed_count_text,
     spread_apart,
     text_width,
     wrap_name,
-)  # fmt: skip
+)
+from emotune.report.figures.style import INK, SMALL, SOFT, STYLE, WIDTH, line_styles
 
 __all__ = ["attention_entropy", "learning_curves"]
 

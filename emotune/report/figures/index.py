@@ -11,7 +11,8 @@ from emotune.analysis import diagnostics
 from emotune.analysis.metrics import constant_predictions, scalar_metrics
 from emotune.analysis.seeds import Summary
 from emotune.report.figures import accuracy, attention, calibration, classes, contrasts, curves
-from emotune.report.figures.style import seed_count_text, variant_colours
+from emotune.report.figures.layout import seed_count_text
+from emotune.report.figures.style import variant_colours
 from emotune.report.results import StudyResults
 
 __all__ = ["FigureEntry", "draw_figures"]

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from emotune.report.figures.attention import overlay_map, shared_norm
-from emotune.report.figures.style import SMALL, SOFT, STYLE, draw_title, place_axes, text_width, wrap_name
+from emotune.report.figures.layout import draw_title, place_axes, text_width, wrap_name
+from emotune.report.figures.style import SMALL, SOFT, STYLE
 
 __all__ = ["prediction_figure"]
 

@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from emotune.analysis.seeds import Summary
-from emotune.report.figures.style import INK, SMALL, SOFT, WIDTH, place_axes, text_width
+from emotune.report.figures.layout import place_axes, text_width
+from emotune.report.figures.style import INK, SMALL, SOFT, WIDTH
 
 __all__ = ["Row", "annotate_above", "draw_interval", "draw_seeds", "table_plot"]
 

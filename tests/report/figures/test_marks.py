@@ -13,7 +13,8 @@ from emotune.analysis.seeds import Verdict, summarise
 from emotune.config.metric import Metric
 from emotune.config.study import Contrast
 from emotune.report.figures import accuracy, classes, contrasts, curves
-from emotune.report.figures.style import PALETTE, line_styles, markers, spread_apart, variant_colours
+from emotune.report.figures.layout import spread_apart
+from emotune.report.figures.style import PALETTE, line_styles, markers, variant_colours
 
 
 def comparison(values, verdict=Verdict.UNRESOLVED, dataset="scenes"):
