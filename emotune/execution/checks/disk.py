@@ -1,7 +1,8 @@
-"""Whether there is room for what a study writes, on the disks of this machine."""
+"""Checks whether the disks of this machine have room for what a study writes."""
 
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from emotune.config.run import DatasetRef, RunConfig
@@ -12,73 +13,92 @@ from emotune.data.datasets.location import manifest_of
 
 __all__ = ["require_room"]
 
-BYTES = 4
-"""Of a parameter, and of a logit."""
+VALUE_BYTES = 4
+"""Size of a parameter, and of a logit."""
 CHECKPOINTS = 3
-"""Of one run at a time: two are kept while the next is written."""
+"""Number of checkpoints of one run at a time: two are kept while the next is written."""
 SAMPLE_BYTES = 100
-"""Of the name and label of a test image in a run's predictions."""
-LITTLE = 1e9
+"""Size of the name and label of a test image in a run's predictions."""
+LITTLE_BYTES = 1e9
+
+
+@dataclass(frozen=True)
+class _Need:
+    """Something that is going to be written: the folder, what it is, how to make do with less, and its bytes."""
+
+    folder: Path
+    content: str
+    remedy: str
+    size: float
 
 
 def require_room(
-    runs: Sequence[RunConfig], parameters: Mapping[str, int], pool: str, at_a_time: int, cache: int
+    runs: Sequence[RunConfig], parameters: Mapping[str, int], pool: str, concurrency: int, cache_bytes: int
 ) -> list[str]:
     """Compares what is going to be written with what is free.
 
-    A disk that holds both the pool and the cache of decoded images has to have room for both; what is behind a URL is
-    not asked for.
+    Folders on the same disk must fit together; storage behind a URL is not checked.
 
     Args:
-        runs: To be trained.
-        parameters: Of each variant's network; variants without one leave no weights.
-        pool: Where run directories are.
-        at_a_time: Runs that are trained at a time.
-        cache: Bytes by which the cache will grow, see `emotune.data.read.open_dataset.room_needed`.
+        runs: The runs that are going to be trained.
+        parameters: The number of parameters of each variant's network; variants without a network leave no weights.
+        pool: The folder of all run directories.
+        concurrency: The number of runs that are trained at a time.
+        cache_bytes: The bytes by which the cache will grow, see `emotune.data.read.open_dataset.room_needed`.
 
     Returns:
         A line for each disk that will be nearly full.
 
     Raises:
-        InputError: there is too little room; with the numbers and what to do.
+        InputError: There is too little room; the message has the numbers and says what to do.
     """
-    needs: dict[int, list[tuple[Path, str, str, float]]] = {}
-    place = Folder(pool).local
-    if place is not None:
-        predictions = {dataset: _predictions(dataset) for dataset in {run.dataset for run in runs}}
-        left = sum(BYTES * parameters.get(run.variant, 0) + predictions[run.dataset] for run in runs)
-        largest = sorted((_checkpoint(run, parameters.get(run.variant, 0)) for run in runs), reverse=True)[:at_a_time]
-        _add(needs, place, f"weights and predictions of {len(runs)} runs", "name another place (--runs)", left)
-        _add(needs, place, f"checkpoints of {len(largest)} at a time", "", CHECKPOINTS * sum(largest))
-    _add(needs, cache_folder(), "decoded images", "give less to decoded images (--cache-gb)", cache)
-    return [note for disk in needs.values() if (note := _judged(disk))]
+    needs = []
+    if (folder := Folder(pool).local) is not None:
+        prediction_bytes = {dataset: _prediction_bytes(dataset) for dataset in {run.dataset for run in runs}}
+        results = sum(VALUE_BYTES * parameters.get(run.variant, 0) + prediction_bytes[run.dataset] for run in runs)
+        checkpoints = [_checkpoint_bytes(run, parameters.get(run.variant, 0)) for run in runs]
+        largest = sorted(checkpoints, reverse=True)[:concurrency]
+        content = f"weights and predictions of {len(runs)} runs"
+        needs.append(_Need(folder, content, "name another folder (--runs)", results))
+        needs.append(_Need(folder, f"checkpoints of {len(largest)} at a time", "", CHECKPOINTS * sum(largest)))
+    remedy = "reduce the cache of decoded images (--cache-gb)"
+    needs.append(_Need(cache_folder(), "decoded images", remedy, cache_bytes))
+    by_disk: dict[int, list[_Need]] = {}
+    for need in needs:
+        if need.size:
+            by_disk.setdefault(_existing(need.folder).stat().st_dev, []).append(need)
+    return [note for disk in by_disk.values() if (note := _check_disk(disk))]
 
 
-def _add(needs: dict[int, list], place: Path, what: str, remedy: str, size: float) -> None:
-    there = next(path for path in (place, *place.absolute().parents) if path.exists())
-    if size:
-        needs.setdefault(there.stat().st_dev, []).append((there, what, remedy, size))
+def _existing(folder: Path) -> Path:
+    """The folder, or the deepest of its parents that exists."""
+    return next(path for path in (folder, *folder.absolute().parents) if path.exists())
 
 
-def _judged(disk: list[tuple[Path, str, str, float]]) -> str:
-    """A note if the disk will be nearly full."""
-    free, needed = shutil.disk_usage(disk[0][0]).free, sum(size for *_, size in disk)
-    said = f"{', '.join(f'{size / 1e9:,.1f} GB for {what}' for _, what, _, size in disk)}"
-    where = f"{disk[0][0]}: its disk has {free / 1e9:,.1f} GB free"
+def _check_disk(needs: Sequence[_Need]) -> str:
+    """A note if the disk will be nearly full.
+
+    Raises:
+        InputError: There is too little room.
+    """
+    folder = _existing(needs[0].folder)
+    free, needed = shutil.disk_usage(folder).free, sum(need.size for need in needs)
+    listed = ", ".join(f"{need.size / 1e9:,.1f} GB for {need.content}" for need in needs)
+    disk = f"{folder}: its disk has {free / 1e9:,.1f} GB free"
     if needed > free:
-        remedies = ", ".join(["make room", *(remedy for *_, remedy, _ in disk if remedy)])
-        raise InputError(f"{where}, and {needed / 1e9:,.1f} GB are needed ({said}); {remedies}")
-    if free - needed < max(LITTLE, needed / 10):
-        return f"{where}, of which this study needs {needed / 1e9:,.1f} GB ({said}): little is left."
+        remedies = ", ".join(["free disk space", *(need.remedy for need in needs if need.remedy)])
+        raise InputError(f"{disk}, but this study needs {needed / 1e9:,.1f} GB ({listed}); {remedies}")
+    if free - needed < max(LITTLE_BYTES, needed / 10):
+        return f"{disk}, of which this study needs {needed / 1e9:,.1f} GB ({listed}): it will be nearly full."
     return ""
 
 
-def _predictions(dataset: DatasetRef) -> int:
+def _prediction_bytes(dataset: DatasetRef) -> int:
     manifest = manifest_of(dataset)
     images = sum(manifest.count("test", label, dataset.part) for label in manifest.classes)
-    return images * (BYTES * len(manifest.classes) + SAMPLE_BYTES)
+    return images * (VALUE_BYTES * len(manifest.classes) + SAMPLE_BYTES)
 
 
-def _checkpoint(run: RunConfig, parameters: int) -> int:
+def _checkpoint_bytes(run: RunConfig, parameters: int) -> int:
     copies = 1 + (run.train.momentum > 0) + (run.train.ema_decay > 0) + (run.select == "best_val")
-    return BYTES * parameters * copies
+    return VALUE_BYTES * parameters * copies

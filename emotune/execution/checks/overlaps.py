@@ -1,4 +1,4 @@
-"""What the samples' labels, votes and keys say against a study: targets that change nothing, images counted twice."""
+"""Checks of samples against a study: training targets without effect, and images that data sets share."""
 
 from collections.abc import Sequence
 
@@ -16,39 +16,43 @@ __all__ = ["shared_images", "targets_without_effect"]
 
 
 def targets_without_effect(runs: Sequence[RunConfig]) -> None:
-    """Looks whether the votes make soft or weighted targets other than the labels.
+    """Checks whether soft or weighted targets differ from the labels.
+
+    Args:
+        runs: The runs that are going to be trained.
 
     Raises:
-        InputError: a line for each variant and data set where they do not.
+        InputError: They do not differ; with a line for each variant and data set.
     """
-    asked = {(run.train.targets, run.dataset): run for run in runs if run.train.targets != "hard"}
+    by_targets = {(run.train.targets, run.dataset): run for run in runs if run.train.targets != "hard"}
     problems = []
-    for (targets, dataset), run in asked.items():
+    for (targets, dataset), run in by_targets.items():
         classes, samples = manifest_of(dataset).classes, _samples(dataset, ("train",))
-        labels, votes = [known.label for known in samples], [known.votes for known in samples]
-        alike = any(votes) and np.array_equal(
+        labels, votes = [sample.label for sample in samples], [sample.votes for sample in samples]
+        same = any(votes) and np.array_equal(
             *(target_weights(labels, votes, classes, kind) for kind in (targets, "hard"))
         )
-        if alike or not any(votes):
-            why = "all votes are alike" if alike else "no training image has votes"
+        if same or not any(votes):
+            reason = "all votes agree" if same else "no training image has votes"
             problems.append(
-                f'variants.{run.variant}: train.targets: "{targets}" would change nothing on {dataset.name}, where '
-                f"{why}; say hard, or make the shards from a source with votes"
+                f'variants.{run.variant}: train.targets: "{targets}" has no effect on {dataset.name}, where {reason}; '
+                "set hard, or make the shards from a source with votes"
             )
     raise_if_any(problems)
 
 
 def shared_images(datasets: Sequence[DatasetRef]) -> list[str]:
-    """A line for each two data sets that have images in common: results on them are not independent."""
-    keys = [{known.key for known in _samples(dataset, SPLITS)} for dataset in datasets] if len(datasets) > 1 else []
+    """A line for each two data sets that have images in common, because results on them are not independent."""
+    keys = [{sample.key for sample in _samples(dataset, SPLITS)} for dataset in datasets] if len(datasets) > 1 else []
     return [
-        f"{one.name} and {other.name} have {len(keys[i] & keys[j]):,} images in common: what is found on both is not "
-        "found twice."
-        for i, one in enumerate(datasets) for j, other in enumerate(datasets[:i]) if keys[i] & keys[j]
+        f"{first.name} and {second.name} have {len(keys[i] & keys[j]):,} images in common: their results are not "
+        "independent."
+        for i, first in enumerate(datasets) for j, second in enumerate(datasets[:i]) if keys[i] & keys[j]
     ]  # fmt: skip
 
 
 def _samples(dataset: DatasetRef, splits: Sequence[str]) -> list[SampleInfo]:
-    """What is known of the samples of the data set's part."""
-    found = [known for shard in open_shards(dataset, splits, decoded=(), order="shards") for known in shard.samples]
-    return [known for known in found if dataset.part in ("all", agreement_of(known.label, known.votes))]
+    """The samples of the part of the data set that is read."""
+    shards = open_shards(dataset, splits, decoded=(), order="shards")
+    samples = [sample for shard in shards for sample in shard.samples]
+    return [sample for sample in samples if dataset.part in ("all", agreement_of(sample.label, sample.votes))]

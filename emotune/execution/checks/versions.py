@@ -1,13 +1,13 @@
-"""The versions of what a result may depend on."""
+"""The versions of the software that a result may depend on."""
 
 __all__ = ["versions"]
 
 
 def versions() -> dict[str, str]:
-    """Versions by name: of Python, of the packages that train, and a digest of emotune's own source files, since code
-    may change without its version.
+    """The versions of Python and of the packages that train, and a digest of emotune's source files, by name.
 
-    Refers to nothing outside of itself: other machines are sent its code, and may have no emotune, or another one.
+    The digest is there because code may change without its version. The function refers to nothing outside of itself:
+    its code is sent to other machines, which may have no emotune or another one.
     """
     import hashlib
     import importlib.metadata
@@ -17,7 +17,7 @@ def versions() -> dict[str, str]:
 
     found = {"python": platform.python_version()}
     for name in ("torch", "ray", "emotune"):
-        try:  # a build's "+cu130" is no other version
+        try:  # the build's suffix, "+cu130" for example, does not make another version
             found[name] = importlib.metadata.version(name).partition("+")[0]
         except importlib.metadata.PackageNotFoundError:
             found[name] = "not installed"
@@ -26,4 +26,4 @@ def versions() -> dict[str, str]:
     for folder in package.submodule_search_locations or () if package else ():
         for path in sorted(Path(folder).rglob("*.py")):
             digest.update(f"{path.relative_to(folder)}\n".encode() + path.read_bytes())
-    return found | {"source files of emotune": digest.hexdigest()[:12] if package else "not there"}
+    return found | {"source files of emotune": digest.hexdigest()[:12] if package else "not installed"}

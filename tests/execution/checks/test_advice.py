@@ -1,4 +1,4 @@
-"""What is said before runs begin, though they can run: bfloat16 on CPUs without it, and machines that stay idle."""
+"""Warnings before runs begin: bfloat16 on CPUs without it, and nodes that stay idle."""
 
 import re
 from dataclasses import replace
@@ -27,34 +27,34 @@ def runs(small_shards: Path) -> list[RunConfig]:
 
 
 @pytest.mark.parametrize(("has", "lines"), [(False, 1), (True, 0), (None, 0)])
-def test_a_plan_names_variants_in_bfloat16_where_the_cpus_flags_have_nothing_for_it(runs, monkeypatch, has, lines):
+def test_a_plan_names_variants_in_bfloat16_where_the_cpus_flags_do_not_support_it(runs, monkeypatch, has, lines):
     monkeypatch.setattr(advice, "has_native_bfloat16", lambda: has)
-    said = bf16_without_instructions(runs, Resources(), "local")
-    assert len(said) == lines
-    assert all(line.startswith("variant rounded: ") for line in said)
+    warnings = bf16_without_instructions(runs, Resources(), "local")
+    assert len(warnings) == lines
+    assert all(line.startswith("variant rounded: ") for line in warnings)
     assert bf16_without_instructions(runs[:1], Resources(), "local") == []
 
 
-def test_nothing_is_said_of_this_cpu_where_gpus_or_other_machines_train(runs, monkeypatch):
+def test_there_is_no_warning_about_this_cpu_where_gpus_or_other_machines_train(runs, monkeypatch):
     monkeypatch.setattr(advice, "has_native_bfloat16", lambda: False)
     monkeypatch.setattr(advice, "bf16_factor", lambda threads: 20.0)
-    for say in (bf16_without_instructions, slow_bf16):
-        assert len(say(runs, Resources(), "ray")) == 1
-        assert say(runs, Resources(gpus_per_worker=0.5), "ray") == []
+    for warn in (bf16_without_instructions, slow_bf16):
+        assert len(warn(runs, Resources(), "ray")) == 1
+        assert warn(runs, Resources(gpus_per_worker=0.5), "ray") == []
         with monkeypatch.context() as patch:
             patch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
-            assert say(runs, Resources(), "ray") == []
-            assert len(say(runs, Resources(), "local")) == 1
+            assert warn(runs, Resources(), "ray") == []
+            assert len(warn(runs, Resources(), "local")) == 1
 
 
-def test_the_factor_is_measured_with_a_runs_threads_and_said_only_where_bfloat16_is_slower(runs, monkeypatch):
+def test_the_factor_is_measured_with_a_runs_threads_and_reported_only_where_bfloat16_is_slower(runs, monkeypatch):
     before = torch.get_num_threads()
     assert 0.05 < bf16_factor(1) < 1000
     assert torch.get_num_threads() == before
     for factor, lines in ((0.5, 0), (1.0, 0), (23.46, 1)):
         monkeypatch.setattr(advice, "bf16_factor", lambda threads, factor=factor: factor)
-        said = slow_bf16(runs, Resources(), "local")
-        assert [float(re.search(r"takes ([\d.]+) times", line)[1]) for line in said] == [23.5] * lines
+        warnings = slow_bf16(runs, Resources(), "local")
+        assert [float(re.search(r"takes ([\d.]+) times", line)[1]) for line in warnings] == [23.5] * lines
 
 
 @pytest.mark.parametrize(
@@ -65,14 +65,18 @@ def test_the_factor_is_measured_with_a_runs_threads_and_said_only_where_bfloat16
         ({"SLURM_JOB_NUM_NODES": "2"}, "ray", 1),
         ({"SLURM_NNODES": "3"}, "local", 1),
         ({"SLURM_JOB_NUM_NODES": "2", "RAY_ADDRESS": "10.0.0.1:6379"}, "ray", 0),
-        ({"SLURM_JOB_NUM_NODES": "2", "RAY_ADDRESS": "10.0.0.1:6379"}, "local", 1),  # which Ray does not concern
+        (
+            {"SLURM_JOB_NUM_NODES": "2", "RAY_ADDRESS": "10.0.0.1:6379"},
+            "local",
+            1,
+        ),  # the local executor does not use Ray
         ({"SLURM_JOB_NUM_NODES": "2", "WORLD_SIZE": "4"}, "local", 0),  # torchrun on every node
         ({"SLURM_JOB_NUM_NODES": "2", "SLURM_STEP_NUM_NODES": "2"}, "ray", 0),  # srun starts it on every node
         ({"SLURM_JOB_NUM_NODES": "2", "SLURM_STEP_NUM_NODES": "1"}, "ray", 1),
         ({"SLURM_JOB_NUM_NODES": "two"}, "ray", 0),
     ],
 )
-def test_a_slurm_job_of_several_nodes_of_which_one_trains_is_told_so(monkeypatch, environment, executor, lines):
+def test_a_slurm_job_of_several_nodes_gets_a_warning_if_only_one_trains(monkeypatch, environment, executor, lines):
     for name in SLURM:
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():

@@ -1,5 +1,6 @@
-"""Targets that votes do not change, and images that two data sets share, are told before anything is trained."""
+"""Targets that votes do not change, and images that two data sets share, are found before anything is trained."""
 
+import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -28,13 +29,13 @@ def run_on(dataset: DatasetRef, targets: str) -> RunConfig:
 def shards(out: Path, name: str, votes: dict[str, float] | None, number: int | None = None) -> DatasetRef:
     """Scenes with ``votes``, but every third image with some for its label alone; ``number``: so many of a class."""
     listing = Scenes(160, seed=1).listing()
-    seen: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     entries = []
     for entry in listing.entries:
-        seen[entry.label] += 1
-        own = votes is not None and (votes if seen[entry.label] % 3 else {entry.label: 3.0})
-        if number is None or seen[entry.label] <= number:
-            entries.append(replace(entry, votes={} if votes is None else own))
+        counts[entry.label] += 1
+        sample_votes = votes is not None and (votes if counts[entry.label] % 3 else {entry.label: 3.0})
+        if number is None or counts[entry.label] <= number:
+            entries.append(replace(entry, votes={} if votes is None else sample_votes))
     write_shards(replace(listing, name=name, entries=entries, content_hash=None), Folder(str(out)), shares=SHARES)
     (ref,) = resolve_datasets([Selection(data=str(out))])
     return ref
@@ -51,16 +52,16 @@ def divided(tmp_path_factory) -> DatasetRef:
 
 
 @pytest.mark.parametrize("targets", ["soft", "weighted"])
-def test_targets_by_votes_are_refused_where_there_are_none(without, divided, targets):
+def test_targets_from_votes_are_refused_where_there_are_no_votes(without, divided, targets):
     targets_without_effect([run_on(without, "hard"), run_on(divided, targets)])
     with pytest.raises(InputError) as caught:
         targets_without_effect([run_on(divided, targets), run_on(without, targets)])
     (line,) = str(caught.value).splitlines()
-    assert line.startswith(f'variants.{targets}: train.targets: "{targets}" would change nothing on without')
-    assert "no training image has votes" in line
+    assert line.startswith(f'variants.{targets}: train.targets: "{targets}" ')
+    assert "without" in line and "divided" not in line
 
 
-def test_data_sets_that_share_images_are_told_with_their_number(without, divided):
+def test_data_sets_that_share_images_are_named_with_their_number(without, divided):
     (line,) = shared_images([without, divided])
-    assert "divided and without have" in line and "images in common" in line
+    assert re.match(r"divided and without have \d+ images in common", line)
     assert shared_images([without]) == shared_images([]) == []

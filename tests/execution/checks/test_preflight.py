@@ -20,40 +20,38 @@ def run(small_shards: Path) -> RunConfig:
     return RunConfig(variant="small", dataset=dataset, seed=0, model=AlexNetConfig(), train=TrainConfig(batch_size=4))
 
 
-def test_what_can_be_trained_passes_and_leaves_nothing_behind(run: RunConfig, tmp_path: Path):
+def test_runs_that_can_be_trained_pass_and_nothing_is_left_behind(run: RunConfig, tmp_path: Path):
     preflight([run], str(tmp_path / "runs"), Resources(), "ray")
     assert list((tmp_path / "runs").iterdir()) == []
 
 
 @pytest.mark.parametrize(
-    ("resources", "executor", "says"),
+    ("resources", "executor", "message"),
     [
-        (Resources(workers=5), "ray", "variants.small: batch_size 4"),
+        (Resources(workers=5), "ray", "variants.small: train.batch_size 4 "),
         (
             Resources(workers=2, accumulate=3),
             "ray",
-            "batch_size 4 is too small for 2 workers × accumulate 3",
+            "2 workers × accumulate 3",
         ),
-        (Resources(accumulate=5), "local", "batch_size 4 is too small for 1 worker × accumulate 5"),
+        (Resources(accumulate=5), "local", "1 worker × accumulate 5"),
         (Resources(workers=2), "local", "torchrun --standalone --nproc-per-node 2"),
         (Resources(workers=2, cpus_per_worker=4000), "ray", "2 × 4000 CPU"),
     ],
 )
 def test_resources_that_cannot_work_are_refused_with_the_remedy(
-    run: RunConfig, tmp_path: Path, resources: Resources, executor: str, says: str
+    run: RunConfig, tmp_path: Path, resources: Resources, executor: str, message: str
 ):
     with pytest.raises(InputError) as caught:
         preflight([run], str(tmp_path / "runs"), resources, executor)
-    assert says in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_compiling_without_a_compiler_is_refused_before_anything_is_spent(
-    run: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_compiling_without_a_compiler_is_refused(run: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("CXX", "no-such-compiler -v")
-    with pytest.raises(InputError, match=r'no C\+\+ compiler "no-such-compiler -v" here; .*compile: false'):
+    with pytest.raises(InputError, match=r"^resources.compile: .*no-such-compiler -v"):
         preflight([run], str(tmp_path), Resources(compile=True), "local")
-    preflight([run], str(tmp_path), Resources(compile=True, gpus_per_worker=1), "local")  # Triton is another compiler
+    preflight([run], str(tmp_path), Resources(compile=True, gpus_per_worker=1), "local")  # GPUs use Triton
     monkeypatch.setenv("CXX", f"{sys.executable} -v")
     preflight([run], str(tmp_path), Resources(compile=True), "local")
     monkeypatch.setenv("CXX", "no-such-compiler")
@@ -64,38 +62,37 @@ def test_compiling_without_a_compiler_is_refused_before_anything_is_spent(
 def test_training_images_too_few_for_the_workers_are_refused(run: RunConfig, tmp_path):
     large = replace(run, train=TrainConfig(batch_size=50))  # 72 images: two batches of 36
     preflight([large], str(tmp_path), Resources(workers=2, accumulate=18), "ray")
-    says = "variants.small: 72 training images in scenes make batches of 36, too small for 2 workers × accumulate 19"
-    with pytest.raises(InputError, match=says):
+    with pytest.raises(InputError, match=r"^variants.small: .* 36, .* 2 workers × accumulate 19"):
         preflight([large], str(tmp_path), Resources(workers=2, accumulate=19), "ray")
 
 
 def test_a_batch_that_is_larger_than_the_data_is_refused(run: RunConfig, tmp_path):
     preflight([replace(run, train=TrainConfig(batch_size=72))], str(tmp_path), Resources(), "ray")
-    with pytest.raises(InputError, match=r"train.batch_size 73 is more than the 72 training images of scenes"):
+    with pytest.raises(InputError, match=r"^variants.small: train.batch_size 73 .* 72 .* scenes"):
         preflight([replace(run, train=TrainConfig(batch_size=73))], str(tmp_path), Resources(), "ray")
     preflight(
         [replace(run, train=TrainConfig(batch_size=73), model=ConstantConfig())], str(tmp_path), Resources(), "ray"
     )
 
 
-def test_looking_without_writing_finds_folders_that_cannot_be_written_to_and_leaves_nothing(
+def test_checking_without_writing_finds_folders_that_cannot_be_written_to_and_leaves_nothing(
     run: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     (tmp_path / "file").write_text("")
-    look = partial(preflight, [run], resources=Resources(), executor="local", writing=False)
-    look(str(tmp_path / "runs"), report=str(tmp_path / "report"))
-    look("s3://nobody/asks")
+    check = partial(preflight, [run], resources=Resources(), executor="local", writing=False)
+    check(str(tmp_path / "runs"), report=str(tmp_path / "report"))
+    check("s3://nobody/asks")
     for places in ({"pool": str(tmp_path / "file" / "runs")}, {"pool": "runs", "report": str(tmp_path / "file")}):
-        with pytest.raises(InputError, match="file is a file"):
-            look(**places)
+        with pytest.raises(InputError, match=str(tmp_path / "file")):
+            check(**places)
     monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path / "file"))
     for writing in (False, True):
-        with pytest.raises(InputError, match=r"file.*cannot be written to"):
-            look(str(tmp_path), writing=writing)
+        with pytest.raises(InputError, match=str(tmp_path / "file")):
+            check(str(tmp_path), writing=writing)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_all_mistakes_in_resources_are_told_at_once(run: RunConfig):
+def test_all_mistakes_in_resources_are_listed_at_once(run: RunConfig):
     with pytest.raises(InputError) as caught:
         preflight([run], "memory://runs", Resources(workers=5, cpus_per_worker=4000), "ray")
     assert len(str(caught.value).splitlines()) >= 3
@@ -103,7 +100,7 @@ def test_all_mistakes_in_resources_are_told_at_once(run: RunConfig):
 
 def test_a_pool_that_is_a_file_or_that_ray_cannot_share_is_refused(run: RunConfig, tmp_path: Path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match=r"file.*cannot be written to"):
+    with pytest.raises(InputError, match=str(tmp_path / "file")):
         preflight([run], str(tmp_path / "file"), Resources(), "local")
     with pytest.raises(InputError, match="memory://runs"):
         preflight([run], "memory://runs", Resources(), "ray")

@@ -87,13 +87,13 @@ def test_what_does_not_fit_the_disk_is_refused_with_numbers_before_anything_is_d
     runs = [vast, replace(vast, seed=1)]
     with pytest.raises(InputError) as caught:
         prepared(*runs, pool=str(tmp_path / "runs"))
-    says = str(caught.value)
-    assert "GB for weights and predictions of 2 runs" in says
-    assert "checkpoints of 1 at a time" in says
-    assert "GB for decoded images" in says, "both are on the same disk"
-    assert "make room, name another place (--runs), give less to decoded images (--cache-gb)" in says
+    message = str(caught.value)
+    assert "GB for weights and predictions of 2 runs" in message
+    assert "checkpoints of 1 at a time" in message
+    assert "GB for decoded images" in message, "both are on the same disk"
+    assert "--runs" in message and "--cache-gb" in message
     assert not list(tmp_path.glob("cache/decoded/*.npy"))
-    assert len(prepared(*runs, pool="memory://runs")) <= 2, "what is behind a URL is not asked for"
+    assert len(prepared(*runs, pool="memory://runs")) <= 2, "room behind a URL is not checked"
 
 
 @pytest.mark.parametrize(("gpus_per_worker", "counted"), [(1, 2), (0.5, 3)])
@@ -103,9 +103,9 @@ def test_the_checkpoints_of_all_runs_that_gpus_train_at_a_time_must_fit(
     """Two GPUs, three runs."""
     monkeypatch.setattr(concurrency, "available_cpus", lambda: 8)
     runs = [replace(run, seed=seed, model=AlexNetConfig(width=512)) for seed in range(3)]
-    at_a_time = concurrency.concurrent_runs(Resources(gpus_per_worker=gpus_per_worker), "ray", gpus=2)
+    runs_at_a_time = concurrency.concurrent_runs(Resources(gpus_per_worker=gpus_per_worker), "ray", gpus=2)
     with pytest.raises(InputError, match=f"checkpoints of {counted} at a time"):
-        require_room(runs, {"small": 10**13}, str(tmp_path), at_a_time, None)
+        require_room(runs, {"small": 10**13}, str(tmp_path), runs_at_a_time, 0)
 
 
 def test_gpus_that_are_not_there_are_missed_before_anything_is_decoded(run: RunConfig, monkeypatch: pytest.MonkeyPatch):
