@@ -204,4 +204,4 @@ def _prune(options: argparse.Namespace, console: Console, _: Interruption) -> in
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -8,7 +8,7 @@ import contextlib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from emotune.execution.run.session import ExecutionOptions
     from emotune.execution.run.signals import Interruption
     from emotune.inference.predictor import Predictor
+    from emotune.runs.record import RunRecord
 
 __all__ = ["ReportOptions", "Results", "StudyOutcome", "load_predictor", "load_results", "report_folder", "run_study",
            "train_and_report", "train_run", "write_report"]  # fmt: skip
@@ -225,7 +226,7 @@ def train_run(
     *,
     resources: Resources = Resources(),
     on_progress: Callable[[RunProgress], None] = lambda progress: None,
-) -> dict[str, Any]:
+) -> "RunRecord":
     """Trains one run in this process, or continues it, and returns its record.
 
     Args:
@@ -311,12 +312,12 @@ def load_results(study: Study | str | Path, runs: str | Path = DEFAULT_RUNS) -> 
     )  # fmt: skip
 
 
-def load_predictor(run: str | Path, device: str | None = None) -> "Predictor":
+def load_predictor(run: str | Path, device: str = "auto") -> "Predictor":
     """The classifier of a finished run.
 
     Args:
         run: The run's folder or URL.
-        device: Such as ``cpu`` or ``cuda``. Default: a GPU, if there is one.
+        device: ``cpu``, ``cuda``, or ``auto``: the GPU if there is one.
 
     Raises:
         InputError: the run is not finished, or its files are damaged.

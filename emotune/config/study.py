@@ -19,6 +19,7 @@ from emotune.core.errors import raise_if_any
 __all__ = ["Contrast", "Metric", "Study", "baseline_problems", "duplicate_problems", "name_problems", "parse_contrasts"]
 
 VARIANT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+MODEL_CLASSES: tuple[type, ...] = get_args(get_args(ModelConfig)[0])
 MAX_VARIANT_NAME = 64
 """Letters of a variant's name: it stands in tables and figures."""
 
@@ -46,7 +47,7 @@ class Contrast:
         return Contrast(sides[0].strip(), sides[1].strip())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Study:
     """A question, and the runs that answer it. Whatever makes it, it is checked as a study file is.
 
@@ -78,38 +79,55 @@ class Study:
 
     name: str
     question: str
-    datasets: Sequence[Selection]
+    datasets: tuple[Selection, ...]
     baseline: str
     variants: Mapping[str, tuple[ModelConfig, TrainConfig]]
-    seeds: int = 3
-    contrasts: Sequence[Contrast] = ()
-    metric: Metric = field(default_factory=Metric)
-    resources: Resources = field(default_factory=Resources)
-    source: str = ""
-    aa: str | bool | None = None
-    file: str = field(default="", repr=False, compare=False)
+    seeds: int
+    contrasts: tuple[Contrast, ...]
+    metric: Metric
+    resources: Resources
+    source: str
+    aa: str | None
+    file: str = field(repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        problems = name_problems(self.name, "name")
-        problems += [] if self.question.strip() else ["question: missing"]
-        given = [self.datasets] if isinstance(self.datasets, str | Selection) else self.datasets
-        datasets = tuple(Selection(data=one) if isinstance(one, str) else one for one in given)
-        problems += [] if datasets else ["datasets: at least one is needed"]
-        variants = {name: _pair(name, value, problems) for name, value in self.variants.items()}
-        problems += [problem for name in variants for problem in name_problems(name, "variants")]
-        problems += duplicate_problems(variants) + baseline_problems(self.baseline, variants)
-        if not isinstance(self.seeds, int) or isinstance(self.seeds, bool) or self.seeds < 1:
-            problems.append(f"seeds: {self.seeds!r} is not a positive number")
-        contrasts, mistakes = parse_contrasts(self.contrasts, variants)
-        aa = f"{self.baseline}-aa" if self.aa is True else self.aa or None
-        if aa in variants:
-            mistakes.append(f"variants.{aa}: that is what A/A runs are called; take another name")
+    def __init__(
+        self,
+        name: str,
+        question: str,
+        datasets: str | Selection | Sequence[str | Selection],
+        baseline: str,
+        variants: Mapping[str, ModelConfig | tuple[ModelConfig, TrainConfig]],
+        seeds: int = 3,
+        contrasts: Sequence[Contrast | str] = (),
+        metric: Metric | None = None,
+        resources: Resources | None = None,
+        source: str = "",
+        aa: str | bool | None = None,
+        file: str = "",
+    ) -> None:
+        problems = name_problems(name, "name")
+        problems += [] if question.strip() else ["question: missing"]
+        given = [datasets] if isinstance(datasets, str | Selection) else datasets
+        problems += [] if given else ["datasets: at least one is needed"]
+        pairs = {variant: _pair(variant, value, problems) for variant, value in variants.items()}
+        problems += [problem for variant in pairs for problem in name_problems(variant, "variants")]
+        problems += duplicate_problems(pairs) + baseline_problems(baseline, pairs)
+        if not isinstance(seeds, int) or isinstance(seeds, bool) or seeds < 1:
+            problems.append(f"seeds: {seeds!r} is not a positive number")
+        parsed, mistakes = parse_contrasts(contrasts, pairs)
+        aa_name = f"{baseline}-aa" if aa is True else aa or None
+        if aa_name in pairs:
+            mistakes.append(f"variants.{aa_name}: that is what A/A runs are called; take another name")
         raise_if_any(list(dict.fromkeys(problems + mistakes)))
-        checked = {"datasets": datasets, "variants": variants, "contrasts": contrasts, "aa": aa}
-        for key, value in checked.items():
+        values = {
+            "name": name, "question": question, "baseline": baseline, "variants": pairs, "seeds": seeds,
+            "datasets": tuple(Selection(data=one) if isinstance(one, str) else one for one in given),
+            "contrasts": parsed, "metric": metric or Metric(), "resources": resources or Resources(), "aa": aa_name,
+            "file": file,
+        }  # fmt: skip
+        for key, value in values.items():
             object.__setattr__(self, key, value)
-        if not self.source:
-            object.__setattr__(self, "source", _to_yaml(self))
+        object.__setattr__(self, "source", source or _to_yaml(self))
 
     @property
     def trained(self) -> dict[str, tuple[ModelConfig, TrainConfig]]:
@@ -223,12 +241,14 @@ def parse_contrasts(
     return tuple(contrasts), problems
 
 
-def _pair(name: str, value: object, problems: list[str]) -> tuple[ModelConfig, TrainConfig]:
+def _pair(
+    name: str, value: ModelConfig | tuple[ModelConfig, TrainConfig], problems: list[str]
+) -> tuple[ModelConfig, TrainConfig]:
     """A variant's model and training; a model alone is trained by default."""
-    model, train = value if isinstance(value, tuple) and len(value) == 2 else (value, TrainConfig())
-    if not isinstance(model, get_args(get_args(ModelConfig)[0])) or not isinstance(train, TrainConfig):
+    model, train = value if isinstance(value, tuple) else (value, TrainConfig())
+    if not isinstance(model, MODEL_CLASSES) or not isinstance(train, TrainConfig):
         problems.append(f"variants.{name}: give a model's config, such as AlexNetConfig(), or (model, TrainConfig(…))")
-        model, train = AlexNetConfig(), TrainConfig()
+        return AlexNetConfig(), TrainConfig()
     return model, train
 
 

@@ -10,8 +10,9 @@ import sys
 from collections.abc import Callable, Sequence
 from multiprocessing import Pipe
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
+from emotune.analysis.architecture import NetworksFile
 from emotune.config.run import RunConfig
 from emotune.core.errors import InputError
 from emotune.execution.checks.prepare_worker import PreparationJob
@@ -89,7 +90,7 @@ class Preparation:
         self._process.wait()
         self._receiver.close()
 
-    def _result(self, show: Callable[[str], None]) -> tuple[dict[str, Any], list[str]]:
+    def _result(self, show: Callable[[str], None]) -> tuple[NetworksFile, list[str]]:
         try:
             while isinstance(message := self._receiver.recv(), str):
                 show(message)

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, cast
 
-from emotune.analysis.architecture import architecture_summary
+from emotune.analysis.architecture import NetworksFile, architecture_summary
 from emotune.config.run import DatasetRef, RunConfig
 from emotune.config.study import Study
 from emotune.core.errors import InputError, raise_if_any
@@ -112,16 +112,16 @@ def _require_libraries(job: PreparationJob) -> None:
         require_libraries([model for model, _ in job.study.variants.values()])
 
 
-def _networks(job: PreparationJob, show: Callable[[str], None]) -> dict[str, Any]:
+def _networks(job: PreparationJob, show: Callable[[str], None]) -> NetworksFile:
     classes = {dataset.name: len(manifest_of(dataset).classes) for dataset in job.datasets}
     key = file_key(job.study, classes)
     if known := next((value for value in job.known if value.get("key") == key), None):
-        return known
+        return cast(NetworksFile, known)  # the key covers the code that wrote it
     show("building networks")
     return describe(job.study, classes)
 
 
-def _parameters(networks: dict[str, Any], study: Study) -> dict[str, int]:
+def _parameters(networks: NetworksFile, study: Study) -> dict[str, int]:
     """Of each network that is trained; with the most classes, if data sets have different numbers."""
     largest = max(networks["networks"], key=lambda entry: entry["classes"])["variants"]
     found = {name: variant["parameters"] for name, variant in largest.items()}
@@ -144,10 +144,12 @@ def _concurrent_runs(job: PreparationJob) -> int:
 def _check_weights(runs: Sequence[RunConfig], show: Callable[[str], None]) -> list[str]:
     """Reads the weights of every variant that does not begin from scratch; says what speaks against them."""
     notes, problems = [], []
-    for run in {(run.variant, run.dataset.name): run for run in runs if run.weights}.values():
+    for run in {(run.variant, run.dataset.name): run for run in runs}.values():
+        if run.weights is None:
+            continue
         from emotune.models.weights.initial_weights import check_weights
 
-        show(f"{run.variant}: looking at the weights in {run.weights.location}")
+        show(f"{run.variant}: checking the weights in {run.weights.location}")
         try:
             initialisation = check_weights(run, manifest_of(run.dataset).classes)
             notes += [f"{run.variant}: {initialisation.note}."] if initialisation.note else []

@@ -49,7 +49,7 @@ def prepared(
 ) -> list[str]:
     """What a study of these runs is told; its baseline is the first."""
     datasets = tuple(dict.fromkeys(run.dataset for run in runs))
-    resolved = ResolvedStudy(study_of(runs, resources), datasets, runs, pool)
+    resolved = ResolvedStudy(study_of(runs, resources), datasets, tuple(runs), pool)
     with Preparation(resolved, runs, executor) as preparation:
         return preparation.wait(show)
 
