@@ -1,4 +1,4 @@
-"""Every command that the README names does what it says, and none is added without being tried."""
+"""Every command and example of the README works."""
 
 import json
 import os
@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from emotune import Study, load_study
 from emotune.config.labels import MIKELS
 
 ROOT = Path(__file__).parent.parent
@@ -27,7 +28,7 @@ ELSEWHERE = {
     "ray up cluster/config.yaml": "tests/cluster/test_aws.py",
     "pip install 'emotune[classical]'": ".ci/run, as a part of the extra test",
 }
-"""Commands of the README that other tests run, and which."""
+"""Commands of the README that other tests run, and where."""
 
 SMALL = {
     "quickstart.py": "--plan",
@@ -39,7 +40,7 @@ SMALL = {
     "execution.py": "--help",
     "train.py": "--help",
 }
-"""With what each of `benchmarks/` is tried: so little that its figures mean nothing."""
+"""The smallest arguments of each benchmark; its figures then mean nothing."""
 
 
 def blocks(language: str) -> list[str]:
@@ -47,7 +48,7 @@ def blocks(language: str) -> list[str]:
 
 
 def commands() -> list[str]:
-    """Of code blocks and of the text, in their order, each once."""
+    """The commands of code blocks and of the text, in their order, each once."""
     lines = [line.partition(" #")[0].strip() for block in blocks("sh") for line in block.splitlines()]
     spans = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", README, flags=re.MULTILINE | re.DOTALL))
     named = [span for span in spans if span.startswith(STARTS) and "…" not in span]
@@ -65,12 +66,12 @@ LEAVES = {
     "python -m emotune.predict RUN IMAGES --out PREDICTIONS": "PREDICTIONS/predictions.csv",
     "python -m emotune.predict RUN --onnx network.onnx": "network.onnx",
 }
-"""What is there after a command, beside its exit code."""
+"""A file that each of these commands writes."""
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Path:
-    """A folder in which a reader might stand: images, and the README's study, made so small that it takes seconds."""
+    """A reader's folder: images, and the README's study, made so small that it takes seconds."""
     folder = tmp_path_factory.mktemp("reader")
     rng = np.random.default_rng(0)
     for label in MIKELS:
@@ -87,9 +88,29 @@ def place(tmp_path_factory) -> Path:
     return folder
 
 
+def write_yaml(folder: Path) -> Path:
+    """The README's study as a file, as it stands there."""
+    (study,) = blocks("yaml")
+    path = folder / "readme" / "my.yaml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(study)
+    return path
+
+
+def run_rest_of_the_python_example(folder: Path) -> None:
+    """What follows the study in the README's Python example, for the study whose runs are in the folder."""
+    (example,) = blocks("python")
+    imports = "".join(line for line in example.splitlines(keepends=True) if line.startswith("from "))
+    _, call, rest = example.partition("run_study(study")
+    shutil.copy(folder / "IMAGES" / "awe" / "0.jpg", folder / "a.jpg")
+    names: dict[str, object] = {"study": load_study(folder / "my.yaml")}
+    exec(f"{imports}{call}{rest}", names)
+    assert len(names["results"].runs) == 10
+
+
 @contextmanager
 def terminal(typed: str) -> Iterator[int]:
-    """The end of a terminal that a command reads from, at which somebody has typed something."""
+    """A terminal's file descriptor from which a command reads what was typed."""
     keyboard, reads = os.openpty()
     try:
         os.write(keyboard, typed.encode())
@@ -100,10 +121,10 @@ def terminal(typed: str) -> Iterator[int]:
 
 
 def run(command: str, folder: Path) -> None:
-    """Runs a command as a reader's shell would; what asks before it removes something is told yes."""
+    """Runs a command as a reader's shell would; questions are answered with yes."""
     command = command.removeprefix("pip install -e . && ")
     if re.fullmatch(r"python -m emotune\.ablate( --aa)?", command):
-        command += " --seeds 1"  # of three: a third of the longest of all
+        command += " --seeds 1"  # of three: the longest of all commands
     if benchmark := re.match(r"python benchmarks/(\S+)", command):
         command = f"{benchmark[0]} {SMALL[benchmark[1]]}"
     if (runs := runs_of_tanh(folder)) and " RUN " in f"{command} ":
@@ -124,20 +145,37 @@ def run(command: str, folder: Path) -> None:
 
 
 def runs_of_tanh(folder: Path) -> list[Path]:
-    """Folders of the runs of the README's variant of this name, which only the study calls so."""
+    """Directories of the runs of the README's variant ``tanh``."""
     configs = sorted((folder / "runs").glob("attention-*/config.json"))
     return [path.parent for path in configs if json.loads(path.read_text())["model"]["score"] == "tanh"]
 
 
-def test_commands_that_others_try_are_in_the_readme_still():
+def test_commands_that_other_tests_run_are_still_in_the_readme():
     assert set(ELSEWHERE) <= set(commands())
+
+
+def test_the_python_example_is_the_yaml_study_with_names_that_exist(place, monkeypatch):
+    """The example is run up to the training, which the test of all commands does with the same study."""
+    (example,) = blocks("python")
+    head, call, _ = example.partition("run_study(study")
+    assert call
+    monkeypatch.chdir(place)
+    names: dict[str, object] = {}
+    exec(head, names)
+    built, written = names["study"], load_study(write_yaml(place))
+    assert isinstance(built, Study)
+    assert (built.name, built.question, built.datasets) == (written.name, written.question, written.datasets)
+    assert {variant: model for variant, (model, _) in built.variants.items()} == {
+        variant: model for variant, (model, _) in written.variants.items()
+    }
+    assert (built.contrasts, built.seeds, built.metric) == (written.contrasts, written.seeds, written.metric)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(2400)
-def test_every_command_of_the_readme_works_one_after_another(place):
+def test_every_command_of_the_readme_works_one_after_another(place, monkeypatch):
     order = tried()
-    # A reader trains before anything that was trained can be asked.
+    # Training comes before the commands that use a trained run.
     order.sort(key=lambda command: (" RUN " in f"{command} ", "verify" in command, "prune" in command))
     assert set(LEAVES) <= set(order)
     for command in order:
@@ -145,3 +183,5 @@ def test_every_command_of_the_readme_works_one_after_another(place):
         assert (place / LEAVES.get(command, "")).exists(), command
     assert len(runs_of_tanh(place)) == 5, "those of ten seeds were trained, and pruned"
     assert len(list((place / "PREDICTIONS").glob("*.png"))) == 40
+    monkeypatch.chdir(place)
+    run_rest_of_the_python_example(place)
