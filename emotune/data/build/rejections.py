@@ -206,8 +206,8 @@ def _about_tiny_images(listing: Listing, rows: Sequence[ExcludedImage], entries:
 
 
 def _about_undecodable_files(listing: Listing, rows: Sequence[ExcludedImage], entries: Mapping[str, Entry]) -> str:
-    known = any(_foreign_kind(entries.get(row.source)) for row in rows)  # the details then tell what to do
-    return "" if known else "Get the files again, or convert them."
+    explained = any(_foreign_kind(entries.get(row.source)) for row in rows)  # by the details
+    return "" if explained else "Get the files again, or convert them."
 
 
 _ADVISERS: Mapping[Problem, Callable[[Listing, Sequence[ExcludedImage], Mapping[str, Entry]], str]] = MappingProxyType({

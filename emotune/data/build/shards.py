@@ -88,13 +88,9 @@ def write_shards(
     _check_enough_listed(listing, out)
     recipe = _recipe(listing, shares, samples_per_shard, limits, keep)
     with lock_output(out) as spool:
-        if (earlier := finished_manifest(out, recipe)) is not None:
+        if (finished := finished_manifest(out, recipe)) is not None:
             advance(len(listing.entries))
-            manifest = replace(earlier, allow_thumbnails=allow_thumbnails)
-            if manifest != earlier:
-                write_manifest(out, manifest)
-            remove_leftovers(out, manifest, spool)
-            return manifest
+            return _keep_finished(out, finished, allow_thumbnails, spool)
         if not overwrite:
             require_same_source(out, listing)
         images = ingest(listing.entries, spool, limits, workers=workers, advance=advance)
@@ -113,6 +109,15 @@ def write_shards(
         )  # fmt: skip
         write_manifest(out, manifest)
         remove_leftovers(out, manifest, spool)
+    return manifest
+
+
+def _keep_finished(out: Folder, finished: Manifest, allow_thumbnails: bool, spool: Path) -> Manifest:
+    """The manifest of the finished shards, updated if only the permission to show the images is another."""
+    manifest = replace(finished, allow_thumbnails=allow_thumbnails)
+    if manifest != finished:
+        write_manifest(out, manifest)
+    remove_leftovers(out, manifest, spool)
     return manifest
 
 

@@ -1,4 +1,4 @@
-"""Exactly the pairs within the distance are found, however many hashes there are and whatever they look like."""
+"""Exactly the pairs within the distance are found, for any number and kind of hashes."""
 
 import numpy as np
 import pytest

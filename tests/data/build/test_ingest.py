@@ -1,4 +1,4 @@
-"""Every image is read once, whatever stands in its file, and what was read outlives an interruption."""
+"""Every image is read once, whatever its file holds, and an interruption does not lose what was read."""
 
 import hashlib
 import io
@@ -104,7 +104,7 @@ def read(tmp_path_factory) -> dict[str, tuple[IngestedImage, bytes]]:
 
 
 @pytest.mark.parametrize("name", STORED)
-def test_a_image_is_stored_as_rgb_jpeg_upright_and_no_larger_than_asked_and_its_problems_are_told(read, name):
+def test_an_image_is_stored_as_an_upright_rgb_jpeg_of_limited_size_with_its_problems(read, name):
     (data, size, problems), (taken, jpeg) = STORED[name], read[name]
     stored = Image.open(io.BytesIO(jpeg))
     assert (stored.format, stored.mode, stored.size) == ("JPEG", "RGB", size)
@@ -119,7 +119,7 @@ def test_a_small_upright_jpeg_in_rgb_keeps_its_pixels(read):
     assert kept == ["small", "tiny and long"], "Pillow writes no metadata into these"
 
 
-def test_the_look_is_that_of_the_stored_image_and_a_flat_one_has_none(read):
+def test_the_hash_is_that_of_the_stored_image_and_a_flat_one_has_none(read):
     assert read["flat"][0].phash == b""
     for name in ("small", "large", "sideways"):
         seen, again = read[name][0].phash, perceptual_hash(Image.open(io.BytesIO(read[name][1])))
@@ -127,7 +127,7 @@ def test_the_look_is_that_of_the_stored_image_and_a_flat_one_has_none(read):
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_file_without_a_image_is_told_by_its_reason_and_stores_nothing(read, name):
+def test_a_file_without_an_image_has_a_reason_and_stores_nothing(read, name):
     (data, problem, reason), (taken, jpeg) = REFUSED[name], read[name]
     ((found, detail),) = taken.problems
     key = "" if name in ("page", "empty") else hashlib.sha256(data).hexdigest()[:20]  # of these not all is read
@@ -136,7 +136,7 @@ def test_a_file_without_a_image_is_told_by_its_reason_and_stores_nothing(read, n
 
 
 @pytest.mark.parametrize("name", ABSENT)
-def test_a_file_that_cannot_be_read_is_told_with_the_systems_reason(read, name):
+def test_a_file_that_cannot_be_read_has_the_systems_reason(read, name):
     taken, jpeg = read[name]
     ((problem, detail),) = taken.problems
     assert (problem, taken.key, jpeg) == (Problem.UNREADABLE, "", b"")

@@ -1,4 +1,4 @@
-"""Copies are found without comparing chains of them, in memory that does not grow with their pairs."""
+"""Copies are found relative to images that stay, in memory that does not grow with the number of pairs."""
 
 import tracemalloc
 

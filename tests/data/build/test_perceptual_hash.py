@@ -1,4 +1,4 @@
-"""Altered copies look alike, mirrored ones as well, and different images do not."""
+"""The hashes of altered and mirrored copies are near each other, those of different images are not."""
 
 import io
 from collections.abc import Callable
@@ -61,7 +61,7 @@ def test_a_mirrored_or_turned_image_is_another():
 
 
 @pytest.mark.parametrize("alter", ALTERED.values(), ids=ALTERED)
-def test_the_look_of_a_mirror_image_is_known_without_mirroring(alter):
+def test_the_hash_of_the_mirror_image_is_computed_without_mirroring(alter):
     for image in SCENES:
         other = mirrored_hash(alter(ImageOps.mirror(image)))
         differing = np.frombuffer(perceptual_hash(image), np.uint8) ^ np.frombuffer(other, np.uint8)
@@ -124,11 +124,11 @@ FLAT = {
 
 
 @pytest.mark.parametrize("image", FLAT.values(), ids=FLAT)
-def test_a_image_without_structure_in_both_directions_looks_like_nothing(image):
+def test_an_image_without_structure_in_both_directions_has_no_hash(image):
     assert perceptual_hash(image) == b""
 
 
-def test_only_a_image_of_one_colour_is_blank():
+def test_only_an_image_of_one_colour_is_blank():
     assert [name for name, image in FLAT.items() if is_blank(image)] == list(FLAT)[:3]
     assert not is_blank(SCENES[0])
     half = Image.new("RGB", (100, 70), (200, 30, 90))
@@ -136,7 +136,7 @@ def test_only_a_image_of_one_colour_is_blank():
     assert not is_blank(half)
 
 
-def test_a_look_has_as_many_bits_as_it_says_half_of_them_set():
+def test_a_hash_has_255_bits_half_of_them_set():
     bits = np.unpackbits(np.frombuffer(perceptual_hash(SCENES[0]), np.uint8))
     assert len(bits) == BITS + 1
     assert bits.sum() == BITS // 2

@@ -1,4 +1,4 @@
-"""A command that was killed leaves no process behind, goes on when it is repeated, and does nothing when it is done."""
+"""A killed command leaves no process behind and goes on when it is run again; a finished one changes nothing."""
 
 import os
 import signal
@@ -44,7 +44,7 @@ def interrupted(number):
 
 if __name__ == "__main__":
     with reader_pool(1) as pool:
-        pool._work_ids.put = interrupted  # where Ctrl-C does most harm: the work is noted, and nobody is told
+        pool._work_ids.put = interrupted  # the worst moment for Ctrl-C: the job is recorded, but no process will see it
         pool.submit(os.getpid)
 """
 
@@ -125,7 +125,7 @@ def group_lives(group: int) -> bool:
     return False
 
 
-def test_what_was_read_before_a_refusal_is_not_read_again(image_folder, tmp_path):
+def test_images_that_were_read_before_a_rejection_are_not_read_again(image_folder, tmp_path):
     listing = ClassFolders(image_folder).listing()
     in_train = [replace(entry, split="train") if entry.label == "awe" else entry for entry in listing.entries]
     too_few = replace(listing, entries=in_train)  # the same files, but one class lacks val and test
@@ -141,7 +141,7 @@ def test_what_was_read_before_a_refusal_is_not_read_again(image_folder, tmp_path
     assert not spool.exists()
 
 
-def test_a_folder_in_which_another_command_writes_is_refused(image_folder, tmp_path):
+def test_a_folder_in_which_another_command_writes_is_rejected(image_folder, tmp_path):
     (tmp_path / "out").mkdir()
     with FileLock(tmp_path / "out" / ".lock"), pytest.raises(InputError, match="another command is writing here"):
         write_shards(ClassFolders(image_folder).listing(), Folder(str(tmp_path / "out")))
@@ -184,7 +184,7 @@ def test_a_repeated_command_mends_what_was_damaged_since(image_folder, tmp_path)
     assert verify(out)[1] == []
 
 
-def test_a_command_that_would_say_anything_else_is_not_the_finished_one(image_folder, tmp_path):
+def test_a_command_with_another_result_is_not_the_finished_one(image_folder, tmp_path):
     listing, out = ClassFolders(image_folder).listing(), Folder(str(tmp_path / "out"))
     recipes = {write_shards(listing, out).recipe}
     missing = ExcludedImage("awe/lost.jpg", "awe", Problem.LOST, "404")

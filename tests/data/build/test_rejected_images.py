@@ -1,4 +1,4 @@
-"""What is no whole image is refused with a reason, and strange files cost nothing else."""
+"""Incomplete images are rejected with a reason, and strange files do no other harm."""
 
 import struct
 import warnings
@@ -44,7 +44,7 @@ REFUSED = {
 @pytest.mark.parametrize("read", [decode_rgb, lambda data: decode_image(data, 256),
                                   lambda data: decode_square(data, 32)],
                          ids=["decode_rgb", "decode_image", "decode_square"])  # fmt: skip
-def test_what_is_no_whole_image_is_refused_with_the_reason(data, reason, kind, read):
+def test_an_incomplete_image_is_rejected_with_the_reason(data, reason, kind, read):
     with pytest.raises(UnreadableImageError) as caught:
         read(data)
     assert type(caught.value) is kind
@@ -73,7 +73,7 @@ def test_a_strange_exif_block_costs_neither_the_photo_nor_the_program(entry, cut
     assert near(middles(image), expected[::-1]) or (cut and near(middles(image), expected))
 
 
-def test_any_damage_gives_a_image_or_the_reason_why_there_is_none():
+def test_any_damage_gives_an_image_or_the_reason_why_there_is_none():
     generator = np.random.default_rng(3)
     exif = Image.Exif()
     exif[ORIENTATION], exif[0x010E], exif[0x011A] = 6, "by hand", 72.0
@@ -96,12 +96,12 @@ def test_any_damage_gives_a_image_or_the_reason_why_there_is_none():
     assert not crashes, "; ".join(f"{kind}: {error}" for kind, error in crashes)
 
 
-def test_a_image_that_no_jpeg_can_hold_is_refused():
+def test_an_image_that_no_jpeg_can_hold_is_rejected():
     with pytest.raises(UnreadableImageError):
         stored(file_of(Image.new("RGB", (70_000, 2)), "PNG"), 256)
 
 
-def test_threads_refuse_what_is_too_large_whatever_others_do_to_the_warning_filters():
+def test_threads_reject_large_images_whatever_others_do_to_the_warning_filters():
     files = [
         encode_jpeg(quarters()),
         encode_jpeg(quarters(80, 60)),

@@ -1,4 +1,4 @@
-"""Shards hold every image once, are the same wherever they are made, and survive any interruption."""
+"""Shards hold every image once, and are the same wherever they are made."""
 
 import csv
 import hashlib
@@ -58,7 +58,7 @@ def contents(out: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in out.iterdir() if not path.name.startswith(".")}
 
 
-def test_the_shards_are_what_the_manifest_says(small_shards):
+def test_the_shards_are_as_the_manifest_lists_them(small_shards):
     manifest = read_manifest(Folder(str(small_shards)))
     assert {path.name for path in small_shards.glob("*.tar*")} == {shard.file for shard in manifest.shards}
     for shard in manifest.shards:
@@ -125,7 +125,7 @@ def test_the_content_hash_does_not_depend_on_the_cut_into_shards_nor_on_file_nam
     assert two.content_hash == one.content_hash
 
 
-def test_the_content_hash_changes_with_a_label_a_image_a_vote_and_the_split(image_folder, tmp_path):
+def test_the_content_hash_changes_with_a_label_an_image_a_vote_and_the_split(image_folder, tmp_path):
     hashes = [sharded(image_folder, tmp_path / "one").content_hash]
     listing = ClassFolders(image_folder).listing()
     voted = [replace(entry, votes={entry.label: 3, "other": 1}) for entry in listing.entries]
@@ -174,7 +174,7 @@ def test_adding_and_renaming_images_moves_none_to_another_split(image_folder, tm
     assert all(before[split] <= after[split] for split in SPLITS)
 
 
-def test_files_that_are_no_images_are_listed_and_the_others_are_all_there(image_folder, tmp_path):
+def test_files_that_are_not_images_are_listed_and_all_others_are_stored(image_folder, tmp_path):
     whole = {content_key(path) for path in image_folder.rglob("*.*g")}
     bad = {
         "awe/empty.jpg": (b"", "undecodable", "empty"),
@@ -210,7 +210,7 @@ def test_a_file_name_that_is_not_utf8_does_not_end_the_command(image_folder, tmp
     assert manifest.left_out == {"undecodable": 1}
 
 
-def test_shards_of_one_image_hold_all_that_can_be_read(image_folder, tmp_path):
+def test_shards_of_one_image_hold_all_readable_images(image_folder, tmp_path):
     (image_folder / "awe" / "broken.jpg").write_bytes(b"no image")
     manifest = sharded(image_folder, tmp_path / "out", samples_per_shard=1)
     assert sum(shard.samples for shard in manifest.shards) == len(manifest.shards) == 64
@@ -233,7 +233,7 @@ def test_a_shard_has_no_more_bytes_of_images_than_allowed_unless_one_has_more(im
     assert len(sharded(image_folder, tmp_path / "single").shards) == 64
 
 
-def test_a_class_that_cannot_be_in_every_split_is_refused_before_anything_is_read(image_folder, tmp_path):
+def test_a_class_that_cannot_be_in_every_split_is_rejected_before_any_image_is_read(image_folder, tmp_path):
     for label in ("awe", "fear"):
         for path in sorted((image_folder / label).iterdir())[2:]:
             path.unlink()
@@ -248,7 +248,7 @@ def test_a_class_that_cannot_be_in_every_split_is_refused_before_anything_is_rea
     assert not (tmp_path / "out").exists()
 
 
-def test_a_class_whose_hashes_miss_a_split_is_in_every_split_all_the_same(image_folder, tmp_path):
+def test_a_class_whose_hashes_miss_a_split_is_still_in_every_split(image_folder, tmp_path):
     for label in ("awe", "fear"):
         for path in of_split(image_folder, label, "val"):
             path.unlink()
@@ -258,7 +258,7 @@ def test_a_class_whose_hashes_miss_a_split_is_in_every_split_all_the_same(image_
     assert verify(Folder(str(tmp_path / "out")))[1] == []
 
 
-def test_three_images_of_a_class_are_enough_and_two_are_refused(image_folder, tmp_path):
+def test_three_images_of_a_class_are_enough_and_two_are_not(image_folder, tmp_path):
     for path in sorted((image_folder / "awe").iterdir())[3:]:
         path.unlink()
     assert {s: sharded(image_folder, tmp_path / "out").counts[s]["awe"] for s in SPLITS} == dict.fromkeys(SPLITS, 1)
@@ -267,7 +267,7 @@ def test_three_images_of_a_class_are_enough_and_two_are_refused(image_folder, tm
         sharded(image_folder, tmp_path / "few")
 
 
-def test_a_class_that_lost_its_images_on_reading_is_refused_and_the_earlier_shards_stay_valid(image_folder, tmp_path):
+def test_a_class_with_unreadable_images_is_rejected_and_the_earlier_shards_stay_valid(image_folder, tmp_path):
     out = tmp_path / "out"
     sharded(image_folder, out)
     before = contents(out)
@@ -285,7 +285,7 @@ def test_a_class_that_lost_its_images_on_reading_is_refused_and_the_earlier_shar
     assert verify(Folder(str(out)))[1] == []
 
 
-def test_health_csv_is_written_also_when_there_are_no_shards_and_does_not_stand_in_the_way(image_folder, tmp_path):
+def test_health_csv_is_also_written_without_shards_and_does_not_block_the_next_call(image_folder, tmp_path):
     out, names = tmp_path / "out", sorted((image_folder / "awe").iterdir())
     whole = {path: path.read_bytes() for path in names}
     for path in names:

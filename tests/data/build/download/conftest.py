@@ -1,4 +1,4 @@
-"""Every test of `fetch` runs against real HTTP servers on this machine, and past the environment's proxies."""
+"""Fixtures for tests of `download`, which use real HTTP servers on this machine and no proxies."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Links become files, each fetched once and told once, whatever they are called and sent as."""
+"""Links become files; each link is downloaded once and reported once."""
 
 import asyncio
 import hashlib
@@ -34,7 +34,7 @@ def test_a_listing_without_links_needs_no_downloads_folder(tmp_path):
     assert not (tmp_path / "downloads").exists()
 
 
-def test_the_bytes_decide_what_a_image_is(server, tmp_path):
+def test_the_bytes_decide_the_type_of_an_image(server, tmp_path):
     links = [
         server.at("/a", says(jpeg(1, "PNG"), content_type="image/jpeg")),
         server.at("/b", says(jpeg(1, "GIF"), content_type="application/octet-stream")),
@@ -55,7 +55,7 @@ def test_redirects_are_followed(server, tmp_path):
     assert json.loads(known.read_text())["final_url"].endswith("/c.jpg")
 
 
-def test_what_is_known_of_a_link_is_written_beside_its_image(server, tmp_path):
+def test_the_result_for_a_link_is_written_beside_its_image(server, tmp_path):
     link = server.at("/a.jpg", says(jpeg(1)))
     got(tmp_path, link)
     name = hashlib.sha256(link.encode()).hexdigest()
@@ -74,7 +74,7 @@ def test_a_link_of_several_entries_is_fetched_once(server, tmp_path):
     assert server.asked("/a.jpg") == len(seen) == 1
 
 
-def test_each_link_is_told_once_as_got_lost_or_known_from_before(server, tmp_path):
+def test_each_link_is_reported_once_as_downloaded_failed_or_cached(server, tmp_path):
     a, b = server.at("/a.jpg", says(jpeg(1))), server.at("/b.jpg", says(status=404))
     for earlier in (False, True):
         seen: list[DownloadResult] = []

@@ -1,4 +1,4 @@
-"""Servers are asked politely, and neither links nor images pile up in this process."""
+"""Connections are limited, and neither links nor images pile up in this process."""
 
 import asyncio
 import threading
@@ -79,6 +79,6 @@ def test_writing_and_decoding_are_left_to_other_threads(server, tmp_path, monkey
 
 
 @pytest.mark.parametrize("option", ["concurrency", "per_host", "timeout_s", "max_bytes", "attempts"])
-def test_options_that_would_fetch_nothing_are_refused(option):
+def test_options_that_would_download_nothing_are_rejected(option):
     with pytest.raises(InputError, match=f"{option} is 0"):
         DownloadOptions(**{option: 0})

@@ -1,4 +1,4 @@
-"""A link without an image is lost with its reason: for good, or until another attempt."""
+"""A link without an image fails with a reason, permanently or until another attempt."""
 
 import json
 import socket
@@ -32,11 +32,11 @@ from emotune.data.build.http_client import MAX_SILENCES
 HTML = b"<!DOCTYPE html><html><body>This photo is gone.</body></html>"
 
 
-# Losses that stay
+# Permanent failures
 
 
-def check_losses(server: Server, downloads: Path, cases: list[tuple[Answer, str]], **options: object) -> list[str]:
-    """Fetches links with such answers; their losses must begin as expected. The links' paths."""
+def check_failures(server: Server, downloads: Path, cases: list[tuple[Answer, str]], **options: object) -> list[str]:
+    """Downloads links with such answers, and checks how the reasons for their failures begin; returns their paths."""
     expected = {server.at(f"/{number}", answer): told for number, (answer, told) in enumerate(cases)}
     result = download(listing(*expected), downloads, DownloadOptions(**QUICK | options))
     told = lost(result)
@@ -45,7 +45,7 @@ def check_losses(server: Server, downloads: Path, cases: list[tuple[Answer, str]
     return [f"/{number}" for number in range(len(cases))]
 
 
-def test_what_is_no_image_is_lost_for_good(server, tmp_path):
+def test_a_response_without_an_image_is_a_permanent_failure(server, tmp_path):
     gone = [
         server.at(path, says(jpeg(1))) for path in ("/photo_unavailable.gif", "/removed.png", "/image-not-found.jpg")
     ]
@@ -64,7 +64,7 @@ def test_what_is_no_image_is_lost_for_good(server, tmp_path):
         *((redirects(to), f"placeholder: {to}") for to in gone),
     ]  # fmt: skip
     for _ in range(2):
-        paths = check_losses(server, tmp_path, cases)
+        paths = check_failures(server, tmp_path, cases)
     assert [server.asked(path) for path in paths] == [1] * len(cases)
 
 
@@ -74,14 +74,14 @@ def test_a_loop_of_redirects_ends(server, tmp_path):
     assert len(server.requests) == 11
 
 
-def test_what_is_no_link_is_lost(tmp_path):
+def test_an_invalid_link_is_a_permanent_failure(tmp_path):
     links = ["", "a.jpg", "http://", "http://[", "http://127.0.0.1:99999/a.jpg", "file:///etc/passwd", "ws://127.0.0.1/",
              f"http://{'a' * 70}.invalid/a.jpg", "http://127.1/a.jpg", "http://127.0.0.1\ud800/"]  # fmt: skip
     told = lost(download(listing(*links), tmp_path, DownloadOptions(**QUICK | {"allow_private": False})))
     assert {link: told[link].partition(":")[0] for link in links} == dict.fromkeys(links, "not an http or https link")
 
 
-def test_five_links_that_lead_to_one_image_lead_to_a_placeholder(server, tmp_path):
+def test_an_image_to_which_five_links_are_redirected_is_a_placeholder(server, tmp_path):
     four = [server.at(f"/four/{number}", redirects("/4.jpg")) for number in range(4)]
     five = [server.at(f"/five/{number}", redirects("/5.jpg")) for number in range(5)]
     target = server.at("/5.jpg", says(jpeg(5)))
@@ -109,7 +109,7 @@ def test_a_body_without_end_is_cut_at_the_limit(server, tmp_path):
     assert server.asked("/a.jpg") == 1
 
 
-# Losses that may pass
+# Temporary failures
 
 
 def test_a_server_that_is_overloaded_is_asked_again(server, tmp_path):
@@ -142,7 +142,7 @@ HALF = b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: 900\r\n\
     ids=["cut", "silent"],
 )
 def test_faults_that_may_pass_are_retried_and_tried_again_by_the_next_call(server, tmp_path, timeout_s, cases):
-    paths = check_losses(server, tmp_path, cases, attempts=2, timeout_s=timeout_s)
+    paths = check_failures(server, tmp_path, cases, attempts=2, timeout_s=timeout_s)
     before = [server.asked(path) for path in paths]
     assert min(before) >= 2
     links = [server.at(path, says(jpeg(1))) for path in paths]
@@ -169,7 +169,7 @@ def test_a_host_that_stays_silent_is_left_alone_after_a_while(server, tmp_path):
     assert MAX_SILENCES <= server.asked("/silent.jpg") < MAX_SILENCES + 4
 
 
-def test_a_refused_connection_is_said_and_tried_again(server, tmp_path):
+def test_a_refused_connection_is_named_and_tried_again(server, tmp_path):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
@@ -178,7 +178,7 @@ def test_a_refused_connection_is_said_and_tried_again(server, tmp_path):
     assert json.loads(known.read_text())["retry_after_s"] is not None
 
 
-def test_an_unknown_host_is_said(tmp_path):
+def test_an_unknown_host_is_named(tmp_path):
     link = "http://no-such-host.invalid/a.jpg"
     assert reason(tmp_path, link, attempts=1) == "no such host: no-such-host.invalid"
 

@@ -1,4 +1,4 @@
-"""Published lists of links cannot make this machine ask its own network."""
+"""Lists of links cannot make this machine query its own network."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""A call that is killed, interrupted or out of disk loses nothing; the next one goes on from there."""
+"""A call that is killed, is interrupted or fills the disk loses nothing; the next one goes on from there."""
 
 import json
 import signal
@@ -88,7 +88,7 @@ def test_a_call_killed_at_any_moment_fetches_nothing_twice(server, tmp_path):
 
 
 @pytest.mark.parametrize("missing", ["image", "json"])
-def test_half_of_what_is_known_of_a_link_does_not_count(server, tmp_path, missing):
+def test_an_incomplete_result_does_not_count(server, tmp_path, missing):
     link = server.at("/a.jpg", says(jpeg(1)))
     got(tmp_path, link)
     (path,) = tmp_path.rglob(f"*.{missing}")
@@ -110,7 +110,7 @@ def test_a_full_disk_ends_the_call_with_its_error_and_nothing_half_written(serve
     assert not download(listing(*links), tmp_path, DownloadOptions(**QUICK)).left_out
 
 
-def test_a_downloads_folder_that_cannot_be_written_to_is_refused_before_anything_is_fetched(server, tmp_path):
+def test_an_unwritable_downloads_folder_is_rejected_before_any_download(server, tmp_path):
     (tmp_path / "file").write_text("here")
     with pytest.raises(InputError, match="file: cannot be written to"):
         download(listing(server.at("/a.jpg", says(jpeg(1)))), tmp_path / "file", DownloadOptions(**QUICK))
