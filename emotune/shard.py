@@ -33,7 +33,7 @@ from emotune.data.build.shards import write_shards
 from emotune.data.build.verify import verify
 from emotune.data.manifest import HEALTH, SPLITS, Manifest, Problem
 from emotune.data.sources.base import Listing, Url
-from emotune.data.sources.public_datasets import SOURCES
+from emotune.data.sources.registry import SOURCES
 from emotune.data.split import carved_splits
 
 __all__ = ["main"]

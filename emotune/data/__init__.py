@@ -1,1 +1,1 @@
-"""Images to shards, shards to arrays in memory, arrays to batches."""
+"""Data: images to shards, shards to arrays in memory, arrays to batches."""

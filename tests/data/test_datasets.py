@@ -134,7 +134,7 @@ def test_equal_content_in_two_places_is_one_data_set(small_shards, tmp_path):
     write_manifest(Folder(str(copy)), replace(manifest, name="copy"))
     (one,), (other,) = resolve([str(small_shards)]), resolve([str(copy)])
     assert (one.content_hash, one.name, other.name) == (other.content_hash, "scenes", "copy")
-    with pytest.raises(InputError, match='"scenes" and "copy" hold the same images'):
+    with pytest.raises(InputError, match=r'"scenes" .*"copy"'):
         resolve([str(small_shards), str(copy)])
 
 

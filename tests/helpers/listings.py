@@ -1,4 +1,4 @@
-"""Files of lists, and what sources make of them, for the tests beside."""
+"""Write files of public data sets, and read what their sources list."""
 
 from pathlib import Path
 

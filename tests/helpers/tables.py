@@ -1,4 +1,4 @@
-"""A table of text, read as `emotune.shard csv` reads it: its listing, or the refusal."""
+"""The listing of a CSV table given as text, or the message of its InputError."""
 
 from pathlib import Path
 

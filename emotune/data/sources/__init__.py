@@ -1,1 +1,1 @@
-"""Where images and labels come from: folders, tables, public data sets, synthetic images."""
+"""Sources of images and labels: class folders, CSV tables, public data sets, synthetic images."""

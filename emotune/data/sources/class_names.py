@@ -1,4 +1,4 @@
-"""Published spellings of classes: any case, and the other words that sets of the field use for the same emotion."""
+"""Match published spellings of class names: any case, and other words for the same emotion."""
 
 import difflib
 from collections.abc import Sequence
@@ -13,23 +13,23 @@ ALIASES = MappingProxyType({
     "fearful": "fear",  # FER2013, FERPlus, AffectNet, RAF-DB
     "pos": "positive", "neg": "negative",
 })  # fmt: skip
-"""Of words in lower case; one counts only where it leads to a class of the label space."""
+"""Classes by other words for them, in lower case; a word counts only if its class is in the label space."""
 
 
 def match_class(name: str, classes: Sequence[str]) -> str | None:
-    """The class that a published spelling means; None if it is none of them.
+    """The class that a published spelling means; None if it means none of the classes.
 
     >>> match_class("Sad", ("fear", "sadness")), match_class("happy", ("fear", "sadness"))
     ('sadness', None)
     """
     if name in classes:
         return name
-    by_lower = {one.lower(): one for one in classes}
-    plain = name.strip().lower()
-    return by_lower.get(plain) or by_lower.get(ALIASES.get(plain, ""))
+    by_lower = {label.lower(): label for label in classes}
+    lower = name.strip().lower()
+    return by_lower.get(lower) or by_lower.get(ALIASES.get(lower, ""))
 
 
 def unknown_class(label: str, classes: Sequence[str]) -> str:
-    """What to say of a label that is none of the classes."""
+    """The message about a label that is not a class, with the closest class if one is similar."""
     close = difflib.get_close_matches(label.lower(), classes, n=1)
     return f'"{label}" is not a class' + (f'; did you mean "{close[0]}"?' if close else "")

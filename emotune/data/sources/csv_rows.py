@@ -1,4 +1,4 @@
-"""Rows of tables: those of one image together, and what is wrong with many of them in one line per kind."""
+"""Merge the rows of a table that belong to one image, and summarise the problems of many rows."""
 
 import posixpath
 import re
@@ -11,22 +11,27 @@ from emotune.data.annotations import majority_class
 from emotune.data.manifest import ExcludedImage, Problem
 from emotune.data.sources.base import Entry, Url
 
-__all__ = ["ImageRows", "Row", "merge_rows", "merge_vote_rows", "summarise_problems"]
+__all__ = ["ImageRows", "Row", "VoteTable", "merge_rows", "merge_vote_rows", "summarise_problems"]
 
-VALUES = 5
-"""Of the values that are wrong in one way, so many are shown."""
-_Votes = Sequence[tuple[str, dict[str, float]]]  # names of images, and what annotators said of each
+MAX_VALUES = 5
+"""Number of wrong values that a message shows."""
+
+VoteTable = Sequence[tuple[str, dict[str, float]]]
+"""Rows of a table of votes: the name of an image, and its votes by class."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a row says of an image.
+    """A row of a table.
 
     Attributes:
-        where: File and line, for messages.
-        source: The path or link, as in `Entry`.
-        label: The class, if the row names one.
-        votes: By class; empty if the row has none.
+        where: The row's file and line, for messages.
+        source: The image's path or link, as in `Entry`.
+        image: The image's file or link.
+        label: The class, or None if the row names none.
+        votes: The votes by class; empty if the row has none.
+        split: The prescribed split, or None.
+        group: The image's group, or None.
     """
 
     where: str
@@ -40,7 +45,14 @@ class Row:
 
 @dataclass
 class ImageRows:
-    """What rows were made into; ``problems`` are pairs of where a row stands and what is wrong with it."""
+    """The images of a table.
+
+    Attributes:
+        entries: The images.
+        left_out: Images that have no label.
+        notes: Notes for the user on how rows were merged.
+        problems: Problems of rows, each with the place of the row.
+    """
 
     entries: list[Entry] = field(default_factory=list)
     left_out: list[ExcludedImage] = field(default_factory=list)
@@ -49,7 +61,7 @@ class ImageRows:
 
 
 def summarise_problems(problems: Sequence[tuple[str, str]]) -> list[str]:
-    """A line per kind of problem: where it is first, how many rows have it, and which values are wrong.
+    """One line per kind of problem: its first place, the number of rows that have it, and the wrong values.
 
     >>> summarise_problems([("t.csv:2", '"joy" is not a class'), ("t.csv:3", '"1" is not a class')])
     ['t.csv:2: "joy" is not a class; 2 rows are like this ("joy" 1, "1" 1)']
@@ -58,55 +70,57 @@ def summarise_problems(problems: Sequence[tuple[str, str]]) -> list[str]:
     for where, message in problems:
         kinds[re.sub(r'"[^"]*"|\d+', "…", message.split("; did you mean")[0])].append((where, message))
     lines = []
-    for same in kinds.values():
-        line = f"{same[0][0]}: {same[0][1]}"
-        if len(same) > 1:
-            values = Counter(match[0] for _, message in same if (match := re.search(r'"[^"]*"', message)))
-            shown = ", ".join(f"{value} {count}" for value, count in values.most_common(VALUES))
-            more = f", and {len(values) - VALUES} others" if len(values) > VALUES else ""
-            line += f"; {len(same)} rows are like this" + (f" ({shown}{more})" if len(values) > 1 else "")
+    for rows in kinds.values():
+        line = f"{rows[0][0]}: {rows[0][1]}"
+        if len(rows) > 1:
+            values = Counter(match[0] for _, message in rows if (match := re.search(r'"[^"]*"', message)))
+            shown = ", ".join(f"{value} {count}" for value, count in values.most_common(MAX_VALUES))
+            more = f", and {len(values) - MAX_VALUES} others" if len(values) > MAX_VALUES else ""
+            line += f"; {len(rows)} rows are like this" + (f" ({shown}{more})" if len(values) > 1 else "")
         lines.append(line)
     return lines
 
 
 def merge_rows(rows: Sequence[Row], classes: Sequence[str]) -> ImageRows:
-    """Rows of one image are one image: their labels are votes, or their votes are added; a copied row counts once."""
-    made = ImageRows()
+    """The images of a table: the labels of an image's rows are votes, or their votes are added; copies count once."""
+    images = ImageRows()
     by_image: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         by_image[row.source if isinstance(row.image, Url) else posixpath.normpath(row.source)].append(row)
     contradicted: list[str] = []
-    for same in by_image.values():
-        first = same[0]
+    for image_rows in by_image.values():
+        first = image_rows[0]
         for attribute in ("split", "group"):
-            values = sorted({value for row in same if (value := getattr(row, attribute))})
+            values = sorted({value for row in image_rows if (value := getattr(row, attribute))})
             if len(values) > 1:
-                made.problems.append(
-                    (same[1].where, f'"{first.source}" is in several {attribute}s: {", ".join(values)}')
-                )
-        label, votes = _together(same, classes)
+                problem = f'"{first.source}" is in several {attribute}s: {", ".join(values)}'
+                images.problems.append((image_rows[1].where, problem))
+        label, votes = _merge_votes(image_rows, classes)
         if label is None:
             detail = f"no class has more votes than all others: {dict(votes)}"
-            made.left_out.append(ExcludedImage(first.source, "", Problem.VOTES, detail))
+            images.left_out.append(ExcludedImage(first.source, "", Problem.VOTES, detail))
             continue
         most = majority_class(votes, classes)
         if most not in (None, label):
             contradicted.append(f"{first.source} (label {label}, most votes {most})")
-        split, group = (next((v for row in same if (v := getattr(row, a))), None) for a in ("split", "group"))
-        made.entries.append(Entry(first.source, label, votes, first.image, split=split, group=group))
-    if several := [same for same in by_image.values() if len(same) > 1]:
-        what = "their votes are added" if any(row.votes for row in several[0]) else "their labels are votes"
-        total = sum(map(len, several))
-        made.notes.append(f"{len(several)} images are in several rows ({total} rows), such as {several[0][0].source}: "
-                          f"rows of one image are one image, and {what}")  # fmt: skip
+        split, group = (next((v for row in image_rows if (v := getattr(row, a))), None) for a in ("split", "group"))
+        images.entries.append(Entry(first.source, label, votes, first.image, split=split, group=group))
+    if several := [image_rows for image_rows in by_image.values() if len(image_rows) > 1]:
+        merged = "their votes are added" if any(row.votes for row in several[0]) else "their labels are votes"
+        images.notes.append(
+            f"{len(several)} images are in several rows ({sum(map(len, several))} rows), such as "
+            f"{several[0][0].source}: rows of one image are one image, and {merged}"
+        )
     if contradicted:
-        made.notes.append(f"{len(contradicted)} images have a label that is not what most of their votes say, such as "
-                          f"{contradicted[0]}: the label was taken")  # fmt: skip
-    return made
+        images.notes.append(
+            f"{len(contradicted)} images have a label that is not the class with most of their votes, such as "
+            f"{contradicted[0]}: the label counts"
+        )
+    return images
 
 
-def _together(rows: Sequence[Row], classes: Sequence[str]) -> tuple[str | None, dict[str, float]]:
-    """The label and the votes of an image's rows."""
+def _merge_votes(rows: Sequence[Row], classes: Sequence[str]) -> tuple[str | None, dict[str, float]]:
+    """The label and the votes that follow from an image's rows."""
     labels = Counter(row.label for row in rows if row.label)
     if not any(row.votes for row in rows):
         return majority_class(labels, classes), dict(labels)
@@ -118,13 +132,17 @@ def _together(rows: Sequence[Row], classes: Sequence[str]) -> tuple[str | None, 
     return (majority_class(labels, classes) if labels else majority_class(votes, classes)), votes
 
 
-def merge_vote_rows(table: _Votes) -> tuple[list[tuple[str, dict[str, float]]], list[str]]:
-    """The table with one row per image: a copied row counts once, other votes are added; and what is to be said."""
+def merge_vote_rows(table: VoteTable) -> tuple[VoteTable, list[str]]:
+    """The table with one row per image, and a note if rows were merged: votes are added, but copies count once."""
     rows: dict[str, list[dict[str, float]]] = {}
     for name, votes in table:
-        known = rows.setdefault(name, [])
-        if votes not in known:
-            known.append(votes)
-    merged = [(name, {label: sum(votes[label] for votes in of) for label in of[0]}) for name, of in rows.items()]
-    again = len(table) - len(merged)
-    return merged, [f"{again} rows repeat an image: a copied row counts once, other votes are added"] if again else []
+        distinct = rows.setdefault(name, [])
+        if votes not in distinct:
+            distinct.append(votes)
+    merged = [
+        (name, {label: sum(votes[label] for votes in distinct) for label in distinct[0]})
+        for name, distinct in rows.items()
+    ]
+    repeated = len(table) - len(merged)
+    note = f"{repeated} rows repeat an image: a copied row counts once, other votes are added"
+    return merged, [note] if repeated else []

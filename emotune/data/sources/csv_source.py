@@ -1,4 +1,4 @@
-"""Images that a table lists."""
+"""CSV tables as a source: images by path or link, with labels or votes."""
 
 import csv
 import re
@@ -22,33 +22,37 @@ __all__ = ["Csv"]
 
 @dataclass(frozen=True)
 class Csv:
-    """A table of images: ``path`` (from the table's folder, or ``images``) or ``url``; ``label``, or a column of
-    votes per class, or both; and, if there are any, ``split`` (train, val or test; empty: by hash) and ``group``.
+    """A CSV table of images, one row each.
 
-    Without ``label`` the class with most votes is the label; votes in a column ``other`` are for none of the classes.
-    Rows of one image are one: their labels are votes, or their votes are added. Further columns are ignored, which is
-    said.
+    The columns are ``path`` (relative to the folder of the table, or to ``images``) or ``url``; ``label``, a column of
+    votes per class, or both; and optionally ``split`` (train, val or test; empty for a split by hash) and ``group``.
+
+    Without ``label`` the class with most votes is the label. Votes in a column ``other`` are for none of the classes.
+    Several rows of an image are merged: their labels are votes, or their votes are added. Other columns are ignored,
+    and a note names them.
     """
 
     help: ClassVar[str] = "a table: path or url, label or a vote column per class, optional split and group"
     table: Annotated[Path, "a CSV file with a header line"]
     labels: Labels = "mikels"
-    votes: Annotated[str, "which columns are votes, with commas between them; needed where it cannot be told"] = ""
-    images: Annotated[str, "the folder to which paths are relative (default: the table's)"] = ""
+    votes: Annotated[str, "columns of votes, separated by commas (default: they are recognised)"] = ""
+    images: Annotated[str, "folder to which paths are relative (default: that of the table)"] = ""
 
     def listing(self) -> Listing:
         """The images, row by row.
 
         Raises:
-            InputError: names every kind of line that cannot be used.
+            InputError: rows cannot be used; the message has one line per kind of problem.
         """
         names, lines = self._read()
         cells = [row for _, row in lines]
         columns = read_columns(f"{self.table}:1", names, cells, self.labels, self.votes)
         base = Path(self.images).expanduser() if self.images else self.table.parent
         if not base.is_dir():
-            raise InputError(f"{base}: no such folder; --images names the one to which the table's paths are relative")
-        reader = _Reader(columns, base)
+            raise InputError(
+                f"{base}: no such folder; name the folder to which the table's paths are relative with --images"
+            )
+        reader = _RowReader(columns, base)
         rows: list[Row] = []
         problems: list[tuple[str, str]] = []
         for line, row in lines:
@@ -57,7 +61,7 @@ class Csv:
             except ValueError as error:
                 problems.append((f"{self.table}:{line}", str(error)))
         images = merge_rows(rows, columns.classes)
-        raise_if_any(summarise_problems(problems + images.problems) + _torn_groups(self.table, images.entries))
+        raise_if_any(summarise_problems(problems + images.problems) + _split_groups(self.table, images.entries))
         if not rows:
             raise InputError(f"{self.table}: lists no images")
         notes = [f"{self.table.name}: {note}" for note in (*columns.notes, *images.notes, *reader.notes(rows))]
@@ -65,12 +69,12 @@ class Csv:
                        images.left_out, notes=notes, base=base)  # fmt: skip
 
     def _read(self) -> tuple[list[str], list[tuple[int, dict[str | None, Any]]]]:
-        """The columns' names, and the rows with their lines."""
+        """The names of the columns, and the rows with their line numbers."""
         try:
             kind = file_kind_of(self.table)
             if kind in {*ARCHIVE_KINDS, "pdf", "database", "parquet"}:
-                sheet = "; of a spreadsheet, save the sheet as CSV" if kind in ("zip", "database") else ""
-                raise InputError(f"{self.table}: is no CSV file, but {describe_kind(kind)}{sheet}")
+                sheet = "; if it is a spreadsheet, save the sheet as CSV" if kind in ("zip", "database") else ""
+                raise InputError(f"{self.table}: not a CSV file, but {describe_kind(kind)}{sheet}")
             with self.table.open(newline="", encoding="utf-8-sig") as file:
                 reader = csv.DictReader(file)
                 reader.fieldnames = names = [column.strip() for column in reader.fieldnames or ()]
@@ -79,77 +83,85 @@ class Csv:
             raise InputError(f"{self.table}: cannot be read as a CSV file in UTF-8 ({error})") from None
 
 
-def _torn_groups(table: Path, entries: Sequence[Entry]) -> list[str]:
-    """Groups that the table itself puts on both sides of a split."""
+def _split_groups(table: Path, entries: Sequence[Entry]) -> list[str]:
+    """The message about groups that the table itself puts into several splits; empty if there are none."""
     splits: dict[str, set[str]] = {}
     for entry in entries:
         if entry.group and entry.split:
             splits.setdefault(entry.group, set()).add(entry.split)
-    torn = {group: found for group, found in splits.items() if len(found) > 1}
-    if not torn:
+    in_several = {group: names for group, names in splits.items() if len(names) > 1}
+    if not in_several:
         return []
-    (group, found), *others = torn.items()
-    more = f"; {len(torn)} groups are like this" if others else ""
-    return [f'{table}: the group "{group}" stands in the splits {" and ".join(sorted(found))}; put it into one{more}']
+    group, names = next(iter(in_several.items()))
+    more = f"; {len(in_several)} groups are like this" if len(in_several) > 1 else ""
+    return [f'{table}: the group "{group}" is in the splits {" and ".join(sorted(names))}; put it into one{more}']
 
 
-class _Reader:
-    """Makes rows of cells, and remembers what is to be said of them."""
+class _RowReader:
+    """Reads the cells of rows, and collects notes on how they were read."""
 
     def __init__(self, columns: Columns, base: Path) -> None:
         self._columns, self._base = columns, base
-        self._slashed: list[str] = []
+        self._backslashed: list[str] = []
 
     def row(self, where: str, cells: dict[str | None, Any], width: int) -> Row:
-        """What the cells of a row say.
+        """The row that its cells describe.
+
+        Args:
+            where: The row's file and line, for messages.
+            cells: The cells by column; surplus cells are under None, and missing ones are None.
+            width: The number of columns.
 
         Raises:
-            ValueError: says what is wrong with the row.
+            ValueError: the row cannot be used; the message gives the reason.
         """
         if any(cells.pop(None, ())):
-            raise ValueError(f"more cells than the {width} columns; quote a cell that has a comma")
+            raise ValueError(f"more cells than the {width} columns; put cells with commas in quotes")
         if None in cells.values():
             raise ValueError(f"fewer cells than the {width} columns")
-        known = {role: cells[name].strip() for role, name in self._columns.of.items()}
-        source = known.get("path") or known.get("url")
+        values = {role: cells[name].strip() for role, name in self._columns.roles.items()}
+        source = values.get("path") or values.get("url")
         if not source:
             raise ValueError("neither path nor url")
         votes = self._votes(cells)
-        label = self._label(known.get("label", ""))
-        split = match_split(known.get("split", ""))
-        if known.get("split") and not split:
-            raise ValueError(f'split "{known["split"]}" is none of {", ".join(SPLITS)}')
-        if not label and "label" in self._columns.of and not votes:
+        label = self._label(values.get("label", ""))
+        split = match_split(values.get("split", ""))
+        if values.get("split") and not split:
+            raise ValueError(f'split "{values["split"]}" is not {", ".join(SPLITS[:-1])} or {SPLITS[-1]}')
+        if not label and "label" in self._columns.roles and not votes:
             raise ValueError("no label")
-        if not known.get("path") and not re.match(r"https?://", source, re.IGNORECASE):
+        if not values.get("path") and not re.match(r"https?://", source, re.IGNORECASE):
             raise ValueError(f'"{source}" is not a link (http:// or https://)')
-        image = Url(source)
-        if known.get("path"):
+        image: Path | Url = Url(source)
+        if values.get("path"):
             source, image = self._file(source)
-        return Row(where, source, image, label, votes, split, known.get("group") or None)
+        return Row(where, source, image, label, votes, split, values.get("group") or None)
 
     def notes(self, rows: Sequence[Row]) -> list[str]:
-        """What the user should know of all rows."""
+        """Notes for the user on all rows."""
         notes = []
-        if self._slashed:
-            notes.append(f"{len(self._slashed)} paths have back slashes, such as {self._slashed[0]}: read as slashes")
+        if self._backslashed:
+            notes.append(
+                f"{len(self._backslashed)} paths have backslashes, such as {self._backslashed[0]}: read as slashes"
+            )
         votes = {name for row in rows for name in row.votes} - {OTHER}
         if votes and (without := [label for label in self._columns.classes if label not in self._columns.votes]):
-            notes.append(f"no column has votes for {', '.join(without)}: these classes were taken to have none")
+            notes.append(f"no column has votes for {', '.join(without)}: these classes have no votes")
         if odd := [row for row in rows if not _counts_or_shares(row.votes)]:
             shown = ", ".join(f"{name} {value:g}" for name, value in odd[0].votes.items())
             notes.append(f"the votes of {len(odd)} rows are neither counts nor shares that sum to 1 or 100, such as "
-                         f"those of {odd[0].source} ({shown}): taken as weights; are they ratings?")  # fmt: skip
+                         f"those of {odd[0].source} ({shown}): used as weights; are they ratings?")  # fmt: skip
         return notes
 
     def _file(self, path: str) -> tuple[str, Path]:
-        """The path within the set, and the file; a path from Windows is read with slashes if that is a file."""
+        """The path within the data set, and the file; backslashes are read as slashes if that makes it a file."""
         if "\\" in path and not _is_file(self._base / path) and _is_file(self._base / path.replace("\\", "/")):
-            self._slashed.append(path)
+            self._backslashed.append(path)
             path = path.replace("\\", "/")
         return path, self._base / path
 
     def _label(self, cell: str) -> str | None:
+        """The class that a cell means; None if the cell is empty."""
         if not cell:
             return None
         if label := match_class(cell, self._columns.classes):
@@ -157,8 +169,8 @@ class _Reader:
         index = "; write the class's name, not its number" if cell.isdigit() else ""
         raise ValueError(f"{unknown_class(cell, self._columns.classes)}{index}")
 
-    def _votes(self, cells: Mapping[str | None, str]) -> dict[str, float]:
-        """The votes of a row; none if all are zero."""
+    def _votes(self, cells: Mapping[str | None, Any]) -> dict[str, float]:
+        """The votes of a row; empty if all are zero."""
         votes: dict[str, float] = {}
         for label, column in self._columns.votes.items():
             if text := cells[column].strip():
@@ -172,10 +184,11 @@ class _Reader:
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except (OSError, ValueError):  # ValueError: no possible path
+    except (OSError, ValueError):  # ValueError: not a possible path
         return False
 
 
 def _counts_or_shares(votes: Mapping[str, float]) -> bool:
+    """Whether the votes are whole numbers, or sum to 1 or 100."""
     total = sum(votes.values())
     return all(isinstance(n, int) for n in votes.values()) or abs(total - 1) <= 0.02 or abs(total - 100) <= 1

@@ -1,4 +1,4 @@
-"""How folders of images are laid out: one per class, with or without published splits above or below the classes."""
+"""Read the layout of class folders: one folder per class, with or without published splits above or below them."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -17,15 +17,22 @@ IMAGE_SUFFIXES = frozenset(
     f".{suffix}" for suffix in ("jpg", "jpeg", "jpe", "jfif", "png", "gif", "bmp", "webp", "tif", "tiff", "ppm", "pgm",
                                 "pnm", "heic", "heif", "avif", "jp2", "j2k", "jxl")
 )  # fmt: skip
-"""A file of such a name is an image, or the loss of one."""
+"""Suffixes of images; a file with such a suffix that is not an image is reported as unreadable."""
 
-OF_THE_SYSTEM = ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information")
-SHOWN = 5
+SYSTEM_FOLDERS = ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information")
+MAX_SHOWN = 5
+"""Number of names that a message lists."""
 
 
 @dataclass(frozen=True)
 class ClassFolder:
-    """Where images of a class are; ``split`` where the layout says it."""
+    """A folder of images.
+
+    Attributes:
+        path: The folder.
+        label: The class of its images.
+        split: The split of its images, or None if the layout has no splits.
+    """
 
     path: Path
     label: str
@@ -34,7 +41,13 @@ class ClassFolder:
 
 @dataclass(frozen=True)
 class Layout:
-    """The folders of images, class by class, and what is to be said of them."""
+    """The layout of a folder of class folders.
+
+    Attributes:
+        classes: The classes.
+        folders: The folders of images, class by class.
+        notes: Notes for the user on how the layout was read.
+    """
 
     classes: tuple[str, ...]
     folders: tuple[ClassFolder, ...]
@@ -42,10 +55,14 @@ class Layout:
 
 
 def require_folder(directory: Path, expected: str) -> None:
-    """Refuses what is no folder, above all an archive.
+    """Raises an error unless the path is a folder.
+
+    Args:
+        directory: The path.
+        expected: The folder to name instead, for the message.
 
     Raises:
-        InputError: says what it is, and what to do.
+        InputError: the path does not exist or is a file; the message tells what to do, above all with an archive.
     """
     if directory.is_dir():
         return
@@ -56,51 +73,54 @@ def require_folder(directory: Path, expected: str) -> None:
     except OSError as error:
         raise InputError(f"{directory}: cannot be read ({error.strerror or error}); name {expected}") from None
     if kind in ARCHIVE_KINDS:
-        raise InputError(f"{directory}: no such folder, but an archive ({kind}): unpack it, and name the folder")
-    raise InputError(f"{directory}: no such folder, but a file; name {expected}")
+        raise InputError(f"{directory}: not a folder, but an archive ({kind}); unpack it and name the folder")
+    raise InputError(f"{directory}: not a folder, but a file; name {expected}")
 
 
 def read_layout(directory: Path, classes: Sequence[str] | None) -> Layout:
-    """What the folders in ``directory`` are; None for ``classes`` takes their names as classes.
+    """The class folders in ``directory``.
+
+    Args:
+        directory: The folder that holds class folders or folders of splits.
+        classes: The classes of the label space; None to take the names of the folders as classes.
 
     Raises:
-        InputError: no folders, or such as are neither classes nor splits.
+        InputError: there are no folders, or they are neither classes nor splits.
     """
     require_folder(directory, "one with a folder of images per class")
-    found, notes = _folders(directory)
-    if not found:
-        raise InputError(
-            f"{directory}: holds no folders; expected one folder of images per class{_archives(directory)}"
-        )
-    folders = _below_splits(directory, found) or _above_splits(directory, found)
+    paths, notes = _visible_folders(directory)
+    if not paths:
+        raise InputError(f"{directory}: no folders; expected one folder of images per class{_archive_hint(directory)}")
+    folders = _splits_above_classes(directory, paths) or _splits_below_classes(directory, paths)
     if folders:
-        splits = list(dict.fromkeys(folder.split for folder in folders))
-        notes.append(f"the folders' own splits are taken: {', '.join(splits)}")
+        splits = dict.fromkeys(folder.split for folder in folders if folder.split)
+        notes.append(f"the splits of the folders are kept: {', '.join(splits)}")
     else:
-        folders = [ClassFolder(path, path.name) for path in found]
+        folders = [ClassFolder(path, path.name) for path in paths]
     if classes is None:
-        folders = _named_alike(directory, folders)
-        classes = tuple(sorted({folder.label for folder in folders}))
+        _check_capitals(directory, folders)
+        classes = sorted({folder.label for folder in folders})
         if len(classes) < 2:
-            raise InputError(f'{directory}: only one class, "{classes[0]}"; a classifier needs two or more')
+            raise InputError(f"{directory}: only one class, {', '.join(classes)}; a classifier needs two or more")
     else:
-        folders = _of_label_space(directory, folders, classes)
+        folders = _match_label_space(directory, folders, classes)
     for label in classes:
-        if len(paths := {one.path.name: None for one in folders if one.label == label}) > 1:
-            notes.append(f"folders that are one class, {label}: {', '.join(paths)}")
+        if len(names := {folder.path.name: None for folder in folders if folder.label == label}) > 1:
+            notes.append(f"folders that are one class, {label}: {', '.join(names)}")
     order = {label: index for index, label in enumerate(classes)}
-    return Layout(tuple(classes), tuple(sorted(folders, key=lambda one: (order[one.label], one.path))), tuple(notes))
+    folders = sorted(folders, key=lambda folder: (order[folder.label], folder.path))
+    return Layout(tuple(classes), tuple(folders), tuple(notes))
 
 
 def separate_images(files: Sequence[Path]) -> tuple[list[Path], Counter[str]]:
-    """The images, by their names or else by their first bytes; and how many others there are, by suffix."""
+    """The images among the files, by suffix or else by first bytes, and the number of other files by suffix."""
     images: list[Path] = []
     others: Counter[str] = Counter()
     for file in files:
         try:
             is_image = file.suffix.lower() in IMAGE_SUFFIXES or file_kind_of(file) in IMAGE_KINDS
         except OSError:
-            is_image = True  # one that is lost, which is to be said
+            is_image = True  # it cannot be read, which is reported when it is ingested
         if is_image:
             images.append(file)
         else:
@@ -109,17 +129,19 @@ def separate_images(files: Sequence[Path]) -> tuple[list[Path], Counter[str]]:
 
 
 def list_files(directory: Path) -> list[Path]:
-    """The files in a folder and its subfolders, in the order of their names, but not hidden ones.
+    """The files in a folder and its subfolders, sorted by path, without hidden ones.
 
-    Links that lead nowhere are among them: they are images that are lost, which is to be said.
+    Broken links are listed, too: they are images that cannot be read, which is reported when they are ingested.
 
     Raises:
-        InputError: there is a link to a folder, which could lead in a circle.
+        InputError: there is a link to a folder, which could be circular.
     """
     paths = sorted(directory.rglob("*"))
     visible = [path for path in paths if not any(_is_hidden(part) for part in path.relative_to(directory).parts)]
     if linked := next((path for path in visible if path.is_symlink() and path.is_dir()), None):
-        raise InputError(f"{linked}: links to folders are not followed; put the folder itself here, or remove the link")
+        raise InputError(
+            f"{linked}: links to folders are not followed; put the folder itself there, or remove the link"
+        )
     return [path for path in visible if path.is_file() or not path.exists()]
 
 
@@ -129,25 +151,24 @@ def display_path(path: Path, directory: Path) -> str:
 
 
 def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or name in OF_THE_SYSTEM
+    return name.startswith(".") or name in SYSTEM_FOLDERS
 
 
-def _folders(directory: Path) -> tuple[list[Path], list[str]]:
-    """The visible folders; and a note about those that are shards."""
-    found = sorted(path for path in directory.iterdir() if path.is_dir() and not _is_hidden(path.name))
-    shards = [
-        one for one in found if ((one / MANIFEST).exists() and any(one.glob("*.tar"))) or (one / ".spool").exists()
-    ]
-    notes = [f"folders of shards are passed over: {', '.join(path.name for path in shards)}"] if shards else []
-    return [path for path in found if path not in shards], notes
+def _visible_folders(directory: Path) -> tuple[list[Path], list[str]]:
+    """The folders in a folder, without hidden ones and folders of shards, and a note on the latter."""
+    paths = sorted(path for path in directory.iterdir() if path.is_dir() and not _is_hidden(path.name))
+    shards = [path for path in paths if _is_shards(path)]
+    notes = [f"folders of shards are skipped: {', '.join(path.name for path in shards)}"] if shards else []
+    return [path for path in paths if path not in shards], notes
 
 
 def _is_shards(path: Path) -> bool:
+    """Whether a folder holds shards, finished or not."""
     return (path / ".spool").exists() or ((path / MANIFEST).exists() and any(path.glob("*.tar")))
 
 
-def _archives(directory: Path) -> str:
-    """What to say if a folder holds archives."""
+def _archive_hint(directory: Path) -> str:
+    """The end of a message that asks to unpack an archive, if the folder holds one."""
     for path in sorted(directory.iterdir()):
         try:
             if path.is_file() and file_kind_of(path) in ARCHIVE_KINDS:
@@ -157,70 +178,71 @@ def _archives(directory: Path) -> str:
     return ""
 
 
-def _below_splits(directory: Path, found: Sequence[Path]) -> list[ClassFolder]:
-    """Classes in folders of splits (``train/awe``); none if the layout is another one."""
-    splits = [path for path in found if match_split(path.name)]
-    inside = {path: _folders(path)[0] for path in splits}
+def _splits_above_classes(directory: Path, paths: Sequence[Path]) -> list[ClassFolder]:
+    """The folders of classes in folders of splits (``train/awe``); empty if the layout is another one."""
+    splits = [path for path in paths if match_split(path.name)]
+    inside = {path: _visible_folders(path)[0] for path in splits}
     published = {match_split(path.name) for path in splits}
-    if not splits or (len(splits) < len(found) and len(published) < 2):
+    if not splits or (len(splits) < len(paths) and len(published) < 2):
         return []
     names = ", ".join(path.name for path in splits)
-    if others := [path.name for path in found if path not in splits]:
-        raise InputError(f"{directory}: {names} are folders of splits, but {', '.join(others[:SHOWN])} "
-                         f"{'is' if len(others) == 1 else 'are'} not; put elsewhere what is no split")  # fmt: skip
+    if others := [path.name for path in paths if path not in splits]:
+        are, them = ("is", "it") if len(others) == 1 else ("are", "them")
+        raise InputError(f"{directory}: {names} are folders of splits, but {', '.join(others[:MAX_SHOWN])} {are} not; "
+                         f"move {them} elsewhere")  # fmt: skip
     if flat := [path.name for path in splits if not inside[path]]:
         raise InputError(f"{directory}: {names} are folders of splits, but {', '.join(flat)} holds no folders of "
                          "classes; expected <split>/<class>/<image>")  # fmt: skip
     return [ClassFolder(path, path.name, match_split(top.name)) for top in splits for path in inside[top]]
 
 
-def _above_splits(directory: Path, found: Sequence[Path]) -> list[ClassFolder]:
-    """Splits in folders of classes (``awe/train``); none if the layout is another one."""
-    inside = {path: _folders(path)[0] for path in found}
-    split = {path: bool(below) and all(match_split(one.name) for one in below) for path, below in inside.items()}
-    if not any(split.values()) or len({match_split(one.name) for path in found for one in inside[path]} - {None}) < 2:
+def _splits_below_classes(directory: Path, paths: Sequence[Path]) -> list[ClassFolder]:
+    """The folders of splits in folders of classes (``awe/train``); empty if the layout is another one."""
+    inside = {path: _visible_folders(path)[0] for path in paths}
+    with_splits = [path for path, folders in inside.items() if folders and all(match_split(f.name) for f in folders)]
+    published = {match_split(folder.name) for folders in inside.values() for folder in folders} - {None}
+    if not with_splits or len(published) < 2:
         return []
-    if flat := [path.name for path in found if not split[path]]:
-        raise InputError(f"{directory}: some folders of classes hold folders of splits ({_first(split).name}), but "
-                         f"{', '.join(flat[:SHOWN])} {'does' if len(flat) == 1 else 'do'} not")  # fmt: skip
-    if loose := [path.name for path in found if separate_images([one for one in path.iterdir() if one.is_file()])[0]]:
-        raise InputError(f"{directory}: images lie beside the folders of splits in {', '.join(loose[:SHOWN])}")
-    return [ClassFolder(one, path.name, match_split(one.name)) for path in found for one in inside[path]]
+    if flat := [path.name for path in paths if path not in with_splits]:
+        raise InputError(f"{directory}: some folders of classes hold folders of splits ({with_splits[0].name}), but "
+                         f"{', '.join(flat[:MAX_SHOWN])} {'does' if len(flat) == 1 else 'do'} not")  # fmt: skip
+    beside = {path: [file for file in path.iterdir() if file.is_file()] for path in paths}
+    if loose := [path.name for path, files in beside.items() if separate_images(files)[0]]:
+        raise InputError(f"{directory}: images lie beside the folders of splits in {', '.join(loose[:MAX_SHOWN])}")
+    return [ClassFolder(folder, path.name, match_split(folder.name)) for path in paths for folder in inside[path]]
 
 
-def _first(split: dict[Path, bool]) -> Path:
-    return next(path for path, has in split.items() if has)
-
-
-def _named_alike(directory: Path, folders: Sequence[ClassFolder]) -> list[ClassFolder]:
-    """The folders, if no two names differ in capitals alone."""
+def _check_capitals(directory: Path, folders: Sequence[ClassFolder]) -> None:
+    """Raises an InputError if the names of two folders differ in capitals only."""
     by_lower: dict[str, str] = {}
     for folder in folders:
         if (other := by_lower.setdefault(folder.label.lower(), folder.label)) != folder.label:
-            raise InputError(f'{directory}: the folders "{other}" and "{folder.label}" differ in capitals alone; '
-                             "make them one, or rename one")  # fmt: skip
-    return list(folders)
+            raise InputError(f'{directory}: the folders "{other}" and "{folder.label}" differ in capitals only; '
+                             "merge them, or rename one")  # fmt: skip
 
 
-def _of_label_space(directory: Path, folders: Sequence[ClassFolder], classes: Sequence[str]) -> list[ClassFolder]:
-    """The folders with the classes that their names mean."""
+def _match_label_space(directory: Path, folders: Sequence[ClassFolder], classes: Sequence[str]) -> list[ClassFolder]:
+    """The folders with the classes that their names mean.
+
+    Raises:
+        InputError: a folder is not a class, or a class has no folder.
+    """
     named = [(folder, match_class(folder.label, classes)) for folder in folders]
-    strange = Counter(folder.label for folder, label in named if label is None)
+    unknown = Counter(folder.label for folder, label in named if label is None)
     missing = [label for label in classes if label not in {label for _, label in named}]
-    if not strange and not missing:
+    if not unknown and not missing:
         return [ClassFolder(folder.path, label, folder.split) for folder, label in named if label]
     problems = []
-    if strange:
-        shown = ", ".join(unknown_class(name, classes) for name in list(strange)[:SHOWN])
-        number = f"{len(strange)} folders are no classes: " if len(strange) > 1 else ""
-        problems.append(f"{directory}: {number}{shown}{', …' * (len(strange) > SHOWN)}")
+    if unknown:
+        shown = ", ".join(unknown_class(name, classes) for name in list(unknown)[:MAX_SHOWN])
+        number = f"{len(unknown)} folders are not classes: " if len(unknown) > 1 else ""
+        problems.append(f"{directory}: {number}{shown}{', …' * (len(unknown) > MAX_SHOWN)}")
     if missing:
         which = "the class" if len(missing) == 1 else f"{len(missing)} classes:"
-        problems.append(
-            f"{directory}: no folder for {which} {', '.join(f'{chr(34)}{one}{chr(34)}' for one in missing)}"
-        )
-    inner = [one for folder in folders for one in _folders(folder.path)[0] if match_class(one.name, classes)]
+        names = ", ".join(f'"{label}"' for label in missing)
+        problems.append(f"{directory}: no folder for {which} {names}")
+    inner = [path for folder in folders for path in _visible_folders(folder.path)[0] if match_class(path.name, classes)]
     if inner and len(missing) == len(classes):
-        problems.append(f"Folders of classes are in {inner[0].parent}: name this one")
-    problems.append(f"The classes are {', '.join(classes)}. To take the folder names as they are: --labels any")
+        problems.append(f"There are folders of classes in {inner[0].parent}: name that folder")
+    problems.append(f"The classes are {', '.join(classes)}. To use the names of the folders as classes: --labels any")
     raise InputError("\n".join(problems))

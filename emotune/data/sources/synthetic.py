@@ -1,17 +1,18 @@
-"""Scenes: a synthetic set of images in which the question of the thesis has an answer.
+"""Draw scenes: synthetic images on which attention to a small region helps to classify.
 
-These are drawings made by a program, not photographs, and nobody was ever asked what they feel at the sight of them.
-They exist so that the whole harness runs within minutes, without a download, on data whose truth is known. Each image
-is 256x256 and holds three kinds of evidence:
+A program draws them. They are not photographs, and nobody was ever asked about the emotions that they evoke. With them
+the whole harness runs within minutes, without a download, on data whose ground truth is known. Each image has 256×256
+pixels, and its label can be inferred from two sources:
 
-* a **palette** of sky, ground and texture, which tells a little and tells it everywhere;
-* one small **motif** at a random place among distractors, which tells nearly all
-(`emotune.data.sources.synthetic_sprites`);
-* a **label** voted by five simulated annotators, wrong in about a tenth of the images, as crowds are.
+* a **palette** of sky, ground and texture, which is weak evidence that is visible everywhere;
+* one small **motif** at a random place among distractors, which is strong evidence
+  (`emotune.data.sources.synthetic_sprites`).
 
-Does attention to a place help? A model that finds the motif does well, one that averages colours does not. Whether it
-*looked* there can be tested too, because every scene knows its `motif_box`. Numbers from scenes say how models compare
-on scenes; they are no evidence about human emotion.
+Five simulated annotators vote on the **label**, which is wrong in about a tenth of the images, as with real annotators.
+
+A model that finds the motif does well; a model that averages colours does not. Whether a model attended to the motif
+can be tested, since every scene has a `motif_box`. Results on scenes compare models on scenes; they are not evidence
+about human emotion.
 """
 
 from collections.abc import Iterator
@@ -25,36 +26,39 @@ from emotune.data.sources.synthetic_sprites import DISTRACTORS_GROUND, DISTRACTO
 
 __all__ = ["GENERATOR_VERSION", "Scene", "draw_scene", "vote_on"]
 
-GENERATOR_VERSION: int = 1  # raised whenever the images drawn from a seed change; part of a run's identity
+GENERATOR_VERSION: int = 1  # raised when a seed gives other images than before; part of a run's identity
 
-SCENE_SIDE = 256  # pixels; part of what the images are, so not tied to IMAGE_SIDE of the reader
+SCENE_SIDE = 256  # pixels; a property of the drawings, so it is independent of the IMAGE_SIDE that readers decode to
 
-# How hard the set is, all in one place.
-OWN_PALETTE = 0.34  # probability that an image wears its own emotion's palette; else that of a random other one
-PALETTE_FADE = (0.1, 0.45)  # share of the palette lost to the mean of all palettes, uniform; more = more overlap
-PALETTE_JITTER = 12.0  # standard deviation of each palette colour, of 255
+# The difficulty of the data set, all in one place.
+OWN_PALETTE = 0.34  # probability of the palette of the drawn emotion; otherwise that of a random other one
+PALETTE_FADE = (
+    0.1,
+    0.45,
+)  # share by which a palette moves to the mean of all, uniform; more is more overlap
+PALETTE_JITTER = 12.0  # standard deviation of each palette colour, in levels of 255
 MOTIF_SIZE = (72, 112)  # pixels
 MOTIF_TURN = 14.0  # degrees, either way
 MOTIF_TINT = 0.12  # each channel of the motif is scaled by up to this much, either way
-DISTRACTORS = (3, 5)  # neutral things per image
+DISTRACTORS = (3, 5)  # number of neutral objects per image
 DISTRACTOR_SIZE = (34, 84)  # pixels
-PEBBLES = (1, 2)  # blobs in the colours of other emotions' motifs
+PEBBLES = (1, 2)  # number of blobs in the colours of other emotions' motifs
 PEBBLE_SIZE = (30, 64)  # pixels
 VOTERS = 5
-VOTER_SKILL = 0.65  # probability that an annotator sees the drawn emotion
-SAME_VALENCE = 0.7  # probability that one who errs errs within the valence
+VOTER_SKILL = 0.65  # probability that an annotator votes for the drawn emotion
+SAME_VALENCE = 0.7  # probability that a wrong vote is for a class of the same valence
 
 
 @dataclass(frozen=True)
 class Scene:
-    """One synthetic image with all that is known about it.
+    """One synthetic image with its ground truth.
 
     Attributes:
-        image: 256x256 RGB.
+        image: The image, 256×256 pixels, RGB.
         drawn: The emotion whose motif is in the image.
-        votes: What five simulated annotators said, class name -> count, only counts above zero.
-        label: The majority of the votes; ties are broken at random.
-        motif_box: Left, top, right, bottom of the motif in pixels, right and bottom exclusive.
+        votes: The votes of five simulated annotators, by class; only counts above zero.
+        label: The class with the most votes; ties are broken at random.
+        motif_box: The box of the motif as left, top, right and bottom in pixels; right and bottom are exclusive.
     """
 
     image: Image.Image
@@ -66,12 +70,12 @@ class Scene:
 
 @dataclass(frozen=True)
 class Palette:
-    """Colours from the top of the sky to the foot of the ground, and a texture.
+    """The colours of sky and ground, and a texture.
 
     Attributes:
-        colours: Top of the sky, sky at the horizon, ground at the horizon, ground at the foot.
-        grain: Width and height in pixels of a blotch of texture: wide is bands, narrow and high is rain.
-        strength: Standard deviation of the texture's brightness, of 255.
+        colours: The colours at the top of the sky, of the sky and the ground at the horizon, and at the bottom.
+        grain: The width and height of a blotch of texture in pixels; wide ones look like bands, high ones like rain.
+        strength: The standard deviation of the texture's brightness, in levels of 255.
     """
 
     colours: tuple[tuple[int, int, int], ...]
@@ -92,13 +96,13 @@ PALETTES: dict[str, Palette] = {
 
 
 def draw_scene(index: int, seed: int = 0) -> Scene:
-    """Image `index` of the synthetic set `seed`.
+    """The scene number `index` of the synthetic set `seed`.
 
-    It depends on these two numbers alone: not on how many are drawn, in which order, or in which process. The drawn
-    emotion is `MIKELS[index % 8]`, so that consecutive eights are balanced.
+    It depends on these two numbers only, not on the number of scenes, their order or the process that draws them. The
+    drawn emotion is `MIKELS[index % 8]`, so that any eight consecutive scenes are balanced.
 
     Raises:
-        ValueError: If index or seed is negative.
+        ValueError: index or seed is negative.
     """
     drawn = MIKELS[index % len(MIKELS)]
     votes, label = vote_on(index, seed)
@@ -114,10 +118,10 @@ def draw_scene(index: int, seed: int = 0) -> Scene:
 
 
 def vote_on(index: int, seed: int = 0) -> tuple[dict[str, int], str]:
-    """The votes on image `index` of set `seed`, and the label they make, without drawing the image.
+    """The votes on scene number `index` of the set `seed`, and its label, without drawing the image.
 
     Returns:
-        The votes, class name -> count above zero, summing to five; and their majority.
+        The votes by class, which sum to five and are all above zero, and the class with the most votes.
     """
     rng = _generator(index, seed, stream=0)
     chances = _vote_chances(MIKELS[index % len(MIKELS)])
@@ -127,7 +131,7 @@ def vote_on(index: int, seed: int = 0) -> tuple[dict[str, int], str]:
 
 
 def _vote_chances(drawn: str) -> list[float]:
-    """The probability that one annotator names each of MIKELS at the sight of the drawn one; sums to 1."""
+    """The probability that an annotator votes for each of MIKELS, given the drawn emotion; they sum to 1."""
     same = [name for name in MIKELS if name != drawn and (name in POSITIVE) == (drawn in POSITIVE)]
     miss, others = 1 - VOTER_SKILL, len(MIKELS) - 1 - len(same)
     in_valence, across = miss * SAME_VALENCE / len(same), miss * (1 - SAME_VALENCE) / others
@@ -135,21 +139,21 @@ def _vote_chances(drawn: str) -> list[float]:
 
 
 def _generator(index: int, seed: int, stream: int) -> np.random.Generator:
-    # Votes (stream 0) and images (stream 1) are apart, so that labels can be had, and retuned, without the drawing.
+    # Votes (stream 0) and images (stream 1) are independent: labels need no drawing, and can be changed without it.
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index, stream)))
 
 
 def _choose_palette(drawn: str, rng: np.random.Generator) -> Palette:
-    """The drawn emotion's palette or, more often, another one's; faded and jittered so that palettes overlap."""
-    worn = drawn if rng.random() < OWN_PALETTE else str(rng.choice([name for name in MIKELS if name != drawn]))
+    """The palette of the drawn emotion or, more often, of another one, faded and jittered so that palettes overlap."""
+    owner = drawn if rng.random() < OWN_PALETTE else str(rng.choice([name for name in MIKELS if name != drawn]))
     mean = np.mean([palette.colours for palette in PALETTES.values()], axis=0)
     fade = rng.uniform(*PALETTE_FADE)
-    colours = (1 - fade) * np.array(PALETTES[worn].colours) + fade * mean + rng.normal(0, PALETTE_JITTER, (4, 3))
-    return Palette(tuple(map(tuple, colours.tolist())), PALETTES[worn].grain, PALETTES[worn].strength)
+    colours = (1 - fade) * np.array(PALETTES[owner].colours) + fade * mean + rng.normal(0, PALETTE_JITTER, (4, 3))
+    return Palette(tuple(map(tuple, colours.tolist())), PALETTES[owner].grain, PALETTES[owner].strength)
 
 
 def _paint_background(palette: Palette, rng: np.random.Generator) -> tuple[Image.Image, int]:
-    """Sky over rolling ground with texture on both, and the mean row of the horizon."""
+    """An image of sky over rolling ground, both with texture, and the mean row of the horizon."""
     horizon = int(rng.integers(SCENE_SIDE * 2 // 5, SCENE_SIDE * 3 // 4))
     rows, x = np.arange(SCENE_SIDE, dtype=np.float32)[:, None], np.linspace(0, 2 * np.pi, SCENE_SIDE, dtype=np.float32)
     hills = sum(rng.uniform(2, 11) / k * np.sin(k * x + rng.uniform(0, 2 * np.pi)) for k in (1, 2, 3))
@@ -165,10 +169,10 @@ def _paint_background(palette: Palette, rng: np.random.Generator) -> tuple[Image
 
 
 def _make_motif(drawn: str, rng: np.random.Generator) -> Image.Image:
-    """The motif at a random size, turned and tinted a little, cropped to what is visible of it; RGBA."""
+    """The motif at a random size, slightly rotated and tinted, cropped to its visible part; RGBA."""
     sprite = MOTIFS[drawn](int(rng.integers(MOTIF_SIZE[0], MOTIF_SIZE[1] + 1)), rng)
     sprite = sprite.rotate(rng.uniform(-MOTIF_TURN, MOTIF_TURN), Image.Resampling.BICUBIC, expand=True)
-    tint = np.append(rng.uniform(1 - MOTIF_TINT, 1 + MOTIF_TINT, 3), 1.0)  # leave alpha alone
+    tint = np.append(rng.uniform(1 - MOTIF_TINT, 1 + MOTIF_TINT, 3), 1.0)  # alpha stays as it is
     sprite = Image.fromarray(np.clip(np.asarray(sprite) * tint, 0, 255).astype(np.uint8))
     return sprite.crop(sprite.getbbox())
 
@@ -176,7 +180,7 @@ def _make_motif(drawn: str, rng: np.random.Generator) -> Image.Image:
 def _distractors(
     drawn: str, horizon: int, motif_box: tuple[int, int, int, int], rng: np.random.Generator
 ) -> Iterator[tuple[Image.Image, tuple[int, int]]]:
-    """Sprites that mean nothing, each with its top left corner: far ones first, neutral things before pebbles."""
+    """Sprites without meaning, each with its top left corner: distant ones first, neutral objects before pebbles."""
     feet = np.sort(rng.uniform(0, SCENE_SIDE, int(rng.integers(DISTRACTORS[0], DISTRACTORS[1] + 1))))
     for foot in feet:
         in_sky = foot < horizon * 0.75
@@ -193,8 +197,9 @@ def _distractors(
 def _free_place(
     size: int, motif_box: tuple[int, int, int, int], rng: np.random.Generator, top: int | None = None
 ) -> tuple[int, int]:
-    """A corner for a sprite, at row `top` if given, that leaves the motif's middle free if a few throws find one."""
+    """A corner for a sprite, at row `top` if given, that leaves the motif's centre free if a few tries find one."""
     left, upper, right, lower = motif_box
+    x = y = 0
     for _ in range(6):
         x = int(rng.integers(-size // 4, SCENE_SIDE - size * 3 // 4))
         y = int(rng.integers(0, SCENE_SIDE - size)) if top is None else top

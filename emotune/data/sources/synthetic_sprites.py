@@ -1,10 +1,10 @@
-"""The things that stand in a synthetic scene: eight motifs that mean an emotion, and distractors that mean nothing.
+"""Draw the sprites of synthetic scenes: eight motifs that stand for an emotion, and distractors without meaning.
 
-Nothing here is a photograph. Every motif and every distractor is drawn with a handful of discs, polygons and strokes by
-a painter; the tables at the foot turn painters into functions `(size, rng) -> RGBA image`, all placed alike.
+Each painter draws a motif or a distractor with a few discs, polygons and strokes. The tables at the end turn painters
+into functions `(size, rng) -> RGBA image`.
 
-Motifs are bold and saturated, and differ in shape *and* texture, because a narrow network must learn them from
-about a thousand images; `draw_pebble` wears their colours without their shape, so that colour alone does not decide.
+Motifs are bold and saturated, and differ in shape *and* texture, because a narrow network must learn them from about a
+thousand images. `draw_pebble` has their colours without their shapes, so that colour alone does not decide.
 """
 
 import math
@@ -19,9 +19,9 @@ __all__ = ["DISTRACTORS_GROUND", "DISTRACTORS_SKY", "MOTIFS", "MOTIF_COLOURS", "
 Colour = tuple[int, ...]
 Drawer = Callable[[int, np.random.Generator], Image.Image]
 
-OVERSAMPLE = 2  # sprites are drawn this much larger and averaged down: smooth edges for a quarter of a millisecond
+OVERSAMPLE = 2  # sprites are drawn larger by this factor and averaged down, for smooth edges
 WHITE, INK = (255, 255, 255), (10, 8, 18)
-# What each motif is painted with; its first three colours paint pebbles too.
+# The colours of each motif; pebbles have its first three.
 MOTIF_COLOURS: dict[str, tuple[Colour, ...]] = {
     "amusement": ((235, 50, 60), (255, 205, 40), (45, 130, 235), (240, 90, 180), (60, 190, 90)),
     "anger": ((205, 25, 10), (255, 120, 10), (255, 225, 70)),
@@ -35,7 +35,7 @@ MOTIF_COLOURS: dict[str, tuple[Colour, ...]] = {
 
 
 class Brush:
-    """A transparent square on which one draws in unit coordinates: (0, 0) is its top left, (1, 1) its bottom right."""
+    """A transparent square to draw on in unit coordinates: (0, 0) is its top left corner, (1, 1) its bottom right."""
 
     def __init__(self, size: int) -> None:
         self.scale = size * OVERSAMPLE
@@ -58,12 +58,12 @@ class Brush:
 
 
 def vary(colour: Colour, rng: np.random.Generator, by: int = 16) -> Colour:
-    """The colour, each channel moved by at most `by` of 255."""
+    """The colour with each channel changed by at most `by` levels of 255."""
     return tuple(int(min(255, max(0, c + d))) for c, d in zip(colour, rng.integers(-by, by + 1, 3), strict=True))
 
 
 def ring(x: float, y: float, radii: Sequence[float], stretch: float = 1.0) -> list[tuple[float, float]]:
-    """Corners of a closed outline around (x, y), one per radius at even angles; `stretch` scales the height."""
+    """The corners of a closed outline around (x, y), one per radius at equal angles; `stretch` scales the height."""
     turns = [(r, 2 * math.pi * k / len(radii)) for k, r in enumerate(radii)]
     return [(x + r * math.cos(a), y + r * stretch * math.sin(a)) for r, a in turns]
 
@@ -84,7 +84,7 @@ def paint_balloons(brush: Brush, rng: np.random.Generator) -> None:
 
 
 def paint_flames(brush: Brush, rng: np.random.Generator) -> None:
-    """Anger: a fire of five tongues, dark red outside, yellow at heart."""
+    """Anger: a fire of five flames, dark red outside, yellow inside."""
     tongues = [(0.17, 0.55), (0.83, 0.55), (0.33, 0.78), (0.68, 0.78), (0.50, 0.97)]
     tongues = [(x, h * rng.uniform(0.86, 1.0), rng.uniform(-0.09, 0.09)) for x, h in tongues]
     for colour, part in zip(MOTIF_COLOURS["anger"], (1.0, 0.68, 0.38), strict=True):
@@ -100,7 +100,7 @@ def paint_flames(brush: Brush, rng: np.random.Generator) -> None:
 
 
 def paint_summit(brush: Brush, rng: np.random.Generator) -> None:
-    """Awe: a snow-capped summit under stars, in a round window of night."""
+    """Awe: a snow-capped summit under stars, in a round patch of night sky."""
     night, rock, star = (vary(c, rng, 12) for c in MOTIF_COLOURS["awe"])
     brush.disc(0.5, 0.5, 0.5, night)
     for k in range(8):
@@ -146,7 +146,7 @@ def paint_slime(brush: Brush, rng: np.random.Generator) -> None:
     lumps = [(x, rng.uniform(0.19, 0.25), rng.uniform(0.15, 0.18)) for x in (0.18, 0.39, 0.61, 0.82)]
     ends = rng.permutation([0.50, 0.64, 0.76, 0.86]) + rng.uniform(-0.04, 0.04, 4)
     drips = [(x, end, rng.uniform(0.055, 0.075)) for x, end in zip((0.13, 0.37, 0.62, 0.87), ends, strict=True)]
-    for grow, fill in ((0.025, dark), (0.0, green)):  # once larger in the dark green: an outline
+    for grow, fill in ((0.025, dark), (0.0, green)):  # first larger in dark green, which makes an outline
         for x, y, r in lumps:
             brush.disc(x, y, r + grow, fill)
         brush.box((0.06 - grow, 0.2 - grow, 0.94 + grow, 0.38 + grow), fill, 0.08)
@@ -161,7 +161,7 @@ def paint_slime(brush: Brush, rng: np.random.Generator) -> None:
 
 
 def paint_fireworks(brush: Brush, rng: np.random.Generator) -> None:
-    """Excitement: a bursting firework, two rings of rays with bright ends, in its own puff of night."""
+    """Excitement: a bursting firework, two rings of rays with bright ends, in a patch of night sky."""
     brush.disc(0.5, 0.5, 0.5, (30, 10, 60, 150))
     brush.disc(0.5, 0.5, 0.44, (30, 10, 60, 215))
     *colours, core = MOTIF_COLOURS["excitement"]
@@ -178,7 +178,7 @@ def paint_fireworks(brush: Brush, rng: np.random.Generator) -> None:
 
 
 def paint_eyes(brush: Brush, rng: np.random.Generator) -> None:
-    """Fear: a pair of glowing eyes in a ragged patch of dark."""
+    """Fear: a pair of glowing eyes in a ragged dark patch."""
     dark, glow, rim = MOTIF_COLOURS["fear"]
     radii = np.where(np.arange(30) % 2, 0.5, 0.41) * rng.uniform(0.88, 1.0, 30)
     brush.shape(ring(0.5, 0.5, radii.tolist()), vary(dark, rng, 7))
@@ -198,7 +198,7 @@ def paint_raincloud(brush: Brush, rng: np.random.Generator) -> None:
     body, rain, light = (vary(c, rng, 12) for c in MOTIF_COLOURS["sadness"])
     puffs = [(0.20, 0.36, 0.17), (0.80, 0.36, 0.17), (0.38, 0.23, 0.20), (0.63, 0.24, 0.19), (0.50, 0.36, 0.2)]
     puffs = [(x, y + rng.uniform(-0.02, 0.02), r) for x, y, r in puffs]
-    for fill, down, grow in ((light, 0.0, 0.0), (body, 0.05, -0.025)):  # the lighter rim above, the heavy body below
+    for fill, down, grow in ((light, 0.0, 0.0), (body, 0.05, -0.025)):  # the lighter rim above, the dark body below
         for x, y, r in puffs:
             brush.disc(x, y + down, r + grow, fill)
     brush.box((0.10, 0.38, 0.90, 0.54), body, 0.08)
@@ -252,14 +252,14 @@ def paint_fence(brush: Brush, rng: np.random.Generator) -> None:
 
 def paint_cloud(brush: Brush, rng: np.random.Generator) -> None:
     """A fair-weather cloud: no rim, no rain."""
-    fill = (*vary((232, 232, 236), rng, 20), 225)  # a little see-through
+    fill = (*vary((232, 232, 236), rng, 20), 225)  # slightly transparent
     for x in (0.2, 0.4, 0.6, 0.8):
         brush.disc(x, 0.5 - rng.uniform(0, 0.1), rng.uniform(0.15, 0.2), fill)
     brush.box((0.05, 0.5, 0.95, 0.68), fill, 0.09)
 
 
 def paint_birds(brush: Brush, rng: np.random.Generator) -> None:
-    """Two or three birds far away."""
+    """Two or three distant birds."""
     feather = vary((75, 75, 85), rng, 25)
     for x, y in ((0.26, 0.3), (0.7, 0.5), (0.3, 0.8))[: rng.integers(2, 4)]:
         dip = rng.uniform(0.04, 0.1)
@@ -282,7 +282,7 @@ def _draw(painter: Callable[..., None], size: int, rng: np.random.Generator, *mo
     return brush.image.reduce(OVERSAMPLE)
 
 
-# What scenes are made of: functions (size, rng) -> RGBA image, size x size; a pebble also takes an emotion.
+# The sprites: functions (size, rng) -> RGBA image of size × size; draw_pebble also takes an emotion.
 MOTIFS: dict[str, Drawer] = {
     "amusement": partial(_draw, paint_balloons),
     "anger": partial(_draw, paint_flames),

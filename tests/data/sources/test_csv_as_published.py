@@ -1,4 +1,4 @@
-"""Tables as others publish them: spellings, one row per rater, columns that are no votes, paths from elsewhere."""
+"""Published tables: spellings, one row per rater, columns that are not votes, paths from other systems."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def test_published_spellings_of_columns_are_taken(table, header):
 
 
 def test_two_columns_of_votes_for_one_class_are_refused(table):
-    assert "both votes for sadness" in refusal(table, "path,sad,sadness\na.jpg,1,2\n")[0]
+    assert "sadness" in refusal(table, "path,sad,sadness\na.jpg,1,2\n")[0]
 
 
 def test_published_spellings_of_labels_are_taken_where_the_label_space_has_them(table):
@@ -37,11 +37,9 @@ def test_published_spellings_of_labels_are_taken_where_the_label_space_has_them(
     assert '"happy" is not a class' in refusal(table, "path,label\na.jpg,happy\n")[0]
 
 
-def test_what_is_ignored_is_said_in_one_line(table):
+def test_ignored_columns_are_named_in_one_note(table):
     found = listing(table, "path,label,photographer,Valence_mean\na.jpg,awe,Ann,5.1\nb.jpg,fear,Bob,2.7\n")
-    assert [note for note in found.notes if "ignored" in note] == [
-        "photos.csv: columns that are ignored: photographer, Valence_mean"
-    ]
+    assert [note.partition(": ")[0] for note in found.notes if "photographer, Valence_mean" in note] == ["photos.csv"]
     assert found.entries[0].votes == {"awe": 1}
 
 
@@ -55,7 +53,7 @@ RATINGS = {
 
 
 @pytest.mark.parametrize("text", RATINGS.values(), ids=RATINGS)
-def test_numbers_that_may_be_no_votes_are_refused_until_the_user_names_the_votes(table, text):
+def test_numbers_that_may_not_be_votes_are_refused_until_the_user_names_the_votes(table, text):
     (line,) = refusal(table, text, "any")
     assert "--votes" in line
     first, second = text.split("\n")[0].split(",")[1:3]
@@ -72,31 +70,32 @@ def test_shares_and_counts_with_one_total_are_votes(table, cells):
     assert [entry.label for entry in found.entries] == ["sea", "city"]
 
 
-def test_votes_that_are_no_columns_or_no_classes_are_refused(table):
+def test_votes_that_are_not_columns_or_not_classes_are_refused(table):
     table.write_text("path,awe,fear,joy\na.jpg,1,2,3\n")
-    for votes, part in (("awe,none", '--votes names "none"'), ("awe,joy", 'column "joy" is not a class')):
+    for votes, part in (("awe,none", '--votes .*"none"'), ("awe,joy", '"joy"')):
         with pytest.raises(InputError, match=part):
             Csv(table, votes=votes).listing()
     assert Csv(table, votes="awe").listing().entries[0].votes == {"awe": 1}
 
 
-def test_ratings_in_columns_of_classes_are_told(table):
+def test_ratings_in_columns_of_classes_are_noted(table):
     found = listing(table, "path,awe,fear\na.jpg,5.12,3.4\nb.jpg,2,3\n")
-    assert any("votes of 1 rows are neither counts nor shares" in note for note in found.notes)
+    assert any("1 rows" in note and "awe 5.12" in note for note in found.notes)
 
 
 def test_labels_that_differ_in_capitals_alone_are_refused(table):
-    assert "capitals" in refusal(table, "path,label\na.jpg,Sea\nb.jpg,sea\nc.jpg,city\n", "any")[0]
+    (line,) = refusal(table, "path,label\na.jpg,Sea\nb.jpg,sea\nc.jpg,city\n", "any")
+    assert '"Sea"' in line and '"sea"' in line
 
 
-def test_rows_of_one_image_are_one_and_their_labels_are_votes(table):
+def test_rows_of_one_image_are_merged_and_their_labels_are_votes(table):
     rows = ["a.jpg,awe", "a.jpg,awe", "./a.jpg,fear", "b.jpg,fear", "c.jpg,awe", "c.jpg,fear"]
     found = listing(table, "\n".join(["path,label", *rows]))
     assert [(entry.source, entry.label, entry.votes) for entry in found.entries] == [
         ("a.jpg", "awe", {"awe": 2, "fear": 1}), ("b.jpg", "fear", {"fear": 1}),
     ]  # fmt: skip
     assert [(row.source, row.problem) for row in found.left_out] == [("c.jpg", Problem.VOTES)]
-    assert ["2 images are in several rows (5 rows)" in note for note in found.notes] == [True]
+    assert ["2 images" in note and "5 rows" in note for note in found.notes] == [True]
 
 
 def test_votes_of_several_rows_are_added_but_a_copied_row_counts_once(table):
@@ -110,24 +109,24 @@ def test_rows_of_one_image_that_contradict_in_split_or_group_are_one_line_each(t
     assert len(lines) == 2 and all("9 rows are like this" in line for line in lines)
 
 
-def test_a_label_that_its_votes_contradict_is_told_with_the_number_and_stands(table):
+def test_labels_that_their_votes_contradict_are_counted_in_a_note_and_stay(table):
     found = listing(table, "path,label,awe,fear\na.jpg,awe,0,5\nb.jpg,awe,1,5\nc.jpg,awe,5,1\n")
     assert [entry.label for entry in found.entries] == ["awe"] * 3
-    assert any("2 images have a label" in note and "a.jpg" in note for note in found.notes)
+    assert any("2 images" in note and "a.jpg" in note for note in found.notes)
 
 
-def test_published_names_of_splits_and_columns_are_taken(table):
+def test_published_names_of_splits_and_columns_are_recognised(table):
     found = listing(
         table, "file_name,emotion,Usage\na.jpg,awe,Training\nb.jpg,fear,PublicTest\nc.jpg,fear,PrivateTest\n"
     )
     assert [entry.split for entry in found.entries] == ["train", "val", "test"]
-    assert any('"file_name" was taken for "path"' in note for note in found.notes)
+    assert any('"file_name"' in note and '"path"' in note for note in found.notes)
     found = listing(table, "path,label,split\na.jpg,awe,TRAIN\nb.jpg,fear,dev\nc.jpg,fear,Validation\n")
     assert [entry.split for entry in found.entries] == ["train", "val", "val"]
 
 
 def test_a_table_without_names_of_columns_says_so(table):
-    assert "the first line must name the columns" in refusal(table, "a.jpg,awe\nb.jpg,fear\n")[0]
+    assert "path,label" in refusal(table, "a.jpg,awe\nb.jpg,fear\n")[0]
 
 
 def test_paths_from_windows_are_read_with_slashes_where_these_are_files(table):
@@ -138,19 +137,19 @@ def test_paths_from_windows_are_read_with_slashes_where_these_are_files(table):
         table.parent / "images" / "a.jpg",
         table.parent / "images\\b.jpg",
     ]
-    assert any("1 paths have back slashes" in note for note in found.notes)
+    assert any("1 paths" in note and "images\\a.jpg" in note for note in found.notes)
 
 
 def test_paths_are_relative_to_the_folder_that_is_named(table, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     table.write_text("path,label\na.jpg,awe\n")
     assert Csv(table, images=str(tmp_path / "elsewhere")).listing().entries[0].image == tmp_path / "elsewhere" / "a.jpg"
-    with pytest.raises(InputError, match="no such folder"):
+    with pytest.raises(InputError, match="--images"):
         Csv(table, images=str(tmp_path / "none")).listing()
 
 
 @pytest.mark.parametrize("head", [b"PK\x03\x04", b"Rar!\x1a\x07\0", b"\x1f\x8b\x08"])
 def test_an_archive_in_place_of_a_table_is_to_be_unpacked(table, head):
     table.write_bytes(head)
-    with pytest.raises(InputError, match=r"archive .*unpack it"):
+    with pytest.raises(InputError, match="archive"):
         Csv(table).listing()

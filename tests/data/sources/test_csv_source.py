@@ -1,5 +1,6 @@
-"""A table becomes a list of images, or a message names every line that cannot be used."""
+"""CSV tables become listings of images, or a message names every line that cannot be used."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from emotune.config.labels import MIKELS
 from emotune.core.errors import InputError
 from emotune.data.manifest import ExcludedImage, Problem
 from emotune.data.sources.base import Entry, Url
+from emotune.data.sources.class_names import unknown_class
 from emotune.data.sources.csv_source import Csv
 
 
@@ -42,7 +44,7 @@ def test_a_label_stands_whatever_the_votes_say(table):
 
 
 @pytest.mark.parametrize("votes", ["2,2,0", "0,0,3", ",,", "0,0,0"])
-def test_a_tie_and_a_image_without_votes_have_no_label_and_are_left_out(table, votes):
+def test_a_tie_and_an_image_without_votes_have_no_label_and_are_left_out(table, votes):
     found = listing(table, f"path,awe,fear,other\na.jpg,{votes}\nb.jpg,1,0,0\n")
     assert [entry.source for entry in found.entries] == ["b.jpg"]
     ((row),) = found.left_out
@@ -75,54 +77,55 @@ def test_a_byte_order_mark_blanks_and_any_line_ends_do_no_harm(table, encoding, 
 def test_a_quoted_newline_belongs_to_its_cell_and_later_lines_keep_their_numbers(table):
     found = listing(table, 'path,label\n"a\nb.jpg",awe\n')
     assert found.entries[0].source == "a\nb.jpg"
-    assert refusal(table, 'path,label\n"a\nb.jpg",awe\nc.jpg,joy\n') == [':4: "joy" is not a class']
+    assert refusal(table, 'path,label\n"a\nb.jpg",awe\nc.jpg,joy\n') == [f":4: {unknown_class('joy', MIKELS)}"]
 
 
-def test_any_labels_are_the_classes_if_asked(table):
+def test_with_labels_any_the_labels_are_the_classes(table):
     assert listing(table, "path,label\na.jpg,sea\nb.jpg,city\nc.jpg,sea\n", "any").classes == ("city", "sea")
     found = listing(table, "path,sea,city,other\na.jpg,1,2,0\n", "any")
     assert (found.classes, found.entries[0].label) == (("sea", "city"), "city")
 
 
 HEADERS = {
-    "label\nawe\n": 'no column "path" or "url"',
-    "path;label\na.jpg;awe\n": 'no column "path" or "url" (split at commas); found path;label',
-    "": "found nothing",
-    "path,photographer\na.jpg,ann\n": 'no column "label" and none of votes (amusement, ',
-    "path,label,label\na.jpg,awe,fear\n": 'two columns are called "label"',
-    "path,awe, awe\na.jpg,1,2\n": 'two columns are called "awe"',
+    "label\nawe\n": '"path" or "url"',
+    "path;label\na.jpg;awe\n": "path;label",
+    "": '"path" or "url"',
+    "path,photographer\na.jpg,ann\n": "(amusement, ",
+    "path,label,label\na.jpg,awe,fear\n": '"label"',
+    "path,awe, awe\na.jpg,1,2\n": '"awe"',
 }
 
 
-@pytest.mark.parametrize(("text", "message"), HEADERS.items())
-def test_a_header_that_cannot_be_used_is_refused_as_line_one(table, text, message):
+@pytest.mark.parametrize(("text", "named"), HEADERS.items())
+def test_a_header_that_cannot_be_used_is_refused_as_line_one(table, text, named):
     (line,) = refusal(table, text)
     assert line.startswith(":1: ")
-    assert message in line
+    assert named in line
 
 
 ROWS = {
-    "a.jpg,joy,,,,": '"joy" is not a class',
-    "a.jpg,Awee,,,,": '"Awee" is not a class; did you mean "awe"?',
-    ",awe,,,,": "neither path nor url",
-    "a.jpg,,,,,": "no label",
-    "a.jpg": "fewer cells than the 6 columns",
-    "a.jpg,awe": "fewer cells than the 6 columns",
-    "a.jpg,awe,two,,,": 'column "fear": "two" is not a number of votes',
-    "a.jpg,awe,-1,,,": 'column "fear": "-1" is not a number of votes',
-    "a.jpg,awe,nan,,,": 'column "fear": "nan" is not a number of votes',
-    "a.jpg,awe,1_0,,,": 'column "fear": "1_0" is not a number of votes',
-    "a.jpg,awe,,1e999,,": 'column "other": "1e999" is not a number of votes',
-    "a.jpg,awe,,,fold1,": 'split "fold1" is none of train, val, test',
-    "a.jpg,3,,,,": '"3" is not a class; write the class\'s name, not its number',
-    "a.jpg,awe,,,,ann,b": "more cells than the 6 columns",
+    "a.jpg,joy,,,,": ['"joy"'],
+    "a.jpg,Awee,,,,": ['"Awee"', '"awe"'],
+    ",awe,,,,": ["path", "url"],
+    "a.jpg,,,,,": ["label"],
+    "a.jpg": ["6 columns"],
+    "a.jpg,awe": ["6 columns"],
+    "a.jpg,awe,two,,,": ['"fear"', '"two"'],
+    "a.jpg,awe,-1,,,": ['"fear"', '"-1"'],
+    "a.jpg,awe,nan,,,": ['"fear"', '"nan"'],
+    "a.jpg,awe,1_0,,,": ['"fear"', '"1_0"'],
+    "a.jpg,awe,,1e999,,": ['"other"', '"1e999"'],
+    "a.jpg,awe,,,fold1,": ["split", '"fold1"'],
+    "a.jpg,3,,,,": ['"3"'],
+    "a.jpg,awe,,,,ann,b": ["6 columns"],
 }
 
 
-@pytest.mark.parametrize(("row", "message"), ROWS.items())
-def test_a_row_that_cannot_be_used_is_refused_with_its_line(table, row, message):
+@pytest.mark.parametrize(("row", "named"), ROWS.items())
+def test_a_row_that_cannot_be_used_is_refused_with_its_line(table, row, named):
     (line,) = refusal(table, f"path,label,fear,other,split,group\ngood.jpg,awe,,,,\n{row}\n")
-    assert line.startswith(f":3: {message}")
+    assert line.startswith(":3: ")
+    assert all(part in line for part in named)
 
 
 def test_wrong_rows_of_a_kind_are_one_line_with_their_number_and_values(table):
@@ -135,7 +138,7 @@ def test_wrong_rows_of_a_kind_are_one_line_with_their_number_and_values(table):
 
 def test_a_misspelt_column_of_votes_is_not_lost_silently(table):
     (line,) = refusal(table, "path,contentement,awe\na.jpg,5,1\n")
-    assert line == ':1: the column "contentement" is not a class; did you mean "contentment"?'
+    assert line.startswith(":1: ") and '"contentement"' in line and '"contentment"' in line
 
 
 def test_columns_of_other_things_are_ignored(table):
@@ -144,41 +147,42 @@ def test_columns_of_other_things_are_ignored(table):
     assert entry.votes == {"awe": 1}
 
 
-def test_votes_that_are_all_zero_are_no_votes(table):
+def test_votes_that_are_all_zero_do_not_count_as_votes(table):
     table.write_text("path,label,awe,fear\na.jpg,awe,0,0\nb.jpg,awe,0,2\n")
     first, second = Csv(table).listing().entries
     assert (first.votes, second.votes) == ({"awe": 1}, {"awe": 0, "fear": 2})
 
 
 def test_a_table_without_rows_is_refused(table):
-    assert refusal(table, "path,label\n") == [": lists no images"]
+    assert len(refusal(table, "path,label\n")) == 1
 
 
-def test_a_url_that_is_none_is_refused_with_its_line(table):
+def test_a_url_that_is_not_a_link_is_refused_with_its_line(table):
     (line,) = refusal(table, "url,label\nhttps://a.example/1.jpg,awe\nfoo,awe\n")
-    assert line == ':3: "foo" is not a link (http:// or https://)'
+    assert line.startswith(':3: "foo"')
 
 
 def test_a_group_in_two_splits_is_refused(table):
     text = "path,label,split,group\na.jpg,awe,train,ann\nb.jpg,awe,test,ann\nc.jpg,awe,test,bob\n"
-    assert refusal(table, text) == [': the group "ann" stands in the splits test and train; put it into one']
+    (line,) = refusal(table, text)
+    assert '"ann"' in line and "test and train" in line and "bob" not in line
 
 
 @pytest.mark.parametrize("text", ["path,label\n", "path,label\na.jpg,sea\n"])
 def test_fewer_than_two_labels_are_refused(table, text):
     (line,) = refusal(table, text, "any")
-    assert "a classifier needs two or more" in line
+    assert re.search(r"\b[01] labels", line)
 
 
 def test_one_column_of_votes_is_refused(table):
     (line,) = refusal(table, "path,sea\na.jpg,1\n", "any")
-    assert "fewer than two columns of votes" in line
+    assert line.startswith(":1: ")
 
 
-def test_a_file_that_is_no_table_is_refused(table, tmp_path):
-    assert "cannot be read as a CSV file in UTF-8" in refusal(table, "path,label\nä.jpg,awe\n", encoding="latin-1")[0]
+def test_a_file_that_is_not_a_table_is_refused(table, tmp_path):
+    assert "UTF-8" in refusal(table, "path,label\nä.jpg,awe\n", encoding="latin-1")[0]
     assert "UTF-8" in refusal(table, "path,label\na.jpg,awe\n", encoding="utf-16")[0]
     assert "CSV" in refusal(table, f'path,label\n"{"a" * 200_000}",awe\n')[0]
     for path in (tmp_path, tmp_path / "none.csv"):
-        with pytest.raises(InputError, match=r"cannot be read"):
+        with pytest.raises(InputError, match=path.name):
             Csv(path).listing()

@@ -30,7 +30,7 @@ def refusal(directory: Path, labels: str = "any") -> str:
     return str(caught.value)
 
 
-def said(listing: Listing, *parts: str) -> bool:
+def has_note(listing: Listing, *parts: str) -> bool:
     return any(all(part in note for part in parts) for note in listing.notes)
 
 
@@ -44,7 +44,7 @@ NAMES = [
 
 @pytest.mark.parametrize("names", NAMES, ids=" ".join)
 @pytest.mark.parametrize("layout", ["{split}/{label}", "{label}/{split}"])
-def test_published_splits_are_taken_and_are_no_classes(tmp_path, names, layout):
+def test_published_splits_are_recognised_and_are_not_classes(tmp_path, names, layout):
     for split in names:
         for label in ("happy", "sad"):
             draw(tmp_path, f"{layout.format(split=split, label=label)}/{split}-{label}.jpg")
@@ -53,17 +53,17 @@ def test_published_splits_are_taken_and_are_no_classes(tmp_path, names, layout):
     assert sorted((entry.label, entry.split) for entry in found.entries) == sorted(
         (label, split) for label in ("happy", "sad") for split in ("train", "val", "test")
     )
-    assert said(found, "splits are taken")
+    assert has_note(found, "train", "val", "test")
 
 
-def test_splits_above_the_classes_of_a_label_space_are_taken_too(tmp_path):
+def test_splits_above_the_classes_of_a_label_space_are_recognised(tmp_path):
     draw(tmp_path, *(f"{split}/{label.capitalize()}/a.jpg" for split in ("train", "test") for label in MIKELS))
     found = listing(tmp_path, "mikels")
     assert found.classes == MIKELS
     assert {entry.split for entry in found.entries} == {"train", "test"}
 
 
-def test_one_class_that_is_called_like_a_split_stays_a_class(tmp_path):
+def test_a_single_class_that_is_called_like_a_split_stays_a_class(tmp_path):
     draw(tmp_path, "car/a.jpg", "train/a.jpg", "train/steam/b.jpg")
     found = listing(tmp_path)
     assert found.classes == ("car", "train")
@@ -72,41 +72,43 @@ def test_one_class_that_is_called_like_a_split_stays_a_class(tmp_path):
 
 def test_layouts_that_can_mean_two_things_are_refused(tmp_path):
     draw(tmp_path / "beside", "train/happy/a.jpg", "test/happy/a.jpg", "annotations/a.jpg")
-    assert "train are folders of splits, but annotations is not" in refusal(tmp_path / "beside")
+    assert "annotations" in refusal(tmp_path / "beside")
     draw(tmp_path / "flat", "train/a.jpg", "test/a.jpg")
-    assert "no folders of classes" in refusal(tmp_path / "flat")
+    assert "train" in refusal(tmp_path / "flat")
     draw(tmp_path / "some", "happy/train/a.jpg", "happy/test/a.jpg", "sad/a.jpg")
-    assert "sad does not" in refusal(tmp_path / "some")
+    assert "sad" in refusal(tmp_path / "some")
     draw(
         tmp_path / "loose", "happy/train/a.jpg", "happy/test/a.jpg", "happy/b.jpg", "sad/train/a.jpg", "sad/test/a.jpg"
     )
-    assert "beside the folders of splits in happy" in refusal(tmp_path / "loose")
+    assert "happy" in refusal(tmp_path / "loose")
 
 
-def test_published_spellings_of_folders_are_taken(tmp_path):
+def test_published_spellings_of_folders_are_recognised(tmp_path):
     names = ["Amusement", "ANGER", "Awe", "Content", "Disgust", "Excitement", "Fear", "Sad"]
     draw(tmp_path, *(f"{name}/a.jpg" for name in names), "sadness/b.jpg")
     found = listing(tmp_path, "mikels")
     assert [entry.label for entry in found.entries] == [*MIKELS, "sadness"]
-    assert said(found, "one class, sadness: Sad, sadness")
+    assert has_note(found, "Sad, sadness")
 
 
-def test_folders_that_differ_in_capitals_alone_are_not_two_classes(tmp_path):
-    assert "capitals" in refusal(draw(tmp_path, "Sea/a.jpg", "sea/a.jpg", "city/a.jpg"))
+def test_folders_that_differ_in_capitals_only_are_refused(tmp_path):
+    message = refusal(draw(tmp_path, "Sea/a.jpg", "sea/a.jpg", "city/a.jpg"))
+    assert '"Sea"' in message and '"sea"' in message
 
 
 def test_unknown_folders_are_one_line(tmp_path):
     draw(tmp_path, *(f"{name}/a.jpg" for name in ("joy", "love", *MIKELS)))
     message = refusal(tmp_path, "mikels")
-    assert message.splitlines()[0].endswith('2 folders are no classes: "joy" is not a class, "love" is not a class')
+    first = message.splitlines()[0]
+    assert "2 folders" in first and '"joy"' in first and '"love"' in first
 
 
-def test_the_folder_that_is_meant_is_named(tmp_path):
+def test_the_folder_that_holds_the_classes_is_suggested(tmp_path):
     draw(tmp_path, *(f"dataset/{label}/a.jpg" for label in MIKELS))
-    assert f"{tmp_path / 'dataset'}: name this one" in refusal(tmp_path, "mikels")
+    assert str(tmp_path / "dataset") in refusal(tmp_path, "mikels")
 
 
-def test_files_that_are_no_images_are_passed_over_and_counted(tmp_path):
+def test_files_that_are_not_images_are_skipped_and_counted(tmp_path):
     draw(tmp_path, "a/1.jpg", "a/2", "b/1.HEIC")
     for name, data in {"a/1.txt": b"a caption", "a/1.json": b"{}", "b/Thumbs.db": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
                        "b/x.parquet": b"PAR1", "b/clip.mp4": b"\0\0\0\x18ftypisom", "b/empty": b"",
@@ -114,32 +116,33 @@ def test_files_that_are_no_images_are_passed_over_and_counted(tmp_path):
         (tmp_path / name).write_bytes(data)
     found = listing(tmp_path)
     assert sorted(entry.source for entry in found.entries) == ["a/1.jpg", "a/2", "b/1.HEIC", "b/lost.jpg"]
-    assert said(found, "6 files", ".txt 1", ".json 1")
+    assert has_note(found, "6 files", ".txt 1", ".json 1")
 
 
 def test_a_class_without_images_but_with_other_files_is_refused(tmp_path):
     draw(tmp_path, "a/1.jpg", "b/1.jpg")
     (tmp_path / "b" / "1.jpg").rename(tmp_path / "b" / "1.zip")
     (tmp_path / "b" / "1.zip").write_bytes(b"PK\x03\x04")
-    assert "no images, but 1 other files, in b" in refusal(tmp_path)
+    message = refusal(tmp_path)
+    assert "1 other files" in message and message.split(";")[0].endswith("in b")
 
 
 ARCHIVES = {"zip": b"PK\x03\x04", "tgz": b"\x1f\x8b\x08", "rar": b"Rar!\x1a\x07\0", "7z": b"7z\xbc\xaf\x27\x1c"}
 
 
 @pytest.mark.parametrize(("suffix", "head"), [*ARCHIVES.items(), ("tar", bytes(257) + b"ustar")])
-def test_an_archive_is_to_be_unpacked(tmp_path, suffix, head):
+def test_an_archive_is_refused_as_one(tmp_path, suffix, head):
     (tmp_path / f"images.{suffix}").write_bytes(head + os.urandom(60))
-    assert "unpack it" in refusal(tmp_path / f"images.{suffix}")
-    assert f"images.{suffix} is an archive: unpack it" in refusal(tmp_path)
+    assert "archive" in refusal(tmp_path / f"images.{suffix}")
+    assert f"images.{suffix} is an archive" in refusal(tmp_path)
 
 
-def test_shards_that_an_earlier_version_wrote_among_the_folders_are_no_class(tmp_path):
+def test_shards_among_the_folders_are_not_a_class(tmp_path):
     draw(tmp_path, "a/1.jpg", "b/1.jpg", "shards/train-000000-01234567.tar", f"shards/{MANIFEST}")
     found = listing(tmp_path)
     assert found.classes == ("a", "b")
-    assert said(found, "folders of shards are passed over: shards")
+    assert has_note(found, ": shards")
 
 
-def test_folders_of_the_system_are_no_classes(tmp_path):
+def test_system_folders_are_not_classes(tmp_path):
     assert listing(draw(tmp_path, "a/1.jpg", "b/1.jpg", "b/@eaDir/1.jpg", "__MACOSX/a/x.jpg")).classes == ("a", "b")

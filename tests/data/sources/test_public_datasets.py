@@ -12,7 +12,8 @@ from listings import labels, left_out, refusal, write
 from emotune.config.labels import EKMAN, MIKELS, POLARITY
 from emotune.data.annotations import OTHER
 from emotune.data.manifest import Problem
-from emotune.data.sources.public_datasets import SOURCES, Abstract, ArtPhoto, EmoSet, Emotion6, Twitter1
+from emotune.data.sources.public_datasets import Abstract, ArtPhoto, EmoSet, Emotion6, Twitter1
+from emotune.data.sources.registry import SOURCES
 
 
 def emoset(directory: Path, **lists: object) -> Path:
@@ -34,20 +35,19 @@ def test_emoset_prescribes_its_split_with_and_without_ids(tmp_path):
     assert (listing.name, listing.classes) == ("emoset", MIKELS)
 
 
-def test_what_is_wrong_with_emosets_lists_is_named_entry_by_entry(tmp_path):
+def test_wrong_entries_of_emosets_lists_are_named_one_by_one(tmp_path):
     bad = [["joy", "1", "a.jpg", "a.json"], ["awe", "a.jpg"], ["awe", 1, "a.jpg", "a.json"], "awe", None]
     lines = refusal(EmoSet(emoset(tmp_path, train=bad)))
     assert [line.split(": ")[:2] for line in lines] == [[f"{tmp_path}/train.json", f"entry {n}"] for n in (1, 2)]
-    assert "4 rows are like this" in lines[1]
-    assert '"joy" is not a class' in lines[0] and "expected [emotion, id, " in lines[1]
+    assert '"joy"' in lines[0] and "4 rows" in lines[1]
     for wrong in ({"a": 1}, 5):
-        assert "train.json: entry 1: expected" in refusal(EmoSet(emoset(tmp_path, train=wrong)))[0]
+        assert "train.json: entry 1: " in refusal(EmoSet(emoset(tmp_path, train=wrong)))[0]
     write(emoset(tmp_path) / "test.json", '[["awe",', "}")
     assert re.search(r"test\.json: .*line 2 column 1", refusal(EmoSet(tmp_path))[0])
     (tmp_path / "test.json").unlink()
-    assert refusal(EmoSet(tmp_path)) == [f"{tmp_path}: no test.json here"]
+    assert "no test.json" in refusal(EmoSet(tmp_path))[0]
     (tmp_path / "image").rmdir()
-    assert refusal(EmoSet(tmp_path)) == [f"{tmp_path}: no image here"]
+    assert "no image" in refusal(EmoSet(tmp_path))[0]
 
 
 EMOTION6 = "[image_filename]\t[valence]\t[arousal]\t[prob. anger]\t[prob. disgust]\t[prob. fear]\t[prob. joy]\t" \
@@ -88,14 +88,14 @@ def test_bad_lines_of_emotion6_and_lost_folders_are_named(tmp_path):
     table = tmp_path / "ground_truth.txt"
     lines = refusal(Emotion6(tmp_path))
     assert [line.split(": ")[0] for line in lines] == [f"{table}:{number}" for number in (2, 5)]
-    assert '"x" is not a number of votes' in lines[0] and "3 rows are like this" in lines[0]
-    assert "9 columns; the header has 10" in lines[1]
+    assert '"x"' in lines[0] and "3 rows" in lines[0]
+    assert "9 columns" in lines[1] and "10" in lines[1]
     write(table, EMOTION6.replace("joy", "delight"))
-    assert refusal(Emotion6(tmp_path))[0].startswith(f"{table}:1: no column joy; found [image_filename], [valence]")
+    assert refusal(Emotion6(tmp_path))[0].startswith(f"{table}:1: no column joy")
     write(table, EMOTION6, "fear/1.jpg\t5\t5\t0\t0\t0\t1\t0\t0\t0")
-    assert refusal(Emotion6(tmp_path)) == [f"{tmp_path}/images: has none of the 1 images that are listed"]
+    assert refusal(Emotion6(tmp_path))[0].startswith(f"{tmp_path}/images: ")
     table.unlink()
-    assert refusal(Emotion6(tmp_path)) == [f"{tmp_path}: no ground_truth.txt here"]
+    assert "ground_truth.txt" in refusal(Emotion6(tmp_path))[0]
 
 
 ABSTRACT = "'','Amusement','Anger','Awe','Content','Disgust','Excitement','Fear','Sad'"
@@ -115,7 +115,7 @@ def test_abstract_paintings_have_their_voters_majority(tmp_path, folder):
     assert (listing.name, listing.classes) == ("abstract", MIKELS)
 
 
-def test_rows_that_repeat_a_painting_are_one(tmp_path):
+def test_rows_that_repeat_a_painting_are_merged(tmp_path):
     rows = ["1,0,2,5,0,0,0,3", "1,0,2,5,0,0,0,3", "0,0,9,0,0,0,0,0"]
     write(tmp_path / "ABSTRACT_groundTruth.csv", ABSTRACT, *(f"'a.jpg',{row}" for row in rows))
     write(tmp_path / "a.jpg")
@@ -123,24 +123,24 @@ def test_rows_that_repeat_a_painting_are_one(tmp_path):
     assert [(entry.label, entry.votes["awe"], entry.votes["contentment"]) for entry in listing.entries] == [
         ("awe", 11, 5)
     ]
-    assert "2 rows repeat" in listing.notes[0]
+    assert "2 rows" in listing.notes[0]
 
 
 @pytest.mark.parametrize("source", [Abstract, ArtPhoto, EmoSet, Emotion6, Twitter1])
-def test_an_archive_in_place_of_a_set_is_to_be_unpacked(tmp_path, source):
+def test_an_archive_in_place_of_a_data_set_is_refused_as_one(tmp_path, source):
     (tmp_path / "set.zip").write_bytes(b"PK\x03\x04")
     (line,) = refusal(source(tmp_path / "set.zip"))
-    assert "archive (zip): unpack it" in line
+    assert "archive (zip)" in line
 
 
 def test_abstract_paintings_without_table_images_or_columns_are_refused(tmp_path):
-    assert "no ABSTRACT_groundTruth.csv or testImages_abstract/" in refusal(Abstract(tmp_path))[0]
+    assert "ABSTRACT_groundTruth.csv" in refusal(Abstract(tmp_path))[0]
     table = write(tmp_path / "ABSTRACT_groundTruth.csv", ABSTRACT, "'abstract_0001.jpg',1,0,2,5,0,0,0,3")
-    assert refusal(Abstract(tmp_path)) == [f"{tmp_path}: has none of the 1 images that are listed"]
+    assert refusal(Abstract(tmp_path))[0].startswith(f"{tmp_path}: ")
     write(table, ABSTRACT.replace(",'Sad'", ""), "'abstract_0001.jpg',1,0,2,5,0,0,0")
-    assert refusal(Abstract(tmp_path))[0].startswith(f"{table}:1: no column sadness; found ")
+    assert refusal(Abstract(tmp_path))[0].startswith(f"{table}:1: no column sadness")
     table.write_text("")
-    assert refusal(Abstract(tmp_path))[0].endswith("found nothing")
+    assert refusal(Abstract(tmp_path))[0].startswith(f"{table}:1: ")
 
 
 def test_artphotos_are_labelled_by_their_names(tmp_path):
@@ -154,7 +154,7 @@ def test_artphotos_are_labelled_by_their_names(tmp_path):
         write(tmp_path / "testImages_artphoto" / name)
     lines = refusal(ArtPhoto(tmp_path / "testImages_artphoto"))
     assert [line.split("/")[-1].split(": ")[0] for line in lines] == ["joy_0001.jpg"]
-    assert '2 rows are like this ("joy" 1, "portrait" 1)' in lines[0]
+    assert '("joy" 1, "portrait" 1)' in lines[0]
     write(tmp_path / "others" / "awe_0001.jpg")
     assert len(refusal(ArtPhoto(tmp_path / "others"))) == 7
 
@@ -185,18 +185,18 @@ def test_a_higher_agreement_takes_fewer_images_and_needs_fewer_files(tmp_path):
     assert set(labels(Twitter1(tmp_path, "4").listing())) == {"a.jpg", "b.jpg"}
     listing = Twitter1(tmp_path, "5").listing()
     assert (labels(listing), listing.name) == ({"a.jpg": "positive"}, "twitter1-5")
-    assert "no twitter_three_agrees.txt or ground_truth/" in refusal(Twitter1(tmp_path))[0]
+    assert "twitter_three_agrees.txt" in refusal(Twitter1(tmp_path))[0]
 
 
 def test_bad_and_contradictory_lines_of_twitter_are_named(tmp_path):
     write(twitter(tmp_path) / "twitter_five_agrees.txt", "a.jpg 0", "a.jpg positive", "a.jpg", "", "b.jpg 0")
     lines = refusal(Twitter1(tmp_path))
     assert [line.split(": ")[0] for line in lines] == [f"{tmp_path}/twitter_five_agrees.txt:{n}" for n in (1, 2)]
-    assert "2 rows are like this" in lines[1]
-    assert "a.jpg is negative here, but positive above or where fewer agree" in lines[0]
+    assert "2 rows" in lines[1]
+    assert "a.jpg" in lines[0] and "negative" in lines[0] and "positive" in lines[0]
 
 
-def test_all_sources_say_what_they_are_and_what_they_need():
+def test_all_sources_and_their_arguments_have_help():
     assert " ".join(SOURCES) == "folder csv fi-links fi-archive emoset emotion6 abstract artphoto twitter1 scenes"
     for source in SOURCES.values():
         assert source.help and "\n" not in source.help and source.__doc__

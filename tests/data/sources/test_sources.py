@@ -10,6 +10,7 @@ from emotune.core.errors import InputError
 from emotune.data.manifest import SPLITS
 from emotune.data.sources.base import Listing
 from emotune.data.sources.class_folders import ClassFolders
+from emotune.data.sources.class_names import unknown_class
 from emotune.data.sources.scenes import Scenes, scenes_hash
 from emotune.data.split import split_of
 
@@ -39,7 +40,7 @@ def test_images_are_listed_in_the_order_of_their_classes_and_names(image_folder)
     assert sources(listing) == sources(ClassFolders(image_folder).listing())
 
 
-def test_names_that_begin_with_a_dot_are_skipped(image_folder):
+def test_hidden_files_and_folders_are_skipped(image_folder):
     before = sources(ClassFolders(image_folder).listing())
     (image_folder / ".git").mkdir()
     (image_folder / "awe" / ".DS_Store").write_bytes(b"x")
@@ -56,7 +57,7 @@ def test_a_name_that_is_not_utf8_can_be_written_into_a_report(image_folder):
     assert entry.source.encode().startswith(b"awe/")
 
 
-def test_other_classes_are_taken_as_they_are_if_asked(image_folder):
+def test_with_labels_any_the_names_of_the_folders_are_the_classes(image_folder):
     for label in MIKELS[2:]:
         shutil.rmtree(image_folder / label)
     (image_folder / "awe2").mkdir()
@@ -64,7 +65,7 @@ def test_other_classes_are_taken_as_they_are_if_asked(image_folder):
     assert ClassFolders(image_folder, labels="any").listing().classes == ("amusement", "anger", "awe2")
 
 
-def test_the_classes_of_another_label_space_are_asked_for(tmp_path):
+def test_the_classes_can_be_those_of_another_label_space(tmp_path):
     for label in ("positive", "negative"):
         (tmp_path / label).mkdir()
         (tmp_path / label / "a.jpg").write_bytes(b"x")
@@ -84,24 +85,22 @@ def test_all_wrong_and_missing_classes_are_reported_at_once_with_the_nearest_and
     (image_folder / "xyz").mkdir()
     message = refusal(image_folder)
     assert len(message.splitlines()) == 3
-    for part in ("3 folders are no classes",
-                 '"aww" is not a class; did you mean "awe"?', '"feer" is not a class; did you mean "fear"?',
-                 '"xyz" is not a class', 'no folder for 2 classes: "awe", "fear"',
-                 "The classes are amusement, ", "--labels any"):  # fmt: skip
+    for part in ("3 folders", *(unknown_class(name, MIKELS) for name in ("aww", "feer", "xyz")),
+                 '2 classes: "awe", "fear"', ", ".join(MIKELS), "--labels any"):  # fmt: skip
         assert part in message
 
 
 def test_a_missing_folder_a_file_an_empty_folder_and_one_class_are_refused(tmp_path, image_folder):
     assert "no such folder" in refusal(tmp_path / "none")
     (tmp_path / "file").write_bytes(b"x")
-    assert "no such folder" in refusal(tmp_path / "file")
+    assert "not a folder" in refusal(tmp_path / "file")
     (tmp_path / "empty").mkdir()
-    assert "holds no folders" in refusal(tmp_path / "empty")
+    assert "no folders" in refusal(tmp_path / "empty")
     (tmp_path / "single" / "awe").mkdir(parents=True)
-    assert 'only one class, "awe"' in refusal(tmp_path / "single", labels="any")
+    assert "one class, awe" in refusal(tmp_path / "single", labels="any")
     for path in (image_folder / "awe").iterdir():
         path.unlink()
-    assert "no images in awe" in refusal(image_folder)
+    assert "in awe" in refusal(image_folder)
 
 
 def test_a_file_that_cannot_be_read_does_not_end_the_listing(image_folder):
@@ -109,15 +108,15 @@ def test_a_file_that_cannot_be_read_does_not_end_the_listing(image_folder):
     assert "awe/unreadable.jpg" in sources(ClassFolders(image_folder).listing())
 
 
-def test_a_link_that_leads_nowhere_is_a_image_that_is_lost_and_is_not_passed_over(image_folder):
+def test_a_broken_link_is_listed(image_folder):
     (image_folder / "awe" / "gone.jpg").symlink_to(image_folder / "elsewhere.jpg")
     assert "awe/gone.jpg" in sources(ClassFolders(image_folder).listing())
 
 
-def test_a_link_to_a_folder_is_refused_and_its_images_are_not_passed_over(image_folder, tmp_path):
+def test_a_link_to_a_folder_is_refused(image_folder, tmp_path):
     (tmp_path / "more").mkdir()
     (image_folder / "awe" / "more").symlink_to(tmp_path / "more")
-    with pytest.raises(InputError, match="awe/more: links to folders are not followed"):
+    with pytest.raises(InputError, match="awe/more: "):
         ClassFolders(image_folder).listing()
 
 
@@ -137,7 +136,7 @@ def test_scenes_are_listed_without_drawing_and_their_keys_do_not_depend_on_how_m
 
 @pytest.mark.parametrize("scenes", [Scenes(0), Scenes(-3), Scenes(8, seed=-1)])
 def test_no_scenes_and_a_negative_seed_are_refused(scenes):
-    with pytest.raises(InputError, match=r"--images must be positive and --seed not negative"):
+    with pytest.raises(InputError, match=r"--images .*--seed"):
         scenes.listing()
 
 
