@@ -11,7 +11,7 @@ from emotune.core.host import available_cpus
 from emotune.data.build.curate import KEEPABLE
 from emotune.data.build.ingest_image import Limits
 from emotune.data.sources.base import Source
-from emotune.data.sources.public_datasets import SOURCES
+from emotune.data.sources.registry import SOURCES
 
 __all__ = ["command_line", "parse_limits", "parse_shares"]
 
