@@ -1,4 +1,4 @@
-"""`cluster/config.yaml` against moto: up, a spot machine that comes for a study and goes again, results on S3, down."""
+"""`cluster/config.yaml` against moto: up, a spot instance that comes and goes with a study, results on S3, down."""
 
 import shutil
 import subprocess
@@ -41,14 +41,14 @@ def cloud(tmp_path: Path) -> Iterator[Cloud]:
 
 
 def cluster_file(cloud: Cloud) -> str:
-    """The shipped file for this cloud: its ids, machines of two CPUs, and the environment in the place of pip's."""
+    """The shipped file with this cloud's ids, machines of two CPUs, and this environment instead of pip's."""
     config = yaml.safe_load((CHECKOUT / "cluster" / "config.yaml").read_text())
     config["provider"] |= {"region": REGION, "availability_zone": ZONE, "use_internal_ips": True}
     config["auth"] = {"ssh_user": "root", "ssh_private_key": str(cloud.network.key)}
     config["idle_timeout_minutes"] = 0.5
     for name, kind in config["available_node_types"].items():
-        own = {"SubnetIds": [cloud.made["subnet"]], "SecurityGroupIds": [cloud.made["group"]]}
-        kind["node_config"] |= own | {"ImageId": cloud.made["image"]}
+        network = {"SubnetIds": [cloud.made["subnet"]], "SecurityGroupIds": [cloud.made["group"]]}
+        kind["node_config"] |= network | {"ImageId": cloud.made["image"]}
         kind["resources"] = {"CPU": 0 if name == "head" else 2}
     kept = [command for command in config["setup_commands"] if "pip install" not in command]
     assert len(kept) == len(config["setup_commands"]) - 1
@@ -61,7 +61,7 @@ def cluster_file(cloud: Cloud) -> str:
     return str(path)
 
 
-def test_a_study_has_a_spot_machine_come_and_go_and_its_results_are_on_s3(
+def test_a_spot_instance_comes_and_goes_with_a_study_whose_results_are_on_s3(
     cloud: Cloud, small_shards: Path, tmp_path: Path
 ):
     laptop, folder = cloud.laptop, cloud.network.folder

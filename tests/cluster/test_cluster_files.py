@@ -1,4 +1,4 @@
-"""The cluster files hold against Ray's schema and EC2's, and open no door: all without a network."""
+"""The cluster files are valid for Ray and EC2, and give no access to others; checked without a network."""
 
 import json
 import re
@@ -14,7 +14,7 @@ FILES = sorted(path.name for path in CLUSTER.glob("*.yaml"))
 
 @pytest.fixture(scope="module")
 def requests() -> Any:
-    """What EC2 takes, as botocore has it."""
+    """The model of EC2's requests in botocore."""
     return pytest.importorskip("botocore.session").get_session().get_service_model("ec2")
 
 
@@ -29,7 +29,7 @@ def started(config: dict[str, Any]) -> list[str]:
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
-def test_the_file_is_what_ray_takes_and_a_mistake_in_it_is_not(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path):
+def test_ray_accepts_the_file_and_rejects_a_mistake_in_it(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path):
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
     from jsonschema import ValidationError
     from ray.autoscaler._private.util import prepare_config, validate_config
@@ -39,7 +39,7 @@ def test_the_file_is_what_ray_takes_and_a_mistake_in_it_is_not(name: str, monkey
         validate_config(prepare_config(read(name) | {"idle_timeout_minutes": "ten"}))
 
 
-def test_every_machine_is_what_ec2_takes_and_a_mistake_in_it_is_not(requests: Any):
+def test_ec2_accepts_every_machine_and_rejects_a_mistake(requests: Any):
     from botocore.validate import ParamValidator
 
     shape = requests.operation_model("RunInstances").input_shape
@@ -50,7 +50,7 @@ def test_every_machine_is_what_ec2_takes_and_a_mistake_in_it_is_not(requests: An
         assert ParamValidator().validate(wanted | {"EbsSize": 100}, shape).has_errors()
 
 
-def test_spot_machines_are_tried_first_and_others_are_there_in_their_place():
+def test_spot_instances_are_tried_first_and_on_demand_ones_are_the_fallback():
     config = read("config.yaml")
     head, spot, other = (config["available_node_types"][name] for name in ("head", "gpu-spot", "gpu-on-demand"))
     assert spot["priority"] > other["priority"]
@@ -64,7 +64,7 @@ def test_spot_machines_are_tried_first_and_others_are_there_in_their_place():
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_nobody_is_let_in_without_the_token_and_the_dashboard_is_nobody_elses(name: str):
+def test_auth_token_and_loopback_dashboard(name: str):
     config = read(name)
     assert config["file_mounts"]["~/.ray/auth_token"] == "~/.ray/auth_token"
     assert "chmod 600 ~/.ray/auth_token" in config["setup_commands"]
@@ -77,7 +77,7 @@ def test_nobody_is_let_in_without_the_token_and_the_dashboard_is_nobody_elses(na
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_the_environment_is_the_tested_one_and_the_code_is_the_jobs(name: str):
+def test_the_environment_is_the_tested_one_and_the_code_is_that_of_the_job(name: str):
     config = read(name)
     for source in config["file_mounts"].values():
         assert source.startswith("~") or (CLUSTER.parent / source).is_file()
@@ -86,7 +86,7 @@ def test_the_environment_is_the_tested_one_and_the_code_is_the_jobs(name: str):
     assert "emotune[" not in install
 
 
-def test_no_role_may_do_more_than_its_work():
+def test_no_role_has_more_permissions_than_it_needs():
     for path in sorted((CLUSTER / "iam").glob("*.json")):
         for statement in json.loads(path.read_text())["Statement"]:
             actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
@@ -103,11 +103,11 @@ def test_no_role_may_do_more_than_its_work():
     assert run["Condition"]["StringEquals"]["aws:RequestTag/ray-cluster-name"] == config["cluster_name"]
 
 
-def test_what_the_roles_have_is_what_iam_takes_and_a_mistake_in_it_is_not(s3: str):
+def test_iam_accepts_the_policies_and_rejects_a_mistake(s3: str):
     import boto3
     from botocore.exceptions import ClientError
 
-    iam = boto3.client("iam")  # of the same server as s3
+    iam = boto3.client("iam")  # served by the same server as s3
     trust = (CLUSTER / "iam" / "trust.json").read_text()
     iam.create_role(RoleName="role", AssumeRolePolicyDocument=trust)
     for name in ("bucket", "head"):
@@ -119,9 +119,9 @@ def test_what_the_roles_have_is_what_iam_takes_and_a_mistake_in_it_is_not(s3: st
     assert iam.list_role_policies(RoleName="role")["PolicyNames"] == ["bucket", "head"]
 
 
-def test_the_only_port_that_is_open_to_somebody_else_is_ssh_to_one_address():
+def test_the_only_open_port_is_ssh_for_one_address():
     commands = (CLUSTER / "iam" / "make.sh").read_text().replace("\\\n", " ")
     opened = re.findall(r"authorize-security-group-ingress.*", commands)
     assert len(opened) == 2
-    assert "--source-group" in opened[0], "the machines among themselves"
+    assert "--source-group" in opened[0], "the machines reach each other"
     assert re.search(r'--protocol tcp --port 22 --cidr "\$address/32"', opened[1])

@@ -1,4 +1,4 @@
-"""The pretend machines are apart from each other, from this one and from the world, and leave nothing behind."""
+"""The pretend machines are isolated from each other, from this machine and from the world, and leave nothing behind."""
 
 import subprocess
 from pathlib import Path
@@ -14,7 +14,7 @@ def links_and_mounts() -> tuple[str, str]:
     return links, Path("/proc/self/mountinfo").read_text()
 
 
-def test_a_machine_is_reached_through_ssh_and_shares_nothing_but_the_folder_and_is_gone_afterwards(tmp_path: Path):
+def test_a_machine_is_reached_by_ssh_shares_only_the_folder_and_is_gone_afterwards(tmp_path: Path):
     before = links_and_mounts()
     with Network(tmp_path / "network") as network:
         one, two = network.add("one", "10.77.0.1"), network.add("two", "10.77.0.2")

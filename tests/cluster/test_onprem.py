@@ -40,7 +40,7 @@ def network(tmp_path: Path) -> Iterator[Network]:
 
 
 def cluster_file(network: Network) -> str:
-    """The shipped file for these machines; they have one CPU each, and the environment in the place of pip's."""
+    """The shipped file with these machines, one CPU each, and this environment instead of pip's."""
     config = yaml.safe_load((CHECKOUT / "cluster" / "onprem.yaml").read_text())
     config["provider"] |= {"head_ip": HEAD, "worker_ips": [ONE, TWO]}
     config["auth"] = {"ssh_user": "root", "ssh_private_key": str(network.key)}
@@ -53,7 +53,7 @@ def cluster_file(network: Network) -> str:
 
 
 def alive(head: Machine) -> int:
-    """Nodes of the cluster, as its head has it."""
+    """The number of nodes that the head of the cluster counts."""
     script = "import ray; ray.init('auto'); print('alive:', sum(node['Alive'] for node in ray.nodes()))"
     return int(head.run("python", "-c", script).partition("alive: ")[2].split()[0])
 
@@ -63,7 +63,7 @@ def trains(machine: Machine) -> bool:
 
 
 def ours(machine: Machine) -> list[str]:
-    """Its processes, but for those that answer SSH."""
+    """The machine's processes, except those of SSH."""
     return sorted(line for line in machine.processes().values() if line and not line.startswith(("sshd:", "bash -c ")))
 
 

@@ -1,4 +1,4 @@
-"""EC2's notice that a spot machine is taken back, from a metadata service on loopback, becomes a checkpoint in time."""
+"""EC2's notice that a spot instance is reclaimed, from a metadata service on loopback, drains the node in time."""
 
 import importlib.util
 import json
@@ -21,7 +21,7 @@ spec.loader.exec_module(spot_notice)
 
 
 class Metadata(ThreadingHTTPServer):
-    """Version 2 of EC2's metadata service: who has not put a token's name down gets nothing."""
+    """Version 2 of EC2's metadata service, which answers only requests with a token."""
 
     daemon_threads = True
 
@@ -33,7 +33,7 @@ class Metadata(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
 
     def take_back(self, seconds: float) -> datetime:
-        """Gives notice."""
+        """Announces that the instance is reclaimed; returns the time."""
         when = (datetime.now(UTC) + timedelta(seconds=seconds)).replace(microsecond=0)
         self.notice = {"action": "terminate", "time": f"{when:%Y-%m-%dT%H:%M:%SZ}"}
         return when
@@ -76,14 +76,14 @@ def metadata() -> Iterator[Metadata]:
         thread.join()
 
 
-def test_a_notice_is_read_with_a_token_and_none_is_no_notice(metadata: Metadata):
+def test_a_notice_is_read_with_a_token_and_without_a_notice_there_is_none(metadata: Metadata):
     assert spot_notice.notice(metadata.url) is None
     when = metadata.take_back(120)
     assert spot_notice.notice(metadata.url) == when
     assert len(metadata.tokens) == 2
 
 
-def test_what_is_no_notice_and_no_answer_are_errors_that_say_so(metadata: Metadata):
+def test_an_invalid_notice_and_a_failed_request_are_errors(metadata: Metadata):
     metadata.notice = {"action": "terminate"}
     with pytest.raises(ValueError, match="is no notice"):
         spot_notice.notice(metadata.url)
@@ -95,7 +95,7 @@ def test_what_is_no_notice_and_no_answer_are_errors_that_say_so(metadata: Metada
 def test_the_watcher_survives_an_outage_and_asks_ray_again_until_the_node_is_drained(
     metadata: Metadata, tmp_path: Path
 ):
-    command = tmp_path / "ray"  # says no the first time, as Ray does while it is starting
+    command = tmp_path / "ray"  # fails the first time, as Ray does while it starts
     command.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\ntest $(wc -l < {tmp_path}/asked) -ge 2 || exit 1\n')
     command.chmod(0o755)
     metadata.broken = True

@@ -1,4 +1,4 @@
-"""EC2, IAM and S3 as moto has them, in a network without a way out; what EC2 runs there are pretend machines."""
+"""EC2, IAM and S3 of moto in an isolated network; the instances of EC2 are pretend machines."""
 
 import json
 import threading
@@ -41,9 +41,9 @@ class Cloud:
     """A cloud; a context manager that ends it and all machines in it.
 
     Attributes:
-        laptop: Who uses the cloud.
+        laptop: The machine from which the cloud is used.
         made: The ids of ``subnet``, ``group`` and ``image``.
-        seen: All instances that there were, by id, as EC2 described them last.
+        seen: All instances so far by their ids, as EC2 described them last.
     """
 
     def __init__(self, folder: Path, environment: dict[str, str], trust: Path) -> None:
@@ -77,16 +77,16 @@ class Cloud:
         self.network.__exit__(*error)
 
     def running(self) -> list[dict[str, Any]]:
-        """Instances that are not terminated."""
+        """The instances that are not terminated."""
         assert not self.trouble, self.trouble
         return [instance for instance in self.seen.values() if _runs(instance)]
 
     def machine(self, instance: dict[str, Any]) -> Machine:
-        """The pretend machine that an instance is."""
+        """The pretend machine of an instance."""
         return self._machines[instance["InstanceId"]]
 
     def _follow(self) -> None:
-        """Has a machine for every instance that runs, and none for those that are terminated."""
+        """Starts a machine for every instance that runs, and kills those of terminated instances."""
         try:
             while not self._ended.wait(0.5):
                 said = self.laptop.run("python", "-c", INSTANCES)

@@ -1,7 +1,7 @@
-"""Studies that something happens to: real commands, in whose workers a real fault strikes at a chosen step.
+"""Studies with faults: real commands in whose workers a real fault strikes at a chosen step.
 
-Nothing in the product knows of it: a ``sitecustomize.py`` on PYTHONPATH wraps a function of the training loop. It also
-keeps a journal of every step that any rank takes.
+emotune itself is not changed: a ``sitecustomize.py`` on PYTHONPATH wraps functions of the training loop, and keeps a
+journal of every step that any rank takes.
 """
 
 import contextlib
@@ -31,16 +31,16 @@ contrasts: [attention - alexnet]
 resources: {{workers: 2}}
 """
 EPOCHS, STEPS = 4, 5
-"""Of the study above: STEPS in each epoch."""
+"""Epochs of the study above, and steps in each epoch."""
 
 DEADLINE_S = 300.0
-"""For anything that must happen. Tests never wait that long on a quiet machine."""
+"""Seconds to wait for anything that must happen; on a quiet machine it takes much less."""
 
 KILL = "os.kill(os.getpid(), signal.SIGKILL)"
 STOP = "os.kill(os.getpid(), signal.SIGSTOP)"
 RAISE = "raise RuntimeError('this layer is cursed')"
 HOLD = "while not (folder / 'go').exists(): time.sleep(0.02)"
-"""Until the test says go, the step is not taken; the other rank waits for this one's gradient."""
+"""Delays the step until the test calls ``go``; the other rank waits for this one's gradient."""
 
 SITE = '''
 import importlib.machinery, json, os, signal, sys, time
@@ -51,7 +51,7 @@ now = {"variant": None, "step": 0}
 
 
 class Disturber:
-    """Loads the training loop, and puts itself between it and what it calls."""
+    """Loads the training loop, and wraps the functions that it calls."""
 
     @staticmethod
     def find_spec(name, path=None, target=None):
@@ -131,7 +131,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Ended:
-    """A command that has ended: its exit code, and what it said."""
+    """A command that has ended: its exit code and its output."""
 
     code: int
     out: str
@@ -139,7 +139,7 @@ class Ended:
 
 
 class Command:
-    """A running ``ablate`` in a session (as of a terminal) of its own, and all processes that it has begun."""
+    """A running command in a session of its own, as in a terminal, with all processes that it has started."""
 
     def __init__(self, arguments: list[str], folder: Path, environment: dict[str, str]) -> None:
         self._out, self._err = (folder / f"{name}-{time.monotonic_ns()}.txt" for name in ("out", "err"))
@@ -186,7 +186,7 @@ class Command:
             time.sleep(0.05)
 
     def kill_all(self) -> None:
-        """Whatever is left of it."""
+        """Kills all processes that are left."""
         while left := self.processes():
             for pid in left:
                 with contextlib.suppress(ProcessLookupError):
@@ -196,7 +196,7 @@ class Command:
 
 
 class Disturbed:
-    """A folder with a study, new or as it was left, in which commands are run and faults strike."""
+    """A folder with a study, new or continued, in which commands are run and faults strike."""
 
     def __init__(self, folder: Path, data: Path) -> None:
         self.folder, self.data, self.site = folder, data, folder / "site"
@@ -213,7 +213,7 @@ class Disturbed:
         (self.folder / "few.yaml").write_text(STUDY.format(data=self.data, extra=extra))
 
     def strike(self, *faults: Fault) -> None:
-        """From now on, these faults strike; those before do not."""
+        """Sets the faults that strike from now on, in the place of earlier ones."""
         (self.site / "faults.json").write_text(json.dumps([asdict(fault) for fault in faults]))
 
     def start(self, *arguments: str, **environment: str) -> Command:
@@ -231,7 +231,7 @@ class Disturbed:
         return self.start(*arguments, **environment).end()
 
     def until(self, condition: Callable[[], Any], what: str, timeout_s: float = DEADLINE_S) -> Any:
-        """What the condition says as soon as it is something."""
+        """Waits until the condition is true; returns its value."""
         deadline = time.monotonic() + timeout_s
         while not (found := condition()):
             said = "\n".join(command.said for command in self._commands)
@@ -240,18 +240,18 @@ class Disturbed:
         return found
 
     def struck(self, number: int = 0) -> int:
-        """Waits for the fault; gives the pid of the worker in which it struck."""
+        """Waits until a fault has struck; returns the pid of the worker."""
         path, command = self.site / f"struck-{number}", self._commands[-1]
         self.until(lambda: path.exists() or command.process.poll() is not None, f"fault {number}")
         assert path.exists(), f"the command ended before fault {number}: {command.said}"
         return int(path.read_text())
 
     def go(self) -> None:
-        """Releases who is held."""
+        """Releases the workers that HOLD delays."""
         (self.site / "go").touch()
 
     def steps(self) -> Counter[tuple[str, int]]:
-        """How many steps each rank of each variant has taken, lost ones included."""
+        """The number of steps that each rank of each variant has taken, including lost ones."""
         lines = [line.split() for line in (self.site / "journal").read_text().splitlines()]
         return Counter((variant, int(rank)) for variant, rank, _ in lines)
 
@@ -280,7 +280,7 @@ class Disturbed:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process is there and no zombie."""
+    """Whether a process exists and is not a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except (FileNotFoundError, ProcessLookupError):

@@ -1,4 +1,4 @@
-"""Pretend machines: processes in namespaces of their own, in one network without a way out, reached through sshd.
+"""Pretend machines: processes in namespaces of their own, in one isolated network, reached through sshd.
 
 Each has its own processes, host name, ``/tmp``, home folder and ``/dev/shm``; the rest of the disk is this machine's,
 as on machines that were installed alike. Nothing is mounted, named or routed outside of the namespaces, which are gone
@@ -22,12 +22,12 @@ __all__ = ["CHECKOUT", "HOME", "Machine", "Network", "missing", "running", "unti
 
 CHECKOUT = Path(__file__).parents[2]
 GATEWAY = "10.77.0.254"
-"""Leads nowhere, but who asks which of its addresses the world would see finds one."""
+"""Address of a gateway that leads nowhere; a machine needs one to find its own address."""
 TOOLS = ("ip", "nsenter", "rsync", "setpriv", "ssh", "sshd", "unshare")
 DIES_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
 HOME = "/root"
 PATIENCE = 3
-"""Times that a busy machine may take as long as a quiet one."""
+"""Factor by which a busy machine may be slower than a quiet one."""
 SSHD = """
 HostKey {folder}/host_key
 AuthorizedKeysFile {key}.pub
@@ -58,7 +58,7 @@ wait
 
 
 def missing() -> str:
-    """Why there can be no pretend machines here; empty if there can."""
+    """The reason why pretend machines are impossible here; empty if they are possible."""
     if not sys.platform.startswith("linux") or os.geteuid() != 0:
         return "pretend machines need Linux and root"
     lacking = [tool for tool in TOOLS if not _where(tool)]
@@ -78,19 +78,19 @@ class Machine:
     name: str
     address: str
     log: Path
-    """What its sshd says."""
+    """The log of its sshd."""
     _process: subprocess.Popen[bytes] = field(repr=False)
     _environment: Mapping[str, str] = field(repr=False)
 
     def start(self, *command: str, **options: Any) -> subprocess.Popen[str]:
-        """A command that runs on it, in its home folder."""
+        """Starts a command on the machine, in its home folder."""
         path = f"{sys.prefix}/bin:{_path()}"
         environment = {"HOME": HOME, "PATH": path, "LANG": "C.UTF-8", "TERM": "xterm", **self._environment}
         inside = ["nsenter", f"--target={self.init}", "--net", "--pid", "--mount", "--uts", f"--wdns={HOME}", "--"]
         return subprocess.Popen([*inside, *DIES_WITH_PARENT, *command], env=environment, text=True, **options)
 
     def run(self, *command: str, timeout: float = 120) -> str:
-        """What a command says; it must end well."""
+        """Runs a command, which must succeed; returns its output."""
         process = self.start(*command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         try:
             said, _ = process.communicate(timeout=PATIENCE * timeout)
@@ -102,7 +102,7 @@ class Machine:
         return said
 
     def processes(self) -> dict[int, str]:
-        """Command lines by number, as this machine counts; none once it is killed."""
+        """The command lines of its processes by their pids on the real machine; empty once it is killed."""
         found = {}
         with contextlib.suppress(OSError):
             its = Path(f"/proc/{self._process.pid}/ns/pid_for_children").readlink()
@@ -113,7 +113,7 @@ class Machine:
         return found
 
     def kill(self) -> None:
-        """The power fails: no process says goodbye, and no packet is answered."""
+        """Kills the machine at once, as if its power failed."""
         if self._process.poll() is None:
             with contextlib.suppress(ProcessLookupError, AssertionError):
                 os.kill(self.init, signal.SIGKILL)  # the kernel ends all others first
@@ -121,17 +121,17 @@ class Machine:
 
     @property
     def init(self) -> int:
-        """The first process of its namespaces, as this machine counts."""
+        """The pid on the real machine of the first process in its namespaces."""
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
         return int(until(f"first process of {self.name}", lambda: children.read_text().split(), 10)[0])
 
 
 class Network:
-    """A network that machines are put into; a context manager that ends them all.
+    """A network of machines; a context manager that ends them all.
 
     Args:
-        folder: Made for what belongs to it, and seen by all its machines under this name, as a shared disk is.
-        environment: Of commands that `Machine.start` starts.
+        folder: A folder for its files, which is made; all its machines see it under this name, like a shared disk.
+        environment: The environment variables of commands that `Machine.start` starts.
     """
 
     def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
@@ -157,7 +157,7 @@ class Network:
         self._switch.wait(10)
 
     def add(self, name: str, address: str) -> Machine:
-        """Switches a machine on; one that was killed, anew and empty."""
+        """Starts a machine; one that was killed starts again empty."""
         folder = self.folder / f"machine-{len(self.machines)}"
         folder.mkdir()
         (folder / "hosts").write_text(f"127.0.0.1 localhost\n{address} {name}\n")
@@ -194,7 +194,7 @@ class Network:
 
 @contextlib.contextmanager
 def running(machine: Machine, *command: str, log: Path) -> Iterator[subprocess.Popen[str]]:
-    """A command that runs on a machine meanwhile, until Ctrl-C is pressed."""
+    """A block during which a command runs on a machine; at its end it gets Ctrl-C."""
     with log.open("w") as file:
         process = machine.start(*command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True)
     try:
@@ -205,7 +205,7 @@ def running(machine: Machine, *command: str, log: Path) -> Iterator[subprocess.P
 
 
 def until(what: str, found: Callable[[], Any], seconds: float, said: Callable[[], str] = str) -> Any:
-    """Waits for something to be true, and gives it."""
+    """Waits until a condition is true; returns its value."""
     deadline = time.monotonic() + PATIENCE * seconds
     while not (result := found()):
         assert time.monotonic() < deadline, f"{what}: not seen in {PATIENCE * seconds} s\n{said()}"
@@ -214,7 +214,7 @@ def until(what: str, found: Callable[[], Any], seconds: float, said: Callable[[]
 
 
 def _kept(shared: Path) -> list[str]:
-    """What is below ``/tmp`` or the home folder here, and must be on all machines: Python, code, a shared folder."""
+    """The folders below ``/tmp`` or the home folder that all machines need: Python, the code, the shared folder."""
     places = {Path(place).resolve() for place in (sys.prefix, sys.base_prefix, CHECKOUT, shared)}
     return sorted(str(place) for place in places if place.is_relative_to("/tmp") or place.is_relative_to(HOME))
 
@@ -228,5 +228,5 @@ def _where(tool: str) -> str | None:
 
 
 def _path() -> str:
-    """With the places of tools that only root uses."""
+    """The PATH with the folders of tools for root."""
     return f"{os.environ['PATH']}:/usr/sbin:/sbin"

@@ -1,4 +1,4 @@
-"""Whether a disturbed study has the result of an undisturbed one."""
+"""Compares the results of a study with faults with those of the same study without faults."""
 
 import io
 from typing import Any
@@ -21,7 +21,7 @@ def require_same(disturbed: Disturbed, undisturbed: Disturbed, *variants: str) -
 
 
 def without_times(record: dict[str, Any]) -> dict[str, Any]:
-    """What of a record does not depend on the clock, or on how often it was interrupted."""
+    """The fields of a record that depend neither on the clock nor on interruptions."""
     kept = {key: value for key, value in record.items()
             if not key.endswith("_s") and key not in ("interruptions", "last_epoch")}  # fmt: skip
     kept["files"] = {name: size for name, size in record["files"].items() if name != "metrics.jsonl"}  # it has times

@@ -1,4 +1,4 @@
-"""A study to disturb, and one that nothing has happened to."""
+"""A study in which faults strike, and the same study without faults."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -10,7 +10,7 @@ from disturbed import Disturbed
 
 @pytest.fixture(scope="session")
 def undisturbed(once: Callable[..., Path], small_shards: Path) -> Disturbed:
-    """The study when nothing has happened to it, to be compared with; trained once for all workers."""
+    """The study without faults, for comparison; trained once for all test workers."""
 
     def train(folder: Path) -> None:
         with closing(Disturbed(folder, small_shards)) as study:
@@ -23,6 +23,6 @@ def undisturbed(once: Callable[..., Path], small_shards: Path) -> Disturbed:
 
 @pytest.fixture
 def study(tmp_path: Path, small_shards: Path, undisturbed: Disturbed) -> Iterator[Disturbed]:
-    """The same study, to which nothing has happened yet."""
+    """The same study, not yet begun."""
     with closing(Disturbed(tmp_path / "study", small_shards)) as study:
         yield study

@@ -1,4 +1,4 @@
-"""A pool that cannot be written any more, full or read-only, costs no result: the same command goes on."""
+"""A pool that becomes full or read-only costs no result: the same command continues."""
 
 import os
 import subprocess
@@ -21,13 +21,13 @@ with (folder.parent / "runs" / "ballast").open("wb", buffering=0) as ballast:
             while ballast.write(bytes(size)): pass
         except OSError: pass
 """
-"""Until not a byte more fits."""
+"""Fills the disk to the last byte."""
 
 
 def mount(*arguments: str) -> str:
-    """Does it; says what was wrong."""
-    found = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
-    return found.stderr.strip()
+    """Runs mount; returns its error message."""
+    mounted = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
+    return mounted.stderr.strip()
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def small_pool(study: Disturbed) -> Iterator[Path]:
 
 
 def require_good_order(ended: Ended, why: str) -> None:
-    """Asserts that a command has said what is wrong, in words."""
+    """Asserts that a command has ended with a message about the cause, not with a traceback."""
     assert ended.code in (1, 2, 130), ended
     assert why in ended.out + ended.err
     assert "Traceback" not in ended.err, ended.err

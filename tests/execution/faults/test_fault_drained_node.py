@@ -1,4 +1,4 @@
-"""A node that is about to go costs no step: its run ends with a checkpoint in time, and goes on elsewhere."""
+"""A drained node costs no step: its run stops with a checkpoint in time, and continues elsewhere."""
 
 import json
 import os
@@ -31,11 +31,11 @@ time.sleep(600)
 SETTINGS = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token"}
 WATCHER = Path(__file__).parents[3] / "cluster" / "spot_notice.py"
 NOTICED_S = 8.0
-"""Longer than two looks of a supervisor."""
+"""Seconds that are longer than two checks of a supervisor."""
 
 
 class _Metadata(BaseHTTPRequestHandler):
-    """EC2's metadata service on a machine that is taken back."""
+    """EC2's metadata service on a spot instance that is reclaimed."""
 
     def do_PUT(self) -> None:
         self._answer("token")
@@ -53,7 +53,7 @@ class _Metadata(BaseHTTPRequestHandler):
         pass
 
 
-def test_the_notice_that_a_machine_is_taken_back_costs_its_run_no_step(study: Disturbed, undisturbed: Disturbed):
+def test_the_notice_that_a_spot_instance_is_reclaimed_costs_its_run_no_step(study: Disturbed, undisturbed: Disturbed):
     settings = SETTINGS | {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
     cluster = study.begin([sys.executable, "-c", NODES], **settings)
     there = json.loads(study.until(lambda: re.search(r"^\{.*\}$", cluster.said, re.M), "a cluster").group())

@@ -1,4 +1,4 @@
-"""Ctrl-C in a terminal: once, and all is in order; twice, and all is over."""
+"""Ctrl-C in a terminal: once ends the command in good order, twice ends it at once."""
 
 import os
 import signal

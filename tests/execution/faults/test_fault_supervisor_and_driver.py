@@ -1,4 +1,4 @@
-"""Whoever else is lost costs no result either: the supervisor, the driver, the raylet; and nobody is left behind."""
+"""A lost supervisor, driver or raylet costs no result either, and no process is left behind."""
 
 import os
 import signal
@@ -40,7 +40,7 @@ def test_a_killed_driver_leaves_no_process_and_the_next_command_on_its_pool_cont
     assert study.interruptions() == {"alexnet": 1, "attention": 0}
     assert study.steps()["alexnet", 0] - undisturbed.steps()["alexnet", 0] < STEPS
     require_same(study, undisturbed)
-    first.require_end_of_all(90)  # Ray's two agents look for its head for a minute, idle
+    first.require_end_of_all(90)  # Ray's two agents wait a minute for their head
 
 
 def test_a_killed_raylet_of_the_only_machine_ends_the_command_and_the_same_one_continues(

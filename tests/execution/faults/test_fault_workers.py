@@ -1,4 +1,4 @@
-"""What befalls a worker costs no result: it is killed, it hangs, it has an error, it has no memory, its loss is NaN."""
+"""A worker that is killed, hangs, fails, runs out of memory or has a NaN loss costs no other result."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ pages = int(Path("/proc/self/statm").read_text().split()[0])
 resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 2**26, -1))
 torch.ones(2**30)
 """
-"""A real allocation of 4 GiB in a process that may have 64 MiB more than it has."""
+"""Allocates 4 GiB in a process that may have only 64 MiB more than it has."""
 
 HOARD = """
 hoard = []
@@ -20,9 +20,9 @@ while len(hoard) < 80:
     hoard.append(bytearray(os.urandom(2**20)) * 100)
     time.sleep(0.05)
 """
-"""100 MiB and 100 MiB more, until somebody puts an end to it (8 GB at most)."""
+"""Allocates 100 MiB again and again, until the process is killed (at most 8 GB)."""
 HOARDED_BYTES = 5 * 2**30
-"""What Ray lets it take, and other tests beside it."""
+"""Memory that Ray allows this process, and other tests at the same time, to allocate."""
 
 
 @pytest.mark.slow
@@ -72,7 +72,7 @@ def test_an_exception_in_one_variant_fails_it_with_its_log_and_the_others_finish
     assert "RuntimeError: this layer is cursed" in ended.out
     failure = study.file("attention", "failure.json").read_text()
     assert "sitecustomize.py" in failure, "the log says where it was raised"
-    assert study.steps()["attention", 0] < 2 * STEPS, "an error is not tried again by itself"
+    assert study.steps()["attention", 0] < 2 * STEPS, "a failed run is not tried again by the same command"
     assert "this layer is cursed" in study.page()
     require_same(study, undisturbed, "alexnet")
     study.strike()

@@ -1,4 +1,4 @@
-"""Two commands at the same moment on one pool share the work."""
+"""Two commands that use the same pool at the same time share the runs."""
 
 import pytest
 from disturbed import Disturbed
