@@ -49,8 +49,8 @@ def changed(run: RunConfig, *, dropout: float | None = None, **settings: Any) ->
 
 def first(split: Split, count: int) -> Split:
     """The split's first images."""
-    known = {name: getattr(split, name)[:count] for name in ("keys", "targets", "votes", "groups")}
-    return replace(split, **known)
+    fields = {name: getattr(split, name)[:count] for name in ("keys", "targets", "votes", "groups")}
+    return replace(split, **fields)
 
 
 @dataclass(frozen=True)

@@ -95,14 +95,14 @@ def test_out_gets_a_figure_of_each_image_with_its_attention_and_a_table(attendin
     assert {path.name for path in out.iterdir()} == {"a.png", "a-2.png", "b.png", "c.png", "predictions.csv"}
     assert (out / "predictions.csv").read_text() == capsys.readouterr().out
     drawn = np.asarray(Image.open(out / "a.png").convert("RGB")).astype(float)
-    seen = Image.open(images / "a.jpg").crop((14, 14, 241, 241)).resize((300, 300))
+    crop = Image.open(images / "a.jpg").crop((14, 14, 241, 241)).resize((300, 300))
     at = next(  # the image, 2 inches wide at 150 dots an inch, a little from the left
-        (top for top in range(40, 120) if abs(drawn[top : top + 300, 9:309] - np.asarray(seen)).mean() < 6), None
+        (top for top in range(40, 120) if abs(drawn[top : top + 300, 9:309] - np.asarray(crop)).mean() < 6), None
     )
     assert at is not None
     beside = drawn[at : at + 300, 333:633]
     assert beside.std() > 5
-    assert abs(beside - np.asarray(seen)).mean() > 20
+    assert abs(beside - np.asarray(crop)).mean() > 20
 
 
 @pytest.mark.usefixtures("heard")

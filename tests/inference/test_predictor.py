@@ -58,10 +58,10 @@ def test_an_image_of_any_kind_is_seen_upright_on_white_and_square():
     exif[0x0112] = 3  # upside down
     buffer = io.BytesIO()
     turned.save(buffer, "JPEG", exif=exif)
-    seen = load_center_crop(buffer.getvalue())
-    assert seen.shape == (256, 256, 3)
-    assert seen[0].mean() > 200
-    assert seen[-1].mean() < 50
+    square = load_center_crop(buffer.getvalue())
+    assert square.shape == (256, 256, 3)
+    assert square[0].mean() > 200
+    assert square[-1].mean() < 50
 
 
 @pytest.mark.parametrize("content", [b"", b"no image"])

@@ -10,14 +10,14 @@ CONVOLUTIONS = (55**2 * 96 * 3 * 11**2, 27**2 * 256 * 48 * 5**2, 13**2 * 384 * 2
 
 
 def test_the_cost_of_alexnet_is_that_of_its_convolutions_and_fully_connected_layers():
-    found = cost(AlexNetConfig(), classes=8)
-    assert found.forward_flops == 2 * (sum(CONVOLUTIONS) + 9216 * 4096 + 4096**2 + 4096 * 8)
-    assert found.parameters == 56_901_000
+    alexnet_cost = cost(AlexNetConfig(), classes=8)
+    assert alexnet_cost.forward_flops == 2 * (sum(CONVOLUTIONS) + 9216 * 4096 + 4096**2 + 4096 * 8)
+    assert alexnet_cost.parameters == 56_901_000
 
 
 def test_the_control_of_the_dual_branch_costs_two_alexnets():
-    found = cost(DualBranchConfig(attention="none"), classes=8)
-    assert found.forward_flops == 2 * cost(AlexNetConfig(), classes=8).forward_flops
+    alexnet_cost = cost(DualBranchConfig(attention="none"), classes=8)
+    assert alexnet_cost.forward_flops == 2 * cost(AlexNetConfig(), classes=8).forward_flops
 
 
 def test_the_parameters_are_those_of_the_network_that_is_trained():

@@ -36,28 +36,28 @@ def test_ten_crops_give_the_logarithm_of_the_mean_of_their_softmax_outputs(run: 
     network = build(run.model, 8).eval()
     with torch.inference_mode():
         expected = averaged_plainly(network, split)
-    found = evaluate(network, split, ALONE, crops=10).logits
-    np.testing.assert_allclose(found, expected, atol=1e-4)
-    np.testing.assert_allclose(np.exp(found).sum(1), 1, atol=1e-5)
-    assert np.abs(found - evaluate(network, split, ALONE).logits).max() > 0.01
+    actual = evaluate(network, split, ALONE, crops=10).logits
+    np.testing.assert_allclose(actual, expected, atol=1e-4)
+    np.testing.assert_allclose(np.exp(actual).sum(1), 1, atol=1e-5)
+    assert np.abs(actual - evaluate(network, split, ALONE).logits).max() > 0.01
 
 
 @pytest.mark.parametrize(("crops", "passes"), [(1, 1), (5, 5), (10, 10)])
 def test_no_forward_pass_sees_more_images_because_of_more_crops(run: RunConfig, crops: int, passes: int):
-    split, seen = first(open_split(run.dataset, "test"), 37), []
+    split, batch_sizes = first(open_split(run.dataset, "test"), 37), []
     network = build(run.model, 8)
-    network.register_forward_pre_hook(lambda module, inputs: seen.append(len(inputs[0])))
+    network.register_forward_pre_hook(lambda module, inputs: batch_sizes.append(len(inputs[0])))
     evaluate(network, split, ALONE, crops)
-    assert seen == [len(split)] * passes
+    assert batch_sizes == [len(split)] * passes
 
 
 @pytest.mark.parametrize("size", [1.0, 1e4, 1e30])
 def test_averaging_loses_neither_large_logits_nor_small_probabilities(size: float):
     logits = size * torch.randn(5, 40, 8, generator=torch.Generator().manual_seed(0))
-    found = average_logits(list(logits))
+    actual = average_logits(list(logits))
     expected = torch.logsumexp(logits.double().log_softmax(2), 0) - np.log(5)
-    assert torch.isfinite(found).all()
-    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
+    assert torch.isfinite(actual).all()
+    torch.testing.assert_close(actual.double(), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_averaging_does_not_hide_an_output_that_is_not_finite():

@@ -20,7 +20,7 @@ def svm(run):
     return replace(run, variant="colours", model=SvmConfig(c_grid=(1.0,)), train=TrainConfig())
 
 
-def test_its_files_are_those_of_a_network_but_weights(run, svm, tmp_path):
+def test_a_fitted_run_leaves_the_files_of_a_network_without_weights(run, svm, tmp_path):
     record, predictions = trained(svm, tmp_path)
     network, of_network = trained(run, tmp_path)
     assert {p.name for p in (tmp_path / svm.id).iterdir()} == {p.name for p in (tmp_path / run.id).iterdir()} - {
@@ -31,29 +31,29 @@ def test_its_files_are_those_of_a_network_but_weights(run, svm, tmp_path):
     pd.testing.assert_frame_equal(
         predictions[["sample_id", "target", "group"]], of_network[["sample_id", "target", "group"]]
     )
-    said = predictions.filter(like="logit_").to_numpy()
-    np.testing.assert_allclose(np.exp(said.astype(float)).sum(1), 1, atol=1e-5)
+    logits = predictions.filter(like="logit_").to_numpy()
+    np.testing.assert_allclose(np.exp(logits.astype(float)).sum(1), 1, atol=1e-5)
     labels = [name.removeprefix("logit_") for name in predictions.filter(like="logit_")]
-    right = np.array(labels)[said.argmax(1)] == predictions["target"]
+    right = np.array(labels)[logits.argmax(1)] == predictions["target"]
     assert record["accuracy"] == pytest.approx(100 * right.mean())
     assert record["fitted"]["c"] == 1.0
     (entry,) = history(tmp_path, svm)
     assert entry["train_accuracy"] > 50
 
 
-def test_its_result_does_not_depend_on_the_seed(svm, tmp_path):
-    said = [trained(replace(svm, seed=seed), tmp_path)[1] for seed in (0, 1)]
-    pd.testing.assert_frame_equal(*said)
+def test_a_fitted_result_does_not_depend_on_the_seed(svm, tmp_path):
+    predictions = [trained(replace(svm, seed=seed), tmp_path)[1] for seed in (0, 1)]
+    pd.testing.assert_frame_equal(*predictions)
 
 
 def test_indexed_images_give_what_decoded_ones_give(svm, tmp_path):
-    decoded, said = trained(svm, tmp_path / "decoded")
-    indexed, said_too = trained(svm, tmp_path / "indexed", resources=Resources(cache_gb=0))
+    decoded, expected = trained(svm, tmp_path / "decoded")
+    indexed, predictions = trained(svm, tmp_path / "indexed", resources=Resources(cache_gb=0))
     assert (decoded["reading"], indexed["reading"]) == ("decoded", "indexed")
-    pd.testing.assert_frame_equal(said, said_too, check_exact=True)
+    pd.testing.assert_frame_equal(predictions, expected, check_exact=True)
 
 
-def test_the_constant_model_says_the_training_images_frequencies(run, tmp_path):
+def test_the_class_prior_predicts_the_training_frequencies(run, tmp_path):
     constant = replace(run, variant="constant", model=ConstantConfig(), train=TrainConfig())
     record, predictions = trained(constant, tmp_path)
     targets = open_split(run.dataset, "train").targets
@@ -64,20 +64,20 @@ def test_the_constant_model_says_the_training_images_frequencies(run, tmp_path):
     assert record["forward_flops"] is None
 
 
-def test_a_stopped_run_leaves_no_result_and_begins_anew_to_the_same(svm, tmp_path):
+def test_a_stopped_run_leaves_no_result_and_starts_again_to_the_same(svm, tmp_path):
     asked = iter([False, True])
     with pytest.raises(InterruptedRunError):
         train(svm, RunDirectory(str(tmp_path), svm), ALONE, stop=lambda: next(asked))
     assert not (tmp_path / svm.id / RECORD).exists()
-    again, said = trained(svm, tmp_path)
-    whole, said_at_once = trained(svm, tmp_path / "whole")
-    pd.testing.assert_frame_equal(said, said_at_once)
+    again, predictions = trained(svm, tmp_path)
+    whole, expected = trained(svm, tmp_path / "whole")
+    pd.testing.assert_frame_equal(predictions, expected)
     assert without_times(again) == without_times(whole)
 
 
-def test_it_tells_how_far_it_is(svm, tmp_path):
-    seen = []
-    trained(svm, tmp_path, on_progress=seen.append)
-    fractions = [progress.fraction for progress in seen if progress.phase != "reading"]  # told if it takes long
+def test_a_fit_reports_its_progress(svm, tmp_path):
+    reported = []
+    trained(svm, tmp_path, on_progress=reported.append)
+    fractions = [progress.fraction for progress in reported if progress.phase != "reading"]  # only if it takes long
     assert fractions == sorted(fractions)
-    assert {progress.phase for progress in seen} >= {"training", "testing"}
+    assert {progress.phase for progress in reported} >= {"training", "testing"}

@@ -1,4 +1,4 @@
-"""The loss against formulas written down once more, with what other libraries say of them."""
+"""The loss against formulas written out, and against torch's own."""
 
 from dataclasses import replace
 
@@ -28,9 +28,9 @@ def surprise(run: RunConfig, split: Split | None = None) -> tuple[np.ndarray, np
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
 def test_label_smoothing_spreads_a_part_of_the_target_over_all_classes(run: RunConfig, smoothing: float):
-    found, targets, loss = surprise(changed(run, dropout=0.0, label_smoothing=smoothing))
-    own = found[np.arange(len(found)), targets]
-    assert loss == pytest.approx(((1 - smoothing) * own + smoothing * found.mean(1)).mean(), rel=1e-5)
+    neg_log_probs, targets, loss = surprise(changed(run, dropout=0.0, label_smoothing=smoothing))
+    target_loss = neg_log_probs[np.arange(len(targets)), targets]
+    assert loss == pytest.approx(((1 - smoothing) * target_loss + smoothing * neg_log_probs.mean(1)).mean(), rel=1e-5)
 
 
 def test_smoothing_is_torchs_for_labels_and_keeps_sums_of_all_targets():
@@ -52,10 +52,10 @@ def test_the_loss_of_bfloat16_logits_is_calculated_in_float32():
 
 def test_balanced_images_count_as_if_all_classes_had_the_same_number(run: RunConfig):
     balanced = changed(run, dropout=0.0, class_weights="balanced")
-    found, targets, loss = surprise(balanced)
+    neg_log_probs, targets, loss = surprise(balanced)
     everything = open_split(run.dataset, "train").targets
     weights = [len(everything) / (8 * sum(other == target for other in everything)) for target in targets]
-    assert loss == pytest.approx(np.average(found[np.arange(len(found)), targets], weights=weights), rel=1e-5)
+    assert loss == pytest.approx(np.average(neg_log_probs[np.arange(len(targets)), targets], weights=weights), rel=1e-5)
     assert loss != pytest.approx(surprise(changed(run, dropout=0.0))[2], rel=1e-5)
 
 
@@ -72,34 +72,35 @@ def test_smoothing_and_class_weights_go_with_votes(run: RunConfig, targets: str)
     whole = open_split(run.dataset, "train")
     votes = tuple({whole.classes[target]: 3.0, whole.classes[0]: 1.0 + target % 3} for target in whole.targets)
     settings = {"label_smoothing": 0.2, "class_weights": "balanced"}
-    found, labels, loss = surprise(changed(run, dropout=0.0, targets=targets, **settings), replace(whole, votes=votes))
+    voted = replace(whole, votes=votes)
+    neg_log_probs, labels, loss = surprise(changed(run, dropout=0.0, targets=targets, **settings), voted)
     target_probs = []
     for label in labels:
-        said = votes[int(np.flatnonzero(whole.targets == label)[0])]
-        share = said[whole.classes[label]] / sum(said.values())
+        image_votes = votes[int(np.flatnonzero(whole.targets == label)[0])]
+        share = image_votes[whole.classes[label]] / sum(image_votes.values())
         if targets == "soft":
-            aim = np.array([said.get(name, 0.0) / sum(said.values()) for name in whole.classes])
+            aim = np.array([image_votes.get(name, 0.0) / sum(image_votes.values()) for name in whole.classes])
         else:
             shares = [v[whole.classes[t]] / sum(v.values()) for v, t in zip(votes, whole.targets, strict=True)]
             aim = share / np.mean(shares) * np.eye(8)[label]
         target_probs.append(0.8 * aim + 0.2 * aim.sum() / 8)
     weights = [1 / np.sum(whole.targets == label) for label in labels]
-    assert loss == pytest.approx(np.average((np.array(target_probs) * found).sum(1), weights=weights), rel=1e-5)
+    assert loss == pytest.approx(np.average((np.array(target_probs) * neg_log_probs).sum(1), weights=weights), rel=1e-5)
 
 
 @pytest.mark.parametrize("settings", [{}, {"class_weights": "balanced", "label_smoothing": 0.1}])
 def test_a_batch_in_pieces_gives_the_loss_and_gradient_of_a_whole_one_with_dropout_on(run: RunConfig, settings: dict):
-    found = []
+    results = []
     for accumulate in (1, 4, 100):  # more pieces than images: one each
         begun = start(changed(run, dropout=0.5, **settings), resources=Resources(accumulate=accumulate))
         sizes: list[int] = []
         begun.state.network.register_forward_pre_hook(lambda module, inputs, to=sizes: to.append(len(inputs[0])))
         loss, correct = backward(begun.state, next(begun.batches), begun.randomness).tolist()
-        found.append((loss, correct, gradient(begun.state), sizes))
-    for loss, correct, vector, _ in found[1:]:
-        assert (loss, correct) == (pytest.approx(found[0][0], rel=1e-6), found[0][1])
-        torch.testing.assert_close(vector, found[0][2], rtol=0, atol=1e-5 * found[0][2].abs().max().item())
-    assert [sorted(sizes) for *_, sizes in found] == [[15], [3, 4, 4, 4], [1] * 15]
+        results.append((loss, correct, gradient(begun.state), sizes))
+    for loss, correct, vector, _ in results[1:]:
+        assert (loss, correct) == (pytest.approx(results[0][0], rel=1e-6), results[0][1])
+        torch.testing.assert_close(vector, results[0][2], rtol=0, atol=1e-5 * results[0][2].abs().max().item())
+    assert [sorted(sizes) for *_, sizes in results] == [[15], [3, 4, 4, 4], [1] * 15]
 
 
 def test_dropout_changes_the_gradient(run: RunConfig):

@@ -10,21 +10,21 @@ def rates(train: TrainConfig, steps_per_epoch: int = 4) -> list[float]:
 
 
 def test_cosine_falls_from_the_learning_rate_towards_zero():
-    found = rates(TrainConfig(epochs=5, lr=0.1))
-    assert found[0] == pytest.approx(0.1)
-    assert found == sorted(found, reverse=True)
-    assert found[len(found) // 2] == pytest.approx(0.05)
-    assert 0 < found[-1] < 0.001
+    lrs = rates(TrainConfig(epochs=5, lr=0.1))
+    assert lrs[0] == pytest.approx(0.1)
+    assert lrs == sorted(lrs, reverse=True)
+    assert lrs[len(lrs) // 2] == pytest.approx(0.05)
+    assert 0 < lrs[-1] < 0.001
 
 
 def test_step_divides_by_ten_every_step_epochs():
-    found = rates(TrainConfig(epochs=6, lr=0.1, schedule="step", step_epochs=2))
-    assert found == pytest.approx([0.1] * 8 + [0.01] * 8 + [0.001] * 8)
+    lrs = rates(TrainConfig(epochs=6, lr=0.1, schedule="step", step_epochs=2))
+    assert lrs == pytest.approx([0.1] * 8 + [0.01] * 8 + [0.001] * 8)
 
 
 def test_step_multiplies_by_the_factor():
-    found = rates(TrainConfig(epochs=4, lr=0.1, schedule="step", step_epochs=1, step_factor=0.5))
-    assert found == pytest.approx([0.1] * 4 + [0.05] * 4 + [0.025] * 4 + [0.0125] * 4)
+    lrs = rates(TrainConfig(epochs=4, lr=0.1, schedule="step", step_epochs=1, step_factor=0.5))
+    assert lrs == pytest.approx([0.1] * 4 + [0.05] * 4 + [0.025] * 4 + [0.0125] * 4)
 
 
 def test_linear_falls_evenly_towards_zero():
@@ -40,10 +40,10 @@ def test_constant_stays():
 @pytest.mark.parametrize("schedule", ["cosine", "linear", "step", "constant"])
 def test_warm_up_rises_to_the_learning_rate_and_never_above(schedule: str):
     settings = {"step_epochs": 3} if schedule == "step" else {}
-    found = rates(TrainConfig(epochs=4, lr=0.1, schedule=schedule, warmup_epochs=1.5, **settings))
-    assert 0 < found[0] < found[3] < found[5] < 0.1
-    assert max(found) == pytest.approx(0.1)
-    assert found.index(max(found)) == 6
+    lrs = rates(TrainConfig(epochs=4, lr=0.1, schedule=schedule, warmup_epochs=1.5, **settings))
+    assert 0 < lrs[0] < lrs[3] < lrs[5] < 0.1
+    assert max(lrs) == pytest.approx(0.1)
+    assert lrs.index(max(lrs)) == 6
 
 
 def test_new_parameters_learn_as_many_times_as_fast_as_they_are_multiplied():

@@ -37,10 +37,10 @@ def switches() -> dict[str, Any]:
 def test_switches_are_set_for_a_run_and_put_back_even_when_it_ends_early(
     run: RunConfig, precision: str, gpu: str, deterministic: bool, tmp_path: Path
 ):
-    before, seen = switches(), []
+    before, recorded = switches(), []
 
     def stop() -> bool:
-        seen.append(switches())
+        recorded.append(switches())
         return True
 
     with pytest.raises(InterruptedRunError):
@@ -50,8 +50,8 @@ def test_switches_are_set_for_a_run_and_put_back_even_when_it_ends_early(
     assert switches() == before
     expected = {"matmul": gpu, "conv": gpu, "cpu matmul": "ieee", "cpu conv": "ieee", "benchmark": False}
     expected |= {"deterministic": deterministic, "cublas": ":4096:8" if deterministic else before["cublas"]}
-    assert {name: seen[0][name] for name in expected} == expected
-    assert not seen[0]["autocast"], "only passes forward are"
+    assert {name: recorded[0][name] for name in expected} == expected
+    assert not recorded[0]["autocast"], "only passes forward are"
 
 
 def test_what_the_process_had_chosen_for_itself_is_put_back(monkeypatch: pytest.MonkeyPatch):

@@ -1,4 +1,4 @@
-"""A run tells which code trained it, down to what was never committed."""
+"""A run records the code that trained it, including uncommitted changes."""
 
 import hashlib
 import os
@@ -33,27 +33,27 @@ def git(checkout: Path, *arguments: str) -> str:
     return subprocess.run(["git", "-C", checkout, *arguments], check=True, capture_output=True, text=True).stdout
 
 
-def noted(checkout: Path, pool: Path) -> tuple[dict, bytes | None]:
-    """What is said of the checkout, and the file that goes with it."""
-    said = code_origin(Folder(str(pool)), checkout)["git"]
-    return said, Folder(str(pool)).read(DIFF.format(said["diff"][:8])) if said["dirty"] else None
+def recorded(checkout: Path, pool: Path) -> tuple[dict, bytes | None]:
+    """The recorded state of the checkout, and the content of the diff that goes with it."""
+    git_state = code_origin(Folder(str(pool)), checkout)["git"]
+    return git_state, Folder(str(pool)).read(DIFF.format(git_state["diff"][:8])) if git_state["dirty"] else None
 
 
-def test_code_as_it_was_committed_needs_its_commit_only(checkout: Path, tmp_path: Path):
-    said, _ = noted(checkout, tmp_path / "run")
-    assert said == {"commit": git(checkout, "rev-parse", "HEAD").strip(), "dirty": False}
+def test_committed_code_is_recorded_by_its_commit_alone(checkout: Path, tmp_path: Path):
+    git_state, _ = recorded(checkout, tmp_path / "run")
+    assert git_state == {"commit": git(checkout, "rev-parse", "HEAD").strip(), "dirty": False}
     assert not (tmp_path / "run").exists()
 
 
 def test_the_kept_diff_makes_the_commit_into_the_code_that_ran(checkout: Path, tmp_path: Path):
     (checkout / "emotune" / "model.py").write_text("layers = 8\n")
-    said, diff = noted(checkout, tmp_path / "run")
-    assert said["diff"] == hashlib.sha256(diff).hexdigest()
-    assert [path.name for path in (tmp_path / "run").iterdir()] == [f"origin-{said['diff'][:8]}.diff"]
+    git_state, diff = recorded(checkout, tmp_path / "run")
+    assert git_state["diff"] == hashlib.sha256(diff).hexdigest()
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [f"origin-{git_state['diff'][:8]}.diff"]
     git(checkout, "add", ".")  # what is about to be committed is no more committed than the rest
-    assert noted(checkout, tmp_path / "run")[0] == said
+    assert recorded(checkout, tmp_path / "run")[0] == git_state
     git(checkout, "reset", "--quiet", "--hard")
-    git(checkout, "apply", str(tmp_path / "run" / DIFF.format(said["diff"][:8])))
+    git(checkout, "apply", str(tmp_path / "run" / DIFF.format(git_state["diff"][:8])))
     assert (checkout / "emotune" / "model.py").read_text() == "layers = 8\n"
 
 
@@ -62,58 +62,58 @@ def test_untracked_files_are_named_and_bytes_of_others_left_out(checkout: Path, 
     (checkout / "emotune" / "new.py").write_text("secret = 1\n")
     (checkout / "emotune" / "latin.py").write_bytes("# Übung\n".encode("latin-1"))
     git(checkout, "add", "emotune/latin.py")
-    _, diff = noted(checkout, tmp_path / "run")
+    _, diff = recorded(checkout, tmp_path / "run")
     assert diff.startswith(b"# untracked: emotune/new.py\n")
     assert b"secret" not in diff
     assert b"Binary files a/emotune/photo.bin and b/emotune/photo.bin differ" in diff
     assert "+# Übung".encode("latin-1") in diff
 
 
-def test_what_is_beside_the_code_such_as_a_report_or_a_study_is_no_change_of_it(checkout: Path, tmp_path: Path):
+def test_changes_beside_the_code_such_as_reports_and_studies_do_not_count(checkout: Path, tmp_path: Path):
     (checkout / "my-study.yaml").write_text("seeds: 3\n")
     (checkout / "reports").mkdir()
     (checkout / "reports" / "index.html").write_text("<html>")
     git(checkout, "add", "reports")
-    assert noted(checkout, tmp_path / "run")[0]["dirty"] is False
+    assert recorded(checkout, tmp_path / "run")[0]["dirty"] is False
 
 
-def test_the_users_own_way_of_looking_at_diffs_changes_nothing(checkout: Path, tmp_path: Path):
+def test_the_users_own_git_settings_change_nothing(checkout: Path, tmp_path: Path):
     (checkout / "emotune" / "model.py").write_text("layers = 8\n")
-    before = noted(checkout, tmp_path / "run")
+    before = recorded(checkout, tmp_path / "run")
     settings = "[color]\nui = always\n[diff]\nnoprefix = true\nexternal = false\n[status]\nshowUntrackedFiles = no\n"
     (tmp_path / "settings").write_text(settings)
-    assert noted(checkout, tmp_path / "run") == before
+    assert recorded(checkout, tmp_path / "run") == before
 
 
-def test_a_long_diff_is_cut_and_says_so_and_still_tells_two_apart(checkout: Path, tmp_path: Path):
-    said = []
+def test_a_long_diff_is_cut_with_a_note_and_two_of_them_still_differ(checkout: Path, tmp_path: Path):
+    digests = []
     for last in ("this", "that"):
         (checkout / "emotune" / "model.py").write_text("x = 1\n" * 100_000 + last)
-        found, diff = noted(checkout, tmp_path / "run")
+        git_state, diff = recorded(checkout, tmp_path / "run")
         assert 199_000 < len(diff) < 200_300
         *_, kept, cut = diff.decode().splitlines()
         assert kept == "+x = 1"
         assert cut.startswith("# cut here: ")
-        said.append(found["diff"])
-    assert len(set(said)) == 2
+        digests.append(git_state["diff"])
+    assert len(set(digests)) == 2
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_a_checkout_that_belongs_to_another_user_tells_its_commit_and_changes(checkout: Path, tmp_path: Path):
+def test_a_checkout_that_belongs_to_another_user_is_recorded_too(checkout: Path, tmp_path: Path):
     (checkout / "emotune" / "model.py").write_text("layers = 8\n")
-    commit, before = git(checkout, "rev-parse", "HEAD").strip(), noted(checkout, tmp_path / "run")
+    commit, before = git(checkout, "rev-parse", "HEAD").strip(), recorded(checkout, tmp_path / "run")
     for path in [checkout, *checkout.rglob("*")]:
         os.chown(path, 12345, 12345)
     refused = subprocess.run(["git", "-C", checkout, "status"], capture_output=True, text=True, check=False)
     assert "dubious ownership" in refused.stderr
-    assert noted(checkout, tmp_path / "run") == before
+    assert recorded(checkout, tmp_path / "run") == before
     assert before[0]["commit"] == commit
 
 
-def test_another_repository_that_the_environment_names_is_not_the_codes(checkout: Path, tmp_path: Path, monkeypatch):
+def test_git_variables_in_the_environment_have_no_effect(checkout: Path, tmp_path: Path, monkeypatch):
     commit = git(checkout, "rev-parse", "HEAD").strip()
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
-    assert noted(checkout, tmp_path / "run")[0] == {"commit": commit, "dirty": False}
+    assert recorded(checkout, tmp_path / "run")[0] == {"commit": commit, "dirty": False}
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -131,20 +131,20 @@ def test_without_git_the_commit_is_read_from_its_files_and_the_reason_kept(
         git(checkout, "clone", "--quiet", "--depth", "1", f"file://{checkout}", str(code))
     if packed:
         git(checkout, "pack-refs", "--all")
-    assert noted(code, tmp_path / "run")[0] == {"commit": commit, "dirty": False}
+    assert recorded(code, tmp_path / "run")[0] == {"commit": commit, "dirty": False}
     monkeypatch.setenv("PATH", str(tmp_path))
-    said, _ = noted(code, tmp_path / "run")
-    assert said == {"commit": commit, "dirty": None, "unknown": "git is not installed where it was trained"}
+    git_state, _ = recorded(code, tmp_path / "run")
+    assert git_state == {"commit": commit, "dirty": None, "unknown": "git is not installed where it was trained"}
 
 
-def test_a_repository_that_git_cannot_read_gives_the_reason_in_its_words(checkout: Path, tmp_path: Path):
+def test_a_repository_that_git_cannot_read_is_recorded_with_gits_message(checkout: Path, tmp_path: Path):
     (checkout / ".git" / "HEAD").write_text("")
-    said, _ = noted(checkout, tmp_path / "run")
-    assert (said["commit"], said["dirty"]) == (None, None)
-    assert said["unknown"].startswith("git says: fatal: ")
+    git_state, _ = recorded(checkout, tmp_path / "run")
+    assert (git_state["commit"], git_state["dirty"]) == (None, None)
+    assert git_state["unknown"].startswith("git says: fatal: ")
     git(tmp_path, "init", "--quiet", "empty")
     (tmp_path / "empty" / "emotune").mkdir()
-    assert noted(tmp_path / "empty", tmp_path / "run")[0]["unknown"].startswith("git says: ")
+    assert recorded(tmp_path / "empty", tmp_path / "run")[0]["unknown"].startswith("git says: ")
 
 
 def test_code_that_is_in_no_repository_has_no_commit(tmp_path: Path):

@@ -43,17 +43,17 @@ def cases(run: RunConfig) -> dict[str, tuple[RunConfig, Resources, int]]:
 
 
 def steps(run: RunConfig, world: World, resources: Resources, count: int) -> dict[str, Any]:
-    """The gradient of a batch, then the losses and norms of three steps, and what the network says after them."""
+    """The gradient of a batch, then the losses and norms of three steps, and the logits after them."""
     begun = start(run, world, resources, first(open_split(run.dataset, "train"), count))
     batches = list(begun.batches)
     size = min(len(batches), 3)
     loss, correct = backward(begun.state, batches[size - 1], begun.randomness).tolist()
-    found: dict[str, Any] = {"loss": loss, "correct": correct, "gradient": gradient(begun.state).clone()}
+    measured: dict[str, Any] = {"loss": loss, "correct": correct, "gradient": gradient(begun.state).clone()}
     results = [take_step(begun.state, batch, begun.randomness, run.train.lr) for batch in batches[:size]]
-    found["losses"], found["norms"] = [r.loss for r in results], [r.norm or 0.0 for r in results]
+    measured["losses"], measured["norms"] = [r.loss for r in results], [r.norm or 0.0 for r in results]
     val = first(open_split(run.dataset, "val"), 9)
-    found["logits"] = evaluate(begun.state.result, val, world, precision=run.train.precision).logits
-    return found
+    measured["logits"] = evaluate(begun.state.result, val, world, precision=run.train.precision).logits
+    return measured
 
 
 def whole(run: RunConfig) -> tuple[RunConfig, Resources]:
@@ -62,7 +62,7 @@ def whole(run: RunConfig) -> tuple[RunConfig, Resources]:
 
 
 def selecting(run: RunConfig) -> RunConfig:
-    """A run that tests its first epoch, looks at the test images after each, and attends to them."""
+    """A run with attention that tests its first epoch, and the test images after each epoch."""
     model = DualBranchConfig(width=0.0625, weight_init="he", attention="both")
     slow = changed(run, lr=1e-7, schedule="constant")
     return replace(slow, model=model, select="best_val", test_curve=True)
@@ -75,29 +75,29 @@ def wild(run: RunConfig, kind: str) -> tuple[RunConfig, Resources]:
 
 
 def evaluated(run: RunConfig, world: World) -> list[tuple[int, np.ndarray]]:
-    """For each size, how many images this rank looked at, and the logits."""
+    """For each size, the number of images that this rank computed, and the logits."""
     torch.manual_seed(0)
-    network, seen, found = build(run.model, 8), [], []
-    network.register_forward_pre_hook(lambda module, inputs: seen.append(len(inputs[0])))
+    network, batch_sizes, measured = build(run.model, 8), [], []
+    network.register_forward_pre_hook(lambda module, inputs: batch_sizes.append(len(inputs[0])))
     val = open_split(run.dataset, "val")
     for size in SIZES:
         logits = evaluate(network, first(val, size), world).logits
-        found.append((sum(seen), logits))
-        seen.clear()
-    return found
+        measured.append((sum(batch_sizes), logits))
+        batch_sizes.clear()
+    return measured
 
 
 def _rank(rank: int, ports: list[int], run_json: dict[str, Any], out: str) -> None:
     torch.set_num_threads(1)
     run = RunConfig.from_json(run_json)
-    found: dict[str, Any] = {}
+    measured: dict[str, Any] = {}
     with connect(rank, 3, gpu=False, store=open_store("127.0.0.1", ports[0])) as world:
-        found["evaluated", 3] = evaluated(run, world)
+        measured["evaluated", 3] = evaluated(run, world)
     if rank < 2:
         with connect(rank, 2, gpu=False, store=open_store("127.0.0.1", ports[1])) as world:
-            found["evaluated", 2] = evaluated(run, world)
+            measured["evaluated", 2] = evaluated(run, world)
             for name, case in cases(run).items():
-                found["case", name] = steps(case[0], world, *case[1:])
+                measured["case", name] = steps(case[0], world, *case[1:])
             complete, resources = whole(run)
             train(complete, RunDirectory(f"{out}/whole", complete), world, resources=resources)
             chosen = selecting(run)
@@ -106,17 +106,17 @@ def _rank(rank: int, ports: list[int], run_json: dict[str, Any], out: str) -> No
                 mad, resources = wild(run, kind)
                 with pytest.raises(DivergedError) as caught:
                     train(mad, RunDirectory(f"{out}/wild", mad), world, resources=resources)
-                found["diverged", kind] = str(caught.value)
-    torch.save(found, f"{out}/{rank}.pt")
+                measured["diverged", kind] = str(caught.value)
+    torch.save(measured, f"{out}/{rank}.pt")
 
 
 class Ranks:
-    """What ranks found, started once for all tests."""
+    """The measurements of ranks, which are started once for all tests."""
 
     def __init__(self, run: RunConfig, out: Path) -> None:
         stores = [open_store("127.0.0.1") for _ in range(2)]
         mp.spawn(_rank, ([store.port for store in stores], run.to_json(), str(out)), nprocs=3)
-        self.out, self.found = out, [torch.load(out / f"{rank}.pt", weights_only=False) for rank in range(3)]
+        self.out, self.measured = out, [torch.load(out / f"{rank}.pt", weights_only=False) for rank in range(3)]
 
 
 @pytest.fixture(scope="module")
@@ -135,20 +135,20 @@ def ranks(run: RunConfig, started: dict[str, Ranks], tmp_path_factory: pytest.Te
     "no dropout", "dropout", "dropout of patches", "accumulated", "balanced", "everything", "a rank without images",
     "bf16",
 ])  # fmt: skip
-def test_two_ranks_find_the_gradient_losses_and_outputs_that_one_finds(run: RunConfig, ranks: Ranks, name: str):
+def test_two_ranks_compute_the_gradient_losses_and_outputs_of_one(run: RunConfig, ranks: Ranks, name: str):
     case = cases(run)[name]
     alone = steps(case[0], ALONE, *case[1:])
     close = 3e-2 if name == "bf16" else 2e-4  # of the largest value; bfloat16 has 8 bits
     for rank in range(2):
-        found = ranks.found[rank]["case", name]
+        measured = ranks.measured[rank]["case", name]
         for key, expected in alone.items():
-            value, scale = np.asarray(found[key]), np.abs(np.asarray(expected)).max()
+            value, scale = np.asarray(measured[key]), np.abs(np.asarray(expected)).max()
             np.testing.assert_allclose(value, expected, rtol=0, atol=close * scale + 1e-9, err_msg=key)
-        assert np.abs(np.asarray(found["gradient"])).max() > 0
+        assert np.abs(np.asarray(measured["gradient"])).max() > 0
 
 
 def test_ranks_that_accumulate_agree_to_the_bit_with_each_other(run: RunConfig, ranks: Ranks):
-    one, other = (ranks.found[rank]["case", "everything"] for rank in range(2))
+    one, other = (ranks.measured[rank]["case", "everything"] for rank in range(2))
     assert torch.equal(one["gradient"], other["gradient"])
     assert (one["losses"], one["norms"]) == (other["losses"], other["norms"])
 
@@ -165,7 +165,7 @@ def test_two_ranks_train_the_network_that_one_trains(run: RunConfig, ranks: Rank
     assert shared["last_epoch"]["train_loss"] == pytest.approx(record["last_epoch"]["train_loss"], rel=1e-4)
 
 
-def test_two_ranks_test_the_epoch_that_one_tests_and_note_the_attention_of_all_images(
+def test_two_ranks_test_the_epoch_that_one_tests_and_record_the_attention_of_all_images(
     run: RunConfig, ranks: Ranks, tmp_path: Path
 ):
     chosen = selecting(run)
@@ -186,8 +186,8 @@ def test_two_ranks_test_the_epoch_that_one_tests_and_note_the_attention_of_all_i
 
 
 @pytest.mark.parametrize("kind", ["plain", "all"])
-def test_all_ranks_find_at_the_same_step_that_a_run_has_diverged(run: RunConfig, ranks: Ranks, kind: str):
-    first_rank, second_rank = (ranks.found[rank]["diverged", kind] for rank in range(2))
+def test_all_ranks_end_a_diverged_run_at_the_same_step(run: RunConfig, ranks: Ranks, kind: str):
+    first_rank, second_rank = (ranks.measured[rank]["diverged", kind] for rank in range(2))
     assert first_rank == second_rank
     assert "epoch 1, step" in first_rank
     assert "lr 1e+30" in first_rank
@@ -195,8 +195,8 @@ def test_all_ranks_find_at_the_same_step_that_a_run_has_diverged(run: RunConfig,
 
 @pytest.mark.parametrize("size", [2, 3])
 def test_every_image_is_evaluated_once_whatever_the_number_of_ranks(run: RunConfig, ranks: Ranks, size: int):
-    for index, (count, (seen, logits)) in enumerate(zip(SIZES, evaluated(run, ALONE), strict=True)):
-        found = [ranks.found[rank]["evaluated", size][index] for rank in range(size)]
-        assert seen == sum(rank_seen for rank_seen, _ in found) == count
-        for _, rank_logits in found:
+    for index, (count, (batch_sizes, logits)) in enumerate(zip(SIZES, evaluated(run, ALONE), strict=True)):
+        measured = [ranks.measured[rank]["evaluated", size][index] for rank in range(size)]
+        assert batch_sizes == sum(rank_seen for rank_seen, _ in measured) == count
+        for _, rank_logits in measured:
             np.testing.assert_allclose(rank_logits, logits, rtol=1e-4, atol=1e-5)

@@ -78,13 +78,13 @@ def test_a_run_killed_at_a_random_moment_goes_on_from_its_checkpoint_to_the_same
     arguments = [json.dumps(stateful.to_json()), str(tmp_path / "b"), *moment]
     command = [sys.executable, "-c", textwrap.dedent(SCRIPT), *arguments]
     process = subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=False)
-    said = f"drawn from seed {seed}: step {moment[0]} and {moment[1]} s"
-    assert process.returncode == -signal.SIGKILL, said
+    description = f"drawn from seed {seed}: step {moment[0]} and {moment[1]} s"
+    assert process.returncode == -signal.SIGKILL, description
     assert RunDirectory(str(tmp_path / "b"), stateful).status().state is State.INTERRUPTED
     saved = (tmp_path / "b" / stateful.id / CHECKPOINTS / "index.json").exists()
     record, predictions = trained(stateful, tmp_path / "b")
-    assert record["interruptions"] == saved, said
-    pd.testing.assert_frame_equal(predictions, expected, check_exact=True, obj=f"predictions, {said}")
+    assert record["interruptions"] == saved, description
+    pd.testing.assert_frame_equal(predictions, expected, check_exact=True, obj=f"predictions, {description}")
 
 
 def test_no_step_draws_from_a_generator_that_a_checkpoint_would_have_to_keep(stateful: RunConfig, tmp_path: Path):

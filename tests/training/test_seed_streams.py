@@ -1,4 +1,4 @@
-"""Each stream of random numbers decides about what it is named after, and about nothing else."""
+"""Each seed stream decides about what it is named after, and about nothing else."""
 
 import json
 from dataclasses import dataclass, replace
@@ -19,8 +19,8 @@ from emotune.training.step import StepResult, take_step
 
 
 @dataclass
-class Seen:
-    """What a run's steps were given."""
+class StepInputs:
+    """The random inputs of a run's steps, and its predictions."""
 
     init: list[np.ndarray]
     order: list[np.ndarray]
@@ -29,20 +29,20 @@ class Seen:
     predictions: pd.DataFrame
 
 
-def seen(run: RunConfig, pool: Path, monkeypatch: pytest.MonkeyPatch) -> Seen:
-    found = Seen([], [], [], [], pd.DataFrame())
+def step_inputs(run: RunConfig, pool: Path, monkeypatch: pytest.MonkeyPatch) -> StepInputs:
+    inputs = StepInputs([], [], [], [], pd.DataFrame())
 
     def watched(state: Any, batch: Any, randomness: Any, lr: float) -> StepResult:
-        if not found.init:
-            found.init.append(weights(state.network).numpy())
-        found.order.append(batch.indices)
-        found.augment += [randomness.crops.boxes, randomness.crops.flipped]
-        found.dropout.append(randomness.dropout_seeds)
+        if not inputs.init:
+            inputs.init.append(weights(state.network).numpy())
+        inputs.order.append(batch.indices)
+        inputs.augment += [randomness.crops.boxes, randomness.crops.flipped]
+        inputs.dropout.append(randomness.dropout_seeds)
         return take_step(state, batch, randomness, lr)
 
     monkeypatch.setattr(loop, "take_step", watched)
-    found.predictions = trained(run, pool)[1]
-    return found
+    inputs.predictions = trained(run, pool)[1]
+    return inputs
 
 
 @pytest.mark.parametrize("changed_stream", ["init", "order", "augment", "dropout"])
@@ -50,10 +50,10 @@ def test_another_seed_of_a_stream_changes_what_it_should_and_nothing_else(
     run: RunConfig, changed_stream: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     run = changed(run, epochs=1, crop="resized")
-    before = seen(run, tmp_path / "a", monkeypatch)
+    before = step_inputs(run, tmp_path / "a", monkeypatch)
     stream = RunConfig.stream
     monkeypatch.setattr(RunConfig, "stream", lambda self, name: stream(self, name) + (name == changed_stream))
-    after = seen(run, tmp_path / "b", monkeypatch)
+    after = step_inputs(run, tmp_path / "b", monkeypatch)
     for name in ("init", "order", "augment", "dropout"):
         pairs = list(zip(getattr(before, name), getattr(after, name), strict=True))
         equal = [np.array_equal(*pair) for pair in pairs]

@@ -115,8 +115,8 @@ def test_the_weights_of_a_finished_run_give_its_predictions(first: RunConfig, se
     for place, ours, normalisation in ((folder, network, IMAGENET), (its_folder, its_network, CAFFE)):
         frame = pd.read_parquet(place / PREDICTIONS)
         expected = frame[[f"logit_{label}" for label in test.classes]].to_numpy()
-        found = evaluate(ours, test, ALONE, normalisation=normalisation, precision=first.train.precision).logits
-        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+        actual = evaluate(ours, test, ALONE, normalisation=normalisation, precision=first.train.precision).logits
+        np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
     logits = evaluate(its_network, val, ALONE, normalisation=CAFFE, precision=first.train.precision).logits
     right = logits.argmax(1) == val.targets
     assert tuned["last_epoch"]["val_accuracy"] == pytest.approx(100 * right.mean())

@@ -1,4 +1,4 @@
-"""What a run learns from votes, and from a part of a data set."""
+"""Targets from annotators' votes, and training on a part of a data set."""
 
 from dataclasses import replace
 
@@ -58,7 +58,7 @@ def test_where_all_votes_agree_soft_and_weighted_targets_are_the_labels(image_fo
 
 
 @pytest.mark.parametrize("kind", ["hard", "soft", "weighted"])
-def test_the_loss_is_the_cross_entropy_with_what_the_annotators_said(voted, tmp_path, kind):
+def test_the_loss_is_the_cross_entropy_with_the_annotators_votes(voted, tmp_path, kind):
     run = run_on(voted, targets=kind, crop="center", flip=False)
     run = replace(run, train=replace(run.train, batch_size=1000))  # one step: its loss is the untrained network's
     record, _ = trained(run, tmp_path)
@@ -70,12 +70,12 @@ def test_the_loss_is_the_cross_entropy_with_what_the_annotators_said(voted, tmp_
         surprise = (
             -network(crop_and_normalise(images, evaluation_crops(len(split))[0], everything)).log_softmax(1).numpy()
         )
-    own = surprise[everything, split.targets]
+    target_surprise = surprise[everything, split.targets]
     support = np.array([v[split.classes[t]] / 5 for v, t in zip(split.votes, split.targets, strict=True)])
     expected = {
-        "hard": own.mean(),
-        "soft": (support * own + (1 - support) * surprise[everything, 1 - split.targets]).mean(),
-        "weighted": (own * support / support.mean()).mean(),
+        "hard": target_surprise.mean(),
+        "soft": (support * target_surprise + (1 - support) * surprise[everything, 1 - split.targets]).mean(),
+        "weighted": (target_surprise * support / support.mean()).mean(),
     }
     assert record["last_epoch"]["train_loss"] == pytest.approx(expected[kind], rel=1e-4)
     assert len({round(float(value), 6) for value in expected.values()}) == 3
@@ -89,7 +89,9 @@ def test_a_run_on_a_part_sees_its_images_and_no_others(voted, tmp_path, part):
     assert record["train_images"] == sum(manifest.count("train", label, part) for label in manifest.classes)
     test = open_split(whole, "test")
     chosen = [agreement_of(test.classes[t], votes) == part for t, votes in zip(test.targets, test.votes, strict=True)]
-    assert predictions["sample_id"].tolist() == [key for key, mine in zip(test.keys, chosen, strict=True) if mine]
+    assert predictions["sample_id"].tolist() == [
+        key for key, is_in_part in zip(test.keys, chosen, strict=True) if is_in_part
+    ]
     assert 0 < len(predictions) < len(test)
 
 
@@ -99,12 +101,12 @@ def test_the_images_of_a_part_are_those_of_the_whole_with_the_same_keys(voted, d
     opened = open_split(run_on(voted, "noisy").dataset, "train", decoded=decoded)
     assert opened.keys == part.keys
     place = {key: index for index, key in enumerate(whole.keys)}
-    seen = []
+    indices = []
     for rank in range(2):
         for batch in opened.evaluation_batches(7, rank=rank, world_size=2):
             same = np.array([place[opened.keys[index]] for index in batch.indices])
             assert np.array_equal(torch.stack(batch.images), whole.images.take(same))
-            seen += batch.indices.tolist()
-    assert sorted(seen) == list(range(len(opened)))
+            indices += batch.indices.tolist()
+    assert sorted(indices) == list(range(len(opened)))
     trained_on = [i for batch in opened.training_batches(7, 0, 0) for i in batch.indices.tolist()]
     assert sorted(trained_on) == list(range(len(opened)))

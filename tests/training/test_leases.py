@@ -1,4 +1,4 @@
-"""A run is trained by one at a time, and all ranks know whether it is they."""
+"""One process at a time trains a run, and all ranks know whether it is theirs."""
 
 import json
 import os
@@ -69,8 +69,8 @@ def test_a_stopped_process_that_wakes_up_after_its_run_was_taken_over_writes_not
                 directory.begin("command")
             before = files(tmp_path / run.id)
             process.send_signal(signal.SIGCONT)
-            said, _ = process.communicate(timeout=100)
-            assert (process.returncode, run.id in said) == (77, True)
+            output, _ = process.communicate(timeout=100)
+            assert (process.returncode, run.id in output) == (77, True)
             assert files(tmp_path / run.id) == before
         finally:
             process.kill()
@@ -87,26 +87,26 @@ def test_a_run_that_another_finished_meanwhile_is_left_as_it_is(run: RunConfig, 
 def _rank(rank: int, ports: list[int], run_json: dict, pool: str) -> None:
     torch.set_num_threads(1)
     run = RunConfig.from_json(run_json)
-    found: dict[str, object] = {}
+    outcomes: dict[str, object] = {}
 
     def attempt(name: str, port: int, folder: str, **options) -> None:
         with connect(rank, 2, gpu=False, store=open_store("127.0.0.1", port)) as world:
             try:
                 record = train(run, RunDirectory(f"{pool}/{folder}", run), world, **options)
-                found[name] = "record" if record else "none"
+                outcomes[name] = "record" if record else "none"
             except (BusyRunError, LostRunError) as error:
-                found[name] = type(error).__name__
+                outcomes[name] = type(error).__name__
 
     def take_over(progress) -> None:
-        if rank == 1 and not found.get("taken"):
+        if rank == 1 and not outcomes.get("taken"):
             RunDirectory(f"{pool}/lost", run).begin("command")
-            found["taken"] = True
+            outcomes["taken"] = True
 
     attempt("busy", ports[0], "busy")
     attempt("done", ports[1], "done")
     lease.HEARTBEAT_EVERY_S = 0.01
     attempt("lost", ports[2], "lost", owner="command", on_progress=take_over)
-    Path(pool, f"{rank}.json").write_text(json.dumps(found))
+    Path(pool, f"{rank}.json").write_text(json.dumps(outcomes))
 
 
 def test_all_ranks_know_of_a_run_that_is_busy_or_done_or_lost(run: RunConfig, tmp_path: Path):
@@ -114,14 +114,14 @@ def test_all_ranks_know_of_a_run_that_is_busy_or_done_or_lost(run: RunConfig, tm
     trained(run, tmp_path / "done")
     with RunDirectory(str(tmp_path / "busy"), run).leased():
         mp.spawn(_rank, ([store.port for store in stores], run.to_json(), str(tmp_path)), nprocs=2)
-    found = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2)]
-    assert [(each["busy"], each["done"], each["lost"]) for each in found] == [
+    outcomes = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2)]
+    assert [(each["busy"], each["done"], each["lost"]) for each in outcomes] == [
         ("BusyRunError", "record", "LostRunError"), ("BusyRunError", "none", "LostRunError"),
     ]  # fmt: skip
     assert not list((tmp_path / "lost" / run.id).glob("record.json"))
 
 
-def test_a_pool_that_cannot_be_written_to_ends_the_run_with_the_pools_name(run: RunConfig, tmp_path: Path):
+def test_a_folder_that_cannot_be_written_to_ends_the_run_with_its_name(run: RunConfig, tmp_path: Path):
     (tmp_path / "pool").write_bytes(b"a file, no folder")
     directory = RunDirectory(str(tmp_path / "pool"), run)
     with pytest.raises(OSError, match=str(tmp_path / "pool")):
@@ -129,16 +129,16 @@ def test_a_pool_that_cannot_be_written_to_ends_the_run_with_the_pools_name(run: 
     assert directory.status().state is State.MISSING
 
 
-def test_a_running_run_says_how_far_it_is(run: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_lease_has_the_progress_of_the_run(run: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(lease, "HEARTBEAT_EVERY_S", 0.001)
-    seen = []
+    reported = []
 
     def on_progress(progress) -> None:
         until = time.monotonic() + 30
-        while progress.fraction > 0.3 and not seen and time.monotonic() < until:
-            found = RunDirectory(str(tmp_path), run).status().owner.progress
-            seen.extend([found] if found else [])
+        while progress.fraction > 0.3 and not reported and time.monotonic() < until:
+            progress_of_lease = RunDirectory(str(tmp_path), run).status().owner.progress
+            reported.extend([progress_of_lease] if progress_of_lease else [])
 
     trained(run, tmp_path, on_progress=on_progress)
-    assert (seen[0].run_id, seen[0].epochs) == (run.id, 2)
-    assert seen[0].loss > 0
+    assert (reported[0].run_id, reported[0].epochs) == (run.id, 2)
+    assert reported[0].loss > 0
