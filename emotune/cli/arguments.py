@@ -67,7 +67,7 @@ def local_path(text: str) -> Path:
     return path
 
 
-Main = Callable[[Sequence[str] | None], int]
+Main = Callable[..., int]
 
 
 def exits_on_broken_pipe(main: Main) -> Main:

@@ -31,6 +31,9 @@ BATCHES = (1, 5)
 class _ExportModule(nn.Module):
     """The exported graph: normalisation, network and softmax."""
 
+    mean: torch.Tensor
+    std: torch.Tensor
+
     def __init__(self, network: nn.Module, normalisation: Normalisation) -> None:
         super().__init__()
         self.network = network
@@ -76,8 +79,8 @@ def export(predictor: Predictor, path: Path) -> float:
             module, (example,), dynamo=True, verbose=False, input_names=[IMAGES], output_names=names,
             dynamic_shapes=({0: torch.export.Dim("batch")},),
         )  # fmt: skip
-    model = program.model
-    model.metadata_props.update(
+    assert program is not None  # with dynamo=True there always is one
+    program.model.metadata_props.update(
         {"run": predictor.run_id, "classes": json.dumps(predictor.classes), "crops": str(predictor.crops)}
     )
     try:

@@ -166,5 +166,5 @@ def load_predictor(run: str, device: str = "auto") -> Predictor:
     except (KeyError, TypeError, RuntimeError, ValidationError) as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise InputError(f"{folder}: not the files of a run ({reason}); train the run again") from None
-    network.to(target, memory_format=torch.channels_last).eval().requires_grad_(False)
+    network.to(target).to(memory_format=torch.channels_last).eval().requires_grad_(False)
     return Predictor(run_id, weights.classes, network, weights.normalisation, crops, target)

@@ -53,7 +53,9 @@ class _Normalise(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]  # torch passes its arguments by position
+        ctx: Any, gradient: torch.Tensor
+    ) -> tuple[torch.Tensor | None, ...]:
         x, denominator, scale, band = ctx.saved_tensors
         scaled = gradient * scale
         spread = F.conv2d((scaled * x).div_(denominator), band * ctx.factor)

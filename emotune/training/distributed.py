@@ -10,6 +10,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.distributed import Store, TCPStore  # pyright: ignore[reportPrivateImportUsage]  # documented as public
 
 from emotune.core.errors import InputError
 
@@ -68,9 +69,7 @@ class World:
 
 
 @contextmanager
-def connect(
-    rank: int, size: int, *, gpu: bool, store: dist.Store | None = None, local_rank: int = 0
-) -> Iterator[World]:
+def connect(rank: int, size: int, *, gpu: bool, store: Store | None = None, local_rank: int = 0) -> Iterator[World]:
     """Connects this process with the other ranks while the block lasts.
 
     Args:
@@ -105,9 +104,9 @@ def connect(
         dist.destroy_process_group()
 
 
-def open_store(host: str, port: int = 0) -> dist.TCPStore:
+def open_store(host: str, port: int = 0) -> TCPStore:
     """The store where ranks meet: rank 0 opens it on a free port (``port`` 0), the others join it."""
-    return dist.TCPStore(host, port, is_master=port == 0, wait_for_workers=False, timeout=TIMEOUT)
+    return TCPStore(host, port, is_master=port == 0, wait_for_workers=False, timeout=TIMEOUT)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ that a run continues after any interruption as if there had been none.
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from functools import partial
 
@@ -210,7 +210,7 @@ class _Timer:
 
 def _steps(
     run: RunConfig, state: TrainState, progress: Progress, split: Split, reporter: ProgressReporter
-) -> Iterator[None]:
+) -> Generator[None, None, None]:
     """Takes the remaining steps of the current epoch, and counts and reports each.
 
     Raises:

@@ -33,9 +33,11 @@ def numerics(precision: str, *, deterministic: bool) -> Iterator[None]:
             undo.callback(setattr, owner, name, getattr(owner, name))
             setattr(owner, name, value)
 
-        for operation in (backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn):
+        cudnn: Any = backends.cudnn  # its parts, as mkldnn's, are unknown to type checkers
+        mkldnn: Any = backends.mkldnn
+        for operation in (backends.cuda.matmul, cudnn.conv, cudnn.rnn):
             put(operation, "fp32_precision", gpu)
-        for operation in (backends.mkldnn.matmul, backends.mkldnn.conv):
+        for operation in (mkldnn.matmul, mkldnn.conv):
             put(operation, "fp32_precision", "ieee")
         put(backends.cudnn, "benchmark", False)  # it would choose among algorithms by measured times
         before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
@@ -48,7 +50,7 @@ def numerics(precision: str, *, deterministic: bool) -> Iterator[None]:
         yield
 
 
-def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
     """A context for forward passes; with *bf16*, products are computed in bfloat16, weights and sums in float32."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 

@@ -172,7 +172,7 @@ def load_or_init(
         InputError: the weights that ``train.init`` names cannot be loaded, or ranks see different checkpoints.
     """
     network = build(run.model, len(split.classes), run.stream("init"))
-    network = network.to(world.device, memory_format=torch.channels_last)
+    network = network.to(world.device).to(memory_format=torch.channels_last)
     saved, notes = read_checkpoint(directory.folder, world.device)
     if saved is None:
         initialisation = load_weights(network, run, split.classes)

@@ -3,6 +3,7 @@
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -143,14 +144,15 @@ def backward(state: TrainState, batch: Batch, randomness: EpochRandomness) -> to
     sums = torch.zeros(2, dtype=torch.float64, device=world.device)
     state.optimizer.zero_grad(set_to_none=True)
     pieces = min(state.accumulate, max(size, 1))  # at least one: other ranks wait for the gradient of an empty share
+    model: Any = state.ddp_model  # no_sync is DistributedDataParallel's
     bounds = [size * number // pieces for number in range(pieces + 1)]
     for start, end in pairwise(bounds):
         piece = slice(start, end)
         last = end == size or world.size == 1
-        with nullcontext() if last else state.ddp_model.no_sync():  # gradients are exchanged once
+        with nullcontext() if last else model.no_sync():  # gradients are exchanged once
             set_dropout_seeds(state.network, seeds[piece])
             with autocast(world.device, state.precision):
-                logits = state.ddp_model(
+                logits = model(
                     crop_and_normalise(images[piece], randomness.crops, batch.indices[piece], state.normalisation)
                 )
             loss = (losses(logits, target_probs[piece]) * shares[piece]).sum()

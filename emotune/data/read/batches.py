@@ -4,7 +4,7 @@ The order of the images is a pure function of seed and epoch. In the order of sh
 are cut into shards.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -85,7 +85,7 @@ class Split:
         rank: int = 0,
         world_size: int = 1,
         pin: bool = False,
-    ) -> Iterator[Batch]:
+    ) -> Generator[Batch, None, None]:
         """A rank's parts of the global batches of an epoch.
 
         Args:
@@ -105,7 +105,7 @@ class Split:
 
     def evaluation_batches(
         self, batch_size: int, *, rank: int = 0, world_size: int = 1, pin: bool = False
-    ) -> Iterator[Batch]:
+    ) -> Generator[Batch, None, None]:
         """A rank's part of all images; each image is in one batch of one rank.
 
         Args:
@@ -118,7 +118,7 @@ class Split:
         parts = [indices[start : start + batch_size] for start in range(0, len(indices), batch_size)]
         yield from self._batches(parts, [len(part) for part in parts], pin)
 
-    def _batches(self, parts: Sequence[np.ndarray], totals: Sequence[int], pin: bool) -> Iterator[Batch]:
+    def _batches(self, parts: Sequence[np.ndarray], totals: Sequence[int], pin: bool) -> Generator[Batch, None, None]:
         with closing(self.images.take_parts(parts)) as taken:
             made = (
                 Batch(indices, _to_tensors(arrays, pin), total)

@@ -52,10 +52,11 @@ def textures(image: np.ndarray) -> np.ndarray:
 
 def _gist(grey: np.ndarray) -> np.ndarray:
     """The GIST descriptor of a grey image, (H, W) → (512,)."""
-    small = resize(grey, (GIST_SIDE, GIST_SIDE), anti_aliasing=True)
+    small = np.asarray(resize(grey, (GIST_SIDE, GIST_SIDE), anti_aliasing=True))
     padded = np.pad(small - small.mean(), GIST_SIDE // 2, mode="symmetric")  # otherwise opposite borders would touch
     inner = slice(GIST_SIDE // 2, -GIST_SIDE // 2)
-    energies = np.abs(fft.ifft2(fft.fft2(padded.astype(np.float32)) * _gabor_filters()))[:, inner, inner]
+    spectrum = np.asarray(fft.fft2(padded.astype(np.float32)))
+    energies = np.abs(np.asarray(fft.ifft2(spectrum * _gabor_filters())))[:, inner, inner]
     cell = GIST_SIDE // GRID
     return energies.reshape(-1, GRID, cell, GRID, cell).mean(axis=(2, 4)).ravel().astype(np.float32)
 
@@ -66,10 +67,11 @@ def _gabor_filters() -> np.ndarray:
     filters = np.zeros((len(FREQUENCIES) * ORIENTATIONS, 2 * GIST_SIDE, 2 * GIST_SIDE), np.complex64)
     angles = np.arange(ORIENTATIONS) * np.pi / ORIENTATIONS
     for number, (frequency, angle) in enumerate((f, a) for f in FREQUENCIES for a in angles):
-        kernel = gabor_kernel(frequency, theta=angle, dtype=np.complex64)
+        kernel: np.ndarray = gabor_kernel(frequency, theta=angle, dtype=np.complex64)  # type: ignore[arg-type]  # any type
         height, width = kernel.shape
         filters[number, :height, :width] = kernel - kernel.mean()  # so that an image's brightness has no effect
-        filters[number] = fft.fft2(np.roll(filters[number], (-(height // 2), -(width // 2)), axis=(0, 1)))
+        centred = np.roll(filters[number], (-(height // 2), -(width // 2)), axis=(0, 1))
+        filters[number] = np.asarray(fft.fft2(centred))
     return filters
 
 

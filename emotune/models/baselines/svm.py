@@ -111,4 +111,5 @@ def _best_temperature(scores: np.ndarray, targets: np.ndarray) -> float:
     def loss(log_temperature: float) -> float:
         return -float(log_softmax(scores / np.exp(log_temperature), axis=1)[rows, targets].mean())
 
-    return float(np.exp(minimize_scalar(loss, bounds=(-np.log(100), np.log(100)), method="bounded").x))
+    best: Any = minimize_scalar(loss, bounds=(-np.log(100), np.log(100)), method="bounded")
+    return float(np.exp(best.x))

@@ -65,9 +65,11 @@ def initialise(network: nn.Module, weight_init: str, width: float) -> None:
         else:
             first = isinstance(module, nn.Conv2d) and module.in_channels == 3
             nn.init.normal_(module.weight, std=0.01 if first else 0.01 / math.sqrt(width))
-        nn.init.zeros_(module.bias)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
     if weight_init == "ksh12":
         for backbone in (m for m in network.modules() if isinstance(m, Backbone)):
             _, conv2, _, conv4, conv5 = (m for m in backbone.convolutions if isinstance(m, nn.Conv2d))
             for module in (conv2, conv4, conv5, *(m for m in backbone.fc if isinstance(m, nn.Linear))):
-                nn.init.ones_(module.bias)
+                if module.bias is not None:
+                    nn.init.ones_(module.bias)

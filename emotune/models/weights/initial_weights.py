@@ -128,16 +128,20 @@ def _alexnet_tensors(location: str, weights: AlexNetWeights, network: nn.Module)
     for prefix, backbone in network.named_modules():
         if not isinstance(backbone, Backbone):
             continue
-        parts = {"convolutions": nn.Conv2d, "fc": nn.Linear}  # without the attention layer's linear layers
-        modules = [
-            (f"{prefix}.{part}.{name}", module)
-            for part, kind in parts.items()
-            for name, module in backbone.get_submodule(part).named_modules()
-            if isinstance(module, kind)
+        convolutions = [
+            (f"{prefix}.convolutions.{name}", module)
+            for name, module in backbone.convolutions.named_modules()
+            if isinstance(module, nn.Conv2d)
         ]
-        for layer, (name, module) in zip(LAYERS, modules, strict=True):
-            if layer == "fc6" and module.in_features != modules[4][1].out_channels * POSITIONS:
-                break
+        linears = [
+            (f"{prefix}.fc.{name}", module)
+            for name, module in backbone.fc.named_modules()
+            if isinstance(module, nn.Linear)
+        ]
+        modules: list[tuple[str, nn.Module]] = [*convolutions]
+        if linears[0][1].in_features == convolutions[-1][1].out_channels * POSITIONS:
+            modules += linears
+        for layer, (name, module) in zip(LAYERS, modules, strict=False):
             for tensor, part in zip(weights.arrays[layer], ("weight", "bias"), strict=True):
                 shape, expected = tuple(tensor.shape), tuple(getattr(module, part).shape)
                 if shape != expected:

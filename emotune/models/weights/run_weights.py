@@ -79,6 +79,6 @@ def parse_run_weights(data: bytes) -> RunWeights:
         Exception: the bytes are damaged; safetensors, json and pydantic each have their own errors.
     """
     about = json.loads(safetensors_metadata(data)[METADATA])
-    normalisation = Normalisation(*(tuple(map(float, about["normalisation"][key])) for key in ("mean", "std")))
+    normalisation = TypeAdapter(Normalisation).validate_python(about["normalisation"])
     classes = TypeAdapter(tuple[ClassName, ...]).validate_python(about["classes"])
     return RunWeights(load(data), about["model"], classes, normalisation)
