@@ -5,7 +5,9 @@
 ['Contrast', 'InputError', 'Metric', 'Study', 'load_predictor', 'load_results', 'load_study', 'run_study', 'train_run']
 """
 
-from emotune.api import load_predictor, load_results, run_study, train_run
+from emotune.api.results import load_predictor, load_results
+from emotune.api.run_study import run_study
+from emotune.api.train_run import train_run
 from emotune.config.load import load_study
 from emotune.config.metric import Metric
 from emotune.config.study import Contrast, Study

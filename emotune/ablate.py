@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from emotune.api import ReportOptions, report_folder, train_and_report, write_report
+from emotune.api.run_study import ReportOptions, report_folder, train_and_report, write_report
 from emotune.cli.ablate_options import override, parse, reproducing_command
 from emotune.cli.arguments import exits_on_broken_pipe, reraise_broken_pipe
 from emotune.config.load import load_study, shipped_study

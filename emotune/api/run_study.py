@@ -1,11 +1,10 @@
-"""Run a study, train a run, read results, load a predictor: what the commands call, and a script or notebook can.
+"""Run a study and write its report, as `python -m emotune.ablate` does.
 
-A study that is built in Python is checked as a file is. Heavy libraries are imported when they are needed, so that
-``import emotune`` takes no longer than reading a study does.
+Heavy libraries are imported when they are needed, so that ``import emotune`` takes no longer than reading a study does.
 """
 
 import contextlib
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,24 +13,16 @@ from rich.console import Console
 
 from emotune.config.ablate_command import DEFAULT_RUNS, AblateCommand
 from emotune.config.load import load_study
-from emotune.config.resources import Resources
-from emotune.config.run import RunConfig
 from emotune.config.study import Study
 from emotune.core.errors import InputError, UnwritableError, describe_os_error
-from emotune.runs.progress import RunProgress
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from emotune.execution.plan.plan import Plan
     from emotune.execution.plan.resolved_study import ResolvedStudy
     from emotune.execution.run.session import ExecutionOptions
     from emotune.execution.run.signals import Interruption
-    from emotune.inference.predictor import Predictor
-    from emotune.runs.record import RunRecord
 
-__all__ = ["ReportOptions", "Results", "StudyOutcome", "load_predictor", "load_results", "report_folder", "run_study",
-           "train_and_report", "train_run", "write_report"]  # fmt: skip
+__all__ = ["ReportOptions", "StudyOutcome", "report_folder", "run_study", "train_and_report", "write_report"]
 
 
 @dataclass(frozen=True)
@@ -218,110 +209,3 @@ def _command(study: Study, runs: str | Path, out: Path, *, model_cards: bool) ->
         path.write_text(study.source, encoding="utf-8")
         file = str(path)
     return AblateCommand(file, None, study.aa is not None, model_cards, str(runs), str(out))
-
-
-def train_run(
-    run: RunConfig,
-    runs: str | Path = DEFAULT_RUNS,
-    *,
-    resources: Resources = Resources(),
-    on_progress: Callable[[RunProgress], None] = lambda progress: None,
-) -> "RunRecord":
-    """Trains one run in this process, or continues it, and returns its record.
-
-    Args:
-        run: The run, such as one of ``study.runs(…)``.
-        runs: The folder or URL in which its directory is, or will be.
-        resources: What it may use; its number of workers does not matter here.
-        on_progress: Called after every step and every evaluated batch.
-
-    Raises:
-        InputError: its data or weights cannot be used.
-        BusyRunError: another process is training it.
-        DivergedError: the loss is not finite any more; the run's directory says so, too.
-    """
-    from emotune.execution.plan.resolved_study import store_url
-    from emotune.runs.directory import RunDirectory
-    from emotune.training.distributed import world_from_environment
-    from emotune.training.loop import DivergedError, train
-
-    directory = RunDirectory(store_url(runs), run)
-    with world_from_environment(gpu=resources.gpus_per_worker > 0) as world:
-        try:
-            record = train(run, directory, world, resources=resources, on_progress=on_progress)
-        except DivergedError as error:
-            directory.fail(str(error), diverged=True)
-            raise
-    assert record is not None, "there is no other rank in this process"
-    return record
-
-
-@dataclass(frozen=True)
-class Results:
-    """The results of a study, as tables.
-
-    Attributes:
-        runs: A row for each run, finished or not: its variant, data set, seed, state, metrics and costs.
-        curves: A row for each epoch of a run: losses and accuracies.
-        predictions: A row for each test image of a finished run: ``run, variant, dataset, seed, sample_id, target,
-            group, logit_<class>…``.
-        comparisons: A row for each declared contrast and data set: the mean difference, its 95 % interval, p-values
-            and the verdict.
-    """
-
-    runs: "pd.DataFrame"
-    curves: "pd.DataFrame"
-    predictions: "pd.DataFrame"
-    comparisons: "pd.DataFrame"
-
-
-def load_results(study: Study | str | Path, runs: str | Path = DEFAULT_RUNS) -> Results:
-    """Reads what a study's runs left behind, finished or not, and compares its variants.
-
-    Args:
-        study: A study, or the path of its file.
-        runs: The folder or URL in which its runs have their directories.
-
-    Raises:
-        InputError: the study cannot be used, or the runs cannot be read.
-    """
-    import pandas as pd
-
-    from emotune.execution.plan.resolved_study import resolve_study
-    from emotune.report.results import compute_results
-
-    study = load_study(Path(study)) if not isinstance(study, Study) else study
-    resolved = resolve_study(study, runs)
-    results = compute_results(study, resolved.runs, resolved.pool)
-    names = ["run", "variant", "dataset", "seed"]
-    tables = []
-    for row in results.records.done()[names].to_dict("records"):
-        table = results.records.predictions[row["run"]]
-        tables.append(pd.DataFrame(row, index=table.index).join(table))
-    return Results(
-        runs=results.records.runs, curves=results.records.curves,
-        predictions=pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=names),
-        comparisons=pd.DataFrame([
-            {
-                "dataset": one.dataset, "variant": one.contrast.variant, "reference": one.contrast.reference,
-                "seeds": one.summary.n, "mean": one.summary.mean, "low": one.summary.low, "high": one.summary.high,
-                "p": one.p, "p_holm": one.p_holm, "verdict": str(one.verdict),
-            }
-            for one in results.comparisons
-        ]),
-    )  # fmt: skip
-
-
-def load_predictor(run: str | Path, device: str = "auto") -> "Predictor":
-    """The classifier of a finished run.
-
-    Args:
-        run: The run's folder or URL.
-        device: ``cpu``, ``cuda``, or ``auto``: the GPU if there is one.
-
-    Raises:
-        InputError: the run is not finished, or its files are damaged.
-    """
-    from emotune.inference import predictor
-
-    return predictor.load_predictor(str(run), device)

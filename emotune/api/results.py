@@ -1,0 +1,87 @@
+"""Read what runs left behind: the results of a study as tables, and the classifier of a run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emotune.config.ablate_command import DEFAULT_RUNS
+from emotune.config.load import load_study
+from emotune.config.study import Study
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from emotune.inference.predictor import Predictor
+
+__all__ = ["Results", "load_predictor", "load_results"]
+
+
+@dataclass(frozen=True)
+class Results:
+    """The results of a study, as tables.
+
+    Attributes:
+        runs: A row for each run, finished or not: its variant, data set, seed, state, metrics and costs.
+        curves: A row for each epoch of a run: losses and accuracies.
+        predictions: A row for each test image of a finished run: ``run, variant, dataset, seed, sample_id, target,
+            group, logit_<class>…``.
+        comparisons: A row for each declared contrast and data set: the mean difference, its 95 % interval, p-values
+            and the verdict.
+    """
+
+    runs: "pd.DataFrame"
+    curves: "pd.DataFrame"
+    predictions: "pd.DataFrame"
+    comparisons: "pd.DataFrame"
+
+
+def load_results(study: Study | str | Path, runs: str | Path = DEFAULT_RUNS) -> Results:
+    """Reads what a study's runs left behind, finished or not, and compares its variants.
+
+    Args:
+        study: A study, or the path of its file.
+        runs: The folder or URL in which its runs have their directories.
+
+    Raises:
+        InputError: the study cannot be used, or the runs cannot be read.
+    """
+    import pandas as pd
+
+    from emotune.execution.plan.resolved_study import resolve_study
+    from emotune.report.results import compute_results
+
+    study = load_study(Path(study)) if not isinstance(study, Study) else study
+    resolved = resolve_study(study, runs)
+    results = compute_results(study, resolved.runs, resolved.pool)
+    names = ["run", "variant", "dataset", "seed"]
+    tables = []
+    for row in results.records.done()[names].to_dict("records"):
+        table = results.records.predictions[row["run"]]
+        tables.append(pd.DataFrame(row, index=table.index).join(table))
+    return Results(
+        runs=results.records.runs, curves=results.records.curves,
+        predictions=pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=names),
+        comparisons=pd.DataFrame([
+            {
+                "dataset": one.dataset, "variant": one.contrast.variant, "reference": one.contrast.reference,
+                "seeds": one.summary.n, "mean": one.summary.mean, "low": one.summary.low, "high": one.summary.high,
+                "p": one.p, "p_holm": one.p_holm, "verdict": str(one.verdict),
+            }
+            for one in results.comparisons
+        ]),
+    )  # fmt: skip
+
+
+def load_predictor(run: str | Path, device: str = "auto") -> "Predictor":
+    """The classifier of a finished run.
+
+    Args:
+        run: The run's folder or URL.
+        device: ``cpu``, ``cuda``, or ``auto``: the GPU if there is one.
+
+    Raises:
+        InputError: the run is not finished, or its files are damaged.
+    """
+    from emotune.inference import predictor
+
+    return predictor.load_predictor(str(run), device)
