@@ -24,7 +24,7 @@ MAX_REDIRECTS = 10
 IMAGE_TYPES = re.compile(r"image/|(application|binary)/octet-stream$")
 """Media types that may hold an image."""
 
-PLACEHOLDER = re.compile(r"(photo|image|file)[-_]?(unavailable|not[-_]?(available|found))|/removed\.\w+$", re.I)
+PLACEHOLDER = re.compile(r"(photo|picture|image|file)[-_]?(unavailable|not[-_]?(available|found))|/removed\.\w+$", re.I)
 """Paths of images that stand for a missing image: Flickr's ``photo_unavailable``, Imgur's ``removed.png``."""
 
 MAX_SILENCES = 16

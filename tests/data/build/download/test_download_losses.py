@@ -47,7 +47,8 @@ def check_failures(server: Server, downloads: Path, cases: list[tuple[Answer, st
 
 def test_a_response_without_an_image_is_a_permanent_failure(server, tmp_path):
     gone = [
-        server.at(path, says(jpeg(1))) for path in ("/photo_unavailable.gif", "/removed.png", "/image-not-found.jpg")
+        server.at(path, says(jpeg(1)))
+        for path in ("/photo_unavailable.gif", "/picture-unavailable.png", "/removed.png", "/image-not-found.jpg")
     ]
     cases = [
         *((says(status=status), f"HTTP {status}") for status in (204, 400, 403, 404, 410, 451)),
