@@ -63,7 +63,7 @@ def override(study: Study, options: argparse.Namespace) -> Study:
     try:
         chosen = replace(study.resources, **resources)
     except ValidationError as error:
-        raise InputError("\n".join(f"resources: {item['ctx']['error']}" for item in error.errors())) from None
+        raise InputError("\n".join(f"resources: {item.get('ctx', {})['error']}" for item in error.errors())) from None
     return replace(study, seeds=given.get("seeds", study.seeds), resources=chosen)
 
 

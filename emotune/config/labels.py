@@ -1,6 +1,6 @@
-"""Label spaces: which emotions there are, in which order, and in which colour they are drawn.
+"""Label spaces: the emotion classes, their order and polarity, and their colours in figures.
 
-Class names are stored everywhere, never only indices: repositories of this field disagree on the order.
+Files always contain class names, never only indices, because public repositories disagree on the order.
 """
 
 from collections.abc import Iterable
@@ -12,16 +12,18 @@ MIKELS: tuple[str, ...] = ("amusement", "anger", "awe", "contentment", "disgust"
 """Mikels et al. (2005), "Emotional category data on images from the IAPS": eight categories, in alphabetical order."""
 
 EKMAN: tuple[str, ...] = ("anger", "disgust", "fear", "joy", "sadness", "surprise")
-"""Ekman (1992), "An argument for basic emotions": six, in alphabetical order."""
+"""Ekman (1992), "An argument for basic emotions": six categories, in alphabetical order."""
 
 POLARITY: tuple[str, ...] = ("negative", "positive")
-"""Sentiment in two classes."""
+"""Two classes of sentiment."""
 
 LABEL_SPACES = MappingProxyType({"mikels": MIKELS, "ekman": EKMAN, "polarity": POLARITY})
 
 POSITIVE: frozenset[str] = frozenset({"amusement", "awe", "contentment", "excitement", "joy", "positive"})
 NEGATIVE: frozenset[str] = frozenset({"anger", "disgust", "fear", "sadness", "negative"})
-"""Mikels' eight are four and four. Of Ekman's six, surprise is neither: his label space has no polarity."""
+"""Four of Mikels' eight classes are positive and four are negative. Ekman's surprise is neither, so his label space has
+no polarity.
+"""
 
 COLOURS = MappingProxyType(
     {
@@ -35,7 +37,7 @@ COLOURS = MappingProxyType(
         "sadness": "#4477aa",
     }
 )
-"""Colours of figures; other label spaces take the plotting library's own cycle."""
+"""Colours of Mikels' classes in figures; other classes have the colours of the plotting library."""
 
 
 def has_polarity(classes: Iterable[str]) -> bool:
@@ -44,5 +46,5 @@ def has_polarity(classes: Iterable[str]) -> bool:
     >>> has_polarity(MIKELS), has_polarity(EKMAN)
     (True, False)
     """
-    found = set(classes)
-    return found <= POSITIVE | NEGATIVE and bool(found & POSITIVE) and bool(found & NEGATIVE)
+    names = set(classes)
+    return names <= POSITIVE | NEGATIVE and bool(names & POSITIVE) and bool(names & NEGATIVE)

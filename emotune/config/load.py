@@ -1,7 +1,4 @@
-"""Read a study's YAML file; all its mistakes are reported at once, each with its key and the nearest valid one.
-
-Nothing is trained, downloaded or written here.
-"""
+"""Reading a study's YAML file. All mistakes are reported at once, each with its key and the nearest valid one."""
 
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -26,7 +23,7 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 def _selection(value: Any) -> Any:
-    """A data set's bare name stands for all of it."""
+    """Turns the name of a data set into a selection of all its images."""
     if not isinstance(value, str | dict):
         raise ValueError("a folder or URL of shards is needed, or scenes, or {data: …, part: …}")
     return {"data": value} if isinstance(value, str) else value
@@ -34,6 +31,8 @@ def _selection(value: Any) -> Any:
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class _StudyFile:
+    """The keys of a study file, with their types and defaults."""
+
     question: Text
     datasets: Annotated[list[Annotated[Selection, BeforeValidator(_selection)]], Field(min_length=1)]
     baseline: str
@@ -48,7 +47,7 @@ class _StudyFile:
 
 
 def shipped_study(name: str) -> Path:
-    """The file of a study that comes with emotune: in ``ablations/`` of a checkout, or inside the wheel."""
+    """The path of a study that comes with emotune, in the wheel or in ``ablations/`` of a checkout."""
     package = Path(__file__).parents[1]
     candidates = [package / "ablations" / f"{name}.yaml", package.parent / "ablations" / f"{name}.yaml"]
     return next((path for path in candidates if path.is_file()), candidates[-1])
@@ -58,18 +57,18 @@ def load_study(path: Path, *, aa: bool = False) -> Study:
     """Reads and checks a study file.
 
     Args:
-        path: The file.
-        aa: The study has A/A runs, even if its file does not say so.
+        path: The path of the file.
+        aa: Whether A/A runs are added, even if the file does not ask for them.
 
     Raises:
-        InputError: names the file, and every wrong key with the nearest valid one.
+        InputError: the file is not a valid study; the message has a line for each mistake.
     """
     try:
         text = path.read_text(encoding="utf-8")
         raw = yaml.load(text, Loader=UniqueKeyLoader)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); name a study file (.yaml)") from None
-    except Exception as error:  # yaml's constructors raise nearly anything on dates, numbers and tags that are none
+        raise InputError(f"{path}: cannot be read ({error.strerror}); give a study file (.yaml)") from None
+    except Exception as error:  # yaml's constructors raise nearly anything on malformed dates, numbers and tags
         raise InputError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(raw, dict):
         raise InputError(f"{path}: a study is a mapping with the keys {', '.join(valid_keys(_StudyFile))}")
@@ -83,26 +82,26 @@ def load_study(path: Path, *, aa: bool = False) -> Study:
     declared = raw.get("contrasts")
     contrasts, mistaken = parse_contrasts(declared if isinstance(declared, list) else [], _mapping(raw, "variants"))
     problems += mistaken
-    itself = f"{raw.get('baseline')}-aa" if aa or raw.get("aa") is True else None
-    if itself in _mapping(raw, "variants"):
-        problems.append(f"variants.{itself}: that is what A/A runs are called; take another name")
+    aa_name = f"{raw.get('baseline')}-aa" if aa or raw.get("aa") is True else None
+    if aa_name in _mapping(raw, "variants"):
+        problems.append(f"variants.{aa_name}: this is the name of the A/A variant; choose another one")
     problems += name_problems(path.stem, "file name")
     if problems or file is None:
         raise InputError("\n".join(f"{path}: {problem}" for problem in dict.fromkeys(problems)))
     return Study(
         name=path.stem, question=file.question, datasets=tuple(file.datasets), baseline=file.baseline,
         variants=variants, seeds=file.seeds, contrasts=contrasts, metric=file.metric, resources=file.resources,
-        source=text, aa=itself, file=str(path.resolve()),
+        source=text, aa=aa_name, file=str(path.resolve()),
     )  # fmt: skip
 
 
 def _mapping(raw: dict[str, Any], key: str) -> dict[str, Any]:
-    """A part of the file that should be a mapping; empty where it is not, which the file's own check reports."""
+    """A part of the file that should be a mapping; empty if it is not, which `_StudyFile` reports."""
     return raw[key] if isinstance(raw.get(key), dict) else {}
 
 
 def _variants(raw: dict[str, Any], problems: list[str]) -> dict[str, tuple[ModelConfig, TrainConfig]]:
-    """Every variant's model and training: what all share, changed by its own dotted keys."""
+    """The model and the training of each variant: the shared options, changed by the variant's dotted keys."""
     variants: dict[str, tuple[ModelConfig, TrainConfig]] = {}
     mistaken: set[str] = set()
     shared = {"model": {"name": "alexnet", **_mapping(raw, "model")}, "train": _mapping(raw, "train")}
@@ -112,12 +111,12 @@ def _variants(raw: dict[str, Any], problems: list[str]) -> dict[str, tuple[Model
     for variant, changes in declared.items():
         if mistakes := name_problems(variant, "variants"):
             problems += mistakes
-        elif changes is None or isinstance(changes, dict):  # else reported by the file's own check
-            known = len(problems)
+        elif changes is None or isinstance(changes, dict):  # otherwise `_StudyFile` reports it
+            before = len(problems)
             settings = _settings(shared, changes or {}, f"variants.{variant}", problems)
             if settings:
                 variants[variant] = settings
-            if len(problems) > known:
+            if len(problems) > before:
                 mistaken.add(variant)
     problems += duplicate_problems({name: pair for name, pair in variants.items() if name not in mistaken})
     baseline = raw.get("baseline")
@@ -129,7 +128,14 @@ def _variants(raw: dict[str, Any], problems: list[str]) -> dict[str, tuple[Model
 def _settings(
     shared: dict[str, dict[str, Any]], changes: dict[str, Any], where: str, problems: list[str]
 ) -> tuple[ModelConfig, TrainConfig] | None:
-    """One variant's model and training; None, and what is wrong, if they are not valid."""
+    """The model and the training of one variant; None if they are not valid.
+
+    Args:
+        shared: The options that all variants share, as ``model`` and ``train``.
+        changes: The variant's dotted keys.
+        where: The variant's key, for messages.
+        problems: The list to which mistakes are appended.
+    """
     merged = {part: dict(options) for part, options in shared.items()}
     own: dict[tuple[str, str], None] = {}  # in their order
     for key, value in changes.items():
@@ -139,36 +145,40 @@ def _settings(
         else:
             merged[part][option] = value
             own[part, option] = None
-    if not issubclass(_model_class(merged["model"]), NetworkConfig):  # what networks share is nothing to it
+    if not issubclass(_model_class(merged["model"]), NetworkConfig):  # the shared options of networks do not apply
         name = merged["model"]["name"]
         problems += [f'{where}: train.{option}: "{name}" is not trained step by step: it would change nothing'
                      for part, option in own if part == "train"]  # fmt: skip
         shared = {"name": name} | (shared["model"] if shared["model"]["name"] == name else {})
         merged = {"model": shared | {key: merged["model"][key] for part, key in own if part == "model"}, "train": {}}
-    found = []
-    for part, kind in (("model", ModelConfig), ("train", TrainConfig)):
+    configs: dict[str, Any] = {}
+    for part in ("model", "train"):
+        adapter: TypeAdapter[Any] = TypeAdapter(ModelConfig) if part == "model" else TypeAdapter(TrainConfig)
         try:
-            found.append(TypeAdapter(kind).validate_python(merged[part]))
+            configs[part] = adapter.validate_python(merged[part])
         except ValidationError as error:
-            for key, text in describe_validation_error(error, _model_class(merged[part]) if part == "model" else kind):
-                # A mistake in what all variants share names its part, and is reported once.
+            for key, text in describe_validation_error(error, _config_class(part, merged)):
+                # A mistake in the shared options is reported once, without a variant's name.
                 option = key.partition(".")[0]
                 is_own = (part, option) in own or (not key and any(p == part and o in text for p, o in own))
-                problems.append(
-                    format_problem(where if is_own else "", format_problem(".".join(filter(None, [part, key])), text))
-                )
-    return (found[0], found[1]) if len(found) == 2 else None
+                problem = format_problem(".".join(filter(None, [part, key])), text)
+                problems.append(format_problem(where if is_own else "", problem))
+    return (configs["model"], configs["train"]) if len(configs) == 2 else None
 
 
 def _belongs(key: Any, merged: dict[str, dict[str, Any]]) -> str:
-    """A hint at where an option belongs that stands without its part, or in another."""
+    """A suggestion for an option that is written without its part or under another one."""
     option = str(key).rpartition(".")[2]
-    parts = {"model": _model_class(merged["model"]), "train": TrainConfig}
-    found = [f"{part}.{option}" for part, kind in parts.items() if option in valid_keys(kind)]
-    return f"; did you mean {found[0]}?" if found else ""
+    keys = [f"{part}.{option}" for part in ("model", "train") if option in valid_keys(_config_class(part, merged))]
+    return f"; did you mean {keys[0]}?" if keys else ""
+
+
+def _config_class(part: str, merged: dict[str, dict[str, Any]]) -> type:
+    """The config class of a part of a variant."""
+    return _model_class(merged["model"]) if part == "model" else TrainConfig
 
 
 def _model_class(value: dict[str, Any]) -> type:
-    """The config class that ``value["name"]`` chooses; the first one if there is no such model."""
+    """The config class of the model with this name; the first class if there is no such model."""
     kinds = get_args(get_args(ModelConfig)[0])
     return next((kind for kind in kinds if kind.name == value["name"]), kinds[0])

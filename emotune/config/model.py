@@ -1,8 +1,8 @@
-"""Which model: a dataclass each; of networks, its fields are the constructor's arguments, with their defaults.
+"""Model configurations: a dataclass for each model, with the paper's values as defaults.
 
-The paper's values are the defaults; where papers leave a reading open, it is an option, and the docstring here says
-whose each value is. The networks themselves are in `emotune.models`; reading a study needs no torch. Sources: *KSH12*:
-Krizhevsky, Sutskever, Hinton (2012); *thesis*: Agarwal (2019); *HAN*: Yang et al. (2016); *ours*: no paper's.
+Where a paper can be read in several ways, an option offers each reading, and the docstrings here name the source of
+each value. The models themselves are in `emotune.models`, so that reading a study needs no torch. Sources: *KSH12* is
+Krizhevsky, Sutskever, Hinton (2012); *thesis* is Agarwal (2019); *HAN* is Yang et al. (2016); *ours* is no paper.
 """
 
 from typing import Annotated, Any, Literal
@@ -18,11 +18,13 @@ __all__ = ["AlexNetConfig", "AttentionConfig", "ConstantConfig", "DualBranchConf
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class NetworkConfig:
-    """What all networks have; other models are fitted at once, not step by step.
+    """The options that all networks share. Models that are not networks are fitted at once, not in steps.
 
-    ``width`` multiplies all channels and units (1: the paper's network; 0.125: quick on a CPU). ``dropout``:
-    probability on the hidden fully connected layers (KSH12 and thesis: 0.5; 0: none). ``weight_init``, the first
-    weights: *ksh12*, N(0, 0.01²) and biases of 1 (KSH12, section 5); or *he*, N(0, 2/fan-in) (He et al. 2015).
+    Attributes:
+        width: A factor for all channels and units (1: the paper's network; 0.125: fast on a CPU).
+        dropout: The dropout probability in the hidden fully connected layers (KSH12 and thesis: 0.5; 0: no dropout).
+        weight_init: The distribution of the initial weights: *ksh12*, N(0, 0.01²) with biases of 1 (KSH12, section 5),
+            or *he*, N(0, 2/fan-in) (He et al. 2015).
     """
 
     width: Positive = 1.0
@@ -34,10 +36,12 @@ class NetworkConfig:
 class AlexNetConfig(NetworkConfig):
     """AlexNet, `emotune.models.networks.alexnet.AlexNet`.
 
-    ``backbone``: *alexnet*, KSH12's with two towers, or *alexnet_owt*, torchvision's with one (Krizhevsky 2014), whose
-    pretrained weights are at hand. ``lrn``, local response normalisation after conv1 and conv2 of *alexnet*: *sum*,
-    KSH12's formula, α = 1e-4 times a sum over 5 channels; *mean*, α times their mean, as torch and caffe read it;
-    *caffe*, that with k = 1 instead of 2, which bvlc_alexnet was trained with; *none*. *alexnet_owt* has none at all.
+    Attributes:
+        lrn: The local response normalisation after conv1 and conv2 of the backbone *alexnet*: *sum*, the formula of
+            KSH12, α = 1e-4 times the sum over 5 channels; *mean*, α times their mean, as in torch and caffe; *caffe*,
+            the same with k = 1 instead of 2, as bvlc_alexnet was trained; or *none*. *alexnet_owt* has none.
+        backbone: The convolutional layers: *alexnet*, the two towers of KSH12, or *alexnet_owt*, the single tower of
+            torchvision (Krizhevsky 2014), for which pretrained weights can be downloaded.
     """
 
     name: Literal["alexnet"] = "alexnet"
@@ -47,19 +51,22 @@ class AlexNetConfig(NetworkConfig):
     @model_validator(mode="after")
     def _no_normalisation_in_one_tower(self) -> "AlexNetConfig":
         if self.backbone == "alexnet_owt":
-            _refuse(self, AlexNetConfig, ["lrn"], 'backbone is "alexnet_owt", which has none')
+            _reject_unused(self, AlexNetConfig, ["lrn"], 'backbone is "alexnet_owt", which has none')
         return self
 
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class AttentionConfig(AlexNetConfig):
-    """AlexNet with attention over the 36 positions of its last map: `emotune.models.networks.attention`.
+    """AlexNet with attention over the 36 positions of its last feature map: `emotune.models.networks.attention`.
 
-    ``reach``: a position's score follows from its own 256 values by one layer (*shared*: thesis, as we read it), or all
-    scores from the whole map (*full*, the other reading). ``score``: *linear* (thesis) or *tanh*, with a hidden layer
-    and a context vector (HAN). ``output``: the weighted *map* goes on into fc6 (thesis), or the *sum* over positions
-    (HAN). ``scale``: weights are the softmax times 36, with mean 1 (*positions*: ours, so that the network starts as
-    AlexNet), or the *raw* softmax (thesis). ``temperature`` divides the scores (thesis: 1; below 1 it sharpens).
+    Attributes:
+        reach: The input of a position's score: *shared*, one layer applied to the 256 values of that position (thesis,
+            as we read it), or *full*, one layer on the whole map (the other reading).
+        score: The scoring function: *linear* (thesis), or *tanh*, with a hidden layer and a context vector (HAN).
+        output: The input of fc6: the weighted *map* (thesis), or its *sum* over positions (HAN).
+        scale: The scale of the weights: *positions*, the softmax times 36, with mean 1 (ours: the network starts as
+            AlexNet), or *raw*, the softmax (thesis).
+        temperature: The divisor of the scores (thesis: 1; smaller values sharpen the attention).
     """
 
     name: Literal["attention"] = "attention"  # type: ignore[assignment]
@@ -74,9 +81,12 @@ class AttentionConfig(AlexNetConfig):
 class DualBranchConfig(AttentionConfig):
     """Two AlexNets side by side before one output layer, `emotune.models.networks.dual_branch.DualBranch`.
 
-    ``attention``: the first branch attends (*spatial*: thesis), *both* do, or *none*, the control of the same capacity.
-    ``convolutions``: each branch has its own (*separate*: thesis) or they have one stack and part behind it (*shared*:
-    ours). ``fusion`` of the two vectors of 4096: *concat* (thesis), or unit by unit *sum*, *max* or *product* (ours).
+    Attributes:
+        attention: The branches with attention: *spatial*, the first one (thesis); *both*; or *none*, a control with the
+            same capacity.
+        convolutions: The convolutional layers: *separate* for each branch (thesis), or *shared* (ours).
+        fusion: The fusion of the two vectors of 4096: *concat* (thesis), or *sum*, *max* or *product* of each unit
+            (ours).
     """
 
     name: Literal["dual_branch"] = "dual_branch"  # type: ignore[assignment]
@@ -88,11 +98,13 @@ class DualBranchConfig(AttentionConfig):
     def _no_settings_of_an_absent_layer(self) -> "DualBranchConfig":
         if self.attention == "none":
             names = ["reach", "score", "output", "scale", "temperature"]
-            _refuse(self, DualBranchConfig, names, 'attention is "none"')
+            _reject_unused(self, DualBranchConfig, names, 'attention is "none"')
         return self
 
 
-Grid = Annotated[Count, Field(le=22)]  # 23 × 23 patches of 227 pixels are smaller than conv1's window of 11
+Grid = Annotated[
+    Count, Field(le=22)
+]  # with 23 × 23 patches of 227 pixels, a patch is smaller than conv1's window of 11
 Depth = Annotated[Count, Field(le=5)]
 
 
@@ -100,12 +112,18 @@ Depth = Annotated[Count, Field(le=5)]
 class MldrConfig(NetworkConfig):
     """MldrNet v1, networks on a pyramid of patches (Rao, Xu, Xu 2016, and thesis): `emotune.models.networks.mldr`.
 
-    ``levels``: patches along a side, per level (thesis: 1, 2, 4). ``depths``: convolutions of each level's network, 1
-    to 5 (5: AlexNet, thesis; 4 and 2: our reading of "shallower"). ``patches`` keep their pixels (*native*) or are
-    *resized* to 227×227. ``aggregation`` of a level's patches: *mean*, *max*, *logsumexp* (a soft maximum), or
-    *noisy-or* (the probability that at least one patch shows the class). ``fusion`` of the levels' logits: *mean*
-    (thesis), *max*, *min*, or *concat*, a linear layer on all of them that starts as their mean. ``lrn``: as in
-    AlexNet. Values without a source are ours: the paper's are not known.
+    Values without a source are ours, because the paper does not give them.
+
+    Attributes:
+        lrn: The local response normalisation, as in AlexNet.
+        levels: The number of patches along a side, for each level (thesis: 1, 2, 4).
+        depths: The number of convolutions of each level's network, 1 to 5 (5: AlexNet, thesis; 4 and 2: our reading of
+            "shallower").
+        patches: The size of the patches: *native* keeps their pixels, *resized* scales them to 227×227.
+        aggregation: The aggregation of a level's patches: *mean*, *max*, *logsumexp* (a soft maximum), or *noisy-or*
+            (the probability that at least one patch shows the class).
+        fusion: The fusion of the levels' logits: *mean* (thesis), *max*, *min*, or *concat*, a linear layer on all of
+            them that is initialised to their mean.
     """
 
     name: Literal["mldr"] = "mldr"
@@ -123,20 +141,22 @@ class MldrConfig(NetworkConfig):
                 f'"levels" has {len(self.levels)} entries and "depths" {len(self.depths)}: give one depth per level'
             )
         if max(self.levels) == 1:
-            _refuse(self, MldrConfig, ["patches", "aggregation"], "no level has more than one patch")
+            _reject_unused(self, MldrConfig, ["patches", "aggregation"], "no level has more than one patch")
         if len(self.levels) == 1:
-            _refuse(self, MldrConfig, ["fusion"], "there is one level")
+            _reject_unused(self, MldrConfig, ["fusion"], "there is one level")
         if max(self.depths) == 1:
-            _refuse(self, MldrConfig, ["lrn"], "it stands between convolutions and no level has two")
+            _reject_unused(self, MldrConfig, ["lrn"], "it comes between convolutions and no level has two")
         return self
 
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class MldrV2Config(NetworkConfig):
-    """MldrNet v2, one network whose four levels each have a say (Rao et al. 2018): `emotune.models.networks.mldr_v2`.
+    """MldrNet v2, one network with outputs at four levels (Rao et al. 2018): `emotune.models.networks.mldr_v2`.
 
-    ``fusion`` of the levels' vectors of 1024, unit by unit: *mean* (paper) or *max* (ours); or *concat* (ours). Its
-    first weights are *he*'s by default: the paper's are not known.
+    Attributes:
+        weight_init: The distribution of the initial weights, as in `NetworkConfig`; the paper does not give it.
+        fusion: The fusion of the levels' vectors of 1024: *mean* (paper) or *max* (ours) of each unit, or *concat*
+            (ours).
     """
 
     name: Literal["mldr_v2"] = "mldr_v2"
@@ -146,18 +166,19 @@ class MldrV2Config(NetworkConfig):
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class ConstantConfig:
-    """Says of every image how frequent each class is in training: the least that a classifier must surpass."""
+    """Predicts the class frequencies of the training set for every image: the trivial baseline."""
 
     name: Literal["constant"] = "constant"
 
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class SvmConfig:
-    """A support vector machine on hand-made features, what networks are to surpass: `emotune.models.baselines`.
+    """A support vector machine on hand-made features, a baseline for networks: `emotune.models.baselines`.
 
-    ``features``: *colours*, a histogram of hue, saturation and value, or *textures*, GIST's energies of Gabor filters
-    and histograms of local binary patterns; see `emotune.models.baselines.features`. ``c_grid``: values of the penalty
-    C; the one with the highest validation accuracy is taken.
+    Attributes:
+        features: The features: *colours*, a histogram of hue, saturation and value, or *textures*, GIST's energies of
+            Gabor filters and histograms of local binary patterns; see `emotune.models.baselines.features`.
+        c_grid: The values of the penalty C that are tried; the one with the highest validation accuracy is used.
     """
 
     name: Literal["svm"] = "svm"
@@ -171,8 +192,8 @@ ModelConfig = Annotated[
 ]
 
 
-def _refuse(config: Any, kind: type, names: list[str], why: str) -> None:
-    """Raises a ValueError, which pydantic collects, if one of these options is not at its default."""
+def _reject_unused(config: Any, kind: type, names: list[str], why: str) -> None:
+    """Raises a ValueError, which pydantic collects, if an option without effect differs from its default."""
     for name in names:
         if getattr(config, name) != getattr(kind, name):
             raise ValueError(f'"{name}" is set, but {why}: it would change nothing')

@@ -1,4 +1,4 @@
-"""What is subtracted from images, and what they are divided by, before a network sees them."""
+"""Input normalisation: channel means and standard deviations."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,9 @@ __all__ = ["CAFFE", "IMAGENET", "Normalisation"]
 
 @dataclass(frozen=True)
 class Normalisation:
-    """Mean and standard deviation of red, green and blue, in parts of the brightest value.
+    """The mean and the standard deviation of red, green and blue, on a scale from 0 to 1.
 
-    They belong to weights: a network that was trained with one normalisation is a worse one with another.
+    A normalisation belongs to weights: a network is worse with another one than it was trained with.
     """
 
     mean: tuple[float, float, float]
@@ -17,7 +17,7 @@ class Normalisation:
 
 
 IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-"""Of ImageNet's training images: torchvision's, and the field's custom, whatever the data set."""
+"""The values of ImageNet's training images, which torchvision uses, and which are customary for any data set."""
 
 CAFFE = Normalisation((123 / 255, 117 / 255, 104 / 255), (1 / 255, 1 / 255, 1 / 255))
-"""Of Caffe's model zoo: values from 0 to 255, less ImageNet's mean ("mean_value" 104, 117, 123 in its order, BGR)."""
+"""The values of Caffe's model zoo: inputs from 0 to 255, minus ImageNet's mean ("mean_value" 104, 117, 123 in BGR)."""

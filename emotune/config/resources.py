@@ -1,4 +1,4 @@
-"""What each run gets: how its result is calculated, not what it is."""
+"""Compute resources of a run: workers, CPUs, GPUs, cache. They do not change results, apart from rounding."""
 
 import math
 from typing import Annotated
@@ -16,14 +16,19 @@ EVALUATION_BATCH_SIZE = 50
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class Resources:
-    """What each run gets. Not part of its identity: more workers give the same result sooner, but for rounding.
+    """The resources of each run. They are not part of its identity: more workers give the same result sooner.
 
-    ``cache_gb`` is how much decoded images may fill on each machine (10⁹ bytes; none said: its disk, less a tenth of
-    it or 5 GB, whichever is less); images beyond it are read from their shards, of which there are copies if they are
-    behind a URL. ``accumulate``: a worker computes its share of a
-    batch in that many pieces, one after another, in as much less memory. ``compile``: steps are compiled, which takes a
-    minute and a C++ compiler (on GPUs: Triton). ``deterministic``: GPUs use only operations that repeat their results
-    to the bit; CPUs always do.
+    Attributes:
+        workers: The number of workers (ranks) of a run.
+        cpus_per_worker: The number of CPUs of each worker.
+        gpus_per_worker: The number of GPUs of each worker; a fraction lets several runs share a GPU.
+        cache_gb: The disk space for decoded images on each machine, in 10⁹ bytes. Default: the free space, minus a
+            tenth of the disk or 5 GB, whichever is less. Images that do not fit are read from their shards, which are
+            copied to the disk if they are behind a URL.
+        accumulate: The number of pieces in which a worker computes its share of a batch, one after another, to use less
+            memory.
+        compile: Whether training steps are compiled, which takes a minute and needs a C++ compiler (on GPUs: Triton).
+        deterministic: Whether GPUs use only operations that repeat their results to the bit; CPUs always do.
     """
 
     workers: Count = 1
@@ -35,15 +40,16 @@ class Resources:
     deterministic: bool = False
 
     def workers_on(self, cpus: float, gpus: float) -> int:
-        """Workers that a machine with so many CPUs and GPUs holds, when nothing else runs there."""
-        by_cpus, asked = int(cpus // self.cpus_per_worker), self.gpus_per_worker
-        if not asked:
+        """The number of workers that fit on a machine with these CPUs and GPUs if nothing else runs there."""
+        by_cpus, per_worker = int(cpus // self.cpus_per_worker), self.gpus_per_worker
+        if not per_worker:
             return by_cpus
-        devices = int(gpus)  # a worker's part of a GPU is on one of them
-        return min(by_cpus, devices * math.floor(1 / asked + 1e-9) if asked <= 1 else int(devices // asked))
+        devices = int(gpus)  # the share of a worker is on a single GPU
+        by_gpus = devices * math.floor(1 / per_worker + 1e-9) if per_worker <= 1 else int(devices // per_worker)
+        return min(by_cpus, by_gpus)
 
     def runs_on(self, cpus: float, gpus: float) -> int:
-        """Runs that such a machine, the only one, trains at a time; 1 where even one does not fit."""
+        """The number of runs that a single such machine trains at the same time; 1 if not even one fits."""
         return max(1, self.workers_on(cpus, gpus) // self.workers)
 
     @model_validator(mode="after")

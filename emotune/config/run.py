@@ -1,7 +1,7 @@
-"""One run: which network is trained, how, on which data, from which seed; and the identity that follows from it.
+"""One run: its configuration, its identity and its random seeds.
 
-What `RunConfig` says, with `emotune.config.model` and `emotune.config.train`, is exactly what changes a run's result:
-paths, workers, devices and logging are elsewhere, on purpose.
+`RunConfig`, with `emotune.config.model` and `emotune.config.train`, contains exactly what changes a run's result.
+Paths, workers, devices and logging do not, and are configured elsewhere.
 """
 
 import hashlib
@@ -26,20 +26,22 @@ __all__ = [
     "RunConfig",
     "Selection",
     "WeightsRef",
+    "difference_to_defaults",
+    "run_stem",
 ]
 
 FORMAT_VERSION = 3
-"""Raised when the same configuration would give other results than before; part of every run's identity."""
-RUN_ID = re.compile(r".+-s(?P<seed>\d+)-[0-9a-f]{8}")
-"""What `RunConfig.id` gives: a folder of a pool with another name is no run."""
+"""A part of every run's identity. It is raised when the same configuration would give other results than before."""
+RUN_ID = re.compile(r"(?P<stem>.+-s\d+)-[0-9a-f]{8}")
+"""The pattern of `RunConfig.id`; the stem is all but the digest. A folder with another name is not a run."""
 
 Part = Literal["all", "well", "noisy"]
-"""Which images of a data set: all, or those on whose label more than half of the annotators agree, or the others."""
+"""A part of a data set: all images, those on whose label most annotators agree (*well*), or the others (*noisy*)."""
 
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class Selection:
-    """A data set as a study names it: ``scenes``, or a folder or URL of shards; and which part of it."""
+    """A data set in a study: ``scenes``, or a folder or URL of shards; and the part of it that is used."""
 
     data: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
     part: Part = "all"
@@ -47,9 +49,14 @@ class Selection:
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class DatasetRef:
-    """A data set as a run knows it: its content and part decide about results, its location does not.
+    """A data set in a run; identified by its content and part, not by its location.
 
-    ``cut`` is a digest of how its training images are cut into shards, which decides about the order of shards.
+    Attributes:
+        name: The name of the data set, with its part.
+        location: The path or URL of its shards.
+        content_hash: A digest of its images and labels.
+        part: The part that is used.
+        cut: A digest of how the training images are distributed over shards, which decides about the order *shards*.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
@@ -60,15 +67,17 @@ class DatasetRef:
 
     @property
     def identity(self) -> str:
-        """What of the data set is in a run's identity."""
+        """The part of the data set's description that belongs to a run's identity."""
         return self.content_hash if self.part == "all" else f"{self.content_hash} {self.part}"
 
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class WeightsRef:
-    """Weights that a run begins with: their content decides about results, their location does not.
+    """Initial weights; identified by their content, not by their location.
 
-    ``digest`` are the first hexadecimal digits of the file's sha256: all, or as many as its publisher gives.
+    Attributes:
+        location: The path or URL of the file.
+        digest: The first hexadecimal digits of the file's sha256: all, or as many as its publisher gives.
     """
 
     location: str
@@ -77,12 +86,19 @@ class WeightsRef:
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class RunConfig:
-    """Everything that decides about a run's result, and where its data and weights lie.
+    """Everything that decides about a run's result, and the locations of its data and weights.
 
-    ``variant`` is what the study at hand calls it, for those who watch: it is neither in the identity nor in the run's
-    files, since studies share runs whatever they call them. ``select`` and ``test_curve``: as in
-    `emotune.config.metric.Metric`. ``replicate``: runs that differ only in it have other initial weights and dropout
-    masks; 1 is the A/A variant's.
+    Attributes:
+        variant: The name that the study gives it, for display. It is neither in the identity nor in the run's files,
+            because studies share runs under different names.
+        dataset: The data set.
+        seed: The seed of all random numbers.
+        model: The model.
+        train: The training.
+        weights: The initial weights; None if ``train.init`` is *scratch*.
+        select: The rule that chooses the tested epoch, see `emotune.config.metric.Metric`.
+        test_curve: Whether test accuracies are logged after every epoch, see `emotune.config.metric.Metric`.
+        replicate: A number that changes the initial weights and dropout masks; 1 is the A/A variant's.
     """
 
     variant: str = ""
@@ -96,14 +112,14 @@ class RunConfig:
     replicate: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="after")
-    def _weights_as_init_says(self) -> "RunConfig":
+    def _weights_match_init(self) -> "RunConfig":
         if (self.weights is None) != (self.train.init == "scratch"):
             raise ValueError(f'train.init is "{self.train.init}", but weights are {self.weights}')
         return self
 
     @property
     def id(self) -> str:
-        """``model-dataset-s<seed>-<8 hex>``: the name of the run's folder in the pool."""
+        """The name of the run's folder: ``model-dataset-s<seed>-<8 hex>``."""
         identity: dict[str, Any] = {
             "format": FORMAT_VERSION,
             "data": self.dataset.identity,
@@ -113,19 +129,19 @@ class RunConfig:
         if self.train.order == "shards":
             identity["cut"] = self.dataset.cut
         if self.weights:
-            del identity["train"]["init"]  # where they are; what they are is
+            del identity["train"]["init"]  # their location; the digest identifies them
             identity["weights"] = self.weights.digest
-        own = ("select", "test_curve", "replicate")
-        identity |= {key: value for key, value in difference_to_defaults(self).items() if key in own}
+        options = ("select", "test_curve", "replicate")
+        identity |= {key: value for key, value in difference_to_defaults(self).items() if key in options}
         digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
-        return f"{self.model.name}-{self.dataset.name}-s{self.seed}-{digest}"
+        return f"{run_stem(self.model.name, self.dataset.name, self.seed)}-{digest}"
 
     def stream(self, name: Literal["order", "augment", "init", "dropout"]) -> int:
-        """A 63-bit seed of one purpose.
+        """The 63-bit seed of one stream of random numbers.
 
-        Streams are independent of each other and follow from the seed alone, so that differences between variants are
-        paired: of one seed, all have the same order and augmentation, and what two networks have in common has the same
-        initial weights and dropout masks. Only *init* and *dropout* of a replicate are others.
+        Streams are independent of each other and depend on the run's seed alone, so that variants can be compared in
+        pairs: for one seed they all have the same order and augmentation, and layers that two networks share have the
+        same initial weights and dropout masks. A replicate differs in *init* and *dropout*.
         """
         owner = "" if name in ("order", "augment") or not self.replicate else str(self.replicate)
         return int.from_bytes(hashlib.sha256(f"{self.seed}/{name}/{owner}".encode()).digest()[:8], "big") >> 1
@@ -136,7 +152,7 @@ class RunConfig:
 
     @staticmethod
     def from_json(value: dict[str, Any]) -> "RunConfig":
-        """The run of `to_json`.
+        """The inverse of `to_json`.
 
         Raises:
             pydantic.ValidationError: a field is unknown or has a wrong value.
@@ -144,8 +160,15 @@ class RunConfig:
         return TypeAdapter(RunConfig).validate_python(value)
 
 
+def run_stem(model: str, dataset: str, seed: int) -> str:
+    """A run's id without its digest, see `RUN_ID`."""
+    return f"{model}-{dataset}-s{seed}"
+
+
 def difference_to_defaults(config: Any) -> dict[str, Any]:
-    """The fields of a config that do not have their default value, so that a new option keeps old identities.
+    """The fields of a config that differ from their defaults.
+
+    Identities are made of these, so a new option does not change the identities of existing runs.
 
     >>> difference_to_defaults(TrainConfig(epochs=8))
     {'epochs': 8}

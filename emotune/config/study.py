@@ -21,12 +21,12 @@ __all__ = ["Contrast", "Metric", "Study", "baseline_problems", "duplicate_proble
 VARIANT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 MODEL_CLASSES: tuple[type, ...] = get_args(get_args(ModelConfig)[0])
 MAX_VARIANT_NAME = 64
-"""Letters of a variant's name: it stands in tables and figures."""
+"""The maximum number of characters of a variant's name, which appears in tables and figures."""
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """``variant - reference``: a difference that the study was made to estimate."""
+    """A declared comparison: the difference ``variant - reference`` that the study estimates."""
 
     variant: str
     reference: str
@@ -36,7 +36,7 @@ class Contrast:
 
     @staticmethod
     def parse(text: str) -> "Contrast":
-        """The contrast that is written ``variant - reference``.
+        """The contrast of a text ``variant - reference``.
 
         Raises:
             ValueError: the text has another form.
@@ -49,7 +49,7 @@ class Contrast:
 
 @dataclass(frozen=True, init=False)
 class Study:
-    """A question, and the runs that answer it. Whatever makes it, it is checked as a study file is.
+    """A question, and the runs that answer it. A study made in Python is checked like a study file.
 
     >>> study = Study("width", "Does width help?", "scenes", "narrow",
     ...               {"narrow": AlexNetConfig(width=0.125), "wide": AlexNetConfig(width=0.25)},
@@ -66,12 +66,12 @@ class Study:
         seeds: The number of runs of each variant on each data set.
         contrasts: The declared comparisons: `Contrast`s, or texts such as ``attention - alexnet``.
         metric: The metric that decides, and its smallest effect of interest.
-        resources: What each run may use; nothing of it changes results.
-        source: The text of its file. Default: a text that says the same.
+        resources: The compute resources of each run; they do not change results.
+        source: The text of the study file. Default: the text of an equivalent file.
         aa: The name of the A/A variant: the baseline once more, as replicate 1, with other initial weights and dropout
             masks, so that the two differ by initialisation alone. True names it after the baseline. It is not one of
             ``variants``.
-        file: The absolute path of the file that it was read from, which is no part of what it is.
+        file: The absolute path of the file that the study was read from, which is ignored when studies are compared.
 
     Raises:
         InputError: with a line for each mistake.
@@ -117,7 +117,7 @@ class Study:
         parsed, mistakes = parse_contrasts(contrasts, pairs)
         aa_name = f"{baseline}-aa" if aa is True else aa or None
         if aa_name in pairs:
-            mistakes.append(f"variants.{aa_name}: that is what A/A runs are called; take another name")
+            mistakes.append(f"variants.{aa_name}: this is the name of the A/A variant; choose another one")
         raise_if_any(list(dict.fromkeys(problems + mistakes)))
         values = {
             "name": name, "question": question, "baseline": baseline, "variants": pairs, "seeds": seeds,
@@ -136,29 +136,29 @@ class Study:
 
     @property
     def networks(self) -> dict[str, ModelConfig]:
-        """The networks by variant; what else there is is not built of modules."""
+        """The models that are networks, by variant."""
         return {name: model for name, (model, _) in self.variants.items() if isinstance(model, NetworkConfig)}
 
     def runs(
         self, datasets: Sequence[DatasetRef], weights: Mapping[str, WeightsRef] | None = None
     ) -> tuple[RunConfig, ...]:
-        """All runs, seed by seed over all variants, so that an interrupted study is balanced.
+        """All runs. They are ordered by seed, so that an interrupted study is balanced over its variants.
 
         Args:
-            datasets: That the study names, see `emotune.data.datasets.resolve.resolve_datasets`.
-            weights: Of the variants that do not begin from scratch, see
-            `emotune.models.weights.resolve.resolve_weights`.
+            datasets: The study's data sets, see `emotune.data.datasets.resolve.resolve_datasets`.
+            weights: The initial weights of the variants that do not start from scratch, see
+                `emotune.models.weights.resolve.resolve_weights`.
 
         Raises:
-            InputError: two variants are the same, since the weights that they name are the same.
+            InputError: two variants are the same because their initial weights are the same file.
         """
-        begin = dict(weights or {})
-        if self.aa and self.baseline in begin:
-            begin[self.aa] = begin[self.baseline]
+        initial = dict(weights or {})
+        if self.aa and self.baseline in initial:
+            initial[self.aa] = initial[self.baseline]
         planned = partial(RunConfig, select=self.metric.select, test_curve=self.metric.test_curve)
         runs = tuple(
             planned(
-                variant=variant, dataset=dataset, seed=seed, model=model, train=train, weights=begin.get(variant),
+                variant=variant, dataset=dataset, seed=seed, model=model, train=train, weights=initial.get(variant),
                 replicate=int(variant == self.aa),
             )
             for seed in range(self.seeds)
@@ -174,11 +174,11 @@ class Study:
 
 
 def name_problems(name: object, what: str) -> list[str]:
-    """What is wrong with the name of a study or a variant; empty if nothing is.
+    """The problems with the name of a study or a variant; empty if it is valid.
 
     Args:
         name: The name.
-        what: ``variants``, or what else it is the name of.
+        what: The key of the name, for messages: ``variants``, ``name`` or ``file name``.
     """
     shown = str(name).encode("unicode_escape").decode()
     shown = shown if len(shown) <= MAX_VARIANT_NAME else f"{shown[:20]}…"
@@ -186,7 +186,7 @@ def name_problems(name: object, what: str) -> list[str]:
     if not isinstance(name, str) or not VARIANT_NAME.fullmatch(name):
         return [f'{where}: use lower-case letters, digits, "-" and "_" in a name']
     if len(name) > MAX_VARIANT_NAME:
-        return [f"{where}: has {len(name)} characters; use at most {MAX_VARIANT_NAME}, since names stand in tables"]
+        return [f"{where}: has {len(name)} characters; use at most {MAX_VARIANT_NAME}, since names appear in tables"]
     return []
 
 
@@ -202,11 +202,11 @@ def duplicate_problems(variants: Mapping[str, object]) -> list[str]:
 
 
 def baseline_problems(baseline: object, variants: Mapping[str, tuple[ModelConfig, TrainConfig] | None]) -> list[str]:
-    """What is wrong with the baseline; empty if nothing is.
+    """The problems with the baseline; empty if it is valid.
 
     Args:
-        baseline: Its name.
-        variants: The variants by name; None stands for one that is mistaken itself.
+        baseline: The name of the baseline.
+        variants: The variants by name; None stands for a variant with mistakes of its own.
     """
     if baseline not in variants:
         return [f'baseline: "{baseline}" is not a variant{suggest(baseline, variants)}']
@@ -219,11 +219,11 @@ def baseline_problems(baseline: object, variants: Mapping[str, tuple[ModelConfig
 def parse_contrasts(
     declared: Iterable[Contrast | str], variants: Collection[str]
 ) -> tuple[tuple[Contrast, ...], list[str]]:
-    """The contrasts, and a line for each that is mistaken.
+    """The contrasts, and a line for each mistake in them.
 
     Args:
-        declared: Contrasts, or texts of the form ``variant - reference``.
-        variants: The names that there are.
+        declared: The contrasts, or texts of the form ``variant - reference``.
+        variants: The names of the variants.
     """
     contrasts: list[Contrast] = []
     problems: list[str] = []
@@ -236,7 +236,7 @@ def parse_contrasts(
         unknown = [side for side in (contrast.variant, contrast.reference) if side not in variants]
         problems += [f'contrasts: "{one}": no variant "{side}"{suggest(side, variants)}' for side in unknown]
         if contrast.variant == contrast.reference or contrast in contrasts:
-            problems.append(f'contrasts: "{one}" compares a variant with itself, or stands twice')
+            problems.append(f'contrasts: "{one}" compares a variant with itself, or is a duplicate')
         contrasts.append(contrast)
     return tuple(contrasts), problems
 
@@ -253,7 +253,7 @@ def _pair(
 
 
 def _to_yaml(study: Study) -> str:
-    """A study file that says the same."""
+    """The text of an equivalent study file."""
     variants = {
         name: {f"model.{key}": value for key, value in _changes(model, {"name": model.name}).items()}
         | {f"train.{key}": value for key, value in _changes(train, {}).items()}

@@ -1,4 +1,4 @@
-"""How a network is trained and tested: what of it changes the result."""
+"""Training configuration: optimisation, augmentation, targets and testing; everything here changes the result."""
 
 from typing import Annotated, Literal
 
@@ -16,30 +16,39 @@ Order = Literal["images", "shards"]
 class TrainConfig:
     """Stochastic gradient descent as in the thesis (50 epochs, batches of 50) and KSH12 (momentum, weight decay).
 
-    ``batch_size`` is the global one, whatever the number of workers. ``schedule``: *cosine* or *linear* to zero, *step*
-    (× ``step_factor`` every ``step_epochs``, those of the warm-up included) or *constant*, after a linear warm-up of
-    ``warmup_epochs``.
-    ``order``: an epoch takes the training images in a random order of all (*images*); or *shards*, for data behind a
-    URL that do not fit the disk: shards in a random order, and the images of each four of them in a random order.
-    ``clip_norm``: the longest gradient of a global batch; longer ones are shortened to it.
-    ``ema_decay``: validated and tested is not the network itself, but the moving average of its weights, which keeps
-    this part of itself at each step; 0: the network itself.
-
-    ``crop``: *random* or *center*, a square of 227 of the 256 pixels; or *resized*, a random box of ``min_scale`` to 1
-    of the image's area and of 3:4 to 4:3 in shape, resized to that square (Szegedy et al. 2015, whose boxes begin at
-    0.08; an emotion is that of a whole scene, so here a box keeps about half of its width and height at least).
-    ``targets``: the label (*hard*), the distribution of votes (*soft*), or the label, weighted with the share of votes
-    for it (*weighted*); see `emotune.data.annotations.target_weights`. ``label_smoothing``: the part of a target that
-    is spread evenly over all classes. ``class_weights``: *balanced* counts an image n / (K · n_k) times, n_k of the n
-    training images having its label, so that all K classes count the same; the loss stays a mean. ``test_crops``:
-    over how many crops of a test image the softmax outputs are averaged: the centre; 5, with the corners; 10, with
-    their mirror images (KSH12, section 4.1). Validation always sees the centre.
-
-    ``precision``: of convolutions and matrix products: *float32*; *tf32*, whose factors have 10 bits, on GPUs, and
-    float32 elsewhere; or *bf16*: bfloat16, with weights and their updates in float32.
-    ``init``: weights drawn anew (*scratch*), trained on ImageNet by others (*imagenet*), or from a PATH: a file of
-    weights, or the directory of a finished run; see `emotune.models.weights.resolve`. ``head_lr_multiplier`` is for the
-    learning rate of those parameters that are drawn anew all the same.
+    Attributes:
+        epochs: The number of epochs.
+        batch_size: The global batch size, whatever the number of workers.
+        order: The order of training images in an epoch: *images*, all in random order; or *shards*, for data behind a
+            URL that does not fit on the disk: shards in random order, and the images of each four shards shuffled.
+        lr: The learning rate at its highest.
+        momentum: The momentum.
+        weight_decay: The weight decay.
+        schedule: The learning rate after the warm-up: *cosine* or *linear* to zero, *step*, or *constant*.
+        step_epochs: The number of epochs, including those of the warm-up, between the steps of *step*.
+        step_factor: The factor of the learning rate at each step of *step*.
+        warmup_epochs: The number of epochs in which the learning rate rises linearly.
+        clip_norm: The maximum norm of the gradient of a global batch, to which it is clipped; None: no clipping.
+        ema_decay: The decay, per step, of an exponential moving average of the weights, which is then validated and
+            tested instead of the weights; 0: no average.
+        crop: The crop of 227 from the 256 pixels of a training image: *random*; *center*; or *resized*, a random box of
+            ``min_scale`` to 1 of the area and an aspect ratio of 3:4 to 4:3, resized to that square (Szegedy et al.
+            2015).
+        min_scale: The smallest area of a box of *resized*. Szegedy et al. have 0.08; the emotion belongs to the whole
+            scene, so the default keeps about half of its width and height at least.
+        flip: Whether training images are mirrored at random.
+        targets: The training targets: the label (*hard*), the distribution of votes (*soft*), or the label, weighted by
+            its share of the votes (*weighted*); see `emotune.data.annotations.target_weights`.
+        label_smoothing: The share of a target that is spread evenly over all classes.
+        class_weights: The weights of the images in the loss, which remains a mean: *none*, or *balanced*, n / (K · n_k)
+            for a class with n_k of the n training images, so that all K classes count the same.
+        test_crops: The number of crops of a test image whose softmax outputs are averaged: 1, the centre; 5, also the
+            corners; 10, also their mirror images (KSH12, section 4.1). Validation uses the centre.
+        precision: The precision of convolutions and matrix products: *float32*; *tf32*, with 10 bits of mantissa, on
+            GPUs only; or *bf16*, bfloat16 with weights and updates in float32.
+        init: The initial weights: *scratch*, random; *imagenet*, trained on ImageNet by others; or the path of a file
+            of weights or of a finished run's directory; see `emotune.models.weights.resolve`.
+        head_lr_multiplier: A factor for the learning rate of those parameters that the initial weights do not contain.
     """
 
     epochs: Count = 50
@@ -75,7 +84,7 @@ class TrainConfig:
         return self
 
     @model_validator(mode="after")
-    def _warm_up_ends(self) -> "TrainConfig":
+    def _warm_up_ends_before_the_run(self) -> "TrainConfig":
         if self.warmup_epochs >= self.epochs:
             raise ValueError(
                 f'"warmup_epochs" is {self.warmup_epochs:g} and "epochs" {self.epochs}: lr would never be reached'
@@ -83,7 +92,7 @@ class TrainConfig:
         return self
 
     @model_validator(mode="after")
-    def _steps_are_taken(self) -> "TrainConfig":
+    def _steps_come_before_the_end(self) -> "TrainConfig":
         if self.schedule == "step" and self.step_epochs >= self.epochs:
             raise ValueError(
                 f'"step_epochs" is {self.step_epochs} and "epochs" {self.epochs}: lr would never be lowered; give '
@@ -92,7 +101,7 @@ class TrainConfig:
         return self
 
     @model_validator(mode="after")
-    def _no_head_without_a_body(self) -> "TrainConfig":
+    def _no_head_without_initial_weights(self) -> "TrainConfig":
         if self.init == "scratch" and self.head_lr_multiplier != TrainConfig.head_lr_multiplier:
             raise ValueError('"head_lr_multiplier" is set, but init is "scratch": it would change nothing')
         return self

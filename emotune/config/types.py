@@ -1,4 +1,4 @@
-"""Kinds of values in studies, runs and manifests, and how strictly they are read."""
+"""Pydantic field types that studies, runs and manifests share."""
 
 import unicodedata
 from typing import Annotated, Any
@@ -22,19 +22,20 @@ __all__ = [
 
 FORBID_UNKNOWN_KEYS = ConfigDict(extra="forbid", allow_inf_nan=False)
 MAX_CLASS_NAME = 100
-"""Characters of a class's name."""
+"""Maximum number of characters of a class name."""
 MAX_TEXT = 2000
-"""Characters of what is said of a data set's source and licence."""
+"""Maximum number of characters of the texts about a data set's source and licence."""
 
 
 def reject_bool(value: Any) -> Any:
+    """Raises a ValueError for true and false, which pydantic would take for 1 and 0."""
     if isinstance(value, bool):
-        raise ValueError("a number is needed, not true or false")  # pydantic collects these
+        raise ValueError("a number is needed, not true or false")
     return value
 
 
 def escape_control_characters(text: str) -> str:
-    r"""The text with escapes for what cannot stand in a line: line breaks, control characters, what is no Unicode.
+    r"""Escapes the characters that cannot be in a line: line breaks, control characters, invalid Unicode.
 
     >>> escape_control_characters("a\nb")
     'a\\nb'
@@ -45,7 +46,7 @@ def escape_control_characters(text: str) -> str:
 
 def _is_one_line(text: str) -> str:
     if escape_control_characters(text) != text:
-        raise ValueError(f"has a character that cannot stand in a line: {escape_control_characters(text)}")
+        raise ValueError(f"contains a character that cannot be in a line: {escape_control_characters(text)}")
     return text
 
 

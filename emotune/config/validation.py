@@ -1,4 +1,4 @@
-"""What is wrong with a study's file, in words: the key, the mistake, and the nearest valid key."""
+"""Messages about mistakes in a study: the key, the mistake, and the nearest valid key."""
 
 from collections.abc import Hashable
 from dataclasses import fields
@@ -16,68 +16,73 @@ from emotune.core.errors import closest
 
 __all__ = ["UniqueKeyLoader", "describe_validation_error", "format_problem", "suggest", "valid_keys"]
 
-PLAINLY = MappingProxyType({"tuple_type": "a list is needed", "dict_type": "a mapping of keys to values is needed"})
-"""What pydantic says of Python's types, in YAML's words."""
+PLAIN_WORDS = MappingProxyType({"tuple_type": "a list is needed", "dict_type": "a mapping of keys to values is needed"})
+"""Messages in the words of YAML, instead of pydantic's about Python types, by type of error."""
 
 
 def describe_validation_error(error: ValidationError, kind: Any) -> list[tuple[str, str]]:
-    """Per mistake: the dotted key within the part, and what is wrong, with the nearest valid key."""
-    found = []
+    """The mistakes of a part of a study: for each the dotted key within the part, and a message.
+
+    Args:
+        error: The error of pydantic.
+        kind: The dataclass of the part.
+    """
+    mistakes: list[tuple[str, str]] = []
     for item in error.errors(include_url=False):
         location = [str(part) for part in item["loc"]]
         if location and location[0] == getattr(kind, "name", None):
             location = location[1:]  # pydantic puts a model's name before its keys
-        key = ".".join(location)
+        key, context = ".".join(location), item.get("ctx", {})
         owner = (
             {"metric": Metric, "resources": Resources, "datasets": Selection}.get(location[0], kind)
             if len(location) > 1
             else kind
         )
         if item["type"] == "unexpected_keyword_argument":
-            found.append((key, f"unknown key{suggest(location[-1], valid_keys(owner))}"))
+            mistakes.append((key, f"unknown key{suggest(location[-1], valid_keys(owner))}"))
         elif item["type"] in ("union_tag_invalid", "union_tag_not_found"):
             names = [k.name for k in get_args(get_args(ModelConfig)[0])]
-            name = item["ctx"].get("tag", item["input"].get("name"))
-            offered = suggest(name, names).replace("valid:", "this version has no other than")
-            found.append(("name", f'no model "{name}"{offered}'))
+            name = context.get("tag", item["input"].get("name"))
+            offered = suggest(name, names).replace("valid:", "this version has only")
+            mistakes.append(("name", f'no model "{name}"{offered}'))
         elif item["type"] == "missing":
-            found.append((key, "missing"))
+            mistakes.append((key, "missing"))
         elif item["type"] == "value_error":
-            found.append((key, str(item["ctx"]["error"])))
+            mistakes.append((key, str(context["error"])))
         else:
-            found.append((key, f"{PLAINLY.get(item['type'], item['msg'])} (found {item['input']!r:.80})"))
-    return found
+            mistakes.append((key, f"{PLAIN_WORDS.get(item['type'], item['msg'])} (found {item['input']!r:.80})"))
+    return mistakes
 
 
 def format_problem(key: str, text: str) -> str:
-    """A mistake with its key, if it has one."""
+    """The message with its key in front, if it has one."""
     return f"{key}: {text}" if key else text
 
 
 def valid_keys(kind: Any) -> list[str]:
-    """The valid keys of a part."""
+    """The valid keys of a part of a study, given its dataclass."""
     return [f.name for f in fields(kind)]
 
 
 def suggest(word: Any, valid: Any) -> str:
-    """The end of a message: what was probably meant, or all that is valid."""
+    """The end of a message about a wrong word: the valid word that was probably meant, or all valid words."""
     close = closest(str(word), map(str, valid))
     return f'; did you mean "{close}"?' if close else f"; valid: {', '.join(map(str, valid))}"
 
 
 class UniqueKeyLoader(yaml.SafeLoader):
-    """YAML lets a later key silently replace an earlier one: a variant named twice would vanish."""
+    """A YAML loader that rejects duplicate keys, of which YAML would silently keep only the last one."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[Any] = set()
+        keys: set[Any] = set()
         for key_node, _ in node.value:
             if key_node.tag == "tag:yaml.org,2002:merge":
                 continue
             key = self.construct_object(key_node, deep=True)
-            if isinstance(key, Hashable) and key in seen:
+            if isinstance(key, Hashable) and key in keys:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f'the key "{key}" stands twice', key_node.start_mark
+                    None, None, f'the key "{key}" appears twice', key_node.start_mark
                 )
             if isinstance(key, Hashable):
-                seen.add(key)
+                keys.add(key)
         return super().construct_mapping(node, deep=deep)

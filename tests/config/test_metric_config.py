@@ -7,7 +7,7 @@ from study_files import GOOD, mistakes
 
 from emotune.config.labels import EKMAN, MIKELS, POLARITY
 from emotune.config.load import load_study
-from emotune.config.metric import SELECTIONS, Select
+from emotune.config.metric import SCALES, SELECTIONS, MetricName, Select
 from emotune.config.run import DatasetRef
 from emotune.config.study import Metric
 from emotune.core.errors import InputError
@@ -18,10 +18,8 @@ def test_a_metric_has_its_own_unit_in_which_the_smallest_effect_is_said(write):
     assert load_study(write(GOOD + "metric: {name: macro_f1}\n")).metric == Metric(name="macro_f1", min_effect=1.0)
     assert load_study(write(GOOD + "metric: {name: nll, min_effect: 0.1}\n")).metric.min_effect == 0.1
     for name in ("nll", "brier"):
-        assert mistakes(write(f"{GOOD}metric: {{name: {name}}}\n")) == [
-            f"metric.min_effect: {name} is not in per cent: say which difference would matter, "
-            "for example min_effect: 0.05"
-        ]
+        (line,) = mistakes(write(f"{GOOD}metric: {{name: {name}}}\n"))
+        assert line.startswith(f"metric.min_effect: {name} ")
 
 
 def test_a_study_says_which_epoch_its_runs_test(write):
@@ -32,6 +30,7 @@ def test_a_study_says_which_epoch_its_runs_test(write):
     (line,) = mistakes(write(GOOD + "metric: {select: best}\n"))
     assert line == "metric.select: Input should be 'last' or 'best_val' (found 'best')"
     assert SELECTIONS.keys() == set(get_args(Select))
+    assert tuple(SCALES) == get_args(MetricName)
 
 
 def test_a_metric_that_there_is_not_is_refused_with_those_that_there_are(write):
@@ -46,7 +45,7 @@ def test_a_metric_that_there_is_not_is_refused_with_those_that_there_are(write):
 @pytest.mark.parametrize("name", ["accuracy", "macro_f1", "ece"])
 def test_a_share_is_not_taken_for_points(write, name: str):
     (line,) = mistakes(write(f"{GOOD}metric: {{name: {name}, min_effect: 0.01}}\n"))
-    assert "is in percentage points, and 0.01 points are one image of 10,000; did you mean 1?" in line
+    assert line.startswith("metric.min_effect: ") and "did you mean 1?" in line
     assert load_study(write(f"{GOOD}metric: {{name: {name}, min_effect: 0.05}}\n")).metric.min_effect == 0.05
     assert load_study(write(GOOD + "metric: {name: nll, min_effect: 0.01}\n")).metric.min_effect == 0.01
 
@@ -54,9 +53,7 @@ def test_a_share_is_not_taken_for_points(write, name: str):
 @pytest.mark.parametrize(("name", "least"), [("accuracy", 100), ("balanced_accuracy", 250), ("ece", 100), ("brier", 2)])
 def test_a_difference_that_there_cannot_be_is_refused(write, name: str, least: float):
     (line,) = mistakes(write(f"{GOOD}metric: {{name: {name}, min_effect: {least}}}\n"))
-    assert line.startswith(
-        f"metric.min_effect: no two values of {name} differ by {2 if name == 'brier' else '100 points'}"
-    )
+    assert line.startswith("metric.min_effect: ") and ("2" if name == "brier" else "100 points") in line
     assert load_study(write(f"{GOOD}metric: {{name: {name}, min_effect: {0.9 * min(least, 100)}}}\n"))
 
 
@@ -65,9 +62,9 @@ def test_a_metric_that_says_nothing_about_a_data_sets_classes_is_refused():
     for metric in (polarity, top2, Metric()):
         metric.check_classes("photos", MIKELS)
     polarity.check_classes("tweets", POLARITY)
-    with pytest.raises(InputError, match="polarity_accuracy on faces: neither positive nor negative: surprise;"):
+    with pytest.raises(InputError, match=r"metric\.name: polarity_accuracy on faces: .*surprise"):
         polarity.check_classes("faces", EKMAN)
-    with pytest.raises(InputError, match="polarity_accuracy on few: all classes are of one polarity;"):
+    with pytest.raises(InputError, match=r"metric\.name: polarity_accuracy on few: "):
         polarity.check_classes("few", ("awe", "contentment"))
-    with pytest.raises(InputError, match="top2_accuracy on tweets: always 100 % with 2 classes"):
+    with pytest.raises(InputError, match=r"metric\.name: top2_accuracy on tweets: "):
         top2.check_classes("tweets", POLARITY)

