@@ -1,1 +1,1 @@
-"""Options and arguments of the commands."""
+"""Command-line parsing."""

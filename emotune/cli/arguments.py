@@ -1,4 +1,4 @@
-"""Command lines: options are written out, a mistyped one is told the nearest, and ``~`` is the home folder."""
+"""What all commands share: a strict argument parser, paths with ``~``, and a quiet end on a broken pipe."""
 
 import argparse
 import contextlib
@@ -17,49 +17,49 @@ from emotune.core.errors import closest
 __all__ = ["UNREAD", "CommandLine", "exits_on_broken_pipe", "local_path", "path_or_url", "reraise_broken_pipe"]
 
 UNREAD = 141
-"""Exit code of a command whose output nobody reads any more, as shells have it for the signal that says so."""
+"""The exit code of a command whose output pipe is closed: 128 + SIGPIPE, as in shells."""
 
 UNKNOWN = "unrecognized arguments: "
 
 
 class CommandLine(argparse.ArgumentParser):
-    """A parser that takes no abbreviation: ``--seed 42`` is not ``--seeds 42``."""
+    """A parser without abbreviated options that suggests the nearest option for an unknown one."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options | {"allow_abbrev": False})
 
     def error(self, message: str) -> NoReturn:
-        """Ends the process with code 2, saying what is wrong."""
+        """Prints the message and ends the process with code 2."""
         if message.startswith(UNKNOWN):
-            message = re.sub(r"(?<=\s)--?[^\s=]+", self._with_nearest, message)
+            message = re.sub(r"(?<=\s)--?[^\s=]+", self._with_suggestion, message)
         super().error(message)
 
-    def _with_nearest(self, option: re.Match[str]) -> str:
+    def _with_suggestion(self, option: re.Match[str]) -> str:
         close = closest(option[0], _options(self))
         return f"{option[0]} (did you mean {close}?)" if close else option[0]
 
 
 def path_or_url(text: str) -> str:
-    """A folder or file that an option names: a URL, or a path in which ``~`` is the home folder, as in a shell.
+    """The folder or file of an option: a URL, or a path in which ``~`` is the home folder.
 
     Raises:
-        ArgumentTypeError: it can be the name of nothing.
+        ArgumentTypeError: the path is invalid.
     """
     return text if "://" in text else str(local_path(text))
 
 
 def local_path(text: str) -> Path:
-    """A path in which ``~`` is the home folder.
+    """A local path in which ``~`` is the home folder.
 
     Raises:
-        ArgumentTypeError: it can be the name of nothing.
+        ArgumentTypeError: the path is invalid.
     """
     if not text or "\0" in text:
-        raise argparse.ArgumentTypeError("a path is needed, it is empty" if not text else "a path has no NUL in it")
+        raise argparse.ArgumentTypeError("the path is empty" if not text else "the path contains a NUL character")
     try:
         path = Path(text).expanduser()
     except RuntimeError:
-        raise argparse.ArgumentTypeError(f'"{text}": there is no such user, whose home folder this would be') from None
+        raise argparse.ArgumentTypeError(f'"{text}": there is no such user') from None
     try:
         path.resolve()
     except RuntimeError:
@@ -71,44 +71,45 @@ Main = Callable[..., int]
 
 
 def exits_on_broken_pipe(main: Main) -> Main:
-    """A command that says nothing more once nobody reads it, as in ``… | head``, and ends with code 141."""
+    """Decorates a command: when its output pipe is closed, as in ``… | head``, it ends quietly with code 141."""
 
     @functools.wraps(main)
-    def quiet(arguments: Sequence[str] | None = None) -> int:
-        for stream in (sys.stdout, sys.stderr):  # names of files need not be what the terminal's encoding has
+    def run(arguments: Sequence[str] | None = None) -> int:
+        for stream in (sys.stdout, sys.stderr):  # file names may have characters that the terminal's encoding lacks
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
         try:
             try:
                 code = main(arguments)
             except SystemExit as ended:
-                if ended.code == 1:  # that of rich, which has found the same, and of nobody else
+                if ended.code == 1:  # only rich exits with 1, on a broken pipe
                     return UNREAD
                 sys.stdout.flush()  # after --help
                 raise
             sys.stdout.flush()
             return code
         except BrokenPipeError:
-            if not (unread := _unread()):
+            if not (closed := _closed_outputs()):
                 raise
-            for stream in unread:  # what is left in its buffer goes nowhere
+            for stream in closed:  # discard what is left in the buffer
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
             return UNREAD
 
-    return quiet
+    return run
 
 
 def reraise_broken_pipe(error: OSError) -> None:
-    """Raises the error again if it says that nobody reads the command's output any more."""
-    if isinstance(error, BrokenPipeError) and _unread():
+    """Raises the error again if it means that the command's output pipe is closed."""
+    if isinstance(error, BrokenPipeError) and _closed_outputs():
         raise error
 
 
-def _unread() -> list[Any]:
-    return [stream for stream in (sys.stdout, sys.stderr) if _is_unread(stream)]
+def _closed_outputs() -> list[Any]:
+    """The standard streams whose pipe is closed at the other end."""
+    return [stream for stream in (sys.stdout, sys.stderr) if _is_closed(stream)]
 
 
-def _is_unread(stream: Any) -> bool:
+def _is_closed(stream: Any) -> bool:
     with contextlib.suppress(OSError, ValueError, AttributeError):
         poll = select.poll()
         poll.register(stream.fileno(), 0)
@@ -117,10 +118,10 @@ def _is_unread(stream: Any) -> bool:
 
 
 def _options(parser: argparse.ArgumentParser) -> list[str]:
-    """Those of the parser, and of all its subcommands."""
-    found = []
+    """The long options of a parser and of all its subcommands."""
+    options: list[str] = []
     for action in parser._actions:  # argparse has no public list of them
-        found += [option for option in action.option_strings if option.startswith("--")]
+        options += [option for option in action.option_strings if option.startswith("--")]
         if isinstance(action, argparse._SubParsersAction):
-            found += [option for inner in action.choices.values() for option in _options(inner)]
-    return list(dict.fromkeys(found))
+            options += [option for inner in action.choices.values() for option in _options(inner)]
+    return list(dict.fromkeys(options))

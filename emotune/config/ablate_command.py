@@ -1,4 +1,4 @@
-"""The commands that reports and messages print: each can be run as it stands there."""
+"""The commands that reports and messages print for the user to run."""
 
 import shlex
 from dataclasses import dataclass
@@ -8,20 +8,20 @@ __all__ = ["DEFAULT_RUNS", "PROGRAM", "SUBCOMMANDS", "AblateCommand"]
 PROGRAM = "python -m emotune.ablate"
 SUBCOMMANDS = ("status", "rerun", "prune")
 DEFAULT_RUNS = "runs"
-"""The pool, where ``--runs`` does not name one."""
+"""The folder of runs, unless ``--runs`` gives another one."""
 
 
 @dataclass(frozen=True)
 class AblateCommand:
-    """``python -m emotune.ablate``: the study, and the options that decide what is in its report and where it is.
+    """A command ``python -m emotune.ablate``, with the options that decide about the report's content and place.
 
     Attributes:
-        study: The file, as it was given; None: the study that comes with emotune.
-        seeds: ``--seeds``; None: the study's.
-        aa: ``--aa``.
-        model_cards: ``--model-cards``.
-        runs: ``--runs``, as it was given.
-        report: ``--report``, as it was given; None: the study's own folder.
+        study: The path of the study file, as it was given; None: the quickstart.
+        seeds: The value of ``--seeds``; None: the option is not given.
+        aa: Whether ``--aa`` is given.
+        model_cards: Whether ``--model-cards`` is given.
+        runs: The value of ``--runs``.
+        report: The value of ``--report``; None: the option is not given.
     """
 
     study: str | None = None
@@ -37,17 +37,17 @@ class AblateCommand:
         >>> print(AblateCommand("my study.yaml", seeds=5, runs="s3://lab/runs"))
         python -m emotune.ablate 'my study.yaml' --seeds 5 --runs s3://lab/runs
         """
-        return self._written()
+        return self._text()
 
     def rerun(self, run: str) -> str:
-        """The command that takes up one run.
+        """The command that trains one run again.
 
         >>> AblateCommand("my.yaml", aa=True).rerun("tanh-faces-s0-01234567")
         'python -m emotune.ablate rerun my.yaml tanh-faces-s0-01234567 --aa'
         """
-        return self._written("rerun", run)
+        return self._text("rerun", run)
 
-    def _written(self, verb: str = "", *operands: str) -> str:
+    def _text(self, verb: str = "", *operands: str) -> str:
         study = self.study
         if study is not None and (study.startswith("-") or study in SUBCOMMANDS):
             study = f"./{study}"

@@ -147,7 +147,7 @@ def _settings(
             own[part, option] = None
     if not issubclass(_model_class(merged["model"]), NetworkConfig):  # the shared options of networks do not apply
         name = merged["model"]["name"]
-        problems += [f'{where}: train.{option}: "{name}" is not trained step by step: it would change nothing'
+        problems += [f'{where}: train.{option}: "{name}" is not trained in steps: it would change nothing'
                      for part, option in own if part == "train"]  # fmt: skip
         shared = {"name": name} | (shared["model"] if shared["model"]["name"] == name else {})
         merged = {"model": shared | {key: merged["model"][key] for part, key in own if part == "model"}, "train": {}}

@@ -34,7 +34,7 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize(("main", "arguments", "meant"), COMMANDS.values(), ids=COMMANDS)
-def test_no_option_is_taken_for_another_and_the_nearest_is_told(main, arguments, meant, capsys):
+def test_an_unknown_option_is_refused_and_the_nearest_is_suggested(main, arguments, meant, capsys):
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
@@ -43,13 +43,13 @@ def test_no_option_is_taken_for_another_and_the_nearest_is_told(main, arguments,
     assert meant in message.splitlines()[-1]
 
 
-def test_a_path_begins_in_the_home_folder_where_it_says_so(monkeypatch, tmp_path):
+def test_a_tilde_is_the_home_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert (path_or_url("~/x"), local_path("~/x")) == (str(tmp_path / "x"), tmp_path / "x")
     assert (path_or_url("s3://a/~/x"), path_or_url("a~"), path_or_url("-")) == ("s3://a/~/x", "a~", "-")
     options = parse(["~/s.yaml", "--runs=~/x", "--report=~/y", "--tensorboard", "~/z"])
-    said = [options.study, options.runs, options.report, options.tensorboard]
-    assert said == [f"{tmp_path}/{name}" for name in ("s.yaml", "x", "y", "z")]
+    given = [options.study, options.runs, options.report, options.tensorboard]
+    assert given == [f"{tmp_path}/{name}" for name in ("s.yaml", "x", "y", "z")]
     assert parse(["status", "~/s.yaml"]).study == parse(["prune", "~/s.yaml"]).studies[0] == f"{tmp_path}/s.yaml"
     parsed = shard._parser().parse_args(["csv", "~/a.csv", "--out=~/b", "--downloads=~/c"])
     assert (parsed.table, parsed.out, parsed.downloads) == (tmp_path / "a.csv", f"{tmp_path}/b", tmp_path / "c")
@@ -58,7 +58,7 @@ def test_a_path_begins_in_the_home_folder_where_it_says_so(monkeypatch, tmp_path
     assert (parsed.out, parsed.onnx) == (tmp_path / "b", tmp_path / "c")
 
 
-def test_the_cache_is_where_its_variable_says(monkeypatch, tmp_path):
+def test_the_cache_folder_follows_its_variable(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("EMOTUNE_CACHE", "~/c")
     assert cache_folder() == tmp_path / "c"
@@ -76,7 +76,7 @@ def unread(main: Callable[[list[str]], int], *arguments: str) -> int:
         return main(list(arguments))
 
 
-def test_a_command_whose_output_nobody_reads_ends_without_a_word(small_shards, tmp_path, capsys):
+def test_a_command_ends_quietly_on_a_broken_pipe(small_shards, tmp_path, capsys):
     (tmp_path / "s.yaml").write_text(STUDY.format(data=small_shards))
     assert unread(ablate.main, str(tmp_path / "s.yaml"), "--plan", "--runs", str(tmp_path / "runs")) == UNREAD == 141
     assert unread(shard.main, "verify", str(small_shards)) == UNREAD
@@ -84,11 +84,11 @@ def test_a_command_whose_output_nobody_reads_ends_without_a_word(small_shards, t
 
 
 @pytest.mark.parametrize("main", [ablate.main, shard.main, predict.main])
-def test_help_that_nobody_reads_ends_without_a_word(main):
+def test_help_ends_quietly_on_a_broken_pipe(main):
     assert unread(main, "--help") == UNREAD
 
 
-def test_a_pipe_to_somebody_else_is_another_matter(capsys):
+def test_a_broken_pipe_elsewhere_is_an_error(capsys):
     def broken(_: object) -> int:
         raise BrokenPipeError("a worker's")
 
@@ -97,7 +97,7 @@ def test_a_pipe_to_somebody_else_is_another_matter(capsys):
 
 
 @pytest.mark.parametrize("text", ["", "a\0b", "~no-such-user/x"])
-def test_what_can_name_nothing_is_refused(text, capsys):
+def test_an_invalid_path_is_refused(text, capsys):
     parser = CommandLine()
     parser.add_argument("--runs", type=path_or_url)
     with pytest.raises(SystemExit) as ended:
@@ -111,7 +111,7 @@ def test_what_can_name_nothing_is_refused(text, capsys):
     [("atention", "attention"), ("Alexnet", "alexnet"), ("dual", "dual_branch"), ("mldrv2", "mldr_v2"),
      ("resnet18", None), ("resnet50", None), ("googlenet", None), ("mobilenet", None), ("vgg16", None), ("", None)],
 )  # fmt: skip
-def test_only_what_is_near_is_suggested(word, meant):
+def test_only_similar_words_are_suggested(word, meant):
     assert closest(word, ["alexnet", "attention", "dual_branch", "mldr", "mldr_v2", "constant", "svm"]) == meant
 
 

@@ -38,7 +38,7 @@ def meant(options) -> tuple:
 
 @pytest.mark.parametrize("given", GIVEN, ids=" ".join)
 @pytest.mark.parametrize("card", [True, False])
-def test_a_printed_command_is_read_as_what_was_given(given, card):
+def test_a_printed_command_parses_to_the_given_options(given, card):
     options = parse(given)
     command = reproducing_command(options, model_cards=card)
     again = parse(arguments(str(command)))
@@ -48,12 +48,12 @@ def test_a_printed_command_is_read_as_what_was_given(given, card):
     assert rerun.names == [RUN]
 
 
-def test_the_study_that_comes_with_emotune_and_the_default_pool_are_not_named():
+def test_default_options_are_not_printed():
     command = reproducing_command(parse(["--aa"]), model_cards=False)
     assert (str(command), command.rerun(RUN)) == (f"{PROGRAM} --aa", f"{PROGRAM} rerun {RUN} --aa")
 
 
-def test_runs_may_be_named_without_a_study_which_is_the_quickstart_then():
+def test_runs_can_be_named_without_a_study():
     options = parse(["rerun", RUN, "other-faces-s1-01234567", "--yes"])
     assert (options.study, options.names) == (None, [RUN, "other-faces-s1-01234567"])
     options = parse(["rerun", "--failed"])
@@ -61,10 +61,10 @@ def test_runs_may_be_named_without_a_study_which_is_the_quickstart_then():
     assert parse(["status"]).study is None
 
 
-def test_what_decides_about_a_report_may_be_said_to_every_command_that_writes_one():
-    said = ["--model-cards", "--report", "r", "--seeds", "2", "--aa", "--runs", "p"]
-    assert parse(["my.yaml", *said]).model_cards is True
-    assert parse(["rerun", "my.yaml", "--failed", *said]).model_cards is True
+def test_options_of_the_report_are_valid_for_all_commands_that_write_one():
+    given = ["--model-cards", "--report", "r", "--seeds", "2", "--aa", "--runs", "p"]
+    assert parse(["my.yaml", *given]).model_cards is True
+    assert parse(["rerun", "my.yaml", "--failed", *given]).model_cards is True
     assert parse(["rerun", "my.yaml", "--failed", "--no-model-cards"]).model_cards is False
     for verb in SUBCOMMANDS:
         options = parse([verb, "my.yaml", "--seeds", "2", "--aa", "--runs", "p"])

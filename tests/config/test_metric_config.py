@@ -13,7 +13,7 @@ from emotune.config.study import Metric
 from emotune.core.errors import InputError
 
 
-def test_a_metric_has_its_own_unit_in_which_the_smallest_effect_is_said(write):
+def test_the_smallest_effect_is_in_the_unit_of_the_metric(write):
     assert load_study(write(GOOD)).metric == Metric(name="accuracy", min_effect=1.0)
     assert load_study(write(GOOD + "metric: {name: macro_f1}\n")).metric == Metric(name="macro_f1", min_effect=1.0)
     assert load_study(write(GOOD + "metric: {name: nll, min_effect: 0.1}\n")).metric.min_effect == 0.1
@@ -22,7 +22,7 @@ def test_a_metric_has_its_own_unit_in_which_the_smallest_effect_is_said(write):
         assert line.startswith(f"metric.min_effect: {name} ")
 
 
-def test_a_study_says_which_epoch_its_runs_test(write):
+def test_a_study_selects_the_tested_epoch(write):
     data = DatasetRef(name="photos", location="/photos", content_hash="0123")
     study = load_study(write(GOOD + "metric: {select: best_val, test_curve: true}\n"))
     assert {(run.select, run.test_curve) for run in study.runs([data])} == {("best_val", True)}
@@ -33,7 +33,7 @@ def test_a_study_says_which_epoch_its_runs_test(write):
     assert tuple(SCALES) == get_args(MetricName)
 
 
-def test_a_metric_that_there_is_not_is_refused_with_those_that_there_are(write):
+def test_an_unknown_metric_is_refused_with_the_valid_ones(write):
     (line,) = mistakes(write(GOOD + "metric: {name: acuracy}\n"))
     assert line.startswith("metric.name: Input should be 'accuracy', 'balanced_accuracy'")
     assert line.endswith("'brier' or 'ece' (found 'acuracy')")
@@ -43,7 +43,7 @@ def test_a_metric_that_there_is_not_is_refused_with_those_that_there_are(write):
 
 
 @pytest.mark.parametrize("name", ["accuracy", "macro_f1", "ece"])
-def test_a_share_is_not_taken_for_points(write, name: str):
+def test_a_share_of_one_is_refused_where_points_are_meant(write, name: str):
     (line,) = mistakes(write(f"{GOOD}metric: {{name: {name}, min_effect: 0.01}}\n"))
     assert line.startswith("metric.min_effect: ") and "did you mean 1?" in line
     assert load_study(write(f"{GOOD}metric: {{name: {name}, min_effect: 0.05}}\n")).metric.min_effect == 0.05
@@ -51,13 +51,13 @@ def test_a_share_is_not_taken_for_points(write, name: str):
 
 
 @pytest.mark.parametrize(("name", "least"), [("accuracy", 100), ("balanced_accuracy", 250), ("ece", 100), ("brier", 2)])
-def test_a_difference_that_there_cannot_be_is_refused(write, name: str, least: float):
+def test_an_impossible_difference_is_refused(write, name: str, least: float):
     (line,) = mistakes(write(f"{GOOD}metric: {{name: {name}, min_effect: {least}}}\n"))
     assert line.startswith("metric.min_effect: ") and ("2" if name == "brier" else "100 points") in line
     assert load_study(write(f"{GOOD}metric: {{name: {name}, min_effect: {0.9 * min(least, 100)}}}\n"))
 
 
-def test_a_metric_that_says_nothing_about_a_data_sets_classes_is_refused():
+def test_a_metric_that_makes_no_sense_for_the_classes_is_refused():
     polarity, top2 = Metric(name="polarity_accuracy"), Metric(name="top2_accuracy")
     for metric in (polarity, top2, Metric()):
         metric.check_classes("photos", MIKELS)

@@ -19,7 +19,7 @@ from emotune.config.resources import Resources
         ({"gpus_per_worker": 1}, 16, 0, 0, 1),
     ],
 )
-def test_as_many_runs_are_trained_at_a_time_as_cpus_and_gpus_hold(asked, cpus, gpus, workers, runs):
+def test_the_number_of_simultaneous_runs_follows_from_cpus_and_gpus(asked, cpus, gpus, workers, runs):
     resources = Resources(**asked)
     assert resources.workers_on(cpus, gpus) == workers
     assert resources.runs_on(cpus, gpus) == runs

@@ -51,12 +51,12 @@ def test_the_ids_of_the_shipped_quickstart_are_pinned():
     )
 
 
-def test_identity_ignores_where_the_data_lies():
+def test_identity_ignores_the_location_of_the_data():
     elsewhere = replace(RUN, dataset=replace(DATASET, location="s3://bucket/photos"))
     assert elsewhere.id == RUN.id
 
 
-def test_identity_takes_the_weights_content_and_ignores_where_they_lie():
+def test_identity_depends_on_the_content_of_weights_and_not_on_their_location():
     tuned = replace(
         RUN, train=TrainConfig(init="/here/a.npy"), weights=WeightsRef(location="/here/a.npy", digest="01234567")
     )
@@ -82,7 +82,7 @@ def test_a_faster_head_without_pretrained_weights_is_refused():
         TrainConfig(head_lr_multiplier=10)
 
 
-def test_an_id_says_model_data_set_and_seed():
+def test_an_id_contains_model_data_set_and_seed():
     run = replace(RUN, variant="dual-plain", seed=12, model=DualBranchConfig())
     assert run.id == f"dual_branch-photos-s12-{digest(run)}"
     assert len(digest(run)) == 8
@@ -123,7 +123,7 @@ def test_identity_depends_on_everything_that_decides_about_the_result(other):
     assert digest(other) != digest(RUN)
 
 
-def test_what_a_variant_is_called_changes_neither_the_identity_nor_any_stream():
+def test_the_name_of_a_variant_changes_neither_identity_nor_streams():
     other = replace(RUN, variant="other")
     assert other.id == RUN.id
     assert [other.stream(name) for name in STREAMS] == STREAM_VALUES
@@ -144,7 +144,7 @@ def test_the_models_do_not_share_identities_at_their_defaults():
     assert len({digest(replace(RUN, model=model)) for model in models}) == len(models)
 
 
-def test_saying_a_default_aloud_changes_nothing():
+def test_an_explicit_default_does_not_change_the_identity():
     spoken = replace(
         RUN,
         model=AlexNetConfig(name="alexnet", width=1, dropout=0.5, lrn="sum", backbone="alexnet", weight_init="ksh12"),
@@ -155,7 +155,7 @@ def test_saying_a_default_aloud_changes_nothing():
     assert spoken.id == RUN.id
 
 
-def test_a_config_from_before_selection_could_be_chosen_is_read_as_that_of_a_run_that_tests_its_last_epoch():
+def test_a_config_without_a_selection_tests_the_last_epoch():
     value = json.loads(json.dumps(RUN.to_json()))
     assert (value.pop("select"), value.pop("test_curve")) == ("last", False)
     assert RunConfig.from_json(value) == RUN
@@ -163,12 +163,12 @@ def test_a_config_from_before_selection_could_be_chosen_is_read_as_that_of_a_run
     assert RunConfig.from_json(json.loads(json.dumps(best.to_json()))) == best
 
 
-def test_what_is_selected_alters_none_of_a_runs_streams():
+def test_the_selection_does_not_change_streams():
     best = replace(RUN, select="best_val")
     assert [best.stream(name) for name in STREAMS] == STREAM_VALUES
 
 
-def test_a_number_means_the_same_however_it_is_written():
+def test_a_number_written_in_two_ways_gives_one_identity():
     assert (
         replace(RUN, train=TrainConfig(lr=1, epochs=3.0)).id == replace(RUN, train=TrainConfig(lr="1e0", epochs=3)).id
     )
@@ -187,7 +187,7 @@ def test_only_what_differs_from_the_defaults_enters_the_identity():
     ],
     ids=str,
 )  # fmt: skip
-def test_a_run_survives_the_journey_through_json(model):
+def test_a_run_is_read_back_from_json(model):
     run = replace(RUN, model=model, train=TrainConfig(lr=0.1 + 0.2), seed=7)
     again = RunConfig.from_json(json.loads(json.dumps(run.to_json())))
     assert again == run
@@ -245,7 +245,7 @@ def test_a_setting_that_would_change_nothing_is_refused(kind, options, why):
         ({"levels": 3}, "valid tuple"),
     ],
 )
-def test_a_pyramid_that_cannot_be_is_refused(options, why):
+def test_an_impossible_pyramid_is_refused(options, why):
     with pytest.raises(ValidationError, match=why):
         MldrConfig(**options)
 
@@ -267,7 +267,7 @@ def test_streams_follow_from_the_seed_alone():
     assert [other.stream(name) for name in STREAMS] == STREAM_VALUES
 
 
-def test_a_replicate_has_weights_and_dropout_of_its_own_and_the_same_images():
+def test_a_replicate_has_its_own_weights_and_dropout_and_the_same_images():
     other = replace(RUN, replicate=1)
     assert [other.stream(name) == RUN.stream(name) for name in STREAMS] == [True, True, False, False]
 
@@ -278,6 +278,6 @@ def test_streams_differ_from_each_other_and_between_seeds():
     assert all(0 <= seed < 2**63 for seed in seeds)
 
 
-def test_streams_stay_what_they_are():
+def test_streams_are_pinned():
     """A run that goes on after an update must go on with the same images and weights."""
     assert [RUN.stream(name) for name in STREAMS] == STREAM_VALUES

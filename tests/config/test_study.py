@@ -19,7 +19,7 @@ def test_variants_may_share_lines_by_yamls_merge_key(write):
     assert (study.variants["b"][1].epochs, study.variants["b"][1].lr) == (3, 0.1)
 
 
-def test_a_variant_is_what_all_share_changed_by_its_own_keys(write):
+def test_a_variant_is_the_shared_options_changed_by_its_keys(write):
     study = load_study(
         write(
             HEAD + "model: {width: 0.5, dropout: 0.1}\ntrain: {epochs: 3, lr: 1e-3}\n"
@@ -33,7 +33,7 @@ def test_a_variant_is_what_all_share_changed_by_its_own_keys(write):
     assert (deep_train.epochs, deep_train.lr) == (4, 0.001)
 
 
-def test_a_study_says_what_its_file_says(write):
+def test_a_study_has_the_values_of_its_file(write):
     path = write(
         GOOD + "contrasts: [wide - plain]\nseeds: 7\nmetric: {min_effect: 2}\nresources: {workers: 2}\n",
         "my-study.yaml",
@@ -79,7 +79,7 @@ def test_resources_question_metric_and_contrasts_do_not_change_the_runs(write):
 
 
 @pytest.mark.parametrize("module", ["emotune.config.study", "emotune.config.load", "emotune.ablate"])
-def test_a_plan_needs_no_heavy_library(module):
+def test_reading_a_study_needs_no_heavy_library(module):
     program = (
         f"import sys, {module}\n"
         "heavy = {'torch', 'torchvision', 'ray', 'pandas', 'webdataset', 'matplotlib', 'seaborn'} & set(sys.modules)\n"
@@ -89,7 +89,7 @@ def test_a_plan_needs_no_heavy_library(module):
     assert (result.returncode, result.stderr.strip()) == (0, "")
 
 
-def test_the_command_line_explains_itself():
+def test_help_is_printed():
     result = subprocess.run(
         [sys.executable, "-m", "emotune.ablate", "--help"], capture_output=True, text=True, check=False
     )
@@ -97,7 +97,7 @@ def test_the_command_line_explains_itself():
     assert "--report-only" in result.stdout
 
 
-def test_a_part_of_a_data_set_is_named_beside_it(write):
+def test_a_part_of_a_data_set_can_be_selected(write):
     text = GOOD.replace("[scenes]", "[scenes, {data: shards, part: noisy}]")
     study = load_study(write(text))
     assert study.datasets == (Selection(data="scenes"), Selection(data="shards", part="noisy"))
@@ -113,20 +113,20 @@ def test_a_data_set_that_cannot_be_one_is_named_with_its_place(write):
 
 
 @pytest.mark.parametrize(
-    ("asked", "says"),
+    ("asked", "message"),
     [
         ("workers: 1, gpus_per_worker: 2", "set workers: 2 and gpus_per_worker: 1"),
         ("workers: 2, gpus_per_worker: 0.5", "NCCL wants one for each; set gpus_per_worker: 1, or workers: 1"),
     ],
 )
-def test_gpus_that_the_ranks_of_a_run_cannot_share_are_refused_with_the_remedy(write: Write, asked: str, says: str):
+def test_gpus_that_the_ranks_of_a_run_cannot_share_are_refused_with_the_remedy(write: Write, asked: str, message: str):
     (mistake,) = mistakes(write(GOOD + f"resources: {{{asked}}}\n"))
     assert mistake.startswith("resources: gpus_per_worker")
-    assert says in mistake
+    assert message in mistake
     assert load_study(write(GOOD + "resources: {gpus_per_worker: 0.25}\n")).resources.gpus_per_worker == 0.25
 
 
-def test_aa_runs_are_the_baselines_but_for_their_init_and_dropout_streams(write):
+def test_aa_runs_differ_from_the_baseline_only_in_the_init_and_dropout_streams(write):
     without = load(write, 2).runs([PHOTOS])
     study = load(write, 2, "aa: true\n")
     runs = study.runs([PHOTOS])
@@ -140,7 +140,7 @@ def test_aa_runs_are_the_baselines_but_for_their_init_and_dropout_streams(write)
     ]  # fmt: skip
 
 
-def test_a_runs_of_pretrained_networks_begin_with_the_baselines_weights(write):
+def test_aa_runs_of_pretrained_networks_begin_with_the_weights_of_the_baseline(write):
     study = load(write, 1, "train: {init: imagenet}\naa: true\n")
     weights = {name: WeightsRef(location=f"/{name}", digest="0" * 8) for name in study.variants}
     assert {run.variant: run.weights.location for run in study.runs([PHOTOS], weights)} == {
@@ -148,7 +148,7 @@ def test_a_runs_of_pretrained_networks_begin_with_the_baselines_weights(write):
     }  # fmt: skip
 
 
-def test_a_variant_with_the_name_of_a_runs_is_refused_only_where_there_are_such(write):
+def test_a_variant_with_the_name_of_the_aa_variant_is_refused_only_with_aa(write):
     named = GOOD + "  plain-aa: {train.epochs: 2}\n"
     load_study(write(named))
     found = mistakes(write(named + "aa: true\nseeds: 0\n"))
@@ -158,7 +158,7 @@ def test_a_variant_with_the_name_of_a_runs_is_refused_only_where_there_are_such(
         load_study(write(named), aa=True)
 
 
-def test_the_option_says_what_the_file_may_say(write):
+def test_aa_can_be_given_as_an_option_or_in_the_file(write):
     asked, written = load_study(write(GOOD), aa=True), load_study(write(GOOD + "aa: true\n"))
     assert replace(asked, source="") == replace(written, source="")
     assert load_study(write(GOOD + "aa: false\n")).aa is None
@@ -173,7 +173,7 @@ def test_a_variants_name_has_a_length_for_tables(write: Write):
     assert mistake.startswith("variants.aaaaaaaaaaaaaaaaaaaa…: ") and "65" in mistake
 
 
-def test_variants_whose_weights_turn_out_the_same_are_the_same(write: Write):
+def test_variants_with_the_same_weights_file_are_duplicates(write: Write):
     variants = "  here: {train.init: /here/a.npy}\n  there: {train.init: /there/a.npy}\n"
     study = load_study(write(GOOD + variants + "aa: true\n"))
     same = {name: WeightsRef(location=f"/{name}/a.npy", digest="0" * 8) for name in ("here", "there")}

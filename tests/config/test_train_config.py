@@ -16,30 +16,30 @@ def refusal(kind: type, **settings: object) -> str:
 
 
 @pytest.mark.parametrize(
-    ("settings", "says"),
+    ("settings", "message"),
     [
         ({"min_scale": 0.5}, '"min_scale" is set, but crop is "random": it would change nothing'),
         ({"step_epochs": 3}, '"step_epochs" is set, but schedule is "cosine": it would change nothing'),
         ({"schedule": "linear", "step_factor": 0.5}, '"step_factor" is set, but schedule is "linear"'),
     ],
 )
-def test_a_setting_that_would_change_nothing_is_refused(settings: dict[str, object], says: str):
-    assert says in refusal(TrainConfig, **settings)
+def test_a_setting_that_would_change_nothing_is_refused(settings: dict[str, object], message: str):
+    assert message in refusal(TrainConfig, **settings)
 
 
 def test_a_warm_up_that_does_not_end_before_the_run_is_refused():
-    assert '"warmup_epochs" is 3 and "epochs" 3: lr would never be' in refusal(TrainConfig, epochs=3, warmup_epochs=3)
+    assert '"warmup_epochs" is 3 and "epochs" 3' in refusal(TrainConfig, epochs=3, warmup_epochs=3)
     assert TrainConfig(epochs=3, warmup_epochs=2.5).warmup_epochs == 2.5
 
 
-def test_steps_of_the_learning_rate_that_come_after_the_end_are_refused_with_the_remedy():
-    says = refusal(TrainConfig, epochs=10, schedule="step")
-    assert '"step_epochs" is 10 and "epochs" 10: lr would never be lowered; give fewer, or schedule: constant' in says
+def test_steps_of_the_learning_rate_after_the_end_are_refused():
+    message = refusal(TrainConfig, epochs=10, schedule="step")
+    assert '"step_epochs" is 10 and "epochs" 10' in message
     assert TrainConfig(epochs=10, schedule="step", step_epochs=9).step_epochs == 9
 
 
 @pytest.mark.parametrize(
-    ("settings", "says"),
+    ("settings", "message"),
     [
         ({"precision": "fp16"}, "precision: Input should be 'float32', 'tf32' or 'bf16'"),
         ({"clip_norm": 0}, "clip_norm: Input should be greater than 0"),
@@ -51,12 +51,12 @@ def test_steps_of_the_learning_rate_that_come_after_the_end_are_refused_with_the
         ({"schedule": "liner"}, "schedule: Input should be 'cosine', 'linear', 'step' or 'constant'"),
     ],
 )
-def test_a_wrong_value_is_refused_with_what_is_right(settings: dict[str, object], says: str):
-    assert refusal(TrainConfig, **settings).startswith(says)
+def test_a_wrong_value_is_refused_with_what_is_right(settings: dict[str, object], message: str):
+    assert refusal(TrainConfig, **settings).startswith(message)
 
 
 @pytest.mark.parametrize(
-    ("settings", "says"),
+    ("settings", "message"),
     [
         ({"accumulate": 0}, "accumulate: Input should be greater than or equal to 1"),
         ({"accumulate": True}, "accumulate: Value error, a number is needed"),
@@ -64,11 +64,11 @@ def test_a_wrong_value_is_refused_with_what_is_right(settings: dict[str, object]
         ({"deterministic": 2}, "deterministic: Input should be a valid boolean"),
     ],
 )
-def test_wrong_resources_are_refused(settings: dict[str, object], says: str):
-    assert refusal(Resources, **settings).startswith(says)
+def test_wrong_resources_are_refused(settings: dict[str, object], message: str):
+    assert refusal(Resources, **settings).startswith(message)
 
 
-def test_the_new_options_off_are_no_part_of_an_identity():
+def test_options_at_their_defaults_are_not_in_the_identity():
     plain = TrainConfig(
         precision="float32", clip_norm=None, label_smoothing=0.0, class_weights="none", ema_decay=0.0, step_factor=0.1
     )

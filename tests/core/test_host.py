@@ -41,7 +41,7 @@ def page_faults(how: str, environment: dict[str, str]) -> int:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's settings")
-def test_freed_memory_is_used_again_without_the_kernel():
+def test_freed_memory_is_reused_without_the_kernel():
     assert page_faults("main", {}) > 10_000
     assert page_faults("call", {}) < 1_000
     assert page_faults("thread", MALLOC_SETTINGS) < 1_000
@@ -71,7 +71,7 @@ V1 = "32 31 0:29 {root} /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu,cpuacct"
         ("3:cpuset:/a", V1.format(root="/"), {"cpu/a/cpu.cfs_quota_us": "1", "cpu/a/cpu.cfs_period_us": "1"}, None),
     ],
 )  # fmt: skip
-def test_the_narrowest_quota_of_a_process_and_the_groups_around_it_counts(groups, mounts, files, quota, tmp_path: Path):
+def test_the_smallest_quota_of_a_control_group_and_its_parents_counts(groups, mounts, files, quota, tmp_path: Path):
     written = {f"sys/fs/cgroup/{name}": text for name, text in files.items()}
     for name, text in ({"proc/self/cgroup": groups, "proc/self/mountinfo": mounts} | written).items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -102,7 +102,7 @@ def many_cpus(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
         ({"SLURM_CPUS_PER_TASK": "999"}, None, 64),
     ],
 )
-def test_the_narrowest_of_affinity_slurm_and_quota_is_how_many_cpus_there_are(many_cpus, slurm, quota, cpus):
+def test_available_cpus_are_the_smallest_of_affinity_slurm_and_quota(many_cpus, slurm, quota, cpus):
     many_cpus.setattr("emotune.core.host.cpu_quota", lambda: quota)
     for name, value in slurm.items():
         many_cpus.setenv(name, value)
@@ -121,7 +121,7 @@ def test_the_narrowest_of_affinity_slurm_and_quota_is_how_many_cpus_there_are(ma
         (None, None),
     ],
 )
-def test_whether_cpus_multiply_bfloat16_is_read_from_their_flags(text: str | None, has: bool | None, tmp_path: Path):
+def test_bfloat16_support_is_read_from_the_cpu_flags(text: str | None, has: bool | None, tmp_path: Path):
     if text is not None:
         (tmp_path / "cpuinfo").write_text(text)
     assert has_native_bfloat16(tmp_path / "cpuinfo") is has

@@ -6,7 +6,7 @@ import sys
 from emotune.core.process_tree import Process, descendants, kill_and_wait, process
 
 
-def test_a_stopped_process_and_its_children_are_found_and_ended():
+def test_a_suspended_process_and_its_children_are_found_and_killed():
     code = "import subprocess, sys; p = subprocess.Popen(['sleep', '600']); print(p.pid, flush=True); p.wait()"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
         child = int(parent.stdout.readline())
@@ -18,7 +18,7 @@ def test_a_stopped_process_and_its_children_are_found_and_ended():
         assert process(parent.pid) is None, "a process of which only the exit code is left is none"
 
 
-def test_a_later_process_with_the_same_number_is_left_alone():
+def test_a_later_process_with_the_same_id_is_left_alone():
     with subprocess.Popen(["sleep", "600"]) as other:
         kill_and_wait([Process(other.pid, "0")])
         assert process(other.pid)

@@ -22,7 +22,7 @@ def folder(request, tmp_path) -> Folder:
     return Folder(str(tmp_path / "pool") if request.param == "disk" else f"memory://{uuid.uuid4().hex}/pool")
 
 
-def test_what_is_written_is_read_back(folder):
+def test_a_written_file_is_read_back(folder):
     folder.write("checkpoint/last.pt", b"\x00one")
     assert folder.read("checkpoint/last.pt") == b"\x00one"
     assert (folder / "checkpoint").read("last.pt") == b"\x00one"
@@ -30,7 +30,7 @@ def test_what_is_written_is_read_back(folder):
     assert folder.read("checkpoint/last.pt") == b"two"
 
 
-def test_what_is_not_there_is_none(folder):
+def test_a_missing_file_is_none(folder):
     assert folder.read("record.json") is None
     assert folder.read_json("record.json") is None
     folder.write("record.json", b"1")
@@ -46,7 +46,7 @@ def test_a_deleted_file_is_gone_and_deleting_it_again_is_no_error(folder):
     assert folder.read("record.json") == b"{}"
 
 
-def test_names_are_what_is_in_the_folder_sorted_and_none_where_there_is_no_folder(folder):
+def test_names_are_sorted_and_empty_for_a_missing_folder(folder):
     assert folder.names() == []
     for name in ("b.json", "a.tar", ".hidden", "deeper/c.txt"):
         folder.write(name, b"x")
@@ -64,7 +64,7 @@ def test_a_folder_behind_a_file_url_is_on_this_machine_and_one_behind_another_is
         Folder(str(tmp_path / "file")).names()
 
 
-def test_json_comes_back_as_it_was_and_is_readable_by_people(folder):
+def test_json_is_read_back_and_is_indented(folder):
     value = {"question": "Does it help? – Größe", "loss": [0.1, None, True]}
     folder.write_json("record.json", value)
     assert folder.read_json("record.json") == value
@@ -74,7 +74,7 @@ def test_json_comes_back_as_it_was_and_is_readable_by_people(folder):
 
 
 @pytest.mark.parametrize("data", [b"{", b"", b"\xff\xfe\x00", b"{'a': 1}"])
-def test_broken_json_is_an_input_error_that_names_the_file_and_the_remedy(folder, data):
+def test_broken_json_is_an_input_error_that_names_the_file(folder, data):
     folder.write("record.json", data)
     with pytest.raises(InputError) as caught:
         folder.read_json("record.json")
@@ -159,12 +159,12 @@ def test_a_file_on_s3_is_created_once(s3):
     assert folder.read("lease.json") == b"first"
 
 
-def test_a_creation_that_is_repeated_because_its_answer_got_lost_is_a_creation(folder):
+def test_a_repeated_creation_with_the_same_content_succeeds(folder):
     assert folder.create("lease.json", b"mine")
     assert folder.create("lease.json", b"mine")
 
 
-def test_a_disk_without_links_creates_a_file_once(tmp_path, monkeypatch):
+def test_a_disk_without_hard_links_creates_a_file_once(tmp_path, monkeypatch):
     def link(*paths: object) -> None:
         raise OSError(errno.EPERM, "no links here")
 
@@ -175,7 +175,7 @@ def test_a_disk_without_links_creates_a_file_once(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["lease.json"]
 
 
-def test_where_nothing_is_exclusive_a_file_is_written_and_read_back(monkeypatch):
+def test_a_store_without_exclusive_creation_reads_the_file_back(monkeypatch):
     monkeypatch.setattr(storage, "CREATE_EXCLUSIVELY", set())
     slept: list[float] = []
     folder = Folder(f"memory://{uuid.uuid4().hex}")
@@ -188,7 +188,7 @@ def test_where_nothing_is_exclusive_a_file_is_written_and_read_back(monkeypatch)
 
 @pytest.mark.parametrize("kind", ["memory", "s3"])
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
-def test_a_tree_is_listed_at_once(kind, request):
+def test_all_files_are_listed_with_size_and_time(kind, request):
     url = request.getfixturevalue("s3") if kind == "s3" else "memory:/"
     folder = Folder(f"{url}/{uuid.uuid4().hex}")
     assert folder.files() == {}
@@ -226,7 +226,7 @@ def test_an_open_file_is_uploaded_whole(s3):
         "https://bucket/weights.pth?sv=2024&sig=se/cret",
     ],
 )
-def test_credentials_in_a_url_are_refused_without_telling_them(url: str):
+def test_credentials_in_a_url_are_rejected_and_masked(url: str):
     for reads in (Folder, split_location):
         with pytest.raises(InputError, match=r"\*\*\*") as caught:
             reads(url)
@@ -235,5 +235,5 @@ def test_credentials_in_a_url_are_refused_without_telling_them(url: str):
 
 
 @pytest.mark.parametrize("url", ["s3://bucket/a@b:c/d", "sftp://me@host:22/a@b", "https://host:80/a@b", "/home/a:b@c"])
-def test_what_only_looks_like_credentials_is_no_secret(url: str):
+def test_urls_that_only_look_like_credentials_are_accepted(url: str):
     assert str(Folder(url)) == url

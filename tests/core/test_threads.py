@@ -16,7 +16,7 @@ def no_thread_is_left() -> Iterator[None]:
     assert set(threading.enumerate()) <= before
 
 
-def test_items_come_in_their_order():
+def test_items_keep_their_order():
     assert list(prefetch(range(20), ahead=2)) == list(range(20))
     assert list(prefetch([], ahead=2)) == []
     for threads in (1, 3):
@@ -24,7 +24,7 @@ def test_items_come_in_their_order():
         assert list(parallel_map(str, [], threads)) == []
 
 
-def test_the_next_items_are_made_while_one_is_used_and_no_more():
+def test_only_the_next_items_are_computed_in_advance():
     made, third = [], threading.Event()
 
     def numbers() -> Iterator[int]:
@@ -40,7 +40,7 @@ def test_the_next_items_are_made_while_one_is_used_and_no_more():
     assert made == [0, 1, 2]
 
 
-def test_work_is_done_at_the_same_time_and_only_a_little_ahead():
+def test_work_is_done_in_parallel_and_only_a_little_ahead():
     meeting, taken = threading.Barrier(2, timeout=10), []
 
     def numbers() -> Iterator[int]:
@@ -54,7 +54,7 @@ def test_work_is_done_at_the_same_time_and_only_a_little_ahead():
 
 
 @pytest.mark.parametrize("after", [0, 1, 5])
-def test_an_error_comes_where_its_item_would_have_come(after: int):
+def test_an_error_is_raised_at_the_place_of_its_item(after: int):
     def numbers() -> Iterator[int]:
         yield from range(after)
         raise ValueError("broken")

@@ -58,7 +58,7 @@ def beat(directory: RunDirectory, **changes) -> None:
     directory.folder.write_json(LEASE, {**directory.folder.read_json(LEASE), **changes})
 
 
-def test_a_run_that_nobody_began_is_missing(directory):
+def test_a_run_without_a_directory_is_missing(directory):
     assert directory.status().state is State.MISSING
 
 
@@ -117,13 +117,13 @@ def test_on_another_host_a_fresh_heartbeat_is_alive_and_an_old_one_is_not(direct
     assert directory.status().state is State.INTERRUPTED, "a clock that is ahead does not make it live for ever"
 
 
-def test_a_process_that_stops_in_good_order_leaves_the_run_interrupted(directory):
+def test_a_released_run_is_interrupted(directory):
     directory.begin().release()
     assert directory.status().state is State.INTERRUPTED
 
 
 @pytest.mark.parametrize(("diverged", "state"), [(False, State.FAILED), (True, State.DIVERGED)])
-def test_a_run_that_ended_without_a_result_says_why(directory, diverged, state):
+def test_a_failed_or_diverged_run_has_a_message(directory, diverged, state):
     directory.begin()
     directory.fail("RuntimeError: out of memory", diverged=diverged)
     status = directory.status()
@@ -158,7 +158,7 @@ def test_a_record_counts_even_if_the_process_died_right_after_it(directory, work
     assert directory.status().state is State.DONE
 
 
-def test_a_runs_folder_says_what_was_run(directory):
+def test_config_json_contains_the_run(directory):
     directory.begin()
     config = json.loads((directory.folder.local / "config.json").read_text())
     assert config.pop("id") == RUN.id == directory.folder.local.name
@@ -166,7 +166,7 @@ def test_a_runs_folder_says_what_was_run(directory):
     assert RunConfig.from_json(config) == replace(RUN, variant=""), "studies call it what they like"
 
 
-def test_states_are_the_same_in_a_pool_behind_a_url():
+def test_states_are_the_same_behind_a_url():
     directory = RunDirectory("memory://pool-of-test-run-directory", RUN)
     states = [directory.status().state]
     lease = directory.begin()
@@ -177,19 +177,19 @@ def test_states_are_the_same_in_a_pool_behind_a_url():
     assert states == [State.MISSING, State.RUNNING, State.INTERRUPTED, State.FAILED, State.DONE]
 
 
-def test_a_running_runs_status_says_how_far_it_is(directory, monkeypatch):
+def test_the_status_of_a_running_run_has_its_progress(directory, monkeypatch):
     monkeypatch.setattr(lease, "HEARTBEAT_EVERY_S", 0.01)
-    said = RunProgress(RUN.id, 2, 8, 0.2, loss=1.5)  # no accuracy yet
+    given = RunProgress(RUN.id, 2, 8, 0.2, loss=1.5)  # no accuracy yet
     with directory.leased() as held:
         assert directory.status().owner.progress is None
-        held.report(said)
+        held.report(given)
         until = time.monotonic() + 30
         while not (progress := directory.status().owner.progress) and time.monotonic() < until:
             time.sleep(0.01)
-    assert str(progress) == str(said)
+    assert str(progress) == str(given)
 
 
-def test_what_killed_writers_left_is_removed_when_the_run_is_begun_again(directory):
+def test_half_written_files_are_removed_when_the_run_begins_again(directory):
     directory.begin().release()
     for name in (".metrics.jsonl.abcd_123", f"{CHECKPOINTS}/.0-7.pt.abcd_123"):
         directory.folder.write(name, b"half")
@@ -199,7 +199,7 @@ def test_what_killed_writers_left_is_removed_when_the_run_is_begun_again(directo
     assert (directory.folder / CHECKPOINTS).names() == []
 
 
-def test_a_failure_that_cannot_be_written_down_is_shown_with_the_reason(tmp_path):
+def test_a_failure_that_cannot_be_written_is_shown_with_the_reason(tmp_path):
     (tmp_path / "pool").write_bytes(b"a file, no folder")
     trace = "Traceback (most recent call last):\nValueError: the first error"
     status = RunDirectory(str(tmp_path / "pool"), RUN).fail(trace)
@@ -209,7 +209,7 @@ def test_a_failure_that_cannot_be_written_down_is_shown_with_the_reason(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("detail", "says"),
+    ("detail", "message"),
     [
         ("Traceback (most recent call last):\n  File\nValueError: no", "ValueError: no"),
         ("  File in the middle\nValueError: no", "ValueError: no"),
@@ -217,8 +217,8 @@ def test_a_failure_that_cannot_be_written_down_is_shown_with_the_reason(tmp_path
         ("", ""),
     ],
 )
-def test_a_reason_is_the_line_that_says_most(detail: str, says: str):
-    assert Status(State.FAILED, detail).reason == says
+def test_the_reason_is_the_most_telling_line(detail: str, message: str):
+    assert Status(State.FAILED, detail).reason == message
 
 
 def test_a_record_is_never_replaced(directory):

@@ -79,7 +79,7 @@ def folder(tmp_path: Path) -> Folder:
 
 
 @pytest.mark.parametrize("dead", [False, True])
-def test_of_eight_processes_that_want_a_run_at_the_same_instant_one_gets_it(folder: Folder, dead: bool):
+def test_of_eight_processes_at_the_same_instant_one_acquires_the_lease(folder: Folder, dead: bool):
     if dead:
         leave_dead_lease(folder.url)
     with contenders(folder.url, 8) as started:
@@ -90,7 +90,7 @@ def test_of_eight_processes_that_want_a_run_at_the_same_instant_one_gets_it(fold
 
 
 @pytest.mark.parametrize("dead", [False, True])
-def test_of_processes_that_want_a_run_on_s3_at_the_same_instant_one_has_it(s3: str, dead: bool):
+def test_of_processes_at_the_same_instant_one_acquires_the_lease_on_s3(s3: str, dead: bool):
     url = f"{s3}/run-{dead}"
     if dead:
         leave_dead_lease(url)
@@ -118,7 +118,7 @@ def test_a_killed_owners_run_is_taken_over_at_once_even_before_its_parent_has_no
         assert acquire(folder).is_valid()
 
 
-def test_a_stopped_process_keeps_its_run_but_from_its_own_command(folder: Folder):
+def test_a_suspended_process_keeps_its_lease_except_against_its_own_command(folder: Folder):
     with contenders(folder.url, 1, "command 1") as (one,):
         one.tell()
         assert one.hear() == "mine"
@@ -144,13 +144,13 @@ def watched(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> Folder:
     return folder
 
 
-def test_an_old_lease_of_another_machine_is_taken_over_if_it_does_not_change(watched: Folder):
+def test_a_stale_lease_of_another_machine_is_taken_over_if_it_does_not_change(watched: Folder):
     assert acquire(watched).is_valid()
     assert watched.names() == ["claim-2.json"]
 
 
 @pytest.mark.parametrize("offset_s", [-200, 200])
-def test_another_machine_whose_clock_is_wrong_keeps_its_run_while_it_beats(
+def test_another_machine_with_a_wrong_clock_keeps_its_lease_while_it_renews_it(
     watched: Folder, offset_s: int, monkeypatch: pytest.MonkeyPatch
 ):
     changed(watched, time=time.time() + offset_s)
@@ -160,7 +160,7 @@ def test_another_machine_whose_clock_is_wrong_keeps_its_run_while_it_beats(
     assert watched.names() == ["claim-1.json"]
 
 
-def test_a_lost_lease_stays_lost_writes_nothing_and_removes_nobody_elses(folder: Folder):
+def test_a_lost_lease_stays_lost_and_changes_no_files(folder: Folder):
     first = acquire(folder, "command")
     second = acquire(folder, "command")
     before = folder.read("claim-2.json")
@@ -173,7 +173,7 @@ def test_a_lost_lease_stays_lost_writes_nothing_and_removes_nobody_elses(folder:
     assert folder.names() == []
 
 
-def test_a_lease_that_was_deleted_by_hand_is_lost(folder: Folder):
+def test_a_deleted_lease_is_lost(folder: Folder):
     held = acquire(folder)
     folder.delete("claim-1.json")
     held.renew()
@@ -181,7 +181,7 @@ def test_a_lease_that_was_deleted_by_hand_is_lost(folder: Folder):
     assert folder.names() == []
 
 
-def test_who_was_slow_to_take_a_dead_lease_over_leaves_a_run_that_was_begun_anew(
+def test_a_slow_takeover_of_a_dead_lease_gives_way_to_a_run_that_began_anew(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ):
     leave_dead_lease(folder.url)
@@ -224,13 +224,13 @@ def test_a_storage_that_fails_for_a_while_does_not_end_the_heartbeat(folder: Fol
 
 
 @pytest.mark.parametrize("data", ["{}", "[]", "3", json.dumps({"pid": "x"}), "{"])
-def test_a_damaged_lease_is_an_input_error_that_names_the_file_and_the_remedy(folder: Folder, data: str):
+def test_a_damaged_lease_is_an_input_error_that_names_the_file(folder: Folder, data: str):
     folder.write("claim-1.json", data.encode())
     with pytest.raises(InputError, match=r"claim-1\.json"):
         acquire(folder)
 
 
-def test_without_proc_the_age_decides(folder: Folder, monkeypatch: pytest.MonkeyPatch):
+def test_without_proc_the_age_of_the_heartbeat_decides(folder: Folder, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(lease, "_machine", lambda: None)
     monkeypatch.setattr(lease, "_start_time", lambda pid: None)
     monkeypatch.setattr(lease, "WATCH_S", 0.0)

@@ -56,7 +56,7 @@ def test_studies_of_one_name_from_two_folders_two_users_or_two_machines_have_an_
         assert (one.source, one.refers_to) == (its.source, {run.id for run in its.runs([DATA])})
 
 
-def test_every_version_of_a_file_is_kept_and_the_one_that_was_run_last_is_the_latest(pool, tmp_path):
+def test_every_version_of_a_file_is_kept_and_the_last_one_run_is_the_latest(pool, tmp_path):
     first = study_in(tmp_path)
     longer = replace(first, seeds=5)
     edited = study_in(tmp_path, GOOD.replace("model.width: 2", "model.width: 3"))
@@ -67,7 +67,7 @@ def test_every_version_of_a_file_is_kept_and_the_one_that_was_run_last_is_the_la
     assert len(Registry(pool).studies()) == 3
 
 
-def test_the_latest_is_not_written_again(tmp_path):
+def test_the_latest_version_is_not_written_again(tmp_path):
     pool, study = str(tmp_path / "runs"), study_in(tmp_path)
     file = tmp_path / "runs" / "studies" / register(pool, study) / "runs.json"
     before = file.stat().st_mtime_ns
@@ -95,7 +95,7 @@ def test_a_study_is_found_by_its_file_its_text_its_name_or_its_entry(tmp_path, m
     assert len(find("ablation").runs) == 18, "two versions, and the same text: the latest"
 
 
-def test_networks_are_ones_own_and_where_there_are_none_those_of_the_same_text(pool, tmp_path):
+def test_saved_networks_are_the_studys_own_else_those_of_a_study_with_the_same_text(pool, tmp_path):
     mine, other = study_in(tmp_path / "a"), study_in(tmp_path / "b", GOOD.replace("  wide:", "  wider:"))
     copy = study_in(tmp_path / "c")
     of = {one.file: one.runs([DATA]) for one in (mine, other, copy)}
@@ -108,7 +108,7 @@ def test_networks_are_ones_own_and_where_there_are_none_those_of_the_same_text(p
     assert next(registry.networks(copy, of[copy.file])) == {"of": mine.file}
 
 
-def test_studies_that_are_registered_at_the_same_time_are_all_there(tmp_path):
+def test_studies_can_be_registered_at_the_same_time(tmp_path):
     pool, studies = str(tmp_path / "runs"), [study_in(tmp_path / str(k)) for k in range(20)]
     threads = [threading.Thread(target=register, args=(pool, study)) for study in studies]
     for thread in threads:
@@ -118,7 +118,7 @@ def test_studies_that_are_registered_at_the_same_time_are_all_there(tmp_path):
     assert {one.origin.path for one in Registry(pool).studies()} == {study.file for study in studies}
 
 
-def test_a_study_is_registered_while_a_command_works_on_it_and_forgotten_if_it_cannot_be_used(pool, tmp_path):
+def test_a_new_study_is_in_use_while_a_command_works_on_it_and_forgotten_after_an_input_error(pool, tmp_path):
     study, registry = study_in(tmp_path), Registry(pool)
     runs = study.runs([DATA])
     entry = registry.entry(study, runs)
@@ -136,7 +136,7 @@ def test_a_study_is_registered_while_a_command_works_on_it_and_forgotten_if_it_c
     assert [one.entry for one in registry.studies()] == [entry], "it was known before"
 
 
-def test_one_damaged_entry_is_named_and_stands_in_no_other_studys_way(pool, tmp_path):
+def test_a_damaged_entry_is_named_and_does_not_affect_other_studies(pool, tmp_path):
     mine = study_in(tmp_path / "a")
     entry = register(pool, study_in(tmp_path / "b"))
     for damaged in ("{", "[]", json.dumps({"runs": [{}]})):
