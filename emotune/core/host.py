@@ -46,7 +46,7 @@ def cpu_quota(root: Path = Path("/")) -> float | None:
     Args:
         root: The folder that contains ``proc``.
     """
-    quotas = []
+    quotas: list[float] = []
     try:
         groups = (root / "proc/self/cgroup").read_text().splitlines()
         mounts = (root / "proc/self/mountinfo").read_text().splitlines()
