@@ -1,4 +1,4 @@
-"""What all commands share: a strict argument parser, paths with ``~``, and a quiet end on a broken pipe."""
+"""The common parts of all commands: a strict argument parser, paths with ``~``, and a quiet end on a broken pipe."""
 
 import argparse
 import contextlib

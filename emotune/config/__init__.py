@@ -1,1 +1,1 @@
-"""What a study, a run, a model and its training are: validated values, without torch."""
+"""Configuration of studies, runs, models and training: validated dataclasses, without torch."""

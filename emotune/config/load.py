@@ -137,20 +137,23 @@ def _settings(
         problems: The list to which mistakes are appended.
     """
     merged = {part: dict(options) for part, options in shared.items()}
-    own: dict[tuple[str, str], None] = {}  # in their order
+    changed: dict[tuple[str, str], None] = {}
     for key, value in changes.items():
         part, _, option = str(key).partition(".")
         if part not in merged or not option or "." in option:
             problems.append(f'{where}: "{key}" is not of the form model.OPTION or train.OPTION{_belongs(key, merged)}')
         else:
             merged[part][option] = value
-            own[part, option] = None
+            changed[part, option] = None
     if not issubclass(_model_class(merged["model"]), NetworkConfig):  # the shared options of networks do not apply
         name = merged["model"]["name"]
         problems += [f'{where}: train.{option}: "{name}" is not trained in steps: it would change nothing'
-                     for part, option in own if part == "train"]  # fmt: skip
+                     for part, option in changed if part == "train"]  # fmt: skip
         shared = {"name": name} | (shared["model"] if shared["model"]["name"] == name else {})
-        merged = {"model": shared | {key: merged["model"][key] for part, key in own if part == "model"}, "train": {}}
+        merged = {
+            "model": shared | {key: merged["model"][key] for part, key in changed if part == "model"},
+            "train": {},
+        }
     configs: dict[str, Any] = {}
     for part in ("model", "train"):
         adapter: TypeAdapter[Any] = TypeAdapter(ModelConfig) if part == "model" else TypeAdapter(TrainConfig)
@@ -160,9 +163,9 @@ def _settings(
             for key, text in describe_validation_error(error, _config_class(part, merged)):
                 # A mistake in the shared options is reported once, without a variant's name.
                 option = key.partition(".")[0]
-                is_own = (part, option) in own or (not key and any(p == part and o in text for p, o in own))
+                is_changed = (part, option) in changed or (not key and any(p == part and o in text for p, o in changed))
                 problem = format_problem(".".join(filter(None, [part, key])), text)
-                problems.append(format_problem(where if is_own else "", problem))
+                problems.append(format_problem(where if is_changed else "", problem))
     return (configs["model"], configs["train"]) if len(configs) == 2 else None
 
 

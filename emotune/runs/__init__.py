@@ -1,1 +1,1 @@
-"""Run directories: their files, their leases, and the store of all runs of all studies."""
+"""Run directories with their records and leases, the store of all runs, and the registry of studies."""

@@ -65,7 +65,7 @@ class LeaseOwner:
         machine: The boot and the pid namespace in which ``pid`` is valid; None where they are not known.
         start_time: The time when the process started, in the kernel's ticks: a later process may have the same pid.
         time: The time of the last heartbeat, in seconds since 1970 by the machine's own clock.
-        progress: How far the run was at the last heartbeat; None before its first step.
+        progress: The progress of the run at the last heartbeat; None before its first step.
     """
 
     token: str

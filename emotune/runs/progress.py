@@ -1,4 +1,4 @@
-"""How far a run is: what a training process reports, and what the commands show."""
+"""The progress of a run, which the training process reports and the commands show."""
 
 import math
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ Phase = Literal["reading", "training", "validating", "testing"]
 
 @dataclass(frozen=True)
 class RunProgress:
-    """How far a run is; every training step and every evaluated batch changes it.
+    """The progress of a run; every training step and every evaluated batch changes it.
 
     Numbers that may be NaN are not compared: NaN equals nothing once it has been pickled, and two objects are to be
     equal if the run is at the same place.
@@ -31,7 +31,7 @@ class RunProgress:
         phase: The current activity.
         evaluated: The number of images that this rank has evaluated or read in this phase.
         lr: The learning rate of the latest step; NaN until this process has taken one.
-        interruptions: How often the run was continued.
+        interruptions: The number of times that the run was continued.
     """
 
     run_id: str

@@ -45,7 +45,7 @@ class EpochMetrics(TypedDict):
 
 
 class Numerics(TypedDict):
-    """How a run is computed.
+    """The numerical settings of a run.
 
     Attributes:
         precision: The ``train.precision`` of the study.
@@ -101,7 +101,7 @@ class Hardware(TypedDict):
 
 
 class InitialisationRecord(TypedDict, total=False):
-    """Where the first weights are from; a run from scratch has only ``normalisation``.
+    """The origin of the initial weights; a run from scratch has only ``normalisation``.
 
     Attributes:
         location: The path or URL of the weights.
@@ -129,7 +129,7 @@ class WeightsFile(TypedDict):
 
 
 class RunRecord(TypedDict):
-    """How a finished run came to its result.
+    """The record of a finished run: its result, and everything about how it was computed.
 
     Attributes:
         run: The run's id.
@@ -147,15 +147,15 @@ class RunRecord(TypedDict):
         durations_s: Seconds by phase: ``train``, ``test``, and ``this_start`` since the process last began.
         images_per_s: The training speed in images per second.
         workers: The number of ranks.
-        reading: How training images were read; a list where the run was continued in another way.
-        numerics: How the run was computed; a list where the run was continued in another way.
-        initialisation: Where the first weights are from.
-        interruptions: How often the run was continued.
+        reading: The way in which training images were read; a list if a continued run changed it.
+        numerics: The numerical settings; a list if a continued run changed them.
+        initialisation: The origin of the initial weights.
+        interruptions: The number of times that the run was continued.
         hardware: The machine of rank 0.
-        origins: The code that trained the run; several where it changed on the way.
-        notes: Warnings about what went wrong on the way.
+        origins: The versions of the code that trained the run: several if a continued run had another one.
+        notes: Warnings about problems during the run.
         weights: The digest of the trained weights; only for networks.
-        fitted: What fitting found; only for models that are not trained in steps.
+        fitted: The outcome of fitting; only for models that are not trained in steps.
         files: The bytes of each file of results, added when the record is written.
     """
 
@@ -203,7 +203,7 @@ def read_record(folder: Folder, run_id: str) -> RunRecord | None:
 
 
 def missing_or_torn(record: RunRecord, sizes: Mapping[str, int]) -> str:
-    """What is wrong with a finished run's files: ``predictions.parquet is missing``; empty if they are complete.
+    """The problem with a finished run's files, as in ``predictions.parquet is missing``; empty if they are complete.
 
     Args:
         record: The run's record. An old one that lists no files must have curves and predictions, of any size.

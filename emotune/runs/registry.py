@@ -1,8 +1,8 @@
 """The studies that refer to the runs of a store: only this module knows the folder ``studies/`` beside the runs.
 
-Each version of a study has an entry of its own, ``studies/<name>-<8 hex>/``. The eight digits hash what the study is
-(its text and its runs) and where it is from (path, user, host), so two people's studies of one name never share an
-entry. An entry does not change until somebody forgets it (`emotune.ablate prune`). Its files:
+Each version of a study has an entry of its own, ``studies/<name>-<8 hex>/``. The eight digits are a hash of the study
+(its text and its runs) and its origin (path, user, host), so two people's studies of one name never share an entry. An
+entry does not change until somebody forgets it (`emotune.ablate prune`). Its files:
 
 ``runs.json``            the study, its origin, the time of its registration, and the runs that it refers to
 ``networks.json``        how its networks differ, see `emotune.execution.checks.architecture`
@@ -40,7 +40,7 @@ COMMAND = re.compile(r"command-[0-9a-f]{8}\.json")
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a study is from: the absolute path of its file, the user who ran it, and the machine."""
+    """The origin of a study: the absolute path of its file, the user who ran it, and the machine."""
 
     path: str
     user: str
@@ -91,7 +91,7 @@ class RegisteredStudy:
     Attributes:
         entry: The name of its folder, by which it can be forgotten.
         name: The study's name.
-        origin: Where it is from.
+        origin: The origin of its file.
         time: The time of its registration, in seconds since 1970.
         when: The same time as text.
         source: The text of the study's file.

@@ -73,8 +73,8 @@ class RunStore:
         """
         ids = list(dict.fromkeys(run_ids))
         names = self._file_names(ids)
-        found = self.map(lambda run_id: read_status(self.folder / run_id, names.get(run_id, ())), ids)
-        return dict(zip(ids, found, strict=True))
+        statuses = self.map(lambda run_id: read_status(self.folder / run_id, names.get(run_id, ())), ids)
+        return dict(zip(ids, statuses, strict=True))
 
     def check_records(self, run_ids: Iterable[str]) -> tuple[dict[str, RunRecord], dict[str, str]]:
         """Sorts finished runs by whether all files that their records list are complete.
