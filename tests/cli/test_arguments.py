@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from emotune import ablate, predict, shard
+from emotune.cli import shard_options
 from emotune.cli.ablate_options import parse
 from emotune.cli.arguments import UNREAD, CommandLine, exits_on_broken_pipe, local_path, path_or_url
 from emotune.core.cache_dir import cache_folder
@@ -51,7 +52,7 @@ def test_a_tilde_is_the_home_folder(monkeypatch, tmp_path):
     given = [options.study, options.runs, options.report, options.tensorboard]
     assert given == [f"{tmp_path}/{name}" for name in ("s.yaml", "x", "y", "z")]
     assert parse(["status", "~/s.yaml"]).study == parse(["prune", "~/s.yaml"]).studies[0] == f"{tmp_path}/s.yaml"
-    parsed = shard._parser().parse_args(["csv", "~/a.csv", "--out=~/b", "--downloads=~/c"])
+    parsed = shard_options.command_line().parse_args(["csv", "~/a.csv", "--out=~/b", "--downloads=~/c"])
     assert (parsed.table, parsed.out, parsed.downloads) == (tmp_path / "a.csv", f"{tmp_path}/b", tmp_path / "c")
     parsed = predict._parser().parse_args(["~/run", "~/a.jpg", "--out=~/b", "--onnx=~/c"])
     assert (parsed.run, parsed.images) == (f"{tmp_path}/run", [f"{tmp_path}/a.jpg"])

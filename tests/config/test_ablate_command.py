@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from emotune import shard
+from emotune.cli import shard_options
 from emotune.cli.ablate_options import parse, reproducing_command
 from emotune.config.ablate_command import PROGRAM, SUBCOMMANDS
 from emotune.core.errors import InputError
@@ -76,4 +76,4 @@ def test_the_command_that_makes_missing_shards_can_be_pasted(tmp_path: Path):
     with pytest.raises(InputError) as caught:
         read_manifest(Folder(str(folder)))
     command = re.search("`python -m emotune.shard (.*)`", str(caught.value))[1]
-    assert shard._parser().parse_args(shlex.split(command)).out == str(folder)
+    assert shard_options.command_line().parse_args(shlex.split(command)).out == str(folder)
