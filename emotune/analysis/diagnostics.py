@@ -55,12 +55,13 @@ def recall_differences(recalls: pd.DataFrame, baseline: str) -> pd.DataFrame:
         baseline: The variant that the others are compared with.
     """
     table = recalls.pivot(index=["variant", "label"], columns="seed", values="recall")
+    by_seed = dict(zip(table.index, table.to_numpy(float), strict=True))
     rows = []
     for variant, label in recalls[["variant", "label"]].drop_duplicates().itertuples(index=False):
-        if variant == baseline or (baseline, label) not in table.index:
+        if variant == baseline or (baseline, label) not in by_seed:
             continue
-        differences = (table.loc[variant, label] - table.loc[baseline, label]).dropna().tolist()
-        summary = summarise(differences, SCALES["accuracy"].difference_bounds)
+        differences = by_seed[variant, label] - by_seed[baseline, label]
+        summary = summarise(differences[~np.isnan(differences)].tolist(), SCALES["accuracy"].difference_bounds)
         if summary.n:
             rows.append((variant, label, summary.n, summary.mean, summary.low, summary.high))
     columns = ["variant", "label", "n", "mean", "low", "high"]
@@ -72,7 +73,9 @@ def confusion_shares(predictions: Mapping[int, pd.DataFrame]) -> pd.DataFrame:
 
     Rows of labels that no image has are NaN.
     """
-    counts = sum(confusion(frame) for frame in predictions.values())
+    counts, *others = (confusion(frame) for frame in predictions.values())
+    for other in others:
+        counts = counts + other
     return 100 * counts.div(counts.sum(axis=1), axis=0)
 
 

@@ -7,7 +7,7 @@ whose variance components add (Owen 2007, "The pigeonhole bootstrap").
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -163,15 +163,20 @@ def _intervals(
     """The intervals of a contrast from its differences (1 + draws, S), of which the first row is observed."""
     observed, draws = differences[0], differences[1:]
     mean, count = sum(map(float, observed)) / len(observed), int(groups.max()) + 1
-    common = (contrast, dataset, tuple(tests), len(groups), count, mean)
+    bootstrap = ImageBootstrap(
+        contrast, dataset, tuple(tests), len(groups), count, mean, low=None, high=None, crossed_low=None,
+        crossed_high=None, mcnemar=tests,
+    )  # fmt: skip
     if not np.isfinite(observed).all():
-        return ImageBootstrap(*common, None, None, None, None, tests)
+        return bootstrap
     # Resampling raises a calibration error: without centring, the interval may exclude the difference itself.
     draws = draws - draws.mean(axis=0) + observed
     low, high = np.percentile(draws.mean(axis=1), [100 * ALPHA / 2, 100 * (1 - ALPHA / 2)])
-    ends = (low, high, *(_crossed(observed, draws, count) if len(observed) > 1 else ()))
-    cut = [float(np.clip(end, *bounds)) for end in ends]
-    return ImageBootstrap(*common, *cut, *[None] * (4 - len(cut)), tests)
+    bootstrap = replace(bootstrap, low=float(np.clip(low, *bounds)), high=float(np.clip(high, *bounds)))
+    if len(observed) < 2:
+        return bootstrap
+    low, high = _crossed(observed, draws, count)
+    return replace(bootstrap, crossed_low=float(np.clip(low, *bounds)), crossed_high=float(np.clip(high, *bounds)))
 
 
 def _crossed(observed: np.ndarray, draws: np.ndarray, groups: int) -> tuple[float, float]:
@@ -198,4 +203,5 @@ def _crossed(observed: np.ndarray, draws: np.ndarray, groups: int) -> tuple[floa
 
 def _mcnemar(variant: np.ndarray, reference: np.ndarray) -> McNemar:
     a, b = int((variant & ~reference).sum()), int((~variant & reference).sum())
-    return McNemar(a, b, float(mcnemar([[0, a], [b, 0]], exact=True).pvalue))
+    result = mcnemar([[0, a], [b, 0]], exact=True)
+    return McNemar(a, b, float(result.pvalue))  # pyright: ignore[reportAttributeAccessIssue]  # set at run time

@@ -242,7 +242,7 @@ def expected_calibration_error(confidence: np.ndarray, right: np.ndarray, bins: 
 def _arrays(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Targets as indices (N,) and logits (N, K) in double precision."""
     classes = classes_of(predictions)
-    targets = pd.Index(classes).get_indexer(predictions["target"])
+    targets = pd.Index(classes).get_indexer(pd.Index(predictions["target"]))
     return targets, predictions[[LOGIT_PREFIX + label for label in classes]].to_numpy(np.float64)
 
 
@@ -279,4 +279,4 @@ def _bin_of(confidence: np.ndarray, bins: int) -> np.ndarray:
 def _confusion(classes: Sequence[str], targets: np.ndarray, logits: np.ndarray) -> pd.DataFrame:
     n = len(classes)
     counts = np.bincount(targets * n + logits.argmax(axis=1), minlength=n * n).reshape(n, n)
-    return pd.DataFrame(counts, index=classes, columns=classes)
+    return pd.DataFrame(counts, index=list(classes), columns=list(classes))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from scipy import stats
@@ -36,13 +37,19 @@ def paired_tests(differences: np.ndarray, min_effect: float) -> PairedPValues:
         differences: The differences by seed (n,), finite and not all equal.
         min_effect: The smallest difference that matters.
     """
-    above = stats.ttest_1samp(differences, -min_effect, alternative="greater").pvalue
-    below = stats.ttest_1samp(differences, min_effect, alternative="less").pvalue
+    above = _t_test(differences, -min_effect, "greater")
+    below = _t_test(differences, min_effect, "less")
     return PairedPValues(
-        difference=float(stats.ttest_1samp(differences, 0).pvalue),
+        difference=_t_test(differences, 0.0, "two-sided"),
         sign_flip=sign_flip_test(differences),
-        equivalence=float(max(above, below)),
+        equivalence=max(above, below),
     )
+
+
+def _t_test(differences: np.ndarray, mean: float, alternative: Literal["two-sided", "less", "greater"]) -> float:
+    """The p value of a one-sample t-test."""
+    result = stats.ttest_1samp(differences, mean, alternative=alternative)
+    return float(result.pvalue)  # pyright: ignore[reportAttributeAccessIssue]  # scipy adds the field at run time
 
 
 def sign_flip_test(differences: np.ndarray) -> float:

@@ -68,6 +68,11 @@ class Summary:
     low: float | None
     high: float | None
 
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Both ends of the interval; None if there is none."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -227,17 +232,20 @@ def _compare(
     seeds: int,
     metric: Metric,
 ) -> Comparison:
-    pairs, missing, differences = [], {}, {}
+    pairs: list[tuple[Mapping[str, Any], Mapping[str, Any]]] = []
+    missing: dict[int, str] = {}
+    differences: dict[int, float] = {}
     for seed in range(seeds):
-        sides = {name: runs.get((name, dataset, seed)) for name in (contrast.variant, contrast.reference)}
+        variant, reference = (runs.get((name, dataset, seed)) for name in (contrast.variant, contrast.reference))
+        sides = {contrast.variant: variant, contrast.reference: reference}
         reasons = {name: reason for name, row in sides.items() if (reason := _why_not_counted(row, metric.name))}
-        if reasons:
+        if variant is None or reference is None or reasons:
             missing[seed] = ", ".join(f"{name} {reasons[name]}" for name in sorted(reasons))
-        elif all(row[metric.name] == math.inf for row in sides.values()):
+        elif variant[metric.name] == reference[metric.name] == math.inf:
             missing[seed] = f"{metric.name} infinite in both"
         else:
-            pairs.append(tuple(sides.values()))
-            differences[seed] = pairs[-1][0][metric.name] - pairs[-1][1][metric.name]
+            pairs.append((variant, reference))
+            differences[seed] = variant[metric.name] - reference[metric.name]
     summary = summarise(list(differences.values()), metric.scale.difference_bounds)
     digests = [tuple(row.get("predicted_classes_digest") for row in pair) for pair in pairs]
     sides = list(zip(*pairs, strict=True))
@@ -270,10 +278,11 @@ def _verdict(c: Comparison, min_effect: float) -> Verdict:
         return Verdict.IDENTICAL
     if c.seed_independent:
         return Verdict.DETERMINISTIC
-    if c.p_holm is None:
+    interval = c.summary.interval
+    if c.p_holm is None or c.p_equivalence_holm is None or interval is None:
         return Verdict.UNRESOLVED
     # TOST corresponds to the 90 % interval; the printed 95 % interval must not contradict the verdict beside it.
-    if c.p_equivalence_holm < ALPHA and -min_effect < c.summary.low and c.summary.high < min_effect:
+    if c.p_equivalence_holm < ALPHA and -min_effect < interval[0] and interval[1] < min_effect:
         return Verdict.EQUIVALENT
     if c.p_holm < ALPHA:
         return Verdict.BETTER if (c.summary.mean > 0) == c.higher_is_better else Verdict.WORSE

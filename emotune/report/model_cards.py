@@ -133,9 +133,9 @@ def _confusions(frames: Mapping[int, pd.DataFrame]) -> list[tuple[str, str, floa
     """The most frequent confusions: label, predicted class, per cent of the label's images."""
     shares = diagnostics.confusion_shares(frames)
     pairs = [
-        (label, predicted, float(shares.loc[label, predicted]))
-        for label in map(str, shares.index)
-        for predicted in map(str, shares.columns)
+        (label, predicted, float(share))
+        for label, row in zip(map(str, shares.index), shares.to_numpy(float), strict=True)
+        for predicted, share in zip(map(str, shares.columns), row, strict=True)
         if label != predicted
     ]
     return sorted((pair for pair in pairs if pair[2] > 0), key=lambda pair: -pair[2])[:CONFUSIONS_LISTED]

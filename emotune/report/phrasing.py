@@ -63,7 +63,7 @@ def verdict_sentences(comparison: Comparison, metric: Metric, datasets: Sequence
     if verdict is Verdict.EQUIVALENT and comparison.p_equivalence_holm is not None:
         p = p_value(comparison.p_equivalence_holm)
         sentences.append(f"A difference of {margin} or more is rejected (TOST, Holm-adjusted p {p}).")
-    if verdict is Verdict.UNRESOLVED and summary.low is not None and (summary.low > 0 or summary.high < 0):
+    if verdict is Verdict.UNRESOLVED and summary.interval and not summary.interval[0] <= 0 <= summary.interval[1]:
         sentences.append(
             "This interval excludes zero, but it is for one contrast alone; after correction for all contrasts the "
             "difference is not significant."

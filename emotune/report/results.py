@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
@@ -109,7 +109,11 @@ class StudyResults:
         for variant in self.study.variants:
             runs = done[done["variant"] == variant]
             values = dict(zip(runs["seed"], runs[self.study.metric.name], strict=True))
-            means = runs[[*SCALES, *COSTS]].astype(float).mean().to_dict() if len(runs) else {}
+            means = (
+                {}
+                if runs.empty
+                else {str(name): float(mean) for name, mean in runs[[*SCALES, *COSTS]].astype(float).mean().items()}
+            )
             by_seed = {seed: values.get(seed) for seed in range(self.study.seeds)}
             rows.append(VariantSummary(variant, dataset, by_seed, summaries[variant], means))
         return rows
@@ -128,11 +132,11 @@ def compute_results(study: Study, runs: Sequence[RunConfig], pool: str) -> Study
     """
     records = load_records(runs, pool)
     datasets = tuple(dict.fromkeys(run.dataset.name for run in runs))
-    rows = records.runs.to_dict("records")
+    rows = cast("list[dict[str, Any]]", records.runs.to_dict("records"))  # column names are strings
     common: tuple[Any, ...] = (datasets, study.seeds, study.metric)
     done = [row for row in rows if row["state"] == State.DONE]
     comparisons = compare_contrasts(rows, study.contrasts, *common)
-    aa = [Contrast(study.aa, study.baseline)] if study.aa else []
+    aa = [Contrast(str(study.aa), study.baseline)] if study.aa else []
     aa_comparisons = estimate_differences(rows, aa, *common)
     predictions = {
         dataset: {v: frames for v in study.variants if (frames := records.predictions_of(v, dataset))}

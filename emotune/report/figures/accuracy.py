@@ -59,7 +59,7 @@ def metric_by_variant(
         for v, s in summaries.items()
     ]
     values = runs.loc[runs["variant"].isin(list(summaries)), metric.name].dropna()
-    ends = [end for s in summaries.values() if s.low is not None for end in (s.low, s.high)]
+    ends = [end for s in summaries.values() for end in s.interval or ()]
     finite = values[np.isfinite(values)] if np.isfinite(values).any() else pd.Series([0.0])
     near = finite.max() - finite.min() + 4 * metric.min_effect
     beyond = not (finite.min() - near <= constant <= finite.max() + near)
@@ -141,9 +141,10 @@ def _summary_text(summary: Summary, metric: Metric) -> str:
     if not summary.n:
         return "no finished run"
     written = metric.scale.format
-    if summary.low is None:
+    if summary.interval is None:
         return f"{written(summary.mean)} (no interval)"
-    return f"{written(summary.mean)} ({written(summary.low)} to {written(summary.high)})"
+    low, high = summary.interval
+    return f"{written(summary.mean)} ({written(low)} to {written(high)})"
 
 
 def _log_axis_limits(values: pd.Series) -> tuple[float, float]:
@@ -179,11 +180,12 @@ def _cost_panel(axes: Axes, table: pd.DataFrame, cost: str, ylim: tuple[float, f
 def _draw_point_numbers(axes: Axes, table: pd.DataFrame, cost: str, frame: tuple[float, float]) -> None:
     """Writes the points' numbers in a row above the axes, each with a line to its point."""
     low, high = np.log(_log_axis_limits(table[cost]))
-    points = table.sort_values([cost, "mean"], ascending=[True, False], kind="stable")
+    points = table.assign(number=table.index + 1)  # dropped rows keep their number
+    points = points.sort_values([cost, "mean"], ascending=[True, False], kind="stable")
     x = spread_apart(frame[0] * (np.log(points[cost]) - low) / (high - low), 11, 3, frame[0] - 3)
-    for (i, row), at in zip(points.iterrows(), x, strict=True):
+    for (_, row), at in zip(points.iterrows(), x, strict=True):
         axes.annotate(
-            str(i + 1), (row[cost], row["mean"]), xytext=(at, frame[1] + 4),
+            f"{row['number']:.0f}", (row[cost], row["mean"]), xytext=(at, frame[1] + 4),
             textcoords="axes points", ha="center", fontsize=SMALL,
             arrowprops={"arrowstyle": "-", "color": SOFT, "linewidth": 0.4, "shrinkA": 0, "shrinkB": 3},
         )  # fmt: skip

@@ -108,4 +108,4 @@ def overlay_map(image: Image.Image, share: np.ndarray) -> np.ndarray:
     smooth = Image.fromarray(share.astype(np.float32)).resize(image.size, Image.Resampling.BILINEAR)
     colours = matplotlib.colormaps[COLOURS](np.asarray(smooth))[..., :3]
     grey = np.asarray(image.convert("L"))[..., None] / 255
-    return np.uint8(255 * (0.45 * grey + 0.55 * colours * (0.3 + 0.7 * grey)))
+    return (255 * (0.45 * grey + 0.55 * colours * (0.3 + 0.7 * grey))).astype(np.uint8)

@@ -71,8 +71,8 @@ def contrast_forest(comparisons: Sequence[Comparison], metric: Metric, aa: Mappi
         noise = row.label == NOISE_FLOOR_LABEL
         colour = SOFT if noise else row.colour
         marker = "D" if noise else VERDICT_MARKERS[c.verdict or Verdict.UNRESOLVED]
-        if noise and c.summary.low is not None:
-            _draw_noise_floor(axes, c.summary, first, end)
+        if noise and c.summary.interval:
+            _draw_noise_floor(axes, c.summary.interval, first, end)
         draw_interval(axes, begin + 0.42 * (end - begin), c.summary, colour, marker)
         draw_seeds(axes, begin + 0.72 * (end - begin), list(c.differences.values()), colour)
         first = end if noise else first
@@ -143,7 +143,7 @@ def _signed(number: float, metric: Metric) -> str:
 
 
 def _interval_ends(summaries: Sequence[Summary]) -> list[float]:
-    return [end for s in summaries if s.low is not None for end in (s.low, s.high)]
+    return [end for s in summaries for end in s.interval or ()]
 
 
 def _axis_label(metric: Metric) -> str:
@@ -161,9 +161,9 @@ def _draw_equivalence_region(axes: Axes, metric: Metric) -> None:
         axes.text(x, 0, text, transform=below, ha=ha, fontsize=SMALL, color=SOFT)
 
 
-def _draw_noise_floor(axes: Axes, summary: Summary, begin: float, end: float) -> None:
+def _draw_noise_floor(axes: Axes, interval: tuple[float, float], begin: float, end: float) -> None:
     left, right = axes.get_xlim()
-    low, high = max(summary.low, left), min(summary.high, right)
+    low, high = max(interval[0], left), min(interval[1], right)
     look = {"fill": False, "hatch": "////", "edgecolor": SOFT, "alpha": 0.35, "linewidth": 0}
     axes.add_patch(Rectangle((low, begin), high - low, end - begin, zorder=0.5, **look))
     axes.vlines([low, high], begin, end, color=SOFT, linewidth=0.7, linestyle=(0, (3, 2)), zorder=0.6)

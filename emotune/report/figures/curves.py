@@ -50,13 +50,15 @@ def learning_curves(title: str, curves: pd.DataFrame, colours: Mapping[str, str]
     values = curves[list(panels)].to_numpy().ravel()
     low, high = axis_limits(values, [end for table in means.values() for end in (*table["low"], *table["high"])], 10)
     limits = max(low, -2.0), min(high, 102.0)
+    drawn = []
     for i, (column, heading) in enumerate(panels.items()):
         axes = place_axes(figure, LEFT + i * (width + GAP), 0.52, width, _height(texts), grid="y")
         _draw_curves(axes, curves, means[column], column, colours, limits)
         axes.set_title(heading, fontsize=SMALL, color=SOFT, loc="left", pad=5)
         axes.tick_params(axis="y", labelleft=i == 0, length=0)
         axes.set_ylabel("" if i else "accuracy, %")
-    _label_line_ends(axes, means["val_accuracy"], texts, colours)
+        drawn.append(axes)
+    _label_line_ends(figure, drawn[-1], means["val_accuracy"], texts, colours)
     return figure
 
 
@@ -91,7 +93,7 @@ def attention_entropy(title: str, curves: pd.DataFrame, colours: Mapping[str, st
     axes.annotate(text, (0, uniform), xycoords=across, xytext=(3, 3), textcoords="offset points", va="bottom",
                   fontsize=SMALL, color=SOFT)  # fmt: skip
     axes.set_ylabel("entropy of the weights, nats")
-    _label_line_ends(axes, means, texts, colours)
+    _label_line_ends(figure, axes, means, texts, colours)
     return figure
 
 
@@ -142,9 +144,11 @@ def _draw_curves(axes: Axes, curves: pd.DataFrame, means: pd.DataFrame, column: 
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, nbins=6))
 
 
-def _label_line_ends(axes: Axes, means: pd.DataFrame, texts: Mapping[str, str], colours: Mapping[str, str]) -> None:
+def _label_line_ends(
+    figure: Figure, axes: Axes, means: pd.DataFrame, texts: Mapping[str, str], colours: Mapping[str, str]
+) -> None:
     """Writes each variant's name after its last value, with a sample of its line."""
-    height = 72 * axes.get_position().height * axes.figure.get_size_inches()[1]
+    height = 72 * axes.get_position().height * figure.get_size_inches()[1]
     low, high = axes.get_ylim()
     last_points = means.dropna(subset=["mean"]).groupby("variant")[["epoch", "mean"]].last()
     shown = {variant: text for variant, text in texts.items() if variant in last_points.index}
@@ -154,8 +158,9 @@ def _label_line_ends(axes: Axes, means: pd.DataFrame, texts: Mapping[str, str], 
         ends_here = last_points["epoch"][variant] == axes.get_xlim()[1]
         look = (1.2, line_styles(colours)[variant]) if ends_here else (0.5, (0, (1, 2)))
         line = {"color": colours[variant]} | dict(zip(("linewidth", "linestyle"), look, strict=True))
+        point = (last_points["epoch"][variant], last_points["mean"][variant])
         axes.annotate(
-            text, last_points.loc[variant], xytext=(1, y / height), va="center", linespacing=1.2,
-            textcoords=offset_copy(axes.transAxes, axes.figure, 16, 0, "points"), annotation_clip=False,
+            text, point, xytext=(1, y / height), va="center", linespacing=1.2,
+            textcoords=offset_copy(axes.transAxes, figure, 16, 0, "points"), annotation_clip=False,
             arrowprops={"arrowstyle": "-", "shrinkA": 1, "shrinkB": 1, "relpos": (0, 0.5), **line},
         )  # fmt: skip

@@ -162,7 +162,7 @@ class _DatasetFigures:
                 f"{self._scope}. Confusion matrices minus that of {baseline}, in points; numbers from 1 point upwards.",
                 f"Confusion matrices on {self._dataset} minus that of {baseline}",
             )
-        errors = {v: float(mean) for v, mean in self._done.groupby("variant")["ece"].mean()[list(shares)].items()}
+        errors = {str(v): float(mean) for v, mean in self._done.groupby("variant")["ece"].mean()[list(shares)].items()}
         tables = {variant: diagnostics.calibration(frames) for variant, frames in self._predictions.items()}
         error_texts = "; ".join(f"{variant} {error:.1f} points" for variant, error in errors.items())
         yield FigureEntry(

@@ -6,6 +6,7 @@ takes half the time.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -27,7 +28,15 @@ LEGEND_ROW_HEIGHT = 0.17
 """Inches."""
 
 
-def place_axes(figure: Figure, left: float, top: float, width: float, height: float, grid: str = "", **more) -> Axes:
+def place_axes(
+    figure: Figure,
+    left: float,
+    top: float,
+    width: float,
+    height: float,
+    grid: Literal["", "x", "y", "both"] = "",
+    **more: Any,
+) -> Axes:
     """Adds axes at a position in inches, measured from the figure's upper left corner.
 
     Args:

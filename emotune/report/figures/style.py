@@ -5,8 +5,8 @@ A dark page replaces the colours `INK`, `SOFT` and `GRID`, so nothing else uses 
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
-import numpy as np
 from matplotlib.colors import to_hex, to_rgb
 
 from emotune.analysis.seeds import Verdict
@@ -32,31 +32,29 @@ WIDTH = 6.5
 SIZE, SMALL = 8.0, 7.0
 """Points."""
 
-STYLE = MappingProxyType(
-    {
-        "font.family": ["DejaVu Sans"],  # comes with matplotlib, so that figures look the same everywhere
-        "font.size": SIZE,
-        "text.color": INK,
-        "text.parse_math": False,  # a dollar in a name is not mathematics
-        "axes.edgecolor": SOFT,
-        "axes.labelcolor": INK,
-        "axes.labelsize": SIZE,
-        "axes.grid": False,
-        "lines.linewidth": 1.2,
-        "xtick.labelsize": SIZE,
-        "ytick.labelsize": SIZE,
-        "axes.linewidth": 0.7,
-        "axes.facecolor": "none",
-        "axes.axisbelow": True,
-        "axes.unicode_minus": True,
-        "figure.facecolor": "none",
-        "savefig.facecolor": "none",
-        "hatch.linewidth": 0.5,
-        "lines.solid_capstyle": "butt",
-        "svg.fonttype": "path",
-        "svg.hashsalt": "emotune",  # fixed ids: the same numbers give the same bytes
-    }
-)
+STYLE: dict[Any, Any] = {  # matplotlib has a literal type with 300 names for the keys
+    "font.family": ["DejaVu Sans"],  # comes with matplotlib, so that figures look the same everywhere
+    "font.size": SIZE,
+    "text.color": INK,
+    "text.parse_math": False,  # a dollar in a name is not mathematics
+    "axes.edgecolor": SOFT,
+    "axes.labelcolor": INK,
+    "axes.labelsize": SIZE,
+    "axes.grid": False,
+    "lines.linewidth": 1.2,
+    "xtick.labelsize": SIZE,
+    "ytick.labelsize": SIZE,
+    "axes.linewidth": 0.7,
+    "axes.facecolor": "none",
+    "axes.axisbelow": True,
+    "axes.unicode_minus": True,
+    "figure.facecolor": "none",
+    "savefig.facecolor": "none",
+    "hatch.linewidth": 0.5,
+    "lines.solid_capstyle": "butt",
+    "svg.fonttype": "path",
+    "svg.hashsalt": "emotune",  # fixed ids: the same numbers give the same bytes
+}
 
 PALETTE = ("#0072b2", "#d98c00", "#009e73", "#c0609a", "#c64e00", "#3d9fd6", "#7a5ea8", "#8c6d31", "#5b8c2a", "#7f7f7f")
 """After Okabe and Ito (2008), made dark enough for white paper and light enough for a dark page."""
@@ -104,7 +102,9 @@ def line_styles(colours: Mapping[str, str]) -> dict[str, tuple]:
 
 
 def _variant_colour(i: int) -> str:
-    return to_hex(np.array(to_rgb(PALETTE[i % len(PALETTE)])) * (2 / 3) ** (i // len(PALETTE)))
+    red, green, blue = to_rgb(PALETTE[i % len(PALETTE)])
+    shade = (2 / 3) ** (i // len(PALETTE))
+    return to_hex((red * shade, green * shade, blue * shade))
 
 
 def _variant_numbers(colours: Mapping[str, str]) -> dict[str, int]:

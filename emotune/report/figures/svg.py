@@ -47,8 +47,9 @@ def inline(svg: str, name: str, alt: str) -> str:
     for colour, variable in VARIABLES.items():
         element = re.sub(rf"(?<=: ){colour}\b", f"var({variable}, {colour})", element, flags=re.I)
     head, rest = element.split(">", 1)
-    box = re.search(r'viewBox="[^"]+"', head)[0]
-    width = float(re.search(r'width="([\d.]+)pt"', head)[1]) / (72 * WIDTH)
+    box, *_ = re.findall(r'viewBox="[^"]+"', head)
+    points, *_ = re.findall(r'width="([\d.]+)pt"', head)
+    width = float(points) / (72 * WIDTH)
     label = html.escape(alt, quote=True)
     return f'<svg role="img" aria-label="{label}" {box} style="width:{100 * width:.4g}%">{rest.strip()}'
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -73,9 +74,10 @@ def table_plot(
     for row, (begin, end) in zip(rows, edges, strict=True):
         y, lines = (begin + end) / 2, [(row.note, INK, "normal")] * bool(row.note)
         lines += [(row.tag, row.colour, "normal" if row.colour == SOFT else "bold")] * bool(row.tag)
-        common = {"transform": axes.get_yaxis_transform(), "va": "center"}
+        common: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "va": "center"}
         if row.heading:
-            axes.text((EDGE - left) / width, end - 0.05, row.label, weight="bold", **(common | {"va": "bottom"}))
+            bottom_left: dict[str, Any] = common | {"va": "bottom", "weight": "bold"}
+            axes.text((EDGE - left) / width, end - 0.05, row.label, **bottom_left)
         else:
             axes.text(-GAP / width, y, row.label, ha="right", linespacing=1.25, **common)
         for i, (text, colour, weight) in enumerate(lines):
@@ -94,10 +96,11 @@ def draw_seeds(axes: Axes, y: float, values: Sequence[float], colour: str) -> No
 
 def draw_interval(axes: Axes, y: float, summary: Summary, colour: str, marker: str = "o", width: float = 2.0) -> None:
     """Draws the mean and its interval, if it has one; an end outside the axes is an arrow at their edge."""
-    if summary.low is not None:
+    if summary.interval:
         left, right = axes.get_xlim()
-        axes.plot([max(summary.low, left), min(summary.high, right)], [y, y], color=colour, linewidth=width)
-        for at, arrow, outside in ((left, "<", summary.low < left), (right, ">", summary.high > right)):
+        low, high = summary.interval
+        axes.plot([max(low, left), min(high, right)], [y, y], color=colour, linewidth=width)
+        for at, arrow, outside in ((left, "<", low < left), (right, ">", high > right)):
             if outside:
                 axes.plot([at], [y], arrow, color=colour, markersize=5, markeredgewidth=0, clip_on=False)
     _draw_infinite(axes, y, [summary.mean], colour)
