@@ -110,11 +110,11 @@ def bf16_factor(threads: int) -> float:
 
 def _product_s(matrix: "torch.Tensor") -> float:
     """The shortest of several times, since other processes use the machine as well."""
-    matrix @ matrix  # the first product takes longer
+    matrix.matmul(matrix)  # the first product takes longer
     seconds = []
     for _ in range(PRODUCTS):
         began = time.perf_counter()
-        matrix @ matrix
+        matrix.matmul(matrix)
         seconds.append(time.perf_counter() - began)
     return min(seconds)
 

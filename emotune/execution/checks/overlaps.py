@@ -30,7 +30,7 @@ def targets_without_effect(runs: Sequence[RunConfig]) -> None:
         classes, samples = manifest_of(dataset).classes, _samples(dataset, ("train",))
         labels, votes = [sample.label for sample in samples], [sample.votes for sample in samples]
         same = any(votes) and np.array_equal(
-            *(target_weights(labels, votes, classes, kind) for kind in (targets, "hard"))
+            target_weights(labels, votes, classes, targets), target_weights(labels, votes, classes, "hard")
         )
         if same or not any(votes):
             reason = "all votes agree" if same else "no training image has votes"

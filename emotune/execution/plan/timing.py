@@ -120,8 +120,8 @@ def _count(manifest: Manifest, split: str, run: RunConfig) -> int:
 @contextmanager
 def _scratch_folder(pool: str, shared: bool) -> Iterator[str]:
     if not shared:
-        with TemporaryDirectory(prefix="emotune-probe-") as folder:
-            yield folder
+        with TemporaryDirectory(prefix="emotune-probe-") as temporary:
+            yield temporary
         return
     folder = Folder(pool) / f".probe-{uuid4().hex[:8]}"
     try:

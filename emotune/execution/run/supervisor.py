@@ -127,7 +127,8 @@ class RunTrial(tune.Trainable):
             # A process with its own environment takes longer to start: only if Ray's environment lacks something.
             missing = {k: v for k, v in worker_environment(threads).items() if os.environ.get(k) != v}
             # Two groups, so that a worker tells its progress and can be interrupted while it trains.
-            actor: Any = ray.remote(concurrency_groups={"training": 1, "watching": 1})(Worker)
+            remote: Any = ray.remote  # its stubs lack this argument
+            actor = remote(concurrency_groups={"training": 1, "watching": 1})(Worker)
             self._workers = [
                 actor.options(
                     num_cpus=threads,

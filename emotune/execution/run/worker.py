@@ -4,7 +4,7 @@ import os
 import socket
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import ray
 
@@ -17,9 +17,6 @@ from emotune.execution.run.job import RunJob
 from emotune.runs.directory import RunDirectory, State, Status
 from emotune.runs.lease import BusyRunError, LostRunError
 from emotune.runs.progress import RunProgress
-
-if TYPE_CHECKING:
-    import torch.distributed as dist
 
 __all__ = ["Worker", "WorkerLocation"]
 
@@ -51,7 +48,7 @@ class Worker:
 
         self._threads, self._stop = threads, threading.Event()
         self._progress: RunProgress | None = None
-        self._store: dist.TCPStore | None = None
+        self._store: Any = None  # a torch.distributed.TCPStore, which is not imported before the worker has started
 
     @ray.method(concurrency_group="training")
     def open_store(self) -> tuple[str, int]:
