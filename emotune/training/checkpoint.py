@@ -173,7 +173,8 @@ def read_checkpoint(folder: Folder, device: torch.device) -> tuple[dict[str, Any
     Raises:
         InputError: the index is damaged, or the folder cannot be reached.
     """
-    folder, notes = folder / CHECKPOINTS, []
+    folder = folder / CHECKPOINTS
+    notes: list[str] = []
     try:
         entries = [(_checkpoint_name(entry["file"]), entry["sha256"]) for entry in folder.read_json(INDEX) or []]
     except (KeyError, TypeError, ValueError):

@@ -69,7 +69,12 @@ class TrainState:
     @property
     def checkpoint_parts(self) -> dict[str, Stateful]:
         """By name, everything whose state a checkpoint must hold."""
-        parts = {"network": self.network, "optimizer": self.optimizer, "average": self.average, "best": self.best}
+        parts: dict[str, Stateful | None] = {
+            "network": self.network,
+            "optimizer": self.optimizer,
+            "average": self.average,
+            "best": self.best,
+        }
         return {name: part for name, part in parts.items() if part is not None}
 
     @property
@@ -83,7 +88,8 @@ class TrainState:
         if not compiled:
             return replace(self, ddp_model=model)
         torch.compiler.reset()  # torch compiles a function only a few times per process, and earlier runs count
-        return replace(self, ddp_model=torch.compile(model))
+        compiled_model: Any = torch.compile(model)  # a module, as the model is one
+        return replace(self, ddp_model=compiled_model)
 
 
 @dataclass(frozen=True)

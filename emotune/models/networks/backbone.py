@@ -70,6 +70,8 @@ def initialise(network: nn.Module, weight_init: str, width: float) -> None:
     if weight_init == "ksh12":
         for backbone in (m for m in network.modules() if isinstance(m, Backbone)):
             _, conv2, _, conv4, conv5 = (m for m in backbone.convolutions if isinstance(m, nn.Conv2d))
-            for module in (conv2, conv4, conv5, *(m for m in backbone.fc if isinstance(m, nn.Linear))):
+            linears = [m for m in backbone.fc if isinstance(m, nn.Linear)]
+            biased: list[nn.Conv2d | nn.Linear] = [conv2, conv4, conv5, *linears]
+            for module in biased:
                 if module.bias is not None:
                     nn.init.ones_(module.bias)
