@@ -40,8 +40,8 @@ class ClassFolders:
             skipped += others
             if not files:
                 problem = "no images" + (f", but {others.total()} other files," if others else "")
-                name = folder.path.relative_to(self.directory)
-                raise InputError(f"{self.directory}: {problem} in {name}; add images or remove the folder")
+                inner = folder.path.relative_to(self.directory)
+                raise InputError(f"{self.directory}: {problem} in {inner}; add images or remove the folder")
             entries += [
                 Entry(display_path(file, self.directory), folder.label, {folder.label: 1}, file, split=folder.split)
                 for file in files

@@ -46,8 +46,8 @@ class FiLinks:
     def listing(self) -> Listing:
         agg = first_existing(self.directory, "agg", "")
         words = {file: file.name.split("_")[0] for file in sorted(agg.glob("[!.]*.csv"))}
-        files = {file: match_class(word, MIKELS) for file, word in words.items()}
-        problems = [f"{file}: {unknown_class(words[file], MIKELS)}" for file, label in files.items() if label is None]
+        files = {file: label for file, word in words.items() if (label := match_class(word, MIKELS))}
+        problems = [f"{file}: {unknown_class(word, MIKELS)}" for file, word in words.items() if file not in files]
         raise_if_any(problems + [f"{agg}: no file {label}_*.csv" for label in MIKELS if label not in files.values()])
         lines = (
             (where, (where, label, cells)) for file, label in files.items() for where, cells in read_lines(file, ",")

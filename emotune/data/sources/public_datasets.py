@@ -83,8 +83,8 @@ class Emotion6:
         table = read_vote_table(first_existing(self.directory, "ground_truth.txt"), "\t", seven)
         for _, votes in table:
             votes[OTHER if classes == EKMAN else "neutral"] = votes.pop("neutral")
-        table, notes = merge_vote_rows(table)
-        images = label_by_votes(table, [self.directory / folder for folder in ("images", "Images", "")])
+        merged, notes = merge_vote_rows(table)
+        images = label_by_votes(merged, [self.directory / folder for folder in ("images", "Images", "")])
         return make_listing(name, classes, images, "Emotion6 (Peng et al., CVPR 2015)", RESEARCH_LICENCE, notes)
 
 

@@ -85,14 +85,14 @@ def paint_balloons(brush: Brush, rng: np.random.Generator) -> None:
 
 def paint_flames(brush: Brush, rng: np.random.Generator) -> None:
     """Anger: a fire of five flames, dark red outside, yellow inside."""
-    tongues = [(0.17, 0.55), (0.83, 0.55), (0.33, 0.78), (0.68, 0.78), (0.50, 0.97)]
-    tongues = [(x, h * rng.uniform(0.86, 1.0), rng.uniform(-0.09, 0.09)) for x, h in tongues]
+    places = [(0.17, 0.55), (0.83, 0.55), (0.33, 0.78), (0.68, 0.78), (0.50, 0.97)]
+    flames = [(x, h * rng.uniform(0.86, 1.0), rng.uniform(-0.09, 0.09)) for x, h in places]
     for colour, part in zip(MOTIF_COLOURS["anger"], (1.0, 0.68, 0.38), strict=True):
         fill = vary(colour, rng)
         brush.disc(0.5, 0.84, 0.46 * part + 0.02, fill, 0.15 * part)
         levels = np.linspace(0, 1, 9)
         half = 0.19 * part * (1 - levels) ** 0.7 * (0.75 + 0.9 * levels)
-        for x, height, sway in tongues:
+        for x, height, sway in flames:
             spine = 0.5 + (x - 0.5) * (0.3 + 0.7 * part) + sway * np.sin(4.5 * levels)
             y = 0.88 + 0.1 * part - levels * height * part
             outline = np.concatenate([np.stack([spine - half, y], 1), np.stack([spine + half, y], 1)[::-1]])
