@@ -104,7 +104,7 @@ def test_a_part_of_a_data_set_is_a_data_set_of_its_own(small_shards, tmp_path):
         resolve([folder.url], "noisy")
 
 
-def test_a_name_that_is_no_folder_is_refused_with_the_choices(tmp_path):
+def test_a_name_that_is_not_a_folder_is_refused_with_the_choices(tmp_path):
     message = refusal(str(tmp_path / "none"))
     assert str(tmp_path / "none") in message
     assert '"scenes"' in message

@@ -74,7 +74,7 @@ FILES = {
 
 
 @pytest.mark.parametrize(("data", "kind"), FILES.values(), ids=FILES)
-def test_a_file_is_told_by_its_first_bytes(tmp_path, data, kind):
+def test_a_file_is_recognised_by_its_first_bytes(tmp_path, data, kind):
     assert file_kind(data[:HEAD_BYTES]) == kind
     (tmp_path / "misleading.jpg").write_bytes(data)
     assert file_kind_of(tmp_path / "misleading.jpg") == kind

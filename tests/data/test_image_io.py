@@ -150,7 +150,7 @@ def test_the_size_of_a_photo_is_that_of_the_upright_image(orientation):
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "AVIF"])
-def test_more_than_one_frame_is_told_and_the_first_is_the_image(kind):
+def test_the_first_of_several_frames_is_the_image(kind):
     frames = {"save_all": True, "append_images": [quarters().transpose(Image.Transpose.ROTATE_180)]}
     animated = decode_image(file_of(quarters(), kind, **frames))
     assert not animated.pages
@@ -160,7 +160,7 @@ def test_more_than_one_frame_is_told_and_the_first_is_the_image(kind):
 
 
 @pytest.mark.parametrize("kind", ["TIFF", "MPO"])
-def test_pages_and_the_second_image_of_a_stereo_camera_are_no_animation(kind):
+def test_pages_and_the_second_image_of_a_stereo_camera_are_not_an_animation(kind):
     loaded = decode_image(file_of(quarters(), kind, save_all=True, append_images=[quarters()]))
     assert (loaded.animated, loaded.pages) == (False, kind == "TIFF")
 

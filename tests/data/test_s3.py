@@ -70,7 +70,7 @@ def test_a_bucket_that_is_not_there_is_refused_before_anything_is_read(s3: str, 
     assert "s3://no-such-bucket/data: cannot be" in capfd.readouterr().err
 
 
-def test_without_credentials_the_reason_is_told_and_no_stack(s3: str, capfd, monkeypatch, tmp_path):
+def test_without_credentials_the_reason_is_printed_without_a_traceback(s3: str, capfd, monkeypatch, tmp_path):
     import s3fs
 
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):

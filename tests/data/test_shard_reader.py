@@ -170,7 +170,7 @@ def test_a_changed_shard_is_found_even_if_the_manifest_was_made_to_fit_it(photos
         assert problems(photos), samples
 
 
-def test_what_was_rewritten_without_a_change_is_told_as_such_and_fits_a_manifest_that_lists_it(photos):
+def test_a_shard_rewritten_without_changes_is_reported_as_such_and_fits_a_manifest_that_lists_it(photos):
     shard = read_manifest(photos).shards[0]
     data = rewritten(photos.read(shard.file), lambda members: members)
     photos.write(shard.file, data)
@@ -227,7 +227,7 @@ def test_a_manifest_with_a_wrong_number_of_samples_is_found(photos):
     assert re.match(rf"{first.file}: {first.samples} samples.* {first.samples + 1}$", problem)
 
 
-def test_damage_of_a_shard_is_told_in_words(photos):
+def test_damage_of_a_shard_is_described(photos):
     shard = read_manifest(photos).shards[0]
     whole = photos.read(shard.file)
     assert describe_damage(photos.read(shard.file), shard) == ""

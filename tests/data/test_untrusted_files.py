@@ -38,7 +38,7 @@ def entry(path: Path) -> Entry:
     return Entry(path.name, "awe", {"awe": 1}, path)
 
 
-def test_a_video_of_gigabytes_is_told_by_its_first_bytes_and_not_read(tmp_path):
+def test_a_video_of_gigabytes_is_recognised_by_its_first_bytes_and_not_read(tmp_path):
     for name, head in (("clip.mp4", b"\0\0\0\x18ftypisom"), ("unknown.bin", b"\0" * 16)):
         with (tmp_path / name).open("wb") as file:
             file.write(head)

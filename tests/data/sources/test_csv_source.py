@@ -28,7 +28,7 @@ def test_a_table_of_paths_and_labels_is_listed_row_by_row(table):
     assert (found.name, found.classes, found.left_out) == ("photos", MIKELS, [])
 
 
-def test_without_a_label_the_class_with_most_votes_is_it_and_other_counts_for_none(table):
+def test_without_a_label_the_class_with_most_votes_is_the_label(table):
     found = listing(table, "path,awe,fear,other\na.jpg,3,1,4\nb.jpg,,2.5,\n")
     assert [(entry.label, entry.votes) for entry in found.entries] == [
         ("awe", {"awe": 3, "fear": 1, "other": 4}), ("fear", {"fear": 2.5}),
