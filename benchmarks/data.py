@@ -191,7 +191,7 @@ def webdataset_epoch(shards: list[str]) -> float:
 def extract(data: str, out: Path) -> list[str]:
     """Writes the JPEGs of the train shards into class folders, for (a), and returns the shards' paths, for (b)."""
     folder = Folder(data)
-    shards = read_manifest(folder).of("train")
+    shards = read_manifest(folder).shards_of("train")
     for shard in shards:
         for sample in read_samples(folder.read(shard.file) or b"", shard.file):
             path = out / sample.label / f"{sample.key}.jpg"
@@ -238,7 +238,7 @@ def main() -> None:
         share = sharding(images, scratch / "shards")
         memory(images, scratch)
         epoch_s = reading(str(scratch / "shards"), scratch)
-        count = sum(shard.samples for shard in read_manifest(Folder(str(scratch / "shards"))).of("train"))
+        count = sum(shard.samples for shard in read_manifest(Folder(str(scratch / "shards"))).shards_of("train"))
     ways = ("ImageFolder", "webdataset", "emotune, first", "emotune, later", "emotune, indexed")
     for letter, way in zip("abcde", ways, strict=True):
         print(f"({letter}) {way:16} {count / epoch_s[letter]:8.0f} images/s on one core")

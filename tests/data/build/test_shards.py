@@ -48,7 +48,9 @@ def of_split(images: Path, label: str, split: str) -> list[Path]:
 def samples_of(out: Path) -> dict[str, list[Sample]]:
     manifest = read_manifest(Folder(str(out)))
     return {
-        split: [s for shard in manifest.of(split) for s in read_samples((out / shard.file).read_bytes(), shard.file)]
+        split: [
+            s for shard in manifest.shards_of(split) for s in read_samples((out / shard.file).read_bytes(), shard.file)
+        ]
         for split in SPLITS
     }
 
@@ -66,7 +68,7 @@ def test_the_shards_are_as_the_manifest_lists_them(small_shards):
         assert (len(data), hashlib.sha256(data).hexdigest()) == (shard.bytes, shard.sha256)
         assert len(list(read_samples(data, shard.file))) == shard.samples <= 30
     for split, samples in samples_of(small_shards).items():
-        assert len(manifest.of(split)) > 1
+        assert len(manifest.shards_of(split)) > 1
         labels = [sample.label for sample in samples]
         assert {label: labels.count(label) for label in MIKELS} == manifest.counts[split]
         assert all(split_of(sample.key, SHARES) == split for sample in samples)
