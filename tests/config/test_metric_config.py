@@ -1,5 +1,6 @@
 """A study names what it compares."""
 
+import re
 from typing import get_args
 
 import pytest
@@ -35,8 +36,8 @@ def test_a_study_selects_the_tested_epoch(write):
 
 def test_an_unknown_metric_is_refused_with_the_valid_ones(write):
     (line,) = mistakes(write(GOOD + "metric: {name: acuracy}\n"))
-    assert line.startswith("metric.name: Input should be 'accuracy', 'balanced_accuracy'")
-    assert line.endswith("'brier' or 'ece' (found 'acuracy')")
+    assert line.startswith("metric.name: ")
+    assert re.findall(r"'(\w+)'", line) == [*SCALES, "acuracy"]
     assert mistakes(write(GOOD + "metric: {name: nll, min_effect: 0}\n")) == [
         "metric.min_effect: Input should be greater than 0 (found 0)"
     ]
