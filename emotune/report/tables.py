@@ -9,7 +9,7 @@ import pandas as pd
 from emotune.analysis.architecture import ArchitectureDifference
 from emotune.analysis.images import ImageBootstrap
 from emotune.analysis.seeds import Comparison
-from emotune.config.metric import SCALES, Metric, Scale
+from emotune.config.metric import SCALES, Metric, MetricName, Scale
 from emotune.report import phrasing
 from emotune.report.dataset_info import DatasetInfo
 from emotune.report.example_images import Disagreement
@@ -180,7 +180,7 @@ def _variant_columns(metric: Metric, baseline: str, several: bool) -> list[Colum
 
 
 def _metric_columns(several: bool) -> list[Column]:
-    def value(name: str) -> Callable[[VariantSummary], str]:
+    def value(name: MetricName) -> Callable[[VariantSummary], str]:
         return lambda row: SCALES[name].format(row.means[name])
 
     return [
@@ -246,7 +246,7 @@ def _network_columns(baseline: str) -> list[Column]:
 
 
 def _run_columns() -> list[Column]:
-    def value(name: str) -> Callable[[Mapping[str, Any]], str]:
+    def value(name: MetricName) -> Callable[[Mapping[str, Any]], str]:
         return lambda run: _number(run[name], f"{{:.{SCALES[name].decimals}f}}")
 
     return [
