@@ -13,7 +13,7 @@ from emotune.config.run import RunConfig
 from emotune.data.read.batches import open_split
 from emotune.runs.directory import ATTENTION, WEIGHTS
 from emotune.runs.progress import RunProgress
-from emotune.training import loop
+from emotune.training import loop, setup
 from emotune.training.loop import InterruptedRunError
 from emotune.training.selection import selected_epoch
 
@@ -122,7 +122,7 @@ def test_the_test_images_are_opened_once_and_after_the_last_epoch_unless_a_curve
         events.append(split)
         return open_split(ref, split, **options)
 
-    monkeypatch.setattr(loop, "open_split", opened)
+    monkeypatch.setattr(setup, "open_split", opened)
     trained(best, tmp_path, on_progress=lambda progress: events.append(f"{progress.phase} {progress.epoch}"))
     assert events.count("test") == 1
     before = events[: events.index("test")]
