@@ -117,7 +117,7 @@ def test_a_run_that_diverges_is_reported_and_the_others_finish(place: Place):
     assert found.returncode == 1
     assert [r["model"] for r in place.records().values()] == ["alexnet"]
     assert "diverged" in found.stdout
-    assert "Incomplete: 1 of 2 runs are finished" in place.page()
+    assert "Incomplete: 1 of 2 runs" in place.page()
     assert "the loss is" in place.page()
     assert place.ablate("--executor", "local").returncode == 1, "a diverged run is a result; it is not run again"
 

@@ -100,7 +100,7 @@ def test_a_study_on_s3_goes_on_from_its_checkpoint_there_and_is_reported_elsewhe
     shutil.rmtree(tmp_path / "reports")
     (tmp_path / "cloud.yaml").write_text(STUDY.format(data=data))
     assert command.end(command.start("--report-only", "--runs", pool)) == 0, command.said
-    assert "Incomplete: 1 of 2 runs are finished" in (tmp_path / "reports" / "cloud" / "index.html").read_text()
+    assert "Incomplete: 1 of 2 runs" in (tmp_path / "reports" / "cloud" / "index.html").read_text()
 
     left = files | {str(path): path.read_bytes() for path in _files(tmp_path)}
     left |= {str(path): path.read_bytes() for path in _files(command.temporary)} | {"said": command.said.encode()}

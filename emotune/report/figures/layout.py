@@ -124,7 +124,7 @@ def text_width(text: str, size: float = SIZE, weight: str = "normal") -> float:
 def wrap_name(name: str, letters: int = 26) -> str:
     """A long name in several lines, broken after hyphens, dots, underscores and spaces where possible.
 
-    >>> fold("attention-with-tanh", 14).split()
+    >>> wrap_name("attention-with-tanh", 14).split()
     ['attention-', 'with-tanh']
     """
     lines = [""]
@@ -141,7 +141,7 @@ def spread_apart(positions: Sequence[float], gap: float, low: float, high: float
     The order stays, and the sum of squared moves is minimal: this is an isotonic regression (Best and Chakravarti,
     1990). If there is not enough room, the positions are equally spaced at less than the gap.
 
-    >>> spread([1.0, 1.0, 5.0], 2.0, 0.0, 9.0).tolist()
+    >>> spread_apart([1.0, 1.0, 5.0], 2.0, 0.0, 9.0).tolist()
     [0.0, 2.0, 5.0]
     """
     wanted = np.asarray(positions, float)

@@ -29,7 +29,7 @@ def test_ctrl_c_finishes_the_step_writes_a_checkpoint_and_reports_what_is_there(
     assert ended.code == 130, ended
     assert "same command goes on" in ended.err
     assert "Traceback" not in ended.err
-    assert "Incomplete: 1 of 2 runs are finished" in study.page()
+    assert "Incomplete: 1 of 2 runs" in study.page()
     command.require_end_of_all()
     saved, notes = checkpoint.read_checkpoint(Folder(str(study.file("attention", "."))), torch.device("cpu"))
     assert not notes
