@@ -85,7 +85,9 @@ def _plan(
     console: Console, resolved: ResolvedStudy, plan: Plan, options: argparse.Namespace, stopping: Interruption
 ) -> int:
     """Prints the plan, the reasons, and what speaks against it; on request, with the time of a few steps."""
-    study, pool, times_s, notes = resolved.study, resolved.pool, {}, []
+    study, pool = resolved.study, resolved.pool
+    times_s: dict[tuple[str, str], float] = {}
+    notes: list[str] = []
     if options.time_steps:
         from emotune.execution.plan.timing import time_steps, untimed
 

@@ -134,7 +134,7 @@ def _aligned_predictions(runs: Sequence[_LoadedRun], store: Folder) -> tuple[dic
 
 
 def _load_run(folder: Folder, run: RunConfig, status: Status) -> _LoadedRun:
-    key = {"run": run.id, "variant": run.variant, "dataset": run.dataset.name, "seed": run.seed}
+    key: dict[str, Any] = {"run": run.id, "variant": run.variant, "dataset": run.dataset.name, "seed": run.seed}
     row = key | {"state": str(status.state), "detail": status.detail}
     loaded = _LoadedRun(row, curve_table([]).assign(**key)[[*RUN_COLUMNS, *EPOCH_COLUMNS]])
     try:

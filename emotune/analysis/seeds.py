@@ -248,11 +248,11 @@ def _compare(
             differences[seed] = variant[metric.name] - reference[metric.name]
     summary = summarise(list(differences.values()), metric.scale.difference_bounds)
     digests = [tuple(row.get("predicted_classes_digest") for row in pair) for pair in pairs]
-    sides = list(zip(*pairs, strict=True))
+    columns = list(zip(*pairs, strict=True))
     comparison = Comparison(
         contrast, dataset, differences, missing, summary, higher_is_better=metric.scale.higher_is_better,
         same_predictions=bool(digests) and all(a == b is not None for a, b in digests),
-        seed_independent=len(pairs) > 1 and all(_is_seed_independent(side, metric.name) for side in sides),
+        seed_independent=len(pairs) > 1 and all(_is_seed_independent(side, metric.name) for side in columns),
     )  # fmt: skip
     if not summary.sd:
         return comparison

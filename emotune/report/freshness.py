@@ -83,7 +83,7 @@ def input_fingerprint(
     """
     datasets = {run.dataset.name: run.dataset for run in runs}.values()
     digest = hashlib.sha256()
-    for part in (
+    parts: tuple[str | bytes, ...] = (
         repr(study),
         pool,
         command,
@@ -92,7 +92,8 @@ def input_fingerprint(
         *(f"{ref!r} {manifest_of(ref) if is_ready(ref) else ''}" for ref in datasets),
         json.dumps(read_architectures(pool, study, runs)),
         *_package_sources(),
-    ):
+    )
+    for part in parts:
         data = part.encode() if isinstance(part, str) else part
         digest.update(f"{len(data)} ".encode() + data)
     return digest.hexdigest()
@@ -212,9 +213,11 @@ def _read_fingerprint_file(out: Path) -> FingerprintFile:
         value = json.loads((out / FINGERPRINT_FILE).read_bytes())
         written = {name: str(digest) for name, digest in value["written"].items() if REPORT_FILE.fullmatch(name)}
         reference = value.get("study")
-        study: StudyReference | None = reference and {
-            "name": str(reference["name"]), "file": str(reference["file"]), "source": str(reference["source"])
-        }  # fmt: skip
+        study: StudyReference | None = None
+        if reference:
+            study = StudyReference(
+                name=str(reference["name"]), file=str(reference["file"]), source=str(reference["source"])
+            )
         cards = value.get("cards") is True
         return {"fingerprint": str(value["fingerprint"]), "written": written, "study": study, "cards": cards}
     except (OSError, ValueError, LookupError, TypeError, AttributeError):

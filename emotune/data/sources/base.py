@@ -6,9 +6,9 @@ public data sets in their own formats (`emotune.data.sources.public_datasets`) a
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import Field, dataclass, field
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Protocol
+from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 from emotune.data.manifest import ExcludedImage
 
@@ -83,6 +83,7 @@ class Source(Protocol):
     """A kind of data set: a frozen dataclass whose fields are the arguments of its command, annotated with help."""
 
     help: ClassVar[str]
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     def listing(self) -> Listing: ...
 

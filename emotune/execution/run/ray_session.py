@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from emotune.config.resources import Resources
 from emotune.core.errors import InputError
@@ -149,6 +150,7 @@ def _connect(cluster: bool, resources: Resources, folder: str | None) -> None:
     if cluster:
         init = partial(ray.init, log_to_driver=False, logging_level=logging.ERROR)
     else:
+        temporary: dict[str, Any] = {"_temp_dir": folder} if folder else {}
         init = partial(
             ray.init,
             address="local",  # otherwise Ray would join any cluster that runs on this machine
@@ -157,7 +159,7 @@ def _connect(cluster: bool, resources: Resources, folder: str | None) -> None:
             log_to_driver=False,
             logging_level=logging.ERROR,
             object_store_memory=OBJECT_STORE_BYTES,
-            **({"_temp_dir": folder} if folder else {}),
+            **temporary,
         )
     with _environment({} if cluster else worker_environment(resources.cpus_per_worker)):  # Ray's processes inherit it
         others = descendants(os.getpid())  # the process that prepares the images meanwhile

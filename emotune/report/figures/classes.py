@@ -1,6 +1,7 @@
 """Recall by class and confusion matrices."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -66,7 +67,13 @@ def recall(
         axes[0].plot(rows["recall"], y, "o", color=colour, alpha=0.4, markersize=2.6, markeredgewidth=0, clip_on=False,
                      gid="seeds")  # fmt: skip
         mean = rows.groupby("label")["recall"].mean()
-        look = {"color": colour, "marker": shapes[variant], "linestyle": "", "markersize": 4.2, "markeredgewidth": 0}
+        look: dict[str, Any] = {
+            "color": colour,
+            "marker": shapes[variant],
+            "linestyle": "",
+            "markersize": 4.2,
+            "markeredgewidth": 0,
+        }
         axes[0].plot(mean, [at[label] + row[variant] for label in mean.index], clip_on=False, **look)
         rows = differences[differences["variant"] == variant]
         y = [at[label] + row[variant] for label in rows["label"]]
@@ -161,7 +168,12 @@ def _matrices(
         axes.set_title(heads[variant], loc="left", pad=4, fontsize=SIZE, linespacing=1.2)
         first, lowest = i % columns == 0, i + columns >= len(tables)
         axes.tick_params(length=0, labelsize=SMALL, labelleft=first, labelbottom=lowest, pad=2)
-        soft = {"xycoords": "axes fraction", "textcoords": "offset points", "fontsize": SMALL, "color": SOFT}
+        soft: dict[str, Any] = {
+            "xycoords": "axes fraction",
+            "textcoords": "offset points",
+            "fontsize": SMALL,
+            "color": SOFT,
+        }
         if first:
             axes.annotate("label", (0, 1), xytext=(-3, 3), ha="right", **soft)
         if i == 0:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -64,17 +64,17 @@ def contrast_forest(comparisons: Sequence[Comparison], metric: Metric, aa: Mappi
     figure, axes, edges = table_plot(rows, limits, _axis_label(metric), bottom=0.56)
     _draw_equivalence_region(axes, metric)
     first = edges[0][0]
-    for row, c, (begin, end) in zip(rows, drawn, edges, strict=True):
-        if c is None:
+    for row, comparison, (begin, end) in zip(rows, drawn, edges, strict=True):
+        if comparison is None:
             first = end
             continue
         noise = row.label == NOISE_FLOOR_LABEL
         colour = SOFT if noise else row.colour
-        marker = "D" if noise else VERDICT_MARKERS[c.verdict or Verdict.UNRESOLVED]
-        if noise and c.summary.interval:
-            _draw_noise_floor(axes, c.summary.interval, first, end)
-        draw_interval(axes, begin + 0.42 * (end - begin), c.summary, colour, marker)
-        draw_seeds(axes, begin + 0.72 * (end - begin), list(c.differences.values()), colour)
+        marker = "D" if noise else VERDICT_MARKERS[comparison.verdict or Verdict.UNRESOLVED]
+        if noise and comparison.summary.interval:
+            _draw_noise_floor(axes, comparison.summary.interval, first, end)
+        draw_interval(axes, begin + 0.42 * (end - begin), comparison.summary, colour, marker)
+        draw_seeds(axes, begin + 0.72 * (end - begin), list(comparison.differences.values()), colour)
         first = end if noise else first
     return figure
 
@@ -92,7 +92,8 @@ def interval_comparison(
         metric: The study's metric.
     """
     others = {(o.contrast, o.dataset): o for o in over_images}
-    rows, drawn = [], []
+    rows: list[Row] = []
+    drawn: list[Summary | None] = []
     several = len({c.dataset for c in comparisons}) > 1
     for c in sorted(comparisons, key=_dataset_order(comparisons)):
         name = f"{c.contrast.variant} − {c.contrast.reference}" + f" on {c.dataset}" * several
@@ -111,11 +112,16 @@ def interval_comparison(
     limits = axis_limits(values, _interval_ends(shown), 4 * metric.min_effect)
     figure, axes, edges = table_plot(rows, limits, _axis_label(metric), bottom=0.56)
     _draw_equivalence_region(axes, metric)
-    for row, summary, (begin, end) in zip(rows, drawn, edges, strict=True):
-        if summary:
+    for row, shown_summary, (begin, end) in zip(rows, drawn, edges, strict=True):
+        if shown_summary:
             both = row.label == "both"
             draw_interval(
-                axes, (begin + end) / 2, summary, INK if both else SOFT, "D" if both else "o", 2.4 if both else 1.2
+                axes,
+                (begin + end) / 2,
+                shown_summary,
+                INK if both else SOFT,
+                "D" if both else "o",
+                2.4 if both else 1.2,
             )
     return figure
 
@@ -164,6 +170,6 @@ def _draw_equivalence_region(axes: Axes, metric: Metric) -> None:
 def _draw_noise_floor(axes: Axes, interval: tuple[float, float], begin: float, end: float) -> None:
     left, right = axes.get_xlim()
     low, high = max(interval[0], left), min(interval[1], right)
-    look = {"fill": False, "hatch": "////", "edgecolor": SOFT, "alpha": 0.35, "linewidth": 0}
+    look: dict[str, Any] = {"fill": False, "hatch": "////", "edgecolor": SOFT, "alpha": 0.35, "linewidth": 0}
     axes.add_patch(Rectangle((low, begin), high - low, end - begin, zorder=0.5, **look))
     axes.vlines([low, high], begin, end, color=SOFT, linewidth=0.7, linestyle=(0, (3, 2)), zorder=0.6)

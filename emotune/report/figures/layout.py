@@ -91,7 +91,7 @@ def draw_legend(figure: Figure, top: float, left: float, colours: Mapping[str, s
     for row, names in enumerate(legend_rows(colours, w - left)):
         x, y = left, 1 - (top + LEGEND_ROW_HEIGHT * (row + 0.5)) / h
         for name in names:
-            mark = {"color": colours[name], "marker": shapes[name], "markersize": 5, "linestyle": ""}
+            mark: dict[str, Any] = {"color": colours[name], "marker": shapes[name], "markersize": 5, "linestyle": ""}
             figure.add_artist(Line2D([(x + 0.05) / w], [y], transform=figure.transFigure, **mark))
             figure.text((x + 0.14) / w, y, name, va="center_baseline")
             x += _key_width(name)
@@ -99,7 +99,8 @@ def draw_legend(figure: Figure, top: float, left: float, colours: Mapping[str, s
 
 def legend_rows(names: Iterable[str], width: float) -> list[list[str]]:
     """The names in each row of a legend that is ``width`` inches wide."""
-    rows, x = [[]], 0.0
+    rows: list[list[str]] = [[]]
+    x = 0.0
     for name in names:
         wide = _key_width(name)
         if rows[-1] and x + wide > width:
