@@ -1,27 +1,11 @@
-from pathlib import Path
-
 import pytest
-from study_files import GOOD
+from study_files import DATA
 
-from emotune.config.load import load_study
-from emotune.config.run import DatasetRef, RunConfig
-from emotune.config.study import Study
+from emotune.config.run import RunConfig
 from emotune.core.errors import InputError
 from emotune.execution import maintenance
 from emotune.execution.plan.plan import make_plan
 from emotune.runs.directory import RunDirectory, State
-
-DATA = DatasetRef(name="scenes", location="scenes", content_hash="ab" * 32)
-
-
-@pytest.fixture
-def study(write) -> Study:
-    return load_study(write(GOOD, "own.yaml"))
-
-
-@pytest.fixture
-def pool(tmp_path: Path) -> str:
-    return str(tmp_path / "runs")
 
 
 def begin(pool: str, *runs: RunConfig) -> None:

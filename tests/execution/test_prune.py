@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from study_files import GOOD
+from study_files import DATA, GOOD
 
 from emotune.config.load import load_study
 from emotune.config.model import AlexNetConfig
-from emotune.config.run import DatasetRef, RunConfig, WeightsRef
+from emotune.config.run import RunConfig, WeightsRef
 from emotune.config.study import Study
 from emotune.config.train import TrainConfig
 from emotune.core.errors import InputError
@@ -20,18 +20,6 @@ from emotune.core.storage import Folder
 from emotune.execution.prune import Prunable, find_prunable, prune, summary
 from emotune.runs.directory import RunDirectory
 from emotune.runs.registry import Registry
-
-DATA = DatasetRef(name="scenes", location="scenes", content_hash="ab" * 32)
-
-
-@pytest.fixture
-def study(write) -> Study:
-    return load_study(write(GOOD, "own.yaml"))
-
-
-@pytest.fixture
-def pool(tmp_path: Path) -> str:
-    return str(tmp_path / "runs")
 
 
 @pytest.fixture

@@ -6,10 +6,13 @@ from pathlib import Path
 import pytest
 
 from emotune.config.load import load_study
+from emotune.config.run import DatasetRef
 from emotune.core.errors import InputError
 
 HEAD = "question: Does it help?\ndatasets: [scenes]\nbaseline: plain\n"
 GOOD = HEAD + "variants:\n  plain: {}\n  wide: {model.width: 2}\n"
+DATA = DatasetRef(name="scenes", location="scenes", content_hash="ab" * 32)
+"""A data set of which no more than its name is needed."""
 
 Write = Callable[..., Path]
 

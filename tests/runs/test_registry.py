@@ -6,15 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from study_files import GOOD
+from study_files import DATA, GOOD
 
 from emotune.config.load import load_study
-from emotune.config.run import DatasetRef
 from emotune.config.study import Study
 from emotune.core.errors import InputError
 from emotune.runs.registry import Origin, Registry
-
-DATA = DatasetRef(name="scenes", location="scenes", content_hash="ab" * 32)
 
 
 @pytest.fixture(params=["disk", "memory"])

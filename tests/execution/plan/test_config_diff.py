@@ -3,15 +3,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from study_files import DATA
 
 from emotune.config.model import AlexNetConfig, AttentionConfig, MldrConfig
-from emotune.config.run import FORMAT_VERSION, DatasetRef, RunConfig, WeightsRef
+from emotune.config.run import FORMAT_VERSION, RunConfig, WeightsRef
 from emotune.config.train import TrainConfig
 from emotune.execution.plan.config_diff import NEW, NEW_SEED, changes, nearest_changes, reasons
 from emotune.execution.plan.plan import make_plan
 from emotune.runs.directory import RunDirectory
 
-DATA = DatasetRef(name="scenes", location="scenes", content_hash="ab" * 32)
 RUN = RunConfig(variant="tanh", dataset=DATA, seed=0, model=AttentionConfig(), train=TrainConfig())
 TRAINED = replace(RUN, train=TrainConfig(init="/a.npy"), weights=WeightsRef(location="/a.npy", digest="0" * 8))
 
