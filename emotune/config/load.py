@@ -1,14 +1,14 @@
 """Reading a study's YAML file. All mistakes are reported at once, each with its key and the nearest valid one."""
 
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import yaml
 from pydantic import BeforeValidator, Field, StrictBool, StringConstraints, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from emotune.config.metric import Metric
-from emotune.config.model import ModelConfig, NetworkConfig
+from emotune.config.model import MODEL_CLASSES, ModelConfig, NetworkConfig
 from emotune.config.resources import Resources
 from emotune.config.run import Selection
 from emotune.config.study import Study, baseline_problems, duplicate_problems, name_problems, parse_contrasts
@@ -183,5 +183,4 @@ def _config_class(part: str, merged: dict[str, dict[str, Any]]) -> type:
 
 def _model_class(value: dict[str, Any]) -> type:
     """The config class of the model with this name; the first class if there is no such model."""
-    kinds = get_args(get_args(ModelConfig)[0])
-    return next((kind for kind in kinds if kind.name == value["name"]), kinds[0])
+    return next((kind for kind in MODEL_CLASSES if kind.name == value["name"]), MODEL_CLASSES[0])

@@ -5,15 +5,25 @@ each value. The models themselves are in `emotune.models`, so that reading a stu
 Krizhevsky, Sutskever, Hinton (2012); *thesis* is Agarwal (2019); *HAN* is Yang et al. (2016); *ours* is no paper.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from emotune.config.types import FORBID_UNKNOWN_KEYS, Count, Fraction, Positive
 
-__all__ = ["AlexNetConfig", "AttentionConfig", "ConstantConfig", "DualBranchConfig", "MldrConfig", "MldrV2Config",
-           "ModelConfig", "NetworkConfig", "SvmConfig"]  # fmt: skip
+__all__ = [
+    "MODEL_CLASSES",
+    "AlexNetConfig",
+    "AttentionConfig",
+    "ConstantConfig",
+    "DualBranchConfig",
+    "MldrConfig",
+    "MldrV2Config",
+    "ModelConfig",
+    "NetworkConfig",
+    "SvmConfig",
+]
 
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
@@ -190,6 +200,8 @@ ModelConfig = Annotated[
     AlexNetConfig | AttentionConfig | DualBranchConfig | MldrConfig | MldrV2Config | ConstantConfig | SvmConfig,
     Field(discriminator="name"),
 ]
+MODEL_CLASSES: tuple[type[Any], ...] = get_args(get_args(ModelConfig)[0])
+"""The config classes of all models."""
 
 
 def _reject_unused(config: Any, kind: type, names: list[str], why: str) -> None:

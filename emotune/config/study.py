@@ -4,12 +4,12 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
-from typing import Any, get_args
+from typing import Any
 
 import yaml
 
 from emotune.config.metric import Metric
-from emotune.config.model import AlexNetConfig, ModelConfig, NetworkConfig
+from emotune.config.model import MODEL_CLASSES, AlexNetConfig, ModelConfig, NetworkConfig
 from emotune.config.resources import Resources
 from emotune.config.run import DatasetRef, RunConfig, Selection, WeightsRef
 from emotune.config.train import TrainConfig
@@ -19,7 +19,6 @@ from emotune.core.errors import raise_if_any
 __all__ = ["Contrast", "Metric", "Study", "baseline_problems", "duplicate_problems", "name_problems", "parse_contrasts"]
 
 VARIANT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
-MODEL_CLASSES: tuple[type, ...] = get_args(get_args(ModelConfig)[0])
 MAX_VARIANT_NAME = 64
 """The maximum number of characters of a variant's name, which appears in tables and figures."""
 

@@ -3,13 +3,13 @@
 from collections.abc import Hashable
 from dataclasses import fields
 from types import MappingProxyType
-from typing import Any, get_args
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
 from emotune.config.metric import Metric
-from emotune.config.model import ModelConfig
+from emotune.config.model import MODEL_CLASSES
 from emotune.config.resources import Resources
 from emotune.config.run import Selection
 from emotune.core.errors import closest
@@ -41,7 +41,7 @@ def describe_validation_error(error: ValidationError, kind: Any) -> list[tuple[s
         if item["type"] == "unexpected_keyword_argument":
             mistakes.append((key, f"unknown key{suggest(location[-1], valid_keys(owner))}"))
         elif item["type"] in ("union_tag_invalid", "union_tag_not_found"):
-            names = [k.name for k in get_args(get_args(ModelConfig)[0])]
+            names = [kind.name for kind in MODEL_CLASSES]
             name = context.get("tag", item["input"].get("name"))
             offered = suggest(name, names).replace("valid:", "this version has only")
             mistakes.append(("name", f'no model "{name}"{offered}'))
