@@ -118,11 +118,6 @@ def _train(
     stopping: Interruption,
 ) -> int:
     """Trains those of the runs that are to do, and writes the report; gives the exit code."""
-    if any(run.id in ids for run in plan.to_do):
-        out = str(reporting.folder)
-        preflight(plan.to_do, resolved.pool, resolved.study.resources, options.executor, report=out)
-        for line in idle_nodes(options.executor):
-            console.print(line, highlight=False, markup=False)
     try:
         outcome = train_and_report(resolved, plan, ids, _execution(options), reporting, console, stopping)
     except UnwritableError as error:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emotune.config.ablate_command import DEFAULT_RUNS
-from emotune.config.load import load_study
 from emotune.config.study import Study
 
 if TYPE_CHECKING:
@@ -50,9 +49,8 @@ def load_results(study: Study | str | Path, runs: str | Path = DEFAULT_RUNS) -> 
     from emotune.execution.plan.resolved_study import resolve_study
     from emotune.report.results import compute_results
 
-    study = load_study(Path(study)) if not isinstance(study, Study) else study
     resolved = resolve_study(study, runs)
-    results = compute_results(study, resolved.runs, resolved.pool)
+    results = compute_results(resolved.study, resolved.runs, resolved.pool)
     names = ["run", "variant", "dataset", "seed"]
     tables = []
     for row in results.records.done()[names].to_dict("records"):

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from emotune.config.ablate_command import DEFAULT_RUNS, AblateCommand
-from emotune.config.load import load_study
 from emotune.config.study import Study
 from emotune.core.errors import InputError, UnwritableError, describe_os_error
 
@@ -27,7 +26,7 @@ __all__ = ["ReportOptions", "StudyOutcome", "report_folder", "run_study", "train
 
 @dataclass(frozen=True)
 class StudyOutcome:
-    """What `run_study` leaves behind.
+    """The outcome of `run_study`.
 
     Attributes:
         plan: The state of every run of the study, and the records of those that are done.
@@ -71,25 +70,21 @@ def run_study(
         InputError: the study, its data or its weights cannot be used; nothing was spent.
         KeyboardInterrupt: Ctrl-C was pressed.
     """
-    from emotune.execution.checks.preflight import preflight
     from emotune.execution.plan.resolved_study import resolve_study
     from emotune.execution.plan.summary import print_plan
     from emotune.execution.run.session import ExecutionOptions
     from emotune.execution.run.signals import interruption
 
-    study = load_study(Path(study)) if not isinstance(study, Study) else study
     options = options or ExecutionOptions()
     console = console or Console()
-    out = None if report is None else Path(str(report).replace("{name}", study.name))
     with interruption() as stopping:
         resolved = resolve_study(study, runs)
-        plan = resolved.plan()
+        study, plan = resolved.study, resolved.plan()
         print_plan(console, study, resolved.datasets, plan, resolved.pool, options.executor)
         reporting = None
-        if out is not None:
-            reporting = ReportOptions(report_folder(out, study), _command(study, runs, out, model_cards=model_cards))
-        if plan.to_do:
-            preflight(plan.to_do, resolved.pool, study.resources, options.executor, report=str(out) if out else None)
+        if report is not None:
+            out = report_folder(str(report).replace("{name}", study.name), study)
+            reporting = ReportOptions(out, _command(study, runs, out, model_cards=model_cards))
         return train_and_report(resolved, plan, plan.statuses, options, reporting, console, stopping)
 
 
@@ -117,7 +112,7 @@ def train_and_report(
     console: Console,
     stopping: "Interruption",
 ) -> StudyOutcome:
-    """Trains those of the runs that are to do, and writes the report, even if training was interrupted.
+    """Checks and trains those of the runs that are to do, and writes the report, even if training was interrupted.
 
     Args:
         resolved: The study.
@@ -129,16 +124,25 @@ def train_and_report(
         stopping: Whether Ctrl-C was pressed.
 
     Raises:
+        InputError: something that training needs is missing or cannot be used; nothing was spent.
         KeyboardInterrupt: it was; the report has been written.
         UnwritableError: the report could not be written; the runs are as they were.
     """
+    from emotune.execution.checks.advice import idle_nodes
+    from emotune.execution.checks.preflight import preflight
     from emotune.execution.run.session import Session
     from emotune.execution.run.signals import StoppedNow
     from emotune.runs.registry import Registry
 
     registry, interrupted = Registry(resolved.pool), None
+    is_training = any(run.id in ids for run in plan.to_do)
+    if is_training:
+        report = str(reporting.folder) if reporting else None
+        preflight(plan.to_do, resolved.pool, resolved.study.resources, options.executor, report=report)
+        for line in idle_nodes(options.executor):
+            console.print(line, highlight=False, markup=False)
     try:
-        if any(run.id in ids for run in plan.to_do):
+        if is_training:
             with (
                 registry.in_use(resolved.study, resolved.runs),  # first of all: others must not prune its runs
                 Session(resolved, options, console, stopping) as session,

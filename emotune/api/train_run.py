@@ -27,7 +27,7 @@ def train_run(
     Args:
         run: The run, such as one of ``study.runs(…)``.
         runs: The folder or URL in which its directory is, or will be.
-        resources: What it may use; its number of workers does not matter here.
+        resources: The compute resources; the number of workers is ignored.
         on_progress: Called after every step and every evaluated batch.
 
     Raises:

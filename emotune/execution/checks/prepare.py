@@ -3,6 +3,7 @@
 That happens in a process of its own, so that the one that plans stays small; what was done before is only looked up.
 """
 
+import contextlib
 import os
 import pickle
 import subprocess
@@ -56,7 +57,7 @@ class Preparation:
                 pass_fds=[sender.fileno()], env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             )  # fmt: skip
         assert self._process.stdin is not None
-        with self._process.stdin as stdin:
+        with contextlib.suppress(BrokenPipeError), self._process.stdin as stdin:  # it has ended: `wait` tells the code
             stdin.write(pickle.dumps(job))
 
     def __enter__(self) -> Self:

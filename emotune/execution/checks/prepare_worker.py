@@ -122,12 +122,12 @@ def _networks(job: PreparationJob, show: Callable[[str], None]) -> NetworksFile:
 
 
 def _parameters(networks: NetworksFile, study: Study) -> dict[str, int]:
-    """Of each network that is trained; with the most classes, if data sets have different numbers."""
+    """The number of parameters of each network, with as many classes as the data set with the most of them has."""
     largest = max(networks["networks"], key=lambda entry: entry["classes"])["variants"]
-    found = {name: variant["parameters"] for name, variant in largest.items()}
+    parameters = {name: variant["parameters"] for name, variant in largest.items()}
     if study.aa:
-        found[study.aa] = found[study.baseline]
-    return found
+        parameters[study.aa] = parameters[study.baseline]
+    return parameters
 
 
 def _concurrent_runs(job: PreparationJob) -> int:

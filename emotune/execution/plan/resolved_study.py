@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emotune.config.labels import MIKELS
+from emotune.config.load import load_study
 from emotune.config.run import DatasetRef, RunConfig
 from emotune.config.study import Study
 from emotune.core.errors import InputError
@@ -40,16 +41,17 @@ class ResolvedStudy:
         return make_plan(self.runs, self.pool)
 
 
-def resolve_study(study: Study, runs: str | Path) -> ResolvedStudy:
+def resolve_study(study: Study | str | Path, runs: str | Path) -> ResolvedStudy:
     """Looks up the data sets and weights that a study names; reads manifests only.
 
     Args:
-        study: The study.
+        study: The study, or the path of its file.
         runs: The folder or URL in which run directories are, or will be.
 
     Raises:
         InputError: a data set or weights cannot be used, the metric does not fit the classes, or ``runs`` is a file.
     """
+    study = study if isinstance(study, Study) else load_study(Path(study))
     datasets = resolve_datasets(study.datasets)
     for dataset in datasets:
         study.metric.check_classes(dataset.name, manifest_of(dataset).classes if is_ready(dataset) else MIKELS)

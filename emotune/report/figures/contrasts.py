@@ -81,7 +81,7 @@ def contrast_forest(comparisons: Sequence[Comparison], metric: Metric, aa: Mappi
 
 @rc_context(STYLE)
 def interval_comparison(
-    comparisons: Sequence[Comparison], over_images: Sequence["ImageBootstrap"], metric: Metric
+    comparisons: Sequence[Comparison], image_bootstraps: Sequence["ImageBootstrap"], metric: Metric
 ) -> Figure:
     """The difference of each contrast with three 95 % intervals: for other seeds, other test images, and both.
 
@@ -91,7 +91,7 @@ def interval_comparison(
             interval over seeds.
         metric: The study's metric.
     """
-    others = {(o.contrast, o.dataset): o for o in over_images}
+    others = {(o.contrast, o.dataset): o for o in image_bootstraps}
     rows: list[Row] = []
     drawn: list[Summary | None] = []
     several = len({c.dataset for c in comparisons}) > 1
