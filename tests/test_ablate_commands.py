@@ -119,7 +119,7 @@ def test_a_finished_run_is_trained_anew_by_its_name_only_after_asking(place: Pla
     first, second = place.runs()
     before = place.runs()
     local = ("--executor", "local")
-    assert "say --yes" in place.run("rerun", "few.yaml", first, *local, code=2)
+    assert "--yes" in place.run("rerun", "few.yaml", first, *local, code=2)
     assert place.runs() == before
     place.run("rerun", "few.yaml", first, "--yes", *local)
     assert place.runs()[first] > before[first]
