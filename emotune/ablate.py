@@ -18,7 +18,7 @@ from emotune.core.errors import InputError, UnwritableError, describe_os_error, 
 from emotune.execution import maintenance
 from emotune.execution.checks.advice import bf16_without_instructions, idle_nodes
 from emotune.execution.checks.preflight import preflight
-from emotune.execution.monitor.status import NamedRun, named_runs, print_status, study_status
+from emotune.execution.monitor.status import print_status, study_status
 from emotune.execution.plan.concurrency import uses_cluster
 from emotune.execution.plan.plan import Plan
 from emotune.execution.plan.resolved_study import ResolvedStudy, resolve_study, store_url
@@ -29,6 +29,7 @@ from emotune.execution.run.session import ExecutionOptions, Session
 from emotune.execution.run.signals import INTERRUPTED, Interruption, interruption
 from emotune.report.freshness import has_model_cards
 from emotune.runs.directory import State
+from emotune.runs.registered_study import NamedRun
 from emotune.runs.registry import Registry
 
 __all__ = ["main"]
@@ -151,12 +152,12 @@ def _status(options: argparse.Namespace, console: Console, _: Interruption) -> i
     pool = store_url(options.runs)
     try:
         resolved = _resolve(options, options.study)
-        name, runs = resolved.study.name, named_runs(resolved.runs)
+        name, runs = resolved.study.name, tuple(map(NamedRun.of, resolved.runs))
     except InputError:  # its file or data are on another machine, but the pool may know it
         registered = Registry(pool).find(options.study or QUICKSTART)
         if registered is None:
             raise
-        name, runs = registered.name, [NamedRun(**run) for run in registered.runs]
+        name, runs = registered.name, registered.runs
     status = study_status(runs, pool)
     if options.json:
         print(json.dumps({"study": name, "pool": pool, **status}, indent=1))

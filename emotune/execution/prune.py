@@ -10,7 +10,8 @@ from emotune.core.errors import InputError, raise_if_any
 from emotune.core.storage import Folder
 from emotune.execution.maintenance import remove_runs
 from emotune.runs.directory import CONFIG, State, Status
-from emotune.runs.registry import Origin, RegisteredStudy, Registry, initial_weights_from
+from emotune.runs.registered_study import Origin, RegisteredStudy, initial_weights_from
+from emotune.runs.registry import Registry
 from emotune.runs.store import RunStore
 
 __all__ = ["OrphanRun", "Prunable", "find_prunable", "prune", "summary"]
@@ -176,7 +177,7 @@ def _is_in_use(registry: Registry, pool: str, study: RegisteredStudy) -> bool:
     """Whether a command works on a study, or any process trains one of its runs."""
     if registry.is_in_use(study.entry):
         return True
-    statuses = RunStore(pool).statuses(sorted({run["id"] for run in study.runs}))
+    statuses = RunStore(pool).statuses(sorted({run.id for run in study.runs}))
     return any(status.state is State.RUNNING for status in statuses.values())
 
 

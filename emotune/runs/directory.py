@@ -16,13 +16,13 @@ from emotune.core.storage import TEMPORARY, Folder, to_json_bytes
 from emotune.runs.lease import (
     LEASE_PREFIX,
     Lease,
-    LeaseOwner,
     LostRunError,
     acquire,
     lease_files,
     read_owner,
     release_leases,
 )
+from emotune.runs.lease_owner import LeaseOwner
 from emotune.runs.record import ATTENTION, METRICS, PREDICTIONS, RECORD, RESULTS, RunRecord, read_record
 
 __all__ = ["ATTENTION", "CHECKPOINTS", "CONFIG", "DIFF", "METRICS", "PREDICTIONS", "RECORD", "RESULTS", "WEIGHTS",

@@ -10,112 +10,27 @@ entry does not change until somebody forgets it (`emotune.ablate prune`). Its fi
 """
 
 import contextlib
-import getpass
 import hashlib
 import json
-import os
 import re
-import socket
-import time
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
-from emotune.config.run import RUN_ID, RunConfig
+from emotune.config.run import RunConfig
 from emotune.config.study import Study
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
-from emotune.runs.lease import LeaseOwner
+from emotune.runs.lease_owner import LeaseOwner
+from emotune.runs.registered_study import Origin, RegisteredStudy, study_file
 from emotune.runs.store import RunStore
 
-__all__ = ["Origin", "RegisteredRun", "RegisteredStudy", "Registry", "initial_weights_from"]
+__all__ = ["Registry"]
 
 STUDIES, RUNS, NETWORKS = "studies", "runs.json", "networks.json"
 COMMAND = re.compile(r"command-[0-9a-f]{8}\.json")
-
-
-@dataclass(frozen=True)
-class Origin:
-    """The origin of a study: the absolute path of its file, the user who ran it, and the machine."""
-
-    path: str
-    user: str
-    host: str
-
-    @staticmethod
-    def here(path: str) -> "Origin":
-        """The origin of a file on this machine that is run by the user of this process."""
-        try:
-            user = getpass.getuser()
-        except (OSError, KeyError, ImportError):  # a container's user without a name
-            user = str(os.getuid())
-        return Origin(path, user, socket.gethostname())
-
-    def __str__(self) -> str:
-        return f"{self.user}@{self.host}:{self.path}"
-
-
-class RegisteredRun(TypedDict):
-    """A run that a study refers to: its id, and what the study calls it. Two variants may share a run."""
-
-    id: str
-    variant: str
-    dataset: str
-    seed: int
-
-
-class _Entry(TypedDict):
-    """The content of ``runs.json``."""
-
-    study: str
-    when: str
-    time: float
-    path: str
-    user: str
-    host: str
-    seeds: int
-    aa: bool
-    source: str
-    runs: list[RegisteredRun]
-    initial_weights_from: list[str]
-
-
-@dataclass(frozen=True)
-class RegisteredStudy:
-    """A study that was run in a store.
-
-    Attributes:
-        entry: The name of its folder, by which it can be forgotten.
-        name: The study's name.
-        origin: The origin of its file.
-        time: The time of its registration, in seconds since 1970.
-        when: The same time as text.
-        source: The text of the study's file.
-        runs: Its runs.
-        initial_weights_from: The ids of the runs whose weights its runs begin with.
-    """
-
-    entry: str
-    name: str
-    origin: Origin
-    time: float
-    when: str
-    source: str
-    runs: tuple[RegisteredRun, ...]
-    initial_weights_from: tuple[str, ...]
-
-    @property
-    def refers_to(self) -> frozenset[str]:
-        """The ids of all runs that this study needs."""
-        return frozenset(run["id"] for run in self.runs) | frozenset(self.initial_weights_from)
-
-    def __str__(self) -> str:
-        count = len({run["id"] for run in self.runs})
-        return f"{self.entry}  {self.origin}  {self.when}  {count} {'run' if count == 1 else 'runs'}"
 
 
 class Registry:
@@ -190,21 +105,7 @@ class Registry:
         versions = [version for version in self.same_name_as(study) if version.origin == origin]
         if versions and versions[0].entry == entry:
             return False
-        now = time.time()
-        value: _Entry = {
-            "study": study.name,
-            "when": f"{datetime.fromtimestamp(now, UTC):%Y-%m-%d %H:%M} UTC",
-            "time": now,
-            "path": origin.path,
-            "user": origin.user,
-            "host": origin.host,
-            "seeds": study.seeds,
-            "aa": study.aa is not None,
-            "source": study.source,
-            "runs": [{"id": r.id, "variant": r.variant, "dataset": r.dataset.name, "seed": r.seed} for r in runs],
-            "initial_weights_from": sorted(initial_weights_from(runs)),
-        }
-        (self._folder / entry).write_json(RUNS, value)
+        (self._folder / entry).write_json(RUNS, study_file(study, runs))
         return entry not in {version.entry for version in versions}
 
     @contextmanager
@@ -280,28 +181,12 @@ class Registry:
         folder = self._folder / entry
         try:
             value = folder.read_json(RUNS)
-            return None if value is None else _from_json(entry, value)
+            return None if value is None else RegisteredStudy.from_json(entry, value)
         except (InputError, LookupError, TypeError, AttributeError, ValueError) as error:
             raise InputError(
                 f"{folder / RUNS}: cannot be read ({error}), so it is unknown which runs this study needs; run the "
                 f"study again, or forget it: prune --forget {entry}"
             ) from None
-
-
-def _from_json(entry: str, value: dict[str, Any]) -> RegisteredStudy:
-    """The study of a ``runs.json``, see `_Entry`.
-
-    Raises:
-        LookupError, TypeError, AttributeError, ValueError: the value is not such a file.
-    """
-    runs = tuple(
-        RegisteredRun(id=run["id"], variant=run["variant"], dataset=run["dataset"], seed=run["seed"])
-        for run in value["runs"]
-    )
-    return RegisteredStudy(
-        entry, str(value["study"]), Origin(value["path"], value["user"], value["host"]), float(value["time"]),
-        str(value["when"]), str(value["source"]), runs, tuple(map(str, value["initial_weights_from"])),
-    )  # fmt: skip
 
 
 def _latest_first(studies: Iterable[RegisteredStudy | None]) -> list[RegisteredStudy]:
@@ -317,9 +202,3 @@ def _read_process(folder: Folder, name: str) -> LeaseOwner | None:
     with contextlib.suppress(InputError, LookupError, TypeError):
         return LeaseOwner.from_json(folder.read_json(name))
     return None
-
-
-def initial_weights_from(runs: Iterable[RunConfig]) -> frozenset[str]:
-    """The ids of the runs whose weights these runs begin with, by whatever path they name them."""
-    locations = {run.weights.location for run in runs if run.weights}
-    return frozenset(part for location in locations for part in location.split("/") if RUN_ID.fullmatch(part))

@@ -13,8 +13,9 @@ import pytest
 
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
-from emotune.runs import lease
-from emotune.runs.lease import BusyRunError, LeaseOwner, acquire
+from emotune.runs import lease, lease_owner
+from emotune.runs.lease import BusyRunError, acquire
+from emotune.runs.lease_owner import LeaseOwner
 
 CONTENDER = """
 import sys
@@ -231,8 +232,8 @@ def test_a_damaged_lease_is_an_input_error_that_names_the_file(folder: Folder, d
 
 
 def test_without_proc_the_age_of_the_heartbeat_decides(folder: Folder, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(lease, "_machine", lambda: None)
-    monkeypatch.setattr(lease, "_start_time", lambda pid: None)
+    monkeypatch.setattr(lease_owner, "_machine", lambda: None)
+    monkeypatch.setattr(lease_owner, "_start_time", lambda pid: None)
     monkeypatch.setattr(lease, "WATCH_S", 0.0)
     acquire(folder)
     assert LeaseOwner.from_json(folder.read_json("claim-1.json")).is_alive

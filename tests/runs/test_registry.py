@@ -11,7 +11,8 @@ from study_files import DATA, GOOD
 from emotune.config.load import load_study
 from emotune.config.study import Study
 from emotune.core.errors import InputError
-from emotune.runs.registry import Origin, Registry
+from emotune.runs.registered_study import Origin
+from emotune.runs.registry import Registry
 
 
 @pytest.fixture(params=["disk", "memory"])

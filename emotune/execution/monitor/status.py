@@ -5,8 +5,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NotRequired, Protocol, TypedDict
+from typing import NotRequired, TypedDict
 
 from rich.console import Console
 from rich.markup import escape
@@ -15,37 +14,10 @@ from rich.table import Table
 from emotune.core.storage import Folder
 from emotune.runs.directory import METRICS, State, Status
 from emotune.runs.progress import RunProgress
+from emotune.runs.registered_study import NamedRun
 from emotune.runs.store import RunStore
 
-__all__ = ["NamedRun", "RunEntry", "StudyStatus", "named_runs", "print_status", "study_status"]
-
-
-@dataclass(frozen=True)
-class NamedRun:
-    """A run of a study: its id, by which its files are found, and the names of what it trains."""
-
-    id: str
-    variant: str
-    dataset: str
-    seed: int
-
-
-class _Dataset(Protocol):
-    @property
-    def name(self) -> str: ...
-
-
-class _Run(Protocol):
-    """The attributes of `emotune.config.run.RunConfig` that are used here."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def variant(self) -> str: ...
-    @property
-    def seed(self) -> int: ...
-    @property
-    def dataset(self) -> _Dataset: ...
+__all__ = ["RunEntry", "StudyStatus", "print_status", "study_status"]
 
 
 class RunEntry(TypedDict):
@@ -104,11 +76,6 @@ class StudyStatus(TypedDict):
     failed: list[RunEntry]
     diverged: list[RunEntry]
     interrupted: list[RunEntry]
-
-
-def named_runs(runs: Sequence[_Run]) -> list[NamedRun]:
-    """The runs of a study with the names of what they train."""
-    return [NamedRun(run.id, run.variant, run.dataset.name, run.seed) for run in runs]
 
 
 def study_status(runs: Sequence[NamedRun], pool: str) -> StudyStatus:

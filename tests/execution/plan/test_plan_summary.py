@@ -13,10 +13,11 @@ from emotune.config.metric import Metric
 from emotune.config.resources import Resources
 from emotune.config.study import Contrast, Study
 from emotune.data.datasets.resolve import resolve_datasets
-from emotune.execution.monitor.status import named_runs, print_status, study_status
+from emotune.execution.monitor.status import print_status, study_status
 from emotune.execution.plan.plan import make_plan
 from emotune.execution.plan.summary import print_plan, print_reasons, resolution
 from emotune.runs.directory import METRICS, RunDirectory
+from emotune.runs.registered_study import NamedRun
 
 
 @pytest.fixture
@@ -109,7 +110,7 @@ def test_the_status_of_a_study_is_read_from_files(study: Study, pool: str):
         running_directory.folder.write(
             METRICS, json.dumps({"epoch": 3, "train_loss": 1.5, "val_accuracy": 40.0}).encode()
         )
-        status = study_status(named_runs(runs), pool)
+        status = study_status([NamedRun.of(run) for run in runs], pool)
     (running,) = status["running"]
     assert status["states"] == {"done": 1, "failed": 1, "running": 1, "missing": 3}
     assert (running["epoch"], running["loss"], running["val_accuracy"]) == (3, 1.5, 40.0)
