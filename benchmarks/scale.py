@@ -35,6 +35,7 @@ from emotune.execution.plan.plan import make_plan
 from emotune.execution.plan.summary import print_plan
 from emotune.runs.directory import State
 from emotune.runs.progress import RunProgress
+from emotune.runs.store import RunStore
 
 VARIANTS = 10
 MACHINES = 1000
@@ -91,7 +92,7 @@ def plan_s(folder: Path, count: int) -> float:
         datasets = resolve_datasets(study.datasets)
         runs = study.runs(datasets)
         console = Console(file=io.StringIO(), width=120)
-        print_plan(console, study, datasets, make_plan(runs, str(folder / "none")), str(folder / "none"), "ray")
+        print_plan(console, study, datasets, make_plan(runs, RunStore(folder / "none")), "ray")
 
     return seconds(plan)
 
@@ -106,7 +107,7 @@ def store_read(runs: Sequence[RunConfig], disk: Path) -> tuple[float, int]:
             with_files(fs, f"/pool/{run.id}/{path.name}", path.read_bytes() if path.suffix == ".json" else b"-")
     ObjectStore.requests = 0
     began = time.perf_counter()
-    plan = make_plan(runs, "faraway://pool")
+    plan = make_plan(runs, RunStore("faraway://pool"))
     took_s = time.perf_counter() - began
     assert plan.count(State.DONE) == len(runs)
     return took_s, ObjectStore.requests

@@ -21,7 +21,7 @@ from emotune.execution.checks.preflight import preflight
 from emotune.execution.monitor.status import print_status, study_status
 from emotune.execution.plan.concurrency import uses_cluster
 from emotune.execution.plan.plan import Plan
-from emotune.execution.plan.resolved_study import ResolvedStudy, resolve_study, store_url
+from emotune.execution.plan.resolved_study import ResolvedStudy, open_store, resolve_study
 from emotune.execution.plan.summary import print_plan, print_reasons
 from emotune.execution.prune import find_prunable, prune, summary
 from emotune.execution.run.lost_cluster import LOST, LostClusterError
@@ -74,7 +74,7 @@ def _ablate(options: argparse.Namespace, console: Console, stopping: Interruptio
     plan = resolved.plan()
     if options.time_steps or options.plan:
         return _plan(console, resolved, plan, options, stopping)
-    print_plan(console, resolved.study, resolved.datasets, plan, resolved.pool, options.executor)
+    print_plan(console, resolved.study, resolved.datasets, plan, options.executor)
     reporting = _reporting(options, resolved)
     if options.report_only:
         write_report(resolved, plan, reporting, console)
@@ -86,7 +86,7 @@ def _plan(
     console: Console, resolved: ResolvedStudy, plan: Plan, options: argparse.Namespace, stopping: Interruption
 ) -> int:
     """Prints the plan, the reasons, and what speaks against it; on request, with the time of a few steps."""
-    study, pool = resolved.study, resolved.pool
+    study, store = resolved.study, resolved.store
     times_s: dict[tuple[str, str], float] = {}
     notes: list[str] = []
     if options.time_steps:
@@ -94,18 +94,18 @@ def _plan(
 
         if runs := untimed(plan):
             cluster = uses_cluster(options.executor)
-            preflight(runs, pool, study.resources, options.executor, writing=cluster)
+            preflight(runs, store, study.resources, options.executor, writing=cluster)
             with Session(resolved, _execution(options), console, stopping) as session:
                 session.prepare(runs, save_architecture=False)
                 with console.status("timing a few steps of each variant"), stopping.patient():
-                    times_s, notes = time_steps(runs, pool, session.run, shared=cluster)
-    print_plan(console, study, resolved.datasets, plan, pool, options.executor, times_s)
-    print_reasons(console, plan, pool)
+                    times_s, notes = time_steps(runs, store, session.run, shared=cluster)
+    print_plan(console, study, resolved.datasets, plan, options.executor, times_s)
+    print_reasons(console, plan)
     slow = bf16_without_instructions(plan.to_do, study.resources, options.executor)
     for note in [*notes, *slow, *idle_nodes(options.executor)]:
         console.print(note, highlight=False, markup=False)
     if plan.to_do:
-        preflight(plan.to_do, pool, study.resources, options.executor, writing=False)
+        preflight(plan.to_do, store, study.resources, options.executor, writing=False)
     return 0
 
 
@@ -149,18 +149,18 @@ def _reporting(options: argparse.Namespace, resolved: ResolvedStudy) -> ReportOp
 
 
 def _status(options: argparse.Namespace, console: Console, _: Interruption) -> int:
-    pool = store_url(options.runs)
+    store = open_store(options.runs)
     try:
         resolved = _resolve(options, options.study)
         name, runs = resolved.study.name, tuple(map(NamedRun.of, resolved.runs))
-    except InputError:  # its file or data are on another machine, but the pool may know it
-        registered = Registry(pool).find(options.study or QUICKSTART)
+    except InputError:  # its file or data are on another machine, but the store may know it
+        registered = Registry(store).find(options.study or QUICKSTART)
         if registered is None:
             raise
         name, runs = registered.name, registered.runs
-    status = study_status(runs, pool)
+    status = study_status(runs, store)
     if options.json:
-        print(json.dumps({"study": name, "pool": pool, **status}, indent=1))
+        print(json.dumps({"study": name, "store": str(store), **status}, indent=1))
     else:
         print_status(console, name, status)
     return 0
@@ -174,7 +174,7 @@ def _rerun(options: argparse.Namespace, console: Console, stopping: Interruption
     if not runs:
         console.print("No runs of that kind: nothing to do.")
         return 0
-    preflight(runs, resolved.pool, resolved.study.resources, options.executor)
+    preflight(runs, resolved.store, resolved.study.resources, options.executor)
     if ended := maintenance.needs_restart(plan, runs):
         for run in runs:
             if run.id in ended:
@@ -183,19 +183,19 @@ def _rerun(options: argparse.Namespace, console: Console, stopping: Interruption
         question = f"Remove what these {len(ended)} runs left, and train them anew?"
         if not maintenance.confirm(question, yes=options.yes):
             return 0
-        maintenance.remove_runs(resolved.pool, ended)
+        maintenance.remove_runs(resolved.store, ended)
         plan = resolved.plan()
     return _train(console, resolved, plan, [run.id for run in runs], reporting, options, stopping)
 
 
 def _prune(options: argparse.Namespace, console: Console, _: Interruption) -> int:
-    pool = store_url(options.runs)
+    store = open_store(options.runs)
     studies = [(one.study, one.runs) for one in (_resolve(options, file) for file in options.studies)]
-    prunable = find_prunable(pool, studies, options.forget)
+    prunable = find_prunable(store, studies, options.forget)
     for line in summary(prunable):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    if prunable.question and maintenance.confirm(f"{prunable.question} in {pool}?", yes=options.yes):
-        runs, entries = prune(pool, prunable, studies)
+    if prunable.question and maintenance.confirm(f"{prunable.question} in {store}?", yes=options.yes):
+        runs, entries = prune(store, prunable, studies)
         forgotten = f" {len(entries)} forgotten." if entries else ""
         console.print(f"{len(runs)} removed.{forgotten}")
     return 0

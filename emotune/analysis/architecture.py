@@ -12,6 +12,7 @@ from typing import Any, TypedDict
 from emotune.config.run import RunConfig
 from emotune.config.study import Study
 from emotune.runs.registry import Registry
+from emotune.runs.store import RunStore
 
 __all__ = [
     "ArchitectureDifference",
@@ -108,12 +109,12 @@ def setting_differences(study: Study, variant: str) -> dict[str, tuple[Any, Any]
     }  # fmt: skip
 
 
-def read_architectures(pool: str, study: Study, runs: Iterable[RunConfig]) -> NetworksFile | None:
-    """The pool's file about a study's networks; None if it has none, or only files about other networks."""
+def read_architectures(store: RunStore, study: Study, runs: Iterable[RunConfig]) -> NetworksFile | None:
+    """The store's file about a study's networks; None if it has none, or only files about other networks."""
     expected = json.loads(
         json.dumps({name: setting_differences(study, name) for name in study.networks})
     )  # as a file has them
-    for value in Registry(pool).networks(study, runs):
+    for value in Registry(store).networks(study, runs):
         with contextlib.suppress(LookupError, TypeError, AttributeError):  # another format
             entries = [{name: one["settings"] for name, one in e["variants"].items()} for e in value["networks"]]
             if value["baseline"] == study.baseline and entries and all(entry == expected for entry in entries):

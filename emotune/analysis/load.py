@@ -13,9 +13,9 @@ from emotune.config.metric import SCALES
 from emotune.config.run import RunConfig
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
-from emotune.runs.directory import METRICS, RECORD, State, Status
-from emotune.runs.record import RunRecord, read_record
-from emotune.runs.store import RunStore
+from emotune.runs.directory import METRICS, RECORD, State
+from emotune.runs.record import RunRecord
+from emotune.runs.store import RunStates, RunStore
 
 __all__ = ["Records", "load_records"]
 
@@ -34,6 +34,7 @@ class Records:
     """The tables of a study's runs.
 
     Attributes:
+        store: The store of the runs.
         runs: A row for each run of the study, finished or not: ``run, variant, dataset, seed, state, detail``. Finished
             runs also have ``accuracy`` (per cent of the test images), ``test_images``, ``parameters``, ``train_s``,
             ``images_per_s``, ``workers``, ``interruptions``, ``commit``, ``dirty``, the other metrics of
@@ -50,6 +51,7 @@ class Records:
             weights``; the weights are an array (P,) that sums to one.
     """
 
+    store: RunStore
     runs: pd.DataFrame
     curves: pd.DataFrame
     predictions: dict[str, pd.DataFrame]
@@ -90,26 +92,25 @@ class _LoadedRun:
         return _LoadedRun(row, self.curve)
 
 
-def load_records(runs: Sequence[RunConfig], pool: str) -> Records:
+def load_records(states: RunStates) -> Records:
     """Reads the directories of a study's runs.
 
     A finished run gets the state *damaged* if one of its files is missing or damaged, or if its test images are not
     those of most runs of its data set. Its ``detail`` states the problem and the remedy; other runs are not affected.
 
     Args:
-        runs: The study's runs.
-        pool: The path or URL of the folder with their directories.
+        states: The study's runs, and what their store has of them.
 
     Raises:
-        InputError: the pool cannot be reached.
+        InputError: the store cannot be reached.
     """
-    store = RunStore(pool)
-    statuses = store.statuses(run.id for run in runs)
-    loaded = store.map(lambda run: _load_run(store.folder / run.id, run, statuses[run.id]), runs)
-    predictions, problems = _aligned_predictions(loaded, store.folder)
+    folder = states.store.folder
+    loaded = states.store.map(lambda run: _load_run(folder / run.id, run, states), states.runs)
+    predictions, problems = _aligned_predictions(loaded, folder)
     loaded = [run.as_damaged(problems[run.row["run"]]) if run.row["run"] in problems else run for run in loaded]
     finished = {run.row["run"]: run.finished for run in loaded if run.finished}
     return Records(
+        store=states.store,
         runs=pd.DataFrame([run.row for run in loaded], columns=COLUMNS),
         curves=pd.concat([run.curve for run in loaded], ignore_index=True),
         predictions={run_id: predictions[run_id] for run_id in finished},
@@ -133,19 +134,20 @@ def _aligned_predictions(runs: Sequence[_LoadedRun], store: Folder) -> tuple[dic
     return predictions, problems
 
 
-def _load_run(folder: Folder, run: RunConfig, status: Status) -> _LoadedRun:
+def _load_run(folder: Folder, run: RunConfig, states: RunStates) -> _LoadedRun:
+    status = states.statuses[run.id]
     key: dict[str, Any] = {"run": run.id, "variant": run.variant, "dataset": run.dataset.name, "seed": run.seed}
     row = key | {"state": str(status.state), "detail": status.detail}
     loaded = _LoadedRun(row, curve_table([]).assign(**key)[[*RUN_COLUMNS, *EPOCH_COLUMNS]])
     try:
         curve = read_curve(folder)
         loaded = replace(loaded, curve=curve.assign(**key)[[*RUN_COLUMNS, *EPOCH_COLUMNS]])
-        return _with_results(loaded, folder, run) if status.state is State.DONE else loaded
+        return _with_results(loaded, folder, states.records[run.id]) if status.state is State.DONE else loaded
     except InputError as error:
         return loaded.as_damaged(str(error)) if status.state is State.DONE else loaded
 
 
-def _with_results(run: _LoadedRun, folder: Folder, config: RunConfig) -> _LoadedRun:
+def _with_results(run: _LoadedRun, folder: Folder, record: RunRecord) -> _LoadedRun:
     """A finished run with its results.
 
     Raises:
@@ -153,9 +155,7 @@ def _with_results(run: _LoadedRun, folder: Folder, config: RunConfig) -> _Loaded
     """
     if run.curve.empty:
         raise InputError(f"{folder / METRICS}: missing or empty; delete the folder {folder} to train this run again")
-    record, predictions = read_record(folder, config.id), read_predictions(folder)
-    if record is None:
-        raise InputError(f"{folder / RECORD}: missing; run the same command again")
+    predictions = read_predictions(folder)
     try:
         results = _result_columns(record, predictions)
     except (KeyError, TypeError, AttributeError, IndexError) as error:

@@ -50,7 +50,7 @@ def load_results(study: Study | str | Path, runs: str | Path = DEFAULT_RUNS) -> 
     from emotune.report.results import compute_results
 
     resolved = resolve_study(study, runs)
-    results = compute_results(resolved.study, resolved.runs, resolved.pool)
+    results = compute_results(resolved.study, resolved.plan())
     names = ["run", "variant", "dataset", "seed"]
     tables = []
     for row in results.records.done()[names].to_dict("records"):

@@ -80,7 +80,7 @@ def run_study(
     with interruption() as stopping:
         resolved = resolve_study(study, runs)
         study, plan = resolved.study, resolved.plan()
-        print_plan(console, study, resolved.datasets, plan, resolved.pool, options.executor)
+        print_plan(console, study, resolved.datasets, plan, options.executor)
         reporting = None
         if report is not None:
             out = report_folder(str(report).replace("{name}", study.name), study)
@@ -134,11 +134,11 @@ def train_and_report(
     from emotune.execution.run.signals import StoppedNow
     from emotune.runs.registry import Registry
 
-    registry, interrupted = Registry(resolved.pool), None
+    registry, interrupted = Registry(resolved.store), None
     is_training = any(run.id in ids for run in plan.to_do)
     if is_training:
         report = str(reporting.folder) if reporting else None
-        preflight(plan.to_do, resolved.pool, resolved.study.resources, options.executor, report=report)
+        preflight(plan.to_do, resolved.store, resolved.study.resources, options.executor, report=report)
         for line in idle_nodes(options.executor):
             console.print(line, highlight=False, markup=False)
     try:
@@ -151,7 +151,7 @@ def train_and_report(
                 with stopping.patient():
                     plan = session.run_until_done(plan, ids)
         elif not console.quiet:
-            with contextlib.suppress(OSError):  # a pool that can only be read will not be pruned either
+            with contextlib.suppress(OSError):  # a store that can only be read will not be pruned either
                 registry.register(resolved.study, resolved.runs)
     except StoppedNow:
         raise
@@ -191,14 +191,14 @@ def write_report(resolved: "ResolvedStudy", plan: "Plan", reporting: ReportOptio
     from emotune.report.freshness import input_fingerprint, is_up_to_date, write_fingerprint
 
     out, command = reporting.folder, reporting.command
-    digest = input_fingerprint(resolved.study, resolved.runs, plan.statuses, plan.records, resolved.pool, str(command))
+    digest = input_fingerprint(resolved.study, plan, str(command))
     page = out / "index.html"
     if not reporting.always and is_up_to_date(out, digest):
         console.print(f"Report: {page} (up to date)", highlight=False)
         return page
     from emotune.report.build import build_report
 
-    page = build_report(resolved.study, resolved.runs, resolved.pool, out, command)
+    page = build_report(resolved.study, plan, out, command)
     write_fingerprint(out, digest)
     console.print(f"Report: {page}", highlight=False)
     return page

@@ -35,12 +35,11 @@ def train_run(
         BusyRunError: another process is training it.
         DivergedError: the loss is not finite any more; the run's directory says so, too.
     """
-    from emotune.execution.plan.resolved_study import store_url
-    from emotune.runs.directory import RunDirectory
+    from emotune.runs.store import open_store
     from emotune.training.distributed import world_from_environment
     from emotune.training.loop import DivergedError, train
 
-    directory = RunDirectory(store_url(runs), run)
+    directory = open_store(runs).directory(run)
     with world_from_environment(gpu=resources.gpus_per_worker > 0) as world:
         try:
             record = train(run, directory, world, resources=resources, on_progress=on_progress)

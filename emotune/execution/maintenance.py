@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Sequence
 
 from emotune.config.run import RunConfig
 from emotune.core.errors import InputError, raise_if_any
-from emotune.core.storage import Folder
 from emotune.execution.plan.plan import Plan
 from emotune.runs.directory import CHECKPOINTS, RECORD, State
 from emotune.runs.store import RunStore
@@ -65,11 +64,13 @@ def confirm(question: str, *, yes: bool) -> bool:
     return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
-def remove_runs(pool: str, ids: Iterable[str], is_removable: Callable[[str], bool] = lambda run_id: True) -> list[str]:
+def remove_runs(
+    store: RunStore, ids: Iterable[str], is_removable: Callable[[str], bool] = lambda run_id: True
+) -> list[str]:
     """Removes run directories, except those of runs that are being trained.
 
     Args:
-        pool: The folder of all run directories.
+        store: The folder of all run directories.
         ids: The ids of the runs.
         is_removable: Called just before each run is removed; False keeps the run.
 
@@ -79,9 +80,9 @@ def remove_runs(pool: str, ids: Iterable[str], is_removable: Callable[[str], boo
     removed = []
     for run_id in ids:
         # A process may have begun a run while the user considered the question.
-        if not is_removable(run_id) or RunStore(pool).status(run_id).state is State.RUNNING:
+        if not is_removable(run_id) or store.status(run_id).state is State.RUNNING:
             continue
-        folder = Folder(pool) / run_id
+        folder = store.folder / run_id
         folder.delete(RECORD)  # first, so that a run that is half removed neither counts as done nor is continued
         (folder / CHECKPOINTS).remove()
         folder.remove()

@@ -59,7 +59,7 @@ class Prunable:
 
 
 def find_prunable(
-    pool: str, studies: Sequence[tuple[Study, Sequence[RunConfig]]] = (), forget: Collection[str] = ()
+    store: RunStore, studies: Sequence[tuple[Study, Sequence[RunConfig]]] = (), forget: Collection[str] = ()
 ) -> Prunable:
     """What can be removed from a folder of runs; changes nothing.
 
@@ -67,22 +67,22 @@ def find_prunable(
     is a later version of the same file, of the same user on the same machine, and no command works on the old version.
 
     Args:
-        pool: The folder of all run directories.
+        store: The folder of all run directories.
         studies: The studies as their files are now, with their runs.
         forget: The names of entries of the registry that no longer count.
 
     Raises:
         InputError: No study is registered and none is given, or an entry cannot be read or forgotten.
     """
-    registry = Registry(pool)
+    registry = Registry(store)
     names = registry.names()
     raise_if_any([
-        f"--forget {name}: is not a registered study of {pool} (studies: {', '.join(names)})"
+        f"--forget {name}: is not a registered study of {store} (studies: {', '.join(names)})"
         for name in forget if name not in names
     ])  # fmt: skip
     registered = registry.studies(besides=forget)
     if not registered and not studies and not forget:
-        raise InputError(f"{pool}: no study is registered, so any run may be needed; name the study files that count")
+        raise InputError(f"{store}: no study is registered, so any run may be needed; name the study files that count")
     raise_if_any([
         f"--forget {name}: a command works on this study; stop it first" for name in forget if registry.is_in_use(name)
     ])  # fmt: skip
@@ -90,7 +90,7 @@ def find_prunable(
     for study, runs in studies:
         entry, origin = registry.entry(study, runs), Origin.here(study.file)
         for old in registered:
-            if old.origin == origin and old.entry != entry and not _is_in_use(registry, pool, old):
+            if old.origin == origin and old.entry != entry and not _is_in_use(registry, store, old):
                 superseded[old.entry] = (old, study.file)
     for study, runs in studies:  # if two versions are named, both count
         superseded.pop(registry.entry(study, runs), None)
@@ -98,34 +98,34 @@ def find_prunable(
     needed = {run_id for study in kept for run_id in study.refers_to}
     for _, runs in studies:
         needed |= {run.id for run in runs} | initial_weights_from(runs)
-    return Prunable(tuple(_find_orphans(pool, needed)), superseded, tuple(forget), kept)
+    return Prunable(tuple(_find_orphans(store, needed)), superseded, tuple(forget), kept)
 
 
 def prune(
-    pool: str, prunable: Prunable, studies: Sequence[tuple[Study, Sequence[RunConfig]]] = ()
+    store: RunStore, prunable: Prunable, studies: Sequence[tuple[Study, Sequence[RunConfig]]] = ()
 ) -> tuple[list[str], list[str]]:
     """Removes what `find_prunable` has found, unless a study that was registered meanwhile needs it.
 
     Args:
-        pool: The folder of all run directories.
+        store: The folder of all run directories.
         prunable: What can be removed.
         studies: The studies that were given to `find_prunable`.
 
     Returns:
         The ids of the runs that were removed, and the names of the entries that were forgotten.
     """
-    registry = Registry(pool)
+    registry = Registry(store)
     last_names: set[str] | None = None
     orphans: set[str] = set()
 
     def is_removable(run_id: str) -> bool:
         nonlocal last_names, orphans
         if (names := set(registry.names())) != last_names:
-            last_names, orphans = names, {run.id for run in find_prunable(pool, studies, prunable.forget).runs}
+            last_names, orphans = names, {run.id for run in find_prunable(store, studies, prunable.forget).runs}
         return run_id in orphans
 
-    removed = remove_runs(pool, [run.id for run in prunable.runs], is_removable)
-    superseded = find_prunable(pool, studies, prunable.forget).superseded
+    removed = remove_runs(store, [run.id for run in prunable.runs], is_removable)
+    superseded = find_prunable(store, studies, prunable.forget).superseded
     entries = [*(name for name in prunable.superseded if name in superseded), *prunable.forget]
     for name in entries:
         registry.forget(name)
@@ -151,9 +151,8 @@ def summary(prunable: Prunable, now: float | None = None) -> list[str]:
     return [*lines, f"{_count(len(prunable.runs), 'run')} that no study refers to: {total}."]
 
 
-def _find_orphans(pool: str, needed: Collection[str]) -> list[OrphanRun]:
+def _find_orphans(store: RunStore, needed: Collection[str]) -> list[OrphanRun]:
     """The runs that are not needed, and that no process trains or is about to train; the largest first."""
-    store = RunStore(pool)
     others = [run_id for run_id in store.run_ids() if run_id not in needed]
     statuses = store.statuses(others)
     idle = [run_id for run_id in others if statuses[run_id].state is not State.RUNNING]
@@ -173,11 +172,11 @@ def _orphan(folder: Folder, run_id: str, status: Status) -> OrphanRun | None:
     return OrphanRun(run_id, sum(size for size, _ in files.values()), changed)
 
 
-def _is_in_use(registry: Registry, pool: str, study: RegisteredStudy) -> bool:
+def _is_in_use(registry: Registry, store: RunStore, study: RegisteredStudy) -> bool:
     """Whether a command works on a study, or any process trains one of its runs."""
     if registry.is_in_use(study.entry):
         return True
-    statuses = RunStore(pool).statuses(sorted({run.id for run in study.runs}))
+    statuses = store.statuses(sorted({run.id for run in study.runs}))
     return any(status.state is State.RUNNING for status in statuses.values())
 
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from emotune.analysis.architecture import read_architectures
 from emotune.config.ablate_command import AblateCommand
-from emotune.config.run import DatasetRef, RunConfig
+from emotune.config.run import DatasetRef
 from emotune.config.study import Study
 from emotune.core.errors import InputError
 from emotune.report import latex, phrasing
@@ -25,19 +25,19 @@ from emotune.report.figures.svg import inline, svg_of
 from emotune.report.freshness import ReportWriter, claim_folder
 from emotune.report.model_cards import model_card_contexts
 from emotune.report.results import StudyResults, compute_results
+from emotune.runs.store import RunStates
 
 __all__ = ["build_report"]
 
 PNG_DPI = 200
 
 
-def build_report(study: Study, runs: Sequence[RunConfig], pool: str, out: Path, command: AblateCommand) -> Path:
+def build_report(study: Study, states: RunStates, out: Path, command: AblateCommand) -> Path:
     """Writes the report of a study, complete or not.
 
     Args:
         study: The study.
-        runs: Its runs.
-        pool: The path or URL of the folder with their directories.
+        states: Its runs, and what their store has of them.
         out: The folder of the report. Files of an earlier report are replaced or removed, all others are left alone.
         command: The command that reproduces the study; if it asks for model cards, ``cards/<variant>.md`` are written.
 
@@ -49,19 +49,19 @@ def build_report(study: Study, runs: Sequence[RunConfig], pool: str, out: Path, 
             another study.
         OSError: the report cannot be written.
     """
-    refs = {run.dataset.name: run.dataset for run in runs}
+    refs = {run.dataset.name: run.dataset for run in states.runs}
     datasets = [dataset_info(ref) for ref in refs.values()]
     for data in datasets:
         if data.manifest:
             study.metric.check_classes(data.name, data.classes)
     try:
-        results = compute_results(study, runs, pool)
-        networks = read_architectures(pool, study, runs)
-        context = page_context(results, datasets, networks, disagreeing_images(results, refs), pool, command)
+        results = compute_results(study, states)
+        networks = read_architectures(states.store, study, states.runs)
+        context = page_context(results, datasets, networks, disagreeing_images(results, refs), command)
     except OSError as error:  # otherwise it would be reported as an error of writing, a full disk for example
         raise InputError(
-            f"{error.filename or pool}: cannot be read for the report ({error.strerror or error}); the runs are "
-            "unchanged: make it readable, then run the same command with --report-only"
+            f"{error.filename or states.store}: cannot be read for the report ({error.strerror or error}); the runs "
+            "are unchanged: make it readable, then run the same command with --report-only"
         ) from error
     claim_folder(out, study)
     with ReportWriter(out, study, cards=command.model_cards) as files:

@@ -84,7 +84,6 @@ def page_context(
     datasets: Sequence[DatasetInfo],
     networks: NetworksFile | None,
     disagreements: Sequence[Disagreement],
-    pool: str,
     command: AblateCommand,
 ) -> dict[str, Any]:
     """The variables of the templates of page, Markdown and LaTeX, by name.
@@ -94,7 +93,6 @@ def page_context(
         datasets: The descriptions of its data sets.
         networks: The differences of its networks; None if they are unknown.
         disagreements: The images that only one side of a contrast classifies correctly.
-        pool: The path or URL of the folder with the runs.
         command: The command that reproduces the study.
     """
     study, records = results.study, results.records
@@ -129,7 +127,7 @@ def page_context(
         "networks": architectures,
         "unfinished": _unfinished_runs(results, command),
         "runs_are_folded": len(records.runs) > MOST_UNFOLDED_RUNS,
-        "provenance": provenance(records, pool),
+        "provenance": provenance(records),
         "command": str(command),
         "comparison_data": _comparison_data(results),
     }

@@ -9,17 +9,16 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self, TypedDict
+from typing import Self, TypedDict
 
 from emotune.analysis.architecture import read_architectures
-from emotune.config.run import RunConfig
 from emotune.config.study import Study
 from emotune.core.errors import InputError, UnwritableError, describe_os_error
 from emotune.core.storage import Folder, to_json_bytes
 from emotune.data.datasets.location import is_ready, manifest_of
-from emotune.runs.directory import Status
+from emotune.runs.store import RunStates
 
 __all__ = ["ReportWriter", "claim_folder", "has_model_cards", "input_fingerprint", "is_up_to_date", "write_fingerprint"]
 
@@ -63,34 +62,25 @@ class FingerprintFile(TypedDict):
     cards: bool
 
 
-def input_fingerprint(
-    study: Study,
-    runs: Sequence[RunConfig],
-    statuses: Mapping[str, Status],
-    records: Sequence[Mapping[str, Any]],
-    pool: str,
-    command: str,
-) -> str:
+def input_fingerprint(study: Study, states: RunStates, command: str) -> str:
     """A digest of everything a report depends on: study, runs, data sets, command, and emotune's own code.
 
     Args:
         study: The study, with the overrides of the command line.
-        runs: Its runs.
-        statuses: The states of the runs by id.
-        records: The records of the finished runs; their curves and predictions never change after the record.
-        pool: The path or URL of the folder with the runs' directories.
+        states: Its runs, and what their store has of them. Curves and predictions never change after the record.
         command: The command that reproduces the study.
     """
+    runs, statuses, store = states.runs, states.statuses, states.store
     datasets = {run.dataset.name: run.dataset for run in runs}.values()
     digest = hashlib.sha256()
     parts: tuple[str | bytes, ...] = (
         repr(study),
-        pool,
+        store.url,
         command,
         *(f"{run.id} {statuses[run.id].state} {statuses[run.id].detail}" for run in runs),
-        *(json.dumps(record, sort_keys=True) for record in records),
+        *(json.dumps(record, sort_keys=True) for record in states.records.values()),
         *(f"{ref!r} {manifest_of(ref) if is_ready(ref) else ''}" for ref in datasets),
-        json.dumps(read_architectures(pool, study, runs)),
+        json.dumps(read_architectures(store, study, runs)),
         *_package_sources(),
     )
     for part in parts:

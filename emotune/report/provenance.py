@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from emotune.analysis.load import Records
-from emotune.core.storage import Folder
 
 __all__ = ["Provenance", "provenance"]
 
@@ -38,12 +37,11 @@ class Provenance:
     interruptions: int
 
 
-def provenance(records: Records, pool: str) -> Provenance:
+def provenance(records: Records) -> Provenance:
     """Where the finished runs come from.
 
     Args:
         records: The study's runs.
-        pool: The path or URL of the folder with their directories.
     """
     finished = list(records.records.values())
     origins = [origin for record in finished for origin in record["origins"]]
@@ -58,19 +56,19 @@ def provenance(records: Records, pool: str) -> Provenance:
         numerics=_count(_settings_text(record.get("numerics", {})) for record in finished),
         initialisation=_count(_settings_text(record.get("initialisation", {})) for record in finished),
         selection_rules=_count(record.get("selection", "last epoch") for record in finished),
-        diffs=_diffs(records.records, pool),
+        diffs=_diffs(records),
         interruptions=sum(record["interruptions"] for record in finished),
     )
 
 
-def _diffs(records: Mapping[str, Mapping[str, Any]], pool: str) -> dict[str, str]:
+def _diffs(records: Records) -> dict[str, str]:
     """The uncommitted changes with which runs were trained, each once."""
     diffs: dict[str, str] = {}
-    for run, record in records.items():
+    for run, record in records.records.items():
         for origin in record["origins"]:
             digest = ((origin["git"] or {}).get("diff") or "")[:8]
             if re.fullmatch("[0-9a-f]{8}", digest) and digest not in diffs:
-                text = (Folder(pool) / run).read(f"origin-{digest}.diff")
+                text = (records.store.folder / run).read(f"origin-{digest}.diff")
                 diffs[digest] = "(the file is missing)" if text is None else text.decode(errors="replace")
     return dict(sorted(diffs.items()))
 

@@ -20,9 +20,9 @@ from emotune.analysis.seeds import (
     summarise,
 )
 from emotune.config.metric import SCALES
-from emotune.config.run import RunConfig
 from emotune.config.study import Contrast, Study
 from emotune.runs.directory import State
+from emotune.runs.store import RunStates
 
 __all__ = ["StudyResults", "VariantSummary", "compute_results"]
 
@@ -119,19 +119,18 @@ class StudyResults:
         return rows
 
 
-def compute_results(study: Study, runs: Sequence[RunConfig], pool: str) -> StudyResults:
+def compute_results(study: Study, states: RunStates) -> StudyResults:
     """Reads a study's runs and computes everything that its report shows.
 
     Args:
         study: The study.
-        runs: Its runs.
-        pool: The path or URL of the folder with their directories.
+        states: Its runs, and what their store has of them.
 
     Raises:
-        InputError: the pool cannot be reached.
+        InputError: the store cannot be reached.
     """
-    records = load_records(runs, pool)
-    datasets = tuple(dict.fromkeys(run.dataset.name for run in runs))
+    records = load_records(states)
+    datasets = tuple(dict.fromkeys(run.dataset.name for run in states.runs))
     rows = cast("list[dict[str, Any]]", records.runs.to_dict("records"))  # column names are strings
     common: tuple[Any, ...] = (datasets, study.seeds, study.metric)
     done = [row for row in rows if row["state"] == State.DONE]

@@ -2,24 +2,42 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from emotune.config.run import RUN_ID, RunConfig
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
-from emotune.runs.directory import RECORD, RunDirectory, Status, read_status
+from emotune.runs.directory import RECORD, RunDirectory, State, Status, read_status
 from emotune.runs.record import RunRecord, missing_or_torn, read_record
 
-__all__ = ["RunStore"]
+__all__ = ["RunStates", "RunStore", "open_store"]
 
 READERS = 32
 """Threads that read from a URL at the same time."""
 
 In = TypeVar("In")
 Out = TypeVar("Out")
+
+
+@dataclass(frozen=True)
+class RunStates:
+    """What a store has of some runs, as of one moment.
+
+    Attributes:
+        store: The store.
+        runs: The runs, in the order in which they are trained.
+        statuses: The status of each run, by its id. A finished run whose files are not complete is *damaged*.
+        records: The records of the finished runs, by id.
+    """
+
+    store: "RunStore"
+    runs: tuple[RunConfig, ...]
+    statuses: Mapping[str, Status]
+    records: Mapping[str, RunRecord]
 
 
 class RunStore:
@@ -75,6 +93,18 @@ class RunStore:
         names = self._file_names(ids)
         statuses = self.map(lambda run_id: read_status(self.folder / run_id, names.get(run_id, ())), ids)
         return dict(zip(ids, statuses, strict=True))
+
+    def states(self, runs: Iterable[RunConfig]) -> RunStates:
+        """The status of each run, and the records of those that are finished.
+
+        Raises:
+            InputError: a file of an unfinished run is damaged, or the store cannot be reached.
+        """
+        runs = tuple(runs)
+        statuses = self.statuses(run.id for run in runs)
+        records, problems = self.check_records(id_ for id_, status in statuses.items() if status.state is State.DONE)
+        damaged = {run_id: Status(State.DAMAGED, problem) for run_id, problem in problems.items()}
+        return RunStates(self, runs, statuses | damaged, records)
 
     def check_records(self, run_ids: Iterable[str]) -> tuple[dict[str, RunRecord], dict[str, str]]:
         """Sorts finished runs by whether all files that their records list are complete.
@@ -147,3 +177,22 @@ class RunStore:
             except (NotADirectoryError, FileNotFoundError):
                 continue
         return names
+
+
+def open_store(runs: str | Path) -> RunStore:
+    """The store of runs that ``--runs`` names: behind a URL, or at an absolute path, which need not exist yet.
+
+    Raises:
+        InputError: it is a file, or not a path.
+    """
+    runs = str(runs)
+    if "://" in runs:
+        return RunStore(runs)
+    try:
+        path = Path(runs).resolve()
+        is_file = path.exists() and not path.is_dir()
+    except (OSError, RuntimeError) as error:  # too long a name; links in a circle
+        raise InputError(f"--runs {runs}: cannot be used ({getattr(error, 'strerror', None) or error})") from None
+    if is_file:
+        raise InputError(f"--runs {runs}: is a file; name the folder in which runs are, or will be")
+    return RunStore(path)

@@ -12,6 +12,7 @@ from emotune.config.model import AlexNetConfig
 from emotune.config.run import DatasetRef, RunConfig
 from emotune.config.train import TrainConfig
 from emotune.runs.directory import ATTENTION, METRICS, PREDICTIONS, RECORD
+from emotune.runs.store import RunStore
 
 IMAGES = pd.DataFrame(
     {
@@ -74,7 +75,7 @@ def damage(records: Records, of: RunConfig) -> str:
 
 def of_one(pool: Path, **options) -> Records:
     finish(pool, run(), **options)
-    return load_records([run()], str(pool))
+    return load_records(RunStore(pool).states([run()]))
 
 
 def test_run_without_groups_test_curve_and_attention(tmp_path: Path):
@@ -94,7 +95,7 @@ def test_run_without_groups_test_curve_and_attention(tmp_path: Path):
 def test_columns_of_the_table_of_runs(tmp_path: Path):
     old = "run,variant,dataset,seed,state,detail,accuracy,test_images,parameters,train_s,images_per_s,workers"
     old += f",interruptions,commit,dirty,{','.join(list(SCALES)[1:])},forward_flops"
-    for records in (of_one(tmp_path), load_records([run("other")], str(tmp_path))):
+    for records in (of_one(tmp_path), load_records(RunStore(tmp_path).states([run("other")]))):
         assert list(records.runs.columns) == [
             *old.split(","),
             "selected_epoch",
@@ -115,7 +116,7 @@ def test_selected_epoch_test_curve_and_entropy_are_loaded(tmp_path: Path):
 def test_attention_is_loaded_for_runs_that_recorded_it(tmp_path: Path):
     finish(tmp_path, run("plain"))
     finish(tmp_path, run("attention"), attention=ATTENDED)
-    records = load_records([run("plain"), run("attention")], str(tmp_path))
+    records = load_records(RunStore(tmp_path).states([run("plain"), run("attention")]))
     (found,) = records.attention.items()
     assert found[0] == run("attention").id
     assert found[1][["sample_id", "layer"]].equals(ATTENDED[["sample_id", "layer"]])
@@ -130,7 +131,7 @@ def test_predictions_of_a_variant_are_by_seed_and_of_finished_runs_only(tmp_path
     unfinished = tmp_path / run("a", 3).id
     unfinished.mkdir()
     (unfinished / METRICS).write_text(json.dumps({"epoch": 1} | EPOCH))
-    records = load_records(runs, str(tmp_path))
+    records = load_records(RunStore(tmp_path).states(runs))
     found = records.predictions_of("a", "photos")
     assert list(found) == [2, 10]
     assert found[2] is records.predictions[run("a", 2).id]
@@ -142,7 +143,7 @@ def test_predictions_of_a_variant_are_by_seed_and_of_finished_runs_only(tmp_path
 def test_images_have_the_order_of_the_first_run_and_the_groups_of_any_run(tmp_path: Path):
     finish(tmp_path, run(seed=0), IMAGES.drop(columns="group"))
     finish(tmp_path, run(seed=1), IMAGES.iloc[::-1])
-    records = load_records([run(seed=0), run(seed=1)], str(tmp_path))
+    records = load_records(RunStore(tmp_path).states([run(seed=0), run(seed=1)]))
     first, second = records.predictions_of("alexnet", "photos").values()
     assert first.equals(IMAGES)
     assert second.equals(IMAGES)
@@ -165,7 +166,7 @@ def test_run_with_other_test_images_is_damaged(tmp_path: Path, other: pd.DataFra
     for seed in (1, 2):
         finish(tmp_path, run(seed=seed))
     runs = [run(seed=0, dataset="elsewhere"), *(run(seed=seed) for seed in range(3))]
-    records = load_records(runs, str(tmp_path))
+    records = load_records(RunStore(tmp_path).states(runs))
     assert records.runs["state"].tolist() == ["done", "damaged", "done", "done"]
     problem = damage(records, run(seed=0))
     assert f"{run(seed=0).id}/{PREDICTIONS}: " in problem and f"{run(seed=1).id};" in problem
@@ -178,10 +179,10 @@ def test_damaged_table_is_reported_with_its_path(tmp_path: Path, name: str):
     whole = file.read_bytes()
     for damaged in (b"", whole[: len(whole) // 2], b"PAR1" + bytes(len(whole) - 8) + b"PAR1", b"{}"):
         file.write_bytes(damaged)
-        problem = damage(load_records([run(), run(seed=1)], str(tmp_path)), run())
+        problem = damage(load_records(RunStore(tmp_path).states([run(), run(seed=1)])), run())
         assert re.search(f"{run().id}/{name}: .*; delete .*{run().id} ", problem)
     pd.DataFrame({"x": [1]}).to_parquet(file)
-    assert "sample_id" in damage(load_records([run()], str(tmp_path)), run())
+    assert "sample_id" in damage(load_records(RunStore(tmp_path).states([run()])), run())
 
 
 @pytest.mark.parametrize(
@@ -231,7 +232,9 @@ def test_equal_predictions_have_equal_digests_in_any_order(tmp_path: Path):
     finish(tmp_path, run(seed=0))
     for seed, predictions in others.items():
         finish(tmp_path, run(seed=seed), predictions)
-    found = load_records([run(seed=seed) for seed in range(4)], str(tmp_path)).runs["predicted_classes_digest"]
+    found = load_records(RunStore(tmp_path).states([run(seed=seed) for seed in range(4)])).runs[
+        "predicted_classes_digest"
+    ]
     assert found[0] == found[1] == found[2] != found[3]
 
 
@@ -258,7 +261,7 @@ def test_invalid_attention_is_reported(tmp_path: Path, damaged):
 def test_damaged_curve_is_reported(tmp_path: Path, text: str):
     (finish(tmp_path, run()) / METRICS).write_text(text)
     finish(tmp_path, run(seed=1))
-    records = load_records([run(), run(seed=1)], str(tmp_path))
+    records = load_records(RunStore(tmp_path).states([run(), run(seed=1)]))
     assert re.search(f"{run().id}/{METRICS}: .*; delete .*{run().id} ", damage(records, run()))
     assert len(records.done()) == 1
 
@@ -269,12 +272,12 @@ def test_record_without_a_field_is_reported(tmp_path: Path, lost: str):
     record = json.loads(file.read_text())
     del record[lost]
     file.write_text(json.dumps(record))
-    assert f"{run().id}/{RECORD}: '{lost}' " in damage(load_records([run()], str(tmp_path)), run())
+    assert f"{run().id}/{RECORD}: '{lost}' " in damage(load_records(RunStore(tmp_path).states([run()])), run())
 
 
 def test_missing_predictions_are_reported(tmp_path: Path):
     (finish(tmp_path, run()) / PREDICTIONS).unlink()
-    assert f"{run().id}/{PREDICTIONS}: " in damage(load_records([run()], str(tmp_path)), run())
+    assert f"{run().id}/{PREDICTIONS}: " in damage(load_records(RunStore(tmp_path).states([run()])), run())
 
 
 def test_runs_behind_a_url_load_like_local_ones(tmp_path: Path):
@@ -284,7 +287,10 @@ def test_runs_behind_a_url_load_like_local_ones(tmp_path: Path):
     for each in runs:
         finish(tmp_path, each, attention=ATTENDED)
     fsspec.filesystem("memory").put(str(tmp_path), "/records-pool", recursive=True)
-    near, far = load_records(runs, str(tmp_path)), load_records(runs, "memory://records-pool")
+    near, far = (
+        load_records(RunStore(tmp_path).states(runs)),
+        load_records(RunStore("memory://records-pool").states(runs)),
+    )
     assert far.runs.equals(near.runs)
     assert far.curves.equals(near.curves)
     assert list(far.attention) == list(near.attention) == [each.id for each in runs]
@@ -292,7 +298,7 @@ def test_runs_behind_a_url_load_like_local_ones(tmp_path: Path):
 
 
 def test_without_trained_runs_only_the_table_of_runs_has_rows(tmp_path: Path):
-    records = load_records([run()], str(tmp_path / "nothing"))
+    records = load_records(RunStore(tmp_path / "nothing").states([run()]))
     assert records.runs["state"].tolist() == ["missing"]
     assert records.done().empty
     assert records.curves.empty

@@ -7,6 +7,7 @@ from study_files import GOOD
 
 from emotune.config.load import load_study
 from emotune.config.study import Study
+from emotune.runs.store import RunStore
 
 
 @pytest.fixture
@@ -17,3 +18,8 @@ def study(write) -> Study:
 @pytest.fixture
 def pool(tmp_path: Path) -> str:
     return str(tmp_path / "runs")
+
+
+@pytest.fixture
+def store(pool: str) -> RunStore:
+    return RunStore(pool)

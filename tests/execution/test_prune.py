@@ -16,10 +16,9 @@ from emotune.config.run import RunConfig, WeightsRef
 from emotune.config.study import Study
 from emotune.config.train import TrainConfig
 from emotune.core.errors import InputError
-from emotune.core.storage import Folder
 from emotune.execution.prune import Prunable, find_prunable, prune, summary
-from emotune.runs.directory import RunDirectory
 from emotune.runs.registry import Registry
+from emotune.runs.store import RunStore
 
 
 @pytest.fixture
@@ -33,19 +32,19 @@ def become(monkeypatch) -> Callable[..., None]:
     return become
 
 
-def begin(pool: str, *runs: RunConfig) -> None:
+def begin(store: RunStore, *runs: RunConfig) -> None:
     for run in runs:
-        directory = RunDirectory(pool, run)
+        directory = store.directory(run)
         lease = directory.begin()
         directory.folder.write("checkpoint/last.pt", b"x" * 1000)
         lease.release()
 
 
-def trained(pool: str, study: Study) -> tuple[Study, tuple[RunConfig, ...]]:
-    """A registered study whose runs are in the pool."""
+def trained(store: RunStore, study: Study) -> tuple[Study, tuple[RunConfig, ...]]:
+    """A registered study whose runs are in the store."""
     runs = study.runs([DATA])
-    begin(pool, *runs)
-    Registry(pool).register(study, runs)
+    begin(store, *runs)
+    Registry(store).register(study, runs)
     return study, runs
 
 
@@ -53,81 +52,83 @@ def ids(prunable: Prunable) -> set[str]:
     return {one.id for one in prunable.runs}
 
 
-def test_runs_that_a_study_refers_to_are_kept_and_the_others_are_listed_with_size_and_age(study, pool):
-    _, runs = trained(pool, study)
-    begin(pool, other := replace(runs[0], seed=99))
-    (Path(pool) / "notes").mkdir()
-    prunable = find_prunable(pool)
+def test_runs_that_a_study_refers_to_are_kept_and_the_others_are_listed_with_size_and_age(study, store):
+    _, runs = trained(store, study)
+    begin(store, other := replace(runs[0], seed=99))
+    (Path(store.url) / "notes").mkdir()
+    prunable = find_prunable(store)
     (orphan,) = prunable.runs
     assert (orphan.id, orphan.size > 1000) == (other.id, True)
     lines = summary(prunable, now=orphan.changed + 3 * 86400)
     assert "3 days old" in lines[-2]
     assert lines[-1].startswith("1 run that no study refers to")
-    assert prune(pool, prunable) == ([other.id], [])
-    assert sorted(path.name for path in Path(pool).iterdir()) == sorted([*(r.id for r in runs), "notes", "studies"])
+    assert prune(store, prunable) == ([other.id], [])
+    assert sorted(path.name for path in Path(store.url).iterdir()) == sorted(
+        [*(r.id for r in runs), "notes", "studies"]
+    )
 
 
 @pytest.mark.parametrize("where", ["disk", "memory"])
-def test_two_users_studies_of_one_name_in_one_pool_keep_their_runs(pool, tmp_path, become, where):
-    pool = pool if where == "disk" else f"memory://{tmp_path.name}"
+def test_two_users_studies_of_one_name_in_one_pool_keep_their_runs(store, tmp_path, become, where):
+    store = store if where == "disk" else RunStore(f"memory://{tmp_path.name}")
     for user in ("ann", "bob"):
         (tmp_path / user).mkdir()
         (tmp_path / user / "ablation.yaml").write_text(GOOD.replace("wide", user))
     become("ann")
-    anns, runs_of_ann = trained(pool, load_study(tmp_path / "ann" / "ablation.yaml"))
+    anns, runs_of_ann = trained(store, load_study(tmp_path / "ann" / "ablation.yaml"))
     become("bob")
-    bobs, runs_of_bob = trained(pool, load_study(tmp_path / "bob" / "ablation.yaml"))
-    assert ids(find_prunable(pool)) == set()
-    assert ids(find_prunable(pool, [(bobs, runs_of_bob)])) == set()
+    bobs, runs_of_bob = trained(store, load_study(tmp_path / "bob" / "ablation.yaml"))
+    assert ids(find_prunable(store)) == set()
+    assert ids(find_prunable(store, [(bobs, runs_of_bob)])) == set()
     shorter = replace(bobs, seeds=1)
-    prunable = find_prunable(pool, [(shorter, shorter.runs([DATA]))])
+    prunable = find_prunable(store, [(shorter, shorter.runs([DATA]))])
     assert ids(prunable) == {run.id for run in runs_of_bob[2:]} - {run.id for run in runs_of_ann}
     lines = "\n".join(summary(prunable))
     assert f"ann@here:{anns.file}" in lines
     assert f"bob@here:{bobs.file}" in lines
     assert lines.count("superseded") == 1
-    prune(pool, prunable, [(shorter, shorter.runs([DATA]))])
-    assert {run.id for run in runs_of_ann} <= set(Folder(pool).names())
-    assert [one.origin.user for one in Registry(pool).studies()] == ["ann"]
+    prune(store, prunable, [(shorter, shorter.runs([DATA]))])
+    assert {run.id for run in runs_of_ann} <= set(store.folder.names())
+    assert [one.origin.user for one in Registry(store).studies()] == ["ann"]
 
 
 @pytest.mark.parametrize(("user", "host"), [("bob", "here"), ("ann", "node2")])
-def test_a_version_of_another_user_or_machine_is_not_superseded(study, pool, become, user, host):
+def test_a_version_of_another_user_or_machine_is_not_superseded(study, store, become, user, host):
     become(user, host)
-    trained(pool, study)
+    trained(store, study)
     become("ann")
     now = replace(study, seeds=1)
-    prunable = find_prunable(pool, [(now, now.runs([DATA]))])
+    prunable = find_prunable(store, [(now, now.runs([DATA]))])
     assert (prunable.runs, prunable.superseded, len(prunable.kept)) == ((), {}, 1)
 
 
-def test_a_study_counts_as_its_file_has_it_now_and_its_earlier_versions_are_forgotten(study, pool):
-    _, runs = trained(pool, study)
+def test_a_study_counts_as_its_file_has_it_now_and_its_earlier_versions_are_forgotten(study, store):
+    _, runs = trained(store, study)
     now = (replace(study, seeds=1), runs[:2])
-    prunable = find_prunable(pool, [now])
+    prunable = find_prunable(store, [now])
     assert ids(prunable) == {run.id for run in runs[2:]}
     assert prunable.question == f"Remove these {len(runs) - 2} runs and forget 1 study"
-    removed, forgotten = prune(pool, prunable, [now])
+    removed, forgotten = prune(store, prunable, [now])
     assert (set(removed), forgotten) == (ids(prunable), list(prunable.superseded))
-    assert Registry(pool).studies() == []
+    assert Registry(store).studies() == []
 
 
-def test_two_versions_that_are_both_named_both_count(study, pool):
-    versions = [trained(pool, study), trained(pool, replace(study, seeds=1))]
-    prunable = find_prunable(pool, versions)
+def test_two_versions_that_are_both_named_both_count(study, store):
+    versions = [trained(store, study), trained(store, replace(study, seeds=1))]
+    prunable = find_prunable(store, versions)
     assert (prunable.runs, prunable.superseded, prunable.question) == ((), {}, "")
 
 
-def test_an_earlier_version_is_kept_while_a_command_works_on_it(study, pool, tmp_path):
-    _, runs = trained(pool, study)
+def test_an_earlier_version_is_kept_while_a_command_works_on_it(study, store, tmp_path):
+    _, runs = trained(store, study)
     now = [(replace(study, seeds=1), runs[:2])]
-    with Registry(pool).in_use(study, runs):
-        assert find_prunable(pool, now).runs == ()
+    with Registry(store).in_use(study, runs):
+        assert find_prunable(store, now).runs == ()
         with pytest.raises(InputError, match=r"^--forget own-"):
-            find_prunable(pool, forget=Registry(pool).names())
-    with RunDirectory(pool, runs[0]).leased():
-        assert find_prunable(pool, now).runs == ()
-    assert ids(find_prunable(pool, now)) == {run.id for run in runs[2:]}
+            find_prunable(store, forget=Registry(store).names())
+    with store.directory(runs[0]).leased():
+        assert find_prunable(store, now).runs == ()
+    assert ids(find_prunable(store, now)) == {run.id for run in runs[2:]}
     code = (
         "import os, sys; from pathlib import Path; from emotune.runs.registry import Registry\n"
         "from test_prune import *\n"
@@ -135,91 +136,91 @@ def test_an_earlier_version_is_kept_while_a_command_works_on_it(study, pool, tmp
         "with Registry(sys.argv[2]).in_use(study, study.runs([DATA])): os._exit(9)"
     )
     path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
-    killed = subprocess.run([sys.executable, "-c", code, study.file, pool], env=os.environ | {"PYTHONPATH": path},
+    killed = subprocess.run([sys.executable, "-c", code, study.file, store.url], env=os.environ | {"PYTHONPATH": path},
                             check=False)  # fmt: skip
     assert killed.returncode == 9
-    assert list(Path(pool).glob("studies/*/command-*.json"))
-    assert ids(find_prunable(pool, now)) == {run.id for run in runs[2:]}, "it was killed"
+    assert list(Path(store.url).glob("studies/*/command-*.json"))
+    assert ids(find_prunable(store, now)) == {run.id for run in runs[2:]}, "it was killed"
 
 
-def test_runs_of_a_study_that_is_registered_while_the_user_considers_the_question_are_kept(study, pool, become):
+def test_runs_of_a_study_that_is_registered_while_the_user_considers_the_question_are_kept(study, store, become):
     become("ann")
-    _, runs = trained(pool, study)
+    _, runs = trained(store, study)
     now = [(replace(study, seeds=1), runs[:2])]
-    prunable = find_prunable(pool, now)
+    prunable = find_prunable(store, now)
     assert len(prunable.runs) > 1
     become("bob")
-    Registry(pool).register(study, runs[:3])
+    Registry(store).register(study, runs[:3])
     become("ann")
-    removed, _ = prune(pool, prunable, now)
+    removed, _ = prune(store, prunable, now)
     assert runs[2].id not in removed
     assert set(removed) == ids(prunable) - {runs[2].id}
 
 
-def test_a_study_is_forgotten_by_its_entrys_name_whoever_registered_it(study, pool, become):
+def test_a_study_is_forgotten_by_its_entrys_name_whoever_registered_it(study, store, become):
     become("bob", "node2")
-    trained(pool, study)
+    trained(store, study)
     become("ann")
-    (entry,) = Registry(pool).names()
+    (entry,) = Registry(store).names()
     with pytest.raises(InputError, match=f"--forget x: .*{entry}"):
-        find_prunable(pool, forget=["x"])
-    prunable = find_prunable(pool, forget=[entry])
+        find_prunable(store, forget=["x"])
+    prunable = find_prunable(store, forget=[entry])
     assert prunable.question == f"Remove these {len(prunable.runs)} runs and forget 1 study"
     assert any(f"{entry}: to be forgotten" in line for line in summary(prunable))
-    assert prune(pool, prunable)[1] == [entry]
-    assert Registry(pool).names() == []
+    assert prune(store, prunable)[1] == [entry]
+    assert Registry(store).names() == []
 
 
-def test_an_entry_that_cannot_be_read_removes_nothing_until_it_is_forgotten(study, pool):
-    trained(pool, study)
-    (entry,) = Registry(pool).names()
-    (Path(pool) / "studies" / entry / "runs.json").write_text("{")
+def test_an_entry_that_cannot_be_read_removes_nothing_until_it_is_forgotten(study, store):
+    trained(store, study)
+    (entry,) = Registry(store).names()
+    (Path(store.url) / "studies" / entry / "runs.json").write_text("{")
     with pytest.raises(InputError, match=f"--forget {entry}"):
-        find_prunable(pool)
-    assert find_prunable(pool, forget=[entry]).forget == (entry,)
+        find_prunable(store)
+    assert find_prunable(store, forget=[entry]).forget == (entry,)
 
 
-def test_runs_whose_weights_others_begin_with_stay(study, pool):
+def test_runs_whose_weights_others_begin_with_stay(study, store):
     first = study.runs([DATA])[0]
-    begin(pool, first)
+    begin(store, first)
     weights = WeightsRef(location=f"/mounted/elsewhere/{first.id}/weights.safetensors", digest="0" * 8)
-    train = TrainConfig(init=f"{pool}/{first.id}")
+    train = TrainConfig(init=f"{store}/{first.id}")
     tuned = RunConfig(variant="x", dataset=DATA, seed=0, model=AlexNetConfig(), train=train, weights=weights)
-    assert ids(find_prunable(pool, [(study, [])])) == {first.id}
-    assert ids(find_prunable(pool, [(study, [tuned])])) == set()
-    Registry(pool).register(study, [tuned])
-    assert ids(find_prunable(pool)) == set()
+    assert ids(find_prunable(store, [(study, [])])) == {first.id}
+    assert ids(find_prunable(store, [(study, [tuned])])) == set()
+    Registry(store).register(study, [tuned])
+    assert ids(find_prunable(store)) == set()
 
 
-def test_nothing_is_removed_where_no_study_is_registered(study, pool):
-    begin(pool, study.runs([DATA])[0])
-    with pytest.raises(InputError, match=pool):
-        find_prunable(pool)
+def test_nothing_is_removed_where_no_study_is_registered(study, store):
+    begin(store, study.runs([DATA])[0])
+    with pytest.raises(InputError, match=store.url):
+        find_prunable(store)
 
 
-def test_a_run_that_is_trained_or_just_begun_is_neither_listed_nor_removed(study, pool):
+def test_a_run_that_is_trained_or_just_begun_is_neither_listed_nor_removed(study, store):
     run, begun, *_ = study.runs([DATA])
-    Registry(pool).register(study, [])
-    with RunDirectory(pool, run).leased():
-        assert find_prunable(pool).runs == ()
-    prunable = find_prunable(pool)
+    Registry(store).register(study, [])
+    with store.directory(run).leased():
+        assert find_prunable(store).runs == ()
+    prunable = find_prunable(store)
     assert ids(prunable) == {run.id}
-    with RunDirectory(pool, run).leased():
-        assert prune(pool, prunable) == ([], [])
-    folder = Path(pool) / begun.id
+    with store.directory(run).leased():
+        assert prune(store, prunable) == ([], [])
+    folder = Path(store.url) / begun.id
     folder.mkdir()
-    assert ids(find_prunable(pool)) == {run.id}
+    assert ids(find_prunable(store)) == {run.id}
     os.utime(folder, (0, 0))
-    assert ids(find_prunable(pool)) == {run.id, begun.id}
+    assert ids(find_prunable(store)) == {run.id, begun.id}
 
 
 def test_pools_behind_a_url_are_pruned_too(study):
     runs = study.runs([DATA])
-    pool = "memory://pool-of-test-prune"
-    begin(pool, runs[0], runs[1])
-    Registry(pool).register(study, [runs[0]])
-    prunable = find_prunable(pool)
+    store = RunStore("memory://store-of-test-prune")
+    begin(store, runs[0], runs[1])
+    Registry(store).register(study, [runs[0]])
+    prunable = find_prunable(store)
     (orphan,) = prunable.runs
     assert (orphan.id, orphan.size > 1000, orphan.changed > 0) == (runs[1].id, True, True)
-    prune(pool, prunable)
-    assert find_prunable(pool).runs == ()
+    prune(store, prunable)
+    assert find_prunable(store).runs == ()

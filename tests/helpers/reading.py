@@ -6,6 +6,7 @@ from pathlib import Path
 from emotune.config.ablate_command import AblateCommand
 from emotune.config.study import Study
 from emotune.report.build import build_report
+from emotune.runs.store import RunStore
 
 # Enough large steps for the three variants, which start from equal weights, to predict differently.
 STUDY = """
@@ -51,5 +52,5 @@ class Tags(HTMLParser):
 def report(finished, out: Path) -> tuple[Study, str, Path]:
     """The study, its page and the folder that it is in."""
     study, runs, pool = finished
-    page = build_report(study, runs, pool, out, AblateCommand("few.yaml"))
+    page = build_report(study, RunStore(pool).states(runs), out, AblateCommand("few.yaml"))
     return study, page.read_text(), out

@@ -8,6 +8,7 @@ from emotune.config.load import load_study
 from emotune.data.datasets.resolve import resolve_datasets
 from emotune.execution.monitor.display import ProgressDisplay
 from emotune.execution.run.local import run_locally
+from emotune.runs.store import RunStore
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +19,7 @@ def finished(small_shards: Path, tmp_path_factory):
     study = load_study(folder / "few.yaml")
     runs = study.runs(resolve_datasets(study.datasets))
     with ProgressDisplay(Console(quiet=True), runs) as lines:
-        run_locally(runs, str(folder / "runs"), lines, study.resources)
+        run_locally(runs, RunStore(folder / "runs"), lines, study.resources)
     return study, runs, str(folder / "runs")
 
 

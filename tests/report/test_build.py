@@ -26,6 +26,7 @@ from emotune.data.datasets.resolve import resolve_datasets
 from emotune.data.sources.class_folders import ClassFolders
 from emotune.report.build import build_report
 from emotune.runs.directory import PREDICTIONS, RunDirectory
+from emotune.runs.store import RunStore
 
 
 def test_page_shows_the_accuracy_of_every_seed(finished, reported):
@@ -72,7 +73,7 @@ def test_runs_csv_has_every_metric_and_the_page_their_means(finished, reported):
 def test_report_uses_the_unit_and_direction_of_the_metric(finished, tmp_path: Path):
     study, runs, pool = finished
     of_loss = replace(study, metric=Metric(name="nll", min_effect=0.05))
-    page = build_report(of_loss, runs, pool, tmp_path, AblateCommand())
+    page = build_report(of_loss, RunStore(pool).states(runs), tmp_path, AblateCommand())
     table = pd.read_csv(tmp_path / "runs.csv").pivot(index="seed", columns="variant", values="nll")
     mean = (table["attention"] - table["alexnet"]).mean()
     text = " ".join(Tags(page.read_text().partition('<section id="curves"')[0]).text.split())
@@ -81,7 +82,7 @@ def test_report_uses_the_unit_and_direction_of_the_metric(finished, tmp_path: Pa
         assert "points" not in written
     assert "Negative log-likelihood by variant" in text
     assert (tmp_path / "nll-scenes.png").is_file()
-    build_report(study, runs, pool, tmp_path, AblateCommand())
+    build_report(study, RunStore(pool).states(runs), tmp_path, AblateCommand())
     assert not (tmp_path / "nll-scenes.png").exists(), "another metric's plot is stale"
 
 
@@ -90,7 +91,9 @@ def test_plan_states_the_detectable_effect_in_the_metric_of_the_study(finished, 
     (tmp_path / "loss.yaml").write_text(study.source + "metric: {name: nll, min_effect: 0.05}\n")
     assert main([str(tmp_path / "loss.yaml"), "--runs", pool, "--plan"]) == 0
     output = " ".join(capsys.readouterr().out.split())
-    spread = pooled_spread(load_records(runs, pool).done().to_dict("records"), runs[0].dataset.name, "nll")
+    spread = pooled_spread(
+        load_records(RunStore(pool).states(runs)).done().to_dict("records"), runs[0].dataset.name, "nll"
+    )
     assert f"{spread.sd:.3f} nats, {spread.df} degrees of freedom" in output
     assert re.search(r"Warning: .*0\.05 nats", output)
 
@@ -98,7 +101,9 @@ def test_plan_states_the_detectable_effect_in_the_metric_of_the_study(finished, 
 @pytest.mark.parametrize("name", ["brier", "polarity_accuracy"])
 def test_a_study_can_compare_other_metrics(finished, tmp_path: Path, name: str):
     study, runs, pool = finished
-    page = build_report(replace(study, metric=Metric(name=name, min_effect=0.5)), runs, pool, tmp_path, AblateCommand())
+    page = build_report(
+        replace(study, metric=Metric(name=name, min_effect=0.5)), RunStore(pool).states(runs), tmp_path, AblateCommand()
+    )
     text = Tags(page.read_text().partition('<section id="reproduce"')[0]).text
     assert SCALES[name].title in text
     assert not re.search(r"\bnan\b", text)
@@ -112,7 +117,7 @@ def test_missing_and_failed_runs_are_listed_and_only_complete_pairs_count(finish
     directory.begin()
     directory.fail("RuntimeError: the cat sat on the <keyboard>\nTraceback")
     page = build_report(
-        load_study_with(study, seeds=4), more, pool, tmp_path, AblateCommand("few.yaml", runs=pool)
+        load_study_with(study, seeds=4), RunStore(pool).states(more), tmp_path, AblateCommand("few.yaml", runs=pool)
     ).read_text()
     assert "6 of 12 runs" in page
     assert "the cat sat on the &lt;keyboard&gt;" in page
@@ -127,7 +132,7 @@ def load_study_with(study: Study, seeds: int) -> Study:
 
 def test_report_without_finished_runs(finished, tmp_path: Path):
     study, runs, _ = finished
-    page = build_report(study, runs, str(tmp_path / "empty"), tmp_path / "out", AblateCommand()).read_text()
+    page = build_report(study, RunStore(tmp_path / "empty").states(runs), tmp_path / "out", AblateCommand()).read_text()
     assert "0 of 6 runs" in page
     assert not re.search(r"<figure|\bnan\b", page)
 
@@ -139,7 +144,7 @@ def test_damaged_runs_are_listed_and_the_others_reported(finished, tmp_path: Pat
     frame = pd.read_parquet(doubled)
     pd.concat([frame, frame.head(1)]).to_parquet(doubled)
     lost.unlink()
-    page = build_report(study, runs, str(tmp_path / "runs"), tmp_path / "out", AblateCommand("few.yaml"))
+    page = build_report(study, RunStore(tmp_path / "runs").states(runs), tmp_path / "out", AblateCommand("few.yaml"))
     text = " ".join(Tags(page.read_text()).text.split())
     assert f"{len(runs) - 2} of {len(runs)} runs" in text
     for file in (doubled, lost):
@@ -158,7 +163,7 @@ def test_infinite_loss_and_identical_predictions_in_every_file(finished, tmp_pat
     frame.loc[0, f"logit_{target}"] = -np.inf
     frame.to_parquet(of[contrast.variant, 0])
     of_loss = replace(study, metric=Metric(name="nll", min_effect=0.05))
-    out = build_report(of_loss, runs, str(tmp_path / "runs"), tmp_path / "loss", AblateCommand()).parent
+    out = build_report(of_loss, RunStore(tmp_path / "runs").states(runs), tmp_path / "loss", AblateCommand()).parent
     page = (out / "index.html").read_text()
     text, data = (out / "report.md").read_text(), re.search(r'id="comparison-data">(.*?)</script>', page, re.S)[1]
     assert "+∞ nats" in text and "nan" not in text
@@ -171,12 +176,12 @@ def test_infinite_loss_and_identical_predictions_in_every_file(finished, tmp_pat
 
     for (_, seed), file in of.items():  # every network says what the baseline's says
         shutil.copy(Path(pool) / of[study.baseline, seed].parent.name / PREDICTIONS, file)
-    out = build_report(study, runs, str(tmp_path / "runs"), tmp_path / "same", AblateCommand()).parent
+    out = build_report(study, RunStore(tmp_path / "runs").states(runs), tmp_path / "same", AblateCommand()).parent
     text = (out / "report.md").read_text()
     assert text.count("≡ identical") == len(study.contrasts) and "unresolved" not in text
     for file in of.values():  # and now in every seed
         shutil.copy(Path(pool) / of[study.baseline, 0].parent.name / PREDICTIONS, file)
-    out = build_report(study, runs, str(tmp_path / "runs"), tmp_path / "seedless", AblateCommand()).parent
+    out = build_report(study, RunStore(tmp_path / "runs").states(runs), tmp_path / "seedless", AblateCommand()).parent
     assert "equal in all 2 seeds" in (out / "report.md").read_text()
 
 
@@ -192,8 +197,7 @@ def test_polarity_metric_is_rejected_for_labels_without_polarity(image_folder: P
     with pytest.raises(InputError, match=r"^metric.name: polarity_accuracy on .*\bsurprise\b"):
         build_report(
             study,
-            study.runs(resolve_datasets(study.datasets)),
-            str(tmp_path / "runs"),
+            RunStore(tmp_path / "runs").states(study.runs(resolve_datasets(study.datasets))),
             tmp_path / "report",
             AblateCommand(),
         )
@@ -214,8 +218,7 @@ def test_excluded_images_are_counted_by_problem_and_class(image_folder, tmp_path
     study = load_study(tmp_path / "dirty.yaml")
     page = build_report(
         study,
-        study.runs(resolve_datasets(study.datasets)),
-        str(tmp_path / "runs"),
+        RunStore(tmp_path / "runs").states(study.runs(resolve_datasets(study.datasets))),
         tmp_path / "report",
         AblateCommand(),
     )

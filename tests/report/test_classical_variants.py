@@ -11,6 +11,7 @@ from emotune.execution.checks.prepare import Preparation
 from emotune.execution.monitor.display import ProgressDisplay
 from emotune.execution.plan.resolved_study import resolve_study
 from emotune.execution.run.local import run_locally
+from emotune.runs.store import RunStore
 
 OTHERS = """  constant: {{model.name: constant}}
   colours: {{model.name: svm, model.features: colours, model.c_grid: [1]}}
@@ -30,12 +31,13 @@ def mixed(small_shards, tmp_path_factory):
     with Preparation(resolved, runs, "local") as preparation:
         preparation.wait()
     with ProgressDisplay(Console(quiet=True), runs) as lines:
-        run_locally(runs, pool, lines, study.resources)
+        run_locally(runs, RunStore(pool), lines, study.resources)
     return study, runs, pool
 
 
 def test_all_runs_finish_and_only_networks_have_flops(mixed):
-    runs = load_records(*mixed[1:]).runs
+    _, runs, pool = mixed
+    runs = load_records(RunStore(pool).states(runs)).runs
     assert set(runs["state"]) == {"done"}
     by_variant = runs.groupby("variant")[["parameters", "forward_flops"]].first()
     assert by_variant.loc["constant", "parameters"] == 7
@@ -46,7 +48,7 @@ def test_all_runs_finish_and_only_networks_have_flops(mixed):
 
 def test_only_networks_are_compared_with_the_baselines_network(mixed):
     study, runs, pool = mixed
-    (entry,) = read_architectures(pool, study, runs)["networks"]
+    (entry,) = read_architectures(RunStore(pool), study, runs)["networks"]
     assert set(entry["variants"]) == {"alexnet", "attention", "tanh"}
 
 

@@ -10,6 +10,7 @@ from reading import report
 from emotune.config.ablate_command import AblateCommand
 from emotune.report.build import build_report
 from emotune.report.latex import escape
+from emotune.runs.store import RunStore
 
 
 def test_every_figure_is_also_an_svg_and_a_png(reported):
@@ -58,7 +59,7 @@ def test_stale_files_are_removed_and_user_files_kept(finished, tmp_path: Path):
     (tmp_path / "curves-mine.png").write_bytes(b"mine")
     report(finished, tmp_path)
     (tmp_path / "confusion-scenes.svg").write_text("retouched")
-    build_report(study, runs, str(tmp_path / "empty"), tmp_path, AblateCommand())
+    build_report(study, RunStore(tmp_path / "empty").states(runs), tmp_path, AblateCommand())
     left = {path.name for path in tmp_path.iterdir() if path.suffix in (".png", ".svg", ".txt")}
     assert left == {"notes.txt", "curves-mine.png", "confusion-scenes.svg"}
 
@@ -70,5 +71,5 @@ def test_the_next_report_cleans_up_an_interrupted_one(finished, tmp_path: Path, 
         with pytest.raises(KeyboardInterrupt):
             report(finished, tmp_path)
     assert list(tmp_path.glob("*.png"))
-    build_report(study, runs, str(tmp_path / "empty"), tmp_path, AblateCommand())
+    build_report(study, RunStore(tmp_path / "empty").states(runs), tmp_path, AblateCommand())
     assert not list(tmp_path.glob("*.png"))

@@ -7,6 +7,7 @@ from emotune.config.ablate_command import AblateCommand
 from emotune.config.load import load_study
 from emotune.data.datasets.resolve import resolve_datasets
 from emotune.report.build import build_report
+from emotune.runs.store import RunStore
 
 GOLDEN = Path(__file__).parent / "golden"
 DATE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC")
@@ -15,7 +16,9 @@ DATE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC")
 def test_the_recorded_runs_give_the_stored_report(tmp_path: Path):
     study = load_study(GOLDEN / "golden.yaml")
     runs = study.runs(resolve_datasets([str(GOLDEN / "data")]))
-    build_report(study, runs, str(GOLDEN / "runs"), tmp_path, AblateCommand("golden.yaml", runs=str(GOLDEN / "runs")))
+    build_report(
+        study, RunStore(GOLDEN / "runs").states(runs), tmp_path, AblateCommand("golden.yaml", runs=str(GOLDEN / "runs"))
+    )
     written = (tmp_path / "report.md").read_text().replace(str(GOLDEN / "runs"), "POOL")
     new, dates = DATE.subn("DATE", written)
     assert dates == 1

@@ -19,6 +19,7 @@ from emotune.core.storage import Folder
 from emotune.data.manifest import read_manifest
 from emotune.report.build import build_report
 from emotune.runs.directory import PREDICTIONS, RECORD
+from emotune.runs.store import RunStore
 
 COMMAND = AblateCommand("few.yaml", model_cards=True)
 
@@ -27,7 +28,8 @@ COMMAND = AblateCommand("few.yaml", model_cards=True)
 def cards(finished, tmp_path_factory) -> dict[str, str]:
     """The text of each card by variant."""
     out = tmp_path_factory.mktemp("carded")
-    build_report(*finished, out, COMMAND)
+    study, runs, pool = finished
+    build_report(study, RunStore(pool).states(runs), out, COMMAND)
     return {path.stem: path.read_text() for path in (out / "cards").iterdir()}
 
 
@@ -116,20 +118,20 @@ def test_tables_have_as_many_cells_in_each_row(cards):
 
 def test_one_seed_has_no_interval(finished, tmp_path):
     study, runs, pool = finished
-    build_report(replace(study, seeds=1), [r for r in runs if r.seed == 0], pool, tmp_path, COMMAND)
+    build_report(replace(study, seeds=1), RunStore(pool).states([r for r in runs if r.seed == 0]), tmp_path, COMMAND)
     assert "(n = 1)" in row((tmp_path / "cards/tanh.md").read_text(), "accuracy, %")[1]
 
 
 def test_a_variant_without_finished_runs_has_no_card_and_its_old_one_is_removed(finished, tmp_path):
     study, runs, pool = finished
-    build_report(study, runs, pool, tmp_path / "out", COMMAND)
+    build_report(study, RunStore(pool).states(runs), tmp_path / "out", COMMAND)
     empty = tmp_path / "pool"
     for run in runs:
         if run.variant != "tanh":
             (empty / run.id).mkdir(parents=True)
             for name in Folder(f"{pool}/{run.id}").names():
                 (empty / run.id / name).write_bytes(Folder(f"{pool}/{run.id}").read(name))
-    build_report(study, runs, str(empty), tmp_path / "out", COMMAND)
+    build_report(study, RunStore(empty).states(runs), tmp_path / "out", COMMAND)
     assert {path.stem for path in (tmp_path / "out/cards").iterdir()} == {"alexnet", "attention"}
     assert (empty / runs[0].id / RECORD).exists()
 
@@ -137,7 +139,7 @@ def test_a_variant_without_finished_runs_has_no_card_and_its_old_one_is_removed(
 def test_a_loss_is_marked_as_lower_is_better(finished, tmp_path):
     study, runs, pool = finished
     study = replace(study, metric=Metric(name="nll", min_effect=0.1))
-    build_report(study, runs, pool, tmp_path, COMMAND)
+    build_report(study, RunStore(pool).states(runs), tmp_path, COMMAND)
     card = (tmp_path / "cards/attention.md").read_text()
     assert "nats (lower is better; 95 % t interval" in card
 

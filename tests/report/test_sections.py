@@ -16,6 +16,7 @@ from emotune.config.metric import Metric
 from emotune.report.build import build_report
 from emotune.runs.directory import METRICS, RECORD
 from emotune.runs.registry import Registry
+from emotune.runs.store import RunStore
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def test_uncommitted_changes_are_shown_once(finished, pool: Path, tmp_path: Path
     for run in runs[:3]:
         changed(pool / run.id, lambda record: {"origins": [one | {"git": git} for one in record["origins"]]})
         (pool / run.id / "origin-01234567.diff").write_text("+    lr = 0.1 if <odd> else 0.2\n")
-    page = build_report(study, runs, str(pool), tmp_path / "out", AblateCommand())
+    page = build_report(study, RunStore(pool).states(runs), tmp_path / "out", AblateCommand())
     assert page.read_text().count("+    lr = 0.1 if &lt;odd&gt; else 0.2") == 1
     assert "cccccccccc with uncommitted changes (3)" in section(page, "reproduce")
 
@@ -52,7 +53,7 @@ def test_best_test_epoch_is_shown_beside_the_selected_one(finished, pool: Path, 
         lines[-1]["test_accuracy"] = 99.0
         (pool / run.id / METRICS).write_text("".join(json.dumps(line) + "\n" for line in lines))
     study = replace(study, metric=Metric(test_curve=True))
-    page = build_report(study, runs, str(pool), tmp_path / "out", AblateCommand())
+    page = build_report(study, RunStore(pool).states(runs), tmp_path / "out", AblateCommand())
     assert section(page, "selection").count("99.0+") == len(study.variants)
     assert "inflation" in (page.parent / "report.md").read_text()
 
@@ -65,7 +66,7 @@ def test_aa_is_the_noise_floor_and_not_a_variant(finished, pool: Path, tmp_path:
         if run.variant == study.baseline:
             shutil.copytree(pool / run.id, pool / twin.id)
             changed(pool / twin.id, lambda _, twin=twin: {"run": twin.id})
-    page = build_report(study, study.runs([data]), str(pool), tmp_path / "out", AblateCommand())
+    page = build_report(study, RunStore(pool).states(study.runs([data])), tmp_path / "out", AblateCommand())
     assert "A/A) on scenes" in section(page, "verdicts")
     assert "A/A interval" in section(page, "verdicts")
     assert f"{study.aa}" not in section(page, "variants") + section(page, "exploratory") + section(page, "compare")
@@ -78,12 +79,14 @@ def test_networks_are_listed_unless_they_belong_to_another_study(finished, pool:
 
     study, runs, _ = finished
     Registry(str(pool)).write_networks(study, runs, describe(study, {"scenes": 8}))
-    page = build_report(study, runs, str(pool), tmp_path / "out", AblateCommand())
+    page = build_report(study, RunStore(pool).states(runs), tmp_path / "out", AblateCommand())
     networks = section(page, "networks")
     assert "model.score tanh" in networks
     assert "(+17)" in networks, "the parameters of one attention map over 16 channels"
     other = replace(study, variants=dict(list(study.variants.items())[:2]))
-    assert not section(build_report(other, runs[:2], str(pool), tmp_path / "other", AblateCommand()), "networks")
+    assert not section(
+        build_report(other, RunStore(pool).states(runs[:2]), tmp_path / "other", AblateCommand()), "networks"
+    )
 
 
 def test_images_classified_differently_are_counted_and_shown(reported):

@@ -1,4 +1,4 @@
-"""Options, parameters and FLOPs of each variant's network: a study's ``networks.json`` in the pool.
+"""Options, parameters and FLOPs of each variant's network: a study's ``networks.json`` in the store.
 
 The file's fields are those of `emotune.analysis.architecture.NetworksFile`.
 """

@@ -8,8 +8,8 @@ from pathlib import Path
 from emotune.config.run import DatasetRef, RunConfig
 from emotune.core.cache_dir import cache_folder
 from emotune.core.errors import InputError
-from emotune.core.storage import Folder
 from emotune.data.datasets.location import manifest_of
+from emotune.runs.store import RunStore
 
 __all__ = ["require_room"]
 
@@ -33,7 +33,7 @@ class _Need:
 
 
 def require_room(
-    runs: Sequence[RunConfig], parameters: Mapping[str, int], pool: str, concurrency: int, cache_bytes: int
+    runs: Sequence[RunConfig], parameters: Mapping[str, int], store: RunStore, concurrency: int, cache_bytes: int
 ) -> list[str]:
     """Compares what is going to be written with what is free.
 
@@ -42,7 +42,7 @@ def require_room(
     Args:
         runs: The runs that are going to be trained.
         parameters: The number of parameters of each variant's network; variants without a network leave no weights.
-        pool: The folder of all run directories.
+        store: The folder of all run directories.
         concurrency: The number of runs that are trained at a time.
         cache_bytes: The bytes by which the cache will grow, see `emotune.data.read.open_dataset.room_needed`.
 
@@ -53,7 +53,7 @@ def require_room(
         InputError: There is too little room; the message has the numbers and says what to do.
     """
     needs = []
-    if (folder := Folder(pool).local) is not None:
+    if (folder := store.folder.local) is not None:
         prediction_bytes = {dataset: _prediction_bytes(dataset) for dataset in {run.dataset for run in runs}}
         results = sum(VALUE_BYTES * parameters.get(run.variant, 0) + prediction_bytes[run.dataset] for run in runs)
         checkpoints = [_checkpoint_bytes(run, parameters.get(run.variant, 0)) for run in runs]

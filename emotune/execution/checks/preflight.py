@@ -14,13 +14,14 @@ from emotune.core.host import available_cpus
 from emotune.core.storage import Folder
 from emotune.data.datasets.location import is_ready, manifest_of
 from emotune.execution.plan.concurrency import uses_cluster
+from emotune.runs.store import RunStore
 
 __all__ = ["preflight"]
 
 
 def preflight(
     runs: Sequence[RunConfig],
-    pool: str,
+    store: RunStore,
     resources: Resources,
     executor: str,
     *,
@@ -31,7 +32,7 @@ def preflight(
 
     Args:
         runs: The runs that are going to be trained.
-        pool: The folder of all run directories.
+        store: The folder of all run directories.
         resources: The resources of each run.
         executor: ``ray`` or ``local``.
         report: The folder of the report.
@@ -42,11 +43,11 @@ def preflight(
     """
     problems = [
         *_batch_problems(runs, resources),
-        *_process_problems(pool, resources, executor),
+        *_process_problems(store, resources, executor),
         *_compiler_problems(resources, executor),
     ]
     raise_if_any(list(dict.fromkeys(problems)))
-    for folder in [pool, str(cache_folder()), *([report] if report else [])]:
+    for folder in [store.url, str(cache_folder()), *([report] if report else [])]:
         if writing:
             Folder(folder).require_writable()
         else:
@@ -86,7 +87,7 @@ def _training_images(ref: DatasetRef) -> int:
     return sum(manifest.count("train", label, ref.part) for label in manifest.classes)
 
 
-def _process_problems(pool: str, resources: Resources, executor: str) -> Iterator[str]:
+def _process_problems(store: RunStore, resources: Resources, executor: str) -> Iterator[str]:
     """Workers that cannot be started, or cannot reach the run directories."""
     workers, cpus = resources.workers, resources.workers * resources.cpus_per_worker
     if executor == "local" and workers > 1 and "WORLD_SIZE" not in os.environ:
@@ -94,8 +95,8 @@ def _process_problems(pool: str, resources: Resources, executor: str) -> Iterato
             f"resources: {workers} workers, but --executor local is one process; omit this option, or give the same "
             f"command with torchrun --standalone --nproc-per-node {workers} instead of python"
         )
-    if executor == "ray" and pool.startswith("memory:"):
-        yield f"{pool}: Ray's processes do not share their memory; name a folder or a URL"
+    if executor == "ray" and store.url.startswith("memory:"):
+        yield f"{store}: Ray's processes do not share their memory; name a folder or a URL"
     if executor == "ray" and not uses_cluster(executor) and cpus > available_cpus():
         yield (
             f"resources: a run asks for {workers} × {resources.cpus_per_worker} CPU, this machine has "

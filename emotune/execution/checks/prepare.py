@@ -47,9 +47,9 @@ class Preparation:
     def __init__(
         self, resolved: ResolvedStudy, runs: Sequence[RunConfig], executor: str, *, save_architecture: bool = True
     ) -> None:
-        self._resolved, self._save, self._registry = resolved, save_architecture, Registry(resolved.pool)
+        self._resolved, self._save, self._registry = resolved, save_architecture, Registry(resolved.store)
         known = tuple(self._registry.networks(resolved.study, resolved.runs))
-        job = PreparationJob(resolved.study, resolved.datasets, tuple(runs), resolved.pool, executor, known)
+        job = PreparationJob(resolved.study, resolved.datasets, tuple(runs), resolved.store, executor, known)
         self._receiver, sender = Pipe(duplex=False)
         with sender:  # closed here, so that the end of the process is the end of what can be received
             self._process = subprocess.Popen(

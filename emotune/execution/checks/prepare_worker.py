@@ -23,6 +23,7 @@ from emotune.execution.checks.architecture import describe, file_key
 from emotune.execution.checks.disk import require_room
 from emotune.execution.checks.overlaps import shared_images, targets_without_effect
 from emotune.execution.plan.concurrency import concurrent_runs, uses_cluster
+from emotune.runs.store import RunStore
 
 __all__ = ["PreparationJob", "main", "work"]
 
@@ -35,7 +36,7 @@ class PreparationJob:
         study: The study.
         datasets: The data sets that its runs read.
         runs: The runs that will be trained.
-        pool: Where their directories go.
+        store: Where their directories go.
         executor: ``ray`` or ``local``.
         known: What the registry has of the networks of this study, or of others of its name.
     """
@@ -43,7 +44,7 @@ class PreparationJob:
     study: Study
     datasets: tuple[DatasetRef, ...]
     runs: tuple[RunConfig, ...]
-    pool: str
+    store: RunStore
     executor: str
     known: tuple[dict[str, Any], ...]
 
@@ -74,7 +75,7 @@ def work(job: PreparationJob, send: Callable[[Any], None]) -> None:
         lines = architecture_summary(networks) + _check_weights(job.runs, send)
         lines += slow_bf16(job.runs, resources, job.executor)
         lines += require_room(
-            job.runs, _parameters(networks, job.study), job.pool, _concurrent_runs(job),
+            job.runs, _parameters(networks, job.study), job.store, _concurrent_runs(job),
             0 if job.cluster else room_needed(job.runs, resources.cache_gb),
         )  # fmt: skip
         for dataset in () if job.cluster else job.datasets:

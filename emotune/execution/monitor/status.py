@@ -78,17 +78,16 @@ class StudyStatus(TypedDict):
     interrupted: list[RunEntry]
 
 
-def study_status(runs: Sequence[NamedRun], pool: str) -> StudyStatus:
+def study_status(runs: Sequence[NamedRun], store: RunStore) -> StudyStatus:
     """The status of a study as plain values, which JSON can hold.
 
     Args:
         runs: The runs of the study.
-        pool: The folder of all run directories.
+        store: The folder of all run directories.
 
     Raises:
         InputError: A file is damaged, or the folder cannot be reached.
     """
-    store = RunStore(pool)
     statuses = store.statuses(run.id for run in runs)
     by_state: dict[State, list[RunEntry]] = {state: [] for state in State}
     for run in runs:

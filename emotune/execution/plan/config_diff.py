@@ -9,7 +9,6 @@ from dataclasses import MISSING, asdict, fields
 from typing import Any
 
 from emotune.config.run import FORMAT_VERSION, RUN_ID, RunConfig, run_stem
-from emotune.core.storage import Folder
 from emotune.execution.plan.plan import Plan
 from emotune.runs.directory import CONFIG, State
 
@@ -20,23 +19,22 @@ READERS = 16
 """Number of files that are read at the same time: behind a URL the round trip counts."""
 
 
-def reasons(plan: Plan, pool: str) -> dict[str, str]:
+def reasons(plan: Plan) -> dict[str, str]:
     """Why each missing run of the plan is missing, by the run's id.
 
     Args:
         plan: The plan of the study.
-        pool: The folder of all run directories.
 
     Raises:
         InputError: A ``config.json`` is damaged.
     """
     missing = [run for run in plan.runs if plan.statuses[run.id].state is State.MISSING]
-    others = set(Folder(pool).names()) - plan.statuses.keys() if missing else set()
+    others = set(plan.store.folder.names()) - plan.statuses.keys() if missing else set()
     by_stem = _by_stem(others)
     candidates = {run.id: [name for stem in _stems(run) for name in by_stem.get(stem, ())] for run in missing}
     names = sorted({name for names in candidates.values() for name in names})
     with ThreadPoolExecutor(READERS) as readers:
-        read = readers.map(lambda name: (Folder(pool) / name).read_json(CONFIG), names)
+        read = readers.map(lambda name: (plan.store.folder / name).read_json(CONFIG), names)
         configs = dict(zip(names, read, strict=True))
     begun = {(r.variant, r.dataset.name) for r in plan.runs if plan.statuses[r.id].state is not State.MISSING}
     reasons_by_run = {}

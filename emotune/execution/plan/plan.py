@@ -6,10 +6,8 @@ from statistics import fmean
 from types import MappingProxyType
 
 from emotune.config.run import RunConfig
-from emotune.core.storage import Folder
-from emotune.runs.directory import RECORD, RESULTS, State, Status
-from emotune.runs.record import RunRecord
-from emotune.runs.store import RunStore
+from emotune.runs.directory import RECORD, RESULTS, State
+from emotune.runs.store import RunStates, RunStore
 
 __all__ = ["Durations", "Estimate", "Plan", "estimate", "make_plan", "reopen_damaged"]
 
@@ -24,13 +22,8 @@ Durations = Mapping[tuple[str, str], float]
 """The seconds that one run takes, by variant and data set."""
 
 
-@dataclass(frozen=True)
-class Plan:
-    """The runs of a study in their order, the status of each by its id, and the records of those that are done."""
-
-    runs: tuple[RunConfig, ...]
-    statuses: Mapping[str, Status]
-    records: tuple[RunRecord, ...]
+class Plan(RunStates):
+    """The states of a study's runs, and what follows from them."""
 
     @property
     def to_do(self) -> tuple[RunConfig, ...]:
@@ -48,7 +41,7 @@ class Plan:
         """
         workloads = {run.id: (run.dataset.name, run.model, run.train) for run in self.runs}
         seconds: dict[object, list[float]] = {}
-        for record in self.records:
+        for record in self.records.values():
             durations_s = record["durations_s"]
             seconds.setdefault(workloads[record["run"]], []).append(durations_s["train"] + durations_s["test"])
         return {
@@ -92,25 +85,21 @@ def estimate(plan: Plan, from_steps: Durations = MappingProxyType({})) -> Estima
     return Estimate({run_id: timed.get(key, slowest_s) for run_id, key in keys.items()}, tuple(assumed))
 
 
-def make_plan(runs: Sequence[RunConfig], pool: str) -> Plan:
+def make_plan(runs: Sequence[RunConfig], store: RunStore) -> Plan:
     """The plan that follows from the files in the run directories; changes nothing.
 
     Args:
         runs: The runs of the study.
-        pool: The folder of all run directories.
+        store: The folder of all run directories.
 
     Raises:
         InputError: A file of an unfinished run is damaged, or the folder cannot be reached.
     """
-    store = RunStore(pool)
-    statuses = store.statuses(run.id for run in runs)
-    done = [run_id for run_id, status in statuses.items() if status.state is State.DONE]
-    records, damaged = store.check_records(done)
-    statuses |= {run_id: Status(State.DAMAGED, problem) for run_id, problem in damaged.items()}
-    return Plan(tuple(runs), statuses, tuple(records.values()))
+    states = store.states(runs)
+    return Plan(states.store, states.runs, states.statuses, states.records)
 
 
-def reopen_damaged(plan: Plan, runs: Iterable[RunConfig], pool: str) -> None:
+def reopen_damaged(plan: Plan, runs: Iterable[RunConfig]) -> None:
     """Removes the results of those of the runs that are damaged, so that they can be trained again.
 
     A run that another process has completed meanwhile is kept.
@@ -118,9 +107,8 @@ def reopen_damaged(plan: Plan, runs: Iterable[RunConfig], pool: str) -> None:
     Args:
         plan: The plan of the study.
         runs: The runs that are going to be trained.
-        pool: The folder of all run directories.
     """
     damaged = [run.id for run in runs if plan.statuses[run.id].state is State.DAMAGED]
-    for run_id in RunStore(pool).check_records(damaged)[1]:
+    for run_id in plan.store.check_records(damaged)[1]:
         for name in (RECORD, *RESULTS):  # the record first, so that a run that is half removed does not count as done
-            (Folder(pool) / run_id).delete(name)
+            (plan.store.folder / run_id).delete(name)

@@ -7,13 +7,13 @@ from emotune.config.labels import MIKELS
 from emotune.config.load import load_study
 from emotune.config.run import DatasetRef, RunConfig
 from emotune.config.study import Study
-from emotune.core.errors import InputError
 from emotune.data.datasets.location import is_ready, manifest_of
 from emotune.data.datasets.resolve import resolve_datasets
 from emotune.execution.plan.plan import Plan, make_plan
 from emotune.models.weights.resolve import resolve_weights
+from emotune.runs.store import RunStore, open_store
 
-__all__ = ["ResolvedStudy", "resolve_study", "store_url"]
+__all__ = ["ResolvedStudy", "resolve_study"]
 
 
 @dataclass(frozen=True)
@@ -24,21 +24,21 @@ class ResolvedStudy:
         study: The study.
         datasets: The data sets that it names, in its order.
         runs: All of its runs, seed by seed over all variants.
-        pool: The path or URL of the folder in which run directories are.
+        store: The folder of their directories.
     """
 
     study: Study
     datasets: tuple[DatasetRef, ...]
     runs: tuple[RunConfig, ...]
-    pool: str
+    store: RunStore
 
     def plan(self) -> Plan:
         """The state of every run as of now.
 
         Raises:
-            InputError: a file of an unfinished run is damaged, or the pool cannot be reached.
+            InputError: a file of an unfinished run is damaged, or the store cannot be reached.
         """
-        return make_plan(self.runs, self.pool)
+        return make_plan(self.runs, self.store)
 
 
 def resolve_study(study: Study | str | Path, runs: str | Path) -> ResolvedStudy:
@@ -55,23 +55,4 @@ def resolve_study(study: Study | str | Path, runs: str | Path) -> ResolvedStudy:
     datasets = resolve_datasets(study.datasets)
     for dataset in datasets:
         study.metric.check_classes(dataset.name, manifest_of(dataset).classes if is_ready(dataset) else MIKELS)
-    return ResolvedStudy(study, datasets, study.runs(datasets, resolve_weights(study.variants)), store_url(runs))
-
-
-def store_url(runs: str | Path) -> str:
-    """The folder of runs that ``--runs`` names: a URL, or an absolute path.
-
-    Raises:
-        InputError: it is a file, or not a path.
-    """
-    runs = str(runs)
-    if "://" in runs:
-        return runs
-    try:
-        path = Path(runs).resolve()
-        is_file = path.exists() and not path.is_dir()
-    except (OSError, RuntimeError) as error:  # too long a name; links in a circle
-        raise InputError(f"--runs {runs}: cannot be used ({getattr(error, 'strerror', None) or error})") from None
-    if is_file:
-        raise InputError(f"--runs {runs}: is a file; name the folder in which runs are, or will be")
-    return str(path)
+    return ResolvedStudy(study, datasets, study.runs(datasets, resolve_weights(study.variants)), open_store(runs))

@@ -18,7 +18,7 @@ from emotune.data.datasets.location import EMBEDDED, is_ready, manifest_of
 from emotune.execution.plan.concurrency import concurrent_runs
 from emotune.execution.plan.config_diff import reasons
 from emotune.execution.plan.plan import Durations, Estimate, Plan, estimate
-from emotune.runs.directory import METRICS, RunDirectory, State
+from emotune.runs.directory import METRICS, State
 
 __all__ = ["is_synthetic", "print_plan", "print_reasons", "resolution", "time_line"]
 
@@ -34,7 +34,6 @@ def print_plan(
     study: Study,
     datasets: Sequence[DatasetRef],
     plan: Plan,
-    pool: str,
     executor: str,
     from_steps: Durations = MappingProxyType({}),
 ) -> None:
@@ -45,7 +44,6 @@ def print_plan(
         study: The study.
         datasets: The data sets of the study.
         plan: The plan of the study.
-        pool: The folder of all run directories.
         executor: ``ray`` or ``local``.
         from_steps: The durations of runs that were estimated from a few steps.
     """
@@ -60,24 +58,23 @@ def print_plan(
         f"{plan.count(State.DONE)} done, {len(plan.to_do)} to do. {time}",
         highlight=False,
     )
-    for line in [*resolution(study, _finished_rows(study, plan, pool)), *_coarse_test_sets(study, datasets)]:
+    for line in [*resolution(study, _finished_rows(study, plan)), *_coarse_test_sets(study, datasets)]:
         console.print(line, highlight=False)
 
 
-def print_reasons(console: Console, plan: Plan, pool: str) -> None:
+def print_reasons(console: Console, plan: Plan) -> None:
     """Prints for each variant why its runs are not done, and how many runs that concerns.
 
     Args:
         console: The console to print to.
         plan: The plan of the study.
-        pool: The folder of all run directories.
     """
-    missing = reasons(plan, pool)
+    missing = reasons(plan)
     several = len({run.dataset.name for run in plan.runs}) > 1
     counts: Counter[tuple[str, str]] = Counter()
     for run in plan.runs:
         if plan.statuses[run.id].state is not State.DONE:
-            reason = missing.get(run.id) or _state_and_reason(plan, run, pool)
+            reason = missing.get(run.id) or _state_and_reason(plan, run)
             counts[f"{run.variant} on {run.dataset.name}" if several else run.variant, reason] += 1
     if counts:
         console.print("Why runs are not done:")
@@ -85,10 +82,10 @@ def print_reasons(console: Console, plan: Plan, pool: str) -> None:
         console.print(f"  {variant}, {count} {'run' if count == 1 else 'runs'}: {escape(reason)}", highlight=False)
 
 
-def _state_and_reason(plan: Plan, run: RunConfig, pool: str) -> str:
+def _state_and_reason(plan: Plan, run: RunConfig) -> str:
     status = plan.statuses[run.id]
     if status.state is State.INTERRUPTED:
-        lines = (RunDirectory(pool, run).folder.read(METRICS) or b"").splitlines()
+        lines = (plan.store.directory(run).folder.read(METRICS) or b"").splitlines()
         epoch = json.loads(lines[-1])["epoch"] if lines else 0
         return f"interrupted after epoch {epoch} of {run.train.epochs}; continues from its checkpoint"
     return f"{status.state.value}: {status.reason}{CONSEQUENCES.get(status.state, '')}"
@@ -149,14 +146,13 @@ def _duration(hours: float) -> str:
     return f"{hours:.1f} hours" if hours >= 2 else f"{60 * hours:.1f} minutes"
 
 
-def _finished_rows(study: Study, plan: Plan, pool: str) -> Sequence[Mapping[str, Any]]:
+def _finished_rows(study: Study, plan: Plan) -> Sequence[Mapping[str, Any]]:
     """The finished runs with the study's metric: accuracy is in their records, others follow from predictions."""
     if study.metric.name == "accuracy" or not plan.records:
-        records = {record["run"]: record for record in plan.records}  # two variants may share one
-        return [dict(records[run.id]) | {"variant": run.variant} for run in plan.runs if run.id in records]
+        return [dict(plan.records[run.id]) | {"variant": run.variant} for run in plan.runs if run.id in plan.records]
     from emotune.analysis.load import load_records
 
-    rows = load_records(plan.runs, pool).done().to_dict("records")
+    rows = load_records(plan).done().to_dict("records")
     return [{str(name): value for name, value in row.items()} for row in rows]
 
 

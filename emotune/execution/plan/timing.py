@@ -10,11 +10,11 @@ from uuid import uuid4
 
 from emotune.config.model import NetworkConfig
 from emotune.config.run import RunConfig
-from emotune.core.storage import Folder
 from emotune.data.datasets.location import manifest_of
 from emotune.data.manifest import Manifest
 from emotune.execution.plan.plan import Plan, make_plan
 from emotune.runs.directory import RunDirectory
+from emotune.runs.store import RunStore
 
 __all__ = ["STEPS", "StepTimer", "time_steps", "untimed"]
 
@@ -60,7 +60,7 @@ class StepTimer:
 class TrainSteps(Protocol):
     """A function that trains a number of steps of each run, into a folder of run directories."""
 
-    def __call__(self, runs: Sequence[RunConfig], pool: str, steps: int) -> object:
+    def __call__(self, runs: Sequence[RunConfig], store: RunStore, steps: int) -> object:
         """Trains the runs."""
 
 
@@ -72,26 +72,26 @@ def untimed(plan: Plan) -> list[RunConfig]:
 
 
 def time_steps(
-    runs: Sequence[RunConfig], pool: str, train: TrainSteps, *, shared: bool
+    runs: Sequence[RunConfig], store: RunStore, train: TrainSteps, *, shared: bool
 ) -> tuple[dict[tuple[str, str], float], list[str]]:
     """Trains a few steps of each run in a scratch folder.
 
     Args:
         runs: One run for each variant and data set.
-        pool: The folder of all run directories; if ``shared``, the scratch folder is in it.
+        store: The folder of all run directories; if ``shared``, the scratch folder is in it.
         train: The function that trains the steps.
         shared: Whether other machines train, which must reach the scratch folder.
 
     Returns:
         The seconds that one run will take, by variant and data set; and a line for each run that could not be timed.
     """
-    with _scratch_folder(pool, shared) as scratch:
+    with _scratch_folder(store, shared) as scratch:
         train(runs, scratch, STEPS)
         plan = make_plan(runs, scratch)
         seconds, notes = plan.measured_durations(), []  # a run of so few steps is done
         for run in runs:
             key = (run.variant, run.dataset.name)
-            times: _StepTimes | None = RunDirectory(scratch, run).folder.read_json(STEP_TIMES)
+            times: _StepTimes | None = scratch.directory(run).folder.read_json(STEP_TIMES)
             if times is not None and key not in seconds:
                 seconds[key] = _run_s(run, times)
             elif key not in seconds:
@@ -118,13 +118,13 @@ def _count(manifest: Manifest, split: str, run: RunConfig) -> int:
 
 
 @contextmanager
-def _scratch_folder(pool: str, shared: bool) -> Iterator[str]:
+def _scratch_folder(store: RunStore, shared: bool) -> Iterator[RunStore]:
     if not shared:
         with TemporaryDirectory(prefix="emotune-probe-") as temporary:
-            yield temporary
+            yield RunStore(temporary)
         return
-    folder = Folder(pool) / f".probe-{uuid4().hex[:8]}"
+    folder = store.folder / f".probe-{uuid4().hex[:8]}"
     try:
-        yield str(folder)
+        yield RunStore(str(folder))
     finally:
         folder.remove()

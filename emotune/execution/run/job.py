@@ -11,7 +11,7 @@ class RunJob(TypedDict):
     Attributes:
         id: The run's id.
         run: The run as `emotune.config.run.RunConfig.to_json` gives it.
-        pool: The folder of all run directories, a path or URL.
+        store: The path or URL of the folder of all run directories.
         resources: The fields of `emotune.config.resources.Resources`.
         stall_s: The seconds without progress after which the run's workers are killed.
         owner: The token of the command: attempts of the same command take over each other's leases.
@@ -20,7 +20,7 @@ class RunJob(TypedDict):
 
     id: str
     run: dict[str, Any]
-    pool: str
+    store: str
     resources: dict[str, Any]
     stall_s: float
     owner: str

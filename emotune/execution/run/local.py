@@ -8,15 +8,16 @@ from emotune.core.host import tune_malloc
 from emotune.execution.monitor.observer import RunObserver
 from emotune.execution.plan.timing import StepTimer
 from emotune.execution.run.error_messages import failure_text
-from emotune.runs.directory import RunDirectory, State, Status
+from emotune.runs.directory import State, Status
 from emotune.runs.lease import BusyRunError, LostRunError
+from emotune.runs.store import RunStore
 
 __all__ = ["run_locally"]
 
 
 def run_locally(
     runs: Sequence[RunConfig],
-    pool: str,
+    store: RunStore,
     observer: RunObserver,
     resources: Resources,
     *,
@@ -30,7 +31,7 @@ def run_locally(
 
     Args:
         runs: The runs to train.
-        pool: The folder of all run directories.
+        store: The folder of all run directories.
         observer: The observer that is told how far runs are and how they end.
         resources: The resources of each run; its workers are the processes that torchrun started.
         stopping: Called after each step; once it returns True, the run ends with a checkpoint and no other begins.
@@ -46,7 +47,7 @@ def run_locally(
     with world_from_environment(gpu=resources.gpus_per_worker > 0) as world:
         # Rank 0's list counts: another rank's may differ if another process finished a run in between.
         for run in [RunConfig.from_json(value) for value in world.gather([run.to_json() for run in runs])[0]]:
-            directory = RunDirectory(pool, run)
+            directory = store.directory(run)
             try:
                 on_progress = observer.on_progress if world.is_main else _ignore
                 stop = StepTimer(directory, steps, world.is_main, stopping) if steps else stopping

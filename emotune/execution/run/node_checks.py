@@ -66,14 +66,14 @@ def require_cluster(resources: Resources, wait_s: float, on_status: Callable[[st
             request_resources(bundles=[])  # otherwise the cluster would keep these nodes for ever
 
 
-def check_nodes(pool: str, datasets: Sequence[DatasetRef], resources: Resources = Resources()) -> None:
+def check_nodes(store: RunStore, datasets: Sequence[DatasetRef], resources: Resources = Resources()) -> None:
     """Checks that every node of the cluster can train the runs.
 
     Versions and emotune's source files must be the same as here, the folder of runs must be the same place and
     writable, and nodes that can hold workers must have the same data sets with all their shards.
 
     Args:
-        pool: The folder of all run directories.
+        store: The folder of all run directories.
         datasets: The data sets that the runs read.
         resources: The resources of a run.
 
@@ -82,19 +82,19 @@ def check_nodes(pool: str, datasets: Sequence[DatasetRef], resources: Resources 
     """
     nodes = {node["NodeID"]: node for node in _alive_nodes()}
     _require_same_versions(nodes)
-    folder, name = Folder(pool), f".check-{secrets.token_hex(8)}"
+    folder, name = store.folder, f".check-{secrets.token_hex(8)}"
     needed = [dataset for dataset in datasets if dataset.location != EMBEDDED]  # every node draws scenes itself
-    inputs = {id_: (pool, name, id_, needed if _capacity(node, resources) else []) for id_, node in nodes.items()}
+    inputs = {id_: (store, name, id_, needed if _capacity(node, resources) else []) for id_, node in nodes.items()}
     try:
         folder.write(name, name.encode())
         problems_by_node = _on_all(nodes, _problems_on_node, inputs)
         problems = [f"{_name(nodes[id_])}: {problem}" for id_, found in problems_by_node.items() for problem in found]
         writers = [id_ for id_, found in problems_by_node.items() if not found]
-        visible = RunStore(pool).map(lambda id_: _becomes_visible(folder, f"{name}-{id_}"), writers)
+        visible = store.map(lambda id_: _becomes_visible(folder, f"{name}-{id_}"), writers)
         elsewhere = [id_ for id_, is_visible in zip(writers, visible, strict=True) if not is_visible]
-        problems += [f"{_name(nodes[id_])}: {_other_place(pool)}" for id_ in elsewhere]
+        problems += [f"{_name(nodes[id_])}: {_other_place(store)}" for id_ in elsewhere]
     finally:
-        RunStore(pool).map(partial(_delete, folder), [name, *(f"{name}-{id_}" for id_ in nodes)])
+        store.map(partial(_delete, folder), [name, *(f"{name}-{id_}" for id_ in nodes)])
     raise_if_any(problems)
 
 
@@ -110,24 +110,24 @@ def _require_same_versions(nodes: Mapping[str, Mapping[str, Any]]) -> None:
     ])  # fmt: skip
 
 
-def _problems_on_node(pool: str, name: str, node: str, datasets: Sequence[DatasetRef]) -> list[str]:
+def _problems_on_node(store: RunStore, name: str, node: str, datasets: Sequence[DatasetRef]) -> list[str]:
     """The problems of a node; runs there, and writes a file into the folder of runs.
 
     Args:
-        pool: The folder of all run directories.
+        store: The folder of all run directories.
         name: The name of a file that the driver has written into this folder.
         node: The id of the node, which is appended to the name of its own file.
         datasets: The data sets that the node must have.
     """
-    problems, folder = [], Folder(pool)
+    problems, folder = [], store.folder
     try:
         if _becomes_visible(folder, name):
             folder.write(f"{name}-{node}", name.encode())
         else:
-            problems.append(_other_place(pool))
+            problems.append(_other_place(store))
     except Exception as error:  # every kind of storage has its own
         problems.append(
-            f"{pool}: cannot be written to on this node ({error}); mount it there, or give the node its credentials"
+            f"{store}: cannot be written to on this node ({error}); mount it there, or give the node its credentials"
         )
     for dataset in datasets:
         try:
@@ -163,9 +163,10 @@ def _becomes_visible(folder: Folder, name: str) -> bool:
     return True
 
 
-def _other_place(pool: str) -> str:
+def _other_place(store: RunStore) -> str:
     return (
-        f"{pool}: is a different folder on this node; name one that all nodes reach, a network folder or a URL (--runs)"
+        f"{store}: is a different folder on this node; name one that all nodes reach, a network folder or a URL "
+        "(--runs)"
     )
 
 

@@ -21,7 +21,8 @@ from emotune.execution.monitor.observer import RunObserver
 from emotune.execution.run.job import RunJob
 from emotune.execution.run.lost_cluster import LostClusterError, is_reachable
 from emotune.execution.run.supervisor import RunTrial
-from emotune.runs.directory import RunDirectory, State, Status
+from emotune.runs.directory import State, Status
+from emotune.runs.store import RunStore
 
 __all__ = ["run_on_ray"]
 
@@ -34,8 +35,8 @@ LOOK_EVERY_S = 3.0
 class _TuneCallback(tune.Callback, tune.Stopper):
     """Follows Tune's trials: tells the observer, counts lost attempts, and ends the study when it is interrupted."""
 
-    def __init__(self, pool: str, observer: RunObserver, stopping: Callable[[], bool]) -> None:
-        self._pool, self._observer, self._stopping = pool, observer, stopping
+    def __init__(self, store: RunStore, observer: RunObserver, stopping: Callable[[], bool]) -> None:
+        self._store, self._observer, self._stopping = store, observer, stopping
         self._furthest: dict[str, float] = {}
         self._interrupted: dict[str, Any] | None = None
         self._looked_at = time.monotonic()
@@ -71,7 +72,7 @@ class _TuneCallback(tune.Callback, tune.Stopper):
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         """Records a run as failed after its last attempt."""
-        directory = RunDirectory(self._pool, RunConfig.from_json(trial.config["job"]["run"]))
+        directory = self._store.directory(RunConfig.from_json(trial.config["job"]["run"]))
         if directory.status().state is State.DONE:  # it was lost during its last steps
             self._observer.on_end(_run_id(trial), Status(State.DONE))
             return
@@ -89,7 +90,7 @@ class _TuneCallback(tune.Callback, tune.Stopper):
 
 def run_on_ray(
     runs: Sequence[RunConfig],
-    pool: str,
+    store: RunStore,
     observer: RunObserver,
     resources: Resources,
     *,
@@ -101,7 +102,7 @@ def run_on_ray(
 
     Args:
         runs: The runs to train, begun in this order.
-        pool: The folder of all run directories; every node of a cluster must reach it.
+        store: The folder of all run directories; every node of a cluster must reach it.
         observer: The observer that is told how far runs are and how they end.
         resources: The resources of each run.
         stall_s: The seconds without progress after which a run's workers are killed, and it continues in new ones.
@@ -116,7 +117,7 @@ def run_on_ray(
         RunJob(
             id=run.id,
             run=run.to_json(),
-            pool=pool,
+            store=store.url,
             resources=asdict(resources),
             stall_s=stall_s,
             owner=command,
@@ -129,7 +130,7 @@ def run_on_ray(
         bundle["GPU"] = resources.gpus_per_worker
     # The empty first bundle is the supervisor's: it costs no CPU, so that trials never wait for each other's workers.
     group = tune.PlacementGroupFactory([{}] + [bundle] * resources.workers, strategy="PACK")
-    callback = _TuneCallback(pool, observer, stopping)
+    callback = _TuneCallback(store, observer, stopping)
     with (
         tempfile.TemporaryDirectory(prefix="emotune-tune-") as scratch,
         _silent_tune(),

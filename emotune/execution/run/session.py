@@ -16,6 +16,7 @@ from emotune.execution.checks.prepare import Preparation
 from emotune.execution.plan.plan import Plan, reopen_damaged
 from emotune.execution.plan.resolved_study import ResolvedStudy
 from emotune.runs.directory import State
+from emotune.runs.store import RunStore
 
 __all__ = ["ExecutionOptions", "Executor", "Session"]
 
@@ -90,12 +91,12 @@ class Session:
         for line in lines:
             self._console.print(line, highlight=False)
 
-    def run(self, runs: Sequence[RunConfig], pool: str | None = None, steps: int | None = None) -> None:
+    def run(self, runs: Sequence[RunConfig], store: RunStore | None = None, steps: int | None = None) -> None:
         """Trains the runs, whatever becomes of each: their directories say it.
 
         Args:
             runs: The runs, begun in this order.
-            pool: Another place for their directories than the study's.
+            store: Another place for their directories than the study's.
             steps: The number of steps after which each run is left, to time them; None: until it is done.
         """
         from emotune.execution.monitor.display import ProgressDisplay
@@ -109,7 +110,7 @@ class Session:
         console = Console(quiet=True) if steps else self._console  # that timed runs are left undone is no news
         with RunObservers([ProgressDisplay(console, runs), *events]) as observers:
             self._train(
-                runs, pool or self._resolved.pool, observers, self._resolved.study.resources,
+                runs, store or self._resolved.store, observers, self._resolved.study.resources,
                 stopping=self._stopping, steps=steps,
             )  # fmt: skip
 
@@ -126,7 +127,7 @@ class Session:
         failed: set[str] = set()
         while runs := [r for r in plan.to_do if r.id in ids and r.id not in failed and begun[r.id] < ROUNDS]:
             begun.update(run.id for run in runs)
-            reopen_damaged(plan, runs, self._resolved.pool)
+            reopen_damaged(plan, runs)
             self.run(runs)
             plan = self._resolved.plan()
             if self._stopping():
@@ -152,5 +153,5 @@ class Session:
 
             with self._console.status("checking the cluster") as status:
                 require_cluster(resources, 60 * self._options.wait_minutes, status.update)
-                check_nodes(self._resolved.pool, self._resolved.datasets, resources)
+                check_nodes(self._resolved.store, self._resolved.datasets, resources)
         self._train = partial(run_on_ray, stall_s=60 * self._options.stall_minutes)

@@ -205,7 +205,7 @@ class RunTrial(tune.Trainable):
         return {"done": True, "progress": None, "status": status}
 
     def _directory(self) -> RunDirectory:
-        return RunDirectory(self._job["pool"], RunConfig.from_json(self._job["run"]))
+        return RunDirectory(self._job["store"], RunConfig.from_json(self._job["run"]))
 
     def _kill(self) -> None:
         """Kills all workers, and returns when their processes are gone, so that none writes to the run any more.

@@ -81,7 +81,7 @@ class Worker:
         self._progress = None
         torch.set_num_threads(self._threads)
         run, resources = RunConfig.from_json(job["run"]), Resources(**job["resources"])
-        directory = RunDirectory(job["pool"], run)
+        directory = RunDirectory(job["store"], run)
         try:
             if store_address and rank:
                 self._store = open_store(*store_address)

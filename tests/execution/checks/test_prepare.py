@@ -21,6 +21,7 @@ from emotune.execution.plan import concurrency
 from emotune.execution.plan.resolved_study import ResolvedStudy
 from emotune.models.weights.resolve import resolve_weights
 from emotune.runs.registry import Registry
+from emotune.runs.store import RunStore
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def prepared(
 ) -> list[str]:
     """What a study of these runs is told; its baseline is the first."""
     datasets = tuple(dict.fromkeys(run.dataset for run in runs))
-    resolved = ResolvedStudy(study_of(runs, resources), datasets, tuple(runs), pool)
+    resolved = ResolvedStudy(study_of(runs, resources), datasets, tuple(runs), RunStore(pool))
     with Preparation(resolved, runs, executor) as preparation:
         return preparation.wait(show)
 
@@ -105,7 +106,7 @@ def test_the_checkpoints_of_all_runs_that_gpus_train_at_a_time_must_fit(
     runs = [replace(run, seed=seed, model=AlexNetConfig(width=512)) for seed in range(3)]
     runs_at_a_time = concurrency.concurrent_runs(Resources(gpus_per_worker=gpus_per_worker), "ray", gpus=2)
     with pytest.raises(InputError, match=f"checkpoints of {counted} at a time"):
-        require_room(runs, {"small": 10**13}, str(tmp_path), runs_at_a_time, 0)
+        require_room(runs, {"small": 10**13}, RunStore(tmp_path), runs_at_a_time, 0)
 
 
 def test_gpus_that_are_not_there_are_missed_before_anything_is_decoded(run: RunConfig, monkeypatch: pytest.MonkeyPatch):

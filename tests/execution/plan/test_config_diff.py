@@ -11,6 +11,7 @@ from emotune.config.train import TrainConfig
 from emotune.execution.plan.config_diff import NEW, NEW_SEED, changes, nearest_changes, reasons
 from emotune.execution.plan.plan import make_plan
 from emotune.runs.directory import RunDirectory
+from emotune.runs.store import RunStore
 
 RUN = RunConfig(variant="tanh", dataset=DATA, seed=0, model=AttentionConfig(), train=TrainConfig())
 TRAINED = replace(RUN, train=TrainConfig(init="/a.npy"), weights=WeightsRef(location="/a.npy", digest="0" * 8))
@@ -82,7 +83,7 @@ def begun(pool: Path, *runs: RunConfig) -> None:
 
 
 def reasons_of(pool: Path, *runs: RunConfig) -> list[str | None]:
-    by_run = reasons(make_plan(runs, str(pool)), str(pool))
+    by_run = reasons(make_plan(runs, RunStore(pool)))
     return [by_run.get(run.id) for run in runs]
 
 

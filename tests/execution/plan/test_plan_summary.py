@@ -18,6 +18,7 @@ from emotune.execution.plan.plan import make_plan
 from emotune.execution.plan.summary import print_plan, print_reasons, resolution
 from emotune.runs.directory import METRICS, RunDirectory
 from emotune.runs.registered_study import NamedRun
+from emotune.runs.store import RunStore
 
 
 @pytest.fixture
@@ -39,11 +40,11 @@ def finish(pool: str, run, seconds: float) -> None:
 
 def shown(study: Study, runs, pool: str, *, executor: str = "ray", why: bool = False, **durations) -> str:
     console = Console(file=io.StringIO(), width=300)
-    plan = make_plan(runs, pool)
+    plan = make_plan(runs, RunStore(pool))
     if why:
-        print_reasons(console, plan, pool)
+        print_reasons(console, plan)
     else:
-        print_plan(console, study, resolve_datasets(study.datasets), plan, pool, executor, **durations)
+        print_plan(console, study, resolve_datasets(study.datasets), plan, executor, **durations)
     return console.file.getvalue()
 
 
@@ -110,7 +111,7 @@ def test_the_status_of_a_study_is_read_from_files(study: Study, pool: str):
         running_directory.folder.write(
             METRICS, json.dumps({"epoch": 3, "train_loss": 1.5, "val_accuracy": 40.0}).encode()
         )
-        status = study_status([NamedRun.of(run) for run in runs], pool)
+        status = study_status([NamedRun.of(run) for run in runs], RunStore(pool))
     (running,) = status["running"]
     assert status["states"] == {"done": 1, "failed": 1, "running": 1, "missing": 3}
     assert (running["epoch"], running["loss"], running["val_accuracy"]) == (3, 1.5, 40.0)

@@ -14,6 +14,7 @@ import pytest
 from emotune.config.resources import Resources
 from emotune.core.errors import InputError
 from emotune.data.datasets.resolve import resolve_datasets
+from emotune.runs.store import RunStore
 
 pytestmark = [
     pytest.mark.slow,
@@ -86,7 +87,7 @@ def test_an_equal_node_that_joins_while_it_is_waited_for_passes_and_nothing_is_l
     from emotune.execution.run.node_checks import check_nodes, require_cluster
 
     require_cluster(Resources(), 60, lambda text: join(num_cpus=1))
-    check_nodes(str(tmp_path), [*resolve_datasets([str(small_shards)]), *resolve_datasets(["scenes"])])
+    check_nodes(RunStore(tmp_path), [*resolve_datasets([str(small_shards)]), *resolve_datasets(["scenes"])])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -102,7 +103,7 @@ def test_a_node_with_another_version_or_other_source_files_is_named(join: Join, 
     paths = os.pathsep.join([str(tmp_path / "shadow"), os.environ.get("PYTHONPATH", "")])
     join({"PYTHONPATH": paths}, num_cpus=1)
     with pytest.raises(InputError) as caught:
-        check_nodes(str(tmp_path), [])
+        check_nodes(RunStore(tmp_path), [])
     torch, sources = str(caught.value).splitlines()
     assert "has torch 1.2.3, " in torch
     assert "has source files of emotune " in sources
@@ -125,7 +126,9 @@ def test_a_pool_that_is_another_folder_on_a_node_and_data_that_differ_there_are_
     (tmp_path / "mine").mkdir()
     monkeypatch.chdir(tmp_path / "mine")
     with pytest.raises(InputError) as caught:
-        check_nodes("/proc/self/cwd", [dataset, gone, other, part])  # a folder of the same name that each process has
+        check_nodes(
+            RunStore("/proc/self/cwd"), [dataset, gone, other, part]
+        )  # a folder of the same name that each process has
     lines = str(caught.value).splitlines()
     assert sum("/proc/self/cwd: " in line for line in lines) == 2
     assert sum(": gone " in line for line in lines) == 1, "a head without CPUs trains nothing"
@@ -147,7 +150,7 @@ def test_a_node_that_does_not_answer_is_named_and_a_dead_one_is_not_asked(
     raylet.send_signal(signal.SIGSTOP)
     try:
         with pytest.raises(InputError, match=rf"node .*{node.node_id[:8]}.*no answer within 5 s"):
-            node_checks.check_nodes(str(tmp_path), [])
+            node_checks.check_nodes(RunStore(tmp_path), [])
     finally:
         raylet.send_signal(signal.SIGCONT)
     raylet.kill()
@@ -155,4 +158,4 @@ def test_a_node_that_does_not_answer_is_named_and_a_dead_one_is_not_asked(
     while any(there["Alive"] and there["NodeID"] == node.node_id for there in ray.nodes()):
         assert time.monotonic() < deadline
         time.sleep(0.2)
-    node_checks.check_nodes(str(tmp_path), [])
+    node_checks.check_nodes(RunStore(tmp_path), [])

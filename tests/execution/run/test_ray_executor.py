@@ -28,6 +28,7 @@ from emotune.execution.run.ray_session import ray_connection
 from emotune.execution.run.signals import interruption
 from emotune.config.run import RunConfig
 from emotune.config.resources import Resources
+from emotune.runs.store import RunStore
 
 class Observer:
     def on_progress(self, progress):
@@ -42,7 +43,7 @@ with interruption() as stopping, stopping.patient(), ray_connection(resources):
     from emotune.execution.run.ray_executor import run_on_ray
 
     runs = [RunConfig.from_json(run) for run in asked["runs"]]
-    run_on_ray(runs, asked["pool"], Observer(), resources, stall_s=asked["stall_s"], stopping=stopping)
+    run_on_ray(runs, RunStore(asked["pool"]), Observer(), resources, stall_s=asked["stall_s"], stopping=stopping)
 """
 DEADLINE_S = 400.0
 KILLS_ITSELF = """
