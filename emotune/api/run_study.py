@@ -128,8 +128,6 @@ def train_and_report(
         KeyboardInterrupt: it was; the report has been written.
         UnwritableError: the report could not be written; the runs are as they were.
     """
-    from emotune.execution.checks.advice import idle_nodes
-    from emotune.execution.checks.preflight import preflight
     from emotune.execution.run.session import Session
     from emotune.execution.run.signals import StoppedNow
     from emotune.runs.registry import Registry
@@ -137,10 +135,7 @@ def train_and_report(
     registry, interrupted = Registry(resolved.store), None
     is_training = any(run.id in ids for run in plan.to_do)
     if is_training:
-        report = str(reporting.folder) if reporting else None
-        preflight(plan.to_do, resolved.store, resolved.study.resources, options.executor, report=report)
-        for line in idle_nodes(options.executor):
-            console.print(line, highlight=False, markup=False)
+        _check_before_training(resolved, plan, options, reporting, console)
     try:
         if is_training:
             with (
@@ -168,6 +163,23 @@ def train_and_report(
     if interrupted:
         raise interrupted
     return StudyOutcome(plan, page)
+
+
+def _check_before_training(
+    resolved: "ResolvedStudy",
+    plan: "Plan",
+    options: "ExecutionOptions",
+    reporting: ReportOptions | None,
+    console: Console,
+) -> None:
+    """Raises an `InputError` if runs or report cannot work here; prints a warning if machines would stay idle."""
+    from emotune.execution.checks.advice import idle_nodes
+    from emotune.execution.checks.preflight import preflight
+
+    report = str(reporting.folder) if reporting else None
+    preflight(plan.to_do, resolved.store, resolved.study.resources, options.executor, report=report)
+    for line in idle_nodes(options.executor):
+        console.print(line, highlight=False, markup=False)
 
 
 def report_folder(folder: str | Path, study: Study) -> Path:

@@ -112,24 +112,11 @@ def run_on_ray(
     Raises:
         LostClusterError: Ray is gone.
     """
-    command = secrets.token_hex(8)
-    jobs = [
-        RunJob(
-            id=run.id,
-            run=run.to_json(),
-            store=store.url,
-            resources=asdict(resources),
-            stall_s=stall_s,
-            owner=command,
-            steps=steps,
-        )
-        for run in runs
-    ]
-    bundle: dict[str, float] = {"CPU": resources.cpus_per_worker}
-    if resources.gpus_per_worker:
-        bundle["GPU"] = resources.gpus_per_worker
-    # The empty first bundle is the supervisor's: it costs no CPU, so that trials never wait for each other's workers.
-    group = tune.PlacementGroupFactory([{}] + [bundle] * resources.workers, strategy="PACK")
+    common: dict[str, Any] = {
+        "store": store.url, "resources": asdict(resources), "stall_s": stall_s, "owner": secrets.token_hex(8),
+        "steps": steps,
+    }  # fmt: skip
+    jobs = [RunJob(id=run.id, run=run.to_json(), **common) for run in runs]
     callback = _TuneCallback(store, observer, stopping)
     with (
         tempfile.TemporaryDirectory(prefix="emotune-tune-") as scratch,
@@ -138,7 +125,7 @@ def run_on_ray(
         _lost_head_explained(),
     ):
         tune.Tuner(
-            tune.with_resources(RunTrial, group),
+            tune.with_resources(RunTrial, _placement(resources)),
             param_space={"job": tune.grid_search(jobs)},
             tune_config=tune.TuneConfig(
                 reuse_actors=True, trial_dirname_creator=_run_id, trial_name_creator=_run_id, num_samples=1
@@ -153,6 +140,17 @@ def run_on_ray(
                 failure_config=tune.FailureConfig(max_failures=ATTEMPTS - 1),
             ),
         ).fit()
+
+
+def _placement(resources: Resources) -> tune.PlacementGroupFactory:
+    """What a trial reserves: a bundle for each worker, after an empty one for the supervisor.
+
+    The supervisor costs no CPU, so that trials never wait for each other's workers.
+    """
+    bundle: dict[str, float] = {"CPU": resources.cpus_per_worker}
+    if resources.gpus_per_worker:
+        bundle["GPU"] = resources.gpus_per_worker
+    return tune.PlacementGroupFactory([{}] + [bundle] * resources.workers, strategy="PACK")
 
 
 @contextmanager
