@@ -169,7 +169,7 @@ def test_an_interval_does_not_depend_on_what_else_is_compared_or_on_the_order_of
 def test_runs_tested_on_other_images_are_rejected():
     a = drawn(30, 1, 0)
     for other in (drawn(29, 1, 1), drawn(31, 1, 1), a.assign(sample_id=a["sample_id"] + "x"), a.assign(target="awe")):
-        with pytest.raises(InputError, match=r"^d: b, seed 0, and a, seed 0, were not tested on the same images"):
+        with pytest.raises(InputError, match=r"^d: b, seed 0\b.*\ba, seed 0\b"):
             one({0: a}, {0: other})
 
 

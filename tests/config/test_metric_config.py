@@ -4,7 +4,7 @@ import re
 from typing import get_args
 
 import pytest
-from study_files import GOOD, mistakes
+from study_files import GOOD, is_about, mistakes
 
 from emotune.config.labels import EKMAN, MIKELS, POLARITY
 from emotune.config.load import load_study
@@ -29,7 +29,7 @@ def test_a_study_selects_the_tested_epoch(write):
     assert {(run.select, run.test_curve) for run in study.runs([data])} == {("best_val", True)}
     assert {(run.select, run.test_curve) for run in load_study(write(GOOD)).runs([data])} == {("last", False)}
     (line,) = mistakes(write(GOOD + "metric: {select: best}\n"))
-    assert line == "metric.select: Input should be 'last' or 'best_val' (found 'best')"
+    assert is_about(line, "metric.select", "'last'", "'best_val'", "'best'")
     assert SELECTIONS.keys() == set(get_args(Select))
     assert tuple(SCALES) == get_args(MetricName)
 
@@ -38,15 +38,14 @@ def test_an_unknown_metric_is_refused_with_the_valid_ones(write):
     (line,) = mistakes(write(GOOD + "metric: {name: acuracy}\n"))
     assert line.startswith("metric.name: ")
     assert re.findall(r"'(\w+)'", line) == [*SCALES, "acuracy"]
-    assert mistakes(write(GOOD + "metric: {name: nll, min_effect: 0}\n")) == [
-        "metric.min_effect: Input should be greater than 0 (found 0)"
-    ]
+    (line,) = mistakes(write(GOOD + "metric: {name: nll, min_effect: 0}\n"))
+    assert line.startswith("metric.min_effect: ")
 
 
 @pytest.mark.parametrize("name", ["accuracy", "macro_f1", "ece"])
 def test_a_share_of_one_is_refused_where_points_are_meant(write, name: str):
     (line,) = mistakes(write(f"{GOOD}metric: {{name: {name}, min_effect: 0.01}}\n"))
-    assert line.startswith("metric.min_effect: ") and "did you mean 1?" in line
+    assert is_about(line, "metric.min_effect", "0.01", " 1?")
     assert load_study(write(f"{GOOD}metric: {{name: {name}, min_effect: 0.05}}\n")).metric.min_effect == 0.05
     assert load_study(write(GOOD + "metric: {name: nll, min_effect: 0.01}\n")).metric.min_effect == 0.01
 
@@ -63,9 +62,9 @@ def test_a_metric_that_makes_no_sense_for_the_classes_is_refused():
     for metric in (polarity, top2, Metric()):
         metric.check_classes("photos", MIKELS)
     polarity.check_classes("tweets", POLARITY)
-    with pytest.raises(InputError, match=r"metric\.name: polarity_accuracy on faces: .*surprise"):
+    with pytest.raises(InputError, match=r"^metric\.name: .*polarity_accuracy.*faces.*surprise"):
         polarity.check_classes("faces", EKMAN)
-    with pytest.raises(InputError, match=r"metric\.name: polarity_accuracy on few: "):
+    with pytest.raises(InputError, match=r"^metric\.name: .*polarity_accuracy.*few"):
         polarity.check_classes("few", ("awe", "contentment"))
-    with pytest.raises(InputError, match=r"metric\.name: top2_accuracy on tweets: "):
+    with pytest.raises(InputError, match=r"^metric\.name: .*top2_accuracy.*tweets"):
         top2.check_classes("tweets", POLARITY)

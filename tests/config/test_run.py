@@ -71,14 +71,14 @@ def test_identity_depends_on_the_content_of_weights_and_not_on_their_location():
 
 
 def test_a_run_without_the_weights_that_it_names_or_with_others_is_refused():
-    with pytest.raises(ValidationError, match=r'train\.init is "imagenet", but weights are None'):
+    with pytest.raises(ValidationError, match=r'train\.init .*"imagenet".*None'):
         replace(RUN, train=TrainConfig(init="imagenet"))
-    with pytest.raises(ValidationError, match=r'train\.init is "scratch", but weights are'):
+    with pytest.raises(ValidationError, match=r'train\.init .*"scratch".*/here/a\.npy'):
         replace(RUN, weights=WeightsRef(location="/here/a.npy", digest="01234567"))
 
 
 def test_a_faster_head_without_pretrained_weights_is_refused():
-    with pytest.raises(ValidationError, match='"head_lr_multiplier" is set, but init is "scratch"'):
+    with pytest.raises(ValidationError, match=r'"head_lr_multiplier".*init.*"scratch"'):
         TrainConfig(head_lr_multiplier=10)
 
 
@@ -217,13 +217,13 @@ def test_json_that_is_not_a_run_is_refused(part, change):
 @pytest.mark.parametrize(
     ("kind", "options", "why"),
     [
-        (DualBranchConfig, {"attention": "none", "temperature": 2.0}, '"temperature" is set, but attention is "none"'),
-        (AlexNetConfig, {"backbone": "alexnet_owt", "lrn": "none"}, '"lrn" is set, but backbone is "alexnet_owt"'),
-        (DualBranchConfig, {"backbone": "alexnet_owt", "lrn": "mean"}, '"lrn" is set, but backbone is "alexnet_owt"'),
-        (MldrConfig, {"levels": [1, 1], "depths": [5, 2], "patches": "resized"}, '"patches" is set, but no level has'),
-        (MldrConfig, {"levels": [1], "depths": [5], "aggregation": "max"}, '"aggregation" is set, but no level has'),
-        (MldrConfig, {"levels": [2], "depths": [5], "fusion": "max"}, '"fusion" is set'),
-        (MldrConfig, {"depths": [1, 1, 1], "lrn": "none"}, '"lrn" is set'),
+        (DualBranchConfig, {"attention": "none", "temperature": 2.0}, '"temperature".*attention.*"none"'),
+        (AlexNetConfig, {"backbone": "alexnet_owt", "lrn": "none"}, '"lrn".*backbone.*"alexnet_owt"'),
+        (DualBranchConfig, {"backbone": "alexnet_owt", "lrn": "mean"}, '"lrn".*backbone.*"alexnet_owt"'),
+        (MldrConfig, {"levels": [1, 1], "depths": [5, 2], "patches": "resized"}, '"patches"'),
+        (MldrConfig, {"levels": [1], "depths": [5], "aggregation": "max"}, '"aggregation"'),
+        (MldrConfig, {"levels": [2], "depths": [5], "fusion": "max"}, '"fusion"'),
+        (MldrConfig, {"depths": [1, 1, 1], "lrn": "none"}, '"lrn"'),
     ],
 )
 def test_a_setting_that_would_change_nothing_is_refused(kind, options, why):
@@ -234,25 +234,26 @@ def test_a_setting_that_would_change_nothing_is_refused(kind, options, why):
 
 
 @pytest.mark.parametrize(
-    ("options", "why"),
+    ("options", "kind", "key"),
     [
-        ({"levels": [1, 2]}, '"levels" has 2 entries and "depths" 3: give one depth per level'),
-        ({"levels": [], "depths": []}, "at least 1 item"),
-        ({"levels": [1, 2, 23]}, "less than or equal to 22"),
-        ({"depths": [5, 4, 0]}, "greater than or equal to 1"),
-        ({"depths": [6, 4, 2]}, "less than or equal to 5"),
-        ({"levels": [True, 2, 4]}, "a number is needed"),
-        ({"levels": 3}, "valid tuple"),
+        ({"levels": [1, 2]}, "value_error", ()),
+        ({"levels": [], "depths": []}, "too_short", ("levels",)),
+        ({"levels": [1, 2, 23]}, "less_than_equal", ("levels", 2)),
+        ({"depths": [5, 4, 0]}, "greater_than_equal", ("depths", 2)),
+        ({"depths": [6, 4, 2]}, "less_than_equal", ("depths", 0)),
+        ({"levels": [True, 2, 4]}, "value_error", ("levels", 0)),
+        ({"levels": 3}, "tuple_type", ("levels",)),
     ],
 )
-def test_an_impossible_pyramid_is_refused(options, why):
-    with pytest.raises(ValidationError, match=why):
+def test_an_impossible_pyramid_is_refused(options, kind, key):
+    with pytest.raises(ValidationError) as caught:
         MldrConfig(**options)
+    assert (kind, key) in [(mistake["type"], mistake["loc"]) for mistake in caught.value.errors()]
 
 
 @pytest.mark.parametrize("crop", ["random", "center"])
 def test_a_setting_of_another_crop_is_refused(crop):
-    with pytest.raises(ValidationError, match=f'"min_scale" is set, but crop is "{crop}"'):
+    with pytest.raises(ValidationError, match=f'"min_scale".*crop.*"{crop}"'):
         TrainConfig(crop=crop, min_scale=0.5)
     assert TrainConfig(crop=crop, min_scale=0.25) == TrainConfig(crop=crop)
     smaller, resized = (replace(RUN, train=TrainConfig(crop="resized", min_scale=s)) for s in (0.08, 0.25))

@@ -5,7 +5,7 @@ import sys
 from dataclasses import replace
 
 import pytest
-from study_files import GOOD, HEAD, Write, mistakes
+from study_files import GOOD, HEAD, Write, is_about, mistakes
 
 from emotune.config.load import load_study
 from emotune.config.resources import Resources
@@ -106,10 +106,8 @@ def test_a_part_of_a_data_set_can_be_selected(write):
 def test_a_data_set_that_cannot_be_one_is_named_with_its_place(write):
     text = GOOD.replace("[scenes]", "[{dat: a}, {data: a, part: nosy}, 5, '']")
     lines = mistakes(write(text))
-    assert 'datasets.0.dat: unknown key; did you mean "data"?' in lines
-    assert "datasets.1.part: Input should be 'all', 'well' or 'noisy' (found 'nosy')" in lines
-    assert "datasets.2: a folder or URL of shards is needed, or scenes, or {data: …, part: …}" in lines
-    assert any(line.startswith("datasets.3.data: ") for line in lines)
+    for key, *parts in (("0.dat", '"data"'), ("1.part", "'all'", "'well'", "'noisy'", "'nosy'"), ("2",), ("3.data",)):
+        assert any(is_about(line, f"datasets.{key}", *parts) for line in lines), lines
 
 
 @pytest.mark.parametrize(
@@ -177,5 +175,5 @@ def test_variants_with_the_same_weights_file_are_duplicates(write: Write):
     variants = "  here: {train.init: /here/a.npy}\n  there: {train.init: /there/a.npy}\n"
     study = load_study(write(GOOD + variants + "aa: true\n"))
     same = {name: WeightsRef(location=f"/{name}/a.npy", digest="0" * 8) for name in ("here", "there")}
-    with pytest.raises(InputError, match=r'^variants.there: the same as "here"; change it or leave it out$'):
+    with pytest.raises(InputError, match=r'^variants\.there: .*"here"'):
         study.runs([PHOTOS], same)

@@ -1,7 +1,9 @@
 """Reading a study finds all its mistakes at once."""
 
+import re
+
 import pytest
-from study_files import GOOD, HEAD, mistakes
+from study_files import GOOD, HEAD, is_about, mistakes
 
 from emotune.config.load import load_study, shipped_study
 from emotune.config.model import ConstantConfig, SvmConfig
@@ -31,44 +33,42 @@ contrasts: [wide - plain, plain - plain, plain-option, option - plain, option - 
 """)
     )
     expected = [
-        "question: missing",
-        "datasets: List should have at least 1 item",
-        'baselin: unknown key; did you mean "baseline"?',
-        'baseline: "plane" is not a variant; did you mean "plain"?',
-        "seeds: Input should be greater than or equal to 1 (found 0)",
-        'model.lnr: unknown key; did you mean "lrn"?',
-        "train.epochs: Input should be a valid integer",
-        'train.shedule: unknown key; did you mean "schedule"?',
-        'metric.min_efect: unknown key; did you mean "min_effect"?',
-        'resources.worker: unknown key; did you mean "workers"?',
-        "resources.cpus_per_worker: Input should be greater than or equal to 1",
-        "variants.Wide: use lower-case letters",
-        'variants.network: model.name: no model "alexnett"; did you mean "alexnet"?',
-        'variants.option: train.lrr: unknown key; did you mean "lr"?',
-        "variants.kind: train.momentum: Input should be less than 1 (found 1.5)",
-        'variants.form: "width" is not of the form model.OPTION or train.OPTION',
-        'variants.form: "model" is not of the form',
-        'contrasts: "wide - plain": no variant "wide"; did you mean "Wide"?',
-        'contrasts: "plain - plain" compares a variant with itself',
-        'contrasts: "plain-option" is not of the form "variant - variant"',
-        'contrasts: "option - plain" ',
+        ("question",),
+        ("datasets", "1"),
+        ("baselin", '"baseline"'),
+        ("baseline", '"plane"', '"plain"'),
+        ("seeds", "1", "0"),
+        ("model.lnr", '"lrn"'),
+        ("train.epochs", "'five'"),
+        ("train.shedule", '"schedule"'),
+        ("metric.min_efect", '"min_effect"'),
+        ("resources.worker", '"workers"'),
+        ("resources.cpus_per_worker", "1", "0"),
+        ("variants.Wide",),
+        ("variants.network: model.name", '"alexnett"', '"alexnet"'),
+        ("variants.option: train.lrr", '"lr"'),
+        ("variants.kind: train.momentum", "1.5"),
+        ("variants.form", '"width"', "model.OPTION", "train.OPTION"),
+        ("variants.form", '"model"', "model.OPTION"),
+        ("contrasts", '"wide - plain"', '"wide"', '"Wide"'),
+        ("contrasts", '"plain - plain"'),
+        ("contrasts", '"plain-option"', '"variant - variant"'),
+        ("contrasts", '"option - plain"'),
     ]
-    for start in expected:
-        assert any(line.startswith(start) for line in lines), f"{start!r} is not among:\n" + "\n".join(lines)
+    for one in expected:
+        assert any(is_about(line, *one) for line in lines), f"{one!r} is not among:\n" + "\n".join(lines)
     assert len(lines) == len(expected), "\n".join(lines)
 
 
 def test_wrong_types_are_described_in_the_words_of_yaml(write):
-    assert mistakes(write(GOOD + "train:\nmodel: {name: mldr, levels: 4}\n")) == [
-        "train: a mapping of keys to values is needed (found None)",
-        "model.levels: a list is needed (found 4)",
-    ]
+    train, levels = mistakes(write(GOOD + "train:\nmodel: {name: mldr, levels: 4}\n"))
+    assert is_about(train, "train", "None") and "dict" not in train, "Python's words"
+    assert is_about(levels, "model.levels", "4") and "tuple" not in levels
 
 
 def test_a_mistake_in_the_shared_options_is_reported_once(write):
-    assert mistakes(write(GOOD + "train: {epochs: five}\n")) == [
-        "train.epochs: Input should be a valid integer, unable to parse string as an integer (found 'five')"
-    ]
+    (line,) = mistakes(write(GOOD + "train: {epochs: five}\n"))
+    assert is_about(line, "train.epochs", "'five'")
     absent = mistakes(write(GOOD + "model: {name: dual_branch, attention: none, reach: full}\n"))
     assert len(absent) == 1
     assert absent[0].startswith("model")
@@ -84,7 +84,7 @@ def test_a_mistake_of_a_variant_names_the_variant(write):
 def test_a_mistake_in_the_shared_options_is_found_without_variants(write):
     lines = mistakes(write(HEAD + "train: {lrr: 1}\nvariants: {}\n"))
     assert any(line.startswith("variants: ") for line in lines)
-    assert 'train.lrr: unknown key; did you mean "lr"?' in lines
+    assert any(is_about(line, "train.lrr", '"lr"') for line in lines)
 
 
 @pytest.mark.parametrize("key", ["question: Another?", "  plain: {train.lr: 1}"])
@@ -99,9 +99,8 @@ def test_a_duplicate_key_is_a_mistake_with_its_line(write, key):
 
 
 def test_missing_keys_are_named(write):
-    assert mistakes(write("seeds: 3")) == [
-        f"{key}: missing" for key in ("question", "datasets", "baseline", "variants")
-    ]
+    keys = [line.partition(": ")[0] for line in mistakes(write("seeds: 3"))]
+    assert keys == ["question", "datasets", "baseline", "variants"]
 
 
 @pytest.mark.parametrize(
@@ -109,14 +108,14 @@ def test_missing_keys_are_named(write):
 )
 def test_a_variant_that_changes_nothing_is_a_mistake(write, twin):
     (line,) = mistakes(write(GOOD + f"  twin: {twin}\n"))
-    assert line.startswith('variants.twin: the same as "plain"')
+    assert is_about(line, "variants.twin", '"plain"')
 
 
 @pytest.mark.parametrize("option", ["reach: full", "score: tanh", "output: sum", "scale: raw", "temperature: 2"])
 def test_a_setting_of_an_absent_attention_layer_is_a_mistake(write, option):
     (line,) = mistakes(write(GOOD + f"  dual: {{model.name: dual_branch, model.attention: none, model.{option}}}\n"))
     assert line.startswith("variants.dual: model")
-    assert f'"{option.partition(":")[0]}" is set, but attention is "none"' in line
+    assert f'"{option.partition(":")[0]}"' in line and '"none"' in line
     assert "Value error" not in line, "pydantic's words, not ours"
 
 
@@ -124,26 +123,25 @@ def test_a_pyramid_is_written_as_lists_and_a_mistake_in_one_names_the_variant_an
     text = GOOD + "  deep: {model.name: mldr, model.levels: [1, 3], model.depths: [4, 1]}\n"
     model, _ = load_study(write(text)).variants["deep"]
     assert (model.levels, model.depths) == ((1, 3), (4, 1))
-    assert mistakes(write(text.replace("[1, 3]", "[1, 30]"))) == [
-        "variants.deep: model.levels.1: Input should be less than or equal to 22 (found 30)"
-    ]
+    (line,) = mistakes(write(text.replace("[1, 3]", "[1, 30]")))
+    assert is_about(line, "variants.deep: model.levels.1", 22, 30)
     (line,) = mistakes(write(text.replace("[1, 3]", "[1, 3, 4]")))
-    assert line.startswith('variants.deep: model: "levels" has 3 entries and "depths" 2')
+    assert is_about(line, "variants.deep: model", '"levels"', 3, '"depths"', 2)
 
 
 def test_an_option_of_another_network_is_a_mistake(write):
     (line,) = mistakes(write(GOOD + "  other: {model.name: mldr, model.temperature: 2}\n"))
-    assert line.startswith("variants.other: model.temperature: unknown key")
+    assert line.startswith("variants.other: model.temperature: ")
 
 
 def test_an_unknown_option_with_the_name_of_its_network_is_a_mistake(write):
     (line,) = mistakes(write(GOOD + "  other: {model.name: attention, model.attention: none}\n"))
-    assert line.startswith("variants.other: model.attention: unknown key")
+    assert line.startswith("variants.other: model.attention: ")
 
 
 def test_a_file_whose_name_cannot_name_a_study_is_a_mistake(write):
     (line,) = mistakes(write(GOOD, "My Study.yaml"))
-    assert line.startswith('file name "My Study"')
+    assert '"My Study"' in line
 
 
 def test_a_variants_name_does_not_end_in_a_line_break(write):
@@ -151,10 +149,10 @@ def test_a_variants_name_does_not_end_in_a_line_break(write):
     assert line.startswith("variants.tall")
 
 
-@pytest.mark.parametrize("field", ["seeds: true", "train: {epochs: true}"])
-def test_true_is_not_a_number(write, field):
+@pytest.mark.parametrize(("field", "key"), [("seeds: true", "seeds"), ("train: {epochs: true}", "train.epochs")])
+def test_true_is_not_a_number(write, field, key):
     (line,) = mistakes(write(f"{GOOD}{field}\n"))
-    assert "a number is needed" in line
+    assert line.startswith(f"{key}: ")
 
 
 JUNK = {
@@ -216,23 +214,22 @@ def test_any_damage_to_a_good_file_gives_a_study_or_an_input_error(write):
 
 def test_a_file_that_cannot_be_read_is_an_input_error_that_names_it(tmp_path):
     for path in (tmp_path / "none.yaml", tmp_path):
-        with pytest.raises(InputError, match="cannot be read") as caught:
+        with pytest.raises(InputError) as caught:
             load_study(path)
         assert str(path) in str(caught.value)
-        assert ".yaml" in str(caught.value)
+        assert ".yaml" in str(caught.value) and "YAML" not in str(caught.value), "there is no text to be wrong"
 
 
 @pytest.mark.parametrize(
-    ("resources", "message"),
+    ("resources", "parts"),
     [
-        ("{gpus_per_worker: 2}", "gpus_per_worker 2: "),
-        ("{workers: 2, gpus_per_worker: 0.5}", "gpus_per_worker 0.5: 2 workers"),
+        ("{gpus_per_worker: 2}", ("gpus_per_worker 2",)),
+        ("{workers: 2, gpus_per_worker: 0.5}", ("gpus_per_worker 0.5", "2 workers")),
     ],
 )
-def test_gpus_that_would_be_idle_or_that_ranks_cannot_share_are_refused(write, resources: str, message: str):
+def test_gpus_that_would_be_idle_or_that_ranks_cannot_share_are_refused(write, resources: str, parts: tuple[str, ...]):
     (line,) = mistakes(write(f"{GOOD}resources: {resources}\n"))
-    assert line.startswith("resources: ")
-    assert message in line
+    assert is_about(line, "resources", *parts)
     load_study(write(f"{GOOD}resources: {{gpus_per_worker: 0.25}}\n", "small.yaml"))
 
 
@@ -246,19 +243,17 @@ def test_a_model_that_is_not_a_network_ignores_the_shared_options_and_has_no_tra
     assert study.variants["least"] == (ConstantConfig(), TrainConfig())
     assert study.variants["hues"] == (SvmConfig(c_grid=(2.0,)), TrainConfig())
     assert list(study.networks) == ["plain", "wide"]
-    assert mistakes(write(GOOD + "  least: {model.name: constant, train.lr: 0.1}\n")) == [
-        'variants.least: train.lr: "constant" is not trained in steps: it would change nothing'
-    ]
-    assert mistakes(write(GOOD + "  hues: {model.name: svm, model.width: 2, model.feature: colours}\n")) == [
-        "variants.hues: model.width: unknown key; valid: name, features, c_grid",
-        'variants.hues: model.feature: unknown key; did you mean "features"?',
-    ]
+    (line,) = mistakes(write(GOOD + "  least: {model.name: constant, train.lr: 0.1}\n"))
+    assert is_about(line, "variants.least: train.lr", '"constant"')
+    width, feature = mistakes(write(GOOD + "  hues: {model.name: svm, model.width: 2, model.feature: colours}\n"))
+    assert is_about(width, "variants.hues: model.width", "name", "features", "c_grid")
+    assert is_about(feature, "variants.hues: model.feature", '"features"')
 
 
 def test_a_baseline_must_be_a_network(write):
     text = GOOD.replace("baseline: plain", "baseline: least") + "  least: {model.name: constant}\n"
     (line,) = mistakes(write(text))
-    assert line.startswith('baseline: "least" is not a network')
+    assert is_about(line, "baseline", '"least"') and "plain" not in line, "it is a variant; no other name is suggested"
 
 
 @pytest.mark.parametrize("name", ["resnet18", "vit_b_16", "googlenet"])
@@ -266,23 +261,23 @@ def test_an_unknown_network_is_refused_without_a_misleading_suggestion(write, na
     lines = mistakes(
         write(f"question: q\ndatasets: [scenes]\nmodel: {{name: {name}}}\nbaseline: a\nvariants: {{a: {{}}}}\n")
     )
-    line = next(line for line in lines if "no model" in line)
-    assert f'no model "{name}"; ' in line and "alexnet" in line
-    assert "mldr_v2" in line and "did you mean" not in line
+    line = next(line for line in lines if line.startswith("model.name: "))
+    assert re.findall(r'"(.*?)"', line) == [name], "a suggestion is in quotation marks, too"
+    assert "alexnet" in line and "mldr_v2" in line, "these are valid"
 
 
 @pytest.mark.parametrize(
     ("changes", "hint"),
-    [("lr: 0.1", "did you mean train.lr?"), ("model.lr: 0.1", "unknown key"), ("train.width: 0.5", "unknown key"),
-     ("width: 0.5", "did you mean model.width?"), ("nonsense: 1", "OPTION")],
+    [("lr: 0.1", "train.lr"), ("model.lr: 0.1", "model.lr: "), ("train.width: 0.5", "train.width: "),
+     ("width: 0.5", "model.width"), ("nonsense: 1", "OPTION")],
 )  # fmt: skip
 def test_a_misplaced_key_is_one_mistake(write, changes, hint):
     (line,) = mistakes(write(GOOD + f"  twin: {{{changes}}}\n"))
     assert line.startswith("variants.twin: ")
-    assert hint in line and "the same as" not in line
+    assert hint in line and '"plain"' not in line, "the variant without the key is not compared with others"
 
 
 def test_the_name_of_a_study_has_a_maximum_length(write, tmp_path):
     path = write(GOOD)
     (line,) = mistakes(path.rename(tmp_path / f"{'s' * 100}.yaml"))
-    assert "use at most 64" in line
+    assert "100" in line and "64" in line

@@ -24,3 +24,8 @@ def mistakes(path: Path) -> list[str]:
     lines = str(caught.value).splitlines()
     assert all(line.startswith(f"{path}: ") for line in lines), lines
     return [line.removeprefix(f"{path}: ") for line in lines]
+
+
+def is_about(line: str, key: str, *parts: object) -> bool:
+    """Whether a mistake is reported under this key and names each of these, however it is worded."""
+    return line.startswith(f"{key}: ") and all(str(part) in line.removeprefix(f"{key}: ") for part in parts)
