@@ -1,3 +1,4 @@
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -61,16 +62,16 @@ def test_networks_are_described_in_the_pool_and_again_only_when_they_change(run:
     dual = replace(run, variant="dual", model=DualBranchConfig(width=0.0625))
     said: list[str] = []
     first = prepared(run, dual, pool=pool, show=said.append)
-    assert "building networks" in said
+    assert any("networks" in line for line in said)
     assert first[0].startswith("small (baseline): ")
-    assert first[1].startswith("dual: model.name alexnet → ")
+    assert first[1].startswith("dual: ") and "model.name" in first[1]
     place = entry(pool, run, dual)
     value = place.read_json("networks.json")
     assert list(value["networks"][0]["variants"]) == ["small", "dual"]
     written = place.files()["networks.json"][1]
     said.clear()
     assert prepared(run, dual, pool=pool, show=said.append) == first
-    assert "building networks" not in said
+    assert not any("networks" in line for line in said)
     assert place.files()["networks.json"][1] == written
     place.write("networks.json", b"damaged")
     assert prepared(run, dual, pool=pool) == first
@@ -89,9 +90,10 @@ def test_what_does_not_fit_the_disk_is_refused_with_numbers_before_anything_is_d
     with pytest.raises(InputError) as caught:
         prepared(*runs, pool=str(tmp_path / "runs"))
     message = str(caught.value)
-    assert "GB for weights and predictions of 2 runs" in message
-    assert "checkpoints of 1 at a time" in message
-    assert "GB for decoded images" in message, "both are on the same disk"
+    free, needed, *parts = (float(size.replace(",", "")) for size in re.findall(r"([\d,.]+) GB\b", message))
+    assert free < needed == pytest.approx(sum(parts), abs=0.2)
+    assert len(parts) == 3, "results and checkpoints of runs, and decoded images, which are on the same disk"
+    assert "2 runs" in message
     assert "--runs" in message and "--cache-gb" in message
     assert not list(tmp_path.glob("cache/decoded/*.npy"))
     assert len(prepared(*runs, pool="memory://runs")) <= 2, "room behind a URL is not checked"
@@ -105,13 +107,14 @@ def test_the_checkpoints_of_all_runs_that_gpus_train_at_a_time_must_fit(
     monkeypatch.setattr(concurrency, "available_cpus", lambda: 8)
     runs = [replace(run, seed=seed, model=AlexNetConfig(width=512)) for seed in range(3)]
     runs_at_a_time = concurrency.concurrent_runs(Resources(gpus_per_worker=gpus_per_worker), "ray", gpus=2)
-    with pytest.raises(InputError, match=f"checkpoints of {counted} at a time"):
+    size = 10**4 * counted * 3 * 4 * 2  # GB: three checkpoints of each run, 4 bytes, of parameters and their momentum
+    with pytest.raises(InputError, match=rf"\b{size:,}\.0 GB"):
         require_room(runs, {"small": 10**13}, RunStore(tmp_path), runs_at_a_time, 0)
 
 
 def test_gpus_that_are_not_there_are_missed_before_anything_is_decoded(run: RunConfig, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    with pytest.raises(InputError, match=r"a run asks for 1 GPUs, torch sees 0 on this machine.*--gpus-per-worker 0"):
+    with pytest.raises(InputError, match=r"\b1 GPU.*\b0\b.*--gpus-per-worker 0"):
         prepared(run, resources=Resources(gpus_per_worker=1))
 
 
@@ -133,12 +136,10 @@ def test_preparing_finds_a_damaged_shard_of_any_split(run: RunConfig, tmp_path: 
 def test_preparing_says_how_far_it_is_and_what_does_not_fit_the_cache(run: RunConfig, tmp_path: Path, monkeypatch):
     monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path))
     said: list[str] = []
-    lines = prepared(run, resources=Resources(workers=3, cache_gb=0.02), show=said.append)[1:]
-    assert lines == [
-        "scenes: 160 decoded images exceed the cache's budget; those of train are decoded each time that they are "
-        "needed, which takes longer and gives the same result."
-    ]
-    assert said[-1].startswith("scenes: 160 of 160 images")
+    _, line = prepared(run, resources=Resources(workers=3, cache_gb=0.02), show=said.append)
+    assert line.startswith("scenes: ") and "160" in line
+    assert re.findall(r"\b(?:train|val|test)\b", line) == ["train"], "what is decoded each time"
+    assert said[-1].startswith("scenes: ") and re.findall(r"\d+", said[-1])[:2] == ["160", "160"]
     assert len(list(tmp_path.glob("decoded/*.npy"))) == 4
     assert prepared(run)[1:] == []
     assert len(list(tmp_path.glob("decoded/*.npy"))) == 7
@@ -174,6 +175,6 @@ def test_preparing_finds_weights_that_are_none_of_the_networks_and_notes_those_o
         for name, width in (("narrow", 0.0625), ("wide", 1))
     )
     _, line = prepared(narrow)
-    assert line.startswith("narrow: the weights were trained with lrn caffe, not ")
+    assert line.startswith("narrow: ") and "lrn caffe" in line
     with pytest.raises(InputError, match=r"variants.wide: train.init: .*bvlc.npz: conv1: .*trunk.conv"):
         prepared(narrow, wide)
