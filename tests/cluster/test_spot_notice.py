@@ -85,7 +85,7 @@ def test_a_notice_is_read_with_a_token_and_without_a_notice_there_is_none(metada
 
 def test_an_invalid_notice_and_a_failed_request_are_errors(metadata: Metadata):
     metadata.notice = {"action": "terminate"}
-    with pytest.raises(ValueError, match="is no notice"):
+    with pytest.raises(ValueError, match="terminate"):
         spot_notice.notice(metadata.url)
     metadata.broken = True
     with pytest.raises(OSError, match="503"):

@@ -1,6 +1,7 @@
 import io
 import math
 import pickle
+import re
 from dataclasses import replace
 
 import pytest
@@ -81,13 +82,18 @@ def test_a_log_gets_a_plain_line_now_and_then_and_one_for_how_each_run_ended():
         trace = 'Traceback (most recent call last):\n  File "x.py", line 3, in f\n    g()'
         detail = f"{trace}\nRuntimeError: [/] no [bold]\nand more of it"
         lines.on_end(b.id, Status(State.FAILED, detail))
-    assert screen.text.splitlines() == [
-        "    alexnet s0:  10%  epoch 1/4  loss 1.500  1,234 img/s",
-        "    alexnet s0:  75%  epoch 4/4  loss 1.500  val 31.2 %  1,234 img/s  0:10 left",
-        "  ✓ 1/2 alexnet s0: done in 0:25  val 31.2 %",
-        f"  ✗ 2/2 {b.variant} s{b.seed} ({b.id}): failed — RuntimeError: [/] no [bold]",
-        "    1 of 2 done · 1 failed · 0:25 elapsed",
+    early, *others = screen.text.splitlines()
+    assert re.findall(r"[\d.,:/]*\d", early.removeprefix("    alexnet s0: ")) == ["10", "1/4", "1.500", "1,234"]
+    assert "nan" not in early
+    expected = [
+        ("    alexnet s0: ", " 75%", " 4/4 ", " 1.500 ", " 31.2 %", " 1,234 ", " 0:10 "),
+        ("  ✓ 1/2 alexnet s0: ", " 0:25 ", " 31.2 %"),
+        (f"  ✗ 2/2 {b.variant} s{b.seed} ({b.id}): ", " RuntimeError: [/] no [bold]"),
+        ("    1 of 2 ", " 1 failed ", " 0:25 "),
     ]
+    for line, (start, *parts) in zip(others, expected, strict=True):
+        assert line.startswith(start)
+        assert all(part in line for part in parts)
 
 
 def test_the_log_of_two_hundred_runs_stays_readable():
@@ -102,7 +108,7 @@ def test_the_log_of_two_hundred_runs_stays_readable():
         for one in runs[start : start + 8]:
             screen.lines.on_end(one.id, Status(State.DONE))
     lines = screen.text.splitlines()
-    assert sum("done in" in line for line in lines) == 200
+    assert sum("✓" in line for line in lines) == 200
     assert sum("alexnet s100:" in line for line in lines) > 2
     assert sum("elapsed" in line for line in lines) > 20
     assert len(lines) < 1000, "of 8 hours"
@@ -134,7 +140,7 @@ def test_a_terminal_with_few_lines_shows_how_many_runs_it_leaves_out():
         screen.lines.on_progress(at(one, 5))
     shown = screen.live()
     assert len(shown) < 20
-    assert "and 15 more runs" in shown[-2]
+    assert re.findall(r"\d+", shown[-2]) == ["15"]
     assert "30 running" in shown[-1]
 
 
@@ -156,9 +162,9 @@ def test_a_lost_attempt_is_reported_once_and_does_not_count_for_the_time_left():
         screen.lines.on_progress(at(one, step, interruptions=1))
     screen.clock.now += 30
     screen.lines.on_progress(at(one, 256, interruptions=1))
-    assert screen.text.count("its worker was lost") == 1
-    assert "↻ alexnet s0: its worker was lost, continued from epoch 2" in screen.text
-    assert screen.text.splitlines()[-2].endswith("0:34 left"), "144 steps at 136 in 32 s"
+    (remark,) = (line for line in screen.text.splitlines() if "↻ alexnet s0: " in line)
+    assert "lost" in remark and "epoch 2" in remark
+    assert " 0:34 " in screen.text.splitlines()[-2], "144 steps at 136 in 32 s"
 
 
 def test_a_run_that_an_earlier_command_began_is_continued_not_lost():
@@ -166,8 +172,8 @@ def test_a_run_that_an_earlier_command_began_is_continued_not_lost():
     screen = Screen(one)
     screen.lines.on_progress(at(one, 120, interruptions=2))
     screen.lines.on_progress(at(one, 121, interruptions=2))
-    assert screen.text.count("alexnet s0: continued from epoch 2") == 1
-    assert "lost" not in screen.text
+    (remark,) = (line for line in screen.text.splitlines() if "↻ alexnet s0: " in line)
+    assert "epoch 2" in remark and "lost" not in remark
 
 
 def test_a_run_of_another_process_is_neither_done_nor_failed():
@@ -178,8 +184,7 @@ def test_a_run_of_another_process_is_neither_done_nor_failed():
     assert line.startswith("  · 1/2 alexnet s0: ")
     assert line.endswith("process 42 on node3")
     totals = screen.live()[-1].strip().split(" · ")
-    assert totals[:2] == ["0 of 2 done", "1 to do"]
-    assert totals[2].startswith("1 ")
+    assert [re.findall(r"\d+", total) for total in totals[:3]] == [["0", "2"], ["1"], ["1"]]
 
 
 def test_the_time_left_takes_runs_side_by_side_into_account():
@@ -188,7 +193,7 @@ def test_the_time_left_takes_runs_side_by_side_into_account():
     screen.pass_time(100, 1, 4, *runs[:2])  # two at a time, 100 s each
     for one in runs[:2]:
         screen.lines.on_end(one.id, Status(State.DONE))
-    assert "about 5:00 left" in screen.live()[-1], "three more pairs"
+    assert " 5:00 " in screen.live()[-1], "three more pairs"
 
 
 def test_a_slow_variant_makes_the_time_left_longer_than_the_number_of_runs_suggests():
@@ -200,15 +205,15 @@ def test_a_slow_variant_makes_the_time_left_longer_than_the_number_of_runs_sugge
     screen.clock.now += 190
     screen.lines.on_progress(at(runs[1], STEPS))
     screen.lines.on_end(runs[1].id, Status(State.DONE))
-    assert "about 3:2" in screen.live()[-1], "10 s and 190 s, one after the other"
+    assert " 3:2" in screen.live()[-1], "10 s and 190 s, one after the other"
 
 
 def test_runs_of_two_data_sets_and_of_one_variant_are_told_apart():
     screen = Screen(run("alexnet", data="fi"), run("alexnet", data="emoset"))
     for one in screen.runs:
         screen.lines.on_end(one.id, Status(State.DONE))
-    assert "alexnet fi s0: done" in screen.text
-    assert "alexnet emoset s0: done" in screen.text
+    assert "alexnet fi s0: " in screen.text
+    assert "alexnet emoset s0: " in screen.text
 
 
 def test_progress_at_the_same_step_is_equal_although_its_numbers_are_not_known_yet():
@@ -250,8 +255,8 @@ def test_the_live_lines_go_when_the_work_ends():
     with screen.lines as lines:
         lines.on_progress(at(one, 150))
         lines.on_end(one.id, Status(State.DONE))
-    assert "✓ 1/1 alexnet s0: done" in screen.text
-    assert "1 of 1 done" in screen.text.splitlines()[-1]
+    assert "✓ 1/1 alexnet s0: " in screen.text
+    assert "1 of 1 " in screen.text.splitlines()[-1]
 
 
 def test_reading_images_is_shown_and_is_neither_a_lost_worker_nor_a_step_back():
@@ -260,8 +265,10 @@ def test_reading_images_is_shown_and_is_neither_a_lost_worker_nor_a_step_back():
     reading = replace(at(one, 0), phase="reading", evaluated=1000, epoch=0)
     assert tracker.update(reading) is None
     assert tracker.active[one.id].latest.evaluated == 1000
-    assert tracker.update(at(one, 40, interruptions=1)) == "continued from epoch 1"
+    continued = tracker.update(at(one, 40, interruptions=1))
+    assert "epoch 1" in continued and "lost" not in continued
     assert tracker.update(reading) is None
     assert tracker.active[one.id].latest.step == 40
     assert tracker.update(at(one, 41, interruptions=1)) is None
-    assert tracker.update(at(one, 41, interruptions=2)) == "its worker was lost, continued from epoch 1"
+    lost = tracker.update(at(one, 41, interruptions=2))
+    assert "epoch 1" in lost and "lost" in lost

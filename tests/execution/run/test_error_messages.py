@@ -38,9 +38,8 @@ def cuda_memory():
 )
 def test_out_of_memory_on_any_device_is_named_with_what_to_do(raising):
     first, *_ = text_of(raising)
-    assert first.startswith("out of memory: ")
-    assert "resources.accumulate" in first
-    assert "fewer runs at a time" in first
+    assert "memory" in first
+    assert all(key in first for key in ("resources.accumulate", "resources.cpus_per_worker", "gpus_per_worker"))
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EDQUOT])
@@ -52,8 +51,8 @@ def test_what_cannot_be_written_is_named_with_the_folder_even_behind_another_err
             raise ValueError("half a checkpoint") from None
 
     first, *_ = text_of(raising)
-    assert first.startswith(f"/pool/a-run: cannot be written ({os.strerror(number)})")
-    assert "--runs" in first
+    assert first.startswith("/pool/a-run: ")
+    assert os.strerror(number) in first and "--runs" in first
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full is Linux's")
@@ -62,7 +61,7 @@ def test_a_full_disk_is_named():
         with Path("/dev/full").open("wb", buffering=0) as file:
             file.write(b"x")
 
-    assert "No space left on device" in text_of(raising)[0]
+    assert os.strerror(errno.ENOSPC) in text_of(raising)[0]
 
 
 def test_what_a_failed_run_keeps_is_20_lines_that_begin_with_the_error_and_end_where_it_was_raised(tmp_path: Path):
@@ -79,5 +78,6 @@ def test_what_a_failed_run_keeps_is_20_lines_that_begin_with_the_error_and_end_w
     status = directory.status()
     lines = status.detail.splitlines()
     assert len(lines) == 20
-    assert status.reason == lines[0] == lines[-1] == "IndexError: list index out of range"
+    assert status.reason == lines[0] == lines[-1]
+    assert status.reason.startswith("IndexError: ")
     assert any("[][number]" in line for line in lines)

@@ -1,6 +1,7 @@
 """Checks of real clusters, two raylets on this machine, with various faults."""
 
 import os
+import re
 import shutil
 import signal
 import time
@@ -64,14 +65,14 @@ def test_a_run_may_span_nodes_and_a_cluster_too_small_for_one_run_is_refused_wit
     with pytest.raises(InputError) as caught:
         require_cluster(Resources(workers=3, cpus_per_worker=2), 1, statuses.append)
     lines = str(caught.value).splitlines()
-    assert lines[0].startswith("resources: after 0 min 1 s ")
-    assert "room for 1 of a run's 3 × (2 CPU)" in lines[0]
+    assert lines[0].startswith("resources: ") and " 1 s " in lines[0]
+    assert re.search(r" 1 of .*\b3 × \(2 CPU\)", lines[0])
     assert sorted(line.rpartition(": ")[2] for line in lines[1:4]) == ["0 CPU, 0 GPU", "1 CPU, 2 GPU", "3 CPU, 0 GPU"]
     assert "--wait" in lines[4]
     assert "ray status" in lines[4]
-    assert statuses[0].endswith("0 min 1 s left")
+    assert " 1 s " in statuses[0]
     assert _internal_kv_get(_channel()) == b"[]", "the request is withdrawn"
-    with pytest.raises(InputError, match="room for 1 of a run's 2 × "):  # its one CPU, whatever its GPUs
+    with pytest.raises(InputError, match=r" 1 of .*\b2 × "):  # its one CPU, whatever its GPUs
         require_cluster(Resources(workers=2, gpus_per_worker=1), 0, statuses.append)
 
 
@@ -105,8 +106,8 @@ def test_a_node_with_another_version_or_other_source_files_is_named(join: Join, 
     with pytest.raises(InputError) as caught:
         check_nodes(RunStore(tmp_path), [])
     torch, sources = str(caught.value).splitlines()
-    assert "has torch 1.2.3, " in torch
-    assert "has source files of emotune " in sources
+    assert "torch 1.2.3" in torch
+    assert "emotune" in sources and "torch" not in sources
 
 
 def test_a_pool_that_is_another_folder_on_a_node_and_data_that_differ_there_are_found(
@@ -149,7 +150,7 @@ def test_a_node_that_does_not_answer_is_named_and_a_dead_one_is_not_asked(
     raylet = node.all_processes["raylet"][0].process
     raylet.send_signal(signal.SIGSTOP)
     try:
-        with pytest.raises(InputError, match=rf"node .*{node.node_id[:8]}.*no answer within 5 s"):
+        with pytest.raises(InputError, match=rf"node .*{node.node_id[:8]}.*\b5 s\b"):
             node_checks.check_nodes(RunStore(tmp_path), [])
     finally:
         raylet.send_signal(signal.SIGCONT)

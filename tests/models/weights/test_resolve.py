@@ -1,7 +1,9 @@
 """A plan locates initial weights and digests their content, or refuses them with the remedy."""
 
+import errno
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -71,20 +73,21 @@ def test_a_run_that_is_missing_unfinished_or_without_weights_is_refused_with_the
     run = tmp_path / "run"
     finished_run(run)
     (run / "weights.safetensors").unlink()
-    assert f"{run}: this run has no weights.safetensors" in refused(str(run))
+    assert re.search(rf"{run}: .*weights\.safetensors", refused(str(run)))
     (run / "record.json").write_text("{}")
-    assert f"{run}: this run has no weights.safetensors" in refused(str(run))
+    assert re.search(rf"{run}: .*weights\.safetensors", refused(str(run)))
     (run / "record.json").unlink()
-    assert f"{run}: this run is not finished" in refused(str(run))
+    unfinished = refused(str(run))
+    assert f"{run}: " in unfinished and "weights.safetensors" not in unfinished
     (run / "config.json").write_text("{")
     assert "config.json: " in refused(str(run))
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path):
-    assert "x.npy: cannot be read (No such file or directory)" in refused(str(tmp_path / "x.npy"))
+    assert re.search(rf"/x\.npy: .*{os.strerror(errno.ENOENT)}", refused(str(tmp_path / "x.npy")))
     assert "memory://nowhere/x.npy: " in refused("memory://nowhere/x.npy").removeprefix("variants.tuned")
     (tmp_path / "folder.npy").mkdir()
-    assert "folder.npy: cannot be read (Is a directory)" in refused(str(tmp_path / "folder.npy"))
+    assert re.search(rf"/folder\.npy: .*{os.strerror(errno.EISDIR)}", refused(str(tmp_path / "folder.npy")))
 
 
 def test_imagenet_for_ksh12s_network_is_a_file_in_the_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -100,10 +103,10 @@ def test_imagenet_for_ksh12s_network_is_a_file_in_the_cache_folder(tmp_path: Pat
 @pytest.mark.parametrize(
     ("model", "key"),
     [
-        (MldrConfig(), "a finished run of mldr$"),
-        (MldrV2Config(), "a finished run of mldr_v2$"),
-        (AlexNetConfig(width=0.5), "model.width is 0.5; .*a finished run of alexnet$"),
-        (AttentionConfig(width=0.5, backbone="alexnet_owt"), "model.width is 0.5; .*a finished run of attention$"),
+        (MldrConfig(), r"\bmldr$"),
+        (MldrV2Config(), r"\bmldr_v2$"),
+        (AlexNetConfig(width=0.5), r"model\.width .*\b0\.5\b.*\balexnet$"),
+        (AttentionConfig(width=0.5, backbone="alexnet_owt"), r"model\.width .*\b0\.5\b.*\battention$"),
     ],
     ids=lambda value: getattr(value, "name", ""),
 )
