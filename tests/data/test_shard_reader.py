@@ -101,11 +101,12 @@ def test_missing_and_additional_files_are_named(photos):
     photos.write("train-000099-01234567.tar", photos.read(first))
     photos.delete(second)
     photos.delete(HEALTH)
-    assert problems(photos) == [
-        "train-000099-01234567.tar: not in the manifest", f"{HEALTH}: missing", f"{second}: missing",
+    named = [problem.partition(": ") for problem in problems(photos)]
+    assert [(name, "missing" in problem) for name, _, problem in named] == [
+        ("train-000099-01234567.tar", False), (HEALTH, True), (second, True),
     ]  # fmt: skip
     photos.delete(MANIFEST)
-    assert "no manifest.json here" in problems(photos)[0]
+    assert MANIFEST in problems(photos)[0]
 
 
 def rewritten(shard: bytes, change: Callable[[list[tuple[str, bytes]]], list[tuple[str, bytes]]]) -> bytes:

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 from itertools import pairwise
 
 import numpy as np
@@ -121,7 +122,7 @@ def test_one_content_under_many_names_is_a_placeholder_in_one_class_and_in_sever
             images.add(name, Image.new("RGB", (90, 90), "grey"))  # flat, as placeholders are
         assert images.verdict(*KEEPABLE) == (["awe/other"], dict.fromkeys(names, Problem.PLACEHOLDER))
         detail = images.curated().problems[0].detail
-        assert detail.startswith(f"one content under {PLACEHOLDER_COPIES} names")
+        assert re.search(rf"\b{PLACEHOLDER_COPIES}\b", detail)
         assert all(label in detail for label in labels) == (len(labels) > 1)
 
 
@@ -131,7 +132,8 @@ def test_fewer_copies_in_one_class_leave_the_first():
         images.add(f"awe/{number}", 1)
     staying, left_out = images.verdict(*KEEPABLE)
     assert (staying, left_out) == (["awe/0"], dict.fromkeys(["awe/1", "awe/2", "awe/3"], Problem.EXACT))
-    assert {row.detail for row in images.curated().problems} == {"exact copy of awe/0"}
+    (detail,) = {row.detail for row in images.curated().problems}
+    assert detail.endswith(" awe/0")
 
 
 def test_nearly_identical_images_in_several_classes_have_no_true_label_however_many_they_are():
@@ -148,8 +150,8 @@ def test_an_image_in_two_classes_has_no_true_label_and_is_left_out(quality):
     staying, left_out = images.verdict(*KEEPABLE)
     assert staying == ["fear/4"]
     assert left_out["awe/1"] == left_out["fear/3"] == Problem.AMBIGUOUS
-    details = [row.detail for row in images.curated().problems if row.problem == Problem.AMBIGUOUS]
-    assert all("in the classes awe, fear" in detail or "which is in the class" in detail for detail in details)
+    rows = [row for row in images.curated().problems if row.problem == Problem.AMBIGUOUS]
+    assert all({"awe": "fear", "fear": "awe"}[row.label] in row.detail for row in rows), "the other class"
 
 
 ALTERED = {
@@ -165,10 +167,9 @@ ALTERED = {
 def test_altered_copies_in_a_class_leave_the_first_unless_they_may_be_kept(alter):
     images = Images().add("awe/1", 7).add("awe/2", alter(cloudy(7)), quality=70).add("awe/3", 8)
     assert images.verdict() == (["awe/1", "awe/3"], {"awe/2": Problem.NEAR})
-    what = (
-        "nearly the same as" if distance(cloudy(7), alter(cloudy(7))) <= COPY_DISTANCE else "nearly the mirror image of"
-    )
-    assert images.curated().problems[0].detail == f"{what} awe/1"
+    detail = images.curated().problems[0].detail
+    assert detail.endswith(" awe/1")
+    assert ("mirror" in detail) == (distance(cloudy(7), alter(cloudy(7))) > COPY_DISTANCE)
     assert images.verdict(Problem.NEAR) == (["awe/1", "awe/2", "awe/3"], {})
     groups = images.group_of(Problem.NEAR)
     assert groups["awe/1"] == groups["awe/2"] != groups["awe/3"]
@@ -183,7 +184,8 @@ def test_of_copies_in_several_prescribed_splits_the_test_sets_stays_whatever_may
     assert images.verdict() == (["awe/test"], left_out)
     assert images.verdict(Problem.NEAR) == (["awe/test"], left_out)
     if problem is Problem.NEAR:
-        assert {row.detail for row in images.curated().problems} == {"nearly the same as awe/test in split test"}
+        (detail,) = {row.detail for row in images.curated().problems}
+        assert re.search(r" awe/test\b.*\btest\b", detail), "the image and its split"
 
 
 def test_copies_within_one_prescribed_split_may_be_kept():
@@ -268,7 +270,8 @@ def test_images_without_a_hash_are_compared_by_their_pixels():
     staying, left_out = images.verdict(*KEEPABLE)
     assert staying[6:] == ["awe/grey 90"]
     assert left_out == dict.fromkeys(["awe/grey 50", "awe/grey 60"], Problem.EXACT)
-    assert {row.detail for row in images.curated().problems} == {"the same pixels as awe/grey 90"}
+    (detail,) = {row.detail for row in images.curated().problems}
+    assert "pixels" in detail and detail.endswith(" awe/grey 90")
 
 
 def frames(count: int) -> list[Image.Image]:

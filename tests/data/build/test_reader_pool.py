@@ -130,11 +130,11 @@ def test_images_that_were_read_before_a_rejection_are_not_read_again(image_folde
     in_train = [replace(entry, split="train") if entry.label == "awe" else entry for entry in listing.entries]
     too_few = replace(listing, entries=in_train)  # the same files, but one class lacks val and test
     out, spool = Folder(str(tmp_path / "out")), tmp_path / "out" / SPOOL
-    with pytest.raises(InputError, match="too few"):
+    with pytest.raises(InputError, match='"awe"'):
         write_shards(too_few, out)
     read = states(list(spool.iterdir()))
     assert len(read) == 2
-    with pytest.raises(InputError, match="too few"):
+    with pytest.raises(InputError, match='"awe"'):
         write_shards(too_few, out)
     assert states(list(spool.iterdir())) == read
     write_shards(listing, out)
@@ -143,7 +143,7 @@ def test_images_that_were_read_before_a_rejection_are_not_read_again(image_folde
 
 def test_a_folder_in_which_another_command_writes_is_rejected(image_folder, tmp_path):
     (tmp_path / "out").mkdir()
-    with FileLock(tmp_path / "out" / ".lock"), pytest.raises(InputError, match="another command is writing here"):
+    with FileLock(tmp_path / "out" / ".lock"), pytest.raises(InputError, match="/out: "):
         write_shards(ClassFolders(image_folder).listing(), Folder(str(tmp_path / "out")))
     assert not list((tmp_path / "out").glob("[!.]*"))
 

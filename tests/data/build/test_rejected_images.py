@@ -30,13 +30,13 @@ def photo_with_exif(*entries: tuple[int, int, bytes], cut: int | None = None) ->
 WHOLE = file_of(Image.effect_noise((64, 64), 80).convert("RGB"), "JPEG")
 
 REFUSED = {
-    "empty": (b"", "empty file", UnreadableImageError),
-    "a web page": (b"<!DOCTYPE html><body>404 Not Found</body>", "HTML page", UnreadableImageError),
+    "empty": (b"", "empty", UnreadableImageError),
+    "a web page": (b"<!DOCTYPE html><body>404 Not Found</body>", "HTML", UnreadableImageError),
     "half a JPEG": (WHOLE[: len(WHOLE) // 2], "truncated", TruncatedImageError),
     "half a PNG": (file_of(quarters(), "PNG")[:80], "damaged", TruncatedImageError),
     "only a head": (WHOLE[:20], "", UnreadableImageError),
-    "a PNG of 2.5 gigapixels": (png(50_000, 50_000, 8, 2, b"\0"), "too large to decode safely", DecompressionBombError),
-    "a PNG of 120 megapixels": (png(12_000, 10_000, 8, 2, b"\0"), "too large to decode safely", DecompressionBombError),
+    "a PNG of 2.5 gigapixels": (png(50_000, 50_000, 8, 2, b"\0"), "--max-pixels", DecompressionBombError),
+    "a PNG of 120 megapixels": (png(12_000, 10_000, 8, 2, b"\0"), "--max-pixels", DecompressionBombError),
 }
 
 
@@ -113,7 +113,7 @@ def test_threads_reject_large_images_whatever_others_do_to_the_warning_filters()
         try:
             return decode_image(data, max_pixels=3000).size
         except UnreadableImageError as error:
-            return str(error).partition(":")[0]
+            return type(error)
 
     def others() -> None:
         while not done:
@@ -125,4 +125,4 @@ def test_threads_reject_large_images_whatever_others_do_to_the_warning_filters()
         pool.submit(others)
         outcomes = list(pool.map(outcome, files * 100))
         done.append(True)
-    assert outcomes == [(64, 32), "too large to decode safely"] * 200
+    assert outcomes == [(64, 32), DecompressionBombError] * 200

@@ -1,5 +1,6 @@
 """Explanations name the most common problems with an example each, and what to do about each of them."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,12 +43,12 @@ def test_missing_files_are_explained_by_where_they_were_searched_and_where_they_
 
 
 @pytest.mark.parametrize(
-    ("path", "count"),
-    [("/home/ann/1.jpg", "8 paths are absolute"), ("C:\\ann\\1.jpg", "8 paths are absolute"),
-     ("images\\1.jpg", "8 paths have back slashes")],
+    ("path", "kind"),
+    [("/home/ann/1.jpg", "absolute"), ("C:\\ann\\1.jpg", "absolute"), ("images\\1.jpg", "slashes")],
 )  # fmt: skip
-def test_paths_of_another_machine_are_counted(tmp_path, path, count):
-    assert count in explained(listing([path] * 8, tmp_path), Problem.UNREADABLE, "No such file or directory")[-1]
+def test_paths_of_another_machine_are_counted(tmp_path, path, kind):
+    line = explained(listing([path] * 8, tmp_path), Problem.UNREADABLE, "No such file or directory")[-1]
+    assert re.search(rf"\b8 paths\b[^.:]*\b{kind}\b", line)
 
 
 def test_a_name_with_other_capitals_is_named(tmp_path):
@@ -58,7 +59,7 @@ def test_a_name_with_other_capitals_is_named(tmp_path):
 def test_a_file_that_is_there_but_cannot_be_read_is_not_called_missing(tmp_path):
     (tmp_path / "1.jpg").mkdir()
     line = explained(listing(["1.jpg"] * 8, tmp_path), Problem.UNREADABLE, "Is a directory")[-1]
-    assert "Is a directory" in line and "no such file" not in line
+    assert "Is a directory" in line and str(tmp_path) not in line, "where it was searched"
 
 
 def test_small_images_are_explained_with_the_option_that_keeps_them(tmp_path):
@@ -67,9 +68,9 @@ def test_small_images_are_explained_with_the_option_that_keeps_them(tmp_path):
 
 
 HEADS = {
-    "a HEIC image; convert it": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
-    "an HTML page": b"<!DOCTYPE html>",
-    "an archive (zip); unpack it": b"PK\x03\x04",
+    "HEIC": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
+    "HTML": b"<!DOCTYPE html>",
+    "zip": b"PK\x03\x04",
 }
 
 
@@ -93,7 +94,7 @@ def test_several_problems_are_explained_the_most_common_first_each_with_its_numb
 
 def test_a_class_that_is_too_small_is_named_with_its_number_and_what_to_do(tmp_path):
     lines = explain_too_few_listed(listing(["1.jpg"] * 3, tmp_path))
-    assert lines[:2] == ['class "a": 2 images', 'class "b": 1 image']
+    assert re.search(r'"a"\D* 2 ', lines[0]) and re.search(r'"b"\D* 1 ', lines[1])
     assert all(split in lines[2] for split in SPLITS) and '"a", "b"' in lines[3]
 
 
@@ -101,11 +102,11 @@ def test_few_scenes_are_counted(tmp_path):
     counts = {split: {"a": 4, "b": 4 * (split == "train")} for split in SPLITS}
     lines = explain_missing_splits(listing(["1.jpg"] * 8, tmp_path), counts, {"a": 9, "b": 2}, [])
     assert lines[0].startswith('class "b": ')
-    assert "(train 4, val 0, test 0)" in lines[0] and "2 different scenes" in lines[0]
+    assert "(train 4, val 0, test 0)" in lines[0] and " 2 " in lines[0].partition(")")[2]
 
 
 def test_published_splits_that_lack_a_class_are_not_blamed_on_the_number_of_images(tmp_path):
     entries = [Entry(f"{n}.jpg", "ab"[n % 2], {}, tmp_path / f"{n}.jpg", split="train") for n in range(8)]
     counts = {split: {"a": 1, "b": 4 * (split == "train")} for split in SPLITS}
     lines = explain_missing_splits(Listing("x", CLASSES, entries, "x", ""), counts, {"a": 3, "b": 4}, [])
-    assert lines[-1].startswith("The source itself ")
+    assert len(lines) == 2 and '"b"' in lines[1] and "splits" in lines[1]

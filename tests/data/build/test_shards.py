@@ -243,8 +243,7 @@ def test_a_class_that_cannot_be_in_every_split_is_rejected_before_any_image_is_r
     with pytest.raises(InputError) as caught:
         sharded(image_folder, tmp_path / "out", advance=passed.append)
     message = str(caught.value)
-    assert 'class "awe": 2 images' in message
-    assert 'class "fear": 2 images' in message
+    assert all(re.search(rf'"{label}"\D* 2 ', message) for label in ("awe", "fear"))
     assert "train, val, test" in message
     assert not passed
     assert not (tmp_path / "out").exists()
@@ -265,7 +264,7 @@ def test_three_images_of_a_class_are_enough_and_two_are_not(image_folder, tmp_pa
         path.unlink()
     assert {s: sharded(image_folder, tmp_path / "out").counts[s]["awe"] for s in SPLITS} == dict.fromkeys(SPLITS, 1)
     next((image_folder / "awe").iterdir()).unlink()
-    with pytest.raises(InputError, match=r'class "awe": 2 images'):
+    with pytest.raises(InputError, match=r'"awe"\D* 2 '):
         sharded(image_folder, tmp_path / "few")
 
 
@@ -279,8 +278,8 @@ def test_a_class_with_unreadable_images_is_rejected_and_the_earlier_shards_stay_
     with pytest.raises(InputError) as caught:
         sharded(image_folder, out)
     message = str(caught.value)
-    assert re.search(r'"awe": too few images .*; left out: 6 undecodable', message)
-    assert f"such as awe/{names[0].name}" in message
+    assert re.search(r'"awe".*\b6 undecodable', message)
+    assert f"awe/{names[0].name}" in message
     assert str(out / "health.refused.csv") in message
     assert contents(out).pop("health.refused.csv").count(b"undecodable") == 6
     assert contents(out).items() > before.items()
@@ -303,7 +302,7 @@ def test_health_csv_is_also_written_without_shards_and_does_not_block_the_next_c
 def test_a_folder_with_other_files_is_left_as_it_is(image_folder, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.pdf").write_bytes(b"x")
-    with pytest.raises(InputError, match=r"thesis\.pdf.*empty or new folder"):
+    with pytest.raises(InputError, match=r"/out: .*thesis\.pdf"):
         sharded(image_folder, tmp_path / "out")
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == {"thesis.pdf": b"x"}
 

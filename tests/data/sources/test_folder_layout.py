@@ -134,7 +134,7 @@ ARCHIVES = {"zip": b"PK\x03\x04", "tgz": b"\x1f\x8b\x08", "rar": b"Rar!\x1a\x07\
 def test_an_archive_is_refused_as_one(tmp_path, suffix, head):
     (tmp_path / f"images.{suffix}").write_bytes(head + os.urandom(60))
     assert "archive" in refusal(tmp_path / f"images.{suffix}")
-    assert f"images.{suffix} is an archive" in refusal(tmp_path)
+    assert f"images.{suffix}" in refusal(tmp_path) and "archive" in refusal(tmp_path)
 
 
 def test_shards_among_the_folders_are_not_a_class(tmp_path):

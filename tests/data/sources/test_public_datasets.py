@@ -70,7 +70,7 @@ def test_emotion6_is_labelled_by_the_highest_probability_not_by_its_folder(tmp_p
     assert listing.entries[0].votes == dict(zip((*EKMAN, OTHER), (0.133333, 0.7, 0, 0.0666667, 0.1, 0, 0), strict=True))
     assert listing.entries[0].image == tmp_path / "images/joy/1.jpg"
     assert left_out(listing) == [(f"joy/{number}.jpg", "", Problem.VOTES) for number in (2, 3, 4)]
-    assert listing.left_out[0].detail == "neutral has most votes"
+    assert "neutral" in listing.left_out[0].detail
     assert (listing.name, listing.classes) == ("emotion6", EKMAN)
 
 
@@ -91,7 +91,7 @@ def test_bad_lines_of_emotion6_and_lost_folders_are_named(tmp_path):
     assert '"x"' in lines[0] and "3 rows" in lines[0]
     assert "9 columns" in lines[1] and "10" in lines[1]
     write(table, EMOTION6.replace("joy", "delight"))
-    assert refusal(Emotion6(tmp_path))[0].startswith(f"{table}:1: no column joy")
+    assert re.match(rf"{table}:1: .*\bjoy\b", refusal(Emotion6(tmp_path))[0])
     write(table, EMOTION6, "fear/1.jpg\t5\t5\t0\t0\t0\t1\t0\t0\t0")
     assert refusal(Emotion6(tmp_path))[0].startswith(f"{tmp_path}/images: ")
     table.unlink()
@@ -138,7 +138,7 @@ def test_abstract_paintings_without_table_images_or_columns_are_refused(tmp_path
     table = write(tmp_path / "ABSTRACT_groundTruth.csv", ABSTRACT, "'abstract_0001.jpg',1,0,2,5,0,0,0,3")
     assert refusal(Abstract(tmp_path))[0].startswith(f"{tmp_path}: ")
     write(table, ABSTRACT.replace(",'Sad'", ""), "'abstract_0001.jpg',1,0,2,5,0,0,0")
-    assert refusal(Abstract(tmp_path))[0].startswith(f"{table}:1: no column sadness")
+    assert re.match(rf"{table}:1: .*\bsadness\b", refusal(Abstract(tmp_path))[0])
     table.write_text("")
     assert refusal(Abstract(tmp_path))[0].startswith(f"{table}:1: ")
 

@@ -36,11 +36,12 @@ HTML = b"<!DOCTYPE html><html><body>This photo is gone.</body></html>"
 
 
 def check_failures(server: Server, downloads: Path, cases: list[tuple[Answer, str]], **options: object) -> list[str]:
-    """Downloads links with such answers, and checks how the reasons for their failures begin; returns their paths."""
-    expected = {server.at(f"/{number}", answer): told for number, (answer, told) in enumerate(cases)}
+    """Downloads links with such answers, and checks what the reasons for their failures name; returns their paths."""
+    expected = {server.at(f"/{number}", answer): part for number, (answer, part) in enumerate(cases)}
     result = download(listing(*expected), downloads, DownloadOptions(**QUICK | options))
     told = lost(result)
-    assert {link: told.get(link, "")[: len(begin)] for link, begin in expected.items()} == expected
+    assert told.keys() == expected.keys()
+    assert [link for link, part in expected.items() if part not in told[link]] == [], told
     assert not result.entries and not list(downloads.rglob("*.image"))
     return [f"/{number}" for number in range(len(cases))]
 
@@ -53,14 +54,14 @@ def test_a_response_without_an_image_is_a_permanent_failure(server, tmp_path):
     cases = [
         *((says(status=status), f"HTTP {status}") for status in (204, 400, 403, 404, 410, 451)),
         (says(jpeg(1), status=302), "HTTP 302"),  # to nowhere
-        (says(HTML, content_type="text/html; charset=utf-8"), "text/html instead of an image"),
-        (says(b"{}", content_type="application/json"), "application/json instead of an image"),
-        (says(HTML), "an HTML page"),
-        (to_the_end_of_the_connection(HTML), "an HTML page"),
-        (says(b"<svg/>", content_type="image/svg+xml"), "an SVG drawing"),
-        (says(b""), "empty file"),
-        (says(jpeg(1)[:800]), "damaged: image file is truncated"),
-        *((redirects(to), "not an http or https link: ") for to in ("file:///etc/passwd", "ftp://127.0.0.1/a.jpg",
+        (says(HTML, content_type="text/html; charset=utf-8"), "text/html"),
+        (says(b"{}", content_type="application/json"), "application/json"),
+        (says(HTML), "HTML"),
+        (to_the_end_of_the_connection(HTML), "HTML"),
+        (says(b"<svg/>", content_type="image/svg+xml"), "SVG"),
+        (says(b""), "empty"),
+        (says(jpeg(1)[:800]), "truncated"),
+        *((redirects(to), "https") for to in ("file:///etc/passwd", "ftp://127.0.0.1/a.jpg",
                                                                          "ws://127.0.0.1/", "http://[/")),
         *((redirects(to), f"placeholder: {to}") for to in gone),
     ]  # fmt: skip
@@ -71,7 +72,7 @@ def test_a_response_without_an_image_is_a_permanent_failure(server, tmp_path):
 
 def test_a_loop_of_redirects_ends(server, tmp_path):
     server.at("/b.jpg", redirects("/a.jpg"))
-    assert reason(tmp_path, server.at("/a.jpg", redirects("/b.jpg"))) == "more than 10 redirects"
+    assert "10 redirects" in reason(tmp_path, server.at("/a.jpg", redirects("/b.jpg")))
     assert len(server.requests) == 11
 
 
@@ -79,7 +80,7 @@ def test_an_invalid_link_is_a_permanent_failure(tmp_path):
     links = ["", "a.jpg", "http://", "http://[", "http://127.0.0.1:99999/a.jpg", "file:///etc/passwd", "ws://127.0.0.1/",
              f"http://{'a' * 70}.invalid/a.jpg", "http://127.1/a.jpg", "http://127.0.0.1\ud800/"]  # fmt: skip
     told = lost(download(listing(*links), tmp_path, DownloadOptions(**QUICK | {"allow_private": False})))
-    assert {link: told[link].partition(":")[0] for link in links} == dict.fromkeys(links, "not an http or https link")
+    assert [link for link in links if "https" not in told[link]] == [], told
 
 
 def test_an_image_to_which_five_links_are_redirected_is_a_placeholder(server, tmp_path):
@@ -90,7 +91,8 @@ def test_an_image_to_which_five_links_are_redirected_is_a_placeholder(server, tm
     for _ in range(2):
         result = download(listing(*four, *five, target), tmp_path, DownloadOptions(**QUICK))
         assert [entry.source for entry in result.entries] == [*four, target]
-        assert lost(result) == {link: f"placeholder: 5 links were redirected to {target}" for link in five}
+        assert lost(result).keys() == set(five)
+        assert all("placeholder" in why and " 5 " in why and target in why for why in lost(result).values())
     assert all(server.asked(f"/five/{number}") == 1 for number in range(5))
 
 
@@ -100,13 +102,13 @@ def test_a_file_that_is_too_large_is_not_downloaded_until_the_limit_is_raised(se
         handler.server.released.wait(60)  # the body never comes: nobody may wait for it
 
     link = server.at("/a.jpg", claims, says(jpeg(1)))
-    assert reason(tmp_path, link, max_bytes=500) == "larger than 500 bytes"
+    assert "500 bytes" in reason(tmp_path, link, max_bytes=500)
     assert server.asked("/a.jpg") == 1
     assert got(tmp_path, link) == jpeg(1)
 
 
 def test_a_body_without_end_is_cut_at_the_limit(server, tmp_path):
-    assert reason(tmp_path, server.at("/a.jpg", endless), max_bytes=100_000) == "larger than 100000 bytes"
+    assert "100000 bytes" in reason(tmp_path, server.at("/a.jpg", endless), max_bytes=100_000)
     assert server.asked("/a.jpg") == 1
 
 
@@ -131,14 +133,14 @@ HALF = b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: 900\r\n\
             10,
             [
                 (says(status=503), "HTTP 503"),
-                (says(jpeg(1)[:500], Content_Length=len(jpeg(1))), "the response was cut off"),
-                (broken_chunks, "the response was cut off"),
-                (to_the_end_of_the_connection(jpeg(1)[:800]), "damaged: image file is truncated"),
+                (says(jpeg(1)[:500], Content_Length=len(jpeg(1))), "cut off"),
+                (broken_chunks, "cut off"),
+                (to_the_end_of_the_connection(jpeg(1)[:800]), "truncated"),
                 (to_the_end_of_the_connection(jpeg(1, "WEBP")[:200]), "damaged: "),
                 (hangs_up, "Server disconnected"),
             ],
         ),
-        (0.2, [(late, "timeout: no data for 0.2 s"), (stalls(HALF), "timeout: no data for 0.2 s")]),
+        (0.2, [(late, "0.2 s"), (stalls(HALF), "0.2 s")]),
     ],
     ids=["cut", "silent"],
 )
@@ -166,7 +168,7 @@ def test_a_host_that_stays_silent_is_left_alone_after_a_while(server, tmp_path):
     other = server.at("/a.jpg", says(jpeg(1))).replace("127.0.0.1", "localhost")
     result = download(listing(*links, other), tmp_path, DownloadOptions(**QUICK | {"timeout_s": 0.2}))
     assert [entry.source for entry in result.entries] == [other]
-    assert "127.0.0.1 has not responded for some time" in lost(result).values()
+    assert any("127.0.0.1" in why for why in lost(result).values()), "not each of them waited for it"
     assert MAX_SILENCES <= server.asked("/silent.jpg") < MAX_SILENCES + 4
 
 
@@ -174,14 +176,14 @@ def test_a_refused_connection_is_named_and_tried_again(server, tmp_path):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
-    assert reason(tmp_path, f"http://127.0.0.1:{port}/a.jpg").startswith(f"no connection to 127.0.0.1:{port}: ")
+    assert f" 127.0.0.1:{port}" in reason(tmp_path, f"http://127.0.0.1:{port}/a.jpg")
     (known,) = tmp_path.rglob("*.json")
     assert json.loads(known.read_text())["retry_after_s"] is not None
 
 
 def test_an_unknown_host_is_named(tmp_path):
     link = "http://no-such-host.invalid/a.jpg"
-    assert reason(tmp_path, link, attempts=1) == "no such host: no-such-host.invalid"
+    assert " no-such-host.invalid" in reason(tmp_path, link, attempts=1)
 
 
 def test_waits_grow(server, tmp_path):

@@ -13,8 +13,8 @@ def test_a_private_address_is_refused_unless_allowed(server, tmp_path):
     hosts = ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "10.0.0.1", "169.254.169.254", "0.0.0.0"]
     links = [server.at("/a.jpg", says(jpeg(1))).replace("127.0.0.1", host) for host in hosts]
     told = lost(download(listing(*links), tmp_path, DownloadOptions(**QUICK | {"allow_private": False})))
-    assert told[links[0]] == "private address 127.0.0.1 (use --allow-private to allow it)"
-    assert [told[link].startswith("private address ") for link in links] == [True] * len(hosts)
+    assert "127.0.0.1" in told[links[0]]
+    assert ["--allow-private" in told[link] for link in links] == [True] * len(hosts)
     assert not server.requests
     assert [got(tmp_path, link) for link in links[:2]] == [jpeg(1), jpeg(1)]
 
@@ -44,7 +44,7 @@ def test_a_redirect_to_a_private_address_is_refused(server, tmp_path, monkeypatc
         secret = inner.at("/secret.jpg", says(jpeg(1)))
         link = server.at("/a.jpg", redirects(secret))
         told = reason(tmp_path / "first", link, allow_private=False)
-        assert told == "private address 127.0.0.2 (use --allow-private to allow it)"
+        assert "127.0.0.2" in told and "--allow-private" in told
         assert server.asked("/a.jpg") == 1  # not retried
         assert not inner.requests
         assert got(tmp_path / "second", link) == jpeg(1)
