@@ -277,7 +277,7 @@ def test_record_without_a_field_is_reported(tmp_path: Path, lost: str):
 
 def test_missing_predictions_are_reported(tmp_path: Path):
     (finish(tmp_path, run()) / PREDICTIONS).unlink()
-    assert f"{run().id}/{PREDICTIONS}: " in damage(load_records(RunStore(tmp_path).states([run()])), run())
+    assert PREDICTIONS in damage(load_records(RunStore(tmp_path).states([run()])), run())
 
 
 def test_runs_behind_a_url_load_like_local_ones(tmp_path: Path):

@@ -1,11 +1,13 @@
 """The text of a small study that trains in seconds, its report, and a page as tags and text."""
 
+import json
 from html.parser import HTMLParser
 from pathlib import Path
 
 from emotune.config.ablate_command import AblateCommand
 from emotune.config.study import Study
 from emotune.report.build import build_report
+from emotune.runs.directory import RECORD
 from emotune.runs.store import RunStore
 
 # Enough large steps for the three variants, which start from equal weights, to predict differently.
@@ -54,3 +56,10 @@ def report(finished, out: Path) -> tuple[Study, str, Path]:
     study, runs, pool = finished
     page = build_report(study, RunStore(pool).states(runs), out, AblateCommand("few.yaml"))
     return study, page.read_text(), out
+
+
+def relist(run: Path) -> None:
+    """Makes a run whose files were changed complete again: its record lists the sizes that they have now."""
+    record = json.loads((run / RECORD).read_text())
+    record["files"] = {name: (run / name).stat().st_size for name in record["files"]}
+    (run / RECORD).write_text(json.dumps(record))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from reading import Tags
+from reading import Tags, relist
 
 from emotune.config.ablate_command import AblateCommand
 from emotune.config.metric import Metric
@@ -52,6 +52,7 @@ def test_best_test_epoch_is_shown_beside_the_selected_one(finished, pool: Path, 
         lines = [json.loads(line) for line in (pool / run.id / METRICS).read_text().splitlines()]
         lines[-1]["test_accuracy"] = 99.0
         (pool / run.id / METRICS).write_text("".join(json.dumps(line) + "\n" for line in lines))
+        relist(pool / run.id)
     study = replace(study, metric=Metric(test_curve=True))
     page = build_report(study, RunStore(pool).states(runs), tmp_path / "out", AblateCommand())
     assert section(page, "selection").count("99.0+") == len(study.variants)
