@@ -13,6 +13,7 @@ from torch import nn
 from torch.distributed import Store, TCPStore  # pyright: ignore[reportPrivateImportUsage]  # documented as public
 
 from emotune.core.errors import InputError
+from emotune.training.batch_norm import normalise_over_ranks
 
 __all__ = ["World", "connect", "open_store", "world_from_environment"]
 
@@ -40,9 +41,10 @@ class World:
         return self.rank == 0
 
     def wrap(self, network: nn.Module) -> nn.Module:
-        """The network in a wrapper that averages gradients over ranks."""
+        """The network in a wrapper that averages gradients over ranks, with batch normalisation over all ranks."""
         if self.size == 1:
             return network
+        normalise_over_ranks(network)
         return nn.parallel.DistributedDataParallel(
             network, device_ids=[self.device] if self.device.type == "cuda" else None
         )

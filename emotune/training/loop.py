@@ -244,7 +244,8 @@ def draw_randomness(run: RunConfig, epoch: int, images: int) -> EpochRandomness:
     crops = draw_crops(
         images, run.stream("augment"), epoch, crop=run.train.crop, flip=run.train.flip, min_scale=run.train.min_scale
     )
-    return EpochRandomness(crops, np.random.default_rng([run.stream("dropout"), epoch]).integers(2**63, size=images))
+    generator = np.random.default_rng([run.stream("dropout"), epoch])
+    return EpochRandomness(crops, generator.integers(2**63, size=images), int(generator.integers(2**63)))
 
 
 def _epoch_metrics(progress: Progress, run: RunConfig, images: int, val: Split, outputs: Outputs) -> EpochMetrics:

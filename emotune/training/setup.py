@@ -19,6 +19,7 @@ from emotune.runs.directory import RunDirectory
 from emotune.runs.lease import BusyRunError, Lease, LostRunError
 from emotune.runs.progress import RunProgress
 from emotune.runs.record import RunRecord
+from emotune.training.batch_norm import require_whole_batches
 from emotune.training.checkpoint import Checkpoints, Stateful, read_checkpoint, restore_checkpoint
 from emotune.training.distributed import World
 from emotune.training.loss import make_objective
@@ -169,9 +170,11 @@ def load_or_init(
         split: The training images.
 
     Raises:
-        InputError: the weights that ``train.init`` names cannot be loaded, or ranks see different checkpoints.
+        InputError: the weights that ``train.init`` names cannot be loaded, ranks see different checkpoints, or the
+            network cannot be trained on divided batches.
     """
     network = build(run.model, len(split.classes), run.stream("init"))
+    require_whole_batches(network, workers=world.size, accumulate=resources.accumulate)
     network = network.to(world.device).to(memory_format=torch.channels_last)
     saved, notes = read_checkpoint(directory.folder, world.device)
     if saved is None:

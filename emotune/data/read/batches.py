@@ -36,11 +36,13 @@ class Batch:
         images: The images, each uint8 (IMAGE_SIDE, IMAGE_SIDE, 3). Decoded images are views of the cache, which are
             copied by whoever crops them. For a GPU: one pinned tensor (B, IMAGE_SIDE, IMAGE_SIDE, 3).
         total: The number of images in the global batch.
+        number: The number of the global batch in its epoch, counted from 0.
     """
 
     indices: np.ndarray
     images: Sequence[torch.Tensor] | torch.Tensor
     total: int
+    number: int
 
     def images_on(self, device: torch.device) -> Sequence[torch.Tensor] | torch.Tensor:
         """The images on the device, if they are one tensor; else as they are."""
@@ -101,7 +103,7 @@ class Split:
         shards = self.images.shard_numbers(np.arange(len(self))) if order == "shards" else None
         batches = epoch_batches(len(self), batch_size, seed, epoch, shards)[first:]
         parts = [rank_slice(indices, rank, world_size) for indices in batches]
-        yield from self._batches(parts, [len(indices) for indices in batches], pin)
+        yield from self._batches(parts, [len(indices) for indices in batches], pin, first)
 
     def evaluation_batches(
         self, batch_size: int, *, rank: int = 0, world_size: int = 1, pin: bool = False
@@ -118,11 +120,13 @@ class Split:
         parts = [indices[start : start + batch_size] for start in range(0, len(indices), batch_size)]
         yield from self._batches(parts, [len(part) for part in parts], pin)
 
-    def _batches(self, parts: Sequence[np.ndarray], totals: Sequence[int], pin: bool) -> Generator[Batch, None, None]:
+    def _batches(
+        self, parts: Sequence[np.ndarray], totals: Sequence[int], pin: bool, first: int = 0
+    ) -> Generator[Batch, None, None]:
         with closing(self.images.take_parts(parts)) as taken:
             made = (
-                Batch(indices, _to_tensors(arrays, pin), total)
-                for indices, arrays, total in zip(parts, taken, totals, strict=True)
+                Batch(indices, _to_tensors(arrays, pin), total, number)
+                for number, (indices, arrays, total) in enumerate(zip(parts, taken, totals, strict=True), first)
             )
             in_advance = pin or not self.images.decoded
             with closing(prefetch(made, BATCHES_AHEAD) if in_advance else made) as batches:
