@@ -1,6 +1,7 @@
 """The text of a small study that trains in seconds, its report, and a page as tags and text."""
 
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -49,6 +50,14 @@ class Tags(HTMLParser):
     def named(self, *names: str) -> list[dict]:
         """The attributes of all tags of these names."""
         return [attributes for tag, attributes in self.tags if tag in names]
+
+
+def incomplete(page: str) -> tuple[int, int] | None:
+    """The numbers of finished and of planned runs that a page gives at its top; None on the page of a whole study."""
+    notes = re.findall(r'role="status">(.*?)</div>', page, re.S)
+    assert len(notes) <= 1
+    numbers = [int(number) for note in notes for number in re.findall(r"\b\d+\b", note)]
+    return (numbers[0], numbers[1]) if notes else None
 
 
 def report(finished, out: Path) -> tuple[Study, str, Path]:
