@@ -11,6 +11,7 @@ from typing import Any, TypedDict
 
 from emotune.config.run import RunConfig
 from emotune.config.study import Study
+from emotune.config.types import as_in_study
 from emotune.runs.registry import Registry
 from emotune.runs.store import RunStore
 
@@ -164,6 +165,7 @@ def _setting(key: str, before: Any, after: Any) -> str:
     """One changed option; empty for an option of the baseline's network that the variant's does not have."""
     if key.startswith("model.") and after is None:
         return ""
+    before, after = (as_in_study(value) if isinstance(value, dict) else value for value in (before, after))
     return f"{key} {after}" if key.startswith("model.") and before is None else f"{key} {before} → {after}"
 
 

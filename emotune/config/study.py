@@ -13,8 +13,7 @@ from emotune.config.model import MODEL_CLASSES, AlexNetConfig, ModelConfig, Netw
 from emotune.config.resources import Resources
 from emotune.config.run import DatasetRef, RunConfig, Selection, WeightsRef
 from emotune.config.train import TrainConfig
-from emotune.config.validation import suggest
-from emotune.core.errors import raise_if_any
+from emotune.core.errors import raise_if_any, suggest
 
 __all__ = ["Contrast", "Metric", "Study", "baseline_problems", "duplicate_problems", "name_problems", "parse_contrasts"]
 
@@ -275,4 +274,11 @@ def _to_yaml(study: Study) -> str:
 def _changes(config: Any, always: dict[str, Any]) -> dict[str, Any]:
     """The fields of a config that differ from their defaults, as YAML has them."""
     values = {one.name: getattr(config, one.name) for one in fields(config) if getattr(config, one.name) != one.default}
-    return always | {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+    return always | {key: _as_in_yaml(value) for key, value in values.items()}
+
+
+def _as_in_yaml(value: Any) -> Any:
+    """The value with YAML's lists and mappings in the place of tuples and mappings that cannot be changed."""
+    if isinstance(value, Mapping):
+        return {key: _as_in_yaml(item) for key, item in value.items()}
+    return [_as_in_yaml(item) for item in value] if isinstance(value, tuple) else value

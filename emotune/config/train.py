@@ -1,11 +1,21 @@
 """Training configuration: optimisation, augmentation, targets and testing; everything here changes the result."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic.dataclasses import dataclass
 
-from emotune.config.types import FORBID_UNKNOWN_KEYS, Count, Fraction, Number, Positive, reject_bool
+from emotune.config.optimizers import OPTIMIZERS, checked_options, known_optimizer
+from emotune.config.types import FORBID_UNKNOWN_KEYS, Count, Fraction, FrozenDict, Number, Positive, reject_bool
 
 __all__ = ["Order", "TrainConfig"]
 
@@ -14,16 +24,26 @@ Order = Literal["images", "shards"]
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class TrainConfig:
-    """Stochastic gradient descent as in the thesis (50 epochs, batches of 50) and KSH12 (momentum, weight decay).
+    """Training; by default stochastic gradient descent as in the thesis (50 epochs, batches of 50) and KSH12 (momentum,
+    weight decay).
+
+    ``lr``, ``momentum`` and ``weight_decay`` are the same for every optimizer, and so are their defaults, which are for
+    *sgd*. An adaptive optimizer needs others: Loshchilov and Hutter (2019), and torch, have an ``lr`` of 0.001 and a
+    ``weight_decay`` of 0.01 for *adamw*.
 
     Attributes:
         epochs: The number of epochs.
         batch_size: The global batch size, whatever the number of workers.
         order: The order of training images in an epoch: *images*, all in random order; or *shards*, for data behind a
             URL that does not fit on the disk: shards in random order, and the images of each four shards shuffled.
+        optimizer: The optimizer: *sgd*, with momentum (KSH12, section 5); *adamw* (Loshchilov and Hutter 2019); or
+            another one of ``torch.optim`` as it is spelled there, see `emotune.config.optimizers`.
+        optimizer_options: The optimizer's other options, which have torch's names and defaults, ``betas`` and ``eps``
+            for example. torch chooses no implementation by itself: there is one, on CPUs and GPUs.
         lr: The learning rate at its highest.
-        momentum: The momentum.
-        weight_decay: The weight decay.
+        momentum: The momentum of *sgd* and *RMSprop*; other optimizers have none, or ``betas``.
+        weight_decay: The weight decay. It is added to the gradient, except by *adamw*, *Adafactor*, and others with the
+            option ``decoupled_weight_decay``: they subtract it from the weights, times the learning rate.
         schedule: The learning rate after the warm-up: *cosine* or *linear* to zero, *step*, or *constant*.
         step_epochs: The number of epochs, including those of the warm-up, between the steps of *step*.
         step_factor: The factor of the learning rate at each step of *step*.
@@ -54,6 +74,8 @@ class TrainConfig:
     epochs: Count = 50
     batch_size: Count = 50
     order: Order = "images"
+    optimizer: Annotated[str, AfterValidator(known_optimizer)] = "sgd"
+    optimizer_options: Mapping[str, Any] = FrozenDict()
     lr: Positive = 0.01
     momentum: Fraction = 0.9
     weight_decay: Annotated[Number, Field(ge=0)] = 5e-4
@@ -73,6 +95,21 @@ class TrainConfig:
     precision: Literal["float32", "tf32", "bf16"] = "float32"
     init: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)] = "scratch"
     head_lr_multiplier: Positive = 1.0
+
+    @field_validator("optimizer_options")
+    @classmethod
+    def _are_options_of_the_optimizer(cls, options: Mapping[str, Any], info: ValidationInfo) -> FrozenDict:
+        optimizer = info.data.get("optimizer")  # missing if it is not valid, which is reported already
+        return checked_options(optimizer, options) if optimizer else FrozenDict(options)
+
+    @model_validator(mode="after")
+    def _optimizer_uses_its_settings(self) -> "TrainConfig":
+        if self.momentum != TrainConfig.momentum and not OPTIMIZERS[self.optimizer].momentum:
+            raise ValueError(f'"momentum" is set, but optimizer is "{self.optimizer}": it would change nothing')
+        for option, owner in (("dampening", "momentum"), ("decoupled_weight_decay", "weight_decay")):
+            if option in self.optimizer_options and getattr(self, owner) == 0:
+                raise ValueError(f'"optimizer_options" has {option}, but {owner} is 0: it would change nothing')
+        return self
 
     @model_validator(mode="after")
     def _no_settings_without_effect(self) -> "TrainConfig":

@@ -1,7 +1,8 @@
 """Pydantic field types that studies, runs and manifests share."""
 
 import unicodedata
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, NoReturn
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
@@ -13,9 +14,11 @@ __all__ = [
     "Count",
     "Digest",
     "Fraction",
+    "FrozenDict",
     "Number",
     "Positive",
     "SingleLine",
+    "as_in_study",
     "escape_control_characters",
     "reject_bool",
 ]  # fmt: skip
@@ -27,11 +30,41 @@ MAX_TEXT = 2000
 """Maximum number of characters of the texts about a data set's source and licence."""
 
 
+class FrozenDict(dict[str, Any]):
+    """A mapping that cannot be changed, so that the dataclass which has it can be hashed. Its values are hashable."""
+
+    def __hash__(self) -> int:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # dict has none
+        return hash(frozenset(self.items()))
+
+    def __reduce__(self) -> tuple[type["FrozenDict"], tuple[dict[str, Any]]]:  # for pickle and copy
+        return FrozenDict, (dict(self),)
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError("this mapping cannot be changed")
+
+    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
+
+
 def reject_bool(value: Any) -> Any:
     """Raises a ValueError for true and false, which pydantic would take for 1 and 0."""
     if isinstance(value, bool):
         raise ValueError("a number is needed, not true or false")
     return value
+
+
+def as_in_study(value: Any) -> str:
+    """The value of an option in one line, as a study has it.
+
+    >>> as_in_study({"betas": (0.9, 0.95), "amsgrad": True})
+    '{betas: [0.9, 0.95], amsgrad: true}'
+    """
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {as_in_study(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(as_in_study, value))}]"
+    if value is None or isinstance(value, bool):
+        return "none" if value is None else str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def escape_control_characters(text: str) -> str:

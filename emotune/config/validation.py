@@ -12,9 +12,9 @@ from emotune.config.metric import Metric
 from emotune.config.model import MODEL_CLASSES
 from emotune.config.resources import Resources
 from emotune.config.run import Selection
-from emotune.core.errors import closest
+from emotune.core.errors import suggest
 
-__all__ = ["UniqueKeyLoader", "describe_validation_error", "format_problem", "suggest", "valid_keys"]
+__all__ = ["UniqueKeyLoader", "describe_validation_error", "format_problem", "valid_keys"]
 
 PLAIN_WORDS = MappingProxyType({"tuple_type": "a list is needed", "dict_type": "a mapping of keys to values is needed"})
 """Messages in the words of YAML, instead of pydantic's about Python types, by type of error."""
@@ -62,12 +62,6 @@ def format_problem(key: str, text: str) -> str:
 def valid_keys(kind: Any) -> list[str]:
     """The valid keys of a part of a study, given its dataclass."""
     return [f.name for f in fields(kind)]
-
-
-def suggest(word: Any, valid: Any) -> str:
-    """The end of a message about a wrong word: the valid word that was probably meant, or all valid words."""
-    close = closest(str(word), map(str, valid))
-    return f'; did you mean "{close}"?' if close else f"; valid: {', '.join(map(str, valid))}"
 
 
 class UniqueKeyLoader(yaml.SafeLoader):

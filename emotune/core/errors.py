@@ -4,8 +4,17 @@ import difflib
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-__all__ = ["InputError", "UnwritableError", "closest", "describe_os_error", "print_error", "raise_if_any"]
+__all__ = [
+    "InputError",
+    "UnwritableError",
+    "closest",
+    "describe_os_error",
+    "print_error",
+    "raise_if_any",
+    "suggest",
+]
 
 MAX_PROBLEMS = 20
 """Problems that one message lists."""
@@ -47,6 +56,13 @@ def closest(word: str, valid: Iterable[str]) -> str | None:
     completions = [lower for lower in by_lower if len(word) > 2 and lower.startswith(word.lower())]
     matches = similar or (completions if len(completions) == 1 else [])
     return by_lower[matches[0]] if matches else None
+
+
+def suggest(word: Any, valid: Iterable[Any]) -> str:
+    """The end of a message about a wrong word: the valid word that was probably meant, or all valid words."""
+    words = list(map(str, valid))
+    close = closest(str(word), words)
+    return f'; did you mean "{close}"?' if close else f"; valid: {', '.join(words)}"
 
 
 def describe_os_error(error: OSError) -> str:

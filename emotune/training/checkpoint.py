@@ -1,4 +1,4 @@
-"""Checkpoints: weights, their average, momentum and progress, which is all that a run needs to continue.
+"""Checkpoints: weights, their average, the optimizer's state and progress, which is all that a run needs to continue.
 
 A run keeps its last two checkpoints, ``checkpoint/<epoch>-<step>.pt``. Once complete, they are listed in
 ``checkpoint/index.json``, and a run continues from the last one that is intact. Behind a URL they are uploaded while

@@ -184,7 +184,8 @@ def _finite_outputs(
         precision=state.precision, normalisation=state.normalisation, on_batch=partial(reporter.report, phase),
     )  # fmt: skip
     if not np.isfinite(outputs.logits).all():
-        epoch, lr = progress.epoch + bool(progress.step), state.optimizer.param_groups[0]["lr"]
+        group, epoch = state.optimizer.param_groups[0], progress.epoch + bool(progress.step)
+        lr = group["lr"] / group["multiplier"]
         raise DivergedError(f"the network's outputs are not finite after the last step of epoch {epoch}, lr {lr:.3g}")
     return outputs
 

@@ -8,9 +8,12 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from emotune.config.optimizers import OPTIMIZERS
 from emotune.config.train import TrainConfig
+from emotune.config.types import as_in_study
+from emotune.core.errors import InputError
 
-__all__ = ["learning_rate", "make_average", "make_optimizer"]
+__all__ = ["check_optimizer", "learning_rate", "make_average", "make_optimizer"]
 
 
 def learning_rate(train: TrainConfig, step: int, steps_per_epoch: int) -> float:
@@ -33,13 +36,16 @@ def learning_rate(train: TrainConfig, step: int, steps_per_epoch: int) -> float:
     return train.lr
 
 
-def make_optimizer(network: nn.Module, train: TrainConfig, new: Collection[str] = ()) -> torch.optim.SGD:
-    """Stochastic gradient descent with momentum and weight decay (KSH12, section 5).
+def make_optimizer(network: nn.Module, train: TrainConfig, new: Collection[str] = ()) -> torch.optim.Optimizer:
+    """The optimizer of a network's parameters, in groups with a ``multiplier`` of the learning rate.
 
     Args:
         network: The network with the parameters to train.
-        train: The learning rate, momentum and weight decay.
+        train: The optimizer, its options, and the learning rates.
         new: The names of the parameters whose learning rate is multiplied by ``head_lr_multiplier``.
+
+    Raises:
+        InputError: torch refuses the value of an option.
     """
     groups: list[dict[str, Any]] = [{"params": list(network.parameters()), "multiplier": 1.0}]
     if train.head_lr_multiplier != 1:
@@ -48,7 +54,29 @@ def make_optimizer(network: nn.Module, train: TrainConfig, new: Collection[str] 
             {"params": [p for name, p in named.items() if (name in new) == is_new], "multiplier": multiplier}
             for is_new, multiplier in ((False, 1.0), (True, train.head_lr_multiplier))
         ]
-    return torch.optim.SGD(groups, lr=train.lr, momentum=train.momentum, weight_decay=train.weight_decay, fused=True)
+    return _construct(groups, train)
+
+
+def check_optimizer(train: TrainConfig) -> None:
+    """Constructs the optimizer for a single weight.
+
+    Raises:
+        InputError: torch refuses the value of an option.
+    """
+    _construct([{"params": [nn.Parameter(torch.zeros(1))]}], train)
+
+
+def _construct(groups: list[dict[str, Any]], train: TrainConfig) -> torch.optim.Optimizer:
+    kind = OPTIMIZERS[train.optimizer]
+    options = {**kind.options, **train.optimizer_options, "lr": train.lr, "weight_decay": train.weight_decay}
+    if kind.momentum:
+        options["momentum"] = train.momentum
+    options["fused" if kind.fused else "foreach"] = True  # otherwise torch would choose by the device
+    try:
+        return getattr(torch.optim, kind.torch_name)(groups, **options)
+    except ValueError as error:
+        given = as_in_study(train.optimizer_options)
+        raise InputError(f"train.optimizer_options: {train.optimizer} with {given}: {error}; change it") from None
 
 
 def make_average(network: nn.Module, train: TrainConfig) -> AveragedModel | None:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import backends
 
+from emotune.config.optimizers import OPTIMIZERS
 from emotune.config.resources import Resources
 from emotune.config.train import TrainConfig
 from emotune.runs.record import Numerics
@@ -65,5 +66,5 @@ def numerics_record(train: TrainConfig, resources: Resources, device: torch.devi
         "compiled": resources.compile,
         "accumulate": resources.accumulate,
         "channels_last": True,
-        "fused": True,
+        "fused": OPTIMIZERS[train.optimizer].fused,
     }

@@ -1,8 +1,10 @@
 import pytest
 import torch
 
+from emotune.config.optimizers import OPTIMIZERS
 from emotune.config.train import TrainConfig
-from emotune.training.optim import learning_rate, make_average, make_optimizer
+from emotune.core.errors import InputError
+from emotune.training.optim import check_optimizer, learning_rate, make_average, make_optimizer
 
 
 def rates(train: TrainConfig, steps_per_epoch: int = 4) -> list[float]:
@@ -68,6 +70,50 @@ def test_a_step_of_the_optimizer_is_momentum_with_weight_decay():
         velocity = 0.5 * velocity + (1.0 + 0.25 * expected)
         expected -= 0.1 * velocity
         assert weight.weight.item() == pytest.approx(expected)
+
+
+def test_a_step_of_adamw_follows_the_paper():
+    """Loshchilov and Hutter (2019), algorithm 2: the decay is not a part of the gradient."""
+    weight = torch.nn.Linear(1, 1, bias=False)
+    with torch.no_grad():
+        weight.weight.fill_(2.0)
+    train = TrainConfig(
+        optimizer="adamw", optimizer_options={"betas": (0.8, 0.9), "eps": 0.1}, lr=0.1, weight_decay=0.25
+    )
+    optimizer, gradient = make_optimizer(weight, train), torch.full((1, 1), 3.0)
+    first, second, expected = 0.0, 0.0, 2.0
+    for step in range(1, 4):
+        optimizer.zero_grad()
+        weight(gradient).sum().backward()
+        optimizer.step()
+        first, second = 0.8 * first + 0.2 * 3.0, 0.9 * second + 0.1 * 9.0
+        scaled = first / (1 - 0.8**step) / ((second / (1 - 0.9**step)) ** 0.5 + 0.1)
+        expected -= 0.1 * (scaled + 0.25 * expected)
+        assert weight.weight.item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_an_optimizer_gets_the_settings_of_train_and_its_own_options_and_chooses_no_implementation(name: str):
+    options = {"eps": (1e-4, 1e-3)} if name == "Adafactor" else {"nesterov": True} if name == "sgd" else {"eps": 1e-3}
+    train = TrainConfig(optimizer=name, optimizer_options=options, lr=0.2, weight_decay=0.125)
+    kind, optimizer = OPTIMIZERS[name], make_optimizer(torch.nn.Linear(2, 1), train)
+    assert type(optimizer).__name__ == kind.torch_name
+    (group,) = optimizer.param_groups
+    expected = {**kind.options, **options, "lr": 0.2, "weight_decay": 0.125, "multiplier": 1.0}
+    expected |= {"momentum": 0.9} if kind.momentum else {}
+    expected |= {"fused": True} if kind.fused else {"foreach": True}
+    assert {key: group[key] for key in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("adamw", {"betas": [0.9, 1.5]}), ("Adam", {"eps": -1}), ("sgd", {"nesterov": True, "dampening": 0.5})],
+)
+def test_a_value_that_torch_refuses_is_named_with_its_optimizer(name: str, options: dict[str, object]):
+    train = TrainConfig(optimizer=name, optimizer_options=options)
+    with pytest.raises(InputError, match=rf"train\.optimizer_options: {name} with .*{next(iter(options))}"):
+        check_optimizer(train)
+    check_optimizer(TrainConfig(optimizer=name))
 
 
 def test_no_average_is_kept_unless_it_is_asked_for():

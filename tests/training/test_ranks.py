@@ -39,6 +39,8 @@ def cases(run: RunConfig) -> dict[str, tuple[RunConfig, Resources, int]]:
         "everything": (changed(small, crop="resized", **ALL_STATE), Resources(accumulate=4), 72),
         "a rank without images": (changed(small, batch_size=2, **ALL_STATE), Resources(accumulate=2), 3),
         "bf16": (changed(small, precision="bf16"), Resources(accumulate=2), 72),
+        "adamw": (changed(small, optimizer="adamw", **ALL_STATE), Resources(accumulate=2), 72),
+        "RMSprop": (changed(small, optimizer="RMSprop", momentum=0.5), Resources(), 72),
     }
 
 
@@ -133,7 +135,7 @@ def ranks(run: RunConfig, started: dict[str, Ranks], tmp_path_factory: pytest.Te
 
 @pytest.mark.parametrize("name", [
     "no dropout", "dropout", "dropout of patches", "accumulated", "balanced", "everything", "a rank without images",
-    "bf16",
+    "bf16", "adamw", "RMSprop",
 ])  # fmt: skip
 def test_two_ranks_compute_the_gradient_losses_and_outputs_of_one(run: RunConfig, ranks: Ranks, name: str):
     case = cases(run)[name]

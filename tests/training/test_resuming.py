@@ -9,6 +9,7 @@ import sys
 import textwrap
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,6 +46,28 @@ def test_a_run_that_was_stopped_after_any_step_ends_as_if_it_had_not_been(
     pd.testing.assert_frame_equal(predictions, expected, check_exact=True)
     assert without_times(record) == without_times(undisturbed)
     assert (undisturbed["interruptions"], record["interruptions"]) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"optimizer": "adamw", "optimizer_options": {"betas": [0.8, 0.99], "amsgrad": True}},
+        {"optimizer": "NAdam", "optimizer_options": {"decoupled_weight_decay": True}},
+        {"optimizer": "Adafactor"},
+    ],
+    ids=lambda settings: settings["optimizer"],
+)
+def test_a_stopped_run_with_another_optimizer_ends_as_if_it_had_not_been(
+    stateful: RunConfig, settings: dict[str, Any], tmp_path: Path
+):
+    run = changed(stateful, lr=0.001, **settings)
+    _, expected = trained(run, tmp_path / "a")
+    asked = iter([False] * 3 + [True])
+    with pytest.raises(InterruptedRunError):
+        trained(run, tmp_path / "b", stop=lambda: next(asked))
+    record, predictions = trained(run, tmp_path / "b")
+    pd.testing.assert_frame_equal(predictions, expected, check_exact=True)
+    assert record["interruptions"] == 1
 
 
 SCRIPT = """

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from emotune.config.optimizers import kept_values
 from emotune.config.run import DatasetRef, RunConfig
 from emotune.core.cache_dir import cache_folder
 from emotune.core.errors import InputError
@@ -100,5 +101,7 @@ def _prediction_bytes(dataset: DatasetRef) -> int:
 
 
 def _checkpoint_bytes(run: RunConfig, parameters: int) -> int:
-    copies = 1 + (run.train.momentum > 0) + (run.train.ema_decay > 0) + (run.select == "best_val")
+    train = run.train
+    kept = kept_values(train.optimizer, train.optimizer_options, train.momentum)
+    copies = 1 + kept + (train.ema_decay > 0) + (run.select == "best_val")
     return VALUE_BYTES * parameters * copies

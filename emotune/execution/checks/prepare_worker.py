@@ -72,6 +72,7 @@ def work(job: PreparationJob, send: Callable[[Any], None]) -> None:
             materialise(dataset, drawn, workers=available_cpus())
         _require_libraries(job)
         networks = _networks(job, send)
+        _check_optimizers(job.study)
         lines = architecture_summary(networks) + _check_weights(job.runs, send)
         lines += slow_bf16(job.runs, resources, job.executor)
         lines += require_room(
@@ -111,6 +112,20 @@ def _require_libraries(job: PreparationJob) -> None:
         from emotune.models.baselines.build import require_libraries  # late: with torch
 
         require_libraries([model for model, _ in job.study.variants.values()])
+
+
+def _check_optimizers(study: Study) -> None:
+    """Lets torch check the values of the variants' optimizer options, whose names and types are known to be right."""
+    problems = []
+    for variant, (_, train) in study.variants.items():
+        if train.optimizer_options:
+            from emotune.training.optim import check_optimizer  # late: with torch
+
+            try:
+                check_optimizer(train)
+            except InputError as error:
+                problems.append(f"variants.{variant}: {error}")
+    raise_if_any(problems)
 
 
 def _networks(job: PreparationJob, show: Callable[[str], None]) -> NetworksFile:

@@ -3,12 +3,13 @@
 The id of a run shows only *that* something differs; the ``config.json`` of earlier runs shows what.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import MISSING, asdict, fields
 from typing import Any
 
 from emotune.config.run import FORMAT_VERSION, RUN_ID, RunConfig, run_stem
+from emotune.config.types import as_in_study
 from emotune.execution.plan.plan import Plan
 from emotune.runs.directory import CONFIG, State
 
@@ -78,7 +79,7 @@ def changes(run: RunConfig, earlier: Mapping[str, Any]) -> list[str]:
         before, now = earlier.get(name, getattr(RunConfig, name)), getattr(run, name)
         if before != now:
             option = name if name == "replicate" else f"metric.{name}"
-            differences.append(f"{option} {_as_in_study(before)} → {_as_in_study(now)}")
+            differences.append(f"{option} {as_in_study(before)} → {as_in_study(now)}")
     if (written := earlier["format"]) != FORMAT_VERSION:
         differences.append(f"results format {written} → {FORMAT_VERSION}")
     return differences
@@ -138,15 +139,11 @@ def _options(part: str, config: Any, earlier: Mapping[str, Any]) -> list[str]:
     for name in dict.fromkeys(names):
         before, after = _as_in_json(earlier.get(name, defaults.get(name))), _as_in_json(now.get(name))
         if before != after:
-            differences.append(f"{part}.{name} {_as_in_study(before)} → {_as_in_study(after)}")
+            differences.append(f"{part}.{name} {as_in_study(before)} → {as_in_study(after)}")
     return differences
 
 
 def _as_in_json(value: Any) -> Any:
-    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
-
-
-def _as_in_study(value: Any) -> str:
-    if value is None or isinstance(value, bool):
-        return "none" if value is None else str(value).lower()
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, Mapping):
+        return {key: _as_in_json(item) for key, item in value.items()}
+    return [_as_in_json(item) for item in value] if isinstance(value, list | tuple) else value

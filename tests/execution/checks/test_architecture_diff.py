@@ -55,6 +55,12 @@ def test_costs_are_those_of_the_network_that_is_trained(config: ModelConfig):
     assert (entry["parameters"], entry["forward_flops"]) == (cost(config, 8).parameters, cost(config, 8).forward_flops)
 
 
+def test_options_of_an_optimizer_are_told_as_a_study_has_them():
+    train = replace(TRAIN, optimizer="adamw", optimizer_options={"betas": [0.9, 0.95]})
+    _, line = variant((NARROW, train))
+    assert "train.optimizer sgd → adamw, train.optimizer_options {} → {betas: [0.9, 0.95]};" in line
+
+
 def test_settings_that_change_no_module_are_told_with_a_difference_of_zero():
     entry, line = variant((replace(NARROW, weight_init="he"), replace(TRAIN, lr=0.5)))
     assert entry["settings"] == {"model.weight_init": ["ksh12", "he"], "train.lr": [0.01, 0.5]}

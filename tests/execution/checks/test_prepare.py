@@ -178,3 +178,12 @@ def test_preparing_finds_weights_that_are_none_of_the_networks_and_notes_those_o
     assert line.startswith("narrow: ") and "lrn caffe" in line
     with pytest.raises(InputError, match=r"variants.wide: train.init: .*bvlc.npz: conv1: .*trunk.conv"):
         prepared(narrow, wide)
+
+
+def test_a_value_that_torch_refuses_is_reported_before_anything_is_decoded(run: RunConfig):
+    options = {"betas": [0.9, 1.5]}
+    wrong = replace(run, variant="wrong", train=replace(run.train, optimizer="adamw", optimizer_options=options))
+    said: list[str] = []
+    with pytest.raises(InputError, match=r"^variants\.wrong: train\.optimizer_options: .*betas"):
+        prepared(run, wrong, show=said.append)
+    assert not any("images" in line for line in said)

@@ -30,6 +30,8 @@ def config(run: RunConfig, **more) -> dict:
         (replace(RUN, model=AttentionConfig(score="tanh")), ["model.score linear → tanh"]),
         (replace(RUN, train=TrainConfig(clip_norm=1.0, flip=False)),
          ["train.clip_norm none → 1", "train.flip true → false"]),
+        (replace(RUN, train=TrainConfig(optimizer="adamw", optimizer_options={"betas": [0.9, 0.95], "amsgrad": True})),
+         ["train.optimizer sgd → adamw", "train.optimizer_options {} → {amsgrad: true, betas: [0.9, 0.95]}"]),
         (replace(RUN, dataset=replace(DATA, content_hash="cd" * 32)), ["data: content changed"]),
         (replace(RUN, dataset=replace(DATA, name="scenes-noisy", part="noisy")), ["part all → noisy"]),
         (replace(RUN, model=AlexNetConfig()), ["model.name attention → alexnet"]),
