@@ -57,6 +57,15 @@ class TrainConfig:
         min_scale: The smallest area of a box of *resized*. Szegedy et al. have 0.08; the emotion belongs to the whole
             scene, so the default keeps about half of its width and height at least.
         flip: Whether training images are mirrored at random.
+        augment: The augmentation of a cropped training image: *none*; *randaugment*, ``augment_ops`` random operations
+            one after another (Cubuk et al. 2020); or *trivialaugment*, a single operation of random magnitude, in the
+            wide search space (Müller, Hutter 2021). The operations move or turn the image or change its colours,
+            contrast or sharpness; see `emotune.data.augmentation_policies`.
+        augment_ops: The number of operations of *randaugment*, N in the paper, whose ResNet-50 has 2.
+        augment_magnitude: The magnitude of the operations of *randaugment*, M in the paper, whose ResNet-50 has 9; the
+            largest is 30.
+        random_erasing: The probability that a rectangle of a training image is set to the mean colour (Zhong et al.
+            2020, who have 0.5).
         targets: The training targets: the label (*hard*), the distribution of votes (*soft*), or the label, weighted by
             its share of the votes (*weighted*); see `emotune.data.annotations.target_weights`.
         label_smoothing: The share of a target that is spread evenly over all classes.
@@ -88,6 +97,10 @@ class TrainConfig:
     crop: Literal["random", "center", "resized"] = "random"
     min_scale: Annotated[Number, Field(gt=0, le=1)] = 0.25
     flip: bool = True
+    augment: Literal["none", "randaugment", "trivialaugment"] = "none"
+    augment_ops: Count = 2
+    augment_magnitude: Annotated[int, BeforeValidator(reject_bool), Field(ge=0, le=30)] = 9
+    random_erasing: Annotated[Number, Field(ge=0, le=1)] = 0.0
     targets: Literal["hard", "soft", "weighted"] = "hard"
     label_smoothing: Fraction = 0.0
     class_weights: Literal["none", "balanced"] = "none"
@@ -115,6 +128,7 @@ class TrainConfig:
     def _no_settings_without_effect(self) -> "TrainConfig":
         for name, owner, value in (
             ("min_scale", "crop", "resized"), ("step_epochs", "schedule", "step"), ("step_factor", "schedule", "step"),
+            ("augment_ops", "augment", "randaugment"), ("augment_magnitude", "augment", "randaugment"),
         ):  # fmt: skip
             if getattr(self, owner) != value and getattr(self, name) != getattr(TrainConfig, name):
                 raise ValueError(f'"{name}" is set, but {owner} is "{getattr(self, owner)}": it would change nothing')

@@ -1,7 +1,7 @@
 """Crop, flip and normalise batches on their device; random draws depend on seed, epoch and image only."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,6 +92,7 @@ def crop_and_normalise(
     crops: CropBoxes,
     indices: np.ndarray,
     normalisation: Normalisation = IMAGENET,
+    augment: Callable[[torch.Tensor], torch.Tensor] | None = None,
 ) -> torch.Tensor:
     """The cropped and normalised images: float32 (B, 3, CROP_SIDE, CROP_SIDE), channels last, on the batch's device.
 
@@ -100,6 +101,7 @@ def crop_and_normalise(
         crops: The crops of the whole split.
         indices: The images' positions in the split, (B,).
         normalisation: The normalisation that belongs to the network's weights.
+        augment: A function that changes the cropped images before they are normalised, all uint8 (B, 3, H, W).
     """
     boxes, flipped = crops.boxes[indices], crops.flipped[indices]
     # Mean and std are repeated for a whole line of pixels, since processors calculate with many numbers at a time.
@@ -108,13 +110,24 @@ def crop_and_normalise(
     mean, std = (torch.tensor(values).mul(255).repeat(CROP_SIDE).to(device, non_blocking=True) for values in pair)
     if device.type == "cpu" or not isinstance(batch, torch.Tensor):
         cropped = torch.empty((len(batch), CROP_SIDE, CROP_SIDE, 3))
-        for image, out, box, mirrored in zip(batch, cropped, boxes.tolist(), flipped.tolist(), strict=True):
-            out.copy_(crop_resize(image, box, mirrored))
+        parts: Iterable[torch.Tensor] = map(crop_resize, batch, boxes.tolist(), flipped.tolist())
+        if augment and len(batch):
+            parts = _channels_last(augment, torch.stack(list(parts)))
+        for part, out in zip(parts, cropped, strict=True):
+            out.copy_(part)
             out.view(CROP_SIDE, 3 * CROP_SIDE).sub_(mean).div_(std)  # while the pixels are in the processor's cache
     else:
-        cropped = crop_resize_batch(batch, boxes, flipped).float()
+        pixels = crop_resize_batch(batch, boxes, flipped)
+        if augment and len(batch):
+            pixels = _channels_last(augment, pixels.to(torch.uint8))
+        cropped = pixels.float().contiguous()
         cropped.view(len(batch), CROP_SIDE, 3 * CROP_SIDE).sub_(mean).div_(std)
     return cropped.permute(0, 3, 1, 2)  # the permuted view is in channels-last memory
+
+
+def _channels_last(augment: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor) -> torch.Tensor:
+    """The augmented images, uint8 (B, H, W, 3), of images of that shape."""
+    return augment(images.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
 
 
 def crop_resize(image: torch.Tensor, box: list[int], mirrored: bool) -> torch.Tensor:

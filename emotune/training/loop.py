@@ -245,8 +245,16 @@ def draw_randomness(run: RunConfig, epoch: int, images: int) -> EpochRandomness:
     crops = draw_crops(
         images, run.stream("augment"), epoch, crop=run.train.crop, flip=run.train.flip, min_scale=run.train.min_scale
     )
+
+    def seeds(*key: int) -> np.ndarray:
+        return np.random.default_rng(key).integers(2**63, size=images)
+
+    augment = run.stream("augment"), epoch  # the crops' own key: a number after it makes another stream
     generator = np.random.default_rng([run.stream("dropout"), epoch])
-    return EpochRandomness(crops, generator.integers(2**63, size=images), int(generator.integers(2**63)))
+    return EpochRandomness(
+        crops, seeds(*augment, 1), seeds(*augment, 2),
+        dropout_seeds=generator.integers(2**63, size=images), network_seed=int(generator.integers(2**63)),
+    )  # fmt: skip
 
 
 def _epoch_metrics(progress: Progress, run: RunConfig, images: int, val: Split, outputs: Outputs) -> EpochMetrics:

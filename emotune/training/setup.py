@@ -11,6 +11,7 @@ from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
 from emotune.config.train import Order
 from emotune.core.errors import InputError
+from emotune.data.augmentation_policies import make_augmentation
 from emotune.data.read.batches import Split, open_split
 from emotune.data.read.open_dataset import decoded_shards
 from emotune.models.build import build
@@ -187,6 +188,7 @@ def load_or_init(
         make_objective(split, run.train), initialisation.normalisation,
         run.train.precision, run.train.clip_norm, resources.accumulate,
         BestWeights() if run.select == "best_val" else None,
+        make_augmentation(run.train), run.train.random_erasing,
     )  # fmt: skip
     progress = restore_checkpoint(saved, state.checkpoint_parts) if saved else Progress()
     progress.initialisation = asdict(initialisation)

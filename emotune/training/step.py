@@ -1,8 +1,10 @@
 """A training step on a global batch, the same for any number of ranks and of pieces that their shares are cut into."""
 
 import hashlib
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -13,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from emotune.config.normalisation import IMAGENET, Normalisation
 from emotune.data.augment import CropBoxes, crop_and_normalise
+from emotune.data.augmentation_policies import Augmentation, erase
 from emotune.data.read.batches import Batch
 from emotune.models.dropout import set_dropout_seeds
 from emotune.training.checkpoint import Stateful
@@ -21,7 +24,7 @@ from emotune.training.loss import Objective, losses
 from emotune.training.precision import autocast
 from emotune.training.selection import BestWeights
 
-__all__ = ["EpochRandomness", "StepResult", "TrainState", "backward", "take_step"]
+__all__ = ["EpochRandomness", "StepResult", "TrainState", "backward", "network_inputs", "take_step"]
 
 
 @dataclass(frozen=True)
@@ -30,11 +33,15 @@ class EpochRandomness:
 
     Attributes:
         crops: The crop and flip of each image.
+        augment_seeds: The seed of the draws of each image's augmentation, int64 (N,).
+        erasing_seeds: The seed of the rectangle that is erased in each image, int64 (N,).
         dropout_seeds: The seed of each image's dropout masks, int64 (N,).
         network_seed: The seed of what the network draws from torch's generators.
     """
 
     crops: CropBoxes
+    augment_seeds: np.ndarray
+    erasing_seeds: np.ndarray
     dropout_seeds: np.ndarray
     network_seed: int
 
@@ -55,6 +62,8 @@ class TrainState:
         clip_norm: The ``clip_norm`` of `TrainConfig`.
         accumulate: The number of pieces in which a rank computes its share of a batch.
         best: The weights with the highest validation accuracy, if those are to be tested.
+        augmentation: The augmentation of cropped training images, if there is one.
+        random_erasing: The ``random_erasing`` of `TrainConfig`.
     """
 
     world: World
@@ -68,6 +77,8 @@ class TrainState:
     clip_norm: float | None = None
     accumulate: int = 1
     best: BestWeights | None = None
+    augmentation: Augmentation | None = None
+    random_erasing: float = 0.0
 
     @property
     def checkpoint_parts(self) -> dict[str, Stateful]:
@@ -159,12 +170,11 @@ def backward(state: TrainState, batch: Batch, randomness: EpochRandomness) -> to
         piece = slice(start, end)
         last = end == size or world.size == 1
         with nullcontext() if last else model.no_sync():  # gradients are exchanged once
+            inputs = network_inputs(state, images[piece], batch.indices[piece], randomness)
             set_dropout_seeds(state.network, seeds[piece])
             _seed_generators(world.device, randomness.network_seed, batch.number, number)
             with autocast(world.device, state.precision):
-                logits = model(
-                    crop_and_normalise(images[piece], randomness.crops, batch.indices[piece], state.normalisation)
-                )
+                logits = model(inputs)
             loss = (losses(logits, target_probs[piece]) * shares[piece]).sum()
             (loss * world.size).backward()  # DDP averages over ranks
         sums += torch.stack([loss.detach(), (logits.argmax(1) == targets[piece]).sum()])
@@ -181,3 +191,34 @@ def _seed_generators(device: torch.device, *key: int) -> None:
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         torch.cuda.manual_seed(seed)
+
+
+def network_inputs(
+    state: TrainState, images: Sequence[torch.Tensor] | torch.Tensor, indices: np.ndarray, randomness: EpochRandomness
+) -> torch.Tensor:
+    """The network's inputs for training images: cropped, augmented, normalised, and partly erased.
+
+    Args:
+        state: The network in training.
+        images: The B images, each uint8 (IMAGE_SIDE, IMAGE_SIDE, 3).
+        indices: The images' positions in the split, (B,).
+        randomness: The epoch's random choices.
+
+    Returns:
+        float32 (B, 3, CROP_SIDE, CROP_SIDE), channels last.
+    """
+
+    def generators(seeds: np.ndarray) -> list[torch.Generator]:
+        return [torch.Generator().manual_seed(seed) for seed in seeds[indices].tolist()]
+
+    augment = None
+    if state.augmentation is not None:
+        augment = partial(_augment, state.augmentation, generators(randomness.augment_seeds))
+    inputs = crop_and_normalise(images, randomness.crops, indices, state.normalisation, augment)
+    if state.random_erasing:
+        erase(inputs, state.random_erasing, generators(randomness.erasing_seeds))
+    return inputs
+
+
+def _augment(augmentation: Augmentation, generators: list[torch.Generator], images: torch.Tensor) -> torch.Tensor:
+    return augmentation(images, generators)

@@ -31,6 +31,8 @@ def names(kind: type, **settings: object) -> list[str]:
         ({"min_scale": 0.5}, ["min_scale", "random"]),
         ({"step_epochs": 3}, ["step_epochs", "cosine"]),
         ({"schedule": "linear", "step_factor": 0.5}, ["step_factor", "linear"]),
+        ({"augment_ops": 3}, ["augment_ops", "none"]),
+        ({"augment": "trivialaugment", "augment_magnitude": 5}, ["augment_magnitude", "trivialaugment"]),
     ],
 )
 def test_a_setting_that_would_change_nothing_is_refused(settings: dict[str, object], named: list[str]):
@@ -58,6 +60,11 @@ def test_steps_of_the_learning_rate_after_the_end_are_refused():
         ({"ema_decay": 1}, "less_than", ("1",)),
         ({"schedule": "step", "step_factor": 1}, "less_than", ("1",)),
         ({"schedule": "liner"}, "literal_error", ("'cosine'", "'linear'", "'step'", "'constant'")),
+        ({"augment": "randaug"}, "literal_error", ("'none'", "'randaugment'", "'trivialaugment'")),
+        ({"augment": "randaugment", "augment_ops": 0}, "greater_than_equal", ("1",)),
+        ({"augment": "randaugment", "augment_magnitude": 31}, "less_than_equal", ("30",)),
+        ({"augment": "randaugment", "augment_magnitude": True}, "value_error", ("true", "false")),
+        ({"random_erasing": 1.5}, "less_than_equal", ("1",)),
     ],
 )
 def test_a_wrong_value_is_refused_with_what_is_right(settings: dict[str, object], kind: str, right: tuple[str, ...]):
@@ -82,6 +89,7 @@ def test_wrong_resources_are_refused(settings: dict[str, object], kind: str):
 
 def test_options_at_their_defaults_are_not_in_the_identity():
     plain = TrainConfig(
-        precision="float32", clip_norm=None, label_smoothing=0.0, class_weights="none", ema_decay=0.0, step_factor=0.1
-    )
+        precision="float32", clip_norm=None, label_smoothing=0.0, class_weights="none", ema_decay=0.0, step_factor=0.1,
+        augment="none", augment_ops=2, augment_magnitude=9, random_erasing=0,
+    )  # fmt: skip
     assert difference_to_defaults(plain) == {}

@@ -23,6 +23,9 @@ ALONE = World(0, 1, torch.device("cpu"))
 ALL_STATE = {"label_smoothing": 0.1, "class_weights": "balanced", "clip_norm": 1.0, "ema_decay": 0.8}
 """Settings of `TrainConfig` that steps keep something for, or that have a say in the gradient."""
 
+AUGMENTED = {"crop": "resized", "augment": "randaugment", "random_erasing": 0.5}
+"""Settings of `TrainConfig` with which each image is drawn for."""
+
 
 def trained(run: RunConfig, pool: Path, **options: Any) -> tuple[dict[str, Any], pd.DataFrame]:
     """The record and the predictions."""

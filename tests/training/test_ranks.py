@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 import torch.multiprocessing as mp
-from running import ALL_STATE, ALONE, changed, first, gradient, history, start, trained
+from running import ALL_STATE, ALONE, AUGMENTED, changed, first, gradient, history, start, trained
 
 from emotune.config.model import DualBranchConfig, MldrConfig
 from emotune.config.resources import Resources
@@ -35,6 +35,7 @@ def cases(run: RunConfig) -> dict[str, tuple[RunConfig, Resources, int]]:
         "dropout": (small, Resources(), 72),
         "dropout of patches": (mldr, Resources(accumulate=2), 72),
         "accumulated": (small, Resources(accumulate=3), 72),
+        "augmented": (changed(small, **AUGMENTED), Resources(accumulate=2), 72),
         "balanced": (changed(small, class_weights="balanced"), Resources(), 72),
         "everything": (changed(small, crop="resized", **ALL_STATE), Resources(accumulate=4), 72),
         "a rank without images": (changed(small, batch_size=2, **ALL_STATE), Resources(accumulate=2), 3),
@@ -134,8 +135,8 @@ def ranks(run: RunConfig, started: dict[str, Ranks], tmp_path_factory: pytest.Te
 
 
 @pytest.mark.parametrize("name", [
-    "no dropout", "dropout", "dropout of patches", "accumulated", "balanced", "everything", "a rank without images",
-    "bf16", "adamw", "RMSprop",
+    "no dropout", "dropout", "dropout of patches", "accumulated", "augmented", "balanced", "everything",
+    "a rank without images", "bf16", "adamw", "RMSprop",
 ])  # fmt: skip
 def test_two_ranks_compute_the_gradient_losses_and_outputs_of_one(run: RunConfig, ranks: Ranks, name: str):
     case = cases(run)[name]

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from running import ALL_STATE, changed, trained, without_times
+from running import ALL_STATE, AUGMENTED, changed, trained, without_times
 
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
@@ -29,7 +29,7 @@ STEPS = 10
 @pytest.fixture
 def stateful(run: RunConfig) -> RunConfig:
     """A run that has everything which a checkpoint could miss."""
-    return replace(changed(run, dropout=0.5, crop="resized", **ALL_STATE), select="best_val")
+    return replace(changed(run, dropout=0.5, **AUGMENTED, **ALL_STATE), select="best_val")
 
 
 @pytest.mark.parametrize(("steps", "precision"), [(1, "float32"), (4, "bf16"), (7, "bf16")])

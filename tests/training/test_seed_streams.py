@@ -15,7 +15,7 @@ from torch import nn
 from emotune.config.run import RunConfig
 from emotune.models.dropout import SampleDropout, set_dropout_seeds
 from emotune.training import loop
-from emotune.training.step import StepResult, take_step
+from emotune.training.step import StepResult, network_inputs, take_step
 
 
 @dataclass
@@ -37,6 +37,7 @@ def step_inputs(run: RunConfig, pool: Path, monkeypatch: pytest.MonkeyPatch) -> 
             inputs.init.append(weights(state.network).numpy())
         inputs.order.append(batch.indices)
         inputs.augment += [randomness.crops.boxes, randomness.crops.flipped]
+        inputs.augment += [randomness.augment_seeds, randomness.erasing_seeds]
         inputs.dropout.append(randomness.dropout_seeds)
         return take_step(state, batch, randomness, lr)
 
@@ -72,6 +73,18 @@ def test_variants_that_differ_only_in_training_begin_equal_and_drop_the_same_uni
     assert [torch.equal(masks[0], other) for other in masks[1:]] == [True, False]
 
 
+def test_variants_of_a_seed_erase_the_same_rectangles_whatever_else_happens_to_their_images(run: RunConfig):
+    plain = changed(run, random_erasing=0.5)
+    gone = []
+    for one in (plain, changed(plain, augment="randaugment"), replace(plain, seed=1)):
+        begun = start(one)
+        images, indices = begun.images.images.take(np.arange(16)), np.arange(16)
+        inputs = network_inputs(begun.state, list(map(torch.from_numpy, images)), indices, begun.randomness)
+        gone.append(inputs == 0)
+    assert gone[0].any()
+    assert [torch.equal(gone[0], other) for other in gone[1:]] == [True, False]
+
+
 def dropped(network: nn.Module, run: RunConfig) -> torch.Tensor:
     """Which units are dropped behind fc6 for the first images."""
     set_dropout_seeds(network, torch.from_numpy(loop.draw_randomness(run, 0, 4).dropout_seeds))
@@ -90,9 +103,9 @@ def test_what_a_variant_is_called_does_not_change_a_bit_of_its_run(run: RunConfi
     assert ours | {"time": 0} == theirs | {"time": 0}
 
 
-def test_every_image_has_masks_of_its_own_in_every_epoch(run: RunConfig):
-    epochs = [loop.draw_randomness(run, epoch, 1000).dropout_seeds for epoch in range(3)]
-    together = np.concatenate(epochs)
-    assert len(np.unique(together)) == 3000
+def test_every_image_has_draws_of_its_own_in_every_epoch(run: RunConfig):
+    epochs = [loop.draw_randomness(run, epoch, 1000) for epoch in range(3)]
+    together = np.concatenate([[r.dropout_seeds, r.augment_seeds, r.erasing_seeds] for r in epochs])
+    assert len(np.unique(together)) == 9000
     assert together.min() >= 0
     assert torch.from_numpy(together).dtype == torch.int64
