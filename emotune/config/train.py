@@ -78,6 +78,10 @@ class TrainConfig:
         init: The initial weights: *scratch*, random; *imagenet*, trained on ImageNet by others; or the path of a file
             of weights or of a finished run's directory; see `emotune.models.weights.resolve`.
         head_lr_multiplier: A factor for the learning rate of those parameters that the initial weights do not contain.
+        layer_decay: The factor from the learning rate of a layer to that of the layer below it (ELECTRA, Clark et al.
+            2020, appendix B; BEiT, Bao et al. 2022): the output layer has ``lr``, and a parameter with k layers above
+            it ``lr`` · ``layer_decay``^k, times ``head_lr_multiplier`` if it is new. How layers are counted:
+            `emotune.models.layer_depth.layers_above`. 1: all layers have the same.
     """
 
     epochs: Count = 50
@@ -108,6 +112,7 @@ class TrainConfig:
     precision: Literal["float32", "tf32", "bf16"] = "float32"
     init: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)] = "scratch"
     head_lr_multiplier: Positive = 1.0
+    layer_decay: Annotated[Number, Field(gt=0, le=1)] = 1.0
 
     @field_validator("optimizer_options")
     @classmethod

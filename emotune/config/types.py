@@ -30,6 +30,13 @@ MAX_TEXT = 2000
 """Maximum number of characters of the texts about a data set's source and licence."""
 
 
+def _refuse(mapping: object, *_: Any, **__: Any) -> NoReturn:
+    raise TypeError("this mapping cannot be changed")
+
+
+_REFUSE: Any = _refuse  # for type checkers, which compare each method that it replaces
+
+
 class FrozenDict(dict[str, Any]):
     """A mapping that cannot be changed, so that the dataclass which has it can be hashed. Its values are hashable."""
 
@@ -39,10 +46,7 @@ class FrozenDict(dict[str, Any]):
     def __reduce__(self) -> tuple[type["FrozenDict"], tuple[dict[str, Any]]]:  # for pickle and copy
         return FrozenDict, (dict(self),)
 
-    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
-        raise TypeError("this mapping cannot be changed")
-
-    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
+    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _REFUSE
 
 
 def reject_bool(value: Any) -> Any:

@@ -8,10 +8,13 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from emotune.config.model import ModelConfig
 from emotune.config.optimizers import OPTIMIZERS
 from emotune.config.train import TrainConfig
 from emotune.config.types import as_in_study
 from emotune.core.errors import InputError
+from emotune.models.build import build_on_meta
+from emotune.models.layer_depth import layers_above
 
 __all__ = ["check_optimizer", "learning_rate", "make_average", "make_optimizer"]
 
@@ -45,24 +48,33 @@ def make_optimizer(network: nn.Module, train: TrainConfig, new: Collection[str] 
         new: The names of the parameters whose learning rate is multiplied by ``head_lr_multiplier``.
 
     Raises:
-        InputError: torch refuses the value of an option.
+        InputError: torch refuses the value of an option, or the network's layers cannot be counted.
     """
-    groups: list[dict[str, Any]] = [{"params": list(network.parameters()), "multiplier": 1.0}]
-    if train.head_lr_multiplier != 1:
-        named = dict(network.named_parameters())
-        groups = [
-            {"params": [p for name, p in named.items() if (name in new) == is_new], "multiplier": multiplier}
-            for is_new, multiplier in ((False, 1.0), (True, train.head_lr_multiplier))
-        ]
-    return _construct(groups, train)
+    above = layers_above(network) if train.layer_decay != 1 else {}
+    groups: dict[tuple[bool, int], list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        is_new = train.head_lr_multiplier != 1 and name in new
+        groups.setdefault((is_new, above.get(name, 0)), []).append(parameter)
+    return _construct(
+        [
+            {
+                "params": groups[key],
+                "multiplier": (train.head_lr_multiplier if key[0] else 1.0) * train.layer_decay ** key[1],
+            }
+            for key in sorted(groups)  # a checkpoint has the groups in this order
+        ],
+        train,
+    )
 
 
-def check_optimizer(train: TrainConfig) -> None:
-    """Constructs the optimizer for a single weight.
+def check_optimizer(model: ModelConfig, train: TrainConfig) -> None:
+    """Constructs the optimizer of a network without the memory that the network takes.
 
     Raises:
-        InputError: torch refuses the value of an option.
+        InputError: torch refuses the value of an option, or the network's layers cannot be counted.
     """
+    if train.layer_decay != 1:
+        layers_above(build_on_meta(model, classes=2))
     _construct([{"params": [nn.Parameter(torch.zeros(1))]}], train)
 
 

@@ -54,6 +54,8 @@ def test_steps_of_the_learning_rate_after_the_end_are_refused():
     [
         ({"precision": "fp16"}, "literal_error", ("'float32'", "'tf32'", "'bf16'")),
         ({"clip_norm": 0}, "greater_than", ("0",)),
+        ({"layer_decay": 0}, "greater_than", ("0",)),
+        ({"layer_decay": 1.1}, "less_than_equal", ("1",)),
         ({"clip_norm": True}, "value_error", ("true", "false")),
         ({"label_smoothing": 1}, "less_than", ("1",)),
         ({"class_weights": "equal"}, "literal_error", ("'none'", "'balanced'")),

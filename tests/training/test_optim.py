@@ -1,10 +1,16 @@
 import pytest
 import torch
+from running import changed, start
 
+from emotune.config.model import AlexNetConfig
 from emotune.config.optimizers import OPTIMIZERS
+from emotune.config.run import RunConfig
 from emotune.config.train import TrainConfig
 from emotune.core.errors import InputError
+from emotune.models.build import build
+from emotune.models.layer_depth import layers_above
 from emotune.training.optim import check_optimizer, learning_rate, make_average, make_optimizer
+from emotune.training.step import take_step
 
 
 def rates(train: TrainConfig, steps_per_epoch: int = 4) -> list[float]:
@@ -55,6 +61,33 @@ def test_new_parameters_learn_as_many_times_as_fast_as_they_are_multiplied():
     assert [id(p) for p in loaded["params"]] == [id(p) for p in network[0].parameters()]
     assert [id(p) for p in new["params"]] == [id(p) for p in network[1].parameters()]
     assert (loaded["multiplier"], new["multiplier"]) == (1, 10)
+
+
+def test_layers_learn_the_slower_the_more_layers_are_above_them_and_new_ones_faster():
+    network = build(AlexNetConfig(width=1 / 32), 8)
+    new = ("output.weight", "output.bias", "trunk.fc.4.weight")
+    train = TrainConfig(init="imagenet", head_lr_multiplier=10, layer_decay=0.5)
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    multipliers = {
+        names[id(parameter)]: group["multiplier"]
+        for group in make_optimizer(network, train, new).param_groups
+        for parameter in group["params"]
+    }
+    above = layers_above(network)
+    assert multipliers == {name: 0.5 ** above[name] * (10 if name in new else 1) for name in names.values()}
+    assert multipliers["output.bias"] == 10
+    assert multipliers["trunk.convolutions.0.weight"] == 0.5**7
+
+
+def test_a_step_moves_each_layer_at_its_own_learning_rate(run: RunConfig):
+    moved = []
+    for decay in (1.0, 0.5):
+        begun = start(changed(run, layer_decay=decay, momentum=0.0, weight_decay=0.0))
+        before = {name: parameter.detach().clone() for name, parameter in begun.state.network.named_parameters()}
+        take_step(begun.state, next(begun.batches), begun.randomness, lr=0.1)
+        moved.append({n: (p.detach() - before[n]).norm().item() for n, p in begun.state.network.named_parameters()})
+    above = layers_above(begun.state.network)
+    assert moved[1] == pytest.approx({name: 0.5 ** above[name] * moved[0][name] for name in above}, rel=1e-3)
 
 
 def test_a_step_of_the_optimizer_is_momentum_with_weight_decay():
@@ -112,8 +145,8 @@ def test_an_optimizer_gets_the_settings_of_train_and_its_own_options_and_chooses
 def test_a_value_that_torch_refuses_is_named_with_its_optimizer(name: str, options: dict[str, object]):
     train = TrainConfig(optimizer=name, optimizer_options=options)
     with pytest.raises(InputError, match=rf"train\.optimizer_options: {name} with .*{next(iter(options))}"):
-        check_optimizer(train)
-    check_optimizer(TrainConfig(optimizer=name))
+        check_optimizer(AlexNetConfig(), train)
+    check_optimizer(AlexNetConfig(), TrainConfig(optimizer=name))
 
 
 def test_no_average_is_kept_unless_it_is_asked_for():

@@ -51,7 +51,7 @@ def test_a_run_that_was_stopped_after_any_step_ends_as_if_it_had_not_been(
 @pytest.mark.parametrize(
     "settings",
     [
-        {"optimizer": "adamw", "optimizer_options": {"betas": [0.8, 0.99], "amsgrad": True}},
+        {"optimizer": "adamw", "optimizer_options": {"betas": [0.8, 0.99], "amsgrad": True}, "layer_decay": 0.75},
         {"optimizer": "NAdam", "optimizer_options": {"decoupled_weight_decay": True}},
         {"optimizer": "Adafactor"},
     ],

@@ -115,14 +115,14 @@ def _require_libraries(job: PreparationJob) -> None:
 
 
 def _check_optimizers(study: Study) -> None:
-    """Lets torch check the values of the variants' optimizer options, whose names and types are known to be right."""
+    """Lets torch check the values of optimizer options, whose names and types are right, and counts layers."""
     problems = []
-    for variant, (_, train) in study.variants.items():
-        if train.optimizer_options:
+    for variant, (model, train) in study.variants.items():
+        if train.optimizer_options or train.layer_decay != 1:
             from emotune.training.optim import check_optimizer  # late: with torch
 
             try:
-                check_optimizer(train)
+                check_optimizer(model, train)
             except InputError as error:
                 problems.append(f"variants.{variant}: {error}")
     raise_if_any(problems)
