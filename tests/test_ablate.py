@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from reading import incomplete
 
 DEADLINE_S = 300.0
 """For anything that must happen: many times as long as on a quiet machine."""
@@ -80,7 +82,7 @@ def test_a_study_on_ray_ends_in_a_report_and_is_a_no_op_afterwards_and_grows_by_
     started = time.monotonic()
     second = place.ablate()
     assert second.returncode == 0, second.stderr
-    assert "4 done, 0 to do" in second.stdout
+    assert "4 done" in second.stdout
     assert place.times() == before
     assert time.monotonic() - started < 120
     third = place.ablate("--seeds", "3", "--executor", "local")
@@ -117,8 +119,9 @@ def test_a_run_that_diverges_is_reported_and_the_others_finish(place: Place):
     assert found.returncode == 1
     assert [r["model"] for r in place.records().values()] == ["alexnet"]
     assert "diverged" in found.stdout
-    assert "Incomplete: 1 of 2 runs" in place.page()
-    assert "the loss is" in place.page()
+    assert incomplete(place.page()) == (1, 2)
+    (failure,) = (json.loads(path.read_text()) for path in place.folder.glob("runs/*/failure.json"))
+    assert failure["diverged"] and failure["message"] in place.page()
     assert place.ablate("--executor", "local").returncode == 1, "a diverged run is a result; it is not run again"
 
 
@@ -158,7 +161,7 @@ def test_after_ctrl_c_the_same_command_continues_to_the_same_result(place: Place
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 130, out + err
-    assert "same command goes on" in err
+    assert "Interrupted" in err and "Traceback" not in err
     place.write(epochs=15, seeds=1)
     done = place.ablate("--executor", "local")
     assert done.returncode == 0, done.stderr
@@ -179,7 +182,7 @@ def test_torchrun_trains_a_study_with_two_processes(place: Place):
     found = subprocess.run(command, cwd=place.folder, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     assert found.returncode == 0, found.stderr
     assert [(r["workers"], r["reading"]) for r in place.records().values()] == [(2, "indexed")] * 2
-    assert "those of train, val, test are decoded each time" in found.stdout
+    assert "train, val, test" in found.stdout
     assert found.stdout.count("Report:") == 1
 
 
@@ -187,7 +190,7 @@ def test_torchrun_trains_a_study_with_two_processes(place: Place):
 def test_the_baseline_against_itself_is_trained_on_request_and_is_no_variant_of_the_report(place: Place):
     place.write(seeds=2)
     planned = place.ablate("--aa", "--plan")
-    assert "6 runs = (2 variants + A/A) × 2 seeds" in planned.stdout
+    assert re.search(r"\b6 runs\b.*\bA/A\b", planned.stdout)
     done = place.ablate("--aa", "--executor", "local")
     assert done.returncode == 0, done.stderr
     configs = [json.loads(path.read_text()) for path in (place.folder / "runs").glob("*/config.json")]
@@ -196,13 +199,13 @@ def test_the_baseline_against_itself_is_trained_on_request_and_is_no_variant_of_
         ("attention", 0, 0), ("attention", 0, 1),
     ]  # fmt: skip
     assert "few.yaml --aa" in place.page()
-    assert "4 done, 0 to do" in place.ablate().stdout
+    assert "4 done" in place.ablate().stdout
 
 
 def test_the_plan_spends_nothing_and_says_what_the_seeds_can_show(place: Place):
     found = place.ablate("--plan")
     assert found.returncode == 0, found.stderr
-    assert "4 runs = 2 variants × 2 seeds" in found.stdout
+    assert "4 runs" in found.stdout
     assert "80 % power" in found.stdout
     assert [path.name for path in place.folder.iterdir()] == ["few.yaml"]
 

@@ -1,6 +1,7 @@
 """status, rerun, prune, and what a finished study costs: real processes, no Ray."""
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -66,7 +67,7 @@ def test_a_finished_study_needs_neither_torch_nor_ray_nor_what_draws_and_leaves_
     page = finished.folder / "reports" / "few" / "index.html"
     before = page.stat().st_mtime_ns
     said = finished.run("few.yaml", within=IMPORTED)  # the executor is Ray's by default
-    assert "index.html (up to date)" in said
+    assert "index.html" in said
     assert not {"torch", "ray", "matplotlib", "seaborn", "pandas"} & set(said.split())
     assert page.stat().st_mtime_ns == before
     finished.study("--report-only")
@@ -77,18 +78,20 @@ def test_a_page_that_was_edited_or_removed_is_written_again(finished: Place):
     finished.study()
     page = finished.folder / "reports" / "few" / "index.html"
     page.write_text("edited")
-    assert "up to date" not in finished.study()
+    finished.study()
     assert "Does attention help" in page.read_text()
     page.unlink()
-    assert "up to date" not in finished.study()
-    assert "up to date" in finished.study()
+    finished.study()
+    before = page.stat().st_mtime_ns
+    finished.study()
+    assert page.stat().st_mtime_ns == before
 
 
 def test_another_question_is_another_report(finished: Place):
     finished.study()
     file = finished.folder / "few.yaml"
     file.write_text(file.read_text().replace("very few", "a few"))
-    assert "up to date" not in finished.study()
+    finished.study()
     assert "a few images" in (finished.folder / "reports" / "few" / "index.html").read_text()
 
 
@@ -98,10 +101,10 @@ def test_an_edited_study_says_what_changed_and_prunes_what_it_left_behind_after_
     first = place.runs()
     place.write(lr=0.01)
     plan = place.study("--plan")
-    assert "alexnet, 1 run: train.lr 0.005 → 0.01" in plan
-    assert "2 runs that no study refers to" in place.run("prune", "few.yaml", code=2)
+    assert "train.lr 0.005 → 0.01" in plan
+    assert "\n2 runs " in place.run("prune", "few.yaml", code=2)
     assert place.runs() == first, "nobody was there to be asked"
-    assert "0 runs that no study refers to" in place.run("prune", "--yes"), "the pool remembers the study as it was run"
+    assert "\n0 runs " in place.run("prune", "--yes"), "the pool remembers the study as it was run"
     assert "2 removed" in place.run("prune", "few.yaml", "--yes")
     assert not place.runs()
 
@@ -124,19 +127,22 @@ def test_a_finished_run_is_trained_anew_by_its_name_only_after_asking(place: Pla
     place.run("rerun", "few.yaml", first, "--yes", *local)
     assert place.runs()[first] > before[first]
     assert place.runs()[second] == before[second]
-    assert "nothing to do" in place.run("rerun", "few.yaml", "--failed", *local)
+    after = place.runs()
+    place.run("rerun", "few.yaml", "--failed", *local)
+    assert place.runs() == after, "none has failed"
 
 
 def test_a_probe_times_what_was_never_timed_and_leaves_nothing(place: Place):
     place.write(epochs=100)
     said = place.study("--time-steps")
-    assert "2 to do. About" in said
+    assert "2 to do" in said and "--time-steps" not in said
+    assert re.search(r"\b\d+\.\d (minutes|hours)\b", said)
     assert [path.name for path in place.folder.iterdir()] == ["few.yaml"]
 
 
 def test_a_plan_says_what_speaks_against_it_before_anything_is_spent(place: Place):
     said = place.run("few.yaml", "--plan", "--workers", "17", code=2)
-    assert "batch_size 16 is too small for 17 workers" in said
+    assert re.search(r"\bbatch_size 16\b.*\b17 workers\b", said)
     assert [path.name for path in place.folder.iterdir()] == ["few.yaml"]
 
 
@@ -154,8 +160,8 @@ def test_runs_of_the_baseline_itself_are_no_leftovers_where_the_study_is_named_w
     for run in study.runs(resolve_datasets(study.datasets)):
         RunDirectory(str(place.folder / "runs"), run).begin().release()
     assert json.loads(place.run("status", "few.yaml", "--aa", "--json"))["states"] == {"interrupted": 3}
-    assert "0 runs that no study refers to" in place.run("prune", "few.yaml", "--aa", "--yes")
-    assert "1 run that no study refers to" in place.run("prune", "few.yaml", code=2)
+    assert "0 runs " in place.run("prune", "few.yaml", "--aa", "--yes")
+    assert "1 run " in place.run("prune", "few.yaml", code=2)
 
 
 HOLD = """
@@ -194,7 +200,7 @@ def test_a_run_that_fails_is_not_tried_twice_by_one_command_and_rerun_takes_up_n
     first, second = (place.folder / "runs" / run.id for run in study.runs(resolve_datasets(study.datasets)))
     in_the_way = second / "predictions.parquet" / "x"
     in_the_way.mkdir(parents=True)
-    assert place.study(code=1).count("failed — ") == 1
+    assert place.study(code=1).count("✗") == 1
     in_the_way.rmdir()
     in_the_way.parent.rmdir()
     (first / "record.json").unlink()  # to do, but not asked for
@@ -220,6 +226,8 @@ def test_two_studies_of_one_name_from_two_folders_keep_their_runs_networks_and_r
     assert (place.folder / "reports" / "ablation" / "index.html").read_bytes() == page
     assert len(list(place.folder.glob("runs/studies/ablation-*/networks.json"))) == 2
     said = place.run("prune", "--yes")
-    assert "0 runs that no study refers to" in said
+    assert "\n0 runs " in said
     assert said.count("ablation.yaml") == 2
-    assert "up to date" in place.run("ann/ablation.yaml", *local)
+    written = (place.folder / "reports" / "ablation" / "index.html").stat().st_mtime_ns
+    place.run("ann/ablation.yaml", *local)
+    assert (place.folder / "reports" / "ablation" / "index.html").stat().st_mtime_ns == written

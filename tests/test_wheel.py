@@ -24,5 +24,5 @@ def test_the_wheel_holds_the_library_alone_and_runs_the_quickstart_from_anywhere
         cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(tmp_path / "site")}, check=True, capture_output=True,
         text=True,
     )  # fmt: skip
-    assert "15 runs = 5 variants × 3 seeds" in plan.stdout
+    assert "15 runs" in plan.stdout
     assert (tmp_path / "site" / "emotune" / "report" / "templates" / "report.html").exists()

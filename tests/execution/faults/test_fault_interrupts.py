@@ -7,6 +7,7 @@ import time
 import pytest
 import torch
 from disturbed import HOLD, STEPS, Disturbed, Fault
+from reading import incomplete
 from same_result import require_same
 
 from emotune.core.storage import Folder
@@ -27,9 +28,9 @@ def test_ctrl_c_finishes_the_step_writes_a_checkpoint_and_reports_what_is_there(
     os.killpg(command.process.pid, signal.SIGINT)  # as a terminal does, to all that run in the foreground
     ended = command.end()
     assert ended.code == 130, ended
-    assert "same command goes on" in ended.err
+    assert "Interrupted" in ended.err
     assert "Traceback" not in ended.err
-    assert "Incomplete: 1 of 2 runs" in study.page()
+    assert incomplete(study.page()) == (1, 2)
     command.require_end_of_all()
     saved, notes = checkpoint.read_checkpoint(Folder(str(study.file("attention", "."))), torch.device("cpu"))
     assert not notes
