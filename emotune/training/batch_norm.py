@@ -191,7 +191,7 @@ class _BatchNormOverRanks(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]  # its decorator hides what it takes
         x, weight, mean, var = ctx.saved_tensors
         places, shape = _places(x), (1, -1, *[1] * (x.ndim - 2))
         scale = (var + ctx.eps).rsqrt().view(shape)

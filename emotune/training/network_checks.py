@@ -41,4 +41,4 @@ def other_generators(train_pass: Callable[[], object]) -> list[str]:
 
 
 def _states() -> dict[str, str]:
-    return {"random": repr(random.getstate()), "numpy.random": repr(np.random.get_state()[1:])}
+    return {"random": repr(random.getstate()), "numpy.random": repr(np.random.get_state(legacy=False))}

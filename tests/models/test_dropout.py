@@ -8,12 +8,13 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from emotune.core.errors import InputError
+from emotune.models import dropout
 from emotune.models.dropout import SampleAlphaDropout, SampleDropout, set_dropout_seeds
 
 
 def masks(seeds: list[int], p: float = 0.5, width: int = 64, rows: int = 1) -> torch.Tensor:
     layer = SampleDropout(p)
-    set_dropout_seeds(layer, torch.tensor(seeds))
+    set_dropout_seeds(layer, torch.tensor(seeds, dtype=torch.int64))
     return layer(torch.ones(len(seeds) * rows, width))
 
 
@@ -146,3 +147,10 @@ def test_everything_may_be_dropped_and_the_input_replaced():
         seen = layer(x)
         assert torch.equal(seen, masks([4, 5]) if layer.inplace else torch.zeros(2, 64))
         assert torch.equal(x, seen) == layer.inplace
+
+
+def test_a_large_input_has_the_masks_of_its_parts(monkeypatch: pytest.MonkeyPatch):
+    whole = masks([1, 2, 3, 4, 5], width=40)
+    monkeypatch.setattr(dropout, "IN_CACHE", 90)  # two images
+    assert torch.equal(masks([1, 2, 3, 4, 5], width=40), whole)
+    assert masks([], width=40).shape == (0, 40)
