@@ -1,4 +1,4 @@
-"""Warnings before a study runs, although it can run: a precision that is slow here, nodes that stay idle."""
+"""Warnings before a study runs, although it can run: a precision that is slow here, a default that is another's."""
 
 import os
 import socket
@@ -6,15 +6,17 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from emotune.config.optimizers import OPTIMIZERS
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
+from emotune.config.train import TrainConfig
 from emotune.core.host import has_native_bfloat16
 from emotune.execution.plan.concurrency import uses_cluster
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["bf16_factor", "bf16_without_instructions", "idle_nodes", "slow_bf16", "trained_in_bf16"]
+__all__ = ["bf16_factor", "bf16_without_instructions", "idle_nodes", "rate_of_sgd", "slow_bf16", "trained_in_bf16"]
 
 MATRIX_SIDE, PRODUCTS = 384, 3
 """Side of the matrices whose products are timed, and the number of products.
@@ -39,6 +41,24 @@ def idle_nodes(executor: str) -> list[str]:
     return [
         f"This Slurm job has {nodes} nodes, but only {socket.gethostname()} trains: RAY_ADDRESS names no cluster. "
         "Start Ray on all nodes and set RAY_ADDRESS (srun ray symmetric-run), or ask Slurm for one node."
+    ]
+
+
+def rate_of_sgd(runs: Sequence[RunConfig]) -> list[str]:
+    """A warning about variants with an optimizer of Adam's family that have the default learning rate, which is sgd's.
+
+    Args:
+        runs: The runs that are going to be trained.
+    """
+    default = TrainConfig.lr
+    adaptive = [
+        run.variant for run in runs if run.train.lr == default and "betas" in OPTIMIZERS[run.train.optimizer].options
+    ]
+    if not adaptive:
+        return []
+    return [
+        f"{_listed(list(dict.fromkeys(adaptive)))}: train.lr is {default:g}, the default, which is for sgd. Adam and "
+        "its relatives usually have a tenth of it: set train.lr, unless this is meant."
     ]
 
 

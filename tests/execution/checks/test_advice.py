@@ -13,7 +13,7 @@ from emotune.config.run import RunConfig, Selection
 from emotune.config.train import TrainConfig
 from emotune.data.datasets.resolve import resolve_datasets
 from emotune.execution.checks import advice
-from emotune.execution.checks.advice import bf16_factor, bf16_without_instructions, idle_nodes, slow_bf16
+from emotune.execution.checks.advice import bf16_factor, bf16_without_instructions, idle_nodes, rate_of_sgd, slow_bf16
 
 SLURM = ("SLURM_JOB_NUM_NODES", "SLURM_NNODES", "SLURM_STEP_NUM_NODES", "WORLD_SIZE", "RAY_ADDRESS")
 
@@ -45,6 +45,16 @@ def test_there_is_no_warning_about_this_cpu_where_gpus_or_other_machines_train(r
             patch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
             assert warn(runs, Resources(), "ray") == []
             assert len(warn(runs, Resources(), "local")) == 1
+
+
+def test_the_default_learning_rate_is_warned_of_with_optimizers_of_adams_family_only(runs):
+    exact = runs[0]
+    settings = {"adamw": {}, "Adam": {}, "RMSprop": {}, "slow": {"lr": 0.001}}
+    optimizers = {name: {"optimizer": "adamw" if name == "slow" else name} | more for name, more in settings.items()}
+    others = [replace(exact, variant=name, train=replace(exact.train, **more)) for name, more in optimizers.items()]
+    (warning,) = rate_of_sgd([exact, *others])
+    assert warning.startswith("variants adamw, Adam: train.lr ")
+    assert rate_of_sgd([exact, others[2], others[3]]) == []
 
 
 def test_the_factor_is_measured_with_a_runs_threads_and_reported_only_where_bfloat16_is_slower(runs, monkeypatch):
