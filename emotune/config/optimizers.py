@@ -128,7 +128,7 @@ def _type_of(default: Any) -> Any:
         return tuple[tuple(_type_of(value) for value in default)]
     if isinstance(default, bool):
         return StrictBool
-    number = Annotated[Number, AllowInfNan(False)]
+    number: Any = Annotated[Number, AllowInfNan(False)]
     return number | None if default is None else number
 
 

@@ -38,7 +38,7 @@ def layers_above(network: nn.Module) -> dict[str, int]:
     training = [(module, module.training) for module in network.modules()]
     try:
         with torch.enable_grad():
-            output = network.eval()(image)
+            output = network.eval()(image.clone())  # a copy, which the network may change in place
     finally:
         for module, mode in training:
             module.training = mode

@@ -51,20 +51,15 @@ def make_optimizer(network: nn.Module, train: TrainConfig, new: Collection[str] 
         InputError: torch refuses the value of an option, or the network's layers cannot be counted.
     """
     above = layers_above(network) if train.layer_decay != 1 else {}
-    groups: dict[tuple[bool, int], list[nn.Parameter]] = {}
+    parameters: dict[tuple[bool, int], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         is_new = train.head_lr_multiplier != 1 and name in new
-        groups.setdefault((is_new, above.get(name, 0)), []).append(parameter)
-    return _construct(
-        [
-            {
-                "params": groups[key],
-                "multiplier": (train.head_lr_multiplier if key[0] else 1.0) * train.layer_decay ** key[1],
-            }
-            for key in sorted(groups)  # a checkpoint has the groups in this order
-        ],
-        train,
-    )
+        parameters.setdefault((is_new, above.get(name, 0)), []).append(parameter)
+    groups = [
+        {"params": group, "multiplier": (train.head_lr_multiplier if is_new else 1.0) * train.layer_decay**count}
+        for (is_new, count), group in sorted(parameters.items())  # checkpoints have them in this order
+    ]
+    return _construct(groups, train)
 
 
 def check_optimizer(model: ModelConfig, train: TrainConfig) -> None:

@@ -67,7 +67,7 @@ def test_embeddings_of_a_vision_transformer_are_on_the_level_of_the_patches():
 
 
 class Tangled(nn.Module):
-    """Registers its layers in another order than it uses them, one twice and one never."""
+    """Changes its input, and registers its layers in another order than it uses them, one twice and one never."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class Tangled(nn.Module):
         self.first = nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 4, 8, stride=8))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.output(self.twice(self.twice(self.first(x).amax((2, 3))).relu_()))
+        return self.output(self.twice(self.twice(self.first(x.sub_(0.5)).amax((2, 3))).relu_()))
 
 
 def test_the_order_of_use_counts_and_not_that_of_registration():
