@@ -66,6 +66,12 @@ class TrainConfig:
             largest is 30.
         random_erasing: The probability that a rectangle of a training image is set to the mean colour (Zhong et al.
             2020, who have 0.5).
+        mixup: The parameter α of the distribution Beta(α, α) from which MixUp draws the share of each image of a batch
+            in its weighted mean with another image of the batch, and of its target in theirs (Zhang et al. 2018, who
+            have 0.1 to 0.4 on ImageNet); 0: no MixUp. The label with the greater share counts for the training
+            accuracy. Each image keeps its class weight.
+        cutmix: The same for CutMix, where a rectangle comes from the other image (Yun et al. 2019, who have 1); 0: no
+            CutMix. With both, each batch is mixed by one or the other, drawn with equal probability.
         targets: The training targets: the label (*hard*), the distribution of votes (*soft*), or the label, weighted by
             its share of the votes (*weighted*); see `emotune.data.annotations.target_weights`.
         label_smoothing: The share of a target that is spread evenly over all classes.
@@ -105,6 +111,8 @@ class TrainConfig:
     augment_ops: Count = 2
     augment_magnitude: Annotated[int, BeforeValidator(reject_bool), Field(ge=0, le=30)] = 9
     random_erasing: Annotated[Number, Field(ge=0, le=1)] = 0.0
+    mixup: Annotated[Number, Field(ge=0, le=100)] = 0.0
+    cutmix: Annotated[Number, Field(ge=0, le=100)] = 0.0
     targets: Literal["hard", "soft", "weighted"] = "hard"
     label_smoothing: Fraction = 0.0
     class_weights: Literal["none", "balanced"] = "none"
@@ -137,6 +145,13 @@ class TrainConfig:
         ):  # fmt: skip
             if getattr(self, owner) != value and getattr(self, name) != getattr(TrainConfig, name):
                 raise ValueError(f'"{name}" is set, but {owner} is "{getattr(self, owner)}": it would change nothing')
+        return self
+
+    @model_validator(mode="after")
+    def _batches_can_be_mixed(self) -> "TrainConfig":
+        for name in ("mixup", "cutmix"):
+            if getattr(self, name) and self.batch_size == 1:
+                raise ValueError(f'"{name}" is set, but "batch_size" is 1: it would change nothing')
         return self
 
     @model_validator(mode="after")

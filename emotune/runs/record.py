@@ -25,7 +25,7 @@ class EpochMetrics(TypedDict):
         epoch: The epoch's number, from 1.
         lr: The learning rate of the epoch's first step; None for a model that is not trained in steps.
         train_loss: The mean loss over the training images.
-        train_accuracy: The training accuracy, per cent.
+        train_accuracy: The training accuracy, per cent; of mixed images, that of the label with the greater share.
         val_loss: The mean cross-entropy over the validation images.
         val_accuracy: The validation accuracy, per cent.
         test_accuracy: The test accuracy, per cent; only where the metric's ``test_curve`` asks for it.

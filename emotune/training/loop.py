@@ -19,6 +19,7 @@ from emotune.config.model import NetworkConfig
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
 from emotune.data.augment import draw_crops
+from emotune.data.mixing import make_mixing
 from emotune.data.read.batches import Split
 from emotune.data.read.epoch_order import steps_per_epoch
 from emotune.models.cost import cost
@@ -223,6 +224,7 @@ def _steps(
     batches = split.training_batches(
         train.batch_size, run.stream("order"), epoch, order=train.order,
         first=progress.step, rank=world.rank, world_size=world.size, pin=world.device.type == "cuda",
+        mixing=make_mixing(train, run.stream("augment")),
     )  # fmt: skip
     state.network.train()
     with closing(batches):
@@ -249,7 +251,7 @@ def draw_randomness(run: RunConfig, epoch: int, images: int) -> EpochRandomness:
     def seeds(*key: int) -> np.ndarray:
         return np.random.default_rng(key).integers(2**63, size=images)
 
-    augment = run.stream("augment"), epoch  # the crops' own key: a number after it makes another stream
+    augment = run.stream("augment"), epoch  # the crops' own key: a number after it makes another stream (3: mixing)
     generator = np.random.default_rng([run.stream("dropout"), epoch])
     return EpochRandomness(
         crops, seeds(*augment, 1), seeds(*augment, 2),

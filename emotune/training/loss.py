@@ -8,6 +8,7 @@ import torch.nn.functional as F
 
 from emotune.config.train import TrainConfig
 from emotune.data.annotations import target_weights
+from emotune.data.mixing import Mixture
 from emotune.data.read.batches import Split
 
 __all__ = ["Objective", "class_weights", "losses", "make_objective", "smooth_labels"]
@@ -26,6 +27,22 @@ class Objective:
     targets: np.ndarray
     target_probs: np.ndarray
     weights: np.ndarray
+
+    def of(self, indices: np.ndarray, mixture: Mixture | None = None) -> "Objective":
+        """The objective of the images at ``indices``, (B,), each mixed with its partner if there is a mixture.
+
+        A mixture's loss is the mean of the losses for both targets, by their shares, where each has the weight of its
+        image: all classes count the same also if mixed images are balanced. Its label is the one with the greater
+        share.
+        """
+        own = Objective(self.targets[indices], self.target_probs[indices], self.weights[indices])
+        if mixture is None:
+            return own
+        partners, share = self.of(mixture.partners), mixture.share
+        parts = (own.weights * share).astype(np.float32), (partners.weights * (1 - share)).astype(np.float32)
+        weights = parts[0] + parts[1]
+        probs = (parts[0][:, None] * own.target_probs + parts[1][:, None] * partners.target_probs) / weights[:, None]
+        return Objective(own.targets if share >= 0.5 else partners.targets, probs, weights)
 
 
 def make_objective(split: Split, train: TrainConfig) -> Objective:

@@ -16,6 +16,7 @@ from torch.optim.swa_utils import AveragedModel
 from emotune.config.normalisation import IMAGENET, Normalisation
 from emotune.data.augment import CropBoxes, crop_and_normalise
 from emotune.data.augmentation_policies import Augmentation, erase
+from emotune.data.mixing import Mixture
 from emotune.data.read.batches import Batch
 from emotune.models.dropout import set_dropout_seeds
 from emotune.training.checkpoint import Stateful
@@ -112,7 +113,7 @@ class StepResult:
 
     Attributes:
         loss: The loss of the batch.
-        correct: The number of images that were classified correctly.
+        correct: The number of images that were classified correctly; of a mixture, the label with the greater share.
         norm: The gradient norm before clipping; None without gradient clipping.
     """
 
@@ -154,11 +155,11 @@ def backward(state: TrainState, batch: Batch, randomness: EpochRandomness) -> to
     Returns:
         Both as a tensor, float64 (2,), the same on all ranks.
     """
-    world, objective, size = state.world, state.objective, len(batch.indices)
-    images = batch.images_on(world.device)
+    world, objective, size = state.world, state.objective.of(batch.indices, batch.mixture), len(batch.indices)
+    images, dropout_seeds = batch.images_on(world.device), randomness.dropout_seeds[batch.indices]
     targets, target_probs, weights, seeds = (
-        torch.from_numpy(values[batch.indices]).to(world.device, non_blocking=True)
-        for values in (objective.targets, objective.target_probs, objective.weights, randomness.dropout_seeds)
+        torch.from_numpy(values).to(world.device, non_blocking=True)
+        for values in (objective.targets, objective.target_probs, objective.weights, dropout_seeds)
     )
     shares = weights / world.sum(weights.sum(dtype=torch.float64))  # those of all ranks sum to 1
     sums = torch.zeros(2, dtype=torch.float64, device=world.device)
@@ -170,7 +171,10 @@ def backward(state: TrainState, batch: Batch, randomness: EpochRandomness) -> to
         piece = slice(start, end)
         last = end == size or world.size == 1
         with nullcontext() if last else model.no_sync():  # gradients are exchanged once
-            inputs = network_inputs(state, images[piece], batch.indices[piece], randomness)
+            if batch.mixture is None:
+                inputs = network_inputs(state, images[piece], batch.indices[piece], randomness)
+            else:
+                inputs = _mixed_inputs(state, images, batch, batch.mixture, piece, randomness)
             set_dropout_seeds(state.network, seeds[piece])
             _seed_generators(world.device, randomness.network_seed, batch.number, number)
             with autocast(world.device, state.precision):
@@ -218,6 +222,24 @@ def network_inputs(
     if state.random_erasing:
         erase(inputs, state.random_erasing, generators(randomness.erasing_seeds))
     return inputs
+
+
+def _mixed_inputs(
+    state: TrainState,
+    images: Sequence[torch.Tensor] | torch.Tensor,
+    batch: Batch,
+    mixture: Mixture,
+    piece: slice,
+    randomness: EpochRandomness,
+) -> torch.Tensor:
+    """The network's inputs for a piece of a batch whose images are mixed; partners are prepared like any image."""
+    pair = batch.indices[piece], mixture.partners[piece]
+    needed, places = np.unique(np.concatenate(pair), return_inverse=True)  # no image is prepared twice
+    rows = np.searchsorted(batch.loaded, needed).tolist()
+    chosen = images[rows] if isinstance(images, torch.Tensor) else [images[row] for row in rows]
+    inputs = network_inputs(state, chosen, needed, randomness)
+    own, partners = torch.from_numpy(places).to(inputs.device).chunk(2)
+    return mixture.mix(inputs[own], inputs[partners]).contiguous(memory_format=torch.channels_last)
 
 
 def _augment(augmentation: Augmentation, generators: list[torch.Generator], images: torch.Tensor) -> torch.Tensor:

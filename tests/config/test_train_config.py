@@ -32,6 +32,8 @@ def names(kind: type, **settings: object) -> list[str]:
         ({"step_epochs": 3}, ["step_epochs", "cosine"]),
         ({"schedule": "linear", "step_factor": 0.5}, ["step_factor", "linear"]),
         ({"augment_ops": 3}, ["augment_ops", "none"]),
+        ({"batch_size": 1, "mixup": 0.2}, ["mixup", "batch_size"]),
+        ({"batch_size": 1, "cutmix": 1}, ["cutmix", "batch_size"]),
         ({"augment": "trivialaugment", "augment_magnitude": 5}, ["augment_magnitude", "trivialaugment"]),
     ],
 )
@@ -67,6 +69,8 @@ def test_steps_of_the_learning_rate_after_the_end_are_refused():
         ({"augment": "randaugment", "augment_magnitude": 31}, "less_than_equal", ("30",)),
         ({"augment": "randaugment", "augment_magnitude": True}, "value_error", ("true", "false")),
         ({"random_erasing": 1.5}, "less_than_equal", ("1",)),
+        ({"mixup": -0.1}, "greater_than_equal", ("0",)),
+        ({"cutmix": 1e6}, "less_than_equal", ("100",)),
     ],
 )
 def test_a_wrong_value_is_refused_with_what_is_right(settings: dict[str, object], kind: str, right: tuple[str, ...]):
@@ -92,6 +96,6 @@ def test_wrong_resources_are_refused(settings: dict[str, object], kind: str):
 def test_options_at_their_defaults_are_not_in_the_identity():
     plain = TrainConfig(
         precision="float32", clip_norm=None, label_smoothing=0.0, class_weights="none", ema_decay=0.0, step_factor=0.1,
-        augment="none", augment_ops=2, augment_magnitude=9, random_erasing=0,
+        augment="none", augment_ops=2, augment_magnitude=9, random_erasing=0, mixup=0, cutmix=0.0,
     )  # fmt: skip
     assert difference_to_defaults(plain) == {}

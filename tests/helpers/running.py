@@ -11,6 +11,7 @@ import torch
 
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
+from emotune.data.mixing import make_mixing
 from emotune.data.read.batches import Batch, Split, open_split
 from emotune.runs.directory import METRICS, PREDICTIONS, RunDirectory
 from emotune.training.distributed import World
@@ -23,8 +24,8 @@ ALONE = World(0, 1, torch.device("cpu"))
 ALL_STATE = {"label_smoothing": 0.1, "class_weights": "balanced", "clip_norm": 1.0, "ema_decay": 0.8}
 """Settings of `TrainConfig` that steps keep something for, or that have a say in the gradient."""
 
-AUGMENTED = {"crop": "resized", "augment": "randaugment", "random_erasing": 0.5}
-"""Settings of `TrainConfig` with which each image is drawn for."""
+AUGMENTED = {"crop": "resized", "augment": "randaugment", "random_erasing": 0.5, "mixup": 0.4, "cutmix": 1.0}
+"""Settings of `TrainConfig` with which each image or batch is drawn for."""
 
 
 def trained(run: RunConfig, pool: Path, **options: Any) -> tuple[dict[str, Any], pd.DataFrame]:
@@ -73,7 +74,7 @@ def start(
     split = split or open_split(run.dataset, "train")
     state, _ = load_or_init(run, RunDirectory("memory://none", run), world, resources, split)
     state.network.train()
-    order = {"seed": run.stream("order"), "epoch": 0}
+    order = {"seed": run.stream("order"), "epoch": 0, "mixing": make_mixing(run.train, run.stream("augment"))}
     batches = split.training_batches(run.train.batch_size, **order, rank=world.rank, world_size=world.size)
     return Start(state, split, draw_randomness(run, 0, len(split)), batches)
 

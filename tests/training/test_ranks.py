@@ -38,7 +38,7 @@ def cases(run: RunConfig) -> dict[str, tuple[RunConfig, Resources, int]]:
         "augmented": (changed(small, **AUGMENTED), Resources(accumulate=2), 72),
         "balanced": (changed(small, class_weights="balanced"), Resources(), 72),
         "everything": (changed(small, crop="resized", **ALL_STATE), Resources(accumulate=4), 72),
-        "a rank without images": (changed(small, batch_size=2, **ALL_STATE), Resources(accumulate=2), 3),
+        "a rank without images": (changed(small, batch_size=2, **AUGMENTED, **ALL_STATE), Resources(accumulate=2), 3),
         "bf16": (changed(small, precision="bf16"), Resources(accumulate=2), 72),
         "adamw": (changed(small, optimizer="adamw", layer_decay=0.75, **ALL_STATE), Resources(accumulate=2), 72),
         "RMSprop": (changed(small, optimizer="RMSprop", momentum=0.5), Resources(), 72),

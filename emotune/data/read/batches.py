@@ -6,7 +6,7 @@ are cut into shards.
 
 from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from emotune.core.threads import prefetch
 from emotune.data.annotations import agreement_of
 from emotune.data.datasets.location import manifest_of
 from emotune.data.image_io import IMAGE_SIDE
+from emotune.data.mixing import Mixing, Mixture
 from emotune.data.read.epoch_order import epoch_batches, rank_slice
 from emotune.data.read.image_reader import ImageReader
 from emotune.data.read.open_dataset import MAX_DECODE_THREADS, open_shards
@@ -33,16 +34,21 @@ class Batch:
 
     Attributes:
         indices: The indices of the images in their split, (B,).
+        loaded: The indices of those in ``images``, (M,): the same; or if they are mixed, these and their partners'
+            indices in ascending order.
         images: The images, each uint8 (IMAGE_SIDE, IMAGE_SIDE, 3). Decoded images are views of the cache, which are
-            copied by whoever crops them. For a GPU: one pinned tensor (B, IMAGE_SIDE, IMAGE_SIDE, 3).
+            copied by whoever crops them. For a GPU: one pinned tensor (M, IMAGE_SIDE, IMAGE_SIDE, 3).
         total: The number of images in the global batch.
         number: The number of the global batch in its epoch, counted from 0.
+        mixture: How the images at ``indices`` are mixed with others of the global batch; None: not at all.
     """
 
     indices: np.ndarray
+    loaded: np.ndarray
     images: Sequence[torch.Tensor] | torch.Tensor
     total: int
     number: int
+    mixture: Mixture | None = None
 
     def images_on(self, device: torch.device) -> Sequence[torch.Tensor] | torch.Tensor:
         """The images on the device, if they are one tensor; else as they are."""
@@ -87,6 +93,7 @@ class Split:
         rank: int = 0,
         world_size: int = 1,
         pin: bool = False,
+        mixing: Mixing | None = None,
     ) -> Generator[Batch, None, None]:
         """A rank's parts of the global batches of an epoch.
 
@@ -99,11 +106,16 @@ class Split:
             rank: The rank whose parts are wanted.
             world_size: The number of ranks.
             pin: Whether to put the images into pinned memory, from which a GPU copies faster.
+            mixing: How the images of a batch are mixed. A rank then also reads the partners of its images.
         """
         shards = self.images.shard_numbers(np.arange(len(self))) if order == "shards" else None
         batches = epoch_batches(len(self), batch_size, seed, epoch, shards)[first:]
         parts = [rank_slice(indices, rank, world_size) for indices in batches]
-        yield from self._batches(parts, [len(indices) for indices in batches], pin, first)
+        mixtures: list[Mixture] | None = None
+        if mixing:
+            drawn = [mixing.draw(indices, epoch, number) for number, indices in enumerate(batches, first)]
+            mixtures = [replace(m, partners=rank_slice(m.partners, rank, world_size)) for m in drawn]
+        yield from self._batches(parts, [len(indices) for indices in batches], pin, first, mixtures)
 
     def evaluation_batches(
         self, batch_size: int, *, rank: int = 0, world_size: int = 1, pin: bool = False
@@ -121,12 +133,21 @@ class Split:
         yield from self._batches(parts, [len(part) for part in parts], pin)
 
     def _batches(
-        self, parts: Sequence[np.ndarray], totals: Sequence[int], pin: bool, first: int = 0
+        self,
+        parts: Sequence[np.ndarray],
+        totals: Sequence[int],
+        pin: bool,
+        first: int = 0,
+        mixtures: Sequence[Mixture] | None = None,
     ) -> Generator[Batch, None, None]:
-        with closing(self.images.take_parts(parts)) as taken:
+        loaded = parts
+        if mixtures is not None:
+            loaded = [np.union1d(part, mixture.partners) for part, mixture in zip(parts, mixtures, strict=True)]
+        with closing(self.images.take_parts(loaded)) as taken:
+            rows = zip(parts, loaded, taken, totals, mixtures or [None] * len(parts), strict=True)
             made = (
-                Batch(indices, _to_tensors(arrays, pin), total, number)
-                for number, (indices, arrays, total) in enumerate(zip(parts, taken, totals, strict=True), first)
+                Batch(indices, present, _to_tensors(arrays, pin), total, number, mixture)
+                for number, (indices, present, arrays, total, mixture) in enumerate(rows, first)
             )
             in_advance = pin or not self.images.decoded
             with closing(prefetch(made, BATCHES_AHEAD) if in_advance else made) as batches:
