@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
+from types import GenericAlias, MappingProxyType
 from typing import Annotated, Any
 
 from pydantic import AllowInfNan, StrictBool, TypeAdapter, ValidationError
@@ -125,7 +125,7 @@ def kept_values(optimizer: str, options: Mapping[str, Any], momentum: float) -> 
 def _type_of(default: Any) -> Any:
     """The type of an option that has this default."""
     if isinstance(default, tuple):
-        return tuple[tuple(_type_of(value) for value in default)]
+        return GenericAlias(tuple, tuple(_type_of(value) for value in default))
     if isinstance(default, bool):
         return StrictBool
     number: Any = Annotated[Number, AllowInfNan(False)]
