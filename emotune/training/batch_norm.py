@@ -50,18 +50,19 @@ def freeze_batch_norm(network: nn.Module) -> None:
                 layer.eval()
 
 
-def require_whole_batches(network: nn.Module, *, workers: int, accumulate: int) -> None:
+def require_whole_batches(network: nn.Module, *, workers: int, accumulate: int, compiled: bool = False) -> None:
     """Refuses layers whose results would depend on how a batch is divided.
 
     Args:
         network: A network in the mode in which it is trained.
         workers: The number of ranks.
         accumulate: The number of pieces in which a rank computes its share of a batch.
+        compiled: Whether training steps are compiled.
 
     Raises:
-        InputError: the network has batch normalisation and shares are computed in pieces; it has instance
-            normalisation with running statistics, which are not averaged over pieces and ranks; or it has
-            `torch.nn.SyncBatchNorm`.
+        InputError: the network has batch normalisation, and shares are computed in pieces, or several ranks compile
+            their steps, whose results then differed in the third decimal; it has instance normalisation with running
+            statistics, which are not averaged over pieces and ranks; or it has `torch.nn.SyncBatchNorm`.
     """
     names = batch_norm_layers(network)
     if names and accumulate > 1:
@@ -69,6 +70,11 @@ def require_whole_batches(network: nn.Module, *, workers: int, accumulate: int) 
             f"resources.accumulate is {accumulate}, but {_listed(names)} normalise with the statistics of a whole "
             "batch, which a piece does not have; set accumulate: 1, and more workers or a smaller train.batch_size to "
             "use less memory"
+        )
+    if names and workers > 1 and compiled:
+        raise InputError(
+            f"resources.compile: {_listed(names)} normalise with the statistics of all {workers} workers, which cannot "
+            "be compiled; set compile: false, or workers: 1"
         )
     synchronised = [path for path, layer in network.named_modules() if isinstance(layer, nn.SyncBatchNorm)]
     if synchronised and workers > 1:

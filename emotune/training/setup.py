@@ -175,7 +175,7 @@ def load_or_init(
             network cannot be trained on divided batches.
     """
     network = build(run.model, len(split.classes), run.stream("init"))
-    require_whole_batches(network, workers=world.size, accumulate=resources.accumulate)
+    require_whole_batches(network, workers=world.size, accumulate=resources.accumulate, compiled=resources.compile)
     network = network.to(world.device).to(memory_format=torch.channels_last)
     saved, notes = read_checkpoint(directory.folder, world.device)
     if saved is None:

@@ -1,5 +1,6 @@
 """Batch normalisation over all ranks is that of one rank which computes the whole batch."""
 
+import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -14,6 +15,7 @@ import torch.multiprocessing as mp
 import torch.nn.functional as F
 from running import ALONE, changed, first, start, trained
 from torch import nn
+from torch.nn.modules._functions import SyncBatchNorm
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from emotune.config.resources import Resources
@@ -271,6 +273,9 @@ def test_batches_in_pieces_are_refused_with_batch_normalisation(run: RunConfig, 
     with pytest.raises(InputError, match=r"accumulate is 2.* stem\.1, block\.1"):
         start(run, resources=Resources(accumulate=2))
     network = Modern(8)
+    require_whole_batches(network, workers=1, accumulate=1, compiled=True)
+    with pytest.raises(InputError, match=r"compile: .* stem\.1, block\.1"):
+        require_whole_batches(network, workers=2, accumulate=1, compiled=True)
     assert batch_norm_layers(network) == ["stem.1", "block.1"]
     network.requires_grad_(False)
     freeze_batch_norm(network)
@@ -300,3 +305,9 @@ def test_a_layer_without_parameters_is_frozen_with_the_module_around_it():
     })  # fmt: skip
     freeze_batch_norm(network.train())
     assert batch_norm_layers(network) == ["trained.1"]
+
+
+def test_torchs_function_for_gpus_takes_what_it_gets():
+    """It is undocumented."""
+    names = ["input", "weight", "bias", "running_mean", "running_var", "eps", "momentum", "process_group", "world_size"]
+    assert list(inspect.signature(SyncBatchNorm.forward).parameters)[1:] == names
