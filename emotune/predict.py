@@ -98,6 +98,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="images in a forward pass (default: %(default)s)",
     )
+    add(
+        "--trust-code",
+        action="store_true",
+        help="execute the code of a network of one's own, which comes with the run; read it before",
+    )
     add("--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: the GPU if there is one")
     return parser
 
@@ -116,7 +121,7 @@ def _predict(options: argparse.Namespace, stopping: Interruption) -> int:
     paths = find_images(options.images, sys.stdin) if options.images else []
     from emotune.inference.predictor import load_predictor  # late: with torch
 
-    predictor = load_predictor(options.run, options.device)
+    predictor = load_predictor(options.run, options.device, trust_code=options.trust_code)
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
     if options.onnx:

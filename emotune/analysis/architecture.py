@@ -6,12 +6,13 @@ Reads the file ``networks.json`` that `emotune.execution.checks.architecture` wr
 import contextlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from emotune.config.run import RunConfig
 from emotune.config.study import Study
 from emotune.config.types import as_in_study
+from emotune.config.user_code import shown_options
 from emotune.runs.registry import Registry
 from emotune.runs.store import RunStore
 
@@ -101,7 +102,7 @@ def setting_differences(study: Study, variant: str) -> dict[str, tuple[Any, Any]
     """
     baseline, changed = (
         {f"{part}.{key}": value for part, config in zip(("model", "train"), study.variants[name], strict=True)
-         for key, value in asdict(config).items()}
+         for key, value in shown_options(config).items()}
         for name in (study.baseline, variant)
     )  # fmt: skip
     return {

@@ -70,16 +70,17 @@ def load_results(study: Study | str | Path, runs: str | Path = DEFAULT_RUNS) -> 
     )  # fmt: skip
 
 
-def load_predictor(run: str | Path, device: str = "auto") -> "Predictor":
+def load_predictor(run: str | Path, device: str = "auto", *, trust_code: bool = False) -> "Predictor":
     """The classifier of a finished run.
 
     Args:
         run: The run's folder or URL.
         device: ``cpu``, ``cuda``, or ``auto``: the GPU if there is one.
+        trust_code: Whether code that comes with the run may be executed, if its network is not one of emotune's.
 
     Raises:
-        InputError: the run is not finished, or its files are damaged.
+        InputError: the run is not finished, its files are damaged, or its code is not trusted.
     """
     from emotune.inference import predictor
 
-    return predictor.load_predictor(str(run), device)
+    return predictor.load_predictor(str(run), device, trust_code=trust_code)

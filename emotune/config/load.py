@@ -14,11 +14,14 @@ from emotune.config.run import Selection
 from emotune.config.study import Study, baseline_problems, duplicate_problems, name_problems, parse_contrasts
 from emotune.config.train import TrainConfig
 from emotune.config.types import FORBID_UNKNOWN_KEYS, Count
+from emotune.config.user_code import UserCode
 from emotune.config.validation import UniqueKeyLoader, describe_validation_error, format_problem, valid_keys
 from emotune.core.errors import InputError
 
 __all__ = ["load_study", "shipped_study"]
 
+CODE_KEYS = valid_keys(UserCode)
+"""The keys of a model that is the user's own code."""
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
@@ -78,7 +81,7 @@ def load_study(path: Path, *, aa: bool = False) -> Study:
     except ValidationError as error:
         problems += [format_problem(key, text) for key, text in describe_validation_error(error, _StudyFile)]
         file = None
-    variants = _variants(raw, problems)
+    variants = _variants(raw, path.parent, problems)
     declared = raw.get("contrasts")
     contrasts, mistaken = parse_contrasts(declared if isinstance(declared, list) else [], _mapping(raw, "variants"))
     problems += mistaken
@@ -100,20 +103,21 @@ def _mapping(raw: dict[str, Any], key: str) -> dict[str, Any]:
     return raw[key] if isinstance(raw.get(key), dict) else {}
 
 
-def _variants(raw: dict[str, Any], problems: list[str]) -> dict[str, tuple[ModelConfig, TrainConfig]]:
+def _variants(raw: dict[str, Any], folder: Path, problems: list[str]) -> dict[str, tuple[ModelConfig, TrainConfig]]:
     """The model and the training of each variant: the shared options, changed by the variant's dotted keys."""
     variants: dict[str, tuple[ModelConfig, TrainConfig]] = {}
     mistaken: set[str] = set()
-    shared = {"model": {"name": "alexnet", **_mapping(raw, "model")}, "train": _mapping(raw, "train")}
+    model = _mapping(raw, "model")
+    shared = {"model": {"name": "code" if "code" in model else "alexnet", **model}, "train": _mapping(raw, "train")}
     declared = _mapping(raw, "variants")
     if not declared:
-        _settings(shared, {}, "", problems)
+        _settings(shared, {}, "", folder, problems)
     for variant, changes in declared.items():
         if mistakes := name_problems(variant, "variants"):
             problems += mistakes
         elif changes is None or isinstance(changes, dict):  # otherwise `_StudyFile` reports it
             before = len(problems)
-            settings = _settings(shared, changes or {}, f"variants.{variant}", problems)
+            settings = _settings(shared, changes or {}, f"variants.{variant}", folder, problems)
             if settings:
                 variants[variant] = settings
             if len(problems) > before:
@@ -126,7 +130,7 @@ def _variants(raw: dict[str, Any], problems: list[str]) -> dict[str, tuple[Model
 
 
 def _settings(
-    shared: dict[str, dict[str, Any]], changes: dict[str, Any], where: str, problems: list[str]
+    shared: dict[str, dict[str, Any]], changes: dict[str, Any], where: str, folder: Path, problems: list[str]
 ) -> tuple[ModelConfig, TrainConfig] | None:
     """The model and the training of one variant; None if they are not valid.
 
@@ -134,17 +138,30 @@ def _settings(
         shared: The options that all variants share, as ``model`` and ``train``.
         changes: The variant's dotted keys.
         where: The variant's key, for messages.
+        folder: The folder of the study file, in which the user's own code is looked for.
         problems: The list to which mistakes are appended.
     """
     merged = {part: dict(options) for part, options in shared.items()}
     changed: dict[tuple[str, str], None] = {}
     for key, value in changes.items():
         part, _, option = str(key).partition(".")
-        if part not in merged or not option or "." in option:
+        option, _, name = option.partition(".")
+        options = merged.get(part, {}).get(option, {})
+        if name and option.endswith("options") and isinstance(options, dict):  # model.options.channels: one of several
+            merged[part][option] = options | {name: value}
+            changed[part, option] = None
+        elif part not in merged or not option or name:
             problems.append(f'{where}: "{key}" is not of the form model.OPTION or train.OPTION{_belongs(key, merged)}')
         else:
             merged[part][option] = value
             changed[part, option] = None
+    if ("model", "code") in changed and ("model", "name") not in changed:
+        merged["model"]["name"] = "code"
+    own = merged["model"]["name"] == "code"
+    merged["model"] = {  # what the variants share is for emotune's networks, or for the user's own
+        key: value for key, value in merged["model"].items()
+        if key == "name" or ("model", key) in changed or (key in CODE_KEYS) == own
+    }  # fmt: skip
     if not issubclass(_model_class(merged["model"]), NetworkConfig):  # the shared options of networks do not apply
         name = merged["model"]["name"]
         problems += [f'{where}: train.{option}: "{name}" is not trained in steps: it would change nothing'
@@ -158,12 +175,14 @@ def _settings(
     for part in ("model", "train"):
         adapter: TypeAdapter[Any] = TypeAdapter(ModelConfig) if part == "model" else TypeAdapter(TrainConfig)
         try:
-            configs[part] = adapter.validate_python(merged[part])
+            configs[part] = adapter.validate_python(merged[part], context={"folder": folder})
         except ValidationError as error:
             for key, text in describe_validation_error(error, _config_class(part, merged)):
                 # A mistake in the shared options is reported once, without a variant's name.
                 option = key.partition(".")[0]
-                is_changed = (part, option) in changed or (not key and any(p == part and o in text for p, o in changed))
+                is_changed = (part, option) in changed or (
+                    not key and any(p == part and (o in text or o in CODE_KEYS) for p, o in changed)
+                )
                 problem = format_problem(".".join(filter(None, [part, key])), text)
                 problems.append(format_problem(where if is_changed else "", problem))
     return (configs["model"], configs["train"]) if len(configs) == 2 else None

@@ -5,30 +5,38 @@ each value. The models themselves are in `emotune.models`, so that reading a stu
 Krizhevsky, Sutskever, Hinton (2012); *thesis* is Agarwal (2019); *HAN* is Yang et al. (2016); *ours* is no paper.
 """
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from emotune.config.types import FORBID_UNKNOWN_KEYS, Count, Fraction, Positive
+from emotune.config.user_code import UserCode
 
 __all__ = [
     "MODEL_CLASSES",
     "AlexNetConfig",
     "AttentionConfig",
+    "CodeConfig",
     "ConstantConfig",
     "DualBranchConfig",
     "MldrConfig",
     "MldrV2Config",
     "ModelConfig",
     "NetworkConfig",
+    "PaperNetworkConfig",
     "SvmConfig",
 ]
 
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class NetworkConfig:
-    """The options that all networks share. Models that are not networks are fitted at once, not in steps.
+    """A network, which is trained in steps; other models are fitted at once."""
+
+
+@dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
+class PaperNetworkConfig(NetworkConfig):
+    """The options that the networks of emotune share.
 
     Attributes:
         width: A factor for all channels and units (1: the paper's network; 0.125: fast on a CPU).
@@ -43,7 +51,7 @@ class NetworkConfig:
 
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
-class AlexNetConfig(NetworkConfig):
+class AlexNetConfig(PaperNetworkConfig):
     """AlexNet, `emotune.models.networks.alexnet.AlexNet`.
 
     Attributes:
@@ -119,7 +127,7 @@ Depth = Annotated[Count, Field(le=5)]
 
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
-class MldrConfig(NetworkConfig):
+class MldrConfig(PaperNetworkConfig):
     """MldrNet v1, networks on a pyramid of patches (Rao, Xu, Xu 2016, and thesis): `emotune.models.networks.mldr`.
 
     Values without a source are ours, because the paper does not give them.
@@ -160,11 +168,11 @@ class MldrConfig(NetworkConfig):
 
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
-class MldrV2Config(NetworkConfig):
+class MldrV2Config(PaperNetworkConfig):
     """MldrNet v2, one network with outputs at four levels (Rao et al. 2018): `emotune.models.networks.mldr_v2`.
 
     Attributes:
-        weight_init: The distribution of the initial weights, as in `NetworkConfig`; the paper does not give it.
+        weight_init: The distribution of the initial weights, as in `PaperNetworkConfig`; the paper does not give it.
         fusion: The fusion of the levels' vectors of 1024: *mean* (paper) or *max* (ours) of each unit, or *concat*
             (ours).
     """
@@ -172,6 +180,20 @@ class MldrV2Config(NetworkConfig):
     name: Literal["mldr_v2"] = "mldr_v2"
     weight_init: Literal["ksh12", "he"] = "he"
     fusion: Literal["mean", "max", "concat"] = "mean"
+
+
+@dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
+class CodeConfig(UserCode, NetworkConfig):
+    """A network of the user's own: a class, or a function that returns a `torch.nn.Module`.
+
+    It is called with the number of classes and the options, and gives a network from images (B, 3, 227, 227) to logits
+    (B, classes); see `emotune.training.contract` for what else it must do.
+    """
+
+    POSITIONAL: ClassVar[int] = 1
+
+    name: Literal["code"] = "code"
+    __hash__ = UserCode.__hash__
 
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
@@ -197,7 +219,14 @@ class SvmConfig:
 
 
 ModelConfig = Annotated[
-    AlexNetConfig | AttentionConfig | DualBranchConfig | MldrConfig | MldrV2Config | ConstantConfig | SvmConfig,
+    AlexNetConfig
+    | AttentionConfig
+    | DualBranchConfig
+    | MldrConfig
+    | MldrV2Config
+    | CodeConfig
+    | ConstantConfig
+    | SvmConfig,
     Field(discriminator="name"),
 ]
 MODEL_CLASSES: tuple[type[Any], ...] = get_args(get_args(ModelConfig)[0])

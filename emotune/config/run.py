@@ -14,9 +14,10 @@ from pydantic import Field, StringConstraints, TypeAdapter, model_validator
 from pydantic.dataclasses import dataclass
 
 from emotune.config.metric import Select
-from emotune.config.model import ModelConfig
+from emotune.config.model import CodeConfig, ModelConfig
 from emotune.config.train import TrainConfig
 from emotune.config.types import FORBID_UNKNOWN_KEYS
+from emotune.config.user_code import UserCode
 
 __all__ = [
     "FORMAT_VERSION",
@@ -27,6 +28,7 @@ __all__ = [
     "Selection",
     "WeightsRef",
     "difference_to_defaults",
+    "model_label",
     "run_stem",
 ]
 
@@ -123,8 +125,8 @@ class RunConfig:
         identity: dict[str, Any] = {
             "format": FORMAT_VERSION,
             "data": self.dataset.identity,
-            "model": {"name": self.model.name, **difference_to_defaults(self.model)},
-            "train": difference_to_defaults(self.train),
+            "model": {"name": self.model.name, **_identity(self.model)},
+            "train": _identity(self.train),
         }
         if self.train.order == "shards":
             identity["cut"] = self.dataset.cut
@@ -134,7 +136,14 @@ class RunConfig:
         options = ("select", "test_curve", "replicate")
         identity |= {key: value for key, value in difference_to_defaults(self).items() if key in options}
         digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
-        return f"{run_stem(self.model.name, self.dataset.name, self.seed)}-{digest}"
+        return f"{run_stem(model_label(self.model), self.dataset.name, self.seed)}-{digest}"
+
+    @property
+    def user_code(self) -> dict[str, UserCode]:
+        """The user's code that the run executes, by what it is for: ``model`` or an option of ``train``."""
+        code: dict[str, UserCode] = {"model": self.model} if isinstance(self.model, UserCode) else {}
+        options = {one.name: getattr(self.train, one.name) for one in fields(self.train)}
+        return code | {name: value for name, value in options.items() if isinstance(value, UserCode)}
 
     def stream(self, name: Literal["order", "augment", "init", "dropout"]) -> int:
         """The 63-bit seed of one stream of random numbers.
@@ -160,9 +169,22 @@ class RunConfig:
         return TypeAdapter(RunConfig).validate_python(value)
 
 
+def model_label(model: ModelConfig) -> str:
+    """What a run's id begins with: the model's name, or the user's own name for it."""
+    return model.entry.lower() if isinstance(model, CodeConfig) else model.name
+
+
 def run_stem(model: str, dataset: str, seed: int) -> str:
     """A run's id without its digest, see `RUN_ID`."""
     return f"{model}-{dataset}-s{seed}"
+
+
+def _identity(config: Any) -> dict[str, Any]:
+    """The options of a model or training that belong to a run's identity."""
+    if isinstance(config, UserCode):
+        return config.identity
+    options = difference_to_defaults(config).items()
+    return {name: value.identity if isinstance(value, UserCode) else value for name, value in options}
 
 
 def difference_to_defaults(config: Any) -> dict[str, Any]:

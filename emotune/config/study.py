@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ from emotune.config.model import MODEL_CLASSES, AlexNetConfig, ModelConfig, Netw
 from emotune.config.resources import Resources
 from emotune.config.run import DatasetRef, RunConfig, Selection, WeightsRef
 from emotune.config.train import TrainConfig
+from emotune.config.user_code import UserCode
 from emotune.core.errors import raise_if_any, suggest
 
 __all__ = ["Contrast", "Metric", "Study", "baseline_problems", "duplicate_problems", "name_problems", "parse_contrasts"]
@@ -279,6 +280,8 @@ def _changes(config: Any, always: dict[str, Any]) -> dict[str, Any]:
 
 def _as_in_yaml(value: Any) -> Any:
     """The value with YAML's lists and mappings in the place of tuples and mappings that cannot be changed."""
+    if isinstance(value, UserCode):
+        return asdict(value)
     if isinstance(value, Mapping):
         return {key: _as_in_yaml(item) for key, item in value.items()}
     return [_as_in_yaml(item) for item in value] if isinstance(value, tuple) else value

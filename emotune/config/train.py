@@ -1,7 +1,7 @@
 """Training configuration: optimisation, augmentation, targets and testing; everything here changes the result."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
@@ -16,10 +16,24 @@ from pydantic.dataclasses import dataclass
 
 from emotune.config.optimizers import OPTIMIZERS, checked_options, known_optimizer
 from emotune.config.types import FORBID_UNKNOWN_KEYS, Count, Fraction, FrozenDict, Number, Positive, reject_bool
+from emotune.config.user_code import UserCode, as_code
 
-__all__ = ["Order", "TrainConfig"]
+__all__ = ["LossCode", "Order", "TrainConfig"]
 
 Order = Literal["images", "shards"]
+
+
+@dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
+class LossCode(UserCode):
+    """A loss of the user's own: a function of logits and target distributions, both (B, classes), and weights (B,).
+
+    It gives the loss of each image, (B,), which must not depend on the other images, because a batch may be divided
+    among workers. The loss of a batch is their mean with the images' weights.
+    """
+
+    POSITIONAL: ClassVar[int] = 3
+
+    __hash__ = UserCode.__hash__
 
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
@@ -72,6 +86,7 @@ class TrainConfig:
             accuracy. Each image keeps its class weight.
         cutmix: The same for CutMix, where a rectangle comes from the other image (Yun et al. 2019, who have 1); 0: no
             CutMix. With both, each batch is mixed by one or the other, drawn with equal probability.
+        loss: The loss: *cross_entropy*, or the user's own, ``losses.py:focal`` or ``{code: …, options: {…}}``.
         targets: The training targets: the label (*hard*), the distribution of votes (*soft*), or the label, weighted by
             its share of the votes (*weighted*); see `emotune.data.annotations.target_weights`.
         label_smoothing: The share of a target that is spread evenly over all classes.
@@ -113,6 +128,7 @@ class TrainConfig:
     random_erasing: Annotated[Number, Field(ge=0, le=1)] = 0.0
     mixup: Annotated[Number, Field(ge=0, le=100)] = 0.0
     cutmix: Annotated[Number, Field(ge=0, le=100)] = 0.0
+    loss: Annotated[Literal["cross_entropy"] | LossCode, BeforeValidator(as_code)] = "cross_entropy"
     targets: Literal["hard", "soft", "weighted"] = "hard"
     label_smoothing: Fraction = 0.0
     class_weights: Literal["none", "balanced"] = "none"

@@ -1,5 +1,6 @@
 """Predicting the classes of images with the network of a finished run."""
 
+import hashlib
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
-from emotune.config.model import ModelConfig, NetworkConfig
+from emotune.config.model import CodeConfig, ModelConfig, NetworkConfig
 from emotune.config.normalisation import Normalisation
 from emotune.config.resources import EVALUATION_BATCH_SIZE
 from emotune.config.types import escape_control_characters
@@ -22,7 +23,7 @@ from emotune.data.image_io import IMAGE_SIDE, UnreadableImageError, decode_squar
 from emotune.models.build import build
 from emotune.models.networks.attention import record_attention
 from emotune.models.weights.weights_file import read_run_weights
-from emotune.runs.directory import CONFIG, RECORD
+from emotune.runs.directory import CODE, CONFIG, RECORD
 from emotune.training.evaluate import average_logits
 
 __all__ = ["ImageInput", "Predictions", "Predictor", "load_center_crop", "load_predictor"]
@@ -131,15 +132,17 @@ def load_center_crop(image: ImageInput) -> np.ndarray:
     return decode_square(image if isinstance(image, bytes) else read_file(Path(image)), IMAGE_SIDE)
 
 
-def load_predictor(run: str, device: str = "auto") -> Predictor:
+def load_predictor(run: str, device: str = "auto", *, trust_code: bool = False) -> Predictor:
     """The network of a finished run.
 
     Args:
         run: The path or URL of the run's folder.
         device: ``cpu``, ``cuda``, or ``auto`` for the GPU if there is one.
+        trust_code: Whether the code of a network that emotune does not have may be executed; it comes with the run.
 
     Raises:
-        InputError: the folder has no finished run, the run's model is not a network, or there is no GPU.
+        InputError: the folder has no finished run, the run's model is not a network, its code is not trusted, or there
+            is no GPU.
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise InputError("--device cuda: torch finds no GPU on this machine; omit the option, or use --device cpu")
@@ -156,6 +159,8 @@ def load_predictor(run: str, device: str = "auto") -> Predictor:
         model = TypeAdapter(ModelConfig).validate_python(config["model"])
         if not isinstance(model, NetworkConfig):
             raise InputError(f'{folder}: its model "{model.name}" is not a network; name another run')
+        if isinstance(model, CodeConfig):
+            _require_trust(folder, model, trust_code=trust_code)
         crops = config["train"]["test_crops"]
         if crops not in (1, 5, 10):
             raise TypeError(f"test_crops {crops!r}")
@@ -168,3 +173,16 @@ def load_predictor(run: str, device: str = "auto") -> Predictor:
         raise InputError(f"{folder}: not the files of a run ({reason}); train the run again") from None
     network.to(target).to(memory_format=torch.channels_last).eval().requires_grad_(False)
     return Predictor(run_id, weights.classes, network, weights.normalisation, crops, target)
+
+
+def _require_trust(folder: Folder, model: CodeConfig, *, trust_code: bool) -> None:
+    """Raises an InputError unless the user trusts the code that comes with the run, and ``code.py`` shows that code."""
+    source = model.source.encode()
+    if folder.read(CODE) != source:
+        raise InputError(f"{folder / CODE}: is not the code in {CONFIG} that the run was trained with; train it again")
+    if not trust_code:
+        raise InputError(
+            f"{folder}: its network is code that comes with the run, {escape_control_characters(model.code)}; read "
+            f"{folder / CODE} (sha256 {hashlib.sha256(source).hexdigest()}), and if you trust it, repeat the command "
+            "with --trust-code"
+        )

@@ -18,6 +18,7 @@ from emotune.models.networks.attention import AttentionAlexNet
 from emotune.models.networks.dual_branch import DualBranch
 from emotune.models.networks.mldr import MldrNet
 from emotune.models.networks.mldr_v2 import MldrNetV2
+from emotune.models.networks.user_network import user_network
 
 __all__ = ["MODELS", "build", "build_on_meta"]
 
@@ -27,6 +28,7 @@ MODELS: Mapping[str, Callable[[int, Any], nn.Module]] = {
     "dual_branch": DualBranch,
     "mldr": MldrNet,
     "mldr_v2": MldrNetV2,
+    "code": user_network,
 }
 """The constructor of each network, by its config's ``name``: it takes the number of classes and the config."""
 

@@ -1,7 +1,7 @@
 """Model cards: Mitchell et al. (2019), "Model Cards for Model Reporting", section 4."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -11,6 +11,7 @@ from emotune.analysis.metrics import constant_predictions, scalar_metrics
 from emotune.analysis.seeds import Summary, summarise
 from emotune.config.metric import SCALES, Scale
 from emotune.config.model import NetworkConfig
+from emotune.config.user_code import shown_options
 from emotune.report import phrasing
 from emotune.report.dataset_info import DatasetInfo
 from emotune.report.results import StudyResults
@@ -69,8 +70,8 @@ def _card(results: StudyResults, context: Mapping[str, Any], variant: str) -> di
     summaries = [row for name in results.datasets for row in results.variant_summaries(name)]
     return dict(context) | {
         "variant": variant,
-        "model": f"{model.name}: {_options_text(asdict(model))}".rstrip(": "),
-        "training": _options_text(asdict(train)) if is_network else "",
+        "model": f"{model.name}: {_options_text(shown_options(model))}".rstrip(": "),
+        "training": _options_text(shown_options(train)) if is_network else "",
         "is_network": is_network,
         "normalisation": _normalisation(results, runs),
         "difference": next((d for d in context["networks"] if d.variant == variant), None),

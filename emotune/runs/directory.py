@@ -25,9 +25,11 @@ from emotune.runs.lease import (
 from emotune.runs.lease_owner import LeaseOwner
 from emotune.runs.record import ATTENTION, METRICS, PREDICTIONS, RECORD, RESULTS, RunRecord, read_record
 
-__all__ = ["ATTENTION", "CHECKPOINTS", "CONFIG", "DIFF", "METRICS", "PREDICTIONS", "RECORD", "RESULTS", "WEIGHTS",
-           "RunDirectory", "State", "Status", "read_status"]  # fmt: skip
+__all__ = ["ATTENTION", "CHECKPOINTS", "CODE", "CONFIG", "DIFF", "METRICS", "PREDICTIONS", "RECORD", "RESULTS",
+           "WEIGHTS", "RunDirectory", "State", "Status", "read_status"]  # fmt: skip
 
+CODE = "code.py"
+"""The text of the user's own network; that of an own loss is in ``loss_code.py``, and so on."""
 CONFIG = "config.json"
 CHECKPOINTS = "checkpoint"
 DIFF = "origin-{}.diff"
@@ -146,6 +148,8 @@ class RunDirectory:
                 identity = {"id": self.run.id, "format": FORMAT_VERSION, "time": time.time()}
                 config = {key: value for key, value in self.run.to_json().items() if key != "variant"}
                 self.folder.write_json(CONFIG, identity | config)
+                for name, code in self.run.user_code.items():
+                    self.folder.write(CODE if name == "model" else f"{name}_{CODE}", code.source.encode())
                 self.folder.delete(FAILURE)
                 self._remove_temporary_files()
         except BaseException:

@@ -1,32 +1,57 @@
-"""The loss: cross-entropy with a target distribution and a weight for each training image."""
+"""The loss: cross-entropy or the user's own, with a target distribution and a weight for each training image."""
 
+import copy
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from emotune.config.train import TrainConfig
+from emotune.config.train import LossCode, TrainConfig
+from emotune.core.errors import InputError
+from emotune.core.user_module import load_object, user_line
 from emotune.data.annotations import target_weights
 from emotune.data.mixing import Mixture
 from emotune.data.read.batches import Split
 
-__all__ = ["Objective", "class_weights", "losses", "make_objective", "smooth_labels"]
+__all__ = [
+    "Loss",
+    "Objective",
+    "check_loss",
+    "class_weights",
+    "cross_entropy",
+    "make_loss",
+    "make_objective",
+    "smooth_labels",
+]
+
+Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+"""Logits and target distributions, both (B, K), and weights (B,) → the loss of each image, (B,)."""
+TOLERANCE = 1e-4
+
+
+def cross_entropy(logits: torch.Tensor, target_probs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """The cross-entropy of each image, float32 (B,), from logits and target distributions, both (B, K)."""
+    return F.cross_entropy(logits, target_probs, reduction="none")
 
 
 @dataclass(frozen=True)
 class Objective:
-    """The targets of all training images; a batch's loss is Σ weight · Σ target_prob · (-log p) / Σ weight.
+    """The targets of all training images; a batch's loss is Σ weight · loss / Σ weight.
 
     Attributes:
         targets: The class indices of the labels, int64 (N,).
         target_probs: The target distributions over classes, float32 (N, K).
         weights: The weights of the images in the mean, float32 (N,).
+        loss: The function that gives the loss of each image.
     """
 
     targets: np.ndarray
     target_probs: np.ndarray
     weights: np.ndarray
+    loss: Loss = cross_entropy
 
     def of(self, indices: np.ndarray, mixture: Mixture | None = None) -> "Objective":
         """The objective of the images at ``indices``, (B,), each mixed with its partner if there is a mixture.
@@ -35,14 +60,14 @@ class Objective:
         image: all classes count the same also if mixed images are balanced. Its label is the one with the greater
         share.
         """
-        own = Objective(self.targets[indices], self.target_probs[indices], self.weights[indices])
+        own = Objective(self.targets[indices], self.target_probs[indices], self.weights[indices], self.loss)
         if mixture is None:
             return own
         partners, share = self.of(mixture.partners), mixture.share
         parts = (own.weights * share).astype(np.float32), (partners.weights * (1 - share)).astype(np.float32)
         weights = parts[0] + parts[1]
         probs = (parts[0][:, None] * own.target_probs + parts[1][:, None] * partners.target_probs) / weights[:, None]
-        return Objective(own.targets if share >= 0.5 else partners.targets, probs, weights)
+        return Objective(own.targets if share >= 0.5 else partners.targets, probs, weights, self.loss)
 
 
 def make_objective(split: Split, train: TrainConfig) -> Objective:
@@ -52,7 +77,7 @@ def make_objective(split: Split, train: TrainConfig) -> Objective:
     target_probs = target_weights(labels, split.votes, classes, train.targets)
     balanced = train.class_weights == "balanced"
     weights = class_weights(targets, len(classes))[targets] if balanced else np.ones(len(targets), np.float32)
-    return Objective(targets, smooth_labels(target_probs, train.label_smoothing), weights)
+    return Objective(targets, smooth_labels(target_probs, train.label_smoothing), weights, make_loss(train))
 
 
 def smooth_labels(target_probs: np.ndarray, smoothing: float) -> np.ndarray:
@@ -78,6 +103,54 @@ def class_weights(targets: np.ndarray, classes: int) -> np.ndarray:
     return (len(targets) / (classes * counts.clip(min=1))).astype(np.float32)
 
 
-def losses(logits: torch.Tensor, target_probs: torch.Tensor) -> torch.Tensor:
-    """The cross-entropy of each image, float32 (B,), from logits and target distributions, both (B, K)."""
-    return F.cross_entropy(logits.float(), target_probs, reduction="none")
+def make_loss(train: TrainConfig) -> Loss:
+    """The loss function of a run.
+
+    Raises:
+        InputError: the user's own code cannot be run.
+    """
+    if not isinstance(train.loss, LossCode):
+        return cross_entropy
+    function = load_object(train.loss.source, train.loss.file, train.loss.entry)
+    return partial(function, **copy.deepcopy(train.loss.options))
+
+
+def check_loss(train: TrainConfig, classes: int) -> None:
+    """Tries a loss of the user's own on three images, before anything is spent.
+
+    Args:
+        train: The training, with its loss.
+        classes: The number of classes, K.
+
+    Raises:
+        InputError: it fails, does not give a finite loss for each image with a gradient, or mixes images.
+    """
+    if not isinstance(train.loss, LossCode):
+        return
+    code, loss = train.loss, make_loss(train)
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(3, classes, generator=generator, requires_grad=True)
+    target_probs, weights = torch.randn(3, classes, generator=generator).softmax(1), torch.ones(3)
+
+    def of(images: slice) -> torch.Tensor:
+        try:
+            return loss(logits[images], target_probs[images], weights[images])
+        except Exception as error:
+            place = user_line(error.__traceback__, code.file)
+            raise InputError(f"train.loss: {code.code} fails: {place}: {type(error).__name__}: {error}") from error
+
+    losses = of(slice(3))
+    if not isinstance(losses, torch.Tensor) or losses.shape != (3,) or not losses.is_floating_point():
+        given = tuple(losses.shape) if isinstance(losses, torch.Tensor) else type(losses).__name__
+        raise InputError(
+            f"train.loss: {code.code} gives {given} for logits (3, {classes}); it must give a loss per image, (3,)"
+        )
+    if not losses.isfinite().all():
+        raise InputError(f"train.loss: {code.code} gives losses that are not finite: {losses.tolist()}")
+    if not losses.requires_grad or torch.autograd.grad(losses.sum(), logits, allow_unused=True)[0] is None:
+        raise InputError(f"train.loss: {code.code} gives losses without a gradient for the logits; do not detach them")
+    alone = torch.cat([of(slice(image, image + 1)) for image in range(3)])
+    if not torch.allclose(losses, alone, rtol=TOLERANCE, atol=TOLERANCE):
+        raise InputError(
+            f"train.loss: {code.code} gives an image another loss alone than in a batch; images must not mix"
+        )

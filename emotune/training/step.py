@@ -21,7 +21,7 @@ from emotune.data.read.batches import Batch
 from emotune.models.dropout import set_dropout_seeds
 from emotune.training.checkpoint import Stateful
 from emotune.training.distributed import World
-from emotune.training.loss import Objective, losses
+from emotune.training.loss import Objective
 from emotune.training.precision import autocast
 from emotune.training.selection import BestWeights
 
@@ -179,7 +179,8 @@ def backward(state: TrainState, batch: Batch, randomness: EpochRandomness) -> to
             _seed_generators(world.device, randomness.network_seed, batch.number, number)
             with autocast(world.device, state.precision):
                 logits = model(inputs)
-            loss = (losses(logits, target_probs[piece]) * shares[piece]).sum()
+            losses = objective.loss(logits.float(), target_probs[piece], weights[piece])
+            loss = (losses * shares[piece]).sum()
             (loss * world.size).backward()  # DDP averages over ranks
         sums += torch.stack([loss.detach(), (logits.argmax(1) == targets[piece]).sum()])
     return world.sum(sums)

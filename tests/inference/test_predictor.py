@@ -12,7 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from scipy.special import softmax
 
-from emotune.config.model import ConstantConfig, SvmConfig
+from emotune.config.model import CodeConfig, ConstantConfig, SvmConfig
 from emotune.config.train import TrainConfig
 from emotune.core.errors import InputError
 from emotune.inference.predictor import load_center_crop, load_predictor
@@ -137,3 +137,28 @@ def test_a_run_behind_a_url_is_loaded_like_one_on_disk(attending, test_images):
     paths = list(test_images.values())[:3]
     there, here = (load_predictor(f, "cpu").predict(paths) for f in (f"memory://pool/{name}", attending.folder))
     np.testing.assert_array_equal(there.probabilities, here.probabilities)
+
+
+NET = """
+from torch import nn
+
+class Pooled(nn.Sequential):
+    def __init__(self, classes):
+        pooled = [nn.Conv2d(3, 4, 9, stride=9), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+        super().__init__(*pooled, nn.Dropout(0.5), nn.Linear(4, classes))
+"""
+
+
+def test_the_code_of_a_run_is_executed_only_if_it_is_trusted_and_shown(finished_run, test_images, tmp_path: Path):
+    finished = finished_run(CodeConfig(code="gone.py:Pooled", source=NET))
+    with pytest.raises(InputError) as caught:
+        load_predictor(finished.folder)
+    assert hashlib.sha256(Path(finished.folder, "code.py").read_bytes()).hexdigest() in str(caught.value)
+    predictor = load_predictor(finished.folder, trust_code=True)
+    logits = finished.predictions.set_index("sample_id").filter(like="logit_")
+    predictions = predictor.predict([test_images[key] for key in logits.index])
+    np.testing.assert_allclose(predictions.probabilities, softmax(logits.to_numpy(), axis=1), atol=1e-5)
+    other = shutil.copytree(finished.folder, tmp_path / "other")
+    (other / "code.py").write_text("# harmless\n")
+    with pytest.raises(InputError, match=r"code\.py"):
+        load_predictor(str(other), trust_code=True)

@@ -10,10 +10,12 @@ from running import changed, gradient, start
 
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
+from emotune.config.train import LossCode, TrainConfig
+from emotune.core.errors import InputError
 from emotune.data.augment import crop_and_normalise
 from emotune.data.mixing import Mixture
 from emotune.data.read.batches import Split, open_split
-from emotune.training.loss import Objective, class_weights, losses, smooth_labels
+from emotune.training.loss import Objective, check_loss, class_weights, cross_entropy, smooth_labels
 from emotune.training.step import backward
 
 
@@ -48,7 +50,45 @@ def test_smoothing_is_torchs_for_labels_and_keeps_sums_of_all_targets():
 def test_the_loss_of_bfloat16_logits_is_calculated_in_float32():
     logits, target_probs = torch.randn(6, 8).bfloat16(), torch.eye(8)[:6]
     expected = -(logits.double().log_softmax(1) * target_probs).sum(1)
-    torch.testing.assert_close(losses(logits, target_probs).double(), expected, rtol=1e-6, atol=1e-6)
+    losses = cross_entropy(logits.float(), target_probs, torch.ones(6))
+    torch.testing.assert_close(losses.double(), expected, rtol=1e-6, atol=1e-6)
+
+
+FOCAL = """
+def focal(logits, target_probs, weights, gamma=2.0):
+    log_probs = logits.log_softmax(1)
+    return -(target_probs * (1 - log_probs.exp()) ** gamma * log_probs).sum(1)
+"""
+
+
+def of_own(body: str, **options) -> LossCode:
+    return LossCode(code="losses.py:focal", source=body, options=options)
+
+
+def test_the_users_own_loss_is_trained_with(run: RunConfig):
+    loss = of_own(FOCAL, gamma=1.0)
+    neg_log_probs, targets, found = surprise(changed(run, dropout=0.0, loss=loss))
+    of_target = neg_log_probs[np.arange(len(targets)), targets]
+    assert found == pytest.approx(((1 - np.exp(-of_target)) * of_target).mean(), rel=1e-5)
+    check_loss(TrainConfig(loss=loss), 8)
+
+
+@pytest.mark.parametrize(
+    ("result", "parts"),
+    [
+        ("losses.mean()", ["()", "(3,)"]),
+        ("losses - losses.mean()", ["alone"]),
+        ("losses.detach()", ["gradient"]),
+        ("losses / 0", ["finite"]),
+        ("3", ["int"]),
+        ("losses[5]", ["line 5", "IndexError"]),
+    ],
+)
+def test_a_loss_that_cannot_be_trained_with_is_refused(result: str, parts: list[str]):
+    body = FOCAL.replace("return -", "losses = -") + f"    return {result}\n"
+    with pytest.raises(InputError) as caught:
+        check_loss(TrainConfig(loss=of_own(body)), 8)
+    assert all(part in str(caught.value) for part in ["losses.py:focal", *parts]), caught.value
 
 
 def test_balanced_images_count_as_if_all_classes_had_the_same_number(run: RunConfig):
@@ -68,7 +108,8 @@ def test_a_mixtures_loss_is_the_mean_of_both_targets_losses_with_the_weights_of_
     mixed = objective.of(own, Mixture(partners, share))
     log_probs = torch.randn(3, 3, generator=torch.Generator().manual_seed(0)).log_softmax(1).numpy()
     one, other = (-(log_probs * probs[rows]).sum(1) * objective.weights[rows] for rows in (own, partners))
-    found = losses(torch.from_numpy(log_probs), torch.from_numpy(mixed.target_probs)).numpy() * mixed.weights
+    losses = cross_entropy(*map(torch.from_numpy, (log_probs, mixed.target_probs, mixed.weights)))
+    found = losses.numpy() * mixed.weights
     np.testing.assert_allclose(found, share * one + (1 - share) * other, rtol=1e-5)
     assert mixed.weights.sum() == pytest.approx(objective.weights[own].sum())
     assert mixed.targets.tolist() == objective.targets[own if share > 0.5 else partners].tolist()

@@ -10,12 +10,12 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from emotune.analysis.architecture import ClassCountEntry, NetworksFile, setting_differences
+from emotune.config.model import ModelConfig
 from emotune.config.study import Study
-from emotune.core.errors import raise_if_any
+from emotune.core.errors import InputError, raise_if_any
 from emotune.execution.checks.versions import versions
 
 if TYPE_CHECKING:
-    from emotune.config.model import ModelConfig
     from emotune.models.cost import Cost
 
 __all__ = ["describe", "file_key"]
@@ -76,6 +76,8 @@ def _costs(study: Study, classes: int) -> dict[str, "Cost"]:
             if model not in by_model:
                 by_model[model] = cost(model, classes)
             costs[name] = by_model[model]
+        except InputError as error:
+            problems.append(f"variants.{name}: {error}")
         except Exception as error:  # whatever a network's constructor, or its first image, raises
             message = f"{type(error).__name__}: {error}".partition("\n")[0]
             problems.append(f"variants.{name}: its network cannot be built ({message}); change its model.… settings")

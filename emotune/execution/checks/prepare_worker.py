@@ -71,9 +71,10 @@ def work(job: PreparationJob, send: Callable[[Any], None]) -> None:
             drawn = _counting(send, f"{dataset.name}: {{:,}} images drawn")
             materialise(dataset, drawn, workers=available_cpus())
         _require_libraries(job)
+        lines = _check_user_code(job, send)
         networks = _networks(job, send)
         _check_optimizers(job.study)
-        lines = architecture_summary(networks) + _check_weights(job.runs, send)
+        lines += architecture_summary(networks) + _check_weights(job.runs, send)
         lines += rate_of_sgd(job.runs) + slow_bf16(job.runs, resources, job.executor)
         lines += require_room(
             job.runs, _parameters(networks, job.study), job.store, _concurrent_runs(job),
@@ -126,6 +127,24 @@ def _check_optimizers(study: Study) -> None:
             except InputError as error:
                 problems.append(f"variants.{variant}: {error}")
     raise_if_any(problems)
+
+
+def _check_user_code(job: PreparationJob, show: Callable[[str], None]) -> list[str]:
+    """Tries the networks and losses that are the user's own code; a line for each network that is changed."""
+    lines, problems = [], []
+    for run in {(run.variant, run.dataset.name): run for run in job.runs}.values():
+        if not run.user_code:
+            continue
+        from emotune.training.contract import try_user_code  # late: with torch
+
+        show(f"{run.variant}: trying its code")
+        try:
+            notes = try_user_code(run, len(manifest_of(run.dataset).classes), job.study.resources)
+            lines += [f"{run.variant}: {note}" for note in notes]
+        except InputError as error:
+            problems.append(f"variants.{run.variant}: {error}")
+    raise_if_any(list(dict.fromkeys(problems)))
+    return list(dict.fromkeys(lines))
 
 
 def _networks(job: PreparationJob, show: Callable[[str], None]) -> NetworksFile:

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from emotune.config.run import RunConfig
+from emotune.config.run import RunConfig, model_label
 from emotune.core.errors import InputError
 from emotune.execution.monitor.event_file import EventFile
 from emotune.runs.directory import Status
@@ -35,7 +35,7 @@ class TensorBoardWriter:
     """
 
     def __init__(self, folder: str, runs: Sequence[RunConfig] = ()) -> None:
-        self._names = {run.id: run.variant + run.id.removeprefix(run.model.name) for run in runs}
+        self._names = {run.id: run.variant + run.id.removeprefix(model_label(run.model)) for run in runs}
         if "://" in folder:
             raise InputError(f"--tensorboard {folder}: is a URL; give a folder of this machine")
         self._folder, self._curves, self._broken = Path(folder), dict[str, _RunCurves](), False

@@ -6,16 +6,20 @@ The id of a run shows only *that* something differs; the ``config.json`` of earl
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import MISSING, asdict, fields
+from difflib import unified_diff
 from typing import Any
 
-from emotune.config.run import FORMAT_VERSION, RUN_ID, RunConfig, run_stem
+from emotune.config.run import FORMAT_VERSION, RUN_ID, RunConfig, model_label, run_stem
 from emotune.config.types import as_in_study
+from emotune.config.user_code import UserCode, source_digest
 from emotune.execution.plan.plan import Plan
 from emotune.runs.directory import CONFIG, State
 
 __all__ = ["NEW", "NEW_SEED", "changes", "nearest_changes", "reasons"]
 
 NEW, NEW_SEED = "new", "new seed"
+MOST_DIFF_LINES = 40
+"""The number of lines that a plan shows of a change of the user's code."""
 READERS = 16
 """Number of files that are read at the same time: behind a URL the round trip counts."""
 
@@ -75,6 +79,7 @@ def changes(run: RunConfig, earlier: Mapping[str, Any]) -> list[str]:
             differences.append("weights changed")
         train["init"] = run.train.init  # the location of the weights does not matter
     differences += _options("train", run.train, train)
+    sources = _sources("model", earlier["model"]) | _sources("train", train)
     for name in ("select", "test_curve", "replicate"):
         before, now = earlier.get(name, getattr(RunConfig, name)), getattr(run, name)
         if before != now:
@@ -82,7 +87,26 @@ def changes(run: RunConfig, earlier: Mapping[str, Any]) -> list[str]:
             differences.append(f"{option} {as_in_study(before)} → {as_in_study(now)}")
     if (written := earlier["format"]) != FORMAT_VERSION:
         differences.append(f"results format {written} → {FORMAT_VERSION}")
+    for name, code in run.user_code.items():
+        if name in sources and source_digest(sources[name]) != source_digest(code.source):
+            differences.append(_code_change(name, sources[name], code))
     return differences
+
+
+def _sources(part: str, options: Mapping[str, Any]) -> dict[str, str]:
+    """The texts of the user's code in a part of an earlier run's config, by the names of `RunConfig.user_code`."""
+    if part == "model":
+        return {"model": options["source"]} if options.get("source") else {}
+    return {name: value["source"] for name, value in options.items() if isinstance(value, dict) and "source" in value}
+
+
+def _code_change(name: str, before: str, code: UserCode) -> str:
+    """A line that says which code has changed, and its unified diff."""
+    names = {"fromfile": f"{code.file} (of the earlier run)", "tofile": code.file}
+    lines = list(unified_diff(before.splitlines(), code.source.splitlines(), **names, lineterm="", n=1))
+    rest = len(lines) - MOST_DIFF_LINES
+    shown = [*lines[:MOST_DIFF_LINES], *([f"… {rest} more lines"] if rest > 0 else [])]
+    return "\n    ".join([f"code of {name} changed:", *shown])
 
 
 def _data_changes(run: RunConfig, earlier: Mapping[str, Any]) -> list[str]:
@@ -116,7 +140,7 @@ def _whole(name: str, part: str) -> str:
 def _stems(run: RunConfig) -> list[str]:
     """The names that comparable runs' directories may have, without the digest."""
     whole = _whole(run.dataset.name, run.dataset.part)
-    return [run_stem(run.model.name, f"{whole}{part}", run.seed) for part in ("", "-well", "-noisy")]
+    return [run_stem(model_label(run.model), f"{whole}{part}", run.seed) for part in ("", "-well", "-noisy")]
 
 
 def _by_stem(names: Iterable[str]) -> dict[str, list[str]]:
@@ -130,7 +154,7 @@ def _by_stem(names: Iterable[str]) -> dict[str, list[str]]:
 
 def _options(part: str, config: Any, earlier: Mapping[str, Any]) -> list[str]:
     """The options that differ. An option that is missing in the earlier run, or in its model, had its default."""
-    now = asdict(config)
+    now, earlier = _plain(asdict(config)), _plain(earlier)
     defaults = {f.name: f.default for f in fields(config) if f.default is not MISSING}
     names = ["name", *now] if "name" in now else list(now)
     if earlier.get("name") == now.get("name"):
@@ -141,6 +165,19 @@ def _options(part: str, config: Any, earlier: Mapping[str, Any]) -> list[str]:
         if before != after:
             differences.append(f"{part}.{name} {as_in_study(before)} → {as_in_study(after)}")
     return differences
+
+
+def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options without the texts of the user's code, and with each option of that code by itself."""
+    plain: dict[str, Any] = {}
+    for name, value in options.items():
+        if isinstance(value, dict) and "code" in value:
+            plain |= {f"{name}.{key}" if key != "code" else name: inner for key, inner in _plain(value).items()}
+        elif "code" in options and name == "options":
+            plain |= {f"options.{key}": inner for key, inner in value.items()}
+        elif not ("code" in options and name == "source"):
+            plain[name] = value
+    return plain
 
 
 def _as_in_json(value: Any) -> Any:

@@ -106,7 +106,9 @@ def _match(
 def _note(source: AlexNetWeights | RunWeights, model: ModelConfig, left_over: Sequence[str]) -> str:
     """A warning of layers in the file that are not used, and of options with which the weights were not trained."""
     options = json.loads(json.dumps(asdict(model)))  # tuples become lists, as in the file
-    options = {key: value for key, value in options.items() if key not in ("name", "dropout", "weight_init")}
+    options = {
+        key: value for key, value in options.items() if key not in ("name", "dropout", "weight_init", "code", "source")
+    }
     former = {key: source.model.get(key, value) for key, value in options.items()}
     changes = [f"{key} {former[key]}, not {value}" for key, value in options.items() if former[key] != value]
     unused = f"the network has no such layers as the file's {', '.join(left_over)}" if left_over else ""

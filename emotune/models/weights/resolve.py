@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from emotune.config.model import MldrConfig, MldrV2Config, ModelConfig, NetworkConfig
+from emotune.config.model import CodeConfig, MldrConfig, MldrV2Config, ModelConfig, PaperNetworkConfig
 from emotune.config.run import WeightsRef
 from emotune.config.train import TrainConfig
 from emotune.core.cache_dir import cache_folder
@@ -70,7 +70,9 @@ def _require_full_alexnets(model: ModelConfig) -> None:
         raise InputError(f"there are only weights for AlexNets, and mldr_v2 is not one; {remedy}")
     if isinstance(model, MldrConfig) and min(model.depths) < 5:
         raise InputError(f"there are only weights for AlexNets, not for mldr's shallower networks; {remedy}")
-    if isinstance(model, NetworkConfig) and model.width != 1:
+    if isinstance(model, CodeConfig):
+        raise InputError(f"there are only weights for AlexNets, not for a network of one's own; {remedy}")
+    if isinstance(model, PaperNetworkConfig) and model.width != 1:
         raise InputError(f"there are only weights for width 1, but model.width is {model.width:g}; {remedy}")
 
 

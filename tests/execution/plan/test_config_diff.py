@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from study_files import DATA
 
-from emotune.config.model import AlexNetConfig, AttentionConfig, MldrConfig
+from emotune.config.model import AlexNetConfig, AttentionConfig, CodeConfig, MldrConfig
 from emotune.config.run import FORMAT_VERSION, RunConfig, WeightsRef
-from emotune.config.train import TrainConfig
+from emotune.config.train import LossCode, TrainConfig
 from emotune.execution.plan.config_diff import NEW, NEW_SEED, changes, nearest_changes, reasons
 from emotune.execution.plan.plan import make_plan
 from emotune.runs.directory import RunDirectory
@@ -53,6 +53,19 @@ def test_other_weights_are_a_change_and_another_location_of_the_same_weights_is_
     assert changes(moved, config(TRAINED)) == ["train.lr 0.01 → 0.1"]
     others = replace(TRAINED, weights=replace(TRAINED.weights, digest="1" * 8))
     assert changes(others, config(TRAINED)) == ["weights changed"]
+
+
+def test_a_change_of_the_users_code_is_shown_as_a_diff():
+    now, before = (
+        replace(RUN, model=CodeConfig(code="nets.py:make", source=f"def make(classes, depth=1):\n    return {n}\n"))
+        for n in (2, 1)
+    )
+    (line,) = changes(now, config(before))
+    assert {"    -    return 1", "    +    return 2"} <= set(line.splitlines())
+    deeper = replace(before, model=replace(before.model, options={"depth": 3}))
+    assert changes(deeper, config(before)) == ["model.options.depth none → 3"]
+    trained = replace(before, train=TrainConfig(loss=LossCode(code="l.py:f", source="def f(a, b, c): return a\n")))
+    assert changes(trained, config(before)) == ["train.loss cross_entropy → l.py:f"]
 
 
 def test_another_format_of_results_is_named():
