@@ -29,14 +29,13 @@ class Mixture:
     share: float
     box: tuple[int, int, int, int] | None = None
 
-    def mix(self, images: torch.Tensor, partners: torch.Tensor) -> torch.Tensor:
-        """The mixed images, of images and their partners, both float32 (B, 3, CROP_SIDE, CROP_SIDE)."""
+    def mix(self, images: torch.Tensor, partners: torch.Tensor) -> None:
+        """Mixes images with their partners, in place; both are float32 (B, 3, CROP_SIDE, CROP_SIDE)."""
         if self.box is None:
-            return torch.lerp(partners, images, self.share)
-        top, left, bottom, right = self.box
-        mixed = images.clone()
-        mixed[..., top:bottom, left:right] = partners[..., top:bottom, left:right]
-        return mixed
+            images.lerp_(partners, 1 - self.share)
+        else:
+            top, left, bottom, right = self.box
+            images[..., top:bottom, left:right] = partners[..., top:bottom, left:right]
 
 
 @dataclass(frozen=True)

@@ -239,8 +239,10 @@ def _mixed_inputs(
     rows = np.searchsorted(batch.loaded, needed).tolist()
     chosen = images[rows] if isinstance(images, torch.Tensor) else [images[row] for row in rows]
     inputs = network_inputs(state, chosen, needed, randomness)
-    own, partners = torch.from_numpy(places).to(inputs.device).chunk(2)
-    return mixture.mix(inputs[own], inputs[partners]).contiguous(memory_format=torch.channels_last)
+    pixels = inputs.permute(0, 2, 3, 1)  # in the order of memory, which taking rows then keeps
+    own, partners = (pixels[rows].permute(0, 3, 1, 2) for rows in torch.from_numpy(places).to(pixels.device).chunk(2))
+    mixture.mix(own, partners)
+    return own
 
 
 def _augment(augmentation: Augmentation, generators: list[torch.Generator], images: torch.Tensor) -> torch.Tensor:
