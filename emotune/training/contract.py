@@ -46,7 +46,9 @@ def try_user_code(run: RunConfig, classes: int, resources: Resources) -> list[st
     notes = []
     if isinstance(run.model, CodeConfig):
         network = check_contract(run.model, classes).train()
-        require_whole_batches(network, workers=resources.workers, accumulate=resources.accumulate)
+        require_whole_batches(
+            network, workers=resources.workers, accumulate=resources.accumulate, compiled=resources.compile
+        )
         if seeded := [path for path, layer in network.named_modules() if isinstance(layer, SampleDropout)]:
             notes.append(f"dropout with masks that follow from the seed and the image, in {_listed(seeded)}.")
     check_loss(run.train, classes)
