@@ -138,13 +138,15 @@ class Split:
         totals: Sequence[int],
         pin: bool,
         first: int = 0,
-        mixtures: Sequence[Mixture] | None = None,
+        mixtures: Sequence[Mixture | None] | None = None,
     ) -> Generator[Batch, None, None]:
-        loaded = parts
-        if mixtures is not None:
-            loaded = [np.union1d(part, mixture.partners) for part, mixture in zip(parts, mixtures, strict=True)]
+        mixtures = mixtures or [None] * len(parts)
+        loaded = [
+            part if mixture is None else np.union1d(part, mixture.partners)
+            for part, mixture in zip(parts, mixtures, strict=True)
+        ]
         with closing(self.images.take_parts(loaded)) as taken:
-            rows = zip(parts, loaded, taken, totals, mixtures or [None] * len(parts), strict=True)
+            rows = zip(parts, loaded, taken, totals, mixtures, strict=True)
             made = (
                 Batch(indices, present, _to_tensors(arrays, pin), total, number, mixture)
                 for number, (indices, present, arrays, total, mixture) in enumerate(rows, first)
