@@ -18,9 +18,23 @@ from emotune.config.optimizers import OPTIMIZERS, checked_options, known_optimiz
 from emotune.config.types import FORBID_UNKNOWN_KEYS, Count, Fraction, FrozenDict, Number, Positive, reject_bool
 from emotune.config.user_code import UserCode, as_code
 
-__all__ = ["LossCode", "Order", "TrainConfig"]
+__all__ = ["AugmentationCode", "LossCode", "Order", "TrainConfig"]
 
 Order = Literal["images", "shards"]
+
+
+@dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
+class AugmentationCode(UserCode):
+    """An augmentation of the user's own: a function of images, uint8 (B, 3, H, W), and a list of B generators.
+
+    It gives augmented images of the same shape and type. Each image has a `torch.Generator` of its own, which follows
+    from the run's seed, the epoch and the image, so that variants stay paired; its result must depend on that image
+    and that generator alone.
+    """
+
+    POSITIONAL: ClassVar[int] = 2
+
+    __hash__ = UserCode.__hash__
 
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
@@ -74,7 +88,7 @@ class TrainConfig:
         augment: The augmentation of a cropped training image: *none*; *randaugment*, ``augment_ops`` random operations
             one after another (Cubuk et al. 2020); or *trivialaugment*, a single operation of random magnitude, in the
             wide search space (Müller, Hutter 2021). The operations move or turn the image or change its colours,
-            contrast or sharpness; see `emotune.data.augmentation_policies`.
+            contrast or sharpness; see `emotune.data.augmentation_policies`. Or the user's own, ``views.py:cut``.
         augment_ops: The number of operations of *randaugment*, N in the paper, whose ResNet-50 has 2.
         augment_magnitude: The magnitude of the operations of *randaugment*, M in the paper, whose ResNet-50 has 9; the
             largest is 30.
@@ -122,7 +136,9 @@ class TrainConfig:
     crop: Literal["random", "center", "resized"] = "random"
     min_scale: Annotated[Number, Field(gt=0, le=1)] = 0.25
     flip: bool = True
-    augment: Literal["none", "randaugment", "trivialaugment"] = "none"
+    augment: Annotated[
+        Literal["none", "randaugment", "trivialaugment"] | AugmentationCode, BeforeValidator(as_code)
+    ] = "none"
     augment_ops: Count = 2
     augment_magnitude: Annotated[int, BeforeValidator(reject_bool), Field(ge=0, le=30)] = 9
     random_erasing: Annotated[Number, Field(ge=0, le=1)] = 0.0

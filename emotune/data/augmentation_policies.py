@@ -4,6 +4,8 @@ torchvision's classes draw from torch's global generator. Here they draw for eac
 generator, and the global one is left as it was.
 """
 
+import copy
+import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -13,9 +15,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from emotune.config.train import TrainConfig
+from emotune.config.train import AugmentationCode, TrainConfig
+from emotune.core.errors import InputError
+from emotune.core.user_module import load_object, user_line
+from emotune.data.image_io import CROP_SIDE
 
-__all__ = ["Augmentation", "drawing_from", "erase", "make_augmentation"]
+__all__ = ["Augmentation", "check_augmentation", "drawing_from", "erase", "make_augmentation"]
 
 Augmentation = Callable[[torch.Tensor, list[torch.Generator]], torch.Tensor]
 """A function of images, uint8 (B, 3, H, W), and B seeded generators to augmented images of the same shape and type.
@@ -33,11 +38,52 @@ def make_augmentation(train: TrainConfig) -> Augmentation | None:
     """
     if train.augment == "none":
         return None
+    if isinstance(train.augment, AugmentationCode):
+        return _user_augmentation(train.augment)
     from torchvision.transforms import v2  # late: importing it takes seconds
 
     if train.augment == "randaugment":
         return partial(_transform_each, v2.RandAugment(train.augment_ops, train.augment_magnitude))
     return partial(_transform_each, v2.TrivialAugmentWide())
+
+
+def check_augmentation(train: TrainConfig) -> None:
+    """Tries an augmentation of the user's own on two images of noise, before anything is spent.
+
+    Raises:
+        InputError: it fails, gives no images of the same shape and type, draws from other generators than those of the
+            images, or mixes images.
+    """
+    code = train.augment
+    if not isinstance(code, AugmentationCode):
+        return
+    augment, noise = _user_augmentation(code), torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (2, 3, CROP_SIDE, CROP_SIDE), generator=noise, dtype=torch.uint8)
+
+    def of(*numbers: int) -> torch.Tensor:
+        try:
+            return augment(images[list(numbers)], [torch.Generator().manual_seed(number) for number in numbers])
+        except Exception as error:
+            place = user_line(error.__traceback__, code.file)
+            raise InputError(f"train.augment: {code.code} fails: {place}: {type(error).__name__}: {error}") from error
+
+    states = torch.get_rng_state(), repr(random.getstate()), repr(np.random.get_state()[1:])
+    augmented = of(0, 1)
+    if not isinstance(augmented, torch.Tensor) or (augmented.shape, augmented.dtype) != (images.shape, images.dtype):
+        given = type(augmented).__name__
+        if isinstance(augmented, torch.Tensor):
+            given = f"{augmented.dtype} {tuple(augmented.shape)}"
+        raise InputError(f"train.augment: {code.code} gives {given}; it must give images, uint8 {tuple(images.shape)}")
+    after = repr(random.getstate()), repr(np.random.get_state()[1:])
+    if not torch.equal(states[0], torch.get_rng_state()) or states[1:] != after:
+        raise InputError(f"train.augment: {code.code} draws from a global generator; draw from those of the images")
+    if not torch.equal(augmented, torch.cat([of(0), of(1)])):
+        raise InputError(f"train.augment: {code.code} gives an image another result alone; images must not mix")
+
+
+def _user_augmentation(code: AugmentationCode) -> Augmentation:
+    """The user's function with its options."""
+    return partial(load_object(code.source, code.file, code.entry), **copy.deepcopy(code.options))
 
 
 def erase(images: torch.Tensor, probability: float, generators: Sequence[torch.Generator]) -> None:

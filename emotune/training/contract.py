@@ -15,6 +15,7 @@ from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
 from emotune.core.errors import InputError
 from emotune.core.user_module import user_line
+from emotune.data.augmentation_policies import check_augmentation
 from emotune.data.image_io import CROP_SIDE
 from emotune.models.build import build
 from emotune.models.dropout import SampleDropout, set_dropout_seeds
@@ -30,7 +31,7 @@ MOST_NAMES = 3
 
 
 def try_user_code(run: RunConfig, classes: int, resources: Resources) -> list[str]:
-    """Tries a run's own network and loss.
+    """Tries a run's own network, loss and augmentation.
 
     Args:
         run: The run.
@@ -52,6 +53,7 @@ def try_user_code(run: RunConfig, classes: int, resources: Resources) -> list[st
         if seeded := [path for path, layer in network.named_modules() if isinstance(layer, SampleDropout)]:
             notes.append(f"dropout with masks that follow from the seed and the image, in {_listed(seeded)}.")
     check_loss(run.train, classes)
+    check_augmentation(run.train)
     return notes
 
 
