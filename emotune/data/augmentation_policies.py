@@ -67,18 +67,22 @@ def check_augmentation(train: TrainConfig) -> None:
             place = user_line(error.__traceback__, code.file)
             raise InputError(f"train.augment: {code.code} fails: {place}: {type(error).__name__}: {error}") from error
 
-    states = torch.get_rng_state(), repr(random.getstate()), repr(np.random.get_state()[1:])
+    before = _global_states()
     augmented = of(0, 1)
     if not isinstance(augmented, torch.Tensor) or (augmented.shape, augmented.dtype) != (images.shape, images.dtype):
         given = type(augmented).__name__
         if isinstance(augmented, torch.Tensor):
             given = f"{augmented.dtype} {tuple(augmented.shape)}"
         raise InputError(f"train.augment: {code.code} gives {given}; it must give images, uint8 {tuple(images.shape)}")
-    after = repr(random.getstate()), repr(np.random.get_state()[1:])
-    if not torch.equal(states[0], torch.get_rng_state()) or states[1:] != after:
+    if _global_states() != before:
         raise InputError(f"train.augment: {code.code} draws from a global generator; draw from those of the images")
     if not torch.equal(augmented, torch.cat([of(0), of(1)])):
         raise InputError(f"train.augment: {code.code} gives an image another result alone; images must not mix")
+
+
+def _global_states() -> tuple[str, ...]:
+    """The states of the generators of torch, Python and numpy that belong to the whole process."""
+    return str(torch.get_rng_state().tolist()), str(random.getstate()), str(np.random.get_state(legacy=False))
 
 
 def _user_augmentation(code: AugmentationCode) -> Augmentation:

@@ -66,7 +66,8 @@ def _diffs(records: Records) -> dict[str, str]:
     diffs: dict[str, str] = {}
     for run, record in records.records.items():
         for origin in record["origins"]:
-            digest = ((origin["git"] or {}).get("diff") or "")[:8]
+            git = origin["git"]
+            digest = ((git and git.get("diff")) or "")[:8]
             if re.fullmatch("[0-9a-f]{8}", digest) and digest not in diffs:
                 text = (records.store.folder / run).read(f"origin-{digest}.diff")
                 diffs[digest] = "(the file is missing)" if text is None else text.decode(errors="replace")

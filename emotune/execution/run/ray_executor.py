@@ -112,11 +112,19 @@ def run_on_ray(
     Raises:
         LostClusterError: Ray is gone.
     """
-    common: dict[str, Any] = {
-        "store": store.url, "resources": asdict(resources), "stall_s": stall_s, "owner": secrets.token_hex(8),
-        "steps": steps,
-    }  # fmt: skip
-    jobs = [RunJob(id=run.id, run=run.to_json(), **common) for run in runs]
+    owner = secrets.token_hex(8)
+    jobs = [
+        RunJob(
+            id=run.id,
+            run=run.to_json(),
+            store=store.url,
+            resources=asdict(resources),
+            stall_s=stall_s,
+            owner=owner,
+            steps=steps,
+        )  # fmt: skip
+        for run in runs
+    ]
     callback = _TuneCallback(store, observer, stopping)
     with (
         tempfile.TemporaryDirectory(prefix="emotune-tune-") as scratch,
