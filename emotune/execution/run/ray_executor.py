@@ -112,19 +112,7 @@ def run_on_ray(
     Raises:
         LostClusterError: Ray is gone.
     """
-    owner = secrets.token_hex(8)
-    jobs = [
-        RunJob(
-            id=run.id,
-            run=run.to_json(),
-            store=store.url,
-            resources=asdict(resources),
-            stall_s=stall_s,
-            owner=owner,
-            steps=steps,
-        )  # fmt: skip
-        for run in runs
-    ]
+    jobs = _jobs(runs, store, resources, stall_s, steps)
     callback = _TuneCallback(store, observer, stopping)
     with (
         tempfile.TemporaryDirectory(prefix="emotune-tune-") as scratch,
@@ -148,6 +136,25 @@ def run_on_ray(
                 failure_config=tune.FailureConfig(max_failures=ATTEMPTS - 1),
             ),
         ).fit()
+
+
+def _jobs(
+    runs: Sequence[RunConfig], store: RunStore, resources: Resources, stall_s: float, steps: int | None
+) -> list[RunJob]:
+    """A job for each run; all have the token of this call."""
+    owner, values = secrets.token_hex(8), asdict(resources)
+    return [
+        RunJob(
+            id=run.id,
+            run=run.to_json(),
+            store=store.url,
+            resources=values,
+            stall_s=stall_s,
+            owner=owner,
+            steps=steps,
+        )
+        for run in runs
+    ]
 
 
 def _placement(resources: Resources) -> tune.PlacementGroupFactory:
