@@ -76,7 +76,7 @@ class SampleDropout(nn.Module):
                 "positions; use nn.Dropout there"
             )
         shape = (*x.shape[:2], *[1] * (x.ndim - 2)) if self.whole_channels else x.shape
-        units = _mix(torch.arange(rows * math.prod(shape[1:]), device=x.device))
+        units = _mix(_numbers(rows * math.prod(shape[1:]), seeds))
         at_once = images
         if x.device.type == "cpu" and not torch.compiler.is_compiling():
             at_once = IN_CACHE // max(1, len(units))
@@ -125,6 +125,15 @@ def set_dropout_seeds(network: nn.Module, seeds: torch.Tensor) -> None:
         if isinstance(layer, SampleDropout):
             layer.path, layer.calls = path, 0
             layer.seeds = _mix(seeds + _path_hash(path))
+
+
+def _numbers(count: int, seeds: torch.Tensor) -> torch.Tensor:
+    """The numbers from 0, int64 (count,), on the device of the seeds."""
+    if not torch.compiler.is_compiling():
+        return torch.arange(count, device=seeds.device)
+    # The compiler takes products of `torch.arange`, or of ones that it knows, for positions in memory, which must not
+    # be larger than 64 bits; these ones it does not know.
+    return (seeds[:1] * 0 + 1).expand(count).cumsum(0) - 1
 
 
 @lru_cache

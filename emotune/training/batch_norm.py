@@ -61,8 +61,8 @@ def require_whole_batches(network: nn.Module, *, workers: int, accumulate: int, 
 
     Raises:
         InputError: the network has batch normalisation, and shares are computed in pieces, or several ranks compile
-            their steps, whose results then differed in the third decimal; it has instance normalisation with running
-            statistics, which are not averaged over pieces and ranks; or it has `torch.nn.SyncBatchNorm`.
+            their steps, which is not tested; it has instance normalisation with running statistics, which are not
+            averaged over pieces and ranks; or it has `torch.nn.SyncBatchNorm`.
     """
     names = batch_norm_layers(network)
     if names and accumulate > 1:
@@ -73,8 +73,8 @@ def require_whole_batches(network: nn.Module, *, workers: int, accumulate: int, 
         )
     if names and workers > 1 and compiled:
         raise InputError(
-            f"resources.compile: {_listed(names)} normalise with the statistics of all {workers} workers, which cannot "
-            "be compiled; set compile: false, or workers: 1"
+            f"resources.compile: {_listed(names)} normalise with the statistics of all {workers} workers, which is not "
+            "compiled; set compile: false, or workers: 1"
         )
     synchronised = [path for path, layer in network.named_modules() if isinstance(layer, nn.SyncBatchNorm)]
     if synchronised and workers > 1:

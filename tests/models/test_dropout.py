@@ -154,3 +154,16 @@ def test_a_large_input_has_the_masks_of_its_parts(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(dropout, "IN_CACHE", 90)  # two images
     assert torch.equal(masks([1, 2, 3, 4, 5], width=40), whole)
     assert masks([], width=40).shape == (0, 40)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("whole_channels", [False, True])
+def test_compiled_masks_are_those_that_are_not(whole_channels: bool):
+    network = nn.Sequential(SampleDropout(0.5, whole_channels=whole_channels))
+    x = torch.ones(8, 8, 4, 4).to(memory_format=torch.channels_last)
+    torch.compiler.reset()
+    seen = []
+    for forward in (network, torch.compile(network)):
+        set_dropout_seeds(network, torch.arange(8))
+        seen.append(forward(x))
+    assert torch.equal(*seen)
