@@ -1,5 +1,6 @@
 """Reading a study's YAML file. All mistakes are reported at once, each with its key and the nearest valid one."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,7 +9,7 @@ from pydantic import BeforeValidator, Field, StrictBool, StringConstraints, Type
 from pydantic.dataclasses import dataclass
 
 from emotune.config.metric import Metric
-from emotune.config.model import MODEL_CLASSES, ModelConfig, NetworkConfig
+from emotune.config.model import MODEL_CLASSES, CodeConfig, ModelConfig, NetworkConfig
 from emotune.config.resources import Resources
 from emotune.config.run import Selection
 from emotune.config.study import Study, baseline_problems, duplicate_problems, name_problems, parse_contrasts
@@ -122,11 +123,31 @@ def _variants(raw: dict[str, Any], folder: Path, problems: list[str]) -> dict[st
                 variants[variant] = settings
             if len(problems) > before:
                 mistaken.add(variant)
+    if declared and len(variants) == len(declared):
+        problems += _unused_options(shared["model"], [model for model, _ in variants.values()])
     problems += duplicate_problems({name: pair for name, pair in variants.items() if name not in mistaken})
     baseline = raw.get("baseline")
     if declared and isinstance(baseline, str):
         problems += baseline_problems(baseline, {name: variants.get(name) for name in declared})
     return variants
+
+
+def _unused_options(shared: dict[str, Any], models: Sequence[ModelConfig]) -> list[str]:
+    """A line for each shared option of models that no variant's model has."""
+    problems = []
+    if "code" in shared and shared["name"] != "code":
+        problems.append(
+            f'model: both name "{shared["name"]}" and code are given; keep one, and give the other in a variant'
+        )
+    has_code = any(isinstance(model, CodeConfig) for model in models)
+    if not has_code or all(isinstance(model, CodeConfig) for model in models):
+        for key in shared.keys() - {"name"}:
+            if (key in CODE_KEYS) != has_code:
+                hint = (
+                    f"; give options of your code as model.options.{key}" if has_code else "; no variant has model.code"
+                )
+                problems.append(f"model.{key}: no variant's model has this option: it would change nothing{hint}")
+    return sorted(problems)
 
 
 def _settings(

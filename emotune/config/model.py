@@ -182,7 +182,7 @@ class MldrV2Config(PaperNetworkConfig):
     fusion: Literal["mean", "max", "concat"] = "mean"
 
 
-@dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
+@dataclass(frozen=True, kw_only=True, eq=False, config=FORBID_UNKNOWN_KEYS)
 class CodeConfig(UserCode, NetworkConfig):
     """A network of the user's own: a class, or a function that returns a `torch.nn.Module`.
 
@@ -193,7 +193,6 @@ class CodeConfig(UserCode, NetworkConfig):
     POSITIONAL: ClassVar[int] = 1
 
     name: Literal["code"] = "code"
-    __hash__ = UserCode.__hash__
 
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)

@@ -166,7 +166,7 @@ class RunConfig:
         Raises:
             pydantic.ValidationError: a field is unknown or has a wrong value.
         """
-        return TypeAdapter(RunConfig).validate_python(value)
+        return TypeAdapter(RunConfig).validate_python(value, context={"folder": None})  # its code comes with it
 
 
 def model_label(model: ModelConfig) -> str:

@@ -16,14 +16,14 @@ from pydantic.dataclasses import dataclass
 
 from emotune.config.optimizers import OPTIMIZERS, checked_options, known_optimizer
 from emotune.config.types import FORBID_UNKNOWN_KEYS, Count, Fraction, FrozenDict, Number, Positive, reject_bool
-from emotune.config.user_code import UserCode, as_code
+from emotune.config.user_code import UserCode, code_or_name
 
 __all__ = ["AugmentationCode", "LossCode", "Order", "TrainConfig"]
 
 Order = Literal["images", "shards"]
 
 
-@dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
+@dataclass(frozen=True, kw_only=True, eq=False, config=FORBID_UNKNOWN_KEYS)
 class AugmentationCode(UserCode):
     """An augmentation of the user's own: a function of images, uint8 (B, 3, H, W), and a list of B generators.
 
@@ -34,10 +34,8 @@ class AugmentationCode(UserCode):
 
     POSITIONAL: ClassVar[int] = 2
 
-    __hash__ = UserCode.__hash__
 
-
-@dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
+@dataclass(frozen=True, kw_only=True, eq=False, config=FORBID_UNKNOWN_KEYS)
 class LossCode(UserCode):
     """A loss of the user's own: a function of logits and target distributions, both (B, classes), and weights (B,).
 
@@ -46,8 +44,6 @@ class LossCode(UserCode):
     """
 
     POSITIONAL: ClassVar[int] = 3
-
-    __hash__ = UserCode.__hash__
 
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
@@ -137,14 +133,15 @@ class TrainConfig:
     min_scale: Annotated[Number, Field(gt=0, le=1)] = 0.25
     flip: bool = True
     augment: Annotated[
-        Literal["none", "randaugment", "trivialaugment"] | AugmentationCode, BeforeValidator(as_code)
+        Literal["none", "randaugment", "trivialaugment"] | AugmentationCode,
+        code_or_name(AugmentationCode, "none", "randaugment", "trivialaugment"),
     ] = "none"
     augment_ops: Count = 2
     augment_magnitude: Annotated[int, BeforeValidator(reject_bool), Field(ge=0, le=30)] = 9
     random_erasing: Annotated[Number, Field(ge=0, le=1)] = 0.0
     mixup: Annotated[Number, Field(ge=0, le=100)] = 0.0
     cutmix: Annotated[Number, Field(ge=0, le=100)] = 0.0
-    loss: Annotated[Literal["cross_entropy"] | LossCode, BeforeValidator(as_code)] = "cross_entropy"
+    loss: Annotated[Literal["cross_entropy"] | LossCode, code_or_name(LossCode, "cross_entropy")] = "cross_entropy"
     targets: Literal["hard", "soft", "weighted"] = "hard"
     label_smoothing: Fraction = 0.0
     class_weights: Literal["none", "balanced"] = "none"

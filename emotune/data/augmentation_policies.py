@@ -4,7 +4,6 @@ torchvision's classes draw from torch's global generator. Here they draw for eac
 generator, and the global one is left as it was.
 """
 
-import copy
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,10 +16,10 @@ from PIL import Image
 
 from emotune.config.train import AugmentationCode, TrainConfig
 from emotune.core.errors import InputError
-from emotune.core.user_module import load_object, user_line
+from emotune.core.user_module import load_function, user_errors
 from emotune.data.image_io import CROP_SIDE
 
-__all__ = ["Augmentation", "check_augmentation", "drawing_from", "erase", "make_augmentation"]
+__all__ = ["Augmentation", "check_augmentation", "drawing_from", "erase", "generator_states", "make_augmentation"]
 
 Augmentation = Callable[[torch.Tensor, list[torch.Generator]], torch.Tensor]
 """A function of images, uint8 (B, 3, H, W), and B seeded generators to augmented images of the same shape and type.
@@ -60,34 +59,42 @@ def check_augmentation(train: TrainConfig) -> None:
     augment, noise = _user_augmentation(code), torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (2, 3, CROP_SIDE, CROP_SIDE), generator=noise, dtype=torch.uint8)
 
-    def of(*numbers: int) -> torch.Tensor:
-        try:
-            return augment(images[list(numbers)], [torch.Generator().manual_seed(number) for number in numbers])
-        except Exception as error:
-            place = user_line(error.__traceback__, code.file)
-            raise InputError(f"train.augment: {code.code} fails: {place}: {type(error).__name__}: {error}") from error
+    images = images.contiguous(memory_format=torch.channels_last)  # as in training
 
-    before = _global_states()
+    def of(*numbers: int) -> torch.Tensor:
+        generators = [torch.Generator().manual_seed(number) for number in numbers]
+        given = images[list(numbers)].contiguous(memory_format=torch.channels_last)
+        with user_errors(f"train.augment: {code.code} fails", code.file):
+            result = augment(given.clone(), generators)
+        if not isinstance(result, torch.Tensor) or (result.shape, result.dtype) != (given.shape, given.dtype):
+            is_tensor = isinstance(result, torch.Tensor)
+            shown = f"{result.dtype} {tuple(result.shape)}" if is_tensor else type(result).__name__
+            raise InputError(
+                f"train.augment: {code.code} gives {shown}; it must give images, uint8 {tuple(given.shape)}"
+            )
+        return result
+
+    before = generator_states()
     augmented = of(0, 1)
-    if not isinstance(augmented, torch.Tensor) or (augmented.shape, augmented.dtype) != (images.shape, images.dtype):
-        given = type(augmented).__name__
-        if isinstance(augmented, torch.Tensor):
-            given = f"{augmented.dtype} {tuple(augmented.shape)}"
-        raise InputError(f"train.augment: {code.code} gives {given}; it must give images, uint8 {tuple(images.shape)}")
-    if _global_states() != before:
+    if generator_states() != before:
         raise InputError(f"train.augment: {code.code} draws from a global generator; draw from those of the images")
     if not torch.equal(augmented, torch.cat([of(0), of(1)])):
         raise InputError(f"train.augment: {code.code} gives an image another result alone; images must not mix")
+    of()  # a worker's share of the last batch may be empty
 
 
-def _global_states() -> tuple[str, ...]:
-    """The states of the generators of torch, Python and numpy that belong to the whole process."""
-    return str(torch.get_rng_state().tolist()), str(random.getstate()), str(np.random.get_state(legacy=False))
+def generator_states() -> dict[str, str]:
+    """The states of the generators that belong to the whole process: torch's, Python's and numpy's."""
+    return {
+        "torch": str(torch.get_rng_state().tolist()),
+        "random": str(random.getstate()),
+        "numpy.random": str(np.random.get_state(legacy=False)),
+    }
 
 
 def _user_augmentation(code: AugmentationCode) -> Augmentation:
     """The user's function with its options."""
-    return partial(load_object(code.source, code.file, code.entry), **copy.deepcopy(code.options))
+    return load_function(code.source, code.file, code.entry, code.options)
 
 
 def erase(images: torch.Tensor, probability: float, generators: Sequence[torch.Generator]) -> None:

@@ -156,7 +156,7 @@ def load_predictor(run: str, device: str = "auto", *, trust_code: bool = False) 
         problem = "this run is not finished" if config else "not a run"
         raise InputError(f"{folder}: {problem}; name the folder of a finished run, such as runs/alexnet-scenes-s0-…")
     try:
-        model = TypeAdapter(ModelConfig).validate_python(config["model"])
+        model = TypeAdapter(ModelConfig).validate_python(config["model"], context={"folder": None})
         if not isinstance(model, NetworkConfig):
             raise InputError(f'{folder}: its model "{model.name}" is not a network; name another run')
         if isinstance(model, CodeConfig):

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from emotune.config.model import ModelConfig
+from emotune.config.model import CodeConfig, ModelConfig
 from emotune.models.initialisation import initialise_by_path
 from emotune.models.networks.alexnet import AlexNet
 from emotune.models.networks.attention import AttentionAlexNet
@@ -20,7 +20,7 @@ from emotune.models.networks.mldr import MldrNet
 from emotune.models.networks.mldr_v2 import MldrNetV2
 from emotune.models.networks.user_network import user_network
 
-__all__ = ["MODELS", "build", "build_on_meta"]
+__all__ = ["MODELS", "build", "build_for_inspection"]
 
 MODELS: Mapping[str, Callable[[int, Any], nn.Module]] = {
     "alexnet": AlexNet,
@@ -28,9 +28,8 @@ MODELS: Mapping[str, Callable[[int, Any], nn.Module]] = {
     "dual_branch": DualBranch,
     "mldr": MldrNet,
     "mldr_v2": MldrNetV2,
-    "code": user_network,
 }
-"""The constructor of each network, by its config's ``name``: it takes the number of classes and the config."""
+"""The constructor of each network by its config's ``name``; it takes the number of classes and the config."""
 
 
 def build(config: ModelConfig, classes: int, seed: int | None = None) -> nn.Module:
@@ -43,12 +42,18 @@ def build(config: ModelConfig, classes: int, seed: int | None = None) -> nn.Modu
             `emotune.models.initialisation`. None draws from torch's generator in its present state, for weights that
             are replaced at once.
     """
-    construct = partial(MODELS[config.name], classes, config)
+    constructor = user_network if isinstance(config, CodeConfig) else MODELS[config.name]
+    construct: Callable[[], nn.Module] = partial(constructor, classes, config)
     return construct() if seed is None else initialise_by_path(construct, seed)
 
 
-def build_on_meta(config: ModelConfig, classes: int) -> nn.Module:
-    """The network of a config on torch's meta device: shapes without numbers, which take no memory."""
+def build_for_inspection(config: ModelConfig, classes: int) -> nn.Module:
+    """The network of a config on torch's meta device: shapes without numbers, which take no memory.
+
+    A user's own network is on the CPU, because it may compute with numbers while it is built or called.
+    """
+    if isinstance(config, CodeConfig):
+        return build(config, classes)
     with torch.device("meta"), _SkipInit():
         return build(config, classes)
 

@@ -7,7 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from emotune.config.model import CodeConfig, ModelConfig
 from emotune.data.image_io import CROP_SIDE
-from emotune.models.build import build, build_on_meta
+from emotune.models.build import build_for_inspection
 from emotune.models.local_response import LocalResponseNorm
 
 __all__ = ["Cost", "cost"]
@@ -37,10 +37,8 @@ def cost(config: ModelConfig, classes: int) -> Cost:
     >>> cost(AlexNetConfig(), classes=8)
     Cost(parameters=56901000, forward_flops=1440687168)
     """
-    if isinstance(config, CodeConfig):  # it may compute with numbers, which the meta device has not
-        network, device = build(config, classes).eval(), "cpu"
-    else:
-        network, device = build_on_meta(config, classes).eval(), "meta"
+    network = build_for_inspection(config, classes).eval()
+    device = "cpu" if isinstance(config, CodeConfig) else "meta"
     images = torch.zeros(1, 3, CROP_SIDE, CROP_SIDE, device=device)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(images)

@@ -1,11 +1,14 @@
 """What the user's own code must do; it is tried before anything is spent, a network on two images of noise.
 
 1. It is built in the same way each time.
-2. It maps images (B, 3, 227, 227) to finite logits (B, classes) in floating point.
+2. It maps images (B, 3, 227, 227) to finite logits (B, classes) in floating point, also for no images.
 3. Every parameter that requires a gradient gets a finite one, and random numbers are torch's.
-4. In evaluation it gives the same logits each time, and those of an image do not depend on the rest of the batch.
+4. In evaluation it gives the same logits each time, and those of an image do not depend on the rest of the batch. In
+   training that holds, too, if a batch is divided among workers or into pieces: but for batch normalisation.
 5. Its ``state_dict`` holds everything that its logits depend on.
 """
+
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -14,14 +17,13 @@ from emotune.config.model import CodeConfig
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
 from emotune.core.errors import InputError
-from emotune.core.user_module import user_line
-from emotune.data.augmentation_policies import check_augmentation
+from emotune.core.user_module import user_errors
+from emotune.data.augmentation_policies import check_augmentation, generator_states
 from emotune.data.image_io import CROP_SIDE
 from emotune.models.build import build
 from emotune.models.dropout import SampleDropout, set_dropout_seeds
-from emotune.training.batch_norm import require_whole_batches
+from emotune.training.batch_norm import batch_norm_layers, require_whole_batches
 from emotune.training.loss import check_loss
-from emotune.training.network_checks import other_generators, parameters_without_gradient
 
 __all__ = ["check_contract", "try_user_code"]
 
@@ -52,6 +54,7 @@ def try_user_code(run: RunConfig, classes: int, resources: Resources) -> list[st
         )
         if seeded := [path for path, layer in network.named_modules() if isinstance(layer, SampleDropout)]:
             notes.append(f"dropout with masks that follow from the seed and the image, in {_listed(seeded)}.")
+        notes += _dependence_on_division(run.model, network, resources)
     check_loss(run.train, classes)
     check_augmentation(run.train)
     return notes
@@ -71,9 +74,7 @@ def check_contract(config: CodeConfig, classes: int) -> nn.Module:
         InputError: a clause of the contract does not hold; the message says which.
     """
     network = _built_twice(config, classes)
-    images = torch.randn(2, 3, CROP_SIDE, CROP_SIDE, generator=torch.Generator().manual_seed(0))
-    images = images.contiguous(memory_format=torch.channels_last)
-    set_dropout_seeds(network, torch.arange(2))
+    images = _noise(2)
     _check_training(config, network.train(), images, classes)
     with torch.inference_mode():
         _check_evaluation(config, network.eval(), images)
@@ -99,9 +100,54 @@ def _built_twice(config: CodeConfig, classes: int) -> nn.Module:
         raise _broken(config, f"{remedy} ({error})") from None
     other = again.state_dict()
     for name, tensor in network.state_dict().items():
-        if name not in other or not torch.equal(tensor, other[name]):
+        if isinstance(tensor, torch.Tensor) and not _is_same(tensor, other.get(name)):
             raise _broken(config, f"{remedy} ({name} differs)")
     return network
+
+
+def _is_same(one: torch.Tensor, other: object) -> bool:
+    """Whether two tensors have the same values, of which some may be no numbers."""
+    if not isinstance(other, torch.Tensor) or one.shape != other.shape:
+        return False
+    return torch.equal(one, other) or torch.allclose(one, other, rtol=0, atol=0, equal_nan=True)
+
+
+def _noise(count: int) -> torch.Tensor:
+    """Images of noise, (count, 3, 227, 227), as a network gets them."""
+    images = torch.randn(count, 3, CROP_SIDE, CROP_SIDE, generator=torch.Generator().manual_seed(0))
+    return images.contiguous(memory_format=torch.channels_last)
+
+
+def _dependence_on_division(config: CodeConfig, network: nn.Module, resources: Resources) -> list[str]:
+    """A line if results depend on how a batch is divided among workers and into pieces.
+
+    Raises:
+        InputError: they do so although the network draws no random numbers, and batches will be divided.
+    """
+    images = _noise(2)
+    with torch.no_grad():
+        before = torch.get_rng_state()
+        together = _logits(config, network, images)
+        if not torch.equal(before, torch.get_rng_state()):
+            return [
+                "it draws random numbers in training besides those of torch's dropout layers: results depend on "
+                "resources.workers and accumulate, though not on interruptions."
+            ]
+        if batch_norm_layers(network):
+            return []
+        alone = torch.cat([_logits(config, network, images[n : n + 1], seeds=[n]) for n in range(2)])
+    if _are_close(alone, together):
+        return []
+    if resources.workers > 1 or resources.accumulate > 1:
+        raise _broken(
+            config, "gives an image other logits alone than in a batch of two in training; images must not mix if "
+            "batches are divided: set resources.workers and accumulate to 1"
+        )  # fmt: skip
+    return ["images of a batch mix in training, so that it cannot be trained with several workers."]
+
+
+def _are_close(alone: torch.Tensor, together: torch.Tensor) -> bool:
+    return ((alone - together).abs().max() / together.abs().max().clamp(min=1e-6)).item() <= TOLERANCE
 
 
 def _check_training(config: CodeConfig, network: nn.Module, images: torch.Tensor, classes: int) -> None:
@@ -118,16 +164,19 @@ def _check_training(config: CodeConfig, network: nn.Module, images: torch.Tensor
     loss = nn.functional.cross_entropy(logits.float(), torch.arange(len(images)) % classes)
     if not loss.requires_grad:
         raise _broken(config, "gives logits that no parameter has a gradient for; do not detach them")
-    if unused := parameters_without_gradient(network, loss):
+    with user_errors(f"model.code: {config.code} fails in the backward pass", config.file):
+        loss.backward()
+    trained = [(name, one.grad) for name, one in network.named_parameters() if one.requires_grad]
+    if unused := [name for name, gradient in trained if gradient is None]:
         raise _broken(
             config, f"has parameters that get no gradient: {_listed(unused)}; use them, or set requires_grad to False"
         )  # fmt: skip
-    nn.functional.cross_entropy(_logits(config, network, images).float(), torch.zeros(2, dtype=torch.long)).backward()
-    wrong = [name for name, p in network.named_parameters() if p.grad is not None and not p.grad.isfinite().all()]
-    if wrong:
+    if wrong := [name for name, gradient in trained if gradient is not None and not gradient.isfinite().all()]:
         raise _broken(config, f"has parameters that get gradients that are not finite: {_listed(wrong)}")
     network.zero_grad(set_to_none=True)
-    if others := other_generators(lambda: _logits(config, network, images)):
+    before = generator_states()
+    _logits(config, network, images)
+    if others := [name for name, state in generator_states().items() if name != "torch" and state != before[name]]:
         raise _broken(config, f"draws from {' and '.join(others)} in training; draw with torch, which a run seeds")
 
 
@@ -136,20 +185,20 @@ def _check_evaluation(config: CodeConfig, network: nn.Module, images: torch.Tens
     if not torch.equal(logits, _logits(config, network, images)):
         raise _broken(config, "gives other logits each time in evaluation; draw random numbers in training alone")
     alone = torch.cat([_logits(config, network, image[None]) for image in images])
-    scale = logits.abs().max().clamp(min=1e-6)
-    if ((alone - logits).abs().max() / scale).item() > TOLERANCE:
+    if not _are_close(alone, logits):
         raise _broken(config, "gives an image other logits alone than in a batch of two; images must not mix")
+    if len(_logits(config, network, images[:0])) != 0:  # a worker's share of the last batch may be empty
+        raise _broken(config, "gives logits for no images")
 
 
-def _logits(config: CodeConfig, network: nn.Module, images: torch.Tensor) -> torch.Tensor:
-    try:
-        return network(images)
-    except InputError:
-        raise
-    except Exception as error:
-        place = user_line(error.__traceback__, config.file)
-        size = tuple(images.shape)
-        raise _broken(config, f"fails on images {size}: {place}: {type(error).__name__}: {error}") from error
+def _logits(
+    config: CodeConfig, network: nn.Module, images: torch.Tensor, seeds: Sequence[int] | None = None
+) -> torch.Tensor:
+    """The logits of a copy of the images, which a network may change; in training with the same masks each time."""
+    if network.training:
+        set_dropout_seeds(network, torch.tensor(range(len(images)) if seeds is None else seeds))
+    with user_errors(f"model.code: {config.code} fails on images {tuple(images.shape)}", config.file):
+        return network(images.clone(memory_format=torch.preserve_format))
 
 
 def _listed(names: list[str]) -> str:

@@ -1,9 +1,7 @@
 """The loss: cross-entropy or the user's own, with a target distribution and a weight for each training image."""
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
@@ -11,7 +9,7 @@ import torch.nn.functional as F
 
 from emotune.config.train import LossCode, TrainConfig
 from emotune.core.errors import InputError
-from emotune.core.user_module import load_object, user_line
+from emotune.core.user_module import load_function, user_errors
 from emotune.data.annotations import target_weights
 from emotune.data.mixing import Mixture
 from emotune.data.read.batches import Split
@@ -56,9 +54,9 @@ class Objective:
     def of(self, indices: np.ndarray, mixture: Mixture | None = None) -> "Objective":
         """The objective of the images at ``indices``, (B,), each mixed with its partner if there is a mixture.
 
-        A mixture's loss is the mean of the losses for both targets, by their shares, where each has the weight of its
-        image: all classes count the same also if mixed images are balanced. Its label is the one with the greater
-        share.
+        The target of a mixture is the mean of both targets by their shares and the weights of their images. For a
+        loss that is linear in the target, that gives the mean of both losses: all classes count the same also if mixed
+        images are balanced. The label is the one with the greater share.
         """
         own = Objective(self.targets[indices], self.target_probs[indices], self.weights[indices], self.loss)
         if mixture is None:
@@ -111,8 +109,8 @@ def make_loss(train: TrainConfig) -> Loss:
     """
     if not isinstance(train.loss, LossCode):
         return cross_entropy
-    function = load_object(train.loss.source, train.loss.file, train.loss.entry)
-    return partial(function, **copy.deepcopy(train.loss.options))
+    code = train.loss
+    return load_function(code.source, code.file, code.entry, code.options)
 
 
 def check_loss(train: TrainConfig, classes: int) -> None:
@@ -130,27 +128,40 @@ def check_loss(train: TrainConfig, classes: int) -> None:
     code, loss = train.loss, make_loss(train)
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(3, classes, generator=generator, requires_grad=True)
-    target_probs, weights = torch.randn(3, classes, generator=generator).softmax(1), torch.ones(3)
+    weights = torch.tensor([1.0, 0.5, 2.0])
+    soft = torch.randn(3, classes, generator=generator).softmax(1)
+    for target_probs in (soft, torch.eye(classes)[torch.arange(3) % classes]):  # votes, and labels
+        _check_losses(code, loss, logits, target_probs, weights)
 
+
+def _check_losses(
+    code: LossCode, loss: Loss, logits: torch.Tensor, target_probs: torch.Tensor, weights: torch.Tensor
+) -> None:
     def of(images: slice) -> torch.Tensor:
-        try:
-            return loss(logits[images], target_probs[images], weights[images])
-        except Exception as error:
-            place = user_line(error.__traceback__, code.file)
-            raise InputError(f"train.loss: {code.code} fails: {place}: {type(error).__name__}: {error}") from error
+        with user_errors(f"train.loss: {code.code} fails", code.file):
+            losses = loss(logits[images], target_probs[images], weights[images])
+        count = len(weights[images])
+        if not isinstance(losses, torch.Tensor) or losses.shape != (count,) or not losses.is_floating_point():
+            given = tuple(losses.shape) if isinstance(losses, torch.Tensor) else type(losses).__name__
+            raise InputError(
+                f"train.loss: {code.code} gives {given} for logits {tuple(logits[images].shape)}; it must give a loss "
+                f"per image, ({count},)"
+            )
+        return losses
 
     losses = of(slice(3))
-    if not isinstance(losses, torch.Tensor) or losses.shape != (3,) or not losses.is_floating_point():
-        given = tuple(losses.shape) if isinstance(losses, torch.Tensor) else type(losses).__name__
-        raise InputError(
-            f"train.loss: {code.code} gives {given} for logits (3, {classes}); it must give a loss per image, (3,)"
-        )
     if not losses.isfinite().all():
-        raise InputError(f"train.loss: {code.code} gives losses that are not finite: {losses.tolist()}")
-    if not losses.requires_grad or torch.autograd.grad(losses.sum(), logits, allow_unused=True)[0] is None:
-        raise InputError(f"train.loss: {code.code} gives losses without a gradient for the logits; do not detach them")
+        targets = "labels" if target_probs.max() == 1 else "distributions of votes"
+        raise InputError(f"train.loss: {code.code} gives losses that are not finite for {targets}: {losses.tolist()}")
+    with user_errors(f"train.loss: {code.code} has no gradient", code.file):
+        gradient = torch.autograd.grad(losses.sum(), logits, allow_unused=True)[0] if losses.requires_grad else None
+    if gradient is None or not gradient.isfinite().all():
+        raise InputError(
+            f"train.loss: {code.code} gives losses without a finite gradient for the logits; do not detach them"
+        )
     alone = torch.cat([of(slice(image, image + 1)) for image in range(3)])
     if not torch.allclose(losses, alone, rtol=TOLERANCE, atol=TOLERANCE):
         raise InputError(
             f"train.loss: {code.code} gives an image another loss alone than in a batch; images must not mix"
         )
+    of(slice(0))  # a worker's share of the last batch may be empty

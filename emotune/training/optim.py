@@ -13,7 +13,7 @@ from emotune.config.optimizers import OPTIMIZERS
 from emotune.config.train import TrainConfig
 from emotune.config.types import as_in_study
 from emotune.core.errors import InputError
-from emotune.models.build import build_on_meta
+from emotune.models.build import build_for_inspection
 from emotune.models.layer_depth import layers_above
 
 __all__ = ["check_optimizer", "learning_rate", "make_average", "make_optimizer"]
@@ -69,7 +69,7 @@ def check_optimizer(model: ModelConfig, train: TrainConfig) -> None:
         InputError: torch refuses the value of an option, or the network's layers cannot be counted.
     """
     if train.layer_decay != 1:
-        layers_above(build_on_meta(model, classes=2))
+        layers_above(build_for_inspection(model, classes=2))
     _construct([{"params": [nn.Parameter(torch.zeros(1))]}], train)
 
 

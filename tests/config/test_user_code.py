@@ -11,10 +11,10 @@ from study_files import DATA, HEAD, Write, is_about, mistakes
 
 from emotune.config.load import load_study
 from emotune.config.model import AlexNetConfig, CodeConfig
+from emotune.config.python_source import parameters_of, source_digest
 from emotune.config.run import RunConfig
 from emotune.config.study import Study
 from emotune.config.train import LossCode, TrainConfig
-from emotune.config.user_code import parameters_of, source_digest
 
 NETS = '''
 """Networks."""
@@ -89,8 +89,58 @@ def test_digests_of_different_code_differ(change: str):
     assert len(digests) == 4
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("True", "'True'"), ("0.5", "'0.5'"), ("b'a'", "\"b'a'\""), ("1", "1.0"), ("f(a, b)", "f([a, b])")],
+)
+def test_constants_of_different_types_have_different_digests(one: str, other: str):
+    assert source_digest(f"x = {one}") != source_digest(f"x = {other}")
+
+
+def test_long_chains_and_large_numbers_have_a_digest():
+    text = "if a:\n    x = 1\n" + "".join(f"elif a == {n}:\n    x = {n}\n" for n in range(600))
+    assert source_digest(text) != source_digest(text.replace("x = 599", "x = 598"))
+    assert source_digest(f"x = 0x{'f' * 5000}") != source_digest(f"x = 0x{'e' * 5000}")
+
+
+def test_a_text_whose_classes_inherit_from_each_other_ends():
+    text = "from x import B\nclass A(B): pass\nclass B(A): pass\n"
+    assert CodeConfig(code="a.py:A", source=text).identity["entry"] == "A"
+
+
+def test_the_text_comes_with_a_run_and_never_from_this_machine(nets: Path, write: Write):
+    value = own(study_of(write, f"model.code: {nets}:Tiny")).to_json()
+    del value["model"]["source"]
+    with pytest.raises(ValidationError):
+        RunConfig.from_json(value)
+
+
+def test_a_mapping_that_is_given_is_not_changed_and_the_file_is_read_each_time(
+    nets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    loss = {"code": "losses.py:focal"}
+    first = TrainConfig(loss=loss)
+    (tmp_path / "losses.py").write_text(LOSSES.replace("2.0", "3.0"))
+    assert loss == {"code": "losses.py:focal"} and TrainConfig(loss=loss) != first
+
+
+@pytest.mark.parametrize(
+    ("shared", "key"),
+    [
+        ("{code: nets.py:Tiny, chanels: 16}", "model.chanels"),
+        ("{name: attention, code: nets.py:Tiny}", "model"),
+        ("{options: {channels: 2}}", "model.options"),
+        ("{widht: 0.5}", "model.widht"),
+    ],
+)
+def test_shared_options_that_no_variant_uses_are_mistakes(nets: Path, write: Write, shared: str, key: str):
+    lines = mistakes(write(f"{HEAD}model: {shared}\nvariants: {{plain: {{}}, other: {{train.lr: 0.5}}}}\n"))
+    assert any(is_about(line, key) for line in lines), lines
+
+
 def test_the_digest_is_the_same_under_every_version_of_python():
-    assert source_digest(NETS)[:16] == "88c6138a066ad44b"
+    assert source_digest(NETS)[:16] == "c3499d39e24d0518"
 
 
 def test_shared_options_of_networks_are_not_those_of_the_users_code(nets: Path, write: Write):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from emotune.core.errors import InputError
-from emotune.core.user_module import load_object, user_line
+from emotune.core.user_module import load_function, load_object, user_errors
 
 TEXT = """
 from dataclasses import dataclass
@@ -23,10 +23,14 @@ def fail():
 
 def test_objects_of_a_text_are_usable_and_errors_show_its_lines():
     assert load_object(TEXT, "sizes.py", "Size")(side=3).side == 3
-    with pytest.raises(ZeroDivisionError) as caught:
+    with pytest.raises(InputError) as caught, user_errors("it fails", "sizes.py"):
         load_object(TEXT, "sizes.py", "fail")()
-    assert user_line(caught.tb, "sizes.py").endswith("line 9")
+    assert all(part in str(caught.value) for part in ("it fails", "sizes.py, line 9", "ZeroDivisionError"))
     assert "# the user's line" in "".join(traceback.format_exception(caught.value))
+    with pytest.raises(InputError, match="SystemExit"), user_errors("it ends", "sizes.py"):
+        sys.exit(3)
+    with pytest.raises(InputError, match="int"):
+        load_function("three = 3\n", "numbers.py", "three", {})
 
 
 def test_two_versions_of_a_file_live_in_one_process():
@@ -40,6 +44,7 @@ def test_two_versions_of_a_file_live_in_one_process():
         ("import no_such_package_here", ["nets.py, line 1", "no_such_package_here"]),
         ("x = 1\nraise OSError('not today')", ["nets.py, line 2", "OSError", "not today"]),
         ("def other(): pass", ['"wanted"']),
+        ("import sys\nsys.exit(0)", ["nets.py, line 2", "SystemExit"]),
     ],
 )
 def test_a_text_that_cannot_be_run_is_an_input_error_with_the_line(text: str, parts: list[str]):

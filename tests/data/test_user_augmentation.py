@@ -41,6 +41,7 @@ def test_options_and_generators_reach_the_function():
         ("return result", "return result[:1]", ["(1, 3", "(2, 3"]),
         ("return result", "return result.flip(0)", ["alone"]),
         ("return result", "return result[9]", ["line 8", "IndexError"]),
+        ("return result", "return result.view(len(images), -1).view(images.shape)", ["RuntimeError"]),
     ],
 )
 def test_an_augmentation_that_cannot_be_trained_with_is_refused(before: str, after: str, parts: list[str]):

@@ -17,7 +17,7 @@ from emotune.config.model import (
     MldrV2Config,
     ModelConfig,
 )
-from emotune.models.build import build, build_on_meta
+from emotune.models.build import build, build_for_inspection
 from emotune.models.initialisation import initialise_by_path
 
 NARROW = {"width": 0.0625, "weight_init": "he"}
@@ -74,7 +74,7 @@ def test_neither_the_state_of_the_generator_before_nor_an_outline_matters():
     torch.rand(7)
     again = parameters(NETWORKS[1])
     assert all(torch.equal(first[path], again[path]) for path in first)
-    assert all(parameter.is_meta for parameter in build_on_meta(NETWORKS[1], 8).parameters())
+    assert all(parameter.is_meta for parameter in build_for_inspection(NETWORKS[1], 8).parameters())
 
 
 class Own(nn.Module):

@@ -7,7 +7,7 @@ from torch import nn
 
 from emotune.config.model import AlexNetConfig, AttentionConfig, DualBranchConfig, MldrConfig, MldrV2Config
 from emotune.core.errors import InputError
-from emotune.models.build import build, build_on_meta
+from emotune.models.build import build, build_for_inspection
 from emotune.models.layer_depth import layers_above
 
 ALEXNET = [7, 6, 5, 4, 3, 2, 1]  # conv1 … conv5, fc6, fc7
@@ -29,7 +29,7 @@ NETWORKS = {
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_layer_of_every_network_is_counted_from_the_output(name: str):
     config, expected = NETWORKS[name]
-    above = layers_above(build_on_meta(config, 8))
+    above = layers_above(build_for_inspection(config, 8))
     assert [count for parameter, count in above.items() if parameter.endswith("weight")] == expected
     biases = {parameter: count for parameter, count in above.items() if parameter.endswith("bias")}
     assert biases == {parameter: above[parameter.replace("bias", "weight")] for parameter in biases}
@@ -40,7 +40,7 @@ def test_a_network_is_left_as_it_was():
     network = build(AlexNetConfig(width=1 / 32), 8, seed=1)
     network.trunk.eval()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    assert layers_above(network) == layers_above(build_on_meta(AlexNetConfig(), 8))
+    assert layers_above(network) == layers_above(build_for_inspection(AlexNetConfig(), 8))
     assert (network.training, network.trunk.training) == (True, False)
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
     assert all(parameter.grad is None for parameter in network.parameters())

@@ -2,13 +2,17 @@
 
 import pytest
 import torch
+from study_files import DATA
 
 from emotune.config.model import CodeConfig
+from emotune.config.resources import Resources
+from emotune.config.run import RunConfig
+from emotune.config.train import TrainConfig
 from emotune.core.errors import InputError
 from emotune.models.build import build
 from emotune.models.cost import cost
 from emotune.models.dropout import SampleDropout
-from emotune.training.contract import check_contract
+from emotune.training.contract import check_contract, try_user_code
 
 HEAD = """
 import torch
@@ -39,6 +43,8 @@ RESULT = {
     "nan": "x / (x.sum() * 0)",
     "detached": "x.detach()",
     "python's random": "x * __import__('random').random() if self.training else x",
+    "backward": "torch.sigmoid(x).add_(1).mul_(torch.sigmoid(x).mul_(x))",
+    "empty share": "x.view(len(x), -1)",
     "random": "x + torch.rand(())",
     "mixed": "x - x.mean(0)",
     "unregistered": "x + self.secret",
@@ -57,6 +63,8 @@ TOLD = {
     "nan": ["finite"],
     "detached": ["gradient"],
     "python's random": ["random"],
+    "backward": ["backward"],
+    "empty share": ["(0, 3, 227, 227)", "line 14"],
     "random": ["evaluation"],
     "mixed": ["alone"],
     "raises in forward": ["line 14", "IndexError"],
@@ -90,3 +98,33 @@ def test_a_broken_clause_is_named_with_the_code(case: str):
 def test_code_that_gives_no_module_is_refused():
     with pytest.raises(InputError, match=r"torch\.nn\.Module"):
         check_contract(CodeConfig(code="net.py:make", source="def make(classes):\n    return classes\n"), 5)
+
+
+def run_of(model: CodeConfig) -> RunConfig:
+    return RunConfig(dataset=DATA, seed=0, model=model, train=TrainConfig())
+
+
+def test_a_network_may_change_its_input_and_have_its_activations_computed_again():
+    text = HEAD + FORWARD.replace("self.body(images)", "checkpoint(self.body, images.mul_(2), use_reentrant=False)")
+    text = text.replace("import torch\n", "import torch\nfrom torch.utils.checkpoint import checkpoint\n", 1)
+    assert len(try_user_code(run_of(network(text)), 5, Resources(workers=2, accumulate=2))) == 1
+
+
+def test_what_depends_on_how_a_batch_is_divided_is_refused_or_noted():
+    centred = "self.body(images - images.mean(0) if self.training else images)"
+    mixed = network(HEAD + FORWARD.replace("self.body(images)", centred))
+    draws = network(
+        HEAD + FORWARD.replace("self.body(images)", "nn.functional.dropout(self.body(images), 0.5, self.training)")
+    )
+    assert len(try_user_code(run_of(draws), 5, Resources(workers=2))) == 2
+    with pytest.raises(InputError, match="workers"):
+        try_user_code(run_of(mixed), 5, Resources(workers=2))
+    assert len(try_user_code(run_of(mixed), 5, Resources())) == 2
+    normalised = network(
+        (HEAD + FORWARD).replace(
+            "nn.Conv2d(3, size, 9, stride=9)", "nn.Sequential(nn.Conv2d(3, size, 9, stride=9), nn.BatchNorm2d(size))"
+        )
+    )
+    assert len(try_user_code(run_of(normalised), 5, Resources(workers=2))) == 1
+    with pytest.raises(InputError, match="accumulate"):
+        try_user_code(run_of(normalised), 5, Resources(accumulate=2))

@@ -54,7 +54,7 @@ def test_the_loss_of_bfloat16_logits_is_calculated_in_float32():
     torch.testing.assert_close(losses.double(), expected, rtol=1e-6, atol=1e-6)
 
 
-FOCAL = """
+FOCAL = """import torch
 def focal(logits, target_probs, weights, gamma=2.0):
     log_probs = logits.log_softmax(1)
     return -(target_probs * (1 - log_probs.exp()) ** gamma * log_probs).sum(1)
@@ -80,6 +80,9 @@ def test_the_users_own_loss_is_trained_with(run: RunConfig):
         ("losses - losses.mean()", ["alone"]),
         ("losses.detach()", ["gradient"]),
         ("losses / 0", ["finite"]),
+        ("(target_probs * (target_probs.log() - log_probs)).sum(1)", ["finite", "labels"]),
+        ("losses.squeeze()", ["()", "(1,)"]),
+        ("torch.stack(list(losses))", ["RuntimeError"]),
         ("3", ["int"]),
         ("losses[5]", ["line 5", "IndexError"]),
     ],

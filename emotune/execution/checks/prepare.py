@@ -1,4 +1,4 @@
-"""Gets runs ready before anything is spent: compares networks, checks weights and shards, decodes images.
+"""Gets runs ready before anything is spent: tries the user's code, compares networks, checks weights, decodes images.
 
 That happens in a process of its own, so that the one that plans stays small; what was done before is only looked up.
 """
@@ -97,7 +97,7 @@ class Preparation:
                 show(message)
         except EOFError:
             code = self._process.wait()
-            raise RuntimeError(f"the process that decodes images ended with exit code {code}") from None
+            raise RuntimeError(f"the process that prepares the runs ended with exit code {code}") from None
         if isinstance(message, InputError):
             raise message
         return message

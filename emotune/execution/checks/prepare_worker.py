@@ -130,7 +130,7 @@ def _check_optimizers(study: Study) -> None:
 
 
 def _check_user_code(job: PreparationJob, show: Callable[[str], None]) -> list[str]:
-    """Tries the networks and losses that are the user's own code; a line for each network that is changed."""
+    """Tries networks, losses and augmentations that are the user's own code; lines on what is to be known of them."""
     lines, problems = [], []
     for run in {(run.variant, run.dataset.name): run for run in job.runs}.values():
         if not run.user_code:

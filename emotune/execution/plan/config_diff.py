@@ -9,9 +9,10 @@ from dataclasses import MISSING, asdict, fields
 from difflib import unified_diff
 from typing import Any
 
+from emotune.config.python_source import source_digest
 from emotune.config.run import FORMAT_VERSION, RUN_ID, RunConfig, model_label, run_stem
-from emotune.config.types import as_in_study
-from emotune.config.user_code import UserCode, source_digest
+from emotune.config.types import as_in_study, escape_control_characters
+from emotune.config.user_code import UserCode
 from emotune.execution.plan.plan import Plan
 from emotune.runs.directory import CONFIG, State
 
@@ -88,7 +89,7 @@ def changes(run: RunConfig, earlier: Mapping[str, Any]) -> list[str]:
     if (written := earlier["format"]) != FORMAT_VERSION:
         differences.append(f"results format {written} → {FORMAT_VERSION}")
     for name, code in run.user_code.items():
-        if name in sources and source_digest(sources[name]) != source_digest(code.source):
+        if name in sources and not _is_same_code(sources[name], code.source):
             differences.append(_code_change(name, sources[name], code))
     return differences
 
@@ -100,11 +101,20 @@ def _sources(part: str, options: Mapping[str, Any]) -> dict[str, str]:
     return {name: value["source"] for name, value in options.items() if isinstance(value, dict) and "source" in value}
 
 
+def _is_same_code(before: str, now: str) -> bool:
+    """Whether two texts are the same apart from comments, docstrings and formatting."""
+    try:
+        return source_digest(before) == source_digest(now)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # for another version of Python, or damaged
+        return before == now
+
+
 def _code_change(name: str, before: str, code: UserCode) -> str:
     """A line that says which code has changed, and its unified diff."""
     names = {"fromfile": f"{code.file} (of the earlier run)", "tofile": code.file}
     lines = list(unified_diff(before.splitlines(), code.source.splitlines(), **names, lineterm="", n=1))
     rest = len(lines) - MOST_DIFF_LINES
+    lines = [escape_control_characters(line.expandtabs(4)) for line in lines]
     shown = [*lines[:MOST_DIFF_LINES], *([f"… {rest} more lines"] if rest > 0 else [])]
     return "\n    ".join([f"code of {name} changed:", *shown])
 
@@ -174,7 +184,7 @@ def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(value, dict) and "code" in value:
             plain |= {f"{name}.{key}" if key != "code" else name: inner for key, inner in _plain(value).items()}
         elif "code" in options and name == "options":
-            plain |= {f"options.{key}": inner for key, inner in value.items()}
+            plain |= {f"options.{key}": inner for key, inner in (value or {}).items()}
         elif not ("code" in options and name == "source"):
             plain[name] = value
     return plain

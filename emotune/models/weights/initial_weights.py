@@ -12,7 +12,7 @@ from emotune.config.model import ModelConfig
 from emotune.config.normalisation import IMAGENET, Normalisation
 from emotune.config.run import RunConfig, WeightsRef
 from emotune.core.errors import InputError
-from emotune.models.build import build_on_meta
+from emotune.models.build import build_for_inspection
 from emotune.models.networks.backbone import POSITIONS, Backbone
 from emotune.models.weights.foreign import LAYERS, AlexNetWeights
 from emotune.models.weights.run_weights import RunWeights
@@ -72,7 +72,7 @@ def check_weights(run: RunConfig, classes: Sequence[str]) -> Initialisation:
     """The result of `load_weights` for a run, or its error, without the memory and time that a network takes."""
     if run.weights is None:
         return Initialisation()
-    return _match(build_on_meta(run.model, len(classes)), run, run.weights, classes)[1]
+    return _match(build_for_inspection(run.model, len(classes)), run, run.weights, classes)[1]
 
 
 def _match(
@@ -190,5 +190,5 @@ def _fitting(network: nn.Module, candidates: Mapping[str, torch.Tensor]) -> dict
 
 def _classifier(model: ModelConfig) -> set[str]:
     """The names of the parameters whose shape depends on the number of classes."""
-    two, three = (build_on_meta(model, classes).state_dict() for classes in (2, 3))
+    two, three = (build_for_inspection(model, classes).state_dict() for classes in (2, 3))
     return {name for name in two if two[name].shape != three[name].shape}

@@ -64,6 +64,9 @@ def test_a_change_of_the_users_code_is_shown_as_a_diff():
     assert {"    -    return 1", "    +    return 2"} <= set(line.splitlines())
     deeper = replace(before, model=replace(before.model, options={"depth": 3}))
     assert changes(deeper, config(before)) == ["model.options.depth none → 3"]
+    odd = config(before)
+    odd["model"] |= {"source": "\x1b[2J def make[T](): (", "options": None}
+    assert "\x1b" not in changes(before, odd)[0]
     trained = replace(before, train=TrainConfig(loss=LossCode(code="l.py:f", source="def f(a, b, c): return a\n")))
     assert changes(trained, config(before)) == ["train.loss cross_entropy → l.py:f"]
 
