@@ -42,8 +42,9 @@ def build(config: ModelConfig, classes: int, seed: int | None = None) -> nn.Modu
             `emotune.models.initialisation`. None draws from torch's generator in its present state, for weights that
             are replaced at once.
     """
-    constructor = user_network if isinstance(config, CodeConfig) else MODELS[config.name]
-    construct: Callable[[], nn.Module] = partial(constructor, classes, config)
+    is_own = isinstance(config, CodeConfig)
+    constructor: Callable[[int, Any], nn.Module] = user_network if is_own else MODELS[config.name]
+    construct = partial(constructor, classes, config)
     return construct() if seed is None else initialise_by_path(construct, seed)
 
 
