@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from emotune.config.model import CodeConfig, ModelConfig
 from emotune.data.image_io import CROP_SIDE
@@ -37,6 +36,8 @@ def cost(config: ModelConfig, classes: int) -> Cost:
     >>> cost(AlexNetConfig(), classes=8)
     Cost(parameters=56901000, forward_flops=1440687168)
     """
+    from torch.utils.flop_counter import FlopCounterMode  # late: it imports triton
+
     network = build_for_inspection(config, classes).eval()
     device = "cpu" if isinstance(config, CodeConfig) else "meta"
     images = torch.zeros(1, 3, CROP_SIDE, CROP_SIDE, device=device)

@@ -6,8 +6,6 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
 
 from emotune.config.model import SvmConfig
 
@@ -78,6 +76,8 @@ class Svm:
 
     def log_probabilities(self, features: np.ndarray) -> np.ndarray:
         """The classes' log-probabilities, not less than -30: (N, F) → float32 (N, K)."""
+        from scipy.special import log_softmax  # late: every worker imports this module, and few fit a machine
+
         log_probabilities = np.full((len(features), self.classes), MIN_LOG_PROBABILITY)
         scores = _scores(self._pipeline, features) / self._temperature
         log_probabilities[:, self._pipeline[-1].classes_] = np.maximum(log_softmax(scores, axis=1), MIN_LOG_PROBABILITY)
@@ -106,6 +106,9 @@ def _scores(pipeline: Any, features: np.ndarray) -> np.ndarray:
 
 def _best_temperature(scores: np.ndarray, targets: np.ndarray) -> float:
     """The divisor of scores (N, K) between 1/100 and 100 with which the targets are most likely."""
+    from scipy.optimize import minimize_scalar  # late, too
+    from scipy.special import log_softmax
+
     rows = np.arange(len(targets))
 
     def loss(log_temperature: float) -> float:
