@@ -1,6 +1,6 @@
 """Reading a study's YAML file. All mistakes are reported at once, each with its key and the nearest valid one."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -162,8 +162,33 @@ def _settings(
         folder: The folder of the study file, in which the user's own code is looked for.
         problems: The list to which mistakes are appended.
     """
+    merged, changed = _merge(shared, changes, where, problems)
+    configs: dict[str, Any] = {}
+    for part in ("model", "train"):
+        adapter: TypeAdapter[Any] = TypeAdapter(ModelConfig) if part == "model" else TypeAdapter(TrainConfig)
+        try:
+            configs[part] = adapter.validate_python(merged[part], context={"folder": folder})
+        except ValidationError as error:
+            for key, text in describe_validation_error(error, _config_class(part, merged)):
+                # A mistake in the shared options is reported once, without a variant's name.
+                option = key.partition(".")[0]
+                is_changed = (part, option) in changed or (
+                    not key and any(p == part and (o in text or o in CODE_KEYS) for p, o in changed)
+                )
+                problem = format_problem(".".join(filter(None, [part, key])), text)
+                problems.append(format_problem(where if is_changed else "", problem))
+    return (configs["model"], configs["train"]) if len(configs) == 2 else None
+
+
+def _merge(
+    shared: dict[str, dict[str, Any]], changes: dict[str, Any], where: str, problems: list[str]
+) -> tuple[dict[str, dict[str, Any]], Set[tuple[str, str]]]:
+    """The options of a variant as ``model`` and ``train``, and those among them that the variant itself gives.
+
+    The arguments are those of `_settings`.
+    """
     merged = {part: dict(options) for part, options in shared.items()}
-    changed: dict[tuple[str, str], None] = {}
+    changed: dict[tuple[str, str], None] = {}  # in their order
     for key, value in changes.items():
         part, _, option = str(key).partition(".")
         option, _, name = option.partition(".")
@@ -192,21 +217,7 @@ def _settings(
             "model": shared | {key: merged["model"][key] for part, key in changed if part == "model"},
             "train": {},
         }
-    configs: dict[str, Any] = {}
-    for part in ("model", "train"):
-        adapter: TypeAdapter[Any] = TypeAdapter(ModelConfig) if part == "model" else TypeAdapter(TrainConfig)
-        try:
-            configs[part] = adapter.validate_python(merged[part], context={"folder": folder})
-        except ValidationError as error:
-            for key, text in describe_validation_error(error, _config_class(part, merged)):
-                # A mistake in the shared options is reported once, without a variant's name.
-                option = key.partition(".")[0]
-                is_changed = (part, option) in changed or (
-                    not key and any(p == part and (o in text or o in CODE_KEYS) for p, o in changed)
-                )
-                problem = format_problem(".".join(filter(None, [part, key])), text)
-                problems.append(format_problem(where if is_changed else "", problem))
-    return (configs["model"], configs["train"]) if len(configs) == 2 else None
+    return merged, changed.keys()
 
 
 def _belongs(key: Any, merged: dict[str, dict[str, Any]]) -> str:
