@@ -21,7 +21,7 @@ from emotune.execution.checks.preflight import preflight
 from emotune.execution.monitor.status import print_status, study_status
 from emotune.execution.plan.concurrency import uses_cluster
 from emotune.execution.plan.plan import Plan
-from emotune.execution.plan.resolved_study import ResolvedStudy, open_store, resolve_study
+from emotune.execution.plan.resolved_study import ResolvedStudy, resolve_study
 from emotune.execution.plan.summary import print_plan, print_reasons
 from emotune.execution.prune import find_prunable, prune, summary
 from emotune.execution.run.lost_cluster import LOST, LostClusterError
@@ -31,6 +31,7 @@ from emotune.report.freshness import has_model_cards
 from emotune.runs.directory import State
 from emotune.runs.registered_study import NamedRun
 from emotune.runs.registry import Registry
+from emotune.runs.store import open_store
 
 __all__ = ["main"]
 

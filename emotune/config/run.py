@@ -170,7 +170,7 @@ class RunConfig:
 
 
 def model_label(model: ModelConfig) -> str:
-    """What a run's id begins with: the model's name, or the user's own name for it."""
+    """The beginning of a run's id: the model's name, or the user's own name for it."""
     return model.entry.lower() if isinstance(model, CodeConfig) else model.name
 
 

@@ -83,7 +83,7 @@ class UserCode:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What may change a result, as JSON: the name, the options that differ from their defaults, and the code."""
+        """The parts that may change a result, as JSON: the name, options that are not defaults, and the code."""
         defaults = {p.name: p.default for p in parameters_of(self.source, self.entry) or () if p.has_default}
         options = {
             name: value

@@ -61,7 +61,7 @@ class SampleDropout(nn.Module):
         return (x * (kept / (1 - self.p))).to(x.dtype)  # a rounded 1 / (1 - p) would change the mean
 
     def _kept(self, x: torch.Tensor) -> torch.Tensor:
-        """Which values are kept, bool: of x's shape, or (R, C, 1, …) for whole channels."""
+        """The mask of kept values, bool: of x's shape, or (R, C, 1, …) for whole channels."""
         seeds = self._seeds_of_this_call()
         images = seeds.shape[0]
         rows = x.shape[0] // max(1, images) if x.ndim else 0  # the last batch may have no images for a rank

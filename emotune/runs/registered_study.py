@@ -116,7 +116,7 @@ class RegisteredStudy:
 
 
 def study_file(study: Study, runs: Sequence[RunConfig]) -> StudyFile:
-    """What an entry keeps of a study that is registered now, by the user of this process, on this machine."""
+    """The content of the entry of a study that this process registers now."""
     now, origin = time.time(), Origin.here(study.file)
     return {
         "study": study.name,

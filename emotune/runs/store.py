@@ -25,7 +25,7 @@ Out = TypeVar("Out")
 
 @dataclass(frozen=True)
 class RunStates:
-    """What a store has of some runs, as of one moment.
+    """The states and records of some runs in a store, as of one moment.
 
     Attributes:
         store: The store.

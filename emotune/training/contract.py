@@ -4,7 +4,7 @@
 2. It maps images (B, 3, 227, 227) to finite logits (B, classes) in floating point, also for no images.
 3. Every parameter that requires a gradient gets a finite one, and random numbers are torch's.
 4. In evaluation it gives the same logits each time, and those of an image do not depend on the rest of the batch. In
-   training that holds, too, if a batch is divided among workers or into pieces: but for batch normalisation.
+   training, the same holds if a batch is divided among workers or into pieces, except for batch normalisation.
 5. Its ``state_dict`` holds everything that its logits depend on.
 """
 

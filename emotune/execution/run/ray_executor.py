@@ -158,7 +158,7 @@ def _jobs(
 
 
 def _placement(resources: Resources) -> tune.PlacementGroupFactory:
-    """What a trial reserves: a bundle for each worker, after an empty one for the supervisor.
+    """The resources of a trial: a bundle for each worker, after an empty one for the supervisor.
 
     The supervisor costs no CPU, so that trials never wait for each other's workers.
     """
