@@ -9,7 +9,8 @@ from pydantic import BeforeValidator, Field, StrictBool, StringConstraints, Type
 from pydantic.dataclasses import dataclass
 
 from emotune.config.metric import Metric
-from emotune.config.model import MODEL_CLASSES, CodeConfig, ModelConfig, NetworkConfig
+from emotune.config.model import MODEL_CLASSES, CodeConfig, ModelConfig
+from emotune.config.network import NetworkConfig
 from emotune.config.resources import Resources
 from emotune.config.run import Selection
 from emotune.config.study import Study, baseline_problems, duplicate_problems, name_problems, parse_contrasts

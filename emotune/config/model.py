@@ -10,6 +10,9 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
+from emotune.config.backbone import BackboneConfig
+from emotune.config.input_spec import InputOptions
+from emotune.config.network import NetworkConfig
 from emotune.config.types import FORBID_UNKNOWN_KEYS, Count, Fraction, Positive
 from emotune.config.user_code import UserCode
 
@@ -17,21 +20,16 @@ __all__ = [
     "MODEL_CLASSES",
     "AlexNetConfig",
     "AttentionConfig",
+    "BackboneConfig",
     "CodeConfig",
     "ConstantConfig",
     "DualBranchConfig",
     "MldrConfig",
     "MldrV2Config",
     "ModelConfig",
-    "NetworkConfig",
     "PaperNetworkConfig",
     "SvmConfig",
 ]
-
-
-@dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
-class NetworkConfig:
-    """A network, which is trained in steps; other models are fitted at once."""
 
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
@@ -188,11 +186,15 @@ class CodeConfig(UserCode, NetworkConfig):
 
     It is called with the number of classes and the options, and gives a network from images (B, 3, 227, 227) to logits
     (B, classes); see `emotune.training.contract` for what else it must do.
+
+    Attributes:
+        input: Changes of the network's input, such as ``{side: 224}``; see `emotune.config.input_spec`.
     """
 
     POSITIONAL: ClassVar[int] = 1
 
     name: Literal["code"] = "code"
+    input: InputOptions = InputOptions()
 
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
@@ -223,6 +225,7 @@ ModelConfig = Annotated[
     | DualBranchConfig
     | MldrConfig
     | MldrV2Config
+    | BackboneConfig
     | CodeConfig
     | ConstantConfig
     | SvmConfig,

@@ -7,12 +7,14 @@ Paths, workers, devices and logging do not, and are configured elsewhere.
 import hashlib
 import json
 import re
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, is_dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, TypeAdapter, model_validator
 from pydantic.dataclasses import dataclass
 
+from emotune.config.backbone import BackboneCode, BackboneConfig
+from emotune.config.input_spec import InputSpec
 from emotune.config.metric import Select
 from emotune.config.model import CodeConfig, ModelConfig
 from emotune.config.train import TrainConfig
@@ -98,6 +100,7 @@ class RunConfig:
         model: The model.
         train: The training.
         weights: The initial weights; None if ``train.init`` is *scratch*.
+        input: How the network sees an image: what ``model.input`` and the backbone's own configuration result in.
         select: The rule that chooses the tested epoch, see `emotune.config.metric.Metric`.
         test_curve: Whether test accuracies are logged after every epoch, see `emotune.config.metric.Metric`.
         replicate: A number that changes the initial weights and dropout masks; 1 is the A/A variant's.
@@ -109,6 +112,7 @@ class RunConfig:
     model: ModelConfig
     train: TrainConfig
     weights: WeightsRef | None = None
+    input: InputSpec = InputSpec()
     select: Select = "last"
     test_curve: bool = False
     replicate: Annotated[int, Field(ge=0)] = 0
@@ -125,7 +129,7 @@ class RunConfig:
         identity: dict[str, Any] = {
             "format": FORMAT_VERSION,
             "data": self.dataset.identity,
-            "model": {"name": self.model.name, **_identity(self.model)},
+            "model": _identity(self.model),
             "train": _identity(self.train),
         }
         if self.train.order == "shards":
@@ -133,6 +137,8 @@ class RunConfig:
         if self.weights:
             del identity["train"]["init"]  # their location; the digest identifies them
             identity["weights"] = self.weights.digest
+        if self.input != InputSpec():
+            identity["input"] = _identity(self.input)
         options = ("select", "test_curve", "replicate")
         identity |= {key: value for key, value in difference_to_defaults(self).items() if key in options}
         digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
@@ -141,7 +147,8 @@ class RunConfig:
     @property
     def user_code(self) -> dict[str, UserCode]:
         """The user's code that the run executes, by what it is for: ``model`` or an option of ``train``."""
-        code: dict[str, UserCode] = {"model": self.model} if isinstance(self.model, UserCode) else {}
+        model = self.model.backbone if isinstance(self.model, BackboneConfig) else self.model
+        code: dict[str, UserCode] = {"model": model} if isinstance(model, UserCode) else {}
         options = {one.name: getattr(self.train, one.name) for one in fields(self.train)}
         return code | {name: value for name, value in options.items() if isinstance(value, UserCode)}
 
@@ -170,7 +177,10 @@ class RunConfig:
 
 
 def model_label(model: ModelConfig) -> str:
-    """The beginning of a run's id: the model's name, or the user's own name for it."""
+    """The beginning of a run's id: the model's name, the user's own name for it, or those of backbone and head."""
+    if isinstance(model, BackboneConfig):
+        backbone = model.backbone.entry if isinstance(model.backbone, BackboneCode) else model.backbone
+        return f"{backbone.rpartition(':')[2].lower()}-{model.head.name}"
     return model.entry.lower() if isinstance(model, CodeConfig) else model.name
 
 
@@ -179,12 +189,14 @@ def run_stem(model: str, dataset: str, seed: int) -> str:
     return f"{model}-{dataset}-s{seed}"
 
 
-def _identity(config: Any) -> dict[str, Any]:
-    """The options of a model or training that belong to a run's identity."""
-    if isinstance(config, UserCode):
-        return config.identity
-    options = difference_to_defaults(config).items()
-    return {name: value.identity if isinstance(value, UserCode) else value for name, value in options}
+def _identity(value: Any) -> Any:
+    """The part of a value that belongs to a run's identity, as JSON: of configs, their names and what is no default."""
+    if isinstance(value, UserCode):
+        return ({"name": value.name} if isinstance(value, CodeConfig) else {}) | value.identity
+    if not is_dataclass(value):
+        return value
+    name = {"name": value.name} if hasattr(value, "name") else {}
+    return name | {key: _identity(option) for key, option in difference_to_defaults(value).items() if key != "input"}
 
 
 def difference_to_defaults(config: Any) -> dict[str, Any]:

@@ -8,8 +8,10 @@ from typing import Any
 
 import yaml
 
+from emotune.config.input_spec import InputSpec
 from emotune.config.metric import Metric
-from emotune.config.model import MODEL_CLASSES, AlexNetConfig, ModelConfig, NetworkConfig
+from emotune.config.model import MODEL_CLASSES, AlexNetConfig, ModelConfig
+from emotune.config.network import NetworkConfig
 from emotune.config.resources import Resources
 from emotune.config.run import DatasetRef, RunConfig, Selection, WeightsRef
 from emotune.config.train import TrainConfig
@@ -139,7 +141,10 @@ class Study:
         return {name: model for name, (model, _) in self.variants.items() if isinstance(model, NetworkConfig)}
 
     def runs(
-        self, datasets: Sequence[DatasetRef], weights: Mapping[str, WeightsRef] | None = None
+        self,
+        datasets: Sequence[DatasetRef],
+        weights: Mapping[str, WeightsRef] | None = None,
+        inputs: Mapping[str, InputSpec] | None = None,
     ) -> tuple[RunConfig, ...]:
         """All runs. They are ordered by seed, so that an interrupted study is balanced over its variants.
 
@@ -147,18 +152,21 @@ class Study:
             datasets: The study's data sets, see `emotune.data.datasets.resolve.resolve_datasets`.
             weights: The initial weights of the variants that do not start from scratch, see
                 `emotune.models.weights.resolve.resolve_weights`.
+            inputs: The inputs of the variants whose networks have others than AlexNet's, see
+                `emotune.models.backbones.catalogue.resolve_inputs`.
 
         Raises:
             InputError: two variants are the same because their initial weights are the same file.
         """
-        initial = dict(weights or {})
-        if self.aa and self.baseline in initial:
-            initial[self.aa] = initial[self.baseline]
+        initial, seen = dict(weights or {}), dict(inputs or {})
+        for found in (initial, seen):
+            if self.aa and self.baseline in found:
+                found[self.aa] = found[self.baseline]
         planned = partial(RunConfig, select=self.metric.select, test_curve=self.metric.test_curve)
         runs = tuple(
             planned(
                 variant=variant, dataset=dataset, seed=seed, model=model, train=train, weights=initial.get(variant),
-                replicate=int(variant == self.aa),
+                input=seen.get(variant, InputSpec()), replicate=int(variant == self.aa),
             )
             for seed in range(self.seeds)
             for dataset in datasets

@@ -18,7 +18,7 @@ from emotune.config.python_source import check_options, parameters_of, read_sour
 from emotune.config.types import FORBID_UNKNOWN_KEYS
 from emotune.core.errors import closest, suggest
 
-__all__ = ["UserCode", "code_or_name", "shown_options"]
+__all__ = ["UserCode", "code_or_name", "parse_code", "shown_options"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, config=FORBID_UNKNOWN_KEYS)
@@ -102,15 +102,7 @@ def code_or_name(kind: type[UserCode], *names: str) -> BeforeValidator:
     """
 
     def validate(value: Any, info: ValidationInfo) -> Any:
-        if isinstance(value, str) and ":" in value:
-            value = {"code": value}
-        if isinstance(value, dict):
-            try:
-                return TypeAdapter(kind).validate_python(value, context=info.context)
-            except ValidationError as error:
-                lines = [(one["loc"], one.get("ctx", {}).get("error", one["msg"])) for one in error.errors()]
-                texts = [f'"{".".join(map(str, place))}": {text}' if place else str(text) for place, text in lines]
-                raise ValueError("; ".join(texts)) from None
+        value = parse_code(kind, value, info)
         if value not in names and not isinstance(value, kind):
             valid = ", ".join((*names, "FILE.py:NAME", "{code: FILE.py:NAME, options: {…}}"))
             raise ValueError(
@@ -119,6 +111,24 @@ def code_or_name(kind: type[UserCode], *names: str) -> BeforeValidator:
         return value
 
     return BeforeValidator(validate)
+
+
+def parse_code(kind: type[UserCode], value: Any, info: ValidationInfo) -> Any:
+    """The user's code, if the value is ``FILE.py:NAME`` or a mapping; else the value as it is.
+
+    Raises:
+        ValueError: the code cannot be read, or its options are wrong.
+    """
+    if isinstance(value, str) and ":" in value:
+        value = {"code": value}
+    if not isinstance(value, dict):
+        return value
+    try:
+        return TypeAdapter(kind).validate_python(value, context=info.context)
+    except ValidationError as error:
+        lines = [(one["loc"], one.get("ctx", {}).get("error", one["msg"])) for one in error.errors()]
+        texts = [f'"{".".join(map(str, place))}": {text}' if place else str(text) for place, text in lines]
+        raise ValueError("; ".join(texts)) from None
 
 
 def shown_options(config: Any) -> dict[str, Any]:

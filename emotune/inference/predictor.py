@@ -12,7 +12,8 @@ from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
-from emotune.config.model import CodeConfig, ModelConfig, NetworkConfig
+from emotune.config.model import CodeConfig, ModelConfig
+from emotune.config.network import NetworkConfig
 from emotune.config.normalisation import Normalisation
 from emotune.config.resources import EVALUATION_BATCH_SIZE
 from emotune.config.types import escape_control_characters

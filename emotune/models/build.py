@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from emotune.config.input_spec import InputSpec
 from emotune.config.model import CodeConfig, ModelConfig
 from emotune.models.initialisation import initialise_by_path
 from emotune.models.networks.alexnet import AlexNet
@@ -32,8 +33,8 @@ MODELS: Mapping[str, Callable[[int, Any], nn.Module]] = {
 """The constructor of each network by its config's ``name``; it takes the number of classes and the config."""
 
 
-def build(config: ModelConfig, classes: int, seed: int | None = None) -> nn.Module:
-    """The network of a config with freshly drawn weights: (B, 3, 227, 227) → logits (B, classes).
+def build(config: ModelConfig, classes: int, seed: int | None = None, input_spec: InputSpec = InputSpec()) -> nn.Module:
+    """The network of a config with freshly drawn weights: (B, 3, side, side) → logits (B, classes).
 
     Args:
         config: The options of a network.
@@ -41,6 +42,7 @@ def build(config: ModelConfig, classes: int, seed: int | None = None) -> nn.Modu
         seed: The seed of the weights: each parameter is drawn from it and from the parameter's own path and shape, see
             `emotune.models.initialisation`. None draws from torch's generator in its present state, for weights that
             are replaced at once.
+        input_spec: The network's input, which gives the side of images.
     """
     is_own = isinstance(config, CodeConfig)
     constructor: Callable[[int, Any], nn.Module] = user_network if is_own else MODELS[config.name]
@@ -48,15 +50,15 @@ def build(config: ModelConfig, classes: int, seed: int | None = None) -> nn.Modu
     return construct() if seed is None else initialise_by_path(construct, seed)
 
 
-def build_for_inspection(config: ModelConfig, classes: int) -> nn.Module:
+def build_for_inspection(config: ModelConfig, classes: int, input_spec: InputSpec = InputSpec()) -> nn.Module:
     """The network of a config on torch's meta device: shapes without numbers, which take no memory.
 
     A user's own network is on the CPU, because it may compute with numbers while it is built or called.
     """
     if isinstance(config, CodeConfig):
-        return build(config, classes)
+        return build(config, classes, input_spec=input_spec)
     with torch.device("meta"), _SkipInit():
-        return build(config, classes)
+        return build(config, classes, input_spec=input_spec)
 
 
 class _SkipInit(TorchFunctionMode):

@@ -10,7 +10,7 @@ from emotune.analysis import diagnostics
 from emotune.analysis.metrics import constant_predictions, scalar_metrics
 from emotune.analysis.seeds import Summary, summarise
 from emotune.config.metric import SCALES, Scale
-from emotune.config.model import NetworkConfig
+from emotune.config.network import NetworkConfig
 from emotune.config.user_code import shown_options
 from emotune.report import phrasing
 from emotune.report.dataset_info import DatasetInfo

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from emotune.config.model import NetworkConfig
+from emotune.config.network import NetworkConfig
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
 from emotune.data.augment import draw_crops

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emotune.config.model import NetworkConfig
+from emotune.config.network import NetworkConfig
 from emotune.config.run import DatasetRef, RunConfig
 from emotune.config.train import Order
 from emotune.core.cache_dir import cache_folder

@@ -5,7 +5,7 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 
-from emotune.config.model import NetworkConfig
+from emotune.config.network import NetworkConfig
 from emotune.config.resources import Resources
 from emotune.config.run import DatasetRef, RunConfig
 from emotune.core.cache_dir import cache_folder

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Protocol, TypedDict
 from uuid import uuid4
 
-from emotune.config.model import NetworkConfig
+from emotune.config.network import NetworkConfig
 from emotune.config.run import RunConfig
 from emotune.data.datasets.location import manifest_of
 from emotune.data.manifest import Manifest

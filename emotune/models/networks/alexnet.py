@@ -14,7 +14,7 @@ from emotune.config.model import AlexNetConfig
 from emotune.models.dropout import SampleDropout
 from emotune.models.local_response import LocalResponseNorm
 from emotune.models.networks import alexnet_owt
-from emotune.models.networks.backbone import POSITIONS, Backbone, channels, initialise
+from emotune.models.networks.alexnet_backbone import POSITIONS, AlexNetBackbone, channels, initialise
 
 __all__ = ["AlexNet", "alexnet_backbone", "convolutions", "fully_connected", "normalisation"]
 
@@ -65,7 +65,7 @@ def fully_connected(inputs: int, width: float, dropout: float) -> nn.Sequential:
 
 def alexnet_backbone(
     config: AlexNetConfig, attention: nn.Module | None = None, fc6_inputs: int | None = None
-) -> Backbone:
+) -> AlexNetBackbone:
     """KSH12's AlexNet, or torchvision's, up to its penultimate layer.
 
     Args:
@@ -76,8 +76,10 @@ def alexnet_backbone(
     width, dropout = config.width, config.dropout
     inputs = fc6_inputs or POSITIONS * channels(256, width)
     if config.backbone == "alexnet_owt":
-        return Backbone(alexnet_owt.convolutions(width), alexnet_owt.fully_connected(inputs, width, dropout), attention)
-    return Backbone(convolutions(width, config.lrn), fully_connected(inputs, width, dropout), attention)
+        return AlexNetBackbone(
+            alexnet_owt.convolutions(width), alexnet_owt.fully_connected(inputs, width, dropout), attention
+        )
+    return AlexNetBackbone(convolutions(width, config.lrn), fully_connected(inputs, width, dropout), attention)
 
 
 class AlexNet(nn.Module):

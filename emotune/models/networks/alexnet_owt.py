@@ -10,7 +10,7 @@ as KSH12 does.
 from torch import nn
 
 from emotune.models.dropout import SampleDropout
-from emotune.models.networks.backbone import channels
+from emotune.models.networks.alexnet_backbone import channels
 
 __all__ = ["convolutions", "fully_connected"]
 

@@ -17,7 +17,7 @@ from torch import nn
 
 from emotune.config.model import AttentionConfig
 from emotune.models.networks.alexnet import alexnet_backbone
-from emotune.models.networks.backbone import POSITIONS, Backbone, channels, initialise
+from emotune.models.networks.alexnet_backbone import POSITIONS, AlexNetBackbone, channels, initialise
 
 __all__ = ["AttentionAlexNet", "SpatialAttention", "attention_backbone", "initialise_attention", "record_attention"]
 
@@ -61,7 +61,7 @@ class SpatialAttention(nn.Module):
         return attended if self.output == "map" else attended.sum(dim=(2, 3))
 
 
-def attention_backbone(config: AttentionConfig) -> Backbone:
+def attention_backbone(config: AttentionConfig) -> AlexNetBackbone:
     """AlexNet's backbone with an attention layer before fc6."""
     depth = channels(256, config.width)
     attention = SpatialAttention(depth, config)

@@ -11,8 +11,8 @@ from torch import nn
 
 from emotune.config.model import DualBranchConfig
 from emotune.models.networks.alexnet import alexnet_backbone
+from emotune.models.networks.alexnet_backbone import channels, initialise
 from emotune.models.networks.attention import attention_backbone, initialise_attention
-from emotune.models.networks.backbone import channels, initialise
 
 __all__ = ["DualBranch"]
 

@@ -21,7 +21,7 @@ from emotune.config.model import MldrConfig
 from emotune.data.image_io import CROP_SIDE
 from emotune.models.dropout import SampleDropout
 from emotune.models.networks.alexnet import fully_connected, normalisation
-from emotune.models.networks.backbone import Backbone, channels, initialise
+from emotune.models.networks.alexnet_backbone import AlexNetBackbone, channels, initialise
 
 __all__ = ["MldrNet", "aggregate", "pyramid", "tower"]
 
@@ -87,7 +87,7 @@ def tower(depth: int, side: int, classes: int, config: MldrConfig) -> nn.Sequent
     convolutions = nn.Sequential(*layers)
     if depth == 5:
         fc = fully_connected(c256 * side**2, width, dropout)
-        return nn.Sequential(Backbone(convolutions, fc), nn.Linear(units, classes))
+        return nn.Sequential(AlexNetBackbone(convolutions, fc), nn.Linear(units, classes))
     return nn.Sequential(
         *convolutions, *([nn.Flatten()] if depth >= 3 else [GlobalAveragePool()]),
         nn.Linear(c256 * side**2 if depth >= 3 else c256, units), nn.ReLU(inplace=True), SampleDropout(dropout),

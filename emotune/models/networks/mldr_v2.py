@@ -15,7 +15,7 @@ from torch import nn
 
 from emotune.config.model import MldrV2Config
 from emotune.models.dropout import SampleDropout
-from emotune.models.networks.backbone import channels, initialise
+from emotune.models.networks.alexnet_backbone import channels, initialise
 
 __all__ = ["MldrNetV2"]
 

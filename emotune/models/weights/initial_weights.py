@@ -13,7 +13,7 @@ from emotune.config.normalisation import IMAGENET, Normalisation
 from emotune.config.run import RunConfig, WeightsRef
 from emotune.core.errors import InputError
 from emotune.models.build import build_for_inspection
-from emotune.models.networks.backbone import POSITIONS, Backbone
+from emotune.models.networks.alexnet_backbone import POSITIONS, AlexNetBackbone
 from emotune.models.weights.foreign import LAYERS, AlexNetWeights
 from emotune.models.weights.run_weights import RunWeights
 from emotune.models.weights.weights_file import read_weights
@@ -128,7 +128,7 @@ def _alexnet_tensors(location: str, weights: AlexNetWeights, network: nn.Module)
     """
     tensors: dict[str, torch.Tensor] = {}
     for prefix, backbone in network.named_modules():
-        if not isinstance(backbone, Backbone):
+        if not isinstance(backbone, AlexNetBackbone):
             continue
         convolutions = [
             (f"{prefix}.convolutions.{name}", module)
@@ -165,7 +165,7 @@ def _run_tensors(
     left_out = set() if source.classes == tuple(classes) else _classifier(model)
     names_in_file = {name: name for name in network.state_dict()}
     for prefix, backbone in network.named_modules():
-        if isinstance(backbone, Backbone):
+        if isinstance(backbone, AlexNetBackbone):
             names_in_file |= {f"{prefix}.{name}": f"trunk.{name}" for name in backbone.state_dict()
                               if f"{prefix}.{name}" not in source.tensors}  # fmt: skip
     left_over = {name.rpartition(".")[0] for name in source.tensors.keys() - names_in_file.values()}

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import nn
 
-__all__ = ["POSITIONS", "Backbone", "channels", "initialise"]
+__all__ = ["POSITIONS", "AlexNetBackbone", "channels", "initialise"]
 
 POSITIONS = 36
 """Positions of the last map: 6×6 for images of 227×227."""
@@ -20,7 +20,7 @@ def channels(paper: int, width: float) -> int:
     return max(2, 2 * round(paper * width / 2))
 
 
-class Backbone(nn.Module):
+class AlexNetBackbone(nn.Module):
     """An AlexNet of either kind up to its penultimate layer: (B, 3, 227, 227) → (B, 4096 × width).
 
     Networks call theirs ``trunk``: initial weights and weights files depend on the paths of parameters, so neither that
@@ -52,8 +52,8 @@ def initialise(network: nn.Module, weight_init: str, width: float) -> None:
     Args:
         network: The network whose parameters are drawn, in place.
         weight_init: ``ksh12`` (KSH12, section 5): N(0, 0.01²), with biases of 1 in conv2, conv4, conv5 and the hidden
-            fully connected layers of every `Backbone`, and 0 elsewhere. ``he`` (He et al. 2015): N(0, 2/fan-in) with
-            biases of 0, which starts learning sooner.
+            fully connected layers of every `AlexNetBackbone`, and 0 elsewhere. ``he`` (He et al. 2015): N(0, 2/fan-in)
+            with biases of 0, which starts learning sooner.
         width: The factor on channels and units. With ``ksh12``, layers behind the first get 0.01/√width in place of
             0.01, so that signals in narrow networks have the variance that they have in the paper's.
     """
@@ -68,7 +68,7 @@ def initialise(network: nn.Module, weight_init: str, width: float) -> None:
         if module.bias is not None:
             nn.init.zeros_(module.bias)
     if weight_init == "ksh12":
-        for backbone in (m for m in network.modules() if isinstance(m, Backbone)):
+        for backbone in (m for m in network.modules() if isinstance(m, AlexNetBackbone)):
             _, conv2, _, conv4, conv5 = (m for m in backbone.convolutions if isinstance(m, nn.Conv2d))
             linears = [m for m in backbone.fc if isinstance(m, nn.Linear)]
             biased: list[nn.Conv2d | nn.Linear] = [conv2, conv4, conv5, *linears]

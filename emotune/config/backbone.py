@@ -1,0 +1,76 @@
+"""A network of a pretrained backbone and a head, as options of a study: `emotune.models.networks.backbone_network`."""
+
+import re
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, ValidationInfo
+from pydantic.dataclasses import dataclass
+
+from emotune.config.heads import HeadConfig, MeanHeadConfig
+from emotune.config.input_spec import InputOptions
+from emotune.config.network import NetworkConfig
+from emotune.config.types import FORBID_UNKNOWN_KEYS, Count
+from emotune.config.user_code import UserCode, parse_code
+
+__all__ = ["LIBRARIES", "BackboneCode", "BackboneConfig", "LastStages"]
+
+LIBRARIES = ("torchvision", "timm")
+"""The libraries whose networks are backbones."""
+
+LIBRARY_NAME = re.compile(rf"({'|'.join(LIBRARIES)}):[A-Za-z0-9_.]+")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, config=FORBID_UNKNOWN_KEYS)
+class BackboneCode(UserCode):
+    """A backbone of the user's own: a class, or a function that returns a `torch.nn.Module`.
+
+    It is called with the options, and gives a network from images (B, 3, H, W) to a map (B, C, h, w), or to a list of
+    maps from the finest to the last.
+    """
+
+    POSITIONAL: ClassVar[int] = 0
+
+
+@dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
+class LastStages:
+    """Fine-tuning of the head and the last stages of a backbone.
+
+    Attributes:
+        last: The number of stages.
+    """
+
+    last: Count
+
+
+def _backbone(value: Any, info: ValidationInfo) -> Any:
+    """Leaves ``torchvision:NAME`` and ``timm:NAME``, and reads the user's own code."""
+    if isinstance(value, str) and LIBRARY_NAME.fullmatch(value):
+        return value
+    if isinstance(value, str) and ":" not in value:
+        raise ValueError(f'"{value}" is unknown; give {", ".join(f"{one}:NAME" for one in LIBRARIES)} or FILE.py:NAME')
+    return parse_code(BackboneCode, value, info)
+
+
+def _by_name(value: Any) -> Any:
+    """A head with the defaults of its options can be given as its name."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+@dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
+class BackboneConfig(NetworkConfig):
+    """A backbone of torchvision, timm or one's own, with a head on its last maps.
+
+    Attributes:
+        backbone: The backbone: ``torchvision:resnet18``, ``timm:tf_efficientnet_lite0`` (extra *timm*), or the user's
+            own, ``nets.py:Trunk``.
+        head: The head, `emotune.config.heads`, by its name or with options, ``{name: attention, score: tanh}``.
+        tune: The part that is trained: *all*; *head*, while the backbone stays as its weights are; or ``{last: N}``,
+            the head and the backbone's last N stages. Batch normalisation of what is not trained keeps its statistics.
+        input: Changes of the network's input, such as ``{side: 160}``; see `emotune.config.input_spec`.
+    """
+
+    name: Literal["backbone"] = "backbone"
+    backbone: Annotated[str | BackboneCode, BeforeValidator(_backbone)]
+    head: Annotated[HeadConfig, BeforeValidator(_by_name)] = MeanHeadConfig()
+    tune: Literal["all", "head"] | LastStages = "all"
+    input: InputOptions = InputOptions()

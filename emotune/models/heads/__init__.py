@@ -1,0 +1,1 @@
+"""Heads: from the maps of a backbone to logits."""
