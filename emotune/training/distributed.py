@@ -15,7 +15,7 @@ from torch.distributed import Store, TCPStore  # pyright: ignore[reportPrivateIm
 from emotune.core.errors import InputError
 from emotune.training.batch_norm import normalise_over_ranks
 
-__all__ = ["World", "connect", "open_store", "world_from_environment"]
+__all__ = ["World", "connect", "open_rendezvous", "world_from_environment"]
 
 TIMEOUT = timedelta(minutes=30)
 """The longest wait for another rank; decoding a data set may take long."""
@@ -78,7 +78,7 @@ def connect(rank: int, size: int, *, gpu: bool, store: Store | None = None, loca
         rank: This process's rank.
         size: The number of ranks.
         gpu: Whether to train on this process's GPU with NCCL; otherwise on the CPU with gloo.
-        store: The store where the ranks meet, see `open_store`; None: the one in torchrun's environment.
+        store: The store where the ranks meet, see `open_rendezvous`; None: the one in torchrun's environment.
         local_rank: The number of this process's GPU among the visible ones.
 
     Raises:
@@ -106,7 +106,7 @@ def connect(rank: int, size: int, *, gpu: bool, store: Store | None = None, loca
         dist.destroy_process_group()
 
 
-def open_store(host: str, port: int = 0) -> TCPStore:
+def open_rendezvous(host: str, port: int = 0) -> TCPStore:
     """The store where ranks meet: rank 0 opens it on a free port (``port`` 0), the others join it."""
     return TCPStore(host, port, is_master=port == 0, wait_for_workers=False, timeout=TIMEOUT)
 

@@ -19,7 +19,7 @@ from emotune.config.run import RunConfig
 from emotune.runs import lease
 from emotune.runs.directory import RunDirectory, State
 from emotune.runs.lease import BusyRunError, LostRunError
-from emotune.training.distributed import connect, open_store
+from emotune.training.distributed import connect, open_rendezvous
 from emotune.training.loop import train
 
 STOPPED = """
@@ -90,7 +90,7 @@ def _rank(rank: int, ports: list[int], run_json: dict, pool: str) -> None:
     outcomes: dict[str, object] = {}
 
     def attempt(name: str, port: int, folder: str, **options) -> None:
-        with connect(rank, 2, gpu=False, store=open_store("127.0.0.1", port)) as world:
+        with connect(rank, 2, gpu=False, store=open_rendezvous("127.0.0.1", port)) as world:
             try:
                 record = train(run, RunDirectory(f"{pool}/{folder}", run), world, **options)
                 outcomes[name] = "record" if record else "none"
@@ -110,7 +110,7 @@ def _rank(rank: int, ports: list[int], run_json: dict, pool: str) -> None:
 
 
 def test_all_ranks_know_of_a_run_that_is_busy_or_done_or_lost(run: RunConfig, tmp_path: Path):
-    stores = [open_store("127.0.0.1") for _ in range(3)]
+    stores = [open_rendezvous("127.0.0.1") for _ in range(3)]
     trained(run, tmp_path / "done")
     with RunDirectory(str(tmp_path / "busy"), run).leased():
         mp.spawn(_rank, ([store.port for store in stores], run.to_json(), str(tmp_path)), nprocs=2)

@@ -17,7 +17,7 @@ from emotune.config.run import RunConfig
 from emotune.data.read.batches import open_split
 from emotune.models.build import build
 from emotune.runs.directory import ATTENTION, PREDICTIONS, RunDirectory
-from emotune.training.distributed import World, connect, open_store
+from emotune.training.distributed import World, connect, open_rendezvous
 from emotune.training.evaluate import evaluate
 from emotune.training.loop import DivergedError, train
 from emotune.training.step import backward, take_step
@@ -94,10 +94,10 @@ def _rank(rank: int, ports: list[int], run_json: dict[str, Any], out: str) -> No
     torch.set_num_threads(1)
     run = RunConfig.from_json(run_json)
     measured: dict[str, Any] = {}
-    with connect(rank, 3, gpu=False, store=open_store("127.0.0.1", ports[0])) as world:
+    with connect(rank, 3, gpu=False, store=open_rendezvous("127.0.0.1", ports[0])) as world:
         measured["evaluated", 3] = evaluated(run, world)
     if rank < 2:
-        with connect(rank, 2, gpu=False, store=open_store("127.0.0.1", ports[1])) as world:
+        with connect(rank, 2, gpu=False, store=open_rendezvous("127.0.0.1", ports[1])) as world:
             measured["evaluated", 2] = evaluated(run, world)
             for name, case in cases(run).items():
                 measured["case", name] = steps(case[0], world, *case[1:])
@@ -117,7 +117,7 @@ class Ranks:
     """The measurements of ranks, which are started once for all tests."""
 
     def __init__(self, run: RunConfig, out: Path) -> None:
-        stores = [open_store("127.0.0.1") for _ in range(2)]
+        stores = [open_rendezvous("127.0.0.1") for _ in range(2)]
         mp.spawn(_rank, ([store.port for store in stores], run.to_json(), str(out)), nprocs=3)
         self.out, self.measured = out, [torch.load(out / f"{rank}.pt", weights_only=False) for rank in range(3)]
 

@@ -11,7 +11,7 @@ from emotune.data.annotations import majority_class
 from emotune.data.manifest import ExcludedImage, Problem
 from emotune.data.sources.base import Entry, Url
 
-__all__ = ["ImageRows", "Row", "VoteTable", "merge_rows", "merge_vote_rows", "summarise_problems"]
+__all__ = ["CsvRow", "ImageRows", "VoteTable", "merge_rows", "merge_vote_rows", "summarise_problems"]
 
 MAX_VALUES = 5
 """Number of wrong values that a message shows."""
@@ -21,7 +21,7 @@ VoteTable = Sequence[tuple[str, dict[str, float]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CsvRow:
     """A row of a table.
 
     Attributes:
@@ -81,10 +81,10 @@ def summarise_problems(problems: Sequence[tuple[str, str]]) -> list[str]:
     return lines
 
 
-def merge_rows(rows: Sequence[Row], classes: Sequence[str]) -> ImageRows:
+def merge_rows(rows: Sequence[CsvRow], classes: Sequence[str]) -> ImageRows:
     """The images of a table: the labels of an image's rows are votes, or their votes are added; copies count once."""
     images = ImageRows()
-    by_image: dict[str, list[Row]] = defaultdict(list)
+    by_image: dict[str, list[CsvRow]] = defaultdict(list)
     for row in rows:
         by_image[row.source if isinstance(row.image, Url) else posixpath.normpath(row.source)].append(row)
     contradicted: list[str] = []
@@ -119,7 +119,7 @@ def merge_rows(rows: Sequence[Row], classes: Sequence[str]) -> ImageRows:
     return images
 
 
-def _merge_votes(rows: Sequence[Row], classes: Sequence[str]) -> tuple[str | None, dict[str, float]]:
+def _merge_votes(rows: Sequence[CsvRow], classes: Sequence[str]) -> tuple[str | None, dict[str, float]]:
     """The label and the votes that follow from an image's rows."""
     labels = Counter(row.label for row in rows if row.label)
     if not any(row.votes for row in rows):

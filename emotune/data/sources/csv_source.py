@@ -14,7 +14,7 @@ from emotune.data.manifest import SPLITS
 from emotune.data.sources.base import NO_LICENCE, Entry, Labels, Listing, Url
 from emotune.data.sources.class_names import match_class, unknown_class
 from emotune.data.sources.csv_columns import Columns, read_columns
-from emotune.data.sources.csv_rows import Row, merge_rows, summarise_problems
+from emotune.data.sources.csv_rows import CsvRow, merge_rows, summarise_problems
 from emotune.data.split import match_split
 
 __all__ = ["Csv"]
@@ -53,7 +53,7 @@ class Csv:
                 f"{base}: no such folder; name the folder to which the table's paths are relative with --images"
             )
         reader = _RowReader(columns, base)
-        rows: list[Row] = []
+        rows: list[CsvRow] = []
         problems: list[tuple[str, str]] = []
         for line, row in lines:
             try:
@@ -104,7 +104,7 @@ class _RowReader:
         self._columns, self._base = columns, base
         self._backslashed: list[str] = []
 
-    def row(self, where: str, cells: dict[str | None, Any], width: int) -> Row:
+    def row(self, where: str, cells: dict[str | None, Any], width: int) -> CsvRow:
         """The row that its cells describe.
 
         Args:
@@ -135,9 +135,9 @@ class _RowReader:
         image: Path | Url = Url(source)
         if values.get("path"):
             source, image = self._file(source)
-        return Row(where, source, image, label, votes, split, values.get("group") or None)
+        return CsvRow(where, source, image, label, votes, split, values.get("group") or None)
 
-    def notes(self, rows: Sequence[Row]) -> list[str]:
+    def notes(self, rows: Sequence[CsvRow]) -> list[str]:
         """Notes for the user on all rows."""
         notes = []
         if self._backslashed:

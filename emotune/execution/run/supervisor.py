@@ -139,7 +139,7 @@ class RunTrial(tune.Trainable):
                 for index in range(count)
             ]
             self._locations = ray.get([worker.location.remote() for worker in self._workers], timeout=stall_s)
-        address = ray.get(self._workers[0].open_store.remote(), timeout=stall_s) if count > 1 else None
+        address = ray.get(self._workers[0].open_rendezvous.remote(), timeout=stall_s) if count > 1 else None
         self._ranks = [worker.run.remote(self._job, rank, address) for rank, worker in enumerate(self._workers)]
 
     def _problem(self, ended: list[ray.ObjectRef], running: list[ray.ObjectRef]) -> Status | None:

@@ -51,11 +51,11 @@ class Worker:
         self._store: Any = None  # a torch.distributed.TCPStore, which is not imported before the worker has started
 
     @ray.method(concurrency_group="training")
-    def open_store(self) -> tuple[str, int]:
+    def open_rendezvous(self) -> tuple[str, int]:
         """Opens the store through which the ranks find each other, on rank 0; returns its host and port."""
-        from emotune.training.distributed import open_store
+        from emotune.training.distributed import open_rendezvous
 
-        self._store = store = open_store(ray.util.get_node_ip_address())
+        self._store = store = open_rendezvous(ray.util.get_node_ip_address())
         return store.host, store.port
 
     @ray.method(concurrency_group="training")
@@ -75,7 +75,7 @@ class Worker:
         """
         import torch
 
-        from emotune.training.distributed import connect, open_store
+        from emotune.training.distributed import connect, open_rendezvous
         from emotune.training.loop import DivergedError, InterruptedRunError, train
 
         self._progress = None
@@ -84,7 +84,7 @@ class Worker:
         directory = RunDirectory(job["store"], run)
         try:
             if store_address and rank:
-                self._store = open_store(*store_address)
+                self._store = open_rendezvous(*store_address)
             with connect(rank, resources.workers, gpu=resources.gpus_per_worker > 0, store=self._store) as world:
                 steps, stop = job["steps"], self._stop.is_set
                 train(

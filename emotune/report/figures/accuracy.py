@@ -23,7 +23,7 @@ from emotune.report.figures.layout import (
     wrap_name,
 )
 from emotune.report.figures.style import INK, SMALL, SOFT, STYLE, WIDTH, markers
-from emotune.report.figures.table_plot import Row, annotate_above, draw_interval, draw_seeds, table_plot
+from emotune.report.figures.table_plot import TableRow, annotate_above, draw_interval, draw_seeds, table_plot
 
 __all__ = ["metric_against_cost", "metric_by_variant"]
 
@@ -55,7 +55,7 @@ def metric_by_variant(
     scale, shapes = metric.scale, markers(colours)
     alike = len({s.n for s in summaries.values()}) == 1
     rows = [
-        Row(wrap_name(v), _summary_text(s, metric), "" if alike or not s.n else f"n = {s.n}", least=0.31)
+        TableRow(wrap_name(v), _summary_text(s, metric), "" if alike or not s.n else f"n = {s.n}", least=0.31)
         for v, s in summaries.items()
     ]
     values = runs.loc[runs["variant"].isin(list(summaries)), metric.name].dropna()

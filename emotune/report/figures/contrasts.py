@@ -15,7 +15,7 @@ from emotune.config.metric import Metric
 from emotune.config.study import Contrast
 from emotune.report.figures.layout import axis_limits, wrap_name
 from emotune.report.figures.style import GRID, INK, SMALL, SOFT, STYLE, VERDICT_COLOURS, VERDICT_MARKERS
-from emotune.report.figures.table_plot import Row, annotate_above, draw_interval, draw_seeds, table_plot
+from emotune.report.figures.table_plot import TableRow, annotate_above, draw_interval, draw_seeds, table_plot
 
 if TYPE_CHECKING:
     from emotune.analysis.images import ImageBootstrap
@@ -37,22 +37,22 @@ def contrast_forest(comparisons: Sequence[Comparison], metric: Metric, aa: Mappi
         metric: The study's metric.
         aa: The comparison of the baseline with itself, by data set.
     """
-    rows: list[Row] = []
+    rows: list[TableRow] = []
     drawn: list[Comparison | None] = []  # the comparison of each row; None for a heading
     several = len({c.dataset for c in comparisons}) > 1
     for dataset, group in groupby(sorted(comparisons, key=_dataset_order(comparisons)), lambda c: c.dataset):
         if several:
-            rows, drawn = [*rows, Row(dataset, heading=True)], [*drawn, None]
+            rows, drawn = [*rows, TableRow(dataset, heading=True)], [*drawn, None]
         for c in group:
             verdict = c.verdict or Verdict.UNRESOLVED
             tag = f"{verdict}, n = {c.summary.n}" if c.summary.n else ""
             rows.append(
-                Row(_contrast_label(c.contrast), _summary_text(c.summary, metric), tag, VERDICT_COLOURS[verdict])
+                TableRow(_contrast_label(c.contrast), _summary_text(c.summary, metric), tag, VERDICT_COLOURS[verdict])
             )
             drawn.append(c)
         if dataset in aa:
             rows.append(
-                Row(NOISE_FLOOR_LABEL, _summary_text(aa[dataset].summary, metric), f"n = {aa[dataset].summary.n}")
+                TableRow(NOISE_FLOOR_LABEL, _summary_text(aa[dataset].summary, metric), f"n = {aa[dataset].summary.n}")
             )
             drawn.append(aa[dataset])
     shown = [c for c in drawn if c]
@@ -92,12 +92,12 @@ def interval_comparison(
         metric: The study's metric.
     """
     others = {(o.contrast, o.dataset): o for o in image_bootstraps}
-    rows: list[Row] = []
+    rows: list[TableRow] = []
     drawn: list[Summary | None] = []
     several = len({c.dataset for c in comparisons}) > 1
     for c in sorted(comparisons, key=_dataset_order(comparisons)):
         name = f"{c.contrast.variant} − {c.contrast.reference}" + f" on {c.dataset}" * several
-        rows.append(Row(wrap_name(name, 72), heading=True))
+        rows.append(TableRow(wrap_name(name, 72), heading=True))
         drawn.append(None)
         intervals = [("other seeds", c.summary)]
         if (over := others.get((c.contrast, c.dataset))) is not None:
@@ -105,7 +105,7 @@ def interval_comparison(
             intervals.append(("other images", Summary(n, over.mean, None, over.low, over.high)))
             intervals.append(("both", Summary(n, over.mean, None, over.crossed_low, over.crossed_high)))
         for label, summary in intervals:
-            rows.append(Row(label, _summary_text(summary, metric), least=0.19))
+            rows.append(TableRow(label, _summary_text(summary, metric), least=0.19))
             drawn.append(summary)
     shown = [summary for summary in drawn if summary and summary.n]
     values = [s.mean for s in shown] + [0, -1.4 * metric.min_effect, 1.4 * metric.min_effect]

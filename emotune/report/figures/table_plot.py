@@ -12,7 +12,7 @@ from emotune.analysis.seeds import Summary
 from emotune.report.figures.layout import place_axes, text_width
 from emotune.report.figures.style import INK, SMALL, SOFT, WIDTH
 
-__all__ = ["Row", "annotate_above", "draw_interval", "draw_seeds", "table_plot"]
+__all__ = ["TableRow", "annotate_above", "draw_interval", "draw_seeds", "table_plot"]
 
 LINE = 0.135
 """Inches between lines of text."""
@@ -21,7 +21,7 @@ EDGE, GAP = 0.06, 0.12
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """The texts of a row.
 
     Attributes:
@@ -48,7 +48,7 @@ class Row:
 
 
 def table_plot(
-    rows: Sequence[Row], limits: tuple[float, float], label: str, *, top: float = 0.3, bottom: float = 0.42
+    rows: Sequence[TableRow], limits: tuple[float, float], label: str, *, top: float = 0.3, bottom: float = 0.42
 ) -> tuple[Figure, Axes, list[tuple[float, float]]]:
     """A figure with the texts of all rows, to which the caller adds the marks.
 
