@@ -204,8 +204,12 @@ class Cache:
         for path in sorted(files, key=lambda path: files[path].st_mtime_ns):
             if self.free_bytes() >= wanted:
                 return
-            if _hash_of(path) not in self.needed:
+            if not self._keeps(path):
                 path.unlink(missing_ok=True)
+
+    def _keeps(self, path: Path) -> bool:
+        """Whether a file is not removed to make room for others."""
+        return _hash_of(path) in self.needed
 
     def _files(self, *patterns: str) -> dict[Path, os.stat_result]:
         files = {}
