@@ -10,6 +10,7 @@ from emotune.config.study import Study
 from emotune.data.datasets.location import is_ready, manifest_of
 from emotune.data.datasets.resolve import resolve_datasets
 from emotune.execution.plan.plan import Plan, make_plan
+from emotune.models.backbones.catalogue import resolve_inputs
 from emotune.models.weights.resolve import resolve_weights
 from emotune.runs.store import RunStore, open_store
 
@@ -42,17 +43,20 @@ class ResolvedStudy:
 
 
 def resolve_study(study: Study | str | Path, runs: str | Path) -> ResolvedStudy:
-    """Looks up the data sets and weights that a study names; reads manifests only.
+    """Looks up the data sets, weights and backbones that a study names; of data sets only their manifests are read.
 
     Args:
         study: The study, or the path of its file.
         runs: The folder or URL in which run directories are, or will be.
 
     Raises:
-        InputError: a data set or weights cannot be used, the metric does not fit the classes, or ``runs`` is a file.
+        InputError: a data set, weights or a backbone cannot be used, the metric does not fit the classes, or ``runs``
+            is a file.
     """
     study = study if isinstance(study, Study) else load_study(Path(study))
     datasets = resolve_datasets(study.datasets)
     for dataset in datasets:
         study.metric.check_classes(dataset.name, manifest_of(dataset).classes if is_ready(dataset) else MIKELS)
-    return ResolvedStudy(study, datasets, study.runs(datasets, resolve_weights(study.variants)), open_store(runs))
+    inputs = resolve_inputs(study.variants)
+    planned = study.runs(datasets, resolve_weights(study.variants), inputs)
+    return ResolvedStudy(study, datasets, planned, open_store(runs))

@@ -1,0 +1,84 @@
+"""Building the backbone that a study names."""
+
+from functools import lru_cache, partial
+
+import torch
+from torch import nn
+
+from emotune.config.backbone import BackboneCode, BackboneConfig
+from emotune.config.input_spec import InputSpec
+from emotune.core.errors import InputError
+from emotune.models.backbones.backbone import Backbone, MapsFunction
+from emotune.models.backbones.layout import Layout, find_layout, remove_unused
+
+__all__ = ["build_backbone", "library_layout", "library_network"]
+
+
+def build_backbone(config: BackboneConfig, input_spec: InputSpec, levels: int) -> Backbone:
+    """The backbone of a config with random weights, on the device on which tensors are made.
+
+    Args:
+        config: The network's config.
+        input_spec: The network's input.
+        levels: The number of maps that are wanted, from the last one backwards.
+
+    Raises:
+        InputError: the backbone is unknown or not supported, has fewer maps, or is the user's own and cannot be built.
+    """
+    if isinstance(config.backbone, BackboneCode):
+        from emotune.models.backbones.user_backbone import user_backbone
+
+        return user_backbone(config.backbone, input_spec.side, levels)
+    layout = library_layout(config.backbone, input_spec.side)
+    if levels > len(layout.channels):
+        raise InputError(
+            f"{config.backbone} has {len(layout.channels)} maps, but model.head needs {levels}; give it fewer levels"
+        )
+    network, maps = library_network(config.backbone, input_spec.side)
+    remove_unused(network, layout.unused)
+    return Backbone(network, maps, partial(_known_layout, config.backbone, input_spec.side), levels)
+
+
+def library_network(name: str, side: int | None) -> tuple[nn.Module, MapsFunction]:
+    """A network of a library with its classifier and random weights, and the function that computes its maps.
+
+    Args:
+        name: The library and the name, such as ``timm:resnet18``.
+        side: The side of images, in pixels; None is the network's own.
+
+    Raises:
+        InputError: the library has no such network, or it is not supported.
+    """
+    library, _, network = name.partition(":")
+    if library == "timm":
+        from emotune.models.backbones.timm_networks import timm_network  # late: importing timm takes a second
+
+        return timm_network(network, side)
+    from emotune.models.backbones.torchvision_networks import torchvision_network
+
+    return torchvision_network(network, side)
+
+
+@lru_cache
+def library_layout(name: str, side: int) -> Layout:
+    """The layout of a network of a library, found on torch's meta device.
+
+    Args:
+        name: The library and the name, such as ``timm:resnet18``.
+        side: The side of images, in pixels.
+
+    Raises:
+        InputError: the network is unknown or not supported, or takes no images of this side.
+    """
+    with torch.inference_mode(False), torch.device("meta"):
+        network, maps = library_network(name, side)
+        try:
+            layout = find_layout(network, partial(maps, levels=None), torch.zeros(1, 3, side, side))
+        except (RuntimeError, AssertionError, ValueError, TypeError, IndexError) as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise InputError(f"{name} gives no maps of images of {side} pixels: {reason}; set another side") from None
+    return layout
+
+
+def _known_layout(name: str, side: int, network: nn.Module) -> Layout:
+    return library_layout(name, side)

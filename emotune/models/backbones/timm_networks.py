@@ -1,0 +1,83 @@
+"""timm's classifiers as backbones, up to the map that their own classifier pools (Wightman, github.com/huggingface/
+pytorch-image-models).
+
+No weights are downloaded: timm would ask a hub for them.
+"""
+
+import math
+from typing import Any
+
+import timm
+import torch
+from timm.data import resolve_model_data_config
+from torch import nn
+
+from emotune.config.input_spec import InputSpec
+from emotune.core.errors import InputError, closest, suggest
+from emotune.models.backbones.backbone import MapsFunction
+
+__all__ = ["timm_input", "timm_network"]
+
+
+def timm_network(name: str, side: int | None) -> tuple[nn.Module, MapsFunction]:
+    """A network of timm with its classifier and random weights, and the function that computes its maps.
+
+    Args:
+        name: The name, such as ``resnet18`` or ``resnet50.a1_in1k``.
+        side: The side of images, in pixels; None is the network's own.
+
+    Raises:
+        InputError: timm has no such network, or it gives no maps of its stages.
+    """
+    _require_known(name)
+    config = timm.models.get_pretrained_cfg(name)
+    is_fixed = config is not None and config.fixed_input_size and side not in (None, config.input_size[-1])
+    try:
+        network = timm.create_model(name, pretrained=False, **({"img_size": side} if is_fixed else {}))
+    except (RuntimeError, TypeError, ValueError, AssertionError) as error:
+        raise InputError(
+            f"timm's {name} cannot be built for images of {side} pixels ({error}); set another side"
+        ) from None
+    if not hasattr(network, "forward_intermediates"):
+        raise InputError(f"timm's {name} gives no maps of its stages (forward_intermediates); use another backbone")
+    return network, _maps
+
+
+def timm_input(network: nn.Module) -> InputSpec:
+    """The input of a network according to the configuration of timm's weights for it.
+
+    Raises:
+        InputError: it does not take square images in red, green and blue.
+    """
+    config = resolve_model_data_config(network)
+    channels, height, width = config["input_size"]
+    if channels != 3 or height != width:
+        raise InputError(f"takes inputs {channels}×{height}×{width}; images are square, in red, green and blue")
+    return InputSpec(
+        side=height, resize=max(height, math.floor(height / config["crop_pct"])),
+        interpolation=config["interpolation"], mean=tuple(config["mean"]), std=tuple(config["std"]),
+    )  # fmt: skip
+
+
+def _require_known(name: str) -> None:
+    base, _, tag = name.partition(".")
+    if not timm.is_model(base):
+        close = closest(base, timm.list_models())
+        hint = f'; did you mean "{close}"?' if close else "; timm.list_models() has all names"
+        raise InputError(f'timm has no network "{base}"{hint}')
+    tags = [one.partition(".")[2] for one in timm.list_pretrained(f"{base}.*")]
+    if tag and tag not in tags:
+        offered = suggest(tag, tags) if tags else "; leave it out"
+        raise InputError(f'timm has no weights "{tag}" of {base}{offered}')
+
+
+def _maps(network: nn.Module, images: torch.Tensor, levels: int | None) -> list[torch.Tensor]:
+    """The maps of a network: the last is what its classifier pools; tokens are positions, without those before them."""
+    model: Any = network
+    last, maps = model.forward_intermediates(images, indices=levels, output_fmt="NCHW")
+    height, width = maps[-1].shape[-2:]
+    if last.ndim == 3:  # tokens (B, N, C), of which the first are a class token, for example
+        last = last[:, -height * width :].transpose(1, 2).unflatten(2, (height, width))
+    elif getattr(model, "output_fmt", "NCHW") == "NHWC":
+        last = last.permute(0, 3, 1, 2)
+    return [*maps[:-1], last]
