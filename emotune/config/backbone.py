@@ -3,16 +3,17 @@
 import re
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, ValidationInfo
+from pydantic import BeforeValidator, ValidationError, ValidationInfo
 from pydantic.dataclasses import dataclass
 
-from emotune.config.heads import HeadConfig, MeanHeadConfig
+from emotune.config.heads import HEAD_CLASSES, HeadConfig, MeanHeadConfig
 from emotune.config.input_spec import InputOptions
 from emotune.config.network import NetworkConfig
 from emotune.config.types import FORBID_UNKNOWN_KEYS, Count
 from emotune.config.user_code import UserCode, parse_code
+from emotune.core.errors import suggest
 
-__all__ = ["LIBRARIES", "BackboneCode", "BackboneConfig", "LastStages"]
+__all__ = ["LIBRARIES", "BackboneCode", "BackboneConfig", "LastStages", "is_library_name"]
 
 LIBRARIES = ("torchvision", "timm")
 """The libraries whose networks are backbones."""
@@ -42,18 +43,46 @@ class LastStages:
     last: Count
 
 
+def is_library_name(value: object) -> bool:
+    """Whether a value is ``torchvision:NAME`` or ``timm:NAME``."""
+    return isinstance(value, str) and LIBRARY_NAME.fullmatch(value) is not None
+
+
 def _backbone(value: Any, info: ValidationInfo) -> Any:
     """Leaves ``torchvision:NAME`` and ``timm:NAME``, and reads the user's own code."""
-    if isinstance(value, str) and LIBRARY_NAME.fullmatch(value):
+    if is_library_name(value):
         return value
-    if isinstance(value, str) and ":" not in value:
+    code = parse_code(BackboneCode, value, info)
+    if not isinstance(code, BackboneCode):
         raise ValueError(f'"{value}" is unknown; give {", ".join(f"{one}:NAME" for one in LIBRARIES)} or FILE.py:NAME')
-    return parse_code(BackboneCode, value, info)
+    return code
 
 
-def _by_name(value: Any) -> Any:
+def _head(value: Any) -> Any:
     """A head with the defaults of its options can be given as its name."""
-    return {"name": value} if isinstance(value, str) else value
+    if isinstance(value, HEAD_CLASSES):
+        return value
+    names = [kind.name for kind in HEAD_CLASSES]
+    if not isinstance(value, str | dict):
+        raise ValueError(f"{value!r} is no head; give its name, or {{name: …}} with options; valid: {', '.join(names)}")
+    options = {"name": value} if isinstance(value, str) else value
+    if "name" not in options:
+        raise ValueError(f'"name" is missing; valid: {", ".join(names)}')
+    if options["name"] not in names:
+        raise ValueError(f'no head "{options["name"]}"{suggest(options["name"], names)}')
+    return options
+
+
+def _tune(value: Any) -> Any:
+    """``{last: N}`` as `LastStages`."""
+    if isinstance(value, LastStages) or value in ("all", "head"):
+        return value
+    if not isinstance(value, dict) or list(value) != ["last"]:
+        raise ValueError(f"{value!r} is unknown; give all, head, or {{last: N}} for the head and the last N stages")
+    try:
+        return LastStages(last=value["last"])
+    except ValidationError:
+        raise ValueError(f'"last" is {value["last"]!r}; give a number of stages, 1 or more') from None
 
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
@@ -71,6 +100,6 @@ class BackboneConfig(NetworkConfig):
 
     name: Literal["backbone"] = "backbone"
     backbone: Annotated[str | BackboneCode, BeforeValidator(_backbone)]
-    head: Annotated[HeadConfig, BeforeValidator(_by_name)] = MeanHeadConfig()
-    tune: Literal["all", "head"] | LastStages = "all"
+    head: Annotated[HeadConfig, BeforeValidator(_head)] = MeanHeadConfig()
+    tune: Annotated[Literal["all", "head"] | LastStages, BeforeValidator(_tune)] = "all"
     input: InputOptions = InputOptions()

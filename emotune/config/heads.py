@@ -7,10 +7,10 @@ They carry the ideas of the thesis to any backbone. The heads themselves are in 
 
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from emotune.config.types import FORBID_UNKNOWN_KEYS, Count, Fraction, Positive
+from emotune.config.types import FORBID_UNKNOWN_KEYS, Count, Fraction, Positive, reject_unused
 
 __all__ = [
     "HEAD_CLASSES",
@@ -26,7 +26,16 @@ __all__ = [
 ]
 
 Grid = Annotated[Count, Field(le=16)]
-Levels = Annotated[tuple[Grid, ...], Field(min_length=1)]
+
+
+def _differ(levels: tuple[int, ...]) -> tuple[int, ...]:
+    """The levels of a pyramid, each of which comes once, because all share one backbone."""
+    if len(set(levels)) < len(levels):
+        raise ValueError(f"{list(levels)} has a level twice; give each once")
+    return levels
+
+
+Levels = Annotated[tuple[Grid, ...], Field(min_length=1), AfterValidator(_differ)]
 
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
@@ -83,17 +92,31 @@ class AttentionHeadConfig(_Head):
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class DualHeadConfig(AttentionHeadConfig):
-    """The attended map beside the plain one, each pooled, before one linear layer (after the thesis' dual branch).
+    """The attended map beside the plain one, as two vectors before one linear layer (after the thesis' dual branch).
 
     Attributes:
+        output: The vector of either side: with *sum* the sum of the weighted map over positions and the mean of the
+            plain map; with *map* all values of these maps.
+        heads: The number of attention layers of an attended side, whose outputs are concatenated (ours).
         attention: The sides with attention: *spatial*, the first one (thesis); *both*; or *none*, a control with the
-            same capacity.
+            same capacity, which has copies of the plain vector in the place of attended ones.
         fusion: The fusion of the two vectors: *concat* (thesis), or *sum*, *max* or *product* of each unit (ours).
     """
 
     name: Literal["dual"] = "dual"  # type: ignore[assignment]
     attention: Literal["spatial", "both", "none"] = "spatial"
     fusion: Literal["concat", "sum", "max", "product"] = "concat"
+
+    @model_validator(mode="after")
+    def _options_fit_the_sides(self) -> "DualHeadConfig":
+        if self.attention == "none":
+            reject_unused(self, ["reach", "score", "scale", "temperature"], 'attention is "none"')
+        if self.heads > 1 and self.fusion != "concat":
+            raise ValueError(
+                f'"heads" is {self.heads} and "fusion" {self.fusion}: vectors of two lengths can only be concatenated; '
+                "give fusion: concat"
+            )
+        return self
 
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
@@ -134,6 +157,14 @@ class PatchesHeadConfig(_Head):
     aggregation: Literal["mean", "max", "logsumexp", "noisy-or"] = "mean"
     fusion: Literal["mean", "max", "min", "concat"] = "mean"
 
+    @model_validator(mode="after")
+    def _options_fit_the_levels(self) -> "PatchesHeadConfig":
+        if max(self.levels) == 1:
+            reject_unused(self, ["patches", "aggregation"], "no level has more than one patch")
+        if len(self.levels) == 1:
+            reject_unused(self, ["fusion"], "there is one level")
+        return self
+
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class HanHeadConfig(_Head):
@@ -153,6 +184,19 @@ class HanHeadConfig(_Head):
     patches: Literal["native", "resized"] = "native"
     attention: Literal["both", "positions", "patches", "none"] = "both"
     temperature: Positive = 1.0
+
+    @model_validator(mode="after")
+    def _options_fit_the_levels(self) -> "HanHeadConfig":
+        if self.levels == (1,):
+            reject_unused(self, ["patches"], "no level has more than one patch")
+            if self.attention in ("both", "patches"):
+                raise ValueError(
+                    f'"attention" is {self.attention}, but there is one patch, so that attention over patches would '
+                    "change nothing; give attention: positions or none"
+                )
+        if self.attention == "none":
+            reject_unused(self, ["temperature"], 'attention is "none"')
+        return self
 
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)

@@ -1,6 +1,5 @@
 """Reading a study's YAML file. All mistakes are reported at once, each with its key and the nearest valid one."""
 
-from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,22 +7,19 @@ import yaml
 from pydantic import BeforeValidator, Field, StrictBool, StringConstraints, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from emotune.config.merge import config_class, implied_name, is_changed, merge, unused_options
 from emotune.config.metric import Metric
-from emotune.config.model import MODEL_CLASSES, CodeConfig, ModelConfig
-from emotune.config.network import NetworkConfig
+from emotune.config.model import ModelConfig
 from emotune.config.resources import Resources
 from emotune.config.run import Selection
 from emotune.config.study import Study, baseline_problems, duplicate_problems, name_problems, parse_contrasts
 from emotune.config.train import TrainConfig
 from emotune.config.types import FORBID_UNKNOWN_KEYS, Count
-from emotune.config.user_code import UserCode
 from emotune.config.validation import UniqueKeyLoader, describe_validation_error, format_problem, valid_keys
 from emotune.core.errors import InputError
 
 __all__ = ["load_study", "shipped_study"]
 
-CODE_KEYS = valid_keys(UserCode)
-"""The keys of a model that is the user's own code."""
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
@@ -110,7 +106,7 @@ def _variants(raw: dict[str, Any], folder: Path, problems: list[str]) -> dict[st
     variants: dict[str, tuple[ModelConfig, TrainConfig]] = {}
     mistaken: set[str] = set()
     model = _mapping(raw, "model")
-    shared = {"model": {"name": "code" if "code" in model else "alexnet", **model}, "train": _mapping(raw, "train")}
+    shared = {"model": {"name": implied_name(model), **model}, "train": _mapping(raw, "train")}
     declared = _mapping(raw, "variants")
     if not declared:
         _settings(shared, {}, "", folder, problems)
@@ -125,30 +121,12 @@ def _variants(raw: dict[str, Any], folder: Path, problems: list[str]) -> dict[st
             if len(problems) > before:
                 mistaken.add(variant)
     if declared and len(variants) == len(declared):
-        problems += _unused_options(shared["model"], [model for model, _ in variants.values()])
+        problems += unused_options(shared["model"], [model for model, _ in variants.values()])
     problems += duplicate_problems({name: pair for name, pair in variants.items() if name not in mistaken})
     baseline = raw.get("baseline")
     if declared and isinstance(baseline, str):
         problems += baseline_problems(baseline, {name: variants.get(name) for name in declared})
     return variants
-
-
-def _unused_options(shared: dict[str, Any], models: Sequence[ModelConfig]) -> list[str]:
-    """A line for each shared option of models that no variant's model has."""
-    problems = []
-    if "code" in shared and shared["name"] != "code":
-        problems.append(
-            f'model: both name "{shared["name"]}" and code are given; keep one, and give the other in a variant'
-        )
-    has_code = any(isinstance(model, CodeConfig) for model in models)
-    if not has_code or all(isinstance(model, CodeConfig) for model in models):
-        for key in shared.keys() - {"name"}:
-            if (key in CODE_KEYS) != has_code:
-                hint = (
-                    f"; give options of your code as model.options.{key}" if has_code else "; no variant has model.code"
-                )
-                problems.append(f"model.{key}: no variant's model has this option: it would change nothing{hint}")
-    return sorted(problems)
 
 
 def _settings(
@@ -163,76 +141,15 @@ def _settings(
         folder: The folder of the study file, in which the user's own code is looked for.
         problems: The list to which mistakes are appended.
     """
-    merged, changed = _merge(shared, changes, where, problems)
+    merged, changed = merge(shared, changes, where, problems)
     configs: dict[str, Any] = {}
     for part in ("model", "train"):
         adapter: TypeAdapter[Any] = TypeAdapter(ModelConfig) if part == "model" else TypeAdapter(TrainConfig)
         try:
             configs[part] = adapter.validate_python(merged[part], context={"folder": folder})
         except ValidationError as error:
-            for key, text in describe_validation_error(error, _config_class(part, merged)):
+            for key, text in describe_validation_error(error, config_class(part, merged)):
                 # A mistake in the shared options is reported once, without a variant's name.
-                option = key.partition(".")[0]
-                is_changed = (part, option) in changed or (
-                    not key and any(p == part and (o in text or o in CODE_KEYS) for p, o in changed)
-                )
                 problem = format_problem(".".join(filter(None, [part, key])), text)
-                problems.append(format_problem(where if is_changed else "", problem))
+                problems.append(format_problem(where if is_changed(part, key, text, changed) else "", problem))
     return (configs["model"], configs["train"]) if len(configs) == 2 else None
-
-
-def _merge(
-    shared: dict[str, dict[str, Any]], changes: dict[str, Any], where: str, problems: list[str]
-) -> tuple[dict[str, dict[str, Any]], Set[tuple[str, str]]]:
-    """The options of a variant as ``model`` and ``train``, and those among them that the variant itself gives.
-
-    The arguments are those of `_settings`.
-    """
-    merged = {part: dict(options) for part, options in shared.items()}
-    changed: dict[tuple[str, str], None] = {}  # in their order
-    for key, value in changes.items():
-        part, _, option = str(key).partition(".")
-        option, _, name = option.partition(".")
-        options = merged.get(part, {}).get(option, {})
-        if name and option.endswith("options") and isinstance(options, dict):  # model.options.channels: one of several
-            merged[part][option] = options | {name: value}
-            changed[part, option] = None
-        elif part not in merged or not option or name:
-            problems.append(f'{where}: "{key}" is not of the form model.OPTION or train.OPTION{_belongs(key, merged)}')
-        else:
-            merged[part][option] = value
-            changed[part, option] = None
-    if ("model", "code") in changed and ("model", "name") not in changed:
-        merged["model"]["name"] = "code"
-    own = merged["model"]["name"] == "code"
-    merged["model"] = {  # what the variants share is for emotune's networks, or for the user's own
-        key: value for key, value in merged["model"].items()
-        if key == "name" or ("model", key) in changed or (key in CODE_KEYS) == own
-    }  # fmt: skip
-    if not issubclass(_model_class(merged["model"]), NetworkConfig):  # the shared options of networks do not apply
-        name = merged["model"]["name"]
-        problems += [f'{where}: train.{option}: "{name}" is not trained in steps: it would change nothing'
-                     for part, option in changed if part == "train"]  # fmt: skip
-        shared = {"name": name} | (shared["model"] if shared["model"]["name"] == name else {})
-        merged = {
-            "model": shared | {key: merged["model"][key] for part, key in changed if part == "model"},
-            "train": {},
-        }
-    return merged, changed.keys()
-
-
-def _belongs(key: Any, merged: dict[str, dict[str, Any]]) -> str:
-    """A suggestion for an option that is written without its part or under another one."""
-    option = str(key).rpartition(".")[2]
-    keys = [f"{part}.{option}" for part in ("model", "train") if option in valid_keys(_config_class(part, merged))]
-    return f"; did you mean {keys[0]}?" if keys else ""
-
-
-def _config_class(part: str, merged: dict[str, dict[str, Any]]) -> type:
-    """The config class of a part of a variant."""
-    return _model_class(merged["model"]) if part == "model" else TrainConfig
-
-
-def _model_class(value: dict[str, Any]) -> type:
-    """The config class of the model with this name; the first class if there is no such model."""
-    return next((kind for kind in MODEL_CLASSES if kind.name == value["name"]), MODEL_CLASSES[0])

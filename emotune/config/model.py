@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 from emotune.config.backbone import BackboneConfig
 from emotune.config.input_spec import InputOptions
 from emotune.config.network import NetworkConfig
-from emotune.config.types import FORBID_UNKNOWN_KEYS, Count, Fraction, Positive
+from emotune.config.types import FORBID_UNKNOWN_KEYS, Count, Fraction, Positive, reject_unused
 from emotune.config.user_code import UserCode
 
 __all__ = [
@@ -67,7 +67,7 @@ class AlexNetConfig(PaperNetworkConfig):
     @model_validator(mode="after")
     def _no_normalisation_in_one_tower(self) -> "AlexNetConfig":
         if self.backbone == "alexnet_owt":
-            _reject_unused(self, AlexNetConfig, ["lrn"], 'backbone is "alexnet_owt", which has none')
+            reject_unused(self, ["lrn"], 'backbone is "alexnet_owt", which has none')
         return self
 
 
@@ -114,7 +114,7 @@ class DualBranchConfig(AttentionConfig):
     def _no_settings_of_an_absent_layer(self) -> "DualBranchConfig":
         if self.attention == "none":
             names = ["reach", "score", "output", "scale", "temperature"]
-            _reject_unused(self, DualBranchConfig, names, 'attention is "none"')
+            reject_unused(self, names, 'attention is "none"')
         return self
 
 
@@ -157,11 +157,11 @@ class MldrConfig(PaperNetworkConfig):
                 f'"levels" has {len(self.levels)} entries and "depths" {len(self.depths)}: give one depth per level'
             )
         if max(self.levels) == 1:
-            _reject_unused(self, MldrConfig, ["patches", "aggregation"], "no level has more than one patch")
+            reject_unused(self, ["patches", "aggregation"], "no level has more than one patch")
         if len(self.levels) == 1:
-            _reject_unused(self, MldrConfig, ["fusion"], "there is one level")
+            reject_unused(self, ["fusion"], "there is one level")
         if max(self.depths) == 1:
-            _reject_unused(self, MldrConfig, ["lrn"], "it comes between convolutions and no level has two")
+            reject_unused(self, ["lrn"], "it comes between convolutions and no level has two")
         return self
 
 
@@ -233,10 +233,3 @@ ModelConfig = Annotated[
 ]
 MODEL_CLASSES: tuple[type[Any], ...] = get_args(get_args(ModelConfig)[0])
 """The config classes of all models."""
-
-
-def _reject_unused(config: Any, kind: type, names: list[str], why: str) -> None:
-    """Raises a ValueError, which pydantic collects, if an option without effect differs from its default."""
-    for name in names:
-        if getattr(config, name) != getattr(kind, name):
-            raise ValueError(f'"{name}" is set, but {why}: it would change nothing')

@@ -1,7 +1,7 @@
 """Pydantic field types that studies, runs and manifests share."""
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, NoReturn
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
@@ -21,6 +21,7 @@ __all__ = [
     "as_in_study",
     "escape_control_characters",
     "reject_bool",
+    "reject_unused",
 ]  # fmt: skip
 
 FORBID_UNKNOWN_KEYS = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -54,6 +55,19 @@ def reject_bool(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError("a number is needed, not true or false")
     return value
+
+
+def reject_unused(config: Any, names: Iterable[str], why: str) -> None:
+    """Raises a ValueError if an option without effect differs from its default.
+
+    Args:
+        config: An instance of a config's dataclass.
+        names: The names of the options without effect.
+        why: The reason.
+    """
+    for name in names:
+        if getattr(config, name) != getattr(type(config), name):
+            raise ValueError(f'"{name}" is set, but {why}: it would change nothing')
 
 
 def as_in_study(value: Any) -> str:

@@ -126,7 +126,10 @@ def parse_code(kind: type[UserCode], value: Any, info: ValidationInfo) -> Any:
     try:
         return TypeAdapter(kind).validate_python(value, context=info.context)
     except ValidationError as error:
-        lines = [(one["loc"], one.get("ctx", {}).get("error", one["msg"])) for one in error.errors()]
+        lines = [
+            (one["loc"], "missing" if one["type"] == "missing" else one.get("ctx", {}).get("error", one["msg"]))
+            for one in error.errors()
+        ]
         texts = [f'"{".".join(map(str, place))}": {text}' if place else str(text) for place, text in lines]
         raise ValueError("; ".join(texts)) from None
 

@@ -8,6 +8,8 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from emotune.config.heads import HEAD_CLASSES
+from emotune.config.input_spec import InputOptions
 from emotune.config.metric import Metric
 from emotune.config.model import MODEL_CLASSES
 from emotune.config.resources import Resources
@@ -18,6 +20,8 @@ __all__ = ["UniqueKeyLoader", "describe_validation_error", "format_problem", "va
 
 PLAIN_WORDS = MappingProxyType({"tuple_type": "a list is needed", "dict_type": "a mapping of keys to values is needed"})
 """Messages in the words of YAML, instead of pydantic's about Python types, by type of error."""
+OWNERS = MappingProxyType({"metric": Metric, "resources": Resources, "datasets": Selection, "input": InputOptions})
+"""The dataclasses of the keys that have keys of their own."""
 
 
 def describe_validation_error(error: ValidationError, kind: Any) -> list[tuple[str, str]]:
@@ -32,12 +36,11 @@ def describe_validation_error(error: ValidationError, kind: Any) -> list[tuple[s
         location = [str(part) for part in item["loc"]]
         if location and location[0] == getattr(kind, "name", None):
             location = location[1:]  # pydantic puts a model's name before its keys
+        owner = OWNERS.get(location[0], kind) if len(location) > 1 else kind
+        if len(location) > 1 and location[0] == "head":  # and the name of a head before its keys
+            name = location.pop(1)
+            owner = next(head for head in HEAD_CLASSES if head.name == name)
         key, context = ".".join(location), item.get("ctx", {})
-        owner = (
-            {"metric": Metric, "resources": Resources, "datasets": Selection}.get(location[0], kind)
-            if len(location) > 1
-            else kind
-        )
         if item["type"] == "unexpected_keyword_argument":
             mistakes.append((key, f"unknown key{suggest(location[-1], valid_keys(owner))}"))
         elif item["type"] in ("union_tag_invalid", "union_tag_not_found"):

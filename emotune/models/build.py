@@ -1,6 +1,7 @@
 """Building the network of a config: the table of all networks, with their initial weights or on the meta device.
 
 A new network has a file in `emotune.models.networks`, a config in `emotune.config.model` and an entry in `MODELS`.
+Networks of the user's own, and those of a backbone and a head, have constructors that take more.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,17 +12,19 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from emotune.config.backbone import BackboneCode, BackboneConfig
 from emotune.config.input_spec import InputSpec
 from emotune.config.model import CodeConfig, ModelConfig
 from emotune.models.initialisation import initialise_by_path
 from emotune.models.networks.alexnet import AlexNet
 from emotune.models.networks.attention import AttentionAlexNet
+from emotune.models.networks.backbone_network import backbone_network
 from emotune.models.networks.dual_branch import DualBranch
 from emotune.models.networks.mldr import MldrNet
 from emotune.models.networks.mldr_v2 import MldrNetV2
 from emotune.models.networks.user_network import user_network
 
-__all__ = ["MODELS", "build", "build_for_inspection"]
+__all__ = ["MODELS", "build", "build_for_inspection", "inspection_device"]
 
 MODELS: Mapping[str, Callable[[int, Any], nn.Module]] = {
     "alexnet": AlexNet,
@@ -36,6 +39,9 @@ MODELS: Mapping[str, Callable[[int, Any], nn.Module]] = {
 def build(config: ModelConfig, classes: int, seed: int | None = None, input_spec: InputSpec = InputSpec()) -> nn.Module:
     """The network of a config with freshly drawn weights: (B, 3, side, side) → logits (B, classes).
 
+    In training, a network of a backbone and a head may give a tuple of logits, see
+    `emotune.models.networks.backbone_network.BackboneNetwork`.
+
     Args:
         config: The options of a network.
         classes: The number of classes.
@@ -44,21 +50,39 @@ def build(config: ModelConfig, classes: int, seed: int | None = None, input_spec
             are replaced at once.
         input_spec: The network's input, which gives the side of images.
     """
-    is_own = isinstance(config, CodeConfig)
-    constructor: Callable[[int, Any], nn.Module] = user_network if is_own else MODELS[config.name]
-    construct = partial(constructor, classes, config)
+    construct: Callable[[], nn.Module]
+    match config:
+        case CodeConfig():
+            construct = partial(user_network, classes, config)
+        case BackboneConfig():
+            construct = partial(backbone_network, classes, config, input_spec)
+        case _:
+            construct = partial(MODELS[config.name], classes, config)
     return construct() if seed is None else initialise_by_path(construct, seed)
 
 
 def build_for_inspection(config: ModelConfig, classes: int, input_spec: InputSpec = InputSpec()) -> nn.Module:
     """The network of a config on torch's meta device: shapes without numbers, which take no memory.
 
-    A user's own network is on the CPU, because it may compute with numbers while it is built or called.
+    A network that is, or has, the user's own code is on the CPU, because that may compute with numbers while it is
+    built or called.
     """
-    if isinstance(config, CodeConfig):
+    if _has_own_code(config):
         return build(config, classes, input_spec=input_spec)
     with torch.device("meta"), _SkipInit():
         return build(config, classes, input_spec=input_spec)
+
+
+def inspection_device(config: ModelConfig) -> torch.device:
+    """The device of the network that `build_for_inspection` builds."""
+    return torch.device("cpu" if _has_own_code(config) else "meta")
+
+
+def _has_own_code(config: ModelConfig) -> bool:
+    """Whether a network is, or has, the user's own code."""
+    return isinstance(config, CodeConfig) or (
+        isinstance(config, BackboneConfig) and isinstance(config.backbone, BackboneCode)
+    )
 
 
 class _SkipInit(TorchFunctionMode):

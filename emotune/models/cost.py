@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import torch
 
-from emotune.config.model import CodeConfig, ModelConfig
+from emotune.config.model import ModelConfig
 from emotune.data.image_io import CROP_SIDE
-from emotune.models.build import build_for_inspection
+from emotune.models.build import build_for_inspection, inspection_device
 from emotune.models.local_response import LocalResponseNorm
 
 __all__ = ["Cost", "cost"]
@@ -39,8 +39,7 @@ def cost(config: ModelConfig, classes: int) -> Cost:
     from torch.utils.flop_counter import FlopCounterMode  # late: it imports triton
 
     network = build_for_inspection(config, classes).eval()
-    device = "cpu" if isinstance(config, CodeConfig) else "meta"
-    images = torch.zeros(1, 3, CROP_SIDE, CROP_SIDE, device=device)
+    images = torch.zeros(1, 3, CROP_SIDE, CROP_SIDE, device=inspection_device(config))
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(images)
     counts = counter.get_flop_counts()

@@ -178,9 +178,11 @@ def backward(state: TrainState, batch: Batch, randomness: EpochRandomness) -> to
             set_dropout_seeds(state.network, seeds[piece])
             _seed_generators(world.device, randomness.network_seed, batch.number, number)
             with autocast(world.device, state.precision):
-                logits = model(inputs)
-            losses = objective.loss(logits.float(), target_probs[piece], weights[piece])
-            loss = (losses * shares[piece]).sum()
+                outputs = model(inputs)
+            outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+            logits = outputs[0]  # those of the branch that predicts
+            losses = [objective.loss(one.float(), target_probs[piece], weights[piece]) for one in outputs]
+            loss = (sum(losses[1:], losses[0]) / len(losses) * shares[piece]).sum()
             (loss * world.size).backward()  # DDP averages over ranks
         sums += torch.stack([loss.detach(), (logits.argmax(1) == targets[piece]).sum()])
     return world.sum(sums)

@@ -15,11 +15,19 @@ from typing import Any
 import torch
 from torch import nn
 
+from emotune.config.heads import AttentionHeadConfig
 from emotune.config.model import AttentionConfig
 from emotune.models.networks.alexnet import alexnet_backbone
 from emotune.models.networks.alexnet_backbone import POSITIONS, AlexNetBackbone, channels, initialise
 
-__all__ = ["AttentionAlexNet", "SpatialAttention", "attention_backbone", "initialise_attention", "record_attention"]
+__all__ = [
+    "AttentionAlexNet",
+    "AttentionMap",
+    "SpatialAttention",
+    "attention_backbone",
+    "initialise_attention",
+    "record_attention",
+]
 
 
 class SpatialAttention(nn.Module):
@@ -36,7 +44,9 @@ class SpatialAttention(nn.Module):
         positions: The map's positions, P = H · W; only ``reach="full"`` depends on them.
     """
 
-    def __init__(self, channels: int, config: AttentionConfig, positions: int = POSITIONS) -> None:
+    def __init__(
+        self, channels: int, config: AttentionConfig | AttentionHeadConfig, positions: int = POSITIONS
+    ) -> None:
         super().__init__()
         self.reach, self.output, self.scale = config.reach, config.output, config.scale
         self.temperature = config.temperature
@@ -61,6 +71,22 @@ class SpatialAttention(nn.Module):
         return attended if self.output == "map" else attended.sum(dim=(2, 3))
 
 
+class AttentionMap(nn.Module):
+    """A layer that takes weights of a network's parts and changes nothing; `record_attention` records what
+    ``image_map`` makes of them.
+    """
+
+    def forward(self, *weights: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return weights
+
+    def image_map(self, *weights: torch.Tensor) -> torch.Tensor:
+        """The weights of the positions of the whole image that follow from those of its parts; they sum to one: (B, P).
+
+        P is a square number, because the positions are those of a square grid, row by row.
+        """
+        raise NotImplementedError
+
+
 def attention_backbone(config: AttentionConfig) -> AlexNetBackbone:
     """AlexNet's backbone with an attention layer before fc6."""
     depth = channels(256, config.width)
@@ -81,9 +107,9 @@ def record_attention(network: nn.Module) -> Iterator[dict[str, torch.Tensor]]:
     """Records the attention weights of the first forward pass in the block; the network's outputs do not change.
 
     Yields:
-        A dictionary that the pass fills: the weights of each attention layer by its dotted name, float32 (B, P). They
-        are computed from the scores in float32, even where the network itself continues in bfloat16. The dictionary
-        stays empty for networks without attention.
+        A dictionary that the pass fills: the weights of each attention layer by its dotted name, float32 (B, P), for
+        the positions of its map, row by row. They are computed from the scores in float32, even where the network
+        itself continues in bfloat16. The dictionary stays empty for networks without attention.
     """
     weights: dict[str, torch.Tensor] = {}
 
@@ -91,10 +117,16 @@ def record_attention(network: nn.Module) -> Iterator[dict[str, torch.Tensor]]:
         if name not in weights:
             weights[name] = layer.normalise(scores.float())
 
+    def record_map(name: str, layer: AttentionMap, inputs: Any, outputs: Any) -> None:
+        if name not in weights:
+            weights[name] = layer.image_map(*inputs).float()
+
     with ExitStack() as hooks:
         for name, layer in network.named_modules():
             if isinstance(layer, SpatialAttention):
                 hooks.enter_context(layer.score.register_forward_hook(partial(record, name, layer)))
+            elif isinstance(layer, AttentionMap):
+                hooks.enter_context(layer.register_forward_hook(partial(record_map, name)))
         yield weights
 
 

@@ -1,0 +1,202 @@
+"""Merging the options that all variants of a study share with those that a variant changes by dotted keys.
+
+A key may lead into an option that has options of its own: ``model.head.score``, ``train.loss.options.gamma``. Such an
+option can be given as a name or as code alone, ``head: attention``, which stands for ``{name: attention}``.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence, Set
+from types import MappingProxyType
+from typing import Any, Literal, get_args, get_type_hints
+
+from emotune.config.backbone import BackboneConfig, is_library_name
+from emotune.config.heads import HEAD_CLASSES
+from emotune.config.model import MODEL_CLASSES, AlexNetConfig, CodeConfig, ModelConfig, PaperNetworkConfig
+from emotune.config.network import NetworkConfig
+from emotune.config.train import TrainConfig
+from emotune.config.user_code import UserCode
+from emotune.config.validation import valid_keys
+from emotune.core.errors import closest, suggest
+
+__all__ = ["config_class", "implied_name", "is_changed", "merge", "unused_options"]
+
+Options = dict[str, Any]
+Family = Literal["paper", "backbone", "code"]
+FAMILIES: tuple[Family, ...] = get_args(Family)
+"""The kinds of networks, which share options: emotune's, those of a backbone and a head, and the user's own."""
+KEYS: Mapping[Family, Set[str]] = MappingProxyType({
+    "paper": {key for kind in MODEL_CLASSES if issubclass(kind, PaperNetworkConfig) for key in valid_keys(kind)},
+    "backbone": set(valid_keys(BackboneConfig)),
+    "code": set(valid_keys(CodeConfig)),
+})  # fmt: skip
+"""The options of each kind of networks."""
+WITH_OPTIONS: Mapping[str, Sequence[str]] = MappingProxyType({
+    "model": ("backbone", "head", "input", "options", "tune"), "train": ("augment", "loss", "optimizer_options"),
+})  # fmt: skip
+"""The options that have options of their own."""
+TOWERS: Sequence[str] = get_args(get_type_hints(AlexNetConfig)["backbone"])
+"""The backbones of `AlexNetConfig`, whose option of that name is another one than that of `BackboneConfig`."""
+
+
+def implied_name(model: Mapping[str, Any]) -> str:
+    """The ``name`` of a model that is given without it."""
+    if "code" in model:
+        return "code"
+    return "alexnet" if _is_tower(model.get("backbone", TOWERS[0])) else "backbone"
+
+
+def config_class(part: str, merged: Mapping[str, Options]) -> type[Any]:
+    """The config class of a part of a variant; of a model with an unknown name, the first class."""
+    if part == "train":
+        return TrainConfig
+    name = merged["model"]["name"]
+    return next((kind for kind in MODEL_CLASSES if kind.name == name), MODEL_CLASSES[0])
+
+
+def is_changed(part: str, key: str, text: str, changed: Iterable[tuple[str, str]]) -> bool:
+    """Whether a mistake follows from what a variant changes, and not from shared options alone.
+
+    Args:
+        part: The part, ``model`` or ``train``.
+        key: The dotted key of the mistake within the part; empty for a mistake of several options.
+        text: The message, which has the names of options that do not fit together.
+        changed: The parts and dotted keys that the variant gives.
+    """
+    keys = [path for one, path in changed if one == part]
+    if key:
+        return any(path == key or path.startswith(f"{key}.") or key.startswith(f"{path}.") for path in keys)
+    options = {path.partition(".")[0] for path in keys}
+    return any(option in text or option in valid_keys(UserCode) for option in options)
+
+
+def merge(
+    shared: Mapping[str, Options], changes: Mapping[Any, Any], where: str, problems: list[str]
+) -> tuple[dict[str, Options], Set[tuple[str, str]]]:
+    """The options of a variant, and those among them that the variant itself gives, as parts and dotted keys.
+
+    Args:
+        shared: The options that all variants share, as ``model`` and ``train``.
+        changes: The variant's dotted keys.
+        where: The variant's key, for messages.
+        problems: The list to which mistakes are appended.
+    """
+    merged = {part: dict(options) for part, options in shared.items()}
+    changed: dict[tuple[str, str], None] = {}  # in their order
+    paths = [(str(key).split("."), value) for key, value in changes.items()]
+    for path, value in sorted(paths, key=lambda one: (len(one[0]), one[0][-1] != "name")):  # what contains others first
+        part, *keys = path
+        try:
+            _check_path(part, keys, merged)
+            merged[part] = _with(merged[part], keys, value)
+        except ValueError as error:
+            problems.append(f'{where}: "{".".join(path)}"{error}')
+        else:
+            changed[part, ".".join(keys)] = None
+    options = {key.partition(".")[0] for part, key in changed if part == "model"}
+    merged["model"] = _of_its_kind(shared["model"], merged["model"], options)
+    if not issubclass(config_class("model", merged), NetworkConfig):  # the shared options of networks do not apply
+        name = merged["model"]["name"]
+        problems += [f'{where}: train.{key}: "{name}" is not trained in steps: it would change nothing'
+                     for part, key in changed if part == "train"]  # fmt: skip
+        own = shared["model"] if shared["model"]["name"] == name else {}
+        given = {key: value for key, value in merged["model"].items() if key in options}
+        merged = {"model": {"name": name} | own | given, "train": {}}
+    return merged, changed.keys()
+
+
+def unused_options(shared: Options, models: Sequence[ModelConfig]) -> list[str]:
+    """A line for each shared option of models that no variant's model has."""
+    kind = _family(shared["name"])
+    kinds = {_family(model.name) for model in models if isinstance(model, NetworkConfig)}
+    problems = []
+    for key in shared.keys() - {"name"}:
+        owners = {one for one in FAMILIES if _has(one, key, shared[key])}
+        if key in ("code", "backbone") and owners and kind not in owners:
+            problems.append(
+                f'model: both name "{shared["name"]}" and {key} are given; keep one, and give the other in a variant'
+            )
+        if owners and not owners & kinds:
+            hint = f"; give options of your code as model.options.{key}" if kinds == {"code"} else ""
+            hint = "; no variant has model.code" if owners == {"code"} else hint
+            problems.append(f"model.{key}: no variant's model has this option: it would change nothing{hint}")
+    heads = {key for model in models if isinstance(model, BackboneConfig) for key in valid_keys(model.head)}
+    if heads and isinstance(shared.get("head"), dict):
+        problems += [
+            f"model.head.{key}: no variant's head has this option: it would change nothing{suggest(key, sorted(heads))}"
+            for key in shared["head"].keys() - heads
+        ]
+    return sorted(problems)
+
+
+def _check_path(part: str, keys: Sequence[str], merged: Mapping[str, Options]) -> None:
+    """Raises a ValueError, with the end of a message, if there is no place for an option of this name."""
+    if part not in merged or not keys or not all(keys):
+        raise ValueError(f" is not of the form model.OPTION or train.OPTION{_belongs([part, *keys], merged)}")
+    if len(keys) > 1 and keys[0] not in WITH_OPTIONS[part]:
+        near = closest(keys[0], WITH_OPTIONS[part])
+        hint = f"; did you mean {'.'.join([part, near, *keys[1:]])}?" if near else _belongs([part, *keys], merged)
+        raise ValueError(f": {part}.{keys[0]} has no options of its own{hint}")
+
+
+def _with(options: Options, keys: Sequence[str], value: Any) -> Options:
+    """The options with the one to which the keys lead; a head of another name keeps what that head has, too.
+
+    Raises:
+        ValueError: an option on the way has no options of its own.
+    """
+    key, *rest = keys
+    if not rest:
+        return options | {key: value}
+    inner = options.get(key, {})
+    if isinstance(inner, str) and not is_library_name(inner) and (key == "head" or ":" in inner):
+        inner = {"name" if key == "head" else "code": inner}
+    if not isinstance(inner, dict):
+        raise ValueError(f": {key} is {inner}, which has no options")
+    if key == "head" and rest == ["name"]:
+        kept = next((valid_keys(kind) for kind in HEAD_CLASSES if kind.name == value), list(inner))
+        inner = {one: inner[one] for one in inner if one in kept}
+    return options | {key: _with(inner, rest, value)}
+
+
+def _of_its_kind(shared: Options, merged: Options, given: Set[str]) -> Options:
+    """A variant's model with its name, and without what is shared for networks of another kind.
+
+    Args:
+        shared: The model that the variants share.
+        merged: The same with the variant's own options.
+        given: The keys that the variant gives.
+    """
+    name = merged["name"]
+    if "name" not in given:
+        if "code" in given:
+            name = "code"
+        elif "backbone" in given and (_family(shared["name"]) == "paper") != _is_tower(merged["backbone"]):
+            name = implied_name({"backbone": merged["backbone"]})
+    own = _family(name)
+    foreign = {
+        key for key, value in merged.items()
+        if not _has(own, key, value) and any(_has(one, key, value) for one in FAMILIES)
+    }  # fmt: skip
+    return {key: value for key, value in merged.items() if key not in foreign - given} | {"name": name}
+
+
+def _family(name: str) -> Family:
+    return "code" if name == CodeConfig.name else "backbone" if name == BackboneConfig.name else "paper"
+
+
+def _has(family: Family, key: str, value: Any) -> bool:
+    """Whether networks of a kind have an option; a backbone is either one of AlexNet's or one of another network."""
+    return key in KEYS[family] and (key != "backbone" or _is_tower(value) == (family == "paper"))
+
+
+def _is_tower(backbone: Any) -> bool:
+    """Whether a backbone is, or was probably meant to be, one of `AlexNetConfig`."""
+    return isinstance(backbone, str) and ":" not in backbone and closest(backbone, TOWERS) is not None
+
+
+def _belongs(path: Sequence[str], merged: Mapping[str, Options]) -> str:
+    """A suggestion for an option that is written without its part or under another one."""
+    option = path[-1]
+    keys = [f"{part}.{option}" for part in ("model", "train") if option in valid_keys(config_class(part, merged))]
+    if config_class("model", merged) is BackboneConfig:
+        keys += [f"model.head.{option}" for kind in HEAD_CLASSES if option in valid_keys(kind)]
+    return f"; did you mean {keys[0]}?" if keys else ""

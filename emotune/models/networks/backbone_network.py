@@ -1,0 +1,104 @@
+"""A backbone of torchvision, timm or the user's own with a head on its last maps."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from emotune.config.backbone import BackboneConfig, LastStages
+from emotune.config.heads import HanHeadConfig, PatchesHeadConfig
+from emotune.config.input_spec import InputSpec
+from emotune.models.adapt import adapt_network
+from emotune.models.backbones.backbone import Backbone
+from emotune.models.backbones.build import build_backbone
+from emotune.models.heads.build import levels_needed, make_head
+from emotune.models.networks.mldr import pyramid
+
+__all__ = ["BackboneNetwork", "backbone_network"]
+
+
+class BackboneNetwork(nn.Module):
+    """A backbone and a head: (B, 3, side, side) → logits (B, K), or in training a tuple of them.
+
+    The first logits predict, and the loss is the mean over all of them. What is not trained has no gradient and stays
+    in evaluation mode: its batch normalisation keeps its statistics, and its dropout and stochastic depth do nothing.
+
+    Args:
+        backbone: The backbone with as many maps as the head needs. Its dropout layers become those with a seed per
+            image.
+        config: The options: the head's, and ``tune``, which says what is trained.
+        classes: The number of classes, K.
+        side: The side of the images that the network sees, in pixels.
+
+    Raises:
+        InputError: the head's options do not fit the backbone's maps.
+    """
+
+    def __init__(self, backbone: Backbone, config: BackboneConfig, classes: int, side: int) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = make_head(config.head, backbone.channels, backbone.sizes, classes)
+        self.side = side
+        has_patches = isinstance(config.head, PatchesHeadConfig | HanHeadConfig)
+        self.grids: tuple[int, ...] = config.head.levels if has_patches else ()
+        self.resize = has_patches and config.head.patches == "resized"
+        adapt_network(backbone)
+        self.tuned = None if config.tune == "all" else _freeze(backbone, config.tune)
+        self.train()
+
+    def train(self, mode: bool = True) -> "BackboneNetwork":
+        """Sets training mode, except in what is not trained."""
+        super().train(mode)
+        if mode and self.tuned is not None:
+            self.backbone.eval()
+            for module in self.tuned:
+                module.training = True
+        return self
+
+    def features(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """All that the head needs of images, as the backbone computes it: without gradients, if none of it is trained.
+
+        Args:
+            images: The images, (B, 3, side, side).
+
+        Returns:
+            Maps (B, C, H, W), from the finest to the last; or, for a head of patches, for each level of the pyramid the
+            last maps of its P patches, (B, P, C, H, W), row by row.
+        """
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.tuned != []):
+            if self.grids:
+                return [self._patches(images, grid) for grid in self.grids]
+            return list(self.backbone(images))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
+        return self.head(self.features(images))
+
+    def _patches(self, images: torch.Tensor, grid: int) -> torch.Tensor:
+        """The last maps of the patches of one level; all patches of all images go through the backbone in one pass."""
+        patches = pyramid(images, grid) if grid > 1 else images
+        if self.resize and grid > 1:
+            patches = F.interpolate(patches, size=(self.side, self.side), mode="bilinear", align_corners=False)
+        return self.backbone(patches)[-1].unflatten(0, (-1, grid**2))
+
+
+def _freeze(backbone: Backbone, tune: Literal["head"] | LastStages) -> list[nn.Module]:
+    """Leaves gradients to the parameters of the last stages alone; returns the modules of these stages."""
+    stages: Sequence[Sequence[nn.Module]] = backbone.stages()[-tune.last :] if isinstance(tune, LastStages) else ()
+    tuned = [module for stage in stages for module in stage]
+    kept = [one for module in tuned for one in module.parameters(recurse=False) if one.requires_grad]
+    backbone.requires_grad_(False)
+    for parameter in kept:
+        parameter.requires_grad_(True)
+    return tuned
+
+
+def backbone_network(classes: int, config: BackboneConfig, input_spec: InputSpec) -> BackboneNetwork:
+    """The network of a config, with the backbone that it names.
+
+    Raises:
+        InputError: the backbone cannot be built, or does not fit its head.
+    """
+    backbone = build_backbone(config, input_spec, levels_needed(config.head))
+    return BackboneNetwork(backbone, config, classes, input_spec.side)
