@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from emotune.config.run import RunConfig
+from emotune.config.shown_options import shown_options
 from emotune.config.study import Study
 from emotune.config.types import as_in_study
-from emotune.config.user_code import shown_options
 from emotune.runs.registry import Registry
 from emotune.runs.store import RunStore
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from functools import partial
 from typing import Any
 
@@ -287,9 +287,11 @@ def _changes(config: Any, always: dict[str, Any]) -> dict[str, Any]:
 
 
 def _as_in_yaml(value: Any) -> Any:
-    """The value with YAML's lists and mappings in the place of tuples and mappings that cannot be changed."""
+    """The value with YAML's lists and mappings in the place of tuples, configs, and mappings that cannot be changed."""
     if isinstance(value, UserCode):
         return asdict(value)
+    if is_dataclass(value):
+        return _changes(value, {"name": value.name} if hasattr(value, "name") else {})
     if isinstance(value, Mapping):
         return {key: _as_in_yaml(item) for key, item in value.items()}
     return [_as_in_yaml(item) for item in value] if isinstance(value, tuple) else value

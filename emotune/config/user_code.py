@@ -6,7 +6,6 @@ identified by the parsed text without comments and docstrings, so only an edit t
 """
 
 import json
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,7 +17,7 @@ from emotune.config.python_source import check_options, parameters_of, read_sour
 from emotune.config.types import FORBID_UNKNOWN_KEYS
 from emotune.core.errors import closest, suggest
 
-__all__ = ["UserCode", "code_or_name", "parse_code", "shown_options"]
+__all__ = ["UserCode", "code_or_name", "parse_code"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, config=FORBID_UNKNOWN_KEYS)
@@ -132,16 +131,6 @@ def parse_code(kind: type[UserCode], value: Any, info: ValidationInfo) -> Any:
         ]
         texts = [f'"{".".join(map(str, place))}": {text}' if place else str(text) for place, text in lines]
         raise ValueError("; ".join(texts)) from None
-
-
-def shown_options(config: Any) -> dict[str, Any]:
-    """The options of a config as plans and tables show them: for the text of a user's file stands its digest."""
-    options = {one.name: getattr(config, one.name) for one in fields(config)}
-    if isinstance(config, UserCode):
-        del options["options"]
-        options |= {f"options.{name}": value for name, value in config.options.items()}
-        options["source"] = source_digest(config.source)[:8]
-    return {name: str(value) if isinstance(value, UserCode) else value for name, value in options.items()}
 
 
 def _same(value: Any, default: Any) -> bool:

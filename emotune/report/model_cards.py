@@ -11,7 +11,7 @@ from emotune.analysis.metrics import constant_predictions, scalar_metrics
 from emotune.analysis.seeds import Summary, summarise
 from emotune.config.metric import SCALES, Scale
 from emotune.config.network import NetworkConfig
-from emotune.config.user_code import shown_options
+from emotune.config.shown_options import shown_options
 from emotune.report import phrasing
 from emotune.report.dataset_info import DatasetInfo
 from emotune.report.results import StudyResults

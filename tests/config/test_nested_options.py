@@ -10,9 +10,12 @@ from study_files import DATA, HEAD, Write, is_about, mistakes
 
 from emotune.config.backbone import BackboneCode, BackboneConfig, LastStages
 from emotune.config.heads import HEAD_CLASSES, AttentionHeadConfig, DualHeadConfig, HeadConfig, MaxHeadConfig
+from emotune.config.input_spec import InputOptions
 from emotune.config.load import load_study
-from emotune.config.model import AlexNetConfig, ModelConfig
+from emotune.config.model import AlexNetConfig, CodeConfig, ModelConfig
 from emotune.config.run import RunConfig
+from emotune.config.shown_options import shown_options
+from emotune.config.study import Study
 from emotune.config.train import LossCode, TrainConfig
 
 SHARED = "{backbone: torchvision:resnet18, head: {name: attention, score: tanh, dropout: 0.5}}"
@@ -163,3 +166,20 @@ def test_each_head_is_named_in_the_union():
     assert {kind.name for kind in HEAD_CLASSES} == {
         "mean", "max", "attention", "dual", "multi_level", "patches", "han", "wscnet",
     }  # fmt: skip
+
+
+def test_tables_have_each_nested_option_by_its_key():
+    head = AttentionHeadConfig(score="tanh")
+    shown = shown_options(BackboneConfig(backbone="timm:x", head=head, tune=LastStages(last=2)))
+    assert (shown["head"], shown["head.score"], shown["tune"]) == ("attention", "tanh", "{last: 2}")
+    assert "input.side" not in shown
+    assert shown_options(BackboneConfig(backbone="timm:x", input=InputOptions(side=160)))["input.side"] == 160
+    assert json.dumps(shown_options(CodeConfig(code="a.py:A", source="class A:\n    pass\n")))
+
+
+def test_a_study_made_in_python_is_written_as_a_file_that_reads_the_same(write: Write):
+    head, own = DualHeadConfig(fusion="sum"), BackboneCode(code="own.py:Trunk", source="class Trunk:\n    pass\n")
+    one = BackboneConfig(backbone=own, head=head, tune=LastStages(last=2), input=InputOptions(side=160))
+    study = Study("study", "Why?", "scenes", "plain", {"plain": BackboneConfig(backbone="timm:x"), "one": one})
+    again = load_study(write(study.source))
+    assert again.variants == study.variants

@@ -9,6 +9,7 @@ from dataclasses import MISSING, asdict, fields
 from difflib import unified_diff
 from typing import Any
 
+from emotune.config.backbone import BackboneConfig
 from emotune.config.python_source import source_digest
 from emotune.config.run import FORMAT_VERSION, RUN_ID, RunConfig, model_label, run_stem
 from emotune.config.types import as_in_study, escape_control_characters
@@ -80,6 +81,7 @@ def changes(run: RunConfig, earlier: Mapping[str, Any]) -> list[str]:
             differences.append("weights changed")
         train["init"] = run.train.init  # the location of the weights does not matter
     differences += _options("train", run.train, train)
+    differences += _options("input", run.input, earlier.get("input", {}))
     sources = _sources("model", earlier["model"]) | _sources("train", train)
     for name in ("select", "test_curve", "replicate"):
         before, now = earlier.get(name, getattr(RunConfig, name)), getattr(run, name)
@@ -97,7 +99,8 @@ def changes(run: RunConfig, earlier: Mapping[str, Any]) -> list[str]:
 def _sources(part: str, options: Mapping[str, Any]) -> dict[str, str]:
     """The texts of the user's code in a part of an earlier run's config, by the names of `RunConfig.user_code`."""
     if part == "model":
-        return {"model": options["source"]} if options.get("source") else {}
+        owner = options["backbone"] if isinstance(options.get("backbone"), dict) else options
+        return {"model": owner["source"]} if owner.get("source") else {}
     return {name: value["source"] for name, value in options.items() if isinstance(value, dict) and "source" in value}
 
 
@@ -165,9 +168,9 @@ def _by_stem(names: Iterable[str]) -> dict[str, list[str]]:
 def _options(part: str, config: Any, earlier: Mapping[str, Any]) -> list[str]:
     """The options that differ. An option that is missing in the earlier run, or in its model, had its default."""
     now, earlier = _plain(asdict(config)), _plain(earlier)
-    defaults = {f.name: f.default for f in fields(config) if f.default is not MISSING}
+    defaults = _defaults(config)
     names = ["name", *now] if "name" in now else list(now)
-    if earlier.get("name") == now.get("name"):
+    if (earlier.get("name"), earlier.get("head")) == (now.get("name"), now.get("head")):
         names += [name for name in earlier if name not in now]  # an option that no longer exists
     differences = []
     for name in dict.fromkeys(names):
@@ -177,10 +180,27 @@ def _options(part: str, config: Any, earlier: Mapping[str, Any]) -> list[str]:
     return differences
 
 
+def _defaults(config: Any) -> dict[str, Any]:
+    """The defaults of a config's options, and those of the head that it has."""
+    defaults = {f.name: f.default for f in fields(config) if f.default is not MISSING}
+    if isinstance(config, BackboneConfig):
+        head = {f.name: f.default for f in fields(config.head)}
+        defaults |= _plain({"head": head}) | {"head": BackboneConfig.head.name}
+    return defaults
+
+
 def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options without the texts of the user's code, and with each option of that code by itself."""
+    """Options without the texts of the user's code, and with each option of that code, or of a head, by itself.
+
+    ``model.input`` is left out, because a run has its whole input, which results from it.
+    """
     plain: dict[str, Any] = {}
     for name, value in options.items():
+        if name == "input":
+            continue
+        if name == "head" and isinstance(value, Mapping):
+            plain |= {name: value["name"]} | {f"{name}.{key}": one for key, one in value.items() if key != "name"}
+            continue
         if isinstance(value, dict) and "code" in value:
             plain |= {f"{name}.{key}" if key != "code" else name: inner for key, inner in _plain(value).items()}
         elif "code" in options and name == "options":

@@ -1,8 +1,11 @@
 """The job that Ray hands to the supervisor and the workers of one run."""
 
+import json
 from typing import Any, TypedDict
 
-__all__ = ["RunJob"]
+from emotune.config.run import RunConfig
+
+__all__ = ["RunJob", "run_of"]
 
 
 class RunJob(TypedDict):
@@ -10,7 +13,8 @@ class RunJob(TypedDict):
 
     Attributes:
         id: The run's id.
-        run: The run as `emotune.config.run.RunConfig.to_json` gives it.
+        run: The run as JSON, see `run_of`. As a mapping, it would be searched by Tune for values to try: an option of
+            the user's own that is called ``grid_search`` would become other runs.
         store: The path or URL of the folder of all run directories.
         resources: The fields of `emotune.config.resources.Resources`.
         stall_s: The seconds without progress after which the run's workers are killed.
@@ -19,9 +23,14 @@ class RunJob(TypedDict):
     """
 
     id: str
-    run: dict[str, Any]
+    run: str
     store: str
     resources: dict[str, Any]
     stall_s: float
     owner: str
     steps: int | None
+
+
+def run_of(job: RunJob) -> RunConfig:
+    """The run of a job."""
+    return RunConfig.from_json(json.loads(job["run"]))

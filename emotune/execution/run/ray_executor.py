@@ -1,5 +1,6 @@
 """Trains runs on Ray Tune: one run is one trial, and its placement group holds the run's whole DDP job."""
 
+import json
 import logging
 import secrets
 import tempfile
@@ -18,7 +19,7 @@ from ray.tune.execution import class_cache
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
 from emotune.execution.monitor.observer import RunObserver
-from emotune.execution.run.job import RunJob
+from emotune.execution.run.job import RunJob, run_of
 from emotune.execution.run.lost_cluster import LostClusterError, is_reachable
 from emotune.execution.run.supervisor import RunTrial
 from emotune.runs.directory import State, Status
@@ -72,7 +73,7 @@ class _TuneCallback(tune.Callback, tune.Stopper):
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         """Records a run as failed after its last attempt."""
-        directory = self._store.directory(RunConfig.from_json(trial.config["job"]["run"]))
+        directory = self._store.directory(run_of(trial.config["job"]))
         if directory.status().state is State.DONE:  # it was lost during its last steps
             self._observer.on_end(_run_id(trial), Status(State.DONE))
             return
@@ -146,7 +147,7 @@ def _jobs(
     return [
         RunJob(
             id=run.id,
-            run=run.to_json(),
+            run=json.dumps(run.to_json()),
             store=store.url,
             resources=values,
             stall_s=stall_s,

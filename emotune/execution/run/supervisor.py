@@ -17,11 +17,10 @@ from ray.exceptions import GetTimeoutError, OutOfMemoryError, RayActorError, Ray
 from ray.util import get_current_placement_group
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy, PlacementGroupSchedulingStrategy
 
-from emotune.config.run import RunConfig
 from emotune.core.host import worker_environment
 from emotune.core.process_tree import Process, kill_and_wait
 from emotune.execution.run.error_messages import failure_text, out_of_memory_text
-from emotune.execution.run.job import RunJob
+from emotune.execution.run.job import RunJob, run_of
 from emotune.execution.run.node_drain import DrainWatcher
 from emotune.execution.run.worker import Worker, WorkerLocation
 from emotune.runs.directory import RunDirectory, State, Status
@@ -205,7 +204,7 @@ class RunTrial(tune.Trainable):
         return {"done": True, "progress": None, "status": status}
 
     def _directory(self) -> RunDirectory:
-        return RunDirectory(self._job["store"], RunConfig.from_json(self._job["run"]))
+        return RunDirectory(self._job["store"], run_of(self._job))
 
     def _kill(self) -> None:
         """Kills all workers, and returns when their processes are gone, so that none writes to the run any more.

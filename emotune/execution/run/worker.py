@@ -9,11 +9,10 @@ from typing import Any
 import ray
 
 from emotune.config.resources import Resources
-from emotune.config.run import RunConfig
 from emotune.core.process_tree import Process, process
 from emotune.execution.plan.timing import StepTimer
 from emotune.execution.run.error_messages import failure_text
-from emotune.execution.run.job import RunJob
+from emotune.execution.run.job import RunJob, run_of
 from emotune.runs.directory import RunDirectory, State, Status
 from emotune.runs.lease import BusyRunError, LostRunError
 from emotune.runs.progress import RunProgress
@@ -80,7 +79,7 @@ class Worker:
 
         self._progress = None
         torch.set_num_threads(self._threads)
-        run, resources = RunConfig.from_json(job["run"]), Resources(**job["resources"])
+        run, resources = run_of(job), Resources(**job["resources"])
         directory = RunDirectory(job["store"], run)
         try:
             if store_address and rank:

@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 from study_files import DATA
 
+from emotune.config.backbone import BackboneCode, BackboneConfig, LastStages
+from emotune.config.heads import AttentionHeadConfig
+from emotune.config.input_spec import InputSpec
 from emotune.config.model import AlexNetConfig, AttentionConfig, CodeConfig, MldrConfig
 from emotune.config.run import FORMAT_VERSION, RunConfig, WeightsRef
 from emotune.config.train import LossCode, TrainConfig
@@ -53,6 +56,27 @@ def test_other_weights_are_a_change_and_another_location_of_the_same_weights_is_
     assert changes(moved, config(TRAINED)) == ["train.lr 0.01 → 0.1"]
     others = replace(TRAINED, weights=replace(TRAINED.weights, digest="1" * 8))
     assert changes(others, config(TRAINED)) == ["weights changed"]
+
+
+def test_options_of_a_head_and_of_the_input_are_named_one_by_one():
+    before = replace(RUN, model=BackboneConfig(backbone="timm:resnet18", head=AttentionHeadConfig()))
+    head = AttentionHeadConfig(score="tanh")
+    now = replace(before, model=replace(before.model, head=head, tune=LastStages(last=2)), input=InputSpec(side=160))
+    assert changes(now, config(before)) == [
+        "model.head.score linear → tanh", "model.tune all → {last: 2}", "input.side 227 → 160",
+    ]  # fmt: skip
+    earlier = config(before)
+    del earlier["input"], earlier["model"]["head"]["heads"]  # written by a version without these options
+    assert changes(before, earlier) == []
+
+
+def test_a_change_of_the_users_backbone_is_shown_as_a_diff():
+    now, before = (
+        replace(RUN, model=BackboneConfig(backbone=BackboneCode(code="n.py:f", source=f"def f():\n    return {n}\n")))
+        for n in (2, 1)
+    )
+    (line,) = changes(now, config(before))
+    assert "+    return 2" in line and "-    return 1" in line
 
 
 def test_a_change_of_the_users_code_is_shown_as_a_diff():

@@ -7,6 +7,13 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from study_files import DATA
+
+from emotune.config.model import CodeConfig
+from emotune.config.resources import Resources
+from emotune.config.run import RunConfig
+from emotune.config.train import TrainConfig
+from emotune.runs.store import RunStore
 
 ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of Ray's own imports
@@ -50,6 +57,24 @@ def test_tune_reads_at_each_call_which_variables_it_passes_on_so_that_credential
     with _aws_variables_kept_back():
         class_cache._ActorClassCache().get(int)
     assert ["AWS_SECRET_ACCESS_KEY" in variables for variables in passed_on] == [True, False]
+
+
+def test_tune_takes_no_option_of_a_run_for_values_to_try(tmp_path: Path):
+    from ray import tune
+    from ray.tune.search.variant_generator import generate_variants
+
+    from emotune.execution.run.job import run_of
+    from emotune.execution.run.ray_executor import _jobs
+
+    own = CodeConfig(
+        code="nets.py:make",
+        options={"grid_search": [1, 2], "depth": {"grid_search": [1, 2]}, "width": {"eval": "1 + 1"}},
+        source="def make(classes, **options):\n    pass\n",
+    )
+    runs = [RunConfig(dataset=DATA, seed=seed, model=own, train=TrainConfig()) for seed in range(2)]
+    jobs = _jobs(runs, RunStore(str(tmp_path)), Resources(), 900.0, None)
+    expanded = [spec["job"] for _, spec in generate_variants({"job": tune.grid_search(jobs)})]
+    assert [run_of(job) for job in expanded] == runs
 
 
 def test_ray_tells_which_nodes_are_being_drained():
