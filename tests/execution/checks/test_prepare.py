@@ -1,8 +1,11 @@
+"""What is found before anything is spent; most of it in the tests' own process, which has imported torch."""
+
 import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +21,7 @@ from emotune.core.storage import Folder
 from emotune.data.datasets.resolve import resolve_datasets
 from emotune.execution.checks.disk import require_room
 from emotune.execution.checks.prepare import Preparation
+from emotune.execution.checks.prepare_worker import PreparationJob, work
 from emotune.execution.plan import concurrency
 from emotune.execution.plan.resolved_study import ResolvedStudy
 from emotune.models.weights.resolve import resolve_weights
@@ -49,19 +53,31 @@ def prepared(
     show: Callable[[str], None] = lambda text: None,
     executor: str = "local",
 ) -> list[str]:
-    """What a study of these runs is told; its baseline is the first."""
+    """What a study of these runs, none of which was ever made ready, is told; its baseline is the first."""
+    study, datasets = study_of(runs, resources), tuple(dict.fromkeys(run.dataset for run in runs))
+    sent: list[Any] = []
+    work(PreparationJob(study, datasets, runs, RunStore(pool), executor, known=()), sent.append)
+    *said, result = sent
+    for line in said:
+        show(line)
+    if isinstance(result, InputError):
+        raise result
+    return result[1]
+
+
+def prepared_apart(*runs: RunConfig, pool: str, show: Callable[[str], None] = lambda text: None) -> list[str]:
+    """The same by a process of its own, as commands do it, which keeps in the pool how networks differ."""
     datasets = tuple(dict.fromkeys(run.dataset for run in runs))
-    resolved = ResolvedStudy(study_of(runs, resources), datasets, tuple(runs), RunStore(pool))
-    with Preparation(resolved, runs, executor) as preparation:
+    resolved = ResolvedStudy(study_of(runs), datasets, runs, RunStore(pool))
+    with Preparation(resolved, runs, "local") as preparation:
         return preparation.wait(show)
 
 
-@pytest.mark.parametrize("pool", ["memory://kept", "{folder}"])
-def test_networks_are_described_in_the_pool_and_again_only_when_they_change(run: RunConfig, pool: str, tmp_path: Path):
-    pool = pool.format(folder=tmp_path)
+def test_networks_are_described_in_the_pool_and_again_only_when_they_change(run: RunConfig, tmp_path: Path):
+    pool = str(tmp_path)
     dual = replace(run, variant="dual", model=DualBranchConfig(width=0.0625))
     said: list[str] = []
-    first = prepared(run, dual, pool=pool, show=said.append)
+    first = prepared_apart(run, dual, pool=pool, show=said.append)
     assert any("networks" in line for line in said)
     assert first[0].startswith("small (baseline): ")
     assert first[1].startswith("dual: ") and "model.name" in first[1]
@@ -70,13 +86,13 @@ def test_networks_are_described_in_the_pool_and_again_only_when_they_change(run:
     assert list(value["networks"][0]["variants"]) == ["small", "dual"]
     written = place.files()["networks.json"][1]
     said.clear()
-    assert prepared(run, dual, pool=pool, show=said.append) == first
+    assert prepared_apart(run, dual, pool=pool, show=said.append) == first
     assert not any("networks" in line for line in said)
     assert place.files()["networks.json"][1] == written
     place.write("networks.json", b"damaged")
-    assert prepared(run, dual, pool=pool) == first
+    assert prepared_apart(run, dual, pool=pool) == first
     assert place.read_json("networks.json") == value
-    assert prepared(run, pool=pool) == first[:1], "another study of that name"
+    assert prepared_apart(run, pool=pool) == first[:1], "another study of that name"
     assert list(entry(pool, run).read_json("networks.json")["networks"][0]["variants"]) == ["small"]
     assert place.read_json("networks.json") == value
 
@@ -130,7 +146,7 @@ def test_preparing_finds_a_damaged_shard_of_any_split(run: RunConfig, tmp_path: 
     # What was decoded before is found by the hash that the manifest lists, and is still right: make it another one.
     (tmp_path / "manifest.json").write_text(manifest.replace('"sha256": "', '"sha256": "0'))
     with pytest.raises(InputError, match="damaged"):
-        prepared(replace(run, dataset=replace(run.dataset, location=str(tmp_path))))
+        prepared_apart(replace(run, dataset=replace(run.dataset, location=str(tmp_path))), pool="memory://runs")
 
 
 def test_preparing_says_how_far_it_is_and_what_does_not_fit_the_cache(run: RunConfig, tmp_path: Path, monkeypatch):
