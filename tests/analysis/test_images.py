@@ -53,19 +53,23 @@ def test_the_interval_of_an_accuracy_is_its_standard_error_by_hand():
     assert (result.crossed_low, result.crossed_high) == (None, None)
 
 
-@pytest.mark.parametrize("name", SCALES)
-def test_the_interval_of_every_metric_is_scipys_paired_bootstrap(name: str):
+def test_the_interval_of_every_metric_is_scipys_paired_bootstrap():
     a, b = drawn(100, 2.0, 0), drawn(100, 1.5, 1)
-    result = one({0: a}, {0: b}, Metric(name=name, min_effect=1.0))
-    assert result.mean == pytest.approx(scalar_metrics(a)[name] - scalar_metrics(b)[name])
+
+    def differences(chosen: np.ndarray) -> list[float]:
+        one, other = (scalar_metrics(frame.iloc[chosen]) for frame in (a, b))
+        return [one[name] - other[name] for name in SCALES]
+
     draws = stats.bootstrap(
-        (np.arange(100),),
-        lambda chosen: scalar_metrics(a.iloc[chosen])[name] - scalar_metrics(b.iloc[chosen])[name],
-        vectorized=False, n_resamples=400, method="percentile", rng=1,
-    )  # fmt: skip
-    interval, error = draws.confidence_interval, draws.standard_error
-    bias = draws.bootstrap_distribution.mean() - result.mean
-    assert (result.low, result.high) == pytest.approx((interval.low - bias, interval.high - bias), abs=0.5 * error)
+        (np.arange(100),), differences, vectorized=False, n_resamples=400, method="percentile", rng=1
+    )
+    interval = draws.confidence_interval
+    means = draws.bootstrap_distribution.mean(axis=-1)
+    for k, (name, expected) in enumerate(zip(SCALES, differences(np.arange(100)), strict=True)):
+        result = one({0: a}, {0: b}, Metric(name=name, min_effect=1.0))
+        assert result.mean == pytest.approx(expected), name
+        low, high = (end[k] - (means[k] - result.mean) for end in (interval.low, interval.high))
+        assert (result.low, result.high) == pytest.approx((low, high), abs=0.5 * draws.standard_error[k]), name
 
 
 def test_an_infinite_loss_has_no_interval_over_images_and_takes_none_from_others():
