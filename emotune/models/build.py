@@ -4,18 +4,18 @@ A new network has a file in `emotune.models.networks`, a config in `emotune.conf
 Networks of the user's own, and those of a backbone and a head, have constructors that take more.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
 from emotune.config.backbone import BackboneCode, BackboneConfig
 from emotune.config.input_spec import InputSpec
 from emotune.config.model import CodeConfig, ModelConfig
 from emotune.models.initialisation import initialise_by_path
+from emotune.models.meta_device import on_meta_device
 from emotune.models.networks.alexnet import AlexNet
 from emotune.models.networks.attention import AttentionAlexNet
 from emotune.models.networks.backbone_network import backbone_network
@@ -69,7 +69,7 @@ def build_for_inspection(config: ModelConfig, classes: int, input_spec: InputSpe
     """
     if _has_own_code(config):
         return build(config, classes, input_spec=input_spec)
-    with torch.device("meta"), _SkipInit():
+    with on_meta_device():
         return build(config, classes, input_spec=input_spec)
 
 
@@ -83,15 +83,3 @@ def _has_own_code(config: ModelConfig) -> bool:
     return isinstance(config, CodeConfig) or (
         isinstance(config, BackboneConfig) and isinstance(config.backbone, BackboneCode)
     )
-
-
-class _SkipInit(TorchFunctionMode):
-    """Skips drawing: on the meta device a normal distribution would import torch's compiler, which takes a second."""
-
-    def __torch_function__(
-        self, function: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        named = kwargs or {}
-        if function in (nn.init.normal_, torch.Tensor.normal_):
-            return args[0] if args else named["tensor"]
-        return function(*args, **named)

@@ -1,5 +1,6 @@
 """Building the backbone that a study names."""
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 
 import torch
@@ -10,6 +11,7 @@ from emotune.config.input_spec import InputSpec
 from emotune.core.errors import InputError
 from emotune.models.backbones.backbone import Backbone, MapsFunction
 from emotune.models.backbones.layout import Layout, find_layout, remove_unused
+from emotune.models.meta_device import on_meta_device
 
 __all__ = ["build_backbone", "library_layout", "library_network"]
 
@@ -49,6 +51,15 @@ def library_network(name: str, side: int | None) -> tuple[nn.Module, MapsFunctio
     Raises:
         InputError: the library has no such network, or it is not supported.
     """
+    try:
+        return _library_network(name, side)
+    except NotImplementedError:  # on the meta device, where some constructors compute with numbers
+        with torch.device("cpu"):
+            network, maps = _library_network(name, side)
+        return network.to("meta"), maps
+
+
+def _library_network(name: str, side: int | None) -> tuple[nn.Module, MapsFunction]:
     library, _, network = name.partition(":")
     if library == "timm":
         from emotune.models.backbones.timm_networks import timm_network  # late: importing timm takes a second
@@ -70,13 +81,26 @@ def library_layout(name: str, side: int) -> Layout:
     Raises:
         InputError: the network is unknown or not supported, or takes no images of this side.
     """
-    with torch.inference_mode(False), torch.device("meta"):
+    # A thread has neither the mode that records a network's draws, which may be around this, nor inference mode.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(_find_layout, name, side).result()
+
+
+def _find_layout(name: str, side: int) -> Layout:
+    with on_meta_device():
         network, maps = library_network(name, side)
         try:
             layout = find_layout(network, partial(maps, levels=None), torch.zeros(1, 3, side, side))
-        except (RuntimeError, AssertionError, ValueError, TypeError, IndexError) as error:
+        except Exception as error:  # networks that cannot do it have errors of their own
             reason = str(error).strip().partition("\n")[0]
-            raise InputError(f"{name} gives no maps of images of {side} pixels: {reason}; set another side") from None
+            raise InputError(
+                f"{name} gives no maps for images of {side} pixels ({reason}); use another backbone or model.input.side"
+            ) from None
+    remove_unused(network, layout.unused)
+    left = [one for one, _ in network.named_parameters() if one in layout.unused]
+    if left or layout.channels[-1] != getattr(network, "num_features", layout.channels[-1]):  # what timm's heads pool
+        reason = f"do not depend on its parameter {left[0]}" if left else "are not what its classifier pools"
+        raise InputError(f"{name} is not supported as a backbone: its maps {reason}; use another one")
     return layout
 
 

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
-import torch
-
 from emotune.core.errors import InputError
 from emotune.models.backbones.build import library_layout, library_network
+from emotune.models.meta_device import on_meta_device
 
 __all__ = ["describe"]
 
@@ -32,7 +31,7 @@ def describe(name: str) -> dict[str, Any]:
     if library == "timm":
         from emotune.models.backbones.timm_networks import timm_input
 
-        with torch.device("meta"):
+        with on_meta_device():
             input_spec = timm_input(library_network(name, None)[0])
     else:
         from emotune.models.backbones.torchvision_networks import torchvision_input, torchvision_weights

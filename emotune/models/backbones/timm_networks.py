@@ -5,18 +5,20 @@ No weights are downloaded: timm would ask a hub for them.
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import timm
 import torch
 from timm.data import resolve_model_data_config
+from timm.layers import resample_abs_pos_embed
 from torch import nn
 
 from emotune.config.input_spec import InputSpec
 from emotune.core.errors import InputError, closest, suggest
 from emotune.models.backbones.backbone import MapsFunction
 
-__all__ = ["timm_input", "timm_network"]
+__all__ = ["adapt_tensors", "timm_input", "timm_network"]
 
 
 def timm_network(name: str, side: int | None) -> tuple[nn.Module, MapsFunction]:
@@ -57,6 +59,25 @@ def timm_input(network: nn.Module) -> InputSpec:
         side=height, resize=max(height, math.floor(height / config["crop_pct"])),
         interpolation=config["interpolation"], mean=tuple(config["mean"]), std=tuple(config["std"]),
     )  # fmt: skip
+
+
+def adapt_tensors(network: nn.Module, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A state dict with position embeddings of a ViT for the network's side.
+
+    Args:
+        network: The network, which may be on the meta device.
+        tensors: The state dict.
+    """
+    model: Any = network
+    adapted, given, needed = dict(tensors), tensors.get("pos_embed"), getattr(model, "pos_embed", None)
+    if given is None or needed is None or given.ndim != 3 or given.shape[1] == needed.shape[1]:
+        return adapted
+    prefix = 0 if getattr(model, "no_embed_class", False) else getattr(model, "num_prefix_tokens", 0)
+    if math.isqrt(given.shape[1] - prefix) ** 2 == given.shape[1] - prefix:
+        adapted["pos_embed"] = resample_abs_pos_embed(
+            given, list(model.patch_embed.grid_size), num_prefix_tokens=prefix
+        )
+    return adapted
 
 
 def _require_known(name: str) -> None:

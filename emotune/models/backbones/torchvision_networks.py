@@ -1,6 +1,9 @@
 """torchvision's classifiers as backbones: their layers in order, up to the map that their own classifier pools."""
 
-from collections.abc import Sequence
+import contextlib
+import re
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,12 +22,13 @@ from torchvision.models import (
     VisionTransformer,
 )
 from torchvision.models.swin_transformer import PatchMerging, PatchMergingV2
+from torchvision.models.vision_transformer import interpolate_embeddings
 
 from emotune.config.input_spec import InputSpec
 from emotune.core.errors import InputError, suggest
 from emotune.models.backbones.backbone import MapsFunction
 
-__all__ = ["torchvision_input", "torchvision_network", "torchvision_weights"]
+__all__ = ["adapt_tensors", "torchvision_input", "torchvision_network", "torchvision_weights"]
 
 CHAINS: tuple[tuple[type[nn.Module], tuple[str, ...]], ...] = (
     (ResNet, ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")),
@@ -35,6 +39,9 @@ CHAINS: tuple[tuple[type[nn.Module], tuple[str, ...]], ...] = (
     (SwinTransformer, ("features.*", "norm")),
 )
 """The layers of each family in the order in which they are called; the others' are those in ``features``."""
+
+OLD_DENSE_LAYER = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.((?:[12])\.\w+)$")
+"""Names of tensors in torchvision's files of weights for DenseNet, which are older than its present names."""
 
 MERGING = (PatchMerging, PatchMergingV2)
 """Layers that lower the resolution without a stride."""
@@ -48,12 +55,12 @@ REFUSED = {
 }
 
 
-def torchvision_network(name: str, side: int) -> tuple[nn.Module, MapsFunction]:
+def torchvision_network(name: str, side: int | None) -> tuple[nn.Module, MapsFunction]:
     """A network of torchvision with its classifier and random weights, and the function that computes its maps.
 
     Args:
         name: The name, such as ``resnet18``.
-        side: The side of images, in pixels.
+        side: The side of images, in pixels; None is the network's own.
 
     Raises:
         InputError: torchvision has no such classifier, or it is not supported.
@@ -61,7 +68,7 @@ def torchvision_network(name: str, side: int) -> tuple[nn.Module, MapsFunction]:
     _require_known(name)
     arguments: dict[str, Any] = {}
     for beginning, argument in SIDE_ARGUMENTS.items():
-        if name.startswith(beginning):
+        if side is not None and name.startswith(beginning):
             arguments[argument] = side if argument == "image_size" else (side, side)
     network = torchvision.models.get_model(name, weights=None, **arguments)
     if isinstance(network, VisionTransformer):
@@ -86,6 +93,22 @@ def torchvision_input(name: str) -> InputSpec:
 def torchvision_weights(name: str) -> str:
     """The URL of torchvision's own weights, whose file name has the first digits of their sha256."""
     return torchvision.models.get_model_weights(name)["DEFAULT"].url
+
+
+def adapt_tensors(network: nn.Module, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A state dict with the names of today's torchvision, and with position embeddings for the network's side.
+
+    Args:
+        network: The network, which may be on the meta device.
+        tensors: The state dict.
+    """
+    adapted = dict(tensors)
+    if isinstance(network, DenseNet):  # as in torchvision.models.densenet._load_state_dict
+        adapted = {OLD_DENSE_LAYER.sub(r"\1\2", name): one for name, one in adapted.items()}
+    if isinstance(network, VisionTransformer) and "encoder.pos_embedding" in adapted:
+        with contextlib.suppress(ValueError):  # not of a square: its shape does not fit, which is reported
+            adapted = dict(interpolate_embeddings(network.image_size, network.patch_size, OrderedDict(adapted)))
+    return adapted
 
 
 def _require_known(name: str) -> None:

@@ -8,12 +8,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from emotune.config.model import ModelConfig
+from emotune.config.model import BackboneConfig, ModelConfig
 from emotune.config.normalisation import IMAGENET, Normalisation
 from emotune.config.run import RunConfig, WeightsRef
 from emotune.core.errors import InputError
 from emotune.models.build import build_for_inspection
 from emotune.models.networks.alexnet_backbone import POSITIONS, AlexNetBackbone
+from emotune.models.weights.backbone_weights import COUNTER, StateDict, match_backbone
 from emotune.models.weights.foreign import LAYERS, AlexNetWeights
 from emotune.models.weights.run_weights import RunWeights
 from emotune.models.weights.weights_file import read_weights
@@ -27,7 +28,8 @@ class Initialisation:
 
     Attributes:
         normalisation: The normalisation of the images that the network is to see.
-        layout: The file's format, ``run``, ``torchvision``, ``caffe`` or ``tensorflow``; None if there was no file.
+        layout: The file's format, ``run``, ``state_dict`` (of a backbone), ``torchvision``, ``caffe`` or ``tensorflow``
+            (of an AlexNet); None if there was no file.
         loaded: The names of the parameters that were loaded from the file.
         new: The names of the parameters that stay as they were drawn; empty if there was no file.
         note: A warning about this file for this network.
@@ -58,13 +60,13 @@ def load_weights(network: nn.Module, run: RunConfig, classes: Sequence[str]) -> 
     if run.weights is None:
         return Initialisation()
     tensors, initialisation = _match(network, run, run.weights, classes)
-    parameters = dict(network.named_parameters())
+    places = _tensors(network)
     with torch.no_grad():
         for name, tensor in tensors.items():
             if not torch.isfinite(tensor).all():
                 problem = f"{name}: contains numbers that are not finite"
                 raise InputError(f"{run.weights.location}: {problem}; use other weights")
-            parameters[name].copy_(tensor)
+            places[name].copy_(tensor)
     return initialisation
 
 
@@ -72,53 +74,86 @@ def check_weights(run: RunConfig, classes: Sequence[str]) -> Initialisation:
     """The result of `load_weights` for a run, or its error, without the memory and time that a network takes."""
     if run.weights is None:
         return Initialisation()
-    return _match(build_for_inspection(run.model, len(classes)), run, run.weights, classes)[1]
+    network = build_for_inspection(run.model, len(classes), run.input)
+    return _match(network, run, run.weights, classes)[1]
 
 
 def _match(
     network: nn.Module, run: RunConfig, ref: WeightsRef, classes: Sequence[str]
 ) -> tuple[dict[str, torch.Tensor], Initialisation]:
-    """The file's tensors by the names of the network's parameters, and where they are from."""
-    location, source = read_weights(ref)
+    """The file's tensors by the names of the network's parameters and buffers, and where they are from."""
+    location, source = read_weights(ref, run.model)
     left_over: list[str] = []
-    if isinstance(source, AlexNetWeights):
-        candidates = _alexnet_tensors(location, source, network)
+    if isinstance(source, StateDict):
+        assert isinstance(run.model, BackboneConfig)
+        candidates, note = match_backbone(location, source, network, run.model, run.input)
+        normalisation = run.input.normalisation
     else:
-        candidates, left_over = _run_tensors(source, network, run.model, classes)
+        if isinstance(source, AlexNetWeights):
+            candidates = _alexnet_tensors(location, source, network)
+        else:
+            candidates, left_over = _run_tensors(source, network, run, classes)
+        note, normalisation = _note(source, run.model, left_over), source.normalisation
     tensors = _fitting(network, candidates)
-    for name, module in network.named_modules():
-        if isinstance(module, nn.Conv2d) and f"{name}.weight" not in tensors:
-            candidate, expected = candidates.get(f"{name}.weight"), tuple(module.weight.shape)
-            in_file = "none" if candidate is None else f"the shape {tuple(candidate.shape)}"
-            raise InputError(
-                f"{location}: {name} needs weights of the shape {expected}, but has {in_file} in this file; "
-                f"{_remedy(source)}"
-            )
+    _require_layers(location, network, run.model, source, candidates, tensors)
     new = tuple(name for name, _ in network.named_parameters() if name not in tensors)
     if not new and run.train.head_lr_multiplier != 1:
         raise InputError(
             f"{location}: has all parameters, so that none is new and head_lr_multiplier has no effect; leave it out"
         )
-    note = _note(source, run.model, left_over)
-    return tensors, Initialisation(source.normalisation, source.layout, tuple(tensors), new, note)
+    loaded = tuple(name for name, _ in network.named_parameters() if name in tensors)
+    return tensors, Initialisation(normalisation, source.layout, loaded, new, note)
+
+
+def _require_layers(
+    location: str,
+    network: nn.Module,
+    model: ModelConfig,
+    source: AlexNetWeights | StateDict | RunWeights,
+    candidates: Mapping[str, torch.Tensor],
+    tensors: Mapping[str, torch.Tensor],
+) -> None:
+    """Checks that the file has every layer of the backbone, or every convolution of a network without one."""
+    for name, module in network.named_modules():
+        parameters = dict(module.named_parameters(recurse=False))
+        if isinstance(model, BackboneConfig):
+            needed = list(parameters) if name.startswith("backbone.") else []
+        else:
+            needed = ["weight"] if isinstance(module, nn.Conv2d) else []
+        for part in needed:
+            if f"{name}.{part}" in tensors:
+                continue
+            candidate, expected = candidates.get(f"{name}.{part}"), tuple(parameters[part].shape)
+            in_file = "none" if candidate is None else f"the shape {tuple(candidate.shape)}"
+            raise InputError(
+                f"{location}: {name} needs weights of the shape {expected}, but has {in_file} in this file; "
+                f"{_remedy(source)}"
+            )
 
 
 def _note(source: AlexNetWeights | RunWeights, model: ModelConfig, left_over: Sequence[str]) -> str:
     """A warning of layers in the file that are not used, and of options with which the weights were not trained."""
+    unused = f"the network has no such layers as the file's {', '.join(left_over)}" if left_over else ""
+    if isinstance(model, BackboneConfig):
+        return unused
     options = json.loads(json.dumps(asdict(model)))  # tuples become lists, as in the file
     options = {
         key: value for key, value in options.items() if key not in ("name", "dropout", "weight_init", "code", "source")
     }
     former = {key: source.model.get(key, value) for key, value in options.items()}
     changes = [f"{key} {former[key]}, not {value}" for key, value in options.items() if former[key] != value]
-    unused = f"the network has no such layers as the file's {', '.join(left_over)}" if left_over else ""
     return "; ".join(filter(None, [unused, f"the weights were trained with {', '.join(changes)}" if changes else ""]))
 
 
-def _remedy(source: AlexNetWeights | RunWeights) -> str:
+def _remedy(source: AlexNetWeights | StateDict | RunWeights) -> str:
+    if isinstance(source, StateDict):
+        return "use the backbone that the file is for"
     if isinstance(source, AlexNetWeights):
         return f"these weights are for networks with backbone {source.model['backbone']} and width {source.width:g}"
-    return f"use the model that the weights were trained with: {json.dumps(source.model)}"
+    options = {key: value for key, value in source.model.items() if key != "source"}
+    if isinstance(backbone := options.get("backbone"), dict):  # the user's own, with the text of its file
+        options["backbone"] = backbone.get("code")
+    return f"use the model that the weights were trained with: {json.dumps(options)}"
 
 
 def _alexnet_tensors(location: str, weights: AlexNetWeights, network: nn.Module) -> dict[str, torch.Tensor]:
@@ -154,7 +189,7 @@ def _alexnet_tensors(location: str, weights: AlexNetWeights, network: nn.Module)
 
 
 def _run_tensors(
-    source: RunWeights, network: nn.Module, model: ModelConfig, classes: Sequence[str]
+    source: RunWeights, network: nn.Module, run: RunConfig, classes: Sequence[str]
 ) -> tuple[dict[str, torch.Tensor], list[str]]:
     """A run's tensors by the network's names for them, and the run's layers that the network does not have.
 
@@ -162,7 +197,7 @@ def _run_tensors(
     for every backbone of a network with several. A layer that branches share takes the first branch's weights, even if
     the run had two such layers.
     """
-    left_out = set() if source.classes == tuple(classes) else _classifier(model)
+    left_out = set() if source.classes == tuple(classes) else _classifier(run)
     names_in_file = {name: name for name in network.state_dict()}
     for prefix, backbone in network.named_modules():
         if isinstance(backbone, AlexNetBackbone):
@@ -177,18 +212,26 @@ def _run_tensors(
     return tensors, sorted(left_over)
 
 
+def _tensors(network: nn.Module) -> dict[str, torch.Tensor]:
+    """The network's parameters and those of its buffers that are saved; what branches share is there once."""
+    saved = network.state_dict().keys()
+    buffers = {name: one for name, one in network.named_buffers() if name in saved}
+    return dict(network.named_parameters()) | buffers
+
+
 def _fitting(network: nn.Module, candidates: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The tensors whose shapes fit, by parameter: of each layer either all or none, and shared parameters once."""
-    parameters = dict(network.named_parameters())
+    """The tensors whose shapes fit, by name: of each layer either all or none, but for counters that a file lacks."""
+    places = _tensors(network)
     unfit = {
         name.rpartition(".")[0]
-        for name, parameter in parameters.items()
-        if name not in candidates or candidates[name].shape != parameter.shape
+        for name, place in places.items()
+        if not (name in candidates and candidates[name].shape == place.shape)
+        and not (name.endswith(COUNTER) and name not in candidates)
     }
-    return {name: candidates[name] for name in parameters if name.rpartition(".")[0] not in unfit}
+    return {name: candidates[name] for name in places if name in candidates and name.rpartition(".")[0] not in unfit}
 
 
-def _classifier(model: ModelConfig) -> set[str]:
+def _classifier(run: RunConfig) -> set[str]:
     """The names of the parameters whose shape depends on the number of classes."""
-    two, three = (build_for_inspection(model, classes).state_dict() for classes in (2, 3))
+    two, three = (build_for_inspection(run.model, classes, run.input).state_dict() for classes in (2, 3))
     return {name for name in two if two[name].shape != three[name].shape}

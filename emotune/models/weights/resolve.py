@@ -2,8 +2,9 @@
 
 ``imagenet`` means weights that fit the network's backbone. For KSH12's they are BVLC's reference AlexNet from Caffe's
 model zoo; there is no download of it that could be checked, so it must be put into the cache folder by hand. For
-torchvision's backbone they are torchvision's own. `emotune.models.weights.foreign` describes the formats. Plans call
-this, so it imports neither torch nor torchvision.
+torchvision's backbones they are torchvision's own. timm's are on a hub, from which nothing is downloaded.
+`emotune.models.weights.foreign` and `emotune.models.weights.backbone_weights` describe the formats. Plans call this, so
+it imports neither torch nor torchvision.
 """
 
 import hashlib
@@ -13,13 +14,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from emotune.config.model import CodeConfig, MldrConfig, MldrV2Config, ModelConfig, PaperNetworkConfig
+from emotune.config.backbone import BackboneCode
+from emotune.config.model import BackboneConfig, CodeConfig, MldrConfig, MldrV2Config, ModelConfig, PaperNetworkConfig
 from emotune.config.run import WeightsRef
 from emotune.config.train import TrainConfig
 from emotune.core.cache_dir import cache_folder
 from emotune.core.errors import InputError, raise_if_any
 from emotune.core.location import split_location
 from emotune.core.storage import Folder
+from emotune.models.backbones.catalogue import backbone_info
 from emotune.runs.directory import CONFIG, RECORD, WEIGHTS
 
 __all__ = ["BVLC", "TORCHVISION", "resolve_weights", "weights_folder"]
@@ -53,7 +56,7 @@ def resolve_weights(variants: Mapping[str, tuple[ModelConfig, TrainConfig]]) -> 
         key = (train.init, backbone if train.init == "imagenet" else "")
         try:
             if train.init == "imagenet":
-                _require_full_alexnets(model)
+                _require_published(model)
             if key not in located:
                 located[key] = _imagenet(backbone) if train.init == "imagenet" else _at_location(train.init)
             weights[variant] = located[key]
@@ -63,8 +66,17 @@ def resolve_weights(variants: Mapping[str, tuple[ModelConfig, TrainConfig]]) -> 
     return weights
 
 
-def _require_full_alexnets(model: ModelConfig) -> None:
-    """Raises an InputError unless the network consists of AlexNets of full width: there are no other weights."""
+def _require_published(model: ModelConfig) -> None:
+    """Raises an InputError unless the network has a backbone of torchvision, or consists of AlexNets of full width."""
+    if isinstance(model, BackboneConfig):
+        if isinstance(model.backbone, BackboneCode):
+            raise InputError("there are no such weights for a backbone of one's own; use scratch, or give a file")
+        if model.backbone.startswith("timm:"):
+            raise InputError(
+                "timm's weights are on a hub, from which nothing is downloaded here; give the path of a file (.pth, "
+                ".pt or .safetensors) with weights of this network"
+            )
+        return
     remedy = f"use scratch, or the directory of a finished run of {model.name}"
     if isinstance(model, MldrV2Config):
         raise InputError(f"there are only weights for AlexNets, and mldr_v2 is not one; {remedy}")
@@ -79,6 +91,8 @@ def _require_full_alexnets(model: ModelConfig) -> None:
 def _imagenet(backbone: str) -> WeightsRef:
     if backbone == "alexnet_owt":
         return TORCHVISION
+    if backbone.startswith("torchvision:"):
+        return WeightsRef(location=backbone, digest=backbone_info(backbone).weights_digest)
     file = weights_folder() / BVLC
     if not file.is_file():
         raise InputError(
