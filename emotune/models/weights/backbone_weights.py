@@ -8,7 +8,6 @@ out: it belongs to other classes.
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -31,6 +30,8 @@ WRAPPERS = ("module.", "model.", "network.", "backbone.", "_orig_mod.")
 """Beginnings that wrappers such as DistributedDataParallel put before all names."""
 COUNTER = "num_batches_tracked"
 """The end of the names of counters of batch normalisation, which are of no use here and which some files lack."""
+LATEST = {"": {"version": 2}}
+"""The version of a network of which a file says none; torchvision's MNASNet asks for one."""
 MOST_NAMES = 3
 REMEDY = "use the backbone that the file is for"
 
@@ -47,8 +48,8 @@ class StateDict:
     """
 
     tensors: Mapping[str, torch.Tensor]
-    ordered: bool = True
-    versions: Mapping[str, Any] = MappingProxyType({"": {"version": 2}})
+    ordered: bool
+    versions: Mapping[str, Any]
     layout: str = "state_dict"
 
 
@@ -68,10 +69,10 @@ def parse_any_state_dict(location: str, value: Any, *, ordered: bool) -> StateDi
     if not isinstance(value, Mapping):
         raise InputError(f"{location}: contains no state dict; save the network's state_dict()")
     tensors = {str(name): one for name, one in value.items() if isinstance(one, torch.Tensor)}
-    versions = getattr(value, "_metadata", None) or StateDict.versions
+    versions = LATEST | (getattr(value, "_metadata", None) or {})
     while wrapper := next((one for one in WRAPPERS if all(name.startswith(one) for name in tensors)), None):
         tensors = {name.removeprefix(wrapper): one for name, one in tensors.items()}
-        versions = {"": {"version": 2}} | {name.removeprefix(wrapper): one for name, one in versions.items()}
+        versions = LATEST | {name.removeprefix(wrapper): one for name, one in versions.items()}
     return StateDict(tensors, ordered, versions)
 
 
@@ -142,7 +143,8 @@ def _by_order(problem: str, shapes: Mapping[str, torch.Size], source: StateDict)
     if not source.ordered:
         raise InputError(f"{problem}: it has other names, and a .safetensors file does not keep their order; {REMEDY}")
     needed = [name for name in shapes if not name.endswith(COUNTER)]
-    given = [(name, one) for name, one in source.tensors.items() if not name.endswith(COUNTER)]
+    counters = {name for name, one in source.tensors.items() if one.ndim == 0 and not one.is_floating_point()}
+    given = [(name, one) for name, one in source.tensors.items() if name not in counters]
     pairs = list(zip(needed, given, strict=False))
     _require_shapes(problem, [(name, shapes[name], other, tensor.shape) for name, (other, tensor) in pairs])
     if len(needed) != len(given):
