@@ -151,12 +151,13 @@ def crops() -> Callable[[Image.Image], Any]:
     """torchvision transforms as users write them; torch is imported late because reader processes import this file."""
     from torchvision import transforms
 
-    from emotune.config.normalisation import IMAGENET
-    from emotune.data.image_io import CROP_SIDE
+    from emotune.config.input_spec import InputSpec
+
+    seen = InputSpec()
 
     return transforms.Compose([
-        transforms.CenterCrop(256), transforms.RandomCrop(CROP_SIDE), transforms.RandomHorizontalFlip(),
-        transforms.ToTensor(), transforms.Normalize(IMAGENET.mean, IMAGENET.std),
+        transforms.CenterCrop(seen.resize), transforms.RandomCrop(seen.side), transforms.RandomHorizontalFlip(),
+        transforms.ToTensor(), transforms.Normalize(seen.mean, seen.std),
     ])  # fmt: skip
 
 

@@ -162,6 +162,7 @@ def _predict_each(
     predictor: "Predictor", paths: Sequence[Path], options: argparse.Namespace, stop: Callable[[], bool]
 ) -> Iterator[_ImagePrediction]:
     """The prediction for each image until ``stop`` is true; images that cannot be read are reported on stderr."""
+    from emotune.data.image_io import center_crop
     from emotune.inference.predictor import load_center_crop
 
     stems, console = unique_stems(paths), Console(stderr=True)
@@ -172,7 +173,7 @@ def _predict_each(
             if stop():
                 return
             try:
-                squares[path] = load_center_crop(path)
+                squares[path] = load_center_crop(path, predictor.input_spec)
             except (OSError, ValueError) as error:  # a system's error has the reason without the name
                 print_error("emotune.predict", InputError(f"{path}: {getattr(error, 'strerror', None) or error}"))
         if not squares:
@@ -184,27 +185,25 @@ def _predict_each(
                 return
             if options.out:
                 weights = {layer: weights[row] for layer, weights in batch.attention.items()}
-                _save_figure(options.out / f"{stems[path]}.png", path.name, image, weights, probabilities)
+                crop = center_crop(image, predictor.input_spec.side)
+                _save_figure(options.out / f"{stems[path]}.png", path.name, crop, weights, probabilities)
             yield _ImagePrediction(path, probabilities)
 
 
 def _save_figure(
-    out: Path, title: str, image: np.ndarray, weights: Mapping[str, np.ndarray], probabilities: Mapping[str, float]
+    out: Path, title: str, crop: np.ndarray, weights: Mapping[str, np.ndarray], probabilities: Mapping[str, float]
 ) -> None:
     """Writes the figure of an image: the crop that the network sees, its attention maps and the probabilities.
 
     Args:
         out: The PNG's path.
         title: The title of the figure.
-        image: The image, uint8 (256, 256, 3).
+        crop: The crop, uint8 (side, side, 3).
         weights: The attention weights (P,) by layer.
         probabilities: The probabilities by class.
     """
-    from emotune.data.image_io import CROP_SIDE
     from emotune.report.figures.predictions import prediction_figure
 
-    first = (len(image) - CROP_SIDE) // 2
-    crop = image[first : first + CROP_SIDE, first : first + CROP_SIDE]
     maps = {layer: (w * w.size).reshape(2 * (round(w.size**0.5),)) for layer, w in weights.items()}
     figure = prediction_figure(escape_control_characters(title), crop, maps, probabilities)
     figure.savefig(out, metadata={"Software": None})  # so that equal figures are equal files

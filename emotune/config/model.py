@@ -184,8 +184,9 @@ class MldrV2Config(PaperNetworkConfig):
 class CodeConfig(UserCode, NetworkConfig):
     """A network of the user's own: a class, or a function that returns a `torch.nn.Module`.
 
-    It is called with the number of classes and the options, and gives a network from images (B, 3, 227, 227) to logits
-    (B, classes); see `emotune.training.contract` for what else it must do.
+    It is called with the number of classes and the options, and gives a network from images (B, 3, side, side), with a
+    ``side`` of 227 unless ``input`` gives another, to logits (B, classes); see `emotune.training.contract` for what
+    else it must do.
 
     Attributes:
         input: Changes of the network's input, such as ``{side: 224}``; see `emotune.config.input_spec`.

@@ -75,9 +75,9 @@ class TrainConfig:
         clip_norm: The maximum norm of the gradient of a global batch, to which it is clipped; None: no clipping.
         ema_decay: The decay, per step, of an exponential moving average of the weights, which is then validated and
             tested instead of the weights; 0: no average.
-        crop: The crop of 227 from the 256 pixels of a training image: *random*; *center*; or *resized*, a random box of
-            ``min_scale`` to 1 of the area and an aspect ratio of 3:4 to 4:3, resized to that square (Szegedy et al.
-            2015).
+        crop: The crop of a training image, 227 of its 256 pixels unless the network's input has other sides: *random*;
+            *center*; or *resized*, a random box of ``min_scale`` to 1 of the area and an aspect ratio of 3:4 to 4:3,
+            resized to that square (Szegedy et al. 2015).
         min_scale: The smallest area of a box of *resized*. Szegedy et al. have 0.08; the emotion belongs to the whole
             scene, so the default keeps about half of its width and height at least.
         flip: Whether training images are mirrored at random.

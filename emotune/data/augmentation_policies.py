@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from PIL import Image
 
+from emotune.config.input_spec import InputSpec
 from emotune.config.train import AugmentationCode, TrainConfig
 from emotune.core.errors import InputError
 from emotune.core.user_module import load_function, user_errors
-from emotune.data.image_io import CROP_SIDE
 
 __all__ = ["Augmentation", "check_augmentation", "drawing_from", "erase", "generator_states", "make_augmentation"]
 
@@ -46,8 +46,12 @@ def make_augmentation(train: TrainConfig) -> Augmentation | None:
     return partial(_transform_each, v2.TrivialAugmentWide())
 
 
-def check_augmentation(train: TrainConfig) -> None:
+def check_augmentation(train: TrainConfig, side: int = InputSpec.side) -> None:
     """Tries an augmentation of the user's own on two images of noise, before anything is spent.
+
+    Args:
+        train: The options of training.
+        side: The side of the network's images, in pixels.
 
     Raises:
         InputError: it fails, gives no images of the same shape and type, draws from other generators than those of the
@@ -57,7 +61,7 @@ def check_augmentation(train: TrainConfig) -> None:
     if not isinstance(code, AugmentationCode):
         return
     augment, noise = _user_augmentation(code), torch.Generator().manual_seed(0)
-    images = torch.randint(0, 256, (2, 3, CROP_SIDE, CROP_SIDE), generator=noise, dtype=torch.uint8)
+    images = torch.randint(0, 256, (2, 3, side, side), generator=noise, dtype=torch.uint8)
 
     images = images.contiguous(memory_format=torch.channels_last)  # as in training
 

@@ -10,18 +10,18 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, JpegImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
+from emotune.config.input_spec import Interpolation
 from emotune.data.colour_profile import to_rgb
 from emotune.data.file_type import HEAD_BYTES, describe_kind, file_kind
 
 __all__ = [
-    "CROP_SIDE",
-    "IMAGE_SIDE",
     "MAX_FILE_BYTES",
     "MAX_PIXELS",
     "DecodedImage",
     "DecompressionBombError",
     "TruncatedImageError",
     "UnreadableImageError",
+    "center_crop",
     "decode_image",
     "decode_rgb",
     "decode_square",
@@ -29,13 +29,6 @@ __all__ = [
     "read_file",
     "shrink",
 ]  # fmt: skip
-
-CROP_SIDE = 227
-"""Side of the square that networks see, in pixels. With it, and only with it, AlexNet's last pooling gives 6×6
-positions (the thesis, section 3)."""
-
-IMAGE_SIDE = 256
-"""Side of the square that images are decoded to, in pixels: a little larger than the crop, so that crops differ."""
 
 JPEG_QUALITY = 95
 
@@ -155,7 +148,7 @@ def shrink(loaded: DecodedImage, shorter_side: int | None) -> Image.Image:
     return loaded.image.resize(size, Image.Resampling.LANCZOS)
 
 
-def decode_square(data: bytes, side: int) -> np.ndarray:
+def decode_square(data: bytes, side: int, interpolation: Interpolation = "bicubic") -> np.ndarray:
     """The centre square of the image, resized to ``side`` pixels: uint8 (side, side, 3).
 
     An image whose shorter side has that many pixels already is cropped without resizing, half a pixel off the centre if
@@ -171,7 +164,13 @@ def decode_square(data: bytes, side: int) -> np.ndarray:
     left, top = (image.width - side) // 2, (image.height - side) // 2
     if min(image.size) == side:
         return np.asarray(image.crop((left, top, left + side, top + side)))
-    return np.asarray(ImageOps.fit(image, (side, side), Image.Resampling.BICUBIC))
+    return np.asarray(ImageOps.fit(image, (side, side), Image.Resampling[interpolation.upper()]))
+
+
+def center_crop(image: np.ndarray, side: int) -> np.ndarray:
+    """The centre of a square image, (side, side, 3): what a network of that side sees of it."""
+    first = (len(image) - side) // 2
+    return image[first : first + side, first : first + side]
 
 
 def decode_image(data: bytes, shorter_side: int | None = None, max_pixels: int = MAX_PIXELS) -> DecodedImage:

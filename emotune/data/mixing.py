@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from emotune.config.input_spec import InputSpec
 from emotune.config.train import TrainConfig
-from emotune.data.image_io import CROP_SIDE
 
 __all__ = ["Mixing", "Mixture", "make_mixing"]
 
@@ -30,7 +30,7 @@ class Mixture:
     box: tuple[int, int, int, int] | None = None
 
     def mix(self, images: torch.Tensor, partners: torch.Tensor) -> None:
-        """Mixes images with their partners, in place; both are float32 (B, 3, CROP_SIDE, CROP_SIDE)."""
+        """Mixes images with their partners, in place; both are float32 (B, 3, side, side)."""
         if self.box is None:
             images.lerp_(partners, 1 - self.share)
         else:
@@ -46,11 +46,13 @@ class Mixing:
         mixup: The parameter α of MixUp's distribution Beta(α, α); 0: no MixUp.
         cutmix: The same of CutMix. If both are used, one is drawn for each batch, with equal probability.
         seed: The seed of the augmentation stream.
+        side: The side of the images, in pixels.
     """
 
     mixup: float
     cutmix: float
     seed: int
+    side: int = InputSpec.side
 
     def draw(self, batch: np.ndarray, epoch: int, step: int) -> Mixture:
         """The mixture of a global batch: a permutation of its images, and one share and box for all of them.
@@ -68,20 +70,26 @@ class Mixing:
         first, *centre = generator.random(3)
         if not self.cutmix or (self.mixup and first < 0.5):
             return Mixture(partners, generator.beta(self.mixup, self.mixup))
-        box = _box(generator.beta(self.cutmix, self.cutmix), *centre)
+        box = _box(generator.beta(self.cutmix, self.cutmix), *centre, self.side)
         top, left, bottom, right = box
-        return Mixture(partners, 1 - (bottom - top) * (right - left) / CROP_SIDE**2, box)
+        return Mixture(partners, 1 - (bottom - top) * (right - left) / self.side**2, box)
 
 
-def make_mixing(train: TrainConfig, seed: int) -> Mixing | None:
-    """The mixing that a run's training asks for, with the seed of its augmentation stream; None without mixing."""
-    return Mixing(train.mixup, train.cutmix, seed) if train.mixup or train.cutmix else None
+def make_mixing(train: TrainConfig, seed: int, side: int = InputSpec.side) -> Mixing | None:
+    """The mixing that a run's training asks for; None without mixing.
+
+    Args:
+        train: The options of training.
+        seed: The seed of the run's augmentation stream.
+        side: The side of the network's images, in pixels.
+    """
+    return Mixing(train.mixup, train.cutmix, seed, side) if train.mixup or train.cutmix else None
 
 
-def _box(share: float, row: float, column: float) -> tuple[int, int, int, int]:
+def _box(share: float, row: float, column: float, side: int) -> tuple[int, int, int, int]:
     """CutMix's rectangle: 1 - λ of the area, around a centre given as shares of the side, without what is outside."""
-    half = int(CROP_SIDE * np.sqrt(1 - share) / 2)
-    middles = int(row * CROP_SIDE), int(column * CROP_SIDE)
+    half = int(side * np.sqrt(1 - share) / 2)
+    middles = int(row * side), int(column * side)
     top, left = (max(middle - half, 0) for middle in middles)
-    bottom, right = (min(middle + half, CROP_SIDE) for middle in middles)
+    bottom, right = (min(middle + half, side) for middle in middles)
     return top, left, bottom, right

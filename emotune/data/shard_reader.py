@@ -11,9 +11,10 @@ from typing import TypedDict
 
 import numpy as np
 
+from emotune.config.input_spec import InputSpec
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
-from emotune.data.image_io import IMAGE_SIDE, UnreadableImageError, decode_square
+from emotune.data.image_io import UnreadableImageError, decode_square
 from emotune.data.manifest import Shard
 
 __all__ = [
@@ -135,17 +136,18 @@ def count_mismatch(folder: Folder, shard: Shard, count: int) -> str:
     return f"{folder / shard.file}: {actual} samples, but {shard.samples} in the manifest; run emotune.shard again"
 
 
-def decode_sample(sample: Sample, where: str) -> np.ndarray:
-    """The sample's image: uint8 (IMAGE_SIDE, IMAGE_SIDE, 3).
+def decode_sample(sample: Sample, where: str, input_spec: InputSpec = InputSpec()) -> np.ndarray:
+    """The sample's image as it is before it is cropped: uint8 (resize, resize, 3).
 
     Args:
         sample: The sample.
         where: The path of its shard, for messages.
+        input_spec: The input of the network, which gives size and interpolation.
 
     Raises:
         InputError: the image cannot be decoded.
     """
     try:
-        return decode_square(sample.jpg, IMAGE_SIDE)
+        return decode_square(sample.jpg, input_spec.resize, input_spec.interpolation)
     except UnreadableImageError as error:
         raise InputError(f"{where}: {sample.key} ({sample.source}): {error}") from None

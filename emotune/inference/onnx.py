@@ -14,7 +14,6 @@ from torch import nn
 
 from emotune.config.normalisation import Normalisation
 from emotune.core.errors import InputError
-from emotune.data.image_io import CROP_SIDE
 from emotune.inference.predictor import Predictor
 from emotune.models.networks.attention import record_attention
 
@@ -49,10 +48,11 @@ class _ExportModule(nn.Module):
 def export(predictor: Predictor, path: Path) -> float:
     """Writes the network to an ONNX file if onnxruntime computes the same outputs with it as torch.
 
-    The input ``images`` is float32 (N, 3, 227, 227) with red, green and blue from 0 to 1: the centre crop of
+    The input ``images`` is float32 (N, 3, side, side) with red, green and blue from 0 to 1: the centre crop of
     `emotune.inference.predictor.load_center_crop`. The outputs are ``probabilities`` (N, K), and
     ``attention_<layer>`` (N, P) for each attention layer. The file's metadata has ``run``, ``classes`` (JSON) and
-    ``crops``, the number of crops that the run's own test averaged over; the file predicts from a single crop.
+    ``crops``, the number of crops that the run's own test averaged over; the file predicts from a single crop. They
+    also have ``side``, ``resize`` and ``interpolation``, see `emotune.config.input_spec.InputSpec`.
 
     Args:
         predictor: The run's network.
@@ -68,7 +68,8 @@ def export(predictor: Predictor, path: Path) -> float:
     if not all(map(find_spec, ("onnx", "onnxscript", "onnxruntime"))):
         raise InputError("--onnx: onnx, onnxscript and onnxruntime are needed: pip install 'emotune[onnx]'")
     module = _ExportModule(copy.deepcopy(predictor.network).cpu(), predictor.normalisation).eval()
-    example = torch.rand(2, 3, CROP_SIDE, CROP_SIDE)
+    seen = predictor.input_spec
+    example = torch.rand(2, 3, seen.side, seen.side)
     with torch.inference_mode(), record_attention(module.network) as weights:
         module.network(example)
     names = [PROBABILITIES, *(f"attention_{name}" for name in weights)]
@@ -80,14 +81,15 @@ def export(predictor: Predictor, path: Path) -> float:
             dynamic_shapes=({0: torch.export.Dim("batch")},),
         )  # fmt: skip
     assert program is not None  # with dynamo=True there always is one
-    program.model.metadata_props.update(
-        {"run": predictor.run_id, "classes": json.dumps(predictor.classes), "crops": str(predictor.crops)}
-    )
+    program.model.metadata_props.update({
+        "run": predictor.run_id, "classes": json.dumps(predictor.classes), "crops": str(predictor.crops),
+        "side": str(seen.side), "resize": str(seen.resize), "interpolation": seen.interpolation,
+    })  # fmt: skip
     try:
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".onnx-") as scratch:
             file = Path(scratch) / "network.onnx"
             program.save(file)
-            difference = _largest_difference(file, module)
+            difference = _largest_difference(file, module, seen.side)
             if not difference <= TOLERANCE:
                 raise ArithmeticError(f"{path}: onnxruntime and torch differ by {difference:.2g}; no file was written")
             file.replace(path)
@@ -96,14 +98,14 @@ def export(predictor: Predictor, path: Path) -> float:
     return difference
 
 
-def _largest_difference(path: Path, module: nn.Module) -> float:
+def _largest_difference(path: Path, module: nn.Module, side: int) -> float:
     """The largest difference between onnxruntime and torch in any output, on random images."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     largest = 0.0
     for size in BATCHES:
-        images = torch.rand(size, 3, CROP_SIDE, CROP_SIDE, generator=torch.Generator().manual_seed(size))
+        images = torch.rand(size, 3, side, side, generator=torch.Generator().manual_seed(size))
         with torch.inference_mode():
             expected = module(images)
         outputs = session.run(None, {IMAGES: images.numpy()})

@@ -12,6 +12,7 @@ from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
+from emotune.config.input_spec import InputSpec
 from emotune.config.model import CodeConfig, ModelConfig
 from emotune.config.network import NetworkConfig
 from emotune.config.normalisation import Normalisation
@@ -20,7 +21,7 @@ from emotune.config.types import escape_control_characters
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.data.augment import crop_and_normalise, evaluation_crops
-from emotune.data.image_io import IMAGE_SIDE, UnreadableImageError, decode_square, read_file
+from emotune.data.image_io import UnreadableImageError, decode_square, read_file
 from emotune.models.build import build
 from emotune.models.networks.attention import record_attention
 from emotune.models.weights.weights_file import read_run_weights
@@ -65,6 +66,7 @@ class Predictor:
         normalisation: The normalisation of the images that the network sees.
         crops: The number of crops of an image over which predictions are averaged.
         device: The device of the network.
+        input_spec: The network's input, which gives the sides of images and of their crops.
     """
 
     run_id: str
@@ -73,6 +75,7 @@ class Predictor:
     normalisation: Normalisation
     crops: int
     device: torch.device
+    input_spec: InputSpec = InputSpec()
 
     def predict(self, images: Iterable[ImageInput], batch_size: int = EVALUATION_BATCH_SIZE) -> Predictions:
         """The network's predictions for images, which are processed as the run's test images were.
@@ -87,7 +90,7 @@ class Predictor:
         squares: list[np.ndarray] = []
         for number, image in enumerate(images):
             try:
-                squares.append(load_center_crop(image))
+                squares.append(load_center_crop(image, self.input_spec))
             except (UnreadableImageError, OSError) as error:
                 name = image if isinstance(image, str | Path) else f"image {number}"
                 raise InputError(f"{name}: {error}") from None
@@ -96,14 +99,17 @@ class Predictor:
 
     @torch.inference_mode()
     def predict_batch(self, squares: Sequence[np.ndarray]) -> Predictions:
-        """The network's predictions for a batch of images, each uint8 (256, 256, 3) as of `load_center_crop`."""
+        """The network's predictions for a batch of images, each uint8 (resize, resize, 3).
+
+        `load_center_crop` gives them for the predictor's ``input_spec``.
+        """
         images = [torch.from_numpy(image.copy()) for image in squares]
         batch = torch.stack(images).to(self.device) if self.device.type != "cpu" else images
         indices = np.arange(len(squares))
         with record_attention(self.network) as weights:  # those of the first view, the centre crop
             logits = [
                 self.network(crop_and_normalise(batch, view, indices, self.normalisation))
-                for view in evaluation_crops(len(squares), self.crops)
+                for view in evaluation_crops(len(squares), self.crops, self.input_spec)
             ]
         probabilities = average_logits(logits).softmax(1).cpu().numpy()
         return Predictions(self.classes, probabilities, {name: w.cpu().numpy() for name, w in weights.items()})
@@ -116,11 +122,15 @@ class Predictor:
         return Predictions(self.classes, np.concatenate([part.probabilities for part in parts]), attention)
 
 
-def load_center_crop(image: ImageInput) -> np.ndarray:
-    """The centre square of an image as runs see it: upright, RGB, resized to 256×256, uint8 (256, 256, 3).
+def load_center_crop(image: ImageInput, input_spec: InputSpec = InputSpec()) -> np.ndarray:
+    """The centre square of an image as runs see it: upright, RGB, resized, uint8 (resize, resize, 3).
 
     An image from a shard gives exactly the pixels that a run was tested on. For a larger original they can differ,
     because emotune.shard stores a JPEG that was shrunk to 256 pixels.
+
+    Args:
+        image: The image.
+        input_spec: The input of the run's network: `Predictor.input_spec`.
 
     Raises:
         UnreadableImageError: the data is not an image, or is damaged.
@@ -130,7 +140,8 @@ def load_center_crop(image: ImageInput) -> np.ndarray:
         buffer = io.BytesIO()
         image.save(buffer, "PNG")  # so that rotation, transparency and colour modes are treated alike
         image = buffer.getvalue()
-    return decode_square(image if isinstance(image, bytes) else read_file(Path(image)), IMAGE_SIDE)
+    data = image if isinstance(image, bytes) else read_file(Path(image))
+    return decode_square(data, input_spec.resize, input_spec.interpolation)
 
 
 def load_predictor(run: str, device: str = "auto", *, trust_code: bool = False) -> Predictor:
@@ -165,15 +176,16 @@ def load_predictor(run: str, device: str = "auto", *, trust_code: bool = False) 
         crops = config["train"]["test_crops"]
         if crops not in (1, 5, 10):
             raise TypeError(f"test_crops {crops!r}")
+        input_spec = TypeAdapter(InputSpec).validate_python(config.get("input", {}))  # earlier runs have none
         weights = read_run_weights(folder, record["weights"]["sha256"])
-        network = build(model, len(weights.classes))
+        network = build(model, len(weights.classes), input_spec=input_spec)
         network.load_state_dict(weights.tensors)
         run_id = escape_control_characters(record["run"])
     except (KeyError, TypeError, RuntimeError, ValidationError) as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise InputError(f"{folder}: not the files of a run ({reason}); train the run again") from None
     network.to(target).to(memory_format=torch.channels_last).eval().requires_grad_(False)
-    return Predictor(run_id, weights.classes, network, weights.normalisation, crops, target)
+    return Predictor(run_id, weights.classes, network, weights.normalisation, crops, target, input_spec)
 
 
 def _require_trust(folder: Folder, model: CodeConfig, *, trust_code: bool) -> None:

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
+from emotune.config.input_spec import InputSpec
 from emotune.config.model import ModelConfig
-from emotune.data.image_io import CROP_SIDE
 from emotune.models.build import build_for_inspection, inspection_device
 from emotune.models.local_response import LocalResponseNorm
 
@@ -21,16 +21,17 @@ class Cost:
 
     Attributes:
         parameters: The number of parameters.
-        forward_flops: The floating-point operations for one image of 227×227, two for a multiplication and an addition.
-            As in papers, only convolutions and matrix products count. None for models that are not networks.
+        forward_flops: The floating-point operations for one image of the network's size, two for a multiplication and
+            an addition. As in papers, only convolutions and matrix products count. None for models that are not
+            networks.
     """
 
     parameters: int
     forward_flops: int | None
 
 
-def cost(config: ModelConfig, classes: int) -> Cost:
-    """The parameters and FLOPs of a config's network.
+def cost(config: ModelConfig, classes: int, input_spec: InputSpec = InputSpec()) -> Cost:
+    """The parameters and FLOPs of a config's network for images of a size.
 
     >>> from emotune.config.model import AlexNetConfig
     >>> cost(AlexNetConfig(), classes=8)
@@ -38,8 +39,8 @@ def cost(config: ModelConfig, classes: int) -> Cost:
     """
     from torch.utils.flop_counter import FlopCounterMode  # late: it imports triton
 
-    network = build_for_inspection(config, classes).eval()
-    images = torch.zeros(1, 3, CROP_SIDE, CROP_SIDE, device=inspection_device(config))
+    network = build_for_inspection(config, classes, input_spec).eval()
+    images = torch.zeros(1, 3, input_spec.side, input_spec.side, device=inspection_device(config))
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(images)
     counts = counter.get_flop_counts()

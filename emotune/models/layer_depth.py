@@ -4,8 +4,8 @@ import torch
 from torch import nn
 from torch.autograd.graph import Node
 
+from emotune.config.input_spec import InputSpec
 from emotune.core.errors import InputError
-from emotune.data.image_io import CROP_SIDE
 
 __all__ = ["layers_above"]
 
@@ -13,7 +13,7 @@ NO_LAYERS = frozenset({"AddBackward0", "SubBackward0", "CatBackward0", "StackBac
 """Operations that add or append parameters, such as a position's embedding or a class token, to a map."""
 
 
-def layers_above(network: nn.Module) -> dict[str, int]:
+def layers_above(network: nn.Module, side: int = InputSpec.side) -> dict[str, int]:
     """The number of layers between each parameter and the logits, on the longest way; those of the output layer have 0.
 
     A layer is an operation that combines what comes from the image with weights in two or more dimensions, such as a
@@ -24,7 +24,8 @@ def layers_above(network: nn.Module) -> dict[str, int]:
     The network computes one image in evaluation mode, and is left as it was.
 
     Args:
-        network: The network, (B, 3, 227, 227) → logits (B, K).
+        network: The network, (B, 3, side, side) → logits (B, K).
+        side: The side of its images, in pixels.
 
     Returns:
         The number by the parameter's name; 0 for parameters that the logits do not depend on.
@@ -34,7 +35,7 @@ def layers_above(network: nn.Module) -> dict[str, int]:
     """
     parameters = {id(parameter): name for name, parameter in network.named_parameters()}
     device = next(network.parameters()).device
-    image = torch.zeros(1, 3, CROP_SIDE, CROP_SIDE, device=device, requires_grad=True)
+    image = torch.zeros(1, 3, side, side, device=device, requires_grad=True)
     training = [(module, module.training) for module in network.modules()]
     try:
         with torch.enable_grad():

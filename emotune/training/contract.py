@@ -1,7 +1,7 @@
 """What the user's own code must do; it is tried before anything is spent, a network on two images of noise.
 
 1. It is built in the same way each time.
-2. It maps images (B, 3, 227, 227) to finite logits (B, classes) in floating point, also for no images.
+2. It maps images (B, 3, side, side) to finite logits (B, classes) in floating point, also for no images.
 3. Every parameter that requires a gradient gets a finite one, and random numbers are torch's.
 4. In evaluation it gives the same logits each time, and those of an image do not depend on the rest of the batch. In
    training, the same holds if a batch is divided among workers or into pieces, except for batch normalisation.
@@ -13,13 +13,13 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from emotune.config.input_spec import InputSpec
 from emotune.config.model import CodeConfig
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
 from emotune.core.errors import InputError
 from emotune.core.user_module import user_errors
 from emotune.data.augmentation_policies import check_augmentation, generator_states
-from emotune.data.image_io import CROP_SIDE
 from emotune.models.build import build
 from emotune.models.dropout import SampleDropout, set_dropout_seeds
 from emotune.training.batch_norm import batch_norm_layers, require_whole_batches
@@ -48,24 +48,25 @@ def try_user_code(run: RunConfig, classes: int, resources: Resources) -> list[st
     """
     notes = []
     if isinstance(run.model, CodeConfig):
-        network = check_contract(run.model, classes).train()
+        network = check_contract(run.model, classes, run.input).train()
         require_whole_batches(
             network, workers=resources.workers, accumulate=resources.accumulate, compiled=resources.compile
         )
         if seeded := [path for path, layer in network.named_modules() if isinstance(layer, SampleDropout)]:
             notes.append(f"dropout with masks that follow from the seed and the image, in {_listed(seeded)}.")
-        notes += _dependence_on_division(run.model, network, resources)
+        notes += _dependence_on_division(run.model, network, run.input.side, resources)
     check_loss(run.train, classes)
-    check_augmentation(run.train)
+    check_augmentation(run.train, run.input.side)
     return notes
 
 
-def check_contract(config: CodeConfig, classes: int) -> nn.Module:
+def check_contract(config: CodeConfig, classes: int, input_spec: InputSpec = InputSpec()) -> nn.Module:
     """Tries a network of the user's own on two images of noise.
 
     Args:
         config: The network's config.
         classes: The number of classes.
+        input_spec: The network's input, which gives the side of images.
 
     Returns:
         The network, with random weights, in evaluation mode.
@@ -73,12 +74,12 @@ def check_contract(config: CodeConfig, classes: int) -> nn.Module:
     Raises:
         InputError: a clause of the contract does not hold; the message says which.
     """
-    network = _built_twice(config, classes)
-    images = _noise(2)
+    network = _built_twice(config, classes, input_spec)
+    images = _noise(2, input_spec.side)
     _check_training(config, network.train(), images, classes)
     with torch.inference_mode():
         _check_evaluation(config, network.eval(), images)
-        twin = build(config, classes, seed=1).eval()
+        twin = build(config, classes, seed=1, input_spec=input_spec).eval()
         try:
             twin.load_state_dict(network.state_dict())
         except RuntimeError as error:
@@ -91,11 +92,11 @@ def check_contract(config: CodeConfig, classes: int) -> nn.Module:
     return network
 
 
-def _built_twice(config: CodeConfig, classes: int) -> nn.Module:
+def _built_twice(config: CodeConfig, classes: int, input_spec: InputSpec) -> nn.Module:
     """The network, after it was built from the same seed twice with the same outcome."""
     remedy = "is not built in the same way each time; draw with torch's default generator alone, not numpy's or others"
     try:
-        network, again = (build(config, classes, seed=0) for _ in range(2))
+        network, again = (build(config, classes, seed=0, input_spec=input_spec) for _ in range(2))
     except RuntimeError as error:
         raise _broken(config, f"{remedy} ({error})") from None
     other = again.state_dict()
@@ -112,19 +113,19 @@ def _is_same(one: torch.Tensor, other: object) -> bool:
     return torch.equal(one, other) or torch.allclose(one, other, rtol=0, atol=0, equal_nan=True)
 
 
-def _noise(count: int) -> torch.Tensor:
-    """Images of noise, (count, 3, 227, 227), as a network gets them."""
-    images = torch.randn(count, 3, CROP_SIDE, CROP_SIDE, generator=torch.Generator().manual_seed(0))
+def _noise(count: int, side: int) -> torch.Tensor:
+    """Images of noise, (count, 3, side, side), as a network gets them."""
+    images = torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(0))
     return images.contiguous(memory_format=torch.channels_last)
 
 
-def _dependence_on_division(config: CodeConfig, network: nn.Module, resources: Resources) -> list[str]:
+def _dependence_on_division(config: CodeConfig, network: nn.Module, side: int, resources: Resources) -> list[str]:
     """A line if results depend on how a batch is divided among workers and into pieces.
 
     Raises:
         InputError: they do so although the network draws no random numbers, and batches will be divided.
     """
-    images = _noise(2)
+    images = _noise(2, side)
     with torch.no_grad():
         before = torch.get_rng_state()
         together = _logits(config, network, images)

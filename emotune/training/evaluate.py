@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from emotune.config.input_spec import InputSpec
 from emotune.config.normalisation import IMAGENET, Normalisation
 from emotune.config.resources import EVALUATION_BATCH_SIZE
 from emotune.data.augment import crop_and_normalise, evaluation_crops
@@ -49,6 +50,7 @@ def evaluate(
     crops: int = 1,
     *,
     precision: str = "float32",
+    input_spec: InputSpec = InputSpec(),
     normalisation: Normalisation = IMAGENET,
     on_batch: Callable[[int], None] = lambda evaluated: None,
 ) -> Outputs:
@@ -62,11 +64,12 @@ def evaluate(
         world: The ranks that evaluate together.
         crops: The number of crops over which outputs are averaged: 1 (the centre), 5 or 10.
         precision: The ``precision`` of `TrainConfig`.
+        input_spec: The input of the network, which gives the side of the crops.
         normalisation: The normalisation of the images that the network sees.
         on_batch: A function that is called after each batch with the number of images that this rank has done.
     """
     network.eval()
-    views = evaluation_crops(len(split), crops)
+    views = evaluation_crops(len(split), crops, input_spec)
     share, evaluated = [], 0
     batches = split.evaluation_batches(
         EVALUATION_BATCH_SIZE, rank=world.rank, world_size=world.size, pin=world.device.type == "cuda"

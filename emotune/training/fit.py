@@ -42,7 +42,7 @@ def fit(
 ) -> RunRecord | None:
     """Fits a run's baseline on its training and validation images, tests it, and writes predictions and record.
 
-    The model gets images as they are stored, 256×256, without crops and flips. The arguments, the result and the errors
+    The model gets images of 256×256 pixels, without crops and flips. The arguments, the result and the errors
     are those of `emotune.training.loop.train`, which calls this.
     """
     started = time.perf_counter()

@@ -119,7 +119,7 @@ def _train(
             numerics=numerics_record(run.train, resources, world.device),
         )
     reporter = ProgressReporter(run, progress, steps_per_epoch(len(split), run.train.batch_size), on_progress)
-    predict = partial(_finite_outputs, state, progress, reporter)
+    predict = partial(_finite_outputs, run, state, progress, reporter)
     curve_test = open_images("test") if run.test_curve else None
     checkpoint_timer = _Timer(CHECKPOINT_EVERY_S)
     while progress.epoch < run.train.epochs:
@@ -150,7 +150,7 @@ def _train(
     now = time.perf_counter()
     durations_s = {"train": progress.train_s, "test": now - evaluation_started, "this_start": now - started}
     record = make_record(
-        run, world, progress, split, durations_s, cost(run.model, len(split.classes)),
+        run, world, progress, split, durations_s, cost(run.model, len(split.classes), run.input),
         test_images=len(test), accuracy=accuracy(test.targets, outputs.logits),
     )  # fmt: skip
     sha256 = save_weights(directory.folder, run, state.result, split.classes, state.normalisation)
@@ -173,7 +173,13 @@ def _end_epoch(
 
 
 def _finite_outputs(
-    state: TrainState, progress: Progress, reporter: ProgressReporter, split: Split, phase: Phase, crops: int = 1
+    run: RunConfig,
+    state: TrainState,
+    progress: Progress,
+    reporter: ProgressReporter,
+    split: Split,
+    phase: Phase,
+    crops: int = 1,
 ) -> Outputs:
     """The network's outputs for a split, the same on all ranks.
 
@@ -181,8 +187,8 @@ def _finite_outputs(
         DivergedError: an output is not finite, which the loss of the last step, taken before its update, cannot show.
     """
     outputs = evaluate(
-        state.result, split, state.world, crops,
-        precision=state.precision, normalisation=state.normalisation, on_batch=partial(reporter.report, phase),
+        state.result, split, state.world, crops, precision=state.precision,
+        input_spec=run.input, normalisation=state.normalisation, on_batch=partial(reporter.report, phase),
     )  # fmt: skip
     if not np.isfinite(outputs.logits).all():
         group, epoch = state.optimizer.param_groups[0], progress.epoch + bool(progress.step)
@@ -224,7 +230,7 @@ def _steps(
     batches = split.training_batches(
         train.batch_size, run.stream("order"), epoch, order=train.order,
         first=progress.step, rank=world.rank, world_size=world.size, pin=world.device.type == "cuda",
-        mixing=make_mixing(train, run.stream("augment")),
+        mixing=make_mixing(train, run.stream("augment"), run.input.side),
     )  # fmt: skip
     state.network.train()
     with closing(batches):
@@ -245,8 +251,9 @@ def _steps(
 def draw_randomness(run: RunConfig, epoch: int, images: int) -> EpochRandomness:
     """Everything that is random about an epoch's images except their order, the same on every rank."""
     crops = draw_crops(
-        images, run.stream("augment"), epoch, crop=run.train.crop, flip=run.train.flip, min_scale=run.train.min_scale
-    )
+        images, run.stream("augment"), epoch, run.input,
+        crop=run.train.crop, flip=run.train.flip, min_scale=run.train.min_scale,
+    )  # fmt: skip
 
     def seeds(*key: int) -> np.ndarray:
         return np.random.default_rng(key).integers(2**63, size=images)

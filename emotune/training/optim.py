@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from emotune.config.input_spec import InputSpec
 from emotune.config.model import ModelConfig
 from emotune.config.optimizers import OPTIMIZERS
 from emotune.config.train import TrainConfig
@@ -39,18 +40,21 @@ def learning_rate(train: TrainConfig, step: int, steps_per_epoch: int) -> float:
     return train.lr
 
 
-def make_optimizer(network: nn.Module, train: TrainConfig, new: Collection[str] = ()) -> torch.optim.Optimizer:
+def make_optimizer(
+    network: nn.Module, train: TrainConfig, new: Collection[str] = (), side: int = InputSpec.side
+) -> torch.optim.Optimizer:
     """The optimizer of a network's parameters, in groups with a ``multiplier`` of the learning rate.
 
     Args:
         network: The network with the parameters to train.
         train: The optimizer, its options, and the learning rates.
         new: The names of the parameters whose learning rate is multiplied by ``head_lr_multiplier``.
+        side: The side of the network's images, in pixels.
 
     Raises:
         InputError: torch refuses the value of an option, or the network's layers cannot be counted.
     """
-    above = layers_above(network) if train.layer_decay != 1 else {}
+    above = layers_above(network, side) if train.layer_decay != 1 else {}
     parameters: dict[tuple[bool, int], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         is_new = train.head_lr_multiplier != 1 and name in new
@@ -62,14 +66,19 @@ def make_optimizer(network: nn.Module, train: TrainConfig, new: Collection[str] 
     return _construct(groups, train)
 
 
-def check_optimizer(model: ModelConfig, train: TrainConfig) -> None:
+def check_optimizer(model: ModelConfig, train: TrainConfig, input_spec: InputSpec = InputSpec()) -> None:
     """Constructs the optimizer of a network without the memory that the network takes.
+
+    Args:
+        model: The options of the network.
+        train: The optimizer and its options.
+        input_spec: The network's input.
 
     Raises:
         InputError: torch refuses the value of an option, or the network's layers cannot be counted.
     """
     if train.layer_decay != 1:
-        layers_above(build_for_inspection(model, classes=2))
+        layers_above(build_for_inspection(model, classes=2, input_spec=input_spec), input_spec.side)
     _construct([{"params": [nn.Parameter(torch.zeros(1))]}], train)
 
 

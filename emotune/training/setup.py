@@ -148,7 +148,8 @@ def split_opener(
     return partial(
         open_split,
         run.dataset,
-        decoded=decoded_shards(run.dataset, resources.cache_gb, order),
+        input_spec=run.input,
+        decoded=decoded_shards(run.dataset, resources.cache_gb, order, run.input),
         order=order,
         cache_gb=resources.cache_gb,
         threads=torch.get_num_threads(),
@@ -174,7 +175,7 @@ def load_or_init(
         InputError: the weights that ``train.init`` names cannot be loaded, ranks see different checkpoints, or the
             network cannot be trained on divided batches.
     """
-    network = build(run.model, len(split.classes), run.stream("init"))
+    network = build(run.model, len(split.classes), run.stream("init"), run.input)
     require_whole_batches(network, workers=world.size, accumulate=resources.accumulate, compiled=resources.compile)
     network = network.to(world.device).to(memory_format=torch.channels_last)
     saved, notes = read_checkpoint(directory.folder, world.device)
@@ -184,7 +185,7 @@ def load_or_init(
         initialisation = Initialisation.from_json(saved["progress"]["initialisation"])
     state = TrainState(
         world, network, network,
-        make_optimizer(network, run.train, initialisation.new), make_average(network, run.train),
+        make_optimizer(network, run.train, initialisation.new, run.input.side), make_average(network, run.train),
         make_objective(split, run.train), initialisation.normalisation,
         run.train.precision, run.train.clip_norm, resources.accumulate,
         BestWeights() if run.select == "best_val" else None,

@@ -207,12 +207,12 @@ def network_inputs(
 
     Args:
         state: The network in training.
-        images: The B images, each uint8 (IMAGE_SIDE, IMAGE_SIDE, 3).
+        images: The B images, each uint8 (resize, resize, 3) as of the run's `InputSpec`.
         indices: The images' positions in the split, (B,).
         randomness: The epoch's random choices.
 
     Returns:
-        float32 (B, 3, CROP_SIDE, CROP_SIDE), channels last.
+        float32 (B, 3, side, side), channels last.
     """
 
     def generators(seeds: np.ndarray) -> list[torch.Generator]:

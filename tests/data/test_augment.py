@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from emotune.config.input_spec import InputSpec
 from emotune.data.augment import (
     CropBoxes,
     crop_and_normalise,
@@ -14,7 +15,8 @@ from emotune.data.augment import (
     draw_crops,
     evaluation_crops,
 )
-from emotune.data.image_io import CROP_SIDE, IMAGE_SIDE
+
+CROP_SIDE, IMAGE_SIDE = InputSpec.side, InputSpec.resize
 
 MEAN, STD = np.array([0.485, 0.456, 0.406], np.float32), np.array([0.229, 0.224, 0.225], np.float32)
 SPARE = IMAGE_SIDE - CROP_SIDE
@@ -50,7 +52,7 @@ def pixels(views: torch.Tensor) -> np.ndarray:
 
 def cut_each(batch: torch.Tensor, views: CropBoxes) -> torch.Tensor:
     rows = zip(batch, views.boxes.tolist(), views.flipped.tolist(), strict=True)
-    return torch.stack([crop_resize(image, box, mirrored) for image, box, mirrored in rows])
+    return torch.stack([crop_resize(image, box, mirrored, views.side) for image, box, mirrored in rows])
 
 
 def test_a_crop_is_that_part_of_its_image_and_mirrored_where_it_says_so():
@@ -256,3 +258,23 @@ def test_a_gpu_sees_what_a_processor_sees(crop: str):
     assert there.is_contiguous(memory_format=torch.channels_last)
     assert np.abs(pixels(here) - pixels(there)).max() <= (2 if crop == "resized" else 0)
     assert (here - there).abs().mean() < 1e-3
+
+
+@pytest.mark.parametrize(("side", "resize"), [(64, 72), (33, 48), (40, 40)])
+def test_crops_of_other_sides_are_those_parts_of_their_images(side: int, resize: int):
+    seen, generator = InputSpec(side=side, resize=resize), torch.Generator().manual_seed(0)
+    batch = torch.randint(0, 256, (40, resize, resize, 3), dtype=torch.uint8, generator=generator)
+    for views in (draw_crops(40, 0, 0, seen), *evaluation_crops(40, 5, seen)):
+        corners = views.boxes[:, :2]
+        assert corners.min() >= 0 and corners.max() <= resize - side
+        found = crop_and_normalise(batch, views, np.arange(40)).permute(0, 2, 3, 1)
+        assert found.shape == (40, side, side, 3)
+        rows = zip(batch.numpy(), corners, views.flipped, strict=True)
+        cut = np.stack([i[y : y + side, x : x + side][:, :: -1 if mirrored else 1] for i, (y, x), mirrored in rows])
+        np.testing.assert_allclose(found, (cut / np.float32(255) - MEAN) / STD, atol=1e-5)
+    (centre,) = evaluation_crops(1, 1, seen)
+    assert centre.boxes.tolist() == [[(resize - side) // 2] * 2 + [side] * 2]
+    resized = draw_crops(40, 0, 0, seen, crop="resized")
+    assert (resized.boxes[:, :2] + resized.boxes[:, 2:]).max() == resize
+    at_once = crop_resize_batch(batch, resized.boxes, resized.flipped, side)
+    assert (at_once - cut_each(batch, resized).float()).abs().max() <= 2

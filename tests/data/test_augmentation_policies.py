@@ -6,10 +6,12 @@ import torch
 from PIL import Image
 from torchvision.transforms import v2
 
+from emotune.config.input_spec import InputSpec
 from emotune.config.train import TrainConfig
 from emotune.data.augment import crop_and_normalise, draw_crops
 from emotune.data.augmentation_policies import drawing_from, erase, make_augmentation
-from emotune.data.image_io import IMAGE_SIDE
+
+IMAGE_SIDE = InputSpec.resize
 
 COUNT = 12
 POLICIES = {

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from emotune.data.image_io import CROP_SIDE
+from emotune.config.input_spec import InputSpec
 from emotune.data.mixing import Mixing, Mixture
 
 BATCH = np.array([7, 3, 12, 0, 5, 9])
@@ -34,11 +34,12 @@ def test_shares_have_the_spread_of_their_beta_distribution(alpha: float, spread:
     assert shares.std() == pytest.approx(spread, abs=0.02)
 
 
-def test_cutmix_takes_a_box_from_the_partner_and_its_share_is_what_is_left():
-    mixtures = drawn(Mixing(0, 1, seed=0))
+@pytest.mark.parametrize("side", [InputSpec.side, 64])
+def test_cutmix_takes_a_box_from_the_partner_and_its_share_is_what_is_left(side: int):
+    mixtures = drawn(Mixing(0, 1, seed=0, side=side))
     assert len({mixture.box for mixture in mixtures}) > 300
     for mixture in mixtures[:50]:
-        mixed, partners = torch.ones(2, 3, CROP_SIDE, CROP_SIDE), torch.zeros(2, 3, CROP_SIDE, CROP_SIDE)
+        mixed, partners = torch.ones(2, 3, side, side), torch.zeros(2, 3, side, side)
         mixture.mix(mixed, partners)
         assert set(mixed.unique().tolist()) <= {0.0, 1.0}
         assert mixed.mean().item() == pytest.approx(mixture.share, abs=1e-4)

@@ -8,12 +8,14 @@ import pytest
 import torch
 from running import ALONE, first, trained, without_times
 
+from emotune.config.input_spec import InputSpec
 from emotune.config.run import RunConfig
 from emotune.data.augment import CropBoxes, crop_and_normalise
-from emotune.data.image_io import CROP_SIDE, IMAGE_SIDE
 from emotune.data.read.batches import Split, open_split
 from emotune.models.build import build
 from emotune.training.evaluate import average_logits, evaluate
+
+CROP_SIDE, IMAGE_SIDE = InputSpec.side, InputSpec.resize
 
 
 def averaged_plainly(network: torch.nn.Module, split: Split) -> np.ndarray:

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from emotune.config.input_spec import InputSpec
 from emotune.config.run import DatasetRef
 from emotune.config.train import Order
 from emotune.core.threads import prefetch
 from emotune.data.annotations import agreement_of
 from emotune.data.datasets.location import manifest_of
-from emotune.data.image_io import IMAGE_SIDE
 from emotune.data.mixing import Mixing, Mixture
 from emotune.data.read.epoch_order import epoch_batches, rank_slice
 from emotune.data.read.image_reader import ImageReader
@@ -36,8 +36,8 @@ class Batch:
         indices: The indices of the images in their split, (B,).
         loaded: The indices of those in ``images``, (M,): the same; or if they are mixed, these and their partners'
             indices in ascending order.
-        images: The images, each uint8 (IMAGE_SIDE, IMAGE_SIDE, 3). Decoded images are views of the cache, which are
-            copied by whoever crops them. For a GPU: one pinned tensor (M, IMAGE_SIDE, IMAGE_SIDE, 3).
+        images: The images, each uint8 (resize, resize, 3) as of the network's `InputSpec`. Decoded images are views of
+            the cache, which are copied by whoever crops them. For a GPU: one pinned tensor (M, resize, resize, 3).
         total: The number of images in the global batch.
         number: The number of the global batch in its epoch, counted from 0.
         mixture: How the images at ``indices`` are mixed with others of the global batch; None: not at all.
@@ -148,7 +148,7 @@ class Split:
         with closing(self.images.take_parts(loaded)) as taken:
             rows = zip(parts, loaded, taken, totals, mixtures, strict=True)
             made = (
-                Batch(indices, present, _to_tensors(arrays, pin), total, number, mixture)
+                Batch(indices, present, _to_tensors(arrays, pin, self.images.side), total, number, mixture)
                 for number, (indices, present, arrays, total, mixture) in enumerate(rows, first)
             )
             in_advance = pin or not self.images.decoded
@@ -156,18 +156,19 @@ class Split:
                 yield from batches
 
 
-def _to_tensors(arrays: Sequence[np.ndarray], pin: bool) -> Sequence[torch.Tensor] | torch.Tensor:
+def _to_tensors(arrays: Sequence[np.ndarray], pin: bool, side: int) -> Sequence[torch.Tensor] | torch.Tensor:
     """The images as tensors; as one tensor in pinned memory if ``pin`` is set."""
     images = [torch.from_numpy(array) for array in arrays]
     if not pin:
         return images
-    empty = torch.empty((0, IMAGE_SIDE, IMAGE_SIDE, 3), dtype=torch.uint8)
+    empty = torch.empty((0, side, side, 3), dtype=torch.uint8)
     return (torch.stack(images) if images else empty).pin_memory()
 
 
 def open_split(
     ref: DatasetRef,
     split: str,
+    input_spec: InputSpec = InputSpec(),
     *,
     decoded: Collection[str] | None = None,
     order: Order = "images",
@@ -180,6 +181,7 @@ def open_split(
     Args:
         ref: The data set.
         split: The name of the split.
+        input_spec: The input of the network, which gives the images' size and interpolation.
         decoded: The hashes of the shards that are kept decoded (`emotune.data.read.open_dataset.decoded_shards`); None
             for all. The images of other shards are read from their files.
         order: The order of the training images; in that of shards, files behind a URL are copied when they are read.
@@ -191,7 +193,7 @@ def open_split(
         InputError: a shard is missing, differs from the manifest, or holds something unreadable.
     """
     shards = open_shards(
-        ref, [split], decoded=decoded, order=order, cache_gb=cache_gb, threads=threads, advance=advance
+        ref, [split], input_spec, decoded=decoded, order=order, cache_gb=cache_gb, threads=threads, advance=advance
     )
     samples, classes = [sample for shard in shards for sample in shard.samples], manifest_of(ref).classes
     class_indices = {label: index for index, label in enumerate(classes)}
@@ -206,5 +208,7 @@ def open_split(
         votes=tuple(sample.votes for sample in samples),
         groups=tuple(sample.group for sample in samples),
         classes=classes,
-        images=ImageReader(tuple(shard.images for shard in shards), starts, rows, min(threads, MAX_DECODE_THREADS)),
+        images=ImageReader(
+            tuple(shard.images for shard in shards), starts, rows, min(threads, MAX_DECODE_THREADS), input_spec.resize
+        ),
     )

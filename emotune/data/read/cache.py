@@ -1,10 +1,11 @@
 """Cache of decoded shards (memory-mapped arrays) and of copies of shards behind a URL, shared by all processes.
 
 The first run that needs a shard decodes or copies it, under a file lock, into a temporary file that is renamed when it
-is complete. Files are named after the hash of the shard: all runs, studies and users of a cache folder share them, and
-a changed shard gets another file. When the cache is full, the least recently used files are removed. A process that
-has one open keeps it, because Linux keeps an unlinked file for as long as it is mapped. The index of a shard is not
-removed: the keys, labels and votes of its samples, and the position of each image in the file of the shard.
+is complete. Files are named after the hash of the shard and the size of its images: all runs, studies and users of a
+cache folder share them, and a changed shard gets another file. When the cache is full, the least recently used files
+are removed. A process that has one open keeps it, because Linux keeps an unlinked file for as long as it is mapped. The
+index of a shard is not removed: the keys, labels and votes of its samples, and the position of each image in the file
+of the shard.
 """
 
 import contextlib
@@ -21,9 +22,9 @@ from typing import NamedTuple
 import numpy as np
 from filelock import FileLock, Timeout
 
+from emotune.config.input_spec import InputSpec
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
-from emotune.data.image_io import IMAGE_SIDE
 from emotune.data.manifest import Shard
 from emotune.data.shard_reader import Sample, checked_samples, count_mismatch, decode_sample, read_samples, read_shard
 
@@ -37,6 +38,9 @@ LEFT_FREE_AT_MOST = 5e9
 
 HEADER = 128
 """Bytes before the images in a NumPy file."""
+
+COPY = "copy.tar"
+"""The end of the names of copies of shards; those of arrays end in the size of their images."""
 
 REMOVABLE = ("*.npy", "*.tar")
 """Patterns of the files that may be removed to make room: decoded images, and copies of shards."""
@@ -70,9 +74,9 @@ class SampleInfo(NamedTuple):
         return cls(sample.key, sample.label, sample.votes, sample.group, sample.start, len(jpg), zlib.crc32(jpg))
 
 
-def decoded_bytes(shard: Shard) -> int:
+def decoded_bytes(shard: Shard, input_spec: InputSpec = InputSpec()) -> int:
     """The size of the file of a shard's decoded images, in bytes."""
-    return HEADER + shard.samples * IMAGE_SIDE * IMAGE_SIDE * 3
+    return HEADER + shard.samples * input_spec.resize * input_spec.resize * 3
 
 
 @dataclass(frozen=True)
@@ -83,12 +87,14 @@ class Cache:
         folder: The folder, on a disk of this machine.
         gigabytes: The size of the cache in units of 10⁹ bytes; None for the free disk space less a tenth of the disk,
             or less 5 GB if that is smaller.
-        needed: The hashes of the shards that are not removed to make room for others.
+        needed: The hashes of the shards that are not removed to make room for others, as far as they have this size.
+        input_spec: The input of the network, which gives the size and the interpolation of decoded images.
     """
 
     folder: Path
     gigabytes: float | None = None
     needed: frozenset[str] = frozenset()
+    input_spec: InputSpec = InputSpec()
 
     @property
     def capacity(self) -> float:
@@ -107,7 +113,7 @@ class Cache:
 
     def missing_bytes(self, decoded: Iterable[Shard], copied: Iterable[Shard]) -> int:
         """The number of bytes that must be written to have some shards decoded and others copied."""
-        arrays = sum(decoded_bytes(shard) for shard in decoded if not self._array(shard).exists())
+        arrays = sum(decoded_bytes(shard, self.input_spec) for shard in decoded if not self._array(shard).exists())
         return arrays + sum(shard.bytes for shard in copied if not self.copy_path(shard).exists())
 
     def has_decoded(self, shard: Shard) -> bool:
@@ -116,10 +122,10 @@ class Cache:
 
     def copy_path(self, shard: Shard) -> Path:
         """The path of the copy of the shard's file, whether or not it exists."""
-        return self.folder / f"{shard.sha256}-copy.tar"
+        return self.folder / f"{shard.sha256}-{COPY}"
 
     def images(self, folder: Folder, shard: Shard) -> np.ndarray:
-        """The shard's images, memory-mapped uint8 (N, IMAGE_SIDE, IMAGE_SIDE, 3), decoded now if need be."""
+        """The shard's images, memory-mapped uint8 (N, resize, resize, 3), decoded now if need be."""
         path = self._array(shard)
         while True:  # another process may remove the file before it is opened here
             with contextlib.suppress(FileNotFoundError):
@@ -161,12 +167,13 @@ class Cache:
 
     def _decode(self, folder: Folder, shard: Shard) -> None:
         """Writes the shard's array and its index; the caller must hold the shard's lock."""
-        shape = (shard.samples, IMAGE_SIDE, IMAGE_SIDE, 3)
+        side = self.input_spec.resize
+        shape = (shard.samples, side, side, 3)
         index: list[SampleInfo] = []
-        with self._written(self._array(shard), decoded_bytes(shard)) as file:
+        with self._written(self._array(shard), decoded_bytes(shard, self.input_spec)) as file:
             np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
             for sample in checked_samples(folder, shard):
-                file.write(decode_sample(sample, str(folder / shard.file)).data)
+                file.write(decode_sample(sample, str(folder / shard.file), self.input_spec).data)
                 index.append(SampleInfo.from_sample(sample))
         self._write_index(shard, index)
 
@@ -209,7 +216,7 @@ class Cache:
 
     def _keeps(self, path: Path) -> bool:
         """Whether a file is not removed to make room for others."""
-        return _hash_of(path) in self.needed
+        return _hash_of(path) in self.needed and path.name.endswith((f"-{self._array_end}", f"-{COPY}"))
 
     def _files(self, *patterns: str) -> dict[Path, os.stat_result]:
         files = {}
@@ -226,7 +233,13 @@ class Cache:
         Folder(str(self.folder)).write_json(_index_name(shard), index)
 
     def _array(self, shard: Shard) -> Path:
-        return self.folder / f"{shard.sha256}-{IMAGE_SIDE}.npy"
+        return self.folder / f"{shard.sha256}-{self._array_end}"
+
+    @property
+    def _array_end(self) -> str:
+        """The end of the names of arrays; the usual interpolation is not a part of it."""
+        size, interpolation = self.input_spec.resize, self.input_spec.interpolation
+        return f"{size}.npy" if interpolation == InputSpec.interpolation else f"{size}-{interpolation}.npy"
 
     def _lock(self, name: str, *, blocking: bool = True) -> FileLock:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ from itertools import islice
 
 import numpy as np
 
+from emotune.config.input_spec import InputSpec
 from emotune.core.threads import parallel_map, prefetch
 from emotune.data.read.epoch_order import SHARDS_MIXED
 from emotune.data.read.indexed_shard import IndexedShard
@@ -23,12 +24,14 @@ class ImageReader:
         starts: The number of the first image of each shard, (number of shards,).
         rows: The numbers of the split's images if it has only some of the images; None if it has all, in order.
         threads: The number of threads that decode.
+        side: The height and width of the images, in pixels.
     """
 
     shards: tuple[np.ndarray | IndexedShard, ...]
     starts: np.ndarray
     rows: np.ndarray | None = None
     threads: int = 1
+    side: int = InputSpec.resize
 
     @property
     def decoded(self) -> bool:
@@ -40,7 +43,7 @@ class ImageReader:
         return np.searchsorted(self.starts, self._numbers(indices), side="right") - 1
 
     def take(self, indices: np.ndarray) -> list[np.ndarray]:
-        """The images at ``indices``, each uint8 (IMAGE_SIDE, IMAGE_SIDE, 3); they must not be written to."""
+        """The images at ``indices``, each uint8 (side, side, 3); they must not be written to."""
         return [self._image(position) for position in self._positions(indices)]
 
     def take_parts(self, parts: Sequence[np.ndarray]) -> Generator[list[np.ndarray], None, None]:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from emotune.config.input_spec import InputSpec
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
-from emotune.data.image_io import IMAGE_SIDE, UnreadableImageError, decode_square
+from emotune.data.image_io import UnreadableImageError, decode_square
 from emotune.data.manifest import Shard
 from emotune.data.read.cache import Cache, SampleInfo
 
@@ -31,14 +32,16 @@ class IndexedShard:
         path: The path of the file.
         samples: The shard's index.
         fetch: A function that puts a copy of the file at ``path`` unless it is there; None if the file is the original.
+        input_spec: The input of the network, which gives the images' size and interpolation.
     """
 
     path: Path
     samples: Sequence[SampleInfo]
     fetch: Callable[[], Path] | None = None
+    input_spec: InputSpec = InputSpec()
 
     @classmethod
-    def open(cls, cache: Cache, folder: Folder, shard: Shard) -> "IndexedShard":
+    def open(cls, cache: Cache, folder: Folder, shard: Shard, input_spec: InputSpec = InputSpec()) -> "IndexedShard":
         """The file of a shard in a local folder, or its copy in the cache, which is made when it is needed.
 
         Raises:
@@ -46,19 +49,19 @@ class IndexedShard:
         """
         samples = cache.samples(folder, shard)
         if folder.local is None:
-            return cls(cache.copy_path(shard), samples, lambda: cache.copy(folder, shard))
+            return cls(cache.copy_path(shard), samples, lambda: cache.copy(folder, shard), input_spec)
         path = folder.local / shard.file
         if not path.exists():
             raise InputError(_missing(path))
         if path.stat().st_size != shard.bytes:
             raise InputError(_damaged(path, "its size is not the one in the manifest"))
-        return cls(path, samples)
+        return cls(path, samples, None, input_spec)
 
     def __len__(self) -> int:
         return len(self.samples)
 
     def __getitem__(self, row: int) -> np.ndarray:
-        """The image in a row, uint8 (IMAGE_SIDE, IMAGE_SIDE, 3).
+        """The image in a row, uint8 (resize, resize, 3).
 
         Raises:
             InputError: the file is missing or damaged, or the image cannot be decoded.
@@ -68,7 +71,7 @@ class IndexedShard:
         if zlib.crc32(data) != sample.crc32:
             raise InputError(_damaged(self.path, f"{sample.key} has changed since the shard was verified"))
         try:
-            image = decode_square(data, IMAGE_SIDE)
+            image = decode_square(data, self.input_spec.resize, self.input_spec.interpolation)
         except UnreadableImageError as error:
             raise InputError(f"{self.path}: {sample.key}: {error}") from None
         return image if image.flags.writeable else image.copy()  # torch warns about arrays that are not writable

@@ -6,10 +6,11 @@ or, in the order of shards, one after another.
 """
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from emotune.config.input_spec import InputSpec
 from emotune.config.network import NetworkConfig
 from emotune.config.run import DatasetRef, RunConfig
 from emotune.config.train import Order
@@ -29,6 +30,7 @@ __all__ = [
     "open_shards",
     "order_of",
     "room_needed",
+    "sizes_of",
 ]
 
 MAX_DECODE_THREADS = 8
@@ -45,7 +47,7 @@ class CachedShard:
     Attributes:
         shard: The entry of the shard in the manifest.
         samples: The shard's index.
-        images: The images: decoded, memory-mapped uint8 (N, IMAGE_SIDE, IMAGE_SIDE, 3), or in the shard's file.
+        images: The images: decoded, memory-mapped uint8 (N, resize, resize, 3), or in the shard's file.
     """
 
     shard: Shard
@@ -56,6 +58,7 @@ class CachedShard:
 def open_shards(
     ref: DatasetRef,
     splits: Collection[str],
+    input_spec: InputSpec = InputSpec(),
     *,
     decoded: Collection[str] | None = None,
     order: Order = "images",
@@ -68,6 +71,7 @@ def open_shards(
     Args:
         ref: The data set.
         splits: The names of the splits.
+        input_spec: The input of the network, which gives the images' size and interpolation.
         decoded: The hashes of the shards that are kept decoded, see `decoded_shards`; None for all.
         order: The order of the training images; in that of shards, files behind a URL are copied when they are read.
         cache_gb: The size of the cache, see `Cache`.
@@ -81,7 +85,7 @@ def open_shards(
     everything = frozenset(shard.sha256 for shard in manifest.shards)
     kept = everything if decoded is None else frozenset(decoded)
     copied = folder.local is None and order == "images"
-    cache = Cache(cache_folder() / "decoded", cache_gb, everything if copied else kept)
+    cache = Cache(cache_folder() / "decoded", cache_gb, everything if copied else kept, input_spec)
 
     def open_shard(shard: Shard) -> CachedShard:
         images: np.ndarray | IndexedShard
@@ -90,7 +94,7 @@ def open_shards(
         else:
             if copied:
                 cache.copy(folder, shard)
-            images = IndexedShard.open(cache, folder, shard)
+            images = IndexedShard.open(cache, folder, shard, input_spec)
         samples = cache.samples(folder, shard)
         if unknown := {sample.label for sample in samples} - set(manifest.classes):
             raise InputError(f"{folder}: a sample has the label {unknown.pop()!r}, which is not in the manifest")
@@ -104,23 +108,29 @@ def open_shards(
     return shards
 
 
-def decoded_shards(ref: DatasetRef, cache_gb: float | None = None, order: Order = "images") -> frozenset[str]:
+def decoded_shards(
+    ref: DatasetRef, cache_gb: float | None = None, order: Order = "images", input_spec: InputSpec = InputSpec()
+) -> frozenset[str]:
     """The hashes of the shards that this machine keeps decoded: of all if they fit, else of val and test, or of none.
 
     Args:
         ref: The data set.
         cache_gb: The size of the cache, see `Cache`.
         order: The order of the training images.
+        input_spec: The input of the network, which gives the images' size.
 
     Raises:
         InputError: the shards are behind a URL, and even their files do not fit the cache.
     """
     materialise(ref)
-    return frozenset(shard.sha256 for shard in _plan(ref, Cache(cache_folder() / "decoded", cache_gb), order)[0])
+    cache = Cache(cache_folder() / "decoded", cache_gb, input_spec=input_spec)
+    return frozenset(shard.sha256 for shard in _plan(ref, cache, order)[0])
 
 
 def room_needed(runs: Iterable[RunConfig], cache_gb: float | None = None) -> int:
     """The number of bytes by which the cache will grow for some runs; data that replace other data do not count.
+
+    Images that are needed in several sizes count in each of them.
 
     Args:
         runs: The runs that are about to start.
@@ -133,10 +143,20 @@ def room_needed(runs: Iterable[RunConfig], cache_gb: float | None = None) -> int
     by_dataset: dict[str, list[RunConfig]] = {}
     for run in runs:
         by_dataset.setdefault(run.dataset.identity, []).append(run)
-    missing = sum(
-        cache.missing_bytes(*_plan(group[0].dataset, cache, order_of(group))) for group in by_dataset.values()
-    )
+    missing = 0
+    for group in by_dataset.values():
+        copied: list[Shard] = []
+        for input_spec in sizes_of(group):
+            sized = replace(cache, input_spec=input_spec)
+            decoded, copies = _plan(group[0].dataset, sized, order_of(group))
+            missing += sized.missing_bytes(decoded, [shard for shard in copies if shard not in copied])
+            copied += copies
     return int(min(missing, max(0.0, cache.free_bytes()))) if missing else 0
+
+
+def sizes_of(runs: Iterable[RunConfig]) -> list[InputSpec]:
+    """An input for each size and interpolation in which some runs read images."""
+    return list({(run.input.resize, run.input.interpolation): run.input for run in runs}.values())
 
 
 def order_of(runs: Iterable[RunConfig]) -> Order:
@@ -154,7 +174,8 @@ def _plan(ref: DatasetRef, cache: Cache, order: Order) -> tuple[list[Shard], lis
         copied = [shard for shard in manifest.shards if remote and shard.split not in splits]
         if order == "shards":
             copied = sorted(copied, key=lambda shard: -shard.bytes)[:SHARDS_ON_DISK]
-        if sum(map(decoded_bytes, decoded)) + _file_bytes(copied) <= capacity:
+        arrays = sum(decoded_bytes(shard, cache.input_spec) for shard in decoded)
+        if arrays + _file_bytes(copied) <= capacity:
             return decoded, copied
     raise InputError(_too_large(ref, cache, order, copied))
 

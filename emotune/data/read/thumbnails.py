@@ -4,18 +4,20 @@ from collections.abc import Collection
 
 from PIL import Image
 
+from emotune.config.input_spec import InputSpec
 from emotune.config.run import DatasetRef
 from emotune.data.datasets.location import is_ready, manifest_of, shards_folder
-from emotune.data.image_io import CROP_SIDE, IMAGE_SIDE, encode_jpeg
+from emotune.data.image_io import center_crop, encode_jpeg
 from emotune.data.shard_reader import checked_samples, decode_sample
 
 __all__ = ["thumbnails"]
 
 JPEG_QUALITY = 80
-MARGIN = (IMAGE_SIDE - CROP_SIDE) // 2
 
 
-def thumbnails(ref: DatasetRef, ids: Collection[str], side: int = 96) -> dict[str, bytes]:
+def thumbnails(
+    ref: DatasetRef, ids: Collection[str], side: int = 96, input_spec: InputSpec = InputSpec()
+) -> dict[str, bytes]:
     """JPEGs of the centre crops of test images, which is what networks see, by sample id in the order of ``ids``.
 
     The result is empty if the manifest does not allow the images to be shown. Samples whose shards do not exist are
@@ -25,6 +27,7 @@ def thumbnails(ref: DatasetRef, ids: Collection[str], side: int = 96) -> dict[st
         ref: The data set.
         ids: The ids of the samples; ids that are not in the test split are ignored.
         side: The height and width of a thumbnail, in pixels.
+        input_spec: The input of the network whose centre crops are shown.
 
     Raises:
         InputError: a shard is damaged.
@@ -41,7 +44,7 @@ def thumbnails(ref: DatasetRef, ids: Collection[str], side: int = 96) -> dict[st
             continue
         for sample in checked_samples(folder, shard):
             if sample.key in ids:
-                image = Image.fromarray(decode_sample(sample, str(folder / shard.file)))
-                crop = image.crop((MARGIN, MARGIN, MARGIN + CROP_SIDE, MARGIN + CROP_SIDE))
-                jpegs[sample.key] = encode_jpeg(crop.resize((side, side), Image.Resampling.LANCZOS), JPEG_QUALITY)
+                pixels = center_crop(decode_sample(sample, str(folder / shard.file), input_spec), input_spec.side)
+                thumbnail = Image.fromarray(pixels).resize((side, side), Image.Resampling.LANCZOS)
+                jpegs[sample.key] = encode_jpeg(thumbnail, JPEG_QUALITY)
     return {sample_id: jpegs[sample_id] for sample_id in dict.fromkeys(ids) if sample_id in jpegs}

@@ -28,7 +28,7 @@ __all__ = ["GENERATOR_VERSION", "Scene", "draw_scene", "vote_on"]
 
 GENERATOR_VERSION: int = 1  # raised when a seed gives other images than before; part of a run's identity
 
-SCENE_SIDE = 256  # pixels; a property of the drawings, so it is independent of the IMAGE_SIDE that readers decode to
+SCENE_SIDE = 256  # pixels; a property of the drawings, so it is independent of the size that readers decode to
 
 # The difficulty of the data set, all in one place.
 OWN_PALETTE = 0.34  # probability of the palette of the drawn emotion; otherwise that of a random other one

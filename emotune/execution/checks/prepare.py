@@ -49,7 +49,8 @@ class Preparation:
     ) -> None:
         self._resolved, self._save, self._registry = resolved, save_architecture, Registry(resolved.store)
         known = tuple(self._registry.networks(resolved.study, resolved.runs))
-        job = PreparationJob(resolved.study, resolved.datasets, tuple(runs), resolved.store, executor, known)
+        inputs = {run.variant: run.input for run in resolved.runs}
+        job = PreparationJob(resolved.study, resolved.datasets, tuple(runs), inputs, resolved.store, executor, known)
         self._receiver, sender = Pipe(duplex=False)
         with sender:  # closed here, so that the end of the process is the end of what can be received
             self._process = subprocess.Popen(

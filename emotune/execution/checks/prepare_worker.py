@@ -5,19 +5,20 @@ import os
 import pickle
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, cast
 
 from emotune.analysis.architecture import NetworksFile, architecture_summary
+from emotune.config.input_spec import InputSpec
 from emotune.config.run import DatasetRef, RunConfig
 from emotune.config.study import Study
 from emotune.core.errors import InputError, raise_if_any
 from emotune.core.host import available_cpus
 from emotune.data.datasets.location import manifest_of, materialise
 from emotune.data.manifest import SPLITS
-from emotune.data.read.open_dataset import decoded_shards, open_shards, order_of, room_needed
+from emotune.data.read.open_dataset import decoded_shards, open_shards, order_of, room_needed, sizes_of
 from emotune.execution.checks.advice import rate_of_sgd, slow_bf16
 from emotune.execution.checks.architecture import describe, file_key
 from emotune.execution.checks.disk import require_room
@@ -36,6 +37,7 @@ class PreparationJob:
         study: The study.
         datasets: The data sets that its runs read.
         runs: The runs that will be trained.
+        inputs: The input of each variant's network.
         store: Where their directories go.
         executor: ``ray`` or ``local``.
         known: What the registry has of the networks of this study, or of others of its name.
@@ -44,6 +46,7 @@ class PreparationJob:
     study: Study
     datasets: tuple[DatasetRef, ...]
     runs: tuple[RunConfig, ...]
+    inputs: Mapping[str, InputSpec]
     store: RunStore
     executor: str
     known: tuple[dict[str, Any], ...]
@@ -73,7 +76,7 @@ def work(job: PreparationJob, send: Callable[[Any], None]) -> None:
         _require_libraries(job)
         lines = _check_user_code(job, send)
         networks = _networks(job, send)
-        _check_optimizers(job.study)
+        _check_optimizers(job)
         lines += architecture_summary(networks) + _check_weights(job.runs, send)
         lines += rate_of_sgd(job.runs) + slow_bf16(job.runs, resources, job.executor)
         lines += require_room(
@@ -115,15 +118,15 @@ def _require_libraries(job: PreparationJob) -> None:
         require_libraries([model for model, _ in job.study.variants.values()])
 
 
-def _check_optimizers(study: Study) -> None:
+def _check_optimizers(job: PreparationJob) -> None:
     """Lets torch check the values of optimizer options, whose names and types are right, and counts layers."""
     problems = []
-    for variant, (model, train) in study.variants.items():
+    for variant, (model, train) in job.study.variants.items():
         if train.optimizer_options or train.layer_decay != 1:
             from emotune.training.optim import check_optimizer  # late: with torch
 
             try:
-                check_optimizer(model, train)
+                check_optimizer(model, train, job.inputs[variant])
             except InputError as error:
                 problems.append(f"variants.{variant}: {error}")
     raise_if_any(problems)
@@ -149,11 +152,11 @@ def _check_user_code(job: PreparationJob, show: Callable[[str], None]) -> list[s
 
 def _networks(job: PreparationJob, show: Callable[[str], None]) -> NetworksFile:
     classes = {dataset.name: len(manifest_of(dataset).classes) for dataset in job.datasets}
-    key = file_key(job.study, classes)
+    key = file_key(job.study, classes, job.inputs)
     if known := next((value for value in job.known if value.get("key") == key), None):
         return cast(NetworksFile, known)  # the key covers the code that wrote it
     show("building networks")
-    return describe(job.study, classes)
+    return describe(job.study, classes, job.inputs)
 
 
 def _parameters(networks: NetworksFile, study: Study) -> dict[str, int]:
@@ -195,20 +198,27 @@ def _check_weights(runs: Sequence[RunConfig], show: Callable[[str], None]) -> li
 
 
 def _decode(dataset: DatasetRef, job: PreparationJob, show: Callable[[str], None]) -> list[str]:
+    """Checks a data set's shards and decodes them in every size that a run needs; lines on what does not fit."""
     cpus, cache_gb = available_cpus(), job.study.resources.cache_gb
-    order = order_of(run for run in job.runs if run.dataset.identity == dataset.identity)
-    shards, decoded = manifest_of(dataset).shards, decoded_shards(dataset, cache_gb, order)
-    total, what = sum(shard.samples for shard in shards), "decoded" if decoded else "checked"
-    advance = _counting(show, f"{dataset.name}: {{:,}} of {total:,} images {what}, once on this machine")
-    open_shards(dataset, SPLITS, decoded=decoded, order=order, cache_gb=cache_gb, threads=cpus, advance=advance)
-    indexed = [shard for shard in shards if shard.sha256 not in decoded]
-    if not indexed:
-        return []
-    splits = ", ".join(split for split in SPLITS if any(shard.split == split for shard in indexed))
-    return [
-        f"{dataset.name}: {total:,} decoded images exceed the cache's budget; those of {splits} are decoded each "
-        "time that they are needed, which takes longer and gives the same result."
-    ]
+    runs = [run for run in job.runs if run.dataset.identity == dataset.identity]
+    order, sizes, shards = order_of(runs), sizes_of(runs), manifest_of(dataset).shards
+    total, lines = sum(shard.samples for shard in shards), []
+    for input_spec in sizes:
+        decoded = decoded_shards(dataset, cache_gb, order, input_spec)
+        size = f" to {input_spec.resize}×{input_spec.resize} pixels" if len(sizes) > 1 else ""
+        what = f"decoded{size}" if decoded else "checked"
+        advance = _counting(show, f"{dataset.name}: {{:,}} of {total:,} images {what}, once on this machine")
+        open_shards(
+            dataset, SPLITS, input_spec,
+            decoded=decoded, order=order, cache_gb=cache_gb, threads=cpus, advance=advance,
+        )  # fmt: skip
+        if indexed := [shard for shard in shards if shard.sha256 not in decoded]:
+            splits = ", ".join(split for split in SPLITS if any(shard.split == split for shard in indexed))
+            lines.append(
+                f"{dataset.name}: {total:,} images decoded{size} exceed the cache's budget; those of {splits} are "
+                "decoded each time that they are needed, which takes longer and gives the same result."
+            )
+    return lines
 
 
 def _counting(show: Callable[[str], None], text: str) -> Callable[[int], None]:

@@ -5,10 +5,16 @@ import math
 import torch
 from torch import nn
 
-__all__ = ["POSITIONS", "AlexNetBackbone", "channels", "initialise"]
+from emotune.config.input_spec import InputSpec
+
+__all__ = ["POSITIONS", "SIDE", "AlexNetBackbone", "channels", "initialise"]
 
 POSITIONS = 36
-"""Positions of the last map: 6×6 for images of 227×227."""
+"""Positions of the last map: 6×6 for images of `SIDE`."""
+
+SIDE = InputSpec.side
+"""The side of images in pixels, 227: with it, and only with it, the last pooling gives 6×6 positions (the thesis,
+section 3)."""
 
 
 def channels(paper: int, width: float) -> int:

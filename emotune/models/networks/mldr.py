@@ -18,10 +18,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from emotune.config.model import MldrConfig
-from emotune.data.image_io import CROP_SIDE
 from emotune.models.dropout import SampleDropout
 from emotune.models.networks.alexnet import fully_connected, normalisation
-from emotune.models.networks.alexnet_backbone import AlexNetBackbone, channels, initialise
+from emotune.models.networks.alexnet_backbone import SIDE, AlexNetBackbone, channels, initialise
 
 __all__ = ["MldrNet", "aggregate", "pyramid", "tower"]
 
@@ -137,7 +136,7 @@ class MldrNet(nn.Module):
         levels = config.levels
         self.levels, self.aggregation, self.fusion = levels, config.aggregation, config.fusion
         self.resize = config.patches == "resized"
-        sides = [CROP_SIDE if self.resize else -(-CROP_SIDE // grid) for grid in levels]
+        sides = [SIDE if self.resize else -(-SIDE // grid) for grid in levels]
         self.towers = nn.ModuleList(
             tower(depth, side, classes, config) for depth, side in zip(config.depths, sides, strict=True)
         )
@@ -165,5 +164,5 @@ class MldrNet(nn.Module):
         """The logits of one level, (B, K); all patches of all images go through its network in one pass."""
         patches = pyramid(x, grid) if grid > 1 else x  # (B · g², 3, ⌈227/g⌉, ⌈227/g⌉)
         if self.resize and grid > 1:
-            patches = F.interpolate(patches, size=(CROP_SIDE, CROP_SIDE), mode="bilinear", align_corners=False)
+            patches = F.interpolate(patches, size=(SIDE, SIDE), mode="bilinear", align_corners=False)
         return aggregate(network(patches).unflatten(0, (-1, grid**2)), self.aggregation)

@@ -11,7 +11,7 @@ __all__ = ["user_network"]
 
 
 def user_network(classes: int, config: CodeConfig) -> nn.Module:
-    """The network that the user's code builds: (B, 3, 227, 227) → logits (B, classes); its dropout layers are seeded.
+    """The network that the user's code builds: (B, 3, side, side) → logits (B, classes); its dropout layers are seeded.
 
     Args:
         classes: The number of classes.

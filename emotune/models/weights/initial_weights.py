@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from emotune.config.model import BackboneConfig, ModelConfig
+from emotune.config.input_spec import InputOptions
+from emotune.config.model import BackboneConfig, CodeConfig, ModelConfig
 from emotune.config.normalisation import IMAGENET, Normalisation
 from emotune.config.run import RunConfig, WeightsRef
 from emotune.core.errors import InputError
@@ -58,7 +59,7 @@ def load_weights(network: nn.Module, run: RunConfig, classes: Sequence[str]) -> 
         InputError: the weights are missing, unreadable, or do not belong to this network.
     """
     if run.weights is None:
-        return Initialisation()
+        return Initialisation(run.input.normalisation)
     tensors, initialisation = _match(network, run, run.weights, classes)
     places = _tensors(network)
     with torch.no_grad():
@@ -73,7 +74,7 @@ def load_weights(network: nn.Module, run: RunConfig, classes: Sequence[str]) -> 
 def check_weights(run: RunConfig, classes: Sequence[str]) -> Initialisation:
     """The result of `load_weights` for a run, or its error, without the memory and time that a network takes."""
     if run.weights is None:
-        return Initialisation()
+        return Initialisation(run.input.normalisation)
     network = build_for_inspection(run.model, len(classes), run.input)
     return _match(network, run, run.weights, classes)[1]
 
@@ -93,7 +94,7 @@ def _match(
             candidates = _alexnet_tensors(location, source, network)
         else:
             candidates, left_over = _run_tensors(source, network, run, classes)
-        note, normalisation = _note(source, run.model, left_over), source.normalisation
+        note, normalisation = _note(source, run.model, left_over), _normalisation(run, source)
     tensors = _fitting(network, candidates)
     _require_layers(location, network, run.model, source, candidates, tensors)
     new = tuple(name for name, _ in network.named_parameters() if name not in tensors)
@@ -129,6 +130,12 @@ def _require_layers(
                 f"{location}: {name} needs weights of the shape {expected}, but has {in_file} in this file; "
                 f"{_remedy(source)}"
             )
+
+
+def _normalisation(run: RunConfig, source: AlexNetWeights | RunWeights) -> Normalisation:
+    """What the study sets as ``model.input``, else what the weights were trained with."""
+    changes = run.model.input if isinstance(run.model, BackboneConfig | CodeConfig) else InputOptions()
+    return source.normalisation if changes.mean is changes.std is None else run.input.normalisation
 
 
 def _note(source: AlexNetWeights | RunWeights, model: ModelConfig, left_over: Sequence[str]) -> str:

@@ -14,15 +14,18 @@ import pytest
 import torch
 from PIL import Image
 
+from emotune.config.input_spec import InputSpec
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
-from emotune.data.image_io import IMAGE_SIDE, encode_jpeg
+from emotune.data.image_io import encode_jpeg
 from emotune.data.manifest import Shard
 from emotune.data.read.batches import Batch, Split
 from emotune.data.read.cache import Cache
 from emotune.data.read.epoch_order import SHARDS_MIXED, epoch_batches, rank_slice, shard_order, steps_per_epoch
 from emotune.data.read.image_reader import ImageReader
 from emotune.data.read.indexed_shard import IndexedShard
+
+IMAGE_SIDE = InputSpec.resize
 
 SIZES = [(1, 1), (1, 50), (50, 50), (51, 50), (101, 50), (99, 7), (100, 1), (7, 100)]
 

@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 from decoding import ref_of
 
+from emotune.config.input_spec import InputSpec
 from emotune.core.storage import Folder
-from emotune.data.image_io import IMAGE_SIDE, decode_square
+from emotune.data.image_io import decode_square
 from emotune.data.manifest import SPLITS, Manifest, read_manifest
 from emotune.data.read.batches import open_split
 from emotune.data.shard_reader import Sample, read_samples
+
+IMAGE_SIDE = InputSpec.resize
 
 
 def samples_of(folder: Path, split: str) -> list[Sample]:
@@ -78,6 +81,20 @@ def test_interrupted_decoding_starts_again_and_leaves_nothing_incomplete(shards,
     )
 
 
+def test_images_of_several_sizes_are_kept_side_by_side_under_the_name_of_their_shard(shards, tmp_path):
+    ref, samples = ref_of(shards), samples_of(shards, "val")
+    sizes = [InputSpec(), InputSpec(side=64, resize=72), InputSpec(side=64, resize=72, interpolation="lanczos")]
+    for seen in sizes:
+        decoded, read = (open_split(ref, "val", seen, decoded=kept) for kept in (None, ()))
+        for index, sample in list(enumerate(samples))[:3]:
+            expected = decode_square(sample.jpg, seen.resize, seen.interpolation)
+            assert expected.shape == (seen.resize, seen.resize, 3)
+            for split in (decoded, read):
+                assert np.array_equal(split.images.take(np.array([index]))[0], expected)
+    names = {path.name.partition("-")[2] for path in tmp_path.glob("cache/decoded/*.npy")}
+    assert names == {"256.npy", "72.npy", "72-lanczos.npy"}, "caches of earlier versions stay valid"
+
+
 PROGRAM = """
 import hashlib, os, random, signal, sys, time
 from pathlib import Path
@@ -88,9 +105,9 @@ from emotune.data.datasets.resolve import resolve_datasets
 from emotune.config.run import Selection
 shards, log, go = sys.argv[1:]
 real = shard_reader.decode_square
-def counted(data, side):
+def counted(data, *size):
     with open(log, "a") as file: file.write("decoded\\n")
-    return real(data, side)
+    return real(data, *size)
 shard_reader.decode_square = counted
 (ref,) = resolve_datasets([Selection(data=shards)])
 print("ready", flush=True)

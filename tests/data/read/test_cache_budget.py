@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +15,19 @@ import pytest
 from decoding import ref_of
 from filelock import FileLock
 
-from emotune.config.run import DatasetRef
+from emotune.config.input_spec import InputSpec
+from emotune.config.model import AlexNetConfig
+from emotune.config.run import DatasetRef, RunConfig
+from emotune.config.train import TrainConfig
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.data.datasets.location import manifest_of
-from emotune.data.image_io import IMAGE_SIDE
 from emotune.data.manifest import SPLITS, Shard
 from emotune.data.read.batches import open_split
 from emotune.data.read.cache import Cache
-from emotune.data.read.open_dataset import decoded_shards, open_shards
+from emotune.data.read.open_dataset import decoded_shards, open_shards, room_needed
+
+IMAGE_SIDE = InputSpec.resize
 
 
 def gigabytes(*counts: int) -> float:
@@ -107,6 +112,29 @@ def test_shards_that_a_call_needs_are_not_removed(shards, opened, tmp_path):
     assert arrays(tmp_path) == {first.sha256, third.sha256}
     opened(second, frozenset({first.sha256, second.sha256, third.sha256}))
     assert arrays(tmp_path) == {first.sha256, second.sha256, third.sha256}
+
+
+def test_a_shard_that_is_needed_in_one_size_may_be_removed_in_another(shards, opened, tmp_path):
+    first, second, _ = manifest_of(ref_of(shards)).shards_of("train")
+    opened(first)
+    opened(second)
+    seen = InputSpec(side=180, resize=181)
+    cache = Cache(tmp_path / "cache" / "decoded", gigabytes(30, 30), frozenset({first.sha256}), seen)
+    cache.images(Folder(str(shards)), first)
+    names = {path.name for path in cache.folder.glob("*.npy")}
+    assert names == {f"{second.sha256}-{IMAGE_SIDE}.npy", f"{first.sha256}-181.npy"}
+
+
+def test_the_room_for_runs_counts_every_size_of_their_images(shards, tmp_path):
+    run = RunConfig(dataset=ref_of(shards), seed=0, model=AlexNetConfig(), train=TrainConfig())
+    other = replace(run, input=InputSpec(side=64, resize=72))
+    everything = [shard.samples for shard in manifest_of(run.dataset).shards]
+    usual, small = (sum(128 + count * side * side * 3 for count in everything) for side in (IMAGE_SIDE, 72))
+    assert [room_needed(runs) for runs in ([run], [other], [run, other, run])] == [usual, small, usual + small]
+    budget = (small + 0.5) / 1e9
+    assert decoded_shards(run.dataset, budget) < decoded_shards(run.dataset, budget, input_spec=other.input)
+    open_shards(run.dataset, SPLITS, other.input)
+    assert (room_needed([other]), room_needed([run, other])) == (0, usual)
 
 
 def test_leftovers_of_killed_processes_are_removed_and_unfinished_files_of_others_are_not(shards, opened, tmp_path):

@@ -13,13 +13,15 @@ from narrow import CAFFES, CLASSES, OWT, Arrays, caffes_arrays, loaded, run_with
 from safetensors.torch import save_file
 from torch import nn
 
+from emotune.config.input_spec import InputSpec
 from emotune.config.model import AlexNetConfig, AttentionConfig, DualBranchConfig, MldrConfig, MldrV2Config, ModelConfig
 from emotune.config.normalisation import CAFFE, IMAGENET, Normalisation
 from emotune.core.errors import InputError
 from emotune.data.augment import crop_and_normalise, evaluation_crops
-from emotune.data.image_io import CROP_SIDE, IMAGE_SIDE
 from emotune.models.build import build
 from emotune.models.weights.initial_weights import check_weights
+
+CROP_SIDE, IMAGE_SIDE = InputSpec.side, InputSpec.resize
 
 
 @pytest.fixture(scope="module")
