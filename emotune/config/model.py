@@ -5,6 +5,7 @@ each value. The models themselves are in `emotune.models`, so that reading a stu
 Krizhevsky, Sutskever, Hinton (2012); *thesis* is Agarwal (2019); *HAN* is Yang et al. (2016); *ours* is no paper.
 """
 
+from collections.abc import Hashable
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field, model_validator
@@ -196,6 +197,10 @@ class CodeConfig(UserCode, NetworkConfig):
 
     name: Literal["code"] = "code"
     input: InputOptions = InputOptions()
+
+    @property
+    def _key(self) -> tuple[Hashable, ...]:
+        return (*super()._key, self.input)
 
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)

@@ -6,6 +6,7 @@ identified by the parsed text without comments and docstrings, so only an edit t
 """
 
 import json
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -66,8 +67,8 @@ class UserCode:
         return hash(self._key)
 
     @property
-    def _key(self) -> tuple[str, str, str]:
-        """The fields as texts: as JSON has them, 1, 1.0 and true are not the same."""
+    def _key(self) -> tuple[Hashable, ...]:
+        """What is compared, the fields as texts: as JSON has them, 1, 1.0 and true are not the same."""
         return self.code, json.dumps(self.options, sort_keys=True), self.source
 
     @property

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from emotune.analysis import diagnostics
+from emotune.config.input_spec import InputSpec
 from emotune.config.run import DatasetRef
 from emotune.config.study import Contrast
 from emotune.data.read.thumbnails import thumbnails
@@ -59,13 +60,23 @@ class Disagreement:
     images: Sequence[ImageExample]
 
 
-def attention_examples(results: StudyResults, refs: Mapping[str, DatasetRef]) -> dict[str, dict[str, bytes]]:
-    """The images to draw attention maps on: JPEGs by data set and sample id; empty if no network has attention."""
-    return {
-        name: thumbnails(refs[name], diagnostics.choose_examples(predictions, MOST_IMAGES), side=ATTENTION_SIDE)
-        for name, predictions in results.predictions.items()
-        if predictions and results.records.attention
-    }
+def attention_examples(
+    results: StudyResults, refs: Mapping[str, DatasetRef]
+) -> dict[str, dict[InputSpec, dict[str, bytes]]]:
+    """The images to draw attention maps on, as networks see them; empty if no network has attention.
+
+    Returns:
+        JPEGs by data set, input and sample id.
+    """
+    examples: dict[str, dict[InputSpec, dict[str, bytes]]] = {}
+    for name, predictions in results.predictions.items():
+        if predictions and results.records.attention:
+            chosen = diagnostics.choose_examples(predictions, MOST_IMAGES)
+            examples[name] = {
+                seen: thumbnails(refs[name], chosen, ATTENTION_SIDE, seen)
+                for seen in {results.inputs[variant]: None for variant in predictions}
+            }
+    return examples
 
 
 def disagreeing_images(results: StudyResults, refs: Mapping[str, DatasetRef]) -> list[Disagreement]:

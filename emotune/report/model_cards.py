@@ -73,6 +73,7 @@ def _card(results: StudyResults, context: Mapping[str, Any], variant: str) -> di
         "model": f"{model.name}: {_options_text(shown_options(model))}".rstrip(": "),
         "training": _options_text(shown_options(train)) if is_network else "",
         "is_network": is_network,
+        "input_side": results.inputs[variant].side,
         "normalisation": _normalisation(results, runs),
         "difference": next((d for d in context["networks"] if d.variant == variant), None),
         "cost": next(row.means for row in summaries if row.variant == variant and row.means),

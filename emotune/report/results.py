@@ -19,6 +19,7 @@ from emotune.analysis.seeds import (
     estimate_differences,
     summarise,
 )
+from emotune.config.input_spec import InputSpec
 from emotune.config.metric import SCALES
 from emotune.config.study import Contrast, Study
 from emotune.runs.directory import State
@@ -59,6 +60,7 @@ class StudyResults:
         study: The study.
         datasets: The names of its data sets, in the study's order.
         records: The tables of its runs.
+        inputs: How the network of each variant sees images.
         predictions: The predictions of the finished runs by data set, variant and seed; variants without finished runs
             are absent.
         comparisons: The declared contrasts on every data set.
@@ -78,6 +80,7 @@ class StudyResults:
     study: Study
     datasets: tuple[str, ...]
     records: Records
+    inputs: Mapping[str, InputSpec]
     predictions: Mapping[str, Frames]
     comparisons: Sequence[Comparison]
     exploratory: Sequence[Comparison]
@@ -142,7 +145,8 @@ def compute_results(study: Study, states: RunStates) -> StudyResults:
         for dataset in datasets
     }
     return StudyResults(
-        study=study, datasets=datasets, records=records, predictions=predictions, comparisons=comparisons,
+        study=study, datasets=datasets, records=records,
+        inputs={run.variant: run.input for run in states.runs}, predictions=predictions, comparisons=comparisons,
         exploratory=estimate_differences(rows, _undeclared_contrasts(study), *common),
         noise_floor={c.dataset: c for c in aa_comparisons if c.summary.n},
         image_bootstraps=[

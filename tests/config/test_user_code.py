@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 from study_files import DATA, HEAD, Write, is_about, mistakes
 
+from emotune.config.input_spec import InputOptions, InputSpec
 from emotune.config.load import load_study
 from emotune.config.model import AlexNetConfig, CodeConfig
 from emotune.config.python_source import parameters_of, source_digest
@@ -200,12 +201,17 @@ def test_a_study_in_python_has_its_code_in_the_text_of_its_file(
 ):
     monkeypatch.chdir(tmp_path)
     train = TrainConfig(loss={"code": "losses.py:focal", "options": {"gamma": 1.0}})
-    variants = {"plain": AlexNetConfig(), "own": (CodeConfig(code="nets.py:Tiny", options={"channels": 2}), train)}
+    own_network = CodeConfig(code="nets.py:Tiny", options={"channels": 2})
+    large = replace(own_network, input=InputOptions(side=320, mean=(0.5, 0.5, 0.5)))
+    variants = {"plain": AlexNetConfig(), "own": (own_network, train), "large": (large, train)}
     study = Study("mine", "Does it help?", "scenes", "plain", variants)
     nets.unlink()
     (tmp_path / "mine.yaml").write_text(study.source)
     again = load_study(tmp_path / "mine.yaml")
-    assert [run.id for run in again.runs([DATA])] == [run.id for run in study.runs([DATA])]
+    inputs = {"large": large.input.applied_to(InputSpec())}
+    assert [run.id for run in again.runs([DATA], inputs=inputs)] == [
+        run.id for run in study.runs([DATA], inputs=inputs)
+    ]
     assert replace(study, source=again.source, file="") == replace(again, file="")
     with pytest.raises(ValidationError, match=r"nets\.py"):
         CodeConfig(code="nets.py:Tiny")

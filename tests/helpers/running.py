@@ -71,10 +71,11 @@ def start(
     run: RunConfig, world: World = ALONE, resources: Resources = Resources(), split: Split | None = None
 ) -> Start:
     """Begins a run that no directory keeps."""
-    split = split or open_split(run.dataset, "train")
+    split = split or open_split(run.dataset, "train", run.input)
     state, _ = load_or_init(run, RunDirectory("memory://none", run), world, resources, split)
     state.network.train()
-    order = {"seed": run.stream("order"), "epoch": 0, "mixing": make_mixing(run.train, run.stream("augment"))}
+    mixing = make_mixing(run.train, run.stream("augment"), run.input.side)
+    order = {"seed": run.stream("order"), "epoch": 0, "mixing": mixing}
     batches = split.training_batches(run.train.batch_size, **order, rank=world.rank, world_size=world.size)
     return Start(state, split, draw_randomness(run, 0, len(split)), batches)
 

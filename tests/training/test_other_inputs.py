@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pandas as pd
 import pytest
 import torch
@@ -19,8 +20,12 @@ from emotune.config.run import RunConfig
 from emotune.core.errors import InputError
 from emotune.data.read.batches import open_split
 from emotune.data.shard_reader import read_samples
+from emotune.inference.onnx import export
 from emotune.inference.predictor import load_predictor
 from emotune.models.cost import cost
+from emotune.models.weights.initial_weights import check_weights
+from emotune.models.weights.resolve import resolve_weights
+from emotune.runs.directory import WEIGHTS
 from emotune.training.contract import try_user_code
 from emotune.training.loop import InterruptedRunError
 from emotune.training.step import network_inputs
@@ -65,6 +70,9 @@ def test_a_run_is_tested_and_predicts_with_images_as_they_are_cropped_by_hand(sm
         np.testing.assert_allclose(predictor.network(torch.from_numpy(images)), logits, atol=1e-4)
     later = predictor.predict([jpegs[key] for key in logits.index])
     np.testing.assert_allclose(later.probabilities, softmax(logits.to_numpy(), axis=1), atol=1e-5)
+    assert export(predictor, tmp_path / "n.onnx") < 1e-5
+    metadata = {entry.key: entry.value for entry in onnx.load(tmp_path / "n.onnx").metadata_props}
+    assert [metadata[name] for name in ("side", "resize", "interpolation")] == ["64", "72", "bilinear"]
 
 
 def test_its_training_images_are_random_crops_of_that_side(small: RunConfig, jpegs: dict[str, bytes]):
@@ -87,7 +95,7 @@ def test_what_augments_mixes_and_resumes_images_of_227_does_so_with_others(small
     record, predictions = trained(small, tmp_path / "b")
     pd.testing.assert_frame_equal(predictions, expected, check_exact=True)
     assert record["interruptions"] == 1
-    assert record["initialisation"]["normalisation"] == {"mean": list(SEEN.mean), "std": list(SEEN.std)}
+    assert record["initialisation"]["normalisation"] == asdict(SEEN.normalisation)
     assert record["forward_flops"] == cost(small.model, 8, SEEN).forward_flops == 2 * (64 * 192 * 4 + 256 * 8)
 
 
@@ -98,10 +106,6 @@ def test_the_contract_is_tried_on_images_of_that_side(small: RunConfig):
 
 
 def test_weights_of_a_run_come_with_their_normalisation_unless_the_study_sets_another(small, tmp_path):
-    from emotune.models.weights.initial_weights import check_weights
-    from emotune.models.weights.resolve import resolve_weights
-    from emotune.runs.directory import WEIGHTS
-
     short = changed(small, epochs=1)
     trained(short, tmp_path)
     settings = replace(short.train, init=str(tmp_path / short.id / WEIGHTS))

@@ -23,6 +23,7 @@ from emotune.execution.checks.advice import rate_of_sgd, slow_bf16
 from emotune.execution.checks.architecture import describe, file_key
 from emotune.execution.checks.disk import require_room
 from emotune.execution.checks.overlaps import shared_images, targets_without_effect
+from emotune.execution.checks.stored_size import enlarged_images
 from emotune.execution.plan.concurrency import concurrent_runs, uses_cluster
 from emotune.runs.store import RunStore
 
@@ -87,7 +88,7 @@ def work(job: PreparationJob, send: Callable[[Any], None]) -> None:
             lines += _decode(dataset, job, send)
         if not job.cluster:  # else its machines have the images, and this one need not
             targets_without_effect(job.runs)
-            lines += shared_images(job.datasets)
+            lines += shared_images(job.datasets) + enlarged_images(job.runs)
         send((networks, lines))
     except InputError as error:
         send(error)

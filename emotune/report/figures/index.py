@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from emotune.analysis import diagnostics
 from emotune.analysis.metrics import constant_predictions, scalar_metrics
 from emotune.analysis.seeds import Summary
+from emotune.config.input_spec import InputSpec
 from emotune.report.figures import accuracy, attention, calibration, classes, contrasts, curves
 from emotune.report.figures.layout import seed_count_text
 from emotune.report.figures.style import variant_colours
@@ -36,14 +37,16 @@ class FigureEntry:
 
 
 def draw_figures(
-    results: StudyResults, titles: Mapping[str, str], examples: Mapping[str, Mapping[str, bytes]]
+    results: StudyResults,
+    titles: Mapping[str, str],
+    examples: Mapping[str, Mapping[InputSpec, Mapping[str, bytes]]],
 ) -> Iterator[FigureEntry]:
     """The figures of the report, one at a time; none if no run has finished.
 
     Args:
         results: The study's results.
         titles: The data sets' titles by name.
-        examples: JPEGs of the images to draw attention maps on, by data set and sample id.
+        examples: JPEGs of the images to draw attention maps on, by data set, input of the network, and sample id.
     """
     yield from _contrast_figures(results)
     for name, predictions in results.predictions.items():
@@ -173,7 +176,7 @@ class _DatasetFigures:
             f"Reliability diagrams on {self._dataset}; expected calibration error: {error_texts}",
         )
 
-    def attention(self, examples: Mapping[str, bytes]) -> Iterator[FigureEntry]:
+    def attention(self, by_input: Mapping[InputSpec, Mapping[str, bytes]]) -> Iterator[FigureEntry]:
         attention_tables: Mapping[str, pd.DataFrame] = self._results.records.attention
         maps: dict[str, np.ndarray] = {}
         runs = {v: self._done.loc[self._done["variant"] == v, "run"] for v in self._summaries}
@@ -194,7 +197,9 @@ class _DatasetFigures:
             "mean over all test images, times 36; uniform weights are 1.",
             f"Mean attention maps over the test images of {self._dataset}: {', '.join(maps)}",
         )
-        for variant, tables in frames.items() if examples else ():
+        for variant, tables in frames.items():
+            if not (examples := by_input.get(self._results.inputs[variant], {})):
+                continue
             first = next(iter(self._predictions[variant].values())).set_index("sample_id")["target"]
             labels = {sample: first[sample] for sample in examples}
             image_maps = diagnostics.image_attention(tables, list(examples))

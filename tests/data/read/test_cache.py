@@ -68,7 +68,7 @@ def test_a_removed_array_is_decoded_again(shards, tmp_path):
 
 def test_interrupted_decoding_starts_again_and_leaves_nothing_incomplete(shards, tmp_path):
     program = PROGRAM.replace(
-        "real(data, side)", "real(data, side) if random.random() < 0.9 else os.kill(os.getpid(), signal.SIGKILL)"
+        "real(data, *size)", "real(data, *size) if random.random() < 0.9 else os.kill(os.getpid(), signal.SIGKILL)"
     )
     result = subprocess.run([sys.executable, "-c", program, *arguments(shards, tmp_path)], check=False, timeout=60)
     assert result.returncode == -signal.SIGKILL

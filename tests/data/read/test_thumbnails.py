@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from emotune.config.input_spec import InputSpec
 from emotune.config.run import DatasetRef
 from emotune.core.storage import Folder
 from emotune.data.build.shards import write_shards
@@ -34,9 +35,10 @@ def drawn(small_shards: Path) -> DatasetRef:
     return resolve_datasets([str(small_shards)])[0]
 
 
-def test_a_thumbnail_is_what_networks_see_of_the_image_in_small(drawn: DatasetRef):
+@pytest.mark.parametrize("seen", [InputSpec(), InputSpec(side=96, resize=128, interpolation="bilinear")])
+def test_a_thumbnail_is_what_networks_see_of_the_image_in_small(drawn: DatasetRef, seen: InputSpec):
     first, second, *_ = test_ids(drawn)
-    found = thumbnails(drawn, [second, "not there", first])
+    found = thumbnails(drawn, [second, "not there", first], input_spec=seen)
     assert list(found) == [second, first]
     image = Image.open(io.BytesIO(found[first]))
     assert (image.format, image.size) == ("JPEG", (96, 96))
@@ -44,11 +46,12 @@ def test_a_thumbnail_is_what_networks_see_of_the_image_in_small(drawn: DatasetRe
     sample = next(
         s for shard in manifest_of(drawn).shards_of("test") for s in checked_samples(folder, shard) if s.key == first
     )
-    whole = Image.fromarray(decode_sample(sample, ""))
-    crop, whole = (p.resize((96, 96), Image.Resampling.LANCZOS) for p in (whole.crop((14, 14, 241, 241)), whole))
+    whole = Image.fromarray(decode_sample(sample, "", seen))
+    box = (14, 14, 241, 241) if seen == InputSpec() else (16, 16, 112, 112)
+    crop, whole = (p.resize((96, 96), Image.Resampling.LANCZOS) for p in (whole.crop(box), whole))
     assert np.abs(np.asarray(image, float) - np.asarray(crop, float)).mean() < 6
     assert np.abs(np.asarray(image, float) - np.asarray(whole, float)).mean() > 6
-    assert thumbnails(drawn, [first]) == {first: found[first]}, "the same bytes each time"
+    assert thumbnails(drawn, [first], input_spec=seen) == {first: found[first]}, "the same bytes each time"
 
 
 def photographs(tmp_path: Path, **options: bool) -> Manifest:

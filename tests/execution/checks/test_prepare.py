@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from emotune.config.input_spec import InputOptions, InputSpec
 from emotune.config.metric import Metric
-from emotune.config.model import AlexNetConfig, DualBranchConfig
+from emotune.config.model import AlexNetConfig, CodeConfig, DualBranchConfig
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig, Selection
 from emotune.config.study import Study
 from emotune.config.train import TrainConfig
+from emotune.core.cache_dir import cache_folder
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.data.datasets.resolve import resolve_datasets
@@ -56,7 +58,8 @@ def prepared(
     """What a study of these runs, none of which was ever made ready, is told; its baseline is the first."""
     study, datasets = study_of(runs, resources), tuple(dict.fromkeys(run.dataset for run in runs))
     sent: list[Any] = []
-    work(PreparationJob(study, datasets, runs, RunStore(pool), executor, known=()), sent.append)
+    inputs = {run.variant: run.input for run in runs}
+    work(PreparationJob(study, datasets, runs, inputs, RunStore(pool), executor, known=()), sent.append)
     *said, result = sent
     for line in said:
         show(line)
@@ -203,3 +206,30 @@ def test_a_value_that_torch_refuses_is_reported_before_anything_is_decoded(run: 
     with pytest.raises(InputError, match=r"^variants\.wrong: train\.optimizer_options: .*betas"):
         prepared(run, wrong, show=said.append)
     assert not any("images" in line for line in said)
+
+
+POOLED = """
+from torch import nn
+
+def net(classes):
+    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, classes))
+"""
+
+
+def test_images_are_prepared_in_every_size_and_enlarged_ones_are_warned_of(
+    run: RunConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path / "cache"))
+    variants = {"near": 224, "far": 288}
+    own = [
+        replace(run, variant=name, model=CodeConfig(code="own.py:net", source=POOLED, input=InputOptions(side=side)),
+                input=InputOptions(side=side).applied_to(InputSpec()))
+        for name, side in variants.items()
+    ]  # fmt: skip
+    said: list[str] = []
+    lines = prepared(run, *own, show=said.append)
+    folder = cache_folder() / "decoded"
+    assert {path.name.partition("-")[2] for path in folder.glob("*.npy")} == {"256.npy", "253.npy", "325.npy"}
+    (warning,) = [line for line in lines if "--size" in line]
+    assert "256" in warning and "325" in warning and "far" in warning and "near" not in warning
+    assert sum("model.input.side 288" in line for line in lines) == 1
