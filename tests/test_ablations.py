@@ -27,7 +27,9 @@ def opening_comment(study: Path) -> str:
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory) -> Path:
-    """A folder with ``data/fi``, well and noisy, and ``data/fi-8k``: noise, at least a batch to train on."""
+    """A folder with ``data/fi``, well and noisy, and ``data/fi-8k``: noise, at least a batch to train on; and a file in
+    the place of weights, of which plans read the digest alone.
+    """
     place = tmp_path_factory.mktemp("place")
     rows, rng = ["path,split," + ",".join(MIKELS)], np.random.default_rng(0)
     for split, number in ((split, number) for split, count in COUNTS.items() for number in range(count)):
@@ -41,6 +43,8 @@ def images(tmp_path_factory) -> Path:
     (place / "table.csv").write_text("\n".join(rows))
     for out, name in (("fi", "fi"), ("fi-8k", "fi-8k")):
         assert shard(["csv", str(place / "table.csv"), "--out", str(place / "data" / out), "--name", name]) == 0
+    (place / "data" / "weights").mkdir()
+    (place / "data" / "weights" / "efficientnet-lite0-57934424.pth").write_bytes(b"weights")
     return place
 
 
