@@ -204,7 +204,8 @@ def _is_correct(frame: pd.DataFrame) -> np.ndarray:
 
 
 def _mean_maps(attention: pd.DataFrame, by: str) -> dict[str, np.ndarray]:
-    """The mean maps (H, W) of square grids for each value of a column."""
+    """The mean maps (H, W) of square grids for each value of a column; weights of no square grid have no map."""
     weights = attention.groupby(by, sort=False)["weights"]
     means = {str(key): np.stack(rows.tolist()).mean(axis=0, dtype=np.float64) for key, rows in weights}
-    return {key: mean.reshape(math.isqrt(mean.size), -1) for key, mean in means.items()}
+    sides = {key: math.isqrt(mean.size) for key, mean in means.items()}
+    return {key: mean.reshape(sides[key], -1) for key, mean in means.items() if mean.size == sides[key] ** 2}

@@ -172,6 +172,7 @@ def test_36_weights_are_a_map_of_6_rows():
     weights = np.arange(36) / np.arange(36).sum()
     (result,) = mean_attention([attended("p", "x", [weights])]).values()
     np.testing.assert_allclose(result, weights.reshape(6, 6), rtol=1e-6)
+    assert mean_attention([attended("p", "x", [weights[:35]])]) == {}, "no square grid"
 
 
 def test_selection_bias_is_the_mean_inflation_of_the_best_test_epoch():

@@ -27,7 +27,7 @@ def mean_attention_maps(title: str, maps: Mapping[str, np.ndarray]) -> Figure:
 
     Args:
         title: The data set's title.
-        maps: Attention weights times the number of positions (6, 6), by the name of variant and layer.
+        maps: Attention weights times the number of positions (H, W), by the name of variant and layer.
     """
     columns = min(6, max(4, len(maps)))
     side = (WIDTH - 2 * LEFT + GAP) / columns - GAP
@@ -60,7 +60,7 @@ def attention_overlays(
     Args:
         title: The title: data set and variant.
         images: JPEGs of square images by sample id.
-        maps: Attention weights (6, 6) by sample id, drawn on one scale; images without a map are not drawn.
+        maps: Attention weights (H, W) by sample id, drawn on one scale; images without a map are not drawn.
         captions: The text below each image, by sample id.
     """
     shown = [sample for sample in images if sample in maps]
@@ -103,7 +103,7 @@ def overlay_map(image: Image.Image, share: np.ndarray) -> np.ndarray:
 
     Args:
         image: The image.
-        share: The position of each weight on the colour scale (6, 6), from 0 to 1.
+        share: The position of each weight on the colour scale (H, W), from 0 to 1.
     """
     smooth = Image.fromarray(share.astype(np.float32)).resize(image.size, Image.Resampling.BILINEAR)
     colours = matplotlib.colormaps[COLOURS](np.asarray(smooth))[..., :3]

@@ -26,8 +26,6 @@ from emotune.report.figures.style import INK, SMALL, SOFT, STYLE, WIDTH, line_st
 
 __all__ = ["attention_entropy", "learning_curves"]
 
-ATTENTION_POSITIONS = 36
-"""The positions of an attention map, 6 × 6."""
 HEIGHT, LEFT, GAP = 2.3, 0.56, 0.22
 NAME_LETTERS = 18
 
@@ -63,8 +61,10 @@ def learning_curves(title: str, curves: pd.DataFrame, colours: Mapping[str, str]
 
 
 @rc_context(STYLE)
-def attention_entropy(title: str, curves: pd.DataFrame, colours: Mapping[str, str]) -> Figure:
-    """The entropy of the attention weights by epoch, with that of uniform weights.
+def attention_entropy(
+    title: str, curves: pd.DataFrame, colours: Mapping[str, str], positions: Mapping[str, int]
+) -> Figure:
+    """The entropy of the attention weights by epoch, with that of uniform weights for each number of positions.
 
     Each name is followed by the effective number of positions at the last epoch, exp(entropy).
 
@@ -72,26 +72,26 @@ def attention_entropy(title: str, curves: pd.DataFrame, colours: Mapping[str, st
         title: The data set's title.
         curves: ``variant, seed, epoch, attention_entropy`` (nats) of one data set; NaN for variants without attention.
         colours: The colours of all variants.
+        positions: The number of positions that a variant's attention weights, for each variant with attention.
     """
     curves = curves[curves["variant"].isin(curves.loc[curves["attention_entropy"].notna(), "variant"])]
     means = _means_and_intervals(curves, "attention_entropy")
     last = means.dropna(subset=["mean"]).groupby("variant")["mean"].last()
     shown = [variant for variant in colours if variant in last.index]
-    texts = {
-        v: f"{wrap_name(v, NAME_LETTERS)}\n≈ {math.exp(last[v]):.1f} of {ATTENTION_POSITIONS} positions" for v in shown
-    }
+    texts = {v: f"{wrap_name(v, NAME_LETTERS)}\n≈ {math.exp(last[v]):.1f} of {positions[v]} positions" for v in shown}
     if not shown:
         draw_title(figure := Figure(figsize=(WIDTH, 0.6)), title, "no network with attention")
         return figure
     figure, right = _figure(title, curves, texts)
     axes = place_axes(figure, LEFT, 0.36, WIDTH - LEFT - right, _height(texts) + 0.16, grid="y")
-    uniform = math.log(ATTENTION_POSITIONS)
-    low, high = axis_limits([*curves["attention_entropy"], uniform], [*means["low"], *means["high"]], 0.05)
+    uniform = {count: math.log(count) for count in sorted({positions[v] for v in shown})}
+    low, high = axis_limits([*curves["attention_entropy"], *uniform.values()], [*means["low"], *means["high"]], 0.05)
     _draw_curves(axes, curves, means, "attention_entropy", colours, (low, high + 0.06 * (high - low)))
-    axes.axhline(uniform, color=INK, linewidth=0.8, linestyle=(0, (1.5, 1.5)))
-    text, across = f"uniform weights: log {ATTENTION_POSITIONS} = {uniform:.2f}", axes.get_yaxis_transform()
-    axes.annotate(text, (0, uniform), xycoords=across, xytext=(3, 3), textcoords="offset points", va="bottom",
-                  fontsize=SMALL, color=SOFT)  # fmt: skip
+    for count, entropy in uniform.items():
+        axes.axhline(entropy, color=INK, linewidth=0.8, linestyle=(0, (1.5, 1.5)))
+        text, across = f"uniform weights: log {count} = {entropy:.2f}", axes.get_yaxis_transform()
+        axes.annotate(text, (0, entropy), xycoords=across, xytext=(3, 3), textcoords="offset points", va="bottom",
+                      fontsize=SMALL, color=SOFT)  # fmt: skip
     axes.set_ylabel("entropy of the weights, nats")
     _label_line_ends(figure, axes, means, texts, colours)
     return figure

@@ -1,5 +1,6 @@
 """The list of the report's figures, each with its caption and its text alternative."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -126,16 +127,24 @@ class _DatasetFigures:
             f"{self._scope}: means with 95 % t intervals; faint lines: seeds. Training images are augmented.",
             f"Accuracy on training and validation images of {self._dataset} by epoch, for each variant",
         )
-        attending = epochs.dropna(subset="attention_entropy")
-        if len(attending):
-            colours = {v: colour for v, colour in self._colours.items() if v in set(attending["variant"])}
-            yield FigureEntry(
-                f"entropy-{self._dataset}",
-                curves.attention_entropy(self._title, attending, colours),
-                f"{self._dataset}, {seed_count_text(self._summaries[v].n for v in colours)}: entropy of the 36 "
-                "attention weights, mean over validation images and layers. Dotted: uniform weights, 3.58 nats.",
-                f"Entropy of the attention weights on {self._dataset} by epoch: {', '.join(colours)}",
-            )
+        yield from self._entropy(epochs.dropna(subset="attention_entropy"))
+
+    def _entropy(self, epochs: pd.DataFrame) -> Iterator[FigureEntry]:
+        tables = {v: self._attention_tables(v) for v in self._colours if v in set(epochs["variant"])}
+        positions = {v: len(found[0]["weights"].iloc[0]) for v, found in tables.items() if found}
+        if not positions:
+            return
+        counts = sorted(set(positions.values()))
+        uniform = " and ".join(f"{math.log(count):.2f}" for count in counts)
+        colours, epochs = {v: self._colours[v] for v in positions}, epochs[epochs["variant"].isin(positions)]
+        yield FigureEntry(
+            f"entropy-{self._dataset}",
+            curves.attention_entropy(self._title, epochs, colours, positions),
+            f"{self._dataset}, {seed_count_text(self._summaries[v].n for v in colours)}: entropy of the "
+            f"{' or '.join(map(str, counts))} attention weights, mean over validation images and layers. Dotted: "
+            f"uniform weights, {uniform} nats.",
+            f"Entropy of the attention weights on {self._dataset} by epoch: {', '.join(colours)}",
+        )
 
     def classes(self) -> Iterator[FigureEntry]:
         baseline = self._study.baseline
@@ -176,25 +185,29 @@ class _DatasetFigures:
             f"Reliability diagrams on {self._dataset}; expected calibration error: {error_texts}",
         )
 
+    def _attention_tables(self, variant: str) -> list[pd.DataFrame]:
+        """The attention weights of a variant's runs, of those that recorded them."""
+        tables: Mapping[str, pd.DataFrame] = self._results.records.attention
+        runs = self._done.loc[self._done["variant"] == variant, "run"]
+        return [tables[run] for run in runs if run in tables]
+
     def attention(self, by_input: Mapping[InputSpec, Mapping[str, bytes]]) -> Iterator[FigureEntry]:
-        attention_tables: Mapping[str, pd.DataFrame] = self._results.records.attention
         maps: dict[str, np.ndarray] = {}
-        runs = {v: self._done.loc[self._done["variant"] == v, "run"] for v in self._summaries}
-        frames = {
-            variant: tables
-            for variant, ids in runs.items()
-            if (tables := [attention_tables[run] for run in ids if run in attention_tables])
-        }
-        if not frames:
-            return
+        frames = {variant: tables for variant in self._summaries if (tables := self._attention_tables(variant))}
         for variant, tables in frames.items():
             layers = diagnostics.mean_attention(tables)
             maps |= {variant if len(layers) == 1 else f"{variant} {layer}": m * m.size for layer, m in layers.items()}
+        if not maps:
+            return
+        shapes = {grid.shape for grid in maps.values()}
+        (height, width), alike = max(shapes), len(shapes) == 1
+        where = f"the {height} × {width} positions" if alike else "each position of a map"
+        times = str(height * width) if alike else "the number of positions"
         yield FigureEntry(
             f"attention-{self._dataset}",
             attention.mean_attention_maps(self._title, maps),
-            f"{self._dataset}, {seed_count_text(map(len, frames.values()))}: attention weights at the 6 × 6 positions, "
-            "mean over all test images, times 36; uniform weights are 1.",
+            f"{self._dataset}, {seed_count_text(map(len, frames.values()))}: attention weights at {where}, "
+            f"mean over all test images, times {times}; uniform weights are 1.",
             f"Mean attention maps over the test images of {self._dataset}: {', '.join(maps)}",
         )
         for variant, tables in frames.items():

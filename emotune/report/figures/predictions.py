@@ -28,7 +28,7 @@ def prediction_figure(
     Args:
         title: The image's title.
         image: The image, uint8 (H, W, 3).
-        maps: Attention weights times the number of positions (6, 6), by attention layer; uniform weights are 1. Each
+        maps: Attention weights times the number of positions (H, W), by attention layer; uniform weights are 1. Each
             map has a colour scale of its own, which its title states.
         probabilities: The probability of each class.
     """

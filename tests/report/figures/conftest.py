@@ -86,7 +86,9 @@ DRAW: dict[str, Callable[[SimpleNamespace], Figure]] = {
     "by_seed": lambda r: accuracy.metric_by_variant("scenes", r.runs, METRIC, r.summaries, 12.5, r.colours),
     "against_cost": lambda r: accuracy.metric_against_cost("scenes", r.cost, METRIC),
     "learning_curves": lambda r: curves.learning_curves("scenes", r.epochs, r.colours),
-    "attention_entropy": lambda r: curves.attention_entropy("scenes", r.epochs, r.colours),
+    "attention_entropy": lambda r: curves.attention_entropy(
+        "scenes", r.epochs, r.colours, {v: (36, 49)[i % 2] for i, v in enumerate(r.variants)}
+    ),
     "recall": lambda r: classes.recall("scenes", r.recalls, r.differences, r.variants[0], r.colours),
     "confusions": lambda r: classes.confusion_matrices("scenes", r.shares, dict.fromkeys(r.variants, r.seeds)),
     "confusion_differences": lambda r: classes.confusion_differences("scenes", r.shares, r.variants[0]),
