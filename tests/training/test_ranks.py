@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.multiprocessing as mp
 from running import ALL_STATE, ALONE, AUGMENTED, changed, first, gradient, history, start, trained
+from trunks import config
 
 from emotune.config.model import DualBranchConfig, MldrConfig
 from emotune.config.resources import Resources
@@ -30,7 +31,9 @@ def cases(run: RunConfig) -> dict[str, tuple[RunConfig, Resources, int]]:
     """Runs whose global batches have 7 or 6 images, with what they get and the number of training images."""
     small = changed(run, batch_size=7, dropout=0.5, lr=0.001)
     mldr = replace(small, model=MldrConfig(width=0.0625, weight_init="he"))
+    heads = replace(small, model=config({"name": "wscnet", "dropout": 0.5}, {"dropout": 0.2}))
     return {
+        "two outputs": (heads, Resources(accumulate=2), 72),
         "no dropout": (changed(small, dropout=0.0), Resources(), 72),
         "dropout": (small, Resources(), 72),
         "dropout of patches": (mldr, Resources(accumulate=2), 72),
@@ -135,7 +138,7 @@ def ranks(run: RunConfig, started: dict[str, Ranks], tmp_path_factory: pytest.Te
 
 
 @pytest.mark.parametrize("name", [
-    "no dropout", "dropout", "dropout of patches", "accumulated", "augmented", "balanced", "everything",
+    "two outputs", "no dropout", "dropout", "dropout of patches", "accumulated", "augmented", "balanced", "everything",
     "a rank without images", "bf16", "adamw", "RMSprop",
 ])  # fmt: skip
 def test_two_ranks_compute_the_gradient_losses_and_outputs_of_one(run: RunConfig, ranks: Ranks, name: str):
