@@ -7,6 +7,7 @@ import yaml
 from pydantic import BeforeValidator, Field, StrictBool, StringConstraints, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from emotune.config.head_training import head_training_problems
 from emotune.config.merge import config_class, implied_name, is_changed, merge, unused_options
 from emotune.config.metric import Metric
 from emotune.config.model import ModelConfig
@@ -118,6 +119,7 @@ def _variants(raw: dict[str, Any], folder: Path, problems: list[str]) -> dict[st
             settings = _settings(shared, changes or {}, f"variants.{variant}", folder, problems)
             if settings:
                 variants[variant] = settings
+                problems += [f"variants.{variant}: {text}" for text in head_training_problems(*settings)]
             if len(problems) > before:
                 mistaken.add(variant)
     if declared and len(variants) == len(declared):

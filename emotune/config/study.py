@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from emotune.config.head_training import head_training_problems
 from emotune.config.input_spec import InputSpec
 from emotune.config.metric import Metric
 from emotune.config.model import MODEL_CLASSES, AlexNetConfig, ModelConfig
@@ -112,6 +113,7 @@ class Study:
         problems += [] if given else ["datasets: at least one is needed"]
         pairs = {variant: _pair(variant, value, problems) for variant, value in variants.items()}
         problems += [problem for variant in pairs for problem in name_problems(variant, "variants")]
+        problems += [f"variants.{v}: {text}" for v, pair in pairs.items() for text in head_training_problems(*pair)]
         problems += duplicate_problems(pairs) + baseline_problems(baseline, pairs)
         if not isinstance(seeds, int) or isinstance(seeds, bool) or seeds < 1:
             problems.append(f"seeds: {seeds!r} is not a positive number")

@@ -96,6 +96,10 @@ class TrainConfig:
             accuracy. Each image keeps its class weight.
         cutmix: The same for CutMix, where a rectangle comes from the other image (Yun et al. 2019, who have 1); 0: no
             CutMix. With both, each batch is mixed by one or the other, drawn with equal probability.
+        views: The number of views of a training image if the head alone is trained (``tune: head``): its features are
+            computed once for each view, and in each epoch an image has one of them, drawn at random. The views are
+            drawn as ``crop``, ``flip``, ``augment`` and ``random_erasing`` say, and are the same in all runs. 1: the
+            centre crop.
         loss: The loss: *cross_entropy*, or the user's own, ``losses.py:focal`` or ``{code: …, options: {…}}``.
         targets: The training targets: the label (*hard*), the distribution of votes (*soft*), or the label, weighted by
             its share of the votes (*weighted*); see `emotune.data.annotations.target_weights`.
@@ -141,6 +145,7 @@ class TrainConfig:
     random_erasing: Annotated[Number, Field(ge=0, le=1)] = 0.0
     mixup: Annotated[Number, Field(ge=0, le=100)] = 0.0
     cutmix: Annotated[Number, Field(ge=0, le=100)] = 0.0
+    views: Annotated[Count, Field(le=100)] = 1
     loss: Annotated[Literal["cross_entropy"] | LossCode, code_or_name(LossCode, "cross_entropy")] = "cross_entropy"
     targets: Literal["hard", "soft", "weighted"] = "hard"
     label_smoothing: Fraction = 0.0

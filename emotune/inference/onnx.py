@@ -16,6 +16,7 @@ from emotune.config.normalisation import Normalisation
 from emotune.core.errors import InputError
 from emotune.inference.predictor import Predictor
 from emotune.models.networks.attention import record_attention
+from emotune.models.networks.backbone_network import BackboneNetwork
 
 __all__ = ["IMAGES", "PROBABILITIES", "export"]
 
@@ -52,7 +53,8 @@ def export(predictor: Predictor, path: Path) -> float:
     `emotune.inference.predictor.load_center_crop`. The outputs are ``probabilities`` (N, K), and
     ``attention_<layer>`` (N, P) for each attention layer. The file's metadata has ``run``, ``classes`` (JSON) and
     ``crops``, the number of crops that the run's own test averaged over; the file predicts from a single crop. They
-    also have ``side``, ``resize`` and ``interpolation``, see `emotune.config.input_spec.InputSpec`.
+    also have ``side``, ``resize`` and ``interpolation``, see `emotune.config.input_spec.InputSpec`. The features of a
+    frozen backbone are not rounded to float16, as those of the run are.
 
     Args:
         predictor: The run's network.
@@ -68,6 +70,8 @@ def export(predictor: Predictor, path: Path) -> float:
     if not all(map(find_spec, ("onnx", "onnxscript", "onnxruntime"))):
         raise InputError("--onnx: onnx, onnxscript and onnxruntime are needed: pip install 'emotune[onnx]'")
     module = _ExportModule(copy.deepcopy(predictor.network).cpu(), predictor.normalisation).eval()
+    if isinstance(module.network, BackboneNetwork):
+        module.network.rounds = False  # to float16, so that what the libraries round otherwise does not become larger
     seen = predictor.input_spec
     example = torch.rand(2, 3, seen.side, seen.side)
     with torch.inference_mode(), record_attention(module.network) as weights:

@@ -14,6 +14,7 @@ from torch import nn
 from emotune.config.backbone import BackboneCode, BackboneConfig
 from emotune.config.input_spec import InputSpec
 from emotune.config.model import CodeConfig, ModelConfig
+from emotune.models.backbones.build import library_layout
 from emotune.models.initialisation import initialise_by_path
 from emotune.models.meta_device import on_meta_device
 from emotune.models.networks.alexnet import AlexNet
@@ -55,6 +56,8 @@ def build(config: ModelConfig, classes: int, seed: int | None = None, input_spec
         case CodeConfig():
             construct = partial(user_network, classes, config)
         case BackboneConfig():
+            if isinstance(config.backbone, str):  # before the constructor, whose calls of torch are counted
+                library_layout(config.backbone, input_spec.side)
             construct = partial(backbone_network, classes, config, input_spec)
         case _:
             construct = partial(MODELS[config.name], classes, config)

@@ -1,7 +1,7 @@
 """Evaluating a network on a split, with the same outputs for any number of ranks."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from statistics import fmean
@@ -14,8 +14,10 @@ from emotune.config.input_spec import InputSpec
 from emotune.config.normalisation import IMAGENET, Normalisation
 from emotune.config.resources import EVALUATION_BATCH_SIZE
 from emotune.data.augment import crop_and_normalise, evaluation_crops
-from emotune.data.read.batches import Split
+from emotune.data.read.batches import Batch, Split
 from emotune.models.networks.attention import record_attention
+from emotune.models.networks.backbone_network import BackboneNetwork
+from emotune.models.networks.fixed_features import Features
 from emotune.training.distributed import World
 from emotune.training.precision import autocast
 
@@ -52,6 +54,7 @@ def evaluate(
     precision: str = "float32",
     input_spec: InputSpec = InputSpec(),
     normalisation: Normalisation = IMAGENET,
+    backbone: BackboneNetwork | None = None,
     on_batch: Callable[[int], None] = lambda evaluated: None,
 ) -> Outputs:
     """The network's outputs for every image, on all ranks.
@@ -66,22 +69,31 @@ def evaluate(
         precision: The ``precision`` of `TrainConfig`.
         input_spec: The input of the network, which gives the side of the crops.
         normalisation: The normalisation of the images that the network sees.
+        backbone: If ``network`` is only the head, which gets features: the whole network, whose backbone computes them
+            unless the split has them.
         on_batch: A function that is called after each batch with the number of images that this rank has done.
     """
     network.eval()
     views = evaluation_crops(len(split), crops, input_spec)
+
+    def inputs(batch: Batch) -> Iterator[torch.Tensor | Features]:
+        """What the network gets, one view after another."""
+        for features in batch.features:
+            yield [one.to(world.device, non_blocking=True) for one in features]
+        images = batch.images_on(world.device)
+        for view in () if batch.features else views:
+            pixels = crop_and_normalise(images, view, batch.indices, normalisation)
+            yield pixels if backbone is None else backbone.features(pixels)
+
     share, evaluated = [], 0
     batches = split.evaluation_batches(
-        EVALUATION_BATCH_SIZE, rank=world.rank, world_size=world.size, pin=world.device.type == "cuda"
+        EVALUATION_BATCH_SIZE, rank=world.rank, world_size=world.size, pin=world.device.type == "cuda", crops=crops
     )
     with closing(batches):
         for batch in batches:
-            images = batch.images_on(world.device)
             # One view after another, so that memory does not grow with their number; attention is that of the centre.
             with autocast(world.device, precision), record_attention(network) as weights:
-                logits = [
-                    network(crop_and_normalise(images, view, batch.indices, normalisation)).float() for view in views
-                ]
+                logits = [network(one).float() for one in inputs(batch)]
             attention = {name: values.cpu().numpy() for name, values in weights.items()}
             share.append((batch.indices, average_logits(logits).cpu().numpy(), attention))
             on_batch(evaluated := evaluated + len(batch.indices))

@@ -7,7 +7,7 @@ that a run continues after any interruption as if there had been none.
 import json
 import math
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from functools import partial
 
@@ -30,6 +30,8 @@ from emotune.runs.progress import Phase, RunProgress
 from emotune.runs.record import EpochMetrics, RunRecord
 from emotune.training.distributed import World
 from emotune.training.evaluate import Outputs, evaluate
+from emotune.training.feature_views import fixed_views, in_views, views_of_epoch
+from emotune.training.features import features_opener
 from emotune.training.fit import fit
 from emotune.training.optim import learning_rate
 from emotune.training.precision import numerics, numerics_record
@@ -110,8 +112,13 @@ def _train(
     """Trains a network: epoch by epoch steps, validation and a checkpoint; then the test and the record."""
     directory, world, started = session.directory, session.world, time.perf_counter()
     open_images = split_opener(run, resources, run.train.order, on_progress)
-    split, val = open_images("train"), open_images("val")
+    split = open_images("train")
     state, progress = load_or_init(run, directory, world, resources, split)
+    if state.backbone is not None:
+        open_images = features_opener(run, state, session, resources, on_progress, stop)
+        split = open_images("train")
+    views = fixed_views(run, state, split)
+    val = open_images("val")
     if world.is_main:  # rank 0 writes the record
         progress.add_provenance(
             origin=code_origin(directory.folder),
@@ -123,7 +130,7 @@ def _train(
     curve_test = open_images("test") if run.test_curve else None
     checkpoint_timer = _Timer(CHECKPOINT_EVERY_S)
     while progress.epoch < run.train.epochs:
-        with closing(_steps(run, state, progress, split, reporter)) as steps:
+        with closing(_steps(run, state, progress, split, views, reporter)) as steps:
             for _ in steps:
                 stopping = session.must_stop(stop())
                 if stopping or checkpoint_timer.is_due():
@@ -153,7 +160,7 @@ def _train(
         run, world, progress, split, durations_s, cost(run.model, len(split.classes), run.input),
         test_images=len(test), accuracy=accuracy(test.targets, outputs.logits),
     )  # fmt: skip
-    sha256 = save_weights(directory.folder, run, state.result, split.classes, state.normalisation)
+    sha256 = save_weights(directory.folder, run, state.finished_network(), split.classes, state.normalisation)
     record["weights"] = {"sha256": sha256}
     return session.finish(record)
 
@@ -188,7 +195,8 @@ def _finite_outputs(
     """
     outputs = evaluate(
         state.result, split, state.world, crops, precision=state.precision,
-        input_spec=run.input, normalisation=state.normalisation, on_batch=partial(reporter.report, phase),
+        input_spec=run.input, normalisation=state.normalisation, backbone=state.backbone,
+        on_batch=partial(reporter.report, phase),
     )  # fmt: skip
     if not np.isfinite(outputs.logits).all():
         group, epoch = state.optimizer.param_groups[0], progress.epoch + bool(progress.step)
@@ -217,7 +225,12 @@ class _Timer:
 
 
 def _steps(
-    run: RunConfig, state: TrainState, progress: Progress, split: Split, reporter: ProgressReporter
+    run: RunConfig,
+    state: TrainState,
+    progress: Progress,
+    split: Split,
+    views: Sequence[EpochRandomness],
+    reporter: ProgressReporter,
 ) -> Generator[None, None, None]:
     """Takes the remaining steps of the current epoch, and counts and reports each.
 
@@ -226,11 +239,13 @@ def _steps(
     """
     world, train, epoch = state.world, run.train, progress.epoch
     steps = steps_per_epoch(len(split), train.batch_size)
-    randomness = draw_randomness(run, epoch, len(split))
+    randomness, chosen = draw_randomness(run, epoch, len(split)), views_of_epoch(run, epoch, len(split))
+    if views:
+        randomness = in_views(randomness, views, chosen)
     batches = split.training_batches(
         train.batch_size, run.stream("order"), epoch, order=train.order,
         first=progress.step, rank=world.rank, world_size=world.size, pin=world.device.type == "cuda",
-        mixing=make_mixing(train, run.stream("augment"), run.input.side),
+        mixing=make_mixing(train, run.stream("augment"), run.input.side), views=chosen,
     )  # fmt: skip
     state.network.train()
     with closing(batches):

@@ -58,8 +58,10 @@ def reading_mode(split: Split, order: Order) -> str:
     """How training images are read: ``decoded`` or ``indexed``, which give the same result, or ``shards``.
 
     ``indexed`` means that at least some images are read from the files of their shards and decoded each time;
-    ``shards``, that images come in the order of shards.
+    ``shards``, that images come in the order of shards; ``features``, that features are read, which were computed once.
     """
+    if split.features is not None:
+        return "features"
     return "shards" if order == "shards" else "decoded" if split.images.decoded else "indexed"
 
 

@@ -7,6 +7,7 @@ from functools import partial
 
 import torch
 
+from emotune.config.head_training import is_head_alone
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
 from emotune.config.train import Order
@@ -15,6 +16,7 @@ from emotune.data.augmentation_policies import make_augmentation
 from emotune.data.read.batches import Split, open_split
 from emotune.data.read.open_dataset import decoded_shards
 from emotune.models.build import build
+from emotune.models.networks.backbone_network import BackboneNetwork, HeadNetwork
 from emotune.models.weights.initial_weights import Initialisation, load_weights
 from emotune.runs.directory import RunDirectory
 from emotune.runs.lease import BusyRunError, Lease, LostRunError
@@ -135,7 +137,12 @@ def leased(directory: RunDirectory, world: World, owner: str) -> Iterator[RunSes
 
 
 def split_opener(
-    run: RunConfig, resources: Resources, order: Order, on_progress: Callable[[RunProgress], None]
+    run: RunConfig,
+    resources: Resources,
+    order: Order,
+    on_progress: Callable[[RunProgress], None],
+    *,
+    decode: bool | None = None,
 ) -> Callable[[str], Split]:
     """A function that opens a split of the run's data set by its name.
 
@@ -144,13 +151,16 @@ def split_opener(
         resources: The resources, which limit how much decoded images may fill.
         order: The order in which training images are read.
         on_progress: A function that is called while images are read, if that takes long.
+        decode: Whether as many images are kept decoded as fit; by default, unless the head alone is trained, which
+            needs images only once. What is not decoded is read in the order of shards, so that nothing is copied yet.
     """
+    lazy = is_head_alone(run.model) and not decode
     return partial(
         open_split,
         run.dataset,
         input_spec=run.input,
-        decoded=decoded_shards(run.dataset, resources.cache_gb, order, run.input),
-        order=order,
+        decoded=() if lazy else decoded_shards(run.dataset, resources.cache_gb, order, run.input),
+        order="shards" if lazy else order,
         cache_gb=resources.cache_gb,
         threads=torch.get_num_threads(),
         advance=reading_reporter(run, on_progress),
@@ -162,7 +172,8 @@ def load_or_init(
 ) -> tuple[TrainState, Progress]:
     """The state of training and its progress, from the last checkpoint or as a run begins.
 
-    A checkpoint has everything that remains of the initial weights, so that their file is not read again.
+    A checkpoint has everything that remains of the initial weights, so that their file is not read again; except those
+    of a backbone of which only the head is trained. Then the network in training is that head.
 
     Args:
         run: The run.
@@ -179,17 +190,21 @@ def load_or_init(
     require_whole_batches(network, workers=world.size, accumulate=resources.accumulate, compiled=resources.compile)
     network = network.to(world.device).to(memory_format=torch.channels_last)
     saved, notes = read_checkpoint(directory.folder, world.device)
-    if saved is None:
+    trained, backbone = network, None
+    if isinstance(network, BackboneNetwork) and network.is_frozen:
+        trained, backbone = HeadNetwork(network.head), network
+    if saved is None or backbone is not None:  # what is frozen is not part of a checkpoint
         initialisation = load_weights(network, run, split.classes)
     else:
         initialisation = Initialisation.from_json(saved["progress"]["initialisation"])
+    network = trained
     state = TrainState(
         world, network, network,
         make_optimizer(network, run.train, initialisation.new, run.input.side), make_average(network, run.train),
         make_objective(split, run.train), initialisation.normalisation,
         run.train.precision, run.train.clip_norm, resources.accumulate,
         BestWeights() if run.select == "best_val" else None,
-        make_augmentation(run.train), run.train.random_erasing,
+        make_augmentation(run.train), run.train.random_erasing, backbone,
     )  # fmt: skip
     progress = restore_checkpoint(saved, state.checkpoint_parts) if saved else Progress()
     progress.initialisation = asdict(initialisation)

@@ -19,6 +19,8 @@ from emotune.data.augmentation_policies import Augmentation, erase
 from emotune.data.mixing import Mixture
 from emotune.data.read.batches import Batch
 from emotune.models.dropout import set_dropout_seeds
+from emotune.models.networks.backbone_network import BackboneNetwork
+from emotune.models.networks.fixed_features import Features
 from emotune.training.checkpoint import Stateful
 from emotune.training.distributed import World
 from emotune.training.loss import Objective
@@ -65,6 +67,8 @@ class TrainState:
         best: The weights with the highest validation accuracy, if those are to be tested.
         augmentation: The augmentation of cropped training images, if there is one.
         random_erasing: The ``random_erasing`` of `TrainConfig`.
+        backbone: If the head alone is trained, so that ``network`` is the head: the whole network, which computes the
+            features of images that are not kept.
     """
 
     world: World
@@ -80,6 +84,7 @@ class TrainState:
     best: BestWeights | None = None
     augmentation: Augmentation | None = None
     random_erasing: float = 0.0
+    backbone: BackboneNetwork | None = None
 
     @property
     def checkpoint_parts(self) -> dict[str, Stateful]:
@@ -96,6 +101,13 @@ class TrainState:
     def result(self) -> nn.Module:
         """The network that is validated and tested: the average of the weights, if there is one."""
         return self.network if self.average is None else self.average.module
+
+    def finished_network(self) -> nn.Module:
+        """The whole network with the weights of `result`, once training has ended."""
+        if self.backbone is None:
+            return self.result
+        self.backbone.head.load_state_dict(self.result.get_submodule("head").state_dict())
+        return self.backbone
 
     def wrap_ddp(self, *, compiled: bool) -> "TrainState":
         """The state with gradients averaged over ranks, to be called once the weights are loaded."""
@@ -171,10 +183,7 @@ def backward(state: TrainState, batch: Batch, randomness: EpochRandomness) -> to
         piece = slice(start, end)
         last = end == size or world.size == 1
         with nullcontext() if last else model.no_sync():  # gradients are exchanged once
-            if batch.mixture is None:
-                inputs = network_inputs(state, images[piece], batch.indices[piece], randomness)
-            else:
-                inputs = _mixed_inputs(state, images, batch, batch.mixture, piece, randomness)
+            inputs = _inputs(state, images, batch, piece, randomness)
             set_dropout_seeds(state.network, seeds[piece])
             _seed_generators(world.device, randomness.network_seed, batch.number, number)
             with autocast(world.device, state.precision):
@@ -198,6 +207,25 @@ def _seed_generators(device: torch.device, *key: int) -> None:
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         torch.cuda.manual_seed(seed)
+
+
+def _inputs(
+    state: TrainState,
+    images: Sequence[torch.Tensor] | torch.Tensor,
+    batch: Batch,
+    piece: slice,
+    randomness: EpochRandomness,
+) -> torch.Tensor | Features:
+    """What the network in training gets of a piece of a batch: images, or features, which are read or computed."""
+    if batch.features:
+        return [one[piece].to(state.world.device, non_blocking=True) for one in batch.features[0]]
+    if batch.mixture is not None:
+        return _mixed_inputs(state, images, batch, batch.mixture, piece, randomness)
+    inputs = network_inputs(state, images[piece], batch.indices[piece], randomness)
+    if state.backbone is None:
+        return inputs
+    with autocast(state.world.device, state.precision):
+        return state.backbone.features(inputs)
 
 
 def network_inputs(

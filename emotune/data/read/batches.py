@@ -19,6 +19,7 @@ from emotune.data.annotations import agreement_of
 from emotune.data.datasets.location import manifest_of
 from emotune.data.mixing import Mixing, Mixture
 from emotune.data.read.epoch_order import epoch_batches, rank_slice
+from emotune.data.read.feature_reader import FeatureReader
 from emotune.data.read.image_reader import ImageReader
 from emotune.data.read.open_dataset import MAX_DECODE_THREADS, open_shards
 
@@ -41,6 +42,8 @@ class Batch:
         total: The number of images in the global batch.
         number: The number of the global batch in its epoch, counted from 0.
         mixture: How the images at ``indices`` are mixed with others of the global batch; None: not at all.
+        features: For a split with features, in place of images: those at ``indices`` by view, each a list of float16
+            tensors (B, …), in pinned memory for a GPU. There is one view in training, and one per crop in evaluation.
     """
 
     indices: np.ndarray
@@ -49,6 +52,7 @@ class Batch:
     total: int
     number: int
     mixture: Mixture | None = None
+    features: Sequence[Sequence[torch.Tensor]] = ()
 
     def images_on(self, device: torch.device) -> Sequence[torch.Tensor] | torch.Tensor:
         """The images on the device, if they are one tensor; else as they are."""
@@ -70,6 +74,7 @@ class Split:
         groups: The group of each sample; near-duplicates share one, see `emotune.data.shard_reader.Sample`.
         classes: The classes of the data set.
         images: The images of the samples.
+        features: The features of the images, if those are read in place of images.
     """
 
     keys: tuple[str, ...]
@@ -78,6 +83,7 @@ class Split:
     groups: tuple[str, ...]
     classes: tuple[str, ...]
     images: ImageReader
+    features: FeatureReader | None = None
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -94,6 +100,7 @@ class Split:
         world_size: int = 1,
         pin: bool = False,
         mixing: Mixing | None = None,
+        views: np.ndarray | None = None,
     ) -> Generator[Batch, None, None]:
         """A rank's parts of the global batches of an epoch.
 
@@ -107,18 +114,23 @@ class Split:
             world_size: The number of ranks.
             pin: Whether to put the images into pinned memory, from which a GPU copies faster.
             mixing: How the images of a batch are mixed. A rank then also reads the partners of its images.
+            views: The number of the view of each image, (N,), whose features are read; None: the first.
         """
         shards = self.images.shard_numbers(np.arange(len(self))) if order == "shards" else None
         batches = epoch_batches(len(self), batch_size, seed, epoch, shards)[first:]
         parts = [rank_slice(indices, rank, world_size) for indices in batches]
+        totals = [len(indices) for indices in batches]
+        if self.features is not None:
+            yield from self._feature_batches(self.features, parts, totals, pin, first, [0 if views is None else views])
+            return
         mixtures: list[Mixture] | None = None
         if mixing:
             drawn = [mixing.draw(indices, epoch, number) for number, indices in enumerate(batches, first)]
             mixtures = [replace(m, partners=rank_slice(m.partners, rank, world_size)) for m in drawn]
-        yield from self._batches(parts, [len(indices) for indices in batches], pin, first, mixtures)
+        yield from self._batches(parts, totals, pin, first, mixtures)
 
     def evaluation_batches(
-        self, batch_size: int, *, rank: int = 0, world_size: int = 1, pin: bool = False
+        self, batch_size: int, *, rank: int = 0, world_size: int = 1, pin: bool = False, crops: int = 1
     ) -> Generator[Batch, None, None]:
         """A rank's part of all images; each image is in one batch of one rank.
 
@@ -127,10 +139,35 @@ class Split:
             rank: The rank whose part is wanted.
             world_size: The number of ranks.
             pin: Whether to put the images into pinned memory, from which a GPU copies faster.
+            crops: The number of crops whose features are read, if there are features.
         """
         indices = rank_slice(np.arange(len(self)), rank, world_size)
         parts = [indices[start : start + batch_size] for start in range(0, len(indices), batch_size)]
-        yield from self._batches(parts, [len(part) for part in parts], pin)
+        totals = [len(part) for part in parts]
+        if self.features is not None:
+            yield from self._feature_batches(self.features, parts, totals, pin, 0, range(crops))
+        else:
+            yield from self._batches(parts, totals, pin)
+
+    def _feature_batches(
+        self,
+        reader: FeatureReader,
+        parts: Sequence[np.ndarray],
+        totals: Sequence[int],
+        pin: bool,
+        first: int,
+        views: Sequence[np.ndarray | int],
+    ) -> Generator[Batch, None, None]:
+        by_view = zip(*(reader.take_parts(parts, view) for view in views), strict=True)
+        made = (
+            Batch(
+                indices, indices, (), total, number,
+                features=[[one.pin_memory() if pin else one for one in tensors] for tensors in features],
+            )
+            for number, (indices, total, features) in enumerate(zip(parts, totals, by_view, strict=True), first)
+        )  # fmt: skip
+        with closing(prefetch(made, BATCHES_AHEAD) if pin else made) as batches:
+            yield from batches
 
     def _batches(
         self,

@@ -50,18 +50,18 @@ class FeatureReader:
         return [_channels_first(torch.from_numpy(_gathered(field, places))) for field in self._fields]
 
     def take_parts(
-        self, parts: Sequence[np.ndarray], views: np.ndarray | None = None
+        self, parts: Sequence[np.ndarray], views: np.ndarray | int = 0
     ) -> Generator[list[torch.Tensor], None, None]:
         """The features of each part, as `take` gives them; those of small rows are read for several parts at once.
 
         Args:
             parts: The positions of the images of each part.
-            views: The number of the view of each of the split's images, (N,); None for the first view of all.
+            views: The number of the view of each of the split's images, (N,), or of all.
         """
         at_once = max(1, AT_ONCE // self._type.itemsize)
         for block in _blocks(parts, at_once):
             indices = block[0] if len(block) == 1 else np.concatenate(block)
-            features = self.take(indices, 0 if views is None else views[indices])
+            features = self.take(indices, views if isinstance(views, int) else views[indices])
             sizes = [len(part) for part in block]
             yield from map(list, zip(*(tensor.split(sizes) for tensor in features), strict=True))
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from emotune.config.head_training import is_head_alone
 from emotune.config.input_spec import InputSpec
 from emotune.config.network import NetworkConfig
 from emotune.config.run import DatasetRef, RunConfig
@@ -155,8 +156,12 @@ def room_needed(runs: Iterable[RunConfig], cache_gb: float | None = None) -> int
 
 
 def sizes_of(runs: Iterable[RunConfig]) -> list[InputSpec]:
-    """An input for each size and interpolation in which some runs read images."""
-    return list({(run.input.resize, run.input.interpolation): run.input for run in runs}.values())
+    """An input for each size and interpolation in which some runs read images again and again.
+
+    Runs that train a head alone read them once, for features (`emotune.training.features`).
+    """
+    reading = [run.input for run in runs if not is_head_alone(run.model)]
+    return list({(seen.resize, seen.interpolation): seen for seen in reading}.values())
 
 
 def order_of(runs: Iterable[RunConfig]) -> Order:

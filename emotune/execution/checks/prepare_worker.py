@@ -204,6 +204,9 @@ def _decode(dataset: DatasetRef, job: PreparationJob, show: Callable[[str], None
     runs = [run for run in job.runs if run.dataset.identity == dataset.identity]
     order, sizes, shards = order_of(runs), sizes_of(runs), manifest_of(dataset).shards
     total, lines = sum(shard.samples for shard in shards), []
+    if runs and not sizes:  # features are computed from the shards' files by the runs
+        advance = _counting(show, f"{dataset.name}: {{:,}} of {total:,} images checked, once on this machine")
+        open_shards(dataset, SPLITS, decoded=(), order="shards", cache_gb=cache_gb, threads=cpus, advance=advance)
     for input_spec in sizes:
         decoded = decoded_shards(dataset, cache_gb, order, input_spec)
         size = f" to {input_spec.resize}×{input_spec.resize} pixels" if len(sizes) > 1 else ""

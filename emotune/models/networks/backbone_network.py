@@ -8,15 +8,16 @@ import torch.nn.functional as F
 from torch import nn
 
 from emotune.config.backbone import BackboneConfig, LastStages
-from emotune.config.heads import HanHeadConfig, PatchesHeadConfig
+from emotune.config.heads import HanHeadConfig, MaxHeadConfig, MeanHeadConfig, PatchesHeadConfig
 from emotune.config.input_spec import InputSpec
 from emotune.models.adapt import adapt_network
 from emotune.models.backbones.backbone import Backbone
 from emotune.models.backbones.build import build_backbone
 from emotune.models.heads.build import levels_needed, make_head
+from emotune.models.networks.fixed_features import Features, in_batches, rounded
 from emotune.models.networks.mldr import pyramid
 
-__all__ = ["BackboneNetwork", "backbone_network"]
+__all__ = ["BackboneNetwork", "HeadNetwork", "backbone_network"]
 
 
 class BackboneNetwork(nn.Module):
@@ -24,6 +25,11 @@ class BackboneNetwork(nn.Module):
 
     The first logits predict, and the loss is the mean over all of them. What is not trained has no gradient and stays
     in evaluation mode: its batch normalisation keeps its statistics, and its dropout and stochastic depth do nothing.
+    If the head alone is trained, features are those of `emotune.models.networks.fixed_features`.
+
+    Attributes:
+        is_frozen: Whether the head alone is trained.
+        rounds: Whether the features of a frozen backbone are rounded to float16.
 
     Args:
         backbone: The backbone with as many maps as the head needs. Its dropout layers become those with a seed per
@@ -46,6 +52,8 @@ class BackboneNetwork(nn.Module):
         self.resize = has_patches and config.head.patches == "resized"
         adapt_network(backbone)
         self.tuned = None if config.tune == "all" else _freeze(backbone, config.tune)
+        self.is_frozen, self.rounds = self.tuned == [], True
+        self.pooling = config.head.name if isinstance(config.head, MeanHeadConfig | MaxHeadConfig) else None
         self.train()
 
     def train(self, mode: bool = True) -> "BackboneNetwork":
@@ -57,23 +65,33 @@ class BackboneNetwork(nn.Module):
                 module.training = True
         return self
 
-    def features(self, images: torch.Tensor) -> list[torch.Tensor]:
-        """All that the head needs of images, as the backbone computes it: without gradients, if none of it is trained.
+    def features(self, images: torch.Tensor) -> Features:
+        """All that the head needs of images, as the backbone computes it.
 
         Args:
             images: The images, (B, 3, side, side).
 
         Returns:
             Maps (B, C, H, W), from the finest to the last; or, for a head of patches, for each level of the pyramid the
-            last maps of its P patches, (B, P, C, H, W), row by row.
+            last maps of its P patches, (B, P, C, H, W), row by row. Of a frozen backbone: the same in float16, without
+            gradients, and if the head only pools, pooled to (B, C, 1, 1).
         """
-        with torch.set_grad_enabled(torch.is_grad_enabled() and self.tuned != []):
-            if self.grids:
-                return [self._patches(images, grid) for grid in self.grids]
-            return list(self.backbone(images))
+        if not self.is_frozen:
+            return self._maps(images)
+        with torch.no_grad():
+            return in_batches(self._frozen_features, images) if self.rounds else self._maps(images)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
-        return self.head(self.features(images))
+        features = self.features(images)
+        return self.head([one.float() for one in features] if self.is_frozen else features)
+
+    def _frozen_features(self, images: torch.Tensor) -> Features:
+        return rounded(self._maps(images), self.pooling)
+
+    def _maps(self, images: torch.Tensor) -> Features:
+        if self.grids:
+            return [self._patches(images, grid) for grid in self.grids]
+        return list(self.backbone(images))
 
     def _patches(self, images: torch.Tensor, grid: int) -> torch.Tensor:
         """The last maps of the patches of one level; all patches of all images go through the backbone in one pass."""
@@ -81,6 +99,23 @@ class BackboneNetwork(nn.Module):
         if self.resize and grid > 1:
             patches = F.interpolate(patches, size=(self.side, self.side), mode="bilinear", align_corners=False)
         return self.backbone(patches)[-1].unflatten(0, (-1, grid**2))
+
+
+class HeadNetwork(nn.Module):
+    """The head of a network whose backbone is frozen, which is what is trained of it: features → logits (B, K).
+
+    Its parameters and layers have the names that they have in the whole network.
+
+    Args:
+        head: The head.
+    """
+
+    def __init__(self, head: nn.Module) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, features: Features) -> torch.Tensor | tuple[torch.Tensor, ...]:
+        return self.head([one.float() for one in features])
 
 
 def _freeze(backbone: Backbone, tune: Literal["head"] | LastStages) -> list[nn.Module]:

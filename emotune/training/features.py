@@ -1,0 +1,232 @@
+"""Opening splits with the features of their images, which are computed now unless this machine has them.
+
+They are used if the head alone is trained. A file of the cache holds them for a shard in a view
+(`emotune.data.read.feature_cache`), and is named after everything that decides about their bits: backbone, weights,
+what the head needs, input, precision, device and libraries. All ranks, and other runs on this machine, compute
+different files at the same time. If all that a run needs does not fit the cache, its steps compute features of images,
+which takes longer and gives the same bits (`emotune.models.networks.fixed_features`).
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+
+import numpy as np
+import torch
+
+from emotune.config.backbone import BackboneCode, BackboneConfig
+from emotune.config.resources import Resources
+from emotune.config.run import RunConfig
+from emotune.core.cache_dir import cache_folder
+from emotune.core.errors import InputError
+from emotune.data.datasets.location import manifest_of
+from emotune.data.manifest import Shard
+from emotune.data.read.batches import Split, open_split
+from emotune.data.read.feature_cache import FeatureCache, FeatureFile, row_type
+from emotune.data.read.feature_reader import FeatureReader
+from emotune.models.networks.backbone_network import BackboneNetwork
+from emotune.models.networks.fixed_features import BATCH, Features
+from emotune.runs.progress import RunProgress
+from emotune.training.feature_views import View, test_views, training_views
+from emotune.training.precision import autocast
+from emotune.training.progress_reporter import reading_reporter
+from emotune.training.setup import InterruptedRunError, RunSession, split_opener
+from emotune.training.step import TrainState, network_inputs
+
+__all__ = ["FeatureSource", "StoppedError", "features_opener"]
+
+FORMAT = 1
+"""A part of the name of every file; it is raised when features would be computed otherwise than before."""
+
+AT_ONCE = 4
+"""The number of batches of the fixed size whose images are read together."""
+
+
+def features_opener(
+    run: RunConfig,
+    state: TrainState,
+    session: RunSession,
+    resources: Resources,
+    on_progress: Callable[[RunProgress], None],
+    stop: Callable[[], bool],
+) -> Callable[[str], Split]:
+    """A function that opens a split of a run whose head alone is trained, by the split's name.
+
+    All ranks call it together.
+
+    Args:
+        run: The run.
+        state: The head in training, and its backbone.
+        session: The ranks that train the run together.
+        resources: The resources, which limit how much features may fill.
+        on_progress: A function that is called while features are computed.
+        stop: A function that is called between batches; once it returns true, an `InterruptedRunError` is raised.
+    """
+    if state.backbone is None:
+        raise ValueError("the run's network has no frozen backbone")
+    source = FeatureSource(run, state, state.backbone, resources, stop, reading_reporter(run, on_progress))
+    if not all(session.world.gather(source.fits())):
+        return split_opener(run, resources, run.train.order, on_progress, decode=True)
+
+    def open_with_features(name: str) -> Split:
+        with suppress(StoppedError):
+            reader = source.reader(name)
+        if session.must_stop(stop()):
+            raise InterruptedRunError(f"{run.id} was stopped while features were computed")
+        split = split_opener(run, resources, run.train.order, on_progress)(name)
+        return replace(split, features=replace(reader, rows=split.images.rows))
+
+    return open_with_features
+
+
+class StoppedError(Exception):
+    """The run was asked to stop while features were computed."""
+
+
+@dataclass(frozen=True)
+class FeatureSource:
+    """Computes the features of a run's images.
+
+    Attributes:
+        run: The run.
+        state: The head in training, whose augmentation training views have.
+        backbone: The network with the frozen backbone.
+        resources: The resources, which limit how much features may fill.
+        stop: A function that is called between batches; once it returns true, a `StoppedError` is raised.
+        advance: A function that is called with the number of images whose features have been computed.
+    """
+
+    run: RunConfig
+    state: TrainState
+    backbone: BackboneNetwork
+    resources: Resources
+    stop: Callable[[], bool]
+    advance: Callable[[int], None]
+
+    def fits(self) -> bool:
+        """Whether all features that the run needs fit the cache."""
+        return self._cache([]).fits([file for name in ("train", "val", "test") for file in self._files(name)])
+
+    def reader(self, split: str) -> FeatureReader:
+        """The features of all images of a split, of which a part may be the run's.
+
+        Raises:
+            StoppedError: the run was asked to stop.
+        """
+        files = self._files(split)
+        cache, missing = self._cache(files), files
+        rows: dict[FeatureFile, np.ndarray] = {}
+        while missing:  # another process may remove a file before it is opened here
+            cache.make(cache.missing(missing), self._computation(split))
+            rows |= {file: opened for file in missing if (opened := cache.open(file)) is not None}
+            missing = [file for file in files if file not in rows]
+        shards, views = self._shards(split), self._views(split)
+        arrays = tuple(tuple(rows[FeatureFile(shard, view.name)] for shard in shards) for view in views)
+        return FeatureReader(arrays, np.cumsum([0, *(shard.samples for shard in shards)])[:-1])
+
+    def _files(self, split: str) -> list[FeatureFile]:
+        return [FeatureFile(shard, view.name) for view in self._views(split) for shard in self._shards(split)]
+
+    def _shards(self, split: str) -> list[Shard]:
+        return manifest_of(self.run.dataset).shards_of(split)
+
+    def _views(self, split: str) -> list[View]:
+        train = self.run.train
+        return training_views(train) if split == "train" else test_views(train.test_crops if split == "test" else 1)
+
+    def _cache(self, used: Sequence[FeatureFile]) -> FeatureCache:
+        folder, gigabytes = cache_folder() / "decoded", self.resources.cache_gb
+        return FeatureCache(
+            folder, gigabytes, key=self._key(), row=row_type(self._shapes()), used=frozenset(used)
+        )  # fmt: skip
+
+    def _shapes(self) -> list[tuple[int, ...]]:
+        """The shape of each tensor of an image's features."""
+        side = self.run.input.side
+        image = torch.zeros(1, 3, side, side, device=self.state.world.device)
+        return [tuple(one.shape[1:]) for one in self._features(image)]
+
+    def _computation(self, split: str) -> Callable[[FeatureFile], Iterator[np.ndarray]]:
+        """The function that gives the rows of a file."""
+        whole = open_split(
+            replace(self.run.dataset, part="all"), split, self.run.input,
+            decoded=(), order="shards", cache_gb=self.resources.cache_gb, threads=torch.get_num_threads(),
+        )  # fmt: skip
+        starts = dict(zip(self._shards(split), whole.images.starts.tolist(), strict=True))
+        views = {view.name: view for view in self._views(split)}
+        device = self.state.world.device
+        size = AT_ONCE * BATCH.get(device.type, 1)
+
+        def rows_of(file: FeatureFile) -> Iterator[np.ndarray]:
+            start, count = starts[file.shard], file.shard.samples
+            randomness = views[file.view].randomness(whole.keys[start : start + count], self.run.input)
+            parts = [np.arange(first, min(first + size, count)) for first in range(0, count, size)]
+            with closing(whole.images.take_parts([start + part for part in parts])) as taken:
+                for part, arrays in zip(parts, taken, strict=True):
+                    if self.stop():
+                        raise StoppedError
+                    images = [torch.from_numpy(array) for array in arrays]
+                    inputs = torch.stack(images).to(device) if device.type != "cpu" else images
+                    pixels = network_inputs(self._of_view(views[file.view]), inputs, part, randomness)
+                    yield self._rows(self._features(pixels))
+                    self.advance(len(part))
+
+        return rows_of
+
+    def _of_view(self, view: View) -> TrainState:
+        """The state with the augmentation of a view: crops of evaluation have none."""
+        return self.state if view.drawn else replace(self.state, augmentation=None, random_erasing=0.0)
+
+    @torch.inference_mode()
+    def _features(self, images: torch.Tensor) -> Features:
+        with autocast(self.state.world.device, self.state.precision):
+            return self.backbone.features(images)
+
+    def _rows(self, features: Features) -> np.ndarray:
+        """The features of images as rows of a file.
+
+        Raises:
+            InputError: float16 cannot hold them.
+        """
+        rows = np.empty(len(features[0]), row_type([one.shape[1:] for one in features]))
+        for number, one in enumerate(features):
+            if not one.isfinite().all():
+                raise InputError(
+                    f"{self.run.variant or self.run.id}: the backbone's features are not finite in float16, in which "
+                    "they are kept; use other weights, or train more than the head (model.tune)"
+                )
+            rows[str(number)] = one.movedim(-3, -1).cpu().numpy()
+        return rows
+
+    def _key(self) -> str:
+        """A digest of all that decides about the features of an image in a view."""
+        model, device = self.run.model, self.state.world.device.type
+        assert isinstance(model, BackboneConfig)  # a frozen backbone has such a config
+        own = isinstance(model.backbone, BackboneCode)
+        libraries = ["torch", "torchvision"] if own else ["torch", model.backbone.partition(":")[0]]
+        about = {
+            "format": FORMAT,
+            "backbone": model.backbone.identity if isinstance(model.backbone, BackboneCode) else model.backbone,
+            "weights": _digest(self.backbone.backbone),
+            "need": [len(self.backbone.backbone.channels), self.backbone.grids, self.backbone.resize,
+                     self.backbone.pooling],
+            "input": asdict(self.run.input),
+            "normalisation": asdict(self.state.normalisation),
+            "precision": self.run.train.precision,
+            "device": [device, self.resources.deterministic and device != "cpu", BATCH.get(device)],
+            "libraries": {name: version(name) for name in libraries},
+        }  # fmt: skip
+        return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _digest(network: torch.nn.Module) -> str:
+    """The sha256 of a network's parameters and buffers."""
+    digest = hashlib.sha256()
+    for name, tensor in network.state_dict().items():
+        values = tensor.detach().cpu().contiguous()
+        digest.update(f"{name} {tuple(values.shape)} {values.dtype}\n".encode())
+        digest.update(values.flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
