@@ -25,7 +25,7 @@ from emotune.models.adapt import adapt_network
 from emotune.models.build import MODELS
 from emotune.runs.directory import PREDICTIONS, RunDirectory
 from emotune.training.batch_norm import batch_norm_layers, freeze_batch_norm, require_whole_batches
-from emotune.training.distributed import World, connect, open_store
+from emotune.training.distributed import World, connect, open_rendezvous
 from emotune.training.evaluate import evaluate
 from emotune.training.loop import InterruptedRunError, train
 from emotune.training.step import take_step
@@ -150,7 +150,7 @@ def _rank(rank: int, port: int, run_json: dict[str, Any], out: str) -> None:
     torch.set_num_threads(1)
     run = RunConfig.from_json(run_json)
     measured: dict[str, Any] = {}
-    with connect(rank, 2, gpu=False, store=open_store("127.0.0.1", port)) as world:
+    with connect(rank, 2, gpu=False, store=open_rendezvous("127.0.0.1", port)) as world:
         for name in CASES:
             measured[name] = layer_steps(name, world)
         measured["bf16"] = layer_steps("two layers", world, torch.float32)
@@ -175,7 +175,7 @@ def out(run: RunConfig, started: dict[str, Path], tmp_path_factory: pytest.TempP
     before = MODELS["alexnet"]
     if not started:
         started["out"] = tmp_path_factory.mktemp("ranks")
-        store = open_store("127.0.0.1")
+        store = open_rendezvous("127.0.0.1")
         mp.spawn(_rank, (store.port, run.to_json(), str(started["out"])), nprocs=2)
     yield started["out"]
     MODELS["alexnet"] = before  # type: ignore[index]

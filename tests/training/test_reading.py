@@ -22,7 +22,7 @@ from emotune.data.build.shards import write_shards
 from emotune.data.datasets.resolve import resolve_datasets
 from emotune.data.sources.scenes import Scenes
 from emotune.runs.directory import PREDICTIONS, RunDirectory
-from emotune.training.distributed import connect, open_store
+from emotune.training.distributed import connect, open_rendezvous
 from emotune.training.loop import InterruptedRunError, train
 
 NO_ROOM = Resources(cache_gb=0.0)
@@ -110,7 +110,7 @@ def _rank(rank: int, ports: list[int], run_json: dict, pool: str, order: str) ->
     little = Resources(cache_gb=(0.0, 0.02)[rank])  # each rank's machine has other room
     attempts = (("decoded", 0, Resources()), ("indexed", 4, little), ("indexed", 0, little))
     for port, (name, steps, resources) in zip(ports, attempts, strict=True):
-        with connect(rank, 2, gpu=False, store=open_store("127.0.0.1", port)) as world:
+        with connect(rank, 2, gpu=False, store=open_rendezvous("127.0.0.1", port)) as world:
             asked = iter([False] * (steps - 1) + [True]) if steps and rank else itertools.repeat(False)
             with pytest.raises(InterruptedRunError) if steps else nullcontext():
                 directory = RunDirectory(f"{pool}/{name}", run)
@@ -122,7 +122,7 @@ def _rank(rank: int, ports: list[int], run_json: dict, pool: str, order: str) ->
 def test_two_ranks_of_unlike_machines_go_on_after_a_stop_to_the_bits_of_decoded_ones(
     run: RunConfig, order, tmp_path: Path
 ):
-    stores = [open_store("127.0.0.1") for _ in range(3)]  # addresses in a used one would mislead
+    stores = [open_rendezvous("127.0.0.1") for _ in range(3)]  # addresses in a used one would mislead
     mp.spawn(_rank, ([store.port for store in stores], run.to_json(), str(tmp_path), order), nprocs=2)
     run = changed(run, order=order)
     decoded, indexed = (pd.read_parquet(tmp_path / name / run.id / PREDICTIONS) for name in ("decoded", "indexed"))
