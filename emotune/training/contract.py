@@ -1,5 +1,7 @@
 """What the user's own code must do; it is tried before anything is spent, a network on two images of noise.
 
+A backbone of the user's own is tried with the head that it gets.
+
 1. It is built in the same way each time.
 2. It maps images (B, 3, side, side) to finite logits (B, classes) in floating point, also for no images.
 3. Every parameter that requires a gradient gets a finite one, and random numbers are torch's.
@@ -13,23 +15,31 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from emotune.config.backbone import BackboneConfig
 from emotune.config.input_spec import InputSpec
 from emotune.config.model import CodeConfig
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
+from emotune.config.user_code import UserCode
 from emotune.core.errors import InputError
 from emotune.core.user_module import user_errors
 from emotune.data.augmentation_policies import check_augmentation, generator_states
-from emotune.models.build import build
+from emotune.models.build import build, build_for_inspection
 from emotune.models.dropout import SampleDropout, set_dropout_seeds
 from emotune.training.batch_norm import batch_norm_layers, require_whole_batches
 from emotune.training.loss import check_loss
 
-__all__ = ["check_contract", "try_user_code"]
+__all__ = ["check_contract", "check_division", "try_user_code"]
+
+Own = CodeConfig | BackboneConfig
+"""The config of a network that is, or has, the user's own code."""
 
 TOLERANCE = 1e-3
 """The relative difference that rounding may make between a batch of one image and a batch of two."""
 MOST_NAMES = 3
+STOCHASTIC_DEPTHS = {"StochasticDepth": "p", "DropPath": "drop_prob"}
+"""The layers of torchvision and timm that leave out others at random, and where they have the probability."""
+DEPENDENCE = "results depend on resources.workers and accumulate, though not on interruptions."
 
 
 def try_user_code(run: RunConfig, classes: int, resources: Resources) -> list[str]:
@@ -47,7 +57,7 @@ def try_user_code(run: RunConfig, classes: int, resources: Resources) -> list[st
         InputError: the code cannot be trained with; the message says why.
     """
     notes = []
-    if isinstance(run.model, CodeConfig):
+    if isinstance(run.model, Own) and "model" in run.user_code:
         network = check_contract(run.model, classes, run.input).train()
         require_whole_batches(
             network, workers=resources.workers, accumulate=resources.accumulate, compiled=resources.compile
@@ -60,8 +70,33 @@ def try_user_code(run: RunConfig, classes: int, resources: Resources) -> list[st
     return notes
 
 
-def check_contract(config: CodeConfig, classes: int, input_spec: InputSpec = InputSpec()) -> nn.Module:
-    """Tries a network of the user's own on two images of noise.
+def check_division(run: RunConfig, classes: int, resources: Resources) -> list[str]:
+    """Checks that a network of a library's backbone can be trained on divided batches, without taking memory.
+
+    Args:
+        run: The run.
+        classes: The number of classes of its data set.
+        resources: The resources with which it will be trained.
+
+    Returns:
+        A line if results will depend on how batches are divided.
+
+    Raises:
+        InputError: the network normalises with the statistics of a batch that pieces do not have.
+    """
+    network = build_for_inspection(run.model, classes, run.input).train()
+    require_whole_batches(
+        network, workers=resources.workers, accumulate=resources.accumulate, compiled=resources.compile
+    )
+    depths = [
+        path for path, layer in network.named_modules()
+        if layer.training and getattr(layer, STOCHASTIC_DEPTHS.get(type(layer).__name__, ""), 0)
+    ]  # fmt: skip
+    return [f"{_listed(depths)} draw random numbers in training: {DEPENDENCE}"] if depths else []
+
+
+def check_contract(config: Own, classes: int, input_spec: InputSpec = InputSpec()) -> nn.Module:
+    """Tries a network of the user's own, or with a backbone of the user's own, on two images of noise.
 
     Args:
         config: The network's config.
@@ -92,7 +127,7 @@ def check_contract(config: CodeConfig, classes: int, input_spec: InputSpec = Inp
     return network
 
 
-def _built_twice(config: CodeConfig, classes: int, input_spec: InputSpec) -> nn.Module:
+def _built_twice(config: Own, classes: int, input_spec: InputSpec) -> nn.Module:
     """The network, after it was built from the same seed twice with the same outcome."""
     remedy = "is not built in the same way each time; draw with torch's default generator alone, not numpy's or others"
     try:
@@ -119,7 +154,7 @@ def _noise(count: int, side: int) -> torch.Tensor:
     return images.contiguous(memory_format=torch.channels_last)
 
 
-def _dependence_on_division(config: CodeConfig, network: nn.Module, side: int, resources: Resources) -> list[str]:
+def _dependence_on_division(config: Own, network: nn.Module, side: int, resources: Resources) -> list[str]:
     """A line if results depend on how a batch is divided among workers and into pieces.
 
     Raises:
@@ -130,10 +165,7 @@ def _dependence_on_division(config: CodeConfig, network: nn.Module, side: int, r
         before = torch.get_rng_state()
         together = _logits(config, network, images)
         if not torch.equal(before, torch.get_rng_state()):
-            return [
-                "it draws random numbers in training besides those of torch's dropout layers: results depend on "
-                "resources.workers and accumulate, though not on interruptions."
-            ]
+            return [f"it draws random numbers in training besides those of torch's dropout layers: {DEPENDENCE}"]
         if batch_norm_layers(network):
             return []
         alone = torch.cat([_logits(config, network, images[n : n + 1], seeds=[n]) for n in range(2)])
@@ -151,8 +183,11 @@ def _are_close(alone: torch.Tensor, together: torch.Tensor) -> bool:
     return ((alone - together).abs().max() / together.abs().max().clamp(min=1e-6)).item() <= TOLERANCE
 
 
-def _check_training(config: CodeConfig, network: nn.Module, images: torch.Tensor, classes: int) -> None:
+def _check_training(config: Own, network: nn.Module, images: torch.Tensor, classes: int) -> None:
     logits = _logits(config, network, images)
+    outputs: tuple[torch.Tensor, ...] = (logits,)
+    if isinstance(config, BackboneConfig) and isinstance(logits, tuple):  # those of a head with several branches
+        outputs, logits = logits, logits[0]
     if not isinstance(logits, torch.Tensor) or logits.shape != (len(images), classes):
         given = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
         raise _broken(config, f"gives {given} for {len(images)} images; it must give logits ({len(images)}, {classes})")
@@ -162,10 +197,11 @@ def _check_training(config: CodeConfig, network: nn.Module, images: torch.Tensor
         raise _broken(config, "gives logits that are not finite for two images of noise")
     if not any(parameter.requires_grad for parameter in network.parameters()):
         raise _broken(config, "has no parameter that requires a gradient; there is nothing to train")
-    loss = nn.functional.cross_entropy(logits.float(), torch.arange(len(images)) % classes)
+    labels = torch.arange(len(images)) % classes
+    loss = torch.stack([nn.functional.cross_entropy(one.float(), labels) for one in outputs]).mean()
     if not loss.requires_grad:
         raise _broken(config, "gives logits that no parameter has a gradient for; do not detach them")
-    with user_errors(f"model.code: {config.code} fails in the backward pass", config.file):
+    with user_errors(f"{_name(config)} fails in the backward pass", _code(config).file):
         loss.backward()
     trained = [(name, one.grad) for name, one in network.named_parameters() if one.requires_grad]
     if unused := [name for name, gradient in trained if gradient is None]:
@@ -181,7 +217,7 @@ def _check_training(config: CodeConfig, network: nn.Module, images: torch.Tensor
         raise _broken(config, f"draws from {' and '.join(others)} in training; draw with torch, which a run seeds")
 
 
-def _check_evaluation(config: CodeConfig, network: nn.Module, images: torch.Tensor) -> None:
+def _check_evaluation(config: Own, network: nn.Module, images: torch.Tensor) -> None:
     logits = _logits(config, network, images)
     if not torch.equal(logits, _logits(config, network, images)):
         raise _broken(config, "gives other logits each time in evaluation; draw random numbers in training alone")
@@ -192,13 +228,11 @@ def _check_evaluation(config: CodeConfig, network: nn.Module, images: torch.Tens
         raise _broken(config, "gives logits for no images")
 
 
-def _logits(
-    config: CodeConfig, network: nn.Module, images: torch.Tensor, seeds: Sequence[int] | None = None
-) -> torch.Tensor:
+def _logits(config: Own, network: nn.Module, images: torch.Tensor, seeds: Sequence[int] | None = None) -> torch.Tensor:
     """The logits of a copy of the images, which a network may change; in training with the same masks each time."""
     if network.training:
         set_dropout_seeds(network, torch.tensor(range(len(images)) if seeds is None else seeds))
-    with user_errors(f"model.code: {config.code} fails on images {tuple(images.shape)}", config.file):
+    with user_errors(f"{_name(config)} fails on images {tuple(images.shape)}", _code(config).file):
         return network(images.clone(memory_format=torch.preserve_format))
 
 
@@ -207,5 +241,17 @@ def _listed(names: list[str]) -> str:
     return f"{', '.join(names[:MOST_NAMES])}{more}"
 
 
-def _broken(config: CodeConfig, problem: str) -> InputError:
-    return InputError(f"model.code: {config.code} {problem}")
+def _broken(config: Own, problem: str) -> InputError:
+    return InputError(f"{_name(config)} {problem}")
+
+
+def _name(config: Own) -> str:
+    """The key in a study and the place of the user's code."""
+    return f"model.{'backbone' if isinstance(config, BackboneConfig) else 'code'}: {_code(config).code}"
+
+
+def _code(config: Own) -> UserCode:
+    """The user's code that is tried."""
+    code = config.backbone if isinstance(config, BackboneConfig) else config
+    assert isinstance(code, UserCode)
+    return code

@@ -1,9 +1,13 @@
 """What a network of the user's own must do is tried before anything is spent; the message names the clause."""
 
+from dataclasses import replace
+
 import pytest
 import torch
+import trunks
 from study_files import DATA
 
+from emotune.config.backbone import BackboneCode, BackboneConfig
 from emotune.config.model import CodeConfig
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
@@ -12,7 +16,7 @@ from emotune.core.errors import InputError
 from emotune.models.build import build
 from emotune.models.cost import cost
 from emotune.models.dropout import SampleDropout
-from emotune.training.contract import check_contract, try_user_code
+from emotune.training.contract import check_contract, check_division, try_user_code
 
 HEAD = """
 import torch
@@ -128,3 +132,27 @@ def test_what_depends_on_how_a_batch_is_divided_is_refused_or_noted():
     assert len(try_user_code(run_of(normalised), 5, Resources(workers=2))) == 1
     with pytest.raises(InputError, match="accumulate"):
         try_user_code(run_of(normalised), 5, Resources(accumulate=2))
+
+
+def test_a_backbone_is_tried_with_its_head_and_the_message_names_its_key():
+    for head in ("mean", "wscnet", {"name": "patches", "levels": [1, 2]}):
+        check_contract(trunks.config(head, {"norm": True}), 5, trunks.SMALL)
+    unused = replace(
+        trunks.config("mean"),
+        backbone=BackboneCode(code="a.py:Trunk", source=trunks.SOURCE.replace("maps.append(x)", "maps = [x.detach()]")),
+    )
+    with pytest.raises(InputError, match=r"^model\.backbone: a\.py:Trunk .*blocks"):
+        check_contract(unused, 5, trunks.SMALL)
+
+
+def test_backbones_of_libraries_are_checked_for_layers_that_divided_batches_would_change():
+    run = RunConfig(
+        dataset=DATA, seed=0, model=BackboneConfig(backbone="torchvision:efficientnet_b0"), train=TrainConfig(),
+        input=trunks.SMALL,
+    )  # fmt: skip
+    (line,) = check_division(run, 5, Resources())
+    assert "stochastic_depth" in line
+    with pytest.raises(InputError):
+        check_division(run, 5, Resources(accumulate=2))
+    frozen = replace(run, model=BackboneConfig(backbone="torchvision:efficientnet_b0", tune="head"))
+    assert check_division(frozen, 5, Resources(accumulate=2)) == []

@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection
 from typing import Any, cast
 
 from emotune.analysis.architecture import NetworksFile, architecture_summary
+from emotune.config.backbone import BackboneConfig
 from emotune.config.input_spec import InputSpec
 from emotune.config.run import DatasetRef, RunConfig
 from emotune.config.study import Study
@@ -134,16 +135,21 @@ def _check_optimizers(job: PreparationJob) -> None:
 
 
 def _check_user_code(job: PreparationJob, show: Callable[[str], None]) -> list[str]:
-    """Tries networks, losses and augmentations that are the user's own code; lines on what is to be known of them."""
+    """Tries networks, losses and augmentations that are the user's own code, and checks backbones of libraries; gives
+    lines on what is to be known of them.
+    """
     lines, problems = [], []
     for run in {(run.variant, run.dataset.name): run for run in job.runs}.values():
-        if not run.user_code:
+        of_library = isinstance(run.model, BackboneConfig) and isinstance(run.model.backbone, str)
+        if not run.user_code and not of_library:
             continue
-        from emotune.training.contract import try_user_code  # late: with torch
+        from emotune.training.contract import check_division, try_user_code  # late: with torch
 
-        show(f"{run.variant}: trying its code")
+        classes, resources = len(manifest_of(run.dataset).classes), job.study.resources
+        show(f"{run.variant}: trying its {'code' if run.user_code else 'backbone'}")
         try:
-            notes = try_user_code(run, len(manifest_of(run.dataset).classes), job.study.resources)
+            notes = try_user_code(run, classes, resources) if run.user_code else []
+            notes += check_division(run, classes, resources) if of_library else []
             lines += [f"{run.variant}: {note}" for note in notes]
         except InputError as error:
             problems.append(f"variants.{run.variant}: {error}")
