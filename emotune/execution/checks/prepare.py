@@ -3,26 +3,17 @@
 That happens in a process of its own, so that the one that plans stays small; what was done before is only looked up.
 """
 
-import contextlib
-import os
-import pickle
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
-from multiprocessing import Pipe
 from types import TracebackType
 from typing import Self
 
-from emotune.analysis.architecture import NetworksFile
 from emotune.config.run import RunConfig
-from emotune.core.errors import InputError
+from emotune.core.child_process import ChildProcess
 from emotune.execution.checks.prepare_worker import PreparationJob
 from emotune.execution.plan.resolved_study import ResolvedStudy
 from emotune.runs.registry import Registry
 
 __all__ = ["Preparation"]
-
-PROGRAM = "import sys; from emotune.execution.checks.prepare_worker import main; main(int(sys.argv[1]))"
 
 
 class Preparation:
@@ -33,9 +24,6 @@ class Preparation:
     the weights that runs begin with are fetched and compared with the networks; the room on disks is compared with what
     will be written. Every shard is checked against its manifest and decoded, or, where the cache has no room, indexed.
     On a cluster, each machine that trains does that itself, for its first run.
-
-    The process is not one of multiprocessing's, which would run the user's script once more where that has no
-    ``__main__`` guard.
 
     Args:
         resolved: The study.
@@ -51,15 +39,7 @@ class Preparation:
         known = tuple(self._registry.networks(resolved.study, resolved.runs))
         inputs = {run.variant: run.input for run in resolved.runs}
         job = PreparationJob(resolved.study, resolved.datasets, tuple(runs), inputs, resolved.store, executor, known)
-        self._receiver, sender = Pipe(duplex=False)
-        with sender:  # closed here, so that the end of the process is the end of what can be received
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", PROGRAM, str(sender.fileno())], stdin=subprocess.PIPE,
-                pass_fds=[sender.fileno()], env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            )  # fmt: skip
-        assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError), self._process.stdin as stdin:  # it has ended: `wait` tells the code
-            stdin.write(pickle.dumps(job))
+        self._child = ChildProcess("emotune.execution.checks.prepare_worker", job, "prepares the runs")
 
     def __enter__(self) -> Self:
         return self
@@ -81,24 +61,11 @@ class Preparation:
         Raises:
             InputError: something cannot be trained, or is missing; the message says what to do.
         """
-        networks, lines = self._result(show)
+        networks, lines = self._child.result(show)
         if self._save:
             self._registry.write_networks(self._resolved.study, self._resolved.runs, networks)
         return lines
 
     def close(self) -> None:
         """Ends the process; a shard that is half decoded will be begun again."""
-        self._process.terminate()
-        self._process.wait()
-        self._receiver.close()
-
-    def _result(self, show: Callable[[str], None]) -> tuple[NetworksFile, list[str]]:
-        try:
-            while isinstance(message := self._receiver.recv(), str):
-                show(message)
-        except EOFError:
-            code = self._process.wait()
-            raise RuntimeError(f"the process that prepares the runs ended with exit code {code}") from None
-        if isinstance(message, InputError):
-            raise message
-        return message
+        self._child.close()

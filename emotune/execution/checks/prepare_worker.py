@@ -1,13 +1,8 @@
 """The process in which runs are made ready: networks are built, weights and shards checked, images decoded."""
 
-import contextlib
 import os
-import pickle
-import signal
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from typing import Any, cast
 
 from emotune.analysis.architecture import NetworksFile, architecture_summary
@@ -15,6 +10,7 @@ from emotune.config.backbone import BackboneConfig
 from emotune.config.input_spec import InputSpec
 from emotune.config.run import DatasetRef, RunConfig
 from emotune.config.study import Study
+from emotune.core.child_process import serve
 from emotune.core.errors import InputError, raise_if_any
 from emotune.core.host import available_cpus
 from emotune.data.datasets.location import manifest_of, materialise
@@ -61,10 +57,7 @@ class PreparationJob:
 
 def main(descriptor: int) -> None:
     """Reads a job from stdin, does it, and sends lines and the result through the pipe with this descriptor."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this process
-    job = pickle.load(sys.stdin.buffer)
-    with contextlib.suppress(BrokenPipeError), Connection(descriptor, readable=False) as sender:
-        work(job, sender.send)
+    serve(descriptor, work)
 
 
 def work(job: PreparationJob, send: Callable[[Any], None]) -> None:

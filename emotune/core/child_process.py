@@ -1,0 +1,94 @@
+"""A process of its own for one job, such as one that executes the user's code: it gets the job, and sends the result.
+
+It is not one of multiprocessing's, which would run the user's script once more where that has no ``__main__`` guard.
+"""
+
+import contextlib
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import Any, Self
+
+from emotune.core.errors import InputError
+
+__all__ = ["ChildProcess", "serve"]
+
+PROGRAM = "import sys; from {module} import main; main(int(sys.argv[1]))"
+
+
+class ChildProcess:
+    """A process that does one job. A context manager: the process ends with it.
+
+    Args:
+        module: The module whose ``main`` gets the number of a pipe and passes it to `serve`.
+        job: What it works on, which can be pickled.
+        what: What it does, for messages: ``prepares the runs``.
+    """
+
+    def __init__(self, module: str, job: object, what: str) -> None:
+        self._what = what
+        self._receiver, sender = Pipe(duplex=False)
+        with sender:  # closed here, so that the end of the process is the end of what can be received
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", PROGRAM.format(module=module), str(sender.fileno())], stdin=subprocess.PIPE,
+                pass_fds=[sender.fileno()], env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            )  # fmt: skip
+        assert self._process.stdin is not None
+        with (
+            contextlib.suppress(BrokenPipeError),
+            self._process.stdin as stdin,
+        ):  # it has ended: see `result`
+            stdin.write(pickle.dumps(job))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def result(self, show: Callable[[str], None] = lambda line: None) -> Any:
+        """Waits for the result.
+
+        Args:
+            show: Called with the lines of text that the process sends before.
+
+        Raises:
+            InputError: the process sent it instead of a result.
+            RuntimeError: the process ended without a result.
+        """
+        try:
+            while isinstance(message := self._receiver.recv(), str):
+                show(message)
+        except EOFError:
+            code = self._process.wait()
+            raise RuntimeError(f"the process that {self._what} ended with exit code {code}") from None
+        if isinstance(message, InputError):
+            raise message
+        return message
+
+    def close(self) -> None:
+        """Ends the process."""
+        self._process.terminate()
+        self._process.wait()
+        self._receiver.close()
+
+
+def serve(descriptor: int, work: Callable[[Any, Callable[[Any], None]], None]) -> None:
+    """Does a job in the child process: it is read from stdin, and ``work`` gets it and a function that sends.
+
+    Args:
+        descriptor: The number of the pipe.
+        work: The work; it sends lines of text, and at last the result, which is no text, or an `InputError`.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this process
+    job = pickle.load(sys.stdin.buffer)
+    with contextlib.suppress(BrokenPipeError), Connection(descriptor, readable=False) as sender:
+        work(job, sender.send)
