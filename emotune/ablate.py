@@ -14,11 +14,12 @@ from emotune.api.run_study import ReportOptions, report_folder, train_and_report
 from emotune.cli.ablate_options import override, parse, reproducing_command
 from emotune.cli.arguments import exits_on_broken_pipe, reraise_broken_pipe
 from emotune.config.load import load_study, shipped_study
-from emotune.core.errors import InputError, UnwritableError, describe_os_error, print_error
+from emotune.core.errors import InputError, UnwritableError, describe_os_error, first_of, print_error
 from emotune.execution import maintenance
 from emotune.execution.checks.advice import bf16_without_instructions, idle_nodes
 from emotune.execution.checks.preflight import preflight
 from emotune.execution.monitor.status import print_status, study_status
+from emotune.execution.own_metric import metric_plan
 from emotune.execution.plan.concurrency import uses_cluster
 from emotune.execution.plan.plan import Plan
 from emotune.execution.plan.resolved_study import ResolvedStudy, resolve_study
@@ -29,6 +30,7 @@ from emotune.execution.run.session import ExecutionOptions, Session
 from emotune.execution.run.signals import INTERRUPTED, Interruption, interruption
 from emotune.report.freshness import has_model_cards
 from emotune.runs.directory import State
+from emotune.runs.metric_values import missing_values
 from emotune.runs.registered_study import NamedRun
 from emotune.runs.registry import Registry
 from emotune.runs.store import open_store
@@ -44,8 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line.
 
     Returns:
-        0: all runs are done; 1: some failed, diverged, or are being trained by others; 2: the input cannot be used;
-        75: the cluster was lost, or did not start in time; 130: interrupted; 141: nobody reads the output any more.
+        0: all runs are done; 1: some failed, diverged, are being trained by others, or have no value of the study's
+        own metric; 2: the input cannot be used; 75: the cluster was lost, or did not start in time; 130: interrupted;
+        141: nobody reads the output any more.
     """
     options = parse(sys.argv[1:] if arguments is None else arguments)
     console = Console(width=None if sys.stdout.isatty() else 120, quiet=os.environ.get("RANK", "0") != "0")
@@ -78,7 +81,14 @@ def _ablate(options: argparse.Namespace, console: Console, stopping: Interruptio
     print_plan(console, resolved.study, resolved.datasets, plan, options.executor)
     reporting = _reporting(options, resolved)
     if options.report_only:
+        from emotune.report.phrasing import missing_values_sentence  # late: with scipy
+
         write_report(resolved, plan, reporting, console)
+        missing = missing_values(plan, resolved.study.metric)
+        if line := missing_values_sentence(
+            resolved.study.metric, len(missing), len(plan.records), str(reporting.command)
+        ):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
         return 0
     return _train(console, resolved, plan, [run.id for run in resolved.runs], reporting, options, stopping)
 
@@ -102,6 +112,8 @@ def _plan(
                     times_s, notes = time_steps(runs, store, session.run, shared=cluster)
     print_plan(console, study, resolved.datasets, plan, options.executor, times_s)
     print_reasons(console, plan)
+    for line in metric_plan(study.metric, plan):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     slow = bf16_without_instructions(plan.to_do, study.resources, options.executor)
     for note in [*notes, *slow, *idle_nodes(options.executor)]:
         console.print(note, highlight=False, markup=False)
@@ -128,7 +140,9 @@ def _train(
     states = Counter(outcome.plan.statuses[run_id].state for run_id in ids)
     if others := states[State.RUNNING]:
         console.print(f"Being trained by other processes, for which this one does not wait: {others}.")
-    return 0 if states[State.DONE] == len(ids) else 1
+    for line in first_of(outcome.without_metric):
+        print_error("emotune.ablate", InputError(line))
+    return 0 if states[State.DONE] == len(ids) and not outcome.without_metric else 1
 
 
 def _resolve(options: argparse.Namespace, file: str | None) -> ResolvedStudy:

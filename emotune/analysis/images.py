@@ -87,7 +87,7 @@ def bootstrap_over_images(
         dataset: The data set's name.
         predictions: The predictions of the finished runs on this data set by variant and seed: ``sample_id, target,
             group, logit_<class>…``.
-        metric: The study's metric.
+        metric: The study's metric, which is one of emotune's.
 
     Raises:
         InputError: two runs were not tested on the same images.
@@ -99,7 +99,7 @@ def bootstrap_over_images(
     runs = _aligned({run: predictions[run[0]][run[1]] for run in used}, dataset)
     # In a run without recorded groups, every image is its own group; any other run has the real groups.
     groups = pd.factorize(min((frame["group"] for frame in runs.values()), key=pd.Series.nunique))[0]
-    values = dict(zip(runs, _replicates(list(runs.values()), groups, metric.name).T, strict=True))
+    values = dict(zip(runs, _replicates(list(runs.values()), groups, metric.column).T, strict=True))
     right = {run: sufficient_stats(frame, "accuracy").value > 0 for run, frame in runs.items()}
     bootstraps = []
     for c in contrasts:

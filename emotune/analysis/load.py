@@ -1,5 +1,6 @@
 """Loads the runs of a study as tidy tables: a row for each run, each epoch, each predicted image and attention map."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,11 +10,12 @@ import pandas as pd
 from emotune.analysis.alignment import align_test_sets
 from emotune.analysis.metrics import predicted_classes_digest, scalar_metrics
 from emotune.analysis.run_files import EPOCH_COLUMNS, curve_table, read_attention, read_curve, read_predictions
-from emotune.config.metric import SCALES
+from emotune.config.metric import SCALES, Metric
 from emotune.config.run import RunConfig
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
-from emotune.runs.directory import METRICS, RECORD, State
+from emotune.runs.directory import METRICS, PREDICTIONS, RECORD, State
+from emotune.runs.metric_values import read_value
 from emotune.runs.record import RunRecord
 from emotune.runs.store import RunStates, RunStore
 
@@ -40,7 +42,8 @@ class Records:
             ``images_per_s``, ``workers``, ``interruptions``, ``commit``, ``dirty``, the other metrics of
             `emotune.config.metric.SCALES`, ``forward_flops`` per image, ``selected_epoch`` (the epoch whose network was
             tested), ``best_test_accuracy`` (per cent, the highest of all epochs; NaN if the epochs were not tested) and
-            ``predicted_classes_digest`` (equal for runs that predict the same class for every test image).
+            ``predicted_classes_digest`` (equal for runs that predict the same class for every test image). The last
+            column is that of the user's own metric if the study has one; NaN where it has not been computed.
         curves: A row for each run and epoch: ``run, variant, dataset, seed`` and the fields of ``metrics.jsonl``;
             ``test_accuracy`` and ``attention_entropy`` (nats) are NaN if they were not recorded.
         predictions: The predictions of each finished run by run id: ``sample_id, target, group, logit_<class>…``. All
@@ -92,7 +95,7 @@ class _LoadedRun:
         return _LoadedRun(row, self.curve)
 
 
-def load_records(states: RunStates) -> Records:
+def load_records(states: RunStates, metric: Metric | None = None) -> Records:
     """Reads the directories of a study's runs.
 
     A finished run gets the state *damaged* if one of its files is missing or damaged, or if its test images are not
@@ -100,18 +103,19 @@ def load_records(states: RunStates) -> Records:
 
     Args:
         states: The study's runs, and what their store has of them.
+        metric: The study's metric, whose values are read if it is the user's own.
 
     Raises:
         InputError: the store cannot be reached.
     """
-    folder = states.store.folder
-    loaded = states.store.map(lambda run: _load_run(folder / run.id, run, states), states.runs)
+    folder, own = states.store.folder, metric if metric and metric.user_code else None
+    loaded = states.store.map(lambda run: _load_run(folder / run.id, run, states, own), states.runs)
     predictions, problems = _aligned_predictions(loaded, folder)
     loaded = [run.as_damaged(problems[run.row["run"]]) if run.row["run"] in problems else run for run in loaded]
     finished = {run.row["run"]: run.finished for run in loaded if run.finished}
     return Records(
         store=states.store,
-        runs=pd.DataFrame([run.row for run in loaded], columns=COLUMNS),
+        runs=pd.DataFrame([run.row for run in loaded], columns=[*COLUMNS, *([own.column] if own else [])]),
         curves=pd.concat([run.curve for run in loaded], ignore_index=True),
         predictions={run_id: predictions[run_id] for run_id in finished},
         records={run_id: run.record for run_id, run in finished.items()},
@@ -134,7 +138,7 @@ def _aligned_predictions(runs: Sequence[_LoadedRun], store: Folder) -> tuple[dic
     return predictions, problems
 
 
-def _load_run(folder: Folder, run: RunConfig, states: RunStates) -> _LoadedRun:
+def _load_run(folder: Folder, run: RunConfig, states: RunStates, own: Metric | None) -> _LoadedRun:
     status = states.statuses[run.id]
     key: dict[str, Any] = {"run": run.id, "variant": run.variant, "dataset": run.dataset.name, "seed": run.seed}
     row = key | {"state": str(status.state), "detail": status.detail}
@@ -142,12 +146,12 @@ def _load_run(folder: Folder, run: RunConfig, states: RunStates) -> _LoadedRun:
     try:
         curve = read_curve(folder)
         loaded = replace(loaded, curve=curve.assign(**key)[[*RUN_COLUMNS, *EPOCH_COLUMNS]])
-        return _with_results(loaded, folder, states.records[run.id]) if status.state is State.DONE else loaded
+        return _with_results(loaded, folder, states.records[run.id], own) if status.state is State.DONE else loaded
     except InputError as error:
         return loaded.as_damaged(str(error)) if status.state is State.DONE else loaded
 
 
-def _with_results(run: _LoadedRun, folder: Folder, record: RunRecord) -> _LoadedRun:
+def _with_results(run: _LoadedRun, folder: Folder, record: RunRecord, own: Metric | None) -> _LoadedRun:
     """A finished run with its results.
 
     Raises:
@@ -155,7 +159,8 @@ def _with_results(run: _LoadedRun, folder: Folder, record: RunRecord) -> _Loaded
     """
     if run.curve.empty:
         raise InputError(f"{folder / METRICS}: missing or empty; delete the folder {folder} to train this run again")
-    predictions = read_predictions(folder)
+    data = folder.read(PREDICTIONS)
+    predictions = read_predictions(folder, data)
     try:
         results = _result_columns(record, predictions)
     except (KeyError, TypeError, AttributeError, IndexError) as error:
@@ -163,6 +168,9 @@ def _with_results(run: _LoadedRun, folder: Folder, record: RunRecord) -> _Loaded
             f"{folder / RECORD}: {error} is missing; delete the folder {folder} to train this run again"
         ) from None
     best = {"best_test_accuracy": float(run.curve["test_accuracy"].max())}
+    if own:
+        value = read_value(folder, own, data)
+        best[own.column] = math.nan if value is None else value
     finished = _FinishedRun(record, predictions, read_attention(folder, predictions))
     return replace(run, row=run.row | results | best, finished=finished)
 

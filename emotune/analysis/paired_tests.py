@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from emotune.config.metric import ROUNDING
+from emotune.config.scale import ROUNDING
 
 __all__ = ["PairedPValues", "holm", "paired_tests", "sign_flip_test"]
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from emotune.config.metric import ROUNDING
+from emotune.config.scale import ROUNDING
 
 __all__ = [
     "ALPHA",

@@ -40,13 +40,17 @@ def curve_table(epochs: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(epochs, columns=EPOCH_COLUMNS).astype(float).astype({"epoch": int})
 
 
-def read_predictions(folder: Folder) -> pd.DataFrame:
+def read_predictions(folder: Folder, data: bytes | None = None) -> pd.DataFrame:
     """The predictions of a finished run: a row for each test image, ``sample_id, target, group, logit_<class>…``.
+
+    Args:
+        folder: The run's folder.
+        data: The content of the file; None: it is read.
 
     Raises:
         InputError: the file is missing or damaged.
     """
-    frame = _read_table(folder, PREDICTIONS, ["sample_id", "target"])
+    frame = _read_table(folder, PREDICTIONS, ["sample_id", "target"], data)
     again = f"delete the folder {folder} to train this run again"
     if frame is None:
         raise InputError(f"{folder / PREDICTIONS}: missing; {again}")
@@ -87,9 +91,9 @@ def read_attention(folder: Folder, predictions: pd.DataFrame) -> pd.DataFrame | 
     raise InputError(f"{folder / ATTENTION}: damaged ({problem}); delete the folder {folder} to train this run again")
 
 
-def _read_table(folder: Folder, name: str, columns: Sequence[str]) -> pd.DataFrame | None:
-    """A Parquet file that must have these columns; None if the file does not exist."""
-    data = folder.read(name)
+def _read_table(folder: Folder, name: str, columns: Sequence[str], data: bytes | None = None) -> pd.DataFrame | None:
+    """A Parquet file that must have these columns; None if the file does not exist. It is read if there is no data."""
+    data = folder.read(name) if data is None else data
     if data is None:
         return None
     try:

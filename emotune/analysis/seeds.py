@@ -14,7 +14,8 @@ from scipy import stats
 
 from emotune.analysis.paired_tests import holm, paired_tests
 from emotune.analysis.power import ALPHA
-from emotune.config.metric import ROUNDING, Metric
+from emotune.config.metric import Metric
+from emotune.config.scale import ROUNDING
 from emotune.config.study import Contrast
 from emotune.runs.directory import State
 
@@ -238,21 +239,21 @@ def _compare(
     for seed in range(seeds):
         variant, reference = (runs.get((name, dataset, seed)) for name in (contrast.variant, contrast.reference))
         sides = {contrast.variant: variant, contrast.reference: reference}
-        reasons = {name: reason for name, row in sides.items() if (reason := _why_not_counted(row, metric.name))}
+        reasons = {name: reason for name, row in sides.items() if (reason := _why_not_counted(row, metric))}
         if variant is None or reference is None or reasons:
             missing[seed] = ", ".join(f"{name} {reasons[name]}" for name in sorted(reasons))
-        elif variant[metric.name] == reference[metric.name] == math.inf:
-            missing[seed] = f"{metric.name} infinite in both"
+        elif variant[metric.column] == reference[metric.column] == math.inf:
+            missing[seed] = f"{metric.column} infinite in both"
         else:
             pairs.append((variant, reference))
-            differences[seed] = variant[metric.name] - reference[metric.name]
+            differences[seed] = variant[metric.column] - reference[metric.column]
     summary = summarise(list(differences.values()), metric.scale.difference_bounds)
     digests = [tuple(row.get("predicted_classes_digest") for row in pair) for pair in pairs]
     columns = list(zip(*pairs, strict=True))
     comparison = Comparison(
         contrast, dataset, differences, missing, summary, higher_is_better=metric.scale.higher_is_better,
         same_predictions=bool(digests) and all(a == b is not None for a, b in digests),
-        seed_independent=len(pairs) > 1 and all(_is_seed_independent(side, metric.name) for side in columns),
+        seed_independent=len(pairs) > 1 and all(_is_seed_independent(side, metric.column) for side in columns),
     )  # fmt: skip
     if not summary.sd:
         return comparison
@@ -260,11 +261,11 @@ def _compare(
     return replace(comparison, p=p.difference, p_sign_flip=p.sign_flip, p_equivalence=p.equivalence)
 
 
-def _why_not_counted(row: Mapping[str, Any] | None, metric: str) -> str:
+def _why_not_counted(row: Mapping[str, Any] | None, metric: Metric) -> str:
     """The reason why a run does not count; empty if it counts. An infinite value counts as the worst possible one."""
     if row is None or row["state"] != State.DONE:
         return str(row["state"] if row else State.MISSING)
-    return f"has no {metric}" if math.isnan(row[metric]) else ""
+    return f"has no {metric.name or metric.scale.title}" if math.isnan(row[metric.column]) else ""
 
 
 def _is_seed_independent(rows: Sequence[Mapping[str, Any]], metric: str) -> bool:

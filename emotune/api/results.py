@@ -20,7 +20,8 @@ class Results:
     """The results of a study, as tables.
 
     Attributes:
-        runs: A row for each run, finished or not: its variant, data set, seed, state, metrics and costs.
+        runs: A row for each run, finished or not: its variant, data set, seed, state, metrics and costs. The user's own
+            metric, ``own_<function>``, is NaN where `run_study` has not computed it yet.
         curves: A row for each epoch of a run: losses and accuracies.
         predictions: A row for each test image of a finished run: ``run, variant, dataset, seed, sample_id, target,
             group, logit_<class>…``.

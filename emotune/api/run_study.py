@@ -13,7 +13,7 @@ from rich.console import Console
 
 from emotune.config.ablate_command import DEFAULT_RUNS, AblateCommand
 from emotune.config.study import Study
-from emotune.core.errors import InputError, UnwritableError, describe_os_error
+from emotune.core.errors import InputError, UnwritableError, describe_os_error, first_of
 
 if TYPE_CHECKING:
     from emotune.execution.plan.plan import Plan
@@ -31,17 +31,19 @@ class StudyOutcome:
     Attributes:
         plan: The state of every run of the study, and the records of those that are done.
         report: The report's page; None: no report was asked for.
+        without_metric: A line for each finished run for which the user's own metric could not be computed.
     """
 
     plan: "Plan"
     report: Path | None
+    without_metric: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
-        """Whether all runs are done."""
+        """Whether all runs are done, and have the study's metric."""
         from emotune.runs.directory import State
 
-        return all(status.state is State.DONE for status in self.plan.statuses.values())
+        return not self.without_metric and all(status.state is State.DONE for status in self.plan.statuses.values())
 
 
 def run_study(
@@ -85,7 +87,10 @@ def run_study(
         if report is not None:
             out = report_folder(str(report).replace("{name}", study.name), study)
             reporting = ReportOptions(out, _command(study, runs, out, model_cards=model_cards))
-        return train_and_report(resolved, plan, plan.statuses, options, reporting, console, stopping)
+        outcome = train_and_report(resolved, plan, plan.statuses, options, reporting, console, stopping)
+    for line in first_of(outcome.without_metric):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    return outcome
 
 
 @dataclass(frozen=True)
@@ -114,6 +119,8 @@ def train_and_report(
 ) -> StudyOutcome:
     """Checks and trains those of the runs that are to do, and writes the report, even if training was interrupted.
 
+    A metric of the user's own is computed for the finished runs that do not have it yet.
+
     Args:
         resolved: The study.
         plan: The state of its runs.
@@ -128,11 +135,12 @@ def train_and_report(
         KeyboardInterrupt: it was; the report has been written.
         UnwritableError: the report could not be written; the runs are as they were.
     """
+    from emotune.execution.own_metric import compute_metric
     from emotune.execution.run.session import Session
     from emotune.execution.run.signals import StoppedNow
     from emotune.runs.registry import Registry
 
-    registry, interrupted = Registry(resolved.store), None
+    registry, interrupted, without_metric = Registry(resolved.store), None, list[str]()
     is_training = any(run.id in ids for run in plan.to_do)
     if is_training:
         _check_before_training(resolved, plan, options, reporting, console)
@@ -148,6 +156,8 @@ def train_and_report(
         elif not console.quiet:
             with contextlib.suppress(OSError):  # a store that can only be read will not be pruned either
                 registry.register(resolved.study, resolved.runs)
+        if not console.quiet:
+            without_metric = compute_metric(resolved.study.metric, plan, console)
     except StoppedNow:
         raise
     except KeyboardInterrupt as error:
@@ -162,7 +172,7 @@ def train_and_report(
             raise UnwritableError(f"no report: {describe_os_error(error)}") from error
     if interrupted:
         raise interrupted
-    return StudyOutcome(plan, page)
+    return StudyOutcome(plan, page, tuple(without_metric))
 
 
 def _check_before_training(

@@ -76,7 +76,7 @@ def load_study(path: Path, *, aa: bool = False) -> Study:
         raise InputError(f"{path}: a study is a mapping with the keys {', '.join(valid_keys(_StudyFile))}")
     problems: list[str] = []
     try:
-        file = TypeAdapter(_StudyFile).validate_python(raw)
+        file = TypeAdapter(_StudyFile).validate_python(raw, context={"folder": path.parent})
     except ValidationError as error:
         problems += [format_problem(key, text) for key, text in describe_validation_error(error, _StudyFile)]
         file = None

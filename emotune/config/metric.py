@@ -1,93 +1,38 @@
-"""The metrics that a study can compare: names, units, directions, and the smallest effect of interest.
+"""The metric that a study compares: one of emotune's or the user's own, its unit, and the smallest effect of interest.
 
-They are computed in `emotune.analysis.metrics`.
+emotune's are computed in `emotune.analysis.metrics`, the user's in `emotune.analysis.user_metric`.
 """
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass as plain_dataclass
+from dataclasses import field
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, ClassVar, Literal, cast
 
-from pydantic import BeforeValidator, Field, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    JsonValue,
+    StrictBool,
+    StringConstraints,
+    ValidationInfo,
+    model_validator,
+)
 from pydantic.dataclasses import dataclass
+from pydantic_core import ArgsKwargs
 
 from emotune.config.labels import NEGATIVE, POSITIVE, has_polarity
-from emotune.config.types import FORBID_UNKNOWN_KEYS, Positive
+from emotune.config.scale import Scale
+from emotune.config.types import FORBID_UNKNOWN_KEYS, FrozenDict, Number, Positive
+from emotune.config.user_code import UserCode, add_source
 from emotune.core.errors import InputError
 
-__all__ = ["ROUNDING", "SCALES", "SELECTIONS", "Metric", "MetricName", "Scale", "Select"]
+__all__ = ["SCALES", "SELECTIONS", "Metric", "MetricCode", "MetricName", "Select"]
 
 MetricName = Literal[
     "accuracy", "balanced_accuracy", "macro_f1", "top2_accuracy", "polarity_accuracy", "nll", "brier", "ece"
 ]
-
-
-@plain_dataclass(frozen=True)
-class Scale:
-    """The unit, the direction and the format of a metric's values.
-
-    Attributes:
-        title: The metric's name in a sentence.
-        short: The metric's name as a column heading.
-        unit: The unit of values: ``%``, ``nats``, or an empty string.
-        difference_unit: The unit of a difference, in the singular.
-        decimals: The number of decimals to print.
-        higher_is_better: Whether higher values are better.
-        bounds: The lowest and the highest possible value.
-    """
-
-    title: str
-    short: str
-    unit: str = "%"
-    difference_unit: str = "point"
-    decimals: int = 1
-    higher_is_better: bool = True
-    bounds: tuple[float, float] = (0.0, 100.0)
-
-    @property
-    def difference_units(self) -> str:
-        """The unit of differences in the plural: ``points``; empty if there is none."""
-        return f"{self.difference_unit}s" if self.difference_unit else ""
-
-    @property
-    def label(self) -> str:
-        """The label of an axis: ``accuracy, %``."""
-        return ", ".join(filter(None, [self.title, self.unit]))
-
-    @property
-    def difference_bounds(self) -> tuple[float, float]:
-        """The lowest and the highest possible difference of two values."""
-        width = self.bounds[1] - self.bounds[0]
-        return -width, width
-
-    def format(self, number: float) -> str:
-        """The number with its decimals, as in ``61.2``; a dash for NaN."""
-        if not math.isfinite(number):
-            return "–" if math.isnan(number) else "∞" if number > 0 else "-∞"
-        return f"{number:.{self.decimals}f}"
-
-    def format_signed(self, number: float, marks: Collection[float] = (0.0,)) -> str:
-        """The number with its sign, as in ``+5.0``.
-
-        It has more digits if rounding would move it onto one of the ``marks``, or to its other side.
-
-        >>> [SCALES["accuracy"].format_signed(number) for number in (5.04, -0.04, 0.0, -math.inf)]
-        ['+5.0', '-0.04', '0.0', '-∞']
-        """
-        if not math.isfinite(number):
-            return "–" if math.isnan(number) else "+∞" if number > 0 else "-∞"
-        if abs(number) < ROUNDING:
-            return f"{0:.{self.decimals}f}"
-        return next(
-            text for digits in range(self.decimals, MAX_DIGITS + 1)
-            if _on_the_same_side(text := f"{number:+.{digits}f}", number, marks) or digits == MAX_DIGITS
-        )  # fmt: skip
-
-    def format_amount(self, number: float) -> str:
-        """The difference with its unit: ``1 point``, ``0.5 points``."""
-        return f"{number:g} {self.difference_unit if number == 1 else self.difference_units}".rstrip()
-
 
 SCALES: Mapping[MetricName, Scale] = MappingProxyType(
     {
@@ -103,16 +48,6 @@ SCALES: Mapping[MetricName, Scale] = MappingProxyType(
 )
 """The metrics by the name of their column in ``runs.csv``."""
 
-ROUNDING = 1e-9
-"""Differences smaller than this, in the unit of any metric, are rounding errors."""
-MAX_DIGITS = 9
-
-
-def _on_the_same_side(text: str, number: float, marks: Collection[float]) -> bool:
-    """Whether the written number is below, at or above each mark, as the number itself is."""
-    return all((float(text) > m) == (number > m) and (float(text) < m) == (number < m) for m in marks)
-
-
 Select = Literal["last", "best_val"]
 SELECTIONS = MappingProxyType({"last": "last epoch", "best_val": "best validation accuracy"})
 """The rules that choose the epoch whose network is tested, in words."""
@@ -122,57 +57,183 @@ MIN_POINTS = 0.05
 
 One image of a test split of 2,000 makes that difference.
 """
+SMALLEST_EFFECT = 1e-6
+"""The smallest effect of a metric of the user's own, far from what counts as a rounding error."""
+OWN = ("options", "source", "title", "unit", "higher_is_better", "bounds")
+"""The fields of a metric of the user's own."""
+
+Title = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^\x00-\x1f|<>`*\\\[\]]+$", max_length=40)]
+Unit = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[\w %/.°²³µ-]*$", max_length=12)]
+
+
+def _are_in_order(bounds: tuple[float | None, float | None]) -> tuple[float | None, float | None]:
+    low, high = _ends(bounds)
+    if not low < high:
+        raise ValueError(f"the lowest possible value, {low:g}, is not below the highest, {high:g}")
+    return bounds
+
+
+Bounds = Annotated[tuple[Number | None, Number | None], AfterValidator(_are_in_order)]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, config=FORBID_UNKNOWN_KEYS)
+class MetricCode(UserCode):
+    """A metric of the user's own: a function of the predictions of one run on its test images, which gives a number.
+
+    It gets a `pandas.DataFrame` with a row for each test image, in the order of their keys, and may change it; and the
+    options as keyword arguments. The columns are:
+
+    ``key``                  the image's key, which names it in the shards
+    ``label``                its class
+    ``predicted``            the class with the highest probability, the first if several are equal
+    ``probability_<class>``  the probability of each class, in the order of the classes; they sum to one
+
+    All but the probabilities are strings. It gives a finite number, as a float or an integer of Python or numpy, and
+    the same number for the same predictions. It is executed by commands that train, never by ``--plan``,
+    ``--report-only`` or ``status``.
+    """
+
+    POSITIONAL: ClassVar[int] = 1
 
 
 def _check_min_effect(value: Any, info: ValidationInfo) -> Any:
-    """The smallest effect of interest; its default is one point, for metrics whose unit are points.
+    """The smallest effect of interest; its default is one point, for metrics of emotune whose unit are points.
 
     Other metrics have no default: one nat, or 1 of the Brier score's range of 2, would be too large.
     """
-    name = info.data.get("name", "accuracy")  # a wrong name is reported for itself
-    if value is None and SCALES[name].difference_unit != "point":
+    given = info.data
+    name: MetricName = given.get("name") or "accuracy"  # a wrong name is reported for itself
+    title, scale = (_entry(given["code"]), _own_scale(given, 1.0)) if given.get("code") else (name, SCALES[name])
+    if value is None and given.get("code"):
+        raise ValueError(f"give the smallest difference of {title} that matters to you, for example min_effect: 1")
+    if value is None and scale.difference_unit != "point":
         raise ValueError(
             f"{name} is not in per cent: give the smallest difference that matters to you, for example min_effect: 0.05"
         )
     if value is None:
         return 1.0
-    scale, number = SCALES[name], isinstance(value, int | float) and not isinstance(value, bool)
-    if number and value >= scale.difference_bounds[1]:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return value  # pydantic reports it
+    if value >= scale.difference_bounds[1]:
         widest = scale.format_amount(scale.difference_bounds[1])
-        raise ValueError(f"no two values of {name} differ by {widest} or more: give a smaller difference")
-    if number and scale.difference_unit == "point" and 0 < value < MIN_POINTS:
+        raise ValueError(f"no two values of {title} differ by {widest} or more: give a smaller difference")
+    if scale.difference_unit == "point" and 0 < value < MIN_POINTS:
         raise ValueError(
             f"is in percentage points, and {value:g} points are one image of {100 / value:,.0f}; "
             f"did you mean {100 * value:g}?"
         )
+    if given.get("code") and 0 < value < SMALLEST_EFFECT:
+        raise ValueError(f"{value:g} is less than {SMALLEST_EFFECT:g}; let {title} give its values in a smaller unit")
     return value
+
+
+def _entry(code: str) -> str:
+    return code.rpartition(":")[2]
+
+
+def _ends(bounds: tuple[float | None, float | None]) -> tuple[float, float]:
+    """Bounds with an infinite number where there is none."""
+    low, high = bounds
+    return -math.inf if low is None else low, math.inf if high is None else high
+
+
+def _own_scale(given: Mapping[str, Any], min_effect: float) -> Scale:
+    """The scale of a metric of the user's own: a digit more than its ``min_effect`` has; per cent are from 0 to 100.
+
+    Args:
+        given: The fields of the `Metric`; one that is not valid is missing.
+        min_effect: The smallest effect of interest.
+    """
+    unit = given.get("unit", "")
+    title = given.get("title") or _entry(given["code"]).replace("_", " ").strip() or "metric"
+    bounds = given.get("bounds") or ((0.0, 100.0) if unit == "%" else (None, None))
+    return Scale(
+        title, title, unit, "point" if unit == "%" else unit, max(0, 1 - math.floor(math.log10(min_effect))),
+        given.get("higher_is_better", True), _ends(bounds), "s" if unit == "%" else "",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class Metric:
     """The metric that a study compares, and the smallest effect of interest.
 
+    A metric of the user's own is ``{code: metrics.py:worst_recall, unit: "%", min_effect: 2}``; see `MetricCode` for
+    what the function gets and gives. It is no part of a run's identity: an edit of its code computes the values of
+    finished runs anew and trains nothing, and undoing the edit finds the former values.
+
     Attributes:
-        name: The name of the metric, one of `SCALES`.
+        name: The name of the metric, one of `SCALES`; None: it is the user's own.
+        code: The place of the user's own metric: ``metrics.py:worst_recall``, a file beside the study (in Python: in
+            the working directory) and a function in it; or ``package.module:worst_recall``. Empty: it is emotune's.
+        options: The keyword arguments of the user's own metric, which are checked against its definition.
+        source: The text of its file; it is read from the file if it is not given.
+        title: Its name in a sentence. Default: the function's name.
+        unit: The unit of its values, whose differences are in the same unit; those of ``%`` are in points.
+        higher_is_better: Whether its higher values are better.
+        bounds: The lowest and the highest possible value, to which intervals are truncated; None for an end that has
+            no bound. Default: 0 and 100 for ``%``, else no bounds.
         select: The epoch whose network is tested: the *last* one, or the one with the highest validation accuracy, the
             earliest of equal ones (*best_val*).
         test_curve: Whether the test accuracy is logged after every epoch, as in the thesis, which reports the highest
             of these accuracies. That number is optimistic and is shown only beside the other one.
         min_effect: The smallest difference that matters, in the metric's unit. Default: one point; metrics that are not
-            in per cent have no default.
+            in per cent, and those of the user's own, have no default.
     """
 
-    name: MetricName = "accuracy"
+    name: MetricName | None = "accuracy"
+    code: str = ""
+    options: Mapping[str, JsonValue] = field(default=FrozenDict(), hash=False)
+    source: str = ""
+    title: Title | None = None
+    unit: Unit = ""
+    higher_is_better: StrictBool = True
+    bounds: Bounds | None = None
     select: Select = "last"
     test_curve: bool = False
     min_effect: Annotated[Positive, BeforeValidator(_check_min_effect), Field(validate_default=True)] = cast(
         float, None
     )  # the validator replaces None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _is_one_metric(cls, value: Any, info: ValidationInfo) -> Any:
+        """Reads the file of the user's own metric; what is for such a metric alone is refused for emotune's."""
+        given = value.kwargs if isinstance(value, ArgsKwargs) else value
+        given = dict(given) if isinstance(given, dict) else {"code": None}
+        code = given.get("code", "")
+        if not isinstance(code, str):
+            return value  # pydantic reports it
+        if code and given.get("name") is not None:
+            raise ValueError(f'both name "{given["name"]}" and code are given; keep one')
+        if code:
+            given["name"] = None
+            add_source(given, info, MetricCode.POSITIONAL)
+        elif "name" in given and given["name"] is None:
+            raise ValueError("give a name or code")
+        defaults = {one.name: one.default for one in cls.__dataclass_fields__.values()}
+        if not code and (others := [key for key in OWN if given.get(key, defaults[key]) != defaults[key]]):
+            raise ValueError(f'"{others[0]}" is for a metric of your own (code); it would change nothing')
+        return ArgsKwargs((), given) if isinstance(value, ArgsKwargs) else given
+
+    @property
+    def user_code(self) -> MetricCode | None:
+        """The user's own metric; None if the metric is emotune's."""
+        return MetricCode(code=self.code, options=dict(self.options), source=self.source) if self.code else None
+
+    @property
+    def column(self) -> str:
+        """The metric's column in ``runs.csv``: its name, or that of the user's function after ``own_``."""
+        return self.name or f"own_{_entry(self.code)}"
+
     @property
     def scale(self) -> Scale:
         """The unit, direction and format of the metric."""
-        return SCALES[self.name]
+        return SCALES[self.name] if self.name else _own_scale(vars(self), self.min_effect)
+
+    @property
+    def scales(self) -> Mapping[str, Scale]:
+        """The scales of all metrics in the report, by column: the user's own if there is one, then emotune's."""
+        return {**({} if self.name else {self.column: self.scale}), **SCALES}
 
     def format_signed(self, difference: float) -> str:
         """The difference with its sign, and enough digits to show on which side of 0 and ± ``min_effect`` it is."""

@@ -275,7 +275,7 @@ def _to_yaml(study: Study) -> str:
         "variants": variants,
         "seeds": study.seeds,
         "contrasts": [str(one) for one in study.contrasts],
-        "metric": _changes(study.metric, {}),
+        "metric": {key: value for key, value in _changes(study.metric, {}).items() if value is not None},
         "resources": _changes(study.resources, {}),
         "aa": study.aa is not None,
     }

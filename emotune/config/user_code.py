@@ -18,7 +18,7 @@ from emotune.config.python_source import check_options, parameters_of, read_sour
 from emotune.config.types import FORBID_UNKNOWN_KEYS
 from emotune.core.errors import closest, suggest
 
-__all__ = ["UserCode", "code_or_name", "parse_code"]
+__all__ = ["UserCode", "add_source", "code_or_name", "parse_code"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, config=FORBID_UNKNOWN_KEYS)
@@ -47,13 +47,7 @@ class UserCode:
         given = dict(given) if isinstance(given, dict) else {}
         if not isinstance(given.get("code"), str):
             return value  # pydantic reports it
-        folder = (info.context or {"folder": "."})["folder"]
-        if not given.get("source") and folder is None:
-            raise ValueError(f'"source": the text of {given["code"]} is missing')
-        source = given.get("source") or read_source(given["code"], Path(folder))
-        if isinstance(source, str) and isinstance(options := given.get("options", {}), dict):
-            check_options(given["code"], source, list(map(str, options)), cls.POSITIONAL)
-        given["source"] = source
+        add_source(given, info, cls.POSITIONAL)
         return ArgsKwargs((), given) if isinstance(value, ArgsKwargs) else given
 
     def __str__(self) -> str:
@@ -91,6 +85,26 @@ class UserCode:
             if not (name in defaults and _same(value, defaults[name]))
         }
         return {"entry": self.entry, "options": options, "source": source_digest(self.source)}
+
+
+def add_source(given: dict[str, Any], info: ValidationInfo, positional: int) -> None:
+    """Adds the text of a file to the fields of a `UserCode`, and checks its name and options; for validators.
+
+    Args:
+        given: The fields, of which ``code`` is a text.
+        info: The validation, whose context has the ``folder`` of the study.
+        positional: The number of positional arguments that emotune passes before the options.
+
+    Raises:
+        ValueError: the file cannot be read, or does not define the name with these options.
+    """
+    folder = (info.context or {"folder": "."})["folder"]
+    if not given.get("source") and folder is None:
+        raise ValueError(f'"source": the text of {given["code"]} is missing')
+    source = given.get("source") or read_source(given["code"], Path(folder))
+    if isinstance(source, str) and isinstance(options := given.get("options", {}), dict):
+        check_options(given["code"], source, list(map(str, options)), positional)
+    given["source"] = source
 
 
 def code_or_name(kind: type[UserCode], *names: str) -> BeforeValidator:

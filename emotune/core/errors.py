@@ -11,6 +11,7 @@ __all__ = [
     "UnwritableError",
     "closest",
     "describe_os_error",
+    "first_of",
     "print_error",
     "raise_if_any",
     "suggest",
@@ -35,8 +36,13 @@ class UnwritableError(OSError):
 def raise_if_any(problems: Sequence[str]) -> None:
     """Raises an InputError with a line for each of the first problems; does nothing if there are none."""
     if problems:
-        more = [f"… and {len(problems) - MAX_PROBLEMS} more like these"] if len(problems) > MAX_PROBLEMS else []
-        raise InputError("\n".join([*problems[:MAX_PROBLEMS], *more]))
+        raise InputError("\n".join(first_of(problems)))
+
+
+def first_of(problems: Sequence[str]) -> list[str]:
+    """The first of many problems, and a line on how many more there are."""
+    more = [f"… and {len(problems) - MAX_PROBLEMS} more like these"] if len(problems) > MAX_PROBLEMS else []
+    return [*problems[:MAX_PROBLEMS], *more]
 
 
 def print_error(command: str, error: BaseException) -> None:

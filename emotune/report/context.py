@@ -106,6 +106,10 @@ def page_context(
         "metrics": SCALES,
         "datasets": datasets,
         "created": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "own_metric": study.metric.user_code,
+        "missing_values": phrasing.missing_values_sentence(
+            study.metric, results.without_metric, len(records.done()), str(command)
+        ),
         "done": len(records.done()),
         "planned": len(records.runs),
         "selection_rule": phrasing.selection_rule(study.metric),
@@ -141,9 +145,10 @@ def sections(context: Mapping[str, Any], figures: Mapping[str, Any]) -> list[dic
 
     title, tables = context["scale"].title, context["tables"]
     title = f"{title[0].upper()}{title[1:]}"
+    has_images = bool(tables["image_intervals"].rows or context["own_metric"])
     every = {
         "verdicts": ("Verdicts", True),
-        "images": ("Uncertainty over seeds and test images", bool(tables["image_intervals"].rows)),
+        "images": ("Uncertainty over seeds and test images", has_images),
         "across": ("Several data sets", bool(context["across_datasets"])),
         "variants": (f"{title} by variant", True),
         "exploratory": ("Exploratory differences", bool(tables["exploratory"].rows)),
@@ -199,13 +204,14 @@ def _unfinished_runs(results: StudyResults, command: AblateCommand) -> list[Unfi
 
 def _comparison_data(results: StudyResults) -> dict[str, Any]:
     """The data with which the script compares any two variants: metrics of all runs, quantiles of Student's t."""
+    scales = results.study.metric.scales
     values: dict[str, dict[str, dict[int, list[float | str | None]]]] = {}
     for row in results.records.done().to_dict("records"):
         by_variant = values.setdefault(row["dataset"], {})
         # Six digits are more than the page prints. JSON has neither NaN nor infinity: script.js reads them as text.
         numbers = [
             None if pd.isna(value) else float(f"{value:.6g}") if math.isfinite(value) else "Infinity"
-            for value in (row[name] for name in SCALES)
+            for value in (row[name] for name in scales)
         ]
         by_variant.setdefault(row["variant"], {})[row["seed"]] = numbers
     most_seeds = max((len(seeds) for variants in values.values() for seeds in variants.values()), default=0)
@@ -220,9 +226,9 @@ def _comparison_data(results: StudyResults) -> dict[str, Any]:
                 "higher_is_better": scale.higher_is_better,
                 "widest": scale.difference_bounds[1] if math.isfinite(scale.difference_bounds[1]) else None,
             }
-            for scale in SCALES.values()
+            for scale in scales.values()
         ],
-        "study_metric": list(SCALES).index(results.study.metric.name),
+        "study_metric": list(scales).index(results.study.metric.column),
         "values": values,
         "t_quantiles": [round(float(stats.t.ppf(1 - ALPHA / 2, df)), 5) for df in range(1, most_seeds)],
     }

@@ -18,6 +18,7 @@ from emotune.config.study import Study
 from emotune.core.errors import InputError, UnwritableError, describe_os_error
 from emotune.core.storage import Folder, to_json_bytes
 from emotune.data.datasets.location import is_ready, manifest_of
+from emotune.runs.metric_values import value_bytes
 from emotune.runs.store import RunStates
 
 __all__ = ["ReportWriter", "claim_folder", "has_model_cards", "input_fingerprint", "is_up_to_date", "write_fingerprint"]
@@ -63,7 +64,7 @@ class FingerprintFile(TypedDict):
 
 
 def input_fingerprint(study: Study, states: RunStates, command: str) -> str:
-    """A digest of everything a report depends on: study, runs, data sets, command, and emotune's own code.
+    """A digest of everything a report depends on: study, runs, values of its metric, data, command, and emotune's code.
 
     Args:
         study: The study, with the overrides of the command line.
@@ -81,6 +82,7 @@ def input_fingerprint(study: Study, states: RunStates, command: str) -> str:
         *(json.dumps(record, sort_keys=True) for record in states.records.values()),
         *(f"{ref!r} {manifest_of(ref) if is_ready(ref) else ''}" for ref in datasets),
         json.dumps(read_architectures(store, study, runs)),
+        *value_bytes(states, study.metric),
         *_package_sources(),
     )
     for part in parts:

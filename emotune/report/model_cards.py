@@ -1,5 +1,6 @@
 """Model cards: Mitchell et al. (2019), "Model Cards for Model Reporting", section 4."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +10,9 @@ import pandas as pd
 from emotune.analysis import diagnostics
 from emotune.analysis.metrics import constant_predictions, scalar_metrics
 from emotune.analysis.seeds import Summary, summarise
-from emotune.config.metric import SCALES, Scale
+from emotune.config.metric import SCALES
 from emotune.config.network import NetworkConfig
+from emotune.config.scale import Scale
 from emotune.config.shown_options import shown_options
 from emotune.report import phrasing
 from emotune.report.dataset_info import DatasetInfo
@@ -106,10 +108,10 @@ def _test(results: StudyResults, data: DatasetInfo, variant: str) -> CardTest:
     return CardTest(
         data=data,
         images=len(first),
-        by_seed=dict(zip(rows["seed"], rows[study.metric.name], strict=True)),
+        by_seed=dict(zip(rows["seed"], rows[study.metric.column], strict=True)),
         metrics=[
-            (scale, summarise(rows[name].dropna().tolist(), scale.bounds), prior[name])
-            for name, scale in SCALES.items()
+            (scale, summarise(rows[name].dropna().tolist(), scale.bounds), prior.get(name, math.nan))
+            for name, scale in study.metric.scales.items()
         ],
         recalls=_recalls(frames),
         chance=100 / len(diagnostics.confusion_shares(frames)),

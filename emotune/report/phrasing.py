@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from emotune.analysis.power import ALPHA, PooledSpread, detectable_effects
 from emotune.analysis.seeds import AcrossDatasets, Comparison, Summary, Verdict
-from emotune.config.metric import ROUNDING, Metric, Scale
+from emotune.config.metric import Metric
+from emotune.config.scale import ROUNDING, Scale
 
 __all__ = [
     "across_datasets_sentence",
@@ -15,6 +16,7 @@ __all__ = [
     "escape_markdown",
     "interval",
     "mean_and_interval",
+    "missing_values_sentence",
     "p_value",
     "selection_rule",
     "use_of_test_set",
@@ -125,6 +127,23 @@ def across_datasets_sentence(across: AcrossDatasets, metric: Metric) -> str:
         f"{signed(across.mean)} on average over {across.datasets} data sets (range {signed(across.lowest)} to "
         f"{signed(across.highest)}); {across.contrast.variant} is better on {across.favourable} of "
         f"{across.datasets}{single}"
+    )
+
+
+def missing_values_sentence(metric: Metric, missing: int, done: int, command: str) -> str:
+    """A sentence on finished runs that lack the user's own metric; empty if none does.
+
+    Args:
+        metric: The study's metric.
+        missing: The number of finished runs that lack it.
+        done: The number of finished runs.
+        command: The command that computes it.
+    """
+    if not missing:
+        return ""
+    return (
+        f"The metric {metric.scale.title} has not been computed for {missing} of {done} finished runs, which do not "
+        f"count for it. This command computes it, without training: {command}"
     )
 
 

@@ -20,7 +20,6 @@ from emotune.analysis.seeds import (
     summarise,
 )
 from emotune.config.input_spec import InputSpec
-from emotune.config.metric import SCALES
 from emotune.config.study import Contrast, Study
 from emotune.runs.directory import State
 from emotune.runs.store import RunStates
@@ -67,7 +66,8 @@ class StudyResults:
         exploratory: The undeclared differences: every other variant less the baseline.
         noise_floor: The A/A comparison by data set: the baseline against itself under other initial weights and dropout
             masks; empty if the study has no A/A variant.
-        image_bootstraps: The declared contrasts with their uncertainty over test images.
+        image_bootstraps: The declared contrasts with their uncertainty over test images; empty for a metric of the
+            user's own, whose function would have to be executed for every draw.
         across_datasets: The declared contrasts over several data sets, as a description.
         test_selection_bias: The accuracy that selecting the best test epoch would have added, by variant and data set,
             for runs that were tested after each epoch.
@@ -91,6 +91,11 @@ class StudyResults:
     disagreements: Mapping[str, Mapping[Contrast, pd.DataFrame]]
     pooled_spreads: Mapping[str, PooledSpread]
 
+    @property
+    def without_metric(self) -> int:
+        """The number of finished runs for which the user's own metric has not been computed."""
+        return int(self.records.done()[self.study.metric.column].isna().sum()) if self.study.metric.code else 0
+
     def done(self, dataset: str) -> pd.DataFrame:
         """The rows of a data set's finished runs, without those of the A/A variant."""
         done = self.records.done()
@@ -100,7 +105,7 @@ class StudyResults:
         """The study's metric of each variant: mean and interval over seeds."""
         done = self.done(dataset)
         values = {
-            variant: done.loc[done["variant"] == variant, self.study.metric.name] for variant in self.study.variants
+            variant: done.loc[done["variant"] == variant, self.study.metric.column] for variant in self.study.variants
         }
         bounds = self.study.metric.scale.bounds
         return {variant: summarise(column.dropna().tolist(), bounds) for variant, column in values.items()}
@@ -111,12 +116,9 @@ class StudyResults:
         rows = []
         for variant in self.study.variants:
             runs = done[done["variant"] == variant]
-            values = dict(zip(runs["seed"], runs[self.study.metric.name], strict=True))
-            means = (
-                {}
-                if runs.empty
-                else {str(name): float(mean) for name, mean in runs[[*SCALES, *COSTS]].astype(float).mean().items()}
-            )
+            values = dict(zip(runs["seed"], runs[self.study.metric.column], strict=True))
+            columns = runs[[*self.study.metric.scales, *COSTS]].astype(float)
+            means = {} if runs.empty else {str(name): float(mean) for name, mean in columns.mean().items()}
             by_seed = {seed: values.get(seed) for seed in range(self.study.seeds)}
             rows.append(VariantSummary(variant, dataset, by_seed, summaries[variant], means))
         return rows
@@ -132,7 +134,7 @@ def compute_results(study: Study, states: RunStates) -> StudyResults:
     Raises:
         InputError: the store cannot be reached.
     """
-    records = load_records(states)
+    records = load_records(states, study.metric)
     datasets = tuple(dict.fromkeys(run.dataset.name for run in states.runs))
     rows = cast("list[dict[str, Any]]", records.runs.to_dict("records"))  # column names are strings
     common: tuple[Any, ...] = (datasets, study.seeds, study.metric)
@@ -150,7 +152,7 @@ def compute_results(study: Study, states: RunStates) -> StudyResults:
         exploratory=estimate_differences(rows, _undeclared_contrasts(study), *common),
         noise_floor={c.dataset: c for c in aa_comparisons if c.summary.n},
         image_bootstraps=[
-            bootstrap for dataset, frames in predictions.items()
+            bootstrap for dataset, frames in (predictions.items() if not study.metric.code else ())
             for bootstrap in bootstrap_over_images(
                 _contrasts_with_pairs(study.contrasts, frames), dataset, frames, study.metric
             )
@@ -165,7 +167,7 @@ def compute_results(study: Study, states: RunStates) -> StudyResults:
         },
         pooled_spreads={
             dataset: spread for dataset in datasets
-            if (spread := pooled_spread(done, dataset, study.metric.name)) is not None
+            if (spread := pooled_spread(done, dataset, study.metric.column)) is not None
         },
     )  # fmt: skip
 

@@ -9,7 +9,8 @@ import pandas as pd
 from emotune.analysis.architecture import ArchitectureDifference
 from emotune.analysis.images import ImageBootstrap
 from emotune.analysis.seeds import Comparison
-from emotune.config.metric import SCALES, Metric, MetricName, Scale
+from emotune.config.metric import Metric
+from emotune.config.scale import Scale
 from emotune.report import phrasing
 from emotune.report.dataset_info import DatasetInfo
 from emotune.report.example_images import Disagreement
@@ -72,12 +73,12 @@ def report_tables(results: StudyResults, networks: Sequence[ArchitectureDifferen
         "contrasts": Table(_contrast_columns(metric, several), results.comparisons),
         "exploratory": Table(_exploratory_columns(metric, several), results.exploratory),
         "variants": Table(_variant_columns(metric, study.baseline, several), variants),
-        "metrics": Table(_metric_columns(several), [row for row in variants if row.means]),
+        "metrics": Table(_metric_columns(metric, several), [row for row in variants if row.means]),
         "image_intervals": Table(_image_interval_columns(metric, several), results.image_bootstraps),
         "mcnemar": Table(_mcnemar_columns(several), results.image_bootstraps),
         "selection_bias": Table(_selection_bias_columns(several), results.test_selection_bias.to_dict("records")),
         "networks": Table(_network_columns(study.baseline), networks),
-        "runs": Table(_run_columns(), results.records.runs.to_dict("records")),
+        "runs": Table(_run_columns(metric), results.records.runs.to_dict("records")),
     }
 
 
@@ -179,14 +180,14 @@ def _variant_columns(metric: Metric, baseline: str, several: bool) -> list[Colum
     ]  # fmt: skip
 
 
-def _metric_columns(several: bool) -> list[Column]:
-    def value(name: MetricName) -> Callable[[VariantSummary], str]:
-        return lambda row: SCALES[name].format(row.means[name])
+def _metric_columns(metric: Metric, several: bool) -> list[Column]:
+    def value(name: str, scale: Scale) -> Callable[[VariantSummary], str]:
+        return lambda row: scale.format(row.means[name])
 
     return [
         Column("variant", lambda row: row.variant, "name"),
         _dataset_column(several),
-        *(Column(_heading(scale), value(name)) for name, scale in SCALES.items()),
+        *(Column(_heading(scale), value(name, scale)) for name, scale in metric.scales.items()),
     ]
 
 
@@ -245,16 +246,16 @@ def _network_columns(baseline: str) -> list[Column]:
     ]
 
 
-def _run_columns() -> list[Column]:
-    def value(name: MetricName) -> Callable[[Mapping[str, Any]], str]:
-        return lambda run: _number(run[name], f"{{:.{SCALES[name].decimals}f}}")
+def _run_columns(metric: Metric) -> list[Column]:
+    def value(name: str, scale: Scale) -> Callable[[Mapping[str, Any]], str]:
+        return lambda run: _number(run[name], f"{{:.{scale.decimals}f}}")
 
     return [
         Column("run", lambda run: run["run"], "id"),
         Column("variant", lambda run: run["variant"], "name"),
         Column("state", lambda run: run["state"], "text"),
         Column("seed", lambda run: str(run["seed"])),
-        *(Column(_heading(scale), value(name)) for name, scale in SCALES.items()),
+        *(Column(_heading(scale), value(name, scale)) for name, scale in metric.scales.items()),
         Column("training, s", lambda run: _amount(run["train_s"])),
     ]
 

@@ -69,6 +69,7 @@ def work(job: PreparationJob, send: Callable[[Any], None]) -> None:
             drawn = _counting(send, f"{dataset.name}: {{:,}} images drawn")
             materialise(dataset, drawn, workers=available_cpus())
         _require_libraries(job)
+        _try_metric(job, send)
         lines = _check_user_code(job, send)
         networks = _networks(job, send)
         _check_optimizers(job)
@@ -125,6 +126,16 @@ def _check_optimizers(job: PreparationJob) -> None:
             except InputError as error:
                 problems.append(f"variants.{variant}: {error}")
     raise_if_any(problems)
+
+
+def _try_metric(job: PreparationJob, show: Callable[[str], None]) -> None:
+    """Tries a metric of the user's own."""
+    if job.study.metric.code:
+        from emotune.analysis.user_metric import check_metric  # late: with pandas
+
+        show("trying the metric")
+        for dataset in job.datasets:
+            check_metric(job.study.metric, manifest_of(dataset).classes)
 
 
 def _check_user_code(job: PreparationJob, show: Callable[[str], None]) -> list[str]:

@@ -17,7 +17,7 @@ from emotune.config.user_code import UserCode
 from emotune.execution.plan.plan import Plan
 from emotune.runs.directory import CONFIG, State
 
-__all__ = ["NEW", "NEW_SEED", "changes", "nearest_changes", "reasons"]
+__all__ = ["NEW", "NEW_SEED", "changes", "code_change", "nearest_changes", "reasons"]
 
 NEW, NEW_SEED = "new", "new seed"
 MOST_DIFF_LINES = 40
@@ -92,7 +92,7 @@ def changes(run: RunConfig, earlier: Mapping[str, Any]) -> list[str]:
         differences.append(f"results format {written} → {FORMAT_VERSION}")
     for name, code in run.user_code.items():
         if name in sources and not _is_same_code(sources[name], code.source):
-            differences.append(_code_change(name, sources[name], code))
+            differences.append(code_change(name, sources[name], code))
     return differences
 
 
@@ -112,9 +112,16 @@ def _is_same_code(before: str, now: str) -> bool:
         return before == now
 
 
-def _code_change(name: str, before: str, code: UserCode) -> str:
-    """A line that says which code has changed, and its unified diff."""
-    names = {"fromfile": f"{code.file} (of the earlier run)", "tofile": code.file}
+def code_change(name: str, before: str, code: UserCode, whose: str = "of the earlier run") -> str:
+    """A line that says which code has changed, and its unified diff.
+
+    Args:
+        name: What the code is for.
+        before: Its earlier text.
+        code: The code as it is now.
+        whose: Whose the earlier text is.
+    """
+    names = {"fromfile": f"{code.file} ({whose})", "tofile": code.file}
     lines = list(unified_diff(before.splitlines(), code.source.splitlines(), **names, lineterm="", n=1))
     rest = len(lines) - MOST_DIFF_LINES
     lines = [escape_control_characters(line.expandtabs(4)) for line in lines]

@@ -148,18 +148,18 @@ def _duration(hours: float) -> str:
 
 def _finished_rows(study: Study, plan: Plan) -> Sequence[Mapping[str, Any]]:
     """The finished runs with the study's metric: accuracy is in their records, others follow from predictions."""
-    if study.metric.name == "accuracy" or not plan.records:
+    if study.metric.column == "accuracy" or not plan.records:
         return [dict(plan.records[run.id]) | {"variant": run.variant} for run in plan.runs if run.id in plan.records]
     from emotune.analysis.load import load_records
 
-    rows = load_records(plan).done().to_dict("records")
+    rows = load_records(plan, study.metric).done().to_dict("records")
     return [{str(name): value for name, value in row.items()} for row in rows]
 
 
 def _coarse_test_sets(study: Study, datasets: Sequence[DatasetRef]) -> list[str]:
     """A warning for each data set of which one test image changes the metric by more than ``min_effect``."""
     metric, lines = study.metric, []
-    if metric.scale.difference_unit != "point" or metric.name == "ece":
+    if metric.code or metric.scale.difference_unit != "point" or metric.name == "ece":
         return []
     for ref in filter(is_ready, datasets):
         manifest = manifest_of(ref)
@@ -191,7 +191,7 @@ def resolution(study: Study, rows: Sequence[Mapping[str, Any]]) -> list[str]:
         "differences"
     )
     datasets = dict.fromkeys(row["dataset"] for row in rows)
-    spreads = [spread for dataset in datasets if (spread := pooled_spread(rows, dataset, metric.name))]
+    spreads = [spread for dataset in datasets if (spread := pooled_spread(rows, dataset, metric.column))]
     if not spreads:
         return [f"{head}; the sd is not known before runs are done."]
     widest, scale = max(spreads, key=lambda spread: spread.sd), metric.scale

@@ -58,7 +58,7 @@ def metric_by_variant(
         TableRow(wrap_name(v), _summary_text(s, metric), "" if alike or not s.n else f"n = {s.n}", least=0.31)
         for v, s in summaries.items()
     ]
-    values = runs.loc[runs["variant"].isin(list(summaries)), metric.name].dropna()
+    values = runs.loc[runs["variant"].isin(list(summaries)), metric.column].dropna()
     ends = [end for s in summaries.values() for end in s.interval or ()]
     finite = values[np.isfinite(values)] if np.isfinite(values).any() else pd.Series([0.0])
     near = finite.max() - finite.min() + 4 * metric.min_effect
@@ -68,7 +68,7 @@ def metric_by_variant(
     draw_title(figure, title, seed_count_text(s.n for s in summaries.values()))
     for (variant, summary), (begin, end) in zip(summaries.items(), edges, strict=True):
         draw_interval(axes, begin + 0.4 * (end - begin), summary, colours[variant], shapes[variant])
-        values_by_seed = runs.loc[runs["variant"] == variant, metric.name].dropna()
+        values_by_seed = runs.loc[runs["variant"] == variant, metric.column].dropna()
         draw_seeds(axes, begin + 0.74 * (end - begin), list(values_by_seed), colours[variant])
     if np.isfinite(constant):
         _draw_class_prior(axes, constant, scale.format(constant), beyond)

@@ -90,27 +90,30 @@ class _DatasetFigures:
         self._results, self._dataset, self._title = results, dataset, title
         self._study, self._metric = results.study, results.study.metric
         self._predictions, self._done = results.predictions[dataset], results.done(dataset)
-        self._summaries = {v: s for v, s in results.summaries(dataset).items() if s.n}
+        self._summaries = {v: s for v, s in results.summaries(dataset).items() if s.n}  # an own metric may be missing
         colours = variant_colours(list(self._study.variants))
-        self._colours = {variant: colours[variant] for variant in self._summaries}
-        self._scope = f"{dataset}, {seed_count_text(s.n for s in self._summaries.values())}"
+        self._colours = {variant: colours[variant] for variant in self._predictions}
+        self._scope = f"{dataset}, {seed_count_text(map(len, self._predictions.values()))}"
 
     def results(self) -> Iterator[FigureEntry]:
+        if not self._summaries:
+            return
         first = next(iter(next(iter(self._predictions.values())).values()))
-        constant = scalar_metrics(constant_predictions(first))[self._metric.name]
-        scale = self._metric.scale
+        constant = scalar_metrics(constant_predictions(first)).get(self._metric.column, math.nan)
+        prior = " Dotted: class prior, which predicts these images' class frequencies for every image."
+        scale, scope = self._metric.scale, f"{self._dataset}, {seed_count_text(s.n for s in self._summaries.values())}"
         means = "; ".join(f"{variant} {scale.format(s.mean)}" for variant, s in self._summaries.items())
         yield FigureEntry(
-            f"{self._metric.name}-{self._dataset}",
+            f"{self._metric.column}-{self._dataset}",
             accuracy.metric_by_variant(self._title, self._done, self._metric, self._summaries, constant, self._colours),
-            f"{self._scope}, {len(first):,} test images. Dots: seeds. Bars: means with 95 % t intervals, which must "
-            "not be compared. Dotted: class prior, which predicts these images' class frequencies for every image.",
+            f"{scope}, {len(first):,} test images. Dots: seeds. Bars: means with 95 % t intervals, which must "
+            f"not be compared.{prior if not math.isnan(constant) else ''}",
             f"Test {scale.label} of every seed by variant on {self._dataset}; means: {means}",
         )
         yield FigureEntry(
             f"cost-{self._dataset}",
             accuracy.metric_against_cost(self._title, _costs(self._done, self._summaries), self._metric),
-            f"{self._scope}: means with 95 % t intervals. FLOPs: forward pass of one image. Time: training, on the "
+            f"{scope}: means with 95 % t intervals. FLOPs: forward pass of one image. Time: training, on the "
             "hardware listed below.",
             f"Test {scale.label} on {self._dataset} against parameters, FLOPs and training time; the table of variants "
             "lists the numbers",
@@ -140,7 +143,7 @@ class _DatasetFigures:
         yield FigureEntry(
             f"entropy-{self._dataset}",
             curves.attention_entropy(self._title, epochs, colours, positions),
-            f"{self._dataset}, {seed_count_text(self._summaries[v].n for v in colours)}: entropy of the "
+            f"{self._dataset}, {seed_count_text(len(self._predictions[v]) for v in colours)}: entropy of the "
             f"{' or '.join(map(str, counts))} attention weights, mean over validation images and layers. Dotted: "
             f"uniform weights, {uniform} nats.",
             f"Entropy of the attention weights on {self._dataset} by epoch: {', '.join(colours)}",
@@ -193,7 +196,7 @@ class _DatasetFigures:
 
     def attention(self, by_input: Mapping[InputSpec, Mapping[str, bytes]]) -> Iterator[FigureEntry]:
         maps: dict[str, np.ndarray] = {}
-        frames = {variant: tables for variant in self._summaries if (tables := self._attention_tables(variant))}
+        frames = {variant: tables for variant in self._predictions if (tables := self._attention_tables(variant))}
         for variant, tables in frames.items():
             layers = diagnostics.mean_attention(tables)
             maps |= {variant if len(layers) == 1 else f"{variant} {layer}": m * m.size for layer, m in layers.items()}
