@@ -53,6 +53,8 @@ def test_the_study_of_an_own_network_and_loss_trains_on_ray_and_predicts_after_i
     assert len(own) == 3 and all((folder / "record.json").exists() for folder in own)
     assert (own[0] / "code.py").read_text() == (tmp_path / "nets.py").read_text()
     assert len(list((tmp_path / "runs").glob("*/loss_code.py"))) == 1
+    assert len(list((tmp_path / "runs").glob("*/metric-*.json"))) == 4
+    assert "own_worst_recall" in (tmp_path / "reports" / "study" / "runs.csv").read_text()
 
     nets = (tmp_path / "nets.py").read_text()
     (tmp_path / "nets.py").write_text(nets.replace("nn.Dropout(0.1)", "nn.Dropout(0.2)"))
