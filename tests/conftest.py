@@ -9,6 +9,7 @@ import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -22,7 +23,9 @@ from emotune.data.build.shards import write_shards
 from emotune.data.sources.scenes import Scenes
 from emotune.data.split import split_of
 
-TESTS = Path(__file__).parent
+if TYPE_CHECKING:
+    from xdist.scheduler import LoadScopeScheduling
+
 MOST_WORKERS = 4
 """Each holds torch, and the processes of a Ray now and then: about 2 GB."""
 TOGETHER = ("inference", "report/figures", "report")
@@ -49,20 +52,31 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return workers if workers > 1 and not named else 0
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share what is made for them run in one worker; the longest begin."""
-    for item in items:
-        place = _place(item)
-        if not place.startswith(APART) and not item.get_closest_marker("xdist_group"):
-            folder = next((folder for folder in TOGETHER if place.startswith(f"{folder}/")), place)
-            item.add_marker(pytest.mark.xdist_group(folder))
-    items.sort(key=lambda item: not _place(item).startswith(FIRST))
+    """The longest begin."""
+    items.sort(key=lambda item: not _place(item.nodeid).startswith(FIRST))
 
 
-def _place(item: pytest.Item) -> str:
-    """Below `tests/`; of examples in the library, below the checkout."""
-    return item.path.relative_to(TESTS if item.path.is_relative_to(TESTS) else TESTS.parent).as_posix()
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> "LoadScopeScheduling | None":
+    """Tests that share what is made for them run in one worker.
+
+    xdist has groups for that (``--dist loadgroup``), which its version 3.8 does not keep together with pytest 9.2.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByPlace(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            place = _place(nodeid)
+            if place.startswith(APART):
+                return nodeid
+            return next((folder for folder in TOGETHER if place.startswith(f"{folder}/")), place)
+
+    return ByPlace(config, log) if config.getoption("dist") == "loadscope" else None
+
+
+def _place(nodeid: str) -> str:
+    """The file of a test below `tests/`; of an example in the library, below the checkout."""
+    return nodeid.partition("::")[0].removeprefix("tests/")
 
 
 @pytest.fixture(scope="session")
