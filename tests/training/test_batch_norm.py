@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import torch.multiprocessing as mp
 import torch.nn.functional as F
+from ranks import start_ranks
 from running import ALONE, changed, first, start, trained
 from torch import nn
 from torch.nn.modules._functions import SyncBatchNorm
@@ -176,7 +176,7 @@ def out(run: RunConfig, started: dict[str, Path], tmp_path_factory: pytest.TempP
     if not started:
         started["out"] = tmp_path_factory.mktemp("ranks")
         store = open_rendezvous("127.0.0.1")
-        mp.spawn(_rank, (store.port, run.to_json(), str(started["out"])), nprocs=2)
+        start_ranks(_rank, (store.port, run.to_json(), str(started["out"])), 2)
     yield started["out"]
     MODELS["alexnet"] = before  # type: ignore[index]
 

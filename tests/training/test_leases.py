@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-import torch.multiprocessing as mp
+from ranks import start_ranks
 from running import ALONE, trained
 
 from emotune.config.run import RunConfig
@@ -113,7 +113,7 @@ def test_all_ranks_know_of_a_run_that_is_busy_or_done_or_lost(run: RunConfig, tm
     stores = [open_rendezvous("127.0.0.1") for _ in range(3)]
     trained(run, tmp_path / "done")
     with RunDirectory(str(tmp_path / "busy"), run).leased():
-        mp.spawn(_rank, ([store.port for store in stores], run.to_json(), str(tmp_path)), nprocs=2)
+        start_ranks(_rank, ([store.port for store in stores], run.to_json(), str(tmp_path)), 2)
     outcomes = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2)]
     assert [(each["busy"], each["done"], each["lost"]) for each in outcomes] == [
         ("BusyRunError", "record", "LostRunError"), ("BusyRunError", "none", "LostRunError"),

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import torch.multiprocessing as mp
+from ranks import start_ranks
 from running import ALL_STATE, ALONE, AUGMENTED, changed, first, gradient, history, start, trained
 from trunks import config
 
@@ -121,7 +121,7 @@ class Ranks:
 
     def __init__(self, run: RunConfig, out: Path) -> None:
         stores = [open_rendezvous("127.0.0.1") for _ in range(2)]
-        mp.spawn(_rank, ([store.port for store in stores], run.to_json(), str(out)), nprocs=3)
+        start_ranks(_rank, ([store.port for store in stores], run.to_json(), str(out)), 3)
         self.out, self.measured = out, [torch.load(out / f"{rank}.pt", weights_only=False) for rank in range(3)]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-import torch.multiprocessing as mp
+from ranks import start_ranks
 from running import changed, history, trained, without_times
 
 from emotune.config.resources import Resources
@@ -123,7 +123,7 @@ def test_two_ranks_of_unlike_machines_go_on_after_a_stop_to_the_bits_of_decoded_
     run: RunConfig, order, tmp_path: Path
 ):
     stores = [open_rendezvous("127.0.0.1") for _ in range(3)]  # addresses in a used one would mislead
-    mp.spawn(_rank, ([store.port for store in stores], run.to_json(), str(tmp_path), order), nprocs=2)
+    start_ranks(_rank, ([store.port for store in stores], run.to_json(), str(tmp_path), order), 2)
     run = changed(run, order=order)
     decoded, indexed = (pd.read_parquet(tmp_path / name / run.id / PREDICTIONS) for name in ("decoded", "indexed"))
     pd.testing.assert_frame_equal(indexed, decoded, check_exact=True)
