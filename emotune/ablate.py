@@ -16,7 +16,7 @@ from emotune.cli.arguments import exits_on_broken_pipe, reraise_broken_pipe
 from emotune.config.load import load_study, shipped_study
 from emotune.core.errors import InputError, UnwritableError, describe_os_error, first_of, print_error
 from emotune.execution import maintenance
-from emotune.execution.checks.advice import bf16_without_instructions, idle_nodes
+from emotune.execution.checks.advice import bf16_without_instructions, frozen_at_random, idle_nodes
 from emotune.execution.checks.preflight import preflight
 from emotune.execution.monitor.status import print_status, study_status
 from emotune.execution.own_metric import metric_plan
@@ -114,8 +114,8 @@ def _plan(
     print_reasons(console, plan)
     for line in metric_plan(study.metric, plan):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    slow = bf16_without_instructions(plan.to_do, study.resources, options.executor)
-    for note in [*notes, *slow, *idle_nodes(options.executor)]:
+    notes += bf16_without_instructions(plan.to_do, study.resources, options.executor) + frozen_at_random(plan.to_do)
+    for note in [*notes, *idle_nodes(options.executor)]:
         console.print(note, highlight=False, markup=False)
     if plan.to_do:
         preflight(plan.to_do, store, study.resources, options.executor, writing=False)

@@ -30,6 +30,7 @@ __all__ = [
     "ModelConfig",
     "PaperNetworkConfig",
     "SvmConfig",
+    "own_code",
 ]
 
 
@@ -239,3 +240,9 @@ ModelConfig = Annotated[
 ]
 MODEL_CLASSES: tuple[type[Any], ...] = get_args(get_args(ModelConfig)[0])
 """The config classes of all models."""
+
+
+def own_code(model: ModelConfig) -> UserCode | None:
+    """The user's own code in a model: the network, or its backbone; None if there is none."""
+    code = model.backbone if isinstance(model, BackboneConfig) else model
+    return code if isinstance(code, UserCode) else None

@@ -16,7 +16,7 @@ from pydantic.dataclasses import dataclass
 from emotune.config.backbone import BackboneCode, BackboneConfig
 from emotune.config.input_spec import InputSpec
 from emotune.config.metric import Select
-from emotune.config.model import CodeConfig, ModelConfig
+from emotune.config.model import CodeConfig, ModelConfig, own_code
 from emotune.config.train import TrainConfig
 from emotune.config.types import FORBID_UNKNOWN_KEYS
 from emotune.config.user_code import UserCode
@@ -147,8 +147,7 @@ class RunConfig:
     @property
     def user_code(self) -> dict[str, UserCode]:
         """The user's code that the run executes, by what it is for: ``model`` or an option of ``train``."""
-        model = self.model.backbone if isinstance(self.model, BackboneConfig) else self.model
-        code: dict[str, UserCode] = {"model": model} if isinstance(model, UserCode) else {}
+        code: dict[str, UserCode] = {"model": model} if (model := own_code(self.model)) else {}
         options = {one.name: getattr(self.train, one.name) for one in fields(self.train)}
         return code | {name: value for name, value in options.items() if isinstance(value, UserCode)}
 

@@ -13,11 +13,12 @@ from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
 from emotune.config.input_spec import InputSpec
-from emotune.config.model import CodeConfig, ModelConfig
+from emotune.config.model import ModelConfig, own_code
 from emotune.config.network import NetworkConfig
 from emotune.config.normalisation import Normalisation
 from emotune.config.resources import EVALUATION_BATCH_SIZE
 from emotune.config.types import escape_control_characters
+from emotune.config.user_code import UserCode
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.data.augment import crop_and_normalise, evaluation_crops
@@ -171,8 +172,8 @@ def load_predictor(run: str, device: str = "auto", *, trust_code: bool = False) 
         model = TypeAdapter(ModelConfig).validate_python(config["model"], context={"folder": None})
         if not isinstance(model, NetworkConfig):
             raise InputError(f'{folder}: its model "{model.name}" is not a network; name another run')
-        if isinstance(model, CodeConfig):
-            _require_trust(folder, model, trust_code=trust_code)
+        if own := own_code(model):
+            _require_trust(folder, own, trust_code=trust_code)
         crops = config["train"]["test_crops"]
         if crops not in (1, 5, 10):
             raise TypeError(f"test_crops {crops!r}")
@@ -188,14 +189,14 @@ def load_predictor(run: str, device: str = "auto", *, trust_code: bool = False) 
     return Predictor(run_id, weights.classes, network, weights.normalisation, crops, target, input_spec)
 
 
-def _require_trust(folder: Folder, model: CodeConfig, *, trust_code: bool) -> None:
+def _require_trust(folder: Folder, code: UserCode, *, trust_code: bool) -> None:
     """Raises an InputError unless the user trusts the code that comes with the run, and ``code.py`` shows that code."""
-    source = model.source.encode()
+    source = code.source.encode()
     if folder.read(CODE) != source:
         raise InputError(f"{folder / CODE}: is not the code in {CONFIG} that the run was trained with; train it again")
     if not trust_code:
         raise InputError(
-            f"{folder}: its network is code that comes with the run, {escape_control_characters(model.code)}; read "
+            f"{folder}: its network has code that comes with the run, {escape_control_characters(code.code)}; read "
             f"{folder / CODE} (sha256 {hashlib.sha256(source).hexdigest()}), and if you trust it, repeat the command "
             "with --trust-code"
         )

@@ -11,10 +11,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from emotune.config.backbone import BackboneCode, BackboneConfig
+from emotune.config.backbone import BackboneConfig
 from emotune.config.input_spec import InputSpec
-from emotune.config.model import CodeConfig, ModelConfig
-from emotune.models.backbones.build import library_layout
+from emotune.config.model import CodeConfig, ModelConfig, own_code
 from emotune.models.initialisation import initialise_by_path
 from emotune.models.meta_device import on_meta_device
 from emotune.models.networks.alexnet import AlexNet
@@ -56,8 +55,6 @@ def build(config: ModelConfig, classes: int, seed: int | None = None, input_spec
         case CodeConfig():
             construct = partial(user_network, classes, config)
         case BackboneConfig():
-            if isinstance(config.backbone, str):  # before the constructor, whose calls of torch are counted
-                library_layout(config.backbone, input_spec.side)
             construct = partial(backbone_network, classes, config, input_spec)
         case _:
             construct = partial(MODELS[config.name], classes, config)
@@ -70,7 +67,7 @@ def build_for_inspection(config: ModelConfig, classes: int, input_spec: InputSpe
     A network that is, or has, the user's own code is on the CPU, because that may compute with numbers while it is
     built or called.
     """
-    if _has_own_code(config):
+    if own_code(config):
         return build(config, classes, input_spec=input_spec)
     with on_meta_device():
         return build(config, classes, input_spec=input_spec)
@@ -78,11 +75,4 @@ def build_for_inspection(config: ModelConfig, classes: int, input_spec: InputSpe
 
 def inspection_device(config: ModelConfig) -> torch.device:
     """The device of the network that `build_for_inspection` builds."""
-    return torch.device("cpu" if _has_own_code(config) else "meta")
-
-
-def _has_own_code(config: ModelConfig) -> bool:
-    """Whether a network is, or has, the user's own code."""
-    return isinstance(config, CodeConfig) or (
-        isinstance(config, BackboneConfig) and isinstance(config.backbone, BackboneCode)
-    )
+    return torch.device("cpu" if own_code(config) else "meta")

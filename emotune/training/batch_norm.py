@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 
 from emotune.core.errors import InputError
 
-__all__ = ["batch_norm_layers", "freeze_batch_norm", "normalise_over_ranks", "require_whole_batches"]
+__all__ = ["batch_norm_layers", "normalise_over_ranks", "require_whole_batches"]
 
 BATCH_NORM = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 INSTANCE_NORM = (nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d)
@@ -32,22 +32,6 @@ def batch_norm_layers(network: nn.Module) -> list[str]:
         network: A network in the mode in which it is trained: layers in evaluation mode do not count.
     """
     return [path for path, layer in network.named_modules() if isinstance(layer, BATCH_NORM) and layer.training]
-
-
-def freeze_batch_norm(network: nn.Module) -> None:
-    """Sets the batch normalisation of frozen parts to evaluation mode, where it uses and keeps its running statistics.
-
-    A layer is frozen if none of its parameters requires a gradient; a layer without parameters, if that holds for the
-    nearest module around it that has some. This is to be called after each ``network.train()``.
-    """
-    for path, layer in network.named_modules():
-        if isinstance(layer, BATCH_NORM):
-            around, parameters = path, list(layer.parameters())
-            while around and not parameters:
-                around = around.rpartition(".")[0]
-                parameters = list(network.get_submodule(around).parameters())
-            if not any(parameter.requires_grad for parameter in parameters):
-                layer.eval()
 
 
 def require_whole_batches(network: nn.Module, *, workers: int, accumulate: int, compiled: bool = False) -> None:

@@ -45,6 +45,8 @@ def make_optimizer(
 ) -> torch.optim.Optimizer:
     """The optimizer of a network's parameters, in groups with a ``multiplier`` of the learning rate.
 
+    Parameters that require no gradient, such as those of a frozen backbone, are left out.
+
     Args:
         network: The network with the parameters to train.
         train: The optimizer, its options, and the learning rates.
@@ -57,6 +59,8 @@ def make_optimizer(
     above = layers_above(network, side) if train.layer_decay != 1 else {}
     parameters: dict[tuple[bool, int], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
+        if not parameter.requires_grad:
+            continue
         is_new = train.head_lr_multiplier != 1 and name in new
         parameters.setdefault((is_new, above.get(name, 0)), []).append(parameter)
     groups = [

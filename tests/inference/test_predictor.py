@@ -12,6 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from scipy.special import softmax
 
+from emotune.config.backbone import BackboneCode, BackboneConfig
 from emotune.config.model import CodeConfig, ConstantConfig, SvmConfig
 from emotune.config.train import TrainConfig
 from emotune.core.errors import InputError
@@ -146,11 +147,21 @@ class Pooled(nn.Sequential):
     def __init__(self, classes):
         pooled = [nn.Conv2d(3, 4, 9, stride=9), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
         super().__init__(*pooled, nn.Dropout(0.5), nn.Linear(4, classes))
+
+def trunk():
+    return nn.Sequential(nn.Conv2d(3, 4, 9, stride=9), nn.BatchNorm2d(4))
 """
+OWN_CODE = {
+    "network": CodeConfig(code="gone.py:Pooled", source=NET),
+    "backbone": BackboneConfig(backbone=BackboneCode(code="gone.py:trunk", source=NET)),
+}
 
 
-def test_the_code_of_a_run_is_executed_only_if_it_is_trusted_and_shown(finished_run, test_images, tmp_path: Path):
-    finished = finished_run(CodeConfig(code="gone.py:Pooled", source=NET))
+@pytest.mark.parametrize("part", OWN_CODE)
+def test_the_code_of_a_run_is_executed_only_if_it_is_trusted_and_shown(
+    part: str, finished_run, test_images, tmp_path: Path
+):
+    finished = finished_run(OWN_CODE[part])
     with pytest.raises(InputError) as caught:
         load_predictor(finished.folder)
     assert hashlib.sha256(Path(finished.folder, "code.py").read_bytes()).hexdigest() in str(caught.value)

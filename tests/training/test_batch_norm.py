@@ -24,7 +24,7 @@ from emotune.core.errors import InputError
 from emotune.models.adapt import adapt_network
 from emotune.models.build import MODELS
 from emotune.runs.directory import PREDICTIONS, RunDirectory
-from emotune.training.batch_norm import batch_norm_layers, freeze_batch_norm, require_whole_batches
+from emotune.training.batch_norm import batch_norm_layers, require_whole_batches
 from emotune.training.distributed import World, connect, open_rendezvous
 from emotune.training.evaluate import evaluate
 from emotune.training.loop import InterruptedRunError, train
@@ -81,8 +81,9 @@ def layer_steps(name: str, world: World, dtype: torch.dtype = torch.float64) -> 
     measured: dict[str, torch.Tensor] = {}
     for step, batch in enumerate(batches):
         network.train()
-        if name == "frozen":
-            freeze_batch_norm(network)
+        for layer in network if name == "frozen" else ():
+            if not any(parameter.requires_grad for parameter in layer.parameters()):
+                layer.eval()
         with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.float32):
             loss = F.cross_entropy(model(batch[share].to(dtype)), torch.arange(7)[share] % 3, reduction="sum") / 7
         (loss * world.size).backward()
@@ -277,8 +278,7 @@ def test_batches_in_pieces_are_refused_with_batch_normalisation(run: RunConfig, 
     with pytest.raises(InputError, match=r"compile: .* stem\.1, block\.1"):
         require_whole_batches(network, workers=2, accumulate=1, compiled=True)
     assert batch_norm_layers(network) == ["stem.1", "block.1"]
-    network.requires_grad_(False)
-    freeze_batch_norm(network)
+    network.eval()
     assert batch_norm_layers(network) == []
     require_whole_batches(network, workers=2, accumulate=2)
 
@@ -296,15 +296,6 @@ def test_running_statistics_of_instance_normalisation_are_for_one_rank():
     for divided in ({"workers": 2, "accumulate": 1}, {"workers": 1, "accumulate": 2}):
         with pytest.raises(InputError, match="the layers 1 keep"):
             require_whole_batches(network, **divided)
-
-
-def test_a_layer_without_parameters_is_frozen_with_the_module_around_it():
-    network = nn.ModuleDict({
-        "frozen": nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.BatchNorm1d(2, affine=False))).requires_grad_(False),
-        "trained": nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2, affine=False)),
-    })  # fmt: skip
-    freeze_batch_norm(network.train())
-    assert batch_norm_layers(network) == ["trained.1"]
 
 
 def test_torchs_function_for_gpus_takes_what_it_gets():

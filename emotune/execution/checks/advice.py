@@ -1,4 +1,4 @@
-"""Warnings before a study runs, although it can run: a precision that is slow here, a default that is another's."""
+"""Warnings before a study runs, although it can: a precision that is slow here, a default that is another's."""
 
 import os
 import socket
@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from emotune.config.backbone import BackboneConfig
 from emotune.config.optimizers import OPTIMIZERS
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
@@ -16,7 +17,15 @@ from emotune.execution.plan.concurrency import uses_cluster
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["bf16_factor", "bf16_without_instructions", "idle_nodes", "rate_of_sgd", "slow_bf16", "trained_in_bf16"]
+__all__ = [
+    "bf16_factor",
+    "bf16_without_instructions",
+    "frozen_at_random",
+    "idle_nodes",
+    "rate_of_sgd",
+    "slow_bf16",
+    "trained_in_bf16",
+]
 
 MATRIX_SIDE, PRODUCTS = 384, 3
 """Side of the matrices whose products are timed, and the number of products.
@@ -59,6 +68,25 @@ def rate_of_sgd(runs: Sequence[RunConfig]) -> list[str]:
     return [
         f"{_listed(list(dict.fromkeys(adaptive)))}: train.lr is {default:g}, the default, which is for sgd. Adam and "
         "its relatives usually have a tenth of it: set train.lr, unless this is meant."
+    ]
+
+
+def frozen_at_random(runs: Sequence[RunConfig]) -> list[str]:
+    """A warning about variants that keep a backbone, or its first stages, as it was drawn at random.
+
+    Args:
+        runs: The runs that are going to be trained.
+    """
+    kept = [
+        run.variant
+        for run in runs
+        if isinstance(run.model, BackboneConfig) and run.model.tune != "all" and run.train.init == "scratch"
+    ]
+    if not kept:
+        return []
+    return [
+        f"{_listed(list(dict.fromkeys(kept)))}: model.tune freezes a backbone whose weights are random, because "
+        "train.init is scratch. Give train.init weights, or set tune: all, unless this is meant."
     ]
 
 

@@ -16,7 +16,7 @@ from emotune.core.host import available_cpus
 from emotune.data.datasets.location import manifest_of, materialise
 from emotune.data.manifest import SPLITS
 from emotune.data.read.open_dataset import decoded_shards, open_shards, order_of, room_needed, sizes_of
-from emotune.execution.checks.advice import rate_of_sgd, slow_bf16
+from emotune.execution.checks.advice import frozen_at_random, rate_of_sgd, slow_bf16
 from emotune.execution.checks.architecture import describe, file_key
 from emotune.execution.checks.disk import require_room
 from emotune.execution.checks.overlaps import shared_images, targets_without_effect
@@ -74,7 +74,7 @@ def work(job: PreparationJob, send: Callable[[Any], None]) -> None:
         networks = _networks(job, send)
         _check_optimizers(job)
         lines += architecture_summary(networks) + _check_weights(job.runs, send)
-        lines += rate_of_sgd(job.runs) + slow_bf16(job.runs, resources, job.executor)
+        lines += rate_of_sgd(job.runs) + frozen_at_random(job.runs) + slow_bf16(job.runs, resources, job.executor)
         lines += require_room(
             job.runs, _parameters(networks, job.study), job.store, _concurrent_runs(job),
             0 if job.cluster else room_needed(job.runs, resources.cache_gb),

@@ -34,8 +34,9 @@ def timm_network(name: str, side: int | None) -> tuple[nn.Module, MapsFunction]:
     _require_known(name)
     config = timm.models.get_pretrained_cfg(name)
     is_fixed = config is not None and config.fixed_input_size and side not in (None, config.input_size[-1])
+    arguments: dict[str, Any] = {"img_size": side} if is_fixed else {}
     try:
-        network = timm.create_model(name, pretrained=False, **({"img_size": side} if is_fixed else {}))
+        network = timm.create_model(name, pretrained=False, **arguments)
     except (RuntimeError, TypeError, ValueError, AssertionError) as error:
         raise InputError(
             f"timm's {name} cannot be built for images of {side} pixels ({error}); set another side"

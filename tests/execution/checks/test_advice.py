@@ -7,13 +7,21 @@ from pathlib import Path
 import pytest
 import torch
 
+from emotune.config.backbone import BackboneConfig, LastStages
 from emotune.config.model import AlexNetConfig
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig, Selection
 from emotune.config.train import TrainConfig
 from emotune.data.datasets.resolve import resolve_datasets
 from emotune.execution.checks import advice
-from emotune.execution.checks.advice import bf16_factor, bf16_without_instructions, idle_nodes, rate_of_sgd, slow_bf16
+from emotune.execution.checks.advice import (
+    bf16_factor,
+    bf16_without_instructions,
+    frozen_at_random,
+    idle_nodes,
+    rate_of_sgd,
+    slow_bf16,
+)
 
 SLURM = ("SLURM_JOB_NUM_NODES", "SLURM_NNODES", "SLURM_STEP_NUM_NODES", "WORLD_SIZE", "RAY_ADDRESS")
 
@@ -55,6 +63,18 @@ def test_the_default_learning_rate_is_warned_of_with_optimizers_of_adams_family_
     (warning,) = rate_of_sgd([exact, *others])
     assert warning.startswith("variants adamw, Adam: train.lr ")
     assert rate_of_sgd([exact, others[2], others[3]]) == []
+
+
+def test_frozen_layers_with_random_weights_are_warned_of(runs):
+    models = {
+        "probe": (BackboneConfig(backbone="timm:resnet18", tune="head"), TrainConfig()),
+        "last": (BackboneConfig(backbone="timm:resnet18", tune=LastStages(last=1)), TrainConfig()),
+        "all": (BackboneConfig(backbone="timm:resnet18"), TrainConfig()),
+    }
+    made = [replace(runs[0], variant=name, model=model, train=train) for name, (model, train) in models.items()]
+    (warning,) = frozen_at_random([*runs, *made])
+    assert warning.startswith("variants probe, last: ")
+    assert frozen_at_random(made[2:]) == []
 
 
 def test_the_factor_is_measured_with_a_runs_threads_and_reported_only_where_bfloat16_is_slower(runs, monkeypatch):
