@@ -36,6 +36,8 @@ ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # a single node on 127.0.0.1, not on all interfaces
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_prestart_worker_first_driver": "0",  # Tune sets a variable for its actors, so that they could not use
+    "RAY_enable_worker_prestart": "0",  # processes that were started before
     "RAY_raylet_start_wait_time_s": "60",  # Ray's own 30 are too few on a busy machine
     "RAY_AIR_NEW_OUTPUT": "0",  # our own progress lines are enough
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",

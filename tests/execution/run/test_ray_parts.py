@@ -77,6 +77,17 @@ def test_tune_takes_no_option_of_a_run_for_values_to_try(tmp_path: Path):
     assert [run_of(job) for job in expanded] == runs
 
 
+def test_ray_has_the_settings_that_keep_it_from_starting_processes_that_nothing_uses():
+    from ray._private.services import RAYLET_EXECUTABLE
+
+    from emotune.execution.run.ray_session import ENVIRONMENT
+
+    settings = [name.removeprefix("RAY_") for name, value in ENVIRONMENT.items() if "prestart" in name and value == "0"]
+    assert len(settings) == 2
+    raylet = Path(RAYLET_EXECUTABLE).read_bytes()
+    assert all(setting.encode() in raylet for setting in settings)
+
+
 def test_ray_tells_which_nodes_are_being_drained():
     from ray._private.state import state
 
