@@ -4,6 +4,7 @@ import argparse
 import csv
 import io
 import json
+import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -204,7 +205,10 @@ def _save_figure(
     """
     from emotune.report.figures.predictions import prediction_figure
 
-    maps = {layer: (w * w.size).reshape(2 * (round(w.size**0.5),)) for layer, w in weights.items()}
+    sides = {layer: math.isqrt(w.size) for layer, w in weights.items()}
+    maps = {  # weights of no square grid have no map
+        layer: (w * w.size).reshape(sides[layer], -1) for layer, w in weights.items() if w.size == sides[layer] ** 2
+    }
     figure = prediction_figure(escape_control_characters(title), crop, maps, probabilities)
     figure.savefig(out, metadata={"Software": None})  # so that equal figures are equal files
 
