@@ -194,7 +194,7 @@ def _identity(value: Any) -> Any:
         return ({"name": value.name} if isinstance(value, CodeConfig) else {}) | value.identity
     if not is_dataclass(value):
         return value
-    name = {"name": value.name} if hasattr(value, "name") else {}
+    name = {one.name: getattr(value, one.name) for one in fields(value) if one.name == "name"}
     return name | {key: _identity(option) for key, option in difference_to_defaults(value).items() if key != "input"}
 
 

@@ -293,7 +293,8 @@ def _as_in_yaml(value: Any) -> Any:
     if isinstance(value, UserCode):
         return asdict(value)
     if is_dataclass(value):
-        return _changes(value, {"name": value.name} if hasattr(value, "name") else {})
+        own = {one.name: getattr(value, one.name) for one in fields(value) if one.name == "name"}
+        return _changes(value, own)
     if isinstance(value, Mapping):
         return {key: _as_in_yaml(item) for key, item in value.items()}
     return [_as_in_yaml(item) for item in value] if isinstance(value, tuple) else value

@@ -163,7 +163,7 @@ def _vision_transformer_maps(network: nn.Module, images: torch.Tensor, levels: i
     """The maps of a ViT, one per block: the tokens of the image's patches, without the class token."""
     vit: Any = network
     x = vit._process_input(images)
-    x = torch.cat([vit.class_token.expand(len(x), -1, -1), x], 1)
+    x = torch.cat([vit.class_token.expand(x.shape[0], -1, -1), x], 1)
     x = vit.encoder.dropout(x + vit.encoder.pos_embedding)
     maps, positions = [], (images.shape[2] // vit.patch_size, images.shape[3] // vit.patch_size)
     for block in vit.encoder.layers:

@@ -55,7 +55,7 @@ def _maps(code: BackboneCode, network: nn.Module, images: torch.Tensor, levels: 
     with user_errors(f"{code.code} fails on images {tuple(images.shape)}", code.file):
         given: Any = network(images)
     maps = [given] if isinstance(given, torch.Tensor) else given
-    if not isinstance(maps, list | tuple) or not maps or not all(_is_map(one, len(images)) for one in maps):
+    if not isinstance(maps, list | tuple) or not maps or not all(_is_map(one, images.shape[0]) for one in maps):
         shown = [_shape(one) for one in maps] if isinstance(maps, list | tuple) else _shape(maps)
         raise InputError(
             f"{code.code} gives {shown} for images {tuple(images.shape)}; it must give a map (B, C, h, w), or a list "
@@ -65,7 +65,10 @@ def _maps(code: BackboneCode, network: nn.Module, images: torch.Tensor, levels: 
 
 
 def _is_map(value: object, images: int) -> bool:
-    return isinstance(value, torch.Tensor) and value.ndim == 4 and len(value) == images and value.is_floating_point()
+    # The number of images may be a symbol, while a network is exported; len would make a number of it.
+    return (
+        isinstance(value, torch.Tensor) and value.ndim == 4 and value.shape[0] == images and value.is_floating_point()
+    )
 
 
 def _shape(value: object) -> object:

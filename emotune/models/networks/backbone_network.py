@@ -47,9 +47,10 @@ class BackboneNetwork(nn.Module):
         self.backbone = backbone
         self.head = make_head(config.head, backbone.channels, backbone.sizes, classes)
         self.side = side
-        has_patches = isinstance(config.head, PatchesHeadConfig | HanHeadConfig)
-        self.grids: tuple[int, ...] = config.head.levels if has_patches else ()
-        self.resize = has_patches and config.head.patches == "resized"
+        self.grids: tuple[int, ...] = ()
+        self.resize = False
+        if isinstance(config.head, PatchesHeadConfig | HanHeadConfig):
+            self.grids, self.resize = config.head.levels, config.head.patches == "resized"
         adapt_network(backbone)
         self.tuned = None if config.tune == "all" else _freeze(backbone, config.tune)
         self.is_frozen, self.rounds = self.tuned == [], True
