@@ -1,4 +1,4 @@
-"""The text of a small study that trains in seconds, its report, and a page as tags and text."""
+"""The text of a small study that trains in seconds, its report with model cards, and a page as tags and text."""
 
 import json
 import re
@@ -25,6 +25,7 @@ variants:
 seeds: 2
 contrasts: [attention - alexnet]
 """
+COMMAND = AblateCommand("few.yaml", model_cards=True)
 
 
 class Tags(HTMLParser):
@@ -63,7 +64,7 @@ def incomplete(page: str) -> tuple[int, int] | None:
 def report(finished, out: Path) -> tuple[Study, str, Path]:
     """The study, its page and the folder that it is in."""
     study, runs, pool = finished
-    page = build_report(study, RunStore(pool).states(runs), out, AblateCommand("few.yaml"))
+    page = build_report(study, RunStore(pool).states(runs), out, COMMAND)
     return study, page.read_text(), out
 
 

@@ -1,3 +1,5 @@
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -5,6 +7,7 @@ from reading import STUDY, report
 from rich.console import Console
 
 from emotune.config.load import load_study
+from emotune.config.metric import Metric
 from emotune.data.datasets.resolve import resolve_datasets
 from emotune.execution.monitor.display import ProgressDisplay
 from emotune.execution.run.local import run_locally
@@ -27,3 +30,11 @@ def finished(small_shards: Path, tmp_path_factory):
 def reported(finished, tmp_path_factory):
     """Its report: the study, the page's text, and the folder; not to be changed."""
     return report(finished, tmp_path_factory.mktemp("reported"))
+
+
+@pytest.fixture(scope="session")
+def of_loss(finished, reported, tmp_path_factory):
+    """A report of the same runs by their loss, in a folder that had the other report; not to be changed."""
+    study, runs, pool = finished
+    out = Path(shutil.copytree(reported[2], tmp_path_factory.mktemp("loss") / "report"))
+    return report((replace(study, metric=Metric(name="nll", min_effect=0.05)), runs, pool), out)

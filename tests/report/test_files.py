@@ -1,6 +1,7 @@
 """The files beside the page: figures, tables, LaTeX; and the removal of stale ones."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -53,11 +54,11 @@ def test_latex_special_characters_are_escaped():
     assert escape("猫 é") == "? é"
 
 
-def test_stale_files_are_removed_and_user_files_kept(finished, tmp_path: Path):
+def test_stale_files_are_removed_and_user_files_kept(finished, reported, tmp_path: Path):
     study, runs, _ = finished
+    shutil.copytree(reported[2], tmp_path, dirs_exist_ok=True)
     (tmp_path / "notes.txt").write_text("mine")
     (tmp_path / "curves-mine.png").write_bytes(b"mine")
-    report(finished, tmp_path)
     (tmp_path / "confusion-scenes.svg").write_text("retouched")
     build_report(study, RunStore(tmp_path / "empty").states(runs), tmp_path, AblateCommand())
     left = {path.name for path in tmp_path.iterdir() if path.suffix in (".png", ".svg", ".txt")}
@@ -67,9 +68,9 @@ def test_stale_files_are_removed_and_user_files_kept(finished, tmp_path: Path):
 def test_the_next_report_cleans_up_an_interrupted_one(finished, tmp_path: Path, monkeypatch):
     study, runs, _ = finished
     with monkeypatch.context() as patch:
-        patch.setattr("emotune.report.build._write_tables", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr("emotune.report.build._png", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             report(finished, tmp_path)
-    assert list(tmp_path.glob("*.png"))
+    assert list(tmp_path.glob("*.svg"))
     build_report(study, RunStore(tmp_path / "empty").states(runs), tmp_path, AblateCommand())
-    assert not list(tmp_path.glob("*.png"))
+    assert not list(tmp_path.glob("*.svg"))

@@ -9,28 +9,29 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from reading import STUDY
+from reading import COMMAND, STUDY
 from scipy import stats
 
 from emotune.ablate import main
-from emotune.config.ablate_command import AblateCommand
-from emotune.config.metric import Metric
 from emotune.core.storage import Folder
 from emotune.data.manifest import read_manifest
 from emotune.report.build import build_report
 from emotune.runs.directory import PREDICTIONS, RECORD
 from emotune.runs.store import RunStore
 
-COMMAND = AblateCommand("few.yaml", model_cards=True)
+ONE = """
+baseline: tanh
+variants: {{tanh: {{model.name: attention, model.score: tanh}}}}
+seeds: 1
+contrasts: []
+"""
+"""The end of a study of one run of the finished ones, whose reports are drawn soon."""
 
 
 @pytest.fixture(scope="module")
-def cards(finished, tmp_path_factory) -> dict[str, str]:
+def cards(reported) -> dict[str, str]:
     """The text of each card by variant."""
-    out = tmp_path_factory.mktemp("carded")
-    study, runs, pool = finished
-    build_report(study, RunStore(pool).states(runs), out, COMMAND)
-    return {path.stem: path.read_text() for path in (out / "cards").iterdir()}
+    return {path.stem: path.read_text() for path in (reported[2] / "cards").iterdir()}
 
 
 def right(finished, variant: str) -> list[pd.DataFrame]:
@@ -126,9 +127,9 @@ def test_one_seed_has_no_interval(finished, tmp_path):
     assert "(n = 1)" in row((tmp_path / "cards/tanh.md").read_text(), "accuracy, %")[1]
 
 
-def test_a_variant_without_finished_runs_has_no_card_and_its_old_one_is_removed(finished, tmp_path):
+def test_a_variant_without_finished_runs_has_no_card_and_its_old_one_is_removed(finished, reported, tmp_path):
     study, runs, pool = finished
-    build_report(study, RunStore(pool).states(runs), tmp_path / "out", COMMAND)
+    shutil.copytree(reported[2], tmp_path / "out")
     empty = tmp_path / "pool"
     for run in runs:
         if run.variant != "tanh":
@@ -140,18 +141,16 @@ def test_a_variant_without_finished_runs_has_no_card_and_its_old_one_is_removed(
     assert (empty / runs[0].id / RECORD).exists()
 
 
-def test_a_loss_is_marked_as_lower_is_better(finished, tmp_path):
-    study, runs, pool = finished
-    study = replace(study, metric=Metric(name="nll", min_effect=0.1))
-    build_report(study, RunStore(pool).states(runs), tmp_path, COMMAND)
-    card = (tmp_path / "cards/attention.md").read_text()
+def test_a_loss_is_marked_as_lower_is_better(of_loss):
+    card = (of_loss[2] / "cards/attention.md").read_text()
     assert re.search(r"\bnats\b.*\blower\b.*\b95 %", card)
 
 
 def test_cards_are_updated_until_somebody_removes_them(finished, small_shards, tmp_path, monkeypatch):
     shutil.copytree(finished[2], tmp_path / "runs")
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "few.yaml").write_text(STUDY.format(data=small_shards))
+    text = (STUDY.partition("baseline")[0] + ONE).format(data=small_shards)
+    (tmp_path / "few.yaml").write_text(text)
     out = tmp_path / "reports/few"
 
     def ablate(*options: str) -> list[str]:
@@ -160,15 +159,15 @@ def test_cards_are_updated_until_somebody_removes_them(finished, small_shards, t
         return sorted(path.stem for path in out.glob("cards/*.md"))
 
     assert ablate() == []
-    assert len(ablate("--model-cards")) == 3
+    assert ablate("--model-cards") == ["tanh"]
     assert "--model-cards" in (out / "report.md").read_text()
     written = {path: path.stat().st_mtime_ns for path in out.rglob("*.*")}
     cards = ablate()
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.*")} == written
-    assert len(cards) == 3
-    (tmp_path / "few.yaml").write_text(STUDY.format(data=small_shards).replace("really", "truly"))
+    assert cards == ["tanh"]
+    (tmp_path / "few.yaml").write_text(text.replace("really", "truly"))
     assert ablate() == cards
-    assert "truly" in (out / f"cards/{cards[0]}.md").read_text()
+    assert "truly" in (out / "cards/tanh.md").read_text()
     assert main(["rerun", "few.yaml", "--failed"]) == 0, "there are none"
     assert ablate("--no-model-cards") == []
     assert ablate("--report-only") == []

@@ -5,6 +5,7 @@ import re
 
 import matplotlib
 import numpy as np
+import pytest
 from matplotlib.axis import XTick, YTick
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -42,6 +43,12 @@ def svg(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
+@pytest.fixture(scope="session")
+def image(usual, draw) -> bytes:
+    """The figure of the usual study as SVG."""
+    return svg(draw(usual))
+
+
 def test_no_text_leaves_the_figure_or_covers_another_or_is_too_small(made_up, draw):
     figure = draw(made_up)
     found = texts(figure)
@@ -56,27 +63,25 @@ def test_no_text_leaves_the_figure_or_covers_another_or_is_too_small(made_up, dr
     assert not np.triu(~beside, 1).any(), [(names[i], names[k]) for i, k in np.argwhere(np.triu(~beside, 1))]
 
 
-def test_the_same_numbers_give_the_same_bytes(usual, draw):
-    assert svg(draw(usual)) == svg(draw(usual))
+def test_the_same_numbers_give_the_same_bytes(usual, draw, image):
+    assert svg(draw(usual)) == image
 
 
-def test_a_usual_figure_is_small_and_all_vectors_but_photographs_and_colour_bars(usual, draw, request):
-    image = svg(draw(usual))
+def test_a_usual_figure_is_small_and_all_vectors_but_photographs_and_colour_bars(usual, image, request):
     kind = request.node.callspec.params["draw"]
     assert len(image) < 200_000
     bars = {"confusions": 1, "confusion_differences": 1, "mean_maps": 1, "overlays": 2 * len(usual.variants)}
     assert image.count(b"<image") == bars.get(kind, 0)
 
 
-def test_the_settings_of_who_calls_change_nothing(usual, draw):
-    expected = svg(draw(usual))
+def test_the_settings_of_who_calls_change_nothing(usual, draw, image):
     with matplotlib.rc_context({"font.size": 20, "axes.grid": True, "lines.linewidth": 9, "xtick.labelsize": 30}):
-        assert svg(draw(usual)) == expected
+        assert svg(draw(usual)) == image
 
 
-def test_nothing_is_black_because_a_dark_page_would_swallow_it(usual, draw):
-    image = svg(draw(usual)).decode()
-    assert "#000000" not in image.split("</style>")[-1]
-    assert f"fill: {INK}" in image
-    for colour in re.findall(r"fill: (#[0-9a-f]{6})", image[: image.index("</g>")]):
+def test_nothing_is_black_because_a_dark_page_would_swallow_it(image):
+    text = image.decode()
+    assert "#000000" not in text.split("</style>")[-1]
+    assert f"fill: {INK}" in text
+    for colour in re.findall(r"fill: (#[0-9a-f]{6})", text[: text.index("</g>")]):
         assert colour != "#ffffff", "the ground is the page's"
