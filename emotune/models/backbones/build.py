@@ -6,7 +6,7 @@ from functools import lru_cache, partial
 import torch
 from torch import nn
 
-from emotune.config.backbone import BackboneCode, BackboneConfig
+from emotune.config.backbone import BackboneCode, BackboneConfig, LastStages
 from emotune.config.input_spec import InputSpec
 from emotune.core.errors import InputError
 from emotune.models.backbones.backbone import Backbone, MapsFunction
@@ -25,12 +25,19 @@ def build_backbone(config: BackboneConfig, input_spec: InputSpec, levels: int) -
         levels: The number of maps that are wanted, from the last one backwards.
 
     Raises:
-        InputError: the backbone is unknown or not supported, has fewer maps, or is the user's own and cannot be built.
+        InputError: the backbone is unknown or not supported, has fewer maps or stages, or is the user's own and cannot
+            be built.
     """
     if isinstance(config.backbone, BackboneCode):
         from emotune.models.backbones.user_backbone import user_backbone
 
-        return user_backbone(config.backbone, input_spec.side, levels)
+        backbone = user_backbone(config.backbone, input_spec.side, levels)
+        if isinstance(config.tune, LastStages) and config.tune.last > (stages := len(backbone.stages())):
+            raise InputError(
+                f"model.tune: last is {config.tune.last}, but {config.backbone.code} has {stages} stages, one for each "
+                "of its maps; give fewer, or all"
+            )
+        return backbone
     layout = library_layout(config.backbone, input_spec.side)
     if levels > len(layout.channels):
         raise InputError(

@@ -55,6 +55,12 @@ REFUSED = {
 }
 
 
+class PlainMNASNet(MNASNet):
+    """MNASNet that loads every state dict with its names, also without the version that torchvision asks for."""
+
+    _load_from_state_dict = nn.Module._load_from_state_dict
+
+
 def torchvision_network(name: str, side: int | None) -> tuple[nn.Module, MapsFunction]:
     """A network of torchvision with its classifier and random weights, and the function that computes its maps.
 
@@ -71,6 +77,8 @@ def torchvision_network(name: str, side: int | None) -> tuple[nn.Module, MapsFun
         if side is not None and name.startswith(beginning):
             arguments[argument] = side if argument == "image_size" else (side, side)
     network = torchvision.models.get_model(name, weights=None, **arguments)
+    if isinstance(network, MNASNet):
+        network.__class__ = PlainMNASNet
     if isinstance(network, VisionTransformer):
         return network, _vision_transformer_maps
     return network, partial(_maps, _stages(network))

@@ -30,8 +30,6 @@ WRAPPERS = ("module.", "model.", "network.", "backbone.", "_orig_mod.")
 """Beginnings that wrappers such as DistributedDataParallel put before all names."""
 COUNTER = "num_batches_tracked"
 """The end of the names of counters of batch normalisation, which are of no use here and which some files lack."""
-LATEST = {"": {"version": 2}}
-"""The version of a network of which a file says none; torchvision's MNASNet asks for one."""
 MOST_NAMES = 3
 REMEDY = "use the backbone that the file is for"
 
@@ -69,10 +67,10 @@ def parse_any_state_dict(location: str, value: Any, *, ordered: bool) -> StateDi
     if not isinstance(value, Mapping):
         raise InputError(f"{location}: contains no state dict; save the network's state_dict()")
     tensors = {str(name): one for name, one in value.items() if isinstance(one, torch.Tensor)}
-    versions = LATEST | (getattr(value, "_metadata", None) or {})
+    versions = getattr(value, "_metadata", None) or {}
     while wrapper := next((one for one in WRAPPERS if all(name.startswith(one) for name in tensors)), None):
         tensors = {name.removeprefix(wrapper): one for name, one in tensors.items()}
-        versions = LATEST | {name.removeprefix(wrapper): one for name, one in versions.items()}
+        versions = {name.removeprefix(wrapper): one for name, one in versions.items()}
     return StateDict(tensors, ordered, versions)
 
 
@@ -101,7 +99,11 @@ def match_backbone(
         problem = f"{location}: its tensors do not fit {config.backbone}"
         with on_meta_device():
             whole, _ = library_network(config.backbone, input_spec.side)
-        shapes, converted = _shapes(whole), _converted(config.backbone, whole, source)
+        shapes = _shapes(whole)
+        try:
+            converted = _converted(config.backbone, whole, source)
+        except (RuntimeError, ValueError) as error:  # a layer's own conversion of older weights failed
+            raise InputError(f"{problem} ({str(error).partition(chr(10))[0]}); {REMEDY}") from None
         if 2 * len(converted.keys() & set(names)) >= len(names):
             tensors = _by_name(problem, shapes, names, converted)
         else:

@@ -8,7 +8,7 @@ import torch
 import torchvision
 from torch import nn
 
-from emotune.config.backbone import BackboneCode, BackboneConfig
+from emotune.config.backbone import BackboneCode, BackboneConfig, LastStages
 from emotune.config.input_spec import InputSpec
 from emotune.core.errors import InputError
 from emotune.models.backbones.backbone import Backbone
@@ -155,9 +155,10 @@ def pooled():
 """
 
 
-def own(name: str, levels: int = 1, **options: Any) -> Backbone:
+def own(name: str, levels: int = 1, last: int = 1, **options: Any) -> Backbone:
     code = BackboneCode(code=f"nets.py:{name}", source=OWN, options=options)
-    return build_backbone(BackboneConfig(backbone=code), InputSpec(side=64, resize=64), levels)
+    config = BackboneConfig(backbone=code, tune=LastStages(last=last))
+    return build_backbone(config, InputSpec(side=64, resize=64), levels)
 
 
 def test_a_users_own_backbone_is_measured_by_a_forward_pass():
@@ -174,6 +175,8 @@ def test_what_gives_no_maps_or_too_few_is_refused():
         own("pooled")
     with pytest.raises(InputError, match="gives 1 maps"):
         own("single", levels=2)
+    with pytest.raises(InputError, match="has 2 stages"):
+        own("Trunk", last=3)
     with pytest.raises(InputError, match="resnet18 has 5 maps"):
         build_backbone(BackboneConfig(backbone="torchvision:resnet18"), InputSpec(side=64, resize=64), 6)
     with pytest.raises(InputError, match="timm:crossvit_9_240"):
