@@ -97,7 +97,7 @@ def _find_layout(name: str, side: int) -> Layout:
     with on_meta_device():
         network, maps = library_network(name, side)
         try:
-            layout = find_layout(network, partial(maps, levels=None), torch.zeros(1, 3, side, side))
+            layout = find_layout(network, lambda one, images: maps(one, images, None), torch.zeros(1, 3, side, side))
         except Exception as error:  # networks that cannot do it have errors of their own
             reason = str(error).strip().partition("\n")[0]
             raise InputError(

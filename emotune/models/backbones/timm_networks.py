@@ -10,8 +10,8 @@ from typing import Any
 
 import timm
 import torch
-from timm.data import resolve_model_data_config
-from timm.layers import resample_abs_pos_embed
+from timm.data.config import resolve_model_data_config
+from timm.layers.pos_embed import resample_abs_pos_embed
 from torch import nn
 
 from emotune.config.input_spec import InputSpec
