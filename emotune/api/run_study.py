@@ -164,15 +164,20 @@ def train_and_report(
         interrupted, plan = error, resolved.plan()
     page = None
     if reporting is not None and not console.quiet:  # one of the processes that torchrun started is enough
-        try:
-            page = write_report(resolved, plan, reporting, console)
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise UnwritableError(f"no report: {describe_os_error(error)}") from error
+        page = _write_report(resolved, plan, reporting, console)
     if interrupted:
         raise interrupted
     return StudyOutcome(plan, page, tuple(without_metric))
+
+
+def _write_report(resolved: "ResolvedStudy", plan: "Plan", reporting: ReportOptions, console: Console) -> Path:
+    """Writes the report; an error of the operating system becomes an `UnwritableError`."""
+    try:
+        return write_report(resolved, plan, reporting, console)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise UnwritableError(f"no report: {describe_os_error(error)}") from error
 
 
 def _check_before_training(

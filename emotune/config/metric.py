@@ -233,7 +233,8 @@ class Metric:
     @property
     def scales(self) -> Mapping[str, Scale]:
         """The scales of all metrics in the report, by column: the user's own if there is one, then emotune's."""
-        return {**({} if self.name else {self.column: self.scale}), **SCALES}
+        own = {} if self.name else {self.column: self.scale}
+        return own | {str(name): scale for name, scale in SCALES.items()}
 
     def format_signed(self, difference: float) -> str:
         """The difference with its sign, and enough digits to show on which side of 0 and ± ``min_effect`` it is."""
