@@ -70,7 +70,7 @@ class Mixing:
         first, *centre = generator.random(3)
         if not self.cutmix or (self.mixup and first < 0.5):
             return Mixture(partners, generator.beta(self.mixup, self.mixup))
-        box = _box(generator.beta(self.cutmix, self.cutmix), *centre, self.side)
+        box = _box(generator.beta(self.cutmix, self.cutmix), *centre, side=self.side)
         top, left, bottom, right = box
         return Mixture(partners, 1 - (bottom - top) * (right - left) / self.side**2, box)
 
