@@ -42,6 +42,11 @@ SMALL = {
 }
 """The smallest arguments of each benchmark; its figures then mean nothing."""
 
+WITHOUT_RAY = ("--time-steps", "--seeds 10", "--aa")
+"""Options with which commands train without Ray here, whose start takes as long as all else that they do; the
+quickstart and the study are trained on it.
+"""
+
 
 def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
@@ -123,8 +128,10 @@ def terminal(typed: str) -> Iterator[int]:
 def run(command: str, folder: Path) -> None:
     """Runs a command as a reader's shell would; questions are answered with yes."""
     command = command.removeprefix("pip install -e . && ")
+    executor = " --executor local" if command.endswith(WITHOUT_RAY) else ""
     if re.fullmatch(r"python -m emotune\.ablate( --aa)?", command):
         command += " --seeds 1"  # of three: the longest of all commands
+    command += executor
     if benchmark := re.match(r"python benchmarks/(\S+)", command):
         command = f"{benchmark[0]} {SMALL[benchmark[1]]}"
     if (runs := runs_of_tanh(folder)) and " RUN " in f"{command} ":
