@@ -52,8 +52,9 @@ class ImageMap(AttentionMap):
         """
         levels = []
         for one in weights:
-            patches = one.unflatten(1, (math.isqrt(one.shape[1]), -1))  # (B, g, g, H, W)
+            patches = one.double().unflatten(1, (math.isqrt(one.shape[1]), -1))  # (B, g, g, H, W)
             levels.append(patches.transpose(2, 3).flatten(3, 4).flatten(1, 2))  # (B, g · H, g · W)
+        # In double precision, which mixed precision leaves alone: in bfloat16 they would not sum to one.
         rows, columns = (max(one.shape[axis] for one in levels) for axis in (1, 2))
         maps = [_overlaps(rows, one.shape[1], one) @ one @ _overlaps(columns, one.shape[2], one).T for one in levels]
         return torch.stack(maps).sum(0).flatten(1)

@@ -200,6 +200,9 @@ def test_hans_map_spreads_weights_of_other_levels_over_the_areas_that_they_are_o
     with record_attention(even) as recorded, torch.inference_mode():
         even(images())
     torch.testing.assert_close(recorded["head.map"], torch.full((3, 36), 1 / 36))
+    with record_attention(built) as rough, torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        built(images())
+    torch.testing.assert_close(rough["head.map"].sum(1), torch.ones(3))
 
 
 def test_wscnet_with_detection_weights_of_zero_sees_no_weighted_map():
