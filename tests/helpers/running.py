@@ -1,7 +1,7 @@
 """Training of a small run as a whole, and of its first steps one by one."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,9 @@ from emotune.training.setup import load_or_init
 from emotune.training.step import EpochRandomness, TrainState
 
 ALONE = World(0, 1, torch.device("cpu"))
+
+Undisturbed = Callable[[RunConfig], tuple[dict[str, Any], pd.DataFrame]]
+"""The record and the predictions of a run that nothing disturbs, see the fixture of that name."""
 
 ALL_STATE = {"label_smoothing": 0.1, "class_weights": "balanced", "clip_norm": 1.0, "ema_decay": 0.8}
 """Settings of `TrainConfig` that steps keep something for, or that have a say in the gradient."""

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 import torch
+from running import Undisturbed, trained
 
 from emotune.config.model import AlexNetConfig
 from emotune.config.run import RunConfig, Selection
@@ -27,3 +30,16 @@ def run(small_shards: Path) -> RunConfig:
     model = AlexNetConfig(width=0.0625, weight_init="he", dropout=0.3)
     settings = TrainConfig(epochs=2, batch_size=16, lr=0.005)
     return RunConfig(variant="alexnet", dataset=dataset, seed=0, model=model, train=settings)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    """Trains a run from beginning to end, once for all tests that ask for it; nobody may change its results."""
+    results: dict[str, tuple[dict[str, Any], pd.DataFrame]] = {}
+
+    def undisturbed(run: RunConfig) -> tuple[dict[str, Any], pd.DataFrame]:
+        if run.id not in results:
+            results[run.id] = trained(run, tmp_path_factory.mktemp("undisturbed"))
+        return results[run.id]
+
+    return undisturbed

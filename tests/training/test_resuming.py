@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from running import ALL_STATE, AUGMENTED, changed, trained, without_times
+from running import ALL_STATE, AUGMENTED, Undisturbed, changed, trained, without_times
 
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
@@ -34,18 +34,18 @@ def stateful(run: RunConfig) -> RunConfig:
 
 @pytest.mark.parametrize(("steps", "precision"), [(1, "float32"), (4, "bf16"), (7, "bf16")])
 def test_a_run_that_was_stopped_after_any_step_ends_as_if_it_had_not_been(
-    stateful: RunConfig, steps: int, precision: str, tmp_path: Path
+    stateful: RunConfig, steps: int, precision: str, undisturbed: Undisturbed, tmp_path: Path
 ):
     run = changed(stateful, precision=precision)
-    undisturbed, expected = trained(run, tmp_path / "a")
+    whole, expected = undisturbed(run)
     asked = iter([False] * (steps - 1) + [True])
     with pytest.raises(InterruptedRunError, match=run.id):
         trained(run, tmp_path / "b", stop=lambda: next(asked))
     assert RunDirectory(str(tmp_path / "b"), run).status().state is State.INTERRUPTED
     record, predictions = trained(run, tmp_path / "b")
     pd.testing.assert_frame_equal(predictions, expected, check_exact=True)
-    assert without_times(record) == without_times(undisturbed)
-    assert (undisturbed["interruptions"], record["interruptions"]) == (0, 1)
+    assert without_times(record) == without_times(whole)
+    assert (whole["interruptions"], record["interruptions"]) == (0, 1)
 
 
 @pytest.mark.parametrize(
@@ -92,12 +92,12 @@ SCRIPT = """
 
 
 def test_a_run_killed_at_a_random_moment_goes_on_from_its_checkpoint_to_the_same_bits(
-    stateful: RunConfig, tmp_path: Path
+    stateful: RunConfig, undisturbed: Undisturbed, tmp_path: Path
 ):
     seed = random.SystemRandom().randrange(2**32)
     drawn = random.Random(seed)
     moment = [str(drawn.randint(1, STEPS - 1)), str(drawn.uniform(0, 0.06))]
-    _, expected = trained(stateful, tmp_path / "a")
+    _, expected = undisturbed(stateful)
     arguments = [json.dumps(stateful.to_json()), str(tmp_path / "b"), *moment]
     command = [sys.executable, "-c", textwrap.dedent(SCRIPT), *arguments]
     process = subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=False)
@@ -110,8 +110,10 @@ def test_a_run_killed_at_a_random_moment_goes_on_from_its_checkpoint_to_the_same
     pd.testing.assert_frame_equal(predictions, expected, check_exact=True, obj=f"predictions, {description}")
 
 
-def test_no_step_draws_from_a_generator_that_a_checkpoint_would_have_to_keep(stateful: RunConfig, tmp_path: Path):
-    _, expected = trained(stateful, tmp_path / "a")
+def test_no_step_draws_from_a_generator_that_a_checkpoint_would_have_to_keep(
+    stateful: RunConfig, undisturbed: Undisturbed, tmp_path: Path
+):
+    _, expected = undisturbed(stateful)
 
     def disturb(progress: RunProgress) -> None:
         seed = random.SystemRandom().randrange(2**32)

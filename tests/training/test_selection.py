@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from running import ALL_STATE, changed, history, trained, without_times
+from running import ALL_STATE, Undisturbed, changed, history, trained, without_times
 from safetensors.numpy import load_file
 
 from emotune.config.run import RunConfig
@@ -67,22 +67,24 @@ def test_what_is_tested_and_kept_is_the_network_of_the_epoch_that_validated_best
 
 
 @pytest.mark.parametrize("steps", [STEPS - 1, STEPS, STEPS + 2, 3 * STEPS])
-def test_a_run_that_was_stopped_tests_the_epoch_that_it_would_have_tested(best: RunConfig, steps: int, tmp_path: Path):
-    undisturbed, expected = trained(best, tmp_path / "a")
-    assert undisturbed["selected_epoch"] == 1, "before most of the stops"
+def test_a_run_that_was_stopped_tests_the_epoch_that_it_would_have_tested(
+    best: RunConfig, steps: int, undisturbed: Undisturbed, tmp_path: Path
+):
+    whole, expected = undisturbed(best)
+    assert whole["selected_epoch"] == 1, "before most of the stops"
     asked = iter([False] * (steps - 1) + [True])
     with pytest.raises(InterruptedRunError):
         trained(best, tmp_path / "b", stop=lambda: next(asked))
     record, predictions = trained(best, tmp_path / "b")
     pd.testing.assert_frame_equal(predictions, expected, check_exact=True)
-    assert without_times(record) == without_times(undisturbed)
+    assert without_times(record) == without_times(whole)
 
 
 @pytest.mark.parametrize("at", ["testing", "write_predictions", "save_weights"])
 def test_a_run_that_fails_while_it_is_tested_is_tested_again(
-    best: RunConfig, at: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    best: RunConfig, at: str, undisturbed: Undisturbed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    undisturbed, expected = trained(best, tmp_path / "a")
+    whole, expected = undisturbed(best)
 
     def fail(*_: object) -> None:
         raise OSError(at)
@@ -97,7 +99,7 @@ def test_a_run_that_fails_while_it_is_tested_is_tested_again(
         trained(best, tmp_path / "b", on_progress=on_progress)
     record, predictions = trained(best, tmp_path / "b")
     pd.testing.assert_frame_equal(predictions, expected, check_exact=True)
-    assert without_times(record) == without_times(undisturbed)
+    assert without_times(record) == without_times(whole)
 
 
 def test_a_test_curve_adds_an_accuracy_to_every_epoch_and_changes_nothing_else(run: RunConfig, tmp_path: Path):
