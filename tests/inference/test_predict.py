@@ -135,12 +135,11 @@ def test_a_network_without_attention_is_drawn_without_a_map(finished_run, images
     assert widths[1] - widths[0] == pytest.approx(324, abs=2)  # one more image, and the gap before it
 
 
-def test_names_come_from_stdin(attending, images):
-    command = [sys.executable, "-m", "emotune.predict", attending.folder, "-", "--csv"]
+def test_names_come_from_stdin(attending, images, monkeypatch, capsys):
     given = f"{images / 'b.jpg'}\n{images / 'sub'}\n"
-    done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    assert [Path(row["image"]).name for row in rows(done.stdout)] == ["b.jpg", "a.jpg", "c.jpg"]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given.encode())))
+    assert main([attending.folder, "-", "--csv"]) == 0
+    assert [Path(row["image"]).name for row in rows(capsys.readouterr().out)] == ["b.jpg", "a.jpg", "c.jpg"]
 
 
 def test_help_answers_without_torch():
