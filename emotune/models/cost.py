@@ -1,6 +1,7 @@
 """The cost of a network, its parameters and FLOPs, counted on torch's meta device without memory for its weights."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 
 import torch
 
@@ -30,13 +31,23 @@ class Cost:
     forward_flops: int | None
 
 
+_counted: dict[str, Cost] = {}
+
+
 def cost(config: ModelConfig, classes: int, input_spec: InputSpec = InputSpec()) -> Cost:
-    """The parameters and FLOPs of a config's network for images of a size.
+    """The parameters and FLOPs of a config's network for images of a size, counted once per process.
 
     >>> from emotune.config.model import AlexNetConfig
     >>> cost(AlexNetConfig(), classes=8)
     Cost(parameters=56901000, forward_flops=1440687168)
     """
+    key = json.dumps([asdict(config), classes, asdict(input_spec)], sort_keys=True, default=str)
+    if key not in _counted:
+        _counted[key] = _count(config, classes, input_spec)
+    return _counted[key]
+
+
+def _count(config: ModelConfig, classes: int, input_spec: InputSpec) -> Cost:
     from torch.utils.flop_counter import FlopCounterMode  # late: it imports triton
 
     network = build_for_inspection(config, classes, input_spec).eval()

@@ -122,7 +122,7 @@ def set_dropout_seeds(network: nn.Module, seeds: torch.Tensor) -> None:
         seeds: The seeds of the images in the batch, int64 (B,).
     """
     for path, layer in network.named_modules():
-        if isinstance(layer, SampleDropout):
+        if isinstance(layer, SampleDropout) and layer.p:
             layer.path, layer.calls = path, 0
             layer.seeds = _mix(seeds + _path_hash(path))
 

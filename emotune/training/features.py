@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from importlib.metadata import version
 
 import numpy as np
@@ -31,6 +32,7 @@ from emotune.models.networks.backbone_network import BackboneNetwork
 from emotune.models.networks.fixed_features import BATCH, Features
 from emotune.runs.progress import RunProgress
 from emotune.training.feature_views import View, test_views, training_views
+from emotune.training.frozen import backbone_digest
 from emotune.training.precision import autocast
 from emotune.training.progress_reporter import reading_reporter
 from emotune.training.setup import InterruptedRunError, RunSession, split_opener
@@ -72,9 +74,10 @@ def features_opener(
         return split_opener(run, resources, run.train.order, on_progress, decode=True)
 
     def open_with_features(name: str) -> Split:
+        reader = None
         with suppress(StoppedError):
             reader = source.reader(name)
-        if session.must_stop(stop()):
+        if session.must_stop(stop()) or reader is None:
             raise InterruptedRunError(f"{run.id} was stopped while features were computed")
         split = split_opener(run, resources, run.train.order, on_progress)(name)
         return replace(split, features=replace(reader, rows=split.images.rows))
@@ -139,15 +142,19 @@ class FeatureSource:
 
     def _cache(self, used: Sequence[FeatureFile]) -> FeatureCache:
         folder, gigabytes = cache_folder() / "decoded", self.resources.cache_gb
-        return FeatureCache(
-            folder, gigabytes, key=self._key(), row=row_type(self._shapes()), used=frozenset(used)
-        )  # fmt: skip
+        return FeatureCache(folder, gigabytes, key=self._key, row=self._row, used=frozenset(used))
 
-    def _shapes(self) -> list[tuple[int, ...]]:
-        """The shape of each tensor of an image's features."""
+    @cached_property
+    def _row(self) -> np.dtype:
+        """The type of the features of an image."""
+        network = self.backbone.backbone
+        if self.backbone.pooling:
+            return row_type([(network.channels[-1], 1, 1)])
+        if not self.backbone.grids:
+            return row_type([(channels, *size) for channels, size in zip(network.channels, network.sizes, strict=True)])
         side = self.run.input.side
         image = torch.zeros(1, 3, side, side, device=self.state.world.device)
-        return [tuple(one.shape[1:]) for one in self._features(image)]
+        return row_type([one.shape[1:] for one in self._features(image)])
 
     def _computation(self, split: str) -> Callable[[FeatureFile], Iterator[np.ndarray]]:
         """The function that gives the rows of a file."""
@@ -191,7 +198,7 @@ class FeatureSource:
         Raises:
             InputError: float16 cannot hold them.
         """
-        rows = np.empty(len(features[0]), row_type([one.shape[1:] for one in features]))
+        rows = np.empty(len(features[0]), self._row)
         for number, one in enumerate(features):
             if not one.isfinite().all():
                 raise InputError(
@@ -201,32 +208,22 @@ class FeatureSource:
             rows[str(number)] = one.movedim(-3, -1).cpu().numpy()
         return rows
 
+    @cached_property
     def _key(self) -> str:
         """A digest of all that decides about the features of an image in a view."""
         model, device = self.run.model, self.state.world.device.type
         assert isinstance(model, BackboneConfig)  # a frozen backbone has such a config
-        own = isinstance(model.backbone, BackboneCode)
-        libraries = ["torch", "torchvision"] if own else ["torch", model.backbone.partition(":")[0]]
+        name = "torchvision" if isinstance(model.backbone, BackboneCode) else model.backbone.partition(":")[0]
         about = {
             "format": FORMAT,
             "backbone": model.backbone.identity if isinstance(model.backbone, BackboneCode) else model.backbone,
-            "weights": _digest(self.backbone.backbone),
+            "weights": backbone_digest(self.backbone.backbone),
             "need": [len(self.backbone.backbone.channels), self.backbone.grids, self.backbone.resize,
                      self.backbone.pooling],
             "input": asdict(self.run.input),
             "normalisation": asdict(self.state.normalisation),
             "precision": self.run.train.precision,
             "device": [device, self.resources.deterministic and device != "cpu", BATCH.get(device)],
-            "libraries": {name: version(name) for name in libraries},
+            "libraries": {library: version(library) for library in ("torch", name)},
         }  # fmt: skip
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _digest(network: torch.nn.Module) -> str:
-    """The sha256 of a network's parameters and buffers."""
-    digest = hashlib.sha256()
-    for name, tensor in network.state_dict().items():
-        values = tensor.detach().cpu().contiguous()
-        digest.update(f"{name} {tuple(values.shape)} {values.dtype}\n".encode())
-        digest.update(values.flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()

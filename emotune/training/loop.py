@@ -48,6 +48,9 @@ __all__ = ["CHECKPOINT_EVERY_S", "DivergedError", "InterruptedRunError", "draw_r
 CHECKPOINT_EVERY_S = 60.0
 """The seconds of training between two checkpoints, which is what the loss of a machine can cost."""
 
+SHORT_EPOCHS_S = 5.0
+"""The same for the ends of epochs on features: writing a checkpoint can take as long as such an epoch."""
+
 
 class DivergedError(ArithmeticError):
     """The loss, the gradient norm or the network's outputs are not finite."""
@@ -128,7 +131,7 @@ def _train(
     reporter = ProgressReporter(run, progress, steps_per_epoch(len(split), run.train.batch_size), on_progress)
     predict = partial(_finite_outputs, run, state, progress, reporter)
     curve_test = open_images("test") if run.test_curve else None
-    checkpoint_timer = _Timer(CHECKPOINT_EVERY_S)
+    checkpoint_timer, epoch_timer = _Timer(CHECKPOINT_EVERY_S), _Timer(SHORT_EPOCHS_S)
     while progress.epoch < run.train.epochs:
         with closing(_steps(run, state, progress, split, views, reporter)) as steps:
             for _ in steps:
@@ -143,7 +146,8 @@ def _train(
         if curve_test:
             outputs = predict(curve_test, "testing", run.train.test_crops)
             metrics["test_accuracy"] = accuracy(curve_test.targets, outputs.logits)
-        _end_epoch(run, session, state, progress, metrics)
+        last, brief = progress.epoch + 1 == run.train.epochs, state.backbone is not None  # on features: a moment
+        _end_epoch(run, session, state, progress, metrics, saved=last or not brief or epoch_timer.is_due())
         reporter.report()
     if state.best:
         state.best.restore(state.result)
@@ -166,17 +170,17 @@ def _train(
 
 
 def _end_epoch(
-    run: RunConfig, session: RunSession, state: TrainState, progress: Progress, metrics: EpochMetrics
+    run: RunConfig, session: RunSession, state: TrainState, progress: Progress, metrics: EpochMetrics, *, saved: bool
 ) -> None:
-    """Adds the epoch's metrics to the history, keeps the best weights, and writes metrics and a checkpoint."""
+    """Adds the epoch's metrics to the history and keeps the best weights; writes both and a checkpoint, if asked to."""
     progress.end_epoch(metrics)
     if state.best and selected_epoch(run, progress.history) == progress.epoch:
         state.best.snapshot(state.result)
     session.check_lease()
-    if session.world.is_main:
+    if session.world.is_main and saved:
         lines = "".join(json.dumps(epoch) + "\n" for epoch in progress.history)
         session.directory.folder.write(METRICS, lines.encode())
-    session.save(state.checkpoint_parts, progress)
+        session.save(state.checkpoint_parts, progress)
 
 
 def _finite_outputs(

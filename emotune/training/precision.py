@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -53,7 +53,7 @@ def numerics(precision: str, *, deterministic: bool) -> Iterator[None]:
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
     """A context for forward passes; with *bf16*, products are computed in bfloat16, weights and sums in float32."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
 
 
 def numerics_record(train: TrainConfig, resources: Resources, device: torch.device) -> Numerics:

@@ -46,7 +46,8 @@ class ProgressReporter:
     def __init__(
         self, run: RunConfig, progress: Progress, steps: int, on_progress: Callable[[RunProgress], None]
     ) -> None:
-        self._run, self._progress, self._steps, self._on_progress = run, progress, steps, on_progress
+        self._run_id, self._epochs = run.id, run.train.epochs  # an id is a digest, which takes longer than a step
+        self._progress, self._steps, self._on_progress = progress, steps, on_progress
         self._rate, self._loss, self._lr = RecentRate(), math.nan, math.nan
 
     def report_step(self, loss: float, lr: float, images: int, seconds: float) -> None:
@@ -57,12 +58,12 @@ class ProgressReporter:
 
     def report(self, phase: Phase = "training", evaluated: int = 0) -> None:
         """Reports the progress of the run, and how many images were evaluated in this phase."""
-        progress, epochs = self._progress, self._run.train.epochs
+        progress, epochs = self._progress, self._epochs
         done, planned = progress.epoch * self._steps + progress.step, epochs * self._steps
         val_accuracy = progress.history[-1]["val_accuracy"] if progress.history else math.nan
         self._on_progress(
             RunProgress(
-                self._run.id, progress.epoch + bool(progress.step), epochs, done / planned, self._loss, val_accuracy,
+                self._run_id, progress.epoch + bool(progress.step), epochs, done / planned, self._loss, val_accuracy,
                 self._rate.per_s, done, planned, phase, evaluated, self._lr, progress.interruptions,
             )
         )  # fmt: skip

@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import subprocess
+from functools import cache
 from pathlib import Path
 
 from emotune.core.storage import Folder
@@ -25,7 +26,7 @@ MAX_DIFF_BYTES = 200_000
 
 
 def code_origin(folder: Folder, checkout: Path = CHECKOUT) -> CodeOrigin:
-    """The code that is running; it is asked for when a run starts, because the checkout may change later.
+    """The code that is running; emotune's own is asked for once per process, which has imported it.
 
     Args:
         folder: The run's folder, into which uncommitted changes are written.
@@ -36,9 +37,18 @@ def code_origin(folder: Folder, checkout: Path = CHECKOUT) -> CodeOrigin:
         file ``origin-<first 8 digits of their sha256>.diff``. If git cannot be asked, the commit is read from git's
         files. Without a checkout, as when emotune is installed from a wheel, ``git`` is None.
     """
-    return {"git": _git(folder, checkout), "versions": {"python": platform.python_version(), **_versions()}}
+    git, diff = _own_state() if checkout == CHECKOUT else _git(checkout)
+    if git and diff is not None:
+        folder.write(DIFF.format(git.get("diff", "")[:8]), diff)
+    return {"git": git, "versions": {"python": platform.python_version(), **_versions()}}
 
 
+@cache
+def _own_state() -> tuple[GitState | None, bytes | None]:
+    return _git(CHECKOUT)
+
+
+@cache
 def _versions() -> dict[str, str]:
     versions = {}
     for package in PACKAGES:
@@ -49,23 +59,22 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def _git(folder: Folder, checkout: Path) -> GitState | None:
+def _git(checkout: Path) -> tuple[GitState | None, bytes | None]:
+    """The state of a checkout, and the uncommitted changes if there are any."""
     if not (checkout / ".git").exists():
-        return None
+        return None, None
     try:
         commit, status = _run(checkout, "rev-parse", "HEAD").decode().strip(), _run(checkout, *STATUS).splitlines()
         if not status:
-            return {"commit": commit, "dirty": False}
+            return {"commit": commit, "dirty": False}, None
         untracked = [b"# untracked: " + line[3:] + b"\n" for line in status if line.startswith(b"?? ")]
         diff = _cut(b"".join(untracked) + _run(checkout, *CHANGES))
     except FileNotFoundError:
-        return {"commit": _head(checkout), "dirty": None, "unknown": "git is not installed where it was trained"}
+        return {"commit": _head(checkout), "dirty": None, "unknown": "git is not installed where it was trained"}, None
     except (OSError, subprocess.CalledProcessError) as error:
         message = (getattr(error, "stderr", None) or b"").decode(errors="replace").strip() or str(error)
-        return {"commit": _head(checkout), "dirty": None, "unknown": f"git says: {message.splitlines()[0][:200]}"}
-    digest = hashlib.sha256(diff).hexdigest()
-    folder.write(DIFF.format(digest[:8]), diff)
-    return {"commit": commit, "dirty": True, "diff": digest}
+        return {"commit": _head(checkout), "dirty": None, "unknown": f"git says: {message.splitlines()[0][:200]}"}, None
+    return {"commit": commit, "dirty": True, "diff": hashlib.sha256(diff).hexdigest()}, diff
 
 
 def _run(checkout: Path, *arguments: str) -> bytes:

@@ -16,7 +16,7 @@ from emotune.data.augmentation_policies import make_augmentation
 from emotune.data.read.batches import Split, open_split
 from emotune.data.read.open_dataset import decoded_shards
 from emotune.models.build import build
-from emotune.models.networks.backbone_network import BackboneNetwork, HeadNetwork
+from emotune.models.networks.backbone_network import HeadNetwork
 from emotune.models.weights.initial_weights import Initialisation, load_weights
 from emotune.runs.directory import RunDirectory
 from emotune.runs.lease import BusyRunError, Lease, LostRunError
@@ -25,6 +25,7 @@ from emotune.runs.record import RunRecord
 from emotune.training.batch_norm import require_whole_batches
 from emotune.training.checkpoint import Checkpoints, Stateful, read_checkpoint, restore_checkpoint
 from emotune.training.distributed import World
+from emotune.training.frozen import forget, frozen_network
 from emotune.training.loss import make_objective
 from emotune.training.optim import make_average, make_optimizer
 from emotune.training.progress import Progress
@@ -186,18 +187,21 @@ def load_or_init(
         InputError: the weights that ``train.init`` names cannot be loaded, ranks see different checkpoints, or the
             network cannot be trained on divided batches.
     """
-    network = build(run.model, len(split.classes), run.stream("init"), run.input)
+    backbone = initialisation = None
+    if is_head_alone(run.model):
+        backbone, initialisation = frozen_network(run, split.classes, world.device)
+        network: torch.nn.Module = HeadNetwork(backbone.head)
+    else:
+        forget()
+        network = build(run.model, len(split.classes), run.stream("init"), run.input)
     require_whole_batches(network, workers=world.size, accumulate=resources.accumulate, compiled=resources.compile)
     network = network.to(world.device).to(memory_format=torch.channels_last)
     saved, notes = read_checkpoint(directory.folder, world.device)
-    trained, backbone = network, None
-    if isinstance(network, BackboneNetwork) and network.is_frozen:
-        trained, backbone = HeadNetwork(network.head), network
-    if saved is None or backbone is not None:  # what is frozen is not part of a checkpoint
-        initialisation = load_weights(network, run, split.classes)
-    else:
-        initialisation = Initialisation.from_json(saved["progress"]["initialisation"])
-    network = trained
+    if initialisation is None:
+        if saved is None:
+            initialisation = load_weights(network, run, split.classes)
+        else:
+            initialisation = Initialisation.from_json(saved["progress"]["initialisation"])
     state = TrainState(
         world, network, network,
         make_optimizer(network, run.train, initialisation.new, run.input.side), make_average(network, run.train),

@@ -191,8 +191,9 @@ def backward(state: TrainState, batch: Batch, randomness: EpochRandomness) -> to
             outputs = outputs if isinstance(outputs, tuple) else (outputs,)
             logits = outputs[0]  # those of the branch that predicts
             losses = [objective.loss(one.float(), target_probs[piece], weights[piece]) for one in outputs]
-            loss = (sum(losses[1:], losses[0]) / len(losses) * shares[piece]).sum()
-            (loss * world.size).backward()  # DDP averages over ranks
+            mean = losses[0] if len(losses) == 1 else sum(losses[1:], losses[0]) / len(losses)
+            loss = (mean * shares[piece]).sum()
+            (loss if world.size == 1 else loss * world.size).backward()  # DDP averages over ranks
         sums += torch.stack([loss.detach(), (logits.argmax(1) == targets[piece]).sum()])
     return world.sum(sums)
 

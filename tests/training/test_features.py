@@ -22,6 +22,7 @@ from emotune.data.datasets.location import manifest_of
 from emotune.data.shard_reader import read_samples
 from emotune.inference.predictor import load_predictor
 from emotune.runs.directory import PREDICTIONS, RunDirectory
+from emotune.runs.progress import RunProgress
 from emotune.training import features as under_test
 from emotune.training.distributed import connect, open_rendezvous
 from emotune.training.loop import InterruptedRunError, train
@@ -77,13 +78,18 @@ def test_features_that_are_kept_give_the_bits_of_those_that_are_computed_in_ever
 def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(head_run: RunConfig, tmp_path: Path):
     """Also while features are computed; the files that are complete are kept."""
     _, expected = trained(head_run, tmp_path / "a", resources=NEVER)
-    calls, begun = count(), tmp_path / "b"
+    calls, steps, begun = count(), 0, tmp_path / "b"
+
+    def note(progress: RunProgress) -> None:
+        nonlocal steps
+        steps = progress.step
+
     with pytest.raises(InterruptedRunError):
         trained(head_run, begun, stop=lambda: next(calls) > 2)
     complete = files(tmp_path / "cache")
     assert complete
     with pytest.raises(InterruptedRunError):
-        trained(head_run, begun, stop=lambda: bool(list(begun.glob("*/metrics.jsonl"))))
+        trained(head_run, begun, on_progress=note, stop=lambda: steps == 7)
     record, predictions = trained(head_run, begun)
     pd.testing.assert_frame_equal(predictions, expected, check_exact=True)
     assert set(complete) < set(files(tmp_path / "cache"))

@@ -31,7 +31,10 @@ class PooledHead(nn.Module):
 
     def forward(self, maps: Sequence[torch.Tensor]) -> torch.Tensor:
         """Maps (B, C, H, W), of which the last one is used → logits (B, K)."""
-        pooled = maps[-1].amax(dim=(2, 3)) if self.is_max else maps[-1].mean(dim=(2, 3))
+        x = maps[-1]
+        if x.shape[2:] == (1, 1):  # features of a frozen backbone are pooled already
+            return self.output(self.dropout(x.flatten(1)))
+        pooled = x.amax(dim=(2, 3)) if self.is_max else x.mean(dim=(2, 3))
         return self.output(self.dropout(pooled))
 
 
