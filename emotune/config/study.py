@@ -160,19 +160,17 @@ class Study:
         Raises:
             InputError: two variants are the same because their initial weights are the same file.
         """
-        initial, seen = dict(weights or {}), dict(inputs or {})
-        for found in (initial, seen):
-            if self.aa and self.baseline in found:
-                found[self.aa] = found[self.baseline]
+        initial, seen = weights or {}, inputs or {}
         planned = partial(RunConfig, select=self.metric.select, test_curve=self.metric.test_curve)
         runs = tuple(
             planned(
-                variant=variant, dataset=dataset, seed=seed, model=model, train=train, weights=initial.get(variant),
-                input=seen.get(variant, InputSpec()), replicate=int(variant == self.aa),
+                variant=variant, dataset=dataset, seed=seed, model=model, train=train, weights=initial.get(declared),
+                input=seen.get(declared, InputSpec()), replicate=int(variant == self.aa),
             )
             for seed in range(self.seeds)
             for dataset in datasets
             for variant, (model, train) in self.trained.items()
+            for declared in [self.baseline if variant == self.aa else variant]
         )  # fmt: skip
         names: dict[str, str] = {}
         raise_if_any(list(dict.fromkeys(

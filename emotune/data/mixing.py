@@ -67,10 +67,10 @@ class Mixing:
         """
         generator = np.random.default_rng([self.seed, epoch, MIXING_STREAM, step])
         partners = generator.permutation(batch)
-        first, *centre = generator.random(3)
+        first, row, column = generator.random(3)
         if not self.cutmix or (self.mixup and first < 0.5):
             return Mixture(partners, generator.beta(self.mixup, self.mixup))
-        box = _box(generator.beta(self.cutmix, self.cutmix), *centre, side=self.side)
+        box = _box(generator.beta(self.cutmix, self.cutmix), row, column, self.side)
         top, left, bottom, right = box
         return Mixture(partners, 1 - (bottom - top) * (right - left) / self.side**2, box)
 
