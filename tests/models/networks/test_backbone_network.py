@@ -28,7 +28,7 @@ def trained(tune: object) -> tuple[set[str], set[str]]:
     ("tune", "expected"),
     [("all", {"0", "1", "2", "head"}), ({"last": 1}, {"2", "head"}), ({"last": 2}, {"1", "2", "head"}),
      ("head", {"head"})],
-    ids=str,
+    ids=["all", "last 1", "last 2", "head"],
 )  # fmt: skip
 def test_what_is_not_tuned_has_no_gradient_and_stays_in_evaluation_mode(tune: object, expected: set[str]):
     assert trained(tune) == (expected, expected)
