@@ -50,12 +50,12 @@ class View:
             crops = evaluation_crops(len(keys), 10 if self.number else 1, input_spec)[self.number]
             return EpochRandomness(crops, nothing, nothing, nothing, 0)
         seeds = [int.from_bytes(hashlib.sha256(f"{key}/view".encode()).digest()[:8], "big") >> 1 for key in keys]
-        crops = [
+        drawn = [
             draw_crops(1, seed, self.number, input_spec, crop=train.crop, flip=train.flip, min_scale=train.min_scale)
             for seed in seeds
         ]
         boxes = CropBoxes(
-            np.concatenate([one.boxes for one in crops]), np.concatenate([one.flipped for one in crops]),
+            np.concatenate([one.boxes for one in drawn]), np.concatenate([one.flipped for one in drawn]),
             input_spec.side,
         )  # fmt: skip
 
