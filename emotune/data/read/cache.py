@@ -12,6 +12,7 @@ import contextlib
 import errno
 import os
 import shutil
+import threading
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from emotune.core.storage import Folder
 from emotune.data.manifest import Shard
 from emotune.data.shard_reader import Sample, checked_samples, count_mismatch, decode_sample, read_samples, read_shard
 
-__all__ = ["Cache", "SampleInfo", "decoded_bytes"]
+__all__ = ["Cache", "SampleInfo", "decoded_bytes", "map_array"]
 
 LEFT_FREE = 0.1
 """Share of the disk that a cache without a size of its own leaves free, up to `LEFT_FREE_AT_MOST`."""
@@ -41,6 +42,9 @@ HEADER = 128
 
 COPY = "copy.tar"
 """The end of the names of copies of shards; those of arrays end in the size of their images."""
+
+HEAD_LOCK = threading.Lock()
+"""One thread at a time reads the head of a NumPy file, with Python's parser: in Python 3.11 others would disturb it."""
 
 REMOVABLE = ("*.npy", "*.tar")
 """Patterns of the files that may be removed to make room: decoded images, and copies of shards."""
@@ -77,6 +81,17 @@ class SampleInfo(NamedTuple):
 def decoded_bytes(shard: Shard, input_spec: InputSpec = InputSpec()) -> int:
     """The size of the file of a shard's decoded images, in bytes."""
     return HEADER + shard.samples * input_spec.resize * input_spec.resize * 3
+
+
+def map_array(path: Path) -> np.ndarray:
+    """The array in a NumPy file of the cache, memory-mapped; the file is marked as just used, so that others go first.
+
+    Raises:
+        FileNotFoundError: the file does not exist.
+    """
+    os.utime(path)
+    with HEAD_LOCK:
+        return np.load(path, mmap_mode="c")  # nobody writes, but torch warns about arrays that are not writable
 
 
 @dataclass(frozen=True)
@@ -129,9 +144,7 @@ class Cache:
         path = self._array(shard)
         while True:  # another process may remove the file before it is opened here
             with contextlib.suppress(FileNotFoundError):
-                os.utime(path)  # marks the file as just used, so that others are removed first
-                # Mode "c", though nobody writes: torch warns about arrays that are not writable.
-                return np.load(path, mmap_mode="c")
+                return map_array(path)
             with self._lock(shard.sha256):
                 if not path.exists():
                     self._decode(folder, shard)

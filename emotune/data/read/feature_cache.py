@@ -9,7 +9,6 @@ cache with images: the least recently used files are removed.
 
 import contextlib
 import io
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -21,7 +20,7 @@ import numpy as np
 from filelock import Timeout
 
 from emotune.data.manifest import Shard
-from emotune.data.read.cache import Cache
+from emotune.data.read.cache import Cache, map_array
 
 __all__ = ["FeatureCache", "FeatureFile", "row_type"]
 
@@ -110,9 +109,7 @@ class FeatureCache(Cache):
         """The rows of a file, memory-mapped (N,) of type `row`; None if it does not exist."""
         path = self._path(file)
         with contextlib.suppress(FileNotFoundError):
-            os.utime(path)  # marks the file as just used, so that others are removed first
-            # Mode "c", though nobody writes: torch warns about arrays that are not writable.
-            return np.load(path, mmap_mode="c")
+            return map_array(path)
         return None
 
     def _make(self, file: FeatureFile, compute: Callable[[FeatureFile], Iterable[np.ndarray]]) -> bool:
