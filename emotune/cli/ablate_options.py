@@ -24,9 +24,9 @@ EPILOG = """commands:
   prune [STUDY …]          remove runs that no study refers to, after asking
   COMMAND --help           show the options of a command
 
-exit codes: 0 all runs are done; 1 some failed, diverged, are being trained by another process, or have no value of the
-study's own metric; 2 the input is invalid (nothing was trained); 75 the cluster was lost, the same command continues;
-130 interrupted
+exit codes: 0 all runs are done; 1 some failed, diverged, are being trained by another process, or have no
+value of the study's own metric; 2 the input is invalid (nothing was trained); 75 the cluster was lost, the
+same command continues; 130 interrupted
 """
 
 

@@ -33,7 +33,7 @@ STOPPED = """
     run, count = RunConfig.from_json(json.loads(sys.argv[1])), itertools.count(1)
 
     def on_progress(progress):
-        if next(count) == 3:
+        if progress.phase == "training" and next(count) == 3:
             os.kill(os.getpid(), signal.SIGSTOP)
 
     try:
