@@ -123,7 +123,8 @@ class FeatureSource:
         cache, missing = self._cache(files), files
         rows: dict[FeatureFile, np.ndarray] = {}
         while missing:  # another process may remove a file before it is opened here
-            cache.make(cache.missing(missing), self._computation(split))
+            if absent := cache.missing(missing):  # otherwise images are not needed, and their shards not opened
+                cache.make(absent, self._computation(split))
             rows |= {file: opened for file in missing if (opened := cache.open(file)) is not None}
             missing = [file for file in files if file not in rows]
         shards, views = self._shards(split), self._views(split)
