@@ -7,7 +7,7 @@ from torch import nn
 
 from emotune.config.heads import PatchesHeadConfig
 from emotune.models.dropout import SampleDropout
-from emotune.models.networks.mldr import aggregate
+from emotune.models.networks.mldr import aggregate, fuse_levels, fusion_layer
 
 __all__ = ["PatchesHead"]
 
@@ -29,24 +29,12 @@ class PatchesHead(nn.Module):
         levels = len(config.levels)
         self.dropout = SampleDropout(config.dropout)
         self.outputs = nn.ModuleList(nn.Linear(channels, classes) for _ in range(levels))
-        if config.fusion == "concat":  # it starts as the mean
-            self.fuse = nn.Linear(levels * classes, classes)
-            with torch.no_grad():
-                self.fuse.weight.copy_(torch.eye(classes).repeat(1, levels) / levels)
-                self.fuse.bias.zero_()
+        self.fuse = fusion_layer(levels, classes) if config.fusion == "concat" else None
 
     def forward(self, maps: Sequence[torch.Tensor]) -> torch.Tensor:
         """For each level of the pyramid the maps of its P patches, (B, P, C, H, W) → logits (B, K)."""
-        levels = torch.stack([self.level(x, output) for x, output in zip(maps, self.outputs, strict=True)])
-        match self.fusion:
-            case "max":
-                return levels.amax(0)
-            case "min":
-                return levels.amin(0)
-            case "concat":
-                return self.fuse(levels.transpose(0, 1).flatten(1))
-            case _:
-                return levels.mean(0)
+        levels = [self.level(x, output) for x, output in zip(maps, self.outputs, strict=True)]
+        return fuse_levels(levels, self.fusion, self.fuse)
 
     def level(self, x: torch.Tensor, output: nn.Module) -> torch.Tensor:
         """The logits of one level: (B, P, C, H, W) → (B, K)."""

@@ -12,6 +12,7 @@ energy (after T-CNN). The last convolution of each has 256 channels.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +23,7 @@ from emotune.models.dropout import SampleDropout
 from emotune.models.networks.alexnet import fully_connected, normalisation
 from emotune.models.networks.alexnet_backbone import SIDE, AlexNetBackbone, channels, initialise
 
-__all__ = ["MldrNet", "aggregate", "pyramid", "tower"]
+__all__ = ["MldrNet", "aggregate", "fuse_levels", "fusion_layer", "pyramid", "tower"]
 
 
 def pyramid(x: torch.Tensor, grid: int) -> torch.Tensor:
@@ -123,6 +124,35 @@ def _noisy_or(logits: torch.Tensor) -> torch.Tensor:
     return (logits.log_softmax(2) + earlier @ absent).logsumexp(1)
 
 
+def fusion_layer(levels: int, classes: int) -> nn.Linear:
+    """The linear layer of the fusion *concat*, which starts as the mean: (B, L · K) → logits (B, K)."""
+    layer = nn.Linear(levels * classes, classes)
+    with torch.no_grad():
+        layer.weight.copy_(torch.eye(classes).repeat(1, levels) / levels)
+        layer.bias.zero_()
+    return layer
+
+
+def fuse_levels(levels: Sequence[torch.Tensor], fusion: str, layer: nn.Module | None) -> torch.Tensor:
+    """The logits of an image from those of its L levels, each (B, K) → (B, K).
+
+    Args:
+        levels: The logits of each level.
+        fusion: ``mean``, ``max``, ``min``, or ``concat``: the linear layer on all of them.
+        layer: The layer of ``concat``, see `fusion_layer`.
+    """
+    stacked = torch.stack(list(levels))
+    if layer is not None:
+        return layer(stacked.transpose(0, 1).flatten(1))
+    match fusion:
+        case "max":
+            return stacked.amax(0)
+        case "min":
+            return stacked.amin(0)
+        case _:
+            return stacked.mean(0)
+
+
 class MldrNet(nn.Module):
     """A pyramid of patches with a network on each level.
 
@@ -141,24 +171,12 @@ class MldrNet(nn.Module):
             tower(depth, side, classes, config) for depth, side in zip(config.depths, sides, strict=True)
         )
         initialise(self, config.weight_init, config.width)
-        if config.fusion == "concat":  # it starts as the mean
-            self.output = nn.Linear(len(levels) * classes, classes)
-            with torch.no_grad():
-                self.output.weight.copy_(torch.eye(classes).repeat(1, len(levels)) / len(levels))
-                self.output.bias.zero_()
+        self.output = fusion_layer(len(levels), classes) if config.fusion == "concat" else None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, 3, 227, 227) → logits (B, K)."""
-        levels = torch.stack([self.level(x, grid, net) for grid, net in zip(self.levels, self.towers, strict=True)])
-        match self.fusion:
-            case "max":
-                return levels.amax(0)
-            case "min":
-                return levels.amin(0)
-            case "concat":
-                return self.output(levels.transpose(0, 1).flatten(1))
-            case _:
-                return levels.mean(0)
+        levels = [self.level(x, grid, net) for grid, net in zip(self.levels, self.towers, strict=True)]
+        return fuse_levels(levels, self.fusion, self.output)
 
     def level(self, x: torch.Tensor, grid: int, network: nn.Module) -> torch.Tensor:
         """The logits of one level, (B, K); all patches of all images go through its network in one pass."""

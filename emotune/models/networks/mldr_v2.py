@@ -9,6 +9,8 @@ each hidden fully connected layer, nearest-neighbour upsampling, dropout as in A
 small that signals fade in 13 layers).
 """
 
+from collections.abc import Iterable, Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -17,7 +19,7 @@ from emotune.config.model import MldrV2Config
 from emotune.models.dropout import SampleDropout
 from emotune.models.networks.alexnet_backbone import channels, initialise
 
-__all__ = ["MldrNetV2"]
+__all__ = ["MldrNetV2", "fuse_maps", "hidden_layers"]
 
 
 def block(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
@@ -27,6 +29,35 @@ def block(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
         nn.Conv2d(outputs, outputs, 1), nn.ReLU(inplace=True),
         nn.MaxPool2d(3, stride=2),
     )  # fmt: skip
+
+
+def hidden_layers(inputs: int, units: int, dropout: float) -> nn.Sequential:
+    """The two fully connected layers of a level, each followed by dropout: (B, inputs) → (B, units)."""
+    return nn.Sequential(
+        nn.Linear(inputs, units), nn.ReLU(inplace=True), SampleDropout(dropout),
+        nn.Linear(units, units), nn.ReLU(inplace=True), SampleDropout(dropout),
+    )  # fmt: skip
+
+
+def fuse_maps(laterals: Sequence[torch.Tensor], hidden: Iterable[nn.Module], fusion: str) -> torch.Tensor:
+    """The vector of an image from the maps of its L levels: added top-down, averaged over positions, and fused.
+
+    Args:
+        laterals: The map of each level, (B, C, h, w), from the finest to the last.
+        hidden: The fully connected layers of each level, (B, C) → (B, units).
+        fusion: ``mean`` or ``max`` of each unit over levels, (B, units); or ``concat``, (B, L · units).
+    """
+    maps = list(laterals)
+    for below in reversed(range(len(maps) - 1)):
+        maps[below] = maps[below] + F.interpolate(maps[below + 1], size=maps[below].shape[2:])
+    vectors = [fc(level.mean(dim=(2, 3))) for fc, level in zip(hidden, maps, strict=True)]
+    match fusion:
+        case "concat":
+            return torch.cat(vectors, dim=1)
+        case "max":
+            return torch.stack(vectors).amax(0)
+        case _:
+            return torch.stack(vectors).mean(0)
 
 
 class MldrNetV2(nn.Module):
@@ -48,13 +79,7 @@ class MldrNetV2(nn.Module):
             block(c384, c512, 5),                                                            # (B, 512, 13, 13)
         ])  # fmt: skip
         self.laterals = nn.ModuleList(nn.Conv2d(inputs, c128, 1) for inputs in (c128, c256, c384, c512))
-        self.fc = nn.ModuleList(
-            nn.Sequential(
-                nn.Linear(c128, units), nn.ReLU(inplace=True), SampleDropout(dropout),
-                nn.Linear(units, units), nn.ReLU(inplace=True), SampleDropout(dropout),
-            )
-            for _ in self.laterals
-        )  # fmt: skip
+        self.fc = nn.ModuleList(hidden_layers(c128, units, dropout) for _ in self.laterals)
         self.output = nn.Linear((4 if config.fusion == "concat" else 1) * units, classes)
         initialise(self, config.weight_init, width)
 
@@ -64,13 +89,4 @@ class MldrNetV2(nn.Module):
         for convolutions, lateral in zip(self.blocks, self.laterals, strict=True):
             x = convolutions(x)
             maps.append(lateral(x))  # (B, 128, h, w), h = 113, 56, 27, 13
-        for above, below in ((3, 2), (2, 1), (1, 0)):
-            maps[below] = maps[below] + F.interpolate(maps[above], size=maps[below].shape[2:])
-        levels = [fc(level.mean(dim=(2, 3))) for fc, level in zip(self.fc, maps, strict=True)]  # each (B, 1024)
-        match self.fusion:
-            case "concat":
-                return self.output(torch.cat(levels, dim=1))
-            case "max":
-                return self.output(torch.stack(levels).amax(0))
-            case _:
-                return self.output(torch.stack(levels).mean(0))
+        return self.output(fuse_maps(maps, self.fc, self.fusion))
