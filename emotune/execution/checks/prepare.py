@@ -4,8 +4,6 @@ That happens in a process of its own, so that the one that plans stays small; wh
 """
 
 from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import Self
 
 from emotune.config.run import RunConfig
 from emotune.core.child_process import ChildProcess
@@ -16,14 +14,15 @@ from emotune.runs.registry import Registry
 __all__ = ["Preparation"]
 
 
-class Preparation:
+class Preparation(ChildProcess):
     """The process that gets ready what the runs need, in an order that spends little before a mistake is found.
 
     The GPUs of this machine are counted, if it is the one that trains. The embedded images are drawn if they are not
     there. Every variant's network is built and compared with the baseline's (`emotune.execution.checks.architecture`);
     the weights that runs begin with are fetched and compared with the networks; the room on disks is compared with what
     will be written. Every shard is checked against its manifest and decoded, or, where the cache has no room, indexed.
-    On a cluster, each machine that trains does that itself, for its first run.
+    On a cluster, each machine that trains does that itself, for its first run. If the process is ended early, a shard
+    that is half decoded will be begun again.
 
     Args:
         resolved: The study.
@@ -39,21 +38,13 @@ class Preparation:
         known = tuple(self._registry.networks(resolved.study, resolved.runs))
         inputs = {run.variant: run.input for run in resolved.runs}
         job = PreparationJob(resolved.study, resolved.datasets, tuple(runs), inputs, resolved.store, executor, known)
-        self._child = ChildProcess("emotune.execution.checks.prepare_worker", job, "prepares the runs")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        super().__init__("emotune.execution.checks.prepare_worker", job, "prepares the runs")
 
     def wait(self, show: Callable[[str], None] = lambda line: None) -> list[str]:
         """Waits until all is ready.
 
         Args:
-            show: Called with lines on how far it is.
+            show: A function that is called with lines on how far it is.
 
         Returns:
             A line for each variant's network, and one for whatever else is worth knowing.
@@ -61,11 +52,7 @@ class Preparation:
         Raises:
             InputError: something cannot be trained, or is missing; the message says what to do.
         """
-        networks, lines = self._child.result(show)
+        networks, lines = self.result(show)
         if self._save:
             self._registry.write_networks(self._resolved.study, self._resolved.runs, networks)
         return lines
-
-    def close(self) -> None:
-        """Ends the process; a shard that is half decoded will be begun again."""
-        self._child.close()
