@@ -55,7 +55,7 @@ class InputSpec:
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class InputOptions:
-    """What a study changes of a network's input; None keeps the network's own value, see `InputSpec`."""
+    """The changes of a network's input in a study; None keeps the network's own value, see `InputSpec`."""
 
     side: Side | None = None
     resize: Side | None = None

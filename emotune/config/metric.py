@@ -132,7 +132,7 @@ def _entry(code: str) -> str:
 
 
 def _ends(bounds: tuple[float | None, float | None]) -> tuple[float, float]:
-    """Bounds with an infinite number where there is none."""
+    """The bounds as numbers, which are infinite where a study gives none."""
     low, high = bounds
     return -math.inf if low is None else low, math.inf if high is None else high
 

@@ -243,6 +243,6 @@ MODEL_CLASSES: tuple[type[Any], ...] = get_args(get_args(ModelConfig)[0])
 
 
 def own_code(model: ModelConfig) -> UserCode | None:
-    """The user's own code in a model: the network, or its backbone; None if there is none."""
+    """The user's own code in a model, the network or its backbone; None for other models."""
     code = model.backbone if isinstance(model, BackboneConfig) else model
     return code if isinstance(code, UserCode) else None

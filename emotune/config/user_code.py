@@ -62,7 +62,7 @@ class UserCode:
 
     @property
     def _key(self) -> tuple[Hashable, ...]:
-        """What is compared, the fields as texts: as JSON has them, 1, 1.0 and true are not the same."""
+        """The fields as texts, which are compared: in JSON, 1, 1.0 and true are not the same."""
         return self.code, json.dumps(self.options, sort_keys=True), self.source
 
     @property

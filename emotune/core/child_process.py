@@ -27,8 +27,8 @@ class ChildProcess:
 
     Args:
         module: The module whose ``main`` gets the number of a pipe and passes it to `serve`.
-        job: What it works on, which can be pickled.
-        what: What it does, for messages: ``prepares the runs``.
+        job: An object that describes the job, which can be pickled.
+        what: The work as a verb and its object, for messages: ``prepares the runs``.
     """
 
     def __init__(self, module: str, job: object, what: str) -> None:
@@ -58,7 +58,7 @@ class ChildProcess:
         """Waits for the result.
 
         Args:
-            show: Called with the lines of text that the process sends before.
+            show: A function that is called with the lines of text that the process sends before.
 
         Raises:
             InputError: the process sent it instead of a result.

@@ -25,7 +25,7 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class MetricJob:
-    """What is to be computed.
+    """A job of the process that computes a metric.
 
     Attributes:
         metric: The user's own metric.
@@ -121,7 +121,7 @@ def work(job: MetricJob, send: Callable[[Any], None]) -> None:
 
 
 def metric_plan(metric: Metric, plan: Plan) -> list[str]:
-    """What the study's command will compute of the user's own metric, and how its code has changed; executes nothing.
+    """The lines of a plan on the user's own metric: the runs that lack it, and changes of its code, which is not run.
 
     Args:
         metric: The study's metric.

@@ -38,7 +38,7 @@ class View:
     drawn: TrainConfig | None = None
 
     def randomness(self, keys: Sequence[str], input_spec: InputSpec) -> EpochRandomness:
-        """What is drawn for images: crops, and the seeds of augmentation and erasing.
+        """The draws for images: crops, and the seeds of augmentation and erasing.
 
         Args:
             keys: The images' keys.

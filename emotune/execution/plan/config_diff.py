@@ -116,10 +116,10 @@ def code_change(name: str, before: str, code: UserCode, whose: str = "of the ear
     """A line that says which code has changed, and its unified diff.
 
     Args:
-        name: What the code is for.
+        name: The purpose of the code.
         before: Its earlier text.
         code: The code as it is now.
-        whose: Whose the earlier text is.
+        whose: The origin of the earlier text, in words.
     """
     names = {"fromfile": f"{code.file} ({whose})", "tofile": code.file}
     lines = list(unified_diff(before.splitlines(), code.source.splitlines(), **names, lineterm="", n=1))

@@ -127,7 +127,7 @@ def _infos(names: Collection[str]) -> dict[str, BackboneInfo | str]:
 
 
 def _described(names: Collection[str]) -> dict[str, BackboneInfo | str]:
-    """What another process finds, which is kept for the next time."""
+    """The descriptions that another process finds; they are kept for the next time."""
     command = [sys.executable, "-m", "emotune.models.backbones.describe", *names]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     process = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)

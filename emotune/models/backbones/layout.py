@@ -12,7 +12,7 @@ __all__ = ["Layout", "find_layout", "remove_unused"]
 
 @dataclass(frozen=True)
 class Layout:
-    """What a backbone computes.
+    """The maps that a backbone computes, and the layers that it computes them with.
 
     Attributes:
         channels: The channels of each map, from the finest to the last.

@@ -133,7 +133,7 @@ def _require_layers(
 
 
 def _normalisation(run: RunConfig, source: AlexNetWeights | RunWeights) -> Normalisation:
-    """What the study sets as ``model.input``, else what the weights were trained with."""
+    """The normalisation that the study sets as ``model.input``, or else the one that the weights were trained with."""
     changes = run.model.input if isinstance(run.model, BackboneConfig | CodeConfig) else InputOptions()
     return source.normalisation if changes.mean is changes.std is None else run.input.normalisation
 
@@ -227,7 +227,7 @@ def _tensors(network: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def _fitting(network: nn.Module, candidates: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The tensors whose shapes fit, by name: of each layer either all or none, but for counters that a file lacks."""
+    """The tensors whose shapes fit, by name. A layer gets all of its tensors or none; a file may lack counters."""
     places = _tensors(network)
     unfit = {
         name.rpartition(".")[0]

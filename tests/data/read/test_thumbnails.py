@@ -22,12 +22,9 @@ from emotune.data.shard_reader import checked_samples, decode_sample
 from emotune.data.sources.class_folders import ClassFolders
 
 
-def test_ids(ref: DatasetRef) -> list[str]:
+def keys_of_test_images(ref: DatasetRef) -> list[str]:
     folder = Folder(ref.location)
     return [s.key for shard in manifest_of(ref).shards_of("test") for s in checked_samples(folder, shard)]
-
-
-test_ids.__test__ = False
 
 
 @pytest.fixture
@@ -37,7 +34,7 @@ def drawn(small_shards: Path) -> DatasetRef:
 
 @pytest.mark.parametrize("seen", [InputSpec(), InputSpec(side=96, resize=128, interpolation="bilinear")])
 def test_a_thumbnail_is_what_networks_see_of_the_image_in_small(drawn: DatasetRef, seen: InputSpec):
-    first, second, *_ = test_ids(drawn)
+    first, second, *_ = keys_of_test_images(drawn)
     found = thumbnails(drawn, [second, "not there", first], input_spec=seen)
     assert list(found) == [second, first]
     image = Image.open(io.BytesIO(found[first]))
@@ -70,7 +67,7 @@ def photographs(tmp_path: Path, **options: bool) -> Manifest:
 def test_photographs_are_only_shown_while_the_manifest_allows_it(tmp_path: Path):
     made = photographs(tmp_path)
     (ref,) = resolve_datasets([str(tmp_path / "shards")])
-    ids = test_ids(ref)
+    ids = keys_of_test_images(ref)
     assert thumbnails(ref, ids) == {}
     allowed = photographs(tmp_path, allow_thumbnails=True)
     assert thumbnails(ref, ids).keys() == set(ids)
@@ -99,5 +96,5 @@ def test_synthetic_images_need_no_permission_but_must_have_been_drawn(drawn, tmp
 
 def test_missing_shards_give_no_thumbnails(drawn: DatasetRef, tmp_path: Path):
     (tmp_path / MANIFEST).write_bytes((Path(drawn.location) / MANIFEST).read_bytes())
-    ids = test_ids(drawn)
+    ids = keys_of_test_images(drawn)
     assert thumbnails(replace(drawn, location=str(tmp_path)), ids) == {}
