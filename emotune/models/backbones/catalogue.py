@@ -70,7 +70,7 @@ def resolve_inputs(variants: Mapping[str, tuple[ModelConfig, TrainConfig]]) -> d
 
     Raises:
         InputError: there are variants whose backbone cannot be used, or has fewer stages than are to be tuned, or
-            whose input is not possible; one line for each.
+            whose input is not possible or leaves no room for several crops; one line for each.
     """
     models = {variant: model for variant, (model, _) in variants.items()}
     infos = _infos(
@@ -83,6 +83,7 @@ def resolve_inputs(variants: Mapping[str, tuple[ModelConfig, TrainConfig]]) -> d
                 inputs[variant] = _changed(model.input, InputSpec())
             elif isinstance(model, BackboneConfig):
                 inputs[variant] = _changed(model.input, _input_of(model, infos))
+            _require_room_for_crops(inputs.get(variant), variants[variant][1])
         except InputError as error:
             problems.append(f"variants.{variant}: {error}")
     raise_if_any(problems)
@@ -101,6 +102,14 @@ def _input_of(model: BackboneConfig, infos: Mapping[str, BackboneInfo | str]) ->
             f"model.tune: last is {model.tune.last}, but {model.backbone} has {info.stages} stages; give fewer, or all"
         )
     return info.input
+
+
+def _require_room_for_crops(spec: InputSpec | None, train: TrainConfig) -> None:
+    if spec and spec.side == spec.resize and train.test_crops > 1:
+        raise InputError(
+            f"train.test_crops: is {train.test_crops}, but images are resized to {spec.resize} pixels and crops have "
+            "as many, so that all are the same; leave it out, or give a larger model.input.resize"
+        )
 
 
 def _changed(options: InputOptions, spec: InputSpec) -> InputSpec:

@@ -43,6 +43,13 @@ def test_inputs_are_those_of_the_weights_changed_by_the_study():
     }
 
 
+def test_several_crops_need_an_image_that_is_larger_than_they_are():
+    exact, five = InputOptions(side=112, resize=112), TrainConfig(test_crops=5)
+    with pytest.raises(InputError, match=r"variants\.exact: train\.test_crops: .*112"):
+        resolve_inputs({"exact": (BackboneConfig(backbone=RESNET, input=exact), five)})
+    resolve_inputs({"larger": (BackboneConfig(backbone=RESNET), five), "alexnet": (AlexNetConfig(), five)})
+
+
 def test_torchvisions_own_weights_are_known_by_the_digest_in_their_name():
     info = backbone_info(RESNET)
     assert (info.stages, info.weights_digest) == (5, "f37072fd")
