@@ -54,6 +54,7 @@ def features_opener(
     resources: Resources,
     on_progress: Callable[[RunProgress], None],
     stop: Callable[[], bool],
+    open_images: Callable[[str], Split],
 ) -> Callable[[str], Split]:
     """A function that opens a split of a run whose head alone is trained, by the split's name.
 
@@ -66,6 +67,7 @@ def features_opener(
         resources: The resources, which limit how much features may fill.
         on_progress: A function that is called while features are computed.
         stop: A function that is called between batches; once it returns true, an `InterruptedRunError` is raised.
+        open_images: A function that opens a split without features, as `split_opener` gives it.
     """
     if state.backbone is None:
         raise ValueError("the run's network has no frozen backbone")
@@ -79,7 +81,7 @@ def features_opener(
             reader = source.reader(name)
         if session.must_stop(stop()) or reader is None:
             raise InterruptedRunError(f"{run.id} was stopped while features were computed")
-        split = split_opener(run, resources, run.train.order, on_progress)(name)
+        split = open_images(name)
         return replace(split, features=replace(reader, rows=split.images.rows))
 
     return open_with_features

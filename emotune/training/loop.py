@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import torch
@@ -114,11 +114,11 @@ def _train(
 ) -> RunRecord | None:
     """Trains a network: epoch by epoch steps, validation and a checkpoint; then the test and the record."""
     directory, world, started = session.directory, session.world, time.perf_counter()
-    open_images = split_opener(run, resources, run.train.order, on_progress)
+    open_images: Callable[[str], Split] = cache(split_opener(run, resources, run.train.order, on_progress))
     split = open_images("train")
     state, progress = load_or_init(run, directory, world, resources, split)
     if state.backbone is not None:
-        open_images = features_opener(run, state, session, resources, on_progress, stop)
+        open_images = features_opener(run, state, session, resources, on_progress, stop, open_images)
         split = open_images("train")
     views = fixed_views(run, state, split)
     val = open_images("val")
