@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from emotune.analysis.residuals import fit_variant_and_seed, is_constant
 from emotune.config.scale import ROUNDING
 
 __all__ = [
@@ -113,24 +114,16 @@ def pooled_spread(rows: Iterable[Mapping[str, Any]], dataset: str, metric: str) 
     """
     by_variant: dict[str, dict[int, float]] = {}
     for row in rows:
-        if row["dataset"] == dataset and math.isfinite(row[metric]):
+        if row["dataset"] == dataset:
             by_variant.setdefault(row["variant"], {})[row["seed"]] = row[metric]
-    varying = [by_seed for by_seed in by_variant.values() if max(by_seed.values()) - min(by_seed.values()) > ROUNDING]
-    seeds = sorted({seed for by_seed in varying for seed in by_seed})
-    if len(varying) < 2:
+    seeds = sorted({seed for by_seed in by_variant.values() for seed in by_seed})
+    values = np.array([[by_seed.get(seed, math.nan) for seed in seeds] for by_seed in by_variant.values()])
+    if not values.size:
         return None
-    # Frisch, Waugh and Lovell: with variant means subtracted from values and seed dummies, variants need no dummies.
-    blocks = [
-        (np.array([*by_seed.values()]), np.array([[s == seed for seed in seeds] for s in by_seed], float))
-        for by_seed in varying
-    ]
-    values, dummies = (
-        np.concatenate([part - part.mean(axis=0) for part in parts]) for parts in zip(*blocks, strict=True)
-    )
-    fitted, _, rank, _ = np.linalg.lstsq(dummies, values, rcond=1e-9)
-    df = len(values) - len(varying) - int(rank)
-    squares = float(((values - dummies @ fitted) ** 2).sum())
-    return PooledSpread(math.sqrt(2 * squares / df), df) if df > 0 and squares > ROUNDING**2 else None
+    fit = fit_variant_and_seed(values[~is_constant(values)])
+    if not fit.df or fit.squares < ROUNDING**2:
+        return None
+    return PooledSpread(math.sqrt(2 * fit.squares / fit.df), fit.df)
 
 
 def detectable_effects(spread: PooledSpread, seeds: Iterable[int], alpha: float = ALPHA) -> dict[int, float]:

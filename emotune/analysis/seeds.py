@@ -6,7 +6,6 @@ All intervals are Student's t intervals: over 3 to 10 seeds they have their nomi
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from scipy import stats
 
 from emotune.analysis.paired_tests import holm, paired_tests
 from emotune.analysis.power import ALPHA
+from emotune.analysis.verdict import Verdict
 from emotune.config.metric import Metric
 from emotune.config.scale import ROUNDING
 from emotune.config.study import Contrast
@@ -23,7 +23,6 @@ __all__ = [
     "AcrossDatasets",
     "Comparison",
     "Summary",
-    "Verdict",
     "across_datasets",
     "compare_contrasts",
     "estimate_differences",
@@ -31,21 +30,6 @@ __all__ = [
 ]
 
 UNBOUNDED = (-math.inf, math.inf)
-
-
-class Verdict(StrEnum):
-    """The verdict of a declared contrast; for a metric whose low values are good, ``BETTER`` means lower.
-
-    ``IDENTICAL``: the two predict the same class for every image in every seed. ``DETERMINISTIC``: neither depends on
-    the seed, so the difference is equal in all seeds, and seeds tell nothing about its uncertainty.
-    """
-
-    BETTER = "better"
-    WORSE = "worse"
-    EQUIVALENT = "equivalent"
-    UNRESOLVED = "unresolved"
-    IDENTICAL = "identical"
-    DETERMINISTIC = "deterministic"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from scipy import stats
 
 from emotune.analysis.architecture import NetworksFile, architecture_differences
 from emotune.analysis.power import ALPHA
-from emotune.analysis.seeds import Comparison, Verdict
+from emotune.analysis.seeds import Comparison
+from emotune.analysis.verdict import Verdict
 from emotune.config.ablate_command import AblateCommand
 from emotune.config.metric import SCALES
 from emotune.report import phrasing

@@ -5,7 +5,8 @@ import re
 from collections.abc import Sequence
 
 from emotune.analysis.power import ALPHA, PooledSpread, detectable_effects
-from emotune.analysis.seeds import AcrossDatasets, Comparison, Summary, Verdict
+from emotune.analysis.seeds import AcrossDatasets, Comparison, Summary
+from emotune.analysis.verdict import Verdict
 from emotune.config.metric import Metric
 from emotune.config.scale import ROUNDING, Scale
 

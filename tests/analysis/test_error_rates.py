@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from seed_tables import rows
 
-from emotune.analysis.seeds import Verdict, compare_contrasts, summarise
+from emotune.analysis.seeds import compare_contrasts, summarise
+from emotune.analysis.verdict import Verdict
 from emotune.config.metric import Metric
 from emotune.config.study import Contrast
 

@@ -8,7 +8,8 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import DescrStatsW
 
 from emotune.analysis.paired_tests import DRAWS, holm, sign_flip_test
-from emotune.analysis.seeds import Verdict, compare_contrasts
+from emotune.analysis.seeds import compare_contrasts
+from emotune.analysis.verdict import Verdict
 from emotune.config.metric import Metric
 from emotune.config.study import Contrast
 

@@ -5,7 +5,8 @@ import math
 import pytest
 from seed_tables import AB, compare, compare_nll, rows, with_digests
 
-from emotune.analysis.seeds import Verdict, across_datasets, compare_contrasts, estimate_differences, summarise
+from emotune.analysis.seeds import across_datasets, compare_contrasts, estimate_differences, summarise
+from emotune.analysis.verdict import Verdict
 from emotune.config.metric import SCALES, Metric
 from emotune.config.scale import Scale
 from emotune.config.study import Contrast

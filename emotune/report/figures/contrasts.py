@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.transforms import ScaledTranslation
 
-from emotune.analysis.seeds import Comparison, Summary, Verdict
+from emotune.analysis.seeds import Comparison, Summary
+from emotune.analysis.verdict import Verdict
 from emotune.config.metric import Metric
 from emotune.config.study import Contrast
 from emotune.report.figures.layout import axis_limits, wrap_name

@@ -9,7 +9,7 @@ from typing import Any
 
 from matplotlib.colors import to_hex, to_rgb
 
-from emotune.analysis.seeds import Verdict
+from emotune.analysis.verdict import Verdict
 
 __all__ = [
     "GRID",

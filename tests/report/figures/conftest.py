@@ -10,7 +10,8 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from emotune.analysis.seeds import Verdict, summarise
+from emotune.analysis.seeds import summarise
+from emotune.analysis.verdict import Verdict
 from emotune.config.labels import MIKELS
 from emotune.config.metric import Metric
 from emotune.config.study import Contrast

@@ -9,7 +9,8 @@ import pytest
 from matplotlib.collections import FillBetweenPolyCollection
 from matplotlib.patches import Rectangle
 
-from emotune.analysis.seeds import Verdict, summarise
+from emotune.analysis.seeds import summarise
+from emotune.analysis.verdict import Verdict
 from emotune.config.metric import Metric
 from emotune.config.study import Contrast
 from emotune.report.figures import accuracy, classes, contrasts, curves

@@ -1,0 +1,149 @@
+"""The interval from which a verdict is read: one per contrast, right for all contrasts of a data set together.
+
+The spread is that of the contrast's own seeds and, with the weight of four more, of all variants; and no interval is
+narrower than the contrast's own seeds alone allow. With three seeds the former is what makes verdicts repeat, the
+latter keeps a variant whose spread is larger than the others' from false ones.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from emotune.analysis.max_t import MaxT, max_t, t_quantile, t_tail
+from emotune.analysis.power import ALPHA
+from emotune.analysis.residuals import Residuals, fit_variant_and_seed, is_constant
+from emotune.config.scale import ROUNDING
+
+__all__ = ["PRIOR_DF", "JointInterval", "joint_intervals"]
+
+PRIOR_DF = 4
+"""The degrees of freedom that the spread of all other differences has beside the contrast's own."""
+
+
+@dataclass(frozen=True)
+class JointInterval:
+    """A contrast's mean over seeds and its joint interval, in the unit of the metric.
+
+    Without an interval, for fewer than two seeds, for infinite values, or if nothing varies, the attributes from
+    ``low`` on are None.
+
+    Attributes:
+        n: The number of seeds in which all of the contrast's variants have a value.
+        mean: The mean of the contrast over these seeds; NaN without any.
+        low: The lower end of the interval.
+        high: The upper end of the interval.
+        p: The p value of the contrast, adjusted for all contrasts: below ``alpha`` if the interval excludes zero.
+        own_sd: The standard deviation of the contrast over its own seeds.
+        rest_sd: The standard deviation that such a contrast has according to all other differences.
+        weight: The degrees of freedom with which ``rest_sd`` counts, 0 to `PRIOR_DF`.
+        sd: The moderated standard deviation, of which the interval is made.
+        df: Its degrees of freedom: ``weight`` and those of the contrast's own seeds.
+        quantile: The number of standard errors, ``sd`` / √n, that the interval is wide to each side.
+    """
+
+    n: int
+    mean: float
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    own_sd: float | None = None
+    rest_sd: float | None = None
+    weight: int = 0
+    sd: float | None = None
+    df: int | None = None
+    quantile: float | None = None
+
+    @property
+    def ends(self) -> tuple[float, float] | None:
+        """Both ends of the interval; None if there is none."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
+    @property
+    def supports_verdict(self) -> bool:
+        """Whether there is an interval, which with two seeds only other variants can make trustworthy."""
+        return self.ends is not None and (self.n > 2 or self.weight > 0)
+
+
+def joint_intervals(values: np.ndarray, weights: np.ndarray, alpha: float = ALPHA) -> list[JointInterval]:
+    """The joint interval of each contrast on one data set.
+
+    All of them cover their true differences at once with probability 1 - ``alpha``.
+
+    Args:
+        values: The metric by variant and seed (k, n), the baseline's A/A runs included: NaN where no run has finished,
+            infinite values count as such.
+        weights: The weights of each contrast over the variants (m, k), rows that sum to zero: 1 and -1 for a
+            difference of two variants.
+        alpha: The probability of any error: 0.05, divided by the number of data sets of the study.
+
+    Raises:
+        ValueError: the weights of a contrast do not sum to zero, or are all zero.
+    """
+    values, weights = np.asarray(values, float), np.asarray(weights, float)
+    if len(weights) and (np.abs(weights.sum(axis=1)).max() > ROUNDING or not np.any(weights, axis=1).all()):
+        raise ValueError(f"the weights of a contrast sum to zero and are not all zero: {weights.tolist()}")
+    constant = is_constant(values)
+    pool = fit_variant_and_seed(np.where(constant[:, None], np.nan, values))
+    together = max_t(tuple(map(tuple, weights.tolist()))) if len(weights) else None
+    return [_interval(values, row, pool, constant, together, alpha) for row in weights if together is not None]
+
+
+def _interval(
+    values: np.ndarray, row: np.ndarray, pool: Residuals, constant: np.ndarray, together: MaxT, alpha: float
+) -> JointInterval:
+    used = row != 0
+    differences = contrast_by_seed(values, row)
+    differences = differences[~np.isnan(differences)]
+    n = len(differences)
+    mean = _mean(differences)
+    if n < 2 or not np.isfinite(differences).all():
+        return JointInterval(n, mean)
+    size, f = float(row @ row), n - 1
+    own = float(differences.var(ddof=1))
+    own = 0.0 if own < ROUNDING**2 else own  # equal differences of metrics differ in their last bits
+    weight, rest = (0, 0.0) if constant[used].any() else _rest(pool, own, size, f)
+    variance, df = (weight * rest + f * own) / (weight + f), weight + f
+    if variance < ROUNDING**2:
+        return JointInterval(n, mean, own_sd=0.0)
+    error, own_error = math.sqrt(variance / n), math.sqrt(own / n)
+    own_p = t_tail(mean / own_error, f) if own else 0.0
+    if weight:
+        quantile, p = together.quantile(alpha, df), together.tail(mean / error, df)
+    else:  # of its own seeds alone: the others' |t| has another variance in the denominator
+        quantile, p = t_quantile(alpha / together.contrasts, f), min(1.0, together.contrasts * own_p)
+    half = max(quantile * error, t_quantile(alpha, f) * own_error)
+    return JointInterval(
+        n, mean, mean - half, mean + half, max(p, own_p), own_sd=math.sqrt(own), rest_sd=math.sqrt(rest) or None,
+        weight=weight, sd=math.sqrt(variance), df=df, quantile=quantile,
+    )  # fmt: skip
+
+
+def contrast_by_seed(values: np.ndarray, row: Sequence[float] | np.ndarray) -> np.ndarray:
+    """The contrast of each seed (n,): NaN where a variant has no value, or infinite values cancel.
+
+    Args:
+        values: The metric by variant and seed (k, n).
+        row: The contrast's weights (k,).
+    """
+    row = np.asarray(row, float)
+    used = row != 0
+    with np.errstate(invalid="ignore"):
+        return row[used] @ values[used]
+
+
+def _mean(differences: np.ndarray) -> float:
+    with np.errstate(invalid="ignore"):
+        return float(differences.mean()) if len(differences) else math.nan
+
+
+def _rest(pool: Residuals, own: float, size: float, f: int) -> tuple[int, float]:
+    """The weight and the variance of a contrast of this size according to all differences that are not its own.
+
+    The contrast's own differences are a part of the pool's residuals, a share f * own / size of their squares.
+    """
+    df = pool.df - f
+    if df <= 0:
+        return 0, 0.0
+    return min(PRIOR_DF, df), size * max(0.0, pool.squares - f * own / size) / df

@@ -1,0 +1,64 @@
+"""What remains of a metric after variants and seeds are accounted for: the spread that all variants share.
+
+It imports neither pandas nor scipy.stats, because every plan imports it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from emotune.config.scale import ROUNDING
+
+__all__ = ["Residuals", "fit_variant_and_seed", "is_constant"]
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """The least-squares fit of *variant + seed* to a table of metric values.
+
+    Attributes:
+        squares: The sum of the squared residuals.
+        df: Their degrees of freedom; with all of k variants and n seeds (k - 1)(n - 1).
+        residuals: The residual of each run (k, n); NaN where there is no value.
+        leverages: How much each run pulls its own fitted value (k, n), from 0 to 1; NaN where there is no value.
+    """
+
+    squares: float
+    df: int
+    residuals: np.ndarray
+    leverages: np.ndarray
+
+
+def fit_variant_and_seed(values: np.ndarray) -> Residuals:
+    """The least-squares fit of *variant + seed* to the runs that there are.
+
+    Args:
+        values: The metric by variant and seed (k, n); NaN or infinite where a run does not count.
+    """
+    finite = np.isfinite(values)
+    variant, seed = np.nonzero(finite)
+    residuals, leverages = np.full(values.shape, np.nan), np.full(values.shape, np.nan)
+    if not len(variant):
+        return Residuals(0.0, 0, residuals, leverages)
+    rows = np.arange(len(variant))
+    design = np.zeros((len(rows), sum(values.shape)))
+    design[rows, variant] = 1
+    design[rows, len(values) + seed] = 1
+    u, singular, _ = np.linalg.svd(design, full_matrices=False)
+    u = u[:, singular > ROUNDING * singular[0]]
+    y = values[finite] - values[finite].mean()
+    left = y - u @ (u.T @ y)
+    residuals[finite], leverages[finite] = left, (u**2).sum(axis=1)
+    return Residuals(float(left @ left), len(y) - u.shape[1], residuals, leverages)
+
+
+def is_constant(values: np.ndarray) -> np.ndarray:
+    """Whether each variant has two or more runs and the same value in all of them, whatever the seed (k,).
+
+    Args:
+        values: The metric by variant and seed (k, n); NaN or infinite where a run does not count.
+    """
+    finite = np.isfinite(values)
+    low = np.where(finite, values, np.inf).min(axis=1, initial=np.inf)
+    high = np.where(finite, values, -np.inf).max(axis=1, initial=-np.inf)
+    return (finite.sum(axis=1) > 1) & (high - low < ROUNDING)

@@ -1,0 +1,48 @@
+"""Verdicts, and the rule that reads one off an interval."""
+
+from enum import StrEnum
+
+__all__ = ["Verdict", "judge"]
+
+
+class Verdict(StrEnum):
+    """The verdict of a declared contrast; for a metric whose low values are good, ``BETTER`` means lower.
+
+    ``IDENTICAL``: the two predict the same class for every image in every seed. ``DETERMINISTIC``: neither depends on
+    the seed, so the difference is equal in all seeds, and seeds tell nothing about its uncertainty.
+    """
+
+    BETTER = "better"
+    WORSE = "worse"
+    EQUIVALENT = "equivalent"
+    UNRESOLVED = "unresolved"
+    IDENTICAL = "identical"
+    DETERMINISTIC = "deterministic"
+
+
+def judge(
+    ends: tuple[float, float] | None, min_effect: float, *, higher_is_better: bool, only_variant_diverged: bool = False,
+    only_reference_diverged: bool = False,
+) -> Verdict:  # fmt: skip
+    """The verdict of an interval of the difference variant - reference.
+
+    *Equivalent*: it lies within ± ``min_effect``, with zero in it or without. *Better* or *worse*: it lies on one side
+    of zero. A side that diverged in a seed in which the other did not is neither better than the other nor equivalent.
+
+    Args:
+        ends: Both ends of the interval; None: there is none, or it supports no verdict.
+        min_effect: The smallest difference that matters.
+        higher_is_better: Whether a positive difference favours the variant.
+        only_variant_diverged: Whether the variant diverged in a seed in which the reference did not.
+        only_reference_diverged: The same of the reference.
+    """
+    if ends is None:
+        return Verdict.UNRESOLVED
+    low, high = ends
+    if -min_effect < low and high < min_effect:
+        return Verdict.UNRESOLVED if only_variant_diverged or only_reference_diverged else Verdict.EQUIVALENT
+    if low <= 0 <= high:
+        return Verdict.UNRESOLVED
+    if (low > 0) == higher_is_better:
+        return Verdict.UNRESOLVED if only_variant_diverged else Verdict.BETTER
+    return Verdict.UNRESOLVED if only_reference_diverged else Verdict.WORSE
