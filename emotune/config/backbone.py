@@ -13,7 +13,7 @@ from emotune.config.types import FORBID_UNKNOWN_KEYS, Count
 from emotune.config.user_code import UserCode, parse_code
 from emotune.core.errors import suggest
 
-__all__ = ["LIBRARIES", "BackboneCode", "BackboneConfig", "LastStages", "is_library_name"]
+__all__ = ["LIBRARIES", "BackboneCode", "BackboneConfig", "BackboneName", "LastStages", "is_library_name"]
 
 LIBRARIES = ("torchvision", "timm")
 """The libraries whose networks are backbones."""
@@ -58,6 +58,10 @@ def _backbone(value: Any, info: ValidationInfo) -> Any:
     return code
 
 
+BackboneName = Annotated[str | BackboneCode, BeforeValidator(_backbone)]
+"""The name of a backbone, or the user's own."""
+
+
 def _head(value: Any) -> Any:
     """A head with the defaults of its options can be given as its name."""
     if isinstance(value, HEAD_CLASSES):
@@ -99,7 +103,7 @@ class BackboneConfig(NetworkConfig):
     """
 
     name: Literal["backbone"] = "backbone"
-    backbone: Annotated[str | BackboneCode, BeforeValidator(_backbone)]
+    backbone: BackboneName
     head: Annotated[HeadConfig, BeforeValidator(_head)] = MeanHeadConfig()
     tune: Annotated[Literal["all", "head"] | LastStages, BeforeValidator(_tune)] = "all"
     input: InputOptions = InputOptions()

@@ -1,13 +1,17 @@
-"""Training a head alone: which options of training then have a meaning, since images are seen in fixed views."""
+"""Training a head alone: which options of training then have a meaning, since images are seen in fixed views.
+
+The same holds for a model that is fitted to the features which such a head gets.
+"""
+
+from dataclasses import fields, replace
 
 from emotune.config.backbone import BackboneConfig
+from emotune.config.baselines import LogisticConfig
 from emotune.config.model import ModelConfig
-from emotune.config.train import TrainConfig
+from emotune.config.run import RunConfig
+from emotune.config.train import VIEW_OPTIONS, TrainConfig
 
-__all__ = ["head_training_problems", "is_head_alone"]
-
-OF_VIEWS = ("crop", "min_scale", "flip", "augment", "augment_ops", "augment_magnitude", "random_erasing")
-"""The options that say how a training image's views are drawn."""
+__all__ = ["as_network", "feature_network", "head_training_problems", "is_head_alone"]
 
 
 def is_head_alone(model: ModelConfig) -> bool:
@@ -15,11 +19,28 @@ def is_head_alone(model: ModelConfig) -> bool:
     return isinstance(model, BackboneConfig) and model.tune == "head"
 
 
+def feature_network(model: ModelConfig) -> BackboneConfig | None:
+    """The network whose frozen backbone gives the features that a head alone, or a baseline, gets in place of images.
+
+    None for models that get images.
+    """
+    if isinstance(model, LogisticConfig):
+        return model.network
+    return model if isinstance(model, BackboneConfig) and model.tune == "head" else None
+
+
+def as_network(run: RunConfig) -> RunConfig:
+    """The run of the network with whose features a baseline is fitted, in place of the baseline's run."""
+    return replace(run, model=run.model.network) if isinstance(run.model, LogisticConfig) else run
+
+
 def head_training_problems(model: ModelConfig, train: TrainConfig) -> list[str]:
     """The options of a variant's training that fit its model badly, a line for each; empty if there are none."""
-    if not is_head_alone(model):
+    if feature_network(model) is None:
         unused = "more than a head is trained, on other views in each epoch: it would change nothing"
         return [f"train.views: is {train.views}, but {unused}; set model.tune: head"] if train.views > 1 else []
+    if not is_head_alone(model):
+        return _baseline_problems(model, train) + _view_problems("the model is fitted to features", train)
     problems = [
         f"train.{name}: is set, but model.tune is head, whose features are those of single images; leave it out"
         for name in ("mixup", "cutmix") if getattr(train, name)
@@ -29,10 +50,24 @@ def head_training_problems(model: ModelConfig, train: TrainConfig) -> list[str]:
             "train.layer_decay: is set, but model.tune is head, and layers are counted from the image, which a head "
             "alone does not get; leave it out"
         )
-    if train.views == 1:
-        problems += [
-            f"train.{name}: is set, but model.tune is head, and with one view every training image is seen in its "
-            "centre crop: it would change nothing; give train.views: 2 or more"
-            for name in OF_VIEWS if getattr(train, name) != getattr(TrainConfig, name)
-        ]  # fmt: skip
-    return problems
+    return problems + _view_problems("model.tune is head", train)
+
+
+def _baseline_problems(model: ModelConfig, train: TrainConfig) -> list[str]:
+    """The options that have no effect on a model that is not trained in steps."""
+    options = LogisticConfig.TRAIN_OPTIONS
+    return [
+        f'train.{one.name}: is set, but "{model.name}" is not trained in steps: it would change nothing; leave it out'
+        for one in fields(train) if one.name not in options and getattr(train, one.name) != one.default
+    ]  # fmt: skip
+
+
+def _view_problems(why: str, train: TrainConfig) -> list[str]:
+    """The options of views that have no effect because there is one view."""
+    if train.views > 1:
+        return []
+    return [
+        f"train.{name}: is set, but {why}, and with one view every training image is seen in its centre crop: it would "
+        "change nothing; give train.views: 2 or more"
+        for name in VIEW_OPTIONS if getattr(train, name) != getattr(TrainConfig, name)
+    ]  # fmt: skip

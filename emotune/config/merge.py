@@ -6,13 +6,13 @@ option can be given as a name or as code alone, ``head: attention``, which stand
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from types import MappingProxyType
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from emotune.config.backbone import BackboneConfig, is_library_name
 from emotune.config.heads import HEAD_CLASSES
-from emotune.config.model import MODEL_CLASSES, AlexNetConfig, CodeConfig, ModelConfig, PaperNetworkConfig
-from emotune.config.network import NetworkConfig
-from emotune.config.train import TrainConfig
+from emotune.config.model import MODEL_CLASSES, AlexNetConfig, ModelConfig, PaperNetworkConfig
+from emotune.config.network import BaselineConfig
+from emotune.config.train import VIEW_OPTIONS, TrainConfig
 from emotune.config.user_code import UserCode
 from emotune.config.validation import valid_keys
 from emotune.core.errors import closest, suggest
@@ -20,15 +20,13 @@ from emotune.core.errors import closest, suggest
 __all__ = ["config_class", "implied_name", "is_changed", "merge", "unused_options"]
 
 Options = dict[str, Any]
-Family = Literal["paper", "backbone", "code"]
-FAMILIES: tuple[Family, ...] = get_args(Family)
-"""The kinds of networks, which share options: emotune's, those of a backbone and a head, and the user's own."""
-KEYS: Mapping[Family, Set[str]] = MappingProxyType({
-    "paper": {key for kind in MODEL_CLASSES if issubclass(kind, PaperNetworkConfig) for key in valid_keys(kind)},
-    "backbone": set(valid_keys(BackboneConfig)),
-    "code": set(valid_keys(CodeConfig)),
+PAPER = "paper"
+"""The kind of emotune's networks, which share options. Every other model is of a kind of its own, its name."""
+KEYS: Mapping[str, Set[str]] = MappingProxyType({
+    PAPER: {key for kind in MODEL_CLASSES if issubclass(kind, PaperNetworkConfig) for key in valid_keys(kind)},
+    **{kind.name: set(valid_keys(kind)) for kind in MODEL_CLASSES if not issubclass(kind, PaperNetworkConfig)},
 })  # fmt: skip
-"""The options of each kind of networks."""
+"""The options of each kind of models."""
 WITH_OPTIONS: Mapping[str, Sequence[str]] = MappingProxyType({
     "model": ("backbone", "head", "input", "options", "tune"), "train": ("augment", "loss", "optimizer_options"),
 })  # fmt: skip
@@ -93,29 +91,32 @@ def merge(
             changed[part, ".".join(keys)] = None
     options = {key.partition(".")[0] for part, key in changed if part == "model"}
     merged["model"] = _of_its_kind(shared["model"], merged["model"], options)
-    if not issubclass(config_class("model", merged), NetworkConfig):  # the shared options of networks do not apply
+    kind = config_class("model", merged)
+    if issubclass(kind, BaselineConfig):
         name = merged["model"]["name"]
+        given = {key.partition(".")[0] for part, key in changed if part == "train"}
         problems += [f'{where}: train.{key}: "{name}" is not trained in steps: it would change nothing'
-                     for part, key in changed if part == "train"]  # fmt: skip
-        own = shared["model"] if shared["model"]["name"] == name else {}
-        given = {key: value for key, value in merged["model"].items() if key in options}
-        merged = {"model": {"name": name} | own | given, "train": {}}
+                     for key in given if key not in kind.TRAIN_OPTIONS]  # fmt: skip
+        merged["train"] = _of_a_baseline(kind, merged["train"], given)
+        if shared["model"]["name"] != name:  # what no model has is reported for the others
+            merged["model"] = {key: value for key, value in merged["model"].items() if key in KEYS[name] | options}
     return merged, changed.keys()
 
 
 def unused_options(shared: Options, models: Sequence[ModelConfig]) -> list[str]:
     """A line for each shared option of models that no variant's model has."""
     kind = _family(shared["name"])
-    kinds = {_family(model.name) for model in models if isinstance(model, NetworkConfig)}
+    kinds = {_family(model.name) for model in models}
     problems = []
     for key in shared.keys() - {"name"}:
-        owners = {one for one in FAMILIES if _has(one, key, shared[key])}
+        owners = {one for one in KEYS if _has(one, key, shared[key])}
         if key in ("code", "backbone") and owners and kind not in owners:
             problems.append(
                 f'model: both name "{shared["name"]}" and {key} are given; keep one, and give the other in a variant'
             )
         if owners and not owners & kinds:
-            hint = f"; give options of your code as model.options.{key}" if kinds == {"code"} else ""
+            own = "code" in kinds and kinds.isdisjoint((PAPER, BackboneConfig.name))
+            hint = f"; give options of your code as model.options.{key}" if own else ""
             hint = "; no variant has model.code" if owners == {"code"} else hint
             problems.append(f"model.{key}: no variant's model has this option: it would change nothing{hint}")
     heads = {key for model in models if isinstance(model, BackboneConfig) for key in valid_keys(model.head)}
@@ -169,23 +170,35 @@ def _of_its_kind(shared: Options, merged: Options, given: Set[str]) -> Options:
     if "name" not in given:
         if "code" in given:
             name = "code"
-        elif "backbone" in given and (_family(shared["name"]) == "paper") != _is_tower(merged["backbone"]):
+        elif "backbone" in given and (_family(shared["name"]) == PAPER) != _is_tower(merged["backbone"]):
             name = implied_name({"backbone": merged["backbone"]})
     own = _family(name)
     foreign = {
         key for key, value in merged.items()
-        if not _has(own, key, value) and any(_has(one, key, value) for one in FAMILIES)
+        if not _has(own, key, value) and any(_has(one, key, value) for one in KEYS)
     }  # fmt: skip
     return {key: value for key, value in merged.items() if key not in foreign - given} | {"name": name}
 
 
-def _family(name: str) -> Family:
-    return "code" if name == CodeConfig.name else "backbone" if name == BackboneConfig.name else "paper"
+def _of_a_baseline(kind: type[BaselineConfig], train: Options, given: Set[str]) -> Options:
+    """The options of training without those that are shared for networks: how views are drawn, if there is one view.
+
+    Args:
+        kind: The class of the baseline.
+        train: The options of the variant.
+        given: The keys that the variant itself gives.
+    """
+    shared = set(kind.TRAIN_OPTIONS) - (set(VIEW_OPTIONS) if train.get("views", 1) == 1 else set())
+    return {key: value for key, value in train.items() if key in shared | given & set(kind.TRAIN_OPTIONS)}
 
 
-def _has(family: Family, key: str, value: Any) -> bool:
-    """Whether networks of a kind have an option; a backbone is either one of AlexNet's or one of another network."""
-    return key in KEYS[family] and (key != "backbone" or _is_tower(value) == (family == "paper"))
+def _family(name: Any) -> str:
+    return name if isinstance(name, str) and name in KEYS else PAPER
+
+
+def _has(family: str, key: str, value: Any) -> bool:
+    """Whether models of a kind have an option; a backbone is either one of AlexNet's or one of another network."""
+    return key in KEYS[family] and (key != "backbone" or _is_tower(value) == (family == PAPER))
 
 
 def _is_tower(backbone: Any) -> bool:

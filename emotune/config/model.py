@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from emotune.config.backbone import BackboneConfig
+from emotune.config.baselines import ConstantConfig, LogisticConfig, SvmConfig
 from emotune.config.input_spec import InputOptions
 from emotune.config.network import NetworkConfig
 from emotune.config.types import FORBID_UNKNOWN_KEYS, Count, Fraction, Positive, reject_unused
@@ -25,6 +26,7 @@ __all__ = [
     "CodeConfig",
     "ConstantConfig",
     "DualBranchConfig",
+    "LogisticConfig",
     "MldrConfig",
     "MldrV2Config",
     "ModelConfig",
@@ -204,28 +206,6 @@ class CodeConfig(UserCode, NetworkConfig):
         return (*super()._key, self.input)
 
 
-@dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
-class ConstantConfig:
-    """Predicts the class frequencies of the training set for every image: the trivial baseline."""
-
-    name: Literal["constant"] = "constant"
-
-
-@dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
-class SvmConfig:
-    """A support vector machine on hand-made features, a baseline for networks: `emotune.models.baselines`.
-
-    Attributes:
-        features: The features: *colours*, a histogram of hue, saturation and value, or *textures*, GIST's energies of
-            Gabor filters and histograms of local binary patterns; see `emotune.models.baselines.features`.
-        c_grid: The values of the penalty C that are tried; the one with the highest validation accuracy is used.
-    """
-
-    name: Literal["svm"] = "svm"
-    features: Literal["colours", "textures"] = "colours"
-    c_grid: Annotated[tuple[Positive, ...], Field(min_length=1)] = (1.0, 10.0)
-
-
 ModelConfig = Annotated[
     AlexNetConfig
     | AttentionConfig
@@ -235,7 +215,8 @@ ModelConfig = Annotated[
     | BackboneConfig
     | CodeConfig
     | ConstantConfig
-    | SvmConfig,
+    | SvmConfig
+    | LogisticConfig,
     Field(discriminator="name"),
 ]
 MODEL_CLASSES: tuple[type[Any], ...] = get_args(get_args(ModelConfig)[0])
@@ -243,6 +224,6 @@ MODEL_CLASSES: tuple[type[Any], ...] = get_args(get_args(ModelConfig)[0])
 
 
 def own_code(model: ModelConfig) -> UserCode | None:
-    """The user's own code in a model, the network or its backbone; None for other models."""
-    code = model.backbone if isinstance(model, BackboneConfig) else model
+    """The user's own code in a model, which is a network or a backbone; None for other models."""
+    code = model.backbone if isinstance(model, BackboneConfig | LogisticConfig) else model
     return code if isinstance(code, UserCode) else None

@@ -1,12 +1,22 @@
-"""The base of all configurations of networks."""
+"""The bases of all configurations of models."""
+
+from typing import ClassVar
 
 from pydantic.dataclasses import dataclass
 
 from emotune.config.types import FORBID_UNKNOWN_KEYS
 
-__all__ = ["NetworkConfig"]
+__all__ = ["BaselineConfig", "NetworkConfig"]
 
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class NetworkConfig:
     """A network, which is trained in steps; other models are fitted at once."""
+
+
+@dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
+class BaselineConfig:
+    """A model that is fitted at once, so that most options of training have no effect on it."""
+
+    TRAIN_OPTIONS: ClassVar[tuple[str, ...]] = ()
+    """The options of training that have one."""

@@ -16,7 +16,7 @@ from pydantic.dataclasses import dataclass
 from emotune.config.backbone import BackboneCode, BackboneConfig
 from emotune.config.input_spec import InputSpec
 from emotune.config.metric import Select
-from emotune.config.model import CodeConfig, ModelConfig, own_code
+from emotune.config.model import CodeConfig, LogisticConfig, ModelConfig, own_code
 from emotune.config.train import TrainConfig
 from emotune.config.types import FORBID_UNKNOWN_KEYS
 from emotune.config.user_code import UserCode
@@ -176,10 +176,11 @@ class RunConfig:
 
 
 def model_label(model: ModelConfig) -> str:
-    """The beginning of a run's id: the model's name, the user's own name for it, or those of backbone and head."""
-    if isinstance(model, BackboneConfig):
+    """The beginning of a run's id: the model's name, or the user's own for it; that of a backbone and what is on it."""
+    if isinstance(model, BackboneConfig | LogisticConfig):
         backbone = model.backbone.entry if isinstance(model.backbone, BackboneCode) else model.backbone
-        return f"{backbone.rpartition(':')[2].lower()}-{model.head.name}"
+        part = model.head.name if isinstance(model, BackboneConfig) else model.name
+        return f"{backbone.rpartition(':')[2].lower()}-{part}"
     return model.entry.lower() if isinstance(model, CodeConfig) else model.name
 
 

@@ -18,9 +18,11 @@ from emotune.config.optimizers import OPTIMIZERS, checked_options, known_optimiz
 from emotune.config.types import FORBID_UNKNOWN_KEYS, Count, Fraction, FrozenDict, Number, Positive, reject_bool
 from emotune.config.user_code import UserCode, code_or_name
 
-__all__ = ["AugmentationCode", "LossCode", "Order", "TrainConfig"]
+__all__ = ["VIEW_OPTIONS", "AugmentationCode", "LossCode", "Order", "TrainConfig"]
 
 Order = Literal["images", "shards"]
+VIEW_OPTIONS = ("crop", "min_scale", "flip", "augment", "augment_ops", "augment_magnitude", "random_erasing")
+"""The options that say how a training image's views are drawn."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, config=FORBID_UNKNOWN_KEYS)

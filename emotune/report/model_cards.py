@@ -11,7 +11,8 @@ from emotune.analysis import diagnostics
 from emotune.analysis.metrics import constant_predictions, scalar_metrics
 from emotune.analysis.seeds import Summary, summarise
 from emotune.config.metric import SCALES
-from emotune.config.network import NetworkConfig
+from emotune.config.model import ModelConfig
+from emotune.config.network import BaselineConfig, NetworkConfig
 from emotune.config.scale import Scale
 from emotune.config.shown_options import shown_options
 from emotune.report import phrasing
@@ -73,7 +74,7 @@ def _card(results: StudyResults, context: Mapping[str, Any], variant: str) -> di
     return dict(context) | {
         "variant": variant,
         "model": f"{model.name}: {_options_text(shown_options(model))}".rstrip(": "),
-        "training": _options_text(shown_options(train)) if is_network else "",
+        "training": _options_text(_effective(model, shown_options(train))),
         "is_network": is_network,
         "input_side": results.inputs[variant].side,
         "normalisation": _normalisation(results, runs),
@@ -86,6 +87,12 @@ def _card(results: StudyResults, context: Mapping[str, Any], variant: str) -> di
         "synthetic": all(data.synthetic for data in datasets),
         "run_ids": runs,
     }
+
+
+def _effective(model: ModelConfig, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of training that have an effect on a model."""
+    kept = model.TRAIN_OPTIONS if isinstance(model, BaselineConfig) else options
+    return {key: value for key, value in options.items() if key in kept}
 
 
 def _options_text(options: Mapping[str, Any]) -> str:

@@ -11,10 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from emotune.config.head_training import OF_VIEWS
 from emotune.config.input_spec import InputSpec
 from emotune.config.run import RunConfig
-from emotune.config.train import TrainConfig
+from emotune.config.train import VIEW_OPTIONS, TrainConfig
 from emotune.config.user_code import UserCode
 from emotune.data.augment import CropBoxes, draw_crops, evaluation_crops
 from emotune.data.read.batches import Split
@@ -69,7 +68,7 @@ def training_views(train: TrainConfig) -> list[View]:
     """The views that training images have: those that are drawn, or the centre crop."""
     if train.views == 1:
         return test_views(1)
-    options = {name: getattr(train, name) for name in OF_VIEWS}
+    options = {name: getattr(train, name) for name in VIEW_OPTIONS}
     plain = {name: one.identity if isinstance(one, UserCode) else one for name, one in options.items()}
     digest = hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()[:8]
     return [View(f"drawn{digest}n{number}", number, train) for number in range(train.views)]

@@ -1,15 +1,15 @@
 """Opening splits with the features of their images, which are computed now unless this machine has them.
 
-They are used if the head alone is trained. A file of the cache holds them for a shard in a view
-(`emotune.data.read.feature_cache`), and is named after everything that decides about their bits: backbone, weights,
-what the head needs, input, precision, device and libraries. All ranks, and other runs on this machine, compute
-different files at the same time. If all that a run needs does not fit the cache, its steps compute features of images,
-which takes longer and gives the same bits (`emotune.models.networks.fixed_features`).
+They are used if the head alone is trained, or if a model is fitted to them. A file of the cache holds them for a shard
+in a view (`emotune.data.read.feature_cache`), and is named after everything that decides about their bits: backbone,
+weights, what the head needs, input, precision, device and libraries. All ranks, and other runs on this machine, compute
+different files at the same time. If all that a run needs does not fit the cache, features are computed from images, in
+every step or once for a fit, which takes longer and gives the same bits (`emotune.models.networks.fixed_features`).
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -18,7 +18,8 @@ from importlib.metadata import version
 import numpy as np
 import torch
 
-from emotune.config.backbone import BackboneCode, BackboneConfig
+from emotune.config.backbone import BackboneCode
+from emotune.config.head_training import feature_network
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
 from emotune.core.cache_dir import cache_folder
@@ -55,8 +56,10 @@ def features_opener(
     on_progress: Callable[[RunProgress], None],
     stop: Callable[[], bool],
     open_images: Callable[[str], Split],
+    *,
+    once: bool = False,
 ) -> Callable[[str], Split]:
-    """A function that opens a split of a run whose head alone is trained, by the split's name.
+    """A function that opens a split of a run on the features of a frozen backbone, by the split's name.
 
     All ranks call it together.
 
@@ -68,17 +71,20 @@ def features_opener(
         on_progress: A function that is called while features are computed.
         stop: A function that is called between batches; once it returns true, an `InterruptedRunError` is raised.
         open_images: A function that opens a split without features, as `split_opener` gives it.
+        once: Whether features are needed a single time, so that they are computed and held in memory if they do not
+            fit the cache; otherwise the run's steps compute them.
     """
     if state.backbone is None:
         raise ValueError("the run's network has no frozen backbone")
     source = FeatureSource(run, state, state.backbone, resources, stop, reading_reporter(run, on_progress))
-    if not all(session.world.gather(source.fits())):
+    kept = all(session.world.gather(source.fits()))
+    if not kept and not once:
         return split_opener(run, resources, run.train.order, on_progress, decode=True)
 
     def open_with_features(name: str) -> Split:
         reader = None
         with suppress(StoppedError):
-            reader = source.reader(name)
+            reader = source.reader(name) if kept else source.computed(name)
         if session.must_stop(stop()) or reader is None:
             raise InterruptedRunError(f"{run.id} was stopped while features were computed")
         split = open_images(name)
@@ -129,6 +135,18 @@ class FeatureSource:
                 cache.make(absent, self._computation(split))
             rows |= {file: opened for file in missing if (opened := cache.open(file)) is not None}
             missing = [file for file in files if file not in rows]
+        return self._reader_of(split, rows)
+
+    def computed(self, split: str) -> FeatureReader:
+        """The same, computed now and held in memory.
+
+        Raises:
+            StoppedError: the run was asked to stop.
+        """
+        compute = self._computation(split)
+        return self._reader_of(split, {file: np.concatenate(list(compute(file))) for file in self._files(split)})
+
+    def _reader_of(self, split: str, rows: Mapping[FeatureFile, np.ndarray]) -> FeatureReader:
         shards, views = self._shards(split), self._views(split)
         arrays = tuple(tuple(rows[FeatureFile(shard, view.name)] for shard in shards) for view in views)
         return FeatureReader(arrays, np.cumsum([0, *(shard.samples for shard in shards)])[:-1])
@@ -214,8 +232,8 @@ class FeatureSource:
     @cached_property
     def _key(self) -> str:
         """A digest of all that decides about the features of an image in a view."""
-        model, device = self.run.model, self.state.world.device.type
-        assert isinstance(model, BackboneConfig)  # a frozen backbone has such a config
+        model, device = feature_network(self.run.model), self.state.world.device.type
+        assert model is not None  # a frozen backbone has a config
         name = "torchvision" if isinstance(model.backbone, BackboneCode) else model.backbone.partition(":")[0]
         about = {
             "format": FORMAT,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from emotune.config.backbone import BackboneConfig
+from emotune.config.model import LogisticConfig, ModelConfig
 from emotune.config.optimizers import OPTIMIZERS
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
@@ -77,17 +78,17 @@ def frozen_at_random(runs: Sequence[RunConfig]) -> list[str]:
     Args:
         runs: The runs that are going to be trained.
     """
-    kept = [
-        run.variant
-        for run in runs
-        if isinstance(run.model, BackboneConfig) and run.model.tune != "all" and run.train.init == "scratch"
-    ]
+    kept = [run.variant for run in runs if run.train.init == "scratch" and _freezes(run.model)]
     if not kept:
         return []
     return [
-        f"{_listed(list(dict.fromkeys(kept)))}: model.tune freezes a backbone whose weights are random, because "
-        "train.init is scratch. Give train.init weights, or set tune: all, unless this is meant."
+        f"{_listed(list(dict.fromkeys(kept)))}: a backbone whose weights are random is frozen, because "
+        "train.init is scratch. Give train.init weights, or set model.tune: all, unless this is meant."
     ]
+
+
+def _freezes(model: ModelConfig) -> bool:
+    return isinstance(model, LogisticConfig) or (isinstance(model, BackboneConfig) and model.tune != "all")
 
 
 def bf16_without_instructions(runs: Sequence[RunConfig], resources: Resources, executor: str) -> list[str]:

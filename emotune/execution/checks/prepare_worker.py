@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from emotune.analysis.architecture import NetworksFile, architecture_summary
 from emotune.config.backbone import BackboneConfig
+from emotune.config.head_training import as_network
 from emotune.config.input_spec import InputSpec
 from emotune.config.run import DatasetRef, RunConfig
 from emotune.config.study import Study
@@ -143,7 +144,7 @@ def _check_user_code(job: PreparationJob, show: Callable[[str], None]) -> list[s
     lines on what is to be known of them.
     """
     lines, problems = [], []
-    for run in {(run.variant, run.dataset.name): run for run in job.runs}.values():
+    for run in {(run.variant, run.dataset.name): as_network(run) for run in job.runs}.values():
         of_library = isinstance(run.model, BackboneConfig) and isinstance(run.model.backbone, str)
         if not run.user_code and not of_library:
             continue

@@ -1,1 +1,1 @@
-"""Baselines that are not networks: the classes' frequencies, and support vector machines on hand-made features."""
+"""Baselines that are not trained in steps: class frequencies, machines on hand-made features, logistic regression."""

@@ -14,7 +14,7 @@ class ClassPrior:
     """The classes' shares of the training images as the prediction for every image.
 
     Each class counts one image more than there are, so that none has the probability 0. The methods are those of
-    `emotune.models.baselines.build.Baseline`.
+    `emotune.models.baselines.baseline.Baseline`.
 
     Args:
         classes: The number of classes, K.

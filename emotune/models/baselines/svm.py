@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 
 from emotune.config.model import SvmConfig
+from emotune.models.baselines.calibration import MIN_LOG_PROBABILITY, best_temperature
 
 __all__ = ["Svm"]
 
-MIN_LOG_PROBABILITY = -30.0
-"""The log-probability of a class without training images: finite, so that losses are."""
 KERNEL_CACHE_MB = 1000
 
 
@@ -24,7 +23,7 @@ class Svm:
     taken, the first of equally good ones. Scores become probabilities by a softmax with a temperature that is fitted on
     the validation images (Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2).
 
-    The methods are those of `emotune.models.baselines.build.Baseline`.
+    The methods are those of `emotune.models.baselines.baseline.Baseline`.
 
     Args:
         config: The options.
@@ -66,7 +65,7 @@ class Svm:
         best = max(candidates, key=lambda c: candidates[c][0])
         self._pipeline, self._temperature = candidates[best][1], 1.0
         svc = self._pipeline[-1]
-        self._temperature = _best_temperature(self.log_probabilities(val), val_targets)
+        self._temperature = best_temperature(self.log_probabilities(val), val_targets)
         self._parameters = sum(array.size for array in (svc.support_vectors_, svc.dual_coef_, svc.intercept_))
         accuracies = {f"{c:g}": round(accuracy, 3) for c, (accuracy, _) in candidates.items()}
         return {
@@ -102,17 +101,3 @@ def _scores(pipeline: Any, features: np.ndarray) -> np.ndarray:
         scores[:, first] += margins[:, pair]
         scores[:, second] -= margins[:, pair]
     return scores / classes
-
-
-def _best_temperature(scores: np.ndarray, targets: np.ndarray) -> float:
-    """The divisor of scores (N, K) between 1/100 and 100 with which the targets are most likely."""
-    from scipy.optimize import minimize_scalar  # late, too
-    from scipy.special import log_softmax
-
-    rows = np.arange(len(targets))
-
-    def loss(log_temperature: float) -> float:
-        return -float(log_softmax(scores / np.exp(log_temperature), axis=1)[rows, targets].mean())
-
-    best: Any = minimize_scalar(loss, bounds=(-np.log(100), np.log(100)), method="bounded")
-    return float(np.exp(best.x))

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from emotune.config.head_training import as_network
 from emotune.config.input_spec import InputOptions
 from emotune.config.model import BackboneConfig, CodeConfig, ModelConfig
 from emotune.config.normalisation import IMAGENET, Normalisation
@@ -75,8 +76,8 @@ def check_weights(run: RunConfig, classes: Sequence[str]) -> Initialisation:
     """The result of `load_weights` for a run, or its error, without the memory and time that a network takes."""
     if run.weights is None:
         return Initialisation(run.input.normalisation)
-    network = build_for_inspection(run.model, len(classes), run.input)
-    return _match(network, run, run.weights, classes)[1]
+    network = build_for_inspection(as_network(run).model, len(classes), run.input)
+    return _match(network, as_network(run), run.weights, classes)[1]
 
 
 def _match(

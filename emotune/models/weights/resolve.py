@@ -15,7 +15,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from emotune.config.backbone import BackboneCode
-from emotune.config.model import BackboneConfig, CodeConfig, MldrConfig, MldrV2Config, ModelConfig, PaperNetworkConfig
+from emotune.config.model import (
+    BackboneConfig,
+    CodeConfig,
+    LogisticConfig,
+    MldrConfig,
+    MldrV2Config,
+    ModelConfig,
+    PaperNetworkConfig,
+)
 from emotune.config.run import WeightsRef
 from emotune.config.train import TrainConfig
 from emotune.core.cache_dir import cache_folder
@@ -68,7 +76,7 @@ def resolve_weights(variants: Mapping[str, tuple[ModelConfig, TrainConfig]]) -> 
 
 def _require_published(model: ModelConfig) -> None:
     """Raises an InputError unless the network has a backbone of torchvision, or consists of AlexNets of full width."""
-    if isinstance(model, BackboneConfig):
+    if isinstance(model, BackboneConfig | LogisticConfig):
         if isinstance(model.backbone, BackboneCode):
             raise InputError("there are no such weights for a backbone of one's own; use scratch, or give a file")
         if model.backbone.startswith("timm:"):

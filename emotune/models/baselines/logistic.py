@@ -1,0 +1,107 @@
+"""Logistic regression on the features of a frozen backbone, fitted with scikit-learn."""
+
+import warnings
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from emotune.config.model import LogisticConfig
+from emotune.models.baselines.calibration import MIN_LOG_PROBABILITY, best_temperature
+
+__all__ = ["Logistic"]
+
+MAX_ITERATIONS = 5000
+"""The most iterations of the solver; on standardised features it usually takes some dozens to hundreds."""
+
+
+@dataclass
+class Logistic:
+    """Multinomial logistic regression with a squared penalty on its weights, by the solver L-BFGS in float64.
+
+    Features are standardised with the training images' mean and standard deviation, so that the penalty weighs all of
+    them alike, one grid of C serves backbones of any scale, and the solver converges. The C with the highest validation
+    accuracy is taken, the smallest of equally good ones. A strong penalty shrinks the scores, so that probabilities
+    would be too cautious: scores are divided by a temperature that is fitted on the validation images (Guo et al. 2017,
+    "On Calibration of Modern Neural Networks", section 4.2), which leaves the predicted classes as they are.
+
+    The result depends neither on a seed nor on the number of threads: linear algebra is done by one. The methods are
+    those of `emotune.models.baselines.baseline.Baseline`.
+
+    Args:
+        config: The options.
+        classes: The number of classes, K.
+    """
+
+    config: LogisticConfig
+    classes: int
+    _scaler: Any = field(init=False, repr=False)
+    _regression: Any = field(init=False, repr=False)
+    _temperature: float = field(init=False, repr=False)
+
+    def fit(
+        self,
+        train: np.ndarray,
+        targets: np.ndarray,
+        val: np.ndarray,
+        val_targets: np.ndarray,
+        on_progress: Callable[[], None] = lambda: None,
+    ) -> dict[str, Any]:
+        """Fits the weights for each C and keeps the best; returns the choice, the accuracies and its iterations.
+
+        If there are ``notes``, they tell of a solver that did not converge, and of a best C that is an end of the grid.
+        """
+        from sklearn.linear_model import LogisticRegression  # late: it is an extra
+        from sklearn.preprocessing import StandardScaler
+
+        self._temperature = 1.0
+        self._scaler = StandardScaler().fit(train.astype(np.float64))
+        standardised, notes = self._scaler.transform(train.astype(np.float64)), []
+        candidates: dict[float, tuple[float, Any]] = {}
+        for c in sorted(set(self.config.c_grid)):
+            with _one_thread(), warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                regression = LogisticRegression(C=c, max_iter=MAX_ITERATIONS).fit(standardised, targets)
+            notes += [f"logistic, C {c:g}: {str(one.message).partition(chr(10))[0]}" for one in caught]
+            self._regression = regression
+            correct = self.log_probabilities(val).argmax(axis=1) == val_targets
+            candidates[c] = 100 * float(correct.mean()), regression
+            on_progress()
+        best = max(candidates, key=lambda c: candidates[c][0])  # the first of equally good ones
+        self._regression = candidates[best][1]
+        self._temperature = best_temperature(self.log_probabilities(val), val_targets)
+        if len(candidates) > 1 and best in (min(candidates), max(candidates)):
+            notes.append(f"logistic: the best C, {best:g}, is an end of c_grid; others beyond it may be better")
+        accuracies = {f"{c:g}": round(accuracy, 3) for c, (accuracy, _) in candidates.items()}
+        outcome = {
+            "c": best, "val_accuracy_by_c": accuracies, "temperature": round(self._temperature, 4),
+            "iterations": int(self._regression.n_iter_[0]),
+        }  # fmt: skip
+        return outcome | ({"notes": notes} if notes else {})
+
+    def log_probabilities(self, features: np.ndarray) -> np.ndarray:
+        """The classes' log-probabilities, not less than -30: (N, F) → float32 (N, K)."""
+        from scipy.special import log_softmax  # late: every worker imports this module, and few fit
+
+        with _one_thread():
+            scores = self._regression.decision_function(self._scaler.transform(features.astype(np.float64)))
+        if scores.ndim == 1:  # of two classes, that of the second
+            scores = np.stack([np.zeros_like(scores), scores], axis=1)
+        log_probabilities = np.full((len(features), self.classes), MIN_LOG_PROBABILITY)
+        known = self._regression.classes_
+        log_probabilities[:, known] = np.maximum(log_softmax(scores / self._temperature, axis=1), MIN_LOG_PROBABILITY)
+        return log_probabilities.astype(np.float32)
+
+    @property
+    def parameters(self) -> int:
+        """The number of weights and biases."""
+        return self._regression.coef_.size + self._regression.intercept_.size
+
+
+def _one_thread() -> AbstractContextManager[Any]:
+    """A context in which linear algebra is done by one thread: sums over several would depend on their number."""
+    from threadpoolctl import threadpool_limits  # late: it comes with scikit-learn
+
+    return threadpool_limits(1, "blas")
