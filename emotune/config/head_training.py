@@ -10,6 +10,7 @@ from emotune.config.baselines import LogisticConfig
 from emotune.config.model import ModelConfig
 from emotune.config.run import RunConfig
 from emotune.config.train import VIEW_OPTIONS, TrainConfig
+from emotune.config.zero_shot import ZeroShotConfig
 
 __all__ = ["as_network", "feature_network", "head_training_problems", "is_head_alone"]
 
@@ -36,10 +37,13 @@ def as_network(run: RunConfig) -> RunConfig:
 
 def head_training_problems(model: ModelConfig, train: TrainConfig) -> list[str]:
     """The options of a variant's training that fit its model badly, a line for each; empty if there are none."""
+    if isinstance(model, ZeroShotConfig):
+        missing = "train.init: is scratch, but zero_shot needs weights; give the path of a file that open_clip saved"
+        return _baseline_problems(model, train) + ([missing] if train.init == "scratch" else [])
     if feature_network(model) is None:
         unused = "more than a head is trained, on other views in each epoch: it would change nothing"
         return [f"train.views: is {train.views}, but {unused}; set model.tune: head"] if train.views > 1 else []
-    if not is_head_alone(model):
+    if isinstance(model, LogisticConfig):
         return _baseline_problems(model, train) + _view_problems("the model is fitted to features", train)
     problems = [
         f"train.{name}: is set, but model.tune is head, whose features are those of single images; leave it out"
@@ -53,12 +57,11 @@ def head_training_problems(model: ModelConfig, train: TrainConfig) -> list[str]:
     return problems + _view_problems("model.tune is head", train)
 
 
-def _baseline_problems(model: ModelConfig, train: TrainConfig) -> list[str]:
+def _baseline_problems(model: LogisticConfig | ZeroShotConfig, train: TrainConfig) -> list[str]:
     """The options that have no effect on a model that is not trained in steps."""
-    options = LogisticConfig.TRAIN_OPTIONS
     return [
         f'train.{one.name}: is set, but "{model.name}" is not trained in steps: it would change nothing; leave it out'
-        for one in fields(train) if one.name not in options and getattr(train, one.name) != one.default
+        for one in fields(train) if one.name not in model.TRAIN_OPTIONS and getattr(train, one.name) != one.default
     ]  # fmt: skip
 
 

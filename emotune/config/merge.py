@@ -27,9 +27,12 @@ KEYS: Mapping[str, Set[str]] = MappingProxyType({
     **{kind.name: set(valid_keys(kind)) for kind in MODEL_CLASSES if not issubclass(kind, PaperNetworkConfig)},
 })  # fmt: skip
 """The options of each kind of models."""
-WITH_OPTIONS: Mapping[str, Sequence[str]] = MappingProxyType({
-    "model": ("backbone", "head", "input", "options", "tune"), "train": ("augment", "loss", "optimizer_options"),
-})  # fmt: skip
+WITH_OPTIONS: Mapping[str, Sequence[str]] = MappingProxyType(
+    {
+        "model": ("backbone", "head", "input", "names", "options", "tune"),
+        "train": ("augment", "loss", "optimizer_options"),
+    }
+)
 """The options that have options of their own."""
 TOWERS: Sequence[str] = get_args(get_type_hints(AlexNetConfig)["backbone"])
 """The backbones of `AlexNetConfig`, whose option of that name is another one than that of `BackboneConfig`."""

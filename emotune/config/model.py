@@ -17,6 +17,7 @@ from emotune.config.input_spec import InputOptions
 from emotune.config.network import NetworkConfig
 from emotune.config.types import FORBID_UNKNOWN_KEYS, Count, Fraction, Positive, reject_unused
 from emotune.config.user_code import UserCode
+from emotune.config.zero_shot import ZeroShotConfig
 
 __all__ = [
     "MODEL_CLASSES",
@@ -32,6 +33,7 @@ __all__ = [
     "ModelConfig",
     "PaperNetworkConfig",
     "SvmConfig",
+    "ZeroShotConfig",
     "own_code",
 ]
 
@@ -216,7 +218,8 @@ ModelConfig = Annotated[
     | CodeConfig
     | ConstantConfig
     | SvmConfig
-    | LogisticConfig,
+    | LogisticConfig
+    | ZeroShotConfig,
     Field(discriminator="name"),
 ]
 MODEL_CLASSES: tuple[type[Any], ...] = get_args(get_args(ModelConfig)[0])

@@ -20,6 +20,7 @@ from emotune.config.model import CodeConfig, LogisticConfig, ModelConfig, own_co
 from emotune.config.train import TrainConfig
 from emotune.config.types import FORBID_UNKNOWN_KEYS
 from emotune.config.user_code import UserCode
+from emotune.config.zero_shot import ArchitectureFile
 
 __all__ = [
     "FORMAT_VERSION",
@@ -193,6 +194,8 @@ def _identity(value: Any) -> Any:
     """The part of a value that belongs to a run's identity, as JSON: of configs, their names and what is no default."""
     if isinstance(value, UserCode):
         return ({"name": value.name} if isinstance(value, CodeConfig) else {}) | value.identity
+    if isinstance(value, ArchitectureFile):
+        return value.content
     if not is_dataclass(value):
         return value
     name = {one.name: getattr(value, one.name) for one in fields(value) if one.name == "name"}

@@ -7,6 +7,7 @@ from emotune.config.backbone import LastStages
 from emotune.config.python_source import source_digest
 from emotune.config.types import as_in_study
 from emotune.config.user_code import UserCode
+from emotune.config.zero_shot import ArchitectureFile
 
 __all__ = ["shown_options"]
 
@@ -29,7 +30,7 @@ def shown_options(config: Any) -> dict[str, Any]:
 
 def _shown(name: str, value: Any) -> dict[str, Any]:
     """The options that an option has, by their dotted keys, and itself."""
-    if isinstance(value, UserCode):
+    if isinstance(value, UserCode | ArchitectureFile):
         return {name: str(value)}
     if isinstance(value, LastStages):
         return {name: as_in_study({"last": value.last})}

@@ -1,38 +1,32 @@
 """Runs of baselines, which are fitted with a single call: they leave the same files as networks, except weights.
 
 There are no checkpoints: a run that is stopped starts again. Every rank does the same work and rank 0 writes. The
-result does not depend on the seed.
+result does not depend on the seed, unless the backbone whose features a model gets is drawn from it.
 """
 
 import json
 import time
 from collections.abc import Callable
-from contextlib import closing
-from functools import cache, partial
+from functools import partial
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from emotune.config.head_training import as_network
-from emotune.config.resources import EVALUATION_BATCH_SIZE, Resources
+from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
-from emotune.data.read.batches import Split
-from emotune.models.baselines.baseline import ImageBaseline
-from emotune.models.baselines.build import make_baseline
-from emotune.models.baselines.logistic import Logistic
-from emotune.models.cost import Cost, cost
+from emotune.models.cost import Cost
 from emotune.runs.directory import METRICS
 from emotune.runs.predictions import accuracy
 from emotune.runs.progress import Phase, RunProgress
 from emotune.runs.record import EpochMetrics, RunRecord
 from emotune.training.evaluate import Outputs, average_logits
-from emotune.training.features import features_opener
+from emotune.training.fitted_rows import open_rows
 from emotune.training.precision import numerics_record
 from emotune.training.progress import Progress
 from emotune.training.provenance import code_origin
 from emotune.training.record import make_record, reading_mode, write_predictions
-from emotune.training.setup import InterruptedRunError, RunSession, load_or_init, split_opener
+from emotune.training.setup import InterruptedRunError, RunSession
 
 __all__ = ["fit"]
 
@@ -46,21 +40,13 @@ def fit(
 ) -> RunRecord | None:
     """Fits a run's baseline on its training and validation images, tests it, and writes predictions and record.
 
-    The model gets images of 256×256 pixels, without crops and flips, or the features of a frozen backbone. The
-    arguments, the result and the errors are those of `emotune.training.loop.train`, which calls this.
+    The model gets images of 256×256 pixels, without crops and flips, or what a network computes of them
+    (`emotune.training.fitted_rows`). The arguments, the result and the errors are those of
+    `emotune.training.loop.train`, which calls this.
     """
     started = time.perf_counter()
-    # Each image is used once, in stored order.
-    open_images: Callable[[str], Split] = cache(split_opener(run, resources, "shards", on_progress))
-    train, progress = open_images("train"), Progress()
-    model = make_baseline(run.model, len(train.classes))
-    costs = None
-    if isinstance(model, Logistic):
-        network = as_network(run)
-        state, progress = load_or_init(network, session.directory, session.world, resources, train)
-        open_images = features_opener(run, state, session, resources, on_progress, stop, open_images, once=True)
-        train, costs = open_images("train"), cost(network.model, len(train.classes), run.input)
-    val = open_images("val")
+    rows = open_rows(run, session, resources, on_progress, stop)
+    model, train, val = rows.model, rows.open("train"), rows.open("val")
     images = len(train) + len(val)
 
     def report(phase: Phase, evaluated: int) -> None:
@@ -69,14 +55,8 @@ def fit(
         if session.must_stop(stop()):
             raise InterruptedRunError(f"{run.id} was stopped; it will start again from the beginning")
 
-    def rows(split: Split, phase: Phase, before: int = 0) -> list[np.ndarray]:
-        """The features of a split's images in each of their views."""
-        if isinstance(model, Logistic):
-            report(phase, before + len(split))
-            return _pooled(split)
-        return [_features(model, split, lambda evaluated: report(phase, before + evaluated))]
-
-    train_views, (val_features,) = rows(train, "training"), rows(val, "training", len(train))
+    train_views = rows.of(train, lambda evaluated: report("training", evaluated))
+    (val_features,) = rows.of(val, lambda evaluated: report("training", len(train) + evaluated))
     train_features, targets = np.concatenate(train_views), np.tile(train.targets, len(train_views))
     fitted = model.fit(train_features, targets, val_features, val.targets, partial(report, "validating", images))
     train_logits, val_logits = model.log_probabilities(train_features), model.log_probabilities(val_features)
@@ -90,11 +70,15 @@ def fit(
         "val_accuracy": accuracy(val.targets, val_logits),
         "train_s_so_far": round(train_end - started, 3),
     }
-    progress.epoch, progress.seen, progress.train_s, progress.history = 1, len(train), train_end - started, [metrics]
-    progress.notes += fitted.pop("notes", [])
-    test = open_images("test")  # the only use of these images
-    logits = [torch.from_numpy(model.log_probabilities(one)) for one in rows(test, "testing")]
-    outputs = Outputs(average_logits(logits).numpy(), {})
+    progress = Progress(
+        epoch=1, seen=len(train), train_s=train_end - started, history=[metrics], initialisation=rows.initialisation,
+        notes=fitted.pop("notes", []),
+    )  # fmt: skip
+    test = rows.open("test")  # the only use of these images
+    test_views = rows.of(test, partial(report, "testing"))
+    outputs = Outputs(
+        average_logits([torch.from_numpy(model.log_probabilities(one)) for one in test_views]).numpy(), {}
+    )
     session.check_lease()
     if not session.world.is_main:
         return None
@@ -108,33 +92,12 @@ def fit(
     now = time.perf_counter()
     durations_s = {"train": progress.train_s, "test": now - train_end, "this_start": now - started}
     record = make_record(
-        run, session.world, progress, train, durations_s, costs or Cost(model.parameters, None),
+        run, session.world, progress, train, durations_s, rows.costs or Cost(model.parameters, None),
         test_images=len(test), accuracy=accuracy(test.targets, outputs.logits),
     )  # fmt: skip
     if fitted:
         record["fitted"] = fitted
     return session.finish(record)
-
-
-def _pooled(split: Split) -> list[np.ndarray]:
-    """The features of all images of a split in each view, float32 (N, F), as a frozen backbone gives them."""
-    reader = split.features
-    assert reader is not None  # the opener of features gives them
-    views = range(len(reader.arrays))
-    return [reader.take(np.arange(len(split)), view)[0].flatten(1).float().numpy() for view in views]
-
-
-def _features(model: ImageBaseline, split: Split, on_batch: Callable[[int], None]) -> np.ndarray:
-    """The features of all images of a split, in its order: float32 (N, F)."""
-    rows: dict[int, np.ndarray] = {}
-    with closing(split.evaluation_batches(EVALUATION_BATCH_SIZE)) as batches:
-        for batch in batches:
-            rows |= {
-                int(index): model.features(image.numpy())
-                for index, image in zip(batch.indices, batch.images, strict=True)
-            }
-            on_batch(len(rows))
-    return np.stack([rows[index] for index in range(len(split))])
 
 
 def _cross_entropy(targets: np.ndarray, logits: np.ndarray) -> float:

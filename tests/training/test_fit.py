@@ -5,12 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from clips import write_clip
+from pydantic import TypeAdapter
 from running import ALONE, history, trained, without_times
 
-from emotune.config.model import ConstantConfig, SvmConfig
+from emotune.config.model import ConstantConfig, SvmConfig, ZeroShotConfig
 from emotune.config.resources import Resources
 from emotune.config.train import TrainConfig
+from emotune.data.augment import crop_and_normalise, evaluation_crops
 from emotune.data.read.batches import open_split
+from emotune.models.backbones.catalogue import resolve_inputs
+from emotune.models.baselines.zero_shot import zero_shot
+from emotune.models.weights.resolve import resolve_weights
 from emotune.runs.directory import RECORD, WEIGHTS, RunDirectory
 from emotune.training.loop import InterruptedRunError, train
 
@@ -81,3 +88,26 @@ def test_a_fit_reports_its_progress(svm, tmp_path):
     fractions = [progress.fraction for progress in reported if progress.phase != "reading"]  # only if it takes long
     assert fractions == sorted(fractions)
     assert {progress.phase for progress in reported} >= {"training", "testing"}
+
+
+def test_prompts_are_answered_without_training(run, tmp_path):
+    write_clip(tmp_path)
+    value = {"architecture": "clip.json", "prompts": ["a photo of {}", "{}"]}
+    model = TypeAdapter(ZeroShotConfig).validate_python(value, context={"folder": tmp_path})
+    pair = model, TrainConfig(init=str(tmp_path / "clip.safetensors"))
+    prompts = replace(
+        run, variant="prompts", model=model, train=pair[1], weights=resolve_weights({"": pair})[""],
+        input=resolve_inputs({"": pair})[""],
+    )  # fmt: skip
+    (tmp_path / "clip.json").unlink()  # its content travels with the run
+    record, predictions = trained(prompts, tmp_path)
+    split = open_split(run.dataset, "test", prompts.input)
+    images = [torch.from_numpy(image) for image in split.images.take(np.arange(len(split)))]
+    crop = evaluation_crops(len(split), 1, prompts.input)[0]
+    pixels = crop_and_normalise(images, crop, np.arange(len(split)), prompts.input.normalisation)
+    expected = zero_shot(prompts, split.classes)(pixels).numpy()
+    np.testing.assert_allclose(predictions.filter(like="logit_").to_numpy(), expected, rtol=1e-5, atol=1e-5)
+    assert list(record["fitted"]["texts"]) == list(split.classes)
+    assert record["initialisation"]["digest"] == prompts.weights.digest
+    _, again = trained(replace(prompts, seed=1), tmp_path)
+    pd.testing.assert_frame_equal(again, predictions, check_exact=True)

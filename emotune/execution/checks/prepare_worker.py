@@ -204,7 +204,8 @@ def _check_weights(runs: Sequence[RunConfig], show: Callable[[str], None]) -> li
             initialisation = check_weights(run, manifest_of(run.dataset).classes)
             notes += [f"{run.variant}: {initialisation.note}."] if initialisation.note else []
         except InputError as error:
-            problems.append(f"variants.{run.variant}: train.init: {error}")
+            key = "" if str(error).startswith("model.") else "train.init: "
+            problems.append(f"variants.{run.variant}: {key}{error}")
     raise_if_any(list(dict.fromkeys(problems)))
     return list(dict.fromkeys(notes))
 

@@ -14,6 +14,7 @@ from emotune.config.python_source import source_digest
 from emotune.config.run import FORMAT_VERSION, RUN_ID, RunConfig, model_label, run_stem
 from emotune.config.types import as_in_study, escape_control_characters
 from emotune.config.user_code import UserCode
+from emotune.config.zero_shot import ArchitectureFile
 from emotune.execution.plan.plan import Plan
 from emotune.runs.directory import CONFIG, State
 
@@ -208,7 +209,9 @@ def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
         if name == "head" and isinstance(value, Mapping):
             plain |= {name: value["name"]} | {f"{name}.{key}": one for key, one in value.items() if key != "name"}
             continue
-        if isinstance(value, dict) and "code" in value:
+        if isinstance(value, dict) and set(value) == {"file", "content"}:
+            plain[name] = str(ArchitectureFile(**value))
+        elif isinstance(value, dict) and "code" in value:
             plain |= {f"{name}.{key}" if key != "code" else name: inner for key, inner in _plain(value).items()}
         elif "code" in options and name == "options":
             plain |= {f"options.{key}": inner for key, inner in (value or {}).items()}

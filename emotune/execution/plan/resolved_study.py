@@ -1,5 +1,6 @@
 """A study with everything that it names looked up: its data sets, its weights, and so the runs that answer it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,6 +8,8 @@ from emotune.config.labels import MIKELS
 from emotune.config.load import load_study
 from emotune.config.run import DatasetRef, RunConfig
 from emotune.config.study import Study
+from emotune.config.zero_shot import ZeroShotConfig
+from emotune.core.errors import raise_if_any, suggest
 from emotune.data.datasets.location import is_ready, manifest_of
 from emotune.data.datasets.resolve import resolve_datasets
 from emotune.execution.plan.plan import Plan, make_plan
@@ -50,13 +53,24 @@ def resolve_study(study: Study | str | Path, runs: str | Path) -> ResolvedStudy:
         runs: The folder or URL in which run directories are, or will be.
 
     Raises:
-        InputError: a data set, weights or a backbone cannot be used, the metric does not fit the classes, or ``runs``
-            is a file.
+        InputError: a data set, weights or a backbone cannot be used, the metric or the names of a model's prompts do
+            not fit the classes, or ``runs`` is a file.
     """
     study = study if isinstance(study, Study) else load_study(Path(study))
     datasets = resolve_datasets(study.datasets)
-    for dataset in datasets:
-        study.metric.check_classes(dataset.name, manifest_of(dataset).classes if is_ready(dataset) else MIKELS)
+    classes = {one.name: manifest_of(one).classes if is_ready(one) else MIKELS for one in datasets}
+    for name, of_dataset in classes.items():
+        study.metric.check_classes(name, of_dataset)
+    _check_class_names(study, sorted({label for of_dataset in classes.values() for label in of_dataset}))
     inputs = resolve_inputs(study.variants)
     planned = study.runs(datasets, resolve_weights(study.variants), inputs)
     return ResolvedStudy(study, datasets, planned, open_store(runs))
+
+
+def _check_class_names(study: Study, labels: Sequence[str]) -> None:
+    """Raises an InputError if prompts have names for classes that no data set has."""
+    raise_if_any([
+        f"variants.{variant}: model.names.{label}: no data set has this class{suggest(label, labels)}"
+        for variant, (model, _) in study.variants.items() if isinstance(model, ZeroShotConfig)
+        for label in model.names if label not in labels
+    ])  # fmt: skip

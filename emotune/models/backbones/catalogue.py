@@ -21,11 +21,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from emotune.config.backbone import BackboneCode, BackboneConfig, LastStages
 from emotune.config.input_spec import InputOptions, InputSpec
-from emotune.config.model import CodeConfig, LogisticConfig, ModelConfig
+from emotune.config.model import CodeConfig, LogisticConfig, ModelConfig, ZeroShotConfig
 from emotune.config.train import TrainConfig
 from emotune.core.cache_dir import cache_folder
 from emotune.core.errors import InputError, raise_if_any
 from emotune.core.storage import Folder
+from emotune.models.baselines.clip_catalogue import clip_architecture
 
 __all__ = ["BackboneInfo", "backbone_info", "resolve_inputs"]
 
@@ -86,6 +87,8 @@ def resolve_inputs(variants: Mapping[str, tuple[ModelConfig, TrainConfig]]) -> d
                 inputs[variant] = _changed(model.input, InputSpec())
             elif isinstance(model, BackboneConfig):
                 inputs[variant] = _changed(model.input, _input_of(model, infos))
+            elif isinstance(model, ZeroShotConfig):
+                inputs[variant] = clip_architecture(model).input
             _require_room_for_crops(inputs.get(variant), variants[variant][1])
         except InputError as error:
             problems.append(f"variants.{variant}: {error}")

@@ -1,1 +1,1 @@
-"""Baselines that are not trained in steps: class frequencies, machines on hand-made features, logistic regression."""
+"""Baselines, which are not trained in steps: class frequencies, machines, logistic regression, prompts."""

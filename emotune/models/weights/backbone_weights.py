@@ -19,7 +19,7 @@ from emotune.core.errors import InputError
 from emotune.models.backbones.build import library_network
 from emotune.models.meta_device import on_meta_device
 
-__all__ = ["COUNTER", "StateDict", "match_backbone", "parse_any_state_dict"]
+__all__ = ["COUNTER", "StateDict", "fit_by_name", "match_backbone", "parse_any_state_dict"]
 
 PREFIX = "backbone.network."
 """The beginning of the names of a backbone's tensors in a network with a head."""
@@ -94,7 +94,9 @@ def match_backbone(
     note = ""
     if isinstance(config.backbone, BackboneCode):
         shapes = _shapes(network.get_submodule(PREFIX.rstrip(".")))
-        tensors = _by_name(f"{location}: its tensors do not fit {config.backbone.code}", shapes, names, source.tensors)
+        tensors = fit_by_name(
+            f"{location}: its tensors do not fit {config.backbone.code}", shapes, names, source.tensors
+        )
     else:
         problem = f"{location}: its tensors do not fit {config.backbone}"
         with on_meta_device():
@@ -105,7 +107,7 @@ def match_backbone(
         except (RuntimeError, ValueError) as error:  # a layer's own conversion of older weights failed
             raise InputError(f"{problem} ({str(error).partition(chr(10))[0]}); {REMEDY}") from None
         if 2 * len(converted.keys() & set(names)) >= len(names):
-            tensors = _by_name(problem, shapes, names, converted)
+            tensors = fit_by_name(problem, shapes, names, converted)
         else:
             tensors = _by_order(problem, shapes, source)
             note = f"{location} has other names than {config.backbone}: its tensors were matched by order and shape"
@@ -129,14 +131,31 @@ def _converted(backbone: str, whole: nn.Module, source: StateDict) -> dict[str, 
     return tensors | {name: one for name, one in whole.state_dict().items() if not one.is_meta}
 
 
-def _by_name(
-    problem: str, shapes: Mapping[str, torch.Size], names: Sequence[str], tensors: Mapping[str, torch.Tensor]
+def fit_by_name(
+    problem: str,
+    shapes: Mapping[str, torch.Size],
+    names: Sequence[str],
+    tensors: Mapping[str, torch.Tensor],
+    remedy: str = REMEDY,
 ) -> Mapping[str, torch.Tensor]:
+    """The tensors, after it was checked that a file has all that are needed, in their shapes.
+
+    Args:
+        problem: The beginning of the message.
+        shapes: The shapes by name.
+        names: The names of those that are needed.
+        tensors: The file's tensors.
+        remedy: The end of the message.
+
+    Raises:
+        InputError: a tensor is missing or has another shape; the message names the first ones.
+    """
     missing = [name for name in names if name not in tensors and not name.endswith(COUNTER)]
     if missing:
         more = f" and {len(missing) - MOST_NAMES} more" if len(missing) > MOST_NAMES else ""
-        raise InputError(f"{problem}: it has no {', '.join(missing[:MOST_NAMES])}{more}; {REMEDY}")
-    _require_shapes(problem, [(name, shapes[name], name, tensors[name].shape) for name in names if name in tensors])
+        raise InputError(f"{problem}: it has no {', '.join(missing[:MOST_NAMES])}{more}; {remedy}")
+    pairs = [(name, shapes[name], name, tensors[name].shape) for name in names if name in tensors]
+    _require_shapes(problem, pairs, remedy)
     return tensors
 
 
@@ -154,7 +173,9 @@ def _by_order(problem: str, shapes: Mapping[str, torch.Size], source: StateDict)
     return {name: tensor for name, (_, tensor) in pairs}
 
 
-def _require_shapes(problem: str, pairs: Sequence[tuple[str, torch.Size, str, torch.Size]]) -> None:
+def _require_shapes(
+    problem: str, pairs: Sequence[tuple[str, torch.Size, str, torch.Size]], remedy: str = REMEDY
+) -> None:
     wrong = [pair for pair in pairs if pair[1] != pair[3]]
     if wrong:
         texts = [
@@ -162,4 +183,4 @@ def _require_shapes(problem: str, pairs: Sequence[tuple[str, torch.Size, str, to
             for name, needed, other, given in wrong[:MOST_NAMES]
         ]
         more = f", and {len(wrong) - MOST_NAMES} more" if len(wrong) > MOST_NAMES else ""
-        raise InputError(f"{problem}: {'; '.join(texts)}{more}; {REMEDY}")
+        raise InputError(f"{problem}: {'; '.join(texts)}{more}; {remedy}")

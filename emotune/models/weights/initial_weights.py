@@ -10,7 +10,7 @@ from torch import nn
 
 from emotune.config.head_training import as_network
 from emotune.config.input_spec import InputOptions
-from emotune.config.model import BackboneConfig, CodeConfig, ModelConfig
+from emotune.config.model import BackboneConfig, CodeConfig, ModelConfig, ZeroShotConfig
 from emotune.config.normalisation import IMAGENET, Normalisation
 from emotune.config.run import RunConfig, WeightsRef
 from emotune.core.errors import InputError
@@ -75,6 +75,11 @@ def load_weights(network: nn.Module, run: RunConfig, classes: Sequence[str]) -> 
 def check_weights(run: RunConfig, classes: Sequence[str]) -> Initialisation:
     """The result of `load_weights` for a run, or its error, without the memory and time that a network takes."""
     if run.weights is None:
+        return Initialisation(run.input.normalisation)
+    if isinstance(run.model, ZeroShotConfig):
+        from emotune.models.baselines.zero_shot import check_zero_shot  # late: with open_clip
+
+        check_zero_shot(run, classes)
         return Initialisation(run.input.normalisation)
     network = build_for_inspection(as_network(run).model, len(classes), run.input)
     return _match(network, as_network(run), run.weights, classes)[1]

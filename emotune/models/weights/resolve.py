@@ -23,6 +23,7 @@ from emotune.config.model import (
     MldrV2Config,
     ModelConfig,
     PaperNetworkConfig,
+    ZeroShotConfig,
 )
 from emotune.config.run import WeightsRef
 from emotune.config.train import TrainConfig
@@ -39,7 +40,7 @@ BVLC = "bvlc_alexnet.npy"
 TORCHVISION = WeightsRef(location="torchvision", digest="7be5be79")
 """``alexnet-owt-7be5be79.pth``, whose name has its digest, so that it is downloaded only when it is needed."""
 
-SUFFIXES = (".npy", ".npz", ".pth", ".pt", ".safetensors")
+SUFFIXES = (".npy", ".npz", ".pth", ".pt", ".bin", ".safetensors")
 
 
 def weights_folder() -> Path:
@@ -85,6 +86,8 @@ def _require_published(model: ModelConfig) -> None:
                 ".pt or .safetensors) with weights of this network"
             )
         return
+    if isinstance(model, ZeroShotConfig):
+        raise InputError("there are no such weights for zero_shot; give the path of a file that open_clip saved")
     remedy = f"use scratch, or the directory of a finished run of {model.name}"
     if isinstance(model, MldrV2Config):
         raise InputError(f"there are only weights for AlexNets, and mldr_v2 is not one; {remedy}")

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from safetensors.torch import load
 
-from emotune.config.model import BackboneConfig, ModelConfig
+from emotune.config.model import BackboneConfig, ModelConfig, ZeroShotConfig
 from emotune.config.run import WeightsRef
 from emotune.core.errors import InputError
 from emotune.core.location import split_location
@@ -27,7 +27,8 @@ def read_weights(ref: WeightsRef, model: ModelConfig) -> tuple[str, AlexNetWeigh
 
     Args:
         ref: The weights.
-        model: The run's model: weights of others are read as an AlexNet's, or as a state dict if it has a backbone.
+        model: The run's model: weights of others are read as an AlexNet's, or as a state dict if it has a backbone
+            or is one of open_clip.
 
     Raises:
         InputError: the file is missing, differs from the one that the run was planned with, or cannot be parsed.
@@ -50,7 +51,7 @@ def read_weights(ref: WeightsRef, model: ModelConfig) -> tuple[str, AlexNetWeigh
         raise InputError(
             f"{location}: its sha256 does not begin with {ref.digest}: the file was changed or is incomplete; {remedy}"
         )
-    return location, _parse(location, data, has_backbone=isinstance(model, BackboneConfig))
+    return location, _parse(location, data, has_backbone=isinstance(model, BackboneConfig | ZeroShotConfig))
 
 
 def read_run_weights(folder: Folder, sha256: str) -> RunWeights:
