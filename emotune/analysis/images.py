@@ -15,7 +15,7 @@ from scipy import sparse, stats
 from statsmodels.stats.contingency_tables import mcnemar
 
 from emotune.analysis.metrics import metric_from_stats, sufficient_stats
-from emotune.analysis.power import ALPHA
+from emotune.analysis.verdict import ALPHA
 from emotune.config.metric import Metric
 from emotune.config.study import Contrast
 from emotune.core.errors import InputError

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from emotune.analysis.max_t import MaxT, max_t, t_quantile, t_tail
-from emotune.analysis.power import ALPHA
 from emotune.analysis.residuals import Residuals, fit_variant_and_seed, is_constant
+from emotune.analysis.verdict import ALPHA
 from emotune.config.scale import ROUNDING
 
 __all__ = ["PRIOR_DF", "JointInterval", "joint_intervals"]

@@ -3,13 +3,16 @@
 It imports neither pandas nor scipy.stats, because every plan imports it.
 """
 
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from emotune.config.scale import ROUNDING
 
-__all__ = ["Residuals", "fit_variant_and_seed", "is_constant"]
+__all__ = ["PooledSpread", "Residuals", "fit_variant_and_seed", "is_constant", "pooled_spread"]
 
 
 @dataclass(frozen=True)
@@ -62,3 +65,44 @@ def is_constant(values: np.ndarray) -> np.ndarray:
     low = np.where(finite, values, np.inf).min(axis=1, initial=np.inf)
     high = np.where(finite, values, -np.inf).max(axis=1, initial=-np.inf)
     return (finite.sum(axis=1) > 1) & (high - low < ROUNDING)
+
+
+@dataclass(frozen=True)
+class PooledSpread:
+    """The standard deviation of the difference of two variants over seeds, pooled over all variants of a data set.
+
+    Attributes:
+        sd: The standard deviation of the difference of two runs of one seed, in the unit of the metric.
+        df: Its degrees of freedom.
+        variants: The number of variants that it is pooled over, A/A included.
+    """
+
+    sd: float
+    df: int
+    variants: int = 2
+
+
+def pooled_spread(rows: Iterable[Mapping[str, Any]], dataset: str, metric: str) -> PooledSpread | None:
+    """The spread that remains after variants and seeds are accounted for; None if too few runs have finished.
+
+    It is the residual of a least-squares fit of *variant + seed* to the finished runs. Variants with equal values in
+    all seeds are not included.
+
+    Args:
+        rows: The finished runs with ``variant``, ``dataset``, ``seed`` and the metric; A/A runs may be among them.
+        dataset: The data set's name.
+        metric: The column of the metric.
+    """
+    by_variant: dict[str, dict[int, float]] = {}
+    for row in rows:
+        if row["dataset"] == dataset:
+            by_variant.setdefault(row["variant"], {})[row["seed"]] = row[metric]
+    seeds = sorted({seed for by_seed in by_variant.values() for seed in by_seed})
+    values = np.array([[by_seed.get(seed, math.nan) for seed in seeds] for by_seed in by_variant.values()])
+    if not values.size:
+        return None
+    values = values[~is_constant(values)]
+    fit = fit_variant_and_seed(values)
+    if not fit.df or fit.squares < ROUNDING**2:
+        return None
+    return PooledSpread(math.sqrt(2 * fit.squares / fit.df), fit.df, int(np.isfinite(values).any(axis=1).sum()))

@@ -1,19 +1,20 @@
-"""Intervals and verdicts over seeds. The seed is the unit of repetition: repeating the study would change the seeds.
+"""Comparisons over seeds and their verdicts. The seed is the unit of repetition: another study would have other seeds.
 
-All intervals are Student's t intervals: over 3 to 10 seeds they have their nominal coverage, the bootstrap does not.
+A contrast is judged by its joint interval (`emotune.analysis.joint_interval`); the interval of its own seeds alone is
+kept beside it. All intervals are Student's: over 3 to 10 seeds the bootstrap does not have its nominal coverage.
 """
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from scipy import stats
 
-from emotune.analysis.paired_tests import holm, paired_tests
-from emotune.analysis.power import ALPHA
-from emotune.analysis.verdict import Verdict
+from emotune.analysis.joint_interval import JointInterval, joint_intervals
+from emotune.analysis.metric_table import metric_table
+from emotune.analysis.verdict import ALPHA, Verdict, judge
 from emotune.config.metric import Metric
 from emotune.config.scale import ROUNDING
 from emotune.config.study import Contrast
@@ -34,10 +35,10 @@ UNBOUNDED = (-math.inf, math.inf)
 
 @dataclass(frozen=True)
 class Summary:
-    """Mean, standard deviation (ddof 1) and 95 % t interval, truncated to the possible values.
+    """Mean, standard deviation (ddof 1) and an interval of the mean, truncated to the possible values.
 
-    One value, or equal values, have no interval; no values have no mean. An infinite value makes the mean infinite, or
-    NaN if there is one of each sign; then there is neither a standard deviation nor an interval.
+    One value has no interval, and equal values have none of their own; no values have no mean. An infinite value makes
+    the mean infinite, or NaN if there is one of each sign; then there is neither a standard deviation nor an interval.
 
     Attributes:
         n: The number of values.
@@ -61,26 +62,23 @@ class Summary:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A contrast on one data set: its differences in the unit of the study's metric, tests and verdict.
-
-    The p values are None for fewer than two pairs and for pairs with equal differences. Adjusted p values (Holm, over
-    all declared contrasts and data sets of the study) and the verdict are None for undeclared contrasts.
+    """A contrast on one data set, in the unit of the study's metric.
 
     Attributes:
         contrast: The contrast, variant minus reference.
         dataset: The data set's name.
         differences: The differences of the complete pairs by seed; infinite where one of the two values is infinite.
         missing: The reason why a seed has no complete pair, by seed: ``alexnet missing, attention diverged``.
-        summary: Mean and interval of the differences.
+        summary: Mean, standard deviation and interval of the differences. Of a declared contrast it is the joint
+            interval, from which the verdict is read: 95 % for all declared contrasts and data sets together. Of another
+            one it is an interval for this contrast alone. None of two that predict the same.
+        paired: The same with the 95 % t interval of this contrast's seeds alone.
+        joint: How the interval was made.
         same_predictions: Whether the two runs of every pair predict the same class for every image.
         seed_independent: Whether each of the two sides has equal results in all of two or more seeds.
-        p: The p value of the two-sided paired t-test.
-        p_sign_flip: The p value of the exact two-sided sign-flip test, which does not assume a normal distribution.
-        p_equivalence: The p value of the two one-sided t-tests (TOST) at ± ``min_effect``.
-        p_holm: ``p``, adjusted.
-        p_sign_flip_holm: ``p_sign_flip``, adjusted; None where so few seeds cannot bring it below 0.05.
-        p_equivalence_holm: ``p_equivalence``, adjusted.
-        verdict: The verdict.
+        diverged_alone: The seeds in which this side diverged and the other has finished, by name of the side.
+        p: The p value that belongs to the interval, adjusted for whatever the interval is; None without one.
+        verdict: The verdict; None for undeclared contrasts.
         higher_is_better: Whether a positive difference favours the variant.
     """
 
@@ -89,16 +87,25 @@ class Comparison:
     differences: Mapping[int, float]
     missing: Mapping[int, str]
     summary: Summary
+    paired: Summary
+    joint: JointInterval
     same_predictions: bool = False
     seed_independent: bool = False
+    diverged_alone: Mapping[str, Sequence[int]] = field(default_factory=dict)
     p: float | None = None
-    p_sign_flip: float | None = None
-    p_equivalence: float | None = None
-    p_holm: float | None = None
-    p_sign_flip_holm: float | None = None
-    p_equivalence_holm: float | None = None
     verdict: Verdict | None = None
     higher_is_better: bool = True
+
+    @property
+    def is_identical(self) -> bool:
+        """Whether the two predict the same in every seed, with the same metric."""
+        return self.same_predictions and all(abs(value) < ROUNDING for value in self.differences.values())
+
+    @property
+    def is_not_zero(self) -> bool:
+        """Whether the interval excludes zero, which an equivalent contrast's may."""
+        ends = self.summary.interval
+        return ends is not None and not ends[0] <= 0 <= ends[1]
 
 
 @dataclass(frozen=True)
@@ -155,7 +162,7 @@ def estimate_differences(
     seeds: int,
     metric: Metric,
 ) -> list[Comparison]:
-    """Differences with p values but without verdicts, for undeclared contrasts and A/A.
+    """Differences with an interval for each alone and without verdicts, for undeclared contrasts and A/A.
 
     Args:
         rows: All runs of the study with ``variant``, ``dataset``, ``seed`` and ``state``. Only finished ones count;
@@ -165,8 +172,13 @@ def estimate_differences(
         seeds: The study's number of seeds; the result lists those without a complete pair.
         metric: The study's metric.
     """
-    runs = {(row["variant"], row["dataset"], row["seed"]): row for row in rows}
-    return [_compare(runs, contrast, dataset, seeds, metric) for dataset in datasets for contrast in contrasts]
+    rows = list(rows)
+    return [
+        one
+        for dataset in datasets
+        for contrast in contrasts
+        for one in _compare_together(rows, [contrast], dataset, seeds, metric, 1)
+    ]
 
 
 def compare_contrasts(
@@ -176,24 +188,17 @@ def compare_contrasts(
     seeds: int,
     metric: Metric,
 ) -> list[Comparison]:
-    """The declared contrasts of a study with Holm-adjusted p values and verdicts; arguments as `estimate_differences`.
+    """The declared contrasts of a study with joint intervals and verdicts; arguments as `estimate_differences`.
 
-    Over all contrasts and data sets together, the probability of any false *better* or *worse* is at most 5 %, and so
-    is that of any false *equivalent*.
+    All runs of a data set give the spread, the A/A runs, too. Over all contrasts and data sets together, the
+    probability of any false verdict is at most 5 % if the variants vary alike, each data set having its share of it.
     """
-    comparisons = estimate_differences(rows, contrasts, datasets, seeds, metric)
-    t, sign_flip, equivalence = (
-        holm([getattr(c, p) for c in comparisons]) for p in ("p", "p_sign_flip", "p_equivalence")
-    )
-    judged = []
-    for c, p, p_flip, p_equivalence in zip(comparisons, t, sign_flip, equivalence, strict=True):
-        smallest_p_flip = 2.0 ** (1 - c.summary.n)
-        flips_can_tell = len(comparisons) * smallest_p_flip < ALPHA
-        adjusted = replace(
-            c, p_holm=p, p_sign_flip_holm=p_flip if flips_can_tell else None, p_equivalence_holm=p_equivalence
-        )
-        judged.append(replace(adjusted, verdict=_verdict(adjusted, metric.min_effect)))
-    return judged
+    rows = list(rows)
+    return [
+        replace(c, verdict=_verdict(c, metric.min_effect))
+        for dataset in datasets
+        for c in _compare_together(rows, contrasts, dataset, seeds, metric, len(datasets))
+    ]
 
 
 def across_datasets(comparisons: Sequence[Comparison]) -> list[AcrossDatasets]:
@@ -210,39 +215,63 @@ def across_datasets(comparisons: Sequence[Comparison]) -> list[AcrossDatasets]:
     return results
 
 
+def _compare_together(
+    rows: Sequence[Mapping[str, Any]],
+    contrasts: Sequence[Contrast],
+    dataset: str,
+    seeds: int,
+    metric: Metric,
+    datasets: int,
+) -> list[Comparison]:
+    """The contrasts on one of so many data sets, with their joint intervals."""
+    table = metric_table(rows, dataset, seeds, metric.column, contrasts)
+    intervals = joint_intervals(table.values, table.weights(contrasts), ALPHA / datasets)
+    runs = {(row["variant"], row["dataset"], row["seed"]): row for row in rows}
+    comparisons = []
+    for contrast, joint in zip(contrasts, intervals, strict=True):
+        c = _compare(runs, contrast, dataset, seeds, metric, joint)
+        if joint.ends and joint.p is not None and not c.is_identical:
+            least, most = metric.scale.difference_bounds
+            ends = replace(c.summary, low=max(joint.ends[0], least), high=min(joint.ends[1], most))
+            c = replace(c, summary=ends, p=min(1.0, datasets * joint.p))
+        comparisons.append(c)
+    return comparisons
+
+
 def _compare(
     runs: Mapping[tuple[str, str, int], Mapping[str, Any]],
     contrast: Contrast,
     dataset: str,
     seeds: int,
     metric: Metric,
+    joint: JointInterval,
 ) -> Comparison:
     pairs: list[tuple[Mapping[str, Any], Mapping[str, Any]]] = []
     missing: dict[int, str] = {}
     differences: dict[int, float] = {}
+    diverged: dict[str, list[int]] = {}
     for seed in range(seeds):
         variant, reference = (runs.get((name, dataset, seed)) for name in (contrast.variant, contrast.reference))
         sides = {contrast.variant: variant, contrast.reference: reference}
         reasons = {name: reason for name, row in sides.items() if (reason := _why_not_counted(row, metric))}
         if variant is None or reference is None or reasons:
             missing[seed] = ", ".join(f"{name} {reasons[name]}" for name in sorted(reasons))
+            if len(reasons) == 1 and (name := next(iter(reasons))) and reasons[name] == State.DIVERGED:
+                diverged.setdefault(name, []).append(seed)
         elif variant[metric.column] == reference[metric.column] == math.inf:
             missing[seed] = f"{metric.column} infinite in both"
         else:
             pairs.append((variant, reference))
             differences[seed] = variant[metric.column] - reference[metric.column]
-    summary = summarise(list(differences.values()), metric.scale.difference_bounds)
+    paired = summarise(list(differences.values()), metric.scale.difference_bounds)
     digests = [tuple(row.get("predicted_classes_digest") for row in pair) for pair in pairs]
     columns = list(zip(*pairs, strict=True))
-    comparison = Comparison(
-        contrast, dataset, differences, missing, summary, higher_is_better=metric.scale.higher_is_better,
+    return Comparison(
+        contrast, dataset, differences, missing, replace(paired, low=None, high=None), paired, joint,
         same_predictions=bool(digests) and all(a == b is not None for a, b in digests),
         seed_independent=len(pairs) > 1 and all(_is_seed_independent(side, metric.column) for side in columns),
+        diverged_alone=diverged, higher_is_better=metric.scale.higher_is_better,
     )  # fmt: skip
-    if not summary.sd:
-        return comparison
-    p = paired_tests(np.array([*differences.values()]), metric.min_effect)
-    return replace(comparison, p=p.difference, p_sign_flip=p.sign_flip, p_equivalence=p.equivalence)
 
 
 def _why_not_counted(row: Mapping[str, Any] | None, metric: Metric) -> str:
@@ -259,16 +288,12 @@ def _is_seed_independent(rows: Sequence[Mapping[str, Any]], metric: str) -> bool
 
 
 def _verdict(c: Comparison, min_effect: float) -> Verdict:
-    if c.same_predictions and c.summary.sd in (None, 0.0) and abs(c.summary.mean) < ROUNDING:
+    if c.is_identical:
         return Verdict.IDENTICAL
     if c.seed_independent:
         return Verdict.DETERMINISTIC
-    interval = c.summary.interval
-    if c.p_holm is None or c.p_equivalence_holm is None or interval is None:
-        return Verdict.UNRESOLVED
-    # TOST corresponds to the 90 % interval; the printed 95 % interval must not contradict the verdict beside it.
-    if c.p_equivalence_holm < ALPHA and -min_effect < interval[0] and interval[1] < min_effect:
-        return Verdict.EQUIVALENT
-    if c.p_holm < ALPHA:
-        return Verdict.BETTER if (c.summary.mean > 0) == c.higher_is_better else Verdict.WORSE
-    return Verdict.UNRESOLVED
+    return judge(
+        c.summary.interval if c.joint.supports_verdict else None, min_effect, higher_is_better=c.higher_is_better,
+        only_variant_diverged=c.contrast.variant in c.diverged_alone,
+        only_reference_diverged=c.contrast.reference in c.diverged_alone,
+    )  # fmt: skip

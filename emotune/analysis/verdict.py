@@ -2,7 +2,10 @@
 
 from enum import StrEnum
 
-__all__ = ["Verdict", "judge"]
+__all__ = ["ALPHA", "Verdict", "judge"]
+
+ALPHA = 0.05
+"""The probability of any false verdict in a study, and what an interval may miss."""
 
 
 class Verdict(StrEnum):

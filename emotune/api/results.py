@@ -25,8 +25,8 @@ class Results:
         curves: A row for each epoch of a run: losses and accuracies.
         predictions: A row for each test image of a finished run: ``run, variant, dataset, seed, sample_id, target,
             group, logit_<class>…``.
-        comparisons: A row for each declared contrast and data set: the mean difference, its 95 % interval, p-values
-            and the verdict.
+        comparisons: A row for each declared contrast and data set: ``seeds, mean``, the ends ``low`` and ``high`` of
+            the joint 95 % interval, the adjusted ``p`` and the ``verdict`` that are read off it, and more.
     """
 
     runs: "pd.DataFrame"
@@ -48,6 +48,7 @@ def load_results(study: Study | str | Path, runs: str | Path = DEFAULT_RUNS) -> 
     import pandas as pd
 
     from emotune.execution.plan.resolved_study import resolve_study
+    from emotune.report.contrast_table import contrast_table
     from emotune.report.results import compute_results
 
     resolved = resolve_study(study, runs)
@@ -58,17 +59,11 @@ def load_results(study: Study | str | Path, runs: str | Path = DEFAULT_RUNS) -> 
         table = results.records.predictions[row["run"]]
         tables.append(pd.DataFrame(row, index=table.index).join(table))
     return Results(
-        runs=results.records.runs, curves=results.records.curves,
+        runs=results.records.runs,
+        curves=results.records.curves,
         predictions=pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=names),
-        comparisons=pd.DataFrame([
-            {
-                "dataset": one.dataset, "variant": one.contrast.variant, "reference": one.contrast.reference,
-                "seeds": one.summary.n, "mean": one.summary.mean, "low": one.summary.low, "high": one.summary.high,
-                "p": one.p, "p_holm": one.p_holm, "verdict": str(one.verdict),
-            }
-            for one in results.comparisons
-        ]),
-    )  # fmt: skip
+        comparisons=contrast_table(results.other_analyses),
+    )
 
 
 def load_predictor(run: str | Path, device: str = "auto", *, trust_code: bool = False) -> "Predictor":

@@ -214,20 +214,25 @@ def report_folder(folder: str | Path, study: Study) -> Path:
 
 
 def write_report(resolved: "ResolvedStudy", plan: "Plan", reporting: ReportOptions, console: Console) -> Path:
-    """Writes a study's report, unless it is there and nothing that it is made of has changed; gives its page."""
+    """Writes a study's report, unless it is there and nothing that it is made of has changed; gives its page.
+
+    The last lines on the console are the verdicts.
+    """
+    from emotune.report.contrast_table import closing_lines
     from emotune.report.freshness import input_fingerprint, is_up_to_date, write_fingerprint
 
     out, command = reporting.folder, reporting.command
     digest = input_fingerprint(resolved.study, plan, str(command))
     page = out / "index.html"
-    if not reporting.always and is_up_to_date(out, digest):
-        console.print(f"Report: {page} (up to date)", highlight=False)
-        return page
-    from emotune.report.build import build_report
+    is_new = reporting.always or not is_up_to_date(out, digest)
+    if is_new:
+        from emotune.report.build import build_report
 
-    page = build_report(resolved.study, plan, out, command)
-    write_fingerprint(out, digest)
-    console.print(f"Report: {page}", highlight=False)
+        page = build_report(resolved.study, plan, out, command)
+        write_fingerprint(out, digest)
+    console.print(f"Report: {page}{'' if is_new else ' (up to date)'}", highlight=False)
+    for line in closing_lines(out, resolved.study.metric):
+        console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
     return page
 
 

@@ -18,6 +18,7 @@ from emotune.config.study import Study
 from emotune.core.errors import InputError
 from emotune.report import latex, phrasing
 from emotune.report.context import page_context, sections
+from emotune.report.contrast_table import CONTRASTS_FILE, contrast_table
 from emotune.report.dataset_info import DatasetInfo, dataset_info
 from emotune.report.example_images import attention_examples, disagreeing_images
 from emotune.report.figures.index import draw_figures
@@ -98,7 +99,7 @@ def _png(figure: Figure) -> bytes:
 
 
 def _write_tables(results: StudyResults, datasets: Sequence[DatasetInfo], files: ReportWriter) -> None:
-    """Writes the table of all runs as CSV and Parquet."""
+    """Writes the table of all runs as CSV and Parquet, and that of the declared contrasts as CSV."""
     table = results.records.runs.copy()
     synthetic = {data.name for data in datasets if data.synthetic}
     table.insert(table.columns.tolist().index("dirty") + 1, "synthetic", table["dataset"].isin(synthetic))
@@ -106,6 +107,8 @@ def _write_tables(results: StudyResults, datasets: Sequence[DatasetInfo], files:
     buffer = io.BytesIO()
     table.convert_dtypes().to_parquet(buffer, index=False)
     files.write("runs.parquet", buffer.getvalue())
+    if results.other_analyses:
+        files.write(CONTRASTS_FILE, contrast_table(results.other_analyses).to_csv(index=False).encode())
 
 
 def _environment(study: Study) -> jinja2.Environment:

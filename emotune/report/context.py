@@ -10,14 +10,16 @@ import pandas as pd
 from scipy import stats
 
 from emotune.analysis.architecture import NetworksFile, architecture_differences
-from emotune.analysis.power import ALPHA
+from emotune.analysis.metric_table import contrast_weights
+from emotune.analysis.power import findable_effects
 from emotune.analysis.seeds import Comparison
-from emotune.analysis.verdict import Verdict
+from emotune.analysis.verdict import ALPHA, Verdict
 from emotune.config.ablate_command import AblateCommand
 from emotune.config.metric import SCALES
 from emotune.report import phrasing
 from emotune.report.dataset_info import DatasetInfo
 from emotune.report.example_images import Disagreement
+from emotune.report.outcome_sentences import outcome_sentences
 from emotune.report.provenance import provenance
 from emotune.report.results import StudyResults
 from emotune.report.tables import disagreement_counts, excluded_images, report_tables
@@ -36,6 +38,10 @@ VERDICT_MARKS = {
 """The mark beside the verdict's word, so that nobody needs colours to tell verdicts apart."""
 LOG_LINES = 20
 """The last lines of a failed run's message that the report quotes."""
+SEED_COUNTS = (3, 5, 10, 20)
+"""Numbers of seeds for which the smallest difference that they find is stated, besides the study's own."""
+FEW_SEEDS = 4
+"""Up to so many seeds the report says that resolved differences are overstated."""
 MOST_UNFOLDED_RUNS = 60
 """A table of more runs is folded."""
 
@@ -99,7 +105,7 @@ def page_context(
     study, records = results.study, results.records
     several = len(datasets) > 1
     architectures = architecture_differences(networks) if networks else []
-    sign_flips = [(c.p_sign_flip, c.p_sign_flip_holm) for c in results.comparisons]
+    sign_flips = [(other.p_sign_flip, other.p_sign_flip_holm) for other in results.other_analyses]
     return {
         "study": study,
         "metric": study.metric,
@@ -119,7 +125,10 @@ def page_context(
         "noise_floor": {
             dataset: phrasing.difference_sentence(c.summary, study.metric) for dataset, c in results.noise_floor.items()
         },
-        "detectable_effects": _detectable_effects(results),
+        "findable_effects": _findable_effects(results),
+        "few_seeds": study.seeds <= FEW_SEEDS,
+        "outcomes": _outcomes(results),
+        "agreement": phrasing.agreement_sentence(results.other_analyses),
         "sign_flips_omitted": any(p is not None and adjusted is None for p, adjusted in sign_flips),
         "across_datasets": [
             (str(across.contrast), phrasing.across_datasets_sentence(across, study.metric))
@@ -163,6 +172,7 @@ def sections(context: Mapping[str, Any], figures: Mapping[str, Any]) -> list[dic
         "selection": ("Model selection", True),
         "networks": ("Networks", bool(context["networks"])),
         "data": ("Data", True),
+        "sensitivity": ("Appendix: other analyses of the contrasts", bool(tables["other_analyses"].rows)),
         "failures": ("Runs without a result", bool(context["unfinished"])),
         "reproduce": ("How to reproduce this report", True),
         "runs": ("All runs", True),
@@ -176,14 +186,28 @@ def _verdict(comparison: Comparison, results: StudyResults) -> VerdictEntry:
     return VerdictEntry(str(verdict), VERDICT_MARKS[verdict], str(comparison.contrast), text)
 
 
-def _detectable_effects(results: StudyResults) -> list[str]:
-    """The smallest detectable differences, a sentence for each data set whose pooled spread is known."""
-    study, several = results.study, len(results.datasets) > 1
-    sentences = {
-        dataset: phrasing.detectable_effects_sentence(spread, study.metric, study.seeds, len(results.comparisons))
-        for dataset, spread in results.pooled_spreads.items()
-    }
-    return [f"{dataset}: {text}" if several else text for dataset, text in sentences.items()]
+def _findable_effects(results: StudyResults) -> list[str]:
+    """The smallest differences that seeds find, a sentence for each data set whose pooled spread is known."""
+    study, alpha = results.study, ALPHA / len(results.datasets)
+    weights = contrast_weights(study.contrasts, list(study.variants))
+    sentences = {}
+    for dataset, spread in results.pooled_spreads.items():
+        effects = findable_effects(spread.sd, {*SEED_COUNTS, study.seeds}, spread.variants, weights, alpha)
+        sentences[dataset] = phrasing.findable_effects_sentence(spread, effects, study.metric)
+    return _by_dataset(sentences, results)
+
+
+def _outcomes(results: StudyResults) -> list[str]:
+    """What became of the runs, a paragraph for each data set about whose runs there is something to say."""
+    study = results.study
+    return _by_dataset(
+        {o.dataset: " ".join(outcome_sentences(o, study.metric, study.seeds)) for o in results.outcomes}, results
+    )
+
+
+def _by_dataset(texts: Mapping[str, str], results: StudyResults) -> list[str]:
+    several = len(results.datasets) > 1
+    return [f"{dataset}: {text}" if several else text for dataset, text in texts.items() if text]
 
 
 def _unfinished_runs(results: StudyResults, command: AblateCommand) -> list[UnfinishedRun]:

@@ -2,25 +2,30 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from emotune.analysis.power import ALPHA, PooledSpread, detectable_effects
+from emotune.analysis.residuals import PooledSpread
 from emotune.analysis.seeds import AcrossDatasets, Comparison, Summary
-from emotune.analysis.verdict import Verdict
+from emotune.analysis.sensitivity import OtherAnalyses
+from emotune.analysis.verdict import ALPHA, Verdict, judge
 from emotune.config.metric import Metric
 from emotune.config.scale import ROUNDING, Scale
 
 __all__ = [
     "across_datasets_sentence",
-    "detectable_effects_sentence",
+    "agreement_sentence",
     "difference_sentence",
+    "ends",
     "escape_markdown",
+    "findable_effects_sentence",
     "interval",
     "mean_and_interval",
     "missing_values_sentence",
     "p_value",
+    "seed_list",
     "selection_rule",
     "use_of_test_set",
+    "verdict_in_words",
     "verdict_sentences",
 ]
 
@@ -32,13 +37,12 @@ VERDICT_TEMPLATES = {
     Verdict.IDENTICAL: "{variant} and {reference} predict the same class for every image in every seed",
     Verdict.DETERMINISTIC: "{variant} vs. {reference}: neither depends on the seed",
 }
-SEED_COUNTS = (3, 5, 10, 20)
-"""Numbers of seeds for which the smallest detectable difference is stated, besides the study's own."""
 SELECTION_RULES = {
     "last": "the last epoch",
     "best_val": "the epoch with the highest validation accuracy (the earliest if several are equal)",
 }
 DASH = "–"
+JOINT = "joint 95 % interval"
 
 
 def verdict_sentences(comparison: Comparison, metric: Metric, datasets: Sequence[str]) -> str:
@@ -56,29 +60,60 @@ def verdict_sentences(comparison: Comparison, metric: Metric, datasets: Sequence
     )  # fmt: skip
     if len(datasets) > 1:
         headline = f"On {comparison.dataset}: {headline}"
-    sentences = [f"{headline}. {difference_sentence(summary, metric)}", _infinite_values(comparison)]
-    if verdict is Verdict.DETERMINISTIC:
-        sentences.append("Only other test images or other training images could change it.")
-    elif comparison.p_holm is not None:
-        sentences.append(f"Holm-adjusted p {p_value(comparison.p_holm)}.")
-    elif summary.sd == 0 and verdict is Verdict.UNRESOLVED:
-        sentences.append("The difference does not vary across seeds, so no test is possible.")
-    if verdict is Verdict.EQUIVALENT and comparison.p_equivalence_holm is not None:
-        p = p_value(comparison.p_equivalence_holm)
-        sentences.append(f"A difference of {margin} or more is rejected (TOST, Holm-adjusted p {p}).")
-    if verdict is Verdict.UNRESOLVED and summary.interval and not summary.interval[0] <= 0 <= summary.interval[1]:
-        sentences.append(
-            "This interval excludes zero, but it is for one contrast alone; after correction for all contrasts the "
-            "difference is not significant."
-        )
+    if verdict is Verdict.EQUIVALENT and comparison.is_not_zero:
+        headline += ", and not zero"
+    sentences = [
+        f"{headline}. {difference_sentence(summary, metric, JOINT)}",
+        _infinite_values(comparison),
+        f"Adjusted p {p_value(comparison.p)}." if comparison.p is not None else "",
+        *_reasons(comparison, metric),
+    ]
     if comparison.missing:
         seeds = ", ".join(f"seed {seed} ({why})" for seed, why in comparison.missing.items())
         sentences.append(f"Excluded: {seeds}.")
     return " ".join(filter(None, sentences))
 
 
-def difference_sentence(summary: Summary, metric: Metric) -> str:
-    """The mean difference with its interval and the number of pairs; for a loss, also that lower is better."""
+def verdict_in_words(comparison: Comparison) -> str:
+    """The verdict in a few words: ``better``; ``equivalent, and not zero`` if the interval excludes zero."""
+    verdict = comparison.verdict or Verdict.UNRESOLVED
+    return f"{verdict}, and not zero" if verdict is Verdict.EQUIVALENT and comparison.is_not_zero else str(verdict)
+
+
+def _reasons(comparison: Comparison, metric: Metric) -> list[str]:
+    """Why a contrast has its verdict, where the interval alone does not say so."""
+    summary = comparison.summary
+    if comparison.verdict is Verdict.DETERMINISTIC:
+        return ["Only other test images or other training images could change it."]
+    if comparison.verdict is not Verdict.UNRESOLVED:
+        return []
+    if summary.n > 1 and summary.interval is None and comparison.paired.sd == 0:
+        return ["Nothing varies across seeds, so there is no interval and no verdict."]
+    alone = judge(summary.interval, metric.min_effect, higher_is_better=comparison.higher_is_better)
+    if alone is Verdict.UNRESOLVED:
+        return []
+    if not comparison.joint.supports_verdict:
+        return ["Two seeds of two variants alone give no verdict."]
+    return [
+        f"{name} diverged in {seed_list(seeds)}, where the other did not: whatever the other seeds say, it is called "
+        "neither better nor equivalent."
+        for name, seeds in comparison.diverged_alone.items()
+    ]
+
+
+def seed_list(seeds: Sequence[int]) -> str:
+    """``seed 2``, or ``seeds 0, 2``."""
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+
+
+def difference_sentence(summary: Summary, metric: Metric, kind: str = "95 % interval") -> str:
+    """The mean difference with its interval and the number of pairs; for a loss, also that lower is better.
+
+    Args:
+        summary: The differences.
+        metric: The study's metric.
+        kind: What the interval is.
+    """
     if summary.n == 0:
         return "No pair of runs has finished."
     scale = metric.scale
@@ -92,32 +127,27 @@ def difference_sentence(summary: Summary, metric: Metric) -> str:
         return f"Difference {mean} ({direction}only one paired seed, so there is no interval)."
     if summary.low is None:
         return f"Mean difference {mean} ({direction}equal in all {summary.n} paired seeds, so there is no interval)."
-    return f"Mean difference {mean} ({direction}95 % t interval {interval(summary, metric)}, {summary.n} paired seeds)."
+    return f"Mean difference {mean} ({direction}{kind} {interval(summary, metric)}, {summary.n} paired seeds)."
 
 
-def detectable_effects_sentence(spread: PooledSpread, metric: Metric, seeds: int, comparisons: int) -> str:
-    """The smallest difference that several numbers of seeds detect at the pooled standard deviation.
+def findable_effects_sentence(spread: PooledSpread, effects: Mapping[int, float], metric: Metric) -> str:
+    """The smallest difference that several numbers of seeds find at the pooled standard deviation.
 
     Args:
         spread: The pooled standard deviation of a seed difference.
+        effects: The smallest difference that is found with 80 % power, by number of seeds.
         metric: The study's metric.
-        seeds: The study's number of seeds, which is listed besides `SEED_COUNTS`.
-        comparisons: The number of comparisons that are corrected for.
     """
     scale = metric.scale
-    effects = detectable_effects(spread, {*SEED_COUNTS, seeds}, ALPHA / max(1, comparisons))
-    (fewest, largest), *others = effects.items()
-    parts = [
-        f"{scale.format(largest)} {scale.difference_units}".rstrip() + f" with {fewest} seeds",
-        *(f"{scale.format(effect)} with {number}" for number, effect in others),
-    ]
     sd = f"{scale.format(spread.sd)} {scale.difference_units}".rstrip()
-    corrected = f" and correction for {comparisons} comparisons" if comparisons > 1 else ""
     degrees = "1 degree" if spread.df == 1 else f"{spread.df} degrees"
-    return (
-        f"The standard deviation of a seed difference, pooled over all variants, is {sd} ({degrees} of freedom). "
-        f"With 80 % power{corrected}, the smallest detectable difference is {', '.join(parts)}."
-    )
+    text = f"The standard deviation of a seed difference, pooled over all variants, is {sd} ({degrees} of freedom)."
+    if not effects:
+        return text
+    (fewest, largest), *others = effects.items()
+    amount = f"{scale.format(largest)} {scale.difference_units}".rstrip()
+    more = "".join(f", {number} find {scale.format(effect)}" for number, effect in others)
+    return f"{text} At this spread, {fewest} seeds find a difference of {amount} in four of five studies{more}."
 
 
 def across_datasets_sentence(across: AcrossDatasets, metric: Metric) -> str:
@@ -128,6 +158,20 @@ def across_datasets_sentence(across: AcrossDatasets, metric: Metric) -> str:
         f"{signed(across.mean)} on average over {across.datasets} data sets (range {signed(across.lowest)} to "
         f"{signed(across.highest)}); {across.contrast.variant} is better on {across.favourable} of "
         f"{across.datasets}{single}"
+    )
+
+
+def agreement_sentence(others: Sequence[OtherAnalyses]) -> str:
+    """How often the other analyses give the verdicts of the joint interval; empty without contrasts."""
+    if not others:
+        return ""
+    verdicts = [other.comparison.verdict for other in others]
+    paired = sum(other.paired_verdict is verdict for other, verdict in zip(others, verdicts, strict=True))
+    pooled = sum(other.pooled_verdict is verdict for other, verdict in zip(others, verdicts, strict=True))
+    of = f"of {len(others)} comparison{'s' if len(others) > 1 else ''}"
+    return (
+        f"For {paired} {of}, the paired t-tests corrected by Holm's method give the verdict of the joint interval; for "
+        f"{pooled}, the fully pooled interval does."
     )
 
 
@@ -174,9 +218,12 @@ def mean_and_interval(summary: Summary, scale: Scale) -> str:
 
 def interval(summary: Summary, metric: Metric) -> str:
     """The interval of a difference, ``-0.4 to +2.0``; ``none`` where there is none."""
-    if summary.low is None or summary.high is None:
-        return "none"
-    return f"{metric.format_signed(summary.low)} to {metric.format_signed(summary.high)}"
+    return ends(summary.interval, metric)
+
+
+def ends(both: tuple[float, float] | None, metric: Metric) -> str:
+    """Both ends of the interval of a difference, ``-0.4 to +2.0``; ``none`` where there is none."""
+    return " to ".join(map(metric.format_signed, both)) if both else "none"
 
 
 def p_value(p: float) -> str:

@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+import numpy as np
 import pandas as pd
 
 from emotune.analysis import diagnostics
 from emotune.analysis.images import ImageBootstrap, bootstrap_over_images
 from emotune.analysis.load import Records, load_records
-from emotune.analysis.power import PooledSpread, pooled_spread
+from emotune.analysis.outcomes import Outcomes, outcomes
+from emotune.analysis.residuals import PooledSpread, pooled_spread
 from emotune.analysis.seeds import (
     AcrossDatasets,
     Comparison,
@@ -19,7 +21,9 @@ from emotune.analysis.seeds import (
     estimate_differences,
     summarise,
 )
+from emotune.analysis.sensitivity import OtherAnalyses, other_analyses
 from emotune.config.input_spec import InputSpec
+from emotune.config.model import ConstantConfig
 from emotune.config.study import Contrast, Study
 from emotune.runs.directory import State
 from emotune.runs.store import RunStates
@@ -63,6 +67,8 @@ class StudyResults:
         predictions: The predictions of the finished runs by data set, variant and seed; variants without finished runs
             are absent.
         comparisons: The declared contrasts on every data set.
+        other_analyses: The declared contrasts in other analyses, in the same order.
+        outcomes: What became of the runs of each data set.
         exploratory: The undeclared differences: every other variant less the baseline.
         noise_floor: The A/A comparison by data set: the baseline against itself under other initial weights and dropout
             masks; empty if the study has no A/A variant.
@@ -83,6 +89,8 @@ class StudyResults:
     inputs: Mapping[str, InputSpec]
     predictions: Mapping[str, Frames]
     comparisons: Sequence[Comparison]
+    other_analyses: Sequence[OtherAnalyses]
+    outcomes: Sequence[Outcomes]
     exploratory: Sequence[Comparison]
     noise_floor: Mapping[str, Comparison]
     image_bootstraps: Sequence[ImageBootstrap]
@@ -149,6 +157,8 @@ def compute_results(study: Study, states: RunStates) -> StudyResults:
     return StudyResults(
         study=study, datasets=datasets, records=records,
         inputs={run.variant: run.input for run in states.runs}, predictions=predictions, comparisons=comparisons,
+        other_analyses=other_analyses(comparisons, rows, study.seeds, study.metric),
+        outcomes=[_outcomes(rows, dataset, study, predictions[dataset]) for dataset in datasets],
         exploratory=estimate_differences(rows, _undeclared_contrasts(study), *common),
         noise_floor={c.dataset: c for c in aa_comparisons if c.summary.n},
         image_bootstraps=[
@@ -170,6 +180,14 @@ def compute_results(study: Study, states: RunStates) -> StudyResults:
             if (spread := pooled_spread(done, dataset, study.metric.column)) is not None
         },
     )  # fmt: skip
+
+
+def _outcomes(rows: Sequence[Mapping[str, Any]], dataset: str, study: Study, frames: Frames) -> Outcomes:
+    """What became of a data set's runs, with the share of its most frequent class among the test images."""
+    first = next((frame for by_seed in frames.values() for frame in by_seed.values()), None)
+    most_frequent = np.nan if first is None else 100 * float(first["target"].value_counts(normalize=True).max())
+    unable = [variant for variant, (model, _) in study.variants.items() if isinstance(model, ConstantConfig)]
+    return outcomes(rows, dataset, study.seeds, study.metric.column, most_frequent, unable)
 
 
 def _undeclared_contrasts(study: Study) -> list[Contrast]:

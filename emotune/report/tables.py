@@ -9,6 +9,7 @@ import pandas as pd
 from emotune.analysis.architecture import ArchitectureDifference
 from emotune.analysis.images import ImageBootstrap
 from emotune.analysis.seeds import Comparison
+from emotune.analysis.sensitivity import OtherAnalyses
 from emotune.config.metric import Metric
 from emotune.config.scale import Scale
 from emotune.report import phrasing
@@ -71,6 +72,8 @@ def report_tables(results: StudyResults, networks: Sequence[ArchitectureDifferen
     several = len(results.datasets) > 1
     return {
         "contrasts": Table(_contrast_columns(metric, several), results.comparisons),
+        "intervals": Table(_interval_columns(metric, several), results.comparisons),
+        "other_analyses": Table(_other_columns(metric, several), results.other_analyses),
         "exploratory": Table(_exploratory_columns(metric, several), results.exploratory),
         "variants": Table(_variant_columns(metric, study.baseline, several), variants),
         "metrics": Table(_metric_columns(metric, several), [row for row in variants if row.means]),
@@ -121,12 +124,46 @@ def _contrast_columns(metric: Metric, several: bool) -> list[Column]:
     return [
         Column("contrast", lambda c: str(c.contrast), "name"),
         _dataset_column(several),
-        *_difference_columns(metric),
-        Column("t test, p", lambda c: _p(c.p), formats=("html", "md")),
-        Column("p (Holm)", lambda c: _p(c.p_holm), tex_title="$p$ (Holm)"),
-        Column("sign flips, p (Holm)", lambda c: _p(c.p_sign_flip_holm), tex_title=r"$p_\mathrm{flip}$ (Holm)"),
-        Column("TOST, p (Holm)", lambda c: _p(c.p_equivalence_holm), tex_title=r"$p_\mathrm{TOST}$ (Holm)"),
-        Column("verdict", lambda c: str(c.verdict), "text", ("tex",)),
+        *_difference_columns(metric, "joint 95 % interval"),
+        Column("p, adjusted", lambda c: _p(c.p), tex_title="$p$, adjusted"),
+        Column("verdict", phrasing.verdict_in_words, "text"),
+    ]
+
+
+def _interval_columns(metric: Metric, several: bool) -> list[Column]:
+    """What the joint interval of each contrast is made of."""
+    digits = f"{{:.{metric.scale.decimals + 1}f}}"
+    return [
+        Column("contrast", lambda c: str(c.contrast), "name"),
+        _dataset_column(several),
+        Column("n", lambda c: str(c.joint.n)),
+        Column("sd, own seeds", lambda c: _number(c.joint.own_sd, digits)),
+        Column("sd, all others", lambda c: _number(c.joint.rest_sd, digits)),
+        Column("moderated sd", lambda c: _number(c.joint.sd, digits)),
+        Column("df", lambda c: phrasing.DASH if c.joint.df is None else str(c.joint.df)),
+        Column("quantile", lambda c: _number(c.joint.quantile, "{:.3f}")),
+    ]
+
+
+def _other_columns(metric: Metric, several: bool) -> list[Column]:
+    """The other analyses of each contrast."""
+
+    def paired(other: OtherAnalyses) -> str:
+        return phrasing.interval(other.comparison.paired, metric)
+
+    def pooled(other: OtherAnalyses) -> str:
+        return phrasing.ends(other.pooled, metric)
+
+    return [
+        Column("contrast", lambda other: str(other.comparison.contrast), "name"),
+        _dataset_column(several, lambda other: other.comparison.dataset),
+        Column("95 % t interval, own seeds", paired),
+        Column("t test, p (Holm)", lambda other: _p(other.p_holm)),
+        Column("sign flips, p (Holm)", lambda other: _p(other.p_sign_flip_holm)),
+        Column("TOST, p (Holm)", lambda other: _p(other.p_equivalence_holm)),
+        Column("verdict of these", lambda other: str(other.paired_verdict), "text"),
+        Column("joint 95 % interval, fully pooled", pooled),
+        Column("verdict of it", lambda other: str(other.pooled_verdict), "text"),
     ]
 
 
@@ -134,19 +171,19 @@ def _exploratory_columns(metric: Metric, several: bool) -> list[Column]:
     return [
         Column("contrast", lambda c: str(c.contrast), "name"),
         _dataset_column(several),
-        *_difference_columns(metric),
+        *_difference_columns(metric, "95 % interval, uncorrected"),
         Column("p, uncorrected", lambda c: _p(c.p)),
     ]
 
 
-def _difference_columns(metric: Metric) -> list[Column]:
+def _difference_columns(metric: Metric, kind: str) -> list[Column]:
     def mean(comparison: Comparison) -> str:
         return metric.format_signed(comparison.summary.mean)
 
     return [
         Column("n", lambda c: str(c.summary.n), tex_title="$n$"),
         Column("mean difference", mean),
-        Column("95 % t interval", lambda c: phrasing.interval(c.summary, metric), tex_title=r"95\,\% $t$ interval"),
+        Column(kind, lambda c: phrasing.interval(c.summary, metric), tex_title=kind.replace("95 %", r"95\,\%")),
     ]
 
 

@@ -3,6 +3,7 @@
 import math
 
 from emotune.analysis.seeds import Comparison, compare_contrasts
+from emotune.analysis.sensitivity import OtherAnalyses, other_analyses
 from emotune.config.metric import Metric
 from emotune.config.study import Contrast
 from emotune.runs.directory import State
@@ -25,6 +26,19 @@ def compare(a: list, b: list, min_effect: float = 1.0) -> Comparison:
     """The comparison of two variants' accuracies by seed."""
     (comparison,) = compare_contrasts(rows(a=a, b=b), [AB], ["d"], len(a), Metric(min_effect=min_effect))
     return comparison
+
+
+def analyse(
+    table: list[dict], contrasts: list[Contrast], datasets: list[str], seeds: int, metric: Metric
+) -> list[OtherAnalyses]:
+    """The other analyses of contrasts."""
+    return other_analyses(compare_contrasts(table, contrasts, datasets, seeds, metric), table, seeds, metric)
+
+
+def analyse_pair(a: list, b: list, min_effect: float = 1.0) -> OtherAnalyses:
+    """The other analyses of two variants' accuracies by seed."""
+    (other,) = analyse(rows(a=a, b=b), [AB], ["d"], len(a), Metric(min_effect=min_effect))
+    return other
 
 
 def compare_nll(a: list[float], b: list[float]) -> Comparison:

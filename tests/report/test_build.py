@@ -14,7 +14,7 @@ from reading import STUDY, Tags, incomplete, relist
 from emotune.ablate import main
 from emotune.analysis.load import load_records
 from emotune.analysis.metrics import scalar_metrics
-from emotune.analysis.power import pooled_spread
+from emotune.analysis.residuals import pooled_spread
 from emotune.analysis.seeds import summarise
 from emotune.config.ablate_command import AblateCommand
 from emotune.config.load import load_study

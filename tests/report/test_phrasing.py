@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from seed_tables import AB, analyse, rows
 
-from emotune.analysis.power import PooledSpread
+from emotune.analysis.residuals import PooledSpread
 from emotune.analysis.seeds import AcrossDatasets, compare_contrasts, summarise
 from emotune.config.metric import SCALES
 from emotune.config.study import Contrast, Metric
@@ -15,30 +16,36 @@ from emotune.report import provenance
 from emotune.report.phrasing import (
     VERDICT_TEMPLATES,
     across_datasets_sentence,
-    detectable_effects_sentence,
+    agreement_sentence,
+    findable_effects_sentence,
     mean_and_interval,
     p_value,
+    verdict_in_words,
     verdict_sentences,
 )
+from emotune.runs.directory import State
 
 
 def sentences(
-    a: list[float | None], b: list[float], min_effect: float = 1.0, name: str = "accuracy", digests: str | None = None
-) -> str:
-    rows = [
-        {"variant": variant, "dataset": "d", "seed": seed, "state": "done", name: value}
+    a: list[float | State | None], b: list[float], min_effect: float = 1.0, name: str = "accuracy",
+    digests: str | None = None, suffix: str = "",
+) -> str:  # fmt: skip
+    table = [
+        {"variant": variant, "dataset": "d", "seed": seed}
+        | ({"state": value, name: math.nan} if isinstance(value, State) else {"state": "done", name: value})
         | ({"predicted_classes_digest": digests[seed]} if digests else {})
         for variant, values in (("new", a), ("old", b))
         for seed, value in enumerate(values)
         if value is not None
     ]
     metric = Metric(name=name, min_effect=min_effect)
-    (comparison,) = compare_contrasts(rows, [Contrast("new", "old")], ["d"], len(a), metric)
+    (comparison,) = compare_contrasts(table, [Contrast("new", "old")], ["d"], len(a), metric)
     text = verdict_sentences(comparison, metric, ["d"])
     headline = VERDICT_TEMPLATES[comparison.verdict].format(
         variant="new", reference="old", margin=metric.scale.format_amount(min_effect)
     )
-    assert text.startswith(f"{headline}. ")
+    assert text.startswith(f"{headline}{suffix}. ")
+    assert verdict_in_words(comparison) == f"{comparison.verdict}{suffix}"
     return f"{comparison.verdict}: {text.removeprefix(headline)}"
 
 
@@ -50,13 +57,14 @@ def test_a_better_variant_is_stated_with_its_numbers():
     text = sentences([65, 66, 67, 66.5], [60, 61.5, 62, 61])
     assert text.startswith("better: ")
     assert numbers(text) == ["+5.0", "95", "+4.4", "+5.6", "4", "0.001"]
-    assert "points" in text and "p < 0.001" in text
+    assert "points" in text and "p < 0.001" in text and "joint" in text
 
 
-def test_a_difference_too_small_to_matter_is_equivalent_with_the_p_of_the_two_one_sided_tests():
+def test_an_equivalent_contrast_may_be_not_zero():
     text = sentences([60.1, 61.0, 62.1, 60.0], [60.0, 61.1, 62.0, 60.05])
+    assert text.startswith("equivalent: ") and numbers(text)[:2] == ["+0.01", "95"]
+    text = sentences([60.50, 61.51, 62.50, 60.52], [60.0, 61.0, 62.0, 60.0], suffix=", and not zero")
     assert text.startswith("equivalent: ")
-    assert "TOST" in text and "1 point" in text
 
 
 def test_an_unresolved_contrast_is_stated_with_its_numbers():
@@ -65,17 +73,33 @@ def test_an_unresolved_contrast_is_stated_with_its_numbers():
     assert numbers(text)[:5] == ["+3.0", "95", "-7.8", "+13.8", "3"]
 
 
-def test_detectable_effects_are_stated_at_the_pooled_spread():
-    text = detectable_effects_sentence(PooledSpread(3.1, 8), Metric(), 4, 4)
-    effects = ["20.3", "3", "10.7", "4", "7.7", "5", "4.0", "10", "2.5", "20"]
-    assert numbers(text) == ["3.1", "8", "80", "4", *effects]
-    single = detectable_effects_sentence(PooledSpread(0.02, 2), Metric(name="brier", min_effect=0.05), 2, 1)
-    assert numbers(single)[:3] == ["0.020", "2", "80"]
-    assert "correction" not in single
+def test_findable_effects_are_stated_at_the_pooled_spread():
+    text = findable_effects_sentence(PooledSpread(3.1, 8, 5), {3: 10.23, 5: 5.6, 10: 3.6}, Metric())
+    assert numbers(text) == ["3.1", "8", "3", "10.2", "5", "5.6", "10", "3.6"]
+    alone = findable_effects_sentence(PooledSpread(0.02, 2, 3), {}, Metric(name="brier", min_effect=0.05))
+    assert numbers(alone) == ["0.020", "2"]
+
+
+def test_agreement_counts_the_verdicts_that_other_analyses_share():
+    table = rows(a=[70.90, 66.95, 63.90], b=[68.2, 64.3, 61.2], c=[69.5, 66.3, 65.9], e=[62.2, 57.0, 64.7])
+    contrasts = [AB, Contrast("c", "b"), Contrast("e", "b")]
+    assert numbers(agreement_sentence(analyse(table, contrasts, ["d"], 3, Metric())))[:2] == ["2", "3"]
+    assert agreement_sentence([]) == ""
 
 
 def test_a_missing_seed_is_named_with_the_reason():
     assert "1 (new missing)" in sentences([65, None, 67], [60, 62, 61])
+
+
+def test_divergence_is_the_reason_why_a_variant_is_not_called_better():
+    text = sentences([65.0, 66.0, 67.0, State.DIVERGED], [50.0, 51.1, 52.0, 51.0])
+    assert text.startswith("unresolved: ")
+    assert len(re.findall(r"new diverged", text)) == 2, "as the reason and among the excluded seeds"
+
+
+def test_two_seeds_of_two_variants_are_the_reason_for_no_verdict():
+    text = sentences([60.0, 60.01], [50.0, 50.0])
+    assert text.startswith("unresolved: ") and "Two seeds" in text
 
 
 def test_one_seed_has_no_interval():

@@ -10,7 +10,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from emotune.analysis.power import ALPHA, pooled_spread, seeds_for, smallest_effect
+from emotune.analysis.metric_table import contrast_weights
+from emotune.analysis.power import seeds_for, smallest_effect
+from emotune.analysis.residuals import pooled_spread
+from emotune.analysis.verdict import ALPHA
 from emotune.config.resources import Resources
 from emotune.config.run import DatasetRef, RunConfig
 from emotune.config.study import Study
@@ -180,12 +183,17 @@ def resolution(study: Study, rows: Sequence[Mapping[str, Any]]) -> list[str]:
         study: The study, with its contrasts, seeds and metric.
         rows: The finished runs with ``variant``, ``dataset``, ``seed`` and the metric.
     """
-    tests = len(study.contrasts) * len(study.datasets)
-    level, metric = ALPHA / max(1, tests), study.metric
-    in_sd = smallest_effect(study.seeds, level)
-    if in_sd is None:
+    tests, metric = len(study.contrasts) * len(study.datasets), study.metric
+    design = (
+        len(study.networks) + bool(study.aa), contrast_weights(study.contrasts, list(study.variants)),
+        ALPHA / len(study.datasets),
+    )  # fmt: skip
+    if study.seeds < 2:
         return ["One seed gives no interval and no verdict: train two or more (--seeds)."]
-    corrected = f" and correction for {tests} contrasts" if tests > 1 else ""
+    in_sd = smallest_effect(study.seeds, *design)
+    if in_sd is None:
+        return ["Two seeds of two variants give no verdict: train three or more (--seeds)."] if tests else []
+    corrected = f" and for all {tests} contrasts at once" if tests > 1 else ""
     head = (
         f"{study.seeds} seeds detect, with 80 % power{corrected}, effects of at least {in_sd:.1f} × the sd of the seed "
         "differences"
@@ -204,7 +212,7 @@ def resolution(study: Study, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     line = f"{head}: {with_unit(smallest)} at the pooled sd so far ({pooled})."
     if metric.min_effect >= smallest:
         return [line, f"The min_effect of {min_effect} can be detected with {study.seeds} seeds."]
-    seeds = seeds_for(metric.min_effect / widest.sd, level)
+    seeds = seeds_for(metric.min_effect / widest.sd, *design)
     needed = f"about {seeds} seeds detect it" if seeds else "more than a thousand seeds are needed for it"
     return [
         line,

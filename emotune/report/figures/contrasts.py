@@ -28,7 +28,7 @@ NOISE_FLOOR_LABEL = "noise floor\n(A/A)"
 
 @rc_context(STYLE)
 def contrast_forest(comparisons: Sequence[Comparison], metric: Metric, aa: Mapping[str, Comparison]) -> Figure:
-    """The differences of the declared contrasts by data set: every seed, the mean and its 95 % t interval.
+    """The differences of the declared contrasts by data set: every seed, the mean and its joint 95 % interval.
 
     The grey band is the region of equivalence. The hatched band is the A/A interval, where the study has an A/A
     variant: one estimate of the difference that arises without any change.
@@ -84,10 +84,10 @@ def contrast_forest(comparisons: Sequence[Comparison], metric: Metric, aa: Mappi
 def interval_comparison(
     comparisons: Sequence[Comparison], image_bootstraps: Sequence["ImageBootstrap"], metric: Metric
 ) -> Figure:
-    """The difference of each contrast with three 95 % intervals: for other seeds, other test images, and both.
+    """The difference of each contrast with three 95 % intervals of its own: for other seeds, other images, and both.
 
     Args:
-        comparisons: The contrasts with their intervals over seeds.
+        comparisons: The contrasts with the intervals of their own seeds.
         image_bootstraps: The contrasts with their intervals over images; contrasts that are missing here get only the
             interval over seeds.
         metric: The study's metric.
@@ -100,7 +100,7 @@ def interval_comparison(
         name = f"{c.contrast.variant} − {c.contrast.reference}" + f" on {c.dataset}" * several
         rows.append(TableRow(wrap_name(name, 72), heading=True))
         drawn.append(None)
-        intervals = [("other seeds", c.summary)]
+        intervals = [("other seeds", c.paired)]
         if (over := others.get((c.contrast, c.dataset))) is not None:
             n = len(over.seeds)
             intervals.append(("other images", Summary(n, over.mean, None, over.low, over.high)))

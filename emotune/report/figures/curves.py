@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import offset_copy
 from scipy import stats
 
-from emotune.analysis.power import ALPHA
+from emotune.analysis.verdict import ALPHA
 from emotune.report.figures.layout import (
     axis_limits,
     draw_title,

@@ -64,12 +64,13 @@ def _contrast_figures(results: StudyResults) -> Iterator[FigureEntry]:
     if not shown:
         return
     pairs = seed_count_text(c.summary.n for c in shown).replace("seed", "paired seed")
-    floor = " Hatched: A/A interval, one estimate of the difference that arises without any change."
+    floor = " Hatched: A/A with an interval of its own, one estimate of the difference that arises without any change."
     means = "; ".join(f"{c.contrast} on {c.dataset} {metric.format_signed(c.summary.mean)}, {c.verdict}" for c in shown)
     yield FigureEntry(
         "contrasts",
         contrasts.contrast_forest(results.comparisons, metric, results.noise_floor),
-        f"Declared contrasts, {pairs}. Dots: seeds. Bars: means with 95 % t intervals. Grey: region of equivalence, "
+        f"Declared contrasts, {pairs}. Dots: seeds. Bars: means with joint 95 % intervals, from which the verdicts are "
+        "read. Grey: region of equivalence, "
         f"±{metric.scale.format_amount(metric.min_effect)}."
         f"{floor if results.noise_floor else ''}",
         f"Forest plot of the declared contrasts, differences in {metric.scale.label}: {means}",
@@ -78,7 +79,8 @@ def _contrast_figures(results: StudyResults) -> Iterator[FigureEntry]:
         yield FigureEntry(
             "uncertainty",
             contrasts.interval_comparison(results.comparisons, results.image_bootstraps, metric),
-            f"Declared contrasts, {pairs}: the 95 % intervals of each for other seeds, other test images, and both.",
+            f"Declared contrasts, {pairs}: the 95 % intervals of each alone, for other seeds (its own "
+            "seeds only), other test images, and both.",
             "Intervals of each declared contrast over seeds, over images, and over both; the tables list the numbers",
         )
 
@@ -113,8 +115,8 @@ class _DatasetFigures:
         yield FigureEntry(
             f"cost-{self._dataset}",
             accuracy.metric_against_cost(self._title, _costs(self._done, self._summaries), self._metric),
-            f"{scope}: means with 95 % t intervals. FLOPs: forward pass of one image. Time: training, on the "
-            "hardware listed below.",
+            f"{scope}: means with 95 % t intervals, which must not be compared. FLOPs: forward pass of one "
+            "image. Time: training, on the hardware listed below.",
             f"Test {scale.label} on {self._dataset} against parameters, FLOPs and training time; the table of variants "
             "lists the numbers",
         )

@@ -32,7 +32,7 @@ METRIC = Metric()
 def comparison(contrast: Contrast, dataset: str, values: list[float], verdict: Verdict | None) -> SimpleNamespace:
     """The fields of a comparison that figures use."""
     return SimpleNamespace(contrast=contrast, dataset=dataset, differences=dict(enumerate(values)),
-                           summary=summarise(values), verdict=verdict)  # fmt: skip
+                           summary=summarise(values), paired=summarise(values), verdict=verdict)  # fmt: skip
 
 
 def results(variants, seeds, labels, epochs, datasets) -> SimpleNamespace:

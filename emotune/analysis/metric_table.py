@@ -1,0 +1,60 @@
+"""A data set's metric values by variant and seed, and contrasts as weights over its variants."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from emotune.config.study import Contrast
+from emotune.runs.directory import State
+
+__all__ = ["MetricTable", "contrast_weights", "metric_table"]
+
+
+@dataclass(frozen=True)
+class MetricTable:
+    """The metric of a data set's runs.
+
+    Attributes:
+        variants: The names of the variants, A/A included.
+        values: The metric by variant and seed (k, n); NaN where no run has finished.
+    """
+
+    variants: Sequence[str]
+    values: np.ndarray
+
+    def weights(self, contrasts: Sequence[Contrast]) -> np.ndarray:
+        """The contrasts as weights over the variants (m, k)."""
+        return contrast_weights(contrasts, self.variants)
+
+
+def metric_table(
+    rows: Iterable[Mapping[str, Any]], dataset: str, seeds: int, column: str, contrasts: Sequence[Contrast] = ()
+) -> MetricTable:
+    """The table of a data set.
+
+    Args:
+        rows: The runs with ``variant``, ``dataset``, ``seed`` and ``state``; finished ones also have the metric.
+        dataset: The data set's name.
+        seeds: The study's number of seeds; runs of other seeds do not count.
+        column: The column of the metric.
+        contrasts: Contrasts whose variants get a row even without runs.
+    """
+    here = [row for row in rows if row["dataset"] == dataset]
+    sides = [name for c in contrasts for name in (c.variant, c.reference)]
+    variants = tuple(dict.fromkeys([*(row["variant"] for row in here), *sides]))
+    values = np.full((len(variants), seeds), math.nan)
+    for row in here:
+        if row["state"] == State.DONE and row["seed"] < seeds:
+            values[variants.index(row["variant"]), row["seed"]] = row[column]
+    return MetricTable(variants, values)
+
+
+def contrast_weights(contrasts: Sequence[Contrast], variants: Sequence[str]) -> np.ndarray:
+    """The contrasts as weights over the variants (m, k): 1 for the variant, -1 for the reference."""
+    weights = np.zeros((len(contrasts), len(variants)))
+    for row, contrast in zip(weights, contrasts, strict=True):
+        row[variants.index(contrast.variant)], row[variants.index(contrast.reference)] = 1, -1
+    return weights
