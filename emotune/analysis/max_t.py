@@ -49,10 +49,13 @@ class MaxT:
         self.contrasts = len(units)
         _, factor = np.linalg.qr(units.T)  # units @ units.T, the correlations, is factor.T @ factor
         self._dimensions = len(factor)
+        self._quantiles: dict[tuple[float, float], float] = {}
+        self._largest = np.ones(1)
+        if self.contrasts == 1:
+            return
         count = POINTS if POINTS * factor.size <= MANY_NUMBERS else FEWER_POINTS
         largest = np.sort(np.abs(_directions(count, self._dimensions) @ factor).max(axis=1))
         self._largest = largest.reshape(-1, GROUP).mean(axis=1)
-        self._quantiles: dict[tuple[float, float], float] = {}
 
     def tail(self, t: float, df: float) -> float:
         """The probability that max |T| is at least ``t``: the p value of one contrast, adjusted for all of them.
