@@ -84,7 +84,7 @@ def place(tmp_path_factory) -> Path:
             path = folder / "IMAGES" / label / f"{k}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(rng.integers(0, 256, (80, 80, 3), dtype=np.uint8)).save(path)
-    (study,) = blocks("yaml")
+    study, _ = blocks("yaml")
     small = study.replace("width: 0.25", "width: 0.0625").replace("epochs: 20", "epochs: 1")
     assert small.count("0.0625") == small.count("epochs: 1,") == 1
     (folder / "my.yaml").write_text(small)
@@ -95,7 +95,7 @@ def place(tmp_path_factory) -> Path:
 
 def write_yaml(folder: Path) -> Path:
     """The README's study as a file, as it stands there."""
-    (study,) = blocks("yaml")
+    study, _ = blocks("yaml")
     path = folder / "readme" / "my.yaml"
     path.parent.mkdir(exist_ok=True)
     path.write_text(study)
@@ -111,6 +111,15 @@ def run_rest_of_the_python_example(folder: Path) -> None:
     names: dict[str, object] = {"study": load_study(folder / "my.yaml")}
     exec(f"{imports}{call}{rest}", names)
     assert len(names["results"].runs) == 10
+
+
+def test_the_variants_of_backbones_are_valid(tmp_path: Path):
+    _, variants = blocks("yaml")
+    for file in ("nets.py", "losses.py"):
+        shutil.copy(ROOT / "examples" / "own_network" / file, tmp_path)
+    path = tmp_path / "backbones.yaml"
+    path.write_text(f"question: Which?\ndatasets: [scenes]\nbaseline: mean\n{variants}")
+    assert set(load_study(path).variants) == {"mean", "attention", "resnet", "own"}
 
 
 @contextmanager

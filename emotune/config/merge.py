@@ -4,6 +4,7 @@ A key may lead into an option that has options of its own: ``model.head.score``,
 option can be given as a name or as code alone, ``head: attention``, which stands for ``{name: attention}``.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from types import MappingProxyType
 from typing import Any, get_args, get_type_hints
@@ -76,13 +77,13 @@ def merge(
 
     Args:
         shared: The options that all variants share, as ``model`` and ``train``.
-        changes: The variant's dotted keys.
+        changes: The variant's options, by dotted keys or as ``model`` and ``train``.
         where: The variant's key, for messages.
         problems: The list to which mistakes are appended.
     """
     merged = {part: dict(options) for part, options in shared.items()}
     changed: dict[tuple[str, str], None] = {}  # in their order
-    paths = [(str(key).split("."), value) for key, value in changes.items()]
+    paths = [(key.split("."), value) for key, value in _dotted(changes, where, problems).items()]
     for path, value in sorted(paths, key=lambda one: (len(one[0]), one[0][-1] != "name")):  # what contains others first
         part, *keys = path
         try:
@@ -129,6 +130,19 @@ def unused_options(shared: Options, models: Sequence[ModelConfig]) -> list[str]:
             for key in shared["head"].keys() - heads
         ]
     return sorted(problems)
+
+
+def _dotted(changes: Mapping[Any, Any], where: str, problems: list[str]) -> dict[str, Any]:
+    """A variant's options by dotted keys, for which ``model: {head: mean}`` is another way to write them."""
+    given: list[tuple[str, Any]] = []
+    for key, value in changes.items():
+        if key in WITH_OPTIONS and isinstance(value, dict):
+            given += [(f"{key}.{option}", one) for option, one in value.items()]
+        else:
+            given.append((str(key), value))
+    times = Counter(key for key, _ in given)
+    problems += [f"{where}: {key} is given twice; keep one" for key, count in times.items() if count > 1]
+    return dict(given)
 
 
 def _check_path(part: str, keys: Sequence[str], merged: Mapping[str, Options]) -> None:

@@ -11,9 +11,10 @@ from pydantic import ValidationError
 from emotune.config.heads import HEAD_CLASSES
 from emotune.config.input_spec import InputOptions
 from emotune.config.metric import Metric
-from emotune.config.model import MODEL_CLASSES
+from emotune.config.model import MODEL_CLASSES, CodeConfig
 from emotune.config.resources import Resources
 from emotune.config.run import Selection
+from emotune.config.user_code import UserCode
 from emotune.core.errors import suggest
 
 __all__ = ["UniqueKeyLoader", "describe_validation_error", "format_problem", "valid_keys"]
@@ -42,7 +43,8 @@ def describe_validation_error(error: ValidationError, kind: Any) -> list[tuple[s
             owner = next(head for head in HEAD_CLASSES if head.name == name)
         key, context = ".".join(location), item.get("ctx", {})
         if item["type"] == "unexpected_keyword_argument":
-            mistakes.append((key, f"unknown key{suggest(location[-1], valid_keys(owner))}"))
+            hint = _of_another_kind(key, owner) or suggest(location[-1], _offered(owner))
+            mistakes.append((key, f"unknown key{hint}"))
         elif item["type"] in ("union_tag_invalid", "union_tag_not_found"):
             names = [kind.name for kind in MODEL_CLASSES]
             name = context.get("tag", item["input"].get("name"))
@@ -55,6 +57,18 @@ def describe_validation_error(error: ValidationError, kind: Any) -> list[tuple[s
         else:
             mistakes.append((key, f"{PLAIN_WORDS.get(item['type'], item['msg'])} (found {item['input']!r:.80})"))
     return mistakes
+
+
+def _of_another_kind(key: str, owner: Any) -> str:
+    """What to do about an option that a network of the user's own does not have; empty for others."""
+    if owner is not CodeConfig or key not in ("head", "tune"):
+        return ""
+    return "; a whole network of one's own has none: give your code as model.backbone, to which a head is added"
+
+
+def _offered(kind: Any) -> list[str]:
+    """The keys that a message offers; the text of the user's code is not given in a study."""
+    return [key for key in valid_keys(kind) if not (key == "source" and issubclass(kind, UserCode))]
 
 
 def format_problem(key: str, text: str) -> str:

@@ -56,6 +56,21 @@ def test_a_variant_changes_a_head_or_options_of_it(write: Write, changes: str, e
     assert head(write, changes) == expected
 
 
+def test_a_variant_may_have_its_options_as_mappings(write: Write):
+    nested = variant(write, "model: {head: {name: max, dropout: 0.1}, tune: head}, train: {lr: 0.3}")
+    assert nested == variant(write, "model.head: {name: max, dropout: 0.1}, model.tune: head, train.lr: 0.3")
+    text = f"{HEAD}model: {SHARED}\nvariants:\n  plain: {{}}\n  one: {{model.tune: head, model: {{tune: all}}}}\n"
+    (mistake,) = mistakes(write(text))
+    assert is_about(mistake, "variants.one") and "model.tune" in mistake
+
+
+def test_a_network_of_ones_own_has_no_head_but_is_told_how_to_get_one(write: Write):
+    write("").with_name("net.py").write_text("def net(classes):\n    pass\n")
+    text = f"{HEAD}model: {{code: net.py:net}}\nvariants:\n  plain: {{}}\n  one: {{model.head: max}}\n"
+    (mistake,) = mistakes(write(text))
+    assert is_about(mistake, "variants.one: model.head") and "model.backbone" in mistake
+
+
 def test_a_name_and_options_of_it_are_merged(write: Write):
     shared = "{backbone: torchvision:resnet18, head: attention}"
     assert head(write, "model.head.score: tanh", shared) == AttentionHeadConfig(score="tanh")

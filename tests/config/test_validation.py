@@ -28,7 +28,7 @@ variants:
   network: {model.name: alexnett}
   option:  {train.lrr: 0.1}
   kind:    {train.momentum: 1.5}
-  form:    {width: 2, model: {name: mldr}}
+  form:    {width: 2, model: mldr}
 contrasts: [wide - plain, plain - plain, plain-option, option - plain, option - plain]
 """)
     )
