@@ -61,7 +61,7 @@ class LogisticConfig(BaselineConfig):
     name: Literal["logistic"] = "logistic"
     backbone: BackboneName
     pooling: Literal["mean", "max"] = "mean"
-    c_grid: Grid = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+    c_grid: Grid = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
     input: InputOptions = InputOptions()
 
     @property
