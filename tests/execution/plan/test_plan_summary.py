@@ -78,6 +78,8 @@ def test_a_plan_warns_of_a_min_effect_that_its_images_or_seeds_cannot_detect(stu
     assert re.match(r"Warning.*min_effect.*\b1 point\b", warning)
     _, fine = resolution(replace(large, contrasts=(Contrast("wide", "plain"),)), rows)
     assert "Warning" not in fine
+    (nothing,) = resolution(replace(study, seeds=2, contrasts=(Contrast("wide", "plain"),)), rows)
+    assert "80 %" not in nothing, "two seeds of two variants give no verdict"
 
 
 def test_reasons_are_counted_by_variant(study: Study, pool: str):
