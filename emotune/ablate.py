@@ -19,6 +19,7 @@ from emotune.execution import maintenance
 from emotune.execution.checks.advice import bf16_without_instructions, frozen_at_random, idle_nodes
 from emotune.execution.checks.preflight import preflight
 from emotune.execution.monitor.status import print_status, study_status
+from emotune.execution.monitor.waiting import waiting_for
 from emotune.execution.own_metric import metric_plan
 from emotune.execution.plan.concurrency import uses_cluster
 from emotune.execution.plan.plan import Plan
@@ -108,7 +109,7 @@ def _plan(
             preflight(runs, store, study.resources, options.executor, writing=cluster)
             with Session(resolved, _execution(options), console, stopping) as session:
                 session.prepare(runs, save_architecture=False)
-                with console.status("timing a few steps of each variant"), stopping.patient():
+                with waiting_for(console, "timing a few steps of each variant"), stopping.patient():
                     times_s, notes = time_steps(runs, store, session.run, shared=cluster)
     print_plan(console, study, resolved.datasets, plan, options.executor, times_s)
     print_reasons(console, plan)

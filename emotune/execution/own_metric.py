@@ -11,6 +11,7 @@ from emotune.config.python_source import parameters_of
 from emotune.config.types import as_in_study
 from emotune.core.child_process import ChildProcess, serve
 from emotune.core.errors import InputError, describe_os_error
+from emotune.execution.monitor.waiting import waiting_for
 from emotune.execution.plan.config_diff import code_change
 from emotune.execution.plan.plan import Plan
 from emotune.runs.metric_values import MetricFile, earlier_version, missing_values, write_value
@@ -61,10 +62,10 @@ def compute_metric(metric: Metric, plan: Plan, console: Console) -> list[str]:
     job, title = MetricJob(metric, plan.store, tuple(ids)), metric.scale.title
     with (
         ChildProcess(__name__, job, "computes the metric") as child,
-        console.status(f"computing {title}") as status,
+        waiting_for(console, f"computing {title}") as show,
     ):
         try:
-            problems: list[str] = child.result(status.update)
+            problems: list[str] = child.result(show)
         except RuntimeError as error:  # the user's code has ended the process
             raise InputError(f"metric.code: {metric.code}: {error}") from error
     console.print(

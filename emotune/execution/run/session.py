@@ -13,6 +13,7 @@ from rich.console import Console
 
 from emotune.config.run import RunConfig
 from emotune.execution.checks.prepare import Preparation
+from emotune.execution.monitor.waiting import waiting_for
 from emotune.execution.plan.plan import Plan, reopen_damaged
 from emotune.execution.plan.resolved_study import ResolvedStudy
 from emotune.runs.directory import State
@@ -86,8 +87,8 @@ class Session:
             Preparation(self._resolved, runs, self._options.executor, save_architecture=save_architecture)
         )
         self._connect()
-        with self._console.status("checking networks and images") as status:
-            lines = preparation.wait(status.update)
+        with waiting_for(self._console, "checking networks and images") as show:
+            lines = preparation.wait(show)
         for line in lines:
             self._console.print(line, highlight=False)
 
@@ -151,7 +152,7 @@ class Session:
         if os.environ.get("RAY_ADDRESS"):
             from emotune.execution.run.node_checks import check_nodes, require_cluster
 
-            with self._console.status("checking the cluster") as status:
-                require_cluster(resources, 60 * self._options.wait_minutes, status.update)
+            with waiting_for(self._console, "checking the cluster") as show:
+                require_cluster(resources, 60 * self._options.wait_minutes, show)
                 check_nodes(self._resolved.store, self._resolved.datasets, resources)
         self._train = partial(run_on_ray, stall_s=60 * self._options.stall_minutes)
