@@ -6,8 +6,10 @@ import os
 import secrets
 import shutil
 import signal
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +26,7 @@ from emotune.data.sources.scenes import Scenes
 from emotune.data.split import split_of
 
 if TYPE_CHECKING:
+    from disturbed import Disturbed
     from xdist.scheduler import LoadScopeScheduling
 
 MOST_WORKERS = 4
@@ -32,14 +35,25 @@ TOGETHER = ("inference", "report/figures", "report")
 """Folders whose tests share what their `conftest.py` makes once per session; elsewhere a file's tests do."""
 APART = ("execution", "test_ablate.py")
 """Where every test stands alone, and many take long."""
-FIRST = ("test_readme.py", "cluster", "test_ablate_on_s3.py")
-"""The longest of all: begun last, they would leave the other workers idle."""
+SHARING = ("execution/faults/test_fault_", "execution/run/test_ray_executor.py")
+"""Files there whose tests share a study."""
+FIRST = (
+    "test_readme.py",
+    "execution/faults/test_fault_workers.py",
+    "execution/faults",
+    "test_ablate_on_s3.py",
+    "cluster",
+)
+"""The longest of all in the order in which they begin: begun last, they would leave the other workers idle."""
 IMAGES_OF_A_CLASS = {"train": 4, "val": 2, "test": 2}
 
 
 def pytest_configure() -> None:
-    """Ray reads whether to ask for a token when it is imported, and the token once per process."""
-    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    """Ray reads whether to ask for a token when it is imported, and the token once per process.
+
+    By default its workers have the lowest priority but four, and would wait for the tests that run beside them.
+    """
+    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_worker_niceness": "0"}
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     if workers > 1:  # before torch is imported, else every worker would start a thread per CPU
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, available_cpus() // workers)))
@@ -54,7 +68,12 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest begin."""
-    items.sort(key=lambda item: not _place(item.nodeid).startswith(FIRST))
+
+    def rank(item: pytest.Item) -> int:
+        place = _place(item.nodeid)
+        return next((rank for rank, long in enumerate(FIRST) if place.startswith(long)), len(FIRST))
+
+    items.sort(key=rank)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> "LoadScopeScheduling | None":
@@ -67,7 +86,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> "LoadScop
     class ByPlace(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             place = _place(nodeid)
-            if place.startswith(APART):
+            if place.startswith(APART) and not place.startswith(SHARING):
                 return nodeid
             return next((folder for folder in TOGETHER if place.startswith(f"{folder}/")), place)
 
@@ -134,6 +153,24 @@ def small_shards(once: Callable[..., Path]) -> Path:
         write_shards(Scenes(160, seed=1).listing(), out, shares=shares, samples_per_shard=30, workers=2)
 
     return once("small", write)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(once: Callable[..., Path], small_shards: Path) -> "Disturbed":
+    """The runs of a study in which faults strike, without faults, for comparison; not to be changed."""
+    from disturbed import LONGER, SHORTER, Disturbed, alike
+
+    numbered = (f"other-{number}" for number in range(1, 11))
+    others = alike(*numbered) | SHORTER | {"longer": f"train.epochs: {LONGER}"}
+    without_report = "from emotune import run_study; run_study('few.yaml', report=None)"
+
+    def train(folder: Path) -> None:
+        with closing(Disturbed(folder, small_shards, others)) as study:
+            ended = study.begin([sys.executable, "-c", without_report]).end()
+            assert ended.code == 0, ended
+            assert study.interruptions() == dict.fromkeys(study.run_ids, 0)
+
+    return Disturbed(once("undisturbed", train), small_shards, others)
 
 
 @pytest.fixture

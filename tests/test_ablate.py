@@ -3,13 +3,11 @@
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from reading import incomplete
 
@@ -19,7 +17,7 @@ STUDY = """
 question: Does attention help on very few images?
 datasets: [{data}]
 model: {{name: alexnet, width: 0.0625, weight_init: he, dropout: 0.0}}
-train: {{epochs: {epochs}, batch_size: 16, lr: 0.005}}
+train: {{epochs: 1, batch_size: 16, lr: 0.005}}
 baseline: alexnet
 variants:
   alexnet: {{}}
@@ -37,8 +35,8 @@ class Place:
         self.folder, self.data = folder, data
         self.write()
 
-    def write(self, *, epochs: int = 1, seeds: int = 2, workers: int = 1, extra: str = "") -> None:
-        text = STUDY.format(data=self.data, epochs=epochs, seeds=seeds, workers=workers, extra=extra)
+    def write(self, *, seeds: int = 2, workers: int = 1, extra: str = "") -> None:
+        text = STUDY.format(data=self.data, seeds=seeds, workers=workers, extra=extra)
         (self.folder / "few.yaml").write_text(text)
 
     def start(self, *arguments: str, study: str = "few.yaml") -> subprocess.Popen[str]:
@@ -55,9 +53,6 @@ class Place:
 
     def records(self) -> dict[str, dict]:
         return {p.parent.name: json.loads(p.read_text()) for p in sorted(self.folder.glob("runs/*/record.json"))}
-
-    def predictions(self, run: str) -> pd.DataFrame:
-        return pd.read_parquet(self.folder / "runs" / run / "predictions.parquet")
 
     def page(self) -> str:
         return (self.folder / "reports" / "few" / "index.html").read_text()
@@ -90,27 +85,6 @@ def test_a_study_on_ray_ends_in_a_report_and_is_a_no_op_afterwards_and_grows_by_
     assert len(place.records()) == 6
     kept = {path: when for path, when in before.items() if path.name != "runs.json"}  # the list of them all is longer
     assert {path: when for path, when in place.times().items() if path in kept} == kept
-
-
-@pytest.mark.slow
-def test_ray_with_two_workers_and_the_local_executor_train_the_same_networks(
-    place: Place, tmp_path_factory, small_shards
-):
-    place.write(seeds=1, workers=2)
-    on_ray = place.ablate()
-    assert on_ray.returncode == 0, on_ray.stderr
-    other = Place(tmp_path_factory.mktemp("local"), small_shards)
-    other.write(seeds=1)
-    locally = other.ablate("--executor", "local")
-    assert locally.returncode == 0, locally.stderr
-    assert place.records().keys() == other.records().keys()
-    for run, record in place.records().items():
-        assert (record["workers"], other.records()[run]["workers"]) == (2, 1)
-        assert record["reading"] == other.records()[run]["reading"] == "decoded"
-        ours, theirs = place.predictions(run), other.predictions(run)
-        assert ours["sample_id"].tolist() == theirs["sample_id"].tolist()
-        columns = [column for column in ours if column.startswith("logit_")]
-        assert (ours[columns] - theirs[columns]).abs().max().max() < 0.05, "equal but for rounding"
 
 
 def test_a_run_that_diverges_is_reported_and_the_others_finish(place: Place):
@@ -148,30 +122,6 @@ def test_a_damaged_shard_is_found_before_anything_is_spent_and_the_study_runs_on
     mended = subprocess.run(command, cwd=place.folder, env=environment, capture_output=True, text=True, check=False)
     assert mended.returncode == 0, mended.stderr
     assert len(place.records()) == 2
-
-
-@pytest.mark.slow
-def test_after_ctrl_c_the_same_command_continues_to_the_same_result(place: Place, tmp_path_factory, small_shards):
-    """Without Ray; with it: execution/faults/test_fault_interrupts.py."""
-    place.write(epochs=15, seeds=1)
-    process = place.start("--executor", "local")
-    deadline = time.monotonic() + DEADLINE_S
-    while not list(place.folder.glob("runs/*/checkpoint/index.json")) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=DEADLINE_S)
-    assert process.returncode == 130, out + err
-    assert "Interrupted" in err and "Traceback" not in err
-    place.write(epochs=15, seeds=1)
-    done = place.ablate("--executor", "local")
-    assert done.returncode == 0, done.stderr
-    interruptions = [record["interruptions"] for record in place.records().values()]
-    assert max(interruptions) == 1
-    other = Place(tmp_path_factory.mktemp("undisturbed"), small_shards)
-    other.write(epochs=15, seeds=1)
-    assert other.ablate("--executor", "local").returncode == 0
-    for run in place.records():
-        pd.testing.assert_frame_equal(place.predictions(run), other.predictions(run), check_exact=True)
 
 
 @pytest.mark.slow

@@ -84,7 +84,7 @@ def test_a_spot_instance_comes_and_goes_with_a_study_whose_results_are_on_s3(
         ablate = f"python -m emotune.ablate few.yaml --runs {POOL} --wait 5"
         laptop.run("ray", "job", "submit", *TO_HEAD, *job, *ablate.split())
         until("a machine for the study", lambda: len(cloud.running()) > 1, 120, monitor)
-        until("the end of the study", lambda: ended(laptop), 240, lambda: log(laptop) + monitor())
+        until("the end of the study", lambda: ended(laptop), 240, lambda: log(laptop) + monitor(), every_s=5)
         said = log(laptop)
     workers = [instance for name, instance in cloud.seen.items() if name != head["InstanceId"]]
     assert [worker.get("InstanceLifecycle") for worker in workers] == ["spot"], said

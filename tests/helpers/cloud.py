@@ -1,6 +1,7 @@
 """EC2, IAM and S3 of moto in an isolated network; the instances of EC2 are pretend machines."""
 
 import json
+import subprocess
 import threading
 from pathlib import Path
 from typing import Any, Self
@@ -31,9 +32,12 @@ s3.create_bucket(Bucket="bucket")
 print("made:", json.dumps({"subnet": subnet, "group": group, "image": ec2.describe_images()["Images"][0]["ImageId"]}))
 """
 INSTANCES = """
-import boto3, json
-found = [i for r in boto3.client("ec2").describe_instances()["Reservations"] for i in r["Instances"]]
-print("found:", json.dumps(found, default=str))
+import boto3, json, time
+ec2 = boto3.client("ec2")
+while True:
+    found = [i for r in ec2.describe_instances()["Reservations"] for i in r["Instances"]]
+    print("found:", json.dumps(found, default=str), flush=True)
+    time.sleep(0.5)
 """
 
 
@@ -63,6 +67,7 @@ class Cloud:
             until("the cloud", lambda: self.laptop.start(*reach).wait() == 0, 60)
             said = self.laptop.run("python", "-c", ACCOUNT, ZONE, f"{self.network.key}.pub", str(self._trust))
             self.made = json.loads(said.partition("made: ")[2])
+            self._watcher = self.laptop.start("python", "-c", INSTANCES, stdout=subprocess.PIPE)
             self._thread = threading.Thread(target=self._follow)
             self._thread.start()
         except BaseException:
@@ -72,6 +77,8 @@ class Cloud:
 
     def __exit__(self, *error: object) -> None:
         self._ended.set()
+        self._watcher.kill()
+        self._watcher.wait()
         self._thread.join(60)
         self._server.__exit__(None, None, None)
         self.network.__exit__(*error)
@@ -88,17 +95,23 @@ class Cloud:
     def _follow(self) -> None:
         """Starts a machine for every instance that runs, and kills those of terminated instances."""
         try:
-            while not self._ended.wait(0.5):
-                said = self.laptop.run("python", "-c", INSTANCES)
-                for instance in json.loads(said.partition("found: ")[2]):
-                    name = instance["InstanceId"]
-                    if _runs(instance) and name not in self._machines:
-                        self._machines[name] = self.network.add(name, instance["PrivateIpAddress"])
-                    elif not _runs(instance) and name in self._machines:
-                        self._machines[name].kill()
-                    self.seen[name] = instance
+            assert self._watcher.stdout
+            with self._watcher.stdout as lines:
+                for line in lines:
+                    if not self._ended.is_set():
+                        self._update(json.loads(line.partition("found: ")[2]))
+            assert self._ended.is_set(), "the process that watches the instances has ended"
         except BaseException as error:
             self.trouble.append(error)
+
+    def _update(self, instances: list[dict[str, Any]]) -> None:
+        for instance in instances:
+            name = instance["InstanceId"]
+            if _runs(instance) and name not in self._machines:
+                self._machines[name] = self.network.add(name, instance["PrivateIpAddress"])
+            elif not _runs(instance) and name in self._machines:
+                self._machines[name].kill()
+            self.seen[name] = instance
 
 
 def _runs(instance: dict[str, Any]) -> bool:

@@ -7,15 +7,20 @@ journal of every step that any rank takes.
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+
+from emotune.execution.plan.resolved_study import resolve_study
 
 STUDY = """
 question: Does attention help on very few images?
@@ -25,13 +30,19 @@ train: {{epochs: 4, batch_size: 16, lr: 0.005}}
 baseline: alexnet
 variants:
   alexnet: {{}}
-  attention: {{model.name: attention{extra}}}
-seeds: 1
+  attention: {{model.name: attention}}
+{more}seeds: 1
 contrasts: [attention - alexnet]
 resources: {{workers: 2}}
 """
 EPOCHS, STEPS = 4, 5
 """Epochs of the study above, and steps in each epoch."""
+
+LONGER = 5
+"""Epochs of a variant that is longer."""
+
+SHORTER = {"shorter": "train.epochs: 1", "shorter-attention": "model.name: attention, train.epochs: 1"}
+"""Variants whose numbers rounding has not changed much."""
 
 DEADLINE_S = 300.0
 """Seconds to wait for anything that must happen; on a quiet machine it takes much less."""
@@ -42,76 +53,13 @@ RAISE = "raise RuntimeError('this layer is cursed')"
 HOLD = "while not (folder / 'go').exists(): time.sleep(0.02)"
 """Delays the step until the test calls ``go``; the other rank waits for this one's gradient."""
 
-SITE = '''
-import importlib.machinery, json, os, signal, sys, time
-from pathlib import Path
-
-folder = Path(__file__).parent
-now = {"variant": None, "step": 0}
+DISTURBER = Path(__file__).with_name("disturber.py")
+"""What becomes the ``sitecustomize.py``."""
 
 
-class Disturber:
-    """Loads the training loop, and wraps the functions that it calls."""
-
-    @staticmethod
-    def find_spec(name, path=None, target=None):
-        if name != "emotune.training.loop":
-            return None
-        spec = importlib.machinery.PathFinder.find_spec(name, path)
-        load = spec.loader.exec_module
-
-        def exec_module(module):
-            load(module)
-            disturb(module)
-
-        spec.loader.exec_module = exec_module
-        return spec
-
-
-def disturb(loop):
-    def wrapped(name, before):
-        original = getattr(loop, name)
-
-        def function(*arguments, **options):
-            before(*arguments)
-            return original(*arguments, **options)
-
-        setattr(loop, name, function)
-
-    wrapped("train", begin)
-    wrapped("take_step", step)
-    for name in ("write_predictions", "save_weights"):
-        wrapped(name, lambda *arguments, at=name: strike(at))
-
-
-def begin(run, directory, world):
-    now.update(variant=run.variant, rank=world.rank, step=0)
-
-
-def step(learner, *_):
-    now["step"] += 1
-    strike("take_step")
-    with (folder / "journal").open("a") as journal:
-        journal.write(f"{now['variant']} {now['rank']} {os.getpid()}\\n")
-
-
-def strike(at):
-    for number, fault in enumerate(json.loads((folder / "faults.json").read_text())):
-        if fault["at"] != at or fault["variant"] != now["variant"] or fault["rank"] != now["rank"]:
-            continue
-        if at == "take_step" and fault["step"] != now["step"]:
-            continue
-        mark = folder / f"struck-{number}"
-        if mark.exists() and not fault["always"]:
-            continue
-        with mark.with_suffix(".new").open("w") as file:
-            file.write(str(os.getpid()))
-        mark.with_suffix(".new").replace(mark)
-        exec(fault["what"])
-
-
-sys.meta_path.insert(0, Disturber)
-'''
+def alike(*variants: str) -> dict[str, str]:
+    """Variants that differ in nothing but their learning rates, which their places determine, whatever their names."""
+    return {variant: f"train.lr: {0.005 + 0.0001 * place:.4f}" for place, variant in enumerate(variants, 1)}
 
 
 @dataclass(frozen=True)
@@ -196,30 +144,45 @@ class Command:
 
 
 class Disturbed:
-    """A folder with a study, new or continued, in which commands are run and faults strike."""
+    """A folder with a study, new or continued, in which commands are run and faults strike.
 
-    def __init__(self, folder: Path, data: Path) -> None:
-        self.folder, self.data, self.site = folder, data, folder / "site"
+    Args:
+        folder: The folder.
+        data: The folder or URL of the study's shards.
+        more: Variants besides *alexnet* and *attention*, each with what it changes.
+        url: The URL of the runs, if they are not in a folder beside the study.
+    """
+
+    def __init__(
+        self, folder: Path, data: Path | str, more: Mapping[str, str] = MappingProxyType({}), url: str = ""
+    ) -> None:
+        self.folder, self.site = folder, folder / "site"
         self.pool = folder / "runs"
+        self.url = url or str(self.pool)
         self.site.mkdir(parents=True, exist_ok=True)
-        (self.site / "sitecustomize.py").write_text(SITE)
-        (self.site / "journal").touch()
+        shutil.copy(DISTURBER, self.site / "sitecustomize.py")
+        for name in ("journal", "begun"):
+            (self.site / name).touch()
         self._commands: list[Command] = []
         self.strike()
-        self.write()
+        lines = [f"  {variant}: {{{changes}}}\n" for variant, changes in more.items()]
+        (folder / "few.yaml").write_text(STUDY.format(data=data, more="".join(lines)))
 
-    def write(self, extra: str = "") -> None:
-        """Writes the study; ``extra`` are more differences of the variant *attention*."""
-        (self.folder / "few.yaml").write_text(STUDY.format(data=self.data, extra=extra))
+    @cached_property
+    def run_ids(self) -> dict[str, str]:
+        """The run of each variant."""
+        return {run.variant: run.id for run in resolve_study(self.folder / "few.yaml", self.url).runs}
 
     def strike(self, *faults: Fault) -> None:
-        """Sets the faults that strike from now on, in the place of earlier ones."""
+        """Sets the faults that strike from now on, in the place of earlier ones; HOLD holds until the next ``go``."""
+        (self.site / "go").unlink(missing_ok=True)
         (self.site / "faults.json").write_text(json.dumps([asdict(fault) for fault in faults]))
 
     def start(self, *arguments: str, **environment: str) -> Command:
         command = [sys.executable, "-W", "error::DeprecationWarning:emotune", "-m", "emotune.ablate", "few.yaml",
-                   "--runs", str(self.pool), *arguments]  # fmt: skip
-        return self.begin(command, **environment)
+                   "--runs", self.url, *arguments]  # fmt: skip
+        one_by_one = {"SLURM_CPUS_PER_TASK": "2"}  # trains one run at a time, whatever this machine has
+        return self.begin(command, **one_by_one | environment)
 
     def begin(self, command: list[str], **environment: str) -> Command:
         """Starts any command, in whose workers the faults strike."""
@@ -239,12 +202,16 @@ class Disturbed:
             time.sleep(0.05)
         return found
 
-    def struck(self, number: int = 0) -> int:
-        """Waits until a fault has struck; returns the pid of the worker."""
-        path, command = self.site / f"struck-{number}", self._commands[-1]
-        self.until(lambda: path.exists() or command.process.poll() is not None, f"fault {number}")
-        assert path.exists(), f"the command ended before fault {number}: {command.said}"
-        return int(path.read_text())
+    def struck(self, variant: str) -> int:
+        """Waits until a fault has struck the variant; returns the pid of the worker."""
+        command = self._commands[-1]
+
+        def marks() -> list[Path]:
+            return sorted(self.site.glob(f"struck-{variant}.*[0-9]"))
+
+        self.until(lambda: marks() or command.process.poll() is not None, f"a fault in {variant}")
+        assert marks(), f"the command ended before {variant} was struck: {command.said}"
+        return int(marks()[0].read_text())
 
     def go(self) -> None:
         """Releases the workers that HOLD delays."""
@@ -260,16 +227,24 @@ class Disturbed:
         lines = [line.split() for line in (self.site / "journal").read_text().splitlines()]
         return {int(rank): int(pid) for found, rank, pid in lines if found == variant}
 
+    def left_at_begin(self, variant: str) -> list[list[int]]:
+        """The processes of the variant that a fault had struck and that still lived, whenever a rank of it began."""
+        lines = [json.loads(line) for line in (self.site / "begun").read_text().splitlines()]
+        return [left for found, left in lines if found == variant]
+
     def file(self, variant: str, name: str) -> Path:
         """A file of the variant's run."""
-        (run,) = self.pool.glob(f"{variant}-*")
-        return run / name
+        return self.pool / self.run_ids[variant] / name
 
     def record(self, variant: str) -> dict[str, Any]:
         return json.loads(self.file(variant, "record.json").read_text())
 
     def interruptions(self) -> dict[str, int]:
-        return {record["model"]: record["interruptions"] for record in map(self.record, ("alexnet", "attention"))}
+        """How often each run was interrupted before it was done."""
+        return {name: self.record(name)["interruptions"] for name in self.run_ids if self.is_done(name)}
+
+    def is_done(self, variant: str) -> bool:
+        return self.file(variant, "record.json").exists()
 
     def page(self) -> str:
         return (self.folder / "reports" / "few" / "index.html").read_text()

@@ -204,12 +204,14 @@ def running(machine: Machine, *command: str, log: Path) -> Iterator[subprocess.P
         process.wait(20)
 
 
-def until(what: str, found: Callable[[], Any], seconds: float, said: Callable[[], str] = str) -> Any:
-    """Waits until a condition is true; returns its value."""
+def until(
+    what: str, found: Callable[[], Any], seconds: float, said: Callable[[], str] = str, *, every_s: float = 0.1
+) -> Any:
+    """Waits until a condition is true; returns its value. One that starts a program is better not asked too often."""
     deadline = time.monotonic() + PATIENCE * seconds
     while not (result := found()):
         assert time.monotonic() < deadline, f"{what}: not seen in {PATIENCE * seconds} s\n{said()}"
-        time.sleep(0.1)
+        time.sleep(every_s)
     return result
 
 

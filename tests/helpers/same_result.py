@@ -7,16 +7,21 @@ import pandas as pd
 from disturbed import EPOCHS, Disturbed
 
 
-def require_same(disturbed: Disturbed, undisturbed: Disturbed, *variants: str) -> None:
-    """Asserts that runs ended with the same bits: predictions, weights, and everything in the record but times."""
-    for variant in variants or ("alexnet", "attention"):
-        ours, theirs = disturbed.record(variant), undisturbed.record(variant)
+def require_same(disturbed: Disturbed, undisturbed: Disturbed, *variants: str, epochs: int = EPOCHS) -> None:
+    """Asserts that runs ended with the same bits: predictions, weights, and everything in the record but times.
+
+    They may have other names where they are not disturbed.
+    """
+    names = {run: variant for variant, run in undisturbed.run_ids.items()}
+    for variant in variants or disturbed.run_ids:
+        other = names[disturbed.run_ids[variant]]
+        ours, theirs = disturbed.record(variant), undisturbed.record(other)
         assert without_times(ours) == without_times(theirs)
+        runs = (disturbed.file(variant, "."), undisturbed.file(other, "."))
         for name in ("predictions.parquet", "weights.safetensors"):
-            assert disturbed.file(variant, name).read_bytes() == undisturbed.file(variant, name).read_bytes(), name
-        lines = [pd.read_json(io.StringIO(of.file(variant, "metrics.jsonl").read_text()), lines=True)
-                 for of in (disturbed, undisturbed)]  # fmt: skip
-        assert len(lines[0]) == EPOCHS
+            assert len({(run / name).read_bytes() for run in runs}) == 1, name
+        lines = [pd.read_json(io.StringIO((run / "metrics.jsonl").read_text()), lines=True) for run in runs]
+        assert len(lines[0]) == epochs
         pd.testing.assert_frame_equal(*(table.drop(columns="train_s_so_far") for table in lines), check_exact=True)
 
 

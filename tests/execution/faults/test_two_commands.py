@@ -1,7 +1,7 @@
 """Two commands that use the same pool at the same time share the runs."""
 
 import pytest
-from disturbed import Disturbed
+from disturbed import EPOCHS, STEPS, Disturbed
 from same_result import require_same
 
 pytestmark = pytest.mark.slow
@@ -13,7 +13,7 @@ def test_two_commands_that_start_together_train_every_run_once(study: Disturbed,
         assert ended.code in (0, 1), ended
         assert "Traceback" not in ended.err
         assert "failed" not in ended.out
-    assert study.steps() == undisturbed.steps(), "every step once"
+    assert set(study.steps().values()) == {EPOCHS * STEPS}, "every step once"
     assert study.interruptions() == {"alexnet": 0, "attention": 0}
     require_same(study, undisturbed)
     after = study.ablate()

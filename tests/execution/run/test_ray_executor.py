@@ -1,12 +1,12 @@
-"""Runs on a real Ray, whose processes are looked at, stopped and killed."""
+"""Runs on a real Ray, whose processes are looked at. Processes that are killed or hang: tests/execution/faults."""
 
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -43,34 +43,31 @@ with interruption() as stopping, stopping.patient(), ray_connection(resources):
     from emotune.execution.run.ray_executor import run_on_ray
 
     runs = [RunConfig.from_json(run) for run in asked["runs"]]
-    run_on_ray(runs, RunStore(asked["pool"]), Observer(), resources, stall_s=asked["stall_s"], stopping=stopping)
+    run_on_ray(runs, RunStore(asked["pool"]), Observer(), resources, stopping=stopping)
 """
 DEADLINE_S = 400.0
-KILLS_ITSELF = """
-import importlib.machinery, os, signal, sys
-class Finder:
-    @staticmethod
-    def find_spec(name, path=None, target=None):
-        if name == "emotune.training.loop": os.kill(os.getpid(), signal.SIGKILL)
-sys.meta_path.insert(0, Finder())
-"""
 
 
 class Study:
     """Runs on a Ray of their own, in a process that tells what it is told."""
 
-    def __init__(self, folder: Path, runs: Sequence[RunConfig], path: str = "", **settings: object) -> None:
-        self.folder, self.runs, self.told, self.wrong = folder, runs, [], folder / "stderr"
+    def __init__(self, folder: Path, runs: Sequence[RunConfig]) -> None:
+        self.folder, self.runs, self.told, self.asked_to_stop = folder, runs, [], False
         asked = {"runs": [run.to_json() for run in runs], "pool": str(folder / "runs"),
-                 "resources": asdict(Resources(workers=settings.get("workers", 1))),
-                 "stall_s": settings.get("stall_s", 600)}  # fmt: skip
+                 "resources": asdict(Resources(workers=2))}  # fmt: skip
         (folder / "asked.json").write_text(json.dumps(asked))
-        paths = os.pathsep.join(filter(None, [path, os.environ.get("PYTHONPATH", "")]))
-        with self.wrong.open("w") as err:
+        with (folder / "stderr").open("w") as err:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", DRIVER, str(folder / "asked.json")],
-                stdout=subprocess.PIPE, stderr=err, text=True, env=os.environ | {"PYTHONPATH": paths},
-            )  # fmt: skip
+                stdout=subprocess.PIPE,
+                stderr=err,
+                text=True,
+                env=os.environ | {"SLURM_CPUS_PER_TASK": "2"},  # one run at a time, whatever this machine has
+            )
+
+    def stop(self) -> None:
+        self.asked_to_stop = True
+        self.process.send_signal(signal.SIGTERM)
 
     def lines(self) -> Iterator[list]:
         """What is told, as it is told."""
@@ -78,11 +75,6 @@ class Study:
             if line.startswith("["):  # Ray speaks of lost workers in between
                 self.told.append(json.loads(line))
                 yield self.told[-1]
-
-    def end(self) -> int:
-        for _ in self.lines():
-            pass
-        return self.process.wait(DEADLINE_S)
 
     def ends(self) -> dict[str, tuple[str, str]]:
         return {run: (state, detail) for kind, run, state, detail in (t for t in self.told if t[0] == "end")}
@@ -97,112 +89,55 @@ class Study:
                 found.append(one)
         return found
 
-    def record(self, run: RunConfig) -> dict:
-        return RunDirectory(str(self.folder / "runs"), run).record()
+
+@dataclass(frozen=True)
+class Seen:
+    """What was seen of a study: by the kind of actor, processes and whether they had torch; and its exit code."""
+
+    study: Study
+    pids: dict[str, set[int]]
+    torch: dict[str, set[bool]]
+    code: int
 
 
-@pytest.fixture
-def runs(small_shards: Path) -> list[RunConfig]:
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory, small_shards: Path) -> Iterator[Seen]:
+    """Six runs, of which another process has the first, and two long ones, in the first of which SIGTERM comes."""
+    folder = tmp_path_factory.mktemp("executor")
     (dataset,) = resolve_datasets([Selection(data=str(small_shards))])
     model = AlexNetConfig(width=0.0625, weight_init="he", dropout=0.0)
     train = TrainConfig(epochs=1, batch_size=16, lr=0.005)
     first = RunConfig(variant="a", dataset=dataset, seed=0, model=model, train=train)
-    return [replace(first, seed=seed, variant="ab"[n], replicate=n) for seed in (0, 1, 2) for n in (0, 1)]
-
-
-@pytest.fixture
-def begin(tmp_path: Path) -> Iterator[Callable[..., Study]]:
-    begun: list[Study] = []
-
-    def begin(runs: Sequence[RunConfig], **settings: object) -> Study:
-        begun.append(Study(tmp_path, runs, **settings))
-        return begun[-1]
-
-    yield begin
-    for study in begun:
-        study.process.kill()
-        study.process.wait()
-        study.process.stdout.close()
-
-
-def longer(run: RunConfig, epochs: int) -> RunConfig:
-    return replace(run, train=replace(run.train, epochs=epochs))
-
-
-def test_workers_stay_warm_supervisors_have_no_torch_and_a_run_in_other_hands_is_left_there(
-    runs: list[RunConfig], begin, tmp_path: Path
-):
-    with RunDirectory(str(tmp_path / "runs"), runs[0]).leased():
-        study = begin(runs, workers=2)
-        pids: dict[str, set[int]] = {"Worker": set(), "RunTrial": set()}
-        torch_in: dict[str, set[bool]] = {"Worker": set(), "RunTrial": set()}
-        for _ in study.lines():
-            for name, seen in pids.items():
+    runs = [replace(first, seed=seed, variant="ab"[n], replicate=n) for seed in (0, 1, 2) for n in (0, 1)]
+    long = [replace(run, train=replace(train, epochs=200)) for run in runs[:2]]
+    with RunDirectory(str(folder / "runs"), runs[0]).leased():
+        study = Study(folder, [*runs, *long])
+        found = Seen(study, {"Worker": set(), "RunTrial": set()}, {"Worker": set(), "RunTrial": set()}, 0)
+        for kind, run, *_ in study.lines():
+            for name in found.pids:
                 for one in study.actors(name):
                     maps = Path(f"/proc/{one.pid}/maps").read_text() if process(one.pid) == one else ""
                     if maps:
-                        seen.add(one.pid)
-                        torch_in[name].add("libtorch" in maps)
-        assert study.process.wait(DEADLINE_S) == 0, study.wrong.read_text()
-    states = {run: state for run, (state, _) in study.ends().items()}
-    assert list(states) == [run.id for run in runs], "one after another, seed by seed"
-    assert list(states.values()) == [State.RUNNING] + [State.DONE] * 5
-    assert len(pids["Worker"]) == 2, "the same two processes for all runs"
-    assert torch_in == {"Worker": {True}, "RunTrial": {False}}
+                        found.pids[name].add(one.pid)
+                        found.torch[name].add("libtorch" in maps)
+            if kind == "at" and run == long[0].id and not study.asked_to_stop:
+                study.stop()
+        yield replace(found, code=study.process.wait(DEADLINE_S))
+    study.process.kill()
+    study.process.wait()
+    study.process.stdout.close()
 
 
-def test_a_worker_that_hangs_is_killed_and_its_run_goes_on_in_fresh_ones(runs: list[RunConfig], begin):
-    run = longer(runs[0], 60)
-    study = begin([run], workers=2, stall_s=40)
-    stopped, again = [], []
-    for kind, _, *rest in study.lines():
-        if kind == "at" and rest[0] > 0.1 and not stopped:
-            stopped = study.actors("Worker")
-            os.kill(stopped[0].pid, signal.SIGSTOP)  # of either rank: faults/test_fault_workers.py
-        elif stopped and kind == "at" and not again and not set(found := study.actors("Worker")) & set(stopped):
-            again = found
-            assert not {process(one.pid) for one in stopped} & set(stopped), "it is gone for sure"
-    assert study.process.wait(DEADLINE_S) == 0, study.wrong.read_text()
-    assert again, "it went on in others"
-    assert study.ends()[run.id] == (State.DONE, "")
-    assert study.record(run)["interruptions"] == 1
+def test_workers_stay_warm_supervisors_have_no_torch_and_a_run_in_other_hands_is_left_there(seen: Seen):
+    states = {run: state for run, (state, _) in seen.study.ends().items()}
+    assert list(states)[:6] == [run.id for run in seen.study.runs[:6]], "one after another, seed by seed"
+    assert list(states.values())[:6] == [State.RUNNING] + [State.DONE] * 5
+    assert len(seen.pids["Worker"]) == 2, "the same two processes for all runs"
+    assert seen.torch == {"Worker": {True}, "RunTrial": {False}}
 
 
-def test_a_run_that_is_lost_again_and_again_but_comes_further_is_no_failure(runs: list[RunConfig], begin):
-    run = longer(runs[0], 60)
-    study = begin([run])
-    next_kill, killed = 0.1, 0
-    for kind, _, *rest in study.lines():
-        if kind == "at" and rest[0] >= next_kill and killed < 5 and (workers := study.actors("Worker")):
-            os.kill(workers[0].pid, signal.SIGKILL)
-            killed, next_kill = killed + 1, rest[0] + 0.1
-    assert study.process.wait(DEADLINE_S) == 0, study.wrong.read_text()
-    assert killed == 5
-    assert study.ends()[run.id][0] == State.DONE
-    assert study.record(run)["interruptions"] == 5
-
-
-def test_a_run_that_is_lost_four_times_without_coming_further_is_a_failure_that_names_the_cause(
-    runs: list[RunConfig], begin, tmp_path: Path
-):
-    (tmp_path / "sitecustomize.py").write_text(KILLS_ITSELF)
-    study = begin(runs[:1], path=str(tmp_path))
-    assert study.end() == 0, study.wrong.read_text()
-    state, detail = study.ends()[runs[0].id]
-    assert state == State.FAILED
-    assert detail.startswith("lost 4 times ")
-    assert RunDirectory(str(tmp_path / "runs"), runs[0]).status().state is State.FAILED
-
-
-def test_ctrl_c_once_in_a_terminal_ends_runs_after_their_step_and_begins_no_others(
-    runs: list[RunConfig], begin, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "1")  # whatever this machine has, Ray is told one
-    study = begin([longer(run, 200) for run in runs])
-    for kind, *_ in study.lines():
-        if kind == "at":
-            study.process.send_signal(signal.SIGTERM)
-            break
-    assert study.end() != 0, "KeyboardInterrupt"
-    assert len(study.ends()) == 1, "the one that had begun"
-    assert all(state == State.INTERRUPTED for state, _ in study.ends().values())
+def test_sigterm_ends_runs_after_their_step_and_begins_no_others(seen: Seen):
+    assert seen.code != 0, "KeyboardInterrupt"
+    assert [(run, state) for run, (state, _) in seen.study.ends().items()][6:] == [
+        (seen.study.runs[6].id, State.INTERRUPTED)
+    ]
