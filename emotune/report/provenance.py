@@ -37,6 +37,10 @@ class Provenance:
     interruptions: int
 
 
+MOST_LISTED = 6
+"""The length up to which a list is shown whole."""
+
+
 def provenance(records: Records) -> Provenance:
     """Where the finished runs come from.
 
@@ -103,4 +107,13 @@ def _settings_text(value: Any) -> str:
         return " and then ".join(map(_settings_text, value))
     if not isinstance(value, Mapping):
         return str(value)
-    return ", ".join(f"{key} {v if isinstance(v, str | int | float) else json.dumps(v)}" for key, v in value.items())
+    return ", ".join(f"{key} {_setting_text(setting)}" for key, setting in value.items())
+
+
+def _setting_text(value: Any) -> str:
+    """A setting's value; of a long list, such as all parameters of a backbone, the number and both ends."""
+    if isinstance(value, str | int | float):
+        return str(value)
+    if isinstance(value, list) and len(value) > MOST_LISTED:
+        return f"{len(value)} ({value[0]} to {value[-1]})"
+    return json.dumps(value)

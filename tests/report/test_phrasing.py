@@ -197,3 +197,9 @@ def test_a_commit_with_unknown_changes_states_the_reason():
     assert provenance._commit({"commit": "c" * 40, "dirty": True}).startswith("cccccccccc with ")
     assert provenance._commit({"commit": "c" * 40, "dirty": False}) == "cccccccccc"
     assert provenance._commit(None) == ""
+
+
+def test_a_long_list_of_settings_is_shown_by_its_length_and_ends():
+    names = [f"layer{number}.weight" for number in range(245)]
+    text = provenance._settings_text({"mean": [0.5, 0.25, 0.5], "loaded": names, "layout": "state_dict"})
+    assert text == "mean [0.5, 0.25, 0.5], loaded 245 (layer0.weight to layer244.weight), layout state_dict"

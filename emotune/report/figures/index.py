@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from emotune.analysis import diagnostics
 from emotune.analysis.metrics import constant_predictions, scalar_metrics
 from emotune.analysis.seeds import Summary
+from emotune.config.head_training import is_head_alone
 from emotune.config.input_spec import InputSpec
 from emotune.report.figures import accuracy, attention, calibration, classes, contrasts, curves
 from emotune.report.figures.layout import seed_count_text
@@ -129,10 +130,20 @@ class _DatasetFigures:
         yield FigureEntry(
             f"curves-{self._dataset}",
             curves.learning_curves(self._title, epochs, self._colours),
-            f"{self._scope}: means with 95 % t intervals; faint lines: seeds. Training images are augmented.",
+            f"{self._scope}: means with 95 % t intervals; faint lines: seeds. {self._augmentation()}",
             f"Accuracy on training and validation images of {self._dataset} by epoch, for each variant",
         )
         yield from self._entropy(epochs.dropna(subset="attention_entropy"))
+
+    def _augmentation(self) -> str:
+        """A sentence on how training images are seen; those of a head on features in one view always alike."""
+        alike = [
+            name for name, (model, train) in self._study.variants.items() if is_head_alone(model) and train.views == 1
+        ]
+        if len(alike) == len(self._study.networks):
+            return "Training images are seen in their centre crop."
+        exception = f", except those of {', '.join(alike)}" if alike else ""
+        return f"Training images are augmented{exception}."
 
     def _entropy(self, epochs: pd.DataFrame) -> Iterator[FigureEntry]:
         tables = {v: self._attention_tables(v) for v in self._colours if v in set(epochs["variant"])}
