@@ -39,6 +39,7 @@ SMALL = {
     "data.py": "--help",  # minutes at their smallest
     "execution.py": "--help",
     "train.py": "--help",
+    "features.py": "--help",
 }
 """The smallest arguments of each benchmark; its figures then mean nothing."""
 
