@@ -39,7 +39,7 @@ def learning_curves(title: str, curves: pd.DataFrame, colours: Mapping[str, str]
         curves: ``variant, seed, epoch, train_accuracy, val_accuracy`` of one data set; a NaN interrupts its line.
         colours: The colours of all variants.
     """
-    panels = {"train_accuracy": "training images (augmented, dropout on)", "val_accuracy": "validation images"}
+    panels = {"train_accuracy": "training images (as they are trained on)", "val_accuracy": "validation images"}
     means = {column: _means_and_intervals(curves, column) for column in panels}
     shown = [variant for variant in colours if variant in set(curves["variant"])]
     texts = {variant: wrap_name(variant, NAME_LETTERS) for variant in shown}
@@ -129,17 +129,18 @@ def _means_and_intervals(curves: pd.DataFrame, column: str) -> pd.DataFrame:
 def _draw_curves(axes: Axes, curves: pd.DataFrame, means: pd.DataFrame, column: str, colours: Mapping[str, str],
           limits: tuple[float, float]) -> None:  # fmt: skip
     lines, last = line_styles(colours), curves["epoch"].max()
-    marker = "o" if last <= 3 else None  # a line needs two epochs to be seen
     for variant, colour in colours.items():
-        for _, seed in curves[curves["variant"] == variant].groupby("seed"):
+        of_variant = curves[curves["variant"] == variant]
+        marker = "o" if of_variant["epoch"].max() <= 3 else None  # a line needs two epochs to be seen
+        for _, seed in of_variant.groupby("seed"):
             axes.plot(seed["epoch"], seed[column], color=colour, alpha=0.3, linewidth=0.6, marker=marker,
-                      markersize=2.5, gid="seed")  # fmt: skip
+                      markersize=2.5, clip_on=marker is None, gid="seed")  # fmt: skip
         mean = means[means["variant"] == variant]
         axes.fill_between(mean["epoch"], mean["low"], mean["high"], color=colour, alpha=0.12, linewidth=0)
         if last == 1:
             axes.vlines(mean["epoch"], mean["low"], mean["high"], color=colour, linewidth=1.2)
         axes.plot(mean["epoch"], mean["mean"], color=colour, linewidth=1.5, linestyle=lines[variant], marker=marker,
-                  markersize=3.5, gid="mean")  # fmt: skip
+                  markersize=3.5, clip_on=marker is None, gid="mean")  # fmt: skip
     axes.set(xlim=(1, last) if last > 3 else (0.5, last + 0.5), ylim=limits, xlabel="epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, nbins=6))
 
@@ -157,10 +158,11 @@ def _label_line_ends(
     for (variant, text), y in zip(shown.items(), at, strict=True):
         ends_here = last_points["epoch"][variant] == axes.get_xlim()[1]
         look = (1.2, line_styles(colours)[variant]) if ends_here else (0.5, (0, (1, 2)))
-        line = {"color": colours[variant]} | dict(zip(("linewidth", "linestyle"), look, strict=True))
+        line = dict(zip(("linewidth", "linestyle"), look, strict=True))
+        colour = colours[variant] if ends_here else SOFT  # this line is no part of a curve that has ended
         point = (last_points["epoch"][variant], last_points["mean"][variant])
         axes.annotate(
             text, point, xytext=(1, y / height), va="center", linespacing=1.2,
             textcoords=offset_copy(axes.transAxes, figure, 16, 0, "points"), annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "shrinkA": 1, "shrinkB": 1, "relpos": (0, 0.5), **line},
+            arrowprops={"arrowstyle": "-", "shrinkA": 1, "shrinkB": 1, "relpos": (0, 0.5), "color": colour, **line},
         )  # fmt: skip
