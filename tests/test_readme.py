@@ -26,7 +26,10 @@ ELSEWHERE = {
     "pip install -e '.[test]' && pytest": ".ci/run, in a fresh virtual environment",
     "python -m emotune.ablate ablations/fi_8k.yaml": "tests/test_ablations.py plans it; its images are not ours",
     "ray up cluster/config.yaml": "tests/cluster/test_aws.py",
-    "pip install 'emotune[classical]'": ".ci/run, as a part of the extra test",
+    **{
+        f"pip install 'emotune[{extra}]'": ".ci/run, as a part of the extra test"
+        for extra in ("classical", "clip", "timm")
+    },
 }
 """Commands of the README that other tests run, and where."""
 
