@@ -23,6 +23,7 @@ import tempfile
 import time
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 import torch
@@ -72,7 +73,7 @@ STUDY = """
 question: What do many small runs cost?
 datasets: [{data}]
 model: {{backbone: trunk.py:Trunk, head: mean, tune: head}}
-train: {{epochs: {epochs}, batch_size: {batch}, lr: {lr}}}
+train: {{init: trunk.pth, epochs: {epochs}, batch_size: {batch}, lr: {lr}}}
 baseline: v0
 variants: {{v0: {{}}, v1: {{train.lr: 0.02}}, v2: {{train.lr: 0.005}}, v3: {{train.weight_decay: 0.0}},
             v4: {{train.label_smoothing: 0.1}}}}
@@ -191,6 +192,8 @@ def run_ratio(dataset: DatasetRef, head: str, folder: Path, repeats: int) -> tup
     """The seconds of a run over those of the plain loop, and the latter."""
     run = head_run(dataset, {"backbone": "trunk.py:Trunk", "head": head}, SEEN, folder)
     source, arrays = source_of(run, folder), {}
+    trunk: Any = source.backbone.backbone
+    torch.save(trunk.network.state_dict(), folder / "trunk.pth")  # random weights are others for each seed
     for name in ("train", "val", "test"):
         split = index_of(run, name)
         (features,) = source.reader(name).take(np.arange(len(split)))
