@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from emotune.analysis.max_t import MaxT, max_t, t_quantile, t_tail
-from emotune.analysis.residuals import Residuals, fit_variant_and_seed, is_constant
+from emotune.analysis.residuals import Residuals, fit_variant_and_seed, is_constant, without_constant
 from emotune.analysis.verdict import ALPHA
 from emotune.config.scale import ROUNDING
 
@@ -66,10 +66,12 @@ class JointInterval:
         return self.ends is not None and (self.n > 2 or self.weight > 0)
 
 
-def joint_intervals(values: np.ndarray, weights: np.ndarray, alpha: float = ALPHA) -> list[JointInterval]:
+def joint_intervals(
+    values: np.ndarray, weights: np.ndarray, alpha: float = ALPHA, *, each_alone: bool = False
+) -> list[JointInterval]:
     """The joint interval of each contrast on one data set.
 
-    All of them cover their true differences at once with probability 1 - ``alpha``.
+    All of them cover their true differences at once with probability 1 - ``alpha``, or each covers its own.
 
     Args:
         values: The metric by variant and seed (k, n), the baseline's A/A runs included: NaN where no run has finished,
@@ -77,6 +79,7 @@ def joint_intervals(values: np.ndarray, weights: np.ndarray, alpha: float = ALPH
         weights: The weights of each contrast over the variants (m, k), rows that sum to zero: 1 and -1 for a
             difference of two variants.
         alpha: The probability of any error: 0.05, divided by the number of data sets of the study.
+        each_alone: Whether it is the probability of an error of each interval, not of any.
 
     Raises:
         ValueError: the weights of a contrast do not sum to zero, or are all zero.
@@ -85,8 +88,10 @@ def joint_intervals(values: np.ndarray, weights: np.ndarray, alpha: float = ALPH
     if len(weights) and (np.abs(weights.sum(axis=1)).max() > ROUNDING or not np.any(weights, axis=1).all()):
         raise ValueError(f"the weights of a contrast sum to zero and are not all zero: {weights.tolist()}")
     constant = is_constant(values)
-    pool = fit_variant_and_seed(np.where(constant[:, None], np.nan, values))
-    together = max_t(tuple(map(tuple, weights.tolist()))) if len(weights) else None
+    pool = fit_variant_and_seed(without_constant(values))
+    if each_alone:
+        return [_interval(values, row, pool, constant, max_t(row[None]), alpha) for row in weights]
+    together = max_t(weights) if len(weights) else None
     return [_interval(values, row, pool, constant, together, alpha) for row in weights if together is not None]
 
 
@@ -95,7 +100,6 @@ def _interval(
 ) -> JointInterval:
     used = row != 0
     differences = contrast_by_seed(values, row)
-    differences = differences[~np.isnan(differences)]
     n = len(differences)
     mean = _mean(differences)
     if n < 2 or not np.isfinite(differences).all():
@@ -121,7 +125,7 @@ def _interval(
 
 
 def contrast_by_seed(values: np.ndarray, row: Sequence[float] | np.ndarray) -> np.ndarray:
-    """The contrast of each seed (n,): NaN where a variant has no value, or infinite values cancel.
+    """The contrast in each seed in which its variants have values, unless infinite ones cancel: at most (n,).
 
     Args:
         values: The metric by variant and seed (k, n).
@@ -130,7 +134,8 @@ def contrast_by_seed(values: np.ndarray, row: Sequence[float] | np.ndarray) -> n
     row = np.asarray(row, float)
     used = row != 0
     with np.errstate(invalid="ignore"):
-        return row[used] @ values[used]
+        by_seed = row[used] @ values[used]
+    return by_seed[~np.isnan(by_seed)]
 
 
 def _mean(differences: np.ndarray) -> float:

@@ -93,9 +93,13 @@ class MaxT:
         return float(special.fdtrc(r, df, (t / self._largest) ** 2 / r).mean()) if math.isfinite(t) else 0.0
 
 
-@lru_cache(maxsize=64)
-def max_t(weights: tuple[tuple[float, ...], ...]) -> MaxT:
+def max_t(weights: np.ndarray) -> MaxT:
     """The distribution for these contrasts, computed once in a process; arguments as `MaxT`."""
+    return _kept(tuple(map(tuple, weights.tolist())))
+
+
+@lru_cache(maxsize=64)
+def _kept(weights: tuple[tuple[float, ...], ...]) -> MaxT:
     return MaxT(np.array(weights))
 
 

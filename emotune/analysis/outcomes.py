@@ -1,4 +1,4 @@
-"""What became of a data set's runs: those that diverged, learned nothing, or are far from the others of their variant.
+"""Counts a data set's runs that diverged or learned nothing, and finds those far from the others of their variant.
 
 A mean over seeds does not show that one variant fails in one seed of five.
 """
@@ -13,7 +13,7 @@ from scipy import special
 
 from emotune.analysis.max_t import t_tail
 from emotune.analysis.metric_table import metric_table
-from emotune.analysis.residuals import fit_variant_and_seed, is_constant
+from emotune.analysis.residuals import fit_variant_and_seed, without_constant
 from emotune.analysis.verdict import ALPHA
 from emotune.config.scale import ROUNDING
 from emotune.runs.directory import State
@@ -47,7 +47,7 @@ class FarRun:
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What became of the runs of one data set.
+    """The runs of one data set that diverged, learned nothing, or are far from the others.
 
     Attributes:
         dataset: The data set's name.
@@ -71,7 +71,7 @@ def outcomes(
     rows: Sequence[Mapping[str, Any]], dataset: str, seeds: int, column: str, most_frequent: float,
     unable: Collection[str] = (),
 ) -> Outcomes:  # fmt: skip
-    """What became of a data set's runs.
+    """The runs of a data set that diverged, learned nothing, or are far from the others.
 
     Args:
         rows: All runs, A/A included, with ``variant``, ``dataset``, ``seed`` and ``state``; finished ones also have the
@@ -117,7 +117,7 @@ def _far_runs(rows: Sequence[Mapping[str, Any]], dataset: str, seeds: int, colum
     excluded by the t-test of outliers with Bonferroni's correction (Cook and Weisberg 1982, section 2.2).
     """
     table = metric_table(rows, dataset, seeds, column)
-    values = np.where(is_constant(table.values)[:, None], np.nan, table.values)
+    values = without_constant(table.values)
     fit, far = fit_variant_and_seed(values), []
     runs = np.argwhere(np.isfinite(fit.residuals))
     for variant, seed in runs.tolist():

@@ -41,10 +41,7 @@ def power(effect_in_sd: float, seeds: int, variants: int, weights: np.ndarray, a
     weight = min(PRIOR_DF, g)
     own = _variances(f, OWN_QUANTILES)[:, None]
     rest = _variances(g, OTHER_QUANTILES)[None, :] if g else np.zeros((1, 1))
-    if weight:
-        quantile = max_t(tuple(map(tuple, weights.tolist()))).quantile(alpha, weight + f)
-    else:
-        quantile = t_quantile(alpha / len(weights), f)
+    quantile = max_t(weights).quantile(alpha, weight + f) if weight else t_quantile(alpha / len(weights), f)
     moderated = quantile * np.sqrt((weight * rest + f * own) / (weight + f))
     half = np.maximum(moderated, t_quantile(alpha, f) * np.sqrt(own))
     shift = effect_in_sd * math.sqrt(seeds)

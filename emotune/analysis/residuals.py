@@ -12,7 +12,7 @@ import numpy as np
 
 from emotune.config.scale import ROUNDING
 
-__all__ = ["PooledSpread", "Residuals", "fit_variant_and_seed", "is_constant", "pooled_spread"]
+__all__ = ["PooledSpread", "Residuals", "fit_variant_and_seed", "is_constant", "pooled_spread", "without_constant"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,11 @@ def is_constant(values: np.ndarray) -> np.ndarray:
     low = np.where(finite, values, np.inf).min(axis=1, initial=np.inf)
     high = np.where(finite, values, -np.inf).max(axis=1, initial=-np.inf)
     return (finite.sum(axis=1) > 1) & (high - low < ROUNDING)
+
+
+def without_constant(values: np.ndarray) -> np.ndarray:
+    """The values with NaN for variants that are constant, which tell nothing of the spread over seeds (k, n)."""
+    return np.where(is_constant(values)[:, None], np.nan, values)
 
 
 @dataclass(frozen=True)

@@ -173,12 +173,7 @@ def estimate_differences(
         metric: The study's metric.
     """
     rows = list(rows)
-    return [
-        one
-        for dataset in datasets
-        for contrast in contrasts
-        for one in _compare_together(rows, [contrast], dataset, seeds, metric, 1)
-    ]
+    return [c for dataset in datasets for c in _compare_on(rows, contrasts, dataset, seeds, metric)]
 
 
 def compare_contrasts(
@@ -197,7 +192,7 @@ def compare_contrasts(
     return [
         replace(c, verdict=_verdict(c, metric.min_effect))
         for dataset in datasets
-        for c in _compare_together(rows, contrasts, dataset, seeds, metric, len(datasets))
+        for c in _compare_on(rows, contrasts, dataset, seeds, metric, len(datasets))
     ]
 
 
@@ -215,17 +210,22 @@ def across_datasets(comparisons: Sequence[Comparison]) -> list[AcrossDatasets]:
     return results
 
 
-def _compare_together(
+def _compare_on(
     rows: Sequence[Mapping[str, Any]],
     contrasts: Sequence[Contrast],
     dataset: str,
     seeds: int,
     metric: Metric,
-    datasets: int,
+    together_on: int | None = None,
 ) -> list[Comparison]:
-    """The contrasts on one of so many data sets, with their joint intervals."""
-    table = metric_table(rows, dataset, seeds, metric.column, contrasts)
-    intervals = joint_intervals(table.values, table.weights(contrasts), ALPHA / datasets)
+    """The contrasts on a data set with their intervals.
+
+    These are joint ones for all contrasts together on so many data sets; None: each is for its contrast alone.
+    """
+    table, datasets = metric_table(rows, dataset, seeds, metric.column, contrasts), together_on or 1
+    intervals = joint_intervals(
+        table.values, table.weights(contrasts), ALPHA / datasets, each_alone=together_on is None
+    )
     runs = {(row["variant"], row["dataset"], row["seed"]): row for row in rows}
     comparisons = []
     for contrast, joint in zip(contrasts, intervals, strict=True):

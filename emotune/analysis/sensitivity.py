@@ -11,7 +11,7 @@ from emotune.analysis.joint_interval import contrast_by_seed
 from emotune.analysis.max_t import max_t
 from emotune.analysis.metric_table import metric_table
 from emotune.analysis.paired_tests import PairedPValues, holm, paired_tests
-from emotune.analysis.residuals import fit_variant_and_seed, is_constant
+from emotune.analysis.residuals import fit_variant_and_seed, is_constant, without_constant
 from emotune.analysis.seeds import Comparison
 from emotune.analysis.verdict import ALPHA, Verdict, judge
 from emotune.config.metric import Metric
@@ -96,14 +96,13 @@ def pooled_intervals(values: np.ndarray, weights: np.ndarray, alpha: float) -> l
         alpha: The probability of any error.
     """
     constant = is_constant(values)
-    pool = fit_variant_and_seed(np.where(constant[:, None], np.nan, values))
+    pool = fit_variant_and_seed(without_constant(values))
     if not len(weights) or not pool.df or pool.squares < ROUNDING**2:
         return [None] * len(weights)
-    quantile = max_t(tuple(map(tuple, weights.tolist()))).quantile(alpha, pool.df)
+    quantile = max_t(weights).quantile(alpha, pool.df)
     found: list[tuple[float, float] | None] = []
     for row in weights:
         differences = contrast_by_seed(values, row)
-        differences = differences[~np.isnan(differences)]
         if not len(differences) or constant[row != 0].any() or not np.isfinite(differences).all():
             found.append(None)
             continue
@@ -145,5 +144,5 @@ def _paired_verdict(c: Comparison, p: float | None, p_equivalence: float | None,
 
 
 def _settled(c: Comparison) -> Verdict | None:
-    """The verdict that no analysis of the spread can change; None if there is none."""
+    """A verdict of identical or deterministic, which no analysis of the spread can change; else None."""
     return c.verdict if c.verdict in (Verdict.IDENTICAL, Verdict.DETERMINISTIC) else None

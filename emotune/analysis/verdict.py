@@ -33,7 +33,7 @@ def judge(
     of zero. A side that diverged in a seed in which the other did not is neither better than the other nor equivalent.
 
     Args:
-        ends: Both ends of the interval; None: there is none, or it supports no verdict.
+        ends: The two ends of the interval; None if there is none, or if it supports no verdict.
         min_effect: The smallest difference that matters.
         higher_is_better: Whether a positive difference favours the variant.
         only_variant_diverged: Whether the variant diverged in a seed in which the reference did not.

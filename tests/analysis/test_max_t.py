@@ -66,5 +66,5 @@ def test_independent_contrasts_are_those_of_sidak():
 
 
 def test_the_same_contrasts_are_computed_once():
-    rows = ((1.0, -1.0, 0.0), (1.0, 0.0, -1.0))
+    rows = np.array([[1.0, -1.0, 0.0], [1.0, 0.0, -1.0]])
     assert max_t(rows) is max_t(rows)
