@@ -17,7 +17,7 @@ __all__ = ["as_network", "feature_network", "head_training_problems", "is_head_a
 
 def is_head_alone(model: ModelConfig) -> bool:
     """Whether only a head is trained (``tune: head``), so that the features that it gets never change."""
-    return isinstance(model, BackboneConfig) and model.tune == "head"
+    return feature_network(model) is model
 
 
 def feature_network(model: ModelConfig) -> BackboneConfig | None:

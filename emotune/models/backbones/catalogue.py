@@ -20,8 +20,9 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from emotune.config.backbone import BackboneCode, BackboneConfig, LastStages
+from emotune.config.head_training import feature_network
 from emotune.config.input_spec import InputOptions, InputSpec
-from emotune.config.model import CodeConfig, LogisticConfig, ModelConfig, ZeroShotConfig
+from emotune.config.model import CodeConfig, ModelConfig, ZeroShotConfig
 from emotune.config.train import TrainConfig
 from emotune.core.cache_dir import cache_folder
 from emotune.core.errors import InputError, raise_if_any
@@ -73,10 +74,7 @@ def resolve_inputs(variants: Mapping[str, tuple[ModelConfig, TrainConfig]]) -> d
         InputError: there are variants whose backbone cannot be used, or has fewer stages than are to be tuned, or
             whose input is not possible or leaves no room for several crops; one line for each.
     """
-    models = {
-        variant: model.network if isinstance(model, LogisticConfig) else model
-        for variant, (model, _) in variants.items()
-    }
+    models = {variant: feature_network(model) or model for variant, (model, _) in variants.items()}
     infos = _infos(
         {m.backbone for m in models.values() if isinstance(m, BackboneConfig) and isinstance(m.backbone, str)}
     )

@@ -4,10 +4,26 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["MIN_LOG_PROBABILITY", "best_temperature"]
+__all__ = ["best_temperature", "log_probabilities"]
 
 MIN_LOG_PROBABILITY = -30.0
 """The log-probability of a class without training images: finite, so that losses are."""
+
+
+def log_probabilities(scores: np.ndarray, temperature: float, known: np.ndarray, classes: int) -> np.ndarray:
+    """The log-probabilities of all classes, not less than -30, float32 (N, K).
+
+    Args:
+        scores: The scores of the classes with training images, (N, number of these).
+        temperature: The divisor of the scores.
+        known: The indices of these classes.
+        classes: The number of all classes, K.
+    """
+    from scipy.special import log_softmax  # late: every worker imports this module, and few need it
+
+    found = np.full((len(scores), classes), MIN_LOG_PROBABILITY)
+    found[:, known] = np.maximum(log_softmax(scores / temperature, axis=1), MIN_LOG_PROBABILITY)
+    return found.astype(np.float32)
 
 
 def best_temperature(scores: np.ndarray, targets: np.ndarray) -> float:

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from emotune.config.model import LogisticConfig
-from emotune.models.baselines.calibration import MIN_LOG_PROBABILITY, best_temperature
+from emotune.models.baselines.calibration import best_temperature, log_probabilities
 
 __all__ = ["Logistic"]
 
 MAX_ITERATIONS = 5000
-"""The most iterations of the solver; on standardised features it usually takes some dozens to hundreds."""
+"""The maximum number of the solver's iterations; on standardised features it usually takes some dozens to hundreds."""
 
 
 @dataclass
@@ -83,16 +83,11 @@ class Logistic:
 
     def log_probabilities(self, features: np.ndarray) -> np.ndarray:
         """The classes' log-probabilities, not less than -30: (N, F) → float32 (N, K)."""
-        from scipy.special import log_softmax  # late: every worker imports this module, and few fit
-
         with _one_thread():
             scores = self._regression.decision_function(self._scaler.transform(features.astype(np.float64)))
         if scores.ndim == 1:  # of two classes, that of the second
             scores = np.stack([np.zeros_like(scores), scores], axis=1)
-        log_probabilities = np.full((len(features), self.classes), MIN_LOG_PROBABILITY)
-        known = self._regression.classes_
-        log_probabilities[:, known] = np.maximum(log_softmax(scores / self._temperature, axis=1), MIN_LOG_PROBABILITY)
-        return log_probabilities.astype(np.float32)
+        return log_probabilities(scores, self._temperature, self._regression.classes_, self.classes)
 
     @property
     def parameters(self) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from emotune.config.model import SvmConfig
-from emotune.models.baselines.calibration import MIN_LOG_PROBABILITY, best_temperature
+from emotune.models.baselines.calibration import best_temperature, log_probabilities
 
 __all__ = ["Svm"]
 
@@ -75,12 +75,8 @@ class Svm:
 
     def log_probabilities(self, features: np.ndarray) -> np.ndarray:
         """The classes' log-probabilities, not less than -30: (N, F) → float32 (N, K)."""
-        from scipy.special import log_softmax  # late: every worker imports this module, and few fit a machine
-
-        log_probabilities = np.full((len(features), self.classes), MIN_LOG_PROBABILITY)
-        scores = _scores(self._pipeline, features) / self._temperature
-        log_probabilities[:, self._pipeline[-1].classes_] = np.maximum(log_softmax(scores, axis=1), MIN_LOG_PROBABILITY)
-        return log_probabilities.astype(np.float32)
+        scores = _scores(self._pipeline, features)
+        return log_probabilities(scores, self._temperature, self._pipeline[-1].classes_, self.classes)
 
     @property
     def parameters(self) -> int:

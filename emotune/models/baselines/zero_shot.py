@@ -85,7 +85,7 @@ class Prompts:
 
     @property
     def parameters(self) -> int:
-        """The number of fitted values, which is none."""
+        """The number of fitted values, 0."""
         return 0
 
 
