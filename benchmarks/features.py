@@ -83,7 +83,7 @@ contrasts: [v1 - v0, v2 - v0, v3 - v0, v4 - v0]
 
 
 class AttentionHead(nn.Module):
-    """What the plain script has in place of emotune's attention head: (B, C, h, w) → logits (B, K)."""
+    """The plain script's attention head: (B, C, h, w) → logits (B, K)."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -96,7 +96,7 @@ class AttentionHead(nn.Module):
 
 
 class LinearHead(nn.Module):
-    """The same for the linear head: (B, C, 1, 1) → logits (B, K)."""
+    """The plain script's linear head: (B, C, 1, 1) → logits (B, K)."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -151,7 +151,7 @@ def head_run(dataset: DatasetRef, model: dict[str, object], seen: InputSpec, fol
 
 
 def source_of(run: RunConfig, scratch: Path) -> FeatureSource:
-    """What computes the features of a run."""
+    """The source of the features of a run."""
     state, _ = load_or_init(run, RunDirectory(str(scratch), run), ALONE, Resources(), index_of(run, "train"))
     assert state.backbone is not None
     return FeatureSource(run, state, state.backbone, Resources(), lambda: False, lambda images: None)

@@ -60,7 +60,7 @@ def describe_validation_error(error: ValidationError, kind: Any) -> list[tuple[s
 
 
 def _of_another_kind(key: str, owner: Any) -> str:
-    """What to do about an option that a network of the user's own does not have; empty for others."""
+    """The advice on an option that a network of the user's own does not have; empty for others."""
     if owner is not CodeConfig or key not in ("head", "tune"):
         return ""
     return "; a whole network of one's own has none: give your code as model.backbone, to which a head is added"

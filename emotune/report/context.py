@@ -198,7 +198,7 @@ def _findable_effects(results: StudyResults) -> list[str]:
 
 
 def _outcomes(results: StudyResults) -> list[str]:
-    """What became of the runs, a paragraph for each data set about whose runs there is something to say."""
+    """A paragraph on the outcomes of the runs, for each data set about whose runs there is something to say."""
     study = results.study
     return _by_dataset(
         {o.dataset: " ".join(outcome_sentences(o, study.metric, study.seeds)) for o in results.outcomes}, results

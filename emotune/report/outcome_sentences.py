@@ -1,4 +1,4 @@
-"""What became of a study's runs, in sentences: divergence, runs that learned nothing, and runs far from the others."""
+"""Sentences on a study's runs: which diverged, learned nothing, or are far from the others."""
 
 from emotune.analysis.outcomes import FarRun, Outcomes
 from emotune.config.metric import Metric
@@ -11,7 +11,7 @@ def outcome_sentences(outcomes: Outcomes, metric: Metric, seeds: int) -> list[st
     """The sentences on one data set's runs.
 
     Args:
-        outcomes: What became of them.
+        outcomes: The runs that diverged, learned nothing, or are far from the others.
         metric: The study's metric.
         seeds: The study's number of seeds.
     """

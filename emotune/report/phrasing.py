@@ -112,7 +112,7 @@ def difference_sentence(summary: Summary, metric: Metric, kind: str = "95 % inte
     Args:
         summary: The differences.
         metric: The study's metric.
-        kind: What the interval is.
+        kind: The name of the interval.
     """
     if summary.n == 0:
         return "No pair of runs has finished."

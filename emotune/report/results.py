@@ -68,7 +68,7 @@ class StudyResults:
             are absent.
         comparisons: The declared contrasts on every data set.
         other_analyses: The declared contrasts in other analyses, in the same order.
-        outcomes: What became of the runs of each data set.
+        outcomes: The runs that diverged, learned nothing, or are far from the others, for each data set.
         exploratory: The undeclared differences: every other variant less the baseline.
         noise_floor: The A/A comparison by data set: the baseline against itself under other initial weights and dropout
             masks; empty if the study has no A/A variant.
@@ -183,7 +183,7 @@ def compute_results(study: Study, states: RunStates) -> StudyResults:
 
 
 def _outcomes(rows: Sequence[Mapping[str, Any]], dataset: str, study: Study, frames: Frames) -> Outcomes:
-    """What became of a data set's runs, with the share of its most frequent class among the test images."""
+    """The outcomes of a data set's runs, given the share of its most frequent class among the test images."""
     first = next((frame for by_seed in frames.values() for frame in by_seed.values()), None)
     most_frequent = np.nan if first is None else 100 * float(first["target"].value_counts(normalize=True).max())
     unable = [variant for variant, (model, _) in study.variants.items() if isinstance(model, ConstantConfig)]

@@ -1,4 +1,4 @@
-"""What a command waits for, on a terminal and in a log file."""
+"""Tells what a command waits for, on a terminal and in a log file."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,13 +10,13 @@ __all__ = ["waiting_for"]
 
 @contextmanager
 def waiting_for(console: Console, what: str) -> Iterator[Callable[[str], None]]:
-    """A block that a user waits for: a terminal shows it until its end; in a log file, a line is written at its begin.
+    """A block that a user waits for: a terminal shows it until its end, a log file gets a line at its beginning.
 
     Yields a function that replaces the text on a terminal by one that says how far the block is.
 
     Args:
         console: Where it is shown.
-        what: What is done meanwhile, such as ``checking networks and images``.
+        what: The work that is done in the block, such as ``checking networks and images``.
     """
     if not console.is_terminal:
         console.print(f"{what[0].upper()}{what[1:]}.", highlight=False, markup=False)
