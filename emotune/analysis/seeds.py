@@ -27,6 +27,7 @@ __all__ = [
     "across_datasets",
     "compare_contrasts",
     "estimate_differences",
+    "judge_contrasts",
     "summarise",
 ]
 
@@ -188,12 +189,17 @@ def compare_contrasts(
     All runs of a data set give the spread, the A/A runs, too. Over all contrasts and data sets together, the
     probability of any false verdict is at most 5 % if the variants vary alike, each data set having its share of it.
     """
-    rows = list(rows)
-    return [
-        replace(c, verdict=_verdict(c, metric.min_effect))
-        for dataset in datasets
-        for c in _compare_on(rows, contrasts, dataset, seeds, metric, len(datasets))
-    ]
+    rows, share = list(rows), 1 / max(1, len(datasets))
+    return [c for dataset in datasets for c in judge_contrasts(rows, contrasts, dataset, seeds, metric, share)]
+
+
+def judge_contrasts(
+    rows: Sequence[Mapping[str, Any]], contrasts: Sequence[Contrast], dataset: str, seeds: int, metric: Metric,
+    share: float,
+) -> list[Comparison]:  # fmt: skip
+    """The contrasts on one data set with joint intervals and verdicts, all at a ``share`` of the 5 %."""
+    compared = _compare_on(rows, contrasts, dataset, seeds, metric, share)
+    return [replace(c, verdict=_verdict(c, metric.min_effect)) for c in compared]
 
 
 def across_datasets(comparisons: Sequence[Comparison]) -> list[AcrossDatasets]:
@@ -216,16 +222,14 @@ def _compare_on(
     dataset: str,
     seeds: int,
     metric: Metric,
-    together_on: int | None = None,
+    share: float | None = None,
 ) -> list[Comparison]:
     """The contrasts on a data set with their intervals.
 
-    These are joint ones for all contrasts together on so many data sets; None: each is for its contrast alone.
+    These are joint ones for all contrasts together, at a share of the 5 %; None: each is for its contrast alone.
     """
-    table, datasets = metric_table(rows, dataset, seeds, metric.column, contrasts), together_on or 1
-    intervals = joint_intervals(
-        table.values, table.weights(contrasts), ALPHA / datasets, each_alone=together_on is None
-    )
+    table, part = metric_table(rows, dataset, seeds, metric.column, contrasts), share or 1.0
+    intervals = joint_intervals(table.values, table.weights(contrasts), ALPHA * part, each_alone=share is None)
     runs = {(row["variant"], row["dataset"], row["seed"]): row for row in rows}
     comparisons = []
     for contrast, joint in zip(contrasts, intervals, strict=True):
@@ -233,7 +237,7 @@ def _compare_on(
         if joint.ends and joint.p is not None and not c.is_identical:
             least, most = metric.scale.difference_bounds
             ends = replace(c.summary, low=max(joint.ends[0], least), high=min(joint.ends[1], most))
-            c = replace(c, summary=ends, p=min(1.0, datasets * joint.p))
+            c = replace(c, summary=ends, p=min(1.0, joint.p / part))
         comparisons.append(c)
     return comparisons
 

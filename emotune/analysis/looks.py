@@ -1,0 +1,184 @@
+"""Adaptive seeds: a study is judged at planned numbers of seeds, and what is resolved gets no more of them.
+
+Look l, at n_l of at most n_max seeds, has the share (n_l - n_(l-1)) / n_max of the 5 %. Intervals with these shares
+cover at all looks together, whatever was decided at earlier ones: repeated confidence intervals (Jennison and Turnbull
+1989). What a study has reached is a function of its runs alone, so that every command and machine sees the same looks.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from emotune.analysis.metric_table import contrast_weights, metric_table
+from emotune.analysis.seeds import Comparison, judge_contrasts
+from emotune.analysis.verdict import ALPHA, Verdict
+from emotune.config.metric import Metric
+from emotune.config.study import Contrast
+from emotune.runs.directory import State
+
+__all__ = ["DatasetLooks", "Look", "looks_on", "reached_looks"]
+
+ENDED = (State.DONE, State.DIVERGED)
+"""The states of a run that more training does not change: divergence is an outcome. Others hold their look open."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """A look at a data set's runs, all of which have ended.
+
+    Attributes:
+        seeds: The number of seeds.
+        alpha: The probability of any false verdict at this look: its share of the 5 %.
+        comparisons: The contrasts that were open before it, as they are judged at it.
+    """
+
+    seeds: int
+    alpha: float
+    comparisons: tuple[Comparison, ...]
+
+    @property
+    def resolved(self) -> tuple[Contrast, ...]:
+        """The contrasts that this look resolves."""
+        return tuple(c.contrast for c in self.comparisons if _is_resolved(c))
+
+
+@dataclass(frozen=True)
+class DatasetLooks:
+    """What a study with adaptive seeds has reached on one data set.
+
+    Attributes:
+        dataset: The data set's name.
+        planned: The numbers of seeds at which the study is judged; the last one is the maximum.
+        reached: The looks whose runs have ended, the earliest first.
+        seeds: The number of seeds that each variant gets, up to the look that is reached next; by variant.
+        ended: The number of these runs that have ended.
+        comparisons: All contrasts in the study's order, each as the look that resolved it judges it, an open one as the
+            latest look does. Before the first look they are estimates without intervals.
+    """
+
+    dataset: str
+    planned: tuple[int, ...]
+    reached: tuple[Look, ...]
+    seeds: Mapping[str, int]
+    ended: int
+    comparisons: tuple[Comparison, ...]
+
+    @property
+    def open(self) -> tuple[Contrast, ...]:
+        """The contrasts that no look has resolved."""
+        return tuple(c.contrast for c in self.comparisons if not _is_resolved(c))
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no further look follows: all contrasts are resolved, or the last look is reached."""
+        return bool(self.reached) and (not self.open or len(self.reached) == len(self.planned))
+
+    @property
+    def following(self) -> int | None:
+        """The number of seeds of the look that is reached next; None if none follows."""
+        return None if self.is_over else self.planned[len(self.reached)]
+
+    def resolved_at(self, contrast: Contrast) -> int | None:
+        """The number of seeds at which a contrast was resolved; None while it is open."""
+        return next((look.seeds for look in self.reached if contrast in look.resolved), None)
+
+    def most_seeds(self) -> dict[str, int]:
+        """The number of seeds that each variant gets if no open contrast is resolved before the last look."""
+        if self.is_over:
+            return dict(self.seeds)
+        return dict(self.seeds) | dict.fromkeys(_variants_of(self.open, tuple(self.seeds)), self.planned[-1])
+
+
+def reached_looks(
+    rows: Iterable[Mapping[str, Any]],
+    contrasts: Sequence[Contrast],
+    datasets: Sequence[str],
+    planned: Sequence[int],
+    metric: Metric,
+) -> tuple[DatasetLooks, ...]:
+    """What a study has reached on each of its data sets, each having its share of the 5 % and looks of its own.
+
+    Args:
+        rows: The study's runs with ``variant``, ``dataset``, ``seed`` and ``state``, the A/A runs included; finished
+            ones also have the metric and ``predicted_classes_digest``.
+        contrasts: The declared contrasts.
+        datasets: The names of the data sets.
+        planned: The numbers of seeds at which the study is judged, in ascending order.
+        metric: The study's metric.
+    """
+    rows = list(rows)
+    return tuple(looks_on(rows, contrasts, one, planned, metric, 1 / len(datasets)) for one in datasets)
+
+
+def looks_on(
+    rows: Iterable[Mapping[str, Any]],
+    contrasts: Sequence[Contrast],
+    dataset: str,
+    planned: Sequence[int],
+    metric: Metric,
+    share: float = 1.0,
+) -> DatasetLooks:
+    """What a study has reached on one data set.
+
+    All variants have the seeds of the first look; later ones are for the variants of open contrasts. A look takes
+    exactly the runs that it needs, whatever others there are, and only once all of them have ended: finished with a
+    value of the metric, or diverged.
+
+    Args:
+        rows: The study's runs, see `reached_looks`.
+        contrasts: The declared contrasts.
+        dataset: The data set's name.
+        planned: The numbers of seeds at which the study is judged, in ascending order.
+        metric: The study's metric.
+        share: The data set's share of the 5 %.
+    """
+    here = [row for row in rows if row["dataset"] == dataset]
+    ended = {(row["variant"], row["seed"]) for row in here if _has_ended(row, metric)}
+    variants = metric_table(here, dataset, 0, metric.column, contrasts).variants
+    seeds, reached, latest = dict.fromkeys(variants, planned[0]), list[Look](), dict[Contrast, Comparison]()
+    for before, now in zip((0, *planned), planned, strict=False):
+        open_contrasts = [c for c in contrasts if c not in latest or not _is_resolved(latest[c])]
+        if reached and not open_contrasts:
+            break
+        seeds |= dict.fromkeys(_variants_of(open_contrasts, variants), now)
+        if any((variant, seed) not in ended for variant, count in seeds.items() for seed in range(count)):
+            break
+        part = share * (now - before) / planned[-1]
+        judged = judge_contrasts(_up_to(here, seeds), contrasts, dataset, now, metric, part)
+        reached.append(Look(now, part * ALPHA, tuple(c for c in judged if c.contrast in open_contrasts)))
+        latest |= {c.contrast: c for c in reached[-1].comparisons}
+    if not reached:
+        estimates = judge_contrasts(_up_to(here, seeds), contrasts, dataset, planned[0], metric, share)
+        latest = {c.contrast: _without_interval(c) for c in estimates}
+    needed = {(variant, seed) for variant, count in seeds.items() for seed in range(count)}
+    return DatasetLooks(
+        dataset, tuple(planned), tuple(reached), seeds, len(needed & ended), tuple(latest[c] for c in contrasts)
+    )
+
+
+def _is_resolved(comparison: Comparison) -> bool:
+    """Whether more seeds are not needed; that two variants predict the same is a result, too."""
+    return comparison.verdict is not Verdict.UNRESOLVED
+
+
+def _has_ended(row: Mapping[str, Any], metric: Metric) -> bool:
+    """Whether a run's part in a look is known. A value of the user's own metric may still have to be computed."""
+    if row["state"] == State.DONE and metric.code:
+        return row[metric.column] == row[metric.column]  # not NaN
+    return row["state"] in ENDED
+
+
+def _up_to(rows: Sequence[Mapping[str, Any]], seeds: Mapping[str, int]) -> list[Mapping[str, Any]]:
+    return [row for row in rows if row["seed"] < seeds[row["variant"]]]
+
+
+def _variants_of(contrasts: Sequence[Contrast], variants: Sequence[str]) -> list[str]:
+    """The variants that have a weight in one of the contrasts."""
+    used = contrast_weights(contrasts, variants).any(axis=0)
+    return [variant for variant, is_used in zip(variants, used, strict=True) if is_used]
+
+
+def _without_interval(comparison: Comparison) -> Comparison:
+    """The estimate alone: what is judged before the first look would be a look that nobody planned."""
+    summary = replace(comparison.summary, low=None, high=None)
+    return replace(comparison, summary=summary, p=None, verdict=Verdict.UNRESOLVED)

@@ -1,0 +1,132 @@
+"""Looks of adaptive seeds: which runs they take, when they are reached, and what they decide."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pytest
+from seed_tables import rows
+
+from emotune.analysis.looks import DatasetLooks, looks_on, reached_looks
+from emotune.analysis.verdict import Verdict
+from emotune.config.metric import Metric
+from emotune.config.study import Contrast
+from emotune.runs.directory import State
+
+PLANNED = (5, 10, 20)
+STAR = [Contrast(name, "base") for name in "abcd"]
+METRIC = Metric(min_effect=0.5)
+NOISE = np.random.default_rng(19).normal(0, 1, (5, 20))
+
+
+def study(seeds: int = 20, **effects: float) -> dict[str, list[float | State]]:
+    """Accuracies by variant for a star of four contrasts; variants without an effect are equal to the baseline."""
+    values = NOISE[:, :seeds] + 60
+    return {n: (row + effects.get(n, 0.0)).tolist() for n, row in zip(("base", *"abcd"), values, strict=True)}
+
+
+def looks(table: Mapping[str, Sequence[float | State | None]], contrasts: Sequence[Contrast] = STAR) -> DatasetLooks:
+    return looks_on(rows(**{name: list(values) for name, values in table.items()}), contrasts, "d", PLANNED, METRIC)
+
+
+def verdicts(found: DatasetLooks) -> list[Verdict | None]:
+    return [c.verdict for c in found.comparisons]
+
+
+def test_quantiles_of_a_star_of_four_contrasts():
+    reached = looks(study()).reached
+    assert [look.seeds for look in reached] == [5, 10, 20]
+    assert [look.alpha for look in reached] == pytest.approx([0.0125, 0.0125, 0.025])
+    assert [look.comparisons[0].joint.df for look in reached] == [8, 13, 23]
+    quantiles = [look.comparisons[0].joint.quantile for look in reached]
+    assert quantiles == pytest.approx([4.001, 3.526, 2.939], abs=2e-3)
+
+
+def test_a_variant_whose_contrasts_are_resolved_gets_no_more_seeds():
+    found = looks(study(5, a=8.0, b=9.0))
+    assert [look.seeds for look in found.reached] == [5]
+    assert [found.resolved_at(c) for c in STAR] == [5, 5, None, None]
+    assert found.seeds == {"base": 10, "a": 5, "b": 5, "c": 10, "d": 10}
+    assert (found.following, found.is_over, found.ended) == (10, False, 25)
+    assert found.most_seeds() == {"base": 20, "a": 5, "b": 5, "c": 20, "d": 20}
+    chain = looks(study(5, a=8.0, b=9.0), [Contrast("a", "base"), Contrast("c", "d")])
+    assert chain.seeds == {"base": 5, "a": 5, "b": 5, "c": 10, "d": 10}, "nobody needs more of the baseline"
+
+
+def test_what_is_resolved_stays_as_it_was_whatever_comes_later():
+    """Neither runs of others nor an interruption change anything."""
+    first, whole = looks(study(5, a=8.0)), study(a=8.0)
+    whole["a"] = whole["a"][:5] + [0.0] * 15  # runs of another study, which would turn the verdict round
+    shown = rows(**whole)
+    found = looks_on(shown, STAR, "d", PLANNED, METRIC)
+    assert found.comparisons[0].differences == first.comparisons[0].differences
+    assert (found.comparisons[0].verdict, found.resolved_at(STAR[0])) == (Verdict.BETTER, 5)
+    for count in range(0, 100, 9):  # seed by seed, as a study is trained
+        part = [row for row in sorted(shown, key=lambda row: row["seed"]) if row["seed"] < 5 or row["variant"] != "a"]
+        partial = looks_on(part[:count], STAR, "d", PLANNED, METRIC)
+        reached = [look.comparisons for look in found.reached][: len(partial.reached)]
+        assert [[c.summary for c in look.comparisons] for look in partial.reached] == [
+            [c.summary for c in comparisons] for comparisons in reached
+        ]
+
+
+def test_contrasts_are_compared_on_common_seeds():
+    """One whose variant has been left out before has no more pairs, though its partner has more seeds."""
+    found = looks(study(a=8.0, b=8.0), [*STAR, Contrast("a", "b")])
+    assert found.seeds == {"base": 20, "a": 20, "b": 20, "c": 20, "d": 20}
+    assert [c.summary.n for c in found.comparisons] == [5, 5, 20, 20, 20]
+    assert [[c.summary.n for c in look.comparisons] for look in found.reached] == [[5] * 5, [10] * 3, [20] * 3]
+
+
+@pytest.mark.parametrize("state", [State.FAILED, State.MISSING, State.RUNNING, State.INTERRUPTED, State.DAMAGED, None])
+def test_a_run_that_has_not_ended_holds_its_look_open(state: State | None):
+    table = study(a=8.0)
+    table["b"][7] = state
+    found = looks(table)
+    assert ([look.seeds for look in found.reached], found.following) == ([5], 10)
+    table["b"][7], table["a"][3] = 60.0, state
+    found = looks(table)
+    assert (found.reached, found.following, found.ended) == ((), 5, 24)
+    assert all(c.verdict is Verdict.UNRESOLVED and c.summary.interval is None for c in found.comparisons)
+    assert found.comparisons[1].summary.n == 5, "the estimates are shown"
+
+
+def test_divergence_is_an_outcome_and_ends_a_run():
+    table = study(a=8.0)
+    table["a"][2] = State.DIVERGED
+    found = looks(table)
+    assert found.reached[0].comparisons[0].diverged_alone == {"a": [2]}
+    assert found.resolved_at(STAR[0]) is None, "a variant that diverged is never better"
+    assert [look.seeds for look in found.reached] == [5, 10, 20] and found.is_over
+
+
+def test_a_study_ends_when_all_is_resolved_or_at_the_last_look():
+    ended = looks(study(5, a=8.0, b=9.0, c=-9.0, d=-8.0))
+    assert (ended.is_over, ended.following, ended.open, ended.seeds) == (True, None, (), dict.fromkeys(ended.seeds, 5))
+    assert verdicts(ended) == [Verdict.BETTER, Verdict.BETTER, Verdict.WORSE, Verdict.WORSE]
+    last = looks(study(20))
+    assert (last.is_over, last.following, last.ended) == (True, None, 100)
+    assert len(last.open) == 4 and last.most_seeds() == last.seeds
+
+
+def test_variants_without_a_contrast_and_a_a_runs_have_the_first_look_s_seeds():
+    table = study(10) | {"base-aa": [60.0] * 20, "other": [50.0] * 20}
+    found = looks(table)
+    assert (found.seeds["base-aa"], found.seeds["other"], found.seeds["base"]) == (5, 5, 20)
+    assert found.comparisons[0].joint.n == 10
+
+
+def test_values_of_the_user_s_own_metric_may_still_have_to_be_computed():
+    metric = Metric(code="metrics.py:recall", source="def recall(frame): return 1", min_effect=2.0)
+    table = [row | {metric.column: row["accuracy"]} for row in rows(**study(5))]
+    assert looks_on(table, STAR, "d", PLANNED, metric).reached
+    table[3][metric.column] = math.nan
+    assert not looks_on(table, STAR, "d", PLANNED, metric).reached
+
+
+def test_each_data_set_has_its_share_and_its_own_looks():
+    table = rows("d", **study(5, a=8.0, b=9.0, c=-9.0, d=-8.0)) + rows("e", **study(5))
+    one, other = reached_looks(table, STAR, ["d", "e"], PLANNED, METRIC)
+    assert (one.is_over, other.following) == (True, 10)
+    assert one.reached[0].alpha == other.reached[0].alpha == pytest.approx(0.00625)
+    assert one.comparisons[0].joint.quantile > 4.001
