@@ -46,9 +46,9 @@ class Objective:
         loss: The function that gives the loss of each image.
     """
 
-    targets: np.ndarray
-    target_probs: np.ndarray
-    weights: np.ndarray
+    targets: torch.Tensor
+    target_probs: torch.Tensor
+    weights: torch.Tensor
     loss: Loss = cross_entropy
 
     def of(self, indices: np.ndarray, mixture: Mixture | None = None) -> "Objective":
@@ -58,24 +58,28 @@ class Objective:
         loss that is linear in the target, that gives the mean of both losses: all classes count the same also if mixed
         images are balanced. The label is the one with the greater share.
         """
-        own = Objective(self.targets[indices], self.target_probs[indices], self.weights[indices], self.loss)
+        rows = torch.from_numpy(indices).to(self.targets.device, non_blocking=True)
+        taken = (values.index_select(0, rows) for values in (self.targets, self.target_probs, self.weights))
+        own = Objective(*taken, self.loss)
         if mixture is None:
             return own
         partners, share = self.of(mixture.partners), mixture.share
-        parts = (own.weights * share).astype(np.float32), (partners.weights * (1 - share)).astype(np.float32)
+        parts = own.weights * share, partners.weights * (1 - share)
         weights = parts[0] + parts[1]
         probs = (parts[0][:, None] * own.target_probs + parts[1][:, None] * partners.target_probs) / weights[:, None]
         return Objective(own.targets if share >= 0.5 else partners.targets, probs, weights, self.loss)
 
 
-def make_objective(split: Split, train: TrainConfig) -> Objective:
-    """The objective of a run's training images."""
+def make_objective(split: Split, train: TrainConfig, device: torch.device) -> Objective:
+    """The objective of a run's training images, on a device."""
     targets, classes = split.targets, split.classes
     labels = [classes[target] for target in targets]
     target_probs = target_weights(labels, split.votes, classes, train.targets)
     balanced = train.class_weights == "balanced"
     weights = class_weights(targets, len(classes))[targets] if balanced else np.ones(len(targets), np.float32)
-    return Objective(targets, smooth_labels(target_probs, train.label_smoothing), weights, make_loss(train))
+    smoothed = smooth_labels(target_probs, train.label_smoothing)
+    tensors = (torch.from_numpy(values).to(device) for values in (targets, smoothed, weights))
+    return Objective(*tensors, make_loss(train))
 
 
 def smooth_labels(target_probs: np.ndarray, smoothing: float) -> np.ndarray:

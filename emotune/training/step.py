@@ -168,14 +168,14 @@ def backward(state: TrainState, batch: Batch, randomness: EpochRandomness) -> to
         Both as a tensor, float64 (2,), the same on all ranks.
     """
     world, objective, size = state.world, state.objective.of(batch.indices, batch.mixture), len(batch.indices)
+    targets, target_probs, weights = objective.targets, objective.target_probs, objective.weights
     images, dropout_seeds = batch.images_on(world.device), randomness.dropout_seeds[batch.indices]
-    targets, target_probs, weights, seeds = (
-        torch.from_numpy(values).to(world.device, non_blocking=True)
-        for values in (objective.targets, objective.target_probs, objective.weights, dropout_seeds)
-    )
+    seeds = torch.from_numpy(dropout_seeds).to(world.device, non_blocking=True)
     shares = weights / world.sum(weights.sum(dtype=torch.float64))  # those of all ranks sum to 1
     sums = torch.zeros(2, dtype=torch.float64, device=world.device)
-    state.optimizer.zero_grad(set_to_none=True)
+    for group in state.optimizer.param_groups:  # optimizer.zero_grad takes as long as a small head's forward pass
+        for parameter in group["params"]:
+            parameter.grad = None
     pieces = min(state.accumulate, max(size, 1))  # at least one: other ranks wait for the gradient of an empty share
     model: Any = state.ddp_model  # no_sync is DistributedDataParallel's
     bounds = [size * piece // pieces for piece in range(pieces + 1)]

@@ -106,17 +106,18 @@ def test_balanced_images_count_as_if_all_classes_had_the_same_number(run: RunCon
 @pytest.mark.parametrize("share", [0.3, 0.8])
 def test_a_mixtures_loss_is_the_mean_of_both_targets_losses_with_the_weights_of_their_images(share: float):
     probs = np.eye(3, dtype=np.float32)[[0, 1, 2, 1]] * 0.7 + 0.1
-    objective = Objective(np.array([0, 1, 2, 1]), probs, np.array([1, 2, 3, 2], np.float32))
+    weights = np.array([1, 2, 3, 2], np.float32)
+    objective = Objective(*map(torch.from_numpy, (np.array([0, 1, 2, 1]), probs, weights)))
     own, partners = np.array([3, 0, 2]), np.array([0, 2, 3])
     mixed = objective.of(own, Mixture(partners, share))
     log_probs = torch.randn(3, 3, generator=torch.Generator().manual_seed(0)).log_softmax(1).numpy()
-    one, other = (-(log_probs * probs[rows]).sum(1) * objective.weights[rows] for rows in (own, partners))
-    losses = cross_entropy(*map(torch.from_numpy, (log_probs, mixed.target_probs, mixed.weights)))
-    found = losses.numpy() * mixed.weights
+    one, other = (-(log_probs * probs[rows]).sum(1) * weights[rows] for rows in (own, partners))
+    losses = cross_entropy(torch.from_numpy(log_probs), mixed.target_probs, mixed.weights)
+    found = (losses * mixed.weights).numpy()
     np.testing.assert_allclose(found, share * one + (1 - share) * other, rtol=1e-5)
-    assert mixed.weights.sum() == pytest.approx(objective.weights[own].sum())
+    assert mixed.weights.sum() == pytest.approx(weights[own].sum())
     assert mixed.targets.tolist() == objective.targets[own if share > 0.5 else partners].tolist()
-    assert (mixed.target_probs.dtype, mixed.weights.dtype) == (np.float32, np.float32)
+    assert (mixed.target_probs.dtype, mixed.weights.dtype) == (torch.float32, torch.float32)
 
 
 def test_class_weights_make_the_classes_equal_and_an_absent_class_does_no_harm():
