@@ -8,9 +8,10 @@
 from emotune.api.results import load_predictor, load_results
 from emotune.api.run_study import run_study
 from emotune.api.train_run import train_run
+from emotune.config.contrast import Contrast
 from emotune.config.load import load_study
 from emotune.config.metric import Metric
-from emotune.config.study import Contrast, Study
+from emotune.config.study import Study
 from emotune.core.errors import InputError
 from emotune.core.version import VERSION as __version__
 

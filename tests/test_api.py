@@ -51,7 +51,7 @@ def build(**changes) -> emotune.Study:
     [
         ({"contrasts": ["atention - plain"]}, 'contrasts: "atention - plain"'),
         ({"contrasts": ["attention plain"]}, "contrasts: "),
-        ({"contrasts": [emotune.Contrast("plain", "plain")]}, "contrasts: "),
+        ({"contrasts": [emotune.Contrast.difference("plain", "plain")]}, "contrasts: "),
         ({"baseline": "plane"}, 'baseline: "plane"'),
         ({"baseline": "least", "variants": VARIANTS | {"least": ConstantConfig()}}, 'baseline: "least"'),
         ({"variants": VARIANTS | {"twin": VARIANTS["plain"]}}, "variants.twin: "),

@@ -16,11 +16,11 @@ from statsmodels.stats.contingency_tables import mcnemar
 
 from emotune.analysis.metrics import metric_from_stats, sufficient_stats
 from emotune.analysis.verdict import ALPHA
+from emotune.config.contrast import Contrast
 from emotune.config.metric import Metric
-from emotune.config.study import Contrast
 from emotune.core.errors import InputError
 
-__all__ = ["ImageBootstrap", "McNemar", "bootstrap_over_images"]
+__all__ = ["ImageBootstrap", "McNemar", "bootstrap_over_images", "complete_seeds"]
 
 DRAWS, BATCH = 2000, 100
 """The bootstrap draws, and how many of them are computed at a time."""
@@ -49,9 +49,9 @@ class ImageBootstrap:
     """The uncertainty of a contrast over test images, in the unit of the study's metric.
 
     Attributes:
-        contrast: The contrast, variant minus reference.
+        contrast: The contrast.
         dataset: The data set's name.
-        seeds: The seeds with both runs finished.
+        seeds: The seeds in which the runs of all its variants have finished.
         images: The number of test images.
         groups: The number of near-duplicate groups, which are resampled.
         mean: The mean difference over seeds.
@@ -61,7 +61,7 @@ class ImageBootstrap:
         crossed_low: The lower end of the interval for other seeds and other images, which covers at least 95 %,
             truncated likewise; None if a value is infinite or there are fewer than two seeds.
         crossed_high: The upper end of this interval.
-        mcnemar: McNemar's test by seed.
+        mcnemar: McNemar's test by seed; empty for a contrast that is not a difference of two variants.
     """
 
     contrast: Contrast
@@ -80,7 +80,7 @@ class ImageBootstrap:
 def bootstrap_over_images(
     contrasts: Sequence[Contrast], dataset: str, predictions: Predictions, metric: Metric
 ) -> list[ImageBootstrap]:
-    """The uncertainty over images of each contrast that has a complete pair of runs.
+    """The uncertainty over images of each contrast that has a complete seed.
 
     Args:
         contrasts: The contrasts.
@@ -92,8 +92,8 @@ def bootstrap_over_images(
     Raises:
         InputError: two runs were not tested on the same images.
     """
-    common = {c: sorted(predictions.get(c.variant, {}).keys() & predictions.get(c.reference, {})) for c in contrasts}
-    used = dict.fromkeys((name, seed) for c in contrasts for name in (c.variant, c.reference) for seed in common[c])
+    common = {c: complete_seeds(c, predictions) for c in contrasts}
+    used = dict.fromkeys((variant, seed) for c in contrasts for variant in c.weights for seed in common[c])
     if not used:
         return []
     runs = _aligned({run: predictions[run[0]][run[1]] for run in used}, dataset)
@@ -105,10 +105,18 @@ def bootstrap_over_images(
     for c in contrasts:
         if seeds := common[c]:
             with np.errstate(invalid="ignore"):  # infinite less infinite
-                differences = np.stack([values[c.variant, s] - values[c.reference, s] for s in seeds], axis=1)
-            tests = {s: _mcnemar(right[c.variant, s], right[c.reference, s]) for s in seeds}
-            bootstraps.append(_intervals(c, dataset, differences, groups, tests, metric.scale.difference_bounds))
+                differences = np.stack(
+                    [sum(w * values[variant, s] for variant, w in c.weights.items()) for s in seeds], axis=1
+                )
+            found = _intervals(c, dataset, differences, groups, tuple(seeds), c.bounds(metric.scale))
+            tests = {s: _mcnemar(*(right[variant, s] for variant in c.pair)) for s in seeds} if c.pair else {}
+            bootstraps.append(replace(found, mcnemar=tests))
     return bootstraps
+
+
+def complete_seeds(contrast: Contrast, predictions: Mapping[str, Mapping[int, object]]) -> list[int]:
+    """The seeds in which all variants of a contrast have predictions, which are given by variant and seed."""
+    return sorted(set.intersection(*(set(predictions.get(variant, {})) for variant in contrast.weights)))
 
 
 def _aligned(runs: Mapping[tuple[str, int], pd.DataFrame], dataset: str) -> dict[tuple[str, int], pd.DataFrame]:
@@ -157,15 +165,15 @@ def _intervals(
     dataset: str,
     differences: np.ndarray,
     groups: np.ndarray,
-    tests: Mapping[int, McNemar],
+    seeds: tuple[int, ...],
     bounds: tuple[float, float],
 ) -> ImageBootstrap:
     """The intervals of a contrast from its differences (1 + draws, S), of which the first row is observed."""
     observed, draws = differences[0], differences[1:]
     mean, count = sum(map(float, observed)) / len(observed), int(groups.max()) + 1
     bootstrap = ImageBootstrap(
-        contrast, dataset, tuple(tests), len(groups), count, mean, low=None, high=None, crossed_low=None,
-        crossed_high=None, mcnemar=tests,
+        contrast, dataset, seeds, len(groups), count, mean, low=None, high=None, crossed_low=None, crossed_high=None,
+        mcnemar={},
     )  # fmt: skip
     if not np.isfinite(observed).all():
         return bootstrap

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from emotune.config.study import Contrast
+from emotune.config.contrast import Contrast
 from emotune.runs.directory import State
 
 __all__ = ["MetricTable", "contrast_weights", "metric_table"]
@@ -43,8 +43,8 @@ def metric_table(
         contrasts: Contrasts whose variants get a row even without runs.
     """
     here = [row for row in rows if row["dataset"] == dataset]
-    sides = [name for c in contrasts for name in (c.variant, c.reference)]
-    variants = tuple(dict.fromkeys([*(row["variant"] for row in here), *sides]))
+    compared = [variant for c in contrasts for variant in c.weights]
+    variants = tuple(dict.fromkeys([*(row["variant"] for row in here), *compared]))
     values = np.full((len(variants), seeds), math.nan)
     for row in here:
         if row["state"] == State.DONE and row["seed"] < seeds:
@@ -53,8 +53,6 @@ def metric_table(
 
 
 def contrast_weights(contrasts: Sequence[Contrast], variants: Sequence[str]) -> np.ndarray:
-    """The contrasts as weights over the variants (m, k): 1 for the variant, -1 for the reference."""
-    weights = np.zeros((len(contrasts), len(variants)))
-    for row, contrast in zip(weights, contrasts, strict=True):
-        row[variants.index(contrast.variant)], row[variants.index(contrast.reference)] = 1, -1
-    return weights
+    """The contrasts as weights over the variants (m, k)."""
+    rows = [[contrast.weights.get(variant, 0.0) for variant in variants] for contrast in contrasts]
+    return np.array(rows).reshape(len(contrasts), len(variants))

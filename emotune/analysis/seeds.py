@@ -14,11 +14,11 @@ from scipy import stats
 
 from emotune.analysis.joint_interval import JointInterval, joint_intervals
 from emotune.analysis.metric_table import metric_table
-from emotune.analysis.verdict import ALPHA, Verdict, judge
+from emotune.analysis.seed_values import RunRows, seed_values
+from emotune.analysis.verdict import ALPHA, Verdict, judge, without_sides
+from emotune.config.contrast import Contrast
 from emotune.config.metric import Metric
 from emotune.config.scale import ROUNDING
-from emotune.config.study import Contrast
-from emotune.runs.directory import State
 
 __all__ = [
     "AcrossDatasets",
@@ -66,21 +66,22 @@ class Comparison:
     """A contrast on one data set, in the unit of the study's metric.
 
     Attributes:
-        contrast: The contrast, variant minus reference.
+        contrast: The contrast.
         dataset: The data set's name.
-        differences: The differences of the complete pairs by seed; infinite where one of the two values is infinite.
-        missing: The reason why a seed has no complete pair, by seed: ``alexnet missing, attention diverged``.
+        differences: The contrast in each complete seed, in which all of its variants have a value; infinite where the
+            value of one side is infinite.
+        missing: The reason why a seed is not complete, by seed: ``alexnet missing, attention diverged``.
         summary: Mean, standard deviation and interval of the differences. Of a declared contrast it is the joint
             interval, from which the verdict is read: 95 % for all declared contrasts and data sets together. Of another
             one it is an interval for this contrast alone. None of two that predict the same.
         paired: The same with the 95 % t interval of this contrast's seeds alone.
         joint: How the interval was made.
-        same_predictions: Whether the two runs of every pair predict the same class for every image.
-        seed_independent: Whether each of the two sides has equal results in all of two or more seeds.
-        diverged_alone: The seeds in which this side diverged and the other has finished, by name of the side.
+        same_predictions: Whether the two sides predict the same class for every image in every complete seed.
+        seed_independent: Whether each variant has equal results in all of two or more complete seeds.
+        diverged_alone: The seeds in which the variant diverged and the other side has finished, by variant.
         p: The p value that belongs to the interval, adjusted for whatever the interval is; None without one.
         verdict: The verdict; None for undeclared contrasts.
-        higher_is_better: Whether a positive difference favours the variant.
+        higher_is_better: Whether a positive difference favours the first side.
     """
 
     contrast: Contrast
@@ -99,7 +100,7 @@ class Comparison:
 
     @property
     def is_identical(self) -> bool:
-        """Whether the two predict the same in every seed, with the same metric."""
+        """Whether both sides predict the same in every seed, with the same metric."""
         return self.same_predictions and all(abs(value) < ROUNDING for value in self.differences.values())
 
     @property
@@ -114,13 +115,13 @@ class AcrossDatasets:
     """A description of a contrast over data sets, without a test, because the data sets are not a random sample.
 
     Attributes:
-        contrast: The contrast, variant minus reference.
+        contrast: The contrast.
         mean: The mean of the data sets' mean differences.
         lowest: The lowest of the mean differences.
         highest: The highest of the mean differences.
-        favourable: The number of data sets whose mean difference favours the variant.
-        datasets: The number of data sets with a complete pair.
-        one_seed: The names of data sets with a single complete pair, whose difference has no known uncertainty.
+        favourable: The number of data sets whose mean favours the first side; is positive, if there are not two sides.
+        datasets: The number of data sets with a complete seed.
+        one_seed: The names of data sets with a single complete seed, whose difference has no known uncertainty.
     """
 
     contrast: Contrast
@@ -170,7 +171,7 @@ def estimate_differences(
             these also have the metric, and ``predicted_classes_digest``, which is equal for equal predictions.
         contrasts: The contrasts.
         datasets: The names of the data sets.
-        seeds: The study's number of seeds; the result lists those without a complete pair.
+        seeds: The study's number of seeds; the result lists those that are not complete.
         metric: The study's metric.
     """
     rows = list(rows)
@@ -208,7 +209,7 @@ def across_datasets(comparisons: Sequence[Comparison]) -> list[AcrossDatasets]:
     for contrast in dict.fromkeys(c.contrast for c in comparisons):
         paired = [c for c in comparisons if c.contrast == contrast and not math.isnan(c.summary.mean)]
         means, one_seed = [c.summary.mean for c in paired], tuple(c.dataset for c in paired if c.summary.n == 1)
-        up = next(c.higher_is_better for c in comparisons if c.contrast == contrast)
+        up = not contrast.compares_means or next(c.higher_is_better for c in comparisons if c.contrast == contrast)
         if len(means) > 1:
             favourable = sum(mean > 0 if up else mean < 0 for mean in means)
             mean = sum(means) / len(means)
@@ -235,7 +236,7 @@ def _compare_on(
     for contrast, joint in zip(contrasts, intervals, strict=True):
         c = _compare(runs, contrast, dataset, seeds, metric, joint)
         if joint.ends and joint.p is not None and not c.is_identical:
-            least, most = metric.scale.difference_bounds
+            least, most = contrast.bounds(metric.scale)
             ends = replace(c.summary, low=max(joint.ends[0], least), high=min(joint.ends[1], most))
             c = replace(c, summary=ends, p=min(1.0, joint.p / part))
         comparisons.append(c)
@@ -243,52 +244,15 @@ def _compare_on(
 
 
 def _compare(
-    runs: Mapping[tuple[str, str, int], Mapping[str, Any]],
-    contrast: Contrast,
-    dataset: str,
-    seeds: int,
-    metric: Metric,
-    joint: JointInterval,
+    runs: RunRows, contrast: Contrast, dataset: str, seeds: int, metric: Metric, joint: JointInterval
 ) -> Comparison:
-    pairs: list[tuple[Mapping[str, Any], Mapping[str, Any]]] = []
-    missing: dict[int, str] = {}
-    differences: dict[int, float] = {}
-    diverged: dict[str, list[int]] = {}
-    for seed in range(seeds):
-        variant, reference = (runs.get((name, dataset, seed)) for name in (contrast.variant, contrast.reference))
-        sides = {contrast.variant: variant, contrast.reference: reference}
-        reasons = {name: reason for name, row in sides.items() if (reason := _why_not_counted(row, metric))}
-        if variant is None or reference is None or reasons:
-            missing[seed] = ", ".join(f"{name} {reasons[name]}" for name in sorted(reasons))
-            if len(reasons) == 1 and (name := next(iter(reasons))) and reasons[name] == State.DIVERGED:
-                diverged.setdefault(name, []).append(seed)
-        elif variant[metric.column] == reference[metric.column] == math.inf:
-            missing[seed] = f"{metric.column} infinite in both"
-        else:
-            pairs.append((variant, reference))
-            differences[seed] = variant[metric.column] - reference[metric.column]
-    paired = summarise(list(differences.values()), metric.scale.difference_bounds)
-    digests = [tuple(row.get("predicted_classes_digest") for row in pair) for pair in pairs]
-    columns = list(zip(*pairs, strict=True))
+    by_seed = seed_values(runs, contrast, dataset, seeds, metric)
+    paired = summarise(list(by_seed.values.values()), contrast.bounds(metric.scale))
     return Comparison(
-        contrast, dataset, differences, missing, replace(paired, low=None, high=None), paired, joint,
-        same_predictions=bool(digests) and all(a == b is not None for a, b in digests),
-        seed_independent=len(pairs) > 1 and all(_is_seed_independent(side, metric.column) for side in columns),
-        diverged_alone=diverged, higher_is_better=metric.scale.higher_is_better,
+        contrast, dataset, by_seed.values, by_seed.missing, replace(paired, low=None, high=None), paired, joint,
+        same_predictions=by_seed.same_predictions, seed_independent=by_seed.seed_independent,
+        diverged_alone=by_seed.diverged_alone, higher_is_better=metric.scale.higher_is_better,
     )  # fmt: skip
-
-
-def _why_not_counted(row: Mapping[str, Any] | None, metric: Metric) -> str:
-    """The reason why a run does not count; empty if it counts. An infinite value counts as the worst possible one."""
-    if row is None or row["state"] != State.DONE:
-        return str(row["state"] if row else State.MISSING)
-    return f"has no {metric.name or metric.scale.title}" if math.isnan(row[metric.column]) else ""
-
-
-def _is_seed_independent(rows: Sequence[Mapping[str, Any]], metric: str) -> bool:
-    """Whether the runs of one variant have equal values and predictions in all seeds."""
-    values = [row[metric] for row in rows]
-    return max(values) - min(values) < ROUNDING and len({row.get("predicted_classes_digest") for row in rows}) == 1
 
 
 def _verdict(c: Comparison, min_effect: float) -> Verdict:
@@ -296,8 +260,9 @@ def _verdict(c: Comparison, min_effect: float) -> Verdict:
         return Verdict.IDENTICAL
     if c.seed_independent:
         return Verdict.DETERMINISTIC
-    return judge(
+    verdict = judge(
         c.summary.interval if c.joint.supports_verdict else None, min_effect, higher_is_better=c.higher_is_better,
-        only_variant_diverged=c.contrast.variant in c.diverged_alone,
-        only_reference_diverged=c.contrast.reference in c.diverged_alone,
+        only_variant_diverged=not c.diverged_alone.keys().isdisjoint(c.contrast.positive),
+        only_reference_diverged=not c.diverged_alone.keys().isdisjoint(c.contrast.negative),
     )  # fmt: skip
+    return verdict if c.contrast.compares_means else without_sides(verdict, higher_is_better=c.higher_is_better)

@@ -14,9 +14,9 @@ from emotune.analysis.paired_tests import PairedPValues, holm, paired_tests
 from emotune.analysis.residuals import fit_variant_and_seed, is_constant, without_constant
 from emotune.analysis.seeds import Comparison
 from emotune.analysis.verdict import ALPHA, Verdict, judge
+from emotune.config.contrast import Contrast
 from emotune.config.metric import Metric
 from emotune.config.scale import ROUNDING
-from emotune.config.study import Contrast
 
 __all__ = ["OtherAnalyses", "other_analyses", "pooled_intervals"]
 

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-__all__ = ["ALPHA", "Verdict", "judge"]
+__all__ = ["ALPHA", "Verdict", "judge", "without_sides"]
 
 ALPHA = 0.05
 """The probability of any false verdict in a study, and what an interval may miss."""
@@ -11,12 +11,16 @@ ALPHA = 0.05
 class Verdict(StrEnum):
     """The verdict of a declared contrast; for a metric whose low values are good, ``BETTER`` means lower.
 
-    ``IDENTICAL``: the two predict the same class for every image in every seed. ``DETERMINISTIC``: neither depends on
-    the seed, so the difference is equal in all seeds, and seeds tell nothing about its uncertainty.
+    ``POSITIVE`` and ``NEGATIVE`` take the place of better and worse where a contrast does not compare two means, such
+    as an interaction or a trend. ``IDENTICAL``: the two sides predict the same class for every image in every seed.
+    ``DETERMINISTIC``: neither depends on the seed, so the difference is equal in all seeds, and seeds tell nothing
+    about its uncertainty.
     """
 
     BETTER = "better"
     WORSE = "worse"
+    POSITIVE = "positive"
+    NEGATIVE = "negative"
     EQUIVALENT = "equivalent"
     UNRESOLVED = "unresolved"
     IDENTICAL = "identical"
@@ -49,3 +53,15 @@ def judge(
     if (low > 0) == higher_is_better:
         return Verdict.UNRESOLVED if only_variant_diverged else Verdict.BETTER
     return Verdict.UNRESOLVED if only_reference_diverged else Verdict.WORSE
+
+
+def without_sides(verdict: Verdict, *, higher_is_better: bool) -> Verdict:
+    """The verdict of a contrast without two sides, of which one could be better than the other: its sign.
+
+    Args:
+        verdict: The verdict as `judge` gives it.
+        higher_is_better: Whether a positive value was taken for better.
+    """
+    if verdict not in (Verdict.BETTER, Verdict.WORSE):
+        return verdict
+    return Verdict.POSITIVE if (verdict is Verdict.BETTER) == higher_is_better else Verdict.NEGATIVE

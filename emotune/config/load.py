@@ -7,13 +7,14 @@ import yaml
 from pydantic import BeforeValidator, Field, StrictBool, StringConstraints, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from emotune.config.contrast import parse_contrasts
 from emotune.config.head_training import head_training_problems
 from emotune.config.merge import config_class, implied_name, is_changed, merge, unused_options
 from emotune.config.metric import Metric
 from emotune.config.model import ModelConfig
 from emotune.config.resources import Resources
 from emotune.config.run import Selection
-from emotune.config.study import Study, baseline_problems, duplicate_problems, name_problems, parse_contrasts
+from emotune.config.study import Study, baseline_problems, duplicate_problems, name_problems
 from emotune.config.train import TrainConfig
 from emotune.config.types import FORBID_UNKNOWN_KEYS, Count
 from emotune.config.validation import UniqueKeyLoader, describe_validation_error, format_problem, valid_keys
@@ -39,7 +40,7 @@ class _StudyFile:
     datasets: Annotated[list[Annotated[Selection, BeforeValidator(_selection)]], Field(min_length=1)]
     baseline: str
     variants: Annotated[dict[str, dict[str, Any] | None], Field(min_length=1)]
-    contrasts: list[str] = Field(default_factory=list)
+    contrasts: list[str | dict[str, Any]] = Field(default_factory=list)
     seeds: Count = 3
     model: dict[str, Any] = Field(default_factory=dict)
     train: dict[str, Any] = Field(default_factory=dict)

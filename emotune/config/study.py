@@ -1,13 +1,14 @@
 """A study: a question, the variants that are compared, and the contrasts declared before anything is trained."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from functools import partial
 from typing import Any
 
 import yaml
 
+from emotune.config.contrast import Contrast, parse_contrasts
 from emotune.config.head_training import head_training_problems
 from emotune.config.input_spec import InputSpec
 from emotune.config.metric import Metric
@@ -19,34 +20,11 @@ from emotune.config.train import TrainConfig
 from emotune.config.user_code import UserCode
 from emotune.core.errors import raise_if_any, suggest
 
-__all__ = ["Contrast", "Metric", "Study", "baseline_problems", "duplicate_problems", "name_problems", "parse_contrasts"]
+__all__ = ["Study", "baseline_problems", "duplicate_problems", "name_problems"]
 
 VARIANT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 MAX_VARIANT_NAME = 64
 """The maximum number of characters of a variant's name, which appears in tables and figures."""
-
-
-@dataclass(frozen=True)
-class Contrast:
-    """A declared comparison: the difference ``variant - reference`` that the study estimates."""
-
-    variant: str
-    reference: str
-
-    def __str__(self) -> str:
-        return f"{self.variant} - {self.reference}"
-
-    @staticmethod
-    def parse(text: str) -> "Contrast":
-        """The contrast of a text ``variant - reference``.
-
-        Raises:
-            ValueError: the text has another form.
-        """
-        sides = text.split(" - ")
-        if len(sides) != 2:
-            raise ValueError(f'"{text}" is not of the form "variant - variant"')
-        return Contrast(sides[0].strip(), sides[1].strip())
 
 
 @dataclass(frozen=True, init=False)
@@ -66,7 +44,7 @@ class Study:
         baseline: The variant that others are compared with.
         variants: The variants by name: a model's config, or a pair of it and of a `TrainConfig`.
         seeds: The number of runs of each variant on each data set.
-        contrasts: The declared comparisons: `Contrast`s, or texts such as ``attention - alexnet``.
+        contrasts: The declared comparisons: texts such as ``attention - alexnet``, or `Contrast`s of other weights.
         metric: The metric that decides, and its smallest effect of interest.
         resources: The compute resources of each run; they do not change results.
         source: The text of the study file. Default: the text of an equivalent file.
@@ -223,31 +201,6 @@ def baseline_problems(baseline: object, variants: Mapping[str, tuple[ModelConfig
     return []
 
 
-def parse_contrasts(
-    declared: Iterable[Contrast | str], variants: Collection[str]
-) -> tuple[tuple[Contrast, ...], list[str]]:
-    """The contrasts, and a line for each mistake in them.
-
-    Args:
-        declared: The contrasts, or texts of the form ``variant - reference``.
-        variants: The names of the variants.
-    """
-    contrasts: list[Contrast] = []
-    problems: list[str] = []
-    for one in declared:
-        try:
-            contrast = one if isinstance(one, Contrast) else Contrast.parse(str(one))
-        except ValueError as error:
-            problems.append(f"contrasts: {error}")
-            continue
-        unknown = [side for side in (contrast.variant, contrast.reference) if side not in variants]
-        problems += [f'contrasts: "{one}": no variant "{side}"{suggest(side, variants)}' for side in unknown]
-        if contrast.variant == contrast.reference or contrast in contrasts:
-            problems.append(f'contrasts: "{one}" compares a variant with itself, or is a duplicate')
-        contrasts.append(contrast)
-    return tuple(contrasts), problems
-
-
 def _pair(
     name: str, value: ModelConfig | tuple[ModelConfig, TrainConfig], problems: list[str]
 ) -> tuple[ModelConfig, TrainConfig]:
@@ -272,7 +225,7 @@ def _to_yaml(study: Study) -> str:
         "baseline": study.baseline,
         "variants": variants,
         "seeds": study.seeds,
-        "contrasts": [str(one) for one in study.contrasts],
+        "contrasts": [one.to_yaml() for one in study.contrasts],
         "metric": {key: value for key, value in _changes(study.metric, {}).items() if value is not None},
         "resources": _changes(study.resources, {}),
         "aa": study.aa is not None,

@@ -30,6 +30,8 @@ __all__ = ["VERDICT_MARKS", "UnfinishedRun", "VerdictEntry", "page_context", "se
 VERDICT_MARKS = {
     Verdict.BETTER: "✓",
     Verdict.WORSE: "✗",
+    Verdict.POSITIVE: "+",
+    Verdict.NEGATIVE: "−",
     Verdict.EQUIVALENT: "=",
     Verdict.UNRESOLVED: "?",
     Verdict.IDENTICAL: "≡",
@@ -122,8 +124,10 @@ def page_context(
         "selection_rule": phrasing.selection_rule(study.metric),
         "use_of_test_set": phrasing.use_of_test_set(study.metric),
         "verdicts": [_verdict(c, results) for c in results.comparisons],
+        "formulas": [(c.name, c.formula) for c in study.contrasts if c.name != c.formula],
+        "has_signs": not all(c.compares_means for c in study.contrasts),
         "noise_floor": {
-            dataset: phrasing.difference_sentence(c.summary, study.metric) for dataset, c in results.noise_floor.items()
+            dataset: phrasing.difference_sentence(c, study.metric) for dataset, c in results.noise_floor.items()
         },
         "findable_effects": _findable_effects(results),
         "few_seeds": study.seeds <= FEW_SEEDS,

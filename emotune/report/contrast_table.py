@@ -22,7 +22,8 @@ def contrast_table(others: "Sequence[OtherAnalyses]") -> "pd.DataFrame":
 
     ``low`` and ``high`` are the ends of the joint 95 % interval, from which ``verdict`` is read, and ``p`` is adjusted
     for all contrasts and data sets; ``sd`` and ``df`` are what the interval is made of. ``paired_low``, ``paired_high``
-    and ``p_holm`` are those of paired t-tests, which decide nothing.
+    and ``p_holm`` are those of paired t-tests, which decide nothing. ``variant`` and ``reference`` are empty for a
+    contrast that is not a difference of two variants; ``weights`` is the formula of any.
 
     Args:
         others: The contrasts with their other analyses.
@@ -30,15 +31,16 @@ def contrast_table(others: "Sequence[OtherAnalyses]") -> "pd.DataFrame":
     import pandas as pd
 
     columns = [
-        "dataset", "variant", "reference", "seeds", "mean", "low", "high", "p", "sd", "df", "verdict", "paired_low",
-        "paired_high", "p_holm",
+        "dataset", "contrast", "variant", "reference", "weights", "seeds", "mean", "low", "high", "p", "sd", "df",
+        "verdict", "paired_low", "paired_high", "p_holm",
     ]  # fmt: skip
     rows = []
     for other in others:
         c = other.comparison
         rows.append([
-            c.dataset, c.contrast.variant, c.contrast.reference, c.summary.n, c.summary.mean, c.summary.low,
-            c.summary.high, c.p, c.joint.sd, c.joint.df, str(c.verdict), c.paired.low, c.paired.high, other.p_holm,
+            c.dataset, str(c.contrast), *(c.contrast.pair or ("", "")), c.contrast.formula, c.summary.n,
+            c.summary.mean, c.summary.low, c.summary.high, c.p, c.joint.sd, c.joint.df, str(c.verdict), c.paired.low,
+            c.paired.high, other.p_holm,
         ])  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
 
@@ -61,7 +63,7 @@ def closing_lines(folder: Path, metric: Metric) -> list[str]:
 
 def _line(row: dict[str, str], metric: Metric, several: bool) -> str:
     where = f" on {row['dataset']}" if several else ""
-    line = f"{row['verdict']}: {row['variant']} - {row['reference']}{where}"
+    line = f"{row['verdict']}: {row['contrast']}{where}"
     if not row["mean"]:
         return f"{line}, no pair of runs has finished"
     units = metric.scale.difference_units

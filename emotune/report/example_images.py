@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from emotune.analysis import diagnostics
+from emotune.config.contrast import Contrast
 from emotune.config.input_spec import InputSpec
 from emotune.config.run import DatasetRef
-from emotune.config.study import Contrast
 from emotune.data.read.thumbnails import thumbnails
 from emotune.report.results import StudyResults
 
@@ -91,7 +91,7 @@ def disagreeing_images(results: StudyResults, refs: Mapping[str, DatasetRef]) ->
         tables = {
             (contrast, variant): table[table["right"] == side]
             for contrast, table in by_contrast.items()
-            for side, variant in (("a", contrast.variant), ("b", contrast.reference))
+            for side, variant in zip("ab", contrast.pair or (), strict=True)
         }
         shown = {key: table.head(MOST_IMAGES) for key, table in tables.items() if key[0] in results.study.contrasts}
         ids = sorted({sample for table in shown.values() for sample in table["sample_id"]})

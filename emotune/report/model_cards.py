@@ -126,7 +126,7 @@ def _test(results: StudyResults, data: DatasetInfo, variant: str) -> CardTest:
         verdicts=[
             phrasing.verdict_sentences(c, study.metric, results.datasets)
             for c in results.comparisons
-            if c.dataset == dataset and variant in (c.contrast.variant, c.contrast.reference)
+            if c.dataset == dataset and variant in c.contrast.weights
         ],
     )
 

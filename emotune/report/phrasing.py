@@ -10,6 +10,7 @@ from emotune.analysis.sensitivity import OtherAnalyses
 from emotune.analysis.verdict import ALPHA, Verdict, judge
 from emotune.config.metric import Metric
 from emotune.config.scale import ROUNDING, Scale
+from emotune.report.verdict_headlines import headline
 
 __all__ = [
     "across_datasets_sentence",
@@ -29,14 +30,6 @@ __all__ = [
     "verdict_sentences",
 ]
 
-VERDICT_TEMPLATES = {
-    Verdict.BETTER: "{variant} is better than {reference}",
-    Verdict.WORSE: "{variant} is worse than {reference}",
-    Verdict.EQUIVALENT: "{variant} and {reference} are equivalent within ±{margin}",
-    Verdict.UNRESOLVED: "{variant} vs. {reference}: unresolved",
-    Verdict.IDENTICAL: "{variant} and {reference} predict the same class for every image in every seed",
-    Verdict.DETERMINISTIC: "{variant} vs. {reference}: neither depends on the seed",
-}
 SELECTION_RULES = {
     "last": "the last epoch",
     "best_val": "the epoch with the highest validation accuracy (the earliest if several are equal)",
@@ -53,17 +46,9 @@ def verdict_sentences(comparison: Comparison, metric: Metric, datasets: Sequence
         metric: The study's metric.
         datasets: The names of all the study's data sets; with several of them the verdict names its own.
     """
-    contrast, summary = comparison.contrast, comparison.summary
-    verdict, margin = comparison.verdict or Verdict.UNRESOLVED, metric.scale.format_amount(metric.min_effect)
-    headline = VERDICT_TEMPLATES[verdict].format(
-        variant=contrast.variant, reference=contrast.reference, margin=margin
-    )  # fmt: skip
-    if len(datasets) > 1:
-        headline = f"On {comparison.dataset}: {headline}"
-    if verdict is Verdict.EQUIVALENT and comparison.is_not_zero:
-        headline += ", and not zero"
+    where = f"On {comparison.dataset}: " if len(datasets) > 1 else ""
     sentences = [
-        f"{headline}. {difference_sentence(summary, metric, JOINT)}",
+        f"{where}{headline(comparison, metric)}. {difference_sentence(comparison, metric, JOINT)}",
         _infinite_values(comparison),
         f"Adjusted p {p_value(comparison.p)}." if comparison.p is not None else "",
         *_reasons(comparison, metric),
@@ -95,8 +80,8 @@ def _reasons(comparison: Comparison, metric: Metric) -> list[str]:
     if not comparison.joint.supports_verdict:
         return ["Two seeds of two variants alone give no verdict."]
     return [
-        f"{name} diverged in {seed_list(seeds)}, where the other did not: whatever the other seeds say, it is called "
-        "neither better nor equivalent."
+        f"{name} diverged in {seed_list(seeds)}, where the other {'did' if comparison.contrast.pair else 'side did'} "
+        "not: whatever the other seeds say, it is called neither better nor equivalent."
         for name, seeds in comparison.diverged_alone.items()
     ]
 
@@ -106,28 +91,31 @@ def seed_list(seeds: Sequence[int]) -> str:
     return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
 
 
-def difference_sentence(summary: Summary, metric: Metric, kind: str = "95 % interval") -> str:
-    """The mean difference with its interval and the number of pairs; for a loss, also that lower is better.
+def difference_sentence(comparison: Comparison, metric: Metric, kind: str = "95 % interval") -> str:
+    """The mean difference with its interval and the number of seeds; for a loss, also that lower is better.
 
     Args:
-        summary: The differences.
+        comparison: The contrast on one data set.
         metric: The study's metric.
         kind: The name of the interval.
     """
+    summary, scale = comparison.summary, metric.scale
+    pair, compares = comparison.contrast.pair, comparison.contrast.compares_means
     if summary.n == 0:
-        return "No pair of runs has finished."
-    scale = metric.scale
+        return "No pair of runs has finished." if pair else "There is no seed in which all of its runs have finished."
+    single, several = ("Difference", "Mean difference") if compares else ("Value", "Mean value")
+    seeds = "paired seeds" if pair else "complete seeds"
     mean = f"{metric.format_signed(summary.mean)} {scale.difference_units}".rstrip()
-    direction = "" if scale.higher_is_better else "lower is better; "
+    direction = "lower is better; " if compares and not scale.higher_is_better else ""
     if math.isnan(summary.mean):
-        return f"Both sides have infinite values ({summary.n} paired seeds), so there is no mean difference."
+        return f"Both sides have infinite values ({summary.n} {seeds}), so there is no mean difference."
     if math.isinf(summary.mean):
-        return f"Mean difference {mean} ({direction}infinite in at least one seed, so there is no interval)."
+        return f"{several} {mean} ({direction}infinite in at least one seed, so there is no interval)."
     if summary.n == 1:
-        return f"Difference {mean} ({direction}only one paired seed, so there is no interval)."
+        return f"{single} {mean} ({direction}only one {seeds.removesuffix('s')}, so there is no interval)."
     if summary.low is None:
-        return f"Mean difference {mean} ({direction}equal in all {summary.n} paired seeds, so there is no interval)."
-    return f"Mean difference {mean} ({direction}{kind} {interval(summary, metric)}, {summary.n} paired seeds)."
+        return f"{several} {mean} ({direction}equal in all {summary.n} {seeds}, so there is no interval)."
+    return f"{several} {mean} ({direction}{kind} {interval(summary, metric)}, {summary.n} {seeds})."
 
 
 def findable_effects_sentence(spread: PooledSpread, effects: Mapping[int, float], metric: Metric) -> str:
@@ -151,13 +139,14 @@ def findable_effects_sentence(spread: PooledSpread, effects: Mapping[int, float]
 
 
 def across_datasets_sentence(across: AcrossDatasets, metric: Metric) -> str:
-    """A contrast's mean difference over all data sets, its range, and on how many the variant is better."""
+    """A contrast's mean over all data sets, its range, and on how many the first side is better, or it is positive."""
     signed = metric.format_signed
     single = f"; {', '.join(across.one_seed)}: one seed only" if across.one_seed else ""
+    contrast = across.contrast
+    favoured = f"{contrast.sides[0]} is better" if contrast.compares_means else "positive"
     return (
         f"{signed(across.mean)} on average over {across.datasets} data sets (range {signed(across.lowest)} to "
-        f"{signed(across.highest)}); {across.contrast.variant} is better on {across.favourable} of "
-        f"{across.datasets}{single}"
+        f"{signed(across.highest)}); {favoured} on {across.favourable} of {across.datasets}{single}"
     )
 
 
@@ -256,7 +245,8 @@ def use_of_test_set(metric: Metric) -> str:
 def _infinite_values(comparison: Comparison) -> str:
     """The seeds in which a side has an infinite value, which is the worst possible one; empty if there are none."""
     contrast, sentences = comparison.contrast, []
-    for name, worst in ((contrast.variant, math.inf), (contrast.reference, -math.inf)):
+    for variants, worst in ((contrast.positive, math.inf), (contrast.negative, -math.inf)):
+        name = " or ".join(variants)
         if seeds := [str(seed) for seed, value in comparison.differences.items() if value == worst]:
             plural = "s" if len(seeds) > 1 else ""
             sentences.append(f"{name} has an infinite value in seed{plural} {', '.join(seeds)}.")

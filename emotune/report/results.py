@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from emotune.analysis import diagnostics
-from emotune.analysis.images import ImageBootstrap, bootstrap_over_images
+from emotune.analysis.images import ImageBootstrap, bootstrap_over_images, complete_seeds
 from emotune.analysis.load import Records, load_records
 from emotune.analysis.outcomes import Outcomes, outcomes
 from emotune.analysis.residuals import PooledSpread, pooled_spread
@@ -22,9 +22,10 @@ from emotune.analysis.seeds import (
     summarise,
 )
 from emotune.analysis.sensitivity import OtherAnalyses, other_analyses
+from emotune.config.contrast import Contrast
 from emotune.config.input_spec import InputSpec
 from emotune.config.model import ConstantConfig
-from emotune.config.study import Contrast, Study
+from emotune.config.study import Study
 from emotune.runs.directory import State
 from emotune.runs.store import RunStates
 
@@ -77,7 +78,7 @@ class StudyResults:
         across_datasets: The declared contrasts over several data sets, as a description.
         test_selection_bias: The accuracy that selecting the best test epoch would have added, by variant and data set,
             for runs that were tested after each epoch.
-        disagreements: The images that one side of a contrast (declared or A/A) classifies correctly and the other
+        disagreements: The images that one variant of a difference (declared or A/A) classifies correctly and the other
             wrongly in all seeds, by data set and contrast.
         pooled_spreads: The standard deviation of a seed difference, pooled over all variants and A/A, by data set; data
             sets with too few finished runs are absent.
@@ -148,7 +149,7 @@ def compute_results(study: Study, states: RunStates) -> StudyResults:
     common: tuple[Any, ...] = (datasets, study.seeds, study.metric)
     done = [row for row in rows if row["state"] == State.DONE]
     comparisons = compare_contrasts(rows, study.contrasts, *common)
-    aa = [Contrast(str(study.aa), study.baseline)] if study.aa else []
+    aa = [Contrast.difference(str(study.aa), study.baseline)] if study.aa else []
     aa_comparisons = estimate_differences(rows, aa, *common)
     predictions = {
         dataset: {v: frames for v in study.variants if (frames := records.predictions_of(v, dataset))}
@@ -164,14 +165,14 @@ def compute_results(study: Study, states: RunStates) -> StudyResults:
         image_bootstraps=[
             bootstrap for dataset, frames in (predictions.items() if not study.metric.code else ())
             for bootstrap in bootstrap_over_images(
-                _contrasts_with_pairs(study.contrasts, frames), dataset, frames, study.metric
+                study.contrasts, dataset, frames, study.metric
             )
         ],
         across_datasets=across_datasets(comparisons),
         test_selection_bias=diagnostics.selection_bias(records.done().query("variant in @study.variants")),
         disagreements={
             dataset: _disagreements(
-                [*study.contrasts, *aa], frames | {c.variant: records.predictions_of(c.variant, dataset) for c in aa}
+                [*study.contrasts, *aa], frames | {v: records.predictions_of(v, dataset) for v in [study.aa] if v}
             )
             for dataset, frames in predictions.items()
         },
@@ -192,23 +193,20 @@ def _outcomes(rows: Sequence[Mapping[str, Any]], dataset: str, study: Study, fra
 
 def _undeclared_contrasts(study: Study) -> list[Contrast]:
     """Every other variant against the baseline, unless the study declares that contrast."""
-    declared = {side for c in study.contrasts for side in ((c.variant, c.reference), (c.reference, c.variant))}
+    declared = {frozenset(c.pair) for c in study.contrasts if c.pair}
     return [
-        Contrast(variant, study.baseline)
+        Contrast.difference(variant, study.baseline)
         for variant in study.variants
-        if variant != study.baseline and (variant, study.baseline) not in declared
+        if variant != study.baseline and frozenset((variant, study.baseline)) not in declared
     ]
 
 
 def _disagreements(contrasts: Sequence[Contrast], frames: Frames) -> dict[Contrast, pd.DataFrame]:
-    """The images classified differently, for contrasts with two complete pairs: one pair would show mere chance."""
+    """The images classified differently by the two variants of a difference, if two seeds have both: one would show
+    mere chance.
+    """
     return {
-        c: diagnostics.disagreements(frames[c.variant], frames[c.reference])
-        for c in _contrasts_with_pairs(contrasts, frames)
-        if len(frames[c.variant].keys() & frames[c.reference].keys()) > 1
+        contrast: diagnostics.disagreements(*(frames[variant] for variant in contrast.pair))
+        for contrast in contrasts
+        if contrast.pair and len(complete_seeds(contrast, frames)) > 1
     }
-
-
-def _contrasts_with_pairs(contrasts: Sequence[Contrast], frames: Frames) -> list[Contrast]:
-    """The contrasts that have at least one seed with both runs."""
-    return [c for c in contrasts if frames.get(c.variant, {}).keys() & frames.get(c.reference, {}).keys()]

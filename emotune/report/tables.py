@@ -78,7 +78,7 @@ def report_tables(results: StudyResults, networks: Sequence[ArchitectureDifferen
         "variants": Table(_variant_columns(metric, study.baseline, several), variants),
         "metrics": Table(_metric_columns(metric, several), [row for row in variants if row.means]),
         "image_intervals": Table(_image_interval_columns(metric, several), results.image_bootstraps),
-        "mcnemar": Table(_mcnemar_columns(several), results.image_bootstraps),
+        "mcnemar": Table(_mcnemar_columns(several), [b for b in results.image_bootstraps if b.mcnemar]),
         "selection_bias": Table(_selection_bias_columns(several), results.test_selection_bias.to_dict("records")),
         "networks": Table(_network_columns(study.baseline), networks),
         "runs": Table(_run_columns(metric), results.records.runs.to_dict("records")),

@@ -6,15 +6,15 @@ from seed_tables import rows
 
 from emotune.analysis.seeds import compare_contrasts, summarise
 from emotune.analysis.verdict import Verdict
+from emotune.config.contrast import Contrast
 from emotune.config.metric import Metric
-from emotune.config.study import Contrast
 
 STUDIES = 400
 
 
 def verdicts(effects: list[float], seeds: int, sd: float, min_effect: float) -> list[list[Verdict]]:
     """The verdicts of each simulated study, for contrasts with a common baseline and these true effects."""
-    rng, contrasts = np.random.default_rng(seeds), [Contrast(f"v{k}", "b") for k in range(len(effects))]
+    rng, contrasts = np.random.default_rng(seeds), [Contrast.difference(f"v{k}", "b") for k in range(len(effects))]
     studies = []
     for _ in range(STUDIES):
         shared = 60 + rng.normal(0, 3, seeds)  # what variants of a seed share

@@ -6,12 +6,12 @@ from scipy import stats
 from emotune.analysis.images import ImageBootstrap, _intervals, _weights, bootstrap_over_images
 from emotune.analysis.metrics import scalar_metrics
 from emotune.analysis.seeds import summarise
+from emotune.config.contrast import Contrast
 from emotune.config.labels import MIKELS
 from emotune.config.metric import SCALES, Metric
-from emotune.config.study import Contrast
 from emotune.core.errors import InputError
 
-AB = Contrast("a", "b")
+AB = Contrast.difference("a", "b")
 STUDIES = 600
 
 
@@ -77,7 +77,7 @@ def test_an_infinite_loss_has_no_interval_over_images_and_takes_none_from_others
     a.loc[a["target"] == MIKELS[0], f"logit_{MIKELS[0]}"] = -np.inf
     metric = Metric(name="nll", min_effect=0.1)
     result, other = bootstrap_over_images(
-        [AB, Contrast("b", "c")], "d", {"a": {0: a, 1: b}, "b": {0: b, 1: a}, "c": {0: c}}, metric
+        [AB, Contrast.difference("b", "c")], "d", {"a": {0: a, 1: b}, "b": {0: b, 1: a}, "c": {0: c}}, metric
     )
     assert (result.low, result.crossed_low) == (None, None)
     assert np.isnan(result.mean)
@@ -156,15 +156,17 @@ def test_mcnemars_p_is_that_of_r_for_the_prime_ministers_approval():
 
 def test_only_seeds_with_both_runs_count_and_contrasts_without_one_are_left_out():
     runs = {"a": {s: drawn(60, 1, s) for s in (0, 2, 3)}, "b": {s: drawn(60, 1, 9 + s) for s in (1, 2, 3)}, "c": {}}
-    (result,) = bootstrap_over_images([Contrast("c", "b"), AB, Contrast("e", "a")], "d", runs, Metric())
+    (result,) = bootstrap_over_images(
+        [Contrast.difference("c", "b"), AB, Contrast.difference("e", "a")], "d", runs, Metric()
+    )
     assert (result.contrast, result.dataset, result.seeds, tuple(result.mcnemar)) == (AB, "d", (2, 3), (2, 3))
-    assert bootstrap_over_images([Contrast("c", "b")], "d", runs, Metric()) == []
+    assert bootstrap_over_images([Contrast.difference("c", "b")], "d", runs, Metric()) == []
 
 
 def test_an_interval_does_not_depend_on_what_else_is_compared_or_on_the_order_of_images():
     runs = {name: {s: drawn(60, 1, 10 * k + s) for s in range(2)} for k, name in enumerate("abc")}
     (alone,) = bootstrap_over_images([AB], "d", runs, Metric())
-    _, beside = bootstrap_over_images([Contrast("c", "b"), AB], "d", runs, Metric())
+    _, beside = bootstrap_over_images([Contrast.difference("c", "b"), AB], "d", runs, Metric())
     assert beside == alone
     runs["b"][1] = runs["b"][1].sample(frac=1, random_state=0)
     assert bootstrap_over_images([AB], "d", runs, Metric()) == [alone]
@@ -197,3 +199,14 @@ def test_intervals_over_images_and_over_both_cover_as_often_as_they_say(seeds: i
     print(f"S = {seeds}, sd {spread}: {100 * these / STUDIES:.1f} % these networks, {100 * all_ / STUDIES:.1f} % all")
     error = (0.95 * 0.05 / STUDIES) ** 0.5
     assert min(these, all_) / STUDIES > 0.95 - 3 * error
+
+
+def test_a_weighted_contrast_has_intervals_over_images_and_no_test_of_pairs():
+    runs = {name: {s: drawn(60, 1, 10 * i + s) for s in (0, 1)} for i, name in enumerate("abc")}
+    mean = Contrast("mean", {"a": 0.5, "b": 0.5, "c": -1})
+    ac, bc, both = bootstrap_over_images(
+        [Contrast.difference("a", "c"), Contrast.difference("b", "c"), mean], "d", runs, Metric()
+    )
+    assert both.mean == pytest.approx((ac.mean + bc.mean) / 2)
+    assert both.low is not None and both.high is not None and both.low < both.mean < both.high
+    assert ac.mcnemar and not both.mcnemar

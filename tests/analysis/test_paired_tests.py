@@ -9,8 +9,8 @@ from statsmodels.stats.weightstats import DescrStatsW
 
 from emotune.analysis.paired_tests import DRAWS, holm, sign_flip_test
 from emotune.analysis.verdict import Verdict
+from emotune.config.contrast import Contrast
 from emotune.config.metric import Metric
-from emotune.config.study import Contrast
 
 DARWIN = [49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48]
 """Eighths of an inch by which 15 crossed maize plants outgrew self-fertilised ones (Fisher 1935, section 17)."""
@@ -70,7 +70,7 @@ def test_sign_flips_that_cannot_be_significant_are_omitted():
         rng = np.random.default_rng(0)
         names = [f"v{k}" for k in range(contrasts)]
         values = {v: rng.normal(90, 1, seeds).tolist() for v in names} | {"b": rng.normal(50, 1, seeds).tolist()}
-        comparisons = analyse(rows(**values), [Contrast(v, "b") for v in names], ["d"], seeds, Metric())
+        comparisons = analyse(rows(**values), [Contrast.difference(v, "b") for v in names], ["d"], seeds, Metric())
         assert all(c.p_sign_flip is not None for c in comparisons)
         return all(c.p_sign_flip_holm is not None and c.p_sign_flip_holm < 0.05 for c in comparisons)
 
@@ -95,7 +95,7 @@ def test_p_and_interval_equal_those_of_r():
 def test_holm_counts_contrasts_over_all_data_sets():
     table = rows(a=[60, 61, 63, 62], b=[57, 59, 60, 60], c=[60, 60, 65, 61])
     table += rows("e", a=[50, 52, 54, 51], b=[49, 52, 50, 50], c=[50, 51, 50, 52])
-    comparisons = analyse(table, [AB, Contrast("c", "b")], ["d", "e"], 4, Metric())
+    comparisons = analyse(table, [AB, Contrast.difference("c", "b")], ["d", "e"], 4, Metric())
     raw = sorted(c.p for c in comparisons)
     by_hand = np.maximum.accumulate([min(1, p * k) for p, k in zip(raw, (4, 3, 2, 1), strict=True)])
     assert sorted(c.p_holm for c in comparisons) == pytest.approx(by_hand)
@@ -113,7 +113,9 @@ def test_holm_equals_that_of_r():
     wanted = (0.01, 0.02, 0.03, 0.04, 0.05)
     means = [stats.t.isf(p / 2, 2) / 3**0.5 for p in wanted]
     variants = {f"v{k}": (50 + mean + spread).tolist() for k, mean in enumerate(means)}
-    comparisons = analyse(rows(b=[50.0] * 3, **variants), [Contrast(v, "b") for v in variants], ["d"], 3, Metric())
+    comparisons = analyse(
+        rows(b=[50.0] * 3, **variants), [Contrast.difference(v, "b") for v in variants], ["d"], 3, Metric()
+    )
     assert [c.p for c in comparisons] == pytest.approx(wanted)
     assert [c.p_holm for c in comparisons] == pytest.approx([0.05, 0.08, 0.09, 0.09, 0.09])
 
@@ -122,7 +124,7 @@ def test_equivalence_is_corrected_for_all_contrasts():
     close = [50.8, 49.2, 50.3, 49.7]  # mean 0, sd .7; alone it is equivalent
     assert analyse_pair(close, [50.0] * 4, 1.35).paired_verdict is Verdict.EQUIVALENT
     others = {v: [52.0, 48.0, 53.0, 47.0] for v in "cde"}
-    contrasts = [AB, *(Contrast(v, "b") for v in others)]
+    contrasts = [AB, *(Contrast.difference(v, "b") for v in others)]
     comparison, *_ = analyse(rows(a=close, b=[50.0] * 4, **others), contrasts, ["d"], 4, Metric(min_effect=1.35))
     assert comparison.comparison.paired.high < 1.35 and comparison.p_equivalence_holm == pytest.approx(
         4 * comparison.p_equivalence

@@ -8,13 +8,13 @@ from seed_tables import AB, analyse, compare, compare_nll, rows, with_digests
 
 from emotune.analysis.seeds import across_datasets, compare_contrasts, estimate_differences, summarise
 from emotune.analysis.verdict import Verdict
+from emotune.config.contrast import Contrast
 from emotune.config.metric import SCALES, Metric
 from emotune.config.scale import Scale
-from emotune.config.study import Contrast
 from emotune.runs.directory import State
 
-QUICKSTART = [Contrast("attention", "alexnet"), Contrast("dual", "alexnet"), Contrast("dual", "plain"),
-              Contrast("mldr", "alexnet")]  # fmt: skip
+PAIRS = (("attention", "alexnet"), ("dual", "alexnet"), ("dual", "plain"), ("mldr", "alexnet"))
+QUICKSTART = [Contrast.difference(*pair) for pair in PAIRS]
 MACHINE_B = rows(alexnet=[64.2, 60.3, 57.2], attention=[70.9, 66.8, 64.0], dual=[69.5, 66.3, 65.9],
                  plain=[68.5, 65.2, 70.6], mldr=[62.2, 57.0, 59.7])  # fmt: skip
 """The quickstart as a second machine ran it."""
@@ -104,7 +104,7 @@ def test_a_variant_that_diverged_where_the_other_did_not_is_never_better():
     (comparison,) = compare_contrasts(diverging + others, [AB], ["d"], 4, Metric())
     assert comparison.summary.low > 0 and comparison.verdict is Verdict.UNRESOLVED
     assert comparison.diverged_alone == {"a": [3]}
-    (reverse,) = compare_contrasts(diverging + others, [Contrast("b", "a")], ["d"], 4, Metric())
+    (reverse,) = compare_contrasts(diverging + others, [Contrast.difference("b", "a")], ["d"], 4, Metric())
     assert reverse.verdict is Verdict.UNRESOLVED, "it would call the variant that diverged better"
     worse = rows(a=[50.0, 51.0, 52.2, State.DIVERGED], b=[60.0, 61.0, 62.0, 61.0])
     assert compare_contrasts(worse + others, [AB], ["d"], 4, Metric())[0].verdict is Verdict.WORSE
@@ -146,18 +146,20 @@ def test_runs_of_other_seeds_do_not_count():
 
 def test_contrast_without_pairs_is_unresolved_and_counts_in_the_correction():
     table = rows(a=[60, 61, 63], b=[50, 52, 53], c=[])
-    ab, cb = compare_contrasts(table, [AB, Contrast("c", "b")], ["d"], 3, Metric())
+    ab, cb = compare_contrasts(table, [AB, Contrast.difference("c", "b")], ["d"], 3, Metric())
     assert (cb.summary.n, cb.verdict, cb.p) == (0, Verdict.UNRESOLVED, None)
     (alone,) = compare_contrasts(table, [AB], ["d"], 3, Metric())
     assert ab.p == pytest.approx(2 * alone.p)
-    assert analyse(table, [AB, Contrast("c", "b")], ["d"], 3, Metric())[0].p_holm == pytest.approx(2 * alone.p)
+    assert analyse(table, [AB, Contrast.difference("c", "b")], ["d"], 3, Metric())[0].p_holm == pytest.approx(
+        2 * alone.p
+    )
     assert compare_contrasts([], [AB], ["d"], 3, Metric())[0].missing == dict.fromkeys(range(3), "a missing, b missing")
 
 
 def test_holm_adjusted_p_does_not_grow_when_the_study_is_finished():
     done = rows(a=[60, 61, 63, 62], b=[55, 57, 58, 58])
     rest = rows(c=[55.1, 57.3, 57.9, 58.2])
-    contrasts = [AB, Contrast("c", "b")]
+    contrasts = [AB, Contrast.difference("c", "b")]
     early, _ = analyse(done, contrasts, ["d"], 4, Metric())
     late, _ = analyse(done + rest, contrasts, ["d"], 4, Metric())
     assert early.p_holm >= late.p_holm
@@ -173,7 +175,7 @@ def test_undeclared_contrast_has_no_verdict():
 
 def test_across_datasets_describes_the_means():
     table = rows("d", a=[60, 61], b=[50, 52]) + rows("e", a=[50, 51], b=[51, 52]) + rows("f", a=[54, 52], b=[50, 51])
-    contrasts = [AB, Contrast("b", "a"), Contrast("c", "a")]
+    contrasts = [AB, Contrast.difference("b", "a"), Contrast.difference("c", "a")]
     ab, ba = across_datasets(compare_contrasts(table, contrasts, ["d", "e", "f"], 2, Metric()))  # c has no runs
     assert (ab.mean, ab.lowest, ab.highest) == (pytest.approx(11 / 3), -1.0, 9.5)
     assert (ab.favourable, ab.datasets, ab.one_seed, ba.favourable) == (2, 3, (), 1)

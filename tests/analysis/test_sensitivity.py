@@ -7,11 +7,11 @@ from seed_tables import AB, analyse, rows, with_digests
 from emotune.analysis.max_t import MaxT
 from emotune.analysis.sensitivity import pooled_intervals
 from emotune.analysis.verdict import Verdict
+from emotune.config.contrast import Contrast
 from emotune.config.metric import Metric
-from emotune.config.study import Contrast
 
 VALUES = {"a": [70.9, 66.8, 64.0], "b": [64.2, 60.3, 57.2], "c": [69.5, 66.3, 65.9], "e": [62.2, 57.0, 59.7]}
-CONTRASTS = [AB, Contrast("c", "b"), Contrast("e", "b")]
+CONTRASTS = [AB, Contrast.difference("c", "b"), Contrast.difference("e", "b")]
 
 
 def test_fully_pooled_intervals_have_the_residual_spread_and_the_quantile_of_max_t():

@@ -12,10 +12,9 @@ from study_files import GOOD, is_about, mistakes
 
 from emotune.config.labels import EKMAN, MIKELS, POLARITY
 from emotune.config.load import load_study
-from emotune.config.metric import SCALES, SELECTIONS, MetricName, Select
+from emotune.config.metric import SCALES, SELECTIONS, Metric, MetricName, Select
 from emotune.config.python_source import source_digest
 from emotune.config.run import DatasetRef
-from emotune.config.study import Metric
 from emotune.core.errors import InputError
 
 

@@ -8,10 +8,12 @@ from dataclasses import replace
 import pytest
 from study_files import GOOD, HEAD, Write, is_about, mistakes
 
+from emotune.config.contrast import Contrast
 from emotune.config.load import load_study
+from emotune.config.metric import Metric
 from emotune.config.resources import Resources
 from emotune.config.run import DatasetRef, Selection, WeightsRef
-from emotune.config.study import Contrast, Metric, Study
+from emotune.config.study import Study
 from emotune.core.errors import InputError
 
 
@@ -42,7 +44,7 @@ def test_a_study_has_the_values_of_its_file(write):
     study = load_study(path)
     assert (study.name, study.question, study.baseline) == ("my-study", "Does it help?", "plain")
     assert study.datasets == (Selection(data="scenes"),)
-    assert (study.seeds, study.contrasts) == (7, (Contrast("wide", "plain"),))
+    assert (study.seeds, study.contrasts) == (7, (Contrast.difference("wide", "plain"),))
     assert (study.metric, study.resources) == (Metric(min_effect=2.0), Resources(workers=2))
     assert study.source == path.read_text()
 

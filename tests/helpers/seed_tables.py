@@ -4,11 +4,11 @@ import math
 
 from emotune.analysis.seeds import Comparison, compare_contrasts
 from emotune.analysis.sensitivity import OtherAnalyses, other_analyses
+from emotune.config.contrast import Contrast
 from emotune.config.metric import Metric
-from emotune.config.study import Contrast
 from emotune.runs.directory import State
 
-AB = Contrast("a", "b")
+AB = Contrast.difference("a", "b")
 
 
 def rows(dataset: str = "d", **accuracies: list[float | State | None]) -> list[dict]:

@@ -10,11 +10,10 @@ from seed_tables import AB, analyse, rows
 
 from emotune.analysis.residuals import PooledSpread
 from emotune.analysis.seeds import AcrossDatasets, compare_contrasts, summarise
-from emotune.config.metric import SCALES
-from emotune.config.study import Contrast, Metric
+from emotune.config.contrast import Contrast
+from emotune.config.metric import SCALES, Metric
 from emotune.report import provenance
 from emotune.report.phrasing import (
-    VERDICT_TEMPLATES,
     across_datasets_sentence,
     agreement_sentence,
     findable_effects_sentence,
@@ -23,6 +22,7 @@ from emotune.report.phrasing import (
     verdict_in_words,
     verdict_sentences,
 )
+from emotune.report.verdict_headlines import VERDICT_TEMPLATES
 from emotune.runs.directory import State
 
 
@@ -39,7 +39,7 @@ def sentences(
         if value is not None
     ]
     metric = Metric(name=name, min_effect=min_effect)
-    (comparison,) = compare_contrasts(table, [Contrast("new", "old")], ["d"], len(a), metric)
+    (comparison,) = compare_contrasts(table, [Contrast.difference("new", "old")], ["d"], len(a), metric)
     text = verdict_sentences(comparison, metric, ["d"])
     headline = VERDICT_TEMPLATES[comparison.verdict].format(
         variant="new", reference="old", margin=metric.scale.format_amount(min_effect)
@@ -82,7 +82,7 @@ def test_findable_effects_are_stated_at_the_pooled_spread():
 
 def test_agreement_counts_the_verdicts_that_other_analyses_share():
     table = rows(a=[70.90, 66.95, 63.90], b=[68.2, 64.3, 61.2], c=[69.5, 66.3, 65.9], e=[62.2, 57.0, 64.7])
-    contrasts = [AB, Contrast("c", "b"), Contrast("e", "b")]
+    contrasts = [AB, Contrast.difference("c", "b"), Contrast.difference("e", "b")]
     assert numbers(agreement_sentence(analyse(table, contrasts, ["d"], 3, Metric())))[:2] == ["2", "3"]
     assert agreement_sentence([]) == ""
 
@@ -160,7 +160,7 @@ def test_variants_that_do_not_depend_on_the_seed_or_change_nothing():
 
 
 def test_a_mean_over_data_sets_names_those_with_a_single_seed():
-    across = AcrossDatasets(Contrast("new", "old"), 2.0, 1.0, 3.0, 2, 2, ("photos",))
+    across = AcrossDatasets(Contrast.difference("new", "old"), 2.0, 1.0, 3.0, 2, 2, ("photos",))
     assert numbers(across_datasets_sentence(across, Metric())) == ["+2.0", "2", "+1.0", "+3.0", "2", "2"]
     assert "photos" in across_datasets_sentence(across, Metric())
     assert "photos" not in across_datasets_sentence(replace(across, one_seed=()), Metric())

@@ -12,8 +12,8 @@ from matplotlib.transforms import ScaledTranslation
 
 from emotune.analysis.seeds import Comparison, Summary
 from emotune.analysis.verdict import Verdict
+from emotune.config.contrast import Contrast
 from emotune.config.metric import Metric
-from emotune.config.study import Contrast
 from emotune.report.figures.layout import axis_limits, wrap_name
 from emotune.report.figures.style import GRID, INK, SMALL, SOFT, STYLE, VERDICT_COLOURS, VERDICT_MARKERS
 from emotune.report.figures.table_plot import TableRow, annotate_above, draw_interval, draw_seeds, table_plot
@@ -63,7 +63,7 @@ def contrast_forest(comparisons: Sequence[Comparison], metric: Metric, aa: Mappi
     ]
     limits = axis_limits(values, _interval_ends([c.summary for c in shown]), metric.min_effect)
     figure, axes, edges = table_plot(rows, limits, _axis_label(metric), bottom=0.56)
-    _draw_equivalence_region(axes, metric)
+    _draw_equivalence_region(axes, metric, sides=all(c.contrast.compares_means for c in comparisons))
     first = edges[0][0]
     for row, comparison, (begin, end) in zip(rows, drawn, edges, strict=True):
         if comparison is None:
@@ -97,7 +97,7 @@ def interval_comparison(
     drawn: list[Summary | None] = []
     several = len({c.dataset for c in comparisons}) > 1
     for c in sorted(comparisons, key=_dataset_order(comparisons)):
-        name = f"{c.contrast.variant} − {c.contrast.reference}" + f" on {c.dataset}" * several
+        name = _with_minus(str(c.contrast)) + f" on {c.dataset}" * several
         rows.append(TableRow(wrap_name(name, 72), heading=True))
         drawn.append(None)
         intervals = [("other seeds", c.paired)]
@@ -112,7 +112,7 @@ def interval_comparison(
     values = [s.mean for s in shown] + [0, -1.4 * metric.min_effect, 1.4 * metric.min_effect]
     limits = axis_limits(values, _interval_ends(shown), 4 * metric.min_effect)
     figure, axes, edges = table_plot(rows, limits, _axis_label(metric), bottom=0.56)
-    _draw_equivalence_region(axes, metric)
+    _draw_equivalence_region(axes, metric, sides=all(c.contrast.compares_means for c in comparisons))
     for row, shown_summary, (begin, end) in zip(rows, drawn, edges, strict=True):
         if shown_summary:
             both = row.label == "both"
@@ -134,8 +134,15 @@ def _dataset_order(comparisons: Sequence[Comparison]):
 
 
 def _contrast_label(contrast: Contrast) -> str:
-    whole = f"{contrast.variant} − {contrast.reference}"
-    return whole if len(whole) <= 24 else f"{wrap_name(contrast.variant, 24)}\n− {wrap_name(contrast.reference, 22)}"
+    whole = _with_minus(str(contrast))
+    if len(whole) <= 24 or contrast.pair is None or contrast.name != contrast.formula:
+        return wrap_name(whole, 24)
+    variant, reference = contrast.pair
+    return f"{wrap_name(variant, 24)}\n− {wrap_name(reference, 22)}"
+
+
+def _with_minus(text: str) -> str:
+    return text.replace(" - ", " − ")
 
 
 def _summary_text(summary: Summary, metric: Metric) -> str:
@@ -157,11 +164,13 @@ def _axis_label(metric: Metric) -> str:
     return "difference in " + ", ".join(filter(None, [metric.scale.title, metric.scale.difference_units]))
 
 
-def _draw_equivalence_region(axes: Axes, metric: Metric) -> None:
-    """Draws zero, the region of equivalence, and which side is better."""
+def _draw_equivalence_region(axes: Axes, metric: Metric, *, sides: bool) -> None:
+    """Draws zero, the region of equivalence, and which side is better, if all contrasts have sides."""
     axes.axvspan(-metric.min_effect, metric.min_effect, color=GRID, alpha=0.6, linewidth=0, zorder=0)
     axes.axvline(0, color=INK, linewidth=0.8, zorder=1)
     annotate_above(axes, 0, f"equivalence (±{metric.min_effect:g})")
+    if not sides:
+        return
     left, right = ("second is better", "first is better")[:: 1 if metric.scale.higher_is_better else -1]
     below = axes.get_xaxis_transform() + ScaledTranslation(0, -34 / 72, axes.figure.dpi_scale_trans)
     for x, text, ha in ((axes.get_xlim()[0], f"← {left}", "left"), (axes.get_xlim()[1], f"{right} →", "right")):

@@ -65,6 +65,8 @@ VERDICT_COLOURS = MappingProxyType(
     {
         Verdict.BETTER: "#0072b2",
         Verdict.WORSE: "#d55e00",
+        Verdict.POSITIVE: "#0072b2",
+        Verdict.NEGATIVE: "#d55e00",
         Verdict.EQUIVALENT: "#009e73",
         Verdict.UNRESOLVED: "#777777",
         Verdict.IDENTICAL: "#777777",
@@ -75,6 +77,8 @@ VERDICT_MARKERS = MappingProxyType(
     {
         Verdict.BETTER: "^",
         Verdict.WORSE: "v",
+        Verdict.POSITIVE: ">",
+        Verdict.NEGATIVE: "<",
         Verdict.EQUIVALENT: "s",
         Verdict.UNRESOLVED: "o",
         Verdict.IDENTICAL: "X",

@@ -8,10 +8,11 @@ import pytest
 from rich.console import Console
 from study_files import GOOD
 
+from emotune.config.contrast import Contrast
 from emotune.config.load import load_study
 from emotune.config.metric import Metric
 from emotune.config.resources import Resources
-from emotune.config.study import Contrast, Study
+from emotune.config.study import Study
 from emotune.data.datasets.resolve import resolve_datasets
 from emotune.execution.monitor.status import print_status, study_status
 from emotune.execution.plan.config_diff import NEW_SEED
@@ -73,12 +74,12 @@ def test_a_plan_warns_of_a_min_effect_that_its_images_or_seeds_cannot_detect(stu
         for variant, values in (("plain", [60.0, 62.0, 67.0]), ("wide", [65.0, 60.0, 67.0]))
         for seed, accuracy in enumerate(values)
     ]
-    line, warning = resolution(replace(study, contrasts=(Contrast("wide", "plain"),)), rows)
+    line, warning = resolution(replace(study, contrasts=(Contrast.difference("wide", "plain"),)), rows)
     assert re.search(r"\b11\.8 points\b.*\b3\.6 points\b\D* 2\b", line)
     assert re.match(r"Warning.*min_effect.*\b1 point\b", warning)
-    _, fine = resolution(replace(large, contrasts=(Contrast("wide", "plain"),)), rows)
+    _, fine = resolution(replace(large, contrasts=(Contrast.difference("wide", "plain"),)), rows)
     assert "Warning" not in fine
-    (nothing,) = resolution(replace(study, seeds=2, contrasts=(Contrast("wide", "plain"),)), rows)
+    (nothing,) = resolution(replace(study, seeds=2, contrasts=(Contrast.difference("wide", "plain"),)), rows)
     assert "80 %" not in nothing, "two seeds of two variants give no verdict"
 
 

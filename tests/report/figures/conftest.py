@@ -12,9 +12,9 @@ from PIL import Image
 
 from emotune.analysis.seeds import summarise
 from emotune.analysis.verdict import Verdict
+from emotune.config.contrast import Contrast
 from emotune.config.labels import MIKELS
 from emotune.config.metric import Metric
-from emotune.config.study import Contrast
 from emotune.report.figures import accuracy, attention, calibration, classes, contrasts, curves
 from emotune.report.figures.style import variant_colours
 
@@ -55,7 +55,7 @@ def results(variants, seeds, labels, epochs, datasets) -> SimpleNamespace:
     shares = {v: pd.DataFrame(100 * lot.dirichlet(np.ones(len(labels)), len(labels)), list(labels), list(labels))
               for v in variants}  # fmt: skip
     pairs = [(v, variants[0]) for v in variants[1:7]] or [("a", "b")]
-    compared = [comparison(Contrast(*pair), d, list(lot.normal(i - 2, 1, seeds)), list(Verdict)[i % 4])
+    compared = [comparison(Contrast.difference(*pair), d, list(lot.normal(i - 2, 1, seeds)), list(Verdict)[i % 4])
                 for d in datasets for i, pair in enumerate(pairs)]  # fmt: skip
     crossed = [
         SimpleNamespace(contrast=c.contrast, dataset=c.dataset, seeds=tuple(range(seeds)), mean=c.summary.mean,
@@ -72,7 +72,9 @@ def results(variants, seeds, labels, epochs, datasets) -> SimpleNamespace:
             for v in variants}  # fmt: skip
     jpeg = io.BytesIO()
     Image.fromarray(lot.integers(0, 255, (6, 6, 3), np.uint8)).resize((96, 96)).save(jpeg, "JPEG", quality=20)
-    noise = comparison(Contrast(f"{variants[0]}-aa", variants[0]), datasets[0], list(lot.normal(0, 1, seeds)), None)
+    noise = comparison(
+        Contrast.difference(f"{variants[0]}-aa", variants[0]), datasets[0], list(lot.normal(0, 1, seeds)), None
+    )
     return SimpleNamespace(
         variants=variants, seeds=seeds, colours=variant_colours(variants), runs=runs, epochs=epoch, recalls=recalls,
         differences=differences, shares=shares, compared=compared, crossed=crossed, summaries=summaries, cost=cost,

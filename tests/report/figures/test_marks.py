@@ -11,15 +11,15 @@ from matplotlib.patches import Rectangle
 
 from emotune.analysis.seeds import summarise
 from emotune.analysis.verdict import Verdict
+from emotune.config.contrast import Contrast
 from emotune.config.metric import Metric
-from emotune.config.study import Contrast
 from emotune.report.figures import accuracy, classes, contrasts, curves
 from emotune.report.figures.layout import spread_apart
 from emotune.report.figures.style import PALETTE, line_styles, markers, variant_colours
 
 
 def comparison(values, verdict=Verdict.UNRESOLVED, dataset="scenes"):
-    return SimpleNamespace(contrast=Contrast("a", "b"), dataset=dataset, differences=dict(enumerate(values)),
+    return SimpleNamespace(contrast=Contrast.difference("a", "b"), dataset=dataset, differences=dict(enumerate(values)),
                            summary=summarise(values), paired=summarise(values), verdict=verdict)  # fmt: skip
 
 
