@@ -32,6 +32,8 @@ class RunProgress:
         evaluated: The number of images that this rank has evaluated or read in this phase.
         lr: The learning rate of the latest step; NaN until this process has taken one.
         interruptions: The number of times that the run was continued.
+        to_read: The number of images that are to be read before the first step, of which ``evaluated`` are; for
+            features that are computed once, each view counts as an image. 0 in other phases.
     """
 
     run_id: str
@@ -47,6 +49,7 @@ class RunProgress:
     evaluated: int = 0
     lr: float = field(default=math.nan, compare=False)
     interruptions: int = 0
+    to_read: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The values that are known, as JSON has no NaN."""

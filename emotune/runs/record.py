@@ -144,7 +144,8 @@ class RunRecord(TypedDict):
         train_images: The number of training images.
         test_images: The number of test images.
         accuracy: The test accuracy, per cent.
-        durations_s: Seconds by phase: ``train``, ``test``, and ``this_start`` since the process last began.
+        durations_s: Seconds by phase: ``reading`` before the first step since the process last began, ``train``,
+            ``test``, and ``this_start``, all since then. Models that are fitted read while they are trained.
         images_per_s: The training speed in images per second.
         workers: The number of ranks.
         reading: The way in which training images were read; a list if a continued run changed it.

@@ -76,7 +76,8 @@ def features_opener(
     """
     if state.backbone is None:
         raise ValueError("the run's network has no frozen backbone")
-    source = FeatureSource(run, state, state.backbone, resources, stop, reading_reporter(run, on_progress))
+    advance = reading_reporter(run, on_progress, len(training_views(run.train)))
+    source = FeatureSource(run, state, state.backbone, resources, stop, advance)
     kept = all(session.world.gather(source.fits()))
     if not kept and not once:
         return split_opener(run, resources, run.train.order, on_progress, decode=True)
@@ -107,7 +108,7 @@ class FeatureSource:
         backbone: The network with the frozen backbone.
         resources: The resources, which limit how much features may fill.
         stop: A function that is called between batches; once it returns true, a `StoppedError` is raised.
-        advance: A function that is called with the number of images whose features have been computed.
+        advance: A function that is called with the number of images whose features are there, one view at a time.
     """
 
     run: RunConfig
@@ -131,7 +132,9 @@ class FeatureSource:
         cache, missing = self._cache(files), files
         rows: dict[FeatureFile, np.ndarray] = {}
         while missing:  # another process may remove a file before it is opened here
-            if absent := cache.missing(missing):  # otherwise images are not needed, and their shards not opened
+            absent = cache.missing(missing)
+            self.advance(sum(file.shard.samples for file in missing) - sum(file.shard.samples for file in absent))
+            if absent:  # otherwise images are not needed, and their shards not opened
                 cache.make(absent, self._computation(split))
             rows |= {file: opened for file in missing if (opened := cache.open(file)) is not None}
             missing = [file for file in files if file not in rows]

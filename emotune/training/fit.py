@@ -24,7 +24,7 @@ from emotune.training.evaluate import Outputs, average_logits
 from emotune.training.fitted_rows import open_rows
 from emotune.training.precision import numerics_record
 from emotune.training.progress import Progress
-from emotune.training.provenance import code_origin
+from emotune.training.provenance import code_origin, libraries_of
 from emotune.training.record import make_record, reading_mode, write_predictions
 from emotune.training.setup import InterruptedRunError, RunSession
 
@@ -84,7 +84,7 @@ def fit(
         return None
     folder = session.directory.folder
     progress.add_provenance(
-        origin=code_origin(folder), reading=reading_mode(train, run.train.order),
+        origin=code_origin(folder, libraries_of(run.model)), reading=reading_mode(train, run.train.order),
         numerics=numerics_record(run.train, resources, session.world.device),
     )  # fmt: skip
     folder.write(METRICS, (json.dumps(metrics) + "\n").encode())

@@ -37,7 +37,7 @@ from emotune.training.optim import learning_rate
 from emotune.training.precision import numerics, numerics_record
 from emotune.training.progress import Progress
 from emotune.training.progress_reporter import ProgressReporter
-from emotune.training.provenance import code_origin
+from emotune.training.provenance import code_origin, libraries_of
 from emotune.training.record import make_record, reading_mode, write_predictions
 from emotune.training.selection import selected_epoch
 from emotune.training.setup import InterruptedRunError, RunSession, leased, load_or_init, split_opener
@@ -98,7 +98,7 @@ def train(
 
         def report(progress: RunProgress) -> None:
             on_progress(progress)
-            if session.lease and progress.phase != "reading":  # reading progress lacks the steps of earlier starts
+            if session.lease:
                 session.lease.report(progress)
 
         trainer = _train if isinstance(run.model, NetworkConfig) else fit
@@ -124,13 +124,14 @@ def _train(
     val = open_images("val")
     if world.is_main:  # rank 0 writes the record
         progress.add_provenance(
-            origin=code_origin(directory.folder),
+            origin=code_origin(directory.folder, libraries_of(run.model)),
             reading=reading_mode(split, run.train.order),
             numerics=numerics_record(run.train, resources, world.device),
         )
     reporter = ProgressReporter(run, progress, steps_per_epoch(len(split), run.train.batch_size), on_progress)
     predict = partial(_finite_outputs, run, state, progress, reporter)
     curve_test = open_images("test") if run.test_curve else None
+    reading_s = time.perf_counter() - started  # this includes what is computed once, for all runs: decoding, features
     checkpoint_timer, epoch_timer = _Timer(CHECKPOINT_EVERY_S), _Timer(SHORT_EPOCHS_S)
     while progress.epoch < run.train.epochs:
         with closing(_steps(run, state, progress, split, views, reporter)) as steps:
@@ -159,7 +160,12 @@ def _train(
         return None
     write_predictions(directory.folder, run, test, outputs)
     now = time.perf_counter()
-    durations_s = {"train": progress.train_s, "test": now - evaluation_started, "this_start": now - started}
+    durations_s = {
+        "reading": reading_s,
+        "train": progress.train_s,
+        "test": now - evaluation_started,
+        "this_start": now - started,
+    }
     record = make_record(
         run, world, progress, split, durations_s, cost(run.model, len(split.classes), run.input),
         test_images=len(test), accuracy=accuracy(test.targets, outputs.logits),

@@ -3,8 +3,10 @@
 import math
 import time
 from collections.abc import Callable
+from functools import cache
 
 from emotune.config.run import RunConfig
+from emotune.data.datasets.location import manifest_of
 from emotune.runs.progress import Phase, RunProgress
 from emotune.training.progress import Progress
 
@@ -69,17 +71,35 @@ class ProgressReporter:
         )  # fmt: skip
 
 
-def reading_reporter(run: RunConfig, on_progress: Callable[[RunProgress], None]) -> Callable[[int], None]:
+def reading_reporter(
+    run: RunConfig, on_progress: Callable[[RunProgress], None], views: int = 1
+) -> Callable[[int], None]:
     """A function that counts images as they are read, and reports their number if reading takes long.
 
-    It does when a machine decodes a data set for its first run.
+    It does when a machine decodes a data set, or computes features, for its first run.
+
+    Args:
+        run: The run.
+        on_progress: The function to which the number is reported.
+        views: The number of views in which training images are read.
     """
     began, read = time.perf_counter(), 0
+
+    @cache
+    def to_read() -> int:
+        """The number of images that are read before the first step."""
+        manifest = manifest_of(run.dataset)
+        return sum(shard.samples * (views if shard.split == "train" else 1)
+                   for shard in manifest.shards if shard.split in ("train", "val"))  # fmt: skip
 
     def advance(images: int) -> None:
         nonlocal read
         read += images
         if time.perf_counter() - began > READING_REPORTED_AFTER_S:
-            on_progress(RunProgress(run.id, 0, run.train.epochs, 0.0, phase="reading", evaluated=read))
+            on_progress(
+                RunProgress(
+                    run.id, 0, run.train.epochs, 0.0, phase="reading", evaluated=read, to_read=max(read, to_read())
+                )
+            )
 
     return advance

@@ -9,11 +9,16 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
+from emotune.config.backbone import BackboneConfig
+from emotune.config.baselines import LogisticConfig, SvmConfig
+from emotune.config.head_training import feature_network
+from emotune.config.model import ModelConfig
+from emotune.config.zero_shot import ZeroShotConfig
 from emotune.core.storage import Folder
 from emotune.runs.directory import DIFF
 from emotune.runs.record import CodeOrigin, GitState
 
-__all__ = ["code_origin"]
+__all__ = ["code_origin", "libraries_of"]
 
 PACKAGES = ("emotune", "torch", "torchvision", "ray", "numpy", "pandas", "pillow")
 CODE = ("--", Path(__file__).parents[1].name)
@@ -25,11 +30,23 @@ CHECKOUT = Path(__file__).parents[2]
 MAX_DIFF_BYTES = 200_000
 
 
-def code_origin(folder: Folder, checkout: Path = CHECKOUT) -> CodeOrigin:
+def libraries_of(model: ModelConfig) -> tuple[str, ...]:
+    """The packages that compute a model beside those that all runs name."""
+    network = feature_network(model) or model
+    is_timm = isinstance(network, BackboneConfig) and str(network.backbone).startswith("timm:")
+    return (
+        *(["timm"] if is_timm else []),
+        *(["scikit-learn"] if isinstance(model, SvmConfig | LogisticConfig) else []),
+        *(["open_clip_torch"] if isinstance(model, ZeroShotConfig) else []),
+    )
+
+
+def code_origin(folder: Folder, libraries: tuple[str, ...] = (), checkout: Path = CHECKOUT) -> CodeOrigin:
     """The code that is running; emotune's own is asked for once per process, which has imported it.
 
     Args:
         folder: The run's folder, into which uncommitted changes are written.
+        libraries: The packages whose versions are named beside those of all runs, see `libraries_of`.
         checkout: The folder with emotune's code.
 
     Returns:
@@ -40,7 +57,7 @@ def code_origin(folder: Folder, checkout: Path = CHECKOUT) -> CodeOrigin:
     git, diff = _own_state() if checkout == CHECKOUT else _git(checkout)
     if git and diff is not None:
         folder.write(DIFF.format(git.get("diff", "")[:8]), diff)
-    return {"git": git, "versions": {"python": platform.python_version(), **_versions()}}
+    return {"git": git, "versions": {"python": platform.python_version(), **_versions(PACKAGES + libraries)}}
 
 
 @cache
@@ -49,9 +66,9 @@ def _own_state() -> tuple[GitState | None, bytes | None]:
 
 
 @cache
-def _versions() -> dict[str, str]:
+def _versions(packages: tuple[str, ...]) -> dict[str, str]:
     versions = {}
-    for package in PACKAGES:
+    for package in packages:
         try:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

@@ -35,7 +35,7 @@ def git(checkout: Path, *arguments: str) -> str:
 
 def recorded(checkout: Path, pool: Path) -> tuple[dict, bytes | None]:
     """The recorded state of the checkout, and the content of the diff that goes with it."""
-    git_state = code_origin(Folder(str(pool)), checkout)["git"]
+    git_state = code_origin(Folder(str(pool)), checkout=checkout)["git"]
     return git_state, Folder(str(pool)).read(DIFF.format(git_state["diff"][:8])) if git_state["dirty"] else None
 
 
@@ -149,13 +149,15 @@ def test_a_repository_that_git_cannot_read_is_recorded_with_gits_message(checkou
 
 
 def test_code_that_is_in_no_repository_has_no_commit(tmp_path: Path):
-    assert code_origin(Folder(str(tmp_path / "run")), tmp_path)["git"] is None
+    assert code_origin(Folder(str(tmp_path / "run")), checkout=tmp_path)["git"] is None
 
 
 def test_a_run_that_goes_on_with_changed_code_names_both_and_keeps_what_was_changed(
     run: RunConfig, checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("emotune.training.loop.code_origin", lambda folder: code_origin(folder, checkout))
+    monkeypatch.setattr(
+        "emotune.training.loop.code_origin", lambda folder, libraries: code_origin(folder, checkout=checkout)
+    )
     (checkout / "emotune" / "model.py").write_text("layers = 6\n")
     with pytest.raises(InterruptedRunError):
         trained(run, tmp_path, stop=lambda: True)

@@ -138,11 +138,11 @@ class ProgressDisplay:
         latest, name = tracked.latest, self._name(tracked.latest.run_id)
         variant, _, seed = name.rpartition(" ")
         left_s = tracked.left_s(self._tracker.now) if latest.phase != "testing" else None
-        training = f"{latest.epoch}/{latest.epochs}"
+        training, of = f"{latest.epoch}/{latest.epochs}", f"/{latest.to_read:,}" if latest.to_read else ""
         return {
             "run": variant or name,
             "seed": seed if variant else "",
-            "epoch": training if latest.phase == "training" else f"{latest.phase} {latest.evaluated:,}",
+            "epoch": training if latest.phase == "training" else f"{latest.phase} {latest.evaluated:,}{of}",
             "loss": _number(latest.loss, ".3f"),
             "val %": _number(latest.val_accuracy, ".1f"),
             "img/s": _number(latest.images_per_s, ",.0f" if latest.images_per_s >= 10 else ".1f"),

@@ -37,6 +37,8 @@ class RunEntry(TypedDict):
         step: The number of steps that are done.
         steps: The number of steps.
         phase: What the run does, *training* for example.
+        images_read: In the phase *reading*, the number of images that have been read, or whose features are there.
+        images_to_read: In the phase *reading*, the number of images that are to be read.
         host: The host that trains the run.
         heartbeat_age_s: The seconds since the last heartbeat.
     """
@@ -54,6 +56,8 @@ class RunEntry(TypedDict):
     step: NotRequired[int]
     steps: NotRequired[int]
     phase: NotRequired[str]
+    images_read: NotRequired[int]
+    images_to_read: NotRequired[int]
     host: NotRequired[str]
     heartbeat_age_s: NotRequired[float]
 
@@ -121,8 +125,11 @@ def _entry(run: NamedRun, folder: Folder, status: Status) -> RunEntry:
 
 def _add_progress(entry: RunEntry, progress: RunProgress) -> None:
     """Adds what the owner of the run has reported last; numbers that it does not know yet are from the run's files."""
-    entry["epoch"], entry["epochs"] = progress.epoch, progress.epochs
-    entry["step"], entry["steps"], entry["phase"] = progress.step, progress.steps, progress.phase
+    entry["phase"], entry["epochs"] = progress.phase, progress.epochs
+    if progress.phase == "reading":  # the process does not say what earlier ones have done
+        entry["images_read"], entry["images_to_read"] = progress.evaluated, progress.to_read
+        return
+    entry["epoch"], entry["step"], entry["steps"] = progress.epoch, progress.step, progress.steps
     if not math.isnan(progress.loss):
         entry["loss"] = progress.loss
     if not math.isnan(progress.val_accuracy):
@@ -156,12 +163,14 @@ def print_status(console: Console, study: str, status: StudyStatus) -> None:
 
 
 def _cells(run: RunEntry) -> list[str]:
-    epochs = f"/{run['epochs']}" if "epochs" in run else ""
+    epoch = f"{run.get('epoch', 0)}" + (f"/{run['epochs']}" if "epochs" in run else "")
+    if "images_to_read" in run:
+        epoch = f"reading {run.get('images_read', 0):,}/{run['images_to_read']:,}"
     return [
         run["variant"],
         run["dataset"],
         str(run["seed"]),
-        f"{run.get('epoch', 0)}{epochs}",
+        epoch,
         _number(run.get("loss"), ".2f"),
         _number(run.get("val_accuracy"), ".1f", " %"),
         _number(run.get("images_per_s"), ".0f"),

@@ -93,7 +93,8 @@ class RunTracker:
         self._first_progress = now if self._first_progress is None else self._first_progress
         tracked = self.active.get(run_id)
         if tracked is None or tracked.latest.phase == "reading":
-            self.active[run_id] = TrackedRun(progress, now, now, progress.fraction)
+            since = now if tracked is None else tracked.since
+            self.active[run_id] = TrackedRun(progress, since, now, progress.fraction)
             return f"continued from epoch {progress.epoch}" if progress.interruptions else None
         if progress.phase == "reading":  # a new attempt, or the test images: it has no step
             return None

@@ -10,6 +10,7 @@ from torch import nn
 from emotune.config.backbone import BackboneConfig, LastStages
 from emotune.config.heads import HanHeadConfig, MaxHeadConfig, MeanHeadConfig, PatchesHeadConfig
 from emotune.config.input_spec import InputSpec
+from emotune.core.errors import InputError
 from emotune.models.adapt import adapt_network
 from emotune.models.backbones.backbone import Backbone
 from emotune.models.backbones.build import build_backbone
@@ -99,7 +100,17 @@ class BackboneNetwork(nn.Module):
         patches = pyramid(images, grid) if grid > 1 else images
         if self.resize and grid > 1:
             patches = F.interpolate(patches, size=(self.side, self.side), mode="bilinear", align_corners=False)
-        return self.backbone(patches)[-1].unflatten(0, (-1, grid**2))
+        try:
+            maps = self.backbone(patches)
+        except Exception as error:  # whatever a network raises that takes images of one size, as most ViTs do
+            if self.resize or grid == 1:
+                raise
+            size = "×".join(map(str, patches.shape[2:]))
+            raise InputError(
+                f"model.head.patches: native gives the backbone patches of {size} pixels, which it does not take "
+                f"({error}); set patches: resized"
+            ) from error
+        return maps[-1].unflatten(0, (-1, grid**2))
 
 
 class HeadNetwork(nn.Module):

@@ -260,10 +260,11 @@ def test_the_live_lines_go_when_the_work_ends():
 
 
 def test_reading_images_is_shown_and_is_neither_a_lost_worker_nor_a_step_back():
-    one = run("alexnet")
-    tracker = RunTracker([one], Clock())
-    reading = replace(at(one, 0), phase="reading", evaluated=1000, epoch=0)
+    one, clock = run("alexnet"), Clock()
+    tracker = RunTracker([one], clock)
+    reading = replace(at(one, 0), phase="reading", evaluated=1000, epoch=0, to_read=2000)
     assert tracker.update(reading) is None
+    clock.now += 100
     assert tracker.active[one.id].latest.evaluated == 1000
     continued = tracker.update(at(one, 40, interruptions=1))
     assert "epoch 1" in continued and "lost" not in continued
@@ -272,3 +273,4 @@ def test_reading_images_is_shown_and_is_neither_a_lost_worker_nor_a_step_back():
     assert tracker.update(at(one, 41, interruptions=1)) is None
     lost = tracker.update(at(one, 41, interruptions=2))
     assert "epoch 1" in lost and "lost" in lost
+    assert tracker.finish(one.id, Status(State.DONE)) == 100.0, "reading is a part of what the run took"

@@ -4,7 +4,12 @@ import pytest
 import torch
 from trunks import images, network
 
+from emotune.config.backbone import BackboneConfig
+from emotune.config.heads import PatchesHeadConfig
+from emotune.config.input_spec import InputSpec
+from emotune.core.errors import InputError
 from emotune.models.dropout import SampleDropout, set_dropout_seeds
+from emotune.models.networks.backbone_network import backbone_network
 
 
 def trained(tune: object) -> tuple[set[str], set[str]]:
@@ -50,3 +55,11 @@ def test_features_have_an_image_in_each_row_and_the_head_gives_its_logits_from_t
         features = built.features(images())
         assert {len(one) for one in features} == {3}
         torch.testing.assert_close(built.head([one[1:2] for one in features]), built.head(features)[1:2])
+
+
+def test_patches_that_a_network_of_one_size_refuses_name_the_option_that_helps():
+    pytest.importorskip("timm")
+    config = BackboneConfig(backbone="timm:vit_tiny_patch16_224", head=PatchesHeadConfig())
+    network = backbone_network(3, config, InputSpec(side=224, resize=256)).eval()
+    with pytest.raises(InputError, match="patches: resized"):
+        network(torch.zeros(1, 3, 224, 224))
