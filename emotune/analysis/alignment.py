@@ -1,11 +1,11 @@
 """Checks that the runs of a data set were tested on the same images, and brings their predictions into one order."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 
 import pandas as pd
 
-from emotune.analysis.metrics import classes_of
+from emotune.analysis.prediction_arrays import classes_of
 from emotune.core.storage import Folder
 from emotune.runs.directory import PREDICTIONS
 
@@ -27,18 +27,14 @@ def align_test_sets(
         The aligned predictions of the runs whose test images, labels and classes are those of most runs (of the first
         run's, if several are equally frequent), and what is wrong with each of the others, both by run id.
     """
-    keys = {run_id: _test_set_key(frame) for run_id, frame in predictions.items()}
+    keys = _test_set_keys(predictions)
     (usual, _), *_ = Counter(keys.values()).most_common(1)
-    first = next(run_id for run_id, key in keys.items() if key == usual)
-    same = {run_id: frame.set_index("sample_id") for run_id, frame in predictions.items() if keys[run_id] == usual}
-    order = same[first].index
-    recorded = next((frame["group"] for frame in same.values() if "group" in frame), None)
-    groups = order if recorded is None else recorded.reindex(order)
-    aligned = {}
-    for run_id, original in same.items():
-        frame = original.drop(columns="group", errors="ignore").reindex(order)
-        frame.insert(1, "group", groups)
-        aligned[run_id] = frame.reset_index()
+    same = {run_id: frame for run_id, frame in predictions.items() if keys[run_id] == usual}
+    first = next(iter(same))
+    images = same[first]["sample_id"]
+    recorded = next((frame for frame in same.values() if "group" in frame), None)
+    groups = images if recorded is None else _in_order(recorded, images)["group"]
+    aligned = {run_id: _with_groups(_in_order(frame, images), groups) for run_id, frame in same.items()}
     others = {
         run_id: f"{store / run_id / PREDICTIONS}: its test images, labels or classes differ from those of "
         f"{store / first}; delete the folder of the run that was trained on other data, to train it again"
@@ -48,7 +44,32 @@ def align_test_sets(
     return aligned, others
 
 
-def _test_set_key(predictions: pd.DataFrame) -> tuple[int, int, tuple[str, ...]]:
-    """A key that is equal for runs with the same images, labels and classes, whatever the order of the images."""
+def _in_order(predictions: pd.DataFrame, images: pd.Series) -> pd.DataFrame:
+    """The predictions with the images in another order."""
+    if predictions["sample_id"].equals(images):
+        return predictions
+    return predictions.set_index("sample_id").reindex(images).reset_index()
+
+
+def _with_groups(predictions: pd.DataFrame, groups: pd.Series) -> pd.DataFrame:
+    """The predictions with these groups in the third column."""
+    if predictions.columns.tolist()[2] == "group" and predictions["group"].equals(groups):
+        return predictions
+    others = predictions.drop(columns="group", errors="ignore")
+    others.insert(2, "group", groups)
+    return others
+
+
+def _test_set_keys(predictions: Mapping[str, pd.DataFrame]) -> dict[str, Hashable]:
+    """A key for each run, equal for runs with the same images, labels and classes, whatever the order of the images."""
+    known = next(iter(predictions.values()))
+    known_key, keys = _test_set_key(known), dict[str, Hashable]()
+    for run_id, frame in predictions.items():  # as a rule all runs have the images in one order
+        alike = all(frame[name].equals(known[name]) for name in ("sample_id", "target"))
+        keys[run_id] = known_key if alike and classes_of(frame) == classes_of(known) else _test_set_key(frame)
+    return keys
+
+
+def _test_set_key(predictions: pd.DataFrame) -> Hashable:
     hashes = pd.util.hash_pandas_object(predictions[["sample_id", "target"]], index=False)
     return len(predictions), int(hashes.sum()), tuple(classes_of(predictions))

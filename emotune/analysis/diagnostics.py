@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from emotune.analysis.metrics import classes_of, confusion, per_class
+from emotune.analysis.metrics import confusion_counts, recall_of
+from emotune.analysis.prediction_arrays import classes_of, guesses_of, logits_of, targets_of
 from emotune.analysis.seeds import summarise
 from emotune.config.metric import SCALES
-from emotune.runs.predictions import LOGIT_PREFIX
 
 __all__ = [
     "calibration",
@@ -39,7 +39,8 @@ def recalls(predictions: Mapping[str, Mapping[int, pd.DataFrame]]) -> pd.DataFra
         (variant, seed, label, recall)
         for variant, by_seed in predictions.items()
         for seed, frame in by_seed.items()
-        for label, recall in per_class(confusion(frame))["recall"].dropna().items()
+        for label, recall in zip(classes_of(frame), recall_of(confusion_counts(frame)).tolist(), strict=True)
+        if not math.isnan(recall)
     ]
     return pd.DataFrame(rows, columns=["variant", "seed", "label", "recall"])
 
@@ -73,10 +74,10 @@ def confusion_shares(predictions: Mapping[int, pd.DataFrame]) -> pd.DataFrame:
 
     Rows of labels that no image has are NaN.
     """
-    counts, *others = (confusion(frame) for frame in predictions.values())
-    for other in others:
-        counts = counts + other
-    return 100 * counts.div(counts.sum(axis=1), axis=0)
+    classes = classes_of(next(iter(predictions.values())))
+    counts = np.sum([confusion_counts(frame) for frame in predictions.values()], axis=0)
+    with np.errstate(invalid="ignore"):
+        return pd.DataFrame(100 * (counts / counts.sum(axis=1, keepdims=True)), index=classes, columns=classes)
 
 
 def calibration(predictions: Mapping[int, pd.DataFrame], bins: int = 10) -> pd.DataFrame:
@@ -89,8 +90,8 @@ def calibration(predictions: Mapping[int, pd.DataFrame], bins: int = 10) -> pd.D
         predictions: The predictions by seed.
         bins: The number of bins between 0 and 1, of equal width.
     """
-    logits = np.concatenate([_logits(frame) for frame in predictions.values()])
-    right = np.concatenate([_is_correct(frame) for frame in predictions.values()])
+    logits = np.concatenate([logits_of(frame) for frame in predictions.values()])
+    right = logits.argmax(axis=1) == np.concatenate([targets_of(frame) for frame in predictions.values()])
     confidence = special.softmax(logits, axis=1).max(axis=1)
     table = pd.DataFrame({"confidence": 100 * confidence, "accuracy": 100 * right, "share": 100 / len(right)})
     bin_of = np.digitize(confidence, np.linspace(0, 1, bins + 1), right=True)
@@ -117,13 +118,15 @@ def disagreements(a: Mapping[int, pd.DataFrame], b: Mapping[int, pd.DataFrame]) 
     if len(seeds) < 2:
         return pd.DataFrame(columns=columns, dtype=str)
     images, classes = a[seeds[0]][["sample_id", "target"]], np.array(classes_of(a[seeds[0]]))
-    same = {side: [_reordered(runs[seed], images) for seed in seeds] for side, runs in (("a", a), ("b", b))}
-    right = {side: np.array([_is_correct(frame) for frame in frames]) for side, frames in same.items()}  # (S, N)
+    guesses = {
+        side: np.array([guesses_of(_reordered(runs[seed], images)) for seed in seeds])  # (S, N)
+        for side, runs in (("a", a), ("b", b))
+    }
+    targets = targets_of(a[seeds[0]])
     tables = []
     for side, other in (("a", "b"), ("b", "a")):
-        rows = right[side].all(axis=0) & ~right[other].any(axis=0)
-        predicted = np.array([_logits(frame)[rows].argmax(axis=1) for frame in same[other]])  # (S, images)
-        votes = (predicted[..., None] == np.arange(len(classes))).sum(axis=0)  # (images, K)
+        rows = (guesses[side] == targets).all(axis=0) & (guesses[other] != targets).all(axis=0)
+        votes = (guesses[other][:, rows, None] == np.arange(len(classes))).sum(axis=0)  # (images, K)
         tables.append(images[rows].assign(right=side, other_prediction=classes[votes.argmax(axis=1)]))
     table = pd.concat(tables).set_index("sample_id", drop=False)
     return table.loc[_shuffled_by_label(table), columns].reset_index(drop=True)
@@ -190,17 +193,9 @@ def _shuffled_by_label(images: pd.DataFrame) -> list[str]:
 
 def _reordered(frame: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
     """The rows in the order of ``images``."""
+    if frame["sample_id"].equals(images["sample_id"]):
+        return frame
     return frame.set_index("sample_id").loc[images["sample_id"]]
-
-
-def _logits(frame: pd.DataFrame) -> np.ndarray:
-    """The logits (N, K) in double precision."""
-    return frame[[LOGIT_PREFIX + label for label in classes_of(frame)]].to_numpy(np.float64)
-
-
-def _is_correct(frame: pd.DataFrame) -> np.ndarray:
-    """Whether the class with the largest logit is the target (N,)."""
-    return np.array(classes_of(frame))[_logits(frame).argmax(axis=1)] == frame["target"].to_numpy()
 
 
 def _mean_maps(attention: pd.DataFrame, by: str) -> dict[str, np.ndarray]:

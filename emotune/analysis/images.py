@@ -122,11 +122,11 @@ def complete_seeds(contrast: Contrast, predictions: Mapping[str, Mapping[int, ob
 def _aligned(runs: Mapping[tuple[str, int], pd.DataFrame], dataset: str) -> dict[tuple[str, int], pd.DataFrame]:
     """The runs' predictions with the images in the order of the first run."""
     (first, first_frame), aligned = next(iter(runs.items())), {}
-    ids, targets = first_frame["sample_id"].to_numpy(), first_frame["target"].to_numpy()
+    ids, targets = first_frame["sample_id"], first_frame["target"]
     for run, frame in runs.items():
-        same = np.array_equal(frame["sample_id"].to_numpy(), ids)
+        same = frame["sample_id"].equals(ids)
         aligned[run] = frame if same else frame.set_index("sample_id").reindex(ids).reset_index()
-        if len(frame) != len(ids) or not np.array_equal(aligned[run]["target"].to_numpy(), targets):
+        if len(frame) != len(ids) or not aligned[run]["target"].equals(targets):
             raise InputError(
                 f"{dataset}: {run[0]}, seed {run[1]}, and {first[0]}, seed {first[1]}, were not tested on the same "
                 "images; delete the folder of the run that was trained on other data, to train it again"

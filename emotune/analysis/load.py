@@ -9,7 +9,7 @@ import pandas as pd
 
 from emotune.analysis.alignment import align_test_sets
 from emotune.analysis.metrics import predicted_classes_digest, scalar_metrics
-from emotune.analysis.run_files import EPOCH_COLUMNS, curve_table, read_attention, read_curve, read_predictions
+from emotune.analysis.run_files import curve_table, read_attention, read_curve, read_predictions
 from emotune.config.metric import SCALES, Metric
 from emotune.config.run import RunConfig
 from emotune.core.errors import InputError
@@ -83,10 +83,10 @@ class _FinishedRun:
 
 @dataclass(frozen=True)
 class _LoadedRun:
-    """A run's row in the table of runs, its learning curve, and its results if it has finished."""
+    """A run's row in the table of runs, its learning curve by epoch, and its results if it has finished."""
 
     row: dict[str, Any]
-    curve: pd.DataFrame
+    curve: list[dict[str, float]]
     finished: _FinishedRun | None = None
 
     def as_damaged(self, problem: str) -> "_LoadedRun":
@@ -116,7 +116,10 @@ def load_records(states: RunStates, metric: Metric | None = None) -> Records:
     return Records(
         store=states.store,
         runs=pd.DataFrame([run.row for run in loaded], columns=[*COLUMNS, *([own.column] if own else [])]),
-        curves=pd.concat([run.curve for run in loaded], ignore_index=True),
+        curves=curve_table(
+            [{name: run.row[name] for name in RUN_COLUMNS} | epoch for run in loaded for epoch in run.curve],
+            RUN_COLUMNS,
+        ),
         predictions={run_id: predictions[run_id] for run_id in finished},
         records={run_id: run.record for run_id, run in finished.items()},
         attention={run_id: run.attention for run_id, run in finished.items() if run.attention is not None},
@@ -142,10 +145,9 @@ def _load_run(folder: Folder, run: RunConfig, states: RunStates, own: Metric | N
     status = states.statuses[run.id]
     key: dict[str, Any] = {"run": run.id, "variant": run.variant, "dataset": run.dataset.name, "seed": run.seed}
     row = key | {"state": str(status.state), "detail": status.detail}
-    loaded = _LoadedRun(row, curve_table([]).assign(**key)[[*RUN_COLUMNS, *EPOCH_COLUMNS]])
+    loaded = _LoadedRun(row, [])
     try:
-        curve = read_curve(folder)
-        loaded = replace(loaded, curve=curve.assign(**key)[[*RUN_COLUMNS, *EPOCH_COLUMNS]])
+        loaded = replace(loaded, curve=read_curve(folder))
         return _with_results(loaded, folder, states.records[run.id], own) if status.state is State.DONE else loaded
     except InputError as error:
         return loaded.as_damaged(str(error)) if status.state is State.DONE else loaded
@@ -157,7 +159,7 @@ def _with_results(run: _LoadedRun, folder: Folder, record: RunRecord, own: Metri
     Raises:
         InputError: a file is missing or damaged.
     """
-    if run.curve.empty:
+    if not run.curve:
         raise InputError(f"{folder / METRICS}: missing or empty; delete the folder {folder} to train this run again")
     data = folder.read(PREDICTIONS)
     predictions = read_predictions(folder, data)
@@ -167,7 +169,8 @@ def _with_results(run: _LoadedRun, folder: Folder, record: RunRecord, own: Metri
         raise InputError(
             f"{folder / RECORD}: {error} is missing; delete the folder {folder} to train this run again"
         ) from None
-    best = {"best_test_accuracy": float(run.curve["test_accuracy"].max())}
+    tested = [epoch["test_accuracy"] for epoch in run.curve if not math.isnan(epoch["test_accuracy"])]
+    best = {"best_test_accuracy": max(tested, default=math.nan)}
     if own:
         value = read_value(folder, own, data)
         best[own.column] = math.nan if value is None else value

@@ -14,21 +14,24 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from emotune.analysis.prediction_arrays import classes_of, guesses_of, logits_of, targets_of
 from emotune.config.labels import POSITIVE, has_polarity
 from emotune.runs.predictions import LOGIT_PREFIX, accuracy
 
 __all__ = [
     "SufficientStats",
     "brier_score",
-    "classes_of",
     "confusion",
+    "confusion_counts",
     "constant_predictions",
     "expected_calibration_error",
+    "f1_of",
     "metric_from_stats",
     "negative_log_likelihood",
     "per_class",
     "polarity_accuracy",
     "predicted_classes_digest",
+    "recall_of",
     "scalar_metrics",
     "sufficient_stats",
     "top_k_accuracy",
@@ -52,17 +55,11 @@ class SufficientStats:
     cells: int
 
 
-def classes_of(predictions: pd.DataFrame) -> list[str]:
-    """The class names, in the order of the logits."""
-    return [column.removeprefix(LOGIT_PREFIX) for column in predictions.columns if column.startswith(LOGIT_PREFIX)]
-
-
 def predicted_classes_digest(predictions: pd.DataFrame) -> str:
     """A digest of the predicted class of each image, whatever the order of the images."""
-    ordered = predictions.sort_values("sample_id")
-    predicted = ordered[[LOGIT_PREFIX + label for label in classes_of(predictions)]].to_numpy().argmax(axis=1)
-    digest = hashlib.sha256("\n".join(map(str, ordered["sample_id"])).encode())
-    digest.update(predicted.astype("<i4").tobytes())
+    order = predictions["sample_id"].array.argsort()
+    digest = hashlib.sha256("\n".join(map(str, predictions["sample_id"].take(order).tolist())).encode())
+    digest.update(guesses_of(predictions)[order].astype("<i4").tobytes())
     return digest.hexdigest()[:16]
 
 
@@ -71,7 +68,33 @@ def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
 
     The predicted class is the one with the largest logit, the first if several are equal.
     """
-    return _confusion(classes_of(predictions), *_arrays(predictions))
+    classes = classes_of(predictions)
+    return pd.DataFrame(confusion_counts(predictions), index=classes, columns=classes)
+
+
+def confusion_counts(predictions: pd.DataFrame) -> np.ndarray:
+    """The numbers of `confusion` as an array (K, K)."""
+    return _counts(targets_of(predictions), logits_of(predictions))
+
+
+def recall_of(counts: np.ndarray) -> np.ndarray:
+    """The recall of each class in per cent (K,); NaN for a class that is no image's target.
+
+    Args:
+        counts: The confusion matrix, see `confusion_counts`.
+    """
+    with np.errstate(invalid="ignore"):
+        return 100 * np.diag(counts) / counts.sum(axis=1)
+
+
+def f1_of(counts: np.ndarray) -> np.ndarray:
+    """The F1 of each class in per cent (K,); NaN for a class that is neither an image's target nor ever predicted.
+
+    Args:
+        counts: The confusion matrix, see `confusion_counts`.
+    """
+    with np.errstate(invalid="ignore"):
+        return 100 * 2 * np.diag(counts) / (counts.sum(axis=1) + counts.sum(axis=0))
 
 
 def per_class(table: pd.DataFrame) -> pd.DataFrame:
@@ -83,15 +106,11 @@ def per_class(table: pd.DataFrame) -> pd.DataFrame:
     Args:
         table: The confusion matrix, see `confusion`.
     """
-    right, targets, guesses = np.diag(table), table.sum(axis=1), table.sum(axis=0)
-    return pd.DataFrame(
-        {
-            "recall": 100 * right / targets,
-            "precision": 100 * right / guesses,
-            "f1": 100 * 2 * right / (targets + guesses),
-            "images": targets,
-        }
-    )
+    counts = table.to_numpy()
+    columns = {
+        "recall": recall_of(counts), "precision": recall_of(counts.T), "f1": f1_of(counts), "images": counts.sum(axis=1)
+    }  # fmt: skip
+    return pd.DataFrame(columns, index=table.index)
 
 
 def scalar_metrics(predictions: pd.DataFrame) -> dict[str, float]:
@@ -102,14 +121,14 @@ def scalar_metrics(predictions: pd.DataFrame) -> dict[str, float]:
     have no polarity.
     """
     classes = classes_of(predictions)
-    targets, logits = _arrays(predictions)
-    classwise = per_class(_confusion(classes, targets, logits))
+    targets, logits = targets_of(predictions), logits_of(predictions)
+    counts = _counts(targets, logits)
     log_probabilities = special.log_softmax(logits, axis=1)
     probabilities = np.exp(log_probabilities)
     return {
         "accuracy": accuracy(targets, logits),  # as in the run's record
-        "balanced_accuracy": float(classwise["recall"].mean()),  # pandas leaves NaN out
-        "macro_f1": float(classwise["f1"].mean()),
+        "balanced_accuracy": float(np.nanmean(recall_of(counts))),
+        "macro_f1": float(np.nanmean(f1_of(counts))),
         "top2_accuracy": top_k_accuracy(targets, logits, k=2),
         "polarity_accuracy": polarity_accuracy(classes, targets, logits),
         "nll": negative_log_likelihood(targets, log_probabilities),
@@ -126,7 +145,7 @@ def sufficient_stats(predictions: pd.DataFrame, metric: str) -> SufficientStats:
         metric: The metric's name in `emotune.config.metric.SCALES`.
     """
     classes = classes_of(predictions)
-    targets, logits = _arrays(predictions)
+    targets, logits = targets_of(predictions), logits_of(predictions)
     guesses, k = logits.argmax(axis=1), len(classes)
     if metric in ("balanced_accuracy", "macro_f1"):
         return SufficientStats(targets * k + guesses, np.ones(len(targets)), k * k)
@@ -239,13 +258,6 @@ def expected_calibration_error(confidence: np.ndarray, right: np.ndarray, bins: 
     return float(100 * np.abs(sums).sum() / len(right))
 
 
-def _arrays(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Targets as indices (N,) and logits (N, K) in double precision."""
-    classes = classes_of(predictions)
-    targets = pd.Index(classes).get_indexer(pd.Index(predictions["target"]))
-    return targets, predictions[[LOGIT_PREFIX + label for label in classes]].to_numpy(np.float64)
-
-
 def _in_top_k(targets: np.ndarray, logits: np.ndarray, k: int) -> np.ndarray:
     target_logits = np.take_along_axis(logits, targets[:, None], axis=1)
     equal_before = (logits == target_logits) & (np.arange(logits.shape[1]) < targets[:, None])
@@ -276,7 +288,6 @@ def _bin_of(confidence: np.ndarray, bins: int) -> np.ndarray:
     return np.digitize(confidence, np.linspace(0, 1, bins + 1), right=True)
 
 
-def _confusion(classes: Sequence[str], targets: np.ndarray, logits: np.ndarray) -> pd.DataFrame:
-    n = len(classes)
-    counts = np.bincount(targets * n + logits.argmax(axis=1), minlength=n * n).reshape(n, n)
-    return pd.DataFrame(counts, index=list(classes), columns=list(classes))
+def _counts(targets: np.ndarray, logits: np.ndarray) -> np.ndarray:
+    k = logits.shape[1]
+    return np.bincount(targets * k + logits.argmax(axis=1), minlength=k * k).reshape(k, k)

@@ -1,15 +1,16 @@
 """The files of one run as tables: learning curve, predictions and attention weights, with checks for damage."""
 
-import io
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from pyarrow import parquet
 
-from emotune.analysis.metrics import classes_of
+from emotune.analysis.prediction_arrays import classes_of, logits_of
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.runs.directory import ATTENTION, METRICS, PREDICTIONS
@@ -21,23 +22,29 @@ EPOCH_COLUMNS = ["epoch", "lr", "train_loss", "train_accuracy", "val_loss", "val
                  "test_accuracy", "attention_entropy"]  # fmt: skip
 
 
-def read_curve(folder: Folder) -> pd.DataFrame:
-    """The learning curve of a run: a row for each finished epoch, with `EPOCH_COLUMNS`.
+def read_curve(folder: Folder) -> list[dict[str, float]]:
+    """The learning curve of a run: the values of `EPOCH_COLUMNS` for each finished epoch; NaN for one that is lacking.
 
     Raises:
         InputError: the file is damaged.
     """
     try:
-        return curve_table([json.loads(line) for line in (folder.read(METRICS) or b"").decode().splitlines()])
-    except (ValueError, TypeError) as error:
+        return [_epoch(json.loads(line)) for line in (folder.read(METRICS) or b"").decode().splitlines()]
+    except (ValueError, TypeError, AttributeError) as error:
         raise InputError(
             f"{folder / METRICS}: cannot be read ({error}); delete the folder {folder} to train this run again"
         ) from None
 
 
-def curve_table(epochs: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """A table of epochs with `EPOCH_COLUMNS`; a value that an epoch lacks is NaN."""
-    return pd.DataFrame(epochs, columns=EPOCH_COLUMNS).astype(float).astype({"epoch": int})
+def curve_table(epochs: Iterable[Mapping[str, Any]], columns: Sequence[str] = ()) -> pd.DataFrame:
+    """A table of epochs, see `read_curve`, with further columns before `EPOCH_COLUMNS`."""
+    table = pd.DataFrame(epochs, columns=[*columns, *EPOCH_COLUMNS])
+    return table.astype(dict.fromkeys(EPOCH_COLUMNS, float)).astype({"epoch": int})
+
+
+def _epoch(line: Mapping[str, Any]) -> dict[str, float]:
+    values = {name: math.nan if line.get(name) is None else float(line[name]) for name in EPOCH_COLUMNS}
+    return values | {"epoch": int(values["epoch"])}
 
 
 def read_predictions(folder: Folder, data: bytes | None = None) -> pd.DataFrame:
@@ -54,11 +61,11 @@ def read_predictions(folder: Folder, data: bytes | None = None) -> pd.DataFrame:
     again = f"delete the folder {folder} to train this run again"
     if frame is None:
         raise InputError(f"{folder / PREDICTIONS}: missing; {again}")
-    logits = frame.filter(like=LOGIT_PREFIX)
-    numbers = logits.to_numpy() if all(kind.kind == "f" for kind in logits.dtypes) else np.full((1, 1), np.nan)
+    kinds = {kind.kind for name, kind in frame.dtypes.items() if str(name).startswith(LOGIT_PREFIX)}
+    numbers = logits_of(frame) if kinds == {"f"} else np.full((1, 1), np.nan)
     if not (np.isfinite(numbers) | np.isneginf(numbers)).all() or np.isneginf(numbers).all(axis=1).any():
         raise InputError(f"{folder / PREDICTIONS}: has logits that are not numbers; {again}")
-    if frame["sample_id"].duplicated().any():
+    if not frame["sample_id"].is_unique:
         raise InputError(f"{folder / PREDICTIONS}: lists an image twice; {again}")
     if frame.empty or frame.isna().any(axis=None) or not frame["target"].isin(classes_of(frame)).all():
         raise InputError(f"{folder / PREDICTIONS}: has no images, missing values or unknown classes; {again}")
@@ -80,7 +87,9 @@ def read_attention(folder: Folder, predictions: pd.DataFrame) -> pd.DataFrame | 
         return None
     try:
         images = set(predictions["sample_id"])
-        layers = [layer for _, layer in frame.groupby("layer", sort=False, dropna=False)]
+        layers = [frame] if frame["layer"].nunique(dropna=False) == 1 else [
+            layer for _, layer in frame.groupby("layer", sort=False, dropna=False)
+        ]  # fmt: skip
         complete = bool(layers) and all(len(f) == len(images) and set(f["sample_id"]) == images for f in layers)
         sums = np.concatenate([np.stack(f["weights"].tolist()).sum(axis=1) for f in layers]) if complete else [0.0]
         if np.allclose(sums, 1, atol=1e-3):
@@ -97,7 +106,7 @@ def _read_table(folder: Folder, name: str, columns: Sequence[str], data: bytes |
     if data is None:
         return None
     try:
-        frame = pd.read_parquet(io.BytesIO(data))
+        frame = parquet.ParquetFile(pa.BufferReader(data)).read().to_pandas()
         if missing := [column for column in columns if column not in frame]:
             raise ValueError(f"the column {missing[0]} is missing")
         return frame

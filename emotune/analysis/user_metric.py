@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from emotune.analysis.metrics import classes_of
+from emotune.analysis.prediction_arrays import classes_of
 from emotune.config.metric import Metric, MetricCode
 from emotune.core.errors import InputError
 from emotune.core.user_module import load_function, user_errors
