@@ -40,7 +40,9 @@ class JointInterval:
         weight: The degrees of freedom with which ``rest_sd`` counts, 0 to `PRIOR_DF`.
         sd: The moderated standard deviation, of which the interval is made.
         df: Its degrees of freedom: ``weight`` and those of the contrast's own seeds.
-        quantile: The number of standard errors, ``sd`` / √n, that the interval is wide to each side.
+        error: The standard error of ``mean``: ``sd`` / √n over seeds; 0 if nothing varies over two seeds or more.
+        quantile: The number of standard errors that the interval is wide to each side, unless its own seeds ask for
+            more.
     """
 
     n: int
@@ -53,6 +55,7 @@ class JointInterval:
     weight: int = 0
     sd: float | None = None
     df: int | None = None
+    error: float | None = None
     quantile: float | None = None
 
     @property
@@ -67,7 +70,7 @@ class JointInterval:
 
 
 def joint_intervals(
-    values: np.ndarray, weights: np.ndarray, alpha: float = ALPHA, *, each_alone: bool = False
+    values: np.ndarray, weights: np.ndarray, alpha: float = ALPHA, *, each_alone: bool = False, overlap: float = 0.0
 ) -> list[JointInterval]:
     """The joint interval of each contrast on one data set.
 
@@ -80,6 +83,9 @@ def joint_intervals(
             difference of two variants.
         alpha: The probability of any error: 0.05, divided by the number of data sets of the study.
         each_alone: Whether it is the probability of an error of each interval, not of any.
+        overlap: The number of test images per training image where the columns of ``values`` are divisions of one data
+            set in place of seeds. Their training images overlap, so that their mean varies by more than a sample of
+            so many would show: by ``1 / n + overlap`` variances (Nadeau and Bengio 2003, section 3). 0 for seeds.
 
     Raises:
         ValueError: the weights of a contrast do not sum to zero, or are all zero.
@@ -90,14 +96,15 @@ def joint_intervals(
     constant = is_constant(values)
     pool = fit_variant_and_seed(without_constant(values))
     if each_alone:
-        return [_interval(values, row, pool, constant, max_t(row[None]), alpha) for row in weights]
+        return [_interval(values, row, pool, constant, max_t(row[None]), alpha, overlap) for row in weights]
     together = max_t(weights) if len(weights) else None
-    return [_interval(values, row, pool, constant, together, alpha) for row in weights if together is not None]
+    return [_interval(values, row, pool, constant, together, alpha, overlap) for row in weights if together is not None]
 
 
 def _interval(
-    values: np.ndarray, row: np.ndarray, pool: Residuals, constant: np.ndarray, together: MaxT, alpha: float
-) -> JointInterval:
+    values: np.ndarray, row: np.ndarray, pool: Residuals, constant: np.ndarray, together: MaxT, alpha: float,
+    overlap: float,
+) -> JointInterval:  # fmt: skip
     used = row != 0
     differences = contrast_by_seed(values, row)
     n = len(differences)
@@ -110,8 +117,8 @@ def _interval(
     weight, rest = (0, 0.0) if constant[used].any() else _rest(pool, own, size, f)
     variance, df = (weight * rest + f * own) / (weight + f), weight + f
     if variance < ROUNDING**2:
-        return JointInterval(n, mean, own_sd=0.0)
-    error, own_error = math.sqrt(variance / n), math.sqrt(own / n)
+        return JointInterval(n, mean, own_sd=0.0, error=0.0)
+    error, own_error = (math.sqrt(one * (1 / n + overlap)) for one in (variance, own))
     own_p = t_tail(mean / own_error, f) if own else 0.0
     if weight:
         quantile, p = together.quantile(alpha, df), together.tail(mean / error, df)
@@ -120,7 +127,7 @@ def _interval(
     half = max(quantile * error, t_quantile(alpha, f) * own_error)
     return JointInterval(
         n, mean, mean - half, mean + half, max(p, own_p), own_sd=math.sqrt(own), rest_sd=math.sqrt(rest) or None,
-        weight=weight, sd=math.sqrt(variance), df=df, quantile=quantile,
+        weight=weight, sd=math.sqrt(variance), df=df, error=error, quantile=quantile,
     )  # fmt: skip
 
 
