@@ -21,10 +21,8 @@ from emotune.config.metric import Metric
 from emotune.config.scale import ROUNDING
 
 __all__ = [
-    "AcrossDatasets",
     "Comparison",
     "Summary",
-    "across_datasets",
     "compare_contrasts",
     "estimate_differences",
     "judge_contrasts",
@@ -110,29 +108,6 @@ class Comparison:
         return ends is not None and not ends[0] <= 0 <= ends[1]
 
 
-@dataclass(frozen=True)
-class AcrossDatasets:
-    """A description of a contrast over data sets, without a test, because the data sets are not a random sample.
-
-    Attributes:
-        contrast: The contrast.
-        mean: The mean of the data sets' mean differences.
-        lowest: The lowest of the mean differences.
-        highest: The highest of the mean differences.
-        favourable: The number of data sets whose mean favours the first side; is positive, if there are not two sides.
-        datasets: The number of data sets with a complete seed.
-        one_seed: The names of data sets with a single complete seed, whose difference has no known uncertainty.
-    """
-
-    contrast: Contrast
-    mean: float
-    lowest: float
-    highest: float
-    favourable: int
-    datasets: int
-    one_seed: tuple[str, ...] = ()
-
-
 def summarise(values: Sequence[float], bounds: tuple[float, float] = UNBOUNDED) -> Summary:
     """Mean, standard deviation and 95 % t interval of one number per seed.
 
@@ -201,20 +176,6 @@ def judge_contrasts(
     """The contrasts on one data set with joint intervals and verdicts, all at a ``share`` of the 5 %."""
     compared = _compare_on(rows, contrasts, dataset, seeds, metric, share)
     return [replace(c, verdict=_verdict(c, metric.min_effect)) for c in compared]
-
-
-def across_datasets(comparisons: Sequence[Comparison]) -> list[AcrossDatasets]:
-    """The mean, lowest and highest difference of each contrast with complete pairs on two or more data sets."""
-    results = []
-    for contrast in dict.fromkeys(c.contrast for c in comparisons):
-        paired = [c for c in comparisons if c.contrast == contrast and not math.isnan(c.summary.mean)]
-        means, one_seed = [c.summary.mean for c in paired], tuple(c.dataset for c in paired if c.summary.n == 1)
-        up = not contrast.compares_means or next(c.higher_is_better for c in comparisons if c.contrast == contrast)
-        if len(means) > 1:
-            favourable = sum(mean > 0 if up else mean < 0 for mean in means)
-            mean = sum(means) / len(means)
-            results.append(AcrossDatasets(contrast, mean, min(means), max(means), favourable, len(means), one_seed))
-    return results
 
 
 def _compare_on(

@@ -17,6 +17,7 @@ from emotune.analysis.verdict import ALPHA, Verdict
 from emotune.config.ablate_command import AblateCommand
 from emotune.config.metric import SCALES
 from emotune.report import phrasing
+from emotune.report.across_sentences import across_sentences
 from emotune.report.dataset_info import DatasetInfo
 from emotune.report.example_images import Disagreement
 from emotune.report.outcome_sentences import outcome_sentences
@@ -135,7 +136,7 @@ def page_context(
         "agreement": phrasing.agreement_sentence(results.other_analyses),
         "sign_flips_omitted": any(p is not None and adjusted is None for p, adjusted in sign_flips),
         "across_datasets": [
-            (str(across.contrast), phrasing.across_datasets_sentence(across, study.metric))
+            (str(across.contrast), " ".join(across_sentences(across, study.metric)))
             for across in results.across_datasets
         ],
         "tables": report_tables(results, architectures)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from emotune.analysis.residuals import PooledSpread
-from emotune.analysis.seeds import AcrossDatasets, Comparison, Summary
+from emotune.analysis.seeds import Comparison, Summary
 from emotune.analysis.sensitivity import OtherAnalyses
 from emotune.analysis.verdict import ALPHA, Verdict, judge
 from emotune.config.metric import Metric
@@ -13,7 +13,6 @@ from emotune.config.scale import ROUNDING, Scale
 from emotune.report.verdict_headlines import headline
 
 __all__ = [
-    "across_datasets_sentence",
     "agreement_sentence",
     "difference_sentence",
     "ends",
@@ -136,18 +135,6 @@ def findable_effects_sentence(spread: PooledSpread, effects: Mapping[int, float]
     amount = f"{scale.format(largest)} {scale.difference_units}".rstrip()
     more = "".join(f", {number} find {scale.format(effect)}" for number, effect in others)
     return f"{text} At this spread, {fewest} seeds find a difference of {amount} in four of five studies{more}."
-
-
-def across_datasets_sentence(across: AcrossDatasets, metric: Metric) -> str:
-    """A contrast's mean over all data sets, its range, and on how many the first side is better, or it is positive."""
-    signed = metric.format_signed
-    single = f"; {', '.join(across.one_seed)}: one seed only" if across.one_seed else ""
-    contrast = across.contrast
-    favoured = f"{contrast.sides[0]} is better" if contrast.compares_means else "positive"
-    return (
-        f"{signed(across.mean)} on average over {across.datasets} data sets (range {signed(across.lowest)} to "
-        f"{signed(across.highest)}); {favoured} on {across.favourable} of {across.datasets}{single}"
-    )
 
 
 def agreement_sentence(others: Sequence[OtherAnalyses]) -> str:

@@ -8,15 +8,14 @@ import numpy as np
 import pandas as pd
 
 from emotune.analysis import diagnostics
+from emotune.analysis.across_datasets import AcrossDatasets, across_datasets
 from emotune.analysis.images import ImageBootstrap, bootstrap_over_images, complete_seeds
 from emotune.analysis.load import Records, load_records
 from emotune.analysis.outcomes import Outcomes, outcomes
 from emotune.analysis.residuals import PooledSpread, pooled_spread
 from emotune.analysis.seeds import (
-    AcrossDatasets,
     Comparison,
     Summary,
-    across_datasets,
     compare_contrasts,
     estimate_differences,
     summarise,
@@ -75,7 +74,7 @@ class StudyResults:
             masks; empty if the study has no A/A variant.
         image_bootstraps: The declared contrasts with their uncertainty over test images; empty for a metric of the
             user's own, whose function would have to be executed for every draw.
-        across_datasets: The declared contrasts over several data sets, as a description.
+        across_datasets: The declared contrasts over several data sets.
         test_selection_bias: The accuracy that selecting the best test epoch would have added, by variant and data set,
             for runs that were tested after each epoch.
         disagreements: The images that one variant of a difference (declared or A/A) classifies correctly and the other

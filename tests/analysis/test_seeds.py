@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 from seed_tables import AB, analyse, compare, compare_nll, rows, with_digests
 
-from emotune.analysis.seeds import across_datasets, compare_contrasts, estimate_differences, summarise
+from emotune.analysis.seeds import compare_contrasts, estimate_differences, summarise
 from emotune.analysis.verdict import Verdict
 from emotune.config.contrast import Contrast
 from emotune.config.metric import SCALES, Metric
@@ -173,21 +173,6 @@ def test_undeclared_contrast_has_no_verdict():
     )
 
 
-def test_across_datasets_describes_the_means():
-    table = rows("d", a=[60, 61], b=[50, 52]) + rows("e", a=[50, 51], b=[51, 52]) + rows("f", a=[54, 52], b=[50, 51])
-    contrasts = [AB, Contrast.difference("b", "a"), Contrast.difference("c", "a")]
-    ab, ba = across_datasets(compare_contrasts(table, contrasts, ["d", "e", "f"], 2, Metric()))  # c has no runs
-    assert (ab.mean, ab.lowest, ab.highest) == (pytest.approx(11 / 3), -1.0, 9.5)
-    assert (ab.favourable, ab.datasets, ab.one_seed, ba.favourable) == (2, 3, (), 1)
-    assert across_datasets(compare_contrasts(table, [AB], ["d"], 2, Metric())) == []
-
-
-def test_across_datasets_names_data_sets_with_one_seed():
-    table = rows("d", a=[60, 61], b=[50, 52]) + rows("e", a=[50, None], b=[51, 52])
-    (comparison,) = across_datasets(compare_contrasts(table, [AB], ["d", "e"], 2, Metric()))
-    assert (comparison.mean, comparison.one_seed) == (pytest.approx(4.25), ("e",))
-
-
 def test_runs_with_equal_predictions_are_identical():
     table = rows(a=[60.0, 61.0, 63.0], b=[60.0, 61.0, 63.0])
     (same,) = compare_contrasts(with_digests({"a": "xyz", "b": "xyz"}, table), [AB], ["d"], 3, Metric())
@@ -232,10 +217,3 @@ def test_interval_of_percentages_is_truncated():
     assert summarise([0.0, 1.0, 3.0], (0, 100)).low == 0
     comparison = compare([100.0, 0.0], [0.0, 100.0])
     assert (comparison.summary.low, comparison.summary.high) == (-100, 100)
-
-
-def test_across_datasets_counts_a_lower_loss_as_favourable():
-    table = [row | {"nll": row["accuracy"]} for name in "de" for row in rows(name, a=[1.0, 1.1], b=[1.2, 1.4])]
-    metric = Metric(name="nll", min_effect=0.05)
-    (ab,) = across_datasets(compare_contrasts(table, [AB], ["d", "e"], 2, metric))
-    assert (ab.favourable, ab.datasets) == (2, 2)

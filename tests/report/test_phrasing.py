@@ -2,19 +2,17 @@
 
 import math
 import re
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from seed_tables import AB, analyse, rows
 
 from emotune.analysis.residuals import PooledSpread
-from emotune.analysis.seeds import AcrossDatasets, compare_contrasts, summarise
+from emotune.analysis.seeds import compare_contrasts, summarise
 from emotune.config.contrast import Contrast
 from emotune.config.metric import SCALES, Metric
 from emotune.report import provenance
 from emotune.report.phrasing import (
-    across_datasets_sentence,
     agreement_sentence,
     findable_effects_sentence,
     mean_and_interval,
@@ -157,13 +155,6 @@ def test_variants_that_do_not_depend_on_the_seed_or_change_nothing():
     identical = sentences([60.0, 61.0, 63.0], [60.0, 61.0, 63.0], digests="xyz")
     assert identical.startswith("identical: ")
     assert "+0.0" not in identical
-
-
-def test_a_mean_over_data_sets_names_those_with_a_single_seed():
-    across = AcrossDatasets(Contrast.difference("new", "old"), 2.0, 1.0, 3.0, 2, 2, ("photos",))
-    assert numbers(across_datasets_sentence(across, Metric())) == ["+2.0", "2", "+1.0", "+3.0", "2", "2"]
-    assert "photos" in across_datasets_sentence(across, Metric())
-    assert "photos" not in across_datasets_sentence(replace(across, one_seed=()), Metric())
 
 
 def test_a_lower_loss_is_better_and_the_difference_keeps_its_sign_and_unit():
