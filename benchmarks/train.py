@@ -47,7 +47,7 @@ from emotune.models.dropout import SampleDropout
 from emotune.models.local_response import LocalResponseNorm
 from emotune.runs.directory import RunDirectory
 from emotune.training.distributed import World
-from emotune.training.loop import draw_randomness
+from emotune.training.epoch_randomness import draw_randomness
 from emotune.training.precision import numerics
 from emotune.training.setup import load_or_init
 from emotune.training.step import TrainState, take_step

@@ -17,7 +17,8 @@ from emotune.config.train import VIEW_OPTIONS, TrainConfig
 from emotune.config.user_code import UserCode
 from emotune.data.augment import CropBoxes, draw_crops, evaluation_crops
 from emotune.data.read.batches import Split
-from emotune.training.step import EpochRandomness, TrainState
+from emotune.training.epoch_randomness import EpochRandomness
+from emotune.training.step import TrainState
 
 __all__ = ["View", "fixed_views", "in_views", "test_views", "training_views", "views_of_epoch"]
 

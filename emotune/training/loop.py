@@ -18,7 +18,6 @@ import torch.nn.functional as F
 from emotune.config.network import NetworkConfig
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
-from emotune.data.augment import draw_crops
 from emotune.data.mixing import make_mixing
 from emotune.data.read.batches import Split
 from emotune.data.read.epoch_order import steps_per_epoch
@@ -29,6 +28,7 @@ from emotune.runs.predictions import accuracy
 from emotune.runs.progress import Phase, RunProgress
 from emotune.runs.record import EpochMetrics, RunRecord
 from emotune.training.distributed import World
+from emotune.training.epoch_randomness import EpochRandomness, draw_randomness
 from emotune.training.evaluate import Outputs, evaluate
 from emotune.training.feature_views import fixed_views, in_views, views_of_epoch
 from emotune.training.features import features_opener
@@ -41,9 +41,9 @@ from emotune.training.provenance import code_origin, libraries_of
 from emotune.training.record import make_record, reading_mode, write_predictions
 from emotune.training.selection import selected_epoch
 from emotune.training.setup import InterruptedRunError, RunSession, leased, load_or_init, split_opener
-from emotune.training.step import EpochRandomness, TrainState, take_step
+from emotune.training.step import TrainState, take_step
 
-__all__ = ["CHECKPOINT_EVERY_S", "DivergedError", "InterruptedRunError", "draw_randomness", "train"]
+__all__ = ["CHECKPOINT_EVERY_S", "DivergedError", "InterruptedRunError", "train"]
 
 CHECKPOINT_EVERY_S = 60.0
 """The seconds of training between two checkpoints, which is what the loss of a machine can cost."""
@@ -271,24 +271,6 @@ def _steps(
             reporter.report_step(result.loss, lr, batch.total, seconds)
             yield
             started = time.perf_counter()
-
-
-def draw_randomness(run: RunConfig, epoch: int, images: int) -> EpochRandomness:
-    """Everything that is random about an epoch's images except their order, the same on every rank."""
-    crops = draw_crops(
-        images, run.stream("augment"), epoch, run.input,
-        crop=run.train.crop, flip=run.train.flip, min_scale=run.train.min_scale,
-    )  # fmt: skip
-
-    def seeds(*key: int) -> np.ndarray:
-        return np.random.default_rng(key).integers(2**63, size=images)
-
-    augment = run.stream("augment"), epoch  # the crops' own key: a number after it makes another stream (3: mixing)
-    generator = np.random.default_rng([run.stream("dropout"), epoch])
-    return EpochRandomness(
-        crops, seeds(*augment, 1), seeds(*augment, 2),
-        dropout_seeds=generator.integers(2**63, size=images), network_seed=int(generator.integers(2**63)),
-    )  # fmt: skip
 
 
 def _epoch_metrics(progress: Progress, run: RunConfig, images: int, val: Split, outputs: Outputs) -> EpochMetrics:

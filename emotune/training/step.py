@@ -14,7 +14,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from emotune.config.normalisation import IMAGENET, Normalisation
-from emotune.data.augment import CropBoxes, crop_and_normalise
+from emotune.data.augment import crop_and_normalise
 from emotune.data.augmentation_policies import Augmentation, erase
 from emotune.data.mixing import Mixture
 from emotune.data.read.batches import Batch
@@ -23,30 +23,12 @@ from emotune.models.networks.backbone_network import BackboneNetwork
 from emotune.models.networks.fixed_features import Features
 from emotune.training.checkpoint import Stateful
 from emotune.training.distributed import World
+from emotune.training.epoch_randomness import EpochRandomness
 from emotune.training.loss import Objective
 from emotune.training.precision import autocast
 from emotune.training.selection import BestWeights
 
-__all__ = ["EpochRandomness", "StepResult", "TrainState", "backward", "network_inputs", "take_step"]
-
-
-@dataclass(frozen=True)
-class EpochRandomness:
-    """The random choices of an epoch for every image of a split.
-
-    Attributes:
-        crops: The crop and flip of each image.
-        augment_seeds: The seed of the draws of each image's augmentation, int64 (N,).
-        erasing_seeds: The seed of the rectangle that is erased in each image, int64 (N,).
-        dropout_seeds: The seed of each image's dropout masks, int64 (N,).
-        network_seed: The seed of what the network draws from torch's generators.
-    """
-
-    crops: CropBoxes
-    augment_seeds: np.ndarray
-    erasing_seeds: np.ndarray
-    dropout_seeds: np.ndarray
-    network_seed: int
+__all__ = ["StepResult", "TrainState", "backward", "network_inputs", "take_step"]
 
 
 @dataclass(frozen=True)

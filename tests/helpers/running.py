@@ -15,9 +15,10 @@ from emotune.data.mixing import make_mixing
 from emotune.data.read.batches import Batch, Split, open_split
 from emotune.runs.directory import METRICS, PREDICTIONS, RunDirectory
 from emotune.training.distributed import World
-from emotune.training.loop import draw_randomness, train
+from emotune.training.epoch_randomness import EpochRandomness, draw_randomness
+from emotune.training.loop import train
 from emotune.training.setup import load_or_init
-from emotune.training.step import EpochRandomness, TrainState
+from emotune.training.step import TrainState
 
 ALONE = World(0, 1, torch.device("cpu"))
 

@@ -11,7 +11,7 @@ from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
 from emotune.data.mixing import make_mixing
 from emotune.data.read.batches import Split, open_split
-from emotune.training.loop import draw_randomness
+from emotune.training.epoch_randomness import draw_randomness
 from emotune.training.step import TrainState, backward, network_inputs
 
 

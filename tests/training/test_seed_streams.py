@@ -15,6 +15,7 @@ from torch import nn
 from emotune.config.run import RunConfig
 from emotune.models.dropout import SampleDropout, set_dropout_seeds
 from emotune.training import loop
+from emotune.training.epoch_randomness import draw_randomness
 from emotune.training.step import StepResult, network_inputs, take_step
 
 
@@ -87,7 +88,7 @@ def test_variants_of_a_seed_erase_the_same_rectangles_whatever_else_happens_to_t
 
 def dropped(network: nn.Module, run: RunConfig) -> torch.Tensor:
     """Which units are dropped behind fc6 for the first images."""
-    set_dropout_seeds(network, torch.from_numpy(loop.draw_randomness(run, 0, 4).dropout_seeds))
+    set_dropout_seeds(network, torch.from_numpy(draw_randomness(run, 0, 4).dropout_seeds))
     layer = next(module for module in network.modules() if isinstance(module, SampleDropout))
     return layer(torch.ones(4, 256)) == 0
 
@@ -104,7 +105,7 @@ def test_what_a_variant_is_called_does_not_change_a_bit_of_its_run(run: RunConfi
 
 
 def test_every_image_has_draws_of_its_own_in_every_epoch(run: RunConfig):
-    epochs = [loop.draw_randomness(run, epoch, 1000) for epoch in range(3)]
+    epochs = [draw_randomness(run, epoch, 1000) for epoch in range(3)]
     together = np.concatenate([[r.dropout_seeds, r.augment_seeds, r.erasing_seeds] for r in epochs])
     assert len(np.unique(together)) == 9000
     assert together.min() >= 0
