@@ -15,6 +15,7 @@ from scipy import sparse, stats
 from statsmodels.stats.contingency_tables import mcnemar
 
 from emotune.analysis.metrics import metric_from_stats, sufficient_stats
+from emotune.analysis.prediction_arrays import guesses_of, targets_of
 from emotune.analysis.verdict import ALPHA
 from emotune.config.contrast import Contrast
 from emotune.config.metric import Metric
@@ -100,7 +101,8 @@ def bootstrap_over_images(
     # In a run without recorded groups, every image is its own group; any other run has the real groups.
     groups = pd.factorize(min((frame["group"] for frame in runs.values()), key=pd.Series.nunique))[0]
     values = dict(zip(runs, _replicates(list(runs.values()), groups, metric.column).T, strict=True))
-    right = {run: sufficient_stats(frame, "accuracy").value > 0 for run, frame in runs.items()}
+    targets = targets_of(next(iter(runs.values())))  # the same in all runs
+    right = {run: guesses_of(frame) == targets for run, frame in runs.items()}
     bootstraps = []
     for c in contrasts:
         if seeds := common[c]:

@@ -4,7 +4,7 @@ Heavy libraries are imported when they are needed, so that ``import emotune`` ta
 """
 
 import contextlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from emotune.config.study import Study
 from emotune.core.errors import InputError, UnwritableError, describe_os_error, first_of
 
 if TYPE_CHECKING:
+    from emotune.execution.monitor.observer import RunObserver
     from emotune.execution.plan.plan import Plan
     from emotune.execution.plan.resolved_study import ResolvedStudy
     from emotune.execution.run.session import ExecutionOptions
@@ -148,7 +149,8 @@ def train_and_report(
         if is_training:
             with (
                 registry.in_use(resolved.study, resolved.runs),  # first of all: others must not prune its runs
-                Session(resolved, options, console, stopping) as session,
+                _growing_report(resolved, plan, reporting, console) as followers,
+                Session(resolved, options, console, stopping, followers) as session,
             ):
                 session.prepare(plan.to_do)
                 with stopping.patient():
@@ -168,6 +170,20 @@ def train_and_report(
     if interrupted:
         raise interrupted
     return StudyOutcome(plan, page, tuple(without_metric))
+
+
+@contextlib.contextmanager
+def _growing_report(
+    resolved: "ResolvedStudy", plan: "Plan", reporting: ReportOptions | None, console: Console
+) -> "Iterator[list[RunObserver]]":
+    """A block in which the report grows with the runs; yields what must follow them."""
+    from emotune.api.growing_report import GrowingReport
+
+    if reporting is None or console.quiet:
+        yield []
+        return
+    with GrowingReport(resolved, plan, reporting.folder, reporting.command, console) as report:
+        yield [report]
 
 
 def _write_report(resolved: "ResolvedStudy", plan: "Plan", reporting: ReportOptions, console: Console) -> Path:

@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 from dataclasses import asdict, fields, is_dataclass
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, TypeAdapter, model_validator
@@ -124,7 +125,7 @@ class RunConfig:
             raise ValueError(f'train.init is "{self.train.init}", but weights are {self.weights}')
         return self
 
-    @property
+    @cached_property
     def id(self) -> str:
         """The name of the run's folder: ``model-dataset-s<seed>-<8 hex>``."""
         identity: dict[str, Any] = {

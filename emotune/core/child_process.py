@@ -19,6 +19,8 @@ from emotune.core.errors import InputError
 
 __all__ = ["ChildProcess", "serve"]
 
+END_TIMEOUT_S = 5.0
+"""Seconds in which a process can end in good order before it is killed."""
 PROGRAM = "import sys; from {module} import main; main(int(sys.argv[1]))"
 
 
@@ -74,10 +76,18 @@ class ChildProcess:
             raise message
         return message
 
-    def close(self) -> None:
-        """Ends the process."""
+    def end(self) -> None:
+        """Ends the process; another thread that waits for its result gets a RuntimeError."""
         self._process.terminate()
-        self._process.wait()
+        try:
+            self._process.wait(END_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def close(self) -> None:
+        """Ends the process, and closes the pipe to it."""
+        self.end()
         self._receiver.close()
 
 

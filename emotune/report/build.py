@@ -33,7 +33,9 @@ __all__ = ["build_report"]
 PNG_DPI = 200
 
 
-def build_report(study: Study, states: RunStates, out: Path, command: AblateCommand) -> Path:
+def build_report(
+    study: Study, states: RunStates, out: Path, command: AblateCommand, *, is_growing: bool = False
+) -> Path:
     """Writes the report of a study, complete or not.
 
     Args:
@@ -41,6 +43,8 @@ def build_report(study: Study, states: RunStates, out: Path, command: AblateComm
         states: Its runs, and what their store has of them.
         out: The folder of the report. Files of an earlier report are replaced or removed, all others are left alone.
         command: The command that reproduces the study; if it asks for model cards, ``cards/<variant>.md`` are written.
+        is_growing: Whether the study is being trained and the report will be written again: its page says so, and
+            reloads itself.
 
     Returns:
         The path of the page.
@@ -66,6 +70,7 @@ def build_report(study: Study, states: RunStates, out: Path, command: AblateComm
         ) from error
     claim_folder(out, study)
     with ReportWriter(out, study, cards=command.model_cards) as files:
+        context["is_growing"] = is_growing
         context["figures"] = _draw(results, datasets, refs, files)
         context["sections"] = sections(context, context["figures"])
         _write_tables(results, datasets, files)

@@ -29,15 +29,16 @@ class RunObservers:
     """Several observers, called one after another.
 
     Args:
-        observers: The observers, in the order in which they are called.
+        observers: The observers, in the order in which they are called; they are entered with this object.
+        entered: Further observers, whose contexts somebody else entered.
     """
 
-    def __init__(self, observers: Sequence[RunObserver]) -> None:
-        self._observers, self._entered = observers, ExitStack()
+    def __init__(self, observers: Sequence[RunObserver], entered: Sequence[RunObserver] = ()) -> None:
+        self._own, self._observers, self._entered = observers, [*observers, *entered], ExitStack()
 
     def __enter__(self) -> Self:
         with ExitStack() as entered:
-            for observer in self._observers:
+            for observer in self._own:
                 entered.enter_context(observer)
             self._entered = entered.pop_all()
         return self

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from emotune.config.run import RunConfig
 from emotune.execution.checks.prepare import Preparation
+from emotune.execution.monitor.observer import RunObserver
 from emotune.execution.monitor.waiting import waiting_for
 from emotune.execution.plan.plan import Plan, reopen_damaged
 from emotune.execution.plan.resolved_study import ResolvedStudy
@@ -52,12 +53,19 @@ class Session:
         options: How to train.
         console: Where progress is shown.
         stopping: Asked again and again; once it says so, runs end after their step with a checkpoint.
+        followers: Observers of all runs of the session besides the progress display, entered by the caller.
     """
 
     def __init__(
-        self, resolved: ResolvedStudy, options: ExecutionOptions, console: Console, stopping: Callable[[], bool]
+        self,
+        resolved: ResolvedStudy,
+        options: ExecutionOptions,
+        console: Console,
+        stopping: Callable[[], bool],
+        followers: Sequence[RunObserver] = (),
     ) -> None:
         self._resolved, self._options, self._console, self._stopping = resolved, options, console, stopping
+        self._followers = followers
         self._stack = ExitStack()
         self._train: Callable[..., None] | None = None
 
@@ -109,7 +117,7 @@ class Session:
         tensorboard = self._options.tensorboard
         events = [TensorBoardWriter(tensorboard, runs)] if tensorboard and not steps else []
         console = Console(quiet=True) if steps else self._console  # that timed runs are left undone is no news
-        with RunObservers([ProgressDisplay(console, runs), *events]) as observers:
+        with RunObservers([ProgressDisplay(console, runs), *events], self._followers) as observers:
             self._train(
                 runs, store or self._resolved.store, observers, self._resolved.study.resources,
                 stopping=self._stopping, steps=steps,

@@ -132,8 +132,8 @@ def _draw_curves(axes: Axes, curves: pd.DataFrame, means: pd.DataFrame, column: 
     for variant, colour in colours.items():
         of_variant = curves[curves["variant"] == variant]
         marker = "o" if of_variant["epoch"].max() <= 3 else None  # a line needs two epochs to be seen
-        for _, seed in of_variant.groupby("seed"):
-            axes.plot(seed["epoch"], seed[column], color=colour, alpha=0.3, linewidth=0.6, marker=marker,
+        for _, seed in of_variant[["seed", "epoch", column]].groupby("seed"):
+            axes.plot(*seed[["epoch", column]].to_numpy().T, color=colour, alpha=0.3, linewidth=0.6, marker=marker,
                       markersize=2.5, clip_on=marker is None, gid="seed")  # fmt: skip
         mean = means[means["variant"] == variant]
         axes.fill_between(mean["epoch"], mean["low"], mean["high"], color=colour, alpha=0.12, linewidth=0)
