@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from emotune.analysis.max_t import MaxT, max_t, t_quantile, t_tail
-from emotune.analysis.residuals import Residuals, fit_variant_and_seed, is_constant, without_constant
+from emotune.analysis.residuals import Residuals, fit_variant, fit_variant_and_seed, is_constant, without_constant
 from emotune.analysis.verdict import ALPHA
 from emotune.config.scale import ROUNDING
 
-__all__ = ["PRIOR_DF", "JointInterval", "joint_intervals"]
+__all__ = ["PRIOR_DF", "JointInterval", "contrast_by_seed", "joint_intervals", "mean_intervals"]
 
 PRIOR_DF = 4
 """The degrees of freedom that the spread of all other differences has beside the contrast's own."""
@@ -99,6 +99,21 @@ def joint_intervals(
         return [_interval(values, row, pool, constant, max_t(row[None]), alpha, overlap) for row in weights]
     together = max_t(weights) if len(weights) else None
     return [_interval(values, row, pool, constant, together, alpha, overlap) for row in weights if together is not None]
+
+
+def mean_intervals(values: np.ndarray, alpha: float = ALPHA) -> list[JointInterval]:
+    """The joint interval of each variant's mean over seeds, which does not compare it with another variant.
+
+    The spread is moderated like that of a contrast, but contains what all variants of a seed share. The quantile is
+    that of independent means, which is too large rather than too small for means that share their seeds (Šidák 1967).
+
+    Args:
+        values: The metric by variant and seed (k, n): NaN where no run has finished, infinite values count as such.
+        alpha: The probability that any of the intervals misses its mean.
+    """
+    values = np.asarray(values, float)
+    constant, pool, rows = is_constant(values), fit_variant(without_constant(values)), np.eye(len(values))
+    return [_interval(values, row, pool, constant, max_t(rows), alpha) for row in rows]
 
 
 def _interval(

@@ -23,7 +23,6 @@ __all__ = [
     "brier_score",
     "confusion",
     "confusion_counts",
-    "constant_predictions",
     "expected_calibration_error",
     "f1_of",
     "metric_from_stats",
@@ -181,14 +180,6 @@ def metric_from_stats(metric: str, sums: np.ndarray, images: np.ndarray) -> np.n
         totals = (totals + counts.sum(axis=-2)) / 2
     shares = np.divide(correct, totals, out=np.zeros_like(correct), where=totals > 0)
     return 100 * shares.sum(axis=-1) / (totals > 0).sum(axis=-1)
-
-
-def constant_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
-    """The predictions of the class prior: the frequencies of the classes among these images, for every image."""
-    shares = predictions["target"].value_counts(normalize=True)
-    return predictions.assign(
-        **{LOGIT_PREFIX + c: np.log(shares[c]) if c in shares else -np.inf for c in classes_of(predictions)}
-    )
 
 
 def top_k_accuracy(targets: np.ndarray, logits: np.ndarray, k: int) -> float:

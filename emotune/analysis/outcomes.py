@@ -1,20 +1,19 @@
-"""Counts a data set's runs that diverged or learned nothing, and finds those far from the others of their variant.
+"""What became of a data set's runs: which diverged, learned nothing, or are far from the others of their variant.
 
 A mean over seeds does not show that one variant fails in one seed of five.
 """
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import special
 
+from emotune.analysis.learning import Learning, RunLearning
 from emotune.analysis.max_t import t_tail
 from emotune.analysis.metric_table import metric_table
 from emotune.analysis.residuals import fit_variant_and_seed, without_constant
-from emotune.analysis.verdict import ALPHA
 from emotune.config.scale import ROUNDING
 from emotune.runs.directory import State
 
@@ -47,67 +46,74 @@ class FarRun:
 
 @dataclass(frozen=True)
 class Outcomes:
-    """The runs of one data set that diverged, learned nothing, or are far from the others.
+    """The runs of one data set that diverged, learned nothing, had not finished learning, or are far from the others.
 
     Attributes:
         dataset: The data set's name.
         diverged: The seeds in which a variant diverged, by variant; only variants that did.
-        finished: The number of finished runs by variant, of all that could learn.
-        not_learned: The seeds in which a variant is not shown to be better than always answering the most frequent
-            class, by variant; only variants with such a seed.
-        most_frequent: The accuracy of that answer on the test images, in per cent; NaN if it is unknown.
+        finished: The number of finished runs by variant, of all that can learn.
+        learning: Who has learned something; None if no run that can learn has finished.
+        improving: The seeds in which a variant still improved when training ended, by variant; only such variants.
         far: The runs that are far from the others.
     """
 
     dataset: str
     diverged: Mapping[str, Sequence[int]]
     finished: Mapping[str, int]
-    not_learned: Mapping[str, Sequence[int]]
-    most_frequent: float
+    learning: Learning | None
+    improving: Mapping[str, Sequence[int]]
     far: Sequence[FarRun]
+
+    @property
+    def not_learned(self) -> Mapping[str, Sequence[int]]:
+        """The seeds in which a variant is not better than the class prior, by variant; only such variants."""
+        return _seeds_by_variant([(r.variant, r.seed) for r in self._runs if not r.learned])
+
+    @property
+    def collapsed(self) -> Mapping[tuple[str, str], Sequence[int]]:
+        """The seeds in which a variant gives one answer to nearly all images, by variant and answer."""
+        return _seeds_by_variant([((r.variant, r.answer), r.seed) for r in self._runs if r.answer is not None])
+
+    @property
+    def _runs(self) -> Sequence[RunLearning]:
+        return self.learning.runs if self.learning else ()
 
 
 def outcomes(
-    rows: Sequence[Mapping[str, Any]], dataset: str, seeds: int, column: str, most_frequent: float,
-    unable: Collection[str] = (),
+    rows: Sequence[Mapping[str, Any]], dataset: str, seeds: int, column: str, learning: Learning | None = None,
+    improving: Collection[str] = (), unable: Collection[str] = (),
 ) -> Outcomes:  # fmt: skip
-    """The runs of a data set that diverged, learned nothing, or are far from the others.
+    """The outcomes of a data set's runs.
 
     Args:
-        rows: All runs, A/A included, with ``variant``, ``dataset``, ``seed`` and ``state``; finished ones also have the
-            metric, ``accuracy`` in per cent and ``test_images``.
+        rows: All runs, A/A included, with ``run``, ``variant``, ``dataset``, ``seed`` and ``state``; finished ones also
+            have the metric.
         dataset: The data set's name.
         seeds: The study's number of seeds.
         column: The column of the study's metric.
-        most_frequent: The share of the most frequent class among the test images, in per cent; NaN: it is unknown.
+        learning: Who has learned something.
+        improving: The ids of the runs that still improved (`emotune.analysis.still_improving`).
         unable: The variants that cannot learn, such as class frequencies.
     """
     here = [row for row in rows if row["dataset"] == dataset and row["seed"] < seeds]
     done = [row for row in here if row["state"] == State.DONE and row["variant"] not in unable]
     variants = dict.fromkeys(row["variant"] for row in done)
-    failures = [row for row in done if not _has_learned(row, most_frequent)]
+    diverged = [row for row in here if row["state"] == State.DIVERGED]
     return Outcomes(
         dataset=dataset,
-        diverged=_seeds_by_variant([row for row in here if row["state"] == State.DIVERGED]),
+        diverged=_seeds_by_variant([(row["variant"], row["seed"]) for row in diverged]),
         finished={v: sum(row["variant"] == v for row in done) for v in variants},
-        not_learned=_seeds_by_variant(failures) if not math.isnan(most_frequent) else {},
-        most_frequent=most_frequent,
+        learning=learning,
+        improving=_seeds_by_variant([(row["variant"], row["seed"]) for row in done if row["run"] in improving]),
         far=_far_runs(here, dataset, seeds, column),
     )
 
 
-def _seeds_by_variant(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = {}
-    for row in rows:
-        found.setdefault(row["variant"], []).append(row["seed"])
-    return {variant: sorted(seeds) for variant, seeds in found.items()}
-
-
-def _has_learned(row: Mapping[str, Any], most_frequent: float) -> bool:
-    """Whether the accuracy is above that of the most frequent class, by a one-sided exact binomial test at 5 %."""
-    images = int(row["test_images"])
-    correct = round(images * row["accuracy"] / 100)
-    return bool(special.bdtrc(correct - 1, images, most_frequent / 100) < ALPHA) if correct else False
+def _seeds_by_variant(runs: Iterable[tuple[Any, int]]) -> dict[Any, list[int]]:
+    found: dict[Any, list[int]] = {}
+    for key, seed in runs:
+        found.setdefault(key, []).append(seed)
+    return {key: sorted(seeds) for key, seeds in found.items()}
 
 
 def _far_runs(rows: Sequence[Mapping[str, Any]], dataset: str, seeds: int, column: str) -> list[FarRun]:

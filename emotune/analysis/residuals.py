@@ -12,16 +12,24 @@ import numpy as np
 
 from emotune.config.scale import ROUNDING
 
-__all__ = ["PooledSpread", "Residuals", "fit_variant_and_seed", "is_constant", "pooled_spread", "without_constant"]
+__all__ = [
+    "PooledSpread",
+    "Residuals",
+    "fit_variant",
+    "fit_variant_and_seed",
+    "is_constant",
+    "pooled_spread",
+    "without_constant",
+]
 
 
 @dataclass(frozen=True)
 class Residuals:
-    """The least-squares fit of *variant + seed* to a table of metric values.
+    """A least-squares fit to a table of metric values.
 
     Attributes:
         squares: The sum of the squared residuals.
-        df: Their degrees of freedom; with all of k variants and n seeds (k - 1)(n - 1).
+        df: Their degrees of freedom; of *variant + seed* with all of k variants and n seeds (k - 1)(n - 1).
         residuals: The residual of each run (k, n); NaN where there is no value.
         leverages: How much each run pulls its own fitted value (k, n), from 0 to 1; NaN where there is no value.
     """
@@ -53,6 +61,21 @@ def fit_variant_and_seed(values: np.ndarray) -> Residuals:
     left = y - u @ (u.T @ y)
     residuals[finite], leverages[finite] = left, (u**2).sum(axis=1)
     return Residuals(float(left @ left), len(y) - u.shape[1], residuals, leverages)
+
+
+def fit_variant(values: np.ndarray) -> Residuals:
+    """The least-squares fit of each variant's mean, whose residuals contain what all variants of a seed share.
+
+    Args:
+        values: The metric by variant and seed (k, n); NaN or infinite where a run does not count.
+    """
+    finite = np.isfinite(values)
+    runs = np.maximum(finite.sum(axis=1, keepdims=True), 1)
+    means = np.where(finite, values, 0).sum(axis=1, keepdims=True) / runs
+    residuals = np.where(finite, values - means, np.nan)
+    leverages = np.where(finite, 1 / runs, np.nan)
+    df = int(np.maximum(finite.sum(axis=1) - 1, 0).sum())
+    return Residuals(float(np.nansum(residuals**2)), df, residuals, leverages)
 
 
 def is_constant(values: np.ndarray) -> np.ndarray:

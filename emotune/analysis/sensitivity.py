@@ -144,5 +144,6 @@ def _paired_verdict(c: Comparison, p: float | None, p_equivalence: float | None,
 
 
 def _settled(c: Comparison) -> Verdict | None:
-    """A verdict of identical or deterministic, which no analysis of the spread can change; else None."""
-    return c.verdict if c.verdict in (Verdict.IDENTICAL, Verdict.DETERMINISTIC) else None
+    """A verdict that no analysis of the spread can change; else None."""
+    settled = (Verdict.IDENTICAL, Verdict.DETERMINISTIC, Verdict.NOT_ASSESSED)
+    return c.verdict if c.verdict in settled else None

@@ -14,7 +14,8 @@ class Verdict(StrEnum):
     ``POSITIVE`` and ``NEGATIVE`` take the place of better and worse where a contrast does not compare two means, such
     as an interaction or a trend. ``IDENTICAL``: the two sides predict the same class for every image in every seed.
     ``DETERMINISTIC``: neither depends on the seed, so the difference is equal in all seeds, and seeds tell nothing
-    about its uncertainty.
+    about its uncertainty. ``NOT_ASSESSED``: none of its variants is shown to have learned anything
+    (`emotune.analysis.learning`), which takes precedence.
     """
 
     BETTER = "better"
@@ -25,6 +26,7 @@ class Verdict(StrEnum):
     UNRESOLVED = "unresolved"
     IDENTICAL = "identical"
     DETERMINISTIC = "deterministic"
+    NOT_ASSESSED = "not assessed"
 
 
 def judge(

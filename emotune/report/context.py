@@ -37,6 +37,7 @@ VERDICT_MARKS = {
     Verdict.UNRESOLVED: "?",
     Verdict.IDENTICAL: "≡",
     Verdict.DETERMINISTIC: "·",
+    Verdict.NOT_ASSESSED: "○",
 }
 """The mark beside the verdict's word, so that nobody needs colours to tell verdicts apart."""
 LOG_LINES = 20

@@ -8,7 +8,6 @@ from typing import Any
 import pandas as pd
 
 from emotune.analysis import diagnostics
-from emotune.analysis.metrics import constant_predictions, scalar_metrics
 from emotune.analysis.seeds import Summary, summarise
 from emotune.config.metric import SCALES
 from emotune.config.model import ModelConfig
@@ -37,6 +36,7 @@ class CardTest:
         by_seed: The study's metric by seed.
         metrics: Each metric's scale, its summary over seeds, and its value for the class prior.
         recalls: Each class with its number of test images and its recall over seeds.
+        prior_origin: The images whose class frequencies the class prior has: ``of training``.
         chance: The accuracy of uniform guessing, in per cent.
         confusions: The most frequent confusions: label, predicted class, per cent of the label's images.
         verdicts: The verdicts of the contrasts that the variant takes part in.
@@ -47,6 +47,7 @@ class CardTest:
     by_seed: Mapping[int, float]
     metrics: Sequence[tuple[Scale, Summary, float]]
     recalls: Sequence[tuple[str, int, Summary]]
+    prior_origin: str
     chance: float
     confusions: Sequence[tuple[str, str, float]]
     verdicts: Sequence[str]
@@ -111,16 +112,17 @@ def _test(results: StudyResults, data: DatasetInfo, variant: str) -> CardTest:
     frames = results.predictions[dataset][variant]
     first = next(iter(frames.values()))
     rows = results.done(dataset).query("variant == @variant").sort_values("seed")
-    prior = scalar_metrics(constant_predictions(first))
+    prior = results.learning[dataset].prior
     return CardTest(
         data=data,
         images=len(first),
         by_seed=dict(zip(rows["seed"], rows[study.metric.column], strict=True)),
         metrics=[
-            (scale, summarise(rows[name].dropna().tolist(), scale.bounds), prior.get(name, math.nan))
+            (scale, summarise(rows[name].dropna().tolist(), scale.bounds), prior.metrics.get(name, math.nan))
             for name, scale in study.metric.scales.items()
         ],
         recalls=_recalls(frames),
+        prior_origin=phrasing.prior_origin(prior),
         chance=100 / len(diagnostics.confusion_shares(frames)),
         confusions=_confusions(frames),
         verdicts=[

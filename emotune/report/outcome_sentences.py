@@ -1,17 +1,20 @@
-"""Sentences on a study's runs: which diverged, learned nothing, or are far from the others."""
+"""Sentences on a study's runs: which diverged, learned nothing, still improved, or are far from the others."""
 
+from collections.abc import Mapping, Sequence
+
+from emotune.analysis.learning import Learning
 from emotune.analysis.outcomes import FarRun, Outcomes
-from emotune.config.metric import Metric
-from emotune.report.phrasing import seed_list
+from emotune.config.metric import SCALES, Metric
+from emotune.report.phrasing import prior_origin, seed_list
 
-__all__ = ["outcome_sentences"]
+__all__ = ["outcome_sentences", "trivial_answer"]
 
 
 def outcome_sentences(outcomes: Outcomes, metric: Metric, seeds: int) -> list[str]:
     """The sentences on one data set's runs.
 
     Args:
-        outcomes: The runs that diverged, learned nothing, or are far from the others.
+        outcomes: The outcomes of the runs.
         metric: The study's metric.
         seeds: The study's number of seeds.
     """
@@ -19,10 +22,57 @@ def outcome_sentences(outcomes: Outcomes, metric: Metric, seeds: int) -> list[st
         f"{variant} diverged in {len(which)} of {seeds} seeds ({seed_list(which)})."
         for variant, which in outcomes.diverged.items()
     ]
-    finished = sum(outcomes.finished.values())
-    if finished and outcomes.most_frequent == outcomes.most_frequent:
-        sentences.append(_learning(outcomes, finished))
-    return sentences + [_far(run, metric) for run in outcomes.far]
+    if outcomes.learning and outcomes.finished:
+        sentences += _learning(outcomes, outcomes.learning)
+    return sentences + _improving(outcomes) + [_far(run, metric) for run in outcomes.far]
+
+
+def trivial_answer(learning: Learning) -> str:
+    """What a variant must surpass: ``always answering joy, the most frequent class of training (accuracy 23.1 %)``."""
+    values = " or ".join(
+        f"{scale.title} {scale.format(learning.prior.metrics[name])} {scale.unit}".rstrip()
+        for name in learning.yardsticks
+        for scale in [SCALES[name]]
+    )
+    origin = prior_origin(learning.prior)
+    return f"always answering {learning.prior.answer}, the most frequent class {origin} ({values})"
+
+
+def _learning(outcomes: Outcomes, learning: Learning) -> list[str]:
+    """How many of the finished runs are better than the class prior, and which give one answer to nearly all images."""
+    trivial, finished = trivial_answer(learning), sum(outcomes.finished.values())
+    failures = sum(map(len, outcomes.not_learned.values()))
+    if not failures:
+        runs = "The finished run is" if finished == 1 else f"All {finished} finished runs are"
+        sentences = [f"{runs} better than {trivial}."]
+    else:
+        named = _named(outcomes.not_learned, outcomes.finished)
+        sentences = [f"{failures} of {finished} finished runs are not shown to be better than {trivial}: {named}."]
+    sentences += [
+        f"{variant} answers {answer} for nearly all images in {len(which)} of {outcomes.finished[variant]} finished "
+        f"runs ({seed_list(which)})."
+        for (variant, answer), which in outcomes.collapsed.items()
+    ]
+    if not learning.prior.from_training:
+        sentences.append("The records of these runs do not tell the classes of their training images.")
+    return sentences
+
+
+def _improving(outcomes: Outcomes) -> list[str]:
+    """Which runs had not finished learning."""
+    if not outcomes.improving:
+        return []
+    named = _named(outcomes.improving, outcomes.finished)
+    return [
+        "Runs that still improved when training ended, by training loss and validation accuracy over the last half of "
+        f"the epochs: {named}. With more epochs their differences could be others."
+    ]
+
+
+def _named(runs: Mapping[str, Sequence[int]], finished: Mapping[str, int]) -> str:
+    return "; ".join(
+        f"{variant} in {len(which)} of {finished[variant]} ({seed_list(which)})" for variant, which in runs.items()
+    )
 
 
 def _far(run: FarRun, metric: Metric) -> str:
@@ -33,17 +83,3 @@ def _far(run: FarRun, metric: Metric) -> str:
         f"{run.variant}, seed {run.seed}, is far from the other runs: {value}, {distance} from what the others of its "
         f"variant and its seed let expect, {run.in_sd:.0f} times their pooled standard deviation. It counts."
     )
-
-
-def _learning(outcomes: Outcomes, finished: int) -> str:
-    """How many of the finished runs are better than always answering the most frequent class."""
-    trivial = f"always answering the most frequent class ({outcomes.most_frequent:.1f} % right)"
-    failures = sum(map(len, outcomes.not_learned.values()))
-    if not failures:
-        runs = "The finished run is" if finished == 1 else f"All {finished} finished runs are"
-        return f"{runs} better than {trivial}."
-    named = "; ".join(
-        f"{variant} in {len(which)} of {outcomes.finished[variant]} ({seed_list(which)})"
-        for variant, which in outcomes.not_learned.items()
-    )
-    return f"{failures} of {finished} finished runs are not shown to be better than {trivial}: {named}."

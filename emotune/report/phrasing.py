@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 
+from emotune.analysis.prior import PriorPredictor
 from emotune.analysis.residuals import PooledSpread
 from emotune.analysis.seeds import Comparison, Summary
 from emotune.analysis.sensitivity import OtherAnalyses
@@ -22,6 +23,7 @@ __all__ = [
     "mean_and_interval",
     "missing_values_sentence",
     "p_value",
+    "prior_origin",
     "seed_list",
     "selection_rule",
     "use_of_test_set",
@@ -214,6 +216,11 @@ def p_value(p: float) -> str:
     while (float(text) < ALPHA) != (p < ALPHA) or (float(text) == ALPHA and abs(p - ALPHA) > ROUNDING):
         text, digits = f"{p:.{digits + 1}f}", digits + 1
     return f"= {text}"
+
+
+def prior_origin(prior: PriorPredictor) -> str:
+    """The images whose class frequencies the class prior has, after "class frequencies": ``of training``."""
+    return "of training" if prior.from_training else "of these test images"
 
 
 def selection_rule(metric: Metric) -> str:

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-import numpy as np
 import pandas as pd
 
 from emotune.analysis import diagnostics
 from emotune.analysis.across_datasets import AcrossDatasets, across_datasets
 from emotune.analysis.images import ImageBootstrap, bootstrap_over_images, complete_seeds
+from emotune.analysis.learning import Learning, learning, with_learning
 from emotune.analysis.load import Records, load_records
 from emotune.analysis.outcomes import Outcomes, outcomes
 from emotune.analysis.residuals import PooledSpread, pooled_spread
@@ -21,6 +21,7 @@ from emotune.analysis.seeds import (
     summarise,
 )
 from emotune.analysis.sensitivity import OtherAnalyses, other_analyses
+from emotune.analysis.still_improving import still_improving
 from emotune.config.contrast import Contrast
 from emotune.config.input_spec import InputSpec
 from emotune.config.model import ConstantConfig
@@ -68,6 +69,7 @@ class StudyResults:
             are absent.
         comparisons: The declared contrasts on every data set.
         other_analyses: The declared contrasts in other analyses, in the same order.
+        learning: Who has learned something, by data set; data sets without finished runs are absent.
         outcomes: The runs that diverged, learned nothing, or are far from the others, for each data set.
         exploratory: The undeclared differences: every other variant less the baseline.
         noise_floor: The A/A comparison by data set: the baseline against itself under other initial weights and dropout
@@ -90,6 +92,7 @@ class StudyResults:
     predictions: Mapping[str, Frames]
     comparisons: Sequence[Comparison]
     other_analyses: Sequence[OtherAnalyses]
+    learning: Mapping[str, Learning]
     outcomes: Sequence[Outcomes]
     exploratory: Sequence[Comparison]
     noise_floor: Mapping[str, Comparison]
@@ -147,7 +150,10 @@ def compute_results(study: Study, states: RunStates) -> StudyResults:
     rows = cast("list[dict[str, Any]]", records.runs.to_dict("records"))  # column names are strings
     common: tuple[Any, ...] = (datasets, study.seeds, study.metric)
     done = [row for row in rows if row["state"] == State.DONE]
-    comparisons = compare_contrasts(rows, study.contrasts, *common)
+    learned = {d: one for d in datasets if (one := learning(records, study, d, len(datasets)))}
+    comparisons = with_learning(
+        compare_contrasts(rows, study.contrasts, *common), {d: one.learned for d, one in learned.items()}
+    )
     aa = [Contrast.difference(str(study.aa), study.baseline)] if study.aa else []
     aa_comparisons = estimate_differences(rows, aa, *common)
     predictions = {
@@ -158,7 +164,7 @@ def compute_results(study: Study, states: RunStates) -> StudyResults:
         study=study, datasets=datasets, records=records,
         inputs={run.variant: run.input for run in states.runs}, predictions=predictions, comparisons=comparisons,
         other_analyses=other_analyses(comparisons, rows, study.seeds, study.metric),
-        outcomes=[_outcomes(rows, dataset, study, predictions[dataset]) for dataset in datasets],
+        learning=learned, outcomes=_outcomes(records, rows, study, datasets, learned),
         exploratory=estimate_differences(rows, _undeclared_contrasts(study), *common),
         noise_floor={c.dataset: c for c in aa_comparisons if c.summary.n},
         image_bootstraps=[
@@ -182,12 +188,14 @@ def compute_results(study: Study, states: RunStates) -> StudyResults:
     )  # fmt: skip
 
 
-def _outcomes(rows: Sequence[Mapping[str, Any]], dataset: str, study: Study, frames: Frames) -> Outcomes:
-    """The outcomes of a data set's runs, given the share of its most frequent class among the test images."""
-    first = next((frame for by_seed in frames.values() for frame in by_seed.values()), None)
-    most_frequent = np.nan if first is None else 100 * float(first["target"].value_counts(normalize=True).max())
+def _outcomes(
+    records: Records, rows: Sequence[Mapping[str, Any]], study: Study, datasets: Sequence[str],
+    learned: Mapping[str, Learning],
+) -> list[Outcomes]:  # fmt: skip
+    """The outcomes of the runs on each data set."""
     unable = [variant for variant, (model, _) in study.variants.items() if isinstance(model, ConstantConfig)]
-    return outcomes(rows, dataset, study.seeds, study.metric.column, most_frequent, unable)
+    improving, column = still_improving(records.curves), study.metric.column
+    return [outcomes(rows, d, study.seeds, column, learned.get(d), improving, unable) for d in datasets]
 
 
 def _undeclared_contrasts(study: Study) -> list[Contrast]:

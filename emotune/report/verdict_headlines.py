@@ -13,6 +13,7 @@ VERDICT_TEMPLATES = {
     Verdict.UNRESOLVED: "{variant} vs. {reference}: unresolved",
     Verdict.IDENTICAL: "{variant} and {reference} predict the same class for every image in every seed",
     Verdict.DETERMINISTIC: "{variant} vs. {reference}: neither depends on the seed",
+    Verdict.NOT_ASSESSED: "{variant} vs. {reference}: neither is shown to have learned, so they are not assessed",
 }
 """Of a difference of two variants, or of the means of several."""
 SIGN_TEMPLATES = {
@@ -22,6 +23,7 @@ SIGN_TEMPLATES = {
     Verdict.UNRESOLVED: "{name}: unresolved",
     Verdict.IDENTICAL: "{name}: the predictions of its variants cancel for every image in every seed",
     Verdict.DETERMINISTIC: "{name}: none of its variants depends on the seed",
+    Verdict.NOT_ASSESSED: "{name}: none of its variants is shown to have learned, so it is not assessed",
 }
 """Of a contrast without two sides."""
 

@@ -1,8 +1,8 @@
-"""The columns of ``predictions.parquet``, and the accuracy of predictions, which records and reports have in common."""
+"""The columns of ``predictions.parquet``; accuracy and class prior, which training and reports have in common."""
 
 import numpy as np
 
-__all__ = ["LOGIT_PREFIX", "accuracy"]
+__all__ = ["LOGIT_PREFIX", "accuracy", "class_prior"]
 
 LOGIT_PREFIX = "logit_"
 """The prefix of the columns with logits; the rest of the name is the class."""
@@ -19,3 +19,18 @@ def accuracy(targets: np.ndarray, logits: np.ndarray) -> float:
     50.0
     """
     return 100 * float((logits.argmax(axis=1) == targets).mean())
+
+
+def class_prior(counts: np.ndarray) -> np.ndarray:
+    """The logarithms of the classes' frequencies, float32 (K,): what is predicted for every image without looking.
+
+    Each class counts one image more than there are, so that none has the probability 0.
+
+    Args:
+        counts: The number of training images of each class (K,).
+
+    >>> np.exp(class_prior(np.array([7, 1]))).astype(float).round(3).tolist()
+    [0.8, 0.2]
+    """
+    smoothed = counts + 1
+    return np.log(smoothed / smoothed.sum()).astype(np.float32)

@@ -142,6 +142,7 @@ class RunRecord(TypedDict):
         parameters: The number of trained parameters.
         forward_flops: The floating-point operations of one image's forward pass; None if they are not counted.
         train_images: The number of training images.
+        train_by_class: The number of training images of each class, in the order of the classes; old records lack it.
         test_images: The number of test images.
         accuracy: The test accuracy, per cent.
         durations_s: Seconds by phase: ``reading`` before the first step since the process last began, ``train``,
@@ -170,6 +171,7 @@ class RunRecord(TypedDict):
     parameters: int
     forward_flops: float | None
     train_images: int
+    train_by_class: NotRequired[dict[str, int]]
     test_images: int
     accuracy: float
     durations_s: dict[str, float]

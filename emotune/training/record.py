@@ -92,6 +92,7 @@ def make_record(
         "parameters": costs.parameters,
         "forward_flops": costs.forward_flops,
         "train_images": len(split),
+        "train_by_class": _images_by_class(split),
         "durations_s": {name: round(seconds, 3) for name, seconds in durations_s.items()},
         "images_per_s": round(len(split) * len(progress.history) / progress.train_s, 1),
         "workers": world.size,
@@ -107,6 +108,11 @@ def make_record(
     if progress.notes:
         record["notes"] = progress.notes
     return record
+
+
+def _images_by_class(split: Split) -> dict[str, int]:
+    counts = np.bincount(split.targets, minlength=len(split.classes))
+    return dict(zip(split.classes, counts.tolist(), strict=True))
 
 
 def _one(values: list[Any]) -> Any:

@@ -7,7 +7,6 @@ from sklearn import metrics as sk
 
 from emotune.analysis.metrics import (
     confusion,
-    constant_predictions,
     expected_calibration_error,
     metric_from_stats,
     per_class,
@@ -245,21 +244,3 @@ def test_labels_without_polarity_have_no_polarity_accuracy():
 def test_in_two_classes_of_sentiment_polarity_accuracy_is_accuracy():
     result = scalar_metrics(CASES["two classes"])
     assert result["polarity_accuracy"] == result["accuracy"]
-
-
-def test_the_class_prior_is_calibrated_and_its_loss_is_the_entropy():
-    predictions = frame(["awe"] * 6 + ["fear"] * 3 + ["sadness"], np.zeros((10, 8)))
-    result = scalar_metrics(constant_predictions(predictions))
-    assert result == pytest.approx(
-        {
-            "accuracy": 60,
-            "balanced_accuracy": 100 / 3,
-            "macro_f1": 100 * (2 * 6 / 16) / 3,
-            "top2_accuracy": 90,
-            "polarity_accuracy": 60,
-            "nll": -(0.6 * np.log(0.6) + 0.3 * np.log(0.3) + 0.1 * np.log(0.1)),
-            "brier": 1 - (0.6**2 + 0.3**2 + 0.1**2),
-            "ece": 0,
-        },
-        abs=1e-12,
-    )

@@ -1,32 +1,37 @@
 """What became of runs: divergence, runs that learned nothing, and runs far from the others."""
 
-import math
+from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 import pytest
 from seed_tables import rows
 
+from emotune.analysis.learning import Learning, RunLearning
 from emotune.analysis.outcomes import outcomes
+from emotune.analysis.prior import prior_predictor
 from emotune.runs.directory import State
 
 
-def found(most_frequent: float = 12.5, unable=(), **accuracies):
-    table = [row | {"test_images": 698} for row in rows(**accuracies)]
-    return outcomes(table, "d", len(next(iter(accuracies.values()))), "accuracy", most_frequent, unable)
+def found(learned: Sequence[RunLearning] = (), improving=(), unable=(), **accuracies):
+    table = [row | {"run": f"{row['variant']}-{row['seed']}"} for row in rows(**accuracies)]
+    prior = prior_predictor(pd.DataFrame({"target": ["x"], "logit_x": [0.0]}), None)
+    learning = Learning("d", prior, ("accuracy",), {}, learned)
+    seeds = len(next(iter(accuracies.values())))
+    return outcomes(table, "d", seeds, "accuracy", learning, improving, unable)
 
 
 def test_diverged_runs_are_counted_by_variant():
     result = found(a=[60.0, State.DIVERGED, State.DIVERGED], b=[60.0, 61.0, State.FAILED])
     assert (result.diverged, result.finished) == ({"a": [1, 2]}, {"a": 1, "b": 2})
+    assert found(unable=["constant"], constant=[12.5, 12.5], a=[60.0, 61.0]).finished == {"a": 2}
 
 
-def test_runs_that_are_not_better_than_the_most_frequent_class_are_named():
-    result = found(a=[60.0, 12.5, 14.0], b=[60.0, 61.0, 16.0])
-    assert (result.not_learned, result.finished) == ({"a": [1, 2]}, {"a": 3, "b": 3})
-    assert found(a=[0.0, 60.0]).not_learned == {"a": [0]}
-    assert found(50.0, a=[53.0, 54.0]).not_learned == {"a": [0]}, "370 of 698 right have p 0.058, 377 have p 0.019"
-    assert found(math.nan, a=[0.0, 1.0]).not_learned == {}
-    assert found(unable=["constant"], constant=[12.5, 12.5], a=[60.0, 61.0]).not_learned == {}
+def test_runs_that_learned_nothing_collapsed_or_still_improved_are_listed_by_variant():
+    runs = [RunLearning("a", 1, False, "joy"), RunLearning("a", 0, False, "joy"), RunLearning("b", 0, True)]
+    result = found(runs, {"b-0", "b-1"}, a=[12.5, 12.5], b=[60.0, State.FAILED])
+    assert (result.not_learned, result.collapsed) == ({"a": [0, 1]}, {("a", "joy"): [0, 1]})
+    assert result.improving == {"b": [0]}
 
 
 def test_a_run_far_from_its_variant_s_others_is_named_with_its_distance():
@@ -55,4 +60,4 @@ def test_runs_without_failures_are_seldom_named():
 def test_small_tables_name_nothing():
     assert found(a=[60.0, 61.0], b=[60.0, 30.0]).far == []
     assert found(a=[60.0] * 3, b=[61.0] * 3).far == []
-    assert outcomes([], "d", 3, "accuracy", 12.5).finished == {}
+    assert outcomes([], "d", 3, "accuracy").finished == {}

@@ -10,6 +10,7 @@ from clips import write_clip
 from pydantic import TypeAdapter
 from running import ALONE, history, trained, without_times
 
+from emotune.analysis.prior import prior_predictor
 from emotune.config.model import ConstantConfig, SvmConfig, ZeroShotConfig
 from emotune.config.resources import Resources
 from emotune.config.train import TrainConfig
@@ -67,7 +68,10 @@ def test_the_class_prior_predicts_the_training_frequencies(run, tmp_path):
     logits = predictions.filter(like="logit_").to_numpy()
     counts = np.bincount(targets, minlength=logits.shape[1]) + 1
     np.testing.assert_allclose(np.exp(logits), np.tile(counts / counts.sum(), (len(logits), 1)), rtol=1e-5)
+    assert list(record["train_by_class"].values()) == (counts - 1).tolist()
     assert record["parameters"] == len(counts) - 1
+    prior = prior_predictor(predictions, record["train_by_class"]).predictions
+    pd.testing.assert_frame_equal(prior, predictions, check_exact=True)
     assert record["forward_flops"] is None
 
 

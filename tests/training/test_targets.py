@@ -86,7 +86,8 @@ def test_a_run_on_a_part_sees_its_images_and_no_others(voted, tmp_path, part):
     run = run_on(voted, part)
     record, predictions = trained(run, tmp_path)
     manifest, whole = manifest_of(run.dataset), run_on(voted).dataset
-    assert record["train_images"] == sum(manifest.count("train", label, part) for label in manifest.classes)
+    assert record["train_by_class"] == {label: manifest.count("train", label, part) for label in manifest.classes}
+    assert record["train_images"] == sum(record["train_by_class"].values())
     test = open_split(whole, "test")
     chosen = [agreement_of(test.classes[t], votes) == part for t, votes in zip(test.targets, test.votes, strict=True)]
     assert predictions["sample_id"].tolist() == [

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from emotune.runs.predictions import class_prior
+
 __all__ = ["ClassPrior"]
 
 
@@ -13,7 +15,7 @@ __all__ = ["ClassPrior"]
 class ClassPrior:
     """The classes' shares of the training images as the prediction for every image.
 
-    Each class counts one image more than there are, so that none has the probability 0. The methods are those of
+    The frequencies are those of `emotune.runs.predictions.class_prior`, as in reports. The methods are those of
     `emotune.models.baselines.baseline.Baseline`.
 
     Args:
@@ -36,8 +38,7 @@ class ClassPrior:
         on_progress: Callable[[], None] = lambda: None,
     ) -> dict[str, Any]:
         """Counts the training images of each class; only ``targets`` matter."""
-        counts = np.bincount(targets, minlength=self.classes) + 1
-        self._log_shares = np.log(counts / counts.sum()).astype(np.float32)
+        self._log_shares = class_prior(np.bincount(targets, minlength=self.classes))
         return {}
 
     def log_probabilities(self, features: np.ndarray) -> np.ndarray:

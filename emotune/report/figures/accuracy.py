@@ -49,7 +49,7 @@ def metric_by_variant(
         runs: The finished runs on this data set.
         metric: The study's metric.
         summaries: The mean and interval of each variant.
-        constant: The metric of the class prior, which predicts the test images' class frequencies for every image.
+        constant: The metric of the class prior, which predicts the class frequencies of training for every image.
         colours: The colours of all variants.
     """
     scale, shapes = metric.scale, markers(colours)

@@ -9,10 +9,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from emotune.analysis import diagnostics
-from emotune.analysis.metrics import constant_predictions, scalar_metrics
 from emotune.analysis.seeds import Summary
 from emotune.config.head_training import is_head_alone
 from emotune.config.input_spec import InputSpec
+from emotune.report import phrasing
 from emotune.report.figures import accuracy, attention, calibration, classes, contrasts, curves
 from emotune.report.figures.layout import seed_count_text
 from emotune.report.figures.style import variant_colours
@@ -101,16 +101,17 @@ class _DatasetFigures:
     def results(self) -> Iterator[FigureEntry]:
         if not self._summaries:
             return
-        first = next(iter(next(iter(self._predictions.values())).values()))
-        constant = scalar_metrics(constant_predictions(first)).get(self._metric.column, math.nan)
-        prior = " Dotted: class prior, which predicts these images' class frequencies for every image."
+        prior = self._results.learning[self._dataset].prior
+        constant = prior.metrics.get(self._metric.column, math.nan)
+        frequencies = f"the class frequencies {phrasing.prior_origin(prior)}"
+        note = f" Dotted: class prior, which predicts {frequencies} for every image."
         scale, scope = self._metric.scale, f"{self._dataset}, {seed_count_text(s.n for s in self._summaries.values())}"
         means = "; ".join(f"{variant} {scale.format(s.mean)}" for variant, s in self._summaries.items())
         yield FigureEntry(
             f"{self._metric.column}-{self._dataset}",
             accuracy.metric_by_variant(self._title, self._done, self._metric, self._summaries, constant, self._colours),
-            f"{scope}, {len(first):,} test images. Dots: seeds. Bars: means with 95 % t intervals, which must "
-            f"not be compared.{prior if not math.isnan(constant) else ''}",
+            f"{scope}, {len(prior.predictions):,} test images. Dots: seeds. Bars: means with 95 % t intervals, which "
+            f"must not be compared.{note if not math.isnan(constant) else ''}",
             f"Test {scale.label} of every seed by variant on {self._dataset}; means: {means}",
         )
         yield FigureEntry(

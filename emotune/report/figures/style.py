@@ -71,6 +71,7 @@ VERDICT_COLOURS = MappingProxyType(
         Verdict.UNRESOLVED: "#777777",
         Verdict.IDENTICAL: "#777777",
         Verdict.DETERMINISTIC: "#777777",
+        Verdict.NOT_ASSESSED: "#777777",
     }
 )
 VERDICT_MARKERS = MappingProxyType(
@@ -83,6 +84,7 @@ VERDICT_MARKERS = MappingProxyType(
         Verdict.UNRESOLVED: "o",
         Verdict.IDENTICAL: "X",
         Verdict.DETERMINISTIC: "p",
+        Verdict.NOT_ASSESSED: "x",
     }
 )
 

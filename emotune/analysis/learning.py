@@ -1,0 +1,275 @@
+"""Whether anything was learned: variants over seeds, and runs over test images, against the class prior.
+
+Nothing can be said about the difference of two variants that both answer without looking at the image.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import special
+
+from emotune.analysis.joint_interval import JointInterval, mean_intervals
+from emotune.analysis.load import Records
+from emotune.analysis.max_t import t_quantile
+from emotune.analysis.metric_table import metric_table
+from emotune.analysis.metrics import sufficient_stats
+from emotune.analysis.prediction_arrays import classes_of, guesses_of, targets_of
+from emotune.analysis.prior import PriorPredictor, prior_predictor
+from emotune.analysis.seeds import Comparison
+from emotune.analysis.verdict import ALPHA, Verdict
+from emotune.config.metric import SCALES, Metric, MetricName
+from emotune.config.model import ConstantConfig
+from emotune.config.scale import ROUNDING
+from emotune.config.study import Study
+from emotune.runs.directory import State
+
+__all__ = [
+    "Learning",
+    "RunLearning",
+    "VariantLearning",
+    "learning",
+    "run_learning",
+    "variant_learning",
+    "with_learning",
+    "yardsticks",
+]
+
+YARDSTICKS: Mapping[str, tuple[MetricName, ...]] = MappingProxyType(
+    {
+        "balanced_accuracy": ("balanced_accuracy",),
+        "macro_f1": ("balanced_accuracy",),
+        "top2_accuracy": ("top2_accuracy",),
+        "nll": ("nll", "accuracy"),
+        "brier": ("brier", "accuracy"),
+    }
+)
+"""The metrics by which a variant can be better than the class prior, where these are not the accuracy alone.
+
+Random answers have a higher macro-F1 than the prior, and often a higher polarity accuracy; its calibration error is
+hardly ever surpassed. A network can be worse by a loss, being too sure, and still tell classes apart. What a metric of
+the user's own says of the prior is unknown.
+"""
+NEARLY_ALL = 0.95
+"""The share of the images of other classes to which a collapsed run gives its one answer."""
+
+
+@dataclass(frozen=True)
+class VariantLearning:
+    """A variant's mean over seeds, compared with the class prior.
+
+    Attributes:
+        variant: The variant's name.
+        n: The number of its finished runs.
+        gains: How much better than the prior it is by each yardstick, in its unit, with a joint 95 % interval for all
+            variants of all data sets; there is none if the runs do not differ.
+        learned: Whether an interval is above zero. If the runs do not differ, or there is one only: whether each run is
+            better over the test images.
+    """
+
+    variant: str
+    n: int
+    gains: Mapping[MetricName, JointInterval]
+    learned: bool
+
+
+@dataclass(frozen=True)
+class RunLearning:
+    """A finished run, compared with the class prior over the test images.
+
+    Attributes:
+        variant: Its variant.
+        seed: Its seed.
+        learned: Whether it is better than the prior by one of the yardsticks, by a one-sided test at 5 %.
+        answer: The class that it answers for nearly all images, whatever their class; None if there is no such class.
+    """
+
+    variant: str
+    seed: int
+    learned: bool
+    answer: str | None = None
+
+
+@dataclass(frozen=True)
+class Learning:
+    """Who has learned something on one data set.
+
+    Attributes:
+        dataset: The data set's name.
+        prior: The class prior.
+        yardsticks: The metrics that are compared with those of the prior; being better by one of them is enough.
+        variants: The variants that can learn, by name, without A/A.
+        runs: Their finished runs, those of A/A included.
+    """
+
+    dataset: str
+    prior: PriorPredictor
+    yardsticks: tuple[MetricName, ...]
+    variants: Mapping[str, VariantLearning]
+    runs: Sequence[RunLearning]
+
+    @property
+    def learned(self) -> frozenset[str]:
+        """The names of the variants that have learned something."""
+        return frozenset(name for name, one in self.variants.items() if one.learned)
+
+
+def with_learning(comparisons: Sequence[Comparison], learned: Mapping[str, Collection[str]]) -> list[Comparison]:
+    """The comparisons, not assessed where none of a contrast's variants has learned anything.
+
+    Args:
+        comparisons: The declared contrasts with their verdicts.
+        learned: The variants that have learned something, by data set. A data set that is missing has no finished run
+            that could have.
+    """
+    return [
+        c if not c.summary.n or c.contrast.weights.keys() & set(learned.get(c.dataset, ()))
+        else replace(c, verdict=Verdict.NOT_ASSESSED)
+        for c in comparisons
+    ]  # fmt: skip
+
+
+def yardsticks(metric: Metric) -> tuple[MetricName, ...]:
+    """The metrics of which one must be better than the class prior's."""
+    return YARDSTICKS.get(metric.column, ("accuracy",))
+
+
+def learning(records: Records, study: Study, dataset: str, datasets: int) -> Learning | None:
+    """Who has learned something on a data set; None if no run on it has finished.
+
+    Args:
+        records: The study's runs.
+        study: The study. Its variants that predict class frequencies cannot learn, and are left out.
+        dataset: The data set's name.
+        datasets: The number of the study's data sets.
+    """
+    unable = {name for name, (model, _) in study.variants.items() if isinstance(model, ConstantConfig)}
+    every: list[dict[str, Any]] = records.runs[records.runs["dataset"] == dataset].to_dict("records")
+    done = [row for row in every if row["state"] == State.DONE and row["seed"] < study.seeds]
+    if not done:
+        return None
+    counts = (records.records[row["run"]].get("train_by_class") for row in done)
+    prior = prior_predictor(
+        records.predictions[done[0]["run"]], next(filter(None, counts), None),
+        next((records.predictions[row["run"]] for row in done if row["variant"] in unable), None),
+    )  # fmt: skip
+    rows, compared = [row for row in every if row["variant"] not in unable], yardsticks(study.metric)
+    runs = run_learning([row for row in done if row["variant"] not in unable], dataset, records.predictions, prior,
+                        compared)  # fmt: skip
+    variants = variant_learning(rows, dataset, study.seeds, prior.metrics, compared,
+                                [v for v in study.variants if v not in unable], runs, ALPHA / datasets)  # fmt: skip
+    return Learning(dataset, prior, compared, variants, runs)
+
+
+def variant_learning(
+    rows: Iterable[Mapping[str, Any]],
+    dataset: str,
+    seeds: int,
+    prior: Mapping[str, float],
+    compared: Sequence[MetricName],
+    variants: Collection[str],
+    runs: Sequence[RunLearning],
+    alpha: float = ALPHA,
+) -> dict[str, VariantLearning]:
+    """Which variants have learned something, by name.
+
+    Args:
+        rows: The runs of all variants that can learn, A/A included, with ``variant``, ``dataset``, ``seed``, ``state``
+            and, if they have finished, the yardsticks.
+        dataset: The data set's name.
+        seeds: The study's number of seeds.
+        prior: The class prior's value of each yardstick.
+        compared: The yardsticks.
+        variants: The variants that are asked about; others only add to the spread.
+        runs: What is known of each finished run.
+        alpha: The probability that any variant is said to have learned that has not: 0.05, divided by the number of
+            data sets.
+    """
+    rows = [row for row in rows if row["dataset"] == dataset]
+    found: dict[str, dict[MetricName, JointInterval]] = {}
+    for name in compared:
+        table, sign = metric_table(rows, dataset, seeds, name), 1 if SCALES[name].higher_is_better else -1
+        intervals = mean_intervals(sign * (table.values - prior[name]), alpha / len(compared))
+        for variant, interval in zip(table.variants, intervals, strict=True):
+            found.setdefault(variant, {})[name] = interval
+    return {
+        variant: VariantLearning(
+            variant, max(one.n for one in gains.values()), gains,
+            _has_learned(gains.values(), [run for run in runs if run.variant == variant]),
+        )
+        for variant, gains in found.items() if variant in variants
+    }  # fmt: skip
+
+
+def _has_learned(gains: Iterable[JointInterval], runs: Sequence[RunLearning]) -> bool:
+    gains = list(gains)
+    if any(gain.low is not None and gain.low > 0 for gain in gains):
+        return True
+    over_images = all(gain.n == 1 or gain.own_sd == 0 for gain in gains)
+    return over_images and bool(runs) and all(run.learned for run in runs)
+
+
+def run_learning(
+    rows: Iterable[Mapping[str, Any]],
+    dataset: str,
+    predictions: Mapping[str, pd.DataFrame],
+    prior: PriorPredictor,
+    compared: Sequence[MetricName],
+) -> list[RunLearning]:
+    """Each finished run of a data set, compared with the class prior over the test images.
+
+    Args:
+        rows: The runs, with ``run``, ``variant``, ``dataset``, ``seed`` and ``state``.
+        dataset: The data set's name.
+        predictions: The predictions of the finished runs by run id, of the same images in the same order.
+        prior: The class prior.
+        compared: The metrics that are compared.
+    """
+    trivial = {name: _values(prior.predictions, name) for name in compared}
+    targets = targets_of(prior.predictions)
+    return [
+        RunLearning(
+            row["variant"], row["seed"],
+            any(_is_better(_values(predictions[row["run"]], name), trivial[name], name) for name in compared),
+            _only_answer(predictions[row["run"]], targets),
+        )
+        for row in rows if row["dataset"] == dataset and row["state"] == State.DONE
+    ]  # fmt: skip
+
+
+def _values(predictions: pd.DataFrame, name: MetricName) -> np.ndarray:
+    """What each image adds to a metric, which is the mean of these values (N,)."""
+    if name != "balanced_accuracy":
+        return sufficient_stats(predictions, name).value
+    targets = targets_of(predictions)
+    images = np.bincount(targets)
+    return sufficient_stats(predictions, "accuracy").value * len(targets) / (np.sum(images > 0) * images[targets])
+
+
+def _is_better(values: np.ndarray, prior: np.ndarray, name: MetricName) -> bool:
+    """A one-sided paired test over images at 5 %: of signs, which is McNemar's, if all differences are as large.
+
+    An infinite loss is worse than any.
+    """
+    gains = (values - prior) * (1 if SCALES[name].higher_is_better else -1)
+    if not np.isfinite(gains).all():
+        return False
+    sizes = np.abs(gains[np.abs(gains) > ROUNDING])
+    if not len(sizes):
+        return False
+    if np.ptp(sizes) < ROUNDING:
+        better = int((gains > ROUNDING).sum())
+        return better > 0 and float(special.bdtrc(better - 1, len(sizes), 0.5)) < ALPHA
+    error = gains.std(ddof=1) / np.sqrt(len(gains))
+    return bool(gains.mean() > t_quantile(2 * ALPHA, len(gains) - 1) * error)
+
+
+def _only_answer(predictions: pd.DataFrame, targets: np.ndarray) -> str | None:
+    answers = guesses_of(predictions)
+    most = int(np.bincount(answers).argmax())
+    others = targets != most
+    is_collapsed = others.any() and (answers[others] == most).mean() >= NEARLY_ALL
+    return classes_of(predictions)[most] if is_collapsed else None

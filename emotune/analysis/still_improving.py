@@ -1,0 +1,46 @@
+"""Runs that had not finished learning when their training ended: training and validation curves still improve."""
+
+import numpy as np
+import pandas as pd
+
+from emotune.analysis.max_t import t_quantile
+from emotune.analysis.verdict import ALPHA
+
+__all__ = ["LEAST_EPOCHS", "still_improving"]
+
+LEAST_EPOCHS = 6
+"""Half of fewer epochs say nothing about a trend."""
+LEAST_RISE = 1.0
+"""Percentage points; a smaller rise of the validation accuracy is not named."""
+
+
+def still_improving(curves: pd.DataFrame) -> set[str]:
+    """The ids of the runs whose curves still improve.
+
+    Over the last half of the epochs the validation accuracy rises by a point or more on a fitted line, whose slope is
+    above zero by a one-sided t-test at 5 %, and the training loss falls.
+
+    Args:
+        curves: A row for each run and epoch: ``run, epoch, train_loss, val_accuracy``.
+    """
+    ordered = curves.sort_values("epoch", kind="stable")
+    by_run = ordered.groupby("run", sort=False)[["train_loss", "val_accuracy"]]
+    return {str(run) for run, epochs in by_run if _improves(*epochs.to_numpy(float).T)}
+
+
+def _improves(train_loss: np.ndarray, val_accuracy: np.ndarray) -> bool:
+    half = -(-len(val_accuracy) // 2)
+    if len(val_accuracy) < LEAST_EPOCHS or not np.isfinite([train_loss, val_accuracy]).all():
+        return False
+    slope, error = _slope(val_accuracy[-half:])
+    loss_slope, _ = _slope(train_loss[-half:])
+    rises = slope * (half - 1) >= LEAST_RISE and slope > t_quantile(2 * ALPHA, half - 2) * error
+    return rises and loss_slope < 0
+
+
+def _slope(values: np.ndarray) -> tuple[float, float]:
+    """The slope of a fitted line, and its standard error."""
+    x = np.arange(len(values)) - (len(values) - 1) / 2
+    slope = float(x @ values / (x @ x))
+    residuals = values - values.mean() - slope * x
+    return slope, float(np.sqrt(residuals @ residuals / (len(values) - 2) / (x @ x)))
