@@ -101,7 +101,7 @@ def joint_intervals(
     return [_interval(values, row, pool, constant, together, alpha, overlap) for row in weights if together is not None]
 
 
-def mean_intervals(values: np.ndarray, alpha: float = ALPHA) -> list[JointInterval]:
+def mean_intervals(values: np.ndarray, alpha: float = ALPHA, *, overlap: float = 0.0) -> list[JointInterval]:
     """The joint interval of each variant's mean over seeds, which does not compare it with another variant.
 
     The spread is moderated like that of a contrast, but contains what all variants of a seed share. The quantile is
@@ -110,10 +110,11 @@ def mean_intervals(values: np.ndarray, alpha: float = ALPHA) -> list[JointInterv
     Args:
         values: The metric by variant and seed (k, n): NaN where no run has finished, infinite values count as such.
         alpha: The probability that any of the intervals misses its mean.
+        overlap: As in `joint_intervals`.
     """
     values = np.asarray(values, float)
     constant, pool, rows = is_constant(values), fit_variant(without_constant(values)), np.eye(len(values))
-    return [_interval(values, row, pool, constant, max_t(rows), alpha) for row in rows]
+    return [_interval(values, row, pool, constant, max_t(rows), alpha, overlap) for row in rows]
 
 
 def _interval(

@@ -16,7 +16,7 @@ from scipy import special
 
 from emotune.analysis.prediction_arrays import classes_of, guesses_of, logits_of, targets_of
 from emotune.config.labels import POSITIVE, has_polarity
-from emotune.runs.predictions import LOGIT_PREFIX, accuracy
+from emotune.runs.predictions import accuracy
 
 __all__ = [
     "SufficientStats",
