@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
@@ -10,10 +10,29 @@ from emotune.config.scale import ROUNDING, Scale
 from emotune.config.types import FrozenDict, escape_control_characters
 from emotune.core.errors import InputError, suggest
 
-__all__ = ["Contrast", "contrast_problems", "parse_contrasts"]
+__all__ = ["Contrast", "Effect", "contrast_problems", "parse_contrasts"]
 
 MAX_CONTRAST_NAME = 160
 """The maximum number of characters of a contrast's name: that of a difference of the two longest variants' names."""
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a contrast says about factors: the main effect of one, or the interaction of two.
+
+    Attributes:
+        compared: The two levels of each factor that are compared, by factor: the level, and the one that it is compared
+            with.
+        averaged_over: The factors over whose levels is averaged.
+    """
+
+    compared: Mapping[str, tuple[str, str]]
+    averaged_over: tuple[str, ...] = ()
+
+    @property
+    def is_interaction(self) -> bool:
+        """Whether it is the interaction of two factors."""
+        return len(self.compared) > 1
 
 
 @dataclass(frozen=True)
@@ -32,6 +51,8 @@ class Contrast:
     Attributes:
         name: The name in tables and figures. Default: the weighted sum, as a formula.
         weights: The weights by variant.
+        effect: What it says about the study's factors; None if it does not follow from them. It is ignored when
+            contrasts are compared.
 
     Raises:
         InputError: the weights are not given by variant.
@@ -39,6 +60,7 @@ class Contrast:
 
     name: str
     weights: Mapping[str, float]
+    effect: Effect | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.weights, Mapping):

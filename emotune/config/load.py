@@ -8,6 +8,8 @@ from pydantic import BeforeValidator, Field, StrictBool, StringConstraints, Type
 from pydantic.dataclasses import dataclass
 
 from emotune.config.contrast import parse_contrasts
+from emotune.config.design.expand import expand
+from emotune.config.design.factors import factor_problems
 from emotune.config.head_training import head_training_problems
 from emotune.config.merge import config_class, implied_name, is_changed, merge, unused_options
 from emotune.config.metric import Metric
@@ -47,6 +49,7 @@ class _StudyFile:
     metric: Metric = Field(default_factory=Metric)
     resources: Resources = Field(default_factory=Resources)
     aa: StrictBool = False
+    factors: dict[str, dict[str, list[str]]] = Field(default_factory=dict)
 
 
 def shipped_study(name: str) -> Path:
@@ -76,6 +79,9 @@ def load_study(path: Path, *, aa: bool = False) -> Study:
     if not isinstance(raw, dict):
         raise InputError(f"{path}: a study is a mapping with the keys {', '.join(valid_keys(_StudyFile))}")
     problems: list[str] = []
+    raw = expand(raw, problems)
+    if problems:
+        raise InputError("\n".join(f"{path}: {problem}" for problem in dict.fromkeys(problems)))
     try:
         file = TypeAdapter(_StudyFile).validate_python(raw, context={"folder": path.parent})
     except ValidationError as error:
@@ -85,6 +91,7 @@ def load_study(path: Path, *, aa: bool = False) -> Study:
     declared = raw.get("contrasts")
     contrasts, mistaken = parse_contrasts(declared if isinstance(declared, list) else [], _mapping(raw, "variants"))
     problems += mistaken
+    problems += factor_problems(file.factors, _mapping(raw, "variants")) if file else []
     aa_name = f"{raw.get('baseline')}-aa" if aa or raw.get("aa") is True else None
     if aa_name in _mapping(raw, "variants"):
         problems.append(f"variants.{aa_name}: this is the name of the A/A variant; choose another one")
@@ -95,6 +102,7 @@ def load_study(path: Path, *, aa: bool = False) -> Study:
         name=path.stem, question=file.question, datasets=tuple(file.datasets), baseline=file.baseline,
         variants=variants, seeds=file.seeds, contrasts=contrasts, metric=file.metric, resources=file.resources,
         source=text, aa=aa_name, file=str(path.resolve()),
+        factors=file.factors,
     )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from emotune.config.user_code import UserCode
 from emotune.config.validation import valid_keys
 from emotune.core.errors import closest, suggest
 
-__all__ = ["config_class", "implied_name", "is_changed", "merge", "unused_options"]
+__all__ = ["config_class", "dotted", "implied_name", "is_changed", "merge", "unused_options"]
 
 Options = dict[str, Any]
 PAPER = "paper"
@@ -83,7 +83,7 @@ def merge(
     """
     merged = {part: dict(options) for part, options in shared.items()}
     changed: dict[tuple[str, str], None] = {}  # in their order
-    paths = [(key.split("."), value) for key, value in _dotted(changes, where, problems).items()]
+    paths = [(key.split("."), value) for key, value in dotted(changes, where, problems).items()]
     for path, value in sorted(paths, key=lambda one: (len(one[0]), one[0][-1] != "name")):  # what contains others first
         part, *keys = path
         try:
@@ -105,6 +105,25 @@ def merge(
         if shared["model"]["name"] != name:  # what no model has is reported for the others
             merged["model"] = {key: value for key, value in merged["model"].items() if key in KEYS[name] | options}
     return merged, changed.keys()
+
+
+def dotted(changes: Mapping[Any, Any], where: str, problems: list[str]) -> dict[str, Any]:
+    """A variant's options by dotted keys, for which ``model: {head: mean}`` is another way to write them.
+
+    Args:
+        changes: The variant's options.
+        where: The variant's key, for messages.
+        problems: The list to which mistakes are appended.
+    """
+    given: list[tuple[str, Any]] = []
+    for key, value in changes.items():
+        if key in WITH_OPTIONS and isinstance(value, dict):
+            given += [(f"{key}.{option}", one) for option, one in value.items()]
+        else:
+            given.append((str(key), value))
+    times = Counter(key for key, _ in given)
+    problems += [f"{where}: {key} is given twice; keep one" for key, count in times.items() if count > 1]
+    return dict(given)
 
 
 def unused_options(shared: Options, models: Sequence[ModelConfig]) -> list[str]:
@@ -130,19 +149,6 @@ def unused_options(shared: Options, models: Sequence[ModelConfig]) -> list[str]:
             for key in shared["head"].keys() - heads
         ]
     return sorted(problems)
-
-
-def _dotted(changes: Mapping[Any, Any], where: str, problems: list[str]) -> dict[str, Any]:
-    """A variant's options by dotted keys, for which ``model: {head: mean}`` is another way to write them."""
-    given: list[tuple[str, Any]] = []
-    for key, value in changes.items():
-        if key in WITH_OPTIONS and isinstance(value, dict):
-            given += [(f"{key}.{option}", one) for option, one in value.items()]
-        else:
-            given.append((str(key), value))
-    times = Counter(key for key, _ in given)
-    problems += [f"{where}: {key} is given twice; keep one" for key, count in times.items() if count > 1]
-    return dict(given)
 
 
 def _check_path(part: str, keys: Sequence[str], merged: Mapping[str, Options]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from emotune.config.contrast import Contrast, parse_contrasts
+from emotune.config.design.factors import Layout, factor_contrasts, factor_problems
 from emotune.config.head_training import head_training_problems
 from emotune.config.input_spec import InputSpec
 from emotune.config.metric import Metric
@@ -22,7 +23,8 @@ from emotune.core.errors import raise_if_any, suggest
 
 __all__ = ["Study", "baseline_problems", "duplicate_problems", "name_problems"]
 
-VARIANT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+STUDY_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+VARIANT_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*(?<!\.)")
 MAX_VARIANT_NAME = 64
 """The maximum number of characters of a variant's name, which appears in tables and figures."""
 
@@ -52,6 +54,9 @@ class Study:
             masks, so that the two differ by initialisation alone. True names it after the baseline. It is not one of
             ``variants``.
         file: The absolute path of the file that the study was read from, which is ignored when studies are compared.
+        factors: The variants at each level of each factor: ``{"attention": {"no": ["alexnet", "wide"], "yes": […]}}``.
+            Each combination of levels is one variant. Main effects and interactions are declared contrasts, unless
+            contrasts of the same weights are given; see `emotune.config.design.factors`.
 
     Raises:
         InputError: with a line for each mistake.
@@ -69,6 +74,7 @@ class Study:
     source: str
     aa: str | None
     file: str = field(repr=False, compare=False)
+    factors: Layout
 
     def __init__(
         self,
@@ -84,6 +90,7 @@ class Study:
         source: str = "",
         aa: str | bool | None = None,
         file: str = "",
+        factors: Layout | None = None,
     ) -> None:
         problems = name_problems(name, "name")
         problems += [] if question.strip() else ["question: missing"]
@@ -95,7 +102,12 @@ class Study:
         problems += duplicate_problems(pairs) + baseline_problems(baseline, pairs)
         if not isinstance(seeds, int) or isinstance(seeds, bool) or seeds < 1:
             problems.append(f"seeds: {seeds!r} is not a positive number")
+        layout = factors or {}
+        wrong_layout = factor_problems(layout, pairs)
+        implied = [] if wrong_layout else factor_contrasts(layout)
         parsed, mistakes = parse_contrasts(contrasts, pairs)
+        parsed = (*(one for one in implied if not any(one.weights == own.weights for own in parsed)), *parsed)
+        problems += wrong_layout
         aa_name = f"{baseline}-aa" if aa is True else aa or None
         if aa_name in pairs:
             mistakes.append(f"variants.{aa_name}: this is the name of the A/A variant; choose another one")
@@ -104,7 +116,7 @@ class Study:
             "name": name, "question": question, "baseline": baseline, "variants": pairs, "seeds": seeds,
             "datasets": tuple(Selection(data=one) if isinstance(one, str) else one for one in given),
             "contrasts": parsed, "metric": metric or Metric(), "resources": resources or Resources(), "aa": aa_name,
-            "file": file,
+            "file": file, "factors": layout,
         }  # fmt: skip
         for key, value in values.items():
             object.__setattr__(self, key, value)
@@ -168,8 +180,9 @@ def name_problems(name: object, what: str) -> list[str]:
     shown = str(name).encode("unicode_escape").decode()
     shown = shown if len(shown) <= MAX_VARIANT_NAME else f"{shown[:20]}…"
     where = f"variants.{shown}" if what == "variants" else f'{what} "{shown}"'
-    if not isinstance(name, str) or not VARIANT_NAME.fullmatch(name):
-        return [f'{where}: use lower-case letters, digits, "-" and "_" in a name']
+    allowed, also = (VARIANT_NAME, ', "_" and "."') if what == "variants" else (STUDY_NAME, ' and "_"')
+    if not isinstance(name, str) or not allowed.fullmatch(name):
+        return [f'{where}: use lower-case letters, digits, "-"{also} in a name']
     if len(name) > MAX_VARIANT_NAME:
         return [f"{where}: has {len(name)} characters; use at most {MAX_VARIANT_NAME}, since names appear in tables"]
     return []
@@ -225,11 +238,13 @@ def _to_yaml(study: Study) -> str:
         "baseline": study.baseline,
         "variants": variants,
         "seeds": study.seeds,
-        "contrasts": [one.to_yaml() for one in study.contrasts],
+        "contrasts": [one.to_yaml() for one in study.contrasts if one.effect is None],
         "metric": {key: value for key, value in _changes(study.metric, {}).items() if value is not None},
         "resources": _changes(study.resources, {}),
         "aa": study.aa is not None,
     }
+    if study.factors:
+        parts["factors"] = {f: {level: list(v) for level, v in levels.items()} for f, levels in study.factors.items()}
     return yaml.safe_dump(parts, sort_keys=False, allow_unicode=True)
 
 

@@ -188,7 +188,7 @@ def sections(context: Mapping[str, Any], figures: Mapping[str, Any]) -> list[dic
 
 def _verdict(comparison: Comparison, results: StudyResults) -> VerdictEntry:
     verdict = comparison.verdict or Verdict.UNRESOLVED
-    text = phrasing.verdict_sentences(comparison, results.study.metric, results.datasets)
+    text = phrasing.verdict_sentences(comparison, results.study.metric, results.datasets, results.comparisons)
     return VerdictEntry(str(verdict), VERDICT_MARKS[verdict], str(comparison.contrast), text)
 
 

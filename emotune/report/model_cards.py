@@ -126,7 +126,7 @@ def _test(results: StudyResults, data: DatasetInfo, variant: str) -> CardTest:
         chance=100 / len(diagnostics.confusion_shares(frames)),
         confusions=_confusions(frames),
         verdicts=[
-            phrasing.verdict_sentences(c, study.metric, results.datasets)
+            phrasing.verdict_sentences(c, study.metric, results.datasets, results.comparisons)
             for c in results.comparisons
             if c.dataset == dataset and variant in c.contrast.weights
         ],

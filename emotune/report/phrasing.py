@@ -11,7 +11,7 @@ from emotune.analysis.sensitivity import OtherAnalyses
 from emotune.analysis.verdict import ALPHA, Verdict, judge
 from emotune.config.metric import Metric
 from emotune.config.scale import ROUNDING, Scale
-from emotune.report.verdict_headlines import headline
+from emotune.report.verdict_headlines import dependence_sentences, headline
 
 __all__ = [
     "agreement_sentence",
@@ -39,13 +39,16 @@ DASH = "–"
 JOINT = "joint 95 % interval"
 
 
-def verdict_sentences(comparison: Comparison, metric: Metric, datasets: Sequence[str]) -> str:
+def verdict_sentences(
+    comparison: Comparison, metric: Metric, datasets: Sequence[str], among: Sequence[Comparison] = ()
+) -> str:
     """The verdict of a contrast, followed by the numbers that it is based on.
 
     Args:
         comparison: The contrast on one data set.
         metric: The study's metric.
         datasets: The names of all the study's data sets; with several of them the verdict names its own.
+        among: All declared contrasts: a main effect is not told without its interactions.
     """
     where = f"On {comparison.dataset}: " if len(datasets) > 1 else ""
     sentences = [
@@ -53,6 +56,7 @@ def verdict_sentences(comparison: Comparison, metric: Metric, datasets: Sequence
         _infinite_values(comparison),
         f"Adjusted p {p_value(comparison.p)}." if comparison.p is not None else "",
         *_reasons(comparison, metric),
+        *dependence_sentences(comparison, among, metric),
     ]
     if comparison.missing:
         seeds = ", ".join(f"seed {seed} ({why})" for seed, why in comparison.missing.items())

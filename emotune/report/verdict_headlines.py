@@ -1,10 +1,13 @@
-"""The first sentence of a verdict: which side of a contrast is better, or what its sign is."""
+"""The first sentence of a verdict, and how a main effect depends on other factors."""
+
+from collections.abc import Sequence
 
 from emotune.analysis.seeds import Comparison
 from emotune.analysis.verdict import Verdict
+from emotune.config.contrast import Contrast, Effect
 from emotune.config.metric import Metric
 
-__all__ = ["VERDICT_TEMPLATES", "headline"]
+__all__ = ["VERDICT_TEMPLATES", "dependence_sentences", "headline"]
 
 VERDICT_TEMPLATES = {
     Verdict.BETTER: "{variant} is better than {reference}",
@@ -26,6 +29,20 @@ SIGN_TEMPLATES = {
     Verdict.NOT_ASSESSED: "{name}: none of its variants is shown to have learned, so it is not assessed",
 }
 """Of a contrast without two sides."""
+INTERACTION_TEMPLATES = SIGN_TEMPLATES | {
+    Verdict.POSITIVE: "{name}: the effect of {one} is higher with {other} {level} than with {other} {first}",
+    Verdict.NEGATIVE: "{name}: the effect of {one} is lower with {other} {level} than with {other} {first}",
+    Verdict.EQUIVALENT: "{name}: the effects add up within ±{margin}",
+    Verdict.UNRESOLVED: "{name}: whether the effect of {one} depends on {other} cannot be told",
+}
+"""Of the interaction of two factors."""
+DEPENDENCE_TEMPLATES = {
+    Verdict.POSITIVE: "But it depends on {other}",
+    Verdict.NEGATIVE: "But it depends on {other}",
+    Verdict.EQUIVALENT: "It does not depend on {other} by more than {margin}",
+    Verdict.UNRESOLVED: "Whether it depends on {other} cannot be told",
+}
+"""Of a main effect, by the verdict of an interaction."""
 
 
 def headline(comparison: Comparison, metric: Metric) -> str:
@@ -37,10 +54,59 @@ def headline(comparison: Comparison, metric: Metric) -> str:
     """
     contrast, verdict = comparison.contrast, comparison.verdict or Verdict.UNRESOLVED
     margin = metric.scale.format_amount(metric.min_effect)
-    if not contrast.compares_means:
+    if contrast.effect and contrast.effect.is_interaction:
+        (one, _), (other, (level, first)) = contrast.effect.compared.items()
+        text = INTERACTION_TEMPLATES[verdict].format(
+            name=contrast, one=one, other=other, level=level, first=first, margin=margin
+        )
+    elif not contrast.compares_means:
         text = SIGN_TEMPLATES[verdict].format(name=contrast, margin=margin)
     else:
-        variant, reference = contrast.pair or contrast.sides
-        text = VERDICT_TEMPLATES[verdict].format(variant=variant, reference=reference, margin=margin)
-        text = text if contrast.name == contrast.formula else f"{contrast}: {text}"
+        subject, variant, reference = _compared(contrast)
+        text = subject + VERDICT_TEMPLATES[verdict].format(variant=variant, reference=reference, margin=margin)
     return f"{text}, and not zero" if verdict is Verdict.EQUIVALENT and comparison.is_not_zero else text
+
+
+def dependence_sentences(comparison: Comparison, among: Sequence[Comparison], metric: Metric) -> list[str]:
+    """Whether a main effect depends on other factors, a sentence for each interaction; empty for other contrasts.
+
+    Args:
+        comparison: The contrast on one data set.
+        among: All declared contrasts, with the interactions.
+        metric: The study's metric.
+    """
+    effect = comparison.contrast.effect
+    if effect is None or effect.is_interaction:
+        return []
+    sentences = []
+    for other in among:
+        template = DEPENDENCE_TEMPLATES.get(other.verdict or Verdict.UNRESOLVED)
+        if template and other.dataset == comparison.dataset and _extends(other.contrast.effect, effect):
+            named = next(factor for factor in other.contrast.effect.compared if factor not in effect.compared)
+            text = template.format(other=named, margin=metric.scale.format_amount(metric.min_effect))
+            sentences.append(f"{text} ({_interaction(other, metric)}).")
+    return sentences
+
+
+def _compared(contrast: Contrast) -> tuple[str, str, str]:
+    """What a difference of means is about, with a colon, and its two sides."""
+    if contrast.effect:
+        ((factor, (level, first)),) = contrast.effect.compared.items()
+        over = f", averaged over {' and '.join(contrast.effect.averaged_over)}" if contrast.effect.averaged_over else ""
+        return f"{factor}{over}: ", level, first
+    return ("" if contrast.name == contrast.formula else f"{contrast}: ", *(contrast.pair or contrast.sides))
+
+
+def _extends(interaction: Effect | None, main: Effect) -> bool:
+    """Whether it is an interaction of this main effect with another factor."""
+    return (
+        interaction is not None and interaction.is_interaction and main.compared.items() <= interaction.compared.items()
+    )
+
+
+def _interaction(comparison: Comparison, metric: Metric) -> str:
+    ends = comparison.summary.interval
+    if not comparison.summary.n:
+        return "no seed is complete"
+    text = f"interaction {metric.format_signed(comparison.summary.mean)}"
+    return f"{text}, {metric.format_signed(ends[0])} to {metric.format_signed(ends[1])}" if ends else text

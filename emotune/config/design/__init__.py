@@ -1,0 +1,1 @@
+"""Designs: factors, parts and grids, from which named variants and contrasts follow."""
