@@ -164,6 +164,7 @@ def sections(context: Mapping[str, Any], figures: Mapping[str, Any]) -> list[dic
     has_images = bool(tables["image_intervals"].rows or context["own_metric"])
     every = {
         "verdicts": ("Verdicts", True),
+        "interactions": ("Interactions", has_figure("interaction")),
         "images": ("Uncertainty over seeds and test images", has_images),
         "across": ("Several data sets", bool(context["across_datasets"])),
         "variants": (f"{title} by variant", True),

@@ -77,7 +77,7 @@ def factor_problems(layout: Layout, variants: Collection[str]) -> list[str]:
                          if v not in variants]  # fmt: skip
     if problems:
         return problems
-    for levels, names in cells(layout).items():
+    for levels, names in cells(layout).items() if layout else ():
         if len(names) != 1:
             combination = ", ".join(f"{factor} {level}" for factor, level in zip(layout, levels, strict=True))
             found = f"are {', '.join(names)}" if names else "is no variant"

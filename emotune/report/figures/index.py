@@ -3,17 +3,19 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from emotune.analysis import diagnostics
+from emotune.analysis.interactions import cell_values
 from emotune.analysis.seeds import Summary
 from emotune.config.head_training import is_head_alone
 from emotune.config.input_spec import InputSpec
 from emotune.report import phrasing
-from emotune.report.figures import accuracy, attention, calibration, classes, contrasts, curves
+from emotune.report.figures import accuracy, attention, calibration, classes, contrasts, curves, interactions
 from emotune.report.figures.layout import seed_count_text
 from emotune.report.figures.style import variant_colours
 from emotune.report.results import StudyResults
@@ -54,6 +56,7 @@ def draw_figures(
     for name, predictions in results.predictions.items():
         if predictions:
             part = _DatasetFigures(results, name, titles[name])
+            yield from part.interactions()
             yield from part.results()
             yield from part.curves()
             yield from part.classes()
@@ -97,6 +100,27 @@ class _DatasetFigures:
         colours = variant_colours(list(self._study.variants))
         self._colours = {variant: colours[variant] for variant in self._predictions}
         self._scope = f"{dataset}, {seed_count_text(map(len, self._predictions.values()))}"
+
+    def interactions(self) -> Iterator[FigureEntry]:
+        effects = [c for c in self._results.comparisons if c.contrast.effect and c.dataset == self._dataset]
+        for one, other in combinations(self._study.factors, 2):
+            values = cell_values(self._done, self._study.factors, (one, other), self._metric.column)
+            if values.empty:
+                continue
+            shown = [c for c in effects if c.contrast.effect and set(c.contrast.effect.compared) == {one, other}]
+            means = values.groupby(["first", "second"], sort=False)["value"].mean()
+            texts = [f"{one} {a}, {other} {b} {self._metric.scale.format(mean)}" for (a, b), mean in means.items()]
+            judged = "; ".join(f"{c.contrast} {self._metric.format_signed(c.summary.mean)}, {c.verdict}" for c in shown)
+            yield FigureEntry(
+                f"interaction-{one}-{other}-{self._dataset}",
+                interactions.interaction_plot(self._title, (one, other), values, shown, self._metric),
+                f"{self._dataset}, {seed_count_text([values['seed'].nunique()])}. Left: means; faint lines are seeds, "
+                "without what all variants of a seed share. Where lines are parallel, effects add up. Right: "
+                f"{'the interaction' if len(shown) == 1 else 'from left to right, ' + judged}, with joint 95 % "
+                "intervals, which alone say whether they do. Grey: region of equivalence.",
+                f"{self._metric.scale.title} on {self._dataset} by {one} and {other}: {'; '.join(texts)}. Interaction: "
+                f"{judged}",
+            )
 
     def results(self) -> Iterator[FigureEntry]:
         if not self._summaries:

@@ -6,7 +6,7 @@ from study_files import DATA, is_about, mistakes
 
 from emotune.analysis.metric_table import contrast_weights
 from emotune.config.design.factors import cells, factor_contrasts
-from emotune.config.load import load_study
+from emotune.config.load import load_study, shipped_study
 from emotune.config.study import Study
 
 HEAD = "question: Does it help?\ndatasets: [scenes]\nmodel: {width: 0.125}\nbaseline: alexnet\n"
@@ -123,3 +123,11 @@ def test_a_mistake_in_factors_is_named(write, text, key, parts):
 @pytest.mark.parametrize("junk", ["5", "[a]", "{a: 5}", "{a: [1]}", "{5: {1: {}, 2: {}}}", "{a: {b: , c: }, a.b: {}}"])
 def test_junk_is_no_crash(write, junk):
     assert mistakes(write(f"{HEAD}factors: {junk}\nvariants: {{alexnet: , plain: 5}}\n"))
+
+
+def test_the_study_of_the_thesis_factors_shares_its_runs_with_the_quickstart():
+    quickstart, crossed = (
+        {run.id: run.variant for run in load_study(shipped_study(name)).runs([DATA]) if run.variant != "mldr"}
+        for name in ("quickstart", "attention_by_branches")
+    )
+    assert quickstart.items() < crossed.items()

@@ -15,7 +15,7 @@ from emotune.analysis.verdict import Verdict
 from emotune.config.contrast import Contrast
 from emotune.config.labels import MIKELS
 from emotune.config.metric import Metric
-from emotune.report.figures import accuracy, attention, calibration, classes, contrasts, curves
+from emotune.report.figures import accuracy, attention, calibration, classes, contrasts, curves, interactions
 from emotune.report.figures.style import variant_colours
 
 USUAL = ("alexnet", "attention", "dual", "dual-plain", "mldr")
@@ -75,8 +75,11 @@ def results(variants, seeds, labels, epochs, datasets) -> SimpleNamespace:
     noise = comparison(
         Contrast.difference(f"{variants[0]}-aa", variants[0]), datasets[0], list(lot.normal(0, 1, seeds)), None
     )
+    cells = pd.DataFrame([{"first": a, "second": b, "seed": s, "value": (value := 60 + lot.normal()), "within": value}
+                          for a in variants[:4] for b in labels[:4] for s in range(seeds)])  # fmt: skip
     return SimpleNamespace(
-        variants=variants, seeds=seeds, colours=variant_colours(variants), runs=runs, epochs=epoch, recalls=recalls,
+        cells=cells, variants=variants, seeds=seeds, colours=variant_colours(variants), runs=runs, epochs=epoch,
+        recalls=recalls,
         differences=differences, shares=shares, compared=compared, crossed=crossed, summaries=summaries, cost=cost,
         bins=bins, image=jpeg.getvalue(), aa={datasets[0]: noise} if seeds > 1 else {},
         maps={f"{v} features.attention": lot.uniform(0.3, 2.5, (6, 6)) for v in variants},
@@ -97,6 +100,9 @@ DRAW: dict[str, Callable[[SimpleNamespace], Figure]] = {
     "confusion_differences": lambda r: classes.confusion_differences("scenes", r.shares, r.variants[0]),
     "reliability": lambda r: calibration.reliability("scenes", r.bins, r.colours, dict.fromkeys(r.variants, 5.0)),
     "mean_maps": lambda r: attention.mean_attention_maps("scenes", r.maps),
+    "interaction": lambda r: interactions.interaction_plot(
+        "scenes", ("attention-of-some-kind", "branches"), r.cells, r.compared[: r.seeds], METRIC
+    ),
     "overlays": lambda r: attention.attention_overlays(
         "scenes", {v: r.image for v in r.variants}, {v: r.maps[f"{v} features.attention"] for v in r.variants},
         dict.fromkeys(r.variants, "awe: right in all seeds, where alexnet says contentment"),
