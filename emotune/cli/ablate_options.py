@@ -60,6 +60,11 @@ def override(study: Study, options: argparse.Namespace) -> Study:
         if name in given and not minimum <= given[name] < math.inf:
             wanted = "a positive number" if minimum else "zero or more"
             raise InputError(f"--{name.replace('_', '-')} {given[name]}: give {wanted}")
+    if study.looks and given.get("seeds", study.seeds) != study.seeds:
+        raise InputError(
+            f"--seeds {given['seeds']}: the study is judged at {', '.join(map(str, study.looks))} seeds; change up_to "
+            "and looks in its file, or leave the option out"
+        )
     resources = {name: given[name] for name in ("workers", "gpus_per_worker", "cache_gb") if name in given}
     try:
         chosen = replace(study.resources, **resources)

@@ -1,7 +1,7 @@
 """Reading a study's YAML file. All mistakes are reported at once, each with its key and the nearest valid one."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import yaml
 from pydantic import BeforeValidator, Field, StrictBool, StringConstraints, TypeAdapter, ValidationError
@@ -16,9 +16,10 @@ from emotune.config.metric import Metric
 from emotune.config.model import ModelConfig
 from emotune.config.resources import Resources
 from emotune.config.run import Selection
+from emotune.config.seeds import SeedOptions, read_seeds, seeds_problems
 from emotune.config.study import Study, baseline_problems, duplicate_problems, name_problems
 from emotune.config.train import TrainConfig
-from emotune.config.types import FORBID_UNKNOWN_KEYS, Count
+from emotune.config.types import FORBID_UNKNOWN_KEYS
 from emotune.config.validation import UniqueKeyLoader, describe_validation_error, format_problem, valid_keys
 from emotune.core.errors import InputError
 
@@ -43,7 +44,7 @@ class _StudyFile:
     baseline: str
     variants: Annotated[dict[str, dict[str, Any] | None], Field(min_length=1)]
     contrasts: list[str | dict[str, Any]] = Field(default_factory=list)
-    seeds: Count = 3
+    seeds: Annotated[SeedOptions, BeforeValidator(read_seeds), Field(validate_default=True)] = cast(SeedOptions, 3)
     model: dict[str, Any] = Field(default_factory=dict)
     train: dict[str, Any] = Field(default_factory=dict)
     metric: Metric = Field(default_factory=Metric)
@@ -92,6 +93,7 @@ def load_study(path: Path, *, aa: bool = False) -> Study:
     contrasts, mistaken = parse_contrasts(declared if isinstance(declared, list) else [], _mapping(raw, "variants"))
     problems += mistaken
     problems += factor_problems(file.factors, _mapping(raw, "variants")) if file else []
+    problems += seeds_problems(file.seeds.up_to, file.seeds.looks, [*contrasts, *file.factors]) if file else []
     aa_name = f"{raw.get('baseline')}-aa" if aa or raw.get("aa") is True else None
     if aa_name in _mapping(raw, "variants"):
         problems.append(f"variants.{aa_name}: this is the name of the A/A variant; choose another one")
@@ -100,9 +102,9 @@ def load_study(path: Path, *, aa: bool = False) -> Study:
         raise InputError("\n".join(f"{path}: {problem}" for problem in dict.fromkeys(problems)))
     return Study(
         name=path.stem, question=file.question, datasets=tuple(file.datasets), baseline=file.baseline,
-        variants=variants, seeds=file.seeds, contrasts=contrasts, metric=file.metric, resources=file.resources,
+        variants=variants, seeds=file.seeds.up_to, contrasts=contrasts, metric=file.metric, resources=file.resources,
         source=text, aa=aa_name, file=str(path.resolve()),
-        factors=file.factors,
+        factors=file.factors, looks=file.seeds.looks,
     )  # fmt: skip
 
 

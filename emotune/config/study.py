@@ -17,6 +17,7 @@ from emotune.config.model import MODEL_CLASSES, AlexNetConfig, ModelConfig
 from emotune.config.network import NetworkConfig
 from emotune.config.resources import Resources
 from emotune.config.run import DatasetRef, RunConfig, Selection, WeightsRef
+from emotune.config.seeds import seeds_problems
 from emotune.config.train import TrainConfig
 from emotune.config.user_code import UserCode
 from emotune.core.errors import raise_if_any, suggest
@@ -45,7 +46,7 @@ class Study:
         datasets: The data sets: ``scenes``, folders or URLs of shards, or `Selection`s of them.
         baseline: The variant that others are compared with.
         variants: The variants by name: a model's config, or a pair of it and of a `TrainConfig`.
-        seeds: The number of runs of each variant on each data set.
+        seeds: The number of runs of each variant on each data set; with looks, the most of them.
         contrasts: The declared comparisons: texts such as ``attention - alexnet``, or `Contrast`s of other weights.
         metric: The metric that decides, and its smallest effect of interest.
         resources: The compute resources of each run; they do not change results.
@@ -57,6 +58,8 @@ class Study:
         factors: The variants at each level of each factor: ``{"attention": {"no": ["alexnet", "wide"], "yes": […]}}``.
             Each combination of levels is one variant. Main effects and interactions are declared contrasts, unless
             contrasts of the same weights are given; see `emotune.config.design.factors`.
+        looks: The numbers of seeds at which the study is judged, the last one being ``seeds``: variants whose contrasts
+            are resolved get no more. Default: none, all variants get all ``seeds``.
 
     Raises:
         InputError: with a line for each mistake.
@@ -75,6 +78,7 @@ class Study:
     aa: str | None
     file: str = field(repr=False, compare=False)
     factors: Layout
+    looks: tuple[int, ...]
 
     def __init__(
         self,
@@ -91,6 +95,7 @@ class Study:
         aa: str | bool | None = None,
         file: str = "",
         factors: Layout | None = None,
+        looks: Sequence[int] = (),
     ) -> None:
         problems = name_problems(name, "name")
         problems += [] if question.strip() else ["question: missing"]
@@ -100,14 +105,12 @@ class Study:
         problems += [problem for variant in pairs for problem in name_problems(variant, "variants")]
         problems += [f"variants.{v}: {text}" for v, pair in pairs.items() for text in head_training_problems(*pair)]
         problems += duplicate_problems(pairs) + baseline_problems(baseline, pairs)
-        if not isinstance(seeds, int) or isinstance(seeds, bool) or seeds < 1:
-            problems.append(f"seeds: {seeds!r} is not a positive number")
         layout = factors or {}
         wrong_layout = factor_problems(layout, pairs)
         implied = [] if wrong_layout else factor_contrasts(layout)
         parsed, mistakes = parse_contrasts(contrasts, pairs)
         parsed = (*(one for one in implied if not any(one.weights == own.weights for own in parsed)), *parsed)
-        problems += wrong_layout
+        problems += wrong_layout + seeds_problems(seeds, looks, [*parsed, *layout])
         aa_name = f"{baseline}-aa" if aa is True else aa or None
         if aa_name in pairs:
             mistakes.append(f"variants.{aa_name}: this is the name of the A/A variant; choose another one")
@@ -116,7 +119,7 @@ class Study:
             "name": name, "question": question, "baseline": baseline, "variants": pairs, "seeds": seeds,
             "datasets": tuple(Selection(data=one) if isinstance(one, str) else one for one in given),
             "contrasts": parsed, "metric": metric or Metric(), "resources": resources or Resources(), "aa": aa_name,
-            "file": file, "factors": layout,
+            "file": file, "factors": layout, "looks": tuple(looks),
         }  # fmt: skip
         for key, value in values.items():
             object.__setattr__(self, key, value)
@@ -237,7 +240,7 @@ def _to_yaml(study: Study) -> str:
         "datasets": [_changes(one, {"data": one.data}) for one in study.datasets],
         "baseline": study.baseline,
         "variants": variants,
-        "seeds": study.seeds,
+        "seeds": {"up_to": study.seeds, "looks": list(study.looks)} if study.looks else study.seeds,
         "contrasts": [one.to_yaml() for one in study.contrasts if one.effect is None],
         "metric": {key: value for key, value in _changes(study.metric, {}).items() if value is not None},
         "resources": _changes(study.resources, {}),

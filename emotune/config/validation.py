@@ -14,6 +14,7 @@ from emotune.config.metric import Metric
 from emotune.config.model import MODEL_CLASSES, CodeConfig
 from emotune.config.resources import Resources
 from emotune.config.run import Selection
+from emotune.config.seeds import SeedOptions
 from emotune.config.user_code import UserCode
 from emotune.core.errors import suggest
 
@@ -21,7 +22,9 @@ __all__ = ["UniqueKeyLoader", "describe_validation_error", "format_problem", "va
 
 PLAIN_WORDS = MappingProxyType({"tuple_type": "a list is needed", "dict_type": "a mapping of keys to values is needed"})
 """Messages in the words of YAML, instead of pydantic's about Python types, by type of error."""
-OWNERS = MappingProxyType({"metric": Metric, "resources": Resources, "datasets": Selection, "input": InputOptions})
+OWNERS = MappingProxyType({
+    "metric": Metric, "resources": Resources, "datasets": Selection, "input": InputOptions, "seeds": SeedOptions,
+})  # fmt: skip
 """The dataclasses of the keys that have keys of their own."""
 
 
