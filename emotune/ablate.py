@@ -21,6 +21,7 @@ from emotune.execution.checks.preflight import preflight
 from emotune.execution.monitor.status import print_status, study_status
 from emotune.execution.monitor.waiting import waiting_for
 from emotune.execution.own_metric import metric_plan
+from emotune.execution.plan.adaptive import look_lines, looks_entries, unjudged_looks
 from emotune.execution.plan.concurrency import uses_cluster
 from emotune.execution.plan.plan import Plan
 from emotune.execution.plan.resolved_study import ResolvedStudy, resolve_study
@@ -138,7 +139,9 @@ def _train(
     except UnwritableError as error:
         print_error("emotune.ablate", error)
         return INTERRUPTED if stopping() else 1
-    states = Counter(outcome.plan.statuses[run_id].state for run_id in ids)
+    statuses = outcome.plan.statuses
+    ids = [run_id for run_id in ids if run_id in statuses]  # no look needed the others
+    states = Counter(statuses[run_id].state for run_id in ids)
     if others := states[State.RUNNING]:
         console.print(f"Being trained by other processes, for which this one does not wait: {others}.")
     for line in first_of(outcome.without_metric):
@@ -168,17 +171,22 @@ def _status(options: argparse.Namespace, console: Console, _: Interruption) -> i
     store = open_store(options.runs)
     try:
         resolved = _resolve(options, options.study)
-        name, runs = resolved.study.name, tuple(map(NamedRun.of, resolved.runs))
+        name, plan = resolved.study.name, resolved.plan() if resolved.study.looks else None
+        runs, looks = tuple(map(NamedRun.of, plan.runs if plan else resolved.runs)), resolved.study.looks
     except InputError:  # its file or data are on another machine, but the store may know it
         registered = Registry(store).find(options.study or QUICKSTART)
         if registered is None:
             raise
-        name, runs = registered.name, registered.runs
+        name, plan, runs, looks = registered.name, None, registered.runs, registered.looks
     status = study_status(runs, store)
+    if plan:
+        status["looks"] = looks_entries(plan)
     if options.json:
         print(json.dumps({"study": name, "store": str(store), **status}, indent=1))
-    else:
-        print_status(console, name, status)
+        return 0
+    print_status(console, name, status)
+    for line in look_lines(plan) if plan else unjudged_looks(looks):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     return 0
 
 

@@ -13,6 +13,7 @@ from emotune.analysis.metric_table import contrast_weights, metric_table
 from emotune.analysis.seeds import Comparison, judge_contrasts
 from emotune.analysis.verdict import ALPHA, Verdict
 from emotune.config.metric import Metric
+from emotune.config.seeds import look_shares
 from emotune.config.study import Contrast
 from emotune.runs.directory import State
 
@@ -136,14 +137,14 @@ def looks_on(
     ended = {(row["variant"], row["seed"]) for row in here if _has_ended(row, metric)}
     variants = metric_table(here, dataset, 0, metric.column, contrasts).variants
     seeds, reached, latest = dict.fromkeys(variants, planned[0]), list[Look](), dict[Contrast, Comparison]()
-    for before, now in zip((0, *planned), planned, strict=False):
+    for now, of_the_look in zip(planned, look_shares(planned), strict=True):
         open_contrasts = [c for c in contrasts if c not in latest or not _is_resolved(latest[c])]
         if reached and not open_contrasts:
             break
         seeds |= dict.fromkeys(_variants_of(open_contrasts, variants), now)
         if any((variant, seed) not in ended for variant, count in seeds.items() for seed in range(count)):
             break
-        part = share * (now - before) / planned[-1]
+        part = share * of_the_look
         judged = judge_contrasts(_up_to(here, seeds), contrasts, dataset, now, metric, part)
         reached.append(Look(now, part * ALPHA, tuple(c for c in judged if c.contrast in open_contrasts)))
         latest |= {c.contrast: c for c in reached[-1].comparisons}

@@ -4,6 +4,7 @@ Heavy libraries are imported when they are needed, so that ``import emotune`` ta
 """
 
 import contextlib
+import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,8 @@ class StudyOutcome:
     """The outcome of `run_study`.
 
     Attributes:
-        plan: The state of every run of the study, and the records of those that are done.
+        plan: The state of every run of the study, and the records of those that are done; with adaptive seeds, of every
+            run that its looks needed.
         report: The report's page; None: no report was asked for.
         without_metric: A line for each finished run for which the user's own metric could not be computed.
     """
@@ -88,7 +90,8 @@ def run_study(
         if report is not None:
             out = report_folder(str(report).replace("{name}", study.name), study)
             reporting = ReportOptions(out, _command(study, runs, out, model_cards=model_cards))
-        outcome = train_and_report(resolved, plan, plan.statuses, options, reporting, console, stopping)
+        ids = {run.id for run in resolved.runs}
+        outcome = train_and_report(resolved, plan, ids, options, reporting, console, stopping)
     for line in first_of(outcome.without_metric):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     return outcome
@@ -142,6 +145,7 @@ def train_and_report(
     from emotune.runs.registry import Registry
 
     registry, interrupted, without_metric = Registry(resolved.store), None, list[str]()
+    plan = _with_values(resolved, plan, console)
     is_training = any(run.id in ids for run in plan.to_do)
     if is_training:
         _check_before_training(resolved, plan, options, reporting, console)
@@ -152,9 +156,11 @@ def train_and_report(
                 _growing_report(resolved, plan, reporting, console) as followers,
                 Session(resolved, options, console, stopping, followers) as session,
             ):
-                session.prepare(plan.to_do)
+                session.prepare(plan.may_train)
                 with stopping.patient():
                     plan = session.run_until_done(plan, ids)
+                    while (further := _with_values(resolved, plan, console)).looks_reached > plan.looks_reached:
+                        plan = further if stopping() else session.run_until_done(further, ids)
         elif not console.quiet:
             with contextlib.suppress(OSError):  # a store that can only be read will not be pruned either
                 registry.register(resolved.study, resolved.runs)
@@ -186,6 +192,17 @@ def _growing_report(
         yield [report]
 
 
+def _with_values(resolved: "ResolvedStudy", plan: "Plan", console: Console) -> "Plan":
+    """The plan once the values of the user's own metric are computed, if looks at them decide what is trained."""
+    from emotune.execution.own_metric import compute_metric
+
+    study = resolved.study
+    if not (study.looks and study.metric.code) or console.quiet:
+        return plan
+    compute_metric(study.metric, plan, console)
+    return resolved.plan()
+
+
 def _write_report(resolved: "ResolvedStudy", plan: "Plan", reporting: ReportOptions, console: Console) -> Path:
     """Writes the report; an error of the operating system becomes an `UnwritableError`."""
     try:
@@ -208,7 +225,12 @@ def _check_before_training(
     from emotune.execution.checks.preflight import preflight
 
     report = str(reporting.folder) if reporting else None
-    preflight(plan.to_do, resolved.store, resolved.study.resources, options.executor, report=report)
+    if resolved.study.looks and resolved.study.metric.code and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise InputError(
+            "seeds.looks: under torchrun, looks cannot be judged by a metric of your own, which one process computes; "
+            "train on Ray (resources.workers without torchrun), or give a fixed number of seeds"
+        )
+    preflight(plan.may_train, resolved.store, resolved.study.resources, options.executor, report=report)
     for line in idle_nodes(options.executor):
         console.print(line, highlight=False, markup=False)
 

@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from emotune.config.types import FORBID_UNKNOWN_KEYS, Count
 
-__all__ = ["SeedOptions", "read_seeds", "seeds_problems"]
+__all__ = ["SeedOptions", "look_shares", "read_seeds", "seeds_problems"]
 
 EXAMPLE = "{up_to: 20, looks: [5, 10, 20]}"
 FEWEST = 2
@@ -74,6 +74,15 @@ def seeds_problems(seeds: Any, looks: Sequence[Any], contrasts: Sequence[object]
     if not contrasts:
         problems.append("seeds.looks: without contrasts nothing is resolved: it would change nothing; declare some")
     return problems
+
+
+def look_shares(looks: Sequence[int]) -> list[float]:
+    """The share of the 5 % that each look has: that of the seeds which it adds.
+
+    >>> look_shares([5, 10, 20])
+    [0.25, 0.25, 0.5]
+    """
+    return [(now - before) / looks[-1] for before, now in zip((0, *looks), looks, strict=False)]
 
 
 def _is_count(value: object) -> bool:

@@ -131,6 +131,11 @@ class Study:
         return dict(self.variants) | ({self.aa: self.variants[self.baseline]} if self.aa else {})
 
     @property
+    def seeds_text(self) -> str:
+        """The number of seeds, ``5``; with looks, from which number to which one, ``5 to 20``."""
+        return f"{self.looks[0]} to {self.seeds}" if self.looks else str(self.seeds)
+
+    @property
     def networks(self) -> dict[str, ModelConfig]:
         """The models that are networks, by variant."""
         return {name: model for name, (model, _) in self.variants.items() if isinstance(model, NetworkConfig)}

@@ -65,6 +65,7 @@ class StudyFile(TypedDict):
     source: str
     runs: list[dict[str, Any]]
     initial_weights_from: list[str]
+    looks: list[int]
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class RegisteredStudy:
         source: The text of the study's file.
         runs: Its runs.
         initial_weights_from: The ids of the runs whose weights its runs begin with.
+        looks: The numbers of seeds at which it is judged; none for a fixed number of seeds.
     """
 
     entry: str
@@ -90,6 +92,7 @@ class RegisteredStudy:
     source: str
     runs: tuple[NamedRun, ...]
     initial_weights_from: tuple[str, ...]
+    looks: tuple[int, ...] = ()
 
     @property
     def refers_to(self) -> frozenset[str]:
@@ -111,7 +114,7 @@ class RegisteredStudy:
         origin = Origin(value["path"], value["user"], value["host"])
         return RegisteredStudy(
             entry, str(value["study"]), origin, float(value["time"]), str(value["when"]), str(value["source"]), runs,
-            tuple(map(str, value["initial_weights_from"])),
+            tuple(map(str, value["initial_weights_from"])), tuple(value.get("looks", ())),
         )  # fmt: skip
 
 
@@ -130,6 +133,7 @@ def study_file(study: Study, runs: Sequence[RunConfig]) -> StudyFile:
         "source": study.source,
         "runs": [asdict(NamedRun.of(run)) for run in runs],
         "initial_weights_from": sorted(initial_weights_from(runs)),
+        "looks": list(study.looks),
     }
 
 

@@ -41,7 +41,7 @@ def simulate(effect: float, studies: int) -> tuple[float, float, float]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("effect", "studies", "runs", "complete"), [(0.0, 1000, 97, 62), (1.0, 300, 81, 81), (2.0, 200, 38, 100)]
+    ("effect", "studies", "runs", "complete"), [(0.0, 700, 97, 62), (1.0, 200, 81, 81), (2.0, 100, 38, 100)]
 )
 def test_false_alarms_runs_and_power(effect: float, studies: int, runs: float, complete: float):
     alarms, mean_runs, resolved = simulate(effect, studies)

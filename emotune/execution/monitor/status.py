@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from emotune.core.storage import Folder
+from emotune.execution.plan.adaptive import LooksEntry
 from emotune.runs.directory import METRICS, State, Status
 from emotune.runs.progress import RunProgress
 from emotune.runs.registered_study import NamedRun
@@ -72,6 +73,7 @@ class StudyStatus(TypedDict):
         failed: The runs that failed.
         diverged: The runs that diverged.
         interrupted: The runs that were interrupted.
+        looks: What a study with adaptive seeds has reached on each data set; its runs are those needed as of now.
     """
 
     runs: int
@@ -80,6 +82,7 @@ class StudyStatus(TypedDict):
     failed: list[RunEntry]
     diverged: list[RunEntry]
     interrupted: list[RunEntry]
+    looks: NotRequired[list[LooksEntry]]
 
 
 def study_status(runs: Sequence[NamedRun], store: RunStore) -> StudyStatus:

@@ -4,10 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from emotune.config.run import RunConfig
 from emotune.runs.directory import RECORD, RESULTS, State
 from emotune.runs.store import RunStates, RunStore
+
+if TYPE_CHECKING:
+    from emotune.analysis.looks import DatasetLooks
 
 __all__ = ["Durations", "Estimate", "Plan", "estimate", "make_plan", "reopen_damaged"]
 
@@ -22,13 +26,33 @@ Durations = Mapping[tuple[str, str], float]
 """The seconds that one run takes, by variant and data set."""
 
 
+@dataclass(frozen=True)
 class Plan(RunStates):
-    """The states of a study's runs, and what follows from them."""
+    """The states of a study's runs, and what follows from them.
+
+    Attributes:
+        looks: What a study with adaptive seeds has reached on each data set; its ``runs`` are then those that it needs
+            as of now. Empty for a fixed number of seeds.
+        later: The further runs that it may need, if open contrasts are not resolved earlier.
+    """
+
+    looks: "tuple[DatasetLooks, ...]" = ()
+    later: tuple[RunConfig, ...] = ()
 
     @property
     def to_do(self) -> tuple[RunConfig, ...]:
         """The runs that are to be trained, in their order."""
         return tuple(run for run in self.runs if self.statuses[run.id].state in TO_DO)
+
+    @property
+    def may_train(self) -> tuple[RunConfig, ...]:
+        """The runs that are to be trained, and those that may follow."""
+        return self.to_do + self.later
+
+    @property
+    def looks_reached(self) -> int:
+        """The number of looks on all data sets whose runs have ended."""
+        return sum(len(one.reached) for one in self.looks)
 
     def count(self, *states: State) -> int:
         """The number of runs in one of these states."""
@@ -58,10 +82,12 @@ class Estimate:
     Attributes:
         seconds: The seconds of each run to do, by its id.
         assumed: The variants that have not been timed, and are assumed to be as slow as the slowest one.
+        later_hours: The hours of all runs that may follow, one after another.
     """
 
     seconds: Mapping[str, float]
     assumed: tuple[str, ...]
+    later_hours: float = 0.0
 
     @property
     def hours(self) -> float:
@@ -82,7 +108,9 @@ def estimate(plan: Plan, from_steps: Durations = MappingProxyType({})) -> Estima
     slowest_s = max(timed.values())
     keys = {run.id: (run.variant, run.dataset.name) for run in plan.to_do}
     assumed = dict.fromkeys(variant for variant, dataset in keys.values() if (variant, dataset) not in timed)
-    return Estimate({run_id: timed.get(key, slowest_s) for run_id, key in keys.items()}, tuple(assumed))
+    later_s = sum(timed.get((run.variant, run.dataset.name), slowest_s) for run in plan.later)
+    seconds = {run_id: timed.get(key, slowest_s) for run_id, key in keys.items()}
+    return Estimate(seconds, tuple(assumed), later_s / 3600)
 
 
 def make_plan(runs: Sequence[RunConfig], store: RunStore) -> Plan:

@@ -12,6 +12,7 @@ from emotune.config.zero_shot import ZeroShotConfig
 from emotune.core.errors import raise_if_any, suggest
 from emotune.data.datasets.location import is_ready, manifest_of
 from emotune.data.datasets.resolve import resolve_datasets
+from emotune.execution.plan.adaptive import restrict_to_looks
 from emotune.execution.plan.plan import Plan, make_plan
 from emotune.models.backbones.catalogue import resolve_inputs
 from emotune.models.weights.resolve import resolve_weights
@@ -27,7 +28,7 @@ class ResolvedStudy:
     Attributes:
         study: The study.
         datasets: The data sets that it names, in its order.
-        runs: All of its runs, seed by seed over all variants.
+        runs: All of its runs, seed by seed over all variants; with adaptive seeds, all that it may need.
         store: The folder of their directories.
     """
 
@@ -37,12 +38,13 @@ class ResolvedStudy:
     store: RunStore
 
     def plan(self) -> Plan:
-        """The state of every run as of now.
+        """The state of every run as of now; with adaptive seeds, of every run that is needed as of now.
 
         Raises:
             InputError: a file of an unfinished run is damaged, or the store cannot be reached.
         """
-        return make_plan(self.runs, self.store)
+        plan = make_plan(self.runs, self.store)
+        return restrict_to_looks(plan, self.study) if self.study.looks else plan
 
 
 def resolve_study(study: Study | str | Path, runs: str | Path) -> ResolvedStudy:

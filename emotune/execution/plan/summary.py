@@ -16,8 +16,10 @@ from emotune.analysis.residuals import pooled_spread
 from emotune.analysis.verdict import ALPHA
 from emotune.config.resources import Resources
 from emotune.config.run import DatasetRef, RunConfig
+from emotune.config.seeds import look_shares
 from emotune.config.study import Study
 from emotune.data.datasets.location import EMBEDDED, is_ready, manifest_of
+from emotune.execution.plan.adaptive import look_lines
 from emotune.execution.plan.concurrency import concurrent_runs
 from emotune.execution.plan.config_diff import reasons
 from emotune.execution.plan.plan import Durations, Estimate, Plan, estimate
@@ -57,12 +59,35 @@ def print_plan(
     names = ", ".join(ref.name + (" (synthetic)" if is_synthetic(ref) else "") for ref in datasets)
     time = time_line(plan, estimated, study.resources, executor)
     console.print(
-        f"{len(plan.runs)} runs = {variants} × {study.seeds} seeds on {names}: "
-        f"{plan.count(State.DONE)} done, {len(plan.to_do)} to do. {time}",
+        f"{len(plan.runs)} runs{' up to the next look' * bool(study.looks)} = {variants} × {study.seeds_text} seeds on "
+        f"{names}: {plan.count(State.DONE)} done, {len(plan.to_do)} to do. {time}",
         highlight=False,
     )
+    if plan.looks:
+        _print_looks(console, study, plan, estimated)
     for line in [*resolution(study, _finished_rows(study, plan)), *_coarse_test_sets(study, datasets)]:
         console.print(line, highlight=False)
+
+
+def _print_looks(console: Console, study: Study, plan: Plan, estimated: Estimate | None) -> None:
+    """Prints the planned looks of adaptive seeds, what they have resolved, and the least and the most that follows."""
+    percents = [f"{100 * ALPHA * share / len(study.datasets):.3g}" for share in look_shares(study.looks)]
+    looks = ", ".join(f"{count} ({percent} %)" for count, percent in zip(study.looks, percents, strict=True))
+    each = " on each data set" if len(study.datasets) > 1 else ""
+    lines = [f"Looks at {looks} seeds, in brackets their shares of the 5 %{each}.", *look_lines(plan)]
+    least, most = len(plan.to_do), len(plan.to_do) + len(plan.later)
+    if most:
+        lines.append(f"Still to train: at least {least} runs, at most {most}.{_hours_left(estimated)}")
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _hours_left(estimated: Estimate | None) -> str:
+    """The hours of the fewest and of the most runs that follow; empty if no run has been timed."""
+    if estimated is None:
+        return ""
+    least, most = estimated.hours, estimated.hours + estimated.later_hours
+    return f" That takes {_duration(least)} to {_duration(most)}, one run after another."
 
 
 def print_reasons(console: Console, plan: Plan) -> None:
@@ -184,9 +209,10 @@ def resolution(study: Study, rows: Sequence[Mapping[str, Any]]) -> list[str]:
         rows: The finished runs with ``variant``, ``dataset``, ``seed`` and the metric.
     """
     tests, metric = len(study.contrasts) * len(study.datasets), study.metric
+    share = look_shares(study.looks)[-1] if study.looks else 1.0  # at the last look, others may have resolved more
     design = (
         len(study.networks) + bool(study.aa), contrast_weights(study.contrasts, list(study.variants)),
-        ALPHA / len(study.datasets),
+        share * ALPHA / len(study.datasets),
     )  # fmt: skip
     if study.seeds < 2:
         return ["One seed gives no interval and no verdict: train two or more (--seeds)."]

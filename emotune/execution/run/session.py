@@ -15,6 +15,7 @@ from emotune.config.run import RunConfig
 from emotune.execution.checks.prepare import Preparation
 from emotune.execution.monitor.observer import RunObserver
 from emotune.execution.monitor.waiting import waiting_for
+from emotune.execution.plan.adaptive import look_lines
 from emotune.execution.plan.plan import Plan, reopen_damaged
 from emotune.execution.plan.resolved_study import ResolvedStudy
 from emotune.runs.directory import State
@@ -126,7 +127,8 @@ class Session:
     def run_until_done(self, plan: Plan, ids: Collection[str]) -> Plan:
         """Trains those of the plan's runs until none is left to do; returns the plan after it.
 
-        Another process may die meanwhile and leave its runs to this one, so that the plan is made again.
+        Another process may die meanwhile and leave its runs to this one, so that the plan is made again. With adaptive
+        seeds it then has the runs of the next look, if the runs of this one have ended.
 
         Args:
             plan: The state of the study's runs.
@@ -138,7 +140,10 @@ class Session:
             begun.update(run.id for run in runs)
             reopen_damaged(plan, runs)
             self.run(runs)
-            plan = self._resolved.plan()
+            before, plan = plan, self._resolved.plan()
+            if plan.looks_reached > before.looks_reached:
+                for line in look_lines(plan):
+                    self._console.print(line, highlight=False, markup=False, soft_wrap=True)
             if self._stopping():
                 break
             failed |= {run.id for run in runs if plan.statuses[run.id].state is State.FAILED}

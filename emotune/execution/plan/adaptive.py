@@ -1,0 +1,118 @@
+"""Adaptive seeds in a plan: the runs that a study needs as of now, those that it may need later, and what is open."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypedDict, cast
+
+from emotune.config.study import Study
+from emotune.execution.plan.plan import Plan
+
+if TYPE_CHECKING:
+    from emotune.analysis.looks import DatasetLooks
+
+__all__ = ["LooksEntry", "look_lines", "looks_entries", "restrict_to_looks", "unjudged_looks"]
+
+MOST_NAMED = 4
+"""The number of contrasts that a line names."""
+
+
+class LooksEntry(TypedDict):
+    """What a study with adaptive seeds has reached on a data set, as values that JSON can hold.
+
+    Attributes:
+        dataset: The data set's name.
+        planned: The numbers of seeds at which the study is judged.
+        reached: Those of the looks that are reached.
+        next: That of the look that is reached next; None: no further one follows.
+        ended: The number of runs up to that look that have ended.
+        runs: The number of all of these runs.
+        resolved: The number of seeds at which a contrast was resolved, by contrast.
+        open: The contrasts that are not resolved.
+    """
+
+    dataset: str
+    planned: list[int]
+    reached: list[int]
+    next: int | None
+    ended: int
+    runs: int
+    resolved: dict[str, int]
+    open: list[str]
+
+
+def restrict_to_looks(plan: Plan, study: Study) -> Plan:
+    """The plan of the runs that the study needs as of now: those of the looks that are reached, and of the next one.
+
+    Args:
+        plan: The plan of all runs that the study may need.
+        study: The study, whose seeds are adaptive.
+
+    Raises:
+        InputError: the folder of runs cannot be reached.
+    """
+    from emotune.analysis.load import load_records  # late, with pandas and scipy: fixed designs do without
+    from emotune.analysis.looks import reached_looks
+
+    rows = cast("list[Mapping[str, Any]]", load_records(plan, study.metric).runs.to_dict("records"))
+    datasets = tuple(dict.fromkeys(run.dataset.name for run in plan.runs))
+    looks = reached_looks(rows, study.contrasts, datasets, study.looks, study.metric)
+    now = {one.dataset: one.seeds for one in looks}
+    most = {one.dataset: one.most_seeds() for one in looks}
+    runs = tuple(run for run in plan.runs if run.seed < now[run.dataset.name][run.variant])
+    later = tuple(
+        run for run in plan.runs if now[run.dataset.name][run.variant] <= run.seed < most[run.dataset.name][run.variant]
+    )
+    statuses = {run.id: plan.statuses[run.id] for run in runs}
+    records = {run.id: plan.records[run.id] for run in runs if run.id in plan.records}
+    return Plan(plan.store, runs, statuses, records, looks, later)
+
+
+def looks_entries(plan: Plan) -> list[LooksEntry]:
+    """What the study has reached on each data set; empty for a fixed number of seeds."""
+    return [
+        {
+            "dataset": one.dataset,
+            "planned": list(one.planned),
+            "reached": [look.seeds for look in one.reached],
+            "next": one.following,
+            "ended": one.ended,
+            "runs": sum(one.seeds.values()),
+            "resolved": {str(contrast): look.seeds for look in one.reached for contrast in look.resolved},
+            "open": list(map(str, one.open)),
+        }
+        for one in plan.looks
+    ]
+
+
+def look_lines(plan: Plan) -> list[str]:
+    """A line for each data set on the look that it waits for, or why it ended, and what is open; none without looks."""
+    several = len(plan.looks) > 1
+    return [f"{f'{one.dataset}: ' if several else ''}{_line(one)}" for one in plan.looks]
+
+
+def unjudged_looks(looks: Sequence[int]) -> list[str]:
+    """The line on a study whose looks cannot be judged here, because its file or data are elsewhere; none if fixed."""
+    if not looks:
+        return []
+    counts = ", ".join(map(str, looks))
+    return [f"Looks at {counts} seeds: not all of these runs may be needed; its study file is needed to judge them."]
+
+
+def _line(looks: "DatasetLooks") -> str:
+    resolved = "".join(
+        f" Resolved at {look.seeds} seeds: {_named(list(map(str, look.resolved)))}."
+        for look in looks.reached if look.resolved
+    )  # fmt: skip
+    open_contrasts = f" Open: {_named(list(map(str, looks.open)))}." if looks.open else ""
+    number, of = len(looks.reached), len(looks.planned)
+    if looks.is_over:
+        why = "it was the last one" if looks.open else "all contrasts are resolved"
+        state = f"Ended at look {number} of {of} ({looks.reached[-1].seeds} seeds): {why}."
+    else:
+        runs = f"{looks.ended} of its {sum(looks.seeds.values())} runs have ended"
+        state = f"Look {number + 1} of {of}, at {looks.following} seeds: {runs}."
+    return state + resolved + open_contrasts
+
+
+def _named(contrasts: list[str]) -> str:
+    more = len(contrasts) - MOST_NAMED
+    return ", ".join(contrasts[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
