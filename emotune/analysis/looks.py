@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from emotune.analysis.metric_table import contrast_weights, metric_table
+from emotune.analysis.metric_table import metric_table
 from emotune.analysis.seeds import Comparison, judge_contrasts
 from emotune.analysis.verdict import ALPHA, Verdict
+from emotune.config.contrast import Contrast
 from emotune.config.metric import Metric
 from emotune.config.seeds import look_shares
-from emotune.config.study import Contrast
 from emotune.runs.directory import State
 
 __all__ = ["DatasetLooks", "Look", "looks_on", "reached_looks"]
@@ -50,6 +50,7 @@ class DatasetLooks:
     Attributes:
         dataset: The data set's name.
         planned: The numbers of seeds at which the study is judged; the last one is the maximum.
+        alphas: The probability of any false verdict at each of them.
         reached: The looks whose runs have ended, the earliest first.
         seeds: The number of seeds that each variant gets, up to the look that is reached next; by variant.
         ended: The number of these runs that have ended.
@@ -59,6 +60,7 @@ class DatasetLooks:
 
     dataset: str
     planned: tuple[int, ...]
+    alphas: tuple[float, ...]
     reached: tuple[Look, ...]
     seeds: Mapping[str, int]
     ended: int
@@ -87,7 +89,7 @@ class DatasetLooks:
         """The number of seeds that each variant gets if no open contrast is resolved before the last look."""
         if self.is_over:
             return dict(self.seeds)
-        return dict(self.seeds) | dict.fromkeys(_variants_of(self.open, tuple(self.seeds)), self.planned[-1])
+        return dict(self.seeds) | {v: self.planned[-1] for c in self.open for v in c.weights}
 
 
 def reached_looks(
@@ -137,14 +139,14 @@ def looks_on(
     ended = {(row["variant"], row["seed"]) for row in here if _has_ended(row, metric)}
     variants = metric_table(here, dataset, 0, metric.column, contrasts).variants
     seeds, reached, latest = dict.fromkeys(variants, planned[0]), list[Look](), dict[Contrast, Comparison]()
-    for now, of_the_look in zip(planned, look_shares(planned), strict=True):
+    shares = [share * part for part in look_shares(planned)]
+    for now, part in zip(planned, shares, strict=True):
         open_contrasts = [c for c in contrasts if c not in latest or not _is_resolved(latest[c])]
         if reached and not open_contrasts:
             break
-        seeds |= dict.fromkeys(_variants_of(open_contrasts, variants), now)
+        seeds |= {variant: now for c in open_contrasts for variant in c.weights}
         if any((variant, seed) not in ended for variant, count in seeds.items() for seed in range(count)):
             break
-        part = share * of_the_look
         judged = judge_contrasts(_up_to(here, seeds), contrasts, dataset, now, metric, part)
         reached.append(Look(now, part * ALPHA, tuple(c for c in judged if c.contrast in open_contrasts)))
         latest |= {c.contrast: c for c in reached[-1].comparisons}
@@ -153,8 +155,9 @@ def looks_on(
         latest = {c.contrast: _without_interval(c) for c in estimates}
     needed = {(variant, seed) for variant, count in seeds.items() for seed in range(count)}
     return DatasetLooks(
-        dataset, tuple(planned), tuple(reached), seeds, len(needed & ended), tuple(latest[c] for c in contrasts)
-    )
+        dataset, tuple(planned), tuple(ALPHA * part for part in shares), tuple(reached), seeds, len(needed & ended),
+        tuple(latest[c] for c in contrasts),
+    )  # fmt: skip
 
 
 def _is_resolved(comparison: Comparison) -> bool:
@@ -171,12 +174,6 @@ def _has_ended(row: Mapping[str, Any], metric: Metric) -> bool:
 
 def _up_to(rows: Sequence[Mapping[str, Any]], seeds: Mapping[str, int]) -> list[Mapping[str, Any]]:
     return [row for row in rows if row["seed"] < seeds[row["variant"]]]
-
-
-def _variants_of(contrasts: Sequence[Contrast], variants: Sequence[str]) -> list[str]:
-    """The variants that have a weight in one of the contrasts."""
-    used = contrast_weights(contrasts, variants).any(axis=0)
-    return [variant for variant, is_used in zip(variants, used, strict=True) if is_used]
 
 
 def _without_interval(comparison: Comparison) -> Comparison:

@@ -16,10 +16,12 @@ from emotune.analysis.seeds import Comparison
 from emotune.analysis.verdict import ALPHA, Verdict
 from emotune.config.ablate_command import AblateCommand
 from emotune.config.metric import SCALES
+from emotune.config.seeds import look_shares
 from emotune.report import phrasing
 from emotune.report.across_sentences import across_sentences
 from emotune.report.dataset_info import DatasetInfo
 from emotune.report.example_images import Disagreement
+from emotune.report.looks import look_sentences, look_table, resolution_sentence
 from emotune.report.outcome_sentences import outcome_sentences
 from emotune.report.provenance import provenance
 from emotune.report.results import StudyResults
@@ -132,7 +134,9 @@ def page_context(
             dataset: phrasing.difference_sentence(c, study.metric) for dataset, c in results.noise_floor.items()
         },
         "findable_effects": _findable_effects(results),
-        "few_seeds": study.seeds <= FEW_SEEDS,
+        "seeds": f"{study.seeds_text} seed{'s' if study.seeds > 1 else ''}",
+        "few_seeds": (study.looks or (study.seeds,))[0] <= FEW_SEEDS,
+        "looks": _by_dataset({one.dataset: " ".join(look_sentences(one)) for one in results.looks}, results),
         "outcomes": _outcomes(results),
         "agreement": phrasing.agreement_sentence(results.other_analyses),
         "sign_flips_omitted": any(p is not None and adjusted is None for p, adjusted in sign_flips),
@@ -142,6 +146,7 @@ def page_context(
         ],
         "tables": report_tables(results, architectures)
         | {"disagreements": disagreement_counts(disagreements, several=several)}
+        | {"looks": look_table(results.looks, study.metric)}
         | {f"excluded-{data.name}": excluded_images(data) for data in datasets},
         "disagreements": disagreements,
         "networks": architectures,
@@ -166,6 +171,7 @@ def sections(context: Mapping[str, Any], figures: Mapping[str, Any]) -> list[dic
         "verdicts": ("Verdicts", True),
         "interactions": ("Interactions", has_figure("interaction")),
         "images": ("Uncertainty over seeds and test images", has_images),
+        "looks": ("Adaptive looks", bool(context["looks"])),
         "across": ("Several data sets", bool(context["across_datasets"])),
         "variants": (f"{title} by variant", True),
         "exploratory": ("Exploratory differences", bool(tables["exploratory"].rows)),
@@ -190,12 +196,15 @@ def sections(context: Mapping[str, Any], figures: Mapping[str, Any]) -> list[dic
 def _verdict(comparison: Comparison, results: StudyResults) -> VerdictEntry:
     verdict = comparison.verdict or Verdict.UNRESOLVED
     text = phrasing.verdict_sentences(comparison, results.study.metric, results.datasets, results.comparisons)
+    looks = {one.dataset: one for one in results.looks}.get(comparison.dataset)
+    text += f" {resolution_sentence(looks, comparison.contrast)}" if looks else ""
     return VerdictEntry(str(verdict), VERDICT_MARKS[verdict], str(comparison.contrast), text)
 
 
 def _findable_effects(results: StudyResults) -> list[str]:
     """The smallest differences that seeds find, a sentence for each data set whose pooled spread is known."""
-    study, alpha = results.study, ALPHA / len(results.datasets)
+    study = results.study
+    alpha = ALPHA * (look_shares(study.looks)[-1] if study.looks else 1.0) / len(results.datasets)
     weights = contrast_weights(study.contrasts, list(study.variants))
     sentences = {}
     for dataset, spread in results.pooled_spreads.items():
@@ -208,7 +217,7 @@ def _outcomes(results: StudyResults) -> list[str]:
     """A paragraph on the outcomes of the runs, for each data set about whose runs there is something to say."""
     study = results.study
     return _by_dataset(
-        {o.dataset: " ".join(outcome_sentences(o, study.metric, study.seeds)) for o in results.outcomes}, results
+        {o.dataset: " ".join(outcome_sentences(o, study.metric, study.seeds_text)) for o in results.outcomes}, results
     )
 
 

@@ -10,13 +10,13 @@ from emotune.report.phrasing import prior_origin, seed_list
 __all__ = ["outcome_sentences", "trivial_answer"]
 
 
-def outcome_sentences(outcomes: Outcomes, metric: Metric, seeds: int) -> list[str]:
+def outcome_sentences(outcomes: Outcomes, metric: Metric, seeds: str) -> list[str]:
     """The sentences on one data set's runs.
 
     Args:
         outcomes: The outcomes of the runs.
         metric: The study's metric.
-        seeds: The study's number of seeds.
+        seeds: The study's number of seeds, which is ``5 to 20`` with looks.
     """
     sentences = [
         f"{variant} diverged in {len(which)} of {seeds} seeds ({seed_list(which)})."

@@ -119,7 +119,9 @@ def difference_sentence(comparison: Comparison, metric: Metric, kind: str = "95 
     if summary.n == 1:
         return f"{single} {mean} ({direction}only one {seeds.removesuffix('s')}, so there is no interval)."
     if summary.low is None:
-        return f"{several} {mean} ({direction}equal in all {summary.n} {seeds}, so there is no interval)."
+        equal = f"equal in all {summary.n} {seeds}, so there is no interval"
+        why = f"{summary.n} {seeds}, no interval before the first look" if summary.sd else equal
+        return f"{several} {mean} ({direction}{why})."
     return f"{several} {mean} ({direction}{kind} {interval(summary, metric)}, {summary.n} {seeds})."
 
 

@@ -11,6 +11,7 @@ from emotune.analysis.across_datasets import AcrossDatasets, across_datasets
 from emotune.analysis.images import ImageBootstrap, bootstrap_over_images, complete_seeds
 from emotune.analysis.learning import Learning, learning, with_learning
 from emotune.analysis.load import Records, load_records
+from emotune.analysis.looks import DatasetLooks, reached_looks
 from emotune.analysis.outcomes import Outcomes, outcomes
 from emotune.analysis.residuals import PooledSpread, pooled_spread
 from emotune.analysis.seeds import (
@@ -67,6 +68,7 @@ class StudyResults:
         inputs: How the network of each variant sees images.
         predictions: The predictions of the finished runs by data set, variant and seed; variants without finished runs
             are absent.
+        looks: What a study with adaptive seeds has reached on each data set; empty for a fixed number of seeds.
         comparisons: The declared contrasts on every data set.
         other_analyses: The declared contrasts in other analyses, in the same order.
         learning: Who has learned something, by data set; data sets without finished runs are absent.
@@ -90,6 +92,7 @@ class StudyResults:
     records: Records
     inputs: Mapping[str, InputSpec]
     predictions: Mapping[str, Frames]
+    looks: Sequence[DatasetLooks]
     comparisons: Sequence[Comparison]
     other_analyses: Sequence[OtherAnalyses]
     learning: Mapping[str, Learning]
@@ -130,7 +133,8 @@ class StudyResults:
             values = dict(zip(runs["seed"], runs[self.study.metric.column], strict=True))
             columns = runs[[*self.study.metric.scales, *COSTS]].astype(float)
             means = {} if runs.empty else {str(name): float(mean) for name, mean in columns.mean().items()}
-            by_seed = {seed: values.get(seed) for seed in range(self.study.seeds)}
+            planned = int(((runs := self.records.runs)["variant"] == variant).mul(runs["dataset"] == dataset).sum())
+            by_seed = {seed: values.get(seed) for seed in range(planned)}
             rows.append(VariantSummary(variant, dataset, by_seed, summaries[variant], means))
         return rows
 
@@ -151,9 +155,9 @@ def compute_results(study: Study, states: RunStates) -> StudyResults:
     common: tuple[Any, ...] = (datasets, study.seeds, study.metric)
     done = [row for row in rows if row["state"] == State.DONE]
     learned = {d: one for d in datasets if (one := learning(records, study, d, len(datasets)))}
-    comparisons = with_learning(
-        compare_contrasts(rows, study.contrasts, *common), {d: one.learned for d, one in learned.items()}
-    )
+    looks = reached_looks(rows, study.contrasts, datasets, study.looks, study.metric) if study.looks else ()
+    judged = [c for one in looks for c in one.comparisons] or compare_contrasts(rows, study.contrasts, *common)
+    comparisons = with_learning(judged, {d: one.learned for d, one in learned.items()})
     aa = [Contrast.difference(str(study.aa), study.baseline)] if study.aa else []
     aa_comparisons = estimate_differences(rows, aa, *common)
     predictions = {
@@ -161,7 +165,7 @@ def compute_results(study: Study, states: RunStates) -> StudyResults:
         for dataset in datasets
     }
     return StudyResults(
-        study=study, datasets=datasets, records=records,
+        study=study, datasets=datasets, records=records, looks=looks,
         inputs={run.variant: run.input for run in states.runs}, predictions=predictions, comparisons=comparisons,
         other_analyses=other_analyses(comparisons, rows, study.seeds, study.metric),
         learning=learned, outcomes=_outcomes(records, rows, study, datasets, learned),

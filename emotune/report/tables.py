@@ -17,7 +17,7 @@ from emotune.report.dataset_info import DatasetInfo
 from emotune.report.example_images import Disagreement
 from emotune.report.results import StudyResults, VariantSummary
 
-__all__ = ["Column", "Table", "disagreement_counts", "excluded_images", "report_tables"]
+__all__ = ["Column", "Table", "dataset_column", "disagreement_counts", "excluded_images", "report_tables"]
 
 Format = Literal["html", "md", "tex"]
 EVERYWHERE: tuple[Format, ...] = ("html", "md", "tex")
@@ -108,14 +108,14 @@ def disagreement_counts(rows: Sequence[Disagreement], *, several: bool) -> Table
     """
     columns = [
         Column("contrast", lambda row: str(row.contrast), "name"),
-        _dataset_column(several),
+        dataset_column(several),
         Column("correct only with", lambda row: row.correct, "name"),
         Column("images", lambda row: f"{row.count:,}"),
     ]
     return Table(columns, rows)
 
 
-def _dataset_column(several: bool, of: Callable[[Any], str] = lambda row: row.dataset) -> Column:
+def dataset_column(several: bool, of: Callable[[Any], str] = lambda row: row.dataset) -> Column:
     """The data set's name; the page shows it only if the study has several data sets."""
     return Column("data", of, "name", EVERYWHERE if several else ("md", "tex"))
 
@@ -123,7 +123,7 @@ def _dataset_column(several: bool, of: Callable[[Any], str] = lambda row: row.da
 def _contrast_columns(metric: Metric, several: bool) -> list[Column]:
     return [
         Column("contrast", lambda c: str(c.contrast), "name"),
-        _dataset_column(several),
+        dataset_column(several),
         *_difference_columns(metric, "joint 95 % interval"),
         Column("p, adjusted", lambda c: _p(c.p), tex_title="$p$, adjusted"),
         Column("verdict", phrasing.verdict_in_words, "text"),
@@ -135,7 +135,7 @@ def _interval_columns(metric: Metric, several: bool) -> list[Column]:
     digits = f"{{:.{metric.scale.decimals + 1}f}}"
     return [
         Column("contrast", lambda c: str(c.contrast), "name"),
-        _dataset_column(several),
+        dataset_column(several),
         Column("n", lambda c: str(c.joint.n)),
         Column("sd, own seeds", lambda c: _number(c.joint.own_sd, digits)),
         Column("sd, all others", lambda c: _number(c.joint.rest_sd, digits)),
@@ -156,7 +156,7 @@ def _other_columns(metric: Metric, several: bool) -> list[Column]:
 
     return [
         Column("contrast", lambda other: str(other.comparison.contrast), "name"),
-        _dataset_column(several, lambda other: other.comparison.dataset),
+        dataset_column(several, lambda other: other.comparison.dataset),
         Column("95 % t interval, own seeds", paired),
         Column("t test, p (Holm)", lambda other: _p(other.p_holm)),
         Column("sign flips, p (Holm)", lambda other: _p(other.p_sign_flip_holm)),
@@ -170,7 +170,7 @@ def _other_columns(metric: Metric, several: bool) -> list[Column]:
 def _exploratory_columns(metric: Metric, several: bool) -> list[Column]:
     return [
         Column("contrast", lambda c: str(c.contrast), "name"),
-        _dataset_column(several),
+        dataset_column(several),
         *_difference_columns(metric, "95 % interval, uncorrected"),
         Column("p, uncorrected", lambda c: _p(c.p)),
     ]
@@ -204,7 +204,7 @@ def _variant_columns(metric: Metric, baseline: str, several: bool) -> list[Colum
 
     return [
         Column("variant", name, "name"),
-        _dataset_column(several),
+        dataset_column(several),
         Column(f"by seed{', ' + scale.unit if scale.unit else ''}", seeds, "seeds", ("html", "md")),
         Column("mean (95 % t interval)", lambda row: phrasing.mean_and_interval(row.summary, scale),
                tex_title=r"mean (95\,\% $t$ interval)"),
@@ -223,7 +223,7 @@ def _metric_columns(metric: Metric, several: bool) -> list[Column]:
 
     return [
         Column("variant", lambda row: row.variant, "name"),
-        _dataset_column(several),
+        dataset_column(several),
         *(Column(_heading(scale), value(name, scale)) for name, scale in metric.scales.items()),
     ]
 
@@ -237,7 +237,7 @@ def _image_interval_columns(metric: Metric, several: bool) -> list[Column]:
 
     return [
         Column("contrast", lambda row: str(row.contrast), "name"),
-        _dataset_column(several),
+        dataset_column(several),
         Column("seeds", lambda row: str(len(row.seeds)), formats=("html",)),
         Column("images (groups)", images),
         Column("mean difference", lambda row: metric.format_signed(row.mean)),
@@ -252,7 +252,7 @@ def _mcnemar_columns(several: bool) -> list[Column]:
 
     return [
         Column("contrast", lambda row: str(row.contrast), "name"),
-        _dataset_column(several),
+        dataset_column(several),
         Column("by seed", seeds, "seeds"),
     ]
 
@@ -260,7 +260,7 @@ def _mcnemar_columns(several: bool) -> list[Column]:
 def _selection_bias_columns(several: bool) -> list[Column]:
     return [
         Column("variant", lambda row: row["variant"], "name"),
-        _dataset_column(several, lambda row: row["dataset"]),
+        dataset_column(several, lambda row: row["dataset"]),
         Column("n", lambda row: str(row["n"])),
         Column("selected epoch, %", lambda row: _number(row["accuracy"], "{:.1f}")),
         Column("best test epoch, %", lambda row: _number(row["best_test_accuracy"], "{:.1f}")),

@@ -9,11 +9,11 @@ from seed_tables import rows
 
 from emotune.analysis.looks import looks_on
 from emotune.analysis.verdict import Verdict
+from emotune.config.contrast import Contrast
 from emotune.config.metric import Metric
-from emotune.config.study import Contrast
 
 NAMES, PLANNED = ("base", "a", "b", "c", "d"), (5, 10, 20)
-STAR = [Contrast(name, "base") for name in NAMES[1:]]
+STAR = [Contrast.difference(name, "base") for name in NAMES[1:]]
 FALSE = (Verdict.BETTER, Verdict.WORSE)
 WITHIN = 2.0
 """Points by which a share may differ from the figure, besides two Monte-Carlo standard errors."""

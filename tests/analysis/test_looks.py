@@ -9,12 +9,12 @@ from seed_tables import rows
 
 from emotune.analysis.looks import DatasetLooks, looks_on, reached_looks
 from emotune.analysis.verdict import Verdict
+from emotune.config.contrast import Contrast
 from emotune.config.metric import Metric
-from emotune.config.study import Contrast
 from emotune.runs.directory import State
 
 PLANNED = (5, 10, 20)
-STAR = [Contrast(name, "base") for name in "abcd"]
+STAR = [Contrast.difference(name, "base") for name in "abcd"]
 METRIC = Metric(min_effect=0.5)
 NOISE = np.random.default_rng(19).normal(0, 1, (5, 20))
 
@@ -49,7 +49,7 @@ def test_a_variant_whose_contrasts_are_resolved_gets_no_more_seeds():
     assert found.seeds == {"base": 10, "a": 5, "b": 5, "c": 10, "d": 10}
     assert (found.following, found.is_over, found.ended) == (10, False, 25)
     assert found.most_seeds() == {"base": 20, "a": 5, "b": 5, "c": 20, "d": 20}
-    chain = looks(study(5, a=8.0, b=9.0), [Contrast("a", "base"), Contrast("c", "d")])
+    chain = looks(study(5, a=8.0, b=9.0), [Contrast.difference("a", "base"), Contrast.difference("c", "d")])
     assert chain.seeds == {"base": 5, "a": 5, "b": 5, "c": 10, "d": 10}, "nobody needs more of the baseline"
 
 
@@ -72,7 +72,7 @@ def test_what_is_resolved_stays_as_it_was_whatever_comes_later():
 
 def test_contrasts_are_compared_on_common_seeds():
     """One whose variant has been left out before has no more pairs, though its partner has more seeds."""
-    found = looks(study(a=8.0, b=8.0), [*STAR, Contrast("a", "b")])
+    found = looks(study(a=8.0, b=8.0), [*STAR, Contrast.difference("a", "b")])
     assert found.seeds == {"base": 20, "a": 20, "b": 20, "c": 20, "d": 20}
     assert [c.summary.n for c in found.comparisons] == [5, 5, 20, 20, 20]
     assert [[c.summary.n for c in look.comparisons] for look in found.reached] == [[5] * 5, [10] * 3, [20] * 3]

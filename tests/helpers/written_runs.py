@@ -37,7 +37,8 @@ def write_run(store: RunStore, run: RunConfig, accuracy: float) -> None:
     directory.folder.write(METRICS, (json.dumps(epoch) + "\n").encode())
     directory.finish({
         "run": run.id, "model": run.model.name, "dataset": run.dataset.name, "seed": run.seed,
-        "selection": "last epoch", "selected_epoch": 1, "last_epoch": epoch, "parameters": 1000, "forward_flops": 1e6, "train_images": 800,
+        "selection": "last epoch", "selected_epoch": 1, "last_epoch": epoch, "parameters": 1000,
+        "forward_flops": 1e6, "train_images": 800,
         "test_images": IMAGES, "accuracy": accuracy, "durations_s": {"train": 30.0, "test": 1.0, "this_start": 31.0},
         "images_per_s": 500.0, "workers": 1, "reading": "decoded", "numerics": {"precision": "float32"},
         "initialisation": {}, "interruptions": 0, "weights": {"sha256": "0" * 64},
