@@ -85,14 +85,19 @@ def build_report(
 def _draw(
     results: StudyResults, datasets: Sequence[DatasetInfo], refs: Mapping[str, DatasetRef], files: ReportWriter
 ) -> dict[str, dict[str, str]]:
-    """Writes every figure as SVG and PNG, and returns the page's figures by name: ``svg`` and ``caption``."""
+    """Writes every figure as SVG and PNG; gives ``svg``, ``narrow`` and ``caption`` by the names of figures."""
     titles = {d.name: f"{d.name} (synthetic images)" if d.synthetic else d.name for d in datasets}
     page_figures: dict[str, dict[str, str]] = {}
     for entry in draw_figures(results, titles, attention_examples(results, refs)):
         svg = svg_of(entry.figure)
         files.write(f"{entry.name}.svg", svg.encode())
         files.write(f"{entry.name}.png", _png(entry.figure))
-        page_figures[entry.name] = {"svg": Markup(inline(svg, entry.name, entry.alt)), "caption": entry.caption}
+        narrow = ""
+        if entry.narrow:
+            narrow = inline(svg_of(entry.narrow), f"{entry.name}-narrow", entry.alt, narrow=True)
+        page_figures[entry.name] = {
+            "svg": Markup(inline(svg, entry.name, entry.alt)), "narrow": Markup(narrow), "caption": entry.caption
+        }  # fmt: skip
     return page_figures
 
 

@@ -8,7 +8,7 @@ from emotune.analysis.seeds import Comparison
 from emotune.config.contrast import Contrast
 from emotune.config.metric import Metric
 from emotune.report import phrasing
-from emotune.report.tables import Column, Table, dataset_column
+from emotune.report.columns import Column, Table, dataset_column
 
 __all__ = ["LookRow", "look_sentences", "look_table", "resolution_sentence"]
 

@@ -17,10 +17,13 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH (Debian: apt-get install chromium)"),
 ]
 MEASURE = """<script>addEventListener("load", () => {
-  const wide = [...document.querySelectorAll("body *")].filter((e) => !e.closest(".scroll, .wide, svg, .skip"))
+  const wide = [...document.querySelectorAll("body *")].filter((e) => !e.closest(".scroll, svg, .skip"))
     .filter((e) => e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.outerHTML.slice(0, 80));
   const compare = document.getElementById("compare");
-  parent.postMessage({width: innerWidth, scroll: document.documentElement.scrollWidth, wide, hidden: compare.hidden,
+  const cut = [...document.querySelectorAll(".scroll")].filter((e) => e.scrollWidth > e.clientWidth)
+    .map((e) => e.getAttribute("aria-label"));
+  parent.postMessage({width: innerWidth, scroll: document.documentElement.scrollWidth, wide, cut,
+                      hidden: compare.hidden,
                       first: [...compare.querySelector("tbody tr").cells].map((cell) => cell.textContent)}, "*");
 });</script>"""
 FRAME = """<!doctype html><iframe src="page.html" style="width:{width}px;height:900px;border:0"></iframe><pre></pre>
@@ -49,7 +52,9 @@ def test_nothing_is_wider_than_the_window(page: Path, tmp_path: Path, width: int
     found = json.loads(unescape(re.search(r"<pre>(.*?)</pre>", dom, re.S)[1]))
     assert found["width"] == width
     assert found["scroll"] <= width
-    assert found["wide"] == []
+    assert found["wide"] == [], "figures neither"
+    assert "Declared contrasts" not in found["cut"], "it is read without scrolling"
+    assert width < 1280 or not found["cut"]
 
 
 def test_two_variants_are_compared_as_in_the_table_of_runs(page: Path, tmp_path: Path):

@@ -1,5 +1,6 @@
 """The metric by variant, and against parameters, FLOPs and training time."""
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -7,7 +8,7 @@ import pandas as pd
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, NullFormatter
 
 from emotune.analysis.seeds import Summary
 from emotune.config.metric import Metric
@@ -29,8 +30,10 @@ __all__ = ["metric_against_cost", "metric_by_variant"]
 
 COSTS = {"parameters": "parameters", "forward_flops": "FLOPs per image", "train_s": "training, s"}
 HEIGHT, LEFT, GAP = 2.1, 0.56, 0.2
-MOST_DIVIDED = 100
-"""The largest ratio of an axis's ends at which there are ticks between the powers of ten."""
+LABEL_GAP = 5.0
+"""Points between two tick labels."""
+TICKS = ((1, 2, 3, 5), (1, 2, 5), (1, 3), (1,))
+"""Multiples of powers of ten at which a logarithmic axis has ticks: the first ones whose labels have room."""
 
 
 @rc_context(STYLE)
@@ -41,6 +44,8 @@ def metric_by_variant(
     summaries: Mapping[str, Summary],
     constant: float,
     colours: Mapping[str, str],
+    *,
+    narrow: bool = False,
 ) -> Figure:
     """The study's metric of every seed by variant, and each mean with its 95 % t interval.
 
@@ -51,6 +56,7 @@ def metric_by_variant(
         summaries: The mean and interval of each variant.
         constant: The metric of the class prior, which predicts the class frequencies of training for every image.
         colours: The colours of all variants.
+        narrow: Whether the figure is for a narrow screen.
     """
     scale, shapes = metric.scale, markers(colours)
     alike = len({s.n for s in summaries.values()}) == 1
@@ -64,7 +70,7 @@ def metric_by_variant(
     near = finite.max() - finite.min() + 4 * metric.min_effect
     beyond = not (finite.min() - near <= constant <= finite.max() + near)
     limits = axis_limits([*values, *([] if beyond else [constant])], ends, 4 * metric.min_effect)
-    figure, axes, edges = table_plot(rows, limits, f"test {scale.label}", top=0.5)
+    figure, axes, edges = table_plot(rows, limits, f"test {scale.label}", top=0.5, narrow=narrow)
     draw_title(figure, title, seed_count_text(s.n for s in summaries.values()))
     for (variant, summary), (begin, end) in zip(summaries.items(), edges, strict=True):
         draw_interval(axes, begin + 0.4 * (end - begin), summary, colours[variant], shapes[variant])
@@ -169,12 +175,30 @@ def _cost_panel(axes: Axes, table: pd.DataFrame, cost: str, ylim: tuple[float, f
     axes.vlines(table[cost], table["low"], table["high"], color=SOFT, linewidth=1)
     axes.plot(table[cost], table["mean"], "o", color=INK, markersize=4.5)
     axes.set(xscale="log", xlim=_log_axis_limits(table[cost]), ylim=ylim, xlabel=COSTS[cost])
-    low, high = axes.get_xlim()
-    within = (1, 2, 3, 5) if high < MOST_DIVIDED * low else (1,)
-    axes.xaxis.set_major_locator(LogLocator(subs=within, numticks=5))
+    width = 72 * axes.get_position().width * axes.get_figure().get_size_inches()[0]
+    axes.xaxis.set_major_locator(FixedLocator(_log_ticks(*axes.get_xlim(), width)))
     axes.xaxis.set_major_formatter(magnitude_formatter())
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.tick_params(axis="x", which="minor", length=0)
+
+
+def _log_ticks(low: float, high: float, width: float) -> list[float]:
+    """The ticks of a logarithmic axis whose labels do not touch.
+
+    Args:
+        low: The axis's lower end.
+        high: Its upper end.
+        width: Its width in points.
+    """
+    written, ticks = magnitude_formatter(), list[float]()
+    for multiples in TICKS:
+        powers = [10.0**n for n in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
+        ticks = [tick for power in powers for one in multiples if low <= (tick := one * power) <= high]
+        at = [width * math.log(tick / low) / math.log(high / low) for tick in ticks]
+        wide = [72 * text_width(written(tick)) + LABEL_GAP for tick in ticks]
+        if all(b - a >= (v + w) / 2 for a, b, v, w in zip(at, at[1:], wide, wide[1:], strict=False)):
+            break
+    return ticks
 
 
 def _draw_point_numbers(axes: Axes, table: pd.DataFrame, cost: str, frame: tuple[float, float]) -> None:

@@ -27,7 +27,9 @@ NOISE_FLOOR_LABEL = "noise floor\n(A/A)"
 
 
 @rc_context(STYLE)
-def contrast_forest(comparisons: Sequence[Comparison], metric: Metric, aa: Mapping[str, Comparison]) -> Figure:
+def contrast_forest(
+    comparisons: Sequence[Comparison], metric: Metric, aa: Mapping[str, Comparison], *, narrow: bool = False
+) -> Figure:
     """The differences of the declared contrasts by data set: every seed, the mean and its joint 95 % interval.
 
     The grey band is the region of equivalence. The hatched band is the A/A interval, where the study has an A/A
@@ -37,6 +39,7 @@ def contrast_forest(comparisons: Sequence[Comparison], metric: Metric, aa: Mappi
         comparisons: The declared contrasts.
         metric: The study's metric.
         aa: The comparison of the baseline with itself, by data set.
+        narrow: Whether the figure is for a narrow screen.
     """
     rows: list[TableRow] = []
     drawn: list[Comparison | None] = []  # the comparison of each row; None for a heading
@@ -62,7 +65,7 @@ def contrast_forest(comparisons: Sequence[Comparison], metric: Metric, aa: Mappi
         1.4 * metric.min_effect,
     ]
     limits = axis_limits(values, _interval_ends([c.summary for c in shown]), metric.min_effect)
-    figure, axes, edges = table_plot(rows, limits, _axis_label(metric), bottom=0.56)
+    figure, axes, edges = table_plot(rows, limits, _axis_label(metric), bottom=0.56, narrow=narrow)
     _draw_equivalence_region(axes, metric, sides=all(c.contrast.compares_means for c in comparisons))
     first = edges[0][0]
     for row, comparison, (begin, end) in zip(rows, drawn, edges, strict=True):
@@ -82,7 +85,11 @@ def contrast_forest(comparisons: Sequence[Comparison], metric: Metric, aa: Mappi
 
 @rc_context(STYLE)
 def interval_comparison(
-    comparisons: Sequence[Comparison], image_bootstraps: Sequence["ImageBootstrap"], metric: Metric
+    comparisons: Sequence[Comparison],
+    image_bootstraps: Sequence["ImageBootstrap"],
+    metric: Metric,
+    *,
+    narrow: bool = False,
 ) -> Figure:
     """The difference of each contrast with three 95 % intervals of its own: for other seeds, other images, and both.
 
@@ -91,6 +98,7 @@ def interval_comparison(
         image_bootstraps: The contrasts with their intervals over images; contrasts that are missing here get only the
             interval over seeds.
         metric: The study's metric.
+        narrow: Whether the figure is for a narrow screen.
     """
     others = {(o.contrast, o.dataset): o for o in image_bootstraps}
     rows: list[TableRow] = []
@@ -98,7 +106,7 @@ def interval_comparison(
     several = len({c.dataset for c in comparisons}) > 1
     for c in sorted(comparisons, key=_dataset_order(comparisons)):
         name = _with_minus(str(c.contrast)) + f" on {c.dataset}" * several
-        rows.append(TableRow(wrap_name(name, 72), heading=True))
+        rows.append(TableRow(wrap_name(name, 40 if narrow else 72), heading=True))
         drawn.append(None)
         intervals = [("other seeds", c.paired)]
         if (over := others.get((c.contrast, c.dataset))) is not None:
@@ -111,7 +119,7 @@ def interval_comparison(
     shown = [summary for summary in drawn if summary and summary.n]
     values = [s.mean for s in shown] + [0, -1.4 * metric.min_effect, 1.4 * metric.min_effect]
     limits = axis_limits(values, _interval_ends(shown), 4 * metric.min_effect)
-    figure, axes, edges = table_plot(rows, limits, _axis_label(metric), bottom=0.56)
+    figure, axes, edges = table_plot(rows, limits, _axis_label(metric), bottom=0.56, narrow=narrow)
     _draw_equivalence_region(axes, metric, sides=all(c.contrast.compares_means for c in comparisons))
     for row, shown_summary, (begin, end) in zip(rows, drawn, edges, strict=True):
         if shown_summary:

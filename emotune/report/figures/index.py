@@ -32,12 +32,14 @@ class FigureEntry:
         figure: The figure.
         caption: The text below it.
         alt: The text alternative for readers who cannot see it.
+        narrow: The same for a narrow screen; None: a narrow screen shows the figure smaller.
     """
 
     name: str
     figure: Figure
     caption: str
     alt: str
+    narrow: Figure | None = None
 
 
 def draw_figures(
@@ -78,6 +80,7 @@ def _contrast_figures(results: StudyResults) -> Iterator[FigureEntry]:
         f"±{metric.scale.format_amount(metric.min_effect)}."
         f"{floor if results.noise_floor else ''}",
         f"Forest plot of the declared contrasts, differences in {metric.scale.label}: {means}",
+        contrasts.contrast_forest(results.comparisons, metric, results.noise_floor, narrow=True),
     )
     if results.image_bootstraps:
         yield FigureEntry(
@@ -86,6 +89,7 @@ def _contrast_figures(results: StudyResults) -> Iterator[FigureEntry]:
             f"Declared contrasts, {pairs}: the 95 % intervals of each alone, for other seeds (its own "
             "seeds only), other test images, and both.",
             "Intervals of each declared contrast over seeds, over images, and over both; the tables list the numbers",
+            contrasts.interval_comparison(results.comparisons, results.image_bootstraps, metric, narrow=True),
         )
 
 
@@ -131,12 +135,14 @@ class _DatasetFigures:
         note = f" Dotted: class prior, which predicts {frequencies} for every image."
         scale, scope = self._metric.scale, f"{self._dataset}, {seed_count_text(s.n for s in self._summaries.values())}"
         means = "; ".join(f"{variant} {scale.format(s.mean)}" for variant, s in self._summaries.items())
+        shown = self._title, self._done, self._metric, self._summaries, constant, self._colours
         yield FigureEntry(
             f"{self._metric.column}-{self._dataset}",
-            accuracy.metric_by_variant(self._title, self._done, self._metric, self._summaries, constant, self._colours),
+            accuracy.metric_by_variant(*shown),
             f"{scope}, {len(prior.predictions):,} test images. Dots: seeds. Bars: means with 95 % t intervals, which "
             f"must not be compared.{note if not math.isnan(constant) else ''}",
             f"Test {scale.label} of every seed by variant on {self._dataset}; means: {means}",
+            accuracy.metric_by_variant(*shown, narrow=True),
         )
         yield FigureEntry(
             f"cost-{self._dataset}",

@@ -14,6 +14,7 @@ from emotune.analysis.verdict import Verdict
 __all__ = [
     "GRID",
     "INK",
+    "NARROW",
     "SIZE",
     "SMALL",
     "SOFT",
@@ -29,6 +30,8 @@ __all__ = [
 INK, SOFT, GRID = "#222222", "#666666", "#dddddd"
 WIDTH = 6.5
 """Inches: the text width of a one-column paper."""
+NARROW = 3.8
+"""Inches: the width of a telephone's screen, for figures that are drawn once more for it."""
 SIZE, SMALL = 8.0, 7.0
 """Points."""
 

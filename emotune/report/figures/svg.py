@@ -9,7 +9,7 @@ import matplotlib
 from matplotlib.figure import Figure
 from PIL import Image
 
-from emotune.report.figures.style import GRID, INK, SOFT, WIDTH
+from emotune.report.figures.style import GRID, INK, NARROW, SOFT, WIDTH
 
 __all__ = ["inline", "svg_of"]
 
@@ -27,13 +27,14 @@ def svg_of(figure: Figure) -> str:
     return buffer.getvalue()
 
 
-def inline(svg: str, name: str, alt: str) -> str:
-    """An SVG element for the page, where `emotune.report.figures.style.WIDTH` is the full width.
+def inline(svg: str, name: str, alt: str, *, narrow: bool = False) -> str:
+    """An SVG element for the page, where `emotune.report.figures.style.WIDTH`, or ``NARROW``, is the full width.
 
     Args:
         svg: The figure's SVG file, see `svg_of`.
         name: The figure's name, unique in the page; it becomes a prefix of each id, so that figures share none.
         alt: The text alternative.
+        narrow: Whether the figure is for a narrow screen.
     """
     element = re.sub(r"<(metadata|style)\b.*?</\1>|<!--.*?-->", "", svg[svg.index("<svg") :], flags=re.S)
     element = re.sub(
@@ -49,7 +50,7 @@ def inline(svg: str, name: str, alt: str) -> str:
     head, rest = element.split(">", 1)
     box, *_ = re.findall(r'viewBox="[^"]+"', head)
     points, *_ = re.findall(r'width="([\d.]+)pt"', head)
-    width = float(points) / (72 * WIDTH)
+    width = float(points) / (72 * (NARROW if narrow else WIDTH))
     label = html.escape(alt, quote=True)
     return f'<svg role="img" aria-label="{label}" {box} style="width:{100 * width:.4g}%">{rest.strip()}'
 

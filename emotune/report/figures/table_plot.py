@@ -1,4 +1,7 @@
-"""Plots laid out like a table: names at the left, marks in the middle, numbers at the right."""
+"""Plots laid out like a table: names at the left, marks in the middle, numbers at the right.
+
+On a narrow screen, names and numbers are in a line of their own above the marks.
+"""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +13,7 @@ from matplotlib.figure import Figure
 
 from emotune.analysis.seeds import Summary
 from emotune.report.figures.layout import place_axes, text_width
-from emotune.report.figures.style import INK, SMALL, SOFT, WIDTH
+from emotune.report.figures.style import INK, NARROW, SMALL, SOFT, WIDTH
 
 __all__ = ["TableRow", "annotate_above", "draw_interval", "draw_seeds", "table_plot"]
 
@@ -18,6 +21,10 @@ LINE = 0.135
 """Inches between lines of text."""
 EDGE, GAP = 0.06, 0.12
 """Inches from the figure's edge to the text, and from the text to the axes."""
+MARKS = 0.26
+"""The height in inches of a row's marks below its texts."""
+SIDE = 0.18
+"""Inches from a narrow figure's edge to the axes, whose tick labels reach beyond them."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +48,25 @@ class TableRow:
     least: float = 0.36
 
     @property
-    def height(self) -> float:
+    def lines(self) -> int:
+        """The number of lines of text."""
+        return max(self.label.count("\n") + 1, bool(self.note) + bool(self.tag))
+
+    def height(self, *, narrow: bool) -> float:
         """The height in inches."""
-        lines = max(self.label.count("\n") + 1, bool(self.note) + bool(self.tag))
-        return LINE * lines + 0.165 if self.heading else max(self.least, LINE * lines + 0.07)
+        if self.heading:
+            return LINE * self.lines + 0.165
+        return LINE * self.lines + MARKS if narrow else max(self.least, LINE * self.lines + 0.07)
 
 
 def table_plot(
-    rows: Sequence[TableRow], limits: tuple[float, float], label: str, *, top: float = 0.3, bottom: float = 0.42
+    rows: Sequence[TableRow],
+    limits: tuple[float, float],
+    label: str,
+    *,
+    top: float = 0.3,
+    bottom: float = 0.42,
+    narrow: bool = False,
 ) -> tuple[Figure, Axes, list[tuple[float, float]]]:
     """A figure with the texts of all rows, to which the caller adds the marks.
 
@@ -58,31 +76,39 @@ def table_plot(
         label: The label of the value axis.
         top: The space above the rows, in inches.
         bottom: The space below the rows, in inches.
+        narrow: Whether the figure is for a narrow screen.
 
     Returns:
-        The figure, its axes with y in inches downwards, and the upper and lower edge of each row.
+        The figure, its axes with y in inches downwards, and the upper and lower edge of each row's marks.
     """
-    ends = [sum(row.height for row in rows[: i + 1]) for i in range(len(rows))]
-    edges = [(end - row.height, end) for row, end in zip(rows, ends, strict=True)]
-    figure = Figure(figsize=(WIDTH, ends[-1] + top + bottom))
+    heights = [row.height(narrow=narrow) for row in rows]
+    ends = [sum(heights[: i + 1]) for i in range(len(rows))]
+    edges = [(end - height, end) for height, end in zip(heights, ends, strict=True)]
+    whole = NARROW if narrow else WIDTH
+    figure = Figure(figsize=(whole, ends[-1] + top + bottom))
     left = EDGE + GAP + max((text_width(row.label) for row in rows if not row.heading), default=0)
     right = EDGE + GAP + max(max(text_width(row.note), text_width(row.tag, weight="bold")) for row in rows)
-    width = WIDTH - left - right
+    left, right = (SIDE, SIDE) if narrow else (left, right)
+    width = whole - left - right
     axes = place_axes(figure, left, top, width, ends[-1], grid="x")
     axes.set(xlim=limits, ylim=(ends[-1], 0), xlabel=label, yticks=[])
     axes.spines["left"].set_visible(False)
+    beside = (0.0, 1.0) if narrow else (-GAP / width, 1 + GAP / width)
     for row, (begin, end) in zip(rows, edges, strict=True):
-        y, lines = (begin + end) / 2, [(row.note, INK, "normal")] * bool(row.note)
+        y = begin + LINE * row.lines / 2 + 0.04 if narrow else (begin + end) / 2
+        lines = [(row.note, INK, "normal")] * bool(row.note)
         lines += [(row.tag, row.colour, "normal" if row.colour == SOFT else "bold")] * bool(row.tag)
         common: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "va": "center"}
         if row.heading:
             bottom_left: dict[str, Any] = common | {"va": "bottom", "weight": "bold"}
             axes.text((EDGE - left) / width, end - 0.05, row.label, **bottom_left)
         else:
-            axes.text(-GAP / width, y, row.label, ha="right", linespacing=1.25, **common)
+            axes.text(beside[0], y, row.label, ha="left" if narrow else "right", linespacing=1.25, **common)
         for i, (text, colour, weight) in enumerate(lines):
             at = y + LINE * (i - (len(lines) - 1) / 2)
-            axes.text(1 + GAP / width, at, text, color=colour, weight=weight, **common)
+            axes.text(beside[1], at, text, color=colour, weight=weight, ha="right" if narrow else "left", **common)
+    if narrow:
+        edges = [(begin + LINE * row.lines, end) for row, (begin, end) in zip(rows, edges, strict=True)]
     return figure, axes, edges
 
 

@@ -90,6 +90,11 @@ DRAW: dict[str, Callable[[SimpleNamespace], Figure]] = {
     "forest": lambda r: contrasts.contrast_forest(r.compared, METRIC, r.aa),
     "uncertainties": lambda r: contrasts.interval_comparison(r.compared, r.crossed, METRIC),
     "by_seed": lambda r: accuracy.metric_by_variant("scenes", r.runs, METRIC, r.summaries, 12.5, r.colours),
+    "narrow_forest": lambda r: contrasts.contrast_forest(r.compared, METRIC, r.aa, narrow=True),
+    "narrow_uncertainties": lambda r: contrasts.interval_comparison(r.compared, r.crossed, METRIC, narrow=True),
+    "narrow_by_seed": lambda r: accuracy.metric_by_variant(
+        "scenes", r.runs, METRIC, r.summaries, 12.5, r.colours, narrow=True
+    ),
     "against_cost": lambda r: accuracy.metric_against_cost("scenes", r.cost, METRIC),
     "learning_curves": lambda r: curves.learning_curves("scenes", r.epochs, r.colours),
     "attention_entropy": lambda r: curves.attention_entropy(

@@ -1,5 +1,6 @@
 """The marks of single figures: what is drawn, and where."""
 
+import itertools
 import re
 from types import SimpleNamespace
 
@@ -152,3 +153,15 @@ def test_a_variant_keeps_its_marker_and_line_where_others_are_missing():
     some = {variant: colours[variant] for variant in ("v3", "v12", "v14")}
     for look in (markers, line_styles):
         assert look(some) == {variant: look(colours)[variant] for variant in some}
+
+
+@pytest.mark.parametrize("ratio", [1.0, 20.0, 70.0, 3e4])
+def test_tick_labels_of_costs_do_not_touch(usual, ratio: float):
+    spread = np.geomspace(1, ratio, len(usual.cost))
+    cost = usual.cost.assign(parameters=2e5 * spread, forward_flops=3e9 * spread, train_s=2e4 * spread)
+    figure = accuracy.metric_against_cost("scenes", cost, Metric())
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        boxes = [tick.label1.get_window_extent() for tick in axes.xaxis.get_major_ticks()]
+        assert len(boxes) > 1
+        assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
