@@ -32,8 +32,8 @@ class RunProgress:
         evaluated: The number of images that this rank has evaluated or read in this phase.
         lr: The learning rate of the latest step; NaN until this process has taken one.
         interruptions: The number of times that the run was continued.
-        to_read: The number of images that are to be read before the first step, of which ``evaluated`` are; for
-            features that are computed once, each view counts as an image. 0 in other phases.
+        to_read: The number of images that are to be read in all, of which ``evaluated`` have been; for features that
+            are computed once, each view counts as an image. 0 in other phases.
     """
 
     run_id: str

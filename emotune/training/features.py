@@ -76,7 +76,8 @@ def features_opener(
     """
     if state.backbone is None:
         raise ValueError("the run's network has no frozen backbone")
-    advance = reading_reporter(run, on_progress, len(training_views(run.train)))
+    views = {"train": len(training_views(run.train)), "test": run.train.test_crops}
+    advance = reading_reporter(run, on_progress, views)
     source = FeatureSource(run, state, state.backbone, resources, stop, advance)
     kept = all(session.world.gather(source.fits()))
     if not kept and not once:

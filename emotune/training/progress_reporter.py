@@ -2,8 +2,9 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
+from types import MappingProxyType
 
 from emotune.config.run import RunConfig
 from emotune.data.datasets.location import manifest_of
@@ -72,7 +73,7 @@ class ProgressReporter:
 
 
 def reading_reporter(
-    run: RunConfig, on_progress: Callable[[RunProgress], None], views: int = 1
+    run: RunConfig, on_progress: Callable[[RunProgress], None], views: Mapping[str, int] = MappingProxyType({})
 ) -> Callable[[int], None]:
     """A function that counts images as they are read, and reports their number if reading takes long.
 
@@ -81,16 +82,14 @@ def reading_reporter(
     Args:
         run: The run.
         on_progress: The function to which the number is reported.
-        views: The number of views in which training images are read.
+        views: The number of views in which the images of a split are read, by the split's name, unless it is one.
     """
     began, read = time.perf_counter(), 0
 
     @cache
     def to_read() -> int:
-        """The number of images that are read before the first step."""
-        manifest = manifest_of(run.dataset)
-        return sum(shard.samples * (views if shard.split == "train" else 1)
-                   for shard in manifest.shards if shard.split in ("train", "val"))  # fmt: skip
+        """The number of images that are read, those of the test after the last step."""
+        return sum(shard.samples * views.get(shard.split, 1) for shard in manifest_of(run.dataset).shards)
 
     def advance(images: int) -> None:
         nonlocal read

@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from emotune.config.run import RunConfig
@@ -92,11 +92,14 @@ class RunTracker:
             return None
         self._first_progress = now if self._first_progress is None else self._first_progress
         tracked = self.active.get(run_id)
-        if tracked is None or tracked.latest.phase == "reading":
+        if tracked is None or (tracked.latest.phase == "reading" and not tracked.latest.step):
             since = now if tracked is None else tracked.since
             self.active[run_id] = TrackedRun(progress, since, now, progress.fraction)
             return f"continued from epoch {progress.epoch}" if progress.interruptions else None
-        if progress.phase == "reading":  # a new attempt, or the test images: it has no step
+        if progress.phase == "reading":  # a new attempt, or the test images: it does not know the steps
+            tracked.latest = replace(
+                tracked.latest, phase="reading", evaluated=progress.evaluated, to_read=progress.to_read
+            )
             return None
         before, tracked.latest = tracked.latest, progress
         if progress.interruptions == before.interruptions and progress.step >= before.step:
