@@ -1,29 +1,30 @@
 """Attention maps: means over the test images, and overlays on example images."""
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import matplotlib
 import numpy as np
 from matplotlib import rc_context
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from PIL import Image
 
 from emotune.report.figures.layout import colour_bar, draw_title, place_axes, wrap_name
 from emotune.report.figures.style import SMALL, STYLE, WIDTH
 
-__all__ = ["attention_overlays", "mean_attention_maps", "overlay_map", "shared_norm"]
+__all__ = ["attention_overlays", "mean_attention_maps", "overlay_map", "shades"]
 
 COLOURS = "magma"  # perceptually uniform, also for colour-blind readers and in grey print
 GAP, LEFT, TOP = 0.16, 0.06, 0.36
 """Inches."""
-OUTSIDE = 5.0
+MARKS = MappingProxyType({0.25: "¼", 0.5: "½", 1.0: "1", 2.0: "2", 4.0: "4"})
+"""The marks of the colour scale, in uniform weights."""
 
 
 @rc_context(STYLE)
 def mean_attention_maps(title: str, maps: Mapping[str, np.ndarray]) -> Figure:
-    """The mean attention maps over the test images, on one scale; uniform weights are 1.
+    """The mean attention maps over the test images, on the scale of all attention maps; uniform weights are 1.
 
     Args:
         title: The data set's title.
@@ -38,16 +39,16 @@ def mean_attention_maps(title: str, maps: Mapping[str, np.ndarray]) -> Figure:
     head = 0.08 + 0.135 * max((text.count("\n") + 1 for text in heads.values()), default=1)
     figure = Figure(figsize=(WIDTH, TOP + -(-len(maps) // columns) * (head + side + 0.06) + 0.06))
     draw_title(figure, title)
-    scale = shared_norm(maps.values())
     for i, (name, grid) in enumerate(maps.items()):
         x, y = LEFT + i % columns * (side + GAP), TOP + i // columns * (head + side + 0.06) + head
         axes = place_axes(figure, x, y, side, side)
-        mesh = axes.pcolormesh(grid, norm=scale, cmap=COLOURS)
+        mesh = axes.pcolormesh(shades(grid), vmin=0, vmax=1, cmap=COLOURS)
         axes.set(xticks=[], yticks=[], ylim=(len(grid), 0))
         axes.spines[:].set_visible(False)
         axes.set_title(heads[name], fontsize=SMALL, loc="left", pad=4, linespacing=1.25)
         if i == 0:
-            colour_bar(figure, mesh, "1 = uniform weights")
+            ticks = {float(shades(np.array(weight))): text for weight, text in MARKS.items()}
+            colour_bar(figure, mesh, "1 = uniform weights", ticks)
     return figure
 
 
@@ -60,7 +61,7 @@ def attention_overlays(
     Args:
         title: The title: data set and variant.
         images: JPEGs of square images by sample id.
-        maps: Attention weights (H, W) by sample id, drawn on one scale; images without a map are not drawn.
+        maps: Attention weights times the number of positions (H, W) by sample id; images without a map are not drawn.
         captions: The text below each image, by sample id.
     """
     shown = [sample for sample in images if sample in maps]
@@ -69,12 +70,11 @@ def attention_overlays(
     texts = {sample: wrap_name(captions.get(sample, ""), int(2 * side / 0.062)) for sample in shown}
     foot = 0.1 + 0.125 * max((text.count("\n") + 1 for text in texts.values()), default=1)
     figure = Figure(figsize=(WIDTH, TOP + -(-len(shown) // columns) * (side + foot + 0.06)))
-    draw_title(figure, title, "brighter: more weight; one scale for all images")
-    scale = shared_norm((maps[sample] for sample in shown), OUTSIDE)
+    draw_title(figure, title, "brighter: more weight; one scale for all maps")
     for i, sample in enumerate(shown):
         x, y = LEFT + i % columns * (2 * side + 0.03 + GAP), TOP + i // columns * (side + foot + 0.06)
         image = Image.open(io.BytesIO(images[sample])).convert("RGB")
-        for k, pixels in enumerate((np.asarray(image), overlay_map(image, scale(maps[sample])))):
+        for k, pixels in enumerate((np.asarray(image), overlay_map(image, shades(maps[sample])))):
             axes = place_axes(figure, x + k * (side + 0.03), y, side, side)
             # Five bits per channel halve the file. SVG stores whole pixels; the viewer scales them.
             axes.imshow(pixels & 0xF8 | 0x04, interpolation="none", aspect="auto")
@@ -84,18 +84,20 @@ def attention_overlays(
     return figure
 
 
-def shared_norm(maps: Iterable[np.ndarray], outside: float = 0.0) -> Normalize:
-    """The colour scale from the smallest weight to the largest, at least a tenth of the mean wide, so that nearly
-    uniform weights look uniform.
+def shades(weights: np.ndarray) -> np.ndarray:
+    """The position of weights on the colour scale of all attention maps, from 0 to 1; uniform weights are 0.5.
+
+    The scale goes in octaves from a quarter of a uniform weight to four times as much; what is beyond has the colour of
+    the end. It does not depend on the map, so that nearly uniform weights look uniform.
 
     Args:
-        maps: The attention maps on this scale.
-        outside: The percentage of weights at each end that may lie outside, so that extremes do not hide the rest.
+        weights: Attention weights times the number of positions.
+
+    >>> shades(np.array([0, 0.25, 1, 1.01, 2, 36])).round(2).tolist()
+    [0.0, 0.0, 0.5, 0.5, 0.75, 1.0]
     """
-    weights = np.concatenate([grid.ravel() for grid in maps] or [np.ones(1)])
-    low, high = np.percentile(weights, [outside, 100 - outside])
-    middle, half = (low + high) / 2, max(high - low, 0.1 * weights.mean()) / 2
-    return Normalize(middle - half, middle + half, clip=bool(outside))
+    octaves = np.log2(np.clip(weights, min(MARKS), max(MARKS)))
+    return (octaves / np.log2(max(MARKS)) + 1) / 2
 
 
 def overlay_map(image: Image.Image, share: np.ndarray) -> np.ndarray:

@@ -67,12 +67,22 @@ def draw_title(figure: Figure, title: str, note: str = "") -> None:
         figure.text(left / w, 1 - 0.17 / h, note, color=SOFT, va="center")
 
 
-def colour_bar(figure: Figure, colours: ScalarMappable, unit: str) -> None:
-    """Draws a colour bar at the upper right, with its unit at the left."""
+def colour_bar(figure: Figure, colours: ScalarMappable, unit: str, ticks: Mapping[float, str] | None = None) -> None:
+    """Draws a colour bar at the upper right, with its unit at the left.
+
+    Args:
+        figure: The figure.
+        colours: The colours.
+        unit: The unit.
+        ticks: The texts at values of the bar; None: round numbers.
+    """
     bar = place_axes(figure, WIDTH - 1.35, 0.1, 1.2, 0.09)
     figure.colorbar(colours, cax=bar, orientation="horizontal").outline.set_visible(False)
     bar.tick_params(labelsize=SMALL, length=0, pad=2, labelcolor=INK)
-    bar.locator_params(nbins=4)
+    if ticks:
+        bar.set_xticks(list(ticks), list(ticks.values()))
+    else:
+        bar.locator_params(nbins=4)
     bar.annotate(unit, (0, 0.5), xycoords="axes fraction", xytext=(-6, 0), textcoords="offset points", ha="right",
                  va="center", fontsize=SMALL, color=SOFT)  # fmt: skip
 

@@ -7,7 +7,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from PIL import Image
 
-from emotune.report.figures.attention import overlay_map, shared_norm
+from emotune.report.figures.attention import overlay_map, shades
 from emotune.report.figures.layout import draw_title, place_axes, text_width, wrap_name
 from emotune.report.figures.style import SMALL, SOFT, STYLE
 
@@ -28,8 +28,8 @@ def prediction_figure(
     Args:
         title: The image's title.
         image: The image, uint8 (H, W, 3).
-        maps: Attention weights times the number of positions (H, W), by attention layer; uniform weights are 1. Each
-            map has a colour scale of its own, which its title states.
+        maps: Attention weights times the number of positions (H, W), by attention layer; uniform weights are 1. The
+            colour scale is that of all attention maps, see `emotune.report.figures.attention.shades`.
         probabilities: The probability of each class.
     """
     names = max(text_width(name) for name in probabilities) + 0.08
@@ -42,12 +42,12 @@ def prediction_figure(
     axes.imshow(image, interpolation="none")
     axes.set_axis_off()
     for number, (layer, grid) in enumerate(maps.items(), 1):
-        axes, scale = place_axes(figure, LEFT + number * (SIDE + GAP), head, SIDE, SIDE), shared_norm([grid])
-        axes.imshow(overlay_map(Image.fromarray(image), scale(grid)), interpolation="none")
+        axes = place_axes(figure, LEFT + number * (SIDE + GAP), head, SIDE, SIDE)
+        axes.imshow(overlay_map(Image.fromarray(image), shades(grid)), interpolation="none")
         axes.set_axis_off()
         layer_name = f"{layer}: " if len(maps) > 1 else ""
         axes.set_title(
-            f"{layer_name}attention × {grid.size}, {grid.min():.2f} (dark) to {grid.max():.2f}",
+            f"{layer_name}attention × {grid.size}, {grid.min():.2f} to {grid.max():.2f}",
             fontsize=SMALL, color=SOFT, loc="left", pad=4,
         )  # fmt: skip
     axes = place_axes(figure, width - BARS - 0.4, head, BARS, height - head - FOOT)
