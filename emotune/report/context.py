@@ -19,11 +19,13 @@ from emotune.config.metric import SCALES
 from emotune.config.seeds import look_shares
 from emotune.report import phrasing
 from emotune.report.across_sentences import across_sentences
+from emotune.report.answer import answer
 from emotune.report.dataset_info import DatasetInfo
 from emotune.report.example_images import Disagreement
 from emotune.report.looks import look_sentences, look_table, resolution_sentence
 from emotune.report.outcome_sentences import outcome_sentences
 from emotune.report.provenance import provenance
+from emotune.report.questions import split_sentences, tuning_sentences
 from emotune.report.results import StudyResults
 from emotune.report.tables import disagreement_counts, excluded_images, report_tables
 from emotune.runs.directory import State, Status
@@ -127,6 +129,9 @@ def page_context(
         "planned": len(records.runs),
         "selection_rule": phrasing.selection_rule(study.metric),
         "use_of_test_set": phrasing.use_of_test_set(study.metric),
+        "answer": answer(
+            results.comparisons, study.metric, _test_images(results), complete=len(records.done()) == len(records.runs)
+        ),
         "verdicts": [_verdict(c, results) for c in results.comparisons],
         "formulas": [(c.name, c.formula) for c in study.contrasts if c.name != c.formula],
         "has_signs": not all(c.compares_means for c in study.contrasts),
@@ -138,6 +143,8 @@ def page_context(
         "few_seeds": (study.looks or (study.seeds,))[0] <= FEW_SEEDS,
         "looks": _by_dataset({one.dataset: " ".join(look_sentences(one)) for one in results.looks}, results),
         "outcomes": _outcomes(results),
+        "tuning": tuning_sentences(study),
+        "other_splits": split_sentences(results.comparisons, results.image_bootstraps),
         "agreement": phrasing.agreement_sentence(results.other_analyses),
         "sign_flips_omitted": any(p is not None and adjusted is None for p, adjusted in sign_flips),
         "across_datasets": [
@@ -169,6 +176,7 @@ def sections(context: Mapping[str, Any], figures: Mapping[str, Any]) -> list[dic
     has_images = bool(tables["image_intervals"].rows or context["own_metric"])
     every = {
         "verdicts": ("Verdicts", True),
+        "questions": ("Did it learn, was it tuned, is it the split?", True),
         "interactions": ("Interactions", has_figure("interaction")),
         "images": ("Uncertainty over seeds and test images", has_images),
         "looks": ("Adaptive looks", bool(context["looks"])),
@@ -199,6 +207,11 @@ def _verdict(comparison: Comparison, results: StudyResults) -> VerdictEntry:
     looks = {one.dataset: one for one in results.looks}.get(comparison.dataset)
     text += f" {resolution_sentence(looks, comparison.contrast)}" if looks else ""
     return VerdictEntry(str(verdict), VERDICT_MARKS[verdict], str(comparison.contrast), text)
+
+
+def _test_images(results: StudyResults) -> dict[str, int]:
+    """The number of test images of each data set with a finished run."""
+    return {dataset: len(one.prior.predictions) for dataset, one in results.learning.items()}
 
 
 def _findable_effects(results: StudyResults) -> list[str]:

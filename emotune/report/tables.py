@@ -18,6 +18,7 @@ from emotune.report.contrast_columns import (
 )
 from emotune.report.dataset_info import DatasetInfo
 from emotune.report.example_images import Disagreement
+from emotune.report.learning_table import learning_table
 from emotune.report.results import StudyResults, VariantSummary
 
 __all__ = ["disagreement_counts", "excluded_images", "report_tables"]
@@ -35,6 +36,7 @@ def report_tables(results: StudyResults, networks: Sequence[ArchitectureDifferen
     several = len(results.datasets) > 1
     return {
         "contrasts": Table(contrast_columns(metric, several), results.comparisons),
+        "learning": learning_table(results.learning, several=several),
         "intervals": Table(interval_columns(metric, several), results.comparisons),
         "other_analyses": Table(other_columns(metric, several), results.other_analyses),
         "exploratory": Table(exploratory_columns(metric, several), results.exploratory),

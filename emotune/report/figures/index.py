@@ -15,7 +15,7 @@ from emotune.analysis.seeds import Summary
 from emotune.config.head_training import is_head_alone
 from emotune.config.input_spec import InputSpec
 from emotune.report import phrasing
-from emotune.report.figures import accuracy, attention, calibration, classes, contrasts, curves, interactions
+from emotune.report.figures import accuracy, attention, calibration, classes, contrasts, curves, interactions, learning
 from emotune.report.figures.layout import seed_count_text
 from emotune.report.figures.style import variant_colours
 from emotune.report.results import StudyResults
@@ -60,6 +60,7 @@ def draw_figures(
             part = _DatasetFigures(results, name, titles[name])
             yield from part.interactions()
             yield from part.results()
+            yield from part.learning()
             yield from part.curves()
             yield from part.classes()
             yield from part.attention(examples.get(name, {}))
@@ -151,6 +152,20 @@ class _DatasetFigures:
             "image. Time: training, on the hardware listed below.",
             f"Test {scale.label} on {self._dataset} against parameters, FLOPs and training time; the table of variants "
             "lists the numbers",
+        )
+
+    def learning(self) -> Iterator[FigureEntry]:
+        found, done = self._results.learning[self._dataset], self._done
+        if not any(one.n for one in found.variants.values()):
+            return
+        learned = ", ".join(v for v, one in found.variants.items() if one.learned) or "none"
+        yield FigureEntry(
+            f"learning-{self._dataset}",
+            learning.learned_by_seed(self._title, found, done[done["seed"] < self._study.seeds], self._colours),
+            f"{self._scope}. Dots: seeds; filled: better than the class prior over the test images (one-sided, 5 %), "
+            "hollow: not shown to be; crosses: one answer for nearly all images. Bars: means with joint 95 % intervals "
+            "of their distance from the prior.",
+            f"Which runs and variants learned something on {self._dataset}; shown to have learned: {learned}",
         )
 
     def curves(self) -> Iterator[FigureEntry]:

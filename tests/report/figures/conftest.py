@@ -10,12 +10,15 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from emotune.analysis.joint_interval import JointInterval
+from emotune.analysis.learning import Learning, RunLearning, VariantLearning
+from emotune.analysis.prior import prior_predictor
 from emotune.analysis.seeds import summarise
 from emotune.analysis.verdict import Verdict
 from emotune.config.contrast import Contrast
 from emotune.config.labels import MIKELS
 from emotune.config.metric import Metric
-from emotune.report.figures import accuracy, attention, calibration, classes, contrasts, curves, interactions
+from emotune.report.figures import accuracy, attention, calibration, classes, contrasts, curves, interactions, learning
 from emotune.report.figures.style import variant_colours
 
 USUAL = ("alexnet", "attention", "dual", "dual-plain", "mldr")
@@ -82,8 +85,20 @@ def results(variants, seeds, labels, epochs, datasets) -> SimpleNamespace:
         recalls=recalls,
         differences=differences, shares=shares, compared=compared, crossed=crossed, summaries=summaries, cost=cost,
         bins=bins, image=jpeg.getvalue(), aa={datasets[0]: noise} if seeds > 1 else {},
+        learning=learned(runs, variants, seeds),
         maps={f"{v} features.attention": lot.uniform(0.3, 2.5, (6, 6)) for v in variants},
     )  # fmt: skip
+
+
+def learned(runs: pd.DataFrame, variants, seeds) -> Learning:
+    """Every second variant has learned, and so have its runs; the first run of others gives one answer."""
+    images = pd.DataFrame({"sample_id": ["1"], "target": ["x"], "logit_x": [0.0]})
+    means = runs.groupby("variant")["accuracy"].mean() - 100
+    found = {v: VariantLearning(v, seeds, {"accuracy": JointInterval(seeds, means[v], means[v] - 2, means[v] + 2)},
+                                i % 2 == 0) for i, v in enumerate(variants)}  # fmt: skip
+    by_run = [RunLearning(v, s, i % 2 == 0, "x" if i % 2 and not s else None)
+              for i, v in enumerate(variants) for s in range(seeds)]  # fmt: skip
+    return Learning("scenes", prior_predictor(images, {"x": 1}), ("accuracy",), found, by_run)
 
 
 DRAW: dict[str, Callable[[SimpleNamespace], Figure]] = {
@@ -96,6 +111,7 @@ DRAW: dict[str, Callable[[SimpleNamespace], Figure]] = {
         "scenes", r.runs, METRIC, r.summaries, 12.5, r.colours, narrow=True
     ),
     "against_cost": lambda r: accuracy.metric_against_cost("scenes", r.cost, METRIC),
+    "learned": lambda r: learning.learned_by_seed("scenes", r.learning, r.runs, r.colours),
     "learning_curves": lambda r: curves.learning_curves("scenes", r.epochs, r.colours),
     "attention_entropy": lambda r: curves.attention_entropy(
         "scenes", r.epochs, r.colours, {v: (36, 49)[i % 2] for i, v in enumerate(r.variants)}

@@ -1,0 +1,107 @@
+"""The study's answer: what its verdicts say together, in two or three sentences for each data set."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from emotune.analysis.seeds import Comparison
+from emotune.analysis.verdict import Verdict
+from emotune.config.contrast import Contrast
+from emotune.config.metric import Metric
+from emotune.report.verdict_headlines import headline
+
+__all__ = ["answer"]
+
+RELATIONS: Mapping[Verdict, tuple[str, str]] = {
+    Verdict.BETTER: ("is better than", "are better than"),
+    Verdict.WORSE: ("is worse than", "are worse than"),
+    Verdict.EQUIVALENT: ("is equivalent to", "are each equivalent to"),
+    Verdict.IDENTICAL: ("predicts for every image the same as", "predict for every image the same as"),
+}
+"""What is found, of one variant and of several, before the name of what they are compared with."""
+
+
+def answer(
+    comparisons: Sequence[Comparison], metric: Metric, images: Mapping[str, int], *, complete: bool = True
+) -> list[str]:
+    """The answer, a paragraph for each data set; none without contrasts.
+
+    Args:
+        comparisons: The declared contrasts on all data sets.
+        metric: The study's metric.
+        images: The number of test images by data set; a data set that is missing has no finished run.
+        complete: Whether all runs of the study have finished.
+    """
+    return [
+        _paragraph([c for c in comparisons if c.dataset == dataset], metric, images[dataset], complete=complete)
+        for dataset in dict.fromkeys(c.dataset for c in comparisons)
+        if dataset in images
+    ]
+
+
+def _paragraph(comparisons: Sequence[Comparison], metric: Metric, images: int, *, complete: bool) -> str:
+    counts = sorted({c.summary.n for c in comparisons if c.summary.n} or {0})
+    seeds = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
+    plural = "" if counts[-1] == 1 else "s"
+    where = (
+        f"On the {images:,} test images of {comparisons[0].dataset}, in {metric.scale.title} over {seeds} seed{plural}"
+    )
+    where = where if complete else f"So far, o{where[1:]}"
+    verdicts = [c.verdict or Verdict.UNRESOLVED for c in comparisons]
+    by_verdict = {v: [c for c, one in zip(comparisons, verdicts, strict=True) if one is v] for v in Verdict}
+    found = _findings(by_verdict, metric)
+    sentences = [f"{where}, {'; '.join(found) if found else 'no difference is shown'}."]
+    if unresolved := by_verdict[Verdict.UNRESOLVED]:
+        sentences.append(f"{_open_questions(unresolved)} cannot be told.")
+    if fixed := by_verdict[Verdict.DETERMINISTIC]:
+        sentences.append(f"Seeds tell nothing about {_pairs(fixed)}, which do not depend on them.")
+    if unable := by_verdict[Verdict.NOT_ASSESSED]:
+        sentences.append(f"Nothing is said of {_pairs(unable)}: none of them is shown to have learned anything.")
+    return " ".join(sentences)
+
+
+def _findings(by_verdict: Mapping[Verdict, Sequence[Comparison]], metric: Metric) -> list[str]:
+    """What the verdicts show, a clause for each verdict and reference."""
+    clauses = []
+    for verdict, (one, several) in RELATIONS.items():
+        grouped: dict[str, list[str]] = {}
+        for c in by_verdict[verdict]:
+            if c.contrast.compares_means:
+                variant, reference = c.contrast.sides
+                grouped.setdefault(reference, []).append(variant)
+        margin = f" within ±{metric.scale.format_amount(metric.min_effect)}" if verdict is Verdict.EQUIVALENT else ""
+        clauses += [
+            f"{_listed(variants)} {one if len(variants) == 1 else several} {reference}{margin}"
+            for reference, variants in grouped.items()
+        ]
+    others = [c for verdict in Verdict for c in by_verdict[verdict] if not c.contrast.compares_means]
+    left_out = (Verdict.UNRESOLVED, Verdict.DETERMINISTIC, Verdict.NOT_ASSESSED)
+    return clauses + [headline(c, metric) for c in others if c.verdict not in left_out]
+
+
+def _open_questions(comparisons: Sequence[Comparison]) -> str:
+    """What is unresolved: ``Whether dual differs from dual-plain, and mldr from alexnet,``."""
+    grouped: dict[str, list[str]] = {}
+    for c in comparisons:
+        if c.contrast.compares_means:
+            variant, reference = c.contrast.sides
+            grouped.setdefault(reference, []).append(variant)
+    clauses = [
+        f"{_listed(variants, 'or')} {'differs ' if not i else ''}from {reference}"
+        for i, (reference, variants) in enumerate(grouped.items())
+    ]
+    clauses += [f"{c.contrast} is zero" for c in comparisons if not c.contrast.compares_means]
+    comma = "," if len(clauses) > 1 else ""
+    return f"Whether {', and '.join(clauses)}{comma}"
+
+
+def _pairs(comparisons: Sequence[Comparison]) -> str:
+    """The variants of some contrasts: ``alexnet, attention and dual``."""
+    return _listed(dict.fromkeys(variant for c in comparisons for variant in _in_order(c.contrast)))
+
+
+def _in_order(contrast: Contrast) -> list[str]:
+    return [*contrast.positive, *contrast.negative]
+
+
+def _listed(names: Iterable[str], conjunction: str = "and") -> str:
+    *most, last = names
+    return f"{', '.join(most)} {conjunction} {last}" if most else last

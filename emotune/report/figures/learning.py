@@ -1,0 +1,78 @@
+"""Who learned something: each run beside the class prior."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from emotune.analysis.learning import Learning, RunLearning
+from emotune.analysis.seeds import Summary
+from emotune.config.metric import SCALES
+from emotune.report.figures.layout import axis_limits, draw_title, wrap_name
+from emotune.report.figures.style import INK, SOFT, STYLE
+from emotune.report.figures.table_plot import TableRow, annotate_above, draw_interval, table_plot
+
+__all__ = ["learned_by_seed"]
+
+
+@rc_context(STYLE)
+def learned_by_seed(title: str, learning: Learning, runs: pd.DataFrame, colours: Mapping[str, str]) -> Figure:
+    """Each run by the first yardstick, and each variant's mean with the joint interval of its gain over the prior.
+
+    A filled dot is better than the class prior over the test images, a hollow one is not shown to be; a cross gives one
+    answer to nearly all images.
+
+    Args:
+        title: The data set's title.
+        learning: Who has learned something.
+        runs: The finished runs on this data set: ``variant``, ``seed`` and the yardstick.
+        colours: The colours of all variants.
+    """
+    name = learning.yardsticks[0]
+    scale, prior = SCALES[name], learning.prior.metrics[name]
+    shown = [variant for variant in learning.variants if learning.variants[variant].n]
+    values = {(row["variant"], row["seed"]): float(row[name]) for row in runs.to_dict("records")}
+    by_variant = {v: [run for run in learning.runs if run.variant == v and (v, run.seed) in values] for v in shown}
+    summaries = {v: _summary(learning, v, prior, 1 if scale.higher_is_better else -1) for v in shown}
+    rows = [
+        TableRow(
+            wrap_name(v), f"{sum(run.learned for run in by_variant[v])} of {len(by_variant[v])} runs",
+            "learned" if learning.variants[v].learned else "not shown to have learned",
+            INK if learning.variants[v].learned else SOFT,
+        )
+        for v in shown
+    ]  # fmt: skip
+    ends = [end for summary in summaries.values() for end in summary.interval or ()]
+    finite = [value for v in shown for run in by_variant[v] if np.isfinite(value := values[v, run.seed])]
+    limits = axis_limits([*finite, prior], ends, 4.0 if scale.unit == "%" else 0.05)
+    figure, axes, edges = table_plot(rows, limits, f"test {scale.label}", top=0.5)
+    draw_title(figure, title)
+    axes.axvline(prior, color=SOFT, linewidth=0.9, linestyle=(0, (1.5, 1.5)), zorder=1)
+    annotate_above(axes, prior, f"class prior {scale.format(prior)}")
+    for v, (begin, end) in zip(shown, edges, strict=True):
+        draw_interval(axes, begin + 0.35 * (end - begin), summaries[v], colours[v])
+        _draw_runs(axes, begin + 0.7 * (end - begin), by_variant[v], values, colours[v])
+    return figure
+
+
+def _summary(learning: Learning, variant: str, prior: float, sign: int) -> Summary:
+    """The mean of the yardstick, and the prior plus the interval of the gain."""
+    gain = learning.variants[variant].gains[learning.yardsticks[0]]
+    if gain.low is None or gain.high is None:
+        return Summary(gain.n, prior + sign * gain.mean, None, None, None)
+    low, high = sorted(prior + sign * end for end in (gain.low, gain.high))
+    return Summary(gain.n, prior + sign * gain.mean, None, low, high)
+
+
+def _draw_runs(
+    axes: Axes, y: float, runs: Sequence[RunLearning], values: Mapping[tuple[str, int], float], colour: str
+) -> None:
+    for run in runs:
+        value = values[run.variant, run.seed]
+        if np.isfinite(value):
+            marker = "x" if run.answer else "o"
+            face = colour if run.learned else "none"
+            axes.plot([value], [y], marker, color=colour, markerfacecolor=face, markersize=4, clip_on=False, gid="seed")

@@ -1,0 +1,74 @@
+"""The table of who learned something: each variant beside the class prior."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from emotune.analysis.joint_interval import JointInterval
+from emotune.analysis.learning import Learning, VariantLearning
+from emotune.config.metric import SCALES, MetricName
+from emotune.report import phrasing
+from emotune.report.columns import Column, Table, dataset_column
+
+__all__ = ["learning_table"]
+
+
+@dataclass(frozen=True)
+class LearningRow:
+    """A variant on a data set.
+
+    Attributes:
+        dataset: The data set's name.
+        learning: Who has learned something there.
+        variant: The variant.
+    """
+
+    dataset: str
+    learning: Learning
+    variant: VariantLearning
+
+
+def learning_table(learning: Mapping[str, Learning], *, several: bool) -> Table:
+    """The variants that can learn, with their gain over the class prior by each yardstick.
+
+    Args:
+        learning: Who has learned something, by data set.
+        several: Whether the study has several data sets.
+    """
+    rows = [LearningRow(d, one, variant) for d, one in learning.items() for variant in one.variants.values()]
+    yardsticks = next((one.yardsticks for one in learning.values()), ())
+    columns = [
+        Column("variant", lambda row: row.variant.variant, "name"),
+        dataset_column(several),
+        Column("n", lambda row: str(row.variant.n)),
+        Column("runs that learned", _runs),
+    ]
+    for name in yardsticks:
+        scale = SCALES[name]
+        columns.append(Column(f"class prior, {scale.short}", _prior(name)))
+        columns.append(Column(", ".join(filter(None, [f"gain in {scale.short}", scale.difference_units])), _gain(name)))
+    return Table([*columns, Column("shown to have learned", _learned, "text")], rows)
+
+
+def _runs(row: LearningRow) -> str:
+    runs = [run for run in row.learning.runs if run.variant == row.variant.variant]
+    return f"{sum(run.learned for run in runs)} of {len(runs)}"
+
+
+def _learned(row: LearningRow) -> str:
+    return "yes" if row.variant.learned else "no"
+
+
+def _prior(name: MetricName) -> Callable[[LearningRow], str]:
+    return lambda row: SCALES[name].format(row.learning.prior.metrics[name])
+
+
+def _gain(name: MetricName) -> Callable[[LearningRow], str]:
+    def text(row: LearningRow) -> str:
+        gain: JointInterval = row.variant.gains[name]
+        written = SCALES[name].format_signed
+        if not gain.n:
+            return phrasing.DASH
+        ends = "" if gain.low is None or gain.high is None else f" ({written(gain.low)} to {written(gain.high)})"
+        return written(gain.mean) + ends
+
+    return text

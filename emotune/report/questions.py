@@ -1,0 +1,69 @@
+"""What a reader asks of any result: was each variant tuned, and would another split say so?"""
+
+from collections.abc import Mapping, Sequence
+
+from emotune.analysis.images import ImageBootstrap
+from emotune.analysis.seeds import Comparison
+from emotune.analysis.verdict import Verdict
+from emotune.config.network import BaselineConfig
+from emotune.config.study import Study
+
+__all__ = ["split_sentences", "tuning_sentences"]
+
+RESOLVED = (Verdict.BETTER, Verdict.WORSE, Verdict.POSITIVE, Verdict.NEGATIVE)
+
+
+def tuning_sentences(study: Study) -> list[str]:
+    """Which variants are trained with options of their own, and what that means for verdicts."""
+    trained = {name: train for name, (model, train) in study.variants.items() if not isinstance(model, BaselineConfig)}
+    reference = trained[study.baseline]
+    own = [name for name, train in trained.items() if train != reference]
+    alike = [name for name in trained if name not in own]
+    rate = f"learning rate {reference.lr:g}, {reference.epochs} epochs, batches of {reference.batch_size}"
+    if len(alike) == len(trained) > 1:
+        sentences = [
+            f"All {len(trained)} networks are trained with the same options ({rate}), whatever would suit each best."
+        ]
+    elif len(alike) > 1:
+        sentences = [f"{', '.join(alike)} are trained with the same options ({rate}), whatever would suit each best."]
+    else:
+        sentences = [f"{study.baseline} is trained with {rate}."]
+    if own:
+        sentences.append(f"Training options of their own: {', '.join(own)}.")
+    sentences.append(
+        "How options were chosen is not recorded. A variant that was tuned less than the other may be worse for that "
+        "reason alone, so a verdict is about the variants as they were trained."
+    )
+    return sentences
+
+
+def split_sentences(comparisons: Sequence[Comparison], bootstraps: Sequence[ImageBootstrap]) -> list[str]:
+    """What is known about other images: how many resolved contrasts would be so for other seeds and other test images.
+
+    Args:
+        comparisons: The declared contrasts on all data sets.
+        bootstraps: The same with their uncertainty over test images, as far as it is known.
+    """
+    sentences = [
+        "All runs of a data set have the same training, validation and test images. No interval covers another choice "
+        "of training images."
+    ]
+    crossed: Mapping[tuple[str, str], tuple[float | None, float | None]] = {
+        (str(b.contrast), b.dataset): (b.crossed_low, b.crossed_high) for b in bootstraps
+    }
+    resolved = [c for c in comparisons if c.verdict in RESOLVED and (str(c.contrast), c.dataset) in crossed]
+    if not resolved:
+        return sentences
+    kept = [c for c in resolved if _excludes_zero(*crossed[str(c.contrast), c.dataset])]
+    lost = [str(c.contrast) for c in resolved if c not in kept]
+    sentences.append(
+        f"Of {len(resolved)} contrast{'s' if len(resolved) > 1 else ''} with a resolved difference, {len(kept)} exclude"
+        f"{'s' if len(kept) == 1 else ''} zero in the interval for other seeds and other test images, too."
+    )
+    if lost:
+        sentences.append(f"Whether other test images would show {', '.join(lost)} cannot be told.")
+    return sentences
+
+
+def _excludes_zero(low: float | None, high: float | None) -> bool:
+    return low is not None and high is not None and not low <= 0 <= high
