@@ -19,6 +19,7 @@ from emotune.analysis.verdict import ALPHA, Verdict, judge, without_sides
 from emotune.config.contrast import Contrast
 from emotune.config.metric import Metric
 from emotune.config.scale import ROUNDING
+from emotune.runs.declarations import LateDeclaration
 
 __all__ = [
     "Comparison",
@@ -80,6 +81,7 @@ class Comparison:
         p: The p value that belongs to the interval, adjusted for whatever the interval is; None without one.
         verdict: The verdict; None for undeclared contrasts.
         higher_is_better: Whether a positive difference favours the first side.
+        late: What of its judgement was declared when results were there; what is late is not confirmatory.
     """
 
     contrast: Contrast
@@ -95,6 +97,7 @@ class Comparison:
     p: float | None = None
     verdict: Verdict | None = None
     higher_is_better: bool = True
+    late: tuple[LateDeclaration, ...] = ()
 
     @property
     def is_identical(self) -> bool:

@@ -142,6 +142,7 @@ def train_and_report(
     from emotune.execution.own_metric import compute_metric
     from emotune.execution.run.session import Session
     from emotune.execution.run.signals import StoppedNow
+    from emotune.runs.declarations import declare
     from emotune.runs.registry import Registry
 
     registry, interrupted, without_metric = Registry(resolved.store), None, list[str]()
@@ -151,12 +152,15 @@ def train_and_report(
         _check_before_training(resolved, plan, options, reporting, console)
     try:
         if is_training:
+            is_old = bool(registry.same_name_as(resolved.study)) and not _has_declared(resolved)
             with (
                 registry.in_use(resolved.study, resolved.runs),  # first of all: others must not prune its runs
                 _growing_report(resolved, plan, reporting, console) as followers,
                 Session(resolved, options, console, stopping, followers) as session,
             ):
                 session.prepare(plan.may_train)
+                if not console.quiet:
+                    declare(resolved.study, plan, is_old=is_old)
                 with stopping.patient():
                     plan = session.run_until_done(plan, ids)
                     while (further := _with_values(resolved, plan, console)).looks_reached > plan.looks_reached:
@@ -164,6 +168,8 @@ def train_and_report(
         elif not console.quiet:
             with contextlib.suppress(OSError):  # a store that can only be read will not be pruned either
                 registry.register(resolved.study, resolved.runs)
+                if _has_declared(resolved):
+                    declare(resolved.study, plan)  # what has changed, though nothing is trained
         if not console.quiet:
             without_metric = compute_metric(resolved.study.metric, plan, console)
     except StoppedNow:
@@ -176,6 +182,13 @@ def train_and_report(
     if interrupted:
         raise interrupted
     return StudyOutcome(plan, page, tuple(without_metric))
+
+
+def _has_declared(resolved: "ResolvedStudy") -> bool:
+    """Whether a study of this name has written what it declares; studies of earlier versions of emotune have not."""
+    from emotune.runs.declarations import read_declarations
+
+    return bool(read_declarations(resolved.store, resolved.study.name))
 
 
 @contextlib.contextmanager

@@ -142,6 +142,8 @@ def page_context(
         "seeds": f"{study.seeds_text} seed{'s' if study.seeds > 1 else ''}",
         "few_seeds": (study.looks or (study.seeds,))[0] <= FEW_SEEDS,
         "looks": _by_dataset({one.dataset: " ".join(look_sentences(one)) for one in results.looks}, results),
+        "declared": results.declared_first,
+        "dropped": [f"{c.name} on {c.dataset}" if several else c.name for c in results.dropped],
         "outcomes": _outcomes(results),
         "tuning": tuning_sentences(study),
         "other_splits": split_sentences(results.comparisons, results.image_bootstraps),

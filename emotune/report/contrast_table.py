@@ -23,7 +23,8 @@ def contrast_table(others: "Sequence[OtherAnalyses]") -> "pd.DataFrame":
     ``low`` and ``high`` are the ends of the joint 95 % interval, from which ``verdict`` is read, and ``p`` is adjusted
     for all contrasts and data sets; ``sd`` and ``df`` are what the interval is made of. ``paired_low``, ``paired_high``
     and ``p_holm`` are those of paired t-tests, which decide nothing. ``variant`` and ``reference`` are empty for a
-    contrast that is not a difference of two variants; ``weights`` is the formula of any.
+    contrast that is not a difference of two variants; ``weights`` is the formula of any. ``late`` says what was
+    declared when results were there.
 
     Args:
         others: The contrasts with their other analyses.
@@ -32,7 +33,7 @@ def contrast_table(others: "Sequence[OtherAnalyses]") -> "pd.DataFrame":
 
     columns = [
         "dataset", "contrast", "variant", "reference", "weights", "seeds", "mean", "low", "high", "p", "sd", "df",
-        "verdict", "paired_low", "paired_high", "p_holm",
+        "verdict", "paired_low", "paired_high", "p_holm", "late",
     ]  # fmt: skip
     rows = []
     for other in others:
@@ -40,7 +41,7 @@ def contrast_table(others: "Sequence[OtherAnalyses]") -> "pd.DataFrame":
         rows.append([
             c.dataset, str(c.contrast), *(c.contrast.pair or ("", "")), c.contrast.formula, c.summary.n,
             c.summary.mean, c.summary.low, c.summary.high, c.p, c.joint.sd, c.joint.df, str(c.verdict), c.paired.low,
-            c.paired.high, other.p_holm,
+            c.paired.high, other.p_holm, "; ".join(map(str, c.late)),
         ])  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
 
@@ -68,7 +69,8 @@ def _line(row: dict[str, str], metric: Metric, several: bool) -> str:
         return f"{line}, no pair of runs has finished"
     units = metric.scale.difference_units
     line += f", {metric.format_signed(float(row['mean']))} {units}".rstrip()
+    late = f"; not confirmatory: {row['late']}" if row.get("late") else ""
     if not row["low"]:
-        return line
+        return line + late
     low, high = (metric.format_signed(float(row[end])) for end in ("low", "high"))
-    return f"{line} (joint 95 % interval {low} to {high})"
+    return f"{line} (joint 95 % interval {low} to {high}){late}"

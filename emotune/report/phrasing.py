@@ -53,6 +53,7 @@ def verdict_sentences(
     where = f"On {comparison.dataset}: " if len(datasets) > 1 else ""
     sentences = [
         f"{where}{headline(comparison, metric)}. {difference_sentence(comparison, metric, JOINT)}",
+        f"Not confirmatory: {'; '.join(map(str, comparison.late))}." if comparison.late else "",
         _infinite_values(comparison),
         f"Adjusted p {p_value(comparison.p)}." if comparison.p is not None else "",
         *_reasons(comparison, metric),
@@ -67,7 +68,8 @@ def verdict_sentences(
 def verdict_in_words(comparison: Comparison) -> str:
     """The verdict in a few words: ``better``; ``equivalent, and not zero`` if the interval excludes zero."""
     verdict = comparison.verdict or Verdict.UNRESOLVED
-    return f"{verdict}, and not zero" if verdict is Verdict.EQUIVALENT and comparison.is_not_zero else str(verdict)
+    not_zero = ", and not zero" if verdict is Verdict.EQUIVALENT and comparison.is_not_zero else ""
+    return "; ".join([f"{verdict}{not_zero}", *map(str, comparison.late)])
 
 
 def _reasons(comparison: Comparison, metric: Metric) -> list[str]:

@@ -1,7 +1,7 @@
 """The results of a study, computed once from its runs: the source of every number, table and figure of the report."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import pandas as pd
@@ -23,10 +23,19 @@ from emotune.analysis.seeds import (
 )
 from emotune.analysis.sensitivity import OtherAnalyses, other_analyses
 from emotune.analysis.still_improving import still_improving
+from emotune.analysis.verdict import Verdict
 from emotune.config.contrast import Contrast
 from emotune.config.input_spec import InputSpec
 from emotune.config.model import ConstantConfig
 from emotune.config.study import Study
+from emotune.runs.declarations import (
+    Declaration,
+    DeclaredContrast,
+    current_declaration,
+    dropped_contrasts,
+    late_declarations,
+    read_declarations,
+)
 from emotune.runs.directory import State
 from emotune.runs.store import RunStates
 
@@ -71,6 +80,8 @@ class StudyResults:
         looks: What a study with adaptive seeds has reached on each data set; empty for a fixed number of seeds.
         comparisons: The declared contrasts on every data set.
         other_analyses: The declared contrasts in other analyses, in the same order.
+        declared_first: What the study has declared, and before which results; None: it is not written.
+        dropped: The contrasts that were declared earlier and left out when results were there.
         learning: Who has learned something, by data set; data sets without finished runs are absent.
         outcomes: The runs that diverged, learned nothing, or are far from the others, for each data set.
         exploratory: The undeclared differences: every other variant less the baseline.
@@ -95,6 +106,8 @@ class StudyResults:
     looks: Sequence[DatasetLooks]
     comparisons: Sequence[Comparison]
     other_analyses: Sequence[OtherAnalyses]
+    declared_first: Declaration | None
+    dropped: Sequence[DeclaredContrast]
     learning: Mapping[str, Learning]
     outcomes: Sequence[Outcomes]
     exploratory: Sequence[Comparison]
@@ -157,7 +170,12 @@ def compute_results(study: Study, states: RunStates) -> StudyResults:
     learned = {d: one for d in datasets if (one := learning(records, study, d, len(datasets)))}
     looks = reached_looks(rows, study.contrasts, datasets, study.looks, study.metric) if study.looks else ()
     judged = [c for one in looks for c in one.comparisons] or compare_contrasts(rows, study.contrasts, *common)
-    comparisons = with_learning(judged, {d: one.learned for d, one in learned.items()})
+    declared = current_declaration(study, states)
+    written = read_declarations(states.store, study.name)
+    comparisons = [
+        _with_lateness(c, written, declared)
+        for c in with_learning(judged, {d: one.learned for d, one in learned.items()})
+    ]
     aa = [Contrast.difference(str(study.aa), study.baseline)] if study.aa else []
     aa_comparisons = estimate_differences(rows, aa, *common)
     predictions = {
@@ -166,6 +184,8 @@ def compute_results(study: Study, states: RunStates) -> StudyResults:
     }
     return StudyResults(
         study=study, datasets=datasets, records=records, looks=looks,
+        declared_first=next((one for one in written if one.digest == declared.digest), None),
+        dropped=dropped_contrasts(written, declared),
         inputs={run.variant: run.input for run in states.runs}, predictions=predictions, comparisons=comparisons,
         other_analyses=other_analyses(comparisons, rows, study.seeds, study.metric),
         learning=learned, outcomes=_outcomes(records, rows, study, datasets, learned),
@@ -200,6 +220,13 @@ def _outcomes(
     unable = [variant for variant, (model, _) in study.variants.items() if isinstance(model, ConstantConfig)]
     improving, column = still_improving(records.curves), study.metric.column
     return [outcomes(rows, d, study.seeds, column, learned.get(d), improving, unable) for d in datasets]
+
+
+def _with_lateness(c: Comparison, written: Sequence[Declaration], now: Declaration) -> Comparison:
+    """The comparison with what of its judgement was declared when results were there."""
+    own = next(one for one in now.contrasts if (one.name, one.dataset) == (str(c.contrast), c.dataset))
+    late = late_declarations(written, now, own, equivalent=c.verdict is Verdict.EQUIVALENT)
+    return replace(c, late=late)
 
 
 def _undeclared_contrasts(study: Study) -> list[Contrast]:

@@ -116,6 +116,17 @@ class LateDeclaration:
     ended: int
     runs: int
 
+    def __str__(self) -> str:
+        """The lateness in a phrase: ``declared after 6 of 15 runs``."""
+        late = f"declared after {self.ended} of {self.runs} runs"
+        if self.what == "contrast":
+            return late
+        phrase = f"{self.what} {self.now} (before: {self.before}) {late}"
+        if self.what != "seeds":
+            return phrase
+        first = f"the first {self.before} only" if self.before.isdigit() else "those declared first"
+        return f"{phrase}, the joint 95 % holds for {first}"
+
 
 def current_declaration(study: Study, states: RunStates, *, is_old: bool = False) -> Declaration:
     """What a study declares as of now, whether it is written or not.
@@ -138,7 +149,7 @@ def current_declaration(study: Study, states: RunStates, *, is_old: bool = False
     ended = sum(status.state in ENDED for status in states.statuses.values())
     return Declaration(
         contrasts, metric, study.metric.min_effect, study.seeds, study.looks, "", float("inf"),
-        None if is_old else ended, len(states.runs),
+        None if is_old and ended else ended, len(states.runs),
     )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from emotune.execution.plan.adaptive import look_lines
 from emotune.execution.plan.concurrency import concurrent_runs
 from emotune.execution.plan.config_diff import reasons
 from emotune.execution.plan.plan import Durations, Estimate, Plan, estimate
+from emotune.runs.declarations import current_declaration, dropped_contrasts, late_declarations, read_declarations
 from emotune.runs.directory import METRICS, State
 
 __all__ = ["is_synthetic", "print_plan", "print_reasons", "resolution", "time_line"]
@@ -65,8 +66,21 @@ def print_plan(
     )
     if plan.looks:
         _print_looks(console, study, plan, estimated)
+    for line in _late_lines(study, plan):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     for line in [*resolution(study, _finished_rows(study, plan)), *_coarse_test_sets(study, datasets)]:
         console.print(line, highlight=False)
+
+
+def _late_lines(study: Study, plan: Plan) -> list[str]:
+    """A line for each part of the study that is declared when results are there, and what that costs."""
+    now, written = current_declaration(study, plan), read_declarations(plan.store, study.name)
+    lines = [
+        f"{f'{contrast.name}: ' if late.what == 'contrast' else ''}{late}, so not confirmatory."
+        for contrast in now.contrasts for late in late_declarations(written, now, contrast, equivalent=True)
+    ]  # fmt: skip
+    lines += [f"{one.name}: left out after results were there." for one in dropped_contrasts(written, now)]
+    return list(dict.fromkeys(lines))
 
 
 def _print_looks(console: Console, study: Study, plan: Plan, estimated: Estimate | None) -> None:
