@@ -17,7 +17,7 @@ from emotune.config.model import ModelConfig
 from emotune.config.resources import Resources
 from emotune.config.run import Selection
 from emotune.config.seeds import SeedOptions, read_seeds, seeds_problems
-from emotune.config.study import Study, baseline_problems, duplicate_problems, name_problems
+from emotune.config.study import Study, baseline_problems, duplicate_problems, name_problems, reference_problems
 from emotune.config.train import TrainConfig
 from emotune.config.types import FORBID_UNKNOWN_KEYS
 from emotune.config.validation import UniqueKeyLoader, describe_validation_error, format_problem, valid_keys
@@ -51,6 +51,9 @@ class _StudyFile:
     resources: Resources = Field(default_factory=Resources)
     aa: StrictBool = False
     factors: dict[str, dict[str, list[str]]] = Field(default_factory=dict)
+    references: list[str] = Field(default_factory=list)
+    parts: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    ablate: list[str] = Field(default_factory=list)
 
 
 def shipped_study(name: str) -> Path:
@@ -92,8 +95,10 @@ def load_study(path: Path, *, aa: bool = False) -> Study:
     declared = raw.get("contrasts")
     contrasts, mistaken = parse_contrasts(declared if isinstance(declared, list) else [], _mapping(raw, "variants"))
     problems += mistaken
-    problems += factor_problems(file.factors, _mapping(raw, "variants")) if file else []
-    problems += seeds_problems(file.seeds.up_to, file.seeds.looks, [*contrasts, *file.factors]) if file else []
+    if file:
+        problems += factor_problems(file.factors, file.variants)
+        problems += reference_problems(file.references, file.baseline, file.variants)
+        problems += seeds_problems(file.seeds.up_to, file.seeds.looks, [*contrasts, *file.factors])
     aa_name = f"{raw.get('baseline')}-aa" if aa or raw.get("aa") is True else None
     if aa_name in _mapping(raw, "variants"):
         problems.append(f"variants.{aa_name}: this is the name of the A/A variant; choose another one")
@@ -104,7 +109,7 @@ def load_study(path: Path, *, aa: bool = False) -> Study:
         name=path.stem, question=file.question, datasets=tuple(file.datasets), baseline=file.baseline,
         variants=variants, seeds=file.seeds.up_to, contrasts=contrasts, metric=file.metric, resources=file.resources,
         source=text, aa=aa_name, file=str(path.resolve()),
-        factors=file.factors, looks=file.seeds.looks,
+        factors=file.factors, looks=file.seeds.looks, references=file.references,
     )  # fmt: skip
 
 

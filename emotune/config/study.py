@@ -1,7 +1,7 @@
 """A study: a question, the variants that are compared, and the contrasts declared before anything is trained."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from functools import partial
 from typing import Any
@@ -22,7 +22,7 @@ from emotune.config.train import TrainConfig
 from emotune.config.user_code import UserCode
 from emotune.core.errors import raise_if_any, suggest
 
-__all__ = ["Study", "baseline_problems", "duplicate_problems", "name_problems"]
+__all__ = ["Study", "baseline_problems", "duplicate_problems", "name_problems", "reference_problems"]
 
 STUDY_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 VARIANT_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*(?<!\.)")
@@ -60,6 +60,8 @@ class Study:
             contrasts of the same weights are given; see `emotune.config.design.factors`.
         looks: The numbers of seeds at which the study is judged, the last one being ``seeds``: variants whose contrasts
             are resolved get no more. Default: none, all variants get all ``seeds``.
+        references: Further variants that all others are compared with, as with the baseline, if no contrast declares
+            it.
 
     Raises:
         InputError: with a line for each mistake.
@@ -79,6 +81,7 @@ class Study:
     file: str = field(repr=False, compare=False)
     factors: Layout
     looks: tuple[int, ...]
+    references: tuple[str, ...]
 
     def __init__(
         self,
@@ -96,6 +99,7 @@ class Study:
         file: str = "",
         factors: Layout | None = None,
         looks: Sequence[int] = (),
+        references: Sequence[str] = (),
     ) -> None:
         problems = name_problems(name, "name")
         problems += [] if question.strip() else ["question: missing"]
@@ -110,7 +114,8 @@ class Study:
         implied = [] if wrong_layout else factor_contrasts(layout)
         parsed, mistakes = parse_contrasts(contrasts, pairs)
         parsed = (*(one for one in implied if not any(one.weights == own.weights for own in parsed)), *parsed)
-        problems += wrong_layout + seeds_problems(seeds, looks, [*parsed, *layout])
+        problems += wrong_layout + reference_problems(references, baseline, pairs)
+        problems += seeds_problems(seeds, looks, [*parsed, *layout])
         aa_name = f"{baseline}-aa" if aa is True else aa or None
         if aa_name in pairs:
             mistakes.append(f"variants.{aa_name}: this is the name of the A/A variant; choose another one")
@@ -119,7 +124,7 @@ class Study:
             "name": name, "question": question, "baseline": baseline, "variants": pairs, "seeds": seeds,
             "datasets": tuple(Selection(data=one) if isinstance(one, str) else one for one in given),
             "contrasts": parsed, "metric": metric or Metric(), "resources": resources or Resources(), "aa": aa_name,
-            "file": file, "factors": layout, "looks": tuple(looks),
+            "file": file, "factors": layout, "looks": tuple(looks), "references": tuple(references),
         }  # fmt: skip
         for key, value in values.items():
             object.__setattr__(self, key, value)
@@ -222,6 +227,23 @@ def baseline_problems(baseline: object, variants: Mapping[str, tuple[ModelConfig
     return []
 
 
+def reference_problems(references: Sequence[str], baseline: object, variants: Collection[str]) -> list[str]:
+    """The problems with the references; empty if they are valid.
+
+    Args:
+        references: The names of the references besides the baseline.
+        baseline: The name of the baseline.
+        variants: The names of the study's variants.
+    """
+    problems = [
+        f'references: "{one}" is not a variant{suggest(one, variants)}' for one in references if one not in variants
+    ]
+    if baseline in references:
+        problems.append(f'references: "{baseline}" is the baseline, which all others are compared with; leave it out')
+    twice = {one for one in references if references.count(one) > 1}
+    return problems + [f'references: "{one}" is listed twice; leave one out' for one in sorted(twice)]
+
+
 def _pair(
     name: str, value: ModelConfig | tuple[ModelConfig, TrainConfig], problems: list[str]
 ) -> tuple[ModelConfig, TrainConfig]:
@@ -253,6 +275,8 @@ def _to_yaml(study: Study) -> str:
     }
     if study.factors:
         parts["factors"] = {f: {level: list(v) for level, v in levels.items()} for f, levels in study.factors.items()}
+    if study.references:
+        parts["references"] = list(study.references)
     return yaml.safe_dump(parts, sort_keys=False, allow_unicode=True)
 
 

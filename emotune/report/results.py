@@ -84,7 +84,7 @@ class StudyResults:
         dropped: The contrasts that were declared earlier and left out when results were there.
         learning: Who has learned something, by data set; data sets without finished runs are absent.
         outcomes: The runs that diverged, learned nothing, or are far from the others, for each data set.
-        exploratory: The undeclared differences: every other variant less the baseline.
+        exploratory: The undeclared differences: every other variant less the baseline, and less other references.
         noise_floor: The A/A comparison by data set: the baseline against itself under other initial weights and dropout
             masks; empty if the study has no A/A variant.
         image_bootstraps: The declared contrasts with their uncertainty over test images; empty for a metric of the
@@ -230,13 +230,16 @@ def _with_lateness(c: Comparison, written: Sequence[Declaration], now: Declarati
 
 
 def _undeclared_contrasts(study: Study) -> list[Contrast]:
-    """Every other variant against the baseline, unless the study declares that contrast."""
-    declared = {frozenset(c.pair) for c in study.contrasts if c.pair}
-    return [
-        Contrast.difference(variant, study.baseline)
-        for variant in study.variants
-        if variant != study.baseline and frozenset((variant, study.baseline)) not in declared
-    ]
+    """Every other variant against the baseline and the other references, unless the study declares that contrast."""
+    seen = {frozenset(c.pair) for c in study.contrasts if c.pair}
+    found = []
+    for reference in (study.baseline, *study.references):
+        for variant in study.variants:
+            pair = frozenset((variant, reference))
+            if len(pair) > 1 and pair not in seen:
+                seen.add(pair)
+                found.append(Contrast.difference(variant, reference))
+    return found
 
 
 def _disagreements(contrasts: Sequence[Contrast], frames: Frames) -> dict[Contrast, pd.DataFrame]:

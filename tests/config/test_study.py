@@ -180,3 +180,13 @@ def test_variants_with_the_same_weights_file_are_duplicates(write: Write):
     same = {name: WeightsRef(location=f"/{name}/a.npy", digest="0" * 8) for name in ("here", "there")}
     with pytest.raises(InputError, match=r'^variants\.there: .*"here"'):
         study.runs([PHOTOS], same)
+
+
+def test_others_are_compared_with_further_references_too(write: Write):
+    text = GOOD + "  deep: {model.name: mldr}\ncontrasts: [deep - wide]\nreferences: [wide]\n"
+    study = load_study(write(text))
+    assert study.references == ("wide",)
+    assert load(write, 3).runs([PHOTOS]) == load(write, 3, "references: [wide]\n").runs([PHOTOS])
+    lines = mistakes(write(text.replace("[wide]", "[wdie, plain, wide, wide]")))
+    for part in ('"wide"?', '"plain"', "twice"):
+        assert any(is_about(line, "references", part) for line in lines), lines

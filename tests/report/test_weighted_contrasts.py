@@ -58,3 +58,13 @@ def test_it_shows_how_the_factors_work_together(page):
     assert section and section[0].count("<figure") == 1
     assert (out / "interaction-attention-score-scenes.svg").exists()
     assert "attention, averaged over score: " in (out / "report.md").read_text()
+
+
+def test_undeclared_differences_are_from_the_baseline_and_from_other_references(finished):
+    study = replace(finished[0], references=("tanh",), contrasts=("tanh - attention",))
+    _, text, _ = report((study, *finished[1:]), Path(finished[2]).parent / "references")
+    section = re.search(r'<section id="exploratory".*?</section>', text, re.S)
+    assert section
+    assert re.findall(r'<th scope="row" class="name">(.*?)</th>', section[0]) == [
+        "attention - alexnet", "tanh - alexnet"
+    ]  # fmt: skip

@@ -10,8 +10,8 @@ from itertools import product
 from math import prod
 from typing import Any
 
+from emotune.config.design.combine import combine
 from emotune.config.design.names import level_in_name, level_name
-from emotune.config.merge import dotted
 from emotune.core.errors import suggest
 
 __all__ = ["expand_factors"]
@@ -109,19 +109,6 @@ def _names(variants: Mapping[str, Any], factors: Factors, problems: list[str]) -
 def _options(
     name: str, levels: Mapping[str, str], variants: Mapping[str, Any], factors: Factors, problems: list[str]
 ) -> dict[str, Any]:
-    """The options of a combination: those of its levels, and those that its variant gives itself, which come first."""
     own = {key: value for key, value in (variants.get(name) or {}).items() if key not in factors}
-    own = dotted(own, f"variants.{name}", problems)
-    merged: dict[str, Any] = {}
-    givers: dict[str, str] = {}
-    for factor, level in levels.items():
-        for key, value in dotted(factors[factor][level], f"factors.{factor}.{level}", problems).items():
-            if key in givers and merged[key] != value and key not in own:
-                listed = ", ".join(f"{one}: {other}" for one, other in levels.items())
-                problems.append(
-                    f"factors: {givers[key]} and {factor} {level} both give {key}; say what it is where they meet, in "
-                    f"variants: {name}: {{{listed}, {key}: …}}"
-                )
-            givers[key] = f"{factor} {level}"
-            merged[key] = value
-    return merged | own
+    given = {f"factors.{factor}.{level}": factors[factor][level] for factor, level in levels.items()}
+    return combine(name, ", ".join(f"{factor}: {level}" for factor, level in levels.items()), given, own, problems)

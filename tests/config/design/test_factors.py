@@ -100,8 +100,8 @@ def test_a_study_with_factors_made_in_python_is_the_one_of_its_source(write):
 @pytest.mark.parametrize(
     ("text", "key", "parts"),
     [
-        (THESIS.replace("branches: two, model.name: dual_branch,", "branches: two,"), "factors",
-         ["attention yes", "branches two", "model.name", "variants: dual: {attention: yes, branches: two"]),
+        (THESIS.replace("branches: two, model.name: dual_branch,", "branches: two,"), "factors.branches.two",
+         ["factors.attention.yes", "model.name", "variants: dual: {attention: yes, branches: two, model.name"]),
         (THESIS.replace("attention: no, branches: one", "attention: no"), "variants.alexnet", ["branches"]),
         (THESIS.replace("attention: no, branches", "attention: nay, branches"), "variants.alexnet", ['"nay"']),
         (THESIS + "  twin: {attention: no, branches: one}\n", "variants.twin", ['"alexnet"']),
