@@ -25,7 +25,7 @@ from emotune.execution.plan.adaptive import look_lines, looks_entries, unjudged_
 from emotune.execution.plan.concurrency import uses_cluster
 from emotune.execution.plan.plan import Plan
 from emotune.execution.plan.resolved_study import ResolvedStudy, resolve_study
-from emotune.execution.plan.summary import print_plan, print_reasons
+from emotune.execution.plan.summary import print_contrasts, print_plan, print_reasons
 from emotune.execution.prune import find_prunable, prune, summary
 from emotune.execution.run.lost_cluster import LOST, LostClusterError
 from emotune.execution.run.session import ExecutionOptions, Session
@@ -113,6 +113,7 @@ def _plan(
                 with waiting_for(console, "timing a few steps of each variant"), stopping.patient():
                     times_s, notes = time_steps(runs, store, session.run, shared=cluster)
     print_plan(console, study, resolved.datasets, plan, options.executor, times_s)
+    print_contrasts(console, study)
     print_reasons(console, plan)
     for line in metric_plan(study.metric, plan):
         console.print(line, highlight=False, markup=False, soft_wrap=True)

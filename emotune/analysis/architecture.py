@@ -5,10 +5,12 @@ Reads the file ``networks.json`` that `emotune.execution.checks.architecture` wr
 
 import contextlib
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
+from emotune.config.contrast import Contrast
 from emotune.config.run import RunConfig
 from emotune.config.shown_options import shown_options
 from emotune.config.study import Study
@@ -23,9 +25,15 @@ __all__ = [
     "VariantEntry",
     "architecture_differences",
     "architecture_summary",
+    "contrast_options",
     "read_architectures",
     "setting_differences",
 ]  # fmt: skip
+
+
+CODE, SOURCE = "model.code", "model.source"
+DIGEST = re.compile(r"(\(\))? [0-9a-f]{8}$")
+"""The empty options and the digest at the end of the user's code, see `emotune.config.user_code.UserCode`."""
 
 
 class VariantEntry(TypedDict):
@@ -95,15 +103,20 @@ class ArchitectureDifference:
     more_flops: str
 
 
-def setting_differences(study: Study, variant: str) -> dict[str, tuple[Any, Any]]:
-    """The baseline's value and the variant's of each option, ``model.…`` or ``train.…``, in which they differ.
+def setting_differences(study: Study, variant: str, reference: str = "") -> dict[str, tuple[Any, Any]]:
+    """The reference's value and the variant's of each option, ``model.…`` or ``train.…``, in which they differ.
 
     None stands for a network that has no such option.
+
+    Args:
+        study: The study.
+        variant: The name of the variant.
+        reference: The name of the variant that it is compared with; empty: the baseline.
     """
     baseline, changed = (
         {f"{part}.{key}": value for part, config in zip(("model", "train"), study.variants[name], strict=True)
          for key, value in shown_options(config).items()}
-        for name in (study.baseline, variant)
+        for name in (reference or study.baseline, variant)
     )  # fmt: skip
     return {
         key: (baseline.get(key), changed.get(key)) for key in baseline | changed
@@ -138,6 +151,24 @@ def architecture_differences(value: NetworksFile, dataset: str | None = None) ->
     return [_difference(name, variant, baseline) for name, variant in entry["variants"].items()]
 
 
+def contrast_options(study: Study) -> dict[str, tuple[str, ...]]:
+    """The options in which the variants of each contrast differ, by the contrast's name.
+
+    A difference of two variants has both values, ``train.lr 0.01 → 0.5`` for example; any other contrast has the names
+    of the options.
+    """
+    return {contrast.name: _contrast_options(study, contrast) for contrast in study.contrasts}
+
+
+def _contrast_options(study: Study, contrast: Contrast) -> tuple[str, ...]:
+    if contrast.pair:
+        variant, reference = contrast.pair
+        return _setting_texts(setting_differences(study, variant, reference))
+    first, *others = contrast.weights
+    names = {key for other in others for key in setting_differences(study, other, first)}
+    return tuple(sorted(names - {SOURCE}))
+
+
 def architecture_summary(value: NetworksFile) -> list[str]:
     """A line for each variant on the first data set: the changed options, parameters and FLOPs."""
     lines = []
@@ -151,10 +182,9 @@ def architecture_summary(value: NetworksFile) -> list[str]:
 
 
 def _difference(name: str, entry: VariantEntry, baseline: VariantEntry) -> ArchitectureDifference:
-    changed = (_setting(key, before, after) for key, (before, after) in entry["settings"].items())
     return ArchitectureDifference(
         name,
-        tuple(filter(None, changed)),
+        _setting_texts(entry["settings"]),
         _short(entry["parameters"]),
         _signed(entry["parameters"] - baseline["parameters"]),
         _short(entry["forward_flops"]),
@@ -162,11 +192,21 @@ def _difference(name: str, entry: VariantEntry, baseline: VariantEntry) -> Archi
     )
 
 
+def _setting_texts(settings: Mapping[str, tuple[Any, Any]]) -> tuple[str, ...]:
+    """The changed options; a text of the user's code is named by its file and class, where these differ, too."""
+    told = {key: values for key, values in settings.items() if key != SOURCE or CODE not in settings}
+    return tuple(filter(None, (_setting(key, before, after) for key, (before, after) in told.items())))
+
+
 def _setting(key: str, before: Any, after: Any) -> str:
-    """One changed option; empty for an option of the baseline's network that the variant's does not have."""
+    """One changed option; empty for an option of the reference's network that the variant's does not have."""
     if key.startswith("model.") and after is None:
         return ""
-    before, after = (as_in_study(value) if isinstance(value, dict) else value for value in (before, after))
+    if key == SOURCE:
+        return "the text of model.code"
+    before, after = (as_in_study(value) if isinstance(value, dict | tuple) else value for value in (before, after))
+    if (told := [DIGEST.sub("", str(value)) for value in (before, after)])[0] != told[1]:
+        before, after = (None if value is None else one for value, one in zip((before, after), told, strict=True))
     return f"{key} {after}" if key.startswith("model.") and before is None else f"{key} {before} → {after}"
 
 

@@ -29,7 +29,7 @@ PAUSE_S = 20.0
 """Minimum seconds from the beginning of training to the first report, and from the end of one to the next."""
 SHARE = 10
 """A report is made again after at least so many times the seconds that the last one took."""
-NICENESS = 10
+NICENESS = 5
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ The report is a pure function of the run directories: the same runs give the sam
 """
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import jinja2
@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from emotune.analysis.architecture import read_architectures
 from emotune.config.ablate_command import AblateCommand
-from emotune.config.run import DatasetRef
+from emotune.config.run import DatasetRef, RunConfig
 from emotune.config.study import Study
 from emotune.core.errors import InputError
 from emotune.report import latex, phrasing
@@ -26,6 +26,7 @@ from emotune.report.figures.svg import inline, svg_of
 from emotune.report.freshness import ReportWriter, claim_folder
 from emotune.report.model_cards import model_card_contexts
 from emotune.report.results import StudyResults, compute_results
+from emotune.runs.directory import code_file
 from emotune.runs.store import RunStates
 
 __all__ = ["build_report"]
@@ -70,7 +71,7 @@ def build_report(
         ) from error
     claim_folder(out, study)
     with ReportWriter(out, study, cards=command.model_cards) as files:
-        context["is_growing"] = is_growing
+        context |= {"is_growing": is_growing, "own_code": _own_code(states.runs), "store": states.store}
         context["figures"] = _draw(results, datasets, refs, files)
         context["sections"] = sections(context, context["figures"])
         _write_tables(results, datasets, files)
@@ -80,6 +81,11 @@ def build_report(
         for variant, card in model_card_contexts(results, context).items() if command.model_cards else ():
             files.write(f"cards/{variant}.md", environment.get_template("card.md").render(card).encode())
     return out / "index.html"
+
+
+def _own_code(runs: Iterable[RunConfig]) -> dict[str, str]:
+    """The user's code that runs execute, as ``FILE:NAME``, and the file of a run's directory that keeps its text."""
+    return {code.code: code_file(name) for run in runs for name, code in run.user_code.items()}
 
 
 def _draw(

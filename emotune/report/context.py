@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from scipy import stats
 
-from emotune.analysis.architecture import NetworksFile, architecture_differences
+from emotune.analysis.architecture import NetworksFile, architecture_differences, contrast_options
 from emotune.analysis.metric_table import contrast_weights
 from emotune.analysis.power import findable_effects
 from emotune.analysis.seeds import Comparison
@@ -134,6 +134,7 @@ def page_context(
         ),
         "verdicts": [_verdict(c, results) for c in results.comparisons],
         "formulas": [(c.name, c.formula) for c in study.contrasts if c.name != c.formula],
+        "contrast_options": contrast_options(study),
         "has_signs": not all(c.compares_means for c in study.contrasts),
         "noise_floor": {
             dataset: phrasing.difference_sentence(c, study.metric) for dataset, c in results.noise_floor.items()

@@ -26,7 +26,7 @@ from emotune.runs.lease_owner import LeaseOwner
 from emotune.runs.record import ATTENTION, METRICS, PREDICTIONS, RECORD, RESULTS, RunRecord, read_record
 
 __all__ = ["ATTENTION", "CHECKPOINTS", "CODE", "CONFIG", "DIFF", "METRICS", "PREDICTIONS", "RECORD", "RESULTS",
-           "WEIGHTS", "RunDirectory", "State", "Status", "read_status"]  # fmt: skip
+           "WEIGHTS", "RunDirectory", "State", "Status", "code_file", "read_status"]  # fmt: skip
 
 CODE = "code.py"
 """The text of the user's own network; that of an own loss is in ``loss_code.py``, and so on."""
@@ -106,6 +106,15 @@ def read_status(folder: Folder, names: Collection[str] | None = None) -> Status:
     return Status(State.INTERRUPTED if CONFIG in names else State.MISSING)
 
 
+def code_file(name: str) -> str:
+    """The name of the file in a run's directory with the text of the user's code.
+
+    Args:
+        name: What the code is for, see `emotune.config.run.RunConfig.user_code`.
+    """
+    return CODE if name == "model" else f"{name}_{CODE}"
+
+
 class RunDirectory:
     """The directory of one run, in the folder of all runs (a path or any fsspec URL)."""
 
@@ -149,7 +158,7 @@ class RunDirectory:
                 config = {key: value for key, value in self.run.to_json().items() if key != "variant"}
                 self.folder.write_json(CONFIG, identity | config)
                 for name, code in self.run.user_code.items():
-                    self.folder.write(CODE if name == "model" else f"{name}_{CODE}", code.source.encode())
+                    self.folder.write(code_file(name), code.source.encode())
                 self.folder.delete(FAILURE)
                 self._remove_temporary_files()
         except BaseException:

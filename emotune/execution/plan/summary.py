@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from emotune.analysis.architecture import contrast_options
 from emotune.analysis.metric_table import contrast_weights
 from emotune.analysis.power import seeds_for, smallest_effect
 from emotune.analysis.residuals import pooled_spread
@@ -26,7 +27,7 @@ from emotune.execution.plan.plan import Durations, Estimate, Plan, estimate
 from emotune.runs.declarations import current_declaration, dropped_contrasts, late_declarations, read_declarations
 from emotune.runs.directory import METRICS, State
 
-__all__ = ["is_synthetic", "print_plan", "print_reasons", "resolution", "time_line"]
+__all__ = ["is_synthetic", "print_contrasts", "print_plan", "print_reasons", "resolution", "time_line"]
 
 CONSEQUENCES = {
     State.FAILED: "; is tried again",
@@ -102,6 +103,19 @@ def _hours_left(estimated: Estimate | None) -> str:
         return ""
     least, most = estimated.hours, estimated.hours + estimated.later_hours
     return f" That takes {_duration(least)} to {_duration(most)}, one run after another."
+
+
+def print_contrasts(console: Console, study: Study) -> None:
+    """Prints for each contrast the options in which its variants differ.
+
+    Args:
+        console: The console to print to.
+        study: The study.
+    """
+    if study.contrasts:
+        console.print("What contrasts compare:")
+    for name, options in contrast_options(study).items():
+        console.print(f"  {name}: {escape('; '.join(options) or 'no option')}", highlight=False, soft_wrap=True)
 
 
 def print_reasons(console: Console, plan: Plan) -> None:
