@@ -4,7 +4,7 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
-__all__ = ["ROUNDING", "Scale"]
+__all__ = ["ROUNDING", "Scale", "with_minus"]
 
 ROUNDING = 1e-9
 """Differences smaller than this, in the unit of any metric, are rounding errors."""
@@ -54,8 +54,8 @@ class Scale:
     def format(self, number: float) -> str:
         """The number with its decimals, as in ``61.2``; a dash for NaN."""
         if not math.isfinite(number):
-            return "–" if math.isnan(number) else "∞" if number > 0 else "-∞"
-        return f"{number:.{self.decimals}f}"
+            return "–" if math.isnan(number) else "∞" if number > 0 else "−∞"
+        return with_minus(f"{number:.{self.decimals}f}")
 
     def format_signed(self, number: float, marks: Collection[float] = (0.0,)) -> str:
         """The number with its sign, as in ``+5.0``.
@@ -63,20 +63,29 @@ class Scale:
         It has more digits if rounding would move it onto one of the ``marks``, or to its other side.
 
         >>> [Scale("accuracy", "accuracy").format_signed(number) for number in (5.04, -0.04, 0.0, -math.inf)]
-        ['+5.0', '-0.04', '0.0', '-∞']
+        ['+5.0', '−0.04', '0.0', '−∞']
         """
         if not math.isfinite(number):
-            return "–" if math.isnan(number) else "+∞" if number > 0 else "-∞"
+            return "–" if math.isnan(number) else "+∞" if number > 0 else "−∞"
         if abs(number) < ROUNDING:
             return f"{0:.{self.decimals}f}"
         return next(
-            text for digits in range(self.decimals, MAX_DIGITS + 1)
+            with_minus(text) for digits in range(self.decimals, MAX_DIGITS + 1)
             if _on_the_same_side(text := f"{number:+.{digits}f}", number, marks) or digits == MAX_DIGITS
         )  # fmt: skip
 
     def format_amount(self, number: float) -> str:
         """The difference with its unit: ``1 point``, ``0.5 points``."""
         return f"{number:g} {self.difference_unit if number == 1 else self.difference_units}".rstrip()
+
+
+def with_minus(number: str) -> str:
+    """A written number with a minus sign, as in figures, in the place of a leading hyphen.
+
+    >>> with_minus("-0.4"), with_minus("1e-05")
+    ('−0.4', '1e-05')
+    """
+    return f"−{number[1:]}" if number.startswith("-") else number
 
 
 def _on_the_same_side(text: str, number: float, marks: Collection[float]) -> bool:

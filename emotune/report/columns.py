@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from emotune.config.scale import Scale
+from emotune.config.scale import Scale, with_minus
 from emotune.report import phrasing
 
 __all__ = ["Column", "Table", "amount_text", "dataset_column", "heading", "number_text", "p_text"]
@@ -66,7 +66,7 @@ def p_text(p: float | None) -> str:
 
 
 def number_text(value: float | None, template: str) -> str:
-    return phrasing.DASH if value is None or pd.isna(value) else template.format(value)
+    return phrasing.DASH if value is None or pd.isna(value) else with_minus(template.format(value))
 
 
 def amount_text(value: float | None) -> str:

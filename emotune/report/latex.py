@@ -8,7 +8,7 @@ SPECIAL = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--", "−": "$-$",
     "±": r"$\pm$", "×": r"$\times$", "≥": r"$\geq$", "∞": r"$\infty$", "<": "$<$", ">": "$>$", "|": r"\textbar{}",
 } | {c: rf"\{c}" for c in "&%$#_{}"}  # fmt: skip
-SIGNED_NUMBER = re.compile(r"(?<![\w.])[+-](?:\d[\d.]*|∞)")
+SIGNED_NUMBER = re.compile(r"(?<![\w.])[+−-](?:\d[\d.]*|∞)")
 
 
 def escape(text: object) -> str:
@@ -24,11 +24,11 @@ def escape(text: object) -> str:
 def escape_with_numbers(text: str) -> str:
     """A text as LaTeX prints it, with signed numbers and lone minus signs in math mode, so that these are no hyphens.
 
-    >>> escape_with_numbers("a - b"), escape_with_numbers("-0.4 to +2.0")
+    >>> escape_with_numbers("a - b"), escape_with_numbers("−0.4 to +2.0")
     ('a $-$ b', '$-0.4$ to $+2.0$')
     """
     parts, end = [], 0
     for match in SIGNED_NUMBER.finditer(text):
-        parts += [escape(text[end : match.start()]), "$" + match[0].replace("∞", r"\infty") + "$"]
+        parts += [escape(text[end : match.start()]), "$" + match[0].replace("−", "-").replace("∞", r"\infty") + "$"]
         end = match.end()
     return "".join([*parts, escape(text[end:])]).replace(" - ", " $-$ ")

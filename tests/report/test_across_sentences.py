@@ -18,8 +18,8 @@ def sentences(low: float, high: float) -> str:
 
 def test_the_mean_has_its_interval_and_the_spread_that_of_seeds_beside_it():
     mean, spread = across_sentences(ACROSS, Metric())
-    assert re.findall(r"[+-]?\d\.\d", mean) == ["+2.0", "+0.5", "+3.5"]
-    assert re.findall(r"[+-]?\d\.\d", spread) == ["+1.0", "+3.0", "1.4", "0.7"]
+    assert re.findall(r"[+−-]?\d\.\d", mean) == ["+2.0", "+0.5", "+3.5"]
+    assert re.findall(r"[+−-]?\d\.\d", spread) == ["+1.0", "+3.0", "1.4", "0.7"]
 
 
 def test_a_mean_over_data_sets_names_those_with_a_single_seed():

@@ -47,7 +47,7 @@ def test_page_shows_the_accuracy_of_every_seed(finished, reported):
 def test_page_and_markdown_show_verdict_difference_interval_n_and_p(reported):
     _, page, out = reported
     for text in (Tags(page).text, (out / "report.md").read_text()):
-        assert re.search(r"[+-]\d+\.\d points\b.*\b95 %\D*[+-]\d+\.\d\D*[+-]\d+\.\d\D* 2 ", text)
+        assert re.search(r"[+−-]\d+\.\d points\b.*\b95 %\D*[+−-]\d+\.\d\D*[+−-]\d+\.\d\D* 2 ", text)
         assert re.search(r"p (=|<) \d", text)
         assert "not assessed" in text, "it learns nothing in an epoch"
         assert "tanh - alexnet" in text, "an undeclared difference is exploratory"

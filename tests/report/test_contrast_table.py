@@ -38,7 +38,7 @@ def test_the_last_lines_are_the_verdicts_of_the_table(tmp_path: Path):
     contrast_table(analyse(TABLE, CONTRASTS, ["d"], 3, Metric())).to_csv(tmp_path / "contrasts.csv", index=False)
     better, unresolved, absent = closing_lines(tmp_path, Metric())
     assert better.startswith("better: a - b,") and unresolved.startswith("unresolved: e - b,")
-    mean, level, low, high = re.findall(r"[+-]?\d+(?:\.\d+)?", better)
+    mean, level, low, high = re.findall(r"[+−-]?\d+(?:\.\d+)?", better)
     assert (mean, level) == ("+6.7", "95") and 0 < float(low) < 6.7 < float(high)
     assert absent.startswith("unresolved: absent - b,") and not re.search(r"\d", absent)
     assert closing_lines(tmp_path / "elsewhere", Metric()) == []

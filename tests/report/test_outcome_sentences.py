@@ -15,7 +15,7 @@ TEST = pd.DataFrame({"target": ["x"] * 1 + ["y"] * 7, "logit_x": [0.0] * 8, "log
 
 
 def numbers(text: str) -> list[str]:
-    return re.findall(r"[+-]?\d+(?:\.\d+)?", text)
+    return re.findall(r"[+−-]?\d+(?:\.\d+)?", text)
 
 
 def of(runs: Sequence[RunLearning], finished: dict[str, int], counts: dict[str, int] | None, **others) -> list[str]:
@@ -54,4 +54,4 @@ def test_runs_that_still_improved_are_named():
 def test_a_run_far_from_the_others_is_named_with_value_and_distance():
     far = Outcomes("d", {}, {}, None, {}, [FarRun("a", 2, 41.04, -19.6, 12.3)])
     (text,) = outcome_sentences(far, Metric(), 3)
-    assert numbers(text) == ["2", "41.0", "-19.6", "12"] and "points" in text
+    assert numbers(text) == ["2", "41.0", "−19.6", "12"] and "points" in text

@@ -48,7 +48,7 @@ def sentences(
 
 
 def numbers(text: str) -> list[str]:
-    return re.findall(r"[+-]?\d+(?:\.\d+)?", text)
+    return re.findall(r"[+−-]?\d+(?:\.\d+)?", text)
 
 
 def test_a_better_variant_is_stated_with_its_numbers():
@@ -68,7 +68,7 @@ def test_an_equivalent_contrast_may_be_not_zero():
 def test_an_unresolved_contrast_is_stated_with_its_numbers():
     text = sentences([65, 60, 67], [60, 62, 61], 2.0)
     assert text.startswith("unresolved: ")
-    assert numbers(text)[:5] == ["+3.0", "95", "-7.8", "+13.8", "3"]
+    assert numbers(text)[:5] == ["+3.0", "95", "−7.8", "+13.8", "3"]
 
 
 def test_findable_effects_are_stated_at_the_pooled_spread():
@@ -114,10 +114,10 @@ def test_p_values_have_sensible_digits():
 def test_a_number_gets_more_digits_where_it_would_read_as_zero_or_as_the_smallest_effect():
     metric = Metric(min_effect=1.0)
     written = [metric.format_signed(x) for x in (-0.04, 0.0004, 0.0, 1e-12, 0.96, -1.02, 1.0, 5.04)]
-    assert written == ["-0.04", "+0.0004", "0.0", "0.0", "+0.96", "-1.02", "+1.0", "+5.0"]
+    assert written == ["−0.04", "+0.0004", "0.0", "0.0", "+0.96", "−1.02", "+1.0", "+5.0"]
     rng = np.random.default_rng(0)
     for x in rng.normal(0, 1, 500) * 10.0 ** rng.integers(-6, 2, 500):
-        text = metric.format_signed(x)
+        text = metric.format_signed(x).replace("−", "-")
         assert (float(text) > 0, float(text) < 0, abs(float(text)) < 1) == (x > 0, x < 0, abs(x) < 1), (x, text)
     assert f"{SCALES['accuracy'].format_signed(-0.0)}" == "0.0"
 
@@ -160,8 +160,8 @@ def test_variants_that_do_not_depend_on_the_seed_or_change_nothing():
 def test_a_lower_loss_is_better_and_the_difference_keeps_its_sign_and_unit():
     better = sentences([1.50, 1.52, 1.49], [1.71, 1.72, 1.70], 0.05, "nll")
     assert better.startswith("better: ")
-    assert numbers(better)[:2] == ["-0.207", "95"] and numbers(better)[2].startswith("-0.2")
-    assert "-0.207 nats" in better and "lower" in better
+    assert numbers(better)[:2] == ["−0.207", "95"] and numbers(better)[2].startswith("−0.2")
+    assert "−0.207 nats" in better and "lower" in better
     worse = sentences([1.71, 1.72, 1.70], [1.50, 1.52, 1.49], 0.05, "nll")
     assert worse.startswith("worse: ")
     assert numbers(worse)[0] == "+0.207"

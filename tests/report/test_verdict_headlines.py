@@ -42,6 +42,6 @@ def test_a_main_effect_says_whether_it_depends_on_the_other_factor(y2, sd, inter
     assert verdicts[0] is Verdict.BETTER and verdicts[2] is interaction
     assert attention.startswith("attention, averaged over branches: yes is better than no. ")
     assert words in attention and words.replace("branches", "attention") in branches
-    (mean,) = re.findall(r"interaction ([+-]?[\d.]+), [+-]", attention)
-    assert float(mean) == pytest.approx(y2 - 60 - 2, abs=0.05)
+    (mean,) = re.findall(r"interaction ([+−-]?[\d.]+), [+−-]", attention)
+    assert float(mean.replace("−", "-")) == pytest.approx(y2 - 60 - 2, abs=0.05)
     assert both.startswith("attention × branches: ") and mean in both and "complete seeds" in both

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
+from emotune.config.scale import with_minus
 from emotune.report.figures.layout import (
     LEGEND_ROW_HEIGHT,
     axis_limits,
@@ -120,7 +121,7 @@ def confusion_differences(title: str, shares: Mapping[str, pd.DataFrame], baseli
     differences = {v: table - shares[baseline] for v, table in shares.items() if v != baseline}
     most = max((np.nanmax(np.abs(d.to_numpy())) for d in differences.values() if d.notna().any(axis=None)), default=1)
     texts = {
-        v: d.map(lambda points: f"{points:+.0f}".replace("-", "−") if abs(points) >= 1 else "")
+        v: d.map(lambda points: with_minus(f"{points:+.0f}") if abs(points) >= 1 else "")
         for v, d in differences.items()
     }
     most = max(most, 1.0)

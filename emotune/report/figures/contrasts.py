@@ -156,12 +156,8 @@ def _with_minus(text: str) -> str:
 def _summary_text(summary: Summary, metric: Metric) -> str:
     if not summary.n:
         return "no finished pair"
-    mean, *ends = (_signed(x, metric) for x in (summary.mean, summary.low, summary.high) if x is not None)
+    mean, *ends = (metric.format_signed(x) for x in (summary.mean, summary.low, summary.high) if x is not None)
     return f"{mean} ({ends[0]} to {ends[1]})" if ends else f"{mean} (no interval)"
-
-
-def _signed(number: float, metric: Metric) -> str:
-    return metric.format_signed(number).replace("-", "−")
 
 
 def _interval_ends(summaries: Sequence[Summary]) -> list[float]:
