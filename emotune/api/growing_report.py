@@ -143,6 +143,7 @@ def main(descriptor: int) -> None:
     """Does a `ReportJob` in the child process, see `emotune.core.child_process.serve`."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # files that are being written are removed
     serve(descriptor, work)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the result has been sent: whoever ends this process now is right
 
 
 def work(job: ReportJob, send: Callable[[Any], None]) -> None:
