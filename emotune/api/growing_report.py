@@ -6,11 +6,12 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
 
@@ -23,7 +24,10 @@ from emotune.execution.plan.resolved_study import ResolvedStudy
 from emotune.runs.directory import State, Status
 from emotune.runs.progress import RunProgress
 
-__all__ = ["GrowingReport", "main", "work"]
+if TYPE_CHECKING:
+    from emotune.api.run_study import ReportOptions
+
+__all__ = ["GrowingReport", "growing_report", "main", "work"]
 
 PAUSE_S = 20.0
 """Minimum seconds from the beginning of training to the first report, and from the end of one to the next."""
@@ -101,7 +105,7 @@ class GrowingReport:
 
     def on_end(self, run_id: str, status: Status) -> None:
         """Begins a report if a round of seeds is complete, unless the last one has just been made or is being made."""
-        self._awaited.discard(self._parts[run_id])
+        self._awaited.discard(self._parts.get(run_id, ("", "")))
         self._ended += 1
         is_due = not self._awaited and (not self._is_announced or self._ended >= self._round)
         if (
@@ -137,6 +141,28 @@ class GrowingReport:
 
     def _print(self, line: str) -> None:
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def growing_report(
+    resolved: ResolvedStudy, plan: Plan, reporting: "ReportOptions | None", console: Console
+) -> Iterator[list[GrowingReport]]:
+    """A block in which a study's report grows with its runs.
+
+    Args:
+        resolved: The study.
+        plan: The state of its runs.
+        reporting: Where the report goes; None writes none.
+        console: Where progress is shown; a quiet one is another rank's, which leaves the report alone.
+
+    Yields:
+        The observers that must follow the runs.
+    """
+    if reporting is None or console.quiet:
+        yield []
+        return
+    with GrowingReport(resolved, plan, reporting.folder, reporting.command, console) as report:
+        yield [report]
 
 
 def main(descriptor: int) -> None:

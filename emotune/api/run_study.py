@@ -5,7 +5,7 @@ Heavy libraries are imported when they are needed, so that ``import emotune`` ta
 
 import contextlib
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,6 @@ from emotune.config.study import Study
 from emotune.core.errors import InputError, UnwritableError, describe_os_error, first_of
 
 if TYPE_CHECKING:
-    from emotune.execution.monitor.observer import RunObserver
     from emotune.execution.plan.plan import Plan
     from emotune.execution.plan.resolved_study import ResolvedStudy
     from emotune.execution.run.session import ExecutionOptions
@@ -139,9 +138,11 @@ def train_and_report(
         KeyboardInterrupt: it was; the report has been written.
         UnwritableError: the report could not be written; the runs are as they were.
     """
+    from emotune.api.growing_report import growing_report
     from emotune.execution.own_metric import compute_metric
     from emotune.execution.run.session import Session
     from emotune.execution.run.signals import StoppedNow
+    from emotune.report.freshness import claim_folder
     from emotune.runs.declarations import declare
     from emotune.runs.registry import Registry
 
@@ -155,11 +156,13 @@ def train_and_report(
             is_old = bool(registry.same_name_as(resolved.study)) and not _has_declared(resolved)
             with (
                 registry.in_use(resolved.study, resolved.runs),  # first of all: others must not prune its runs
-                _growing_report(resolved, plan, reporting, console) as followers,
+                growing_report(resolved, plan, reporting, console) as followers,
                 Session(resolved, options, console, stopping, followers) as session,
             ):
                 session.prepare(plan.may_train)
                 if not console.quiet:
+                    if reporting:
+                        claim_folder(reporting.folder, resolved.study)  # now: a refused study leaves none behind
                     declare(resolved.study, plan, is_old=is_old)
                 with stopping.patient():
                     plan = session.run_until_done(plan, ids)
@@ -189,20 +192,6 @@ def _has_declared(resolved: "ResolvedStudy") -> bool:
     from emotune.runs.declarations import read_declarations
 
     return bool(read_declarations(resolved.store, resolved.study.name))
-
-
-@contextlib.contextmanager
-def _growing_report(
-    resolved: "ResolvedStudy", plan: "Plan", reporting: ReportOptions | None, console: Console
-) -> "Iterator[list[RunObserver]]":
-    """A block in which the report grows with the runs; yields what must follow them."""
-    from emotune.api.growing_report import GrowingReport
-
-    if reporting is None or console.quiet:
-        yield []
-        return
-    with GrowingReport(resolved, plan, reporting.folder, reporting.command, console) as report:
-        yield [report]
 
 
 def _with_values(resolved: "ResolvedStudy", plan: "Plan", console: Console) -> "Plan":
@@ -255,12 +244,12 @@ def report_folder(folder: str | Path, study: Study) -> Path:
         InputError: it is a URL, cannot be written to, or has the report of another study.
     """
     from emotune.core.storage import Folder
-    from emotune.report.freshness import claim_folder
+    from emotune.report.freshness import check_owner
 
     if "://" in str(folder):
         raise InputError(f"--report {folder}: give a folder; copy the report from there to wherever it should be")
     Folder(str(folder)).require_writable()
-    claim_folder(Path(folder), study)
+    check_owner(Path(folder), study)
     return Path(folder)
 
 

@@ -22,7 +22,15 @@ from emotune.runs.declarations import read_declarations
 from emotune.runs.metric_values import value_bytes
 from emotune.runs.store import RunStates
 
-__all__ = ["ReportWriter", "claim_folder", "has_model_cards", "input_fingerprint", "is_up_to_date", "write_fingerprint"]
+__all__ = [
+    "ReportWriter",
+    "check_owner",
+    "claim_folder",
+    "has_model_cards",
+    "input_fingerprint",
+    "is_up_to_date",
+    "write_fingerprint",
+]
 
 FINGERPRINT_FILE = ".fingerprint.json"
 """The file beside the page with the fingerprint of the report's inputs, the sha256 of each of its files, the study, and
@@ -171,10 +179,20 @@ def claim_folder(out: Path, study: Study) -> None:
     Raises:
         InputError: the folder has the report of another study.
     """
-    reference = _study_reference(study, out)
     with unwritable_report_errors(out):
+        reference = _study_reference(study, out)
         empty: FingerprintFile = {"fingerprint": "", "written": {}, "study": reference, "cards": False}
         Folder(str(out)).create(FINGERPRINT_FILE, to_json_bytes(empty))
+    check_owner(out, study)
+
+
+def check_owner(out: Path, study: Study) -> None:
+    """Checks that a folder does not have the report of another study, see `claim_folder`; writes nothing.
+
+    Raises:
+        InputError: it has.
+    """
+    reference = _study_reference(study, out)
     other = _read_fingerprint_file(out)["study"]
     if (
         other

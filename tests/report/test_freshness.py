@@ -12,7 +12,7 @@ from study_files import GOOD
 from emotune.config.load import load_study
 from emotune.config.study import Study
 from emotune.core.errors import InputError
-from emotune.report.freshness import FINGERPRINT_FILE, ReportWriter, claim_folder, has_model_cards
+from emotune.report.freshness import FINGERPRINT_FILE, ReportWriter, check_owner, claim_folder, has_model_cards
 
 OTHER = GOOD.replace("  wide:", "  wider:")
 
@@ -103,3 +103,12 @@ def test_model_cards_are_kept_until_removed(tmp_path):
     written(out, study, cards=True)
     assert "plain.md" not in written(out, study)
     assert not has_model_cards(out)
+
+
+def test_checking_the_owner_of_a_folder_writes_nothing(tmp_path):
+    study = study_in(tmp_path / "a")
+    check_owner(tmp_path / "out", study)
+    assert not (tmp_path / "out").exists()
+    claim_folder(tmp_path / "out", study)
+    with pytest.raises(InputError):
+        check_owner(tmp_path / "out", study_in(tmp_path / "b", OTHER))
