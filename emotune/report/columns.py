@@ -13,6 +13,8 @@ __all__ = ["Column", "Table", "amount_text", "dataset_column", "heading", "numbe
 
 Format = Literal["html", "md", "tex"]
 EVERYWHERE: tuple[Format, ...] = ("html", "md", "tex")
+NOTHING = (phrasing.DASH, "none", "")
+"""The texts of cells that say nothing."""
 CSS = {"number": "n", "name": "name", "id": "id", "seeds": "seeds", "text": ""}
 
 
@@ -48,8 +50,12 @@ class Table:
     rows: Sequence[Any]
 
     def columns_in(self, file_format: Format) -> list[Column]:
-        """The columns that one format shows."""
-        return [column for column in self.columns if file_format in column.formats]
+        """The columns that one format shows, without those that say nothing about any row."""
+        first, *others = (column for column in self.columns if file_format in column.formats)
+        return [first, *(column for column in others if not self.rows or self._says_something(column))]
+
+    def _says_something(self, column: Column) -> bool:
+        return any(column.cell(row) not in NOTHING for row in self.rows)
 
 
 def dataset_column(several: bool, of: Callable[[Any], str] = lambda row: row.dataset) -> Column:

@@ -25,7 +25,7 @@ from emotune.report.example_images import Disagreement
 from emotune.report.looks import look_sentences, look_table, resolution_sentence
 from emotune.report.outcome_sentences import outcome_sentences
 from emotune.report.provenance import provenance
-from emotune.report.questions import split_sentences, tuning_sentences
+from emotune.report.questions import RESOLVED, split_sentences, tuning_sentences
 from emotune.report.results import StudyResults
 from emotune.report.tables import disagreement_counts, excluded_images, report_tables
 from emotune.runs.directory import State, Status
@@ -142,6 +142,8 @@ def page_context(
         "findable_effects": _findable_effects(results),
         "seeds": f"{study.seeds_text} seed{'s' if study.seeds > 1 else ''}",
         "few_seeds": (study.looks or (study.seeds,))[0] <= FEW_SEEDS,
+        "any_resolved": any(c.verdict in RESOLVED for c in results.comparisons),
+        "not_assessed": any(c.verdict is Verdict.NOT_ASSESSED for c in results.comparisons),
         "looks": _by_dataset({one.dataset: " ".join(look_sentences(one)) for one in results.looks}, results),
         "declared": results.declared_first,
         "dropped": [f"{c.name} on {c.dataset}" if several else c.name for c in results.dropped],

@@ -8,9 +8,10 @@ from emotune.analysis.verdict import Verdict
 from emotune.config.network import BaselineConfig
 from emotune.config.study import Study
 
-__all__ = ["split_sentences", "tuning_sentences"]
+__all__ = ["RESOLVED", "split_sentences", "tuning_sentences"]
 
 RESOLVED = (Verdict.BETTER, Verdict.WORSE, Verdict.POSITIVE, Verdict.NEGATIVE)
+"""The verdicts that say that there is a difference, and which."""
 
 
 def tuning_sentences(study: Study) -> list[str]:
