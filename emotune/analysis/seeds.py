@@ -7,7 +7,7 @@ kept beside it. All intervals are Student's: over 3 to 10 seeds the bootstrap do
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from scipy import stats
@@ -24,6 +24,7 @@ from emotune.runs.declarations import LateDeclaration
 __all__ = [
     "Comparison",
     "Summary",
+    "Unit",
     "compare_contrasts",
     "estimate_differences",
     "judge_contrasts",
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 UNBOUNDED = (-math.inf, math.inf)
+Unit = Literal["seed", "fold", "split"]
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,9 @@ class Comparison:
         verdict: The verdict; None for undeclared contrasts.
         higher_is_better: Whether a positive difference favours the first side.
         late: What of its judgement was declared when results were there; what is late is not confirmatory.
+        unit: What repeats: seeds, or the folds or random splits of a data set (`emotune.analysis.divisions`), whose
+            numbers are in the place of seeds in all of the above.
+        overlap: The number of test images per training image of a fold or split; 0 where seeds repeat.
     """
 
     contrast: Contrast
@@ -98,6 +103,8 @@ class Comparison:
     verdict: Verdict | None = None
     higher_is_better: bool = True
     late: tuple[LateDeclaration, ...] = ()
+    unit: Unit = "seed"
+    overlap: float = 0.0
 
     @property
     def is_identical(self) -> bool:
@@ -111,12 +118,14 @@ class Comparison:
         return ends is not None and not ends[0] <= 0 <= ends[1]
 
 
-def summarise(values: Sequence[float], bounds: tuple[float, float] = UNBOUNDED) -> Summary:
+def summarise(values: Sequence[float], bounds: tuple[float, float] = UNBOUNDED, overlap: float = 0.0) -> Summary:
     """Mean, standard deviation and 95 % t interval of one number per seed.
 
     Args:
         values: The numbers, one per seed.
         bounds: The lowest and the highest possible value, to which the interval is truncated.
+        overlap: The number of test images per training image, if the numbers are of divisions of one data set in place
+            of seeds, see `emotune.analysis.joint_interval.joint_intervals`.
 
     >>> s = summarise([1.0, 2.0, 3.0])
     >>> round(s.low, 3), s.mean, round(s.high, 3)
@@ -131,7 +140,7 @@ def summarise(values: Sequence[float], bounds: tuple[float, float] = UNBOUNDED) 
     mean, sd = float(np.mean(values)), float(np.std(values, ddof=1))
     if sd < ROUNDING:  # equal differences of metrics differ in their last bits
         return Summary(n, mean, 0.0, None, None)
-    half = float(stats.t.ppf(1 - ALPHA / 2, n - 1)) * sd / math.sqrt(n)
+    half = float(stats.t.ppf(1 - ALPHA / 2, n - 1)) * sd * math.sqrt(1 / n + overlap)
     return Summary(n, mean, sd, max(mean - half, bounds[0]), min(mean + half, bounds[1]))
 
 
@@ -141,6 +150,7 @@ def estimate_differences(
     datasets: Sequence[str],
     seeds: int,
     metric: Metric,
+    overlap: float = 0.0,
 ) -> list[Comparison]:
     """Differences with an interval for each alone and without verdicts, for undeclared contrasts and A/A.
 
@@ -151,9 +161,10 @@ def estimate_differences(
         datasets: The names of the data sets.
         seeds: The study's number of seeds; the result lists those that are not complete.
         metric: The study's metric.
+        overlap: The number of test images per training image, if divisions repeat on the data sets in place of seeds.
     """
     rows = list(rows)
-    return [c for dataset in datasets for c in _compare_on(rows, contrasts, dataset, seeds, metric)]
+    return [c for one in datasets for c in _compare_on(rows, contrasts, one, seeds, metric, overlap=overlap)]
 
 
 def compare_contrasts(
@@ -174,10 +185,10 @@ def compare_contrasts(
 
 def judge_contrasts(
     rows: Sequence[Mapping[str, Any]], contrasts: Sequence[Contrast], dataset: str, seeds: int, metric: Metric,
-    share: float,
+    share: float, overlap: float = 0.0,
 ) -> list[Comparison]:  # fmt: skip
     """The contrasts on one data set with joint intervals and verdicts, all at a ``share`` of the 5 %."""
-    compared = _compare_on(rows, contrasts, dataset, seeds, metric, share)
+    compared = _compare_on(rows, contrasts, dataset, seeds, metric, share, overlap)
     return [replace(c, verdict=_verdict(c, metric.min_effect)) for c in compared]
 
 
@@ -188,17 +199,20 @@ def _compare_on(
     seeds: int,
     metric: Metric,
     share: float | None = None,
+    overlap: float = 0.0,
 ) -> list[Comparison]:
     """The contrasts on a data set with their intervals.
 
     These are joint ones for all contrasts together, at a share of the 5 %; None: each is for its contrast alone.
     """
     table, part = metric_table(rows, dataset, seeds, metric.column, contrasts), share or 1.0
-    intervals = joint_intervals(table.values, table.weights(contrasts), ALPHA * part, each_alone=share is None)
+    intervals = joint_intervals(
+        table.values, table.weights(contrasts), ALPHA * part, each_alone=share is None, overlap=overlap
+    )
     runs = {(row["variant"], row["dataset"], row["seed"]): row for row in rows}
     comparisons = []
     for contrast, joint in zip(contrasts, intervals, strict=True):
-        c = _compare(runs, contrast, dataset, seeds, metric, joint)
+        c = _compare(runs, contrast, dataset, seeds, metric, joint, overlap)
         if joint.ends and joint.p is not None and not c.is_identical:
             least, most = contrast.bounds(metric.scale)
             ends = replace(c.summary, low=max(joint.ends[0], least), high=min(joint.ends[1], most))
@@ -208,10 +222,10 @@ def _compare_on(
 
 
 def _compare(
-    runs: RunRows, contrast: Contrast, dataset: str, seeds: int, metric: Metric, joint: JointInterval
+    runs: RunRows, contrast: Contrast, dataset: str, seeds: int, metric: Metric, joint: JointInterval, overlap: float
 ) -> Comparison:
     by_seed = seed_values(runs, contrast, dataset, seeds, metric)
-    paired = summarise(list(by_seed.values.values()), contrast.bounds(metric.scale))
+    paired = summarise(list(by_seed.values.values()), contrast.bounds(metric.scale), overlap)
     return Comparison(
         contrast, dataset, by_seed.values, by_seed.missing, replace(paired, low=None, high=None), paired, joint,
         same_predictions=by_seed.same_predictions, seed_independent=by_seed.seed_independent,

@@ -54,22 +54,24 @@ class OtherAnalyses:
 
 
 def other_analyses(
-    comparisons: Sequence[Comparison], rows: Iterable[Mapping[str, Any]], seeds: int, metric: Metric
+    comparisons: Sequence[Comparison], rows: Iterable[Mapping[str, Any]], metric: Metric
 ) -> list[OtherAnalyses]:
     """The other analyses of each comparison.
+
+    Where divisions of a data set repeat, t-tests and pooled intervals account for overlapping training images, too;
+    sign flips assume independent differences and are left out.
 
     Args:
         comparisons: The declared contrasts on all data sets.
         rows: All runs of the study, see `emotune.analysis.seeds.estimate_differences`.
-        seeds: The study's number of seeds.
         metric: The study's metric.
     """
     rows = list(rows)
     tests = [_tests(c, metric) for c in comparisons]
-    columns = [[getattr(t, name) if t else None for t in tests] for name in ("difference", "sign_flip", "equivalence")]
-    p, flips, equivalence = columns
-    p_holm, flips_holm, equivalence_holm = map(holm, columns)
-    pooled = _pooled(comparisons, rows, seeds, metric)
+    p, equivalence = ([getattr(t, name) if t else None for t in tests] for name in ("difference", "equivalence"))
+    flips = [t.sign_flip if t and not c.overlap else None for t, c in zip(tests, comparisons, strict=True)]
+    p_holm, flips_holm, equivalence_holm = map(holm, (p, flips, equivalence))
+    pooled = _pooled(comparisons, rows, metric)
     found = []
     for i, c in enumerate(comparisons):
         flips_can_tell = len(comparisons) * 2.0 ** (1 - c.summary.n) < ALPHA
@@ -84,7 +86,9 @@ def other_analyses(
     return found
 
 
-def pooled_intervals(values: np.ndarray, weights: np.ndarray, alpha: float) -> list[tuple[float, float] | None]:
+def pooled_intervals(
+    values: np.ndarray, weights: np.ndarray, alpha: float, overlap: float = 0.0
+) -> list[tuple[float, float] | None]:
     """The joint intervals at one standard deviation for all variants, the residual of *variant + seed*.
 
     If one variant varies three times as much as the others, or the baseline does, they are false in 10 to 15 % of
@@ -94,6 +98,7 @@ def pooled_intervals(values: np.ndarray, weights: np.ndarray, alpha: float) -> l
         values: The metric by variant and seed (k, n); NaN where no run has finished.
         weights: The weights of each contrast over the variants (m, k).
         alpha: The probability of any error.
+        overlap: The number of test images per training image, if divisions repeat in place of seeds.
     """
     constant = is_constant(values)
     pool = fit_variant_and_seed(without_constant(values))
@@ -106,27 +111,34 @@ def pooled_intervals(values: np.ndarray, weights: np.ndarray, alpha: float) -> l
         if not len(differences) or constant[row != 0].any() or not np.isfinite(differences).all():
             found.append(None)
             continue
-        half = quantile * math.sqrt(row @ row * pool.squares / pool.df / len(differences))
+        half = quantile * math.sqrt(row @ row * pool.squares / pool.df * (1 / len(differences) + overlap))
         found.append((float(differences.mean()) - half, float(differences.mean()) + half))
     return found
 
 
 def _pooled(
-    comparisons: Sequence[Comparison], rows: Sequence[Mapping[str, Any]], seeds: int, metric: Metric
+    comparisons: Sequence[Comparison], rows: Sequence[Mapping[str, Any]], metric: Metric
 ) -> list[tuple[float, float] | None]:
     """The fully pooled interval of each comparison."""
     datasets = list(dict.fromkeys(c.dataset for c in comparisons))
     found: dict[tuple[str, Contrast], tuple[float, float] | None] = {}
     for dataset in datasets:
-        contrasts = [c.contrast for c in comparisons if c.dataset == dataset]
-        table = metric_table(rows, dataset, seeds, metric.column, contrasts)
-        ends = pooled_intervals(table.values, table.weights(contrasts), ALPHA / len(datasets))
+        here = [c for c in comparisons if c.dataset == dataset]
+        contrasts, repeats = [c.contrast for c in here], max(len(c.differences) + len(c.missing) for c in here)
+        table = metric_table(rows, dataset, repeats, metric.column, contrasts)
+        ends = pooled_intervals(table.values, table.weights(contrasts), ALPHA / len(datasets), here[0].overlap)
         found |= {(dataset, contrast): end for contrast, end in zip(contrasts, ends, strict=True)}
     return [found[c.dataset, c.contrast] for c in comparisons]
 
 
 def _tests(c: Comparison, metric: Metric) -> PairedPValues | None:
-    return paired_tests(np.array([*c.differences.values()]), metric.min_effect) if c.paired.sd else None
+    """The tests of a contrast, whose spread over divisions is enlarged as that of its interval is."""
+    if not c.paired.sd:
+        return None
+    differences = np.array([*c.differences.values()])
+    larger = math.sqrt(1 + len(differences) * c.overlap) if c.overlap else 1.0
+    enlarged = differences if larger == 1 else c.paired.mean + larger * (differences - c.paired.mean)
+    return paired_tests(enlarged, metric.min_effect)
 
 
 def _paired_verdict(c: Comparison, p: float | None, p_equivalence: float | None, min_effect: float) -> Verdict:

@@ -17,7 +17,14 @@ from emotune.config.model import ModelConfig
 from emotune.config.resources import Resources
 from emotune.config.run import Selection
 from emotune.config.seeds import SeedOptions, read_seeds, seeds_problems
-from emotune.config.study import Study, baseline_problems, duplicate_problems, name_problems, reference_problems
+from emotune.config.study import (
+    Study,
+    baseline_problems,
+    division_problems,
+    duplicate_problems,
+    name_problems,
+    reference_problems,
+)  # fmt: skip
 from emotune.config.train import TrainConfig
 from emotune.config.types import FORBID_UNKNOWN_KEYS
 from emotune.config.validation import UniqueKeyLoader, describe_validation_error, format_problem, valid_keys
@@ -31,7 +38,7 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 def _selection(value: Any) -> Any:
     """Turns the name of a data set into a selection of all its images."""
     if not isinstance(value, str | dict):
-        raise ValueError("a folder or URL of shards is needed, or scenes, or {data: …, part: …}")
+        raise ValueError("a folder or URL of shards is needed, or scenes, or {data: …, folds: …}")
     return {"data": value} if isinstance(value, str) else value
 
 
@@ -99,6 +106,8 @@ def load_study(path: Path, *, aa: bool = False) -> Study:
         problems += factor_problems(file.factors, file.variants)
         problems += reference_problems(file.references, file.baseline, file.variants)
         problems += seeds_problems(file.seeds.up_to, file.seeds.looks, [*contrasts, *file.factors])
+        trainings = {variant: train for variant, (_, train) in variants.items()}
+        problems += division_problems(file.datasets, trainings, file.seeds.looks)
     aa_name = f"{raw.get('baseline')}-aa" if aa or raw.get("aa") is True else None
     if aa_name in _mapping(raw, "variants"):
         problems.append(f"variants.{aa_name}: this is the name of the A/A variant; choose another one")

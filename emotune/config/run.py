@@ -7,19 +7,20 @@ Paths, workers, devices and logging do not, and are configured elsewhere.
 import hashlib
 import json
 import re
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass, replace
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, TypeAdapter, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, TypeAdapter, model_validator
 from pydantic.dataclasses import dataclass
 
 from emotune.config.backbone import BackboneCode, BackboneConfig
+from emotune.config.division import Division
 from emotune.config.input_spec import InputSpec
 from emotune.config.metric import Select
 from emotune.config.model import CodeConfig, LogisticConfig, ModelConfig, own_code
 from emotune.config.train import TrainConfig
-from emotune.config.types import FORBID_UNKNOWN_KEYS
+from emotune.config.types import FORBID_UNKNOWN_KEYS, Count, reject_bool
 from emotune.config.user_code import UserCode
 from emotune.config.zero_shot import ArchitectureFile
 
@@ -47,22 +48,45 @@ Part = Literal["all", "well", "noisy"]
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class Selection:
-    """A data set in a study: ``scenes``, or a folder or URL of shards; and the part of it that is used."""
+    """A data set in a study: ``scenes``, or a folder or URL of shards; which part of it is used, and how it is divided.
+
+    Without ``folds`` and ``split_seeds`` it has the split of its shards. Both together are repeated cross-validation.
+
+    Attributes:
+        data: The name, folder or URL.
+        part: The part that is used.
+        folds: The number of folds of a cross-validation: each is once the test part, and validation images are taken
+            from the others. A split that the publisher prescribes is given up.
+        split_seeds: The number of random divisions; their splits have as many images as the data set's own, or there
+            are so many cross-validations.
+    """
 
     data: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
     part: Part = "all"
+    folds: Annotated[int, BeforeValidator(reject_bool), Field(ge=2)] | None = None
+    split_seeds: Count | None = None
+
+    @property
+    def divisions(self) -> tuple[Division | None, ...]:
+        """The divisions in which the study's runs see the data set; None for its own split."""
+        if not self.folds and not self.split_seeds:
+            return (None,)
+        folds = range(1, 1 + self.folds) if self.folds else [0]
+        seeds = range(self.split_seeds or 1)
+        return tuple(Division(seed=seed, folds=self.folds or 0, fold=fold) for seed in seeds for fold in folds)
 
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class DatasetRef:
-    """A data set in a run; identified by its content and part, not by its location.
+    """A data set in a run; identified by its content, part and division, not by its location.
 
     Attributes:
-        name: The name of the data set, with its part.
+        name: The name of the data set, with its part and division.
         location: The path or URL of its shards.
         content_hash: A digest of its images and labels.
         part: The part that is used.
         cut: A digest of how the training images are distributed over shards, which decides about the order *shards*.
+        division: The division into train, val and test; None for that of the shards.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
@@ -70,11 +94,28 @@ class DatasetRef:
     content_hash: str
     part: Part = "all"
     cut: str = ""
+    division: Division | None = None
 
     @property
     def identity(self) -> str:
         """The part of the data set's description that belongs to a run's identity."""
-        return self.content_hash if self.part == "all" else f"{self.content_hash} {self.part}"
+        return " ".join(
+            [
+                self.content_hash,
+                *([self.part] if self.part != "all" else []),
+                *([self.division.name] if self.division else []),
+            ]
+        )
+
+    @property
+    def whole(self) -> str:
+        """The name without that of the division, which all divisions of a data set share."""
+        return self.name.removesuffix(f"-{self.division.name}") if self.division else self.name
+
+    @property
+    def undivided(self) -> "DatasetRef":
+        """The same data set with the split of its shards."""
+        return replace(self, name=self.whole, division=None)
 
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)

@@ -1,7 +1,7 @@
 """A study: a question, the variants that are compared, and the contrasts declared before anything is trained."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from functools import partial
 from typing import Any
@@ -22,7 +22,9 @@ from emotune.config.train import TrainConfig
 from emotune.config.user_code import UserCode
 from emotune.core.errors import raise_if_any, suggest
 
-__all__ = ["Study", "baseline_problems", "duplicate_problems", "name_problems", "reference_problems"]
+__all__ = [
+    "Study", "baseline_problems", "division_problems", "duplicate_problems", "name_problems", "reference_problems",
+]  # fmt: skip
 
 STUDY_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 VARIANT_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*(?<!\.)")
@@ -109,6 +111,7 @@ class Study:
         problems += [problem for variant in pairs for problem in name_problems(variant, "variants")]
         problems += [f"variants.{v}: {text}" for v, pair in pairs.items() for text in head_training_problems(*pair)]
         problems += duplicate_problems(pairs) + baseline_problems(baseline, pairs)
+        problems += division_problems(given, {variant: train for variant, (_, train) in pairs.items()}, looks)
         layout = factors or {}
         wrong_layout = factor_problems(layout, pairs)
         implied = [] if wrong_layout else factor_contrasts(layout)
@@ -210,6 +213,31 @@ def duplicate_problems(variants: Mapping[str, object]) -> list[str]:
         for earlier in names[:i]
         if variants[earlier] == variants[later]
     ]
+
+
+def division_problems(
+    datasets: Iterable[str | Selection], variants: Mapping[str, TrainConfig], looks: Sequence[int]
+) -> list[str]:
+    """The problems with data sets that are divided otherwise than their shards; empty if there are none.
+
+    Args:
+        datasets: The data sets of the study.
+        variants: The training of the variants by name.
+        looks: The numbers of seeds at which the study is judged, if those are adaptive.
+    """
+    divided = [one for one in datasets if isinstance(one, Selection) and (one.folds or one.split_seeds)]
+    option = "folds" if any(one.folds for one in divided) else "split_seeds"
+    problems = [
+        f'variants.{variant}: train.order: "shards" reads one shard of training images after another, but with '
+        f"datasets.{option} they are in all shards; set images, or leave out {option}"
+        for variant, train in variants.items() if divided and train.order == "shards"
+    ]  # fmt: skip
+    if divided and looks:
+        problems.append(
+            f"seeds.looks: with datasets.{option}, divisions of the data are what repeats, and seeds "
+            f"alone resolve nothing; give a number of seeds, or leave out {option}"
+        )
+    return problems
 
 
 def baseline_problems(baseline: object, variants: Mapping[str, tuple[ModelConfig, TrainConfig] | None]) -> list[str]:

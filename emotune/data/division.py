@@ -7,10 +7,10 @@ division has as many images in each split as the data set's own.
 """
 
 import hashlib
+from bisect import bisect
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
-
-import numpy as np
+from itertools import accumulate
 
 from emotune.config.division import Division
 from emotune.core.errors import InputError
@@ -19,7 +19,7 @@ from emotune.data.split import ImageToSplit
 
 __all__ = ["divide", "expected_counts"]
 
-Quotas = Mapping[str, np.ndarray]
+Quotas = Mapping[str, Sequence[int]]
 """The number of images that each bin is to get, by class."""
 
 
@@ -70,16 +70,15 @@ def expected_counts(own: Mapping[str, int], division: Division) -> dict[str, int
 
 def _own_counts(images: Sequence[ImageToSplit]) -> Quotas:
     counts = Counter((image.label, image.prescribed) for image in images)
-    return {label: np.array([counts[label, split] for split in SPLITS]) for label in sorted({one for one, _ in counts})}
+    return {label: [counts[label, split] for split in SPLITS] for label in sorted({one for one, _ in counts})}
 
 
 def _fold_quotas(own: Quotas, folds: int) -> Quotas:
     """Equal numbers of images for all folds; what is left over goes round, so that the totals are equal, too."""
     quotas, first = {}, 0
     for label, counts in own.items():
-        share, over = divmod(int(counts.sum()), folds)
-        quotas[label] = np.full(folds, share)
-        quotas[label][(first + np.arange(over)) % folds] += 1
+        share, over = divmod(sum(counts), folds)
+        quotas[label] = [share + ((number - first) % folds < over) for number in range(folds)]
         first += over
     return quotas
 
@@ -87,9 +86,9 @@ def _fold_quotas(own: Quotas, folds: int) -> Quotas:
 def _train_and_val_quotas(own: Quotas, rest: Mapping[str, int]) -> Quotas:
     quotas = {}
     for label, number in rest.items():
-        train, val, _ = own[label].tolist()
+        train, val, _ = own[label]
         share = _val_share(train, val, number)
-        quotas[label] = np.array([number - share, share])
+        quotas[label] = [number - share, share]
     return quotas
 
 
@@ -111,25 +110,32 @@ def _deal(images: Sequence[ImageToSplit], quotas: Quotas, stream: str) -> dict[s
     members: dict[str, Counter[str]] = defaultdict(Counter)
     for image in images:
         members[image.group][image.label] += 1
-    left = {label: counts.astype(float) for label, counts in quotas.items()}
-    empty = {label: np.ones(len(counts), bool) for label, counts in quotas.items()}
+    number_of_bins = max(map(len, quotas.values()))
+    left = {label: list(counts) for label, counts in quotas.items()}
+    empty = {label: set(range(len(counts))) for label, counts in quotas.items()}
     waiting = Counter(label for labels in members.values() for label in labels)
     drawn = {group: _random_numbers(stream, group) for group in members}
     bins: dict[str, int] = {}
     for group in sorted(members, key=lambda group: (-members[group].total(), drawn[group], group)):
-        labels = members[group]
-        odds = sum(count * np.maximum(left[label], 0) for label, count in labels.items())
-        odds = odds if odds.any() else np.ones_like(odds)
-        for label in sorted(labels):
-            if waiting[label] <= empty[label].sum() and (allowed := empty[label] & (odds > 0)).any():
-                odds = np.where(allowed, odds, 0)
-        chosen = int(np.searchsorted(np.cumsum(odds), drawn[group][1] * odds.sum(), side="right"))
-        bins[group] = min(chosen, int(np.flatnonzero(odds)[-1]))
-        for label, count in labels.items():
-            left[label][bins[group]] -= count
-            empty[label][bins[group]] = False
+        labels = sorted(members[group].items())
+        odds = [sum(count * max(left[label][number], 0) for label, count in labels) for number in range(number_of_bins)]
+        for label, _ in labels:
+            allowed = [odd if number in empty[label] else 0 for number, odd in enumerate(odds)]
+            if waiting[label] <= len(empty[label]) and any(allowed):
+                odds = allowed
+        chosen = bins[group] = _drawn(odds, drawn[group][1])
+        for label, count in labels:
+            left[label][chosen] -= count
+            empty[label].discard(chosen)
             waiting[label] -= 1
     return bins
+
+
+def _drawn(odds: Sequence[int], position: float) -> int:
+    """The number of the bin at a position in [0, 1) of bins as wide as their odds; of equal bins without any odds."""
+    odds = odds if any(odds) else [1] * len(odds)
+    *before, _ = accumulate(odds)
+    return bisect(before, position * sum(odds))
 
 
 def _random_numbers(stream: str, group: str) -> tuple[float, float]:

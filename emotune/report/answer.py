@@ -41,9 +41,8 @@ def _paragraph(comparisons: Sequence[Comparison], metric: Metric, images: int, *
     counts = sorted({c.summary.n for c in comparisons if c.summary.n} or {0})
     seeds = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
     plural = "" if counts[-1] == 1 else "s"
-    where = (
-        f"On the {images:,} test images of {comparisons[0].dataset}, in {metric.scale.title} over {seeds} seed{plural}"
-    )
+    repeats = f"{seeds} {comparisons[0].unit}{plural}"
+    where = f"On the {images:,} test images of {comparisons[0].dataset}, in {metric.scale.title} over {repeats}"
     where = where if complete else f"So far, o{where[1:]}"
     verdicts = [c.verdict or Verdict.UNRESOLVED for c in comparisons]
     by_verdict = {v: [c for c, one in zip(comparisons, verdicts, strict=True) if one is v] for v in Verdict}

@@ -21,6 +21,7 @@ from emotune.report import phrasing
 from emotune.report.across_sentences import across_sentences
 from emotune.report.answer import answer
 from emotune.report.dataset_info import DatasetInfo
+from emotune.report.division_sentences import division_sentences
 from emotune.report.example_images import Disagreement
 from emotune.report.looks import look_sentences, look_table, resolution_sentence
 from emotune.report.outcome_sentences import outcome_sentences
@@ -152,6 +153,11 @@ def page_context(
         "other_splits": split_sentences(results.comparisons, results.image_bootstraps),
         "agreement": phrasing.agreement_sentence(results.other_analyses),
         "sign_flips_omitted": any(p is not None and adjusted is None for p, adjusted in sign_flips),
+        "divisions": [
+            text
+            for one, selection in zip(results.repeats, study.datasets, strict=True)
+            if (text := division_sentences(one, selection, study.seeds))
+        ],
         "across_datasets": [
             (str(across.contrast), " ".join(across_sentences(across, study.metric)))
             for across in results.across_datasets
@@ -208,21 +214,23 @@ def sections(context: Mapping[str, Any], figures: Mapping[str, Any]) -> list[dic
 
 def _verdict(comparison: Comparison, results: StudyResults) -> VerdictEntry:
     verdict = comparison.verdict or Verdict.UNRESOLVED
-    text = phrasing.verdict_sentences(comparison, results.study.metric, results.datasets, results.comparisons)
+    text = phrasing.verdict_sentences(comparison, results.study.metric, results.judged_on, results.comparisons)
     looks = {one.dataset: one for one in results.looks}.get(comparison.dataset)
     text += f" {resolution_sentence(looks, comparison.contrast)}" if looks else ""
     return VerdictEntry(str(verdict), VERDICT_MARKS[verdict], str(comparison.contrast), text)
 
 
 def _test_images(results: StudyResults) -> dict[str, int]:
-    """The number of test images of each data set with a finished run."""
-    return {dataset: len(one.prior.predictions) for dataset, one in results.learning.items()}
+    """The number of test images of each data set with a finished run, of all divisions of one together."""
+    images = {dataset: len(one.prior.predictions) for dataset, one in results.learning.items()}
+    totals = {one.dataset: sum(images.get(name, 0) for name in one.names) for one in results.repeats}
+    return {dataset: total for dataset, total in totals.items() if total}
 
 
 def _findable_effects(results: StudyResults) -> list[str]:
     """The smallest differences that seeds find, a sentence for each data set whose pooled spread is known."""
     study = results.study
-    alpha = ALPHA * (look_shares(study.looks)[-1] if study.looks else 1.0) / len(results.datasets)
+    alpha = ALPHA * (look_shares(study.looks)[-1] if study.looks else 1.0) / len(results.judged_on)
     weights = contrast_weights(study.contrasts, list(study.variants))
     sentences = {}
     for dataset, spread in results.pooled_spreads.items():

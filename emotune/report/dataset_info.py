@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from emotune.config.division import Division
 from emotune.config.run import DatasetRef
 from emotune.data.datasets.location import is_ready, manifest_of
+from emotune.data.division import expected_counts
 from emotune.data.manifest import SPLITS, Manifest
 
 __all__ = ["DatasetInfo", "dataset_info"]
@@ -20,6 +22,7 @@ class DatasetInfo:
         part: The part of it that the study uses, or ``all``.
         synthetic: Whether a program drew the images.
         manifest: Its manifest; None if the shards are not on this machine.
+        division: Its division into train, val and test; None for that of the shards.
     """
 
     name: str
@@ -27,6 +30,12 @@ class DatasetInfo:
     part: str
     synthetic: bool
     manifest: Manifest | None
+    division: Division | None = None
+
+    @property
+    def whole(self) -> str:
+        """The name without that of the division, which all divisions of a data set share."""
+        return self.name.removesuffix(f"-{self.division.name}") if self.division else self.name
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -53,11 +62,14 @@ class DatasetInfo:
         return self.manifest.health[problem].get(label, 0) if self.manifest else 0
 
     def _count(self, split: str, label: str) -> int:
-        return self.manifest.count(split, label, self.part) if self.manifest else 0
+        if not self.manifest:
+            return 0
+        own = {one: self.manifest.count(one, label, self.part) for one in SPLITS}
+        return (expected_counts(own, self.division) if self.division else own)[split]
 
 
 def dataset_info(ref: DatasetRef) -> DatasetInfo:
     """The description of a data set, from its manifest where the shards are on this machine."""
     manifest = manifest_of(ref) if is_ready(ref) else None
     synthetic = manifest.synthetic if manifest else ref.location == "scenes"
-    return DatasetInfo(ref.name, ref.content_hash, ref.part, synthetic, manifest)
+    return DatasetInfo(ref.name, ref.content_hash, ref.part, synthetic, manifest, ref.division)

@@ -113,6 +113,7 @@ def _test(results: StudyResults, data: DatasetInfo, variant: str) -> CardTest:
     first = next(iter(frames.values()))
     rows = results.done(dataset).query("variant == @variant").sort_values("seed")
     prior = results.learning[dataset].prior
+    judged = {one.dataset: one.names for one in results.repeats}
     return CardTest(
         data=data,
         images=len(first),
@@ -126,9 +127,9 @@ def _test(results: StudyResults, data: DatasetInfo, variant: str) -> CardTest:
         chance=100 / len(diagnostics.confusion_shares(frames)),
         confusions=_confusions(frames),
         verdicts=[
-            phrasing.verdict_sentences(c, study.metric, results.datasets, results.comparisons)
+            phrasing.verdict_sentences(c, study.metric, results.judged_on, results.comparisons)
             for c in results.comparisons
-            if c.dataset == dataset and variant in c.contrast.weights
+            if dataset in judged[c.dataset] and variant in c.contrast.weights
         ],
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from emotune.analysis.prior import PriorPredictor
 from emotune.analysis.residuals import PooledSpread
-from emotune.analysis.seeds import Comparison, Summary
+from emotune.analysis.seeds import Comparison, Summary, Unit
 from emotune.analysis.sensitivity import OtherAnalyses
 from emotune.analysis.verdict import ALPHA, Verdict, judge
 from emotune.config.metric import Metric
@@ -60,7 +60,9 @@ def verdict_sentences(
         *dependence_sentences(comparison, among, metric),
     ]
     if comparison.missing:
-        seeds = ", ".join(f"seed {seed} ({why})" for seed, why in comparison.missing.items())
+        seeds = ", ".join(
+            f"{seed_list([number], comparison.unit)} ({why})" for number, why in comparison.missing.items()
+        )
         sentences.append(f"Excluded: {seeds}.")
     return " ".join(filter(None, sentences))
 
@@ -80,22 +82,24 @@ def _reasons(comparison: Comparison, metric: Metric) -> list[str]:
     if comparison.verdict is not Verdict.UNRESOLVED:
         return []
     if summary.n > 1 and summary.interval is None and comparison.paired.sd == 0:
-        return ["Nothing varies across seeds, so there is no interval and no verdict."]
+        return [f"Nothing varies across {comparison.unit}s, so there is no interval and no verdict."]
     alone = judge(summary.interval, metric.min_effect, higher_is_better=comparison.higher_is_better)
     if alone is Verdict.UNRESOLVED:
         return []
     if not comparison.joint.supports_verdict:
-        return ["Two seeds of two variants alone give no verdict."]
+        return [f"Two {comparison.unit}s of two variants alone give no verdict."]
     return [
-        f"{name} diverged in {seed_list(seeds)}, where the other {'did' if comparison.contrast.pair else 'side did'} "
-        "not: whatever the other seeds say, it is called neither better nor equivalent."
+        f"{name} diverged in {seed_list(seeds, comparison.unit)}, where the other "
+        f"{'did' if comparison.contrast.pair else 'side did'} not: whatever the other {comparison.unit}s say, it is "
+        "called neither better nor equivalent."
         for name, seeds in comparison.diverged_alone.items()
     ]
 
 
-def seed_list(seeds: Sequence[int]) -> str:
-    """``seed 2``, or ``seeds 0, 2``."""
-    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+def seed_list(seeds: Sequence[int], unit: Unit = "seed") -> str:
+    """``seed 2``, or ``seeds 0, 2``; of folds, which count from 1, ``folds 1, 3``."""
+    first = 1 if unit == "fold" else 0
+    return f"{unit}{'s' if len(seeds) > 1 else ''} {', '.join(str(first + seed) for seed in seeds)}"
 
 
 def difference_sentence(comparison: Comparison, metric: Metric, kind: str = "95 % interval") -> str:
@@ -109,15 +113,19 @@ def difference_sentence(comparison: Comparison, metric: Metric, kind: str = "95 
     summary, scale = comparison.summary, metric.scale
     pair, compares = comparison.contrast.pair, comparison.contrast.compares_means
     if summary.n == 0:
-        return "No pair of runs has finished." if pair else "There is no seed in which all of its runs have finished."
+        return (
+            "No pair of runs has finished."
+            if pair
+            else f"There is no {comparison.unit} in which all of its runs have finished."
+        )
     single, several = ("Difference", "Mean difference") if compares else ("Value", "Mean value")
-    seeds = "paired seeds" if pair else "complete seeds"
+    seeds = f"{'paired' if pair else 'complete'} {comparison.unit}s"
     mean = f"{metric.format_signed(summary.mean)} {scale.difference_units}".rstrip()
     direction = "lower is better; " if compares and not scale.higher_is_better else ""
     if math.isnan(summary.mean):
         return f"Both sides have infinite values ({summary.n} {seeds}), so there is no mean difference."
     if math.isinf(summary.mean):
-        return f"{several} {mean} ({direction}infinite in at least one seed, so there is no interval)."
+        return f"{several} {mean} ({direction}infinite in at least one {comparison.unit}, so there is no interval)."
     if summary.n == 1:
         return f"{single} {mean} ({direction}only one {seeds.removesuffix('s')}, so there is no interval)."
     if summary.low is None:
@@ -249,9 +257,8 @@ def _infinite_values(comparison: Comparison) -> str:
     contrast, sentences = comparison.contrast, []
     for variants, worst in ((contrast.positive, math.inf), (contrast.negative, -math.inf)):
         name = " or ".join(variants)
-        if seeds := [str(seed) for seed, value in comparison.differences.items() if value == worst]:
-            plural = "s" if len(seeds) > 1 else ""
-            sentences.append(f"{name} has an infinite value in seed{plural} {', '.join(seeds)}.")
+        if seeds := [seed for seed, value in comparison.differences.items() if value == worst]:
+            sentences.append(f"{name} has an infinite value in {seed_list(seeds, comparison.unit)}.")
     if sentences:
         sentences.append("It assigned probability 0 to the class of an image.")
     return " ".join(sentences)

@@ -45,10 +45,19 @@ def split_sentences(comparisons: Sequence[Comparison], bootstraps: Sequence[Imag
         comparisons: The declared contrasts on all data sets.
         bootstraps: The same with their uncertainty over test images, as far as it is known.
     """
-    sentences = [
-        "All runs of a data set have the same training, validation and test images. No interval covers another choice "
-        "of training images."
-    ]
+    divided = list(dict.fromkeys(c.dataset for c in comparisons if c.unit != "seed"))
+    sentences = []
+    if divided:
+        sentences.append(
+            f"{', '.join(divided)}: every verdict is over several divisions into training, validation and test images, "
+            "so it is about other choices of images from the same data."
+        )
+    if not divided or any(c.unit == "seed" for c in comparisons):
+        which = "All runs of a data set" if not divided else "Elsewhere all runs of a data set"
+        sentences.append(
+            f"{which} have the same training, validation and test images. No interval covers another choice of "
+            "training images."
+        )
     crossed: Mapping[tuple[str, str], tuple[float | None, float | None]] = {
         (str(b.contrast), b.dataset): (b.crossed_low, b.crossed_high) for b in bootstraps
     }

@@ -1,5 +1,6 @@
 """The results of a study, computed once from its runs: the source of every number, table and figure of the report."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -8,6 +9,8 @@ import pandas as pd
 
 from emotune.analysis import diagnostics
 from emotune.analysis.across_datasets import AcrossDatasets, across_datasets
+from emotune.analysis.divided_learning import learned_over_divisions
+from emotune.analysis.divisions import Repeats, division_rows, estimate_on_all, judge_on_all, repeats_of
 from emotune.analysis.images import ImageBootstrap, bootstrap_over_images, complete_seeds
 from emotune.analysis.learning import Learning, learning, with_learning
 from emotune.analysis.load import Records, load_records
@@ -17,8 +20,6 @@ from emotune.analysis.residuals import PooledSpread, pooled_spread
 from emotune.analysis.seeds import (
     Comparison,
     Summary,
-    compare_contrasts,
-    estimate_differences,
     summarise,
 )
 from emotune.analysis.sensitivity import OtherAnalyses, other_analyses
@@ -54,9 +55,10 @@ class VariantSummary:
     Attributes:
         variant: The variant's name.
         dataset: The data set's name.
-        by_seed: The study's metric by seed; None for a seed whose run has not finished.
-        summary: The mean of the metric over seeds, with its interval.
-        means: The mean over seeds of every metric and cost, by column of ``runs.csv``; empty without finished runs.
+        by_seed: The study's metric by seed, None for a seed whose run has not finished; on a divided data set by
+            division, in each the mean over its finished seeds.
+        summary: The mean of the metric over these, with its interval.
+        means: The mean over them of every metric and cost, by column of ``runs.csv``; empty without finished runs.
     """
 
     variant: str
@@ -72,13 +74,14 @@ class StudyResults:
 
     Attributes:
         study: The study.
-        datasets: The names of its data sets, in the study's order.
+        datasets: The names of its data sets, in the study's order; each division of a data set is one.
+        repeats: What repeats on each data set, seeds or divisions; contrasts are judged on these data sets.
         records: The tables of its runs.
         inputs: How the network of each variant sees images.
         predictions: The predictions of the finished runs by data set, variant and seed; variants without finished runs
             are absent.
         looks: What a study with adaptive seeds has reached on each data set; empty for a fixed number of seeds.
-        comparisons: The declared contrasts on every data set.
+        comparisons: The declared contrasts on every data set; on a divided one, over its divisions.
         other_analyses: The declared contrasts in other analyses, in the same order.
         declared_first: What the study has declared, and before which results; None: it is not written.
         dropped: The contrasts that were declared earlier and left out when results were there.
@@ -87,19 +90,21 @@ class StudyResults:
         exploratory: The undeclared differences: every other variant less the baseline, and less other references.
         noise_floor: The A/A comparison by data set: the baseline against itself under other initial weights and dropout
             masks; empty if the study has no A/A variant.
-        image_bootstraps: The declared contrasts with their uncertainty over test images; empty for a metric of the
-            user's own, whose function would have to be executed for every draw.
+        image_bootstraps: The declared contrasts with their uncertainty over test images, on data sets that are not
+            divided: other divisions test other images. Empty for a metric of the user's own, whose function would have
+            to be executed for every draw.
         across_datasets: The declared contrasts over several data sets.
         test_selection_bias: The accuracy that selecting the best test epoch would have added, by variant and data set,
             for runs that were tested after each epoch.
         disagreements: The images that one variant of a difference (declared or A/A) classifies correctly and the other
             wrongly in all seeds, by data set and contrast.
         pooled_spreads: The standard deviation of a seed difference, pooled over all variants and A/A, by data set; data
-            sets with too few finished runs are absent.
+            sets with too few finished runs are absent, and divided ones.
     """
 
     study: Study
     datasets: tuple[str, ...]
+    repeats: tuple[Repeats, ...]
     records: Records
     inputs: Mapping[str, InputSpec]
     predictions: Mapping[str, Frames]
@@ -117,6 +122,11 @@ class StudyResults:
     test_selection_bias: pd.DataFrame
     disagreements: Mapping[str, Mapping[Contrast, pd.DataFrame]]
     pooled_spreads: Mapping[str, PooledSpread]
+
+    @property
+    def judged_on(self) -> tuple[str, ...]:
+        """The names of the data sets on which contrasts are judged: all divisions of one are a single one."""
+        return tuple(one.dataset for one in self.repeats)
 
     @property
     def without_metric(self) -> int:
@@ -151,6 +161,22 @@ class StudyResults:
             rows.append(VariantSummary(variant, dataset, by_seed, summaries[variant], means))
         return rows
 
+    def repeated_summaries(self, repeats: Repeats) -> list[VariantSummary]:
+        """Each variant's results on what repeats on a data set: by seed, or by division the mean over its seeds."""
+        if not repeats.is_divided:
+            return self.variant_summaries(repeats.dataset)
+        column, bounds = self.study.metric.column, self.study.metric.scale.bounds
+        rows = []
+        for by_division in zip(*(self.variant_summaries(name) for name in repeats.names), strict=True):
+            values = {number: row.means.get(column) for number, row in enumerate(by_division)}
+            finite = [value for value in values.values() if value is not None and not math.isnan(value)]
+            columns = pd.DataFrame([row.means for row in by_division if row.means])
+            rows.append(VariantSummary(
+                by_division[0].variant, repeats.dataset, values, summarise(finite, bounds, repeats.overlap),
+                {str(name): float(mean) for name, mean in columns.mean().items()},
+            ))  # fmt: skip
+        return rows
+
 
 def compute_results(study: Study, states: RunStates) -> StudyResults:
     """Reads a study's runs and computes everything that its report shows.
@@ -165,34 +191,37 @@ def compute_results(study: Study, states: RunStates) -> StudyResults:
     records = load_records(states, study.metric)
     datasets = tuple(dict.fromkeys(run.dataset.name for run in states.runs))
     rows = cast("list[dict[str, Any]]", records.runs.to_dict("records"))  # column names are strings
-    common: tuple[Any, ...] = (datasets, study.seeds, study.metric)
+    repeats = _repeats(study, states, records)
+    divided = [row for one in repeats if one.is_divided for row in division_rows(rows, one, study.metric.column)]
+    all_rows, undivided = [*rows, *divided], {one.dataset for one in repeats if not one.is_divided}
     done = [row for row in rows if row["state"] == State.DONE]
-    learned = {d: one for d in datasets if (one := learning(records, study, d, len(datasets)))}
+    learned = {d: one for d in datasets if (one := learning(records, study, d, len(repeats)))}
     looks = reached_looks(rows, study.contrasts, datasets, study.looks, study.metric) if study.looks else ()
-    judged = [c for one in looks for c in one.comparisons] or compare_contrasts(rows, study.contrasts, *common)
+    judged = [c for one in looks for c in one.comparisons] or judge_on_all(
+        all_rows, study.contrasts, repeats, study.metric
+    )
     declared = current_declaration(study, states)
     written = read_declarations(states.store, study.name)
     comparisons = [
-        _with_lateness(c, written, declared)
-        for c in with_learning(judged, {d: one.learned for d, one in learned.items()})
+        _with_lateness(c, written, declared) for c in with_learning(judged, _learned(rows, repeats, learned))
     ]
     aa = [Contrast.difference(str(study.aa), study.baseline)] if study.aa else []
-    aa_comparisons = estimate_differences(rows, aa, *common)
+    aa_comparisons = estimate_on_all(all_rows, aa, repeats, study.metric)
     predictions = {
         dataset: {v: frames for v in study.variants if (frames := records.predictions_of(v, dataset))}
         for dataset in datasets
     }
     return StudyResults(
-        study=study, datasets=datasets, records=records, looks=looks,
+        study=study, datasets=datasets, repeats=tuple(repeats), records=records, looks=looks,
         declared_first=next((one for one in written if one.digest == declared.digest), None),
         dropped=dropped_contrasts(written, declared),
         inputs={run.variant: run.input for run in states.runs}, predictions=predictions, comparisons=comparisons,
-        other_analyses=other_analyses(comparisons, rows, study.seeds, study.metric),
+        other_analyses=other_analyses(comparisons, all_rows, study.metric),
         learning=learned, outcomes=_outcomes(records, rows, study, datasets, learned),
-        exploratory=estimate_differences(rows, _undeclared_contrasts(study), *common),
+        exploratory=estimate_on_all(all_rows, _undeclared_contrasts(study), repeats, study.metric),
         noise_floor={c.dataset: c for c in aa_comparisons if c.summary.n},
         image_bootstraps=[
-            bootstrap for dataset, frames in (predictions.items() if not study.metric.code else ())
+            bootstrap for dataset, frames in predictions.items() if dataset in undivided and not study.metric.code
             for bootstrap in bootstrap_over_images(
                 study.contrasts, dataset, frames, study.metric
             )
@@ -206,10 +235,30 @@ def compute_results(study: Study, states: RunStates) -> StudyResults:
             for dataset, frames in predictions.items()
         },
         pooled_spreads={
-            dataset: spread for dataset in datasets
+            dataset: spread for dataset in datasets if dataset in undivided
             if (spread := pooled_spread(done, dataset, study.metric.column)) is not None
         },
     )  # fmt: skip
+
+
+def _repeats(study: Study, states: RunStates, records: Records) -> list[Repeats]:
+    """What repeats on each data set; how far training images of divisions overlap follows from the finished runs."""
+    refs = {run.dataset.name: run.dataset for run in states.runs}
+    images = {
+        run.dataset.name: (record["train_images"], record["test_images"])
+        for run in states.runs if run.dataset.division and (record := records.records.get(run.id))
+    }  # fmt: skip
+    return repeats_of(refs.values(), study.seeds, images)
+
+
+def _learned(
+    rows: Sequence[Mapping[str, Any]], repeats: Sequence[Repeats], learned: Mapping[str, Learning]
+) -> dict[str, frozenset[str]]:
+    """The variants that have learned something on each data set on which contrasts are judged."""
+    found = {name: one.learned for name, one in learned.items()}
+    return found | {
+        one.dataset: learned_over_divisions(rows, one, learned, len(repeats)) for one in repeats if one.is_divided
+    }
 
 
 def _outcomes(

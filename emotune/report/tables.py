@@ -32,7 +32,7 @@ def report_tables(results: StudyResults, networks: Sequence[ArchitectureDifferen
         networks: The differences of each variant's network from the baseline's; empty if they are unknown.
     """
     metric, study = results.study.metric, results.study
-    variants = [row for dataset in results.datasets for row in results.variant_summaries(dataset)]
+    variants = [row for one in results.repeats for row in results.repeated_summaries(one)]
     several = len(results.datasets) > 1
     return {
         "contrasts": Table(contrast_columns(metric, several), results.comparisons),
@@ -40,7 +40,7 @@ def report_tables(results: StudyResults, networks: Sequence[ArchitectureDifferen
         "intervals": Table(interval_columns(metric, several), results.comparisons),
         "other_analyses": Table(other_columns(metric, several), results.other_analyses),
         "exploratory": Table(exploratory_columns(metric, several), results.exploratory),
-        "variants": Table(_variant_columns(metric, study.baseline, several), variants),
+        "variants": Table(_variant_columns(metric, study.baseline, several, _units(results)), variants),
         "metrics": Table(_metric_columns(metric, several), [row for row in variants if row.means]),
         "image_intervals": Table(image_interval_columns(metric, several), results.image_bootstraps),
         "mcnemar": Table(mcnemar_columns(several), [b for b in results.image_bootstraps if b.mcnemar]),
@@ -80,7 +80,12 @@ def disagreement_counts(rows: Sequence[Disagreement], *, several: bool) -> Table
     return Table(columns, rows)
 
 
-def _variant_columns(metric: Metric, baseline: str, several: bool) -> list[Column]:
+def _units(results: StudyResults) -> str:
+    """What repeats on the data sets: ``seed``, or ``seed or fold``."""
+    return " or ".join(dict.fromkeys(one.unit for one in results.repeats))
+
+
+def _variant_columns(metric: Metric, baseline: str, several: bool, by: str) -> list[Column]:
     scale = metric.scale
 
     def name(row: VariantSummary) -> str:
@@ -98,7 +103,7 @@ def _variant_columns(metric: Metric, baseline: str, several: bool) -> list[Colum
     return [
         Column("variant", name, "name"),
         dataset_column(several),
-        Column(f"by seed{', ' + scale.unit if scale.unit else ''}", seeds, "seeds", ("html", "md")),
+        Column(f"by {by}{', ' + scale.unit if scale.unit else ''}", seeds, "seeds", ("html", "md")),
         Column("mean (95 % t interval)", lambda row: phrasing.mean_and_interval(row.summary, scale),
                tex_title=r"mean (95\,\% $t$ interval)"),
         Column("sd", lambda row: number_text(row.summary.sd, f"{{:.{scale.decimals + 1}f}}")),

@@ -14,8 +14,8 @@ VERDICT_TEMPLATES = {
     Verdict.WORSE: "{variant} is worse than {reference}",
     Verdict.EQUIVALENT: "{variant} and {reference} are equivalent within ±{margin}",
     Verdict.UNRESOLVED: "{variant} vs. {reference}: unresolved",
-    Verdict.IDENTICAL: "{variant} and {reference} predict the same class for every image in every seed",
-    Verdict.DETERMINISTIC: "{variant} vs. {reference}: neither depends on the seed",
+    Verdict.IDENTICAL: "{variant} and {reference} predict the same class for every image in every {unit}",
+    Verdict.DETERMINISTIC: "{variant} vs. {reference}: neither depends on the {unit}",
     Verdict.NOT_ASSESSED: "{variant} vs. {reference}: neither is shown to have learned, so they are not assessed",
 }
 """Of a difference of two variants, or of the means of several."""
@@ -24,8 +24,8 @@ SIGN_TEMPLATES = {
     Verdict.NEGATIVE: "{name} is below zero",
     Verdict.EQUIVALENT: "{name} is zero within ±{margin}",
     Verdict.UNRESOLVED: "{name}: unresolved",
-    Verdict.IDENTICAL: "{name}: the predictions of its variants cancel for every image in every seed",
-    Verdict.DETERMINISTIC: "{name}: none of its variants depends on the seed",
+    Verdict.IDENTICAL: "{name}: the predictions of its variants cancel for every image in every {unit}",
+    Verdict.DETERMINISTIC: "{name}: none of its variants depends on the {unit}",
     Verdict.NOT_ASSESSED: "{name}: none of its variants is shown to have learned, so it is not assessed",
 }
 """Of a contrast without two sides."""
@@ -53,17 +53,19 @@ def headline(comparison: Comparison, metric: Metric) -> str:
         metric: The study's metric.
     """
     contrast, verdict = comparison.contrast, comparison.verdict or Verdict.UNRESOLVED
-    margin = metric.scale.format_amount(metric.min_effect)
+    margin, unit = metric.scale.format_amount(metric.min_effect), comparison.unit
     if contrast.effect and contrast.effect.is_interaction:
         (one, _), (other, (level, first)) = contrast.effect.compared.items()
         text = INTERACTION_TEMPLATES[verdict].format(
-            name=contrast, one=one, other=other, level=level, first=first, margin=margin
+            name=contrast, one=one, other=other, level=level, first=first, margin=margin, unit=unit
         )
     elif not contrast.compares_means:
-        text = SIGN_TEMPLATES[verdict].format(name=contrast, margin=margin)
+        text = SIGN_TEMPLATES[verdict].format(name=contrast, margin=margin, unit=unit)
     else:
         subject, variant, reference = _compared(contrast)
-        text = subject + VERDICT_TEMPLATES[verdict].format(variant=variant, reference=reference, margin=margin)
+        text = subject + VERDICT_TEMPLATES[verdict].format(
+            variant=variant, reference=reference, margin=margin, unit=unit
+        )
     return f"{text}, and not zero" if verdict is Verdict.EQUIVALENT and comparison.is_not_zero else text
 
 
@@ -107,6 +109,6 @@ def _extends(interaction: Effect | None, main: Effect) -> bool:
 def _interaction(comparison: Comparison, metric: Metric) -> str:
     ends = comparison.summary.interval
     if not comparison.summary.n:
-        return "no seed is complete"
+        return f"no {comparison.unit} is complete"
     text = f"interaction {metric.format_signed(comparison.summary.mean)}"
     return f"{text}, {metric.format_signed(ends[0])} to {metric.format_signed(ends[1])}" if ends else text

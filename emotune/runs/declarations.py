@@ -138,10 +138,10 @@ def current_declaration(study: Study, states: RunStates, *, is_old: bool = False
     """
     first: dict[tuple[str, str], RunConfig] = {}
     for run in states.runs:
-        first.setdefault((run.variant, run.dataset.name), run)
+        first.setdefault((run.variant, run.dataset.whole), run)
     contrasts = tuple(
         DeclaredContrast(str(c), dataset, {first[v, dataset].id: weight for v, weight in c.weights.items()})
-        for dataset in dict.fromkeys(run.dataset.name for run in states.runs)
+        for dataset in dict.fromkeys(run.dataset.whole for run in states.runs)
         for c in study.contrasts
     )
     code = study.metric.user_code

@@ -24,11 +24,11 @@ from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
 from emotune.core.cache_dir import cache_folder
 from emotune.core.errors import InputError
-from emotune.data.datasets.location import manifest_of
 from emotune.data.manifest import Shard
 from emotune.data.read.batches import Split, open_split
 from emotune.data.read.feature_cache import FeatureCache, FeatureFile, row_type
 from emotune.data.read.feature_reader import FeatureReader
+from emotune.data.read.split_rows import shards_of
 from emotune.models.networks.backbone_network import BackboneNetwork
 from emotune.models.networks.fixed_features import BATCH, Features
 from emotune.runs.progress import RunProgress
@@ -121,7 +121,7 @@ class FeatureSource:
 
     def fits(self) -> bool:
         """Whether all features that the run needs fit the cache."""
-        return self._cache([]).fits([file for name in ("train", "val", "test") for file in self._files(name)])
+        return self._cache([]).fits({file for name in ("train", "val", "test") for file in self._files(name)})
 
     def reader(self, split: str) -> FeatureReader:
         """The features of all images of a split, of which a part may be the run's.
@@ -159,7 +159,7 @@ class FeatureSource:
         return [FeatureFile(shard, view.name) for view in self._views(split) for shard in self._shards(split)]
 
     def _shards(self, split: str) -> list[Shard]:
-        return manifest_of(self.run.dataset).shards_of(split)
+        return shards_of(self.run.dataset, [split])
 
     def _views(self, split: str) -> list[View]:
         train = self.run.train
@@ -183,17 +183,24 @@ class FeatureSource:
 
     def _computation(self, split: str) -> Callable[[FeatureFile], Iterator[np.ndarray]]:
         """The function that gives the rows of a file."""
-        whole = open_split(
-            replace(self.run.dataset, part="all"), split, self.run.input,
-            decoded=(), order="shards", cache_gb=self.resources.cache_gb, threads=torch.get_num_threads(),
-        )  # fmt: skip
-        starts = dict(zip(self._shards(split), whole.images.starts.tolist(), strict=True))
+        dataset, shards = replace(self.run.dataset.undivided, part="all"), self._shards(split)
+        splits = {
+            own: open_split(
+                dataset, own, self.run.input,
+                decoded=(), order="shards", cache_gb=self.resources.cache_gb, threads=torch.get_num_threads(),
+            )
+            for own in dict.fromkeys(shard.split for shard in shards)
+        }  # fmt: skip
+        starts: dict[Shard, int] = {}
+        for own, whole in splits.items():
+            of_split = [shard for shard in shards if shard.split == own]
+            starts |= dict(zip(of_split, whole.images.starts.tolist(), strict=True))
         views = {view.name: view for view in self._views(split)}
         device = self.state.world.device
         size = AT_ONCE * BATCH.get(device.type, 1)
 
         def rows_of(file: FeatureFile) -> Iterator[np.ndarray]:
-            start, count = starts[file.shard], file.shard.samples
+            whole, start, count = splits[file.shard.split], starts[file.shard], file.shard.samples
             randomness = views[file.view].randomness(whole.keys[start : start + count], self.run.input)
             parts = [np.arange(first, min(first + size, count)) for first in range(0, count, size)]
             with closing(whole.images.take_parts([start + part for part in parts])) as taken:

@@ -7,7 +7,8 @@ from functools import cache
 from types import MappingProxyType
 
 from emotune.config.run import RunConfig
-from emotune.data.datasets.location import manifest_of
+from emotune.data.manifest import SPLITS
+from emotune.data.read.split_rows import shards_of
 from emotune.runs.progress import Phase, RunProgress
 from emotune.training.progress import Progress
 
@@ -89,7 +90,8 @@ def reading_reporter(
     @cache
     def to_read() -> int:
         """The number of images that are read, those of the test after the last step."""
-        return sum(shard.samples * views.get(shard.split, 1) for shard in manifest_of(run.dataset).shards)
+        shards = ((split, shard) for split in SPLITS for shard in shards_of(run.dataset, [split]))
+        return sum(shard.samples * views.get(split, 1) for split, shard in shards)
 
     def advance(images: int) -> None:
         nonlocal read

@@ -32,7 +32,7 @@ def analyse(
     table: list[dict], contrasts: list[Contrast], datasets: list[str], seeds: int, metric: Metric
 ) -> list[OtherAnalyses]:
     """The other analyses of contrasts."""
-    return other_analyses(compare_contrasts(table, contrasts, datasets, seeds, metric), table, seeds, metric)
+    return other_analyses(compare_contrasts(table, contrasts, datasets, seeds, metric), table, metric)
 
 
 def analyse_pair(a: list, b: list, min_effect: float = 1.0) -> OtherAnalyses:

@@ -40,7 +40,7 @@ def sentences(
     (comparison,) = compare_contrasts(table, [Contrast.difference("new", "old")], ["d"], len(a), metric)
     text = verdict_sentences(comparison, metric, ["d"])
     headline = VERDICT_TEMPLATES[comparison.verdict].format(
-        variant="new", reference="old", margin=metric.scale.format_amount(min_effect)
+        variant="new", reference="old", margin=metric.scale.format_amount(min_effect), unit="seed"
     )
     assert text.startswith(f"{headline}{suffix}. ")
     assert verdict_in_words(comparison) == f"{comparison.verdict}{suffix}"

@@ -1,8 +1,10 @@
 """Resolve the data sets that a study names to references with content hashes; reads manifests only."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from emotune.config.division import Division
 from emotune.config.run import DatasetRef, Selection
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
@@ -18,11 +20,13 @@ def resolve_datasets(selections: Sequence[Selection | str]) -> tuple[DatasetRef,
     Reads manifests only; no image is drawn or decoded.
 
     Raises:
-        InputError: there are no shards, a part lacks a class, or two data sets share a name, images or a part.
+        InputError: there are no shards, a part lacks a class or has too few images of one for the folds, or two data
+            sets share a name, images or a part.
     """
     refs: dict[str, DatasetRef] = {}
-    for selection in selections:
-        ref = _resolve(Selection(data=selection) if isinstance(selection, str) else selection)
+    divisions: dict[str, tuple[Division | None, ...]] = {}
+    for selection in (Selection(data=one) if isinstance(one, str) else one for one in selections):
+        ref = _resolve(selection)
         if ref.name in refs:
             raise InputError(f'datasets: two are called "{ref.name}"; rename one with emotune.shard --name')
         if twin := next((r for r in refs.values() if r.identity == ref.identity), None):
@@ -33,8 +37,12 @@ def resolve_datasets(selections: Sequence[Selection | str]) -> tuple[DatasetRef,
                 f'datasets: "{whole.name}" and "{ref.name}" overlap: one is a part of the other; keep one, or use the '
                 "parts well and noisy"
             )
-        refs[ref.name] = ref
-    return tuple(refs.values())
+        refs[ref.name], divisions[ref.name] = ref, selection.divisions
+    return tuple(_divided(ref, division) for ref in refs.values() for division in divisions[ref.name])
+
+
+def _divided(ref: DatasetRef, division: Division | None) -> DatasetRef:
+    return replace(ref, name=f"{ref.name}-{division.name}", division=division) if division else ref
 
 
 def _resolve(selection: Selection) -> DatasetRef:
@@ -54,6 +62,12 @@ def _resolve(selection: Selection) -> DatasetRef:
                 f'datasets: "{selection.data}": its {selection.part} part has no image in {split} of '
                 f"{', '.join(lacking)}; choose another part"
             )
+    images = {c: sum(manifest.count(split, c, selection.part) for split in SPLITS) for c in manifest.classes}
+    if few := {c: number for c, number in images.items() if number < (selection.folds or 0)}:
+        raise InputError(
+            f'datasets: "{selection.data}": folds: {selection.folds} is more than the images of '
+            f"{', '.join(f'{c} ({number})' for c, number in few.items())}; set at most {min(few.values())}"
+        )
     name = f"{manifest.name}{suffix}"
     cut = digest(str(shard.samples) for shard in manifest.shards_of("train"))[:16]
     return DatasetRef(name=name, location=location, content_hash=manifest.content_hash, part=selection.part, cut=cut)

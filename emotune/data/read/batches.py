@@ -15,13 +15,13 @@ from emotune.config.input_spec import InputSpec
 from emotune.config.run import DatasetRef
 from emotune.config.train import Order
 from emotune.core.threads import prefetch
-from emotune.data.annotations import agreement_of
 from emotune.data.datasets.location import manifest_of
 from emotune.data.mixing import Mixing, Mixture
 from emotune.data.read.epoch_order import epoch_batches, rank_slice
 from emotune.data.read.feature_reader import FeatureReader
 from emotune.data.read.image_reader import ImageReader
 from emotune.data.read.open_dataset import MAX_DECODE_THREADS, open_shards
+from emotune.data.read.split_rows import split_rows
 
 __all__ = ["Batch", "Split", "open_split"]
 
@@ -227,7 +227,8 @@ def open_split(
         advance: A function that is called with the number of images that are ready, shard by shard.
 
     Raises:
-        InputError: a shard is missing, differs from the manifest, or holds something unreadable.
+        InputError: a shard is missing, differs from the manifest, or holds something unreadable; or the division
+            cannot have every class in every split.
     """
     shards = open_shards(
         ref, [split], input_spec, decoded=decoded, order=order, cache_gb=cache_gb, threads=threads, advance=advance
@@ -235,9 +236,8 @@ def open_split(
     samples, classes = [sample for shard in shards for sample in shard.samples], manifest_of(ref).classes
     class_indices = {label: index for index, label in enumerate(classes)}
     starts = np.cumsum([0, *(len(shard.samples) for shard in shards)])[:-1]
-    rows = None
-    if ref.part != "all":
-        rows = np.flatnonzero([agreement_of(sample.label, sample.votes) == ref.part for sample in samples])
+    rows = split_rows(ref, [split], [(shard.shard, shard.samples) for shard in shards])
+    if rows is not None:
         samples = [samples[row] for row in rows]
     return Split(
         keys=tuple(sample.key for sample in samples),

@@ -23,6 +23,7 @@ from emotune.data.manifest import SPLITS, Manifest, Shard
 from emotune.data.read.cache import Cache, SampleInfo, decoded_bytes
 from emotune.data.read.epoch_order import SHARDS_MIXED
 from emotune.data.read.indexed_shard import IndexedShard
+from emotune.data.read.split_rows import shards_of
 
 __all__ = [
     "MAX_DECODE_THREADS",
@@ -69,6 +70,8 @@ def open_shards(
 ) -> list[CachedShard]:
     """The shards of some splits, which are verified, decoded or copied now if this machine has not done so yet.
 
+    In another division than that of the shards, images of a split are in all of them.
+
     Args:
         ref: The data set.
         splits: The names of the splits.
@@ -103,7 +106,7 @@ def open_shards(
 
     shards = []
     threads = min(threads + 1, MAX_DECODE_THREADS)  # one more, which waits for the disk
-    for shard in parallel_map(open_shard, _of(manifest, splits), threads):
+    for shard in parallel_map(open_shard, shards_of(ref, splits), threads):
         advance(shard.shard.samples)
         shards.append(shard)
     return shards
@@ -143,7 +146,7 @@ def room_needed(runs: Iterable[RunConfig], cache_gb: float | None = None) -> int
     cache = Cache(cache_folder() / "decoded", cache_gb)
     by_dataset: dict[str, list[RunConfig]] = {}
     for run in runs:
-        by_dataset.setdefault(run.dataset.identity, []).append(run)
+        by_dataset.setdefault(run.dataset.content_hash, []).append(run)
     missing = 0
     for group in by_dataset.values():
         copied: list[Shard] = []

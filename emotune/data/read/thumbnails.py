@@ -8,6 +8,7 @@ from emotune.config.input_spec import InputSpec
 from emotune.config.run import DatasetRef
 from emotune.data.datasets.location import is_ready, manifest_of, shards_folder
 from emotune.data.image_io import center_crop, encode_jpeg
+from emotune.data.read.split_rows import shards_of
 from emotune.data.shard_reader import checked_samples, decode_sample
 
 __all__ = ["thumbnails"]
@@ -25,19 +26,19 @@ def thumbnails(
 
     Args:
         ref: The data set.
-        ids: The ids of the samples; ids that are not in the test split are ignored.
+        ids: The ids of the samples; ids that are not in the shards of test images are ignored.
         side: The height and width of a thumbnail, in pixels.
         input_spec: The input of the network whose centre crops are shown.
 
     Raises:
         InputError: a shard is damaged.
     """
-    if not ids or not is_ready(ref) or not (manifest := manifest_of(ref)).may_show_images:
+    if not ids or not is_ready(ref) or not manifest_of(ref).may_show_images:
         return {}
     folder = shards_folder(ref)
     jpegs: dict[str, bytes] = {}
     existing = set(folder.names())
-    for shard in manifest.shards_of("test"):
+    for shard in shards_of(ref, ["test"]):
         if len(jpegs) == len(set(ids)):
             break
         if shard.file not in existing:

@@ -9,7 +9,7 @@ from emotune.config.optimizers import kept_values
 from emotune.config.run import DatasetRef, RunConfig
 from emotune.core.cache_dir import cache_folder
 from emotune.core.errors import InputError
-from emotune.data.datasets.location import manifest_of
+from emotune.data.datasets.counts import images_by_class
 from emotune.runs.store import RunStore
 
 __all__ = ["require_room"]
@@ -95,9 +95,8 @@ def _check_disk(needs: Sequence[_Need]) -> str:
 
 
 def _prediction_bytes(dataset: DatasetRef) -> int:
-    manifest = manifest_of(dataset)
-    images = sum(manifest.count("test", label, dataset.part) for label in manifest.classes)
-    return images * (VALUE_BYTES * len(manifest.classes) + SAMPLE_BYTES)
+    by_class = images_by_class(dataset, "test")
+    return sum(by_class.values()) * (VALUE_BYTES * len(by_class) + SAMPLE_BYTES)
 
 
 def _checkpoint_bytes(run: RunConfig, parameters: int) -> int:

@@ -6,13 +6,25 @@ import numpy as np
 
 from emotune.config.run import DatasetRef, RunConfig
 from emotune.core.errors import raise_if_any
-from emotune.data.annotations import agreement_of, target_weights
+from emotune.data.annotations import target_weights
 from emotune.data.datasets.location import manifest_of
 from emotune.data.manifest import SPLITS
 from emotune.data.read.cache import SampleInfo
 from emotune.data.read.open_dataset import open_shards
+from emotune.data.read.split_rows import split_rows
 
-__all__ = ["shared_images", "targets_without_effect"]
+__all__ = ["check_divisions", "shared_images", "targets_without_effect"]
+
+
+def check_divisions(datasets: Sequence[DatasetRef]) -> None:
+    """Checks that every division has every class in every split.
+
+    Raises:
+        InputError: One does not; groups of near-duplicates stay whole.
+    """
+    for dataset in datasets:
+        if dataset.division:
+            _samples(dataset, SPLITS)
 
 
 def targets_without_effect(runs: Sequence[RunConfig]) -> None:
@@ -42,7 +54,11 @@ def targets_without_effect(runs: Sequence[RunConfig]) -> None:
 
 
 def shared_images(datasets: Sequence[DatasetRef]) -> list[str]:
-    """A line for each two data sets that have images in common, because results on them are not independent."""
+    """A line for each two data sets that have images in common, because results on them are not independent.
+
+    Divisions of one data set, which have all images in common, count as one.
+    """
+    datasets = list(dict.fromkeys(dataset.undivided for dataset in datasets))
     keys = [{sample.key for sample in _samples(dataset, SPLITS)} for dataset in datasets] if len(datasets) > 1 else []
     return [
         f"{first.name} and {second.name} have {len(keys[i] & keys[j]):,} images in common: their results are not "
@@ -52,7 +68,8 @@ def shared_images(datasets: Sequence[DatasetRef]) -> list[str]:
 
 
 def _samples(dataset: DatasetRef, splits: Sequence[str]) -> list[SampleInfo]:
-    """The samples of the part of the data set that is read."""
+    """The samples of some splits, of the part of the data set that is read."""
     shards = open_shards(dataset, splits, decoded=(), order="shards")
     samples = [sample for shard in shards for sample in shard.samples]
-    return [sample for sample in samples if dataset.part in ("all", agreement_of(sample.label, sample.votes))]
+    rows = split_rows(dataset, splits, [(shard.shard, shard.samples) for shard in shards])
+    return samples if rows is None else [samples[row] for row in rows]

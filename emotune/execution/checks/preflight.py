@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 
 from emotune.config.network import NetworkConfig
 from emotune.config.resources import Resources
-from emotune.config.run import DatasetRef, RunConfig
+from emotune.config.run import RunConfig
 from emotune.core.cache_dir import cache_folder
 from emotune.core.errors import raise_if_any
 from emotune.core.host import available_cpus
 from emotune.core.storage import Folder
-from emotune.data.datasets.location import is_ready, manifest_of
+from emotune.data.datasets.counts import images_in
+from emotune.data.datasets.location import is_ready
 from emotune.execution.plan.concurrency import uses_cluster
 from emotune.runs.store import RunStore
 
@@ -61,7 +62,7 @@ def _batch_problems(runs: Sequence[RunConfig], resources: Resources) -> Iterator
         f" × accumulate {accumulate}" if accumulate > 1 else ""
     )
     datasets = {run.dataset.name: run.dataset for run in runs}
-    images = {name: _training_images(ref) for name, ref in datasets.items() if is_ready(ref)}
+    images = {name: images_in(ref, "train") for name, ref in datasets.items() if is_ready(ref)}
     for run in {(run.variant, run.dataset.name): run for run in runs}.values():
         if not isinstance(run.model, NetworkConfig):
             continue  # it is not trained in batches
@@ -80,11 +81,6 @@ def _batch_problems(runs: Sequence[RunConfig], resources: Resources) -> Iterator
                     f"variants.{run.variant}: {count} training images in {run.dataset.name} make batches of "
                     f"{smallest}, too small for {pieces}; ask for fewer"
                 )
-
-
-def _training_images(ref: DatasetRef) -> int:
-    manifest = manifest_of(ref)
-    return sum(manifest.count("train", label, ref.part) for label in manifest.classes)
 
 
 def _process_problems(store: RunStore, resources: Resources, executor: str) -> Iterator[str]:

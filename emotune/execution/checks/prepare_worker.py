@@ -20,7 +20,7 @@ from emotune.data.read.open_dataset import decoded_shards, open_shards, order_of
 from emotune.execution.checks.advice import frozen_at_random, rate_of_sgd, slow_bf16
 from emotune.execution.checks.architecture import describe, file_key
 from emotune.execution.checks.disk import require_room
-from emotune.execution.checks.overlaps import shared_images, targets_without_effect
+from emotune.execution.checks.overlaps import check_divisions, shared_images, targets_without_effect
 from emotune.execution.checks.stored_size import enlarged_images
 from emotune.execution.plan.concurrency import concurrent_runs, uses_cluster
 from emotune.runs.store import RunStore
@@ -51,6 +51,11 @@ class PreparationJob:
     known: tuple[dict[str, Any], ...]
 
     @property
+    def undivided(self) -> list[DatasetRef]:
+        """The data sets with the splits of their shards, each once."""
+        return list(dict.fromkeys(dataset.undivided for dataset in self.datasets))
+
+    @property
     def cluster(self) -> bool:
         """Whether other machines train."""
         return uses_cluster(self.executor)
@@ -66,7 +71,7 @@ def work(job: PreparationJob, send: Callable[[Any], None]) -> None:
     resources = job.study.resources
     try:
         _require_gpus(job)
-        for dataset in job.datasets:
+        for dataset in job.undivided:
             drawn = _counting(send, f"{dataset.name}: {{:,}} images drawn")
             materialise(dataset, drawn, workers=available_cpus())
         _require_libraries(job)
@@ -80,9 +85,10 @@ def work(job: PreparationJob, send: Callable[[Any], None]) -> None:
             job.runs, _parameters(networks, job.study), job.store, _concurrent_runs(job),
             0 if job.cluster else room_needed(job.runs, resources.cache_gb),
         )  # fmt: skip
-        for dataset in () if job.cluster else job.datasets:
+        for dataset in () if job.cluster else job.undivided:
             lines += _decode(dataset, job, send)
         if not job.cluster:  # else its machines have the images, and this one need not
+            check_divisions(job.datasets)
             targets_without_effect(job.runs)
             lines += shared_images(job.datasets) + enlarged_images(job.runs)
         send((networks, lines))
@@ -135,7 +141,7 @@ def _try_metric(job: PreparationJob, show: Callable[[str], None]) -> None:
         from emotune.analysis.user_metric import check_metric  # late: with pandas
 
         show("trying the metric")
-        for dataset in job.datasets:
+        for dataset in job.undivided:
             check_metric(job.study.metric, manifest_of(dataset).classes)
 
 
@@ -144,7 +150,7 @@ def _check_user_code(job: PreparationJob, show: Callable[[str], None]) -> list[s
     lines on what is to be known of them.
     """
     lines, problems = [], []
-    for run in {(run.variant, run.dataset.name): as_network(run) for run in job.runs}.values():
+    for run in {(run.variant, run.dataset.whole): as_network(run) for run in job.runs}.values():
         of_library = isinstance(run.model, BackboneConfig) and isinstance(run.model.backbone, str)
         if not run.user_code and not of_library:
             continue
@@ -163,7 +169,7 @@ def _check_user_code(job: PreparationJob, show: Callable[[str], None]) -> list[s
 
 
 def _networks(job: PreparationJob, show: Callable[[str], None]) -> NetworksFile:
-    classes = {dataset.name: len(manifest_of(dataset).classes) for dataset in job.datasets}
+    classes = {dataset.name: len(manifest_of(dataset).classes) for dataset in job.undivided}
     key = file_key(job.study, classes, job.inputs)
     if known := next((value for value in job.known if value.get("key") == key), None):
         return cast(NetworksFile, known)  # the key covers the code that wrote it
@@ -194,7 +200,7 @@ def _concurrent_runs(job: PreparationJob) -> int:
 def _check_weights(runs: Sequence[RunConfig], show: Callable[[str], None]) -> list[str]:
     """Reads the weights of every variant that does not begin from scratch; says what speaks against them."""
     notes, problems = [], []
-    for run in {(run.variant, run.dataset.name): run for run in runs}.values():
+    for run in {(run.variant, run.dataset.whole): run for run in runs}.values():
         if run.weights is None:
             continue
         from emotune.models.weights.initial_weights import check_weights
@@ -213,7 +219,7 @@ def _check_weights(runs: Sequence[RunConfig], show: Callable[[str], None]) -> li
 def _decode(dataset: DatasetRef, job: PreparationJob, show: Callable[[str], None]) -> list[str]:
     """Checks a data set's shards and decodes them in every size that a run needs; lines on what does not fit."""
     cpus, cache_gb = available_cpus(), job.study.resources.cache_gb
-    runs = [run for run in job.runs if run.dataset.identity == dataset.identity]
+    runs = [run for run in job.runs if run.dataset.whole == dataset.name]
     order, sizes, shards = order_of(runs), sizes_of(runs), manifest_of(dataset).shards
     total, lines = sum(shard.samples for shard in shards), []
     if runs and not sizes:  # features are computed from the shards' files by the runs

@@ -31,7 +31,7 @@ def enlarged_images(runs: Iterable[RunConfig]) -> list[str]:
     wanted: dict[DatasetRef, dict[str, int]] = {}
     for run in runs:
         if run.input.resize != InputSpec.resize:
-            wanted.setdefault(run.dataset, {})[run.variant] = run.input.resize
+            wanted.setdefault(run.dataset.undivided, {})[run.variant] = run.input.resize
     lines = []
     for dataset, sides in wanted.items():
         stored = _stored_side(dataset)

@@ -10,6 +10,7 @@ from difflib import unified_diff
 from typing import Any
 
 from emotune.config.backbone import BackboneConfig
+from emotune.config.division import Division
 from emotune.config.python_source import source_digest
 from emotune.config.run import FORMAT_VERSION, RUN_ID, RunConfig, model_label, run_stem
 from emotune.config.types import as_in_study, escape_control_characters
@@ -136,9 +137,15 @@ def _data_changes(run: RunConfig, earlier: Mapping[str, Any]) -> list[str]:
         differences.append("data: content changed")
     if (part := data.get("part", "all")) != run.dataset.part:
         differences.append(f"part {part} → {run.dataset.part}")
+    if (before := _division_of(data)) != run.dataset.division:
+        differences.append(f"split {_split_name(before)} → {_split_name(run.dataset.division)}")
     if run.train.order == earlier["train"].get("order") == "shards" and data.get("cut") != run.dataset.cut:
         differences.append("data: cut into other shards")
     return differences
+
+
+def _split_name(division: Division | None) -> str:
+    return division.name if division else "of the shards"
 
 
 def _is_comparable(run: RunConfig, config: Mapping[str, Any]) -> bool:
@@ -149,19 +156,30 @@ def _is_comparable(run: RunConfig, config: Mapping[str, Any]) -> bool:
     return (
         config["model"].get("name") == run.model.name
         and config["seed"] == run.seed
-        and _whole(dataset["name"], dataset.get("part", "all")) == _whole(run.dataset.name, run.dataset.part)
+        and _whole(dataset["name"], dataset.get("part", "all"), _division_of(dataset))
+        == _whole(run.dataset.name, run.dataset.part, run.dataset.division)
     )
 
 
-def _whole(name: str, part: str) -> str:
-    """The name of a data set without that of a part, which `emotune.data.datasets.resolve.resolve_datasets` adds."""
+def _whole(name: str, part: str, division: Division | None) -> str:
+    """The name of a data set without those of a part and of a division, which
+    `emotune.data.datasets.resolve.resolve_datasets` adds.
+    """
+    name = name.removesuffix(f"-{division.name}") if division else name
     return name if part == "all" else name.removesuffix(f"-{part}")
+
+
+def _division_of(dataset: Mapping[str, Any]) -> Division | None:
+    return Division(**dataset["division"]) if dataset.get("division") else None
 
 
 def _stems(run: RunConfig) -> list[str]:
     """The names that comparable runs' directories may have, without the digest."""
-    whole = _whole(run.dataset.name, run.dataset.part)
-    return [run_stem(model_label(run.model), f"{whole}{part}", run.seed) for part in ("", "-well", "-noisy")]
+    division = run.dataset.division
+    whole = _whole(run.dataset.name, run.dataset.part, division)
+    ends = ["", *([f"-{division.name}"] if division else [])]
+    names = [f"{whole}{part}{end}" for part in ("", "-well", "-noisy") for end in ends]
+    return [run_stem(model_label(run.model), name, run.seed) for name in names]
 
 
 def _by_stem(names: Iterable[str]) -> dict[str, list[str]]:

@@ -23,7 +23,7 @@ would diverge again, and a running one is trained by another process.
 """
 
 Durations = Mapping[tuple[str, str], float]
-"""The seconds that one run takes, by variant and data set."""
+"""The seconds that one run takes, by variant and data set, of which all divisions take the same time."""
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,13 @@ class Plan(RunStates):
 
         The A/A variant takes as long as the baseline.
         """
-        workloads = {run.id: (run.dataset.name, run.model, run.train) for run in self.runs}
+        workloads = {run.id: (run.dataset.whole, run.model, run.train) for run in self.runs}
         seconds: dict[object, list[float]] = {}
         for record in self.records.values():
             durations_s = record["durations_s"]
             seconds.setdefault(workloads[record["run"]], []).append(durations_s["train"] + durations_s["test"])
         return {
-            (run.variant, run.dataset.name): fmean(seconds[workloads[run.id]])
+            (run.variant, run.dataset.whole): fmean(seconds[workloads[run.id]])
             for run in self.runs
             if workloads[run.id] in seconds
         }
@@ -106,7 +106,7 @@ def estimate(plan: Plan, from_steps: Durations = MappingProxyType({})) -> Estima
     if not timed:
         return None
     slowest_s = max(timed.values())
-    keys = {run.id: (run.variant, run.dataset.name) for run in plan.to_do}
+    keys = {run.id: (run.variant, run.dataset.whole) for run in plan.to_do}
     assumed = dict.fromkeys(variant for variant, dataset in keys.values() if (variant, dataset) not in timed)
     later_s = sum(timed.get((run.variant, run.dataset.name), slowest_s) for run in plan.later)
     seconds = {run_id: timed.get(key, slowest_s) for run_id, key in keys.items()}

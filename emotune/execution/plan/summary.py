@@ -16,13 +16,16 @@ from emotune.analysis.power import seeds_for, smallest_effect
 from emotune.analysis.residuals import pooled_spread
 from emotune.analysis.verdict import ALPHA
 from emotune.config.resources import Resources
-from emotune.config.run import DatasetRef, RunConfig
+from emotune.config.run import DatasetRef, RunConfig, Selection
 from emotune.config.seeds import look_shares
 from emotune.config.study import Study
+from emotune.data.datasets.counts import images_in
 from emotune.data.datasets.location import EMBEDDED, is_ready, manifest_of
+from emotune.data.manifest import SPLITS
 from emotune.execution.plan.adaptive import look_lines
 from emotune.execution.plan.concurrency import concurrent_runs
 from emotune.execution.plan.config_diff import reasons
+from emotune.execution.plan.division_power import division_resolution
 from emotune.execution.plan.plan import Durations, Estimate, Plan, estimate
 from emotune.runs.declarations import current_declaration, dropped_contrasts, late_declarations, read_declarations
 from emotune.runs.directory import METRICS, State
@@ -58,7 +61,7 @@ def print_plan(
     estimated = estimate(plan, from_steps)
     console.print(_table(study, datasets, plan, estimated))
     variants = f"({len(study.variants)} variants + A/A)" if study.aa else f"{len(study.variants)} variants"
-    names = ", ".join(ref.name + (" (synthetic)" if is_synthetic(ref) else "") for ref in datasets)
+    names = ", ".join(map(_name, _undivided(datasets), study.datasets))
     time = time_line(plan, estimated, study.resources, executor)
     console.print(
         f"{len(plan.runs)} runs{' up to the next look' * bool(study.looks)} = {variants} × {study.seeds_text} seeds on "
@@ -69,7 +72,11 @@ def print_plan(
         _print_looks(console, study, plan, estimated)
     for line in _late_lines(study, plan):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    for line in [*resolution(study, _finished_rows(study, plan)), *_coarse_test_sets(study, datasets)]:
+    lines = [*division_resolution(study, datasets), *_coarse_test_sets(study, datasets)]
+    if undivided := {ref.name for ref in datasets if not ref.division}:
+        rows = [row for row in _finished_rows(study, plan) if row["dataset"] in undivided]
+        lines = [*resolution(study, rows), *lines]
+    for line in lines:
         console.print(line, highlight=False)
 
 
@@ -126,12 +133,12 @@ def print_reasons(console: Console, plan: Plan) -> None:
         plan: The plan of the study.
     """
     missing = reasons(plan)
-    several = len({run.dataset.name for run in plan.runs}) > 1
+    several = len({run.dataset.whole for run in plan.runs}) > 1
     counts: Counter[tuple[str, str]] = Counter()
     for run in plan.runs:
         if plan.statuses[run.id].state is not State.DONE:
             reason = missing.get(run.id) or _state_and_reason(plan, run)
-            counts[f"{run.variant} on {run.dataset.name}" if several else run.variant, reason] += 1
+            counts[f"{run.variant} on {run.dataset.whole}" if several else run.variant, reason] += 1
     if counts:
         console.print("Why runs are not done:")
     for (variant, reason), count in counts.items():
@@ -149,6 +156,7 @@ def _state_and_reason(plan: Plan, run: RunConfig) -> str:
 
 def _table(study: Study, datasets: Sequence[DatasetRef], plan: Plan, estimated: Estimate | None) -> Table:
     """A row for each variant, or for each variant and data set."""
+    datasets = _undivided(datasets)
     several, gpus = len(datasets) > 1, study.resources.workers * study.resources.gpus_per_worker
     states = [state for state in State if plan.count(state)]
     durations = ["hours", *(["GPU-hours"] if gpus else [])] if estimated and plan.to_do else []
@@ -156,7 +164,7 @@ def _table(study: Study, datasets: Sequence[DatasetRef], plan: Plan, estimated: 
                   box=None, pad_edge=False)  # fmt: skip
     for variant in study.trained:
         for dataset in datasets:
-            runs = [run for run in plan.runs if (run.variant, run.dataset.name) == (variant, dataset.name)]
+            runs = [run for run in plan.runs if (run.variant, run.dataset.whole) == (variant, dataset.name)]
             counts = Counter(plan.statuses[run.id].state for run in runs)
             hours = sum(estimated.seconds.get(run.id, 0.0) for run in runs) / 3600 if estimated else 0.0
             table.add_row(
@@ -164,6 +172,19 @@ def _table(study: Study, datasets: Sequence[DatasetRef], plan: Plan, estimated: 
                 *(f"{amount:.2f}" if amount else "·" for amount in [hours, hours * gpus][: len(durations)]),
             )  # fmt: skip
     return table
+
+
+def _undivided(datasets: Sequence[DatasetRef]) -> list[DatasetRef]:
+    """The data sets with the splits of their shards, each once."""
+    return list(dict.fromkeys(ref.undivided for ref in datasets))
+
+
+def _name(ref: DatasetRef, selection: Selection) -> str:
+    """The name of a data set, with what the reader of a plan must know about it."""
+    folds = [f"{selection.folds} folds"] if selection.folds else []
+    splits = [f"{selection.split_seeds} random splits"] if selection.split_seeds else []
+    notes = [*(["synthetic"] if is_synthetic(ref) else []), " of ".join(folds + splits)]
+    return f"{ref.name} ({', '.join(filter(None, notes))})" if any(notes) else ref.name
 
 
 def is_synthetic(ref: DatasetRef) -> bool:
@@ -217,9 +238,11 @@ def _coarse_test_sets(study: Study, datasets: Sequence[DatasetRef]) -> list[str]
     metric, lines = study.metric, []
     if metric.code or metric.scale.difference_unit != "point" or metric.name == "ece":
         return []
-    for ref in filter(is_ready, datasets):
-        manifest = manifest_of(ref)
-        images = sum(manifest.count("test", label, ref.part) for label in manifest.classes)
+    divisions = Counter(ref.whole for ref in datasets)
+    for ref in filter(is_ready, dict.fromkeys(ref.undivided for ref in datasets)):
+        folds = next((one.division.folds for one in datasets if one.whole == ref.name and one.division), 0)
+        of_fold = sum(images_in(ref, split) for split in SPLITS) / folds if folds else images_in(ref, "test")
+        images = round(of_fold * divisions[ref.name])  # of all divisions together, over which the metric is averaged
         if images and metric.min_effect < 100 / images:
             lines.append(
                 f"Warning: the min_effect of {metric.scale.format_amount(metric.min_effect)} is less than one of the "

@@ -10,8 +10,8 @@ from uuid import uuid4
 
 from emotune.config.network import NetworkConfig
 from emotune.config.run import RunConfig
-from emotune.data.datasets.location import manifest_of
-from emotune.data.manifest import Manifest
+from emotune.data.datasets.counts import images_in
+from emotune.data.manifest import SPLITS
 from emotune.execution.plan.plan import Plan, make_plan
 from emotune.runs.directory import RunDirectory
 from emotune.runs.store import RunStore
@@ -67,7 +67,7 @@ class TrainSteps(Protocol):
 def untimed(plan: Plan) -> list[RunConfig]:
     """The first run to do of each variant and data set of which no run has been timed."""
     timed = plan.measured_durations()
-    first = {(run.variant, run.dataset.name): run for run in reversed(plan.to_do)}
+    first = {(run.variant, run.dataset.whole): run for run in reversed(plan.to_do)}
     return [run for key, run in reversed(first.items()) if key not in timed]
 
 
@@ -90,7 +90,7 @@ def time_steps(
         plan = make_plan(runs, scratch)
         seconds, notes = plan.measured_durations(), []  # a run of so few steps is done
         for run in runs:
-            key = (run.variant, run.dataset.name)
+            key = (run.variant, run.dataset.whole)
             times: _StepTimes | None = scratch.directory(run).folder.read_json(STEP_TIMES)
             if times is not None and key not in seconds:
                 seconds[key] = _run_s(run, times)
@@ -102,19 +102,14 @@ def time_steps(
 
 def _run_s(run: RunConfig, times: _StepTimes) -> float:
     """The seconds of the whole run. The median leaves out the first steps, which are slow, and pauses of epochs."""
-    manifest, train = manifest_of(run.dataset), run.train
-    step_s = median(times["step_s"])
-    images = {split: _count(manifest, split, run) for split in ("train", "val", "test")}
+    step_s, train = median(times["step_s"]), run.train
+    images = {split: images_in(run.dataset, split) for split in SPLITS}
     if not isinstance(run.model, NetworkConfig):  # it reads each image once; how long fitting takes is not known
         return step_s / STOP_EVERY_IMAGES * sum(images.values())
     image_s = step_s / min(train.batch_size, images["train"])
     tests = 1 + (train.epochs if run.test_curve else 0)
     evaluated = train.epochs * images["val"] + tests * train.test_crops * images["test"]
     return image_s * (train.epochs * images["train"] + FORWARD_SHARE * evaluated)
-
-
-def _count(manifest: Manifest, split: str, run: RunConfig) -> int:
-    return sum(manifest.count(split, label, run.dataset.part) for label in manifest.classes)
 
 
 @contextmanager

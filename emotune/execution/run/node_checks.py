@@ -83,7 +83,10 @@ def check_nodes(store: RunStore, datasets: Sequence[DatasetRef], resources: Reso
     nodes = {node["NodeID"]: node for node in _alive_nodes()}
     _require_same_versions(nodes)
     folder, name = store.folder, f".check-{secrets.token_hex(8)}"
-    needed = [dataset for dataset in datasets if dataset.location != EMBEDDED]  # every node draws scenes itself
+    stored = [
+        dataset.undivided for dataset in datasets if dataset.location != EMBEDDED
+    ]  # every node draws scenes itself
+    needed = list(dict.fromkeys(stored))
     inputs = {id_: (store, name, id_, needed if _capacity(node, resources) else []) for id_, node in nodes.items()}
     try:
         folder.write(name, name.encode())

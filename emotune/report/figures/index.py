@@ -70,14 +70,15 @@ def _contrast_figures(results: StudyResults) -> Iterator[FigureEntry]:
     metric, shown = results.study.metric, [c for c in results.comparisons if c.summary.n]
     if not shown:
         return
-    pairs = seed_count_text(c.summary.n for c in shown).replace("seed", "paired seed")
+    units = " or ".join(dict.fromkeys(f"{c.unit}s" for c in shown))
+    pairs = seed_count_text((c.summary.n for c in shown), f"paired {units}".removesuffix("s"))
     floor = " Hatched: A/A with an interval of its own, one estimate of the difference that arises without any change."
     means = "; ".join(f"{c.contrast} on {c.dataset} {metric.format_signed(c.summary.mean)}, {c.verdict}" for c in shown)
     yield FigureEntry(
         "contrasts",
         contrasts.contrast_forest(results.comparisons, metric, results.noise_floor),
-        f"Declared contrasts, {pairs}. Dots: seeds. Bars: means with joint 95 % intervals, from which the verdicts are "
-        "read. Grey: region of equivalence, "
+        f"Declared contrasts, {pairs}. Dots: {units}. Bars: means with joint 95 % intervals, from which the verdicts "
+        "are read. Grey: region of equivalence, "
         f"±{metric.scale.format_amount(metric.min_effect)}."
         f"{floor if results.noise_floor else ''}",
         f"Forest plot of the declared contrasts, differences in {metric.scale.label}: {means}",
@@ -86,7 +87,9 @@ def _contrast_figures(results: StudyResults) -> Iterator[FigureEntry]:
     if results.image_bootstraps:
         yield FigureEntry(
             "uncertainty",
-            contrasts.interval_comparison(results.comparisons, results.image_bootstraps, metric),
+            contrasts.interval_comparison(
+                [c for c in results.comparisons if c.unit == "seed"], results.image_bootstraps, metric
+            ),
             f"Declared contrasts, {pairs}: the 95 % intervals of each alone, for other seeds (its own "
             "seeds only), other test images, and both.",
             "Intervals of each declared contrast over seeds, over images, and over both; the tables list the numbers",

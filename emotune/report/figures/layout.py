@@ -198,8 +198,8 @@ def magnitude_formatter() -> Formatter:
     return FuncFormatter(written)
 
 
-def seed_count_text(counts: Iterable[int]) -> str:
-    """The number of seeds of each variant as text: ``5 seeds``, ``3 to 5 seeds``."""
+def seed_count_text(counts: Iterable[int], unit: str = "seed") -> str:
+    """The number of seeds of each variant as text: ``5 seeds``, ``3 to 5 seeds``; or of what else repeats."""
     numbers = list(counts)
     low, high = min(numbers, default=0), max(numbers, default=0)
-    return f"{low} to {high} seeds" if low != high else f"{high} seed{'s' * (high != 1)}"
+    return f"{low} to {high} {unit}s" if low != high else f"{high} {unit}{'s' * (high != 1)}"

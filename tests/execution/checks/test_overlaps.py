@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from emotune.config.division import Division
 from emotune.config.model import AlexNetConfig
 from emotune.config.run import DatasetRef, RunConfig, Selection
 from emotune.config.train import TrainConfig
@@ -15,9 +16,13 @@ from emotune.core.storage import Folder
 from emotune.data.build.shards import write_shards
 from emotune.data.datasets.resolve import resolve_datasets
 from emotune.data.sources.scenes import Scenes
-from emotune.execution.checks.overlaps import shared_images, targets_without_effect
+from emotune.execution.checks.overlaps import check_divisions, shared_images, targets_without_effect
 
 SHARES = (0.5, 0.25, 0.25)
+
+
+def fold(number: int) -> Division:
+    return Division(folds=2, fold=number)
 
 
 def run_on(dataset: DatasetRef, targets: str) -> RunConfig:
@@ -65,3 +70,11 @@ def test_data_sets_that_share_images_are_named_with_their_number(without, divide
     (line,) = shared_images([without, divided])
     assert re.search(r"\bdivided\b.*\bwithout\b.* \d+ ", line)
     assert shared_images([without]) == shared_images([]) == []
+
+
+def test_divisions_of_a_data_set_are_not_named_and_each_must_have_every_class_in_every_split(without):
+    folds = [replace(without, name=f"{without.name}-{d.name}", division=d) for d in map(fold, (1, 2))]
+    assert shared_images(folds) == []
+    check_divisions([without, *folds])
+    with pytest.raises(InputError, match=without.name):
+        check_divisions([replace(without, division=Division(folds=40, fold=1))])

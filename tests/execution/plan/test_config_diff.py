@@ -6,6 +6,7 @@ import pytest
 from study_files import DATA
 
 from emotune.config.backbone import BackboneCode, BackboneConfig, LastStages
+from emotune.config.division import Division
 from emotune.config.heads import AttentionHeadConfig
 from emotune.config.input_spec import InputSpec
 from emotune.config.model import AlexNetConfig, AttentionConfig, CodeConfig, MldrConfig
@@ -37,6 +38,8 @@ def config(run: RunConfig, **more) -> dict:
          ["train.optimizer sgd → adamw", "train.optimizer_options {} → {amsgrad: true, betas: [0.9, 0.95]}"]),
         (replace(RUN, dataset=replace(DATA, content_hash="cd" * 32)), ["data: content changed"]),
         (replace(RUN, dataset=replace(DATA, name="scenes-noisy", part="noisy")), ["part all → noisy"]),
+        (replace(RUN, dataset=replace(DATA, name="scenes-fold1of5", division=Division(folds=5, fold=1))),
+         ["split of the shards → fold1of5"]),
         (replace(RUN, model=AlexNetConfig()), ["model.name attention → alexnet"]),
         (replace(RUN, model=MldrConfig(levels=(1, 2), depths=(5, 4))),
          ["model.name attention → mldr", "model.levels [1, 2, 4] → [1, 2]", "model.depths [5, 4, 2] → [5, 4]"]),

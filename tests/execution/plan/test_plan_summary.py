@@ -83,6 +83,22 @@ def test_a_plan_warns_of_a_min_effect_that_its_images_or_seeds_cannot_detect(stu
     assert "80 %" not in nothing, "two seeds of two variants give no verdict"
 
 
+def test_a_plan_counts_the_runs_on_all_divisions_of_a_data_set_and_says_what_they_can_show(study: Study, pool: str):
+    divided = replace(
+        study, datasets=(replace(study.datasets[0], folds=5),), contrasts=(Contrast.difference("wide", "plain"),)
+    )
+    text = shown(divided, runs := divided.runs(resolve_datasets(divided.datasets)), pool)
+    assert len(runs) == 2 * 3 * 5
+    rows = {line.split()[0]: line.split()[1:] for line in text.splitlines() if line}
+    assert (rows["plain"], rows["wide"]) == (["15"], ["15"])
+    assert re.search(r"^30 runs .*\b5 folds\b", text, re.M)
+    assert re.search(r"^5 folds of scenes\b.*\b80 % power\b", text, re.M)
+    assert "seed differences" not in text
+    assert re.search(r"Warning.*\b160\b", shown(replace(divided, metric=Metric(min_effect=0.5)), runs, pool))
+    reason = shown(divided, runs, pool, why=True)
+    assert len(reason.splitlines()) == 3
+
+
 def test_reasons_are_counted_by_variant(study: Study, pool: str):
     runs = study.runs(resolve_datasets(study.datasets))
     longer = [replace(run, train=replace(run.train, epochs=60)) for run in runs]

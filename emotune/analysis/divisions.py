@@ -1,0 +1,153 @@
+"""Runs on several divisions of one data set: the divisions are what repeats, and in each of them seeds are averaged.
+
+Folds or random splits of one data set share training images, so that results on them are not independent: the interval
+of their mean is that of Nadeau and Bengio (2003, "Inference for the generalization error", section 3), and in repeated
+cross-validation that of Bouckaert and Frank (2004). In a division a variant's value is the mean over its seeds.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from emotune.analysis.seeds import Comparison, Unit, estimate_differences, judge_contrasts
+from emotune.config.contrast import Contrast
+from emotune.config.metric import Metric
+from emotune.config.run import DatasetRef
+from emotune.runs.directory import State
+
+__all__ = ["Repeats", "division_rows", "estimate_on_all", "judge_on_all", "repeats_of"]
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """What repeats on a data set, and is the unit of its intervals.
+
+    Attributes:
+        dataset: The data set's name, without that of a division.
+        unit: What repeats: seeds, or the divisions of the data set.
+        names: The names of its divisions, as runs have them, in order; the data set's own where seeds repeat.
+        number: The number of repeats.
+        overlap: The number of test images per training image of a division; 0 where seeds repeat.
+    """
+
+    dataset: str
+    unit: Unit
+    names: tuple[str, ...]
+    number: int
+    overlap: float = 0.0
+
+    @property
+    def is_divided(self) -> bool:
+        """Whether divisions repeat."""
+        return self.unit != "seed"
+
+
+def repeats_of(refs: Iterable[DatasetRef], seeds: int, images: Mapping[str, tuple[int, int]]) -> list[Repeats]:
+    """What repeats on each data set of a study.
+
+    Args:
+        refs: The data sets as runs have them, divisions of one after another.
+        seeds: The study's number of seeds.
+        images: The numbers of training and test images by name, of those with finished runs.
+    """
+    by_dataset: dict[str, list[DatasetRef]] = {}
+    for ref in refs:
+        by_dataset.setdefault(ref.whole, []).append(ref)
+    found = []
+    for dataset, group in by_dataset.items():
+        names, division = tuple(ref.name for ref in group), group[0].division
+        if division is None:
+            found.append(Repeats(dataset, "seed", names, seeds))
+            continue
+        train, test = (sum(images[name][part] for name in names if name in images) for part in (0, 1))
+        unit: Unit = "fold" if division.folds else "split"
+        found.append(Repeats(dataset, unit, names, len(names), test / train if train else 0.0))
+    return found
+
+
+def judge_on_all(
+    rows: Sequence[Row], contrasts: Sequence[Contrast], repeats: Sequence[Repeats], metric: Metric
+) -> list[Comparison]:
+    """The declared contrasts on all data sets with joint intervals and verdicts.
+
+    Over all contrasts and data sets together, the probability of any false verdict is at most 5 % if the variants vary
+    alike, each data set having its share of it.
+
+    Args:
+        rows: The runs of the study, see `emotune.analysis.seeds.estimate_differences`, and `division_rows`.
+        contrasts: The contrasts.
+        repeats: What repeats on each data set.
+        metric: The study's metric.
+    """
+    share = 1 / max(1, len(repeats))
+    return [
+        replace(c, unit=one.unit, overlap=one.overlap)
+        for one in repeats
+        for c in judge_contrasts(rows, contrasts, one.dataset, one.number, metric, share, one.overlap)
+    ]
+
+
+def estimate_on_all(
+    rows: Sequence[Row], contrasts: Sequence[Contrast], repeats: Sequence[Repeats], metric: Metric
+) -> list[Comparison]:
+    """Differences on all data sets with an interval for each alone; arguments as `judge_on_all`."""
+    return [
+        replace(c, unit=one.unit, overlap=one.overlap)
+        for one in repeats
+        for c in estimate_differences(rows, contrasts, [one.dataset], one.number, metric, one.overlap)
+    ]
+
+
+def division_rows(rows: Sequence[Row], repeats: Repeats, column: str) -> list[dict[str, Any]]:
+    """A row for each variant and division, like that of a run, whose ``seed`` is the number of the division.
+
+    In each division those seeds count that all variants with finished runs there have finished. A variant of which a
+    run diverged there has diverged in the division.
+
+    Args:
+        rows: The runs of the study, see `emotune.analysis.seeds.estimate_differences`.
+        repeats: A data set whose divisions repeat.
+        column: The column of the metric.
+    """
+    made = []
+    for number, name in enumerate(repeats.names):
+        by_variant: dict[str, dict[int, Row]] = {}
+        for row in rows:
+            if row["dataset"] == name:
+                by_variant.setdefault(row["variant"], {})[row["seed"]] = row
+        common = _common_seeds(by_variant)
+        for variant, by_seed in by_variant.items():
+            made.append(
+                {"variant": variant, "dataset": repeats.dataset, "seed": number}
+                | _mean(by_seed, common, column, number)
+            )
+    return made
+
+
+def _common_seeds(by_variant: Mapping[str, Mapping[int, Row]]) -> list[int]:
+    finished = [
+        {seed for seed, row in by_seed.items() if row["state"] == State.DONE}
+        for by_seed in by_variant.values() if not _diverged(by_seed)
+    ]  # fmt: skip
+    return sorted(set.intersection(*filter(None, finished))) if any(finished) else []
+
+
+def _diverged(by_seed: Mapping[int, Row]) -> bool:
+    return any(row["state"] == State.DIVERGED for row in by_seed.values())
+
+
+def _mean(by_seed: Mapping[int, Row], seeds: Sequence[int], column: str, number: int) -> dict[str, Any]:
+    """The state of a variant in a division, and its metric if it has finished."""
+    counted = [by_seed[seed] for seed in seeds if seed in by_seed and by_seed[seed]["state"] == State.DONE]
+    if _diverged(by_seed):
+        return {"state": str(State.DIVERGED)}
+    if not counted:
+        return {"state": next((row["state"] for row in by_seed.values() if row["state"] != State.DONE), State.MISSING)}
+    digests = [row.get("predicted_classes_digest") for row in counted]
+    return {
+        "state": str(State.DONE),
+        column: sum(row[column] for row in counted) / len(counted),
+        "predicted_classes_digest": None if None in digests else " ".join(map(str, [number, *digests])),
+    }

@@ -1,0 +1,35 @@
+"""Sentences on data sets that a study divides anew, several times."""
+
+from emotune.analysis.divisions import Repeats
+from emotune.config.run import Selection
+
+__all__ = ["division_sentences"]
+
+
+def division_sentences(repeats: Repeats, selection: Selection, seeds: int) -> str:
+    """How a data set is divided, what repeats, and how intervals account for that; empty if seeds repeat.
+
+    Args:
+        repeats: What repeats on the data set.
+        selection: The data set as the study names it.
+        seeds: The study's number of seeds.
+    """
+    if not repeats.is_divided:
+        return ""
+    if selection.folds:
+        times = f", {selection.split_seeds} times" if selection.split_seeds and selection.split_seeds > 1 else ""
+        how = f"into {selection.folds} folds{times}; each is once the test part, validation images come from the others"
+    else:
+        how = f"at random {repeats.number} times, with as many images in each split as in its own"
+    mean = f" In each, a variant's value is the mean over {seeds} seeds." if seeds > 1 else ""
+    text = (
+        f"{repeats.dataset} is divided {how}; groups of near-duplicates stay whole.{mean} What repeats in its verdicts "
+        f"and intervals is the {repeats.unit}: another study would divide the images otherwise."
+    )
+    if not repeats.overlap:
+        return text
+    return (
+        f"{text} Training images of its {repeats.unit}s overlap, so the variance of a mean over n of them is taken to "
+        f"be 1/n + {repeats.overlap:.2f} times that of one; the latter is the number of test images per training image "
+        "(Nadeau and Bengio 2003)."
+    )
