@@ -10,7 +10,7 @@ from PIL import Image
 from emotune.ablate import main
 from emotune.config.labels import MIKELS
 from emotune.config.load import load_study
-from emotune.execution.plan.summary import resolution
+from emotune.execution.plan.resolution import resolution
 from emotune.shard import main as shard
 
 ABLATIONS = sorted(Path("ablations").absolute().glob("*.yaml"))

@@ -14,7 +14,7 @@ from emotune.analysis.joint_interval import PRIOR_DF
 from emotune.analysis.max_t import max_t, t_quantile
 from emotune.analysis.verdict import ALPHA
 
-__all__ = ["findable_effects", "power", "seeds_for", "smallest_effect"]
+__all__ = ["Design", "findable_effects", "power", "relative_sds", "seeds_for", "smallest_effect"]
 
 POWER = 0.80
 MOST_SEEDS = 1000
@@ -22,6 +22,8 @@ OWN_QUANTILES, OTHER_QUANTILES = 400, 40
 """The equally likely values by which the distributions of a contrast's own variance and of the others' are represented.
 """
 BISECTIONS = 40
+Design = tuple[int, np.ndarray, float]
+"""The arguments of `power` after the seeds: the variants, the weights of all contrasts, and alpha."""
 
 
 def power(effect_in_sd: float, seeds: int, variants: int, weights: np.ndarray, alpha: float = ALPHA) -> float:
@@ -93,6 +95,21 @@ def findable_effects(
     """
     found = {n: smallest_effect(n, variants, weights, alpha) for n in sorted(set(seeds))}
     return {n: effect * sd for n, effect in found.items() if effect is not None}
+
+
+def relative_sds(weights: np.ndarray) -> list[float]:
+    """The standard deviation of each contrast's seeds, in that of a difference of two variants, if all vary alike.
+
+    A difference is found with so many seeds; a contrast of this relative standard deviation, if it is as many times
+    larger. Its seeds grow with the square.
+
+    Args:
+        weights: The weights of all contrasts (m, k).
+
+    >>> relative_sds(np.array([[1, -1, 0, 0], [0.5, 0.5, -0.5, -0.5], [1, -1, -1, 1]])).__repr__()
+    '[1.0, 0.7071067811865476, 1.4142135623730951]'
+    """
+    return np.sqrt((np.asarray(weights, float) ** 2).sum(axis=1) / 2).tolist()
 
 
 def _variances(df: int, count: int) -> np.ndarray:

@@ -11,9 +11,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from emotune.analysis.architecture import contrast_options
-from emotune.analysis.metric_table import contrast_weights
-from emotune.analysis.power import seeds_for, smallest_effect
-from emotune.analysis.residuals import pooled_spread
 from emotune.analysis.verdict import ALPHA
 from emotune.config.resources import Resources
 from emotune.config.run import DatasetRef, RunConfig, Selection
@@ -27,10 +24,11 @@ from emotune.execution.plan.concurrency import concurrent_runs
 from emotune.execution.plan.config_diff import reasons
 from emotune.execution.plan.division_power import division_resolution
 from emotune.execution.plan.plan import Durations, Estimate, Plan, estimate
+from emotune.execution.plan.resolution import resolution
 from emotune.runs.declarations import current_declaration, dropped_contrasts, late_declarations, read_declarations
 from emotune.runs.directory import METRICS, State
 
-__all__ = ["is_synthetic", "print_contrasts", "print_plan", "print_reasons", "resolution", "time_line"]
+__all__ = ["is_synthetic", "print_contrasts", "print_plan", "print_reasons", "time_line"]
 
 CONSEQUENCES = {
     State.FAILED: "; is tried again",
@@ -250,49 +248,3 @@ def _coarse_test_sets(study: Study, datasets: Sequence[DatasetRef]) -> list[str]
                 "use more images."
             )
     return lines
-
-
-def resolution(study: Study, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The effects that the study's seeds can detect, and whether ``min_effect`` is one of them.
-
-    Args:
-        study: The study, with its contrasts, seeds and metric.
-        rows: The finished runs with ``variant``, ``dataset``, ``seed`` and the metric.
-    """
-    tests, metric = len(study.contrasts) * len(study.datasets), study.metric
-    share = look_shares(study.looks)[-1] if study.looks else 1.0  # at the last look, others may have resolved more
-    design = (
-        len(study.networks) + bool(study.aa), contrast_weights(study.contrasts, list(study.variants)),
-        share * ALPHA / len(study.datasets),
-    )  # fmt: skip
-    if study.seeds < 2:
-        return ["One seed gives no interval and no verdict: train two or more (--seeds)."]
-    in_sd = smallest_effect(study.seeds, *design)
-    if in_sd is None:
-        return ["Two seeds of two variants give no verdict: train three or more (--seeds)."] if tests else []
-    corrected = f" and for all {tests} contrasts at once" if tests > 1 else ""
-    head = (
-        f"{study.seeds} seeds detect, with 80 % power{corrected}, effects of at least {in_sd:.1f} × the sd of the seed "
-        "differences"
-    )
-    datasets = dict.fromkeys(row["dataset"] for row in rows)
-    spreads = [spread for dataset in datasets if (spread := pooled_spread(rows, dataset, metric.column))]
-    if not spreads:
-        return [f"{head}; the sd is not known before runs are done."]
-    widest, scale = max(spreads, key=lambda spread: spread.sd), metric.scale
-
-    def with_unit(number: float) -> str:
-        return f"{scale.format(number)} {scale.difference_units}".rstrip()
-
-    smallest, min_effect = in_sd * widest.sd, scale.format_amount(metric.min_effect)
-    pooled = f"{with_unit(widest.sd)}, {widest.df} degrees of freedom"
-    line = f"{head}: {with_unit(smallest)} at the pooled sd so far ({pooled})."
-    if metric.min_effect >= smallest:
-        return [line, f"The min_effect of {min_effect} can be detected with {study.seeds} seeds."]
-    seeds = seeds_for(metric.min_effect / widest.sd, *design)
-    needed = f"about {seeds} seeds detect it" if seeds else "more than a thousand seeds are needed for it"
-    return [
-        line,
-        f"Warning: the min_effect of {min_effect} cannot be detected with {study.seeds} seeds, so that most contrasts "
-        f"of this size stay unresolved: {needed} (--seeds), or set a larger min_effect.",
-    ]

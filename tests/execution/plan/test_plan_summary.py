@@ -17,7 +17,8 @@ from emotune.data.datasets.resolve import resolve_datasets
 from emotune.execution.monitor.status import print_status, study_status
 from emotune.execution.plan.config_diff import NEW_SEED
 from emotune.execution.plan.plan import make_plan
-from emotune.execution.plan.summary import print_plan, print_reasons, resolution
+from emotune.execution.plan.resolution import resolution
+from emotune.execution.plan.summary import print_plan, print_reasons
 from emotune.runs.directory import METRICS, RunDirectory, State
 from emotune.runs.registered_study import NamedRun
 from emotune.runs.store import RunStore
@@ -147,3 +148,24 @@ def test_the_status_of_a_study_is_read_from_files(study: Study, pool: str):
     assert all(part in failed for part in ("failed", "wide s0", "ValueError: no"))
     (total,) = (line for line in lines if "6 runs" in line)
     assert all(part in total for part in ("own", "3 missing", "1 running", "1 failed", "1 done"))
+
+
+def test_a_plan_says_what_main_effects_and_interactions_need(write):
+    text = GOOD.split("variants:")[0] + (
+        "factors: {wide: {no: {}, yes: {model.width: 2}}, long: {no: {}, yes: {train.epochs: 60}}}\n"
+        "variants: {plain: {wide: no, long: no}}\nseeds: 5\n"
+    )
+    study = load_study(write(text))
+    line, seeds = resolution(study, [])
+    main, interaction = map(float, re.findall(r"([\d.]+) ×", line.replace("wide × long", "")))
+    assert interaction == pytest.approx(2 * main, abs=0.11), "twice the standard error"
+    assert "four times the seeds" in seeds
+    values = {"plain": [60, 62, 67, 61, 63], "no-wide_long": [65, 60, 67, 62, 64], "wide_no-long": [61, 60, 66, 64, 63],
+              "wide_long": [63, 62, 68, 63, 66]}  # fmt: skip
+    rows = [{"variant": v, "dataset": "scenes", "seed": s, "accuracy": float(x)}
+            for v, by_seed in values.items() for s, x in enumerate(by_seed)]  # fmt: skip
+    line, _, *warnings = resolution(replace(study, metric=Metric(min_effect=3.0)), rows)
+    assert len(re.findall(r"[\d.]+ points for ", line)) == 2
+    assert len(warnings) == 1 and "for wide × long" in warnings[0], "the main effects are within reach"
+    needed = [int(re.search(r"about (\d+) seeds", w)[1]) for w in resolution(study, rows)[2:]]
+    assert 3 < needed[1] / needed[0] < 4.1, "four times, less what the t distribution costs few seeds"

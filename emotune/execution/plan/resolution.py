@@ -1,0 +1,113 @@
+"""The effects that a study's seeds can detect: differences, averages over several variants, and interactions."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from emotune.analysis.metric_table import contrast_weights
+from emotune.analysis.power import Design, relative_sds, seeds_for, smallest_effect
+from emotune.analysis.residuals import pooled_spread
+from emotune.analysis.verdict import ALPHA
+from emotune.config.seeds import look_shares
+from emotune.config.study import Study
+
+__all__ = ["resolution"]
+
+MOST_NAMES = 4
+"""Contrasts that are named; there may be many."""
+TIMES = {4: "four"}
+
+
+def resolution(study: Study, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The effects that the study's seeds can detect, and whether ``min_effect`` is one of them.
+
+    Contrasts whose seeds vary alike, as all differences of two variants do, are in one group.
+
+    Args:
+        study: The study, with its contrasts, seeds and metric.
+        rows: The finished runs with ``variant``, ``dataset``, ``seed`` and the metric.
+    """
+    tests, metric = len(study.contrasts) * len(study.datasets), study.metric
+    weights = contrast_weights(study.contrasts, list(study.variants))
+    share = look_shares(study.looks)[-1] if study.looks else 1.0  # at the last look, others may have resolved more
+    design = len(study.networks) + bool(study.aa), weights, share * ALPHA / len(study.datasets)
+    if study.seeds < 2:
+        return ["One seed gives no interval and no verdict: train two or more (--seeds)."]
+    in_sd = smallest_effect(study.seeds, *design)
+    if in_sd is None:
+        return ["Two seeds of two variants give no verdict: train three or more (--seeds)."] if tests else []
+    groups: dict[float, list[str]] = {}
+    for contrast, relative in zip(study.contrasts, relative_sds(weights), strict=True):
+        groups.setdefault(round(relative, 6), []).append(str(contrast))
+    corrected = f" and for all {tests} contrasts at once" if tests > 1 else ""
+    first, *others = [
+        f"{in_sd * relative:.1f} ×{{}}{_for(names, groups)}" for relative, names in sorted(groups.items())
+    ]
+    amounts = ", ".join([first.format(" the sd of the seed differences"), *(other.format("") for other in others)])
+    head = f"{study.seeds} seeds detect, with 80 % power{corrected}, effects of at least {amounts}"
+    datasets = dict.fromkeys(row["dataset"] for row in rows)
+    spreads = [spread for dataset in datasets if (spread := pooled_spread(rows, dataset, metric.column))]
+    if not spreads:
+        return [f"{head}; the sd is not known before runs are done.", *_interactions(study, weights)]
+    widest, scale = max(spreads, key=lambda spread: spread.sd), metric.scale
+
+    def with_unit(number: float) -> str:
+        return f"{scale.format(number)} {scale.difference_units}".rstrip()
+
+    smallest = ", ".join(
+        f"{with_unit(in_sd * relative * widest.sd)}{_for(names, groups)}" for relative, names in sorted(groups.items())
+    )
+    pooled = f"{with_unit(widest.sd)}, {widest.df} degrees of freedom"
+    return [
+        f"{head}: {smallest} at the pooled sd so far ({pooled}).",
+        *_interactions(study, weights),
+        *_reach(study, groups, in_sd * widest.sd, widest.sd, design),
+    ]
+
+
+def _reach(study: Study, groups: Mapping[float, list[str]], smallest: float, sd: float, design: Design) -> list[str]:
+    """Whether ``min_effect`` can be detected, and how many seeds detect it where it cannot.
+
+    Args:
+        study: The study.
+        groups: The contrasts by their standard deviation, in that of a difference.
+        smallest: The smallest difference that is detected.
+        sd: The standard deviation of a seed difference.
+        design: The arguments of `emotune.analysis.power.power` after the seeds.
+    """
+    metric = study.metric
+    min_effect = metric.scale.format_amount(metric.min_effect)
+    lines = []
+    for relative, names in sorted(groups.items()):
+        if metric.min_effect >= smallest * relative:
+            continue
+        seeds = seeds_for(metric.min_effect / (sd * relative), *design)
+        needed = f"about {seeds} seeds detect it" if seeds else "more than a thousand seeds are needed for it"
+        lines.append(
+            f"Warning: the min_effect of {min_effect} cannot be detected with {study.seeds} seeds"
+            f"{_for(names, groups)}, so that most contrasts of this size stay unresolved: {needed} (--seeds), or set a "
+            "larger min_effect."
+        )
+    return lines or [f"The min_effect of {min_effect} can be detected with {study.seeds} seeds."]
+
+
+def _interactions(study: Study, weights: Any) -> list[str]:
+    """How many times the seeds of a main effect an interaction needs; empty without factors."""
+    squares = {str(c): relative**2 for c, relative in zip(study.contrasts, relative_sds(weights), strict=True)}
+    mains = [c for c in study.contrasts if c.effect and not c.effect.is_interaction]
+    ratios = {
+        round(squares[str(c)] / squares[str(main)], 2)
+        for c in study.contrasts if c.effect and c.effect.is_interaction
+        for main in mains if main.effect and main.effect.compared.items() <= c.effect.compared.items()
+    }  # fmt: skip
+    if not ratios:
+        return []
+    times = " to ".join(TIMES.get(ratio, f"{ratio:g}") for ratio in sorted({min(ratios), max(ratios)}))
+    return [f"An interaction needs {times} times the seeds of a main effect of the same size."]
+
+
+def _for(names: Sequence[str], groups: Mapping[float, object]) -> str:
+    """The contrasts of a group; empty if it is the only one."""
+    if len(groups) == 1:
+        return ""
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return f" for {', '.join(names[:MOST_NAMES])}{more}"
