@@ -54,6 +54,8 @@ def _paragraph(comparisons: Sequence[Comparison], metric: Metric, images: int, *
         sentences.append(f"Seeds tell nothing about {_pairs(fixed)}, which do not depend on them.")
     if unable := by_verdict[Verdict.NOT_ASSESSED]:
         sentences.append(f"Nothing is said of {_pairs(unable)}: none of them is shown to have learned anything.")
+    if late := [str(c.contrast) for c in comparisons if c.late and c.verdict is not Verdict.UNRESOLVED]:
+        sentences.append(f"Not confirmatory, because of what was declared when results were there: {_listed(late)}.")
     return " ".join(sentences)
 
 

@@ -9,18 +9,22 @@ from rich.console import Console
 from written_runs import write_run
 
 from emotune import Study
+from emotune.analysis.verdict import Verdict
 from emotune.api.run_study import train_and_report
 from emotune.config.metric import Metric
 from emotune.config.model import AlexNetConfig
 from emotune.config.train import TrainConfig
 from emotune.execution.plan.resolved_study import ResolvedStudy, resolve_study
 from emotune.execution.plan.summary import print_plan
+from emotune.report.answer import answer
 from emotune.report.contrast_table import contrast_table
 from emotune.report.phrasing import verdict_in_words, verdict_sentences
 from emotune.report.results import StudyResults, compute_results
 from emotune.runs.declarations import declare, read_declarations
 
 TRAIN = TrainConfig(epochs=1, batch_size=24)
+ACCURACIES = {"plain": 50, "wide": 52, "tall": 80}
+NOISE = {"plain": [0, 1.5, 0.5], "wide": [1, 0, 1.5], "tall": [0, 1, 2]}
 WIDTHS = {"plain": 0.0625, "wide": 0.125, "tall": 0.25}
 
 
@@ -32,7 +36,7 @@ def declared(small_shards: Path, tmp_path: Path) -> ResolvedStudy:
     resolved = resolve_study(study, tmp_path / "runs")
     declare(study, resolved.plan())
     for run in resolved.runs[:6]:
-        write_run(resolved.store, run, 50 + len(run.variant) + run.seed)
+        write_run(resolved.store, run, ACCURACIES[run.variant] + NOISE[run.variant][run.seed])
     return resolved
 
 
@@ -52,6 +56,8 @@ def test_what_is_changed_after_results_is_shown(declared: ResolvedStudy):
     more = results(declared, contrasts=["wide - plain", "tall - plain"])
     first, second = more.comparisons
     assert first.late == () and "6 of 9" in verdict_in_words(second)
+    (paragraph,) = answer(more.comparisons, more.study.metric, {more.datasets[0]: 200})
+    assert (second.verdict, "tall - plain" in paragraph) == (Verdict.BETTER, True)
     assert "6 of 9" in verdict_sentences(second, more.study.metric, more.datasets)
     assert contrast_table(more.other_analyses)["late"].tolist() == ["", "declared after 6 of 9 runs"]
     longer = results(declared, seeds=5).comparisons[0]

@@ -43,7 +43,8 @@ def resolution(study: Study, rows: Sequence[Mapping[str, Any]]) -> list[str]:
         f"{in_sd * relative:.1f} ×{{}}{_for(names, groups)}" for relative, names in sorted(groups.items())
     ]
     amounts = ", ".join([first.format(" the sd of the seed differences"), *(other.format("") for other in others)])
-    head = f"{study.seeds} seeds detect, with 80 % power{corrected}, effects of at least {amounts}"
+    seeds = f"{'At the last look, ' * bool(study.looks)}{study.seeds} seeds"
+    head = f"{seeds} detect, with 80 % power{corrected}, effects of at least {amounts}"
     datasets = dict.fromkeys(row["dataset"] for row in rows)
     spreads = [spread for dataset in datasets if (spread := pooled_spread(rows, dataset, metric.column))]
     if not spreads:
@@ -81,11 +82,12 @@ def _reach(study: Study, groups: Mapping[float, list[str]], smallest: float, sd:
         if metric.min_effect >= smallest * relative:
             continue
         seeds = seeds_for(metric.min_effect / (sd * relative), *design)
+        option = "up_to" if study.looks else "--seeds"
         needed = f"about {seeds} seeds detect it" if seeds else "more than a thousand seeds are needed for it"
         lines.append(
             f"Warning: the min_effect of {min_effect} cannot be detected with {study.seeds} seeds"
-            f"{_for(names, groups)}, so that most contrasts of this size stay unresolved: {needed} (--seeds), or set a "
-            "larger min_effect."
+            f"{_for(names, groups)}, so that most contrasts of this size stay unresolved: {needed} ({option}), or set "
+            "a larger min_effect."
         )
     return lines or [f"The min_effect of {min_effect} can be detected with {study.seeds} seeds."]
 

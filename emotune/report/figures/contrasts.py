@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.transforms import ScaledTranslation
 
+from emotune.analysis.looks import Look
 from emotune.analysis.seeds import Comparison, Summary
 from emotune.analysis.verdict import Verdict
 from emotune.config.contrast import Contrast
@@ -21,7 +22,7 @@ from emotune.report.figures.table_plot import TableRow, annotate_above, draw_int
 if TYPE_CHECKING:
     from emotune.analysis.images import ImageBootstrap
 
-__all__ = ["contrast_forest", "interval_comparison"]
+__all__ = ["contrast_forest", "interval_comparison", "intervals_over_looks"]
 
 NOISE_FLOOR_LABEL = "noise floor\n(A/A)"
 
@@ -49,7 +50,8 @@ def contrast_forest(
             rows, drawn = [*rows, TableRow(dataset, heading=True)], [*drawn, None]
         for c in group:
             verdict = c.verdict or Verdict.UNRESOLVED
-            tag = f"{verdict}, n = {c.summary.n}" if c.summary.n else ""
+            late = ", declared late" if c.late else ""
+            tag = f"{verdict}, n = {c.summary.n}{late}" if c.summary.n else ""
             rows.append(
                 TableRow(_contrast_label(c.contrast), _summary_text(c.summary, metric), tag, VERDICT_COLOURS[verdict])
             )
@@ -132,6 +134,38 @@ def interval_comparison(
                 "D" if both else "o",
                 2.4 if both else 1.2,
             )
+    return figure
+
+
+@rc_context(STYLE)
+def intervals_over_looks(looks: Sequence[Look], metric: Metric, *, narrow: bool = False) -> Figure:
+    """The joint interval of each contrast at each look of adaptive seeds, until it is resolved.
+
+    Args:
+        looks: The looks at one data set that are reached, of which the first has all contrasts.
+        metric: The study's metric.
+        narrow: Whether the figure is for a narrow screen.
+    """
+    rows: list[TableRow] = []
+    drawn: list[Comparison | None] = []
+    for contrast in [c.contrast for c in looks[0].comparisons]:
+        rows.append(TableRow(wrap_name(_with_minus(str(contrast)), 40 if narrow else 72), heading=True))
+        drawn.append(None)
+        for look in looks:
+            for c in (c for c in look.comparisons if c.contrast == contrast):
+                verdict = c.verdict or Verdict.UNRESOLVED
+                text, colour = _summary_text(c.summary, metric), VERDICT_COLOURS[verdict]
+                rows.append(TableRow(f"{look.seeds} seeds", text, str(verdict), colour))
+                drawn.append(c)
+    shown = [c.summary for c in drawn if c and c.summary.n]
+    values = [s.mean for s in shown] + [0, -1.4 * metric.min_effect, 1.4 * metric.min_effect]
+    limits = axis_limits(values, _interval_ends(shown), 4 * metric.min_effect)
+    figure, axes, edges = table_plot(rows, limits, _axis_label(metric), bottom=0.56, narrow=narrow)
+    _draw_equivalence_region(axes, metric, sides=all(c.contrast.compares_means for c in looks[0].comparisons))
+    for row, c, (begin, end) in zip(rows, drawn, edges, strict=True):
+        if c and c.summary.n:
+            marker = VERDICT_MARKERS[c.verdict or Verdict.UNRESOLVED]
+            draw_interval(axes, (begin + end) / 2, c.summary, row.colour, marker)
     return figure
 
 

@@ -58,6 +58,7 @@ def draw_figures(
     for name, predictions in results.predictions.items():
         if predictions:
             part = _DatasetFigures(results, name, titles[name])
+            yield from part.looks()
             yield from part.interactions()
             yield from part.results()
             yield from part.learning()
@@ -108,6 +109,18 @@ class _DatasetFigures:
         colours = variant_colours(list(self._study.variants))
         self._colours = {variant: colours[variant] for variant in self._predictions}
         self._scope = f"{dataset}, {seed_count_text(map(len, self._predictions.values()))}"
+
+    def looks(self) -> Iterator[FigureEntry]:
+        looks = next((one.reached for one in self._results.looks if one.dataset == self._dataset), ())
+        if looks:
+            yield FigureEntry(
+                f"looks-{self._dataset}",
+                contrasts.intervals_over_looks(looks, self._metric),
+                f"{self._dataset}: means with the joint interval at each look, until the contrast is resolved. All "
+                "intervals together cover with 95 % probability. Grey band: region of equivalence.",
+                f"Intervals of the declared contrasts on {self._dataset} at each look; the table lists the numbers",
+                contrasts.intervals_over_looks(looks, self._metric, narrow=True),
+            )
 
     def interactions(self) -> Iterator[FigureEntry]:
         effects = [c for c in self._results.comparisons if c.contrast.effect and c.dataset == self._dataset]

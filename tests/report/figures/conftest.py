@@ -12,6 +12,7 @@ from PIL import Image
 
 from emotune.analysis.joint_interval import JointInterval
 from emotune.analysis.learning import Learning, RunLearning, VariantLearning
+from emotune.analysis.looks import Look
 from emotune.analysis.prior import prior_predictor
 from emotune.analysis.seeds import summarise
 from emotune.analysis.verdict import Verdict
@@ -35,7 +36,7 @@ METRIC = Metric()
 def comparison(contrast: Contrast, dataset: str, values: list[float], verdict: Verdict | None) -> SimpleNamespace:
     """The fields of a comparison that figures use."""
     return SimpleNamespace(contrast=contrast, dataset=dataset, differences=dict(enumerate(values)),
-                           summary=summarise(values), paired=summarise(values), verdict=verdict)  # fmt: skip
+                           summary=summarise(values), paired=summarise(values), verdict=verdict, late=())  # fmt: skip
 
 
 def results(variants, seeds, labels, epochs, datasets) -> SimpleNamespace:
@@ -101,9 +102,17 @@ def learned(runs: pd.DataFrame, variants, seeds) -> Learning:
     return Learning("scenes", prior_predictor(images, {"x": 1}), ("accuracy",), found, by_run)
 
 
+def looks(results: SimpleNamespace) -> list[Look]:
+    """Two looks at the first data set, of which the second has what the first leaves unresolved."""
+    first = tuple(c for c in results.compared if c.dataset == results.compared[0].dataset)
+    return [Look(2, 0.02, first), Look(5, 0.03, tuple(c for c in first if c.verdict == Verdict.UNRESOLVED))]
+
+
 DRAW: dict[str, Callable[[SimpleNamespace], Figure]] = {
     "forest": lambda r: contrasts.contrast_forest(r.compared, METRIC, r.aa),
     "uncertainties": lambda r: contrasts.interval_comparison(r.compared, r.crossed, METRIC),
+    "looks": lambda r: contrasts.intervals_over_looks(looks(r), METRIC),
+    "narrow_looks": lambda r: contrasts.intervals_over_looks(looks(r), METRIC, narrow=True),
     "by_seed": lambda r: accuracy.metric_by_variant("scenes", r.runs, METRIC, r.summaries, 12.5, r.colours),
     "narrow_forest": lambda r: contrasts.contrast_forest(r.compared, METRIC, r.aa, narrow=True),
     "narrow_uncertainties": lambda r: contrasts.interval_comparison(r.compared, r.crossed, METRIC, narrow=True),
