@@ -228,25 +228,31 @@ def run_learning(
         prior: The class prior.
         compared: The metrics that are compared.
     """
-    trivial = {name: _values(prior.predictions, name) for name in compared}
     targets = targets_of(prior.predictions)
-    return [
-        RunLearning(
-            row["variant"], row["seed"],
-            any(_is_better(_values(predictions[row["run"]], name), trivial[name], name) for name in compared),
-            _only_answer(predictions[row["run"]], targets),
+    trivial = {name: _values(prior.predictions, targets, guesses_of(prior.predictions), name) for name in compared}
+    found = []
+    for row in rows:
+        if row["dataset"] != dataset or row["state"] != State.DONE:
+            continue
+        frame = predictions[row["run"]]
+        guesses = guesses_of(frame)
+        learned = any(_is_better(_values(frame, targets, guesses, name), trivial[name], name) for name in compared)
+        answer = _only_answer(guesses, targets)
+        found.append(
+            RunLearning(row["variant"], row["seed"], learned, None if answer is None else classes_of(frame)[answer])
         )
-        for row in rows if row["dataset"] == dataset and row["state"] == State.DONE
-    ]  # fmt: skip
+    return found
 
 
-def _values(predictions: pd.DataFrame, name: MetricName) -> np.ndarray:
+def _values(predictions: pd.DataFrame, targets: np.ndarray, guesses: np.ndarray, name: MetricName) -> np.ndarray:
     """What each image adds to a metric, which is the mean of these values (N,)."""
-    if name != "balanced_accuracy":
+    if name not in ("accuracy", "balanced_accuracy"):
         return sufficient_stats(predictions, name).value
-    targets = targets_of(predictions)
+    right = 100.0 * (guesses == targets)
+    if name == "accuracy":
+        return right
     images = np.bincount(targets)
-    return sufficient_stats(predictions, "accuracy").value * len(targets) / (np.sum(images > 0) * images[targets])
+    return right * len(targets) / (np.sum(images > 0) * images[targets])
 
 
 def _is_better(values: np.ndarray, prior: np.ndarray, name: MetricName) -> bool:
@@ -267,9 +273,8 @@ def _is_better(values: np.ndarray, prior: np.ndarray, name: MetricName) -> bool:
     return bool(gains.mean() > t_quantile(2 * ALPHA, len(gains) - 1) * error)
 
 
-def _only_answer(predictions: pd.DataFrame, targets: np.ndarray) -> str | None:
-    answers = guesses_of(predictions)
-    most = int(np.bincount(answers).argmax())
+def _only_answer(guesses: np.ndarray, targets: np.ndarray) -> int | None:
+    """The class that is answered for nearly all images, whatever theirs; None if there is no such class."""
+    most = int(np.bincount(guesses).argmax())
     others = targets != most
-    is_collapsed = others.any() and (answers[others] == most).mean() >= NEARLY_ALL
-    return classes_of(predictions)[most] if is_collapsed else None
+    return most if others.any() and (guesses[others] == most).mean() >= NEARLY_ALL else None
