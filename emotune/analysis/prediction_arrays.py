@@ -21,7 +21,8 @@ def classes_of(predictions: pd.DataFrame) -> list[str]:
 
 def targets_of(predictions: pd.DataFrame) -> np.ndarray:
     """The index of each image's class (N,); -1 for a target that is none of the classes."""
-    found = pc.index_in(pa.array(predictions["target"], pa.string()), pa.array(classes_of(predictions), pa.string()))
+    targets, classes = (pa.array(texts, pa.string()) for texts in (predictions["target"], classes_of(predictions)))
+    found = pc.index_in(targets, classes)  # pyright: ignore[reportAttributeAccessIssue]  # set at run time
     return found.fill_null(-1).to_numpy().astype(np.intp)
 
 

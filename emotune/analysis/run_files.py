@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,7 @@ def read_curve(folder: Folder) -> list[dict[str, float]]:
         ) from None
 
 
-def curve_table(epochs: Iterable[Mapping[str, Any]], columns: Sequence[str] = ()) -> pd.DataFrame:
+def curve_table(epochs: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> pd.DataFrame:
     """A table of epochs, see `read_curve`, with further columns before `EPOCH_COLUMNS`."""
     table = pd.DataFrame(epochs, columns=[*columns, *EPOCH_COLUMNS])
     return table.astype(dict.fromkeys(EPOCH_COLUMNS, float)).astype({"epoch": int})

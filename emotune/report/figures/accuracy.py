@@ -117,7 +117,7 @@ def metric_against_cost(title: str, table: pd.DataFrame, metric: Metric) -> Figu
     draw_title(figure, title, "bars: 95 % t intervals" if table["low"].notna().any() else "one seed: no interval")
     for i, cost in enumerate(COSTS):
         axes = place_axes(figure, LEFT + i * (width + GAP), top, width, HEIGHT, grid="y")
-        _cost_panel(axes, tables[i], cost, ylim)
+        _cost_panel(axes, tables[i], cost, ylim, frame[0])
         axes.tick_params(axis="y", labelleft=i == 0, length=0)
         axes.set_ylabel(f"test {metric.scale.label}" if i == 0 else "")
         if legend:
@@ -171,11 +171,11 @@ def _marks(table: pd.DataFrame, cost: str, ylim: tuple[float, float], frame: tup
             for a, b, c, d in zip(x, y, bottom, top, strict=True)]  # fmt: skip
 
 
-def _cost_panel(axes: Axes, table: pd.DataFrame, cost: str, ylim: tuple[float, float]) -> None:
+def _cost_panel(axes: Axes, table: pd.DataFrame, cost: str, ylim: tuple[float, float], width: float) -> None:
+    """Draws the points of a panel, ``width`` points wide, and its logarithmic axis."""
     axes.vlines(table[cost], table["low"], table["high"], color=SOFT, linewidth=1)
     axes.plot(table[cost], table["mean"], "o", color=INK, markersize=4.5)
     axes.set(xscale="log", xlim=_log_axis_limits(table[cost]), ylim=ylim, xlabel=COSTS[cost])
-    width = 72 * axes.get_position().width * axes.get_figure().get_size_inches()[0]
     axes.xaxis.set_major_locator(FixedLocator(_log_ticks(*axes.get_xlim(), width)))
     axes.xaxis.set_major_formatter(magnitude_formatter())
     axes.xaxis.set_minor_formatter(NullFormatter())
