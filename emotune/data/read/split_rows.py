@@ -42,7 +42,7 @@ def split_rows(
         InputError: the division cannot have every class in every split.
     """
     samples = [(sample, shard.split) for shard, index in shards for sample in index]
-    rows = range(len(samples))
+    rows = list(range(len(samples)))
     if ref.part != "all":
         rows = [row for row in rows if agreement_of(samples[row][0].label, samples[row][0].votes) == ref.part]
     if ref.division:
