@@ -83,8 +83,9 @@ def dependence_sentences(comparison: Comparison, among: Sequence[Comparison], me
     sentences = []
     for other in among:
         template = DEPENDENCE_TEMPLATES.get(other.verdict or Verdict.UNRESOLVED)
-        if template and other.dataset == comparison.dataset and _extends(other.contrast.effect, effect):
-            named = next(factor for factor in other.contrast.effect.compared if factor not in effect.compared)
+        interaction = other.contrast.effect
+        if template and interaction and other.dataset == comparison.dataset and _extends(interaction, effect):
+            named = next(factor for factor in interaction.compared if factor not in effect.compared)
             text = template.format(other=named, margin=metric.scale.format_amount(metric.min_effect))
             sentences.append(f"{text} ({_interaction(other, metric)}).")
     return sentences
@@ -99,11 +100,9 @@ def _compared(contrast: Contrast) -> tuple[str, str, str]:
     return ("" if contrast.name == contrast.formula else f"{contrast}: ", *(contrast.pair or contrast.sides))
 
 
-def _extends(interaction: Effect | None, main: Effect) -> bool:
+def _extends(interaction: Effect, main: Effect) -> bool:
     """Whether it is an interaction of this main effect with another factor."""
-    return (
-        interaction is not None and interaction.is_interaction and main.compared.items() <= interaction.compared.items()
-    )
+    return interaction.is_interaction and main.compared.items() <= interaction.compared.items()
 
 
 def _interaction(comparison: Comparison, metric: Metric) -> str:

@@ -39,12 +39,10 @@ def resolution(study: Study, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     for contrast, relative in zip(study.contrasts, relative_sds(weights), strict=True):
         groups.setdefault(round(relative, 6), []).append(str(contrast))
     corrected = f" and for all {tests} contrasts at once" if tests > 1 else ""
-    first, *others = [
-        f"{in_sd * relative:.1f} ×{{}}{_for(names, groups)}" for relative, names in sorted(groups.items())
-    ]
-    amounts = ", ".join([first.format(" the sd of the seed differences"), *(other.format("") for other in others)])
+    amounts = [f"{in_sd * relative:.1f} ×{_for(names, groups)}" for relative, names in sorted(groups.items())]
+    amounts[0] = amounts[0].replace("×", "× the sd of the seed differences", 1)
     seeds = f"{'At the last look, ' * bool(study.looks)}{study.seeds} seeds"
-    head = f"{seeds} detect, with 80 % power{corrected}, effects of at least {amounts}"
+    head = f"{seeds} detect, with 80 % power{corrected}, effects of at least {', '.join(amounts)}"
     datasets = dict.fromkeys(row["dataset"] for row in rows)
     spreads = [spread for dataset in datasets if (spread := pooled_spread(rows, dataset, metric.column))]
     if not spreads:

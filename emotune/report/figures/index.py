@@ -129,8 +129,9 @@ class _DatasetFigures:
             if values.empty:
                 continue
             shown = [c for c in effects if c.contrast.effect and set(c.contrast.effect.compared) == {one, other}]
-            means = values.groupby(["first", "second"], sort=False)["value"].mean()
-            texts = [f"{one} {a}, {other} {b} {self._metric.scale.format(mean)}" for (a, b), mean in means.items()]
+            means = values.groupby(["first", "second"], sort=False, as_index=False)["value"].mean()
+            cells = zip(means["first"], means["second"], means["value"], strict=True)
+            texts = [f"{one} {a}, {other} {b} {self._metric.scale.format(mean)}" for a, b, mean in cells]
             judged = "; ".join(f"{c.contrast} {self._metric.format_signed(c.summary.mean)}, {c.verdict}" for c in shown)
             yield FigureEntry(
                 f"interaction-{one}-{other}-{self._dataset}",

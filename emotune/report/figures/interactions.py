@@ -77,9 +77,9 @@ def _draw_lines(
     for level in lines:
         of_line = values[values["first"] == level]
         for _, seed in of_line.groupby("seed"):
-            heights = seed.set_index("second")["within"][places]
+            heights = seed.set_index("second")["within"].reindex(list(places))
             axes.plot(range(len(places)), heights, color=colours[level], alpha=0.3, linewidth=0.8, gid="seed")
-        means = of_line.groupby("second")["value"].mean()[places]
+        means = of_line.groupby("second")["value"].mean().reindex(list(places))
         axes.plot(range(len(places)), means, color=colours[level], linewidth=1.8, linestyle=dashes[level],
                   marker=shapes[level], markersize=6, gid="mean")  # fmt: skip
         ends.append(float(means.iloc[-1]))
