@@ -14,7 +14,7 @@ __all__ = ["resolution"]
 
 MOST_NAMES = 4
 """Contrasts that are named; there may be many."""
-TIMES = {4: "four"}
+TIMES: Mapping[float, str] = {4.0: "four"}
 
 
 def resolution(study: Study, rows: Sequence[Mapping[str, Any]]) -> list[str]:
