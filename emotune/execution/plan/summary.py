@@ -97,7 +97,8 @@ def _print_looks(console: Console, study: Study, plan: Plan, estimated: Estimate
     lines = [f"Looks at {looks} seeds, in brackets their shares of the 5 %{each}.", *look_lines(plan)]
     least, most = len(plan.to_do), len(plan.to_do) + len(plan.later)
     if most:
-        lines.append(f"Still to train: at least {least} runs, at most {most}.{_hours_left(estimated)}")
+        runs = f"{most} runs" if least == most else f"at least {least} runs, at most {most}"
+        lines.append(f"Still to train: {runs}.{_hours_left(estimated)}")
     for line in lines:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
@@ -107,7 +108,8 @@ def _hours_left(estimated: Estimate | None) -> str:
     if estimated is None:
         return ""
     least, most = estimated.hours, estimated.hours + estimated.later_hours
-    return f" That takes {_duration(least)} to {_duration(most)}, one run after another."
+    both = _duration(most) if least == most else f"{_duration(least)} to {_duration(most)}"
+    return f" That takes {both}, one run after another."
 
 
 def print_contrasts(console: Console, study: Study) -> None:
