@@ -86,8 +86,8 @@ def _draw_lines(
     low, high = axes.get_ylim()
     per_inch = (high - low) / HEIGHT
     tallest = LINE * max(name.count("\n") + 1 for name in names.values())
-    heights = spread_apart(ends, tallest * per_inch, low, high)
-    for level, height in zip(lines, heights, strict=True):
+    at = spread_apart(ends, tallest * per_inch, low, high)
+    for level, height in zip(lines, at, strict=True):
         axes.annotate(names[level], (axes.get_xlim()[1], height), xytext=(4, 0), textcoords="offset points",
                       va="center", color=colours[level], annotation_clip=False)  # fmt: skip
 
