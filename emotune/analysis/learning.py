@@ -6,7 +6,7 @@ Nothing can be said about the difference of two variants that both answer withou
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -147,7 +147,8 @@ def learning(records: Records, study: Study, dataset: str, datasets: int) -> Lea
         datasets: The number of the study's data sets.
     """
     unable = {name for name, (model, _) in study.variants.items() if isinstance(model, ConstantConfig)}
-    every: list[dict[str, Any]] = records.runs[records.runs["dataset"] == dataset].to_dict("records")
+    table = records.runs[records.runs["dataset"] == dataset]
+    every = cast("list[dict[str, Any]]", table.to_dict("records"))  # column names are strings
     done = [row for row in every if row["state"] == State.DONE and row["seed"] < study.seeds]
     if not done:
         return None
