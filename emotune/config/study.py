@@ -2,11 +2,8 @@
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
-
-import yaml
 
 from emotune.config.contrast import Contrast, parse_contrasts
 from emotune.config.design.factors import Layout, factor_contrasts, factor_problems
@@ -18,8 +15,8 @@ from emotune.config.network import NetworkConfig
 from emotune.config.resources import Resources
 from emotune.config.run import DatasetRef, RunConfig, Selection, WeightsRef
 from emotune.config.seeds import seeds_problems
+from emotune.config.study_yaml import study_yaml
 from emotune.config.train import TrainConfig
-from emotune.config.user_code import UserCode
 from emotune.core.errors import raise_if_any, suggest
 
 __all__ = [
@@ -131,7 +128,7 @@ class Study:
         }  # fmt: skip
         for key, value in values.items():
             object.__setattr__(self, key, value)
-        object.__setattr__(self, "source", source or _to_yaml(self))
+        object.__setattr__(self, "source", source or study_yaml(self))
 
     @property
     def trained(self) -> dict[str, tuple[ModelConfig, TrainConfig]]:
@@ -281,46 +278,3 @@ def _pair(
         problems.append(f"variants.{name}: give a model's config, such as AlexNetConfig(), or (model, TrainConfig(…))")
         return AlexNetConfig(), TrainConfig()
     return model, train
-
-
-def _to_yaml(study: Study) -> str:
-    """The text of an equivalent study file."""
-    variants = {
-        name: {f"model.{key}": value for key, value in _changes(model, {"name": model.name}).items()}
-        | {f"train.{key}": value for key, value in _changes(train, {}).items()}
-        for name, (model, train) in study.variants.items()
-    }
-    parts = {
-        "question": study.question,
-        "datasets": [_changes(one, {"data": one.data}) for one in study.datasets],
-        "baseline": study.baseline,
-        "variants": variants,
-        "seeds": {"up_to": study.seeds, "looks": list(study.looks)} if study.looks else study.seeds,
-        "contrasts": [one.to_yaml() for one in study.contrasts if one.effect is None],
-        "metric": {key: value for key, value in _changes(study.metric, {}).items() if value is not None},
-        "resources": _changes(study.resources, {}),
-        "aa": study.aa is not None,
-    }
-    if study.factors:
-        parts["factors"] = {f: {level: list(v) for level, v in levels.items()} for f, levels in study.factors.items()}
-    if study.references:
-        parts["references"] = list(study.references)
-    return yaml.safe_dump(parts, sort_keys=False, allow_unicode=True)
-
-
-def _changes(config: Any, always: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a config that differ from their defaults, as YAML has them."""
-    values = {one.name: getattr(config, one.name) for one in fields(config) if getattr(config, one.name) != one.default}
-    return always | {key: _as_in_yaml(value) for key, value in values.items()}
-
-
-def _as_in_yaml(value: Any) -> Any:
-    """The value with YAML's lists and mappings in the place of tuples, configs, and mappings that cannot be changed."""
-    if isinstance(value, UserCode):
-        return asdict(value)
-    if is_dataclass(value):
-        own = {one.name: getattr(value, one.name) for one in fields(value) if one.name == "name"}
-        return _changes(value, own)
-    if isinstance(value, Mapping):
-        return {key: _as_in_yaml(item) for key, item in value.items()}
-    return [_as_in_yaml(item) for item in value] if isinstance(value, tuple) else value

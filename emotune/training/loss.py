@@ -59,8 +59,10 @@ class Objective:
         images are balanced. The label is the one with the greater share.
         """
         rows = torch.from_numpy(indices).to(self.targets.device, non_blocking=True)
-        taken = (values.index_select(0, rows) for values in (self.targets, self.target_probs, self.weights))
-        own = Objective(*taken, self.loss)
+        targets, probs, weights = (
+            values.index_select(0, rows) for values in (self.targets, self.target_probs, self.weights)
+        )
+        own = Objective(targets, probs, weights, self.loss)
         if mixture is None:
             return own
         partners, share = self.of(mixture.partners), mixture.share
@@ -78,8 +80,8 @@ def make_objective(split: Split, train: TrainConfig, device: torch.device) -> Ob
     balanced = train.class_weights == "balanced"
     weights = class_weights(targets, len(classes))[targets] if balanced else np.ones(len(targets), np.float32)
     smoothed = smooth_labels(target_probs, train.label_smoothing)
-    tensors = (torch.from_numpy(values).to(device) for values in (targets, smoothed, weights))
-    return Objective(*tensors, make_loss(train))
+    label, probs, weight = (torch.from_numpy(values).to(device) for values in (targets, smoothed, weights))
+    return Objective(label, probs, weight, make_loss(train))
 
 
 def smooth_labels(target_probs: np.ndarray, smoothing: float) -> np.ndarray:

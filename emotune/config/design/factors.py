@@ -77,12 +77,12 @@ def factor_problems(layout: Layout, variants: Collection[str]) -> list[str]:
                          if v not in variants]  # fmt: skip
     if problems:
         return problems
-    for levels, names in cells(layout).items() if layout else ():
+    for combined, names in cells(layout).items() if layout else ():
         if len(names) != 1:
-            combination = ", ".join(f"{factor} {level}" for factor, level in zip(layout, levels, strict=True))
+            combination = ", ".join(f"{factor} {level}" for factor, level in zip(layout, combined, strict=True))
             found = f"are {', '.join(names)}" if names else "is no variant"
             problems.append(f"factors: {combination} {found}; each combination of levels is one variant")
-    placed = [v for levels in cells(layout).values() for v in levels]
+    placed = [v for names in cells(layout).values() for v in names]
     problems += [f'factors: "{v}" has not one level of each factor' for v in _variants(layout) if placed.count(v) != 1]
     return problems
 

@@ -162,10 +162,10 @@ def intervals_over_looks(looks: Sequence[Look], metric: Metric, *, narrow: bool 
     limits = axis_limits(values, _interval_ends(shown), 4 * metric.min_effect)
     figure, axes, edges = table_plot(rows, limits, _axis_label(metric), bottom=0.56, narrow=narrow)
     _draw_equivalence_region(axes, metric, sides=all(c.contrast.compares_means for c in looks[0].comparisons))
-    for row, c, (begin, end) in zip(rows, drawn, edges, strict=True):
-        if c and c.summary.n:
-            marker = VERDICT_MARKERS[c.verdict or Verdict.UNRESOLVED]
-            draw_interval(axes, (begin + end) / 2, c.summary, row.colour, marker)
+    for row, one, (begin, end) in zip(rows, drawn, edges, strict=True):
+        if one and one.summary.n:
+            marker = VERDICT_MARKERS[one.verdict or Verdict.UNRESOLVED]
+            draw_interval(axes, (begin + end) / 2, one.summary, row.colour, marker)
     return figure
 
 
