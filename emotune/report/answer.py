@@ -47,7 +47,7 @@ def _paragraph(comparisons: Sequence[Comparison], metric: Metric, images: int, *
     verdicts = [c.verdict or Verdict.UNRESOLVED for c in comparisons]
     by_verdict = {v: [c for c, one in zip(comparisons, verdicts, strict=True) if one is v] for v in Verdict}
     found = _findings(by_verdict, metric)
-    sentences = [f"{where}, {'; '.join(found) if found else 'no difference is shown'}."]
+    sentences = [f"{where}, {'; '.join(found) if found else 'no declared contrast is resolved'}."]
     if unresolved := by_verdict[Verdict.UNRESOLVED]:
         sentences.append(f"{_open_questions(unresolved)} cannot be told.")
     if fixed := by_verdict[Verdict.DETERMINISTIC]:

@@ -20,6 +20,7 @@ from emotune.config.seeds import look_shares
 from emotune.report import phrasing
 from emotune.report.across_sentences import across_sentences
 from emotune.report.answer import answer
+from emotune.report.caveats import noise_floor_sentences, paired_sentence
 from emotune.report.dataset_info import DatasetInfo
 from emotune.report.division_sentences import division_sentences
 from emotune.report.example_images import Disagreement
@@ -137,9 +138,7 @@ def page_context(
         "formulas": [(c.name, c.formula) for c in study.contrasts if c.name != c.formula],
         "contrast_options": contrast_options(study),
         "has_signs": not all(c.compares_means for c in study.contrasts),
-        "noise_floor": {
-            dataset: phrasing.difference_sentence(c, study.metric) for dataset, c in results.noise_floor.items()
-        },
+        "noise_floor": {dataset: noise_floor_sentences(c, results) for dataset, c in results.noise_floor.items()},
         "findable_effects": _findable_effects(results),
         "seeds": f"{study.seeds_text} seed{'s' if study.seeds > 1 else ''}",
         "few_seeds": (study.looks or (study.seeds,))[0] <= FEW_SEEDS,
@@ -217,6 +216,8 @@ def _verdict(comparison: Comparison, results: StudyResults) -> VerdictEntry:
     text = phrasing.verdict_sentences(comparison, results.study.metric, results.judged_on, results.comparisons)
     looks = {one.dataset: one for one in results.looks}.get(comparison.dataset)
     text += f" {resolution_sentence(looks, comparison.contrast)}" if looks else ""
+    caveat = next((paired_sentence(one) for one in results.other_analyses if one.comparison is comparison), "")
+    text += f" {caveat}" if caveat else ""
     return VerdictEntry(str(verdict), VERDICT_MARKS[verdict], str(comparison.contrast), text)
 
 

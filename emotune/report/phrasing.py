@@ -151,8 +151,11 @@ def findable_effects_sentence(spread: PooledSpread, effects: Mapping[int, float]
         return text
     (fewest, largest), *others = effects.items()
     amount = f"{scale.format(largest)} {scale.difference_units}".rstrip()
-    more = "".join(f", {number} find {scale.format(effect)}" for number, effect in others)
-    return f"{text} At this spread, {fewest} seeds find a difference of {amount} in four of five studies{more}."
+    more = "".join(f", {number} one of {scale.format(effect)}" for number, effect in others)
+    found = f"{text} At this spread, {fewest} seeds find a true difference of {amount} in four of five studies{more}."
+    if metric.min_effect >= min(effects.values()):
+        return found
+    return f"{found} The smallest effect that matters, {scale.format_amount(metric.min_effect)}, is out of their reach."
 
 
 def agreement_sentence(others: Sequence[OtherAnalyses]) -> str:

@@ -21,19 +21,16 @@ def tuning_sentences(study: Study) -> list[str]:
     own = [name for name, train in trained.items() if train != reference]
     alike = [name for name in trained if name not in own]
     rate = f"learning rate {reference.lr:g}, {reference.epochs} epochs, batches of {reference.batch_size}"
-    if len(alike) == len(trained) > 1:
-        sentences = [
-            f"All {len(trained)} networks are trained with the same options ({rate}), whatever would suit each best."
-        ]
-    elif len(alike) > 1:
-        sentences = [f"{', '.join(alike)} are trained with the same options ({rate}), whatever would suit each best."]
+    if len(alike) > 1:
+        names = f"All {len(trained)} networks" if len(alike) == len(trained) else ", ".join(alike)
+        sentences = [f"{names} are trained with the same options ({rate}), whether these suit each of them or not."]
     else:
         sentences = [f"{study.baseline} is trained with {rate}."]
     if own:
         sentences.append(f"Training options of their own: {', '.join(own)}.")
     sentences.append(
-        "How options were chosen is not recorded. A variant that was tuned less than the other may be worse for that "
-        "reason alone, so a verdict is about the variants as they were trained."
+        "Whether these options were tuned, and for which variant, is not recorded. Of two variants the one that was "
+        "tuned less may be worse for that reason alone, so a verdict is about the variants as they were trained."
     )
     return sentences
 
@@ -55,8 +52,8 @@ def split_sentences(comparisons: Sequence[Comparison], bootstraps: Sequence[Imag
     if not divided or any(c.unit == "seed" for c in comparisons):
         which = "All runs of a data set" if not divided else "Elsewhere all runs of a data set"
         sentences.append(
-            f"{which} have the same training, validation and test images. No interval covers another choice of "
-            "training images."
+            f"{which} have the same training, validation and test images, so this is not known: no interval covers "
+            "another choice of training images. Folds or random splits of the data set would tell."
         )
     crossed: Mapping[tuple[str, str], tuple[float | None, float | None]] = {
         (str(b.contrast), b.dataset): (b.crossed_low, b.crossed_high) for b in bootstraps
@@ -67,8 +64,9 @@ def split_sentences(comparisons: Sequence[Comparison], bootstraps: Sequence[Imag
     kept = [c for c in resolved if _excludes_zero(*crossed[str(c.contrast), c.dataset])]
     lost = [str(c.contrast) for c in resolved if c not in kept]
     sentences.append(
-        f"Of {len(resolved)} contrast{'s' if len(resolved) > 1 else ''} with a resolved difference, {len(kept)} exclude"
-        f"{'s' if len(kept) == 1 else ''} zero in the interval for other seeds and other test images, too."
+        f"As to other test images: of {len(resolved)} contrast{'s' if len(resolved) > 1 else ''} with a resolved "
+        f"difference, {len(kept)} {'has' if len(kept) == 1 else 'have'} an interval for other seeds and other test "
+        "images, of that contrast alone, that excludes zero."
     )
     if lost:
         sentences.append(f"Whether other test images would show {', '.join(lost)} cannot be told.")

@@ -17,11 +17,7 @@ from emotune.analysis.load import Records, load_records
 from emotune.analysis.looks import DatasetLooks, reached_looks
 from emotune.analysis.outcomes import Outcomes, outcomes
 from emotune.analysis.residuals import PooledSpread, pooled_spread
-from emotune.analysis.seeds import (
-    Comparison,
-    Summary,
-    summarise,
-)
+from emotune.analysis.seeds import Comparison, Summary, summarise
 from emotune.analysis.sensitivity import OtherAnalyses, other_analyses
 from emotune.analysis.still_improving import still_improving
 from emotune.analysis.verdict import Verdict
@@ -88,6 +84,8 @@ class StudyResults:
         learning: Who has learned something, by data set; data sets without finished runs are absent.
         outcomes: The runs that diverged, learned nothing, or are far from the others, for each data set.
         exploratory: The undeclared differences: every other variant less the baseline, and less other references.
+        without_aa: The declared contrasts as they would be judged if the A/A runs were no part of the spread; empty
+            without A/A, and for adaptive seeds.
         noise_floor: The A/A comparison by data set: the baseline against itself under other initial weights and dropout
             masks; empty if the study has no A/A variant.
         image_bootstraps: The declared contrasts with their uncertainty over test images, on data sets that are not
@@ -116,6 +114,7 @@ class StudyResults:
     learning: Mapping[str, Learning]
     outcomes: Sequence[Outcomes]
     exploratory: Sequence[Comparison]
+    without_aa: Sequence[Comparison]
     noise_floor: Mapping[str, Comparison]
     image_bootstraps: Sequence[ImageBootstrap]
     across_datasets: Sequence[AcrossDatasets]
@@ -205,6 +204,8 @@ def compute_results(study: Study, states: RunStates) -> StudyResults:
     comparisons = [
         _with_lateness(c, written, declared) for c in with_learning(judged, _learned(rows, repeats, learned))
     ]
+    others = [row for row in all_rows if row["variant"] != study.aa]
+    without_aa = judge_on_all(others, study.contrasts, repeats, study.metric) if study.aa and not looks else []
     aa = [Contrast.difference(str(study.aa), study.baseline)] if study.aa else []
     aa_comparisons = estimate_on_all(all_rows, aa, repeats, study.metric)
     predictions = {
@@ -219,12 +220,11 @@ def compute_results(study: Study, states: RunStates) -> StudyResults:
         other_analyses=other_analyses(comparisons, all_rows, study.metric),
         learning=learned, outcomes=_outcomes(records, rows, study, datasets, learned),
         exploratory=estimate_on_all(all_rows, _undeclared_contrasts(study), repeats, study.metric),
+        without_aa=with_learning(without_aa, _learned(rows, repeats, learned)),
         noise_floor={c.dataset: c for c in aa_comparisons if c.summary.n},
         image_bootstraps=[
             bootstrap for dataset, frames in predictions.items() if dataset in undivided and not study.metric.code
-            for bootstrap in bootstrap_over_images(
-                study.contrasts, dataset, frames, study.metric
-            )
+            for bootstrap in bootstrap_over_images(study.contrasts, dataset, frames, study.metric)
         ],
         across_datasets=across_datasets(comparisons),
         test_selection_bias=diagnostics.selection_bias(records.done().query("variant in @study.variants")),

@@ -1,0 +1,67 @@
+"""What a verdict hangs on: sentences that say where another analysis of the same runs would say something else."""
+
+from collections.abc import Sequence
+
+from emotune.analysis.seeds import Comparison
+from emotune.analysis.sensitivity import OtherAnalyses
+from emotune.analysis.verdict import Verdict
+from emotune.config.metric import Metric
+from emotune.report import phrasing
+from emotune.report.results import StudyResults
+
+__all__ = ["aa_sentence", "noise_floor_sentences", "paired_sentence"]
+
+
+def paired_sentence(other: OtherAnalyses) -> str:
+    """That paired tests, which use a contrast's own seeds alone, do not give its verdict; empty if they do.
+
+    Args:
+        other: The contrast with its other analyses.
+    """
+    shown = other.comparison.verdict in (Verdict.BETTER, Verdict.WORSE, Verdict.POSITIVE, Verdict.NEGATIVE)
+    if not shown or other.paired_verdict is other.comparison.verdict or other.p_holm is None:
+        return ""
+    return (
+        "It rests on the spread of all variants: the paired t-test on its own values alone, with Holm's correction, "
+        f"does not show it (p {phrasing.p_value(other.p_holm)})."
+    )
+
+
+def aa_sentence(comparisons: Sequence[Comparison], without: Sequence[Comparison], metric: Metric) -> str:
+    """How the verdicts would read if the A/A runs were no part of the spread; empty without such runs.
+
+    Args:
+        comparisons: The contrasts on one data set, as they are judged.
+        without: The same, judged without the A/A runs.
+        metric: The study's metric.
+    """
+    if not without:
+        return ""
+    alone = {str(c.contrast): c for c in without}
+    others = [
+        f"{c.contrast} would be {one.verdict} ({phrasing.interval(one.summary, metric)})"
+        for c in comparisons
+        if (one := alone.get(str(c.contrast))) and one.verdict is not c.verdict
+    ]
+    if not others:
+        return "Without the A/A runs in the spread, the verdicts would be the same."
+    return f"Without the A/A runs in the spread, {'; '.join(others)}."
+
+
+def noise_floor_sentences(comparison: Comparison, results: StudyResults) -> str:
+    """The A/A difference, its runs, and whether they decide a verdict.
+
+    Args:
+        comparison: The A/A comparison on one data set.
+        results: The study's results.
+    """
+    study, dataset = results.study, comparison.dataset
+    runs = results.records.done().query("variant == @study.aa and dataset == @dataset").sort_values("seed")
+    values = " · ".join(map(study.metric.scale.format, runs[study.metric.column]))
+    here, without = ([c for c in given if c.dataset == dataset] for given in (results.comparisons, results.without_aa))
+    sentences = [
+        phrasing.difference_sentence(comparison, study.metric),
+        f"The runs of {study.aa}, by seed: {values}." if values else "",
+        aa_sentence(here, without, study.metric),
+    ]
+    return " ".join(filter(None, sentences))
