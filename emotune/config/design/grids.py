@@ -86,17 +86,25 @@ def _lists(options: Mapping[Any, Any], above: str, keys: Path) -> Iterator[tuple
 
 @lru_cache
 def _has_one_value(dotted: str) -> bool:
-    """Whether an option is known, and no model or training takes a list or a mapping for it."""
+    """Whether an option is known, no model or training takes a list for it, and it is not a mapping anyway."""
     owner, _, option = dotted.rpartition(".")
     hints = [get_type_hints(kind) for kind in OWNERS.get(owner, ())]
     types = [hint[option] for hint in hints if option in hint]
-    return bool(types) and not any(_takes_a_list(kind) for kind in types)
+    return not any(map(_takes_a_list, types)) and not all(map(_is_mapping, types))
 
 
 def _takes_a_list(kind: Any) -> bool:
     if get_origin(kind) in (Union, UnionType, Annotated):
         return any(map(_takes_a_list, get_args(kind)))
     return kind is Any or (get_origin(kind) or kind) in (list, tuple, Sequence)
+
+
+def _is_mapping(kind: Any) -> bool:
+    if get_origin(kind) is Annotated:
+        return _is_mapping(get_args(kind)[0])
+    if get_origin(kind) in (Union, UnionType):
+        return all(map(_is_mapping, get_args(kind)))
+    return isinstance(origin := get_origin(kind) or kind, type) and issubclass(origin, Mapping)
 
 
 def _variants(variant: str, changes: Mapping[Any, Any], lists: Mapping[Path, Sequence[Any]]) -> dict[str, Any]:

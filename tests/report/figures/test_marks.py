@@ -21,7 +21,7 @@ from emotune.report.figures.style import PALETTE, line_styles, markers, variant_
 
 def comparison(values, verdict=Verdict.UNRESOLVED, dataset="scenes"):
     return SimpleNamespace(contrast=Contrast.difference("a", "b"), dataset=dataset, differences=dict(enumerate(values)),
-                           summary=summarise(values), paired=summarise(values), verdict=verdict)  # fmt: skip
+                           summary=summarise(values), paired=summarise(values), verdict=verdict, late=())  # fmt: skip
 
 
 def drawn(figure, gid):
