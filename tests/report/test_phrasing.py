@@ -72,8 +72,10 @@ def test_an_unresolved_contrast_is_stated_with_its_numbers():
 
 
 def test_findable_effects_are_stated_at_the_pooled_spread():
-    text = findable_effects_sentence(PooledSpread(3.1, 8, 5), {3: 10.23, 5: 5.6, 10: 3.6}, Metric())
-    assert numbers(text) == ["3.1", "8", "3", "10.2", "5", "5.6", "10", "3.6"]
+    spread, effects = PooledSpread(3.1, 8, 5), {3: 10.23, 5: 5.6, 10: 3.6}
+    told = ["3.1", "8", "3", "10.2", "5", "5.6", "10", "3.6"]
+    assert numbers(findable_effects_sentence(spread, effects, Metric(min_effect=4.0))) == told
+    assert numbers(findable_effects_sentence(spread, effects, Metric(min_effect=2.0))) == [*told, "2"], "out of reach"
     alone = findable_effects_sentence(PooledSpread(0.02, 2, 3), {}, Metric(name="brier", min_effect=0.05))
     assert numbers(alone) == ["0.020", "2"]
 
