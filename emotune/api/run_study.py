@@ -138,11 +138,8 @@ def train_and_report(
         KeyboardInterrupt: it was; the report has been written.
         UnwritableError: the report could not be written; the runs are as they were.
     """
-    from emotune.api.growing_report import growing_report
     from emotune.execution.own_metric import compute_metric
-    from emotune.execution.run.session import Session
     from emotune.execution.run.signals import StoppedNow
-    from emotune.report.freshness import claim_folder
     from emotune.runs.declarations import declare
     from emotune.runs.registry import Registry
 
@@ -153,21 +150,7 @@ def train_and_report(
         _check_before_training(resolved, plan, options, reporting, console)
     try:
         if is_training:
-            is_old = bool(registry.same_name_as(resolved.study)) and not _has_declared(resolved)
-            with (
-                registry.in_use(resolved.study, resolved.runs),  # first of all: others must not prune its runs
-                growing_report(resolved, plan, reporting, console) as followers,
-                Session(resolved, options, console, stopping, followers) as session,
-            ):
-                session.prepare(plan.may_train)
-                if not console.quiet:
-                    if reporting:
-                        claim_folder(reporting.folder, resolved.study)  # now: a refused study leaves none behind
-                    declare(resolved.study, plan, is_old=is_old)
-                with stopping.patient():
-                    plan = session.run_until_done(plan, ids)
-                    while (further := _with_values(resolved, plan, console)).looks_reached > plan.looks_reached:
-                        plan = further if stopping() else session.run_until_done(further, ids)
+            plan = _train(resolved, plan, ids, options, reporting, console, stopping)
         elif not console.quiet:
             with contextlib.suppress(OSError):  # a store that can only be read will not be pruned either
                 registry.register(resolved.study, resolved.runs)
@@ -185,6 +168,41 @@ def train_and_report(
     if interrupted:
         raise interrupted
     return StudyOutcome(plan, page, tuple(without_metric))
+
+
+def _train(
+    resolved: "ResolvedStudy",
+    plan: "Plan",
+    ids: Collection[str],
+    options: "ExecutionOptions",
+    reporting: ReportOptions | None,
+    console: Console,
+    stopping: "Interruption",
+) -> "Plan":
+    """Trains the runs of a plan, and those that further looks at the results ask for; returns the last plan."""
+    from emotune.api.growing_report import growing_report
+    from emotune.execution.run.session import Session
+    from emotune.report.freshness import claim_folder
+    from emotune.runs.declarations import declare
+    from emotune.runs.registry import Registry
+
+    registry = Registry(resolved.store)
+    is_old = bool(registry.same_name_as(resolved.study)) and not _has_declared(resolved)
+    with (
+        registry.in_use(resolved.study, resolved.runs),  # first of all: others must not prune its runs
+        growing_report(resolved, plan, reporting, console) as followers,
+        Session(resolved, options, console, stopping, followers) as session,
+    ):
+        session.prepare(plan.may_train)
+        if not console.quiet:
+            if reporting:
+                claim_folder(reporting.folder, resolved.study)  # now: a refused study leaves none behind
+            declare(resolved.study, plan, is_old=is_old)
+        with stopping.patient():
+            plan = session.run_until_done(plan, ids)
+            while (further := _with_values(resolved, plan, console)).looks_reached > plan.looks_reached:
+                plan = further if stopping() else session.run_until_done(further, ids)
+    return plan
 
 
 def _has_declared(resolved: "ResolvedStudy") -> bool:
