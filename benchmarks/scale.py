@@ -176,7 +176,8 @@ def main() -> None:
         reports_s = []
         for size in written:
             (folder / "study.yaml").write_text(study_of(VARIANTS, size // VARIANTS, folder / "data"))
-            reports_s.append(report_s(folder))
+            wall_s, _ = report_s(folder)
+            reports_s.append(wall_s)
         grown["report"] = show("report, from a disk", written, reports_s)
     steep = [name for name, exponents in grown.items() if any(exponent > 1.3 for exponent in exponents)]
     print(f"plan_{sizes[-1]}_s = {plans_s[-1]:.2f}")
