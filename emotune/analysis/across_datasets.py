@@ -22,7 +22,7 @@ __all__ = ["AcrossDatasets", "BetweenDatasets", "across_datasets"]
 
 @dataclass(frozen=True)
 class BetweenDatasets:
-    """How a contrast differs between two data sets: the interaction of contrast and data set.
+    """The difference of a contrast between two data sets: the interaction of contrast and data set.
 
     Attributes:
         larger: The data set on which the contrast is larger.
@@ -59,8 +59,8 @@ class AcrossDatasets:
         sd: The standard deviation of its means over data sets (ddof 1), which the seeds are a part of.
         seed_sd: The standard deviation over data sets that seeds alone would make; None if it is not known.
         favourable: The number of data sets whose mean favours the first side; is positive, if there are not two sides.
-        between: How each two of the data sets differ, those first that differ most for the width of their interval;
-            empty if that is not known, or if nothing varies over seeds.
+        between: The differences between every two data sets, first those that are largest for the width of their
+            interval; empty if that is not known, or if nothing varies over seeds.
         one_seed: The names of data sets with a single complete seed, whose value has no known uncertainty.
     """
 
@@ -79,7 +79,7 @@ class AcrossDatasets:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Both ends of the mean's interval; None if there is none."""
+        """The ends of the mean's interval; None if there is none."""
         return None if self.low is None or self.high is None else (self.low, self.high)
 
 

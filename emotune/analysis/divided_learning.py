@@ -27,7 +27,7 @@ def learned_over_divisions(
     Args:
         rows: The runs of all variants, with the yardsticks if they have finished.
         repeats: The data set.
-        by_division: Who has learned something, by the name of a division; divisions without finished runs are absent.
+        by_division: The variants that have learned, by division; divisions without finished runs are absent.
         datasets: The number of the study's data sets, each of which has an equal share of the 5 %.
     """
     known = [(number, by_division[name]) for number, name in enumerate(repeats.names) if name in by_division]

@@ -22,11 +22,11 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Repeats:
-    """What repeats on a data set, and is the unit of its intervals.
+    """The repeats on a data set, seeds or divisions, which are the unit of its intervals.
 
     Attributes:
         dataset: The data set's name, without that of a division.
-        unit: What repeats: seeds, or the divisions of the data set.
+        unit: The kind of repeat: seeds, or the divisions of the data set.
         names: The names of its divisions, as runs have them, in order; the data set's own where seeds repeat.
         number: The number of repeats.
         overlap: The number of test images per training image of a division; 0 where seeds repeat.
@@ -45,7 +45,7 @@ class Repeats:
 
 
 def repeats_of(refs: Iterable[DatasetRef], seeds: int, images: Mapping[str, tuple[int, int]]) -> list[Repeats]:
-    """What repeats on each data set of a study.
+    """The repeats on each data set of a study.
 
     Args:
         refs: The data sets as runs have them, divisions of one after another.
@@ -78,7 +78,7 @@ def judge_on_all(
     Args:
         rows: The runs of the study, see `emotune.analysis.seeds.estimate_differences`, and `division_rows`.
         contrasts: The contrasts.
-        repeats: What repeats on each data set.
+        repeats: The repeats on each data set.
         metric: The study's metric.
     """
     share = 1 / max(1, len(repeats))

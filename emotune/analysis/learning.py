@@ -64,8 +64,8 @@ class VariantLearning:
     Attributes:
         variant: The variant's name.
         n: The number of its finished runs.
-        gains: How much better than the prior it is by each yardstick, in its unit, with a joint 95 % interval for all
-            variants of all data sets; there is none if the runs do not differ.
+        gains: The amount by which it is better than the prior, by yardstick and in its unit, with joint 95 % intervals
+            for all variants of all data sets; there is none if the runs do not differ.
         learned: Whether an interval is above zero. If the runs do not differ, or there is one only: whether each run is
             better over the test images.
     """
@@ -95,7 +95,7 @@ class RunLearning:
 
 @dataclass(frozen=True)
 class Learning:
-    """Who has learned something on one data set.
+    """The variants and runs that have learned something on one data set.
 
     Attributes:
         dataset: The data set's name.
@@ -138,7 +138,7 @@ def yardsticks(metric: Metric) -> tuple[MetricName, ...]:
 
 
 def learning(records: Records, study: Study, dataset: str, datasets: int) -> Learning | None:
-    """Who has learned something on a data set; None if no run on it has finished.
+    """The variants and runs that have learned something on a data set; None if no run on it has finished.
 
     Args:
         records: The study's runs.
@@ -175,7 +175,7 @@ def variant_learning(
     runs: Sequence[RunLearning],
     alpha: float = ALPHA,
 ) -> dict[str, VariantLearning]:
-    """Which variants have learned something, by name.
+    """The variants by name, each with whether it has learned something.
 
     Args:
         rows: The runs of all variants that can learn, A/A included, with ``variant``, ``dataset``, ``seed``, ``state``
@@ -185,7 +185,7 @@ def variant_learning(
         prior: The class prior's value of each yardstick.
         compared: The yardsticks.
         variants: The variants that are asked about; others only add to the spread.
-        runs: What is known of each finished run.
+        runs: The finished runs, each compared with the prior.
         alpha: The probability that any variant is said to have learned that has not: 0.05, divided by the number of
             data sets.
     """
@@ -246,7 +246,7 @@ def run_learning(
 
 
 def _values(predictions: pd.DataFrame, targets: np.ndarray, guesses: np.ndarray, name: MetricName) -> np.ndarray:
-    """What each image adds to a metric, which is the mean of these values (N,)."""
+    """The value that each image adds to a metric, which is the mean of these values (N,)."""
     if name not in ("accuracy", "balanced_accuracy"):
         return sufficient_stats(predictions, name).value
     right = 100.0 * (guesses == targets)

@@ -45,7 +45,7 @@ class Look:
 
 @dataclass(frozen=True)
 class DatasetLooks:
-    """What a study with adaptive seeds has reached on one data set.
+    """The looks that a study with adaptive seeds has reached on one data set.
 
     Attributes:
         dataset: The data set's name.
@@ -99,7 +99,7 @@ def reached_looks(
     planned: Sequence[int],
     metric: Metric,
 ) -> tuple[DatasetLooks, ...]:
-    """What a study has reached on each of its data sets, each having its share of the 5 % and looks of its own.
+    """The looks that a study has reached on each of its data sets, which have shares of the 5 % and looks of their own.
 
     Args:
         rows: The study's runs with ``variant``, ``dataset``, ``seed`` and ``state``, the A/A runs included; finished
@@ -121,7 +121,7 @@ def looks_on(
     metric: Metric,
     share: float = 1.0,
 ) -> DatasetLooks:
-    """What a study has reached on one data set.
+    """The looks that a study has reached on one data set.
 
     All variants have the seeds of the first look; later ones are for the variants of open contrasts. A look takes
     exactly the runs that it needs, whatever others there are, and only once all of them have ended: finished with a

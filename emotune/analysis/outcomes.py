@@ -52,7 +52,7 @@ class Outcomes:
         dataset: The data set's name.
         diverged: The seeds in which a variant diverged, by variant; only variants that did.
         finished: The number of finished runs by variant, of all that can learn.
-        learning: Who has learned something; None if no run that can learn has finished.
+        learning: The runs that have learned something; None if no run that can learn has finished.
         improving: The seeds in which a variant still improved when training ended, by variant; only such variants.
         far: The runs that are far from the others.
     """
@@ -91,7 +91,7 @@ def outcomes(
         dataset: The data set's name.
         seeds: The study's number of seeds.
         column: The column of the study's metric.
-        learning: Who has learned something.
+        learning: The variants and runs that have learned something.
         improving: The ids of the runs that still improved (`emotune.analysis.still_improving`).
         unable: The variants that cannot learn, such as class frequencies.
     """

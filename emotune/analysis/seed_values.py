@@ -1,4 +1,4 @@
-"""What each seed says about a contrast: its value, or why there is none, and whether the seed matters at all."""
+"""The value of a contrast in each seed, or the reason why there is none, and whether the seed matters at all."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,7 +38,7 @@ class SeedValues:
 
 
 def seed_values(runs: RunRows, contrast: Contrast, dataset: str, seeds: int, metric: Metric) -> SeedValues:
-    """What each seed says about a contrast on a data set.
+    """The values of a contrast on a data set, seed by seed.
 
     Args:
         runs: The runs of the study, see `emotune.analysis.seeds.estimate_differences`.

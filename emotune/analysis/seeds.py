@@ -83,8 +83,8 @@ class Comparison:
         p: The p value that belongs to the interval, adjusted for whatever the interval is; None without one.
         verdict: The verdict; None for undeclared contrasts.
         higher_is_better: Whether a positive difference favours the first side.
-        late: What of its judgement was declared when results were there; what is late is not confirmatory.
-        unit: What repeats: seeds, or the folds or random splits of a data set (`emotune.analysis.divisions`), whose
+        late: The parts of its judgement that were declared when results were there, and make it not confirmatory.
+        unit: The kind of repeat: seeds, or folds or random splits of a data set (`emotune.analysis.divisions`), whose
             numbers are in the place of seeds in all of the above.
         overlap: The number of test images per training image of a fold or split; 0 where seeds repeat.
     """

@@ -63,7 +63,7 @@ class GrowingReport:
         plan: The state of its runs when training begins.
         folder: The report's folder, which is the study's.
         command: The command that reproduces the study.
-        console: Where a line says where the page is, once it is there.
+        console: The console for a line that says where the page is, once it is there.
         pause_s: The seconds before the first report and between two; short studies are over before.
     """
 

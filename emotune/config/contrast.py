@@ -18,7 +18,7 @@ MAX_CONTRAST_NAME = 160
 
 @dataclass(frozen=True)
 class Effect:
-    """What a contrast says about factors: the main effect of one, or the interaction of two.
+    """The effect of factors that a contrast estimates: the main effect of one, or the interaction of two.
 
     Attributes:
         compared: The two levels of each factor that are compared, by factor: the level, and the one that it is compared
@@ -51,7 +51,7 @@ class Contrast:
     Attributes:
         name: The name in tables and figures. Default: the weighted sum, as a formula.
         weights: The weights by variant.
-        effect: What it says about the study's factors; None if it does not follow from them. It is ignored when
+        effect: The effect of the study's factors that it is; None if it does not follow from them. It is ignored when
             contrasts are compared.
 
     Raises:
@@ -128,7 +128,7 @@ class Contrast:
 
     @property
     def sides(self) -> tuple[str, str]:
-        """What is compared with what, if it is a difference of two means: ``the mean of a and b``, ``c``."""
+        """The names of both sides, if it is a difference of two means: ``the mean of a and b``, ``c``."""
         return self._mean_of(self.positive), self._mean_of(self.negative)
 
     @property

@@ -35,7 +35,7 @@ class SeedOptions:
 
 
 def read_seeds(value: Any) -> Any:
-    """What a study file has as ``seeds``, a number or a mapping, as the keys of `SeedOptions`."""
+    """The ``seeds`` of a study file, a number or a mapping, as the keys of `SeedOptions`."""
     if isinstance(value, Mapping):
         if set(value) == {"up_to"}:
             raise ValueError(f'"looks" is missing, the numbers of seeds at which the study is judged, as in {EXAMPLE}')

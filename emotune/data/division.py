@@ -105,7 +105,7 @@ def _deal(images: Sequence[ImageToSplit], quotas: Quotas, stream: str) -> dict[s
     Args:
         images: The images.
         quotas: The number of images that each bin is to get, by class.
-        stream: What the random numbers depend on besides the groups.
+        stream: The text on which the random numbers depend besides the groups.
     """
     members: dict[str, Counter[str]] = defaultdict(Counter)
     for image in images:

@@ -16,7 +16,7 @@ RELATIONS: Mapping[Verdict, tuple[str, str]] = {
     Verdict.EQUIVALENT: ("is equivalent to", "are each equivalent to"),
     Verdict.IDENTICAL: ("predicts for every image the same as", "predict for every image the same as"),
 }
-"""What is found, of one variant and of several, before the name of what they are compared with."""
+"""The finding, of one variant and of several, before the name of the reference."""
 
 
 def answer(
@@ -60,7 +60,7 @@ def _paragraph(comparisons: Sequence[Comparison], metric: Metric, images: int, *
 
 
 def _findings(by_verdict: Mapping[Verdict, Sequence[Comparison]], metric: Metric) -> list[str]:
-    """What the verdicts show, a clause for each verdict and reference."""
+    """The findings of the verdicts, a clause for each verdict and reference."""
     clauses = []
     for verdict, (one, several) in RELATIONS.items():
         grouped: dict[str, list[str]] = {}
@@ -79,7 +79,7 @@ def _findings(by_verdict: Mapping[Verdict, Sequence[Comparison]], metric: Metric
 
 
 def _open_questions(comparisons: Sequence[Comparison]) -> str:
-    """What is unresolved: ``Whether dual differs from dual-plain, and mldr from alexnet,``."""
+    """The unresolved questions: ``Whether dual differs from dual-plain, and mldr from alexnet,``."""
     grouped: dict[str, list[str]] = {}
     for c in comparisons:
         if c.contrast.compares_means:

@@ -1,4 +1,4 @@
-"""What a verdict hangs on: sentences that say where another analysis of the same runs would say something else."""
+"""The caveats of a verdict: sentences on where another analysis of the same runs would say something else."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ __all__ = ["aa_sentence", "noise_floor_sentences", "paired_sentence"]
 
 
 def paired_sentence(other: OtherAnalyses) -> str:
-    """That paired tests, which use a contrast's own seeds alone, do not give its verdict; empty if they do.
+    """The sentence that paired tests, on a contrast's own seeds alone, do not give its verdict; empty if they do.
 
     Args:
         other: The contrast with its other analyses.
@@ -28,7 +28,7 @@ def paired_sentence(other: OtherAnalyses) -> str:
 
 
 def aa_sentence(comparisons: Sequence[Comparison], without: Sequence[Comparison], metric: Metric) -> str:
-    """How the verdicts would read if the A/A runs were no part of the spread; empty without such runs.
+    """The verdicts as they would be if the A/A runs were no part of the spread; empty without such runs.
 
     Args:
         comparisons: The contrasts on one data set, as they are judged.

@@ -28,7 +28,7 @@ def contrast_columns(metric: Metric, several: bool) -> list[Column]:
 
 
 def interval_columns(metric: Metric, several: bool) -> list[Column]:
-    """What the joint interval of each contrast is made of."""
+    """The parts from which the joint interval of each contrast is made."""
     digits = f"{{:.{metric.scale.decimals + 1}f}}"
     return [
         Column("contrast", lambda c: str(c.contrast), "name"),

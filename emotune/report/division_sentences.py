@@ -7,10 +7,10 @@ __all__ = ["division_sentences"]
 
 
 def division_sentences(repeats: Repeats, selection: Selection, seeds: int) -> str:
-    """How a data set is divided, what repeats, and how intervals account for that; empty if seeds repeat.
+    """The sentence on how a data set is divided, and how intervals account for that; empty if seeds repeat.
 
     Args:
-        repeats: What repeats on the data set.
+        repeats: The repeats on the data set.
         selection: The data set as the study names it.
         seeds: The study's number of seeds.
     """

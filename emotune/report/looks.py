@@ -34,7 +34,7 @@ def look_table(every: Sequence[DatasetLooks], metric: Metric) -> Table:
     """The interval of each contrast at each look, a row for each contrast and data set.
 
     Args:
-        every: What the study has reached on each data set; none for a fixed number of seeds.
+        every: The looks that the study has reached on each data set; none for a fixed number of seeds.
         metric: The study's metric.
     """
 

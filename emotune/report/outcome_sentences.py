@@ -28,7 +28,7 @@ def outcome_sentences(outcomes: Outcomes, metric: Metric, seeds: str) -> list[st
 
 
 def trivial_answer(learning: Learning) -> str:
-    """What a variant must surpass: ``always answering joy, the most frequent class of training (accuracy 23.1 %)``."""
+    """The trivial answer that a variant must surpass: ``always answering joy, … (accuracy 23.1 %)``."""
     values = " or ".join(
         f"{scale.title} {scale.format(learning.prior.metrics[name])} {scale.unit}".rstrip()
         for name in learning.yardsticks
@@ -39,7 +39,7 @@ def trivial_answer(learning: Learning) -> str:
 
 
 def _learning(outcomes: Outcomes, learning: Learning) -> list[str]:
-    """How many of the finished runs are better than the class prior, and which give one answer to nearly all images."""
+    """The sentences on runs that are better than the class prior, and on those that answer nearly always the same."""
     trivial, finished = trivial_answer(learning), sum(outcomes.finished.values())
     failures = sum(map(len, outcomes.not_learned.values()))
     if not failures:
@@ -59,7 +59,7 @@ def _learning(outcomes: Outcomes, learning: Learning) -> list[str]:
 
 
 def _improving(outcomes: Outcomes) -> list[str]:
-    """Which runs had not finished learning."""
+    """The sentence on runs that had not finished learning."""
     if not outcomes.improving:
         return []
     named = _named(outcomes.improving, outcomes.finished)

@@ -1,4 +1,4 @@
-"""What a reader asks of any result: was each variant tuned, and would another split say so?"""
+"""The questions that a reader asks of any result: was each variant tuned, and would another split say so?"""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,7 +15,7 @@ RESOLVED = (Verdict.BETTER, Verdict.WORSE, Verdict.POSITIVE, Verdict.NEGATIVE)
 
 
 def tuning_sentences(study: Study) -> list[str]:
-    """Which variants are trained with options of their own, and what that means for verdicts."""
+    """The sentences on variants that are trained with options of their own, and what that means for verdicts."""
     trained = {name: train for name, (model, train) in study.variants.items() if not isinstance(model, BaselineConfig)}
     reference = trained[study.baseline]
     own = [name for name, train in trained.items() if train != reference]
@@ -36,7 +36,7 @@ def tuning_sentences(study: Study) -> list[str]:
 
 
 def split_sentences(comparisons: Sequence[Comparison], bootstraps: Sequence[ImageBootstrap]) -> list[str]:
-    """What is known about other images: how many resolved contrasts would be so for other seeds and other test images.
+    """The sentences on other images: how many contrasts would be resolved for other seeds and other test images, too.
 
     Args:
         comparisons: The declared contrasts on all data sets.

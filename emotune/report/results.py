@@ -71,17 +71,17 @@ class StudyResults:
     Attributes:
         study: The study.
         datasets: The names of its data sets, in the study's order; each division of a data set is one.
-        repeats: What repeats on each data set, seeds or divisions; contrasts are judged on these data sets.
+        repeats: The repeats on each data set, seeds or divisions; contrasts are judged on these data sets.
         records: The tables of its runs.
         inputs: How the network of each variant sees images.
         predictions: The predictions of the finished runs by data set, variant and seed; variants without finished runs
             are absent.
-        looks: What a study with adaptive seeds has reached on each data set; empty for a fixed number of seeds.
+        looks: The looks that adaptive seeds have reached on each data set; empty for a fixed number of seeds.
         comparisons: The declared contrasts on every data set; on a divided one, over its divisions.
         other_analyses: The declared contrasts in other analyses, in the same order.
-        declared_first: What the study has declared, and before which results; None: it is not written.
+        declared_first: The study's first declaration of what it declares now; None: it is not written.
         dropped: The contrasts that were declared earlier and left out when results were there.
-        learning: Who has learned something, by data set; data sets without finished runs are absent.
+        learning: The variants and runs that have learned, by data set; data sets without finished runs are absent.
         outcomes: The runs that diverged, learned nothing, or are far from the others, for each data set.
         exploratory: The undeclared differences: every other variant less the baseline, and less other references.
         without_aa: The declared contrasts as they would be judged if the A/A runs were no part of the spread; empty
@@ -242,7 +242,7 @@ def compute_results(study: Study, states: RunStates) -> StudyResults:
 
 
 def _repeats(study: Study, states: RunStates, records: Records) -> list[Repeats]:
-    """What repeats on each data set; how far training images of divisions overlap follows from the finished runs."""
+    """The repeats on each data set; how far training images of divisions overlap follows from the finished runs."""
     refs = {run.dataset.name: run.dataset for run in states.runs}
     images = {
         run.dataset.name: (record["train_images"], record["test_images"])

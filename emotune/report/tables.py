@@ -81,7 +81,7 @@ def disagreement_counts(rows: Sequence[Disagreement], *, several: bool) -> Table
 
 
 def _units(results: StudyResults) -> str:
-    """What repeats on the data sets: ``seed``, or ``seed or fold``."""
+    """The kinds of repeat on the data sets: ``seed``, or ``seed or fold``."""
     return " or ".join(dict.fromkeys(one.unit for one in results.repeats))
 
 

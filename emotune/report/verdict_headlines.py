@@ -18,7 +18,7 @@ VERDICT_TEMPLATES = {
     Verdict.DETERMINISTIC: "{variant} vs. {reference}: neither depends on the {unit}",
     Verdict.NOT_ASSESSED: "{variant} vs. {reference}: neither is shown to have learned, so they are not assessed",
 }
-"""Of a difference of two variants, or of the means of several."""
+"""The first sentence on a difference of two variants, or of the means of several."""
 SIGN_TEMPLATES = {
     Verdict.POSITIVE: "{name} is above zero",
     Verdict.NEGATIVE: "{name} is below zero",
@@ -28,21 +28,21 @@ SIGN_TEMPLATES = {
     Verdict.DETERMINISTIC: "{name}: none of its variants depends on the {unit}",
     Verdict.NOT_ASSESSED: "{name}: none of its variants is shown to have learned, so it is not assessed",
 }
-"""Of a contrast without two sides."""
+"""The first sentence on a contrast without two sides."""
 INTERACTION_TEMPLATES = SIGN_TEMPLATES | {
     Verdict.POSITIVE: "{name}: the effect of {one} is higher with {other} {level} than with {other} {first}",
     Verdict.NEGATIVE: "{name}: the effect of {one} is lower with {other} {level} than with {other} {first}",
     Verdict.EQUIVALENT: "{name}: the effects add up within ±{margin}",
     Verdict.UNRESOLVED: "{name}: whether the effect of {one} depends on {other} cannot be told",
 }
-"""Of the interaction of two factors."""
+"""The first sentence on the interaction of two factors."""
 DEPENDENCE_TEMPLATES = {
     Verdict.POSITIVE: "But it depends on {other}",
     Verdict.NEGATIVE: "But it depends on {other}",
     Verdict.EQUIVALENT: "It does not depend on {other} by more than {margin}",
     Verdict.UNRESOLVED: "Whether it depends on {other} cannot be told",
 }
-"""Of a main effect, by the verdict of an interaction."""
+"""The sentence on a main effect, by the verdict of an interaction."""
 
 
 def headline(comparison: Comparison, metric: Metric) -> str:
@@ -92,7 +92,7 @@ def dependence_sentences(comparison: Comparison, among: Sequence[Comparison], me
 
 
 def _compared(contrast: Contrast) -> tuple[str, str, str]:
-    """What a difference of means is about, with a colon, and its two sides."""
+    """The subject of a difference of means, with a colon, and its two sides."""
     if contrast.effect:
         ((factor, (level, first)),) = contrast.effect.compared.items()
         over = f", averaged over {' and '.join(contrast.effect.averaged_over)}" if contrast.effect.averaged_over else ""

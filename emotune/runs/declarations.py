@@ -1,4 +1,4 @@
-"""What studies declared, and how many results there were by then: only this module knows the folder ``declared/``.
+"""The declarations of studies, and how many results there were by then: only this module knows ``declared/``.
 
 Before its first run begins, a study writes what it is going to judge into ``declared/<study>/<16 hex>.json`` beside the
 runs: its contrasts, each by the runs that it compares, metric, smallest effect of interest, seeds and looks, with the
@@ -50,7 +50,7 @@ class DeclaredContrast:
 
 @dataclass(frozen=True)
 class Declaration:
-    """What a study declared at one time.
+    """The declaration of a study at one time.
 
     Attributes:
         contrasts: Its contrasts on all data sets.
@@ -82,7 +82,7 @@ class Declaration:
 
     @property
     def content(self) -> dict[str, Any]:
-        """What is declared, as values that JSON can hold."""
+        """The declared values, as JSON can hold them."""
         return {
             "contrasts": [{"name": c.name, "dataset": c.dataset, "weights": dict(c.weights)} for c in self.contrasts],
             "metric": dict(self.metric), "min_effect": self.min_effect, "seeds": self.seeds, "looks": list(self.looks),
@@ -104,8 +104,8 @@ class LateDeclaration:
 
     Attributes:
         what: The part.
-        before: What was declared before in its place; empty if there is nothing.
-        now: What is declared now.
+        before: The declaration before in its place; empty if there is none.
+        now: The declaration now.
         ended: The number of the study's runs that had ended then.
         runs: The number of all of its runs then.
     """
@@ -129,7 +129,7 @@ class LateDeclaration:
 
 
 def current_declaration(study: Study, states: RunStates, *, is_old: bool = False) -> Declaration:
-    """What a study declares as of now, whether it is written or not.
+    """The declaration of a study as of now, whether it is written or not.
 
     Args:
         study: The study.
@@ -176,7 +176,7 @@ def declare(study: Study, states: RunStates, *, is_old: bool = False) -> None:
 
 
 def read_declarations(store: RunStore, name: str) -> tuple[Declaration, ...]:
-    """What the studies of a name have declared in a store, the earliest first.
+    """The declarations of the studies of a name in a store, the earliest first.
 
     Raises:
         InputError: a file is damaged, or the store cannot be reached.
@@ -201,8 +201,8 @@ def late_declarations(
     """The parts of a contrast's judgement that were declared when results were there; empty if nothing is written.
 
     Args:
-        written: What the studies of its name have declared, the earliest first.
-        now: What the study declares now.
+        written: The declarations of the studies of its name, the earliest first.
+        now: The declaration of the study as of now.
         contrast: The contrast.
         equivalent: Whether the judgement depends on the smallest effect of interest.
     """
@@ -232,7 +232,7 @@ def dropped_contrasts(written: Sequence[Declaration], now: Declaration) -> list[
 
 
 def _late(declarations: Iterable[Declaration]) -> tuple[int, int] | None:
-    """How many runs had ended, of how many, at the earliest of these declarations; None if none had."""
+    """The number of runs that had ended, and of all, at the earliest of these declarations; None if none had."""
     first = next(iter(declarations))
     return (first.ended, first.runs) if first.ended else None
 

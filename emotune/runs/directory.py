@@ -110,7 +110,7 @@ def code_file(name: str) -> str:
     """The name of the file in a run's directory with the text of the user's code.
 
     Args:
-        name: What the code is for, see `emotune.config.run.RunConfig.user_code`.
+        name: The use of the code, see `emotune.config.run.RunConfig.user_code`.
     """
     return CODE if name == "model" else f"{name}_{CODE}"
 

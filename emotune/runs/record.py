@@ -145,8 +145,8 @@ class RunRecord(TypedDict):
         train_by_class: The number of training images of each class, in the order of the classes; old records lack it.
         test_images: The number of test images.
         accuracy: The test accuracy, per cent.
-        durations_s: Seconds by phase: ``reading`` before the first step since the process last began, ``train``,
-            ``test``, and ``this_start``, all since then. Models that are fitted read while they are trained.
+        durations_s: Seconds by phase: ``reading`` before the first step since the process last began, ``train`` in
+            all, ``test``, and ``this_start``, all since it last began. Models that are fitted read while they train.
         images_per_s: The training speed in images per second.
         workers: The number of ranks.
         reading: The way in which training images were read; a list if a continued run changed it.

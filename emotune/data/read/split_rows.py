@@ -1,4 +1,4 @@
-"""Which of the images in shards belong to a split of a data set, as a run sees it: its part, and its division."""
+"""The images in shards that belong to a split of a data set as a run sees it: in its part and its division."""
 
 from collections.abc import Collection, Sequence
 from functools import lru_cache

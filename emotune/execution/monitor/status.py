@@ -73,7 +73,7 @@ class StudyStatus(TypedDict):
         failed: The runs that failed.
         diverged: The runs that diverged.
         interrupted: The runs that were interrupted.
-        looks: What a study with adaptive seeds has reached on each data set; its runs are those needed as of now.
+        looks: The looks that adaptive seeds have reached on each data set; the study's runs are those needed as of now.
     """
 
     runs: int

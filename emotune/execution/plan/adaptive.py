@@ -9,20 +9,20 @@ from emotune.execution.plan.plan import Plan
 if TYPE_CHECKING:
     from emotune.analysis.looks import DatasetLooks
 
-__all__ = ["LooksEntry", "look_lines", "looks_entries", "restrict_to_looks", "unjudged_looks"]
+__all__ = ["LooksEntry", "first_names", "look_lines", "looks_entries", "restrict_to_looks", "unjudged_looks"]
 
 MOST_NAMED = 4
 """The number of contrasts that a line names."""
 
 
 class LooksEntry(TypedDict):
-    """What a study with adaptive seeds has reached on a data set, as values that JSON can hold.
+    """The looks that a study with adaptive seeds has reached on a data set, as values that JSON can hold.
 
     Attributes:
         dataset: The data set's name.
         planned: The numbers of seeds at which the study is judged.
         reached: Those of the looks that are reached.
-        next: That of the look that is reached next; None: no further one follows.
+        next: The number of seeds of the look that is reached next; None: no further one follows.
         ended: The number of runs up to that look that have ended.
         runs: The number of all of these runs.
         resolved: The number of seeds at which a contrast was resolved, by contrast.
@@ -67,7 +67,7 @@ def restrict_to_looks(plan: Plan, study: Study) -> Plan:
 
 
 def looks_entries(plan: Plan) -> list[LooksEntry]:
-    """What the study has reached on each data set; empty for a fixed number of seeds."""
+    """The looks that the study has reached on each data set; empty for a fixed number of seeds."""
     return [
         {
             "dataset": one.dataset,
@@ -99,10 +99,10 @@ def unjudged_looks(looks: Sequence[int]) -> list[str]:
 
 def _line(looks: "DatasetLooks") -> str:
     resolved = "".join(
-        f" Resolved at {look.seeds} seeds: {_named(list(map(str, look.resolved)))}."
+        f" Resolved at {look.seeds} seeds: {first_names(look.resolved)}."
         for look in looks.reached if look.resolved
     )  # fmt: skip
-    open_contrasts = f" Open: {_named(list(map(str, looks.open)))}." if looks.open else ""
+    open_contrasts = f" Open: {first_names(looks.open)}." if looks.open else ""
     number, of = len(looks.reached), len(looks.planned)
     if looks.is_over:
         why = "it was the last one" if looks.open else "all contrasts are resolved"
@@ -113,6 +113,7 @@ def _line(looks: "DatasetLooks") -> str:
     return state + resolved + open_contrasts
 
 
-def _named(contrasts: list[str]) -> str:
+def first_names(contrasts: Sequence[object]) -> str:
+    """The names of the first contrasts, and how many more there are: ``a - c, b - c and 3 more``."""
     more = len(contrasts) - MOST_NAMED
-    return ", ".join(contrasts[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return ", ".join(map(str, contrasts[:MOST_NAMED])) + (f" and {more} more" if more > 0 else "")

@@ -1,4 +1,4 @@
-"""What the divisions of a data set can show, before anything is trained."""
+"""The effects that the divisions of a data set can detect, known before anything is trained."""
 
 import math
 from collections.abc import Sequence

@@ -31,7 +31,7 @@ class Plan(RunStates):
     """The states of a study's runs, and what follows from them.
 
     Attributes:
-        looks: What a study with adaptive seeds has reached on each data set; its ``runs`` are then those that it needs
+        looks: The looks that adaptive seeds have reached on each data set; the plan's ``runs`` are then those needed
             as of now. Empty for a fixed number of seeds.
         later: The further runs that it may need, if open contrasts are not resolved earlier.
     """
@@ -108,7 +108,7 @@ def estimate(plan: Plan, from_steps: Durations = MappingProxyType({})) -> Estima
     slowest_s = max(timed.values())
     keys = {run.id: (run.variant, run.dataset.whole) for run in plan.to_do}
     assumed = dict.fromkeys(variant for variant, dataset in keys.values() if (variant, dataset) not in timed)
-    later_s = sum(timed.get((run.variant, run.dataset.name), slowest_s) for run in plan.later)
+    later_s = sum(timed.get((run.variant, run.dataset.whole), slowest_s) for run in plan.later)
     seconds = {run_id: timed.get(key, slowest_s) for run_id, key in keys.items()}
     return Estimate(seconds, tuple(assumed), later_s / 3600)
 

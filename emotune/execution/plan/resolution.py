@@ -9,11 +9,10 @@ from emotune.analysis.residuals import pooled_spread
 from emotune.analysis.verdict import ALPHA
 from emotune.config.seeds import look_shares
 from emotune.config.study import Study
+from emotune.execution.plan.adaptive import first_names
 
 __all__ = ["resolution"]
 
-MOST_NAMES = 4
-"""Contrasts that are named; there may be many."""
 TIMES: Mapping[float, str] = {4.0: "four"}
 
 
@@ -91,7 +90,7 @@ def _reach(study: Study, groups: Mapping[float, list[str]], smallest: float, sd:
 
 
 def _interactions(study: Study, weights: Any) -> list[str]:
-    """How many times the seeds of a main effect an interaction needs; empty without factors."""
+    """The line that says how many times the seeds an interaction needs; empty without factors."""
     squares = {str(c): relative**2 for c, relative in zip(study.contrasts, relative_sds(weights), strict=True)}
     mains = [c for c in study.contrasts if c.effect and not c.effect.is_interaction]
     ratios = {
@@ -107,7 +106,4 @@ def _interactions(study: Study, weights: Any) -> list[str]:
 
 def _for(names: Sequence[str], groups: Mapping[float, object]) -> str:
     """The contrasts of a group; empty if it is the only one."""
-    if len(groups) == 1:
-        return ""
-    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    return f" for {', '.join(names[:MOST_NAMES])}{more}"
+    return f" for {first_names(names)}" if len(groups) > 1 else ""

@@ -1,4 +1,4 @@
-"""Who learned something: each run beside the class prior."""
+"""The figure of what was learned: each run beside the class prior."""
 
 from collections.abc import Mapping, Sequence
 
@@ -27,7 +27,7 @@ def learned_by_seed(title: str, learning: Learning, runs: pd.DataFrame, colours:
 
     Args:
         title: The data set's title.
-        learning: Who has learned something.
+        learning: The variants and runs that have learned something.
         runs: The finished runs on this data set: ``variant``, ``seed`` and the yardstick.
         colours: The colours of all variants.
     """
