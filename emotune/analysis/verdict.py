@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-__all__ = ["ALPHA", "Verdict", "judge", "without_sides"]
+__all__ = ["ALPHA", "RESOLVED", "Verdict", "judge", "without_sides"]
 
 ALPHA = 0.05
 """The probability of any false verdict in a study, and what an interval may miss."""
@@ -27,6 +27,10 @@ class Verdict(StrEnum):
     IDENTICAL = "identical"
     DETERMINISTIC = "deterministic"
     NOT_ASSESSED = "not assessed"
+
+
+RESOLVED = (Verdict.BETTER, Verdict.WORSE, Verdict.POSITIVE, Verdict.NEGATIVE)
+"""The verdicts that say that there is a difference, and which."""
 
 
 def judge(

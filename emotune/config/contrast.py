@@ -9,6 +9,7 @@ from typing import Any
 from emotune.config.scale import ROUNDING, Scale
 from emotune.config.types import FrozenDict, escape_control_characters
 from emotune.core.errors import InputError, suggest
+from emotune.core.text import listed
 
 __all__ = ["Contrast", "Effect", "contrast_problems", "parse_contrasts"]
 
@@ -152,7 +153,7 @@ class Contrast:
         if len(variants) == 1:
             return variants[0]
         if max(weights) - min(weights) < ROUNDING:
-            return f"the mean of {', '.join(variants[:-1])} and {variants[-1]}"
+            return f"the mean of {listed(variants)}"
         return " + ".join(f"{_amount(abs(self.weights[variant]))}{variant}" for variant in variants)
 
 

@@ -2,6 +2,7 @@
 
 from emotune.analysis.across_datasets import AcrossDatasets
 from emotune.config.metric import Metric
+from emotune.core.text import listed
 from emotune.report.phrasing import ends
 
 __all__ = ["across_sentences"]
@@ -17,7 +18,7 @@ def across_sentences(across: AcrossDatasets, metric: Metric) -> list[str]:
     signed, scale, number = metric.format_signed, metric.scale, len(across.datasets)
     mean = f"{signed(across.mean)} {scale.difference_units}".rstrip()
     if across.one_seed:
-        why = f"no interval, because {_listed(across.one_seed)} {_has(across.one_seed)} one complete seed only"
+        why = f"no interval, because {listed(across.one_seed)} {_has(across.one_seed)} one complete seed only"
     elif across.interval:
         why = f"95 % interval {ends(across.interval, metric)} for other seeds on the same data sets"
     else:
@@ -40,8 +41,8 @@ def _between(across: AcrossDatasets, metric: Metric) -> list[str]:
 
     def difference(number: int) -> str:
         one = across.between[number]
-        interval = f"{metric.format_signed(one.low)} to {metric.format_signed(one.high)}"
-        return f"{metric.format_signed(one.difference)} more on {one.larger} than on {one.smaller} ({interval})"
+        more = f"{metric.format_signed(one.difference)} more on {one.larger} than on {one.smaller}"
+        return f"{more} ({ends((one.low, one.high), metric)})"
 
     different = [number for number, one in enumerate(across.between) if one.low > 0]
     if different:
@@ -51,10 +52,6 @@ def _between(across: AcrossDatasets, metric: Metric) -> list[str]:
     if across.between:
         return [f"Whether it differs between data sets cannot be told: {difference(0)}."]
     return []
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _has(names: tuple[str, ...]) -> str:

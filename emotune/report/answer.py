@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from emotune.analysis.seeds import Comparison
 from emotune.analysis.verdict import Verdict
-from emotune.config.contrast import Contrast
 from emotune.config.metric import Metric
+from emotune.core.text import listed
 from emotune.report.verdict_headlines import headline
 
 __all__ = ["answer"]
@@ -55,7 +55,7 @@ def _paragraph(comparisons: Sequence[Comparison], metric: Metric, images: int, *
     if unable := by_verdict[Verdict.NOT_ASSESSED]:
         sentences.append(f"Nothing is said of {_pairs(unable)}: none of them is shown to have learned anything.")
     if late := [str(c.contrast) for c in comparisons if c.late and c.verdict is not Verdict.UNRESOLVED]:
-        sentences.append(f"Not confirmatory, because of what was declared when results were there: {_listed(late)}.")
+        sentences.append(f"Not confirmatory, because of what was declared when results were there: {listed(late)}.")
     return " ".join(sentences)
 
 
@@ -63,46 +63,38 @@ def _findings(by_verdict: Mapping[Verdict, Sequence[Comparison]], metric: Metric
     """The findings of the verdicts, a clause for each verdict and reference."""
     clauses = []
     for verdict, (one, several) in RELATIONS.items():
-        grouped: dict[str, list[str]] = {}
-        for c in by_verdict[verdict]:
-            if c.contrast.compares_means:
-                variant, reference = c.contrast.sides
-                grouped.setdefault(reference, []).append(variant)
         margin = f" within ±{metric.scale.format_amount(metric.min_effect)}" if verdict is Verdict.EQUIVALENT else ""
         clauses += [
-            f"{_listed(variants)} {one if len(variants) == 1 else several} {reference}{margin}"
-            for reference, variants in grouped.items()
+            f"{listed(variants)} {one if len(variants) == 1 else several} {reference}{margin}"
+            for reference, variants in _by_reference(by_verdict[verdict]).items()
         ]
-    others = [c for verdict in Verdict for c in by_verdict[verdict] if not c.contrast.compares_means]
-    left_out = (Verdict.UNRESOLVED, Verdict.DETERMINISTIC, Verdict.NOT_ASSESSED)
-    return clauses + [headline(c, metric) for c in others if c.verdict not in left_out]
+    told = [v for v in Verdict if v not in (Verdict.UNRESOLVED, Verdict.DETERMINISTIC, Verdict.NOT_ASSESSED)]
+    return clauses + [headline(c, metric) for v in told for c in by_verdict[v] if not c.contrast.compares_means]
 
 
 def _open_questions(comparisons: Sequence[Comparison]) -> str:
     """The unresolved questions: ``Whether dual differs from dual-plain, and mldr from alexnet,``."""
-    grouped: dict[str, list[str]] = {}
-    for c in comparisons:
-        if c.contrast.compares_means:
-            variant, reference = c.contrast.sides
-            grouped.setdefault(reference, []).append(variant)
     clauses = [
-        f"{_listed(variants, 'or')} {'differs ' if not i else ''}from {reference}"
-        for i, (reference, variants) in enumerate(grouped.items())
+        f"{listed(variants, 'or')} {'differs ' if not i else ''}from {reference}"
+        for i, (reference, variants) in enumerate(_by_reference(comparisons).items())
     ]
     clauses += [f"{c.contrast} is zero" for c in comparisons if not c.contrast.compares_means]
     comma = "," if len(clauses) > 1 else ""
     return f"Whether {', and '.join(clauses)}{comma}"
 
 
+def _by_reference(comparisons: Iterable[Comparison]) -> dict[str, list[str]]:
+    """The variants that are compared with each reference, of contrasts that compare two means."""
+    grouped: dict[str, list[str]] = {}
+    for c in comparisons:
+        if c.contrast.compares_means:
+            variant, reference = c.contrast.sides
+            grouped.setdefault(reference, []).append(variant)
+    return grouped
+
+
 def _pairs(comparisons: Sequence[Comparison]) -> str:
     """The variants of some contrasts: ``alexnet, attention and dual``."""
-    return _listed(dict.fromkeys(variant for c in comparisons for variant in _in_order(c.contrast)))
-
-
-def _in_order(contrast: Contrast) -> list[str]:
-    return [*contrast.positive, *contrast.negative]
-
-
-def _listed(names: Iterable[str], conjunction: str = "and") -> str:
-    *most, last = names
-    return f"{', '.join(most)} {conjunction} {last}" if most else last
+    return listed(
+        dict.fromkeys(variant for c in comparisons for variant in (*c.contrast.positive, *c.contrast.negative))
+    )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from emotune.analysis.seeds import Comparison
 from emotune.analysis.sensitivity import OtherAnalyses
-from emotune.analysis.verdict import Verdict
+from emotune.analysis.verdict import RESOLVED
 from emotune.config.metric import Metric
 from emotune.report import phrasing
 from emotune.report.results import StudyResults
@@ -18,8 +18,8 @@ def paired_sentence(other: OtherAnalyses) -> str:
     Args:
         other: The contrast with its other analyses.
     """
-    shown = other.comparison.verdict in (Verdict.BETTER, Verdict.WORSE, Verdict.POSITIVE, Verdict.NEGATIVE)
-    if not shown or other.paired_verdict is other.comparison.verdict or other.p_holm is None:
+    verdict = other.comparison.verdict
+    if verdict not in RESOLVED or other.paired_verdict is verdict or other.p_holm is None:
         return ""
     return (
         "It rests on the spread of all variants: the paired t-test on its own values alone, with Holm's correction, "

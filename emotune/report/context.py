@@ -1,33 +1,31 @@
 """The variables of the report's templates, which only lay them out and compute nothing."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import pandas as pd
-from scipy import stats
-
 from emotune.analysis.architecture import NetworksFile, architecture_differences, contrast_options
 from emotune.analysis.metric_table import contrast_weights
 from emotune.analysis.power import findable_effects
-from emotune.analysis.seeds import Comparison
-from emotune.analysis.verdict import ALPHA, Verdict
+from emotune.analysis.sensitivity import OtherAnalyses
+from emotune.analysis.verdict import ALPHA, RESOLVED, Verdict
 from emotune.config.ablate_command import AblateCommand
 from emotune.config.metric import SCALES
 from emotune.config.seeds import look_shares
+from emotune.config.study import Study
 from emotune.report import phrasing
 from emotune.report.across_sentences import across_sentences
 from emotune.report.answer import answer
 from emotune.report.caveats import noise_floor_sentences, paired_sentence
+from emotune.report.comparison_data import comparison_data
 from emotune.report.dataset_info import DatasetInfo
 from emotune.report.division_sentences import division_sentences
 from emotune.report.example_images import Disagreement
 from emotune.report.looks import look_sentences, look_table, resolution_sentence
 from emotune.report.outcome_sentences import outcome_sentences
 from emotune.report.provenance import provenance
-from emotune.report.questions import RESOLVED, split_sentences, tuning_sentences
+from emotune.report.questions import split_sentences, tuning_sentences
 from emotune.report.results import StudyResults
 from emotune.report.tables import disagreement_counts, excluded_images, report_tables
 from emotune.runs.directory import State, Status
@@ -112,44 +110,68 @@ def page_context(
         disagreements: The images that only one side of a contrast classifies correctly.
         command: The command that reproduces the study.
     """
-    study, records = results.study, results.records
-    several = len(datasets) > 1
+    records = results.records
     architectures = architecture_differences(networks) if networks else []
-    sign_flips = [(other.p_sign_flip, other.p_sign_flip_holm) for other in results.other_analyses]
+    tables = report_tables(results, architectures) | {
+        "disagreements": disagreement_counts(disagreements, several=len(datasets) > 1),
+        "looks": look_table(results.looks, results.study.metric),
+        **{f"excluded-{data.name}": excluded_images(data) for data in datasets},
+    }
+    return _of_study(results.study) | _of_verdicts(results) | {
+        "datasets": datasets,
+        "created": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "missing_values": phrasing.missing_values_sentence(
+            results.study.metric, results.without_metric, len(records.done()), str(command)
+        ),
+        "done": len(records.done()),
+        "planned": len(records.runs),
+        "declared": results.declared_first,
+        "outcomes": _outcomes(results),
+        "tables": tables,
+        "disagreements": disagreements,
+        "networks": architectures,
+        "unfinished": _unfinished_runs(results, command),
+        "runs_are_folded": len(records.runs) > MOST_UNFOLDED_RUNS,
+        "provenance": provenance(records),
+        "command": str(command),
+        "comparison_data": comparison_data(results),
+    }  # fmt: skip
+
+
+def _of_study(study: Study) -> dict[str, Any]:
+    """The variables that follow from the study alone."""
     return {
         "study": study,
         "metric": study.metric,
         "scale": study.metric.scale,
         "metrics": SCALES,
-        "datasets": datasets,
-        "created": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         "own_metric": study.metric.user_code,
-        "missing_values": phrasing.missing_values_sentence(
-            study.metric, results.without_metric, len(records.done()), str(command)
-        ),
-        "done": len(records.done()),
-        "planned": len(records.runs),
         "selection_rule": phrasing.selection_rule(study.metric),
         "use_of_test_set": phrasing.use_of_test_set(study.metric),
-        "answer": answer(
-            results.comparisons, study.metric, _test_images(results), complete=len(records.done()) == len(records.runs)
-        ),
-        "verdicts": [_verdict(c, results) for c in results.comparisons],
         "formulas": [(c.name, c.formula) for c in study.contrasts if c.name != c.formula],
         "contrast_options": contrast_options(study),
         "has_signs": not all(c.compares_means for c in study.contrasts),
-        "noise_floor": {dataset: noise_floor_sentences(c, results) for dataset, c in results.noise_floor.items()},
-        "findable_effects": _findable_effects(results),
         "seeds": f"{study.seeds_text} seed{'s' if study.seeds > 1 else ''}",
         "few_seeds": (study.looks or (study.seeds,))[0] <= FEW_SEEDS,
-        "any_resolved": any(c.verdict in RESOLVED for c in results.comparisons),
-        "not_assessed": any(c.verdict is Verdict.NOT_ASSESSED for c in results.comparisons),
-        "looks": _by_dataset({one.dataset: " ".join(look_sentences(one)) for one in results.looks}, results),
-        "declared": results.declared_first,
-        "dropped": [f"{c.name} on {c.dataset}" if several else c.name for c in results.dropped],
-        "outcomes": _outcomes(results),
         "tuning": tuning_sentences(study),
-        "other_splits": split_sentences(results.comparisons, results.image_bootstraps),
+    }
+
+
+def _of_verdicts(results: StudyResults) -> dict[str, Any]:
+    """The variables that say how the contrasts are judged, and what that depends on."""
+    study, comparisons, several = results.study, results.comparisons, len(results.datasets) > 1
+    complete = len(results.records.done()) == len(results.records.runs)
+    sign_flips = [(other.p_sign_flip, other.p_sign_flip_holm) for other in results.other_analyses]
+    return {
+        "answer": answer(comparisons, study.metric, _test_images(results), complete=complete),
+        "verdicts": [_verdict(other, results) for other in results.other_analyses],
+        "noise_floor": {dataset: noise_floor_sentences(c, results) for dataset, c in results.noise_floor.items()},
+        "findable_effects": _findable_effects(results),
+        "any_resolved": any(c.verdict in RESOLVED for c in comparisons),
+        "not_assessed": any(c.verdict is Verdict.NOT_ASSESSED for c in comparisons),
+        "looks": _by_dataset({one.dataset: " ".join(look_sentences(one)) for one in results.looks}, results),
+        "dropped": [f"{c.name} on {c.dataset}" if several else c.name for c in results.dropped],
+        "other_splits": split_sentences(comparisons, results.image_bootstraps),
         "agreement": phrasing.agreement_sentence(results.other_analyses),
         "sign_flips_omitted": any(p is not None and adjusted is None for p, adjusted in sign_flips),
         "divisions": [
@@ -161,17 +183,6 @@ def page_context(
             (str(across.contrast), " ".join(across_sentences(across, study.metric)))
             for across in results.across_datasets
         ],
-        "tables": report_tables(results, architectures)
-        | {"disagreements": disagreement_counts(disagreements, several=several)}
-        | {"looks": look_table(results.looks, study.metric)}
-        | {f"excluded-{data.name}": excluded_images(data) for data in datasets},
-        "disagreements": disagreements,
-        "networks": architectures,
-        "unfinished": _unfinished_runs(results, command),
-        "runs_are_folded": len(records.runs) > MOST_UNFOLDED_RUNS,
-        "provenance": provenance(records),
-        "command": str(command),
-        "comparison_data": _comparison_data(results),
     }
 
 
@@ -211,21 +222,25 @@ def sections(context: Mapping[str, Any], figures: Mapping[str, Any]) -> list[dic
     return [{"id": name, "title": title} for name, (title, has_content) in every.items() if has_content]
 
 
-def _verdict(comparison: Comparison, results: StudyResults) -> VerdictEntry:
-    verdict = comparison.verdict or Verdict.UNRESOLVED
-    text = phrasing.verdict_sentences(comparison, results.study.metric, results.judged_on, results.comparisons)
-    looks = {one.dataset: one for one in results.looks}.get(comparison.dataset)
-    text += f" {resolution_sentence(looks, comparison.contrast)}" if looks else ""
-    caveat = next((paired_sentence(one) for one in results.other_analyses if one.comparison is comparison), "")
-    text += f" {caveat}" if caveat else ""
-    return VerdictEntry(str(verdict), VERDICT_MARKS[verdict], str(comparison.contrast), text)
+def _verdict(other: OtherAnalyses, results: StudyResults) -> VerdictEntry:
+    c = other.comparison
+    verdict, looks = c.verdict or Verdict.UNRESOLVED, {one.dataset: one for one in results.looks}.get(c.dataset)
+    sentences = [
+        phrasing.verdict_sentences(c, results.study.metric, results.judged_on, results.comparisons),
+        resolution_sentence(looks, c.contrast) if looks else "",
+        paired_sentence(other),
+    ]
+    return VerdictEntry(str(verdict), VERDICT_MARKS[verdict], str(c.contrast), " ".join(filter(None, sentences)))
 
 
 def _test_images(results: StudyResults) -> dict[str, int]:
-    """The number of test images of each data set with a finished run, of all divisions of one together."""
-    images = {dataset: len(one.prior.predictions) for dataset, one in results.learning.items()}
-    totals = {one.dataset: sum(images.get(name, 0) for name in one.names) for one in results.repeats}
-    return {dataset: total for dataset, total in totals.items() if total}
+    """The number of images of each data set that are tested in a finished run, in whatever division."""
+    found = results.learning
+    tested = {
+        one.dataset: {i for name in one.names if name in found for i in found[name].prior.predictions["sample_id"]}
+        for one in results.repeats
+    }
+    return {dataset: len(images) for dataset, images in tested.items() if images}
 
 
 def _findable_effects(results: StudyResults) -> list[str]:
@@ -268,35 +283,3 @@ def _unfinished_runs(results: StudyResults, command: AblateCommand) -> list[Unfi
         )
         for row in rows[rows["state"] != State.DONE].to_dict("records")
     ]
-
-
-def _comparison_data(results: StudyResults) -> dict[str, Any]:
-    """The data with which the script compares any two variants: metrics of all runs, quantiles of Student's t."""
-    scales = results.study.metric.scales
-    values: dict[str, dict[str, dict[int, list[float | str | None]]]] = {}
-    for row in results.records.done().to_dict("records"):
-        by_variant = values.setdefault(row["dataset"], {})
-        # Six digits are more than the page prints. JSON has neither NaN nor infinity: script.js reads them as text.
-        numbers = [
-            None if pd.isna(value) else float(f"{value:.6g}") if math.isfinite(value) else "Infinity"
-            for value in (row[name] for name in scales)
-        ]
-        by_variant.setdefault(row["variant"], {})[row["seed"]] = numbers
-    most_seeds = max((len(seeds) for variants in values.values() for seeds in variants.values()), default=0)
-    return {
-        "variants": [v for v in results.study.variants if any(v in variants for variants in values.values())],
-        "datasets": results.datasets,
-        "metrics": [
-            {
-                "title": scale.title,
-                "units": scale.difference_units,
-                "decimals": scale.decimals,
-                "higher_is_better": scale.higher_is_better,
-                "widest": scale.difference_bounds[1] if math.isfinite(scale.difference_bounds[1]) else None,
-            }
-            for scale in scales.values()
-        ],
-        "study_metric": list(scales).index(results.study.metric.column),
-        "values": values,
-        "t_quantiles": [round(float(stats.t.ppf(1 - ALPHA / 2, df)), 5) for df in range(1, most_seeds)],
-    }

@@ -7,6 +7,7 @@ from emotune.analysis.looks import DatasetLooks
 from emotune.analysis.seeds import Comparison
 from emotune.config.contrast import Contrast
 from emotune.config.metric import Metric
+from emotune.core.text import listed
 from emotune.report import phrasing
 from emotune.report.columns import Column, Table, dataset_column
 
@@ -61,7 +62,7 @@ def look_sentences(looks: DatasetLooks) -> list[str]:
     """The sentences on the looks at one data set."""
     counts, alphas = list(map(str, looks.planned)), [f"{_percent(alpha)} %" for alpha in looks.alphas]
     sentences = [
-        f"Looks are planned at {_listed(counts)} seeds, with a probability of a false verdict of {_listed(alphas)}, "
+        f"Looks are planned at {listed(counts)} seeds, with a probability of a false verdict of {listed(alphas)}, "
         f"{_percent(sum(looks.alphas))} % together."
     ]
     number, of = len(looks.reached), len(looks.planned)
@@ -107,7 +108,3 @@ def _open(looks: DatasetLooks) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.3g}"
-
-
-def _listed(words: Sequence[str]) -> str:
-    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else words[0]

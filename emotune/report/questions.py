@@ -4,14 +4,11 @@ from collections.abc import Mapping, Sequence
 
 from emotune.analysis.images import ImageBootstrap
 from emotune.analysis.seeds import Comparison
-from emotune.analysis.verdict import Verdict
+from emotune.analysis.verdict import RESOLVED
 from emotune.config.network import BaselineConfig
 from emotune.config.study import Study
 
-__all__ = ["RESOLVED", "split_sentences", "tuning_sentences"]
-
-RESOLVED = (Verdict.BETTER, Verdict.WORSE, Verdict.POSITIVE, Verdict.NEGATIVE)
-"""The verdicts that say that there is a difference, and which."""
+__all__ = ["split_sentences", "tuning_sentences"]
 
 
 def tuning_sentences(study: Study) -> list[str]:

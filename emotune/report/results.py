@@ -196,14 +196,13 @@ def compute_results(study: Study, states: RunStates) -> StudyResults:
     done = [row for row in rows if row["state"] == State.DONE]
     learned = {d: one for d in datasets if (one := learning(records, study, d, len(repeats)))}
     looks = reached_looks(rows, study.contrasts, datasets, study.looks, study.metric) if study.looks else ()
+    learned_on = _learned(rows, repeats, learned)
     judged = [c for one in looks for c in one.comparisons] or judge_on_all(
         all_rows, study.contrasts, repeats, study.metric
     )
     declared = current_declaration(study, states)
     written = read_declarations(states.store, study.name)
-    comparisons = [
-        _with_lateness(c, written, declared) for c in with_learning(judged, _learned(rows, repeats, learned))
-    ]
+    comparisons = [_with_lateness(c, written, declared) for c in with_learning(judged, learned_on)]
     others = [row for row in all_rows if row["variant"] != study.aa]
     without_aa = judge_on_all(others, study.contrasts, repeats, study.metric) if study.aa and not looks else []
     aa = [Contrast.difference(str(study.aa), study.baseline)] if study.aa else []
@@ -220,7 +219,7 @@ def compute_results(study: Study, states: RunStates) -> StudyResults:
         other_analyses=other_analyses(comparisons, all_rows, study.metric),
         learning=learned, outcomes=_outcomes(records, rows, study, datasets, learned),
         exploratory=estimate_on_all(all_rows, _undeclared_contrasts(study), repeats, study.metric),
-        without_aa=with_learning(without_aa, _learned(rows, repeats, learned)),
+        without_aa=with_learning(without_aa, learned_on),
         noise_floor={c.dataset: c for c in aa_comparisons if c.summary.n},
         image_bootstraps=[
             bootstrap for dataset, frames in predictions.items() if dataset in undivided and not study.metric.code

@@ -6,6 +6,7 @@ from emotune.analysis.seeds import Comparison
 from emotune.analysis.verdict import Verdict
 from emotune.config.contrast import Contrast, Effect
 from emotune.config.metric import Metric
+from emotune.core.text import listed
 
 __all__ = ["VERDICT_TEMPLATES", "dependence_sentences", "headline"]
 
@@ -95,7 +96,7 @@ def _compared(contrast: Contrast) -> tuple[str, str, str]:
     """The subject of a difference of means, with a colon, and its two sides."""
     if contrast.effect:
         ((factor, (level, first)),) = contrast.effect.compared.items()
-        over = f", averaged over {' and '.join(contrast.effect.averaged_over)}" if contrast.effect.averaged_over else ""
+        over = f", averaged over {listed(contrast.effect.averaged_over)}" if contrast.effect.averaged_over else ""
         return f"{factor}{over}: ", level, first
     return ("" if contrast.name == contrast.formula else f"{contrast}: ", *(contrast.pair or contrast.sides))
 

@@ -2,12 +2,11 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from emotune.analysis import diagnostics
 from emotune.analysis.interactions import cell_values
@@ -16,30 +15,12 @@ from emotune.config.head_training import is_head_alone
 from emotune.config.input_spec import InputSpec
 from emotune.report import phrasing
 from emotune.report.figures import accuracy, attention, calibration, classes, contrasts, curves, interactions, learning
+from emotune.report.figures.entry import FigureEntry, for_both_widths
 from emotune.report.figures.layout import seed_count_text
 from emotune.report.figures.style import variant_colours
 from emotune.report.results import StudyResults
 
-__all__ = ["FigureEntry", "draw_figures"]
-
-
-@dataclass(frozen=True)
-class FigureEntry:
-    """A figure of the report.
-
-    Attributes:
-        name: The name of its files, without a suffix.
-        figure: The figure.
-        caption: The text below it.
-        alt: The text alternative for readers who cannot see it.
-        narrow: The same for a narrow screen; None: a narrow screen shows the figure smaller.
-    """
-
-    name: str
-    figure: Figure
-    caption: str
-    alt: str
-    narrow: Figure | None = None
+__all__ = ["draw_figures"]
 
 
 def draw_figures(
@@ -75,26 +56,23 @@ def _contrast_figures(results: StudyResults) -> Iterator[FigureEntry]:
     pairs = seed_count_text((c.summary.n for c in shown), f"paired {units}".removesuffix("s"))
     floor = " Hatched: A/A with an interval of its own, one estimate of the difference that arises without any change."
     means = "; ".join(f"{c.contrast} on {c.dataset} {metric.format_signed(c.summary.mean)}, {c.verdict}" for c in shown)
-    yield FigureEntry(
+    yield for_both_widths(
         "contrasts",
-        contrasts.contrast_forest(results.comparisons, metric, results.noise_floor),
+        partial(contrasts.contrast_forest, results.comparisons, metric, results.noise_floor),
         f"Declared contrasts, {pairs}. Dots: {units}. Bars: means with joint 95 % intervals, from which the verdicts "
         "are read. Grey: region of equivalence, "
         f"±{metric.scale.format_amount(metric.min_effect)}."
         f"{floor if results.noise_floor else ''}",
         f"Forest plot of the declared contrasts, differences in {metric.scale.label}: {means}",
-        contrasts.contrast_forest(results.comparisons, metric, results.noise_floor, narrow=True),
     )
     if results.image_bootstraps:
-        yield FigureEntry(
+        undivided = [c for c in results.comparisons if c.unit == "seed"]
+        yield for_both_widths(
             "uncertainty",
-            contrasts.interval_comparison(
-                [c for c in results.comparisons if c.unit == "seed"], results.image_bootstraps, metric
-            ),
+            partial(contrasts.interval_comparison, undivided, results.image_bootstraps, metric),
             f"Declared contrasts, {pairs}: the 95 % intervals of each alone, for other seeds (its own "
             "seeds only), other test images, and both.",
             "Intervals of each declared contrast over seeds, over images, and over both; the tables list the numbers",
-            contrasts.interval_comparison(results.comparisons, results.image_bootstraps, metric, narrow=True),
         )
 
 
@@ -113,22 +91,23 @@ class _DatasetFigures:
     def looks(self) -> Iterator[FigureEntry]:
         looks = next((one.reached for one in self._results.looks if one.dataset == self._dataset), ())
         if looks:
-            yield FigureEntry(
+            yield for_both_widths(
                 f"looks-{self._dataset}",
-                contrasts.intervals_over_looks(looks, self._metric),
+                partial(contrasts.intervals_over_looks, looks, self._metric),
                 f"{self._dataset}: means with the joint interval at each look, until the contrast is resolved. All "
                 "intervals together cover with 95 % probability. Grey band: region of equivalence.",
                 f"Intervals of the declared contrasts on {self._dataset} at each look; the table lists the numbers",
-                contrasts.intervals_over_looks(looks, self._metric, narrow=True),
             )
 
     def interactions(self) -> Iterator[FigureEntry]:
-        effects = [c for c in self._results.comparisons if c.contrast.effect and c.dataset == self._dataset]
         for one, other in combinations(self._study.factors, 2):
             values = cell_values(self._done, self._study.factors, (one, other), self._metric.column)
-            if values.empty:
+            shown = [
+                c for c in self._results.comparisons
+                if c.dataset == self._dataset and (effect := c.contrast.effect) and set(effect.compared) == {one, other}
+            ]  # fmt: skip
+            if values.empty or not shown:  # contrasts of a divided data set are not judged in each of its divisions
                 continue
-            shown = [c for c in effects if c.contrast.effect and set(c.contrast.effect.compared) == {one, other}]
             means = values.groupby(["first", "second"], sort=False, as_index=False)["value"].mean()
             cells = zip(means["first"], means["second"], means["value"], strict=True)
             texts = [f"{one} {a}, {other} {b} {self._metric.scale.format(mean)}" for a, b, mean in cells]
@@ -154,13 +133,12 @@ class _DatasetFigures:
         scale, scope = self._metric.scale, f"{self._dataset}, {seed_count_text(s.n for s in self._summaries.values())}"
         means = "; ".join(f"{variant} {scale.format(s.mean)}" for variant, s in self._summaries.items())
         shown = self._title, self._done, self._metric, self._summaries, constant, self._colours
-        yield FigureEntry(
+        yield for_both_widths(
             f"{self._metric.column}-{self._dataset}",
-            accuracy.metric_by_variant(*shown),
+            partial(accuracy.metric_by_variant, *shown),
             f"{scope}, {len(prior.predictions):,} test images. Dots: seeds. Bars: means with 95 % t intervals, which "
             f"must not be compared.{note if not math.isnan(constant) else ''}",
             f"Test {scale.label} of every seed by variant on {self._dataset}; means: {means}",
-            accuracy.metric_by_variant(*shown, narrow=True),
         )
         yield FigureEntry(
             f"cost-{self._dataset}",
