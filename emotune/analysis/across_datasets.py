@@ -106,15 +106,15 @@ def _across(contrast: Contrast, found: Sequence[Comparison]) -> AcrossDatasets:
     favourable = sum(mean > 0 if up else mean < 0 for mean in means)
     mean, low, high = sum(means) / number, None, None
     errors = [c.joint.error for c in found if c.joint.error is not None]
-    known = len(errors) == number
-    if known and math.isfinite(mean):
+    known = len(errors) == number  # which finite differences alone have
+    if known:
         half = _half_width(found, ALPHA) / number
         low, high = (mean - half, mean + half) if half else (None, None)
     return AcrossDatasets(
         contrast, tuple(c.dataset for c in found), mean, low, high, min(means), max(means),
         sd=float(np.std(means, ddof=1)) if math.isfinite(mean) else math.nan,
         seed_sd=math.sqrt(sum(error**2 for error in errors) / number) if known else None, favourable=favourable,
-        between=_between(found) if known and math.isfinite(mean) else (),
+        between=_between(found) if known else (),
         one_seed=tuple(c.dataset for c in found if c.summary.n == 1),
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ from emotune.analysis.prediction_arrays import classes_of
 from emotune.core.storage import Folder
 from emotune.runs.directory import PREDICTIONS
 
-__all__ = ["align_test_sets"]
+__all__ = ["align_test_sets", "in_order"]
 
 
 def align_test_sets(
@@ -33,8 +33,8 @@ def align_test_sets(
     first = next(iter(same))
     images = same[first]["sample_id"]
     recorded = next((frame for frame in same.values() if "group" in frame), None)
-    groups = images if recorded is None else _in_order(recorded, images)["group"]
-    aligned = {run_id: _with_groups(_in_order(frame, images), groups) for run_id, frame in same.items()}
+    groups = images if recorded is None else in_order(recorded, images)["group"]
+    aligned = {run_id: _with_groups(in_order(frame, images), groups) for run_id, frame in same.items()}
     others = {
         run_id: f"{store / run_id / PREDICTIONS}: its test images, labels or classes differ from those of "
         f"{store / first}; delete the folder of the run that was trained on other data, to train it again"
@@ -44,8 +44,13 @@ def align_test_sets(
     return aligned, others
 
 
-def _in_order(predictions: pd.DataFrame, images: pd.Series) -> pd.DataFrame:
-    """The predictions with the images in another order."""
+def in_order(predictions: pd.DataFrame, images: pd.Series) -> pd.DataFrame:
+    """The predictions with the images in another order; rows of NaN for images that they lack.
+
+    Args:
+        predictions: The predictions of a run.
+        images: The ids of the images, in the order that is wanted.
+    """
     if predictions["sample_id"].equals(images):
         return predictions
     return predictions.set_index("sample_id").reindex(images).reset_index()

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from emotune.analysis.alignment import in_order
 from emotune.analysis.metrics import confusion_counts, recall_of
 from emotune.analysis.prediction_arrays import classes_of, guesses_of, logits_of, targets_of
 from emotune.analysis.seeds import summarise
@@ -119,7 +120,7 @@ def disagreements(a: Mapping[int, pd.DataFrame], b: Mapping[int, pd.DataFrame]) 
         return pd.DataFrame(columns=columns, dtype=str)
     images, classes = a[seeds[0]][["sample_id", "target"]], np.array(classes_of(a[seeds[0]]))
     guesses = {
-        side: np.array([guesses_of(_reordered(runs[seed], images)) for seed in seeds])  # (S, N)
+        side: np.array([guesses_of(in_order(runs[seed], images["sample_id"])) for seed in seeds])  # (S, N)
         for side, runs in (("a", a), ("b", b))
     }
     targets = targets_of(a[seeds[0]])
@@ -189,13 +190,6 @@ def _shuffled_by_label(images: pd.DataFrame) -> list[str]:
     shuffled = images[["sample_id", "target"]].reset_index(drop=True).iloc[np.argsort(digests)]
     turn = shuffled.groupby("target").cumcount()
     return shuffled.assign(turn=turn).sort_values("turn", kind="stable")["sample_id"].tolist()
-
-
-def _reordered(frame: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
-    """The rows in the order of ``images``."""
-    if frame["sample_id"].equals(images["sample_id"]):
-        return frame
-    return frame.set_index("sample_id").loc[images["sample_id"]]
 
 
 def _mean_maps(attention: pd.DataFrame, by: str) -> dict[str, np.ndarray]:

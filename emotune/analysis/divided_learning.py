@@ -34,19 +34,19 @@ def learned_over_divisions(
     if not known:
         return frozenset()
     compared, asked = known[0][1].yardsticks, known[0][1].variants
-    variants = list(dict.fromkeys([*asked, *(run.variant for _, one in known for run in one.runs)]))
-    learned: set[str] = set()
+    runs = [run for _, one in known for run in one.runs]
+    variants = list(dict.fromkeys([*asked, *(run.variant for run in runs)]))
+    learned = {run.variant for run in runs} - {run.variant for run in runs if not run.learned}  # over test images
+    finished: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        if row["state"] == State.DONE:
+            finished.setdefault((row["dataset"], row["variant"]), []).append(row)
     for name in compared:
         gains, sign = np.full((len(variants), repeats.number), np.nan), 1 if SCALES[name].higher_is_better else -1
         for number, one in known:
-            here = [row for row in rows if row["dataset"] == one.dataset and row["state"] == State.DONE]
             for index, variant in enumerate(variants):
-                values = [row[name] for row in here if row["variant"] == variant]
-                gains[index, number] = sign * (np.mean(values) - one.prior.metrics[name]) if values else np.nan
+                if here := finished.get((one.dataset, variant)):
+                    gains[index, number] = sign * (np.mean([row[name] for row in here]) - one.prior.metrics[name])
         intervals = mean_intervals(gains, ALPHA / datasets / len(compared), overlap=repeats.overlap)
-        for variant, gain in zip(variants, intervals, strict=True):
-            runs = [run for _, one in known for run in one.runs if run.variant == variant]
-            over_images = bool(runs) and all(run.learned for run in runs)
-            if over_images or (gain.low is not None and gain.low > 0):
-                learned.add(variant)
+        learned |= {v for v, gain in zip(variants, intervals, strict=True) if gain.low is not None and gain.low > 0}
     return frozenset(learned & set(asked))

@@ -62,7 +62,7 @@ def repeats_of(refs: Iterable[DatasetRef], seeds: int, images: Mapping[str, tupl
             found.append(Repeats(dataset, "seed", names, seeds))
             continue
         train, test = (sum(images[name][part] for name in names if name in images) for part in (0, 1))
-        unit: Unit = "fold" if division.folds else "split"
+        unit: Unit = division.unit
         found.append(Repeats(dataset, unit, names, len(names), test / train if train else 0.0))
     return found
 
@@ -83,7 +83,7 @@ def judge_on_all(
     """
     share = 1 / max(1, len(repeats))
     return [
-        replace(c, unit=one.unit, overlap=one.overlap)
+        replace(c, unit=one.unit)
         for one in repeats
         for c in judge_contrasts(rows, contrasts, one.dataset, one.number, metric, share, one.overlap)
     ]
@@ -94,7 +94,7 @@ def estimate_on_all(
 ) -> list[Comparison]:
     """Differences on all data sets with an interval for each alone; arguments as `judge_on_all`."""
     return [
-        replace(c, unit=one.unit, overlap=one.overlap)
+        replace(c, unit=one.unit)
         for one in repeats
         for c in estimate_differences(rows, contrasts, [one.dataset], one.number, metric, one.overlap)
     ]

@@ -14,6 +14,7 @@ import pandas as pd
 from scipy import sparse, stats
 from statsmodels.stats.contingency_tables import mcnemar
 
+from emotune.analysis.alignment import in_order
 from emotune.analysis.metrics import metric_from_stats, sufficient_stats
 from emotune.analysis.prediction_arrays import guesses_of, targets_of
 from emotune.analysis.verdict import ALPHA
@@ -126,8 +127,7 @@ def _aligned(runs: Mapping[tuple[str, int], pd.DataFrame], dataset: str) -> dict
     (first, first_frame), aligned = next(iter(runs.items())), {}
     ids, targets = first_frame["sample_id"], first_frame["target"]
     for run, frame in runs.items():
-        same = frame["sample_id"].equals(ids)
-        aligned[run] = frame if same else frame.set_index("sample_id").reindex(ids).reset_index()
+        aligned[run] = in_order(frame, ids)
         if len(frame) != len(ids) or not aligned[run]["target"].equals(targets):
             raise InputError(
                 f"{dataset}: {run[0]}, seed {run[1]}, and {first[0]}, seed {first[1]}, were not tested on the same "

@@ -114,7 +114,8 @@ def mean_intervals(values: np.ndarray, alpha: float = ALPHA, *, overlap: float =
     """
     values = np.asarray(values, float)
     constant, pool, rows = is_constant(values), fit_variant(without_constant(values)), np.eye(len(values))
-    return [_interval(values, row, pool, constant, max_t(rows), alpha, overlap) for row in rows]
+    together = max_t(rows) if len(rows) else None
+    return [_interval(values, row, pool, constant, together, alpha, overlap) for row in rows if together is not None]
 
 
 def _interval(

@@ -21,27 +21,28 @@ class PairedPValues:
 
     Attributes:
         difference: The p value of the two-sided paired t-test.
-        sign_flip: The p value of the two-sided sign-flip test.
+        sign_flip: The p value of the two-sided sign-flip test; None for differences that are not independent.
         equivalence: The p value of the two one-sided t-tests (TOST).
     """
 
     difference: float
-    sign_flip: float
+    sign_flip: float | None
     equivalence: float
 
 
-def paired_tests(differences: np.ndarray, min_effect: float) -> PairedPValues:
+def paired_tests(differences: np.ndarray, min_effect: float, *, independent: bool = True) -> PairedPValues:
     """The p values of the paired t-test, the sign-flip test, and the two one-sided t-tests at ± ``min_effect``.
 
     Args:
         differences: The differences by seed (n,), finite and not all equal.
         min_effect: The smallest difference that matters.
+        independent: Whether the differences are independent, as sign flips assume.
     """
     above = _t_test(differences, -min_effect, "greater")
     below = _t_test(differences, min_effect, "less")
     return PairedPValues(
         difference=_t_test(differences, 0.0, "two-sided"),
-        sign_flip=sign_flip_test(differences),
+        sign_flip=sign_flip_test(differences) if independent else None,
         equivalence=max(above, below),
     )
 

@@ -6,6 +6,7 @@ It imports neither pandas nor scipy.stats, because every plan imports it.
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -43,9 +44,18 @@ class Residuals:
 def fit_variant_and_seed(values: np.ndarray) -> Residuals:
     """The least-squares fit of *variant + seed* to the runs that there are.
 
+    A report asks for that of one table many times: verdicts, undeclared differences, A/A, other analyses, outcomes.
+
     Args:
         values: The metric by variant and seed (k, n); NaN or infinite where a run does not count.
     """
+    return _fit(values.shape, np.ascontiguousarray(values, float).tobytes())
+
+
+@lru_cache(maxsize=16)
+def _fit(shape: tuple[int, int], data: bytes) -> Residuals:
+    """The fit to a table of this shape with these values; its arrays are read-only."""
+    values = np.frombuffer(data).reshape(shape)
     finite = np.isfinite(values)
     variant, seed = np.nonzero(finite)
     residuals, leverages = np.full(values.shape, np.nan), np.full(values.shape, np.nan)
@@ -60,6 +70,7 @@ def fit_variant_and_seed(values: np.ndarray) -> Residuals:
     y = values[finite] - values[finite].mean()
     left = y - u @ (u.T @ y)
     residuals[finite], leverages[finite] = left, (u**2).sum(axis=1)
+    residuals.flags.writeable = leverages.flags.writeable = False
     return Residuals(float(left @ left), len(y) - u.shape[1], residuals, leverages)
 
 

@@ -15,7 +15,7 @@ from scipy import stats
 from emotune.analysis.joint_interval import JointInterval, joint_intervals
 from emotune.analysis.metric_table import metric_table
 from emotune.analysis.seed_values import RunRows, seed_values
-from emotune.analysis.verdict import ALPHA, Verdict, judge, without_sides
+from emotune.analysis.verdict import ALPHA, Verdict, judge
 from emotune.config.contrast import Contrast
 from emotune.config.metric import Metric
 from emotune.config.scale import ROUNDING
@@ -230,6 +230,7 @@ def _compare(
         contrast, dataset, by_seed.values, by_seed.missing, replace(paired, low=None, high=None), paired, joint,
         same_predictions=by_seed.same_predictions, seed_independent=by_seed.seed_independent,
         diverged_alone=by_seed.diverged_alone, higher_is_better=metric.scale.higher_is_better,
+        overlap=overlap,
     )  # fmt: skip
 
 
@@ -238,9 +239,9 @@ def _verdict(c: Comparison, min_effect: float) -> Verdict:
         return Verdict.IDENTICAL
     if c.seed_independent:
         return Verdict.DETERMINISTIC
-    verdict = judge(
+    return judge(
         c.summary.interval if c.joint.supports_verdict else None, min_effect, higher_is_better=c.higher_is_better,
+        compares_means=c.contrast.compares_means,
         only_variant_diverged=not c.diverged_alone.keys().isdisjoint(c.contrast.positive),
         only_reference_diverged=not c.diverged_alone.keys().isdisjoint(c.contrast.negative),
     )  # fmt: skip
-    return verdict if c.contrast.compares_means else without_sides(verdict, higher_is_better=c.higher_is_better)

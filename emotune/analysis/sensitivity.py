@@ -13,7 +13,7 @@ from emotune.analysis.metric_table import metric_table
 from emotune.analysis.paired_tests import PairedPValues, holm, paired_tests
 from emotune.analysis.residuals import fit_variant_and_seed, is_constant, without_constant
 from emotune.analysis.seeds import Comparison
-from emotune.analysis.verdict import ALPHA, Verdict, judge
+from emotune.analysis.verdict import ALPHA, Verdict, judge, not_zero
 from emotune.config.contrast import Contrast
 from emotune.config.metric import Metric
 from emotune.config.scale import ROUNDING
@@ -68,8 +68,9 @@ def other_analyses(
     """
     rows = list(rows)
     tests = [_tests(c, metric) for c in comparisons]
-    p, equivalence = ([getattr(t, name) if t else None for t in tests] for name in ("difference", "equivalence"))
-    flips = [t.sign_flip if t and not c.overlap else None for t, c in zip(tests, comparisons, strict=True)]
+    p, flips, equivalence = (
+        [getattr(t, name) if t else None for t in tests] for name in ("difference", "sign_flip", "equivalence")
+    )
     p_holm, flips_holm, equivalence_holm = map(holm, (p, flips, equivalence))
     pooled = _pooled(comparisons, rows, metric)
     found = []
@@ -80,7 +81,9 @@ def other_analyses(
             comparison=c, p=p[i], p_sign_flip=flips[i], p_equivalence=equivalence[i], p_holm=p_holm[i],
             p_sign_flip_holm=flips_holm[i] if flips_can_tell else None, p_equivalence_holm=equivalence_holm[i],
             paired_verdict=_paired_verdict(c, p_holm[i], equivalence_holm[i], metric.min_effect), pooled=ends,
-            pooled_verdict=_settled(c) or judge(ends, metric.min_effect, higher_is_better=c.higher_is_better),
+            pooled_verdict=_settled(c) or judge(
+                ends, metric.min_effect, higher_is_better=c.higher_is_better, compares_means=c.contrast.compares_means
+            ),
         )  # fmt: skip
         found.append(one)
     return found
@@ -136,9 +139,9 @@ def _tests(c: Comparison, metric: Metric) -> PairedPValues | None:
     if not c.paired.sd:
         return None
     differences = np.array([*c.differences.values()])
-    larger = math.sqrt(1 + len(differences) * c.overlap) if c.overlap else 1.0
+    larger = math.sqrt(1 + len(differences) * c.overlap)
     enlarged = differences if larger == 1 else c.paired.mean + larger * (differences - c.paired.mean)
-    return paired_tests(enlarged, metric.min_effect)
+    return paired_tests(enlarged, metric.min_effect, independent=not c.overlap)
 
 
 def _paired_verdict(c: Comparison, p: float | None, p_equivalence: float | None, min_effect: float) -> Verdict:
@@ -151,7 +154,9 @@ def _paired_verdict(c: Comparison, p: float | None, p_equivalence: float | None,
     if p_equivalence < ALPHA and -min_effect < interval[0] and interval[1] < min_effect:
         return Verdict.EQUIVALENT
     if p < ALPHA:
-        return Verdict.BETTER if (c.paired.mean > 0) == c.higher_is_better else Verdict.WORSE
+        return not_zero(
+            positive=c.paired.mean > 0, higher_is_better=c.higher_is_better, compares_means=c.contrast.compares_means
+        )
     return Verdict.UNRESOLVED
 
 

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-__all__ = ["ALPHA", "RESOLVED", "Verdict", "judge", "without_sides"]
+__all__ = ["ALPHA", "RESOLVED", "Verdict", "judge", "not_zero"]
 
 ALPHA = 0.05
 """The probability of any false verdict in a study, and what an interval may miss."""
@@ -34,8 +34,8 @@ RESOLVED = (Verdict.BETTER, Verdict.WORSE, Verdict.POSITIVE, Verdict.NEGATIVE)
 
 
 def judge(
-    ends: tuple[float, float] | None, min_effect: float, *, higher_is_better: bool, only_variant_diverged: bool = False,
-    only_reference_diverged: bool = False,
+    ends: tuple[float, float] | None, min_effect: float, *, higher_is_better: bool, compares_means: bool = True,
+    only_variant_diverged: bool = False, only_reference_diverged: bool = False,
 ) -> Verdict:  # fmt: skip
     """The verdict of an interval of the difference variant - reference.
 
@@ -46,6 +46,7 @@ def judge(
         ends: The two ends of the interval; None if there is none, or if it supports no verdict.
         min_effect: The smallest difference that matters.
         higher_is_better: Whether a positive difference favours the variant.
+        compares_means: Whether the contrast has two sides, of which one can be better than the other.
         only_variant_diverged: Whether the variant diverged in a seed in which the reference did not.
         only_reference_diverged: The same of the reference.
     """
@@ -56,18 +57,19 @@ def judge(
         return Verdict.UNRESOLVED if only_variant_diverged or only_reference_diverged else Verdict.EQUIVALENT
     if low <= 0 <= high:
         return Verdict.UNRESOLVED
-    if (low > 0) == higher_is_better:
-        return Verdict.UNRESOLVED if only_variant_diverged else Verdict.BETTER
-    return Verdict.UNRESOLVED if only_reference_diverged else Verdict.WORSE
+    if only_variant_diverged if (low > 0) == higher_is_better else only_reference_diverged:
+        return Verdict.UNRESOLVED
+    return not_zero(positive=low > 0, higher_is_better=higher_is_better, compares_means=compares_means)
 
 
-def without_sides(verdict: Verdict, *, higher_is_better: bool) -> Verdict:
-    """The verdict of a contrast without two sides, of which one could be better than the other: its sign.
+def not_zero(*, positive: bool, higher_is_better: bool, compares_means: bool) -> Verdict:
+    """The verdict of a contrast that is not zero: which side is better, or without two sides its sign.
 
     Args:
-        verdict: The verdict as `judge` gives it.
-        higher_is_better: Whether a positive value was taken for better.
+        positive: Whether it is above zero.
+        higher_is_better: Whether a positive difference favours the variant.
+        compares_means: Whether the contrast has two sides, of which one can be better than the other.
     """
-    if verdict not in (Verdict.BETTER, Verdict.WORSE):
-        return verdict
-    return Verdict.POSITIVE if (verdict is Verdict.BETTER) == higher_is_better else Verdict.NEGATIVE
+    if not compares_means:
+        return Verdict.POSITIVE if positive else Verdict.NEGATIVE
+    return Verdict.BETTER if positive == higher_is_better else Verdict.WORSE

@@ -1,6 +1,6 @@
 """Other divisions of a data set into train, val and test than the one that its shards were made with."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -24,6 +24,11 @@ class Division:
     seed: Annotated[int, Field(ge=0)] = 0
     folds: Annotated[int, Field(ge=0)] = 0
     fold: Annotated[int, Field(ge=0)] = 0
+
+    @property
+    def unit(self) -> Literal["fold", "split"]:
+        """The word for one such division."""
+        return "fold" if self.folds else "split"
 
     @property
     def name(self) -> str:

@@ -42,3 +42,13 @@ def test_constant_and_identical_sides_and_tables_without_spread_have_no_pooled_i
     assert identical.paired_verdict is identical.pooled_verdict is Verdict.IDENTICAL
     assert pooled_intervals(np.full((2, 3), 60.0), np.array([[1.0, -1]]), 0.05) == [None]
     assert pooled_intervals(np.zeros((2, 0)), np.array([[1.0, -1]]), 0.05) == [None]
+
+
+def test_other_analyses_of_a_contrast_without_two_sides_have_its_sign_as_well():
+    contrast = Contrast("a × b", {"none": 1, "a": -1, "b": -1, "ab": 1})
+    table = rows(none=[50, 52, 51, 53], a=[55, 57, 56.2, 58], b=[54, 56, 55, 57.3], ab=[70, 72.1, 71, 73])
+    (other,) = analyse(table, [contrast], ["d"], 4, Metric())
+    assert (other.comparison.verdict, other.paired_verdict, other.pooled_verdict) == (Verdict.POSITIVE,) * 3
+    for_loss = [row | {"nll": row["accuracy"]} for row in table]
+    (other,) = analyse(for_loss, [contrast], ["d"], 4, Metric(name="nll", min_effect=0.1))
+    assert (other.comparison.verdict, other.paired_verdict, other.pooled_verdict) == (Verdict.POSITIVE,) * 3

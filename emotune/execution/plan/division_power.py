@@ -24,14 +24,14 @@ def division_resolution(study: Study, datasets: Sequence[DatasetRef]) -> list[st
         study: The study.
         datasets: The data sets as its runs have them.
     """
-    groups: dict[str, list[DatasetRef]] = {}
+    groups: dict[tuple[str, str], list[DatasetRef]] = {}
     for ref in datasets:
         if ref.division and is_ready(ref):
-            groups.setdefault(ref.whole, []).append(ref)
+            groups.setdefault((ref.whole, ref.division.unit), []).append(ref)
     weights, alpha = contrast_weights(study.contrasts, list(study.variants)), ALPHA / len(study.datasets)
     lines = []
-    for name, refs in groups.items():
-        unit, number = "fold" if refs[0].division and refs[0].division.folds else "split", len(refs)
+    for (name, unit), refs in groups.items():
+        number = len(refs)
         in_sd = smallest_effect(number, len(study.networks) + bool(study.aa), weights, alpha)
         if in_sd is None and study.contrasts:
             lines.append(f"{number} {unit}{'s' * (number > 1)} of {name} give no verdict: ask for more.")
