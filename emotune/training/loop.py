@@ -138,11 +138,7 @@ def _train(
             for _ in steps:
                 stopping = session.must_stop(stop())
                 if stopping or checkpoint_timer.is_due():
-                    session.save(state.checkpoint_parts, progress)
-                if stopping:
-                    session.wait_for_uploads()
-                    place = f"in epoch {progress.epoch + 1}, after step {progress.step}"
-                    raise InterruptedRunError(f"{run.id} was stopped {place}")
+                    _save(run, session, state, progress, stopping=stopping)
         metrics = _epoch_metrics(progress, run, len(split), val, predict(val, "validating"))
         if curve_test:
             outputs = predict(curve_test, "testing", run.train.test_crops)
@@ -173,6 +169,18 @@ def _train(
     sha256 = save_weights(directory.folder, run, state.finished_network(), split.classes, state.normalisation)
     record["weights"] = {"sha256": sha256}
     return session.finish(record)
+
+
+def _save(run: RunConfig, session: RunSession, state: TrainState, progress: Progress, *, stopping: bool) -> None:
+    """Writes a checkpoint within an epoch.
+
+    Raises:
+        InterruptedRunError: all ranks stop here.
+    """
+    session.save(state.checkpoint_parts, progress)
+    if stopping:
+        session.wait_for_uploads()
+        raise InterruptedRunError(f"{run.id} was stopped in epoch {progress.epoch + 1}, after step {progress.step}")
 
 
 def _end_epoch(

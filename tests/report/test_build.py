@@ -16,6 +16,7 @@ from emotune.analysis.load import load_records
 from emotune.analysis.metrics import scalar_metrics
 from emotune.analysis.residuals import pooled_spread
 from emotune.analysis.seeds import summarise
+from emotune.analysis.verdict import Verdict
 from emotune.config.ablate_command import AblateCommand
 from emotune.config.load import load_study
 from emotune.config.metric import SCALES, Metric
@@ -28,6 +29,7 @@ from emotune.data.datasets.resolve import resolve_datasets
 from emotune.data.manifest import Problem
 from emotune.data.sources.class_folders import ClassFolders
 from emotune.report.build import build_report
+from emotune.report.context import VERDICT_MARKS
 from emotune.report.phrasing import mean_and_interval
 from emotune.runs.directory import PREDICTIONS, RunDirectory
 from emotune.runs.store import RunStore
@@ -182,7 +184,8 @@ def test_infinite_loss_and_identical_predictions_in_every_file(finished, tmp_pat
         relist(file.parent)
     out = build_report(study, RunStore(tmp_path / "runs").states(runs), tmp_path / "same", AblateCommand()).parent
     text = (out / "report.md").read_text()
-    assert text.count("○ not assessed") == len(study.contrasts) and "unresolved" not in text
+    assert text.count("○ not assessed") == len(study.contrasts)
+    assert f"{VERDICT_MARKS[Verdict.UNRESOLVED]} unresolved" not in text
     for file in of.values():  # and now in every seed
         shutil.copy(Path(pool) / of[study.baseline, 0].parent.name / PREDICTIONS, file)
         relist(file.parent)
