@@ -3,12 +3,18 @@
 Look l, at n_l of at most n_max seeds, has the share (n_l - n_(l-1)) / n_max of the 5 %. Intervals with these shares
 cover at all looks together, whatever was decided at earlier ones: repeated confidence intervals (Jennison and Turnbull
 1989). What a study has reached is a function of its runs alone, so that every command and machine sees the same looks.
+
+A look asks first what was learned, at the same share: a contrast is not resolved before one of its variants is shown to
+have learned. One without a single run that is better than the class prior gets no more seeds for its own sake, because
+more of them rarely change that. The intervals allow any rule of stopping, and this one ends in no verdict.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
+from emotune.analysis.learning import Learning, VariantLearning, variant_learning, with_learning
 from emotune.analysis.metric_table import metric_table
 from emotune.analysis.seeds import Comparison, judge_contrasts
 from emotune.analysis.verdict import ALPHA, Verdict
@@ -19,6 +25,7 @@ from emotune.runs.directory import State
 
 __all__ = ["DatasetLooks", "Look", "looks_on", "reached_looks"]
 
+NOT_ASKED: Mapping[str, Learning] = MappingProxyType({})
 ENDED = (State.DONE, State.DIVERGED)
 """The states of a run that more training does not change: divergence is an outcome. Others hold their look open."""
 
@@ -54,8 +61,13 @@ class DatasetLooks:
         reached: The looks whose runs have ended, the earliest first.
         seeds: The number of seeds that each variant gets, up to the look that is reached next; by variant.
         ended: The number of these runs that have ended.
-        comparisons: All contrasts in the study's order, each as the look that resolved it judges it, an open one as the
+        comparisons: All contrasts in the study's order, each as the look that resolved it judges it, another one as the
             latest look does. Before the first look they are estimates without intervals.
+        set_aside: The contrasts that are not assessed and ask for no more seeds: none of their runs up to the latest
+            look is better than the class prior. If one at a later look is, they go on.
+        learning: The variants that can learn, by name, each as the look judges it that first shows that it has learned,
+            another one as the latest look does; before the first look as its share would judge the runs so far. Empty
+            if it is not asked.
     """
 
     dataset: str
@@ -65,15 +77,17 @@ class DatasetLooks:
     seeds: Mapping[str, int]
     ended: int
     comparisons: tuple[Comparison, ...]
+    set_aside: tuple[Contrast, ...] = ()
+    learning: Mapping[str, VariantLearning] = field(default_factory=dict)
 
     @property
     def open(self) -> tuple[Contrast, ...]:
-        """The contrasts that no look has resolved."""
-        return tuple(c.contrast for c in self.comparisons if not _is_resolved(c))
+        """The contrasts that no look has resolved or set aside."""
+        return tuple(c.contrast for c in self.comparisons if not _is_resolved(c) and c.contrast not in self.set_aside)
 
     @property
     def is_over(self) -> bool:
-        """Whether no further look follows: all contrasts are resolved, or the last look is reached."""
+        """Whether no further look follows: no contrast is open, or the last look is reached."""
         return bool(self.reached) and (not self.open or len(self.reached) == len(self.planned))
 
     @property
@@ -89,7 +103,7 @@ class DatasetLooks:
         """The number of seeds that each variant gets if no open contrast is resolved before the last look."""
         if self.is_over:
             return dict(self.seeds)
-        return dict(self.seeds) | {v: self.planned[-1] for c in self.open for v in c.weights}
+        return dict(self.seeds) | {v: self.planned[-1] for c in (*self.open, *self.set_aside) for v in c.weights}
 
 
 def reached_looks(
@@ -98,6 +112,7 @@ def reached_looks(
     datasets: Sequence[str],
     planned: Sequence[int],
     metric: Metric,
+    learning: Mapping[str, Learning] = NOT_ASKED,
 ) -> tuple[DatasetLooks, ...]:
     """The looks that a study has reached on each of its data sets, which have shares of the 5 % and looks of their own.
 
@@ -108,9 +123,10 @@ def reached_looks(
         datasets: The names of the data sets.
         planned: The numbers of seeds at which the study is judged, in ascending order.
         metric: The study's metric.
+        learning: The finished runs compared with the class prior, by data set; of one that is missing it is not asked.
     """
-    rows = list(rows)
-    return tuple(looks_on(rows, contrasts, one, planned, metric, 1 / len(datasets)) for one in datasets)
+    rows, share = list(rows), 1 / len(datasets)
+    return tuple(looks_on(rows, contrasts, one, planned, metric, share, learning.get(one)) for one in datasets)
 
 
 def looks_on(
@@ -120,6 +136,7 @@ def looks_on(
     planned: Sequence[int],
     metric: Metric,
     share: float = 1.0,
+    learning: Learning | None = None,
 ) -> DatasetLooks:
     """The looks that a study has reached on one data set.
 
@@ -128,41 +145,73 @@ def looks_on(
     value of the metric, or diverged.
 
     Args:
-        rows: The study's runs, see `reached_looks`.
+        rows: The study's runs, see `reached_looks`; with ``learning`` finished ones also have its yardsticks.
         contrasts: The declared contrasts.
         dataset: The data set's name.
         planned: The numbers of seeds at which the study is judged, in ascending order.
         metric: The study's metric.
         share: The data set's share of the 5 %.
+        learning: The finished runs compared with the class prior; None: what was learned is not asked.
     """
     here = [row for row in rows if row["dataset"] == dataset]
     ended = {(row["variant"], row["seed"]) for row in here if _has_ended(row, metric)}
     variants = metric_table(here, dataset, 0, metric.column, contrasts).variants
     seeds, reached, latest = dict.fromkeys(variants, planned[0]), list[Look](), dict[Contrast, Comparison]()
+    set_aside, learned = set[Contrast](), dict[str, VariantLearning]()
     shares = [share * part for part in look_shares(planned)]
     for now, part in zip(planned, shares, strict=True):
-        open_contrasts = [c for c in contrasts if c not in latest or not _is_resolved(latest[c])]
-        if reached and not open_contrasts:
+        unresolved = [c for c in contrasts if c not in latest or not _is_resolved(latest[c])]
+        if reached and set_aside.issuperset(unresolved):
             break
-        seeds |= {variant: now for c in open_contrasts for variant in c.weights}
+        seeds |= {variant: now for c in unresolved if c not in set_aside for variant in c.weights}
         if any((variant, seed) not in ended for variant, count in seeds.items() for seed in range(count)):
             break
         judged = judge_contrasts(_up_to(here, seeds), contrasts, dataset, now, metric, part)
-        reached.append(Look(now, part * ALPHA, tuple(c for c in judged if c.contrast in open_contrasts)))
+        if learning:
+            found = _learning_at(learning, _up_to(here, seeds), seeds, part)
+            learned |= {v: one for v, one in found.items() if v not in learned or not learned[v].learned}
+            judged = with_learning(judged, {dataset: [v for v, one in learned.items() if one.learned]})
+        reached.append(Look(now, part * ALPHA, tuple(c for c in judged if c.contrast in unresolved)))
         latest |= {c.contrast: c for c in reached[-1].comparisons}
+        set_aside = _without_prospect(latest.values(), seeds, learning)
     if not reached:
         estimates = judge_contrasts(_up_to(here, seeds), contrasts, dataset, planned[0], metric, share)
         latest = {c.contrast: _without_interval(c) for c in estimates}
+        learned = _learning_at(learning, _up_to(here, seeds), seeds, shares[0]) if learning else {}
     needed = {(variant, seed) for variant, count in seeds.items() for seed in range(count)}
     return DatasetLooks(
         dataset, tuple(planned), tuple(ALPHA * part for part in shares), tuple(reached), seeds, len(needed & ended),
-        tuple(latest[c] for c in contrasts),
+        tuple(latest[c] for c in contrasts), tuple(c for c in contrasts if c in set_aside), learned,
     )  # fmt: skip
 
 
+def _learning_at(
+    learning: Learning, rows: Sequence[Mapping[str, Any]], seeds: Mapping[str, int], share: float
+) -> dict[str, VariantLearning]:
+    """What each variant has learned by the runs of a look, at its share of the 5 %."""
+    able = learning.variants.keys() | {run.variant for run in learning.runs}  # A/A runs add to the spread
+    runs = [run for run in learning.runs if run.seed < seeds[run.variant]]
+    return variant_learning(
+        [row for row in rows if row["variant"] in able], learning.dataset, max(seeds.values()), learning.prior.metrics,
+        learning.yardsticks, learning.variants, runs, share * ALPHA,
+    )  # fmt: skip
+
+
+def _without_prospect(
+    comparisons: Iterable[Comparison], seeds: Mapping[str, int], learning: Learning | None
+) -> set[Contrast]:
+    """The contrasts that are not assessed and of whose runs none is better than the class prior."""
+    runs = learning.runs if learning else ()
+    promising = {run.variant for run in runs if run.learned and run.seed < seeds[run.variant]}
+    return {
+        c.contrast for c in comparisons
+        if c.verdict is Verdict.NOT_ASSESSED and promising.isdisjoint(c.contrast.weights)
+    }  # fmt: skip
+
+
 def _is_resolved(comparison: Comparison) -> bool:
-    """Whether more seeds are not needed; that two variants predict the same is a result, too."""
-    return comparison.verdict is not Verdict.UNRESOLVED
+    """Whether more seeds are not needed; that two variants predict the same is a result, too, if one has learned."""
+    return comparison.verdict not in (Verdict.UNRESOLVED, Verdict.NOT_ASSESSED)
 
 
 def _has_ended(row: Mapping[str, Any], metric: Metric) -> bool:

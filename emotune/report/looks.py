@@ -74,9 +74,15 @@ def look_sentences(looks: DatasetLooks) -> list[str]:
     if not looks.is_over:
         sentences.append(f"Reached: {reached}. The study goes on to {looks.following} seeds: {_ended(looks)}.")
     elif looks.open:
-        sentences.append(f"The study ended at {reached}, because it was the last one; {_open(looks)} unresolved.")
+        sentences.append(f"The study ended at {reached}, because it was the last one; {_are(looks.open)} not resolved.")
     else:
-        sentences.append(f"The study ended at {reached}, because all contrasts are resolved.")
+        why = "no contrast is open" if looks.set_aside else "all contrasts are resolved"
+        sentences.append(f"The study ended at {reached}, because {why}.")
+    if looks.set_aside:
+        sentences.append(
+            f"{_are(looks.set_aside)} not assessed, and ask{'s' * (len(looks.set_aside) == 1)} for no more seeds: no "
+            "run is better than the class prior, which more seeds rarely change."
+        )
     if any(look.resolved for look in looks.reached if look.seeds < looks.planned[-1]):
         sentences.append(
             "Estimates of contrasts that are resolved at an early look are somewhat too large, since large ones end "
@@ -91,6 +97,12 @@ def resolution_sentence(looks: DatasetLooks, contrast: Contrast) -> str:
     if not number:
         return f"No verdict before the first look, at {looks.planned[0]} seeds."
     at = looks.resolved_at(contrast)
+    if contrast in looks.set_aside:
+        seeds = min(looks.seeds[variant] for variant in contrast.weights)
+        return (
+            f"Set aside at {seeds} of at most {looks.planned[-1]} seeds: none of its runs is better than the class "
+            "prior, which more seeds rarely change."
+        )
     if at is None:
         return (
             f"Not resolved at look {number} of {of} ({looks.reached[-1].seeds} of at most {looks.planned[-1]} seeds)."
@@ -102,8 +114,8 @@ def _ended(looks: DatasetLooks) -> str:
     return f"{looks.ended} of the {sum(looks.seeds.values())} runs that it needs have ended"
 
 
-def _open(looks: DatasetLooks) -> str:
-    return f"{len(looks.open)} contrast{'s are' if len(looks.open) > 1 else ' is'}"
+def _are(contrasts: Sequence[Contrast]) -> str:
+    return f"{len(contrasts)} contrast{'s are' if len(contrasts) > 1 else ' is'}"
 
 
 def _percent(share: float) -> str:

@@ -195,16 +195,16 @@ def compute_results(study: Study, states: RunStates) -> StudyResults:
     all_rows, undivided = [*rows, *divided], {one.dataset for one in repeats if not one.is_divided}
     done = [row for row in rows if row["state"] == State.DONE]
     learned = {d: one for d in datasets if (one := learning(records, study, d, len(repeats)))}
-    looks = reached_looks(rows, study.contrasts, datasets, study.looks, study.metric) if study.looks else ()
-    learned_on = _learned(rows, repeats, learned)
-    judged = [c for one in looks for c in one.comparisons] or judge_on_all(
-        all_rows, study.contrasts, repeats, study.metric
-    )
+    looks = reached_looks(rows, study.contrasts, datasets, study.looks, study.metric, learned) if study.looks else ()
+    learned |= {one.dataset: replace(learned[one.dataset], variants=one.learning) for one in looks if one.learning}
+    learned_on, judging = _learned(rows, repeats, learned), (study.contrasts, repeats, study.metric)
+    judged = [c for one in looks for c in one.comparisons] if looks else judge_on_all(all_rows, *judging)
+    judged = judged if looks else with_learning(judged, learned_on)
     declared = current_declaration(study, states)
     written = read_declarations(states.store, study.name)
-    comparisons = [_with_lateness(c, written, declared) for c in with_learning(judged, learned_on)]
+    comparisons = [_with_lateness(c, written, declared) for c in judged]
     others = [row for row in all_rows if row["variant"] != study.aa]
-    without_aa = judge_on_all(others, study.contrasts, repeats, study.metric) if study.aa and not looks else []
+    without_aa = judge_on_all(others, *judging) if study.aa and not looks else []
     aa = [Contrast.difference(str(study.aa), study.baseline)] if study.aa else []
     aa_comparisons = estimate_on_all(all_rows, aa, repeats, study.metric)
     predictions = {

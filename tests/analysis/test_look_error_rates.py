@@ -4,10 +4,13 @@ The figures beside the scenarios are those of an independent simulation, which a
 """
 
 import numpy as np
+import pandas as pd
 import pytest
 from seed_tables import rows
 
+from emotune.analysis.learning import Learning, RunLearning, VariantLearning
 from emotune.analysis.looks import looks_on
+from emotune.analysis.prior import PriorPredictor
 from emotune.analysis.verdict import Verdict
 from emotune.config.contrast import Contrast
 from emotune.config.metric import Metric
@@ -50,3 +53,20 @@ def test_false_alarms_runs_and_power(effect: float, studies: int, runs: float, c
     assert alarms <= 5.0
     assert abs(mean_runs - runs) <= WITHIN
     assert abs(resolved - complete) <= WITHIN + error
+
+
+@pytest.mark.slow
+def test_nobody_is_said_to_have_learned_at_any_look_who_has_not():
+    """All variants are as good as the class prior, and lucky runs keep all contrasts open to the last look."""
+    rng, studies, said = np.random.default_rng(5), 300, 0
+    runs = [RunLearning(variant, seed, learned=True) for variant in NAMES for seed in range(20)]
+    asked = {variant: VariantLearning(variant, 0, {}, learned=False) for variant in NAMES}
+    learning = Learning("d", PriorPredictor(pd.DataFrame(), "joy", {"accuracy": 12.5}), ("accuracy",), asked, runs)
+    for _ in range(studies):
+        values = 12.5 + rng.normal(0, 1, (5, 20))
+        table = rows(**dict(zip(NAMES, values.tolist(), strict=True)))
+        found = looks_on(table, STAR, "d", PLANNED, Metric(min_effect=0.5), 1.0, learning)
+        assert len(found.reached) == 3 or not found.open
+        said += any(one.learned for one in found.learning.values())
+    print(f"said to have learned in {100 * said / studies:.1f} % of studies")
+    assert said <= 0.05 * studies + 2 * (0.05 * 0.95 * studies) ** 0.5

@@ -4,10 +4,13 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 import pytest
 from seed_tables import rows
 
+from emotune.analysis.learning import Learning, RunLearning, VariantLearning, variant_learning
 from emotune.analysis.looks import DatasetLooks, looks_on, reached_looks
+from emotune.analysis.prior import PriorPredictor
 from emotune.analysis.verdict import Verdict
 from emotune.config.contrast import Contrast
 from emotune.config.metric import Metric
@@ -130,3 +133,87 @@ def test_each_data_set_has_its_share_and_its_own_looks():
     assert (one.is_over, other.following) == (True, 10)
     assert one.reached[0].alpha == other.reached[0].alpha == pytest.approx(0.00625)
     assert one.comparisons[0].joint.quantile > 4.001
+
+
+def compared_with_prior(
+    table: Mapping[str, Sequence[float | State | None]], better: Mapping[str, Sequence[int]]
+) -> Learning:
+    """What `emotune.analysis.learning.learning` finds where these seeds' runs are better than a prior of 60."""
+    runs = [RunLearning(v, s, s in better.get(v, ())) for v, values in table.items() for s in range(len(values))]
+    prior = PriorPredictor(pd.DataFrame(), "joy", {"accuracy": 60.0})
+    asked = {v: VariantLearning(v, 0, {}, learned=False) for v in table if not v.endswith("-aa")}
+    return Learning("d", prior, ("accuracy",), asked, runs)
+
+
+def assessed_looks(
+    table: Mapping[str, Sequence[float | State | None]], better: Mapping[str, Sequence[int]],
+    contrasts: Sequence[Contrast] = STAR, metric: Metric = METRIC,
+) -> DatasetLooks:  # fmt: skip
+    learning = compared_with_prior(table, better)
+    return looks_on(rows(**{v: list(values) for v, values in table.items()}), contrasts, "d", PLANNED, metric, 1.0,
+                    learning)  # fmt: skip
+
+
+ALL = range(20)
+WIDE = Metric(min_effect=20.0)
+"""So wide that every contrast is equivalent."""
+
+
+def test_two_variants_that_have_not_learned_are_not_resolved_and_get_no_more_seeds():
+    table = study(20)
+    assert looks_on(rows(**table), STAR, "d", PLANNED, WIDE).open == (), "equivalent, if it is not asked"
+    found = assessed_looks(table, {}, metric=WIDE)
+    assert verdicts(found) == [Verdict.NOT_ASSESSED] * 4
+    assert ([look.seeds for look in found.reached], found.is_over, found.set_aside) == ([5], True, tuple(STAR))
+    assert (found.open, [found.resolved_at(c) for c in STAR]) == ((), [None] * 4)
+
+
+def test_one_run_that_is_better_than_the_prior_keeps_its_contrast_open():
+    found = assessed_looks(study(20), {"a": [4]}, metric=WIDE)
+    assert [look.seeds for look in found.reached] == [5, 10, 20] and found.is_over
+    assert found.seeds == {"base": 20, "a": 20, "b": 5, "c": 5, "d": 5}
+    assert (found.open, found.set_aside) == ((STAR[0],), tuple(STAR[1:]))
+    late = assessed_looks(study(20), {"a": [5]}, metric=WIDE)
+    assert len(late.reached) == 1, "a run after the look does not count at it"
+
+
+def test_what_is_set_aside_goes_on_once_its_partner_has_learned():
+    table = study(20)
+    table["base"] = [value + 2 * (seed >= 5) for seed, value in enumerate(table["base"])]
+    found = assessed_looks(table, {"a": ALL, "base": [7]})
+    first, second, last = found.reached
+    assert [c.verdict for c in first.comparisons[1:]] == [Verdict.NOT_ASSESSED] * 3
+    assert [c.summary.n for c in second.comparisons] == [10, 5, 5, 5], "they are judged with the seeds that they have"
+    assert [c.summary.n for c in last.comparisons] == [20] * 4
+    assert found.learning["base"].n == 20
+
+
+def test_where_variants_have_learned_all_is_as_if_nobody_had_asked():
+    table = study(a=8.0) | {"base-aa": [60.0] * 20}
+    table = {name: [value + 10 for value in values] for name, values in table.items()}
+    asked, plain = assessed_looks(table, dict.fromkeys(table, ALL)), looks(table)
+    assert (asked.reached, asked.seeds, asked.set_aside) == (plain.reached, plain.seeds, ())
+    assert all(one.learned for one in asked.learning.values()) and asked.learning.keys() == {"base", *"abcd"}
+
+
+def test_learning_has_the_share_of_its_look_and_stays_once_it_is_shown():
+    table = {name: [60 + 2.0 * (-1) ** seed + 2.4 for seed in range(20)] for name in ("base", *"abcd")}
+    table["a"] = [64.0, 65.0, 66.0, 64.5, 65.5] + [30.0] * 15
+    found = assessed_looks(table, dict.fromkeys(table, ALL), [*STAR, Contrast.difference("b", "a")])
+    assert found.learning["a"].learned and found.learning["a"].n == 5
+    first, last = found.reached[0], found.reached[-1]
+    assert (first.alpha, last.alpha) == pytest.approx((0.0125, 0.025))
+    intervals = [
+        variant_learning(
+            rows(**{v: list(values[:n]) for v, values in table.items()}), "d", n, {"accuracy": 60.0}, ["accuracy"],
+            table, compared_with_prior(table, {}).runs, alpha,
+        )
+        for n, alpha in ((5, first.alpha), (20, last.alpha))
+    ]  # fmt: skip
+    assert found.learning["a"].gains == intervals[0]["a"].gains
+    assert not intervals[1]["a"].learned
+
+
+def test_before_the_first_look_nothing_is_said_of_contrasts():
+    found = assessed_looks(study(3), {})
+    assert verdicts(found) == [Verdict.UNRESOLVED] * 4 and found.set_aside == ()

@@ -26,7 +26,9 @@ class LooksEntry(TypedDict):
         ended: The number of runs up to that look that have ended.
         runs: The number of all of these runs.
         resolved: The number of seeds at which a contrast was resolved, by contrast.
-        open: The contrasts that are not resolved.
+        open: The contrasts that are not resolved, and not set aside.
+        set_aside: The contrasts that are not assessed and get no more seeds for their own sake, because none of their
+            runs is better than the class prior.
     """
 
     dataset: str
@@ -37,6 +39,7 @@ class LooksEntry(TypedDict):
     runs: int
     resolved: dict[str, int]
     open: list[str]
+    set_aside: list[str]
 
 
 def restrict_to_looks(plan: Plan, study: Study) -> Plan:
@@ -49,12 +52,15 @@ def restrict_to_looks(plan: Plan, study: Study) -> Plan:
     Raises:
         InputError: the folder of runs cannot be reached.
     """
+    from emotune.analysis.learning import learning
     from emotune.analysis.load import load_records  # late, with pandas and scipy: fixed designs do without
     from emotune.analysis.looks import reached_looks
 
-    rows = cast("list[Mapping[str, Any]]", load_records(plan, study.metric).runs.to_dict("records"))
+    records = load_records(plan, study.metric)
+    rows = cast("list[Mapping[str, Any]]", records.runs.to_dict("records"))
     datasets = tuple(dict.fromkeys(run.dataset.name for run in plan.runs))
-    looks = reached_looks(rows, study.contrasts, datasets, study.looks, study.metric)
+    learned = {d: one for d in datasets if (one := learning(records, study, d, len(datasets)))}
+    looks = reached_looks(rows, study.contrasts, datasets, study.looks, study.metric, learned)
     now = {one.dataset: one.seeds for one in looks}
     most = {one.dataset: one.most_seeds() for one in looks}
     runs = tuple(run for run in plan.runs if run.seed < now[run.dataset.name][run.variant])
@@ -78,6 +84,7 @@ def looks_entries(plan: Plan) -> list[LooksEntry]:
             "runs": sum(one.seeds.values()),
             "resolved": {str(contrast): look.seeds for look in one.reached for contrast in look.resolved},
             "open": list(map(str, one.open)),
+            "set_aside": list(map(str, one.set_aside)),
         }
         for one in plan.looks
     ]
@@ -102,15 +109,18 @@ def _line(looks: "DatasetLooks") -> str:
         f" Resolved at {look.seeds} seeds: {first_names(look.resolved)}."
         for look in looks.reached if look.resolved
     )  # fmt: skip
-    open_contrasts = f" Open: {first_names(looks.open)}." if looks.open else ""
+    not_resolved = f" Open: {first_names(looks.open)}." if looks.open else ""
+    if looks.set_aside:
+        not_resolved += f" Not assessed, no run is better than the class prior: {first_names(looks.set_aside)}."
     number, of = len(looks.reached), len(looks.planned)
     if looks.is_over:
-        why = "it was the last one" if looks.open else "all contrasts are resolved"
+        resolved_all = "no contrast is open" if looks.set_aside else "all contrasts are resolved"
+        why = "it was the last one" if looks.open else resolved_all
         state = f"Ended at look {number} of {of} ({looks.reached[-1].seeds} seeds): {why}."
     else:
         runs = f"{looks.ended} of its {sum(looks.seeds.values())} runs have ended"
         state = f"Look {number + 1} of {of}, at {looks.following} seeds: {runs}."
-    return state + resolved + open_contrasts
+    return state + resolved + not_resolved
 
 
 def first_names(contrasts: Sequence[object]) -> str:
