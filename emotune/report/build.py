@@ -22,7 +22,7 @@ from emotune.report.contrast_table import CONTRASTS_FILE, contrast_table
 from emotune.report.dataset_info import DatasetInfo, dataset_info
 from emotune.report.example_images import attention_examples, disagreeing_images
 from emotune.report.figures.index import draw_figures
-from emotune.report.figures.svg import inline, svg_of
+from emotune.report.figures.svg import PIXELS_PER_INCH, inline, svg_of
 from emotune.report.freshness import ReportWriter, claim_folder
 from emotune.report.model_cards import model_card_contexts
 from emotune.report.results import StudyResults, compute_results
@@ -30,8 +30,6 @@ from emotune.runs.directory import code_file
 from emotune.runs.store import RunStates
 
 __all__ = ["build_report"]
-
-PNG_DPI = 200
 
 
 def build_report(
@@ -110,7 +108,7 @@ def _draw(
 def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.set_layout_engine("none")  # the layout was computed for the SVG
-    figure.savefig(buffer, format="png", dpi=PNG_DPI)
+    figure.savefig(buffer, format="png", dpi=PIXELS_PER_INCH)
     return buffer.getvalue()
 
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -49,7 +48,8 @@ def recall(
     """
     differences = differences.astype({"mean": float, "low": float, "high": float})  # None where there is one seed
     shapes, labels = markers(colours), list(dict.fromkeys(recalls["label"]))
-    shown = {v: colours[v] for v in colours if v in set(recalls["variant"])}
+    recorded = set(recalls["variant"])
+    shown = {v: colours[v] for v in colours if v in recorded}
     pitch = max(0.06, min(0.11, 12 / len(shown) / len(labels)))
     block = max(pitch * len(shown) + 0.1, 0.16)
     left = 0.2 + max(map(text_width, labels))
@@ -187,19 +187,34 @@ def _matrix(axes: Axes, table: pd.DataFrame, texts: pd.DataFrame, look: dict, si
     """Draws a heat map, with numbers if they are legible."""
     classes = list(table.index)
     if len(classes) <= MOST_VECTOR_CLASSES:
-        legible = side / len(classes) >= 0.2
-        sns.heatmap(table, **look, ax=axes, cbar=False, annot=texts if legible else None, fmt="",
-                    annot_kws={"size": SMALL}, xticklabels=True, yticklabels=True)  # fmt: skip
-        axes.set(xlabel="", ylabel="")
+        axes.pcolormesh(table.to_numpy(), **look)
+        if side / len(classes) >= 0.2:
+            _write_numbers(axes, axes.collections[0].to_rgba(table.to_numpy()), texts)
+        axes.set(xlim=(0, len(classes)), ylim=(len(classes), 0))
     else:
         cells = np.kron(table.to_numpy(), np.ones((8, 8)))  # large pixels, because some viewers smooth small ones
-        ticks = np.arange(len(classes)) + 0.5
         axes.imshow(cells, **look, interpolation="none", aspect="auto", extent=(0, len(classes), len(classes), 0))
-        axes.set(xticks=ticks, yticks=ticks, xticklabels=classes, yticklabels=classes)
-        axes.spines[:].set_visible(False)
+    ticks = np.arange(len(classes)) + 0.5
+    axes.set_xticks(ticks, classes)
+    axes.set_yticks(ticks, classes, va="center")
+    axes.spines[:].set_visible(False)
     axes.tick_params(axis="x", rotation=90)
     axes.tick_params(axis="y", rotation=0)
     return axes.images[0] if axes.images else axes.collections[0]
+
+
+def _write_numbers(axes: Axes, colours: np.ndarray, texts: pd.DataFrame) -> None:
+    """Writes a text into each cell, in black or white, whichever is legible on the cell's colour (K, K, 4).
+
+    The luminance is that of the Web Content Accessibility Guidelines 2.2.
+    """
+    rgb = colours[..., :3]
+    linear = np.where(rgb <= 0.03928, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    is_light = linear @ (0.2126, 0.7152, 0.0722) > 0.408
+    for (row, column), text in np.ndenumerate(texts.to_numpy()):
+        if text:
+            axes.text(column + 0.5, row + 0.5, text, color="0.15" if is_light[row, column] else "white",
+                      ha="center", va="center", fontsize=SMALL)  # fmt: skip
 
 
 def _matrix_title(variant: str, note: str, side: float) -> str:

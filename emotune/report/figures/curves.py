@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import offset_copy
@@ -28,6 +29,10 @@ __all__ = ["attention_entropy", "learning_curves"]
 
 HEIGHT, LEFT, GAP = 2.3, 0.56, 0.22
 NAME_LETTERS = 18
+SHORT = 3
+"""Curves of up to so many epochs have dots: a line needs two epochs to be seen."""
+MOST_VECTOR_LINES = 200
+"""The lines of more runs are drawn as pixels: a thousand vector lines would take 1.4 MB a panel."""
 
 
 @rc_context(STYLE)
@@ -41,12 +46,13 @@ def learning_curves(title: str, curves: pd.DataFrame, colours: Mapping[str, str]
     """
     panels = {"train_accuracy": "training images (as they are trained on)", "val_accuracy": "validation images"}
     means = {column: _means_and_intervals(curves, column) for column in panels}
-    shown = [variant for variant in colours if variant in set(curves["variant"])]
+    drawn_variants = set(curves["variant"].unique())
+    shown = [variant for variant in colours if variant in drawn_variants]
     texts = {variant: wrap_name(variant, NAME_LETTERS) for variant in shown}
     figure, right = _figure(title, curves, texts)
     width = (WIDTH - LEFT - GAP - right) / 2
     values = curves[list(panels)].to_numpy().ravel()
-    low, high = axis_limits(values, [end for table in means.values() for end in (*table["low"], *table["high"])], 10)
+    low, high = axis_limits(values, np.ravel([table[["low", "high"]] for table in means.values()]), 10)
     limits = max(low, -2.0), min(high, 102.0)
     drawn = []
     for i, (column, heading) in enumerate(panels.items()):
@@ -74,7 +80,7 @@ def attention_entropy(
         colours: The colours of all variants.
         positions: The number of positions that a variant's attention weights, for each variant with attention.
     """
-    curves = curves[curves["variant"].isin(curves.loc[curves["attention_entropy"].notna(), "variant"])]
+    curves = curves[curves["variant"].isin(curves.loc[curves["attention_entropy"].notna(), "variant"].unique())]
     means = _means_and_intervals(curves, "attention_entropy")
     last = means.dropna(subset=["mean"]).groupby("variant")["mean"].last()
     shown = [variant for variant in colours if variant in last.index]
@@ -85,7 +91,8 @@ def attention_entropy(
     figure, right = _figure(title, curves, texts)
     axes = place_axes(figure, LEFT, 0.36, WIDTH - LEFT - right, _height(texts) + 0.16, grid="y")
     uniform = {count: math.log(count) for count in sorted({positions[v] for v in shown})}
-    low, high = axis_limits([*curves["attention_entropy"], *uniform.values()], [*means["low"], *means["high"]], 0.05)
+    shown_values = np.append(curves["attention_entropy"], list(uniform.values()))
+    low, high = axis_limits(shown_values, means[["low", "high"]].to_numpy(), 0.05)
     _draw_curves(axes, curves, means, "attention_entropy", colours, (low, high + 0.06 * (high - low)))
     for count, entropy in uniform.items():
         axes.axhline(entropy, color=INK, linewidth=0.8, linestyle=(0, (1.5, 1.5)))
@@ -129,20 +136,31 @@ def _means_and_intervals(curves: pd.DataFrame, column: str) -> pd.DataFrame:
 def _draw_curves(axes: Axes, curves: pd.DataFrame, means: pd.DataFrame, column: str, colours: Mapping[str, str],
           limits: tuple[float, float]) -> None:  # fmt: skip
     lines, last = line_styles(colours), curves["epoch"].max()
+    shorts = curves.groupby("variant")["epoch"].max() <= SHORT
+    _draw_seeds(axes, curves, column, colours)
     for variant, colour in colours.items():
-        of_variant = curves[curves["variant"] == variant]
-        marker = "o" if of_variant["epoch"].max() <= 3 else None  # a line needs two epochs to be seen
-        for _, seed in of_variant[["seed", "epoch", column]].groupby("seed"):
-            axes.plot(*seed[["epoch", column]].to_numpy().T, color=colour, alpha=0.3, linewidth=0.6, marker=marker,
-                      markersize=2.5, clip_on=marker is None, gid="seed")  # fmt: skip
-        mean = means[means["variant"] == variant]
+        is_short, mean = shorts.get(variant, False), means[means["variant"] == variant]
+        if is_short:
+            points = curves.loc[curves["variant"] == variant, ["epoch", column]].to_numpy().T
+            axes.plot(*points, "o", color=colour, alpha=0.3, markersize=2.5, clip_on=False)
         axes.fill_between(mean["epoch"], mean["low"], mean["high"], color=colour, alpha=0.12, linewidth=0)
         if last == 1:
             axes.vlines(mean["epoch"], mean["low"], mean["high"], color=colour, linewidth=1.2)
-        axes.plot(mean["epoch"], mean["mean"], color=colour, linewidth=1.5, linestyle=lines[variant], marker=marker,
-                  markersize=3.5, clip_on=marker is None, gid="mean")  # fmt: skip
-    axes.set(xlim=(1, last) if last > 3 else (0.5, last + 0.5), ylim=limits, xlabel="epoch")
+        axes.plot(mean["epoch"], mean["mean"], color=colour, linewidth=1.5, linestyle=lines[variant],
+                  marker="o" if is_short else None, markersize=3.5, clip_on=not is_short, gid="mean")  # fmt: skip
+    axes.set(xlim=(1, last) if last > SHORT else (0.5, last + 0.5), ylim=limits, xlabel="epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, nbins=6))
+
+
+def _draw_seeds(axes: Axes, curves: pd.DataFrame, column: str, colours: Mapping[str, str]) -> None:
+    """Draws a faint line for each run, all as one artist: a thousand lines take as long as everything else."""
+    runs = curves[curves["variant"].isin(list(colours))]
+    rows_of, points = runs.groupby(["variant", "seed"]).indices, runs[["epoch", column]].to_numpy(float)
+    axes.add_collection(
+        LineCollection([points[rows] for rows in rows_of.values()], colors=[colours[v] for v, _ in rows_of], alpha=0.3,
+                       linewidths=0.6, capstyle="butt", gid="seeds", rasterized=len(rows_of) > MOST_VECTOR_LINES),
+        autolim=False,
+    )  # fmt: skip
 
 
 def _label_line_ends(

@@ -187,7 +187,8 @@ class _DatasetFigures:
         return f"Training images are augmented{exception}."
 
     def _entropy(self, epochs: pd.DataFrame) -> Iterator[FigureEntry]:
-        tables = {v: self._attention_tables(v) for v in self._colours if v in set(epochs["variant"])}
+        recorded = set(epochs["variant"].unique())
+        tables = {v: self._attention_tables(v) for v in self._colours if v in recorded}
         positions = {v: len(found[0]["weights"].iloc[0]) for v, found in tables.items() if found}
         if not positions:
             return

@@ -16,6 +16,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.textpath import text_to_path
 from matplotlib.ticker import Formatter, FuncFormatter
+from numpy.typing import ArrayLike
 from scipy.optimize import isotonic_regression
 
 from emotune.report.figures.style import GRID, INK, SIZE, SMALL, SOFT, WIDTH
@@ -166,22 +167,23 @@ def spread_apart(positions: Sequence[float], gap: float, low: float, high: float
     return placed
 
 
-def axis_limits(values: Iterable[float], ends: Iterable[float], least: float) -> tuple[float, float]:
+def axis_limits(values: ArrayLike, ends: ArrayLike, least: float) -> tuple[float, float]:
     """The limits of an axis that shows all values, and the ends of intervals unless they are far outside.
 
     With two seeds an interval is easily ten times as wide as the data, which would shrink to a point beside it. Such an
     interval leaves the axis, and an arrow marks that.
 
     Args:
-        values: The values, all of which are within the limits.
+        values: The values, all of which are within the limits unless they are infinite or NaN.
         ends: The ends of intervals; the limits include them up to one width of the data away from the values.
         least: The minimum width of the axis.
     """
-    values = [v for v in values if np.isfinite(v)] or [0.0]
-    ends = [e for e in ends if np.isfinite(e)]
-    low, high = min(values), max(values)
+    inside, outer = (array[np.isfinite(array)] for array in (np.asarray(values, float), np.asarray(ends, float)))
+    low, high = float(inside.min(initial=np.inf)), float(inside.max(initial=-np.inf))
+    if not inside.size:
+        low = high = 0.0
     room = max(high - low, least)
-    low, high = max(min([low, *ends]), low - room), min(max([high, *ends]), high + room)
+    low, high = max(outer.min(initial=low), low - room), min(outer.max(initial=high), high + room)
     margin = max(0.04 * (high - low), (least - high + low) / 2)
     return low - margin, high + margin
 

@@ -70,9 +70,13 @@ def _summary(learning: Learning, variant: str, prior: float, sign: int) -> Summa
 def _draw_runs(
     axes: Axes, y: float, runs: Sequence[RunLearning], values: Mapping[tuple[str, int], float], colour: str
 ) -> None:
+    """Draws the runs as dots and crosses, those that look alike as one artist."""
+    alike: dict[tuple[str, str], list[float]] = {}
     for run in runs:
         value = values[run.variant, run.seed]
         if np.isfinite(value):
-            marker = "x" if run.answer else "o"
-            face = colour if run.learned else "none"
-            axes.plot([value], [y], marker, color=colour, markerfacecolor=face, markersize=4, clip_on=False, gid="seed")
+            look = "x" if run.answer else "o", colour if run.learned else "none"
+            alike.setdefault(look, []).append(value)
+    for (marker, face), found in alike.items():
+        axes.plot(found, [y] * len(found), marker, color=colour, markerfacecolor=face, markersize=4, clip_on=False,
+                  gid="seeds")  # fmt: skip

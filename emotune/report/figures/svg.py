@@ -11,7 +11,10 @@ from PIL import Image
 
 from emotune.report.figures.style import GRID, INK, NARROW, SOFT, WIDTH
 
-__all__ = ["inline", "svg_of"]
+__all__ = ["PIXELS_PER_INCH", "inline", "svg_of"]
+
+PIXELS_PER_INCH = 200
+"""Of PNG files, and of what SVG files show as pixels."""
 
 VARIABLES = {INK: "--ink", SOFT: "--soft", GRID: "--line"}
 """The colours of text and lines, and the CSS variables that replace them in the page, light or dark."""
@@ -23,7 +26,7 @@ def svg_of(figure: Figure) -> str:
     """The figure as the text of an SVG file; equal figures give equal text, as it has no date and fixed ids."""
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": "emotune"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
+        figure.savefig(buffer, format="svg", dpi=PIXELS_PER_INCH, metadata={"Date": None})
     return buffer.getvalue()
 
 
@@ -58,8 +61,10 @@ def inline(svg: str, name: str, alt: str, *, narrow: bool = False) -> str:
 def _photograph(match: re.Match[str]) -> str:
     """The data URL of an image, as JPEG if that is much smaller, which it is for photographs."""
     png = base64.b64decode(match[1])
-    jpeg = io.BytesIO()
-    Image.open(io.BytesIO(png)).convert("RGB").save(jpeg, "JPEG", quality=88)
-    if len(png) < SMALL or 2 * len(jpeg.getvalue()) > len(png):
+    image, jpeg = Image.open(io.BytesIO(png)), io.BytesIO()
+    if len(png) < SMALL or (image.has_transparency_data and image.getchannel("A").getextrema()[0] < 255):
+        return match[0]
+    image.convert("RGB").save(jpeg, "JPEG", quality=88)
+    if 2 * len(jpeg.getvalue()) > len(png):
         return match[0]
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg.getvalue()).decode()}"

@@ -17,6 +17,7 @@ from emotune.config.metric import Metric
 from emotune.report.figures import accuracy, classes, contrasts, curves
 from emotune.report.figures.layout import spread_apart
 from emotune.report.figures.style import PALETTE, line_styles, markers, variant_colours
+from emotune.report.figures.svg import inline, svg_of
 
 
 def comparison(values, verdict=Verdict.UNRESOLVED, dataset="scenes"):
@@ -46,7 +47,20 @@ def test_every_seed_of_a_contrast_and_of_a_variant_is_drawn(usual):
     figure = classes.recall("scenes", usual.recalls, usual.differences, "alexnet", usual.colours)
     assert sum(len(line.get_xdata()) for line in drawn(figure, "seeds")) == len(usual.recalls)
     figure = curves.learning_curves("scenes", usual.epochs, usual.colours)
-    assert len(drawn(figure, "seed")) == 2 * usual.epochs["run"].nunique()
+    lines = [c for axes in figure.axes for c in axes.collections if c.get_gid() == "seeds"]
+    assert sum(len(line.get_segments()) for line in lines) == 2 * usual.epochs["run"].nunique()
+
+
+def test_the_curves_of_hundreds_of_runs_are_pixels_with_names_and_means_as_vectors():
+    epochs = pd.DataFrame({"variant": "a", "seed": np.repeat(np.arange(300), 20), "epoch": np.tile(np.arange(20), 300)})
+    curve = epochs["epoch"] + epochs["seed"] / 300
+    epochs = epochs.assign(train_accuracy=curve, val_accuracy=curve)
+    few, many = (svg_of(curves.learning_curves("scenes", epochs[epochs["seed"] < n], {"a": "#0072b2"}))
+                 for n in (100, 300))  # fmt: skip
+    assert (few.count("<image"), many.count("<image")) == (0, 2)
+    assert len(many) < len(few)
+    assert all(mark in many for mark in ("<!-- a -->", 'id="mean"'))
+    assert "data:image/png" in inline(many, "curves", ""), "a JPEG would hide the grid behind the lines"
 
 
 def test_a_single_seed_has_no_interval():
