@@ -9,6 +9,7 @@ import pandas as pd
 
 from emotune.analysis.alignment import align_test_sets
 from emotune.analysis.metrics import predicted_classes_digest, scalar_metrics
+from emotune.analysis.prediction_arrays import keep_arrays
 from emotune.analysis.run_files import curve_table, read_attention, read_curve, read_predictions
 from emotune.config.metric import SCALES, Metric
 from emotune.config.run import RunConfig
@@ -136,6 +137,8 @@ def _aligned_predictions(runs: Sequence[_LoadedRun], store: Folder) -> tuple[dic
     problems: dict[str, str] = {}
     for frames in by_dataset.values():
         aligned, others = align_test_sets(frames, store)
+        for frame in aligned.values():
+            keep_arrays(frame)
         predictions |= aligned
         problems |= others
     return predictions, problems

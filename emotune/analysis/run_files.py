@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
-from emotune.analysis.prediction_arrays import classes_of, logits_of
+from emotune.analysis.prediction_arrays import classes_of, keep_arrays, logits_of
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.runs.directory import ATTENTION, METRICS, PREDICTIONS
@@ -69,6 +69,7 @@ def read_predictions(folder: Folder, data: bytes | None = None) -> pd.DataFrame:
         raise InputError(f"{folder / PREDICTIONS}: lists an image twice; {again}")
     if frame.empty or frame.isna().any(axis=None) or not frame["target"].isin(classes_of(frame)).all():
         raise InputError(f"{folder / PREDICTIONS}: has no images, missing values or unknown classes; {again}")
+    keep_arrays(frame)
     return frame
 
 
@@ -86,11 +87,11 @@ def read_attention(folder: Folder, predictions: pd.DataFrame) -> pd.DataFrame | 
     if frame is None:
         return None
     try:
-        images = set(predictions["sample_id"])
+        images = predictions["sample_id"]
         layers = [frame] if frame["layer"].nunique(dropna=False) == 1 else [
             layer for _, layer in frame.groupby("layer", sort=False, dropna=False)
         ]  # fmt: skip
-        complete = bool(layers) and all(len(f) == len(images) and set(f["sample_id"]) == images for f in layers)
+        complete = bool(layers) and all(_lists_once(f["sample_id"], images) for f in layers)
         sums = np.concatenate([np.stack(f["weights"].tolist()).sum(axis=1) for f in layers]) if complete else [0.0]
         if np.allclose(sums, 1, atol=1e-3):
             return frame
@@ -100,13 +101,18 @@ def read_attention(folder: Folder, predictions: pd.DataFrame) -> pd.DataFrame | 
     raise InputError(f"{folder / ATTENTION}: damaged ({problem}); delete the folder {folder} to train this run again")
 
 
+def _lists_once(ids: pd.Series, images: pd.Series) -> bool:
+    """Whether these are the ids of the images, each once, in any order; as a rule they are in the same order."""
+    return ids.array.equals(images.array) or (len(ids) == len(images) and set(ids) == set(images))
+
+
 def _read_table(folder: Folder, name: str, columns: Sequence[str], data: bytes | None = None) -> pd.DataFrame | None:
     """A Parquet file that must have these columns; None if the file does not exist. It is read if there is no data."""
     data = folder.read(name) if data is None else data
     if data is None:
         return None
     try:
-        frame = parquet.ParquetFile(pa.BufferReader(data)).read().to_pandas()
+        frame = parquet.ParquetFile(pa.BufferReader(data)).read(use_threads=False).to_pandas(use_threads=False)
         if missing := [column for column in columns if column not in frame]:
             raise ValueError(f"the column {missing[0]} is missing")
         return frame
