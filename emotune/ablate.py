@@ -18,6 +18,7 @@ from emotune.core.errors import InputError, UnwritableError, describe_os_error, 
 from emotune.execution import maintenance
 from emotune.execution.checks.advice import bf16_without_instructions, frozen_at_random, idle_nodes
 from emotune.execution.checks.preflight import preflight
+from emotune.execution.checks.weights import check_local_weights
 from emotune.execution.monitor.status import print_status, study_status
 from emotune.execution.monitor.waiting import waiting_for
 from emotune.execution.own_metric import metric_plan
@@ -122,6 +123,8 @@ def _plan(
         console.print(note, highlight=False, markup=False)
     if plan.to_do:
         preflight(plan.to_do, store, study.resources, options.executor, writing=False)
+        for line in check_local_weights(plan.may_train):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
     return 0
 
 

@@ -1,7 +1,7 @@
 """The process in which runs are made ready: networks are built, weights and shards checked, images decoded."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -22,6 +22,7 @@ from emotune.execution.checks.architecture import describe, file_key
 from emotune.execution.checks.disk import require_room
 from emotune.execution.checks.overlaps import check_divisions, shared_images, targets_without_effect
 from emotune.execution.checks.stored_size import enlarged_images
+from emotune.execution.checks.weights import check_initial_weights
 from emotune.execution.plan.concurrency import concurrent_runs, uses_cluster
 from emotune.runs.store import RunStore
 
@@ -79,7 +80,7 @@ def work(job: PreparationJob, send: Callable[[Any], None]) -> None:
         lines = _check_user_code(job, send)
         networks = _networks(job, send)
         _check_optimizers(job)
-        lines += architecture_summary(networks) + _check_weights(job.runs, send)
+        lines += architecture_summary(networks) + check_initial_weights(job.runs, send)
         lines += rate_of_sgd(job.runs) + frozen_at_random(job.runs) + slow_bf16(job.runs, resources, job.executor)
         lines += require_room(
             job.runs, _parameters(networks, job.study), job.store, _concurrent_runs(job),
@@ -195,25 +196,6 @@ def _concurrent_runs(job: PreparationJob) -> int:
 
         gpus = torch.cuda.device_count()
     return concurrent_runs(resources, job.executor, gpus) or 1
-
-
-def _check_weights(runs: Sequence[RunConfig], show: Callable[[str], None]) -> list[str]:
-    """Reads the weights of every variant that does not begin from scratch; says what speaks against them."""
-    notes, problems = [], []
-    for run in {(run.variant, run.dataset.whole): run for run in runs}.values():
-        if run.weights is None:
-            continue
-        from emotune.models.weights.initial_weights import check_weights
-
-        show(f"{run.variant}: checking the weights in {run.weights.location}")
-        try:
-            initialisation = check_weights(run, manifest_of(run.dataset).classes)
-            notes += [f"{run.variant}: {initialisation.note}."] if initialisation.note else []
-        except InputError as error:
-            key = "" if str(error).startswith("model.") else "train.init: "
-            problems.append(f"variants.{run.variant}: {key}{error}")
-    raise_if_any(list(dict.fromkeys(problems)))
-    return list(dict.fromkeys(notes))
 
 
 def _decode(dataset: DatasetRef, job: PreparationJob, show: Callable[[str], None]) -> list[str]:
