@@ -197,6 +197,7 @@ def _train(
         if not console.quiet:
             if reporting:
                 claim_folder(reporting.folder, resolved.study)  # now: a refused study leaves none behind
+                _keep_source(resolved.study, reporting.folder)
             declare(resolved.study, plan, is_old=is_old)
         with stopping.patient():
             plan = session.run_until_done(plan, ids)
@@ -226,6 +227,7 @@ def _with_values(resolved: "ResolvedStudy", plan: "Plan", console: Console) -> "
 def _write_report(resolved: "ResolvedStudy", plan: "Plan", reporting: ReportOptions, console: Console) -> Path:
     """Writes the report; an error of the operating system becomes an `UnwritableError`."""
     try:
+        _keep_source(resolved.study, reporting.folder)
         return write_report(resolved, plan, reporting, console)
     except BrokenPipeError:
         raise
@@ -295,11 +297,18 @@ def write_report(resolved: "ResolvedStudy", plan: "Plan", reporting: ReportOptio
 
 
 def _command(study: Study, runs: str | Path, out: Path, *, model_cards: bool) -> AblateCommand:
-    """The command that does the same; a study that was built in Python is written beside its report for that."""
-    file = study.file
-    if not file:
-        path = out / f"{study.name}.yaml"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(study.source, encoding="utf-8")
-        file = str(path)
-    return AblateCommand(file, None, study.aa is not None, model_cards, str(runs), str(out))
+    """The command that does the same."""
+    return AblateCommand(
+        study.file or str(_source_file(study, out)), None, study.aa is not None, model_cards, str(runs), str(out)
+    )
+
+
+def _keep_source(study: Study, out: Path) -> None:
+    """Writes a study that was built in Python beside its report, for the command that reproduces it."""
+    if not study.file:
+        out.mkdir(parents=True, exist_ok=True)
+        _source_file(study, out).write_text(study.source, encoding="utf-8")
+
+
+def _source_file(study: Study, out: Path) -> Path:
+    return out / f"{study.name}.yaml"

@@ -5,7 +5,6 @@ import errno
 import json
 import os
 import re
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from emotune.core.errors import InputError
 from emotune.core.location import reject_credentials
+from emotune.core.new_folders import absent_folders, make_temporary, remove_empty
 
 __all__ = ["TEMPORARY", "Folder", "to_json_bytes"]
 
@@ -92,8 +92,7 @@ class Folder:
             FileExistsError: the file exists and ``exclusive`` is set.
         """
         target = self._path(name)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        descriptor, temporary = make_temporary(target)
         try:
             with os.fdopen(descriptor, "w+b") as file:
                 yield file
@@ -228,16 +227,20 @@ class Folder:
             fs.rm(path, recursive=True)
 
     def require_writable(self) -> None:
-        """Checks that files can be written here, by writing and removing one.
+        """Checks that files can be written here, by writing and removing one; folders made for it do not stay.
 
         Raises:
             InputError: the file cannot be written or removed.
         """
+        made = list[Path]()
         try:
+            made = absent_folders(self.local)
             self.write(".probe", b"")
             self.delete(".probe")
         except Exception as error:  # every kind of storage has its own
+            remove_empty(made)
             raise InputError(f"{self}: cannot be written to ({error}); choose another folder") from None
+        remove_empty(made)
 
     def write_json(self, name: str, value: Any) -> None:
         """Writes ``value`` as readable JSON."""

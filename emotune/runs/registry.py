@@ -22,6 +22,7 @@ from typing import Any
 from emotune.config.run import RunConfig
 from emotune.config.study import Study
 from emotune.core.errors import InputError
+from emotune.core.new_folders import absent_folders, remove_empty
 from emotune.core.storage import Folder
 from emotune.runs.lease_owner import LeaseOwner
 from emotune.runs.registered_study import Origin, RegisteredStudy, study_file
@@ -112,10 +113,11 @@ class Registry:
     def in_use(self, study: Study, runs: Sequence[RunConfig]) -> Iterator[None]:
         """Registers a study, and marks it as in use by a command while the context lasts.
 
-        If the context ends with an `InputError` and none of the runs has begun, a new study is forgotten again.
+        If the context ends with an `InputError` and none of the runs has begun, a new study is forgotten again, and a
+        store that was not there before is not there.
         """
         entry, name = self.entry(study, runs), f"command-{uuid.uuid4().hex[:8]}.json"
-        folder = self._folder / entry
+        folder, absent = self._folder / entry, absent_folders(self._store.folder.local)
         for other in _commands(folder):
             if (owner := _read_process(folder, other)) and owner.is_local and not owner.is_alive:
                 folder.delete(other)  # left by a process that was killed
@@ -127,6 +129,7 @@ class Registry:
         except InputError:
             if is_new and not {run.id for run in runs} & set(self._store.run_ids()):
                 self.forget(entry)
+                remove_empty(absent)
             raise
         finally:
             with contextlib.suppress(Exception):  # the store may be full or gone; the process will be found dead
