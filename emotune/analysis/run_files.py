@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
-from emotune.analysis.prediction_arrays import classes_of, keep_arrays, logits_of
+from emotune.analysis.prediction_arrays import keep_arrays, logits_of, targets_of
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.runs.directory import ATTENTION, METRICS, PREDICTIONS
@@ -67,9 +67,11 @@ def read_predictions(folder: Folder, data: bytes | None = None) -> pd.DataFrame:
         raise InputError(f"{folder / PREDICTIONS}: has logits that are not numbers; {again}")
     if not frame["sample_id"].is_unique:
         raise InputError(f"{folder / PREDICTIONS}: lists an image twice; {again}")
-    if frame.empty or frame.isna().any(axis=None) or not frame["target"].isin(classes_of(frame)).all():
+    is_complete = not (frame.empty or frame.isna().any(axis=None)) and pd.api.types.is_string_dtype(frame["target"])
+    if is_complete:
+        keep_arrays(frame)
+    if not is_complete or (targets_of(frame) < 0).any():
         raise InputError(f"{folder / PREDICTIONS}: has no images, missing values or unknown classes; {again}")
-    keep_arrays(frame)
     return frame
 
 

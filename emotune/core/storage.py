@@ -67,6 +67,8 @@ class Folder:
     @property
     def local(self) -> Path | None:
         """The folder's path if it is on this machine's file system, else None."""
+        if "://" not in self.url:
+            return Path(self.url).absolute()
         fs, path = self._filesystem()
         return Path(path) if isinstance(fs, LocalFileSystem) else None
 
@@ -172,11 +174,13 @@ class Folder:
 
     def read(self, name: str) -> bytes | None:
         """The content of the file ``name``; None if it does not exist."""
-        fs, path = self._filesystem()
-        options: dict[str, Any] = {}
-        for protocol in _protocols(fs):
-            options |= SINGLE_REQUEST_OPTIONS.get(protocol, {})
         try:
+            if (local := self.local) is not None:
+                return (local / name).read_bytes()
+            fs, path = self._filesystem()
+            options: dict[str, Any] = {}
+            for protocol in _protocols(fs):
+                options |= SINGLE_REQUEST_OPTIONS.get(protocol, {})
             with self._reached():
                 data = fs.cat_file(f"{path}/{name}", **options)
                 return data if isinstance(data, bytes) else data.encode()
