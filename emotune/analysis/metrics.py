@@ -21,13 +21,11 @@ from emotune.runs.predictions import accuracy
 __all__ = [
     "SufficientStats",
     "brier_score",
-    "confusion",
     "confusion_counts",
     "expected_calibration_error",
     "f1_of",
     "metric_from_stats",
     "negative_log_likelihood",
-    "per_class",
     "polarity_accuracy",
     "predicted_classes_digest",
     "recall_of",
@@ -62,17 +60,11 @@ def predicted_classes_digest(predictions: pd.DataFrame) -> str:
     return digest.hexdigest()[:16]
 
 
-def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
-    """The number of images by target (rows) and predicted class (columns), all classes in the order of the logits.
+def confusion_counts(predictions: pd.DataFrame) -> np.ndarray:
+    """The number of images by target (rows) and predicted class (columns), in the order of the logits (K, K).
 
     The predicted class is the one with the largest logit, the first if several are equal.
     """
-    classes = classes_of(predictions)
-    return pd.DataFrame(confusion_counts(predictions), index=classes, columns=classes)
-
-
-def confusion_counts(predictions: pd.DataFrame) -> np.ndarray:
-    """The numbers of `confusion` as an array (K, K)."""
     return _counts(targets_of(predictions), logits_of(predictions))
 
 
@@ -94,22 +86,6 @@ def f1_of(counts: np.ndarray) -> np.ndarray:
     """
     with np.errstate(invalid="ignore"):
         return 100 * 2 * np.diag(counts) / (counts.sum(axis=1) + counts.sum(axis=0))
-
-
-def per_class(table: pd.DataFrame) -> pd.DataFrame:
-    """The ``recall``, ``precision`` and ``f1`` of each class in per cent, and the number of ``images`` of each class.
-
-    Undefined values are NaN: the recall of a class that is no image's target, the precision of a class that is never
-    predicted, the F1 of a class that is neither.
-
-    Args:
-        table: The confusion matrix, see `confusion`.
-    """
-    counts = table.to_numpy()
-    columns = {
-        "recall": recall_of(counts), "precision": recall_of(counts.T), "f1": f1_of(counts), "images": counts.sum(axis=1)
-    }  # fmt: skip
-    return pd.DataFrame(columns, index=table.index)
 
 
 def scalar_metrics(predictions: pd.DataFrame) -> dict[str, float]:

@@ -11,13 +11,11 @@ from math import prod
 from typing import Any
 
 from emotune.config.design.combine import combine
+from emotune.config.design.grids import MOST_VARIANTS
 from emotune.config.design.names import level_in_name, level_name
 from emotune.core.errors import suggest
 
 __all__ = ["expand_factors"]
-
-MOST_COMBINATIONS = 100
-"""More combinations are probably a mistake: each is a variant with runs of its own."""
 
 Options = Mapping[str, Any]
 Factors = Mapping[str, Mapping[str, Options]]
@@ -44,8 +42,8 @@ def expand_factors(raw: Mapping[str, Any], problems: list[str]) -> Mapping[str, 
     forms = {isinstance(value, list) for levels in factors.values() for value in levels.values()}
     if len(forms) > 1:
         problems.append("factors: some levels list variants, and some give options; use one form for all")
-    if (count := prod(map(len, factors.values()))) > MOST_COMBINATIONS:
-        problems.append(f"factors: give {count} combinations; at most {MOST_COMBINATIONS}, since each is a variant")
+    if (count := prod(map(len, factors.values()))) > MOST_VARIANTS:
+        problems.append(f"factors: give {count} combinations; at most {MOST_VARIANTS}, since each is a variant")
     if forms == {True} or len(problems) > before:
         return dict(raw) | {"factors": factors}
     names = _names(variants, factors, problems)

@@ -21,7 +21,7 @@ from emotune.config.model import MODEL_CLASSES
 from emotune.config.train import TrainConfig
 from emotune.config.types import as_in_study
 
-__all__ = ["expand_grids", "lists_in"]
+__all__ = ["MOST_VARIANTS", "expand_grids", "lists_in"]
 
 MOST_VARIANTS = 100
 """More are probably a mistake: each has runs of its own."""
