@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from emotune.api.study_source import command_for, keep_source
 from emotune.config.ablate_command import DEFAULT_RUNS, AblateCommand
 from emotune.config.study import Study
 from emotune.core.errors import InputError, UnwritableError, describe_os_error, first_of
@@ -88,7 +89,7 @@ def run_study(
         reporting = None
         if report is not None:
             out = report_folder(str(report).replace("{name}", study.name), study)
-            reporting = ReportOptions(out, _command(study, runs, out, model_cards=model_cards))
+            reporting = ReportOptions(out, command_for(study, runs, out, model_cards=model_cards))
         ids = {run.id for run in resolved.runs}
         outcome = train_and_report(resolved, plan, ids, options, reporting, console, stopping)
     for line in first_of(outcome.without_metric):
@@ -140,7 +141,7 @@ def train_and_report(
     """
     from emotune.execution.own_metric import compute_metric
     from emotune.execution.run.signals import StoppedNow
-    from emotune.runs.declarations import declare
+    from emotune.runs.declarations import declare, has_declared
     from emotune.runs.registry import Registry
 
     registry, interrupted, without_metric = Registry(resolved.store), None, list[str]()
@@ -154,7 +155,7 @@ def train_and_report(
         elif not console.quiet:
             with contextlib.suppress(OSError):  # a store that can only be read will not be pruned either
                 registry.register(resolved.study, resolved.runs)
-                if _has_declared(resolved):
+                if has_declared(resolved.store, resolved.study.name):
                     declare(resolved.study, plan)  # what has changed, though nothing is trained
         if not console.quiet:
             without_metric = compute_metric(resolved.study.metric, plan, console)
@@ -183,11 +184,11 @@ def _train(
     from emotune.api.growing_report import growing_report
     from emotune.execution.run.session import Session
     from emotune.report.freshness import claim_folder
-    from emotune.runs.declarations import declare
+    from emotune.runs.declarations import declare, has_declared
     from emotune.runs.registry import Registry
 
     registry = Registry(resolved.store)
-    is_old = bool(registry.same_name_as(resolved.study)) and not _has_declared(resolved)
+    is_old = bool(registry.same_name_as(resolved.study)) and not has_declared(resolved.store, resolved.study.name)
     with (
         registry.in_use(resolved.study, resolved.runs),  # first of all: others must not prune its runs
         growing_report(resolved, plan, reporting, console) as followers,
@@ -197,20 +198,13 @@ def _train(
         if not console.quiet:
             if reporting:
                 claim_folder(reporting.folder, resolved.study)  # now: a refused study leaves none behind
-                _keep_source(resolved.study, reporting.folder)
+                keep_source(resolved.study, reporting.folder)
             declare(resolved.study, plan, is_old=is_old)
         with stopping.patient():
             plan = session.run_until_done(plan, ids)
             while (further := _with_values(resolved, plan, console)).looks_reached > plan.looks_reached:
                 plan = further if stopping() else session.run_until_done(further, ids)
     return plan
-
-
-def _has_declared(resolved: "ResolvedStudy") -> bool:
-    """Whether a study of this name has written what it declares; studies of earlier versions of emotune have not."""
-    from emotune.runs.declarations import read_declarations
-
-    return bool(read_declarations(resolved.store, resolved.study.name))
 
 
 def _with_values(resolved: "ResolvedStudy", plan: "Plan", console: Console) -> "Plan":
@@ -227,7 +221,7 @@ def _with_values(resolved: "ResolvedStudy", plan: "Plan", console: Console) -> "
 def _write_report(resolved: "ResolvedStudy", plan: "Plan", reporting: ReportOptions, console: Console) -> Path:
     """Writes the report; an error of the operating system becomes an `UnwritableError`."""
     try:
-        _keep_source(resolved.study, reporting.folder)
+        keep_source(resolved.study, reporting.folder)
         return write_report(resolved, plan, reporting, console)
     except BrokenPipeError:
         raise
@@ -294,21 +288,3 @@ def write_report(resolved: "ResolvedStudy", plan: "Plan", reporting: ReportOptio
     for line in closing_lines(out, resolved.study.metric):
         console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
     return page
-
-
-def _command(study: Study, runs: str | Path, out: Path, *, model_cards: bool) -> AblateCommand:
-    """The command that does the same."""
-    return AblateCommand(
-        study.file or str(_source_file(study, out)), None, study.aa is not None, model_cards, str(runs), str(out)
-    )
-
-
-def _keep_source(study: Study, out: Path) -> None:
-    """Writes a study that was built in Python beside its report, for the command that reproduces it."""
-    if not study.file:
-        out.mkdir(parents=True, exist_ok=True)
-        _source_file(study, out).write_text(study.source, encoding="utf-8")
-
-
-def _source_file(study: Study, out: Path) -> Path:
-    return out / f"{study.name}.yaml"

@@ -22,7 +22,7 @@ from emotune.runs.directory import State
 from emotune.runs.store import RunStates, RunStore
 
 __all__ = ["Declaration", "DeclaredContrast", "LateDeclaration", "current_declaration", "declare", "dropped_contrasts",
-           "late_declarations", "read_declarations"]  # fmt: skip
+           "has_declared", "late_declarations", "read_declarations"]  # fmt: skip
 
 FOLDER = "declared"
 ENDED = (State.DONE, State.DIVERGED)
@@ -193,6 +193,15 @@ def read_declarations(store: RunStore, name: str) -> tuple[Declaration, ...]:
                 "when this was declared"
             ) from None
     return tuple(sorted(declarations, key=lambda one: one.time))
+
+
+def has_declared(store: RunStore, name: str) -> bool:
+    """Whether a study of this name has written what it declares; those of earlier versions of emotune have not.
+
+    Raises:
+        InputError: see `read_declarations`.
+    """
+    return bool(read_declarations(store, name))
 
 
 def late_declarations(
