@@ -96,7 +96,7 @@ def estimate_on_all(
     return [
         replace(c, unit=one.unit)
         for one in repeats
-        for c in estimate_differences(rows, contrasts, [one.dataset], one.number, metric, one.overlap)
+        for c in estimate_differences(rows, contrasts, one.dataset, one.number, metric, one.overlap)
     ]
 
 

@@ -33,6 +33,7 @@ __all__ = [
     "VariantLearning",
     "learning",
     "run_learning",
+    "unable_to_learn",
     "variant_learning",
     "with_learning",
     "yardsticks",
@@ -137,6 +138,11 @@ def yardsticks(metric: Metric) -> tuple[MetricName, ...]:
     return YARDSTICKS.get(metric.column, ("accuracy",))
 
 
+def unable_to_learn(study: Study) -> frozenset[str]:
+    """The names of the variants that answer with class frequencies, whatever the image."""
+    return frozenset(name for name, (model, _) in study.variants.items() if isinstance(model, ConstantConfig))
+
+
 def learning(records: Records, study: Study, dataset: str, datasets: int) -> Learning | None:
     """The variants and runs that have learned something on a data set; None if no run on it has finished.
 
@@ -146,7 +152,7 @@ def learning(records: Records, study: Study, dataset: str, datasets: int) -> Lea
         dataset: The data set's name.
         datasets: The number of the study's data sets.
     """
-    unable = {name for name, (model, _) in study.variants.items() if isinstance(model, ConstantConfig)}
+    unable = unable_to_learn(study)
     table = records.runs[records.runs["dataset"] == dataset]
     every = cast("list[dict[str, Any]]", table.to_dict("records"))  # column names are strings
     done = [row for row in every if row["state"] == State.DONE and row["seed"] < study.seeds]

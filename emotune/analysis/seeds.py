@@ -5,7 +5,7 @@ kept beside it. All intervals are Student's: over 3 to 10 seeds the bootstrap do
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -25,7 +25,6 @@ __all__ = [
     "Comparison",
     "Summary",
     "Unit",
-    "compare_contrasts",
     "estimate_differences",
     "judge_contrasts",
     "summarise",
@@ -145,49 +144,32 @@ def summarise(values: Sequence[float], bounds: tuple[float, float] = UNBOUNDED, 
 
 
 def estimate_differences(
-    rows: Iterable[Mapping[str, Any]],
-    contrasts: Sequence[Contrast],
-    datasets: Sequence[str],
-    seeds: int,
-    metric: Metric,
+    rows: Sequence[Mapping[str, Any]], contrasts: Sequence[Contrast], dataset: str, seeds: int, metric: Metric,
     overlap: float = 0.0,
-) -> list[Comparison]:
-    """Differences with an interval for each alone and without verdicts, for undeclared contrasts and A/A.
+) -> list[Comparison]:  # fmt: skip
+    """Differences on a data set with an interval for each alone and without verdicts, for undeclared contrasts and A/A.
 
     Args:
         rows: All runs of the study with ``variant``, ``dataset``, ``seed`` and ``state``. Only finished ones count;
             these also have the metric, and ``predicted_classes_digest``, which is equal for equal predictions.
         contrasts: The contrasts.
-        datasets: The names of the data sets.
+        dataset: The data set's name.
         seeds: The study's number of seeds; the result lists those that are not complete.
         metric: The study's metric.
-        overlap: The number of test images per training image, if divisions repeat on the data sets in place of seeds.
+        overlap: The number of test images per training image, if divisions repeat on the data set in place of seeds.
     """
-    rows = list(rows)
-    return [c for one in datasets for c in _compare_on(rows, contrasts, one, seeds, metric, overlap=overlap)]
-
-
-def compare_contrasts(
-    rows: Iterable[Mapping[str, Any]],
-    contrasts: Sequence[Contrast],
-    datasets: Sequence[str],
-    seeds: int,
-    metric: Metric,
-) -> list[Comparison]:
-    """The declared contrasts of a study with joint intervals and verdicts; arguments as `estimate_differences`.
-
-    All runs of a data set give the spread, the A/A runs, too. Over all contrasts and data sets together, the
-    probability of any false verdict is at most 5 % if the variants vary alike, each data set having its share of it.
-    """
-    rows, share = list(rows), 1 / max(1, len(datasets))
-    return [c for dataset in datasets for c in judge_contrasts(rows, contrasts, dataset, seeds, metric, share)]
+    return _compare_on(rows, contrasts, dataset, seeds, metric, overlap=overlap)
 
 
 def judge_contrasts(
     rows: Sequence[Mapping[str, Any]], contrasts: Sequence[Contrast], dataset: str, seeds: int, metric: Metric,
     share: float, overlap: float = 0.0,
 ) -> list[Comparison]:  # fmt: skip
-    """The contrasts on one data set with joint intervals and verdicts, all at a ``share`` of the 5 %."""
+    """The contrasts on one data set with joint intervals and verdicts, all at a ``share`` of the 5 %.
+
+    All runs of the data set give the spread, the A/A runs, too. The other arguments are those of
+    `estimate_differences`.
+    """
     compared = _compare_on(rows, contrasts, dataset, seeds, metric, share, overlap)
     return [replace(c, verdict=_verdict(c, metric.min_effect)) for c in compared]
 

@@ -12,7 +12,7 @@ from emotune.analysis.across_datasets import AcrossDatasets, across_datasets
 from emotune.analysis.divided_learning import learned_over_divisions
 from emotune.analysis.divisions import Repeats, division_rows, estimate_on_all, judge_on_all, repeats_of
 from emotune.analysis.images import ImageBootstrap, bootstrap_over_images, complete_seeds
-from emotune.analysis.learning import Learning, learning, with_learning
+from emotune.analysis.learning import Learning, learning, unable_to_learn, with_learning
 from emotune.analysis.load import Records, load_records
 from emotune.analysis.looks import DatasetLooks, reached_looks
 from emotune.analysis.outcomes import Outcomes, outcomes
@@ -23,7 +23,6 @@ from emotune.analysis.still_improving import still_improving
 from emotune.analysis.verdict import Verdict
 from emotune.config.contrast import Contrast
 from emotune.config.input_spec import InputSpec
-from emotune.config.model import ConstantConfig
 from emotune.config.study import Study
 from emotune.runs.declarations import (
     Declaration,
@@ -227,12 +226,7 @@ def compute_results(study: Study, states: RunStates) -> StudyResults:
         ],
         across_datasets=across_datasets(comparisons),
         test_selection_bias=diagnostics.selection_bias(records.done().query("variant in @study.variants")),
-        disagreements={
-            dataset: _disagreements(
-                [*study.contrasts, *aa], frames | {v: records.predictions_of(v, dataset) for v in [study.aa] if v}
-            )
-            for dataset, frames in predictions.items()
-        },
+        disagreements={d: _disagreements(records, d, [*study.contrasts, *aa]) for d in datasets},
         pooled_spreads={
             dataset: spread for dataset in datasets if dataset in undivided
             if (spread := pooled_spread(done, dataset, study.metric.column)) is not None
@@ -265,8 +259,7 @@ def _outcomes(
     learned: Mapping[str, Learning],
 ) -> list[Outcomes]:  # fmt: skip
     """The outcomes of the runs on each data set."""
-    unable = [variant for variant, (model, _) in study.variants.items() if isinstance(model, ConstantConfig)]
-    improving, column = still_improving(records.curves), study.metric.column
+    improving, column, unable = still_improving(records.curves), study.metric.column, unable_to_learn(study)
     return [outcomes(rows, d, study.seeds, column, learned.get(d), improving, unable) for d in datasets]
 
 
@@ -290,10 +283,11 @@ def _undeclared_contrasts(study: Study) -> list[Contrast]:
     return found
 
 
-def _disagreements(contrasts: Sequence[Contrast], frames: Frames) -> dict[Contrast, pd.DataFrame]:
+def _disagreements(records: Records, dataset: str, contrasts: Sequence[Contrast]) -> dict[Contrast, pd.DataFrame]:
     """The images classified differently by the two variants of a difference, if two seeds have both: one would show
     mere chance.
     """
+    frames = {variant: records.predictions_of(variant, dataset) for c in contrasts for variant in c.pair or ()}
     return {
         contrast: diagnostics.disagreements(*(frames[variant] for variant in contrast.pair))
         for contrast in contrasts

@@ -5,10 +5,9 @@ import math
 import numpy as np
 import pytest
 from scipy import stats
-from seed_tables import AB, rows
+from seed_tables import AB, compare_contrasts, rows
 
 from emotune.analysis.across_datasets import AcrossDatasets, across_datasets
-from emotune.analysis.seeds import compare_contrasts
 from emotune.config.contrast import Contrast
 from emotune.config.metric import Metric
 

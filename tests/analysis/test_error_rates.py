@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from seed_tables import rows
+from seed_tables import compare_contrasts, rows
 
-from emotune.analysis.seeds import compare_contrasts, summarise
+from emotune.analysis.seeds import summarise
 from emotune.analysis.verdict import Verdict
 from emotune.config.contrast import Contrast
 from emotune.config.metric import Metric

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from seed_tables import rows
+from seed_tables import compare_contrasts, rows
 
 from emotune.analysis.joint_interval import mean_intervals
 from emotune.analysis.learning import (
@@ -14,7 +14,6 @@ from emotune.analysis.learning import (
     yardsticks,
 )
 from emotune.analysis.prior import prior_predictor
-from emotune.analysis.seeds import compare_contrasts
 from emotune.analysis.verdict import Verdict
 from emotune.config.contrast import Contrast
 from emotune.config.metric import Metric

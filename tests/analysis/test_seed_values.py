@@ -3,9 +3,9 @@
 import math
 
 import pytest
-from seed_tables import rows, with_digests
+from seed_tables import compare_contrasts, rows, with_digests
 
-from emotune.analysis.seeds import Comparison, compare_contrasts
+from emotune.analysis.seeds import Comparison
 from emotune.analysis.verdict import Verdict
 from emotune.config.contrast import Contrast
 from emotune.config.metric import Metric

@@ -4,9 +4,9 @@ import math
 
 import pytest
 from scipy import stats
-from seed_tables import AB, analyse, compare, compare_nll, rows, with_digests
+from seed_tables import AB, analyse, compare, compare_contrasts, compare_nll, rows, with_digests
 
-from emotune.analysis.seeds import compare_contrasts, estimate_differences, summarise
+from emotune.analysis.seeds import estimate_differences, summarise
 from emotune.analysis.verdict import Verdict
 from emotune.config.contrast import Contrast
 from emotune.config.metric import SCALES, Metric
@@ -166,7 +166,7 @@ def test_holm_adjusted_p_does_not_grow_when_the_study_is_finished():
 
 
 def test_undeclared_contrast_has_no_verdict():
-    (comparison,) = estimate_differences(rows(a=[60, 61, 63], b=[50, 52, 53]), [AB], ["d"], 3, Metric())
+    (comparison,) = estimate_differences(rows(a=[60, 61, 63], b=[50, 52, 53]), [AB], "d", 3, Metric())
     assert (comparison.verdict, comparison.p) == (
         None,
         pytest.approx(stats.ttest_rel([60, 61, 63], [50, 52, 53]).pvalue),

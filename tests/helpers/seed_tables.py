@@ -2,7 +2,7 @@
 
 import math
 
-from emotune.analysis.seeds import Comparison, compare_contrasts
+from emotune.analysis.seeds import Comparison, judge_contrasts
 from emotune.analysis.sensitivity import OtherAnalyses, other_analyses
 from emotune.config.contrast import Contrast
 from emotune.config.metric import Metric
@@ -20,6 +20,14 @@ def rows(dataset: str = "d", **accuracies: list[float | State | None]) -> list[d
         for seed, value in enumerate(values)
         if value is not None
     ]
+
+
+def compare_contrasts(
+    table: list[dict], contrasts: list[Contrast], datasets: list[str], seeds: int, metric: Metric
+) -> list[Comparison]:
+    """The contrasts on all data sets, each of which has its share of the 5 %."""
+    share = 1 / max(1, len(datasets))
+    return [c for name in datasets for c in judge_contrasts(table, contrasts, name, seeds, metric, share)]
 
 
 def compare(a: list, b: list, min_effect: float = 1.0) -> Comparison:

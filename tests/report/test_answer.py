@@ -4,9 +4,9 @@ import re
 from dataclasses import replace
 
 import pytest
-from seed_tables import rows
+from seed_tables import compare_contrasts, rows
 
-from emotune.analysis.seeds import Comparison, compare_contrasts
+from emotune.analysis.seeds import Comparison
 from emotune.analysis.verdict import Verdict
 from emotune.config.contrast import Contrast
 from emotune.config.metric import Metric

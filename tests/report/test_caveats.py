@@ -1,8 +1,7 @@
 """Tests of `emotune.report.caveats`, on the accuracies of a quickstart with five seeds and A/A."""
 
-from seed_tables import analyse, rows
+from seed_tables import analyse, compare_contrasts, rows
 
-from emotune.analysis.seeds import compare_contrasts
 from emotune.config.contrast import Contrast
 from emotune.config.metric import Metric
 from emotune.report.caveats import aa_sentence, paired_sentence

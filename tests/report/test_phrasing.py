@@ -5,10 +5,10 @@ import re
 
 import numpy as np
 import pytest
-from seed_tables import AB, analyse, rows
+from seed_tables import AB, analyse, compare_contrasts, rows
 
 from emotune.analysis.residuals import PooledSpread
-from emotune.analysis.seeds import compare_contrasts, summarise
+from emotune.analysis.seeds import summarise
 from emotune.config.contrast import Contrast
 from emotune.config.metric import SCALES, Metric
 from emotune.report import provenance

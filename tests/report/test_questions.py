@@ -5,12 +5,11 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pandas as pd
-from seed_tables import AB, rows
+from seed_tables import AB, compare_contrasts, rows
 
 from emotune.analysis.joint_interval import JointInterval
 from emotune.analysis.learning import Learning, RunLearning, VariantLearning
 from emotune.analysis.prior import prior_predictor
-from emotune.analysis.seeds import compare_contrasts
 from emotune.analysis.verdict import Verdict
 from emotune.config.contrast import Contrast
 from emotune.config.metric import Metric

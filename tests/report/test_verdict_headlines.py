@@ -3,9 +3,8 @@
 import re
 
 import pytest
-from seed_tables import rows
+from seed_tables import compare_contrasts, rows
 
-from emotune.analysis.seeds import compare_contrasts
 from emotune.analysis.verdict import Verdict
 from emotune.config.design.factors import factor_contrasts
 from emotune.config.metric import Metric
