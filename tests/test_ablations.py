@@ -5,12 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from emotune.ablate import main
 from emotune.config.labels import MIKELS
 from emotune.config.load import load_study
 from emotune.execution.plan.resolution import resolution
+from emotune.models.backbones.build import library_network
 from emotune.shard import main as shard
 
 ABLATIONS = sorted(Path("ablations").absolute().glob("*.yaml"))
@@ -27,8 +29,8 @@ def opening_comment(study: Path) -> str:
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory) -> Path:
-    """A folder with ``data/fi``, well and noisy, and ``data/fi-8k``: noise, at least a batch to train on; and a file in
-    the place of weights, of which plans read the digest alone.
+    """A folder with ``data/fi``, well and noisy, and ``data/fi-8k``: noise, at least a batch to train on; and random
+    weights in the place of those of ImageNet, which plans compare with the networks.
     """
     place = tmp_path_factory.mktemp("place")
     rows, rng = ["path,split," + ",".join(MIKELS)], np.random.default_rng(0)
@@ -44,7 +46,8 @@ def images(tmp_path_factory) -> Path:
     for out, name in (("fi", "fi"), ("fi-8k", "fi-8k")):
         assert shard(["csv", str(place / "table.csv"), "--out", str(place / "data" / out), "--name", name]) == 0
     (place / "data" / "weights").mkdir()
-    (place / "data" / "weights" / "efficientnet-lite0-57934424.pth").write_bytes(b"weights")
+    network, _ = library_network("timm:tf_efficientnet_lite0", None)
+    torch.save(network.state_dict(), place / "data" / "weights" / "efficientnet-lite0-57934424.pth")
     return place
 
 

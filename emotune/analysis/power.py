@@ -14,7 +14,7 @@ from emotune.analysis.joint_interval import PRIOR_DF
 from emotune.analysis.max_t import max_t, t_quantile
 from emotune.analysis.verdict import ALPHA
 
-__all__ = ["Design", "findable_effects", "power", "relative_sds", "seeds_for", "smallest_effect"]
+__all__ = ["Design", "alike", "findable_effects", "power", "relative_sds", "seeds_for", "smallest_effect"]
 
 POWER = 0.80
 MOST_SEEDS = 1000
@@ -110,6 +110,22 @@ def relative_sds(weights: np.ndarray) -> list[float]:
     '[1.0, 0.7071067811865476, 1.4142135623730951]'
     """
     return np.sqrt((np.asarray(weights, float) ** 2).sum(axis=1) / 2).tolist()
+
+
+def alike(names: Iterable[str], weights: np.ndarray) -> dict[float, list[str]]:
+    """The names of the contrasts whose seeds vary alike, by their relative standard deviation, in ascending order.
+
+    Args:
+        names: The names of all contrasts.
+        weights: Their weights (m, k).
+
+    >>> alike(["a - b", "a + b - c - d"], np.array([[1, -1, 0, 0], [1, 1, -1, -1]]))
+    {1.0: ['a - b'], 1.414214: ['a + b - c - d']}
+    """
+    found: dict[float, list[str]] = {}
+    for name, relative in sorted(zip(names, relative_sds(weights), strict=True), key=lambda pair: round(pair[1], 6)):
+        found.setdefault(round(relative, 6), []).append(name)
+    return found
 
 
 def _variances(df: int, count: int) -> np.ndarray:

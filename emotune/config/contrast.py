@@ -1,8 +1,8 @@
 """Contrasts: what a study estimates, as weights over its variants."""
 
 import math
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -11,7 +11,7 @@ from emotune.config.types import FrozenDict, escape_control_characters
 from emotune.core.errors import InputError, suggest
 from emotune.core.text import listed
 
-__all__ = ["Contrast", "Effect", "contrast_problems", "parse_contrasts"]
+__all__ = ["Contrast", "Effect", "contrast_problems", "parse_contrasts", "with_implied"]
 
 MAX_CONTRAST_NAME = 160
 """The maximum number of characters of a contrast's name: that of a difference of the two longest variants' names."""
@@ -181,6 +181,17 @@ def parse_contrasts(
             problems.append(f'contrasts: "{contrast}" is the name of two contrasts; rename one of them')
         contrasts.append(contrast)
     return tuple(contrasts), problems
+
+
+def with_implied(declared: Iterable[Contrast], implied: Sequence[Contrast]) -> tuple[Contrast, ...]:
+    """The contrasts that follow from a study's factors, then those that it declares, each once.
+
+    One that is declared by the weights of an effect keeps its name and is told as that effect; a difference of two
+    variants is told by their names.
+    """
+    effects = {one.weights: one.effect for one in implied}
+    own = [one if one.pair else replace(one, effect=one.effect or effects.get(one.weights)) for one in declared]
+    return (*(one for one in implied if all(one.weights != other.weights for other in own)), *own)
 
 
 def contrast_problems(contrast: Contrast, variants: Collection[str]) -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from emotune.config.contrast import Contrast, parse_contrasts
+from emotune.config.contrast import Contrast, parse_contrasts, with_implied
 from emotune.config.design.factors import Layout, factor_contrasts, factor_problems
 from emotune.config.head_training import head_training_problems
 from emotune.config.input_spec import InputSpec
@@ -113,7 +113,7 @@ class Study:
         wrong_layout = factor_problems(layout, pairs)
         implied = [] if wrong_layout else factor_contrasts(layout)
         parsed, mistakes = parse_contrasts(contrasts, pairs)
-        parsed = (*(one for one in implied if not any(one.weights == own.weights for own in parsed)), *parsed)
+        parsed = with_implied(parsed, implied)
         problems += wrong_layout + reference_problems(references, baseline, pairs)
         problems += seeds_problems(seeds, looks, [*parsed, *layout])
         aa_name = f"{baseline}-aa" if aa is True else aa or None
@@ -231,8 +231,8 @@ def division_problems(
     ]  # fmt: skip
     if divided and looks:
         problems.append(
-            f"seeds.looks: with datasets.{option}, divisions of the data are what repeats, and seeds "
-            f"alone resolve nothing; give a number of seeds, or leave out {option}"
+            f"seeds.looks: with datasets.{option}, verdicts are over divisions of the data, and more seeds resolve "
+            f"nothing; write seeds: {looks[0]} in the place of up_to and looks, or leave out {option}"
         )
     return problems
 

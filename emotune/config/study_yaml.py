@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from emotune.config.design.factors import factor_contrasts
 from emotune.config.user_code import UserCode
 
 if TYPE_CHECKING:
@@ -21,13 +22,14 @@ def study_yaml(study: "Study") -> str:
         | {f"train.{key}": value for key, value in _changes(train, {}).items()}
         for name, (model, train) in study.variants.items()
     }
+    implied = factor_contrasts(study.factors)
     parts: dict[str, Any] = {
         "question": study.question,
         "datasets": [_changes(one, {"data": one.data}) for one in study.datasets],
         "baseline": study.baseline,
         "variants": variants,
         "seeds": {"up_to": study.seeds, "looks": list(study.looks)} if study.looks else study.seeds,
-        "contrasts": [one.to_yaml() for one in study.contrasts if one.effect is None],
+        "contrasts": [one.to_yaml() for one in study.contrasts if one not in implied],
         "metric": {key: value for key, value in _changes(study.metric, {}).items() if value is not None},
         "resources": _changes(study.resources, {}),
         "aa": study.aa is not None,

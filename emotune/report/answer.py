@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from emotune.analysis.seeds import Comparison
 from emotune.analysis.verdict import Verdict
+from emotune.config.contrast import Contrast
 from emotune.config.metric import Metric
 from emotune.core.text import listed
 from emotune.report.verdict_headlines import headline
@@ -69,7 +70,7 @@ def _findings(by_verdict: Mapping[Verdict, Sequence[Comparison]], metric: Metric
             for reference, variants in _by_reference(by_verdict[verdict]).items()
         ]
     told = [v for v in Verdict if v not in (Verdict.UNRESOLVED, Verdict.DETERMINISTIC, Verdict.NOT_ASSESSED)]
-    return clauses + [headline(c, metric) for v in told for c in by_verdict[v] if not c.contrast.compares_means]
+    return clauses + [headline(c, metric) for v in told for c in by_verdict[v] if not _is_told_by_variants(c)]
 
 
 def _open_questions(comparisons: Sequence[Comparison]) -> str:
@@ -78,16 +79,32 @@ def _open_questions(comparisons: Sequence[Comparison]) -> str:
         f"{listed(variants, 'or')} {'differs ' if not i else ''}from {reference}"
         for i, (reference, variants) in enumerate(_by_reference(comparisons).items())
     ]
-    clauses += [f"{c.contrast} is zero" for c in comparisons if not c.contrast.compares_means]
+    clauses += [_question(c.contrast) for c in comparisons if not _is_told_by_variants(c)]
     comma = "," if len(clauses) > 1 else ""
     return f"Whether {', and '.join(clauses)}{comma}"
 
 
+def _question(contrast: Contrast) -> str:
+    """The question of a contrast that is an effect of factors, or does not compare two means."""
+    if contrast.effect is None:
+        return f"{contrast} is zero"
+    (one, (level, first)), *others = contrast.effect.compared.items()
+    if others:
+        return f"the effect of {one} depends on {others[0][0]}"
+    over = f" on average over {listed(contrast.effect.averaged_over)}" if contrast.effect.averaged_over else ""
+    return f"{one} {level} differs from {first}{over}"
+
+
+def _is_told_by_variants(comparison: Comparison) -> bool:
+    """Whether a contrast is a difference of two means that is no effect of factors, which have names of their own."""
+    return comparison.contrast.compares_means and comparison.contrast.effect is None
+
+
 def _by_reference(comparisons: Iterable[Comparison]) -> dict[str, list[str]]:
-    """The variants that are compared with each reference, of contrasts that compare two means."""
+    """The variants that are compared with each reference, of contrasts that are told by their variants."""
     grouped: dict[str, list[str]] = {}
     for c in comparisons:
-        if c.contrast.compares_means:
+        if _is_told_by_variants(c):
             variant, reference = c.contrast.sides
             grouped.setdefault(reference, []).append(variant)
     return grouped

@@ -7,7 +7,7 @@ from typing import Any
 
 from emotune.analysis.architecture import NetworksFile, architecture_differences, contrast_options
 from emotune.analysis.metric_table import contrast_weights
-from emotune.analysis.power import findable_effects
+from emotune.analysis.power import alike, findable_effects
 from emotune.analysis.sensitivity import OtherAnalyses
 from emotune.analysis.verdict import ALPHA, RESOLVED, Verdict
 from emotune.config.ablate_command import AblateCommand
@@ -251,7 +251,8 @@ def _findable_effects(results: StudyResults) -> list[str]:
     sentences = {}
     for dataset, spread in results.pooled_spreads.items():
         effects = findable_effects(spread.sd, {*SEED_COUNTS, study.seeds}, spread.variants, weights, alpha)
-        sentences[dataset] = phrasing.findable_effects_sentence(spread, effects, study.metric)
+        groups = alike(map(str, study.contrasts), weights)
+        sentences[dataset] = phrasing.findable_effects_sentence(spread, effects, study.metric, groups)
     return _by_dataset(sentences, results)
 
 

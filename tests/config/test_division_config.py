@@ -50,7 +50,7 @@ def test_neither_the_order_of_shards_nor_adaptive_seeds_go_with_a_division(write
     (line,) = mistakes(
         write(of("{data: scenes, folds: 3}") + "contrasts: [wide - plain]\nseeds: {up_to: 6, looks: [3, 6]}\n")
     )
-    assert is_about(line, "seeds.looks", "folds")
+    assert is_about(line, "seeds.looks", "folds", "seeds: 3")
     models = {"plain": (AlexNetConfig(), TrainConfig(order="shards")), "wide": AlexNetConfig(width=2)}
     with pytest.raises(InputError, match="split_seeds"):
         Study("s", "q", Selection(data="scenes", split_seeds=2), "plain", models)

@@ -9,6 +9,7 @@ from seed_tables import compare_contrasts, rows
 from emotune.analysis.seeds import Comparison
 from emotune.analysis.verdict import Verdict
 from emotune.config.contrast import Contrast
+from emotune.config.design.factors import factor_contrasts
 from emotune.config.metric import Metric
 from emotune.report.answer import answer
 
@@ -52,3 +53,13 @@ def test_a_study_without_contrasts_or_runs_has_no_answer():
     assert answer(judged(Verdict.UNRESOLVED), Metric(), {}) == []
     (text,) = answer(judged(Verdict.BETTER), Metric(), {"d": 10}, complete=False)
     assert text.startswith("So far")
+
+
+def test_effects_of_factors_are_told_by_factors_and_levels():
+    layout = {"size": {"small": ["a", "b"], "large": ["c", "d"]}, "lens": {"flat": ["a", "c"], "round": ["b", "d"]}}
+    contrasts = factor_contrasts(layout)
+    (text,) = answer(judged(*[Verdict.UNRESOLVED] * 3, contrasts=contrasts), Metric(), {"d": 10})
+    assert "size large differs from small on average over lens" in text
+    assert "the effect of size depends on lens" in text and "mean of" not in text
+    (text,) = answer(judged(Verdict.BETTER, Verdict.WORSE, Verdict.POSITIVE, contrasts=contrasts), Metric(), {"d": 10})
+    assert "size, averaged over lens: large is better than small" in text and "mean of" not in text

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from emotune.analysis.metric_table import contrast_weights
-from emotune.analysis.power import Design, relative_sds, seeds_for, smallest_effect
+from emotune.analysis.power import Design, alike, relative_sds, seeds_for, smallest_effect
 from emotune.analysis.residuals import pooled_spread
 from emotune.analysis.verdict import ALPHA
 from emotune.config.seeds import look_shares
@@ -34,11 +34,9 @@ def resolution(study: Study, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     in_sd = smallest_effect(study.seeds, *design)
     if in_sd is None:
         return ["Two seeds of two variants give no verdict: train three or more (--seeds)."] if tests else []
-    groups: dict[float, list[str]] = {}
-    for contrast, relative in zip(study.contrasts, relative_sds(weights), strict=True):
-        groups.setdefault(round(relative, 6), []).append(str(contrast))
+    groups = alike(map(str, study.contrasts), weights)
     corrected = f" and for all {tests} contrasts at once" if tests > 1 else ""
-    amounts = [f"{in_sd * relative:.1f} ×{_for(names, groups)}" for relative, names in sorted(groups.items())]
+    amounts = [f"{in_sd * relative:.1f} ×{_for(names, groups)}" for relative, names in groups.items()]
     amounts[0] = amounts[0].replace("×", "× the sd of the seed differences", 1)
     seeds = f"{'At the last look, ' * bool(study.looks)}{study.seeds} seeds"
     head = f"{seeds} detect, with 80 % power{corrected}, effects of at least {', '.join(amounts)}"
@@ -52,7 +50,7 @@ def resolution(study: Study, rows: Sequence[Mapping[str, Any]]) -> list[str]:
         return f"{scale.format(number)} {scale.difference_units}".rstrip()
 
     smallest = ", ".join(
-        f"{with_unit(in_sd * relative * widest.sd)}{_for(names, groups)}" for relative, names in sorted(groups.items())
+        f"{with_unit(in_sd * relative * widest.sd)}{_for(names, groups)}" for relative, names in groups.items()
     )
     pooled = f"{with_unit(widest.sd)}, {widest.df} degrees of freedom"
     return [
@@ -75,7 +73,7 @@ def _reach(study: Study, groups: Mapping[float, list[str]], smallest: float, sd:
     metric = study.metric
     min_effect = metric.scale.format_amount(metric.min_effect)
     lines = []
-    for relative, names in sorted(groups.items()):
+    for relative, names in groups.items():
         if metric.min_effect >= smallest * relative:
             continue
         seeds = seeds_for(metric.min_effect / (sd * relative), *design)

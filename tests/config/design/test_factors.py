@@ -57,8 +57,13 @@ def test_main_effects_and_the_interaction_are_declared_before_contrasts_of_ones_
 
 def test_a_contrast_of_the_same_weights_is_declared_once(write):
     same = "{name: mine, weights: {dual: 1, alexnet: 1, dual-plain: -1, attention_one: -1}}"
-    names = [str(c) for c in load_study(write(THESIS + f"contrasts: [{same}]\n")).contrasts]
-    assert names == ["attention (yes - no)", "branches (two - one)", "mine"]
+    study = load_study(write(THESIS + f"contrasts: [{same}]\n"))
+    assert [str(c) for c in study.contrasts] == ["attention (yes - no)", "branches (two - one)", "mine"]
+    (interaction,) = (c for c in load_study(write(THESIS)).contrasts if c.effect and c.effect.is_interaction)
+    assert study.contrasts[-1].effect == interaction.effect, "it is told as the interaction"
+    again = load_study(write(Study("built", "Does it help?", "scenes", "alexnet", study.variants, factors=study.factors,
+                                   contrasts=study.contrasts).source, "built.yaml"))  # fmt: skip
+    assert [(str(c), c.effect) for c in again.contrasts] == [(str(c), c.effect) for c in study.contrasts]
 
 
 def test_three_factors_of_two_and_three_levels_have_orthogonal_effects():

@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import fsspec
-import numpy as np
 import pytest
 
 from emotune.config.load import load_study
@@ -177,13 +176,10 @@ sys.exit(code)
 
 @pytest.mark.parametrize(
     ("init", "backbone", "missing"),
-    [
-        ("{}/w.npz", "alexnet", ""), ("{}/none.npz", "alexnet", "none.npz: "),
-        ("imagenet", "alexnet_owt", ""), ("imagenet", "alexnet", f"{BVLC}: "),
-    ],
-)  # fmt: skip
+    [("{}/none.npz", "alexnet", "none.npz: "), ("imagenet", "alexnet_owt", ""), ("imagenet", "alexnet", f"{BVLC}: ")],
+)
 def test_a_plan_locates_weights_without_torch(init: str, backbone: str, missing: str, tmp_path: Path):
-    np.savez(tmp_path / "w.npz", x=np.zeros(3))
+    """It needs torch only to compare a file that is there with the network."""
     (tmp_path / "study.yaml").write_text(STUDY.format(init=init.format(tmp_path), backbone=backbone))
     command = [sys.executable, "-c", PLAN, str(tmp_path / "study.yaml"), str(tmp_path / "runs")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
