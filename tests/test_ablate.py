@@ -1,5 +1,10 @@
-"""The command as a user runs it: real processes, real Ray."""
+"""The command as a user runs it: real processes, real Ray.
 
+Where neither matters, this process runs it, which imports torch and what draws once for all tests.
+"""
+
+import contextlib
+import io
 import json
 import os
 import re
@@ -10,6 +15,8 @@ from pathlib import Path
 
 import pytest
 from reading import incomplete
+
+from emotune.ablate import main
 
 DEADLINE_S = 300.0
 """For anything that must happen: many times as long as on a quiet machine."""
@@ -51,6 +58,13 @@ class Place:
         out, err = process.communicate(timeout=DEADLINE_S)
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
+    def here(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """The same without a process of its own, and without Ray."""
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.chdir(self.folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = main(["few.yaml", *arguments, "--executor", "local"])
+        return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+
     def records(self) -> dict[str, dict]:
         return {p.parent.name: json.loads(p.read_text()) for p in sorted(self.folder.glob("runs/*/record.json"))}
 
@@ -80,7 +94,7 @@ def test_a_study_on_ray_ends_in_a_report_and_is_a_no_op_afterwards_and_grows_by_
     assert "4 done" in second.stdout
     assert place.times() == before
     assert time.monotonic() - started < 120
-    third = place.ablate("--seeds", "3", "--executor", "local")
+    third = place.here("--seeds", "3")
     assert third.returncode == 0, third.stderr
     assert len(place.records()) == 6
     kept = {path: when for path, when in before.items() if path.name != "runs.json"}  # the list of them all is longer
@@ -89,18 +103,20 @@ def test_a_study_on_ray_ends_in_a_report_and_is_a_no_op_afterwards_and_grows_by_
 
 def test_a_run_that_diverges_is_reported_and_the_others_finish(place: Place):
     place.write(seeds=1, extra=", train.lr: 1.0e+30")
-    found = place.ablate("--executor", "local")
+    found = place.here()
     assert found.returncode == 1
     assert [r["model"] for r in place.records().values()] == ["alexnet"]
     assert "diverged" in found.stdout
     assert incomplete(place.page()) == (1, 2)
     (failure,) = (json.loads(path.read_text()) for path in place.folder.glob("runs/*/failure.json"))
     assert failure["diverged"] and failure["message"] in place.page()
-    assert place.ablate("--executor", "local").returncode == 1, "a diverged run is a result; it is not run again"
+    assert place.here().returncode == 1, "a diverged run is a result; it is not run again"
 
 
 @pytest.mark.slow
-def test_a_damaged_shard_is_found_before_anything_is_spent_and_the_study_runs_once_it_is_mended(place: Place):
+def test_a_damaged_shard_is_found_before_anything_is_spent_and_the_study_runs_once_it_is_mended(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+):
     place.write(seeds=1)
     shard = min(place.data.glob("test-*.tar"))
     copy = place.folder / "data"
@@ -111,15 +127,14 @@ def test_a_damaged_shard_is_found_before_anything_is_spent_and_the_study_runs_on
     place.write(seeds=1)
     whole = shard.read_bytes()
     (copy / shard.name).write_bytes(whole[:-2000] + b"x" * 2000)
-    environment = os.environ | {"EMOTUNE_CACHE": str(place.folder / "cache")}
-    command = [sys.executable, "-m", "emotune.ablate", "few.yaml", "--executor", "local"]
-    broken = subprocess.run(command, cwd=place.folder, env=environment, capture_output=True, text=True, check=False)
+    monkeypatch.setenv("EMOTUNE_CACHE", str(place.folder / "cache"))
+    broken = place.here()
     assert broken.returncode == 2
     assert shard.name in broken.stderr
     assert "damaged" in broken.stderr
     assert not list(place.folder.glob("runs/*"))
     (copy / shard.name).write_bytes(whole)
-    mended = subprocess.run(command, cwd=place.folder, env=environment, capture_output=True, text=True, check=False)
+    mended = place.here()
     assert mended.returncode == 0, mended.stderr
     assert len(place.records()) == 2
 
@@ -139,9 +154,9 @@ def test_torchrun_trains_a_study_with_two_processes(place: Place):
 @pytest.mark.slow
 def test_the_baseline_against_itself_is_trained_on_request_and_is_no_variant_of_the_report(place: Place):
     place.write(seeds=2)
-    planned = place.ablate("--aa", "--plan")
+    planned = place.here("--aa", "--plan")
     assert re.search(r"\b6 runs\b.*\bA/A\b", planned.stdout)
-    done = place.ablate("--aa", "--executor", "local")
+    done = place.here("--aa")
     assert done.returncode == 0, done.stderr
     configs = [json.loads(path.read_text()) for path in (place.folder / "runs").glob("*/config.json")]
     assert sorted((c["model"]["name"], c["replicate"], c["seed"]) for c in configs) == [
