@@ -1,5 +1,6 @@
 """Plans know the inputs of backbones from the configuration of their weights, and refuse what cannot be used."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from emotune.config.input_spec import InputOptions, InputSpec
 from emotune.config.model import AlexNetConfig, CodeConfig, ModelConfig
 from emotune.config.normalisation import IMAGENET
 from emotune.config.train import TrainConfig
+from emotune.core.cache_dir import cache_folder
 from emotune.core.errors import InputError
 from emotune.models.backbones import catalogue
 from emotune.models.backbones.catalogue import backbone_info, resolve_inputs
@@ -57,12 +59,14 @@ def test_torchvisions_own_weights_are_known_by_the_digest_in_their_name():
 
 
 def test_a_description_is_looked_up_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path))
     first = backbone_info(RESNET)
     monkeypatch.setattr(catalogue.subprocess, "run", None)
     assert backbone_info(RESNET) == first
-    (file,) = (tmp_path / "backbones").iterdir()
-    file.write_text("{")  # damaged: it is looked up again
+    copies = Path(shutil.copytree(cache_folder() / "backbones", tmp_path / "backbones"))
+    monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path))
+    assert backbone_info(RESNET) == first
+    for file in copies.iterdir():
+        file.write_text("{")  # damaged: it is looked up again
     with pytest.raises(TypeError):
         backbone_info(RESNET)
 
