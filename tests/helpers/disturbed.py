@@ -26,7 +26,7 @@ STUDY = """
 question: Does attention help on very few images?
 datasets: [{data}]
 model: {{name: alexnet, width: 0.0625, weight_init: he, dropout: 0.5}}
-train: {{epochs: 4, batch_size: 16, lr: 0.005}}
+train: {{epochs: 3, batch_size: 16, lr: 0.005}}
 baseline: alexnet
 variants:
   alexnet: {{}}
@@ -35,7 +35,7 @@ variants:
 contrasts: [attention - alexnet]
 resources: {{workers: 2}}
 """
-EPOCHS, STEPS = 4, 5
+EPOCHS, STEPS = 3, 5
 """Epochs of the study above, and steps in each epoch."""
 
 LONGER = 5
