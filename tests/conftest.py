@@ -60,9 +60,12 @@ def pytest_configure() -> None:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """A worker per CPU for a whole suite; none for tests that were named, in which one may want to debug."""
+    """A worker per CPU for a whole suite; none for tests that were named, in which one may want to debug.
+
+    Slow tests often wait, for a Ray that starts or a fault that is noticed: for them, one worker more.
+    """
     named = config.args_source is pytest.Config.ArgsSource.ARGS
-    workers = min(available_cpus(), MOST_WORKERS)
+    workers = min(available_cpus() + (config.getoption("markexpr") == "slow"), MOST_WORKERS)
     return workers if workers > 1 and not named else 0
 
 

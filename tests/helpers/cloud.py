@@ -37,7 +37,7 @@ ec2 = boto3.client("ec2")
 while True:
     found = [i for r in ec2.describe_instances()["Reservations"] for i in r["Instances"]]
     print("found:", json.dumps(found, default=str), flush=True)
-    time.sleep(0.5)
+    time.sleep(1)
 """
 
 
