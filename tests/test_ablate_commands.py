@@ -1,9 +1,10 @@
-"""status, rerun, prune, and what a finished study costs: real processes, no Ray.
+"""status, rerun, prune, and what a finished study costs: real commands, no Ray.
 
-Reports that are only written again are written by this process, which has imported what draws.
+Those that train or draw are run by this process, which imports torch and what draws once for all of them.
 """
 
 import contextlib
+import io
 import json
 import re
 import subprocess
@@ -51,9 +52,14 @@ class Place:
     def study(self, *arguments: str, **more) -> str:
         return self.run("few.yaml", "--executor", "local", *arguments, **more)
 
-    def study_here(self) -> None:
-        with contextlib.chdir(self.folder):
-            assert main(["few.yaml", "--executor", "local"]) == 0
+    def run_here(self, *arguments: str, code: int = 0) -> str:
+        said = io.StringIO()
+        with contextlib.chdir(self.folder), contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            assert main(arguments) == code, said.getvalue()
+        return said.getvalue()
+
+    def study_here(self, *arguments: str, **more) -> str:
+        return self.run_here("few.yaml", "--executor", "local", *arguments, **more)
 
     def runs(self) -> dict[str, float]:
         """When each run was finished, by its name."""
@@ -68,7 +74,7 @@ def place(tmp_path: Path, small_shards: Path) -> Place:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, small_shards: Path) -> Place:
     place = Place(tmp_path_factory.mktemp("finished"), small_shards)
-    place.study()
+    place.study_here()
     return place
 
 
@@ -79,7 +85,7 @@ def test_a_finished_study_needs_neither_torch_nor_ray_nor_what_draws_and_leaves_
     assert "index.html" in said
     assert not {"torch", "ray", "matplotlib", "pandas"} & set(said.split())
     assert page.stat().st_mtime_ns == before
-    finished.study("--report-only")
+    finished.run_here("few.yaml", "--report-only")
     assert page.stat().st_mtime_ns > before
 
 
@@ -104,7 +110,7 @@ def test_another_question_is_another_report(finished: Place):
 
 @pytest.mark.slow
 def test_an_edited_study_says_what_changed_and_prunes_what_it_left_behind_after_asking(place: Place):
-    place.study()
+    place.study_here()
     first = place.runs()
     place.write(lr=0.01)
     plan = place.study("--plan")
@@ -125,13 +131,13 @@ def test_status_answers_from_another_machine_that_has_neither_the_study_nor_its_
 
 @pytest.mark.slow
 def test_a_finished_run_is_trained_anew_by_its_name_only_after_asking(place: Place):
-    place.study()
+    place.study_here()
     first, second = place.runs()
     before = place.runs()
     local = ("--executor", "local")
     assert "--yes" in place.run("rerun", "few.yaml", first, *local, code=2)
     assert place.runs() == before
-    place.run("rerun", "few.yaml", first, "--yes", *local)
+    place.run_here("rerun", "few.yaml", first, "--yes", *local)
     assert place.runs()[first] > before[first]
     assert place.runs()[second] == before[second]
     after = place.runs()
@@ -141,7 +147,7 @@ def test_a_finished_run_is_trained_anew_by_its_name_only_after_asking(place: Pla
 
 def test_a_probe_times_what_was_never_timed_and_leaves_nothing(place: Place):
     place.write(epochs=100)
-    said = place.study("--time-steps")
+    said = place.study_here("--time-steps")
     assert "2 to do" in said and "--time-steps" not in said
     assert re.search(r"\b\d+\.\d (minutes|hours)\b", said)
     assert [path.name for path in place.folder.iterdir()] == ["few.yaml"]
@@ -193,7 +199,7 @@ def test_a_run_that_another_process_leaves_behind_meanwhile_is_taken_up_by_the_s
     assert other.stdout.readline() == "held\n"
     reaper = threading.Thread(target=other.wait)  # a child that nobody waits for keeps its number
     reaper.start()
-    said = place.study()
+    said = place.study_here()
     reaper.join()
     other.stdout.close()
     assert "1 to do" in said
@@ -207,12 +213,12 @@ def test_a_run_that_fails_is_not_tried_twice_by_one_command_and_rerun_takes_up_n
     first, second = (place.folder / "runs" / run.id for run in study.runs(resolve_datasets(study.datasets)))
     in_the_way = second / "predictions.parquet" / "x"
     in_the_way.mkdir(parents=True)
-    assert place.study(code=1).count("✗") == 1
+    assert place.study_here(code=1).count("✗") == 1
     in_the_way.rmdir()
     in_the_way.parent.rmdir()
     (first / "record.json").unlink()  # to do, but not asked for
     assert "failed" in place.run("status", "few.yaml")
-    place.run("rerun", "few.yaml", "--failed", "--executor", "local")
+    place.run_here("rerun", "few.yaml", "--failed", "--executor", "local")
     assert list(place.runs()) == [second.name]
 
 
@@ -229,7 +235,7 @@ def test_two_studies_of_one_name_from_two_folders_keep_their_runs_networks_and_r
     assert "ann/ablation.yaml" in said
     assert "--report reports/ablation-bob" in said
     assert len(place.runs()) == 2, "nothing was spent"
-    place.run("bob/ablation.yaml", *local, "--report", "reports/ablation-bob")
+    place.run_here("bob/ablation.yaml", *local, "--report", "reports/ablation-bob")
     assert (place.folder / "reports" / "ablation" / "index.html").read_bytes() == page
     assert len(list(place.folder.glob("runs/studies/ablation-*/networks.json"))) == 2
     said = place.run("prune", "--yes")
