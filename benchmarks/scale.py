@@ -172,7 +172,7 @@ def main() -> None:
             f"reading an object store, {options.latency_ms:g} ms per request", sizes, [s for s, _ in reads],
             [f"{requests:,} requests" for _, requests in reads],
         )  # fmt: skip
-        written = [size for size in sizes if size <= REPORTS_AT_MOST] or [REPORTS_AT_MOST // 2, REPORTS_AT_MOST]
+        written = [size for size in sizes if size <= REPORTS_AT_MOST][-2:] or [REPORTS_AT_MOST // 2, REPORTS_AT_MOST]
         reports_s = []
         for size in written:
             (folder / "study.yaml").write_text(study_of(VARIANTS, size // VARIANTS, folder / "data"))

@@ -38,13 +38,15 @@ SMALL = {
     "near_duplicates.py": "IMAGES/awe",
     "report.py": "--variants 2 --seeds 2 --images 50 --repeats 1",
     "scale.py": "--most 100",
-    "lrn.py": "",
+    "lrn.py": "--rounds 2",
     "data.py": "--help",  # minutes at their smallest
     "execution.py": "--help",
     "train.py": "--help",
     "features.py": "--help",
 }
 """The smallest arguments of each benchmark; its figures then mean nothing."""
+
+IMAGES_OF_A_CLASS = 20
 
 WITHOUT_RAY = ("--time-steps", "--seeds 10", "--aa")
 """Options with which commands train without Ray here, whose start takes as long as all else that they do; the
@@ -80,11 +82,11 @@ LEAVES = {
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Path:
-    """A reader's folder: images, and the README's study, made so small that it takes seconds."""
+    """A reader's folder: images, and the quickstart and the README's study, made so small that they take seconds."""
     folder = tmp_path_factory.mktemp("reader")
     rng = np.random.default_rng(0)
     for label in MIKELS:
-        for k in range(40):
+        for k in range(IMAGES_OF_A_CLASS):
             path = folder / "IMAGES" / label / f"{k}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(rng.integers(0, 256, (80, 80, 3), dtype=np.uint8)).save(path)
@@ -94,7 +96,19 @@ def place(tmp_path_factory) -> Path:
     (folder / "my.yaml").write_text(small)
     (folder / "other.yaml").write_text(small.replace("tanh: {", "other: {").replace("tanh - ", "other - "))
     shutil.copytree(ROOT / "benchmarks", folder / "benchmarks")
+    checkout(folder).mkdir()
+    (checkout(folder) / "emotune").symlink_to(ROOT / "emotune")
+    (checkout(folder) / "ablations").mkdir()
+    quickstart = (ROOT / "ablations" / "quickstart.yaml").read_text()
+    small = quickstart.replace("width: 0.125", "width: 0.0625").replace("epochs: 5,", "epochs: 1,")
+    assert small.count("0.0625") == small.count("epochs: 1,") == 1
+    (checkout(folder) / "ablations" / "quickstart.yaml").write_text(small)
     return folder
+
+
+def checkout(folder: Path) -> Path:
+    """The reader's checkout: this one's package, with a quickstart of one epoch and half the width."""
+    return folder / "checkout"
 
 
 def write_yaml(folder: Path) -> Path:
@@ -154,7 +168,7 @@ def run(command: str, folder: Path) -> None:
     shell = re.sub(
         r"(^|\| )python ", rf"\1{python} ", command.replace("torchrun ", f"{python} -m torch.distributed.run ")
     )
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    path = os.pathsep.join(filter(None, [str(checkout(folder)), os.environ.get("PYTHONPATH")]))
     environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
     with terminal("y\n") as stdin:
         done = subprocess.run(
@@ -202,6 +216,6 @@ def test_every_command_of_the_readme_works_one_after_another(place, monkeypatch)
         run(command, place)
         assert (place / LEAVES.get(command, "")).exists(), command
     assert len(runs_of_tanh(place)) == 5, "those of ten seeds were trained, and pruned"
-    assert len(list((place / "PREDICTIONS").glob("*.png"))) == 40
+    assert len(list((place / "PREDICTIONS").glob("*.png"))) == IMAGES_OF_A_CLASS
     monkeypatch.chdir(place)
     run_rest_of_the_python_example(place)
