@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,13 +24,15 @@ from emotune.report.figures.layout import (
     text_width,
     wrap_name,
 )
-from emotune.report.figures.style import INK, SMALL, SOFT, STYLE, WIDTH, markers
+from emotune.report.figures.style import SMALL, SOFT, STYLE, full_width, markers
 from emotune.report.figures.table_plot import TableRow, annotate_above, draw_interval, draw_seeds, table_plot
 
 __all__ = ["metric_against_cost", "metric_by_variant"]
 
 COSTS = {"parameters": "parameters", "forward_flops": "FLOPs per image", "train_s": "training, s"}
-HEIGHT, LEFT, GAP = 2.1, 0.56, 0.2
+HEIGHT, LEFT, GAP, RIGHT = 2.1, 0.56, 0.2, 0.16
+BESIDE = 5.0
+"""Points between the bars of two variants of nearly equal cost."""
 LABEL_GAP = 5.0
 """Points between two tick labels."""
 TICKS = ((1, 2, 3, 5), (1, 2, 5), (1, 3), (1,))
@@ -82,44 +85,47 @@ def metric_by_variant(
 
 
 @rc_context(STYLE)
-def metric_against_cost(title: str, table: pd.DataFrame, metric: Metric) -> Figure:
+def metric_against_cost(
+    title: str, table: pd.DataFrame, metric: Metric, colours: Mapping[str, str], *, narrow: bool = False
+) -> Figure:
     """The study's metric against parameters, FLOPs and training time, with 95 % t intervals.
 
-    Variants are named beside their points; without room for that, points have numbers and a list explains them.
+    Variants are named beside their points; without room for that, points have numbers and a list explains them. Points
+    of nearly equal cost are drawn side by side. A cost that all variants share is left out.
 
     Args:
         title: The data set's title.
         table: A row for each variant: ``variant, parameters, forward_flops, train_s, mean, low, high``; NaN or None
             where there is no interval.
         metric: The study's metric.
+        colours: The colours of all variants.
+        narrow: Whether the figure is for a narrow screen.
     """
     table = table.astype({"mean": float, "low": float, "high": float} | dict.fromkeys(COSTS, float))
     table = table[np.isfinite(table["mean"])].sort_values("parameters", kind="stable").reset_index(drop=True)
-    width = (WIDTH - LEFT - 0.08 - GAP * (len(COSTS) - 1)) / len(COSTS)
+    costs = [cost for cost in COSTS if _differs(table[cost])] or ["train_s"]
+    columns, whole = 1 if narrow else len(costs), full_width(narrow=narrow)
+    width = (whole - LEFT - RIGHT - GAP * (columns - 1)) / columns
     low, high = axis_limits(table["mean"], [*table["low"], *table["high"]], 4 * metric.min_effect)
     ylim = low - 0.1 * (high - low), high + 0.1 * (high - low)  # room for names
     frame = (72 * width, 72 * HEIGHT)
-    tables = [table.dropna(subset=[cost]) for cost in COSTS]
-    boxes = [
-        place_labels(
-            _marks(rows, cost, ylim, frame),
-            [(72 * text_width(v, SMALL) + 2, SMALL + 2) for v in rows["variant"]],
-            frame,
-        )
-        for rows, cost in zip(tables, COSTS, strict=True)
-    ]
+    tables = [_side_by_side(table.dropna(subset=[cost]), cost, frame[0]) for cost in costs]
+    sizes = [[(72 * text_width(v, SMALL) + 2, SMALL + 2) for v in rows["variant"]] for rows in tables]
+    boxes = [place_labels(_marks(*both, ylim, frame), size, frame)
+             for *both, size in zip(tables, costs, sizes, strict=True)]  # fmt: skip
     legend = [] if None not in boxes else [f"{i + 1}  {name}" for i, name in enumerate(table["variant"])]
-    columns = max(1, int((WIDTH - LEFT) // (0.25 + max(map(text_width, legend), default=1))))
-    top = 0.55 if legend else 0.36
-    listed = -(-len(legend) // columns)
-    height = top + HEIGHT + 0.5 + 0.16 * listed
-    figure = Figure(figsize=(WIDTH, height))
+    across = max(1, int((whole - LEFT) // (0.25 + max(map(text_width, legend), default=1))))
+    top, listed = 0.55 if legend else 0.36, -(-len(legend) // across)
+    pitch = HEIGHT + (0.72 if legend else 0.5)  # from panel to panel of a narrow figure
+    down = top + HEIGHT + 0.5 + (pitch * (len(costs) - 1) if narrow else 0)
+    figure = Figure(figsize=(whole, down + 0.16 * listed))
     draw_title(figure, title, "bars: 95 % t intervals" if table["low"].notna().any() else "one seed: no interval")
-    for i, cost in enumerate(COSTS):
-        axes = place_axes(figure, LEFT + i * (width + GAP), top, width, HEIGHT, grid="y")
-        _cost_panel(axes, tables[i], cost, ylim, frame[0])
-        axes.tick_params(axis="y", labelleft=i == 0, length=0)
-        axes.set_ylabel(f"test {metric.scale.label}" if i == 0 else "")
+    for i, cost in enumerate(costs):
+        row, place = divmod(i, columns)
+        axes = place_axes(figure, LEFT + place * (width + GAP), top + row * pitch, width, HEIGHT, grid="y")
+        _cost_panel(axes, tables[i], cost, ylim, frame[0], colours)
+        axes.tick_params(axis="y", labelleft=place == 0, length=0)
+        axes.set_ylabel("" if place else f"test {metric.scale.label}")
         if legend:
             _draw_point_numbers(axes, tables[i], cost, frame)
         for name, box in zip(tables[i]["variant"], boxes[i] or [], strict=False):
@@ -127,8 +133,8 @@ def metric_against_cost(title: str, table: pd.DataFrame, metric: Metric) -> Figu
                 at = (box.left + 1, (box.bottom + box.top) / 2)
                 axes.annotate(name, at, xycoords="axes points", va="center", fontsize=SMALL)
     for i, text in enumerate(legend):
-        x, y = LEFT + i // listed * (WIDTH - LEFT) / columns, top + HEIGHT + 0.5 + 0.16 * (i % listed)
-        figure.text(x / WIDTH, 1 - y / height, text, va="center")
+        x, y = LEFT + i // listed * (whole - LEFT) / across, down + 0.16 * (i % listed)
+        figure.text(x / whole, 1 - y / figure.get_figheight(), text, va="center")
     return figure
 
 
@@ -162,19 +168,42 @@ def _log_axis_limits(values: pd.Series) -> tuple[float, float]:
     return low / factor, high * factor
 
 
+def _differs(values: pd.Series) -> bool:
+    """Whether a cost differs between variants by more than a hundredth."""
+    return values.max() > 1.01 * values.min()
+
+
+def _side_by_side(table: pd.DataFrame, cost: str, width: float) -> pd.DataFrame:
+    """The table with ``at``: where points are drawn on a logarithmic axis ``width`` points wide, so that bars part."""
+    low, high = np.log(_log_axis_limits(table[cost]))
+    shown = spread_apart(width * (np.log(table[cost]) - low) / (high - low), BESIDE, 3, width - 3)
+    return table.assign(at=np.exp(low + shown / width * (high - low)))
+
+
 def _marks(table: pd.DataFrame, cost: str, ylim: tuple[float, float], frame: tuple[float, float]) -> list[Mark]:
     """The positions of the variants' points and intervals, in points from the lower left corner."""
     low, high = np.log(_log_axis_limits(table[cost]))
-    x = frame[0] * (np.log(table[cost]) - low) / (high - low)
+    x = frame[0] * (np.log(table["at"]) - low) / (high - low)
     y, bottom, top = (frame[1] * (table[c] - ylim[0]) / (ylim[1] - ylim[0]) for c in ("mean", "low", "high"))
     return [Mark(a, b, Box(a - 3, np.fmin(b - 3, c), a + 3, np.fmax(b + 3, d)))
             for a, b, c, d in zip(x, y, bottom, top, strict=True)]  # fmt: skip
 
 
-def _cost_panel(axes: Axes, table: pd.DataFrame, cost: str, ylim: tuple[float, float], width: float) -> None:
+def _cost_panel(
+    axes: Axes,
+    table: pd.DataFrame,
+    cost: str,
+    ylim: tuple[float, float],
+    width: float,
+    colours: Mapping[str, str],
+) -> None:
     """Draws the points of a panel, ``width`` points wide, and its logarithmic axis."""
-    axes.vlines(table[cost], table["low"], table["high"], color=SOFT, linewidth=1)
-    axes.plot(table[cost], table["mean"], "o", color=INK, markersize=4.5)
+    shapes = markers(colours)
+    for row in table.to_dict("records"):
+        variant = row["variant"]
+        look: dict[str, Any] = {"color": colours[variant], "zorder": 3}
+        axes.vlines(row["at"], row["low"], row["high"], linewidth=1.2, **look)
+        axes.plot([row["at"]], [row["mean"]], shapes[variant], markersize=4.8, markeredgewidth=0, gid="mean", **look)
     axes.set(xscale="log", xlim=_log_axis_limits(table[cost]), ylim=ylim, xlabel=COSTS[cost])
     axes.xaxis.set_major_locator(FixedLocator(_log_ticks(*axes.get_xlim(), width)))
     axes.xaxis.set_major_formatter(magnitude_formatter())
@@ -205,11 +234,11 @@ def _draw_point_numbers(axes: Axes, table: pd.DataFrame, cost: str, frame: tuple
     """Writes the points' numbers in a row above the axes, each with a line to its point."""
     low, high = np.log(_log_axis_limits(table[cost]))
     points = table.assign(number=table.index + 1)  # dropped rows keep their number
-    points = points.sort_values([cost, "mean"], ascending=[True, False], kind="stable")
-    x = spread_apart(frame[0] * (np.log(points[cost]) - low) / (high - low), 11, 3, frame[0] - 3)
+    points = points.sort_values(["at", "mean"], ascending=[True, False], kind="stable")
+    x = spread_apart(frame[0] * (np.log(points["at"]) - low) / (high - low), 11, 3, frame[0] - 3)
     for (_, row), at in zip(points.iterrows(), x, strict=True):
         axes.annotate(
-            f"{row['number']:.0f}", (row[cost], row["mean"]), xytext=(at, frame[1] + 4),
+            f"{row['number']:.0f}", (row["at"], row["mean"]), xytext=(at, frame[1] + 4),
             textcoords="axes points", ha="center", fontsize=SMALL,
             arrowprops={"arrowstyle": "-", "color": SOFT, "linewidth": 0.4, "shrinkA": 0, "shrinkB": 3},
         )  # fmt: skip

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from emotune.report.figures.layout import colour_bar, draw_title, place_axes, wrap_name
-from emotune.report.figures.style import SMALL, STYLE, WIDTH
+from emotune.report.figures.style import NARROW, SMALL, STYLE, full_width
 
 __all__ = ["attention_overlays", "mean_attention_maps", "overlay_map", "shades"]
 
@@ -23,24 +23,26 @@ MARKS = MappingProxyType({0.25: "¼", 0.5: "½", 1.0: "1", 2.0: "2", 4.0: "4"})
 
 
 @rc_context(STYLE)
-def mean_attention_maps(title: str, maps: Mapping[str, np.ndarray]) -> Figure:
+def mean_attention_maps(title: str, maps: Mapping[str, np.ndarray], *, narrow: bool = False) -> Figure:
     """The mean attention maps over the test images, on the scale of all attention maps; uniform weights are 1.
 
     Args:
         title: The data set's title.
         maps: Attention weights times the number of positions (H, W), by the name of variant and layer.
+        narrow: Whether the figure is for a narrow screen.
     """
-    columns = min(6, max(4, len(maps)))
-    side = (WIDTH - 2 * LEFT + GAP) / columns - GAP
+    columns, whole = 3 if narrow else min(6, max(4, len(maps))), full_width(narrow=narrow)
+    top = TOP + (0.3 if narrow else 0)
+    side = (whole - 2 * LEFT + GAP) / columns - GAP
     heads = {
         name: f"{wrap_name(name, int(side / 0.068))}\n{grid.min():.2f} to {grid.max():.2f}"
         for name, grid in maps.items()
     }
     head = 0.08 + 0.135 * max((text.count("\n") + 1 for text in heads.values()), default=1)
-    figure = Figure(figsize=(WIDTH, TOP + -(-len(maps) // columns) * (head + side + 0.06) + 0.06))
+    figure = Figure(figsize=(whole, top + -(-len(maps) // columns) * (head + side + 0.06) + 0.06))
     draw_title(figure, title)
     for i, (name, grid) in enumerate(maps.items()):
-        x, y = LEFT + i % columns * (side + GAP), TOP + i // columns * (head + side + 0.06) + head
+        x, y = LEFT + i % columns * (side + GAP), top + i // columns * (head + side + 0.06) + head
         axes = place_axes(figure, x, y, side, side)
         mesh = axes.pcolormesh(shades(grid), vmin=0, vmax=1, cmap=COLOURS)
         axes.set(xticks=[], yticks=[], ylim=(len(grid), 0))
@@ -48,7 +50,7 @@ def mean_attention_maps(title: str, maps: Mapping[str, np.ndarray]) -> Figure:
         axes.set_title(heads[name], fontsize=SMALL, loc="left", pad=4, linespacing=1.25)
         if i == 0:
             ticks = {float(shades(np.array(weight))): text for weight, text in MARKS.items()}
-            colour_bar(figure, mesh, "1 = uniform weights", ticks)
+            colour_bar(figure, mesh, "1 = uniform weights", ticks, 0.38 if narrow else 0.1)
     return figure
 
 
@@ -58,6 +60,8 @@ def attention_overlays(
 ) -> Figure:
     """Images, each beside a grey copy under its attention map; brighter means more weight.
 
+    The figure is as wide as a narrow screen: pixels are stored once for both widths of the page.
+
     Args:
         title: The title: data set and variant.
         images: JPEGs of square images by sample id.
@@ -65,11 +69,11 @@ def attention_overlays(
         captions: The text below each image, by sample id.
     """
     shown = [sample for sample in images if sample in maps]
-    columns = 3
-    side = ((WIDTH - 2 * LEFT + GAP) / columns - GAP - 0.03) / 2
+    columns = 2
+    side = ((NARROW - 2 * LEFT + GAP) / columns - GAP - 0.03) / 2
     texts = {sample: wrap_name(captions.get(sample, ""), int(2 * side / 0.062)) for sample in shown}
     foot = 0.1 + 0.125 * max((text.count("\n") + 1 for text in texts.values()), default=1)
-    figure = Figure(figsize=(WIDTH, TOP + -(-len(shown) // columns) * (side + foot + 0.06)))
+    figure = Figure(figsize=(NARROW, TOP + -(-len(shown) // columns) * (side + foot + 0.06)))
     draw_title(figure, title, "brighter: more weight; one scale for all maps")
     for i, sample in enumerate(shown):
         x, y = LEFT + i % columns * (2 * side + 0.03 + GAP), TOP + i // columns * (side + foot + 0.06)
@@ -79,7 +83,7 @@ def attention_overlays(
             # Five bits per channel halve the file. SVG stores whole pixels; the viewer scales them.
             axes.imshow(pixels & 0xF8 | 0x04, interpolation="none", aspect="auto")
             axes.set_axis_off()
-        figure.text(x / WIDTH, 1 - (y + side + 0.05) / figure.get_figheight(), texts[sample], va="top", fontsize=SMALL,
+        figure.text(x / NARROW, 1 - (y + side + 0.05) / figure.get_figheight(), texts[sample], va="top", fontsize=SMALL,
                     linespacing=1.25)  # fmt: skip
     return figure
 

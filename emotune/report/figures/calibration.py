@@ -7,7 +7,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from emotune.report.figures.layout import draw_title, place_axes, wrap_name
-from emotune.report.figures.style import SIZE, SMALL, SOFT, STYLE, WIDTH, markers
+from emotune.report.figures.style import SIZE, SMALL, SOFT, STYLE, full_width, markers
 
 __all__ = ["reliability"]
 
@@ -17,7 +17,12 @@ LEFT, GAP, SPLIT, SHARE = 0.56, 0.24, 0.13, 0.36
 
 @rc_context(STYLE)
 def reliability(
-    title: str, tables: Mapping[str, pd.DataFrame], colours: Mapping[str, str], ece: Mapping[str, float]
+    title: str,
+    tables: Mapping[str, pd.DataFrame],
+    colours: Mapping[str, str],
+    ece: Mapping[str, float],
+    *,
+    narrow: bool = False,
 ) -> Figure:
     """Accuracy by confidence of each variant, with the diagonal of a calibrated network and a histogram of confidence.
 
@@ -26,13 +31,15 @@ def reliability(
         tables: A row for each bin by variant: ``confidence``, ``accuracy`` and ``share`` of images, in per cent.
         colours: The colours of all variants.
         ece: The expected calibration error of each variant, in points.
+        narrow: Whether the figure is for a narrow screen.
     """
     shapes, columns = markers(colours), 4 if -len(tables) % 4 <= -len(tables) % 3 else 3
-    side = (WIDTH - LEFT - 0.08) / columns - GAP
+    columns = 2 if narrow else columns
+    side = (full_width(narrow=narrow) - LEFT - 0.08) / columns - GAP
     heads = {v: f"{wrap_name(v, int(side / 0.07))}\nECE {ece[v]:.1f} points" for v in tables}
     head = 0.08 + 0.135 * max((text.count("\n") + 1 for text in heads.values()), default=1)
     each, rows = head + side + SPLIT + SHARE + 0.22, -(-len(tables) // columns)
-    figure = Figure(figsize=(WIDTH, 0.34 + rows * each + 0.22))
+    figure = Figure(figsize=(full_width(narrow=narrow), 0.34 + rows * each + 0.22))
     draw_title(figure, title, "dotted: calibrated; above: under-confident, below: over-confident")
     most = max((table["share"].max() for table in tables.values()), default=100)
     for i, (variant, table) in enumerate(tables.items()):

@@ -23,19 +23,27 @@ from emotune.report.figures.layout import (
     text_width,
     wrap_name,
 )
-from emotune.report.figures.style import GRID, INK, SIZE, SMALL, SOFT, STYLE, WIDTH, markers
+from emotune.report.figures.style import GRID, INK, SIZE, SMALL, SOFT, STYLE, full_width, markers
 
 __all__ = ["confusion_differences", "confusion_matrices", "recall"]
 
 EDGE, GAP = 0.08, 0.12
 """Inches."""
+LEGIBLE = 0.2
+"""The smallest cell, in inches, in which a number is written."""
 MOST_VECTOR_CLASSES = 12
 """Matrices of more classes are drawn as pixels: 25 classes would take 625 vector squares, 200 kB a matrix."""
 
 
 @rc_context(STYLE)
 def recall(
-    title: str, recalls: pd.DataFrame, differences: pd.DataFrame, baseline: str, colours: Mapping[str, str]
+    title: str,
+    recalls: pd.DataFrame,
+    differences: pd.DataFrame,
+    baseline: str,
+    colours: Mapping[str, str],
+    *,
+    narrow: bool = False,
 ) -> Figure:
     """The recall of each class by variant, every seed and the mean, beside the differences from the baseline.
 
@@ -45,6 +53,7 @@ def recall(
         differences: The differences from the baseline in points, by ``variant, label``: ``n, mean, low, high``.
         baseline: The baseline's name.
         colours: The colours of all variants.
+        narrow: Whether the figure is for a narrow screen.
     """
     differences = differences.astype({"mean": float, "low": float, "high": float})  # None where there is one seed
     shapes, labels = markers(colours), list(dict.fromkeys(recalls["label"]))
@@ -53,15 +62,22 @@ def recall(
     pitch = max(0.06, min(0.11, 12 / len(shown) / len(labels)))
     block = max(pitch * len(shown) + 0.1, 0.16)
     left = 0.2 + max(map(text_width, labels))
-    top = 0.36 + LEGEND_ROW_HEIGHT * len(legend_rows(shown, WIDTH - left)) + 0.2
-    width = (WIDTH - left - 0.1 - GAP) / 2
+    whole, columns = full_width(narrow=narrow), 1 if narrow else 2
+    top = 0.36 + LEGEND_ROW_HEIGHT * len(legend_rows(shown, whole - left)) + 0.2
+    width = (whole - left - 0.1 - GAP * (columns - 1)) / columns
+    pitch_down = block * len(labels) + 0.72  # from the upper axes of a narrow figure to the lower
     against = wrap_name(f"difference from {baseline}, points", int(width / 0.075))
-    figure = Figure(figsize=(WIDTH, top + block * len(labels) + 0.46 + 0.14 * against.count("\n")))
+    height = block * len(labels) + (pitch_down if narrow else 0)
+    figure = Figure(figsize=(whole, top + height + 0.46 + 0.14 * against.count("\n")))
     draw_title(figure, title, seed_count_text(recalls.groupby("variant")["seed"].nunique()))
     draw_legend(figure, 0.32, left, shown, shapes)
     row = {v: 0.05 + pitch * (i + 0.5) for i, v in enumerate(shown)}
     at = {label: i * block + (block - pitch * len(shown) - 0.1) / 2 for i, label in enumerate(labels)}
-    axes = [place_axes(figure, left + i * (width + GAP), top, width, block * len(labels), grid="x") for i in range(2)]
+    axes = [
+        place_axes(figure, left + i % columns * (width + GAP), top + i // columns * pitch_down, width,
+                   block * len(labels), grid="x")
+        for i in range(2)
+    ]  # fmt: skip
     for variant, colour in shown.items():
         rows = recalls[recalls["variant"] == variant]
         y = [at[label] + row[variant] for label in rows["label"]]
@@ -86,37 +102,43 @@ def recall(
     axes[1].set(xlim=limits, xlabel=against, yticks=[])
     axes[1].axvline(0, color=INK, linewidth=0.8, zorder=1)
     _class_rows(axes[0], labels, block)
-    _class_rows(axes[1], [""] * len(labels), block)
+    _class_rows(axes[1], labels if narrow else [""] * len(labels), block)
     for panel, text in zip(axes, ("dots: seeds; marks: means", "means and 95 % t intervals"), strict=True):
         panel.set_title(text, fontsize=SMALL, color=SOFT, loc="left", pad=4)
     return figure
 
 
 @rc_context(STYLE)
-def confusion_matrices(title: str, shares: Mapping[str, pd.DataFrame], seeds: Mapping[str, int]) -> Figure:
+def confusion_matrices(
+    title: str, shares: Mapping[str, pd.DataFrame], seeds: Mapping[str, int], *, narrow: bool = False
+) -> Figure:
     """The confusion matrix of each variant over all seeds, in per cent of each label's test images.
 
     Args:
         title: The data set's title.
         shares: The matrix of each variant: labels (rows) by predicted classes (columns), in per cent.
         seeds: The number of seeds of each variant.
+        narrow: Whether the figure is for a narrow screen.
     """
     notes = {variant: seed_count_text([seeds[variant]]) for variant in shares}
     texts = {
         variant: table.map(lambda share: f"{share:.0f}" if share >= 0.5 else "") for variant, table in shares.items()
     }
     look = {"vmin": 0, "vmax": 100, "cmap": "Blues"}
-    return _matrices(title, shares, texts, notes, look, "% of the label's images")
+    return _matrices(title, shares, texts, notes, look, "% of the label's images", narrow=narrow)
 
 
 @rc_context(STYLE)
-def confusion_differences(title: str, shares: Mapping[str, pd.DataFrame], baseline: str) -> Figure:
+def confusion_differences(
+    title: str, shares: Mapping[str, pd.DataFrame], baseline: str, *, narrow: bool = False
+) -> Figure:
     """Each variant's confusion matrix minus the baseline's, in points.
 
     Args:
         title: The data set's title.
         shares: The matrix of each variant and of the baseline, see `confusion_matrices`.
         baseline: The baseline's name.
+        narrow: Whether the figure is for a narrow screen.
     """
     differences = {v: table - shares[baseline] for v, table in shares.items() if v != baseline}
     most = max((np.nanmax(np.abs(d.to_numpy())) for d in differences.values() if d.notna().any(axis=None)), default=1)
@@ -127,7 +149,7 @@ def confusion_differences(title: str, shares: Mapping[str, pd.DataFrame], baseli
     most = max(most, 1.0)
     look = {"vmin": -most, "vmax": most, "cmap": "RdBu_r"}
     notes = dict.fromkeys(differences, f"− {wrap_name(baseline, 40)}")
-    return _matrices(title, differences, texts, notes, look, f"points, minus {baseline}")
+    return _matrices(title, differences, texts, notes, look, "points", narrow=narrow)
 
 
 def _class_rows(axes: Axes, labels: list[str], block: float) -> None:
@@ -147,21 +169,28 @@ def _matrices(
     notes: Mapping[str, str],
     look: dict,
     unit: str,
+    *,
+    narrow: bool,
 ) -> Figure:
     """Heat maps of one size with a common colour bar; labels are at the left and below the last of each column."""
     if not tables:
-        figure = Figure(figsize=(WIDTH, 0.6))
+        figure = Figure(figsize=(full_width(narrow=narrow), 0.6))
         draw_title(figure, title, "no differences: there is only one variant")
         return figure
     classes = list(next(iter(tables.values())).index)
     names = 0.12 + max(text_width(label, SMALL) for label in classes)
-    room = WIDTH - names - EDGE + GAP
-    columns = next((c for c in (3, 2) if room / c - GAP >= 0.1 * len(classes)), 1)
-    side = min(room / columns - GAP, max(0.45 * len(classes), 1.6))
+    whole = full_width(narrow=narrow)
+    room, most = whole - names - EDGE + GAP, max((0.26 if narrow else 0.45) * len(classes), 1.6)
+    columns = next((c for c in ((2,) if narrow else (3, 2)) if room / c - GAP >= LEGIBLE * len(classes) / 2), 1)
+    if (
+        narrow and room / columns - GAP < LEGIBLE * len(classes) <= room - GAP
+    ):  # in two columns there would be no numbers
+        columns = 1
+    side = min(room / columns - GAP, most)
     heads = {variant: _matrix_title(variant, notes[variant], side) for variant in tables}
     pitch = side + 0.16 + 0.135 * max(text.count("\n") + 1 for text in heads.values())
-    top = 0.28 - side + pitch
-    figure = Figure(figsize=(WIDTH, top + pitch * ((len(tables) - 1) // columns) + side + names + 0.1))
+    top = 0.28 - side + pitch + (0.3 if narrow else 0)
+    figure = Figure(figsize=(whole, top + pitch * ((len(tables) - 1) // columns) + side + names + 0.1))
     draw_title(figure, title)
     for i, (variant, table) in enumerate(tables.items()):
         axes = place_axes(figure, names + i % columns * (side + GAP), top + i // columns * pitch, side, side)
@@ -178,8 +207,8 @@ def _matrices(
         if first:
             axes.annotate("label", (0, 1), xytext=(-3, 3), ha="right", **soft)
         if i == 0:
-            colour_bar(figure, image, unit)
-    figure.text(names / WIDTH, 0.05 / figure.get_figheight(), "prediction", color=SOFT, fontsize=SMALL)
+            colour_bar(figure, image, unit, top=0.38 if narrow else 0.1)
+    figure.text(names / whole, 0.05 / figure.get_figheight(), "prediction", color=SOFT, fontsize=SMALL)
     return figure
 
 
@@ -188,7 +217,7 @@ def _matrix(axes: Axes, table: pd.DataFrame, texts: pd.DataFrame, look: dict, si
     classes = list(table.index)
     if len(classes) <= MOST_VECTOR_CLASSES:
         axes.pcolormesh(table.to_numpy(), **look)
-        if side / len(classes) >= 0.2:
+        if side / len(classes) >= LEGIBLE:
             _write_numbers(axes, axes.collections[0].to_rgba(table.to_numpy()), texts)
         axes.set(xlim=(0, len(classes)), ylim=(len(classes), 0))
     else:

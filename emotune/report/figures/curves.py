@@ -23,11 +23,13 @@ from emotune.report.figures.layout import (
     text_width,
     wrap_name,
 )
-from emotune.report.figures.style import INK, SMALL, SOFT, STYLE, WIDTH, line_styles
+from emotune.report.figures.style import INK, SMALL, SOFT, STYLE, full_width, line_styles
 
 __all__ = ["attention_entropy", "learning_curves"]
 
 HEIGHT, LEFT, GAP = 2.3, 0.56, 0.22
+BETWEEN = 0.75
+"""Inches between two rows of axes."""
 NAME_LETTERS = 18
 SHORT = 3
 """Curves of up to so many epochs have dots: a line needs two epochs to be seen."""
@@ -36,39 +38,47 @@ MOST_VECTOR_LINES = 200
 
 
 @rc_context(STYLE)
-def learning_curves(title: str, curves: pd.DataFrame, colours: Mapping[str, str]) -> Figure:
+def learning_curves(title: str, curves: pd.DataFrame, colours: Mapping[str, str], *, narrow: bool = False) -> Figure:
     """The training and validation accuracy by epoch: every seed, the mean and its 95 % t interval.
 
     Args:
         title: The data set's title.
         curves: ``variant, seed, epoch, train_accuracy, val_accuracy`` of one data set; a NaN interrupts its line.
         colours: The colours of all variants.
+        narrow: Whether the figure is for a narrow screen.
     """
     panels = {"train_accuracy": "training images (as they are trained on)", "val_accuracy": "validation images"}
     means = {column: _means_and_intervals(curves, column) for column in panels}
     drawn_variants = set(curves["variant"].unique())
     shown = [variant for variant in colours if variant in drawn_variants]
     texts = {variant: wrap_name(variant, NAME_LETTERS) for variant in shown}
-    figure, right = _figure(title, curves, texts)
-    width = (WIDTH - LEFT - GAP - right) / 2
+    columns = 1 if narrow else 2
+    figure, right = _figure(title, curves, texts, rows=len(panels) // columns, narrow=narrow)
+    width = (full_width(narrow=narrow) - LEFT - GAP * (columns - 1) - right) / columns
     values = curves[list(panels)].to_numpy().ravel()
     low, high = axis_limits(values, np.ravel([table[["low", "high"]] for table in means.values()]), 10)
     limits = max(low, -2.0), min(high, 102.0)
-    drawn = []
     for i, (column, heading) in enumerate(panels.items()):
-        axes = place_axes(figure, LEFT + i * (width + GAP), 0.52, width, _height(texts), grid="y")
+        row, place = divmod(i, columns)
+        top = 0.52 + row * (_height(texts) + BETWEEN)
+        axes = place_axes(figure, LEFT + place * (width + GAP), top, width, _height(texts), grid="y")
         _draw_curves(axes, curves, means[column], column, colours, limits)
         axes.set_title(heading, fontsize=SMALL, color=SOFT, loc="left", pad=5)
-        axes.tick_params(axis="y", labelleft=i == 0, length=0)
-        axes.set_ylabel("" if i else "accuracy, %")
-        drawn.append(axes)
-    _label_line_ends(figure, drawn[-1], means["val_accuracy"], texts, colours)
+        axes.tick_params(axis="y", labelleft=place == 0, length=0)
+        axes.set_ylabel("" if place else "accuracy, %")
+        if place == columns - 1:
+            _label_line_ends(figure, axes, means[column], texts, colours)
     return figure
 
 
 @rc_context(STYLE)
 def attention_entropy(
-    title: str, curves: pd.DataFrame, colours: Mapping[str, str], positions: Mapping[str, int]
+    title: str,
+    curves: pd.DataFrame,
+    colours: Mapping[str, str],
+    positions: Mapping[str, int],
+    *,
+    narrow: bool = False,
 ) -> Figure:
     """The entropy of the attention weights by epoch, with that of uniform weights for each number of positions.
 
@@ -79,6 +89,7 @@ def attention_entropy(
         curves: ``variant, seed, epoch, attention_entropy`` (nats) of one data set; NaN for variants without attention.
         colours: The colours of all variants.
         positions: The number of positions that a variant's attention weights, for each variant with attention.
+        narrow: Whether the figure is for a narrow screen.
     """
     curves = curves[curves["variant"].isin(curves.loc[curves["attention_entropy"].notna(), "variant"].unique())]
     means = _means_and_intervals(curves, "attention_entropy")
@@ -86,10 +97,10 @@ def attention_entropy(
     shown = [variant for variant in colours if variant in last.index]
     texts = {v: f"{wrap_name(v, NAME_LETTERS)}\n≈ {math.exp(last[v]):.1f} of {positions[v]} positions" for v in shown}
     if not shown:
-        draw_title(figure := Figure(figsize=(WIDTH, 0.6)), title, "no network with attention")
+        draw_title(figure := Figure(figsize=(full_width(narrow=narrow), 0.6)), title, "no network with attention")
         return figure
-    figure, right = _figure(title, curves, texts)
-    axes = place_axes(figure, LEFT, 0.36, WIDTH - LEFT - right, _height(texts) + 0.16, grid="y")
+    figure, right = _figure(title, curves, texts, narrow=narrow)
+    axes = place_axes(figure, LEFT, 0.36, full_width(narrow=narrow) - LEFT - right, _height(texts) + 0.16, grid="y")
     uniform = {count: math.log(count) for count in sorted({positions[v] for v in shown})}
     shown_values = np.append(curves["attention_entropy"], list(uniform.values()))
     low, high = axis_limits(shown_values, means[["low", "high"]].to_numpy(), 0.05)
@@ -113,9 +124,12 @@ def _height(texts: Mapping[str, str]) -> float:
     return max(HEIGHT, len(texts) * (0.135 * _lines(texts) + 0.04))
 
 
-def _figure(title: str, curves: pd.DataFrame, texts: Mapping[str, str]) -> tuple[Figure, float]:
-    """A figure with a title, and the width in inches that the names take at its right."""
-    figure = Figure(figsize=(WIDTH, _height(texts) + 0.98))
+def _figure(
+    title: str, curves: pd.DataFrame, texts: Mapping[str, str], rows: int = 1, *, narrow: bool
+) -> tuple[Figure, float]:
+    """A figure with a title for rows of axes, and the width in inches that the names take at its right."""
+    height = rows * (_height(texts) + BETWEEN) - BETWEEN
+    figure = Figure(figsize=(full_width(narrow=narrow), height + 0.98))
     seeds = curves.groupby("variant")["seed"].nunique()
     draw_title(figure, title, seed_count_text(seeds) + "; bands: 95 % t intervals" * bool((seeds > 2).any()))
     return figure, 0.3 + max(map(text_width, texts.values()), default=0)

@@ -17,7 +17,7 @@ class FigureEntry:
         figure: The figure.
         caption: The text below it.
         alt: The text alternative for readers who cannot see it.
-        narrow: The same for a narrow screen; None: a narrow screen shows the figure smaller.
+        narrow: The same for a narrow screen; None: the figure is not wider than that.
     """
 
     name: str

@@ -112,9 +112,9 @@ class _DatasetFigures:
             cells = zip(means["first"], means["second"], means["value"], strict=True)
             texts = [f"{one} {a}, {other} {b} {self._metric.scale.format(mean)}" for a, b, mean in cells]
             judged = "; ".join(f"{c.contrast} {self._metric.format_signed(c.summary.mean)}, {c.verdict}" for c in shown)
-            yield FigureEntry(
+            yield for_both_widths(
                 f"interaction-{one}-{other}-{self._dataset}",
-                interactions.interaction_plot(self._title, (one, other), values, shown, self._metric),
+                partial(interactions.interaction_plot, self._title, (one, other), values, shown, self._metric),
                 f"{self._dataset}, {seed_count_text([values['seed'].nunique()])}. Left: means; faint lines are seeds, "
                 "without what all variants of a seed share. Where lines are parallel, effects add up. Right: "
                 f"{'the interaction' if len(shown) == 1 else 'from left to right, ' + judged}, with joint 95 % "
@@ -140,9 +140,10 @@ class _DatasetFigures:
             f"must not be compared.{note if not math.isnan(constant) else ''}",
             f"Test {scale.label} of every seed by variant on {self._dataset}; means: {means}",
         )
-        yield FigureEntry(
+        costs = _costs(self._done, self._summaries)
+        yield for_both_widths(
             f"cost-{self._dataset}",
-            accuracy.metric_against_cost(self._title, _costs(self._done, self._summaries), self._metric),
+            partial(accuracy.metric_against_cost, self._title, costs, self._metric, self._colours),
             f"{scope}: means with 95 % t intervals, which must not be compared. FLOPs: forward pass of one "
             "image. Time: training, on the hardware listed below.",
             f"Test {scale.label} on {self._dataset} against parameters, FLOPs and training time; the table of variants "
@@ -154,9 +155,10 @@ class _DatasetFigures:
         if not any(one.n for one in found.variants.values()):
             return
         learned = ", ".join(v for v, one in found.variants.items() if one.learned) or "none"
-        yield FigureEntry(
+        runs = done[done["seed"] < self._study.seeds]
+        yield for_both_widths(
             f"learning-{self._dataset}",
-            learning.learned_by_seed(self._title, found, done[done["seed"] < self._study.seeds], self._colours),
+            partial(learning.learned_by_seed, self._title, found, runs, self._colours),
             f"{self._scope}. Dots: seeds; filled: better than the class prior over the test images (one-sided, 5 %), "
             "hollow: not shown to be; crosses: one answer for nearly all images. Bars: means with joint 95 % intervals "
             "of their distance from the prior.",
@@ -168,9 +170,9 @@ class _DatasetFigures:
         epochs = epochs[epochs["run"].isin(self._done["run"]) & epochs["variant"].isin(list(self._study.networks))]
         if epochs.empty:
             return
-        yield FigureEntry(
+        yield for_both_widths(
             f"curves-{self._dataset}",
-            curves.learning_curves(self._title, epochs, self._colours),
+            partial(curves.learning_curves, self._title, epochs, self._colours),
             f"{self._scope}: means with 95 % t intervals; faint lines: seeds. {self._augmentation()}",
             f"Accuracy on training and validation images of {self._dataset} by epoch, for each variant",
         )
@@ -195,9 +197,9 @@ class _DatasetFigures:
         counts = sorted(set(positions.values()))
         uniform = " and ".join(f"{math.log(count):.2f}" for count in counts)
         colours, epochs = {v: self._colours[v] for v in positions}, epochs[epochs["variant"].isin(positions)]
-        yield FigureEntry(
+        yield for_both_widths(
             f"entropy-{self._dataset}",
-            curves.attention_entropy(self._title, epochs, colours, positions),
+            partial(curves.attention_entropy, self._title, epochs, colours, positions),
             f"{self._dataset}, {seed_count_text(len(self._predictions[v]) for v in colours)}: entropy of the "
             f"{' or '.join(map(str, counts))} attention weights, mean over validation images and layers. Dotted: "
             f"uniform weights, {uniform} nats.",
@@ -210,34 +212,33 @@ class _DatasetFigures:
         if baseline in shares:
             recalls = diagnostics.recalls(self._predictions)
             differences = diagnostics.recall_differences(recalls, baseline)
-            yield FigureEntry(
+            yield for_both_widths(
                 f"recall-{self._dataset}",
-                classes.recall(self._title, recalls, differences, baseline, self._colours),
+                partial(classes.recall, self._title, recalls, differences, baseline, self._colours),
                 f"{self._scope}. Left: recall of each class, seeds and means. Right: difference from {baseline}, "
                 "paired by seed, with 95 % t intervals. Exploratory: not corrected for the number of classes.",
                 f"Recall of each class by variant on {self._dataset}, and its difference from {baseline}",
             )
-        yield FigureEntry(
+        counts = {v: len(frames) for v, frames in self._predictions.items()}
+        yield for_both_widths(
             f"confusion-{self._dataset}",
-            classes.confusion_matrices(
-                self._title, shares, {v: len(frames) for v, frames in self._predictions.items()}
-            ),
+            partial(classes.confusion_matrices, self._title, shares, counts),
             f"{self._scope}. Per cent of each label's test images, over all seeds; each row sums to 100.",
             f"Confusion matrices on {self._dataset}: {', '.join(shares)}",
         )
         if baseline in shares and len(shares) > 1:
-            yield FigureEntry(
+            yield for_both_widths(
                 f"confusion-difference-{self._dataset}",
-                classes.confusion_differences(self._title, shares, baseline),
+                partial(classes.confusion_differences, self._title, shares, baseline),
                 f"{self._scope}. Confusion matrices minus that of {baseline}, in points; numbers from 1 point upwards.",
                 f"Confusion matrices on {self._dataset} minus that of {baseline}",
             )
         errors = {str(v): float(mean) for v, mean in self._done.groupby("variant")["ece"].mean()[list(shares)].items()}
         tables = {variant: diagnostics.calibration(frames) for variant, frames in self._predictions.items()}
         error_texts = "; ".join(f"{variant} {error:.1f} points" for variant, error in errors.items())
-        yield FigureEntry(
+        yield for_both_widths(
             f"calibration-{self._dataset}",
-            calibration.reliability(self._title, tables, self._colours, errors),
+            partial(calibration.reliability, self._title, tables, self._colours, errors),
             f"{self._scope}. Accuracy of predictions with similar confidence; calibrated networks are on the diagonal. "
             "Below: share of images. ECE: expected calibration error in points, 15 bins, mean over seeds.",
             f"Reliability diagrams on {self._dataset}; expected calibration error: {error_texts}",
@@ -261,9 +262,9 @@ class _DatasetFigures:
         (height, width), alike = max(shapes), len(shapes) == 1
         where = f"the {height} × {width} positions" if alike else "each position of a map"
         times = str(height * width) if alike else "the number of positions"
-        yield FigureEntry(
+        yield for_both_widths(
             f"attention-{self._dataset}",
-            attention.mean_attention_maps(self._title, maps),
+            partial(attention.mean_attention_maps, self._title, maps),
             f"{self._dataset}, {seed_count_text(map(len, frames.values()))}: attention weights at {where}, "
             f"mean over all test images, times {times}; uniform weights are 1. Colours, in every study alike: from a "
             "quarter of a uniform weight to four times as much.",

@@ -19,7 +19,7 @@ from emotune.report.figures.style import (
     STYLE,
     VERDICT_COLOURS,
     VERDICT_MARKERS,
-    WIDTH,
+    full_width,
     line_styles,
     markers,
     variant_colours,
@@ -30,12 +30,20 @@ __all__ = ["interaction_plot"]
 HEIGHT, LEFT, TOP, BOTTOM = 2.3, 0.56, 0.52, 0.5
 BETWEEN, RIGHT = 0.75, 0.1
 """Inches from the names of the lines to the axes of the intervals, and from these to the figure's edge."""
+UNDER = 0.3
+"""Inches between the two pairs of axes of a narrow figure."""
 LINE = 0.14
 
 
 @rc_context(STYLE)
 def interaction_plot(
-    title: str, factors: tuple[str, str], values: pd.DataFrame, interactions: Sequence[Comparison], metric: Metric
+    title: str,
+    factors: tuple[str, str],
+    values: pd.DataFrame,
+    interactions: Sequence[Comparison],
+    metric: Metric,
+    *,
+    narrow: bool = False,
 ) -> Figure:
     """The means of all combinations of two factors, as lines, and their interactions with joint 95 % intervals.
 
@@ -48,22 +56,24 @@ def interaction_plot(
         values: The values, see `emotune.analysis.interactions.cell_values`.
         interactions: The contrasts of the interaction on this data set.
         metric: The study's metric.
+        narrow: Whether the figure is for a narrow screen.
     """
     lines, places = list(dict.fromkeys(values["first"])), list(dict.fromkeys(values["second"]))
     names = {level: wrap_name(f"{factors[0]} {level}", 18) for level in lines}
     ticks = [wrap_name(place, max(6, 36 // len(places))) for place in places]
     below = BOTTOM + LINE * max(text.count("\n") for text in ticks)
-    width = min(max(1.0, 0.3 * len(interactions)), 1.8)
-    figure = Figure(figsize=(WIDTH, TOP + HEIGHT + below))
+    width, whole = min(max(1.0, 0.3 * len(interactions)), 1.8), full_width(narrow=narrow)
+    down = HEIGHT + below + UNDER if narrow else 0.0  # from one pair of axes to the other
+    figure = Figure(figsize=(whole, TOP + HEIGHT + max(below, down + 0.3)))
     draw_title(figure, title, f"{factors[0]} by {factors[1]}")
-    right = max(map(text_width, names.values())) + 0.12 + BETWEEN + width + RIGHT
-    axes = place_axes(figure, LEFT, TOP, WIDTH - LEFT - right, HEIGHT, grid="y")
+    right = max(map(text_width, names.values())) + 0.12 + (0 if narrow else BETWEEN + width) + RIGHT
+    axes = place_axes(figure, LEFT, TOP, whole - LEFT - right, HEIGHT, grid="y")
     axes.set(xlim=(-0.3, len(places) - 0.7), xticks=range(len(places)), xlabel=factors[1], ylabel=metric.scale.label)
     axes.set_xticklabels(ticks)
     axes.set_ylim(*axis_limits(values["within"].tolist(), [], metric.min_effect))
     axes.set_title("means; faint: seeds", fontsize=SMALL, color=SOFT, loc="left", pad=5)
     _draw_lines(axes, values, lines, places, names)
-    beside = place_axes(figure, WIDTH - width - RIGHT, TOP, width, HEIGHT, grid="y")
+    beside = place_axes(figure, LEFT if narrow else whole - width - RIGHT, TOP + down, width, HEIGHT, grid="y")
     _draw_interactions(beside, interactions, metric)
     return figure
 

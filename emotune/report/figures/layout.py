@@ -19,7 +19,7 @@ from matplotlib.ticker import Formatter, FuncFormatter
 from numpy.typing import ArrayLike
 from scipy.optimize import isotonic_regression
 
-from emotune.report.figures.style import GRID, INK, SIZE, SMALL, SOFT, WIDTH
+from emotune.report.figures.style import GRID, INK, SIZE, SMALL, SOFT
 
 __all__ = ["LEGEND_ROW_HEIGHT", "axis_limits", "colour_bar", "draw_legend", "draw_title", "legend_rows",
            "magnitude_formatter", "place_axes", "seed_count_text", "spread_apart", "text_width",
@@ -60,24 +60,36 @@ def place_axes(
 
 
 def draw_title(figure: Figure, title: str, note: str = "") -> None:
-    """Writes the title at the upper left, followed by a softer note if there is room for it."""
+    """Writes the title at the upper left, cut if it is too long, followed by a softer note if there is room for it."""
     w, h = figure.get_size_inches()
+    title = _cut(title, w - 0.12)
     figure.text(0.06 / w, 1 - 0.17 / h, title, weight="bold", va="center")
     left = 0.06 + text_width(title, weight="bold") + 0.12
     if left + text_width(note) < w:
         figure.text(left / w, 1 - 0.17 / h, note, color=SOFT, va="center")
 
 
-def colour_bar(figure: Figure, colours: ScalarMappable, unit: str, ticks: Mapping[float, str] | None = None) -> None:
-    """Draws a colour bar at the upper right, with its unit at the left.
+def _cut(title: str, width: float) -> str:
+    """The title with an ellipsis in place of what does not fit into a width in inches."""
+    if text_width(title, weight="bold") <= width:
+        return title
+    letters = next(n for n in reversed(range(len(title))) if text_width(f"{title[:n]}…", weight="bold") <= width)
+    return f"{title[:letters].rstrip()}…"
+
+
+def colour_bar(
+    figure: Figure, colours: ScalarMappable, unit: str, ticks: Mapping[float, str] | None = None, top: float = 0.1
+) -> None:
+    """Draws a colour bar at the right, with its unit at the left.
 
     Args:
         figure: The figure.
         colours: The colours.
         unit: The unit.
         ticks: The texts at values of the bar; None: round numbers.
+        top: The distance from the figure's upper edge, in inches.
     """
-    bar = place_axes(figure, WIDTH - 1.35, 0.1, 1.2, 0.09)
+    bar = place_axes(figure, figure.get_figwidth() - 1.35, top, 1.2, 0.09)
     figure.colorbar(colours, cax=bar, orientation="horizontal").outline.set_visible(False)
     bar.tick_params(labelsize=SMALL, length=0, pad=2, labelcolor=INK)
     if ticks:

@@ -19,7 +19,9 @@ __all__ = ["learned_by_seed"]
 
 
 @rc_context(STYLE)
-def learned_by_seed(title: str, learning: Learning, runs: pd.DataFrame, colours: Mapping[str, str]) -> Figure:
+def learned_by_seed(
+    title: str, learning: Learning, runs: pd.DataFrame, colours: Mapping[str, str], *, narrow: bool = False
+) -> Figure:
     """Each run by the first yardstick, and each variant's mean with the joint interval of its gain over the prior.
 
     A filled dot is better than the class prior over the test images, a hollow one is not shown to be; a cross gives one
@@ -30,6 +32,7 @@ def learned_by_seed(title: str, learning: Learning, runs: pd.DataFrame, colours:
         learning: The variants and runs that have learned something.
         runs: The finished runs on this data set: ``variant``, ``seed`` and the yardstick.
         colours: The colours of all variants.
+        narrow: Whether the figure is for a narrow screen.
     """
     name = learning.yardsticks[0]
     scale, prior = SCALES[name], learning.prior.metrics[name]
@@ -48,7 +51,7 @@ def learned_by_seed(title: str, learning: Learning, runs: pd.DataFrame, colours:
     ends = [end for summary in summaries.values() for end in summary.interval or ()]
     finite = [value for v in shown for run in by_variant[v] if np.isfinite(value := values[v, run.seed])]
     limits = axis_limits([*finite, prior], ends, 4.0 if scale.unit == "%" else 0.05)
-    figure, axes, edges = table_plot(rows, limits, f"test {scale.label}", top=0.5)
+    figure, axes, edges = table_plot(rows, limits, f"test {scale.label}", top=0.5, narrow=narrow)
     draw_title(figure, title)
     axes.axvline(prior, color=SOFT, linewidth=0.9, linestyle=(0, (1.5, 1.5)), zorder=1)
     annotate_above(axes, prior, f"class prior {scale.format(prior)}")

@@ -22,6 +22,7 @@ __all__ = [
     "VERDICT_COLOURS",
     "VERDICT_MARKERS",
     "WIDTH",
+    "full_width",
     "line_styles",
     "markers",
     "variant_colours",
@@ -59,8 +60,9 @@ STYLE: dict[Any, Any] = {  # matplotlib has a literal type with 300 names for th
     "svg.hashsalt": "emotune",  # fixed ids: the same numbers give the same bytes
 }
 
-PALETTE = ("#0072b2", "#d98c00", "#009e73", "#c0609a", "#c64e00", "#3d9fd6", "#7a5ea8", "#8c6d31", "#5b8c2a", "#7f7f7f")
-"""After Okabe and Ito (2008), made dark enough for white paper and light enough for a dark page."""
+PALETTE = ("#0072b2", "#d98c00", "#009e73", "#c0609a", "#c64e00", "#aa88ff", "#77aa55", "#775544", "#cc88cc", "#994422")
+"""The first five after Okabe and Ito (2008), made dark enough for white paper and light enough for a dark page.
+The others are those that colour-blind readers tell apart best from these and from each other."""
 MARKERS = "osD^vPX<>p"
 DASHES = ((), (5, 1.4), (1.3, 1.1), (5, 1.2, 1.2, 1.2), (8, 2), (3, 1, 1, 1, 1, 1), (2.6, 1.2))
 
@@ -90,6 +92,11 @@ VERDICT_MARKERS = MappingProxyType(
         Verdict.NOT_ASSESSED: "x",
     }
 )
+
+
+def full_width(*, narrow: bool) -> float:
+    """The width in inches of a figure for the page, or for a narrow screen."""
+    return NARROW if narrow else WIDTH
 
 
 def variant_colours(variants: Sequence[str]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from emotune.analysis.seeds import Summary
 from emotune.report.figures.layout import place_axes, text_width
-from emotune.report.figures.style import INK, NARROW, SMALL, SOFT, WIDTH
+from emotune.report.figures.style import INK, SMALL, SOFT, full_width
 
 __all__ = ["TableRow", "annotate_above", "draw_interval", "draw_seeds", "table_plot"]
 
@@ -84,7 +84,7 @@ def table_plot(
     heights = [row.height(narrow=narrow) for row in rows]
     ends = [sum(heights[: i + 1]) for i in range(len(rows))]
     edges = [(end - height, end) for height, end in zip(heights, ends, strict=True)]
-    whole = NARROW if narrow else WIDTH
+    whole = full_width(narrow=narrow)
     figure = Figure(figsize=(whole, ends[-1] + top + bottom))
     left = EDGE + GAP + max((text_width(row.label) for row in rows if not row.heading), default=0)
     right = EDGE + GAP + max(max(text_width(row.note), text_width(row.tag, weight="bold")) for row in rows)

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -108,36 +109,39 @@ def looks(results: SimpleNamespace) -> list[Look]:
     return [Look(2, 0.02, first), Look(5, 0.03, tuple(c for c in first if c.verdict == Verdict.UNRESOLVED))]
 
 
-DRAW: dict[str, Callable[[SimpleNamespace], Figure]] = {
-    "forest": lambda r: contrasts.contrast_forest(r.compared, METRIC, r.aa),
-    "uncertainties": lambda r: contrasts.interval_comparison(r.compared, r.crossed, METRIC),
-    "looks": lambda r: contrasts.intervals_over_looks(looks(r), METRIC),
-    "narrow_looks": lambda r: contrasts.intervals_over_looks(looks(r), METRIC, narrow=True),
-    "by_seed": lambda r: accuracy.metric_by_variant("scenes", r.runs, METRIC, r.summaries, 12.5, r.colours),
-    "narrow_forest": lambda r: contrasts.contrast_forest(r.compared, METRIC, r.aa, narrow=True),
-    "narrow_uncertainties": lambda r: contrasts.interval_comparison(r.compared, r.crossed, METRIC, narrow=True),
-    "narrow_by_seed": lambda r: accuracy.metric_by_variant(
-        "scenes", r.runs, METRIC, r.summaries, 12.5, r.colours, narrow=True
+DRAW: dict[str, Callable[..., Figure]] = {
+    "forest": lambda r, **width: contrasts.contrast_forest(r.compared, METRIC, r.aa, **width),
+    "uncertainties": lambda r, **width: contrasts.interval_comparison(r.compared, r.crossed, METRIC, **width),
+    "looks": lambda r, **width: contrasts.intervals_over_looks(looks(r), METRIC, **width),
+    "by_seed": lambda r, **width: accuracy.metric_by_variant(
+        "scenes", r.runs, METRIC, r.summaries, 12.5, r.colours, **width
     ),
-    "against_cost": lambda r: accuracy.metric_against_cost("scenes", r.cost, METRIC),
-    "learned": lambda r: learning.learned_by_seed("scenes", r.learning, r.runs, r.colours),
-    "learning_curves": lambda r: curves.learning_curves("scenes", r.epochs, r.colours),
-    "attention_entropy": lambda r: curves.attention_entropy(
-        "scenes", r.epochs, r.colours, {v: (36, 49)[i % 2] for i, v in enumerate(r.variants)}
+    "against_cost": lambda r, **width: accuracy.metric_against_cost("scenes", r.cost, METRIC, r.colours, **width),
+    "learned": lambda r, **width: learning.learned_by_seed("scenes", r.learning, r.runs, r.colours, **width),
+    "learning_curves": lambda r, **width: curves.learning_curves("scenes", r.epochs, r.colours, **width),
+    "attention_entropy": lambda r, **width: curves.attention_entropy(
+        "scenes", r.epochs, r.colours, {v: (36, 49)[i % 2] for i, v in enumerate(r.variants)}, **width
     ),
-    "recall": lambda r: classes.recall("scenes", r.recalls, r.differences, r.variants[0], r.colours),
-    "confusions": lambda r: classes.confusion_matrices("scenes", r.shares, dict.fromkeys(r.variants, r.seeds)),
-    "confusion_differences": lambda r: classes.confusion_differences("scenes", r.shares, r.variants[0]),
-    "reliability": lambda r: calibration.reliability("scenes", r.bins, r.colours, dict.fromkeys(r.variants, 5.0)),
-    "mean_maps": lambda r: attention.mean_attention_maps("scenes", r.maps),
-    "interaction": lambda r: interactions.interaction_plot(
-        "scenes", ("attention-of-some-kind", "branches"), r.cells, r.compared[: r.seeds], METRIC
+    "recall": lambda r, **width: classes.recall("scenes", r.recalls, r.differences, r.variants[0], r.colours, **width),
+    "confusions": lambda r, **width: classes.confusion_matrices(
+        "scenes", r.shares, dict.fromkeys(r.variants, r.seeds), **width
     ),
-    "overlays": lambda r: attention.attention_overlays(
-        "scenes", {v: r.image for v in r.variants}, {v: r.maps[f"{v} features.attention"] for v in r.variants},
-        dict.fromkeys(r.variants, "awe: right in all seeds, where alexnet says contentment"),
+    "confusion_differences": lambda r, **width: classes.confusion_differences(
+        "scenes", r.shares, r.variants[0], **width
     ),
-}  # fmt: skip
+    "reliability": lambda r, **width: calibration.reliability(
+        "scenes", r.bins, r.colours, dict.fromkeys(r.variants, 5.0), **width
+    ),
+    "mean_maps": lambda r, **width: attention.mean_attention_maps("scenes", r.maps, **width),
+    "interaction": lambda r, **width: interactions.interaction_plot(
+        "scenes", ("attention-of-some-kind", "branches"), r.cells, r.compared[: r.seeds], METRIC, **width
+    ),
+}
+DRAW |= {f"narrow_{kind}": partial(draw, narrow=True) for kind, draw in DRAW.items()}
+DRAW["overlays"] = lambda r: attention.attention_overlays(
+    "scenes", {v: r.image for v in r.variants}, {v: r.maps[f"{v} features.attention"] for v in r.variants},
+    dict.fromkeys(r.variants, "awe: right in all seeds, where alexnet says contentment"),
+)  # fmt: skip
 
 
 @pytest.fixture(scope="session", params=STUDIES)

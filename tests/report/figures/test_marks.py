@@ -144,8 +144,17 @@ def test_names_at_the_ends_of_lines_keep_their_distance_and_order():
 
 def test_a_variant_without_known_cost_is_left_out_of_that_panel_alone(usual):
     table = usual.cost.assign(forward_flops=[np.nan, *usual.cost["forward_flops"][1:]])
-    counts = [len(axes.lines[0].get_xdata()) for axes in accuracy.metric_against_cost("scenes", table, Metric()).axes]
-    assert counts == [5, 4, 5]
+    figure = accuracy.metric_against_cost("scenes", table, Metric(), usual.colours)
+    assert [len(axes.lines) for axes in figure.axes] == [5, 4, 5]
+
+
+def test_bars_of_equal_cost_stand_side_by_side_and_a_cost_that_all_share_is_left_out(usual):
+    table = usual.cost.assign(parameters=1e6, forward_flops=[1e9, 1e9, 1e9, 2e9, 2e9])
+    flops, _ = accuracy.metric_against_cost("scenes", table, Metric(), usual.colours).axes
+    at = sorted(200 * np.log(line.get_xdata()[0]) / np.diff(np.log(flops.get_xlim())) for line in flops.lines)
+    assert min(b - a for a, b in itertools.pairwise(at)) > 4
+    (only,) = accuracy.metric_against_cost("scenes", table.assign(forward_flops=1e9), Metric(), usual.colours).axes
+    assert "training" in only.get_xlabel()
 
 
 def test_a_constant_predictor_far_away_does_not_squeeze_the_seeds(usual):
@@ -173,7 +182,7 @@ def test_a_variant_keeps_its_marker_and_line_where_others_are_missing():
 def test_tick_labels_of_costs_do_not_touch(usual, ratio: float):
     spread = np.geomspace(1, ratio, len(usual.cost))
     cost = usual.cost.assign(parameters=2e5 * spread, forward_flops=3e9 * spread, train_s=2e4 * spread)
-    figure = accuracy.metric_against_cost("scenes", cost, Metric())
+    figure = accuracy.metric_against_cost("scenes", cost, Metric(), usual.colours)
     figure.draw_without_rendering()
     for axes in figure.axes:
         boxes = [tick.label1.get_window_extent() for tick in axes.xaxis.get_major_ticks()]
