@@ -1,13 +1,13 @@
 """Forest plots: the differences of the declared contrasts with their intervals and the region of equivalence."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from matplotlib.transforms import ScaledTranslation
 
 from emotune.analysis.looks import Look
@@ -27,14 +27,37 @@ __all__ = ["contrast_forest", "interval_comparison", "intervals_over_looks"]
 NOISE_FLOOR_LABEL = "noise floor\n(A/A)"
 
 
+@dataclass(frozen=True)
+class _Row:
+    """A row of a forest plot.
+
+    Attributes:
+        texts: Its texts.
+        summary: The mean and interval to draw; None for a heading.
+        colour: Their colour.
+        marker: The marker of the mean.
+        width: The width of the interval's line, in points.
+        values: The values of single seeds, drawn below the interval.
+        sets_limits: Whether the axis has room for the interval; otherwise its ends may be arrows.
+    """
+
+    texts: TableRow
+    summary: Summary | None = None
+    colour: str = SOFT
+    marker: str = "o"
+    width: float = 2.0
+    values: Sequence[float] = ()
+    sets_limits: bool = True
+
+
 @rc_context(STYLE)
 def contrast_forest(
     comparisons: Sequence[Comparison], metric: Metric, aa: Mapping[str, Comparison], *, narrow: bool = False
 ) -> Figure:
     """The differences of the declared contrasts by data set: every seed, the mean and its joint 95 % interval.
 
-    The grey band is the region of equivalence. The hatched band is the A/A interval, where the study has an A/A
-    variant: one estimate of the difference that arises without any change.
+    The grey band is the region of equivalence. A last row has the A/A difference, where the study has an A/A variant:
+    one estimate of the difference that arises without any change, with an interval of its own.
 
     Args:
         comparisons: The declared contrasts.
@@ -42,47 +65,18 @@ def contrast_forest(
         aa: The comparison of the baseline with itself, by data set.
         narrow: Whether the figure is for a narrow screen.
     """
-    rows: list[TableRow] = []
-    drawn: list[Comparison | None] = []  # the comparison of each row; None for a heading
+    rows: list[_Row] = []
     several = len({c.dataset for c in comparisons}) > 1
     for dataset, group in groupby(sorted(comparisons, key=_dataset_order(comparisons)), lambda c: c.dataset):
         if several:
-            rows, drawn = [*rows, TableRow(dataset, heading=True)], [*drawn, None]
-        for c in group:
-            verdict = c.verdict or Verdict.UNRESOLVED
-            late = ", declared late" if c.late else ""
-            tag = f"{verdict}, n = {c.summary.n}{late}" if c.summary.n else ""
-            rows.append(
-                TableRow(_contrast_label(c.contrast), _summary_text(c.summary, metric), tag, VERDICT_COLOURS[verdict])
-            )
-            drawn.append(c)
+            rows.append(_Row(TableRow(dataset, heading=True)))
+        rows += [_contrast_row(c, metric) for c in group]
         if dataset in aa:
-            rows.append(
-                TableRow(NOISE_FLOOR_LABEL, _summary_text(aa[dataset].summary, metric), f"n = {aa[dataset].summary.n}")
-            )
-            drawn.append(aa[dataset])
-    shown = [c for c in drawn if c]
-    values = [v for c in shown for v in (*c.differences.values(), 0)] + [
-        -1.4 * metric.min_effect,
-        1.4 * metric.min_effect,
-    ]
-    limits = axis_limits(values, _interval_ends([c.summary for c in shown]), metric.min_effect)
-    figure, axes, edges = table_plot(rows, limits, _axis_label(metric), bottom=0.56, narrow=narrow)
-    _draw_equivalence_region(axes, metric, sides=all(c.contrast.compares_means for c in comparisons))
-    first = edges[0][0]
-    for row, comparison, (begin, end) in zip(rows, drawn, edges, strict=True):
-        if comparison is None:
-            first = end
-            continue
-        noise = row.label == NOISE_FLOOR_LABEL
-        colour = SOFT if noise else row.colour
-        marker = "D" if noise else VERDICT_MARKERS[comparison.verdict or Verdict.UNRESOLVED]
-        if noise and comparison.summary.interval:
-            _draw_noise_floor(axes, comparison.summary.interval, first, end)
-        draw_interval(axes, begin + 0.42 * (end - begin), comparison.summary, colour, marker)
-        draw_seeds(axes, begin + 0.72 * (end - begin), list(comparison.differences.values()), colour)
-        first = end if noise else first
-    return figure
+            summary = aa[dataset].summary
+            texts = TableRow(NOISE_FLOOR_LABEL, _summary_text(summary, metric), f"own interval, n = {summary.n}")
+            values = list(aa[dataset].differences.values())
+            rows.append(_Row(texts, summary, SOFT, "D", values=values, sets_limits=False))
+    return _forest(rows, comparisons, metric, narrow=narrow)
 
 
 @rc_context(STYLE)
@@ -103,38 +97,19 @@ def interval_comparison(
         narrow: Whether the figure is for a narrow screen.
     """
     others = {(o.contrast, o.dataset): o for o in image_bootstraps}
-    rows: list[TableRow] = []
-    drawn: list[Summary | None] = []
     several = len({c.dataset for c in comparisons}) > 1
+    rows: list[_Row] = []
     for c in sorted(comparisons, key=_dataset_order(comparisons)):
-        name = _with_minus(str(c.contrast)) + f" on {c.dataset}" * several
-        rows.append(TableRow(wrap_name(name, 40 if narrow else 72), heading=True))
-        drawn.append(None)
+        rows.append(_heading(f"{c.contrast}" + f" on {c.dataset}" * several, narrow=narrow))
         intervals = [("other seeds", c.paired)]
         if (over := others.get((c.contrast, c.dataset))) is not None:
             n = len(over.seeds)
             intervals.append(("other images", Summary(n, over.mean, None, over.low, over.high)))
             intervals.append(("both", Summary(n, over.mean, None, over.crossed_low, over.crossed_high)))
         for label, summary in intervals:
-            rows.append(TableRow(label, _summary_text(summary, metric), least=0.19))
-            drawn.append(summary)
-    shown = [summary for summary in drawn if summary and summary.n]
-    values = [s.mean for s in shown] + [0, -1.4 * metric.min_effect, 1.4 * metric.min_effect]
-    limits = axis_limits(values, _interval_ends(shown), 4 * metric.min_effect)
-    figure, axes, edges = table_plot(rows, limits, _axis_label(metric), bottom=0.56, narrow=narrow)
-    _draw_equivalence_region(axes, metric, sides=all(c.contrast.compares_means for c in comparisons))
-    for row, shown_summary, (begin, end) in zip(rows, drawn, edges, strict=True):
-        if shown_summary:
-            both = row.label == "both"
-            draw_interval(
-                axes,
-                (begin + end) / 2,
-                shown_summary,
-                INK if both else SOFT,
-                "D" if both else "o",
-                2.4 if both else 1.2,
-            )
-    return figure
+            look = (INK, "D", 2.4) if label == "both" else (SOFT, "o", 1.2)
+            rows.append(_Row(TableRow(label, _summary_text(summary, metric), least=0.19), summary, *look))
+    return _forest(rows, comparisons, metric, narrow=narrow)
 
 
 @rc_context(STYLE)
@@ -146,27 +121,47 @@ def intervals_over_looks(looks: Sequence[Look], metric: Metric, *, narrow: bool 
         metric: The study's metric.
         narrow: Whether the figure is for a narrow screen.
     """
-    rows: list[TableRow] = []
-    drawn: list[Comparison | None] = []
+    rows: list[_Row] = []
     for contrast in [c.contrast for c in looks[0].comparisons]:
-        rows.append(TableRow(wrap_name(_with_minus(str(contrast)), 40 if narrow else 72), heading=True))
-        drawn.append(None)
+        rows.append(_heading(str(contrast), narrow=narrow))
         for look in looks:
             for c in (c for c in look.comparisons if c.contrast == contrast):
                 verdict = c.verdict or Verdict.UNRESOLVED
-                text, colour = _summary_text(c.summary, metric), VERDICT_COLOURS[verdict]
-                rows.append(TableRow(f"{look.seeds} seeds", text, str(verdict), colour))
-                drawn.append(c)
-    shown = [c.summary for c in drawn if c and c.summary.n]
-    values = [s.mean for s in shown] + [0, -1.4 * metric.min_effect, 1.4 * metric.min_effect]
-    limits = axis_limits(values, _interval_ends(shown), 4 * metric.min_effect)
-    figure, axes, edges = table_plot(rows, limits, _axis_label(metric), bottom=0.56, narrow=narrow)
-    _draw_equivalence_region(axes, metric, sides=all(c.contrast.compares_means for c in looks[0].comparisons))
-    for row, one, (begin, end) in zip(rows, drawn, edges, strict=True):
-        if one and one.summary.n:
-            marker = VERDICT_MARKERS[one.verdict or Verdict.UNRESOLVED]
-            draw_interval(axes, (begin + end) / 2, one.summary, row.colour, marker)
+                texts = TableRow(
+                    f"{look.seeds} seeds", _summary_text(c.summary, metric), str(verdict), VERDICT_COLOURS[verdict]
+                )
+                rows.append(_Row(texts, c.summary, texts.colour, VERDICT_MARKERS[verdict]))
+    return _forest(rows, looks[0].comparisons, metric, narrow=narrow)
+
+
+def _forest(rows: Sequence[_Row], comparisons: Sequence[Comparison], metric: Metric, *, narrow: bool) -> Figure:
+    """The forest plot of some rows, with zero and the region of equivalence."""
+    shown = [row.summary for row in rows if row.summary and row.summary.n]
+    values = [value for row in rows for value in row.values] + [s.mean for s in shown]
+    ends = [end for row in rows if row.summary and row.sets_limits for end in row.summary.interval or ()]
+    limits = axis_limits([*values, 0, -1.4 * metric.min_effect, 1.4 * metric.min_effect], ends, 4 * metric.min_effect)
+    texts = [row.texts for row in rows]
+    figure, axes, edges = table_plot(texts, limits, _axis_label(metric), bottom=0.56, narrow=narrow)
+    _draw_equivalence_region(axes, metric, sides=all(c.contrast.compares_means for c in comparisons))
+    for row, (begin, end) in zip(rows, edges, strict=True):
+        if row.summary and row.summary.n:
+            y = begin + (0.42 if row.values else 0.5) * (end - begin)
+            draw_interval(axes, y, row.summary, row.colour, row.marker, row.width)
+            if row.values:
+                draw_seeds(axes, begin + 0.72 * (end - begin), row.values, row.colour)
     return figure
+
+
+def _contrast_row(c: Comparison, metric: Metric) -> _Row:
+    verdict = c.verdict or Verdict.UNRESOLVED
+    tag = f"{verdict}, n = {c.summary.n}{', declared late' if c.late else ''}" if c.summary.n else ""
+    colour = VERDICT_COLOURS[verdict]
+    texts = TableRow(_contrast_label(c.contrast), _summary_text(c.summary, metric), tag, colour)
+    return _Row(texts, c.summary, colour, VERDICT_MARKERS[verdict], values=list(c.differences.values()))
+
+
+def _heading(text: str, *, narrow: bool) -> _Row:
+    return _Row(TableRow(wrap_name(_with_minus(text), 40 if narrow else 72), heading=True))
 
 
 def _dataset_order(comparisons: Sequence[Comparison]):
@@ -194,10 +189,6 @@ def _summary_text(summary: Summary, metric: Metric) -> str:
     return f"{mean} ({ends[0]} to {ends[1]})" if ends else f"{mean} (no interval)"
 
 
-def _interval_ends(summaries: Sequence[Summary]) -> list[float]:
-    return [end for s in summaries for end in s.interval or ()]
-
-
 def _axis_label(metric: Metric) -> str:
     return "difference in " + ", ".join(filter(None, [metric.scale.title, metric.scale.difference_units]))
 
@@ -213,11 +204,3 @@ def _draw_equivalence_region(axes: Axes, metric: Metric, *, sides: bool) -> None
     below = axes.get_xaxis_transform() + ScaledTranslation(0, -34 / 72, axes.figure.dpi_scale_trans)
     for x, text, ha in ((axes.get_xlim()[0], f"← {left}", "left"), (axes.get_xlim()[1], f"{right} →", "right")):
         axes.text(x, 0, text, transform=below, ha=ha, fontsize=SMALL, color=SOFT)
-
-
-def _draw_noise_floor(axes: Axes, interval: tuple[float, float], begin: float, end: float) -> None:
-    left, right = axes.get_xlim()
-    low, high = max(interval[0], left), min(interval[1], right)
-    look: dict[str, Any] = {"fill": False, "hatch": "////", "edgecolor": SOFT, "alpha": 0.35, "linewidth": 0}
-    axes.add_patch(Rectangle((low, begin), high - low, end - begin, zorder=0.5, **look))
-    axes.vlines([low, high], begin, end, color=SOFT, linewidth=0.7, linestyle=(0, (3, 2)), zorder=0.6)

@@ -54,7 +54,10 @@ def _contrast_figures(results: StudyResults) -> Iterator[FigureEntry]:
         return
     units = " or ".join(dict.fromkeys(f"{c.unit}s" for c in shown))
     pairs = seed_count_text((c.summary.n for c in shown), f"paired {units}".removesuffix("s"))
-    floor = " Hatched: A/A with an interval of its own, one estimate of the difference that arises without any change."
+    floor = (
+        " Noise floor: the baseline against itself, with a 95 % interval of its own seeds; one estimate of the "
+        "difference that arises without any change."
+    )
     means = "; ".join(f"{c.contrast} on {c.dataset} {metric.format_signed(c.summary.mean)}, {c.verdict}" for c in shown)
     yield for_both_widths(
         "contrasts",

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.collections import FillBetweenPolyCollection
-from matplotlib.patches import Rectangle
 
 from emotune.analysis.seeds import summarise
 from emotune.analysis.verdict import Verdict
@@ -87,16 +86,14 @@ def test_an_interval_that_the_axes_cut_ends_in_an_arrow():
     assert "(−22.4 to +28.4)" in " ".join(written(figure)), "the whole interval stands beside it"
 
 
-def test_the_baseline_against_itself_is_a_band_over_its_own_data_set_alone():
+def test_the_baseline_against_itself_has_a_row_of_its_own_data_set_and_does_not_squeeze_the_contrasts():
     found = [comparison([1.0, 2.0, 2.5], dataset=d) for d in ("scenes", "photos")]
-    figure = contrasts.contrast_forest(found, Metric(), {"photos": comparison([-0.5, 0.1, 0.7], None, "photos")})
-    (band,) = [p for p in figure.axes[0].patches if isinstance(p, Rectangle) and p.get_hatch()]
-    noise = summarise([-0.5, 0.1, 0.7])
-    assert (band.get_x(), band.get_width()) == pytest.approx((noise.low, noise.high - noise.low))
-    heading = {t.get_text(): t.get_position()[1] for t in figure.axes[0].texts}
-    assert heading["scenes"] < heading["photos"] <= band.get_y() + 0.1
-    assert contrasts.NOISE_FLOOR_LABEL in heading
-    assert not [p for p in contrasts.contrast_forest(found, Metric(), {}).axes[0].patches if p.get_hatch()]
+    noise = comparison([-3.5, 0.1, 3.7], None, "photos")
+    axes = contrasts.contrast_forest(found, Metric(), {"photos": noise}).axes[0]
+    heading = {t.get_text(): t.get_position()[1] for t in axes.texts}
+    assert heading["scenes"] < heading["photos"] < heading[contrasts.NOISE_FLOOR_LABEL]
+    assert noise.summary.low < axes.get_xlim()[0] < -3.5, "the interval ends in an arrow, the seeds are all there"
+    assert not [p for p in axes.patches if p.get_hatch()]
 
 
 def test_which_side_is_better_follows_the_metric():
