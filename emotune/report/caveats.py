@@ -9,7 +9,10 @@ from emotune.config.metric import Metric
 from emotune.report import phrasing
 from emotune.report.results import StudyResults
 
-__all__ = ["aa_sentence", "noise_floor_sentences", "paired_sentence"]
+__all__ = ["aa_sentence", "dropped_sentences", "noise_floor_sentences", "paired_sentence", "rounding_sentences"]
+
+FEW = 4
+"""Up to so many repeats the report says that resolved differences are overstated."""
 
 
 def paired_sentence(other: OtherAnalyses) -> str:
@@ -60,8 +63,49 @@ def noise_floor_sentences(comparison: Comparison, results: StudyResults) -> str:
     values = " · ".join(map(study.metric.scale.format, runs[study.metric.column]))
     here, without = ([c for c in given if c.dataset == dataset] for given in (results.comparisons, results.without_aa))
     sentences = [
+        f"Noise floor (A/A) on {dataset}: the baseline compared with itself under other initial weights and dropout "
+        "masks.",
         phrasing.difference_sentence(comparison, study.metric),
         f"The runs of {study.aa}, by seed: {values}." if values else "",
         aa_sentence(here, without, study.metric),
+        "This is one estimate of the difference that arises without any change, not a limit below which differences "
+        "are noise; its runs are part of the spread of all intervals.",
     ]
     return " ".join(filter(None, sentences))
+
+
+def rounding_sentences(repeats: int, units: str, *, any_resolved: bool) -> str:
+    """What other hardware would change, and what few repeats mean for verdicts.
+
+    Args:
+        repeats: The smallest number of repeats after which contrasts are judged.
+        units: What repeats: ``seeds``, ``folds``.
+        any_resolved: Whether a contrast is resolved.
+    """
+    text = (
+        "A seed does not fix a run: other hardware, or another number of threads or workers, rounds differently, which "
+        "can change a single run a lot."
+    )
+    if repeats > FEW:
+        return text
+    if not any_resolved:
+        return f"{text} With so few {units}, other rounding may give other verdicts."
+    return (
+        f"{text} With so few {units}, differences that are resolved are overstated, in simulations with three seeds by "
+        "half on average, and other rounding may resolve others."
+    )
+
+
+def dropped_sentences(dropped: Sequence[str]) -> str:
+    """The sentences on contrasts that were left out when results were there; empty if there are none.
+
+    Args:
+        dropped: The names of these contrasts.
+    """
+    if not dropped:
+        return ""
+    these, them = ("these contrasts", "them") if len(dropped) > 1 else ("this contrast", "it")
+    return (
+        f"Left out after results were there: {'; '.join(dropped)}. The study declared {these} before, and the joint "
+        f"95 % would have to hold for {them}, too."
+    )

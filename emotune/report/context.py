@@ -17,14 +17,14 @@ from emotune.config.study import Study
 from emotune.report import phrasing
 from emotune.report.across_sentences import across_sentences
 from emotune.report.answer import answer
-from emotune.report.caveats import noise_floor_sentences, paired_sentence
+from emotune.report.caveats import dropped_sentences, noise_floor_sentences, paired_sentence, rounding_sentences
 from emotune.report.comparison_data import comparison_data
 from emotune.report.dataset_info import DatasetInfo
-from emotune.report.division_sentences import division_sentences
+from emotune.report.division_sentences import division_sentences, unit_names
 from emotune.report.example_images import Disagreement
 from emotune.report.looks import look_sentences, look_table, resolution_sentence
 from emotune.report.outcome_sentences import outcome_sentences
-from emotune.report.provenance import provenance
+from emotune.report.provenance import declared_text, provenance
 from emotune.report.questions import split_sentences, tuning_sentences
 from emotune.report.results import StudyResults
 from emotune.report.tables import disagreement_counts, excluded_images, report_tables
@@ -48,8 +48,6 @@ LOG_LINES = 20
 """The last lines of a failed run's message that the report quotes."""
 SEED_COUNTS = (3, 5, 10, 20)
 """Numbers of seeds for which the smallest difference that they find is stated, besides the study's own."""
-FEW_SEEDS = 4
-"""Up to so many seeds the report says that resolved differences are overstated."""
 MOST_UNFOLDED_RUNS = 60
 """A table of more runs is folded."""
 
@@ -126,6 +124,7 @@ def page_context(
         "done": len(records.done()),
         "planned": len(records.runs),
         "declared": results.declared_first,
+        "declared_when": declared_text(results.declared_first),
         "outcomes": _outcomes(results),
         "tables": tables,
         "disagreements": disagreements,
@@ -152,25 +151,30 @@ def _of_study(study: Study) -> dict[str, Any]:
         "contrast_options": contrast_options(study),
         "has_signs": not all(c.compares_means for c in study.contrasts),
         "seeds": f"{study.seeds_text} seed{'s' if study.seeds > 1 else ''}",
-        "few_seeds": (study.looks or (study.seeds,))[0] <= FEW_SEEDS,
         "tuning": tuning_sentences(study),
     }
 
 
 def _of_verdicts(results: StudyResults) -> dict[str, Any]:
     """The variables that say how the contrasts are judged, and what that depends on."""
-    study, comparisons, several = results.study, results.comparisons, len(results.datasets) > 1
+    study, comparisons, several = results.study, results.comparisons, len(results.judged_on) > 1
     complete = len(results.records.done()) == len(results.records.runs)
     sign_flips = [(other.p_sign_flip, other.p_sign_flip_holm) for other in results.other_analyses]
     return {
         "answer": answer(comparisons, study.metric, _test_images(results), complete=complete),
         "verdicts": [_verdict(other, results) for other in results.other_analyses],
-        "noise_floor": {dataset: noise_floor_sentences(c, results) for dataset, c in results.noise_floor.items()},
+        "noise_floor": [noise_floor_sentences(c, results) for c in results.noise_floor.values()],
         "findable_effects": _findable_effects(results),
-        "any_resolved": any(c.verdict in RESOLVED for c in comparisons),
+        "unit": unit_names(results.repeats),
+        "units": unit_names(results.repeats, "s"),
+        "rounding": rounding_sentences(
+            min(one.number if one.is_divided else (study.looks or (study.seeds,))[0] for one in results.repeats),
+            unit_names(results.repeats, "s"),
+            any_resolved=any(c.verdict in RESOLVED for c in comparisons),
+        ),
         "not_assessed": any(c.verdict is Verdict.NOT_ASSESSED for c in comparisons),
         "looks": _by_dataset({one.dataset: " ".join(look_sentences(one)) for one in results.looks}, results),
-        "dropped": [f"{c.name} on {c.dataset}" if several else c.name for c in results.dropped],
+        "dropped": dropped_sentences([f"{c.name} on {c.dataset}" if several else c.name for c in results.dropped]),
         "other_splits": split_sentences(comparisons, results.image_bootstraps),
         "agreement": phrasing.agreement_sentence(results.other_analyses),
         "sign_flips_omitted": any(p is not None and adjusted is None for p, adjusted in sign_flips),

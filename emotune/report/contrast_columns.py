@@ -34,7 +34,7 @@ def interval_columns(metric: Metric, several: bool) -> list[Column]:
         Column("contrast", lambda c: str(c.contrast), "name"),
         dataset_column(several),
         Column("n", lambda c: str(c.joint.n)),
-        Column("sd, own seeds", lambda c: number_text(c.joint.own_sd, digits)),
+        Column("sd, own values", lambda c: number_text(c.joint.own_sd, digits)),
         Column("sd, all others", lambda c: number_text(c.joint.rest_sd, digits)),
         Column("moderated sd", lambda c: number_text(c.joint.sd, digits)),
         Column("df", lambda c: phrasing.DASH if c.joint.df is None else str(c.joint.df)),
@@ -54,7 +54,7 @@ def other_columns(metric: Metric, several: bool) -> list[Column]:
     return [
         Column("contrast", lambda other: str(other.comparison.contrast), "name"),
         dataset_column(several, lambda other: other.comparison.dataset),
-        Column("95 % t interval, own seeds", paired),
+        Column("95 % t interval, own values", paired),
         Column("t test, p (Holm)", lambda other: p_text(other.p_holm)),
         Column("sign flips, p (Holm)", lambda other: p_text(other.p_sign_flip_holm)),
         Column("TOST, p (Holm)", lambda other: p_text(other.p_equivalence_holm)),

@@ -1,9 +1,16 @@
 """Sentences on data sets that a study divides anew, several times."""
 
+from collections.abc import Sequence
+
 from emotune.analysis.divisions import Repeats
 from emotune.config.run import Selection
 
-__all__ = ["division_sentences"]
+__all__ = ["division_sentences", "unit_names"]
+
+
+def unit_names(repeats: Sequence[Repeats], plural: str = "") -> str:
+    """The kinds of repeat on the data sets: ``seed``, ``seed or fold``; with ``plural`` an "s" in the plural."""
+    return " or ".join(f"{unit}{plural}" for unit in dict.fromkeys(one.unit for one in repeats))
 
 
 def division_sentences(repeats: Repeats, selection: Selection, seeds: int) -> str:

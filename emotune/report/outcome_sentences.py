@@ -65,7 +65,7 @@ def _improving(outcomes: Outcomes) -> list[str]:
     named = _named(outcomes.improving, outcomes.finished)
     return [
         "Runs that still improved when training ended, by training loss and validation accuracy over the last half of "
-        f"the epochs: {named}. With more epochs their differences could be others."
+        f"the epochs: {named}. With more epochs the differences might not be the same."
     ]
 
 

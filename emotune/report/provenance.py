@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from emotune.analysis.load import Records
+from emotune.runs.declarations import Declaration
 
-__all__ = ["Provenance", "provenance"]
+__all__ = ["Provenance", "declared_text", "provenance"]
 
 
 @dataclass(frozen=True)
@@ -117,3 +118,17 @@ def _setting_text(value: Any) -> str:
     if isinstance(value, list) and len(value) > MOST_LISTED:
         return f"{len(value)} ({value[0]} to {value[-1]})"
     return json.dumps(value)
+
+
+def declared_text(declared: Declaration | None) -> str:
+    """When a study was first declared as it is now: ``2026-05-01, before the first result``; empty if it is not known.
+
+    Args:
+        declared: The declaration.
+    """
+    if declared is None:
+        return ""
+    if declared.ended is None:
+        return f"{declared.when}, by a study that is older than declarations"
+    ended = f"after {declared.ended} of {declared.runs} runs" if declared.ended else "before the first result"
+    return f"{declared.when}, {ended}"

@@ -7,6 +7,7 @@ from emotune.analysis.seeds import Comparison
 from emotune.analysis.verdict import RESOLVED
 from emotune.config.network import BaselineConfig
 from emotune.config.study import Study
+from emotune.core.text import listed
 
 __all__ = ["split_sentences", "tuning_sentences"]
 
@@ -19,12 +20,15 @@ def tuning_sentences(study: Study) -> list[str]:
     alike = [name for name in trained if name not in own]
     rate = f"learning rate {reference.lr:g}, {reference.epochs} epochs, batches of {reference.batch_size}"
     if len(alike) > 1:
-        names = f"All {len(trained)} networks" if len(alike) == len(trained) else ", ".join(alike)
-        sentences = [f"{names} are trained with the same options ({rate}), whether these suit each of them or not."]
+        names = f"All {len(trained)} networks" if len(alike) == len(trained) else listed(alike)
+        sentences = [
+            f"{names} are trained with the same training options ({rate}), whether these suit each of them or not."
+        ]
     else:
         sentences = [f"{study.baseline} is trained with {rate}."]
     if own:
-        sentences.append(f"Training options of their own: {', '.join(own)}.")
+        its = "training options of its own" if len(own) == 1 else "training options of their own"
+        sentences.append(f"{listed(own)} {'has' if len(own) == 1 else 'have'} {its}.")
     sentences.append(
         "Whether these options were tuned, and for which variant, is not recorded. Of two variants the one that was "
         "tuned less may be worse for that reason alone, so a verdict is about the variants as they were trained."
@@ -43,14 +47,14 @@ def split_sentences(comparisons: Sequence[Comparison], bootstraps: Sequence[Imag
     sentences = []
     if divided:
         sentences.append(
-            f"{', '.join(divided)}: every verdict is over several divisions into training, validation and test images, "
-            "so it is about other choices of images from the same data."
+            f"On {listed(divided)}, every verdict is over several divisions into training, validation and test images, "
+            "so it is about other choices from the same images."
         )
     if not divided or any(c.unit == "seed" for c in comparisons):
-        which = "All runs of a data set" if not divided else "Elsewhere all runs of a data set"
+        which = "All runs on a data set" if not divided else "Elsewhere, all runs on a data set"
         sentences.append(
-            f"{which} have the same training, validation and test images, so this is not known: no interval covers "
-            "another choice of training images. Folds or random splits of the data set would tell."
+            f"{which} have the same training, validation and test images, and no interval covers another choice of "
+            "training images. So this is not known; a study with `folds` or `split_seeds` would tell."
         )
     crossed: Mapping[tuple[str, str], tuple[float | None, float | None]] = {
         (str(b.contrast), b.dataset): (b.crossed_low, b.crossed_high) for b in bootstraps
@@ -61,12 +65,11 @@ def split_sentences(comparisons: Sequence[Comparison], bootstraps: Sequence[Imag
     kept = [c for c in resolved if _excludes_zero(*crossed[str(c.contrast), c.dataset])]
     lost = [str(c.contrast) for c in resolved if c not in kept]
     sentences.append(
-        f"As to other test images: of {len(resolved)} contrast{'s' if len(resolved) > 1 else ''} with a resolved "
-        f"difference, {len(kept)} {'has' if len(kept) == 1 else 'have'} an interval for other seeds and other test "
-        "images, of that contrast alone, that excludes zero."
+        f"If the test images are taken to be a sample as well, {len(kept)} of {len(resolved)} resolved contrasts "
+        f"{'has' if len(kept) == 1 else 'have'} an interval that excludes zero, computed for each contrast alone."
     )
     if lost:
-        sentences.append(f"Whether other test images would show {', '.join(lost)} cannot be told.")
+        sentences.append(f"Whether other test images would show the same for {listed(lost)} cannot be told.")
     return sentences
 
 

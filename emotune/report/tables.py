@@ -17,6 +17,7 @@ from emotune.report.contrast_columns import (
     other_columns,
 )
 from emotune.report.dataset_info import DatasetInfo
+from emotune.report.division_sentences import unit_names
 from emotune.report.example_images import Disagreement
 from emotune.report.learning_table import learning_table
 from emotune.report.results import StudyResults, VariantSummary
@@ -33,18 +34,19 @@ def report_tables(results: StudyResults, networks: Sequence[ArchitectureDifferen
     """
     metric, study = results.study.metric, results.study
     variants = [row for one in results.repeats for row in results.repeated_summaries(one)]
-    several = len(results.datasets) > 1
+    several = len(results.judged_on) > 1  # a column for the data set
+    divided = len(results.datasets) > 1  # a column for the data set, and its division if it has some
     return {
         "contrasts": Table(contrast_columns(metric, several), results.comparisons),
-        "learning": learning_table(results.learning, several=several),
+        "learning": learning_table(results.learning, several=divided),
         "intervals": Table(interval_columns(metric, several), results.comparisons),
         "other_analyses": Table(other_columns(metric, several), results.other_analyses),
         "exploratory": Table(exploratory_columns(metric, several), results.exploratory),
-        "variants": Table(_variant_columns(metric, study.baseline, several, _units(results)), variants),
+        "variants": Table(_variant_columns(metric, study.baseline, several, unit_names(results.repeats)), variants),
         "metrics": Table(_metric_columns(metric, several), [row for row in variants if row.means]),
         "image_intervals": Table(image_interval_columns(metric, several), results.image_bootstraps),
         "mcnemar": Table(mcnemar_columns(several), [b for b in results.image_bootstraps if b.mcnemar]),
-        "selection_bias": Table(_selection_bias_columns(several), results.test_selection_bias.to_dict("records")),
+        "selection_bias": Table(_selection_bias_columns(divided), results.test_selection_bias.to_dict("records")),
         "networks": Table(_network_columns(study.baseline), networks),
         "runs": Table(_run_columns(metric), results.records.runs.to_dict("records")),
     }
@@ -78,11 +80,6 @@ def disagreement_counts(rows: Sequence[Disagreement], *, several: bool) -> Table
         Column("images", lambda row: f"{row.count:,}"),
     ]
     return Table(columns, rows)
-
-
-def _units(results: StudyResults) -> str:
-    """The kinds of repeat on the data sets: ``seed``, or ``seed or fold``."""
-    return " or ".join(dict.fromkeys(one.unit for one in results.repeats))
 
 
 def _variant_columns(metric: Metric, baseline: str, several: bool, by: str) -> list[Column]:

@@ -181,11 +181,10 @@ def _matrices(
     names = 0.12 + max(text_width(label, SMALL) for label in classes)
     whole = full_width(narrow=narrow)
     room, most = whole - names - EDGE + GAP, max((0.26 if narrow else 0.45) * len(classes), 1.6)
-    columns = next((c for c in ((2,) if narrow else (3, 2)) if room / c - GAP >= LEGIBLE * len(classes) / 2), 1)
-    if (
-        narrow and room / columns - GAP < LEGIBLE * len(classes) <= room - GAP
-    ):  # in two columns there would be no numbers
-        columns = 1
+    fitting = [c for c in (3, 2) if room / c - GAP >= 0.1 * len(classes)]
+    if narrow:  # numbers are worth more than fewer rows
+        fitting = [c for c in fitting if room / c - GAP >= LEGIBLE * len(classes)]
+    columns = next(iter(fitting), 1)
     side = min(room / columns - GAP, most)
     heads = {variant: _matrix_title(variant, notes[variant], side) for variant in tables}
     pitch = side + 0.16 + 0.135 * max(text.count("\n") + 1 for text in heads.values())
