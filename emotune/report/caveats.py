@@ -1,7 +1,10 @@
 """The caveats of a verdict: sentences on where another analysis of the same runs would say something else."""
 
 from collections.abc import Sequence
+from typing import Any, cast
 
+from emotune.analysis.intraclass import shared_by_seeds
+from emotune.analysis.metric_table import metric_table
 from emotune.analysis.seeds import Comparison
 from emotune.analysis.sensitivity import OtherAnalyses
 from emotune.analysis.verdict import RESOLVED
@@ -9,7 +12,14 @@ from emotune.config.metric import Metric
 from emotune.report import phrasing
 from emotune.report.results import StudyResults
 
-__all__ = ["aa_sentence", "dropped_sentences", "noise_floor_sentences", "paired_sentence", "rounding_sentences"]
+__all__ = [
+    "aa_sentence",
+    "dropped_sentences",
+    "noise_floor_sentences",
+    "paired_sentence",
+    "rounding_sentences",
+    "shared_variance_sentences",
+]
 
 FEW = 4
 """Up to so many repeats the report says that resolved differences are overstated."""
@@ -109,3 +119,22 @@ def dropped_sentences(dropped: Sequence[str]) -> str:
         f"Left out after results were there: {'; '.join(dropped)}. The study declared {these} before, and the joint "
         f"95 % would have to hold for {them}, too."
     )
+
+
+def shared_variance_sentences(results: StudyResults) -> dict[str, str]:
+    """How much of the variance runs of one seed share, by data set that is not divided and has seeds enough.
+
+    Args:
+        results: The study's results.
+    """
+    study, sentences = results.study, {}
+    rows = cast("list[dict[str, Any]]", results.records.done().to_dict("records"))  # column names are strings
+    for one in results.repeats:
+        values = metric_table(rows, one.dataset, study.seeds, study.metric.column).values
+        share = None if one.is_divided else shared_by_seeds(values)
+        if share is not None:
+            sentences[one.dataset] = (
+                f"Runs of one seed share {100 * share:.0f} % of the variance between runs of a variant (intraclass "
+                "correlation, Shrout and Fleiss 1979); comparisons by seed do without this part."
+            )
+    return sentences

@@ -17,9 +17,15 @@ from emotune.config.study import Study
 from emotune.report import phrasing
 from emotune.report.across_sentences import across_sentences
 from emotune.report.answer import answer
-from emotune.report.caveats import dropped_sentences, noise_floor_sentences, paired_sentence, rounding_sentences
+from emotune.report.caveats import (
+    dropped_sentences,
+    noise_floor_sentences,
+    paired_sentence,
+    rounding_sentences,
+    shared_variance_sentences,
+)
 from emotune.report.comparison_data import comparison_data
-from emotune.report.dataset_info import DatasetInfo
+from emotune.report.dataset_info import DatasetInfo, synthetic_sentences
 from emotune.report.division_sentences import division_sentences, unit_names
 from emotune.report.example_images import Disagreement
 from emotune.report.looks import look_sentences, look_table, resolution_sentence
@@ -117,6 +123,7 @@ def page_context(
     }
     return _of_study(results.study) | _of_verdicts(results) | {
         "datasets": datasets,
+        "synthetic": synthetic_sentences(datasets),
         "created": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         "missing_values": phrasing.missing_values_sentence(
             results.study.metric, results.without_metric, len(records.done()), str(command)
@@ -165,6 +172,7 @@ def _of_verdicts(results: StudyResults) -> dict[str, Any]:
         "verdicts": [_verdict(other, results) for other in results.other_analyses],
         "noise_floor": [noise_floor_sentences(c, results) for c in results.noise_floor.values()],
         "findable_effects": _findable_effects(results),
+        "shared_variance": _by_dataset(shared_variance_sentences(results), results),
         "unit": unit_names(results.repeats),
         "units": unit_names(results.repeats, "s"),
         "rounding": rounding_sentences(

@@ -1,15 +1,16 @@
 """A data set as the report describes it: counts, classes, source and licence from its manifest."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from emotune.config.division import Division
 from emotune.config.run import DatasetRef
+from emotune.core.text import listed
 from emotune.data.datasets.location import is_ready, manifest_of
 from emotune.data.division import expected_counts
 from emotune.data.manifest import SPLITS, Manifest
 
-__all__ = ["DatasetInfo", "dataset_info"]
+__all__ = ["DatasetInfo", "dataset_info", "synthetic_sentences"]
 
 
 @dataclass(frozen=True)
@@ -73,3 +74,18 @@ def dataset_info(ref: DatasetRef) -> DatasetInfo:
     manifest = manifest_of(ref) if is_ready(ref) else None
     synthetic = manifest.synthetic if manifest else ref.location == "scenes"
     return DatasetInfo(ref.name, ref.content_hash, ref.part, synthetic, manifest, ref.division)
+
+
+def synthetic_sentences(datasets: Sequence[DatasetInfo]) -> str:
+    """What synthetic data sets do not say; empty without any.
+
+    Args:
+        datasets: The descriptions of a study's data sets.
+    """
+    names = list(dict.fromkeys(f"“{data.whole}”" for data in datasets if data.synthetic))
+    if not names:
+        return ""
+    return (
+        f"{listed(names)} {'consist' if len(names) > 1 else 'consists'} of computer-generated images. The results "
+        "compare networks on these images; they say nothing about photographs or about what people feel."
+    )

@@ -132,7 +132,9 @@ class _DatasetFigures:
         prior = self._results.learning[self._dataset].prior
         constant = prior.metrics.get(self._metric.column, math.nan)
         frequencies = f"the class frequencies {phrasing.prior_origin(prior)}"
-        note = f" Dotted: class prior, which predicts {frequencies} for every image."
+        note = (
+            f" Class prior: predicts {frequencies} for every image; dotted, or an arrow where it is outside the axis."
+        )
         scale, scope = self._metric.scale, f"{self._dataset}, {seed_count_text(s.n for s in self._summaries.values())}"
         means = "; ".join(f"{variant} {scale.format(s.mean)}" for variant, s in self._summaries.items())
         shown = self._title, self._done, self._metric, self._summaries, constant, self._colours
@@ -148,7 +150,7 @@ class _DatasetFigures:
             f"cost-{self._dataset}",
             partial(accuracy.metric_against_cost, self._title, costs, self._metric, self._colours),
             f"{scope}: means with 95 % t intervals, which must not be compared. FLOPs: forward pass of one "
-            "image. Time: training, on the hardware listed below.",
+            "image. Time: training, on the hardware listed below. Bars of nearly equal cost stand side by side.",
             f"Test {scale.label} on {self._dataset} against parameters, FLOPs and training time; the table of variants "
             "lists the numbers",
         )

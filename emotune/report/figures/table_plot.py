@@ -27,6 +27,10 @@ SIDE = 0.18
 """Inches from a narrow figure's edge to the axes, whose tick labels reach beyond them."""
 
 
+NEAR_END = 0.1
+"""The share of the axes beside its ends in which notes are not centred."""
+
+
 @dataclass(frozen=True)
 class TableRow:
     """The texts of a row.
@@ -140,7 +144,10 @@ def _draw_infinite(axes: Axes, y: float, values: Sequence[float], colour: str) -
             axes.plot([at], [y], arrow, color=colour, markersize=5, markeredgewidth=0, clip_on=False, gid="infinite")
 
 
-def annotate_above(axes: Axes, x: float, text: str, ha: str = "center") -> None:
-    """Writes a soft note above the axes at a value."""
+def annotate_above(axes: Axes, x: float, text: str, ha: str = "") -> None:
+    """Writes a soft note above the axes at a value: centred, or towards the middle from a value near an end."""
+    left, right = axes.get_xlim()
+    place = (x - left) / (right - left)
+    ha = ha or ("left" if place < NEAR_END else "right" if place > 1 - NEAR_END else "center")
     axes.annotate(text, (x, 1), xycoords=axes.get_xaxis_transform(), xytext=(0, 4), textcoords="offset points",
                   ha=ha, va="bottom", fontsize=SMALL, color=SOFT)  # fmt: skip
