@@ -4,7 +4,7 @@ from seed_tables import analyse, compare_contrasts, rows
 
 from emotune.config.contrast import Contrast
 from emotune.config.metric import Metric
-from emotune.report.caveats import aa_sentence, paired_sentence
+from emotune.report.caveats import aa_sentence, dropped_sentences, paired_sentence, rounding_sentences
 
 RUNS = {
     "alexnet": [63.47, 60.46, 71.35, 60.74, 58.88],
@@ -37,3 +37,18 @@ def test_verdicts_that_hang_on_the_runs_of_aa_are_named():
     same = aa_sentence(judged, judged, METRIC)
     assert same and "would be better" not in same
     assert aa_sentence(judged, [], METRIC) == ""
+
+
+def test_few_repeats_are_named_by_what_repeats_and_only_where_they_are_few():
+    many, few, resolved = (
+        rounding_sentences(number, "folds", any_resolved=resolved)
+        for number, resolved in ((5, True), (4, False), (3, True))
+    )
+    assert few.startswith(many) and resolved.startswith(many)
+    assert "folds" not in many and "folds" in few and "folds" in resolved
+    assert "overstated" in resolved and "overstated" not in few
+
+
+def test_contrasts_that_were_left_out_are_named():
+    assert dropped_sentences([]) == ""
+    assert "a - b; c - d" in dropped_sentences(["a - b", "c - d"])

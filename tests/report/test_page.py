@@ -7,6 +7,8 @@ from pathlib import Path
 
 from reading import Tags, report
 
+from emotune.report.figures.style import NARROW, WIDTH
+
 
 def test_the_page_is_one_file_that_needs_no_network(reported):
     _, page, _ = reported
@@ -24,6 +26,16 @@ def test_only_the_comparison_is_hidden_without_script(reported):
     _, page, _ = reported
     hidden = [(tag, found.get("id")) for tag, found in Tags(page).tags if "hidden" in found]
     assert hidden == [("li", None), ("section", "compare")]
+
+
+def test_every_figure_is_drawn_for_a_narrow_screen_or_is_no_wider_than_one(reported):
+    _, page, _ = reported
+    figures = dict(re.findall(r'<figure id="figure-([^"]+)">(.*?)</figure>', page, re.S))
+    fitting = {name for name, text in figures.items() if 'class="narrow"' not in text}
+    assert all(name.startswith("overlays-") for name in fitting) and len(figures) > len(fitting) + 5
+    for name in fitting:
+        (width,) = re.findall(r'style="width:([\d.]+)%"', figures[name])
+        assert float(width) <= 100 * NARROW / WIDTH + 0.1
 
 
 def test_sections_figures_and_tables_are_accessible(reported):
