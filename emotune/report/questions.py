@@ -54,7 +54,7 @@ def split_sentences(comparisons: Sequence[Comparison], bootstraps: Sequence[Imag
         which = "All runs on a data set" if not divided else "Elsewhere, all runs on a data set"
         sentences.append(
             f"{which} have the same training, validation and test images, and no interval covers another choice of "
-            "training images. So this is not known; a study with `folds` or `split_seeds` would tell."
+            "training images. So this is not known; a study with folds, or with several random splits, would tell."
         )
     crossed: Mapping[tuple[str, str], tuple[float | None, float | None]] = {
         (str(b.contrast), b.dataset): (b.crossed_low, b.crossed_high) for b in bootstraps

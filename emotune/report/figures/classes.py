@@ -29,6 +29,8 @@ __all__ = ["confusion_differences", "confusion_matrices", "recall"]
 
 EDGE, GAP = 0.08, 0.12
 """Inches."""
+APART = 0.3
+"""Inches between the axes of recalls and of their differences, whose tick labels reach beyond them."""
 LEGIBLE = 0.2
 """The smallest cell, in inches, in which a number is written."""
 MOST_VECTOR_CLASSES = 12
@@ -64,7 +66,7 @@ def recall(
     left = 0.2 + max(map(text_width, labels))
     whole, columns = full_width(narrow=narrow), 1 if narrow else 2
     top = 0.36 + LEGEND_ROW_HEIGHT * len(legend_rows(shown, whole - left)) + 0.2
-    width = (whole - left - 0.1 - GAP * (columns - 1)) / columns
+    width = (whole - left - 0.1 - APART * (columns - 1)) / columns
     pitch_down = block * len(labels) + 0.72  # from the upper axes of a narrow figure to the lower
     against = wrap_name(f"difference from {baseline}, points", int(width / 0.075))
     height = block * len(labels) + (pitch_down if narrow else 0)
@@ -74,7 +76,7 @@ def recall(
     row = {v: 0.05 + pitch * (i + 0.5) for i, v in enumerate(shown)}
     at = {label: i * block + (block - pitch * len(shown) - 0.1) / 2 for i, label in enumerate(labels)}
     axes = [
-        place_axes(figure, left + i % columns * (width + GAP), top + i // columns * pitch_down, width,
+        place_axes(figure, left + i % columns * (width + APART), top + i // columns * pitch_down, width,
                    block * len(labels), grid="x")
         for i in range(2)
     ]  # fmt: skip

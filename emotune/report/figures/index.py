@@ -118,8 +118,8 @@ class _DatasetFigures:
             yield for_both_widths(
                 f"interaction-{one}-{other}-{self._dataset}",
                 partial(interactions.interaction_plot, self._title, (one, other), values, shown, self._metric),
-                f"{self._dataset}, {seed_count_text([values['seed'].nunique()])}. Left: means; faint lines are seeds, "
-                "without what all variants of a seed share. Where lines are parallel, effects add up. Right: "
+                f"{self._dataset}, {seed_count_text([values['seed'].nunique()])}. Lines: means; faint lines are seeds, "
+                "without what all variants of a seed share. Where lines are parallel, effects add up. Interval: "
                 f"{'the interaction' if len(shown) == 1 else 'from left to right, ' + judged}, with joint 95 % "
                 "intervals, which alone say whether they do. Grey: region of equivalence.",
                 f"{self._metric.scale.title} on {self._dataset} by {one} and {other}: {'; '.join(texts)}. Interaction: "
@@ -220,7 +220,7 @@ class _DatasetFigures:
             yield for_both_widths(
                 f"recall-{self._dataset}",
                 partial(classes.recall, self._title, recalls, differences, baseline, self._colours),
-                f"{self._scope}. Left: recall of each class, seeds and means. Right: difference from {baseline}, "
+                f"{self._scope}. Recall of each class, seeds and means, and its difference from {baseline}, "
                 "paired by seed, with 95 % t intervals. Exploratory: not corrected for the number of classes.",
                 f"Recall of each class by variant on {self._dataset}, and its difference from {baseline}",
             )
