@@ -18,7 +18,7 @@ from emotune.config.study import Study
 from emotune.core.errors import InputError, UnwritableError, describe_os_error
 from emotune.core.storage import Folder, to_json_bytes
 from emotune.data.datasets.location import is_ready, manifest_of
-from emotune.runs.declarations import read_declarations
+from emotune.runs.declarations import current_declaration, read_declarations
 from emotune.runs.metric_values import value_bytes
 from emotune.runs.store import RunStates
 
@@ -92,13 +92,22 @@ def input_fingerprint(study: Study, states: RunStates, command: str) -> str:
         *(f"{ref!r} {manifest_of(ref) if is_ready(ref) else ''}" for ref in datasets),
         json.dumps(read_architectures(store, study, runs)),
         *value_bytes(states, study.metric),
-        *(f"{one.digest} {one.ended}" for one in read_declarations(store, study.name)),
+        *_declared(study, states),
         *_package_sources(),
     )
     for part in parts:
         data = part.encode() if isinstance(part, str) else part
         digest.update(f"{len(data)} ".encode() + data)
     return digest.hexdigest()
+
+
+def _declared(study: Study, states: RunStates) -> Iterator[str]:
+    """What studies of this name declare, up to the study's own declaration: later ones change nothing in its report."""
+    own = current_declaration(study, states).digest
+    for one in read_declarations(states.store, study.name):
+        yield f"{one.digest} {one.ended}"
+        if one.digest == own:
+            return
 
 
 class ReportWriter:
