@@ -167,6 +167,7 @@ def looks_on(
         if any((variant, seed) not in ended for variant, count in seeds.items() for seed in range(count)):
             break
         judged = judge_contrasts(_up_to(here, seeds), contrasts, dataset, now, metric, part)
+        judged = [_of_seeds(c, min(seeds[variant] for variant in c.contrast.weights)) for c in judged]
         if learning:
             found = _learning_at(learning, _up_to(here, seeds), seeds, part)
             learned |= {v: one for v, one in found.items() if v not in learned or not learned[v].learned}
@@ -223,6 +224,11 @@ def _has_ended(row: Mapping[str, Any], metric: Metric) -> bool:
 
 def _up_to(rows: Sequence[Mapping[str, Any]], seeds: Mapping[str, int]) -> list[Mapping[str, Any]]:
     return [row for row in rows if row["seed"] < seeds[row["variant"]]]
+
+
+def _of_seeds(comparison: Comparison, seeds: int) -> Comparison:
+    """The comparison without the seeds for which nobody asked, in which a variant is not missing."""
+    return replace(comparison, missing={seed: why for seed, why in comparison.missing.items() if seed < seeds})
 
 
 def _without_interval(comparison: Comparison) -> Comparison:

@@ -184,6 +184,7 @@ def test_what_is_set_aside_goes_on_once_its_partner_has_learned():
     first, second, last = found.reached
     assert [c.verdict for c in first.comparisons[1:]] == [Verdict.NOT_ASSESSED] * 3
     assert [c.summary.n for c in second.comparisons] == [10, 5, 5, 5], "they are judged with the seeds that they have"
+    assert [c.missing for c in second.comparisons] == [{}] * 4, "which are all that were asked for"
     assert [c.summary.n for c in last.comparisons] == [20] * 4
     assert found.learning["base"].n == 20
 

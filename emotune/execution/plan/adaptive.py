@@ -56,10 +56,10 @@ def restrict_to_looks(plan: Plan, study: Study) -> Plan:
     from emotune.analysis.load import load_records  # late, with pandas and scipy: fixed designs do without
     from emotune.analysis.looks import reached_looks
 
-    records = load_records(plan, study.metric)
-    rows = cast("list[Mapping[str, Any]]", records.runs.to_dict("records"))
+    found = load_records(plan, study.metric)
+    rows = cast("list[Mapping[str, Any]]", found.runs.to_dict("records"))
     datasets = tuple(dict.fromkeys(run.dataset.name for run in plan.runs))
-    learned = {d: one for d in datasets if (one := learning(records, study, d, len(datasets)))}
+    learned = {d: one for d in datasets if (one := learning(found, study, d, len(datasets)))}
     looks = reached_looks(rows, study.contrasts, datasets, study.looks, study.metric, learned)
     now = {one.dataset: one.seeds for one in looks}
     most = {one.dataset: one.most_seeds() for one in looks}
