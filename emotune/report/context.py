@@ -26,7 +26,7 @@ from emotune.report.caveats import (
 )
 from emotune.report.comparison_data import comparison_data
 from emotune.report.dataset_info import DatasetInfo, synthetic_sentences
-from emotune.report.division_sentences import division_sentences, unit_names
+from emotune.report.division_sentences import assessment_sentences, division_sentences, unit_names
 from emotune.report.example_images import Disagreement
 from emotune.report.looks import look_sentences, look_table, resolution_sentence
 from emotune.report.outcome_sentences import outcome_sentences
@@ -173,6 +173,7 @@ def _of_verdicts(results: StudyResults) -> dict[str, Any]:
         "noise_floor": [noise_floor_sentences(c, results) for c in results.noise_floor.values()],
         "findable_effects": _findable_effects(results),
         "shared_variance": _by_dataset(shared_variance_sentences(results), results),
+        "assessment": assessment_sentences(results.repeats),
         "unit": unit_names(results.repeats),
         "units": unit_names(results.repeats, "s"),
         "rounding": rounding_sentences(

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from emotune.analysis.divisions import Repeats
 from emotune.config.run import Selection
+from emotune.core.text import listed
 
-__all__ = ["division_sentences", "unit_names"]
+__all__ = ["assessment_sentences", "division_sentences", "unit_names"]
 
 
 def unit_names(repeats: Sequence[Repeats], plural: str = "") -> str:
@@ -37,6 +38,22 @@ def division_sentences(repeats: Repeats, selection: Selection, seeds: int) -> st
         return text
     return (
         f"{text} Training images of its {repeats.unit}s overlap, so the variance of a mean over n of them is taken to "
-        f"be 1/n + {repeats.overlap:.2f} times that of one; the latter is the number of test images per training image "
-        "(Nadeau and Bengio 2003)."
+        f"be (1/n + {repeats.overlap:.2f}) times that of one, where {repeats.overlap:.2f} is the number of test images "
+        "per training image (Nadeau and Bengio 2003)."
+    )
+
+
+def assessment_sentences(repeats: Sequence[Repeats]) -> str:
+    """Which contrasts are assessed, given which variants have learned.
+
+    Args:
+        repeats: The repeats on each data set.
+    """
+    text = "A contrast of variants that have not learned is not assessed."
+    units = listed([f"{one.unit}s of {one.dataset}" for one in repeats if one.is_divided] or [""])
+    if not units:
+        return text
+    return (
+        f"{text} For the {units}, what decides is not a single one: a variant counts as having learned if it is better "
+        "than the prior on average over all of them, by the same kind of interval, or in every run."
     )

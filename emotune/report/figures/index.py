@@ -55,7 +55,7 @@ def _contrast_figures(results: StudyResults) -> Iterator[FigureEntry]:
     units = " or ".join(dict.fromkeys(f"{c.unit}s" for c in shown))
     pairs = seed_count_text((c.summary.n for c in shown), f"paired {units}".removesuffix("s"))
     floor = (
-        " Noise floor: the baseline against itself, with a 95 % interval of its own seeds; one estimate of the "
+        " Noise floor: the baseline against itself, with a 95 % interval of its own; one estimate of the "
         "difference that arises without any change."
     )
     means = "; ".join(f"{c.contrast} on {c.dataset} {metric.format_signed(c.summary.mean)}, {c.verdict}" for c in shown)
