@@ -114,16 +114,15 @@ class _DatasetFigures:
             means = values.groupby(["first", "second"], sort=False, as_index=False)["value"].mean()
             cells = zip(means["first"], means["second"], means["value"], strict=True)
             texts = [f"{one} {a}, {other} {b} {self._metric.scale.format(mean)}" for a, b, mean in cells]
-            judged = "; ".join(f"{c.contrast} {self._metric.format_signed(c.summary.mean)}, {c.verdict}" for c in shown)
+            judged = [f"{c.contrast} {self._metric.format_signed(c.summary.mean)}, {c.verdict}" for c in shown]
             yield for_both_widths(
                 f"interaction-{one}-{other}-{self._dataset}",
                 partial(interactions.interaction_plot, self._title, (one, other), values, shown, self._metric),
                 f"{self._dataset}, {seed_count_text([values['seed'].nunique()])}. Lines: means; faint lines are seeds, "
-                "without what all variants of a seed share. Where lines are parallel, effects add up. Interval: "
-                f"{'the interaction' if len(shown) == 1 else 'from left to right, ' + judged}, with joint 95 % "
-                "intervals, which alone say whether they do. Grey: region of equivalence.",
+                "without what all variants of a seed share. Where lines are parallel, effects add up. "
+                f"{interactions.interval_caption(judged)} Grey: region of equivalence.",
                 f"{self._metric.scale.title} on {self._dataset} by {one} and {other}: {'; '.join(texts)}. Interaction: "
-                f"{judged}",
+                f"{'; '.join(judged)}",
             )
 
     def results(self) -> Iterator[FigureEntry]:

@@ -25,7 +25,7 @@ from emotune.report.figures.style import (
     variant_colours,
 )
 
-__all__ = ["interaction_plot"]
+__all__ = ["interaction_plot", "interval_caption"]
 
 HEIGHT, LEFT, TOP, BOTTOM = 2.3, 0.56, 0.52, 0.5
 BETWEEN, RIGHT = 0.75, 0.1
@@ -78,6 +78,20 @@ def interaction_plot(
     return figure
 
 
+def interval_caption(judged: Sequence[str]) -> str:
+    """What the intervals beside the lines are; several have numbers.
+
+    Args:
+        judged: The interactions with value and verdict.
+    """
+    if len(judged) == 1:
+        return "Beside them: the interaction with its joint 95 % interval, which alone says whether they do."
+    numbered = "; ".join(f"{number}, {text}" for number, text in enumerate(judged, 1))
+    return (
+        f"Beside them: the interactions with their joint 95 % intervals, which alone say whether they do: {numbered}."
+    )
+
+
 def _draw_lines(
     axes: Axes, values: pd.DataFrame, lines: Sequence[str], places: Sequence[str], names: dict[str, str]
 ) -> None:
@@ -107,6 +121,8 @@ def _draw_interactions(axes: Axes, interactions: Sequence[Comparison], metric: M
     shown = [(i, c) for i, c in enumerate(interactions) if c.summary.n]
     ends = [end for _, c in shown for end in c.summary.interval or ()]
     axes.set(xlim=(-0.6, len(interactions) - 0.4), xticks=[])
+    if len(interactions) > 1:
+        axes.set_xticks(range(len(interactions)), [str(i + 1) for i in range(len(interactions))])
     axes.set_ylim(*axis_limits([0.0, *(c.summary.mean for _, c in shown), *ends], [], 3 * metric.min_effect))
     axes.axhspan(-metric.min_effect, metric.min_effect, color=GRID, alpha=0.6, linewidth=0, zorder=0)
     axes.axhline(0, color=INK, linewidth=0.8)
