@@ -85,11 +85,9 @@ def interval_caption(judged: Sequence[str]) -> str:
         judged: The interactions with value and verdict.
     """
     if len(judged) == 1:
-        return "Beside them: the interaction with its joint 95 % interval, which alone says whether they do."
+        return "The interaction, with its joint 95 % interval, alone says whether they do."
     numbered = "; ".join(f"{number}, {text}" for number, text in enumerate(judged, 1))
-    return (
-        f"Beside them: the interactions with their joint 95 % intervals, which alone say whether they do: {numbered}."
-    )
+    return f"The interactions, with their joint 95 % intervals, alone say whether they do: {numbered}."
 
 
 def _draw_lines(
