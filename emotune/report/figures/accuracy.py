@@ -111,8 +111,10 @@ def metric_against_cost(
     frame = (72 * width, 72 * HEIGHT)
     tables = [_side_by_side(table.dropna(subset=[cost]), cost, frame[0]) for cost in costs]
     sizes = [[(72 * text_width(v, SMALL) + 2, SMALL + 2) for v in rows["variant"]] for rows in tables]
-    boxes = [place_labels(_marks(*both, ylim, frame), size, frame)
-             for *both, size in zip(tables, costs, sizes, strict=True)]  # fmt: skip
+    boxes = [
+        place_labels(_marks(rows, cost, ylim, frame), size, frame)
+        for rows, cost, size in zip(tables, costs, sizes, strict=True)
+    ]
     legend = [] if None not in boxes else [f"{i + 1}  {name}" for i, name in enumerate(table["variant"])]
     across = max(1, int((whole - LEFT) // (0.25 + max(map(text_width, legend), default=1))))
     top, listed = 0.55 if legend else 0.36, -(-len(legend) // across)
