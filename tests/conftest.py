@@ -128,6 +128,12 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield cache
 
 
+@pytest.fixture
+def shared_cache(once: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache that tests of all workers share, so that the embedded images are drawn and decoded once."""
+    monkeypatch.setenv("EMOTUNE_CACHE", str(once("cache", Path.mkdir)))
+
+
 @pytest.fixture(scope="session")
 def s3() -> Iterator[str]:
     """The URL of a bucket on loopback; the environment has what other processes need to reach it."""

@@ -67,6 +67,7 @@ def test_the_study_of_an_own_network_and_loss_trains_on_ray_and_predicts_after_i
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("shared_cache")
 @pytest.mark.filterwarnings("ignore")  # Jupyter's own
 def test_the_notebook_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     import nbformat

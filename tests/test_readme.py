@@ -206,6 +206,7 @@ def test_the_python_example_is_the_yaml_study_with_names_that_exist(place, monke
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("shared_cache")
 @pytest.mark.timeout(2400)
 def test_every_command_of_the_readme_works_one_after_another(place, monkeypatch):
     order = tried()
