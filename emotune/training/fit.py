@@ -61,15 +61,7 @@ def fit(
     fitted = model.fit(train_features, targets, val_features, val.targets, partial(report, "validating", images))
     train_logits, val_logits = model.log_probabilities(train_features), model.log_probabilities(val_features)
     train_end = time.perf_counter()
-    metrics: EpochMetrics = {
-        "epoch": 1,
-        "lr": None,
-        "train_loss": _cross_entropy(targets, train_logits),
-        "train_accuracy": accuracy(targets, train_logits),
-        "val_loss": _cross_entropy(val.targets, val_logits),
-        "val_accuracy": accuracy(val.targets, val_logits),
-        "train_s_so_far": round(train_end - started, 3),
-    }
+    metrics = _metrics((targets, train_logits), (val.targets, val_logits), train_end - started)
     progress = Progress(
         epoch=1, seen=len(train), train_s=train_end - started, history=[metrics], initialisation=rows.initialisation,
         notes=fitted.pop("notes", []),
@@ -98,6 +90,19 @@ def fit(
     if fitted:
         record["fitted"] = fitted
     return session.finish(record)
+
+
+def _metrics(train: tuple[np.ndarray, np.ndarray], val: tuple[np.ndarray, np.ndarray], seconds: float) -> EpochMetrics:
+    """The only line of ``metrics.jsonl``, from the targets (N,) and the logarithms of probabilities (N, K)."""
+    return {
+        "epoch": 1,
+        "lr": None,
+        "train_loss": _cross_entropy(*train),
+        "train_accuracy": accuracy(*train),
+        "val_loss": _cross_entropy(*val),
+        "val_accuracy": accuracy(*val),
+        "train_s_so_far": round(seconds, 3),
+    }
 
 
 def _cross_entropy(targets: np.ndarray, logits: np.ndarray) -> float:
