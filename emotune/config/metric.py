@@ -240,6 +240,10 @@ class Metric:
         """The difference with its sign, and enough digits to show on which side of 0 and ± ``min_effect`` it is."""
         return self.scale.format_signed(difference, (0.0, self.min_effect, -self.min_effect))
 
+    def format_interval(self, ends: tuple[float, float] | None) -> str:
+        """Both ends of the interval of a difference, ``-0.4 to +2.0``; ``none`` where there is none."""
+        return " to ".join(map(self.format_signed, ends)) if ends else "none"
+
     def check_classes(self, dataset: str, classes: Collection[str]) -> None:
         """Checks that the metric makes sense for the classes of a data set.
 

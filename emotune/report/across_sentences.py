@@ -3,7 +3,6 @@
 from emotune.analysis.across_datasets import AcrossDatasets
 from emotune.config.metric import Metric
 from emotune.core.text import listed
-from emotune.report.phrasing import ends
 
 __all__ = ["across_sentences"]
 
@@ -20,7 +19,7 @@ def across_sentences(across: AcrossDatasets, metric: Metric) -> list[str]:
     if across.one_seed:
         why = f"no interval, because {listed(across.one_seed)} {_has(across.one_seed)} one complete seed only"
     elif across.interval:
-        why = f"95 % interval {ends(across.interval, metric)} for other seeds on the same data sets"
+        why = f"95 % interval {metric.format_interval(across.interval)} for other seeds on the same data sets"
     else:
         why = "without an interval"
     spread = f"By data set it is {signed(across.lowest)} to {signed(across.highest)}, standard deviation "
@@ -42,7 +41,7 @@ def _between(across: AcrossDatasets, metric: Metric) -> list[str]:
     def difference(number: int) -> str:
         one = across.between[number]
         more = f"{metric.format_signed(one.difference)} more on {one.larger} than on {one.smaller}"
-        return f"{more} ({ends((one.low, one.high), metric)})"
+        return f"{more} ({metric.format_interval((one.low, one.high))})"
 
     different = [number for number, one in enumerate(across.between) if one.low > 0]
     if different:

@@ -52,7 +52,7 @@ def aa_sentence(comparisons: Sequence[Comparison], without: Sequence[Comparison]
         return ""
     alone = {str(c.contrast): c for c in without}
     others = [
-        f"{c.contrast} would be {one.verdict} ({phrasing.interval(one.summary, metric)})"
+        f"{c.contrast} would be {one.verdict} ({metric.format_interval(one.summary.interval)})"
         for c in comparisons
         if (one := alone.get(str(c.contrast))) and one.verdict is not c.verdict
     ]

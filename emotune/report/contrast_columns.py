@@ -46,10 +46,10 @@ def other_columns(metric: Metric, several: bool) -> list[Column]:
     """The other analyses of each contrast."""
 
     def paired(other: OtherAnalyses) -> str:
-        return phrasing.interval(other.comparison.paired, metric)
+        return metric.format_interval(other.comparison.paired.interval)
 
     def pooled(other: OtherAnalyses) -> str:
-        return phrasing.ends(other.pooled, metric)
+        return metric.format_interval(other.pooled)
 
     return [
         Column("contrast", lambda other: str(other.comparison.contrast), "name"),
@@ -80,13 +80,13 @@ def _difference_columns(metric: Metric, kind: str) -> list[Column]:
     return [
         Column("n", lambda c: str(c.summary.n), tex_title="$n$"),
         Column("mean difference", mean),
-        Column(kind, lambda c: phrasing.interval(c.summary, metric), tex_title=kind.replace("95 %", r"95\,\%")),
+        Column(kind, lambda c: metric.format_interval(c.summary.interval), tex_title=kind.replace("95 %", r"95\,\%")),
     ]
 
 
 def image_interval_columns(metric: Metric, several: bool) -> list[Column]:
     def between(low: float | None, high: float | None) -> str:
-        return "none" if low is None or high is None else f"{metric.format_signed(low)} to {metric.format_signed(high)}"
+        return metric.format_interval(None if low is None or high is None else (low, high))
 
     def images(row: ImageBootstrap) -> str:
         return f"{row.images:,} ({row.groups:,})"

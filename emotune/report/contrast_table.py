@@ -72,5 +72,5 @@ def _line(row: dict[str, str], metric: Metric, several: bool) -> str:
     late = f"; not confirmatory: {row['late']}" if row.get("late") else ""
     if not row["low"]:
         return line + late
-    low, high = (metric.format_signed(float(row[end])) for end in ("low", "high"))
-    return f"{line} (joint 95 % interval {low} to {high}){late}"
+    ends = metric.format_interval((float(row["low"]), float(row["high"])))
+    return f"{line} (joint 95 % interval {ends}){late}"

@@ -40,7 +40,9 @@ def look_table(every: Sequence[DatasetLooks], metric: Metric) -> Table:
     """
 
     def at(seeds: int) -> Callable[[LookRow], str]:
-        return lambda row: phrasing.interval(row.looks[seeds].summary, metric) if seeds in row.looks else phrasing.DASH
+        return lambda row: (
+            metric.format_interval(row.looks[seeds].summary.interval) if seeds in row.looks else phrasing.DASH
+        )
 
     columns = [
         Column("contrast", lambda row: str(row.contrast), "name"),

@@ -17,10 +17,8 @@ from emotune.report.verdict_headlines import dependence_sentences, headline
 __all__ = [
     "agreement_sentence",
     "difference_sentence",
-    "ends",
     "escape_markdown",
     "findable_effects_sentence",
-    "interval",
     "mean_and_interval",
     "missing_values_sentence",
     "p_value",
@@ -135,7 +133,7 @@ def difference_sentence(comparison: Comparison, metric: Metric, kind: str = "95 
         equal = f"equal in all {summary.n} {seeds}, so there is no interval"
         why = f"{summary.n} {seeds}, no interval before the first look" if summary.sd else equal
         return f"{several} {mean} ({direction}{why})."
-    return f"{several} {mean} ({direction}{kind} {interval(summary, metric)}, {summary.n} {seeds})."
+    return f"{several} {mean} ({direction}{kind} {metric.format_interval(summary.interval)}, {summary.n} {seeds})."
 
 
 def findable_effects_sentence(
@@ -233,16 +231,6 @@ def mean_and_interval(summary: Summary, scale: Scale) -> str:
     bounds = [scale.format(b) for end, b in zip((summary.low, summary.high), scale.bounds, strict=True) if end == b]
     truncated = f", truncated at {' and '.join(bounds)}" if bounds else ""
     return f"{mean} ({scale.format(summary.low)} to {scale.format(summary.high)}{truncated})"
-
-
-def interval(summary: Summary, metric: Metric) -> str:
-    """The interval of a difference, ``-0.4 to +2.0``; ``none`` where there is none."""
-    return ends(summary.interval, metric)
-
-
-def ends(both: tuple[float, float] | None, metric: Metric) -> str:
-    """Both ends of the interval of a difference, ``-0.4 to +2.0``; ``none`` where there is none."""
-    return " to ".join(map(metric.format_signed, both)) if both else "none"
 
 
 def p_value(p: float) -> str:

@@ -111,4 +111,4 @@ def _interaction(comparison: Comparison, metric: Metric) -> str:
     if not comparison.summary.n:
         return f"no {comparison.unit} is complete"
     text = f"interaction {metric.format_signed(comparison.summary.mean)}"
-    return f"{text}, {metric.format_signed(ends[0])} to {metric.format_signed(ends[1])}" if ends else text
+    return f"{text}, {metric.format_interval(ends)}" if ends else text

@@ -185,8 +185,8 @@ def _with_minus(text: str) -> str:
 def _summary_text(summary: Summary, metric: Metric) -> str:
     if not summary.n:
         return "no finished pair"
-    mean, *ends = (metric.format_signed(x) for x in (summary.mean, summary.low, summary.high) if x is not None)
-    return f"{mean} ({ends[0]} to {ends[1]})" if ends else f"{mean} (no interval)"
+    ends = metric.format_interval(summary.interval) if summary.interval else "no interval"
+    return f"{metric.format_signed(summary.mean)} ({ends})"
 
 
 def _axis_label(metric: Metric) -> str:

@@ -45,6 +45,7 @@ STYLE: dict[Any, Any] = {  # matplotlib has a literal type with 300 names for th
     "axes.labelcolor": INK,
     "axes.labelsize": SIZE,
     "axes.grid": False,
+    "axes.titley": 1.0,  # nothing is above the axes, which matplotlib would otherwise measure in every drawing
     "lines.linewidth": 1.2,
     "xtick.labelsize": SIZE,
     "ytick.labelsize": SIZE,
