@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -169,7 +170,8 @@ def _draw_curves(axes: Axes, curves: pd.DataFrame, means: pd.DataFrame, column: 
 def _draw_seeds(axes: Axes, curves: pd.DataFrame, column: str, colours: Mapping[str, str]) -> None:
     """Draws a faint line for each run, all as one artist: a thousand lines take as long as everything else."""
     runs = curves[curves["variant"].isin(list(colours))]
-    rows_of, points = runs.groupby(["variant", "seed"]).indices, runs[["epoch", column]].to_numpy(float)
+    rows_of = cast("dict[tuple[str, int], np.ndarray]", runs.groupby(["variant", "seed"]).indices)
+    points = runs[["epoch", column]].to_numpy(float)
     axes.add_collection(
         LineCollection([points[rows] for rows in rows_of.values()], colors=[colours[v] for v, _ in rows_of], alpha=0.3,
                        linewidths=0.6, capstyle="butt", gid="seeds", rasterized=len(rows_of) > MOST_VECTOR_LINES),

@@ -6,6 +6,7 @@ import io
 import re
 
 import matplotlib
+import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -62,7 +63,7 @@ def _photograph(match: re.Match[str]) -> str:
     """The data URL of an image, as JPEG if that is much smaller, which it is for photographs."""
     png = base64.b64decode(match[1])
     image, jpeg = Image.open(io.BytesIO(png)), io.BytesIO()
-    if len(png) < SMALL or (image.has_transparency_data and image.getchannel("A").getextrema()[0] < 255):
+    if len(png) < SMALL or (image.has_transparency_data and np.asarray(image.getchannel("A")).min() < 255):
         return match[0]
     image.convert("RGB").save(jpeg, "JPEG", quality=88)
     if 2 * len(jpeg.getvalue()) > len(png):
