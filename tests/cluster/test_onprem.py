@@ -94,12 +94,13 @@ def test_a_study_over_two_machines_survives_the_loss_of_one_and_nothing_is_left_
         until("a checkpoint", lambda: list(runs.glob("*/checkpoint/index.json")), 100, says)
         victim = next(machine for machine in workers if trains(machine))
         victim.kill()
-        until("the end of the study", lambda: ended(laptop), 120, says, every_s=5)
+        page = report / "index.html"  # to ask Ray starts a program: not before there is a page
+        until("the end of the study", lambda: page.exists() and ended(laptop), 120, says, every_s=5)
         said = says()
     records = {path.parent.name: json.loads(path.read_text()) for path in runs.glob("*/record.json")}
     assert [(record["workers"], record["reading"]) for record in records.values()] == [(2, "decoded")] * 2, said
     assert sorted(record["interruptions"] for record in records.values()) == [0, 1]
-    assert "Does attention help" in (report / "index.html").read_text()
+    assert "Does attention help" in page.read_text()
 
     laptop.run("ray", "down", "-y", config)
     before[victim.name] = []
