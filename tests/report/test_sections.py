@@ -70,7 +70,7 @@ def test_best_test_epoch_is_shown_beside_the_selected_one(changed):
 def test_aa_is_the_noise_floor_and_not_a_variant(changed):
     study, page, out = changed
     assert "A/A) on scenes" in section(page, "verdicts")
-    assert "Hatched: A/A" in section(page, "verdicts")
+    assert "Noise floor: the baseline against itself" in section(page, "verdicts")
     assert f"{study.aa}" not in section(page, "variants") + section(page, "exploratory") + section(page, "compare")
     assert section(page, "runs").count(study.aa) == study.seeds, "its runs are listed"
     assert "A/A) on scenes" in (out / "report.md").read_text()
