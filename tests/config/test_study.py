@@ -85,7 +85,7 @@ def test_resources_question_metric_and_contrasts_do_not_change_the_runs(write):
 def test_reading_a_study_needs_no_heavy_library(module):
     program = (
         f"import sys, {module}\n"
-        "heavy = {'torch', 'torchvision', 'ray', 'pandas', 'webdataset', 'matplotlib'} & set(sys.modules)\n"
+        "heavy = {'torch', 'torchvision', 'ray', 'pandas', 'webdataset', 'matplotlib', 'seaborn'} & set(sys.modules)\n"
         "sys.exit(', '.join(sorted(heavy)) or 0)"
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

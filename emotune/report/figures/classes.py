@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -180,7 +181,7 @@ def _matrices(
         draw_title(figure, title, "no differences: there is only one variant")
         return figure
     classes = list(next(iter(tables.values())).index)
-    names = 0.12 + max(text_width(label, SMALL) for label in classes)
+    names = 0.12 + max(text_width(label, SMALL) for label in (*classes, "label"))
     whole = full_width(narrow=narrow)
     room, most = whole - names - EDGE + GAP, max((0.26 if narrow else 0.45) * len(classes), 1.6)
     fitting = [c for c in (3, 2) if room / c - GAP >= 0.1 * len(classes)]
@@ -195,10 +196,10 @@ def _matrices(
     draw_title(figure, title)
     for i, (variant, table) in enumerate(tables.items()):
         axes = place_axes(figure, names + i % columns * (side + GAP), top + i // columns * pitch, side, side)
-        image = _matrix(axes, table, texts[variant], look, side)
-        axes.set_title(heads[variant], loc="left", pad=4, fontsize=SIZE, linespacing=1.2)
         first, lowest = i % columns == 0, i + columns >= len(tables)
-        axes.tick_params(length=0, labelsize=SMALL, labelleft=first, labelbottom=lowest, pad=2)
+        image = _matrix(axes, table, texts[variant], look, side, labels=(first, lowest))
+        axes.set_title(heads[variant], loc="left", pad=4, fontsize=SIZE, linespacing=1.2)
+        axes.tick_params(length=0, labelsize=SMALL, pad=2)
         soft: dict[str, Any] = {
             "xycoords": "axes fraction",
             "textcoords": "offset points",
@@ -213,38 +214,25 @@ def _matrices(
     return figure
 
 
-def _matrix(axes: Axes, table: pd.DataFrame, texts: pd.DataFrame, look: dict, side: float) -> ScalarMappable:
-    """Draws a heat map, with numbers if they are legible."""
-    classes = list(table.index)
+def _matrix(
+    axes: Axes, table: pd.DataFrame, texts: pd.DataFrame, look: dict, side: float, *, labels: tuple[bool, bool]
+) -> ScalarMappable:
+    """Draws a heat map, with numbers if they are legible, and ``labels`` at the left and below."""
+    classes, (left, below) = list(table.index), labels
     if len(classes) <= MOST_VECTOR_CLASSES:
-        axes.pcolormesh(table.to_numpy(), **look)
-        if side / len(classes) >= LEGIBLE:
-            _write_numbers(axes, axes.collections[0].to_rgba(table.to_numpy()), texts)
-        axes.set(xlim=(0, len(classes)), ylim=(len(classes), 0))
+        sns.heatmap(table, **look, ax=axes, cbar=False, annot=texts if side / len(classes) >= LEGIBLE else None, fmt="",
+                    annot_kws={"size": SMALL}, xticklabels=below, yticklabels=left)  # fmt: skip
+        axes.set(xlabel="", ylabel="")
     else:
         cells = np.kron(table.to_numpy(), np.ones((8, 8)))  # large pixels, because some viewers smooth small ones
         axes.imshow(cells, **look, interpolation="none", aspect="auto", extent=(0, len(classes), len(classes), 0))
-    ticks = np.arange(len(classes)) + 0.5
-    axes.set_xticks(ticks, classes)
-    axes.set_yticks(ticks, classes, va="center")
-    axes.spines[:].set_visible(False)
+        ticks = np.arange(len(classes)) + 0.5
+        axes.set_xticks(ticks if below else [], classes if below else [])
+        axes.set_yticks(ticks if left else [], classes if left else [])
+        axes.spines[:].set_visible(False)
     axes.tick_params(axis="x", rotation=90)
     axes.tick_params(axis="y", rotation=0)
     return axes.images[0] if axes.images else axes.collections[0]
-
-
-def _write_numbers(axes: Axes, colours: np.ndarray, texts: pd.DataFrame) -> None:
-    """Writes a text into each cell, in black or white, whichever is legible on the cell's colour (K, K, 4).
-
-    The luminance is that of the Web Content Accessibility Guidelines 2.2.
-    """
-    rgb = colours[..., :3]
-    linear = np.where(rgb <= 0.03928, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    is_light = linear @ (0.2126, 0.7152, 0.0722) > 0.408
-    for (row, column), text in np.ndenumerate(texts.to_numpy()):
-        if text:
-            axes.text(column + 0.5, row + 0.5, text, color="0.15" if is_light[row, column] else "white",
-                      ha="center", va="center", fontsize=SMALL)  # fmt: skip
 
 
 def _matrix_title(variant: str, note: str, side: float) -> str:
