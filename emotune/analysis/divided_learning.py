@@ -7,7 +7,7 @@ import numpy as np
 
 from emotune.analysis.divisions import Repeats
 from emotune.analysis.joint_interval import mean_intervals
-from emotune.analysis.learning import Learning
+from emotune.analysis.learning import Learning, mostly_collapsed
 from emotune.analysis.verdict import ALPHA
 from emotune.config.metric import SCALES
 from emotune.runs.directory import State
@@ -22,7 +22,8 @@ def learned_over_divisions(
 
     In each division a variant's gain over the prior of that division is the mean over its seeds. The interval of the
     mean gain is that of `emotune.analysis.joint_interval.mean_intervals`. A variant of which each run is better over
-    its test images has learned, too: the images of several folds are not the same.
+    its test images has learned, too: the images of several folds are not the same. A variant of which half of the runs
+    or more give one answer to nearly all images has not.
 
     Args:
         rows: The runs of all variants, with the yardsticks if they have finished.
@@ -49,4 +50,5 @@ def learned_over_divisions(
                     gains[index, number] = sign * (np.mean([row[name] for row in here]) - one.prior.metrics[name])
         intervals = mean_intervals(gains, ALPHA / datasets / len(compared), overlap=repeats.overlap)
         learned |= {v for v, gain in zip(variants, intervals, strict=True) if gain.low is not None and gain.low > 0}
-    return frozenset(learned & set(asked))
+    collapsed = {v for v in variants if mostly_collapsed([run for run in runs if run.variant == v])}
+    return frozenset(learned & set(asked) - collapsed)

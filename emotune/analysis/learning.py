@@ -32,6 +32,7 @@ __all__ = [
     "RunLearning",
     "VariantLearning",
     "learning",
+    "mostly_collapsed",
     "run_learning",
     "unable_to_learn",
     "variant_learning",
@@ -67,8 +68,8 @@ class VariantLearning:
         n: The number of its finished runs.
         gains: The amount by which it is better than the prior, by yardstick and in its unit, with joint 95 % intervals
             for all variants of all data sets; there is none if the runs do not differ.
-        learned: Whether an interval is above zero. If the runs do not differ, or there is one only: whether each run is
-            better over the test images.
+        learned: Whether an interval is above zero and more than half of the runs tell classes apart. If the runs do not
+            differ, or there is one only: whether each run has learned.
     """
 
     variant: str
@@ -84,7 +85,9 @@ class RunLearning:
     Attributes:
         variant: Its variant.
         seed: Its seed.
-        learned: Whether it is better than the prior by one of the yardsticks, by a one-sided test at 5 %.
+        learned: Whether it is better than the prior by one of the yardsticks, by a one-sided test at 5 %, and does not
+            give one answer to nearly all images: where test images are of other classes than those of training, one
+            answer can be better than another.
         answer: The class that it answers for nearly all images, whatever their class; None if there is no such class.
     """
 
@@ -211,7 +214,14 @@ def variant_learning(
     }  # fmt: skip
 
 
+def mostly_collapsed(runs: Sequence[RunLearning]) -> bool:
+    """Whether half of a variant's runs or more give one answer to nearly all images; False without runs."""
+    return bool(runs) and 2 * sum(run.answer is not None for run in runs) >= len(runs)
+
+
 def _has_learned(gains: Iterable[JointInterval], runs: Sequence[RunLearning]) -> bool:
+    if mostly_collapsed(runs):
+        return False
     gains = list(gains)
     if any(gain.low is not None and gain.low > 0 for gain in gains):
         return True
@@ -243,8 +253,10 @@ def run_learning(
             continue
         frame = predictions[row["run"]]
         guesses = guesses_of(frame)
-        learned = any(_is_better(_values(frame, targets, guesses, name), trivial[name], name) for name in compared)
         answer = _only_answer(guesses, targets)
+        learned = answer is None and any(
+            _is_better(_values(frame, targets, guesses, name), trivial[name], name) for name in compared
+        )
         found.append(
             RunLearning(row["variant"], row["seed"], learned, None if answer is None else classes_of(frame)[answer])
         )

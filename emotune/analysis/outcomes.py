@@ -66,7 +66,7 @@ class Outcomes:
 
     @property
     def not_learned(self) -> Mapping[str, Sequence[int]]:
-        """The seeds in which a variant is not better than the class prior, by variant; only such variants."""
+        """The seeds in which a variant has not learned, by variant; only such variants."""
         return _seeds_by_variant([(r.variant, r.seed) for r in self._runs if not r.learned])
 
     @property

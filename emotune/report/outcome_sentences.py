@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from emotune.analysis.learning import Learning
 from emotune.analysis.outcomes import FarRun, Outcomes
 from emotune.config.metric import SCALES, Metric
+from emotune.config.scale import ROUNDING
 from emotune.report.phrasing import prior_origin, seed_list
 
 __all__ = ["outcome_sentences", "trivial_answer"]
@@ -28,13 +29,19 @@ def outcome_sentences(outcomes: Outcomes, metric: Metric, seeds: str) -> list[st
 
 
 def trivial_answer(learning: Learning) -> str:
-    """The trivial answer that a variant must surpass: ``always answering joy, … (accuracy 23.1 %)``."""
+    """The trivial answer that a variant must surpass: ``always answering joy, … (accuracy 23.1 %)``.
+
+    Where another class is more frequent among the test images than that of training, its share is named beside it.
+    """
     values = " or ".join(
         f"{scale.title} {scale.format(learning.prior.metrics[name])} {scale.unit}".rstrip()
         for name in learning.yardsticks
         for scale in [SCALES[name]]
     )
-    origin = prior_origin(learning.prior)
+    origin, (best, accuracy) = prior_origin(learning.prior), learning.prior.best_answer
+    if "accuracy" in learning.yardsticks and accuracy > learning.prior.metrics["accuracy"] + ROUNDING:
+        share = SCALES["accuracy"].format(accuracy)
+        values = f"{values}; always answering {best} would be {share} % on these test images"
     return f"always answering {learning.prior.answer}, the most frequent class {origin} ({values})"
 
 
@@ -47,7 +54,10 @@ def _learning(outcomes: Outcomes, learning: Learning) -> list[str]:
         sentences = [f"{runs} better than {trivial}."]
     else:
         named = _named(outcomes.not_learned, outcomes.finished)
-        sentences = [f"{failures} of {finished} finished runs are not shown to be better than {trivial}: {named}."]
+        collapse = ", or give one answer for nearly all images" if outcomes.collapsed else ""
+        sentences = [
+            f"{failures} of {finished} finished runs are not shown to be better than {trivial}{collapse}: {named}."
+        ]
     sentences += [
         f"{variant} answers {answer} for nearly all images in {len(which)} of {outcomes.finished[variant]} finished "
         f"runs ({seed_list(which)})."

@@ -122,6 +122,31 @@ def test_a_run_is_compared_with_the_prior_by_an_exact_test():
     assert not is_better(0, 0) and not is_better(0, 9)
 
 
+def test_a_run_that_gives_one_answer_has_not_learned_though_another_class_is_frequent_among_the_test_images():
+    targets = ["excitement"] * 24 + ["contentment"] * 5 + [f"class {i % 6}" for i in range(72)]
+    prior = prior_predictor(frame(targets, targets), {"contentment": 40, "excitement": 30})
+    shown = {"excited": ["excitement"] * 101, "apart": ["excitement"] * 24 + ["contentment"] * 77}
+    runs = [
+        {"run": f"{v}{seed}", "variant": v, "dataset": "d", "seed": seed, "state": State.DONE, "accuracy": 24.0}
+        for v in shown for seed in range(3)
+    ]  # fmt: skip
+    frames = {f"{v}{seed}": frame(targets, answers) for v, answers in shown.items() for seed in range(3)}
+    found = run_learning(runs, "d", frames, prior, ["accuracy"])
+    assert prior.answer == "contentment" and prior.metrics["accuracy"] == pytest.approx(100 * 5 / 101)
+    assert {(one.variant, one.learned, one.answer) for one in found} == {
+        ("excited", False, "excitement"), ("apart", True, None),
+    }  # fmt: skip
+    assert learned(runs, prior.metrics, Metric(), found) == {"apart"}
+    assert prior.best_answer == ("excitement", pytest.approx(100 * 24 / 101))
+
+
+@pytest.mark.parametrize(("one_answer", "has_learned"), [(4, False), (2, False), (1, True)])
+def test_an_interval_above_the_prior_is_not_enough_if_half_of_the_runs_give_one_answer(one_answer, has_learned):
+    table = rows(a=[70.0, 71.0, 70.5, 70.2])
+    runs = [RunLearning("a", s, s >= one_answer, "joy" if s < one_answer else None) for s in range(4)]
+    assert (learned(table, {"accuracy": POSITIVE}, Metric(), runs) == {"a"}) == has_learned
+
+
 @pytest.mark.slow
 def test_intervals_of_means_miss_seldom_however_much_seeds_share():
     rng, studies = np.random.default_rng(3), 400

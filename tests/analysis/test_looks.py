@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -213,6 +214,14 @@ def test_learning_has_the_share_of_its_look_and_stays_once_it_is_shown():
     ]  # fmt: skip
     assert found.learning["a"].gains == intervals[0]["a"].gains
     assert not intervals[1]["a"].learned
+
+
+def test_a_variant_whose_runs_give_one_answer_is_not_resolved_though_it_is_above_the_prior():
+    table = {name: [value + 10 for value in values] for name, values in study(a=8.0).items()}
+    learning = compared_with_prior(table, dict.fromkeys(table, ALL))
+    alike = replace(learning, runs=[RunLearning(r.variant, r.seed, False, "joy") for r in learning.runs])
+    found = looks_on(rows(**table), STAR, "d", PLANNED, METRIC, 1.0, alike)
+    assert verdicts(found) == [Verdict.NOT_ASSESSED] * 4 and found.set_aside == tuple(STAR)
 
 
 def test_before_the_first_look_nothing_is_said_of_contrasts():

@@ -33,10 +33,10 @@ def test_divergence_is_counted_and_its_seeds_are_named():
 def test_the_share_that_learned_is_stated_with_what_the_most_frequent_class_of_training_gives():
     right = [RunLearning(v, seed, True) for v in "ab" for seed in range(3)]
     (text,) = of(right, {"a": 3, "b": 3}, {"x": 9, "y": 1})
-    assert numbers(text) == ["6", "12.5"] and " x," in text
+    assert numbers(text) == ["6", "12.5", "87.5"] and " x," in text and "answering y would" in text
     wrong = [RunLearning("b", 0, False, "x"), RunLearning("b", 2, False)]
     text, one_answer = of([*right[:3], *wrong], {"a": 3, "b": 3}, {"x": 9, "y": 1})
-    assert numbers(text) == ["2", "6", "12.5", "2", "3", "0", "2"] and "b in" in text and "a in" not in text
+    assert numbers(text) == ["2", "6", "12.5", "87.5", "2", "3", "0", "2"] and "b in" in text and "a in" not in text
     assert numbers(one_answer) == ["1", "3", "0"] and "answers x" in one_answer
     assert of([], {}, {"x": 9, "y": 1}) == []
 

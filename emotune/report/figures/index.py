@@ -164,8 +164,8 @@ class _DatasetFigures:
             f"learning-{self._dataset}",
             partial(learning.learned_by_seed, self._title, found, runs, self._colours),
             f"{self._scope}. Dots: seeds; filled: better than the class prior over the test images (one-sided, 5 %), "
-            "hollow: not shown to be; crosses: one answer for nearly all images. Bars: means with joint 95 % intervals "
-            "of their distance from the prior.",
+            "hollow: not shown to be; crosses: one answer for nearly all images, which is nothing learned. Bars: means "
+            "with joint 95 % intervals of their distance from the prior.",
             f"Which runs and variants learned something on {self._dataset}; shown to have learned: {learned}",
         )
 
