@@ -7,12 +7,14 @@ from emotune.analysis.intraclass import shared_by_seeds
 from emotune.analysis.metric_table import metric_table
 from emotune.analysis.seeds import Comparison
 from emotune.analysis.sensitivity import OtherAnalyses
-from emotune.analysis.verdict import RESOLVED
+from emotune.analysis.verdict import RESOLVED, Verdict
 from emotune.config.metric import Metric
 from emotune.report import phrasing
 from emotune.report.results import StudyResults
 
 __all__ = [
+    "OWN_VALUES",
+    "aa_paragraphs",
     "aa_sentence",
     "dropped_sentences",
     "noise_floor_sentences",
@@ -21,44 +23,71 @@ __all__ = [
     "shared_variance_sentences",
 ]
 
+OWN_VALUES = (
+    "These intervals know a contrast's own values alone, which are few and can agree by luck; those of the verdicts "
+    "also rest on the spread of all variants, and so can be wider."
+)
+"""What distinguishes the intervals of single contrasts from those of the verdicts."""
 FEW = 4
 """Up to so many repeats the report says that resolved differences are overstated."""
 
 
 def paired_sentence(other: OtherAnalyses) -> str:
-    """The sentence that paired tests, on a contrast's own seeds alone, do not give its verdict; empty if they do.
+    """The sentence that paired tests, on a contrast's own values alone, say something else; empty if they do not.
 
     Args:
         other: The contrast with its other analyses.
     """
     verdict = other.comparison.verdict
-    if verdict not in RESOLVED or other.paired_verdict is verdict or other.p_holm is None:
+    if other.p_holm is None or other.paired_verdict is verdict:
         return ""
-    return (
-        "It rests on the spread of all variants: the paired t-test on its own values alone, with Holm's correction, "
-        f"does not show it (p {phrasing.p_value(other.p_holm)})."
-    )
+    alone = f"the paired t-test on its own values alone, with Holm's correction (p {phrasing.p_value(other.p_holm)})"
+    if verdict in RESOLVED:
+        return f"This verdict rests on the spread of all variants: {alone}, does not show it."
+    if verdict is Verdict.UNRESOLVED and other.paired_verdict in RESOLVED:
+        return (
+            f"This verdict rests on the spread of all variants, because a few values may agree by luck: {alone}, would "
+            "show a difference."
+        )
+    return ""
 
 
-def aa_sentence(comparisons: Sequence[Comparison], without: Sequence[Comparison], metric: Metric) -> str:
-    """The verdicts as they would be if the A/A runs were no part of the spread; empty without such runs.
+def aa_sentence(comparison: Comparison, without: Sequence[Comparison], metric: Metric) -> str:
+    """The verdict as it would be if the A/A runs were no part of the spread; empty if it would be the same.
 
     Args:
-        comparisons: The contrasts on one data set, as they are judged.
-        without: The same, judged without the A/A runs.
+        comparison: A contrast as it is judged.
+        without: The contrasts judged without the A/A runs; empty without such runs.
         metric: The study's metric.
     """
-    if not without:
+    verdict = _verdict_without_aa(comparison, without, metric)
+    return f"Without the A/A runs in the spread it would be {verdict}." if verdict else ""
+
+
+def aa_paragraphs(comparisons: Sequence[Comparison], without: Sequence[Comparison], metric: Metric) -> list[str]:
+    """The verdicts that depend on the A/A runs, a paragraph for each data set with such verdicts.
+
+    Args:
+        comparisons: The contrasts as they are judged.
+        without: The same, judged without the A/A runs; empty without such runs.
+        metric: The study's metric.
+    """
+    changed = [(c, verdict) for c in comparisons if (verdict := _verdict_without_aa(c, without, metric))]
+    several = len({c.dataset for c in comparisons}) > 1
+    paragraphs = []
+    for dataset in dict.fromkeys(c.dataset for c, _ in changed):
+        others = "; ".join(f"{c.contrast} would be {verdict}" for c, verdict in changed if c.dataset == dataset)
+        where = f"On {dataset} this" if several else "This"
+        paragraphs.append(f"{where} depends on the A/A runs: without them in the spread, {others}.")
+    return paragraphs
+
+
+def _verdict_without_aa(comparison: Comparison, without: Sequence[Comparison], metric: Metric) -> str:
+    """The verdict and its interval without the A/A runs: ``better (+3.2 to +14.3)``; empty if they change nothing."""
+    alone = {(c.contrast, c.dataset): c for c in without}.get((comparison.contrast, comparison.dataset))
+    if alone is None or alone.verdict is comparison.verdict:
         return ""
-    alone = {str(c.contrast): c for c in without}
-    others = [
-        f"{c.contrast} would be {one.verdict} ({metric.format_interval(one.summary.interval)})"
-        for c in comparisons
-        if (one := alone.get(str(c.contrast))) and one.verdict is not c.verdict
-    ]
-    if not others:
-        return "Without the A/A runs in the spread, the verdicts would be the same."
-    return f"Without the A/A runs in the spread, {'; '.join(others)}."
+    return f"{alone.verdict} ({metric.format_interval(alone.summary.interval)})"
 
 
 def noise_floor_sentences(comparison: Comparison, results: StudyResults) -> str:
@@ -71,13 +100,14 @@ def noise_floor_sentences(comparison: Comparison, results: StudyResults) -> str:
     study, dataset = results.study, comparison.dataset
     runs = results.records.done().query("variant == @study.aa and dataset == @dataset").sort_values("seed")
     values = " · ".join(map(study.metric.scale.format, runs[study.metric.column]))
-    here, without = ([c for c in given if c.dataset == dataset] for given in (results.comparisons, results.without_aa))
+    here = [c for c in results.comparisons if c.dataset == dataset]
+    same = bool(results.without_aa) and not aa_paragraphs(here, results.without_aa, study.metric)
     sentences = [
         f"Noise floor (A/A) on {dataset}: the baseline compared with itself under other initial weights and dropout "
         "masks.",
         phrasing.difference_sentence(comparison, study.metric),
         f"The runs of {study.aa}, by seed: {values}." if values else "",
-        aa_sentence(here, without, study.metric),
+        "Without them in the spread, the verdicts would be the same." if same else "",
         "This is one estimate of the difference that arises without any change, not a limit below which differences "
         "are noise; its runs are part of the spread of all intervals.",
     ]

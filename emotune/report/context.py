@@ -18,6 +18,9 @@ from emotune.report import phrasing
 from emotune.report.across_sentences import across_sentences
 from emotune.report.answer import answer
 from emotune.report.caveats import (
+    OWN_VALUES,
+    aa_paragraphs,
+    aa_sentence,
     dropped_sentences,
     noise_floor_sentences,
     paired_sentence,
@@ -168,7 +171,10 @@ def _of_verdicts(results: StudyResults) -> dict[str, Any]:
     complete = len(results.records.done()) == len(results.records.runs)
     sign_flips = [(other.p_sign_flip, other.p_sign_flip_holm) for other in results.other_analyses]
     return {
-        "answer": answer(comparisons, study.metric, _test_images(results), complete=complete),
+        "answer": [
+            *answer(comparisons, study.metric, _test_images(results), complete=complete),
+            *aa_paragraphs(comparisons, results.without_aa, study.metric),
+        ],
         "verdicts": [_verdict(other, results) for other in results.other_analyses],
         "noise_floor": [noise_floor_sentences(c, results) for c in results.noise_floor.values()],
         "findable_effects": _findable_effects(results),
@@ -181,6 +187,7 @@ def _of_verdicts(results: StudyResults) -> dict[str, Any]:
             unit_names(results.repeats, "s"),
             any_resolved=any(c.verdict in RESOLVED for c in comparisons),
         ),
+        "own_values": OWN_VALUES,
         "not_assessed": any(c.verdict is Verdict.NOT_ASSESSED for c in comparisons),
         "looks": _by_dataset({one.dataset: " ".join(look_sentences(one)) for one in results.looks}, results),
         "dropped": dropped_sentences([f"{c.name} on {c.dataset}" if several else c.name for c in results.dropped]),
@@ -242,6 +249,7 @@ def _verdict(other: OtherAnalyses, results: StudyResults) -> VerdictEntry:
         phrasing.verdict_sentences(c, results.study.metric, results.judged_on, results.comparisons),
         resolution_sentence(looks, c.contrast) if looks else "",
         paired_sentence(other),
+        aa_sentence(c, results.without_aa, results.study.metric),
     ]
     return VerdictEntry(str(verdict), VERDICT_MARKS[verdict], str(c.contrast), " ".join(filter(None, sentences)))
 

@@ -4,7 +4,7 @@ from seed_tables import analyse, compare_contrasts, rows
 
 from emotune.config.contrast import Contrast
 from emotune.config.metric import Metric
-from emotune.report.caveats import aa_sentence, dropped_sentences, paired_sentence, rounding_sentences
+from emotune.report.caveats import aa_paragraphs, aa_sentence, dropped_sentences, paired_sentence, rounding_sentences
 
 RUNS = {
     "alexnet": [63.47, 60.46, 71.35, 60.74, 58.88],
@@ -28,15 +28,26 @@ def test_a_verdict_that_paired_tests_do_not_give_says_so():
     assert "0.060" in told[1]
 
 
+def test_an_unresolved_verdict_says_where_its_own_values_alone_show_a_difference():
+    agreeing = {"a": [60.0, 50.0, 70.0], "b": [64.0, 54.1, 74.0], "c": [50.0, 70.0, 61.0]}
+    contrasts = [Contrast.parse("b - a"), Contrast.parse("c - a")]
+    told = {str(o.comparison.contrast): o for o in analyse(rows(**agreeing), contrasts, ["d"], 3, METRIC)}
+    assert [str(o.comparison.verdict) for o in told.values()] == ["unresolved", "unresolved"]
+    assert str(told["b - a"].paired_verdict) == "better" and "would show" in paired_sentence(told["b - a"])
+    assert paired_sentence(told["c - a"]) == ""
+
+
 def test_verdicts_that_hang_on_the_runs_of_aa_are_named():
     without = {variant: values for variant, values in RUNS.items() if variant != "aa"}
     judged, alone = (compare_contrasts(rows(**runs), CONTRASTS, ["d"], 5, METRIC) for runs in (RUNS, without))
-    text = aa_sentence(judged, alone, METRIC)
-    assert "attention - alexnet would be better (+0.3 to +7.5)" in text
-    assert "dual" not in text
-    same = aa_sentence(judged, judged, METRIC)
-    assert same and "would be better" not in same
-    assert aa_sentence(judged, [], METRIC) == ""
+    (paragraph,) = aa_paragraphs(judged, alone, METRIC)
+    assert "attention - alexnet would be better (+0.3 to +7.5)" in paragraph
+    assert "dual" not in paragraph
+    cards = [aa_sentence(c, alone, METRIC) for c in judged]
+    assert [bool(text) for text in cards] == [True, False, False, False]
+    assert "better (+0.3 to +7.5)" in cards[0]
+    for others in (judged, []):
+        assert not aa_paragraphs(judged, others, METRIC) and not any(aa_sentence(c, others, METRIC) for c in judged)
 
 
 def test_few_repeats_are_named_by_what_repeats_and_only_where_they_are_few():
