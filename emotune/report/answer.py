@@ -4,10 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from emotune.analysis.seeds import Comparison
 from emotune.analysis.verdict import Verdict
-from emotune.config.contrast import Contrast
 from emotune.config.metric import Metric
 from emotune.core.text import listed
-from emotune.report.verdict_headlines import headline
+from emotune.report.verdict_headlines import dependence_clauses, depends_on, headline
 
 __all__ = ["answer"]
 
@@ -18,6 +17,8 @@ RELATIONS: Mapping[Verdict, tuple[str, str]] = {
     Verdict.IDENTICAL: ("predicts for every image the same as", "predict for every image the same as"),
 }
 """The finding, of one variant and of several, before the name of the reference."""
+RESOLVING = [v for v in Verdict if v not in (Verdict.UNRESOLVED, Verdict.DETERMINISTIC, Verdict.NOT_ASSESSED)]
+"""The verdicts that say something about a contrast."""
 
 
 def answer(
@@ -47,52 +48,76 @@ def _paragraph(comparisons: Sequence[Comparison], metric: Metric, images: int, *
     where = where if complete else f"So far, o{where[1:]}"
     verdicts = [c.verdict or Verdict.UNRESOLVED for c in comparisons]
     by_verdict = {v: [c for c, one in zip(comparisons, verdicts, strict=True) if one is v] for v in Verdict}
-    found = _findings(by_verdict, metric)
-    sentences = [f"{where}, {'; '.join(found) if found else 'no declared contrast is resolved'}."]
-    if unresolved := by_verdict[Verdict.UNRESOLVED]:
-        sentences.append(f"{_open_questions(unresolved)} cannot be told.")
+    found, told = _findings(by_verdict, metric), [c for v in RESOLVING for c in by_verdict[v]]
+    unresolved = [c for c in by_verdict[Verdict.UNRESOLVED] if not any(depends_on(one, c) for one in told)]
+    open_questions = f"it cannot be told {_open_questions(unresolved)}" if unresolved else ""
+    if found:
+        intervals = ", with joint 95 % intervals" if any(c.summary.interval for c in told) else ""
+        sentences = [f"{where}{intervals}, {'; '.join(found)}."]
+        sentences += [f"I{open_questions[1:]}."] if unresolved else []
+    else:
+        sentences = [f"{where}, {open_questions or 'no declared contrast is resolved'}."]
     if fixed := by_verdict[Verdict.DETERMINISTIC]:
-        sentences.append(f"Seeds tell nothing about {_pairs(fixed)}, which do not depend on them.")
+        sentences.append(f"Seeds tell nothing about {_variants(fixed)}, which do not depend on them.")
     if unable := by_verdict[Verdict.NOT_ASSESSED]:
-        sentences.append(f"Nothing is said of {_pairs(unable)}: none of them is shown to have learned anything.")
-    if late := [str(c.contrast) for c in comparisons if c.late and c.verdict is not Verdict.UNRESOLVED]:
-        sentences.append(f"Not confirmatory, because of what was declared when results were there: {listed(late)}.")
+        are = "are not assessed: none of their" if len(unable) > 1 else "is not assessed: none of its"
+        sentences.append(f"{listed(str(c.contrast) for c in unable)} {are} variants is shown to have learned.")
+    late: dict[str, list[str]] = {}
+    for c in (c for c in comparisons if c.late):
+        late.setdefault("; ".join(map(str, c.late)), []).append(str(c.contrast))
+    for why, names in late.items():
+        which = "all contrasts" if len(names) == len(comparisons) > 1 else listed(names)
+        sentences.append(f"Not confirmatory ({why}): {which}.")
     return " ".join(sentences)
 
 
 def _findings(by_verdict: Mapping[Verdict, Sequence[Comparison]], metric: Metric) -> list[str]:
-    """The findings of the verdicts, a clause for each verdict and reference."""
+    """The findings of the verdicts and how large they are, a clause for each verdict and reference."""
     clauses = []
     for verdict, (one, several) in RELATIONS.items():
         margin = f" within ±{metric.scale.format_amount(metric.min_effect)}" if verdict is Verdict.EQUIVALENT else ""
-        clauses += [
-            f"{listed(variants)} {one if len(variants) == 1 else several} {reference}{margin}"
-            for reference, variants in _by_reference(by_verdict[verdict]).items()
-        ]
-    told = [v for v in Verdict if v not in (Verdict.UNRESOLVED, Verdict.DETERMINISTIC, Verdict.NOT_ASSESSED)]
-    return clauses + [headline(c, metric) for v in told for c in by_verdict[v] if not _is_told_by_variants(c)]
+        for reference, found in _by_reference(by_verdict[verdict]).items():
+            variants = listed(f"{c.contrast.sides[0]}{_size(c, metric)}" for c in found)
+            clauses.append(f"{variants} {one if len(found) == 1 else several} {reference}{margin}")
+    every = [c for found in by_verdict.values() for c in found]
+    for c in (c for v in RESOLVING for c in by_verdict[v] if not _is_told_by_variants(c)):
+        depends = "".join(f", {clause}" for clause in dependence_clauses(c, every, metric))
+        clauses.append(f"{headline(c, metric)}{_size(c, metric)}{depends}")
+    return clauses
+
+
+def _size(comparison: Comparison, metric: Metric) -> str:
+    """How large a difference is: `` (+5.2 points, +1.2 to +9.2)``; empty without an interval."""
+    if not (ends := comparison.summary.interval):
+        return ""
+    mean = f"{metric.format_signed(comparison.summary.mean)} {metric.scale.difference_units}".rstrip()
+    return f" ({mean}, {metric.format_interval(ends)})"
 
 
 def _open_questions(comparisons: Sequence[Comparison]) -> str:
-    """The unresolved questions: ``Whether dual differs from dual-plain, and mldr from alexnet,``."""
+    """The unresolved questions: ``whether dual differs from dual-plain, and whether mldr differs from alexnet``."""
     clauses = [
-        f"{listed(variants, 'or')} {'differs ' if not i else ''}from {reference}"
-        for i, (reference, variants) in enumerate(_by_reference(comparisons).items())
+        f"whether {listed((c.contrast.sides[0] for c in found), 'or')} differs from {reference}"
+        for reference, found in _by_reference(comparisons).items()
     ]
-    clauses += [_question(c.contrast) for c in comparisons if not _is_told_by_variants(c)]
-    comma = "," if len(clauses) > 1 else ""
-    return f"Whether {', and '.join(clauses)}{comma}"
-
-
-def _question(contrast: Contrast) -> str:
-    """The question of a contrast that is an effect of factors, or does not compare two means."""
-    if contrast.effect is None:
-        return f"{contrast} is zero"
-    (one, (level, first)), *others = contrast.effect.compared.items()
-    if others:
-        return f"the effect of {one} depends on {others[0][0]}"
-    over = f" on average over {listed(contrast.effect.averaged_over)}" if contrast.effect.averaged_over else ""
-    return f"{one} {level} differs from {first}{over}"
+    others = [c.contrast for c in comparisons if not _is_told_by_variants(c)]
+    effects: dict[tuple[str, ...], list[str]] = {}
+    for contrast in others:
+        if contrast.effect and not contrast.effect.is_interaction:
+            ((factor, (level, first)),) = contrast.effect.compared.items()
+            effects.setdefault(contrast.effect.averaged_over, []).append(f"{factor} ({level} − {first})")
+    for averaged, names in effects.items():
+        over = f" on average over {listed(averaged)}" if averaged else ""
+        clauses.append(f"whether {listed(names, 'or')} has an effect{over}")
+    clauses += [
+        f"whether the effect of {one} depends on {other}"
+        for one, other in dict.fromkeys(
+            tuple(c.effect.compared) for c in others if c.effect and c.effect.is_interaction
+        )
+    ]
+    clauses += [f"whether {contrast} is zero" for contrast in others if contrast.effect is None]
+    *most, last = clauses
+    return f"{', '.join(most)}, and {last}" if most else last
 
 
 def _is_told_by_variants(comparison: Comparison) -> bool:
@@ -100,17 +125,16 @@ def _is_told_by_variants(comparison: Comparison) -> bool:
     return comparison.contrast.compares_means and comparison.contrast.effect is None
 
 
-def _by_reference(comparisons: Iterable[Comparison]) -> dict[str, list[str]]:
-    """The variants that are compared with each reference, of contrasts that are told by their variants."""
-    grouped: dict[str, list[str]] = {}
+def _by_reference(comparisons: Iterable[Comparison]) -> dict[str, list[Comparison]]:
+    """The comparisons with each reference, of contrasts that are told by their variants."""
+    grouped: dict[str, list[Comparison]] = {}
     for c in comparisons:
         if _is_told_by_variants(c):
-            variant, reference = c.contrast.sides
-            grouped.setdefault(reference, []).append(variant)
+            grouped.setdefault(c.contrast.sides[1], []).append(c)
     return grouped
 
 
-def _pairs(comparisons: Sequence[Comparison]) -> str:
+def _variants(comparisons: Sequence[Comparison]) -> str:
     """The variants of some contrasts: ``alexnet, attention and dual``."""
     return listed(
         dict.fromkeys(variant for c in comparisons for variant in (*c.contrast.positive, *c.contrast.negative))

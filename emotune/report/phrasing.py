@@ -41,8 +41,9 @@ MOST_NAMED = 4
 
 
 def verdict_sentences(
-    comparison: Comparison, metric: Metric, datasets: Sequence[str], among: Sequence[Comparison] = ()
-) -> str:
+    comparison: Comparison, metric: Metric, datasets: Sequence[str], among: Sequence[Comparison] = (),
+    *, with_lateness: bool = True,
+) -> str:  # fmt: skip
     """The verdict of a contrast, followed by the numbers that it is based on.
 
     Args:
@@ -50,11 +51,12 @@ def verdict_sentences(
         metric: The study's metric.
         datasets: The names of all the study's data sets; with several of them the verdict names its own.
         among: All declared contrasts: a main effect is not told without its interactions.
+        with_lateness: Whether it says what of its judgement was declared when results were there.
     """
     where = f"On {comparison.dataset}: " if len(datasets) > 1 else ""
     sentences = [
         f"{where}{headline(comparison, metric)}. {difference_sentence(comparison, metric, JOINT)}",
-        f"Not confirmatory: {'; '.join(map(str, comparison.late))}." if comparison.late else "",
+        f"Not confirmatory: {'; '.join(map(str, comparison.late))}." if comparison.late and with_lateness else "",
         _infinite_values(comparison),
         f"Adjusted p {p_value(comparison.p)}." if comparison.p is not None else "",
         *_reasons(comparison, metric),

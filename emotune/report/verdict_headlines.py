@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from emotune.analysis.seeds import Comparison
 from emotune.analysis.verdict import Verdict
-from emotune.config.contrast import Contrast, Effect
+from emotune.config.contrast import Contrast
 from emotune.config.metric import Metric
 from emotune.core.text import listed
 
-__all__ = ["VERDICT_TEMPLATES", "dependence_sentences", "headline"]
+__all__ = ["VERDICT_TEMPLATES", "dependence_clauses", "dependence_sentences", "depends_on", "headline"]
 
 VERDICT_TEMPLATES = {
     Verdict.BETTER: "{variant} is better than {reference}",
@@ -38,12 +38,12 @@ INTERACTION_TEMPLATES = SIGN_TEMPLATES | {
 }
 """The first sentence on the interaction of two factors."""
 DEPENDENCE_TEMPLATES = {
-    Verdict.POSITIVE: "But it depends on {other}",
-    Verdict.NEGATIVE: "But it depends on {other}",
-    Verdict.EQUIVALENT: "It does not depend on {other} by more than {margin}",
-    Verdict.UNRESOLVED: "Whether it depends on {other} cannot be told",
+    Verdict.POSITIVE: "but it depends on {other}",
+    Verdict.NEGATIVE: "but it depends on {other}",
+    Verdict.UNRESOLVED: "and whether it depends on {other} cannot be told",
+    Verdict.EQUIVALENT: "and it does not depend on {other} by more than {margin}",
 }
-"""The sentence on a main effect, by the verdict of an interaction."""
+"""The clause on a main effect, by the verdict of an interaction; the first says most about a factor of many levels."""
 
 
 def headline(comparison: Comparison, metric: Metric) -> str:
@@ -78,18 +78,49 @@ def dependence_sentences(comparison: Comparison, among: Sequence[Comparison], me
         among: All declared contrasts, with the interactions.
         metric: The study's metric.
     """
-    effect = comparison.contrast.effect
-    if effect is None or effect.is_interaction:
-        return []
     sentences = []
     for other in among:
         template = DEPENDENCE_TEMPLATES.get(other.verdict or Verdict.UNRESOLVED)
-        interaction = other.contrast.effect
-        if template and interaction and other.dataset == comparison.dataset and _extends(interaction, effect):
-            named = next(factor for factor in interaction.compared if factor not in effect.compared)
-            text = template.format(other=named, margin=metric.scale.format_amount(metric.min_effect))
-            sentences.append(f"{text} ({_interaction(other, metric)}).")
+        if template and depends_on(comparison, other):
+            text = _clause(template, comparison, other, metric).removeprefix("and ")
+            sentences.append(f"{text[0].upper()}{text[1:]} ({_interaction(other, metric)}).")
     return sentences
+
+
+def dependence_clauses(comparison: Comparison, among: Sequence[Comparison], metric: Metric) -> list[str]:
+    """Whether a main effect depends on other factors, a clause for each of them; empty for other contrasts.
+
+    Args:
+        comparison: The contrast on one data set.
+        among: All declared contrasts, with the interactions.
+        metric: The study's metric.
+    """
+    rank, found = list(DEPENDENCE_TEMPLATES), dict[str, Comparison]()
+    interactions = [c for c in among if depends_on(comparison, c) and (c.verdict or Verdict.UNRESOLVED) in rank]
+    for other in sorted(interactions, key=lambda c: rank.index(c.verdict or Verdict.UNRESOLVED)):
+        found.setdefault(_other_factor(comparison, other), other)
+    return [
+        _clause(DEPENDENCE_TEMPLATES[other.verdict or Verdict.UNRESOLVED], comparison, other, metric)
+        for other in found.values()
+    ]
+
+
+def depends_on(main: Comparison, other: Comparison) -> bool:
+    """Whether the other comparison tells if this main effect depends on another factor: their interaction."""
+    effect, interaction = main.contrast.effect, other.contrast.effect
+    if effect is None or interaction is None or effect.is_interaction or main.dataset != other.dataset:
+        return False
+    return interaction.is_interaction and effect.compared.items() <= interaction.compared.items()
+
+
+def _clause(template: str, main: Comparison, other: Comparison, metric: Metric) -> str:
+    return template.format(other=_other_factor(main, other), margin=metric.scale.format_amount(metric.min_effect))
+
+
+def _other_factor(main: Comparison, other: Comparison) -> str:
+    """The factor that an interaction has besides that of the main effect."""
+    compared, factors = (c.contrast.effect.compared if c.contrast.effect else {} for c in (main, other))
+    return next(factor for factor in factors if factor not in compared)
 
 
 def _compared(contrast: Contrast) -> tuple[str, str, str]:
@@ -99,11 +130,6 @@ def _compared(contrast: Contrast) -> tuple[str, str, str]:
         over = f", averaged over {listed(contrast.effect.averaged_over)}" if contrast.effect.averaged_over else ""
         return f"{factor}{over}: ", level, first
     return ("" if contrast.name == contrast.formula else f"{contrast}: ", *(contrast.pair or contrast.sides))
-
-
-def _extends(interaction: Effect, main: Effect) -> bool:
-    """Whether it is an interaction of this main effect with another factor."""
-    return interaction.is_interaction and main.compared.items() <= interaction.compared.items()
 
 
 def _interaction(comparison: Comparison, metric: Metric) -> str:
