@@ -5,7 +5,7 @@ It imports neither pandas nor scipy.stats, because every plan imports it.
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from scipy import special
@@ -13,8 +13,18 @@ from scipy import special
 from emotune.analysis.joint_interval import PRIOR_DF
 from emotune.analysis.max_t import max_t, t_quantile
 from emotune.analysis.verdict import ALPHA
+from emotune.config.contrast import Contrast
 
-__all__ = ["Design", "alike", "findable_effects", "power", "relative_sds", "seeds_for", "smallest_effect"]
+__all__ = [
+    "Design",
+    "alike",
+    "findable_effects",
+    "power",
+    "relative_sds",
+    "seeds_for",
+    "seeds_of_interactions",
+    "smallest_effect",
+]
 
 POWER = 0.80
 MOST_SEEDS = 1000
@@ -22,6 +32,7 @@ OWN_QUANTILES, OTHER_QUANTILES = 400, 40
 """The equally likely values by which the distributions of a contrast's own variance and of the others' are represented.
 """
 BISECTIONS = 40
+NUMERALS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 Design = tuple[int, np.ndarray, float]
 """The arguments of `power` after the seeds: the variants, the weights of all contrasts, and alpha."""
 
@@ -126,6 +137,28 @@ def alike(names: Iterable[str], weights: np.ndarray) -> dict[float, list[str]]:
     for name, relative in sorted(zip(names, relative_sds(weights), strict=True), key=lambda pair: round(pair[1], 6)):
         found.setdefault(round(relative, 6), []).append(name)
     return found
+
+
+def seeds_of_interactions(contrasts: Sequence[Contrast], weights: np.ndarray) -> str:
+    """The sentence that says how many times the seeds of a main effect an interaction needs; empty without factors.
+
+    Args:
+        contrasts: All contrasts.
+        weights: Their weights (m, k).
+    """
+    squares = {str(c): relative**2 for c, relative in zip(contrasts, relative_sds(weights), strict=True)}
+    mains = [c for c in contrasts if c.effect and not c.effect.is_interaction]
+    ratios = {
+        round(squares[str(c)] / squares[str(main)], 2)
+        for c in contrasts if c.effect and c.effect.is_interaction
+        for main in mains if main.effect and main.effect.compared.items() <= c.effect.compared.items()
+    }  # fmt: skip
+    if not ratios:
+        return ""
+    fewest_and_most = sorted({min(ratios), max(ratios)})
+    in_words = all(ratio.is_integer() and ratio < len(NUMERALS) for ratio in fewest_and_most)
+    times = " to ".join(NUMERALS[int(ratio)] if in_words else f"{ratio:g}" for ratio in fewest_and_most)
+    return f"An interaction needs {times} times the seeds of a main effect of the same size."
 
 
 def _variances(df: int, count: int) -> np.ndarray:

@@ -7,12 +7,11 @@ from typing import Any
 
 from emotune.analysis.architecture import NetworksFile, architecture_differences, contrast_options
 from emotune.analysis.metric_table import contrast_weights
-from emotune.analysis.power import alike, findable_effects
+from emotune.analysis.power import seeds_of_interactions
 from emotune.analysis.sensitivity import OtherAnalyses
-from emotune.analysis.verdict import ALPHA, RESOLVED, Verdict
+from emotune.analysis.verdict import RESOLVED, Verdict
 from emotune.config.ablate_command import AblateCommand
 from emotune.config.metric import SCALES
-from emotune.config.seeds import look_shares
 from emotune.config.study import Study
 from emotune.report import phrasing
 from emotune.report.across_sentences import across_sentences
@@ -31,6 +30,7 @@ from emotune.report.comparison_data import comparison_data
 from emotune.report.dataset_info import DatasetInfo, synthetic_sentences
 from emotune.report.division_sentences import assessment_sentences, division_sentences, unit_names
 from emotune.report.example_images import Disagreement
+from emotune.report.findable_effects import findable_effects_sentences
 from emotune.report.looks import look_sentences, look_table, resolution_sentence
 from emotune.report.outcome_sentences import outcome_sentences
 from emotune.report.provenance import declared_text, provenance
@@ -55,8 +55,6 @@ VERDICT_MARKS = {
 """The mark beside the verdict's word, so that nobody needs colours to tell verdicts apart."""
 LOG_LINES = 20
 """The last lines of a failed run's message that the report quotes."""
-SEED_COUNTS = (3, 5, 10, 20)
-"""Numbers of seeds for which the smallest difference that they find is stated, besides the study's own."""
 MOST_UNFOLDED_RUNS = 60
 """A table of more runs is folded."""
 
@@ -159,6 +157,9 @@ def _of_study(study: Study) -> dict[str, Any]:
         "use_of_test_set": phrasing.use_of_test_set(study.metric),
         "formulas": [(c.name, c.formula) for c in study.contrasts if c.name != c.formula],
         "contrast_options": contrast_options(study),
+        "seeds_of_interactions": seeds_of_interactions(
+            study.contrasts, contrast_weights(study.contrasts, list(study.variants))
+        ),
         "has_signs": not all(c.compares_means for c in study.contrasts),
         "seeds": f"{study.seeds_text} seed{'s' if study.seeds > 1 else ''}",
         "tuning": tuning_sentences(study),
@@ -177,7 +178,7 @@ def _of_verdicts(results: StudyResults) -> dict[str, Any]:
         ],
         "verdicts": [_verdict(other, results) for other in results.other_analyses],
         "noise_floor": [noise_floor_sentences(c, results) for c in results.noise_floor.values()],
-        "findable_effects": _findable_effects(results),
+        "findable_effects": _by_dataset(findable_effects_sentences(results), results),
         "shared_variance": _by_dataset(shared_variance_sentences(results), results),
         "assessment": assessment_sentences(results.repeats),
         "unit": unit_names(results.repeats),
@@ -266,19 +267,6 @@ def _test_images(results: StudyResults) -> dict[str, int]:
         for one in results.repeats
     }
     return {dataset: len(images) for dataset, images in tested.items() if images}
-
-
-def _findable_effects(results: StudyResults) -> list[str]:
-    """The smallest differences that seeds find, a sentence for each data set whose pooled spread is known."""
-    study = results.study
-    alpha = ALPHA * (look_shares(study.looks)[-1] if study.looks else 1.0) / len(results.judged_on)
-    weights = contrast_weights(study.contrasts, list(study.variants))
-    sentences = {}
-    for dataset, spread in results.pooled_spreads.items():
-        effects = findable_effects(spread.sd, {*SEED_COUNTS, study.seeds}, spread.variants, weights, alpha)
-        groups = alike(map(str, study.contrasts), weights)
-        sentences[dataset] = phrasing.findable_effects_sentence(spread, effects, study.metric, groups)
-    return _by_dataset(sentences, results)
 
 
 def _outcomes(results: StudyResults) -> list[str]:

@@ -2,23 +2,20 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from emotune.analysis.prior import PriorPredictor
-from emotune.analysis.residuals import PooledSpread
 from emotune.analysis.seeds import Comparison, Summary, Unit
 from emotune.analysis.sensitivity import OtherAnalyses
 from emotune.analysis.verdict import ALPHA, Verdict, judge
 from emotune.config.metric import Metric
 from emotune.config.scale import ROUNDING, Scale
-from emotune.core.text import listed
 from emotune.report.verdict_headlines import dependence_sentences, headline
 
 __all__ = [
     "agreement_sentence",
     "difference_sentence",
     "escape_markdown",
-    "findable_effects_sentence",
     "mean_and_interval",
     "missing_values_sentence",
     "p_value",
@@ -36,8 +33,6 @@ SELECTION_RULES = {
 }
 DASH = "–"
 JOINT = "joint 95 % interval"
-MOST_NAMED = 4
-"""The number of contrasts that a sentence names; of more it gives the number."""
 
 
 def verdict_sentences(
@@ -136,48 +131,6 @@ def difference_sentence(comparison: Comparison, metric: Metric, kind: str = "95 
         why = f"{summary.n} {seeds}, no interval before the first look" if summary.sd else equal
         return f"{several} {mean} ({direction}{why})."
     return f"{several} {mean} ({direction}{kind} {metric.format_interval(summary.interval)}, {summary.n} {seeds})."
-
-
-def findable_effects_sentence(
-    spread: PooledSpread, effects: Mapping[int, float], metric: Metric, groups: Mapping[float, Sequence[str]]
-) -> str:
-    """The smallest differences, or effects of factors, that several numbers of seeds find at the pooled spread.
-
-    Args:
-        spread: The pooled standard deviation of a seed difference.
-        effects: The smallest difference of two variants that is found with 80 % power, by number of seeds.
-        metric: The study's metric.
-        groups: The contrasts by the standard deviation of their seeds, in that of a difference of two variants.
-    """
-    scale = metric.scale
-    sd = f"{scale.format(spread.sd)} {scale.difference_units}".rstrip()
-    degrees = "1 degree" if spread.df == 1 else f"{spread.df} degrees"
-    text = f"The standard deviation of a seed difference, pooled over all variants, is {sd} ({degrees} of freedom)."
-    if not effects:
-        return text
-    groups = groups or {1.0: ["any difference"]}
-    found, out_of_reach = list[str](), list[str]()
-    for relative, names in groups.items():
-        (fewest, largest), *others = effects.items()
-        amount = f"{scale.format(relative * largest)} {scale.difference_units}".rstrip()
-        what = f"a true difference of {amount}"
-        if list(groups) != [1.0]:
-            what = f"a true value of {amount} for {_names(names)}"
-        often = "" if found else " in four of five studies"
-        more = "".join(f", {number} one of {scale.format(relative * effect)}" for number, effect in others)
-        found.append(f"{fewest} seeds find {what}{often}{more}")
-        if metric.min_effect < relative * min(effects.values()):
-            out_of_reach.append(_names(names))
-    text += f" At this spread, {'; '.join(found)}."
-    if not out_of_reach:
-        return text
-    which = f" for {listed(out_of_reach)}" if len(out_of_reach) < len(groups) else ""
-    margin = scale.format_amount(metric.min_effect)
-    return f"{text} The smallest effect that matters, {margin}, is out of their reach{which}."
-
-
-def _names(names: Sequence[str]) -> str:
-    return listed(names, "or") if len(names) <= MOST_NAMED else f"{len(names)} contrasts"
 
 
 def agreement_sentence(others: Sequence[OtherAnalyses]) -> str:

@@ -5,7 +5,9 @@ import pytest
 from statsmodels.stats.power import TTestPower
 
 from emotune.analysis.joint_interval import joint_intervals
-from emotune.analysis.power import findable_effects, power, seeds_for, smallest_effect
+from emotune.analysis.power import findable_effects, power, seeds_for, seeds_of_interactions, smallest_effect
+from emotune.config.contrast import Contrast
+from emotune.config.design.factors import factor_contrasts
 
 PAIR = np.array([[1.0, -1.0]])
 STAR = np.column_stack([-np.ones(4), np.eye(4)])
@@ -56,3 +58,18 @@ def test_more_seeds_find_smaller_differences():
     effects = findable_effects(3.1, [10, 3, 5, 3, 1], 5, STAR)
     assert list(effects) == [3, 5, 10]
     assert list(effects.values()) == pytest.approx([10.2, 5.6, 3.6], abs=0.1)
+
+
+def test_the_seeds_of_an_interaction_follow_from_the_levels_of_its_factors():
+    levels = {"rate": {"low": ["a", "d"], "middle": ["b", "e"], "high": ["c", "f"]}}
+    three = factor_contrasts({"size": {"small": ["a", "b", "c"], "large": ["d", "e", "f"]}, **levels})
+    two = factor_contrasts(
+        {"size": {"small": ["a", "b"], "large": ["c", "d"]}, "lens": {"x": ["a", "c"], "y": ["b", "d"]}}
+    )
+
+    def sentence(contrasts: list[Contrast], variants: str) -> str:
+        return seeds_of_interactions(contrasts, np.array([[c.weights.get(v, 0) for v in variants] for c in contrasts]))
+
+    assert "four times" in sentence(two, "abcd")
+    assert "four to six times" in sentence(three, "abcdef"), "of an effect averaged over two or three levels"
+    assert sentence([Contrast.difference("a", "b")], "ab") == ""

@@ -6,9 +6,12 @@ import pytest
 from written_runs import write_run
 
 from emotune import Study
+from emotune.analysis.metric_table import contrast_weights
+from emotune.analysis.power import smallest_effect
 from emotune.config.model import AlexNetConfig, AttentionConfig
 from emotune.config.train import TrainConfig
 from emotune.execution.plan.resolved_study import ResolvedStudy, resolve_study
+from emotune.report.findable_effects import findable_effects_sentences
 from emotune.report.looks import look_sentences, look_table, resolution_sentence
 from emotune.report.results import StudyResults, compute_results
 
@@ -55,5 +58,10 @@ def test_looks_in_the_results_of_a_study_that_grows(adaptive: ResolvedStudy):
     assert (good[2], good[4], other[2]) == ("3 seeds", "–", "–")
     assert good[3] != "–" != other[4]
     assert {"too large" in " ".join(look_sentences(looks))} == {True}
+    (text,) = findable_effects_sentences(ended).values()
+    spread, weights = ended.pooled_spreads[ended.datasets[0]], contrast_weights(ended.study.contrasts, list(ACCURACIES))
+    found = [smallest_effect(n, 3, weights, alpha) * spread.sd for n, alpha in zip((3, 5), looks.alphas, strict=True)]
+    told = [f"{found[0]:.1f} points with 3 seeds", f"{found[1]:.1f} with 5"]
+    assert all(part in text for part in told) and " with 10" not in text, "each look at its own share of the 5 %"
     first, last = (resolution_sentence(looks, c.contrast) for c in ended.comparisons)
     assert "1 of 2" in first and "2 of 2" in last

@@ -7,14 +7,12 @@ import numpy as np
 import pytest
 from seed_tables import AB, analyse, compare_contrasts, rows
 
-from emotune.analysis.residuals import PooledSpread
 from emotune.analysis.seeds import summarise
 from emotune.config.contrast import Contrast
 from emotune.config.metric import SCALES, Metric
 from emotune.report import provenance
 from emotune.report.phrasing import (
     agreement_sentence,
-    findable_effects_sentence,
     mean_and_interval,
     p_value,
     verdict_in_words,
@@ -69,25 +67,6 @@ def test_an_unresolved_contrast_is_stated_with_its_numbers():
     text = sentences([65, 60, 67], [60, 62, 61], 2.0)
     assert text.startswith("unresolved: ")
     assert numbers(text)[:5] == ["+3.0", "95", "−7.8", "+13.8", "3"]
-
-
-def test_findable_effects_are_stated_at_the_pooled_spread():
-    spread, effects = PooledSpread(3.1, 8, 5), {3: 10.23, 5: 5.6, 10: 3.6}
-    told = ["3.1", "8", "3", "10.2", "5", "5.6", "10", "3.6"]
-    assert numbers(findable_effects_sentence(spread, effects, Metric(min_effect=4.0), {})) == told
-    assert numbers(findable_effects_sentence(spread, effects, Metric(min_effect=2.0), {})) == [*told, "2"], (
-        "out of reach"
-    )
-    alone = findable_effects_sentence(PooledSpread(0.02, 2, 3), {}, Metric(name="brier", min_effect=0.05), {})
-    assert numbers(alone) == ["0.020", "2"]
-
-
-def test_findable_effects_of_factors_are_those_of_main_effects_and_interactions():
-    spread, effects = PooledSpread(3.1, 8, 5), {3: 10.0, 5: 5.0}
-    groups = {0.5: ["a", "b"], 2.0: ["a × b"]}
-    text = findable_effects_sentence(spread, effects, Metric(min_effect=3.0), groups)
-    assert numbers(text) == ["3.1", "8", "3", "5.0", "5", "2.5", "3", "20.0", "5", "10.0", "3"]
-    assert text.endswith("for a × b."), "the others are within reach"
 
 
 def test_agreement_counts_the_verdicts_that_other_analyses_share():

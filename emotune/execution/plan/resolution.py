@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from emotune.analysis.metric_table import contrast_weights
-from emotune.analysis.power import Design, alike, relative_sds, seeds_for, smallest_effect
+from emotune.analysis.power import Design, alike, seeds_for, seeds_of_interactions, smallest_effect
 from emotune.analysis.residuals import pooled_spread
 from emotune.analysis.verdict import ALPHA
 from emotune.config.seeds import look_shares
@@ -12,8 +12,6 @@ from emotune.config.study import Study
 from emotune.execution.plan.adaptive import first_names
 
 __all__ = ["resolution"]
-
-TIMES: Mapping[float, str] = {4.0: "four"}
 
 
 def resolution(study: Study, rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -39,11 +37,12 @@ def resolution(study: Study, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     amounts = [f"{in_sd * relative:.1f} ×{_for(names, groups)}" for relative, names in groups.items()]
     amounts[0] = amounts[0].replace("×", "× the sd of the seed differences", 1)
     seeds = f"{'At the last look, ' * bool(study.looks)}{study.seeds} seeds"
+    interactions = [text] if (text := seeds_of_interactions(study.contrasts, weights)) else []
     head = f"{seeds} detect, with 80 % power{corrected}, effects of at least {', '.join(amounts)}"
     datasets = dict.fromkeys(row["dataset"] for row in rows)
     spreads = [spread for dataset in datasets if (spread := pooled_spread(rows, dataset, metric.column))]
     if not spreads:
-        return [f"{head}; the sd is not known before runs are done.", *_interactions(study, weights)]
+        return [f"{head}; the sd is not known before runs are done.", *interactions]
     widest, scale = max(spreads, key=lambda spread: spread.sd), metric.scale
 
     def with_unit(number: float) -> str:
@@ -55,7 +54,7 @@ def resolution(study: Study, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     pooled = f"{with_unit(widest.sd)}, {widest.df} degrees of freedom"
     return [
         f"{head}: {smallest} at the pooled sd so far ({pooled}).",
-        *_interactions(study, weights),
+        *interactions,
         *_reach(study, groups, in_sd * widest.sd, widest.sd, design),
     ]
 
@@ -85,21 +84,6 @@ def _reach(study: Study, groups: Mapping[float, list[str]], smallest: float, sd:
             "a larger min_effect."
         )
     return lines or [f"The min_effect of {min_effect} can be detected with {study.seeds} seeds."]
-
-
-def _interactions(study: Study, weights: Any) -> list[str]:
-    """The line that says how many times the seeds an interaction needs; empty without factors."""
-    squares = {str(c): relative**2 for c, relative in zip(study.contrasts, relative_sds(weights), strict=True)}
-    mains = [c for c in study.contrasts if c.effect and not c.effect.is_interaction]
-    ratios = {
-        round(squares[str(c)] / squares[str(main)], 2)
-        for c in study.contrasts if c.effect and c.effect.is_interaction
-        for main in mains if main.effect and main.effect.compared.items() <= c.effect.compared.items()
-    }  # fmt: skip
-    if not ratios:
-        return []
-    times = " to ".join(TIMES.get(ratio, f"{ratio:g}") for ratio in sorted({min(ratios), max(ratios)}))
-    return [f"An interaction needs {times} times the seeds of a main effect of the same size."]
 
 
 def _for(names: Sequence[str], groups: Mapping[float, object]) -> str:
