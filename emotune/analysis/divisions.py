@@ -5,7 +5,7 @@ of their mean is that of Nadeau and Bengio (2003, "Inference for the generalizat
 cross-validation that of Bouckaert and Frank (2004). In a division a variant's value is the mean over its seeds.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -73,63 +73,99 @@ def judge_on_all(
     """The declared contrasts on all data sets with joint intervals and verdicts.
 
     Over all contrasts and data sets together, the probability of any false verdict is at most 5 % if the variants vary
-    alike, each data set having its share of it.
+    alike, each data set having its share of it. In each division those seeds of a contrast count that all of its
+    variants have finished, whatever other variants have.
 
     Args:
-        rows: The runs of the study, see `emotune.analysis.seeds.estimate_differences`, and `division_rows`.
+        rows: The runs of the study, see `emotune.analysis.seeds.estimate_differences`.
         contrasts: The contrasts.
         repeats: The repeats on each data set.
         metric: The study's metric.
     """
     share = 1 / max(1, len(repeats))
-    return [
-        replace(c, unit=one.unit)
-        for one in repeats
-        for c in judge_contrasts(rows, contrasts, one.dataset, one.number, metric, share, one.overlap)
-    ]
+
+    def judge(table: Sequence[Row], one: Repeats) -> list[Comparison]:
+        return judge_contrasts(table, contrasts, one.dataset, one.number, metric, share, one.overlap)
+
+    return [c for one in repeats for c in _compare_on(rows, contrasts, one, metric.column, judge)]
 
 
 def estimate_on_all(
     rows: Sequence[Row], contrasts: Sequence[Contrast], repeats: Sequence[Repeats], metric: Metric
 ) -> list[Comparison]:
     """Differences on all data sets with an interval for each alone; arguments as `judge_on_all`."""
-    return [
-        replace(c, unit=one.unit)
-        for one in repeats
-        for c in estimate_differences(rows, contrasts, one.dataset, one.number, metric, one.overlap)
-    ]
+
+    def estimate(table: Sequence[Row], one: Repeats) -> list[Comparison]:
+        return estimate_differences(table, contrasts, one.dataset, one.number, metric, one.overlap)
+
+    return [c for one in repeats for c in _compare_on(rows, contrasts, one, metric.column, estimate)]
 
 
-def division_rows(rows: Sequence[Row], repeats: Repeats, column: str) -> list[dict[str, Any]]:
+def division_rows(
+    rows: Sequence[Row], repeats: Repeats, column: str, compared: Collection[str] = ()
+) -> list[dict[str, Any]]:
     """A row for each variant and division, like that of a run, whose ``seed`` is the number of the division.
 
-    In each division those seeds count that all variants with finished runs there have finished. A variant of which a
-    run diverged there has diverged in the division.
+    A variant of which a run diverged there has diverged in the division.
 
     Args:
         rows: The runs of the study, see `emotune.analysis.seeds.estimate_differences`.
         repeats: A data set whose divisions repeat.
         column: The column of the metric.
+        compared: The variants of which only those seeds of a division count that all of them have finished. Of others
+            all finished seeds count.
     """
     made = []
     for number, name in enumerate(repeats.names):
-        by_variant: dict[str, dict[int, Row]] = {}
-        for row in rows:
-            if row["dataset"] == name:
-                by_variant.setdefault(row["variant"], {})[row["seed"]] = row
-        common = _common_seeds(by_variant)
+        by_variant = _by_variant(rows, name)
+        common = _common_seeds(by_variant, compared)
         for variant, by_seed in by_variant.items():
             made.append(
                 {"variant": variant, "dataset": repeats.dataset, "seed": number}
-                | _mean(by_seed, common, column, number)
+                | _mean(by_seed, common if variant in compared else sorted(by_seed), column, number)
             )
     return made
 
 
-def _common_seeds(by_variant: Mapping[str, Mapping[int, Row]]) -> list[int]:
+def _compare_on(
+    rows: Sequence[Row], contrasts: Sequence[Contrast], one: Repeats, column: str,
+    compare: Callable[[Sequence[Row], Repeats], list[Comparison]],
+) -> list[Comparison]:  # fmt: skip
+    """The contrasts on a data set; on divisions each by the seeds that its variants have in common."""
+    if not one.is_divided:
+        return [replace(c, unit=one.unit) for c in compare(rows, one)]
+    compared = compare(division_rows(rows, one, column), one)
+    for index, contrast in enumerate(contrasts):
+        if counted := _incomplete(rows, one, contrast.weights):
+            own = compare(division_rows(rows, one, column, contrast.weights), one)[index]
+            compared[index] = replace(own, counted=counted)
+    return [replace(c, unit=one.unit) for c in compared]
+
+
+def _incomplete(rows: Sequence[Row], repeats: Repeats, compared: Collection[str]) -> dict[int, list[int]]:
+    """The seeds that variants have in common, by number of the division, where some but not all have finished."""
+    found = {}
+    for number, name in enumerate(repeats.names):
+        by_variant = _by_variant(rows, name)
+        common = _common_seeds(by_variant, compared)
+        if common and len(common) < len({seed for v in compared for seed in by_variant.get(v, ())}):
+            found[number] = common
+    return found
+
+
+def _by_variant(rows: Sequence[Row], name: str) -> dict[str, dict[int, Row]]:
+    """The rows of a division by variant and seed."""
+    found: dict[str, dict[int, Row]] = {}
+    for row in rows:
+        if row["dataset"] == name:
+            found.setdefault(row["variant"], {})[row["seed"]] = row
+    return found
+
+
+def _common_seeds(by_variant: Mapping[str, Mapping[int, Row]], compared: Collection[str]) -> list[int]:
     finished = [
         {seed for seed, row in by_seed.items() if row["state"] == State.DONE}
-        for by_seed in by_variant.values() if not _diverged(by_seed)
+        for variant, by_seed in by_variant.items() if variant in compared and not _diverged(by_seed)
     ]  # fmt: skip
     return sorted(set.intersection(*filter(None, finished))) if any(finished) else []
 

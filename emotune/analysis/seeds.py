@@ -86,6 +86,8 @@ class Comparison:
         unit: The kind of repeat: seeds, or folds or random splits of a data set (`emotune.analysis.divisions`), whose
             numbers are in the place of seeds in all of the above.
         overlap: The number of test images per training image of a fold or split; 0 where seeds repeat.
+        counted: The seeds that count in a division in which the contrast's variants have not finished all of them, by
+            its number; empty where seeds repeat.
     """
 
     contrast: Contrast
@@ -104,6 +106,7 @@ class Comparison:
     late: tuple[LateDeclaration, ...] = ()
     unit: Unit = "seed"
     overlap: float = 0.0
+    counted: Mapping[int, Sequence[int]] = field(default_factory=dict)
 
     @property
     def is_identical(self) -> bool:

@@ -90,8 +90,9 @@ def other_analyses(
 
 
 def pooled_intervals(
-    values: np.ndarray, weights: np.ndarray, alpha: float, overlap: float = 0.0
-) -> list[tuple[float, float] | None]:
+    values: np.ndarray, weights: np.ndarray, alpha: float, overlap: float = 0.0,
+    differences: Sequence[np.ndarray] | None = None,
+) -> list[tuple[float, float] | None]:  # fmt: skip
     """The joint intervals at one standard deviation for all variants, the residual of *variant + seed*.
 
     If one variant varies three times as much as the others, or the baseline does, they are false in 10 to 15 % of
@@ -102,6 +103,7 @@ def pooled_intervals(
         weights: The weights of each contrast over the variants (m, k).
         alpha: The probability of any error.
         overlap: The number of test images per training image, if divisions repeat in place of seeds.
+        differences: Each contrast by seed, if it is not that of ``values``, as where variants lack other runs.
     """
     constant = is_constant(values)
     pool = fit_variant_and_seed(without_constant(values))
@@ -109,13 +111,13 @@ def pooled_intervals(
         return [None] * len(weights)
     quantile = max_t(weights).quantile(alpha, pool.df)
     found: list[tuple[float, float] | None] = []
-    for row in weights:
-        differences = contrast_by_seed(values, row)
-        if not len(differences) or constant[row != 0].any() or not np.isfinite(differences).all():
+    for index, row in enumerate(weights):
+        own = contrast_by_seed(values, row) if differences is None else differences[index]
+        if not len(own) or constant[row != 0].any() or not np.isfinite(own).all():
             found.append(None)
             continue
-        half = quantile * math.sqrt(row @ row * pool.squares / pool.df * (1 / len(differences) + overlap))
-        found.append((float(differences.mean()) - half, float(differences.mean()) + half))
+        half = quantile * math.sqrt(row @ row * pool.squares / pool.df * (1 / len(own) + overlap))
+        found.append((float(own.mean()) - half, float(own.mean()) + half))
     return found
 
 
@@ -129,7 +131,12 @@ def _pooled(
         here = [c for c in comparisons if c.dataset == dataset]
         contrasts, repeats = [c.contrast for c in here], max(len(c.differences) + len(c.missing) for c in here)
         table = metric_table(rows, dataset, repeats, metric.column, contrasts)
-        ends = pooled_intervals(table.values, table.weights(contrasts), ALPHA / len(datasets), here[0].overlap)
+        weights = table.weights(contrasts)
+        differences = [
+            np.array([*c.differences.values()]) if c.counted else contrast_by_seed(table.values, row)
+            for c, row in zip(here, weights, strict=True)
+        ]
+        ends = pooled_intervals(table.values, weights, ALPHA / len(datasets), here[0].overlap, differences)
         found |= {(dataset, contrast): end for contrast, end in zip(contrasts, ends, strict=True)}
     return [found[c.dataset, c.contrast] for c in comparisons]
 

@@ -198,7 +198,7 @@ def _of_verdicts(results: StudyResults) -> dict[str, Any]:
         "divisions": [
             text
             for one, selection in zip(results.repeats, study.datasets, strict=True)
-            if (text := division_sentences(one, selection, study.seeds))
+            if (text := division_sentences(one, selection, study.seeds, complete=complete))
         ],
         "across_datasets": [
             (str(across.contrast), " ".join(across_sentences(across, study.metric)))

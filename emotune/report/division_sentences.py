@@ -14,13 +14,14 @@ def unit_names(repeats: Sequence[Repeats], plural: str = "") -> str:
     return " or ".join(f"{unit}{plural}" for unit in dict.fromkeys(one.unit for one in repeats))
 
 
-def division_sentences(repeats: Repeats, selection: Selection, seeds: int) -> str:
+def division_sentences(repeats: Repeats, selection: Selection, seeds: int, *, complete: bool = True) -> str:
     """The sentence on how a data set is divided, and how intervals account for that; empty if seeds repeat.
 
     Args:
         repeats: The repeats on the data set.
         selection: The data set as the study names it.
         seeds: The study's number of seeds.
+        complete: Whether all runs have finished.
     """
     if not repeats.is_divided:
         return ""
@@ -29,7 +30,8 @@ def division_sentences(repeats: Repeats, selection: Selection, seeds: int) -> st
         how = f"into {selection.folds} folds{times}; each is once the test part, validation images come from the others"
     else:
         how = f"at random {repeats.number} times, with as many images in each split as in its own"
-    mean = f" In each, a variant's value is the mean over {seeds} seeds." if seeds > 1 else ""
+    finished = "" if complete else " as far as they have finished, in a contrast over those that all its variants have"
+    mean = f" In each, a variant's value is the mean over {seeds} seeds{finished}." if seeds > 1 else ""
     text = (
         f"{repeats.dataset} is divided {how}; groups of near-duplicates stay whole.{mean} What repeats in its verdicts "
         f"and intervals is the {repeats.unit}: another study would divide the images otherwise."

@@ -10,6 +10,7 @@ from emotune.analysis.sensitivity import OtherAnalyses
 from emotune.analysis.verdict import ALPHA, Verdict, judge
 from emotune.config.metric import Metric
 from emotune.config.scale import ROUNDING, Scale
+from emotune.core.text import listed
 from emotune.report.verdict_headlines import dependence_sentences, headline
 
 __all__ = [
@@ -62,6 +63,9 @@ def verdict_sentences(
             f"{seed_list([number], comparison.unit)} ({why})" for number, why in comparison.missing.items()
         )
         sentences.append(f"Excluded: {seeds}.")
+    if comparison.counted:
+        parts = [f"{seed_list([n], comparison.unit)} ({seed_list(seeds)})" for n, seeds in comparison.counted.items()]
+        sentences.append(f"Only the seeds that all of its variants have finished count in {listed(parts)}.")
     return " ".join(filter(None, sentences))
 
 

@@ -197,15 +197,15 @@ def compute_results(study: Study, states: RunStates) -> StudyResults:
     looks = reached_looks(rows, study.contrasts, datasets, study.looks, study.metric, learned) if study.looks else ()
     learned |= {one.dataset: replace(learned[one.dataset], variants=one.learning) for one in looks if one.learning}
     learned_on, judging = _learned(rows, repeats, learned), (study.contrasts, repeats, study.metric)
-    judged = [c for one in looks for c in one.comparisons] if looks else judge_on_all(all_rows, *judging)
+    judged = [c for one in looks for c in one.comparisons] if looks else judge_on_all(rows, *judging)
     judged = judged if looks else with_learning(judged, learned_on)
     declared = current_declaration(study, states)
     written = read_declarations(states.store, study.name)
     comparisons = [_with_lateness(c, written, declared) for c in judged]
-    others = [row for row in all_rows if row["variant"] != study.aa]
+    others = [row for row in rows if row["variant"] != study.aa]
     without_aa = judge_on_all(others, *judging) if study.aa and not looks else []
     aa = [Contrast.difference(str(study.aa), study.baseline)] if study.aa else []
-    aa_comparisons = estimate_on_all(all_rows, aa, repeats, study.metric)
+    aa_comparisons = estimate_on_all(rows, aa, repeats, study.metric)
     predictions = {
         dataset: {v: frames for v in study.variants if (frames := records.predictions_of(v, dataset))}
         for dataset in datasets
@@ -217,7 +217,7 @@ def compute_results(study: Study, states: RunStates) -> StudyResults:
         inputs={run.variant: run.input for run in states.runs}, predictions=predictions, comparisons=comparisons,
         other_analyses=other_analyses(comparisons, all_rows, study.metric),
         learning=learned, outcomes=_outcomes(records, rows, study, datasets, learned),
-        exploratory=estimate_on_all(all_rows, _undeclared_contrasts(study), repeats, study.metric),
+        exploratory=estimate_on_all(rows, _undeclared_contrasts(study), repeats, study.metric),
         without_aa=with_learning(without_aa, learned_on),
         noise_floor={c.dataset: c for c in aa_comparisons if c.summary.n},
         image_bootstraps=[

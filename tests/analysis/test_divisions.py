@@ -11,6 +11,7 @@ from emotune.analysis.divisions import Repeats, division_rows, estimate_on_all, 
 from emotune.analysis.seeds import Comparison
 from emotune.analysis.sensitivity import other_analyses
 from emotune.analysis.verdict import Verdict
+from emotune.config.contrast import Contrast
 from emotune.config.division import Division
 from emotune.config.metric import Metric
 from emotune.config.run import DatasetRef
@@ -34,8 +35,7 @@ def rows(a: list, b: list) -> list[dict]:
 
 
 def compare(a: list, b: list) -> Comparison:
-    table = division_rows(rows(a, b), FOLDS, "accuracy")
-    (comparison,) = judge_on_all(table, [AB], [FOLDS], Metric(min_effect=1.0))
+    (comparison,) = judge_on_all(rows(a, b), [AB], [FOLDS], Metric(min_effect=1.0))
     return comparison
 
 
@@ -57,9 +57,23 @@ def test_two_variants_have_the_corrected_resampled_t_interval_of_their_folds():
 def test_in_a_fold_only_seeds_count_that_both_variants_have_finished():
     c = compare([[60.0, State.RUNNING], *A[1:]], B)
     assert c.differences[0] == pytest.approx(60.0 - 55.0)
-    assert c.missing == {}
+    assert (c.missing, c.counted) == ({}, {0: [0]})
+    (other,) = other_analyses([c], division_rows(rows(A, B), FOLDS, "accuracy"), Metric(min_effect=1.0))
+    assert other.pooled is not None and sum(other.pooled) / 2 == pytest.approx(c.summary.mean)
     none = compare([[State.MISSING, State.MISSING], *A[1:]], B)
     assert (list(none.missing), none.summary.n) == ([0], 4)
+
+
+def test_runs_that_another_variant_lacks_are_missing_in_its_own_contrasts_only():
+    unfinished = [[*A[0]], [61.0, State.MISSING], *A[2:]]
+    others = [row | {"variant": name} for row in rows(unfinished, []) for name in ("a-aa", "undeclared", "d")]
+    contrasts, metric = [AB, Contrast.difference("d", "b")], Metric(min_effect=1.0)
+    c, incomplete = judge_on_all([*rows(A, B), *others], contrasts, [FOLDS], metric)
+    alone = compare(A, B)
+    assert (c.differences, c.counted) == (alone.differences, {})
+    assert incomplete.counted == {1: [0]} and incomplete.differences[1] == pytest.approx(61.0 - 57.0)
+    aa, _ = estimate_on_all([*rows(A, B), *others], [Contrast.difference("a-aa", "a"), AB], [FOLDS], metric)
+    assert aa.differences == {0: 0.0, 1: 0.0, 2: 0.0, 3: 0.0, 4: 0.0} and aa.counted == {1: [0]}
 
 
 def test_a_variant_that_diverged_in_a_seed_has_diverged_in_the_fold_and_is_not_better():
@@ -70,7 +84,7 @@ def test_a_variant_that_diverged_in_a_seed_has_diverged_in_the_fold_and_is_not_b
 
 def test_equal_predictions_in_every_fold_are_identical():
     table = [row | {"predicted_classes_digest": "same"} for row in rows(A, A)]
-    (c,) = judge_on_all(division_rows(table, FOLDS, "accuracy"), [AB], [FOLDS], Metric())
+    (c,) = judge_on_all(table, [AB], [FOLDS], Metric())
     assert c.verdict is Verdict.IDENTICAL
 
 
@@ -95,7 +109,7 @@ def test_what_repeats_follows_from_the_data_sets_and_the_overlap_from_their_imag
 
 
 def test_each_data_set_has_a_share_of_the_5_per_cent_however_many_divisions_it_has():
-    table = [*division_rows(rows(A, B), FOLDS, "accuracy"), *(row | {"dataset": "p"} for row in rows(A[:1], B[:1]))]
+    table = [*rows(A, B), *(row | {"dataset": "p"} for row in rows(A[:1], B[:1]))]
     both = judge_on_all(table, [AB], [FOLDS, Repeats("p", "seed", ("p",), 2)], Metric())
     assert both[0].p == pytest.approx(2 * compare(A, B).p)
     (alone, _) = estimate_on_all(table, [AB], [FOLDS, Repeats("p", "seed", ("p",), 2)], Metric())
