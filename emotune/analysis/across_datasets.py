@@ -14,7 +14,7 @@ import numpy as np
 
 from emotune.analysis.max_t import t_quantile
 from emotune.analysis.seeds import Comparison
-from emotune.analysis.verdict import ALPHA
+from emotune.analysis.verdict import ALPHA, Verdict
 from emotune.config.contrast import Contrast
 
 __all__ = ["AcrossDatasets", "BetweenDatasets", "across_datasets"]
@@ -62,6 +62,7 @@ class AcrossDatasets:
         between: The differences between every two data sets, first those that are largest for the width of their
             interval; empty if that is not known, or if nothing varies over seeds.
         one_seed: The names of data sets with a single complete seed, whose value has no known uncertainty.
+        not_assessed: The names of data sets on which none of its variants is shown to have learned.
     """
 
     contrast: Contrast
@@ -76,6 +77,7 @@ class AcrossDatasets:
     favourable: int
     between: tuple[BetweenDatasets, ...] = ()
     one_seed: tuple[str, ...] = ()
+    not_assessed: tuple[str, ...] = ()
 
     @property
     def interval(self) -> tuple[float, float] | None:
@@ -116,6 +118,7 @@ def _across(contrast: Contrast, found: Sequence[Comparison]) -> AcrossDatasets:
         seed_sd=math.sqrt(sum(error**2 for error in errors) / number) if known else None, favourable=favourable,
         between=_between(found) if known else (),
         one_seed=tuple(c.dataset for c in found if c.summary.n == 1),
+        not_assessed=tuple(c.dataset for c in found if c.verdict is Verdict.NOT_ASSESSED),
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from emotune.config.contrast import Contrast
+from emotune.config.design.factors import cells
 from emotune.config.run import RunConfig
 from emotune.config.shown_options import shown_options
 from emotune.config.study import Study
@@ -154,8 +155,8 @@ def architecture_differences(value: NetworksFile, dataset: str | None = None) ->
 def contrast_options(study: Study) -> dict[str, tuple[str, ...]]:
     """The options in which the variants of each contrast differ, by the contrast's name.
 
-    A difference of two variants has both values, ``train.lr 0.01 → 0.5`` for example; any other contrast has the names
-    of the options.
+    A difference of two variants has both values, ``train.lr 0.01 → 0.5`` for example. An effect of factors has those of
+    the levels that it compares, of each factor; any other contrast has the names of the options.
     """
     return {contrast.name: _contrast_options(study, contrast) for contrast in study.contrasts}
 
@@ -164,9 +165,27 @@ def _contrast_options(study: Study, contrast: Contrast) -> tuple[str, ...]:
     if contrast.pair:
         variant, reference = contrast.pair
         return _setting_texts(setting_differences(study, variant, reference))
+    if contrast.effect:
+        compared = contrast.effect.compared
+        return tuple(text for factor, levels in compared.items() for text in _level_options(study, factor, *levels))
     first, *others = contrast.weights
     names = {key for other in others for key in setting_differences(study, other, first)}
     return tuple(sorted(names - {SOURCE}))
+
+
+def _level_options(study: Study, factor: str, level: str, first: str) -> tuple[str, ...]:
+    """The options in which two levels of a factor differ, whatever the levels of the other factors are.
+
+    An option that they change in some combinations only, such as one that not every network has, is left out.
+    """
+    levels = list(study.factors)
+    by_levels = {names: variant for names, (variant, *_) in cells(study.factors).items()}
+    place, alike = levels.index(factor), list[tuple[str, ...]]()
+    for names, variant in by_levels.items():
+        if names[place] == level:
+            reference = by_levels[(*names[:place], first, *names[place + 1 :])]
+            alike.append(_setting_texts(setting_differences(study, variant, reference)))
+    return tuple(text for text in alike[0] if all(text in texts for texts in alike))
 
 
 def architecture_summary(value: NetworksFile) -> list[str]:

@@ -26,13 +26,15 @@ def across_sentences(across: AcrossDatasets, metric: Metric) -> list[str]:
     spread += scale.format(across.sd)
     if across.seed_sd is not None:
         spread += f" (seeds alone would make {scale.format(across.seed_sd)})"
-    favoured = f"{across.contrast.sides[0]} is better" if across.contrast.compares_means else "positive"
-    better = f"{favoured} on {across.favourable} of {number}"
-    return [
+    sign = f"favours {across.contrast.sides[0]}" if across.contrast.compares_means else "is positive"
+    sentences = [
         f"{mean} on average over these {number} data sets ({why}).",
-        f"{spread}; {better}.",
-        *_between(across, metric),
+        f"{spread}; the mean {sign} on {across.favourable} of {number}.",
     ]
+    if unable := across.not_assessed:
+        are = "are" if len(unable) > 1 else "is"
+        sentences.append(f"{listed(unable)} {are} among them, where none of its variants is shown to have learned.")
+    return sentences + _between(across, metric)
 
 
 def _between(across: AcrossDatasets, metric: Metric) -> list[str]:

@@ -40,7 +40,7 @@ def learning_table(learning: Mapping[str, Learning], *, several: bool) -> Table:
         Column("variant", lambda row: row.variant.variant, "name"),
         dataset_column(several),
         Column("n", lambda row: str(row.variant.n)),
-        Column("runs that learned", _runs),
+        Column("runs above the prior", _runs),
     ]
     for name in yardsticks:
         scale = SCALES[name]

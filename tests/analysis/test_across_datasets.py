@@ -1,6 +1,7 @@
 """A mean over data sets varies with their seeds only, and data sets are compared by the interval of a difference."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from scipy import stats
 from seed_tables import AB, compare_contrasts, rows
 
 from emotune.analysis.across_datasets import AcrossDatasets, across_datasets
+from emotune.analysis.verdict import Verdict
 from emotune.config.contrast import Contrast
 from emotune.config.metric import Metric
 
@@ -100,3 +102,10 @@ def test_intervals_over_data_sets_cover_whatever_the_data_sets_have_in_common(se
     print(f"{seeds} seeds: the mean is covered in {shares[0]}, all differences between data sets in {shares[1]}")
     least = 0.95 - 2 * (0.05 * 0.95 / studies) ** 0.5
     assert covers / studies >= least and apart / studies >= least
+
+
+def test_data_sets_on_which_nothing_is_assessed_are_named():
+    table = [row for name, values in {"d": D, "e": E}.items() for row in rows(name, **values)]
+    d, e = compare_contrasts(table, [AB], ["d", "e"], 3, ACCURACY)
+    (ab,) = across_datasets([d, replace(e, verdict=Verdict.NOT_ASSESSED)])
+    assert (ab.datasets, ab.not_assessed) == (("d", "e"), ("e",))

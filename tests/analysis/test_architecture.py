@@ -28,3 +28,21 @@ def test_a_contrast_of_several_variants_has_the_names_of_the_options(write):
         "contrasts: [{name: both, weights: {b: 0.5, c: 0.5, a: -1}}]\n"
     ))  # fmt: skip
     assert contrast_options(study) == {"both": ("train.epochs", "train.lr")}
+
+
+def test_an_effect_has_the_options_of_its_own_factor_from_level_to_level(write):
+    study = load_study(write(
+        "question: q\ndatasets: [scenes]\nseeds: 2\nbaseline: plain_low\n"
+        "factors: {attention: {plain: {}, map: {model.name: attention}},"
+        " rate: {low: {}, middle: {train.lr: 0.1}, high: {train.lr: 0.2}}}\n"
+        "variants: {}\n"
+    ))  # fmt: skip
+    options = contrast_options(study)
+    attention, middle, high = list(study.contrasts)[:3]
+    assert options[str(attention)][0] == "model.name alexnet → attention"
+    assert not any("train.lr" in text for text in options[str(attention)])
+    first = study.variants["plain_low"][1].lr
+    assert options[str(middle)] == (f"train.lr {first} → 0.1",)
+    assert options[str(high)] == (f"train.lr {first} → 0.2",)
+    interaction = next(c for c in study.contrasts if c.effect and c.effect.is_interaction)
+    assert options[str(interaction)] == (*options[str(attention)], *options[str(middle)])

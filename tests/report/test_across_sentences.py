@@ -22,6 +22,12 @@ def test_the_mean_has_its_interval_and_the_spread_that_of_seeds_beside_it():
     assert re.findall(r"[+−-]?\d\.\d", spread) == ["+1.0", "+3.0", "1.4", "0.7"]
 
 
+def test_its_signs_are_not_called_verdicts_and_data_sets_that_are_not_assessed_are_named():
+    assert not re.search("better|worse", " ".join(across_sentences(ACROSS, Metric())))
+    *_, text = across_sentences(replace(ACROSS, not_assessed=("art",)), Metric())
+    assert "art" in text and "photos" not in text
+
+
 def test_a_mean_over_data_sets_names_those_with_a_single_seed():
     single = replace(ACROSS, one_seed=("photos",), low=None, high=None, seed_sd=None)
     assert "photos" in across_sentences(single, Metric())[0]
