@@ -6,7 +6,7 @@ import pandas as pd
 from emotune.analysis.max_t import t_quantile
 from emotune.analysis.verdict import ALPHA
 
-__all__ = ["LEAST_EPOCHS", "still_improving"]
+__all__ = ["LEAST_EPOCHS", "best_in_the_last", "still_improving"]
 
 LEAST_EPOCHS = 6
 """Half of fewer epochs say nothing about a trend."""
@@ -26,6 +26,20 @@ def still_improving(curves: pd.DataFrame) -> set[str]:
     ordered = curves.sort_values("epoch", kind="stable")
     by_run = ordered.groupby("run", sort=False)[["train_loss", "val_accuracy"]]
     return {str(run) for run, epochs in by_run if _improves(*epochs.to_numpy(float).T)}
+
+
+def best_in_the_last(curves: pd.DataFrame) -> tuple[int, int]:
+    """The number of runs with too few epochs for `still_improving`, and of those of them whose last epoch is the best.
+
+    The best epoch is the one with the highest validation accuracy, the earliest if several are equal.
+
+    Args:
+        curves: A row for each run and epoch: ``run, epoch, val_accuracy``.
+    """
+    ordered = curves.sort_values("epoch", kind="stable")
+    by_run = [epochs.to_numpy(float) for _, epochs in ordered.groupby("run", sort=False)["val_accuracy"]]
+    short = [values for values in by_run if len(values) < LEAST_EPOCHS and np.isfinite(values).all()]
+    return len(short), sum(int(np.argmax(values)) == len(values) - 1 for values in short)
 
 
 def _improves(train_loss: np.ndarray, val_accuracy: np.ndarray) -> bool:

@@ -9,11 +9,15 @@ from emotune.analysis.seeds import Comparison
 from emotune.analysis.sensitivity import OtherAnalyses
 from emotune.analysis.verdict import RESOLVED, Verdict
 from emotune.config.metric import Metric
+from emotune.config.model import PaperNetworkConfig
+from emotune.config.shown_options import shown_options
+from emotune.config.study import Study
 from emotune.report import phrasing
 from emotune.report.results import StudyResults
 
 __all__ = [
     "OWN_VALUES",
+    "aa_changes",
     "aa_paragraphs",
     "aa_sentence",
     "dropped_sentences",
@@ -90,6 +94,15 @@ def _verdict_without_aa(comparison: Comparison, without: Sequence[Comparison], m
     return f"{alone.verdict} ({metric.format_interval(alone.summary.interval)})"
 
 
+def aa_changes(study: Study) -> str:
+    """What an A/A run has of its own: ``initial weights``, and dropout masks if the baseline's network has any."""
+    model, _ = study.variants[study.baseline]
+    if any(value for name, value in shown_options(model).items() if name.rpartition(".")[2] == "dropout"):
+        return "initial weights and dropout masks"
+    # Whether a network of the user's or a backbone has dropout layers, its options do not say.
+    return "initial weights" if isinstance(model, PaperNetworkConfig) else "initial weights (and dropout masks, if any)"
+
+
 def noise_floor_sentences(comparison: Comparison, results: StudyResults) -> str:
     """The A/A difference, its runs, and whether they decide a verdict.
 
@@ -103,8 +116,7 @@ def noise_floor_sentences(comparison: Comparison, results: StudyResults) -> str:
     here = [c for c in results.comparisons if c.dataset == dataset]
     same = bool(results.without_aa) and not aa_paragraphs(here, results.without_aa, study.metric)
     sentences = [
-        f"Noise floor (A/A) on {dataset}: the baseline compared with itself under other initial weights and dropout "
-        "masks.",
+        f"Noise floor (A/A) on {dataset}: the baseline compared with itself under other {aa_changes(study)}.",
         phrasing.difference_sentence(comparison, study.metric),
         f"The runs of {study.aa}, by seed: {values}." if values else "",
         "Without them in the spread, the verdicts would be the same." if same else "",

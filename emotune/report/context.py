@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import pandas as pd
+
 from emotune.analysis.architecture import NetworksFile, architecture_differences, contrast_options
 from emotune.analysis.metric_table import contrast_weights
 from emotune.analysis.power import seeds_of_interactions
@@ -18,6 +20,7 @@ from emotune.report.across_sentences import across_sentences
 from emotune.report.answer import answer
 from emotune.report.caveats import (
     OWN_VALUES,
+    aa_changes,
     aa_paragraphs,
     aa_sentence,
     dropped_sentences,
@@ -34,12 +37,12 @@ from emotune.report.findable_effects import findable_effects_sentences
 from emotune.report.looks import look_sentences, look_table, resolution_sentence
 from emotune.report.outcome_sentences import outcome_sentences
 from emotune.report.provenance import declared_text, provenance
-from emotune.report.questions import split_sentences, tuning_sentences
+from emotune.report.questions import length_sentence, split_sentences, tuning_sentences
 from emotune.report.results import StudyResults
 from emotune.report.tables import disagreement_counts, excluded_images, report_tables
-from emotune.runs.directory import State, Status
+from emotune.report.unfinished_runs import unfinished_runs
 
-__all__ = ["VERDICT_MARKS", "UnfinishedRun", "VerdictEntry", "page_context", "sections"]
+__all__ = ["VERDICT_MARKS", "VerdictEntry", "page_context", "sections"]
 
 VERDICT_MARKS = {
     Verdict.BETTER: "✓",
@@ -53,8 +56,6 @@ VERDICT_MARKS = {
     Verdict.NOT_ASSESSED: "○",
 }
 """The mark beside the verdict's word, so that nobody needs colours to tell verdicts apart."""
-LOG_LINES = 20
-"""The last lines of a failed run's message that the report quotes."""
 MOST_UNFOLDED_RUNS = 60
 """A table of more runs is folded."""
 
@@ -74,29 +75,6 @@ class VerdictEntry:
     mark: str
     contrast: str
     text: str
-
-
-@dataclass(frozen=True)
-class UnfinishedRun:
-    """A run without a result.
-
-    Attributes:
-        run: The run's id.
-        variant: Its variant.
-        seed: Its seed.
-        state: Its state.
-        reason: Why it has no result, in one line; empty if there is nothing to say.
-        log: The end of its error message, if it failed.
-        rerun: The command that trains it again, if it failed.
-    """
-
-    run: str
-    variant: str
-    seed: int
-    state: str
-    reason: str
-    log: str
-    rerun: str
 
 
 def page_context(
@@ -134,10 +112,11 @@ def page_context(
         "declared": results.declared_first,
         "declared_when": declared_text(results.declared_first),
         "outcomes": _outcomes(results),
+        "tuning": [*filter(None, [*tuning_sentences(results.study), length_sentence(_curves_of_networks(results))])],
         "tables": tables,
         "disagreements": disagreements,
         "networks": architectures,
-        "unfinished": _unfinished_runs(results, command),
+        "unfinished": unfinished_runs(results.records.runs, command),
         "runs_are_folded": len(records.runs) > MOST_UNFOLDED_RUNS,
         "provenance": provenance(records),
         "command": str(command),
@@ -162,7 +141,7 @@ def _of_study(study: Study) -> dict[str, Any]:
         ),
         "has_signs": not all(c.compares_means for c in study.contrasts),
         "seeds": f"{study.seeds_text} seed{'s' if study.seeds > 1 else ''}",
-        "tuning": tuning_sentences(study),
+        "aa_changes": aa_changes(study) if study.aa else "",
     }
 
 
@@ -269,6 +248,12 @@ def _test_images(results: StudyResults) -> dict[str, int]:
     return {dataset: len(images) for dataset, images in tested.items() if images}
 
 
+def _curves_of_networks(results: StudyResults) -> pd.DataFrame:
+    """The epochs of the finished runs of networks."""
+    epochs, networks = results.records.curves, [*results.study.networks, results.study.aa]
+    return epochs[epochs["variant"].isin(networks) & epochs["run"].isin(results.records.done()["run"])]
+
+
 def _outcomes(results: StudyResults) -> list[str]:
     """A paragraph on the outcomes of the runs, for each data set about whose runs there is something to say."""
     study = results.study
@@ -280,20 +265,3 @@ def _outcomes(results: StudyResults) -> list[str]:
 def _by_dataset(texts: Mapping[str, str], results: StudyResults) -> list[str]:
     several = len(results.datasets) > 1
     return [f"{dataset}: {text}" if several else text for dataset, text in texts.items() if text]
-
-
-def _unfinished_runs(results: StudyResults, command: AblateCommand) -> list[UnfinishedRun]:
-    rows = results.records.runs
-    ended = (State.FAILED, State.DIVERGED, State.DAMAGED)
-    return [
-        UnfinishedRun(
-            run=row["run"],
-            variant=row["variant"],
-            seed=row["seed"],
-            state=row["state"],
-            reason=Status(row["state"], row["detail"]).reason,
-            log="\n".join(row["detail"].splitlines()[-LOG_LINES:]) if row["state"] in ended else "",
-            rerun=command.rerun(row["run"]) if row["state"] in ended else "",
-        )
-        for row in rows[rows["state"] != State.DONE].to_dict("records")
-    ]

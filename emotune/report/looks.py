@@ -67,6 +67,8 @@ def look_sentences(looks: DatasetLooks) -> list[str]:
         f"Looks are planned at {listed(counts)} seeds, with a probability of a false verdict of {listed(alphas)}, "
         f"{_percent(sum(looks.alphas))} % together."
     ]
+    if len(set(looks.alphas)) > 1:
+        sentences.append("A look with a smaller share has wider intervals for the same seeds.")
     number, of = len(looks.reached), len(looks.planned)
     if not number:
         sentences.append(f"The first one is not reached yet: {_ended(looks)}. There is no verdict before it.")

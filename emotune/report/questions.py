@@ -2,14 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 
+import pandas as pd
+
 from emotune.analysis.images import ImageBootstrap
 from emotune.analysis.seeds import Comparison
+from emotune.analysis.still_improving import LEAST_EPOCHS, best_in_the_last
 from emotune.analysis.verdict import RESOLVED
 from emotune.config.network import BaselineConfig
 from emotune.config.study import Study
 from emotune.core.text import listed
 
-__all__ = ["split_sentences", "tuning_sentences"]
+__all__ = ["length_sentence", "split_sentences", "tuning_sentences"]
 
 
 def tuning_sentences(study: Study) -> list[str]:
@@ -18,7 +21,7 @@ def tuning_sentences(study: Study) -> list[str]:
     reference = trained[study.baseline]
     own = [name for name, train in trained.items() if train != reference]
     alike = [name for name in trained if name not in own]
-    rate = f"learning rate {reference.lr:g}, {reference.epochs} epochs, batches of {reference.batch_size}"
+    rate = f"learning rate {reference.lr:g}, {_epochs(reference.epochs)}, batches of {reference.batch_size}"
     if len(alike) > 1:
         names = f"All {len(trained)} networks" if len(alike) == len(trained) else listed(alike)
         sentences = [
@@ -34,6 +37,25 @@ def tuning_sentences(study: Study) -> list[str]:
         "tuned less may be worse for that reason alone, so a verdict is about the variants as they were trained."
     )
     return sentences
+
+
+def length_sentence(curves: pd.DataFrame) -> str:
+    """Whether training of few epochs had ended cannot be told; empty if all runs have more.
+
+    Args:
+        curves: The epochs of the finished runs, see `emotune.analysis.still_improving.best_in_the_last`.
+    """
+    few, last = best_in_the_last(curves)
+    if not few:
+        return ""
+    return (
+        f"{few} finished run{'s have' if few > 1 else ' has'} fewer than {LEAST_EPOCHS} epochs, too few to tell from "
+        f"the curves whether training had ended; in {last} of them the last epoch has the best validation accuracy."
+    )
+
+
+def _epochs(number: int) -> str:
+    return f"{number} epoch{'s' if number > 1 else ''}"
 
 
 def split_sentences(comparisons: Sequence[Comparison], bootstraps: Sequence[ImageBootstrap]) -> list[str]:

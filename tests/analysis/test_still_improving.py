@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from emotune.analysis.still_improving import still_improving
+from emotune.analysis.still_improving import best_in_the_last, still_improving
 
 
 def curve(run: str, loss, accuracy) -> pd.DataFrame:
@@ -32,3 +32,14 @@ def test_noise_alone_is_seldom_named():
     rng = np.random.default_rng(1)
     curves = [curve(str(i), np.linspace(2, 1, 12), 50 + rng.normal(0, 2, 12)) for i in range(200)]
     assert len(still_improving(pd.concat(curves))) <= 0.05 * 200 + 3 * (0.05 * 0.95 * 200) ** 0.5
+
+
+def test_short_runs_are_counted_with_those_whose_last_epoch_is_the_best():
+    curves = pd.concat([
+        curve("rising", [3, 2, 1], [20.0, 30, 40]),
+        curve("ended", [3, 2, 1], [20.0, 40, 30]),
+        curve("equal", [3, 2, 1], [20.0, 40, 40]),
+        curve("long", range(6), np.arange(6.0)),
+    ])  # fmt: skip
+    assert best_in_the_last(curves.sample(frac=1, random_state=0)) == (3, 1)
+    assert best_in_the_last(curves[:0]) == (0, 0)

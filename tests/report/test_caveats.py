@@ -4,7 +4,16 @@ from seed_tables import analyse, compare_contrasts, rows
 
 from emotune.config.contrast import Contrast
 from emotune.config.metric import Metric
-from emotune.report.caveats import aa_paragraphs, aa_sentence, dropped_sentences, paired_sentence, rounding_sentences
+from emotune.config.model import AlexNetConfig, BackboneConfig, ModelConfig
+from emotune.config.study import Study
+from emotune.report.caveats import (
+    aa_changes,
+    aa_paragraphs,
+    aa_sentence,
+    dropped_sentences,
+    paired_sentence,
+    rounding_sentences,
+)
 
 RUNS = {
     "alexnet": [63.47, 60.46, 71.35, 60.74, 58.88],
@@ -48,6 +57,15 @@ def test_verdicts_that_hang_on_the_runs_of_aa_are_named():
     assert "better (+0.3 to +7.5)" in cards[0]
     for others in (judged, []):
         assert not aa_paragraphs(judged, others, METRIC) and not any(aa_sentence(c, others, METRIC) for c in judged)
+
+
+def test_an_aa_run_has_dropout_masks_of_its_own_only_if_its_network_drops_anything():
+    def changes(model: ModelConfig) -> str:
+        return aa_changes(Study("s", "Why?", "scenes", "a", {"a": model}))
+
+    assert "dropout" in changes(AlexNetConfig(dropout=0.5))
+    assert "dropout" not in changes(AlexNetConfig(dropout=0.0))
+    assert "if any" in changes(BackboneConfig(backbone="torchvision:resnet18")), "its options do not say"
 
 
 def test_few_repeats_are_named_by_what_repeats_and_only_where_they_are_few():

@@ -17,14 +17,14 @@ from emotune.config.model import AlexNetConfig, ConstantConfig
 from emotune.config.study import Study
 from emotune.config.train import TrainConfig
 from emotune.report.learning_table import learning_table
-from emotune.report.questions import split_sentences, tuning_sentences
+from emotune.report.questions import length_sentence, split_sentences, tuning_sentences
 
 IMAGES = pd.DataFrame({"sample_id": ["1", "2"], "target": ["x", "y"], "logit_x": [0.0, 0.0], "logit_y": [0.0, 0.0]})
 NARROW, WIDE = AlexNetConfig(width=0.125), AlexNetConfig(width=0.25)
 
 
 def study(**variants) -> Study:
-    return Study("s", "Why?", "scenes", "narrow", {"narrow": NARROW, **variants, "constant": ConstantConfig()})
+    return Study("s", "Why?", "scenes", "narrow", {"narrow": NARROW} | variants | {"constant": ConstantConfig()})
 
 
 def test_variants_with_training_options_of_their_own_are_named():
@@ -33,6 +33,15 @@ def test_variants_with_training_options_of_their_own_are_named():
     texts = tuning_sentences(study(wide=WIDE, other=(WIDE, TrainConfig(lr=0.1))))
     assert "narrow and wide" in texts[0] and "other" not in texts[0]
     assert "other" in texts[1] and "wide" not in texts[1]
+
+
+def test_too_few_epochs_to_tell_whether_training_had_ended_are_said():
+    curves = pd.DataFrame({"run": ["a"] * 3 + ["b"] * 3, "epoch": [1, 2, 3] * 2, "val_accuracy": [1.0, 2, 3, 3, 2, 1]})
+    assert re.findall(r"\d+", length_sentence(curves)) == ["2", "6", "1"]
+    long = pd.DataFrame({"run": "a", "epoch": range(1, 9), "val_accuracy": 1.0})
+    assert length_sentence(long) == ""
+    one = replace(TrainConfig(), epochs=1)
+    assert "1 epoch," in tuning_sentences(study(narrow=(NARROW, one)))[0]
 
 
 def test_resolved_contrasts_that_other_images_may_not_show_are_counted():

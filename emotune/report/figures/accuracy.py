@@ -27,9 +27,13 @@ from emotune.report.figures.layout import (
 from emotune.report.figures.style import SMALL, SOFT, STYLE, full_width, markers
 from emotune.report.figures.table_plot import TableRow, annotate_above, draw_interval, draw_seeds, table_plot
 
-__all__ = ["metric_against_cost", "metric_by_variant"]
+__all__ = ["cost_notes", "metric_against_cost", "metric_by_variant"]
 
 COSTS = {"parameters": "parameters", "forward_flops": "FLOPs per image", "train_s": "training, s"}
+COST_NOTES = {
+    "forward_flops": "FLOPs: forward pass of one image.",
+    "train_s": "Time: training, wall-clock, with other runs beside it, on the hardware listed below.",
+}
 HEIGHT, LEFT, GAP, RIGHT = 2.1, 0.56, 0.2, 0.16
 BESIDE = 5.0
 """Points between the bars of two variants of nearly equal cost."""
@@ -84,6 +88,18 @@ def metric_by_variant(
     return figure
 
 
+def cost_notes(table: pd.DataFrame) -> str:
+    """What a caption says of the costs that `metric_against_cost` draws.
+
+    Args:
+        table: As there.
+    """
+    shown = _shown_costs(table[np.isfinite(table["mean"].astype(float))])
+    return " ".join(
+        [*(note for cost, note in COST_NOTES.items() if cost in shown), "Bars of nearly equal cost stand side by side."]
+    )
+
+
 @rc_context(STYLE)
 def metric_against_cost(
     title: str, table: pd.DataFrame, metric: Metric, colours: Mapping[str, str], *, narrow: bool = False
@@ -103,7 +119,7 @@ def metric_against_cost(
     """
     table = table.astype({"mean": float, "low": float, "high": float} | dict.fromkeys(COSTS, float))
     table = table[np.isfinite(table["mean"])].sort_values("parameters", kind="stable").reset_index(drop=True)
-    costs = [cost for cost in COSTS if _differs(table[cost])] or ["train_s"]
+    costs = _shown_costs(table)
     columns, whole = 1 if narrow else len(costs), full_width(narrow=narrow)
     width = (whole - LEFT - RIGHT - GAP * (columns - 1)) / columns
     low, high = axis_limits(table["mean"], [*table["low"], *table["high"]], 4 * metric.min_effect)
@@ -168,6 +184,11 @@ def _log_axis_limits(values: pd.Series) -> tuple[float, float]:
         return 1.0, 10.0
     factor = max(3 * low / high, 1) ** 0.5 * (high / low) ** 0.1 * 1.1
     return low / factor, high * factor
+
+
+def _shown_costs(table: pd.DataFrame) -> list[str]:
+    """The costs that the variants do not share; the time if they share all."""
+    return [cost for cost in COSTS if _differs(table[cost].astype(float))] or ["train_s"]
 
 
 def _differs(values: pd.Series) -> bool:

@@ -148,10 +148,8 @@ class _DatasetFigures:
         yield for_both_widths(
             f"cost-{self._dataset}",
             partial(accuracy.metric_against_cost, self._title, costs, self._metric, self._colours),
-            f"{scope}: means with 95 % t intervals, which must not be compared. FLOPs: forward pass of one "
-            "image. Time: training, on the hardware listed below. Bars of nearly equal cost stand side by side.",
-            f"Test {scale.label} on {self._dataset} against parameters, FLOPs and training time; the table of variants "
-            "lists the numbers",
+            f"{scope}: means with 95 % t intervals, which must not be compared. {accuracy.cost_notes(costs)}",
+            f"Test {scale.label} on {self._dataset} against cost; the table of variants lists the numbers",
         )
 
     def learning(self) -> Iterator[FigureEntry]:

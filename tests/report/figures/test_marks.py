@@ -150,6 +150,8 @@ def test_bars_of_equal_cost_stand_side_by_side_and_a_cost_that_all_share_is_left
     flops, _ = accuracy.metric_against_cost("scenes", table, Metric(), usual.colours).axes
     at = sorted(200 * np.log(line.get_xdata()[0]) / np.diff(np.log(flops.get_xlim())) for line in flops.lines)
     assert min(b - a for a, b in itertools.pairwise(at)) > 4
+    assert "FLOPs" in accuracy.cost_notes(table) and "Time" in accuracy.cost_notes(table)
+    assert "FLOPs" not in accuracy.cost_notes(table.assign(forward_flops=1e9)), "as it is not drawn"
     (only,) = accuracy.metric_against_cost("scenes", table.assign(forward_flops=1e9), Metric(), usual.colours).axes
     assert "training" in only.get_xlabel()
 
