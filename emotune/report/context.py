@@ -159,6 +159,7 @@ def _of_verdicts(results: StudyResults) -> dict[str, Any]:
         "noise_floor": [noise_floor_sentences(c, results) for c in results.noise_floor.values()],
         "findable_effects": _by_dataset(findable_effects_sentences(results), results),
         "shared_variance": _by_dataset(shared_variance_sentences(results), results),
+        "judged_on": results.judged_on,
         "assessment": assessment_sentences(results.repeats),
         "unit": unit_names(results.repeats),
         "units": unit_names(results.repeats, "s"),

@@ -52,10 +52,12 @@ def assessment_sentences(repeats: Sequence[Repeats]) -> str:
         repeats: The repeats on each data set.
     """
     text = "A contrast of variants that have not learned is not assessed."
-    units = listed([f"{one.unit}s of {one.dataset}" for one in repeats if one.is_divided] or [""])
-    if not units:
+    divided = [one for one in repeats if one.is_divided]
+    if not divided:
         return text
+    units = listed([f"{one.unit}s of {one.dataset}" for one in divided])
     return (
-        f"{text} For the {units}, what decides is not a single one: a variant counts as having learned if it is better "
-        "than the prior on average over all of them, by the same kind of interval, or in every run."
+        f"{text} For the {units}, prior and gain are means over all of them, n is their number, and what decides is "
+        "not a single one: a variant counts as having learned if this gain is above zero by the same kind of "
+        "interval, or if each run is better than the prior."
     )

@@ -31,7 +31,7 @@ def learning_table(learning: Mapping[str, Learning], *, several: bool) -> Table:
     """The variants that can learn, with their gain over the class prior by each yardstick.
 
     Args:
-        learning: The variants and runs that have learned something, by data set.
+        learning: The variants and runs that have learned something, by data set; of a divided one over its divisions.
         several: Whether the study has several data sets.
     """
     rows = [LearningRow(d, one, variant) for d, one in learning.items() for variant in one.variants.values()]

@@ -9,7 +9,7 @@ import pandas as pd
 
 from emotune.analysis import diagnostics
 from emotune.analysis.across_datasets import AcrossDatasets, across_datasets
-from emotune.analysis.divided_learning import learned_over_divisions
+from emotune.analysis.divided_learning import learning_on_all
 from emotune.analysis.divisions import Repeats, division_rows, estimate_on_all, judge_on_all, repeats_of
 from emotune.analysis.images import ImageBootstrap, bootstrap_over_images, complete_seeds
 from emotune.analysis.learning import Learning, learning, unable_to_learn, with_learning
@@ -81,6 +81,7 @@ class StudyResults:
         declared_first: The study's first declaration of what it declares now; None: it is not written.
         dropped: The contrasts that were declared earlier and left out when results were there.
         learning: The variants and runs that have learned, by data set; data sets without finished runs are absent.
+        learned_on: The same for the data sets on which contrasts are judged: of a divided one over its divisions.
         outcomes: The runs that diverged, learned nothing, or are far from the others, for each data set.
         exploratory: The undeclared differences: every other variant less the baseline, and less other references.
         without_aa: The declared contrasts as they would be judged if the A/A runs were no part of the spread; empty
@@ -111,6 +112,7 @@ class StudyResults:
     declared_first: Declaration | None
     dropped: Sequence[DeclaredContrast]
     learning: Mapping[str, Learning]
+    learned_on: Mapping[str, Learning]
     outcomes: Sequence[Outcomes]
     exploratory: Sequence[Comparison]
     without_aa: Sequence[Comparison]
@@ -196,9 +198,10 @@ def compute_results(study: Study, states: RunStates) -> StudyResults:
     learned = {d: one for d in datasets if (one := learning(records, study, d, len(repeats)))}
     looks = reached_looks(rows, study.contrasts, datasets, study.looks, study.metric, learned) if study.looks else ()
     learned |= {one.dataset: replace(learned[one.dataset], variants=one.learning) for one in looks if one.learning}
-    learned_on, judging = _learned(rows, repeats, learned), (study.contrasts, repeats, study.metric)
+    learned_on, judging = learning_on_all(rows, repeats, learned, study.seeds), (study.contrasts, repeats, study.metric)
+    names = {name: one.learned for name, one in learned_on.items()}
     judged = [c for one in looks for c in one.comparisons] if looks else judge_on_all(rows, *judging)
-    judged = judged if looks else with_learning(judged, learned_on)
+    judged = judged if looks else with_learning(judged, names)
     declared = current_declaration(study, states)
     written = read_declarations(states.store, study.name)
     comparisons = [_with_lateness(c, written, declared) for c in judged]
@@ -216,9 +219,10 @@ def compute_results(study: Study, states: RunStates) -> StudyResults:
         dropped=dropped_contrasts(written, declared),
         inputs={run.variant: run.input for run in states.runs}, predictions=predictions, comparisons=comparisons,
         other_analyses=other_analyses(comparisons, all_rows, study.metric),
-        learning=learned, outcomes=_outcomes(records, rows, study, datasets, learned),
+        learning=learned, learned_on=learned_on,
+        outcomes=_outcomes(records, rows, study, datasets, learned),
         exploratory=estimate_on_all(rows, _undeclared_contrasts(study), repeats, study.metric),
-        without_aa=with_learning(without_aa, learned_on),
+        without_aa=with_learning(without_aa, names),
         noise_floor={c.dataset: c for c in aa_comparisons if c.summary.n},
         image_bootstraps=[
             bootstrap for dataset, frames in predictions.items() if dataset in undivided and not study.metric.code
@@ -242,16 +246,6 @@ def _repeats(study: Study, states: RunStates, records: Records) -> list[Repeats]
         for run in states.runs if run.dataset.division and (record := records.records.get(run.id))
     }  # fmt: skip
     return repeats_of(refs.values(), study.seeds, images)
-
-
-def _learned(
-    rows: Sequence[Mapping[str, Any]], repeats: Sequence[Repeats], learned: Mapping[str, Learning]
-) -> dict[str, frozenset[str]]:
-    """The variants that have learned something on each data set on which contrasts are judged."""
-    found = {name: one.learned for name, one in learned.items()}
-    return found | {
-        one.dataset: learned_over_divisions(rows, one, learned, len(repeats)) for one in repeats if one.is_divided
-    }
 
 
 def _outcomes(

@@ -38,7 +38,7 @@ def report_tables(results: StudyResults, networks: Sequence[ArchitectureDifferen
     divided = len(results.datasets) > 1  # a column for the data set, and its division if it has some
     return {
         "contrasts": Table(contrast_columns(metric, several), results.comparisons),
-        "learning": learning_table(results.learning, several=divided),
+        "learning": learning_table(results.learned_on, several=several),
         "intervals": Table(interval_columns(metric, several), results.comparisons),
         "other_analyses": Table(other_columns(metric, several), results.other_analyses),
         "exploratory": Table(exploratory_columns(metric, several), results.exploratory),

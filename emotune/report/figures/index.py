@@ -36,13 +36,13 @@ def draw_figures(
         examples: JPEGs of the images to draw attention maps on, by data set, input of the network, and sample id.
     """
     yield from _contrast_figures(results)
+    yield from learning.learning_figures(results, titles)
     for name, predictions in results.predictions.items():
         if predictions:
             part = _DatasetFigures(results, name, titles[name])
             yield from part.looks()
             yield from part.interactions()
             yield from part.results()
-            yield from part.learning()
             yield from part.curves()
             yield from part.classes()
             yield from part.attention(examples.get(name, {}))
@@ -150,21 +150,6 @@ class _DatasetFigures:
             partial(accuracy.metric_against_cost, self._title, costs, self._metric, self._colours),
             f"{scope}: means with 95 % t intervals, which must not be compared. {accuracy.cost_notes(costs)}",
             f"Test {scale.label} on {self._dataset} against cost; the table of variants lists the numbers",
-        )
-
-    def learning(self) -> Iterator[FigureEntry]:
-        found, done = self._results.learning[self._dataset], self._done
-        if not any(one.n for one in found.variants.values()):
-            return
-        learned = ", ".join(v for v, one in found.variants.items() if one.learned) or "none"
-        runs = done[done["seed"] < self._study.seeds]
-        yield for_both_widths(
-            f"learning-{self._dataset}",
-            partial(learning.learned_by_seed, self._title, found, runs, self._colours),
-            f"{self._scope}. Dots: seeds; filled: better than the class prior over the test images (one-sided, 5 %), "
-            "hollow: not shown to be; crosses: one answer for nearly all images, which is nothing learned. Bars: means "
-            "with joint 95 % intervals of their distance from the prior.",
-            f"Which runs and variants learned something on {self._dataset}; shown to have learned: {learned}",
         )
 
     def curves(self) -> Iterator[FigureEntry]:

@@ -1,6 +1,7 @@
 """The figure of what was learned: each run beside the class prior."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -8,14 +9,52 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from emotune.analysis.divided_learning import run_number
+from emotune.analysis.divisions import Repeats
 from emotune.analysis.learning import Learning, RunLearning
 from emotune.analysis.seeds import Summary
 from emotune.config.metric import SCALES
-from emotune.report.figures.layout import axis_limits, draw_title, wrap_name
-from emotune.report.figures.style import INK, SOFT, STYLE
+from emotune.report.figures.entry import FigureEntry, for_both_widths
+from emotune.report.figures.layout import axis_limits, draw_title, seed_count_text, wrap_name
+from emotune.report.figures.style import INK, SOFT, STYLE, variant_colours
 from emotune.report.figures.table_plot import TableRow, annotate_above, draw_interval, table_plot
+from emotune.report.results import StudyResults
 
-__all__ = ["learned_by_seed"]
+__all__ = ["learned_by_seed", "learning_figures"]
+
+
+def learning_figures(results: StudyResults, titles: Mapping[str, str]) -> Iterator[FigureEntry]:
+    """A figure for each data set on which contrasts are judged; of a divided one over its divisions.
+
+    Args:
+        results: The study's results.
+        titles: The titles of the data sets and of their divisions, by name.
+    """
+    colours = variant_colours(list(results.study.variants))
+    for one in results.repeats:
+        found = results.learned_on.get(one.dataset)
+        if not found or not any(variant.n for variant in found.variants.values()):
+            continue
+        learned = ", ".join(v for v, variant in found.variants.items() if variant.learned) or "none"
+        title = titles[one.names[0]].replace(one.names[0], one.dataset)
+        over = f"over {one.unit}s " if one.is_divided else ""
+        yield for_both_widths(
+            f"learning-{one.dataset}",
+            partial(learned_by_seed, title, found, _runs(results, one), colours),
+            f"{one.dataset}, {seed_count_text((v.n for v in found.variants.values()), one.unit)}. Dots: "
+            f"{'runs' if one.is_divided else 'seeds'}; filled: better than the class prior over the test images "
+            "(one-sided, 5 %), hollow: not shown to be; crosses: one answer for nearly all images, which is nothing "
+            f"learned. Bars: means {over}with joint 95 % intervals of their distance from the prior"
+            f"{f', which is the mean of those of all {one.unit}s' if one.is_divided else ''}.",
+            f"Which runs and variants learned something on {one.dataset}; shown to have learned: {learned}",
+        )
+
+
+def _runs(results: StudyResults, repeats: Repeats) -> pd.DataFrame:
+    """The finished runs of a data set, with the seeds of `emotune.analysis.divided_learning.run_number` if divided."""
+    seeds = results.study.seeds
+    parts = [(number, done[done["seed"] < seeds]) for number, done in enumerate(map(results.done, repeats.names))]
+    return pd.concat([done.assign(seed=run_number(number, done["seed"], seeds)) for number, done in parts])
 
 
 @rc_context(STYLE)
