@@ -67,7 +67,8 @@ class Outcomes:
     @property
     def not_learned(self) -> Mapping[str, Sequence[int]]:
         """The seeds in which a variant has not learned, by variant; only such variants."""
-        return _seeds_by_variant([(r.variant, r.seed) for r in self._runs if not r.learned])
+        seeds = _seeds_by_variant([(r.variant, r.seed) for r in self._runs if not r.learned])
+        return {variant: seeds[variant] for variant in self.finished if variant in seeds}  # in the study's order
 
     @property
     def collapsed(self) -> Mapping[tuple[str, str], Sequence[int]]:
@@ -97,7 +98,8 @@ def outcomes(
     """
     here = [row for row in rows if row["dataset"] == dataset and row["seed"] < seeds]
     done = [row for row in here if row["state"] == State.DONE and row["variant"] not in unable]
-    variants = dict.fromkeys(row["variant"] for row in done)
+    able = {row["variant"] for row in done}
+    variants = [v for v in dict.fromkeys(row["variant"] for row in here) if v in able]  # in the study's order
     diverged = [row for row in here if row["state"] == State.DIVERGED]
     return Outcomes(
         dataset=dataset,

@@ -103,12 +103,13 @@ def aa_changes(study: Study) -> str:
     return "initial weights" if isinstance(model, PaperNetworkConfig) else "initial weights (and dropout masks, if any)"
 
 
-def noise_floor_sentences(comparison: Comparison, results: StudyResults) -> str:
+def noise_floor_sentences(comparison: Comparison, results: StudyResults, *, with_note: bool = True) -> str:
     """The A/A difference, its runs, and whether they decide a verdict.
 
     Args:
         comparison: The A/A comparison on one data set.
         results: The study's results.
+        with_note: Whether it says what the difference is an estimate of.
     """
     study, dataset = results.study, comparison.dataset
     runs = results.records.done().query("variant == @study.aa and dataset == @dataset").sort_values("seed")
@@ -121,24 +122,27 @@ def noise_floor_sentences(comparison: Comparison, results: StudyResults) -> str:
         f"The runs of {study.aa}, by seed: {values}." if values else "",
         "Without them in the spread, the verdicts would be the same." if same else "",
         "This is one estimate of the difference that arises without any change, not a limit below which differences "
-        "are noise; its runs are part of the spread of all intervals.",
+        "are noise; its runs are part of the spread of all intervals."
+        if with_note
+        else "",
     ]
     return " ".join(filter(None, sentences))
 
 
-def rounding_sentences(repeats: int, units: str, *, any_resolved: bool) -> str:
+def rounding_sentences(repeats: int, units: str, *, any_resolved: bool, any_assessed: bool = True) -> str:
     """What other hardware would change, and what few repeats mean for verdicts.
 
     Args:
         repeats: The smallest number of repeats after which contrasts are judged.
         units: What repeats: ``seeds``, ``folds``.
         any_resolved: Whether a contrast is resolved.
+        any_assessed: Whether a contrast is assessed.
     """
     text = (
         "A seed does not fix a run: other hardware, or another number of threads or workers, rounds differently, which "
         "can change a single run a lot."
     )
-    if repeats > FEW:
+    if repeats > FEW or not any_assessed:
         return text
     if not any_resolved:
         return f"{text} With so few {units}, other rounding may give other verdicts."

@@ -156,7 +156,10 @@ def _of_verdicts(results: StudyResults) -> dict[str, Any]:
             *aa_paragraphs(comparisons, results.without_aa, study.metric),
         ],
         "verdicts": [_verdict(other, results) for other in results.other_analyses],
-        "noise_floor": [noise_floor_sentences(c, results) for c in results.noise_floor.values()],
+        "noise_floor": [
+            noise_floor_sentences(c, results, with_note=i == len(results.noise_floor))
+            for i, c in enumerate(results.noise_floor.values(), 1)
+        ],
         "findable_effects": _by_dataset(findable_effects_sentences(results), results),
         "shared_variance": _by_dataset(shared_variance_sentences(results), results),
         "judged_on": results.judged_on,
@@ -167,6 +170,7 @@ def _of_verdicts(results: StudyResults) -> dict[str, Any]:
             min(one.number if one.is_divided else (study.looks or (study.seeds,))[0] for one in results.repeats),
             unit_names(results.repeats, "s"),
             any_resolved=any(c.verdict in RESOLVED for c in comparisons),
+            any_assessed=any(c.verdict is not Verdict.NOT_ASSESSED for c in comparisons),
         ),
         "own_values": OWN_VALUES,
         "not_assessed": any(c.verdict is Verdict.NOT_ASSESSED for c in comparisons),

@@ -4,6 +4,7 @@ from emotune.analysis.images import ImageBootstrap
 from emotune.analysis.seeds import Comparison
 from emotune.analysis.sensitivity import OtherAnalyses
 from emotune.config.metric import Metric
+from emotune.config.scale import Scale
 from emotune.report import phrasing
 from emotune.report.columns import Column, dataset_column, number_text, p_text
 
@@ -68,19 +69,21 @@ def exploratory_columns(metric: Metric, several: bool) -> list[Column]:
     return [
         Column("contrast", lambda c: str(c.contrast), "name"),
         dataset_column(several),
-        *_difference_columns(metric, "95 % interval, uncorrected"),
+        *_difference_columns(metric.scale, "95 % interval, uncorrected"),
         Column("p, uncorrected", lambda c: p_text(c.p)),
     ]
 
 
-def _difference_columns(metric: Metric, kind: str) -> list[Column]:
-    def mean(comparison: Comparison) -> str:
-        return metric.format_signed(comparison.summary.mean)
+def _difference_columns(metric: Metric | Scale, kind: str) -> list[Column]:
+    """The columns of a difference; a scale writes it without regard to ``min_effect``, where there is no verdict."""
+
+    def interval(c: Comparison) -> str:
+        return " to ".join(map(metric.format_signed, c.summary.interval)) if c.summary.interval else "none"
 
     return [
         Column("n", lambda c: str(c.summary.n), tex_title="$n$"),
-        Column("mean difference", mean),
-        Column(kind, lambda c: metric.format_interval(c.summary.interval), tex_title=kind.replace("95 %", r"95\,\%")),
+        Column("mean difference", lambda c: metric.format_signed(c.summary.mean)),
+        Column(kind, interval, tex_title=kind.replace("95 %", r"95\,\%")),
     ]
 
 

@@ -33,8 +33,8 @@ def division_sentences(repeats: Repeats, selection: Selection, seeds: int, *, co
     finished = "" if complete else " as far as they have finished, in a contrast over those that all its variants have"
     mean = f" In each, a variant's value is the mean over {seeds} seeds{finished}." if seeds > 1 else ""
     text = (
-        f"{repeats.dataset} is divided {how}; groups of near-duplicates stay whole.{mean} What repeats in its verdicts "
-        f"and intervals is the {repeats.unit}: another study would divide the images otherwise."
+        f"{repeats.dataset} is divided {how}; groups of near-duplicates stay whole.{mean} The unit of replication is "
+        f"the {repeats.unit}: verdicts and intervals are about other divisions of the same images."
     )
     if not repeats.overlap:
         return text

@@ -6,6 +6,7 @@ from emotune.analysis.learning import Learning
 from emotune.analysis.outcomes import FarRun, Outcomes
 from emotune.config.metric import SCALES, Metric
 from emotune.config.scale import ROUNDING
+from emotune.core.text import listed
 from emotune.report.phrasing import prior_origin, seed_list
 
 __all__ = ["outcome_sentences", "trivial_answer"]
@@ -58,14 +59,27 @@ def _learning(outcomes: Outcomes, learning: Learning) -> list[str]:
         sentences = [
             f"{failures} of {finished} finished runs are not shown to be better than {trivial}{collapse}: {named}."
         ]
-    sentences += [
-        f"{variant} answers {answer} for nearly all images in {len(which)} of {outcomes.finished[variant]} finished "
-        f"runs ({seed_list(which)})."
-        for (variant, answer), which in outcomes.collapsed.items()
-    ]
+    if outcomes.collapsed:
+        sentences.append(_collapsed(outcomes, finished))
     if not learning.prior.from_training:
         sentences.append("The records of these runs do not tell the classes of their training images.")
     return sentences
+
+
+def _collapsed(outcomes: Outcomes, finished: int) -> str:
+    """The sentence on runs that give one answer for nearly all images: which answer in which seeds of which variant."""
+    by_answer: dict[str, dict[str, Sequence[int]]] = {}
+    for (variant, answer), seeds in outcomes.collapsed.items():
+        by_answer.setdefault(answer, {})[variant] = seeds
+    answers = []
+    for answer, variants in by_answer.items():
+        # What happens in the same seeds of all variants is said once.
+        same = len({tuple(seeds) for seeds in variants.values()}) == 1 and len(variants) == len(outcomes.finished) > 1
+        where = [("all variants", next(iter(variants.values())))] if same else variants.items()
+        answers.append(f"{answer} ({'; '.join(f'{variant}, {seed_list(seeds)}' for variant, seeds in where)})")
+    number = sum(map(len, outcomes.collapsed.values()))
+    give = "gives" if number == 1 else "give"
+    return f"{number} of {finished} finished runs {give} one answer for nearly all images: {listed(answers)}."
 
 
 def _improving(outcomes: Outcomes) -> list[str]:

@@ -69,8 +69,8 @@ def split_sentences(comparisons: Sequence[Comparison], bootstraps: Sequence[Imag
     sentences = []
     if divided:
         sentences.append(
-            f"On {listed(divided)}, every verdict is over several divisions into training, validation and test images, "
-            "so it is about other choices from the same images."
+            f"On {listed(divided)}, verdicts and intervals are about other divisions into training, validation and "
+            "test images already."
         )
     if not divided or any(c.unit == "seed" for c in comparisons):
         which = "All runs on a data set" if not divided else "Elsewhere, all runs on a data set"
@@ -86,10 +86,12 @@ def split_sentences(comparisons: Sequence[Comparison], bootstraps: Sequence[Imag
         return sentences
     kept = [c for c in resolved if _excludes_zero(*crossed[str(c.contrast), c.dataset])]
     lost = [str(c.contrast) for c in resolved if c not in kept]
-    sentences.append(
-        f"If the test images are taken to be a sample as well, {len(kept)} of {len(resolved)} resolved contrasts "
-        f"{'has' if len(kept) == 1 else 'have'} an interval that excludes zero, computed for each contrast alone."
-    )
+    if len(resolved) == 1:
+        which = f"the interval of the resolved contrast {'excludes' if kept else 'includes'} zero"
+    else:
+        have = "has an interval that excludes" if len(kept) == 1 else "have intervals that exclude"
+        which = f"{len(kept)} of {len(resolved)} resolved contrasts {have} zero, computed for each contrast alone"
+    sentences.append(f"If the test images are taken to be a sample as well, {which}.")
     if lost:
         sentences.append(f"Whether other test images would show the same for {listed(lost)} cannot be told.")
     return sentences

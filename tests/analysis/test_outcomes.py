@@ -34,6 +34,12 @@ def test_runs_that_learned_nothing_collapsed_or_still_improved_are_listed_by_var
     assert result.improving == {"b": [0]}
 
 
+def test_variants_come_in_the_study_s_order_whichever_seed_fails_first():
+    runs = [RunLearning("b", 0, False), RunLearning("a", 1, False)]
+    result = found(runs, a=[State.FAILED, 12.5], b=[12.5, 60.0])
+    assert list(result.not_learned) == list(result.finished) == ["a", "b"]
+
+
 def test_a_run_far_from_its_variant_s_others_is_named_with_its_distance():
     rng = np.random.default_rng(0)
     values = {v: (60 + rng.normal(0, 1, 5)).tolist() for v in "abcef"}

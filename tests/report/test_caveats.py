@@ -74,6 +74,7 @@ def test_few_repeats_are_named_by_what_repeats_and_only_where_they_are_few():
         for number, resolved in ((5, True), (4, False), (3, True))
     )
     assert few.startswith(many) and resolved.startswith(many)
+    assert rounding_sentences(3, "seeds", any_resolved=False, any_assessed=False) == many, "there is no verdict"
     assert "folds" not in many and "folds" in few and "folds" in resolved
     assert "overstated" in resolved and "overstated" not in few
 

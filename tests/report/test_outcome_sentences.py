@@ -37,8 +37,14 @@ def test_the_share_that_learned_is_stated_with_what_the_most_frequent_class_of_t
     wrong = [RunLearning("b", 0, False, "x"), RunLearning("b", 2, False)]
     text, one_answer = of([*right[:3], *wrong], {"a": 3, "b": 3}, {"x": 9, "y": 1})
     assert numbers(text) == ["2", "6", "12.5", "87.5", "2", "3", "0", "2"] and "b in" in text and "a in" not in text
-    assert numbers(one_answer) == ["1", "3", "0"] and "answers x" in one_answer
+    assert numbers(one_answer) == ["1", "6", "0"] and "x (b" in one_answer
     assert of([], {}, {"x": 9, "y": 1}) == []
+
+
+def test_runs_that_all_give_one_answer_are_told_in_one_sentence():
+    runs = [RunLearning(v, seed, False, "x" if seed else "y") for v in "ab" for seed in range(3)]
+    _, text = of(runs, {"a": 3, "b": 3}, {"x": 9, "y": 1})
+    assert numbers(text) == ["6", "6", "0", "1", "2"] and text.count("all variants") == 2
 
 
 def test_frequencies_of_the_test_images_are_no_secret():

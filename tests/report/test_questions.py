@@ -55,6 +55,9 @@ def test_resolved_contrasts_that_other_images_may_not_show_are_counted():
     ]
     _, counts, open_ones = split_sentences(compared, crossed)
     assert re.findall(r"\d+", counts) == ["1", "2"] and "a - c" in open_ones and "a - b" not in open_ones
+    _, kept, *none = split_sentences(compared[:1], crossed)
+    _, lost, open_one = split_sentences(compared[1:2], crossed)
+    assert "excludes" in kept and not none and "includes" in lost and "a - c" in open_one
     assert len(split_sentences(compared, [])) == len(split_sentences([], crossed)) == 1
 
 

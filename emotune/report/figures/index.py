@@ -53,7 +53,8 @@ def _contrast_figures(results: StudyResults) -> Iterator[FigureEntry]:
     if not shown:
         return
     units = " or ".join(dict.fromkeys(f"{c.unit}s" for c in shown))
-    pairs = seed_count_text((c.summary.n for c in shown), f"paired {units}".removesuffix("s"))
+    complete = "paired" if all(c.contrast.pair for c in shown) else "complete"
+    pairs = seed_count_text((c.summary.n for c in shown), f"{complete} {units}".removesuffix("s"))
     floor = (
         " Noise floor: the baseline against itself, with a 95 % interval of its own; one estimate of the "
         "difference that arises without any change."
