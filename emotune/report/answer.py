@@ -1,6 +1,6 @@
 """The study's answer: what its verdicts say together, in two or three sentences for each data set."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from emotune.analysis.seeds import Comparison
 from emotune.analysis.verdict import Verdict
@@ -22,14 +22,15 @@ RESOLVING = [v for v in Verdict if v not in (Verdict.UNRESOLVED, Verdict.DETERMI
 
 
 def answer(
-    comparisons: Sequence[Comparison], metric: Metric, images: Mapping[str, int], *, complete: bool = True
+    comparisons: Sequence[Comparison], metric: Metric, images: Mapping[str, Collection[int]], *, complete: bool = True
 ) -> list[str]:
     """The answer, a paragraph for each data set; none without contrasts.
 
     Args:
         comparisons: The declared contrasts on all data sets.
         metric: The study's metric.
-        images: The number of test images by data set; a data set that is missing has no finished run.
+        images: The number of different test images by data set and, of a divided one, those of its divisions; a data
+            set that is missing has no finished run.
         complete: Whether all runs of the study have finished.
     """
     return [
@@ -39,12 +40,13 @@ def answer(
     ]
 
 
-def _paragraph(comparisons: Sequence[Comparison], metric: Metric, images: int, *, complete: bool) -> str:
+def _paragraph(comparisons: Sequence[Comparison], metric: Metric, images: Collection[int], *, complete: bool) -> str:
     counts = sorted({c.summary.n for c in comparisons if c.summary.n} or {0})
-    seeds = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
     plural = "" if counts[-1] == 1 else "s"
-    repeats = f"{seeds} {comparisons[0].unit}{plural}"
-    where = f"On the {images:,} test images of {comparisons[0].dataset}, in {metric.scale.title} over {repeats}"
+    repeats = f"{_range(counts)} {comparisons[0].unit}{plural}"
+    number, *each = images
+    tests = f", of which each {comparisons[0].unit} tests {_range(each)}" if each else ""
+    where = f"On the {number:,} test images of {comparisons[0].dataset}{tests}, in {metric.scale.title} over {repeats}"
     where = where if complete else f"So far, o{where[1:]}"
     verdicts = [c.verdict or Verdict.UNRESOLVED for c in comparisons]
     by_verdict = {v: [c for c, one in zip(comparisons, verdicts, strict=True) if one is v] for v in Verdict}
@@ -69,6 +71,11 @@ def _paragraph(comparisons: Sequence[Comparison], metric: Metric, images: int, *
         which = "all contrasts" if len(names) == len(comparisons) > 1 else listed(names)
         sentences.append(f"Not confirmatory ({why}): {which}.")
     return " ".join(sentences)
+
+
+def _range(counts: Collection[int]) -> str:
+    """``3 to 5``, or ``3``."""
+    return " to ".join(f"{count:,}" for count in dict.fromkeys((min(counts), max(counts))))
 
 
 def _findings(by_verdict: Mapping[Verdict, Sequence[Comparison]], metric: Metric) -> list[str]:

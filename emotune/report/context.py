@@ -243,14 +243,16 @@ def _verdict(other: OtherAnalyses, results: StudyResults) -> VerdictEntry:
     return VerdictEntry(str(verdict), VERDICT_MARKS[verdict], str(c.contrast), " ".join(filter(None, sentences)))
 
 
-def _test_images(results: StudyResults) -> dict[str, int]:
-    """The number of images of each data set that are tested in a finished run, in whatever division."""
-    found = results.learning
-    tested = {
-        one.dataset: {i for name in one.names if name in found for i in found[name].prior.predictions["sample_id"]}
-        for one in results.repeats
-    }
-    return {dataset: len(images) for dataset, images in tested.items() if images}
+def _test_images(results: StudyResults) -> dict[str, list[int]]:
+    """The number of different images of each data set that finished runs test, and of a divided one those of each
+    division.
+    """
+    tested = {name: set(one.prior.predictions["sample_id"]) for name, one in results.learning.items()}
+    found = {}
+    for one in results.repeats:
+        if parts := [tested[name] for name in one.names if name in tested]:
+            found[one.dataset] = [len(set.union(*parts)), *(map(len, parts) if one.is_divided else ())]
+    return found
 
 
 def _curves_of_networks(results: StudyResults) -> pd.DataFrame:
