@@ -1,7 +1,7 @@
 """The metric by variant, and against parameters, FLOPs and training time."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from emotune.report.figures.layout import (
     wrap_name,
 )
 from emotune.report.figures.style import SMALL, SOFT, STYLE, full_width, markers
-from emotune.report.figures.table_plot import TableRow, annotate_above, draw_interval, draw_seeds, table_plot
+from emotune.report.figures.table_plot import TableRow, annotate_above, draw_interval, draw_line, draw_seeds, table_plot
 
 __all__ = ["cost_notes", "metric_against_cost", "metric_by_variant"]
 
@@ -76,7 +76,7 @@ def metric_by_variant(
     finite = values[np.isfinite(values)] if np.isfinite(values).any() else pd.Series([0.0])
     near = finite.max() - finite.min() + 4 * metric.min_effect
     beyond = not (finite.min() - near <= constant <= finite.max() + near)
-    limits = axis_limits([*values, *([] if beyond else [constant])], ends, 4 * metric.min_effect)
+    limits = axis_limits([*values, *([] if beyond else [constant])], ends, 4 * metric.min_effect, scale.bounds)
     figure, axes, edges = table_plot(rows, limits, f"test {scale.label}", top=0.5, narrow=narrow)
     draw_title(figure, title, seed_count_text(s.n for s in summaries.values()))
     for (variant, summary), (begin, end) in zip(summaries.items(), edges, strict=True):
@@ -84,7 +84,7 @@ def metric_by_variant(
         values_by_seed = runs.loc[runs["variant"] == variant, metric.column].dropna()
         draw_seeds(axes, begin + 0.74 * (end - begin), list(values_by_seed), colours[variant])
     if np.isfinite(constant):
-        _draw_class_prior(axes, constant, scale.format(constant), beyond)
+        _draw_class_prior(axes, edges, constant, scale.format(constant), beyond)
     return figure
 
 
@@ -156,9 +156,11 @@ def metric_against_cost(
     return figure
 
 
-def _draw_class_prior(axes: Axes, constant: float, written: str, beyond: bool) -> None:
+def _draw_class_prior(
+    axes: Axes, edges: Sequence[tuple[float, float]], constant: float, written: str, beyond: bool
+) -> None:
     if not beyond:
-        axes.axvline(constant, color=SOFT, linewidth=0.9, linestyle=(0, (1.5, 1.5)), zorder=1)
+        draw_line(axes, edges, constant, SOFT, 0.9, linestyle=(0, (1.5, 1.5)))
         annotate_above(axes, constant, f"class prior {written}")
         return
     left, right = axes.get_xlim()

@@ -17,7 +17,15 @@ from emotune.config.contrast import Contrast
 from emotune.config.metric import Metric
 from emotune.report.figures.layout import axis_limits, wrap_name
 from emotune.report.figures.style import GRID, INK, SMALL, SOFT, STYLE, VERDICT_COLOURS, VERDICT_MARKERS
-from emotune.report.figures.table_plot import TableRow, annotate_above, draw_interval, draw_seeds, table_plot
+from emotune.report.figures.table_plot import (
+    TableRow,
+    annotate_above,
+    draw_band,
+    draw_interval,
+    draw_line,
+    draw_seeds,
+    table_plot,
+)
 
 if TYPE_CHECKING:
     from emotune.analysis.images import ImageBootstrap
@@ -142,7 +150,7 @@ def _forest(rows: Sequence[_Row], comparisons: Sequence[Comparison], metric: Met
     limits = axis_limits([*values, 0, -1.4 * metric.min_effect, 1.4 * metric.min_effect], ends, 4 * metric.min_effect)
     texts = [row.texts for row in rows]
     figure, axes, edges = table_plot(texts, limits, _axis_label(metric), bottom=0.56, narrow=narrow)
-    _draw_equivalence_region(axes, metric, sides=all(c.contrast.compares_means for c in comparisons))
+    _draw_equivalence_region(axes, edges, metric, sides=all(c.contrast.compares_means for c in comparisons))
     for row, (begin, end) in zip(rows, edges, strict=True):
         if row.summary and row.summary.n:
             y = begin + (0.42 if row.values else 0.5) * (end - begin)
@@ -193,10 +201,10 @@ def _axis_label(metric: Metric) -> str:
     return "difference in " + ", ".join(filter(None, [metric.scale.title, metric.scale.difference_units]))
 
 
-def _draw_equivalence_region(axes: Axes, metric: Metric, *, sides: bool) -> None:
+def _draw_equivalence_region(axes: Axes, edges: Sequence[tuple[float, float]], metric: Metric, *, sides: bool) -> None:
     """Draws zero, the region of equivalence, and which side is better, if all contrasts have sides."""
-    axes.axvspan(-metric.min_effect, metric.min_effect, color=GRID, alpha=0.6, linewidth=0, zorder=0)
-    axes.axvline(0, color=INK, linewidth=0.8, zorder=1)
+    draw_band(axes, edges, -metric.min_effect, metric.min_effect, color=GRID, alpha=0.6)
+    draw_line(axes, edges, 0, INK, 0.8)
     annotate_above(axes, 0, f"equivalence (±{metric.min_effect:g})")
     if not sides:
         return

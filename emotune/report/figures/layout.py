@@ -179,7 +179,9 @@ def spread_apart(positions: Sequence[float], gap: float, low: float, high: float
     return placed
 
 
-def axis_limits(values: ArrayLike, ends: ArrayLike, least: float) -> tuple[float, float]:
+def axis_limits(
+    values: ArrayLike, ends: ArrayLike, least: float, bounds: tuple[float, float] = (-np.inf, np.inf)
+) -> tuple[float, float]:
     """The limits of an axis that shows all values, and the ends of intervals unless they are far outside.
 
     With two seeds an interval is easily ten times as wide as the data, which would shrink to a point beside it. Such an
@@ -189,6 +191,7 @@ def axis_limits(values: ArrayLike, ends: ArrayLike, least: float) -> tuple[float
         values: The values, all of which are within the limits unless they are infinite or NaN.
         ends: The ends of intervals; the limits include them up to one width of the data away from the values.
         least: The minimum width of the axis.
+        bounds: The lowest and the highest possible value, beyond which the axis does not go.
     """
     inside, outer = (array[np.isfinite(array)] for array in (np.asarray(values, float), np.asarray(ends, float)))
     low, high = float(inside.min(initial=np.inf)), float(inside.max(initial=-np.inf))
@@ -197,7 +200,7 @@ def axis_limits(values: ArrayLike, ends: ArrayLike, least: float) -> tuple[float
     room = max(high - low, least)
     low, high = max(outer.min(initial=low), low - room), min(outer.max(initial=high), high + room)
     margin = max(0.04 * (high - low), (least - high + low) / 2)
-    return low - margin, high + margin
+    return max(low - margin, bounds[0]), min(high + margin, bounds[1])
 
 
 def magnitude_formatter() -> Formatter:

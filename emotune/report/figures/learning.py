@@ -17,7 +17,7 @@ from emotune.config.metric import SCALES
 from emotune.report.figures.entry import FigureEntry, for_both_widths
 from emotune.report.figures.layout import axis_limits, draw_title, seed_count_text, wrap_name
 from emotune.report.figures.style import INK, SOFT, STYLE, variant_colours
-from emotune.report.figures.table_plot import TableRow, annotate_above, draw_interval, table_plot
+from emotune.report.figures.table_plot import TableRow, annotate_above, draw_interval, draw_line, table_plot
 from emotune.report.results import StudyResults
 
 __all__ = ["learned_by_seed", "learning_figures"]
@@ -78,7 +78,7 @@ def learned_by_seed(
     shown = [variant for variant in learning.variants if learning.variants[variant].n]
     values = {(row["variant"], row["seed"]): float(row[name]) for row in runs.to_dict("records")}
     by_variant = {v: [run for run in learning.runs if run.variant == v and (v, run.seed) in values] for v in shown}
-    summaries = {v: _summary(learning, v, prior, 1 if scale.higher_is_better else -1) for v in shown}
+    summaries = {v: _summary(learning, v, prior) for v in shown}
     rows = [
         TableRow(
             wrap_name(v), f"{sum(run.learned for run in by_variant[v])} of {len(by_variant[v])} runs",
@@ -89,10 +89,10 @@ def learned_by_seed(
     ]  # fmt: skip
     ends = [end for summary in summaries.values() for end in summary.interval or ()]
     finite = [value for v in shown for run in by_variant[v] if np.isfinite(value := values[v, run.seed])]
-    limits = axis_limits([*finite, prior], ends, 4.0 if scale.unit == "%" else 0.05)
+    limits = axis_limits([*finite, prior], ends, 4.0 if scale.unit == "%" else 0.05, scale.bounds)
     figure, axes, edges = table_plot(rows, limits, f"test {scale.label}", top=0.5, narrow=narrow)
     draw_title(figure, title)
-    axes.axvline(prior, color=SOFT, linewidth=0.9, linestyle=(0, (1.5, 1.5)), zorder=1)
+    draw_line(axes, edges, prior, SOFT, 0.9, linestyle=(0, (1.5, 1.5)))
     annotate_above(axes, prior, f"class prior {scale.format(prior)}")
     for v, (begin, end) in zip(shown, edges, strict=True):
         draw_interval(axes, begin + 0.35 * (end - begin), summaries[v], colours[v])
@@ -100,12 +100,14 @@ def learned_by_seed(
     return figure
 
 
-def _summary(learning: Learning, variant: str, prior: float, sign: int) -> Summary:
-    """The mean of the yardstick, and the prior plus the interval of the gain."""
-    gain = learning.variants[variant].gains[learning.yardsticks[0]]
+def _summary(learning: Learning, variant: str, prior: float) -> Summary:
+    """The mean of the yardstick, and the prior plus the interval of the gain, as far as such values are possible."""
+    name = learning.yardsticks[0]
+    gain, scale = learning.variants[variant].gains[name], SCALES[name]
+    sign = 1 if scale.higher_is_better else -1
     if gain.low is None or gain.high is None:
         return Summary(gain.n, prior + sign * gain.mean, None, None, None)
-    low, high = sorted(prior + sign * end for end in (gain.low, gain.high))
+    low, high = np.clip(sorted(prior + sign * end for end in (gain.low, gain.high)), *scale.bounds).tolist()
     return Summary(gain.n, prior + sign * gain.mean, None, low, high)
 
 

@@ -13,15 +13,15 @@ from matplotlib.figure import Figure
 
 from emotune.analysis.seeds import Summary
 from emotune.report.figures.layout import place_axes, text_width
-from emotune.report.figures.style import INK, SMALL, SOFT, full_width
+from emotune.report.figures.style import GRID, INK, SMALL, SOFT, full_width
 
-__all__ = ["TableRow", "annotate_above", "draw_interval", "draw_seeds", "table_plot"]
+__all__ = ["TableRow", "annotate_above", "draw_band", "draw_interval", "draw_line", "draw_seeds", "table_plot"]
 
 LINE = 0.135
 """Inches between lines of text."""
 EDGE, GAP = 0.06, 0.12
 """Inches from the figure's edge to the text, and from the text to the axes."""
-MARKS = 0.26
+MARKS = 0.29
 """The height in inches of a row's marks below its texts."""
 SIDE = 0.18
 """Inches from a narrow figure's edge to the axes, whose tick labels reach beyond them."""
@@ -111,9 +111,50 @@ def table_plot(
         for i, (text, colour, weight) in enumerate(lines):
             at = y + LINE * (i - (len(lines) - 1) / 2)
             axes.text(beside[1], at, text, color=colour, weight=weight, ha="right" if narrow else "left", **common)
-    if narrow:
-        edges = [(begin + LINE * row.lines, end) for row, (begin, end) in zip(rows, edges, strict=True)]
+    if narrow:  # lines and bands do not cross texts
+        edges = [
+            (end if row.heading else begin + LINE * row.lines + 0.04, end)
+            for row, (begin, end) in zip(rows, edges, strict=True)
+        ]
+        axes.grid(visible=False)
+        for tick in axes.get_xticks():
+            if limits[0] <= tick <= limits[1]:
+                draw_line(axes, edges, tick, GRID, 0.6, zorder=0.5)
     return figure, axes, edges
+
+
+def draw_line(
+    axes: Axes, edges: Sequence[tuple[float, float]], x: float, colour: str, width: float, **more: Any
+) -> None:
+    """Draws an upright line through the marks of all rows, and through no text.
+
+    Args:
+        axes: The axes of a `table_plot`.
+        edges: The edges of its rows' marks.
+        x: The value.
+        colour: The colour.
+        width: The width in points.
+        more: Further arguments of `Axes.vlines`.
+    """
+    begins, ends = zip(*_stretches(edges), strict=True)
+    axes.vlines([x] * len(begins), begins, ends, colors=colour, linewidth=width, **({"zorder": 1} | more))
+
+
+def draw_band(axes: Axes, edges: Sequence[tuple[float, float]], low: float, high: float, **more: Any) -> None:
+    """Fills what is between two values behind the marks of all rows, and behind no text; see `draw_line`."""
+    for begin, end in _stretches(edges):
+        axes.fill_betweenx([begin, end], low, high, linewidth=0, zorder=0, **more)
+
+
+def _stretches(edges: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The edges of rows, those that touch as one: all rows of a wide figure."""
+    found: list[tuple[float, float]] = []
+    for begin, end in edges:
+        if found and math.isclose(begin, found[-1][1]):
+            found[-1] = (found[-1][0], end)
+        else:
+            found.append((begin, end))
+    return found
 
 
 def draw_seeds(axes: Axes, y: float, values: Sequence[float], colour: str) -> None:

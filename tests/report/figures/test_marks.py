@@ -62,6 +62,19 @@ def test_the_curves_of_hundreds_of_runs_are_pixels_with_names_and_means_as_vecto
     assert "data:image/png" in inline(many, "curves", ""), "a JPEG would hide the grid behind the lines"
 
 
+def test_lines_and_bands_of_a_narrow_figure_cross_no_text(usual):
+    for figure in (
+        contrasts.contrast_forest([comparison([1.0, 2.5, -3.0]), comparison([1.0, 2.0])], Metric(), {}, narrow=True),
+        accuracy.metric_by_variant("scenes", usual.runs, Metric(), usual.summaries, 60, usual.colours, narrow=True),
+    ):
+        (axes,) = figure.axes
+        figure.draw_without_rendering()
+        paths = [c.get_transform().transform(path.vertices)[:, 1] for c in axes.collections for path in c.get_paths()]
+        texts = [text.get_window_extent() for text in axes.texts if text.get_transform() != axes.transData]
+        assert len(texts) > 3
+        assert all(y.min() > box.y1 - 2 or y.max() < box.y0 + 2 for y in paths for box in texts)
+
+
 def test_a_single_seed_has_no_interval():
     one = comparison([1.2])
     figure = contrasts.contrast_forest([one], Metric(), {})
