@@ -39,7 +39,7 @@ __all__ = ["StudyResults", "VariantSummary", "compute_results"]
 
 Frames = Mapping[str, Mapping[int, pd.DataFrame]]
 """Predictions by variant and seed."""
-COSTS = ("parameters", "forward_flops", "train_s", "images_per_s")
+COSTS = ("parameters", "forward_flops", "train_s")
 """Columns of ``runs.csv`` that say what a run costs."""
 
 

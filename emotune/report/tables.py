@@ -108,7 +108,6 @@ def _variant_columns(metric: Metric, baseline: str, several: bool, by: str) -> l
         Column("parameters", cost("parameters", "{:,.0f}")),
         Column("GFLOPs per image", flops),
         Column("training, s", lambda row: amount_text(row.means.get("train_s")), formats=("html", "md")),
-        Column("images/s", cost("images_per_s", "{:.0f}"), formats=("html",)),
     ]  # fmt: skip
 
 

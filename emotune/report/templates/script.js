@@ -54,15 +54,17 @@
     const name = metric.title + (metric.higher_is_better ? "" : " (lower is better)") + (metric.units ? `, ${metric.units}` : "");
     return [dataset, name, text(mean), interval, n, differences.map(text).join("\u00a0· ")];
   };
+  const heads = ["data", "metric", "mean difference", "95 % t interval", "n", "by seed"];
   const show = () => {
     const rows = datasets.flatMap((dataset) => metrics.map((metric, index) => [index, row(dataset, metric, index)]));
     section.querySelector("tbody").replaceChildren(...rows.filter(([, cells]) => cells).map(([index, cells]) => {
       const line = document.createElement("tr");
       if (index === study_metric) line.style.fontWeight = "600";
       line.append(...cells.slice(several ? 0 : 1).map((text, column) => {
-        const cell = document.createElement("td");
+        const cell = document.createElement(column ? "td" : "th");
         if (column > several && column < 4 + several) cell.className = "n";
         cell.textContent = text;
+        cell.dataset.label = heads[several ? column : column + 1];
         return cell;
       }));
       return line;
