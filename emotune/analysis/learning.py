@@ -105,8 +105,8 @@ class Learning:
         dataset: The data set's name.
         prior: The class prior.
         yardsticks: The metrics that are compared with those of the prior; being better by one of them is enough.
-        variants: The variants that can learn, by name, without A/A.
-        runs: Their finished runs, those of A/A included.
+        variants: The variants that can learn, by name, A/A included.
+        runs: Their finished runs.
     """
 
     dataset: str
@@ -143,7 +143,8 @@ def yardsticks(metric: Metric) -> tuple[MetricName, ...]:
 
 def unable_to_learn(study: Study) -> frozenset[str]:
     """The names of the variants that answer with class frequencies, whatever the image."""
-    return frozenset(name for name, (model, _) in study.variants.items() if isinstance(model, ConstantConfig))
+    unable = {name for name, (model, _) in study.variants.items() if isinstance(model, ConstantConfig)}
+    return frozenset(unable | {study.aa} if study.aa and study.baseline in unable else unable)
 
 
 def learning(records: Records, study: Study, dataset: str, datasets: int) -> Learning | None:
@@ -155,7 +156,7 @@ def learning(records: Records, study: Study, dataset: str, datasets: int) -> Lea
         dataset: The data set's name.
         datasets: The number of the study's data sets.
     """
-    unable = unable_to_learn(study)
+    unable, variants = unable_to_learn(study), [*study.variants, *([study.aa] if study.aa else [])]
     table = records.runs[records.runs["dataset"] == dataset]
     every = cast("list[dict[str, Any]]", table.to_dict("records"))  # column names are strings
     done = [row for row in every if row["state"] == State.DONE and row["seed"] < study.seeds]
@@ -169,9 +170,8 @@ def learning(records: Records, study: Study, dataset: str, datasets: int) -> Lea
     rows, compared = [row for row in every if row["variant"] not in unable], yardsticks(study.metric)
     runs = run_learning([row for row in done if row["variant"] not in unable], dataset, records.predictions, prior,
                         compared)  # fmt: skip
-    variants = variant_learning(rows, dataset, study.seeds, prior.metrics, compared,
-                                [v for v in study.variants if v not in unable], runs, ALPHA / datasets)  # fmt: skip
-    return Learning(dataset, prior, compared, variants, runs)
+    found = variant_learning(rows, dataset, study.seeds, prior.metrics, compared, variants, runs, ALPHA / datasets)
+    return Learning(dataset, prior, compared, found, runs)
 
 
 def variant_learning(

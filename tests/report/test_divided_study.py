@@ -61,6 +61,6 @@ def test_the_page_says_how_the_data_are_divided_and_what_repeats(folded: Path):
     assert [path.name for path in folded.glob("learning-*.svg")] == ["learning-scenes.svg"]
     header, _, *rows = (line for line in report.split("Gains are over")[0].splitlines()[-20:] if line.startswith("|"))
     assert "shown to have learned" in header and [row.split("|")[1:4] for row in rows] == [
-        [" narrow ", " scenes ", " 3 "], [" wide ", " scenes ", " 3 "],
+        [" narrow ", " scenes ", " 3 "], [" wide ", " scenes ", " 3 "], [" narrow-aa ", " scenes ", " 3 "],
     ]  # fmt: skip
     assert len(list((folded / "cards").glob("*.md"))) == 2

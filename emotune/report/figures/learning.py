@@ -30,7 +30,7 @@ def learning_figures(results: StudyResults, titles: Mapping[str, str]) -> Iterat
         results: The study's results.
         titles: The titles of the data sets and of their divisions, by name.
     """
-    colours = variant_colours(list(results.study.variants))
+    colours = {str(results.study.aa): SOFT} | variant_colours(list(results.study.variants))
     for one in results.repeats:
         found = results.learned_on.get(one.dataset)
         if not found or not any(variant.n for variant in found.variants.values()):
@@ -52,9 +52,10 @@ def learning_figures(results: StudyResults, titles: Mapping[str, str]) -> Iterat
 
 def _runs(results: StudyResults, repeats: Repeats) -> pd.DataFrame:
     """The finished runs of a data set, with the seeds of `emotune.analysis.divided_learning.run_number` if divided."""
-    seeds = results.study.seeds
-    parts = [(number, done[done["seed"] < seeds]) for number, done in enumerate(map(results.done, repeats.names))]
-    return pd.concat([done.assign(seed=run_number(number, done["seed"], seeds)) for number, done in parts])
+    done, seeds = results.records.done(), results.study.seeds
+    done = done[done["seed"] < seeds]
+    parts = [(number, done[done["dataset"] == name]) for number, name in enumerate(repeats.names)]
+    return pd.concat([part.assign(seed=run_number(number, part["seed"], seeds)) for number, part in parts])
 
 
 @rc_context(STYLE)
