@@ -67,8 +67,7 @@ class Outcomes:
     @property
     def not_learned(self) -> Mapping[str, Sequence[int]]:
         """The seeds in which a variant has not learned, by variant; only such variants."""
-        seeds = _seeds_by_variant([(r.variant, r.seed) for r in self._runs if not r.learned])
-        return {variant: seeds[variant] for variant in self.finished if variant in seeds}  # in the study's order
+        return _seeds_by_variant([(r.variant, r.seed) for r in self._runs if not r.learned])
 
     @property
     def collapsed(self) -> Mapping[tuple[str, str], Sequence[int]]:
@@ -77,7 +76,9 @@ class Outcomes:
 
     @property
     def _runs(self) -> Sequence[RunLearning]:
-        return self.learning.runs if self.learning else ()
+        """The runs variant by variant, in the study's order."""
+        runs, order = self.learning.runs if self.learning else (), list(self.finished)
+        return sorted(runs, key=lambda run: order.index(run.variant) if run.variant in order else len(order))
 
 
 def outcomes(
@@ -97,9 +98,10 @@ def outcomes(
         unable: The variants that cannot learn, such as class frequencies.
     """
     here = [row for row in rows if row["dataset"] == dataset and row["seed"] < seeds]
+    order = list(dict.fromkeys(row["variant"] for row in here))  # the study's: those of its first seed come first
+    here = sorted(here, key=lambda row: order.index(row["variant"]))
     done = [row for row in here if row["state"] == State.DONE and row["variant"] not in unable]
-    able = {row["variant"] for row in done}
-    variants = [v for v in dict.fromkeys(row["variant"] for row in here) if v in able]  # in the study's order
+    variants = dict.fromkeys(row["variant"] for row in done)
     diverged = [row for row in here if row["state"] == State.DIVERGED]
     return Outcomes(
         dataset=dataset,

@@ -40,6 +40,21 @@ def test_variants_come_in_the_study_s_order_whichever_seed_fails_first():
     assert list(result.not_learned) == list(result.finished) == ["a", "b"]
 
 
+def test_variants_have_the_study_s_order_whichever_seed_fails_first():
+    table = [
+        row | {"run": f"{row['variant']}-{row['seed']}"}
+        for row in sorted(rows(z=[12.5, State.DIVERGED, 12.5], a=[State.DIVERGED, 12.5, 12.5], k=[12.5] * 3),
+                          key=lambda row: row["seed"])
+    ]  # fmt: skip
+    runs = [RunLearning(v, s, False, "joy") for v, s in (("a", 1), ("k", 0), ("a", 2), ("z", 2), ("z", 0))]
+    prior = prior_predictor(pd.DataFrame({"target": ["x"], "logit_x": [0.0]}), None)
+    learning = Learning("d", prior, ("accuracy",), {}, runs)
+    result = outcomes(table, "d", 3, "accuracy", learning, {"k-0", "a-1", "z-2"})
+    assert list(result.finished) == list(result.not_learned) == list(result.improving) == ["z", "a", "k"]
+    assert [variant for variant, _ in result.collapsed] == ["z", "a", "k"]
+    assert list(result.diverged.items()) == [("z", [1]), ("a", [0])] and result.not_learned["z"] == [0, 2]
+
+
 def test_a_run_far_from_its_variant_s_others_is_named_with_its_distance():
     rng = np.random.default_rng(0)
     values = {v: (60 + rng.normal(0, 1, 5)).tolist() for v in "abcef"}
