@@ -84,8 +84,9 @@ def confusion_shares(predictions: Mapping[int, pd.DataFrame]) -> pd.DataFrame:
 def calibration(predictions: Mapping[int, pd.DataFrame], bins: int = 10) -> pd.DataFrame:
     """Accuracy by confidence over all seeds: a row for each bin of confidence that has images, in ascending order.
 
-    The columns are in per cent: the mean ``confidence`` of the bin, the ``accuracy`` of its images, and their ``share``
-    of all images. The edges are those of `emotune.analysis.metrics.expected_calibration_error`.
+    The columns are the number of its ``images``, and in per cent: the mean ``confidence`` of the bin, the ``accuracy``
+    of its images, and their ``share`` of all images. The edges are those of
+    `emotune.analysis.metrics.expected_calibration_error`.
 
     Args:
         predictions: The predictions by seed.
@@ -94,9 +95,11 @@ def calibration(predictions: Mapping[int, pd.DataFrame], bins: int = 10) -> pd.D
     logits = np.concatenate([logits_of(frame) for frame in predictions.values()])
     right = logits.argmax(axis=1) == np.concatenate([targets_of(frame) for frame in predictions.values()])
     confidence = special.softmax(logits, axis=1).max(axis=1)
-    table = pd.DataFrame({"confidence": 100 * confidence, "accuracy": 100 * right, "share": 100 / len(right)})
+    table = pd.DataFrame(
+        {"confidence": 100 * confidence, "accuracy": 100 * right, "share": 100 / len(right), "images": 1}
+    )
     bin_of = np.digitize(confidence, np.linspace(0, 1, bins + 1), right=True)
-    by_bin = table.groupby(bin_of).agg({"confidence": "mean", "accuracy": "mean", "share": "sum"})
+    by_bin = table.groupby(bin_of).agg({"confidence": "mean", "accuracy": "mean", "share": "sum", "images": "sum"})
     return by_bin.reset_index(drop=True)
 
 

@@ -39,6 +39,13 @@ class DatasetInfo:
         return self.name.removesuffix(f"-{self.division.name}") if self.division else self.name
 
     @property
+    def why_without_images(self) -> str:
+        """Why its images are not in the report, as a clause; empty if they are."""
+        if self.manifest is None:
+            return "the data set is not on this machine"
+        return "" if self.manifest.may_show_images else "its manifest does not allow that"
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """The class names; empty without a manifest."""
         return self.manifest.classes if self.manifest else ()

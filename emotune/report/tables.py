@@ -67,19 +67,19 @@ def excluded_images(dataset: DatasetInfo) -> Table:
 
 
 def disagreement_counts(rows: Sequence[Disagreement], *, several: bool) -> Table:
-    """The number of images that only one side of a contrast classifies correctly in all seeds.
+    """The number of images that only one side of a contrast classifies correctly in all seeds, both sides in a row.
 
     Args:
-        rows: One row per contrast, data set and side.
+        rows: The first and the second side of each contrast on each data set.
         several: Whether the study has several data sets.
     """
     columns = [
-        Column("contrast", lambda row: str(row.contrast), "name"),
-        dataset_column(several),
-        Column("correct only with", lambda row: row.correct, "name"),
-        Column("images", lambda row: f"{row.count:,}"),
+        Column("contrast", lambda sides: str(sides[0].contrast), "name"),
+        dataset_column(several, lambda sides: sides[0].dataset),
+        Column("correct only with the first", lambda sides: f"{sides[0].count:,}"),
+        Column("correct only with the second", lambda sides: f"{sides[1].count:,}"),
     ]
-    return Table(columns, rows)
+    return Table(columns, list(zip(rows[::2], rows[1::2], strict=True)))
 
 
 def _variant_columns(metric: Metric, baseline: str, several: bool, by: str) -> list[Column]:

@@ -86,6 +86,7 @@ def test_calibration_by_hand():
     assert result["confidence"].tolist() == pytest.approx([(55 + 60 + 58) / 3, 70, 93.5]), "edges are upper ones"
     assert result["accuracy"].tolist() == pytest.approx([200 / 3, 100, 100])
     assert result["share"].tolist() == pytest.approx([50, 100 / 6, 200 / 6])
+    assert result["images"].tolist() == [3, 1, 2]
 
 
 @pytest.mark.parametrize("bins", [1, 10, 15])

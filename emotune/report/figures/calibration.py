@@ -11,6 +11,8 @@ from emotune.report.figures.style import SIZE, SMALL, SOFT, STYLE, full_width, m
 
 __all__ = ["reliability"]
 
+FEWEST = 10
+"""Images of a bin whose accuracy is drawn: that of one or two images is 0 or 100 %."""
 LEFT, GAP, SPLIT, SHARE = 0.56, 0.24, 0.13, 0.36
 """Inches; SHARE is the height of the histogram of confidence."""
 
@@ -28,7 +30,8 @@ def reliability(
 
     Args:
         title: The data set's title.
-        tables: A row for each bin by variant: ``confidence``, ``accuracy`` and ``share`` of images, in per cent.
+        tables: A row for each bin by variant: ``confidence``, ``accuracy`` and ``share`` of images in per cent, and the
+            number of ``images``; the accuracy of fewer than `FEWEST` is not drawn.
         colours: The colours of all variants.
         ece: The expected calibration error of each variant, in points.
         narrow: Whether the figure is for a narrow screen.
@@ -47,9 +50,11 @@ def reliability(
         first, below, confidence = i % columns == 0, i + columns < len(tables), table["confidence"]
         axes = place_axes(figure, x, y, side, side, grid="both")
         axes.plot([0, 100], [0, 100], color=SOFT, linewidth=0.9, linestyle=(0, (1.5, 1.5)))
-        axes.vlines(confidence, confidence, table["accuracy"], color=colours[variant], linewidth=2.4, alpha=0.25)
-        axes.plot(confidence, table["accuracy"], color=colours[variant], marker=shapes[variant], markersize=3.8,
-                  linewidth=1.2, clip_on=False)  # fmt: skip
+        known = table[table["images"] >= FEWEST]
+        axes.vlines(known["confidence"], known["confidence"], known["accuracy"], color=colours[variant], linewidth=2.4,
+                    alpha=0.25)  # fmt: skip
+        axes.plot(known["confidence"], known["accuracy"], color=colours[variant], marker=shapes[variant],
+                  markersize=3.8, linewidth=1.2, clip_on=False)  # fmt: skip
         axes.set(xlim=(0, 100), ylim=(0, 100), xticks=[0, 50, 100], yticks=[0, 50, 100])
         axes.tick_params(length=0, labelbottom=False, labelleft=first)
         axes.set_title(heads[variant], loc="left", fontsize=SIZE, pad=4, linespacing=1.2)

@@ -181,7 +181,7 @@ def _matrices(
         draw_title(figure, title, "no differences: there is only one variant")
         return figure
     classes = list(next(iter(tables.values())).index)
-    names = 0.12 + max(text_width(label, SMALL) for label in (*classes, "label"))
+    names = 0.28 + max(text_width(label, SMALL) for label in classes)
     whole = full_width(narrow=narrow)
     room, most = whole - names - EDGE + GAP, max((0.26 if narrow else 0.45) * len(classes), 1.6)
     fitting = [c for c in (3, 2) if room / c - GAP >= 0.1 * len(classes)]
@@ -200,14 +200,10 @@ def _matrices(
         image = _matrix(axes, table, texts[variant], look, side, labels=(first, lowest))
         axes.set_title(heads[variant], loc="left", pad=4, fontsize=SIZE, linespacing=1.2)
         axes.tick_params(length=0, labelsize=SMALL, pad=2)
-        soft: dict[str, Any] = {
-            "xycoords": "axes fraction",
-            "textcoords": "offset points",
-            "fontsize": SMALL,
-            "color": SOFT,
-        }
+        soft: dict[str, Any] = {"fontsize": SMALL, "color": SOFT}
         if first:
-            axes.annotate("label", (0, 1), xytext=(-3, 3), ha="right", **soft)
+            middle = axes.get_position().y0 + axes.get_position().height / 2
+            figure.text(0.1 / whole, middle, "label", rotation=90, ha="center", va="center", **soft)
         if i == 0:
             colour_bar(figure, image, unit, top=0.38 if narrow else 0.1)
     figure.text(names / whole, 0.05 / figure.get_figheight(), "prediction", color=SOFT, fontsize=SMALL)

@@ -211,14 +211,15 @@ class _DatasetFigures:
         yield for_both_widths(
             f"confusion-{self._dataset}",
             partial(classes.confusion_matrices, self._title, shares, counts),
-            f"{self._scope}. Per cent of each label's test images, over all seeds; each row sums to 100.",
+            f"{self._scope}. Per cent of each label's test images, over all seeds; each row sums to 100, and "
+            "empty cells are below 0.5.",
             f"Confusion matrices on {self._dataset}: {', '.join(shares)}",
         )
         if baseline in shares and len(shares) > 1:
             yield for_both_widths(
                 f"confusion-difference-{self._dataset}",
                 partial(classes.confusion_differences, self._title, shares, baseline),
-                f"{self._scope}. Confusion matrices minus that of {baseline}, in points; numbers from 1 point upwards.",
+                f"{self._scope}. Confusion matrices minus that of {baseline}, in points; empty cells are below 1.",
                 f"Confusion matrices on {self._dataset} minus that of {baseline}",
             )
         errors = {str(v): float(mean) for v, mean in self._done.groupby("variant")["ece"].mean()[list(shares)].items()}
@@ -227,8 +228,9 @@ class _DatasetFigures:
         yield for_both_widths(
             f"calibration-{self._dataset}",
             partial(calibration.reliability, self._title, tables, self._colours, errors),
-            f"{self._scope}. Accuracy of predictions with similar confidence; calibrated networks are on the diagonal. "
-            "Below: share of images. ECE: expected calibration error in points, 15 bins, mean over seeds.",
+            f"{self._scope}. Accuracy by confidence, in bins of 10 points with at least {calibration.FEWEST} "
+            "predictions; calibrated networks are on the diagonal. Below: share of predictions, of all bins. ECE: "
+            "expected calibration error in points, over 15 bins, mean over seeds.",
             f"Reliability diagrams on {self._dataset}; expected calibration error: {error_texts}",
         )
 

@@ -73,7 +73,8 @@ def results(variants, seeds, labels, epochs, datasets) -> SimpleNamespace:
     cost = pd.DataFrame([{"variant": v, "parameters": 6e7 * (1 + i % 4), "forward_flops": 1e9 * (1 + i % 5),
                           "train_s": 200.0 + i, "mean": s.mean, "low": s.low, "high": s.high}
                          for i, (v, s) in enumerate(summaries.items())])  # fmt: skip
-    bins = {v: pd.DataFrame({"confidence": [20.0, 50, 95], "accuracy": [10.0, 60, 88], "share": [20.0, 50, 30]})
+    bins = {v: pd.DataFrame({"confidence": [20.0, 50, 95], "accuracy": [10.0, 60, 88], "share": [20.0, 50, 30],
+                             "images": [9, 50, 30]})
             for v in variants}  # fmt: skip
     jpeg = io.BytesIO()
     Image.fromarray(lot.integers(0, 255, (6, 6, 3), np.uint8)).resize((96, 96)).save(jpeg, "JPEG", quality=20)

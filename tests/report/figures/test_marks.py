@@ -13,7 +13,7 @@ from emotune.analysis.seeds import summarise
 from emotune.analysis.verdict import Verdict
 from emotune.config.contrast import Contrast
 from emotune.config.metric import Metric
-from emotune.report.figures import accuracy, classes, contrasts, curves
+from emotune.report.figures import accuracy, calibration, classes, contrasts, curves
 from emotune.report.figures.layout import spread_apart
 from emotune.report.figures.style import PALETTE, line_styles, markers, variant_colours
 from emotune.report.figures.svg import inline, svg_of
@@ -200,3 +200,11 @@ def test_tick_labels_of_costs_do_not_touch(usual, ratio: float):
         boxes = [tick.label1.get_window_extent() for tick in axes.xaxis.get_major_ticks()]
         assert len(boxes) > 1
         assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
+
+
+def test_the_accuracy_of_a_handful_of_images_is_not_drawn_but_their_share_is(usual):
+    tables = {"alexnet": pd.DataFrame({"confidence": [25.0, 55], "accuracy": [100.0, 60], "share": [2.0, 98],
+                                       "images": [calibration.FEWEST - 1, calibration.FEWEST]})}  # fmt: skip
+    accuracies, shares = calibration.reliability("scenes", tables, usual.colours, {"alexnet": 3.0}).axes
+    assert list(accuracies.lines[-1].get_xdata()) == [55]
+    assert [bar.get_height() for bar in shares.patches] == [2, 98]
