@@ -70,12 +70,14 @@ class VariantLearning:
             for all variants of all data sets; there is none if the runs do not differ.
         learned: Whether an interval is above zero and more than half of the runs tell classes apart. If the runs do not
             differ, or there is one only: whether each run has learned.
+        shown_at: With adaptive seeds, the number of its seeds at the look that first showed this; else None.
     """
 
     variant: str
     n: int
     gains: Mapping[MetricName, JointInterval]
     learned: bool
+    shown_at: int | None = None
 
 
 @dataclass(frozen=True)
@@ -86,9 +88,8 @@ class RunLearning:
         variant: Its variant.
         seed: Its seed.
         learned: Whether it is better than the prior by one of the yardsticks, by a one-sided test at 5 %, and does not
-            give one answer to nearly all images: where test images are of other classes than those of training, one
-            answer can be better than another.
-        answer: The class that it answers for nearly all images, whatever their class; None if there is no such class.
+            give one answer to nearly all images, which can be better where test images are of other classes.
+        answer: The class that it answers for nearly all images, whatever theirs; None if there is no such class.
     """
 
     variant: str

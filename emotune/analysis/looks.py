@@ -65,9 +65,9 @@ class DatasetLooks:
             latest look does. Before the first look they are estimates without intervals.
         set_aside: The contrasts that are not assessed and ask for no more seeds: none of their runs up to the latest
             look is better than the class prior. If one at a later look is, they go on.
-        learning: The variants that can learn, by name, each as the look judges it that first shows that it has learned,
-            another one as the latest look does; before the first look as its share would judge the runs so far. Empty
-            if it is not asked.
+        learning: The variants that can learn, by name, as the latest look judges them; what an earlier one has shown to
+            have learned stays so. Before the first look as its share would judge the runs so far. Empty if it is not
+            asked.
     """
 
     dataset: str
@@ -170,7 +170,7 @@ def looks_on(
         judged = [_of_seeds(c, min(seeds[variant] for variant in c.contrast.weights)) for c in judged]
         if learning:
             found = _learning_at(learning, _up_to(here, seeds), seeds, part)
-            learned |= {v: one for v, one in found.items() if v not in learned or not learned[v].learned}
+            learned |= {v: _with_earlier(one, learned.get(v), seeds[v]) for v, one in found.items()}
             judged = with_learning(judged, {dataset: [v for v, one in learned.items() if one.learned]})
         reached.append(Look(now, part * ALPHA, tuple(c for c in judged if c.contrast in unresolved)))
         latest |= {c.contrast: c for c in reached[-1].comparisons}
@@ -196,6 +196,13 @@ def _learning_at(
         [row for row in rows if row["variant"] in able], learning.dataset, max(seeds.values()), learning.prior.metrics,
         learning.yardsticks, learning.variants, runs, share * ALPHA,
     )  # fmt: skip
+
+
+def _with_earlier(now: VariantLearning, earlier: VariantLearning | None, seeds: int) -> VariantLearning:
+    """A variant at a look; what an earlier one has shown stays."""
+    if earlier and earlier.learned:
+        return replace(now, learned=True, shown_at=earlier.shown_at)
+    return replace(now, shown_at=seeds if now.learned else None)
 
 
 def _without_prospect(

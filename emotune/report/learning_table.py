@@ -55,7 +55,10 @@ def _runs(row: LearningRow) -> str:
 
 
 def _learned(row: LearningRow) -> str:
-    return "yes" if row.variant.learned else "no"
+    if not row.variant.learned:
+        return "no"
+    at = row.variant.shown_at
+    return f"yes (at {at} seeds)" if at and at < row.variant.n else "yes"
 
 
 def _prior(name: MetricName) -> Callable[[LearningRow], str]:

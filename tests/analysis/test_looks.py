@@ -202,7 +202,7 @@ def test_learning_has_the_share_of_its_look_and_stays_once_it_is_shown():
     table = {name: [60 + 2.0 * (-1) ** seed + 2.4 for seed in range(20)] for name in ("base", *"abcd")}
     table["a"] = [64.0, 65.0, 66.0, 64.5, 65.5] + [30.0] * 15
     found = assessed_looks(table, dict.fromkeys(table, ALL), [*STAR, Contrast.difference("b", "a")])
-    assert found.learning["a"].learned and found.learning["a"].n == 5
+    assert found.learning["a"].learned and (found.learning["a"].n, found.learning["a"].shown_at) == (20, 5)
     first, last = found.reached[0], found.reached[-1]
     assert (first.alpha, last.alpha) == pytest.approx((0.0125, 0.025))
     intervals = [
@@ -212,8 +212,9 @@ def test_learning_has_the_share_of_its_look_and_stays_once_it_is_shown():
         )
         for n, alpha in ((5, first.alpha), (20, last.alpha))
     ]  # fmt: skip
-    assert found.learning["a"].gains == intervals[0]["a"].gains
-    assert not intervals[1]["a"].learned
+    assert found.learning["a"].gains == intervals[1]["a"].gains, "means and intervals are those of all seeds"
+    assert intervals[0]["a"].learned and not intervals[1]["a"].learned
+    assert not found.learning["b"].learned and found.learning["b"].shown_at is None
 
 
 def test_a_variant_whose_runs_give_one_answer_is_not_resolved_though_it_is_above_the_prior():

@@ -5,6 +5,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pandas as pd
+import pytest
 from seed_tables import AB, compare_contrasts, rows
 
 from emotune.analysis.joint_interval import JointInterval
@@ -72,3 +73,11 @@ def test_the_table_of_who_learned_has_runs_prior_gain_and_verdict():
     assert first[:4] == ["a", "2", "1 of 2", "50.0"] and first[5] == "no"
     assert re.findall(r"\d+\.\d", first[4]) == ["10.0", "1.0", "21.0"]
     assert second == ["b", "0", "0 of 0", "50.0", "–", "no"]
+
+
+@pytest.mark.parametrize(("shown_at", "text"), [(3, "yes (at 3 seeds)"), (6, "yes"), (None, "yes")])
+def test_the_table_says_at_which_earlier_look_a_variant_had_learned(shown_at: int | None, text: str):
+    variant = VariantLearning("a", 6, {"accuracy": JointInterval(6, 10.0, -1.0, 21.0)}, True, shown_at)
+    learning = Learning("d", prior_predictor(IMAGES, None), ("accuracy",), {"a": variant}, [])
+    table = learning_table({"d": learning}, several=False)
+    assert table.columns_in("html")[-1].cell(table.rows[0]) == text

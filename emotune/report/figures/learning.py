@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from emotune.analysis.divided_learning import run_number
 from emotune.analysis.divisions import Repeats
-from emotune.analysis.learning import Learning, RunLearning
+from emotune.analysis.learning import Learning, RunLearning, VariantLearning
 from emotune.analysis.seeds import Summary
 from emotune.config.metric import SCALES
 from emotune.report.figures.entry import FigureEntry, for_both_widths
@@ -83,7 +83,7 @@ def learned_by_seed(
     rows = [
         TableRow(
             wrap_name(v), f"{sum(run.learned for run in by_variant[v])} of {len(by_variant[v])} runs",
-            "learned" if learning.variants[v].learned else "not shown to have learned",
+            _shown(learning.variants[v]),
             INK if learning.variants[v].learned else SOFT,
         )
         for v in shown
@@ -99,6 +99,13 @@ def learned_by_seed(
         draw_interval(axes, begin + 0.35 * (end - begin), summaries[v], colours[v])
         _draw_runs(axes, begin + 0.7 * (end - begin), by_variant[v], values, colours[v])
     return figure
+
+
+def _shown(variant: VariantLearning) -> str:
+    """Whether a variant has learned, with the number of seeds if an earlier look has shown it."""
+    if not variant.learned:
+        return "not shown to have learned"
+    return f"learned (at {variant.shown_at} seeds)" if (variant.shown_at or variant.n) < variant.n else "learned"
 
 
 def _summary(learning: Learning, variant: str, prior: float) -> Summary:
