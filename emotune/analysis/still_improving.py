@@ -31,7 +31,8 @@ def still_improving(curves: pd.DataFrame) -> set[str]:
 def best_in_the_last(curves: pd.DataFrame) -> tuple[int, int]:
     """The number of runs with too few epochs for `still_improving`, and of those of them whose last epoch is the best.
 
-    The best epoch is the one with the highest validation accuracy, the earliest if several are equal.
+    The best epoch is the one with the highest validation accuracy, the earliest if several are equal; a run of one
+    epoch does not count.
 
     Args:
         curves: A row for each run and epoch: ``run, epoch, val_accuracy``.
@@ -39,7 +40,7 @@ def best_in_the_last(curves: pd.DataFrame) -> tuple[int, int]:
     ordered = curves.sort_values("epoch", kind="stable")
     by_run = [epochs.to_numpy(float) for _, epochs in ordered.groupby("run", sort=False)["val_accuracy"]]
     short = [values for values in by_run if len(values) < LEAST_EPOCHS and np.isfinite(values).all()]
-    return len(short), sum(int(np.argmax(values)) == len(values) - 1 for values in short)
+    return len(short), sum(0 < int(np.argmax(values)) == len(values) - 1 for values in short)
 
 
 def _improves(train_loss: np.ndarray, val_accuracy: np.ndarray) -> bool:

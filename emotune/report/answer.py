@@ -112,7 +112,7 @@ def _open_questions(comparisons: Sequence[Comparison]) -> str:
     for contrast in others:
         if contrast.effect and not contrast.effect.is_interaction:
             ((factor, (level, first)),) = contrast.effect.compared.items()
-            effects.setdefault(contrast.effect.averaged_over, []).append(f"{factor} ({level} − {first})")
+            effects.setdefault(contrast.effect.averaged_over, []).append(f"{factor} ({level} - {first})")
     for averaged, names in effects.items():
         over = f" on average over {listed(averaged)}" if averaged else ""
         clauses.append(f"whether {listed(names, 'or')} has an effect{over}")

@@ -231,7 +231,7 @@ def _verdict(other: OtherAnalyses, results: StudyResults) -> VerdictEntry:
     c = other.comparison
     verdict, looks = c.verdict or Verdict.UNRESOLVED, {one.dataset: one for one in results.looks}.get(c.dataset)
     # The answer says it of all contrasts once.
-    all_late = len({one.late for one in results.comparisons}) == 1 < len(results.comparisons)
+    all_late = len({tuple(map(str, one.late)) for one in results.comparisons}) == 1 < len(results.comparisons)
     sentences = [
         phrasing.verdict_sentences(
             c, results.study.metric, results.judged_on, results.comparisons, with_lateness=not all_late

@@ -67,12 +67,12 @@ def findable_effects_sentence(
     for relative, names in (groups or {1.0: ["any difference"]}).items():
         (fewest, largest), *others = effects.items()
         amount = f"{scale.format(relative * largest)} {scale.difference_units}".rstrip()
-        which = f"for {_names(names)} " if groups and list(groups) != [1.0] else ""
+        which = f" for {_names(names)}" if groups and list(groups) != [1.0] else ""
         more = "".join(f", {scale.format(relative * effect)} with {number}" for number, effect in others)
-        found.append(f"{which}{amount} with {fewest} seeds{more}")
+        found.append(f"{which} of {amount} with {fewest} seeds{more}")
         if metric.min_effect < relative * min(effects.values()):
             out_of_reach.append(_names(names))
-    text += f" At this spread, four of five studies find a true value of {'; '.join(found)}."
+    text += f" At this spread, four of five studies find a true value{';'.join(found)}."
     if not out_of_reach:
         return text
     which = f" for {listed(out_of_reach)}" if len(out_of_reach) < len(groups) else ""

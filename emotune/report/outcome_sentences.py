@@ -49,25 +49,29 @@ def trivial_answer(learning: Learning) -> str:
 def _learning(outcomes: Outcomes, learning: Learning) -> list[str]:
     """The sentences on runs that are better than the class prior, and on those that answer nearly always the same."""
     trivial, finished = trivial_answer(learning), sum(outcomes.finished.values())
-    failures = sum(map(len, outcomes.not_learned.values()))
+    failures, collapsed = (sum(map(len, runs.values())) for runs in (outcomes.not_learned, outcomes.collapsed))
+    give = "gives one answer" if collapsed == 1 else "give one answer"
+    collapse = f"{collapsed} of {finished} finished runs {give} for nearly all images"
     if not failures:
         runs = "The finished run is" if finished == 1 else f"All {finished} finished runs are"
         sentences = [f"{runs} better than {trivial}."]
+    elif collapsed == failures:  # such a run has not learned
+        they_are = "it is" if collapsed == 1 else "they are"
+        sentences = [f"{collapse}, so that {they_are} not shown to be better than {trivial}: {_answers(outcomes)}."]
     else:
         named = _named(outcomes.not_learned, outcomes.finished)
-        collapse = ", or give one answer for nearly all images" if outcomes.collapsed else ""
+        also = ", or give one answer for nearly all images" if collapsed else ""
         sentences = [
-            f"{failures} of {finished} finished runs are not shown to be better than {trivial}{collapse}: {named}."
+            f"{failures} of {finished} finished runs are not shown to be better than {trivial}{also}: {named}."
         ]
-    if outcomes.collapsed:
-        sentences.append(_collapsed(outcomes, finished))
+        sentences += [f"{collapse}: {_answers(outcomes)}."] if collapsed else []
     if not learning.prior.from_training:
         sentences.append("The records of these runs do not tell the classes of their training images.")
     return sentences
 
 
-def _collapsed(outcomes: Outcomes, finished: int) -> str:
-    """The sentence on runs that give one answer for nearly all images: which answer in which seeds of which variant."""
+def _answers(outcomes: Outcomes) -> str:
+    """The answers that runs give for nearly all images, with the seeds of each variant: ``joy (a, seed 1)``."""
     by_answer: dict[str, dict[str, Sequence[int]]] = {}
     for (variant, answer), seeds in outcomes.collapsed.items():
         by_answer.setdefault(answer, {})[variant] = seeds
@@ -77,9 +81,7 @@ def _collapsed(outcomes: Outcomes, finished: int) -> str:
         same = len({tuple(seeds) for seeds in variants.values()}) == 1 and len(variants) == len(outcomes.finished) > 1
         where = [("all variants", next(iter(variants.values())))] if same else variants.items()
         answers.append(f"{answer} ({'; '.join(f'{variant}, {seed_list(seeds)}' for variant, seeds in where)})")
-    number = sum(map(len, outcomes.collapsed.values()))
-    give = "gives" if number == 1 else "give"
-    return f"{number} of {finished} finished runs {give} one answer for nearly all images: {listed(answers)}."
+    return listed(answers)
 
 
 def _improving(outcomes: Outcomes) -> list[str]:

@@ -48,9 +48,10 @@ def length_sentence(curves: pd.DataFrame) -> str:
     few, last = best_in_the_last(curves)
     if not few:
         return ""
+    which = f"{few} finished runs have" if few > 1 else "1 finished run has"
+    best = f"; in {last} of them the last epoch has the best validation accuracy" if last else ""
     return (
-        f"{few} finished run{'s have' if few > 1 else ' has'} fewer than {LEAST_EPOCHS} epochs, too few to tell from "
-        f"the curves whether training had ended; in {last} of them the last epoch has the best validation accuracy."
+        f"{which} fewer than {LEAST_EPOCHS} epochs, too few to tell from the curves whether training had ended{best}."
     )
 
 

@@ -39,7 +39,8 @@ def test_short_runs_are_counted_with_those_whose_last_epoch_is_the_best():
         curve("rising", [3, 2, 1], [20.0, 30, 40]),
         curve("ended", [3, 2, 1], [20.0, 40, 30]),
         curve("equal", [3, 2, 1], [20.0, 40, 40]),
+        curve("single", [3], [20.0]),
         curve("long", range(6), np.arange(6.0)),
     ])  # fmt: skip
-    assert best_in_the_last(curves.sample(frac=1, random_state=0)) == (3, 1)
+    assert best_in_the_last(curves.sample(frac=1, random_state=0)) == (4, 1)
     assert best_in_the_last(curves[:0]) == (0, 0)

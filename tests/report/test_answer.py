@@ -66,7 +66,7 @@ def test_divided_data_say_how_many_images_each_division_tests():
 def test_effects_of_factors_are_told_by_factors_and_levels():
     contrasts = factor_contrasts(LAYOUT)
     (text,) = answer(judged(*[Verdict.UNRESOLVED] * 3, contrasts=contrasts), Metric(), {"d": [10]})
-    assert "size (large − small) has an effect on average over lens" in text
+    assert "size (large - small) has an effect on average over lens" in text
     assert "the effect of size depends on lens" in text and "mean of" not in text
     (text,) = answer(
         judged(Verdict.BETTER, Verdict.WORSE, Verdict.POSITIVE, contrasts=contrasts), Metric(), {"d": [10]}

@@ -27,4 +27,5 @@ def test_findable_effects_of_factors_are_those_of_main_effects_and_interactions(
     groups = {0.5: ["a", "b"], 2.0: ["a × b"]}
     text = findable_effects_sentence(spread, effects, Metric(min_effect=3.0), groups)
     assert numbers(text) == ["3.1", "8", "5.0", "3", "2.5", "5", "20.0", "3", "10.0", "5", "3"]
+    assert "for a or b of 5.0 points" in text and "for a × b of 20.0 points" in text
     assert text.endswith("for a × b."), "the others are within reach"

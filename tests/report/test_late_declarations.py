@@ -11,12 +11,14 @@ from written_runs import write_run
 from emotune import Study
 from emotune.analysis.verdict import Verdict
 from emotune.api.run_study import train_and_report
+from emotune.config.ablate_command import AblateCommand
 from emotune.config.metric import Metric
 from emotune.config.model import AlexNetConfig
 from emotune.config.train import TrainConfig
 from emotune.execution.plan.resolved_study import ResolvedStudy, resolve_study
 from emotune.execution.plan.summary import print_plan
 from emotune.report.answer import answer
+from emotune.report.context import page_context
 from emotune.report.contrast_table import contrast_table
 from emotune.report.phrasing import verdict_in_words, verdict_sentences
 from emotune.report.results import StudyResults, compute_results
@@ -60,6 +62,12 @@ def test_what_is_changed_after_results_is_shown(declared: ResolvedStudy):
     assert (second.verdict, "tall - plain" in paragraph) == (Verdict.BETTER, True)
     assert "6 of 9" in verdict_sentences(second, more.study.metric, more.datasets)
     assert contrast_table(more.other_analyses)["late"].tolist() == ["", "declared after 6 of 9 runs"]
+    context = page_context(more, [], None, [], AblateCommand("late.yaml"))
+    assert [("6 of 9" in one.text) for one in context["verdicts"]] == [False, True], "on the card that it concerns"
+    late = results(declared, contrasts=["tall - plain", "tall - wide"])
+    context = page_context(late, [], None, [], AblateCommand("late.yaml"))
+    assert not any("6 of 9" in one.text for one in context["verdicts"]), "once for all contrasts"
+    assert " ".join(context["answer"]).count("6 of 9") == 1
     longer = results(declared, seeds=5).comparisons[0]
     assert "3" in str(longer.late[0]) and longer.late[0].what == "seeds"
     other = results(declared, contrasts=["tall - plain"])

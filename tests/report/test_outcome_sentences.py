@@ -43,8 +43,8 @@ def test_the_share_that_learned_is_stated_with_what_the_most_frequent_class_of_t
 
 def test_runs_that_all_give_one_answer_are_told_in_one_sentence():
     runs = [RunLearning(v, seed, False, "x" if seed else "y") for v in "ab" for seed in range(3)]
-    _, text = of(runs, {"a": 3, "b": 3}, {"x": 9, "y": 1})
-    assert numbers(text) == ["6", "6", "0", "1", "2"] and text.count("all variants") == 2
+    (text,) = of(runs, {"a": 3, "b": 3}, {"x": 9, "y": 1})
+    assert [n for n in numbers(text) if "." not in n] == ["6", "6", "0", "1", "2"] and text.count("all variants") == 2
 
 
 def test_frequencies_of_the_test_images_are_no_secret():
