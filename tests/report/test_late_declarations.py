@@ -58,7 +58,7 @@ def test_what_is_changed_after_results_is_shown(declared: ResolvedStudy):
     more = results(declared, contrasts=["wide - plain", "tall - plain"])
     first, second = more.comparisons
     assert first.late == () and "6 of 9" in verdict_in_words(second)
-    (paragraph,) = answer(more.comparisons, more.study.metric, {more.datasets[0]: 200})
+    (paragraph,) = answer(more.comparisons, more.study.metric, {more.datasets[0]: [200]})
     assert (second.verdict, "tall - plain" in paragraph) == (Verdict.BETTER, True)
     assert "6 of 9" in verdict_sentences(second, more.study.metric, more.datasets)
     assert contrast_table(more.other_analyses)["late"].tolist() == ["", "declared after 6 of 9 runs"]
