@@ -15,8 +15,11 @@ from emotune.analysis.seeds import Summary
 from emotune.config.metric import Metric
 from emotune.report.figures.label_placement import Box, Mark, place_labels
 from emotune.report.figures.layout import (
+    LEGEND_ROW_HEIGHT,
     axis_limits,
+    draw_legend,
     draw_title,
+    legend_rows,
     magnitude_formatter,
     place_axes,
     seed_count_text,
@@ -106,8 +109,8 @@ def metric_against_cost(
 ) -> Figure:
     """The study's metric against parameters, FLOPs and training time, with 95 % t intervals.
 
-    Variants are named beside their points; without room for that, points have numbers and a list explains them. Points
-    of nearly equal cost are drawn side by side. A cost that all variants share is left out.
+    Variants are named beside their points; without room for that, a legend names them. Points of nearly equal
+    cost are drawn side by side. A cost that all variants share is left out.
 
     Args:
         title: The data set's title.
@@ -131,12 +134,11 @@ def metric_against_cost(
         place_labels(_marks(rows, cost, ylim, frame), size, frame)
         for rows, cost, size in zip(tables, costs, sizes, strict=True)
     ]
-    legend = [] if None not in boxes else [f"{i + 1}  {name}" for i, name in enumerate(table["variant"])]
-    across = max(1, int((whole - LEFT) // (0.25 + max(map(text_width, legend), default=1))))
-    top, listed = 0.55 if legend else 0.36, -(-len(legend) // across)
-    pitch = HEIGHT + (0.72 if legend else 0.5)  # from panel to panel of a narrow figure
+    legend = {v: colours[v] for v in table["variant"]} if None in boxes else {}
+    rows = LEGEND_ROW_HEIGHT * len(legend_rows(legend, whole - LEFT)) if legend else 0.0
+    top, pitch = 0.36 + rows, HEIGHT + 0.5  # the pitch is from panel to panel of a narrow figure
     down = top + HEIGHT + 0.5 + (pitch * (len(costs) - 1) if narrow else 0)
-    figure = Figure(figsize=(whole, down + 0.16 * listed))
+    figure = Figure(figsize=(whole, down))
     draw_title(figure, title, "bars: 95 % t intervals" if table["low"].notna().any() else "one seed: no interval")
     for i, cost in enumerate(costs):
         row, place = divmod(i, columns)
@@ -144,15 +146,12 @@ def metric_against_cost(
         _cost_panel(axes, tables[i], cost, ylim, frame[0], colours)
         axes.tick_params(axis="y", labelleft=place == 0, length=0)
         axes.set_ylabel("" if place else f"test {metric.scale.label}")
-        if legend:
-            _draw_point_numbers(axes, tables[i], cost, frame)
         for name, box in zip(tables[i]["variant"], boxes[i] or [], strict=False):
             if not legend:
                 at = (box.left + 1, (box.bottom + box.top) / 2)
                 axes.annotate(name, at, xycoords="axes points", va="center", fontsize=SMALL)
-    for i, text in enumerate(legend):
-        x, y = LEFT + i // listed * (whole - LEFT) / across, down + 0.16 * (i % listed)
-        figure.text(x / whole, 1 - y / figure.get_figheight(), text, va="center")
+    if legend:
+        draw_legend(figure, 0.3, LEFT, legend, markers(colours))
     return figure
 
 
@@ -253,17 +252,3 @@ def _log_ticks(low: float, high: float, width: float) -> list[float]:
         if all(b - a >= (v + w) / 2 for a, b, v, w in zip(at, at[1:], wide, wide[1:], strict=False)):
             break
     return ticks
-
-
-def _draw_point_numbers(axes: Axes, table: pd.DataFrame, cost: str, frame: tuple[float, float]) -> None:
-    """Writes the points' numbers in a row above the axes, each with a line to its point."""
-    low, high = np.log(_log_axis_limits(table[cost]))
-    points = table.assign(number=table.index + 1)  # dropped rows keep their number
-    points = points.sort_values(["at", "mean"], ascending=[True, False], kind="stable")
-    x = spread_apart(frame[0] * (np.log(points["at"]) - low) / (high - low), 11, 3, frame[0] - 3)
-    for (_, row), at in zip(points.iterrows(), x, strict=True):
-        axes.annotate(
-            f"{row['number']:.0f}", (row["at"], row["mean"]), xytext=(at, frame[1] + 4),
-            textcoords="axes points", ha="center", fontsize=SMALL,
-            arrowprops={"arrowstyle": "-", "color": SOFT, "linewidth": 0.4, "shrinkA": 0, "shrinkB": 3},
-        )  # fmt: skip
