@@ -1,9 +1,8 @@
 """The provenance of a study's numbers: commits, package versions, hardware, and settings that runs recorded."""
 
-import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +40,14 @@ class Provenance:
 MOST_LISTED = 6
 """The length up to which a list is shown whole."""
 
+NUMERICS = {
+    "tf32": "matrix products in TF32",
+    "autocast": "mixed with bfloat16",
+    "deterministic": "deterministic operations",
+    "compiled": "compiled steps",
+}
+"""What is said of settings that are in use."""
+
 
 def provenance(records: Records) -> Provenance:
     """Where the finished runs come from.
@@ -58,8 +65,8 @@ def provenance(records: Records) -> Provenance:
         commits=_count(_commit(origin["git"]) for origin in origins),
         versions={package: ", ".join(sorted(used)) for package, used in versions.items()},
         hardware=_count(map(_machine, finished)),
-        numerics=_count(_settings_text(record.get("numerics", {})) for record in finished),
-        initialisation=_count(_settings_text(record.get("initialisation", {})) for record in finished),
+        numerics=_count(_numerics_text(record.get("numerics", {})) for record in finished),
+        initialisation=_count(_initialisation_text(record.get("initialisation", {})) for record in finished),
         selection_rules=_count(record.get("selection", "last epoch") for record in finished),
         diffs=_diffs(records),
         interruptions=sum(record["interruptions"] for record in finished),
@@ -102,22 +109,38 @@ def _machine(record: Mapping[str, Any]) -> str:
     return f"{device}, {workers} worker{'s' if workers > 1 else ''}"
 
 
-def _settings_text(value: Any) -> str:
-    """Settings in a line: ``precision float32, threads 1``; those of a resumed run one after another."""
+def _numerics_text(value: Any) -> str:
+    """How runs were computed, in words, without what was not used; of a resumed run that changed, one after another."""
     if isinstance(value, list):
-        return " and then ".join(map(_settings_text, value))
-    if not isinstance(value, Mapping):
-        return str(value)
-    return ", ".join(f"{key} {_setting_text(setting)}" for key, setting in value.items())
+        return " and then ".join(map(_numerics_text, value))
+    words = [f"precision {value['precision']}"] if "precision" in value else []
+    words += [text for key, text in NUMERICS.items() if value.get(key)]
+    parts = value.get("accumulate", 1)
+    return ", ".join(words + [f"each worker's share of a batch in {parts} pieces"] * (parts > 1))
 
 
-def _setting_text(value: Any) -> str:
-    """A setting's value; of a long list, such as all parameters of a backbone, the number and both ends."""
-    if isinstance(value, str | int | float):
-        return str(value)
-    if isinstance(value, list) and len(value) > MOST_LISTED:
-        return f"{len(value)} ({value[0]} to {value[-1]})"
-    return json.dumps(value)
+def _initialisation_text(value: Mapping[str, Any]) -> str:
+    """Where the initial weights are from and how images are normalised, in words; empty if nothing was recorded."""
+    if not value:
+        return ""
+    words = "weights drawn at random"
+    if "location" in value:
+        words = f"weights from {value['location']}"
+        more = [f"sha256 {value['digest']}"] * ("digest" in value) + [f"format {value['layout']}"] * ("layout" in value)
+        words += f" ({', '.join(more)})" if more else ""
+        words += f", loaded: {_names_text(value['loaded'])}" if value.get("loaded") else ""
+        words += f", drawn at random: {_names_text(value['new'])}" if value.get("new") else ""
+    if normalisation := value.get("normalisation"):
+        mean, std = (", ".join(map(str, normalisation[key])) for key in ("mean", "std"))
+        words += f"; normalisation of red, green and blue: minus {mean}, divided by {std}"
+    return words + (f"; {value['note']}" if value.get("note") else "")
+
+
+def _names_text(names: Sequence[str]) -> str:
+    """Names in a line; of many, such as all parameters of a backbone, the number and both ends."""
+    if len(names) > MOST_LISTED:
+        return f"{len(names)} parameters ({names[0]} to {names[-1]})"
+    return ", ".join(names)
 
 
 def declared_text(declared: Declaration | None) -> str:

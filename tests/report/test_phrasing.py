@@ -181,7 +181,20 @@ def test_a_commit_with_unknown_changes_states_the_reason():
     assert provenance._commit(None) == ""
 
 
-def test_a_long_list_of_settings_is_shown_by_its_length_and_ends():
+def test_initial_weights_and_computation_are_in_words():
     names = [f"layer{number}.weight" for number in range(245)]
-    text = provenance._settings_text({"mean": [0.5, 0.25, 0.5], "loaded": names, "layout": "state_dict"})
-    assert text == "mean [0.5, 0.25, 0.5], loaded 245 (layer0.weight to layer244.weight), layout state_dict"
+    normalisation = {"mean": [0.5, 0.25, 0.5], "std": [0.1, 0.2, 0.3]}
+    given = {"location": "w.pt", "digest": "0a1b", "layout": "state_dict", "loaded": names, "new": ["head.weight"]}
+    assert provenance._initialisation_text(given | {"normalisation": normalisation}) == (
+        "weights from w.pt (sha256 0a1b, format state_dict), loaded: 245 parameters (layer0.weight to "
+        "layer244.weight), drawn at random: head.weight; normalisation of red, green and blue: minus 0.5, 0.25, 0.5, "
+        "divided by 0.1, 0.2, 0.3"
+    )
+    assert provenance._initialisation_text({"normalisation": normalisation}).startswith("weights drawn at random; ")
+    assert provenance._initialisation_text({}) == provenance._numerics_text({}) == ""
+    plain = {"precision": "float32", "tf32": False, "autocast": None, "deterministic": False, "compiled": False}
+    more = plain | {"precision": "bf16", "autocast": "bfloat16", "compiled": True, "accumulate": 4}
+    assert provenance._numerics_text([plain, more]) == (
+        "precision float32 and then precision bf16, mixed with bfloat16, compiled steps, each worker's share of a "
+        "batch in 4 pieces"
+    )
