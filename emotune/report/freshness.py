@@ -113,7 +113,8 @@ def _declared(study: Study, states: RunStates) -> Iterator[str]:
 class ReportWriter:
     """Writes the files of a report; at the end of the context, stale files of an earlier report are removed.
 
-    Only files that the earlier report wrote and nobody has changed since are removed; all others are the user's.
+    Only files that the earlier report wrote and nobody has changed since are removed; all others are the user's. Of a
+    report that was copied without its fingerprint file, as from a repository, these are the figures in its page.
 
     Args:
         out: The report's folder.
@@ -123,7 +124,7 @@ class ReportWriter:
 
     def __init__(self, out: Path, study: Study, *, cards: bool) -> None:
         self._folder, self._out = Folder(str(out)), out
-        self._before = _read_fingerprint_file(out)["written"]
+        self._before = _read_fingerprint_file(out)["written"] or _figures_of_page(out)
         self._study, self._cards = _study_reference(study, out), cards
         self._now: dict[str, str] = {}
 
@@ -243,6 +244,14 @@ def _read_fingerprint_file(out: Path) -> FingerprintFile:
         return {"fingerprint": str(value["fingerprint"]), "written": written, "study": study, "cards": cards}
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return {"fingerprint": "", "written": {}, "study": None, "cards": False}
+
+
+def _figures_of_page(out: Path) -> dict[str, str]:
+    """The sha256 of the files of the figures that the page in a folder shows, by name."""
+    page = out / "index.html"
+    names = re.findall(r'<figure id="figure-([^"]+)">', page.read_text(errors="replace")) if page.is_file() else []
+    files = [f"{name}.{kind}" for name in names for kind in ("png", "svg") if REPORT_FILE.fullmatch(name)]
+    return {file: sha256 for file in files if (sha256 := _sha256(out / file))}
 
 
 def _package_sources() -> list[bytes]:

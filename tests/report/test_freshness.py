@@ -105,6 +105,22 @@ def test_model_cards_are_kept_until_removed(tmp_path):
     assert not has_model_cards(out)
 
 
+def test_figures_of_a_report_without_its_fingerprint_file_are_removed_and_other_files_are_not(tmp_path):
+    out, study = tmp_path / "out", study_in(tmp_path)
+    claim_folder(out, study)
+    with ReportWriter(out, study, cards=False) as files:
+        files.write("index.html", b'<figure id="figure-overlays-a"></figure><figure id="figure-kept"></figure>')
+        for name in ("overlays-a.png", "overlays-a.svg", "kept.svg"):
+            files.write(name, b"a figure")
+    (out / FINGERPRINT_FILE).unlink()
+    (out / "mine.svg").write_bytes(b"a figure")
+    claim_folder(out, study)
+    with ReportWriter(out, study, cards=False) as files:
+        files.write("index.html", b'<figure id="figure-kept"></figure>')
+        files.write("kept.svg", b"another figure")
+    assert {path.name for path in out.iterdir()} == {"index.html", "kept.svg", "mine.svg", FINGERPRINT_FILE}
+
+
 def test_checking_the_owner_of_a_folder_writes_nothing(tmp_path):
     study = study_in(tmp_path / "a")
     check_owner(tmp_path / "out", study)
