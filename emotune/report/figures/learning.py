@@ -54,8 +54,11 @@ def _runs(results: StudyResults, repeats: Repeats) -> pd.DataFrame:
     """The finished runs of a data set, with the seeds of `emotune.analysis.divided_learning.run_number` if divided."""
     done, seeds = results.records.done(), results.study.seeds
     done = done[done["seed"] < seeds]
-    parts = [(number, done[done["dataset"] == name]) for number, name in enumerate(repeats.names)]
-    return pd.concat([part.assign(seed=run_number(number, part["seed"], seeds)) for number, part in parts])
+    parts: list[pd.DataFrame] = []
+    for number, name in enumerate(repeats.names):
+        part = done[done["dataset"] == name]
+        parts.append(part.assign(seed=part["seed"] + run_number(number, 0, seeds)))
+    return pd.concat(parts)
 
 
 @rc_context(STYLE)
