@@ -54,7 +54,7 @@ def _paragraph(comparisons: Sequence[Comparison], metric: Metric, images: Collec
     unresolved = [c for c in by_verdict[Verdict.UNRESOLVED] if not any(depends_on(one, c) for one in told)]
     open_questions = f"it cannot be told {_open_questions(unresolved)}" if unresolved else ""
     if found:
-        intervals = ", with joint 95 % intervals" if any(c.summary.interval for c in told) else ""
+        intervals = " (with joint 95 % intervals)" if any(c.summary.interval for c in told) else ""
         sentences = [f"{where}{intervals}, {'; '.join(found)}."]
         sentences += [f"I{open_questions[1:]}."] if unresolved else []
     else:
