@@ -178,8 +178,14 @@ def escape_markdown(text: object) -> str:
     return re.sub(r"([\\`*<|\[\]]|(?<!\w)_|_(?!\w))", r"\\\1", str(text))
 
 
-def mean_and_interval(summary: Summary, scale: Scale) -> str:
-    """A mean with its interval: ``71.2 (68.0 to 74.4)``, ``99.0 (97.1 to 100.0, truncated at 100.0)``."""
+def mean_and_interval(summary: Summary, scale: Scale, *, briefly: bool = False) -> str:
+    """A mean with its interval: ``71.2 (68.0 to 74.4)``, ``99.0 (97.1 to 100.0, truncated at 100.0)``.
+
+    Args:
+        summary: The mean and the interval.
+        scale: The metric's scale.
+        briefly: Whether a star stands for "truncated at": ``99.0 (97.1 to 100.0*)``.
+    """
     if summary.n == 0:
         return DASH
     mean = scale.format(summary.mean)
@@ -188,7 +194,7 @@ def mean_and_interval(summary: Summary, scale: Scale) -> str:
     if summary.low is None or summary.high is None:
         return f"{mean} ({'no interval' if summary.sd is None else f'equal in all {summary.n} seeds'})"
     bounds = [scale.format(b) for end, b in zip((summary.low, summary.high), scale.bounds, strict=True) if end == b]
-    truncated = f", truncated at {' and '.join(bounds)}" if bounds else ""
+    truncated = ("*" if briefly else f", truncated at {' and '.join(bounds)}") if bounds else ""
     return f"{mean} ({scale.format(summary.low)} to {scale.format(summary.high)}{truncated})"
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from seed_tables import AB, analyse, compare_contrasts, rows
 
-from emotune.analysis.seeds import summarise
+from emotune.analysis.seeds import Summary, summarise
 from emotune.config.contrast import Contrast
 from emotune.config.metric import SCALES, Metric
-from emotune.report import provenance
+from emotune.report import phrasing, provenance
 from emotune.report.phrasing import (
     agreement_sentence,
     mean_and_interval,
@@ -198,3 +198,10 @@ def test_initial_weights_and_computation_are_in_words():
         "precision float32 and then precision bf16, mixed with bfloat16, compiled steps, each worker's share of a "
         "batch in 4 pieces"
     )
+
+
+def test_a_star_stands_for_the_bound_that_cuts_an_interval():
+    cut, whole = Summary(3, 15.8, 7.5, 0.0, 34.4), Summary(3, 16.2, 3.0, 8.7, 23.7)
+    assert phrasing.mean_and_interval(cut, SCALES["accuracy"], briefly=True) == "15.8 (0.0 to 34.4*)"
+    assert phrasing.mean_and_interval(cut, SCALES["accuracy"]) == "15.8 (0.0 to 34.4, truncated at 0.0)"
+    assert phrasing.mean_and_interval(whole, SCALES["accuracy"], briefly=True) == "16.2 (8.7 to 23.7)"

@@ -62,9 +62,12 @@ def interaction_plot(
     names = {level: wrap_name(f"{factors[0]} {level}", 18) for level in lines}
     ticks = [wrap_name(place, max(6, 36 // len(places))) for place in places]
     below = BOTTOM + LINE * max(text.count("\n") for text in ticks)
-    width, whole = min(max(1.0, 0.3 * len(interactions)), 1.8), full_width(narrow=narrow)
+    labels = _interval_labels(interactions)
+    width, whole = min(max(1.0, 0.45 * len(interactions)), 1.8), full_width(narrow=narrow)
+    turned = max(map(text_width, labels), default=0) > width / len(interactions)
+    under = max((text_width(label.replace("\n", " ")) for label in labels), default=0) if turned else 0.3
     down = HEIGHT + below + UNDER if narrow else 0.0  # from one pair of axes to the other
-    figure = Figure(figsize=(whole, TOP + HEIGHT + max(below, down + 0.3)))
+    figure = Figure(figsize=(whole, TOP + HEIGHT + max(below, down + under + 0.1)))
     draw_title(figure, title, f"{factors[0]} by {factors[1]}")
     right = max(map(text_width, names.values())) + 0.12 + (0 if narrow else BETWEEN + width) + RIGHT
     axes = place_axes(figure, LEFT, TOP, whole - LEFT - right, HEIGHT, grid="y")
@@ -75,19 +78,32 @@ def interaction_plot(
     _draw_lines(axes, values, lines, places, names)
     beside = place_axes(figure, LEFT if narrow else whole - width - RIGHT, TOP + down, width, HEIGHT, grid="y")
     _draw_interactions(beside, interactions, metric)
+    if labels and turned:
+        beside.set_xticks(range(len(labels)), [label.replace("\n", " ") for label in labels], rotation=90)
+    elif labels:
+        beside.set_xticks(range(len(labels)), labels)
     return figure
 
 
 def interval_caption(judged: Sequence[str]) -> str:
-    """What the intervals beside the lines are; several have numbers.
+    """What the intervals beside the lines are.
 
     Args:
         judged: The interactions with value and verdict.
     """
     if len(judged) == 1:
         return "The interaction, with its joint 95 % interval, alone says whether they do."
-    numbered = "; ".join(f"{number}, {text}" for number, text in enumerate(judged, 1))
-    return f"The interactions, with their joint 95 % intervals, alone say whether they do: {numbered}."
+    return f"The interactions, with their joint 95 % intervals, alone say whether they do: {'; '.join(judged)}."
+
+
+def _interval_labels(interactions: Sequence[Comparison]) -> list[str]:
+    """What tells several interactions apart: the levels that are compared, of the factors of which these differ."""
+    compared = [c.contrast.effect.compared if c.contrast.effect else {} for c in interactions]
+    factors = [factor for factor in compared[0] if len({one.get(factor) for one in compared}) > 1]
+    if not factors:
+        return []
+    return ["\n".join(f"{wrap_name(a, 12)}\n− {wrap_name(b, 12)}" for a, b in map(one.__getitem__, factors))
+            for one in compared]  # fmt: skip
 
 
 def _draw_lines(
@@ -119,8 +135,6 @@ def _draw_interactions(axes: Axes, interactions: Sequence[Comparison], metric: M
     shown = [(i, c) for i, c in enumerate(interactions) if c.summary.n]
     ends = [end for _, c in shown for end in c.summary.interval or ()]
     axes.set(xlim=(-0.6, len(interactions) - 0.4), xticks=[])
-    if len(interactions) > 1:
-        axes.set_xticks(range(len(interactions)), [str(i + 1) for i in range(len(interactions))])
     axes.set_ylim(*axis_limits([0.0, *(c.summary.mean for _, c in shown), *ends], [], 3 * metric.min_effect))
     axes.axhspan(-metric.min_effect, metric.min_effect, color=GRID, alpha=0.6, linewidth=0, zorder=0)
     axes.axhline(0, color=INK, linewidth=0.8)

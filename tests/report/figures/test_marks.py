@@ -2,6 +2,8 @@
 
 import itertools
 import re
+from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,9 +13,9 @@ from matplotlib.collections import FillBetweenPolyCollection
 
 from emotune.analysis.seeds import summarise
 from emotune.analysis.verdict import Verdict
-from emotune.config.contrast import Contrast
+from emotune.config.contrast import Contrast, Effect
 from emotune.config.metric import Metric
-from emotune.report.figures import accuracy, calibration, classes, contrasts, curves
+from emotune.report.figures import accuracy, calibration, classes, contrasts, curves, interactions
 from emotune.report.figures.layout import spread_apart
 from emotune.report.figures.style import PALETTE, line_styles, markers, variant_colours
 from emotune.report.figures.svg import inline, svg_of
@@ -208,3 +210,15 @@ def test_the_accuracy_of_a_handful_of_images_is_not_drawn_but_their_share_is(usu
     accuracies, shares = calibration.reliability("scenes", tables, usual.colours, {"alexnet": 3.0}).axes
     assert list(accuracies.lines[-1].get_xdata()) == [55]
     assert [bar.get_height() for bar in shares.patches] == [2, 98]
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_several_interactions_are_told_apart_by_the_levels_that_differ(usual, narrow):
+    several = [comparison([1.0, 2.0, 4.0]) for _ in range(2)]
+    for one, level in zip(several, ("middle", "a level with a long name"), strict=True):
+        one.contrast = replace(one.contrast, effect=Effect({"a": ("yes", "no"), "rate": (level, "low")}))
+    draw = partial(interactions.interaction_plot, "scenes", ("a", "rate"), usual.cells, metric=Metric(), narrow=narrow)
+    labels = [label.get_text() for label in draw(interactions=several).axes[1].get_xticklabels()]
+    assert ["yes" in label for label in labels] == [False, False]
+    assert ["middle" in label for label in labels] == [True, False]
+    assert not draw(interactions=several[:1]).axes[1].get_xticklabels()
