@@ -136,8 +136,9 @@ def draw_line(
         width: The width in points.
         more: Further arguments of `Axes.vlines`.
     """
+    look: dict[str, Any] = {"zorder": 1} | more
     begins, ends = zip(*_stretches(edges), strict=True)
-    axes.vlines([x] * len(begins), begins, ends, colors=colour, linewidth=width, **({"zorder": 1} | more))
+    axes.vlines([x] * len(begins), begins, ends, colors=colour, linewidth=width, **look)
 
 
 def draw_band(axes: Axes, edges: Sequence[tuple[float, float]], low: float, high: float, **more: Any) -> None:
