@@ -1,6 +1,6 @@
 """Recall by class and confusion matrices."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -82,23 +82,9 @@ def recall(
         for i in range(2)
     ]  # fmt: skip
     for variant, colour in shown.items():
-        rows = recalls[recalls["variant"] == variant]
-        y = [at[label] + row[variant] for label in rows["label"]]
-        axes[0].plot(rows["recall"], y, "o", color=colour, alpha=0.4, markersize=2.6, markeredgewidth=0, clip_on=False,
-                     gid="seeds")  # fmt: skip
-        mean = rows.groupby("label")["recall"].mean()
-        look: dict[str, Any] = {
-            "color": colour,
-            "marker": shapes[variant],
-            "linestyle": "",
-            "markersize": 4.2,
-            "markeredgewidth": 0,
-        }
-        axes[0].plot(mean, [at[label] + row[variant] for label in mean.index], clip_on=False, **look)
-        rows = differences[differences["variant"] == variant]
-        y = [at[label] + row[variant] for label in rows["label"]]
-        axes[1].hlines(y, rows["low"], rows["high"], color=colour, linewidth=1.2)
-        axes[1].plot(rows["mean"], y, **look)
+        heights = {label: at[label] + row[variant] for label in labels}
+        seeds, means = (table[table["variant"] == variant] for table in (recalls, differences))
+        _draw_recalls(axes, heights, seeds, means, colour, shapes[variant])
     least, most = axis_limits(recalls["recall"], [], 20)
     limits = axis_limits([0, *differences["mean"]], [*differences["low"], *differences["high"]], 10)
     axes[0].set(xlim=(max(least, -2), min(most, 102)), xlabel="recall, %", yticks=[])
@@ -109,6 +95,36 @@ def recall(
     for panel, text in zip(axes, ("dots: seeds; marks: means", "means and 95 % t intervals"), strict=True):
         panel.set_title(text, fontsize=SMALL, color=SOFT, loc="left", pad=4)
     return figure
+
+
+def _draw_recalls(
+    axes: Sequence[Axes],
+    heights: Mapping[str, float],
+    recalls: pd.DataFrame,
+    differences: pd.DataFrame,
+    colour: str,
+    marker: str,
+) -> None:
+    """Draws a variant's seeds and means into the first axes, its differences into the second.
+
+    Args:
+        axes: The two axes.
+        heights: The height at which the variant is drawn, by class.
+        recalls: The variant's recalls, see `recall`.
+        differences: Its differences from the baseline.
+        colour: Its colour.
+        marker: Its marker.
+    """
+    look: dict[str, Any] = {
+        "color": colour, "marker": marker, "linestyle": "", "markersize": 4.2, "markeredgewidth": 0,
+    }  # fmt: skip
+    axes[0].plot(recalls["recall"], recalls["label"].map(heights), "o", color=colour, alpha=0.4, markersize=2.6,
+                 markeredgewidth=0, clip_on=False, gid="seeds")  # fmt: skip
+    mean = recalls.groupby("label")["recall"].mean()
+    axes[0].plot(mean, mean.index.map(heights), clip_on=False, **look)
+    y = differences["label"].map(heights)
+    axes[1].hlines(y, differences["low"], differences["high"], color=colour, linewidth=1.2)
+    axes[1].plot(differences["mean"], y, **look)
 
 
 @rc_context(STYLE)
