@@ -233,15 +233,15 @@ def _matrix(
     classes, (left, below) = list(table.index), labels
     if len(classes) <= MOST_VECTOR_CLASSES:
         sns.heatmap(table, **look, ax=axes, cbar=False, annot=texts if side / len(classes) >= LEGIBLE else None, fmt="",
-                    annot_kws={"size": SMALL}, xticklabels=below, yticklabels=left)  # fmt: skip
+                    annot_kws={"size": SMALL}, xticklabels=False, yticklabels=False)  # fmt: skip
         axes.set(xlabel="", ylabel="")
     else:
         cells = np.kron(table.to_numpy(), np.ones((8, 8)))  # large pixels, because some viewers smooth small ones
         axes.imshow(cells, **look, interpolation="none", aspect="auto", extent=(0, len(classes), len(classes), 0))
-        ticks = np.arange(len(classes)) + 0.5
-        axes.set_xticks(ticks if below else [], classes if below else [])
-        axes.set_yticks(ticks if left else [], classes if left else [])
         axes.spines[:].set_visible(False)
+    ticks = np.arange(len(classes)) + 0.5  # set here: seaborn would draw the figure to see whether labels overlap
+    axes.set_xticks(ticks if below else [], classes if below else [])
+    axes.set_yticks(ticks if left else [], classes if left else [], va="center")
     axes.tick_params(axis="x", rotation=90)
     axes.tick_params(axis="y", rotation=0)
     return axes.images[0] if axes.images else axes.collections[0]
