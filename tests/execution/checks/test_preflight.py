@@ -23,7 +23,7 @@ def run(small_shards: Path) -> RunConfig:
 
 def test_runs_that_can_be_trained_pass_and_nothing_is_left_behind(run: RunConfig, tmp_path: Path):
     preflight([run], RunStore(tmp_path / "runs"), Resources(), "ray")
-    assert list((tmp_path / "runs").iterdir()) == []
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize(
