@@ -95,6 +95,7 @@ def test_tf32_is_float32_on_a_cpu(run: RunConfig, tmp_path: Path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # the compiler is slow on a full machine
 @pytest.mark.parametrize("settings", [{}, {"precision": "bf16", "ema_decay": 0.5}])
 def test_compiled_steps_are_those_that_are_not_but_for_rounding(run: RunConfig, settings: dict):
     run = changed(run, batch_size=17, dropout=0.5, lr=0.001, **settings)  # batches of 15 and 14
