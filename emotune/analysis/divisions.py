@@ -18,6 +18,8 @@ from emotune.runs.directory import State
 __all__ = ["Repeats", "division_rows", "estimate_on_all", "judge_on_all", "repeats_of"]
 
 Row = Mapping[str, Any]
+_Division = Mapping[str, Mapping[int, Row]]
+"""The rows of a division by variant and seed."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +86,9 @@ def judge_on_all(
     """
     share = 1 / max(1, len(repeats))
 
-    def judge(table: Sequence[Row], one: Repeats) -> list[Comparison]:
-        return judge_contrasts(table, contrasts, one.dataset, one.number, metric, share, one.overlap)
+    def judge(table: Sequence[Row], asked: Sequence[Contrast], one: Repeats) -> list[Comparison]:
+        judged = judge_contrasts(table, contrasts, one.dataset, one.number, metric, share, one.overlap)
+        return [c for c in judged if c.contrast in asked]  # each interval depends on all contrasts
 
     return [c for one in repeats for c in _compare_on(rows, contrasts, one, metric.column, judge)]
 
@@ -95,29 +98,48 @@ def estimate_on_all(
 ) -> list[Comparison]:
     """Differences on all data sets with an interval for each alone; arguments as `judge_on_all`."""
 
-    def estimate(table: Sequence[Row], one: Repeats) -> list[Comparison]:
-        return estimate_differences(table, contrasts, one.dataset, one.number, metric, one.overlap)
+    def estimate(table: Sequence[Row], asked: Sequence[Contrast], one: Repeats) -> list[Comparison]:
+        return estimate_differences(table, asked, one.dataset, one.number, metric, one.overlap)
 
     return [c for one in repeats for c in _compare_on(rows, contrasts, one, metric.column, estimate)]
 
 
-def division_rows(
-    rows: Sequence[Row], repeats: Repeats, column: str, compared: Collection[str] = ()
-) -> list[dict[str, Any]]:
+def division_rows(rows: Sequence[Row], repeats: Repeats, column: str) -> list[dict[str, Any]]:
     """A row for each variant and division, like that of a run, whose ``seed`` is the number of the division.
 
-    A variant of which a run diverged there has diverged in the division.
+    A variant's value there is the mean over all seeds that it has finished. One of which a run diverged there has
+    diverged in the division.
 
     Args:
         rows: The runs of the study, see `emotune.analysis.seeds.estimate_differences`.
         repeats: A data set whose divisions repeat.
         column: The column of the metric.
-        compared: The variants of which only those seeds of a division count that all of them have finished. Of others
-            all finished seeds count.
     """
+    return _mean_rows(_by_division(rows, repeats), repeats, column)
+
+
+def _compare_on(
+    rows: Sequence[Row], contrasts: Sequence[Contrast], one: Repeats, column: str,
+    compare: Callable[[Sequence[Row], Sequence[Contrast], Repeats], list[Comparison]],
+) -> list[Comparison]:  # fmt: skip
+    """The contrasts on a data set; on divisions each by the seeds that its variants have in common."""
+    if not one.is_divided:
+        return [replace(c, unit=one.unit) for c in compare(rows, contrasts, one)]
+    divisions = _by_division(rows, one)
+    compared = compare(_mean_rows(divisions, one, column), contrasts, one)
+    for index, contrast in enumerate(contrasts):
+        if counted := _incomplete(divisions, contrast.weights):
+            (own,) = compare(_mean_rows(divisions, one, column, contrast.weights), [contrast], one)
+            compared[index] = replace(own, counted=counted)
+    return [replace(c, unit=one.unit) for c in compared]
+
+
+def _mean_rows(
+    divisions: Sequence[_Division], repeats: Repeats, column: str, compared: Collection[str] = ()
+) -> list[dict[str, Any]]:
+    """The rows of `division_rows`; of variants that are ``compared`` only those seeds count that all of them have."""
     made = []
-    for number, name in enumerate(repeats.names):
-        by_variant = _by_variant(rows, name)
+    for number, by_variant in enumerate(divisions):
         common = _common_seeds(by_variant, compared)
         for variant, by_seed in by_variant.items():
             made.append(
@@ -127,42 +149,26 @@ def division_rows(
     return made
 
 
-def _compare_on(
-    rows: Sequence[Row], contrasts: Sequence[Contrast], one: Repeats, column: str,
-    compare: Callable[[Sequence[Row], Repeats], list[Comparison]],
-) -> list[Comparison]:  # fmt: skip
-    """The contrasts on a data set; on divisions each by the seeds that its variants have in common."""
-    if not one.is_divided:
-        return [replace(c, unit=one.unit) for c in compare(rows, one)]
-    compared = compare(division_rows(rows, one, column), one)
-    for index, contrast in enumerate(contrasts):
-        if counted := _incomplete(rows, one, contrast.weights):
-            own = compare(division_rows(rows, one, column, contrast.weights), one)[index]
-            compared[index] = replace(own, counted=counted)
-    return [replace(c, unit=one.unit) for c in compared]
-
-
-def _incomplete(rows: Sequence[Row], repeats: Repeats, compared: Collection[str]) -> dict[int, list[int]]:
+def _incomplete(divisions: Sequence[_Division], compared: Collection[str]) -> dict[int, list[int]]:
     """The seeds that variants have in common, by number of the division, where some but not all have finished."""
     found = {}
-    for number, name in enumerate(repeats.names):
-        by_variant = _by_variant(rows, name)
+    for number, by_variant in enumerate(divisions):
         common = _common_seeds(by_variant, compared)
         if common and len(common) < len({seed for v in compared for seed in by_variant.get(v, ())}):
             found[number] = common
     return found
 
 
-def _by_variant(rows: Sequence[Row], name: str) -> dict[str, dict[int, Row]]:
-    """The rows of a division by variant and seed."""
-    found: dict[str, dict[int, Row]] = {}
+def _by_division(rows: Sequence[Row], repeats: Repeats) -> list[_Division]:
+    """The rows of each division by variant and seed."""
+    found: dict[str, dict[str, dict[int, Row]]] = {name: {} for name in repeats.names}
     for row in rows:
-        if row["dataset"] == name:
-            found.setdefault(row["variant"], {})[row["seed"]] = row
-    return found
+        if row["dataset"] in found:
+            found[row["dataset"]].setdefault(row["variant"], {})[row["seed"]] = row
+    return list(found.values())
 
 
-def _common_seeds(by_variant: Mapping[str, Mapping[int, Row]], compared: Collection[str]) -> list[int]:
+def _common_seeds(by_variant: _Division, compared: Collection[str]) -> list[int]:
     finished = [
         {seed for seed, row in by_seed.items() if row["state"] == State.DONE}
         for variant, by_seed in by_variant.items() if variant in compared and not _diverged(by_seed)
