@@ -26,7 +26,7 @@ def run_number(division: int, seed: int, seeds: int) -> int:
 def learning_on_all(
     rows: Sequence[Mapping[str, Any]], repeats: Sequence[Repeats], learned: Mapping[str, Learning], seeds: int
 ) -> dict[str, Learning]:
-    """What was learned on each data set on which contrasts are judged; those without finished runs are absent.
+    """The variants that have learned, by data set that contrasts are judged on; those without finished runs are absent.
 
     Args:
         rows: The runs of all variants, with the yardsticks if they have finished.

@@ -189,7 +189,7 @@ def looks_on(
 def _learning_at(
     learning: Learning, rows: Sequence[Mapping[str, Any]], seeds: Mapping[str, int], share: float
 ) -> dict[str, VariantLearning]:
-    """What each variant has learned by the runs of a look, at its share of the 5 %."""
+    """The variants by name, each with what it has learned by the runs of a look, at the look's share of the 5 %."""
     able = learning.variants.keys() | {run.variant for run in learning.runs}  # A/A runs add to the spread
     runs = [run for run in learning.runs if run.seed < seeds[run.variant]]
     return variant_learning(

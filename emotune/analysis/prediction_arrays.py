@@ -19,7 +19,7 @@ __all__ = ["classes_of", "guesses_of", "keep_arrays", "logits_of", "targets_of"]
 
 @dataclass(frozen=True)
 class _Arrays:
-    """What the functions of this module give, but the logits as the table has them: mostly in single precision."""
+    """The values of this module's functions, but the logits as the table has them: mostly in single precision."""
 
     classes: list[str]
     targets: np.ndarray

@@ -241,7 +241,7 @@ class Metric:
         return self.scale.format_signed(difference, (0.0, self.min_effect, -self.min_effect))
 
     def format_interval(self, ends: tuple[float, float] | None) -> str:
-        """Both ends of the interval of a difference, ``-0.4 to +2.0``; ``none`` where there is none."""
+        """The ends of the interval of a difference, ``-0.4 to +2.0``; ``none`` where there is none."""
         return " to ".join(map(self.format_signed, ends)) if ends else "none"
 
     def check_classes(self, dataset: str, classes: Collection[str]) -> None:

@@ -94,7 +94,7 @@ def _findings(by_verdict: Mapping[Verdict, Sequence[Comparison]], metric: Metric
 
 
 def _size(comparison: Comparison, metric: Metric) -> str:
-    """How large a difference is: `` (+5.2 points, +1.2 to +9.2)``; empty without an interval."""
+    """The size of a difference: `` (+5.2 points, +1.2 to +9.2)``; empty without an interval."""
     if not (ends := comparison.summary.interval):
         return ""
     mean = f"{metric.format_signed(comparison.summary.mean)} {metric.scale.difference_units}".rstrip()

@@ -31,7 +31,7 @@ OWN_VALUES = (
     "These intervals know a contrast's own values alone, which are few and can agree by luck; those of the verdicts "
     "also rest on the spread of all variants, and so can be wider."
 )
-"""What distinguishes the intervals of single contrasts from those of the verdicts."""
+"""The difference between the intervals of single contrasts and those of the verdicts."""
 FEW = 4
 """Up to so many repeats the report says that resolved differences are overstated."""
 
@@ -95,11 +95,11 @@ def _verdict_without_aa(comparison: Comparison, without: Sequence[Comparison], m
 
 
 def aa_changes(study: Study) -> str:
-    """What an A/A run has of its own: ``initial weights``, and dropout masks if the baseline's network has any."""
+    """The parts that an A/A run has of its own: ``initial weights``, and dropout masks if there are any."""
     model, _ = study.variants[study.baseline]
     if any(value for name, value in shown_options(model).items() if name.rpartition(".")[2] == "dropout"):
         return "initial weights and dropout masks"
-    # Whether a network of the user's or a backbone has dropout layers, its options do not say.
+    # The options of the user's own network or of a backbone do not say whether it has dropout layers.
     return "initial weights" if isinstance(model, PaperNetworkConfig) else "initial weights (and dropout masks, if any)"
 
 
@@ -130,11 +130,11 @@ def noise_floor_sentences(comparison: Comparison, results: StudyResults, *, with
 
 
 def rounding_sentences(repeats: int, units: str, *, any_resolved: bool, any_assessed: bool = True) -> str:
-    """What other hardware would change, and what few repeats mean for verdicts.
+    """The sentences on what other hardware would change, and on what few repeats mean for verdicts.
 
     Args:
         repeats: The smallest number of repeats after which contrasts are judged.
-        units: What repeats: ``seeds``, ``folds``.
+        units: The kind of repeat: ``seeds``, ``folds``.
         any_resolved: Whether a contrast is resolved.
         any_assessed: Whether a contrast is assessed.
     """
@@ -168,7 +168,7 @@ def dropped_sentences(dropped: Sequence[str]) -> str:
 
 
 def shared_variance_sentences(results: StudyResults) -> dict[str, str]:
-    """How much of the variance runs of one seed share, by data set that is not divided and has seeds enough.
+    """A sentence on the share of the variance that runs of one seed have in common, by data set with seeds enough.
 
     Args:
         results: The study's results.

@@ -84,7 +84,7 @@ def dataset_info(ref: DatasetRef) -> DatasetInfo:
 
 
 def synthetic_sentences(datasets: Sequence[DatasetInfo]) -> str:
-    """What synthetic data sets do not say; empty without any.
+    """The note on what synthetic data sets do not say; empty without any.
 
     Args:
         datasets: The descriptions of a study's data sets.

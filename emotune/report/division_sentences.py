@@ -46,7 +46,7 @@ def division_sentences(repeats: Repeats, selection: Selection, seeds: int, *, co
 
 
 def assessment_sentences(repeats: Sequence[Repeats]) -> str:
-    """Which contrasts are assessed, given which variants have learned.
+    """The sentence on the contrasts that are assessed, given the variants that have learned.
 
     Args:
         repeats: The repeats on each data set.

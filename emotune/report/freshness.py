@@ -102,7 +102,7 @@ def input_fingerprint(study: Study, states: RunStates, command: str) -> str:
 
 
 def _declared(study: Study, states: RunStates) -> Iterator[str]:
-    """What studies of this name declare, up to the study's own declaration: later ones change nothing in its report."""
+    """The declarations of studies of this name up to the study's own; later ones change nothing in its report."""
     own = current_declaration(study, states).digest
     for one in read_declarations(states.store, study.name):
         yield f"{one.digest} {one.ended}"

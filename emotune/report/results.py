@@ -193,15 +193,14 @@ def compute_results(study: Study, states: RunStates) -> StudyResults:
     rows = cast("list[dict[str, Any]]", records.runs.to_dict("records"))  # column names are strings
     repeats = _repeats(study, states, records)
     divided = [row for one in repeats if one.is_divided for row in division_rows(rows, one, study.metric.column)]
-    all_rows, undivided = [*rows, *divided], {one.dataset for one in repeats if not one.is_divided}
+    undivided = {one.dataset for one in repeats if not one.is_divided}
     done = [row for row in rows if row["state"] == State.DONE]
     learned = {d: one for d in datasets if (one := learning(records, study, d, len(repeats)))}
     looks = reached_looks(rows, study.contrasts, datasets, study.looks, study.metric, learned) if study.looks else ()
     learned |= {one.dataset: replace(learned[one.dataset], variants=one.learning) for one in looks if one.learning}
     learned_on, judging = learning_on_all(rows, repeats, learned, study.seeds), (study.contrasts, repeats, study.metric)
     names = {name: one.learned for name, one in learned_on.items()}
-    judged = [c for one in looks for c in one.comparisons] if looks else judge_on_all(rows, *judging)
-    judged = judged if looks else with_learning(judged, names)
+    judged = [c for one in looks for c in one.comparisons] or with_learning(judge_on_all(rows, *judging), names)
     declared = current_declaration(study, states)
     written = read_declarations(states.store, study.name)
     comparisons = [_with_lateness(c, written, declared) for c in judged]
@@ -218,7 +217,7 @@ def compute_results(study: Study, states: RunStates) -> StudyResults:
         declared_first=next((one for one in written if one.digest == declared.digest), None),
         dropped=dropped_contrasts(written, declared),
         inputs={run.variant: run.input for run in states.runs}, predictions=predictions, comparisons=comparisons,
-        other_analyses=other_analyses(comparisons, all_rows, study.metric),
+        other_analyses=other_analyses(comparisons, [*rows, *divided], study.metric),
         learning=learned, learned_on=learned_on,
         outcomes=_outcomes(records, rows, study, datasets, learned),
         exploratory=estimate_on_all(rows, _undeclared_contrasts(study), repeats, study.metric),

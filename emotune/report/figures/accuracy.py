@@ -92,7 +92,7 @@ def metric_by_variant(
 
 
 def cost_notes(table: pd.DataFrame) -> str:
-    """What a caption says of the costs that `metric_against_cost` draws.
+    """The notes of a caption on the costs that `metric_against_cost` draws.
 
     Args:
         table: As there.

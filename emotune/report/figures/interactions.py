@@ -86,7 +86,7 @@ def interaction_plot(
 
 
 def interval_caption(judged: Sequence[str]) -> str:
-    """What the intervals beside the lines are.
+    """The meaning of the intervals beside the lines.
 
     Args:
         judged: The interactions with value and verdict.
@@ -97,7 +97,7 @@ def interval_caption(judged: Sequence[str]) -> str:
 
 
 def _interval_labels(interactions: Sequence[Comparison]) -> list[str]:
-    """What tells several interactions apart: the levels that are compared, of the factors of which these differ."""
+    """The names that tell several interactions apart: the compared levels of the factors in which they differ."""
     compared = [c.contrast.effect.compared if c.contrast.effect else {} for c in interactions]
     factors = [factor for factor in compared[0] if len({one.get(factor) for one in compared}) > 1]
     if not factors:
