@@ -6,8 +6,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -27,7 +26,7 @@ from emotune.runs.progress import RunProgress
 if TYPE_CHECKING:
     from emotune.api.run_study import ReportOptions
 
-__all__ = ["GrowingReport", "growing_report", "main", "work"]
+__all__ = ["GrowingReport", "growing_reports", "main", "work"]
 
 PAUSE_S = 20.0
 """Minimum seconds from the beginning of training to the first report, and from the end of one to the next."""
@@ -143,26 +142,20 @@ class GrowingReport:
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-@contextmanager
-def growing_report(
+def growing_reports(
     resolved: ResolvedStudy, plan: Plan, reporting: "ReportOptions | None", console: Console
-) -> Iterator[list[GrowingReport]]:
-    """A block in which a study's report grows with its runs.
+) -> list[GrowingReport]:
+    """The observers of a study's runs that let its report grow with them; none if there is nothing to write.
 
     Args:
         resolved: The study.
         plan: The state of its runs.
         reporting: Where the report goes; None writes none.
         console: Where progress is shown; a quiet one is another rank's, which leaves the report alone.
-
-    Yields:
-        The observers that must follow the runs.
     """
     if reporting is None or console.quiet:
-        yield []
-        return
-    with GrowingReport(resolved, plan, reporting.folder, reporting.command, console) as report:
-        yield [report]
+        return []
+    return [GrowingReport(resolved, plan, reporting.folder, reporting.command, console)]
 
 
 def main(descriptor: int) -> None:

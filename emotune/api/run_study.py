@@ -181,19 +181,22 @@ def _train(
     stopping: "Interruption",
 ) -> "Plan":
     """Trains the runs of a plan, and those that further looks at the results ask for; returns the last plan."""
-    from emotune.api.growing_report import growing_report
+    from emotune.api.growing_report import growing_reports
     from emotune.execution.run.session import Session
     from emotune.report.freshness import claim_folder
     from emotune.runs.declarations import declare, has_declared
     from emotune.runs.registry import Registry
 
     registry = Registry(resolved.store)
+    followers = growing_reports(resolved, plan, reporting, console)
     is_old = bool(registry.same_name_as(resolved.study)) and not has_declared(resolved.store, resolved.study.name)
     with (
         registry.in_use(resolved.study, resolved.runs),  # first of all: others must not prune its runs
-        growing_report(resolved, plan, reporting, console) as followers,
         Session(resolved, options, console, stopping, followers) as session,
+        contextlib.ExitStack() as reports,  # they end before the session, which kills what this process has started
     ):
+        for report in followers:
+            reports.enter_context(report)
         session.prepare(plan.may_train)
         if not console.quiet:
             if reporting:
