@@ -30,7 +30,7 @@ class SvmConfig(BaselineConfig):
 
     Attributes:
         features: The features: *colours*, a histogram of hue, saturation and value, or *textures*, GIST's energies of
-            Gabor filters and histograms of local binary patterns; see `emotune.models.baselines.features`.
+            Gabor filters and histograms of local binary patterns; see `emotune.models.handmade`.
         c_grid: The values of the penalty C that are tried; the one with the highest validation accuracy is used.
     """
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from emotune.config.model import SvmConfig
 from emotune.models.baselines.calibration import best_temperature, log_probabilities
+from emotune.models.handmade.catalogue import feature_set
 
 __all__ = ["Svm"]
 
@@ -38,9 +39,7 @@ class Svm:
 
     def features(self, image: np.ndarray) -> np.ndarray:
         """The features that the config names: uint8 (H, W, 3) → float32 (F,)."""
-        from emotune.models.baselines import features  # late: its libraries are an extra
-
-        return getattr(features, self.config.features)(image)
+        return feature_set(self.config.features).compute(image)
 
     def fit(
         self,

@@ -1,4 +1,4 @@
-"""Hand-made features of an image, from before networks learned theirs: colour histograms, GIST, local binary patterns.
+"""The textures of an image: GIST and local binary patterns.
 
 They need scikit-image, which the extra ``classical`` installs.
 """
@@ -7,15 +7,15 @@ from functools import cache
 
 import numpy as np
 from scipy import fft
-from skimage.color import rgb2gray, rgb2hsv
+from skimage.color import rgb2gray
 from skimage.feature import local_binary_pattern
 from skimage.filters import gabor_kernel
 from skimage.transform import resize
 
-__all__ = ["colours", "textures"]
+from emotune.models.handmade.feature_set import FeatureSet
 
-BINS = (16, 4, 4)
-"""The bins of hue, saturation and value."""
+__all__ = ["FEATURES", "textures"]
+
 FREQUENCIES = (0.25, 0.125, 0.0625, 0.03125)
 """The frequencies of the Gabor filters in cycles per pixel, an octave apart."""
 ORIENTATIONS = 8
@@ -24,18 +24,6 @@ GRID = 4
 GIST_SIDE = 128
 PATTERNS = ((8, 1), (16, 2))
 """The points on a circle and its radius in pixels (Ojala, Pietikäinen, Mäenpää 2002, section 2)."""
-
-
-def colours(image: np.ndarray) -> np.ndarray:
-    """A histogram of an image's colours, 16 hues × 4 saturations × 4 values: uint8 (H, W, 3) → float32 (256,).
-
-    It has the square roots of shares, so that a Gaussian kernel compares histograms by Hellinger's distance. It follows
-    Solli and Lenz (2009), "Color based bags-of-emotions", but without their colour space of emotions.
-    """
-    hsv = rgb2hsv(image).reshape(-1, 3)
-    bins = np.minimum((hsv * BINS).astype(int), np.array(BINS) - 1)
-    counts = np.bincount(np.ravel_multi_index(bins.T, BINS), minlength=int(np.prod(BINS)))
-    return np.sqrt(counts / counts.sum()).astype(np.float32)
 
 
 def textures(image: np.ndarray) -> np.ndarray:
@@ -79,3 +67,14 @@ def _patterns(grey: np.ndarray, points: int, radius: int) -> np.ndarray:
     """The histogram of uniform local binary patterns, (H, W) → (points + 2,)."""
     codes = local_binary_pattern(np.round(255 * grey).astype(np.uint8), points, radius, method="uniform")
     return np.sqrt(np.bincount(codes.astype(int).ravel(), minlength=points + 2) / codes.size).astype(np.float32)
+
+
+FEATURES = FeatureSet(
+    "textures",
+    (
+        *(f"gist/frequency{frequency:g}-angle{number}-row{row}-column{column}" for frequency in FREQUENCIES
+          for number, row, column in np.ndindex(ORIENTATIONS, GRID, GRID)),
+        *(f"patterns{points}/{code}" for points, _ in PATTERNS for code in range(points + 2)),
+    ),
+    textures,
+)  # fmt: skip
