@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-SETS = ["bags_of_emotions", "emotion_histogram"]
+SETS = ["bags_of_emotions", "emotion_histogram", "wiccest"]
 
 
 @pytest.fixture(params=SETS)
