@@ -5,5 +5,8 @@ __all__ = ["FEATURE_SETS"]
 FEATURE_SETS = (
     "colours",
     "textures",
+    "wiccest",
+    "bags_of_emotions",
+    "emotion_histogram",
 )
 """The names in a study. A new one does not change what ``all`` means for a run that is there: runs keep the names."""

@@ -31,13 +31,16 @@ IMAGES = {
     "noise": noise(256, 256),
     "a ramp": np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 256, axis=0).repeat(3, axis=2),
     "two halves": np.concatenate([flat(256, 128, 255, 255, 0), flat(256, 128, 0, 0, 255)], axis=1),
+    "a dot": np.pad(flat(1, 1, 255, 255, 255), ((99, 100), (50, 149), (0, 0))),
+    "a line": np.concatenate([flat(100, 256, 255, 255, 255), flat(1, 256, 0, 0, 0), flat(155, 256, 255, 255, 255)]),
     "a pixel": flat(1, 1, 10, 200, 30),
     "two pixels": noise(1, 2),
     "tiny": noise(5, 3),
     "a row": noise(1, 300),
     "a column": noise(300, 1),
-    "huge": noise(4000, 10),
+    "high": noise(4000, 10),
     "wide": noise(10, 4000),
+    "huge": np.tile(noise(256, 256), (12, 10, 1)),
 }
 
 
