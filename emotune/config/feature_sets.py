@@ -6,6 +6,7 @@ FEATURE_SETS = (
     "colours",
     "textures",
     "wiccest",
+    "gabor",
     "bags_of_emotions",
     "emotion_histogram",
 )
