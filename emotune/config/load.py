@@ -14,6 +14,7 @@ from emotune.config.head_training import head_training_problems
 from emotune.config.merge import config_class, implied_name, is_changed, merge, unused_options
 from emotune.config.metric import Metric
 from emotune.config.model import ModelConfig
+from emotune.config.other_data import OtherData
 from emotune.config.resources import Resources
 from emotune.config.run import Selection
 from emotune.config.seeds import SeedOptions, read_seeds, seeds_problems
@@ -38,7 +39,7 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 def _selection(value: Any) -> Any:
     """Turns the name of a data set into a selection of all its images."""
     if not isinstance(value, str | dict):
-        raise ValueError("a folder or URL of shards is needed, or scenes, or {data: …, folds: …}")
+        raise ValueError("a folder or URL of shards is needed, or scenes, or {data: …} with further keys")
     return {"data": value} if isinstance(value, str) else value
 
 
@@ -59,6 +60,7 @@ class _StudyFile:
     aa: StrictBool = False
     factors: dict[str, dict[str, list[str]]] = Field(default_factory=dict)
     references: list[str] = Field(default_factory=list)
+    test_on: list[Annotated[OtherData, BeforeValidator(_selection)]] = Field(default_factory=list)
     parts: dict[str, dict[str, Any]] = Field(default_factory=dict)
     ablate: list[str] = Field(default_factory=list)
 
@@ -119,6 +121,7 @@ def load_study(path: Path, *, aa: bool = False) -> Study:
         variants=variants, seeds=file.seeds.up_to, contrasts=contrasts, metric=file.metric, resources=file.resources,
         source=text, aa=aa_name, file=str(path.resolve()),
         factors=file.factors, looks=file.seeds.looks, references=file.references,
+        test_on=tuple(file.test_on),
     )  # fmt: skip
 
 

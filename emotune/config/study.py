@@ -12,6 +12,7 @@ from emotune.config.input_spec import InputSpec
 from emotune.config.metric import Metric
 from emotune.config.model import MODEL_CLASSES, AlexNetConfig, ModelConfig
 from emotune.config.network import NetworkConfig
+from emotune.config.other_data import OtherData
 from emotune.config.resources import Resources
 from emotune.config.run import DatasetRef, RunConfig, Selection, WeightsRef
 from emotune.config.seeds import seeds_problems
@@ -61,6 +62,8 @@ class Study:
             are resolved get no more. Default: none, all variants get all ``seeds``.
         references: Further variants that all others are compared with, as with the baseline, if no contrast declares
             it.
+        test_on: Other data sets on which the finished runs are tested, too: names, or `OtherData`s. They are not a
+            part of any run.
 
     Raises:
         InputError: with a line for each mistake.
@@ -81,6 +84,7 @@ class Study:
     factors: Layout
     looks: tuple[int, ...]
     references: tuple[str, ...]
+    test_on: tuple[OtherData, ...]
 
     def __init__(
         self,
@@ -99,11 +103,13 @@ class Study:
         factors: Layout | None = None,
         looks: Sequence[int] = (),
         references: Sequence[str] = (),
+        test_on: str | OtherData | Sequence[str | OtherData] = (),
     ) -> None:
         problems = name_problems(name, "name")
         problems += [] if question.strip() else ["question: missing"]
         given = [datasets] if isinstance(datasets, str | Selection) else datasets
         problems += [] if given else ["datasets: at least one is needed"]
+        others = [test_on] if isinstance(test_on, str | OtherData) else test_on
         pairs = {variant: _pair(variant, value, problems) for variant, value in variants.items()}
         problems += [problem for variant in pairs for problem in name_problems(variant, "variants")]
         problems += [f"variants.{v}: {text}" for v, pair in pairs.items() for text in head_training_problems(*pair)]
@@ -125,6 +131,7 @@ class Study:
             "datasets": tuple(Selection(data=one) if isinstance(one, str) else one for one in given),
             "contrasts": parsed, "metric": metric or Metric(), "resources": resources or Resources(), "aa": aa_name,
             "file": file, "factors": layout, "looks": tuple(looks), "references": tuple(references),
+            "test_on": tuple(OtherData(data=one) if isinstance(one, str) else one for one in others),
         }  # fmt: skip
         for key, value in values.items():
             object.__setattr__(self, key, value)

@@ -38,6 +38,8 @@ def study_yaml(study: "Study") -> str:
         parts["factors"] = {f: {level: list(v) for level, v in levels.items()} for f, levels in study.factors.items()}
     if study.references:
         parts["references"] = list(study.references)
+    if study.test_on:
+        parts["test_on"] = [_changes(one, {"data": one.data}) for one in study.test_on]
     return yaml.safe_dump(parts, sort_keys=False, allow_unicode=True)
 
 

@@ -12,6 +12,7 @@ from emotune.config.heads import HEAD_CLASSES
 from emotune.config.input_spec import InputOptions
 from emotune.config.metric import Metric
 from emotune.config.model import MODEL_CLASSES, CodeConfig
+from emotune.config.other_data import OtherData
 from emotune.config.resources import Resources
 from emotune.config.run import Selection
 from emotune.config.seeds import SeedOptions
@@ -24,6 +25,7 @@ PLAIN_WORDS = MappingProxyType({"tuple_type": "a list is needed", "dict_type": "
 """Messages in the words of YAML, instead of pydantic's about Python types, by type of error."""
 OWNERS = MappingProxyType({
     "metric": Metric, "resources": Resources, "datasets": Selection, "input": InputOptions, "seeds": SeedOptions,
+    "test_on": OtherData,
 })  # fmt: skip
 """The dataclasses of the keys that have keys of their own."""
 

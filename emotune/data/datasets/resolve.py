@@ -11,7 +11,7 @@ from emotune.core.storage import Folder
 from emotune.data.datasets.location import EMBEDDED, embedded_content_hash
 from emotune.data.manifest import SPLITS, digest, read_manifest
 
-__all__ = ["resolve_datasets"]
+__all__ = ["local_folder", "resolve_datasets"]
 
 
 def resolve_datasets(selections: Sequence[Selection | str]) -> tuple[DatasetRef, ...]:
@@ -54,7 +54,7 @@ def _resolve(selection: Selection) -> DatasetRef:
             content_hash=embedded_content_hash(),
             part=selection.part,
         )
-    location = selection.data if "://" in selection.data else _local_folder(selection.data)
+    location = selection.data if "://" in selection.data else local_folder(selection.data)
     manifest = read_manifest(Folder(location))
     for split in SPLITS:
         if lacking := [c for c in manifest.classes if not manifest.count(split, c, selection.part)]:
@@ -73,11 +73,21 @@ def _resolve(selection: Selection) -> DatasetRef:
     return DatasetRef(name=name, location=location, content_hash=manifest.content_hash, part=selection.part, cut=cut)
 
 
-def _local_folder(name: str) -> str:
+def local_folder(name: str, key: str = "datasets") -> str:
+    """The absolute path of a local folder of shards.
+
+    Args:
+        name: Its path, as a study gives it.
+        key: The study's key, for the message; empty if the caller adds it.
+
+    Raises:
+        InputError: there is no such folder.
+    """
     try:
         path = Path(name).expanduser().resolve()
         if name and path.is_dir():
             return str(path)
     except (OSError, ValueError, RuntimeError):  # not a possible path, or ~user without such a user
         pass
-    raise InputError(f'datasets: "{name}": neither "{EMBEDDED}" nor a folder or URL of shards')
+    where = f'{key}: "{name}": ' if key else ""
+    raise InputError(f'{where}neither "{EMBEDDED}" nor a folder or URL of shards')

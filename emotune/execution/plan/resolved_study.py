@@ -6,12 +6,14 @@ from pathlib import Path
 
 from emotune.config.labels import MIKELS
 from emotune.config.load import load_study
+from emotune.config.other_data import TransferTest
 from emotune.config.run import DatasetRef, RunConfig
 from emotune.config.study import Study
 from emotune.config.zero_shot import ZeroShotConfig
 from emotune.core.errors import raise_if_any, suggest
 from emotune.data.datasets.location import is_ready, manifest_of
 from emotune.data.datasets.resolve import resolve_datasets
+from emotune.data.datasets.resolve_tests import resolve_tests
 from emotune.execution.plan.adaptive import restrict_to_looks
 from emotune.execution.plan.plan import Plan, make_plan
 from emotune.models.backbones.catalogue import resolve_inputs
@@ -30,12 +32,14 @@ class ResolvedStudy:
         datasets: The data sets that it names, in its order.
         runs: All of its runs, seed by seed over all variants; with adaptive seeds, all that it may need.
         store: The folder of their directories.
+        tests: The tests of its runs on other data sets.
     """
 
     study: Study
     datasets: tuple[DatasetRef, ...]
     runs: tuple[RunConfig, ...]
     store: RunStore
+    tests: tuple[TransferTest, ...] = ()
 
     def plan(self) -> Plan:
         """The state of every run as of now; with adaptive seeds, of every run that is needed as of now.
@@ -66,7 +70,10 @@ def resolve_study(study: Study | str | Path, runs: str | Path) -> ResolvedStudy:
     _check_class_names(study, sorted({label for of_dataset in classes.values() for label in of_dataset}))
     inputs = resolve_inputs(study.variants)
     planned = study.runs(datasets, resolve_weights(study.variants), inputs)
-    return ResolvedStudy(study, datasets, planned, open_store(runs))
+    tests = resolve_tests(study.test_on, datasets)
+    for test in tests:
+        study.metric.check_classes(test.name, test.labels.classes)
+    return ResolvedStudy(study, datasets, planned, open_store(runs), tests)
 
 
 def _check_class_names(study: Study, labels: Sequence[str]) -> None:
