@@ -26,6 +26,7 @@ from emotune.config.study import (
     name_problems,
     reference_problems,
 )  # fmt: skip
+from emotune.config.target import Target
 from emotune.config.train import TrainConfig
 from emotune.config.types import FORBID_UNKNOWN_KEYS
 from emotune.config.validation import UniqueKeyLoader, describe_validation_error, format_problem, valid_keys
@@ -61,6 +62,7 @@ class _StudyFile:
     factors: dict[str, dict[str, list[str]]] = Field(default_factory=dict)
     references: list[str] = Field(default_factory=list)
     test_on: list[Annotated[OtherData, BeforeValidator(_selection)]] = Field(default_factory=list)
+    task: Target | None = None
     parts: dict[str, dict[str, Any]] = Field(default_factory=dict)
     ablate: list[str] = Field(default_factory=list)
 
@@ -122,6 +124,7 @@ def load_study(path: Path, *, aa: bool = False) -> Study:
         source=text, aa=aa_name, file=str(path.resolve()),
         factors=file.factors, looks=file.seeds.looks, references=file.references,
         test_on=tuple(file.test_on),
+        task=file.task,
     )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from emotune.config.division import Division
 from emotune.config.input_spec import InputSpec
 from emotune.config.metric import Select
 from emotune.config.model import CodeConfig, LogisticConfig, ModelConfig, own_code
+from emotune.config.target import Dimension, Target
 from emotune.config.train import TrainConfig
 from emotune.config.types import FORBID_UNKNOWN_KEYS, Count, reject_bool
 from emotune.config.user_code import UserCode
@@ -87,6 +88,8 @@ class DatasetRef:
         part: The part that is used.
         cut: A digest of how the training images are distributed over shards, which decides about the order *shards*.
         division: The division into train, val and test; None for that of the shards.
+        task: What is predicted: the data set's target, unless the study has another task.
+        dimensions: The dimensions that are predicted, with their scales; a part of ``content_hash``.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
@@ -95,6 +98,8 @@ class DatasetRef:
     part: Part = "all"
     cut: str = ""
     division: Division | None = None
+    task: Target = "classes"
+    dimensions: tuple[Dimension, ...] = ()
 
     @property
     def identity(self) -> str:
@@ -104,6 +109,7 @@ class DatasetRef:
                 self.content_hash,
                 *([self.part] if self.part != "all" else []),
                 *([self.division.name] if self.division else []),
+                *([self.task] if self.task != "classes" else []),
             ]
         )
 

@@ -17,6 +17,7 @@ from emotune.config.resources import Resources
 from emotune.config.run import DatasetRef, RunConfig, Selection, WeightsRef
 from emotune.config.seeds import seeds_problems
 from emotune.config.study_yaml import study_yaml
+from emotune.config.target import TARGETS, Target
 from emotune.config.train import TrainConfig
 from emotune.core.errors import raise_if_any, suggest
 
@@ -64,6 +65,8 @@ class Study:
             it.
         test_on: Other data sets on which the finished runs are tested, too: names, or `OtherData`s. They are not a
             part of any run.
+        task: What is predicted: ``classes``, ``distributions`` of votes, or ``dimensions``. Default: the target of the
+            data sets.
 
     Raises:
         InputError: with a line for each mistake.
@@ -85,6 +88,7 @@ class Study:
     looks: tuple[int, ...]
     references: tuple[str, ...]
     test_on: tuple[OtherData, ...]
+    task: Target | None
 
     def __init__(
         self,
@@ -104,9 +108,11 @@ class Study:
         looks: Sequence[int] = (),
         references: Sequence[str] = (),
         test_on: str | OtherData | Sequence[str | OtherData] = (),
+        task: Target | None = None,
     ) -> None:
         problems = name_problems(name, "name")
         problems += [] if question.strip() else ["question: missing"]
+        problems += [] if task in (None, *TARGETS) else [f'task: "{task}" is not one of {", ".join(TARGETS)}']
         given = [datasets] if isinstance(datasets, str | Selection) else datasets
         problems += [] if given else ["datasets: at least one is needed"]
         others = [test_on] if isinstance(test_on, str | OtherData) else test_on
@@ -132,6 +138,7 @@ class Study:
             "contrasts": parsed, "metric": metric or Metric(), "resources": resources or Resources(), "aa": aa_name,
             "file": file, "factors": layout, "looks": tuple(looks), "references": tuple(references),
             "test_on": tuple(OtherData(data=one) if isinstance(one, str) else one for one in others),
+            "task": task,
         }  # fmt: skip
         for key, value in values.items():
             object.__setattr__(self, key, value)

@@ -36,6 +36,8 @@ def study_yaml(study: "Study") -> str:
     }
     if study.factors:
         parts["factors"] = {f: {level: list(v) for level, v in levels.items()} for f, levels in study.factors.items()}
+    if study.task:
+        parts["task"] = study.task
     if study.references:
         parts["references"] = list(study.references)
     if study.test_on:

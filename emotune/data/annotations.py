@@ -1,14 +1,17 @@
-"""Annotators' votes on an image: its label, their agreement on it, and targets for training."""
+"""Annotators' votes on an image, or their ratings: its label, their agreement on it, and targets for training."""
 
 import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-__all__ = ["OTHER", "agreement_of", "majority_class", "parse_votes", "target_weights"]
+__all__ = ["OTHER", "QUARTERS", "agreement_of", "leading_class", "majority_class", "parse_votes", "quarters",
+           "target_weights"]  # fmt: skip
 
 OTHER = "other"
 """The key of votes for none of the classes: "not this one", or neutral."""
+QUARTERS = ("lowest quarter", "second quarter", "third quarter", "highest quarter")
+"""The labels of rated images, which stratify the split: the quarters of the ratings of a dimension."""
 
 
 def parse_votes(text: str) -> float:
@@ -48,6 +51,27 @@ def majority_class(votes: Mapping[str, float], classes: Sequence[str]) -> str | 
     most = max((votes.get(label, 0) for label in classes), default=0)
     leaders = [label for label in classes if votes.get(label, 0) == most]
     return leaders[0] if most > 0 and len(leaders) == 1 else None
+
+
+def leading_class(votes: Mapping[str, float], classes: Sequence[str]) -> str | None:
+    """The class with the most votes, the first of several; None if no class has a vote.
+
+    >>> leading_class({"awe": 2, "fear": 2, "other": 5}, ("awe", "fear")), leading_class({"other": 5}, ("awe", "fear"))
+    ('awe', None)
+    """
+    most = max((votes.get(label, 0) for label in classes), default=0)
+    return next((label for label in classes if votes.get(label, 0) == most), None) if most > 0 else None
+
+
+def quarters(ratings: Sequence[float]) -> list[str]:
+    """The quarter of the ratings that each of them is in, out of `QUARTERS`; equal ratings are in the same one.
+
+    >>> quarters([1, 2, 3, 3])
+    ['lowest quarter', 'second quarter', 'third quarter', 'third quarter']
+    """
+    values = np.asarray(ratings, float)
+    ends = np.quantile(values, (0.25, 0.5, 0.75), method="lower")
+    return [QUARTERS[number] for number in np.searchsorted(ends, values).tolist()]
 
 
 def target_weights(

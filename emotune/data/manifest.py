@@ -11,18 +11,20 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
+from emotune.config.target import Dimension, Target, dimension_problems
 from emotune.config.types import ClassName, Digest, SingleLine, escape_control_characters
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 
-__all__ = ["FORMAT", "HEALTH", "MANIFEST", "MAX_NAME_LENGTH", "SPLITS", "ExcludedImage", "Manifest", "Problem", "Shard",
-           "content_line", "count_excluded", "digest", "hash_with_split", "health_csv", "read_manifest",
-           "write_manifest"]  # fmt: skip
+__all__ = ["FORMAT", "HEALTH", "MANIFEST", "MAX_NAME_LENGTH", "SPLITS", "ExcludedImage", "Manifest", "Problem",
+           "Rating", "Shard", "content_digest", "content_line", "count_excluded", "digest", "hash_with_split",
+           "health_csv", "read_manifest", "write_manifest"]  # fmt: skip
 
 MANIFEST = "manifest.json"
 HEALTH = "health.csv"
@@ -38,6 +40,8 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=MAX_NAME_LENGTH)]
 ShardFile = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.tar$", max_length=100)]
 Amount = Annotated[int, Field(ge=0)]
+Rating = tuple[float, float | None]
+"""The mean of the annotators' ratings of an image in one dimension, and their standard deviation, None if unknown."""
 
 
 class Problem(StrEnum):
@@ -101,8 +105,8 @@ class Manifest:
         noisy: Numbers of those images whose label does not have more than half of the votes, by split and class
             (`emotune.data.annotations.agreement_of`).
         shards: The shard files.
-        content_hash: A hash of every sample's key, label, votes, split and bytes; it does not depend on how samples are
-            distributed over shards.
+        content_hash: A hash of every sample's key, label, votes, ratings, split and bytes; it does not depend on how
+            samples are distributed over shards.
         health: Numbers of excluded images by problem, then by class.
         health_sha256: The hash of ``health.csv``, which lists the excluded images.
         source: The images' origin.
@@ -111,6 +115,10 @@ class Manifest:
         synthetic: Whether the images are drawn by a program.
         allow_thumbnails: Whether the maker of the shards permits reports to show images.
         format: The version of the manifest's format.
+        target: What the images are labelled with. For *distributions*, an image whose votes tie has the first of the
+            leading classes as its label. For *dimensions*, the classes are quarters of the first dimension, by which
+            splits are stratified.
+        dimensions: The D rated dimensions with their scales; empty for other targets.
     """
 
     name: Name
@@ -127,6 +135,8 @@ class Manifest:
     synthetic: bool = False
     allow_thumbnails: bool = False
     format: int = FORMAT
+    target: Target = "classes"
+    dimensions: tuple[Dimension, ...] = ()
 
     @model_validator(mode="after")
     def _is_coherent(self) -> "Manifest":
@@ -139,6 +149,8 @@ class Manifest:
                 raise ValueError(f"{name}: needs a number for each split and class")
         if any(n > self.counts[split][label] for split, by in self.noisy.items() for label, n in by.items()):
             raise ValueError("noisy: more images than in counts")
+        if problems := dimension_problems(self.target, self.dimensions):
+            raise ValueError(problems[0])
         return self
 
     def shards_of(self, split: str) -> list[Shard]:
@@ -193,6 +205,8 @@ def read_manifest(folder: Folder) -> Manifest:
 def write_manifest(folder: Folder, manifest: Manifest) -> None:
     """Writes the manifest, which is the last file to be written: a folder of shards with a manifest is complete."""
     value: dict[str, Any] = asdict(manifest)
+    if manifest.target == "classes":  # as before there were other targets
+        del value["target"], value["dimensions"]
     folder.write_json(MANIFEST, value | {"sha256": _manifest_digest(value)})
 
 
@@ -226,9 +240,23 @@ def health_csv(problems: Sequence[ExcludedImage]) -> bytes:
     return text.getvalue().encode(errors="backslashreplace")  # file names need not be Unicode
 
 
-def content_line(key: str, label: str, votes: dict[str, float], split: str, sha256: str) -> str:
-    """A sample's line in the text whose digest is the data set's content hash; the lines are sorted."""
-    return f"{key} {label} {json.dumps(votes, sort_keys=True)} {split} {sha256}"
+def content_line(
+    key: str,
+    label: str,
+    votes: dict[str, float],
+    split: str,
+    sha256: str,
+    ratings: Mapping[str, Rating] = MappingProxyType({}),
+) -> str:
+    """A sample's line in the text whose digest is the data set's content hash, see `content_digest`."""
+    rated = f" {json.dumps(ratings, sort_keys=True)}" if ratings else ""
+    return f"{key} {label} {json.dumps(votes, sort_keys=True)} {split} {sha256}{rated}"
+
+
+def content_digest(lines: Iterable[str], dimensions: Sequence[Dimension]) -> str:
+    """The content hash of a data set from its samples' lines, in any order, and the scales of its dimensions."""
+    scales = [json.dumps([asdict(one) for one in dimensions], sort_keys=True)] if dimensions else []
+    return digest([*sorted(lines), *scales])
 
 
 def hash_with_split(content_hash: str, shares: tuple[float, float, float]) -> str:

@@ -7,7 +7,7 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from emotune.config.input_spec import InputSpec
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.data.image_io import UnreadableImageError, decode_square
-from emotune.data.manifest import Shard
+from emotune.data.manifest import Rating, Shard
 
 __all__ = [
     "Sample",
@@ -41,6 +41,7 @@ class Sample:
         sha256: The hash of the image's file, as recorded when the shard was written.
         jpg: The bytes of the image's JPEG file.
         start: The offset of that file in the shard, in bytes.
+        ratings: The annotators' ratings by dimension; empty unless the data set's target is *dimensions*.
     """
 
     key: str
@@ -51,6 +52,7 @@ class Sample:
     sha256: str
     jpg: bytes
     start: int
+    ratings: dict[str, Rating]
 
 
 class SampleMetadata(TypedDict):
@@ -61,6 +63,7 @@ class SampleMetadata(TypedDict):
     source: str
     split_group: str
     sha256: str
+    ratings: NotRequired[dict[str, Rating]]
 
 
 def read_samples(shard: bytes, name: str) -> Iterator[Sample]:
@@ -87,6 +90,7 @@ def read_samples(shard: bytes, name: str) -> Iterator[Sample]:
                     sha256=metadata["sha256"],
                     jpg=_content(shard, files["jpg"]),
                     start=files["jpg"].offset_data,
+                    ratings={name: (mean, sd) for name, (mean, sd) in metadata.get("ratings", {}).items()},
                 )
     except (tarfile.TarError, LookupError, TypeError, ValueError, EOFError) as error:
         raise InputError(f"{name}: not a readable shard ({error}); delete it, then run emotune.shard again") from None

@@ -122,7 +122,7 @@ class _Curator:
     def check_nearly_identical_images(self) -> None:
         indices, hashes = self._hashed(sorted(self._kept))
         class_numbers = {label: number for number, label in enumerate(self._classes(indices))}
-        labels = np.array([class_numbers[self._entries[index].label] for index in indices], np.int64)
+        labels = np.array([class_numbers[self._class(index)] for index in indices], np.int64)
         in_other_class, copied = copies_in_other_classes(hashes, labels)
         for index, other in zip(indices, in_other_class.tolist(), strict=True):
             if other >= 0:
@@ -188,8 +188,13 @@ class _Curator:
         for index in indices:
             self._record(index, problem, detail)
 
+    def _class(self, index: int) -> str:
+        """The class of an image; the same for all rated ones, whose labels only stratify the split."""
+        entry = self._entries[index]
+        return "" if entry.ratings else entry.label
+
     def _classes(self, indices: Iterable[int]) -> list[str]:
-        return sorted({self._entries[index].label for index in indices})
+        return sorted({self._class(index) for index in indices})
 
     def _in_classes(self, indices: Iterable[int]) -> str:
         classes = self._classes(indices)

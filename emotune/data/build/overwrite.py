@@ -42,6 +42,8 @@ def require_same_source(out: Folder, listing: Listing) -> None:
         return
     if manifest["source"] != listing.source:
         raise InputError(_refusal(out, manifest, f"not of {listing.source}"))
+    if (target := manifest.get("target", "classes")) != listing.target:
+        raise InputError(_refusal(out, manifest, f"whose target is {target} and not {listing.target}"))
     if set(manifest["classes"]) != set(listing.classes):
         raise InputError(_refusal(out, manifest, f"not the classes {', '.join(listing.classes)}"))
 

@@ -107,4 +107,6 @@ def _metadata_json(member: ShardMember) -> str:
         "split_group": member.group,
         "sha256": member.image.sha256,
     }
+    if entry.ratings:
+        metadata["ratings"] = dict(entry.ratings)
     return json.dumps(metadata, ensure_ascii=False)

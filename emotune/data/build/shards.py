@@ -35,6 +35,7 @@ from emotune.data.manifest import (
     Manifest,
     Problem,
     Shard,
+    content_digest,
     content_line,
     count_excluded,
     digest,
@@ -131,14 +132,14 @@ def _recipe(
     """A digest of everything that decides about the content of the shards."""
     source = replace(listing, entries=(), left_out=())
     settings = repr((VERSION, shares, samples_per_shard, limits, sorted(keep), source))
-    return digest([settings, *map(_entry_line, listing.entries), *map(repr, listing.left_out)])
+    target = [] if listing.target == "classes" else [repr((listing.target, listing.dimensions))]
+    return digest([settings, *target, *map(_entry_line, listing.entries), *map(repr, listing.left_out)])
 
 
 def _entry_line(entry: Entry) -> str:
     """Everything that decides about the sample of one image, as text."""
-    return repr(
-        (entry.source, entry.label, dict(entry.votes), entry.key, entry.split, entry.group, source_stamp(entry))
-    )
+    parts = (entry.source, entry.label, dict(entry.votes), entry.key, entry.split, entry.group, source_stamp(entry))
+    return repr((*parts, dict(entry.ratings)) if entry.ratings else parts)
 
 
 def _members(
@@ -184,15 +185,19 @@ def _manifest(
         recipe=recipe,
         synthetic=listing.synthetic,
         allow_thumbnails=allow_thumbnails,
+        target=listing.target,
+        dimensions=listing.dimensions,
     )
 
 
 def _content_hash(listing: Listing, members: Sequence[ShardMember], shares: tuple[float, float, float]) -> str:
     if listing.content_hash:
         return hash_with_split(listing.content_hash, shares)
-    return digest(
-        sorted(content_line(m.image.key, m.entry.label, dict(m.entry.votes), m.split, m.image.sha256) for m in members)
+    lines = (
+        content_line(m.image.key, m.entry.label, dict(m.entry.votes), m.split, m.image.sha256, m.entry.ratings)
+        for m in members
     )
+    return content_digest(lines, listing.dimensions)
 
 
 def _count(members: Iterable[ShardMember], classes: Sequence[str]) -> dict[str, dict[str, int]]:

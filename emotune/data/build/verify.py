@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder, to_json_bytes
-from emotune.data.manifest import HEALTH, MANIFEST, Manifest, Shard, content_line, digest, read_manifest
+from emotune.data.manifest import HEALTH, MANIFEST, Manifest, Shard, content_digest, content_line, read_manifest
 from emotune.data.shard_reader import read_samples
 
 __all__ = ["describe_damage", "verify"]
@@ -85,7 +85,8 @@ class _Content:
                 sha256 = hashlib.sha256(sample.jpg).hexdigest()
                 if sha256 != sample.sha256:
                     return f"changed: {sample.key}"
-                self.lines.append(content_line(sample.key, sample.label, sample.votes, shard.split, sha256))
+                line = content_line(sample.key, sample.label, sample.votes, shard.split, sha256, sample.ratings)
+                self.lines.append(line)
                 self.counts[sample.label, shard.split] += 1
         except InputError as error:
             return str(error).removeprefix(f"{shard.file}: ")
@@ -100,6 +101,6 @@ class _Content:
         listed = {(label, split): n for split, by_class in manifest.counts.items() for label, n in by_class.items()}
         if self.counts != Counter(listed):
             problems.append(f"{MANIFEST}: its counts are not those of the samples")
-        if not manifest.synthetic and digest(sorted(self.lines)) != manifest.content_hash:
+        if not manifest.synthetic and content_digest(self.lines, manifest.dimensions) != manifest.content_hash:
             problems.append(f"{MANIFEST}: its content hash is not that of the samples")
         return problems

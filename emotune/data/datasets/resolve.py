@@ -6,6 +6,7 @@ from pathlib import Path
 
 from emotune.config.division import Division
 from emotune.config.run import DatasetRef, Selection
+from emotune.config.target import Target, can_give
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.data.datasets.location import EMBEDDED, embedded_content_hash
@@ -14,19 +15,23 @@ from emotune.data.manifest import SPLITS, digest, read_manifest
 __all__ = ["local_folder", "resolve_datasets"]
 
 
-def resolve_datasets(selections: Sequence[Selection | str]) -> tuple[DatasetRef, ...]:
+def resolve_datasets(selections: Sequence[Selection | str], task: Target | None = None) -> tuple[DatasetRef, ...]:
     """References to the data sets that a study names: ``scenes``, or folders or URLs of shards, or parts of them.
 
     Reads manifests only; no image is drawn or decoded.
 
+    Args:
+        selections: The data sets.
+        task: What is predicted; None: the target of the data sets.
+
     Raises:
-        InputError: there are no shards, a part lacks a class or has too few images of one for the folds, or two data
-            sets share a name, images or a part.
+        InputError: there are no shards, a part lacks a class or has too few images of one for the folds, a data set
+            does not have the target of the task, or two of them share a name, images or a part, or differ in the task.
     """
     refs: dict[str, DatasetRef] = {}
     divisions: dict[str, tuple[Division | None, ...]] = {}
     for selection in (Selection(data=one) if isinstance(one, str) else one for one in selections):
-        ref = _resolve(selection)
+        ref = _resolve(selection, task)
         if ref.name in refs:
             raise InputError(f'datasets: two are called "{ref.name}"; rename one with emotune.shard --name')
         if twin := next((r for r in refs.values() if r.identity == ref.identity), None):
@@ -37,6 +42,11 @@ def resolve_datasets(selections: Sequence[Selection | str]) -> tuple[DatasetRef,
                 f'datasets: "{whole.name}" and "{ref.name}" overlap: one is a part of the other; keep one, or use the '
                 "parts well and noisy"
             )
+        if other := next((r for r in refs.values() if (r.task, r.dimensions) != (ref.task, ref.dimensions)), None):
+            raise InputError(
+                f'datasets: "{other.name}" is for {_target_text(other)}, but "{ref.name}" for {_target_text(ref)}; '
+                "make a study of each"
+            )
         refs[ref.name], divisions[ref.name] = ref, selection.divisions
     return tuple(_divided(ref, division) for ref in refs.values() for division in divisions[ref.name])
 
@@ -45,17 +55,20 @@ def _divided(ref: DatasetRef, division: Division | None) -> DatasetRef:
     return replace(ref, name=f"{ref.name}-{division.name}", division=division) if division else ref
 
 
-def _resolve(selection: Selection) -> DatasetRef:
+def _resolve(selection: Selection, task: Target | None) -> DatasetRef:
     suffix = "" if selection.part == "all" else f"-{selection.part}"
     if selection.data == EMBEDDED:
+        _check_task(EMBEDDED, "classes", task)
         return DatasetRef(
             name=f"{EMBEDDED}{suffix}",
             location=EMBEDDED,
             content_hash=embedded_content_hash(),
             part=selection.part,
+            task=task or "classes",
         )
     location = selection.data if "://" in selection.data else local_folder(selection.data)
     manifest = read_manifest(Folder(location))
+    _check_task(selection.data, manifest.target, task)
     for split in SPLITS:
         if lacking := [c for c in manifest.classes if not manifest.count(split, c, selection.part)]:
             raise InputError(
@@ -70,7 +83,30 @@ def _resolve(selection: Selection) -> DatasetRef:
         )
     name = f"{manifest.name}{suffix}"
     cut = digest(str(shard.samples) for shard in manifest.shards_of("train"))[:16]
-    return DatasetRef(name=name, location=location, content_hash=manifest.content_hash, part=selection.part, cut=cut)
+    return DatasetRef(
+        name=name, location=location, content_hash=manifest.content_hash, part=selection.part, cut=cut,
+        task=task or manifest.target, dimensions=manifest.dimensions,
+    )  # fmt: skip
+
+
+def _target_text(ref: DatasetRef) -> str:
+    scales = ", ".join(f"{one.name} from {one.scale}" for one in ref.dimensions)
+    return f"{ref.task} ({scales})" if scales else ref.task
+
+
+def _check_task(data: str, target: Target, task: Target | None) -> None:
+    """Raises an InputError if a data set with a target cannot be used for the study's task."""
+    if task is None or can_give(target, task):
+        return
+    remedy = {
+        "classes": "images whose votes tie have no class there" if target == "distributions" else "it has no classes",
+        "distributions": "it has no votes",
+        "dimensions": "it has no ratings",
+    }[task]
+    raise InputError(
+        f'task: {task}, but "{data}" was made for {target}: {remedy}; leave out task, or make shards with '
+        f"--target {task}, if the source has it"
+    )
 
 
 def local_folder(name: str, key: str = "datasets") -> str:

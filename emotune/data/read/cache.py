@@ -14,7 +14,7 @@ import os
 import shutil
 import threading
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BufferedWriter
 from pathlib import Path
@@ -26,7 +26,7 @@ from filelock import FileLock, Timeout
 from emotune.config.input_spec import InputSpec
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
-from emotune.data.manifest import Shard
+from emotune.data.manifest import Rating, Shard
 from emotune.data.shard_reader import Sample, checked_samples, count_mismatch, decode_sample, read_samples, read_shard
 
 __all__ = ["Cache", "SampleInfo", "decoded_bytes", "map_array"]
@@ -50,6 +50,9 @@ REMOVABLE = ("*.npy", "*.tar")
 """Patterns of the files that may be removed to make room: decoded images, and copies of shards."""
 
 
+NO_RATINGS: dict[str, Rating] = {}
+
+
 class SampleInfo(NamedTuple):
     """An entry of a shard's index: a sample without its image, and the position of the image in the shard's file.
 
@@ -61,6 +64,7 @@ class SampleInfo(NamedTuple):
         start: The position of its JPEG in the file of the shard, in bytes.
         bytes: The length of the JPEG.
         crc32: The checksum of the JPEG.
+        ratings: The annotators' ratings by dimension; empty unless the data set's target is *dimensions*.
     """
 
     key: str
@@ -70,12 +74,14 @@ class SampleInfo(NamedTuple):
     start: int
     bytes: int
     crc32: int
+    ratings: Mapping[str, Rating] = NO_RATINGS
 
     @classmethod
     def from_sample(cls, sample: Sample) -> "SampleInfo":
         """The index entry of a sample that has been read."""
         jpg = sample.jpg
-        return cls(sample.key, sample.label, sample.votes, sample.group, sample.start, len(jpg), zlib.crc32(jpg))
+        place = sample.start, len(jpg), zlib.crc32(jpg)
+        return cls(sample.key, sample.label, sample.votes, sample.group, *place, sample.ratings)
 
 
 def decoded_bytes(shard: Shard, input_spec: InputSpec = InputSpec()) -> int:

@@ -10,7 +10,8 @@ from dataclasses import Field, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Protocol
 
-from emotune.data.manifest import ExcludedImage
+from emotune.config.target import Dimension, Target
+from emotune.data.manifest import ExcludedImage, Rating
 
 __all__ = ["NO_LICENCE", "Entry", "Labels", "Listing", "Source", "Url"]
 
@@ -37,6 +38,8 @@ class Entry:
         key: The image's name in the shards; None to use the hash of its content.
         split: ``train``, ``val`` or ``test`` where the source prescribes it, else None.
         group: A group of images (one photographer's, for instance) that stay in one split, or None.
+        ratings: The annotators' ratings by dimension, if the target is *dimensions*; the label is then a quarter of the
+            first dimension, see `emotune.data.annotations.quarters`.
     """
 
     source: str
@@ -46,6 +49,7 @@ class Entry:
     key: str | None = None
     split: str | None = None
     group: str | None = None
+    ratings: Mapping[str, Rating] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,8 @@ class Listing:
         notes: Notes for the user on how the source was read, one line each.
         base: The folder to which the paths of a table are relative, or None.
         scanned: The folder whose files were all listed as images, or None; shards must not be written into it.
+        target: What the images are labelled with, see `emotune.data.manifest.Manifest`.
+        dimensions: The rated dimensions with their scales, if that is *dimensions*.
     """
 
     name: str
@@ -77,6 +83,8 @@ class Listing:
     notes: Sequence[str] = field(default=(), repr=False)
     base: Path | None = field(default=None, repr=False)
     scanned: Path | None = field(default=None, repr=False)
+    target: Target = field(default="classes", repr=False)
+    dimensions: tuple[Dimension, ...] = field(default=(), repr=False)
 
 
 class Source(Protocol):

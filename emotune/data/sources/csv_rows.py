@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from emotune.data.annotations import majority_class
+from emotune.config.target import Target
+from emotune.data.annotations import leading_class, majority_class
 from emotune.data.manifest import ExcludedImage, Problem
 from emotune.data.sources.base import Entry, Url
 
@@ -81,8 +82,15 @@ def summarise_problems(problems: Sequence[tuple[str, str]]) -> list[str]:
     return lines
 
 
-def merge_rows(rows: Sequence[CsvRow], classes: Sequence[str]) -> ImageRows:
-    """The images of a table: the labels of an image's rows are votes, or their votes are added; copies count once."""
+def merge_rows(rows: Sequence[CsvRow], classes: Sequence[str], target: Target = "classes") -> ImageRows:
+    """The images of a table: the labels of an image's rows are votes, or their votes are added; copies count once.
+
+    Args:
+        rows: The rows of the table.
+        classes: The classes.
+        target: The target of the data set: for *distributions*, images whose votes tie are kept, with the first of the
+            leading classes as their label.
+    """
     images = ImageRows()
     by_image: dict[str, list[CsvRow]] = defaultdict(list)
     for row in rows:
@@ -96,6 +104,8 @@ def merge_rows(rows: Sequence[CsvRow], classes: Sequence[str]) -> ImageRows:
                 problem = f'"{first.source}" is in several {attribute}s: {", ".join(values)}'
                 images.problems.append((image_rows[1].where, problem))
         label, votes = _merge_votes(image_rows, classes)
+        if label is None and target == "distributions":
+            label = leading_class(votes, classes)
         if label is None:
             detail = f"no class has more votes than all others: {dict(votes)}"
             images.left_out.append(ExcludedImage(first.source, "", Problem.VOTES, detail))

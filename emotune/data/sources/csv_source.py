@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from emotune.core.errors import InputError, raise_if_any
 from emotune.data.annotations import OTHER, parse_votes
@@ -37,6 +37,9 @@ class Csv:
     labels: Labels = "mikels"
     votes: Annotated[str, "columns of votes, separated by commas (default: they are recognised)"] = ""
     images: Annotated[str, "folder to which paths are relative (default: that of the table)"] = ""
+    target: Annotated[Literal["classes", "distributions"], "what is predicted; with distributions, ties stay"] = (
+        "classes"
+    )
 
     def listing(self) -> Listing:
         """The images, row by row.
@@ -60,13 +63,13 @@ class Csv:
                 rows.append(reader.row(f"{self.table}:{line}", row, len(names)))
             except ValueError as error:
                 problems.append((f"{self.table}:{line}", str(error)))
-        images = merge_rows(rows, columns.classes)
+        images = merge_rows(rows, columns.classes, self.target)
         raise_if_any(summarise_problems(problems + images.problems) + _split_groups(self.table, images.entries))
         if not rows:
             raise InputError(f"{self.table}: lists no images")
         notes = [f"{self.table.name}: {note}" for note in (*columns.notes, *images.notes, *reader.notes(rows))]
         return Listing(self.table.stem, columns.classes, images.entries, f"the table {self.table.name}", NO_LICENCE,
-                       images.left_out, notes=notes, base=base)  # fmt: skip
+                       images.left_out, notes=notes, base=base, target=self.target)  # fmt: skip
 
     def _read(self) -> tuple[list[str], list[tuple[int, dict[str | None, Any]]]]:
         """The names of the columns, and the rows with their line numbers."""

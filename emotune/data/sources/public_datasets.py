@@ -16,6 +16,7 @@ from emotune.data.annotations import OTHER
 from emotune.data.manifest import SPLITS
 from emotune.data.sources.base import NO_LICENCE, Entry, Listing
 from emotune.data.sources.csv_rows import merge_vote_rows
+from emotune.data.sources.emotion6_ratings import EMOTION6, read_rated_table
 from emotune.data.sources.folder_layout import display_path
 from emotune.data.sources.published_files import (
     RESEARCH_LICENCE,
@@ -68,7 +69,9 @@ class Emotion6:
     ``ground_truth.txt`` is separated by tabs and has a header. Its columns are the image (``disgust/1.jpg`` in
     ``images``, where the folder is a search word and not a label), valence, arousal, and the probabilities of anger,
     disgust, fear, joy, sadness, surprise and neutral (README.txt of the data set). The most probable class is the
-    label, and a tie has none. If neutral is not a class, its share counts as votes for none of the classes.
+    label, and a tie has none. If neutral is not a class, its share counts as votes for none of the classes. As
+    *distributions*, all images stay that have a vote for a class. As *dimensions*, valence and arousal are the ratings;
+    that their scale is from 1 to 9 is our reading.
     """
 
     help: ClassVar[str] = "Emotion6: Ekman's six emotions as shares of votes, 1,980 images"
@@ -76,16 +79,21 @@ class Emotion6:
     neutral: Annotated[Literal["leave-out", "class"], "exclude mostly neutral images, or make neutral a class"] = (
         "leave-out"
     )
+    target: Annotated[Literal["classes", "distributions", "dimensions"], "what is predicted"] = "classes"
 
     def listing(self) -> Listing:
         seven = (*EKMAN, "neutral")
         name, classes = ("emotion6", EKMAN) if self.neutral == "leave-out" else ("emotion6-neutral", seven)
-        table = read_vote_table(first_existing(self.directory, "ground_truth.txt"), "\t", seven)
+        path = first_existing(self.directory, "ground_truth.txt")
+        folders = [self.directory / folder for folder in ("images", "Images", "")]
+        if self.target == "dimensions":
+            return read_rated_table(path, folders)
+        table = read_vote_table(path, "\t", seven)
         for _, votes in table:
             votes[OTHER if classes == EKMAN else "neutral"] = votes.pop("neutral")
         merged, notes = merge_vote_rows(table)
-        images = label_by_votes(merged, [self.directory / folder for folder in ("images", "Images", "")])
-        return make_listing(name, classes, images, "Emotion6 (Peng et al., CVPR 2015)", RESEARCH_LICENCE, notes)
+        images = label_by_votes(merged, folders, self.target)
+        return make_listing(name, classes, images, EMOTION6, RESEARCH_LICENCE, notes, self.target)
 
 
 @dataclass(frozen=True)
@@ -94,19 +102,21 @@ class Abstract:
 
     ``ABSTRACT_groundTruth.csv`` has a header ``'','Amusement',…,'Content',…,'Sad'`` and lines of votes,
     ``'abstract_0001.jpg',0,…`` (read so by tensorbay, Kahsolt/EmotionSpaces and others). A tie has no label.
+    As *distributions*, it stays.
     """
 
     help: ClassVar[str] = "Abstract, paintings of Machajdik and Hanbury: eight emotions, votes, 280 images"
     directory: Annotated[Path, "the folder that holds ABSTRACT_groundTruth.csv, or testImages_abstract with it"]
+    target: Annotated[Literal["classes", "distributions"], "what is predicted"] = "classes"
 
     def listing(self) -> Listing:
         path = first_existing(
             self.directory, "ABSTRACT_groundTruth.csv", "testImages_abstract/ABSTRACT_groundTruth.csv"
         )
         table, notes = merge_vote_rows(read_vote_table(path, ",", MIKELS))
-        images = label_by_votes(table, [path.parent, self.directory / "testImages_abstract"])
+        images = label_by_votes(table, [path.parent, self.directory / "testImages_abstract"], self.target)
         return make_listing(
-            "abstract", MIKELS, images, "Abstract (Machajdik and Hanbury, ACM MM 2010)", NO_LICENCE, notes
+            "abstract", MIKELS, images, "Abstract (Machajdik and Hanbury, ACM MM 2010)", NO_LICENCE, notes, self.target
         )
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from emotune.config.labels import MIKELS
+from emotune.config.target import Target
 from emotune.core.errors import InputError, raise_if_any
-from emotune.data.annotations import OTHER, majority_class, parse_votes
+from emotune.data.annotations import OTHER, leading_class, majority_class, parse_votes
 from emotune.data.manifest import ExcludedImage, Problem
 from emotune.data.sources.base import Entry, Listing
 from emotune.data.sources.class_names import match_class, unknown_class
@@ -38,26 +39,36 @@ def make_listing(
     source: str,
     licence: str,
     notes: Sequence[str] = (),
+    target: Target = "classes",
 ) -> Listing:
     """A listing of the images, from entries and exclusions in any order."""
     images = list(images)
     entries = [image for image in images if isinstance(image, Entry)]
     left_out = [image for image in images if isinstance(image, ExcludedImage)]
-    return Listing(name, classes, entries, source, licence, left_out, notes=notes)
+    name = name if target == "classes" else f"{name}-{target}"
+    return Listing(name, classes, entries, source, licence, left_out, notes=notes, target=target)
 
 
-def label_by_votes(table: VoteTable, folders: Sequence[Path]) -> Iterator[Entry | ExcludedImage]:
+def label_by_votes(
+    table: VoteTable, folders: Sequence[Path], target: Target = "classes"
+) -> Iterator[Entry | ExcludedImage]:
     """The images, each labelled with the class that has most votes.
+
+    If that is no single class, the image is excluded; where the target are distributions, only an image without a vote
+    for any class is, and the first of the leading classes is the label.
 
     Args:
         table: The images' names and votes.
         folders: The folders in which the images may be; the first one that has any of them counts.
+        target: The target of the data set, classes or distributions.
     """
     has_any = [folder for folder in folders if any((folder / name).is_file() for name, _ in table)]
     if not has_any:
         raise InputError(f"{folders[0]}: none of the {len(table)} listed images is here")
     for name, votes in table:
         label = majority_class(votes, tuple(votes))
+        if target == "distributions":
+            label = leading_class(votes, [name for name in votes if name != OTHER]) or OTHER
         if label and label != OTHER:
             yield Entry(name, label, votes, has_any[0] / name)
         else:

@@ -63,7 +63,7 @@ def resolve_study(study: Study | str | Path, runs: str | Path) -> ResolvedStudy:
             not fit the classes, or ``runs`` is a file.
     """
     study = study if isinstance(study, Study) else load_study(Path(study))
-    datasets = resolve_datasets(study.datasets)
+    datasets = resolve_datasets(study.datasets, study.task)
     classes = {one.name: manifest_of(one).classes if is_ready(one) else MIKELS for one in datasets}
     for name, of_dataset in classes.items():
         study.metric.check_classes(name, of_dataset)

@@ -52,6 +52,13 @@ def test_a_tie_and_an_image_without_votes_have_no_label_and_are_left_out(table, 
     assert (row.source, row.label, row.problem, row.kept) == ("a.jpg", "", Problem.VOTES, False)
 
 
+def test_a_tie_stays_where_the_target_are_distributions(table):
+    table.write_text("path,awe,fear,other\na.jpg,2,2,0\nb.jpg,0,0,3\nc.jpg,0,1,4\n")
+    found = Csv(table, target="distributions").listing()
+    assert [(entry.source, entry.label) for entry in found.entries] == [("a.jpg", "awe"), ("c.jpg", "fear")]
+    assert ([row.source for row in found.left_out], found.target) == (["b.jpg"], "distributions")
+
+
 def test_links_stand_for_images_and_a_path_goes_before_a_link(table):
     url = "https://example.org/a,b.jpg"
     found = listing(table, f'url,path,label\n"{url}",,awe\n"{url}",here.jpg,awe\n')

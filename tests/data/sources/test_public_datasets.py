@@ -83,6 +83,34 @@ def test_neutral_can_be_a_seventh_class_of_emotion6(tmp_path):
     assert listing.entries[0].image.is_file()
 
 
+def test_images_of_emotion6_whose_votes_tie_stay_as_distributions(tmp_path):
+    ties = ("5 5 0 0 0 0.5 0 0.5 0", "5 5 0 0 0 0.5 0 0 0.5", "5 5 0 0 0.1 0 0 0 0.9", "5 5 0 0 0 0 0 0 1")
+    listing = Emotion6(emotion6(tmp_path, "2 3 0.1 0.7 0 0.1 0.1 0 0", *ties), target="distributions").listing()
+    assert list(labels(listing).values()) == ["disgust", "joy", "joy", "fear"]
+    assert left_out(listing) == [("joy/5.jpg", "", Problem.VOTES)]
+    assert listing.entries[3].votes[OTHER] == 0.9
+    assert (listing.name, listing.target, listing.classes) == ("emotion6-distributions", "distributions", EKMAN)
+    neutral = Emotion6(tmp_path, "class", "distributions").listing()
+    assert neutral.classes == (*EKMAN, "neutral") and left_out(neutral) == []
+    assert list(labels(neutral).values())[2:] == ["joy", "neutral", "neutral"]
+
+
+def test_emotion6_has_valence_and_arousal_on_a_scale(tmp_path):
+    rest = "0 0 0 1 0 0 0"
+    listing = Emotion6(emotion6(tmp_path, f"2.5 3.8 {rest}", f"9 1 {rest}"), target="dimensions").listing()
+    assert [entry.ratings for entry in listing.entries] == [
+        {"valence": (2.5, None), "arousal": (3.8, None)}, {"valence": (9, None), "arousal": (1, None)}
+    ]  # fmt: skip
+    assert listing.entries[0].image == tmp_path / "images/joy/1.jpg"
+    assert [(one.name, one.low, one.high) for one in listing.dimensions] == [("valence", 1, 9), ("arousal", 1, 9)]
+    emotion6(tmp_path, f"0.5 3 {rest}", f"5 9.5 {rest}", f"x 3 {rest}", f"5,5 3 {rest}", f"nan 3 {rest}", "5 5 0")
+    lines = refusal(Emotion6(tmp_path, target="dimensions"))
+    assert [int(line.split(":")[1]) for line in lines] == [2, 3, 4, 5, 7]
+    assert '"0.5"' in lines[0] and '"9.5"' in lines[1] and '"x"' in lines[2] and "comma" in lines[3]
+    write(tmp_path / "ground_truth.txt", EMOTION6.replace("valence", "pleasure"), "joy/1.jpg")
+    assert "valence" in refusal(Emotion6(tmp_path, target="dimensions"))[0]
+
+
 def test_bad_lines_of_emotion6_and_lost_folders_are_named(tmp_path):
     emotion6(tmp_path, "5 5 0 0 0 x 0 0 0", "5 5 0 0 0 -0.4 0 0 0", "5 5 0 0 0 nan 0 0 0", "5 5 0 0 0 1 0 0")
     table = tmp_path / "ground_truth.txt"
@@ -113,6 +141,8 @@ def test_abstract_paintings_have_their_voters_majority(tmp_path, folder):
     assert listing.entries[0].image.is_file()
     assert left_out(listing) == [("abstract_0003.jpg", "", Problem.VOTES)]
     assert (listing.name, listing.classes) == ("abstract", MIKELS)
+    tied = Abstract(tmp_path, "distributions").listing()
+    assert labels(tied)["abstract_0003.jpg"] == "amusement" and (left_out(tied), tied.target) == ([], "distributions")
 
 
 def test_rows_that_repeat_a_painting_are_merged(tmp_path):

@@ -1,0 +1,122 @@
+"""Listings of images that are rated in dimensions, such as valence and arousal, on stated scales."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from emotune.config.target import Dimension
+from emotune.core.errors import InputError
+from emotune.data.annotations import QUARTERS, quarters
+from emotune.data.manifest import ExcludedImage, Rating
+from emotune.data.sources.base import Entry, Listing, Url
+
+__all__ = ["RatedImage", "parse_rating", "parse_sd", "rated_listing", "require_any_image"]
+
+
+@dataclass(frozen=True, slots=True)
+class RatedImage:
+    """An image with its ratings.
+
+    Attributes:
+        source: The image's name in reports, as in `Entry`.
+        image: The image's file, its link, or a call that draws it.
+        ratings: The mean and the standard deviation of its ratings in each dimension.
+        split: The prescribed split, or None.
+        group: The image's group, or None.
+    """
+
+    source: str
+    image: Path | Url | Callable[[], bytes]
+    ratings: Mapping[str, Rating]
+    split: str | None = None
+    group: str | None = None
+
+
+def rated_listing(
+    name: str,
+    dimensions: Sequence[Dimension],
+    images: Sequence[RatedImage],
+    source: str,
+    licence: str,
+    *,
+    left_out: Sequence[ExcludedImage] = (),
+    notes: Iterable[str] = (),
+    base: Path | None = None,
+) -> Listing:
+    """A listing of rated images, whose labels are quarters of the first dimension, so that splits are stratified by it.
+
+    Args:
+        name: The data set's name.
+        dimensions: The dimensions, the one that stratifies first.
+        images: The images.
+        source: The data set's origin.
+        licence: The images' licence.
+        left_out: Images that the source excludes.
+        notes: Notes for the user.
+        base: The folder to which the paths of a table are relative, or None.
+
+    Raises:
+        InputError: there are no images.
+    """
+    if not images:
+        raise InputError(f"{source}: no image with ratings")
+    labels = quarters([image.ratings[dimensions[0].name][0] for image in images])
+    entries = [
+        Entry(image.source, label, {label: 1}, image.image, split=image.split, group=image.group, ratings=image.ratings)
+        for image, label in zip(images, labels, strict=True)
+    ]
+    classes = tuple(label for label in QUARTERS if label in labels)
+    return Listing(name, classes, entries, source, licence, left_out, notes=tuple(notes), base=base,
+                   target="dimensions", dimensions=tuple(dimensions))  # fmt: skip
+
+
+def parse_rating(dimension: Dimension, text: str) -> float:
+    """The mean rating in a cell of a table.
+
+    >>> parse_rating(Dimension("valence", 1, 7), "3.08")
+    3.08
+
+    Raises:
+        ValueError: the text is not a number on the dimension's scale.
+    """
+    value = _number(dimension.name, text)
+    if not dimension.low <= value <= dimension.high:
+        raise ValueError(f'{dimension.name} "{text}" is not on its scale, {dimension.scale}')
+    return value
+
+
+def parse_sd(dimension: Dimension, text: str) -> float | None:
+    """The standard deviation of the ratings in a cell; None if the cell is empty.
+
+    Raises:
+        ValueError: the text is not a number that such a deviation can be.
+    """
+    if not text.strip():
+        return None
+    value = _number(f"SD of {dimension.name}", text)
+    if not 0 <= value <= dimension.high - dimension.low:
+        raise ValueError(f'SD of {dimension.name} "{text}" cannot be on a scale from {dimension.scale}')
+    return value
+
+
+def require_any_image(folder: Path, names: Iterable[str]) -> None:
+    """Checks that a folder has at least one of the images that a table names.
+
+    Raises:
+        InputError: it has none.
+    """
+    names = list(names)
+    if not any((folder / name).is_file() for name in names):
+        raise InputError(f"{folder}: none of the {len(names)} listed images is here")
+
+
+def _number(what: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        comma = "; write a point, not a comma" if "," in text else ""
+        raise ValueError(f'{what} "{text}" is not a number{comma}')
+    return value
