@@ -3,10 +3,22 @@
 Files always contain class names, never only indices, because public repositories disagree on the order.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import MappingProxyType
 
-__all__ = ["COLOURS", "EKMAN", "LABEL_SPACES", "MIKELS", "NEGATIVE", "POLARITY", "POSITIVE", "has_polarity"]
+__all__ = [
+    "COLOURS",
+    "EKMAN",
+    "LABEL_SPACES",
+    "MIKELS",
+    "NEGATIVE",
+    "POLARITY",
+    "POSITIVE",
+    "WHEELS",
+    "has_polarity",
+    "no_polarity",
+    "wheel_of",
+]
 
 MIKELS: tuple[str, ...] = ("amusement", "anger", "awe", "contentment", "disgust", "excitement", "fear", "sadness")
 """Mikels et al. (2005), "Emotional category data on images from the IAPS": eight categories, in alphabetical order."""
@@ -39,6 +51,46 @@ COLOURS = MappingProxyType(
 )
 """Colours of Mikels' classes in figures; other classes have the colours of the plotting library."""
 
+WHEELS: tuple[tuple[tuple[str, ...], str], ...] = (
+    (
+        ("amusement", "contentment", "awe", "excitement", "fear", "sadness", "disgust", "anger"),
+        "Mikels' wheel, in our reading of Zhao et al. (2016); copies differ in the order",
+    ),
+    (
+        ("joy", "fear", "surprise", "sadness", "disgust", "anger"),
+        "Ekman's classes in their order on Plutchik's (1980) wheel, without trust and anticipation; our own reading",
+    ),
+)
+"""The classes of label spaces around a circle, each with the source of the order."""
+
+
+def wheel_of(classes: Iterable[str], given: Sequence[str] | None = None) -> tuple[str, ...]:
+    """The classes around the circle, as it is given or as `WHEELS` has it for these classes.
+
+    Args:
+        classes: The classes.
+        given: The wheel that a study gives, if it gives one.
+
+    Raises:
+        ValueError: the given wheel has other classes, or there is none for these classes.
+    """
+    names = set(classes)
+    if given is not None:
+        missing, others = sorted(names - set(given)), sorted(set(given) - names)
+        if missing or others:
+            lacks = f"lacks {', '.join(missing)}" if missing else ""
+            has = f"has {', '.join(others)}, which the data set does not have" if others else ""
+            raise ValueError(
+                f"the wheel {' and '.join(filter(None, [lacks, has]))}; list each class of the data set once"
+            )
+        return tuple(given)
+    found = next((wheel for wheel, _ in WHEELS if set(wheel) == names), None)
+    if found is None:
+        raise ValueError(
+            f"no wheel is known for the classes {', '.join(sorted(names))}; give their order as wheel: […]"
+        )
+    return found
+
 
 def has_polarity(classes: Iterable[str]) -> bool:
     """Whether every class is positive or negative, and both occur.
@@ -48,3 +100,13 @@ def has_polarity(classes: Iterable[str]) -> bool:
     """
     names = set(classes)
     return names <= POSITIVE | NEGATIVE and bool(names & POSITIVE) and bool(names & NEGATIVE)
+
+
+def no_polarity(classes: Iterable[str]) -> str:
+    """Why classes that do not have a polarity do not have one, in words.
+
+    >>> no_polarity(EKMAN), no_polarity(("fear", "anger"))
+    ('neither positive nor negative: surprise', 'all classes are of one polarity')
+    """
+    unclear = ", ".join(name for name in classes if name not in POSITIVE | NEGATIVE)
+    return f"neither positive nor negative: {unclear}" if unclear else "all classes are of one polarity"

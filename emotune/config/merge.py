@@ -11,6 +11,7 @@ from typing import Any, get_args, get_type_hints
 
 from emotune.config.backbone import BackboneConfig, is_library_name
 from emotune.config.heads import HEAD_CLASSES
+from emotune.config.losses import LOSS_CLASSES, TARGET_CLASSES
 from emotune.config.model import MODEL_CLASSES, AlexNetConfig, ModelConfig, PaperNetworkConfig
 from emotune.config.network import BaselineConfig
 from emotune.config.train import VIEW_OPTIONS, TrainConfig
@@ -31,10 +32,14 @@ KEYS: Mapping[str, Set[str]] = MappingProxyType({
 WITH_OPTIONS: Mapping[str, Sequence[str]] = MappingProxyType(
     {
         "model": ("backbone", "head", "input", "names", "options", "tune"),
-        "train": ("augment", "loss", "optimizer_options"),
+        "train": ("augment", "loss", "optimizer_options", "targets"),
     }
 )
 """The options that have options of their own."""
+NAMED: Mapping[str, Sequence[type[Any]]] = MappingProxyType(
+    {"head": HEAD_CLASSES, "loss": LOSS_CLASSES, "targets": TARGET_CLASSES}
+)
+"""The classes of the options that can be given as a name or as ``{name: …}`` with options."""
 TOWERS: Sequence[str] = get_args(get_type_hints(AlexNetConfig)["backbone"])
 """The backbones of `AlexNetConfig`, whose option of that name is another one than that of `BackboneConfig`."""
 
@@ -171,14 +176,22 @@ def _with(options: Options, keys: Sequence[str], value: Any) -> Options:
     if not rest:
         return options | {key: value}
     inner = options.get(key, {})
-    if isinstance(inner, str) and not is_library_name(inner) and (key == "head" or ":" in inner):
-        inner = {"name" if key == "head" else "code": inner}
+    kinds = NAMED.get(key, ())
+    if isinstance(inner, str) and not is_library_name(inner) and (":" in inner or _is_named(kinds, inner)):
+        inner = {"code" if ":" in inner else "name": inner}
     if not isinstance(inner, dict):
         raise ValueError(f": {key} is {inner}, which has no options")
-    if key == "head" and rest == ["name"]:
-        kept = next((valid_keys(kind) for kind in HEAD_CLASSES if kind.name == value), list(inner))
+    if kinds and rest == ["name"]:
+        kept = next(
+            (valid_keys(kind) for kind in kinds if kind.name == value), ["name"] if key != "head" else list(inner)
+        )
         inner = {one: inner[one] for one in inner if one in kept}
     return options | {key: _with(inner, rest, value)}
+
+
+def _is_named(kinds: Sequence[type[Any]], name: str) -> bool:
+    """Whether a name has options; of heads any name is taken to have them, so that a wrong one is reported as such."""
+    return kinds is HEAD_CLASSES or any(kind.name == name for kind in kinds)
 
 
 def _of_its_kind(shared: Options, merged: Options, given: Set[str]) -> Options:

@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic.dataclasses import dataclass
 from pydantic_core import ArgsKwargs
 
-from emotune.config.labels import NEGATIVE, POSITIVE, has_polarity
+from emotune.config.labels import has_polarity, no_polarity
 from emotune.config.scale import Scale
 from emotune.config.types import FORBID_UNKNOWN_KEYS, FrozenDict, Number, Positive
 from emotune.config.user_code import UserCode, add_source
@@ -252,8 +252,6 @@ class Metric:
         """
         where = f"metric.name: {self.name} on {dataset}"
         if self.name == "polarity_accuracy" and not has_polarity(classes):
-            unclear = ", ".join(c for c in classes if c not in POSITIVE | NEGATIVE)
-            why = f"neither positive nor negative: {unclear}" if unclear else "all classes are of one polarity"
-            raise InputError(f"{where}: {why}; choose accuracy, or another data set")
+            raise InputError(f"{where}: {no_polarity(classes)}; choose accuracy, or another data set")
         if self.name == "top2_accuracy" and len(classes) < 3:
             raise InputError(f"{where}: always 100 % with {len(classes)} classes; choose accuracy")

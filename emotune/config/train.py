@@ -14,6 +14,7 @@ from pydantic import (
 )
 from pydantic.dataclasses import dataclass
 
+from emotune.config.losses import LOSS_CLASSES, TARGET_CLASSES, GaussianTargets, NamedLoss, named
 from emotune.config.optimizers import OPTIMIZERS, checked_options, known_optimizer
 from emotune.config.types import FORBID_UNKNOWN_KEYS, Count, Fraction, FrozenDict, Number, Positive, reject_bool
 from emotune.config.user_code import UserCode, code_or_name
@@ -102,9 +103,13 @@ class TrainConfig:
             computed once for each view, and in each epoch an image has one of them, drawn at random. The views are
             drawn as ``crop``, ``flip``, ``augment`` and ``random_erasing`` say, and are the same in all runs. 1: the
             centre crop.
-        loss: The loss: *cross_entropy*, or the user's own, ``losses.py:focal`` or ``{code: …, options: {…}}``.
+        loss: The loss: *cross_entropy*; one of `emotune.config.losses`, *kl*, *jcdl*, *emd*, *cnnr* or *polarity*, by
+            its name or with options, ``{name: jcdl, weight: 0.3}``; or the user's own, ``losses.py:focal`` or
+            ``{code: …, options: {…}}``.
         targets: The training targets: the label (*hard*), the distribution of votes (*soft*), or the label, weighted by
-            its share of the votes (*weighted*); see `emotune.data.annotations.target_weights`.
+            its share of the votes (*weighted*); see `emotune.data.annotations.target_weights`. Or *gaussian_on_wheel*,
+            a distribution made from the label alone, `emotune.config.losses.GaussianTargets`, by its name or with
+            options.
         label_smoothing: The share of a target that is spread evenly over all classes.
         class_weights: The weights of the images in the loss, which remains a mean: *none*, or *balanced*, n / (K · n_k)
             for a class with n_k of the n training images, so that all K classes count the same.
@@ -148,8 +153,12 @@ class TrainConfig:
     mixup: Annotated[Number, Field(ge=0, le=100)] = 0.0
     cutmix: Annotated[Number, Field(ge=0, le=100)] = 0.0
     views: Annotated[Count, Field(le=100)] = 1
-    loss: Annotated[Literal["cross_entropy"] | LossCode, code_or_name(LossCode, "cross_entropy")] = "cross_entropy"
-    targets: Literal["hard", "soft", "weighted"] = "hard"
+    loss: Annotated[
+        Literal["cross_entropy"] | NamedLoss | LossCode, named(LOSS_CLASSES, ["cross_entropy"], LossCode)
+    ] = "cross_entropy"
+    targets: Annotated[
+        Literal["hard", "soft", "weighted"] | GaussianTargets, named(TARGET_CLASSES, ["hard", "soft", "weighted"])
+    ] = "hard"
     label_smoothing: Fraction = 0.0
     class_weights: Literal["none", "balanced"] = "none"
     test_crops: Annotated[Literal[1, 5, 10], BeforeValidator(reject_bool)] = 1
@@ -181,6 +190,18 @@ class TrainConfig:
         ):  # fmt: skip
             if getattr(self, owner) != value and getattr(self, name) != getattr(TrainConfig, name):
                 raise ValueError(f'"{name}" is set, but {owner} is "{getattr(self, owner)}": it would change nothing')
+        return self
+
+    @model_validator(mode="after")
+    def _loss_fits_the_targets(self) -> "TrainConfig":
+        name = next((kind.name for kind in LOSS_CLASSES if isinstance(self.loss, kind)), None)
+        if name and self.targets == "weighted":
+            raise ValueError(
+                f'"loss" is {name}, which needs distributions, but "targets" is weighted; give soft or hard'
+            )
+        one_hot = self.targets == "hard" and not (self.label_smoothing or self.mixup or self.cutmix)
+        if name in ("kl", "jcdl") and one_hot:
+            raise ValueError(f'"loss" is {name}, but "targets" is hard: it is the cross-entropy; give targets: soft')
         return self
 
     @model_validator(mode="after")

@@ -5,8 +5,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-__all__ = ["OTHER", "QUARTERS", "agreement_of", "leading_class", "majority_class", "parse_votes", "quarters",
-           "target_weights"]  # fmt: skip
+from emotune.config.labels import NEGATIVE, POSITIVE, wheel_of
+from emotune.config.losses import GaussianTargets
+
+__all__ = ["OTHER", "QUARTERS", "agreement_of", "gaussian_on_wheel", "leading_class", "majority_class", "parse_votes",
+           "quarters", "target_weights", "training_targets"]  # fmt: skip
 
 OTHER = "other"
 """The key of votes for none of the classes: "not this one", or neutral."""
@@ -106,3 +109,46 @@ def target_weights(
     if kind == "weighted":
         weights /= weights.sum(1).mean()
     return weights.astype(np.float32)
+
+
+def training_targets(
+    labels: Sequence[str],
+    votes: Sequence[Mapping[str, float]],
+    classes: Sequence[str],
+    targets: str | GaussianTargets,
+) -> np.ndarray:
+    """The target distribution of each image as `TrainConfig.targets` says, float32 (N, K).
+
+    Args:
+        labels: The labels of N images.
+        votes: The votes on the same N images, by class.
+        classes: The K classes.
+        targets: The kind of targets.
+    """
+    if not isinstance(targets, GaussianTargets):
+        return target_weights(labels, votes, classes, targets)
+    of_label = dict(zip(classes, gaussian_on_wheel(classes, targets), strict=True))
+    return np.stack([of_label[label] for label in labels])
+
+
+def gaussian_on_wheel(classes: Sequence[str], targets: GaussianTargets) -> np.ndarray:
+    """The target distribution of an image of each class, float32 (K, K): a row for each label.
+
+    Args:
+        classes: The K classes.
+        targets: The width of the Gaussian, and the value of classes of the other polarity.
+
+    Raises:
+        ValueError: the classes are not on the wheel.
+
+    >>> targets = GaussianTargets(wheel=("joy", "fear", "anger"))
+    >>> gaussian_on_wheel(("joy", "fear", "anger"), targets)[0].round(2).tolist()
+    [0.8299999833106995, 0.07999999821186066, 0.07999999821186066]
+    """
+    wheel = wheel_of(classes, targets.wheel)
+    places = np.array([wheel.index(name) for name in classes])
+    apart = np.abs(places[:, None] - places[None, :])
+    weights = np.exp(-(np.minimum(apart, len(classes) - apart) ** 2) / (2 * targets.sigma**2))
+    polarity = np.array([(name in POSITIVE) - (name in NEGATIVE) for name in classes])
+    weights = np.where(polarity[:, None] * polarity[None, :] < 0, targets.epsilon, weights)
+    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)

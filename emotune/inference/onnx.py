@@ -17,6 +17,7 @@ from emotune.core.errors import InputError
 from emotune.inference.predictor import Predictor
 from emotune.models.networks.attention import record_attention
 from emotune.models.networks.backbone_network import BackboneNetwork
+from emotune.training.distribution_losses import Readout
 
 __all__ = ["IMAGES", "PROBABILITIES", "export"]
 
@@ -29,21 +30,22 @@ BATCHES = (1, 5)
 
 
 class _ExportModule(nn.Module):
-    """The exported graph: normalisation, network and softmax."""
+    """The exported graph: normalisation, network, and the softmax of its logits."""
 
     mean: torch.Tensor
     std: torch.Tensor
 
-    def __init__(self, network: nn.Module, normalisation: Normalisation) -> None:
+    def __init__(self, network: nn.Module, normalisation: Normalisation, readout: Readout | None) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.readout = network, readout
         for name in ("mean", "std"):
             self.register_buffer(name, torch.tensor(getattr(normalisation, name)).view(3, 1, 1))
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
         with record_attention(self.network) as weights:
-            probabilities = self.network((images - self.mean) / self.std).softmax(1)
-        return (probabilities, *weights.values())
+            outputs = self.network((images - self.mean) / self.std)
+        logits = outputs if self.readout is None else self.readout(outputs)
+        return (logits.softmax(1), *weights.values())
 
 
 def export(predictor: Predictor, path: Path) -> float:
@@ -69,7 +71,8 @@ def export(predictor: Predictor, path: Path) -> float:
     """
     if not all(map(find_spec, ("onnx", "onnxscript", "onnxruntime"))):
         raise InputError("--onnx: onnx, onnxscript and onnxruntime are needed: pip install 'emotune[onnx]'")
-    module = _ExportModule(copy.deepcopy(predictor.network).cpu(), predictor.normalisation).eval()
+    network = copy.deepcopy(predictor.network).cpu()
+    module = _ExportModule(network, predictor.normalisation, predictor.readout).eval()
     if isinstance(module.network, BackboneNetwork):
         module.network.rounds = False  # to float16, so that what the libraries round otherwise does not become larger
     seen = predictor.input_spec

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
 from emotune.config.input_spec import InputSpec
+from emotune.config.losses import CnnrLoss
 from emotune.config.model import ModelConfig, own_code
 from emotune.config.network import NetworkConfig
 from emotune.config.normalisation import Normalisation
@@ -27,6 +28,7 @@ from emotune.models.build import build
 from emotune.models.networks.attention import record_attention
 from emotune.models.weights.weights_file import read_run_weights
 from emotune.runs.directory import CODE, CONFIG, RECORD
+from emotune.training.distribution_losses import Readout, clipped_log_shares
 from emotune.training.evaluate import average_logits
 
 __all__ = ["ImageInput", "Predictions", "Predictor", "load_center_crop", "load_predictor"]
@@ -68,6 +70,8 @@ class Predictor:
         crops: The number of crops of an image over which predictions are averaged.
         device: The device of the network.
         input_spec: The network's input, which gives the sides of images and of their crops.
+        readout: What makes logits of the network's outputs, if they are none: see
+            `emotune.config.losses.CnnrLoss`.
     """
 
     run_id: str
@@ -77,6 +81,7 @@ class Predictor:
     crops: int
     device: torch.device
     input_spec: InputSpec = InputSpec()
+    readout: Readout | None = None
 
     def predict(self, images: Iterable[ImageInput], batch_size: int = EVALUATION_BATCH_SIZE) -> Predictions:
         """The network's predictions for images, which are processed as the run's test images were.
@@ -108,10 +113,11 @@ class Predictor:
         batch = torch.stack(images).to(self.device) if self.device.type != "cpu" else images
         indices = np.arange(len(squares))
         with record_attention(self.network) as weights:  # those of the first view, the centre crop
-            logits = [
+            outputs = [
                 self.network(crop_and_normalise(batch, view, indices, self.normalisation))
                 for view in evaluation_crops(len(squares), self.crops, self.input_spec)
             ]
+        logits = outputs if self.readout is None else [self.readout(one) for one in outputs]
         probabilities = average_logits(logits).softmax(1).cpu().numpy()
         return Predictions(self.classes, probabilities, {name: w.cpu().numpy() for name, w in weights.items()})
 
@@ -178,6 +184,8 @@ def load_predictor(run: str, device: str = "auto", *, trust_code: bool = False) 
         if crops not in (1, 5, 10):
             raise TypeError(f"test_crops {crops!r}")
         input_spec = TypeAdapter(InputSpec).validate_python(config.get("input", {}))  # earlier runs have none
+        loss = config["train"].get("loss")
+        cnnr = isinstance(loss, dict) and loss.get("name") == CnnrLoss.name
         weights = read_run_weights(folder, record["weights"]["sha256"])
         network = build(model, len(weights.classes), input_spec=input_spec)
         network.load_state_dict(weights.tensors)
@@ -186,7 +194,16 @@ def load_predictor(run: str, device: str = "auto", *, trust_code: bool = False) 
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise InputError(f"{folder}: not the files of a run ({reason}); train the run again") from None
     network.to(target).to(memory_format=torch.channels_last).eval().requires_grad_(False)
-    return Predictor(run_id, weights.classes, network, weights.normalisation, crops, target, input_spec)
+    return Predictor(
+        run_id,
+        weights.classes,
+        network,
+        weights.normalisation,
+        crops,
+        target,
+        input_spec,
+        clipped_log_shares if cnnr else None,
+    )
 
 
 def _require_trust(folder: Folder, code: UserCode, *, trust_code: bool) -> None:

@@ -8,6 +8,7 @@ from statistics import fmean
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from emotune.config.input_spec import InputSpec
@@ -19,9 +20,13 @@ from emotune.models.networks.attention import record_attention
 from emotune.models.networks.backbone_network import BackboneNetwork
 from emotune.models.networks.fixed_features import Features
 from emotune.training.distributed import World
+from emotune.training.distribution_losses import Readout
 from emotune.training.precision import autocast
 
 __all__ = ["Outputs", "average_logits", "evaluate"]
+
+LOWEST_SHARE = 1e-10
+"""The smallest share in a cross-entropy, which would be infinite for the label of a single image with a share of 0."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +37,26 @@ class Outputs:
         logits: The logits, float32 (N, K), for the centre crop or averaged over crops.
         attention: The attention weights of each layer by its dotted name, float32 (N, P): for the positions of the
             centre crop. They sum to one.
+        are_shares: Whether the logits are logarithms of shares, which are -inf for a share of 0.
     """
 
     logits: np.ndarray
     attention: dict[str, np.ndarray]
+    are_shares: bool = False
+
+    @property
+    def are_finite(self) -> bool:
+        """Whether no logit shows that the network has diverged."""
+        return bool((np.isfinite(self.logits) | (self.are_shares & np.isneginf(self.logits))).all())
+
+    def cross_entropy(self, targets: np.ndarray) -> float:
+        """The mean cross-entropy with the labels in nats; shares of 0 count as `LOWEST_SHARE`.
+
+        Args:
+            targets: The images' class indices, int64 (N,).
+        """
+        logits = np.maximum(self.logits, np.float32(math.log(LOWEST_SHARE))) if self.are_shares else self.logits
+        return F.cross_entropy(torch.from_numpy(logits), torch.from_numpy(targets)).item()
 
     @property
     def attention_entropy(self) -> float | None:
@@ -55,6 +76,7 @@ def evaluate(
     input_spec: InputSpec = InputSpec(),
     normalisation: Normalisation = IMAGENET,
     backbone: BackboneNetwork | None = None,
+    readout: Readout | None = None,
     on_batch: Callable[[int], None] = lambda evaluated: None,
 ) -> Outputs:
     """The network's outputs for every image, on all ranks.
@@ -71,6 +93,7 @@ def evaluate(
         normalisation: The normalisation of the images that the network sees.
         backbone: If ``network`` is only the head, which gets features: the whole network, whose backbone computes them
             unless the split has them.
+        readout: What makes logits of the network's outputs, if they are none.
         on_batch: A function that is called after each batch with the number of images that this rank has done.
     """
     network.eval()
@@ -93,7 +116,8 @@ def evaluate(
         for batch in batches:
             # One view after another, so that memory does not grow with their number; attention is that of the centre.
             with autocast(world.device, precision), record_attention(network) as weights:
-                logits = [network(one).float() for one in inputs(batch)]
+                outputs = [network(one).float() for one in inputs(batch)]
+            logits = [one if readout is None else readout(one) for one in outputs]
             attention = {name: values.cpu().numpy() for name, values in weights.items()}
             share.append((batch.indices, average_logits(logits).cpu().numpy(), attention))
             on_batch(evaluated := evaluated + len(batch.indices))
@@ -104,6 +128,7 @@ def evaluate(
             name: _in_order(len(split), [(indices, attention[name]) for indices, _, attention in parts])
             for name in parts[0][2]
         },
+        are_shares=readout is not None,
     )
 
 

@@ -11,10 +11,6 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from functools import cache, partial
 
-import numpy as np
-import torch
-import torch.nn.functional as F
-
 from emotune.config.network import NetworkConfig
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
@@ -28,6 +24,7 @@ from emotune.runs.predictions import accuracy
 from emotune.runs.progress import Phase, RunProgress
 from emotune.runs.record import EpochMetrics, RunRecord
 from emotune.training.distributed import World
+from emotune.training.distribution_losses import readout
 from emotune.training.epoch_randomness import EpochRandomness, draw_randomness
 from emotune.training.evaluate import Outputs, evaluate
 from emotune.training.feature_views import fixed_views, in_views, views_of_epoch
@@ -214,9 +211,9 @@ def _finite_outputs(
     outputs = evaluate(
         state.result, split, state.world, crops, precision=state.precision,
         input_spec=run.input, normalisation=state.normalisation, backbone=state.backbone,
-        on_batch=partial(reporter.report, phase),
+        readout=readout(run.train), on_batch=partial(reporter.report, phase),
     )  # fmt: skip
-    if not np.isfinite(outputs.logits).all():
+    if not outputs.are_finite:
         group, epoch = state.optimizer.param_groups[0], progress.epoch + bool(progress.step)
         lr = group["lr"] / group["multiplier"]
         raise DivergedError(f"the network's outputs are not finite after the last step of epoch {epoch}, lr {lr:.3g}")
@@ -284,13 +281,12 @@ def _steps(
 def _epoch_metrics(progress: Progress, run: RunConfig, images: int, val: Split, outputs: Outputs) -> EpochMetrics:
     """The metrics of the epoch that has just been trained on ``images`` images, given the validation outputs."""
     steps = steps_per_epoch(images, run.train.batch_size)
-    val_loss = F.cross_entropy(torch.from_numpy(outputs.logits), torch.from_numpy(val.targets)).item()
     metrics: EpochMetrics = {
         "epoch": progress.epoch + 1,
         "lr": learning_rate(run.train, progress.epoch * steps, steps),
         "train_loss": progress.loss_sum / progress.seen,
         "train_accuracy": 100 * progress.correct / progress.seen,
-        "val_loss": val_loss,
+        "val_loss": outputs.cross_entropy(val.targets),
         "val_accuracy": accuracy(val.targets, outputs.logits),
         "train_s_so_far": round(progress.train_s, 3),
     }

@@ -1,6 +1,6 @@
-"""The loss: cross-entropy or the user's own, with a target distribution and a weight for each training image."""
+"""The loss of a run: a named one or the user's own, with a target distribution and a weight for each training image."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +10,10 @@ import torch.nn.functional as F
 from emotune.config.train import LossCode, TrainConfig
 from emotune.core.errors import InputError
 from emotune.core.user_module import load_function, user_errors
-from emotune.data.annotations import target_weights
+from emotune.data.annotations import training_targets
 from emotune.data.mixing import Mixture
 from emotune.data.read.batches import Split
+from emotune.training.distribution_losses import make_named_loss
 
 __all__ = [
     "Loss",
@@ -76,12 +77,12 @@ def make_objective(split: Split, train: TrainConfig, device: torch.device) -> Ob
     """The objective of a run's training images, on a device."""
     targets, classes = split.targets, split.classes
     labels = [classes[target] for target in targets]
-    target_probs = target_weights(labels, split.votes, classes, train.targets)
+    target_probs = training_targets(labels, split.votes, classes, train.targets)
     balanced = train.class_weights == "balanced"
     weights = class_weights(targets, len(classes))[targets] if balanced else np.ones(len(targets), np.float32)
     smoothed = smooth_labels(target_probs, train.label_smoothing)
     label, probs, weight = (torch.from_numpy(values).to(device) for values in (targets, smoothed, weights))
-    return Objective(label, probs, weight, make_loss(train))
+    return Objective(label, probs, weight, make_loss(train, classes))
 
 
 def smooth_labels(target_probs: np.ndarray, smoothing: float) -> np.ndarray:
@@ -107,14 +108,21 @@ def class_weights(targets: np.ndarray, classes: int) -> np.ndarray:
     return (len(targets) / (classes * counts.clip(min=1))).astype(np.float32)
 
 
-def make_loss(train: TrainConfig) -> Loss:
+def make_loss(train: TrainConfig, classes: Sequence[str]) -> Loss:
     """The loss function of a run.
+
+    Args:
+        train: The training, with its loss.
+        classes: The K class names, in the order of the network's outputs.
 
     Raises:
         InputError: the user's own code cannot be run.
+        ValueError: the classes are not on the loss' wheel.
     """
-    if not isinstance(train.loss, LossCode):
+    if train.loss == "cross_entropy":
         return cross_entropy
+    if not isinstance(train.loss, LossCode):
+        return make_named_loss(train.loss, classes)
     code = train.loss
     return load_function(code.source, code.file, code.entry, code.options)
 
@@ -131,7 +139,7 @@ def check_loss(train: TrainConfig, classes: int) -> None:
     """
     if not isinstance(train.loss, LossCode):
         return
-    code, loss = train.loss, make_loss(train)
+    code, loss = train.loss, make_loss(train, ())
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(3, classes, generator=generator, requires_grad=True)
     weights = torch.tensor([1.0, 0.5, 2.0])

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from emotune.config.model import AttentionConfig, DualBranchConfig, MldrConfig, ModelConfig
+from emotune.config.model import AlexNetConfig, AttentionConfig, DualBranchConfig, MldrConfig, ModelConfig
 from emotune.config.run import RunConfig, Selection
 from emotune.config.train import TrainConfig
 from emotune.data.datasets.resolve import resolve_datasets
@@ -66,7 +66,7 @@ def test_images(small_shards: Path, attending: Finished, tmp_path_factory) -> di
     return files
 
 
-@pytest.fixture(params=["attention", "ten crops", "both branches", "mldr"])
+@pytest.fixture(params=["attention", "ten crops", "both branches", "mldr", "regression"])
 def any_run(request, finished_run) -> Finished:
     models = {
         "attention": (AttentionConfig(**NARROW), {}),
@@ -75,6 +75,7 @@ def any_run(request, finished_run) -> Finished:
         "ten crops": (AttentionConfig(**NARROW, score="tanh", output="sum"), {"test_crops": 10, "lr": 0.0001}),
         "both branches": (DualBranchConfig(**NARROW, attention="both"), {}),
         "mldr": (MldrConfig(**NARROW), {}),
+        "regression": (AlexNetConfig(**NARROW), {"loss": "cnnr", "lr": 0.001}),
     }
     model, settings = models[request.param]
     return finished_run(model, **settings)

@@ -36,7 +36,10 @@ def targets_without_effect(runs: Sequence[RunConfig]) -> None:
     Raises:
         InputError: They do not differ; with a line for each variant and data set.
     """
-    by_targets = {(run.train.targets, run.dataset): run for run in runs if run.train.targets != "hard"}
+    by_targets = {
+        (targets, run.dataset): run for run in runs
+        if isinstance(targets := run.train.targets, str) and targets != "hard"
+    }  # fmt: skip
     problems = []
     for (targets, dataset), run in by_targets.items():
         classes, samples = manifest_of(dataset).classes, _samples(dataset, ("train",))

@@ -5,7 +5,7 @@ The id of a run shows only *that* something differs; the ``config.json`` of earl
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import MISSING, asdict, fields
+from dataclasses import MISSING, asdict, fields, is_dataclass
 from difflib import unified_diff
 from typing import Any
 
@@ -207,8 +207,11 @@ def _options(part: str, config: Any, earlier: Mapping[str, Any]) -> list[str]:
 
 
 def _defaults(config: Any) -> dict[str, Any]:
-    """The defaults of a config's options, and those of the head that it has."""
+    """The defaults of a config's options, and those of the head, the loss and the targets that it has."""
     defaults = {f.name: f.default for f in fields(config) if f.default is not MISSING}
+    for name in ("loss", "targets"):
+        if is_dataclass(value := getattr(config, name, None)) and not isinstance(value, UserCode):
+            defaults |= {f"{name}.{f.name}": f.default for f in fields(value) if f.name != "name"}
     if isinstance(config, BackboneConfig):
         head = {f.name: f.default for f in fields(config.head)}
         defaults |= _plain({"head": head}) | {"head": BackboneConfig.head.name}
@@ -216,7 +219,8 @@ def _defaults(config: Any) -> dict[str, Any]:
 
 
 def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options without the texts of the user's code, and with each option of that code, or of a head, by itself.
+    """Options without the texts of the user's code, and with each option of that code by itself; also of a head, a loss
+    and targets.
 
     ``model.input`` is left out, because a run has its whole input, which results from it.
     """
@@ -224,7 +228,7 @@ def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in options.items():
         if name == "input":
             continue
-        if name == "head" and isinstance(value, Mapping):
+        if isinstance(value, Mapping) and (name == "head" or (name in ("loss", "targets") and "name" in value)):
             plain |= {name: value["name"]} | {f"{name}.{key}": one for key, one in value.items() if key != "name"}
             continue
         if isinstance(value, dict) and set(value) == {"file", "content"}:

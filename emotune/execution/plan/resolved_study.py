@@ -6,6 +6,7 @@ from pathlib import Path
 
 from emotune.config.labels import MIKELS
 from emotune.config.load import load_study
+from emotune.config.losses import class_problem
 from emotune.config.other_data import TransferTest
 from emotune.config.run import DatasetRef, RunConfig
 from emotune.config.study import Study
@@ -60,13 +61,18 @@ def resolve_study(study: Study | str | Path, runs: str | Path) -> ResolvedStudy:
 
     Raises:
         InputError: a data set, weights or a backbone cannot be used, the metric or the names of a model's prompts do
-            not fit the classes, or ``runs`` is a file.
+            not fit the classes, a loss or targets do not, or ``runs`` is a file.
     """
     study = study if isinstance(study, Study) else load_study(Path(study))
     datasets = resolve_datasets(study.datasets, study.task)
     classes = {one.name: manifest_of(one).classes if is_ready(one) else MIKELS for one in datasets}
     for name, of_dataset in classes.items():
         study.metric.check_classes(name, of_dataset)
+    raise_if_any(list(dict.fromkeys(
+        f"variants.{variant}: train.{option} on {name}: {problem}"
+        for name, of_dataset in classes.items() for variant, (_, train) in study.variants.items()
+        for option in ("loss", "targets") if (problem := class_problem(getattr(train, option), of_dataset))
+    )))  # fmt: skip
     _check_class_names(study, sorted({label for of_dataset in classes.values() for label in of_dataset}))
     inputs = resolve_inputs(study.variants)
     planned = study.runs(datasets, resolve_weights(study.variants), inputs)
