@@ -7,6 +7,7 @@ FEATURE_SETS = (
     "textures",
     "wiccest",
     "gabor",
+    "shapes",
     "bags_of_emotions",
     "emotion_histogram",
 )
