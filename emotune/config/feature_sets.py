@@ -8,6 +8,7 @@ FEATURE_SETS = (
     "wiccest",
     "gabor",
     "shapes",
+    "principles",
     "bags_of_emotions",
     "emotion_histogram",
 )

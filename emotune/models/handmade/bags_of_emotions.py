@@ -19,7 +19,7 @@ from scipy import ndimage
 
 from emotune.models.handmade.colour_emotions import SCALES, emotions_of_image
 from emotune.models.handmade.feature_set import FeatureSet
-from emotune.models.handmade.image_size import to_area
+from emotune.models.handmade.resizing import SQUARE_AREA, fixed_area
 
 __all__ = ["FEATURES", "bags_of_emotions"]
 
@@ -37,7 +37,7 @@ SIDES = ("homogeneous", "lower", "higher")
 
 def bags_of_emotions(image: np.ndarray) -> np.ndarray:
     """Histograms of the emotions at interest points: uint8 (H, W, 3) → float32 (80,)."""
-    emotions = emotions_of_image(to_area(image))
+    emotions = emotions_of_image(fixed_area(image, SQUARE_AREA))
     bags: dict[str, list[np.ndarray]] = {side: [] for side in SIDES}
     densities = []
     for level in range(LEVELS):

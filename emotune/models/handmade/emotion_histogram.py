@@ -12,7 +12,7 @@ import numpy as np
 
 from emotune.models.handmade.colour_emotions import emotions_of_image
 from emotune.models.handmade.feature_set import FeatureSet
-from emotune.models.handmade.image_size import to_area
+from emotune.models.handmade.resizing import SQUARE_AREA, fixed_area
 
 __all__ = ["CUTS", "FEATURES", "emotion_histogram"]
 
@@ -22,7 +22,7 @@ BINS = len(CUTS) + 1
 
 def emotion_histogram(image: np.ndarray) -> np.ndarray:
     """The roots of the shares of pixels in 4×4×4 bins of activity, weight and heat: uint8 (H, W, 3) → float32 (64,)."""
-    emotions = emotions_of_image(to_area(image)).reshape(-1, 3)
+    emotions = emotions_of_image(fixed_area(image, SQUARE_AREA)).reshape(-1, 3)
     activity, weight, heat = np.searchsorted(CUTS, emotions, side="right").T
     counts = np.bincount((activity * BINS + weight) * BINS + heat, minlength=BINS**3)
     return np.sqrt(counts / len(emotions)).astype(np.float32)

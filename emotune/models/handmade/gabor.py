@@ -17,7 +17,7 @@ import numpy as np
 from scipy import fft
 
 from emotune.models.handmade.feature_set import FeatureSet
-from emotune.models.handmade.image_size import to_side
+from emotune.models.handmade.resizing import square
 from emotune.models.handmade.wiccest import CHANNELS, COLOUR_MODEL
 
 __all__ = ["FEATURES", "gabor"]
@@ -34,8 +34,8 @@ REGIONS = ("whole", "top-left", "top-right", "bottom-left", "bottom-right")
 
 def gabor(image: np.ndarray) -> np.ndarray:
     """Mean magnitudes of 72 filters in 5 regions: uint8 (H, W, 3) → float32 (360,)."""
-    square = to_side(image, SIDE)
-    levels = [_energies(to_side(square, SIDE >> level)) for level in range(LEVELS)]
+    whole = square(image, SIDE)
+    levels = [_energies(square(whole, SIDE >> level)) for level in range(LEVELS)]
     return np.stack(levels, axis=1).ravel().astype(np.float32)  # channels, frequencies, orientations, regions
 
 

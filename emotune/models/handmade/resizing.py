@@ -3,12 +3,14 @@
 import numpy as np
 from PIL import Image
 
-__all__ = ["AREA", "REGION_AREA", "fixed_area"]
+__all__ = ["AREA", "REGION_AREA", "SQUARE_AREA", "fixed_area", "square"]
 
 AREA = 200_000
 """The number of pixels (SYSTEMS.md, section a: a public reading of Machajdik and Hanbury 2010 has the same)."""
 REGION_AREA = AREA // 4
 """The number of pixels for segments and faces, whose cost would be the largest by far: half the sides. Own reading."""
+SQUARE_AREA = 256 * 256
+"""The number of pixels of a square of 256×256, the size at which most images are stored. Own reading."""
 MIN_SIDE = 32
 """The smallest side: three levels of wavelets in 4×4 blocks need it."""
 
@@ -28,3 +30,10 @@ def fixed_area(image: np.ndarray, area: int = AREA) -> np.ndarray:
         return image
     picture = Image.fromarray(np.ascontiguousarray(image))
     return np.asarray(picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0))
+
+
+def square(image: np.ndarray, side: int) -> np.ndarray:
+    """An image as a square, whatever its proportions: uint8 (H, W, 3) → uint8 (side, side, 3)."""
+    if image.shape[:2] == (side, side):
+        return image
+    return np.asarray(Image.fromarray(np.ascontiguousarray(image)).resize((side, side), Image.Resampling.BILINEAR))

@@ -27,7 +27,7 @@ from skimage.measure import EllipseModel
 
 from emotune.models.handmade.contours import Pieces, contours_of, pieces_of
 from emotune.models.handmade.feature_set import FeatureSet
-from emotune.models.handmade.image_size import to_area
+from emotune.models.handmade.resizing import SQUARE_AREA, fixed_area
 
 __all__ = ["FEATURES", "shapes"]
 
@@ -43,7 +43,7 @@ ROUNDEST = 3
 
 def shapes(image: np.ndarray) -> np.ndarray:
     """Statistics of segments, lines, angles and curves: uint8 (H, W, 3) → float32 (98,)."""
-    resized = to_area(image)
+    resized = fixed_area(image, SQUARE_AREA)
     sides = np.array(resized.shape[:2])
     lines, pieces, angles = pieces_of(contours_of(resized))
     straight = pieces.straightness >= STRAIGHT

@@ -23,7 +23,7 @@ from scipy.optimize import elementwise
 from scipy.special import digamma
 
 from emotune.models.handmade.feature_set import FeatureSet
-from emotune.models.handmade.image_size import to_area
+from emotune.models.handmade.resizing import SQUARE_AREA, fixed_area
 
 __all__ = ["COLOUR_MODEL", "FEATURES", "fit_weibull", "wiccest"]
 
@@ -45,7 +45,7 @@ GRIDS = ((1, 1.0), (2, 0.5), (3, 0.5))
 
 def wiccest(image: np.ndarray) -> np.ndarray:
     """β and γ of the edges in 14 regions: uint8 (H, W, 3) → float32 (168,)."""
-    edges = _edges(to_area(image))[..., ::STEP, ::STEP]
+    edges = _edges(fixed_area(image, SQUARE_AREA))[..., ::STEP, ::STEP]
     fits = [fit_weibull(_regions(edges, *grid)) for grid in GRIDS]
     numbers = np.concatenate(fits, axis=1)  # (6 kinds of edges, 14 regions, 2)
     return numbers.transpose(0, 2, 1).ravel().astype(np.float32)
