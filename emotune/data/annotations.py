@@ -7,9 +7,10 @@ import numpy as np
 
 from emotune.config.labels import NEGATIVE, POSITIVE, wheel_of
 from emotune.config.losses import GaussianTargets
+from emotune.config.target import Target
 
 __all__ = ["OTHER", "QUARTERS", "agreement_of", "gaussian_on_wheel", "leading_class", "majority_class", "parse_votes",
-           "quarters", "target_weights", "training_targets"]  # fmt: skip
+           "quarters", "target_weights", "training_targets", "vote_shares"]  # fmt: skip
 
 OTHER = "other"
 """The key of votes for none of the classes: "not this one", or neutral."""
@@ -111,11 +112,26 @@ def target_weights(
     return weights.astype(np.float32)
 
 
+def vote_shares(labels: Sequence[str], votes: Sequence[Mapping[str, float]], classes: Sequence[str]) -> np.ndarray:
+    """The share of each class in the votes for the classes, float32 (N, K); votes for none of them are left out.
+
+    An image without a vote for a class has its label alone.
+
+    >>> vote_shares(["awe", "fear"], [{"awe": 3, "fear": 1, "other": 6}, {}], ("awe", "fear")).tolist()
+    [[0.75, 0.25], [0.0, 1.0]]
+    """
+    counts = np.array([[one.get(name, 0) for name in classes] for one in votes], float).reshape(-1, len(classes))
+    own = np.array([[name == label for name in classes] for label in labels], float).reshape(-1, len(classes))
+    counts = np.where(counts.sum(axis=1, keepdims=True) > 0, counts, own)
+    return (counts / counts.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
 def training_targets(
     labels: Sequence[str],
     votes: Sequence[Mapping[str, float]],
     classes: Sequence[str],
     targets: str | GaussianTargets,
+    task: Target = "classes",
 ) -> np.ndarray:
     """The target distribution of each image as `TrainConfig.targets` says, float32 (N, K).
 
@@ -124,11 +140,15 @@ def training_targets(
         votes: The votes on the same N images, by class.
         classes: The K classes.
         targets: The kind of targets.
+        task: What is predicted. For *distributions*, soft targets are `vote_shares`, which tests compare predictions
+            with; they differ from those for *classes* only where there are votes for none of the classes.
     """
-    if not isinstance(targets, GaussianTargets):
-        return target_weights(labels, votes, classes, targets)
-    of_label = dict(zip(classes, gaussian_on_wheel(classes, targets), strict=True))
-    return np.stack([of_label[label] for label in labels])
+    if isinstance(targets, GaussianTargets):
+        of_label = dict(zip(classes, gaussian_on_wheel(classes, targets), strict=True))
+        return np.stack([of_label[label] for label in labels])
+    if task == "distributions" and targets == "soft":
+        return vote_shares(labels, votes, classes)
+    return target_weights(labels, votes, classes, targets)
 
 
 def gaussian_on_wheel(classes: Sequence[str], targets: GaussianTargets) -> np.ndarray:

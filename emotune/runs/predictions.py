@@ -2,10 +2,12 @@
 
 import numpy as np
 
-__all__ = ["LOGIT_PREFIX", "accuracy", "class_prior"]
+__all__ = ["LOGIT_PREFIX", "SHARE_PREFIX", "accuracy", "class_prior", "mean_distribution"]
 
 LOGIT_PREFIX = "logit_"
 """The prefix of the columns with logits; the rest of the name is the class."""
+SHARE_PREFIX = "share_"
+"""The prefix of the columns with the true shares of the votes, which only the task *distributions* has."""
 
 
 def accuracy(targets: np.ndarray, logits: np.ndarray) -> float:
@@ -34,3 +36,16 @@ def class_prior(counts: np.ndarray) -> np.ndarray:
     """
     smoothed = counts + 1
     return np.log(smoothed / smoothed.sum()).astype(np.float32)
+
+
+def mean_distribution(shares: np.ndarray) -> np.ndarray:
+    """The mean of distributions over classes, float64 (K,): what is predicted for every image without looking.
+
+    Args:
+        shares: The training images' shares of the votes (N, K).
+
+    >>> mean_distribution(np.array([[0.5, 0.5], [1, 0]])).tolist()
+    [0.75, 0.25]
+    """
+    mean = shares.mean(axis=0, dtype=np.float64)
+    return mean / mean.sum()

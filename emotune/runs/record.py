@@ -143,6 +143,7 @@ class RunRecord(TypedDict):
         forward_flops: The floating-point operations of one image's forward pass; None if they are not counted.
         train_images: The number of training images.
         train_by_class: The number of training images of each class, in the order of the classes; old records lack it.
+        train_shares: The mean share of each class in the votes on the training images; for the task *distributions*.
         test_images: The number of test images.
         accuracy: The test accuracy, per cent.
         durations_s: Seconds by phase: ``reading`` before the first step since the process last began, ``train`` in
@@ -172,6 +173,7 @@ class RunRecord(TypedDict):
     forward_flops: float | None
     train_images: int
     train_by_class: NotRequired[dict[str, int]]
+    train_shares: NotRequired[dict[str, float]]
     test_images: int
     accuracy: float
     durations_s: dict[str, float]

@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 
 from emotune.config.head_training import as_network
+from emotune.config.model import ConstantConfig
 from emotune.config.resources import EVALUATION_BATCH_SIZE, Resources
 from emotune.config.run import RunConfig
 from emotune.config.zero_shot import ZeroShotConfig
+from emotune.data.annotations import vote_shares
 from emotune.data.read.batches import Split
 from emotune.models.baselines.baseline import Baseline, ImageBaseline
 from emotune.models.baselines.build import make_baseline
+from emotune.models.baselines.class_prior import MeanDistribution
 from emotune.models.baselines.logistic import Logistic
 from emotune.models.cost import Cost, cost
 from emotune.models.weights.initial_weights import Initialisation
@@ -65,6 +68,11 @@ def open_rows(
     classes = open_images("train").classes
     if isinstance(run.model, ZeroShotConfig):
         return _by_prompts(run, run.model, session, open_images, classes)
+    if isinstance(run.model, ConstantConfig) and run.dataset.task == "distributions":
+        train = open_images("train")
+        shares = vote_shares([classes[target] for target in train.targets], train.votes, classes)
+        trivial = MeanDistribution(len(classes), shares=shares)
+        return Rows(trivial, open_images, partial(_by_hand, trivial))
     model = make_baseline(run.model, len(classes))
     if not isinstance(model, Logistic):
         return Rows(model, open_images, partial(_by_hand, model))

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from emotune.config.target import Target
 from emotune.config.train import LossCode, TrainConfig
 from emotune.core.errors import InputError
 from emotune.core.user_module import load_function, user_errors
@@ -73,11 +74,18 @@ class Objective:
         return Objective(own.targets if share >= 0.5 else partners.targets, probs, weights, self.loss)
 
 
-def make_objective(split: Split, train: TrainConfig, device: torch.device) -> Objective:
-    """The objective of a run's training images, on a device."""
+def make_objective(split: Split, train: TrainConfig, device: torch.device, task: Target = "classes") -> Objective:
+    """The objective of a run's training images, on a device.
+
+    Args:
+        split: The training images.
+        train: The training, with its targets and its loss.
+        device: The device.
+        task: What is predicted.
+    """
     targets, classes = split.targets, split.classes
     labels = [classes[target] for target in targets]
-    target_probs = training_targets(labels, split.votes, classes, train.targets)
+    target_probs = training_targets(labels, split.votes, classes, train.targets, task)
     balanced = train.class_weights == "balanced"
     weights = class_weights(targets, len(classes))[targets] if balanced else np.ones(len(targets), np.float32)
     smoothed = smooth_labels(target_probs, train.label_smoothing)

@@ -15,9 +15,10 @@ from emotune.config.metric import SELECTIONS
 from emotune.config.run import RunConfig
 from emotune.config.train import Order
 from emotune.core.storage import Folder
+from emotune.data.annotations import vote_shares
 from emotune.data.read.batches import Split
 from emotune.models.cost import Cost
-from emotune.runs.predictions import LOGIT_PREFIX
+from emotune.runs.predictions import LOGIT_PREFIX, SHARE_PREFIX, mean_distribution
 from emotune.runs.record import ATTENTION, PREDICTIONS, Hardware, InitialisationRecord, RunRecord
 from emotune.training.distributed import World
 from emotune.training.evaluate import Outputs
@@ -31,12 +32,17 @@ def write_predictions(folder: Folder, run: RunConfig, split: Split, outputs: Out
     """Writes the predictions for the test images, in their order, and the attention weights if there are any.
 
     ``predictions.parquet`` has a row per image: ``sample_id``, ``target`` (the class name), ``group`` (the same for
-    near-duplicates), and ``logit_<class>`` for each class. ``attention.parquet`` has a row per attention layer and
-    image, layer by layer: ``sample_id``, ``layer``, and ``weights``, a list of float32 (P).
+    near-duplicates), and ``logit_<class>`` for each class; for the task *distributions* also ``share_<class>``, the
+    true share of the votes (`emotune.data.annotations.vote_shares`). ``attention.parquet`` has a row per attention
+    layer and image, layer by layer: ``sample_id``, ``layer``, and ``weights``, a list of float32 (P).
     """
     ids, classes = list(split.keys), np.array(split.classes)
     columns: dict[str, Any] = {"sample_id": ids, "target": classes[split.targets].tolist(), "group": split.groups}
     columns |= {f"{LOGIT_PREFIX}{label}": outputs.logits[:, index] for index, label in enumerate(split.classes)}
+    if run.dataset.task == "distributions":
+        columns |= {
+            f"{SHARE_PREFIX}{label}": of_class for label, of_class in zip(classes, _shares(split).T, strict=True)
+        }
     _write(folder, PREDICTIONS, run, columns)
     if outputs.attention:
         weights = [row for rows in outputs.attention.values() for row in rows]
@@ -105,6 +111,8 @@ def make_record(
         "test_images": test_images,
         "accuracy": accuracy,
     }
+    if run.dataset.task == "distributions":
+        record["train_shares"] = dict(zip(split.classes, mean_distribution(_shares(split)).tolist(), strict=True))
     if progress.notes:
         record["notes"] = progress.notes
     return record
@@ -113,6 +121,11 @@ def make_record(
 def _images_by_class(split: Split) -> dict[str, int]:
     counts = np.bincount(split.targets, minlength=len(split.classes))
     return dict(zip(split.classes, counts.tolist(), strict=True))
+
+
+def _shares(split: Split) -> np.ndarray:
+    """The true shares of the votes, float32 (N, K)."""
+    return vote_shares([split.classes[target] for target in split.targets], split.votes, split.classes)
 
 
 def _one(values: list[Any]) -> Any:

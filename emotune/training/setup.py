@@ -206,7 +206,7 @@ def load_or_init(
     state = TrainState(
         world, network, network,
         make_optimizer(network, run.train, initialisation.new, run.input.side), make_average(network, run.train),
-        make_objective(split, run.train, world.device), initialisation.normalisation,
+        make_objective(split, run.train, world.device, run.dataset.task), initialisation.normalisation,
         run.train.precision, run.train.clip_norm, resources.accumulate,
         BestWeights() if run.select == "best_val" else None,
         make_augmentation(run.train), run.train.random_erasing, backbone,

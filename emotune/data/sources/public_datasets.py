@@ -92,6 +92,11 @@ class Emotion6:
         for _, votes in table:
             votes[OTHER if classes == EKMAN else "neutral"] = votes.pop("neutral")
         merged, notes = merge_vote_rows(table)
+        if self.target == "distributions" and classes == EKMAN:
+            notes = [
+                *notes,
+                "neutral is left out: shares are those of the votes for six emotions; --neutral class keeps it",
+            ]
         images = label_by_votes(merged, folders, self.target)
         return make_listing(name, classes, images, EMOTION6, RESEARCH_LICENCE, notes, self.target)
 

@@ -1,4 +1,4 @@
-"""The trivial baseline: the frequencies of the classes in training, whatever the image."""
+"""The trivial baselines: the frequencies of the classes in training, or its mean distribution, whatever the image."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from emotune.runs.predictions import class_prior
+from emotune.runs.predictions import class_prior, mean_distribution
 
-__all__ = ["ClassPrior"]
+__all__ = ["ClassPrior", "MeanDistribution"]
 
 
 @dataclass
@@ -49,3 +49,30 @@ class ClassPrior:
     def parameters(self) -> int:
         """A share per class, except the last, which follows from the others."""
         return self.classes - 1
+
+
+@dataclass
+class MeanDistribution(ClassPrior):
+    """The mean of the training images' distributions as the prediction for every image.
+
+    A class without any vote in training has the share 0, whose logarithm is -inf.
+
+    Args:
+        classes: The number of classes, K.
+        shares: The training images' shares of the votes (N, K).
+    """
+
+    shares: np.ndarray = field(kw_only=True, repr=False)
+
+    def fit(
+        self,
+        train: np.ndarray,
+        targets: np.ndarray,
+        val: np.ndarray,
+        val_targets: np.ndarray,
+        on_progress: Callable[[], None] = lambda: None,
+    ) -> dict[str, Any]:
+        """Takes the mean of ``shares``; nothing else matters."""
+        with np.errstate(divide="ignore"):
+            self._log_shares = np.log(mean_distribution(self.shares)).astype(np.float32)
+        return {}
