@@ -12,9 +12,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from emotune.runs.predictions import LOGIT_PREFIX
+from emotune.runs.predictions import LOGIT_PREFIX, SHARE_PREFIX
 
-__all__ = ["classes_of", "guesses_of", "keep_arrays", "logits_of", "targets_of"]
+__all__ = ["classes_of", "guesses_of", "keep_arrays", "logits_of", "shares_of", "targets_of"]
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,15 @@ def logits_of(predictions: pd.DataFrame) -> np.ndarray:
     """The logits (N, K) in double precision."""
     kept = _KEPT.get(id(predictions))
     return (kept.logits if kept else _logits_of(predictions)).astype(np.float64)
+
+
+def shares_of(predictions: pd.DataFrame) -> np.ndarray | None:
+    """The true shares of the votes (N, K) in double precision, which sum to one; None if the table has none."""
+    names = [SHARE_PREFIX + label for label in classes_of(predictions)]
+    if not names or names[0] not in predictions:
+        return None
+    shares = predictions[names].to_numpy(np.float64)
+    return shares / shares.sum(axis=1, keepdims=True)
 
 
 def guesses_of(predictions: pd.DataFrame) -> np.ndarray:
