@@ -5,6 +5,7 @@ __all__ = ["FEATURE_SETS"]
 FEATURE_SETS = (
     "colours",
     "textures",
+    "machajdik",
     "wiccest",
     "gabor",
     "shapes",

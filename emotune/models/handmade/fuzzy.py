@@ -1,5 +1,7 @@
 """Fuzzy classes of lightness, saturation and warmth: how far a pixel or a segment belongs to each."""
 
+from math import radians
+
 import numpy as np
 
 from emotune.models.handmade.colour_spaces import hue_weights
@@ -19,7 +21,7 @@ SATURATION_CENTRES = (0.083, 0.484)
 """The centres of low and high saturation from there."""
 SATURATION_EDGES = (0.10, 0.27, 0.51)
 """Where low, middle and high saturation begin to change over (Wang et al. 2006; SYSTEMS.md, section a)."""
-WARMEST, COLDEST = np.deg2rad(50), np.deg2rad(230)
+WARMEST, COLDEST = radians(50), radians(230)
 
 
 def centre_memberships(values: np.ndarray, centres: tuple[float, ...]) -> np.ndarray:

@@ -42,7 +42,7 @@ def itten_contrasts(image: Ihsl, segments: Segments) -> np.ndarray:
     - hue_count, hue_spread: the number of bins of 5 % or more in a segment, and the circular dispersion of its hues.
       Own: pixels weigh as for harmony; the mean over segments weighs by area.
     - warm_area, cold_area: the share of the image in segments whose hue is warm, in [0°, 140°) or [320°, 360°), or
-      cold, the total, and of the largest such segment. Own: segments count as far as they have a hue.
+      cold, the total, and of the largest such segment. Own: pixels count as far as they have a hue.
     """
     weights = hue_weights(image.saturation)
     areas = segments.areas
@@ -50,7 +50,7 @@ def itten_contrasts(image: Ihsl, segments: Segments) -> np.ndarray:
     sine = segments.sums(image.saturation * np.sin(image.hue))
     hue = np.arctan2(sine, cosine) % (2 * np.pi)
     saturation = segments.means(image.saturation)
-    coloured = hue_weights(saturation)
+    coloured = segments.means(weights)
     pairs = [
         *_brightness_and_saturation(segments.means(image.luminance), saturation, areas),
         *_between_pairs(hue, saturation, coloured, segments.pixels),

@@ -49,6 +49,7 @@ def line_statistics(lines: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     run, rise = np.abs(lines[:, 1] - lines[:, 0]).T
     absolute = np.arctan2(rise, run)
     relative = np.minimum(absolute, np.pi / 2 - absolute)
-    numbers = np.stack([absolute / (np.pi / 2), relative / (np.pi / 4), np.hypot(run, rise) / np.hypot(*shape[:2])])
+    diagonal = (shape[0] ** 2 + shape[1] ** 2) ** 0.5
+    numbers = np.stack([absolute / (np.pi / 2), relative / (np.pi / 4), np.hypot(run, rise) / diagonal])
     static = relative <= STATIC
     return np.concatenate([numbers[:, kind].mean(axis=1) if kind.any() else np.zeros(3) for kind in (static, ~static)])

@@ -54,19 +54,19 @@ def segments_of(luminance: np.ndarray) -> Segments:
     """
     from scipy import ndimage  # late: the libraries are an extra
     from skimage.filters import sobel
+    from skimage.measure import label
     from skimage.morphology import disk, local_minima
 
     flattened = _flattened(np.round(255 * luminance).astype(np.uint8))
     magnitude = np.round(sobel(flattened.astype(np.float32)) / STEP).clip(0, 255).astype(np.uint8)
-    neighbours = np.ones((3, 3), int)
-    minima, _ = ndimage.label(local_minima(magnitude, connectivity=2), structure=neighbours)
-    large = np.bincount(minima.ravel()) >= disk(RADIUS).sum()
+    minima = np.asarray(label(local_minima(magnitude, connectivity=2), connectivity=2))
+    large = np.bincount(minima.ravel()) >= np.count_nonzero(disk(RADIUS))
     large[0] = False  # what is no minimum
     count = int(large.sum())
     if count <= 1:
         return Segments(np.zeros(luminance.shape, np.int32), 1)
     markers = np.where(large, np.cumsum(large), 0).astype(np.int32)[minima]
-    return Segments(ndimage.watershed_ift(magnitude, markers, structure=neighbours) - 1, count)
+    return Segments(ndimage.watershed_ift(magnitude, markers, structure=np.ones((3, 3))) - 1, count)
 
 
 def _flattened(grey: np.ndarray) -> np.ndarray:

@@ -1,12 +1,14 @@
 """Lines of drawings whose lines are known."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
 from emotune.models.handmade.lines import LINE_STATISTICS, edges_of, line_statistics, lines_of
 
 
-def statistics(lines: list[list[list[float]]], shape: tuple[int, int] = (300, 400)) -> dict[str, float]:
+def statistics(lines: Sequence[Sequence[Sequence[float]]], shape: tuple[int, int] = (300, 400)) -> dict[str, float]:
     found = line_statistics(np.array(lines, float).reshape(-1, 2, 2), shape)
     return dict(zip(LINE_STATISTICS, found, strict=True))
 
