@@ -107,7 +107,8 @@ def _ellipse(points: np.ndarray, length: float, sides: np.ndarray) -> tuple[floa
     Returns:
         None where no ellipse fits, or one that reaches far beyond the image, as along a nearly straight curve.
     """
-    model = EllipseModel.from_estimate(points[:, ::-1].astype(float))
+    with np.errstate(all="ignore"):  # of some symmetric curves it divides by zero, and finds the right angle
+        model = EllipseModel.from_estimate(points[:, ::-1].astype(float))
     if not model:
         return None
     axes, theta = np.asarray(model.axis_lengths, float), model.theta

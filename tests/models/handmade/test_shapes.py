@@ -101,5 +101,15 @@ def test_a_quarter_turn_moves_orientations_by_ninety_degrees_and_keeps_angles():
     assert turned["angle_size/mean"] == pytest.approx(image["angle_size/mean"], abs=0.02)
 
 
+def test_a_symmetric_ellipse_for_which_the_library_divides_by_zero_is_no_warning():
+    rng = np.random.default_rng(169)
+    image = Image.new("RGB", (256, 256), "white")
+    for _ in range(20):
+        x, y = rng.integers(0, 256, 2).tolist()
+        r = int(rng.integers(5, 12))
+        ImageDraw.Draw(image).ellipse((x - r, y - r, x + r, y + r), fill=tuple(rng.integers(0, 200, 3).tolist()))
+    assert np.isfinite(shapes(np.asarray(image))).all()
+
+
 def test_what_touches_nothing_but_the_blank_leaves_zeros():
     assert not shapes(np.full((100, 200, 3), 90, np.uint8)).any()
