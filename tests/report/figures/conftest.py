@@ -20,7 +20,17 @@ from emotune.analysis.verdict import Verdict
 from emotune.config.contrast import Contrast
 from emotune.config.labels import MIKELS
 from emotune.config.metric import Metric
-from emotune.report.figures import accuracy, attention, calibration, classes, contrasts, curves, interactions, learning
+from emotune.report.figures import (
+    accuracy,
+    attention,
+    calibration,
+    classes,
+    contrasts,
+    curves,
+    distributions,
+    interactions,
+    learning,
+)
 from emotune.report.figures.style import variant_colours
 
 USUAL = ("alexnet", "attention", "dual", "dual-plain", "mldr")
@@ -110,6 +120,17 @@ def looks(results: SimpleNamespace) -> list[Look]:
     return [Look(2, 0.02, first), Look(5, 0.03, tuple(c for c in first if c.verdict == Verdict.UNRESOLVED))]
 
 
+def means(results: SimpleNamespace) -> pd.DataFrame:
+    """Mean distributions of all images and of those of each class, true and predicted."""
+    lot, labels = np.random.default_rng(4), list(dict.fromkeys(results.recalls["label"]))
+    rows = [
+        (of, 10 + i, who, label, 100 * share)
+        for i, of in enumerate(["all images", *labels]) for who in ("", *results.variants)
+        for label, share in zip(labels, lot.dirichlet(np.ones(len(labels))), strict=True)
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=["of", "images", "who", "label", "share"])
+
+
 DRAW: dict[str, Callable[..., Figure]] = {
     "forest": lambda r, **width: contrasts.contrast_forest(r.compared, METRIC, r.aa, **width),
     "uncertainties": lambda r, **width: contrasts.interval_comparison(r.compared, r.crossed, METRIC, **width),
@@ -133,6 +154,7 @@ DRAW: dict[str, Callable[..., Figure]] = {
     "reliability": lambda r, **width: calibration.reliability(
         "scenes", r.bins, r.colours, dict.fromkeys(r.variants, 5.0), **width
     ),
+    "distributions": lambda r, **width: distributions.mean_distribution_panels("scenes", means(r), r.colours, **width),
     "mean_maps": lambda r, **width: attention.mean_attention_maps("scenes", r.maps, **width),
     "interaction": lambda r, **width: interactions.interaction_plot(
         "scenes", ("attention-of-some-kind", "branches"), r.cells, r.compared[: r.seeds], METRIC, **width
