@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from emotune.analysis.prediction_arrays import classes_of
+from emotune.analysis.prediction_arrays import classes_of, shares_of
 from emotune.config.metric import Metric, MetricCode
 from emotune.core.errors import InputError
 from emotune.core.user_module import load_function, user_errors
-from emotune.runs.predictions import LOGIT_PREFIX
+from emotune.runs.predictions import LOGIT_PREFIX, SHARE_PREFIX
 
 __all__ = ["check_metric", "metric_frame", "metric_value"]
 
@@ -31,7 +31,9 @@ def metric_frame(predictions: pd.DataFrame) -> pd.DataFrame:
     logits = ordered[[LOGIT_PREFIX + label for label in classes]].to_numpy(np.float64)
     names = {"key": ordered["sample_id"], "label": ordered["target"], "predicted": np.array(classes)[logits.argmax(1)]}
     probabilities = pd.DataFrame(special.softmax(logits, axis=1), columns=[PROBABILITY_PREFIX + c for c in classes])
-    return pd.DataFrame(names).astype("str").join(probabilities)
+    frame = pd.DataFrame(names).astype("str").join(probabilities)
+    shares = shares_of(ordered)
+    return frame if shares is None else frame.join(pd.DataFrame(shares, columns=[SHARE_PREFIX + c for c in classes]))
 
 
 def metric_value(metric: Metric, predictions: pd.DataFrame) -> float:
@@ -50,12 +52,13 @@ def metric_value(metric: Metric, predictions: pd.DataFrame) -> float:
     return _value(metric, code, frame, f"a table of {len(frame):,} images")
 
 
-def check_metric(metric: Metric, classes: Sequence[str]) -> None:
+def check_metric(metric: Metric, classes: Sequence[str], *, with_shares: bool = False) -> None:
     """Tries a metric of the user's own on the made-up predictions of a run, before anything is spent.
 
     Args:
         metric: The metric; nothing is tried if it is emotune's.
         classes: The names of the classes.
+        with_shares: Whether distributions are predicted, so that the table has the true shares.
 
     Raises:
         InputError: as for `metric_value`, or the function gives another number each time.
@@ -68,6 +71,9 @@ def check_metric(metric: Metric, classes: Sequence[str]) -> None:
     table = pd.DataFrame(logits.astype(np.float32), columns=[LOGIT_PREFIX + label for label in classes])
     table.insert(0, "sample_id", [f"made-up-{number:04}" for number in range(len(targets))])
     table.insert(1, "target", targets)
+    if with_shares:
+        shares = np.random.default_rng(1).dirichlet(np.ones(len(classes)), size=len(targets))
+        table[[SHARE_PREFIX + label for label in classes]] = shares
     what = f"made-up predictions of {len(targets)} images"
     first, second = (_value(metric, code, metric_frame(table), what) for _ in range(2))
     if first != second:

@@ -87,8 +87,9 @@ class MetricCode(UserCode):
     ``label``                its class
     ``predicted``            the class with the highest probability, the first if several are equal
     ``probability_<class>``  the probability of each class, in the order of the classes; they sum to one
+    ``share_<class>``        where distributions are predicted: the true share of each class in the votes
 
-    All but the probabilities are strings. It gives a finite number, as a float or an integer of Python or numpy, and
+    All but the probabilities and shares are strings. It gives a finite number, as a float or an integer of Python or numpy, and
     the same number for the same predictions. It is executed by commands that train, never by ``--plan``,
     ``--report-only`` or ``status``.
     """

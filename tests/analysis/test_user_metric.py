@@ -80,3 +80,16 @@ def test_made_up_predictions_have_every_class_and_are_some_right_some_wrong(tmp_
     assert set(tried["label"]) == set(tried["predicted"]) == {"awe", "fear", "anger"}
     assert 0 < (tried["label"] == tried["predicted"]).mean() < 1
     check_metric(Metric(), ["awe"])  # emotune's own are not tried
+
+
+def test_the_table_has_the_true_shares_where_distributions_are_predicted():
+    shares = pd.DataFrame({"share_awe": np.float32([0.25, 0.5, 1]), "share_fear": np.float32([0.75, 0.5, 0])})
+    frame = metric_frame(PREDICTIONS.join(shares))
+    assert list(frame.columns)[-2:] == ["share_awe", "share_fear"]
+    assert frame["share_awe"].tolist() == [0.5, 0.25, 1.0]  # in the order of keys
+    source = "def f(frame):\n    return (frame['share_awe'] - frame['probability_awe']).abs().mean()\n"
+    own = metric(source, min_effect=0.01)
+    check_metric(own, ["awe", "fear"], with_shares=True)
+    assert 0 < metric_value(own, PREDICTIONS.join(shares)) < 1
+    with pytest.raises(InputError, match="share_awe"):
+        check_metric(own, ["awe", "fear"])

@@ -143,7 +143,8 @@ def _try_metric(job: PreparationJob, show: Callable[[str], None]) -> None:
 
         show("trying the metric")
         for dataset in job.undivided:
-            check_metric(job.study.metric, manifest_of(dataset).classes)
+            distributions = dataset.task == "distributions"
+            check_metric(job.study.metric, manifest_of(dataset).classes, with_shares=distributions)
 
 
 def _check_user_code(job: PreparationJob, show: Callable[[str], None]) -> list[str]:
