@@ -89,8 +89,8 @@ class MetricCode(UserCode):
     ``probability_<class>``  the probability of each class, in the order of the classes; they sum to one
     ``share_<class>``        where distributions are predicted: the true share of each class in the votes
 
-    All but the probabilities and shares are strings. It gives a finite number, as a float or an integer of Python or numpy, and
-    the same number for the same predictions. It is executed by commands that train, never by ``--plan``,
+    All but the probabilities and shares are strings. It gives a finite number, as a float or an integer of Python or
+    numpy, and the same number for the same predictions. It is executed by commands that train, never by ``--plan``,
     ``--report-only`` or ``status``.
     """
 

@@ -81,7 +81,7 @@ def main(descriptor: int) -> None:
 
 def work(job: MetricJob, send: Callable[[Any], None]) -> None:
     """Sends lines on how far it is; in the end a list with a line for each run that has no value, or the error."""
-    from emotune.analysis.prediction_arrays import classes_of, shares_of  # late, with pandas: only this process needs it
+    from emotune.analysis.prediction_arrays import classes_of, shares_of  # late, with pandas
     from emotune.analysis.run_files import read_predictions
     from emotune.analysis.user_metric import check_metric, metric_value
 
