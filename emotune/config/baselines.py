@@ -1,18 +1,20 @@
 """Models that are not trained in steps, as options of a study: they are fitted at once, and stand beside networks."""
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Collection
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from emotune.config.backbone import BackboneConfig, BackboneName
+from emotune.config.feature_sets import FeatureNames, listed_sets
 from emotune.config.heads import MaxHeadConfig, MeanHeadConfig
 from emotune.config.input_spec import InputOptions
 from emotune.config.network import BaselineConfig
 from emotune.config.train import VIEW_OPTIONS
-from emotune.config.types import FORBID_UNKNOWN_KEYS, Positive
+from emotune.config.types import FORBID_UNKNOWN_KEYS, Positive, reject_unused
 
-__all__ = ["ConstantConfig", "LogisticConfig", "SvmConfig"]
+__all__ = ["ConstantConfig", "LogisticConfig", "SvmConfig", "handmade_sets"]
 
 Grid = Annotated[tuple[Positive, ...], Field(min_length=1)]
 
@@ -29,27 +31,28 @@ class SvmConfig(BaselineConfig):
     """A support vector machine on hand-made features, a baseline for networks: `emotune.models.baselines`.
 
     Attributes:
-        features: The features: *colours*, a histogram of hue, saturation and value, or *textures*, GIST's energies of
-            Gabor filters and histograms of local binary patterns; see `emotune.models.handmade`.
+        features: The set of features, a list of several sets, or *all*: `emotune.config.feature_sets` has the names,
+            and the modules of `emotune.models.handmade` have what they stand for.
         c_grid: The values of the penalty C that are tried; the one with the highest validation accuracy is used.
     """
 
     name: Literal["svm"] = "svm"
-    features: Literal["colours", "textures"] = "colours"
+    features: FeatureNames = "colours"
     c_grid: Grid = (1.0, 10.0)
 
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class LogisticConfig(BaselineConfig):
-    """Logistic regression on the pooled features of a frozen backbone: `emotune.models.baselines.logistic`.
+    """Logistic regression: `emotune.models.baselines.logistic`.
 
-    The features are those, bit for bit, that a head *mean* or *max* gets with ``tune: head``, and ``train.init`` names
+    It gets hand-made features, or the pooled features of a frozen backbone. The latter are those, bit for bit, that a head *mean* or *max* gets with ``tune: head``, and ``train.init`` names
     the backbone's weights, as there. Of a study's other options of training, ``precision`` and ``test_crops`` have an
     effect, and ``views`` with those that say how views are drawn; each view of a training image counts as an image.
 
     Attributes:
         backbone: The backbone, as for a network with a head: ``torchvision:resnet18``, ``timm:tf_efficientnet_lite0``
-            or the user's own, ``nets.py:Trunk``.
+            or the user's own, ``nets.py:Trunk``; None if there are hand-made features.
+        features: The hand-made features as of `SvmConfig`; None if there is a backbone.
         pooling: The pooling over the positions of the backbone's last map, *mean* or *max*.
         c_grid: The values of C that are tried: the smaller, the stronger the penalty on the squares of the weights. The
             one with the highest validation accuracy is used.
@@ -59,13 +62,35 @@ class LogisticConfig(BaselineConfig):
     TRAIN_OPTIONS: ClassVar[tuple[str, ...]] = ("init", "precision", "test_crops", "views", *VIEW_OPTIONS)
 
     name: Literal["logistic"] = "logistic"
-    backbone: BackboneName
+    backbone: BackboneName | None = None
+    features: FeatureNames | None = None
     pooling: Literal["mean", "max"] = "mean"
     c_grid: Grid = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
     input: InputOptions = InputOptions()
 
+    @model_validator(mode="after")
+    def _gets_features_from_one_place(self) -> Self:
+        if (self.backbone is None) == (self.features is None):
+            what = "one of them" if self.features is None else "only one of them"
+            raise ValueError(f"name: {self.name} gets features of a backbone, or features made by hand: give {what}")
+        if self.features is not None:
+            reject_unused(self, ("pooling", "input"), "features are made by hand, without a network")
+        return self
+
+    @classmethod
+    def train_options(cls, given: Collection[str]) -> tuple[str, ...]:
+        """Those of a backbone; features that are made by hand depend on none."""
+        return () if "features" in given else cls.TRAIN_OPTIONS
+
     @property
-    def network(self) -> BackboneConfig:
-        """The network whose head gets the same features."""
+    def network(self) -> BackboneConfig | None:
+        """The network whose head gets the same features; None for hand-made features."""
+        if self.backbone is None:
+            return None
         head = MeanHeadConfig() if self.pooling == "mean" else MaxHeadConfig()
         return BackboneConfig(backbone=self.backbone, head=head, tune="head", input=self.input)
+
+
+def handmade_sets(model: object) -> tuple[str, ...]:
+    """The sets of hand-made features that a model gets in place of images; empty for other models."""
+    return listed_sets(model.features) if isinstance(model, SvmConfig | LogisticConfig) and model.features else ()

@@ -6,13 +6,13 @@ The same holds for a model that is fitted to the features which such a head gets
 from dataclasses import fields, replace
 
 from emotune.config.backbone import BackboneConfig
-from emotune.config.baselines import LogisticConfig
+from emotune.config.baselines import LogisticConfig, handmade_sets
 from emotune.config.model import ModelConfig
-from emotune.config.run import RunConfig
+from emotune.config.run import RunConfig, difference_to_defaults
 from emotune.config.train import VIEW_OPTIONS, TrainConfig
 from emotune.config.zero_shot import ZeroShotConfig
 
-__all__ = ["as_network", "feature_network", "head_training_problems", "is_head_alone"]
+__all__ = ["as_network", "feature_network", "gets_features", "head_training_problems", "is_head_alone"]
 
 
 def is_head_alone(model: ModelConfig) -> bool:
@@ -30,9 +30,15 @@ def feature_network(model: ModelConfig) -> BackboneConfig | None:
     return model if isinstance(model, BackboneConfig) and model.tune == "head" else None
 
 
+def gets_features(model: ModelConfig) -> bool:
+    """Whether a model gets features that are computed once, in place of images."""
+    return feature_network(model) is not None or bool(handmade_sets(model))
+
+
 def as_network(run: RunConfig) -> RunConfig:
     """The run of the network with whose features a baseline is fitted, in place of the baseline's run."""
-    return replace(run, model=run.model.network) if isinstance(run.model, LogisticConfig) else run
+    network = feature_network(run.model)
+    return run if network is None else replace(run, model=network)
 
 
 def head_training_problems(model: ModelConfig, train: TrainConfig) -> list[str]:
@@ -40,6 +46,8 @@ def head_training_problems(model: ModelConfig, train: TrainConfig) -> list[str]:
     if isinstance(model, ZeroShotConfig):
         missing = "train.init: is scratch, but zero_shot needs weights; give the path of a file that open_clip saved"
         return _baseline_problems(model, train) + ([missing] if train.init == "scratch" else [])
+    if isinstance(model, LogisticConfig) and model.features:
+        return _baseline_problems(model, train)
     if feature_network(model) is None:
         unused = "more than a head is trained, on other views in each epoch: it would change nothing"
         return [f"train.views: is {train.views}, but {unused}; set model.tune: head"] if train.views > 1 else []
@@ -59,9 +67,10 @@ def head_training_problems(model: ModelConfig, train: TrainConfig) -> list[str]:
 
 def _baseline_problems(model: LogisticConfig | ZeroShotConfig, train: TrainConfig) -> list[str]:
     """The options that have no effect on a model that is not trained in steps."""
+    effective = model.train_options(difference_to_defaults(model))
     return [
         f'train.{one.name}: is set, but "{model.name}" is not trained in steps: it would change nothing; leave it out'
-        for one in fields(train) if one.name not in model.TRAIN_OPTIONS and getattr(train, one.name) != one.default
+        for one in fields(train) if one.name not in effective and getattr(train, one.name) != one.default
     ]  # fmt: skip
 
 

@@ -104,11 +104,13 @@ def merge(
     if issubclass(kind, BaselineConfig):
         name = merged["model"]["name"]
         given = {key.partition(".")[0] for part, key in changed if part == "train"}
-        problems += [f'{where}: train.{key}: "{name}" is not trained in steps: it would change nothing'
-                     for key in given if key not in kind.TRAIN_OPTIONS]  # fmt: skip
-        merged["train"] = _of_a_baseline(kind, merged["train"], given)
         if shared["model"]["name"] != name:  # what no model has is reported for the others
             merged["model"] = {key: value for key, value in merged["model"].items() if key in KEYS[name] | options}
+        merged["model"] = _of_one_origin(merged["model"], options)
+        effective = kind.train_options(merged["model"])
+        problems += [f'{where}: train.{key}: "{name}" is not trained in steps: it would change nothing'
+                     for key in given if key not in effective]  # fmt: skip
+        merged["train"] = _of_a_baseline(effective, merged["train"], given)
     return merged, changed.keys()
 
 
@@ -216,16 +218,23 @@ def _of_its_kind(shared: Options, merged: Options, given: Set[str]) -> Options:
     return {key: value for key, value in merged.items() if key not in foreign - given} | {"name": name}
 
 
-def _of_a_baseline(kind: type[BaselineConfig], train: Options, given: Set[str]) -> Options:
+def _of_one_origin(model: Options, given: Set[str]) -> Options:
+    """A baseline without the shared backbone if the variant gives features, and the other way round."""
+    of_backbone = {"backbone", "pooling", "input"}
+    left_out = of_backbone if "features" in given else {"features"} if "backbone" in given else set()
+    return {key: value for key, value in model.items() if key in given or key not in left_out}
+
+
+def _of_a_baseline(effective: Sequence[str], train: Options, given: Set[str]) -> Options:
     """The options of training without those that are shared for networks: how views are drawn, if there is one view.
 
     Args:
-        kind: The class of the baseline.
+        effective: The options that have an effect on the baseline.
         train: The options of the variant.
         given: The keys that the variant itself gives.
     """
-    shared = set(kind.TRAIN_OPTIONS) - (set(VIEW_OPTIONS) if train.get("views", 1) == 1 else set())
-    return {key: value for key, value in train.items() if key in shared | given & set(kind.TRAIN_OPTIONS)}
+    shared = set(effective) - (set(VIEW_OPTIONS) if train.get("views", 1) == 1 else set())
+    return {key: value for key, value in train.items() if key in shared | given & set(effective)}
 
 
 def _family(name: Any) -> str:

@@ -1,5 +1,6 @@
 """The bases of all configurations of models."""
 
+from collections.abc import Collection
 from typing import ClassVar
 
 from pydantic.dataclasses import dataclass
@@ -20,3 +21,8 @@ class BaselineConfig:
 
     TRAIN_OPTIONS: ClassVar[tuple[str, ...]] = ()
     """The options of training that have one."""
+
+    @classmethod
+    def train_options(cls, given: Collection[str]) -> tuple[str, ...]:
+        """The same for a model of which these options are given."""
+        return cls.TRAIN_OPTIONS

@@ -226,7 +226,7 @@ class RunConfig:
 
 def model_label(model: ModelConfig) -> str:
     """The beginning of a run's id: the model's name, or the user's own for it; that of a backbone and what is on it."""
-    if isinstance(model, BackboneConfig | LogisticConfig):
+    if isinstance(model, BackboneConfig | LogisticConfig) and model.backbone is not None:
         backbone = model.backbone.entry if isinstance(model.backbone, BackboneCode) else model.backbone
         part = model.head.name if isinstance(model, BackboneConfig) else model.name
         return f"{backbone.rpartition(':')[2].lower()}-{part}"

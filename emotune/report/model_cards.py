@@ -9,11 +9,14 @@ import pandas as pd
 
 from emotune.analysis import diagnostics
 from emotune.analysis.seeds import Summary, summarise
+from emotune.config.baselines import handmade_sets
 from emotune.config.metric import SCALES
-from emotune.config.model import ModelConfig
+from emotune.config.model import LogisticConfig, ModelConfig
 from emotune.config.network import BaselineConfig, NetworkConfig
+from emotune.config.run import difference_to_defaults
 from emotune.config.scale import Scale
 from emotune.config.shown_options import shown_options
+from emotune.config.types import as_in_study
 from emotune.report import phrasing
 from emotune.report.dataset_info import DatasetInfo
 from emotune.report.results import StudyResults
@@ -77,6 +80,7 @@ def _card(results: StudyResults, context: Mapping[str, Any], variant: str) -> di
         "model": f"{model.name}: {_options_text(shown_options(model))}".rstrip(": "),
         "training": _options_text(_effective(model, shown_options(train))),
         "is_network": is_network,
+        "features": _features(model),
         "input_side": results.inputs[variant].side,
         "normalisation": _normalisation(results, runs),
         "difference": next((d for d in context["networks"] if d.variant == variant), None),
@@ -92,13 +96,21 @@ def _card(results: StudyResults, context: Mapping[str, Any], variant: str) -> di
 
 def _effective(model: ModelConfig, options: Mapping[str, Any]) -> dict[str, Any]:
     """The options of training that have an effect on a model."""
-    kept = model.TRAIN_OPTIONS if isinstance(model, BaselineConfig) else options
+    kept = model.train_options(difference_to_defaults(model)) if isinstance(model, BaselineConfig) else options
     return {key: value for key, value in options.items() if key in kept}
+
+
+def _features(model: ModelConfig) -> str:
+    """What a model that is no network gets of an image; empty for others."""
+    if sets := handmade_sets(model):
+        return f"hand-made features ({', '.join(sets)}) are computed"
+    return "a frozen backbone computes features" if isinstance(model, LogisticConfig) else ""
 
 
 def _options_text(options: Mapping[str, Any]) -> str:
     """Options in a line: ``width 0.25, dropout 0.5``."""
-    return ", ".join(f"{key} {value}" for key, value in options.items() if value is not None and key != "name")
+    shown = {key: as_in_study(value) if isinstance(value, tuple) else value for key, value in options.items()}
+    return ", ".join(f"{key} {value}" for key, value in shown.items() if value is not None and key != "name")
 
 
 def _normalisation(results: StudyResults, runs: Sequence[str]) -> tuple[Any, Any] | None:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from emotune.config.backbone import BackboneConfig
-from emotune.config.model import LogisticConfig, ModelConfig
+from emotune.config.head_training import feature_network
+from emotune.config.model import ModelConfig
 from emotune.config.optimizers import OPTIMIZERS
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
@@ -88,7 +89,8 @@ def frozen_at_random(runs: Sequence[RunConfig]) -> list[str]:
 
 
 def _freezes(model: ModelConfig) -> bool:
-    return isinstance(model, LogisticConfig) or (isinstance(model, BackboneConfig) and model.tune != "all")
+    network = feature_network(model) or model
+    return isinstance(network, BackboneConfig) and network.tune != "all"
 
 
 def bf16_without_instructions(runs: Sequence[RunConfig], resources: Resources, executor: str) -> list[str]:
