@@ -45,9 +45,10 @@ class SvmConfig(BaselineConfig):
 class LogisticConfig(BaselineConfig):
     """Logistic regression: `emotune.models.baselines.logistic`.
 
-    It gets hand-made features, or the pooled features of a frozen backbone. The latter are those, bit for bit, that a head *mean* or *max* gets with ``tune: head``, and ``train.init`` names
-    the backbone's weights, as there. Of a study's other options of training, ``precision`` and ``test_crops`` have an
-    effect, and ``views`` with those that say how views are drawn; each view of a training image counts as an image.
+    It gets hand-made features, or the pooled features of a frozen backbone. The latter are those, bit for bit, that a
+    head *mean* or *max* gets with ``tune: head``, and ``train.init`` names the backbone's weights, as there. Of a
+    study's other options of training, ``precision`` and ``test_crops`` have an effect on them, and ``views`` with those
+    that say how views are drawn; each view of a training image counts as an image.
 
     Attributes:
         backbone: The backbone, as for a network with a head: ``torchvision:resnet18``, ``timm:tf_efficientnet_lite0``

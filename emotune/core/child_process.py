@@ -9,15 +9,15 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing import Pipe
-from multiprocessing.connection import Connection
-from types import TracebackType
+from multiprocessing.connection import Connection, wait
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 from emotune.core.errors import InputError
 
-__all__ = ["ChildProcess", "serve"]
+__all__ = ["ChildProcess", "results", "serve"]
 
 END_TIMEOUT_S = 5.0
 """Seconds in which a process can end in good order before it is killed."""
@@ -31,15 +31,19 @@ class ChildProcess:
         module: The module whose ``main`` gets the number of a pipe and passes it to `serve`.
         job: An object that describes the job, which can be pickled.
         what: The work as a verb and its object, for messages: ``prepares the runs``.
+        environment: The variables of the process's environment that differ from those of this one.
     """
 
-    def __init__(self, module: str, job: object, what: str) -> None:
+    def __init__(
+        self, module: str, job: object, what: str, environment: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self._what = what
         self._receiver, sender = Pipe(duplex=False)
         with sender:  # closed here, so that the end of the process is the end of what can be received
             self._process = subprocess.Popen(
                 [sys.executable, "-c", PROGRAM.format(module=module), str(sender.fileno())], stdin=subprocess.PIPE,
-                pass_fds=[sender.fileno()], env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                pass_fds=[sender.fileno()],
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **environment},
             )  # fmt: skip
         assert self._process.stdin is not None
         with (
@@ -66,15 +70,24 @@ class ChildProcess:
             InputError: the process sent it instead of a result.
             RuntimeError: the process ended without a result.
         """
+        while isinstance(message := self.message(), str):
+            show(message)
+        return message
+
+    def message(self) -> Any:
+        """The next line of text, or the result; the errors are those of `result`."""
         try:
-            while isinstance(message := self._receiver.recv(), str):
-                show(message)
+            message = self._receiver.recv()
         except EOFError:
             code = self._process.wait()
             raise RuntimeError(f"the process that {self._what} ended with exit code {code}") from None
         if isinstance(message, InputError):
             raise message
         return message
+
+    def fileno(self) -> int:
+        """The descriptor of the pipe, by which one can wait for messages of several processes."""
+        return self._receiver.fileno()
 
     def end(self) -> None:
         """Ends the process; another thread that waits for its result gets a RuntimeError."""
@@ -89,6 +102,24 @@ class ChildProcess:
         """Ends the process, and closes the pipe to it."""
         self.end()
         self._receiver.close()
+
+
+def results(processes: Sequence[ChildProcess], show: Callable[[str], None] = lambda line: None) -> list[Any]:
+    """The results of processes that work at the same time, in their order; the errors are those of `result`.
+
+    Args:
+        processes: The processes.
+        show: A function that is called with the lines of text that any of them sends before its result.
+    """
+    found: dict[ChildProcess, Any] = {}
+    while working := [process for process in processes if process not in found]:
+        for process in wait(working):
+            assert isinstance(process, ChildProcess)
+            if isinstance(message := process.message(), str):
+                show(message)
+            else:
+                found[process] = message
+    return [found[process] for process in processes]
 
 
 def serve(descriptor: int, work: Callable[[Any, Callable[[Any], None]], None]) -> None:

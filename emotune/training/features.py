@@ -152,11 +152,14 @@ class FeatureSource:
 
     def _reader_of(self, split: str, rows: Mapping[FeatureFile, np.ndarray]) -> FeatureReader:
         shards, views = self._shards(split), self._views(split)
-        arrays = tuple(tuple(rows[FeatureFile(shard, view.name)] for shard in shards) for view in views)
+        arrays = tuple(tuple(rows[self._file(shard, view)] for shard in shards) for view in views)
         return FeatureReader(arrays, np.cumsum([0, *(shard.samples for shard in shards)])[:-1])
 
     def _files(self, split: str) -> list[FeatureFile]:
-        return [FeatureFile(shard, view.name) for view in self._views(split) for shard in self._shards(split)]
+        return [self._file(shard, view) for view in self._views(split) for shard in self._shards(split)]
+
+    def _file(self, shard: Shard, view: View) -> FeatureFile:
+        return FeatureFile(shard, view.name, self._key, self._row)
 
     def _shards(self, split: str) -> list[Shard]:
         return shards_of(self.run.dataset, [split])
@@ -167,7 +170,7 @@ class FeatureSource:
 
     def _cache(self, used: Sequence[FeatureFile]) -> FeatureCache:
         folder, gigabytes = cache_folder() / "decoded", self.resources.cache_gb
-        return FeatureCache(folder, gigabytes, key=self._key, row=self._row, used=frozenset(used))
+        return FeatureCache(folder, gigabytes, used=frozenset(used))
 
     @cached_property
     def _row(self) -> np.dtype:

@@ -40,8 +40,8 @@ def fit(
 ) -> RunRecord | None:
     """Fits a run's baseline on its training and validation images, tests it, and writes predictions and record.
 
-    The model gets images of 256×256 pixels, without crops and flips, or what a network computes of them
-    (`emotune.training.fitted_rows`). The arguments, the result and the errors are those of
+    The model gets hand-made features of images of 256×256 pixels, without crops and flips, or what a network computes
+    of images (`emotune.training.fitted_rows`). The arguments, the result and the errors are those of
     `emotune.training.loop.train`, which calls this.
     """
     started = time.perf_counter()
@@ -55,8 +55,8 @@ def fit(
         if session.must_stop(stop()):
             raise InterruptedRunError(f"{run.id} was stopped; it will start again from the beginning")
 
-    train_views = rows.of(train, lambda evaluated: report("training", evaluated))
-    (val_features,) = rows.of(val, lambda evaluated: report("training", len(train) + evaluated))
+    train_views = rows.of("train", lambda evaluated: report("training", evaluated))
+    (val_features,) = rows.of("val", lambda evaluated: report("training", len(train) + evaluated))
     train_features, targets = np.concatenate(train_views), np.tile(train.targets, len(train_views))
     fitted = model.fit(train_features, targets, val_features, val.targets, partial(report, "validating", images))
     train_logits, val_logits = model.log_probabilities(train_features), model.log_probabilities(val_features)
@@ -67,7 +67,7 @@ def fit(
         notes=fitted.pop("notes", []),
     )  # fmt: skip
     test = rows.open("test")  # the only use of these images
-    test_views = rows.of(test, partial(report, "testing"))
+    test_views = rows.of("test", partial(report, "testing"))
     outputs = Outputs(
         average_logits([torch.from_numpy(model.log_probabilities(one)) for one in test_views]).numpy(), {}
     )
@@ -76,9 +76,10 @@ def fit(
         return None
     folder = session.directory.folder
     progress.add_provenance(
-        origin=code_origin(folder, libraries_of(run.model)), reading=reading_mode(train, run.train.order),
+        origin=code_origin(folder, libraries_of(run.model)),
+        reading=rows.reading or reading_mode(train, run.train.order),
         numerics=numerics_record(run.train, resources, session.world.device),
-    )  # fmt: skip
+    )
     folder.write(METRICS, (json.dumps(metrics) + "\n").encode())
     write_predictions(folder, run, test, outputs)
     now = time.perf_counter()

@@ -1,30 +1,30 @@
 """What a baseline is fitted to: a row of numbers for each image, by hand, from a frozen backbone, or by prompts."""
 
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
-from emotune.config.head_training import as_network
+from emotune.config.baselines import handmade_sets
+from emotune.config.head_training import as_network, feature_network
 from emotune.config.model import ConstantConfig
-from emotune.config.resources import EVALUATION_BATCH_SIZE, Resources
+from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
 from emotune.config.zero_shot import ZeroShotConfig
 from emotune.data.annotations import vote_shares
 from emotune.data.read.batches import Split
-from emotune.models.baselines.baseline import Baseline, ImageBaseline
+from emotune.models.baselines.baseline import Baseline
 from emotune.models.baselines.build import make_baseline
 from emotune.models.baselines.class_prior import MeanDistribution
-from emotune.models.baselines.logistic import Logistic
 from emotune.models.cost import Cost, cost
 from emotune.models.weights.initial_weights import Initialisation
 from emotune.runs.progress import RunProgress
 from emotune.training.distributed import World
 from emotune.training.evaluate import evaluate
 from emotune.training.features import features_opener
+from emotune.training.handmade import handmade_features
 from emotune.training.setup import RunSession, load_or_init, split_opener
 
 __all__ = ["Rows", "open_rows"]
@@ -40,14 +40,16 @@ class Rows:
     Attributes:
         model: The baseline.
         open: A function that opens a split by its name.
-        of: A function that gives the rows of all images of a split in each of their views, float32 (N, F).
+        of: A function that gives the rows of a split's images by its name, in each of their views, float32 (N, F).
+        reading: How images are read (`emotune.training.record.reading_mode`), unless the split of training tells.
         costs: The cost of the model, if it is known before the model is fitted.
         initialisation: The origin of the weights of a network that is a part of the model.
     """
 
     model: Baseline
     open: Callable[[str], Split]
-    of: Callable[[Split, OnBatch], list[np.ndarray]]
+    of: Callable[[str, OnBatch], list[np.ndarray]]
+    reading: str = ""
     costs: Cost | None = None
     initialisation: dict[str, Any] = field(default_factory=dict)
 
@@ -72,36 +74,55 @@ def open_rows(
         train = open_images("train")
         shares = vote_shares([classes[target] for target in train.targets], train.votes, classes)
         trivial = MeanDistribution(len(classes), shares=shares)
-        return Rows(trivial, open_images, partial(_by_hand, trivial))
+        return Rows(trivial, open_images, partial(_empty, open_images))
     model = make_baseline(run.model, len(classes))
-    if not isinstance(model, Logistic):
-        return Rows(model, open_images, partial(_by_hand, model))
-    network = as_network(run)
-    state, progress = load_or_init(network, session.directory, session.world, resources, open_images("train"))
-    open_features = features_opener(run, state, session, resources, on_progress, stop, open_images, once=True)
-    return Rows(model, open_features, _pooled, cost(network.model, len(classes), run.input), progress.initialisation)
+    if feature_network(run.model) is not None:
+        return _of_backbone(run, model, session, resources, on_progress, stop, open_images)
+    sets = handmade_sets(run.model)
+    if not sets:
+        return Rows(model, open_images, partial(_empty, open_images))
+    of_shards = handmade_features(run, sets, session, resources, on_progress, stop)
+
+    def features(name: str, on_batch: OnBatch) -> list[np.ndarray]:
+        split, rows = open_images(name), of_shards(name)
+        on_batch(len(split))
+        return [rows if split.images.rows is None else rows[split.images.rows]]
+
+    return Rows(model, open_images, features, "features")
 
 
-def _by_hand(model: ImageBaseline, split: Split, on_batch: OnBatch) -> list[np.ndarray]:
-    """The features that a model computes itself."""
-    rows: dict[int, np.ndarray] = {}
-    with closing(split.evaluation_batches(EVALUATION_BATCH_SIZE)) as batches:
-        for batch in batches:
-            rows |= {
-                int(index): model.features(image.numpy())
-                for index, image in zip(batch.indices, batch.images, strict=True)
-            }
-            on_batch(len(rows))
-    return [np.stack([rows[index] for index in range(len(split))])]
+def _empty(open_split: Callable[[str], Split], name: str, on_batch: OnBatch) -> list[np.ndarray]:
+    """Rows without a number, for a model that does not look at images."""
+    images = len(open_split(name))
+    on_batch(images)
+    return [np.empty((images, 0), np.float32)]
 
 
-def _pooled(split: Split, on_batch: OnBatch) -> list[np.ndarray]:
-    """The features that a frozen backbone gives."""
-    reader = split.features
-    assert reader is not None  # the opener of features gives them
-    on_batch(len(split))
-    views = range(len(reader.arrays))
-    return [reader.take(np.arange(len(split)), view)[0].flatten(1).float().numpy() for view in views]
+def _of_backbone(
+    run: RunConfig,
+    model: Baseline,
+    session: RunSession,
+    resources: Resources,
+    on_progress: Callable[[RunProgress], None],
+    stop: Callable[[], bool],
+    open_images: Callable[[str], Split],
+) -> Rows:
+    """The pooled features that a frozen backbone gives."""
+    network, train = as_network(run), open_images("train")
+    state, progress = load_or_init(network, session.directory, session.world, resources, train)
+    open_features: Callable[[str], Split] = cache(
+        features_opener(run, state, session, resources, on_progress, stop, open_images, once=True)
+    )
+
+    def pooled(name: str, on_batch: OnBatch) -> list[np.ndarray]:
+        split = open_features(name)
+        assert split.features is not None  # the opener of features gives them
+        reader, images = split.features, np.arange(len(split))
+        on_batch(len(split))
+        return [reader.take(images, view)[0].flatten(1).float().numpy() for view in range(len(reader.arrays))]
+
+    costs = cost(network.model, len(train.classes), run.input)
+    return Rows(model, open_features, pooled, costs=costs, initialisation=progress.initialisation)
 
 
 def _by_prompts(
@@ -117,11 +138,13 @@ def _by_prompts(
     device, normalisation = session.world.device, run.input.normalisation
     network, alone = zero_shot(run, classes).to(device), World(0, 1, device)  # every rank does the same work
 
-    def logits(split: Split, on_batch: OnBatch) -> list[np.ndarray]:
-        outputs = evaluate(network, split, alone, input_spec=run.input, normalisation=normalisation, on_batch=on_batch)
+    def logits(name: str, on_batch: OnBatch) -> list[np.ndarray]:
+        split, seen = open_images(name), run.input
+        outputs = evaluate(network, split, alone, input_spec=seen, normalisation=normalisation, on_batch=on_batch)
         return [outputs.logits]
 
     loaded = tuple(name for name, _ in network.clip.named_parameters())
     initialisation = Initialisation(normalisation, "state_dict", loaded)
     costs = Cost(sum(one.numel() for one in network.clip.parameters()), None)
-    return Rows(Prompts(model, classes, network), open_images, logits, costs, asdict(initialisation))
+    model_of_prompts = Prompts(model, classes, network)
+    return Rows(model_of_prompts, open_images, logits, costs=costs, initialisation=asdict(initialisation))

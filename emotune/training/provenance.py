@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from emotune.config.backbone import BackboneConfig
-from emotune.config.baselines import LogisticConfig, SvmConfig
+from emotune.config.baselines import LogisticConfig, SvmConfig, handmade_sets
 from emotune.config.head_training import feature_network
 from emotune.config.model import ModelConfig
 from emotune.config.zero_shot import ZeroShotConfig
@@ -37,6 +37,7 @@ def libraries_of(model: ModelConfig) -> tuple[str, ...]:
     return (
         *(["timm"] if is_timm else []),
         *(["scikit-learn"] if isinstance(model, SvmConfig | LogisticConfig) else []),
+        *(["scipy", "scikit-image"] if handmade_sets(model) else []),
         *(["open_clip_torch"] if isinstance(model, ZeroShotConfig) else []),
     )
 

@@ -7,7 +7,7 @@ from functools import partial
 
 import torch
 
-from emotune.config.head_training import feature_network, is_head_alone
+from emotune.config.head_training import gets_features, is_head_alone
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
 from emotune.config.train import Order
@@ -152,11 +152,11 @@ def split_opener(
         resources: The resources, which limit how much decoded images may fill.
         order: The order in which training images are read.
         on_progress: A function that is called while images are read, if that takes long.
-        decode: Whether as many images are kept decoded as fit; by default, unless a frozen backbone's features are
-            kept, for which images are needed only once. What is not decoded is read in the order of shards, so that
+        decode: Whether as many images are kept decoded as fit; by default, unless features are kept, for which images
+            are needed only once. What is not decoded is read in the order of shards, so that
             nothing is copied yet.
     """
-    lazy = feature_network(run.model) is not None and not decode
+    lazy = gets_features(run.model) and not decode
     return partial(
         open_split,
         run.dataset,

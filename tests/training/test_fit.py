@@ -57,7 +57,7 @@ def test_a_fitted_result_does_not_depend_on_the_seed(svm, undisturbed, tmp_path)
 def test_indexed_images_give_what_decoded_ones_give(svm, undisturbed, tmp_path):
     decoded, expected = undisturbed(svm)
     indexed, predictions = trained(svm, tmp_path / "indexed", resources=Resources(cache_gb=0))
-    assert (decoded["reading"], indexed["reading"]) == ("decoded", "indexed")
+    assert (decoded["reading"], indexed["reading"]) == ("features", "features")
     pd.testing.assert_frame_equal(predictions, expected, check_exact=True)
 
 

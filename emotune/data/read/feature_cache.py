@@ -1,9 +1,9 @@
-"""Features of images, computed once per machine by a network that is not trained, and kept beside the cache's images.
+"""Features of images, computed once per machine and kept beside the cache's images.
 
-A file holds the features of a shard's images in one view, a row per image in float16, memory-mapped. It is named after
-the hash of the shard, after a digest of all that decides about the values (the caller's), and after the view. It is
+A file holds the features of a shard's images, or of some of them, in one view, a row per image, memory-mapped. It is
+named after the hash of the shard, a digest of all that decides about the values (the caller's), and the view. It is
 written under a lock of its own and appears when it is complete, so that any number of processes computes different
-shards at the same time, and a process that is killed leaves what it has completed. These files share the room of the
+files at the same time, and a process that is killed leaves what it has completed. These files share the room of the
 cache with images: the least recently used files are removed.
 """
 
@@ -12,7 +12,8 @@ import io
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,11 +35,28 @@ class FeatureFile(NamedTuple):
 
     Attributes:
         shard: The shard.
-        view: The name of the view, of letters and digits.
+        view: The name of the view, of letters, digits and "_".
+        key: The digest of all that decides about the features of an image in the view.
+        row: The type of an image's row, see `row_type`.
+        images: The numbers of the images in the shard; None for all.
     """
 
     shard: Shard
     view: str
+    key: str
+    row: np.dtype
+    images: range | None = None
+
+    @property
+    def rows(self) -> int:
+        """The number of rows."""
+        return self.shard.samples if self.images is None else len(self.images)
+
+    @property
+    def name(self) -> str:
+        """The name of the file's lock, and the beginning of its own."""
+        part = "" if self.images is None else f".{self.images.start}"
+        return f"{self.shard.sha256}.{self.key}.{self.view}{part}"
 
 
 def row_type(shapes: Iterable[Sequence[int]]) -> np.dtype:
@@ -64,18 +82,14 @@ class FeatureCache(Cache):
     """The features of images, made on demand; any number of processes may use it at the same time.
 
     Attributes:
-        key: The digest of all that decides about the features of an image in a view.
-        row: The type of an image's row, see `row_type`.
         used: The files that are not removed to make room for others.
     """
 
-    key: str = ""
-    row: np.dtype = field(default_factory=lambda: row_type([]))
     used: frozenset[FeatureFile] = frozenset()
 
     def bytes_of(self, file: FeatureFile) -> int:
         """The size of a file, in bytes."""
-        return len(self._header(file)) + file.shard.samples * self.row.itemsize
+        return len(_header(file)) + file.rows * file.row.itemsize
 
     def fits(self, files: Collection[FeatureFile]) -> bool:
         """Whether the cache has room for all these files at the same time."""
@@ -90,7 +104,7 @@ class FeatureCache(Cache):
 
         Args:
             files: The files, in the order in which they are tried: one that another process makes now is tried later.
-            compute: A function that gives the rows of a file, of type `row`, in the order of its images and in parts of
+            compute: A function that gives the rows of a file, of its type, in the order of its images and in parts of
                 any size.
         """
         waiting, in_vain = deque(files), 0
@@ -106,7 +120,7 @@ class FeatureCache(Cache):
                 time.sleep(LOOK_EVERY_S)
 
     def open(self, file: FeatureFile) -> np.ndarray | None:
-        """The rows of a file, memory-mapped (N,) of type `row`; None if it does not exist."""
+        """The rows of a file, memory-mapped (N,) of its type; None if it does not exist."""
         path = self._path(file)
         with contextlib.suppress(FileNotFoundError):
             return map_array(path)
@@ -118,32 +132,32 @@ class FeatureCache(Cache):
         if path.exists():
             return True
         try:
-            with self._lock(self._name(file), blocking=False):
+            with self._lock(file.name, blocking=False):
                 if not path.exists():
                     with self._written(path, self.bytes_of(file)) as out:
-                        out.write(self._header(file))
-                        rows = sum(out.write(part.tobytes()) // self.row.itemsize for part in compute(file))
-                        if rows != file.shard.samples:
-                            raise ValueError(f"{path}: {rows} rows of {file.shard.samples} images")
+                        out.write(_header(file))
+                        rows = sum(out.write(part.tobytes()) // file.row.itemsize for part in compute(file))
+                        if rows != file.rows:
+                            raise ValueError(f"{path}: {rows} rows of {file.rows} images")
         except Timeout:
             return False
         return True
 
-    def _header(self, file: FeatureFile) -> bytes:
-        """The head of a NumPy file."""
-        head = io.BytesIO()
-        descr = np.lib.format.dtype_to_descr(self.row)
-        np.lib.format.write_array_header_1_0(
-            head, {"descr": descr, "fortran_order": False, "shape": (file.shard.samples,)}
-        )
-        return head.getvalue()
-
-    def _name(self, file: FeatureFile) -> str:
-        """The name of the file's lock, and the beginning of its own."""
-        return f"{file.shard.sha256}.{self.key}.{file.view}"
-
     def _path(self, file: FeatureFile) -> Path:
-        return self.folder / f"{self._name(file)}{END}"
+        return self.folder / f"{file.name}{END}"
 
     def _keeps(self, path: Path) -> bool:
-        return path.name in {f"{self._name(file)}{END}" for file in self.used}
+        return path.name in self._kept
+
+    @cached_property
+    def _kept(self) -> frozenset[str]:
+        """The names of the files that are not removed."""
+        return frozenset(f"{file.name}{END}" for file in self.used)
+
+
+def _header(file: FeatureFile) -> bytes:
+    """The head of a NumPy file."""
+    head = io.BytesIO()
+    descr = np.lib.format.dtype_to_descr(file.row)
+    np.lib.format.write_array_header_1_0(head, {"descr": descr, "fortran_order": False, "shape": (file.rows,)})
+    return head.getvalue()

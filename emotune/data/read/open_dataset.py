@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from emotune.config.head_training import feature_network
+from emotune.config.head_training import gets_features
 from emotune.config.input_spec import InputSpec
 from emotune.config.network import NetworkConfig
 from emotune.config.run import DatasetRef, RunConfig
@@ -161,9 +161,9 @@ def room_needed(runs: Iterable[RunConfig], cache_gb: float | None = None) -> int
 def sizes_of(runs: Iterable[RunConfig]) -> list[InputSpec]:
     """An input for each size and interpolation in which some runs read images again and again.
 
-    Runs on the features of a frozen backbone read them once (`emotune.training.features`).
+    Runs on features read them once (`emotune.training.features`, `emotune.training.handmade`).
     """
-    reading = [run.input for run in runs if feature_network(run.model) is None]
+    reading = [run.input for run in runs if not gets_features(run.model)]
     return list({(seen.resize, seen.interpolation): seen for seen in reading}.values())
 
 

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-__all__ = ["Baseline", "ImageBaseline"]
+__all__ = ["Baseline"]
 
 
 class Baseline(Protocol):
@@ -40,12 +40,4 @@ class Baseline(Protocol):
     @property
     def parameters(self) -> int:
         """The number of fitted values."""
-        ...
-
-
-class ImageBaseline(Baseline, Protocol):
-    """A baseline that computes the features of images itself."""
-
-    def features(self, image: np.ndarray) -> np.ndarray:
-        """The features of an image: uint8 (H, W, 3) → float32 (F,)."""
         ...

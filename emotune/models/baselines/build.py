@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from importlib.util import find_spec
 
+from emotune.config.baselines import handmade_sets
 from emotune.config.model import ConstantConfig, LogisticConfig, ModelConfig, SvmConfig
 from emotune.core.errors import InputError
 from emotune.models.baselines.class_prior import ClassPrior
@@ -13,8 +14,6 @@ __all__ = ["make_baseline", "require_libraries"]
 
 LIBRARIES = {"sklearn": "scikit-learn", "skimage": "scikit-image"}
 """The names of packages, by their modules' names."""
-NEEDS = {SvmConfig: ("sklearn", "skimage"), LogisticConfig: ("sklearn",)}
-"""The modules that models need."""
 
 
 def make_baseline(config: ModelConfig, classes: int) -> ClassPrior | Svm | Logistic:
@@ -42,7 +41,8 @@ def require_libraries(configs: Sequence[ModelConfig]) -> None:
         InputError: a library is missing; the message has the command that installs it.
     """
     for config in configs:
-        needed = NEEDS.get(type(config), ())
+        needed = ["sklearn"] if isinstance(config, SvmConfig | LogisticConfig) else []
+        needed += ["skimage"] if handmade_sets(config) else []
         if not all(map(find_spec, needed)):
             names = " and ".join(LIBRARIES[module] for module in needed)
             raise InputError(

@@ -25,10 +25,6 @@ class ClassPrior:
     classes: int
     _log_shares: np.ndarray = field(init=False, repr=False)
 
-    def features(self, image: np.ndarray) -> np.ndarray:
-        """An empty array: predictions do not depend on the image."""
-        return np.empty(0, np.float32)
-
     def fit(
         self,
         train: np.ndarray,

@@ -1,4 +1,4 @@
-"""Logistic regression on the features of a frozen backbone, fitted with scikit-learn."""
+"""Logistic regression on features of images, fitted with scikit-learn."""
 
 import warnings
 from collections.abc import Callable

@@ -9,7 +9,6 @@ import numpy as np
 
 from emotune.config.model import SvmConfig
 from emotune.models.baselines.calibration import best_temperature, log_probabilities
-from emotune.models.handmade.catalogue import feature_set
 
 __all__ = ["Svm"]
 
@@ -36,10 +35,6 @@ class Svm:
     _pipeline: Any = field(init=False, repr=False)
     _temperature: float = field(init=False, repr=False)
     _parameters: int = field(init=False, repr=False)
-
-    def features(self, image: np.ndarray) -> np.ndarray:
-        """The features that the config names: uint8 (H, W, 3) → float32 (F,)."""
-        return feature_set(self.config.features).compute(image)
 
     def fit(
         self,

@@ -18,7 +18,7 @@ SHAPES = [(8, 1, 1), (3, 2, 2)]
 ROW = row_type(SHAPES)
 SHARDS = [Shard(file=f"{n}.tar", sha256=f"{n}" * 64, split="train", samples=samples, bytes=1)
           for n, samples in enumerate((7, 5, 4))]  # fmt: skip
-FILES = [FeatureFile(shard, view) for shard in SHARDS for view in ("v0", "v1")]
+FILES = [FeatureFile(shard, view, "digest", ROW) for shard in SHARDS for view in ("v0", "v1")]
 
 
 def values_of(file: FeatureFile) -> np.ndarray:
@@ -37,7 +37,7 @@ def parts_of(file: FeatureFile) -> Iterator[np.ndarray]:
 
 
 def cache(folder: Path, gigabytes: float | None = None, used: tuple[FeatureFile, ...] = ()) -> FeatureCache:
-    return FeatureCache(folder, gigabytes, key="digest", row=ROW, used=frozenset(used))
+    return FeatureCache(folder, gigabytes, used=frozenset(used))
 
 
 def test_features_are_computed_once(tmp_path):
@@ -63,8 +63,19 @@ def test_features_are_computed_once(tmp_path):
 
 
 def test_another_key_has_other_files(tmp_path):
-    cache(tmp_path).make(FILES, parts_of)
-    assert FeatureCache(tmp_path, key="other", row=ROW).missing(FILES) == FILES
+    store, others = cache(tmp_path), [file._replace(key="other") for file in FILES]
+    store.make(FILES, parts_of)
+    assert store.missing(others) == others
+
+
+def test_some_images_of_a_shard_have_a_file_of_their_own(tmp_path):
+    store, whole = cache(tmp_path), FILES[0]
+    parts = [whole._replace(images=range(first, min(first + 3, 7))) for first in (0, 3, 6)]
+    store.make(parts, lambda file: [values_of(file)[file.images.start : file.images.stop]])
+    assert store.missing([whole, *parts]) == [whole]
+    opened = [store.open(part) for part in parts]
+    assert [len(rows) for rows in opened if rows is not None] == [3, 3, 1]
+    assert np.array_equal(np.concatenate([rows for rows in opened if rows is not None]), values_of(whole))
 
 
 def test_what_fails_leaves_no_file(tmp_path):
