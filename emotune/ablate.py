@@ -27,6 +27,7 @@ from emotune.execution.plan.concurrency import uses_cluster
 from emotune.execution.plan.plan import Plan
 from emotune.execution.plan.resolved_study import ResolvedStudy, resolve_study
 from emotune.execution.plan.summary import print_contrasts, print_plan, print_reasons
+from emotune.execution.plan.transfer_plan import transfer_entries, transfer_lines
 from emotune.execution.prune import find_prunable, prune, summary
 from emotune.execution.run.lost_cluster import LOST, LostClusterError
 from emotune.execution.run.session import ExecutionOptions, Session
@@ -49,9 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line.
 
     Returns:
-        0: all runs are done; 1: some failed, diverged, are being trained by others, or have no value of the study's
-        own metric; 2: the input cannot be used; 75: the cluster was lost, or did not start in time; 130: interrupted;
-        141: nobody reads the output any more.
+        0: all runs are done; 1: some failed, diverged, are being trained by others, have no value of the study's own
+        metric, or could not be tested on another data set; 2: the input cannot be used; 75: the cluster was lost, or
+        did not start in time; 130: interrupted; 141: nobody reads the output any more.
     """
     options = parse(sys.argv[1:] if arguments is None else arguments)
     console = Console(width=None if sys.stdout.isatty() else 120, quiet=os.environ.get("RANK", "0") != "0")
@@ -116,7 +117,7 @@ def _plan(
     print_plan(console, study, resolved.datasets, plan, options.executor, times_s)
     print_contrasts(console, study)
     print_reasons(console, plan)
-    for line in metric_plan(study.metric, plan):
+    for line in [*metric_plan(study.metric, plan), *transfer_lines(plan, resolved.tests)]:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     notes += bf16_without_instructions(plan.to_do, study.resources, options.executor) + frozen_at_random(plan.to_do)
     for note in [*notes, *idle_nodes(options.executor)]:
@@ -148,9 +149,9 @@ def _train(
     states = Counter(statuses[run_id].state for run_id in ids)
     if others := states[State.RUNNING]:
         console.print(f"Being trained by other processes, for which this one does not wait: {others}.")
-    for line in first_of(outcome.without_metric):
+    for line in first_of([*outcome.without_metric, *outcome.untested]):
         print_error("emotune.ablate", InputError(line))
-    return 0 if states[State.DONE] == len(ids) and not outcome.without_metric else 1
+    return 0 if states[State.DONE] == len(ids) and not outcome.without_metric and not outcome.untested else 1
 
 
 def _resolve(options: argparse.Namespace, file: str | None) -> ResolvedStudy:
@@ -175,21 +176,25 @@ def _status(options: argparse.Namespace, console: Console, _: Interruption) -> i
     store = open_store(options.runs)
     try:
         resolved = _resolve(options, options.study)
-        name, plan = resolved.study.name, resolved.plan() if resolved.study.looks else None
+        name, tests = resolved.study.name, resolved.tests
+        plan = resolved.plan() if resolved.study.looks or tests else None
         runs, looks = tuple(map(NamedRun.of, plan.runs if plan else resolved.runs)), resolved.study.looks
     except InputError:  # its file or data are on another machine, but the store may know it
         registered = Registry(store).find(options.study or QUICKSTART)
         if registered is None:
             raise
-        name, plan, runs, looks = registered.name, None, registered.runs, registered.looks
+        name, plan, runs, looks, tests = registered.name, None, registered.runs, registered.looks, ()
     status = study_status(runs, store)
-    if plan:
+    if plan and tests:
+        status["tests"] = transfer_entries(plan, tests)
+    if plan and looks:
         status["looks"] = looks_entries(plan)
     if options.json:
         print(json.dumps({"study": name, "store": str(store), **status}, indent=1))
         return 0
     print_status(console, name, status)
-    for line in look_lines(plan) if plan else unjudged_looks(looks):
+    lines = look_lines(plan) if plan and looks else unjudged_looks(looks)
+    for line in [*lines, *(transfer_lines(plan, tests) if plan else [])]:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     return 0
 

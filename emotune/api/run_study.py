@@ -4,7 +4,6 @@ Heavy libraries are imported when they are needed, so that ``import emotune`` ta
 """
 
 import contextlib
-import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from emotune.api.study_source import command_for, keep_source
+from emotune.api.train_and_test import check_before_training, train_and_test, with_values
 from emotune.config.ablate_command import DEFAULT_RUNS, AblateCommand
 from emotune.config.study import Study
 from emotune.core.errors import InputError, UnwritableError, describe_os_error, first_of
@@ -35,18 +35,24 @@ class StudyOutcome:
             run that its looks needed.
         report: The report's page; None: no report was asked for.
         without_metric: A line for each finished run for which the user's own metric could not be computed.
+        untested: A line for each finished run that could not be tested on other data sets.
     """
 
     plan: "Plan"
     report: Path | None
     without_metric: tuple[str, ...] = ()
+    untested: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
-        """Whether all runs are done, and have the study's metric."""
+        """Whether all runs are done, have the study's metric, and could be tested on other data sets."""
         from emotune.runs.directory import State
 
-        return not self.without_metric and all(status.state is State.DONE for status in self.plan.statuses.values())
+        return (
+            not self.without_metric
+            and not self.untested
+            and all(status.state is State.DONE for status in self.plan.statuses.values())
+        )
 
 
 def run_study(
@@ -92,7 +98,7 @@ def run_study(
             reporting = ReportOptions(out, command_for(study, runs, out, model_cards=model_cards))
         ids = {run.id for run in resolved.runs}
         outcome = train_and_report(resolved, plan, ids, options, reporting, console, stopping)
-    for line in first_of(outcome.without_metric):
+    for line in first_of([*outcome.without_metric, *outcome.untested]):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     return outcome
 
@@ -123,7 +129,8 @@ def train_and_report(
 ) -> StudyOutcome:
     """Checks and trains those of the runs that are to do, and writes the report, even if training was interrupted.
 
-    A metric of the user's own is computed for the finished runs that do not have it yet.
+    Finished runs are tested on the study's other data sets, as far as they have not been. A metric of the user's own
+    is computed for the finished runs that do not have it yet.
 
     Args:
         resolved: The study.
@@ -140,18 +147,20 @@ def train_and_report(
         UnwritableError: the report could not be written; the runs are as they were.
     """
     from emotune.execution.own_metric import compute_metric
+    from emotune.execution.plan.transfer_plan import transfer_plan
     from emotune.execution.run.signals import StoppedNow
     from emotune.runs.declarations import declare, has_declared
     from emotune.runs.registry import Registry
 
-    registry, interrupted, without_metric = Registry(resolved.store), None, list[str]()
-    plan = _with_values(resolved, plan, console)
+    registry, interrupted = Registry(resolved.store), None
+    without_metric, untested = list[str](), list[str]()
+    plan = with_values(resolved, plan, console)
     is_training = any(run.id in ids for run in plan.to_do)
     if is_training:
-        _check_before_training(resolved, plan, options, reporting, console)
+        check_before_training(resolved, plan, options, reporting, console)
     try:
-        if is_training:
-            plan = _train(resolved, plan, ids, options, reporting, console, stopping)
+        if is_training or transfer_plan(plan, resolved.tests, ids).missing:
+            plan, untested = train_and_test(resolved, plan, ids, options, reporting, console, stopping)
         elif not console.quiet:
             with contextlib.suppress(OSError):  # a store that can only be read will not be pruned either
                 registry.register(resolved.study, resolved.runs)
@@ -168,57 +177,7 @@ def train_and_report(
         page = _write_report(resolved, plan, reporting, console)
     if interrupted:
         raise interrupted
-    return StudyOutcome(plan, page, tuple(without_metric))
-
-
-def _train(
-    resolved: "ResolvedStudy",
-    plan: "Plan",
-    ids: Collection[str],
-    options: "ExecutionOptions",
-    reporting: ReportOptions | None,
-    console: Console,
-    stopping: "Interruption",
-) -> "Plan":
-    """Trains the runs of a plan, and those that further looks at the results ask for; returns the last plan."""
-    from emotune.api.growing_report import growing_reports
-    from emotune.execution.run.session import Session
-    from emotune.report.freshness import claim_folder
-    from emotune.runs.declarations import declare, has_declared
-    from emotune.runs.registry import Registry
-
-    registry = Registry(resolved.store)
-    followers = growing_reports(resolved, plan, reporting, console)
-    is_old = bool(registry.same_name_as(resolved.study)) and not has_declared(resolved.store, resolved.study.name)
-    with (
-        registry.in_use(resolved.study, resolved.runs),  # first of all: others must not prune its runs
-        Session(resolved, options, console, stopping, followers) as session,
-        contextlib.ExitStack() as reports,  # they end before the session, which kills what this process has started
-    ):
-        for report in followers:
-            reports.enter_context(report)
-        session.prepare(plan.may_train)
-        if not console.quiet:
-            if reporting:
-                claim_folder(reporting.folder, resolved.study)  # now: a refused study leaves none behind
-                keep_source(resolved.study, reporting.folder)
-            declare(resolved.study, plan, is_old=is_old)
-        with stopping.patient():
-            plan = session.run_until_done(plan, ids)
-            while (further := _with_values(resolved, plan, console)).looks_reached > plan.looks_reached:
-                plan = further if stopping() else session.run_until_done(further, ids)
-    return plan
-
-
-def _with_values(resolved: "ResolvedStudy", plan: "Plan", console: Console) -> "Plan":
-    """The plan once the values of the user's own metric are computed, if looks at them decide what is trained."""
-    from emotune.execution.own_metric import compute_metric
-
-    study = resolved.study
-    if not (study.looks and study.metric.code) or console.quiet:
-        return plan
-    compute_metric(study.metric, plan, console)
-    return resolved.plan()
+    return StudyOutcome(plan, page, tuple(without_metric), tuple(untested))
 
 
 def _write_report(resolved: "ResolvedStudy", plan: "Plan", reporting: ReportOptions, console: Console) -> Path:
@@ -230,28 +189,6 @@ def _write_report(resolved: "ResolvedStudy", plan: "Plan", reporting: ReportOpti
         raise
     except OSError as error:
         raise UnwritableError(f"no report: {describe_os_error(error)}") from error
-
-
-def _check_before_training(
-    resolved: "ResolvedStudy",
-    plan: "Plan",
-    options: "ExecutionOptions",
-    reporting: ReportOptions | None,
-    console: Console,
-) -> None:
-    """Raises an `InputError` if runs or report cannot work here; prints a warning if machines would stay idle."""
-    from emotune.execution.checks.advice import idle_nodes
-    from emotune.execution.checks.preflight import preflight
-
-    report = str(reporting.folder) if reporting else None
-    if resolved.study.looks and resolved.study.metric.code and int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise InputError(
-            "seeds.looks: under torchrun, looks cannot be judged by a metric of your own, which one process computes; "
-            "train on Ray (resources.workers without torchrun), or give a fixed number of seeds"
-        )
-    preflight(plan.may_train, resolved.store, resolved.study.resources, options.executor, report=report)
-    for line in idle_nodes(options.executor):
-        console.print(line, highlight=False, markup=False)
 
 
 def report_folder(folder: str | Path, study: Study) -> Path:

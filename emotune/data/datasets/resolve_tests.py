@@ -12,7 +12,7 @@ from emotune.data.datasets.location import EMBEDDED, embedded_content_hash, is_r
 from emotune.data.datasets.resolve import local_folder
 from emotune.data.manifest import SPLITS, read_manifest
 
-__all__ = ["resolve_tests", "tested_splits"]
+__all__ = ["resolve_tests", "splits_tested"]
 
 
 def resolve_tests(others: Sequence[OtherData], datasets: Sequence[DatasetRef]) -> tuple[TransferTest, ...]:
@@ -45,7 +45,7 @@ def resolve_tests(others: Sequence[OtherData], datasets: Sequence[DatasetRef]) -
     return tuple(tests)
 
 
-def tested_splits(split: str) -> tuple[str, ...]:
+def splits_tested(split: str) -> tuple[str, ...]:
     """The splits of a data set whose images are tested, given `TransferTest.split`."""
     return SPLITS if split == "all" else (split,)
 
@@ -93,7 +93,7 @@ def _images(ref: DatasetRef, split: str, labels: LabelMap) -> int | None:
     """
     if not is_ready(ref):
         return None
-    counts = _counts(ref, tested_splits(split), labels)
+    counts = _counts(ref, splits_tested(split), labels)
     if _are_enough(counts):
         return sum(counts.values())
     shown = ", ".join(f"{count} of {label}" for label, count in counts.items())

@@ -28,6 +28,7 @@ from emotune.data.shard_reader import checked_samples
 __all__ = ["near_training"]
 
 HASH_BYTES = 8 * WORDS
+_found: dict[tuple[DatasetRef, bool, DatasetRef, tuple[str, ...]], frozenset[str]] = {}  # runs of a study ask alike
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,15 @@ def near_training(
     Raises:
         InputError: a shard cannot be read.
     """
-    seen = _hashes(trained_on, SPLITS if trained_on.division else ("train", "val"), threads, advance)
-    images = _hashes(other, splits, threads, advance)
+    key = (trained_on.undivided, bool(trained_on.division), other, tuple(splits))
+    if key not in _found:
+        seen = _hashes(trained_on, SPLITS if trained_on.division else ("train", "val"), threads, advance)
+        _found[key] = _near(_hashes(other, splits, threads, advance), seen)
+    return _found[key]
+
+
+def _near(images: _Hashes, seen: _Hashes) -> frozenset[str]:
+    """The keys of the images that are near one that was seen."""
     near = np.isin(np.array(images.keys, dtype=object), np.array(seen.keys, dtype=object))
     rows, of_seen = (np.flatnonzero(one.table.any(axis=1)) for one in (images, seen))
 

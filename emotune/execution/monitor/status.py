@@ -13,6 +13,7 @@ from rich.table import Table
 
 from emotune.core.storage import Folder
 from emotune.execution.plan.adaptive import LooksEntry
+from emotune.execution.plan.transfer_plan import TransferEntry
 from emotune.runs.directory import METRICS, State, Status
 from emotune.runs.progress import RunProgress
 from emotune.runs.registered_study import NamedRun
@@ -74,6 +75,7 @@ class StudyStatus(TypedDict):
         diverged: The runs that diverged.
         interrupted: The runs that were interrupted.
         looks: The looks that adaptive seeds have reached on each data set; the study's runs are those needed as of now.
+        tests: The tests of finished runs on other data sets, if the study asks for some.
     """
 
     runs: int
@@ -83,6 +85,7 @@ class StudyStatus(TypedDict):
     diverged: list[RunEntry]
     interrupted: list[RunEntry]
     looks: NotRequired[list[LooksEntry]]
+    tests: NotRequired[list[TransferEntry]]
 
 
 def study_status(runs: Sequence[NamedRun], store: RunStore) -> StudyStatus:

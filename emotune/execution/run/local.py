@@ -1,7 +1,8 @@
 """Trains runs one after another in this process, or in those that torchrun started; does not import Ray."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from emotune.config.other_data import TransferTest
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
 from emotune.core.host import tune_malloc
@@ -23,6 +24,7 @@ def run_locally(
     *,
     stopping: Callable[[], bool] = lambda: False,
     steps: int | None = None,
+    tests: Mapping[str, Sequence[TransferTest]] | None = None,
 ) -> None:
     """Trains the runs in their order. A run that fails is recorded as failed, and the next one is trained.
 
@@ -36,22 +38,28 @@ def run_locally(
         resources: The resources of each run; its workers are the processes that torchrun started.
         stopping: Called after each step; once it returns True, the run ends with a checkpoint and no other begins.
         steps: The number of steps after which each run is abandoned, to time them; None: runs are completed.
+        tests: The tests on other data sets that are made with each of the runs, by its id, in place of training it; a
+            test that fails changes nothing. None: runs are trained.
     """
     tune_malloc()
     import torch
 
     from emotune.training.distributed import world_from_environment
-    from emotune.training.loop import DivergedError, InterruptedRunError, train
+    from emotune.training.job import train_or_test
+    from emotune.training.loop import DivergedError, InterruptedRunError
 
     torch.set_num_threads(resources.cpus_per_worker)
     with world_from_environment(gpu=resources.gpus_per_worker > 0) as world:
         # Rank 0's list counts: another rank's may differ if another process finished a run in between.
-        for run in [RunConfig.from_json(value) for value in world.gather([run.to_json() for run in runs])[0]]:
+        jobs = world.gather([(run.to_json(), None if tests is None else tests[run.id]) for run in runs])[0]
+        for run, tests_of_run in [(RunConfig.from_json(value), asked) for value, asked in jobs]:
             directory = store.directory(run)
             try:
                 on_progress = observer.on_progress if world.is_main else _ignore
                 stop = StepTimer(directory, steps, world.is_main, stopping) if steps else stopping
-                train(run, directory, world, resources=resources, on_progress=on_progress, stop=stop)
+                train_or_test(
+                    run, directory, world, tests_of_run, resources=resources, on_progress=on_progress, stop=stop
+                )
                 status = Status(State.DONE)
             except (BusyRunError, LostRunError) as error:  # raised on all ranks, as are the next two
                 status = Status(State.RUNNING, str(error))
@@ -60,7 +68,8 @@ def run_locally(
             except DivergedError as error:
                 status = directory.fail(str(error), diverged=True) if world.is_main else Status(State.DIVERGED)
             except Exception as error:
-                status = directory.fail(failure_text(error, directory.folder))
+                message = failure_text(error, directory.folder)
+                status = directory.fail(message) if tests is None else Status(State.FAILED, message)
                 if world.size > 1:  # the other ranks would wait for this one for ever: torchrun ends them
                     raise
             if world.is_main:

@@ -5,7 +5,7 @@ import logging
 import secrets
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -16,10 +16,11 @@ from ray import cloudpickle, tune
 from ray.exceptions import RayTaskError
 from ray.tune.execution import class_cache
 
+from emotune.config.other_data import TransferTest
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
 from emotune.execution.monitor.observer import RunObserver
-from emotune.execution.run.job import RunJob, run_of
+from emotune.execution.run.job import RunJob, as_text, run_of
 from emotune.execution.run.lost_cluster import LostClusterError, is_reachable
 from emotune.execution.run.supervisor import RunTrial
 from emotune.runs.directory import State, Status
@@ -73,12 +74,13 @@ class _TuneCallback(tune.Callback, tune.Stopper):
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         """Records a run as failed after its last attempt."""
-        directory = self._store.directory(run_of(trial.config["job"]))
-        if directory.status().state is State.DONE:  # it was lost during its last steps
+        directory, trains = self._store.directory(run_of(trial.config["job"])), trial.config["job"]["tests"] is None
+        if trains and directory.status().state is State.DONE:  # it was lost during its last steps
             self._observer.on_end(_run_id(trial), Status(State.DONE))
             return
         message = f"lost {ATTEMPTS} times without progress; the last time: {_cause(trial)}"
-        self._observer.on_end(_run_id(trial), directory.fail(message))
+        status = directory.fail(message) if trains else Status(State.FAILED, message)
+        self._observer.on_end(_run_id(trial), status)
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Stops no single trial."""
@@ -98,6 +100,7 @@ def run_on_ray(
     stall_s: float = 900.0,
     stopping: Callable[[], bool] = lambda: False,
     steps: int | None = None,
+    tests: Mapping[str, Sequence[TransferTest]] | None = None,
 ) -> None:
     """Trains runs on the Ray that this process is connected to (`ray_connection`), as many at a time as fit.
 
@@ -109,11 +112,13 @@ def run_on_ray(
         stall_s: The seconds without progress after which a run's workers are killed, and it continues in new ones.
         stopping: Called all the time; once it returns True, runs end after their step with a checkpoint.
         steps: The number of steps after which each run is abandoned, to time them; None: runs are completed.
+        tests: The tests on other data sets that are made with each of the runs, by its id, in place of training it; a
+            test that fails changes nothing. None: runs are trained.
 
     Raises:
         LostClusterError: Ray is gone.
     """
-    jobs = _jobs(runs, store, resources, stall_s, steps)
+    jobs = _jobs(runs, store, resources, stall_s, steps, tests)
     callback = _TuneCallback(store, observer, stopping)
     with (
         tempfile.TemporaryDirectory(prefix="emotune-tune-") as scratch,
@@ -140,7 +145,12 @@ def run_on_ray(
 
 
 def _jobs(
-    runs: Sequence[RunConfig], store: RunStore, resources: Resources, stall_s: float, steps: int | None
+    runs: Sequence[RunConfig],
+    store: RunStore,
+    resources: Resources,
+    stall_s: float,
+    steps: int | None,
+    tests: Mapping[str, Sequence[TransferTest]] | None,
 ) -> list[RunJob]:
     """A job for each run; all have the token of this call."""
     owner, values = secrets.token_hex(8), asdict(resources)
@@ -153,6 +163,7 @@ def _jobs(
             stall_s=stall_s,
             owner=owner,
             steps=steps,
+            tests=None if tests is None else as_text(tests[run.id]),
         )
         for run in runs
     ]

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +11,7 @@ from typing import Literal, Self
 
 from rich.console import Console
 
+from emotune.config.other_data import TransferTest
 from emotune.config.run import RunConfig
 from emotune.execution.checks.prepare import Preparation
 from emotune.execution.monitor.observer import RunObserver
@@ -18,7 +19,9 @@ from emotune.execution.monitor.waiting import waiting_for
 from emotune.execution.plan.adaptive import look_lines
 from emotune.execution.plan.plan import Plan, reopen_damaged
 from emotune.execution.plan.resolved_study import ResolvedStudy
-from emotune.runs.directory import State
+from emotune.execution.plan.transfer_plan import transfer_plan
+from emotune.runs.directory import State, Status
+from emotune.runs.progress import RunProgress
 from emotune.runs.store import RunStore
 
 __all__ = ["ExecutionOptions", "Executor", "Session"]
@@ -95,19 +98,24 @@ class Session:
         preparation = self._stack.enter_context(
             Preparation(self._resolved, runs, self._options.executor, save_architecture=save_architecture)
         )
-        self._connect()
+        self.connect()
         with waiting_for(self._console, "checking networks and images") as show:
             lines = preparation.wait(show)
         for line in lines:
             self._console.print(line, highlight=False)
 
-    def run(self, runs: Sequence[RunConfig], store: RunStore | None = None, steps: int | None = None) -> None:
+    def run(
+        self, runs: Sequence[RunConfig], store: RunStore | None = None, steps: int | None = None,
+        tests: Mapping[str, Sequence[TransferTest]] | None = None, followers: Sequence[RunObserver] | None = None,
+    ) -> None:  # fmt: skip
         """Trains the runs, whatever becomes of each: their directories say it.
 
         Args:
             runs: The runs, begun in this order.
             store: Another place for their directories than the study's.
             steps: The number of steps after which each run is left, to time them; None: until it is done.
+            tests: The tests on other data sets that are made with each of the runs, by its id, in place of training it.
+            followers: Observers in the place of those of the session.
         """
         from emotune.execution.monitor.display import ProgressDisplay
         from emotune.execution.monitor.observer import RunObservers
@@ -116,12 +124,14 @@ class Session:
         if self._train is None:
             raise RuntimeError("a session is prepared before it runs")
         tensorboard = self._options.tensorboard
-        events = [TensorBoardWriter(tensorboard, runs)] if tensorboard and not steps else []
+        events = [TensorBoardWriter(tensorboard, runs)] if tensorboard and not steps and tests is None else []
         console = Console(quiet=True) if steps else self._console  # that timed runs are left undone is no news
-        with RunObservers([ProgressDisplay(console, runs), *events], self._followers) as observers:
+        with RunObservers(
+            [ProgressDisplay(console, runs), *events], self._followers if followers is None else followers
+        ) as observers:
             self._train(
                 runs, store or self._resolved.store, observers, self._resolved.study.resources,
-                stopping=self._stopping, steps=steps,
+                stopping=self._stopping, steps=steps, tests=tests,
             )  # fmt: skip
 
     def run_until_done(self, plan: Plan, ids: Collection[str]) -> Plan:
@@ -149,8 +159,28 @@ class Session:
             failed |= {run.id for run in runs if plan.statuses[run.id].state is State.FAILED}
         return plan
 
-    def _connect(self) -> None:
-        """Chooses what trains; connects this process to Ray for as long as the session lasts."""
+    def run_tests(self, plan: Plan, ids: Collection[str]) -> list[str]:
+        """Makes the missing tests of finished runs on other data sets.
+
+        Args:
+            plan: The state of the study's runs.
+            ids: The ids of the runs whose tests may be made.
+
+        Returns:
+            A line for each run of which a test failed, which says why.
+        """
+        missing = transfer_plan(plan, self._resolved.tests, ids).missing
+        names = dict.fromkeys(test.name for _, tests in missing for test in tests)
+        self._console.print(
+            f"Testing {len(missing)} finished runs on {', '.join(names)}.", highlight=False, markup=False,
+            soft_wrap=True,
+        )  # fmt: skip
+        failures = _Failures()
+        self.run([run for run, _ in missing], tests={run.id: tests for run, tests in missing}, followers=[failures])
+        return failures.lines
+
+    def connect(self) -> None:
+        """Chooses what trains and tests; connects this process to Ray for as long as the session lasts."""
         if self._options.executor == "local":
             from emotune.execution.run.local import run_locally
 
@@ -169,3 +199,26 @@ class Session:
                 require_cluster(resources, 60 * self._options.wait_minutes, show)
                 check_nodes(self._resolved.store, self._resolved.datasets, resources)
         self._train = partial(run_on_ray, stall_s=60 * self._options.stall_minutes)
+
+
+class _Failures:
+    """An observer that keeps why tests of finished runs failed, which no file of theirs says."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def on_progress(self, progress: RunProgress) -> None:
+        """Progress is no failure."""
+
+    def on_end(self, run_id: str, status: Status) -> None:
+        """Keeps the reason of a failure."""
+        if status.state is State.FAILED:
+            self.lines.append(status.reason if run_id in status.reason else f"{run_id}: {status.reason}")

@@ -95,7 +95,9 @@ class RunTrial(tune.Trainable):
 
     def _step(self) -> dict[str, Any]:
         if not self._ranks:
-            if self._directory().status().state is State.DONE:  # by another process, or by an attempt that was lost
+            if (
+                self._trains and self._directory().status().state is State.DONE
+            ):  # by another process, or by an attempt that was lost
                 return self._end(Status(State.DONE), keep_workers=True)
             if self._stopping:
                 return {"done": True}  # the run has not begun, so there is no status
@@ -199,9 +201,14 @@ class RunTrial(tune.Trainable):
         self._ranks = []
         if not keep_workers:
             self._kill()  # the other ranks may wait for the one that failed
-        if status.state in (State.FAILED, State.DIVERGED):
+        if self._trains and status.state in (State.FAILED, State.DIVERGED):
             status = self._directory().fail(status.detail, diverged=status.state is State.DIVERGED)
         return {"done": True, "progress": None, "status": status}
+
+    @property
+    def _trains(self) -> bool:
+        """Whether the run is trained, and not a finished one tested."""
+        return self._job["tests"] is None
 
     def _directory(self) -> RunDirectory:
         return RunDirectory(self._job["store"], run_of(self._job))

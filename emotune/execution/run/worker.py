@@ -12,7 +12,7 @@ from emotune.config.resources import Resources
 from emotune.core.process_tree import Process, process
 from emotune.execution.plan.timing import StepTimer
 from emotune.execution.run.error_messages import failure_text
-from emotune.execution.run.job import RunJob, run_of
+from emotune.execution.run.job import RunJob, asked_tests, run_of
 from emotune.runs.directory import RunDirectory, State, Status
 from emotune.runs.lease import BusyRunError, LostRunError
 from emotune.runs.progress import RunProgress
@@ -43,7 +43,7 @@ class Worker:
     """
 
     def __init__(self, threads: int) -> None:
-        import emotune.training.loop  # noqa: F401  imports torch, once per worker
+        import emotune.training.job  # noqa: F401  imports torch, once per worker
 
         self._threads, self._stop = threads, threading.Event()
         self._progress: RunProgress | None = None
@@ -59,7 +59,7 @@ class Worker:
 
     @ray.method(concurrency_group="training")
     def run(self, job: RunJob, rank: int, store_address: tuple[str, int] | None) -> Status:
-        """Trains a run as one of its ranks.
+        """Trains or tests a run as one of its ranks.
 
         Args:
             job: The run to train.
@@ -75,7 +75,8 @@ class Worker:
         import torch
 
         from emotune.training.distributed import connect, open_rendezvous
-        from emotune.training.loop import DivergedError, InterruptedRunError, train
+        from emotune.training.job import train_or_test
+        from emotune.training.loop import DivergedError, InterruptedRunError
 
         self._progress = None
         torch.set_num_threads(self._threads)
@@ -86,10 +87,11 @@ class Worker:
                 self._store = open_rendezvous(*store_address)
             with connect(rank, resources.workers, gpu=resources.gpus_per_worker > 0, store=self._store) as world:
                 steps, stop = job["steps"], self._stop.is_set
-                train(
+                train_or_test(
                     run,
                     directory,
                     world,
+                    asked_tests(job),
                     resources=resources,
                     on_progress=self._on_progress,
                     stop=StepTimer(directory, steps, world.is_main, stop) if steps else stop,
