@@ -1,5 +1,6 @@
 """Reading a study's YAML file. All mistakes are reported at once, each with its key and the nearest valid one."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -11,7 +12,7 @@ from emotune.config.contrast import parse_contrasts
 from emotune.config.design.expand import expand
 from emotune.config.design.factors import factor_problems
 from emotune.config.head_training import head_training_problems
-from emotune.config.merge import config_class, implied_name, is_changed, merge, unused_options
+from emotune.config.merge import config_class, dotted, implied_name, is_changed, merge, unused_options
 from emotune.config.metric import Metric
 from emotune.config.model import ModelConfig
 from emotune.config.other_data import OtherData
@@ -28,6 +29,8 @@ from emotune.config.study import (
 )  # fmt: skip
 from emotune.config.target import Target
 from emotune.config.train import TrainConfig
+from emotune.config.tuned_options import set_twice, tuning_problems
+from emotune.config.tuning import Tuning
 from emotune.config.types import FORBID_UNKNOWN_KEYS
 from emotune.config.validation import UniqueKeyLoader, describe_validation_error, format_problem, valid_keys
 from emotune.core.errors import InputError
@@ -63,6 +66,7 @@ class _StudyFile:
     references: list[str] = Field(default_factory=list)
     test_on: list[Annotated[OtherData, BeforeValidator(_selection)]] = Field(default_factory=list)
     task: Target | None = None
+    tune: Tuning | None = None
     parts: dict[str, dict[str, Any]] = Field(default_factory=dict)
     ablate: list[str] = Field(default_factory=list)
 
@@ -112,6 +116,7 @@ def load_study(path: Path, *, aa: bool = False) -> Study:
         problems += seeds_problems(file.seeds.up_to, file.seeds.looks, [*contrasts, *file.factors])
         trainings = {variant: train for variant, (_, train) in variants.items()}
         problems += division_problems(file.datasets, trainings, file.seeds.looks)
+        problems += _tuning_problems(file, variants)
     aa_name = f"{raw.get('baseline')}-aa" if aa or raw.get("aa") is True else None
     if aa_name in _mapping(raw, "variants"):
         problems.append(f"variants.{aa_name}: this is the name of the A/A variant; choose another one")
@@ -124,8 +129,18 @@ def load_study(path: Path, *, aa: bool = False) -> Study:
         source=text, aa=aa_name, file=str(path.resolve()),
         factors=file.factors, looks=file.seeds.looks, references=file.references,
         test_on=tuple(file.test_on),
-        task=file.task,
+        task=file.task, tune=file.tune,
     )  # fmt: skip
+
+
+def _tuning_problems(file: _StudyFile, variants: Mapping[str, tuple[ModelConfig, TrainConfig]]) -> list[str]:
+    """The problems with the tuning, among them options that a variant gives though they are tuned."""
+    if file.tune is None or len(variants) < len(file.variants):  # variants with mistakes of their own come first
+        return []
+    given = {name: list(dotted(changes or {}, "", [])) for name, changes in file.variants.items()}
+    twice = [problem for name, keys in given.items() for problem in set_twice(file.tune, name, keys)]
+    test_curve = file.metric.test_curve
+    return twice or tuning_problems(file.tune, variants, file.seeds.up_to, file.seeds.looks, test_curve)
 
 
 def _mapping(raw: dict[str, Any], key: str) -> dict[str, Any]:

@@ -19,7 +19,9 @@ from emotune.config.user_code import UserCode
 from emotune.config.validation import valid_keys
 from emotune.core.errors import closest, suggest
 
-__all__ = ["config_class", "dotted", "implied_name", "is_changed", "merge", "unused_options"]
+__all__ = [
+    "check_path", "config_class", "dotted", "implied_name", "is_changed", "merge", "set_option", "unused_options",
+]  # fmt: skip
 
 Options = dict[str, Any]
 PAPER = "paper"
@@ -92,8 +94,8 @@ def merge(
     for path, value in sorted(paths, key=lambda one: (len(one[0]), one[0][-1] != "name")):  # what contains others first
         part, *keys = path
         try:
-            _check_path(part, keys, merged)
-            merged[part] = _with(merged[part], keys, value)
+            check_path(part, keys, merged)
+            merged[part] = set_option(merged[part], keys, value)
         except ValueError as error:
             problems.append(f'{where}: "{".".join(path)}"{error}')
         else:
@@ -158,7 +160,7 @@ def unused_options(shared: Options, models: Sequence[ModelConfig]) -> list[str]:
     return sorted(problems)
 
 
-def _check_path(part: str, keys: Sequence[str], merged: Mapping[str, Options]) -> None:
+def check_path(part: str, keys: Sequence[str], merged: Mapping[str, Options]) -> None:
     """Raises a ValueError, with the end of a message, if there is no place for an option of this name."""
     if part not in merged or not keys or not all(keys):
         raise ValueError(f" is not of the form model.OPTION or train.OPTION{_belongs([part, *keys], merged)}")
@@ -168,7 +170,7 @@ def _check_path(part: str, keys: Sequence[str], merged: Mapping[str, Options]) -
         raise ValueError(f": {part}.{keys[0]} has no options of its own{hint}")
 
 
-def _with(options: Options, keys: Sequence[str], value: Any) -> Options:
+def set_option(options: Options, keys: Sequence[str], value: Any) -> Options:
     """The options with the one to which the keys lead; a head of another name keeps what that head has, too.
 
     Raises:
@@ -188,7 +190,7 @@ def _with(options: Options, keys: Sequence[str], value: Any) -> Options:
             (valid_keys(kind) for kind in kinds if kind.name == value), ["name"] if key != "head" else list(inner)
         )
         inner = {one: inner[one] for one in inner if one in kept}
-    return options | {key: _with(inner, rest, value)}
+    return options | {key: set_option(inner, rest, value)}
 
 
 def _is_named(kinds: Sequence[type[Any]], name: str) -> bool:

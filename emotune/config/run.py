@@ -153,6 +153,8 @@ class RunConfig:
         select: The rule that chooses the tested epoch, see `emotune.config.metric.Metric`.
         test_curve: Whether test accuracies are logged after every epoch, see `emotune.config.metric.Metric`.
         replicate: A number that changes the initial weights and dropout masks; 1 is the A/A variant's.
+        tuning: Whether the run serves to choose options by validation. It has no test phase: it never opens the test
+            split, and has streams of random numbers of its own, so that no run of a study repeats it.
     """
 
     variant: str = ""
@@ -165,6 +167,7 @@ class RunConfig:
     select: Select = "last"
     test_curve: bool = False
     replicate: Annotated[int, Field(ge=0)] = 0
+    tuning: bool = False
 
     @model_validator(mode="after")
     def _weights_match_init(self) -> "RunConfig":
@@ -172,9 +175,15 @@ class RunConfig:
             raise ValueError(f'train.init is "{self.train.init}", but weights are {self.weights}')
         return self
 
+    @model_validator(mode="after")
+    def _tuning_tests_nothing(self) -> "RunConfig":
+        if self.tuning and self.test_curve:
+            raise ValueError("a tuning run has no test phase, and so no test_curve")
+        return self
+
     @cached_property
     def id(self) -> str:
-        """The name of the run's folder: ``model-dataset-s<seed>-<8 hex>``."""
+        """The name of the run's folder: ``model-dataset-s<seed>-<8 hex>``, or ``model-dataset-tuning-s<seed>-…``."""
         identity: dict[str, Any] = {
             "format": FORMAT_VERSION,
             "data": self.dataset.identity,
@@ -188,10 +197,10 @@ class RunConfig:
             identity["weights"] = self.weights.digest
         if self.input != InputSpec():
             identity["input"] = _identity(self.input)
-        options = ("select", "test_curve", "replicate")
+        options = ("select", "test_curve", "replicate", "tuning")
         identity |= {key: value for key, value in difference_to_defaults(self).items() if key in options}
         digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
-        return f"{run_stem(model_label(self.model), self.dataset.name, self.seed)}-{digest}"
+        return f"{run_stem(model_label(self.model), self.dataset.name, self.seed, tuning=self.tuning)}-{digest}"
 
     @property
     def user_code(self) -> dict[str, UserCode]:
@@ -205,10 +214,12 @@ class RunConfig:
 
         Streams are independent of each other and depend on the run's seed alone, so that variants can be compared in
         pairs: for one seed they all have the same order and augmentation, and layers that two networks share have the
-        same initial weights and dropout masks. A replicate differs in *init* and *dropout*.
+        same initial weights and dropout masks. A replicate differs in *init* and *dropout*, a tuning run in all.
         """
         owner = "" if name in ("order", "augment") or not self.replicate else str(self.replicate)
-        return int.from_bytes(hashlib.sha256(f"{self.seed}/{name}/{owner}".encode()).digest()[:8], "big") >> 1
+        purpose = "tuning/" if self.tuning else ""
+        text = f"{purpose}{self.seed}/{name}/{owner}"
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
     def to_json(self) -> dict[str, Any]:
         """The run as plain values; `from_json` reads them back."""
@@ -233,9 +244,9 @@ def model_label(model: ModelConfig) -> str:
     return model.entry.lower() if isinstance(model, CodeConfig) else model.name
 
 
-def run_stem(model: str, dataset: str, seed: int) -> str:
-    """A run's id without its digest, see `RUN_ID`."""
-    return f"{model}-{dataset}-s{seed}"
+def run_stem(model: str, dataset: str, seed: int, *, tuning: bool = False) -> str:
+    """A run's id without its digest, see `RUN_ID`; that of a tuning run says so."""
+    return f"{model}-{dataset}-{'tuning-' * tuning}s{seed}"
 
 
 def _identity(value: Any) -> Any:

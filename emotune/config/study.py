@@ -19,6 +19,8 @@ from emotune.config.seeds import seeds_problems
 from emotune.config.study_yaml import study_yaml
 from emotune.config.target import TARGETS, Target
 from emotune.config.train import TrainConfig
+from emotune.config.tuned_options import tuning_problems
+from emotune.config.tuning import Tuning
 from emotune.core.errors import raise_if_any, suggest
 
 __all__ = [
@@ -67,6 +69,7 @@ class Study:
             part of any run.
         task: What is predicted: ``classes``, ``distributions`` of votes, or ``dimensions``. Default: the target of the
             data sets.
+        tune: The options that are chosen for each variant by validation, before its runs. Default: none.
 
     Raises:
         InputError: with a line for each mistake.
@@ -89,6 +92,7 @@ class Study:
     references: tuple[str, ...]
     test_on: tuple[OtherData, ...]
     task: Target | None
+    tune: Tuning | None
 
     def __init__(
         self,
@@ -109,6 +113,7 @@ class Study:
         references: Sequence[str] = (),
         test_on: str | OtherData | Sequence[str | OtherData] = (),
         task: Target | None = None,
+        tune: Tuning | None = None,
     ) -> None:
         problems = name_problems(name, "name")
         problems += [] if question.strip() else ["question: missing"]
@@ -128,6 +133,7 @@ class Study:
         parsed = with_implied(parsed, implied)
         problems += wrong_layout + reference_problems(references, baseline, pairs)
         problems += seeds_problems(seeds, looks, [*parsed, *layout])
+        problems += tuning_problems(tune, pairs, seeds, looks, bool(metric and metric.test_curve))
         aa_name = f"{baseline}-aa" if aa is True else aa or None
         if aa_name in pairs:
             mistakes.append(f"variants.{aa_name}: this is the name of the A/A variant; choose another one")
@@ -138,7 +144,7 @@ class Study:
             "contrasts": parsed, "metric": metric or Metric(), "resources": resources or Resources(), "aa": aa_name,
             "file": file, "factors": layout, "looks": tuple(looks), "references": tuple(references),
             "test_on": tuple(OtherData(data=one) if isinstance(one, str) else one for one in others),
-            "task": task,
+            "task": task, "tune": tune,
         }  # fmt: skip
         for key, value in values.items():
             object.__setattr__(self, key, value)

@@ -38,6 +38,8 @@ def study_yaml(study: "Study") -> str:
         parts["factors"] = {f: {level: list(v) for level, v in levels.items()} for f, levels in study.factors.items()}
     if study.task:
         parts["task"] = study.task
+    if study.tune:
+        parts["tune"] = study.tune.to_yaml()
     if study.references:
         parts["references"] = list(study.references)
     if study.test_on:

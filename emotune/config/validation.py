@@ -16,6 +16,7 @@ from emotune.config.other_data import OtherData
 from emotune.config.resources import Resources
 from emotune.config.run import Selection
 from emotune.config.seeds import SeedOptions
+from emotune.config.tuning import Tuning
 from emotune.config.user_code import UserCode
 from emotune.core.errors import suggest
 
@@ -25,7 +26,7 @@ PLAIN_WORDS = MappingProxyType({"tuple_type": "a list is needed", "dict_type": "
 """Messages in the words of YAML, instead of pydantic's about Python types, by type of error."""
 OWNERS = MappingProxyType({
     "metric": Metric, "resources": Resources, "datasets": Selection, "input": InputOptions, "seeds": SeedOptions,
-    "test_on": OtherData,
+    "test_on": OtherData, "tune": Tuning,
 })  # fmt: skip
 """The dataclasses of the keys that have keys of their own."""
 

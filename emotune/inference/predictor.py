@@ -174,6 +174,8 @@ def load_predictor(run: str, device: str = "auto", *, trust_code: bool = False) 
     if record is None or config is None:
         problem = "this run is not finished" if config else "not a run"
         raise InputError(f"{folder}: {problem}; name the folder of a finished run, such as runs/alexnet-scenes-s0-…")
+    if config.get("tuning"):
+        raise InputError(f"{folder}: a tuning run, which keeps no weights; name a run of the study that it tuned")
     try:
         model = TypeAdapter(ModelConfig).validate_python(config["model"], context={"folder": None})
         if not isinstance(model, NetworkConfig):

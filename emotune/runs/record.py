@@ -139,15 +139,17 @@ class RunRecord(TypedDict):
         selection: The rule that chose the tested epoch, in words.
         selected_epoch: The number of the tested epoch, from 1.
         last_epoch: The metrics of the last epoch.
+        validation: The metrics of the epoch that the selection rule chose; only of tuning runs.
         parameters: The number of trained parameters.
         forward_flops: The floating-point operations of one image's forward pass; None if they are not counted.
         train_images: The number of training images.
         train_by_class: The number of training images of each class, in the order of the classes; old records lack it.
         train_shares: The mean share of each class in the votes on the training images; for the task *distributions*.
-        test_images: The number of test images.
-        accuracy: The test accuracy, per cent.
+        test_images: The number of test images; tuning runs have none.
+        accuracy: The test accuracy, per cent; tuning runs have none.
         durations_s: Seconds by phase: ``reading`` before the first step since the process last began, ``train`` in
-            all, ``test``, and ``this_start``, all since it last began. Models that are fitted read while they train.
+            all, ``test``, 0 for tuning runs, and ``this_start``, all since it last began. Models that are fitted read
+            while they train.
         images_per_s: The training speed in images per second.
         workers: The number of ranks.
         reading: The way in which training images were read; a list if a continued run changed it.
@@ -157,7 +159,7 @@ class RunRecord(TypedDict):
         hardware: The machine of rank 0.
         origins: The versions of the code that trained the run: several if a continued run had another one.
         notes: Warnings about problems during the run.
-        weights: The digest of the trained weights; only for networks.
+        weights: The digest of the trained weights; only for networks that are tested.
         fitted: The outcome of fitting; only for models that are not trained in steps.
         files: The bytes of each file of results, added when the record is written.
     """
@@ -169,13 +171,14 @@ class RunRecord(TypedDict):
     selection: str
     selected_epoch: int
     last_epoch: EpochMetrics
+    validation: NotRequired[EpochMetrics]
     parameters: int
     forward_flops: float | None
     train_images: int
     train_by_class: NotRequired[dict[str, int]]
     train_shares: NotRequired[dict[str, float]]
-    test_images: int
-    accuracy: float
+    test_images: NotRequired[int]
+    accuracy: NotRequired[float]
     durations_s: dict[str, float]
     images_per_s: float
     workers: int

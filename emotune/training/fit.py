@@ -66,11 +66,11 @@ def fit(
         epoch=1, seen=len(train), train_s=train_end - started, history=[metrics], initialisation=rows.initialisation,
         notes=fitted.pop("notes", []),
     )  # fmt: skip
-    test = rows.open("test")  # the only use of these images
-    test_views = rows.of("test", partial(report, "testing"))
-    outputs = Outputs(
-        average_logits([torch.from_numpy(model.log_probabilities(one)) for one in test_views]).numpy(), {}
-    )
+    test = None if run.tuning else rows.open("test")  # the only use of these images
+    outputs = Outputs(np.zeros((0, 0)), {})
+    if test:
+        views = rows.of("test", partial(report, "testing"))
+        outputs = Outputs(average_logits([torch.from_numpy(model.log_probabilities(one)) for one in views]).numpy(), {})
     session.check_lease()
     if not session.world.is_main:
         return None
@@ -81,12 +81,13 @@ def fit(
         numerics=numerics_record(run.train, resources, session.world.device),
     )
     folder.write(METRICS, (json.dumps(metrics) + "\n").encode())
-    write_predictions(folder, run, test, outputs)
+    if test:
+        write_predictions(folder, run, test, outputs)
     now = time.perf_counter()
     durations_s = {"train": progress.train_s, "test": now - train_end, "this_start": now - started}
     record = make_record(
         run, session.world, progress, train, durations_s, rows.costs or Cost(model.parameters, None),
-        test_images=len(test), accuracy=accuracy(test.targets, outputs.logits),
+        tested=(len(test), accuracy(test.targets, outputs.logits)) if test else None,
     )  # fmt: skip
     if fitted:
         record["fitted"] = fitted

@@ -109,7 +109,7 @@ def _train(
     on_progress: Callable[[RunProgress], None],
     stop: Callable[[], bool],
 ) -> RunRecord | None:
-    """Trains a network: epoch by epoch steps, validation and a checkpoint; then the test and the record."""
+    """Trains a network: epoch by epoch steps, validation and a checkpoint; then test and record."""
     directory, world, started = session.directory, session.world, time.perf_counter()
     open_images: Callable[[str], Split] = cache(split_opener(run, resources, run.train.order, on_progress))
     split = open_images("train")
@@ -146,12 +146,13 @@ def _train(
     if state.best:
         state.best.restore(state.result)
     evaluation_started = time.perf_counter()
-    test = open_images("test")  # the only use of these images, except for a test curve that a study asks for
-    outputs = predict(test, "testing", run.train.test_crops)
+    test = None if run.tuning else open_images("test")  # their only use, except for a test curve that a study asks for
+    outputs = predict(test, "testing", run.train.test_crops) if test else None
     session.check_lease()
     if not world.is_main:
         return None
-    write_predictions(directory.folder, run, test, outputs)
+    if test and outputs:
+        write_predictions(directory.folder, run, test, outputs)
     now = time.perf_counter()
     durations_s = {
         "reading": reading_s,
@@ -161,10 +162,11 @@ def _train(
     }
     record = make_record(
         run, world, progress, split, durations_s, cost(run.model, len(split.classes), run.input),
-        test_images=len(test), accuracy=accuracy(test.targets, outputs.logits),
+        tested=(len(test), accuracy(test.targets, outputs.logits)) if test and outputs else None,
     )  # fmt: skip
-    sha256 = save_weights(directory.folder, run, state.finished_network(), split.classes, state.normalisation)
-    record["weights"] = {"sha256": sha256}
+    if test:
+        sha256 = save_weights(directory.folder, run, state.finished_network(), split.classes, state.normalisation)
+        record["weights"] = {"sha256": sha256}
     return session.finish(record)
 
 

@@ -90,7 +90,8 @@ def reading_reporter(
     @cache
     def to_read() -> int:
         """The number of images that are read, those of the test after the last step."""
-        shards = ((split, shard) for split in SPLITS for shard in shards_of(run.dataset, [split]))
+        splits = [split for split in SPLITS if not (run.tuning and split == "test")]
+        shards = ((split, shard) for split in splits for shard in shards_of(run.dataset, [split]))
         return sum(shard.samples * views.get(split, 1) for split, shard in shards)
 
     def advance(images: int) -> None:

@@ -73,7 +73,7 @@ def reading_mode(split: Split, order: Order) -> str:
 
 def make_record(
     run: RunConfig, world: World, progress: Progress, split: Split, durations_s: dict[str, float], costs: Cost,
-    *, test_images: int, accuracy: float,
+    *, tested: tuple[int, float] | None,
 ) -> RunRecord:  # fmt: skip
     """The record of a finished run.
 
@@ -84,16 +84,16 @@ def make_record(
         split: The training images.
         durations_s: The seconds by phase.
         costs: The parameters and FLOPs of the model.
-        test_images: The number of test images.
-        accuracy: The test accuracy, per cent.
+        tested: The number of test images, and the test accuracy in per cent; None: a tuning run has no test phase.
     """
+    selected = selected_epoch(run, progress.history)
     record: RunRecord = {
         "run": run.id,
         "model": run.model.name,
         "dataset": run.dataset.name,
         "seed": run.seed,
         "selection": SELECTIONS[run.select],
-        "selected_epoch": selected_epoch(run, progress.history),
+        "selected_epoch": selected,
         "last_epoch": progress.history[-1],
         "parameters": costs.parameters,
         "forward_flops": costs.forward_flops,
@@ -108,9 +108,11 @@ def make_record(
         "interruptions": progress.interruptions,
         "hardware": _hardware(world),
         "origins": progress.origins,
-        "test_images": test_images,
-        "accuracy": accuracy,
     }
+    if tested is None:
+        record["validation"] = next(one for one in progress.history if one["epoch"] == selected)
+    else:
+        record["test_images"], record["accuracy"] = tested
     if run.dataset.task == "distributions":
         record["train_shares"] = dict(zip(split.classes, mean_distribution(_shares(split)).tolist(), strict=True))
     if progress.notes:

@@ -149,13 +149,14 @@ def _split_name(division: Division | None) -> str:
 
 
 def _is_comparable(run: RunConfig, config: Mapping[str, Any]) -> bool:
-    """Whether a config has the run's model, seed and data set, or a part of it."""
+    """Whether a config has the run's model, seed and purpose, and its data set or a part of it."""
     if not config.keys() >= {"seed", "dataset", "model", "train", "format"}:
         return False
     dataset = config["dataset"]
     return (
         config["model"].get("name") == run.model.name
         and config["seed"] == run.seed
+        and config.get("tuning", False) == run.tuning
         and _whole(dataset["name"], dataset.get("part", "all"), _division_of(dataset))
         == _whole(run.dataset.name, run.dataset.part, run.dataset.division)
     )
@@ -179,7 +180,7 @@ def _stems(run: RunConfig) -> list[str]:
     whole = _whole(run.dataset.name, run.dataset.part, division)
     ends = ["", *([f"-{division.name}"] if division else [])]
     names = [f"{whole}{part}{end}" for part in ("", "-well", "-noisy") for end in ends]
-    return [run_stem(model_label(run.model), name, run.seed) for name in names]
+    return [run_stem(model_label(run.model), name, run.seed, tuning=run.tuning) for name in names]
 
 
 def _by_stem(names: Iterable[str]) -> dict[str, list[str]]:

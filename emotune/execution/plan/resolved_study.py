@@ -11,7 +11,7 @@ from emotune.config.other_data import TransferTest
 from emotune.config.run import DatasetRef, RunConfig
 from emotune.config.study import Study
 from emotune.config.zero_shot import ZeroShotConfig
-from emotune.core.errors import raise_if_any, suggest
+from emotune.core.errors import InputError, raise_if_any, suggest
 from emotune.data.datasets.location import is_ready, manifest_of
 from emotune.data.datasets.resolve import resolve_datasets
 from emotune.data.datasets.resolve_tests import resolve_tests
@@ -64,6 +64,8 @@ def resolve_study(study: Study | str | Path, runs: str | Path) -> ResolvedStudy:
             not fit the classes, a loss or targets do not, or ``runs`` is a file.
     """
     study = study if isinstance(study, Study) else load_study(Path(study))
+    if study.tune:
+        raise InputError("tune: this version does not execute it yet; leave it out")
     datasets = resolve_datasets(study.datasets, study.task)
     classes = {one.name: manifest_of(one).classes if is_ready(one) else MIKELS for one in datasets}
     for name, of_dataset in classes.items():

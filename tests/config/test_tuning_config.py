@@ -1,0 +1,115 @@
+"""The ``tune`` of a study file: the space, which is the same for every variant, and its mistakes."""
+
+from dataclasses import replace
+
+import pytest
+from study_files import HEAD, Write, is_about, mistakes
+
+from emotune import Study
+from emotune.config.load import load_study
+from emotune.config.model import AlexNetConfig, AttentionConfig
+from emotune.config.train import TrainConfig
+from emotune.config.tuned_options import with_setting
+from emotune.config.tuning import Range, Tuning
+from emotune.core.errors import InputError
+
+STUDY = (
+    HEAD
+    + """
+train: {epochs: 3}
+variants:
+  plain: {}
+  wide: {model.width: 2}
+  slow: {train.momentum: 0.0}
+tune: """
+)
+RANGES = "{over: {train.lr: {low: 0.001, high: 0.1, log: true}, train.flip: [true, false]}, search: {random: %d}}"
+
+
+@pytest.mark.parametrize(
+    "tune",
+    [
+        "{over: {train.lr: [0.003, 0.01], train.weight_decay: [0, 0.1, 0.2]}, epochs: 2, by: val_loss, seeds: 3}",
+        "{over: {train.lr: [0.003, 0.01]}, nested: true, untuned: [slow]}",
+        RANGES % 8,
+    ],
+)
+def test_tuning_is_read_and_written_and_changes_no_run(write: Write, tune: str):
+    study = load_study(write(STUDY + tune))
+    assert study.tune and study.tune.higher_is_better == (study.tune.by == "val_accuracy")
+    assert load_study(write(replace(study, source="").source)).tune == study.tune
+    assert study.runs([]) == replace(study, tune=None).runs([])
+
+
+def test_a_grid_has_all_combinations_in_the_order_of_the_lists():
+    tune = Tuning(over={"train.lr": [0.1, 0.01], "train.momentum": [0, 0.5, 0.9]})
+    assert [tuple(value for _, value in one) for one in tune.settings] == [
+        (0.1, 0), (0.1, 0.5), (0.1, 0.9), (0.01, 0), (0.01, 0.5), (0.01, 0.9),
+    ]  # fmt: skip
+
+
+def test_a_longer_random_search_has_the_settings_of_a_shorter_one_and_stays_in_its_ranges(write: Write):
+    few, many = (load_study(write(STUDY + RANGES % number)).tune for number in (5, 200))
+    assert few and many and many.settings[:5] == few.settings and len(set(many.settings)) == 200
+    rates = [dict(one)["train.lr"] for one in many.settings]
+    assert min(rates) >= 0.001 and max(rates) <= 0.1
+    assert 70 < sum(rate < 0.01 for rate in rates) < 130, "half of them below the middle of the logarithms"
+    assert all(rate == float(f"{rate:.3g}") for rate in rates), "they can be written by hand"
+    assert Range(0.0, 2.0).at(0.5) == 1.0
+
+
+def test_a_setting_gives_the_variant_that_is_written_by_hand():
+    tuned = with_setting(AttentionConfig(), TrainConfig(), (("train.lr", 1), ("model.score", "tanh")))
+    assert tuned == (AttentionConfig(score="tanh"), TrainConfig(lr=1.0))
+
+
+@pytest.mark.parametrize(
+    ("tune", "key", "about"),
+    [
+        ("{}", "tune.over", ()),
+        ("{over: {}}", "tune.over", ("{}",)),
+        ("3", "tune", ("3",)),
+        ("{over: {train.lr: []}}", "tune.over.train.lr", ("empty",)),
+        ("{over: {train.lr: [0.1]}}", "tune.over.train.lr", ("0.1",)),
+        ("{over: {train.lr: [0.1, 0.2, 0.1]}}", "tune.over.train.lr", ("0.1",)),
+        ("{over: {train.lr: {low: 0, high: 1, log: true}}}", "tune.over.train.lr", ("low", "log")),
+        ("{over: {train.lr: {low: 1, high: 1}}}", "tune.over.train.lr", ("low", "high")),
+        ("{over: {train.lr: {low: 0.1, high: 1}}}", "tune.over.train.lr", ("random",)),
+        ("{over: {train.lr: [0.1, 0.2]}, halving: true}", "tune.halving", ()),
+        ("{over: {train.lr: [0.1, 0.2]}, search: {random: 7}}", "tune.search", ("7", "2")),
+        ("{over: {train.lr: [0.1, 0.2]}, search: best}", "tune.search", ("best",)),
+        ("{over: {train.lr: [0.1, 0.2]}, untuned: [slwo]}", "tune.untuned", ("slwo", "slow")),
+        ("{over: {train.lr: [0.1, 0.2]}, untuned: [plain, wide, slow]}", "tune.untuned", ()),
+        ("{over: {lr: [0.1, 0.2]}}", "tune.over.lr", ("train.OPTION",)),
+        ("{over: {train.epochs: [1, 2]}}", "tune.over.train.epochs", ("tune.epochs",)),
+        ("{over: {train.lr: [0, 0.2]}}", "tune.over", ("train.lr", "0")),
+        ("{over: {train.lrr: [0.1, 0.2]}}", "tune.over", ("train.lrr", '"lr"')),
+        ("{over: {model.score: [tanh, linear]}}", "tune.over", ("model.score", "variants.plain")),
+        ("{over: {train.warmup_epochs: [0, 2]}, epochs: 2}", "tune.over", ("warmup_epochs",)),
+        ("{over: {train.momentum: [0.0, 0.9]}}", "variants.slow", ("train.momentum",)),
+        ("{over: {model.width: [1, 3]}}", "variants.wide", ("model.width",)),
+    ],
+)
+def test_a_mistake_in_the_tuning_is_named(write: Write, tune: str, key: str, about: tuple[str, ...]):
+    (line,) = mistakes(write(STUDY + tune))
+    assert is_about(line, key, *about), line
+
+
+def test_what_does_not_fit_the_study_is_a_mistake(write: Write):
+    of_svm = STUDY.replace("  slow:", "  colours: {model.name: svm}\n  slow:")
+    (line,) = mistakes(write(of_svm + "{over: {train.lr: [0.1, 0.2]}}"))
+    assert is_about(line, "tune.over.train.lr", "svm", "variants.colours", "untuned")
+    assert load_study(write(of_svm + "{over: {train.lr: [0.1, 0.2]}, untuned: [colours]}")).tune
+    (line,) = mistakes(write(STUDY.replace("momentum: 0.0", "epochs: 9") + "{over: {train.lr: [0.1, 0.2]}}"))
+    assert is_about(line, "tune.epochs", "slow 9", "plain 3")
+    looks = "contrasts: [wide - plain]\nseeds: {up_to: 9, looks: [3, 9]}\n"
+    (line,) = mistakes(write(looks + STUDY + "{over: {train.lr: [0.1, 0.2]}, nested: true}"))
+    assert is_about(line, "tune.nested", "looks")
+    (line,) = mistakes(write("metric: {test_curve: true}\n" + STUDY + "{over: {train.lr: [0.1, 0.2]}}"))
+    assert is_about(line, "metric.test_curve", "tune")
+
+
+def test_a_study_built_in_python_is_checked_alike():
+    variants = {"a": AlexNetConfig(), "b": (AlexNetConfig(), TrainConfig(lr=0.3))}
+    with pytest.raises(InputError, match=r"variants\.b: train\.lr"):
+        Study("s", "Q?", "scenes", "a", variants, tune=Tuning(over={"train.lr": [0.1, 0.2]}))
