@@ -203,6 +203,11 @@ class RunConfig:
         return f"{run_stem(model_label(self.model), self.dataset.name, self.seed, tuning=self.tuning)}-{digest}"
 
     @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits whose images it reads."""
+        return ("train", "val") if self.tuning else ("train", "val", "test")
+
+    @property
     def user_code(self) -> dict[str, UserCode]:
         """The user's code that the run executes, by what it is for: ``model`` or an option of ``train``."""
         code: dict[str, UserCode] = {"model": model} if (model := own_code(self.model)) else {}

@@ -22,7 +22,6 @@ from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
 from emotune.core.cache_dir import cache_folder
 from emotune.core.child_process import ChildProcess, results
-from emotune.data.manifest import SPLITS
 from emotune.data.read.feature_cache import FeatureCache, FeatureFile
 from emotune.data.read.split_rows import shards_of
 from emotune.models.handmade.catalogue import feature_set
@@ -68,7 +67,7 @@ def handmade_features(
         on_progress: A function that is called while features are computed.
         stop: A function that is called between images; once it returns true, an `InterruptedRunError` is raised.
     """
-    files = {split: _files(run, split, sets) for split in SPLITS}
+    files = {split: _files(run, split, sets) for split in run.splits}
     tables: dict[FeatureFile, np.ndarray] = {}
     try:
         needed = list(dict.fromkeys(file for of_split in files.values() for file in of_split))

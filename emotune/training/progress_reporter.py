@@ -7,7 +7,6 @@ from functools import cache
 from types import MappingProxyType
 
 from emotune.config.run import RunConfig
-from emotune.data.manifest import SPLITS
 from emotune.data.read.split_rows import shards_of
 from emotune.runs.progress import Phase, RunProgress
 from emotune.training.progress import Progress
@@ -90,8 +89,7 @@ def reading_reporter(
     @cache
     def to_read() -> int:
         """The number of images that are read, those of the test after the last step."""
-        splits = [split for split in SPLITS if not (run.tuning and split == "test")]
-        shards = ((split, shard) for split in splits for shard in shards_of(run.dataset, [split]))
+        shards = ((split, shard) for split in run.splits for shard in shards_of(run.dataset, [split]))
         return sum(shard.samples * views.get(split, 1) for split, shard in shards)
 
     def advance(images: int) -> None:
