@@ -15,6 +15,9 @@ import torch.nn.functional as F
 
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
+from emotune.models.baselines.importance import permutation_importance
+from emotune.models.baselines.logistic import Logistic
+from emotune.models.baselines.svm import Svm
 from emotune.models.cost import Cost
 from emotune.runs.directory import METRICS
 from emotune.runs.predictions import accuracy
@@ -57,13 +60,20 @@ def fit(
 
     train_views = rows.of("train", lambda evaluated: report("training", evaluated))
     (val_features,) = rows.of("val", lambda evaluated: report("training", len(train) + evaluated))
+    reading_s = time.perf_counter() - started if rows.reading else 0.0  # features are there for other runs, too
     train_features, targets = np.concatenate(train_views), np.tile(train.targets, len(train_views))
     fitted = model.fit(train_features, targets, val_features, val.targets, partial(report, "validating", images))
     train_logits, val_logits = model.log_probabilities(train_features), model.log_probabilities(val_features)
     train_end = time.perf_counter()
-    metrics = _metrics((targets, train_logits), (val.targets, val_logits), train_end - started)
+    if isinstance(model, Svm | Logistic) and rows.columns:
+        fitted["importance"] = permutation_importance(
+            model, val_features, val.targets, rows.columns, partial(report, "validating", images)
+        )
+    importance_end = time.perf_counter()
+    train_s = train_end - started - reading_s
+    metrics = _metrics((targets, train_logits), (val.targets, val_logits), train_s)
     progress = Progress(
-        epoch=1, seen=len(train), train_s=train_end - started, history=[metrics], initialisation=rows.initialisation,
+        epoch=1, seen=len(train), train_s=train_s, history=[metrics], initialisation=rows.initialisation,
         notes=fitted.pop("notes", []),
     )  # fmt: skip
     test = None if run.tuning else rows.open("test")  # the only use of these images
@@ -84,7 +94,7 @@ def fit(
     if test:
         write_predictions(folder, run, test, outputs)
     now = time.perf_counter()
-    durations_s = {"train": progress.train_s, "test": now - train_end, "this_start": now - started}
+    durations_s = {"reading": reading_s, "train": train_s, "test": now - importance_end, "this_start": now - started}
     record = make_record(
         run, session.world, progress, train, durations_s, rows.costs or Cost(model.parameters, None),
         tested=(len(test), accuracy(test.targets, outputs.logits)) if test else None,

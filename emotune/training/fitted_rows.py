@@ -19,6 +19,7 @@ from emotune.models.baselines.baseline import Baseline
 from emotune.models.baselines.build import make_baseline
 from emotune.models.baselines.class_prior import MeanDistribution
 from emotune.models.cost import Cost, cost
+from emotune.models.handmade.catalogue import feature_set
 from emotune.models.weights.initial_weights import Initialisation
 from emotune.runs.progress import RunProgress
 from emotune.training.distributed import World
@@ -41,7 +42,8 @@ class Rows:
         model: The baseline.
         open: A function that opens a split by its name.
         of: A function that gives the rows of a split's images by its name, in each of their views, float32 (N, F).
-        reading: How images are read (`emotune.training.record.reading_mode`), unless the split of training tells.
+        reading: ``features`` if rows are computed once for all runs (`emotune.training.record.reading_mode`).
+        columns: The names of the rows' numbers, ``set/group/number``; empty unless they are hand-made features.
         costs: The cost of the model, if it is known before the model is fitted.
         initialisation: The origin of the weights of a network that is a part of the model.
     """
@@ -50,6 +52,7 @@ class Rows:
     open: Callable[[str], Split]
     of: Callable[[str, OnBatch], list[np.ndarray]]
     reading: str = ""
+    columns: tuple[str, ...] = ()
     costs: Cost | None = None
     initialisation: dict[str, Any] = field(default_factory=dict)
 
@@ -88,7 +91,8 @@ def open_rows(
         on_batch(len(split))
         return [rows if split.images.rows is None else rows[split.images.rows]]
 
-    return Rows(model, open_images, features, "features")
+    columns = tuple(f"{one}/{column}" for one in sets for column in feature_set(one).columns)
+    return Rows(model, open_images, features, "features", columns)
 
 
 def _empty(open_split: Callable[[str], Split], name: str, on_batch: OnBatch) -> list[np.ndarray]:
@@ -122,7 +126,7 @@ def _of_backbone(
         return [reader.take(images, view)[0].flatten(1).float().numpy() for view in range(len(reader.arrays))]
 
     costs = cost(network.model, len(train.classes), run.input)
-    return Rows(model, open_features, pooled, costs=costs, initialisation=progress.initialisation)
+    return Rows(model, open_features, pooled, "features", costs=costs, initialisation=progress.initialisation)
 
 
 def _by_prompts(

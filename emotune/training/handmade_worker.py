@@ -17,7 +17,7 @@ from emotune.data.read.open_dataset import open_shards
 from emotune.models.handmade.catalogue import feature_set
 from emotune.models.handmade.feature_set import FeatureSet
 
-__all__ = ["FIELD", "FeatureJob", "features_of", "main"]
+__all__ = ["FIELD", "IMAGES_A_LINE", "FeatureJob", "features_of", "main"]
 
 FIELD = "features"
 """The name of a row's only field, float32 (F,)."""

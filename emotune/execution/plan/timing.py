@@ -3,11 +3,12 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from statistics import median
+from statistics import fmean, median
 from tempfile import TemporaryDirectory
 from typing import Protocol, TypedDict
 from uuid import uuid4
 
+from emotune.config.baselines import handmade_sets
 from emotune.config.network import NetworkConfig
 from emotune.config.run import RunConfig
 from emotune.data.datasets.counts import images_in
@@ -15,6 +16,7 @@ from emotune.data.manifest import SPLITS
 from emotune.execution.plan.plan import Plan, make_plan
 from emotune.runs.directory import RunDirectory
 from emotune.runs.store import RunStore
+from emotune.training.handmade_worker import IMAGES_A_LINE
 
 __all__ = ["STEPS", "StepTimer", "time_steps", "untimed"]
 
@@ -104,6 +106,8 @@ def _run_s(run: RunConfig, times: _StepTimes) -> float:
     """The seconds of the whole run. The median leaves out the first steps, which are slow, and pauses of epochs."""
     step_s, train = median(times["step_s"]), run.train
     images = {split: images_in(run.dataset, split) for split in SPLITS}
+    if sets := len(handmade_sets(run.model)):  # it may compute them for all runs; how long fitting takes is not known
+        return fmean(times["step_s"]) / IMAGES_A_LINE * sets * sum(images.values())
     if not isinstance(run.model, NetworkConfig):  # it reads each image once; how long fitting takes is not known
         return step_s / STOP_EVERY_IMAGES * sum(images.values())
     image_s = step_s / min(train.batch_size, images["train"])

@@ -1,11 +1,12 @@
-"""The interface that all baselines have."""
+"""The interface that all baselines have, and the threads that they compute with."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import numpy as np
 
-__all__ = ["Baseline"]
+__all__ = ["Baseline", "one_thread"]
 
 
 class Baseline(Protocol):
@@ -41,3 +42,10 @@ class Baseline(Protocol):
     def parameters(self) -> int:
         """The number of fitted values."""
         ...
+
+
+def one_thread() -> AbstractContextManager[Any]:
+    """A context in which linear algebra is done by one thread: sums over several would depend on their number."""
+    from threadpoolctl import threadpool_limits  # late: it comes with scikit-learn
+
+    return threadpool_limits(1, "blas")

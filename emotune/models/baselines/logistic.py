@@ -2,13 +2,13 @@
 
 import warnings
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from emotune.config.model import LogisticConfig
+from emotune.models.baselines.baseline import one_thread
 from emotune.models.baselines.calibration import best_temperature, log_probabilities
 
 __all__ = ["Logistic"]
@@ -61,7 +61,7 @@ class Logistic:
         standardised, notes = self._scaler.transform(train.astype(np.float64)), []
         candidates: dict[float, tuple[float, Any]] = {}
         for c in sorted(set(self.config.c_grid)):
-            with _one_thread(), warnings.catch_warnings(record=True) as caught:
+            with one_thread(), warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
                 regression = LogisticRegression(C=c, max_iter=MAX_ITERATIONS).fit(standardised, targets)
             notes += [f"logistic, C {c:g}: {str(one.message).partition(chr(10))[0]}" for one in caught]
@@ -83,20 +83,23 @@ class Logistic:
 
     def log_probabilities(self, features: np.ndarray) -> np.ndarray:
         """The classes' log-probabilities, not less than -30: (N, F) → float32 (N, K)."""
-        with _one_thread():
+        with one_thread():
             scores = self._regression.decision_function(self._scaler.transform(features.astype(np.float64)))
         if scores.ndim == 1:  # of two classes, that of the second
             scores = np.stack([np.zeros_like(scores), scores], axis=1)
         return log_probabilities(scores, self._temperature, self._regression.classes_, self.classes)
 
+    def sums(self, features: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """What some columns add to the scores of the classes with training images: (N, F), (C,) → (N, S)."""
+        standardised = (features[:, columns] - self._scaler.mean_[columns]) / self._scaler.scale_[columns]
+        return standardised @ self._regression.coef_[:, columns].T
+
+    def classes_of_sums(self, sums: np.ndarray) -> np.ndarray:
+        """The predicted class indices of images with these scores, without the intercepts: (N, S) → (N,)."""
+        scores, known = sums + self._regression.intercept_, self._regression.classes_
+        return known[(scores[:, 0] > 0).astype(int) if len(known) == 2 else scores.argmax(axis=1)]
+
     @property
     def parameters(self) -> int:
         """The number of weights and biases."""
         return self._regression.coef_.size + self._regression.intercept_.size
-
-
-def _one_thread() -> AbstractContextManager[Any]:
-    """A context in which linear algebra is done by one thread: sums over several would depend on their number."""
-    from threadpoolctl import threadpool_limits  # late: it comes with scikit-learn
-
-    return threadpool_limits(1, "blas")

@@ -72,6 +72,20 @@ class Svm:
         scores = _scores(self._pipeline, features)
         return log_probabilities(scores, self._temperature, self._pipeline[-1].classes_, self.classes)
 
+    def sums(self, features: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """The squared distances to the S support vectors over some columns: (N, F), (C,) → float32 (N, S)."""
+        scaler, svc = self._pipeline
+        standardised = (features[:, columns] - scaler.mean_[columns]) / scaler.scale_[columns]
+        standardised, vectors = standardised.astype(np.float32), svc.support_vectors_[:, columns].astype(np.float32)
+        squares = np.sum(standardised**2, axis=1)[:, None] + np.sum(vectors**2, axis=1)
+        return squares - 2 * standardised @ vectors.T
+
+    def classes_of_sums(self, sums: np.ndarray) -> np.ndarray:
+        """The predicted class indices of images with these squared distances: (N, S) → (N,)."""
+        svc = self._pipeline[-1]
+        margins = np.exp(-svc._gamma * sums) @ _pair_weights(svc) + svc.intercept_
+        return svc.classes_[_mean_margins(margins, len(svc.classes_)).argmax(axis=1)]
+
     @property
     def parameters(self) -> int:
         """The number of values in support vectors, their coefficients and the intercepts."""
@@ -83,11 +97,28 @@ def _scores(pipeline: Any, features: np.ndarray) -> np.ndarray:
 
     scikit-learn counts the pairs that a class wins, which would hardly differ between sure and unsure predictions.
     """
-    classes, margins = len(pipeline[-1].classes_), pipeline.decision_function(features)
+    return _mean_margins(pipeline.decision_function(features), len(pipeline[-1].classes_))
+
+
+def _mean_margins(margins: np.ndarray, classes: int) -> np.ndarray:
+    """The mean margin of each class over the others, from those of each pair: (N, pairs) → (N, classes)."""
     if classes == 2:  # the margin of the second class
+        margins = margins.reshape(-1)
         return np.stack([-margins, margins], axis=1) / 2
-    scores = np.zeros((len(features), classes))
+    scores = np.zeros((len(margins), classes))
     for pair, (first, second) in enumerate(combinations(range(classes), 2)):
         scores[:, first] += margins[:, pair]
         scores[:, second] -= margins[:, pair]
     return scores / classes
+
+
+def _pair_weights(svc: Any) -> np.ndarray:
+    """The weight of each support vector in the margin of each pair of classes, float32 (S, pairs)."""
+    ends = np.cumsum(svc.n_support_)
+    own = [slice(end - count, end) for count, end in zip(svc.n_support_, ends, strict=True)]
+    pairs = list(combinations(range(len(svc.classes_)), 2))
+    weights = np.zeros((len(svc.support_vectors_), len(pairs)), np.float32)
+    for pair, (first, second) in enumerate(pairs):  # libsvm has a row for each class but a vector's own
+        weights[own[first], pair] = svc.dual_coef_[second - 1, own[first]]
+        weights[own[second], pair] = svc.dual_coef_[first, own[second]]
+    return weights

@@ -1,0 +1,94 @@
+"""Which features a fitted model needs: the accuracy that it loses if their values are shuffled over the images.
+
+This is permutation importance (Breiman 2001, "Random Forests", section 10). The columns of a group are shuffled
+together, so that they keep agreeing with each other. Shuffled values are those of other images, not what such images
+could have, and of features that tell the same, each makes up for the other: both then have little importance, although
+the model needs one of them.
+
+Models here see an image's features only through sums over columns: distances to support vectors, or scores. So what the
+shuffled columns add is exchanged, and the rest need not be computed again.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from emotune.models.baselines.baseline import one_thread
+
+__all__ = ["AdditiveModel", "permutation_importance"]
+
+REPEATS = 10
+"""The number of times that each group is shuffled."""
+MOST_IMAGES, FEWEST_IMAGES = 1000, 200
+"""The most images on which accuracy is measured, and the fewest (if there are as many)."""
+MOST_SUMS = 4_000_000
+"""The most sums that are kept at a time, for which fewer images are taken."""
+MOST_COLUMNS = 20
+"""The largest group whose columns are also shuffled one by one; one bin of a large histogram tells little."""
+STREAM = 20100101
+"""The seed of the choice of images and of the shuffles, the same in all runs."""
+
+
+class AdditiveModel(Protocol):
+    """A fitted model that classifies images by sums over the columns of their features."""
+
+    def sums(self, features: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """What some columns add to the sums: features (N, F), columns' numbers (C,) → (N, S)."""
+        ...
+
+    def classes_of_sums(self, sums: np.ndarray) -> np.ndarray:
+        """The predicted class indices of images with these sums over all columns: (N, S) → (N,)."""
+        ...
+
+
+def permutation_importance(
+    model: AdditiveModel,
+    features: np.ndarray,
+    targets: np.ndarray,
+    columns: Sequence[str],
+    on_progress: Callable[[], None] = lambda: None,
+) -> dict[str, Any]:
+    """The losses of accuracy in percentage points, for each group and for each column of small groups.
+
+    Args:
+        model: The model.
+        features: The features of the validation images, (N, F).
+        targets: Their class indices, (N,).
+        columns: The names of the columns, ``set/group/number``.
+        on_progress: A function that is called from time to time and may raise an error to stop.
+
+    Returns:
+        ``images`` of the ``validation_images`` on which it was measured, ``repeats``, the unshuffled ``accuracy``; and
+        ``groups`` and ``columns`` by name, with the mean ``loss`` over the repeats and its standard deviation ``sd``.
+    """
+    groups: dict[str, list[int]] = {}
+    for number, column in enumerate(columns):
+        groups.setdefault(column.rpartition("/")[0], []).append(number)
+    everything = np.arange(len(columns))
+    width, available = model.sums(features[:1], everything).shape[1], len(targets)
+    wanted = min(MOST_IMAGES, max(FEWEST_IMAGES, MOST_SUMS // width))
+    chosen = np.sort(np.random.default_rng(STREAM).permutation(available)[:wanted])
+    features, targets = features[chosen], targets[chosen]
+    orders = [np.random.default_rng([STREAM, repeat]).permutation(len(chosen)) for repeat in range(REPEATS)]
+
+    def accuracy(sums: np.ndarray) -> float:
+        return 100 * float(np.mean(model.classes_of_sums(sums) == targets))
+
+    def loss(shuffled: Sequence[int]) -> dict[str, float]:
+        on_progress()
+        own = model.sums(features, np.array(shuffled))
+        rest = whole - own
+        losses = [unshuffled - accuracy(rest + own[order]) for order in orders]
+        return {"loss": round(float(np.mean(losses)), 3), "sd": round(float(np.std(losses, ddof=1)), 3)}
+
+    with one_thread():
+        whole = model.sums(features, everything)
+        unshuffled = accuracy(whole)
+        of_groups = {name: {"columns": len(group), **loss(group)} for name, group in groups.items()}
+        small = [number for group in groups.values() if 1 < len(group) <= MOST_COLUMNS for number in group]
+        of_columns = {columns[number]: loss([number]) for number in small}
+    return {
+        "images": len(chosen), "validation_images": available, "repeats": REPEATS, "accuracy": round(unshuffled, 3),
+        "groups": of_groups, "columns": of_columns,
+    }  # fmt: skip
