@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ from emotune.runs.predictions import accuracy
 from emotune.runs.progress import Phase, RunProgress
 from emotune.runs.record import EpochMetrics, RunRecord
 from emotune.training.evaluate import Outputs, average_logits
-from emotune.training.fitted_rows import open_rows
+from emotune.training.fitted_rows import Rows, open_rows
 from emotune.training.precision import numerics_record
 from emotune.training.progress import Progress
 from emotune.training.provenance import code_origin, libraries_of
@@ -65,12 +66,8 @@ def fit(
     fitted = model.fit(train_features, targets, val_features, val.targets, partial(report, "validating", images))
     train_logits, val_logits = model.log_probabilities(train_features), model.log_probabilities(val_features)
     train_end = time.perf_counter()
-    if isinstance(model, Svm | Logistic) and rows.columns:
-        fitted["importance"] = permutation_importance(
-            model, val_features, val.targets, rows.columns, partial(report, "validating", images)
-        )
-    importance_end = time.perf_counter()
-    train_s = train_end - started - reading_s
+    fitted |= _importance(run, rows, val_features, val.targets, partial(report, "validating", images))
+    importance_end, train_s = time.perf_counter(), train_end - started - reading_s
     metrics = _metrics((targets, train_logits), (val.targets, val_logits), train_s)
     progress = Progress(
         epoch=1, seen=len(train), train_s=train_s, history=[metrics], initialisation=rows.initialisation,
@@ -102,6 +99,15 @@ def fit(
     if fitted:
         record["fitted"] = fitted
     return session.finish(record)
+
+
+def _importance(
+    run: RunConfig, rows: Rows, features: np.ndarray, targets: np.ndarray, on_progress: Callable[[], None]
+) -> dict[str, Any]:
+    """Which hand-made features the model needs, as ``importance``; nothing for other models and for tuning runs."""
+    if run.tuning or not rows.columns or not isinstance(rows.model, Svm | Logistic):
+        return {}
+    return {"importance": permutation_importance(rows.model, features, targets, rows.columns, on_progress)}
 
 
 def _metrics(train: tuple[np.ndarray, np.ndarray], val: tuple[np.ndarray, np.ndarray], seconds: float) -> EpochMetrics:

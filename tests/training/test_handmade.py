@@ -31,6 +31,7 @@ from emotune.runs.progress import RunProgress
 from emotune.training import handmade as under_test
 from emotune.training.handmade import handmade_features
 from emotune.training.handmade_worker import features_of
+from emotune.training.loop import train
 from emotune.training.setup import InterruptedRunError, RunSession
 
 IMAGES = 160
@@ -237,3 +238,20 @@ def test_both_models_are_fitted_to_several_sets(regression: RunConfig, tmp_path:
         assert np.isfinite(predictions.filter(like="logit_").to_numpy()).all()
         _, again = trained(replace(run, seed=1), tmp_path)
         pd.testing.assert_frame_equal(again, predictions, check_exact=True)
+
+
+def test_the_record_tells_which_features_matter(regression: RunConfig, tmp_path: Path):
+    run = replace(regression, model=LogisticConfig(features=("colours", "emotion_histogram")))
+    record, _ = trained(run, tmp_path)
+    found = record["fitted"]["importance"]
+    assert list(found["groups"]) == ["colours/histogram", *(
+        f"emotion_histogram/{group}" for group in dict.fromkeys(
+            column.partition("/")[0] for column in feature_set("emotion_histogram").columns
+        )
+    )]  # fmt: skip
+    assert found["images"] == found["validation_images"] == 49
+    assert found["accuracy"] == pytest.approx(record["last_epoch"]["val_accuracy"], abs=1e-3)
+    tuning = replace(run, tuning=True)
+    tuned = train(tuning, RunDirectory(str(tmp_path), tuning), ALONE)
+    assert tuned is not None
+    assert "importance" not in tuned["fitted"]
