@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from emotune.api.run_study import ReportOptions, report_folder, train_and_report, write_report
+from emotune.api.tuning_stage import require_choices, tuned
 from emotune.cli.ablate_options import override, parse, reproducing_command
 from emotune.cli.arguments import exits_on_broken_pipe, reraise_broken_pipe
 from emotune.config.load import load_study, shipped_study
@@ -26,8 +27,9 @@ from emotune.execution.plan.adaptive import look_lines, looks_entries, unjudged_
 from emotune.execution.plan.concurrency import uses_cluster
 from emotune.execution.plan.plan import Plan
 from emotune.execution.plan.resolved_study import ResolvedStudy, resolve_study
-from emotune.execution.plan.summary import print_contrasts, print_plan, print_reasons
+from emotune.execution.plan.summary import print_contrasts, print_reasons
 from emotune.execution.plan.transfer_plan import transfer_entries, transfer_lines
+from emotune.execution.plan.tuning_summary import print_stages, stage_line, tuning_entry
 from emotune.execution.prune import find_prunable, prune, summary
 from emotune.execution.run.lost_cluster import LOST, LostClusterError
 from emotune.execution.run.session import ExecutionOptions, Session
@@ -79,12 +81,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _ablate(options: argparse.Namespace, console: Console, stopping: Interruption) -> int:
     resolved = _resolve(options, options.study)
-    plan = resolved.plan()
+    plan = resolved.now.plan()
     if options.time_steps or options.plan:
         return _plan(console, resolved, plan, options, stopping)
-    print_plan(console, resolved.study, resolved.datasets, plan, options.executor)
+    print_stages(console, resolved, plan, options.executor)
     reporting = _reporting(options, resolved)
     if options.report_only:
+        require_choices(resolved)
         from emotune.report.phrasing import missing_values_sentence  # late: with scipy
 
         write_report(resolved, plan, reporting, console)
@@ -94,6 +97,12 @@ def _ablate(options: argparse.Namespace, console: Console, stopping: Interruptio
         ):
             console.print(line, highlight=False, markup=False, soft_wrap=True)
         return 0
+    if resolved.awaits_tuning:
+        resolved = tuned(resolved, _execution(options), console, stopping)
+        if resolved.awaits_tuning:
+            return 1
+        plan = resolved.plan()
+        print_stages(console, resolved, plan, options.executor)
     return _train(console, resolved, plan, [run.id for run in resolved.runs], reporting, options, stopping)
 
 
@@ -110,11 +119,11 @@ def _plan(
         if runs := untimed(plan):
             cluster = uses_cluster(options.executor)
             preflight(runs, store, study.resources, options.executor, writing=cluster)
-            with Session(resolved, _execution(options), console, stopping) as session:
+            with Session(resolved.now, _execution(options), console, stopping) as session:
                 session.prepare(runs, save_architecture=False)
                 with waiting_for(console, "timing a few steps of each variant"), stopping.patient():
                     times_s, notes = time_steps(runs, store, session.run, shared=cluster)
-    print_plan(console, study, resolved.datasets, plan, options.executor, times_s)
+    print_stages(console, resolved, plan, options.executor, times_s)
     print_contrasts(console, study)
     print_reasons(console, plan)
     for line in [*metric_plan(study.metric, plan), *transfer_lines(plan, resolved.tests)]:
@@ -177,31 +186,37 @@ def _status(options: argparse.Namespace, console: Console, _: Interruption) -> i
     try:
         resolved = _resolve(options, options.study)
         name, tests = resolved.study.name, resolved.tests
-        plan = resolved.plan() if resolved.study.looks or tests else None
-        runs, looks = tuple(map(NamedRun.of, plan.runs if plan else resolved.runs)), resolved.study.looks
+        stage, at = tuning_entry(resolved), resolved.now
+        plan = at.plan() if resolved.study.looks or tests else None
+        runs, looks = tuple(map(NamedRun.of, plan.runs if plan else at.runs)), resolved.study.looks
+        of_stage = stage_line(resolved)
+        tests = () if resolved.awaits_tuning else tests
     except InputError:  # its file or data are on another machine, but the store may know it
         registered = Registry(store).find(options.study or QUICKSTART)
         if registered is None:
             raise
         name, plan, runs, looks, tests = registered.name, None, registered.runs, registered.looks, ()
+        stage, of_stage = None, []
     status = study_status(runs, store)
     if plan and tests:
         status["tests"] = transfer_entries(plan, tests)
-    if plan and looks:
+    if stage:
+        status["tuning"] = stage
+    if plan and plan.looks:
         status["looks"] = looks_entries(plan)
     if options.json:
         print(json.dumps({"study": name, "store": str(store), **status}, indent=1))
         return 0
     print_status(console, name, status)
-    lines = look_lines(plan) if plan and looks else unjudged_looks(looks)
-    for line in [*lines, *(transfer_lines(plan, tests) if plan else [])]:
+    lines = look_lines(plan) if plan else unjudged_looks(looks)
+    for line in [*of_stage, *lines, *(transfer_lines(plan, tests) if plan else [])]:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     return 0
 
 
 def _rerun(options: argparse.Namespace, console: Console, stopping: Interruption) -> int:
     resolved = _resolve(options, options.study)
-    plan = resolved.plan()
+    plan = resolved.now.plan()
     runs = maintenance.select_reruns(plan, failed=options.failed, diverged=options.diverged, names=options.names)
     reporting = _reporting(options, resolved)
     if not runs:
@@ -217,13 +232,16 @@ def _rerun(options: argparse.Namespace, console: Console, stopping: Interruption
         if not maintenance.confirm(question, yes=options.yes):
             return 0
         maintenance.remove_runs(resolved.store, ended)
-        plan = resolved.plan()
-    return _train(console, resolved, plan, [run.id for run in runs], reporting, options, stopping)
+        plan = resolved.now.plan()
+    ids = [run.id for run in runs]
+    if resolved.awaits_tuning:
+        return int(tuned(resolved, _execution(options), console, stopping, ids).awaits_tuning)
+    return _train(console, resolved, plan, ids, reporting, options, stopping)
 
 
 def _prune(options: argparse.Namespace, console: Console, _: Interruption) -> int:
     store = open_store(options.runs)
-    studies = [(one.study, one.runs) for one in (_resolve(options, file) for file in options.studies)]
+    studies = [(one.study, one.needed) for one in (_resolve(options, file) for file in options.studies)]
     prunable = find_prunable(store, studies, options.forget)
     for line in summary(prunable):
         console.print(line, highlight=False, markup=False, soft_wrap=True)

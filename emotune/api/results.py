@@ -43,15 +43,17 @@ def load_results(study: Study | str | Path, runs: str | Path = DEFAULT_RUNS) -> 
         runs: The folder or URL in which its runs have their directories.
 
     Raises:
-        InputError: the study cannot be used, or the runs cannot be read.
+        InputError: the study cannot be used, its settings are not chosen yet, or the runs cannot be read.
     """
     import pandas as pd
 
+    from emotune.api.tuning_stage import require_choices
     from emotune.execution.plan.resolved_study import resolve_study
     from emotune.report.contrast_table import contrast_table
     from emotune.report.results import compute_results
 
     resolved = resolve_study(study, runs)
+    require_choices(resolved)
     results = compute_results(resolved.study, resolved.plan())
     names = ["run", "variant", "dataset", "seed"]
     tables = []

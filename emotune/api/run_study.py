@@ -13,6 +13,7 @@ from rich.console import Console
 
 from emotune.api.study_source import command_for, keep_source
 from emotune.api.train_and_test import check_before_training, train_and_test, with_values
+from emotune.api.tuning_stage import tuned
 from emotune.config.ablate_command import DEFAULT_RUNS, AblateCommand
 from emotune.config.study import Study
 from emotune.core.errors import InputError, UnwritableError, describe_os_error, first_of
@@ -33,7 +34,8 @@ class StudyOutcome:
     Attributes:
         plan: The state of every run of the study, and the records of those that are done; with adaptive seeds, of every
             run that its looks needed.
-        report: The report's page; None: no report was asked for.
+        report: The report's page; None: no report was asked for, or there is none yet, because tuning runs have not
+            ended; the plan is then that of the tuning runs.
         without_metric: A line for each finished run for which the user's own metric could not be computed.
         untested: A line for each finished run that could not be tested on other data sets.
     """
@@ -82,7 +84,7 @@ def run_study(
         KeyboardInterrupt: Ctrl-C was pressed.
     """
     from emotune.execution.plan.resolved_study import resolve_study
-    from emotune.execution.plan.summary import print_plan
+    from emotune.execution.plan.tuning_summary import print_stages
     from emotune.execution.run.session import ExecutionOptions
     from emotune.execution.run.signals import interruption
 
@@ -90,12 +92,18 @@ def run_study(
     console = console or Console()
     with interruption() as stopping:
         resolved = resolve_study(study, runs)
-        study, plan = resolved.study, resolved.plan()
-        print_plan(console, study, resolved.datasets, plan, options.executor)
+        study, plan = resolved.study, resolved.now.plan()
+        print_stages(console, resolved, plan, options.executor)
         reporting = None
         if report is not None:
             out = report_folder(str(report).replace("{name}", study.name), study)
             reporting = ReportOptions(out, command_for(study, runs, out, model_cards=model_cards))
+        if resolved.awaits_tuning:
+            resolved = tuned(resolved, options, console, stopping)
+            plan = resolved.now.plan()
+            if resolved.awaits_tuning:
+                return StudyOutcome(plan, None)
+            print_stages(console, resolved, plan, options.executor)
         ids = {run.id for run in resolved.runs}
         outcome = train_and_report(resolved, plan, ids, options, reporting, console, stopping)
     for line in first_of([*outcome.without_metric, *outcome.untested]):
@@ -163,7 +171,7 @@ def train_and_report(
             plan, untested = train_and_test(resolved, plan, ids, options, reporting, console, stopping)
         elif not console.quiet:
             with contextlib.suppress(OSError):  # a store that can only be read will not be pruned either
-                registry.register(resolved.study, resolved.runs)
+                registry.register(resolved.study, resolved.needed)
                 if has_declared(resolved.store, resolved.study.name):
                     declare(resolved.study, plan)  # what has changed, though nothing is trained
         if not console.quiet:

@@ -45,8 +45,9 @@ def train_and_test(
     is_training = any(run.id in ids for run in plan.to_do)
     followers = growing_reports(resolved, plan, reporting, console)
     is_old = bool(registry.same_name_as(resolved.study)) and not has_declared(resolved.store, resolved.study.name)
+    is_old = is_old and resolved.tuning is None  # its first stage has registered it
     with (
-        registry.in_use(resolved.study, resolved.runs),  # first of all: others must not prune its runs
+        registry.in_use(resolved.study, resolved.needed),  # first of all: others must not prune its runs
         Session(resolved, options, console, stopping, followers) as session,
         contextlib.ExitStack() as reports,  # they end before the session, which kills what this process has started
     ):

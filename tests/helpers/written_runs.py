@@ -14,6 +14,31 @@ from emotune.runs.store import RunStore
 IMAGES = 200
 
 
+def write_tuning_run(store: RunStore, run: RunConfig, accuracy: float, loss: float = 1.0) -> None:
+    """Writes the directory of a finished tuning run.
+
+    Args:
+        store: The store of the runs.
+        run: The run.
+        accuracy: Its validation accuracy, in per cent.
+        loss: Its validation loss.
+    """
+    directory = store.directory(run)
+    directory.begin().release()
+    epoch = {"epoch": run.train.epochs, "lr": 0.01, "train_loss": 1.0, "train_accuracy": 60.0, "val_loss": loss,
+             "val_accuracy": accuracy, "train_s_so_far": 10.0}  # fmt: skip
+    directory.folder.write(METRICS, (json.dumps(epoch) + "\n").encode())
+    directory.finish({
+        "run": run.id, "model": run.model.name, "dataset": run.dataset.name, "seed": run.seed,
+        "selection": "last epoch", "selected_epoch": run.train.epochs, "last_epoch": epoch, "validation": epoch,
+        "parameters": 1000, "forward_flops": 1e6, "train_images": 800,
+        "durations_s": {"train": 10.0, "test": 0.0, "this_start": 10.0}, "images_per_s": 500.0, "workers": 1,
+        "reading": "decoded", "numerics": {"precision": "float32"}, "initialisation": {}, "interruptions": 0,
+        "hardware": {"machine": "none", "cpus": 1, "threads": 1, "gpu": None},
+        "origins": [{"git": None, "versions": {"python": "made up"}}],
+    })  # fmt: skip
+
+
 def write_run(store: RunStore, run: RunConfig, accuracy: float) -> None:
     """Writes the directory of a finished run.
 

@@ -35,8 +35,8 @@ class Preparation(ChildProcess):
         self, resolved: ResolvedStudy, runs: Sequence[RunConfig], executor: str, *, save_architecture: bool = True
     ) -> None:
         self._resolved, self._save, self._registry = resolved, save_architecture, Registry(resolved.store)
-        known = tuple(self._registry.networks(resolved.study, resolved.runs))
-        inputs = {run.variant: run.input for run in resolved.runs}
+        known = tuple(self._registry.networks(resolved.study, resolved.needed))
+        inputs = {run.variant: run.input for run in resolved.declared or resolved.runs}
         job = PreparationJob(resolved.study, resolved.datasets, tuple(runs), inputs, resolved.store, executor, known)
         super().__init__("emotune.execution.checks.prepare_worker", job, "prepares the runs")
 
@@ -54,5 +54,5 @@ class Preparation(ChildProcess):
         """
         networks, lines = self.result(show)
         if self._save:
-            self._registry.write_networks(self._resolved.study, self._resolved.runs, networks)
+            self._registry.write_networks(self._resolved.study, self._resolved.needed, networks)
         return lines

@@ -15,6 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from emotune.config.run import RunConfig
+from emotune.config.shown_options import shown_options
+from emotune.config.types import as_in_study
 from emotune.execution.monitor.tracker import RunTracker, TrackedRun
 from emotune.runs.directory import State, Status
 from emotune.runs.progress import RunProgress
@@ -207,9 +209,24 @@ def duration(seconds: float) -> str:
 
 
 def _names(runs: Sequence[RunConfig]) -> dict[str, str]:
-    """A short name for each run: variant and seed, and the data set where there are several."""
+    """A short name for each run: variant and seed, and the data set where there are several, or what a setting sets."""
     several = len({run.dataset.identity for run in runs}) > 1
-    names = {run.id: f"{run.variant} {run.dataset.name + ' ' if several else ''}s{run.seed}" for run in runs}
+    parts = {run.id: [run.variant, *([run.dataset.name] if several else [])] for run in runs}
+    groups: dict[str, list[RunConfig]] = {}
+    for run in runs:
+        groups.setdefault(" ".join([*parts[run.id], f"s{run.seed}"]), []).append(run)
+    names = {}
+    for name, alike in groups.items():
+        options = [
+            {f"{part}.{key}": value for part in ("model", "train")
+             for key, value in shown_options(getattr(run, part)).items()} for run in alike if len(alike) > 1
+        ]  # fmt: skip
+        differing = (
+            [key for key in dict(options[0]) if len({str(one.get(key)) for one in options}) > 1] if options else []
+        )
+        for run, own in zip(alike, options or [{}], strict=True):
+            setting = [f"{key} {as_in_study(own.get(key))}" for key in differing]
+            names[run.id] = " ".join([*parts[run.id], *setting, f"s{run.seed}"]) if setting else name
     ambiguous = {name for name, count in Counter(names.values()).items() if count > 1}
     return {run_id: run_id if name in ambiguous else name for run_id, name in names.items()}
 

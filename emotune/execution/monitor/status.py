@@ -14,6 +14,7 @@ from rich.table import Table
 from emotune.core.storage import Folder
 from emotune.execution.plan.adaptive import LooksEntry
 from emotune.execution.plan.transfer_plan import TransferEntry
+from emotune.execution.plan.tuning_summary import TuningEntry
 from emotune.runs.directory import METRICS, State, Status
 from emotune.runs.progress import RunProgress
 from emotune.runs.registered_study import NamedRun
@@ -75,6 +76,7 @@ class StudyStatus(TypedDict):
         diverged: The runs that diverged.
         interrupted: The runs that were interrupted.
         looks: The looks that adaptive seeds have reached on each data set; the study's runs are those needed as of now.
+        tuning: The stage of a study that tunes, whose runs are those of this stage.
         tests: The tests of finished runs on other data sets, if the study asks for some.
     """
 
@@ -85,6 +87,7 @@ class StudyStatus(TypedDict):
     diverged: list[RunEntry]
     interrupted: list[RunEntry]
     looks: NotRequired[list[LooksEntry]]
+    tuning: NotRequired[TuningEntry]
     tests: NotRequired[list[TransferEntry]]
 
 

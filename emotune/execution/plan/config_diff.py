@@ -19,9 +19,9 @@ from emotune.config.zero_shot import ArchitectureFile
 from emotune.execution.plan.plan import Plan
 from emotune.runs.directory import CONFIG, State
 
-__all__ = ["NEW", "NEW_SEED", "changes", "code_change", "nearest_changes", "reasons"]
+__all__ = ["NEW", "NEW_SEED", "NOT_TRIED", "changes", "code_change", "nearest_changes", "reasons"]
 
-NEW, NEW_SEED = "new", "new seed"
+NEW, NEW_SEED, NOT_TRIED = "new", "new seed", "not tried yet"
 MOST_DIFF_LINES = 40
 """The number of lines that a plan shows of a change of the user's code."""
 READERS = 16
@@ -49,7 +49,8 @@ def reasons(plan: Plan) -> dict[str, str]:
     reasons_by_run = {}
     for run in missing:
         differences = nearest_changes(run, [configs[name] for name in candidates[run.id] if configs[name]])
-        new = NEW_SEED if (run.variant, run.dataset.name) in begun else NEW
+        more = NOT_TRIED if run.tuning else NEW_SEED
+        new = more if (run.variant, run.dataset.name) in begun else NEW
         reasons_by_run[run.id] = ", ".join(differences) or new
     return reasons_by_run
 

@@ -68,11 +68,11 @@ class Plan(RunStates):
         for record in self.records.values():
             durations_s = record["durations_s"]
             seconds.setdefault(workloads[record["run"]], []).append(durations_s["train"] + durations_s["test"])
-        return {
-            (run.variant, run.dataset.whole): fmean(seconds[workloads[run.id]])
-            for run in self.runs
-            if workloads[run.id] in seconds
-        }
+        of_variant: dict[tuple[str, str], dict[object, None]] = {}  # tuned runs have several workloads
+        for run in self.runs:
+            if workloads[run.id] in seconds:
+                of_variant.setdefault((run.variant, run.dataset.whole), {})[workloads[run.id]] = None
+        return {key: fmean([one for work in works for one in seconds[work]]) for key, works in of_variant.items()}
 
 
 @dataclass(frozen=True)

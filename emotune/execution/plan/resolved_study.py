@@ -1,17 +1,19 @@
 """A study with everything that it names looked up: its data sets, its weights, and so the runs that answer it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from emotune.analysis.tuning import TuningStage, make_stage
 from emotune.config.labels import MIKELS
 from emotune.config.load import load_study
 from emotune.config.losses import class_problem
 from emotune.config.other_data import TransferTest
 from emotune.config.run import DatasetRef, RunConfig
 from emotune.config.study import Study
+from emotune.config.tuning_runs import tuning_runs, with_choices
 from emotune.config.zero_shot import ZeroShotConfig
-from emotune.core.errors import InputError, raise_if_any, suggest
+from emotune.core.errors import raise_if_any, suggest
 from emotune.data.datasets.location import is_ready, manifest_of
 from emotune.data.datasets.resolve import resolve_datasets
 from emotune.data.datasets.resolve_tests import resolve_tests
@@ -28,12 +30,18 @@ __all__ = ["ResolvedStudy", "resolve_study"]
 class ResolvedStudy:
     """A study, its data sets and all of its runs.
 
+    A study that tunes has two stages: before all tuning runs have ended its runs are not known.
+
     Attributes:
         study: The study.
         datasets: The data sets that it names, in its order.
-        runs: All of its runs, seed by seed over all variants; with adaptive seeds, all that it may need.
+        runs: All of its runs, seed by seed over all variants; with adaptive seeds, all that it may need. If it tunes,
+            with the chosen settings; empty before they are known.
         store: The folder of their directories.
         tests: The tests of its runs on other data sets.
+        declared: The runs with the options that the study declares, which are other ones only if it tunes.
+        tuning: The tuning as of the moment at which the study was resolved; None: the study does not tune.
+        is_tuning: Whether this is the first stage, see `first_stage`.
     """
 
     study: Study
@@ -41,6 +49,31 @@ class ResolvedStudy:
     runs: tuple[RunConfig, ...]
     store: RunStore
     tests: tuple[TransferTest, ...] = ()
+    declared: tuple[RunConfig, ...] = ()
+    tuning: TuningStage | None = None
+    is_tuning: bool = False
+
+    @property
+    def awaits_tuning(self) -> bool:
+        """Whether the study's runs are not known, because tuning runs have not ended."""
+        return self.tuning is not None and not self.tuning.is_over
+
+    @property
+    def needed(self) -> tuple[RunConfig, ...]:
+        """The runs that must be kept: all of the study's, and those that tuned it."""
+        tuning = () if self.tuning is None or self.is_tuning else tuple(one.run for one in self.tuning.runs)
+        return tuning + self.runs
+
+    @property
+    def now(self) -> "ResolvedStudy":
+        """The study at the stage that it is in: its tuning runs as those to train as long as they have not ended."""
+        return self.first_stage if self.awaits_tuning else self
+
+    @property
+    def first_stage(self) -> "ResolvedStudy":
+        """The study with its tuning runs in the place of its runs; they are tested on nothing."""
+        runs = tuple(one.run for one in self.tuning.runs) if self.tuning else ()
+        return replace(self, runs=runs, tests=(), is_tuning=True)
 
     def plan(self) -> Plan:
         """The state of every run as of now; with adaptive seeds, of every run that is needed as of now.
@@ -49,7 +82,7 @@ class ResolvedStudy:
             InputError: a file of an unfinished run is damaged, or the store cannot be reached.
         """
         plan = make_plan(self.runs, self.store)
-        return restrict_to_looks(plan, self.study) if self.study.looks else plan
+        return restrict_to_looks(plan, self.study) if self.study.looks and self.runs and not self.is_tuning else plan
 
 
 def resolve_study(study: Study | str | Path, runs: str | Path) -> ResolvedStudy:
@@ -64,8 +97,6 @@ def resolve_study(study: Study | str | Path, runs: str | Path) -> ResolvedStudy:
             not fit the classes, a loss or targets do not, or ``runs`` is a file.
     """
     study = study if isinstance(study, Study) else load_study(Path(study))
-    if study.tune:
-        raise InputError("tune: this version does not execute it yet; leave it out")
     datasets = resolve_datasets(study.datasets, study.task)
     classes = {one.name: manifest_of(one).classes if is_ready(one) else MIKELS for one in datasets}
     for name, of_dataset in classes.items():
@@ -81,7 +112,13 @@ def resolve_study(study: Study | str | Path, runs: str | Path) -> ResolvedStudy:
     tests = resolve_tests(study.test_on, datasets)
     for test in tests:
         study.metric.check_classes(test.name, test.labels.classes)
-    return ResolvedStudy(study, datasets, planned, open_store(runs), tests)
+    store = open_store(runs)
+    if study.tune is None:
+        return ResolvedStudy(study, datasets, planned, store, tests, planned)
+    tried = tuning_runs(study, planned)
+    stage = make_stage(study, tried, store.states(one.run for one in tried))
+    chosen = with_choices(study, planned, stage.chosen) if stage.is_over else ()
+    return ResolvedStudy(study, datasets, chosen, store, tests, planned, stage)
 
 
 def _check_class_names(study: Study, labels: Sequence[str]) -> None:

@@ -28,7 +28,9 @@ from emotune.execution.plan.resolution import resolution
 from emotune.runs.declarations import current_declaration, dropped_contrasts, late_declarations, read_declarations
 from emotune.runs.directory import METRICS, State
 
-__all__ = ["is_synthetic", "print_contrasts", "print_plan", "print_reasons", "time_line"]
+__all__ = [
+    "dataset_names", "is_synthetic", "print_contrasts", "print_plan", "print_reasons", "state_table", "time_line",
+]  # fmt: skip
 
 CONSEQUENCES = {
     State.FAILED: "; is tried again",
@@ -57,13 +59,12 @@ def print_plan(
     """
     console.print(f"[bold]{study.name}[/]: {escape(study.question)}", highlight=False)
     estimated = estimate(plan, from_steps)
-    console.print(_table(study, datasets, plan, estimated))
+    console.print(state_table(list(study.trained), study.resources, datasets, plan, estimated))
     variants = f"({len(study.variants)} variants + A/A)" if study.aa else f"{len(study.variants)} variants"
-    names = ", ".join(map(_name, _undivided(datasets), study.datasets))
     time = time_line(plan, estimated, study.resources, executor)
     console.print(
         f"{len(plan.runs)} runs{' up to the next look' * bool(study.looks)} = {variants} × {study.seeds_text} seeds on "
-        f"{names}: {plan.count(State.DONE)} done, {len(plan.to_do)} to do. {time}",
+        f"{dataset_names(study, datasets)}: {plan.count(State.DONE)} done, {len(plan.to_do)} to do. {time}",
         highlight=False,
     )
     if plan.looks:
@@ -154,15 +155,29 @@ def _state_and_reason(plan: Plan, run: RunConfig) -> str:
     return f"{status.state.value}: {status.reason}{CONSEQUENCES.get(status.state, '')}"
 
 
-def _table(study: Study, datasets: Sequence[DatasetRef], plan: Plan, estimated: Estimate | None) -> Table:
-    """A row for each variant, or for each variant and data set."""
+def state_table(
+    variants: Sequence[str],
+    resources: Resources,
+    datasets: Sequence[DatasetRef],
+    plan: Plan,
+    estimated: Estimate | None,
+) -> Table:
+    """A table of the runs by state, a row for each variant, or for each variant and data set.
+
+    Args:
+        variants: The variants.
+        resources: The resources of each run.
+        datasets: The data sets of the study.
+        plan: The plan of the runs.
+        estimated: How long the runs to do will take.
+    """
     datasets = _undivided(datasets)
-    several, gpus = len(datasets) > 1, study.resources.workers * study.resources.gpus_per_worker
+    several, gpus = len(datasets) > 1, resources.workers * resources.gpus_per_worker
     states = [state for state in State if plan.count(state)]
     durations = ["hours", *(["GPU-hours"] if gpus else [])] if estimated and plan.to_do else []
     table = Table("variant", *(["data set"] if several else []), *(state.value for state in states), *durations,
                   box=None, pad_edge=False)  # fmt: skip
-    for variant in study.trained:
+    for variant in variants:
         for dataset in datasets:
             runs = [run for run in plan.runs if (run.variant, run.dataset.whole) == (variant, dataset.name)]
             counts = Counter(plan.statuses[run.id].state for run in runs)
@@ -172,6 +187,11 @@ def _table(study: Study, datasets: Sequence[DatasetRef], plan: Plan, estimated: 
                 *(f"{amount:.2f}" if amount else "·" for amount in [hours, hours * gpus][: len(durations)]),
             )  # fmt: skip
     return table
+
+
+def dataset_names(study: Study, datasets: Sequence[DatasetRef]) -> str:
+    """The names of a study's data sets, with what the reader of a plan must know about them."""
+    return ", ".join(map(_name, _undivided(datasets), study.datasets))
 
 
 def _undivided(datasets: Sequence[DatasetRef]) -> list[DatasetRef]:

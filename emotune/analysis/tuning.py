@@ -1,0 +1,204 @@
+"""The choice of each variant's options by validation: a function of the records of tuning runs alone.
+
+Selection by validation spends no test image, so a verdict of a study whose options were chosen so errs no more often
+than one of a study in which they were written by hand; `tests/analysis/test_tuning_error_rates.py` simulates that.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from pydantic import ValidationError
+
+from emotune.config.scale import ROUNDING
+from emotune.config.study import Study
+from emotune.config.tuned_options import with_setting
+from emotune.config.tuning import Setting, Tuning
+from emotune.config.tuning_runs import Place, TuningRun
+from emotune.runs.directory import State
+from emotune.runs.store import RunStates
+
+__all__ = ["Choice", "Trial", "TuningStage", "choose", "edge_variants", "make_stage"]
+
+ENDED = (State.DONE, State.DIVERGED)
+"""The states of a run that more training does not change; divergence is an outcome."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A setting that was tried.
+
+    Attributes:
+        setting: The setting.
+        values: The value by which settings are compared, of each of its runs; None: the run diverged.
+    """
+
+    setting: Setting
+    values: tuple[float | None, ...]
+
+    @property
+    def mean(self) -> float | None:
+        """The mean of the values; None if a run diverged."""
+        finite = [value for value in self.values if value is not None and math.isfinite(value)]
+        return fmean(finite) if len(finite) == len(self.values) else None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The setting that was chosen for a place.
+
+    Attributes:
+        place: The variant, the data set, and the seed if tuning is nested.
+        trials: The settings that were tried, in the order of the search.
+        chosen: The setting with the best mean.
+        edges: The options whose chosen value is the lowest or highest that was tried, though the option could be lower
+            or higher: a better value may lie beyond.
+    """
+
+    place: Place
+    trials: tuple[Trial, ...]
+    chosen: Setting
+    edges: tuple[str, ...] = ()
+
+    @property
+    def diverged(self) -> int:
+        """The number of tuning runs that diverged."""
+        return sum(value is None for trial in self.trials for value in trial.values)
+
+
+@dataclass(frozen=True)
+class TuningStage:
+    """The tuning of a study as of one moment.
+
+    Attributes:
+        tune: What is tuned, and how.
+        runs: The tuning runs.
+        states: Their states and records.
+        choices: The chosen settings, by place; empty until all runs have ended.
+    """
+
+    tune: Tuning
+    runs: tuple[TuningRun, ...]
+    states: RunStates
+    choices: Mapping[Place, Choice]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all runs have ended, and so the study's runs are known."""
+        return bool(self.choices)
+
+    @property
+    def ended(self) -> int:
+        """The number of runs that have ended."""
+        return sum(status.state in ENDED for status in self.states.statuses.values())
+
+    @property
+    def chosen(self) -> dict[Place, Setting]:
+        """The chosen settings by place."""
+        return {place: choice.chosen for place, choice in self.choices.items()}
+
+
+def make_stage(study: Study, runs: Sequence[TuningRun], states: RunStates) -> TuningStage:
+    """The tuning of a study, with the choices if all of its runs have ended.
+
+    Args:
+        study: The study, with its ``tune``.
+        runs: The tuning runs.
+        states: Their states and records.
+    """
+    if study.tune is None:
+        raise ValueError("the study tunes nothing")
+    stage = TuningStage(study.tune, tuple(runs), states, {})
+    if stage.ended < len(states.statuses):
+        return stage
+    return TuningStage(study.tune, stage.runs, states, choose(study, runs, states))
+
+
+def choose(study: Study, runs: Iterable[TuningRun], states: RunStates) -> dict[Place, Choice]:
+    """The choices at all places; a function of the records and of which runs diverged.
+
+    Args:
+        study: The study, with its ``tune``.
+        runs: The tuning runs, all of which have ended.
+        states: Their states and records.
+    """
+    tune = study.tune
+    if tune is None:
+        return {}
+    values: dict[Place, dict[Setting, list[float | None]]] = {}
+    for one in runs:
+        record = states.records.get(one.run.id)
+        validation: Mapping[str, Any] = record.get("validation", {}) if record else {}
+        values.setdefault(one.place, {}).setdefault(one.setting, []).append(validation.get(tune.by))
+    choices = {}
+    for place, of_place in values.items():
+        trials = tuple(Trial(setting, tuple(found)) for setting, found in of_place.items())
+        chosen = _best(tune, trials)
+        choices[place] = Choice(place, trials, chosen, _edges(study, place[0], trials, chosen))
+    return choices
+
+
+def edge_variants(choices: Iterable[Choice], datasets: Iterable[str]) -> frozenset[str]:
+    """The variants whose choices on these data sets lie on an edge, at least half of them if there are several."""
+    names, at_edge = set(datasets), dict[str, list[bool]]()
+    for choice in choices:
+        variant, dataset, _ = choice.place
+        if dataset in names:
+            at_edge.setdefault(variant, []).append(bool(choice.edges))
+    return frozenset(variant for variant, found in at_edge.items() if 2 * sum(found) >= len(found))
+
+
+def _best(tune: Tuning, trials: Sequence[Trial]) -> Setting:
+    """The setting with the best mean; of equal ones that with the smaller value."""
+    sign = 1 if tune.higher_is_better else -1
+    means = [-math.inf if trial.mean is None else sign * trial.mean for trial in trials]
+    best = max(means)
+    equal = [trial.setting for trial, mean in zip(trials, means, strict=True) if mean >= best - ROUNDING]
+    return min(equal, key=lambda setting: [_rank(tune, key, value) for key, value in setting])
+
+
+def _rank(tune: Tuning, key: str, value: Any) -> float:
+    """The order of an option's values: that of numbers, or for others that of the study's list."""
+    return float(value) if _is_number(value) else float(tune.over[key].index(value))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _edges(study: Study, variant: str, trials: Sequence[Trial], chosen: Setting) -> tuple[str, ...]:
+    """The options whose chosen value is an end of those that were tried, and not of those that are possible."""
+    edges = []
+    for key, value in chosen:
+        tried = [dict(trial.setting)[key] for trial in trials]
+        if not all(map(_is_number, tried)):
+            continue
+        beyond = [-1] * (value == min(tried)) + [1] * (value == max(tried))
+        if any(_is_possible(study, variant, chosen, key, value, direction) for direction in beyond):
+            edges.append(key)
+    return tuple(edges)
+
+
+def _is_possible(study: Study, variant: str, chosen: Setting, key: str, value: Any, direction: int) -> bool:
+    """Whether an option could have a value a little lower (-1) or higher (1)."""
+    step = (
+        1 if isinstance(value, int) and not _takes_fractions(study, variant, chosen, key) else 1e-6 + abs(value) / 1e6
+    )
+    return _fits(study, variant, chosen, key, value + direction * step)
+
+
+def _takes_fractions(study: Study, variant: str, chosen: Setting, key: str) -> bool:
+    value = dict(chosen)[key]
+    return any(_fits(study, variant, chosen, key, value + step) for step in (-0.5, 0.5))
+
+
+def _fits(study: Study, variant: str, chosen: Setting, key: str, value: Any) -> bool:
+    tune = study.tune
+    setting = tuple((one, value if one == key else given) for one, given in chosen)
+    try:
+        with_setting(*study.variants[variant], setting, tune.epochs if tune else None)
+    except (ValidationError, ValueError):
+        return False
+    return True

@@ -1,0 +1,71 @@
+"""The first stage of a study that tunes: its tuning runs, by the same executors as its other runs."""
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from emotune.api.train_and_test import check_before_training
+from emotune.core.errors import InputError
+
+if TYPE_CHECKING:
+    from emotune.execution.plan.resolved_study import ResolvedStudy
+    from emotune.execution.run.session import ExecutionOptions
+    from emotune.execution.run.signals import Interruption
+
+__all__ = ["require_choices", "tuned"]
+
+
+def tuned(
+    resolved: "ResolvedStudy",
+    options: "ExecutionOptions",
+    console: Console,
+    stopping: "Interruption",
+    ids: Collection[str] | None = None,
+) -> "ResolvedStudy":
+    """Trains the tuning runs that a study awaits, and gives the study with its runs, if they have all ended.
+
+    Args:
+        resolved: The study.
+        options: How to train.
+        console: Where progress is shown.
+        stopping: Whether Ctrl-C was pressed.
+        ids: The ids of the tuning runs that may be trained. Default: all.
+
+    Raises:
+        InputError: something that training needs is missing or cannot be used; nothing was spent.
+        KeyboardInterrupt: Ctrl-C was pressed; the same call goes on.
+    """
+    from emotune.execution.plan.resolved_study import resolve_study
+    from emotune.execution.plan.tuning_summary import stage_line
+    from emotune.execution.run.session import Session
+    from emotune.runs.registry import Registry
+
+    if not resolved.awaits_tuning:
+        return resolved
+    first = resolved.first_stage
+    plan = first.plan()
+    ids = [run.id for run in first.runs] if ids is None else ids
+    if any(run.id in ids for run in plan.to_do):
+        check_before_training(first, plan, options, None, console)
+        with (
+            Registry(first.store).in_use(first.study, first.runs),
+            Session(first, options, console, stopping) as session,
+        ):
+            session.prepare(plan.may_train)
+            with stopping.patient():
+                session.run_until_done(plan, ids)
+    after = resolve_study(resolved.study, resolved.store.url)
+    for line in stage_line(after):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    return after
+
+
+def require_choices(resolved: "ResolvedStudy") -> None:
+    """Raises an `InputError` if a study's settings are not chosen yet, so that it has no results."""
+    stage = resolved.tuning
+    if stage is not None and not stage.is_over:
+        raise InputError(
+            f"tune: {stage.ended} of {len(stage.states.statuses)} tuning runs have ended, so no setting is chosen and "
+            "no run of the study is known; run the study first"
+        )

@@ -1,0 +1,82 @@
+"""The runs that tune a study's variants, and the study's runs with the settings that were chosen."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+
+from emotune.config.run import RunConfig
+from emotune.config.study import Study
+from emotune.config.tuned_options import is_tuned, with_setting
+from emotune.config.tuning import Setting
+
+__all__ = ["Place", "TuningRun", "tuning_runs", "with_choices"]
+
+Place = tuple[str, str, int | None]
+"""What a setting is chosen for: a variant on a data set, and a seed if tuning is nested; else None, for all seeds."""
+
+
+@dataclass(frozen=True)
+class TuningRun:
+    """A run that tries a setting.
+
+    Attributes:
+        run: The run.
+        setting: The setting.
+        place: What the setting is tried for.
+        repeat: The number of the run among those of this setting, from 0.
+    """
+
+    run: RunConfig
+    setting: Setting
+    place: Place
+    repeat: int
+
+
+def tuning_runs(study: Study, declared: Sequence[RunConfig]) -> tuple[TuningRun, ...]:
+    """The runs of a study's tuning, ordered by repeat and setting, so that variants are balanced when interrupted.
+
+    Args:
+        study: The study; nothing is tuned without its ``tune``.
+        declared: The study's runs with the options that it declares.
+    """
+    tune = study.tune
+    if tune is None:
+        return ()
+    seeds = sorted({run.seed for run in declared}) if tune.nested else [None]
+    base = {(run.variant, run.dataset.name): run for run in declared if is_tuned(tune, run.variant)}
+    base = {place: run for place, run in base.items() if place[0] in study.variants}  # A/A runs are the baseline's
+    applied = cache(lambda variant, setting: with_setting(*study.variants[variant], setting, tune.epochs))
+    found = []
+    for seed in seeds:
+        for repeat in range(tune.seeds):
+            for setting in tune.settings:
+                for (variant, dataset), run in base.items():
+                    model, train = applied(variant, setting)
+                    tried = replace(
+                        run, model=model, train=train, seed=(seed or 0) * tune.seeds + repeat, tuning=True,
+                        test_curve=False, replicate=0,
+                    )  # fmt: skip
+                    found.append(TuningRun(tried, setting, (variant, dataset, seed), repeat))
+    return tuple(found)
+
+
+def with_choices(study: Study, declared: Iterable[RunConfig], chosen: Mapping[Place, Setting]) -> tuple[RunConfig, ...]:
+    """The study's runs with the chosen settings, which are the runs of a study in which these are written by hand.
+
+    Args:
+        study: The study. Its A/A runs have the baseline's settings.
+        declared: Its runs with the options that it declares.
+        chosen: The chosen settings.
+    """
+    applied = cache(lambda variant, setting: with_setting(*study.variants[variant], setting))
+    runs = []
+    for run in declared:
+        variant = study.baseline if run.variant == study.aa else run.variant
+        place = (variant, run.dataset.name)
+        setting = chosen.get((*place, run.seed), chosen.get((*place, None)))
+        if setting is None:
+            runs.append(run)
+            continue
+        model, train = applied(variant, setting)
+        runs.append(replace(run, model=model, train=train))
+    return tuple(runs)

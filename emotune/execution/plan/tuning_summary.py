@@ -1,0 +1,156 @@
+"""The stages of a study that tunes, in plans and status: the tuning, what it has chosen, and what the study costs."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from statistics import fmean
+from types import MappingProxyType
+from typing import TypedDict
+
+from rich.console import Console
+from rich.markup import escape
+
+from emotune.analysis.tuning import Choice, TuningStage
+from emotune.config.study import Study
+from emotune.config.tuned_options import is_tuned
+from emotune.config.tuning import Tuning, setting_text
+from emotune.core.text import listed
+from emotune.execution.plan.plan import Durations, Plan, estimate
+from emotune.execution.plan.resolved_study import ResolvedStudy
+from emotune.execution.plan.summary import dataset_names, print_plan, state_table, time_line
+from emotune.runs.directory import State, Status
+
+__all__ = ["TuningEntry", "budget_text", "choice_lines", "print_stages", "stage_line", "tuning_entry"]
+
+
+class TuningEntry(TypedDict):
+    """The tuning of a study, as values that JSON can hold.
+
+    Attributes:
+        stage: The stage that the study is in: *tuning*, then *study*.
+        runs: The number of tuning runs.
+        ended: The number of those that have ended.
+        study_runs: The number of runs that follow; with adaptive seeds, the most of them.
+        chosen: The chosen values of the options by variant and data set, and by seed if tuning is nested.
+    """
+
+    stage: str
+    runs: int
+    ended: int
+    study_runs: int
+    chosen: list[dict[str, object]]
+
+
+def tuning_entry(resolved: ResolvedStudy) -> TuningEntry | None:
+    """The tuning of a study; None if it tunes nothing."""
+    stage = resolved.tuning
+    if stage is None:
+        return None
+    chosen: list[dict[str, object]] = [
+        {"variant": variant, "dataset": dataset, **({} if seed is None else {"seed": seed}), **dict(choice.chosen)}
+        for (variant, dataset, seed), choice in stage.choices.items()
+    ]
+    return {
+        "stage": "study" if stage.is_over else "tuning", "runs": len(stage.states.statuses), "ended": stage.ended,
+        "study_runs": len(resolved.declared), "chosen": chosen,
+    }  # fmt: skip
+
+
+def stage_line(resolved: ResolvedStudy) -> list[str]:
+    """A line on the stage that a study is in; none if it tunes nothing."""
+    entry = tuning_entry(resolved)
+    if entry is None:
+        return []
+    if entry["stage"] == "tuning":
+        most = "at most " if resolved.study.looks else ""
+        ended = f"{entry['ended']} of its {entry['runs']} runs have ended"
+        return [f"Stage 1 of 2, tuning: {ended}; then follow {most}{entry['study_runs']} runs of the study."]
+    return [f"Stage 2 of 2, the study: all {entry['runs']} tuning runs have ended."]
+
+
+def choice_lines(stage: TuningStage) -> list[str]:
+    """A line for each variant and data set with what was chosen, and whether that lies on an edge of the search."""
+    several = len({dataset for _, dataset, _ in stage.choices}) > 1
+    by_place: dict[tuple[str, str], list[Choice]] = {}
+    for (variant, dataset, _), choice in stage.choices.items():
+        by_place.setdefault((variant, dataset), []).append(choice)
+    lines = []
+    for (variant, dataset), choices in by_place.items():
+        texts: dict[str, int] = {}
+        for choice in choices:
+            edge = f" (edge of the search: {listed(choice.edges)})" if choice.edges else ""
+            text = f"{setting_text(choice.chosen)}{edge}"
+            texts[text] = texts.get(text, 0) + 1
+        shown = "; ".join(f"{text}{f' in {count} seeds' if len(choices) > 1 else ''}" for text, count in texts.items())
+        lines.append(f"  {variant}{f' on {dataset}' if several else ''}: {shown}")
+    return lines
+
+
+def budget_text(study: Study, tune: Tuning) -> str:
+    """The runs of the tuning as a product: ``3 variants × 4 settings × 2 seeds``."""
+    variants = sum(is_tuned(tune, variant) for variant in study.variants)
+    nested = f" × {study.seeds} seeds of the study" if tune.nested else ""
+    return f"{variants} variants × {len(tune.settings)} settings × {tune.seeds} tuning seeds{nested}"
+
+
+def print_stages(
+    console: Console,
+    resolved: ResolvedStudy,
+    plan: Plan,
+    executor: str,
+    from_steps: Durations = MappingProxyType({}),
+) -> None:
+    """Prints the plan of a study; of one that tunes, the costs of tuning and of the study apart.
+
+    Args:
+        console: The console to print to.
+        resolved: The study.
+        plan: The plan of the stage that it is in, see `ResolvedStudy.now`.
+        executor: ``ray`` or ``local``.
+        from_steps: The durations of the plan's runs that were estimated from a few steps.
+    """
+    study, stage = resolved.study, resolved.tuning
+    if stage is None:
+        print_plan(console, study, resolved.datasets, plan, executor, from_steps)
+        return
+    if stage.is_over:
+        console.print(f"Tuned: {budget_text(study, stage.tune)}, by {stage.tune.by}.", highlight=False)
+        for line in choice_lines(stage):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+        print_plan(console, study, resolved.datasets, plan, executor, {**_of_study(resolved, {}), **from_steps})
+        return
+    console.print(f"[bold]{study.name}[/]: {escape(study.question)}", highlight=False)
+    estimated = estimate(plan, from_steps)
+    variants = [variant for variant in study.variants if is_tuned(stage.tune, variant)]
+    console.print(state_table(variants, study.resources, resolved.datasets, plan, estimated))
+    epochs = f", {stage.tune.epochs} epochs each" if stage.tune.epochs else ""
+    time = time_line(plan, estimated, study.resources, executor)
+    console.print(
+        f"Tuning: {len(plan.runs)} runs = {budget_text(study, stage.tune)} on {dataset_names(study, resolved.datasets)}"
+        f"{epochs}: {plan.count(State.DONE)} done, {len(plan.to_do)} to do. {time}",
+        highlight=False,
+    )
+    later = Plan(
+        resolved.store, resolved.declared, {run.id: Status(State.MISSING) for run in resolved.declared}, {}
+    )  # as if none were done: which runs these are is not known yet
+    later_time = time_line(later, estimate(later, _of_study(resolved, from_steps)), study.resources, executor)
+    most = "at most " if study.looks else ""
+    console.print(
+        f"Then the study, with the chosen settings: {most}{len(later.runs)} runs. {later_time}", highlight=False
+    )
+
+
+def _of_study(resolved: ResolvedStudy, from_steps: Durations) -> Mapping[tuple[str, str], float]:
+    """The seconds of a run of the study, from those of its tuning runs, which may have fewer epochs."""
+    stage = resolved.tuning
+    if stage is None:
+        return {}
+    of_tuning = Plan(stage.states.store, stage.states.runs, stage.states.statuses, stage.states.records)
+    seconds = {**(from_steps if resolved.awaits_tuning else {}), **of_tuning.measured_durations()}
+    ratios: dict[tuple[str, str], list[float]] = {}
+    epochs = {(one.run.variant, one.run.dataset.whole): one.run.train.epochs for one in stage.runs}
+    for run in resolved.declared:
+        base = replace(run, variant=resolved.study.baseline) if run.variant == resolved.study.aa else run
+        key = (base.variant, base.dataset.whole)
+        if key in seconds:
+            ratios.setdefault((run.variant, key[1]), []).append(seconds[key] * run.train.epochs / epochs[key])
+    return {key: fmean(values) for key, values in ratios.items()}
