@@ -12,6 +12,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from emotune.analysis.architecture import read_architectures
+from emotune.analysis.feature_importance import feature_importance
 from emotune.config.ablate_command import AblateCommand
 from emotune.config.run import DatasetRef, RunConfig
 from emotune.config.study import Study
@@ -24,6 +25,7 @@ from emotune.report.example_images import attention_examples, disagreeing_images
 from emotune.report.figures.index import draw_figures
 from emotune.report.figures.svg import PIXELS_PER_INCH, inline, svg_of
 from emotune.report.freshness import ReportWriter, claim_folder
+from emotune.report.importance import IMPORTANCE_FILE, importance_file
 from emotune.report.model_cards import model_card_contexts
 from emotune.report.results import StudyResults, compute_results
 from emotune.runs.directory import code_file
@@ -113,7 +115,7 @@ def _png(figure: Figure) -> bytes:
 
 
 def _write_tables(results: StudyResults, datasets: Sequence[DatasetInfo], files: ReportWriter) -> None:
-    """Writes the table of all runs as CSV and Parquet, and that of the declared contrasts as CSV."""
+    """Writes the table of all runs as CSV and Parquet; as CSV, that of the declared contrasts and of features."""
     table = results.records.runs.copy()
     synthetic = {data.name for data in datasets if data.synthetic}
     table.insert(table.columns.tolist().index("dirty") + 1, "synthetic", table["dataset"].isin(synthetic))
@@ -123,6 +125,8 @@ def _write_tables(results: StudyResults, datasets: Sequence[DatasetInfo], files:
     files.write("runs.parquet", buffer.getvalue())
     if results.other_analyses:
         files.write(CONTRASTS_FILE, contrast_table(results.other_analyses).to_csv(index=False).encode())
+    if features := feature_importance(results.records, list(results.study.variants), results.datasets):
+        files.write(IMPORTANCE_FILE, importance_file(features).to_csv(index=False).encode())
 
 
 def _environment(study: Study) -> jinja2.Environment:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from emotune.analysis.architecture import NetworksFile, architecture_differences, contrast_options
+from emotune.analysis.feature_importance import feature_importance
 from emotune.analysis.metric_table import contrast_weights
 from emotune.analysis.power import seeds_of_interactions
 from emotune.analysis.sensitivity import OtherAnalyses
@@ -34,6 +35,7 @@ from emotune.report.dataset_info import DatasetInfo, synthetic_sentences
 from emotune.report.division_sentences import assessment_sentences, division_sentences, unit_names
 from emotune.report.example_images import Disagreement
 from emotune.report.findable_effects import findable_effects_sentences
+from emotune.report.importance import importance_sentences, importance_tables
 from emotune.report.looks import look_sentences, look_table, resolution_sentence
 from emotune.report.outcome_sentences import outcome_sentences
 from emotune.report.provenance import declared_text, provenance
@@ -95,11 +97,16 @@ def page_context(
     """
     records = results.records
     architectures = architecture_differences(networks) if networks else []
-    tables = report_tables(results, architectures) | {
-        "disagreements": disagreement_counts(disagreements, several=len(datasets) > 1),
-        "looks": look_table(results.looks, results.study.metric),
-        **{f"excluded-{data.name}": excluded_images(data) for data in datasets},
-    }
+    features = feature_importance(records, list(results.study.variants), results.datasets)
+    tables = (
+        report_tables(results, architectures)
+        | importance_tables(features, several=len(datasets) > 1)
+        | {
+            "disagreements": disagreement_counts(disagreements, several=len(datasets) > 1),
+            "looks": look_table(results.looks, results.study.metric),
+            **{f"excluded-{data.name}": excluded_images(data) for data in datasets},
+        }
+    )
     return _of_study(results.study) | _of_verdicts(results) | {
         "datasets": datasets,
         "synthetic": synthetic_sentences(datasets),
@@ -116,6 +123,7 @@ def page_context(
         "tables": tables,
         "disagreements": disagreements,
         "networks": architectures,
+        "importance": importance_sentences(features),
         "unfinished": unfinished_runs(results.records.runs, command),
         "runs_are_folded": len(records.runs) > MOST_UNFOLDED_RUNS,
         "provenance": provenance(records),
@@ -213,6 +221,7 @@ def sections(context: Mapping[str, Any], figures: Mapping[str, Any]) -> list[dic
         "curves": ("Learning curves", has_figure("curves")),
         "classes": ("Classes and confusions", has_figure("confusion")),
         "calibration": ("Calibration", has_figure("calibration")),
+        "features": ("Which hand-made features matter", bool(context["importance"])),
         "cost": (f"{title} against cost", has_figure("cost")),
         "attention": ("Attention", has_figure("attention")),
         "disagreements": ("Images classified differently", bool(context["disagreements"])),

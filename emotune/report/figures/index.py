@@ -16,6 +16,7 @@ from emotune.config.input_spec import InputSpec
 from emotune.report import phrasing
 from emotune.report.figures import accuracy, attention, calibration, classes, contrasts, curves, interactions, learning
 from emotune.report.figures.entry import FigureEntry, for_both_widths
+from emotune.report.figures.importance import importance_figures
 from emotune.report.figures.layout import seed_count_text
 from emotune.report.figures.style import variant_colours
 from emotune.report.results import StudyResults
@@ -45,6 +46,7 @@ def draw_figures(
             yield from part.results()
             yield from part.curves()
             yield from part.classes()
+            yield from importance_figures(results, name, titles[name])
             yield from part.attention(examples.get(name, {}))
 
 

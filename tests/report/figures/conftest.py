@@ -11,6 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from emotune.analysis.feature_importance import FeatureImportance, FeatureLoss
 from emotune.analysis.joint_interval import JointInterval
 from emotune.analysis.learning import Learning, RunLearning, VariantLearning
 from emotune.analysis.looks import Look
@@ -28,6 +29,7 @@ from emotune.report.figures import (
     contrasts,
     curves,
     distributions,
+    importance,
     interactions,
     learning,
 )
@@ -131,6 +133,16 @@ def means(results: SimpleNamespace) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["of", "images", "who", "label", "share"])
 
 
+def importance_of(results: SimpleNamespace) -> FeatureImportance:
+    """The losses of as many groups as there are classes; some are below zero, and one does not vary."""
+    lot, labels = np.random.default_rng(5), list(dict.fromkeys(results.recalls["label"]))
+    losses = [
+        FeatureLoss(f"a_set_of_features/{label}", 1 + 100 * i, 20 * 0.7**i - 1, float(i > 0) * lot.uniform(0, 2))
+        for i, label in enumerate(labels)
+    ]
+    return FeatureImportance("svm", "scenes", 1, False, 1000, 1500, 10, 43.2, tuple(losses), ())
+
+
 DRAW: dict[str, Callable[..., Figure]] = {
     "forest": lambda r, **width: contrasts.contrast_forest(r.compared, METRIC, r.aa, **width),
     "uncertainties": lambda r, **width: contrasts.interval_comparison(r.compared, r.crossed, METRIC, **width),
@@ -144,6 +156,7 @@ DRAW: dict[str, Callable[..., Figure]] = {
     "attention_entropy": lambda r, **width: curves.attention_entropy(
         "scenes", r.epochs, r.colours, {v: (36, 49)[i % 2] for i, v in enumerate(r.variants)}, **width
     ),
+    "importance": lambda r, **width: importance.losses_of_groups("scenes", importance_of(r), "#0072b2", **width),
     "recall": lambda r, **width: classes.recall("scenes", r.recalls, r.differences, r.variants[0], r.colours, **width),
     "confusions": lambda r, **width: classes.confusion_matrices(
         "scenes", r.shares, dict.fromkeys(r.variants, r.seeds), **width

@@ -1,0 +1,81 @@
+"""Tables and sentences on which hand-made features matter."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from emotune.analysis.feature_importance import FeatureImportance, FeatureLoss
+from emotune.report.columns import Column, Table, dataset_column, number_text
+
+__all__ = ["IMPORTANCE_FILE", "importance_file", "importance_sentences", "importance_tables"]
+
+IMPORTANCE_FILE = "importance.csv"
+LISTED = 10
+"""The most groups, and the most single columns, that tables list of each variant; the file has all."""
+
+
+@dataclass(frozen=True)
+class ImportanceRow:
+    """A group or a column of a variant's features on a data set."""
+
+    dataset: str
+    variant: str
+    loss: FeatureLoss
+
+
+def importance_tables(found: Sequence[FeatureImportance], *, several: bool) -> dict[str, Table]:
+    """The tables of the groups and of the single columns whose loss is largest.
+
+    Args:
+        found: The importance of features, by variant and data set.
+        several: Whether the study has several data sets.
+    """
+    columns = [
+        Column("variant", lambda row: row.variant, "name"),
+        dataset_column(several),
+        Column("features", lambda row: row.loss.name, "text"),
+        Column("columns", lambda row: str(row.loss.columns)),
+        Column("accuracy lost, points", lambda row: number_text(row.loss.loss, "{:.1f}")),
+        Column("sd of repeats", lambda row: number_text(row.loss.sd, "{:.2f}")),
+    ]
+    groups = [ImportanceRow(one.dataset, one.variant, loss) for one in found for loss in one.groups[:LISTED]]
+    single = [ImportanceRow(one.dataset, one.variant, loss) for one in found for loss in one.single[:LISTED]]
+    of_one = [column for column in columns if column.title != "columns"]
+    return {"importance": Table(columns, groups), "importance_of_columns": Table(of_one, single)}
+
+
+def importance_sentences(found: Sequence[FeatureImportance]) -> list[str]:
+    """What the numbers mean, and what they do not tell; empty if there are none."""
+    if not found:
+        return []
+    varying = [one.variant for one in found if one.varies]
+    repeat = (
+        f"The runs of {', '.join(dict.fromkeys(varying))} differ; losses are means over them."
+        if varying
+        else "Neither the model nor the shuffles depend on a seed, so all runs of a variant give these numbers, and "
+        "they have no interval over seeds."
+    )
+    return [
+        "Permutation importance (Breiman 2001): the columns of a group are shuffled together over validation images, "
+        "and the accuracy that the fitted model loses is the group's importance. The standard deviation over the "
+        f"repeats tells how much the shuffles matter, not what other images would give. {repeat}",
+        "Features that tell the same share their importance: each makes up for the other, so that a group with little "
+        "importance may still tell much about emotions, and losses do not add up. They were measured on the images on "
+        "which C was chosen, and are exploratory.",
+    ]
+
+
+def importance_file(found: Sequence[FeatureImportance]) -> pd.DataFrame:
+    """All groups and single columns, as a table with a row for each."""
+    rows = [
+        {
+            "dataset": one.dataset, "variant": one.variant, "kind": kind, "features": loss.name,
+            "columns": loss.columns, "loss": round(loss.loss, 3), "sd": round(loss.sd, 3), "repeats": one.repeats,
+            "images": one.images, "validation_images": one.validation_images, "accuracy": round(one.accuracy, 3),
+        }
+        for one in found
+        for kind, losses in (("group", one.groups), ("column", one.single))
+        for loss in losses
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
