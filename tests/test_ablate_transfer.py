@@ -10,9 +10,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from other_sets import altered, samples_of, smaller, write_polarity
 
+from emotune import load_results
 from emotune.ablate import main
 from emotune.runs.directory import WEIGHTS
 
@@ -105,6 +107,19 @@ def test_another_data_set_trains_nothing_and_tests_each_run_once(place: Place):
     files = place.tested()
     assert len(files) == 4 and not any("svm" in name for name in files)
     assert place.tests() == [{"data": "polar", "done": 4, "missing": 0, "not_trained": 0, "cannot": ["colours"]}]
+    page = (place.folder / "reports/few/index.html").read_text()
+    assert all(f'id="{name}"' in page for name in ("transfer", "figure-transfer", "figure-transfer-contrasts"))
+    assert all((place.folder / "reports/few" / f"{name}.svg").exists() for name in ("transfer", "transfer-contrasts"))
+    assert "1 image is left out" in page, "a copy of a training image"
+    with contextlib.chdir(place.folder):
+        results = load_results("few.yaml")
+    assert (results.transfer["state"] == "done").sum() == 4 == len(results.transfer)
+    assert set(results.transfer["near_training"]) == {1}
+    assert results.transfer_comparisons[["dataset", "tested_on", "seeds"]].values.tolist() == [["scenes", "polar", 2]]
+    for name, rows in (("transfer", 4), ("transfer_contrasts", 1)):
+        assert len(pd.read_csv(place.folder / "reports/few" / f"{name}.csv")) == rows
+    assert "polar" in (place.folder / "reports/few/report.md").read_text()
+    assert "-transfer}" in (place.folder / "reports/few/table.tex").read_text()
     second = place.local()
     assert second.returncode == 0 and "up to date" in second.stdout and "Testing" not in second.stdout
     assert place.tested() == files and place.records() == before, "nothing is trained or tested again"
@@ -113,6 +128,9 @@ def test_another_data_set_trains_nothing_and_tests_each_run_once(place: Place):
     assert third.returncode == 0, third.stderr
     assert len(place.tested()) == 8 and place.tested().items() >= files.items()
     place.write()
+    option = place.local("--test-on", str(place.polar), "--plan")
+    assert "4 runs done" in option.stdout, "the option is as good as the key"
+    assert not load_results(place.folder / "few.yaml", place.folder / "runs").transfer.size
     assert place.here("prune", "few.yaml", "--yes").returncode == 0
     assert place.records() == before, "runs are kept, with their tests"
 

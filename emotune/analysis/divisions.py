@@ -70,8 +70,9 @@ def repeats_of(refs: Iterable[DatasetRef], seeds: int, images: Mapping[str, tupl
 
 
 def judge_on_all(
-    rows: Sequence[Row], contrasts: Sequence[Contrast], repeats: Sequence[Repeats], metric: Metric
-) -> list[Comparison]:
+    rows: Sequence[Row], contrasts: Sequence[Contrast], repeats: Sequence[Repeats], metric: Metric,
+    share: float | None = None,
+) -> list[Comparison]:  # fmt: skip
     """The declared contrasts on all data sets with joint intervals and verdicts.
 
     Over all contrasts and data sets together, the probability of any false verdict is at most 5 % if the variants vary
@@ -83,11 +84,12 @@ def judge_on_all(
         contrasts: The contrasts.
         repeats: The repeats on each data set.
         metric: The study's metric.
+        share: The share of the 5 % that each data set has; None: they share it equally.
     """
-    share = 1 / max(1, len(repeats))
+    part = 1 / max(1, len(repeats)) if share is None else share
 
     def judge(table: Sequence[Row], asked: Sequence[Contrast], one: Repeats) -> list[Comparison]:
-        judged = judge_contrasts(table, contrasts, one.dataset, one.number, metric, share, one.overlap)
+        judged = judge_contrasts(table, contrasts, one.dataset, one.number, metric, part, one.overlap)
         return [c for c in judged if c.contrast in asked]  # each interval depends on all contrasts
 
     return [c for one in repeats for c in _compare_on(rows, contrasts, one, metric.column, judge)]

@@ -27,12 +27,20 @@ class Results:
             group, logit_<class>…``.
         comparisons: A row for each declared contrast and data set: ``seeds, mean``, the ends ``low`` and ``high`` of
             the joint 95 % interval, the adjusted ``p`` and the ``verdict`` that are read off it, and more.
+        transfer: A row for each run and other data set of the study's ``test_on``: ``run, variant, dataset, seed,
+            tested_on, split, state, classes, images, near_training, other_classes`` and the metrics; NaN where a run
+            has not been tested.
+        transfer_comparisons: A row for each declared contrast and other data set: ``dataset, tested_on, contrast,
+            seeds, mean``, the ends ``low`` and ``high`` of an interval for all of them together, and the same on the
+            own test images in the same classes.
     """
 
     runs: "pd.DataFrame"
     curves: "pd.DataFrame"
     predictions: "pd.DataFrame"
     comparisons: "pd.DataFrame"
+    transfer: "pd.DataFrame"
+    transfer_comparisons: "pd.DataFrame"
 
 
 def load_results(study: Study | str | Path, runs: str | Path = DEFAULT_RUNS) -> Results:
@@ -51,10 +59,11 @@ def load_results(study: Study | str | Path, runs: str | Path = DEFAULT_RUNS) -> 
     from emotune.execution.plan.resolved_study import resolve_study
     from emotune.report.contrast_table import contrast_table
     from emotune.report.results import compute_results
+    from emotune.report.transfer_report import transfer_contrast_table, transfer_runs
 
     resolved = resolve_study(study, runs)
     require_choices(resolved)
-    results = compute_results(resolved.study, resolved.plan())
+    results = compute_results(resolved.study, resolved.plan(), resolved.tests)
     names = ["run", "variant", "dataset", "seed"]
     tables = []
     for row in results.records.done()[names].to_dict("records"):
@@ -65,6 +74,8 @@ def load_results(study: Study | str | Path, runs: str | Path = DEFAULT_RUNS) -> 
         curves=results.records.curves,
         predictions=pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=names),
         comparisons=contrast_table(results.other_analyses),
+        transfer=transfer_runs(results.transfer),
+        transfer_comparisons=transfer_contrast_table(results.transfer),
     )
 
 

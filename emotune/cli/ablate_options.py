@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from emotune.cli.arguments import CommandLine, path_or_url
 from emotune.config.ablate_command import DEFAULT_RUNS, PROGRAM, SUBCOMMANDS, AblateCommand
+from emotune.config.other_data import OtherData
 from emotune.config.run import RUN_ID
 from emotune.config.study import Study
 from emotune.core.errors import InputError
@@ -50,7 +51,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def override(study: Study, options: argparse.Namespace) -> Study:
-    """The study with the seeds and resources that the command line gives instead of the study's.
+    """The study with the seeds, resources and further data sets to test on that the command line gives.
 
     Raises:
         InputError: an option is out of its range.
@@ -70,7 +71,9 @@ def override(study: Study, options: argparse.Namespace) -> Study:
         chosen = replace(study.resources, **resources)
     except ValidationError as error:
         raise InputError("\n".join(f"resources: {item.get('ctx', {})['error']}" for item in error.errors())) from None
-    return replace(study, seeds=given.get("seeds", study.seeds), resources=chosen)
+    others = tuple(OtherData(data=one) for one in given.get("test_on", ()))
+    added = tuple(one for one in others if one not in study.test_on)
+    return replace(study, seeds=given.get("seeds", study.seeds), resources=chosen, test_on=(*study.test_on, *added))
 
 
 def reproducing_command(options: argparse.Namespace, *, model_cards: bool) -> AblateCommand:
@@ -80,7 +83,15 @@ def reproducing_command(options: argparse.Namespace, *, model_cards: bool) -> Ab
         options: The options of the command that makes it now.
         model_cards: Whether the report has model cards, which may have been asked for earlier.
     """
-    return AblateCommand(options.study, options.seeds, options.aa, model_cards, options.runs, options.report)
+    return AblateCommand(
+        options.study,
+        options.seeds,
+        options.aa,
+        model_cards,
+        options.runs,
+        options.report,
+        tuple(options.test_on or ()),
+    )
 
 
 def _parser(command: str, operands: str, description: str, **more: str) -> argparse.ArgumentParser:
@@ -93,6 +104,9 @@ def _parser(command: str, operands: str, description: str, **more: str) -> argpa
     parser.add_argument("--aa", action="store_true",
                         help="also run an A/A control, the baseline with other initial weights and dropout masks, to "
                         "measure the noise floor; same as aa: true in the study")  # fmt: skip
+    parser.add_argument("--test-on", action="append", type=path_or_url, metavar="DATA",
+                        help="also test the finished runs on another data set; can be repeated; same as test_on in the "
+                        "study")  # fmt: skip
     return parser
 
 

@@ -22,6 +22,7 @@ class AblateCommand:
         model_cards: Whether ``--model-cards`` is given.
         runs: The value of ``--runs``.
         report: The value of ``--report``; None: the option is not given.
+        test_on: The values of ``--test-on``.
     """
 
     study: str | None = None
@@ -30,6 +31,7 @@ class AblateCommand:
     model_cards: bool = False
     runs: str = DEFAULT_RUNS
     report: str | None = None
+    test_on: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """The command that runs the study and writes its report.
@@ -53,6 +55,7 @@ class AblateCommand:
             study = f"./{study}"
         words = [word for word in (verb, study, *operands) if word]
         words += ["--seeds", str(self.seeds)] if self.seeds is not None else []
+        words += [word for one in self.test_on for word in ("--test-on", one)]
         words += ["--aa"] * self.aa + ["--model-cards"] * self.model_cards
         for option, value in (("--runs", self.runs if self.runs != DEFAULT_RUNS else None), ("--report", self.report)):
             if value is not None:

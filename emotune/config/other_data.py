@@ -66,4 +66,4 @@ class TransferTest:
 
 def made_with(run: RunConfig, tests: Sequence[TransferTest]) -> list[TransferTest]:
     """Those of a study's tests that are made with a run."""
-    return [test for test in tests if test.trained_on == run.dataset.whole]
+    return [test for test in tests if test.trained_on == run.dataset.whole and not run.tuning]

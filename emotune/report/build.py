@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from emotune.analysis.architecture import read_architectures
 from emotune.analysis.feature_importance import feature_importance
 from emotune.config.ablate_command import AblateCommand
+from emotune.config.other_data import TransferTest
 from emotune.config.run import DatasetRef, RunConfig
 from emotune.config.study import Study
 from emotune.core.errors import InputError
@@ -28,6 +29,7 @@ from emotune.report.freshness import ReportWriter, claim_folder
 from emotune.report.importance import IMPORTANCE_FILE, importance_file
 from emotune.report.model_cards import model_card_contexts
 from emotune.report.results import StudyResults, compute_results
+from emotune.report.transfer_report import TRANSFER_CONTRASTS_FILE, TRANSFER_FILE, transfer_contrast_table
 from emotune.runs.directory import code_file
 from emotune.runs.store import RunStates
 
@@ -35,8 +37,9 @@ __all__ = ["build_report"]
 
 
 def build_report(
-    study: Study, states: RunStates, out: Path, command: AblateCommand, *, is_growing: bool = False
-) -> Path:
+    study: Study, states: RunStates, out: Path, command: AblateCommand, tests: Sequence[TransferTest] = (),
+    *, is_growing: bool = False,
+) -> Path:  # fmt: skip
     """Writes the report of a study, complete or not.
 
     Args:
@@ -44,6 +47,7 @@ def build_report(
         states: Its runs, and what their store has of them.
         out: The folder of the report. Files of an earlier report are replaced or removed, all others are left alone.
         command: The command that reproduces the study; if it asks for model cards, ``cards/<variant>.md`` are written.
+        tests: The tests of its runs on other data sets.
         is_growing: Whether the study is being trained and the report will be written again: its page says so, and
             reloads itself.
 
@@ -61,7 +65,7 @@ def build_report(
         if data.manifest:
             study.metric.check_classes(data.name, data.classes)
     try:
-        results = compute_results(study, states)
+        results = compute_results(study, states, tests)
         networks = read_architectures(states.store, study, states.runs)
         context = page_context(results, datasets, networks, disagreeing_images(results, refs), command)
     except OSError as error:  # otherwise it would be reported as an error of writing, a full disk for example
@@ -123,6 +127,9 @@ def _write_tables(results: StudyResults, datasets: Sequence[DatasetInfo], files:
     buffer = io.BytesIO()
     table.convert_dtypes().to_parquet(buffer, index=False)
     files.write("runs.parquet", buffer.getvalue())
+    if results.transfer:
+        files.write(TRANSFER_FILE, results.transfer.runs.to_csv(index=False).encode())
+        files.write(TRANSFER_CONTRASTS_FILE, transfer_contrast_table(results.transfer).to_csv(index=False).encode())
     if results.other_analyses:
         files.write(CONTRASTS_FILE, contrast_table(results.other_analyses).to_csv(index=False).encode())
     if features := feature_importance(results.records, list(results.study.variants), results.datasets):

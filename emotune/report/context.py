@@ -42,6 +42,7 @@ from emotune.report.provenance import declared_text, provenance
 from emotune.report.questions import length_sentence, split_sentences, tuning_sentences
 from emotune.report.results import StudyResults
 from emotune.report.tables import disagreement_counts, excluded_images, report_tables
+from emotune.report.transfer_report import transfer_context, transfer_tables
 from emotune.report.unfinished_runs import unfinished_runs
 
 __all__ = ["VERDICT_MARKS", "VerdictEntry", "page_context", "sections"]
@@ -105,6 +106,7 @@ def page_context(
             "disagreements": disagreement_counts(disagreements, several=len(datasets) > 1),
             "looks": look_table(results.looks, results.study.metric),
             **{f"excluded-{data.name}": excluded_images(data) for data in datasets},
+            **transfer_tables(results),
         }
     )
     return _of_study(results.study) | _of_verdicts(results) | {
@@ -129,6 +131,7 @@ def page_context(
         "provenance": provenance(records),
         "command": str(command),
         "comparison_data": comparison_data(results),
+        "transfer": transfer_context(results),
     }  # fmt: skip
 
 
@@ -215,6 +218,7 @@ def sections(context: Mapping[str, Any], figures: Mapping[str, Any]) -> list[dic
         "images": ("Uncertainty over seeds and test images", has_images),
         "looks": ("Adaptive looks", bool(context["looks"])),
         "across": ("Several data sets", bool(context["across_datasets"])),
+        "transfer": ("On other data sets", context["transfer"] is not None),
         "variants": (f"{title} by variant", True),
         "exploratory": ("Exploratory differences", bool(tables["exploratory"].rows)),
         "compare": ("Compare two variants", context["done"] > 1),

@@ -9,11 +9,12 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self, TypedDict
 
 from emotune.analysis.architecture import read_architectures
+from emotune.config.other_data import TransferTest
 from emotune.config.study import Study
 from emotune.core.errors import InputError, UnwritableError, describe_os_error
 from emotune.core.storage import Folder, to_json_bytes
@@ -21,6 +22,7 @@ from emotune.data.datasets.location import is_ready, manifest_of
 from emotune.runs.declarations import current_declaration, read_declarations
 from emotune.runs.metric_values import value_bytes
 from emotune.runs.store import RunStates
+from emotune.runs.tested import bytes_of_tests
 
 __all__ = [
     "ReportWriter",
@@ -72,13 +74,14 @@ class FingerprintFile(TypedDict):
     cards: bool
 
 
-def input_fingerprint(study: Study, states: RunStates, command: str) -> str:
-    """A digest of everything a report depends on: study, runs, values of its metric, data, command, and emotune's code.
+def input_fingerprint(study: Study, states: RunStates, command: str, tests: Sequence[TransferTest] = ()) -> str:
+    """A digest of everything a report depends on: study, runs, their values and tests, data, command, emotune's code.
 
     Args:
         study: The study, with the overrides of the command line.
         states: Its runs, and what their store has of them. Curves and predictions never change after the record.
         command: The command that reproduces the study.
+        tests: The tests of its runs on other data sets.
     """
     runs, statuses, store = states.runs, states.statuses, states.store
     datasets = {run.dataset.name: run.dataset for run in runs}.values()
@@ -92,6 +95,7 @@ def input_fingerprint(study: Study, states: RunStates, command: str) -> str:
         *(f"{ref!r} {manifest_of(ref) if is_ready(ref) else ''}" for ref in datasets),
         json.dumps(read_architectures(store, study, runs)),
         *value_bytes(states, study.metric),
+        *bytes_of_tests(states, tests),
         *_declared(study, states),
         *_package_sources(),
     )

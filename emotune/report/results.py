@@ -20,9 +20,11 @@ from emotune.analysis.residuals import PooledSpread, pooled_spread
 from emotune.analysis.seeds import Comparison, Summary, summarise
 from emotune.analysis.sensitivity import OtherAnalyses, other_analyses
 from emotune.analysis.still_improving import still_improving
+from emotune.analysis.transfer import Transfer, compute_transfer
 from emotune.analysis.verdict import Verdict
 from emotune.config.contrast import Contrast
 from emotune.config.input_spec import InputSpec
+from emotune.config.other_data import TransferTest
 from emotune.config.study import Study
 from emotune.runs.declarations import (
     Declaration,
@@ -98,6 +100,7 @@ class StudyResults:
             wrongly in all seeds, by data set and contrast.
         pooled_spreads: The standard deviation of a seed difference, pooled over all variants and A/A, by data set; data
             sets with too few finished runs are absent, and divided ones.
+        transfer: The finished runs on other data sets; None if the study names none.
     """
 
     study: Study
@@ -122,6 +125,7 @@ class StudyResults:
     test_selection_bias: pd.DataFrame
     disagreements: Mapping[str, Mapping[Contrast, pd.DataFrame]]
     pooled_spreads: Mapping[str, PooledSpread]
+    transfer: Transfer | None = None
 
     @property
     def judged_on(self) -> tuple[str, ...]:
@@ -178,12 +182,13 @@ class StudyResults:
         return rows
 
 
-def compute_results(study: Study, states: RunStates) -> StudyResults:
+def compute_results(study: Study, states: RunStates, tests: Sequence[TransferTest] = ()) -> StudyResults:
     """Reads a study's runs and computes everything that its report shows.
 
     Args:
         study: The study.
         states: Its runs, and what their store has of them.
+        tests: Its tests on other data sets.
 
     Raises:
         InputError: the store cannot be reached.
@@ -234,6 +239,7 @@ def compute_results(study: Study, states: RunStates) -> StudyResults:
             dataset: spread for dataset in datasets if dataset in undivided
             if (spread := pooled_spread(done, dataset, study.metric.column)) is not None
         },
+        transfer=compute_transfer(study, states, tests, records, repeats, comparisons),
     )  # fmt: skip
 
 

@@ -1,6 +1,12 @@
-"""The columns of ``predictions.parquet``; accuracy and class prior, which training and reports have in common."""
+"""The columns of ``predictions.parquet``; accuracy, class prior, and predictions in other classes, which training and
+reports have in common.
+"""
+
+from collections.abc import Sequence
 
 import numpy as np
+
+from emotune.config.label_map import LabelMap
 
 __all__ = ["LOGIT_PREFIX", "SHARE_PREFIX", "accuracy", "class_prior", "mean_distribution"]
 
@@ -49,3 +55,19 @@ def mean_distribution(shares: np.ndarray) -> np.ndarray:
     """
     mean = shares.mean(axis=0, dtype=np.float64)
     return mean / mean.sum()
+
+
+def common_log_probabilities(logits: np.ndarray, classes: Sequence[str], labels: LabelMap) -> np.ndarray:
+    """The logarithms of the probabilities of the common classes, float32 (N, C).
+
+    The probabilities of classes that become one are summed; those of classes that are left out do not count.
+
+    Args:
+        logits: The logits (N, K).
+        classes: Their K classes.
+        labels: What the classes become.
+    """
+    logits = logits.astype(np.float64)
+    columns = [[i for i, name in enumerate(classes) if labels.answers.get(name) == one] for one in labels.classes]
+    joined = np.stack([np.logaddexp.reduce(logits[:, of_class], axis=1) for of_class in columns], axis=1)
+    return (joined - np.logaddexp.reduce(joined, axis=1, keepdims=True)).astype(np.float32)

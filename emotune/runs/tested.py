@@ -126,10 +126,10 @@ def read_tested(folder: Folder, test: TransferTest, record: RunRecord) -> Transf
     if not np.isfinite(table[columns[3:]].to_numpy()).all():
         return None
     try:
-        counts, seconds = [int(about[name]) for name in ("near_training", "other_classes")], float(about["seconds"])
+        near, others, seconds = int(about["near_training"]), int(about["other_classes"]), float(about["seconds"])
     except (KeyError, TypeError, ValueError):
         return None
-    return TransferOutcome(table, *counts, seconds)
+    return TransferOutcome(table, near, others, seconds)
 
 
 def states_of_tests(states: RunStates, tests: Sequence[TransferTest]) -> list[RunTests]:

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.special import logsumexp
 
 from emotune.config.baselines import ConstantConfig
-from emotune.config.label_map import LabelMap
 from emotune.config.network import NetworkConfig
 from emotune.config.other_data import TransferTest
 from emotune.config.resources import Resources
@@ -25,7 +23,7 @@ from emotune.data.read.open_dataset import decoded_shards
 from emotune.models.build import build
 from emotune.models.weights.weights_file import read_run_weights
 from emotune.runs.directory import RunDirectory
-from emotune.runs.predictions import class_prior
+from emotune.runs.predictions import class_prior, common_log_probabilities
 from emotune.runs.progress import Phase, RunProgress
 from emotune.runs.record import RunRecord
 from emotune.runs.tested import can_be_tested, read_tested, write_tested
@@ -34,7 +32,7 @@ from emotune.training.evaluate import evaluate
 from emotune.training.precision import numerics
 from emotune.training.setup import InterruptedRunError, RunSession, leased
 
-__all__ = ["common_log_probabilities", "make_tests"]
+__all__ = ["make_tests"]
 
 Answer = Callable[[Split, Callable[[int], None]], np.ndarray]
 """A function that gives the logits (N, K) of a split's images; it calls another one with the number of those done."""
@@ -103,6 +101,7 @@ class _Reporter:
         number: Its number, from 0.
         tests: The number of all tests.
         images: The number of images that have been compared with those of training.
+        before: The number of images that were tested in earlier splits.
     """
 
     session: RunSession
@@ -112,6 +111,7 @@ class _Reporter:
     number: int
     tests: int
     images: int = 0
+    before: int = 0
 
     def read(self, images: int) -> None:
         """Reports that further images have been compared with those of training."""
@@ -119,7 +119,8 @@ class _Reporter:
         self._report("reading", 0.0, self.images, to_read=self.images)
 
     def tested(self, images: int) -> None:
-        """Reports the number of images that have been tested."""
+        """Reports the number of images of a split that have been tested."""
+        images += self.before
         self._report("testing", min(1.0, images / max(1, self.test.images or images)), images)
 
     def stop_if_asked(self) -> None:
@@ -157,7 +158,8 @@ def _test(
         unmapped = common.count(None)
         left_out["other_classes"] += unmapped
         left_out["near_training"] += len(common) - unmapped - len(kept)
-        outputs = answer(split, lambda images, before=done: reporter.tested(before + images))
+        reporter.before = done
+        outputs = answer(split, reporter.tested)
         done += len(split)
         logits.append(outputs[[row for row, _ in kept]])
         columns["sample_id"] += [split.keys[row] for row, _ in kept]
@@ -175,25 +177,6 @@ def _test(
     if not np.isfinite(found).all():
         raise InputError(f"{run.id}: its answers on {test.name} are not finite numbers, so it has no result there")
     write_tested(session.directory.folder, test, record, columns, found, left_out, time.perf_counter() - started)
-
-
-def common_log_probabilities(logits: np.ndarray, classes: Sequence[str], labels: LabelMap) -> np.ndarray:
-    """The logarithms of the probabilities of the common classes, float32 (N, C).
-
-    The probabilities of classes that become one are summed; those of classes that are left out do not count.
-
-    Args:
-        logits: The logits (N, K).
-        classes: Their K classes.
-        labels: What the classes become.
-    """
-    logits = logits.astype(np.float64)
-    by_class = [
-        logsumexp(logits[:, [i for i, name in enumerate(classes) if labels.answers.get(name) == common]], axis=1)
-        for common in labels.classes
-    ]
-    joined = np.stack(by_class, axis=1)
-    return (joined - logsumexp(joined, axis=1, keepdims=True)).astype(np.float32)
 
 
 def _splits(run: RunConfig, test: TransferTest, resources: Resources) -> Iterator[Split]:
@@ -225,7 +208,8 @@ def _answer(run: RunConfig, session: RunSession, record: RunRecord) -> Answer:
     if isinstance(run.model, ZeroShotConfig):
         from emotune.models.baselines.zero_shot import zero_shot  # late: open_clip is an extra
 
-        network, normalisation, crops = zero_shot(run, classes), run.input.normalisation, 1
+        network: torch.nn.Module = zero_shot(run, classes)
+        normalisation, crops = run.input.normalisation, 1
     elif isinstance(run.model, NetworkConfig) and "weights" in record:
         weights = read_run_weights(directory.folder, record["weights"]["sha256"])
         if weights.classes != classes:

@@ -88,6 +88,16 @@ def test_a_data_set_without_test_images_names_the_remedy(shards: Shards):
     assert "0 of awe" in noisy and "another part" in noisy, "all annotators agree"
 
 
+def test_only_classes_are_tested(shards: Shards):
+    own, other = shards("own", ["awe", "fear"]), shards("other", ["awe", "fear"], seed=3)
+    folder = Folder(other)
+    write_manifest(folder, replace(read_manifest(folder), target="distributions"))
+    assert "--target classes" in refused([OtherData(data=other)], own)
+    (dataset,) = resolve_datasets([own], "distributions")
+    with pytest.raises(InputError, match="distributions"):
+        resolve_tests([OtherData(data=own)], [dataset])
+
+
 def test_the_embedded_images_need_not_be_drawn_to_be_named(shards: Shards, tmp_path: Path, monkeypatch):
     monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path / "empty"))
     (test,) = resolve_tests([OtherData(data="scenes")], [_ref(shards("own", ["negative", "positive"]))])

@@ -29,12 +29,12 @@ from emotune.data.sources.base import Entry
 from emotune.inference.predictor import load_predictor
 from emotune.runs.directory import WEIGHTS, RunDirectory
 from emotune.runs.lease import BusyRunError
-from emotune.runs.predictions import class_prior
+from emotune.runs.predictions import class_prior, common_log_probabilities
 from emotune.runs.progress import RunProgress
 from emotune.runs.tested import read_tested
 from emotune.training.distributed import connect
 from emotune.training.setup import InterruptedRunError
-from emotune.training.transfer import common_log_probabilities, make_tests
+from emotune.training.transfer import make_tests
 
 Make = Callable[..., RunDirectory]
 

@@ -52,6 +52,8 @@ def splits_tested(split: str) -> tuple[str, ...]:
 
 def _tests(other: OtherData, trained: Sequence[DatasetRef]) -> list[TransferTest]:
     ref = _resolve(other)
+    if others := {own.task for own in trained} - {"classes"}:
+        raise InputError(f"the study's networks predict {others.pop()}; only those that predict classes are tested")
     name = f"{ref.name} (all images)" if other.split == "all" else ref.name
     found = []
     for own in trained:
@@ -76,6 +78,8 @@ def _resolve(other: OtherData) -> DatasetRef:
         )
     location = other.data if "://" in other.data else local_folder(other.data, "")
     manifest = read_manifest(Folder(location))
+    if manifest.target != "classes":
+        raise InputError(f"was made for {manifest.target}; make shards with --target classes, if the source has them")
     return DatasetRef(
         name=f"{manifest.name}{suffix}", location=location, content_hash=manifest.content_hash, part=other.part
     )

@@ -30,7 +30,7 @@ from emotune.report.figures.table_plot import (
 if TYPE_CHECKING:
     from emotune.analysis.images import ImageBootstrap
 
-__all__ = ["contrast_forest", "interval_comparison", "intervals_over_looks"]
+__all__ = ["contrast_forest", "interval_comparison", "intervals_over_looks", "transfer_forest"]
 
 NOISE_FLOOR_LABEL = "noise floor\n(A/A)"
 
@@ -140,6 +140,26 @@ def intervals_over_looks(looks: Sequence[Look], metric: Metric, *, narrow: bool 
                 )
                 rows.append(_Row(texts, c.summary, texts.colour, VERDICT_MARKERS[verdict]))
     return _forest(rows, looks[0].comparisons, metric, narrow=narrow)
+
+
+@rc_context(STYLE)
+def transfer_forest(
+    groups: Sequence[tuple[str, Sequence[tuple[Comparison, Comparison]]]], metric: Metric, *, narrow: bool = False
+) -> Figure:
+    """The declared contrasts on other data sets: every seed and the mean there, above the mean of the own test.
+
+    Args:
+        groups: The heading of each other data set, and each contrast there and on the own test images.
+        metric: The metric.
+        narrow: Whether the figure is for a narrow screen.
+    """
+    rows: list[_Row] = []
+    for heading, contrasts in groups:
+        rows.append(_heading(heading, narrow=narrow))
+        for there, own in contrasts:
+            texts = TableRow("own test", _summary_text(own.summary, metric), least=0.19)
+            rows += [_contrast_row(there, metric), _Row(texts, own.summary, SOFT, "o", 1.2)]
+    return _forest(rows, [there for _, contrasts in groups for there, _ in contrasts], metric, narrow=narrow)
 
 
 def _forest(rows: Sequence[_Row], comparisons: Sequence[Comparison], metric: Metric, *, narrow: bool) -> Figure:

@@ -19,6 +19,7 @@ from emotune.report.figures.entry import FigureEntry, for_both_widths
 from emotune.report.figures.importance import importance_figures
 from emotune.report.figures.layout import seed_count_text
 from emotune.report.figures.style import variant_colours
+from emotune.report.figures.transfer import transfer_figures
 from emotune.report.results import StudyResults
 
 __all__ = ["draw_figures"]
@@ -38,6 +39,7 @@ def draw_figures(
     """
     yield from _contrast_figures(results)
     yield from learning.learning_figures(results, titles)
+    yield from transfer_figures(results)
     for name, predictions in results.predictions.items():
         if predictions:
             part = _DatasetFigures(results, name, titles[name])

@@ -32,8 +32,10 @@ from emotune.report.figures import (
     importance,
     interactions,
     learning,
+    transfer,
 )
 from emotune.report.figures.style import variant_colours
+from emotune.report.transfer_report import MatrixRow
 
 USUAL = ("alexnet", "attention", "dual", "dual-plain", "mldr")
 MANY = tuple(f"attention-that-has-a-really-long-name-{i}" for i in range(12))
@@ -143,6 +145,15 @@ def importance_of(results: SimpleNamespace) -> FeatureImportance:
     return FeatureImportance("svm", "scenes", 1, False, 1000, 1500, 10, 43.2, tuple(losses), ())
 
 
+def transferred(results: SimpleNamespace) -> list[MatrixRow]:
+    """Each variant on two data sets that it was trained on, and on both as the other one."""
+    constants = {"scenes": 50.0, "emoset-118k-part-well": 61.5}
+    return [
+        MatrixRow(v, own, dict.fromkeys(constants, results.summaries[v]), constants)
+        for own in constants for v in results.summaries
+    ]  # fmt: skip
+
+
 DRAW: dict[str, Callable[..., Figure]] = {
     "forest": lambda r, **width: contrasts.contrast_forest(r.compared, METRIC, r.aa, **width),
     "uncertainties": lambda r, **width: contrasts.interval_comparison(r.compared, r.crossed, METRIC, **width),
@@ -169,6 +180,10 @@ DRAW: dict[str, Callable[..., Figure]] = {
     ),
     "distributions": lambda r, **width: distributions.mean_distribution_panels("scenes", means(r), r.colours, **width),
     "mean_maps": lambda r, **width: attention.mean_attention_maps("scenes", r.maps, **width),
+    "transfer": lambda r, **width: transfer.transfer_matrix(transferred(r), METRIC, **width),
+    "transfer_forest": lambda r, **width: contrasts.transfer_forest(
+        [("twitter1 (all images), trained on fi", [(c, c) for c in r.compared[:4]])], METRIC, **width
+    ),
     "interaction": lambda r, **width: interactions.interaction_plot(
         "scenes", ("attention-of-some-kind", "branches"), r.cells, r.compared[: r.seeds], METRIC, **width
     ),

@@ -66,7 +66,13 @@ def test_no_text_leaves_the_figure_or_covers_another_or_is_too_small(made_up, dr
 def test_a_usual_figure_is_small_and_all_vectors_but_photographs_and_colour_bars(usual, image, request):
     kind = request.node.callspec.params["draw"]
     assert len(image) < 200_000
-    bars = {"confusions": 1, "confusion_differences": 1, "mean_maps": 1, "overlays": 2 * len(usual.variants)}
+    bars = {
+        "confusions": 1,
+        "confusion_differences": 1,
+        "mean_maps": 1,
+        "transfer": 1,
+        "overlays": 2 * len(usual.variants),
+    }
     assert image.count(b"<image") == bars.get(kind.removeprefix("narrow_"), 0)
 
 
