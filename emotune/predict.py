@@ -1,25 +1,21 @@
 """`python -m emotune.predict RUN IMAGE…`: predicts the classes of images with the network of a finished run."""
 
 import argparse
-import csv
 import io
-import json
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import track
-from rich.table import Table
 
 from emotune.cli.arguments import CommandLine, exits_on_broken_pipe, local_path, path_or_url, reraise_broken_pipe
+from emotune.cli.prediction_output import ImagePrediction, print_predictions, write_csv
 from emotune.config.resources import EVALUATION_BATCH_SIZE
 from emotune.config.types import escape_control_characters
 from emotune.core.errors import InputError, describe_os_error, print_error
@@ -32,8 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 TABLE = "predictions.csv"
-UNLIMITED = 1_000_000
-"""The width of tables that are not printed to a terminal: programs need each image's whole name on one line."""
 
 
 @exits_on_broken_pipe
@@ -138,30 +132,17 @@ def _predict(options: argparse.Namespace, stopping: Interruption) -> int:
             table = stack.enter_context(
                 (options.out / TABLE).open("w", newline="", encoding="utf-8", errors="surrogateescape")
             )
-            predictions = _write_csv(predictions, table, predictor.classes)
+            predictions = write_csv(predictions, table, predictor)
         if options.csv:
-            predictions = _write_csv(predictions, sys.stdout, predictor.classes)
+            predictions = write_csv(predictions, sys.stdout, predictor)
         else:
-            predictions = _print(predictions, options, predictor)
+            predictions = print_predictions(predictions, predictor, as_json=options.json)
         return 0 if sum(1 for _ in predictions) == len(paths) else 1
-
-
-@dataclass(frozen=True)
-class _ImagePrediction:
-    """An image's path and the probabilities of its classes, by name."""
-
-    path: Path
-    probabilities: Mapping[str, float]
-
-    @property
-    def label(self) -> str:
-        """The most probable class."""
-        return max(self.probabilities, key=self.probabilities.__getitem__)
 
 
 def _predict_each(
     predictor: "Predictor", paths: Sequence[Path], options: argparse.Namespace, stop: Callable[[], bool]
-) -> Iterator[_ImagePrediction]:
+) -> Iterator[ImagePrediction]:
     """The prediction for each image until ``stop`` is true; images that cannot be read are reported on stderr."""
     from emotune.data.image_io import center_crop
     from emotune.inference.predictor import load_center_crop
@@ -181,18 +162,41 @@ def _predict_each(
             continue
         batch = predictor.predict_batch(list(squares.values()))
         for row, (path, image) in enumerate(squares.items()):
-            probabilities = dict(zip(batch.classes, map(float, batch.probabilities[row]), strict=True))
+            rated = bool(predictor.dimensions)
+            values = dict(zip(batch.classes, map(float, (batch.ratings if rated else batch.probabilities)[row]),
+                              strict=True))  # fmt: skip
+            probabilities, ratings = ({}, values) if rated else (values, {})
             if stop():
                 return
             if options.out:
                 weights = {layer: weights[row] for layer, weights in batch.attention.items()}
                 crop = center_crop(image, predictor.input_spec.side)
-                _save_figure(options.out / f"{stems[path]}.png", path.name, crop, weights, probabilities)
-            yield _ImagePrediction(path, probabilities)
+                _save_figure(
+                    options.out / f"{stems[path]}.png",
+                    path.name,
+                    crop,
+                    weights,
+                    probabilities,
+                    _places(predictor, ratings),
+                )
+            yield ImagePrediction(path, probabilities, ratings)
+
+
+def _places(predictor: "Predictor", ratings: Mapping[str, float]) -> dict[str, tuple[float, str]]:
+    """The place of each rating on its scale, from 0 to 1, and the rating in words."""
+    return {
+        one.name: (min(max((ratings[one.name] - one.low) / (one.high - one.low), 0.0), 1.0), f"{ratings[one.name]:.2f}")
+        for one in predictor.dimensions
+    }
 
 
 def _save_figure(
-    out: Path, title: str, crop: np.ndarray, weights: Mapping[str, np.ndarray], probabilities: Mapping[str, float]
+    out: Path,
+    title: str,
+    crop: np.ndarray,
+    weights: Mapping[str, np.ndarray],
+    probabilities: Mapping[str, float],
+    ratings: Mapping[str, tuple[float, str]],
 ) -> None:
     """Writes the figure of an image: the crop that the network sees, its attention maps and the probabilities.
 
@@ -202,6 +206,7 @@ def _save_figure(
         crop: The crop, uint8 (side, side, 3).
         weights: The attention weights (P,) by layer.
         probabilities: The probabilities by class.
+        ratings: The ratings by dimension, each as its place on its scale, from 0 to 1, and in words.
     """
     from emotune.report.figures.predictions import prediction_figure
 
@@ -209,54 +214,10 @@ def _save_figure(
     maps = {  # weights of no square grid have no map
         layer: (w * w.size).reshape(sides[layer], -1) for layer, w in weights.items() if w.size == sides[layer] ** 2
     }
-    figure = prediction_figure(escape_control_characters(title), crop, maps, probabilities)
+    shown = {name: place for name, (place, _) in ratings.items()} if ratings else probabilities
+    texts = {name: text for name, (_, text) in ratings.items()}
+    figure = prediction_figure(escape_control_characters(title), crop, maps, shown, texts)
     figure.savefig(out, metadata={"Software": None})  # so that equal figures are equal files
-
-
-def _write_csv(
-    predictions: Iterable[_ImagePrediction], file: TextIO, classes: Sequence[str]
-) -> Iterator[_ImagePrediction]:
-    """Writes each image's row at once, so that an interruption loses none, and passes the predictions on."""
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["image", "label", *(f"p_{label}" for label in classes)])
-    for prediction in predictions:
-        writer.writerow(
-            [str(prediction.path), prediction.label, *(f"{p:.6g}" for p in prediction.probabilities.values())]
-        )
-        file.flush()
-        yield prediction
-
-
-def _print(
-    predictions: Iterable[_ImagePrediction], options: argparse.Namespace, predictor: "Predictor"
-) -> Iterator[_ImagePrediction]:
-    """Prints a JSON object per prediction at once, or a table of all at the end or interruption; passes them on."""
-    rows: list[_ImagePrediction] = []
-    try:
-        for prediction in predictions:
-            if options.json:
-                names = {"image": str(prediction.path), "label": prediction.label}
-                print(json.dumps(names | {"probabilities": prediction.probabilities}), flush=True)
-            else:
-                rows.append(prediction)
-            yield prediction
-    finally:
-        if rows:
-            Console(width=None if sys.stdout.isatty() else UNLIMITED).print(_table(rows, predictor.classes))
-
-
-def _table(rows: Iterable[_ImagePrediction], classes: Sequence[str]) -> Table:
-    """A table with a row per image and the probabilities in per cent, the largest in bold."""
-    table = Table(box=None, pad_edge=False)
-    for name in ("image", "label"):
-        table.add_column(name, overflow="fold")  # long names are wrapped, not cut
-    for label in classes:
-        table.add_column(escape(label), justify="right")
-    for row in rows:
-        per_cent = {label: f"{100 * p:.1f}" for label, p in row.probabilities.items()}
-        cells = [f"[bold]{cell}[/]" if label == row.label else cell for label, cell in per_cent.items()]
-        table.add_row(escape(str(row.path)), escape(row.label), *cells)
-    return table
 
 
 if __name__ == "__main__":

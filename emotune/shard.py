@@ -164,7 +164,8 @@ def _verify(options: argparse.Namespace, console: Console) -> int:
 
 
 def _print_summary(console: Console, manifest: Manifest, out: Folder) -> None:
-    table = Table("class", *SPLITS, title=f"{manifest.name} in {out}", title_justify="left")
+    head = f"by {manifest.dimensions[0].name}" if manifest.dimensions else "class"
+    table = Table(head, *SPLITS, title=f"{manifest.name} in {out}", title_justify="left")
     for label in manifest.classes:
         table.add_row(escape(label), *(str(manifest.counts[split][label]) for split in SPLITS))
     console.print(table)

@@ -15,6 +15,7 @@ from scipy import special
 from emotune.analysis.alignment import in_order
 from emotune.analysis.metrics import confusion_counts, recall_of
 from emotune.analysis.prediction_arrays import classes_of, guesses_of, logits_of, targets_of
+from emotune.analysis.rating_arrays import has_ratings
 from emotune.analysis.seeds import summarise
 from emotune.config.metric import SCALES
 
@@ -106,7 +107,8 @@ def calibration(predictions: Mapping[int, pd.DataFrame], bins: int = 10) -> pd.D
 def disagreements(a: Mapping[int, pd.DataFrame], b: Mapping[int, pd.DataFrame]) -> pd.DataFrame:
     """Images that one variant classifies correctly and the other wrongly in every seed that both have.
 
-    There are none with fewer than two common seeds, because chance alone produces as many in one seed. They are in the
+    There are none with fewer than two common seeds, because chance alone produces as many in one seed, and none of
+    predicted ratings, which are neither correct nor wrong. They are in the
     order of `choose_examples`, so that the first ones are a fair sample.
 
     Args:
@@ -119,7 +121,7 @@ def disagreements(a: Mapping[int, pd.DataFrame], b: Mapping[int, pd.DataFrame]) 
     """
     columns = ["sample_id", "target", "right", "other_prediction"]
     seeds = sorted(a.keys() & b.keys())
-    if len(seeds) < 2:
+    if len(seeds) < 2 or has_ratings(a[seeds[0]]):
         return pd.DataFrame(columns=columns, dtype=str)
     images, classes = a[seeds[0]][["sample_id", "target"]], np.array(classes_of(a[seeds[0]]))
     guesses = {
@@ -168,6 +170,8 @@ def selection_bias(runs: pd.DataFrame) -> pd.DataFrame:
         runs: The table of runs of `emotune.analysis.load.Records`.
     """
     tested = runs.dropna(subset="best_test_accuracy")
+    if "accuracy" not in tested:  # dimensions are predicted
+        tested = tested.assign(accuracy=math.nan)
     tested = tested.assign(inflation=tested["best_test_accuracy"] - tested["accuracy"])
     means = {name: (name, "mean") for name in ("accuracy", "best_test_accuracy", "inflation")}
     by_variant = tested.groupby(["variant", "dataset"], sort=False)

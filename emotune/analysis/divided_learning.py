@@ -12,7 +12,7 @@ from emotune.analysis.joint_interval import JointInterval, mean_intervals
 from emotune.analysis.learning import Learning, RunLearning, VariantLearning, mostly_collapsed
 from emotune.analysis.prior import PriorPredictor
 from emotune.analysis.verdict import ALPHA
-from emotune.config.metric import SCALES, MetricName
+from emotune.config.metric_scales import ALL_SCALES, MetricName
 from emotune.runs.directory import State
 
 __all__ = ["learning_on_all", "learning_over_divisions", "run_number"]
@@ -89,7 +89,7 @@ def _gains(
     for row in rows:
         if row["state"] == State.DONE:
             finished.setdefault((row["dataset"], row["variant"]), []).append(row[name])
-    gains, sign = np.full((len(variants), repeats.number), np.nan), 1 if SCALES[name].higher_is_better else -1
+    gains, sign = np.full((len(variants), repeats.number), np.nan), 1 if ALL_SCALES[name].higher_is_better else -1
     for number, one in known.items():
         for index, variant in enumerate(variants):
             if here := finished.get((one.dataset, variant)):

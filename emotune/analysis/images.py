@@ -17,6 +17,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from emotune.analysis.alignment import in_order
 from emotune.analysis.metrics import metric_from_stats, sufficient_stats
 from emotune.analysis.prediction_arrays import guesses_of, targets_of
+from emotune.analysis.rating_arrays import has_ratings
 from emotune.analysis.verdict import ALPHA
 from emotune.config.contrast import Contrast
 from emotune.config.metric import Metric
@@ -102,8 +103,7 @@ def bootstrap_over_images(
     # In a run without recorded groups, every image is its own group; any other run has the real groups.
     groups = pd.factorize(min((frame["group"] for frame in runs.values()), key=pd.Series.nunique))[0]
     values = dict(zip(runs, _replicates(list(runs.values()), groups, metric.column).T, strict=True))
-    targets = targets_of(next(iter(runs.values())))  # the same in all runs
-    right = {run: guesses_of(frame) == targets for run, frame in runs.items()}
+    right = {} if has_ratings(next(iter(runs.values()))) else _right(runs)
     bootstraps = []
     for c in contrasts:
         if seeds := common[c]:
@@ -112,9 +112,15 @@ def bootstrap_over_images(
                     [sum(w * values[variant, s] for variant, w in c.weights.items()) for s in seeds], axis=1
                 )
             found = _intervals(c, dataset, differences, groups, tuple(seeds), c.bounds(metric.scale))
-            tests = {s: _mcnemar(*(right[variant, s] for variant in c.pair)) for s in seeds} if c.pair else {}
+            tests = {s: _mcnemar(*(right[variant, s] for variant in c.pair)) for s in seeds} if c.pair and right else {}
             bootstraps.append(replace(found, mcnemar=tests))
     return bootstraps
+
+
+def _right(runs: Mapping[tuple[str, int], pd.DataFrame]) -> dict[tuple[str, int], np.ndarray]:
+    """Which images each run classifies correctly, (N,)."""
+    targets = targets_of(next(iter(runs.values())))  # the same in all runs
+    return {run: guesses_of(frame) == targets for run, frame in runs.items()}
 
 
 def complete_seeds(contrast: Contrast, predictions: Mapping[str, Mapping[int, object]]) -> list[int]:
@@ -144,7 +150,8 @@ def _replicates(runs: Sequence[pd.DataFrame], groups: np.ndarray, metric: str) -
     values = np.concatenate([part.value for part in parts])
     infinite = [np.isinf(part.value).any() for part in parts]  # a run whose loss is infinite for an image
     values = np.where(np.isinf(values), 0.0, values)  # because 0 × infinite is NaN
-    sums = sparse.csr_array((values, (columns, np.tile(groups, len(runs)))), shape=(len(runs) * cells, count))
+    rows = np.concatenate([groups if part.image is None else groups[part.image] for part in parts])
+    sums = sparse.csr_array((values, (columns, rows)), shape=(len(runs) * cells, count))
     images, metrics = np.bincount(groups), []
     for weights in _weights(count):
         drawn = (sums @ weights.T).T.reshape(len(weights), len(runs), cells)

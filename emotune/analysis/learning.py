@@ -8,22 +8,16 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, cast
 
-import numpy as np
-import pandas as pd
-from scipy import special
-
 from emotune.analysis.joint_interval import JointInterval, mean_intervals
 from emotune.analysis.load import Records
-from emotune.analysis.max_t import t_quantile
 from emotune.analysis.metric_table import metric_table
-from emotune.analysis.metrics import sufficient_stats
-from emotune.analysis.prediction_arrays import classes_of, guesses_of, targets_of
-from emotune.analysis.prior import PriorPredictor, prior_predictor
+from emotune.analysis.prior import PriorPredictor, mean_predictor, prior_predictor
+from emotune.analysis.run_learning import RunLearning, run_learning
 from emotune.analysis.seeds import Comparison
 from emotune.analysis.verdict import ALPHA, Verdict
-from emotune.config.metric import SCALES, Metric, MetricName
+from emotune.config.metric import Metric, MetricName
+from emotune.config.metric_scales import ALL_SCALES
 from emotune.config.model import ConstantConfig
-from emotune.config.scale import ROUNDING
 from emotune.config.study import Study
 from emotune.runs.directory import State
 
@@ -47,16 +41,16 @@ YARDSTICKS: Mapping[str, tuple[MetricName, ...]] = MappingProxyType(
         "top2_accuracy": ("top2_accuracy",),
         "nll": ("nll", "accuracy"),
         "brier": ("brier", "accuracy"),
+        "rmse": ("rmse", "ccc"),
     }
 )
-"""The metrics by which a variant can be better than the class prior, where these are not the accuracy alone.
+"""The metrics by which a variant can be better than the class prior, where these are not the accuracy alone, or the CCC
+of predicted dimensions.
 
 Random answers have a higher macro-F1 than the prior, and often a higher polarity accuracy; its calibration error is
 hardly ever surpassed. A network can be worse by a loss, being too sure, and still tell classes apart. What a metric of
 the user's own says of the prior is unknown.
 """
-NEARLY_ALL = 0.95
-"""The share of the images of other classes to which a collapsed run gives its one answer."""
 
 
 @dataclass(frozen=True)
@@ -78,24 +72,6 @@ class VariantLearning:
     gains: Mapping[MetricName, JointInterval]
     learned: bool
     shown_at: int | None = None
-
-
-@dataclass(frozen=True)
-class RunLearning:
-    """A finished run, compared with the class prior over the test images.
-
-    Attributes:
-        variant: Its variant.
-        seed: Its seed.
-        learned: Whether it is better than the prior by one of the yardsticks, by a one-sided test at 5 %, and does not
-            give one answer to nearly all images, which can be better where test images are of other classes.
-        answer: The class that it answers for nearly all images, whatever theirs; None if there is no such class.
-    """
-
-    variant: str
-    seed: int
-    learned: bool
-    answer: str | None = None
 
 
 @dataclass(frozen=True)
@@ -139,7 +115,7 @@ def with_learning(comparisons: Sequence[Comparison], learned: Mapping[str, Colle
 
 def yardsticks(metric: Metric) -> tuple[MetricName, ...]:
     """The metrics of which one must be better than the class prior's."""
-    return YARDSTICKS.get(metric.column, ("accuracy",))
+    return YARDSTICKS.get(metric.column, ("ccc",) if metric.task == "dimensions" else ("accuracy",))
 
 
 def unable_to_learn(study: Study) -> frozenset[str]:
@@ -163,16 +139,31 @@ def learning(records: Records, study: Study, dataset: str, datasets: int) -> Lea
     done = [row for row in every if row["state"] == State.DONE and row["seed"] < study.seeds]
     if not done:
         return None
-    counts = (records.records[row["run"]].get("train_by_class") for row in done)
-    prior = prior_predictor(
-        records.predictions[done[0]["run"]], next(filter(None, counts), None),
-        next((records.predictions[row["run"]] for row in done if row["variant"] in unable), None),
-    )  # fmt: skip
+    prior = _prior(records, dataset, [row["run"] for row in done], [r["run"] for r in done if r["variant"] in unable])
     rows, compared = [row for row in every if row["variant"] not in unable], yardsticks(study.metric)
     runs = run_learning([row for row in done if row["variant"] not in unable], dataset, records.predictions, prior,
                         compared)  # fmt: skip
     found = variant_learning(rows, dataset, study.seeds, prior.metrics, compared, variants, runs, ALPHA / datasets)
     return Learning(dataset, prior, compared, found, runs)
+
+
+def _prior(records: Records, dataset: str, done: Sequence[str], trivial: Sequence[str]) -> PriorPredictor:
+    """The trivial prediction for a data set.
+
+    Args:
+        records: The study's runs.
+        dataset: The data set's name.
+        done: The ids of the finished runs on it.
+        trivial: Those of them that predict class frequencies.
+    """
+    test = records.predictions[done[0]]
+    if dimensions := records.dimensions.get(dataset):
+        means = next((found for run in done if (found := records.records[run].get("train_means"))), {})
+        return mean_predictor(test, means, dimensions)
+    counts = (records.records[run].get("train_by_class") for run in done)
+    return prior_predictor(
+        test, next(filter(None, counts), None), next((records.predictions[run] for run in trivial), None)
+    )
 
 
 def variant_learning(
@@ -202,7 +193,7 @@ def variant_learning(
     rows = [row for row in rows if row["dataset"] == dataset]
     found: dict[str, dict[MetricName, JointInterval]] = {}
     for name in compared:
-        table, sign = metric_table(rows, dataset, seeds, name), 1 if SCALES[name].higher_is_better else -1
+        table, sign = metric_table(rows, dataset, seeds, name), 1 if ALL_SCALES[name].higher_is_better else -1
         intervals = mean_intervals(sign * (table.values - prior[name]), alpha / len(compared))
         for variant, interval in zip(table.variants, intervals, strict=True):
             found.setdefault(variant, {})[name] = interval
@@ -228,73 +219,3 @@ def _has_learned(gains: Iterable[JointInterval], runs: Sequence[RunLearning]) ->
         return True
     over_images = all(gain.n == 1 or gain.own_sd == 0 for gain in gains)
     return over_images and bool(runs) and all(run.learned for run in runs)
-
-
-def run_learning(
-    rows: Iterable[Mapping[str, Any]],
-    dataset: str,
-    predictions: Mapping[str, pd.DataFrame],
-    prior: PriorPredictor,
-    compared: Sequence[MetricName],
-) -> list[RunLearning]:
-    """Each finished run of a data set, compared with the class prior over the test images.
-
-    Args:
-        rows: The runs, with ``run``, ``variant``, ``dataset``, ``seed`` and ``state``.
-        dataset: The data set's name.
-        predictions: The predictions of the finished runs by run id, of the same images in the same order.
-        prior: The class prior.
-        compared: The metrics that are compared.
-    """
-    targets = targets_of(prior.predictions)
-    trivial = {name: _values(prior.predictions, targets, guesses_of(prior.predictions), name) for name in compared}
-    found = []
-    for row in rows:
-        if row["dataset"] != dataset or row["state"] != State.DONE:
-            continue
-        frame = predictions[row["run"]]
-        guesses = guesses_of(frame)
-        answer = _only_answer(guesses, targets)
-        learned = answer is None and any(
-            _is_better(_values(frame, targets, guesses, name), trivial[name], name) for name in compared
-        )
-        found.append(
-            RunLearning(row["variant"], row["seed"], learned, None if answer is None else classes_of(frame)[answer])
-        )
-    return found
-
-
-def _values(predictions: pd.DataFrame, targets: np.ndarray, guesses: np.ndarray, name: MetricName) -> np.ndarray:
-    """The value that each image adds to a metric, which is the mean of these values (N,)."""
-    if name not in ("accuracy", "balanced_accuracy"):
-        return sufficient_stats(predictions, name).value
-    right = 100.0 * (guesses == targets)
-    if name == "accuracy":
-        return right
-    images = np.bincount(targets)
-    return right * len(targets) / (np.sum(images > 0) * images[targets])
-
-
-def _is_better(values: np.ndarray, prior: np.ndarray, name: MetricName) -> bool:
-    """A one-sided paired test over images at 5 %: of signs, which is McNemar's, if all differences are as large.
-
-    An infinite loss is worse than any.
-    """
-    gains = (values - prior) * (1 if SCALES[name].higher_is_better else -1)
-    if not np.isfinite(gains).all():
-        return False
-    sizes = np.abs(gains[np.abs(gains) > ROUNDING])
-    if not len(sizes):
-        return False
-    if np.ptp(sizes) < ROUNDING:
-        better = int((gains > ROUNDING).sum())
-        return better > 0 and float(special.bdtrc(better - 1, len(sizes), 0.5)) < ALPHA
-    error = gains.std(ddof=1) / np.sqrt(len(gains))
-    return bool(gains.mean() > t_quantile(2 * ALPHA, len(gains) - 1) * error)
-
-
-def _only_answer(guesses: np.ndarray, targets: np.ndarray) -> int | None:
-    """The class that is answered for nearly all images, whatever theirs; None if there is no such class."""
-    most = int(np.bincount(guesses).argmax())
-    others = targets != most
-    return most if others.any() and (guesses[others] == most).mean() >= NEARLY_ALL else None

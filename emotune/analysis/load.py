@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -10,9 +10,12 @@ import pandas as pd
 from emotune.analysis.alignment import align_test_sets
 from emotune.analysis.metrics import predicted_classes_digest, scalar_metrics
 from emotune.analysis.prediction_arrays import keep_arrays
+from emotune.analysis.rating_arrays import has_ratings
 from emotune.analysis.run_files import curve_table, read_attention, read_curve, read_predictions
-from emotune.config.metric import SCALES, Metric
+from emotune.config.metric import Metric
+from emotune.config.metric_scales import TASK_METRICS
 from emotune.config.run import RunConfig
+from emotune.config.target import Dimension, Target
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.runs.directory import METRICS, PREDICTIONS, RECORD, State
@@ -27,9 +30,14 @@ RESULT_COLUMNS = ["accuracy", "test_images", "parameters", "train_s", "images_pe
                   "commit", "dirty"]  # fmt: skip
 COST_COLUMNS = ["forward_flops"]
 SELECTION_COLUMNS = ["selected_epoch", "best_test_accuracy"]
-COLUMNS = [*RUN_COLUMNS, "state", "detail", *dict.fromkeys([*RESULT_COLUMNS, *SCALES, *COST_COLUMNS,
-           *SELECTION_COLUMNS]), "predicted_classes_digest"]  # fmt: skip
-"""The columns of the table of runs, in the order that scripts rely on; new ones come last."""
+
+
+def _columns(task: Target) -> list[str]:
+    """The columns of the table of runs, in the order that scripts rely on; new ones come last."""
+    metrics = TASK_METRICS[task]
+    results = RESULT_COLUMNS if task != "dimensions" else [metrics[0], *RESULT_COLUMNS[1:]]
+    return [*RUN_COLUMNS, "state", "detail", *dict.fromkeys([*results, *metrics, *COST_COLUMNS, *SELECTION_COLUMNS]),
+            "predicted_classes_digest"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,9 @@ class Records:
         records: The content of ``record.json`` of each finished run, by run id.
         attention: The attention weights of each finished run that recorded them, by run id: ``sample_id, layer,
             weights``; the weights are an array (P,) that sums to one.
+        dimensions: The dimensions that are predicted, by data set; a data set of classes is absent. Its runs have the
+            metrics of dimensions and no ``accuracy``, and their predictions are those of
+            `emotune.analysis.rating_arrays.with_unit_ratings`.
     """
 
     store: RunStore
@@ -61,6 +72,7 @@ class Records:
     predictions: dict[str, pd.DataFrame]
     records: dict[str, RunRecord]
     attention: dict[str, pd.DataFrame]
+    dimensions: Mapping[str, tuple[Dimension, ...]] = field(default_factory=dict)
 
     def done(self) -> pd.DataFrame:
         """The rows of the finished runs."""
@@ -114,9 +126,10 @@ def load_records(states: RunStates, metric: Metric | None = None) -> Records:
     predictions, problems = _aligned_predictions(loaded, folder)
     loaded = [run.as_damaged(problems[run.row["run"]]) if run.row["run"] in problems else run for run in loaded]
     finished = {run.row["run"]: run.finished for run in loaded if run.finished}
+    columns = _columns(next((run.dataset.task for run in states.runs), "classes"))
     return Records(
         store=states.store,
-        runs=pd.DataFrame([run.row for run in loaded], columns=[*COLUMNS, *([own.column] if own else [])]),
+        runs=pd.DataFrame([run.row for run in loaded], columns=[*columns, *([own.column] if own else [])]),
         curves=curve_table(
             [{name: run.row[name] for name in RUN_COLUMNS} | epoch for run in loaded for epoch in run.curve],
             RUN_COLUMNS,
@@ -124,6 +137,7 @@ def load_records(states: RunStates, metric: Metric | None = None) -> Records:
         predictions={run_id: predictions[run_id] for run_id in finished},
         records={run_id: run.record for run_id, run in finished.items()},
         attention={run_id: run.attention for run_id, run in finished.items() if run.attention is not None},
+        dimensions={run.dataset.name: run.dataset.dimensions for run in states.runs if run.dataset.dimensions},
     )
 
 
@@ -138,7 +152,8 @@ def _aligned_predictions(runs: Sequence[_LoadedRun], store: Folder) -> tuple[dic
     for frames in by_dataset.values():
         aligned, others = align_test_sets(frames, store)
         for frame in aligned.values():
-            keep_arrays(frame)
+            if not has_ratings(frame):
+                keep_arrays(frame)
         predictions |= aligned
         problems |= others
     return predictions, problems
@@ -151,12 +166,16 @@ def _load_run(folder: Folder, run: RunConfig, states: RunStates, own: Metric | N
     loaded = _LoadedRun(row, [])
     try:
         loaded = replace(loaded, curve=read_curve(folder))
-        return _with_results(loaded, folder, states.records[run.id], own) if status.state is State.DONE else loaded
+        if status.state is not State.DONE:
+            return loaded
+        return _with_results(loaded, folder, states.records[run.id], own, run.dataset.dimensions)
     except InputError as error:
         return loaded.as_damaged(str(error)) if status.state is State.DONE else loaded
 
 
-def _with_results(run: _LoadedRun, folder: Folder, record: RunRecord, own: Metric | None) -> _LoadedRun:
+def _with_results(
+    run: _LoadedRun, folder: Folder, record: RunRecord, own: Metric | None, dimensions: Sequence[Dimension]
+) -> _LoadedRun:
     """A finished run with its results.
 
     Raises:
@@ -165,7 +184,7 @@ def _with_results(run: _LoadedRun, folder: Folder, record: RunRecord, own: Metri
     if not run.curve:
         raise InputError(f"{folder / METRICS}: missing or empty; delete the folder {folder} to train this run again")
     data = folder.read(PREDICTIONS)
-    predictions = read_predictions(folder, data)
+    predictions = read_predictions(folder, data, dimensions)
     try:
         results = _result_columns(record, predictions)
     except (KeyError, TypeError, AttributeError, IndexError) as error:

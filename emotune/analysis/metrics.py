@@ -15,7 +15,10 @@ import pandas as pd
 from scipy import special
 
 from emotune.analysis.prediction_arrays import classes_of, guesses_of, logits_of, targets_of
+from emotune.analysis.rating_arrays import has_ratings
+from emotune.analysis.rating_metrics import contributions, from_sums, predictions_digest, rating_metrics
 from emotune.config.labels import POSITIVE, has_polarity
+from emotune.config.metric_scales import DIMENSION_METRICS
 from emotune.runs.predictions import accuracy
 
 __all__ = [
@@ -45,15 +48,20 @@ class SufficientStats:
         cell: The index of the sum that each image adds to (N,).
         value: The value that each image adds (N,).
         cells: The number of sums.
+        image: The image that each value is of, where images add several values (M,), so that ``cell`` and ``value`` are
+            (M,), too; None: the values are those of the images.
     """
 
     cell: np.ndarray
     value: np.ndarray
     cells: int
+    image: np.ndarray | None = None
 
 
 def predicted_classes_digest(predictions: pd.DataFrame) -> str:
-    """A digest of the predicted class of each image, whatever the order of the images."""
+    """A digest of the predicted class of each image, or of its predicted ratings, whatever the order of the images."""
+    if has_ratings(predictions):
+        return predictions_digest(predictions)
     order = predictions["sample_id"].array.argsort()
     digest = hashlib.sha256("\n".join(map(str, predictions["sample_id"].take(order).tolist())).encode())
     digest.update(guesses_of(predictions)[order].astype("<i4").tobytes())
@@ -94,7 +102,11 @@ def scalar_metrics(predictions: pd.DataFrame) -> dict[str, float]:
     ``balanced_accuracy`` is the mean recall of the classes that occur among the targets, ``macro_f1`` the mean F1 of
     those that occur among targets or predictions, both as in scikit-learn. ``polarity_accuracy`` is NaN where classes
     have no polarity.
+
+    Of predicted ratings, they are those of `emotune.analysis.rating_metrics`.
     """
+    if has_ratings(predictions):
+        return rating_metrics(predictions)
     classes = classes_of(predictions)
     targets, logits = targets_of(predictions), logits_of(predictions)
     counts = _counts(targets, logits)
@@ -119,6 +131,9 @@ def sufficient_stats(predictions: pd.DataFrame, metric: str) -> SufficientStats:
         predictions: The predictions of one run.
         metric: The metric's name in `emotune.config.metric.SCALES`.
     """
+    if has_ratings(predictions):
+        cell, value, image, cells = contributions(predictions, metric)
+        return SufficientStats(cell, value, cells, image)
     classes = classes_of(predictions)
     targets, logits = targets_of(predictions), logits_of(predictions)
     guesses, k = logits.argmax(axis=1), len(classes)
@@ -145,6 +160,8 @@ def metric_from_stats(metric: str, sums: np.ndarray, images: np.ndarray) -> np.n
         sums: The sums over images by cell (…, cells).
         images: The number of images in each sum (…).
     """
+    if metric in DIMENSION_METRICS:
+        return from_sums(metric, sums, images)
     if metric == "ece":
         return 100 * np.abs(sums).sum(axis=-1) / images
     if metric not in ("balanced_accuracy", "macro_f1"):

@@ -1,6 +1,6 @@
-"""The trivial predictor of a data set: the frequencies of the classes in training, whatever the image."""
+"""The trivial predictor of a data set: the frequencies of the classes in training, or the mean rating, always."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,27 +8,33 @@ import pandas as pd
 
 from emotune.analysis.metrics import scalar_metrics
 from emotune.analysis.prediction_arrays import classes_of, logits_of
-from emotune.runs.predictions import LOGIT_PREFIX, class_prior
+from emotune.analysis.rating_metrics import rating_metrics
+from emotune.config.scale import with_minus
+from emotune.config.target import Dimension
+from emotune.runs.predictions import LOGIT_PREFIX, PREDICTED_PREFIX, class_prior
 
-__all__ = ["PriorPredictor", "prior_predictor"]
+__all__ = ["PriorPredictor", "mean_predictor", "mean_text", "prior_predictor"]
 
 
 @dataclass(frozen=True)
 class PriorPredictor:
-    """The class prior of a data set, which predicts the same for every test image.
+    """The class prior of a data set, or its mean rating, which predicts the same for every test image.
 
     Attributes:
         predictions: Its predictions for the test images, as a run's.
-        answer: The class that it answers, the most frequent one in training.
+        answer: The class that it answers, the most frequent one in training; or the mean rating in each dimension, on
+            its own scale.
         metrics: The value of every metric of `emotune.config.metric.SCALES` on the test images.
         from_training: Whether the frequencies are those of training. Otherwise they are those of the test images,
             because the runs were recorded before records had the classes of their training images.
+        dimensions: The dimensions that are predicted; empty for classes.
     """
 
     predictions: pd.DataFrame
     answer: str
     metrics: Mapping[str, float]
     from_training: bool = True
+    dimensions: tuple[Dimension, ...] = ()
 
     @property
     def best_answer(self) -> tuple[str, float]:
@@ -59,3 +65,31 @@ def prior_predictor(
     predictions = test.assign(**{LOGIT_PREFIX + label: share for label, share in zip(classes, shares, strict=True)})
     from_training = train_by_class is not None or prior_run is not None
     return PriorPredictor(predictions, classes[int(shares.argmax())], scalar_metrics(predictions), from_training)
+
+
+def mean_predictor(
+    test: pd.DataFrame, train_means: Mapping[str, float], dimensions: tuple[Dimension, ...]
+) -> PriorPredictor:
+    """The mean rating of the training images as the prediction for every image, equal to the model ``constant``.
+
+    Args:
+        test: The predictions of any run, for the images and their ratings, on scales from -1 to 1.
+        train_means: The mean rating of the training images in each dimension, on its own scale; the centre of the scale
+            if it is unknown.
+        dimensions: The dimensions.
+    """
+    means = [one.to_unit(train_means.get(one.name, one.centre)) for one in dimensions]
+    columns = {PREDICTED_PREFIX + one.name: mean for one, mean in zip(dimensions, means, strict=True)}
+    predictions = test.assign(**columns)
+    return PriorPredictor(predictions, mean_text(means, dimensions), rating_metrics(predictions), dimensions=dimensions)
+
+
+def mean_text(values: Iterable[float], dimensions: Iterable[Dimension]) -> str:
+    """Ratings in words, each on its own scale: ``valence 4.33, arousal 3.67``.
+
+    Args:
+        values: The ratings on scales from -1 to 1.
+        dimensions: Their dimensions.
+    """
+    pairs = zip(values, dimensions, strict=True)
+    return ", ".join(f"{one.name} {with_minus(f'{one.from_unit(float(value)):.3g}')}" for value, one in pairs)

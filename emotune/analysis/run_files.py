@@ -11,15 +11,17 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from emotune.analysis.prediction_arrays import keep_arrays, logits_of, targets_of
+from emotune.analysis.rating_arrays import with_unit_ratings
+from emotune.config.target import Dimension
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.runs.directory import ATTENTION, METRICS, PREDICTIONS
-from emotune.runs.predictions import LOGIT_PREFIX
+from emotune.runs.predictions import LOGIT_PREFIX, PREDICTED_PREFIX, SD_PREFIX, TRUE_PREFIX
 
 __all__ = ["EPOCH_COLUMNS", "curve_table", "read_attention", "read_curve", "read_predictions"]
 
 EPOCH_COLUMNS = ["epoch", "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "train_s_so_far",
-                 "test_accuracy", "attention_entropy"]  # fmt: skip
+                 "test_accuracy", "attention_entropy", "val_ccc"]  # fmt: skip
 
 
 def read_curve(folder: Folder) -> list[dict[str, float]]:
@@ -47,18 +49,22 @@ def _epoch(line: Mapping[str, Any]) -> dict[str, float]:
     return values | {"epoch": int(values["epoch"])}
 
 
-def read_predictions(folder: Folder, data: bytes | None = None) -> pd.DataFrame:
+def read_predictions(folder: Folder, data: bytes | None = None, dimensions: Sequence[Dimension] = ()) -> pd.DataFrame:
     """The predictions of a finished run: a row for each test image, ``sample_id, target, group, logit_<class>…``.
 
     Args:
         folder: The run's folder.
         data: The content of the file; None: it is read.
+        dimensions: The dimensions that the run predicts, if it does not predict classes: then the table is that of
+            `emotune.analysis.rating_arrays.with_unit_ratings`.
 
     Raises:
         InputError: the file is missing or damaged.
     """
-    frame = _read_table(folder, PREDICTIONS, ["sample_id", "target"], data)
+    if dimensions:
+        return _read_ratings(folder, data, dimensions)
     again = f"delete the folder {folder} to train this run again"
+    frame = _read_table(folder, PREDICTIONS, ["sample_id", "target"], data)
     if frame is None:
         raise InputError(f"{folder / PREDICTIONS}: missing; {again}")
     kinds = {kind.kind for name, kind in frame.dtypes.items() if str(name).startswith(LOGIT_PREFIX)}
@@ -73,6 +79,21 @@ def read_predictions(folder: Folder, data: bytes | None = None) -> pd.DataFrame:
     if not is_complete or (targets_of(frame) < 0).any():
         raise InputError(f"{folder / PREDICTIONS}: has no images, missing values or unknown classes; {again}")
     return frame
+
+
+def _read_ratings(folder: Folder, data: bytes | None, dimensions: Sequence[Dimension]) -> pd.DataFrame:
+    columns = [prefix + one.name for one in dimensions for prefix in (TRUE_PREFIX, PREDICTED_PREFIX, SD_PREFIX)]
+    frame = _read_table(folder, PREDICTIONS, ["sample_id", "group", *columns], data)
+    again = f"delete the folder {folder} to train this run again"
+    if frame is None:
+        raise InputError(f"{folder / PREDICTIONS}: missing; {again}")
+    known = [name for name in columns if not name.startswith(SD_PREFIX)]
+    kinds = {frame[name].dtype.kind for name in columns}
+    if kinds != {"f"} or frame.empty or not np.isfinite(frame[known].to_numpy()).all():
+        raise InputError(f"{folder / PREDICTIONS}: has no images, or ratings that are not numbers; {again}")
+    if not frame["sample_id"].is_unique:
+        raise InputError(f"{folder / PREDICTIONS}: lists an image twice; {again}")
+    return with_unit_ratings(frame, dimensions)
 
 
 def read_attention(folder: Folder, predictions: pd.DataFrame) -> pd.DataFrame | None:

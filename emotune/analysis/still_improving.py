@@ -21,8 +21,10 @@ def still_improving(curves: pd.DataFrame) -> set[str]:
     above zero by a one-sided t-test at 5 %, and the training loss falls.
 
     Args:
-        curves: A row for each run and epoch: ``run, epoch, train_loss, val_accuracy``.
+        curves: A row for each run and epoch: ``run, epoch, train_loss, val_accuracy, val_ccc``; of predicted
+            dimensions, 100 times the concordance correlation is in the place of the accuracy.
     """
+    curves = _scored(curves)
     ordered = curves.sort_values("epoch", kind="stable")
     by_run = ordered.groupby("run", sort=False)[["train_loss", "val_accuracy"]]
     return {str(run) for run, epochs in by_run if _improves(*epochs.to_numpy(float).T)}
@@ -35,12 +37,20 @@ def best_in_the_last(curves: pd.DataFrame) -> tuple[int, int]:
     epoch does not count.
 
     Args:
-        curves: A row for each run and epoch: ``run, epoch, val_accuracy``.
+        curves: A row for each run and epoch: ``run, epoch, val_accuracy, val_ccc``.
     """
+    curves = _scored(curves)
     ordered = curves.sort_values("epoch", kind="stable")
     by_run = [epochs.to_numpy(float) for _, epochs in ordered.groupby("run", sort=False)["val_accuracy"]]
     short = [values for values in by_run if len(values) < LEAST_EPOCHS and np.isfinite(values).all()]
     return len(short), sum(0 < int(np.argmax(values)) == len(values) - 1 for values in short)
+
+
+def _scored(curves: pd.DataFrame) -> pd.DataFrame:
+    """The curves with 100 times the validation CCC where there is no accuracy."""
+    if "val_ccc" not in curves:
+        return curves
+    return curves.assign(val_accuracy=curves["val_accuracy"].fillna(100 * curves["val_ccc"]))
 
 
 def _improves(train_loss: np.ndarray, val_accuracy: np.ndarray) -> bool:

@@ -24,7 +24,7 @@ class Results:
             metric, ``own_<function>``, is NaN where `run_study` has not computed it yet.
         curves: A row for each epoch of a run: losses and accuracies.
         predictions: A row for each test image of a finished run: ``run, variant, dataset, seed, sample_id, target,
-            group, logit_<class>…``.
+            group, logit_<class>…``; or ``true_``, ``predicted_`` and ``sd_<dimension>`` on the dimensions' own scales.
         comparisons: A row for each declared contrast and data set: ``seeds, mean``, the ends ``low`` and ``high`` of
             the joint 95 % interval, the adjusted ``p`` and the ``verdict`` that are read off it, and more.
         transfer: A row for each run and other data set of the study's ``test_on``: ``run, variant, dataset, seed,
@@ -55,6 +55,7 @@ def load_results(study: Study | str | Path, runs: str | Path = DEFAULT_RUNS) -> 
     """
     import pandas as pd
 
+    from emotune.analysis.rating_arrays import with_own_ratings
     from emotune.api.tuning_stage import require_choices
     from emotune.execution.plan.resolved_study import resolve_study
     from emotune.report.contrast_table import contrast_table
@@ -68,6 +69,8 @@ def load_results(study: Study | str | Path, runs: str | Path = DEFAULT_RUNS) -> 
     tables = []
     for row in results.records.done()[names].to_dict("records"):
         table = results.records.predictions[row["run"]]
+        if dimensions := results.records.dimensions.get(row["dataset"]):
+            table = with_own_ratings(table, dimensions)
         tables.append(pd.DataFrame(row, index=table.index).join(table))
     return Results(
         runs=results.records.runs,

@@ -24,7 +24,7 @@ def command_line() -> CommandLine:
     sources = parser.add_subparsers(dest="source", required=True, metavar="SOURCE")
     common, download = _common_options(), _download_options()
     for name, source in SOURCES.items():
-        parents = [common, download] if name in ("csv", "fi-links") else [common]
+        parents = [common, download] if name in ("csv", "fi-links", "findingemo") else [common]
         _add_fields(sources.add_parser(name, parents=parents, help=cast("type[Source]", source).help), source)
     check = sources.add_parser("verify", help="check shards for changed bytes and for missing or extra samples")
     check.add_argument("data", type=path_or_url, metavar="DATA", help="folder or URL of shards")

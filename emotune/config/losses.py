@@ -17,11 +17,13 @@ from emotune.core.errors import suggest
 __all__ = [
     "LOSS_CLASSES",
     "TARGET_CLASSES",
+    "CccLoss",
     "CnnrLoss",
     "EmdLoss",
     "GaussianTargets",
     "JcdlLoss",
     "KlLoss",
+    "MseLoss",
     "NamedLoss",
     "PolarityLoss",
     "class_problem",
@@ -110,6 +112,24 @@ class PolarityLoss:
 
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
+class MseLoss:
+    """The squared error of predicted dimensions, mean over them, on scales from -1 to 1."""
+
+    name: Literal["mse"] = "mse"
+
+
+@dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
+class CccLoss:
+    """One minus the concordance correlation of a batch, mean over the predicted dimensions.
+
+    The correlation is that of a whole global batch, whatever the number of workers; in batches of less than about 32
+    images it is noisy.
+    """
+
+    name: Literal["ccc"] = "ccc"
+
+
+@dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class GaussianTargets:
     """A target distribution made from the label alone, on a wheel of emotions (after Yang, She, Sun 2017).
 
@@ -131,8 +151,10 @@ class GaussianTargets:
     wheel: Wheel | None = None
 
 
-NamedLoss = KlLoss | JcdlLoss | EmdLoss | CnnrLoss | PolarityLoss
-LOSS_CLASSES: tuple[type[NamedLoss], ...] = (KlLoss, JcdlLoss, EmdLoss, CnnrLoss, PolarityLoss)
+NamedLoss = KlLoss | JcdlLoss | EmdLoss | CnnrLoss | PolarityLoss | MseLoss | CccLoss
+LOSS_CLASSES: tuple[type[NamedLoss], ...] = (
+    KlLoss, JcdlLoss, EmdLoss, CnnrLoss, PolarityLoss, MseLoss, CccLoss,
+)  # fmt: skip
 TARGET_CLASSES: tuple[type[GaussianTargets], ...] = (GaussianTargets,)
 
 

@@ -4,7 +4,7 @@ emotune's are computed in `emotune.analysis.metrics`, the user's in `emotune.ana
 """
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import field
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal, cast
@@ -23,34 +23,18 @@ from pydantic.dataclasses import dataclass
 from pydantic_core import ArgsKwargs
 
 from emotune.config.labels import has_polarity, no_polarity
+from emotune.config.metric_scales import ALL_SCALES, SCALES, TASK_METRICS, MetricName, task_of
 from emotune.config.scale import Scale
+from emotune.config.target import Dimension, Target
 from emotune.config.types import FORBID_UNKNOWN_KEYS, FrozenDict, Number, Positive
 from emotune.config.user_code import UserCode, add_source
 from emotune.core.errors import InputError
 
 __all__ = ["SCALES", "SELECTIONS", "Metric", "MetricCode", "MetricName", "Select"]
 
-MetricName = Literal[
-    "accuracy", "balanced_accuracy", "macro_f1", "top2_accuracy", "polarity_accuracy", "nll", "brier", "ece"
-]
-
-SCALES: Mapping[MetricName, Scale] = MappingProxyType(
-    {
-        "accuracy": Scale("accuracy", "accuracy"),
-        "balanced_accuracy": Scale("balanced accuracy", "balanced"),
-        "macro_f1": Scale("macro-F1", "macro-F1"),
-        "top2_accuracy": Scale("top-2 accuracy", "top-2"),
-        "polarity_accuracy": Scale("polarity accuracy", "polarity"),
-        "nll": Scale("negative log-likelihood", "NLL", "nats", "nat", 3, False, (0.0, math.inf)),
-        "brier": Scale("Brier score", "Brier", "", "", 3, False, (0.0, 2.0)),
-        "ece": Scale("expected calibration error", "ECE", higher_is_better=False),
-    }
-)
-"""The metrics by the name of their column in ``runs.csv``."""
-
 Select = Literal["last", "best_val"]
 SELECTIONS = MappingProxyType({"last": "last epoch", "best_val": "best validation accuracy"})
-"""The rules that choose the epoch whose network is tested, in words."""
+"""The rules that choose the epoch whose network is tested, in words; of *dimensions*, the accuracy is the CCC."""
 
 MIN_POINTS = 0.05
 """Smaller effects in percentage points are rejected: they were probably meant as a share of 1.
@@ -104,7 +88,7 @@ def _check_min_effect(value: Any, info: ValidationInfo) -> Any:
     """
     given = info.data
     name: MetricName = given.get("name") or "accuracy"  # a wrong name is reported for itself
-    title, scale = (_entry(given["code"]), _own_scale(given, 1.0)) if given.get("code") else (name, SCALES[name])
+    title, scale = (_entry(given["code"]), _own_scale(given, 1.0)) if given.get("code") else (name, ALL_SCALES[name])
     if value is None and given.get("code"):
         raise ValueError(f"give the smallest difference of {title} that matters to you, for example min_effect: 1")
     if value is None and scale.difference_unit != "point":
@@ -126,6 +110,11 @@ def _check_min_effect(value: Any, info: ValidationInfo) -> Any:
     if given.get("code") and 0 < value < SMALLEST_EFFECT:
         raise ValueError(f"{value:g} is less than {SMALLEST_EFFECT:g}; let {title} give its values in a smaller unit")
     return value
+
+
+def _dimension_of(name: MetricName) -> str:
+    """The dimension that a metric is about alone; empty if there is none."""
+    return name.removeprefix("ccc_") if name.startswith("ccc_") else ""
 
 
 def _entry(code: str) -> str:
@@ -229,13 +218,18 @@ class Metric:
     @property
     def scale(self) -> Scale:
         """The unit, direction and format of the metric."""
-        return SCALES[self.name] if self.name else _own_scale(vars(self), self.min_effect)
+        return ALL_SCALES[self.name] if self.name else _own_scale(vars(self), self.min_effect)
 
     @property
     def scales(self) -> Mapping[str, Scale]:
-        """The scales of all metrics in the report, by column: the user's own if there is one, then emotune's."""
+        """The scales of all metrics in the report, by column: the user's own if there is one, then the task's."""
         own = {} if self.name else {self.column: self.scale}
-        return own | {str(name): scale for name, scale in SCALES.items()}
+        return own | {str(name): ALL_SCALES[name] for name in TASK_METRICS[self.task]}
+
+    @property
+    def task(self) -> Target:
+        """The task of the metric; *classes* for the user's own."""
+        return task_of(self.name) if self.name else "classes"
 
     def format_signed(self, difference: float) -> str:
         """The difference with its sign, and enough digits to show on which side of 0 and ± ``min_effect`` it is."""
@@ -244,6 +238,30 @@ class Metric:
     def format_interval(self, ends: tuple[float, float] | None) -> str:
         """The ends of the interval of a difference, ``-0.4 to +2.0``; ``none`` where there is none."""
         return " to ".join(map(self.format_signed, ends)) if ends else "none"
+
+    def check_task(self, dataset: str, task: Target, dimensions: Sequence[Dimension] = ()) -> None:
+        """Checks that the metric says something about what is predicted on a data set.
+
+        Args:
+            dataset: The data set's name.
+            task: The task.
+            dimensions: The dimensions that are predicted, if that is the task.
+
+        Raises:
+            InputError: it is a metric of another task or dimension, or the test curve is asked for, which is one of
+                accuracies.
+        """
+        rated = task == "dimensions"
+        own = [name for name in TASK_METRICS[task] if _dimension_of(name) in ("", *(one.name for one in dimensions))]
+        if rated and self.code:
+            raise InputError(f"metric.code: on {dataset}, dimensions are predicted; choose one of {', '.join(own)}")
+        if (rated or self.task == "dimensions") and self.name not in own:
+            raise InputError(
+                f"metric.name: {self.name} says nothing about {task}, which {dataset} is for; choose one of "
+                f"{', '.join(own)}"
+            )
+        if rated and self.test_curve:
+            raise InputError(f"metric.test_curve: on {dataset}, dimensions are predicted; leave it out")
 
     def check_classes(self, dataset: str, classes: Collection[str]) -> None:
         """Checks that the metric makes sense for the classes of a data set.

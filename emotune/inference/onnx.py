@@ -5,6 +5,7 @@ import json
 import logging
 import tempfile
 import warnings
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,16 +14,17 @@ import torch
 from torch import nn
 
 from emotune.config.normalisation import Normalisation
+from emotune.config.target import Dimension
 from emotune.core.errors import InputError
 from emotune.inference.predictor import Predictor
 from emotune.models.networks.attention import record_attention
 from emotune.models.networks.backbone_network import BackboneNetwork
 from emotune.training.distribution_losses import Readout
 
-__all__ = ["IMAGES", "PROBABILITIES", "export"]
+__all__ = ["IMAGES", "PROBABILITIES", "RATINGS", "export"]
 
-IMAGES, PROBABILITIES = "images", "probabilities"
-"""The names of the graph's input and of its first output; the other outputs are called ``attention_<layer>``."""
+IMAGES, PROBABILITIES, RATINGS = "images", "probabilities", "ratings"
+"""The names of the graph's input and of its first output, one of two; the others are called ``attention_<layer>``."""
 TOLERANCE = 1e-5
 """The largest accepted difference between the outputs of onnxruntime and torch."""
 BATCHES = (1, 5)
@@ -30,20 +32,32 @@ BATCHES = (1, 5)
 
 
 class _ExportModule(nn.Module):
-    """The exported graph: normalisation, network, and the softmax of its logits."""
+    """The exported graph: normalisation, network, and the softmax of its logits, or ratings on their own scales."""
 
     mean: torch.Tensor
     std: torch.Tensor
+    scale: torch.Tensor
+    centre: torch.Tensor
 
-    def __init__(self, network: nn.Module, normalisation: Normalisation, readout: Readout | None) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        normalisation: Normalisation,
+        readout: Readout | None,
+        dimensions: Sequence[Dimension] = (),
+    ) -> None:
         super().__init__()
-        self.network, self.readout = network, readout
+        self.network, self.readout, self.is_rating = network, readout, bool(dimensions)
+        self.register_buffer("scale", torch.tensor([(one.high - one.low) / 2 for one in dimensions]))
+        self.register_buffer("centre", torch.tensor([one.centre for one in dimensions]))
         for name in ("mean", "std"):
             self.register_buffer(name, torch.tensor(getattr(normalisation, name)).view(3, 1, 1))
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
         with record_attention(self.network) as weights:
             outputs = self.network((images - self.mean) / self.std)
+        if self.is_rating:
+            return (outputs * self.scale + self.centre, *weights.values())
         logits = outputs if self.readout is None else self.readout(outputs)
         return (logits.softmax(1), *weights.values())
 
@@ -52,7 +66,8 @@ def export(predictor: Predictor, path: Path) -> float:
     """Writes the network to an ONNX file if onnxruntime computes the same outputs with it as torch.
 
     The input ``images`` is float32 (N, 3, side, side) with red, green and blue from 0 to 1: the centre crop of
-    `emotune.inference.predictor.load_center_crop`. The outputs are ``probabilities`` (N, K), and
+    `emotune.inference.predictor.load_center_crop`. The outputs are ``probabilities`` (N, K), or
+    ``ratings`` (N, D) on the dimensions' own scales, and
     ``attention_<layer>`` (N, P) for each attention layer. The file's metadata has ``run``, ``classes`` (JSON) and
     ``crops``, the number of crops that the run's own test averaged over; the file predicts from a single crop. They
     also have ``side``, ``resize`` and ``interpolation``, see `emotune.config.input_spec.InputSpec`. The features of a
@@ -72,14 +87,14 @@ def export(predictor: Predictor, path: Path) -> float:
     if not all(map(find_spec, ("onnx", "onnxscript", "onnxruntime"))):
         raise InputError("--onnx: onnx, onnxscript and onnxruntime are needed: pip install 'emotune[onnx]'")
     network = copy.deepcopy(predictor.network).cpu()
-    module = _ExportModule(network, predictor.normalisation, predictor.readout).eval()
+    module = _ExportModule(network, predictor.normalisation, predictor.readout, predictor.dimensions).eval()
     if isinstance(module.network, BackboneNetwork):
         module.network.rounds = False  # to float16, so that what the libraries round otherwise does not become larger
     seen = predictor.input_spec
     example = torch.rand(2, 3, seen.side, seen.side)
     with torch.inference_mode(), record_attention(module.network) as weights:
         module.network(example)
-    names = [PROBABILITIES, *(f"attention_{name}" for name in weights)]
+    names = [RATINGS if predictor.dimensions else PROBABILITIES, *(f"attention_{name}" for name in weights)]
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns of its own internals

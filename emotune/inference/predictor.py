@@ -1,9 +1,9 @@
-"""Predicting the classes of images with the network of a finished run."""
+"""Predicting the classes or ratings of images with the network of a finished run."""
 
 import hashlib
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from emotune.config.model import ModelConfig, own_code
 from emotune.config.network import NetworkConfig
 from emotune.config.normalisation import Normalisation
 from emotune.config.resources import EVALUATION_BATCH_SIZE
+from emotune.config.target import Dimension
 from emotune.config.types import escape_control_characters
 from emotune.config.user_code import UserCode
 from emotune.core.errors import InputError
@@ -42,19 +43,24 @@ class Predictions:
     """A network's predictions for N images.
 
     Attributes:
-        classes: The K class names.
-        probabilities: The classes' probabilities, float32 (N, K).
+        classes: The K class names; or the names of D dimensions.
+        probabilities: The classes' probabilities, float32 (N, K); of dimensions, (N, 0).
         attention: The attention weights of each layer by its dotted name, float32 (N, P): for the positions of the
             centre crop, row by row. They sum to one. It is empty for networks without attention.
+        ratings: The predicted ratings of dimensions on their own scales, which predictions may leave, float32 (N, D);
+            of classes, (N, 0).
     """
 
     classes: tuple[str, ...]
     probabilities: np.ndarray
     attention: dict[str, np.ndarray]
+    ratings: np.ndarray = field(default_factory=lambda: np.empty((0, 0), np.float32))
 
     @property
     def labels(self) -> list[str]:
-        """The most probable class of each image."""
+        """The most probable class of each image; empty for dimensions."""
+        if not self.probabilities.shape[1]:
+            return []
         return [self.classes[index] for index in self.probabilities.argmax(axis=1)]
 
 
@@ -72,6 +78,7 @@ class Predictor:
         input_spec: The network's input, which gives the sides of images and of their crops.
         readout: What makes logits of the network's outputs, if they are none: see
             `emotune.config.losses.CnnrLoss`.
+        dimensions: The dimensions that are predicted, if classes are not.
     """
 
     run_id: str
@@ -82,6 +89,7 @@ class Predictor:
     device: torch.device
     input_spec: InputSpec = InputSpec()
     readout: Readout | None = None
+    dimensions: tuple[Dimension, ...] = ()
 
     def predict(self, images: Iterable[ImageInput], batch_size: int = EVALUATION_BATCH_SIZE) -> Predictions:
         """The network's predictions for images, which are processed as the run's test images were.
@@ -117,16 +125,24 @@ class Predictor:
                 self.network(crop_and_normalise(batch, view, indices, self.normalisation))
                 for view in evaluation_crops(len(squares), self.crops, self.input_spec)
             ]
+        attention = {name: w.cpu().numpy() for name, w in weights.items()}
+        if self.dimensions:
+            values = torch.stack(outputs).mean(0).cpu().numpy()
+            ratings = np.stack([one.from_unit(values[:, i]) for i, one in enumerate(self.dimensions)], axis=1)
+            return Predictions(self.classes, np.empty((len(squares), 0), np.float32), attention, ratings)
         logits = outputs if self.readout is None else [self.readout(one) for one in outputs]
         probabilities = average_logits(logits).softmax(1).cpu().numpy()
-        return Predictions(self.classes, probabilities, {name: w.cpu().numpy() for name, w in weights.items()})
+        return Predictions(self.classes, probabilities, attention)
 
     def _concat(self, parts: Sequence[Predictions]) -> Predictions:
         """The predictions of several batches as one."""
         if not parts:
-            return Predictions(self.classes, np.empty((0, len(self.classes)), np.float32), {})
+            empty = np.empty((0, len(self.classes)), np.float32)
+            none = np.empty((0, 0), np.float32)
+            return Predictions(self.classes, none if self.dimensions else empty, {}, empty if self.dimensions else none)
         attention = {name: np.concatenate([part.attention[name] for part in parts]) for name in parts[0].attention}
-        return Predictions(self.classes, np.concatenate([part.probabilities for part in parts]), attention)
+        return Predictions(self.classes, np.concatenate([part.probabilities for part in parts]), attention,
+                           np.concatenate([part.ratings for part in parts]))  # fmt: skip
 
 
 def load_center_crop(image: ImageInput, input_spec: InputSpec = InputSpec()) -> np.ndarray:
@@ -187,6 +203,7 @@ def load_predictor(run: str, device: str = "auto", *, trust_code: bool = False) 
             raise TypeError(f"test_crops {crops!r}")
         input_spec = TypeAdapter(InputSpec).validate_python(config.get("input", {}))  # earlier runs have none
         loss = config["train"].get("loss")
+        dimensions = TypeAdapter(tuple[Dimension, ...]).validate_python(config["dataset"].get("dimensions", ()))
         cnnr = isinstance(loss, dict) and loss.get("name") == CnnrLoss.name
         weights = read_run_weights(folder, record["weights"]["sha256"])
         network = build(model, len(weights.classes), input_spec=input_spec)
@@ -205,6 +222,7 @@ def load_predictor(run: str, device: str = "auto", *, trust_code: bool = False) 
         target,
         input_spec,
         clipped_log_shares if cnnr else None,
+        dimensions,
     )
 
 

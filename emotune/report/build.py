@@ -62,7 +62,7 @@ def build_report(
     refs = {run.dataset.name: run.dataset for run in states.runs}
     datasets = [dataset_info(ref) for ref in refs.values()]
     for data in datasets:
-        if data.manifest:
+        if data.manifest and not data.dimensions:
             study.metric.check_classes(data.name, data.classes)
     try:
         results = compute_results(study, states, tests)

@@ -42,6 +42,7 @@ from emotune.report.provenance import declared_text, provenance
 from emotune.report.questions import length_sentence, split_sentences, tuning_sentences
 from emotune.report.results import StudyResults
 from emotune.report.tables import disagreement_counts, excluded_images, report_tables
+from emotune.report.task_words import words_for
 from emotune.report.transfer_report import transfer_context, transfer_tables
 from emotune.report.unfinished_runs import unfinished_runs
 
@@ -121,7 +122,7 @@ def page_context(
         "declared": results.declared_first,
         "declared_when": declared_text(results.declared_first),
         "outcomes": _outcomes(results),
-        "tuning": [*filter(None, [*tuning_sentences(results.study), length_sentence(_curves_of_networks(results))])],
+        "tuning": [*filter(None, [*tuning_sentences(results.study), _length(results)])],
         "tables": tables,
         "disagreements": disagreements,
         "networks": architectures,
@@ -142,6 +143,7 @@ def _of_study(study: Study) -> dict[str, Any]:
         "metric": study.metric,
         "scale": study.metric.scale,
         "metrics": SCALES,
+        "words": words_for(study.metric.task),
         "own_metric": study.metric.user_code,
         "selection_rule": phrasing.selection_rule(study.metric),
         "use_of_test_set": phrasing.use_of_test_set(study.metric),
@@ -224,6 +226,7 @@ def sections(context: Mapping[str, Any], figures: Mapping[str, Any]) -> list[dic
         "compare": ("Compare two variants", context["done"] > 1),
         "curves": ("Learning curves", has_figure("curves")),
         "classes": ("Classes and confusions", has_figure("confusion")),
+        "ratings": ("Predicted ratings", has_figure("scatter")),
         "calibration": ("Calibration", has_figure("calibration")),
         "features": ("Which hand-made features matter", bool(context["importance"])),
         "cost": (f"{title} against cost", has_figure("cost")),
@@ -266,6 +269,10 @@ def _test_images(results: StudyResults) -> dict[str, list[int]]:
         if parts := [tested[name] for name in one.names if name in tested]:
             found[one.dataset] = [len(set.union(*parts)), *(map(len, parts) if one.is_divided else ())]
     return found
+
+
+def _length(results: StudyResults) -> str:
+    return length_sentence(_curves_of_networks(results), words_for(results.study.metric.task).score)
 
 
 def _curves_of_networks(results: StudyResults) -> pd.DataFrame:

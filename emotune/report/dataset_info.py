@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from emotune.config.division import Division
 from emotune.config.run import DatasetRef
+from emotune.config.target import Dimension
 from emotune.core.text import listed
 from emotune.data.datasets.location import is_ready, manifest_of
 from emotune.data.division import expected_counts
@@ -49,6 +50,11 @@ class DatasetInfo:
     def classes(self) -> tuple[str, ...]:
         """The class names; empty without a manifest."""
         return self.manifest.classes if self.manifest else ()
+
+    @property
+    def dimensions(self) -> tuple[Dimension, ...]:
+        """The dimensions in which the images are rated; empty for classes, and without a manifest."""
+        return self.manifest.dimensions if self.manifest else ()
 
     @property
     def counts(self) -> dict[str, int]:

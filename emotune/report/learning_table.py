@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from emotune.analysis.joint_interval import JointInterval
 from emotune.analysis.learning import Learning, VariantLearning
-from emotune.config.metric import SCALES, MetricName
+from emotune.config.metric_scales import ALL_SCALES, MetricName
 from emotune.report import phrasing
 from emotune.report.columns import Column, Table, dataset_column
+from emotune.report.task_words import words_for, words_of
 
 __all__ = ["learning_table"]
 
@@ -36,15 +37,16 @@ def learning_table(learning: Mapping[str, Learning], *, several: bool) -> Table:
     """
     rows = [LearningRow(d, one, variant) for d, one in learning.items() for variant in one.variants.values()]
     yardsticks = next((one.yardsticks for one in learning.values()), ())
+    words = words_of(next(one.prior for one in learning.values())) if learning else words_for("classes")
     columns = [
         Column("variant", lambda row: row.variant.variant, "name"),
         dataset_column(several),
         Column("n", lambda row: str(row.variant.n)),
-        Column("runs above the prior", _runs),
+        Column(f"runs above the {words.short_prior}", _runs),
     ]
     for name in yardsticks:
-        scale = SCALES[name]
-        columns.append(Column(f"class prior, {scale.short}", _prior(name)))
+        scale = ALL_SCALES[name]
+        columns.append(Column(f"{words.prior}, {scale.short}", _prior(name)))
         columns.append(Column(", ".join(filter(None, [f"gain in {scale.short}", scale.difference_units])), _gain(name)))
     return Table([*columns, Column("shown to have learned", _learned, "text")], rows)
 
@@ -62,13 +64,13 @@ def _learned(row: LearningRow) -> str:
 
 
 def _prior(name: MetricName) -> Callable[[LearningRow], str]:
-    return lambda row: SCALES[name].format(row.learning.prior.metrics[name])
+    return lambda row: ALL_SCALES[name].format(row.learning.prior.metrics[name])
 
 
 def _gain(name: MetricName) -> Callable[[LearningRow], str]:
     def text(row: LearningRow) -> str:
         gain: JointInterval = row.variant.gains[name]
-        written = SCALES[name].format_signed
+        written = ALL_SCALES[name].format_signed
         if not gain.n:
             return phrasing.DASH
         ends = "" if gain.low is None or gain.high is None else f" ({written(gain.low)} to {written(gain.high)})"

@@ -19,6 +19,7 @@ from emotune.config.shown_options import shown_options
 from emotune.config.types import as_in_study
 from emotune.report import phrasing
 from emotune.report.dataset_info import DatasetInfo
+from emotune.report.rating_table import RatingRow, rating_rows
 from emotune.report.results import StudyResults
 
 __all__ = ["CardTest", "model_card_contexts"]
@@ -38,9 +39,10 @@ class CardTest:
         images: The number of test images.
         by_seed: The study's metric by seed.
         metrics: Each metric's scale, its summary over seeds, and its value for the class prior.
-        recalls: Each class with its number of test images and its recall over seeds.
+        recalls: Each class with its number of test images and its recall over seeds; empty for dimensions.
+        ratings: The measures of each dimension; empty for classes.
         prior_origin: The images whose class frequencies the class prior has: ``of training``.
-        chance: The accuracy of uniform guessing, in per cent.
+        chance: The accuracy of uniform guessing, in per cent; NaN for dimensions.
         confusions: The most frequent confusions: label, predicted class, per cent of the label's images.
         verdicts: The verdicts of the contrasts that the variant takes part in.
     """
@@ -50,6 +52,7 @@ class CardTest:
     by_seed: Mapping[int, float]
     metrics: Sequence[tuple[Scale, Summary, float]]
     recalls: Sequence[tuple[str, int, Summary]]
+    ratings: Sequence[RatingRow]
     prior_origin: str
     chance: float
     confusions: Sequence[tuple[str, str, float]]
@@ -134,10 +137,11 @@ def _test(results: StudyResults, data: DatasetInfo, variant: str) -> CardTest:
             (scale, summarise(rows[name].dropna().tolist(), scale.bounds), prior.metrics.get(name, math.nan))
             for name, scale in study.metric.scales.items()
         ],
-        recalls=_recalls(frames),
+        recalls=[] if prior.dimensions else _recalls(frames),
+        ratings=[row for row in rating_rows(results) if (row.variant, row.dataset) == (variant, dataset)],
         prior_origin=phrasing.prior_origin(prior),
-        chance=100 / len(diagnostics.confusion_shares(frames)),
-        confusions=_confusions(frames),
+        chance=math.nan if prior.dimensions else 100 / len(diagnostics.confusion_shares(frames)),
+        confusions=[] if prior.dimensions else _confusions(frames),
         verdicts=[
             phrasing.verdict_sentences(c, study.metric, results.judged_on, results.comparisons)
             for c in results.comparisons

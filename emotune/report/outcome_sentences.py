@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 from emotune.analysis.learning import Learning
 from emotune.analysis.outcomes import FarRun, Outcomes
 from emotune.config.metric import SCALES, Metric
+from emotune.config.metric_scales import ALL_SCALES
 from emotune.config.scale import ROUNDING
 from emotune.core.text import listed
 from emotune.report.phrasing import prior_origin, seed_list
+from emotune.report.task_words import words_for
 
 __all__ = ["outcome_sentences", "trivial_answer"]
 
@@ -26,7 +28,7 @@ def outcome_sentences(outcomes: Outcomes, metric: Metric, seeds: str) -> list[st
     ]
     if outcomes.learning and outcomes.finished:
         sentences += _learning(outcomes, outcomes.learning)
-    return sentences + _improving(outcomes) + [_far(run, metric) for run in outcomes.far]
+    return sentences + _improving(outcomes, words_for(metric.task).score) + [_far(run, metric) for run in outcomes.far]
 
 
 def trivial_answer(learning: Learning) -> str:
@@ -37,8 +39,10 @@ def trivial_answer(learning: Learning) -> str:
     values = " or ".join(
         f"{scale.title} {scale.format(learning.prior.metrics[name])} {scale.unit}".rstrip()
         for name in learning.yardsticks
-        for scale in [SCALES[name]]
+        for scale in [ALL_SCALES[name]]
     )
+    if learning.prior.dimensions:
+        return f"always answering the mean rating of training, {learning.prior.answer} ({values})"
     origin, (best, accuracy) = prior_origin(learning.prior), learning.prior.best_answer
     if "accuracy" in learning.yardsticks and accuracy > learning.prior.metrics["accuracy"] + ROUNDING:
         share = SCALES["accuracy"].format(accuracy)
@@ -84,13 +88,13 @@ def _answers(outcomes: Outcomes) -> str:
     return listed(answers)
 
 
-def _improving(outcomes: Outcomes) -> list[str]:
+def _improving(outcomes: Outcomes, score: str) -> list[str]:
     """The sentence on runs that had not finished learning."""
     if not outcomes.improving:
         return []
     named = _named(outcomes.improving, outcomes.finished)
     return [
-        "Runs that still improved when training ended, by training loss and validation accuracy over the last half of "
+        f"Runs that still improved when training ended, by training loss and validation {score} over the last half of "
         f"the epochs: {named}. With more epochs the differences might not be the same."
     ]
 

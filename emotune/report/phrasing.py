@@ -219,7 +219,8 @@ def prior_origin(prior: PriorPredictor) -> str:
 
 def selection_rule(metric: Metric) -> str:
     """The epoch whose network is tested."""
-    return SELECTION_RULES[metric.select]
+    rule = SELECTION_RULES[metric.select]
+    return rule.replace("accuracy", "CCC") if metric.task == "dimensions" else rule
 
 
 def use_of_test_set(metric: Metric) -> str:

@@ -39,17 +39,18 @@ def tuning_sentences(study: Study) -> list[str]:
     return sentences
 
 
-def length_sentence(curves: pd.DataFrame) -> str:
+def length_sentence(curves: pd.DataFrame, score: str = "accuracy") -> str:
     """Whether training of few epochs had ended cannot be told; empty if all runs have more.
 
     Args:
         curves: The epochs of the finished runs, see `emotune.analysis.still_improving.best_in_the_last`.
+        score: The measure of validation images.
     """
     few, last = best_in_the_last(curves)
     if not few:
         return ""
     which = f"{few} finished runs have" if few > 1 else "1 finished run has"
-    best = f"; in {last} of them the last epoch has the best validation accuracy" if last else ""
+    best = f"; in {last} of them the last epoch has the best validation {score}" if last else ""
     return (
         f"{which} fewer than {LEAST_EPOCHS} epochs, too few to tell from the curves whether training had ended{best}."
     )

@@ -234,7 +234,9 @@ def compute_results(study: Study, states: RunStates, tests: Sequence[TransferTes
         ],
         across_datasets=across_datasets(comparisons),
         test_selection_bias=diagnostics.selection_bias(records.done().query("variant in @study.variants")),
-        disagreements={d: _disagreements(records, d, [*study.contrasts, *aa]) for d in datasets},
+        disagreements={
+            d: _disagreements(records, d, [*study.contrasts, *aa]) for d in datasets if d not in records.dimensions
+        },
         pooled_spreads={
             dataset: spread for dataset in datasets if dataset in undivided
             if (spread := pooled_spread(done, dataset, study.metric.column)) is not None

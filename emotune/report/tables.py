@@ -20,6 +20,7 @@ from emotune.report.dataset_info import DatasetInfo
 from emotune.report.division_sentences import unit_names
 from emotune.report.example_images import Disagreement
 from emotune.report.learning_table import learning_table
+from emotune.report.rating_table import rating_columns, rating_rows
 from emotune.report.results import StudyResults, VariantSummary
 
 __all__ = ["disagreement_counts", "excluded_images", "report_tables"]
@@ -42,6 +43,7 @@ def report_tables(results: StudyResults, networks: Sequence[ArchitectureDifferen
         "intervals": Table(interval_columns(metric, several), results.comparisons),
         "other_analyses": Table(other_columns(metric, several), results.other_analyses),
         "exploratory": Table(exploratory_columns(metric, several), results.exploratory),
+        "ratings": Table(rating_columns(divided), rating_rows(results)),
         "variants": Table(_variant_columns(metric, study.baseline, several, unit_names(results.repeats)), variants),
         "metrics": Table(_metric_columns(metric, several), [row for row in variants if row.means]),
         "image_intervals": Table(image_interval_columns(metric, several), results.image_bootstraps),

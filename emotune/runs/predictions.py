@@ -8,12 +8,17 @@ import numpy as np
 
 from emotune.config.label_map import LabelMap
 
-__all__ = ["LOGIT_PREFIX", "SHARE_PREFIX", "accuracy", "class_prior", "mean_distribution"]
+__all__ = ["LOGIT_PREFIX", "PREDICTED_PREFIX", "SD_PREFIX", "SHARE_PREFIX", "TRUE_PREFIX", "accuracy", "class_prior",
+           "common_log_probabilities", "concordance", "mean_concordance", "mean_distribution"]  # fmt: skip
 
 LOGIT_PREFIX = "logit_"
 """The prefix of the columns with logits; the rest of the name is the class."""
 SHARE_PREFIX = "share_"
 """The prefix of the columns with the true shares of the votes, which only the task *distributions* has."""
+TRUE_PREFIX, PREDICTED_PREFIX, SD_PREFIX = "true_", "predicted_", "sd_"
+"""The prefixes of the columns with the mean rating of a dimension, its prediction, and the standard deviation of its
+ratings, all on the dimension's own scale; the rest of the name is the dimension.
+"""
 
 
 def accuracy(targets: np.ndarray, logits: np.ndarray) -> float:
@@ -71,3 +76,26 @@ def common_log_probabilities(logits: np.ndarray, classes: Sequence[str], labels:
     columns = [[i for i, name in enumerate(classes) if labels.answers.get(name) == one] for one in labels.classes]
     joined = np.stack([np.logaddexp.reduce(logits[:, of_class], axis=1) for of_class in columns], axis=1)
     return (joined - np.logaddexp.reduce(joined, axis=1, keepdims=True)).astype(np.float32)
+
+
+def concordance(true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """The concordance correlation coefficient of each column (D,), Lin (1989): 2 cov / (var + var + (mean - mean)²).
+
+    Variances and covariances are those of the population. Constant predictions have 0, also right ones.
+
+    Args:
+        true: The mean ratings, (N, D).
+        predicted: Their predictions, (N, D).
+
+    >>> concordance(np.array([[1.0, 1], [2, 2]]), np.array([[1.0, 3], [2, 3]])).tolist()
+    [1.0, 0.0]
+    """
+    x, y = true.astype(np.float64), predicted.astype(np.float64)
+    apart = x.var(0) + y.var(0) + (x.mean(0) - y.mean(0)) ** 2
+    covariance = ((x - x.mean(0)) * (y - y.mean(0))).mean(0)
+    return np.divide(2 * covariance, apart, out=np.zeros_like(apart), where=apart > 0)
+
+
+def mean_concordance(true: np.ndarray, predicted: np.ndarray) -> float:
+    """The mean of `concordance` over the dimensions."""
+    return float(concordance(true, predicted).mean())

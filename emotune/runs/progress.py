@@ -32,6 +32,7 @@ class RunProgress:
         evaluated: The number of images that this rank has evaluated or read in this phase.
         lr: The learning rate of the latest step; NaN until this process has taken one.
         interruptions: The number of times that the run was continued.
+        val_ccc: The latest validation CCC if dimensions are predicted; else NaN.
         to_read: The number of images that are to be read in all, of which ``evaluated`` have been; for features that
             are computed once, each view counts as an image. 0 in other phases.
     """
@@ -50,6 +51,7 @@ class RunProgress:
     lr: float = field(default=math.nan, compare=False)
     interruptions: int = 0
     to_read: int = 0
+    val_ccc: float = field(default=math.nan, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """The values that are known, as JSON has no NaN."""

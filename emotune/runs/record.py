@@ -26,8 +26,11 @@ class EpochMetrics(TypedDict):
         lr: The learning rate of the epoch's first step; None for a model that is not trained in steps.
         train_loss: The mean loss over the training images.
         train_accuracy: The training accuracy, per cent; of mixed images, that of the label with the greater share.
-        val_loss: The mean cross-entropy over the validation images.
+        val_loss: The mean cross-entropy over the validation images; of predicted dimensions, the mean squared error on
+            scales from -1 to 1.
         val_accuracy: The validation accuracy, per cent.
+        val_ccc: If dimensions are predicted, in the place of accuracies: the mean concordance correlation of the
+            validation images.
         test_accuracy: The test accuracy, per cent; only where the metric's ``test_curve`` asks for it.
         attention_entropy: The mean entropy of the attention weights; only for networks with attention.
         train_s_so_far: The seconds that the run has spent in training steps.
@@ -36,9 +39,10 @@ class EpochMetrics(TypedDict):
     epoch: int
     lr: float | None
     train_loss: float
-    train_accuracy: float
+    train_accuracy: NotRequired[float]
     val_loss: float
-    val_accuracy: float
+    val_accuracy: NotRequired[float]
+    val_ccc: NotRequired[float]
     test_accuracy: NotRequired[float]
     attention_entropy: NotRequired[float]
     train_s_so_far: float
@@ -145,8 +149,11 @@ class RunRecord(TypedDict):
         train_images: The number of training images.
         train_by_class: The number of training images of each class, in the order of the classes; old records lack it.
         train_shares: The mean share of each class in the votes on the training images; for the task *distributions*.
+        train_means: The mean rating of the training images in each dimension, on its own scale; only if dimensions are
+            predicted.
         test_images: The number of test images; tuning runs have none.
-        accuracy: The test accuracy, per cent; tuning runs have none.
+        accuracy: The test accuracy, per cent; not for tuning runs, nor if dimensions are predicted.
+        ccc: The mean concordance correlation of the test images; only if dimensions are predicted.
         durations_s: Seconds by phase: ``reading`` before the first step since the process last began, ``train`` in
             all, ``test``, 0 for tuning runs, and ``this_start``, all since it last began. Models that are fitted read
             while they train.
@@ -177,8 +184,10 @@ class RunRecord(TypedDict):
     train_images: int
     train_by_class: NotRequired[dict[str, int]]
     train_shares: NotRequired[dict[str, float]]
+    train_means: NotRequired[dict[str, float]]
     test_images: NotRequired[int]
     accuracy: NotRequired[float]
+    ccc: NotRequired[float]
     durations_s: dict[str, float]
     images_per_s: float
     workers: int

@@ -77,6 +77,7 @@ def evaluate(
     normalisation: Normalisation = IMAGENET,
     backbone: BackboneNetwork | None = None,
     readout: Readout | None = None,
+    average: Callable[[Sequence[torch.Tensor]], torch.Tensor] | None = None,
     on_batch: Callable[[int], None] = lambda evaluated: None,
 ) -> Outputs:
     """The network's outputs for every image, on all ranks.
@@ -94,6 +95,7 @@ def evaluate(
         backbone: If ``network`` is only the head, which gets features: the whole network, whose backbone computes them
             unless the split has them.
         readout: What makes logits of the network's outputs, if they are none.
+        average: What makes one output of those of several views; None: `average_logits`.
         on_batch: A function that is called after each batch with the number of images that this rank has done.
     """
     network.eval()
@@ -119,7 +121,7 @@ def evaluate(
                 outputs = [network(one).float() for one in inputs(batch)]
             logits = [one if readout is None else readout(one) for one in outputs]
             attention = {name: values.cpu().numpy() for name, values in weights.items()}
-            share.append((batch.indices, average_logits(logits).cpu().numpy(), attention))
+            share.append((batch.indices, (average or average_logits)(logits).cpu().numpy(), attention))
             on_batch(evaluated := evaluated + len(batch.indices))
     parts = [part for parts in world.gather(share) for part in parts]
     return Outputs(

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
@@ -21,16 +20,16 @@ from emotune.models.baselines.logistic import Logistic
 from emotune.models.baselines.svm import Svm
 from emotune.models.cost import Cost
 from emotune.runs.directory import METRICS
-from emotune.runs.predictions import accuracy
 from emotune.runs.progress import Phase, RunProgress
-from emotune.runs.record import EpochMetrics, RunRecord
-from emotune.training.evaluate import Outputs, average_logits
+from emotune.runs.record import RunRecord
+from emotune.training.evaluate import Outputs
 from emotune.training.fitted_rows import Rows, open_rows
 from emotune.training.precision import numerics_record
 from emotune.training.progress import Progress
 from emotune.training.provenance import code_origin, libraries_of
 from emotune.training.record import make_record, reading_mode, write_predictions
 from emotune.training.setup import InterruptedRunError, RunSession
+from emotune.training.tasks import task_of
 
 __all__ = ["fit"]
 
@@ -62,13 +61,17 @@ def fit(
     train_views = rows.of("train", lambda evaluated: report("training", evaluated))
     (val_features,) = rows.of("val", lambda evaluated: report("training", len(train) + evaluated))
     reading_s = time.perf_counter() - started if rows.reading else 0.0  # features are there for other runs, too
-    train_features, targets = np.concatenate(train_views), np.tile(train.targets, len(train_views))
+    train_features, targets = np.concatenate(train_views), np.concatenate([train.targets] * len(train_views))
     fitted = model.fit(train_features, targets, val_features, val.targets, partial(report, "validating", images))
     train_logits, val_logits = model.log_probabilities(train_features), model.log_probabilities(val_features)
-    train_end = time.perf_counter()
+    train_end, task = time.perf_counter(), task_of(run)
     fitted |= _importance(run, rows, val_features, val.targets, partial(report, "validating", images))
     importance_end, train_s = time.perf_counter(), train_end - started - reading_s
-    metrics = _metrics((targets, train_logits), (val.targets, val_logits), train_s)
+    metrics = task.epoch_metrics(
+        epoch=1, lr=None,
+        train=(task.loss(targets, Outputs(train_logits, {})), task.score_of(targets, train_logits)),
+        val=(val.targets, Outputs(val_logits, {})), train_s=train_s,
+    )  # fmt: skip
     progress = Progress(
         epoch=1, seen=len(train), train_s=train_s, history=[metrics], initialisation=rows.initialisation,
         notes=fitted.pop("notes", []),
@@ -76,8 +79,8 @@ def fit(
     test = None if run.tuning else rows.open("test")  # the only use of these images
     outputs = Outputs(np.zeros((0, 0)), {})
     if test:
-        views = rows.of("test", partial(report, "testing"))
-        outputs = Outputs(average_logits([torch.from_numpy(model.log_probabilities(one)) for one in views]).numpy(), {})
+        views = [torch.from_numpy(model.log_probabilities(one)) for one in rows.of("test", partial(report, "testing"))]
+        outputs = Outputs(task.average(views).numpy(), {})
     session.check_lease()
     if not session.world.is_main:
         return None
@@ -94,7 +97,7 @@ def fit(
     durations_s = {"reading": reading_s, "train": train_s, "test": now - importance_end, "this_start": now - started}
     record = make_record(
         run, session.world, progress, train, durations_s, rows.costs or Cost(model.parameters, None),
-        tested=(len(test), accuracy(test.targets, outputs.logits)) if test else None,
+        tested=(test, outputs) if test else None,
     )  # fmt: skip
     if fitted:
         record["fitted"] = fitted
@@ -108,20 +111,3 @@ def _importance(
     if run.tuning or not rows.columns or not isinstance(rows.model, Svm | Logistic):
         return {}
     return {"importance": permutation_importance(rows.model, features, targets, rows.columns, on_progress)}
-
-
-def _metrics(train: tuple[np.ndarray, np.ndarray], val: tuple[np.ndarray, np.ndarray], seconds: float) -> EpochMetrics:
-    """The only line of ``metrics.jsonl``, from the targets (N,) and the logarithms of probabilities (N, K)."""
-    return {
-        "epoch": 1,
-        "lr": None,
-        "train_loss": _cross_entropy(*train),
-        "train_accuracy": accuracy(*train),
-        "val_loss": _cross_entropy(*val),
-        "val_accuracy": accuracy(*val),
-        "train_s_so_far": round(seconds, 3),
-    }
-
-
-def _cross_entropy(targets: np.ndarray, logits: np.ndarray) -> float:
-    return F.cross_entropy(torch.from_numpy(logits), torch.from_numpy(targets)).item()

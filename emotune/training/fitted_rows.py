@@ -78,7 +78,7 @@ def open_rows(
         shares = vote_shares([classes[target] for target in train.targets], train.votes, classes)
         trivial = MeanDistribution(len(classes), shares=shares)
         return Rows(trivial, open_images, partial(_empty, open_images))
-    model = make_baseline(run.model, len(classes))
+    model = make_baseline(run.model, len(classes), run.dataset.task)
     if feature_network(run.model) is not None:
         return _of_backbone(run, model, session, resources, on_progress, stop, open_images)
     sets = handmade_sets(run.model)

@@ -20,7 +20,6 @@ from emotune.data.read.epoch_order import steps_per_epoch
 from emotune.models.cost import cost
 from emotune.models.weights.run_weights import save_weights
 from emotune.runs.directory import METRICS, RunDirectory
-from emotune.runs.predictions import accuracy
 from emotune.runs.progress import Phase, RunProgress
 from emotune.runs.record import EpochMetrics, RunRecord
 from emotune.training.distributed import World
@@ -39,6 +38,7 @@ from emotune.training.record import make_record, reading_mode, write_predictions
 from emotune.training.selection import selected_epoch
 from emotune.training.setup import InterruptedRunError, RunSession, leased, load_or_init, split_opener
 from emotune.training.step import TrainState, take_step
+from emotune.training.tasks import task_of
 
 __all__ = ["CHECKPOINT_EVERY_S", "DivergedError", "InterruptedRunError", "train"]
 
@@ -139,7 +139,7 @@ def _train(
         metrics = _epoch_metrics(progress, run, len(split), val, predict(val, "validating"))
         if curve_test:
             outputs = predict(curve_test, "testing", run.train.test_crops)
-            metrics["test_accuracy"] = accuracy(curve_test.targets, outputs.logits)
+            metrics["test_accuracy"] = task_of(run).score_of(curve_test.targets, outputs.logits)
         last, brief = progress.epoch + 1 == run.train.epochs, state.backbone is not None  # on features: a moment
         _end_epoch(run, session, state, progress, metrics, saved=last or not brief or epoch_timer.is_due())
         reporter.report()
@@ -162,7 +162,7 @@ def _train(
     }
     record = make_record(
         run, world, progress, split, durations_s, cost(run.model, len(split.classes), run.input),
-        tested=(len(test), accuracy(test.targets, outputs.logits)) if test and outputs else None,
+        tested=(test, outputs) if test and outputs else None,
     )  # fmt: skip
     if test:
         sha256 = save_weights(directory.folder, run, state.finished_network(), split.classes, state.normalisation)
@@ -213,7 +213,7 @@ def _finite_outputs(
     outputs = evaluate(
         state.result, split, state.world, crops, precision=state.precision,
         input_spec=run.input, normalisation=state.normalisation, backbone=state.backbone,
-        readout=readout(run.train), on_batch=partial(reporter.report, phase),
+        readout=readout(run.train), average=task_of(run).average, on_batch=partial(reporter.report, phase),
     )  # fmt: skip
     if not outputs.are_finite:
         group, epoch = state.optimizer.param_groups[0], progress.epoch + bool(progress.step)
@@ -282,16 +282,12 @@ def _steps(
 
 def _epoch_metrics(progress: Progress, run: RunConfig, images: int, val: Split, outputs: Outputs) -> EpochMetrics:
     """The metrics of the epoch that has just been trained on ``images`` images, given the validation outputs."""
-    steps = steps_per_epoch(images, run.train.batch_size)
-    metrics: EpochMetrics = {
-        "epoch": progress.epoch + 1,
-        "lr": learning_rate(run.train, progress.epoch * steps, steps),
-        "train_loss": progress.loss_sum / progress.seen,
-        "train_accuracy": 100 * progress.correct / progress.seen,
-        "val_loss": outputs.cross_entropy(val.targets),
-        "val_accuracy": accuracy(val.targets, outputs.logits),
-        "train_s_so_far": round(progress.train_s, 3),
-    }
+    steps, task = steps_per_epoch(images, run.train.batch_size), task_of(run)
+    metrics = task.epoch_metrics(
+        epoch=progress.epoch + 1, lr=learning_rate(run.train, progress.epoch * steps, steps),
+        train=(progress.loss_sum / progress.seen, 100 * progress.correct / progress.seen),
+        val=(val.targets, outputs), train_s=progress.train_s,
+    )  # fmt: skip
     entropy = outputs.attention_entropy
     if entropy is not None:
         metrics["attention_entropy"] = entropy

@@ -42,8 +42,8 @@ class Objective:
     """The targets of all training images; a batch's loss is Σ weight · loss / Σ weight.
 
     Attributes:
-        targets: The class indices of the labels, int64 (N,).
-        target_probs: The target distributions over classes, float32 (N, K).
+        targets: The class indices of the labels, int64 (N,); or ratings in dimensions, float32 (N, D).
+        target_probs: The target distributions over classes, float32 (N, K); or the ratings.
         weights: The weights of the images in the mean, float32 (N,).
         loss: The function that gives the loss of each image.
     """
@@ -52,6 +52,16 @@ class Objective:
     target_probs: torch.Tensor
     weights: torch.Tensor
     loss: Loss = cross_entropy
+
+    def correct(self, outputs: torch.Tensor, images: slice) -> torch.Tensor:
+        """The number of some images that are classified correctly; 0 of ratings.
+
+        Args:
+            outputs: The outputs for the images, (B, K).
+            images: The places of the images among those of the objective.
+        """
+        targets = self.targets[images]
+        return (outputs.argmax(1) == targets).sum() if targets.ndim == 1 else outputs.new_zeros(())
 
     def of(self, indices: np.ndarray, mixture: Mixture | None = None) -> "Objective":
         """The objective of the images at ``indices``, (B,), each mixed with its partner if there is a mixture.

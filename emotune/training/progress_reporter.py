@@ -63,11 +63,13 @@ class ProgressReporter:
         """Reports the progress of the run, and how many images were evaluated in this phase."""
         progress, epochs = self._progress, self._epochs
         done, planned = progress.epoch * self._steps + progress.step, epochs * self._steps
-        val_accuracy = progress.history[-1]["val_accuracy"] if progress.history else math.nan
+        last = progress.history[-1] if progress.history else {}
+        val_accuracy, val_ccc = last.get("val_accuracy", math.nan), last.get("val_ccc", math.nan)
         self._on_progress(
             RunProgress(
                 self._run_id, progress.epoch + bool(progress.step), epochs, done / planned, self._loss, val_accuracy,
                 self._rate.per_s, done, planned, phase, evaluated, self._lr, progress.interruptions,
+                val_ccc=val_ccc,
             )
         )  # fmt: skip
 

@@ -15,15 +15,14 @@ from emotune.config.metric import SELECTIONS
 from emotune.config.run import RunConfig
 from emotune.config.train import Order
 from emotune.core.storage import Folder
-from emotune.data.annotations import vote_shares
 from emotune.data.read.batches import Split
 from emotune.models.cost import Cost
-from emotune.runs.predictions import LOGIT_PREFIX, SHARE_PREFIX, mean_distribution
 from emotune.runs.record import ATTENTION, PREDICTIONS, Hardware, InitialisationRecord, RunRecord
 from emotune.training.distributed import World
 from emotune.training.evaluate import Outputs
 from emotune.training.progress import Progress
 from emotune.training.selection import selected_epoch
+from emotune.training.tasks import task_of
 
 __all__ = ["make_record", "reading_mode", "write_predictions"]
 
@@ -33,17 +32,12 @@ def write_predictions(folder: Folder, run: RunConfig, split: Split, outputs: Out
 
     ``predictions.parquet`` has a row per image: ``sample_id``, ``target`` (the class name), ``group`` (the same for
     near-duplicates), and ``logit_<class>`` for each class; for the task *distributions* also ``share_<class>``, the
-    true share of the votes (`emotune.data.annotations.vote_shares`). ``attention.parquet`` has a row per attention
-    layer and image, layer by layer: ``sample_id``, ``layer``, and ``weights``, a list of float32 (P).
+    true share of the votes (`emotune.data.annotations.vote_shares`). For each dimension it has ``true_<dimension>``,
+    ``predicted_<dimension>`` and ``sd_<dimension>`` in the place of ``target`` and logits. ``attention.parquet`` has a
+    row per attention layer and image, layer by layer: ``sample_id``, ``layer``, and ``weights``, a list of float32 (P).
     """
-    ids, classes = list(split.keys), np.array(split.classes)
-    columns: dict[str, Any] = {"sample_id": ids, "target": classes[split.targets].tolist(), "group": split.groups}
-    columns |= {f"{LOGIT_PREFIX}{label}": outputs.logits[:, index] for index, label in enumerate(split.classes)}
-    if run.dataset.task == "distributions":
-        columns |= {
-            f"{SHARE_PREFIX}{label}": of_class for label, of_class in zip(classes, _shares(split).T, strict=True)
-        }
-    _write(folder, PREDICTIONS, run, columns)
+    ids = list(split.keys)
+    _write(folder, PREDICTIONS, run, {"sample_id": ids} | task_of(run).columns(split, outputs.logits))
     if outputs.attention:
         weights = [row for rows in outputs.attention.values() for row in rows]
         layers = np.repeat(list(outputs.attention), len(ids)).tolist()
@@ -73,7 +67,7 @@ def reading_mode(split: Split, order: Order) -> str:
 
 def make_record(
     run: RunConfig, world: World, progress: Progress, split: Split, durations_s: dict[str, float], costs: Cost,
-    *, tested: tuple[int, float] | None,
+    *, tested: tuple[Split, Outputs] | None,
 ) -> RunRecord:  # fmt: skip
     """The record of a finished run.
 
@@ -84,21 +78,21 @@ def make_record(
         split: The training images.
         durations_s: The seconds by phase.
         costs: The parameters and FLOPs of the model.
-        tested: The number of test images, and the test accuracy in per cent; None: a tuning run has no test phase.
+        tested: The test images and the outputs for them; None: a tuning run has no test phase.
     """
-    selected = selected_epoch(run, progress.history)
-    record: RunRecord = {
+    selected, task = selected_epoch(run, progress.history), task_of(run)
+    record: dict[str, Any] = {
         "run": run.id,
         "model": run.model.name,
         "dataset": run.dataset.name,
         "seed": run.seed,
-        "selection": SELECTIONS[run.select],
+        "selection": SELECTIONS[run.select].replace("accuracy", task.score.replace("ccc", "CCC")),
         "selected_epoch": selected,
         "last_epoch": progress.history[-1],
         "parameters": costs.parameters,
         "forward_flops": costs.forward_flops,
         "train_images": len(split),
-        "train_by_class": _images_by_class(split),
+        **task.training_summary(split),
         "durations_s": {name: round(seconds, 3) for name, seconds in durations_s.items()},
         "images_per_s": round(len(split) * len(progress.history) / progress.train_s, 1),
         "workers": world.size,
@@ -112,22 +106,11 @@ def make_record(
     if tested is None:
         record["validation"] = next(one for one in progress.history if one["epoch"] == selected)
     else:
-        record["test_images"], record["accuracy"] = tested
-    if run.dataset.task == "distributions":
-        record["train_shares"] = dict(zip(split.classes, mean_distribution(_shares(split)).tolist(), strict=True))
+        test, outputs = tested
+        record |= {"test_images": len(test), task.score: task.score_of(test.targets, outputs.logits)}
     if progress.notes:
         record["notes"] = progress.notes
-    return record
-
-
-def _images_by_class(split: Split) -> dict[str, int]:
-    counts = np.bincount(split.targets, minlength=len(split.classes))
-    return dict(zip(split.classes, counts.tolist(), strict=True))
-
-
-def _shares(split: Split) -> np.ndarray:
-    """The true shares of the votes, float32 (N, K)."""
-    return vote_shares([split.classes[target] for target in split.targets], split.votes, split.classes)
+    return cast(RunRecord, record)
 
 
 def _one(values: list[Any]) -> Any:

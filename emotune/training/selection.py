@@ -1,5 +1,9 @@
-"""Selecting the epoch whose network is tested: the last one, or the one with the highest validation accuracy."""
+"""Selecting the epoch whose network is tested: the last one, or the best on the validation images.
 
+That is the one with the highest accuracy, or of predicted dimensions, with the highest CCC.
+"""
+
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -12,14 +16,18 @@ __all__ = ["BestWeights", "selected_epoch"]
 
 
 def selected_epoch(run: RunConfig, history: Sequence[EpochMetrics]) -> int:
-    """The number, from 1, of the epoch whose network is tested if none follows; the first of equally accurate ones."""
+    """The number, from 1, of the epoch whose network is tested if none follows; the first of equally good ones."""
     if run.select == "last":
         return history[-1]["epoch"]
-    return max(history, key=lambda entry: entry["val_accuracy"])["epoch"]
+    return max(history, key=_score)["epoch"]
+
+
+def _score(entry: EpochMetrics) -> float:
+    return entry["val_ccc"] if "val_ccc" in entry else entry.get("val_accuracy", -math.inf)
 
 
 class BestWeights:
-    """A copy of the weights with the highest validation accuracy so far, which is part of every checkpoint.
+    """A copy of the weights of the best epoch so far, which is part of every checkpoint.
 
     It is kept in the CPU's memory on every rank, so that the GPU memory that a run needs does not depend on the
     selection.

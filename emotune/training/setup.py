@@ -26,12 +26,12 @@ from emotune.training.batch_norm import require_whole_batches
 from emotune.training.checkpoint import Checkpoints, Stateful, read_checkpoint, restore_checkpoint
 from emotune.training.distributed import World
 from emotune.training.frozen import forget, frozen_network
-from emotune.training.loss import make_objective
 from emotune.training.optim import make_average, make_optimizer
 from emotune.training.progress import Progress
 from emotune.training.progress_reporter import reading_reporter
 from emotune.training.selection import BestWeights
 from emotune.training.step import TrainState
+from emotune.training.tasks import task_of
 
 __all__ = ["InterruptedRunError", "RunSession", "leased", "load_or_init", "split_opener"]
 
@@ -206,7 +206,7 @@ def load_or_init(
     state = TrainState(
         world, network, network,
         make_optimizer(network, run.train, initialisation.new, run.input.side), make_average(network, run.train),
-        make_objective(split, run.train, world.device, run.dataset.task), initialisation.normalisation,
+        task_of(run).objective(split, run.train, world), initialisation.normalisation,
         run.train.precision, run.train.clip_norm, resources.accumulate,
         BestWeights() if run.select == "best_val" else None,
         make_augmentation(run.train), run.train.random_erasing, backbone,

@@ -150,7 +150,7 @@ def backward(state: TrainState, batch: Batch, randomness: EpochRandomness) -> to
         Both as a tensor, float64 (2,), the same on all ranks.
     """
     world, objective, size = state.world, state.objective.of(batch.indices, batch.mixture), len(batch.indices)
-    targets, target_probs, weights = objective.targets, objective.target_probs, objective.weights
+    target_probs, weights = objective.target_probs, objective.weights
     images, dropout_seeds = batch.images_on(world.device), randomness.dropout_seeds[batch.indices]
     seeds = torch.from_numpy(dropout_seeds).to(world.device, non_blocking=True)
     shares = weights / world.sum(weights.sum(dtype=torch.float64))  # those of all ranks sum to 1
@@ -176,7 +176,7 @@ def backward(state: TrainState, batch: Batch, randomness: EpochRandomness) -> to
             mean = losses[0] if len(losses) == 1 else sum(losses[1:], losses[0]) / len(losses)
             loss = (mean * shares[piece]).sum()
             (loss if world.size == 1 else loss * world.size).backward()  # DDP averages over ranks
-        sums += torch.stack([loss.detach(), (logits.argmax(1) == targets[piece]).sum()])
+        sums += torch.stack([loss.detach(), objective.correct(logits, piece)])
     return world.sum(sums)
 
 

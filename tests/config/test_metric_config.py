@@ -13,6 +13,7 @@ from study_files import GOOD, is_about, mistakes
 from emotune.config.labels import EKMAN, MIKELS, POLARITY
 from emotune.config.load import load_study
 from emotune.config.metric import SCALES, SELECTIONS, Metric, MetricName, Select
+from emotune.config.metric_scales import ALL_SCALES
 from emotune.config.python_source import source_digest
 from emotune.config.run import DatasetRef
 from emotune.core.errors import InputError
@@ -35,13 +36,13 @@ def test_a_study_selects_the_tested_epoch(write):
     (line,) = mistakes(write(GOOD + "metric: {select: best}\n"))
     assert is_about(line, "metric.select", "'last'", "'best_val'", "'best'")
     assert SELECTIONS.keys() == set(get_args(Select))
-    assert tuple(SCALES) == get_args(MetricName)
+    assert tuple(ALL_SCALES) == get_args(MetricName)
 
 
 def test_an_unknown_metric_is_refused_with_the_valid_ones(write):
     (line,) = mistakes(write(GOOD + "metric: {name: acuracy}\n"))
     assert line.startswith("metric.name: ")
-    assert re.findall(r"'(\w+)'", line) == [*SCALES, "acuracy"]
+    assert re.findall(r"'(\w+)'", line) == [*ALL_SCALES, "acuracy"]
     (line,) = mistakes(write(GOOD + "metric: {name: nll, min_effect: 0}\n"))
     assert line.startswith("metric.min_effect: ")
 

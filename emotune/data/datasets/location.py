@@ -10,7 +10,7 @@ from emotune.core.cache_dir import cache_folder
 from emotune.core.storage import Folder
 from emotune.data.manifest import FORMAT, MANIFEST, Manifest, hash_with_split, read_manifest
 
-__all__ = ["EMBEDDED", "embedded_content_hash", "is_ready", "manifest_of", "materialise", "shards_folder"]
+__all__ = ["EMBEDDED", "embedded_content_hash", "is_ready", "manifest_of", "materialise", "outputs_of", "shards_folder"]
 
 EMBEDDED = "scenes"
 """The name and the location of the embedded data set: synthetic images, see `emotune.data.sources.synthetic`."""
@@ -47,6 +47,15 @@ def manifest_of(ref: DatasetRef) -> Manifest:
         InputError: there is no manifest, or it cannot be used.
     """
     return read_manifest(shards_folder(ref))
+
+
+def outputs_of(ref: DatasetRef) -> tuple[str, ...]:
+    """The names of what a model on a data set predicts: its classes, or its dimensions if those are the task.
+
+    Raises:
+        InputError: there is no manifest, or it cannot be used.
+    """
+    return tuple(one.name for one in ref.dimensions) or manifest_of(ref).classes
 
 
 def materialise(ref: DatasetRef, advance: Callable[[int], None] = lambda images: None, workers: int = 1) -> Folder:

@@ -6,17 +6,20 @@ are cut into shards.
 
 from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 
 from emotune.config.input_spec import InputSpec
 from emotune.config.run import DatasetRef
+from emotune.config.target import Dimension
 from emotune.config.train import Order
+from emotune.core.errors import InputError
 from emotune.core.threads import prefetch
-from emotune.data.datasets.location import manifest_of
+from emotune.data.datasets.location import manifest_of, outputs_of
 from emotune.data.mixing import Mixing, Mixture
+from emotune.data.read.cache import SampleInfo
 from emotune.data.read.epoch_order import epoch_batches, rank_slice
 from emotune.data.read.feature_reader import FeatureReader
 from emotune.data.read.image_reader import ImageReader
@@ -69,12 +72,16 @@ class Split:
 
     Attributes:
         keys: The keys of the samples.
-        targets: The class of each sample as an index into ``classes``, int64 (N,).
+        targets: The class of each sample as an index into ``classes``, int64 (N,); or if dimensions are predicted, its
+            ratings on scales from −1 to 1, float32 (N, D).
         votes: The annotators' votes for each sample, by class.
         groups: The group of each sample; near-duplicates share one, see `emotune.data.shard_reader.Sample`.
-        classes: The classes of the data set.
+        classes: The classes of the data set, or the dimensions if those are predicted: what networks have outputs for.
         images: The images of the samples.
         features: The features of the images, if those are read in place of images.
+        dimensions: The dimensions that are predicted; empty otherwise.
+        deviations: The standard deviations of the ratings on the dimensions' own scales, float64 (N, D); NaN where
+            unknown.
     """
 
     keys: tuple[str, ...]
@@ -84,6 +91,8 @@ class Split:
     classes: tuple[str, ...]
     images: ImageReader
     features: FeatureReader | None = None
+    dimensions: tuple[Dimension, ...] = ()
+    deviations: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -241,11 +250,36 @@ def open_split(
         samples = [samples[row] for row in rows]
     return Split(
         keys=tuple(sample.key for sample in samples),
-        targets=np.array([class_indices[sample.label] for sample in samples], dtype=np.int64),
+        targets=_unit_ratings(ref, samples)
+        if ref.dimensions
+        else np.array([class_indices[sample.label] for sample in samples], dtype=np.int64),
         votes=tuple(sample.votes for sample in samples),
         groups=tuple(sample.group for sample in samples),
-        classes=classes,
+        classes=outputs_of(ref),
         images=ImageReader(
             tuple(shard.images for shard in shards), starts, rows, min(threads, MAX_DECODE_THREADS), input_spec.resize
         ),
+        dimensions=ref.dimensions,
+        deviations=_ratings(ref, samples, 1),
     )
+
+
+def _unit_ratings(ref: DatasetRef, samples: Sequence[SampleInfo]) -> np.ndarray:
+    """The samples' mean ratings on scales from −1 to 1, float32 (N, D)."""
+    means = _ratings(ref, samples, 0)
+    columns = [one.to_unit(means[:, number]) for number, one in enumerate(ref.dimensions)]
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+def _ratings(ref: DatasetRef, samples: Sequence[SampleInfo], part: int) -> np.ndarray:
+    """The means (part 0) or the standard deviations (part 1) of the samples' ratings, float64 (N, D).
+
+    Raises:
+        InputError: a sample has no rating in a dimension.
+    """
+    names = [one.name for one in ref.dimensions]
+    try:
+        rows = [[sample.ratings[name][part] for name in names] for sample in samples]
+    except KeyError as error:
+        raise InputError(f"{ref.location}: a sample has no rating of {error.args[0]}; make the shards again") from None
+    return np.array(rows, np.float64).reshape(len(samples), len(names))

@@ -14,7 +14,7 @@ from emotune.config.study import Study
 from emotune.core.child_process import serve
 from emotune.core.errors import InputError, raise_if_any
 from emotune.core.host import available_cpus
-from emotune.data.datasets.location import manifest_of, materialise
+from emotune.data.datasets.location import manifest_of, materialise, outputs_of
 from emotune.data.manifest import SPLITS
 from emotune.data.read.open_dataset import decoded_shards, open_shards, order_of, room_needed, sizes_of
 from emotune.execution.checks.advice import frozen_at_random, rate_of_sgd, slow_bf16
@@ -158,7 +158,7 @@ def _check_user_code(job: PreparationJob, show: Callable[[str], None]) -> list[s
             continue
         from emotune.training.contract import check_division, try_user_code  # late: with torch
 
-        classes, resources = len(manifest_of(run.dataset).classes), job.study.resources
+        classes, resources = len(outputs_of(run.dataset)), job.study.resources
         show(f"{run.variant}: trying its {'code' if run.user_code else 'backbone'}")
         try:
             notes = try_user_code(run, classes, resources) if run.user_code else []
@@ -171,7 +171,7 @@ def _check_user_code(job: PreparationJob, show: Callable[[str], None]) -> list[s
 
 
 def _networks(job: PreparationJob, show: Callable[[str], None]) -> NetworksFile:
-    classes = {dataset.name: len(manifest_of(dataset).classes) for dataset in job.undivided}
+    classes = {dataset.name: len(outputs_of(dataset)) for dataset in job.undivided}
     key = file_key(job.study, classes, job.inputs)
     if known := next((value for value in job.known if value.get("key") == key), None):
         return cast(NetworksFile, known)  # the key covers the code that wrote it

@@ -7,7 +7,7 @@ from emotune.config.labels import MIKELS
 from emotune.config.model import CodeConfig
 from emotune.config.run import RunConfig
 from emotune.core.errors import InputError, raise_if_any
-from emotune.data.datasets.location import is_ready, manifest_of
+from emotune.data.datasets.location import is_ready, outputs_of
 
 __all__ = ["check_initial_weights", "check_local_weights"]
 
@@ -28,7 +28,7 @@ def check_initial_weights(runs: Sequence[RunConfig], show: Callable[[str], None]
         if run.weights is None:
             continue
         show(f"{run.variant}: checking the weights in {run.weights.location}")
-        classes = manifest_of(run.dataset).classes if is_ready(run.dataset) else MIKELS
+        classes = outputs_of(run.dataset) if is_ready(run.dataset) else MIKELS
         key = (run.model, run.input, run.weights, run.train.head_lr_multiplier, tuple(classes))
         if key not in outcomes:
             outcomes[key] = _note_or_error(run, classes)

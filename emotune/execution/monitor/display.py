@@ -95,6 +95,8 @@ class ProgressDisplay:
             outcome += f" in {duration(took_s)}" if took_s is not None else ""
             if tracked and not math.isnan(tracked.latest.val_accuracy):
                 outcome += f"  val {tracked.latest.val_accuracy:.1f} %"
+            elif tracked and not math.isnan(tracked.latest.val_ccc):
+                outcome += f"  val CCC {tracked.latest.val_ccc:.3f}"
         elif status.reason:
             outcome += f" — {status.reason}"
         count = f"{self._tracker.counts().total()}/{self._tracker.total}"
@@ -139,6 +141,7 @@ class ProgressDisplay:
         """The texts of a run by column; empty where a number is not known."""
         latest, name = tracked.latest, self._name(tracked.latest.run_id)
         variant, _, seed = name.rpartition(" ")
+        ccc = latest.val_ccc
         left_s = tracked.left_s(self._tracker.now) if latest.phase != "testing" else None
         training, of = f"{latest.epoch}/{latest.epochs}", f"/{latest.to_read:,}" if latest.to_read else ""
         return {
@@ -146,7 +149,7 @@ class ProgressDisplay:
             "seed": seed if variant else "",
             "epoch": training if latest.phase == "training" else f"{latest.phase} {latest.evaluated:,}{of}",
             "loss": _number(latest.loss, ".3f"),
-            "val %": _number(latest.val_accuracy, ".1f"),
+            "val %": _number(latest.val_accuracy, ".1f") or (f"CCC {ccc:.3f}" if not math.isnan(ccc) else ""),
             "img/s": _number(latest.images_per_s, ",.0f" if latest.images_per_s >= 10 else ".1f"),
             "left": "" if left_s is None else duration(left_s),
         }

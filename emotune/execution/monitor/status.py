@@ -36,6 +36,7 @@ class RunEntry(TypedDict):
         epochs: The number of epochs.
         loss: The latest training loss; None while it is not known.
         val_accuracy: The latest validation accuracy in per cent; None while it is not known.
+        val_ccc: The latest validation CCC, if dimensions are predicted.
         images_per_s: The speed of training in images per second.
         step: The number of steps that are done.
         steps: The number of steps.
@@ -55,6 +56,7 @@ class RunEntry(TypedDict):
     epochs: NotRequired[int]
     loss: NotRequired[float | None]
     val_accuracy: NotRequired[float | None]
+    val_ccc: NotRequired[float]
     images_per_s: NotRequired[float]
     step: NotRequired[int]
     steps: NotRequired[int]
@@ -125,6 +127,8 @@ def _entry(run: NamedRun, folder: Folder, status: Status) -> RunEntry:
     last = json.loads(lines[-1]) if lines else {}
     entry["epoch"] = last.get("epoch", 0)
     entry["loss"], entry["val_accuracy"] = last.get("train_loss"), last.get("val_accuracy")
+    if "val_ccc" in last:
+        entry["val_ccc"] = last["val_ccc"]
     if owner := status.owner:
         if owner.progress:
             _add_progress(entry, owner.progress)
@@ -143,6 +147,8 @@ def _add_progress(entry: RunEntry, progress: RunProgress) -> None:
         entry["loss"] = progress.loss
     if not math.isnan(progress.val_accuracy):
         entry["val_accuracy"] = progress.val_accuracy
+    if not math.isnan(progress.val_ccc):
+        entry["val_ccc"] = progress.val_ccc
     if not math.isnan(progress.images_per_s):
         entry["images_per_s"] = progress.images_per_s
 
@@ -181,7 +187,7 @@ def _cells(run: RunEntry) -> list[str]:
         str(run["seed"]),
         epoch,
         _number(run.get("loss"), ".2f"),
-        _number(run.get("val_accuracy"), ".1f", " %"),
+        f"CCC {run['val_ccc']:.3f}" if "val_ccc" in run else _number(run.get("val_accuracy"), ".1f", " %"),
         _number(run.get("images_per_s"), ".0f"),
         escape(run.get("host", "")),
         _number(run.get("heartbeat_age_s"), ".0f", " s ago"),

@@ -102,9 +102,12 @@ class _RunCurves:
             self._epochs, self._written_step = min(self._epochs, _epochs_done(progress)), -1
             self._revoke_from(progress)
         self._step, done = progress.step, _epochs_done(progress)
-        if done > self._epochs and not math.isnan(progress.val_accuracy):
+        scores = {"accuracy": progress.val_accuracy, "ccc": progress.val_ccc}
+        known = {name: value for name, value in scores.items() if not math.isnan(value)}
+        if done > self._epochs and known:
             self._epochs = done
-            self._add("val/accuracy", done * progress.steps // progress.epochs, progress.val_accuracy)
+            for name, value in known.items():
+                self._add(f"val/{name}", done * progress.steps // progress.epochs, value)
         if progress.step > self._written_step and not math.isnan(progress.loss):
             self._written_step = progress.step
             for tag, value in (("loss", progress.loss), ("lr", progress.lr), ("images_per_s", progress.images_per_s)):

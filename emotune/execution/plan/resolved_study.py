@@ -11,9 +11,10 @@ from emotune.config.losses import class_problem
 from emotune.config.other_data import TransferTest
 from emotune.config.run import DatasetRef, RunConfig
 from emotune.config.study import Study
+from emotune.config.task_options import task_problems
 from emotune.config.tuning_runs import tuning_runs, with_choices
 from emotune.config.zero_shot import ZeroShotConfig
-from emotune.core.errors import raise_if_any, suggest
+from emotune.core.errors import InputError, raise_if_any, suggest
 from emotune.data.datasets.location import is_ready, manifest_of
 from emotune.data.datasets.resolve import resolve_datasets
 from emotune.data.datasets.resolve_tests import resolve_tests
@@ -98,7 +99,15 @@ def resolve_study(study: Study | str | Path, runs: str | Path) -> ResolvedStudy:
     """
     study = study if isinstance(study, Study) else load_study(Path(study))
     datasets = resolve_datasets(study.datasets, study.task)
-    classes = {one.name: manifest_of(one).classes if is_ready(one) else MIKELS for one in datasets}
+    for one in datasets:
+        study.metric.check_task(one.name, one.task, one.dimensions)
+    raise_if_any(list(dict.fromkeys(
+        f"variants.{variant}: {problem}"
+        for task in dict.fromkeys(one.task for one in datasets) for variant, (model, train) in study.variants.items()
+        for problem in task_problems(task, model, train, study.resources)
+    )))  # fmt: skip
+    in_classes = [one for one in datasets if not one.dimensions]
+    classes = {one.name: manifest_of(one).classes if is_ready(one) else MIKELS for one in in_classes}
     for name, of_dataset in classes.items():
         study.metric.check_classes(name, of_dataset)
     raise_if_any(list(dict.fromkeys(
@@ -109,6 +118,10 @@ def resolve_study(study: Study | str | Path, runs: str | Path) -> ResolvedStudy:
     _check_class_names(study, sorted({label for of_dataset in classes.values() for label in of_dataset}))
     inputs = resolve_inputs(study.variants)
     planned = study.runs(datasets, resolve_weights(study.variants), inputs)
+    if study.test_on and len(in_classes) < len(datasets):
+        raise InputError(
+            "test_on: dimensions are predicted, which are tested on the study's own data only; leave it out"
+        )
     tests = resolve_tests(study.test_on, datasets)
     for test in tests:
         study.metric.check_classes(test.name, test.labels.classes)

@@ -5,9 +5,11 @@ from importlib.util import find_spec
 
 from emotune.config.baselines import handmade_sets
 from emotune.config.model import ConstantConfig, LogisticConfig, ModelConfig, SvmConfig
+from emotune.config.target import Target
 from emotune.core.errors import InputError
 from emotune.models.baselines.class_prior import ClassPrior
 from emotune.models.baselines.logistic import Logistic
+from emotune.models.baselines.mean_rating import MeanRating
 from emotune.models.baselines.svm import Svm
 
 __all__ = ["make_baseline", "require_libraries"]
@@ -16,7 +18,9 @@ LIBRARIES = {"sklearn": "scikit-learn", "skimage": "scikit-image"}
 """The names of packages, by their modules' names."""
 
 
-def make_baseline(config: ModelConfig, classes: int) -> ClassPrior | Svm | Logistic:
+def make_baseline(
+    config: ModelConfig, classes: int, task: Target = "classes"
+) -> ClassPrior | MeanRating | Svm | Logistic:
     """The model of a baseline's config, before it is fitted.
 
     Raises:
@@ -25,7 +29,7 @@ def make_baseline(config: ModelConfig, classes: int) -> ClassPrior | Svm | Logis
     require_libraries([config])
     match config:
         case ConstantConfig():
-            return ClassPrior(classes)
+            return MeanRating() if task == "dimensions" else ClassPrior(classes)
         case SvmConfig():
             return Svm(config, classes)
         case LogisticConfig():

@@ -29,6 +29,7 @@ from emotune.report.figures.layout import (
 )
 from emotune.report.figures.style import SMALL, SOFT, STYLE, full_width, markers
 from emotune.report.figures.table_plot import TableRow, annotate_above, draw_interval, draw_line, draw_seeds, table_plot
+from emotune.report.task_words import words_for
 
 __all__ = ["cost_notes", "metric_against_cost", "metric_by_variant"]
 
@@ -64,7 +65,7 @@ def metric_by_variant(
         runs: The finished runs on this data set.
         metric: The study's metric.
         summaries: The mean and interval of each variant.
-        constant: The metric of the class prior, which predicts the class frequencies of training for every image.
+        constant: The metric of the trivial prediction, the class frequencies or the mean rating of training.
         colours: The colours of all variants.
         narrow: Whether the figure is for a narrow screen.
     """
@@ -87,7 +88,7 @@ def metric_by_variant(
         values_by_seed = runs.loc[runs["variant"] == variant, metric.column].dropna()
         draw_seeds(axes, begin + 0.74 * (end - begin), list(values_by_seed), colours[variant])
     if np.isfinite(constant):
-        _draw_class_prior(axes, edges, constant, scale.format(constant), beyond)
+        _draw_prior(axes, edges, words_for(metric.task).prior, constant, scale.format(constant), beyond)
     return figure
 
 
@@ -155,16 +156,16 @@ def metric_against_cost(
     return figure
 
 
-def _draw_class_prior(
-    axes: Axes, edges: Sequence[tuple[float, float]], constant: float, written: str, beyond: bool
+def _draw_prior(
+    axes: Axes, edges: Sequence[tuple[float, float]], name: str, constant: float, written: str, beyond: bool
 ) -> None:
     if not beyond:
         draw_line(axes, edges, constant, SOFT, 0.9, linestyle=(0, (1.5, 1.5)))
-        annotate_above(axes, constant, f"class prior {written}")
+        annotate_above(axes, constant, f"{name} {written}")
         return
     left, right = axes.get_xlim()
     low = constant < left
-    text = f"← class prior {written}" if low else f"class prior {written} →"
+    text = f"← {name} {written}" if low else f"{name} {written} →"
     annotate_above(axes, left if low else right, text, ha="left" if low else "right")
 
 

@@ -1,4 +1,4 @@
-"""Learning curves: accuracy and attention entropy by epoch."""
+"""Learning curves: accuracy or concordance, and attention entropy, by epoch."""
 
 import math
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ from emotune.report.figures.layout import (
 )
 from emotune.report.figures.style import INK, SMALL, SOFT, STYLE, full_width, line_styles
 
-__all__ = ["attention_entropy", "learning_curves"]
+__all__ = ["attention_entropy", "concordance_curves", "learning_curves"]
 
 HEIGHT, LEFT, GAP = 2.3, 0.56, 0.22
 BETWEEN = 0.75
@@ -69,6 +69,28 @@ def learning_curves(title: str, curves: pd.DataFrame, colours: Mapping[str, str]
         axes.set_ylabel("" if place else "accuracy, %")
         if place == columns - 1:
             _label_line_ends(figure, axes, means[column], texts, colours)
+    return figure
+
+
+@rc_context(STYLE)
+def concordance_curves(title: str, curves: pd.DataFrame, colours: Mapping[str, str], *, narrow: bool = False) -> Figure:
+    """The concordance correlation of validation images by epoch: every seed, the mean and its 95 % t interval.
+
+    Args:
+        title: The data set's title.
+        curves: ``variant, seed, epoch, val_ccc`` of one data set.
+        colours: The colours of all variants.
+        narrow: Whether the figure is for a narrow screen.
+    """
+    means = _means_and_intervals(curves, "val_ccc")
+    drawn_variants = set(curves["variant"].unique())
+    texts = {variant: wrap_name(variant, NAME_LETTERS) for variant in colours if variant in drawn_variants}
+    figure, right = _figure(title, curves, texts, narrow=narrow)
+    axes = place_axes(figure, LEFT, 0.36, full_width(narrow=narrow) - LEFT - right, _height(texts) + 0.16, grid="y")
+    limits = axis_limits(curves["val_ccc"], means[["low", "high"]].to_numpy(), 0.1, (-1.0, 1.0))
+    _draw_curves(axes, curves, means, "val_ccc", colours, limits)
+    axes.set_ylabel("CCC of validation images")
+    _label_line_ends(figure, axes, means, texts, colours)
     return figure
 
 

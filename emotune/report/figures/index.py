@@ -18,9 +18,11 @@ from emotune.report.figures import accuracy, attention, calibration, classes, co
 from emotune.report.figures.entry import FigureEntry, for_both_widths
 from emotune.report.figures.importance import importance_figures
 from emotune.report.figures.layout import seed_count_text
+from emotune.report.figures.ratings import rating_figures
 from emotune.report.figures.style import variant_colours
 from emotune.report.figures.transfer import transfer_figures
 from emotune.report.results import StudyResults
+from emotune.report.task_words import prior_note
 
 __all__ = ["draw_figures"]
 
@@ -47,7 +49,7 @@ def draw_figures(
             yield from part.interactions()
             yield from part.results()
             yield from part.curves()
-            yield from part.classes()
+            yield from part.answers()
             yield from importance_figures(results, name, titles[name])
             yield from part.attention(examples.get(name, {}))
 
@@ -135,10 +137,7 @@ class _DatasetFigures:
             return
         prior = self._results.learning[self._dataset].prior
         constant = prior.metrics.get(self._metric.column, math.nan)
-        frequencies = f"the class frequencies {phrasing.prior_origin(prior)}"
-        note = (
-            f" Class prior: predicts {frequencies} for every image; dotted, or an arrow where it is outside the axis."
-        )
+        note = f" {prior_note(prior, phrasing.prior_origin(prior))}"
         scale, scope = self._metric.scale, f"{self._dataset}, {seed_count_text(s.n for s in self._summaries.values())}"
         means = "; ".join(f"{variant} {scale.format(s.mean)}" for variant, s in self._summaries.items())
         shown = self._title, self._done, self._metric, self._summaries, constant, self._colours
@@ -162,11 +161,13 @@ class _DatasetFigures:
         epochs = epochs[epochs["run"].isin(self._done["run"]) & epochs["variant"].isin(list(self._study.networks))]
         if epochs.empty:
             return
+        rated = bool(self._results.records.dimensions.get(self._dataset))
         yield for_both_widths(
             f"curves-{self._dataset}",
-            partial(curves.learning_curves, self._title, epochs, self._colours),
+            partial(curves.concordance_curves if rated else curves.learning_curves, self._title, epochs, self._colours),
             f"{self._scope}: means with 95 % t intervals; faint lines: seeds. {self._augmentation()}",
-            f"Accuracy on training and validation images of {self._dataset} by epoch, for each variant",
+            f"{'CCC on' if rated else 'Accuracy on training and'} validation images of {self._dataset} by epoch, for "
+            "each variant",
         )
         yield from self._entropy(epochs.dropna(subset="attention_entropy"))
 
@@ -197,6 +198,13 @@ class _DatasetFigures:
             f"uniform weights, {uniform} nats.",
             f"Entropy of the attention weights on {self._dataset} by epoch: {', '.join(colours)}",
         )
+
+    def answers(self) -> Iterator[FigureEntry]:
+        """The figures of what is predicted: classes, or ratings."""
+        if dimensions := self._results.records.dimensions.get(self._dataset):
+            yield from rating_figures(self._dataset, self._title, self._predictions, dimensions, self._colours)
+        else:
+            yield from self.classes()
 
     def classes(self) -> Iterator[FigureEntry]:
         baseline = self._study.baseline

@@ -13,12 +13,13 @@ from emotune.analysis.divided_learning import run_number
 from emotune.analysis.divisions import Repeats
 from emotune.analysis.learning import Learning, RunLearning, VariantLearning
 from emotune.analysis.seeds import Summary
-from emotune.config.metric import SCALES
+from emotune.config.metric_scales import ALL_SCALES
 from emotune.report.figures.entry import FigureEntry, for_both_widths
 from emotune.report.figures.layout import axis_limits, draw_title, seed_count_text, wrap_name
 from emotune.report.figures.style import INK, SOFT, STYLE, variant_colours
 from emotune.report.figures.table_plot import TableRow, annotate_above, draw_interval, draw_line, table_plot
 from emotune.report.results import StudyResults
+from emotune.report.task_words import words_of
 
 __all__ = ["learned_by_seed", "learning_figures"]
 
@@ -42,9 +43,10 @@ def learning_figures(results: StudyResults, titles: Mapping[str, str]) -> Iterat
             f"learning-{one.dataset}",
             partial(learned_by_seed, title, found, _runs(results, one), colours),
             f"{one.dataset}, {seed_count_text((v.n for v in found.variants.values()), one.unit)}. Dots: "
-            f"{'runs' if one.is_divided else 'seeds'}; filled: better than the class prior over the test images "
-            "(one-sided, 5 %), hollow: not shown to be; crosses: one answer for nearly all images, which is nothing "
-            f"learned. Bars: means {over}with joint 95 % intervals of their distance from the prior"
+            f"{'runs' if one.is_divided else 'seeds'}; filled: better than the {words_of(found.prior).prior} over the "
+            "test images (one-sided, 5 %), hollow: not shown to be; crosses: one answer for nearly all images, which "
+            f"is nothing learned. Bars: means {over}with joint 95 % intervals of their distance from the "
+            f"{words_of(found.prior).short_prior}"
             f"{f', which is the mean of those of all {one.unit}s' if one.is_divided else ''}.",
             f"Which runs and variants learned something on {one.dataset}; shown to have learned: {learned}",
         )
@@ -78,7 +80,7 @@ def learned_by_seed(
         narrow: Whether the figure is for a narrow screen.
     """
     name = learning.yardsticks[0]
-    scale, prior = SCALES[name], learning.prior.metrics[name]
+    scale, prior = ALL_SCALES[name], learning.prior.metrics[name]
     shown = [variant for variant in learning.variants if learning.variants[variant].n]
     values = {(row["variant"], row["seed"]): float(row[name]) for row in runs.to_dict("records")}
     by_variant = {v: [run for run in learning.runs if run.variant == v and (v, run.seed) in values] for v in shown}
@@ -97,7 +99,7 @@ def learned_by_seed(
     figure, axes, edges = table_plot(rows, limits, f"test {scale.label}", top=0.5, narrow=narrow)
     draw_title(figure, title)
     draw_line(axes, edges, prior, SOFT, 0.9, linestyle=(0, (1.5, 1.5)))
-    annotate_above(axes, prior, f"class prior {scale.format(prior)}")
+    annotate_above(axes, prior, f"{words_of(learning.prior).prior} {scale.format(prior)}")
     for v, (begin, end) in zip(shown, edges, strict=True):
         draw_interval(axes, begin + 0.35 * (end - begin), summaries[v], colours[v])
         _draw_runs(axes, begin + 0.7 * (end - begin), by_variant[v], values, colours[v])
@@ -114,7 +116,7 @@ def _shown(variant: VariantLearning) -> str:
 def _summary(learning: Learning, variant: str, prior: float) -> Summary:
     """The mean of the yardstick, and the prior plus the interval of the gain, as far as such values are possible."""
     name = learning.yardsticks[0]
-    gain, scale = learning.variants[variant].gains[name], SCALES[name]
+    gain, scale = learning.variants[variant].gains[name], ALL_SCALES[name]
     sign = 1 if scale.higher_is_better else -1
     if gain.low is None or gain.high is None:
         return Summary(gain.n, prior + sign * gain.mean, None, None, None)

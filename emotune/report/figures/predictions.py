@@ -1,4 +1,4 @@
-"""The figure of one prediction: the image, its attention maps, and the class probabilities."""
+"""The figure of one prediction: the image, its attention maps, and the class probabilities or ratings."""
 
 from collections.abc import Mapping
 
@@ -21,7 +21,11 @@ PREDICTED, OTHER = "#0072b2", "#9db9cc"
 
 @rc_context(STYLE)
 def prediction_figure(
-    title: str, image: np.ndarray, maps: Mapping[str, np.ndarray], probabilities: Mapping[str, float]
+    title: str,
+    image: np.ndarray,
+    maps: Mapping[str, np.ndarray],
+    probabilities: Mapping[str, float],
+    ratings: Mapping[str, str] | None = None,
 ) -> Figure:
     """The image as the network sees it, the same under each attention map, and the class probabilities.
 
@@ -30,7 +34,8 @@ def prediction_figure(
         image: The image, uint8 (H, W, 3).
         maps: Attention weights times the number of positions (H, W), by attention layer; uniform weights are 1. The
             colour scale is that of all attention maps, see `emotune.report.figures.attention.shades`.
-        probabilities: The probability of each class.
+        probabilities: The probability of each class; or the place of each rating on its scale, from 0 to 1.
+        ratings: The ratings in words, if those are predicted.
     """
     names = max(text_width(name) for name in probabilities) + 0.08
     width = LEFT + (1 + len(maps)) * (SIDE + GAP) + names + BARS + 0.4
@@ -52,12 +57,13 @@ def prediction_figure(
         )  # fmt: skip
     axes = place_axes(figure, width - BARS - 0.4, head, BARS, height - head - FOOT)
     values = list(probabilities.values())
-    colours = [PREDICTED if value == max(values) else OTHER for value in values]
+    colours = [PREDICTED if ratings or value == max(values) else OTHER for value in values]
     axes.barh(range(len(values)), values, color=colours, height=0.7)
     axes.set(yticks=range(len(values)), yticklabels=list(probabilities), xlim=(0, 1), xticks=[])
     axes.tick_params(axis="y", length=0)
     axes.invert_yaxis()
     axes.spines[:].set_visible(False)
-    for row, value in enumerate(values):
-        axes.annotate(f"{100 * value:.0f} %", (value, row), (3, 0), textcoords="offset points", va="center")
+    texts = list(ratings.values()) if ratings else [f"{100 * value:.0f} %" for value in values]
+    for row, (value, text) in enumerate(zip(values, texts, strict=True)):
+        axes.annotate(text, (value, row), (3, 0), textcoords="offset points", va="center")
     return figure

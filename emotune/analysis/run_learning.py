@@ -1,0 +1,145 @@
+"""Whether a single run has learned anything: a test over the test images, against the trivial prediction."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import special
+
+from emotune.analysis.max_t import t_quantile
+from emotune.analysis.metrics import sufficient_stats
+from emotune.analysis.prediction_arrays import classes_of, guesses_of, targets_of
+from emotune.analysis.prior import PriorPredictor, mean_text
+from emotune.analysis.rating_arrays import predicted_of, true_of
+from emotune.analysis.verdict import ALPHA
+from emotune.config.metric_scales import ALL_SCALES, MetricName
+from emotune.config.scale import ROUNDING
+from emotune.runs.directory import State
+
+__all__ = ["RunLearning", "run_learning"]
+
+NEARLY_ALL = 0.95
+"""The share of the images of other classes to which a collapsed run gives its one answer."""
+NEARLY_CONSTANT = 0.005
+"""The standard deviation below which predicted ratings are one answer, on scales from -1 to 1."""
+
+
+@dataclass(frozen=True)
+class RunLearning:
+    """A finished run, compared with the trivial prediction over the test images.
+
+    Attributes:
+        variant: Its variant.
+        seed: Its seed.
+        learned: Whether it is better than the trivial prediction by one of the yardsticks, by a one-sided test at 5 %,
+            and does not give one answer to nearly all images, which can be better where test images are of other
+            classes.
+        answer: The class that it answers for nearly all images, whatever theirs, or the ratings that hardly vary; None
+            if there is no such answer.
+    """
+
+    variant: str
+    seed: int
+    learned: bool
+    answer: str | None = None
+
+
+def run_learning(
+    rows: Iterable[Mapping[str, Any]],
+    dataset: str,
+    predictions: Mapping[str, pd.DataFrame],
+    prior: PriorPredictor,
+    compared: Sequence[MetricName],
+) -> list[RunLearning]:
+    """Each finished run of a data set, compared with the trivial prediction over the test images.
+
+    Args:
+        rows: The runs, with ``run``, ``variant``, ``dataset``, ``seed`` and ``state``.
+        dataset: The data set's name.
+        predictions: The predictions of the finished runs by run id, of the same images in the same order.
+        prior: The trivial prediction.
+        compared: The metrics that are compared.
+    """
+    judge = _judge_ratings if prior.dimensions else _judge_classes
+    return [
+        RunLearning(row["variant"], row["seed"], *judge(predictions[row["run"]], prior, compared))
+        for row in rows if row["dataset"] == dataset and row["state"] == State.DONE
+    ]  # fmt: skip
+
+
+def _judge_classes(
+    frame: pd.DataFrame, prior: PriorPredictor, compared: Sequence[MetricName]
+) -> tuple[bool, str | None]:
+    """Whether predicted classes are better than the class prior, and the only class that is answered, if it is one."""
+    targets, trivial = targets_of(prior.predictions), guesses_of(prior.predictions)
+    guesses = guesses_of(frame)
+    answer = _only_answer(guesses, targets)
+    learned = answer is None and any(
+        _is_better(
+            _values(frame, targets, guesses, name), _values(prior.predictions, targets, trivial, name), name
+        )
+        for name in compared
+    )  # fmt: skip
+    return learned, None if answer is None else classes_of(frame)[answer]
+
+
+def _judge_ratings(
+    frame: pd.DataFrame, prior: PriorPredictor, compared: Sequence[MetricName]
+) -> tuple[bool, str | None]:
+    """Whether predicted ratings are better than the training mean, and the ratings themselves if they hardly vary."""
+    predicted = predicted_of(frame)
+    if (predicted.std(0) < NEARLY_CONSTANT).all():
+        return False, mean_text(predicted.mean(0), prior.dimensions)
+    pairs = [(_rated(frame, name), _rated(prior.predictions, name), name) for name in compared]
+    return any(_is_better(*pair) for pair in pairs), None
+
+
+def _rated(predictions: pd.DataFrame, name: MetricName) -> np.ndarray:
+    """What each image adds to a measure of ratings, mean over the dimensions (N,).
+
+    For a correlation this is the product of the distances from both means, whose mean is the covariance: above zero if
+    and only if the concordance is.
+    """
+    true, predicted = true_of(predictions), predicted_of(predictions)
+    if name == "rmse":
+        return np.square(predicted - true).mean(1)
+    spread = np.maximum(predicted.std(0), NEARLY_CONSTANT)
+    return ((true - true.mean(0)) * (predicted - predicted.mean(0)) / spread).mean(1)
+
+
+def _values(predictions: pd.DataFrame, targets: np.ndarray, guesses: np.ndarray, name: MetricName) -> np.ndarray:
+    """The value that each image adds to a metric, which is the mean of these values (N,)."""
+    if name not in ("accuracy", "balanced_accuracy"):
+        return sufficient_stats(predictions, name).value
+    right = 100.0 * (guesses == targets)
+    if name == "accuracy":
+        return right
+    images = np.bincount(targets)
+    return right * len(targets) / (np.sum(images > 0) * images[targets])
+
+
+def _is_better(values: np.ndarray, prior: np.ndarray, name: MetricName) -> bool:
+    """A one-sided paired test over images at 5 %: of signs, which is McNemar's, if all differences are as large.
+
+    An infinite loss is worse than any.
+    """
+    gains = (values - prior) * (1 if ALL_SCALES[name].higher_is_better else -1)
+    if not np.isfinite(gains).all():
+        return False
+    sizes = np.abs(gains[np.abs(gains) > ROUNDING])
+    if not len(sizes):
+        return False
+    if np.ptp(sizes) < ROUNDING:
+        better = int((gains > ROUNDING).sum())
+        return better > 0 and float(special.bdtrc(better - 1, len(sizes), 0.5)) < ALPHA
+    error = gains.std(ddof=1) / np.sqrt(len(gains))
+    return bool(gains.mean() > t_quantile(2 * ALPHA, len(gains) - 1) * error)
+
+
+def _only_answer(guesses: np.ndarray, targets: np.ndarray) -> int | None:
+    """The class that is answered for nearly all images, whatever theirs; None if there is no such class."""
+    most = int(np.bincount(guesses).argmax())
+    others = targets != most
+    return most if others.any() and (guesses[others] == most).mean() >= NEARLY_ALL else None

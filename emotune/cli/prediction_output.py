@@ -1,0 +1,97 @@
+"""Output of `emotune.predict`: rows of a CSV file, JSON lines, and tables, of classes or of ratings."""
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from emotune.inference.predictor import Predictor
+
+__all__ = ["ImagePrediction", "print_predictions", "write_csv"]
+
+UNLIMITED = 1_000_000
+"""The width of tables that are not printed to a terminal: programs need each image's whole name on one line."""
+
+
+@dataclass(frozen=True)
+class ImagePrediction:
+    """An image's path and the probabilities of its classes, or its ratings, by name."""
+
+    path: Path
+    probabilities: Mapping[str, float]
+    ratings: Mapping[str, float]
+
+    @property
+    def label(self) -> str:
+        """The most probable class."""
+        return max(self.probabilities, key=self.probabilities.__getitem__)
+
+
+def write_csv(
+    predictions: Iterable[ImagePrediction], file: TextIO, predictor: "Predictor"
+) -> Iterator[ImagePrediction]:
+    """Writes each image's row at once, so that an interruption loses none, and passes the predictions on."""
+    writer = csv.writer(file, lineterminator="\n")
+    names = predictor.classes
+    writer.writerow(["image", *(names if predictor.dimensions else ["label", *(f"p_{label}" for label in names)])])
+    for prediction in predictions:
+        label = [] if predictor.dimensions else [prediction.label]
+        values = (prediction.ratings or prediction.probabilities).values()
+        writer.writerow([str(prediction.path), *label, *(f"{value:.6g}" for value in values)])
+        file.flush()
+        yield prediction
+
+
+def print_predictions(
+    predictions: Iterable[ImagePrediction], predictor: "Predictor", *, as_json: bool
+) -> Iterator[ImagePrediction]:
+    """Prints a JSON object per prediction at once, or a table of all at the end or interruption; passes them on."""
+    rows: list[ImagePrediction] = []
+    try:
+        for prediction in predictions:
+            if as_json:
+                found = {"ratings": prediction.ratings} if predictor.dimensions else {
+                    "label": prediction.label, "probabilities": prediction.probabilities
+                }  # fmt: skip
+                print(json.dumps({"image": str(prediction.path)} | found), flush=True)
+            else:
+                rows.append(prediction)
+            yield prediction
+    finally:
+        if rows:
+            Console(width=None if sys.stdout.isatty() else UNLIMITED).print(
+                _rating_table(rows, predictor) if predictor.dimensions else _table(rows, predictor.classes)
+            )
+
+
+def _rating_table(rows: Iterable[ImagePrediction], predictor: "Predictor") -> Table:
+    """A table with a row per image and the ratings on the dimensions' own scales."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("image", overflow="fold")
+    for one in predictor.dimensions:
+        table.add_column(f"{one.name} ({one.scale})", justify="right")
+    for row in rows:
+        table.add_row(escape(str(row.path)), *(f"{value:.2f}" for value in row.ratings.values()))
+    return table
+
+
+def _table(rows: Iterable[ImagePrediction], classes: Sequence[str]) -> Table:
+    """A table with a row per image and the probabilities in per cent, the largest in bold."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("image", "label"):
+        table.add_column(name, overflow="fold")  # long names are wrapped, not cut
+    for label in classes:
+        table.add_column(escape(label), justify="right")
+    for row in rows:
+        per_cent = {label: f"{100 * p:.1f}" for label, p in row.probabilities.items()}
+        cells = [f"[bold]{cell}[/]" if label == row.label else cell for label, cell in per_cent.items()]
+        table.add_row(escape(str(row.path)), escape(row.label), *cells)
+    return table
