@@ -21,6 +21,8 @@ __all__ = ["ChildProcess", "results", "serve"]
 
 END_TIMEOUT_S = 5.0
 """Seconds in which a process can end in good order before it is killed."""
+IDLE_S = 10.0
+"""Seconds without a message of any process after which `results` calls a function."""
 PROGRAM = "import sys; from {module} import main; main(int(sys.argv[1]))"
 
 
@@ -104,16 +106,24 @@ class ChildProcess:
         self._receiver.close()
 
 
-def results(processes: Sequence[ChildProcess], show: Callable[[str], None] = lambda line: None) -> list[Any]:
+def results(
+    processes: Sequence[ChildProcess],
+    show: Callable[[str], None] = lambda line: None,
+    idle: Callable[[], None] = lambda: None,
+) -> list[Any]:
     """The results of processes that work at the same time, in their order; the errors are those of `result`.
 
     Args:
         processes: The processes.
         show: A function that is called with the lines of text that any of them sends before its result.
+        idle: A function that is called whenever none of them has sent anything for 10 seconds.
     """
     found: dict[ChildProcess, Any] = {}
     while working := [process for process in processes if process not in found]:
-        for process in wait(working):
+        ready = wait(working, IDLE_S)
+        if not ready:
+            idle()
+        for process in ready:
             assert isinstance(process, ChildProcess)
             if isinstance(message := process.message(), str):
                 show(message)

@@ -9,6 +9,7 @@ they are made in a folder that is removed at once, which gives the same bits.
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
@@ -40,6 +41,10 @@ LIBRARIES = ("numpy", "scipy", "scikit-image")
 """The packages that compute features."""
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 """The environment of a process: several of them compute at a time, one for each CPU of the run."""
+
+
+LOOK_EVERY_S = 5.0
+"""Seconds between two looks for what other ranks and runs have made."""
 
 
 class _StoppedError(Exception):
@@ -131,9 +136,25 @@ def _cache(files: Sequence[FeatureFile], resources: Resources) -> Iterator[Featu
 def _compute(job: FeatureJob, advance: Callable[[int], None], stop: Callable[[], bool]) -> None:
     """Computes files in as many processes as the run has CPUs."""
 
-    def show(images: str) -> None:
-        advance(int(images))
+    whole, counted, looked = sum(file.rows for file in job.files), 0, time.monotonic()
+
+    def look() -> None:
+        """Counts what others have made, too, and what these processes wait for."""
+        nonlocal counted, looked
+        made = whole - sum(file.rows for file in job.cache.missing(job.files))
+        if made > counted:
+            advance(made - counted)
+        counted, looked = max(made, counted), time.monotonic()
         if stop():
+            raise _StoppedError
+
+    def show(images: str) -> None:
+        nonlocal counted
+        counted += int(images)
+        advance(int(images))
+        if time.monotonic() - looked > LOOK_EVERY_S:
+            look()
+        elif stop():
             raise _StoppedError
 
     with ExitStack() as stack:
@@ -143,7 +164,8 @@ def _compute(job: FeatureJob, advance: Callable[[int], None], stop: Callable[[],
             )
             for _ in range(min(torch.get_num_threads(), len(job.files)))
         ]
-        results(children, show)
+        results(children, show, look)
+    advance(max(0, whole - counted))
 
 
 def _counter(run: RunConfig, sets: int, on_progress: Callable[[RunProgress], None]) -> Callable[[int], None]:

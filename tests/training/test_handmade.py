@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from filelock import FileLock
 from running import ALONE, trained
 
 from emotune.config.model import LogisticConfig, SvmConfig
@@ -134,6 +135,20 @@ def test_a_run_that_is_stopped_keeps_what_is_complete(
     features(regression, "colours")
     assert kept.items() < files(cache).items()
     assert not list(cache.glob("**/*-features.part"))
+
+
+def test_a_run_that_waits_for_another_can_be_stopped(
+    regression: RunConfig, cache: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("emotune.core.child_process.IDLE_S", 0.1)
+    features(regression, "colours")
+    path = next(cache.glob("**/*-features.npy"))
+    path.unlink()
+    with FileLock(path.with_name(f"{path.name.removesuffix('-features.npy')}.lock")):
+        asked = iter([False] * 3 + [True])
+        with pytest.raises(InterruptedRunError):
+            features(regression, "colours", stop=lambda: next(asked))
+    assert not path.exists()
 
 
 KILLED = """
