@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from emotune.ablate import main
-from emotune.config.labels import MIKELS
+from emotune.config.labels import EKMAN, MIKELS
 from emotune.config.load import load_study
 from emotune.execution.plan.resolution import resolution
 from emotune.models.backbones.build import library_network
@@ -25,6 +25,21 @@ def opening_comment(study: Path) -> str:
     lines = study.read_text().splitlines()
     end = next(number for number, line in enumerate(lines) if not line.startswith("#"))
     return " ".join(line.lstrip("# ") for line in lines[:end])
+
+
+def write_emotion6(place: Path) -> None:
+    """Noise in the layout of Emotion6, with ten images on which most people named each emotion."""
+    emotions, rng = [*EKMAN, "neutral"], np.random.default_rng(1)
+    header = ["[image_filename]", "[valence]", "[arousal]", *(f"[prob. {name}]" for name in emotions)]
+    rows = ["\t".join(header)]
+    for number in range(70):
+        name = f"{EKMAN[number % 6]}/{number}.jpg"
+        (place / "images" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (80, 80, 3), dtype=np.uint8)).save(place / "images" / name)
+        said = [0.0] * 7
+        said[number % 7], said[number % 5] = 0.6, said[number % 5] + 0.4
+        rows.append("\t".join([name, "5", "5", *(f"{share:.1f}" for share in said)]))
+    (place / "ground_truth.txt").write_text("\n".join(rows))
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +60,9 @@ def images(tmp_path_factory) -> Path:
     (place / "table.csv").write_text("\n".join(rows))
     for out, name in (("fi", "fi"), ("fi-8k", "fi-8k")):
         assert shard(["csv", str(place / "table.csv"), "--out", str(place / "data" / out), "--name", name]) == 0
+    write_emotion6(place / "emotion6")
+    arguments = ["--neutral", "class", "--target", "distributions", "--out", str(place / "data" / "emotion6")]
+    assert shard(["emotion6", str(place / "emotion6"), *arguments]) == 0
     (place / "data" / "weights").mkdir()
     network, _ = library_network("timm:tf_efficientnet_lite0", None)
     torch.save(network.state_dict(), place / "data" / "weights" / "efficientnet-lite0-57934424.pth")

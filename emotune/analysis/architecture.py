@@ -218,15 +218,16 @@ def _setting_texts(settings: Mapping[str, tuple[Any, Any]]) -> tuple[str, ...]:
 
 
 def _setting(key: str, before: Any, after: Any) -> str:
-    """One changed option; empty for an option of the reference's network that the variant's does not have."""
-    if key.startswith("model.") and after is None:
+    """One changed option; empty for one of the reference's network, loss or targets that the variant's do not have."""
+    owned = key.startswith(("model.", "train.loss.", "train.targets."))
+    if owned and after is None:
         return ""
     if key == SOURCE:
         return "the text of model.code"
     before, after = (as_in_study(value) if isinstance(value, dict | tuple) else value for value in (before, after))
     if (told := [DIGEST.sub("", str(value)) for value in (before, after)])[0] != told[1]:
         before, after = (None if value is None else one for value, one in zip((before, after), told, strict=True))
-    return f"{key} {after}" if key.startswith("model.") and before is None else f"{key} {before} → {after}"
+    return f"{key} {after}" if owned and before is None else f"{key} {before} → {after}"
 
 
 def _signed(number: int) -> str:

@@ -12,7 +12,7 @@ from scipy import special
 
 from emotune.analysis import distribution_measures as measures
 from emotune.analysis.prediction_arrays import classes_of, logits_of, shares_of
-from emotune.config.distribution_scales import DISTRIBUTION_SCALES
+from emotune.config.distribution_scales import DISTRIBUTION_SCALES, DistributionMetric
 from emotune.config.labels import POSITIVE, WHEELS, has_polarity
 
 __all__ = ["distribution_metrics", "image_measures"]
@@ -41,7 +41,7 @@ def distribution_metrics(predictions: pd.DataFrame) -> dict[str, float]:
     return {name: float(image_measures(predictions, name).mean()) for name in DISTRIBUTION_SCALES}
 
 
-def image_measures(predictions: pd.DataFrame, name: str) -> np.ndarray:
+def image_measures(predictions: pd.DataFrame, name: DistributionMetric) -> np.ndarray:
     """The value of a measure for each image (N,); NaN if it makes no sense for the classes.
 
     Args:

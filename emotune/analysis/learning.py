@@ -11,10 +11,12 @@ from typing import Any, cast
 from emotune.analysis.joint_interval import JointInterval, mean_intervals
 from emotune.analysis.load import Records
 from emotune.analysis.metric_table import metric_table
-from emotune.analysis.prior import PriorPredictor, mean_predictor, prior_predictor
+from emotune.analysis.prediction_arrays import shares_of
+from emotune.analysis.prior import PriorPredictor, mean_distribution_predictor, mean_predictor, prior_predictor
 from emotune.analysis.run_learning import RunLearning, run_learning
 from emotune.analysis.seeds import Comparison
 from emotune.analysis.verdict import ALPHA, Verdict
+from emotune.config.distribution_scales import DISTRIBUTION_SCALES
 from emotune.config.metric import Metric, MetricName
 from emotune.config.metric_scales import ALL_SCALES
 from emotune.config.model import ConstantConfig
@@ -42,6 +44,7 @@ YARDSTICKS: Mapping[str, tuple[MetricName, ...]] = MappingProxyType(
         "nll": ("nll", "accuracy"),
         "brier": ("brier", "accuracy"),
         "rmse": ("rmse", "ccc"),
+        **{name: (name, "accuracy") for name in DISTRIBUTION_SCALES},
     }
 )
 """The metrics by which a variant can be better than the class prior, where these are not the accuracy alone, or the CCC
@@ -160,10 +163,12 @@ def _prior(records: Records, dataset: str, done: Sequence[str], trivial: Sequenc
     if dimensions := records.dimensions.get(dataset):
         means = next((found for run in done if (found := records.records[run].get("train_means"))), {})
         return mean_predictor(test, means, dimensions)
+    of_trivial = next((records.predictions[run] for run in trivial), None)
+    if shares_of(test) is not None:
+        shares = (records.records[run].get("train_shares") for run in done)
+        return mean_distribution_predictor(test, next(filter(None, shares), None), of_trivial)
     counts = (records.records[run].get("train_by_class") for run in done)
-    return prior_predictor(
-        test, next(filter(None, counts), None), next((records.predictions[run] for run in trivial), None)
-    )
+    return prior_predictor(test, next(filter(None, counts), None), of_trivial)
 
 
 def variant_learning(

@@ -64,6 +64,7 @@ class Records:
         dimensions: The dimensions that are predicted, by data set; a data set of classes is absent. Its runs have the
             metrics of dimensions and no ``accuracy``, and their predictions are those of
             `emotune.analysis.rating_arrays.with_unit_ratings`.
+        task: What is predicted. For *distributions*, runs have their metrics, too, and predictions ``share_<class>``.
     """
 
     store: RunStore
@@ -73,6 +74,7 @@ class Records:
     records: dict[str, RunRecord]
     attention: dict[str, pd.DataFrame]
     dimensions: Mapping[str, tuple[Dimension, ...]] = field(default_factory=dict)
+    task: Target = "classes"
 
     def done(self) -> pd.DataFrame:
         """The rows of the finished runs."""
@@ -126,7 +128,8 @@ def load_records(states: RunStates, metric: Metric | None = None) -> Records:
     predictions, problems = _aligned_predictions(loaded, folder)
     loaded = [run.as_damaged(problems[run.row["run"]]) if run.row["run"] in problems else run for run in loaded]
     finished = {run.row["run"]: run.finished for run in loaded if run.finished}
-    columns = _columns(next((run.dataset.task for run in states.runs), "classes"))
+    task: Target = next((run.dataset.task for run in states.runs), "classes")
+    columns = _columns(task)
     return Records(
         store=states.store,
         runs=pd.DataFrame([run.row for run in loaded], columns=[*columns, *([own.column] if own else [])]),
@@ -138,6 +141,7 @@ def load_records(states: RunStates, metric: Metric | None = None) -> Records:
         records={run_id: run.record for run_id, run in finished.items()},
         attention={run_id: run.attention for run_id, run in finished.items() if run.attention is not None},
         dimensions={run.dataset.name: run.dataset.dimensions for run in states.runs if run.dataset.dimensions},
+        task=task,
     )
 
 

@@ -9,14 +9,17 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import pandas as pd
 from scipy import special
 
-from emotune.analysis.prediction_arrays import classes_of, guesses_of, logits_of, targets_of
+from emotune.analysis.distribution_metrics import distribution_metrics, image_measures
+from emotune.analysis.prediction_arrays import classes_of, guesses_of, logits_of, shares_of, targets_of
 from emotune.analysis.rating_arrays import has_ratings
 from emotune.analysis.rating_metrics import contributions, from_sums, predictions_digest, rating_metrics
+from emotune.config.distribution_scales import DISTRIBUTION_SCALES, DistributionMetric
 from emotune.config.labels import POSITIVE, has_polarity
 from emotune.config.metric_scales import DIMENSION_METRICS
 from emotune.runs.predictions import accuracy
@@ -103,7 +106,8 @@ def scalar_metrics(predictions: pd.DataFrame) -> dict[str, float]:
     those that occur among targets or predictions, both as in scikit-learn. ``polarity_accuracy`` is NaN where classes
     have no polarity.
 
-    Of predicted ratings, they are those of `emotune.analysis.rating_metrics`.
+    Of predicted distributions, they have the metrics of `emotune.analysis.distribution_metrics`, too. Of predicted
+    ratings, they are those of `emotune.analysis.rating_metrics`.
     """
     if has_ratings(predictions):
         return rating_metrics(predictions)
@@ -112,7 +116,8 @@ def scalar_metrics(predictions: pd.DataFrame) -> dict[str, float]:
     counts = _counts(targets, logits)
     log_probabilities = special.log_softmax(logits, axis=1)
     probabilities = np.exp(log_probabilities)
-    return {
+    measures = {} if shares_of(predictions) is None else distribution_metrics(predictions)
+    return measures | {
         "accuracy": accuracy(targets, logits),  # as in the run's record
         "balanced_accuracy": float(np.nanmean(recall_of(counts))),
         "macro_f1": float(np.nanmean(f1_of(counts))),
@@ -134,6 +139,9 @@ def sufficient_stats(predictions: pd.DataFrame, metric: str) -> SufficientStats:
     if has_ratings(predictions):
         cell, value, image, cells = contributions(predictions, metric)
         return SufficientStats(cell, value, cells, image)
+    if metric in DISTRIBUTION_SCALES:
+        values = image_measures(predictions, cast(DistributionMetric, metric))
+        return SufficientStats(np.zeros(len(values), int), values, 1)
     classes = classes_of(predictions)
     targets, logits = targets_of(predictions), logits_of(predictions)
     guesses, k = logits.argmax(axis=1), len(classes)
@@ -142,14 +150,14 @@ def sufficient_stats(predictions: pd.DataFrame, metric: str) -> SufficientStats:
     if metric == "ece":
         confidence = special.softmax(logits, axis=1).max(axis=1)
         return SufficientStats(_bin_of(confidence, BINS), (guesses == targets) - confidence, BINS + 1)
-    values = {
+    of_images = {
         "accuracy": lambda: 100 * _in_top_k(targets, logits, 1),
         "top2_accuracy": lambda: 100 * _in_top_k(targets, logits, 2),
         "polarity_accuracy": lambda: 100 * _polarity_right(classes, targets, logits),
         "nll": lambda: _negative_log_probabilities(targets, special.log_softmax(logits, axis=1)),
         "brier": lambda: _squared_distance(targets, special.softmax(logits, axis=1)),
     }
-    return SufficientStats(np.zeros(len(targets), int), values[metric]().astype(float), 1)
+    return SufficientStats(np.zeros(len(targets), int), of_images[metric]().astype(float), 1)
 
 
 def metric_from_stats(metric: str, sums: np.ndarray, images: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The trivial predictor of a data set: the frequencies of the classes in training, or the mean rating, always."""
+"""The trivial predictor of a data set: always the class frequencies of training, its mean distribution, or rating."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -7,18 +7,18 @@ import numpy as np
 import pandas as pd
 
 from emotune.analysis.metrics import scalar_metrics
-from emotune.analysis.prediction_arrays import classes_of, logits_of
+from emotune.analysis.prediction_arrays import classes_of, logits_of, shares_of
 from emotune.analysis.rating_metrics import rating_metrics
 from emotune.config.scale import with_minus
-from emotune.config.target import Dimension
+from emotune.config.target import Dimension, Target
 from emotune.runs.predictions import LOGIT_PREFIX, PREDICTED_PREFIX, class_prior
 
-__all__ = ["PriorPredictor", "mean_predictor", "mean_text", "prior_predictor"]
+__all__ = ["PriorPredictor", "mean_distribution_predictor", "mean_predictor", "mean_text", "prior_predictor"]
 
 
 @dataclass(frozen=True)
 class PriorPredictor:
-    """The class prior of a data set, or its mean rating, which predicts the same for every test image.
+    """The class prior of a data set, or its mean distribution or rating, which predicts the same for every test image.
 
     Attributes:
         predictions: Its predictions for the test images, as a run's.
@@ -35,6 +35,13 @@ class PriorPredictor:
     metrics: Mapping[str, float]
     from_training: bool = True
     dimensions: tuple[Dimension, ...] = ()
+
+    @property
+    def task(self) -> Target:
+        """What is predicted."""
+        if self.dimensions:
+            return "dimensions"
+        return "classes" if shares_of(self.predictions) is None else "distributions"
 
     @property
     def best_answer(self) -> tuple[str, float]:
@@ -64,6 +71,31 @@ def prior_predictor(
         shares = class_prior(np.array([counts.get(label, 0) for label in classes]))
     predictions = test.assign(**{LOGIT_PREFIX + label: share for label, share in zip(classes, shares, strict=True)})
     from_training = train_by_class is not None or prior_run is not None
+    return PriorPredictor(predictions, classes[int(shares.argmax())], scalar_metrics(predictions), from_training)
+
+
+def mean_distribution_predictor(
+    test: pd.DataFrame, train_shares: Mapping[str, float] | None, prior_run: pd.DataFrame | None = None
+) -> PriorPredictor:
+    """The mean distribution of the training images as the prediction for every image, equal to the model ``constant``.
+
+    Args:
+        test: The predictions of any run, for the images and their true shares.
+        train_shares: The mean share of each class in training; None if it is unknown.
+        prior_run: The predictions of a run of the model ``constant``, from which the distribution is taken if the mean
+            is unknown. If both are, the mean distribution of the test images is.
+    """
+    classes, truth = classes_of(test), shares_of(test)
+    assert truth is not None, "the task is distributions"
+    shares = truth.mean(axis=0)
+    if train_shares is not None:
+        shares = np.array([train_shares.get(label, 0.0) for label in classes])
+    elif prior_run is not None:
+        shares = np.exp(logits_of(prior_run)[0])
+    with np.errstate(divide="ignore"):  # a class without any vote
+        logits = np.log(shares).astype(np.float32)
+    predictions = test.assign(**{LOGIT_PREFIX + label: one for label, one in zip(classes, logits, strict=True)})
+    from_training = train_shares is not None or prior_run is not None
     return PriorPredictor(predictions, classes[int(shares.argmax())], scalar_metrics(predictions), from_training)
 
 

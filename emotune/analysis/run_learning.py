@@ -10,10 +10,11 @@ from scipy import special
 
 from emotune.analysis.max_t import t_quantile
 from emotune.analysis.metrics import sufficient_stats
-from emotune.analysis.prediction_arrays import classes_of, guesses_of, targets_of
+from emotune.analysis.prediction_arrays import classes_of, guesses_of, logits_of, targets_of
 from emotune.analysis.prior import PriorPredictor, mean_text
 from emotune.analysis.rating_arrays import predicted_of, true_of
 from emotune.analysis.verdict import ALPHA
+from emotune.config.distribution_scales import DISTRIBUTION_SCALES
 from emotune.config.metric_scales import ALL_SCALES, MetricName
 from emotune.config.scale import ROUNDING
 from emotune.runs.directory import State
@@ -24,6 +25,10 @@ NEARLY_ALL = 0.95
 """The share of the images of other classes to which a collapsed run gives its one answer."""
 NEARLY_CONSTANT = 0.005
 """The standard deviation below which predicted ratings are one answer, on scales from -1 to 1."""
+
+
+NEARLY_SAME = 0.01
+"""The total variation from the mean prediction below which a predicted distribution counts as the same."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,8 @@ def run_learning(
         prior: The trivial prediction.
         compared: The metrics that are compared.
     """
-    judge = _judge_ratings if prior.dimensions else _judge_classes
+    of_distributions = any(name in DISTRIBUTION_SCALES for name in compared)
+    judge = _judge_ratings if prior.dimensions else _judge_distributions if of_distributions else _judge_classes
     return [
         RunLearning(row["variant"], row["seed"], *judge(predictions[row["run"]], prior, compared))
         for row in rows if row["dataset"] == dataset and row["state"] == State.DONE
@@ -83,6 +89,25 @@ def _judge_classes(
         for name in compared
     )  # fmt: skip
     return learned, None if answer is None else classes_of(frame)[answer]
+
+
+def _judge_distributions(
+    frame: pd.DataFrame, prior: PriorPredictor, compared: Sequence[MetricName]
+) -> tuple[bool, str | None]:
+    """Whether predicted distributions are better than the training mean; and the class with the largest share in them,
+    if nearly all are the same.
+    """
+    predicted, classes = special.softmax(logits_of(frame), axis=1), classes_of(frame)
+    mean = predicted.mean(axis=0)
+    apart = np.abs(predicted - mean).sum(axis=1) / 2
+    if (apart < NEARLY_SAME).mean() >= NEARLY_ALL:
+        return False, f"one distribution, most of it {classes[int(mean.argmax())]}"
+    targets = targets_of(prior.predictions)
+
+    def values(one: pd.DataFrame, name: MetricName) -> np.ndarray:
+        return _values(one, targets, guesses_of(one), name)
+
+    return any(_is_better(values(frame, name), values(prior.predictions, name), name) for name in compared), None
 
 
 def _judge_ratings(

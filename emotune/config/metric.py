@@ -223,8 +223,9 @@ class Metric:
     @property
     def scales(self) -> Mapping[str, Scale]:
         """The scales of all metrics in the report, by column: the user's own if there is one, then the task's."""
-        own = {} if self.name else {self.column: self.scale}
-        return own | {str(name): ALL_SCALES[name] for name in TASK_METRICS[self.task]}
+        own = {self.column: self.scale} if self.name is None or self.task == "distributions" else {}
+        task = "classes" if self.task == "distributions" else self.task  # all measures have a table of their own
+        return own | {str(name): ALL_SCALES[name] for name in TASK_METRICS[task]}
 
     @property
     def task(self) -> Target:
@@ -255,7 +256,7 @@ class Metric:
         own = [name for name in TASK_METRICS[task] if _dimension_of(name) in ("", *(one.name for one in dimensions))]
         if rated and self.code:
             raise InputError(f"metric.code: on {dataset}, dimensions are predicted; choose one of {', '.join(own)}")
-        if (rated or self.task == "dimensions") and self.name not in own:
+        if (rated or self.task != "classes") and self.name not in own:
             raise InputError(
                 f"metric.name: {self.name} says nothing about {task}, which {dataset} is for; choose one of "
                 f"{', '.join(own)}"

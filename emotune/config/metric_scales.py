@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal
 
+from emotune.config.distribution_scales import DISTRIBUTION_SCALES
 from emotune.config.scale import Scale
 from emotune.config.target import Target
 
@@ -13,6 +14,8 @@ __all__ = ["ALL_SCALES", "DIMENSION_METRICS", "SCALES", "TASK_METRICS", "MetricN
 MetricName = Literal[
     "accuracy", "balanced_accuracy", "macro_f1", "top2_accuracy", "polarity_accuracy", "nll", "brier", "ece",
     "ccc", "pearson", "rmse", "sagr", "ccc_valence", "ccc_arousal", "ccc_dominance",
+    "kl", "chi_squared", "chebyshev", "clark", "canberra", "cosine", "intersection", "bhattacharyya", "emd_wheel",
+    "emd_polarity",
 ]  # fmt: skip
 
 SCALES: Mapping[MetricName, Scale] = MappingProxyType(
@@ -43,11 +46,13 @@ DIMENSION_SCALES: Mapping[MetricName, Scale] = MappingProxyType(
 )
 """The same of predicted dimensions; the error is on scales from -1 to 1."""
 
-ALL_SCALES: Mapping[MetricName, Scale] = MappingProxyType({**SCALES, **DIMENSION_SCALES})
+ALL_SCALES: Mapping[MetricName, Scale] = MappingProxyType(
+    {**SCALES, **DIMENSION_SCALES, **dict(DISTRIBUTION_SCALES.items())}
+)
 """All metrics of emotune."""
 DIMENSION_METRICS: tuple[MetricName, ...] = tuple(DIMENSION_SCALES)
 TASK_METRICS: Mapping[Target, tuple[MetricName, ...]] = MappingProxyType(
-    {"classes": tuple(SCALES), "distributions": tuple(SCALES), "dimensions": DIMENSION_METRICS}
+    {"classes": tuple(SCALES), "distributions": (*DISTRIBUTION_SCALES, *SCALES), "dimensions": DIMENSION_METRICS}
 )
 """The metrics of each task, in the order of the report's columns."""
 
@@ -55,7 +60,7 @@ TASK_METRICS: Mapping[Target, tuple[MetricName, ...]] = MappingProxyType(
 def task_of(metric: MetricName) -> Target:
     """The task in which a metric first says something.
 
-    >>> task_of("ccc"), task_of("accuracy")
-    ('dimensions', 'classes')
+    >>> task_of("ccc"), task_of("kl"), task_of("accuracy")
+    ('dimensions', 'distributions', 'classes')
     """
     return next(task for task, names in TASK_METRICS.items() if metric in names)

@@ -22,6 +22,7 @@ from emotune.report import latex, phrasing
 from emotune.report.context import page_context, sections
 from emotune.report.contrast_table import CONTRASTS_FILE, contrast_table
 from emotune.report.dataset_info import DatasetInfo, dataset_info
+from emotune.report.distribution_report import worst_of_variants
 from emotune.report.example_images import attention_examples, disagreeing_images
 from emotune.report.figures.index import draw_figures
 from emotune.report.figures.svg import PIXELS_PER_INCH, inline, svg_of
@@ -67,7 +68,8 @@ def build_report(
     try:
         results = compute_results(study, states, tests)
         networks = read_architectures(states.store, study, states.runs)
-        context = page_context(results, datasets, networks, disagreeing_images(results, refs), command)
+        images = disagreeing_images(results, refs), worst_of_variants(results, refs)
+        context = page_context(results, datasets, networks, *images, command)
     except OSError as error:  # otherwise it would be reported as an error of writing, a full disk for example
         raise InputError(
             f"{error.filename or states.store}: cannot be read for the report ({error.strerror or error}); the runs "

@@ -16,6 +16,7 @@ from emotune.analysis.verdict import RESOLVED, Verdict
 from emotune.config.ablate_command import AblateCommand
 from emotune.config.metric import SCALES
 from emotune.config.study import Study
+from emotune.config.target import Target
 from emotune.report import phrasing
 from emotune.report.across_sentences import across_sentences
 from emotune.report.answer import answer
@@ -32,6 +33,7 @@ from emotune.report.caveats import (
 )
 from emotune.report.comparison_data import comparison_data
 from emotune.report.dataset_info import DatasetInfo, synthetic_sentences
+from emotune.report.distribution_report import WorstImages, distribution_variables
 from emotune.report.division_sentences import assessment_sentences, division_sentences, unit_names
 from emotune.report.example_images import Disagreement
 from emotune.report.findable_effects import findable_effects_sentences
@@ -86,6 +88,7 @@ def page_context(
     datasets: Sequence[DatasetInfo],
     networks: NetworksFile | None,
     disagreements: Sequence[Disagreement],
+    worst: Sequence[WorstImages],
     command: AblateCommand,
 ) -> dict[str, Any]:
     """The variables of the templates of page, Markdown and LaTeX, by name.
@@ -95,6 +98,7 @@ def page_context(
         datasets: The descriptions of its data sets.
         networks: The differences of its networks; None if they are unknown.
         disagreements: The images that only one side of a contrast classifies correctly.
+        worst: The images whose distributions are predicted worst.
         command: The command that reproduces the study.
     """
     records = results.records
@@ -110,7 +114,7 @@ def page_context(
             **transfer_tables(results),
         }
     )
-    return _of_study(results.study) | _of_verdicts(results) | {
+    return _of_study(results.study, results.records.task) | _of_verdicts(results) | {
         "datasets": datasets,
         "synthetic": synthetic_sentences(datasets),
         "created": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
@@ -125,6 +129,7 @@ def page_context(
         "tuning": [*filter(None, [*tuning_sentences(results.study), _length(results)])],
         "tables": tables,
         "disagreements": disagreements,
+        **distribution_variables(results.study.metric, datasets, worst),
         "networks": architectures,
         "importance": importance_sentences(features),
         "unfinished": unfinished_runs(results.records.runs, command),
@@ -136,14 +141,14 @@ def page_context(
     }  # fmt: skip
 
 
-def _of_study(study: Study) -> dict[str, Any]:
-    """The variables that follow from the study alone."""
+def _of_study(study: Study, task: Target) -> dict[str, Any]:
+    """The variables that follow from the study and its task alone."""
     return {
         "study": study,
         "metric": study.metric,
         "scale": study.metric.scale,
         "metrics": SCALES,
-        "words": words_for(study.metric.task),
+        "words": words_for(task),
         "own_metric": study.metric.user_code,
         "selection_rule": phrasing.selection_rule(study.metric),
         "use_of_test_set": phrasing.use_of_test_set(study.metric),
@@ -226,6 +231,7 @@ def sections(context: Mapping[str, Any], figures: Mapping[str, Any]) -> list[dic
         "compare": ("Compare two variants", context["done"] > 1),
         "curves": ("Learning curves", has_figure("curves")),
         "classes": ("Classes and confusions", has_figure("confusion")),
+        "distributions": ("Predicted distributions", bool(tables["measures"].rows)),
         "ratings": ("Predicted ratings", has_figure("scatter")),
         "calibration": ("Calibration", has_figure("calibration")),
         "features": ("Which hand-made features matter", bool(context["importance"])),

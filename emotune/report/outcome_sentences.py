@@ -44,6 +44,8 @@ def trivial_answer(learning: Learning) -> str:
     if learning.prior.dimensions:
         return f"always answering the mean rating of training, {learning.prior.answer} ({values})"
     origin, (best, accuracy) = prior_origin(learning.prior), learning.prior.best_answer
+    if learning.prior.task == "distributions":
+        return f"always predicting the mean distribution {origin} ({values})"
     if "accuracy" in learning.yardsticks and accuracy > learning.prior.metrics["accuracy"] + ROUNDING:
         share = SCALES["accuracy"].format(accuracy)
         values = f"{values}; always answering {best} would be {share} % on these test images"

@@ -17,6 +17,7 @@ from emotune.report.contrast_columns import (
     other_columns,
 )
 from emotune.report.dataset_info import DatasetInfo
+from emotune.report.distribution_report import measure_table
 from emotune.report.division_sentences import unit_names
 from emotune.report.example_images import Disagreement
 from emotune.report.learning_table import learning_table
@@ -45,6 +46,7 @@ def report_tables(results: StudyResults, networks: Sequence[ArchitectureDifferen
         "exploratory": Table(exploratory_columns(metric, several), results.exploratory),
         "ratings": Table(rating_columns(divided), rating_rows(results)),
         "variants": Table(_variant_columns(metric, study.baseline, several, unit_names(results.repeats)), variants),
+        "measures": measure_table(results, several=divided),
         "metrics": Table(_metric_columns(metric, several), [row for row in variants if row.means]),
         "image_intervals": Table(image_interval_columns(metric, several), results.image_bootstraps),
         "mcnemar": Table(mcnemar_columns(several), [b for b in results.image_bootstraps if b.mcnemar]),

@@ -1,6 +1,6 @@
-"""The words in which reports on classes and on dimensions differ."""
+"""The words in which reports on classes, on distributions and on dimensions differ."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from emotune.analysis.prior import PriorPredictor
 from emotune.config.target import Target
@@ -59,14 +59,21 @@ DIMENSIONS = TaskWords(
 )  # fmt: skip
 
 
+DISTRIBUTIONS = replace(
+    CLASSES, prior="training mean", short_prior="mean", trivial="the mean distribution",
+    notes=f"The class is the one with the most votes, the first of several. {CLASSES.notes}",
+    limitation="The shares of a few votes on each image, which other people might not give.",
+)  # fmt: skip
+
+
 def words_for(task: Target) -> TaskWords:
-    """The words for a task; distributions of votes have those of classes."""
-    return DIMENSIONS if task == "dimensions" else CLASSES
+    """The words for a task."""
+    return {"classes": CLASSES, "distributions": DISTRIBUTIONS, "dimensions": DIMENSIONS}[task]
 
 
 def words_of(prior: PriorPredictor) -> TaskWords:
     """The words for the task of a trivial prediction."""
-    return words_for("dimensions" if prior.dimensions else "classes")
+    return words_for(prior.task)
 
 
 def prior_note(prior: PriorPredictor, origin: str) -> str:

@@ -39,6 +39,8 @@ def make_named_loss(loss: NamedLoss, classes: Sequence[str]) -> Loss:
             return partial(_emd, order=[list(classes).index(name) for name in wheel_of(classes, loss.wheel)])
         case PolarityLoss():
             return partial(_polarity, positive=[name in POSITIVE for name in classes], weight=loss.weight)
+        case _:
+            raise TypeError(f"train.loss: {loss.name} is no loss of classes or distributions")
 
 
 def readout(train: TrainConfig) -> Readout | None:

@@ -68,6 +68,8 @@ class Csv:
         if not rows:
             raise InputError(f"{self.table}: lists no images")
         notes = [f"{self.table.name}: {note}" for note in (*columns.notes, *images.notes, *reader.notes(rows))]
+        if self.target == "distributions" and any(entry.votes.get(OTHER) for entry in images.entries):
+            notes.append(f"{self.table.name}: votes for none of the classes are left out of the distributions")
         return Listing(self.table.stem, columns.classes, images.entries, f"the table {self.table.name}", NO_LICENCE,
                        images.left_out, notes=notes, base=base, target=self.target)  # fmt: skip
 

@@ -21,7 +21,7 @@ from emotune.data.sources.published_files import (
 
 __all__ = ["FlickrLdl", "TwitterLdl"]
 
-ORDER = ("amusement", "awe", "contentment", "excitement", "anger", "disgust", "fear", "sadness")
+ORDER: tuple[str, ...] = ("amusement", "awe", "contentment", "excitement", "anger", "disgust", "fear", "sadness")
 """The order of the counts if there is no header."""
 VOTERS = 11
 """The number of people who voted on each image."""

@@ -1,13 +1,16 @@
 """The true and the predicted distributions over classes, as means over the images of each class."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import pandas as pd
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from emotune.analysis.distribution_diagnostics import TRUE
+from emotune.analysis.distribution_diagnostics import TRUE, mean_distributions
+from emotune.analysis.prediction_arrays import shares_of
+from emotune.report.figures.entry import FigureEntry, for_both_widths
 from emotune.report.figures.layout import (
     LEGEND_ROW_HEIGHT,
     draw_legend,
@@ -18,12 +21,41 @@ from emotune.report.figures.layout import (
 )
 from emotune.report.figures.style import INK, SMALL, SOFT, STYLE, full_width, markers
 
-__all__ = ["mean_distribution_panels"]
+__all__ = ["distribution_figures", "mean_distribution_panels"]
 
 GAP, ROW, EDGE = 0.16, 0.135, 0.1
 """Inches; ROW is the height of a class in a panel."""
 LEAST_WIDTH = 1.05
 """Inches: the least width of a panel."""
+
+
+def distribution_figures(
+    dataset: str,
+    title: str,
+    predictions: Mapping[str, Mapping[int, pd.DataFrame]],
+    scope: str,
+    colours: Mapping[str, str],
+) -> Iterator[FigureEntry]:
+    """The figures of predicted distributions; none if classes are predicted.
+
+    Args:
+        dataset: The data set's name.
+        title: Its title.
+        predictions: The predictions by variant and seed.
+        scope: The data set and the number of seeds, for captions.
+        colours: The colours of the variants.
+    """
+    if shares_of(next(frame for by_seed in predictions.values() for frame in by_seed.values())) is None:
+        return
+    means = mean_distributions(predictions)
+    yield for_both_widths(
+        f"distributions-{dataset}",
+        partial(mean_distribution_panels, title, means, colours),
+        f"{scope}. Mean share of each class over all test images, and over those of each leading class, to which most "
+        "votes went (the first of several); the number of images in brackets. Bars: votes. Marks: predictions, mean "
+        "over seeds.",
+        f"Mean true and predicted distributions on {dataset}, by the class with the most votes",
+    )
 
 
 @rc_context(STYLE)

@@ -15,6 +15,7 @@ from emotune.config.head_training import is_head_alone
 from emotune.config.input_spec import InputSpec
 from emotune.report import phrasing
 from emotune.report.figures import accuracy, attention, calibration, classes, contrasts, curves, interactions, learning
+from emotune.report.figures.distributions import distribution_figures
 from emotune.report.figures.entry import FigureEntry, for_both_widths
 from emotune.report.figures.importance import importance_figures
 from emotune.report.figures.layout import seed_count_text
@@ -200,10 +201,12 @@ class _DatasetFigures:
         )
 
     def answers(self) -> Iterator[FigureEntry]:
-        """The figures of what is predicted: classes, or ratings."""
+        """The figures of what is predicted: classes, distributions, or ratings."""
+        shown = self._dataset, self._title, self._predictions
         if dimensions := self._results.records.dimensions.get(self._dataset):
-            yield from rating_figures(self._dataset, self._title, self._predictions, dimensions, self._colours)
+            yield from rating_figures(*shown, dimensions, self._colours)
         else:
+            yield from distribution_figures(*shown, self._scope, self._colours)
             yield from self.classes()
 
     def classes(self) -> Iterator[FigureEntry]:

@@ -57,6 +57,8 @@ def test_a_tie_stays_where_the_target_are_distributions(table):
     found = Csv(table, target="distributions").listing()
     assert [(entry.source, entry.label) for entry in found.entries] == [("a.jpg", "awe"), ("c.jpg", "fear")]
     assert ([row.source for row in found.left_out], found.target) == (["b.jpg"], "distributions")
+    assert any("left out of the distributions" in note for note in found.notes)
+    assert not any("left out" in note for note in Csv(table).listing().notes)
 
 
 def test_links_stand_for_images_and_a_path_goes_before_a_link(table):

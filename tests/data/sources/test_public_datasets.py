@@ -90,7 +90,9 @@ def test_images_of_emotion6_whose_votes_tie_stay_as_distributions(tmp_path):
     assert left_out(listing) == [("joy/5.jpg", "", Problem.VOTES)]
     assert listing.entries[3].votes[OTHER] == 0.9
     assert (listing.name, listing.target, listing.classes) == ("emotion6-distributions", "distributions", EKMAN)
+    assert "neutral" in listing.notes[-1]
     neutral = Emotion6(tmp_path, "class", "distributions").listing()
+    assert not any("left out" in note for note in neutral.notes)
     assert neutral.classes == (*EKMAN, "neutral") and left_out(neutral) == []
     assert list(labels(neutral).values())[2:] == ["joy", "neutral", "neutral"]
 

@@ -1,0 +1,199 @@
+"""What the report says of predicted distributions: a table of measures, how they are computed, and the worst images."""
+
+import base64
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from emotune.analysis.distribution_diagnostics import worst_images
+from emotune.analysis.distribution_measures import KL_FLOOR
+from emotune.analysis.distribution_metrics import distribution_metrics
+from emotune.config.distribution_scales import DISTRIBUTION_SCALES, DistributionMetric
+from emotune.config.labels import WHEELS
+from emotune.config.metric import Metric
+from emotune.config.run import DatasetRef
+from emotune.config.scale import Scale
+from emotune.core.text import listed
+from emotune.data.read.thumbnails import thumbnails
+from emotune.report.columns import Column, Table, dataset_column, heading
+from emotune.report.dataset_info import DatasetInfo
+from emotune.report.results import StudyResults
+
+__all__ = [
+    "WorstImage",
+    "WorstImages",
+    "distribution_variables",
+    "has_distributions",
+    "measure_sentences",
+    "measure_table",
+    "worst_of_variants",
+]
+
+MOST_IMAGES = 8
+"""Images shown of each variant."""
+TRAINING_MEAN = "training mean"
+
+
+@dataclass(frozen=True)
+class MeasureRow:
+    """The measures of a variant on a data set, or of the mean distribution of training.
+
+    Attributes:
+        dataset: The data set's name.
+        who: The variant's name, or `TRAINING_MEAN`.
+        means: The mean of each measure over its finished seeds; NaN where it makes no sense for the classes.
+    """
+
+    dataset: str
+    who: str
+    means: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class WorstImage:
+    """A test image, with what people said and what was predicted.
+
+    Attributes:
+        sample_id: The image's id.
+        value: The measure, as text.
+        true: The largest shares of the votes.
+        predicted: The largest predicted shares.
+        jpeg: The image in base64; empty if it may not be shown.
+    """
+
+    sample_id: str
+    value: str
+    true: str
+    predicted: str
+    jpeg: str
+
+
+@dataclass(frozen=True)
+class WorstImages:
+    """The images that a variant predicts worst.
+
+    Attributes:
+        dataset: The data set's name.
+        variant: The variant's name.
+        images: The images, the worst first.
+    """
+
+    dataset: str
+    variant: str
+    images: Sequence[WorstImage]
+
+
+def has_distributions(results: StudyResults, dataset: str) -> bool:
+    """Whether distributions are predicted on a data set, and runs on it have finished."""
+    return results.records.task == "distributions" and any(results.predictions[dataset].values())
+
+
+def measure_table(results: StudyResults, *, several: bool) -> Table:
+    """The measures of every variant, below those of the mean distribution of training.
+
+    Args:
+        results: The study's results.
+        several: Whether the table has a column for the data set.
+    """
+    rows = []
+    for dataset in results.datasets:
+        if not has_distributions(results, dataset):
+            continue
+        prior = distribution_metrics(results.learning[dataset].prior.predictions)
+        rows.append(MeasureRow(dataset, TRAINING_MEAN, prior))
+        for variant, by_seed in results.predictions[dataset].items():
+            values = [distribution_metrics(frame) for frame in by_seed.values()]
+            rows.append(MeasureRow(dataset, variant, {name: fmean(v[name] for v in values) for name in prior}))
+
+    def cell(name: str, scale: Scale) -> Callable[[MeasureRow], str]:
+        return lambda row: scale.format(row.means[name])
+
+    def title(scale: Scale) -> str:
+        return f"{heading(scale)} {'↑' if scale.higher_is_better else '↓'}"
+
+    return Table(
+        [
+            Column("variant", lambda row: row.who, "name"),
+            dataset_column(several),
+            *(Column(title(scale), cell(name, scale)) for name, scale in DISTRIBUTION_SCALES.items()),
+        ],
+        rows,
+    )
+
+
+def distribution_variables(
+    metric: Metric, datasets: Sequence[DatasetInfo], worst: Sequence[WorstImages]
+) -> dict[str, Any]:
+    """The variables of templates that are about predicted distributions.
+
+    Args:
+        metric: The study's metric.
+        datasets: The descriptions of its data sets.
+        worst: The images that are predicted worst.
+    """
+    scale = DISTRIBUTION_SCALES[worst_measure(metric)]
+    return {"measured": measure_sentences(datasets), "worst_images": worst, "worst_measure": scale}
+
+
+def measure_sentences(datasets: Sequence[DatasetInfo]) -> list[str]:
+    """How the measures are computed, with the floor of the divergence and the order of the wheel.
+
+    Args:
+        datasets: The descriptions of the data sets whose distributions are predicted.
+    """
+    wheels = [
+        f"{' – '.join(wheel)} – (around), {source}"
+        for wheel, source in WHEELS if any(set(wheel) == set(data.classes) for data in datasets)
+    ]  # fmt: skip
+    without = [data.name for data in datasets if not any(set(wheel) == set(data.classes) for wheel, _ in WHEELS)]
+    texts = [
+        "Each value is a mean over the test images of how far the predicted distribution q is from the shares p of the "
+        f"votes. KL: Σ p ln(p/q), where every q below {KL_FLOOR:g} is raised to it and q normalised again. χ²: "
+        "Σ (p − q)² / (p + q). Chebyshev: the largest |p − q|. Clark: √Σ (p − q)² / (p + q)², and Canberra: "
+        "Σ |p − q| / (p + q), neither divided by the number of classes. Where p and q are both 0, a fraction counts as "
+        "0; a class without votes that gets any share counts fully in Clark and Canberra. Intersection: Σ min(p, q), "
+        "one minus the total variation. Bhattacharyya: the coefficient Σ √(p q). EMD: the earth mover's distance; "
+        "polarity: between the positive and the negative classes, at distance 1.",
+    ]
+    if wheels:
+        texts.append(f"EMD, wheel: neighbours are one step apart on the circle {'; '.join(wheels)}.")
+    if without:
+        texts.append(f"There is no EMD on a wheel for {listed(without)}, for whose classes we know of none.")
+    return texts
+
+
+def worst_of_variants(results: StudyResults, refs: Mapping[str, DatasetRef]) -> list[WorstImages]:
+    """The images that each variant predicts worst, by the study's metric; by KL if that is no measure of distributions.
+
+    Args:
+        results: The study's results.
+        refs: The data sets by name.
+    """
+    name = worst_measure(results.study.metric)
+    scale, found = DISTRIBUTION_SCALES[name], []
+    for dataset, predictions in results.predictions.items():
+        if not has_distributions(results, dataset):
+            continue
+        tables = {variant: worst_images(by_seed, name, MOST_IMAGES) for variant, by_seed in predictions.items()}
+        tables = {variant: table[[math.isfinite(v) for v in table["value"]]] for variant, table in tables.items()}
+        ids = sorted({sample for table in tables.values() for sample in table["sample_id"]})
+        jpegs = thumbnails(refs[dataset], ids) if ids else {}
+        for variant, table in tables.items():
+            columns = zip(table["sample_id"], table["value"], table["true"], table["predicted"], strict=True)
+            images = [
+                WorstImage(sample, scale.format(value), true, predicted, _base64(jpegs.get(sample, b"")))
+                for sample, value, true, predicted in columns
+            ]
+            found.append(WorstImages(dataset, variant, images))
+    return found
+
+
+def worst_measure(metric: Metric) -> DistributionMetric:
+    """The measure by which images are the worst."""
+    return next((name for name in DISTRIBUTION_SCALES if name == metric.column), "kl")
+
+
+def _base64(jpeg: bytes) -> str:
+    return base64.b64encode(jpeg).decode()
