@@ -39,6 +39,7 @@ SMALL = {
     "report.py": "--variants 2 --seeds 2 --images 50 --repeats 1",
     "scale.py": "--most 100",
     "lrn.py": "--rounds 2",
+    "handmade.py": "--images 2 --rounds 1",
     "data.py": "--help",  # minutes at their smallest
     "execution.py": "--help",
     "train.py": "--help",

@@ -3,6 +3,7 @@
 import re
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from emotune.config.feature_sets import FEATURE_SETS
 from emotune.models.handmade.catalogue import feature_set
 
+README = Path(__file__).parents[3] / "README.md"
 COLUMN = re.compile(r"[a-z][a-z0-9_]*/[a-z0-9][a-z0-9_.-]*")
 """A group of numbers, and one of its numbers."""
 
@@ -91,3 +93,8 @@ def test_an_image_that_cannot_be_written_to_has_the_same_features(name):
     strided[::2] = image
     np.testing.assert_array_equal(features.compute(frozen), features.compute(image))
     np.testing.assert_array_equal(features.compute(strided[::2]), features.compute(image))
+
+
+def test_readme_lists_every_set_with_its_numbers():
+    listed = dict(re.findall(r"^\| `([a-z_]+)` \| (\d+) \|", README.read_text(), re.MULTILINE))
+    assert listed == {name: str(len(feature_set(name).columns)) for name in FEATURE_SETS}
