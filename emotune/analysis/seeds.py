@@ -88,6 +88,8 @@ class Comparison:
         overlap: The number of test images per training image of a fold or split; 0 where seeds repeat.
         counted: The seeds that count in a division in which the contrast's variants have not finished all of them, by
             its number; empty where seeds repeat.
+        at_edge: The tuned options whose chosen value lies on an edge of the search, by variant
+            (`emotune.analysis.tuning`); the contrast is then not resolved.
     """
 
     contrast: Contrast
@@ -107,6 +109,7 @@ class Comparison:
     unit: Unit = "seed"
     overlap: float = 0.0
     counted: Mapping[int, Sequence[int]] = field(default_factory=dict)
+    at_edge: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def is_identical(self) -> bool:

@@ -6,12 +6,15 @@ than one of a study in which they were written by hand; `tests/analysis/test_tun
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
 from pydantic import ValidationError
 
+from emotune.analysis.seeds import Comparison
+from emotune.analysis.verdict import RESOLVED, Verdict
+from emotune.config.run import RunConfig
 from emotune.config.scale import ROUNDING
 from emotune.config.study import Study
 from emotune.config.tuned_options import with_setting
@@ -20,7 +23,7 @@ from emotune.config.tuning_runs import Place, TuningRun
 from emotune.runs.directory import State
 from emotune.runs.store import RunStates
 
-__all__ = ["Choice", "Trial", "TuningStage", "choose", "edge_variants", "make_stage"]
+__all__ = ["Choice", "Trial", "TuningStage", "choose", "edges_on", "make_stage", "with_edges"]
 
 ENDED = (State.DONE, State.DIVERGED)
 """The states of a run that more training does not change; divergence is an outcome."""
@@ -77,12 +80,14 @@ class TuningStage:
         runs: The tuning runs.
         states: Their states and records.
         choices: The chosen settings, by place; empty until all runs have ended.
+        declared: The study's runs with the options that it declares, which nobody needs to train.
     """
 
     tune: Tuning
     runs: tuple[TuningRun, ...]
     states: RunStates
     choices: Mapping[Place, Choice]
+    declared: tuple[RunConfig, ...] = ()
 
     @property
     def is_over(self) -> bool:
@@ -94,26 +99,37 @@ class TuningStage:
         """The number of runs that have ended."""
         return sum(status.state in ENDED for status in self.states.statuses.values())
 
+    def declared_states(self) -> RunStates | None:
+        """The states of the runs with the declared options, which another study may have trained; None unless all of
+        them have ended, or those of the chosen options are the same.
+
+        Raises:
+            InputError: the store cannot be reached.
+        """
+        states = self.states.store.states(self.declared)
+        return states if all(status.state in ENDED for status in states.statuses.values()) else None
+
     @property
     def chosen(self) -> dict[Place, Setting]:
         """The chosen settings by place."""
         return {place: choice.chosen for place, choice in self.choices.items()}
 
 
-def make_stage(study: Study, runs: Sequence[TuningRun], states: RunStates) -> TuningStage:
+def make_stage(
+    study: Study, runs: Sequence[TuningRun], states: RunStates, declared: Sequence[RunConfig] = ()
+) -> TuningStage:
     """The tuning of a study, with the choices if all of its runs have ended.
 
     Args:
         study: The study, with its ``tune``.
         runs: The tuning runs.
         states: Their states and records.
+        declared: The study's runs with the options that it declares.
     """
     if study.tune is None:
         raise ValueError("the study tunes nothing")
-    stage = TuningStage(study.tune, tuple(runs), states, {})
-    if stage.ended < len(states.statuses):
-        return stage
-    return TuningStage(study.tune, stage.runs, states, choose(study, runs, states))
+    stage = TuningStage(study.tune, tuple(runs), states, {}, tuple(declared))
+    return stage if stage.ended < len(states.statuses) else replace(stage, choices=choose(study, runs, states))
 
 
 def choose(study: Study, runs: Iterable[TuningRun], states: RunStates) -> dict[Place, Choice]:
@@ -140,14 +156,46 @@ def choose(study: Study, runs: Iterable[TuningRun], states: RunStates) -> dict[P
     return choices
 
 
-def edge_variants(choices: Iterable[Choice], datasets: Iterable[str]) -> frozenset[str]:
-    """The variants whose choices on these data sets lie on an edge, at least half of them if there are several."""
-    names, at_edge = set(datasets), dict[str, list[bool]]()
+def edges_on(choices: Iterable[Choice], datasets: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """The options of each variant that lie on an edge of the search on these data sets, if any do.
+
+    Args:
+        choices: The choices.
+        datasets: The names of the data sets, or of the divisions of one. Where there are several choices, for these or
+            for seeds, an option counts if at least half of them lie on an edge.
+    """
+    names, found = set(datasets), dict[str, list[Choice]]()
     for choice in choices:
-        variant, dataset, _ = choice.place
-        if dataset in names:
-            at_edge.setdefault(variant, []).append(bool(choice.edges))
-    return frozenset(variant for variant, found in at_edge.items() if 2 * sum(found) >= len(found))
+        if choice.place[1] in names:
+            found.setdefault(choice.place[0], []).append(choice)
+    edges = {
+        variant: tuple(
+            key for key, _ in of_variant[0].chosen if 2 * sum(key in one.edges for one in of_variant) >= len(of_variant)
+        )
+        for variant, of_variant in found.items()
+    }
+    return {variant: keys for variant, keys in edges.items() if keys}
+
+
+def with_edges(
+    comparisons: Iterable[Comparison], stage: TuningStage | None, names: Mapping[str, Sequence[str]]
+) -> list[Comparison]:
+    """The comparisons, unresolved where the choice for one of a contrast's variants lies on an edge of the search.
+
+    Args:
+        comparisons: The declared contrasts with their verdicts.
+        stage: The tuning; None: nothing is tuned.
+        names: The names of the divisions of each data set, by the name of a comparison's data set.
+    """
+    if stage is None:
+        return list(comparisons)
+    edges = {dataset: edges_on(stage.choices.values(), of) for dataset, of in names.items()}
+    judged = []
+    for c in comparisons:
+        at_edge = {variant: keys for variant, keys in edges[c.dataset].items() if variant in c.contrast.weights}
+        verdict = Verdict.UNRESOLVED if at_edge and c.verdict in (*RESOLVED, Verdict.EQUIVALENT) else c.verdict
+        judged.append(replace(c, verdict=verdict, at_edge=at_edge))
+    return judged
 
 
 def _best(tune: Tuning, trials: Sequence[Trial]) -> Setting:

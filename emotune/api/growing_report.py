@@ -176,7 +176,8 @@ def work(job: ReportJob, send: Callable[[Any], None]) -> None:
         plan, page = job.resolved.plan(), None
         if plan.records:
             compute_metric(study.metric, plan, Console(quiet=True))
-            page = build_report(study, plan, job.folder, job.command, job.resolved.tests, is_growing=True)
+            tests, tuning = job.resolved.tests, job.resolved.tuning
+            page = build_report(study, plan, job.folder, job.command, tests, is_growing=True, tuning=tuning)
         send((page, len(plan.records)))
     except Exception as error:  # whatever it is, the study goes on
         send(InputError(" ".join(str(error).split()) or type(error).__name__))

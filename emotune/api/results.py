@@ -64,7 +64,7 @@ def load_results(study: Study | str | Path, runs: str | Path = DEFAULT_RUNS) -> 
 
     resolved = resolve_study(study, runs)
     require_choices(resolved)
-    results = compute_results(resolved.study, resolved.plan(), resolved.tests)
+    results = compute_results(resolved.study, resolved.plan(), resolved.tests, resolved.tuning)
     names = ["run", "variant", "dataset", "seed"]
     tables = []
     for row in results.records.done()[names].to_dict("records"):

@@ -224,13 +224,13 @@ def write_report(resolved: "ResolvedStudy", plan: "Plan", reporting: ReportOptio
     from emotune.report.freshness import input_fingerprint, is_up_to_date, write_fingerprint
 
     out, command = reporting.folder, reporting.command
-    digest = input_fingerprint(resolved.study, plan, str(command), resolved.tests)
+    digest = input_fingerprint(resolved.study, plan, str(command), resolved.tests, resolved.tuning)
     page = out / "index.html"
     is_new = reporting.always or not is_up_to_date(out, digest)
     if is_new:
         from emotune.report.build import build_report
 
-        page = build_report(resolved.study, plan, out, command, resolved.tests)
+        page = build_report(resolved.study, plan, out, command, resolved.tests, tuning=resolved.tuning)
         write_fingerprint(out, digest)
     console.print(f"Report: {page}{'' if is_new else ' (up to date)'}", highlight=False)
     for line in closing_lines(out, resolved.study.metric):

@@ -4,7 +4,7 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
-__all__ = ["ROUNDING", "Scale", "with_minus"]
+__all__ = ["ROUNDING", "SCALE_OF_LOSS", "Scale", "with_minus"]
 
 ROUNDING = 1e-9
 """Differences smaller than this, in the unit of any metric, are rounding errors."""
@@ -77,6 +77,12 @@ class Scale:
     def format_amount(self, number: float) -> str:
         """The difference with its unit: ``1 point``, ``0.5 points``."""
         return f"{number:g} {self.difference_unit if number == 1 else self.difference_units}".rstrip()
+
+
+SCALE_OF_LOSS = Scale(
+    "validation cross-entropy", "validation loss", "nats", "nat", 3, higher_is_better=False, bounds=(0.0, math.inf)
+)
+"""The scale of the mean cross-entropy over validation images, by which settings can be tuned."""
 
 
 def with_minus(number: str) -> str:

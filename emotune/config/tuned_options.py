@@ -15,7 +15,7 @@ from emotune.config.tuning import RandomSearch, Range, Setting, Tuning, setting_
 from emotune.config.validation import describe_validation_error, format_problem
 from emotune.core.errors import suggest
 
-__all__ = ["is_tuned", "set_twice", "tuning_problems", "with_setting"]
+__all__ = ["declared_setting", "is_tuned", "set_twice", "tuning_problems", "with_setting"]
 
 Variant = tuple[ModelConfig, TrainConfig]
 FIXED = {
@@ -186,6 +186,16 @@ def _mistakes(
     except ValueError as error:
         return [("tune.over", f"{setting_text(setting)}{error}")]
     return [("tune.over", text) for text in head_training_problems(*applied) if text not in before]
+
+
+def declared_setting(tune: Tuning, pair: Variant) -> Setting:
+    """The values that the tuned options have in a variant's own model and training.
+
+    Args:
+        tune: The tuning.
+        pair: The model and the training.
+    """
+    return tuple((key, _value(pair, key)) for key in tune.over)
 
 
 def _value(pair: Variant, key: str) -> Any:

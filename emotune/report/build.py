@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from emotune.analysis.architecture import read_architectures
 from emotune.analysis.feature_importance import feature_importance
+from emotune.analysis.tuning import TuningStage
 from emotune.config.ablate_command import AblateCommand
 from emotune.config.other_data import TransferTest
 from emotune.config.run import DatasetRef, RunConfig
@@ -39,7 +40,7 @@ __all__ = ["build_report"]
 
 def build_report(
     study: Study, states: RunStates, out: Path, command: AblateCommand, tests: Sequence[TransferTest] = (),
-    *, is_growing: bool = False,
+    *, is_growing: bool = False, tuning: TuningStage | None = None,
 ) -> Path:  # fmt: skip
     """Writes the report of a study, complete or not.
 
@@ -51,6 +52,7 @@ def build_report(
         tests: The tests of its runs on other data sets.
         is_growing: Whether the study is being trained and the report will be written again: its page says so, and
             reloads itself.
+        tuning: The tuning that chose the options of the runs; None if the study tunes nothing.
 
     Returns:
         The path of the page.
@@ -66,7 +68,7 @@ def build_report(
         if data.manifest and not data.dimensions:
             study.metric.check_classes(data.name, data.classes)
     try:
-        results = compute_results(study, states, tests)
+        results = compute_results(study, states, tests, tuning)
         networks = read_architectures(states.store, study, states.runs)
         images = disagreeing_images(results, refs), worst_of_variants(results, refs)
         context = page_context(results, datasets, networks, *images, command)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from emotune.analysis.architecture import NetworksFile, architecture_differences, contrast_options
+from emotune.analysis.architecture import NetworksFile, architecture_differences
 from emotune.analysis.feature_importance import feature_importance
 from emotune.analysis.metric_table import contrast_weights
 from emotune.analysis.power import seeds_of_interactions
@@ -46,6 +46,7 @@ from emotune.report.results import StudyResults
 from emotune.report.tables import disagreement_counts, excluded_images, report_tables
 from emotune.report.task_words import words_for
 from emotune.report.transfer_report import transfer_context, transfer_tables
+from emotune.report.tuning import compared_options, tuned_sentences
 from emotune.report.unfinished_runs import unfinished_runs
 
 __all__ = ["VERDICT_MARKS", "VerdictEntry", "page_context", "sections"]
@@ -115,6 +116,7 @@ def page_context(
         }
     )
     return _of_study(results.study, results.records.task) | _of_verdicts(results) | {
+        "contrast_options": compared_options(results),
         "datasets": datasets,
         "synthetic": synthetic_sentences(datasets),
         "created": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
@@ -126,7 +128,9 @@ def page_context(
         "declared": results.declared_first,
         "declared_when": declared_text(results.declared_first),
         "outcomes": _outcomes(results),
-        "tuning": [*filter(None, [*tuning_sentences(results.study), _length(results)])],
+        "tuning": [
+            *filter(None, [*tuning_sentences(results.study), *tuned_sentences(results), _length(results)])
+        ],
         "tables": tables,
         "disagreements": disagreements,
         **distribution_variables(results.study.metric, datasets, worst),
@@ -153,7 +157,6 @@ def _of_study(study: Study, task: Target) -> dict[str, Any]:
         "selection_rule": phrasing.selection_rule(study.metric),
         "use_of_test_set": phrasing.use_of_test_set(study.metric),
         "formulas": [(c.name, c.formula) for c in study.contrasts if c.name != c.formula],
-        "contrast_options": contrast_options(study),
         "seeds_of_interactions": seeds_of_interactions(
             study.contrasts, contrast_weights(study.contrasts, list(study.variants))
         ),

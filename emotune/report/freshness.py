@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Self, TypedDict
 
 from emotune.analysis.architecture import read_architectures
+from emotune.analysis.tuning import TuningStage
 from emotune.config.other_data import TransferTest
 from emotune.config.study import Study
 from emotune.core.errors import InputError, UnwritableError, describe_os_error
@@ -74,7 +75,9 @@ class FingerprintFile(TypedDict):
     cards: bool
 
 
-def input_fingerprint(study: Study, states: RunStates, command: str, tests: Sequence[TransferTest] = ()) -> str:
+def input_fingerprint(
+    study: Study, states: RunStates, command: str, tests: Sequence[TransferTest] = (), tuning: TuningStage | None = None
+) -> str:
     """A digest of everything a report depends on: study, runs, their values and tests, data, command, emotune's code.
 
     Args:
@@ -82,6 +85,7 @@ def input_fingerprint(study: Study, states: RunStates, command: str, tests: Sequ
         states: Its runs, and what their store has of them. Curves and predictions never change after the record.
         command: The command that reproduces the study.
         tests: The tests of its runs on other data sets.
+        tuning: The tuning that chose the options of the runs; None if the study tunes nothing.
     """
     runs, statuses, store = states.runs, states.statuses, states.store
     datasets = {run.dataset.name: run.dataset for run in runs}.values()
@@ -97,12 +101,21 @@ def input_fingerprint(study: Study, states: RunStates, command: str, tests: Sequ
         *value_bytes(states, study.metric),
         *bytes_of_tests(states, tests),
         *_declared(study, states),
+        *_tuning(tuning),
         *_package_sources(),
     )
     for part in parts:
         data = part.encode() if isinstance(part, str) else part
         digest.update(f"{len(data)} ".encode() + data)
     return digest.hexdigest()
+
+
+def _tuning(tuning: TuningStage | None) -> Iterator[str]:
+    """The tuning runs, and the runs with the declared options if a report compares them."""
+    if tuning is not None:
+        for states in filter(None, (tuning.states, tuning.declared_states())):
+            yield from (f"{run_id} {status.state}" for run_id, status in states.statuses.items())
+            yield from (json.dumps(record, sort_keys=True) for record in states.records.values())
 
 
 def _declared(study: Study, states: RunStates) -> Iterator[str]:

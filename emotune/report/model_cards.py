@@ -16,11 +16,13 @@ from emotune.config.network import BaselineConfig, NetworkConfig
 from emotune.config.run import difference_to_defaults
 from emotune.config.scale import Scale
 from emotune.config.shown_options import shown_options
+from emotune.config.tuned_options import is_tuned
 from emotune.config.types import as_in_study
 from emotune.report import phrasing
 from emotune.report.dataset_info import DatasetInfo
 from emotune.report.rating_table import RatingRow, rating_rows
 from emotune.report.results import StudyResults
+from emotune.report.tuning import chosen_text
 
 __all__ = ["CardTest", "model_card_contexts"]
 
@@ -73,6 +75,8 @@ def model_card_contexts(results: StudyResults, context: Mapping[str, Any]) -> di
 def _card(results: StudyResults, context: Mapping[str, Any], variant: str) -> dict[str, Any]:
     study = results.study
     model, train = study.variants[variant]
+    of_model = _untuned(results, variant, "model", shown_options(model))
+    of_train = _untuned(results, variant, "train", _effective(model, shown_options(train)))
     done = results.records.done()
     runs = done[done["variant"] == variant]["run"].tolist()
     is_network = isinstance(model, NetworkConfig)
@@ -80,8 +84,8 @@ def _card(results: StudyResults, context: Mapping[str, Any], variant: str) -> di
     summaries = [row for name in results.datasets for row in results.variant_summaries(name)]
     return dict(context) | {
         "variant": variant,
-        "model": f"{model.name}: {_options_text(shown_options(model))}".rstrip(": "),
-        "training": _options_text(_effective(model, shown_options(train))),
+        "model": f"{model.name}: {_options_text(of_model)}".rstrip(": "),
+        "training": _with_chosen(results, variant, of_train),
         "is_network": is_network,
         "features": _features(model),
         "input_side": results.inputs[variant].side,
@@ -95,6 +99,19 @@ def _card(results: StudyResults, context: Mapping[str, Any], variant: str) -> di
         "synthetic": all(data.synthetic for data in datasets),
         "run_ids": runs,
     }
+
+
+def _untuned(results: StudyResults, variant: str, part: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a part of a variant that were not tuned, whose values the study declares."""
+    tune = results.study.tune
+    tuned = tune.over if tune and is_tuned(tune, variant) else ()
+    return {key: value for key, value in options.items() if f"{part}.{key}" not in tuned}
+
+
+def _with_chosen(results: StudyResults, variant: str, options: Mapping[str, Any]) -> str:
+    """Options in a line, with what was chosen by validation."""
+    chosen = chosen_text(results, variant)
+    return ", ".join(filter(None, [_options_text(options), f"chosen by validation: {chosen}" if chosen else ""]))
 
 
 def _effective(model: ModelConfig, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def verdict_sentences(
         f"Not confirmatory: {'; '.join(map(str, comparison.late))}." if comparison.late and with_lateness else "",
         _infinite_values(comparison),
         f"Adjusted p {p_value(comparison.p)}." if comparison.p is not None else "",
-        *_reasons(comparison, metric),
+        *(_edge_reason(comparison) or _reasons(comparison, metric)),
         *dependence_sentences(comparison, among, metric),
     ]
     if comparison.missing:
@@ -74,6 +74,14 @@ def verdict_in_words(comparison: Comparison) -> str:
     verdict = comparison.verdict or Verdict.UNRESOLVED
     not_zero = ", and not zero" if verdict is Verdict.EQUIVALENT and comparison.is_not_zero else ""
     return "; ".join([f"{verdict}{not_zero}", *map(str, comparison.late)])
+
+
+def _edge_reason(comparison: Comparison) -> list[str]:
+    """Why a contrast has no verdict although its interval may give one: a choice on an edge of the search."""
+    if comparison.verdict is not Verdict.UNRESOLVED or not comparison.at_edge:
+        return []
+    which = listed([f"{listed(keys)} of {variant}" for variant, keys in comparison.at_edge.items()])
+    return [f"The chosen {which} lies on an edge of the search, so a better value may lie beyond: no verdict."]
 
 
 def _reasons(comparison: Comparison, metric: Metric) -> list[str]:

@@ -21,17 +21,26 @@ def tuning_sentences(study: Study) -> list[str]:
     reference = trained[study.baseline]
     own = [name for name, train in trained.items() if train != reference]
     alike = [name for name in trained if name not in own]
-    rate = f"learning rate {reference.lr:g}, {_epochs(reference.epochs)}, batches of {reference.batch_size}"
+    tuned = () if study.tune is None else study.tune.over
+    rate = ", ".join(
+        text
+        for key, text in {
+            "train.lr": f"learning rate {reference.lr:g}", "train.epochs": _epochs(reference.epochs),
+            "train.batch_size": f"batches of {reference.batch_size}",
+        }.items()
+        if key not in tuned
+    )  # fmt: skip
     if len(alike) > 1:
         names = f"All {len(trained)} networks" if len(alike) == len(trained) else listed(alike)
-        sentences = [
-            f"{names} are trained with the same training options ({rate}), whether these suit each of them or not."
-        ]
+        suits = "apart from what is tuned" if study.tune else "whether these suit each of them or not"
+        sentences = [f"{names} are trained with the same training options ({rate}), {suits}."]
     else:
         sentences = [f"{study.baseline} is trained with {rate}."]
     if own:
         its = "training options of its own" if len(own) == 1 else "training options of their own"
         sentences.append(f"{listed(own)} {'has' if len(own) == 1 else 'have'} {its}.")
+    if study.tune:
+        return sentences
     sentences.append(
         "Whether these options were tuned, and for which variant, is not recorded. Of two variants the one that was "
         "tuned less may be worse for that reason alone, so a verdict is about the variants as they were trained."

@@ -9,23 +9,24 @@ import pandas as pd
 
 from emotune.analysis import diagnostics
 from emotune.analysis.across_datasets import AcrossDatasets, across_datasets
-from emotune.analysis.divided_learning import learning_on_all
-from emotune.analysis.divisions import Repeats, division_rows, estimate_on_all, judge_on_all, repeats_of
+from emotune.analysis.divisions import Repeats, division_rows, estimate_on_all, judge_on_all
 from emotune.analysis.images import ImageBootstrap, bootstrap_over_images, complete_seeds
-from emotune.analysis.learning import Learning, learning, unable_to_learn, with_learning
+from emotune.analysis.learning import Learning, unable_to_learn, with_learning
 from emotune.analysis.load import Records, load_records
-from emotune.analysis.looks import DatasetLooks, reached_looks
+from emotune.analysis.looks import DatasetLooks
 from emotune.analysis.outcomes import Outcomes, outcomes
 from emotune.analysis.residuals import PooledSpread, pooled_spread
 from emotune.analysis.seeds import Comparison, Summary, summarise
 from emotune.analysis.sensitivity import OtherAnalyses, other_analyses
 from emotune.analysis.still_improving import still_improving
 from emotune.analysis.transfer import Transfer, compute_transfer
+from emotune.analysis.tuning import TuningStage, with_edges
 from emotune.analysis.verdict import Verdict
 from emotune.config.contrast import Contrast
 from emotune.config.input_spec import InputSpec
 from emotune.config.other_data import TransferTest
 from emotune.config.study import Study
+from emotune.report.judgement import judged_contrasts, study_repeats, untuned_contrasts
 from emotune.runs.declarations import (
     Declaration,
     DeclaredContrast,
@@ -101,6 +102,8 @@ class StudyResults:
         pooled_spreads: The standard deviation of a seed difference, pooled over all variants and A/A, by data set; data
             sets with too few finished runs are absent, and divided ones.
         transfer: The finished runs on other data sets; None if the study names none.
+        tuning: The tuning that chose the options of the runs; None if the study tunes nothing.
+        untuned: The declared contrasts with the options that the study declares, if all of these runs are there, too.
     """
 
     study: Study
@@ -126,6 +129,8 @@ class StudyResults:
     disagreements: Mapping[str, Mapping[Contrast, pd.DataFrame]]
     pooled_spreads: Mapping[str, PooledSpread]
     transfer: Transfer | None = None
+    tuning: TuningStage | None = None
+    untuned: Sequence[Comparison] = ()
 
     @property
     def judged_on(self) -> tuple[str, ...]:
@@ -182,13 +187,16 @@ class StudyResults:
         return rows
 
 
-def compute_results(study: Study, states: RunStates, tests: Sequence[TransferTest] = ()) -> StudyResults:
+def compute_results(
+    study: Study, states: RunStates, tests: Sequence[TransferTest] = (), tuning: TuningStage | None = None
+) -> StudyResults:
     """Reads a study's runs and computes everything that its report shows.
 
     Args:
         study: The study.
         states: Its runs, and what their store has of them.
         tests: Its tests on other data sets.
+        tuning: The tuning that chose their options; None if the study tunes nothing.
 
     Raises:
         InputError: the store cannot be reached.
@@ -196,16 +204,14 @@ def compute_results(study: Study, states: RunStates, tests: Sequence[TransferTes
     records = load_records(states, study.metric)
     datasets = tuple(dict.fromkeys(run.dataset.name for run in states.runs))
     rows = cast("list[dict[str, Any]]", records.runs.to_dict("records"))  # column names are strings
-    repeats = _repeats(study, states, records)
+    repeats = study_repeats(study, states, records)
     divided = [row for one in repeats if one.is_divided for row in division_rows(rows, one, study.metric.column)]
     undivided = {one.dataset for one in repeats if not one.is_divided}
     done = [row for row in rows if row["state"] == State.DONE]
-    learned = {d: one for d in datasets if (one := learning(records, study, d, len(repeats)))}
-    looks = reached_looks(rows, study.contrasts, datasets, study.looks, study.metric, learned) if study.looks else ()
-    learned |= {one.dataset: replace(learned[one.dataset], variants=one.learning) for one in looks if one.learning}
-    learned_on, judging = learning_on_all(rows, repeats, learned, study.seeds), (study.contrasts, repeats, study.metric)
+    judging = study.contrasts, repeats, study.metric
+    learned, looks, learned_on, judged = judged_contrasts(study, records, rows, repeats)
     names = {name: one.learned for name, one in learned_on.items()}
-    judged = [c for one in looks for c in one.comparisons] or with_learning(judge_on_all(rows, *judging), names)
+    judged = with_edges(judged, tuning, {one.dataset: one.names for one in repeats})
     declared = current_declaration(study, states)
     written = read_declarations(states.store, study.name)
     comparisons = [_with_lateness(c, written, declared) for c in judged]
@@ -242,17 +248,8 @@ def compute_results(study: Study, states: RunStates, tests: Sequence[TransferTes
             if (spread := pooled_spread(done, dataset, study.metric.column)) is not None
         },
         transfer=compute_transfer(study, states, tests, records, repeats, comparisons),
+        tuning=tuning, untuned=untuned_contrasts(study, tuning, states),
     )  # fmt: skip
-
-
-def _repeats(study: Study, states: RunStates, records: Records) -> list[Repeats]:
-    """The repeats on each data set; how far training images of divisions overlap follows from the finished runs."""
-    refs = {run.dataset.name: run.dataset for run in states.runs}
-    images = {
-        run.dataset.name: (record["train_images"], record["test_images"])
-        for run in states.runs if run.dataset.division and (record := records.records.get(run.id))
-    }  # fmt: skip
-    return repeats_of(refs.values(), study.seeds, images)
 
 
 def _outcomes(

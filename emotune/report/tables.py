@@ -23,6 +23,7 @@ from emotune.report.example_images import Disagreement
 from emotune.report.learning_table import learning_table
 from emotune.report.rating_table import rating_columns, rating_rows
 from emotune.report.results import StudyResults, VariantSummary
+from emotune.report.tuning import tuning_table, untuned_table
 
 __all__ = ["disagreement_counts", "excluded_images", "report_tables"]
 
@@ -52,6 +53,8 @@ def report_tables(results: StudyResults, networks: Sequence[ArchitectureDifferen
         "mcnemar": Table(mcnemar_columns(several), [b for b in results.image_bootstraps if b.mcnemar]),
         "selection_bias": Table(_selection_bias_columns(divided), results.test_selection_bias.to_dict("records")),
         "networks": Table(_network_columns(study.baseline), networks),
+        "tuning": tuning_table(results),
+        "untuned": untuned_table(results),
         "runs": Table(_run_columns(metric), results.records.runs.to_dict("records")),
     }
 

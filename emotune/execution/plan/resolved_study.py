@@ -129,7 +129,7 @@ def resolve_study(study: Study | str | Path, runs: str | Path) -> ResolvedStudy:
     if study.tune is None:
         return ResolvedStudy(study, datasets, planned, store, tests, planned)
     tried = tuning_runs(study, planned)
-    stage = make_stage(study, tried, store.states(one.run for one in tried))
+    stage = make_stage(study, tried, store.states(one.run for one in tried), planned)
     chosen = with_choices(study, planned, stage.chosen) if stage.is_over else ()
     return ResolvedStudy(study, datasets, chosen, store, tests, planned, stage)
 

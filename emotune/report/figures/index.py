@@ -14,7 +14,17 @@ from emotune.analysis.seeds import Summary
 from emotune.config.head_training import is_head_alone
 from emotune.config.input_spec import InputSpec
 from emotune.report import phrasing
-from emotune.report.figures import accuracy, attention, calibration, classes, contrasts, curves, interactions, learning
+from emotune.report.figures import (
+    accuracy,
+    attention,
+    calibration,
+    classes,
+    contrasts,
+    curves,
+    interactions,
+    learning,
+    tuning,
+)
 from emotune.report.figures.distributions import distribution_figures
 from emotune.report.figures.entry import FigureEntry, for_both_widths
 from emotune.report.figures.importance import importance_figures
@@ -43,6 +53,7 @@ def draw_figures(
     yield from _contrast_figures(results)
     yield from learning.learning_figures(results, titles)
     yield from transfer_figures(results)
+    yield from tuning.tuning_figures(results, titles)
     for name, predictions in results.predictions.items():
         if predictions:
             part = _DatasetFigures(results, name, titles[name])

@@ -17,6 +17,7 @@ from emotune.analysis.learning import Learning, RunLearning, VariantLearning
 from emotune.analysis.looks import Look
 from emotune.analysis.prior import prior_predictor
 from emotune.analysis.seeds import summarise
+from emotune.analysis.validation_curves import CurvePoint
 from emotune.analysis.verdict import Verdict
 from emotune.config.contrast import Contrast
 from emotune.config.labels import MIKELS
@@ -33,6 +34,7 @@ from emotune.report.figures import (
     interactions,
     learning,
     transfer,
+    tuning,
 )
 from emotune.report.figures.style import variant_colours
 from emotune.report.transfer_report import MatrixRow
@@ -154,6 +156,14 @@ def transferred(results: SimpleNamespace) -> list[MatrixRow]:
     ]  # fmt: skip
 
 
+def tried(r: SimpleNamespace) -> list[CurvePoint]:
+    """Each variant at rates, of which one is chosen and another made a run diverge."""
+    rates, lot = (0.001, 0.003, 0.01, 0.03), np.random.default_rng(5)
+    values = [(v, rate, tuple(lot.normal(50, 3, 2).tolist())) for v in r.variants for rate in rates]
+    return [CurvePoint(v, rate, one, int(rate == 0.03 and v == r.variants[-1]), float(rate == 0.01))
+            for v, rate, one in values]  # fmt: skip
+
+
 DRAW: dict[str, Callable[..., Figure]] = {
     "forest": lambda r, **width: contrasts.contrast_forest(r.compared, METRIC, r.aa, **width),
     "uncertainties": lambda r, **width: contrasts.interval_comparison(r.compared, r.crossed, METRIC, **width),
@@ -163,6 +173,9 @@ DRAW: dict[str, Callable[..., Figure]] = {
     ),
     "against_cost": lambda r, **width: accuracy.metric_against_cost("scenes", r.cost, METRIC, r.colours, **width),
     "learned": lambda r, **width: learning.learned_by_seed("scenes", r.learning, r.runs, r.colours, **width),
+    "tuning": lambda r, **width: tuning.validation_by_option(
+        "scenes", "train.lr", tried(r), METRIC.scale, r.colours, **width
+    ),
     "learning_curves": lambda r, **width: curves.learning_curves("scenes", r.epochs, r.colours, **width),
     "attention_entropy": lambda r, **width: curves.attention_entropy(
         "scenes", r.epochs, r.colours, {v: (36, 49)[i % 2] for i, v in enumerate(r.variants)}, **width
