@@ -24,7 +24,7 @@ from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
 from emotune.core.cache_dir import cache_folder
 from emotune.core.errors import InputError
-from emotune.data.manifest import Shard
+from emotune.data.manifest import SPLITS, Shard
 from emotune.data.read.batches import Split, open_split
 from emotune.data.read.feature_cache import FeatureCache, FeatureFile, row_type
 from emotune.data.read.feature_reader import FeatureReader
@@ -37,7 +37,7 @@ from emotune.training.frozen import backbone_digest
 from emotune.training.precision import autocast
 from emotune.training.progress_reporter import reading_reporter
 from emotune.training.setup import InterruptedRunError, RunSession, split_opener
-from emotune.training.step import TrainState, network_inputs
+from emotune.training.step import SeesImages, TrainState, network_inputs
 
 __all__ = ["FeatureSource", "StoppedError", "features_opener"]
 
@@ -105,7 +105,7 @@ class FeatureSource:
 
     Attributes:
         run: The run.
-        state: The head in training, whose augmentation training views have.
+        state: How images are seen: the head in training, whose augmentation training views have.
         backbone: The network with the frozen backbone.
         resources: The resources, which limit how much features may fill.
         stop: A function that is called between batches; once it returns true, a `StoppedError` is raised.
@@ -113,15 +113,15 @@ class FeatureSource:
     """
 
     run: RunConfig
-    state: TrainState
+    state: SeesImages
     backbone: BackboneNetwork
     resources: Resources
     stop: Callable[[], bool]
     advance: Callable[[int], None]
 
-    def fits(self) -> bool:
-        """Whether all features that the run needs fit the cache."""
-        return self._cache([]).fits({file for name in ("train", "val", "test") for file in self._files(name)})
+    def fits(self, splits: Sequence[str] = SPLITS) -> bool:
+        """Whether all features of these splits fit the cache."""
+        return self._cache([]).fits({file for name in splits for file in self._files(name)})
 
     def reader(self, split: str) -> FeatureReader:
         """The features of all images of a split, of which a part may be the run's.
@@ -218,7 +218,7 @@ class FeatureSource:
 
         return rows_of
 
-    def _of_view(self, view: View) -> TrainState:
+    def _of_view(self, view: View) -> SeesImages:
         """The state with the augmentation of a view: crops of evaluation have none."""
         return self.state if view.drawn else replace(self.state, augmentation=None, random_erasing=0.0)
 

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -28,7 +28,24 @@ from emotune.training.loss import Objective
 from emotune.training.precision import autocast
 from emotune.training.selection import BestWeights
 
-__all__ = ["StepResult", "TrainState", "backward", "network_inputs", "take_step"]
+__all__ = ["SeesImages", "StepResult", "TrainState", "backward", "network_inputs", "take_step"]
+
+
+class SeesImages(Protocol):
+    """What decides how images are seen, a dataclass: a network in training, or in a test of other images."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def world(self) -> World: ...
+    @property
+    def normalisation(self) -> Normalisation: ...
+    @property
+    def precision(self) -> str: ...
+    @property
+    def augmentation(self) -> Augmentation | None: ...
+    @property
+    def random_erasing(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -212,12 +229,12 @@ def _inputs(
 
 
 def network_inputs(
-    state: TrainState, images: Sequence[torch.Tensor] | torch.Tensor, indices: np.ndarray, randomness: EpochRandomness
+    state: SeesImages, images: Sequence[torch.Tensor] | torch.Tensor, indices: np.ndarray, randomness: EpochRandomness
 ) -> torch.Tensor:
     """The network's inputs for training images: cropped, augmented, normalised, and partly erased.
 
     Args:
-        state: The network in training.
+        state: How images are seen, for example by the network in training.
         images: The B images, each uint8 (resize, resize, 3) as of the run's `InputSpec`.
         indices: The images' positions in the split, (B,).
         randomness: The epoch's random choices.

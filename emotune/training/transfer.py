@@ -3,39 +3,32 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from emotune.config.baselines import ConstantConfig
-from emotune.config.network import NetworkConfig
+from emotune.config.head_training import feature_network
 from emotune.config.other_data import TransferTest
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
-from emotune.config.zero_shot import ZeroShotConfig
+from emotune.config.train import Order
 from emotune.core.errors import InputError
 from emotune.data.datasets.location import manifest_of, materialise
 from emotune.data.datasets.resolve_tests import splits_tested
 from emotune.data.read.batches import Split, open_split
 from emotune.data.read.near_training import near_training
 from emotune.data.read.open_dataset import decoded_shards
-from emotune.models.build import build
-from emotune.models.weights.weights_file import read_run_weights
 from emotune.runs.directory import RunDirectory
-from emotune.runs.predictions import class_prior, common_log_probabilities
-from emotune.runs.progress import Phase, RunProgress
+from emotune.runs.predictions import common_log_probabilities
+from emotune.runs.progress import RunProgress
 from emotune.runs.record import RunRecord
-from emotune.runs.tested import can_be_tested, read_tested, write_tested
+from emotune.runs.tested import read_tested, write_tested
 from emotune.training.distributed import World
-from emotune.training.evaluate import evaluate
 from emotune.training.precision import numerics
-from emotune.training.setup import InterruptedRunError, RunSession, leased
+from emotune.training.setup import RunSession, leased
+from emotune.training.transfer_answers import Answer, TransferReporter, answer_of
 
 __all__ = ["make_tests"]
-
-Answer = Callable[[Split, Callable[[int], None]], np.ndarray]
-"""A function that gives the logits (N, K) of a split's images; it calls another one with the number of those done."""
 
 
 def make_tests(
@@ -82,66 +75,16 @@ def make_tests(
         if not missing:
             return
         materialise(run.dataset)
-        answer = _answer(run, session, session.record)
+        answer = answer_of(run, session, session.record, resources)
         for number, test in enumerate(missing):
-            reporter = _Reporter(session, on_progress, stop, test, number, len(missing))
+            reporter = TransferReporter(session, on_progress, stop, test, number, len(missing))
             reporter.stop_if_asked()
             _test(run, session, session.record, test, answer, resources, reporter)
 
 
-@dataclass
-class _Reporter:
-    """Reports how far one of the tests of a run is, and stops it if that is asked for.
-
-    Attributes:
-        session: The ranks that test the run together.
-        on_progress: The function to which progress is reported.
-        stop: The function that asks to stop.
-        test: The test.
-        number: Its number, from 0.
-        tests: The number of all tests.
-        images: The number of images that have been compared with those of training.
-        before: The number of images that were tested in earlier splits.
-    """
-
-    session: RunSession
-    on_progress: Callable[[RunProgress], None]
-    stop: Callable[[], bool]
-    test: TransferTest
-    number: int
-    tests: int
-    images: int = 0
-    before: int = 0
-
-    def read(self, images: int) -> None:
-        """Reports that further images have been compared with those of training."""
-        self.images += images
-        self._report("reading", 0.0, self.images, to_read=self.images)
-
-    def tested(self, images: int) -> None:
-        """Reports the number of images of a split that have been tested."""
-        images += self.before
-        self._report("testing", min(1.0, images / max(1, self.test.images or images)), images)
-
-    def stop_if_asked(self) -> None:
-        """Raises an `InterruptedRunError` if any rank is asked to stop; all ranks call this together."""
-        if self.session.must_stop(self.stop()):
-            run_id = self.session.directory.run.id
-            raise InterruptedRunError(f"{run_id} was stopped while it was tested on {self.test.name}")
-
-    def _report(self, phase: Phase, share: float, images: int, to_read: int = 0) -> None:
-        run_id, fraction = self.session.directory.run.id, (self.number + share) / self.tests
-        progress = RunProgress(run_id, 1, 1, fraction, phase=phase, evaluated=images, to_read=to_read)
-        self.on_progress(progress)
-        if self.session.lease:
-            self.session.lease.report(progress)
-        if self.session.world.size == 1:  # else ranks have different numbers of batches
-            self.stop_if_asked()
-
-
 def _test(
     run: RunConfig, session: RunSession, record: RunRecord, test: TransferTest, answer: Answer, resources: Resources,
-    reporter: _Reporter,
+    reporter: TransferReporter,
 ) -> None:  # fmt: skip
     """Makes one test and writes its predictions."""
     started = time.perf_counter()
@@ -152,14 +95,14 @@ def _test(
     columns: dict[str, list[str]] = {"sample_id": [], "target": [], "group": []}
     logits: list[np.ndarray] = []
     left_out, done = {"near_training": 0, "other_classes": 0}, 0
-    for split in _splits(run, test, resources):
+    for name, split in _splits(run, test, resources):
         common = [test.labels.labels.get(split.classes[target]) for target in split.targets]
         kept = [(row, label) for row, label in enumerate(common) if label is not None and split.keys[row] not in seen]
         unmapped = common.count(None)
         left_out["other_classes"] += unmapped
         left_out["near_training"] += len(common) - unmapped - len(kept)
         reporter.before = done
-        outputs = answer(split, reporter.tested)
+        outputs = answer(test, name, split, reporter)
         done += len(split)
         logits.append(outputs[[row for row, _ in kept]])
         columns["sample_id"] += [split.keys[row] for row, _ in kept]
@@ -179,49 +122,20 @@ def _test(
     write_tested(session.directory.folder, test, record, columns, found, left_out, time.perf_counter() - started)
 
 
-def _splits(run: RunConfig, test: TransferTest, resources: Resources) -> Iterator[Split]:
-    """The splits that are tested, one after another, those without images left out."""
+def _splits(run: RunConfig, test: TransferTest, resources: Resources) -> Iterator[tuple[str, Split]]:
+    """The splits that are tested with their names, one after another, those without images left out.
+
+    Images are not kept decoded if features of a frozen backbone are, for which they are needed once.
+    """
     manifest, threads = manifest_of(test.dataset), torch.get_num_threads()
-    decoded = decoded_shards(test.dataset, resources.cache_gb, "images", run.input)
+    lazy = feature_network(run.model) is not None
+    order: Order = "shards" if lazy else "images"
+    decoded = () if lazy else decoded_shards(test.dataset, resources.cache_gb, order, run.input)
     for name in splits_tested(test.split):
         if manifest.shards_of(name):
             split = open_split(
-                test.dataset, name, run.input, decoded=decoded, cache_gb=resources.cache_gb, threads=threads
-            )
+                test.dataset, name, run.input, decoded=decoded, order=order, cache_gb=resources.cache_gb,
+                threads=threads,
+            )  # fmt: skip
             if len(split):
-                yield split
-
-
-def _answer(run: RunConfig, session: RunSession, record: RunRecord) -> Answer:
-    """The function that answers for images as the run's own test did.
-
-    Raises:
-        InputError: the run's weights are missing or damaged.
-    """
-    classes, directory, world = manifest_of(run.dataset).classes, session.directory, session.world
-    if isinstance(run.model, ConstantConfig):
-        counts = record.get("train_by_class")
-        if counts is None:
-            raise InputError(f"{directory.folder}: its record is too old to say how often classes are in training")
-        prior = class_prior(np.array([counts.get(label, 0) for label in classes]))
-        return lambda split, on_batch: np.tile(prior, (len(split), 1))
-    if isinstance(run.model, ZeroShotConfig):
-        from emotune.models.baselines.zero_shot import zero_shot  # late: open_clip is an extra
-
-        network: torch.nn.Module = zero_shot(run, classes)
-        normalisation, crops = run.input.normalisation, 1
-    elif isinstance(run.model, NetworkConfig) and "weights" in record:
-        weights = read_run_weights(directory.folder, record["weights"]["sha256"])
-        if weights.classes != classes:
-            raise InputError(f"{directory.folder}: its weights are for other classes than {run.dataset.name} has now")
-        network = build(run.model, len(classes), input_spec=run.input)
-        network.load_state_dict(weights.tensors)
-        normalisation, crops = weights.normalisation, run.train.test_crops
-    else:
-        why = "keeps no weights" if not can_be_tested(run.model) else "has no weights in its record"
-        raise InputError(f"{directory.folder}: this run {why}, so that it cannot be tested on other data")
-    network = network.to(world.device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
-    return lambda split, on_batch: evaluate(
-        network, split, world, crops, precision=run.train.precision, input_spec=run.input,
-        normalisation=normalisation, on_batch=on_batch,
-    ).logits  # fmt: skip
+                yield name, split

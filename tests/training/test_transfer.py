@@ -16,14 +16,17 @@ from pyarrow import parquet
 from ranks import start_ranks
 from running import ALONE, trained
 from scipy.special import log_softmax
+from trunks import config
 
 from emotune.config.label_map import map_labels
 from emotune.config.labels import MIKELS, NEGATIVE, POLARITY
 from emotune.config.model import ConstantConfig, SvmConfig
 from emotune.config.other_data import OtherData, TransferTest
+from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
 from emotune.config.train import TrainConfig
 from emotune.core.errors import InputError
+from emotune.data.datasets.location import manifest_of
 from emotune.data.datasets.resolve_tests import resolve_tests
 from emotune.data.sources.base import Entry
 from emotune.inference.predictor import load_predictor
@@ -234,3 +237,35 @@ def _scenes(count: int) -> list[Entry]:
 
 def _files(directory: RunDirectory) -> dict[str, bytes]:
     return {name: directory.folder.read(name) or b"" for name in directory.folder.names()}
+
+
+@pytest.mark.parametrize("cache_gb", [None, 0.0])
+def test_a_frozen_backbone_computes_the_features_of_other_images_once_for_all_runs(
+    run: RunConfig, finished: Make, small_shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    cache_gb: float | None,
+):  # fmt: skip
+    monkeypatch.setenv("EMOTUNE_CACHE", str(tmp_path / "cache"))
+    write_polarity(tmp_path / "polar", {"a" * 20: altered(samples_of(small_shards, "train")[0], smaller)})
+    test = of(run, OtherData(data=str(tmp_path / "polar"), split="all"))
+    heads = ("attention", {"name": "attention", "score": "tanh"})
+    train = TrainConfig(epochs=1, test_crops=5)
+    runs = [replace(run, model=config(head, tune="head"), train=train) for head in heads]
+    resources, kept = Resources(cache_gb=cache_gb), []
+    for one in runs:
+        directory = finished(one)
+        make_tests(one, directory, ALONE, [test], resources=resources)
+        found = outcome(directory, test)
+        assert found is not None and found.near_training == 1
+        images = {s.key: s.jpg for split in ("train", "val", "test") for s in samples_of(tmp_path / "polar", split)}
+        shown = [images[key] for key in found.predictions["sample_id"]]
+        answered = load_predictor(str(tmp_path / "pool" / one.id), "cpu", trust_code=True).predict(shown)
+        negative = answered.probabilities[:, [label in NEGATIVE for label in answered.classes]].sum(1)
+        np.testing.assert_allclose(np.exp(found.predictions["logit_negative"]), negative, atol=2e-3)
+        kept.append({path for path in (tmp_path / "cache" / "decoded").iterdir() if path.suffix == ".npy"})
+    shards = {shard.sha256 for shard in manifest_of(test.dataset).shards}
+    of_other = [
+        {path for path in files if any(one in path.name for one in shards) and path.name.endswith("features.npy")}
+        for files in kept
+    ]
+    assert of_other[0] == of_other[1], "the second head needs nothing new"
+    assert len(of_other[0]) == (5 * len(shards) if cache_gb is None else 0), "five crops"
