@@ -122,8 +122,9 @@ def _seconds(plan: Plan, asked: Sequence[tuple[RunConfig, TransferTest]]) -> flo
     """How long tests take: as long per image as the runs' own tests, of the same variant if it has finished one."""
     per_image: dict[str, list[float]] = {}
     for run in plan.runs:
-        if record := plan.records.get(run.id):
-            per_image.setdefault(run.variant, []).append(record["durations_s"]["test"] / max(1, record["test_images"]))
+        record = plan.records.get(run.id)
+        if record and (images := record.get("test_images")):
+            per_image.setdefault(run.variant, []).append(record["durations_s"]["test"] / images)
     if not per_image:
         return None
     slowest = max(map(fmean, per_image.values()))
