@@ -14,14 +14,14 @@ from emotune.config.network import BaselineConfig
 from emotune.config.train import VIEW_OPTIONS
 from emotune.config.types import FORBID_UNKNOWN_KEYS, Positive, reject_unused
 
-__all__ = ["ConstantConfig", "LogisticConfig", "SvmConfig", "handmade_sets"]
+__all__ = ["ConstantConfig", "LogisticConfig", "RidgeConfig", "SvmConfig", "SvrConfig", "handmade_sets"]
 
 Grid = Annotated[tuple[Positive, ...], Field(min_length=1)]
 
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class ConstantConfig(BaselineConfig):
-    """Predicts the class frequencies of the training set for every image: the trivial baseline."""
+    """Predicts the class frequencies of the training set for every image, or its mean rating: the trivial baseline."""
 
     name: Literal["constant"] = "constant"
 
@@ -90,6 +90,38 @@ class LogisticConfig(BaselineConfig):
             return None
         head = MeanHeadConfig() if self.pooling == "mean" else MaxHeadConfig()
         return BackboneConfig(backbone=self.backbone, head=head, tune="head", input=self.input)
+
+
+@dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
+class SvrConfig(SvmConfig):
+    """Support vector regression of dimensions on hand-made features: `emotune.models.baselines.regression`.
+
+    Attributes:
+        features: The features as of `SvmConfig`.
+        c_grid: The values of the penalty C that are tried; the one with the highest mean CCC of validation images is
+            used.
+        epsilon: The error without a penalty, on scales from -1 to 1.
+    """
+
+    name: Literal["svr"] = "svr"  # type: ignore[assignment]  # pyright: ignore[reportIncompatibleVariableOverride]
+    c_grid: Grid = (0.1, 1.0, 10.0)
+    epsilon: Positive = 0.1
+
+
+@dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
+class RidgeConfig(LogisticConfig):
+    """Ridge regression of dimensions, on the same features as `LogisticConfig`.
+
+    Attributes:
+        backbone: The backbone as of `LogisticConfig`.
+        features: The hand-made features as of `LogisticConfig`.
+        pooling: The pooling as of `LogisticConfig`.
+        c_grid: The values of C that are tried, with the penalty 1/C on the squares of the weights; the one with the
+            highest mean CCC of validation images is used.
+        input: Changes of the network's input as of `LogisticConfig`.
+    """
+
+    name: Literal["ridge"] = "ridge"  # type: ignore[assignment]  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
 def handmade_sets(model: object) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from emotune.config.backbone import BackboneConfig
-from emotune.config.baselines import ConstantConfig, LogisticConfig, SvmConfig
+from emotune.config.baselines import ConstantConfig, LogisticConfig, RidgeConfig, SvmConfig, SvrConfig
 from emotune.config.input_spec import InputOptions
 from emotune.config.network import NetworkConfig
 from emotune.config.types import FORBID_UNKNOWN_KEYS, Count, Fraction, Positive, reject_unused
@@ -32,7 +32,9 @@ __all__ = [
     "MldrV2Config",
     "ModelConfig",
     "PaperNetworkConfig",
+    "RidgeConfig",
     "SvmConfig",
+    "SvrConfig",
     "ZeroShotConfig",
     "own_code",
 ]
@@ -218,7 +220,9 @@ ModelConfig = Annotated[
     | CodeConfig
     | ConstantConfig
     | SvmConfig
+    | SvrConfig
     | LogisticConfig
+    | RidgeConfig
     | ZeroShotConfig,
     Field(discriminator="name"),
 ]

@@ -1,6 +1,6 @@
 """Which models and which options of training make sense for what a study predicts."""
 
-from emotune.config.baselines import LogisticConfig, SvmConfig
+from emotune.config.baselines import LogisticConfig, RidgeConfig, SvmConfig, SvrConfig
 from emotune.config.losses import CccLoss, MseLoss
 from emotune.config.model import ModelConfig
 from emotune.config.network import NetworkConfig
@@ -30,7 +30,11 @@ def task_problems(task: Target, model: ModelConfig, train: TrainConfig, resource
     regression = isinstance(train.loss, MseLoss | CccLoss)
     if task != "dimensions":
         name = getattr(train.loss, "name", "")
-        return [f"train.loss: {name} is for dimensions, but {task} are predicted"] if regression else []
+        problems = [f"train.loss: {name} is for dimensions, but {task} are predicted"] if regression else []
+        if isinstance(model, RidgeConfig | SvrConfig):
+            other = "svm" if isinstance(model, SvrConfig) else "logistic"
+            problems.append(f"model.name: {model.name} predicts dimensions; for {task} there is {other}")
+        return problems
     if other := CLASSIFIERS.get(type(model)):
         return [f"model.name: {model.name} predicts classes; for dimensions there is {other}"]
     if not isinstance(model, NetworkConfig):

@@ -149,7 +149,7 @@ class ProgressDisplay:
             "seed": seed if variant else "",
             "epoch": training if latest.phase == "training" else f"{latest.phase} {latest.evaluated:,}{of}",
             "loss": _number(latest.loss, ".3f"),
-            "val %": _number(latest.val_accuracy, ".1f") or (f"CCC {ccc:.3f}" if not math.isnan(ccc) else ""),
+            "val %": f"CCC {ccc:.3f}" if not math.isnan(ccc) else _number(latest.val_accuracy, ".1f"),
             "img/s": _number(latest.images_per_s, ",.0f" if latest.images_per_s >= 10 else ".1f"),
             "left": "" if left_s is None else duration(left_s),
         }
@@ -164,6 +164,7 @@ class ProgressDisplay:
             cells = self._cells(tracked)
             parts = [f"epoch {cells['epoch']}" if latest.phase == "training" else cells["epoch"]]
             units = {"loss": "loss {}", "val %": "val {} %", "img/s": "{} img/s", "left": "{} left"}
+            units |= {} if math.isnan(latest.val_ccc) else {"val %": "val {}"}
             parts += [text.format(cells[name]) for name, text in units.items() if cells[name]]
             self._print(f"{self._name(latest.run_id)}: {latest.fraction:4.0%}  {'  '.join(parts)}")
         if now - self._totals_printed_at >= max(TOTALS_EVERY_S, self._tracker.elapsed_s / 20):

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 
 from emotune.config.baselines import handmade_sets
-from emotune.config.model import ConstantConfig, LogisticConfig, ModelConfig, SvmConfig
+from emotune.config.model import ConstantConfig, LogisticConfig, ModelConfig, RidgeConfig, SvmConfig, SvrConfig
 from emotune.config.target import Target
 from emotune.core.errors import InputError
 from emotune.models.baselines.class_prior import ClassPrior
 from emotune.models.baselines.logistic import Logistic
 from emotune.models.baselines.mean_rating import MeanRating
+from emotune.models.baselines.regression import Regression
 from emotune.models.baselines.svm import Svm
 
 __all__ = ["make_baseline", "require_libraries"]
@@ -20,7 +21,7 @@ LIBRARIES = {"sklearn": "scikit-learn", "skimage": "scikit-image"}
 
 def make_baseline(
     config: ModelConfig, classes: int, task: Target = "classes"
-) -> ClassPrior | MeanRating | Svm | Logistic:
+) -> ClassPrior | MeanRating | Svm | Logistic | Regression:
     """The model of a baseline's config, before it is fitted.
 
     Raises:
@@ -30,6 +31,8 @@ def make_baseline(
     match config:
         case ConstantConfig():
             return MeanRating() if task == "dimensions" else ClassPrior(classes)
+        case RidgeConfig() | SvrConfig():
+            return Regression(config)
         case SvmConfig():
             return Svm(config, classes)
         case LogisticConfig():

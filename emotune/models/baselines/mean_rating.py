@@ -18,10 +18,6 @@ class MeanRating:
 
     _means: np.ndarray = field(init=False, repr=False)
 
-    def features(self, image: np.ndarray) -> np.ndarray:
-        """An empty array: predictions do not depend on the image."""
-        return np.empty(0, np.float32)
-
     def fit(
         self,
         train: np.ndarray,

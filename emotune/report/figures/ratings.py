@@ -47,8 +47,8 @@ def rating_figures(
     sds = {one.name: _mean_sd(first, one) for one in dimensions}
     texts = ", ".join(f"{sd:.2g} in {one}" for one, sd in sds.items() if sd is not None)
     noise = (
-        f" Grey band: one standard deviation of the raters around the diagonal, mean over images ({texts}); no "
-        "prediction can be expected to be closer than raters are to each other."
+        f" Grey band: one standard deviation of single raters around the diagonal, mean over images ({texts}); the "
+        "mean of many raters is less noisy."
         if texts else " The data have no standard deviations of the raters."
     )  # fmt: skip
     left_out = f" The first {len(shown)} of {len(frames)} variants." if len(shown) < len(frames) else ""
@@ -56,7 +56,8 @@ def rating_figures(
     yield for_both_widths(
         f"scatter-{name}",
         partial(rating_scatter, title, shown, dimensions, colours),
-        f"{scope}: predictions, mean over seeds, against mean ratings. Dotted: predictions that equal the ratings."
+        f"{scope}: predictions, mean over seeds, against mean ratings. Dotted: predictions that equal the ratings. "
+        f"Predictions beyond the scale are at its ends."
         f"{noise} CCC: mean over seeds.{left_out}",
         f"Predicted against mean ratings on {name} of {', '.join(one.name for one in dimensions)}: {', '.join(shown)}",
     )
