@@ -33,6 +33,7 @@ class InputSpec:
         interpolation: The interpolation with which images are resized.
         mean: The mean of red, green and blue that is subtracted, on a scale from 0 to 1.
         std: The standard deviation of red, green and blue by which the difference is divided.
+        frames: The number of frames of a clip, in a data set of videos; 1 for images.
     """
 
     side: Side = 227
@@ -40,6 +41,7 @@ class InputSpec:
     interpolation: Interpolation = "bicubic"
     mean: Colour = IMAGENET.mean
     std: Deviation = IMAGENET.std
+    frames: Annotated[int, Field(ge=1)] = 1
 
     @model_validator(mode="after")
     def _crop_lies_within_the_image(self) -> "InputSpec":

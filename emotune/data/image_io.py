@@ -22,6 +22,7 @@ __all__ = [
     "TruncatedImageError",
     "UnreadableImageError",
     "center_crop",
+    "decode_frames",
     "decode_image",
     "decode_rgb",
     "decode_square",
@@ -167,10 +168,26 @@ def decode_square(data: bytes, side: int, interpolation: Interpolation = "bicubi
     return np.asarray(ImageOps.fit(image, (side, side), Image.Resampling[interpolation.upper()]))
 
 
+def decode_frames(data: bytes, frames: int, side: int, interpolation: Interpolation = "bicubic") -> np.ndarray:
+    """The frames of a clip, which are stored as squares below each other: uint8 (frames, side, side, 3).
+
+    Raises:
+        UnreadableImageError: as in `decode_image`, or the image does not have so many squares.
+    """
+    image = decode_rgb(data)
+    stored = image.width
+    if image.height != frames * stored:
+        raise UnreadableImageError(f"not {frames} squares below each other: {image.width}×{image.height} pixels")
+    squares = [image.crop((0, top, stored, top + stored)) for top in range(0, image.height, stored)]
+    if stored != side:
+        squares = [one.resize((side, side), Image.Resampling[interpolation.upper()]) for one in squares]
+    return np.stack([np.asarray(one) for one in squares])
+
+
 def center_crop(image: np.ndarray, side: int) -> np.ndarray:
-    """The centre of a square image, (side, side, 3): what a network of that side sees of it."""
-    first = (len(image) - side) // 2
-    return image[first : first + side, first : first + side]
+    """The centre of a square image (…, resize, resize, 3): what a network of that side sees, (…, side, side, 3)."""
+    first = (image.shape[-2] - side) // 2
+    return image[..., first : first + side, first : first + side, :]
 
 
 def decode_image(data: bytes, shorter_side: int | None = None, max_pixels: int = MAX_PIXELS) -> DecodedImage:

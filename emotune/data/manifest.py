@@ -119,6 +119,7 @@ class Manifest:
             leading classes as its label. For *dimensions*, the classes are quarters of the first dimension, by which
             splits are stratified.
         dimensions: The D rated dimensions with their scales; empty for other targets.
+        frames: The number of frames of each sample, which are squares below each other in its JPEG; 1 for images.
     """
 
     name: Name
@@ -137,6 +138,7 @@ class Manifest:
     format: int = FORMAT
     target: Target = "classes"
     dimensions: tuple[Dimension, ...] = ()
+    frames: Annotated[int, Field(ge=1)] = 1
 
     @model_validator(mode="after")
     def _is_coherent(self) -> "Manifest":
@@ -207,6 +209,8 @@ def write_manifest(folder: Folder, manifest: Manifest) -> None:
     value: dict[str, Any] = asdict(manifest)
     if manifest.target == "classes":  # as before there were other targets
         del value["target"], value["dimensions"]
+    if manifest.frames == 1:
+        del value["frames"]
     folder.write_json(MANIFEST, value | {"sha256": _manifest_digest(value)})
 
 

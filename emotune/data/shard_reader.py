@@ -14,7 +14,7 @@ import numpy as np
 from emotune.config.input_spec import InputSpec
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
-from emotune.data.image_io import UnreadableImageError, decode_square
+from emotune.data.image_io import UnreadableImageError, decode_frames, decode_square
 from emotune.data.manifest import Rating, Shard
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "SampleMetadata",
     "checked_samples",
     "count_mismatch",
+    "decode_input",
     "decode_sample",
     "read_samples",
     "read_shard",
@@ -141,7 +142,7 @@ def count_mismatch(folder: Folder, shard: Shard, count: int) -> str:
 
 
 def decode_sample(sample: Sample, where: str, input_spec: InputSpec = InputSpec()) -> np.ndarray:
-    """The sample's image as it is before it is cropped: uint8 (resize, resize, 3).
+    """The sample's image, or clip, as it is before it is cropped: as `decode_input` gives it.
 
     Args:
         sample: The sample.
@@ -152,6 +153,21 @@ def decode_sample(sample: Sample, where: str, input_spec: InputSpec = InputSpec(
         InputError: the image cannot be decoded.
     """
     try:
-        return decode_square(sample.jpg, input_spec.resize, input_spec.interpolation)
+        return decode_input(sample.jpg, input_spec)
     except UnreadableImageError as error:
         raise InputError(f"{where}: {sample.key} ({sample.source}): {error}") from None
+
+
+def decode_input(data: bytes, input_spec: InputSpec) -> np.ndarray:
+    """An image of a shard before it is cropped, uint8 (resize, resize, 3); or a clip, (frames, resize, resize, 3).
+
+    Args:
+        data: The bytes of the file.
+        input_spec: The input of the network, which gives size, interpolation, and the number of frames.
+
+    Raises:
+        UnreadableImageError: the data is not an image or clip, or is damaged.
+    """
+    if input_spec.frames > 1:
+        return decode_frames(data, input_spec.frames, input_spec.resize, input_spec.interpolation)
+    return decode_square(data, input_spec.resize, input_spec.interpolation)

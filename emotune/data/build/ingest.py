@@ -15,7 +15,7 @@ from emotune.core.storage import Folder, to_json_bytes
 from emotune.data.build.ingest_image import VERSION, IngestedImage, Limits, ingest_image
 from emotune.data.build.reader_pool import reader_pool
 from emotune.data.manifest import Problem, digest
-from emotune.data.sources.base import Entry
+from emotune.data.sources.base import Clip, Entry
 
 __all__ = ["ingest", "source_stamp"]
 
@@ -144,10 +144,11 @@ def _ingest_chunk(entries: Sequence[Entry], spool: Path, name: str, limits: Limi
 
 def source_stamp(entry: Entry) -> str:
     """A text that changes when the image does: the path, size and modification time of its file, or how it is drawn."""
-    if not isinstance(entry.image, Path):
+    if not isinstance(entry.image, Path | Clip):
         return repr(entry.image)
+    path = entry.image if isinstance(entry.image, Path) else entry.image.path
     try:
-        status = entry.image.stat()
+        status = path.stat()
     except (OSError, ValueError):
         return f"{entry.image} missing"
     return f"{entry.image} {status.st_size} {status.st_mtime_ns}"

@@ -7,6 +7,7 @@ from pathlib import Path
 import PIL
 from PIL import Image
 
+from emotune.data.build.decode_clip import decode_clip
 from emotune.data.build.perceptual_hash import is_blank, perceptual_hashes
 from emotune.data.image_io import (
     MAX_PIXELS,
@@ -21,7 +22,7 @@ from emotune.data.image_io import (
 )
 from emotune.data.jpeg_integrity import missing_scans, pixels_only, scan_damage
 from emotune.data.manifest import Problem
-from emotune.data.sources.base import Entry
+from emotune.data.sources.base import Clip, Entry
 
 __all__ = ["LIMITS", "VERSION", "IngestedImage", "Limits", "ingest_image"]
 
@@ -83,14 +84,14 @@ def ingest_image(entry: Entry, limits: Limits) -> tuple[IngestedImage, bytes]:
     if callable(entry.image):  # a synthetic image, which has no problems
         jpeg = entry.image()
         return IngestedImage(entry.key or _content_key(jpeg)), jpeg
+    if isinstance(entry.image, Clip):
+        return _ingest_clip(entry, entry.image, limits)
     if not isinstance(entry.image, Path):
         raise TypeError(f"{entry.source}: a link; download the images of the listing first")
     try:
         data = read_file(entry.image)
-    except UnreadableImageError as error:
-        return IngestedImage("", ((_problem_of(error), str(error)),)), b""
     except (OSError, ValueError) as error:  # ValueError: the path is impossible
-        return IngestedImage("", ((Problem.UNREADABLE, getattr(error, "strerror", None) or str(error)),)), b""
+        return _unusable("", error)
     key = entry.key or _content_key(data)
     try:
         loaded = decode_image(data, limits.shorter_side, limits.max_pixels)
@@ -98,14 +99,39 @@ def ingest_image(entry: Entry, limits: Limits) -> tuple[IngestedImage, bytes]:
         image = shrink(loaded, limits.shorter_side)
         jpeg = _stored(data, loaded, image)
     except UnreadableImageError as error:
+        return _unusable(key, error)
+    return _described(key, image, _size_problems(loaded, limits)), jpeg
+
+
+def _ingest_clip(entry: Entry, clip: Clip, limits: Limits) -> tuple[IngestedImage, bytes]:
+    """What is known of a clip, and the JPEG of its frames below each other, which is treated as one image."""
+    key = entry.key or ""
+    try:
+        with clip.path.open("rb") as file:
+            key = key or hashlib.file_digest(file, "sha256").hexdigest()[:20]
+        loaded = decode_clip(clip.path, clip.frames, limits.shorter_side, limits.max_pixels)
+        jpeg = encode_jpeg(loaded.strip)
+    except (OSError, ValueError) as error:
+        return _unusable(key, error)
+    problems = _size_problems(DecodedImage(loaded.strip, False, loaded.size, False), limits)
+    return _described(key, loaded.strip, problems), jpeg
+
+
+def _unusable(key: str, error: OSError | ValueError) -> tuple[IngestedImage, bytes]:
+    """What is known of a file that cannot be read or decoded."""
+    if isinstance(error, UnreadableImageError):
         return IngestedImage(key, ((_problem_of(error), str(error)),)), b""
-    problems = _size_problems(loaded, limits)
+    return IngestedImage("", ((Problem.UNREADABLE, getattr(error, "strerror", None) or str(error)),)), b""
+
+
+def _described(key: str, image: Image.Image, problems: tuple[tuple[Problem, str], ...]) -> IngestedImage:
+    """An image that was read, with what tells copies of it."""
     phash, mirrored_phash = perceptual_hashes(image)
     if phash:
-        return IngestedImage(key, problems, phash, mirrored_phash), jpeg
+        return IngestedImage(key, problems, phash, mirrored_phash)
     if is_blank(image):
         problems += ((Problem.BLANK, "one colour, or nearly"),)
-    return IngestedImage(key, problems, pixels=_content_key(repr(image.size).encode() + image.tobytes())), jpeg
+    return IngestedImage(key, problems, pixels=_content_key(repr(image.size).encode() + image.tobytes()))
 
 
 def _check_jpeg(data: bytes) -> None:

@@ -187,6 +187,7 @@ def _manifest(
         allow_thumbnails=allow_thumbnails,
         target=listing.target,
         dimensions=listing.dimensions,
+        frames=listing.frames,
     )
 
 

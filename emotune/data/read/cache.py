@@ -86,7 +86,7 @@ class SampleInfo(NamedTuple):
 
 def decoded_bytes(shard: Shard, input_spec: InputSpec = InputSpec()) -> int:
     """The size of the file of a shard's decoded images, in bytes."""
-    return HEADER + shard.samples * input_spec.resize * input_spec.resize * 3
+    return HEADER + shard.samples * input_spec.frames * input_spec.resize * input_spec.resize * 3
 
 
 def map_array(path: Path) -> np.ndarray:
@@ -146,7 +146,10 @@ class Cache:
         return self.folder / f"{shard.sha256}-{COPY}"
 
     def images(self, folder: Folder, shard: Shard) -> np.ndarray:
-        """The shard's images, memory-mapped uint8 (N, resize, resize, 3), decoded now if need be."""
+        """The shard's images, memory-mapped uint8 (N, resize, resize, 3), decoded now if need be.
+
+        Clips are (N, frames, resize, resize, 3).
+        """
         path = self._array(shard)
         while True:  # another process may remove the file before it is opened here
             with contextlib.suppress(FileNotFoundError):
@@ -186,8 +189,8 @@ class Cache:
 
     def _decode(self, folder: Folder, shard: Shard) -> None:
         """Writes the shard's array and its index; the caller must hold the shard's lock."""
-        side = self.input_spec.resize
-        shape = (shard.samples, side, side, 3)
+        side, frames = self.input_spec.resize, self.input_spec.frames
+        shape = (shard.samples, *([frames] if frames > 1 else []), side, side, 3)
         index: list[SampleInfo] = []
         with self._written(self._array(shard), decoded_bytes(shard, self.input_spec)) as file:
             np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})

@@ -11,9 +11,10 @@ import numpy as np
 from emotune.config.input_spec import InputSpec
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
-from emotune.data.image_io import UnreadableImageError, decode_square
+from emotune.data.image_io import UnreadableImageError
 from emotune.data.manifest import Shard
 from emotune.data.read.cache import Cache, SampleInfo
+from emotune.data.shard_reader import decode_input
 
 __all__ = ["IndexedShard"]
 
@@ -61,7 +62,7 @@ class IndexedShard:
         return len(self.samples)
 
     def __getitem__(self, row: int) -> np.ndarray:
-        """The image in a row, uint8 (resize, resize, 3).
+        """The image in a row, uint8 (resize, resize, 3); or the clip, (frames, resize, resize, 3).
 
         Raises:
             InputError: the file is missing or damaged, or the image cannot be decoded.
@@ -71,7 +72,7 @@ class IndexedShard:
         if zlib.crc32(data) != sample.crc32:
             raise InputError(_damaged(self.path, f"{sample.key} has changed since the shard was verified"))
         try:
-            image = decode_square(data, self.input_spec.resize, self.input_spec.interpolation)
+            image = decode_input(data, self.input_spec)
         except UnreadableImageError as error:
             raise InputError(f"{self.path}: {sample.key}: {error}") from None
         return image if image.flags.writeable else image.copy()  # torch warns about arrays that are not writable

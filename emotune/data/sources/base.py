@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal, Protocol
 from emotune.config.target import Dimension, Target
 from emotune.data.manifest import ExcludedImage, Rating
 
-__all__ = ["NO_LICENCE", "Entry", "Labels", "Listing", "Source", "Url"]
+__all__ = ["NO_LICENCE", "Clip", "Entry", "Labels", "Listing", "Source", "Url"]
 
 NO_LICENCE = "not stated; the images belong to their authors"
 
@@ -26,6 +26,19 @@ class Url:
 
 
 @dataclass(frozen=True, slots=True)
+class Clip:
+    """A video, of which some frames become a sample (`emotune.data.build.decode_clip`).
+
+    Attributes:
+        path: The file.
+        frames: The number of frames.
+    """
+
+    path: Path
+    frames: int
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One image of a source.
 
@@ -34,7 +47,7 @@ class Entry:
         label: The class.
         votes: The annotators' votes by class; votes for none of the classes are under
             `emotune.data.annotations.OTHER`.
-        image: The image's file, its link, or a call that draws it and returns the bytes of a JPEG.
+        image: The image's file, its link, a video, or a call that draws an image and returns the bytes of a JPEG.
         key: The image's name in the shards; None to use the hash of its content.
         split: ``train``, ``val`` or ``test`` where the source prescribes it, else None.
         group: A group of images (one photographer's, for instance) that stay in one split, or None.
@@ -45,7 +58,7 @@ class Entry:
     source: str
     label: str
     votes: Mapping[str, float]
-    image: Path | Url | Callable[[], bytes]
+    image: Path | Url | Clip | Callable[[], bytes]
     key: str | None = None
     split: str | None = None
     group: str | None = None
@@ -70,6 +83,7 @@ class Listing:
         scanned: The folder whose files were all listed as images, or None; shards must not be written into it.
         target: What the images are labelled with, see `emotune.data.manifest.Manifest`.
         dimensions: The rated dimensions with their scales, if that is *dimensions*.
+        frames: The number of frames of each video; 1 for images.
     """
 
     name: str
@@ -85,6 +99,7 @@ class Listing:
     scanned: Path | None = field(default=None, repr=False)
     target: Target = field(default="classes", repr=False)
     dimensions: tuple[Dimension, ...] = field(default=(), repr=False)
+    frames: int = field(default=1, repr=False)
 
 
 class Source(Protocol):

@@ -230,7 +230,7 @@ def test_bad_and_contradictory_lines_of_twitter_are_named(tmp_path):
 
 def test_all_sources_and_their_arguments_have_help():
     assert (
-        " ".join(SOURCES) == "folder csv fi-links fi-archive emoset emotion6 abstract artphoto twitter1 "
+        " ".join(SOURCES) == "folder csv video fi-links fi-archive emoset emotion6 abstract artphoto twitter1 "
         "flickr-ldl twitter-ldl oasis gaped naps findingemo scenes"
     )
     for source in SOURCES.values():
