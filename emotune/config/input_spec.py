@@ -49,6 +49,10 @@ class InputSpec:
             raise ValueError(f'"side" is {self.side} and "resize" {self.resize}: the crop is larger than the image')
         return self
 
+    def of(self, frames: int) -> "InputSpec":
+        """The input for clips of so many frames, or for images."""
+        return self if frames == self.frames else replace(self, frames=frames)
+
     @property
     def normalisation(self) -> Normalisation:
         """The mean and the standard deviation."""

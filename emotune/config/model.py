@@ -207,7 +207,7 @@ class CodeConfig(UserCode, NetworkConfig):
 
     @property
     def _key(self) -> tuple[Hashable, ...]:
-        return (*super()._key, self.input)
+        return (*super()._key, self.input, self.frames)
 
 
 ModelConfig = Annotated[

@@ -1,7 +1,7 @@
 """The bases of all configurations of models."""
 
 from collections.abc import Collection
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic.dataclasses import dataclass
 
@@ -12,7 +12,14 @@ __all__ = ["BaselineConfig", "NetworkConfig"]
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class NetworkConfig:
-    """A network, which is trained in steps; other models are fitted at once."""
+    """A network, which is trained in steps; other models are fitted at once.
+
+    Attributes:
+        frames: In a data set of videos, how the logits of a clip follow from those of its frames: their *mean*, their
+            *max*, or *attention*, which learns the weights of the frames; see `emotune.models.networks.clips`.
+    """
+
+    frames: Literal["mean", "max", "attention"] = "mean"
 
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)

@@ -90,6 +90,7 @@ class DatasetRef:
         division: The division into train, val and test; None for that of the shards.
         task: What is predicted: the data set's target, unless the study has another task.
         dimensions: The dimensions that are predicted, with their scales; a part of ``content_hash``.
+        frames: The number of frames of each of its clips; 1 for images.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
@@ -100,6 +101,7 @@ class DatasetRef:
     division: Division | None = None
     task: Target = "classes"
     dimensions: tuple[Dimension, ...] = ()
+    frames: Annotated[int, Field(ge=1)] = 1
 
     @property
     def identity(self) -> str:

@@ -188,7 +188,7 @@ class Study:
         runs = tuple(
             planned(
                 variant=variant, dataset=dataset, seed=seed, model=model, train=train, weights=initial.get(declared),
-                input=seen.get(declared, InputSpec()), replicate=int(variant == self.aa),
+                input=seen.get(declared, InputSpec()).of(dataset.frames), replicate=int(variant == self.aa),
             )
             for seed in range(self.seeds)
             for dataset in datasets

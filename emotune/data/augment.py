@@ -19,6 +19,7 @@ __all__ = [
     "crop_resize_batch",
     "draw_crops",
     "evaluation_crops",
+    "frames_of",
 ]
 
 MAX_ASPECT = 4 / 3
@@ -109,13 +110,21 @@ def crop_and_normalise(
 ) -> torch.Tensor:
     """The cropped and normalised images: float32 (B, 3, side, side), channels last, on the batch's device.
 
+    Clips are (B, frames, 3, side, side); all frames of a clip get the same crop.
+
     Args:
-        batch: The B images at ``indices`` of the split, each uint8 (resize, resize, 3) as of the crops' `InputSpec`.
+        batch: The B images at ``indices`` of the split, each uint8 (resize, resize, 3) as of the crops' `InputSpec`, or
+            clips, each (frames, resize, resize, 3).
         crops: The crops of the whole split.
         indices: The images' positions in the split, (B,).
         normalisation: The normalisation that belongs to the network's weights.
-        augment: A function that changes the cropped images before they are normalised, all uint8 (B, 3, H, W).
+        augment: A function that changes the cropped images before they are normalised, all uint8 (B, 3, H, W); the
+            frames of a clip are images that follow each other.
     """
+    if frames := frames_of(batch):
+        images = batch.flatten(0, 1) if isinstance(batch, torch.Tensor) else [one for clip in batch for one in clip]
+        cropped = crop_and_normalise(images, crops, np.repeat(indices, frames), normalisation, augment)
+        return cropped.unflatten(0, (len(batch), frames))
     boxes, flipped, side = crops.boxes[indices], crops.flipped[indices], crops.side
     # Mean and std are repeated for a whole line of pixels, since processors calculate with many numbers at a time.
     device = batch.device if isinstance(batch, torch.Tensor) else torch.device("cpu")
@@ -136,6 +145,12 @@ def crop_and_normalise(
         cropped = pixels.float().contiguous()
         cropped.view(len(batch), side, 3 * side).sub_(mean).div_(std)
     return cropped.permute(0, 3, 1, 2)  # the permuted view is in channels-last memory
+
+
+def frames_of(batch: Sequence[torch.Tensor] | torch.Tensor) -> int:
+    """The number of frames of clips, each (frames, H, W, 3); 0 for images."""
+    shape = batch.shape[1:] if isinstance(batch, torch.Tensor) else batch[0].shape if len(batch) else ()
+    return shape[0] if len(shape) == 4 else 0
 
 
 def _channels_last(augment: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor) -> torch.Tensor:

@@ -30,7 +30,7 @@ class Mixture:
     box: tuple[int, int, int, int] | None = None
 
     def mix(self, images: torch.Tensor, partners: torch.Tensor) -> None:
-        """Mixes images with their partners, in place; both are float32 (B, 3, side, side)."""
+        """Mixes images with their partners, in place; both are float32 (B, …, 3, side, side)."""
         if self.box is None:
             images.lerp_(partners, 1 - self.share)
         else:

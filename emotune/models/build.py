@@ -14,11 +14,13 @@ from torch import nn
 from emotune.config.backbone import BackboneConfig
 from emotune.config.input_spec import InputSpec
 from emotune.config.model import CodeConfig, ModelConfig, own_code
+from emotune.config.network import NetworkConfig
 from emotune.models.initialisation import initialise_by_path
 from emotune.models.meta_device import on_meta_device
 from emotune.models.networks.alexnet import AlexNet
 from emotune.models.networks.attention import AttentionAlexNet
 from emotune.models.networks.backbone_network import backbone_network
+from emotune.models.networks.clips import see_clips
 from emotune.models.networks.dual_branch import DualBranch
 from emotune.models.networks.mldr import MldrNet
 from emotune.models.networks.mldr_v2 import MldrNetV2
@@ -39,6 +41,8 @@ MODELS: Mapping[str, Callable[[int, Any], nn.Module]] = {
 def build(config: ModelConfig, classes: int, seed: int | None = None, input_spec: InputSpec = InputSpec()) -> nn.Module:
     """The network of a config with freshly drawn weights: (B, 3, side, side) → logits (B, classes).
 
+    Of a data set of videos, it takes clips, (B, frames, 3, side, side), and images, too.
+
     In training, a network of a backbone and a head may give a tuple of logits, see
     `emotune.models.networks.backbone_network.BackboneNetwork`.
 
@@ -48,7 +52,7 @@ def build(config: ModelConfig, classes: int, seed: int | None = None, input_spec
         seed: The seed of the weights: each parameter is drawn from it and from the parameter's own path and shape, see
             `emotune.models.initialisation`. None draws from torch's generator in its present state, for weights that
             are replaced at once.
-        input_spec: The network's input, which gives the side of images.
+        input_spec: The network's input, which gives the side of images, and whether it sees clips.
     """
     construct: Callable[[], nn.Module]
     match config:
@@ -58,7 +62,13 @@ def build(config: ModelConfig, classes: int, seed: int | None = None, input_spec
             construct = partial(backbone_network, classes, config, input_spec)
         case _:
             construct = partial(MODELS[config.name], classes, config)
+    if input_spec.frames > 1:
+        construct = partial(_of_clips, construct, config)
     return construct() if seed is None else initialise_by_path(construct, seed)
+
+
+def _of_clips(construct: Callable[[], nn.Module], config: NetworkConfig) -> nn.Module:
+    return see_clips(construct(), config)
 
 
 def build_for_inspection(config: ModelConfig, classes: int, input_spec: InputSpec = InputSpec()) -> nn.Module:

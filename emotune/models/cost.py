@@ -51,7 +51,8 @@ def _count(config: ModelConfig, classes: int, input_spec: InputSpec) -> Cost:
     from torch.utils.flop_counter import FlopCounterMode  # late: it imports triton
 
     network = build_for_inspection(config, classes, input_spec).eval()
-    images = torch.zeros(1, 3, input_spec.side, input_spec.side, device=inspection_device(config))
+    frames = [input_spec.frames] if input_spec.frames > 1 else []
+    images = torch.zeros(1, *frames, 3, input_spec.side, input_spec.side, device=inspection_device(config))
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(images)
     counts = counter.get_flop_counts()

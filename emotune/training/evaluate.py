@@ -18,6 +18,7 @@ from emotune.data.augment import crop_and_normalise, evaluation_crops
 from emotune.data.read.batches import Batch, Split
 from emotune.models.networks.attention import record_attention
 from emotune.models.networks.backbone_network import BackboneNetwork
+from emotune.models.networks.clips import FRAMES_LAYER
 from emotune.models.networks.fixed_features import Features
 from emotune.training.distributed import World
 from emotune.training.distribution_losses import Readout
@@ -36,7 +37,7 @@ class Outputs:
     Attributes:
         logits: The logits, float32 (N, K), for the centre crop or averaged over crops.
         attention: The attention weights of each layer by its dotted name, float32 (N, P): for the positions of the
-            centre crop. They sum to one.
+            centre crop, of clips the means over their frames. They sum to one.
         are_shares: Whether the logits are logarithms of shares, which are -inf for a share of 0.
     """
 
@@ -120,7 +121,11 @@ def evaluate(
             with autocast(world.device, precision), record_attention(network) as weights:
                 outputs = [network(one).float() for one in inputs(batch)]
             logits = [one if readout is None else readout(one) for one in outputs]
-            attention = {name: values.cpu().numpy() for name, values in weights.items()}
+            attention = {
+                name: _of_samples(values, len(batch.indices)).cpu().numpy()
+                for name, values in weights.items()
+                if not name.startswith(FRAMES_LAYER)  # not of positions
+            }
             share.append((batch.indices, (average or average_logits)(logits).cpu().numpy(), attention))
             on_batch(evaluated := evaluated + len(batch.indices))
     parts = [part for parts in world.gather(share) for part in parts]
@@ -132,6 +137,11 @@ def evaluate(
         },
         are_shares=readout is not None,
     )
+
+
+def _of_samples(weights: torch.Tensor, count: int) -> torch.Tensor:
+    """The weights (count, P) of samples: of clips, whose frames have (count · T, P), the means over their frames."""
+    return weights if len(weights) == count else weights.unflatten(0, (count, -1)).mean(1)
 
 
 def _in_order(count: int, parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:

@@ -14,7 +14,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from emotune.config.normalisation import IMAGENET, Normalisation
-from emotune.data.augment import crop_and_normalise
+from emotune.data.augment import crop_and_normalise, frames_of
 from emotune.data.augmentation_policies import Augmentation, erase
 from emotune.data.mixing import Mixture
 from emotune.data.read.batches import Batch
@@ -235,23 +235,25 @@ def network_inputs(
 
     Args:
         state: How images are seen, for example by the network in training.
-        images: The B images, each uint8 (resize, resize, 3) as of the run's `InputSpec`.
+        images: The B images, each uint8 (resize, resize, 3) as of the run's `InputSpec`; or clips of so many frames
+            each, all of which are changed alike.
         indices: The images' positions in the split, (B,).
         randomness: The epoch's random choices.
 
     Returns:
-        float32 (B, 3, side, side), channels last.
+        float32 (B, 3, side, side), channels last; of clips (B, frames, 3, side, side).
     """
+    frames = frames_of(images) or 1
 
     def generators(seeds: np.ndarray) -> list[torch.Generator]:
-        return [torch.Generator().manual_seed(seed) for seed in seeds[indices].tolist()]
+        return [torch.Generator().manual_seed(seed) for seed in np.repeat(seeds[indices], frames).tolist()]
 
     augment = None
     if state.augmentation is not None:
         augment = partial(_augment, state.augmentation, generators(randomness.augment_seeds))
     inputs = crop_and_normalise(images, randomness.crops, indices, state.normalisation, augment)
     if state.random_erasing:
-        erase(inputs, state.random_erasing, generators(randomness.erasing_seeds))
+        erase(inputs.flatten(0, -4), state.random_erasing, generators(randomness.erasing_seeds))
     return inputs
 
 
@@ -269,8 +271,8 @@ def _mixed_inputs(
     rows = np.searchsorted(batch.loaded, needed).tolist()
     chosen = images[rows] if isinstance(images, torch.Tensor) else [images[row] for row in rows]
     inputs = network_inputs(state, chosen, needed, randomness)
-    pixels = inputs.permute(0, 2, 3, 1)  # in the order of memory, which taking rows then keeps
-    own, partners = (pixels[rows].permute(0, 3, 1, 2) for rows in torch.from_numpy(places).to(pixels.device).chunk(2))
+    pixels = inputs.movedim(-3, -1)  # in the order of memory, which taking rows then keeps
+    own, partners = (pixels[rows].movedim(-1, -3) for rows in torch.from_numpy(places).to(pixels.device).chunk(2))
     mixture.mix(own, partners)
     return own
 

@@ -44,7 +44,11 @@ MEAN, STD = np.array(SEEN.mean), np.array(SEEN.std)
 
 @pytest.fixture
 def small(run: RunConfig) -> RunConfig:
-    model = CodeConfig(code="own.py:Small", source=SMALL, input=InputOptions(**asdict(SEEN)))
+    model = CodeConfig(
+        code="own.py:Small",
+        source=SMALL,
+        input=InputOptions(**{name: value for name, value in asdict(SEEN).items() if name != "frames"}),
+    )
     return replace(changed(run, **AUGMENTED, dropout=None), model=model, input=SEEN)
 
 

@@ -85,7 +85,7 @@ def _resolve(selection: Selection, task: Target | None) -> DatasetRef:
     cut = digest(str(shard.samples) for shard in manifest.shards_of("train"))[:16]
     return DatasetRef(
         name=name, location=location, content_hash=manifest.content_hash, part=selection.part, cut=cut,
-        task=task or manifest.target, dimensions=manifest.dimensions,
+        task=task or manifest.target, dimensions=manifest.dimensions, frames=manifest.frames,
     )  # fmt: skip
 
 

@@ -63,6 +63,9 @@ def _tests(other: OtherData, trained: Sequence[DatasetRef]) -> list[TransferTest
             raise InputError(
                 f'a data set of the study is called "{ref.name}", too; rename one with emotune.shard --name'
             )
+        if own.frames != ref.frames:
+            kinds = [f"clips of {one.frames} frames" if one.frames > 1 else "images" for one in (ref, own)]
+            raise InputError(f"it has {kinds[0]}, but {own.name} has {kinds[1]}; name a data set of the same kind")
         labels = map_labels(_classes(own), _classes(ref), other.map)
         found.append(TransferTest(own.name, name, ref, other.split, labels, _images(ref, other.split, labels)))
     if not found:
@@ -81,8 +84,9 @@ def _resolve(other: OtherData) -> DatasetRef:
     if manifest.target != "classes":
         raise InputError(f"was made for {manifest.target}; make shards with --target classes, if the source has them")
     return DatasetRef(
-        name=f"{manifest.name}{suffix}", location=location, content_hash=manifest.content_hash, part=other.part
-    )
+        name=f"{manifest.name}{suffix}", location=location, content_hash=manifest.content_hash, part=other.part,
+        frames=manifest.frames,
+    )  # fmt: skip
 
 
 def _classes(ref: DatasetRef) -> tuple[str, ...]:

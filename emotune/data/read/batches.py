@@ -42,6 +42,7 @@ class Batch:
             indices in ascending order.
         images: The images, each uint8 (resize, resize, 3) as of the network's `InputSpec`. Decoded images are views of
             the cache, which are copied by whoever crops them. For a GPU: one pinned tensor (M, resize, resize, 3).
+            Clips have a dimension of frames before those of pixels.
         total: The number of images in the global batch.
         number: The number of the global batch in its epoch, counted from 0.
         mixture: How the images at ``indices`` are mixed with others of the global batch; None: not at all.
@@ -194,7 +195,7 @@ class Split:
         with closing(self.images.take_parts(loaded)) as taken:
             rows = zip(parts, loaded, taken, totals, mixtures, strict=True)
             made = (
-                Batch(indices, present, _to_tensors(arrays, pin, self.images.side), total, number, mixture)
+                Batch(indices, present, _to_tensors(arrays, pin, self.images.shape), total, number, mixture)
                 for number, (indices, present, arrays, total, mixture) in enumerate(rows, first)
             )
             in_advance = pin or not self.images.decoded
@@ -202,12 +203,14 @@ class Split:
                 yield from batches
 
 
-def _to_tensors(arrays: Sequence[np.ndarray], pin: bool, side: int) -> Sequence[torch.Tensor] | torch.Tensor:
+def _to_tensors(
+    arrays: Sequence[np.ndarray], pin: bool, shape: tuple[int, ...]
+) -> Sequence[torch.Tensor] | torch.Tensor:
     """The images as tensors; as one tensor in pinned memory if ``pin`` is set."""
     images = [torch.from_numpy(array) for array in arrays]
     if not pin:
         return images
-    empty = torch.empty((0, side, side, 3), dtype=torch.uint8)
+    empty = torch.empty((0, *shape), dtype=torch.uint8)
     return (torch.stack(images) if images else empty).pin_memory()
 
 
@@ -257,7 +260,12 @@ def open_split(
         groups=tuple(sample.group for sample in samples),
         classes=outputs_of(ref),
         images=ImageReader(
-            tuple(shard.images for shard in shards), starts, rows, min(threads, MAX_DECODE_THREADS), input_spec.resize
+            tuple(shard.images for shard in shards),
+            starts,
+            rows,
+            min(threads, MAX_DECODE_THREADS),
+            input_spec.resize,
+            input_spec.frames,
         ),
         dimensions=ref.dimensions,
         deviations=_ratings(ref, samples, 1),

@@ -25,6 +25,7 @@ class ImageReader:
         rows: The numbers of the split's images if it has only some of the images; None if it has all, in order.
         threads: The number of threads that decode.
         side: The height and width of the images, in pixels.
+        frames: The number of frames of a clip; 1 for images.
     """
 
     shards: tuple[np.ndarray | IndexedShard, ...]
@@ -32,6 +33,12 @@ class ImageReader:
     rows: np.ndarray | None = None
     threads: int = 1
     side: int = InputSpec.resize
+    frames: int = 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of an image, (side, side, 3), or of a clip, (frames, side, side, 3)."""
+        return (*([self.frames] if self.frames > 1 else []), self.side, self.side, 3)
 
     @property
     def decoded(self) -> bool:
@@ -43,7 +50,7 @@ class ImageReader:
         return np.searchsorted(self.starts, self._numbers(indices), side="right") - 1
 
     def take(self, indices: np.ndarray) -> list[np.ndarray]:
-        """The images at ``indices``, each uint8 (side, side, 3); they must not be written to."""
+        """The images at ``indices``, each uint8 of `shape`; they must not be written to."""
         return [self._image(position) for position in self._positions(indices)]
 
     def take_parts(self, parts: Sequence[np.ndarray]) -> Generator[list[np.ndarray], None, None]:

@@ -21,6 +21,8 @@ def thumbnails(
 ) -> dict[str, bytes]:
     """JPEGs of the centre crops of test images, which is what networks see, by sample id in the order of ``ids``.
 
+    Clips are shown by their middle frames.
+
     The result is empty if the manifest does not allow the images to be shown. Samples whose shards do not exist are
     left out.
 
@@ -35,7 +37,7 @@ def thumbnails(
     """
     if not ids or not is_ready(ref) or not manifest_of(ref).may_show_images:
         return {}
-    folder = shards_folder(ref)
+    folder, seen = shards_folder(ref), input_spec.of(manifest_of(ref).frames)
     jpegs: dict[str, bytes] = {}
     existing = set(folder.names())
     for shard in shards_of(ref, ["test"]):
@@ -45,7 +47,9 @@ def thumbnails(
             continue
         for sample in checked_samples(folder, shard):
             if sample.key in ids:
-                pixels = center_crop(decode_sample(sample, str(folder / shard.file), input_spec), input_spec.side)
+                pixels = center_crop(decode_sample(sample, str(folder / shard.file), seen), seen.side)
+                if seen.frames > 1:
+                    pixels = pixels[seen.frames // 2]
                 thumbnail = Image.fromarray(pixels).resize((side, side), Image.Resampling.LANCZOS)
                 jpegs[sample.key] = encode_jpeg(thumbnail, JPEG_QUALITY)
     return {sample_id: jpegs[sample_id] for sample_id in dict.fromkeys(ids) if sample_id in jpegs}

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from emotune.analysis.tuning import TuningStage, make_stage
+from emotune.config.clips import clip_problems
 from emotune.config.labels import MIKELS
 from emotune.config.load import load_study
 from emotune.config.losses import class_problem
@@ -116,6 +117,7 @@ def resolve_study(study: Study | str | Path, runs: str | Path) -> ResolvedStudy:
         for option in ("loss", "targets") if (problem := class_problem(getattr(train, option), of_dataset))
     )))  # fmt: skip
     _check_class_names(study, sorted({label for of_dataset in classes.values() for label in of_dataset}))
+    raise_if_any(clip_problems({name: model for name, (model, _) in study.variants.items()}, datasets))
     inputs = resolve_inputs(study.variants)
     planned = study.runs(datasets, resolve_weights(study.variants), inputs)
     if study.test_on and len(in_classes) < len(datasets):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers.videos import flat, pattern, turned, write_clip
+from videos import flat, pattern, turned, write_clip
 
 from emotune.data.build.decode_clip import decode_clip
 from emotune.data.image_io import DecompressionBombError, TruncatedImageError, UnreadableImageError

@@ -6,8 +6,8 @@ import sys
 
 import numpy as np
 import pytest
-from helpers.videos import flat, moving, pattern, write_class_folders, write_clip
 from PIL import Image
+from videos import flat, moving, pattern, write_class_folders, write_clip
 
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder

@@ -1,0 +1,40 @@
+"""Which models can be trained on data sets of videos, and which options have a meaning there only."""
+
+from collections.abc import Mapping, Sequence
+
+from emotune.config.baselines import ConstantConfig
+from emotune.config.head_training import is_head_alone
+from emotune.config.model import ModelConfig
+from emotune.config.network import NetworkConfig
+from emotune.config.run import DatasetRef
+
+__all__ = ["clip_problems"]
+
+
+def clip_problems(models: Mapping[str, ModelConfig], datasets: Sequence[DatasetRef]) -> list[str]:
+    """A line for each model that does not fit the study's data sets, because they have clips, or none.
+
+    Args:
+        models: The models by variant.
+        datasets: The data sets.
+    """
+    of_clips = list(dict.fromkeys(ref.whole for ref in datasets if ref.frames > 1))
+    problems = [_problem(model, of_clips) for model in models.values()]
+    return [f"variants.{variant}: {problem}" for variant, problem in zip(models, problems, strict=True) if problem]
+
+
+def _problem(model: ModelConfig, of_clips: Sequence[str]) -> str:
+    if not of_clips:
+        if isinstance(model, NetworkConfig) and model.frames != NetworkConfig.frames:
+            return (
+                f"model.frames: is {model.frames}, but no data set has videos, so that it has no effect; leave it out"
+            )
+        return ""
+    if not isinstance(model, NetworkConfig | ConstantConfig):
+        return f"model {model.name} cannot be fitted to the clips of {of_clips[0]}; use a network"
+    if is_head_alone(model):
+        return (
+            f"model.tune: head is for images, but {of_clips[0]} has videos; use all, or {{last: 1}} for the head and "
+            "the backbone's last stage"
+        )
+    return ""

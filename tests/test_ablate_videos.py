@@ -1,0 +1,85 @@
+"""A study on videos, from the commands to the report, and what is refused there."""
+
+import json
+
+import pytest
+from videos import write_class_folders
+
+from emotune.ablate import main
+from emotune.shard import main as shard
+
+STUDY = """
+question: Which frames of a clip matter?
+datasets: [{data}]
+model: {{name: alexnet, width: 0.0625, weight_init: he, dropout: 0.0}}
+train: {{epochs: 2, batch_size: 8, lr: 0.02}}
+baseline: mean
+variants:
+  mean: {{}}
+  attention: {{model.frames: attention}}
+  spatial: {{model.name: attention, model.frames: max}}
+  constant: {{model: {{name: constant}}}}
+seeds: 2
+contrasts: [attention - mean]
+"""
+SMALL = """
+question: What fits?
+datasets: [{data}]
+model: {model}
+train: {{epochs: 1, batch_size: 8, lr: 0.02}}
+baseline: a
+variants:
+  a: {{}}
+  b: {{train.lr: 0.01}}
+seeds: 1
+contrasts: [b - a]
+"""
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clips")
+    videos = str(write_class_folders(folder / "in", 30))
+    assert shard(["video", videos, "--labels", "any", "--frames", "3", "--out", str(folder / "clips"), "--workers", "1",
+                  "--allow-thumbnails"]) == 0  # fmt: skip
+    return folder / "clips"
+
+
+def test_a_study_of_videos_is_planned_trained_and_reported(clips, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "videos.yaml").write_text(STUDY.format(data=clips))
+    command = [str(tmp_path / "videos.yaml"), "--runs", str(tmp_path / "runs"), "--executor", "local"]
+    assert main([*command, "--plan"]) == 0
+    assert main(command) == 0
+    records = [json.loads(path.read_text()) for path in (tmp_path / "runs").glob("*/record.json")]
+    assert len(records) == 8
+    assert all(record["accuracy"] > 80 for record in records if "attention_entropy" in record["last_epoch"])
+    pages = tmp_path / "reports" / "videos"
+    assert (pages / "index.html").exists()
+    assert {path.name for path in pages.glob("overlays-*.png")} == {"overlays-in-spatial.png"}
+
+
+@pytest.mark.parametrize(
+    ("model", "key"),
+    [("{name: svm}", "model svm"), ("{backbone: 'timm:test_resnet', head: mean, tune: head}", "model.tune")],
+)
+def test_models_that_get_features_are_refused(clips, tmp_path, capsys, model, key):
+    text = SMALL.format(data=clips, model="{name: alexnet}").replace("{train.lr: 0.01}", f"{{model: {model}}}")
+    (tmp_path / "small.yaml").write_text(text)
+    assert main([str(tmp_path / "small.yaml"), "--plan", "--runs", str(tmp_path / "runs")]) == 2
+    error = capsys.readouterr().err
+    assert "variants.b" in error
+    assert key in error
+
+
+def test_frames_have_no_meaning_without_videos(small_shards, tmp_path, capsys):
+    (tmp_path / "small.yaml").write_text(SMALL.format(data=small_shards, model="{name: alexnet, frames: max}"))
+    assert main([str(tmp_path / "small.yaml"), "--plan", "--runs", str(tmp_path / "runs")]) == 2
+    assert "model.frames" in capsys.readouterr().err
+
+
+def test_runs_on_images_are_not_tested_on_videos(clips, small_shards, tmp_path, capsys):
+    text = SMALL.format(data=clips, model="{name: alexnet}") + f"test_on: [{small_shards}]\n"
+    (tmp_path / "small.yaml").write_text(text)
+    assert main([str(tmp_path / "small.yaml"), "--plan", "--runs", str(tmp_path / "runs")]) == 2
+    assert "clips of 3 frames" in capsys.readouterr().err
