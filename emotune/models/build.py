@@ -67,7 +67,9 @@ def build(config: ModelConfig, classes: int, seed: int | None = None, input_spec
     return construct() if seed is None else initialise_by_path(construct, seed)
 
 
-def _of_clips(construct: Callable[[], nn.Module], config: NetworkConfig) -> nn.Module:
+def _of_clips(construct: Callable[[], nn.Module], config: ModelConfig) -> nn.Module:
+    if not isinstance(config, NetworkConfig):
+        raise TypeError(f"{config.name} is not a network")
     return see_clips(construct(), config)
 
 

@@ -72,7 +72,7 @@ def decode_clip(path: Path, frames: int, side: int | None = 256, max_pixels: int
             and `DecompressionBombError`.
         OSError: the file cannot be read.
     """
-    import av  # late: it is an extra
+    from av.error import FFmpegError  # late: it is an extra
 
     try:
         with _opened(path) as (container, stream):
@@ -81,7 +81,7 @@ def decode_clip(path: Path, frames: int, side: int | None = 256, max_pixels: int
             _check_pixels(stream.codec_context.width, stream.codec_context.height, max_pixels)
             chosen = _frames_at(container, stream, timeline, frames, max_pixels)
             images = [_upright(one, stream.sample_aspect_ratio) for one in dict.fromkeys(chosen)]
-    except av.FFmpegError as error:
+    except FFmpegError as error:
         if isinstance(error, OSError) and error.errno in (2, 13, 21):  # there is no such file, or it may not be read
             raise
         raise UnreadableImageError(f"no video, or damaged: {error.strerror or error}") from None
@@ -140,7 +140,7 @@ def _timeline(container: Any, stream: Any) -> _Timeline:
     step = max(shown[times[-1]], usual, 1)  # some files give the last frame no time, or almost none
     timeline = _Timeline(times[0], times[-1] + step, times[-1], usual or step)
     declared = max(Fraction(container.duration or 0, 1_000_000), (stream.duration or 0) * stream.time_base)
-    missing = declared - (max(ends) - min(0, *starts))  # some count from zero, others from the first frame
+    missing = declared - (max(ends) - min(Fraction(0), *starts))  # some count from zero, others from the first frame
     if missing > MISSING_S and missing > MISSING_SHARE * declared:
         raise TruncatedImageError(f"ends {float(missing):.1f} s before the {float(declared):.1f} s of its header")
     return timeline

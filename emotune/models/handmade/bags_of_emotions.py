@@ -42,7 +42,7 @@ def bags_of_emotions(image: np.ndarray) -> np.ndarray:
     densities = []
     for level in range(LEVELS):
         smooth = np.stack([ndimage.gaussian_filter(emotions[..., one], 1.0) for one in range(len(SCALES))])
-        down, across = np.gradient(smooth, axis=(1, 2))
+        down, across = np.asarray(np.gradient(smooth, axis=(1, 2)))
         magnitude = np.round(np.sqrt((down**2 + across**2).sum(axis=0)), DECIMALS)
         homogeneous = magnitude == ndimage.minimum_filter(magnitude, NEIGHBOURHOOD)
         transition = (magnitude == ndimage.maximum_filter(magnitude, NEIGHBOURHOOD)) & (magnitude >= EDGE)

@@ -68,7 +68,7 @@ def principles(image: np.ndarray) -> np.ndarray:
 def _mirrored(image: np.ndarray) -> np.ndarray:
     """The correlations of lightness, colour and edges with three mirror images: (9,), 1 for what has no contrast."""
     lab = rgb2lab(image.astype(np.float32) / np.float32(255)) / 100
-    edges = np.hypot(*np.gradient(ndimage.gaussian_filter(lab[..., 0], 1.0)))
+    edges = np.hypot(*np.asarray(np.gradient(ndimage.gaussian_filter(lab[..., 0], 1.0))))
     correlations = []
     for values in (lab[..., :1], lab[..., 1:], edges[..., None]):
         centred = values - values.mean(axis=(0, 1))
@@ -83,7 +83,7 @@ def _radial(grey: np.ndarray) -> np.ndarray:
 
     An edge counts by the root of its magnitude, so that one strong edge does not hide the rest.
     """
-    down, across = np.gradient(ndimage.gaussian_filter(grey, 1.0))
+    down, across = np.asarray(np.gradient(ndimage.gaussian_filter(grey, 1.0)))
     magnitude = np.hypot(down, across)
     rows, columns = np.nonzero(magnitude > 0.02)
     if not len(rows):
@@ -108,7 +108,7 @@ def _radial(grey: np.ndarray) -> np.ndarray:
 
 def _harmony(channels: Ihsl) -> np.ndarray:
     """How far one hue, and one direction of edges, prevails in the surroundings of pixels, (2,), each 0 to 1."""
-    down, across = np.gradient(ndimage.gaussian_filter(channels.luminance, 1.0))
+    down, across = np.asarray(np.gradient(ndimage.gaussian_filter(channels.luminance, 1.0)))
     kinds = (channels.hue, hue_weights(channels.saturation)), (np.arctan2(down, across), np.hypot(down, across))
     found = []
     for angle, weights in kinds:

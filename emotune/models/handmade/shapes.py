@@ -83,7 +83,7 @@ def _curves(pieces: Pieces, chosen: np.ndarray, sides: np.ndarray) -> list[np.nd
     longest = chosen[np.argsort(-pieces.length[chosen], kind="stable")[:MOST_CURVES]]
     fits = []
     for piece in longest:
-        fit = _ellipse(pieces.of(piece), pieces.length[piece], sides)
+        fit = _ellipse(pieces.of(piece), float(pieces.length[piece]), sides)
         if fit is not None:
             fits.append(fit)
     found = np.array(fits).reshape(-1, 5)
