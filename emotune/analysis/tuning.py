@@ -243,10 +243,9 @@ def _takes_fractions(study: Study, variant: str, chosen: Setting, key: str) -> b
 
 
 def _fits(study: Study, variant: str, chosen: Setting, key: str, value: Any) -> bool:
-    tune = study.tune
     setting = tuple((one, value if one == key else given) for one, given in chosen)
     try:
-        with_setting(*study.variants[variant], setting, tune.epochs if tune else None)
+        with_setting(*study.variants[variant], setting, study.tune and study.tune.epochs)
     except (ValidationError, ValueError):
         return False
     return True

@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass
 from emotune.config.contrast import parse_contrasts
 from emotune.config.design.expand import expand
 from emotune.config.design.factors import factor_problems
+from emotune.config.early_stopping import patience_problems
 from emotune.config.head_training import head_training_problems
 from emotune.config.merge import config_class, dotted, implied_name, is_changed, merge, unused_options
 from emotune.config.metric import Metric
@@ -116,7 +117,7 @@ def load_study(path: Path, *, aa: bool = False) -> Study:
         problems += seeds_problems(file.seeds.up_to, file.seeds.looks, [*contrasts, *file.factors])
         trainings = {variant: train for variant, (_, train) in variants.items()}
         problems += division_problems(file.datasets, trainings, file.seeds.looks)
-        problems += _tuning_problems(file, variants)
+        problems += _tuning_problems(file, variants) + patience_problems(variants, file.metric.select)
     aa_name = f"{raw.get('baseline')}-aa" if aa or raw.get("aa") is True else None
     if aa_name in _mapping(raw, "variants"):
         problems.append(f"variants.{aa_name}: this is the name of the A/A variant; choose another one")

@@ -30,11 +30,23 @@ from emotune.config.types import FORBID_UNKNOWN_KEYS, FrozenDict, Number, Positi
 from emotune.config.user_code import UserCode, add_source
 from emotune.core.errors import InputError
 
-__all__ = ["SCALES", "SELECTIONS", "Metric", "MetricCode", "MetricName", "Select"]
+__all__ = ["SCALES", "SELECTIONS", "Metric", "MetricCode", "MetricName", "Select", "selection_text"]
 
 Select = Literal["last", "best_val"]
 SELECTIONS = MappingProxyType({"last": "last epoch", "best_val": "best validation accuracy"})
 """The rules that choose the epoch whose network is tested, in words; of *dimensions*, the accuracy is the CCC."""
+
+
+def selection_text(select: Select, patience: int | None = None) -> str:
+    """The rule that chose the tested epoch, in words.
+
+    Args:
+        select: The rule.
+        patience: The number of epochs without a better one after which training ended; None: it did not end early.
+    """
+    early = f", until {patience} epochs bring no better one" if patience else ""
+    return f"{SELECTIONS[select]}{early}"
+
 
 MIN_POINTS = 0.05
 """Smaller effects in percentage points are rejected: they were probably meant as a share of 1.

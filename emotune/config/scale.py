@@ -3,8 +3,9 @@
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
+from types import MappingProxyType
 
-__all__ = ["ROUNDING", "SCALE_OF_LOSS", "Scale", "with_minus"]
+__all__ = ["ROUNDING", "VALIDATION_SCALES", "Scale", "with_minus"]
 
 ROUNDING = 1e-9
 """Differences smaller than this, in the unit of any metric, are rounding errors."""
@@ -79,10 +80,16 @@ class Scale:
         return f"{number:g} {self.difference_unit if number == 1 else self.difference_units}".rstrip()
 
 
-SCALE_OF_LOSS = Scale(
-    "validation cross-entropy", "validation loss", "nats", "nat", 3, higher_is_better=False, bounds=(0.0, math.inf)
+VALIDATION_SCALES = MappingProxyType(
+    {
+        "val_accuracy": Scale("validation accuracy", "validation"),
+        "val_loss": Scale(
+            "validation loss", "validation loss", "", "", 3, higher_is_better=False, bounds=(0.0, math.inf)
+        ),
+        "val_ccc": Scale("validation CCC", "validation CCC", "", "", 3, bounds=(-1.0, 1.0)),
+    }
 )
-"""The scale of the mean cross-entropy over validation images, by which settings can be tuned."""
+"""The scales of what settings are compared by in tuning, see `emotune.config.tuning`."""
 
 
 def with_minus(number: str) -> str:

@@ -7,6 +7,7 @@ from functools import partial
 
 from emotune.config.contrast import Contrast, parse_contrasts, with_implied
 from emotune.config.design.factors import Layout, factor_contrasts, factor_problems
+from emotune.config.early_stopping import patience_problems
 from emotune.config.head_training import head_training_problems
 from emotune.config.input_spec import InputSpec
 from emotune.config.metric import Metric
@@ -134,6 +135,7 @@ class Study:
         problems += wrong_layout + reference_problems(references, baseline, pairs)
         problems += seeds_problems(seeds, looks, [*parsed, *layout])
         problems += tuning_problems(tune, pairs, seeds, looks, bool(metric and metric.test_curve))
+        problems += patience_problems(pairs, (metric or Metric()).select)
         aa_name = f"{baseline}-aa" if aa is True else aa or None
         if aa_name in pairs:
             mistakes.append(f"variants.{aa_name}: this is the name of the A/A variant; choose another one")

@@ -60,6 +60,9 @@ class TrainConfig:
 
     Attributes:
         epochs: The number of epochs.
+        patience: The number of epochs without a better validation after which training ends (early stopping); None: all
+            epochs are trained. Better is what ``metric.select: best_val`` selects by, which is needed. The schedule is
+            that of all epochs.
         batch_size: The global batch size, whatever the number of workers.
         order: The order of training images in an epoch: *images*, all in random order; or *shards*, for data behind a
             URL that does not fit on the disk: shards in random order, and the images of each four shards shuffled.
@@ -127,6 +130,7 @@ class TrainConfig:
     """
 
     epochs: Count = 50
+    patience: Count | None = None
     batch_size: Count = 50
     order: Order = "images"
     optimizer: Annotated[str, AfterValidator(known_optimizer)] = "sgd"
@@ -217,6 +221,12 @@ class TrainConfig:
             raise ValueError(
                 f'"warmup_epochs" is {self.warmup_epochs:g} and "epochs" {self.epochs}: lr would never be reached'
             )
+        return self
+
+    @model_validator(mode="after")
+    def _patience_ends_before_the_run(self) -> "TrainConfig":
+        if self.patience and self.patience >= self.epochs:
+            raise ValueError(f'"patience" is {self.patience} and "epochs" {self.epochs}: it would change nothing')
         return self
 
     @model_validator(mode="after")

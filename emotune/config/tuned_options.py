@@ -1,7 +1,7 @@
 """The options of a variant with a setting in the place of its own, and what is wrong with a study's tuning."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -15,11 +15,12 @@ from emotune.config.tuning import RandomSearch, Range, Setting, Tuning, setting_
 from emotune.config.validation import describe_validation_error, format_problem
 from emotune.core.errors import suggest
 
-__all__ = ["declared_setting", "is_tuned", "set_twice", "tuning_problems", "with_setting"]
+__all__ = ["declared_setting", "is_tuned", "set_twice", "tried", "tuning_problems", "with_setting"]
 
 Variant = tuple[ModelConfig, TrainConfig]
 FIXED = {
     "train.epochs": "the budget of a run is no option to choose; set tune.epochs",
+    "train.patience": "tuning runs do not end early, so that all have the same budget",
     "train.init": "other initial weights are another variant",
     "model.name": "another model is another variant",
     "model.backbone": "another backbone is another variant",
@@ -58,6 +59,14 @@ def with_setting(model: ModelConfig, train: TrainConfig, setting: Setting, epoch
         TypeAdapter[ModelConfig](ModelConfig).validate_python(merged["model"], context=context),
         TypeAdapter(TrainConfig).validate_python(merged["train"], context=context),
     )
+
+
+def tried(model: ModelConfig, train: TrainConfig, setting: Setting, tune: Tuning) -> Variant:
+    """A variant's model and training in a tuning run, which does not end early and may have fewer epochs.
+
+    The arguments are those of `with_setting`, and the tuning; so are the errors.
+    """
+    return with_setting(model, replace(train, patience=None), setting, tune.epochs)
 
 
 def tuning_problems(
@@ -162,7 +171,7 @@ def _applied_problems(tune: Tuning, variants: Mapping[str, Variant]) -> list[str
                 continue
         before = head_training_problems(model, train)
         for setting in tune.settings:
-            for where, text in _mistakes(model, train, setting, tune.epochs, before):
+            for where, text in _mistakes(model, train, setting, tune, before):
                 found.setdefault((where, text), name)
     return [
         f"{where}: {text} (variants.{name}; tune.untuned lists variants that keep their options)"
@@ -171,11 +180,11 @@ def _applied_problems(tune: Tuning, variants: Mapping[str, Variant]) -> list[str
 
 
 def _mistakes(
-    model: ModelConfig, train: TrainConfig, setting: Setting, epochs: int | None, before: Sequence[str]
+    model: ModelConfig, train: TrainConfig, setting: Setting, tune: Tuning, before: Sequence[str]
 ) -> list[tuple[str, str]]:
     """The places and texts of what is wrong with a setting in a variant."""
     try:
-        applied = with_setting(model, train, setting, epochs)
+        applied = tried(model, train, setting, tune)
     except ValidationError as error:
         part = "train" if error.title == TrainConfig.__name__ else "model"
         kind = config_class(part, {"model": {"name": model.name}})

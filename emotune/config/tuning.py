@@ -16,7 +16,7 @@ __all__ = ["By", "RandomSearch", "Range", "Setting", "Tuning", "setting_text"]
 
 Setting = tuple[tuple[str, Any], ...]
 """The values of the tuned options by their dotted keys, in the order of ``over``."""
-By = Literal["val_accuracy", "val_loss"]
+By = Literal["val_accuracy", "val_loss", "val_ccc"]
 EXAMPLE = "{train.lr: [0.003, 0.01, 0.03]}"
 DIGITS = 3
 """The significant digits of a value that is drawn from a range, so that it can be written by hand."""
@@ -132,8 +132,8 @@ class Tuning:
     Attributes:
         over: The values of each tuned option by its dotted key, ``train.lr`` for example: a list, or a `Range`.
         seeds: The number of runs of each setting. Their random numbers are none of those of the study's runs.
-        by: What is compared, at the epoch that the study's ``metric.select`` chooses: *val_accuracy*, or *val_loss*,
-            the mean cross-entropy.
+        by: What is compared, at the epoch that the study's ``metric.select`` chooses: *val_accuracy*; or *val_loss*;
+            of predicted dimensions *val_ccc* or *val_loss*, see `emotune.runs.record.EpochMetrics`.
         epochs: The number of epochs of each of these runs; None: as many as the study's runs have.
         search: *grid*, all combinations of the values; or ``{random: N}``, N settings drawn from them.
         nested: Whether options are chosen for each seed of the study anew, with other tuning runs, so that intervals
@@ -152,7 +152,7 @@ class Tuning:
     @property
     def higher_is_better(self) -> bool:
         """Whether a higher value is better."""
-        return self.by == "val_accuracy"
+        return self.by != "val_loss"
 
     @property
     def settings(self) -> tuple[Setting, ...]:

@@ -6,7 +6,7 @@ from functools import cache
 
 from emotune.config.run import RunConfig
 from emotune.config.study import Study
-from emotune.config.tuned_options import is_tuned, with_setting
+from emotune.config.tuned_options import is_tuned, tried, with_setting
 from emotune.config.tuning import Setting
 
 __all__ = ["Place", "TuningRun", "tuning_runs", "with_choices"]
@@ -45,18 +45,18 @@ def tuning_runs(study: Study, declared: Sequence[RunConfig]) -> tuple[TuningRun,
     seeds = sorted({run.seed for run in declared}) if tune.nested else [None]
     base = {(run.variant, run.dataset.name): run for run in declared if is_tuned(tune, run.variant)}
     base = {place: run for place, run in base.items() if place[0] in study.variants}  # A/A runs are the baseline's
-    applied = cache(lambda variant, setting: with_setting(*study.variants[variant], setting, tune.epochs))
+    applied = cache(lambda variant, setting: tried(*study.variants[variant], setting, tune))
     found = []
     for seed in seeds:
         for repeat in range(tune.seeds):
             for setting in tune.settings:
                 for (variant, dataset), run in base.items():
                     model, train = applied(variant, setting)
-                    tried = replace(
+                    one = replace(
                         run, model=model, train=train, seed=(seed or 0) * tune.seeds + repeat, tuning=True,
                         test_curve=False, replicate=0,
                     )  # fmt: skip
-                    found.append(TuningRun(tried, setting, (variant, dataset, seed), repeat))
+                    found.append(TuningRun(one, setting, (variant, dataset, seed), repeat))
     return tuple(found)
 
 

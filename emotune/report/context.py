@@ -14,6 +14,7 @@ from emotune.analysis.power import seeds_of_interactions
 from emotune.analysis.sensitivity import OtherAnalyses
 from emotune.analysis.verdict import RESOLVED, Verdict
 from emotune.config.ablate_command import AblateCommand
+from emotune.config.early_stopping import patience_of
 from emotune.config.metric import SCALES
 from emotune.config.study import Study
 from emotune.config.target import Target
@@ -154,7 +155,7 @@ def _of_study(study: Study, task: Target) -> dict[str, Any]:
         "metrics": SCALES,
         "words": words_for(task),
         "own_metric": study.metric.user_code,
-        "selection_rule": phrasing.selection_rule(study.metric),
+        "selection_rule": phrasing.selection_rule(study.metric, patience_of(study.variants)),
         "use_of_test_set": phrasing.use_of_test_set(study.metric),
         "formulas": [(c.name, c.formula) for c in study.contrasts if c.name != c.formula],
         "seeds_of_interactions": seeds_of_interactions(

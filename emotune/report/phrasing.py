@@ -2,7 +2,8 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from emotune.analysis.prior import PriorPredictor
 from emotune.analysis.seeds import Comparison, Summary, Unit
@@ -225,10 +226,19 @@ def prior_origin(prior: PriorPredictor) -> str:
     return "of training" if prior.from_training else "of these test images"
 
 
-def selection_rule(metric: Metric) -> str:
-    """The epoch whose network is tested."""
+def selection_rule(metric: Metric, patience: Mapping[str, int] = MappingProxyType({})) -> str:
+    """The epoch whose network is tested.
+
+    Args:
+        metric: The study's metric.
+        patience: The number of epochs without a better one after which training ends, of the variants that end early.
+    """
     rule = SELECTION_RULES[metric.select]
-    return rule.replace("accuracy", "CCC") if metric.task == "dimensions" else rule
+    rule = rule.replace("accuracy", "CCC") if metric.task == "dimensions" else rule
+    if not patience:
+        return rule
+    numbers = " or ".join(map(str, sorted(set(patience.values()))))
+    return f"{rule}; the training of {listed(list(patience))} ends after {numbers} epochs without a better one"
 
 
 def use_of_test_set(metric: Metric) -> str:

@@ -10,13 +10,13 @@ from emotune.analysis.seeds import Comparison
 from emotune.analysis.tuning import Choice, TuningStage, edges_on
 from emotune.config.metric import Metric
 from emotune.config.network import NetworkConfig
-from emotune.config.scale import SCALE_OF_LOSS, Scale
+from emotune.config.scale import VALIDATION_SCALES, Scale
 from emotune.config.study import Study
 from emotune.config.tuned_options import declared_setting, is_tuned
 from emotune.config.tuning import RandomSearch, Tuning, setting_text
 from emotune.core.text import listed
 from emotune.report import phrasing
-from emotune.report.columns import Column, Table, dataset_column
+from emotune.report.columns import Column, Table, dataset_column, heading
 from emotune.report.results import StudyResults
 
 __all__ = [
@@ -72,7 +72,7 @@ class VerdictChange:
 
 def validation_scale(tune: Tuning) -> Scale:
     """The scale of what settings are compared by."""
-    return Scale("validation accuracy", "validation") if tune.by == "val_accuracy" else SCALE_OF_LOSS
+    return VALIDATION_SCALES[tune.by]
 
 
 def tuning_rows(results: StudyResults) -> list[TuningRow]:
@@ -147,9 +147,7 @@ def tuning_table(results: StudyResults) -> Table:
         Column("diverged", lambda row: f"{row.diverged}" if row.diverged else phrasing.DASH),
         Column("hours", lambda row: f"{row.hours:.2f}" if row.hours >= 0.1 else f"{row.hours:.2g}"),
         Column("chosen", lambda row: row.chosen, "text"),
-        Column(
-            f"{scale.short}, {scale.unit}", lambda row: phrasing.DASH if row.value is None else scale.format(row.value)
-        ),
+        Column(heading(scale), lambda row: phrasing.DASH if row.value is None else scale.format(row.value)),
         Column(
             f"than declared{points}",
             lambda row: phrasing.DASH if row.gain is None else scale.format_signed(row.gain),
@@ -207,7 +205,7 @@ def _budget_sentences(study: Study, tune: Tuning, rows: Sequence[TuningRow]) -> 
     number = len(tune.settings)
     epochs = tune.epochs or (study.variants[networks[0]][1].epochs if networks else 1)
     long = f", {epochs} epoch{'s' * (epochs > 1)} each" if networks else ""
-    best = "highest mean validation accuracy" if tune.higher_is_better else "lowest mean validation cross-entropy"
+    best = f"{'highest' if tune.higher_is_better else 'lowest'} mean {validation_scale(tune).title}"
     total = sum(row.runs for row in rows)
     sentences = [
         f"{who} was tuned {each}with the same budget: {number} settings of {listed(list(tune.over))} ({drawn}), "

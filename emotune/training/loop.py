@@ -35,7 +35,7 @@ from emotune.training.progress import Progress
 from emotune.training.progress_reporter import ProgressReporter
 from emotune.training.provenance import code_origin, libraries_of
 from emotune.training.record import make_record, reading_mode, write_predictions
-from emotune.training.selection import selected_epoch
+from emotune.training.selection import is_over, selected_epoch
 from emotune.training.setup import InterruptedRunError, RunSession, leased, load_or_init, split_opener
 from emotune.training.step import TrainState, take_step
 from emotune.training.tasks import task_of
@@ -130,7 +130,7 @@ def _train(
     curve_test = open_images("test") if run.test_curve else None
     reading_s = time.perf_counter() - started  # this includes what is computed once, for all runs: decoding, features
     checkpoint_timer, epoch_timer = _Timer(CHECKPOINT_EVERY_S), _Timer(SHORT_EPOCHS_S)
-    while progress.epoch < run.train.epochs:
+    while not is_over(run, progress.history):
         with closing(_steps(run, state, progress, split, views, reporter)) as steps:
             for _ in steps:
                 stopping = session.must_stop(stop())
@@ -140,7 +140,7 @@ def _train(
         if curve_test:
             outputs = predict(curve_test, "testing", run.train.test_crops)
             metrics["test_accuracy"] = task_of(run).score_of(curve_test.targets, outputs.logits)
-        last, brief = progress.epoch + 1 == run.train.epochs, state.backbone is not None  # on features: a moment
+        last, brief = is_over(run, [*progress.history, metrics]), state.backbone is not None  # on features: a moment
         _end_epoch(run, session, state, progress, metrics, saved=last or not brief or epoch_timer.is_due())
         reporter.report()
     if state.best:

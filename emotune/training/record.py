@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from emotune.config.metric import SELECTIONS
+from emotune.config.metric import selection_text
 from emotune.config.run import RunConfig
 from emotune.config.train import Order
 from emotune.core.storage import Folder
@@ -86,7 +86,9 @@ def make_record(
         "model": run.model.name,
         "dataset": run.dataset.name,
         "seed": run.seed,
-        "selection": SELECTIONS[run.select].replace("accuracy", task.score.replace("ccc", "CCC")),
+        "selection": selection_text(run.select, run.train.patience).replace(
+            "accuracy", task.score.replace("ccc", "CCC")
+        ),
         "selected_epoch": selected,
         "last_epoch": progress.history[-1],
         "parameters": costs.parameters,

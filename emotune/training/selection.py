@@ -12,7 +12,7 @@ from torch import nn
 from emotune.config.run import RunConfig
 from emotune.runs.record import EpochMetrics
 
-__all__ = ["BestWeights", "selected_epoch"]
+__all__ = ["BestWeights", "is_over", "selected_epoch"]
 
 
 def selected_epoch(run: RunConfig, history: Sequence[EpochMetrics]) -> int:
@@ -20,6 +20,14 @@ def selected_epoch(run: RunConfig, history: Sequence[EpochMetrics]) -> int:
     if run.select == "last":
         return history[-1]["epoch"]
     return max(history, key=_score)["epoch"]
+
+
+def is_over(run: RunConfig, history: Sequence[EpochMetrics]) -> bool:
+    """Whether training ends after these epochs: all are trained, or none was better for as long as it is patient."""
+    if len(history) >= run.train.epochs:
+        return True
+    patience = run.train.patience
+    return bool(patience and history) and len(history) - selected_epoch(run, history) >= (patience or 0)
 
 
 def _score(entry: EpochMetrics) -> float:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from study_files import HEAD, Write, is_about, mistakes
+from study_files import DATA, HEAD, Write, is_about, mistakes
 
 from emotune import Study
 from emotune.config.load import load_study
@@ -11,6 +11,7 @@ from emotune.config.model import AlexNetConfig, AttentionConfig
 from emotune.config.train import TrainConfig
 from emotune.config.tuned_options import with_setting
 from emotune.config.tuning import Range, Tuning
+from emotune.config.tuning_runs import tuning_runs
 from emotune.core.errors import InputError
 
 STUDY = (
@@ -113,3 +114,17 @@ def test_a_study_built_in_python_is_checked_alike():
     variants = {"a": AlexNetConfig(), "b": (AlexNetConfig(), TrainConfig(lr=0.3))}
     with pytest.raises(InputError, match=r"variants\.b: train\.lr"):
         Study("s", "Q?", "scenes", "a", variants, tune=Tuning(over={"train.lr": [0.1, 0.2]}))
+
+
+def test_patience_needs_the_best_epoch_and_fewer_epochs_than_the_run_and_tuning_runs_have_none(write: Write):
+    patient = STUDY.replace("epochs: 3", "epochs: 3, patience: 2").removesuffix("tune: ")
+    lines = mistakes(write(patient))
+    assert all(is_about(line, f"variants.{name}", "train.patience", "best_val")
+               for line, name in zip(lines, ("plain", "wide", "slow"), strict=True)), lines  # fmt: skip
+    best = "metric: {select: best_val}\n"
+    (line,) = mistakes(write(best + patient.replace("patience: 2", "patience: 3")))
+    assert is_about(line, "train", "patience", "3")
+    study = load_study(write(f"{best}{patient}tune: {{over: {{train.lr: [0.1, 0.2]}}, epochs: 1}}"))
+    runs = tuning_runs(study, study.runs([DATA]))
+    assert runs and all(one.run.train.patience is None and one.run.train.epochs == 1 for one in runs)
+    assert all(run.train.patience == 2 for run in study.runs([DATA]))

@@ -15,7 +15,7 @@ from emotune.runs.directory import ATTENTION, WEIGHTS
 from emotune.runs.progress import RunProgress
 from emotune.training import loop, setup
 from emotune.training.loop import InterruptedRunError
-from emotune.training.selection import selected_epoch
+from emotune.training.selection import is_over, selected_epoch
 
 STEPS = 5
 """Of an epoch."""
@@ -142,3 +142,31 @@ def test_predictions_name_the_group_of_near_duplicates_and_networks_without_atte
     assert all(test.groups)
     assert not (tmp_path / changed(run, epochs=1).id / ATTENTION).exists()
     assert "attention_entropy" not in history(tmp_path, changed(run, epochs=1))[0]
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "ends_at"),
+    [([10.0, 30.0, 20.0, 30.0, 40.0], 4), ([10.0, 20.0, 30.0, 40.0, 50.0], 5), ([9.0] * 5, 3)],
+)
+def test_training_ends_once_no_better_epoch_came_for_as_long_as_it_is_patient(
+    run: RunConfig, accuracies: list[float], ends_at: int
+):
+    patient = replace(changed(run, epochs=5, patience=2), select="best_val")
+    history = [{"epoch": epoch, "val_accuracy": accuracy} for epoch, accuracy in enumerate(accuracies, 1)]
+    over = [is_over(patient, history[:epochs]) for epochs in range(6)]
+    assert over == [False] * ends_at + [True] * (6 - ends_at)
+    assert not is_over(changed(run, epochs=5), history[:4])
+
+
+def test_a_run_that_ends_early_tests_the_best_epoch_and_is_its_own_interrupted_or_not(best: RunConfig, tmp_path: Path):
+    patient = changed(best, epochs=9, patience=2)
+    assert patient.id != changed(best, epochs=9).id
+    record, predictions = trained(patient, tmp_path / "whole")
+    assert len(history(tmp_path / "whole", patient)) == 3 and record["last_epoch"]["epoch"] == 3
+    assert record["selected_epoch"] == 1 and "2 epochs" in record["selection"]
+    steps = iter(range(STEPS + 2))
+    with pytest.raises(InterruptedRunError):
+        trained(patient, tmp_path / "stopped", stop=lambda: next(steps, None) is None)
+    again, same = trained(patient, tmp_path / "stopped")
+    assert without_times(again) == without_times(record)
+    pd.testing.assert_frame_equal(predictions, same, check_exact=True)

@@ -128,12 +128,25 @@ def resolve_study(study: Study | str | Path, runs: str | Path) -> ResolvedStudy:
     for test in tests:
         study.metric.check_classes(test.name, test.labels.classes)
     store = open_store(runs)
+    _check_tuned_by(study, datasets)
     if study.tune is None:
         return ResolvedStudy(study, datasets, planned, store, tests, planned)
     tried = tuning_runs(study, planned)
     stage = make_stage(study, tried, store.states(one.run for one in tried), planned)
     chosen = with_choices(study, planned, stage.chosen) if stage.is_over else ()
     return ResolvedStudy(study, datasets, chosen, store, tests, planned, stage)
+
+
+def _check_tuned_by(study: Study, datasets: Sequence[DatasetRef]) -> None:
+    """Raises an InputError if settings are compared by what runs on a data set do not have."""
+    if study.tune is None:
+        return
+    by = study.tune.by
+    raise_if_any([
+        f"tune.by: {by} is not there on {ref.name}, whose task is {ref.task}; give val_loss"
+        f"{' or val_ccc' if ref.task == 'dimensions' else ' or val_accuracy'}"
+        for ref in datasets if by == ("val_accuracy" if ref.task == "dimensions" else "val_ccc")
+    ])  # fmt: skip
 
 
 def _check_class_names(study: Study, labels: Sequence[str]) -> None:
