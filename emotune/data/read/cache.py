@@ -229,6 +229,8 @@ class Cache:
         for path in self.folder.glob("*.part"):
             with contextlib.suppress(Timeout), self._lock(_hash_of(path), blocking=False):
                 path.unlink(missing_ok=True)  # its writer is dead, or it would hold the lock
+        if self.free_bytes() >= wanted:  # as a rule, and there may be thousands of files
+            return
         files = self._files(*REMOVABLE)
         for path in sorted(files, key=lambda path: files[path].st_mtime_ns):
             if self.free_bytes() >= wanted:

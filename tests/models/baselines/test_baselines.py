@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from emotune.config.model import ConstantConfig, SvmConfig
+from emotune.config.model import ConstantConfig, LogisticConfig, SvmConfig
 from emotune.core.errors import InputError
 from emotune.models.baselines import build
 from emotune.models.baselines.build import make_baseline, require_libraries
@@ -75,8 +75,12 @@ def test_missing_libraries_are_named_with_the_command_that_installs_them(monkeyp
     monkeypatch.setattr(build, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"emotune\[classical\]"):
         make_baseline(SvmConfig(), CLASSES)
+    with pytest.raises(InputError, match="scikit-learn and scikit-image"):
+        require_libraries([LogisticConfig(features="colours")])
     require_libraries([ConstantConfig()])
     assert isinstance(make_baseline(ConstantConfig(), CLASSES), ClassPrior)
+    monkeypatch.setattr(build, "find_spec", lambda name: name == "sklearn" or None)
+    require_libraries([LogisticConfig(backbone="torchvision:resnet18")])
 
 
 def test_a_class_without_validation_images_is_predicted_too():
