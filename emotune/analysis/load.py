@@ -128,7 +128,8 @@ def load_records(states: RunStates, metric: Metric | None = None) -> Records:
     predictions, problems = _aligned_predictions(loaded, folder)
     loaded = [run.as_damaged(problems[run.row["run"]]) if run.row["run"] in problems else run for run in loaded]
     finished = {run.row["run"]: run.finished for run in loaded if run.finished}
-    task: Target = next((run.dataset.task for run in states.runs), "classes")
+    tasks: list[Target] = [run.dataset.task for run in states.runs]
+    task = tasks[0] if tasks else "classes"
     columns = _columns(task)
     return Records(
         store=states.store,

@@ -192,7 +192,10 @@ def worst_of_variants(results: StudyResults, refs: Mapping[str, DatasetRef]) -> 
 
 def worst_measure(metric: Metric) -> DistributionMetric:
     """The measure by which images are the worst."""
-    return next((name for name in DISTRIBUTION_SCALES if name == metric.column), "kl")
+    for name in DISTRIBUTION_SCALES:
+        if name == metric.column:
+            return name
+    return "kl"
 
 
 def _base64(jpeg: bytes) -> str:

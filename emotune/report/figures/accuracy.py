@@ -29,7 +29,6 @@ from emotune.report.figures.layout import (
 )
 from emotune.report.figures.style import SMALL, SOFT, STYLE, full_width, markers
 from emotune.report.figures.table_plot import TableRow, annotate_above, draw_interval, draw_line, draw_seeds, table_plot
-from emotune.report.task_words import words_for
 
 __all__ = ["cost_notes", "metric_against_cost", "metric_by_variant"]
 
@@ -56,6 +55,7 @@ def metric_by_variant(
     constant: float,
     colours: Mapping[str, str],
     *,
+    trivial: str = "class prior",
     narrow: bool = False,
 ) -> Figure:
     """The study's metric of every seed by variant, and each mean with its 95 % t interval.
@@ -65,8 +65,9 @@ def metric_by_variant(
         runs: The finished runs on this data set.
         metric: The study's metric.
         summaries: The mean and interval of each variant.
-        constant: The metric of the trivial prediction, the class frequencies or the mean rating of training.
+        constant: The metric of the trivial prediction: the class frequencies, mean distribution or rating of training.
         colours: The colours of all variants.
+        trivial: The name of the trivial prediction.
         narrow: Whether the figure is for a narrow screen.
     """
     scale, shapes = metric.scale, markers(colours)
@@ -88,7 +89,7 @@ def metric_by_variant(
         values_by_seed = runs.loc[runs["variant"] == variant, metric.column].dropna()
         draw_seeds(axes, begin + 0.74 * (end - begin), list(values_by_seed), colours[variant])
     if np.isfinite(constant):
-        _draw_prior(axes, edges, words_for(metric.task).prior, constant, scale.format(constant), beyond)
+        _draw_prior(axes, edges, trivial, constant, scale.format(constant), beyond)
     return figure
 
 

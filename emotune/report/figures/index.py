@@ -33,7 +33,7 @@ from emotune.report.figures.ratings import rating_figures
 from emotune.report.figures.style import variant_colours
 from emotune.report.figures.transfer import transfer_figures
 from emotune.report.results import StudyResults
-from emotune.report.task_words import prior_note
+from emotune.report.task_words import prior_note, words_of
 
 __all__ = ["draw_figures"]
 
@@ -155,7 +155,7 @@ class _DatasetFigures:
         shown = self._title, self._done, self._metric, self._summaries, constant, self._colours
         yield for_both_widths(
             f"{self._metric.column}-{self._dataset}",
-            partial(accuracy.metric_by_variant, *shown),
+            partial(accuracy.metric_by_variant, *shown, trivial=words_of(prior).prior),
             f"{scope}, {len(prior.predictions):,} test images. Dots: seeds. Bars: means with 95 % t intervals, which "
             f"must not be compared.{note if not math.isnan(constant) else ''}",
             f"Test {scale.label} of every seed by variant on {self._dataset}; means: {means}",
