@@ -105,7 +105,8 @@ class Transfer:
     """The runs of a study on other data sets.
 
     Attributes:
-        metric: The metric: the study's, or accuracy if that is the user's own, which is not executed for this.
+        metric: The metric: the study's; or accuracy if that is the user's own, which is not executed for this, or one
+            of distributions, because other data sets are tested in classes.
         on: Each pair of a training data set and another one.
         runs: A row for each run and test: ``run, variant, dataset, seed, tested_on, split, state, classes, images,
             near_training, other_classes`` and the metrics; NaN where a run has no result.
@@ -137,7 +138,8 @@ def compute_transfer(
     """
     if not tests:
         return None
-    metric = Metric() if study.metric.code else study.metric
+    own = study.metric.code or study.metric.task == "distributions"  # elsewhere there are no true shares
+    metric = Metric() if own else study.metric
     impossible = {name: model.name for name, (model, _) in study.trained.items() if not can_be_tested(model)}
     found, tables = [], []
     for test in tests:

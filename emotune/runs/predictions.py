@@ -65,7 +65,8 @@ def mean_distribution(shares: np.ndarray) -> np.ndarray:
 def common_log_probabilities(logits: np.ndarray, classes: Sequence[str], labels: LabelMap) -> np.ndarray:
     """The logarithms of the probabilities of the common classes, float32 (N, C).
 
-    The probabilities of classes that become one are summed; those of classes that are left out do not count.
+    The probabilities of classes that become one are summed; those of classes that are left out do not count. If all
+    others are 0, as predicted shares can be, the common classes have equal probabilities.
 
     Args:
         logits: The logits (N, K).
@@ -75,6 +76,7 @@ def common_log_probabilities(logits: np.ndarray, classes: Sequence[str], labels:
     logits = logits.astype(np.float64)
     columns = [[i for i, name in enumerate(classes) if labels.answers.get(name) == one] for one in labels.classes]
     joined = np.stack([np.logaddexp.reduce(logits[:, of_class], axis=1) for of_class in columns], axis=1)
+    joined[np.isneginf(joined).all(axis=1)] = 0.0
     return (joined - np.logaddexp.reduce(joined, axis=1, keepdims=True)).astype(np.float32)
 
 

@@ -123,7 +123,8 @@ def read_tested(folder: Folder, test: TransferTest, record: RunRecord) -> Transf
     columns = ["sample_id", "target", "group", *(f"{LOGIT_PREFIX}{label}" for label in test.labels.classes)]
     if list(table.columns) != columns or table.empty or not set(table["target"]) <= set(test.labels.classes):
         return None
-    if not np.isfinite(table[columns[3:]].to_numpy()).all():
+    logits = table[columns[3:]].to_numpy()
+    if not (np.isfinite(logits) | np.isneginf(logits)).all():  # a predicted share can be 0
         return None
     try:
         near, others, seconds = int(about["near_training"]), int(about["other_classes"]), float(about["seconds"])

@@ -117,7 +117,7 @@ def _test(
             "that the run was trained or validated on"
         )
     found = common_log_probabilities(np.concatenate(logits), manifest_of(run.dataset).classes, test.labels)
-    if not np.isfinite(found).all():
+    if not (np.isfinite(found) | np.isneginf(found)).all():  # a predicted share can be 0
         raise InputError(f"{run.id}: its answers on {test.name} are not finite numbers, so it has no result there")
     write_tested(session.directory.folder, test, record, columns, found, left_out, time.perf_counter() - started)
 

@@ -30,6 +30,7 @@ from emotune.runs.progress import Phase, RunProgress
 from emotune.runs.record import RunRecord
 from emotune.runs.tested import can_be_tested
 from emotune.training.distributed import World
+from emotune.training.distribution_losses import readout
 from emotune.training.evaluate import evaluate
 from emotune.training.feature_views import View, test_views
 from emotune.training.features import FeatureSource, StoppedError
@@ -106,6 +107,10 @@ def answer_of(run: RunConfig, session: RunSession, record: RunRecord, resources:
     """
     classes, folder = manifest_of(run.dataset).classes, session.directory.folder
     if isinstance(run.model, ConstantConfig):
+        if (means := record.get("train_shares")) is not None:
+            with np.errstate(divide="ignore"):  # of a class without any vote
+                shares = np.log(np.array([means.get(label, 0.0) for label in classes])).astype(np.float32)
+            return lambda test, name, split, reporter: np.tile(shares, (len(split), 1))
         counts = record.get("train_by_class")
         if counts is None:
             raise InputError(f"{folder}: its record is too old to say how often classes are in training")
@@ -163,7 +168,8 @@ class _NetworkAnswers:
     ) -> np.ndarray:
         return evaluate(
             network, split, self.session.world, self.crops, precision=self.run.train.precision,
-            input_spec=self.run.input, normalisation=self.normalisation, backbone=backbone, on_batch=reporter.tested,
+            input_spec=self.run.input, normalisation=self.normalisation, backbone=backbone,
+            readout=readout(self.run.train), on_batch=reporter.tested,
         ).logits  # fmt: skip
 
     def _features(

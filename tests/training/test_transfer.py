@@ -20,6 +20,7 @@ from trunks import config
 
 from emotune.config.label_map import map_labels
 from emotune.config.labels import MIKELS, NEGATIVE, POLARITY
+from emotune.config.losses import CnnrLoss
 from emotune.config.model import ConstantConfig, SvmConfig
 from emotune.config.other_data import OtherData, TransferTest
 from emotune.config.resources import Resources
@@ -212,6 +213,38 @@ def test_class_frequencies_answer_for_the_common_classes(finished: Make, run: Ru
     shares = np.exp(class_prior(np.array([by_class[label] for label in MIKELS])))
     negative = sum(share for share, label in zip(shares, MIKELS, strict=True) if label in NEGATIVE)
     np.testing.assert_allclose(np.exp(found.predictions["logit_negative"]), negative, atol=1e-6)
+
+
+def test_a_regression_and_a_mean_distribution_are_read_as_in_their_own_tests(
+    finished: Make, run: RunConfig, polar: TransferTest
+):
+    regression = replace(run, train=replace(run.train, loss=CnnrLoss(), epochs=1, lr=0.001))
+    directory = finished(regression)
+    make_tests(regression, directory, ALONE, [polar])
+    found = outcome(directory, polar)
+    assert found is not None
+    logits = found.predictions[["logit_negative", "logit_positive"]].to_numpy(float)
+    assert (logits <= 1e-6).all()
+    np.testing.assert_allclose(np.exp(logits).sum(axis=1), 1, atol=1e-5)
+    voted = replace(run.dataset, task="distributions")
+    constant = replace(run, model=ConstantConfig(), train=TrainConfig(), dataset=voted)
+    directory = finished(constant)
+    make_tests(constant, directory, ALONE, [polar])
+    found, record = outcome(directory, polar), directory.record()
+    assert found is not None and record is not None
+    negative = sum(share for label, share in record["train_shares"].items() if label in NEGATIVE)
+    np.testing.assert_allclose(np.exp(found.predictions["logit_negative"]), negative, atol=1e-6)
+
+
+def test_shares_of_zero_can_be_joined():
+    with np.errstate(divide="ignore"):
+        logits = np.log(np.array([[0, 0, 1.0], [0, 0.25, 0.75], [0.5, 0, 0.5]]))
+    labels = map_labels(("awe", "fear", "x"), POLARITY)
+    found = dict(
+        zip(labels.classes, np.exp(common_log_probabilities(logits, ("awe", "fear", "x"), labels)).T, strict=True)
+    )
+    np.testing.assert_allclose(found["negative"], [0.5, 1, 0], atol=1e-6)
+    np.testing.assert_allclose(found["positive"], [0.5, 0, 1], atol=1e-6)
 
 
 def test_probabilities_of_classes_that_become_one_are_summed_and_the_rest_renormalised():
