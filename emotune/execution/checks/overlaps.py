@@ -6,14 +6,14 @@ import numpy as np
 
 from emotune.config.run import DatasetRef, RunConfig
 from emotune.core.errors import raise_if_any
-from emotune.data.annotations import target_weights
+from emotune.data.annotations import target_weights, vote_shares
 from emotune.data.datasets.location import manifest_of
 from emotune.data.manifest import SPLITS
 from emotune.data.read.cache import SampleInfo
 from emotune.data.read.open_dataset import open_shards
 from emotune.data.read.split_rows import split_rows
 
-__all__ = ["check_divisions", "shared_images", "targets_without_effect"]
+__all__ = ["check_divisions", "require_votes", "shared_images", "targets_without_effect"]
 
 
 def check_divisions(datasets: Sequence[DatasetRef]) -> None:
@@ -52,6 +52,28 @@ def targets_without_effect(runs: Sequence[RunConfig]) -> None:
             problems.append(
                 f'variants.{run.variant}: train.targets: "{targets}" has no effect on {dataset.name}, where {reason}; '
                 "set hard, or make the shards from a source with votes"
+            )
+    raise_if_any(problems)
+
+
+def require_votes(datasets: Sequence[DatasetRef]) -> None:
+    """Checks that people disagree about some test images of data sets whose distributions are to be predicted.
+
+    Args:
+        datasets: The data sets.
+
+    Raises:
+        InputError: There are no votes, or all votes on each image agree, so that every distribution is a class.
+    """
+    problems = []
+    for dataset in (one for one in datasets if one.task == "distributions"):
+        classes, samples = manifest_of(dataset).classes, _samples(dataset, ("test",))
+        shares = vote_shares([one.label for one in samples], [one.votes for one in samples], classes)
+        if (shares.max(axis=1) == 1).all():
+            reason = "all votes agree" if any(one.votes for one in samples) else "no test image has votes"
+            problems.append(
+                f"task: distributions, but on {dataset.name} {reason}; leave out task, or make shards from a source "
+                "with votes"
             )
     raise_if_any(problems)
 

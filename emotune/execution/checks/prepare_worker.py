@@ -20,7 +20,7 @@ from emotune.data.read.open_dataset import decoded_shards, open_shards, order_of
 from emotune.execution.checks.advice import frozen_at_random, rate_of_sgd, slow_bf16
 from emotune.execution.checks.architecture import describe, file_key
 from emotune.execution.checks.disk import require_room
-from emotune.execution.checks.overlaps import check_divisions, shared_images, targets_without_effect
+from emotune.execution.checks.overlaps import check_divisions, require_votes, shared_images, targets_without_effect
 from emotune.execution.checks.stored_size import enlarged_images
 from emotune.execution.checks.weights import check_initial_weights
 from emotune.execution.plan.concurrency import concurrent_runs, uses_cluster
@@ -91,6 +91,7 @@ def work(job: PreparationJob, send: Callable[[Any], None]) -> None:
         if not job.cluster:  # else its machines have the images, and this one need not
             check_divisions(job.datasets)
             targets_without_effect(job.runs)
+            require_votes(job.datasets)
             lines += shared_images(job.datasets) + enlarged_images(job.runs)
         send((networks, lines))
     except InputError as error:

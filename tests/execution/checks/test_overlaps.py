@@ -16,7 +16,7 @@ from emotune.core.storage import Folder
 from emotune.data.build.shards import write_shards
 from emotune.data.datasets.resolve import resolve_datasets
 from emotune.data.sources.scenes import Scenes
-from emotune.execution.checks.overlaps import check_divisions, shared_images, targets_without_effect
+from emotune.execution.checks.overlaps import check_divisions, require_votes, shared_images, targets_without_effect
 
 SHARES = (0.5, 0.25, 0.25)
 
@@ -64,6 +64,16 @@ def test_targets_from_votes_are_refused_where_there_are_no_votes(without, divide
     (line,) = str(caught.value).splitlines()
     assert line.startswith(f'variants.{targets}: train.targets: "{targets}" ')
     assert "without" in line and "divided" not in line
+
+
+def test_distributions_need_votes_that_differ(without, divided, tmp_path_factory):
+    agreed = shards(tmp_path_factory.mktemp("agreed"), "agreed", {}, 9)
+    voted, empty, sure = (replace(one, task="distributions") for one in (divided, without, agreed))
+    require_votes([voted, without, agreed])
+    with pytest.raises(InputError) as caught:
+        require_votes([voted, empty, sure])
+    lines = str(caught.value).splitlines()
+    assert ["without" in lines[0], "agreed" in lines[1], len(lines)] == [True, True, 2]
 
 
 def test_data_sets_that_share_images_are_named_with_their_number(without, divided):
