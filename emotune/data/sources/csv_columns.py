@@ -12,7 +12,7 @@ from emotune.data.annotations import OTHER, parse_votes
 from emotune.data.sources.class_names import match_class, unknown_class
 from emotune.data.split import match_split
 
-__all__ = ["Columns", "read_columns"]
+__all__ = ["Columns", "read_columns", "read_roles"]
 
 ROLES = ("path", "url", "label", "split", "group", OTHER)
 SYNONYMS: Mapping[str, str] = MappingProxyType({
@@ -65,7 +65,7 @@ def read_columns(where: str, names: Sequence[str], rows: _Rows, labels: str, vot
     """
     if twice := next((name for name in names if name and names.count(name) > 1), None):
         raise InputError(f'{where}: two columns are called "{twice}"; rename or remove one')
-    roles, notes = _roles(where, names, rows)
+    roles, notes = read_roles(where, names, rows)
     rest = [name for name in names if name and name not in roles.values()]
     given = [name.strip() for name in votes.split(",") if name.strip()]
     if absent := [name for name in given if name not in rest]:
@@ -92,7 +92,7 @@ def read_columns(where: str, names: Sequence[str], rows: _Rows, labels: str, vot
     return Columns(roles, vote_columns, classes, tuple(notes))
 
 
-def _roles(where: str, names: Sequence[str], rows: _Rows) -> tuple[dict[str, str], list[str]]:
+def read_roles(where: str, names: Sequence[str], rows: _Rows) -> tuple[dict[str, str], list[str]]:
     """The column of each role, and notes on columns that were recognised by another name."""
     roles: dict[str, str] = {}
     for name in names:

@@ -13,8 +13,10 @@ from emotune.data.file_type import ARCHIVE_KINDS, describe_kind, file_kind_of
 from emotune.data.manifest import SPLITS
 from emotune.data.sources.base import NO_LICENCE, Entry, Labels, Listing, Url
 from emotune.data.sources.class_names import match_class, unknown_class
-from emotune.data.sources.csv_columns import Columns, read_columns
+from emotune.data.sources.csv_columns import Columns, read_columns, read_roles
+from emotune.data.sources.csv_ratings import rated_rows, rating_columns
 from emotune.data.sources.csv_rows import CsvRow, merge_rows, summarise_problems
+from emotune.data.sources.rated_images import rated_listing
 from emotune.data.split import match_split
 
 __all__ = ["Csv"]
@@ -26,6 +28,9 @@ class Csv:
 
     The columns are ``path`` (relative to the folder of the table, or to ``images``) or ``url``; ``label``, a column of
     votes per class, or both; and optionally ``split`` (train, val or test; empty for a split by hash) and ``group``.
+
+    With ``valence``, ``arousal`` or ``dominance``, the table has ratings on a ``scale`` in the columns that these name,
+    and in others their standard deviations; several rows of an image are its raters. Classes do not matter then.
 
     Without ``label`` the class with most votes is the label. Votes in a column ``other`` are for none of the classes.
     Several rows of an image are merged: their labels are votes, or their votes are added. Other columns are ignored,
@@ -40,6 +45,13 @@ class Csv:
     target: Annotated[Literal["classes", "distributions"], "what is predicted; with distributions, ties stay"] = (
         "classes"
     )
+    valence: Annotated[str, "column of ratings of valence; then ratings are predicted, and classes do not matter"] = ""
+    arousal: Annotated[str, "column of ratings of arousal"] = ""
+    dominance: Annotated[str, "column of ratings of dominance"] = ""
+    valence_sd: Annotated[str, "column of the standard deviations of the ratings of valence"] = ""
+    arousal_sd: Annotated[str, "column of the standard deviations of the ratings of arousal"] = ""
+    dominance_sd: Annotated[str, "column of the standard deviations of the ratings of dominance"] = ""
+    scale: Annotated[str, "scale of the ratings, such as 1..9, or one for each dimension: 1..7,0..100"] = ""
 
     def listing(self) -> Listing:
         """The images, row by row.
@@ -48,13 +60,13 @@ class Csv:
             InputError: rows cannot be used; the message has one line per kind of problem.
         """
         names, lines = self._read()
+        if any((self.valence, self.arousal, self.dominance, self.valence_sd, self.arousal_sd, self.dominance_sd)):
+            return self._ratings(names, lines)
+        if self.scale:
+            raise InputError("--scale: is that of ratings; name their columns with --valence, --arousal, --dominance")
         cells = [row for _, row in lines]
         columns = read_columns(f"{self.table}:1", names, cells, self.labels, self.votes)
-        base = Path(self.images).expanduser() if self.images else self.table.parent
-        if not base.is_dir():
-            raise InputError(
-                f"{base}: no such folder; name the folder to which the table's paths are relative with --images"
-            )
+        base = self._base()
         reader = _RowReader(columns, base)
         rows: list[CsvRow] = []
         problems: list[tuple[str, str]] = []
@@ -72,6 +84,30 @@ class Csv:
             notes.append(f"{self.table.name}: votes for none of the classes are left out of the distributions")
         return Listing(self.table.stem, columns.classes, images.entries, f"the table {self.table.name}", NO_LICENCE,
                        images.left_out, notes=notes, base=base, target=self.target)  # fmt: skip
+
+    def _ratings(self, names: list[str], lines: list[tuple[int, dict[str | None, Any]]]) -> Listing:
+        """The listing of a table of ratings."""
+        if self.target != "classes" or self.votes:
+            other = "--votes" if self.votes else f"--target {self.target}"
+            raise InputError(f"{self.table}: with columns of ratings, those are predicted; leave out {other}")
+        roles, notes = read_roles(f"{self.table}:1", names, [row for _, row in lines])
+        means = {"valence": self.valence, "arousal": self.arousal, "dominance": self.dominance}
+        sds = {"valence": self.valence_sd, "arousal": self.arousal_sd, "dominance": self.dominance_sd}
+        columns = rating_columns(f"{self.table}:1", names, means, sds, self.scale)
+        base = self._base()
+        images, merged = rated_rows(self.table, lines, roles, columns, base)
+        notes = [f"{self.table.name}: {note}" for note in (*notes, *merged)]
+        return rated_listing(self.table.stem, columns.dimensions, images, f"the table {self.table.name}", NO_LICENCE,
+                             notes=notes, base=base)  # fmt: skip
+
+    def _base(self) -> Path:
+        """The folder to which paths are relative."""
+        base = Path(self.images).expanduser() if self.images else self.table.parent
+        if not base.is_dir():
+            raise InputError(
+                f"{base}: no such folder; name the folder to which the table's paths are relative with --images"
+            )
+        return base
 
     def _read(self) -> tuple[list[str], list[tuple[int, dict[str | None, Any]]]]:
         """The names of the columns, and the rows with their line numbers."""
