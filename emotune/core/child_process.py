@@ -118,18 +118,18 @@ def results(
         show: A function that is called with the lines of text that any of them sends before its result.
         idle: A function that is called whenever none of them has sent anything for 10 seconds.
     """
-    found: dict[ChildProcess, Any] = {}
-    while working := [process for process in processes if process not in found]:
+    by_pipe, found = {process.fileno(): process for process in processes}, dict[int, Any]()
+    while working := [pipe for pipe in by_pipe if pipe not in found]:
         ready = wait(working, IDLE_S)
         if not ready:
             idle()
-        for process in ready:
-            assert isinstance(process, ChildProcess)
-            if isinstance(message := process.message(), str):
+        for pipe in ready:
+            assert isinstance(pipe, int)
+            if isinstance(message := by_pipe[pipe].message(), str):
                 show(message)
             else:
-                found[process] = message
-    return [found[process] for process in processes]
+                found[pipe] = message
+    return [found[pipe] for pipe in by_pipe]
 
 
 def serve(descriptor: int, work: Callable[[Any, Callable[[Any], None]], None]) -> None:

@@ -39,7 +39,7 @@ IMAGES_A_FILE = 64
 """The number of images in a file: computing them may take half a minute, which is lost if a process is killed."""
 LIBRARIES = ("numpy", "scipy", "scikit-image")
 """The packages that compute features."""
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+ONE_THREAD: dict[str, str] = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 """The environment of a process: several of them compute at a time, one for each CPU of the run."""
 
 
@@ -73,7 +73,7 @@ def handmade_features(
         stop: A function that is called between images; once it returns true, an `InterruptedRunError` is raised.
     """
     files = {split: _files(run, split, sets) for split in run.splits}
-    tables: dict[FeatureFile, np.ndarray] = {}
+    tables: Mapping[FeatureFile, np.ndarray] = {}
     try:
         needed = list(dict.fromkeys(file for of_split in files.values() for file in of_split))
         tables = _computed(run, needed, resources, _counter(run, len(sets), on_progress), stop)

@@ -15,10 +15,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from emotune.config.backbone import BackboneCode
+from emotune.config.head_training import feature_network
 from emotune.config.model import (
     BackboneConfig,
     CodeConfig,
-    LogisticConfig,
     MldrConfig,
     MldrV2Config,
     ModelConfig,
@@ -77,10 +77,11 @@ def resolve_weights(variants: Mapping[str, tuple[ModelConfig, TrainConfig]]) -> 
 
 def _require_published(model: ModelConfig) -> None:
     """Raises an InputError unless the network has a backbone of torchvision, or consists of AlexNets of full width."""
-    if isinstance(model, BackboneConfig | LogisticConfig):
-        if isinstance(model.backbone, BackboneCode):
+    network = feature_network(model) or model
+    if isinstance(network, BackboneConfig):
+        if isinstance(network.backbone, BackboneCode):
             raise InputError("there are no such weights for a backbone of one's own; use scratch, or give a file")
-        if model.backbone.startswith("timm:"):
+        if network.backbone.startswith("timm:"):
             raise InputError(
                 "timm's weights are on a hub, from which nothing is downloaded here; give the path of a file (.pth, "
                 ".pt or .safetensors) with weights of this network"
