@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from emotune.config.backbone import BackboneConfig, BackboneName
+from emotune.config.blocks import BlocksConfig
 from emotune.config.feature_sets import FeatureNames, listed_sets
 from emotune.config.heads import MaxHeadConfig, MeanHeadConfig
 from emotune.config.input_spec import InputOptions
@@ -126,4 +127,6 @@ class RidgeConfig(LogisticConfig):
 
 def handmade_sets(model: object) -> tuple[str, ...]:
     """The sets of hand-made features that a model gets in place of images; empty for other models."""
+    if isinstance(model, BlocksConfig):
+        return (model.descriptors,)
     return listed_sets(model.features) if isinstance(model, SvmConfig | LogisticConfig) and model.features else ()

@@ -13,6 +13,7 @@ from pydantic.dataclasses import dataclass
 
 from emotune.config.backbone import BackboneConfig
 from emotune.config.baselines import ConstantConfig, LogisticConfig, RidgeConfig, SvmConfig, SvrConfig
+from emotune.config.blocks import BlocksConfig
 from emotune.config.input_spec import InputOptions
 from emotune.config.network import NetworkConfig
 from emotune.config.types import FORBID_UNKNOWN_KEYS, Count, Fraction, Positive, reject_unused
@@ -24,6 +25,7 @@ __all__ = [
     "AlexNetConfig",
     "AttentionConfig",
     "BackboneConfig",
+    "BlocksConfig",
     "CodeConfig",
     "ConstantConfig",
     "DualBranchConfig",
@@ -223,6 +225,7 @@ ModelConfig = Annotated[
     | SvrConfig
     | LogisticConfig
     | RidgeConfig
+    | BlocksConfig
     | ZeroShotConfig,
     Field(discriminator="name"),
 ]

@@ -216,12 +216,13 @@ class RunConfig:
         options = {one.name: getattr(self.train, one.name) for one in fields(self.train)}
         return code | {name: value for name, value in options.items() if isinstance(value, UserCode)}
 
-    def stream(self, name: Literal["order", "augment", "init", "dropout"]) -> int:
+    def stream(self, name: Literal["order", "augment", "init", "dropout", "blocks"]) -> int:
         """The 63-bit seed of one stream of random numbers.
 
         Streams are independent of each other and depend on the run's seed alone, so that variants can be compared in
         pairs: for one seed they all have the same order and augmentation, and layers that two networks share have the
-        same initial weights and dropout masks. A replicate differs in *init* and *dropout*, a tuning run in all.
+        same initial weights and dropout masks. A replicate differs in *init*, *dropout* and *blocks*, a tuning run in
+        all.
         """
         owner = "" if name in ("order", "augment") or not self.replicate else str(self.replicate)
         purpose = "tuning/" if self.tuning else ""

@@ -1,6 +1,7 @@
 """Which models and which options of training make sense for what a study predicts."""
 
 from emotune.config.baselines import LogisticConfig, RidgeConfig, SvmConfig, SvrConfig
+from emotune.config.blocks import BlocksConfig
 from emotune.config.losses import CccLoss, MseLoss
 from emotune.config.model import ModelConfig
 from emotune.config.network import NetworkConfig
@@ -14,7 +15,7 @@ __all__ = ["task_problems"]
 
 CLASS_OPTIONS = ("targets", "label_smoothing", "class_weights")
 """Options of training that are about classes."""
-CLASSIFIERS = {SvmConfig: "svr", LogisticConfig: "ridge", ZeroShotConfig: "ridge"}
+CLASSIFIERS = {SvmConfig: "svr", LogisticConfig: "ridge", BlocksConfig: "svr", ZeroShotConfig: "ridge"}
 """Models of classes alone, each with one for dimensions."""
 
 

@@ -16,12 +16,14 @@ from emotune.config.zero_shot import ZeroShotConfig
 from emotune.data.annotations import vote_shares
 from emotune.data.read.batches import Split
 from emotune.models.baselines.baseline import Baseline
+from emotune.models.baselines.blocks.blocks import Blocks
 from emotune.models.baselines.build import make_baseline
 from emotune.models.baselines.class_prior import MeanDistribution
 from emotune.models.cost import Cost, cost
 from emotune.models.handmade.catalogue import feature_set
 from emotune.models.weights.initial_weights import Initialisation
 from emotune.runs.progress import RunProgress
+from emotune.training.block_words import word_rows
 from emotune.training.distributed import World
 from emotune.training.evaluate import evaluate
 from emotune.training.features import features_opener
@@ -41,7 +43,7 @@ class Rows:
     Attributes:
         model: The baseline.
         open: A function that opens a split by its name.
-        of: A function that gives the rows of a split's images by its name, in each of their views, float32 (N, F).
+        of: A function that gives the rows of a split's images by its name, in each of their views, (N, F).
         reading: ``features`` if rows are computed once for all runs (`emotune.training.record.reading_mode`).
         columns: The names of the rows' numbers, ``set/group/number``; empty unless they are hand-made features.
         costs: The cost of the model, if it is known before the model is fitted.
@@ -78,12 +80,15 @@ def open_rows(
         shares = vote_shares([classes[target] for target in train.targets], train.votes, classes)
         trivial = MeanDistribution(len(classes), shares=shares)
         return Rows(trivial, open_images, partial(_empty, open_images))
-    model = make_baseline(run.model, len(classes), run.dataset.task)
+    model = make_baseline(run.model, len(classes), run.dataset.task, run.stream("blocks"))
     if feature_network(run.model) is not None:
         return _of_backbone(run, model, session, resources, on_progress, stop, open_images)
     sets = handmade_sets(run.model)
     if not sets:
         return Rows(model, open_images, partial(_empty, open_images))
+    if isinstance(model, Blocks):
+        words = word_rows(run, model, open_images, session, resources, on_progress, stop)
+        return Rows(model, open_images, words, "features")
     of_shards = handmade_features(run, sets, session, resources, on_progress, stop)
 
     def features(name: str, on_batch: OnBatch) -> list[np.ndarray]:

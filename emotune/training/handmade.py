@@ -31,7 +31,7 @@ from emotune.training.handmade_worker import FIELD, FeatureJob
 from emotune.training.progress_reporter import reading_reporter
 from emotune.training.setup import InterruptedRunError, RunSession
 
-__all__ = ["handmade_features"]
+__all__ = ["feature_tables", "handmade_features"]
 
 FORMAT = 1
 """A part of the name of every file; it is raised when features would be computed from other pixels than before."""
@@ -72,27 +72,57 @@ def handmade_features(
         on_progress: A function that is called while features are computed.
         stop: A function that is called between images; once it returns true, an `InterruptedRunError` is raised.
     """
+    tables = feature_tables(run, sets, session, resources, on_progress, stop)
+
+    def features(split: str) -> np.ndarray:
+        return np.concatenate([np.concatenate(tables(split, one)) for one in sets], axis=1)
+
+    return features
+
+
+def feature_tables(
+    run: RunConfig,
+    sets: Sequence[str],
+    session: RunSession,
+    resources: Resources,
+    on_progress: Callable[[RunProgress], None],
+    stop: Callable[[], bool],
+    *,
+    mapped: bool = False,
+) -> Callable[[str, str], list[np.ndarray]]:
+    """A function that gives the features of the images in the shards of a split, by the split's name and the set's.
+
+    They are arrays (N, F) of some images each, in the order of the images.
+
+    Args:
+        run: The run.
+        sets: The names of the sets.
+        session: The ranks that work on the run together.
+        resources: The resources, which limit how much features may fill.
+        on_progress: A function that is called while features are computed.
+        stop: A function that is called between images; once it returns true, an `InterruptedRunError` is raised.
+        mapped: Whether they are read from their files when they are used, rather than held in memory.
+    """
     files = {split: _files(run, split, sets) for split in run.splits}
     tables: Mapping[FeatureFile, np.ndarray] = {}
     try:
         needed = list(dict.fromkeys(file for of_split in files.values() for file in of_split))
-        tables = _computed(run, needed, resources, _counter(run, len(sets), on_progress), stop)
+        tables = _computed(run, needed, resources, _counter(run, len(sets), on_progress), stop, mapped)
         stopped = False
     except _StoppedError:
         stopped = True
     if session.must_stop(stopped):
         raise InterruptedRunError(f"{run.id} was stopped while features were computed")
 
-    def features(split: str) -> np.ndarray:
-        by_set = [np.concatenate([tables[file] for file in files[split] if file.view == one]) for one in sets]
-        return np.concatenate(by_set, axis=1)
-
-    return features
+    return lambda split, one: [tables[file] for file in files[split] if file.view == one]
 
 
 def _files(run: RunConfig, split: str, sets: Sequence[str]) -> list[FeatureFile]:
     """The files of a split: for the images of each of them, one set after the other."""
-    kinds = {name: (_key(name), np.dtype([(FIELD, np.float32, (len(feature_set(name).columns),))])) for name in sets}
+    kinds: dict[str, tuple[str, np.dtype]] = {}
+    for name in sets:
+        features = feature_set(name)
+        kinds[name] = _key(name), np.dtype([(FIELD, features.kept_as, (len(features.columns),))])
     return [
         FeatureFile(shard, name, *kinds[name], range(first, min(first + IMAGES_A_FILE, shard.samples)))
         for shard in shards_of(run.dataset, [split])
@@ -107,8 +137,9 @@ def _computed(
     resources: Resources,
     advance: Callable[[int], None],
     stop: Callable[[], bool],
+    mapped: bool,
 ) -> Mapping[FeatureFile, np.ndarray]:
-    """The features in each of the files, float32 (N, F)."""
+    """The features in each of the files, (N, F)."""
     tables: dict[FeatureFile, np.ndarray] = {}
     with _cache(files, resources) as cache:
         while absent := [file for file in files if file not in tables]:  # another process may remove what is not open
@@ -118,7 +149,8 @@ def _computed(
                 _compute(FeatureJob(run.dataset.undivided, tuple(missing), cache, resources.cache_gb), advance, stop)
             for file in absent:
                 if (rows := cache.open(file)) is not None:
-                    tables[file] = np.array(rows[FIELD])  # in memory, since the file may be removed
+                    # What is mapped stays there if the file is removed, as Linux and macOS do.
+                    tables[file] = rows[FIELD] if mapped else np.array(rows[FIELD])
     return tables
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from emotune.config.backbone import BackboneConfig
 from emotune.config.baselines import LogisticConfig, SvmConfig, handmade_sets
+from emotune.config.blocks import BlocksConfig
 from emotune.config.head_training import feature_network
 from emotune.config.model import ModelConfig
 from emotune.config.zero_shot import ZeroShotConfig
@@ -36,7 +37,7 @@ def libraries_of(model: ModelConfig) -> tuple[str, ...]:
     is_timm = isinstance(network, BackboneConfig) and str(network.backbone).startswith("timm:")
     return (
         *(["timm"] if is_timm else []),
-        *(["scikit-learn"] if isinstance(model, SvmConfig | LogisticConfig) else []),
+        *(["scikit-learn"] if isinstance(model, SvmConfig | LogisticConfig | BlocksConfig) else []),
         *(["scipy", "scikit-image"] if handmade_sets(model) else []),
         *(["open_clip_torch"] if isinstance(model, ZeroShotConfig) else []),
     )

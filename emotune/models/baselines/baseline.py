@@ -45,7 +45,7 @@ class Baseline(Protocol):
 
 
 def one_thread() -> AbstractContextManager[Any]:
-    """A context in which linear algebra is done by one thread: sums over several would depend on their number."""
+    """A context in which linear algebra and loops are done by one thread: sums over several depend on their number."""
     from threadpoolctl import threadpool_limits  # late: it comes with scikit-learn
 
-    return threadpool_limits(1, "blas")
+    return threadpool_limits(1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -21,9 +22,11 @@ class FeatureSet:
             stand side by side; importance is told for each group.
         compute: A function that gives the numbers of an image: uint8 sRGB (H, W, 3) → float32 (F,).
         version: A number that is raised when the function would give other numbers than before.
+        kept_as: The type of number in which they are kept; float16 for sets of many numbers.
     """
 
     name: str
     columns: tuple[str, ...]
     compute: Callable[[np.ndarray], np.ndarray]
     version: int = 1
+    kept_as: Literal["float32", "float16"] = "float32"
