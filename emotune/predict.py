@@ -19,8 +19,9 @@ from emotune.cli.prediction_output import ImagePrediction, print_predictions, wr
 from emotune.config.resources import EVALUATION_BATCH_SIZE
 from emotune.config.types import escape_control_characters
 from emotune.core.errors import InputError, describe_os_error, print_error
+from emotune.data.sources.video import VIDEO_SUFFIXES
 from emotune.execution.run.signals import INTERRUPTED, Interruption, interruption
-from emotune.inference.inputs import find_images, unique_stems
+from emotune.inference.inputs import SUFFIXES, find_images, unique_stems
 
 if TYPE_CHECKING:
     from emotune.inference.predictor import Predictor
@@ -113,10 +114,11 @@ def _predict(options: argparse.Namespace, stopping: Interruption) -> int:
         raise InputError("nothing to do: name images, or use --onnx FILE")
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="surrogateescape")  # file names need not be UTF-8
-    paths = find_images(options.images, sys.stdin) if options.images else []
     from emotune.inference.predictor import load_predictor  # late: with torch
 
     predictor = load_predictor(options.run, options.device, trust_code=options.trust_code)
+    suffixes = SUFFIXES if predictor.input_spec.frames == 1 else VIDEO_SUFFIXES
+    paths = find_images(options.images, sys.stdin, suffixes) if options.images else []
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
     if options.onnx:
@@ -203,19 +205,25 @@ def _save_figure(
     Args:
         out: The PNG's path.
         title: The title of the figure.
-        crop: The crop, uint8 (side, side, 3).
+        crop: The crop, uint8 (side, side, 3), or those of a clip's frames, (frames, side, side, 3).
         weights: The attention weights (P,) by layer.
         probabilities: The probabilities by class.
         ratings: The ratings by dimension, each as its place on its scale, from 0 to 1, and in words.
     """
-    from emotune.report.figures.predictions import prediction_figure
+    from emotune.inference.predictor import FRAMES
+    from emotune.report.figures.predictions import clip_figure, prediction_figure
 
+    shown = {name: place for name, (place, _) in ratings.items()} if ratings else probabilities
+    texts = {name: text for name, (_, text) in ratings.items()}
+    if crop.ndim == 4:
+        over_frames = weights[FRAMES] * len(crop) if FRAMES in weights else None
+        figure = clip_figure(escape_control_characters(title), crop, over_frames, shown, texts)
+        figure.savefig(out, metadata={"Software": None})
+        return
     sides = {layer: math.isqrt(w.size) for layer, w in weights.items()}
     maps = {  # weights of no square grid have no map
         layer: (w * w.size).reshape(sides[layer], -1) for layer, w in weights.items() if w.size == sides[layer] ** 2
     }
-    shown = {name: place for name, (place, _) in ratings.items()} if ratings else probabilities
-    texts = {name: text for name, (_, text) in ratings.items()}
     figure = prediction_figure(escape_control_characters(title), crop, maps, shown, texts)
     figure.savefig(out, metadata={"Software": None})  # so that equal figures are equal files
 

@@ -1,6 +1,6 @@
 """Finding the images to predict: files, folders, and paths from another program."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from emotune.core.errors import InputError
@@ -11,13 +11,14 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", 
 """The suffixes of the images that are found in folders; a file that is named itself may have any suffix."""
 
 
-def find_images(names: Sequence[str], lines: Iterable[str]) -> list[Path]:
+def find_images(names: Sequence[str], lines: Iterable[str], suffixes: Collection[str] = SUFFIXES) -> list[Path]:
     """The paths of the images that are named, in the order of the names and without duplicates.
 
     Args:
         names: Names of files or folders, or ``-`` for the names in ``lines``. A folder stands for the images in it and
             its subfolders, in alphabetical order.
         lines: Names of files or folders, one per line; empty lines are ignored.
+        suffixes: The suffixes of the files that are found in folders, in small letters.
 
     Raises:
         InputError: there are no images.
@@ -25,14 +26,14 @@ def find_images(names: Sequence[str], lines: Iterable[str]) -> list[Path]:
     images: dict[Path, None] = {}
     for name in names:
         for path in (Path(line) for line in map(str.strip, lines) if line) if name == "-" else [Path(name)]:
-            images |= dict.fromkeys(_in_folder(path) if path.is_dir() else [path])
+            images |= dict.fromkeys(_in_folder(path, suffixes) if path.is_dir() else [path])
     if not images:
         raise InputError(f"{' '.join(names)}: no images; name files, folders of images, or - to read names from stdin")
     return list(images)
 
 
-def _in_folder(folder: Path) -> Iterator[Path]:
-    return (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file())
+def _in_folder(folder: Path, suffixes: Collection[str]) -> Iterator[Path]:
+    return (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in suffixes and path.is_file())
 
 
 def unique_stems(paths: Sequence[Path]) -> dict[Path, str]:

@@ -19,6 +19,7 @@ from emotune.core.errors import InputError
 from emotune.inference.predictor import Predictor
 from emotune.models.networks.attention import record_attention
 from emotune.models.networks.backbone_network import BackboneNetwork
+from emotune.models.networks.clips import FRAMES_LAYER
 from emotune.training.distribution_losses import Readout
 
 __all__ = ["IMAGES", "PROBABILITIES", "RATINGS", "export"]
@@ -56,19 +57,25 @@ class _ExportModule(nn.Module):
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
         with record_attention(self.network) as weights:
             outputs = self.network((images - self.mean) / self.std)
+        attention = weights.values()
+        if images.ndim == 5:  # of all frames: their means for each clip
+            attention = [
+                w if name.startswith(FRAMES_LAYER) else w.unflatten(0, (-1, images.shape[1])).mean(1)
+                for name, w in weights.items()
+            ]
         if self.is_rating:
-            return (outputs * self.scale + self.centre, *weights.values())
+            return (outputs * self.scale + self.centre, *attention)
         logits = outputs if self.readout is None else self.readout(outputs)
-        return (logits.softmax(1), *weights.values())
+        return (logits.softmax(1), *attention)
 
 
 def export(predictor: Predictor, path: Path) -> float:
     """Writes the network to an ONNX file if onnxruntime computes the same outputs with it as torch.
 
-    The input ``images`` is float32 (N, 3, side, side) with red, green and blue from 0 to 1: the centre crop of
-    `emotune.inference.predictor.load_center_crop`. The outputs are ``probabilities`` (N, K), or
-    ``ratings`` (N, D) on the dimensions' own scales, and
-    ``attention_<layer>`` (N, P) for each attention layer. The file's metadata has ``run``, ``classes`` (JSON) and
+    The input ``images`` is float32 (N, 3, side, side), of clips (N, frames, 3, side, side), with red, green and blue
+    from 0 to 1: the centre crop of `emotune.inference.predictor.load_center_crop`. The outputs are ``probabilities``
+    (N, K), or ``ratings`` (N, D) on the dimensions' own scales, and ``attention_<layer>`` (N, P) for each attention
+    layer. The file's metadata has ``run``, ``classes`` (JSON) and
     ``crops``, the number of crops that the run's own test averaged over; the file predicts from a single crop. They
     also have ``side``, ``resize`` and ``interpolation``, see `emotune.config.input_spec.InputSpec`. The features of a
     frozen backbone are not rounded to float16, as those of the run are.
@@ -91,7 +98,8 @@ def export(predictor: Predictor, path: Path) -> float:
     if isinstance(module.network, BackboneNetwork):
         module.network.rounds = False  # to float16, so that what the libraries round otherwise does not become larger
     seen = predictor.input_spec
-    example = torch.rand(2, 3, seen.side, seen.side)
+    shape = (*([seen.frames] if seen.frames > 1 else []), 3, seen.side, seen.side)
+    example = torch.rand(2, *shape)
     with torch.inference_mode(), record_attention(module.network) as weights:
         module.network(example)
     names = [RATINGS if predictor.dimensions else PROBABILITIES, *(f"attention_{name}" for name in weights)]
@@ -111,7 +119,7 @@ def export(predictor: Predictor, path: Path) -> float:
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".onnx-") as scratch:
             file = Path(scratch) / "network.onnx"
             program.save(file)
-            difference = _largest_difference(file, module, seen.side)
+            difference = _largest_difference(file, module, shape)
             if not difference <= TOLERANCE:
                 raise ArithmeticError(f"{path}: onnxruntime and torch differ by {difference:.2g}; no file was written")
             file.replace(path)
@@ -120,14 +128,14 @@ def export(predictor: Predictor, path: Path) -> float:
     return difference
 
 
-def _largest_difference(path: Path, module: nn.Module, side: int) -> float:
+def _largest_difference(path: Path, module: nn.Module, shape: tuple[int, ...]) -> float:
     """The largest difference between onnxruntime and torch in any output, on random images."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     largest = 0.0
     for size in BATCHES:
-        images = torch.rand(size, 3, side, side, generator=torch.Generator().manual_seed(size))
+        images = torch.rand(size, *shape, generator=torch.Generator().manual_seed(size))
         with torch.inference_mode():
             expected = module(images)
         outputs = session.run(None, {IMAGES: images.numpy()})

@@ -4,6 +4,7 @@ import hashlib
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,15 +25,23 @@ from emotune.config.user_code import UserCode
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.data.augment import crop_and_normalise, evaluation_crops
-from emotune.data.image_io import UnreadableImageError, decode_square, read_file
+from emotune.data.build.decode_clip import decode_clip
+from emotune.data.file_type import file_kind_of
+from emotune.data.image_io import UnreadableImageError, encode_jpeg, read_file
+from emotune.data.shard_reader import decode_input
+from emotune.data.sources.video import require_av
 from emotune.models.build import build
 from emotune.models.networks.attention import record_attention
+from emotune.models.networks.clips import FRAMES_LAYER, of_samples
 from emotune.models.weights.weights_file import read_run_weights
 from emotune.runs.directory import CODE, CONFIG, RECORD
 from emotune.training.distribution_losses import Readout, clipped_log_shares
 from emotune.training.evaluate import average_logits
 
-__all__ = ["ImageInput", "Predictions", "Predictor", "load_center_crop", "load_predictor"]
+__all__ = ["FRAMES", "ImageInput", "Predictions", "Predictor", "load_center_crop", "load_predictor"]
+
+FRAMES = f"{FRAMES_LAYER}.map"
+"""The name of attention over the frames of a clip in `Predictions.attention`."""
 
 ImageInput = str | Path | bytes | Image.Image
 """An image as the path of its file, as the bytes of its file, or opened by Pillow."""
@@ -46,7 +55,8 @@ class Predictions:
         classes: The K class names; or the names of D dimensions.
         probabilities: The classes' probabilities, float32 (N, K); of dimensions, (N, 0).
         attention: The attention weights of each layer by its dotted name, float32 (N, P): for the positions of the
-            centre crop, row by row. They sum to one. It is empty for networks without attention.
+            centre crop, row by row; of clips the means over their frames. They sum to one. It is empty for networks
+            without attention. Those of clips' frames, (N, T), are under `FRAMES`.
         ratings: The predicted ratings of dimensions on their own scales, which predictions may leave, float32 (N, D);
             of classes, (N, 0).
     """
@@ -113,7 +123,7 @@ class Predictor:
 
     @torch.inference_mode()
     def predict_batch(self, squares: Sequence[np.ndarray]) -> Predictions:
-        """The network's predictions for a batch of images, each uint8 (resize, resize, 3).
+        """The network's predictions for a batch of images, each uint8 (resize, resize, 3), or of clips.
 
         `load_center_crop` gives them for the predictor's ``input_spec``.
         """
@@ -125,7 +135,7 @@ class Predictor:
                 self.network(crop_and_normalise(batch, view, indices, self.normalisation))
                 for view in evaluation_crops(len(squares), self.crops, self.input_spec)
             ]
-        attention = {name: w.cpu().numpy() for name, w in weights.items()}
+        attention = {name: of_samples(w, len(squares)).cpu().numpy() for name, w in weights.items()}
         if self.dimensions:
             values = torch.stack(outputs).mean(0).cpu().numpy()
             ratings = np.stack([one.from_unit(values[:, i]) for i, one in enumerate(self.dimensions)], axis=1)
@@ -149,7 +159,8 @@ def load_center_crop(image: ImageInput, input_spec: InputSpec = InputSpec()) -> 
     """The centre square of an image as runs see it: upright, RGB, resized, uint8 (resize, resize, 3).
 
     An image from a shard gives exactly the pixels that a run was tested on. For a larger original they can differ,
-    because emotune.shard stores a JPEG that was shrunk to 256 pixels.
+    because emotune.shard stores a JPEG that was shrunk to 256 pixels. For a run on videos, the image is the path of a
+    video, or the JPEG of a clip from a shard, and the result has its frames, (frames, resize, resize, 3).
 
     Args:
         image: The image.
@@ -158,13 +169,24 @@ def load_center_crop(image: ImageInput, input_spec: InputSpec = InputSpec()) -> 
     Raises:
         UnreadableImageError: the data is not an image, or is damaged.
         OSError: the file cannot be read.
+        InputError: PyAV, which decodes videos, is not installed.
     """
     if isinstance(image, Image.Image):
         buffer = io.BytesIO()
         image.save(buffer, "PNG")  # so that rotation, transparency and colour modes are treated alike
         image = buffer.getvalue()
-    data = image if isinstance(image, bytes) else read_file(Path(image))
-    return decode_square(data, input_spec.resize, input_spec.interpolation)
+    if isinstance(image, bytes):
+        return decode_input(image, input_spec)
+    read = read_file if input_spec.frames == 1 else partial(_read_clip, input_spec.frames)
+    return decode_input(read(Path(image)), input_spec)
+
+
+def _read_clip(frames: int, path: Path) -> bytes:
+    """The frames of a video as a shard holds them, or of a JPEG from a shard."""
+    if file_kind_of(path) == "jpeg":
+        return read_file(path)
+    require_av()
+    return encode_jpeg(decode_clip(path, frames).strip)
 
 
 def load_predictor(run: str, device: str = "auto", *, trust_code: bool = False) -> Predictor:

@@ -18,7 +18,7 @@ from emotune.data.augment import crop_and_normalise, evaluation_crops
 from emotune.data.read.batches import Batch, Split
 from emotune.models.networks.attention import record_attention
 from emotune.models.networks.backbone_network import BackboneNetwork
-from emotune.models.networks.clips import FRAMES_LAYER
+from emotune.models.networks.clips import FRAMES_LAYER, of_samples
 from emotune.models.networks.fixed_features import Features
 from emotune.training.distributed import World
 from emotune.training.distribution_losses import Readout
@@ -122,7 +122,7 @@ def evaluate(
                 outputs = [network(one).float() for one in inputs(batch)]
             logits = [one if readout is None else readout(one) for one in outputs]
             attention = {
-                name: _of_samples(values, len(batch.indices)).cpu().numpy()
+                name: of_samples(values, len(batch.indices)).cpu().numpy()
                 for name, values in weights.items()
                 if not name.startswith(FRAMES_LAYER)  # not of positions
             }
@@ -137,11 +137,6 @@ def evaluate(
         },
         are_shares=readout is not None,
     )
-
-
-def _of_samples(weights: torch.Tensor, count: int) -> torch.Tensor:
-    """The weights (count, P) of samples: of clips, whose frames have (count · T, P), the means over their frames."""
-    return weights if len(weights) == count else weights.unflatten(0, (count, -1)).mean(1)
 
 
 def _in_order(count: int, parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:

@@ -17,7 +17,7 @@ from emotune.core.errors import InputError
 from emotune.models.networks.attention import AttentionMap
 from emotune.models.networks.context_attention import ContextAttention
 
-__all__ = ["FRAMES_LAYER", "FrameMap", "see_clips"]
+__all__ = ["FRAMES_LAYER", "FrameMap", "of_samples", "see_clips"]
 
 FRAMES_LAYER = "over_frames"
 """The name in a network of the layer that makes one of its frames' logits."""
@@ -104,6 +104,11 @@ def see_clips(network: nn.Module, config: NetworkConfig) -> nn.Module:
     if pooling.attention is not None and last is not None:
         last.register_forward_pre_hook(pooling.keep)
     return network
+
+
+def of_samples(weights: torch.Tensor, count: int) -> torch.Tensor:
+    """The weights (count, P) of samples: of clips, whose frames have (count · T, P), the means over their frames."""
+    return weights if len(weights) == count else weights.unflatten(0, (count, -1)).mean(1)
 
 
 def _last_layer(network: nn.Module) -> nn.Linear | None:
