@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from scipy.special import softmax
 
 from emotune.config.backbone import BackboneCode, BackboneConfig
-from emotune.config.model import CodeConfig, ConstantConfig, SvmConfig
+from emotune.config.model import CodeConfig, ConstantConfig, LogisticConfig, SvmConfig
 from emotune.config.train import TrainConfig
 from emotune.core.errors import InputError
 from emotune.inference.predictor import load_center_crop, load_predictor
@@ -122,7 +122,11 @@ def test_weights_whose_classes_cannot_be_printed_are_refused(attending, tmp_path
         load_predictor(str(copy))
 
 
-@pytest.mark.parametrize("model", [ConstantConfig(), SvmConfig(c_grid=(1.0,))], ids=["constant", "svm"])
+@pytest.mark.parametrize(
+    "model",
+    [ConstantConfig(), SvmConfig(c_grid=(1.0,)), LogisticConfig(features="colours")],
+    ids=["constant", "svm", "logistic"],
+)
 def test_a_run_without_a_network_is_refused(finished_run, model):
     settings = {"epochs": TrainConfig.epochs, "batch_size": TrainConfig.batch_size, "lr": TrainConfig.lr}
     with pytest.raises(InputError, match=f'"{model.name}"'):
