@@ -4,6 +4,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from emotune.config.backbone import LastStages
+from emotune.config.baselines import LogisticConfig
 from emotune.config.python_source import source_digest
 from emotune.config.types import as_in_study
 from emotune.config.user_code import UserCode
@@ -25,6 +26,8 @@ def shown_options(config: Any) -> dict[str, Any]:
         del options["options"]
         options |= {f"options.{name}": value for name, value in config.options.items()}
         options["source"] = source_digest(config.source)[:8]
+    if isinstance(config, LogisticConfig) and config.features:
+        del options["pooling"]  # of a backbone
     return options
 
 

@@ -10,6 +10,7 @@ from emotune.config.head_training import feature_network, gets_features
 from emotune.config.load import load_study
 from emotune.config.model import AlexNetConfig, LogisticConfig, ModelConfig, SvmConfig
 from emotune.config.run import DatasetRef, RunConfig
+from emotune.config.shown_options import shown_options
 from emotune.config.study import Study
 from emotune.config.train import TrainConfig
 
@@ -92,3 +93,8 @@ def test_a_mistake_is_reported_with_its_key(write: Write, changes: str, key: str
     lines = mistakes(write(text))
     assert len([line for line in lines if is_about(line, f"variants.one: {key}", *parts)]) == 1, lines
     assert len(lines) == 1, lines
+
+
+def test_what_a_backbone_would_be_asked_for_is_not_shown():
+    assert "pooling" not in shown_options(LogisticConfig(features="colours"))
+    assert shown_options(LogisticConfig(backbone="torchvision:resnet18"))["pooling"] == "mean"
