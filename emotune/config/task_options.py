@@ -33,8 +33,8 @@ def task_problems(task: Target, model: ModelConfig, train: TrainConfig, resource
         name = getattr(train.loss, "name", "")
         problems = [f"train.loss: {name} is for dimensions, but {task} are predicted"] if regression else []
         if isinstance(model, RidgeConfig | SvrConfig):
-            other = "svm" if isinstance(model, SvrConfig) else "logistic"
-            problems.append(f"model.name: {model.name} predicts dimensions; for {task} there is {other}")
+            classifier = "svm" if isinstance(model, SvrConfig) else "logistic"
+            problems.append(f"model.name: {model.name} predicts dimensions; for {task} there is {classifier}")
         return problems
     if other := CLASSIFIERS.get(type(model)):
         return [f"model.name: {model.name} predicts classes; for dimensions there is {other}"]

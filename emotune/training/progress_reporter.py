@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import cache
 from types import MappingProxyType
+from typing import Any
 
 from emotune.config.run import RunConfig
 from emotune.data.read.split_rows import shards_of
@@ -63,7 +64,7 @@ class ProgressReporter:
         """Reports the progress of the run, and how many images were evaluated in this phase."""
         progress, epochs = self._progress, self._epochs
         done, planned = progress.epoch * self._steps + progress.step, epochs * self._steps
-        last = progress.history[-1] if progress.history else {}
+        last: Mapping[str, Any] = progress.history[-1] if progress.history else {}
         val_accuracy, val_ccc = last.get("val_accuracy", math.nan), last.get("val_ccc", math.nan)
         self._on_progress(
             RunProgress(

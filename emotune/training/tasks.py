@@ -148,9 +148,9 @@ class _Dimensions:
     def objective(self, split: Split, train: TrainConfig, world: World) -> Objective:
         targets = torch.from_numpy(split.targets).to(world.device)
         weights = torch.ones(len(targets), device=world.device)
-        named = isinstance(train.loss, MseLoss | CccLoss)
-        loss = dimension_loss(train.loss, world.sum) if named else make_loss(train, split.classes)
-        return Objective(targets, targets, weights, loss)
+        if isinstance(train.loss, MseLoss | CccLoss):
+            return Objective(targets, targets, weights, dimension_loss(train.loss, world.sum))
+        return Objective(targets, targets, weights, make_loss(train, split.classes))
 
     def average(self, views: Sequence[torch.Tensor]) -> torch.Tensor:
         return torch.stack(list(views)).mean(0)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -135,7 +136,8 @@ def rating_plane(
         row, column = divmod(i, columns)
         axes = place_axes(figure, LEFT + column * (side + GAP), HEAD + row * (side + head + BELOW) + head, side, side)
         true, predicted = true_of(next(iter(by_seed.values()))), _mean_predictions(by_seed)
-        look = {"markersize": 2.4, "markeredgewidth": 0, "rasterized": len(true) > MOST_VECTOR_POINTS}
+        look: dict[str, Any] = {"markersize": 2.4, "markeredgewidth": 0}
+        look["rasterized"] = len(true) > MOST_VECTOR_POINTS
         axes.plot(_on_scale(true[:, 0], x), _on_scale(true[:, 1], y), "o", color=SOFT, alpha=0.35, **look)
         axes.plot(_on_scale(predicted[:, 0], x), _on_scale(predicted[:, 1], y), "o", color=colours[variant], alpha=0.6,
                   **look)  # fmt: skip
