@@ -45,7 +45,7 @@ class BlocksConfig(BaselineConfig):
     words: Annotated[Count, Field(ge=2, le=10_000)] = 300
     topics: Annotated[Count, Field(ge=2, le=1000)] = 24
     aggregation: Literal["mean", "max", "attention", "mi_svm"] = "mean"
-    c_grid: Annotated[tuple[Positive, ...], Field(min_length=1)] = (1e-3, 1e-2, 1e-1, 1.0)
+    c_grid: Annotated[tuple[Positive, ...], Field(min_length=1)] = (0.01, 0.1, 1.0, 10.0)
 
     @model_validator(mode="after")
     def _options_fit(self) -> Self:

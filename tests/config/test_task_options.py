@@ -4,7 +4,7 @@ import pytest
 
 from emotune.config.losses import CccLoss, KlLoss, MseLoss
 from emotune.config.metric import Metric
-from emotune.config.model import AlexNetConfig, ConstantConfig, SvmConfig, ZeroShotConfig
+from emotune.config.model import AlexNetConfig, BlocksConfig, ConstantConfig, SvmConfig, ZeroShotConfig
 from emotune.config.resources import Resources
 from emotune.config.target import Dimension
 from emotune.config.task_options import task_problems
@@ -36,7 +36,7 @@ def test_options_of_classes_are_refused_for_dimensions():
 
 
 def test_classifiers_are_refused_for_dimensions_and_the_constant_is_not():
-    for model in (SvmConfig(), ZeroShotConfig(architecture="ViT-B-32", prompts=("{}",))):
+    for model in (SvmConfig(), BlocksConfig(), ZeroShotConfig(architecture="ViT-B-32", prompts=("{}",))):
         assert keys("dimensions", TrainConfig(), model) == ["model.name"]
         assert keys("classes", TrainConfig(), model) == []
     assert keys("dimensions", TrainConfig(), ConstantConfig()) == []
