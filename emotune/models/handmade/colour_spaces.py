@@ -30,7 +30,7 @@ class Ihsl(NamedTuple):
 def ihsl(image: np.ndarray) -> Ihsl:
     """An image's hue, saturation and luminance, from uint8 (H, W, 3).
 
-    Hue is atan2(√3 (G − B), 2R − G − B), saturation max − min (SYSTEMS.md, section a, after Hanbury).
+    Hue is atan2(√3 (G − B), 2R − G − B), saturation max − min (Hanbury's improved HLS).
     """
     red, green, blue = np.moveaxis(image.astype(np.float32) / 255, -1, 0)
     angle = np.arctan2(np.float32(3**0.5) * (green - blue), 2 * red - green - blue)
@@ -44,7 +44,7 @@ def ihsl(image: np.ndarray) -> Ihsl:
 def circular_mean(hue: np.ndarray, weights: np.ndarray | None = None) -> tuple[float, float]:
     """The mean direction of hues in radians, -π < direction ≤ π, and their dispersion, 0 (equal) to 1.
 
-    With C = Σ w cos H and Z = Σ w sin H they are atan2(Z, C) and 1 − √(C² + Z²) / Σ w (SYSTEMS.md, section a). Without
+    With C = Σ w cos H and Z = Σ w sin H they are atan2(Z, C) and 1 − √(C² + Z²) / Σ w. Without
     any weight, or where hues cancel out, the direction is 0; without any weight the dispersion is 0, too.
 
     Args:

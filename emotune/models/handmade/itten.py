@@ -28,7 +28,7 @@ WARM_FROM, WARM_TO = np.deg2rad(320), np.deg2rad(140)
 def itten_contrasts(image: Ihsl, segments: Segments) -> np.ndarray:
     """The means of ten contrasts, then their maxima, float64 (20,), in the order of `CONTRASTS`.
 
-    The definitions are those of SYSTEMS.md, section a, as far as it gives them; what follows "own" is own reading.
+    The definitions are those of a public reading (yoonsejong/mh_huevent2014) as far as it goes; "own" is own reading.
 
     - brightness, saturation: the standard deviation over segments of their memberships in each of five classes of
       lightness, two of saturation. Own: segments weigh by area; the mean and the maximum are over classes.

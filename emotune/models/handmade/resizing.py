@@ -6,7 +6,7 @@ from PIL import Image
 __all__ = ["AREA", "REGION_AREA", "SQUARE_AREA", "fixed_area", "square"]
 
 AREA = 200_000
-"""The number of pixels (SYSTEMS.md, section a: a public reading of Machajdik and Hanbury 2010 has the same)."""
+"""The number of pixels (an unfinished public reading of Machajdik and Hanbury 2010 in Python has the same)."""
 REGION_AREA = AREA // 4
 """The number of pixels for segments and faces, whose cost would be the largest by far: half the sides. Own reading."""
 SQUARE_AREA = 256 * 256

@@ -1,9 +1,9 @@
 """The 114 features of Machajdik and Hanbury (2010), "Affective image classification using features inspired by
 psychology and art theory".
 
-Their layout and formulas are those of SYSTEMS.md, section a, which had the paper's public reading in MATLAB and others
-at hand, but not the paper. What else had to be decided is marked "own" in the modules: `pixel_colour` (columns 1 to
-21), `emotune.models.handmade.itten` (22 to 41), `fuzzy_areas` (42 to 70), `texture` (71 to 97), `composition` (98 to
+Their layout and formulas are those of the paper's public reading in MATLAB (yoonsejong/mh_huevent2014), whose errors
+are mended; the paper was not at hand. What else had to be decided is marked "own" in the modules: `pixel_colour`
+(columns 1 to 21), `emotune.models.handmade.itten` (22 to 41), `fuzzy_areas` (42 to 70), `texture` (71 to 97), `composition` (98 to
 110), `content` (111 to 114). Nothing is fitted on images.
 """
 
