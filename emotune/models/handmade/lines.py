@@ -38,9 +38,9 @@ def line_statistics(lines: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """The means of the static and of the slanted lines of an image, named by `LINE_STATISTICS`, float64 (6,).
 
     A line is static within 15° of the horizontal or vertical, else slanted (Machajdik and Hanbury 2010). For each kind
-    they are the mean angle to the horizontal, 0 to 1 for 0° to 90°; the mean angle to the nearest of both axes, 0 to 1 for
-    0° to 45°; and the mean length over the image's diagonal. Own reading: what the angles are measured from. Without
-    lines of a kind its three numbers are 0.
+    they are the mean angle to the horizontal, 0 to 1 for 0° to 90°; the mean angle to the nearest of both axes, 0 to 1
+    for 0° to 45°; and the mean length over the image's diagonal. Own reading: what the angles are measured from.
+    Without lines of a kind its three numbers are 0.
 
     Args:
         lines: The lines, (N, 2, 2).

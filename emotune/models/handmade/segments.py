@@ -49,8 +49,8 @@ def segments_of(luminance: np.ndarray) -> Segments:
 
     Opening and closing by reconstruction with a disc of 3 pixels flatten what is smaller than the disc; a watershed of
     the Sobel magnitude grows from markers (yoonsejong/mh_huevent2014). Own reading: the magnitude is that of the
-    flattened image, in 64 levels, and a marker is each of its minima that is not smaller than the disc. A photograph of 50,000
-    pixels has about a hundred segments.
+    flattened image, in 64 levels, and a marker is each of its minima that is not smaller than the disc. A photograph of
+    50,000 pixels has about a hundred segments.
     """
     from scipy import ndimage  # late: the libraries are an extra
     from skimage.filters import sobel

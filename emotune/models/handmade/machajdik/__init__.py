@@ -3,8 +3,8 @@ psychology and art theory".
 
 Their layout and formulas are those of the paper's public reading in MATLAB (yoonsejong/mh_huevent2014), whose errors
 are mended; the paper was not at hand. What else had to be decided is marked "own" in the modules: `pixel_colour`
-(columns 1 to 21), `emotune.models.handmade.itten` (22 to 41), `fuzzy_areas` (42 to 70), `texture` (71 to 97), `composition` (98 to
-110), `content` (111 to 114). Nothing is fitted on images.
+(columns 1 to 21), `emotune.models.handmade.itten` (22 to 41), `fuzzy_areas` (42 to 70), `texture` (71 to 97),
+`composition` (98 to 110), `content` (111 to 114). Nothing is fitted on images.
 """
 
 import numpy as np
