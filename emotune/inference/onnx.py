@@ -57,7 +57,7 @@ class _ExportModule(nn.Module):
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
         with record_attention(self.network) as weights:
             outputs = self.network((images - self.mean) / self.std)
-        attention = weights.values()
+        attention = list(weights.values())
         if images.ndim == 5:  # of all frames: their means for each clip
             attention = [
                 w if name.startswith(FRAMES_LAYER) else w.unflatten(0, (-1, images.shape[1])).mean(1)

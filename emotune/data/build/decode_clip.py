@@ -3,6 +3,7 @@
 Time decides, not the number of a frame: frames need not last equally long, and the first need not be at zero.
 """
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ FORMATS = ",".join((
     "ogg", "gif", "h264", "hevc", "m4v",
 ))  # fmt: skip
 """The containers that are read. FFmpeg knows more, some of which are lists of other files or addresses."""
+CANNOT_READ = (errno.ENOENT, errno.EACCES, errno.EISDIR, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENOMEM)
+"""Errors of the system, not of the file's content."""
 MISSING_S, MISSING_SHARE = 0.5, 0.05
 """The time that must be missing at the end for a file to count as cut: so many seconds, and this share of it."""
 
@@ -81,8 +84,8 @@ def decode_clip(path: Path, frames: int, side: int | None = 256, max_pixels: int
             _check_pixels(stream.codec_context.width, stream.codec_context.height, max_pixels)
             chosen = _frames_at(container, stream, timeline, frames, max_pixels)
             images = [_upright(one, stream.sample_aspect_ratio) for one in dict.fromkeys(chosen)]
-    except FFmpegError as error:
-        if isinstance(error, OSError) and error.errno in (2, 13, 21):  # there is no such file, or it may not be read
+    except (FFmpegError, OSError) as error:
+        if isinstance(error, OSError) and error.errno in CANNOT_READ:
             raise
         raise UnreadableImageError(f"no video, or damaged: {error.strerror or error}") from None
     by_frame = dict(zip(dict.fromkeys(chosen), images, strict=True))

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 from videos import flat, pattern, turned, write_clip
 
 from emotune.data.build.decode_clip import decode_clip
@@ -47,6 +48,12 @@ def test_a_frame_that_is_shown_longer_is_taken_more_often(tmp_path):
     assert levels(path, 8) == [0, 0, 0, 0, 0, 0, 3, 3]
 
 
+def test_an_animation_is_a_clip(tmp_path):
+    images = [Image.fromarray(frame) for frame in GREYS]
+    images[0].save(tmp_path / "a.gif", save_all=True, append_images=images[1:], duration=[100] * 9 + [2000])
+    assert levels(tmp_path / "a.gif", 6) == [2, 7, 9, 9, 9, 9]
+
+
 def test_a_first_frame_that_is_not_at_zero_is_the_first(tmp_path):
     path = write_clip(tmp_path / "clip.mkv", GREYS[:4], [5000, 5100, 5200, 5300])
     assert levels(path, 4) == [0, 1, 2, 3]
@@ -87,8 +94,13 @@ def test_a_clip_with_sound_only_or_with_neither_is_unreadable(tmp_path):
     (tmp_path / "text.mp4").write_text("no video at all\n" * 100)
     with pytest.raises(UnreadableImageError, match="no video"):
         decode_clip(tmp_path / "text.mp4", 4)
+    (tmp_path / "empty.mp4").write_bytes(b"")
+    with pytest.raises(UnreadableImageError, match="no video"):
+        decode_clip(tmp_path / "empty.mp4", 4)
     with pytest.raises(FileNotFoundError):
         decode_clip(tmp_path / "none.mp4", 4)
+    with pytest.raises(IsADirectoryError):
+        decode_clip(tmp_path, 4)
 
 
 @pytest.mark.parametrize("name", ["clip.mkv", "clip.mp4", "clip.ts"])
