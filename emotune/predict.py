@@ -117,8 +117,8 @@ def _predict(options: argparse.Namespace, stopping: Interruption) -> int:
     from emotune.inference.predictor import load_predictor  # late: with torch
 
     predictor = load_predictor(options.run, options.device, trust_code=options.trust_code)
-    suffixes = SUFFIXES if predictor.input_spec.frames == 1 else VIDEO_SUFFIXES
-    paths = find_images(options.images, sys.stdin, suffixes) if options.images else []
+    found = (SUFFIXES, "images") if predictor.input_spec.frames == 1 else (VIDEO_SUFFIXES, "videos")
+    paths = find_images(options.images, sys.stdin, *found) if options.images else []
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
     if options.onnx:

@@ -11,7 +11,9 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", 
 """The suffixes of the images that are found in folders; a file that is named itself may have any suffix."""
 
 
-def find_images(names: Sequence[str], lines: Iterable[str], suffixes: Collection[str] = SUFFIXES) -> list[Path]:
+def find_images(
+    names: Sequence[str], lines: Iterable[str], suffixes: Collection[str] = SUFFIXES, kind: str = "images"
+) -> list[Path]:
     """The paths of the images that are named, in the order of the names and without duplicates.
 
     Args:
@@ -19,6 +21,7 @@ def find_images(names: Sequence[str], lines: Iterable[str], suffixes: Collection
             its subfolders, in alphabetical order.
         lines: Names of files or folders, one per line; empty lines are ignored.
         suffixes: The suffixes of the files that are found in folders, in small letters.
+        kind: What the files are, for the message.
 
     Raises:
         InputError: there are no images.
@@ -28,7 +31,7 @@ def find_images(names: Sequence[str], lines: Iterable[str], suffixes: Collection
         for path in (Path(line) for line in map(str.strip, lines) if line) if name == "-" else [Path(name)]:
             images |= dict.fromkeys(_in_folder(path, suffixes) if path.is_dir() else [path])
     if not images:
-        raise InputError(f"{' '.join(names)}: no images; name files, folders of images, or - to read names from stdin")
+        raise InputError(f"{' '.join(names)}: no {kind}; name files, folders of {kind}, or - to read names from stdin")
     return list(images)
 
 

@@ -93,6 +93,12 @@ def test_the_command_predicts_a_folder_of_clips_with_a_strip_of_frames_for_each(
         assert figure.width > 2 * figure.height
 
 
+def test_a_folder_without_videos_is_named(attending, tmp_path, capsys):
+    (tmp_path / "one.jpg").write_bytes(b"an image")
+    assert main([str(attending), str(tmp_path), "--device", "cpu"]) == 2
+    assert "no videos" in capsys.readouterr().err
+
+
 def test_the_strip_shows_a_bar_for_each_frame_as_high_as_its_weight():
     frames = np.zeros((4, 8, 8, 3), np.uint8)
     figure = clip_figure("clip", frames, np.array([0.5, 0.5, 1.0, 2.0]), {"calm": 0.4, "tense": 0.6})

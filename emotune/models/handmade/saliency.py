@@ -65,7 +65,7 @@ def scan_path(saliency: np.ndarray) -> np.ndarray:
     """
     left, side = saliency.copy(), len(saliency)
     y, x = np.mgrid[:side, :side]
-    places = []
+    places: list[tuple[np.intp, ...]] = []
     while len(places) < FIXATIONS and left.max() >= WORTH * saliency.max():
         row, column = np.unravel_index(left.argmax(), left.shape)
         places.append((row, column))
