@@ -110,7 +110,7 @@ class Transfer:
         on: Each pair of a training data set and another one.
         runs: A row for each run and test: ``run, variant, dataset, seed, tested_on, split, state, classes, images,
             near_training, other_classes`` and the metrics; NaN where a run has no result.
-        impossible: The variants whose runs keep nothing to test, with their models' names.
+        impossible: The variants with runs that keep nothing to test, with their models' names.
     """
 
     metric: Metric
@@ -140,7 +140,10 @@ def compute_transfer(
         return None
     own = study.metric.code or study.metric.task == "distributions"  # elsewhere there are no true shares
     metric = Metric() if own else study.metric
-    impossible = {name: model.name for name, (model, _) in study.trained.items() if not can_be_tested(model)}
+    impossible = {
+        run.variant: run.model.name for run in states.runs
+        if not can_be_tested(run.model, states.records.get(run.id))
+    }  # fmt: skip
     found, tables = [], []
     for test in tests:
         one, rows = _on(study, states, test, records, repeats, declared, metric, 1 / len(tests))
@@ -154,7 +157,9 @@ def _on(
     declared: Sequence[Comparison], metric: Metric, share: float,
 ) -> tuple[TransferOn, list[Row]]:  # fmt: skip
     """The results of one test, and the rows of its runs."""
-    runs = [run for run in states.runs if test in made_with(run, [test]) and can_be_tested(run.model)]
+    runs = [
+        run for run in states.runs if made_with(run, [test]) and can_be_tested(run.model, states.records.get(run.id))
+    ]
     finished = [run for run in runs if run.id in records.records]
     read = states.store.map(
         lambda run: read_tested(states.store.folder / run.id, test, states.records[run.id]), finished

@@ -98,7 +98,9 @@ def transfer_context(results: StudyResults) -> dict[str, Any] | None:
         )
     if transfer.impossible:
         names = listed(f"{name} ({model})" for name, model in transfer.impossible.items())
-        notes.append(f"Not tested, because their runs keep only predictions, not what was fitted: {names}.")
+        notes.append(
+            f"Not tested, because their runs do not keep what was fitted, or earlier versions made them: {names}."
+        )
     for one in transfer.on:
         if one.untested:
             notes.append(

@@ -25,8 +25,8 @@ from emotune.runs.lease import (
 from emotune.runs.lease_owner import LeaseOwner
 from emotune.runs.record import ATTENTION, METRICS, PREDICTIONS, RECORD, RESULTS, RunRecord, read_record
 
-__all__ = ["ATTENTION", "CHECKPOINTS", "CODE", "CONFIG", "DIFF", "METRICS", "PREDICTIONS", "RECORD", "RESULTS",
-           "WEIGHTS", "RunDirectory", "State", "Status", "code_file", "read_status"]  # fmt: skip
+__all__ = ["ATTENTION", "CHECKPOINTS", "CODE", "CONFIG", "DIFF", "FITTED", "METRICS", "PREDICTIONS", "RECORD",
+           "RESULTS", "WEIGHTS", "RunDirectory", "State", "Status", "code_file", "read_status"]  # fmt: skip
 
 CODE = "code.py"
 """The text of the user's own network; that of an own loss is in ``loss_code.py``, and so on."""
@@ -34,6 +34,7 @@ CONFIG = "config.json"
 CHECKPOINTS = "checkpoint"
 DIFF = "origin-{}.diff"
 WEIGHTS = "weights.safetensors"
+FITTED = "fitted.safetensors"
 FAILURE = "failure.json"
 
 

@@ -127,7 +127,7 @@ class InitialisationRecord(TypedDict, total=False):
 
 
 class WeightsFile(TypedDict):
-    """The digest of ``weights.safetensors``."""
+    """The digest of ``weights.safetensors``, or of another file with what a model has learned."""
 
     sha256: str
 
@@ -168,6 +168,7 @@ class RunRecord(TypedDict):
         notes: Warnings about problems during the run.
         weights: The digest of the trained weights; only for networks that are tested.
         fitted: The outcome of fitting; only for models that are not trained in steps.
+        fitted_file: The digest of ``fitted.safetensors``, what was fitted; only for ``svm`` and ``logistic``.
         files: The bytes of each file of results, added when the record is written.
     """
 
@@ -200,6 +201,7 @@ class RunRecord(TypedDict):
     notes: NotRequired[list[str]]
     weights: NotRequired[WeightsFile]
     fitted: NotRequired[dict[str, Any]]
+    fitted_file: NotRequired[WeightsFile]
     files: NotRequired[dict[str, int]]
 
 

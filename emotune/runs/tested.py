@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emotune.config.baselines import ConstantConfig
-from emotune.config.model import ModelConfig, ZeroShotConfig
+from emotune.config.model import ConstantConfig, LogisticConfig, ModelConfig, SvmConfig, ZeroShotConfig
 from emotune.config.network import NetworkConfig
 from emotune.config.other_data import TransferTest, made_with
 from emotune.config.run import RunConfig
@@ -67,11 +66,17 @@ class RunTests:
     missing: tuple[TransferTest, ...]
 
 
-def can_be_tested(model: ModelConfig) -> bool:
-    """Whether a finished run of the model can answer for other images: whether it keeps what it has learned.
+def can_be_tested(model: ModelConfig, record: RunRecord | None = None) -> bool:
+    """Whether a run of the model can answer for other images: whether it keeps what it has learned.
 
-    Support vector machines and logistic regressions on features do not.
+    Multi-scale blocks do not, nor do support vector machines and logistic regressions of earlier versions.
+
+    Args:
+        model: The model.
+        record: The record of a finished run; None for one that is to be trained.
     """
+    if isinstance(model, SvmConfig | LogisticConfig):
+        return record is None or "fitted_file" in record
     return isinstance(model, NetworkConfig | ConstantConfig | ZeroShotConfig)
 
 
@@ -143,7 +148,8 @@ def states_of_tests(states: RunStates, tests: Sequence[TransferTest]) -> list[Ru
     Raises:
         InputError: the store cannot be reached.
     """
-    runs = [run for run in states.runs if run.id in states.records and can_be_tested(run.model)] if tests else []
+    finished = [run for run in states.runs if run.id in states.records] if tests else []
+    runs = [run for run in finished if can_be_tested(run.model, states.records[run.id])]
     folder = states.store.folder
 
     def look(run: RunConfig) -> RunTests:

@@ -15,6 +15,7 @@ import torch
 
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
+from emotune.models.baselines.fitted_file import write_fitted
 from emotune.models.baselines.importance import permutation_importance
 from emotune.models.baselines.logistic import Logistic
 from emotune.models.baselines.svm import Svm
@@ -101,6 +102,8 @@ def fit(
     )  # fmt: skip
     if fitted:
         record["fitted"] = fitted
+    if not run.tuning and isinstance(model, Svm | Logistic):
+        record["fitted_file"] = {"sha256": write_fitted(folder, model)}
     return session.finish(record)
 
 

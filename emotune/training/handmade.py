@@ -58,6 +58,7 @@ def handmade_features(
     resources: Resources,
     on_progress: Callable[[RunProgress], None],
     stop: Callable[[], bool],
+    splits: Sequence[str] | None = None,
 ) -> Callable[[str], np.ndarray]:
     """A function that gives the features of all images in the shards of a split, by the split's name, float32 (N, F).
 
@@ -71,8 +72,9 @@ def handmade_features(
         resources: The resources, which limit how much features may fill.
         on_progress: A function that is called while features are computed.
         stop: A function that is called between images; once it returns true, an `InterruptedRunError` is raised.
+        splits: The splits whose features are needed; None: those that the run reads.
     """
-    tables = feature_tables(run, sets, session, resources, on_progress, stop)
+    tables = feature_tables(run, sets, session, resources, on_progress, stop, splits=splits)
 
     def features(split: str) -> np.ndarray:
         return np.concatenate([np.concatenate(tables(split, one)) for one in sets], axis=1)
@@ -89,6 +91,7 @@ def feature_tables(
     stop: Callable[[], bool],
     *,
     mapped: bool = False,
+    splits: Sequence[str] | None = None,
 ) -> Callable[[str, str], list[np.ndarray]]:
     """A function that gives the features of the images in the shards of a split, by the split's name and the set's.
 
@@ -102,8 +105,9 @@ def feature_tables(
         on_progress: A function that is called while features are computed.
         stop: A function that is called between images; once it returns true, an `InterruptedRunError` is raised.
         mapped: Whether they are read from their files when they are used, rather than held in memory.
+        splits: The splits whose features are needed; None: those that the run reads.
     """
-    files = {split: _files(run, split, sets) for split in run.splits}
+    files = {split: _files(run, split, sets) for split in splits or run.splits}
     tables: Mapping[FeatureFile, np.ndarray] = {}
     try:
         needed = list(dict.fromkeys(file for of_split in files.values() for file in of_split))

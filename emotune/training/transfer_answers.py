@@ -1,6 +1,6 @@
 """How a finished run answers for images of other data sets: as in its own test, from the files in its directory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from emotune.config.baselines import ConstantConfig
-from emotune.config.head_training import is_head_alone
+from emotune.config.baselines import ConstantConfig, LogisticConfig, SvmConfig, handmade_sets
+from emotune.config.head_training import as_network, is_head_alone
 from emotune.config.network import NetworkConfig
 from emotune.config.normalisation import Normalisation
 from emotune.config.other_data import TransferTest
@@ -22,18 +22,20 @@ from emotune.data.datasets.location import manifest_of
 from emotune.data.datasets.resolve_tests import splits_tested
 from emotune.data.read.batches import Split
 from emotune.data.read.feature_reader import FeatureReader
+from emotune.models.baselines.fitted_file import read_fitted
 from emotune.models.build import build
 from emotune.models.networks.backbone_network import BackboneNetwork, HeadNetwork
 from emotune.models.weights.weights_file import read_run_weights
 from emotune.runs.predictions import class_prior
 from emotune.runs.progress import Phase, RunProgress
 from emotune.runs.record import RunRecord
-from emotune.runs.tested import can_be_tested
 from emotune.training.distributed import World
 from emotune.training.distribution_losses import readout
-from emotune.training.evaluate import evaluate
+from emotune.training.evaluate import average_logits, evaluate
 from emotune.training.feature_views import View, test_views
 from emotune.training.features import FeatureSource, StoppedError
+from emotune.training.frozen import frozen_network
+from emotune.training.handmade import handmade_features
 from emotune.training.setup import InterruptedRunError, RunSession
 
 __all__ = ["Answer", "TransferReporter", "answer_of"]
@@ -116,6 +118,9 @@ def answer_of(run: RunConfig, session: RunSession, record: RunRecord, resources:
             raise InputError(f"{folder}: its record is too old to say how often classes are in training")
         prior = class_prior(np.array([counts.get(label, 0) for label in classes]))
         return lambda test, name, split, reporter: np.tile(prior, (len(split), 1))
+    if isinstance(run.model, SvmConfig | LogisticConfig) and "fitted_file" in record:
+        fitted = read_fitted(folder, record["fitted_file"]["sha256"], len(classes))
+        return _FittedAnswers(run, session, resources, fitted)
     if isinstance(run.model, ZeroShotConfig):
         from emotune.models.baselines.zero_shot import zero_shot  # late: open_clip is an extra
 
@@ -128,8 +133,7 @@ def answer_of(run: RunConfig, session: RunSession, record: RunRecord, resources:
         network.load_state_dict(weights.tensors)
         answers = _NetworkAnswers(run, session, resources, network, weights.normalisation, run.train.test_crops)
     else:
-        why = "keeps no weights" if not can_be_tested(run.model) else "has no weights in its record"
-        raise InputError(f"{folder}: this run {why}, so that it cannot be tested on other data")
+        raise InputError(f"{folder}: this run has kept nothing that could be tested on other data; train it again")
     answers.network.to(session.world.device).to(memory_format=torch.channels_last).eval().requires_grad_(False)  # type: ignore[call-overload]
     return answers
 
@@ -192,6 +196,58 @@ class _NetworkAnswers:
         if reader is None:
             raise InterruptedRunError(f"{run.id} was stopped while features were computed")
         return reader
+
+
+@dataclass(frozen=True)
+class _FittedAnswers:
+    """The answers of a model that was fitted to features.
+
+    Attributes:
+        run: The run.
+        session: The ranks that test it together; each does the same work.
+        resources: The options of computation and the limit of the cache.
+        fitted: The function that gives log-probabilities (N, K) of features (N, F).
+    """
+
+    run: RunConfig
+    session: RunSession
+    resources: Resources
+    fitted: Callable[[np.ndarray], np.ndarray]
+
+    def __call__(self, test: TransferTest, name: str, split: Split, reporter: TransferReporter) -> np.ndarray:
+        """The log-probabilities of a split's images, averaged over views as in the run's own test."""
+        sets = handmade_sets(self.run.model)
+        rows = self._by_hand(sets, test, name, split, reporter) if sets else self._pooled(test, name, split, reporter)
+        reporter.tested(len(split))
+        return average_logits([torch.from_numpy(self.fitted(one)) for one in rows]).numpy()
+
+    def _by_hand(
+        self, sets: Sequence[str], test: TransferTest, name: str, split: Split, reporter: TransferReporter
+    ) -> list[np.ndarray]:
+        run_id = self.run.id  # progress is that of this run, not of one on the other data set
+
+        def on_progress(progress: RunProgress) -> None:
+            reporter.on_progress(replace(progress, run_id=run_id))
+
+        features = handmade_features(
+            replace(self.run, dataset=test.dataset), sets, self.session, self.resources, on_progress, reporter.stop,
+            (name,),
+        )(name)  # fmt: skip
+        return [features if split.images.rows is None else features[split.images.rows]]
+
+    def _pooled(self, test: TransferTest, name: str, split: Split, reporter: TransferReporter) -> list[np.ndarray]:
+        run, world = as_network(replace(self.run, dataset=test.dataset)), self.session.world
+        network, initialisation = frozen_network(run, split.classes, world.device)
+        seeing = _Seeing(world, initialisation.normalisation, run.train.precision)
+        source = _TestedFeatures(run, seeing, network, self.resources, reporter.stop, reporter.read)
+        kept, reader = all(world.gather(source.fits((name,)))), None
+        with suppress(StoppedError):
+            reader = source.reader(name) if kept else source.computed(name)
+        reporter.stop_if_asked()
+        if reader is None:
+            raise InterruptedRunError(f"{self.run.id} was stopped while features were computed")
+        reader, images = replace(reader, rows=split.images.rows), np.arange(len(split))
+        return [reader.take(images, view)[0].flatten(1).float().numpy() for view in range(len(reader.arrays))]
 
 
 @dataclass(frozen=True)

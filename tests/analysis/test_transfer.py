@@ -142,7 +142,7 @@ def test_finished_runs_without_a_result_are_named_and_count_as_nothing(store: Ru
     row = transfer.runs.set_index("run").loc[gone.id]
     assert row["state"] == "not tested" and np.isnan(row["accuracy"])
     assert len(transfer.runs) == 9 and set(transfer.runs["tested_on"]) == {"polar"}
-    assert dict(transfer.impossible) == {"svm": "svm"}
+    assert dict(transfer.impossible) == {"svm": "svm"}, "it was fitted before runs kept what was fitted"
 
 
 def test_before_the_first_test_there_is_nothing_to_show(tmp_path: Path):

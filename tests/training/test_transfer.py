@@ -13,6 +13,7 @@ import pytest
 import torch
 from other_sets import altered, samples_of, smaller, write_entries, write_polarity
 from pyarrow import parquet
+from pydantic import TypeAdapter
 from ranks import start_ranks
 from running import ALONE, trained
 from scipy.special import log_softmax
@@ -21,7 +22,7 @@ from trunks import config
 from emotune.config.label_map import map_labels
 from emotune.config.labels import MIKELS, NEGATIVE, POLARITY
 from emotune.config.losses import CnnrLoss
-from emotune.config.model import ConstantConfig, SvmConfig
+from emotune.config.model import ConstantConfig, LogisticConfig, SvmConfig
 from emotune.config.other_data import OtherData, TransferTest
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
@@ -31,7 +32,7 @@ from emotune.data.datasets.location import manifest_of
 from emotune.data.datasets.resolve_tests import resolve_tests
 from emotune.data.sources.base import Entry
 from emotune.inference.predictor import load_predictor
-from emotune.runs.directory import WEIGHTS, RunDirectory
+from emotune.runs.directory import FITTED, WEIGHTS, RunDirectory
 from emotune.runs.lease import BusyRunError
 from emotune.runs.predictions import class_prior, common_log_probabilities
 from emotune.runs.progress import RunProgress
@@ -199,8 +200,35 @@ def test_runs_without_what_they_learned_are_refused_with_the_reason(
     with pytest.raises(InputError, match="not finished"):
         make_tests(replace(run, seed=7), RunDirectory(str(tmp_path / "pool"), replace(run, seed=7)), ALONE, [polar])
     svm = replace(run, model=SvmConfig(c_grid=(1.0,)), train=TrainConfig())
-    with pytest.raises(InputError, match="keeps no weights"):
-        make_tests(svm, finished(svm), ALONE, [polar])
+    directory = finished(svm)
+    directory.folder.write(FITTED, (directory.folder.read(FITTED) or b"")[:-1] + b"x")
+    with pytest.raises(InputError, match=f"{FITTED}: damaged"):
+        make_tests(svm, directory, ALONE, [polar])
+
+
+@pytest.mark.parametrize("model", [
+    SvmConfig(c_grid=(1.0, 10.0)), LogisticConfig(features="colours"),
+    TypeAdapter(LogisticConfig).validate_python({"backbone": config().backbone}),
+], ids=["svm", "logistic", "logistic on a backbone"])  # fmt: skip
+def test_a_fitted_model_gives_its_own_test_images_the_answers_of_its_own_test(
+    finished: Make, run: RunConfig, small_shards: Path, tmp_path: Path, model: Any
+):
+    fitted = replace(run, model=model, train=TrainConfig())
+    shutil.copytree(small_shards, tmp_path / "same")
+    dataset = replace(run.dataset, name="same", location=str(tmp_path / "same"))
+    test = TransferTest("scenes", "same", dataset, "test", map_labels(MIKELS, MIKELS), 39)
+    directory = finished(fitted)
+    make_tests(fitted, directory, ALONE, [test])
+    found = outcome(directory, test)
+    own = pd.read_parquet(tmp_path / "pool" / fitted.id / "predictions.parquet")
+    assert found is not None
+    logits = [f"logit_{label}" for label in MIKELS]
+    np.testing.assert_allclose(found.predictions[logits], log_softmax(own[logits], axis=1), atol=1e-5)
+    everything = replace(test, split="all")
+    make_tests(fitted, directory, ALONE, [everything])
+    whole = outcome(directory, everything)
+    assert whole is not None and whole.near_training == 72 + 49, "its training images are known by their keys"
+    pd.testing.assert_frame_equal(whole.predictions, found.predictions)
 
 
 def test_class_frequencies_answer_for_the_common_classes(finished: Make, run: RunConfig, polar: TransferTest):

@@ -54,6 +54,8 @@ def _tests(other: OtherData, trained: Sequence[DatasetRef]) -> list[TransferTest
     ref = _resolve(other)
     if others := {own.task for own in trained} - {"classes"}:
         raise InputError(f"the study's networks predict {others.pop()}; only those that predict classes are tested")
+    if any(own.frames > 1 for own in trained):
+        raise InputError("the study's networks see clips; only those that see images are tested on other data")
     name = f"{ref.name} (all images)" if other.split == "all" else ref.name
     found = []
     for own in trained:
@@ -83,6 +85,8 @@ def _resolve(other: OtherData) -> DatasetRef:
     manifest = read_manifest(Folder(location))
     if manifest.target != "classes":
         raise InputError(f"was made for {manifest.target}; make shards with --target classes, if the source has them")
+    if manifest.frames > 1:
+        raise InputError("holds clips; networks of images are not tested on them")
     return DatasetRef(
         name=f"{manifest.name}{suffix}", location=location, content_hash=manifest.content_hash, part=other.part,
         frames=manifest.frames,

@@ -23,7 +23,7 @@ class TransferPlan:
         missing: The tests that are to be made with finished runs, by run.
         done: The number of tests that have been made, by the other data set.
         after: The number of tests that follow once runs are trained, by the other data set.
-        impossible: The variants whose runs keep nothing to test, with their models' names.
+        impossible: The variants with runs that keep nothing to test, with their models' names.
         seconds: The seconds of the missing tests and of those that follow, one after another; None if it is not known.
     """
 
@@ -73,11 +73,15 @@ def transfer_plan(plan: Plan, tests: Sequence[TransferTest], ids: Collection[str
         if plan.statuses[run.id].state not in (State.DONE, State.DIVERGED) and can_be_tested(run.model)
     ]  # fmt: skip
     after = [(run, test) for run in waiting for test in made_with(run, tests)]
+    impossible = {
+        run.variant: run.model.name for run in plan.runs
+        if not can_be_tested(run.model, plan.records.get(run.id))
+    }  # fmt: skip
     missing = tuple((one.run, one.missing) for one in found if one.missing)
     return TransferPlan(
         missing, Counter(test.name for one in found for test in one.done),
         Counter(test.name for _, test in after),
-        {run.variant: run.model.name for run in plan.runs if not can_be_tested(run.model)} if tests else {},
+        impossible if tests else {},
         _seconds(plan, [*((run, test) for run, of_run in missing for test in of_run), *after]),
     )  # fmt: skip
 
@@ -115,7 +119,7 @@ def transfer_entries(plan: Plan, tests: Sequence[TransferTest]) -> list[Transfer
 
 def _impossible(variants: dict[str, str]) -> str:
     names = ", ".join(f"{variant} ({model})" for variant, model in variants.items())
-    return f"Not tested, because their runs keep only predictions, not what was fitted: {names}."
+    return f"Not tested, because their runs do not keep what was fitted, or earlier versions made them: {names}."
 
 
 def _seconds(plan: Plan, asked: Sequence[tuple[RunConfig, TransferTest]]) -> float | None:

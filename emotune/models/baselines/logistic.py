@@ -99,6 +99,14 @@ class Logistic:
         scores, known = sums + self._regression.intercept_, self._regression.classes_
         return known[(scores[:, 0] > 0).astype(int) if len(known) == 2 else scores.argmax(axis=1)]
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What the regression has learned, by name, for `emotune.models.baselines.fitted_file`."""
+        return {
+            "mean": self._scaler.mean_, "scale": self._scaler.scale_, "weights": self._regression.coef_,
+            "intercepts": self._regression.intercept_, "known": self._regression.classes_,
+            "temperature": np.array([self._temperature]),
+        }  # fmt: skip
+
     @property
     def parameters(self) -> int:
         """The number of weights and biases."""

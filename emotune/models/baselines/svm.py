@@ -10,7 +10,7 @@ import numpy as np
 from emotune.config.model import SvmConfig
 from emotune.models.baselines.calibration import best_temperature, log_probabilities
 
-__all__ = ["Svm"]
+__all__ = ["Svm", "mean_margins"]
 
 KERNEL_CACHE_MB = 1000
 
@@ -84,7 +84,16 @@ class Svm:
         """The predicted class indices of images with these squared distances: (N, S) → (N,)."""
         svc = self._pipeline[-1]
         margins = np.exp(-svc._gamma * sums) @ _pair_weights(svc) + svc.intercept_
-        return svc.classes_[_mean_margins(margins, len(svc.classes_)).argmax(axis=1)]
+        return svc.classes_[mean_margins(margins, len(svc.classes_)).argmax(axis=1)]
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What the machine has learned, by name, for `emotune.models.baselines.fitted_file`."""
+        scaler, svc = self._pipeline
+        return {
+            "mean": scaler.mean_, "scale": scaler.scale_, "vectors": svc.support_vectors_,
+            "pair_weights": _pair_weights(svc, np.float64), "intercepts": svc.intercept_,
+            "gamma": np.array([svc._gamma]), "known": svc.classes_, "temperature": np.array([self._temperature]),
+        }  # fmt: skip
 
     @property
     def parameters(self) -> int:
@@ -97,10 +106,10 @@ def _scores(pipeline: Any, features: np.ndarray) -> np.ndarray:
 
     scikit-learn counts the pairs that a class wins, which would hardly differ between sure and unsure predictions.
     """
-    return _mean_margins(pipeline.decision_function(features), len(pipeline[-1].classes_))
+    return mean_margins(pipeline.decision_function(features), len(pipeline[-1].classes_))
 
 
-def _mean_margins(margins: np.ndarray, classes: int) -> np.ndarray:
+def mean_margins(margins: np.ndarray, classes: int) -> np.ndarray:
     """The mean margin of each class over the others, from those of each pair: (N, pairs) → (N, classes)."""
     if classes == 2:  # the margin of the second class
         margins = margins.reshape(-1)
@@ -112,12 +121,12 @@ def _mean_margins(margins: np.ndarray, classes: int) -> np.ndarray:
     return scores / classes
 
 
-def _pair_weights(svc: Any) -> np.ndarray:
-    """The weight of each support vector in the margin of each pair of classes, float32 (S, pairs)."""
+def _pair_weights(svc: Any, kind: type[np.floating] = np.float32) -> np.ndarray:
+    """The weight of each support vector in the margin of each pair of classes, (S, pairs)."""
     ends = np.cumsum(svc.n_support_)
     own = [slice(end - count, end) for count, end in zip(svc.n_support_, ends, strict=True)]
     pairs = list(combinations(range(len(svc.classes_)), 2))
-    weights = np.zeros((len(svc.support_vectors_), len(pairs)), np.float32)
+    weights = np.zeros((len(svc.support_vectors_), len(pairs)), kind)
     for pair, (first, second) in enumerate(pairs):  # libsvm has a row for each class but a vector's own
         weights[own[first], pair] = svc.dual_coef_[second - 1, own[first]]
         weights[own[second], pair] = svc.dual_coef_[first, own[second]]
