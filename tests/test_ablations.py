@@ -42,6 +42,17 @@ def write_emotion6(place: Path) -> None:
     (place / "ground_truth.txt").write_text("\n".join(rows))
 
 
+def write_oasis(place: Path) -> None:
+    """Noise in the layout of OASIS, with ratings from all over the scale."""
+    rng = np.random.default_rng(2)
+    rows = [",Theme,Category,Source,Valence_mean,Valence_SD,Valence_N,Arousal_mean,Arousal_SD,Arousal_N"]
+    (place / "images").mkdir(parents=True)
+    for number in range(80):
+        Image.fromarray(rng.integers(0, 256, (80, 80, 3), dtype=np.uint8)).save(place / "images" / f"{number}.jpg")
+        rows.append(f"I{number},{number} ,Scene,X,{1 + 6 * number / 79:.3f},1,100,{7 - number % 60 / 10:.3f},1,100")
+    (place / "OASIS.csv").write_text("\r".join(rows))
+
+
 @pytest.fixture(scope="module")
 def images(tmp_path_factory) -> Path:
     """A folder with ``data/fi``, well and noisy, and ``data/fi-8k``: noise, at least a batch to train on; and random
@@ -63,6 +74,8 @@ def images(tmp_path_factory) -> Path:
     write_emotion6(place / "emotion6")
     arguments = ["--neutral", "class", "--target", "distributions", "--out", str(place / "data" / "emotion6")]
     assert shard(["emotion6", str(place / "emotion6"), *arguments]) == 0
+    write_oasis(place / "oasis")
+    assert shard(["oasis", str(place / "oasis"), "--out", str(place / "data" / "oasis")]) == 0
     (place / "data" / "weights").mkdir()
     network, _ = library_network("timm:tf_efficientnet_lite0", None)
     torch.save(network.state_dict(), place / "data" / "weights" / "efficientnet-lite0-57934424.pth")

@@ -117,8 +117,8 @@ def _judge_ratings(
     predicted = predicted_of(frame)
     if (predicted.std(0) < NEARLY_CONSTANT).all():
         return False, mean_text(predicted.mean(0), prior.dimensions)
-    pairs = [(_rated(frame, name), _rated(prior.predictions, name), name) for name in compared]
-    return any(_is_better(*pair) for pair in pairs), None
+    learned = any(_is_better(_rated(frame, name), _rated(prior.predictions, name), name) for name in compared)
+    return learned, None
 
 
 def _rated(predictions: pd.DataFrame, name: MetricName) -> np.ndarray:

@@ -12,6 +12,7 @@ from emotune.config.losses import class_problem
 from emotune.config.other_data import TransferTest
 from emotune.config.run import DatasetRef, RunConfig
 from emotune.config.study import Study
+from emotune.config.target import Target
 from emotune.config.task_options import task_problems
 from emotune.config.tuning_runs import tuning_runs, with_choices
 from emotune.config.zero_shot import ZeroShotConfig
@@ -102,9 +103,10 @@ def resolve_study(study: Study | str | Path, runs: str | Path) -> ResolvedStudy:
     datasets = resolve_datasets(study.datasets, study.task)
     for one in datasets:
         study.metric.check_task(one.name, one.task, one.dimensions)
+    tasks: set[Target] = {one.task for one in datasets}  # one of them, as data sets of several are refused
     raise_if_any(list(dict.fromkeys(
         f"variants.{variant}: {problem}"
-        for task in dict.fromkeys(one.task for one in datasets) for variant, (model, train) in study.variants.items()
+        for task in tasks for variant, (model, train) in study.variants.items()
         for problem in task_problems(task, model, train, study.resources)
     )))  # fmt: skip
     in_classes = [one for one in datasets if not one.dimensions]
