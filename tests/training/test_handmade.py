@@ -1,7 +1,7 @@
 """Hand-made features are computed once per data set and machine, by processes, and kept as far as they have come."""
 
+import contextlib
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -172,7 +172,6 @@ def test_a_killed_run_leaves_what_is_complete_and_no_process(
 ):
     paths = [*sys.path, str(Path(__file__).parent)]
     command = [sys.executable, "-c", KILLED, json.dumps(regression.to_json()), *paths]
-    before = set(_processes())
     done = subprocess.run(command, check=False, timeout=120)
     assert done.returncode == -signal.SIGKILL
     kept = files(cache)
@@ -180,19 +179,21 @@ def test_a_killed_run_leaves_what_is_complete_and_no_process(
     monkeypatch.setattr(under_test, "IMAGES_A_FILE", 8)
     features(regression, "colours")
     assert kept.keys() < files(cache).keys()
-    assert not set(_processes()) - before
+    assert not _processes(cache)
     assert not list(cache.glob("**/*-features.part"))
 
 
-def _processes() -> list[int]:
-    """The ids of processes that compute features."""
+def _processes(cache: Path) -> list[str]:
+    """The ids of processes that compute features for this cache; other tests may run beside."""
     found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if b"handmade_worker" in path.read_bytes() and f"{os.getuid()}" in (path.parent / "status").read_text():
-                found.append(int(path.parent.name))
-        except OSError:
-            continue
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended, or is another user's
+            environment = (process / "environ").read_bytes().split(b"\0")
+            if (
+                b"handmade_worker" in (process / "cmdline").read_bytes()
+                and f"EMOTUNE_CACHE={cache}".encode() in environment
+            ):
+                found.append(process.name)
     return found
 
 
