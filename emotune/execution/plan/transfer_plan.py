@@ -73,7 +73,7 @@ def transfer_plan(plan: Plan, tests: Sequence[TransferTest], ids: Collection[str
         if plan.statuses[run.id].state not in (State.DONE, State.DIVERGED) and can_be_tested(run.model)
     ]  # fmt: skip
     after = [(run, test) for run in waiting for test in made_with(run, tests)]
-    impossible = {
+    impossible: dict[str, str] = {
         run.variant: run.model.name for run in plan.runs
         if not can_be_tested(run.model, plan.records.get(run.id))
     }  # fmt: skip
