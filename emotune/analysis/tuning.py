@@ -245,7 +245,7 @@ def _takes_fractions(study: Study, variant: str, chosen: Setting, key: str) -> b
 def _fits(study: Study, variant: str, chosen: Setting, key: str, value: Any) -> bool:
     setting = tuple((one, value if one == key else given) for one, given in chosen)
     try:
-        with_setting(*study.variants[variant], setting, study.tune and study.tune.epochs)
+        with_setting(*study.variants[variant], setting, study.tune.epochs if study.tune else None)
     except (ValidationError, ValueError):
         return False
     return True

@@ -147,12 +147,12 @@ def _train(
         state.best.restore(state.result)
     evaluation_started = time.perf_counter()
     test = None if run.tuning else open_images("test")  # their only use, except for a test curve that a study asks for
-    outputs = predict(test, "testing", run.train.test_crops) if test else None
+    tested = predict(test, "testing", run.train.test_crops) if test else None
     session.check_lease()
     if not world.is_main:
         return None
-    if test and outputs:
-        write_predictions(directory.folder, run, test, outputs)
+    if test and tested:
+        write_predictions(directory.folder, run, test, tested)
     now = time.perf_counter()
     durations_s = {
         "reading": reading_s,
@@ -162,7 +162,7 @@ def _train(
     }
     record = make_record(
         run, world, progress, split, durations_s, cost(run.model, len(split.classes), run.input),
-        tested=(test, outputs) if test and outputs else None,
+        tested=(test, tested) if test and tested else None,
     )  # fmt: skip
     if test:
         sha256 = save_weights(directory.folder, run, state.finished_network(), split.classes, state.normalisation)
