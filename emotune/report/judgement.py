@@ -54,7 +54,7 @@ def study_repeats(study: Study, states: RunStates, records: Records) -> list[Rep
     """The repeats on each data set; how far training images of divisions overlap follows from the finished runs."""
     refs = {run.dataset.name: run.dataset for run in states.runs}
     images = {
-        run.dataset.name: (record["train_images"], record["test_images"])
+        run.dataset.name: (record["train_images"], record.get("test_images", 0))
         for run in states.runs if run.dataset.division and (record := records.records.get(run.id))
     }  # fmt: skip
     return repeats_of(refs.values(), study.seeds, images)
