@@ -87,3 +87,5 @@ def test_the_report_tells_which_features_matter(mixed, tmp_path):
     assert f"{study.name}-importance" in (out / "table.tex").read_text()
     card = (out / "cards" / "regression.md").read_text()
     assert "colours, emotion_histogram" in card
+    assert "`fitted.safetensors`" in card
+    assert all((run / "fitted.safetensors").exists() for run in Path(pool).glob("logistic-*"))
