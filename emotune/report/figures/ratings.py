@@ -22,8 +22,8 @@ LEFT, GAP, HEAD, BELOW = 0.56, 0.3, 0.36, 0.42
 """Inches."""
 MOST_PANELS = 6
 """Variants that are drawn; the tables list all of them."""
-MOST_VECTOR_POINTS = 600
-"""The points of more images are drawn as pixels."""
+MOST_VECTOR_POINTS = 800
+"""More points in all panels of a figure are drawn as pixels: 1,200 vector points would take 220 kB."""
 BAND = "#e4e4e4"
 
 
@@ -106,7 +106,7 @@ def rating_scatter(
             axes.plot(ends, ends, color=SOFT, linewidth=0.9, linestyle=(0, (1.5, 1.5)))
             true, predicted = _on_scale(true_of(first)[:, d], one), _on_scale(_mean_predictions(by_seed)[:, d], one)
             axes.plot(true, predicted, "o", color=colours[variant], alpha=0.45, markersize=2.4, markeredgewidth=0,
-                      rasterized=len(true) > MOST_VECTOR_POINTS)  # fmt: skip
+                      rasterized=_is_dense(frames, len(dimensions)))  # fmt: skip
             ccc = np.mean([concordance(true_of(frame), predicted_of(frame))[d] for frame in by_seed.values()])
             axes.set(xlim=ends, ylim=ends)
             axes.set_title(_head(variant, f"CCC of {one.name} {ccc:.2f}".replace("-", "−"), side), loc="left",
@@ -137,7 +137,7 @@ def rating_plane(
         axes = place_axes(figure, LEFT + column * (side + GAP), HEAD + row * (side + head + BELOW) + head, side, side)
         true, predicted = true_of(next(iter(by_seed.values()))), _mean_predictions(by_seed)
         look: dict[str, Any] = {"markersize": 2.4, "markeredgewidth": 0}
-        look["rasterized"] = len(true) > MOST_VECTOR_POINTS
+        look["rasterized"] = _is_dense(frames, 2)
         axes.plot(_on_scale(true[:, 0], x), _on_scale(true[:, 1], y), "o", color=SOFT, alpha=0.35, **look)
         axes.plot(_on_scale(predicted[:, 0], x), _on_scale(predicted[:, 1], y), "o", color=colours[variant], alpha=0.6,
                   **look)  # fmt: skip
@@ -172,6 +172,17 @@ def _grid(
     figure = Figure(figsize=(width, HEAD + rows * (head + side + BELOW)))
     draw_title(figure, title)
     return columns, side, head, figure
+
+
+def _is_dense(frames: Mapping[str, Mapping[int, pd.DataFrame]], per_image: int) -> bool:
+    """Whether a figure has so many points that they are drawn as pixels.
+
+    Args:
+        frames: The predictions by variant and seed.
+        per_image: The number of points of an image in all panels of a variant.
+    """
+    images = len(next(iter(next(iter(frames.values())).values())))
+    return images * len(frames) * per_image > MOST_VECTOR_POINTS
 
 
 def _head(variant: str, note: str, side: float) -> str:

@@ -22,6 +22,7 @@ from emotune.analysis.verdict import Verdict
 from emotune.config.contrast import Contrast
 from emotune.config.labels import MIKELS
 from emotune.config.metric import Metric
+from emotune.config.target import Dimension
 from emotune.report.figures import (
     accuracy,
     attention,
@@ -33,6 +34,7 @@ from emotune.report.figures import (
     importance,
     interactions,
     learning,
+    ratings,
     transfer,
     tuning,
 )
@@ -156,6 +158,25 @@ def transferred(results: SimpleNamespace) -> list[MatrixRow]:
     ]  # fmt: skip
 
 
+RATED = (Dimension("valence", 1, 7), Dimension("arousal", 0, 100))
+
+
+def rated(r: SimpleNamespace) -> dict[str, dict[int, pd.DataFrame]]:
+    """Predicted ratings of the first variants, each a little better than the one before; one dimension has no SD."""
+    lot = np.random.default_rng(6)
+    true = lot.uniform(-0.9, 0.9, (60, 2))
+    frames: dict[str, dict[int, pd.DataFrame]] = {}
+    for i, variant in enumerate(r.variants[:6]):
+        for seed in range(r.seeds):
+            columns = {"sample_id": [f"{n}" for n in range(60)]}
+            for d, one in enumerate(RATED):
+                predicted = 0.15 * i * true[:, d] + lot.normal(0, 0.2, 60)
+                columns |= {f"true_{one.name}": true[:, d], f"predicted_{one.name}": predicted}
+                columns[f"sd_{one.name}"] = np.full(60, np.nan if d else 0.3)
+            frames.setdefault(variant, {})[seed] = pd.DataFrame(columns)
+    return frames
+
+
 def tried(r: SimpleNamespace) -> list[CurvePoint]:
     """Each variant at rates, of which one is chosen and another made a run diverge."""
     rates, lot = (0.001, 0.003, 0.01, 0.03), np.random.default_rng(5)
@@ -177,6 +198,11 @@ DRAW: dict[str, Callable[..., Figure]] = {
         "scenes", "train.lr", tried(r), METRIC.scale, r.colours, **width
     ),
     "learning_curves": lambda r, **width: curves.learning_curves("scenes", r.epochs, r.colours, **width),
+    "concordance_curves": lambda r, **width: curves.concordance_curves(
+        "scenes", r.epochs.assign(val_ccc=r.epochs["val_accuracy"] / 100), r.colours, **width
+    ),
+    "rating_scatter": lambda r, **width: ratings.rating_scatter("scenes", rated(r), RATED, r.colours, **width),
+    "rating_plane": lambda r, **width: ratings.rating_plane("scenes", rated(r), RATED, r.colours, **width),
     "attention_entropy": lambda r, **width: curves.attention_entropy(
         "scenes", r.epochs, r.colours, {v: (36, 49)[i % 2] for i, v in enumerate(r.variants)}, **width
     ),
