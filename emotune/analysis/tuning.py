@@ -10,14 +10,12 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
-from pydantic import ValidationError
-
 from emotune.analysis.seeds import Comparison
 from emotune.analysis.verdict import RESOLVED, Verdict
 from emotune.config.run import RunConfig
 from emotune.config.scale import ROUNDING
 from emotune.config.study import Study
-from emotune.config.tuned_options import with_setting
+from emotune.config.tuned_options import tried
 from emotune.config.tuning import Setting, Tuning
 from emotune.config.tuning_runs import Place, TuningRun
 from emotune.runs.directory import State
@@ -220,10 +218,10 @@ def _edges(study: Study, variant: str, trials: Sequence[Trial], chosen: Setting)
     """The options whose chosen value is an end of those that were tried, and not of those that are possible."""
     edges = []
     for key, value in chosen:
-        tried = [dict(trial.setting)[key] for trial in trials]
-        if not all(map(_is_number, tried)):
+        values = [dict(trial.setting)[key] for trial in trials]
+        if not all(map(_is_number, values)):
             continue
-        beyond = [-1] * (value == min(tried)) + [1] * (value == max(tried))
+        beyond = [-1] * (value == min(values)) + [1] * (value == max(values))
         if any(_is_possible(study, variant, chosen, key, value, direction) for direction in beyond):
             edges.append(key)
     return tuple(edges)
@@ -243,9 +241,11 @@ def _takes_fractions(study: Study, variant: str, chosen: Setting, key: str) -> b
 
 
 def _fits(study: Study, variant: str, chosen: Setting, key: str, value: Any) -> bool:
-    setting = tuple((one, value if one == key else given) for one, given in chosen)
+    """Whether a tuning run could have this value of an option, the others being the chosen ones."""
+    if study.tune is None:
+        return False
     try:
-        with_setting(*study.variants[variant], setting, study.tune.epochs if study.tune else None)
-    except (ValidationError, ValueError):
+        tried(*study.variants[variant], tuple((one, value if one == key else own) for one, own in chosen), study.tune)
+    except ValueError:  # pydantic's error is one
         return False
     return True

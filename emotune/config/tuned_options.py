@@ -184,7 +184,8 @@ def _mistakes(
 ) -> list[tuple[str, str]]:
     """The places and texts of what is wrong with a setting in a variant."""
     try:
-        applied = tried(model, train, setting, tune)
+        applied = with_setting(model, train, setting)
+        tried(model, train, setting, tune)
     except ValidationError as error:
         part = "train" if error.title == TrainConfig.__name__ else "model"
         kind = config_class(part, {"model": {"name": model.name}})

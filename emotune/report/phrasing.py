@@ -238,7 +238,8 @@ def selection_rule(metric: Metric, patience: Mapping[str, int] = MappingProxyTyp
     if not patience:
         return rule
     numbers = " or ".join(map(str, sorted(set(patience.values()))))
-    return f"{rule}; the training of {listed(list(patience))} ends after {numbers} epochs without a better one"
+    epochs = f"{numbers} epoch{'s' * (numbers != '1')}"
+    return f"{rule}; the training of {listed(list(patience))} ends after {epochs} without a better one"
 
 
 def use_of_test_set(metric: Metric) -> str:

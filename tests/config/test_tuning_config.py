@@ -128,3 +128,11 @@ def test_patience_needs_the_best_epoch_and_fewer_epochs_than_the_run_and_tuning_
     runs = tuning_runs(study, study.runs([DATA]))
     assert runs and all(one.run.train.patience is None and one.run.train.epochs == 1 for one in runs)
     assert all(run.train.patience == 2 for run in study.runs([DATA]))
+
+
+def test_a_setting_must_fit_the_studys_runs_and_the_tuning_runs(write: Write):
+    shorter = STUDY + "{over: {train.warmup_epochs: [0, 2]}, epochs: 2}"
+    longer = STUDY + "{over: {train.warmup_epochs: [0, 3]}, epochs: 9}"
+    for text in (shorter, longer):
+        (line,) = mistakes(write(text))
+        assert is_about(line, "tune.over", "warmup_epochs")

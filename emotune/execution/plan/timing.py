@@ -111,7 +111,7 @@ def _run_s(run: RunConfig, times: _StepTimes) -> float:
     if not isinstance(run.model, NetworkConfig):  # it reads each image once; how long fitting takes is not known
         return step_s / STOP_EVERY_IMAGES * sum(images.values())
     image_s = step_s / min(train.batch_size, images["train"])
-    tests = 1 + (train.epochs if run.test_curve else 0)
+    tests = 0 if run.tuning else 1 + (train.epochs if run.test_curve else 0)
     evaluated = train.epochs * images["val"] + tests * train.test_crops * images["test"]
     return image_s * (train.epochs * images["train"] + FORWARD_SHARE * evaluated)
 

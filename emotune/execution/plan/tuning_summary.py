@@ -89,7 +89,8 @@ def budget_text(study: Study, tune: Tuning) -> str:
     """The runs of the tuning as a product: ``3 variants × 4 settings × 2 seeds``."""
     variants = sum(is_tuned(tune, variant) for variant in study.variants)
     nested = f" × {study.seeds} seeds of the study" if tune.nested else ""
-    return f"{variants} variants × {len(tune.settings)} settings × {tune.seeds} tuning seeds{nested}"
+    seeds = f"{tune.seeds} tuning seed{'s' * (tune.seeds > 1)}"
+    return f"{variants} variants × {len(tune.settings)} settings × {seeds}{nested}"
 
 
 def print_stages(
@@ -122,7 +123,7 @@ def print_stages(
     estimated = estimate(plan, from_steps)
     variants = [variant for variant in study.variants if is_tuned(stage.tune, variant)]
     console.print(state_table(variants, study.resources, resolved.datasets, plan, estimated))
-    epochs = f", {stage.tune.epochs} epochs each" if stage.tune.epochs else ""
+    epochs = f", {stage.tune.epochs} epoch{'s' * (stage.tune.epochs > 1)} each" if stage.tune.epochs else ""
     time = time_line(plan, estimated, study.resources, executor)
     console.print(
         f"Tuning: {len(plan.runs)} runs = {budget_text(study, stage.tune)} on {dataset_names(study, resolved.datasets)}"

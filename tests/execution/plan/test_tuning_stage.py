@@ -4,12 +4,14 @@ import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 from written_runs import write_run, write_tuning_run
 
 from emotune import InputError, Study, load_results
+from emotune.config.metric import Metric
 from emotune.config.model import AlexNetConfig, AttentionConfig, SvmConfig
 from emotune.config.train import TrainConfig
 from emotune.config.tuning import Tuning
@@ -22,7 +24,7 @@ from emotune.runs.directory import State
 from emotune.runs.registry import Registry
 
 TRAIN = TrainConfig(epochs=4, batch_size=24)
-VARIANTS = {
+VARIANTS: dict[str, Any] = {
     "plain": (AlexNetConfig(width=0.0625, dropout=0.0), TRAIN),
     "other": (AttentionConfig(width=0.0625, dropout=0.0), TRAIN),
     "colours": SvmConfig(),
@@ -146,7 +148,9 @@ def test_the_lower_loss_is_chosen_if_losses_are_compared(small_shards: Path, tmp
 def test_a_choice_lies_on_an_edge_where_a_better_value_may_lie_beyond(
     small_shards: Path, tmp_path: Path, key: str, values: list, best: object, edge: bool
 ):
-    study = build(small_shards, tune=Tuning(over={key: values}, seeds=1, epochs=2, untuned=("colours",)))
+    tune = Tuning(over={key: values}, seeds=1, epochs=2, untuned=("colours",))
+    patient = {name: (model, replace(TRAIN, patience=3)) for name, (model, _) in {k: VARIANTS[k] for k in BEST}.items()}
+    study = build(small_shards, tune=tune, variants=VARIANTS | patient, metric=Metric(select="best_val"))
     over = finish(resolve_study(study, tmp_path / "runs"), lambda one: 60.0 if dict(one.setting)[key] == best else 50.0)
     assert over.tuning
     for choice in over.tuning.choices.values():
