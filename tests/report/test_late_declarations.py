@@ -62,10 +62,10 @@ def test_what_is_changed_after_results_is_shown(declared: ResolvedStudy):
     assert (second.verdict, "tall - plain" in paragraph) == (Verdict.BETTER, True)
     assert "6 of 9" in verdict_sentences(second, more.study.metric, more.datasets)
     assert contrast_table(more.other_analyses)["late"].tolist() == ["", "declared after 6 of 9 runs"]
-    context = page_context(more, [], None, [], AblateCommand("late.yaml"))
+    context = page_context(more, [], None, [], [], AblateCommand("late.yaml"))
     assert [("6 of 9" in one.text) for one in context["verdicts"]] == [False, True], "on the card that it concerns"
     late = results(declared, contrasts=["tall - plain", "tall - wide"])
-    context = page_context(late, [], None, [], AblateCommand("late.yaml"))
+    context = page_context(late, [], None, [], [], AblateCommand("late.yaml"))
     assert not any("6 of 9" in one.text for one in context["verdicts"]), "once for all contrasts"
     assert " ".join(context["answer"]).count("6 of 9") == 1
     longer = results(declared, seeds=5).comparisons[0]
