@@ -19,7 +19,7 @@ class MetricTable:
 
     Attributes:
         variants: The names of the variants, A/A included.
-        values: The metric by variant and seed (k, n); NaN where no run has finished.
+        values: The metric by variant and seed (k, n); NaN where no run has finished with a value.
     """
 
     variants: Sequence[str]

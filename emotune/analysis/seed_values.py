@@ -27,7 +27,9 @@ class SeedValues:
         same_predictions: Whether the predicted classes of all images cancel in every complete seed: those of a
             difference are equal.
         seed_independent: Whether each of the variants has equal results in all of two or more complete seeds.
-        diverged_alone: The seeds in which the variant diverged and the other side has finished, by variant.
+        diverged_alone: The seeds in which the variant diverged and the other side has a value, by variant.
+        valueless_alone: The seeds in which the variant has finished without a value and the other side has one, by
+            variant: a Pearson correlation of constant predictions is undefined.
     """
 
     values: Mapping[int, float]
@@ -35,6 +37,7 @@ class SeedValues:
     same_predictions: bool
     seed_independent: bool
     diverged_alone: Mapping[str, Sequence[int]]
+    valueless_alone: Mapping[str, Sequence[int]]
 
 
 def seed_values(runs: RunRows, contrast: Contrast, dataset: str, seeds: int, metric: Metric) -> SeedValues:
@@ -51,15 +54,18 @@ def seed_values(runs: RunRows, contrast: Contrast, dataset: str, seeds: int, met
     missing: dict[int, str] = {}
     values: dict[int, float] = {}
     diverged: dict[str, list[int]] = {}
+    valueless: dict[str, list[int]] = {}
     for seed in range(seeds):
         rows = {variant: row for variant in contrast.weights if (row := runs.get((variant, dataset, seed)))}
         reasons = {v: reason for v in contrast.weights if (reason := _why_not_counted(rows.get(v), metric))}
         value = math.nan if reasons else sum(w * rows[v][metric.column] for v, w in contrast.weights.items())
         if reasons:
             missing[seed] = ", ".join(f"{variant} {reasons[variant]}" for variant in sorted(reasons))
-            if set(reasons.values()) == {State.DIVERGED} and _is_one_side(contrast, reasons):
-                for variant in reasons:
-                    diverged.setdefault(variant, []).append(seed)
+            states = {variant: rows[variant]["state"] if variant in rows else State.MISSING for variant in reasons}
+            # What is missing by what a run does, rather than by chance, leaves the seeds in which it did better.
+            if set(states.values()) <= {State.DIVERGED, State.DONE} and _is_one_side(contrast, reasons):
+                for variant, state in states.items():
+                    (diverged if state == State.DIVERGED else valueless).setdefault(variant, []).append(seed)
         elif math.isnan(value):
             missing[seed] = f"{metric.column} infinite in both"
         else:
@@ -72,6 +78,7 @@ def seed_values(runs: RunRows, contrast: Contrast, dataset: str, seeds: int, met
             _is_seed_independent([rows[variant] for rows in complete], metric.column) for variant in contrast.weights
         ),
         diverged_alone=diverged,
+        valueless_alone=valueless,
     )  # fmt: skip
 
 

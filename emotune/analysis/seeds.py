@@ -78,7 +78,9 @@ class Comparison:
         joint: How the interval was made.
         same_predictions: Whether the two sides predict the same class for every image in every complete seed.
         seed_independent: Whether each variant has equal results in all of two or more complete seeds.
-        diverged_alone: The seeds in which the variant diverged and the other side has finished, by variant.
+        diverged_alone: The seeds in which the variant diverged and the other side has a value, by variant.
+        valueless_alone: The seeds in which the variant has finished without a value of the metric, which counts like
+            divergence, and the other side has one, by variant.
         p: The p value that belongs to the interval, adjusted for whatever the interval is; None without one.
         verdict: The verdict; None for undeclared contrasts.
         higher_is_better: Whether a positive difference favours the first side.
@@ -102,6 +104,7 @@ class Comparison:
     same_predictions: bool = False
     seed_independent: bool = False
     diverged_alone: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    valueless_alone: Mapping[str, Sequence[int]] = field(default_factory=dict)
     p: float | None = None
     verdict: Verdict | None = None
     higher_is_better: bool = True
@@ -217,8 +220,8 @@ def _compare(
     return Comparison(
         contrast, dataset, by_seed.values, by_seed.missing, replace(paired, low=None, high=None), paired, joint,
         same_predictions=by_seed.same_predictions, seed_independent=by_seed.seed_independent,
-        diverged_alone=by_seed.diverged_alone, higher_is_better=metric.scale.higher_is_better,
-        overlap=overlap,
+        diverged_alone=by_seed.diverged_alone, valueless_alone=by_seed.valueless_alone,
+        higher_is_better=metric.scale.higher_is_better, overlap=overlap,
     )  # fmt: skip
 
 
@@ -227,9 +230,10 @@ def _verdict(c: Comparison, min_effect: float) -> Verdict:
         return Verdict.IDENTICAL
     if c.seed_independent:
         return Verdict.DETERMINISTIC
+    alone = c.diverged_alone.keys() | c.valueless_alone.keys()
     return judge(
         c.summary.interval if c.joint.supports_verdict else None, min_effect, higher_is_better=c.higher_is_better,
         compares_means=c.contrast.compares_means,
-        only_variant_diverged=not c.diverged_alone.keys().isdisjoint(c.contrast.positive),
-        only_reference_diverged=not c.diverged_alone.keys().isdisjoint(c.contrast.negative),
+        only_variant_diverged=not alone.isdisjoint(c.contrast.positive),
+        only_reference_diverged=not alone.isdisjoint(c.contrast.negative),
     )  # fmt: skip

@@ -40,14 +40,15 @@ def judge(
     """The verdict of an interval of the difference variant - reference.
 
     *Equivalent*: it lies within ± ``min_effect``, with zero in it or without. *Better* or *worse*: it lies on one side
-    of zero. A side that diverged in a seed in which the other did not is neither better than the other nor equivalent.
+    of zero. A side that diverged in a seed in which the other did not, or finished without a value where the other has
+    one, is neither better than the other nor equivalent.
 
     Args:
         ends: The two ends of the interval; None if there is none, or if it supports no verdict.
         min_effect: The smallest difference that matters.
         higher_is_better: Whether a positive difference favours the variant.
         compares_means: Whether the contrast has two sides, of which one can be better than the other.
-        only_variant_diverged: Whether the variant diverged in a seed in which the reference did not.
+        only_variant_diverged: Whether the variant diverged, or has no value, in a seed in which the reference has one.
         only_reference_diverged: The same of the reference.
     """
     if ends is None:

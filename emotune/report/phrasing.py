@@ -99,11 +99,16 @@ def _reasons(comparison: Comparison, metric: Metric) -> list[str]:
         return []
     if not comparison.joint.supports_verdict:
         return [f"Two {comparison.unit}s of two variants alone give no verdict."]
+    side = "" if comparison.contrast.pair else "side "
+    happened = [
+        (comparison.diverged_alone, "diverged", "did not"),
+        (comparison.valueless_alone, f"has no {metric.scale.title}", "has one"),
+    ]
     return [
-        f"{name} diverged in {seed_list(seeds, comparison.unit)}, where the other "
-        f"{'did' if comparison.contrast.pair else 'side did'} not: whatever the other {comparison.unit}s say, it is "
-        "called neither better nor equivalent."
-        for name, seeds in comparison.diverged_alone.items()
+        f"{name} {what} in {seed_list(seeds, comparison.unit)}, where the other {side}{other}: whatever the other "
+        f"{comparison.unit}s say, it is called neither better nor equivalent."
+        for alone, what, other in happened
+        for name, seeds in alone.items()
     ]
 
 

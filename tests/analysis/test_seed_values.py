@@ -56,6 +56,27 @@ def test_a_side_that_diverged_alone_is_not_better():
     assert both.diverged_alone == {}
 
 
+def test_a_run_without_a_value_counts_like_one_that_diverged():
+    pearson = Metric(name="pearson", min_effect=0.01)
+    values = {"a": [0.70, 0.71, 0.722, math.nan], "b": [0.60, 0.61, 0.62, 0.61], "c": [0.598, 0.611, 0.619, 0.612]}
+
+    def judged(contrast: Contrast, **changed: list) -> Comparison:
+        table = [row | {"pearson": row["accuracy"]} for row in rows(**values | changed)]
+        return compare_contrasts(table, [contrast], ["d"], 4, pearson)[0]
+
+    c = judged(Contrast.difference("a", "b"))
+    assert c.summary.low is not None and c.summary.low > 0 and c.verdict is Verdict.UNRESOLVED
+    assert (c.valueless_alone, c.diverged_alone, c.missing) == ({"a": [3]}, {}, {3: "a has no pearson"})
+    assert judged(Contrast.difference("b", "a")).verdict is Verdict.UNRESOLVED, "it would call a better"
+    assert judged(Contrast.difference("a", "b"), a=[0.5, 0.51, 0.522, math.nan]).verdict is Verdict.WORSE
+    for other in ({"b": [0.6, 0.61, 0.62, math.nan]}, {"b": [0.6, 0.61, 0.62, State.FAILED]}):
+        both = judged(Contrast.difference("a", "b"), **other)
+        assert (both.valueless_alone, both.verdict) == ({}, Verdict.BETTER)
+    mixed = judged(Contrast("ab", {"a": 0.5, "b": 0.5, "c": -1}), b=[0.6, 0.61, 0.62, State.DIVERGED])
+    assert (mixed.valueless_alone, mixed.diverged_alone) == ({"a": [3]}, {"b": [3]})
+    assert mixed.verdict is Verdict.UNRESOLVED
+
+
 def test_variants_whose_predictions_cancel_are_identical():
     equal = {"a": [60.0, 61.0], "b": [60.0, 61.0], "c": [50.0, 51.0], "d": [50.0, 51.0]}
     cancel = {"a": "pq", "b": "pq", "c": "rs", "d": "rs"}

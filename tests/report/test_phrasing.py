@@ -86,6 +86,11 @@ def test_divergence_is_the_reason_why_a_variant_is_not_called_better():
     assert len(re.findall(r"new diverged", text)) == 2, "as the reason and among the excluded seeds"
 
 
+def test_a_run_without_a_value_is_such_a_reason_too():
+    text = sentences([0.65, 0.66, 0.67, math.nan], [0.50, 0.511, 0.52, 0.51], 0.01, "pearson")
+    assert text.startswith("unresolved: ") and len(re.findall(r"new has no", text)) == 2
+
+
 def test_two_seeds_of_two_variants_are_the_reason_for_no_verdict():
     text = sentences([60.0, 60.01], [50.0, 50.0])
     assert text.startswith("unresolved: ") and "Two seeds" in text
