@@ -1,7 +1,6 @@
 """Ratings in the columns of a CSV table: one row per image, or one per rater."""
 
 import statistics
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +9,15 @@ from typing import Any
 from emotune.config.target import Dimension, parse_scale
 from emotune.core.errors import InputError, raise_if_any
 from emotune.data.manifest import Rating
-from emotune.data.sources.base import Url
-from emotune.data.sources.csv_rows import summarise_problems
+from emotune.data.sources.csv_cells import CellReader, TableRow
+from emotune.data.sources.csv_rows import (
+    find_contradictions,
+    find_split_groups,
+    rows_by_image,
+    split_and_group,
+    summarise_problems,
+)
 from emotune.data.sources.rated_images import RatedImage, parse_rating, parse_sd
-from emotune.data.split import match_split
 
 __all__ = ["RatingColumns", "rated_rows", "rating_columns"]
 
@@ -72,69 +76,74 @@ def rating_columns(
     )
 
 
-def rated_rows(
-    table: Path, rows: Sequence[tuple[int, Mapping[str | None, Any]]], roles: Mapping[str, str], columns: RatingColumns,
-    base: Path,
-) -> tuple[list[RatedImage], list[str]]:  # fmt: skip
-    """The images of a table, and notes on how rows were merged.
+@dataclass(frozen=True, slots=True)
+class _RatedRow(TableRow):
+    """A row with the ratings of its image, and with its cells of all columns but those about the image."""
 
-    Several rows of an image are its raters: their mean counts, and their standard deviation (n - 1).
+    ratings: Mapping[str, Rating]
+    cells: tuple[str, ...]
+
+
+def rated_rows(
+    table: Path, rows: Sequence[tuple[int, dict[str | None, Any]]], reader: CellReader, columns: RatingColumns
+) -> tuple[list[RatedImage], list[str]]:
+    """The images of a table, and notes on how rows were read and merged.
+
+    Several rows of an image are its raters: their mean counts, and their standard deviation (n - 1). A row that is a
+    copy of another, in all columns but those of path, split and group, counts once.
 
     Args:
         table: The table, for messages.
         rows: The rows with the numbers of their lines.
-        roles: The columns of path or url, split and group.
+        reader: The reader of images.
         columns: The columns of ratings.
-        base: The folder to which paths are relative.
 
     Raises:
-        InputError: rows cannot be used; the message has one line per kind of problem.
+        InputError: rows cannot be used, or put an image or a group into several splits; the message has one line per
+            kind of problem.
     """
-    found: dict[str, list[RatedImage]] = defaultdict(list)
+    found: list[_RatedRow] = []
     problems: list[tuple[str, str]] = []
     for line, cells in rows:
+        where = f"{table}:{line}"
         try:
-            image = _rated_row(cells, roles, columns, base)
-            found[image.source].append(image)
+            found.append(_rated_row(where, cells, reader, columns))
         except ValueError as error:
-            problems.append((f"{table}:{line}", str(error)))
-    raise_if_any(summarise_problems(problems))
+            problems.append((where, str(error)))
+    images, distinct = [], []
+    for image_rows in rows_by_image(found):
+        problems += find_contradictions(image_rows)
+        distinct.append(raters := list({row.cells: row for row in image_rows}.values()))
+        if len(raters) > 1 and columns.sds:
+            problems.append((raters[1].where, f'"{raters[0].source}" has several rows with different cells: with a '
+                             "column of standard deviations, an image has one row"))  # fmt: skip
+        first, (split, group) = image_rows[0], split_and_group(image_rows)
+        images.append(RatedImage(first.source, first.image, _mean_ratings(raters), split, group))
+    raise_if_any(summarise_problems(problems) + find_split_groups(table, images))
     if not found:
         raise InputError(f"{table}: lists no images")
-    several = sum(len(images) > 1 for images in found.values())
-    notes = [f"{several} images are in several rows: each row is a rater, and their mean counts"] if several else []
-    return [_merged(images) for images in found.values()], notes
+    notes = reader.notes()
+    if copies := len(found) - sum(map(len, distinct)):
+        notes.append(f"rows that repeat another row of their image: {copies}; each counts once")
+    if several := sum(len(raters) > 1 for raters in distinct):
+        notes.append(f"images in several rows: {several}; each row is a rater, and their mean counts")
+    return images, notes
 
 
-def _rated_row(
-    cells: Mapping[str | None, Any], roles: Mapping[str, str], columns: RatingColumns, base: Path
-) -> RatedImage:
-    if None in cells.values() or any(cells.get(None) or ()):
-        raise ValueError("more or fewer cells than the header has")
-    values = {role: str(cells[name]).strip() for role, name in roles.items()}
-    source = values.get("path") or values.get("url")
-    if not source:
-        raise ValueError("neither path nor url")
-    split = match_split(values.get("split", ""))
-    if values.get("split") and not split:
-        raise ValueError(f'split "{values["split"]}" is not train, val or test')
+def _rated_row(where: str, cells: dict[str | None, Any], reader: CellReader, columns: RatingColumns) -> _RatedRow:
+    image = reader.row(where, cells)
     ratings: dict[str, Rating] = {}
     for one in columns.dimensions:
         sd = columns.sds.get(one.name)
-        mean = parse_rating(one, str(cells[columns.means[one.name]]).strip())
-        ratings[one.name] = (mean, parse_sd(one, str(cells[sd])) if sd else None)
-    image: Path | Url = base / source if values.get("path") else Url(source)
-    return RatedImage(source, image, ratings, split, values.get("group") or None)
+        mean = parse_rating(one, cells[columns.means[one.name]].strip())
+        ratings[one.name] = (mean, parse_sd(one, cells[sd]) if sd else None)
+    others = tuple(str(cell).strip() for name, cell in cells.items() if name not in reader.columns)
+    return _RatedRow(where, image.source, image.image, image.split, image.group, ratings, others)
 
 
-def _merged(images: Sequence[RatedImage]) -> RatedImage:
-    """An image with the mean of its rows."""
-    first = images[0]
-    if len(images) == 1:
-        return first
-    ratings: dict[str, Rating] = {}
-    for name in first.ratings:
-        values = [image.ratings[name][0] for image in images]
-        ratings[name] = (statistics.fmean(values), statistics.stdev(values))
-    split = next((image.split for image in images if image.split), None)
-    return RatedImage(first.source, first.image, ratings, split, first.group)
+def _mean_ratings(rows: Sequence[_RatedRow]) -> Mapping[str, Rating]:
+    """The ratings of an image, whose rows are its raters."""
+    if len(rows) == 1:
+        return rows[0].ratings
+    values = {name: [row.ratings[name][0] for row in rows] for name in rows[0].ratings}
+    return {name: (statistics.fmean(given), statistics.stdev(given)) for name, given in values.items()}

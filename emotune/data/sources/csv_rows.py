@@ -6,42 +6,38 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from emotune.config.target import Target
 from emotune.data.annotations import leading_class, majority_class
 from emotune.data.manifest import ExcludedImage, Problem
 from emotune.data.sources.base import Entry, Url
+from emotune.data.sources.csv_cells import TableRow
+from emotune.data.sources.rated_images import RatedImage
 
-__all__ = ["CsvRow", "ImageRows", "VoteTable", "merge_rows", "merge_vote_rows", "summarise_problems"]
+__all__ = ["CsvRow", "ImageRows", "VoteTable", "find_contradictions", "find_split_groups", "merge_rows",
+           "merge_vote_rows", "rows_by_image", "split_and_group", "summarise_problems"]  # fmt: skip
 
 MAX_VALUES = 5
 """Number of wrong values that a message shows."""
+
+Row = TypeVar("Row", bound=TableRow)
 
 VoteTable = Sequence[tuple[str, dict[str, float]]]
 """Rows of a table of votes: the name of an image, and its votes by class."""
 
 
 @dataclass(frozen=True, slots=True)
-class CsvRow:
-    """A row of a table.
+class CsvRow(TableRow):
+    """A row of a table of classes.
 
     Attributes:
-        where: The row's file and line, for messages.
-        source: The image's path or link, as in `Entry`.
-        image: The image's file or link.
         label: The class, or None if the row names none.
         votes: The votes by class; empty if the row has none.
-        split: The prescribed split, or None.
-        group: The image's group, or None.
     """
 
-    where: str
-    source: str
-    image: Path | Url
     label: str | None
     votes: Mapping[str, float]
-    split: str | None = None
-    group: str | None = None
 
 
 @dataclass
@@ -82,6 +78,44 @@ def summarise_problems(problems: Sequence[tuple[str, str]]) -> list[str]:
     return lines
 
 
+def rows_by_image(rows: Sequence[Row]) -> list[list[Row]]:
+    """The rows of each image; paths that mean one file, such as ``a.jpg`` and ``./a.jpg``, are one image."""
+    found: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        found[row.source if isinstance(row.image, Url) else posixpath.normpath(row.source)].append(row)
+    return list(found.values())
+
+
+def find_contradictions(rows: Sequence[TableRow]) -> list[tuple[str, str]]:
+    """The problems of an image whose rows are in several splits or groups, each with the place of a row."""
+    problems = []
+    for attribute in ("split", "group"):
+        values = sorted({value for row in rows if (value := getattr(row, attribute))})
+        if len(values) > 1:
+            problems.append((rows[1].where, f'"{rows[0].source}" is in several {attribute}s: {", ".join(values)}'))
+    return problems
+
+
+def split_and_group(rows: Sequence[TableRow]) -> tuple[str | None, str | None]:
+    """The split and the group of an image: those of the first of its rows that has one."""
+    split = next((row.split for row in rows if row.split), None)
+    return split, next((row.group for row in rows if row.group), None)
+
+
+def find_split_groups(table: Path, images: Sequence[Entry | RatedImage]) -> list[str]:
+    """The message about groups that the table itself puts into several splits; empty if there are none."""
+    splits: dict[str, set[str]] = {}
+    for image in images:
+        if image.group and image.split:
+            splits.setdefault(image.group, set()).add(image.split)
+    in_several = {group: names for group, names in splits.items() if len(names) > 1}
+    if not in_several:
+        return []
+    group, names = next(iter(in_several.items()))
+    more = f"; {len(in_several)} groups are like this" if len(in_several) > 1 else ""
+    return [f'{table}: the group "{group}" is in the splits {" and ".join(sorted(names))}; put it into one{more}']
+
+
 def merge_rows(rows: Sequence[CsvRow], classes: Sequence[str], target: Target = "classes") -> ImageRows:
     """The images of a table: the labels of an image's rows are votes, or their votes are added; copies count once.
 
@@ -92,17 +126,11 @@ def merge_rows(rows: Sequence[CsvRow], classes: Sequence[str], target: Target = 
             leading classes as their label.
     """
     images = ImageRows()
-    by_image: dict[str, list[CsvRow]] = defaultdict(list)
-    for row in rows:
-        by_image[row.source if isinstance(row.image, Url) else posixpath.normpath(row.source)].append(row)
+    by_image = rows_by_image(rows)
     contradicted: list[str] = []
-    for image_rows in by_image.values():
+    for image_rows in by_image:
         first = image_rows[0]
-        for attribute in ("split", "group"):
-            values = sorted({value for row in image_rows if (value := getattr(row, attribute))})
-            if len(values) > 1:
-                problem = f'"{first.source}" is in several {attribute}s: {", ".join(values)}'
-                images.problems.append((image_rows[1].where, problem))
+        images.problems += find_contradictions(image_rows)
         label, votes = _merge_votes(image_rows, classes)
         if label is None and target == "distributions":
             label = leading_class(votes, classes)
@@ -113,9 +141,9 @@ def merge_rows(rows: Sequence[CsvRow], classes: Sequence[str], target: Target = 
         most = majority_class(votes, classes)
         if most not in (None, label):
             contradicted.append(f"{first.source} (label {label}, most votes {most})")
-        split, group = (next((v for row in image_rows if (v := getattr(row, a))), None) for a in ("split", "group"))
+        split, group = split_and_group(image_rows)
         images.entries.append(Entry(first.source, label, votes, first.image, split=split, group=group))
-    if several := [image_rows for image_rows in by_image.values() if len(image_rows) > 1]:
+    if several := [image_rows for image_rows in by_image if len(image_rows) > 1]:
         merged = "their votes are added" if any(row.votes for row in several[0]) else "their labels are votes"
         images.notes.append(
             f"{len(several)} images are in several rows ({sum(map(len, several))} rows), such as "

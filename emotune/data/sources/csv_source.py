@@ -1,7 +1,6 @@
 """CSV tables as a source: images by path or link, with labels or votes."""
 
 import csv
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +9,13 @@ from typing import Annotated, Any, ClassVar, Literal
 from emotune.core.errors import InputError, raise_if_any
 from emotune.data.annotations import OTHER, parse_votes
 from emotune.data.file_type import ARCHIVE_KINDS, describe_kind, file_kind_of
-from emotune.data.manifest import SPLITS
-from emotune.data.sources.base import NO_LICENCE, Entry, Labels, Listing, Url
+from emotune.data.sources.base import NO_LICENCE, Labels, Listing
 from emotune.data.sources.class_names import match_class, unknown_class
+from emotune.data.sources.csv_cells import CellReader
 from emotune.data.sources.csv_columns import Columns, read_columns, read_roles
 from emotune.data.sources.csv_ratings import rated_rows, rating_columns
-from emotune.data.sources.csv_rows import CsvRow, merge_rows, summarise_problems
+from emotune.data.sources.csv_rows import CsvRow, find_split_groups, merge_rows, summarise_problems
 from emotune.data.sources.rated_images import rated_listing
-from emotune.data.split import match_split
 
 __all__ = ["Csv"]
 
@@ -30,7 +28,8 @@ class Csv:
     votes per class, or both; and optionally ``split`` (train, val or test; empty for a split by hash) and ``group``.
 
     With ``valence``, ``arousal`` or ``dominance``, the table has ratings on a ``scale`` in the columns that these name,
-    and in others their standard deviations; several rows of an image are its raters. Classes do not matter then.
+    and in others their standard deviations. Classes do not matter then. Several rows of an image are its raters; a row
+    that repeats another counts once, so a column must tell raters apart who gave the same ratings.
 
     Without ``label`` the class with most votes is the label. Votes in a column ``other`` are for none of the classes.
     Several rows of an image are merged: their labels are votes, or their votes are added. Other columns are ignored,
@@ -67,16 +66,16 @@ class Csv:
         cells = [row for _, row in lines]
         columns = read_columns(f"{self.table}:1", names, cells, self.labels, self.votes)
         base = self._base()
-        reader = _RowReader(columns, base)
+        reader = _RowReader(columns, base, len(names))
         rows: list[CsvRow] = []
         problems: list[tuple[str, str]] = []
         for line, row in lines:
             try:
-                rows.append(reader.row(f"{self.table}:{line}", row, len(names)))
+                rows.append(reader.row(f"{self.table}:{line}", row))
             except ValueError as error:
                 problems.append((f"{self.table}:{line}", str(error)))
         images = merge_rows(rows, columns.classes, self.target)
-        raise_if_any(summarise_problems(problems + images.problems) + _split_groups(self.table, images.entries))
+        raise_if_any(summarise_problems(problems + images.problems) + find_split_groups(self.table, images.entries))
         if not rows:
             raise InputError(f"{self.table}: lists no images")
         notes = [f"{self.table.name}: {note}" for note in (*columns.notes, *images.notes, *reader.notes(rows))]
@@ -95,7 +94,7 @@ class Csv:
         sds = {"valence": self.valence_sd, "arousal": self.arousal_sd, "dominance": self.dominance_sd}
         columns = rating_columns(f"{self.table}:1", names, means, sds, self.scale)
         base = self._base()
-        images, merged = rated_rows(self.table, lines, roles, columns, base)
+        images, merged = rated_rows(self.table, lines, CellReader(roles, base, len(names)), columns)
         notes = [f"{self.table.name}: {note}" for note in (*notes, *merged)]
         return rated_listing(self.table.stem, columns.dimensions, images, f"the table {self.table.name}", NO_LICENCE,
                              notes=notes, base=base)  # fmt: skip
@@ -124,67 +123,33 @@ class Csv:
             raise InputError(f"{self.table}: cannot be read as a CSV file in UTF-8 ({error})") from None
 
 
-def _split_groups(table: Path, entries: Sequence[Entry]) -> list[str]:
-    """The message about groups that the table itself puts into several splits; empty if there are none."""
-    splits: dict[str, set[str]] = {}
-    for entry in entries:
-        if entry.group and entry.split:
-            splits.setdefault(entry.group, set()).add(entry.split)
-    in_several = {group: names for group, names in splits.items() if len(names) > 1}
-    if not in_several:
-        return []
-    group, names = next(iter(in_several.items()))
-    more = f"; {len(in_several)} groups are like this" if len(in_several) > 1 else ""
-    return [f'{table}: the group "{group}" is in the splits {" and ".join(sorted(names))}; put it into one{more}']
-
-
 class _RowReader:
     """Reads the cells of rows, and collects notes on how they were read."""
 
-    def __init__(self, columns: Columns, base: Path) -> None:
-        self._columns, self._base = columns, base
-        self._backslashed: list[str] = []
+    def __init__(self, columns: Columns, base: Path, width: int) -> None:
+        self._columns, self._images = columns, CellReader(columns.roles, base, width)
 
-    def row(self, where: str, cells: dict[str | None, Any], width: int) -> CsvRow:
+    def row(self, where: str, cells: dict[str | None, Any]) -> CsvRow:
         """The row that its cells describe.
 
         Args:
             where: The row's file and line, for messages.
             cells: The cells by column; surplus cells are under None, and missing ones are None.
-            width: The number of columns.
 
         Raises:
             ValueError: the row cannot be used; the message gives the reason.
         """
-        if any(cells.pop(None, ())):
-            raise ValueError(f"more cells than the {width} columns; put cells with commas in quotes")
-        if None in cells.values():
-            raise ValueError(f"fewer cells than the {width} columns")
-        values = {role: cells[name].strip() for role, name in self._columns.roles.items()}
-        source = values.get("path") or values.get("url")
-        if not source:
-            raise ValueError("neither path nor url")
+        image = self._images.row(where, cells)
         votes = self._votes(cells)
-        label = self._label(values.get("label", ""))
-        split = match_split(values.get("split", ""))
-        if values.get("split") and not split:
-            raise ValueError(f'split "{values["split"]}" is not {", ".join(SPLITS[:-1])} or {SPLITS[-1]}')
-        if not label and "label" in self._columns.roles and not votes:
+        role = self._columns.roles.get("label")
+        label = self._label(cells[role].strip() if role else "")
+        if not label and role and not votes:
             raise ValueError("no label")
-        if not values.get("path") and not re.match(r"https?://", source, re.IGNORECASE):
-            raise ValueError(f'"{source}" is not a link (http:// or https://)')
-        image: Path | Url = Url(source)
-        if values.get("path"):
-            source, image = self._file(source)
-        return CsvRow(where, source, image, label, votes, split, values.get("group") or None)
+        return CsvRow(where, image.source, image.image, image.split, image.group, label, votes)
 
     def notes(self, rows: Sequence[CsvRow]) -> list[str]:
         """Notes for the user on all rows."""
-        notes = []
-        if self._backslashed:
-            notes.append(
-                f"{len(self._backslashed)} paths have backslashes, such as {self._backslashed[0]}: read as slashes"
-            )
+        notes = self._images.notes()
         votes = {name for row in rows for name in row.votes} - {OTHER}
         if votes and (without := [label for label in self._columns.classes if label not in self._columns.votes]):
             notes.append(f"no column has votes for {', '.join(without)}: these classes have no votes")
@@ -193,13 +158,6 @@ class _RowReader:
             notes.append(f"the votes of {len(odd)} rows are neither counts nor shares that sum to 1 or 100, such as "
                          f"those of {odd[0].source} ({shown}): used as weights; are they ratings?")  # fmt: skip
         return notes
-
-    def _file(self, path: str) -> tuple[str, Path]:
-        """The path within the data set, and the file; backslashes are read as slashes if that makes it a file."""
-        if "\\" in path and not _is_file(self._base / path) and _is_file(self._base / path.replace("\\", "/")):
-            self._backslashed.append(path)
-            path = path.replace("\\", "/")
-        return path, self._base / path
 
     def _label(self, cell: str) -> str | None:
         """The class that a cell means; None if the cell is empty."""
@@ -220,13 +178,6 @@ class _RowReader:
                 except ValueError as error:
                     raise ValueError(f'column "{column}": {error}') from None
         return votes if any(votes.values()) else {}
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # ValueError: not a possible path
-        return False
 
 
 def _counts_or_shares(votes: Mapping[str, float]) -> bool:

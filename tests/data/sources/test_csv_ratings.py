@@ -38,7 +38,48 @@ def test_columns_are_named_and_have_one_scale_or_one_each(table):
 def test_several_rows_of_an_image_are_its_raters(table):
     found = listing(table, "path,V\na.jpg,1\na.jpg,2\nb.jpg,5\na.jpg,3\n", valence="V", scale="1..9")
     assert [dict(entry.ratings) for entry in found.entries] == [{"valence": (2, 1)}, {"valence": (5, None)}]
-    assert any("1 images" in note for note in found.notes)
+    assert any("rater" in note for note in found.notes)
+
+
+def test_a_copied_row_is_no_rater_but_another_rater_may_give_the_same_ratings(table):
+    found = listing(table, "path,V\na.jpg,4\n./a.jpg,4\nb.jpg,5\n./b.jpg,7\n", valence="V", scale="1..9")
+    assert [dict(entry.ratings) for entry in found.entries] == [{"valence": (4, None)}, {"valence": (6, 2**0.5)}]
+    assert [note.split(":")[1] for note in found.notes[-2:]] == [
+        " rows that repeat another row of their image", " images in several rows"
+    ]  # fmt: skip
+    found = listing(table, "path,rater,V\na.jpg,1,4\na.jpg,2,4\na.jpg,2,4\n", valence="V", scale="1..9")
+    assert dict(found.entries[0].ratings) == {"valence": (4, 0)}
+
+
+@pytest.mark.parametrize(("rows", "words"), [
+    ("a.jpg,5,train,g\nb.jpg,5,test,\na.jpg,5,test,g", [":4", "a.jpg", "several splits", "test, train"]),
+    ("a.jpg,5,train,g\nb.jpg,5,test,g\na.jpg,5,test,h", ["several groups", "g, h"]),
+    ("a.jpg,5,train,g\nb.jpg,5,test,g", ['group "g"', "test and train"]),
+])  # fmt: skip
+def test_an_image_or_a_group_in_several_splits_is_refused(table, rows, words):
+    table.write_text(f"path,V,split,group\n{rows}\n")
+    text = "\n".join(refusal(Csv(table, valence="V", scale="1..9")))
+    assert all(word in text for word in words)
+
+
+def test_paths_and_links_are_read_as_in_tables_of_classes(table):
+    (table.parent / "in").mkdir()
+    (table.parent / "in" / "a.jpg").write_bytes(b"x")
+    found = listing(table, "path,V\nin\\a.jpg,4\nb.jpg,5\n", valence="V", scale="1..9")
+    assert (found.entries[0].source, found.entries[0].image) == ("in/a.jpg", table.parent / "in" / "a.jpg")
+    assert any("backslashes" in note for note in found.notes)
+    table.write_text("url,V\na.org/1.jpg,5\n")
+    assert '"a.org/1.jpg" is not a link' in refusal(Csv(table, valence="V", scale="1..9"))[0]
+
+
+def test_different_rows_of_an_image_contradict_a_column_of_standard_deviations(table):
+    options = {"valence": "V", "valence_sd": "SD", "scale": "1..9"}
+    assert dict(listing(table, "path,V,SD\na.jpg,5,1\na.jpg,5,1\n", **options).entries[0].ratings) == {
+        "valence": (5, 1)
+    }
+    table.write_text("path,V,SD\na.jpg,5,1\na.jpg,6,1\n")
+    (line,) = refusal(Csv(table, **options))
+    assert line.startswith(f"{table}:3: ") and '"a.jpg"' in line
 
 
 @pytest.mark.parametrize(("options", "words"), [
