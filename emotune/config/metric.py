@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic.dataclasses import dataclass
 from pydantic_core import ArgsKwargs
 
-from emotune.config.labels import has_polarity, no_polarity
+from emotune.config.labels import has_polarity, no_polarity, wheel_of
 from emotune.config.metric_scales import ALL_SCALES, SCALES, TASK_METRICS, MetricName, task_of
 from emotune.config.scale import Scale
 from emotune.config.target import Dimension, Target
@@ -280,10 +280,20 @@ class Metric:
         """Checks that the metric makes sense for the classes of a data set.
 
         Raises:
-            InputError: a class has no polarity, or there are so few classes that two guesses are always right.
+            InputError: a class has no polarity, no wheel of emotions is known for the classes, or there are so few
+                classes that two guesses are always right.
         """
         where = f"metric.name: {self.name} on {dataset}"
-        if self.name == "polarity_accuracy" and not has_polarity(classes):
-            raise InputError(f"{where}: {no_polarity(classes)}; choose accuracy, or another data set")
+        if self.name in ("polarity_accuracy", "emd_polarity") and not has_polarity(classes):
+            other = "accuracy" if self.name == "polarity_accuracy" else "kl"
+            raise InputError(f"{where}: {no_polarity(classes)}; choose {other}, or another data set")
+        if self.name == "emd_wheel":
+            try:
+                wheel_of(classes)
+            except ValueError:
+                raise InputError(
+                    f"{where}: no wheel of emotions is known for the classes {', '.join(sorted(classes))}; choose kl, "
+                    "or another data set"
+                ) from None
         if self.name == "top2_accuracy" and len(classes) < 3:
             raise InputError(f"{where}: always 100 % with {len(classes)} classes; choose accuracy")

@@ -75,6 +75,22 @@ def test_a_metric_that_makes_no_sense_for_the_classes_is_refused():
         top2.check_classes("tweets", POLARITY)
 
 
+def test_an_earth_mover_s_distance_that_no_run_could_have_is_refused():
+    neutral = (*EKMAN, "neutral")
+    wheel, polarity = (Metric(name=name, min_effect=0.01) for name in ("emd_wheel", "emd_polarity"))
+    wheel.check_classes("photos", MIKELS)
+    wheel.check_classes("faces", EKMAN)
+    for classes in (MIKELS, POLARITY):
+        polarity.check_classes("photos", classes)
+    with pytest.raises(InputError, match=r"^metric\.name: emd_wheel on six: .*neutral.*kl"):
+        wheel.check_classes("six", neutral)
+    with pytest.raises(InputError, match=r"^metric\.name: emd_wheel on tweets: .*positive"):
+        wheel.check_classes("tweets", POLARITY)
+    for classes in (EKMAN, neutral):
+        with pytest.raises(InputError, match=r"^metric\.name: emd_polarity on six: .*surprise.*kl"):
+            polarity.check_classes("six", classes)
+
+
 OWN = """
 raise RuntimeError("reading a study runs no code")
 
