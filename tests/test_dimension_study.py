@@ -85,6 +85,7 @@ def test_the_report_has_the_measures_of_dimensions_and_no_figure_of_classes(plac
     for variant in ("mse", "ccc", "constant"):
         card = (report / "cards" / f"{variant}.md").read_text()
         assert "| arousal (0 to 100) |" in card and "recall" not in card and "per class" not in card
+        assert "people shown" in card and "evoked in its annotators" not in card
 
 
 def test_results_are_on_the_dimensions_own_scales(place):
