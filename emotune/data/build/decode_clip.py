@@ -129,7 +129,7 @@ def _timeline(container: Any, stream: Any) -> _Timeline:
     starts: list[Fraction] = []
     for packet in container.demux([stream, *container.streams.audio]):
         at = packet.pts if packet.pts is not None else packet.dts
-        if at is None or not packet.size:
+        if at is None or not packet.size or packet.is_discard:  # an edit list hides frames before or after a cut
             continue
         if packet.stream is stream:
             shown[at] = packet.duration or 0

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
-from videos import flat, pattern, turned, write_clip
+from videos import ending_after, flat, pattern, turned, write_clip
 
 from emotune.data.build.decode_clip import decode_clip
 from emotune.data.image_io import DecompressionBombError, TruncatedImageError, UnreadableImageError
@@ -65,6 +65,17 @@ def test_a_clip_of_one_frame_repeats_it(tmp_path):
 
 def test_a_clip_of_fewer_frames_repeats_them_in_order(tmp_path):
     assert levels(write_clip(tmp_path / "clip.mp4", GREYS[:3]), 6) == [0, 0, 1, 1, 2, 2]
+
+
+def test_frames_that_an_edit_list_hides_at_the_start_are_not_in_the_clip(tmp_path):
+    """As phones cut videos: the file keeps the frames."""
+    cut = write_clip(tmp_path / "clip.mp4", GREYS, [100 * number for number in range(-4, 6)])
+    assert levels(cut, 3) == [5, 7, 9]
+
+
+def test_frames_that_an_edit_list_hides_at_the_end_are_not_in_the_clip(tmp_path):
+    cut = ending_after(write_clip(tmp_path / "clip.mp4", GREYS), 600)
+    assert levels(cut, 3) == [1, 3, 5]
 
 
 def test_a_turned_clip_is_upright(tmp_path):
