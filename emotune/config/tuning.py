@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, StrictBool
 from pydantic.dataclasses import dataclass
 
-from emotune.config.types import FORBID_UNKNOWN_KEYS, Count, FrozenDict, as_in_study
+from emotune.config.types import FORBID_UNKNOWN_KEYS, Count, FrozenDict, as_in_study, number_of
 
 __all__ = ["By", "RandomSearch", "Range", "Setting", "Tuning", "setting_text"]
 
@@ -72,7 +72,7 @@ def _read_values(value: Any) -> tuple[Any, ...] | Range:
         raise ValueError(
             f"a list of values is needed, or for a random search {{low: …, high: …, log: true}} (found {value!r:.80})"
         )
-    values = tuple(map(_hashable, value))
+    values = tuple(_hashable(_number(one)) for one in value)
     if len(values) < 2:
         found = "is empty" if not values else f"has one value, {as_in_study(values[0])}"
         raise ValueError(f"the grid {found}, so there is nothing to choose; give two values or more")
@@ -84,7 +84,7 @@ def _read_values(value: Any) -> tuple[Any, ...] | Range:
 def _read_range(value: Mapping[Any, Any]) -> Range:
     if unknown := sorted(set(map(str, value)) - {"low", "high", "log"}):
         raise ValueError(f"{unknown[0]} is no key of a range; valid: low, high, log")
-    ends = value.get("low"), value.get("high")
+    ends = _number(value.get("low")), _number(value.get("high"))
     if not all(isinstance(one, int | float) and not isinstance(one, bool) and math.isfinite(one) for one in ends):
         raise ValueError("a range needs two numbers, as in {low: 0.001, high: 0.1, log: true}")
     if not isinstance(value.get("log", False), bool):
@@ -95,6 +95,12 @@ def _read_range(value: Mapping[Any, Any]) -> Range:
     if value.get("log", False) and low <= 0:
         raise ValueError(f"low is {low:g}, of which there is no logarithm; give a positive one, or leave out log")
     return Range(low, high, value.get("log", False))
+
+
+def _number(value: Any) -> Any:
+    """The number that a text is, for YAML reads ``1e-3`` as text; other values as they are."""
+    number = number_of(value) if isinstance(value, str) else None
+    return value if number is None or not math.isfinite(number) else number
 
 
 def _hashable(value: Any) -> Any:

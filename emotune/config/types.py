@@ -20,6 +20,7 @@ __all__ = [
     "SingleLine",
     "as_in_study",
     "escape_control_characters",
+    "number_of",
     "reject_bool",
     "reject_unused",
 ]  # fmt: skip
@@ -68,6 +69,14 @@ def reject_unused(config: Any, names: Iterable[str], why: str) -> None:
     for name in names:
         if getattr(config, name) != getattr(type(config), name):
             raise ValueError(f'"{name}" is set, but {why}: it would change nothing')
+
+
+def number_of(value: Any) -> float | None:
+    """The value as a number, also if it is written as ``1e-4``, which is a text to YAML; None for others."""
+    try:
+        return None if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        return None
 
 
 def as_in_study(value: Any) -> str:

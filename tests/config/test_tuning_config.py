@@ -59,6 +59,16 @@ def test_a_longer_random_search_has_the_settings_of_a_shorter_one_and_stays_in_i
     assert Range(0.0, 2.0).at(0.5) == 1.0
 
 
+def test_numbers_that_yaml_reads_as_text_are_numbers(write: Write):
+    tune = load_study(write(STUDY + "{over: {train.lr: [1e-3, 1e-2], train.flip: [true, false]}}")).tune
+    assert tune and tune.over["train.lr"] == (0.001, 0.01)
+    (line,) = mistakes(write(STUDY + "{over: {train.lr: [1e-3, 0.001]}}"))
+    assert is_about(line, "tune.over.train.lr", "0.001")
+    drawn = "{over: {train.lr: {low: 1e-3, high: 1e-1, log: true}}, search: {random: 4}}"
+    tune = load_study(write(STUDY + drawn)).tune
+    assert tune and tune.over["train.lr"] == Range(0.001, 0.1, log=True)
+
+
 def test_a_setting_gives_the_variant_that_is_written_by_hand():
     tuned = with_setting(AttentionConfig(), TrainConfig(), (("train.lr", 1), ("model.score", "tanh")))
     assert tuned == (AttentionConfig(score="tanh"), TrainConfig(lr=1.0))

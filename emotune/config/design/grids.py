@@ -19,7 +19,7 @@ from emotune.config.heads import HEAD_CLASSES
 from emotune.config.input_spec import InputOptions
 from emotune.config.model import MODEL_CLASSES
 from emotune.config.train import TrainConfig
-from emotune.config.types import as_in_study
+from emotune.config.types import as_in_study, number_of
 
 __all__ = ["MOST_VARIANTS", "expand_grids", "lists_in"]
 
@@ -128,7 +128,7 @@ def _contrasts(
 ) -> list[str | dict[str, Any]]:
     """The contrasts of a grid: a trend over one list of numbers; otherwise each variant against the baseline."""
     (path, values), *others = lists.items()
-    numbers = [_number(value) for value in values]
+    numbers = [number_of(value) for value in values]
     if others or len(values) < 3 or None in numbers:
         return [f"{name} - {baseline}" for name in names if name != baseline]
     by_size = [name for _, name in sorted(zip(numbers, names, strict=True))]
@@ -137,14 +137,6 @@ def _contrasts(
     least, *_, most = (as_in_study(value) for _, value in sorted(zip(numbers, values, strict=True)))
     weights = {name: scale * step for name, step in reversed(list(zip(by_size, steps, strict=True)))}
     return [{"name": f"{variant}: trend over {_option(path)} {least} to {most}", "weights": weights}]
-
-
-def _number(value: Any) -> float | None:
-    """The value as a number, also if it is written as ``1e-4``, which is a text to YAML; None for others."""
-    try:
-        return None if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        return None
 
 
 def _option(path: Path) -> str:
