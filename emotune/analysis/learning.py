@@ -44,11 +44,14 @@ YARDSTICKS: Mapping[str, tuple[MetricName, ...]] = MappingProxyType(
         "nll": ("nll", "accuracy"),
         "brier": ("brier", "accuracy"),
         "rmse": ("rmse", "ccc"),
+        "ccc_valence": ("ccc_valence",),
+        "ccc_arousal": ("ccc_arousal",),
+        "ccc_dominance": ("ccc_dominance",),
         **{name: (name, "accuracy") for name in DISTRIBUTION_SCALES},
     }
 )
-"""The metrics by which a variant can be better than the class prior, where these are not the accuracy alone, or the CCC
-of predicted dimensions.
+"""The metrics by which a variant can be better than the class prior, where these are not the accuracy alone, or of
+predicted dimensions the mean CCC.
 
 Random answers have a higher macro-F1 than the prior, and often a higher polarity accuracy; its calibration error is
 hardly ever surpassed. A network can be worse by a loss, being too sure, and still tell classes apart. What a metric of

@@ -12,7 +12,7 @@ from emotune.analysis.max_t import t_quantile
 from emotune.analysis.metrics import sufficient_stats
 from emotune.analysis.prediction_arrays import classes_of, guesses_of, logits_of, targets_of
 from emotune.analysis.prior import PriorPredictor, mean_text
-from emotune.analysis.rating_arrays import predicted_of, true_of
+from emotune.analysis.rating_arrays import dimensions_in, predicted_of, true_of
 from emotune.analysis.verdict import ALPHA
 from emotune.config.distribution_scales import DISTRIBUTION_SCALES
 from emotune.config.metric_scales import ALL_SCALES, MetricName
@@ -113,21 +113,32 @@ def _judge_distributions(
 def _judge_ratings(
     frame: pd.DataFrame, prior: PriorPredictor, compared: Sequence[MetricName]
 ) -> tuple[bool, str | None]:
-    """Whether predicted ratings are better than the training mean, and the ratings themselves if they hardly vary."""
-    predicted = predicted_of(frame)
+    """Whether predicted ratings are better than the training mean, and the ratings themselves if they hardly vary.
+
+    Only the dimensions that are compared count.
+    """
+    places = sorted({place for name in compared for place in _places(frame, name)})
+    predicted = predicted_of(frame)[:, places]
     if (predicted.std(0) < NEARLY_CONSTANT).all():
-        return False, mean_text(predicted.mean(0), prior.dimensions)
+        return False, mean_text(predicted.mean(0), [prior.dimensions[place] for place in places])
     learned = any(_is_better(_rated(frame, name), _rated(prior.predictions, name), name) for name in compared)
     return learned, None
 
 
+def _places(predictions: pd.DataFrame, name: MetricName) -> list[int]:
+    """The columns of ratings that a measure is about: all, or that of its one dimension."""
+    names = dimensions_in(predictions)
+    return [names.index(name.removeprefix("ccc_"))] if name.startswith("ccc_") else list(range(len(names)))
+
+
 def _rated(predictions: pd.DataFrame, name: MetricName) -> np.ndarray:
-    """What each image adds to a measure of ratings, mean over the dimensions (N,).
+    """What each image adds to a measure of ratings, mean over its dimensions (N,).
 
     For a correlation this is the product of the distances from both means, whose mean is the covariance: above zero if
     and only if the concordance is.
     """
-    true, predicted = true_of(predictions), predicted_of(predictions)
+    places = _places(predictions, name)
+    true, predicted = true_of(predictions)[:, places], predicted_of(predictions)[:, places]
     if name == "rmse":
         return np.square(predicted - true).mean(1)
     spread = np.maximum(predicted.std(0), NEARLY_CONSTANT)

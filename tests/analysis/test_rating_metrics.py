@@ -5,11 +5,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from emotune.analysis.learning import variant_learning, yardsticks
 from emotune.analysis.metrics import metric_from_stats, predicted_classes_digest, scalar_metrics, sufficient_stats
 from emotune.analysis.prior import mean_predictor
 from emotune.analysis.rating_arrays import with_own_ratings, with_unit_ratings
 from emotune.analysis.rating_metrics import pearson, ratings_by_dimension
 from emotune.analysis.run_learning import run_learning
+from emotune.config.metric import Metric
 from emotune.config.metric_scales import DIMENSION_METRICS
 from emotune.config.target import Dimension
 from emotune.runs.directory import State
@@ -104,3 +106,20 @@ def test_runs_are_compared_with_the_training_mean_over_the_test_images():
     for compared in (("ccc",), ("rmse", "ccc")):
         found = {one.variant: (one.learned, one.answer) for one in run_learning(rows, "d", runs, prior, compared)}
         assert found == {"good": (True, None), "noise": (False, None), "constant": (False, "valence 4, arousal 50")}
+
+
+@pytest.mark.parametrize("learned", DIMENSIONS)
+def test_the_concordance_of_a_dimension_is_judged_by_that_dimension(learned: Dimension):
+    names = [one.name for one in DIMENSIONS]
+    guessed = np.where([name == learned.name for name in names], PREDICTED, 0.2)
+    prior = mean_predictor(frame(), {"valence": 4.0, "arousal": 50.0}, DIMENSIONS)
+    row = {"run": "r", "variant": "a", "dataset": "d", "seed": 0, "state": State.DONE}
+    for one in DIMENSIONS:
+        compared = yardsticks(Metric(name=f"ccc_{one.name}", min_effect=0.05))
+        (found,) = run_learning([row], "d", {"r": frame(guessed)}, prior, compared)
+        assert (found.learned, found.answer is None) == (one is learned, one is learned)
+        assert learned.name not in (found.answer or "")
+        table = [row | {"seed": s, "ccc": 0.3, "ccc_valence": 0.0, "ccc_arousal": 0.0} for s in range(3)]
+        table = [r | {f"ccc_{learned.name}": 0.6 + 0.01 * r["seed"]} for r in table]
+        judged = variant_learning(table, "d", 3, prior.metrics, compared, ["a"], [found])
+        assert judged["a"].learned == (one is learned)
