@@ -84,13 +84,12 @@ class EmdLoss:
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class CnnrLoss:
-    """Joint regression of all shares, after CNNR (Peng et al. 2015), which trains one regressor per emotion.
+    """Joint regression of all shares, after CNNR (Peng et al. 2015); our own reading.
 
     The network's K outputs are linear, and the loss is the mean of their squared differences to the target. In
     validation, tests and predictions, outputs below 0 are set to 0, and those of an image are divided by their sum; if
     all are 0, each class gets 1/K. What is stored as logits are the logarithms of these shares, so that the softmax of
-    stored logits is the predicted distribution; that of a share of 0 is minus infinity. One network for all emotions,
-    rather than a regressor for each, and the uniform distribution are our own reading.
+    stored logits is the predicted distribution; that of a share of 0 is minus infinity.
     """
 
     name: Literal["cnnr"] = "cnnr"
