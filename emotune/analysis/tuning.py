@@ -229,9 +229,8 @@ def _edges(study: Study, variant: str, trials: Sequence[Trial], chosen: Setting)
 
 def _is_possible(study: Study, variant: str, chosen: Setting, key: str, value: Any, direction: int) -> bool:
     """Whether an option could have a value a little lower (-1) or higher (1)."""
-    step = (
-        1 if isinstance(value, int) and not _takes_fractions(study, variant, chosen, key) else 1e-6 + abs(value) / 1e6
-    )
+    whole = isinstance(value, int) and not _takes_fractions(study, variant, chosen, key)
+    step = 1 if whole else abs(value) * 1e-3 or 1e-9
     return _fits(study, variant, chosen, key, value + direction * step)
 
 

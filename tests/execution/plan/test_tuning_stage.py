@@ -136,6 +136,8 @@ def test_the_lower_loss_is_chosen_if_losses_are_compared(small_shards: Path, tmp
         ("train.lr", [0.003, 0.01, 0.03], 0.01, False),
         ("train.lr", [0.003, 0.01, 0.03], 0.003, True),
         ("train.lr", [0.003, 0.01, 0.03], 0.03, True),
+        ("train.lr", [1e-6, 1e-5], 1e-6, True),
+        ("train.weight_decay", [1e-7, 1e-6], 1e-7, True),
         ("train.weight_decay", [0, 0.1, 0.2], 0, False),
         ("train.weight_decay", [0, 1, 2], 2, True),
         ("train.layer_decay", [0.5, 0.8, 1.0], 1.0, False),
