@@ -16,7 +16,7 @@ from emotune.config.run import RunConfig
 from emotune.config.scale import ROUNDING
 from emotune.config.study import Study
 from emotune.config.tuned_options import tried
-from emotune.config.tuning import Setting, Tuning
+from emotune.config.tuning import Range, Setting, Tuning
 from emotune.config.tuning_runs import Place, TuningRun
 from emotune.runs.directory import State
 from emotune.runs.store import RunStates
@@ -206,8 +206,9 @@ def _best(tune: Tuning, trials: Sequence[Trial]) -> Setting:
 
 
 def _rank(tune: Tuning, key: str, value: Any) -> float:
-    """The order of an option's values: that of numbers, or for others that of the study's list."""
-    return float(value) if _is_number(value) else float(tune.over[key].index(value))
+    """The order of an option's values: that of numbers, or if some are none that of the study's list."""
+    values = tune.over[key]
+    return float(value) if isinstance(values, Range) or all(map(_is_number, values)) else float(values.index(value))
 
 
 def _is_number(value: object) -> bool:

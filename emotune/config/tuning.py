@@ -132,8 +132,8 @@ class Tuning:
 
     Every variant has the same settings to choose from, each of them trained with the same seeds and for as many epochs,
     so that all have the same budget. On each data set a variant gets the setting with the best mean; equal ones are
-    told apart by the smaller value, of the option that comes first in ``over``. A run that diverged is worse than all
-    others.
+    told apart by the smaller value, of the option that comes first in ``over``; of an option whose values are not all
+    numbers, by the one that is listed first. A run that diverged is worse than all others.
 
     Attributes:
         over: The values of each tuned option by its dotted key, ``train.lr`` for example: a list, or a `Range`.

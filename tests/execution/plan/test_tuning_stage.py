@@ -121,6 +121,13 @@ def test_of_equal_settings_the_smaller_is_chosen_and_diverged_ones_never(resolve
     assert over.tuning and [choice.diverged for choice in over.tuning.choices.values()] == [0, 1]
 
 
+def test_of_equal_settings_of_which_some_are_no_numbers_the_first_is_chosen(small_shards: Path, tmp_path: Path):
+    tune = Tuning(over={"train.clip_norm": [5.0, None, 0.5]}, seeds=1, epochs=2, untuned=("colours",))
+    over = finish(resolve_study(build(small_shards, tune=tune), tmp_path / "runs"), lambda one: 50.0)
+    assert over.tuning
+    assert [choice.chosen for choice in over.tuning.choices.values()] == [(("train.clip_norm", 5.0),)] * 2
+
+
 def test_the_lower_loss_is_chosen_if_losses_are_compared(small_shards: Path, tmp_path: Path):
     resolved = resolve_study(build(small_shards, tune=replace(TUNE, by="val_loss")), tmp_path / "runs")
     assert resolved.tuning
