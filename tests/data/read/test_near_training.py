@@ -9,6 +9,7 @@ from other_sets import altered, mirrored_and_toned, samples_of, smaller, write_p
 from emotune.config.division import Division
 from emotune.core.cache_dir import cache_folder
 from emotune.core.errors import InputError
+from emotune.data.annotations import agreement_of
 from emotune.data.datasets.resolve import resolve_datasets
 from emotune.data.read.near_training import near_training
 
@@ -37,10 +38,24 @@ def test_copies_of_what_was_seen_are_found_and_those_of_test_images_are_not(pola
     assert near_training(divided, other, ("test",)) == {*KEYS[:4], by_key}, "each image is trained on in some fold"
 
 
+def test_only_images_of_the_part_that_was_used_count_as_seen(small_shards: Path, tmp_path: Path):
+    by_part: dict[str, set[str]] = {"well": set(), "noisy": set()}
+    copies = {}
+    for number, one in enumerate(samples_of(small_shards, "train")):
+        copies[f"{number:020x}"] = altered(one, smaller)
+        by_part[agreement_of(one.label, one.votes)].add(f"{number:020x}")
+    assert all(by_part.values())
+    write_polarity(tmp_path / "copies", copies)
+    trained_on, other = resolve_datasets([str(small_shards), str(tmp_path / "copies")])
+    for part in ("well", "noisy"):
+        found = near_training(replace(trained_on, part=part), other, ("test",))
+        assert found & copies.keys() == by_part[part]
+
+
 def test_hashes_are_computed_once_per_shard(polar: str, small_shards: Path):
     trained_on, other = resolve_datasets([str(small_shards), polar])
     near_training(trained_on, replace(other, name="first"), ("test",))
-    files = {path: path.stat().st_mtime_ns for path in (cache_folder() / "hashes").glob("*.npz")}
+    files = {path: path.stat().st_mtime_ns for path in cache_folder().glob("hashes-*/*.npz")}
     counted: list[int] = []
     near_training(trained_on, replace(other, name="again"), ("test",), advance=counted.append)
     assert files == {path: path.stat().st_mtime_ns for path in files} and len(files) > 2
