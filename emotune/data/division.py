@@ -1,15 +1,16 @@
 """Divides a data set's images anew into train, val and test: for cross-validation, or at random.
 
 A division depends on the images' classes, groups and own splits and on its seed, not on their order or on the machine.
-Groups (near-duplicates, or images that the source groups) stay whole, and every class is in every split. With groups of
-one image the numbers of images of each class are exact: those of two folds differ by one at most, and a random
-division has as many images in each split as the data set's own.
+Groups (near-duplicates, or images that the source groups) stay whole, and every class is in every split; of rated
+images, whose classes only spread the ratings, each split has images. With groups of one image the numbers of images of
+each class are exact: those of two folds differ by one at most, and a random division has as many images in each split
+as the data set's own.
 """
 
 import hashlib
 from bisect import bisect
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
 from emotune.config.division import Division
@@ -23,12 +24,13 @@ Quotas = Mapping[str, Sequence[int]]
 """The number of images that each bin is to get, by class."""
 
 
-def divide(images: Sequence[ImageToSplit], division: Division) -> list[str]:
+def divide(images: Sequence[ImageToSplit], division: Division, *, every_class: bool = True) -> list[str]:
     """The split of each image in a division.
 
     Args:
         images: All images that are used; ``prescribed`` is the split that each is in as the shards were made.
         division: The division.
+        every_class: Whether every class must be in every split; otherwise, each split must only have images.
 
     Raises:
         InputError: a class has too few groups of images for being in every split.
@@ -46,7 +48,7 @@ def divide(images: Sequence[ImageToSplit], division: Division) -> list[str]:
     else:
         split_of = {group: SPLITS[number] for group, number in _deal(images, own, f"{seed}/random").items()}
     splits = [split_of[image.group] for image in images]
-    _check_every_split(images, splits, division)
+    _check_every_split([image.label if every_class else "" for image in images], images, splits, division)
     return splits
 
 
@@ -144,18 +146,21 @@ def _random_numbers(stream: str, group: str) -> tuple[float, float]:
     return int.from_bytes(data[:6], "big") / 2**48, int.from_bytes(data[6:12], "big") / 2**48
 
 
-def _check_every_split(images: Collection[ImageToSplit], splits: Sequence[str], division: Division) -> None:
-    have = {(image.label, split) for image, split in zip(images, splits, strict=True)}
+def _check_every_split(
+    labels: Sequence[str], images: Sequence[ImageToSplit], splits: Sequence[str], division: Division
+) -> None:
+    have = set(zip(labels, splits, strict=True))
     groups = defaultdict(set)
-    for image in images:
-        groups[image.label].add(image.group)
+    for label, image in zip(labels, images, strict=True):
+        groups[label].add(image.group)
     lacking = [
-        f'"{label}" ({len(of_label)} {"group" if len(of_label) == 1 else "groups"})'
+        (f'"{label}"' if label else "all images") + f" ({len(of_label)} group{'' if len(of_label) == 1 else 's'})"
         for label, of_label in sorted(groups.items()) if any((label, split) not in have for split in SPLITS)
     ]  # fmt: skip
     if lacking:
         remedy = "ask for fewer folds" if division.folds > 2 else "use the data set's own split"
+        what = "not every class can be" if labels[0] else "there cannot be images"
         raise InputError(
-            f"{division.name}: not every class can be in train, val and test, because groups of near-duplicate images "
+            f"{division.name}: {what} in each of train, val and test, because groups of near-duplicate images "
             f"stay whole: {', '.join(lacking)}; {remedy}"
         )

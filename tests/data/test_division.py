@@ -122,3 +122,13 @@ def test_what_a_division_draws_stays_the_same():
     divisions = (Division(folds=3, fold=2), Division(seed=4))
     drawn = {division.name: "".join(split[1] for split in divide(images, division)) for division in divisions}
     assert drawn == {"fold2of3": "rrrraaeerreerreeeeaar", "split4": "aarrrrrreerrrraarrrre"}
+
+
+def test_classes_that_only_spread_ratings_may_lack_splits():
+    images = [ImageToSplit(f"{n:08x}", "high" if n < 2 else "low", SPLITS[n % 3]) for n in range(9)]
+    for division in (Division(folds=3, fold=1), Division(seed=1)):
+        assert set(divide(images, division, every_class=False)) == set(SPLITS)
+        with pytest.raises(InputError, match=r'not every class.*"high" \(2 groups\)'):
+            divide(images, division)
+    with pytest.raises(InputError, match=r"all images \(2 groups\)"):
+        divide(images[:2] * 2, Division(seed=1), every_class=False)

@@ -13,7 +13,7 @@ from emotune.data.annotations import QUARTERS
 from emotune.data.build.shards import write_shards
 from emotune.data.build.verify import verify
 from emotune.data.datasets.resolve import resolve_datasets
-from emotune.data.manifest import MANIFEST, SPLITS, Manifest, read_manifest
+from emotune.data.manifest import MANIFEST, SPLITS, Manifest, read_manifest, write_manifest
 from emotune.data.read.cache import Cache
 from emotune.data.shard_reader import read_samples
 from emotune.data.sources.base import Listing
@@ -64,6 +64,20 @@ def test_the_same_image_with_other_ratings_is_a_copy_and_not_ambiguous(tmp_path)
     twin = replace(lowest, label=QUARTERS[-1], votes={QUARTERS[-1]: 1}, source="twin")
     manifest = write_shards(replace(listing, entries=[*listing.entries, twin]), Folder(str(tmp_path)))
     assert manifest.left_out == {"exact duplicate": 1}
+
+
+def test_a_quarter_may_be_missing_in_a_split_but_no_split_may_be_empty(rated, tmp_path):
+    split_of = dict(zip(QUARTERS, ("test", "val", "train", "train"), strict=True))
+    images = [replace(entry, split=split_of[entry.label]) for entry in rated[1].entries]
+    folder = Folder(str(tmp_path))
+    manifest = write_shards(replace(rated[1], entries=images), folder)
+    assert manifest.counts["val"][QUARTERS[0]] == manifest.counts["test"][QUARTERS[-1]] == 0
+    refs = resolve_datasets([Selection(data=folder.url, folds=3)])
+    assert [ref.task for ref in refs] == ["dimensions"] * 3
+    empty = {split: dict.fromkeys(QUARTERS, 0) if split == "val" else of for split, of in manifest.counts.items()}
+    write_manifest(folder, replace(manifest, counts=empty))
+    with pytest.raises(InputError, match="no image in val; "):
+        resolve_datasets([folder.url])
 
 
 def test_a_manifest_of_classes_says_nothing_of_targets(small_shards):

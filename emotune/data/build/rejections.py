@@ -1,4 +1,8 @@
-"""Explains why images cannot become a data set: the classes that lack images, the reasons, and what to do."""
+"""Explains why images cannot become a data set: the classes that lack images, the reasons, and what to do.
+
+Of rated images, whose classes only spread the ratings over the splits, no class must be in a split; but each split must
+have images.
+"""
 
 import os
 import re
@@ -16,9 +20,8 @@ __all__ = ["explain_missing_splits", "explain_too_few_listed"]
 DETAILS = 3
 """Number of different details that are shown for each problem."""
 
-EVERY_CLASS = (
-    f"Every class needs an image in each of {', '.join(SPLITS)}, that is, at least three images of different scenes."
-)
+EACH_SPLIT = f"an image in each of {', '.join(SPLITS)}, that is, at least three images of different scenes."
+EVERY_CLASS = f"Every class needs {EACH_SPLIT}"
 
 ADVICE: Mapping[Problem, str] = MappingProxyType({
     Problem.LOST: "The same command retries temporary failures; permanent ones are listed in health.csv.",
@@ -38,12 +41,18 @@ ADVICE: Mapping[Problem, str] = MappingProxyType({
 
 
 def explain_too_few_listed(listing: Listing) -> list[str]:
-    """Lines about the classes with fewer listed images than there are splits; empty if there is no such class."""
+    """Lines about the classes with fewer listed images than there are splits; empty if there is no such class.
+
+    Of rated images, only their number counts.
+    """
+    if listing.target == "dimensions":
+        number = len(listing.entries)
+        return [] if number >= len(SPLITS) else _about_rated(listing, f"{_images(number)} listed", listing.left_out)
     listed = Counter(entry.label for entry in listing.entries)
     small = [label for label in listing.classes if listed[label] < len(SPLITS)]
     if not small:
         return []
-    lines = [f'class "{label}": {_images(listed[label])}{_excluded_of(label, listing.left_out)}' for label in small]
+    lines = [f'class "{label}": {_images(listed[label])}{_excluded_of([label], listing.left_out)}' for label in small]
     return [*lines, *_reasons(listing, small, listing.left_out), *_remedy(listing, small, listing.left_out)]
 
 
@@ -55,12 +64,18 @@ def explain_missing_splits(
 ) -> list[str]:
     """Lines about the classes that have no image in some split; empty if there is no such class.
 
+    Of rated images, the lines are about empty splits.
+
     Args:
         listing: The images that the source lists.
         counts: The number of usable images, by split and class.
         groups: The number of groups of near-duplicates among the usable images, by class.
         left_out: The images with problems.
     """
+    if listing.target == "dimensions":
+        totals = {split: sum(counts[split].values()) for split in SPLITS}
+        by_split = ", ".join(f"{split} {total}" for split, total in totals.items())
+        return [] if all(totals.values()) else _about_rated(listing, f"too few images ({by_split})", left_out)
     lacking = [label for label in listing.classes if not all(counts[split][label] for split in SPLITS)]
     if not lacking:
         return []
@@ -69,17 +84,30 @@ def explain_missing_splits(
         by_split = ", ".join(f"{split} {counts[split][label]}" for split in SPLITS)
         total = sum(counts[split][label] for split in SPLITS)
         few_scenes = f", which show only {groups[label]} different scenes" if groups[label] < 3 <= total else ""
-        lines.append(f'class "{label}": too few images ({by_split}){few_scenes}{_excluded_of(label, left_out)}')
+        lines.append(f'class "{label}": too few images ({by_split}){few_scenes}{_excluded_of([label], left_out)}')
     return [*lines, *_reasons(listing, lacking, left_out), *_remedy(listing, lacking, left_out)]
+
+
+def _about_rated(listing: Listing, message: str, left_out: Sequence[ExcludedImage]) -> list[str]:
+    """Lines about rated images that are too few."""
+    remedy = f"Rated images need {EACH_SPLIT} Add images"
+    if any(entry.split for entry in listing.entries):
+        remedy = ("The source itself assigns images to splits: assign some to the empty splits, or remove the splits "
+                  "from the source, so that emotune assigns them")  # fmt: skip
+    return [
+        f"{message}{_excluded_of(listing.classes, left_out)}",
+        *_reasons(listing, listing.classes, left_out),
+        remedy,
+    ]
 
 
 def _images(number: int) -> str:
     return f"{number} image{'' if number == 1 else 's'}"
 
 
-def _excluded_of(label: str, left_out: Sequence[ExcludedImage]) -> str:
-    """The number of excluded images of a class by problem, as the end of a line."""
-    counts = Counter(row.problem for row in left_out if row.label == label and not row.kept)
+def _excluded_of(labels: Sequence[str], left_out: Sequence[ExcludedImage]) -> str:
+    """The number of excluded images of some classes by problem, as the end of a line."""
+    counts = Counter(row.problem for row in left_out if row.label in labels and not row.kept)
     return "; left out: " + ", ".join(f"{n} {problem}" for problem, n in counts.most_common()) if counts else ""
 
 

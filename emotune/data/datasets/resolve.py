@@ -10,7 +10,7 @@ from emotune.config.target import Target, can_give
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.data.datasets.location import EMBEDDED, embedded_content_hash
-from emotune.data.manifest import SPLITS, digest, read_manifest
+from emotune.data.manifest import SPLITS, Manifest, digest, read_manifest
 
 __all__ = ["local_folder", "resolve_datasets"]
 
@@ -69,24 +69,36 @@ def _resolve(selection: Selection, task: Target | None) -> DatasetRef:
     location = selection.data if "://" in selection.data else local_folder(selection.data)
     manifest = read_manifest(Folder(location))
     _check_task(selection.data, manifest.target, task)
-    for split in SPLITS:
-        if lacking := [c for c in manifest.classes if not manifest.count(split, c, selection.part)]:
-            raise InputError(
-                f'datasets: "{selection.data}": its {selection.part} part has no image in {split} of '
-                f"{', '.join(lacking)}; choose another part"
-            )
-    images = {c: sum(manifest.count(split, c, selection.part) for split in SPLITS) for c in manifest.classes}
-    if few := {c: number for c, number in images.items() if number < (selection.folds or 0)}:
-        raise InputError(
-            f'datasets: "{selection.data}": folds: {selection.folds} is more than the images of '
-            f"{', '.join(f'{c} ({number})' for c, number in few.items())}; set at most {min(few.values())}"
-        )
+    _check_counts(selection, manifest)
     name = f"{manifest.name}{suffix}"
     cut = digest(str(shard.samples) for shard in manifest.shards_of("train"))[:16]
     return DatasetRef(
         name=name, location=location, content_hash=manifest.content_hash, part=selection.part, cut=cut,
         task=task or manifest.target, dimensions=manifest.dimensions, frames=manifest.frames,
     )  # fmt: skip
+
+
+def _check_counts(selection: Selection, manifest: Manifest) -> None:
+    """Raises an InputError if a class is too small; the classes of ratings only spread them, and count as one."""
+    rated = manifest.target == "dimensions"
+    sets = {"the data set": manifest.classes} if rated else {label: (label,) for label in manifest.classes}
+    counts = {
+        name: {split: sum(manifest.count(split, label, selection.part) for label in labels) for split in SPLITS}
+        for name, labels in sets.items()
+    }
+    for split in SPLITS:
+        if lacking := [name for name, by_split in counts.items() if not by_split[split]]:
+            of = "" if rated else f" of {', '.join(lacking)}"
+            raise InputError(
+                f'datasets: "{selection.data}": its {selection.part} part has no image in {split}{of}; choose another '
+                "part"
+            )
+    images = {name: sum(by_split.values()) for name, by_split in counts.items()}
+    if few := {name: number for name, number in images.items() if number < (selection.folds or 0)}:
+        raise InputError(
+            f'datasets: "{selection.data}": folds: {selection.folds} is more than the images of '
+            f"{', '.join(f'{name} ({number})' for name, number in few.items())}; set at most {min(few.values())}"
+        )
 
 
 def _target_text(ref: DatasetRef) -> str:

@@ -48,7 +48,7 @@ def split_rows(
     if ref.division:
         images = (ImageToSplit(samples[row][0].group, samples[row][0].label, samples[row][1]) for row in rows)
         try:
-            divided = _divided(tuple(images), ref.division)
+            divided = _divided(tuple(images), ref.division, ref.task != "dimensions")
         except InputError as error:
             raise InputError(f"{ref.whole}: {error}") from None
         rows = [row for row, split in zip(rows, divided, strict=True) if split in splits]
@@ -56,6 +56,6 @@ def split_rows(
 
 
 @lru_cache(maxsize=1)
-def _divided(images: tuple[ImageToSplit, ...], division: Division) -> list[str]:
+def _divided(images: tuple[ImageToSplit, ...], division: Division, every_class: bool) -> list[str]:
     """The same as `divide`, computed once for the three splits of a run."""
-    return divide(images, division)
+    return divide(images, division, every_class=every_class)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,19 @@ def test_a_class_that_is_too_small_is_named_with_its_number_and_what_to_do(tmp_p
     lines = explain_too_few_listed(listing(["1.jpg"] * 3, tmp_path))
     assert re.search(r'"a"\D* 2 ', lines[0]) and re.search(r'"b"\D* 1 ', lines[1])
     assert all(split in lines[2] for split in SPLITS) and '"a", "b"' in lines[3]
+
+
+def test_quarters_of_ratings_may_lack_splits_but_no_split_may_be_empty(tmp_path):
+    one_of_b = listing(["1.jpg"] * 2, tmp_path, target="dimensions")
+    assert explain_too_few_listed(replace(one_of_b, entries=[*one_of_b.entries, one_of_b.entries[0]])) == []
+    assert explain_too_few_listed(one_of_b)[0].startswith("2 images")
+    given = listing(["1.jpg"] * 8, tmp_path, target="dimensions")
+    counts = {"train": {"a": 4, "b": 0}, "val": {"a": 0, "b": 1}, "test": {"a": 2, "b": 1}}
+    assert explain_missing_splits(given, counts, {"a": 6, "b": 2}, []) == []
+    rows = [ExcludedImage("1.jpg", "b", Problem.TINY, "x")]
+    lines = explain_missing_splits(given, counts | {"val": {"a": 0, "b": 0}}, {"a": 6, "b": 1}, rows)
+    assert "(train 4, val 0, test 3)" in lines[0] and lines[0].endswith("1 tiny") and lines[1].startswith("tiny: ")
+    assert "class" not in "".join(lines)
 
 
 def test_few_scenes_are_counted(tmp_path):
