@@ -39,7 +39,7 @@ class TuningRow:
         dataset: The data set's name.
         runs: The number of its tuning runs.
         diverged: The number of those that diverged.
-        hours: The hours of their training.
+        hours: The hours of training of those that did not diverge; of the others they are not recorded.
         chosen: The chosen setting; several with their numbers, if seeds or divisions differ.
         value: The mean of what settings are compared by, at the chosen one; None if all diverged.
         declared: The same at the setting that the study declares; None if that was not tried.
@@ -58,7 +58,7 @@ class TuningRow:
 
     @property
     def gain(self) -> float | None:
-        """How much better the chosen setting is than the declared one, in validation."""
+        """How the chosen setting's value differs from that of the declared one; None if one of them is not known."""
         return None if self.value is None or self.declared is None else self.value - self.declared
 
 
