@@ -27,6 +27,7 @@ class CommandLine(argparse.ArgumentParser):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options | {"allow_abbrev": False})
+        self._in_use = False
 
     def error(self, message: str) -> NoReturn:
         """Prints the message and ends the process with code 2."""
@@ -34,9 +35,24 @@ class CommandLine(argparse.ArgumentParser):
             message = re.sub(r"(?<=\s)--?[^\s=]+", self._with_suggestion, message)
         super().error(message)
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As in argparse; the parser of a subcommand remembers that it is the one in use."""
+        self._in_use = True
+        return super().parse_known_args(args, namespace)
+
     def _with_suggestion(self, option: re.Match[str]) -> str:
-        close = closest(option[0], _options(self))
-        return f"{option[0]} (did you mean {close}?)" if close else option[0]
+        command = self._command()
+        options = _options(command)
+        if option[0] in options:  # it stands before the subcommand
+            return f"{option[0]} (give it after {command.prog.split()[-1]})"
+        close = closest(option[0], options)
+        return f"{option[0]} ({f'did you mean {close}?' if close else f'{command.prog} has no such option'})"
+
+    def _command(self) -> "CommandLine":
+        """The parser of the subcommand in use; this one, if it has none."""
+        inner = [one for action in self._actions if isinstance(action, argparse._SubParsersAction)
+                 for one in action.choices.values() if one._in_use]  # fmt: skip
+        return inner[0] if inner else self
 
 
 def path_or_url(text: str) -> str:

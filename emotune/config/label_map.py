@@ -95,9 +95,11 @@ def map_labels(trained: Sequence[str], other: Sequence[str], own: Mapping[str, s
         answers = labels = {name: name for name in trained if name in other}
     common = set(answers.values()) & set(labels.values())
     if len(common) < FEWEST:
+        example = ", ".join(f"{one}: {another}" for one, another in zip(trained[:FEWEST], other, strict=False))
         raise InputError(
             f"its classes ({listed(other)}) have {'nothing' if not common else f'only {common.pop()}'} in common with "
-            f"those of the networks ({listed(trained)}); map them, such as map: {{{trained[0]}: {other[0]}}}"
+            f"those of the networks ({listed(trained)}); map at least two, such as map: {{{example}}}; give null "
+            "for those to leave out"
         )
     answers, labels = ({a: b for a, b in side.items() if b in common} for side in (answers, labels))
     order = dict.fromkeys(answers[name] for name in trained if name in answers)

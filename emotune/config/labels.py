@@ -74,6 +74,7 @@ def wheel_of(classes: Iterable[str], given: Sequence[str] | None = None) -> tupl
     Raises:
         ValueError: the given wheel has other classes, or there is none for these classes.
     """
+    classes = list(classes)
     names = set(classes)
     if given is not None:
         missing, others = sorted(names - set(given)), sorted(set(given) - names)
@@ -87,7 +88,8 @@ def wheel_of(classes: Iterable[str], given: Sequence[str] | None = None) -> tupl
     found = next((wheel for wheel, _ in WHEELS if set(wheel) == names), None)
     if found is None:
         raise ValueError(
-            f"no wheel is known for the classes {', '.join(sorted(names))}; give their order as wheel: […]"
+            f"no wheel is known for the classes {', '.join(sorted(names))}; give their order around the circle, "
+            f"as in wheel: [{', '.join(classes)}]"
         )
     return found
 

@@ -17,17 +17,16 @@ from emotune.config.merge import config_class, dotted, implied_name, is_changed,
 from emotune.config.metric import Metric
 from emotune.config.model import ModelConfig
 from emotune.config.other_data import OtherData
+from emotune.config.reference_variants import baseline_problems, reference_problems
 from emotune.config.resources import Resources
 from emotune.config.run import Selection
 from emotune.config.seeds import SeedOptions, read_seeds, seeds_problems
 from emotune.config.study import (
     Study,
-    baseline_problems,
     division_problems,
     duplicate_problems,
     name_problems,
-    reference_problems,
-)  # fmt: skip
+)
 from emotune.config.target import Target
 from emotune.config.train import TrainConfig
 from emotune.config.tuned_options import set_twice, tuning_problems

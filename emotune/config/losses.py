@@ -170,7 +170,14 @@ def class_problem(option: Any, classes: Sequence[str]) -> str | None:
         try:
             wheel_of(classes, option.wheel)
         except ValueError as error:
-            return str(error)
+            if option.wheel is not None:
+                return str(error)
+            key, others = ("loss", "another loss") if isinstance(option, EmdLoss) else ("targets", "other targets")
+            names = ", ".join(classes)
+            return (
+                f"no wheel is known for the classes {names}; give their order around the circle, as in "
+                f"train.{key}: {{name: {option.name}, wheel: [{names}]}}, or choose {others}"
+            )
     return None
 
 

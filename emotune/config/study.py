@@ -1,7 +1,7 @@
 """A study: a question, the variants that are compared, and the contrasts declared before anything is trained."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -14,6 +14,7 @@ from emotune.config.metric import Metric
 from emotune.config.model import MODEL_CLASSES, AlexNetConfig, ModelConfig
 from emotune.config.network import NetworkConfig
 from emotune.config.other_data import OtherData
+from emotune.config.reference_variants import baseline_problems, reference_problems
 from emotune.config.resources import Resources
 from emotune.config.run import DatasetRef, RunConfig, Selection, WeightsRef
 from emotune.config.seeds import seeds_problems
@@ -22,11 +23,9 @@ from emotune.config.target import TARGETS, Target
 from emotune.config.train import TrainConfig
 from emotune.config.tuned_options import tuning_problems
 from emotune.config.tuning import Tuning
-from emotune.core.errors import raise_if_any, suggest
+from emotune.core.errors import raise_if_any
 
-__all__ = [
-    "Study", "baseline_problems", "division_problems", "duplicate_problems", "name_problems", "reference_problems",
-]  # fmt: skip
+__all__ = ["Study", "division_problems", "duplicate_problems", "name_problems"]
 
 STUDY_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 VARIANT_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*(?<!\.)")
@@ -257,38 +256,6 @@ def division_problems(
             f"nothing; write seeds: {looks[0]} in the place of up_to and looks, or leave out {option}"
         )
     return problems
-
-
-def baseline_problems(baseline: object, variants: Mapping[str, tuple[ModelConfig, TrainConfig] | None]) -> list[str]:
-    """The problems with the baseline; empty if it is valid.
-
-    Args:
-        baseline: The name of the baseline.
-        variants: The variants by name; None stands for a variant with mistakes of its own.
-    """
-    if baseline not in variants:
-        return [f'baseline: "{baseline}" is not a variant{suggest(baseline, variants)}']
-    pair = variants[str(baseline)]
-    if pair is not None and not isinstance(pair[0], NetworkConfig):
-        return [f'baseline: "{baseline}" is not a network; name one, since others are compared with it part by part']
-    return []
-
-
-def reference_problems(references: Sequence[str], baseline: object, variants: Collection[str]) -> list[str]:
-    """The problems with the references; empty if they are valid.
-
-    Args:
-        references: The names of the references besides the baseline.
-        baseline: The name of the baseline.
-        variants: The names of the study's variants.
-    """
-    problems = [
-        f'references: "{one}" is not a variant{suggest(one, variants)}' for one in references if one not in variants
-    ]
-    if baseline in references:
-        problems.append(f'references: "{baseline}" is the baseline, which all others are compared with; leave it out')
-    twice = {one for one in references if references.count(one) > 1}
-    return problems + [f'references: "{one}" is listed twice; leave one out' for one in sorted(twice)]
 
 
 def _pair(

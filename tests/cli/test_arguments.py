@@ -44,6 +44,20 @@ def test_an_unknown_option_is_refused_and_the_nearest_is_suggested(main, argumen
     assert meant in message.splitlines()[-1]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["folder", "photos", "--out", "x", "--target", "classes"], "shard folder"),
+        (["--replace", "csv", "a.csv", "--out", "x"], "after csv"),
+    ],
+)
+def test_an_option_of_another_command_is_not_suggested_for_itself(arguments, named, capsys):
+    with pytest.raises(SystemExit):
+        shard.main(arguments)
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert named in message and "did you mean" not in message
+
+
 def test_a_tilde_is_the_home_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert (path_or_url("~/x"), local_path("~/x")) == (str(tmp_path / "x"), tmp_path / "x")

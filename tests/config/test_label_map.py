@@ -55,7 +55,7 @@ def test_a_mapping_may_go_from_the_images_to_the_networks():
 @pytest.mark.parametrize(
     ("trained", "other", "own", "named"),
     [
-        (MIKELS, ("cat", "dog"), None, ["cat", "dog", "sadness", "map: {"]),
+        (MIKELS, ("cat", "dog"), None, ["sadness", "map: {amusement: cat, ", ": dog}"]),
         (MIKELS, ("fear", "dog"), None, ["only fear"]),
         (MIKELS, ("cat", "dog"), {"awe": "cat", "fear": "cat"}, ["only cat"]),
         (MIKELS, POLARITY, {"awe": "positiv"}, ["positiv", 'did you mean "positive"']),

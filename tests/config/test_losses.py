@@ -120,7 +120,8 @@ def test_the_known_wheels_have_the_classes_of_their_label_spaces():
     ("option", "classes", "named"),
     [
         (EmdLoss(), MIKELS, None),
-        (EmdLoss(), NEUTRAL, "neutral"),
+        (EmdLoss(), NEUTRAL, f"train.loss: {{name: emd, wheel: [{', '.join(NEUTRAL)}]}}"),
+        (GaussianTargets(), NEUTRAL, f"train.targets: {{name: gaussian_on_wheel, wheel: [{', '.join(NEUTRAL)}]}}"),
         (EmdLoss(wheel=tuple(WHEEL)), NEUTRAL, None),
         (EmdLoss(wheel=tuple(WHEEL)), EKMAN, "neutral"),
         (GaussianTargets(), POLARITY, "negative"),

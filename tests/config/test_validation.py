@@ -253,7 +253,10 @@ def test_a_model_that_is_not_a_network_ignores_the_shared_options_and_has_no_tra
 def test_a_baseline_must_be_a_network(write):
     text = GOOD.replace("baseline: plain", "baseline: least") + "  least: {model.name: constant}\n"
     (line,) = mistakes(write(text))
-    assert is_about(line, "baseline", '"least"') and "plain" not in line, "it is a variant; no other name is suggested"
+    assert is_about(line, "baseline", '"least"', "baseline: plain"), "the first network of the study is offered"
+    alone = "question: q\ndatasets: [scenes]\nbaseline: a\nvariants: {a: {model.name: svm}}\n"
+    (line,) = mistakes(write(alone))
+    assert is_about(line, "baseline", '"a"', "model.name: alexnet"), "a study without a network is told to add one"
 
 
 @pytest.mark.parametrize("name", ["resnet18", "vit_b_16", "googlenet"])

@@ -115,10 +115,11 @@ def _check_task(data: str, target: Target, task: Target | None) -> None:
         "distributions": "it has no votes",
         "dimensions": "it has no ratings",
     }[task]
-    raise InputError(
-        f'task: {task}, but "{data}" was made for {target}: {remedy}; leave out task, or make shards with '
-        f"--target {task}, if the source has it"
-    )
+    others = (
+        "make shards of ratings (emotune-shard oasis, or csv with --valence and its like)"
+        if task == "dimensions" else f"make shards with --target {task}, if the source has it"
+    )  # fmt: skip
+    raise InputError(f'task: {task}, but "{data}" was made for {target}: {remedy}; leave out task, or {others}')
 
 
 def local_folder(name: str, key: str = "datasets") -> str:

@@ -32,8 +32,9 @@ def division_resolution(study: Study, datasets: Sequence[DatasetRef]) -> list[st
     lines = []
     for (name, unit), refs in groups.items():
         number = len(refs)
-        in_sd = smallest_effect(number, len(study.networks) + bool(study.aa), weights, alpha)
-        if in_sd is None and study.contrasts:
+        varying = len(study.networks) + bool(study.aa)
+        in_sd = smallest_effect(number, varying, weights, alpha)
+        if in_sd is None and study.contrasts and (number < 2 or (number == 2 and varying <= 2)):
             lines.append(f"{number} {unit}{'s' * (number > 1)} of {name} give no verdict: ask for more.")
         if in_sd is None:
             continue

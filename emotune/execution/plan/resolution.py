@@ -31,7 +31,7 @@ def resolution(study: Study, rows: Sequence[Mapping[str, Any]]) -> list[str]:
         return ["One seed gives no interval and no verdict: train two or more (--seeds)."]
     in_sd = smallest_effect(study.seeds, *design)
     if in_sd is None:
-        return ["Two seeds of two variants give no verdict: train three or more (--seeds)."] if tests else []
+        return [_why_not_computed(study, design[0])] if tests else []
     groups = alike(map(str, study.contrasts), weights)
     corrected = f" and for all {tests} contrasts at once" if tests > 1 else ""
     amounts = [f"{in_sd * relative:.1f} ×{_for(names, groups)}" for relative, names in groups.items()]
@@ -57,6 +57,13 @@ def resolution(study: Study, rows: Sequence[Mapping[str, Any]]) -> list[str]:
         *interactions,
         *_reach(study, groups, in_sd * widest.sd, widest.sd, design),
     ]
+
+
+def _why_not_computed(study: Study, varying: int) -> str:
+    """Why no effects are given, of contrasts in which so many variants vary with the seed."""
+    if study.seeds == 2 and varying <= 2:
+        return "Two seeds of so few networks give no verdict: train three or more (--seeds)."
+    return "Which effects the seeds detect is not computed for a study with one network."
 
 
 def _reach(study: Study, groups: Mapping[float, list[str]], smallest: float, sd: float, design: Design) -> list[str]:

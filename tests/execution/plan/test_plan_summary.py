@@ -8,11 +8,13 @@ import pytest
 from rich.console import Console
 from study_files import GOOD
 
+from emotune.config.baselines import ConstantConfig
 from emotune.config.contrast import Contrast
 from emotune.config.load import load_study
 from emotune.config.metric import Metric
 from emotune.config.resources import Resources
 from emotune.config.study import Study
+from emotune.config.train import TrainConfig
 from emotune.data.datasets.resolve import resolve_datasets
 from emotune.execution.monitor.status import print_status, study_status
 from emotune.execution.plan.config_diff import NEW_SEED
@@ -82,6 +84,10 @@ def test_a_plan_warns_of_a_min_effect_that_its_images_or_seeds_cannot_detect(stu
     assert "Warning" not in fine
     (nothing,) = resolution(replace(study, seeds=2, contrasts=(Contrast.difference("wide", "plain"),)), rows)
     assert "80 %" not in nothing, "two seeds of two variants give no verdict"
+    least = replace(study, variants={**study.variants, "wide": (ConstantConfig(), TrainConfig())})
+    for seeds in (3, 20):
+        (line,) = resolution(replace(least, seeds=seeds, contrasts=(Contrast.difference("wide", "plain"),)), rows)
+        assert "verdict" not in line and "one network" in line, "there are verdicts; what seeds detect is not known"
 
 
 def test_a_plan_counts_the_runs_on_all_divisions_of_a_data_set_and_says_what_they_can_show(study: Study, pool: str):
