@@ -11,7 +11,7 @@ from emotune.analysis.distribution_diagnostics import worst_images
 from emotune.analysis.distribution_measures import KL_FLOOR
 from emotune.analysis.distribution_metrics import distribution_metrics
 from emotune.config.distribution_scales import DISTRIBUTION_SCALES, DistributionMetric
-from emotune.config.labels import WHEELS
+from emotune.config.labels import WHEELS, has_polarity, no_polarity
 from emotune.config.metric import Metric
 from emotune.config.run import DatasetRef
 from emotune.config.scale import Scale
@@ -138,11 +138,12 @@ def distribution_variables(
 
 
 def measure_sentences(datasets: Sequence[DatasetInfo]) -> list[str]:
-    """How the measures are computed, with the floor of the divergence and the order of the wheel.
+    """How the measures are computed, with the divergence's floor and the order of the wheel, and which are missing.
 
     Args:
         datasets: The descriptions of the data sets whose distributions are predicted.
     """
+    datasets = [data for data in datasets if data.classes]  # which are unknown without a manifest
     wheels = [
         f"{' – '.join(wheel)} – (around), {source}"
         for wheel, source in WHEELS if any(set(wheel) == set(data.classes) for data in datasets)
@@ -150,17 +151,19 @@ def measure_sentences(datasets: Sequence[DatasetInfo]) -> list[str]:
     without = [data.name for data in datasets if not any(set(wheel) == set(data.classes) for wheel, _ in WHEELS)]
     texts = [
         "Each value is a mean over the test images of how far the predicted distribution q is from the shares p of the "
-        f"votes. KL: Σ p ln(p/q), where every q below {KL_FLOOR:g} is raised to it and q normalised again. χ²: "
-        "Σ (p − q)² / (p + q). Chebyshev: the largest |p − q|. Clark: √Σ (p − q)² / (p + q)², and Canberra: "
-        "Σ |p − q| / (p + q), neither divided by the number of classes. Where p and q are both 0, a fraction counts as "
-        "0; a class without votes that gets any share counts fully in Clark and Canberra. Intersection: Σ min(p, q), "
-        "one minus the total variation. Bhattacharyya: the coefficient Σ √(p q). EMD: the earth mover's distance; "
-        "polarity: between the positive and the negative classes, at distance 1.",
+        f"votes, or of how similar they are. KL: Σ p ln(p/q), where every q below {KL_FLOOR:g} is raised to it and q "
+        "normalised again. χ²: Σ (p − q)² / (p + q). Chebyshev: the largest |p − q|. Clark: "
+        "√Σ (p − q)² / (p + q)², and Canberra: Σ |p − q| / (p + q), neither divided by the number of classes. Where p "
+        "and q are both 0, a fraction counts as 0; a class without votes that gets any share counts fully in Clark and "
+        "Canberra. Intersection: Σ min(p, q), one minus the total variation. Bhattacharyya: the coefficient Σ √(p q). "
+        "EMD: the earth mover's distance; polarity: between the positive and the negative classes, at distance 1.",
     ]
     if wheels:
         texts.append(f"EMD, wheel: neighbours are one step apart on the circle {'; '.join(wheels)}.")
     if without:
         texts.append(f"There is no EMD on a wheel for {listed(without)}, for whose classes we know of none.")
+    if unclear := [f"{data.name} ({no_polarity(data.classes)})" for data in datasets if not has_polarity(data.classes)]:
+        texts.append(f"There is no EMD between polarities for {listed(unclear)}.")
     return texts
 
 

@@ -1,5 +1,6 @@
 """A study on distributions from shards to the page: three losses, the training mean, and what is said of them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,15 @@ from rich.console import Console
 
 from emotune.analysis.distribution_metrics import distribution_metrics
 from emotune.config.distribution_scales import DISTRIBUTION_SCALES
+from emotune.config.labels import EKMAN, MIKELS, POLARITY
 from emotune.config.load import load_study
+from emotune.core.storage import Folder
 from emotune.data.datasets.resolve import resolve_datasets
+from emotune.data.manifest import read_manifest
 from emotune.execution.monitor.display import ProgressDisplay
 from emotune.execution.run.local import run_locally
+from emotune.report.dataset_info import DatasetInfo
+from emotune.report.distribution_report import measure_sentences
 from emotune.report.results import compute_results
 from emotune.runs.directory import PREDICTIONS
 from emotune.runs.store import RunStore
@@ -79,6 +85,23 @@ def test_the_page_shows_measures_figure_and_worst_images(page: tuple[str, Path])
     assert text.count("<details") >= 4 and "1e-10" in text
     shown = [one for one in tags.named("img") if one.get("width") == "96"]
     assert len(shown) >= 8 * 4
+    assert text.count("<br>predicted: ") == len(shown)
+
+
+def test_measures_that_classes_do_not_have_are_said_to_be_missing(small_shards: Path):
+    manifest = read_manifest(Folder(str(small_shards)))
+    classes = {"photos": MIKELS, "faces": EKMAN, "six": (*EKMAN, "neutral"), "tweets": POLARITY}
+    said = {}
+    for name, names in classes.items():
+        counts = {split: dict.fromkeys(names, 1) for split in manifest.counts}
+        noisy = {split: dict.fromkeys(names, 0) for split in manifest.counts}
+        own = replace(manifest, classes=names, counts=counts, noisy=noisy)
+        said[name] = measure_sentences([DatasetInfo(name, "", "all", False, own)])
+    assert {name: sum(name in text for text in texts) for name, texts in said.items()} == dict(
+        photos=0, faces=1, six=2, tweets=1
+    )
+    assert sum("surprise and neutral" in text or "surprise, neutral" in text for text in said["six"]) == 1
+    assert len(measure_sentences([DatasetInfo("away", "", "all", False, None)])) == 1, "its classes are unknown"
 
 
 def test_the_training_mean_is_the_constant_model_and_a_run_of_it_has_not_learned(place: Path, page: tuple[str, Path]):
