@@ -4,7 +4,7 @@ The values belong to a network. Those of AlexNet are the defaults; those of othe
 of their pretrained weights (`emotune.models.backbones.catalogue`), and a study may set any of them.
 """
 
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -52,6 +52,12 @@ class InputSpec:
     def of(self, frames: int) -> "InputSpec":
         """The input for clips of so many frames, or for images."""
         return self if frames == self.frames else replace(self, frames=frames)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """All that decides what a network sees, for names of files; frames have no part in those of images."""
+        values = asdict(self)
+        return values if self.frames > 1 else {name: value for name, value in values.items() if name != "frames"}
 
     @property
     def normalisation(self) -> Normalisation:

@@ -24,7 +24,7 @@ from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
 from emotune.core.cache_dir import cache_folder
 from emotune.core.errors import InputError
-from emotune.data.manifest import SPLITS, Shard
+from emotune.data.manifest import Shard
 from emotune.data.read.batches import Split, open_split
 from emotune.data.read.feature_cache import FeatureCache, FeatureFile, row_type
 from emotune.data.read.feature_reader import FeatureReader
@@ -79,7 +79,7 @@ def features_opener(
     views = {"train": len(training_views(run.train)), "test": run.train.test_crops}
     advance = reading_reporter(run, on_progress, views)
     source = FeatureSource(run, state, state.backbone, resources, stop, advance)
-    kept = all(session.world.gather(source.fits()))
+    kept = all(session.world.gather(source.fits(run.splits)))
     if not kept and not once:
         return split_opener(run, resources, run.train.order, on_progress, decode=True)
 
@@ -119,7 +119,7 @@ class FeatureSource:
     stop: Callable[[], bool]
     advance: Callable[[int], None]
 
-    def fits(self, splits: Sequence[str] = SPLITS) -> bool:
+    def fits(self, splits: Sequence[str]) -> bool:
         """Whether all features of these splits fit the cache."""
         return self._cache([]).fits({file for name in splits for file in self._files(name)})
 
@@ -255,7 +255,7 @@ class FeatureSource:
             "weights": backbone_digest(self.backbone.backbone),
             "need": [len(self.backbone.backbone.channels), self.backbone.grids, self.backbone.resize,
                      self.backbone.pooling],
-            "input": asdict(self.run.input),
+            "input": self.run.input.identity,
             "normalisation": asdict(self.state.normalisation),
             "precision": self.run.train.precision,
             "device": [device, self.resources.deterministic and device != "cpu", BATCH.get(device)],

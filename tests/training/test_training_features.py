@@ -1,5 +1,6 @@
 """A head alone is trained on features that are computed once, to the bits of a backbone that runs in every step."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
@@ -11,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 import torch.multiprocessing as mp
-from running import history, trained
+from running import ALONE, history, trained
 from trunks import config
 
 from emotune.config.input_spec import InputSpec
@@ -118,6 +119,16 @@ def _noting(computed: list[int]) -> Callable[..., torch.Tensor]:
         return network_inputs(state, images, indices, *rest)
 
     return noting
+
+
+def test_a_tuning_run_needs_no_room_for_test_images(head_run: RunConfig, tmp_path: Path, cache: Path):
+    tuning = replace(head_run, tuning=True)
+    train(tuning, RunDirectory(str(tmp_path / "ample"), tuning), ALONE)
+    assert files(cache)
+    room = Resources(cache_gb=(sum(path.stat().st_size for path in cache.glob("**/*-features.npy")) + 1000) / 1e9)
+    shutil.rmtree(cache)
+    record = train(tuning, RunDirectory(str(tmp_path / "tight"), tuning), ALONE, resources=room)
+    assert record is not None and record["reading"] == "features"
 
 
 def test_views_do_not_depend_on_the_run_and_differ_from_each_other(head_run: RunConfig):
