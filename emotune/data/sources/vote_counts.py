@@ -23,8 +23,6 @@ __all__ = ["FlickrLdl", "TwitterLdl"]
 
 ORDER: tuple[str, ...] = ("amusement", "awe", "contentment", "excitement", "anger", "disgust", "fear", "sadness")
 """The order of the counts if there is no header."""
-VOTERS = 11
-"""The number of people who voted on each image."""
 
 
 @dataclass(frozen=True)
@@ -32,15 +30,17 @@ class _VoteCounts:
     """A folder with ``ground_truth.txt`` and the folder ``images``.
 
     A line is ``<n>.jpg`` and eight numbers of votes, separated by spaces, for amusement, awe, contentment, excitement,
-    anger, disgust, fear and sadness; the votes of 11 people. There may be a header with the names of the emotions,
-    which then decides the order. So public code reads copies of the data set; that the table has this name and the
-    images are in ``images`` is true of those copies, and assumed of others. A line with other than eight whole numbers
+    anger, disgust, fear and sadness. There may be a header with the names of the emotions, which then decides the
+    order. So public code reads copies of the data set; that the table has this name and the images are in ``images`` is
+    true of those copies, and assumed of others. A line with other than eight whole numbers
     is refused, and so are tables whose lines have different numbers of votes.
 
     No split is prescribed: the authors' ``*_config.mat`` and the lists that circulate have several random ones, and are
     not read.
     """
 
+    voters: ClassVar[int | None] = None
+    """The number of people who voted on each image, if it is known."""
     directory: Annotated[Path, "the folder that holds ground_truth.txt and the folder images"]
     target: Annotated[Literal["distributions", "classes"], "what is predicted; with distributions, ties stay"] = (
         "distributions"
@@ -53,8 +53,9 @@ class _VoteCounts:
         if len(numbers) > 1:
             shown = ", ".join(f"{number} ({count} images)" for number, count in numbers.most_common(5))
             raise InputError(f"{path}: images have different numbers of votes: {shown}; each must have as many")
-        if (number := next(iter(numbers), VOTERS)) != VOTERS:
-            notes = [*notes, f"images have {number} votes, not {VOTERS} as in the copies that we know of"]
+        number = next(iter(numbers), None)
+        if self.voters and number not in (None, self.voters):
+            notes = [*notes, f"images have {number} votes, not {self.voters} as in the copies that we know of"]
         images = label_by_votes(merged, [self.directory / "images", self.directory], self.target)
         source = f"{title} (Yang, Sun, Sun, AAAI 2017)"
         return make_listing(name, MIKELS, images, source, NO_LICENCE, notes, self.target)
@@ -62,8 +63,9 @@ class _VoteCounts:
 
 @dataclass(frozen=True)
 class FlickrLdl(_VoteCounts):
-    """Flickr_LDL (Yang, Sun, Sun, AAAI 2017): photographs found on Flickr by the names of emotions."""
+    """Flickr_LDL (Yang, Sun, Sun, AAAI 2017): the votes of 11 people on each image."""
 
+    voters: ClassVar[int | None] = 11
     help: ClassVar[str] = "Flickr_LDL: distributions over eight emotions, 11 votes each"
 
     def listing(self) -> Listing:
@@ -72,9 +74,9 @@ class FlickrLdl(_VoteCounts):
 
 @dataclass(frozen=True)
 class TwitterLdl(_VoteCounts):
-    """Twitter_LDL (Yang, Sun, Sun, AAAI 2017): photographs found on Twitter by the names of emotions."""
+    """Twitter_LDL (Yang, Sun, Sun, AAAI 2017): votes on each image; how many, is not known here."""
 
-    help: ClassVar[str] = "Twitter_LDL: distributions over eight emotions, 11 votes each"
+    help: ClassVar[str] = "Twitter_LDL: distributions over eight emotions, from votes"
 
     def listing(self) -> Listing:
         return self._listing("twitter_ldl", "Twitter_LDL")

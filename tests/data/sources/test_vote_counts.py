@@ -1,5 +1,6 @@
 """Flickr_LDL and Twitter_LDL: generated folders in the layout in which copies circulate, and what is refused."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -74,8 +75,14 @@ def test_an_empty_table_or_none_is_refused_and_other_numbers_of_voters_are_noted
     assert "ground_truth.txt" in refusal(FlickrLdl(tmp_path))[0]
     write(tmp_path / "ground_truth.txt")
     assert "empty" in refusal(FlickrLdl(tmp_path))[0]
-    (note,) = TwitterLdl(votes(tmp_path, "0 0 0 0 0 0 0 8")).listing().notes
+    eight = votes(tmp_path, "0 0 0 0 0 0 0 8")
+    (note,) = FlickrLdl(eight).listing().notes
     assert "8" in note and "11" in note
+
+
+def test_no_number_of_voters_is_stated_of_twitter(tmp_path: Path):
+    assert not TwitterLdl(votes(tmp_path, "0 0 0 0 0 0 0 8")).listing().notes
+    assert not re.search(r"\d+ (votes|people)", TwitterLdl.help + (TwitterLdl.__doc__ or ""))
 
 
 def test_shards_of_such_a_folder_give_distributions(tmp_path: Path):
