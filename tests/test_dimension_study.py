@@ -81,6 +81,7 @@ def test_the_report_has_the_measures_of_dimensions_and_no_figure_of_classes(plac
     for word in ("accuracy", "class prior", "classif"):
         assert word not in text.replace("classical", "")
         assert f">{word}" not in page
+    assert "every quarter of valence is in every split" in page and "stratified" not in page
     assert "training mean" in page and "valence (1 to 7)" in text and "dominance" not in text
     for variant in ("mse", "ccc", "constant"):
         card = (report / "cards" / f"{variant}.md").read_text()

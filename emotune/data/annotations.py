@@ -15,7 +15,7 @@ __all__ = ["OTHER", "QUARTERS", "agreement_of", "gaussian_on_wheel", "leading_cl
 OTHER = "other"
 """The key of votes for none of the classes: "not this one", or neutral."""
 QUARTERS = ("lowest quarter", "second quarter", "third quarter", "highest quarter")
-"""The labels of rated images, which stratify the split: the quarters of the ratings of a dimension."""
+"""The labels of rated images: the quarters of the ratings of a dimension, each in every split if possible."""
 
 
 def parse_votes(text: str) -> float:

@@ -116,8 +116,8 @@ class Manifest:
         allow_thumbnails: Whether the maker of the shards permits reports to show images.
         format: The version of the manifest's format.
         target: What the images are labelled with. For *distributions*, an image whose votes tie has the first of the
-            leading classes as its label. For *dimensions*, the classes are quarters of the first dimension, by which
-            splits are stratified.
+            leading classes as its label. For *dimensions*, the classes are quarters of the first dimension, which
+            are in every split as far as possible.
         dimensions: The D rated dimensions with their scales; empty for other targets.
         frames: The number of frames of each sample, which are squares below each other in its JPEG; 1 for images.
     """

@@ -62,6 +62,11 @@ class DatasetInfo:
         return {split: sum(self._count(split, label) for label in self.classes) for split in SPLITS if self.manifest}
 
     @property
+    def every_class_in_every_split(self) -> bool:
+        """Whether that is certain from the manifest: the counts of another division are not exact."""
+        return bool(self.classes) and not self.division and all(self._count(s, c) for s in SPLITS for c in self.classes)
+
+    @property
     def train_by_class(self) -> dict[str, int]:
         """The number of training images of each class; empty without a manifest."""
         return {label: self._count("train", label) for label in self.classes}

@@ -25,7 +25,7 @@ def rated(tmp_path_factory) -> tuple[Folder, Listing, Manifest]:
     return folder, listing, write_shards(listing, folder)
 
 
-def test_a_manifest_of_ratings_has_their_scales_and_its_splits_are_stratified(rated):
+def test_a_manifest_of_ratings_has_their_scales_and_its_quarters_are_in_every_split(rated):
     folder, listing, manifest = rated
     assert read_manifest(folder) == manifest
     assert (manifest.target, manifest.dimensions) == ("dimensions", (VALENCE, AROUSAL))

@@ -189,7 +189,7 @@ class _Curator:
             self._record(index, problem, detail)
 
     def _class(self, index: int) -> str:
-        """The class of an image; the same for all rated ones, whose labels only stratify the split."""
+        """The class of an image; the same for all rated ones, whose labels only spread them over the splits."""
         entry = self._entries[index]
         return "" if entry.ratings else entry.label
 

@@ -22,7 +22,7 @@ from emotune.data.sources.rated_images import RatedImage, parse_rating, parse_sd
 __all__ = ["RatingColumns", "rated_rows", "rating_columns"]
 
 KNOWN = ("valence", "arousal", "dominance")
-"""The dimensions that a table may have, in this order; the first one that is there stratifies the split."""
+"""The dimensions that a table may have, in this order; every quarter of the first one is in every split if possible."""
 
 
 @dataclass(frozen=True)

@@ -44,11 +44,12 @@ def rated_listing(
     notes: Iterable[str] = (),
     base: Path | None = None,
 ) -> Listing:
-    """A listing of rated images, whose labels are quarters of the first dimension, so that splits are stratified by it.
+    """A listing of rated images, whose labels are quarters of the first dimension: `assign_splits` puts each into every
+    split, as far as possible.
 
     Args:
         name: The data set's name.
-        dimensions: The dimensions, the one that stratifies first.
+        dimensions: The dimensions, first the one whose quarters are the labels.
         images: The images.
         source: The data set's origin.
         licence: The images' licence.
