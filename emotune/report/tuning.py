@@ -265,7 +265,7 @@ def _change_sentences(results: StudyResults) -> list[str]:
         f"{row.tuned.contrast} ({row.untuned.verdict} → {row.tuned.verdict})"
         for row in rows if row.untuned.verdict is not row.tuned.verdict
     ]  # fmt: skip
-    of = f"of {len(rows)} verdict{'s' * (len(rows) > 1)}"
     if not changed:
-        return [f"Runs with the declared options are there, too: none {of} is another one without tuning."]
+        return ["Runs with the declared options are there, too: without tuning no verdict would change."]
+    of = f"of {len(rows)} verdict{'s' * (len(rows) > 1)}"
     return [f"Runs with the declared options are there, too: tuning changes {len(changed)} {of}: {listed(changed)}."]
