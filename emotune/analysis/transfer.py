@@ -29,7 +29,7 @@ from emotune.config.study import Study
 from emotune.runs.directory import State
 from emotune.runs.predictions import LOGIT_PREFIX, common_log_probabilities
 from emotune.runs.store import RunStates
-from emotune.runs.tested import TransferOutcome, can_be_tested, read_tested
+from emotune.runs.tested import TransferOutcome, can_be_tested, cannot_be_tested, read_tested
 
 __all__ = ["RUN_COLUMNS", "Transfer", "TransferCell", "TransferContrast", "TransferOn", "compute_transfer"]
 
@@ -110,7 +110,7 @@ class Transfer:
         on: Each pair of a training data set and another one.
         runs: A row for each run and test: ``run, variant, dataset, seed, tested_on, split, state, classes, images,
             near_training, other_classes`` and the metrics; NaN where a run has no result.
-        impossible: The variants with runs that keep nothing to test, with their models' names.
+        impossible: The variants with runs that keep nothing to test, see `emotune.runs.tested.cannot_be_tested`.
     """
 
     metric: Metric
@@ -140,16 +140,12 @@ def compute_transfer(
         return None
     own = study.metric.code or study.metric.task == "distributions"  # elsewhere there are no true shares
     metric = Metric() if own else study.metric
-    impossible = {
-        run.variant: run.model.name for run in states.runs
-        if not can_be_tested(run.model, states.records.get(run.id))
-    }  # fmt: skip
     found, tables = [], []
     for test in tests:
         one, rows = _on(study, states, test, records, repeats, declared, metric, 1 / len(tests))
         found.append(one)
         tables += rows
-    return Transfer(metric, tuple(found), pd.DataFrame(tables, columns=RUN_COLUMNS), impossible)
+    return Transfer(metric, tuple(found), pd.DataFrame(tables, columns=RUN_COLUMNS), cannot_be_tested(states))
 
 
 def _on(

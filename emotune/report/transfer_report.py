@@ -10,10 +10,10 @@ from emotune.analysis.seeds import Comparison, Summary
 from emotune.analysis.transfer import RUN_COLUMNS, Transfer, TransferContrast, TransferOn
 from emotune.analysis.verdict import RESOLVED, Verdict
 from emotune.config.metric import Metric
-from emotune.core.text import listed
 from emotune.report import phrasing
 from emotune.report.columns import Column, Table, heading
 from emotune.report.results import StudyResults
+from emotune.runs.tested import not_tested_sentence
 
 __all__ = ["TRANSFER_CONTRASTS_FILE", "TRANSFER_FILE", "MatrixRow", "holds", "matrix_rows", "transfer_context",
            "transfer_contrast_table", "transfer_runs", "transfer_tables"]  # fmt: skip
@@ -97,16 +97,14 @@ def transfer_context(results: StudyResults) -> dict[str, Any] | None:
             f"Shown is {metric.scale.title}: the study's own metric is not executed for predictions on other data sets."
         )
     if transfer.impossible:
-        names = listed(f"{name} ({model})" for name, model in transfer.impossible.items())
-        notes.append(
-            f"Not tested, because their runs do not keep what was fitted, or earlier versions made them: {names}."
-        )
+        notes.append(not_tested_sentence(transfer.impossible))
     for one in transfer.on:
         if one.untested:
+            several_runs = len(one.untested) > 1
             notes.append(
-                f"{len(one.untested)} finished runs have not been tested on {one.test.name}: "
-                f"{', '.join(one.untested[:5])}{' and others' if len(one.untested) > 5 else ''}. "
-                "The same command tests them; if it cannot, it says why."
+                f"{len(one.untested)} finished run{'s have' if several_runs else ' has'} not been tested on "
+                f"{one.test.name}: {', '.join(one.untested[:5])}{' and others' if len(one.untested) > 5 else ''}. "
+                f"The same command tests {'them' if several_runs else 'it'}; if it cannot, it says why."
             )
     return {
         "scale": metric.scale,
@@ -182,7 +180,8 @@ def _test_sentences(one: TransferOn, several: bool) -> str:
             f"None of them is nearly an image of {test.trained_on} that networks were trained or validated on."
         )
     if one.other_classes:
-        sentences.append(f"{one.other_classes:,} images have a class that is left out.")
+        have = "images have" if one.other_classes > 1 else "image has"
+        sentences.append(f"{one.other_classes:,} {have} a class that is left out.")
     return " ".join(filter(None, sentences))
 
 

@@ -9,6 +9,7 @@ nothing of a finished run changes when it is written.
 import hashlib
 import io
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from emotune.config.network import NetworkConfig
 from emotune.config.other_data import TransferTest, made_with
 from emotune.config.run import RunConfig
 from emotune.core.storage import Folder
+from emotune.core.text import listed
 from emotune.runs.predictions import LOGIT_PREFIX
 from emotune.runs.record import RunRecord
 from emotune.runs.store import RunStates
@@ -27,8 +29,8 @@ from emotune.runs.store import RunStates
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["RunTests", "TransferOutcome", "bytes_of_tests", "can_be_tested", "read_tested", "states_of_tests",
-           "write_tested"]  # fmt: skip
+__all__ = ["RunTests", "TransferOutcome", "bytes_of_tests", "can_be_tested", "cannot_be_tested", "not_tested_sentence",
+           "read_tested", "states_of_tests", "write_tested"]  # fmt: skip
 
 METADATA = b"emotune"
 
@@ -78,6 +80,34 @@ def can_be_tested(model: ModelConfig, record: RunRecord | None = None) -> bool:
     if isinstance(model, SvmConfig | LogisticConfig):
         return record is None or "fitted_file" in record
     return isinstance(model, NetworkConfig | ConstantConfig | ZeroShotConfig)
+
+
+def cannot_be_tested(states: RunStates) -> dict[str, str]:
+    """The variants with runs that keep nothing to test, each with its model's name; and with the number of these runs,
+    if others of the variant can be tested.
+
+    Args:
+        states: The runs of the study, and what their store has of them.
+    """
+    runs = Counter(run.variant for run in states.runs)
+    lost = [run for run in states.runs if not can_be_tested(run.model, states.records.get(run.id))]
+    counts = Counter(run.variant for run in lost)
+    return {
+        run.variant: run.model.name
+        if counts[run.variant] == runs[run.variant]
+        else f"{run.model.name}, {counts[run.variant]} of {runs[run.variant]} runs"
+        for run in lost
+    }
+
+
+def not_tested_sentence(variants: Mapping[str, str]) -> str:
+    """The sentence that names what cannot be tested, given what `cannot_be_tested` returns and if that is not empty.
+
+    >>> not_tested_sentence({"colours": "svm, 1 of 3 runs"})
+    'Not tested: colours (svm, 1 of 3 runs); their runs do not keep what was fitted (as in earlier versions).'
+    """
+    names = listed(f"{variant} ({which})" for variant, which in variants.items())
+    return f"Not tested: {names}; their runs do not keep what was fitted (as in earlier versions)."
 
 
 def write_tested(

@@ -1,5 +1,6 @@
 """Means and intervals on other data sets are those of the numbers that one can compute by hand from the predictions."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -143,6 +144,12 @@ def test_finished_runs_without_a_result_are_named_and_count_as_nothing(store: Ru
     assert row["state"] == "not tested" and np.isnan(row["accuracy"])
     assert len(transfer.runs) == 9 and set(transfer.runs["tested_on"]) == {"polar"}
     assert dict(transfer.impossible) == {"svm": "svm"}, "it was fitted before runs kept what was fitted"
+
+
+def test_a_variant_with_runs_that_can_be_tested_is_not_said_to_be_untested(store: RunStore):
+    again = next(run for run in runs() if (run.variant, run.seed) == ("svm", 1))
+    shutil.rmtree(Path(store.url) / again.id)
+    assert dict(computed(store, POLAR).impossible) == {"svm": "svm, 2 of 3 runs"}
 
 
 def test_before_the_first_test_there_is_nothing_to_show(tmp_path: Path):

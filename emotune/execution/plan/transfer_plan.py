@@ -10,7 +10,7 @@ from emotune.config.other_data import TransferTest, made_with
 from emotune.config.run import RunConfig
 from emotune.execution.plan.plan import Plan
 from emotune.runs.directory import State
-from emotune.runs.tested import can_be_tested, states_of_tests
+from emotune.runs.tested import can_be_tested, cannot_be_tested, not_tested_sentence, states_of_tests
 
 __all__ = ["TransferEntry", "TransferPlan", "transfer_entries", "transfer_lines", "transfer_plan"]
 
@@ -23,7 +23,7 @@ class TransferPlan:
         missing: The tests that are to be made with finished runs, by run.
         done: The number of tests that have been made, by the other data set.
         after: The number of tests that follow once runs are trained, by the other data set.
-        impossible: The variants with runs that keep nothing to test, with their models' names.
+        impossible: The variants with runs that keep nothing to test, see `emotune.runs.tested.cannot_be_tested`.
         seconds: The seconds of the missing tests and of those that follow, one after another; None if it is not known.
     """
 
@@ -46,7 +46,7 @@ class TransferEntry(TypedDict):
         done: The number of runs that have been tested on it.
         missing: The number of finished runs that have not.
         not_trained: The number of runs that will be tested once they are trained.
-        cannot: The variants whose runs keep nothing to test.
+        cannot: The variants with runs that keep nothing to test.
     """
 
     data: str
@@ -73,15 +73,11 @@ def transfer_plan(plan: Plan, tests: Sequence[TransferTest], ids: Collection[str
         if plan.statuses[run.id].state not in (State.DONE, State.DIVERGED) and can_be_tested(run.model)
     ]  # fmt: skip
     after = [(run, test) for run in waiting for test in made_with(run, tests)]
-    impossible: dict[str, str] = {
-        run.variant: run.model.name for run in plan.runs
-        if not can_be_tested(run.model, plan.records.get(run.id))
-    }  # fmt: skip
     missing = tuple((one.run, one.missing) for one in found if one.missing)
     return TransferPlan(
         missing, Counter(test.name for one in found for test in one.done),
         Counter(test.name for _, test in after),
-        impossible if tests else {},
+        cannot_be_tested(plan) if tests else {},
         _seconds(plan, [*((run, test) for run, of_run in missing for test in of_run), *after]),
     )  # fmt: skip
 
@@ -103,7 +99,7 @@ def transfer_lines(plan: Plan, tests: Sequence[TransferTest]) -> list[str]:
     if found.seconds:
         lines.append(f"  About {found.seconds / 60:.1f} minutes, one after another; nothing is trained for them.")
     if found.impossible:
-        lines.append(f"  {_impossible(found.impossible)}")
+        lines.append(f"  {not_tested_sentence(found.impossible)}")
     return lines
 
 
@@ -115,11 +111,6 @@ def transfer_entries(plan: Plan, tests: Sequence[TransferTest]) -> list[Transfer
          "cannot": list(found.impossible)}
         for name in dict.fromkeys(test.name for test in tests)
     ]  # fmt: skip
-
-
-def _impossible(variants: dict[str, str]) -> str:
-    names = ", ".join(f"{variant} ({model})" for variant, model in variants.items())
-    return f"Not tested, because their runs do not keep what was fitted, or earlier versions made them: {names}."
 
 
 def _seconds(plan: Plan, asked: Sequence[tuple[RunConfig, TransferTest]]) -> float | None:
