@@ -37,7 +37,7 @@ FORMAT = 1
 """A part of the name of every file; it is raised when features would be computed from other pixels than before."""
 IMAGES_A_FILE = 64
 """The number of images in a file: computing them may take half a minute, which is lost if a process is killed."""
-LIBRARIES = ("numpy", "scipy", "scikit-image")
+LIBRARIES = ("numpy", "pillow", "scipy", "scikit-image")
 """The packages that compute features."""
 ONE_THREAD: dict[str, str] = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 """The environment of a process: several of them compute at a time, one for each CPU of the run."""

@@ -1,5 +1,6 @@
 """Hand-made features are computed once per data set and machine, by processes, and kept as far as they have come."""
 
+import ast
 import contextlib
 import json
 import shutil
@@ -8,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,7 @@ from emotune.core.errors import InputError
 from emotune.data.datasets.resolve import resolve_datasets
 from emotune.data.manifest import SPLITS
 from emotune.data.read.batches import open_split
+from emotune.models import handmade as sets
 from emotune.models.handmade.catalogue import feature_set
 from emotune.models.handmade.feature_set import FeatureSet
 from emotune.runs.directory import RunDirectory
@@ -271,3 +274,16 @@ def test_the_record_tells_which_features_matter(regression: RunConfig, tmp_path:
     tuned = train(tuning, RunDirectory(str(tmp_path), tuning), ALONE)
     assert tuned is not None
     assert "importance" not in tuned["fitted"]
+
+
+def test_files_are_named_after_all_packages_that_feature_sets_import():
+    modules = {
+        (node.module or "").partition(".")[0] if isinstance(node, ast.ImportFrom) else name.name.partition(".")[0]
+        for path in Path(sets.__path__[0]).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in node.names
+    }
+    foreign = modules - sys.stdlib_module_names - {"emotune"}
+    packages = packages_distributions()
+    assert {packages[name][0].lower() for name in foreign} == set(under_test.LIBRARIES)
