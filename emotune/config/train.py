@@ -42,6 +42,7 @@ class AugmentationCode(UserCode):
 class LossCode(UserCode):
     """A loss of the user's own: a function of logits and target distributions, both (B, classes), and weights (B,).
 
+    Where dimensions are predicted, it gets outputs and ratings, both (B, dimensions) on scales from -1 to 1.
     It gives the loss of each image, (B,), which must not depend on the other images, because a batch may be divided
     among workers. The loss of a batch is their mean with the images' weights.
     """

@@ -47,7 +47,7 @@ def try_user_code(run: RunConfig, classes: int, resources: Resources) -> list[st
 
     Args:
         run: The run.
-        classes: The number of classes of its data set.
+        classes: The number of classes of its data set, or of dimensions.
         resources: The resources with which it will be trained.
 
     Returns:
@@ -65,7 +65,7 @@ def try_user_code(run: RunConfig, classes: int, resources: Resources) -> list[st
         if seeded := [path for path, layer in network.named_modules() if isinstance(layer, SampleDropout)]:
             notes.append(f"dropout with masks that follow from the seed and the image, in {_listed(seeded)}.")
         notes += _dependence_on_division(run.model, network, run.input.side, resources)
-    check_loss(run.train, classes)
+    check_loss(run.train, classes, run.dataset.task)
     check_augmentation(run.train, run.input.side)
     return notes
 

@@ -145,12 +145,13 @@ def make_loss(train: TrainConfig, classes: Sequence[str]) -> Loss:
     return load_function(code.source, code.file, code.entry, code.options)
 
 
-def check_loss(train: TrainConfig, classes: int) -> None:
+def check_loss(train: TrainConfig, outputs: int, task: Target = "classes") -> None:
     """Tries a loss of the user's own on three images, before anything is spent.
 
     Args:
         train: The training, with its loss.
-        classes: The number of classes, K.
+        outputs: The number of classes, K, or of dimensions.
+        task: What is predicted: of dimensions, targets are ratings on scales from -1 to 1.
 
     Raises:
         InputError: it fails, does not give a finite loss for each image with a gradient, or mixes images.
@@ -159,37 +160,43 @@ def check_loss(train: TrainConfig, classes: int) -> None:
         return
     code, loss = train.loss, make_loss(train, ())
     generator = torch.Generator().manual_seed(0)
-    logits = torch.randn(3, classes, generator=generator, requires_grad=True)
+    given = torch.randn(3, outputs, generator=generator, requires_grad=True)
     weights = torch.tensor([1.0, 0.5, 2.0])
-    soft = torch.randn(3, classes, generator=generator).softmax(1)
-    for target_probs in (soft, torch.eye(classes)[torch.arange(3) % classes]):  # votes, and labels
-        _check_losses(code, loss, logits, target_probs, weights)
+    if task == "dimensions":
+        targets = {"ratings": 2 * torch.rand(3, outputs, generator=generator) - 1}
+    else:
+        soft = torch.randn(3, outputs, generator=generator).softmax(1)
+        targets = {"distributions of votes": soft, "labels": torch.eye(outputs)[torch.arange(3) % outputs]}
+    for kind, values in targets.items():
+        _check_losses(code, loss, given, values, weights, kind)
 
 
 def _check_losses(
-    code: LossCode, loss: Loss, logits: torch.Tensor, target_probs: torch.Tensor, weights: torch.Tensor
+    code: LossCode, loss: Loss, outputs: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor, kind: str
 ) -> None:
+    """Checks the losses of three images, whose targets are of some kind."""
+    name = "outputs" if kind == "ratings" else "logits"
+
     def of(images: slice) -> torch.Tensor:
         with user_errors(f"train.loss: {code.code} fails", code.file):
-            losses = loss(logits[images], target_probs[images], weights[images])
+            losses = loss(outputs[images], targets[images], weights[images])
         count = len(weights[images])
         if not isinstance(losses, torch.Tensor) or losses.shape != (count,) or not losses.is_floating_point():
             given = tuple(losses.shape) if isinstance(losses, torch.Tensor) else type(losses).__name__
             raise InputError(
-                f"train.loss: {code.code} gives {given} for logits {tuple(logits[images].shape)}; it must give a loss "
-                f"per image, ({count},)"
+                f"train.loss: {code.code} gives {given} for {name} {tuple(outputs[images].shape)}; it must give a "
+                f"loss per image, ({count},)"
             )
         return losses
 
     losses = of(slice(3))
     if not losses.isfinite().all():
-        targets = "labels" if target_probs.max() == 1 else "distributions of votes"
-        raise InputError(f"train.loss: {code.code} gives losses that are not finite for {targets}: {losses.tolist()}")
+        raise InputError(f"train.loss: {code.code} gives losses that are not finite for {kind}: {losses.tolist()}")
     with user_errors(f"train.loss: {code.code} has no gradient", code.file):
-        gradient = torch.autograd.grad(losses.sum(), logits, allow_unused=True)[0] if losses.requires_grad else None
+        gradient = torch.autograd.grad(losses.sum(), outputs, allow_unused=True)[0] if losses.requires_grad else None
     if gradient is None or not gradient.isfinite().all():
         raise InputError(
-            f"train.loss: {code.code} gives losses without a finite gradient for the logits; do not detach them"
+            f"train.loss: {code.code} gives losses without a finite gradient for the {name}; do not detach them"
         )
     alone = torch.cat([of(slice(image, image + 1)) for image in range(3)])
     if not torch.allclose(losses, alone, rtol=TOLERANCE, atol=TOLERANCE):

@@ -94,6 +94,34 @@ def test_a_loss_that_cannot_be_trained_with_is_refused(result: str, parts: list[
     assert all(part in str(caught.value) for part in ["losses.py:focal", *parts]), caught.value
 
 
+RATINGS = """
+def distance(outputs, ratings, weights):
+    losses = {}.mean(1)
+    return {}
+"""
+
+
+@pytest.mark.parametrize("dimensions", [1, 3])
+def test_a_loss_of_ratings_is_tried_on_ratings(dimensions: int):
+    def check(losses: str, result: str = "losses") -> str:
+        code = LossCode(code="losses.py:distance", source=RATINGS.format(losses, result), options={})
+        try:
+            check_loss(TrainConfig(loss=code), dimensions, "dimensions")
+        except InputError as error:
+            return str(error)
+        return ""
+
+    assert check("(outputs - ratings).abs()") == ""
+    assert "finite for ratings" in check("(outputs - ratings.log()).abs()"), "some ratings are below zero"
+    assert "distributions" not in check("(outputs - ratings.log()).abs()")
+    assert check("(outputs - ratings / (ratings.sum(1, keepdim=True) != 1).float()).abs()") == "", "they have no sum"
+    for result in ("losses.detach()", "losses.mean()"):
+        message = check("(outputs - ratings).abs()", result)
+        assert "outputs" in message and "logits" not in message
+    seen = check("(outputs + 0 / (ratings.abs() <= 1).float()).abs()")
+    assert seen == "", "all are from -1 to 1"
+
+
 def test_balanced_images_count_as_if_all_classes_had_the_same_number(run: RunConfig):
     balanced = changed(run, dropout=0.0, class_weights="balanced")
     neg_log_probs, targets, loss = surprise(balanced)
