@@ -19,8 +19,7 @@ PROTOTYPES: dict[str, tuple[str, ...]] = {
     "white": ("ffffff", "f0f0eb"),
     "yellow": ("ffff00", "ffd700", "f0e68c", "c8b41e"),
 }
-"""Colours that bear each name, in sRGB. Own reading: the table of van de Weijer et al. (2009), learned from photographs
-of the web, is not used."""
+"""Colours that bear each name, in sRGB. Own reading: the table of van de Weijer et al. (2009) is not used."""
 COLOUR_NAMES = tuple(PROTOTYPES)
 LEVELS = 32
 """The levels of red, green and blue that are told apart."""

@@ -24,8 +24,7 @@ def pixel_colour(prepared: Prepared) -> np.ndarray:
 
     - brightness: S, Y.
     - valdez: pleasure .69 Y + .22 S, arousal −.31 Y + .60 S, dominance −.76 Y + .32 S (Valdez and Mehrabian 1994).
-      Public readings of Machajdik and Hanbury have +.76 Y; the minus is our own reading, because bright colours were
-      found less dominant.
+      Public readings of Machajdik and Hanbury have +.76 Y; the minus is our own reading.
     - hue: the mean direction in radians, -π to π, and the dispersion, of all pixels and weighted by saturation. Grey
       pixels have hue 0 and no weight.
     - colourfulness: see `colourfulness`.
