@@ -7,7 +7,7 @@ from emotune.config.target import Dimension
 from emotune.core.errors import InputError
 from emotune.data.sources.base import Listing
 from emotune.data.sources.published_files import RESEARCH_LICENCE, convert_rows, read_lines
-from emotune.data.sources.rated_images import RatedImage, parse_rating, rated_listing
+from emotune.data.sources.rated_images import RatedImage, last_of_each, parse_rating, rated_listing, require_any_image
 
 __all__ = ["EMOTION6", "read_rated_table"]
 
@@ -31,9 +31,8 @@ def read_rated_table(path: Path, folders: Sequence[Path]) -> Listing:
     if missing := [one.name for one in DIMENSIONS if one.name not in columns]:
         raise InputError(f"{where}: no column {', '.join(missing)}; found {', '.join(header) or 'nothing'}")
     names = [cells[0] for _, cells in rows]
-    folder = next((one for one in folders if any((one / name).is_file() for name in names)), None)
-    if folder is None:
-        raise InputError(f"{folders[0]}: none of the {len(names)} listed images is here")
+    folder = next((one for one in folders if any((one / name).is_file() for name in names)), folders[0])
+    require_any_image(folder, names)
 
     def rated(cells: Sequence[str]) -> RatedImage:
         if len(cells) != len(header):
@@ -41,9 +40,5 @@ def read_rated_table(path: Path, folders: Sequence[Path]) -> Listing:
         ratings = {one.name: (parse_rating(one, cells[columns[one.name]]), None) for one in DIMENSIONS}
         return RatedImage(cells[0], folder / cells[0], ratings)
 
-    images = {image.source: image for image in convert_rows(rows, rated)}
-    repeated = len(rows) - len(images)
-    notes = [f"{repeated} rows repeat an image: the last one counts"] if repeated else []
-    return rated_listing(
-        "emotion6-dimensions", DIMENSIONS, list(images.values()), EMOTION6, RESEARCH_LICENCE, notes=notes
-    )
+    images, notes = last_of_each(convert_rows(rows, rated))
+    return rated_listing("emotion6-dimensions", DIMENSIONS, images, EMOTION6, RESEARCH_LICENCE, notes=notes)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from emotune.config.labels import EKMAN, MIKELS, POLARITY
-from emotune.core.errors import raise_if_any
+from emotune.core.errors import InputError, raise_if_any
 from emotune.data.annotations import OTHER
 from emotune.data.manifest import SPLITS
 from emotune.data.sources.base import NO_LICENCE, Entry, Listing
@@ -87,6 +87,8 @@ class Emotion6:
         path = first_existing(self.directory, "ground_truth.txt")
         folders = [self.directory / folder for folder in ("images", "Images", "")]
         if self.target == "dimensions":
+            if self.neutral != "leave-out":
+                raise InputError(f"--neutral {self.neutral}: ratings have no classes; leave it out")
             return read_rated_table(path, folders)
         table = read_vote_table(path, "\t", seven)
         for _, votes in table:

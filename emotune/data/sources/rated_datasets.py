@@ -16,7 +16,14 @@ from emotune.core.errors import InputError, raise_if_any
 from emotune.data.manifest import ExcludedImage, Problem
 from emotune.data.sources.base import NO_LICENCE, Listing, Url
 from emotune.data.sources.published_files import RESEARCH_LICENCE, convert_rows, first_existing
-from emotune.data.sources.rated_images import RatedImage, parse_rating, parse_sd, rated_listing, require_any_image
+from emotune.data.sources.rated_images import (
+    RatedImage,
+    last_of_each,
+    parse_rating,
+    parse_sd,
+    rated_listing,
+    require_any_image,
+)
 
 __all__ = ["FindingEmo", "Gaped", "Naps", "Oasis"]
 
@@ -51,8 +58,8 @@ class Oasis:
             }
             return RatedImage(names[id(row)], images / names[id(row)], ratings)
 
-        rated_images = convert_rows(rows, rated)
-        return rated_listing("oasis", dimensions, rated_images, "OASIS (Kurdi et al., 2017)", NO_LICENCE)
+        rated_images, notes = last_of_each(convert_rows(rows, rated))
+        return rated_listing("oasis", dimensions, rated_images, "OASIS (Kurdi et al., 2017)", NO_LICENCE, notes=notes)
 
 
 @dataclass(frozen=True)
@@ -83,13 +90,13 @@ class Gaped:
             if len(cells) < 3:
                 raise ValueError("expected a picture, its valence and its arousal, separated by tabs")
             name = cells[0] if "." in cells[0] else f"{cells[0]}.bmp"
-            if not (folder / name).is_file():
-                raise ValueError(f'"{name}" is not in {folder}')
             ratings = {one.name: (parse_rating(one, cells[1 + i]), None) for i, one in enumerate(dimensions)}
             return RatedImage(f"{folder.name}/{name}", folder / name, ratings)
 
-        images = convert_rows(lines, rated)
-        return rated_listing("gaped", dimensions, images, "GAPED (Dan-Glauser and Scherer, 2011)", RESEARCH_LICENCE)
+        images, notes = last_of_each(convert_rows(lines, rated))
+        require_any_image(self.directory, [image.source for image in images])
+        return rated_listing("gaped", dimensions, images, "GAPED (Dan-Glauser and Scherer, 2011)", RESEARCH_LICENCE,
+                             notes=notes)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -119,8 +126,8 @@ class Naps:
                        for one in dimensions}  # fmt: skip
             return RatedImage(name, folder / name, ratings)
 
-        images = convert_rows(rows, rated)
-        return rated_listing("naps", dimensions, images, "NAPS (Marchewka et al., 2014)", RESEARCH_LICENCE)
+        images, notes = last_of_each(convert_rows(rows, rated))
+        return rated_listing("naps", dimensions, images, "NAPS (Marchewka et al., 2014)", RESEARCH_LICENCE, notes=notes)
 
 
 @dataclass(frozen=True)
@@ -151,10 +158,10 @@ class FindingEmo:
             return RatedImage(row["image_path"], Url(links[row["image_path"]]), ratings)
 
         with_link = [(where, row) for where, row in rows if row["image_path"] in links]
-        images = {image.source: image for image in convert_rows(with_link, rated)}
+        images, notes = last_of_each(convert_rows(with_link, rated))
         return rated_listing(
-            "findingemo", dimensions, list(images.values()), "FindingEmo (Mertens et al., 2024)",
-            "annotations CC BY-NC-SA 4.0; the images belong to their owners", left_out=left_out,
+            "findingemo", dimensions, images, "FindingEmo (Mertens et al., 2024)",
+            "annotations CC BY-NC-SA 4.0; the images belong to their owners", left_out=left_out, notes=notes,
         )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from emotune.data.annotations import QUARTERS, quarters
 from emotune.data.manifest import ExcludedImage, Rating
 from emotune.data.sources.base import Entry, Listing, Url
 
-__all__ = ["RatedImage", "parse_rating", "parse_sd", "rated_listing", "require_any_image"]
+__all__ = ["RatedImage", "last_of_each", "parse_rating", "parse_sd", "rated_listing", "require_any_image"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,14 @@ def require_any_image(folder: Path, names: Iterable[str]) -> None:
     names = list(names)
     if not any((folder / name).is_file() for name in names):
         raise InputError(f"{folder}: none of the {len(names)} listed images is here")
+
+
+def last_of_each(images: Sequence[RatedImage]) -> tuple[list[RatedImage], list[str]]:
+    """The last of the images of each name, and a note if names are repeated."""
+    last = {image.source: image for image in images}
+    repeated = [image.source for image in images if last[image.source] is not image]
+    note = f"rows that repeat an image: {len(repeated)}, such as {repeated[0]}; the last one counts" if repeated else ""
+    return list(last.values()), [note] if note else []
 
 
 def _number(what: str, text: str) -> float:

@@ -105,6 +105,7 @@ def test_emotion6_has_valence_and_arousal_on_a_scale(tmp_path):
     ]  # fmt: skip
     assert listing.entries[0].image == tmp_path / "images/joy/1.jpg"
     assert [(one.name, one.low, one.high) for one in listing.dimensions] == [("valence", 1, 9), ("arousal", 1, 9)]
+    assert "--neutral class" in refusal(Emotion6(tmp_path, neutral="class", target="dimensions"))[0]
     emotion6(tmp_path, f"0.5 3 {rest}", f"5 9.5 {rest}", f"x 3 {rest}", f"5,5 3 {rest}", f"nan 3 {rest}", "5 5 0")
     lines = refusal(Emotion6(tmp_path, target="dimensions"))
     assert [int(line.split(":")[1]) for line in lines] == [2, 3, 4, 5, 7]
