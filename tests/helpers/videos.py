@@ -12,7 +12,7 @@ from av.container import OutputContainer
 
 def write_clip(
     path: Path, frames: Sequence[np.ndarray], shown_ms: Sequence[int] | None = None, *, codec: str = "libx264",
-    sound: bool = False, last_ms: int = 100, rate: int = 1000,
+    sound: bool = False, last_ms: int = 100, rate: int = 1000, aspect: int = 1,
 ) -> Path:  # fmt: skip
     """Encodes a clip.
 
@@ -24,6 +24,7 @@ def write_clip(
         sound: Whether it has a second of silence, too.
         last_ms: How long the last frame is shown, in containers that say so.
         rate: The frames per second that some codecs allow; times are rounded to it.
+        aspect: The ratio of a pixel's width to its height.
     """
     shown = list(shown_ms or range(0, 100 * len(frames), 100))
     with av.open(str(path), "w") as container:
@@ -31,6 +32,7 @@ def write_clip(
             stream = container.add_stream(codec, rate=rate)
             stream.height, stream.width = frames[0].shape[:2]
             stream.pix_fmt, stream.codec_context.time_base = "yuv420p", Fraction(1, rate)
+            stream.codec_context.sample_aspect_ratio = Fraction(aspect)
             if codec == "libx264":
                 stream.options = {"crf": "4", "preset": "ultrafast"}
             else:

@@ -83,7 +83,7 @@ def decode_clip(path: Path, frames: int, side: int | None = 256, max_pixels: int
         with _opened(path) as (container, stream):
             _check_pixels(stream.codec_context.width, stream.codec_context.height, max_pixels)
             chosen = _frames_at(container, stream, timeline, frames, max_pixels)
-            images = [_upright(one, stream.sample_aspect_ratio) for one in dict.fromkeys(chosen)]
+            images = [_upright(one, stream.sample_aspect_ratio, max_pixels) for one in dict.fromkeys(chosen)]
     except (FFmpegError, OSError) as error:
         if isinstance(error, OSError) and error.errno in CANNOT_READ:
             raise
@@ -173,11 +173,13 @@ def _frames_at(container: Any, stream: Any, timeline: _Timeline, count: int, max
     return chosen
 
 
-def _upright(frame: Any, aspect: Fraction | None) -> Image.Image:
+def _upright(frame: Any, aspect: Fraction | None, max_pixels: int) -> Image.Image:
     """A frame in RGB, as a player shows it: with square pixels, and turned as its metadata say."""
     image = Image.fromarray(frame.to_ndarray(format="rgb24"))
     if aspect and aspect != 1:
-        image = image.resize((max(1, round(image.width * aspect)), image.height), Image.Resampling.LANCZOS)
+        width = max(1, round(image.width * aspect))
+        _check_pixels(width, image.height, max_pixels)  # files may claim any ratio
+        image = image.resize((width, image.height), Image.Resampling.LANCZOS)
     return image.rotate(frame.rotation, expand=True) if frame.rotation else image
 
 

@@ -140,3 +140,10 @@ def test_frames_beyond_the_limit_of_pixels_are_not_decoded(tmp_path):
         decode_clip(path, 4, max_pixels=96 * 128 - 1)
     with pytest.raises(DecompressionBombError):
         decode_clip(path, 4, max_pixels=4 * 96 * 96 - 1)
+
+
+def test_frames_that_are_beyond_the_limit_of_pixels_as_they_are_shown_are_not_made(tmp_path):
+    path = write_clip(tmp_path / "clip.mp4", GREYS[:2], aspect=20)
+    assert decode_clip(path, 2).size == (20 * 128, 96)
+    with pytest.raises(DecompressionBombError):
+        decode_clip(path, 2, max_pixels=20 * 128 * 96 - 1)
