@@ -105,8 +105,7 @@ class Transfer:
     """The runs of a study on other data sets.
 
     Attributes:
-        metric: The metric: the study's; or accuracy if that is the user's own, which is not executed for this, or one
-            of distributions, because other data sets are tested in classes.
+        metric: The metric: the study's, or accuracy if that is the user's own, which is not executed for this.
         on: Each pair of a training data set and another one.
         runs: A row for each run and test: ``run, variant, dataset, seed, tested_on, split, state, classes, images,
             near_training, other_classes`` and the metrics; NaN where a run has no result.
@@ -138,8 +137,7 @@ def compute_transfer(
     """
     if not tests:
         return None
-    own = study.metric.code or study.metric.task == "distributions"  # elsewhere there are no true shares
-    metric = Metric() if own else study.metric
+    metric = Metric() if study.metric.code else study.metric
     found, tables = [], []
     for test in tests:
         one, rows = _on(study, states, test, records, repeats, declared, metric, 1 / len(tests))

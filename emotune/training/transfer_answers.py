@@ -109,10 +109,6 @@ def answer_of(run: RunConfig, session: RunSession, record: RunRecord, resources:
     """
     classes, folder = manifest_of(run.dataset).classes, session.directory.folder
     if isinstance(run.model, ConstantConfig):
-        if (means := record.get("train_shares")) is not None:
-            with np.errstate(divide="ignore"):  # of a class without any vote
-                shares = np.log(np.array([means.get(label, 0.0) for label in classes])).astype(np.float32)
-            return lambda test, name, split, reporter: np.tile(shares, (len(split), 1))
         counts = record.get("train_by_class")
         if counts is None:
             raise InputError(f"{folder}: its record is too old to say how often classes are in training")

@@ -243,9 +243,7 @@ def test_class_frequencies_answer_for_the_common_classes(finished: Make, run: Ru
     np.testing.assert_allclose(np.exp(found.predictions["logit_negative"]), negative, atol=1e-6)
 
 
-def test_a_regression_and_a_mean_distribution_are_read_as_in_their_own_tests(
-    finished: Make, run: RunConfig, polar: TransferTest
-):
+def test_a_regression_is_read_as_in_its_own_test(finished: Make, run: RunConfig, polar: TransferTest):
     regression = replace(run, train=replace(run.train, loss=CnnrLoss(), epochs=1, lr=0.001))
     directory = finished(regression)
     make_tests(regression, directory, ALONE, [polar])
@@ -254,14 +252,6 @@ def test_a_regression_and_a_mean_distribution_are_read_as_in_their_own_tests(
     logits = found.predictions[["logit_negative", "logit_positive"]].to_numpy(float)
     assert (logits <= 1e-6).all()
     np.testing.assert_allclose(np.exp(logits).sum(axis=1), 1, atol=1e-5)
-    voted = replace(run.dataset, task="distributions")
-    constant = replace(run, model=ConstantConfig(), train=TrainConfig(), dataset=voted)
-    directory = finished(constant)
-    make_tests(constant, directory, ALONE, [polar])
-    found, record = outcome(directory, polar), directory.record()
-    assert found is not None and record is not None
-    negative = sum(share for label, share in record["train_shares"].items() if label in NEGATIVE)
-    np.testing.assert_allclose(np.exp(found.predictions["logit_negative"]), negative, atol=1e-6)
 
 
 def test_shares_of_zero_can_be_joined():

@@ -65,9 +65,6 @@ def _tests(other: OtherData, trained: Sequence[DatasetRef]) -> list[TransferTest
             raise InputError(
                 f'a data set of the study is called "{ref.name}", too; rename one with emotune.shard --name'
             )
-        if own.frames != ref.frames:
-            kinds = [f"clips of {one.frames} frames" if one.frames > 1 else "images" for one in (ref, own)]
-            raise InputError(f"it has {kinds[0]}, but {own.name} has {kinds[1]}; name a data set of the same kind")
         labels = map_labels(_classes(own), _classes(ref), other.map)
         found.append(TransferTest(own.name, name, ref, other.split, labels, _images(ref, other.split, labels)))
     if not found:
@@ -88,9 +85,8 @@ def _resolve(other: OtherData) -> DatasetRef:
     if manifest.frames > 1:
         raise InputError("holds clips; networks of images are not tested on them")
     return DatasetRef(
-        name=f"{manifest.name}{suffix}", location=location, content_hash=manifest.content_hash, part=other.part,
-        frames=manifest.frames,
-    )  # fmt: skip
+        name=f"{manifest.name}{suffix}", location=location, content_hash=manifest.content_hash, part=other.part
+    )
 
 
 def _classes(ref: DatasetRef) -> tuple[str, ...]:
