@@ -12,8 +12,9 @@ from typing import Any, TypedDict
 
 from emotune.config.contrast import Contrast
 from emotune.config.design.factors import cells
+from emotune.config.network import NetworkConfig
 from emotune.config.run import RunConfig
-from emotune.config.shown_options import shown_options
+from emotune.config.shown_options import effective_training, shown_options
 from emotune.config.study import Study
 from emotune.config.types import as_in_study
 from emotune.runs.registry import Registry
@@ -107,21 +108,27 @@ class ArchitectureDifference:
 def setting_differences(study: Study, variant: str, reference: str = "") -> dict[str, tuple[Any, Any]]:
     """The reference's value and the variant's of each option, ``model.…`` or ``train.…``, in which they differ.
 
-    None stands for a network that has no such option.
+    None stands for a model that has no such option. An option of training differs only where it has an effect on both.
 
     Args:
         study: The study.
         variant: The name of the variant.
         reference: The name of the variant that it is compared with; empty: the baseline.
     """
-    baseline, changed = (
-        {f"{part}.{key}": value for part, config in zip(("model", "train"), study.variants[name], strict=True)
-         for key, value in shown_options(config).items()}
-        for name in (reference or study.baseline, variant)
-    )  # fmt: skip
+    (model, train), (other, other_train) = (study.variants[name] for name in (reference or study.baseline, variant))
+    before, now = effective_training(model, train), effective_training(other, other_train)
+    training = _changes("train", before, now)
+    if not (isinstance(model, NetworkConfig) and isinstance(other, NetworkConfig)):
+        common = {f"train.{key}" for key in before if key in now}
+        training = {key: values for key, values in training.items() if key in common}
+    return _changes("model", shown_options(model), shown_options(other)) | training
+
+
+def _changes(part: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """The values of the options of a part of two configs that differ, or that only one of them has."""
     return {
-        key: (baseline.get(key), changed.get(key)) for key in baseline | changed
-        if key not in baseline or key not in changed or baseline[key] != changed[key]
+        f"{part}.{key}": (before.get(key), now.get(key)) for key in {**before, **now}
+        if key not in before or key not in now or before[key] != now[key]
     }  # fmt: skip
 
 

@@ -5,12 +5,16 @@ from typing import Any
 
 from emotune.config.backbone import LastStages
 from emotune.config.baselines import LogisticConfig
+from emotune.config.model import ModelConfig
+from emotune.config.network import BaselineConfig
 from emotune.config.python_source import source_digest
+from emotune.config.run import difference_to_defaults
+from emotune.config.train import TrainConfig
 from emotune.config.types import as_in_study
 from emotune.config.user_code import UserCode
 from emotune.config.zero_shot import ArchitectureFile
 
-__all__ = ["shown_options"]
+__all__ = ["effective_training", "shown_options"]
 
 
 def shown_options(config: Any) -> dict[str, Any]:
@@ -29,6 +33,15 @@ def shown_options(config: Any) -> dict[str, Any]:
     if isinstance(config, LogisticConfig) and config.features:
         del options["pooling"]  # of a backbone
     return options
+
+
+def effective_training(model: ModelConfig, train: TrainConfig) -> dict[str, Any]:
+    """The options of training that have an effect on a model, as of `shown_options`: of a network all of them."""
+    options = shown_options(train)
+    if not isinstance(model, BaselineConfig):
+        return options
+    kept = model.train_options(difference_to_defaults(model))
+    return {key: value for key, value in options.items() if key in kept}
 
 
 def _shown(name: str, value: Any) -> dict[str, Any]:

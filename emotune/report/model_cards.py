@@ -12,10 +12,9 @@ from emotune.analysis.seeds import Summary, summarise
 from emotune.config.baselines import handmade_sets
 from emotune.config.metric import SCALES
 from emotune.config.model import LogisticConfig, ModelConfig
-from emotune.config.network import BaselineConfig, NetworkConfig
-from emotune.config.run import difference_to_defaults
+from emotune.config.network import NetworkConfig
 from emotune.config.scale import Scale
-from emotune.config.shown_options import shown_options
+from emotune.config.shown_options import effective_training, shown_options
 from emotune.config.tuned_options import is_tuned
 from emotune.config.types import as_in_study
 from emotune.report import phrasing
@@ -76,7 +75,7 @@ def _card(results: StudyResults, context: Mapping[str, Any], variant: str) -> di
     study = results.study
     model, train = study.variants[variant]
     of_model = _untuned(results, variant, "model", shown_options(model))
-    of_train = _untuned(results, variant, "train", _effective(model, shown_options(train)))
+    of_train = _untuned(results, variant, "train", effective_training(model, train))
     done = results.records.done()
     runs = done[done["variant"] == variant]["run"].tolist()
     is_network = isinstance(model, NetworkConfig)
@@ -112,12 +111,6 @@ def _with_chosen(results: StudyResults, variant: str, options: Mapping[str, Any]
     """Options in a line, with what was chosen by validation."""
     chosen = chosen_text(results, variant)
     return ", ".join(filter(None, [_options_text(options), f"chosen by validation: {chosen}" if chosen else ""]))
-
-
-def _effective(model: ModelConfig, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of training that have an effect on a model."""
-    kept = model.train_options(difference_to_defaults(model)) if isinstance(model, BaselineConfig) else options
-    return {key: value for key, value in options.items() if key in kept}
 
 
 def _features(model: ModelConfig) -> str:

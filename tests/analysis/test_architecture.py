@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from emotune.analysis.architecture import contrast_options
+from emotune.analysis.architecture import contrast_options, setting_differences
 from emotune.config.load import load_study, shipped_study
 
 OWN = Path(__file__).parents[2] / "examples" / "own_network" / "study.yaml"
@@ -46,3 +46,14 @@ def test_an_effect_has_the_options_of_its_own_factor_from_level_to_level(write):
     assert options[str(high)] == (f"train.lr {first} → 0.2",)
     interaction = next(c for c in study.contrasts if c.effect and c.effect.is_interaction)
     assert options[str(interaction)] == (*options[str(attention)], *options[str(middle)])
+
+
+def test_options_of_training_differ_only_where_they_have_an_effect(write):
+    study = load_study(write(
+        "question: a?\ndatasets: [x]\nseeds: 3\nbaseline: net\nmodel: {name: alexnet}\ntrain: {epochs: 2, lr: 0.1}\n"
+        "variants: {net: {}, fast: {train.lr: 0.2}, svm: {model.name: svm},"
+        " blend: {train.loss: jcdl, train.targets: soft}}"
+    ))  # fmt: skip
+    assert setting_differences(study, "fast") == {"train.lr": (0.1, 0.2)}
+    assert not [key for key in setting_differences(study, "svm") if key.startswith("train.")]
+    assert setting_differences(study, "blend")["train.loss.weight"][0] is None
