@@ -4,6 +4,7 @@ Time decides, not the number of a frame: frames need not last equally long, and 
 """
 
 import errno
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,12 @@ from PIL import Image, ImageOps
 
 from emotune.data.image_io import MAX_PIXELS, DecompressionBombError, TruncatedImageError, UnreadableImageError
 
-__all__ = ["DecodedClip", "decode_clip"]
+__all__ = ["MAX_ROWS", "VERSION", "DecodedClip", "decode_clip"]
+
+VERSION = 2
+"""It is raised when other frames would be taken than before, so that shards of videos are made again."""
+MAX_ROWS = 65_500
+"""The most rows of a JPEG."""
 
 FORMATS = ",".join((
     "mov", "mp4", "m4a", "3gp", "3g2", "mj2", "matroska", "webm", "avi", "mpeg", "mpegvideo", "mpegts", "asf", "flv",
@@ -67,7 +73,8 @@ def decode_clip(path: Path, frames: int, side: int | None = 256, max_pixels: int
     Args:
         path: The file.
         frames: The number of frames.
-        side: The side in pixels to which the squares at the centres of larger frames are reduced; None keeps them.
+        side: The side in pixels to which the squares at the centres of larger frames are reduced; None keeps them
+            as far as a JPEG can hold all squares below each other.
         max_pixels: The maximum number of pixels of a frame, and of all squares together.
 
     Raises:
@@ -83,19 +90,21 @@ def decode_clip(path: Path, frames: int, side: int | None = 256, max_pixels: int
         with _opened(path) as (container, stream):
             _check_pixels(stream.codec_context.width, stream.codec_context.height, max_pixels)
             chosen = _frames_at(container, stream, timeline, frames, max_pixels)
-            images = [_upright(one, stream.sample_aspect_ratio, max_pixels) for one in dict.fromkeys(chosen)]
+            images = [_upright(one, stream.sample_aspect_ratio, max_pixels) for one in Counter(chosen)]
     except (FFmpegError, OSError) as error:
         if isinstance(error, OSError) and error.errno in CANNOT_READ:
             raise
         raise UnreadableImageError(f"no video, or damaged: {error.strerror or error}") from None
-    by_frame = dict(zip(dict.fromkeys(chosen), images, strict=True))
     size = images[0].size
-    shorter = min(size) if side is None else min(side, *size)
+    shorter = min(MAX_ROWS // frames if side is None else side, *size)
     _check_pixels(shorter, frames * shorter, max_pixels)
     strip = Image.new("RGB", (shorter, frames * shorter))
-    for number, frame in enumerate(chosen):
-        square = ImageOps.fit(by_frame[frame], (shorter, shorter), Image.Resampling.LANCZOS)
-        strip.paste(square, (0, number * shorter))
+    top = 0
+    for image, times in zip(images, Counter(chosen).values(), strict=True):
+        square = ImageOps.fit(image, (shorter, shorter), Image.Resampling.LANCZOS)
+        for _ in range(times):
+            strip.paste(square, (0, top))
+            top += shorter
     return DecodedClip(strip, size)
 
 

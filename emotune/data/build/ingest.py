@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from emotune.core.storage import Folder, to_json_bytes
+from emotune.data.build.decode_clip import VERSION as CLIP_VERSION
 from emotune.data.build.ingest_image import VERSION, IngestedImage, Limits, ingest_image
 from emotune.data.build.reader_pool import reader_pool
 from emotune.data.manifest import Problem, digest
@@ -146,9 +147,12 @@ def source_stamp(entry: Entry) -> str:
     """A text that changes when the image does: the path, size and modification time of its file, or how it is drawn."""
     if not isinstance(entry.image, Path | Clip):
         return repr(entry.image)
-    path = entry.image if isinstance(entry.image, Path) else entry.image.path
+    if isinstance(entry.image, Path):
+        path, image = entry.image, str(entry.image)
+    else:
+        path, image = entry.image.path, f"{entry.image} {CLIP_VERSION}"
     try:
         status = path.stat()
     except (OSError, ValueError):
-        return f"{entry.image} missing"
-    return f"{entry.image} {status.st_size} {status.st_mtime_ns}"
+        return f"{image} missing"
+    return f"{image} {status.st_size} {status.st_mtime_ns}"

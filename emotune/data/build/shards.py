@@ -20,6 +20,7 @@ from emotune.core.storage import Folder
 from emotune.core.threads import parallel_map
 from emotune.data.annotations import agreement_of
 from emotune.data.build.curate import CurationResult, curate
+from emotune.data.build.decode_clip import MAX_ROWS
 from emotune.data.build.ingest import ingest, source_stamp
 from emotune.data.build.ingest_image import LIMITS, VERSION, IngestedImage, Limits
 from emotune.data.build.output_folder import REFUSED_HEALTH, finished_manifest, lock_output, remove_leftovers
@@ -82,9 +83,10 @@ def write_shards(
 
     Raises:
         InputError: ``out`` holds other files or another source's shards, or is in use; or a class has no image in a
-            split.
+            split; or the frames of a clip have more rows than a JPEG.
     """
     _check_class_names(listing)
+    _check_rows(listing, limits)
     require_outside(out, listing)
     _check_enough_listed(listing, out)
     recipe = _recipe(listing, shares, samples_per_shard, limits, keep)
@@ -214,6 +216,15 @@ def _check_class_names(listing: Listing) -> None:
         for label in listing.classes
         if (escaped := escape_control_characters(label)) != label or not 0 < len(label) <= MAX_CLASS_NAME
     ])  # fmt: skip
+
+
+def _check_rows(listing: Listing, limits: Limits) -> None:
+    """Raises an InputError if the frames of a clip could not be stored below each other."""
+    if (limits.shorter_side or 0) * listing.frames > MAX_ROWS:
+        raise InputError(
+            f"--frames {listing.frames} --size {limits.shorter_side}: a JPEG has at most {MAX_ROWS} rows; take fewer "
+            f"frames, or --size {MAX_ROWS // listing.frames} or less"
+        )
 
 
 def _check_enough_listed(listing: Listing, out: Folder) -> None:

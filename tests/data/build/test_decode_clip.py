@@ -99,6 +99,12 @@ def test_squares_are_the_centres_reduced_to_the_side(tmp_path):
     assert decode_clip(tmp_path / "clip.mp4", 2, side=None).strip.size == (96, 192)
 
 
+def test_squares_of_the_original_size_are_reduced_as_far_as_a_jpeg_needs_it(tmp_path):
+    path = write_clip(tmp_path / "clip.mp4", [flat(90, 90, 90, width=1040, height=1040)])
+    assert decode_clip(path, 64, side=None).strip.size == (1023, 64 * 1023)
+    assert decode_clip(path, 2, side=None).strip.size == (1040, 2 * 1040)
+
+
 def test_a_clip_with_sound_only_or_with_neither_is_unreadable(tmp_path):
     with pytest.raises(UnreadableImageError, match="only sound"):
         decode_clip(write_clip(tmp_path / "clip.mp4", [], sound=True), 4)

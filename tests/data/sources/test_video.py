@@ -12,6 +12,7 @@ from videos import flat, moving, pattern, write_class_folders, write_clip
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.data.build.decode_clip import decode_clip
+from emotune.data.build.ingest_image import Limits
 from emotune.data.build.shards import write_shards
 from emotune.data.build.verify import verify
 from emotune.data.manifest import read_manifest
@@ -63,6 +64,18 @@ def test_a_table_gives_labels_votes_splits_and_groups(tmp_path):
 def test_options_that_cannot_be_met_are_refused(tmp_path, options, key):
     with pytest.raises(InputError, match=key):
         Video(write_class_folders(tmp_path / "clips", 1), labels="any", **options).listing()
+
+
+@pytest.mark.parametrize(("frames", "size", "allowed"), [(64, 1024, False), (33, 2000, False), (64, 1023, True)])
+def test_frames_that_are_too_large_for_a_jpeg_are_refused_before_a_clip_is_read(tmp_path, frames, size, allowed):
+    (tmp_path / "clips").mkdir()
+    for label in ("calm", "tense"):
+        (tmp_path / "clips" / label).mkdir()
+        for number in range(3):
+            (tmp_path / "clips" / label / f"{number}.mp4").write_text(f"no video {label} {number}")
+    listing = Video(tmp_path / "clips", frames=frames, labels="any").listing()
+    with pytest.raises(InputError, match="undecodable" if allowed else "--size"):
+        write_shards(listing, Folder(str(tmp_path / "out")), limits=Limits(size))
 
 
 def test_links_are_refused_and_folders_without_videos_too(tmp_path):
