@@ -26,9 +26,7 @@ def clip_problems(models: Mapping[str, ModelConfig], datasets: Sequence[DatasetR
 def _problem(model: ModelConfig, of_clips: Sequence[str]) -> str:
     if not of_clips:
         if isinstance(model, NetworkConfig) and model.frames != NetworkConfig.frames:
-            return (
-                f"model.frames: is {model.frames}, but no data set has videos, so that it has no effect; leave it out"
-            )
+            return f"model.frames: {model.frames} is for videos, but no data set has any; leave it out"
         return ""
     if not isinstance(model, NetworkConfig | ConstantConfig):
         return f"model {model.name} cannot be fitted to the clips of {of_clips[0]}; use a network"

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, Valida
 from pydantic.dataclasses import dataclass
 
 from emotune.config.labels import has_polarity, no_polarity, wheel_of
+from emotune.config.pydantic_words import in_plain_words
 from emotune.config.types import FORBID_UNKNOWN_KEYS, ClassName, Number, Positive
 from emotune.config.user_code import UserCode, parse_code
 from emotune.core.errors import suggest
@@ -229,5 +230,5 @@ def _mistakes(error: ValidationError, kind: type[Any]) -> list[str]:
         if one["type"] == "unexpected_keyword_argument":
             lines.append(f'"{key}": unknown key{suggest(key, keys)}')
         else:
-            lines.append(f'"{key}": {one.get("ctx", {}).get("error", one["msg"])} (found {one["input"]!r:.80})')
+            lines.append(f'"{key}": {in_plain_words(one)}')
     return lines

@@ -23,7 +23,7 @@ from pydantic.dataclasses import dataclass
 from pydantic_core import ArgsKwargs
 
 from emotune.config.labels import has_polarity, no_polarity, wheel_of
-from emotune.config.metric_scales import ALL_SCALES, SCALES, TASK_METRICS, MetricName, task_of
+from emotune.config.metric_scales import ALL_SCALES, MEASURED, SCALES, TASK_METRICS, MetricName, task_of, unfit
 from emotune.config.scale import Scale
 from emotune.config.target import Dimension, Target
 from emotune.config.types import FORBID_UNKNOWN_KEYS, FrozenDict, Number, Positive
@@ -104,8 +104,10 @@ def _check_min_effect(value: Any, info: ValidationInfo) -> Any:
     if value is None and given.get("code"):
         raise ValueError(f"give the smallest difference of {title} that matters to you, for example min_effect: 1")
     if value is None and scale.difference_unit != "point":
+        measured = "" if task_of(name) == "classes" else f"measures {MEASURED[task_of(name)]} and "
         raise ValueError(
-            f"{name} is not in per cent: give the smallest difference that matters to you, for example min_effect: 0.05"
+            f"{name} {measured}is not in per cent: give the smallest difference that "
+            "matters to you, for example min_effect: 0.05"
         )
     if value is None:
         return 1.0
@@ -269,10 +271,8 @@ class Metric:
         if rated and self.code:
             raise InputError(f"metric.code: on {dataset}, dimensions are predicted; choose one of {', '.join(own)}")
         if (rated or self.task != "classes") and self.name not in own:
-            raise InputError(
-                f"metric.name: {self.name} says nothing about {task}, which {dataset} is for; choose one of "
-                f"{', '.join(own)}"
-            )
+            problem = unfit(self.name, dataset, task)
+            raise InputError(f"metric.name: {problem}; choose one of {', '.join(own)}")
         if rated and self.test_curve:
             raise InputError(f"metric.test_curve: on {dataset}, dimensions are predicted; leave it out")
 

@@ -9,7 +9,7 @@ from emotune.config.distribution_scales import DISTRIBUTION_SCALES
 from emotune.config.scale import Scale
 from emotune.config.target import Target
 
-__all__ = ["ALL_SCALES", "DIMENSION_METRICS", "SCALES", "TASK_METRICS", "MetricName", "task_of"]
+__all__ = ["ALL_SCALES", "DIMENSION_METRICS", "MEASURED", "SCALES", "TASK_METRICS", "MetricName", "task_of", "unfit"]
 
 MetricName = Literal[
     "accuracy", "balanced_accuracy", "macro_f1", "top2_accuracy", "polarity_accuracy", "nll", "brier", "ece",
@@ -64,3 +64,22 @@ def task_of(metric: MetricName) -> Target:
     ('dimensions', 'distributions', 'classes')
     """
     return next(task for task, names in TASK_METRICS.items() if metric in names)
+
+
+MEASURED: Mapping[Target, str] = MappingProxyType(
+    {"classes": "classes", "distributions": "distributions of votes", "dimensions": "ratings"}
+)
+"""What the metrics of a task measure, in words."""
+
+
+def unfit(metric: MetricName | None, dataset: str, task: Target) -> str:
+    """Why a metric says nothing about what is predicted on a data set, in words.
+
+    >>> unfit("ccc", "scenes", "classes"), unfit("ccc_arousal", "photos", "dimensions")
+    ('ccc measures ratings, but scenes has classes', 'ccc_arousal measures a dimension that photos does not have')
+    """
+    if metric is None:
+        return f"the metric is for classes, but {dataset} has {MEASURED[task]}"
+    if task_of(metric) == task:
+        return f"{metric} measures a dimension that {dataset} does not have"
+    return f"{metric} measures {MEASURED[task_of(metric)]}, but {dataset} has {MEASURED[task]}"

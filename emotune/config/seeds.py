@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from emotune.config.pydantic_words import in_plain_words
 from emotune.config.types import FORBID_UNKNOWN_KEYS, Count
 
 __all__ = ["SeedOptions", "look_shares", "read_seeds", "seeds_problems"]
@@ -43,8 +44,7 @@ def read_seeds(value: Any) -> Any:
     try:
         return {"up_to": TypeAdapter(Count).validate_python(value)}
     except ValidationError as error:
-        message = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise ValueError(f"{message} (found {value!r:.80})") from None
+        raise ValueError(in_plain_words(error.errors()[0])) from None
 
 
 def seeds_problems(seeds: Any, looks: Sequence[Any], contrasts: Sequence[object]) -> list[str]:

@@ -31,7 +31,11 @@ def task_problems(task: Target, model: ModelConfig, train: TrainConfig, resource
     regression = isinstance(train.loss, MseLoss | CccLoss)
     if task != "dimensions":
         name = getattr(train.loss, "name", "")
-        problems = [f"train.loss: {name} is for dimensions, but {task} are predicted"] if regression else []
+        problems = (
+            [f"train.loss: {name} is for dimensions, but {task} are predicted; leave it out or choose cross_entropy"]
+            if regression
+            else []
+        )
         if isinstance(model, RidgeConfig | SvrConfig):
             classifier = "svm" if isinstance(model, SvrConfig) else "logistic"
             problems.append(f"model.name: {model.name} predicts dimensions; for {task} there is {classifier}")

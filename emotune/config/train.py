@@ -227,7 +227,9 @@ class TrainConfig:
     @model_validator(mode="after")
     def _patience_ends_before_the_run(self) -> "TrainConfig":
         if self.patience and self.patience >= self.epochs:
-            raise ValueError(f'"patience" is {self.patience} and "epochs" {self.epochs}: it would change nothing')
+            raise ValueError(
+                f'"patience" ({self.patience}) must be below "epochs" ({self.epochs}); lower it or leave it out'
+            )
         return self
 
     @model_validator(mode="after")

@@ -28,6 +28,7 @@ FIXED = {
     "model.input": "another input is another variant",
 }
 """The options that cannot be tuned, and why."""
+TRAIN_OPTIONS = frozenset(one.name for one in fields(TrainConfig))
 
 
 def is_tuned(study_tune: Tuning | None, variant: str) -> bool:
@@ -116,8 +117,8 @@ def set_twice(tune: Tuning, variant: str, keys: Sequence[str]) -> list[str]:
     if not is_tuned(tune, variant):
         return []
     return [
-        f"variants.{variant}: {given} is set, but {key} is tuned for every variant; leave one of them out, or list the "
-        "variant in tune.untuned"
+        f"variants.{variant}: sets {given}, but tune.over tunes {'it, too' if given == key else key}; remove it from "
+        f"one of the two, or add {variant} to tune.untuned"
         for key in tune.over for given in keys
         if given == key or given.startswith(f"{key}.") or (key.startswith(f"{given}.") and given.startswith("train."))
     ]  # fmt: skip
@@ -160,23 +161,28 @@ def _set_problems(tune: Tuning, variants: Mapping[str, Variant]) -> list[str]:
 
 def _applied_problems(tune: Tuning, variants: Mapping[str, Variant]) -> list[str]:
     """A line for each mistake that a setting makes in a variant; one that several variants share is reported once."""
-    found: dict[tuple[str, str], str] = {}
+    found: dict[tuple[str, str], dict[str, None]] = {}  # the names of the variants in their order
+    problems = []
     for name, (model, train) in variants.items():
         if isinstance(model, BaselineConfig):
-            unused = [key for key in tune.over if key.startswith("train.")
+            unused = [key for key in tune.over if key.startswith("train.") and key.split(".")[1] in TRAIN_OPTIONS
                       and key.split(".")[1] not in model.TRAIN_OPTIONS]  # fmt: skip
-            for key in unused:
-                found[f"tune.over.{key}", f'"{model.name}" is not trained in steps: it would change nothing'] = name
+            problems += [
+                f"tune.over.{key}: {model.name} has no such option; add variant {name} to the untuned: "
+                f"tune: {{untuned: [{', '.join([*tune.untuned, name])}]}}"
+                for key in unused
+            ]
             if unused:
                 continue
         before = head_training_problems(model, train)
         for setting in tune.settings:
             for where, text in _mistakes(model, train, setting, tune, before):
-                found.setdefault((where, text), name)
-    return [
-        f"{where}: {text} (variants.{name}; tune.untuned lists variants that keep their options)"
-        for (where, text), name in found.items()
-    ]
+                found.setdefault((where, text), {})[name] = None
+    for (where, text), names in found.items():
+        first = next(iter(names))
+        advice = f" (variants.{first}; add it to tune.untuned if it shall keep its own option)"
+        problems.append(f"{where}: {text}{advice if len(names) < len(variants) else ''}")
+    return problems
 
 
 def _mistakes(

@@ -12,12 +12,13 @@ from pydantic.dataclasses import dataclass
 
 from emotune.config.types import FORBID_UNKNOWN_KEYS, Count, FrozenDict, as_in_study, number_of
 
-__all__ = ["By", "RandomSearch", "Range", "Setting", "Tuning", "setting_text"]
+__all__ = ["EXAMPLE", "By", "RandomSearch", "Range", "Setting", "Tuning", "setting_text"]
 
 Setting = tuple[tuple[str, Any], ...]
 """The values of the tuned options by their dotted keys, in the order of ``over``."""
 By = Literal["val_accuracy", "val_loss", "val_ccc"]
 EXAMPLE = "{train.lr: [0.003, 0.01, 0.03]}"
+"""An example of ``over``, for messages."""
 DIGITS = 3
 """The significant digits of a value that is drawn from a range, so that it can be written by hand."""
 MOST_DRAWS = 1000

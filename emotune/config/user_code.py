@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field, JsonValue, TypeAdapter, ValidationE
 from pydantic.dataclasses import dataclass
 from pydantic_core import ArgsKwargs
 
+from emotune.config.pydantic_words import in_plain_words
 from emotune.config.python_source import check_options, parameters_of, read_source, source_digest
 from emotune.config.types import FORBID_UNKNOWN_KEYS
 from emotune.core.errors import closest, suggest
@@ -140,10 +141,7 @@ def parse_code(kind: type[UserCode], value: Any, info: ValidationInfo) -> Any:
     try:
         return TypeAdapter(kind).validate_python(value, context=info.context)
     except ValidationError as error:
-        lines = [
-            (one["loc"], "missing" if one["type"] == "missing" else one.get("ctx", {}).get("error", one["msg"]))
-            for one in error.errors()
-        ]
+        lines = [(one["loc"], "missing" if one["type"] == "missing" else in_plain_words(one)) for one in error.errors()]
         texts = [f'"{".".join(map(str, place))}": {text}' if place else str(text) for place, text in lines]
         raise ValueError("; ".join(texts)) from None
 

@@ -12,18 +12,20 @@ from emotune.config.heads import HEAD_CLASSES
 from emotune.config.input_spec import InputOptions
 from emotune.config.metric import Metric
 from emotune.config.model import MODEL_CLASSES, CodeConfig
+from emotune.config.network import NetworkConfig
 from emotune.config.other_data import OtherData
+from emotune.config.pydantic_words import in_plain_words
 from emotune.config.resources import Resources
 from emotune.config.run import Selection
 from emotune.config.seeds import SeedOptions
-from emotune.config.tuning import Tuning
+from emotune.config.tuning import EXAMPLE, Tuning
 from emotune.config.user_code import UserCode
 from emotune.core.errors import suggest
 
 __all__ = ["UniqueKeyLoader", "describe_validation_error", "format_problem", "valid_keys"]
 
-PLAIN_WORDS = MappingProxyType({"tuple_type": "a list is needed", "dict_type": "a mapping of keys to values is needed"})
-"""Messages in the words of YAML, instead of pydantic's about Python types, by type of error."""
+REMEDIES = MappingProxyType({(Tuning, "over"): f"; give options with their values, as in {EXAMPLE}"})
+"""What follows the message on a missing key, by its dataclass and name."""
 OWNERS = MappingProxyType({
     "metric": Metric, "resources": Resources, "datasets": Selection, "input": InputOptions, "seeds": SeedOptions,
     "test_on": OtherData, "tune": Tuning,
@@ -57,18 +59,18 @@ def describe_validation_error(error: ValidationError, kind: Any) -> list[tuple[s
             offered = suggest(name, names).replace("valid:", "this version has only")
             mistakes.append(("name", f'no model "{name}"{offered}'))
         elif item["type"] == "missing":
-            mistakes.append((key, "missing"))
-        elif item["type"] == "value_error":
-            mistakes.append((key, str(context["error"])))
+            mistakes.append((key, f"missing{REMEDIES.get((owner, location[-1]), '')}"))
         else:
-            mistakes.append((key, f"{PLAIN_WORDS.get(item['type'], item['msg'])} (found {item['input']!r:.80})"))
+            mistakes.append((key, in_plain_words(item)))
     return mistakes
 
 
 def _of_another_kind(key: str, owner: Any) -> str:
-    """The advice on an option that a network of the user's own does not have; empty for others."""
-    if owner is not CodeConfig or key not in ("head", "tune"):
+    """The advice on an option that only networks with a library's backbone have; empty for others."""
+    if key not in ("head", "tune") or not (isinstance(owner, type) and issubclass(owner, NetworkConfig)):
         return ""
+    if owner is not CodeConfig:
+        return f"; model.{key} needs model.backbone, such as torchvision:resnet18"
     return "; a whole network of one's own has none: give your code as model.backbone, to which a head is added"
 
 

@@ -29,14 +29,14 @@ def test_looks_are_read_and_written_and_change_no_run(write: Write):
         ("{up_to: 20, look: [5, 20]}", ("seeds.look", '"looks"')),
         ("{up_to: 20}", ("seeds", '"looks"')),
         ("{looks: [5, 10]}", ("seeds.up_to",)),
-        ("{up_to: x, looks: [5, 10]}", ("seeds.up_to", "'x'")),
+        ("{up_to: x, looks: [5, 10]}", ("seeds.up_to", '"x"')),
         ("{up_to: 20, looks: 5}", ("seeds.looks", "5")),
         ("{up_to: 20, looks: [10, 5, 20]}", ("seeds.looks", "[10, 5, 20]")),
         ("{up_to: 20, looks: [5, 10]}", ("seeds.looks", "[5, 10]", "20")),
         ("{up_to: 20, looks: [1, 20]}", ("seeds.looks", "[1, 20]")),
         ("{up_to: 20, looks: [20]}", ("seeds.looks", "seeds: 20")),
         ("[5, 10]", ("seeds", "[5, 10]")),
-        ("true", ("seeds", "True")),
+        ("true", ("seeds", "true")),
     ],
 )
 def test_a_mistake_in_the_seeds_is_named(write: Write, seeds: str, about: tuple[str, ...]):

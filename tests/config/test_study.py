@@ -109,7 +109,7 @@ def test_a_part_of_a_data_set_can_be_selected(write):
 def test_a_data_set_that_cannot_be_one_is_named_with_its_place(write):
     text = GOOD.replace("[scenes]", "[{dat: a}, {data: a, part: nosy}, 5, '']")
     lines = mistakes(write(text))
-    for key, *parts in (("0.dat", '"data"'), ("1.part", "'all'", "'well'", "'noisy'", "'nosy'"), ("2",), ("3.data",)):
+    for key, *parts in (("0.dat", '"data"'), ("1.part", '"nosy"', '"noisy"', "all, well, noisy"), ("2",), ("3.data",)):
         assert any(is_about(line, f"datasets.{key}", *parts) for line in lines), lines
 
 

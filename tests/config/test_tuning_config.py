@@ -95,10 +95,11 @@ def test_a_setting_gives_the_variant_that_is_written_by_hand():
         ("{over: {train.epochs: [1, 2]}}", "tune.over.train.epochs", ("tune.epochs",)),
         ("{over: {train.lr: [0, 0.2]}}", "tune.over", ("train.lr", "0")),
         ("{over: {train.lrr: [0.1, 0.2]}}", "tune.over", ("train.lrr", '"lr"')),
-        ("{over: {model.score: [tanh, linear]}}", "tune.over", ("model.score", "variants.plain")),
+        ("{over: {model.score: [tanh, linear]}}", "tune.over", ("model.score",)),
         ("{over: {train.warmup_epochs: [0, 2]}, epochs: 2}", "tune.over", ("warmup_epochs",)),
         ("{over: {train.momentum: [0.0, 0.9]}}", "variants.slow", ("train.momentum",)),
         ("{over: {model.width: [1, 3]}}", "variants.wide", ("model.width",)),
+        ("{seeds: 2}", "tune.over", ("train.lr: [",)),
     ],
 )
 def test_a_mistake_in_the_tuning_is_named(write: Write, tune: str, key: str, about: tuple[str, ...]):
@@ -106,10 +107,18 @@ def test_a_mistake_in_the_tuning_is_named(write: Write, tune: str, key: str, abo
     assert is_about(line, key, *about), line
 
 
+def test_leaving_a_variant_untuned_is_advised_only_where_others_can_be_tuned(write: Write):
+    (line,) = mistakes(write(STUDY + "{over: {train.lrr: [0.1, 0.2]}}"))
+    assert "untuned" not in line, "a mistake of the key is one of all variants"
+    attention = STUDY.replace("  slow:", "  focus: {model.name: attention}\n  slow:")
+    (line,) = mistakes(write(attention + "{over: {model.score: [tanh, linear]}}"))
+    assert is_about(line, "tune.over", "variants.plain", "tune.untuned")
+
+
 def test_what_does_not_fit_the_study_is_a_mistake(write: Write):
     of_svm = STUDY.replace("  slow:", "  colours: {model.name: svm}\n  slow:")
     (line,) = mistakes(write(of_svm + "{over: {train.lr: [0.1, 0.2]}}"))
-    assert is_about(line, "tune.over.train.lr", "svm", "variants.colours", "untuned")
+    assert is_about(line, "tune.over.train.lr", "svm", "tune: {untuned: [colours]}")
     assert load_study(write(of_svm + "{over: {train.lr: [0.1, 0.2]}, untuned: [colours]}")).tune
     (line,) = mistakes(write(STUDY.replace("momentum: 0.0", "epochs: 9") + "{over: {train.lr: [0.1, 0.2]}}"))
     assert is_about(line, "tune.epochs", "slow 9", "plain 3")
@@ -122,7 +131,7 @@ def test_what_does_not_fit_the_study_is_a_mistake(write: Write):
 
 def test_a_study_built_in_python_is_checked_alike():
     variants = {"a": AlexNetConfig(), "b": (AlexNetConfig(), TrainConfig(lr=0.3))}
-    with pytest.raises(InputError, match=r"variants\.b: train\.lr"):
+    with pytest.raises(InputError, match=r"variants\.b: .*train\.lr"):
         Study("s", "Q?", "scenes", "a", variants, tune=Tuning(over={"train.lr": [0.1, 0.2]}))
 
 

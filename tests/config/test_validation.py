@@ -39,7 +39,7 @@ contrasts: [wide - plain, plain - plain, plain-option, option - plain, option - 
         ("baseline", '"plane"', '"plain"'),
         ("seeds", "1", "0"),
         ("model.lnr", '"lrn"'),
-        ("train.epochs", "'five'"),
+        ("train.epochs", '"five"'),
         ("train.shedule", '"schedule"'),
         ("metric.min_efect", '"min_effect"'),
         ("resources.worker", '"workers"'),
@@ -62,13 +62,13 @@ contrasts: [wide - plain, plain - plain, plain-option, option - plain, option - 
 
 def test_wrong_types_are_described_in_the_words_of_yaml(write):
     train, levels = mistakes(write(GOOD + "train:\nmodel: {name: mldr, levels: 4}\n"))
-    assert is_about(train, "train", "None") and "dict" not in train, "Python's words"
+    assert is_about(train, "train", "nothing") and "dict" not in train, "Python's words"
     assert is_about(levels, "model.levels", "4") and "tuple" not in levels
 
 
 def test_a_mistake_in_the_shared_options_is_reported_once(write):
     (line,) = mistakes(write(GOOD + "train: {epochs: five}\n"))
-    assert is_about(line, "train.epochs", "'five'")
+    assert is_about(line, "train.epochs", '"five"')
     absent = mistakes(write(GOOD + "model: {name: dual_branch, attention: none, reach: full}\n"))
     assert len(absent) == 1
     assert absent[0].startswith("model")
