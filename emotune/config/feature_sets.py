@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
+from emotune.config.types import as_in_study
 from emotune.core.errors import suggest
 
 __all__ = ["FEATURE_SETS", "FeatureNames", "listed_sets"]
@@ -36,6 +37,9 @@ def _names(value: Any) -> str | tuple[str, ...]:
     if not given:
         raise ValueError(f"no name is given; valid: {', '.join(FEATURE_SETS)}, or {ALL}")
     for name in given:
+        if not isinstance(name, str):
+            shown = as_in_study(name)
+            raise ValueError(f"{shown} is not a name; give one list, as in [{', '.join(FEATURE_SETS[:2])}]")
         if name == ALL:
             raise ValueError(f'"{ALL}" has all others in it; give it alone, not in a list')
         if name not in FEATURE_SETS:

@@ -79,6 +79,7 @@ def test_features_take_the_place_of_a_shared_backbone_and_the_other_way_round(wr
         ("model.name: svm, model.features: 3", "model.features", ["colours", "all"]),
         ("model.name: svm, model.features: [colours, colours]", "model.features", ["colours", "twice"]),
         ("model.name: svm, model.features: [colours, all]", "model.features", ["all"]),
+        ("model.name: svm, model.features: [[colours, shapes]]", "model.features", ["[colours, shapes]"]),
         ("model.name: logistic, model.features: nothing", "model.features", ["colours"]),
         ("model.name: logistic", "model", ["backbone", "features"]),
         ("model: {name: logistic, features: colours, backbone: torchvision:resnet18}", "model", ["only"]),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from emotune.config.target import Dimension, parse_scale
-from emotune.core.errors import InputError, raise_if_any
+from emotune.core.errors import InputError, closest, raise_if_any
 from emotune.data.manifest import Rating
 from emotune.data.sources.csv_cells import CellReader, TableRow
 from emotune.data.sources.csv_rows import (
@@ -56,13 +56,16 @@ def rating_columns(
         InputError: a column is missing, or scales are missing or wrong.
     """
     given = [name for name in KNOWN if means[name]]
-    problems = [f'{where}: no column "{column}"; found {", ".join(names)}'
-                for column in [*means.values(), *sds.values()] if column and column not in names]  # fmt: skip
+    options = {f"--{name}": column for name, column in means.items()}
+    options |= {f"--{name}-sd": column for name, column in sds.items()}
+    problems = [f'{where}: {option}: no column "{column}"{_offered(column, names)}'
+                for option, column in options.items() if column and column not in names]  # fmt: skip
     problems += [f"--{name}-sd: give --{name}, too" for name in KNOWN if sds[name] and not means[name]]
     texts = [text.strip() for text in scale.split(",") if text.strip()]
     texts = texts * len(given) if len(texts) == 1 else texts
     if len(texts) != len(given):
-        problems.append(f'--scale "{scale}": give the scale of {", ".join(given)}, such as 1..9, or one for each')
+        wrong = f'--scale "{scale}": give' if texts else "--scale is missing: give"
+        problems.append(f"{wrong} the scale of {', '.join(given)}, such as 1..9, or one for each")
     dimensions = []
     for name, text in zip(given, texts, strict=False):
         try:
@@ -70,10 +73,17 @@ def rating_columns(
         except ValueError as error:
             message = str(error) if "\n" not in str(error) else f'"{text}": give the lower end first'
             problems.append(f"--scale: {message}")
-    raise_if_any(problems)
+    raise_if_any(list(dict.fromkeys(problems)))  # a scale of several dimensions is wrong once
     return RatingColumns(
         tuple(dimensions), {name: means[name] for name in given}, {name: sds[name] for name in given if sds[name]}
     )
+
+
+def _offered(column: str, names: Sequence[str]) -> str:
+    """The column that was probably meant, and all of them."""
+    close = closest(column, names)
+    meant = f'did you mean "{close}"? ' if close else ""
+    return f"; {meant}found {', '.join(names)}"
 
 
 @dataclass(frozen=True, slots=True)

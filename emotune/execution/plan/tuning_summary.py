@@ -88,9 +88,9 @@ def choice_lines(stage: TuningStage) -> list[str]:
 def budget_text(study: Study, tune: Tuning) -> str:
     """The runs of the tuning as a product: ``3 variants × 4 settings × 2 seeds``."""
     variants = sum(is_tuned(tune, variant) for variant in study.variants)
-    nested = f" × {study.seeds} seeds of the study" if tune.nested else ""
+    nested = f" × {study.seeds} seed{'s' * (study.seeds > 1)} of the study" if tune.nested else ""
     seeds = f"{tune.seeds} tuning seed{'s' * (tune.seeds > 1)}"
-    return f"{variants} variants × {len(tune.settings)} settings × {seeds}{nested}"
+    return f"{variants} variant{'s' * (variants > 1)} × {len(tune.settings)} settings × {seeds}{nested}"
 
 
 def print_stages(

@@ -86,12 +86,13 @@ def test_different_rows_of_an_image_contradict_a_column_of_standard_deviations(t
     ({"scale": ""}, ["--scale"]), ({"scale": "9..1"}, ["--scale", "9..1"]), ({"scale": "1-9"}, ["--scale", "1-9"]),
     ({"scale": "1..9,1..9,1..9"}, ["--scale"]), ({"arousal": "Arousal"}, [":1", "Arousal"]),
     ({"dominance_sd": "V"}, ["--dominance-sd"]), ({"target": "distributions"}, ["--target"]),
-    ({"votes": "V"}, ["--votes"]),
+    ({"votes": "V"}, ["--votes"]), ({"valence": "VV"}, ["--valence", '"VV"', '"V"']),
 ])  # fmt: skip
 def test_wrong_options_are_refused(table, options, words):
     table.write_text("path,V,A\na.jpg,1,2\n")
     text = "\n".join(refusal(Csv(table, **VA | options)))
     assert all(word in text for word in words)
+    assert len(set(text.splitlines())) == len(text.splitlines()) and '--scale ""' not in text
 
 
 def test_wrong_cells_are_named_by_line_and_a_scale_alone_is_refused(table):
